@@ -11,6 +11,7 @@ FAULTS := strace btrfs-progs e2fsprogs softhsm2
 ARGS ?=
 # So many test files run at once; one alone is followed more easily: make test WORKERS=0 ARGS="-x"
 WORKERS ?= 2
+BEGAN := $(shell date +%s)
 
 help:  ## this list
 	@echo "make TARGET [ARGS=\"…\"]"
@@ -36,6 +37,7 @@ test: setup  ## all tests (ARGS are pytest's); as root it installs what it needs
 	@.ci/debian $(PEERS) || [ -z "$$CI" ]
 	@.ci/picamera || [ -z "$$CI" ]
 	@.ci/peers || [ -z "$$CI" ]
+	@echo "set-up: $$(($$(date +%s) - $(BEGAN))) s"
 	npm test --silent
 	$(VENV)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 

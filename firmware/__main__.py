@@ -13,7 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from firmware.config import Config, load_config
+from firmware.config.loader import load_config
+from firmware.config.settings import Config
 from firmware.errors import ConfigError, DoorwardError, NumPyMissing
 
 if TYPE_CHECKING:

@@ -69,8 +69,8 @@ class DoorwardError(Exception):
 class ConfigError(DoorwardError):
     """The configuration file is not what it must be."""
 
-    def __init__(self, key: str, value: object, expected: str) -> None:
-        super().__init__(f"{key} = {value!r}: expected {expected}")
+    def __init__(self, key: str, value: object, expected: str, *, sentence: str = "") -> None:
+        super().__init__(sentence or f"{key} = {value!r}: expected {expected}")
         self.key = key
         self.value = value
         self.expected = expected

@@ -24,8 +24,9 @@ from relay.cli.backup import add_backup_commands
 from relay.cli.invite import add_invite_command
 from relay.cli.log import add_log_commands
 from relay.cli.moderate import add_moderate_commands
-from relay.config import Config, load
-from relay.config_values import ORIGIN_EXPECTED, Address, parse_address, parse_origin
+from relay.config.loader import load
+from relay.config.settings import Config
+from relay.config.values import ORIGIN_EXPECTED, Address, parse_address, parse_origin
 from relay.custody.errors import LogContradicts
 from relay.errors import ConfigError, RelayError, StoreError
 

@@ -23,8 +23,8 @@ class RelayError(Exception):
 class ConfigError(RelayError):
     """A setting is wrong: names the key, its value and what was expected."""
 
-    def __init__(self, key: str, value: object, expected: str) -> None:
-        super().__init__(f"{key} = {value!r}: expected {expected}")
+    def __init__(self, key: str, value: object, expected: str, *, sentence: str = "") -> None:
+        super().__init__(sentence or f"{key} = {value!r}: expected {expected}")
         self.key = key
         self.value = value
         self.expected = expected

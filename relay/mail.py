@@ -13,7 +13,7 @@ from typing import Protocol
 
 import aiosmtplib
 
-from relay.config_mail import MailConfig
+from relay.config.settings import MailConfig
 from relay.errors import RelayError
 
 TIMEOUT_S = 15.0

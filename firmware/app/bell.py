@@ -10,16 +10,17 @@ Before an owner is paired nothing is told and nothing is written.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from functools import partial
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
 from firmware.capture.camera_output import pts_90k_of
-from firmware.clips.triggers import TriggerKind
-from firmware.config import PanelConfig
+from firmware.clips.recorder import Recorder
+from firmware.config.settings import PanelConfig
 from firmware.enrolment.pairing import Pairing
 from firmware.errors import ControlError, DoorwardError
-from firmware.outbox.publisher import Tell
+from firmware.outbox.publisher import EventPublisher
 from firmware.panel.button import Press
 from firmware.panel.control_socket import ControlSocket, PanelView
 from firmware.panel.gpio import ButtonName, MockGpio
@@ -27,6 +28,8 @@ from firmware.panel.panel import Panel
 from firmware.protocol.encoding import new_id
 from firmware.protocol.events import CameraState, Pressed
 from firmware.system.clock import Clock
+from firmware.system.listeners import Listeners
+from firmware.system.ownership import Ownership
 
 log = logging.getLogger(__name__)
 
@@ -36,16 +39,33 @@ CLOSE_WITHIN_S = 4.0
 HEARD_WITHIN_S = 0.3
 """A mock press was debounced long before."""
 
-Show = Callable[[bytes, float], Awaitable[None]]
-"""Holds a picture (PNG) before the camera for some seconds."""
-TriggerClip = Callable[[str, TriggerKind, int], object]
-"""`Recorder.trigger`: event id, kind, pts."""
-WantPicture = Callable[[str, int, asyncio.Task[bool]], None]
-"""`EventPictures.want`: event id, pts, and the telling, which says whether it was accepted."""
+
+class BellCamera(Protocol):
+    """The camera as a press needs it (`firmware.app.camera.Filming`)."""
+
+    @property
+    def state(self) -> CameraState:
+        """Whether there are pictures, or why not."""
+        ...
+
+    async def show(self, picture_png: bytes, seconds: float) -> None:
+        """Hold a picture before the camera for some seconds."""
+        ...
+
+
+class PictureTaker(Protocol):
+    """What takes the pictures of events (`firmware.notes.event_pictures.EventPictures`)."""
+
+    def want(self, event_id: str, at_pts_90k: int, told: asyncio.Task[bool]) -> None:
+        """Take one now; it is published once `told` says that the event was accepted."""
+        ...
 
 
 class Bell:
-    """What the panel's buttons do. Build it inside the running loop, then `start` it."""
+    """What the panel's buttons do. Build it inside the running loop, then `start` it.
+
+    `rung` is notified of each press that is told.
+    """
 
     def __init__(
         self,
@@ -53,45 +73,41 @@ class Bell:
         panel: Panel,
         *,
         clock: Clock,
-        trigger: TriggerClip,
+        recorder: Recorder,
         pairing: Pairing,
-        has_owner: Callable[[], bool],
-        camera_state: Callable[[], CameraState],
-        tell: Tell,
-        show: Show,
-        want_picture: WantPicture = lambda *_: None,
-        on_rung: Callable[[], None] = lambda: None,
+        owners: Ownership,
+        camera: BellCamera,
+        events: EventPublisher,
+        pictures: PictureTaker,
     ) -> None:
-        """`on_rung` hears of each press that is told."""
+        self.rung = Listeners[()]()
         self._panel = panel
         self._clock = clock
-        self._trigger = trigger
+        self._recorder = recorder
         self._pairing = pairing
-        self._has_owner = has_owner
-        self._camera_state = camera_state
-        self._tell = tell
-        self._want_picture = want_picture
-        self._on_rung = on_rung
+        self._owners = owners
+        self._camera = camera
+        self._events = events
+        self._pictures = pictures
+        self._is_open = False
         self._presses: set[asyncio.Task[bool]] = set()
         self._listening: list[asyncio.Future[asyncio.Task[bool] | None]] = []
         self._control: ControlSocket | None = None
         if isinstance(panel.gpio, MockGpio):
-            self._control = ControlSocket(
-                Path(settings.control_socket),
-                on_press=partial(self._move, panel.gpio),
-                on_show=show,
-                on_look=partial(self._look, panel.gpio),
-            )
+            front = _MockFront(panel, panel.gpio, self, camera)
+            self._control = ControlSocket(Path(settings.control_socket), front)
+        panel.pressed.add(self._on_bell)
+        panel.pairing_wanted.add(self._on_service)
 
     async def start(self) -> None:
         """Take presses from now on; listen on the control socket, if there is one."""
-        self._panel.listen(on_bell=self._on_bell, on_service=self._on_service)
+        self._is_open = True
         if self._control is not None:
             await self._control.start()
 
     async def close(self) -> None:
         """Take no more presses; give those that are being told a moment."""
-        self._panel.listen(on_bell=lambda _: None, on_service=lambda: None)
+        self._is_open = False
         if self._control is not None:
             await self._control.close()
         if self._presses:
@@ -100,7 +116,21 @@ class Bell:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
 
+    @contextmanager
+    def hearing(self) -> Iterator[asyncio.Future[asyncio.Task[bool] | None]]:
+        """Give the telling of the next press in this block; None if that one isn't told."""
+        heard: asyncio.Future[asyncio.Task[bool] | None] = (
+            asyncio.get_running_loop().create_future()
+        )
+        self._listening.append(heard)
+        try:
+            yield heard
+        finally:
+            self._listening.remove(heard)
+
     def _on_bell(self, press: Press) -> None:
+        if not self._is_open:
+            return
         task = self._take(press)
         for heard in self._listening:
             if not heard.done():
@@ -108,62 +138,74 @@ class Bell:
 
     def _take(self, press: Press) -> asyncio.Task[bool] | None:
         """Begin to tell a press; None if it isn't told."""
-        if not self._has_owner():
+        if not self._owners.has_owner():
             log.info("the bell rang; nobody is paired, so nothing is told or kept")
             return None
         if len(self._presses) >= MAX_WAITING:
             log.error("a press isn't told: %d others still wait", MAX_WAITING)
             return None
-        pressed = Pressed(camera=self._camera_state())
+        pressed = Pressed(camera=self._camera.state)
         event_id, at_pts_90k = new_id(), pts_90k_of(press.at_ns)
         task = asyncio.create_task(self._tell_press(pressed, event_id, at_pts_90k), name="press")
         self._presses.add(task)
         task.add_done_callback(self._presses.discard)
-        self._want_picture(event_id, at_pts_90k, task)
-        self._on_rung()
+        self._pictures.want(event_id, at_pts_90k, task)
+        self.rung.notify()
         return task
 
     async def _tell_press(self, pressed: Pressed, event_id: str, at_pts_90k: int) -> bool:
         """Trigger the clip and tell the press; return whether it was accepted."""
         try:
-            self._trigger(event_id, "pressed", at_pts_90k)
+            self._recorder.trigger(event_id, "pressed", at_pts_90k)
         except Exception:  # the supervisor: whatever the recorder's fault is, the press is told
             log.exception("a press begins no clip")
         try:
-            await self._tell(pressed, event_id=event_id)
+            await self._events.publish(pressed, event_id=event_id)
         except DoorwardError as error:
             log.error("a press can't be told: %s", error)
             return False
         return True
 
     def _on_service(self) -> None:
+        if not self._is_open:
+            return
         if not self._pairing.press_service(self._clock.monotonic_ns() // 1_000_000):
             log.warning(
                 "the service button does nothing: this doorbell has an owner and no recovery key"
             )
 
-    async def _move(self, gpio: MockGpio, pin: ButtonName, hold_s: float) -> None:
+
+class _MockFront:
+    """The door's front where the pins are mock ones; implements `panel.control.DoorFront`."""
+
+    def __init__(self, panel: Panel, gpio: MockGpio, bell: Bell, camera: BellCamera) -> None:
+        self._panel = panel
+        self._gpio = gpio
+        self._bell = bell
+        self._camera = camera
+
+    async def press(self, pin: ButtonName, hold_s: float) -> None:
         """Move a mock contact; return once the press that it made is accepted, or raise."""
-        heard: asyncio.Future[asyncio.Task[bool] | None] = (
-            asyncio.get_running_loop().create_future()
-        )
-        self._listening.append(heard)
-        try:
-            await gpio.press(pin, hold_s)
+        with self._bell.hearing() as heard:
+            await self._gpio.press(pin, hold_s)
             if pin != "bell":
                 return
-            telling = await asyncio.wait_for(heard, HEARD_WITHIN_S)
-        except TimeoutError:
-            return  # a spark, or a press that the panel keeps for itself
-        finally:
-            self._listening.remove(heard)
+            try:
+                telling = await asyncio.wait_for(heard, HEARD_WITHIN_S)
+            except TimeoutError:
+                return  # a spark, or a press that the panel keeps for itself
         if telling is not None and not await telling:
             raise ControlError("it rang, and can't be told; look at the doorbell's log")
 
-    def _look(self, gpio: MockGpio) -> PanelView:
+    async def show(self, picture_png: bytes, seconds: float) -> None:
+        """Hold a picture before the camera."""
+        await self._camera.show(picture_png, seconds)
+
+    def look(self) -> PanelView:
+        """Return what the mock pins do."""
         return PanelView(
             light=self._panel.light.shown,
-            light_level=gpio.level("light"),
-            chime_pulses=sum(change.level == 1 for change in gpio.history("chime")),
-            is_infrared_on=gpio.level("infrared") == 1,
+            light_level=self._gpio.level("light"),
+            chime_pulses=sum(change.level == 1 for change in self._gpio.history("chime")),
+            is_infrared_on=self._gpio.level("infrared") == 1,
         )

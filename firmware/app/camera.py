@@ -8,30 +8,31 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
-from firmware.capture.board import board, check_board
-from firmware.capture.camera_keeper import CameraKeeper
+from firmware.capture.board import board
+from firmware.capture.camera_keeper import CameraKeeper, Restarter
 from firmware.capture.camera_output import AccessUnit, pts_90k_of
 from firmware.capture.replay.source import ReplaySource
 from firmware.capture.rescue import Rescue
 from firmware.capture.small_stream import SmallStream
 from firmware.capture.unit_hub import LumaHub, SmallHub, UnitHub
-from firmware.capture.video_source import Mask, Polygon, VideoSource
+from firmware.capture.video_source import InfraredLamp, Mask, VideoSource
 from firmware.clips.ring import Ring
-from firmware.config import CameraConfig, Config
+from firmware.config.polygon import Polygon
+from firmware.config.settings import CameraConfig, Config
 from firmware.errors import CameraError
-from firmware.panel.button import board_uptime_s
 from firmware.protocol.events import CameraState
 from firmware.system.clock import SystemClock
-from firmware.system.systemd import ServiceManager
+from firmware.system.listeners import Listeners
+from firmware.system.supervision import Part
+from firmware.system.uptime import BoardUptime
 
 log = logging.getLogger(__name__)
 
 CAMERA_RESCUE_FILE = "camera-rescue.json"
 
-MakeCamera = Callable[[CameraConfig, SystemClock, Callable[[bool], None]], VideoSource]
-"""From settings, clock, and what switches the infrared light."""
+MakeCamera = Callable[[CameraConfig, SystemClock, InfraredLamp], VideoSource]
+"""Makes the camera that the settings name; `camera_of` is the usual one."""
 
 
 class Filming:
@@ -42,18 +43,12 @@ class Filming:
         config: Config,
         *,
         clock: SystemClock,
-        set_infrared: Callable[[bool], None],
-        on_state: Callable[[CameraState, str], None],
-        give_up: Callable[[str], None],
-        manager: ServiceManager,
+        lamp: InfraredLamp,
+        restarter: Restarter,
         source: random.Random,
-        on_hide: Callable[[], None] = lambda: None,
         make_camera: MakeCamera | None = None,
     ) -> None:
-        """`on_hide` forgets what else is kept of pictures, when a new mask is wanted.
-
-        `make_camera` stands in for `camera_of`.
-        """
+        """`make_camera` stands in for `camera_of`."""
         loop = asyncio.get_running_loop()
         self._clock = clock
         profile = board()
@@ -63,35 +58,35 @@ class Filming:
             max_bytes=min(config.clips.ring_max_bytes, profile.max_ring_bytes),
             late_s=config.motion.min_time_s,
         )
-        self.hub = UnitHub(ring_add=self.ring.add, loop=loop)
+        self.hub = UnitHub(self.ring, loop)
         self.luma = LumaHub(loop)
-        self.small = SmallHub(loop, on_wanted=lambda is_wanted: self.keeper.want_small(is_wanted))
+        self.small = SmallHub(loop)
         self.small_stream = SmallStream(self.small) if profile.has_room_for_small_stream else None
         """None: this board has no room for one."""
-        self._on_hide = on_hide
+        self.hidden = Listeners[()]()
+        """Notified when a new mask is wanted: what else is kept of pictures is to be forgotten."""
         self._shown_since_90k = 0
         self._file_masks = config.privacy.masks
         self._owner_masks: tuple[Polygon, ...] = ()
         self.mask = Mask(self._file_masks)
-        self._camera = (make_camera or camera_of)(config.camera, clock, set_infrared)
+        self._camera = (make_camera or camera_of)(config.camera, clock, lamp)
         self.keeper = CameraKeeper(
             self._camera,
-            on_unit=self.hub.put,
-            on_luma=self.luma.put,
-            on_small=self.small.put,
-            on_state=on_state,
+            units=self.hub,
+            luma=self.luma,
+            small=self.small,
             clock=clock,
             rescue=Rescue(
                 config.data_dir / CAMERA_RESCUE_FILE,
                 boot=clock.boot_id,
-                uptime_s=board_uptime_s,
+                uptime=BoardUptime(),
                 may_reboot=config.health.may_reboot,
             ),
-            give_up=give_up,
-            reboot=manager.ask_for_reboot,
+            restarter=restarter,
             random_source=source,
             bitrate_bps=config.camera.bitrate_bps,
         )
+        self.small.wanted.add(self.keeper.want_small)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -99,9 +94,20 @@ class Filming:
         return self._camera.width, self._camera.height
 
     @property
+    def state(self) -> CameraState:
+        """Whether there are pictures, or why not."""
+        return self.keeper.state
+
+    @property
     def shown_since_90k(self) -> int:
         """Nothing that was filmed before this may be shown any more: a newer mask hides it."""
         return self._shown_since_90k
+
+    @property
+    def parts(self) -> dict[str, Part]:
+        """What runs as long as the doorbell does."""
+        small = {} if self.small_stream is None else {"small stream": self.small_stream.run}
+        return {"camera": self.run, **small}
 
     def newest_key_frame(self) -> AccessUnit | None:
         """Return the newest whole picture that is kept; it stays when the camera falls silent."""
@@ -141,10 +147,11 @@ class Filming:
         if self.small_stream is not None:
             self.small_stream.discard_before(now_90k)
         self.ring.clear(before_pts_90k=now_90k)
-        self._on_hide()
+        self.hidden.notify()
         self.mask = mask
         await self.keeper.set_mask(mask)
 
+    @property
     def mask_digest(self) -> str:
         """SHA-256 over what is hidden now, for manifests."""
         return self.mask.digest
@@ -156,9 +163,7 @@ class Filming:
         await asyncio.to_thread(self._camera.show, picture_png, seconds)
 
 
-def camera_of(
-    settings: CameraConfig, clock: SystemClock, set_infrared: Callable[[bool], None]
-) -> VideoSource:
+def camera_of(settings: CameraConfig, clock: SystemClock, lamp: InfraredLamp) -> VideoSource:
     """Return the camera that the settings name; each needs its own libraries."""
     if settings.kind == "picamera":
         from firmware.capture.pi.picamera import PicameraSource
@@ -167,27 +172,17 @@ def camera_of(
             settings=settings,
             profile=board(),
             clock=clock,
-            set_infrared=set_infrared if settings.has_infrared else None,
+            lamp=lamp if settings.has_infrared else None,
         )
     if settings.kind == "webcam":
         from firmware.capture.webcam import WebcamSource
 
-        return WebcamSource(
-            clock=clock,
-            device=settings.device,
-            width=settings.width,
-            height=settings.height,
-            fps=settings.fps,
-            bitrate_bps=settings.bitrate_bps,
-            rotation=settings.rotation,
-            is_mirrored=settings.is_mirrored,
-            check=lambda: check_board(settings),
-        )
+        return WebcamSource(settings, clock=clock)
     return ReplaySource(
         clock=clock,
         width=settings.width,
         height=settings.height,
         fps=settings.fps,
         bitrate_bps=settings.bitrate_bps,
-        file=Path(settings.file) if settings.file else None,
+        file=settings.file,
     )

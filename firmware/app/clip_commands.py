@@ -21,7 +21,8 @@ from firmware.clips.folder_lock import is_locked, locked_alone
 from firmware.clips.fragment import ClipUnit, SoundUnit
 from firmware.clips.library import Library
 from firmware.clips.record import ClipRecord
-from firmware.config import Config, load_config
+from firmware.config.loader import load_config
+from firmware.config.settings import Config
 from firmware.enrolment.keys import load_or_make_keys
 from firmware.errors import ConfigError, DoorwardError, StoreError, VaultError
 from firmware.evidence.manifest import ManifestSigner
@@ -85,12 +86,12 @@ class _Shelves:
         clock = SystemClock(
             is_host_time_trusted=config.clock.is_host_time_trusted, kernel=kernel_of(config)
         )
-        self.sign_manifest = ManifestSigner(self.keys.signer, self.keys.device).sign
+        self.manifest_signer = ManifestSigner(self.keys.signer, self.keys.device)
         self.database = Database(path)
         self.library = Library(
             self.database,
             config.data_dir / "clips",
-            sign_deletion=DeletionSigner(self.keys.signer.sign, self.keys.device, clock).sign,
+            deletions=DeletionSigner(self.keys.signer, self.keys.device, clock),
         )
 
     @property
@@ -246,7 +247,7 @@ def _repair(shelves: _Shelves) -> None:
     from firmware.clips.thumbnail import Thumbnails
 
     vault = shelves.vault
-    close_open_clips(shelves.library, vault, shelves.sign_manifest)
+    close_open_clips(shelves.library, vault, shelves.manifest_signer)
     thumbnails = Thumbnails(shelves.library, vault)
     for record in shelves.library.in_order():
         try:

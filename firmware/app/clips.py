@@ -7,28 +7,30 @@ That a clip is ready is told by clip_news.py.
 
 import asyncio
 import logging
-from collections.abc import Callable
 
 from firmware.app.camera import Filming
 from firmware.clips.clip_news import ClipNews
+from firmware.clips.clip_span import reach_of
 from firmware.clips.crash_recovery import close_open_clips
 from firmware.clips.deletions import DeletionSigner
 from firmware.clips.library import Library
 from firmware.clips.playback import Playback
-from firmware.clips.record import CardState
-from firmware.clips.recorder import Recorder
+from firmware.clips.recorder import Recorder, WitnessedRegister
 from firmware.clips.retention import Retention
 from firmware.clips.thumbnail import Thumbnails
-from firmware.config import ClipsConfig, Config
+from firmware.clips.writer import QUEUE_EXTRA_BYTES, ClipWriter
+from firmware.config.settings import ClipsConfig, Config
 from firmware.enrolment.keys import DeviceKeys
 from firmware.evidence.manifest import ManifestSigner
 from firmware.health.monitor import ClipFacts
 from firmware.live.clip_source import Shelf
-from firmware.outbox.publisher import Tell
+from firmware.outbox.publisher import EventPublisher
 from firmware.sound.clip_sound import ClipSound
 from firmware.sound.frames import SoundFeed
 from firmware.store.database import Database
 from firmware.system.clock import Clock
+from firmware.system.ownership import Ownership
+from firmware.system.supervision import Part
 from firmware.vault.key_choice import LateKey, recovery_keys_of
 from firmware.vault.sealed_file import Vault
 
@@ -50,20 +52,20 @@ class Recording:
         filming: Filming,
         clock: Clock,
         boot_id: str,
-        may_record: Callable[[], bool],
-        on_card: Callable[[CardState], None],
-        tell: Tell,
-        newest_checkpoint: Callable[[], str | None] = lambda: None,
+        database: Database,
+        owners: Ownership,
+        events: EventPublisher,
+        register: WitnessedRegister | None = None,
         sound_feed: SoundFeed | None = None,
     ) -> None:
-        """`newest_checkpoint` is the register's; `sound_feed` is of clips that have sound."""
-        self.database = Database(config.data_dir / "library.sqlite3")
+        """`database` is closed with this; `sound_feed` is of clips that have sound."""
+        self.database = database
         self.library = Library(
-            self.database,
+            database,
             config.data_dir / "clips",
-            sign_deletion=DeletionSigner(keys.signer.sign, keys.device, clock).sign,
+            deletions=DeletionSigner(keys.signer, keys.device, clock),
         )
-        self._news = ClipNews(self.library, tell, boot_id=boot_id)
+        self._news = ClipNews(self.library, events, boot_id=boot_id)
         self._file_recovery_keys = recovery_keys_of(config.storage)
         vault = Vault(
             LateKey(config.storage, config.data_dir),
@@ -78,7 +80,7 @@ class Recording:
             keep_bytes=config.clips.keep_bytes,
             min_free_bytes=config.clips.min_free_bytes,
         )
-        self._sign_manifest = ManifestSigner(keys.signer, keys.device).sign
+        self._signer = ManifestSigner(keys.signer, keys.device)
         self.playback = Playback(self.library, vault)
         self._thumbnails = Thumbnails(self.library, vault)
         self.shelf = Shelf(self.library, self.playback)
@@ -93,10 +95,16 @@ class Recording:
             filming=filming,
             clock=clock,
             boot_id=boot_id,
-            may_record=may_record,
-            on_card=on_card,
-            newest_checkpoint=newest_checkpoint,
+            owners=owners,
+            register=register,
         )
+        self.recorder.clips.add(self._news.publish)
+
+    @property
+    def parts(self) -> dict[str, Part]:
+        """What runs as long as the doorbell does."""
+        sound = {} if self.sound is None else {"sound in clips": self.sound.run}
+        return {"recorder": self.recorder.run, "library": self.keep_in_order, **sound}
 
     def use_recovery_key(self, sealing_key: bytes | None) -> None:
         """Seal every clip from now on to the owners' recovery key, besides the file's; None: none.
@@ -109,9 +117,7 @@ class Recording:
     async def recover(self) -> None:
         """Close what a dead process left open."""
         try:
-            await asyncio.to_thread(
-                close_open_clips, self.library, self._vault, self._sign_manifest
-            )
+            await asyncio.to_thread(close_open_clips, self.library, self._vault, self._signer)
         except Exception:  # the supervisor: whatever lies on the card, the doorbell starts
             log.exception("clips that were open can't be closed now, but at the next start")
 
@@ -120,7 +126,7 @@ class Recording:
         await asyncio.to_thread(self._thumbnails.make_missing)
         while True:
             await asyncio.to_thread(self._retention.apply)
-            await self._news.tell_untold()
+            await self._news.publish_untold()
             await asyncio.sleep(RETENTION_EVERY_S)
 
     def on_sound_change(self) -> None:
@@ -128,10 +134,10 @@ class Recording:
         if self.sound is not None and self._sound_feed is not None and not self._sound_feed.is_on:
             self.sound.forget()
 
-    async def date_clips(self, difference_ms: int) -> None:
+    async def on_time_known(self, difference_ms: int) -> None:
         """Date the clips that began before the clock was trusted, and tell them anew."""
         await asyncio.to_thread(self._retention.date_earlier_runs)
-        await self._news.date(difference_ms)
+        await self._news.on_time_known(difference_ms)
 
     def facts(self) -> ClipFacts:
         """What the doorbell's health says of its clips. Blocks."""
@@ -153,28 +159,29 @@ class Recording:
         filming: Filming,
         clock: Clock,
         boot_id: str,
-        may_record: Callable[[], bool],
-        on_card: Callable[[CardState], None],
-        newest_checkpoint: Callable[[], str | None],
+        owners: Ownership,
+        register: WitnessedRegister | None,
     ) -> Recorder:
-        return Recorder(
-            hub=filming.hub,
-            ring=filming.ring,
+        writer = ClipWriter(
             library=self.library,
             vault=self._vault,
             retention=self._retention,
-            sign_manifest=self._sign_manifest,
+            signer=self._signer,
+            max_bytes=filming.ring.max_bytes + QUEUE_EXTRA_BYTES,
+        )
+        return Recorder(
+            camera=filming,
+            writer=writer,
+            library=self.library,
             clock=clock,
             boot_id=boot_id,
-            size=filming.size,
-            pre_roll_s=clips.pre_roll_s,
-            post_roll_s=clips.post_roll_s,
-            longest_s=clips.longest_s,
-            may_record=may_record,
-            on_clip=self._news.tell,
-            on_card=on_card,
-            make_thumbnail=self._thumbnails.make,
-            mask_digest=filming.mask_digest,
-            newest_checkpoint=newest_checkpoint,
+            reach=reach_of(
+                pre_roll_s=clips.pre_roll_s,
+                post_roll_s=clips.post_roll_s,
+                longest_s=clips.longest_s,
+            ),
+            owners=owners,
+            thumbnails=self._thumbnails,
+            register=register,
             sound=self.sound,
         )

@@ -6,16 +6,15 @@ Only putting together belongs here.
 """
 
 import asyncio
-import random
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 
-import httpx2
-
+from firmware.app.camera import Filming
 from firmware.app.clips import Recording
 from firmware.app.household import Household
-from firmware.capture.video_source import Polygon
-from firmware.config import Config
+from firmware.app.knock import Knocking
+from firmware.app.link import RelayWay
+from firmware.app.site import Site
+from firmware.decisions.executor import Executor
 from firmware.decisions.facts import Gathering
 from firmware.decisions.first_pairing import FirstPairing
 from firmware.decisions.holds import Holding
@@ -27,8 +26,8 @@ from firmware.decisions.settings import Deciding
 from firmware.decisions.uploads import Uploads, standing_by
 from firmware.enrolment.attempts import Tries
 from firmware.enrolment.door_number import DoorNumber
-from firmware.enrolment.keys import DeviceKeys
-from firmware.fulfilling import Fulfilling
+from firmware.health.monitor import HealthMonitor
+from firmware.knock.pattern_store import KnockStore
 from firmware.local_page.asked_requests import AskedRequests
 from firmware.local_page.asked_service import AskedLine
 from firmware.local_page.doorbell_adapter import HowItIs, OwnPage
@@ -41,107 +40,128 @@ from firmware.local_page.web_app import door_app
 from firmware.outbox.bucket import Bucket
 from firmware.outbox.deferred_events import Promises
 from firmware.outbox.outgoing import Outgoing
-from firmware.outbox.publisher import Tell
 from firmware.outbox.refusal_counts import RefusalCounts
 from firmware.outbox.uploader import PARTS_AT_ONCE, Uploader
-from firmware.protocol.claims import Enrolment
+from firmware.panel.panel import Panel
 from firmware.protocol.decisions import OwnerSettings
+from firmware.sound.sound_system import Sounding
+from firmware.store.database import Database
 from firmware.store.deferred_events import PromiseStore
 from firmware.store.household import HouseholdStore
 from firmware.store.statements import FactsStore
 from firmware.system.clock import SystemClock
+from firmware.system.supervision import Part
 from firmware.transparency.policy_file import load_logs_if_any
 from firmware.transparency.public_record import PublicRecord
-from firmware.transparency.slots import WaitingEvents
 
 LOOKED_AT_EVERY_S = 60.0
 FORGOTTEN_MS = 60 * 24 * 3600 * 1000
 """Longer than a request and its renewal can stand."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Neighbours:
-    """What is used here of the doorbell."""
-
-    config: Config
-    keys: DeviceKeys
-    enrolment: Enrolment
-    clock: SystemClock
-    household: Household
-    recording: Recording
-    http: httpx2.AsyncClient
-    source: random.Random
-    events: WaitingEvents
-    tell: Tell
-    promises: Promises
-    on_masks: Callable[[Sequence[Polygon]], Awaitable[None]]
-
-
 class Consenting:
     """Desk, own page and uploads of one doorbell. Build it inside the running loop."""
 
     def __init__(
-        self, near: Neighbours, *, how_it_is: HowItIs, ear: Ear, knock: KnockSwitch
+        self,
+        site: Site,
+        *,
+        panel: Panel,
+        filming: Filming,
+        sounding: Sounding,
+        household: Household,
+        recording: Recording,
+        record: PublicRecord,
+        relay: RelayWay,
+        promises: Promises,
+        health: HealthMonitor,
     ) -> None:
-        self._near = near
-        self._statements = FactsStore(near.recording.database)
-        self._household = HouseholdStore(near.recording.database)
-        self._outgoing = Outgoing(near.config.data_dir / "outgoing")
+        self._site = site
+        self._filming = filming
+        self._people = household
+        self._recording = recording
+        self.record = record
+        self._relay = relay
+        self._promises = promises
+        self._statements = FactsStore(recording.database)
+        self._household = HouseholdStore(recording.database)
+        self._outgoing = Outgoing(site.config.data_dir / "outgoing")
         self._door_number = DoorNumber(
-            near.config.data_dir / "door.json", monotonic_s=_seconds(near.clock)
+            site.config.data_dir / "door.json", monotonic_s=_seconds(site.clock)
         )
         self._holding = Holding(
             household=self._household,
             statements=self._statements,
-            library=near.recording.library,
-            clock=near.clock,
+            library=recording.library,
+            clock=site.clock,
         )
         self._refusal_counts = RefusalCounts(
-            household=self._household, clock=near.clock, tell=near.tell, chance=near.source
+            household=self._household,
+            clock=site.clock,
+            tell=relay.events.publish,
+            chance=site.source,
         )
-        self.record = self._open_record()
         self.uploads = self._open_uploads()
         self._deciding = self._make_deciding()
         self._recovering = self._make_recovering()
+        self._deciding.on_recovery_key.add(self._recovering.on_keys)
         self._first_pairing = self._make_first_pairing()
         self._answers = self._make_answers()
         self._gathering = self._make_gathering()
-        self._fulfilling = self._make_fulfilling()
+        self._executor = self._make_executor()
         self.desk = StatementDesk(
-            keys=near.keys,
-            clock=near.clock,
+            keys=site.keys,
+            clock=site.clock,
             answers=self._answers,
             facts_store=self._statements,
             gathering=self._gathering,
-            promises=near.promises,
-            fulfilling=self._fulfilling,
+            promises=promises,
+            executor=self._executor,
         )
         self._showing = Showing(
             desk=self.desk,
-            owners=near.household.owners,
+            owners=household.owners,
             household=self._household,
-            library=near.recording.library,
-            playback=near.recording.playback,
-            register=self.record.facts,
+            library=recording.library,
+            playback=recording.playback,
+            register=record.facts,
         )
         self._progress = Progress(
             statements=self._statements,
             household=self._household,
             outgoing=self._outgoing,
-            register=self.record.facts,
+            register=record.facts,
         )
         self.asked = self._make_asked()
-        self._page = self._make_page(how_it_is, ear, knock)
+        self._knocks = KnockStore(site.config.data_dir / "knock.json", clock=site.clock)
+        self.knocking = Knocking(
+            store=self._knocks,
+            panel=panel,
+            voice=sounding.speech,
+            mouth=sounding.speaker,
+            statements=self.desk,
+            clock=site.clock,
+        )
+        self._page = self._make_page(health, sounding)
+
+    @property
+    def parts(self) -> dict[str, Part]:
+        """What runs as long as the doorbell does."""
+        return {
+            "own page": self.serve_page,
+            "statements": self.keep_in_order,
+            **self.record.parts,
+        }
 
     async def serve_page(self) -> None:
         """Serve the doorbell's own page until cancelled."""
-        door = self._near.config.door
+        door = self._site.config.door
         app = door_app(
             self._page,
             origins=own_origins(
                 door.url, listen_host=door.listen_host, listen_port=door.listen_port
             ),
-            clock=self._near.clock,
+            clock=self._site.clock,
             example_town=self.record.example_town,
         )
         await serve(app, door.listen_host, door.listen_port)
@@ -154,7 +174,7 @@ class Consenting:
         await self._recovering.start()
         settings = await asyncio.to_thread(self._household.settings)
         if settings is not None:
-            await self._take_settings(settings)
+            await self.use_settings(settings)
 
     async def start(self) -> None:
         """Take up what was begun, promised or confirmed before the start."""
@@ -168,11 +188,11 @@ class Consenting:
             await asyncio.to_thread(self._holding.apply)
             await self.desk.end_what_is_over()
             await self.uploads.go_on()
-            await self._near.promises.keep()
+            await self._promises.keep()
             await self._first_pairing.resume()
             await self._recovering.resume()
-            if self._near.clock.is_settled():  # a wrong time would forget a no, and ask again
-                now_ms = self._near.clock.wall_ms()
+            if self._site.clock.is_settled():  # a wrong time would forget a no, and ask again
+                now_ms = self._site.clock.wall_ms()
                 await asyncio.to_thread(
                     self._household.forget_declined_before, now_ms - FORGOTTEN_MS
                 )
@@ -180,158 +200,120 @@ class Consenting:
                 await self._refusal_counts.tell_due()
             await asyncio.sleep(LOOKED_AT_EVERY_S)
 
-    async def _take_settings(self, settings: OwnerSettings) -> None:
-        await self._near.on_masks(
+    async def use_settings(self, settings: OwnerSettings) -> None:
+        """Work by the owners' settings from now on: hide what their masks say."""
+        await self._filming.hide_for_owners(
             [tuple((x / 1000, y / 1000) for x, y in mask) for mask in settings.masks]
         )
 
     # --- what is wired to what ---
 
-    def _open_record(self) -> PublicRecord:
-        """Both public logs: what is read of them, and what this doorbell writes into them."""
-        near = self._near
-        return PublicRecord(
-            folder=near.config.data_dir / "register",
-            device=near.keys.device,
-            signer=near.keys.signer,
-            cell=near.config.place.cell,
-            is_opted_in=near.config.place.is_opted_in,
-            logs=load_logs_if_any(near.config.log.policy_path),
-            log_url=near.enrolment.log_url,
-            http=near.http,
-            clock=near.clock,
-            database=near.recording.database,
-            statements=self._statements,
-            household=self._household,
-            browsers=near.household.browsers,
-            notes=near.household.notes,
-            events=near.events,
-            tell=near.tell,
-            has_owner=near.household.has_owner,
-            source=near.source,
-        )
-
     def _open_uploads(self) -> Uploads:
         """The way of sealed packages to the bucket."""
-        near = self._near
-        bucket = Bucket(near.enrolment.bucket_origin, parts_at_once=PARTS_AT_ONCE)
-        uploader = Uploader(outgoing=self._outgoing, bucket=bucket, source=near.source)
+        bucket = Bucket(self._site.enrolment.bucket_origin, parts_at_once=PARTS_AT_ONCE)
+        uploader = Uploader(outgoing=self._outgoing, bucket=bucket, source=self._site.source)
         return Uploads(
             uploader=uploader,
             outgoing=self._outgoing,
-            tell=near.tell,
+            tell=self._relay.events.publish,
             standing=standing_by(self._statements, self._household),
         )
 
     def _make_deciding(self) -> Deciding:
         """What carries out a decision that is none about footage."""
-        near = self._near
         return Deciding(
-            admitting=near.household.admitting,
-            owners=near.household.owners,
+            admitting=self._people.admitting,
+            owners=self._people.owners,
             household=self._household,
             holding=self._holding,
-            notes=near.household.notes,
-            clock=near.clock,
-            tell=near.promises.tell,
-            take_back=lambda digest: self._fulfilling.take_back(digest),
-            on_settings=self._take_settings,
-            on_recovery=lambda keys: self._recovering.on_keys(keys),
+            notes=self._people.notes,
+            clock=self._site.clock,
+            promises=self._promises,
+            settings_user=self,
         )
 
     def _make_recovering(self) -> Recovering:
         """What lets an owner in again by the printed code."""
-        near = self._near
         return Recovering(
-            device=near.keys.device,
-            pairing=near.household.pairing,
-            tries=Tries(near.config.data_dir / "recovery.json", monotonic_s=_seconds(near.clock)),
+            device=self._site.keys.device,
+            pairing=self._people.pairing,
+            tries=Tries(
+                self._site.config.data_dir / "recovery.json", monotonic_s=_seconds(self._site.clock)
+            ),
             door_number=self._door_number,
-            admitting=near.household.admitting,
+            admitting=self._people.admitting,
             deciding=self._deciding,
             household=self._household,
-            notes=near.household.notes,
-            clock=near.clock,
-            promises=near.promises,
-            seal_clips_to=near.recording.use_recovery_key,
+            clock=self._site.clock,
+            promises=self._promises,
+            clips=self._recording,
         )
 
     def _make_first_pairing(self) -> FirstPairing:
         """What makes somebody the first owner."""
-        near = self._near
         return FirstPairing(
-            pairing=near.household.pairing,
+            pairing=self._people.pairing,
             door_number=self._door_number,
-            admitting=near.household.admitting,
-            owners=near.household.owners,
-            promise_store=PromiseStore(near.recording.database),
-            promises=near.promises,
-            clock=near.clock,
+            admitting=self._people.admitting,
+            owners=self._people.owners,
+            promise_store=PromiseStore(self._recording.database),
+            promises=self._promises,
+            clock=self._site.clock,
         )
 
     def _make_answers(self) -> Answers:
         """What owners are told of their statements."""
-        near = self._near
         return Answers(
-            owners=near.household.owners,
-            notes=near.household.notes,
+            owners=self._people.owners,
+            notes=self._people.notes,
             household=self._household,
-            promises=near.promises,
-            clock=near.clock,
-            door_url=near.config.door.url,
+            promises=self._promises,
+            clock=self._site.clock,
+            door_url=self._site.config.door.url,
         )
 
     def _make_gathering(self) -> Gathering:
         """All facts that statements are judged by, of one moment."""
-        near = self._near
         return Gathering(
-            device=near.keys.device,
-            cell=near.config.place.cell,
-            clock=near.clock,
-            register=self.record.facts,
-            policy=self.record.policy,
-            custody_origin=self.record.custody_origin,
-            owners=near.household.owners,
-            browsers=near.household.browsers,
+            device=self._site.keys.device,
+            cell=self._site.config.place.cell,
+            clock=self._site.clock,
+            record=self.record,
+            owners=self._people.owners,
+            browsers=self._people.browsers,
             statements=self._statements,
             household=self._household,
-            library=near.recording.library,
+            library=self._recording.library,
         )
 
-    def _make_fulfilling(self) -> Fulfilling:
+    def _make_executor(self) -> Executor:
         """What takes a decision to its effect, and a grant to its release."""
-        near = self._near
-        return Fulfilling(
-            device=near.keys.device,
-            clock=near.clock,
+        return Executor(
+            device=self._site.keys.device,
+            clock=self._site.clock,
             answers=self._answers,
             facts_store=self._statements,
             gathering=self._gathering,
             deciding=self._deciding,
-            promises=near.promises,
+            promises=self._promises,
             releasing=self._make_releasing(),
-            tell=near.tell,
         )
 
     def _make_releasing(self) -> Releasing:
         """What seals a package for its agency and queues it."""
-        near = self._near
         return Releasing(
-            keys=near.keys,
-            certificate_pem=near.enrolment.certificate_pem.encode(),
-            library=near.recording.library,
-            playback=near.recording.playback,
+            keys=self._site.keys,
+            certificate_pem=self._site.enrolment.certificate_pem.encode(),
+            library=self._recording.library,
+            playback=self._recording.playback,
             outgoing=self._outgoing,
-            tell=near.promises.tell,
-            extract=self.record.extract,
-            capture_proof=self.record.capture_proof,
-            end_sending=self.uploads.end,
-            stop_sending=self.uploads.stop,
+            promises=self._promises,
+            record=self.record,
+            uploads=self.uploads,
         )
 
     def _make_asked(self) -> AskedLine:
         """What an owner's own program is told, far from the door."""
-        near = self._near
         return AskedLine(
             desk=self.desk,
             showing=self._showing,
@@ -339,38 +321,71 @@ class Consenting:
                 desk=self.record.requests,
                 register=self.record.facts,
                 showing=self._showing,
-                library=near.recording.library,
+                library=self._recording.library,
                 household=self._household,
                 statements=self._statements,
                 progress=self._progress,
-                clock=near.clock,
+                clock=self._site.clock,
             ),
-            owners=near.household.owners,
-            browsers=near.household.browsers,
+            owners=self._people.owners,
+            browsers=self._people.browsers,
             household=self._household,
         )
 
-    def _make_page(self, how_it_is: HowItIs, ear: Ear, knock: KnockSwitch) -> OwnPage:
+    def _make_page(self, health: HealthMonitor, sounding: Sounding) -> OwnPage:
         """The doorbell's own page on the home network, as far as it decides anything."""
-        near = self._near
         return OwnPage(
-            keys=near.keys,
+            keys=self._site.keys,
             desk=self.desk,
-            pairing=near.household.pairing,
+            pairing=self._people.pairing,
             first_pairing=self._first_pairing,
             recovering=self._recovering,
-            owners=near.household.owners,
+            owners=self._people.owners,
             door_number=self._door_number,
-            library=near.recording.library,
+            library=self._recording.library,
             showing=self._showing,
             progress=self._progress,
-            knock=knock,
-            clock=near.clock,
-            door_url=near.config.door.url,
-            how_it_is=how_it_is,
-            ear=ear,
+            knock=KnockSwitch(
+                store=self._knocks,
+                has_speaker=lambda: sounding.speaker.has_card,
+                last=lambda: self.knocking.desk.last,
+            ),
+            clock=self._site.clock,
+            door_url=self._site.config.door.url,
+            how_it_is=HowItIs(
+                is_online=lambda: self._relay.link.is_online,
+                health=lambda: health.health,
+                troubles=lambda: health.troubles,
+            ),
+            ear=Ear(microphone=sounding.microphone, settings=self._site.config.sound),
         )
 
 
 def _seconds(clock: SystemClock) -> Callable[[], float]:
     return lambda: clock.monotonic_ns() / 1e9
+
+
+def open_record(
+    site: Site, *, database: Database, household: Household, relay: RelayWay
+) -> PublicRecord:
+    """Open both public logs: what is read of them, and what this doorbell writes into them."""
+    return PublicRecord(
+        folder=site.config.data_dir / "register",
+        device=site.keys.device,
+        signer=site.keys.signer,
+        cell=site.config.place.cell,
+        is_opted_in=site.config.place.is_opted_in,
+        logs=load_logs_if_any(site.config.log.policy_path),
+        log_url=site.enrolment.log_url,
+        http=site.http,
+        clock=site.clock,
+        database=database,
+        statements=FactsStore(database),
+        household=HouseholdStore(database),
+        browsers=household.browsers,
+        notes=household.notes,
+        events=relay.outbox,
+        tell=relay.events.publish,
+        has_owner=household.has_owner,
+        source=site.source,
+    )

@@ -6,7 +6,6 @@
 Only putting together belongs here; what an owner decides is carried out by consenting.py's parts.
 """
 
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from firmware.decisions.admission import Admitting
@@ -14,13 +13,13 @@ from firmware.enrolment.browsers import BrowserStore
 from firmware.enrolment.keys import DeviceKeys
 from firmware.enrolment.owners import OwnerStore
 from firmware.enrolment.pairing import Pairing
-from firmware.live.browser_orders import Orders, PlayReplyFor
+from firmware.live.browser_orders import Orders, ReplyPlayer
 from firmware.live.nonces import Nonces
 from firmware.live.signature_checks import SignedChecks
 from firmware.notes.pushes import Pushes
 from firmware.notes.sealed_notes import Notes
 from firmware.outbox.deferred_events import Promises
-from firmware.outbox.publisher import Tell
+from firmware.outbox.publisher import EventPublisher
 from firmware.protocol.browsers import BrowserKeys
 from firmware.system.clock import Clock
 
@@ -34,10 +33,9 @@ class Household:
         *,
         keys: DeviceKeys,
         clock: Clock,
-        tell: Tell,
+        events: EventPublisher,
         promises: Promises,
-        on_browser_ended: Callable[[str], Awaitable[None]],
-        play_reply: PlayReplyFor,
+        replies: ReplyPlayer,
     ) -> None:
         self._clock = clock
         self.owners = OwnerStore(data_dir / "owners.json")
@@ -45,13 +43,12 @@ class Household:
         self.notes = Notes(
             keys=keys, owners=self.owners, browsers=self.browsers, clock=clock, tell=promises.tell
         )
-        self.pushes = Pushes(device=keys.device, browsers=self.browsers, clock=clock, tell=tell)
+        self.pushes = Pushes(device=keys.device, browsers=self.browsers, clock=clock, events=events)
         self.admitting = Admitting(
             owners=self.owners,
             browsers=self.browsers,
             notes=self.notes,
             clock=clock,
-            on_browser_ended=on_browser_ended,
         )
         self.pairing = Pairing(
             identity_key=keys.identity_key,
@@ -60,16 +57,16 @@ class Household:
         )
         self.checks = SignedChecks(
             device=keys.device,
-            nonces=Nonces(monotonic_s=lambda: clock.monotonic_ns() / 1e9),
-            find_browser=self.browsers.find,
-            owner_name=self._owner_name,
-            wall_ms=clock.wall_ms,
+            nonces=Nonces(clock=clock),
+            browsers=self.browsers,
+            owners=self.owners,
+            clock=clock,
         )
         self.orders = Orders(
             sealing_private_key=keys.sealing_private_key,
             checks=self.checks,
             browsers=self.browsers,
-            play_reply=play_reply,
+            replies=replies,
         )
 
     def has_owner(self) -> bool:
@@ -81,10 +78,6 @@ class Household:
         now_ms = self._clock.wall_ms()
         return [b.keys for b in self.browsers.all() if not b.has_expired(now_ms)]
 
-    async def on_time_known(self) -> None:
+    async def on_time_known(self, _difference_ms: int) -> None:
         """Let the browsers that were enrolled while the time wasn't known have their 30 days."""
         await self.admitting.on_time_known()
-
-    def _owner_name(self, credential_id: str) -> str | None:
-        owner = self.owners.find(credential_id)
-        return None if owner is None else owner.name

@@ -51,7 +51,7 @@ class Knocking:
             clock=clock,
             on_ended=on_ended,
         )
-        panel.watch_bell(self.desk.on_edge)
+        panel.bell_edges.add(self.desk.on_edge)
         statements.knock_with(self.open)
 
     async def open(self, digest: str, language: str) -> Refusal | None:

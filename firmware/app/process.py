@@ -12,14 +12,16 @@ from functools import partial
 
 import httpx2
 
-from firmware.app.doorbell import Body, Doorbell
+from firmware.app.doorbell import Doorbell
 from firmware.app.simulated_clock import kernel_of
+from firmware.app.site import Site
 from firmware.clips.folder_lock import locked_alone
-from firmware.config import Config
+from firmware.config.settings import Config
 from firmware.enrolment.client import Enroller
 from firmware.enrolment.keys import load_or_make_keys
 from firmware.panel.light import LightState
 from firmware.panel.panel import Panel, open_gpio
+from firmware.protocol.encoding import new_id
 from firmware.system.clock import SystemClock
 from firmware.system.factory_reset import finish_wipe, order_wipe
 from firmware.system.supervision import LastResort, OneAtATime, Watchdog
@@ -58,47 +60,55 @@ async def _run(config: Config, reload: Callable[[], Config]) -> int:
         has_presence=config.motion.presence != "none",
         has_infrared=config.camera.has_infrared,
         clock=clock,
-        on_reset=reset,
     )
+    panel.reset_wanted.add(reset)
     panel.start()
     panel.light.set(LightState.STARTING, True)
     manager = of_this_process()
     watchdog = Watchdog(manager)
     guarding = asyncio.create_task(watchdog.run(), name="watchdog")
     manager.ready()  # the bell rings from here on
-    body = Body(panel=panel, clock=clock, manager=manager, watchdog=watchdog, end=LastResort(stop))
+    end = LastResort(stop, manager)
     try:
-        await _enrol_and_run(config, reload, body, stop)
+        async with httpx2.AsyncClient(trust_env=False, timeout=HTTP_TIMEOUT_S) as http:
+            site = await _enrol(config, clock, http, stop)
+            if site is not None:
+                doorbell = Doorbell(site, panel, end)
+                watchdog.watch("camera keeper", doorbell.filming.keeper)
+                reloading = OneAtATime(partial(doorbell.reload, reload), name="reload")
+                asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reloading.ask)
+                await doorbell.run(stop)
     finally:
         manager.stopping()
         guarding.cancel()
         await panel.close()
-    return body.end.exit_code
+    return end.exit_code
 
 
-async def _enrol_and_run(
-    config: Config, reload: Callable[[], Config], body: Body, stop: asyncio.Event
-) -> None:
+async def _enrol(
+    config: Config, clock: SystemClock, http: httpx2.AsyncClient, stop: asyncio.Event
+) -> Site | None:
+    """Return the site once the doorbell is enrolled; None if it is stopped before."""
     source = random.SystemRandom()
     keys = load_or_make_keys(config.data_dir)
-    async with httpx2.AsyncClient(trust_env=False, timeout=HTTP_TIMEOUT_S) as http:
-        enroller = Enroller(
-            data_dir=config.data_dir,
-            claim_file=config.claim_file,
-            keys=keys,
-            http=http,
-            source=source,
-        )
-        enrolling = asyncio.create_task(enroller.enrol_patiently(), name="enrolment")
-        stopping = asyncio.create_task(stop.wait(), name="stop")
-        await asyncio.wait({enrolling, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        if not enrolling.done():
-            enrolling.cancel()
-            return
-        doorbell = Doorbell(config, keys, enrolling.result(), body, http, source)
-        reloading = OneAtATime(partial(doorbell.reload, reload), name="reload")
-        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reloading.ask)
-        await doorbell.run(stop)
+    enroller = Enroller(
+        data_dir=config.data_dir, claim_file=config.claim_file, keys=keys, http=http, source=source
+    )
+    enrolling = asyncio.create_task(enroller.enrol_patiently(), name="enrolment")
+    stopping = asyncio.create_task(stop.wait(), name="stop")
+    await asyncio.wait({enrolling, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    if not enrolling.done():
+        enrolling.cancel()
+        return None
+    return Site(
+        config=config,
+        keys=keys,
+        enrolment=enrolling.result(),
+        clock=clock,
+        boot_id=new_id(),
+        http=http,
+        source=source,
+    )
 
 
 def _stop_on_signals() -> asyncio.Event:

@@ -7,7 +7,7 @@ example's refuses to start with such a clock (`kernel_of`): what is wound elsewh
 in this file, makes nothing count earlier there.
 """
 
-from firmware.config import Config
+from firmware.config.settings import Config
 from firmware.errors import ConfigError
 from firmware.protocol.encoding import WireError
 from firmware.protocol.town_clock import Winding, check_is_example

@@ -8,7 +8,7 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
-from firmware.config import CameraConfig
+from firmware.config.settings import CameraConfig
 from firmware.errors import CameraError
 
 MODEL_FILE = Path("/proc/device-tree/model")

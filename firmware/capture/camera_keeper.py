@@ -6,7 +6,8 @@ started, then a new process, then (if the owner allows it) a new start of the bo
 driver that doesn't return (picamera2 #1048, #1264) is left behind on its thread: only a new
 process helps then. The bell goes on through all of it: `state` says why there is no picture.
 
-What the callbacks of the source do, for each picture and on its threads, takes no lock.
+What `on_unit`, `on_luma` and `on_small` do, for each picture and on the source's threads, takes no
+lock.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ import logging
 import random
 from collections.abc import Callable
 from functools import partial
+from typing import Protocol
 
 from firmware.capture.camera_output import (
     TICKS_PER_S,
@@ -28,11 +30,14 @@ from firmware.capture.driver_calls import CallHung, DriverCalls
 from firmware.capture.mask_gate import MaskGate
 from firmware.capture.rate import Rate
 from firmware.capture.rescue import Rescue
-from firmware.capture.video_source import Mask, OnLuma, OnSmall, OnUnit, VideoSource
+from firmware.capture.unit_hub import LumaHub, SmallHub, UnitHub
+from firmware.capture.video_source import Mask, VideoSource
 from firmware.errors import CameraError
 from firmware.protocol.events import CameraState
 from firmware.system.backoff import Backoff
 from firmware.system.clock import Clock
+from firmware.system.listeners import Listeners
+from firmware.system.supervision import Heartbeat
 
 BURST_FACTOR = 4
 """This many times the bitrate that was set isn't a busy scene any more."""
@@ -42,38 +47,47 @@ MOST_AHEAD_90K = TICKS_PER_S
 log = logging.getLogger(__name__)
 
 
-class CameraKeeper:
-    """Owns one source. Build it inside the running loop; `run` until cancelled, then `stop`.
+class Restarter(Protocol):
+    """Restarts the process or the board (`firmware.system.supervision.LastResort`)."""
 
-    `give_up` ends the process, `reboot` restarts the board. `on_state` hears of each change, on
-    the loop.
+    def give_up(self, reason: str) -> None:
+        """Begin to end the process, to be started again."""
+        ...
+
+    def reboot(self) -> None:
+        """Restart the board."""
+        ...
+
+
+class CameraKeeper:
+    """Owns one source, and is its `PictureSink`: what it lets through goes to the hubs.
+
+    Build it inside the running loop; `run` until cancelled, then `stop`. `states` is notified of
+    each change, on the loop.
     """
 
     def __init__(
         self,
         source: VideoSource,
         *,
-        on_unit: OnUnit,
-        on_luma: OnLuma,
-        on_state: Callable[[CameraState, str], None],
+        units: UnitHub,
+        luma: LumaHub,
+        small: SmallHub,
         clock: Clock,
         rescue: Rescue,
-        give_up: Callable[[str], None],
-        reboot: Callable[[], object],
+        restarter: Restarter,
         random_source: random.Random,
         bitrate_bps: int,
-        on_small: OnSmall = lambda _: None,
         patience: Patience | None = None,
     ) -> None:
         self._source = source
-        self._pass_on = on_unit
-        self._pass_luma_on = on_luma
-        self._pass_small_on = on_small
-        self._on_state = on_state
+        self._unit_hub = units
+        self._luma_hub = luma
+        self._small_hub = small
+        self.states = Listeners[CameraState]()
         self._clock = clock
         self._rescue = rescue
-        self._give_up = give_up
-        self._reboot = reboot
+        self._restarter = restarter
         self._patience = patience or Patience()
         self._backoff = Backoff(
             first_s=self._patience.first_pause_s,
@@ -82,7 +96,8 @@ class CameraKeeper:
         )
         self._state: CameraState = "starting"
         self._detail = "the camera is starting"
-        self._calls = DriverCalls(clock, call_s=self._patience.call_s, on_wait=self._moved)
+        self._heartbeat = Heartbeat(clock)
+        self._calls = DriverCalls(clock, call_s=self._patience.call_s, heartbeat=self._heartbeat)
         self._is_started = False
         self._is_refused = False
         self._failures = 0
@@ -94,7 +109,6 @@ class CameraKeeper:
         self._last_unit_ns = 0
         self._last_key_ns = 0
         self._noting: asyncio.Task[object] | None = None
-        self._looked_ns = clock.monotonic_ns()
         self._rate = Rate()
         self._gate = MaskGate()
         self._max_fps: int | None = None
@@ -121,9 +135,14 @@ class CameraKeeper:
         """Bits a second that come out of the encoder, measured over the same time."""
         return self._rate.bitrate_bps
 
+    @property
+    def wanted_bps(self) -> int:
+        """Bits a second that the encoder is to aim at."""
+        return self._bitrate_bps or self._usual_bitrate_bps
+
     def stuck_s(self) -> float:
-        """A supervision.Vital: the seconds since the keeper last moved."""
-        return (self._clock.monotonic_ns() - self._looked_ns) / 1e9
+        """Return the seconds since the keeper last moved; it is a `supervision.Vital`."""
+        return self._heartbeat.stuck_s()
 
     def request_key_frame(self) -> None:
         """Let one of the next pictures be a key frame, if the camera runs."""
@@ -132,7 +151,7 @@ class CameraKeeper:
 
     def want_small(self, is_wanted: bool) -> None:
         """Let the camera hand out small pictures, or no more, whether it runs now or later."""
-        self._source.set_small(self._on_small if is_wanted else None)
+        self._source.set_small(is_wanted)
 
     def want_mask(self, mask: Mask) -> None:
         """Pass nothing more on until `set_mask` has set this very mask (on the loop).
@@ -193,7 +212,7 @@ class CameraKeeper:
             self._source.set_bitrate(self._bitrate_bps)
         self._gate.begin(mask)
         self._is_refused = False
-        self._source.start(self._on_unit, self._on_luma)
+        self._source.start(self)
         self._is_started = True
 
     def _hide(self) -> None:
@@ -216,7 +235,7 @@ class CameraKeeper:
             self._is_started = False
             self._source.stop()
 
-    def _on_unit(self, unit: AccessUnit) -> None:
+    def on_unit(self, unit: AccessUnit) -> None:
         """Pass one unit on; on the source's thread."""
         now_ns = self._clock.monotonic_ns()
         if unit.pts_90k > pts_90k_of(now_ns) + MOST_AHEAD_90K:
@@ -227,17 +246,17 @@ class CameraKeeper:
         self._units += 1
         self._unit_bytes += len(unit.data)
         if self._gate.lets_unit(unit):
-            self._pass_on(unit)
+            self._unit_hub.put(unit)
 
-    def _on_luma(self, frame: LumaFrame) -> None:
+    def on_luma(self, frame: LumaFrame) -> None:
         """Pass one luma frame on; on the source's thread."""
         if self._lets(frame):
-            self._pass_luma_on(frame)
+            self._luma_hub.put(frame)
 
-    def _on_small(self, picture: SmallPicture) -> None:
+    def on_small(self, picture: SmallPicture) -> None:
         """Pass one small picture on; on the source's thread."""
         if self._lets(picture):
-            self._pass_small_on(picture)
+            self._small_hub.put(picture)
 
     def _lets(self, picture: LumaFrame | SmallPicture) -> bool:
         is_ahead = picture.pts_90k > pts_90k_of(self._clock.monotonic_ns()) + MOST_AHEAD_90K
@@ -290,7 +309,7 @@ class CameraKeeper:
 
     async def _tame_bitrate(self) -> None:
         """Set the bitrate again when far more comes: an encoder that forgot it fills the ring."""
-        target_bps = self._bitrate_bps or self._usual_bitrate_bps
+        target_bps = self.wanted_bps
         if self._rate.bitrate_bps <= target_bps * BURST_FACTOR:
             return
         if not self._is_past(self._tamed_ns, self._patience.steady_s):
@@ -326,12 +345,12 @@ class CameraKeeper:
         if rescue.may_reboot_now(is_missing=is_missing):
             log.critical("the board is restarted: %s", reason)
             if await self._note(rescue.note_reboot):
-                self._reboot()
+                self._restarter.reboot()
         elif is_missing:
             return  # a new process finds no camera either
         elif rescue.may_restart_now():
             if await self._note(rescue.note_restart):
-                self._give_up(reason)
+                self._restarter.give_up(reason)
         else:
             log.warning("%s; it is too early for another restart", reason)
 
@@ -356,9 +375,6 @@ class CameraKeeper:
         except (CameraError, CallHung) as error:
             log.warning("the camera didn't stop: %s", error)
 
-    def _moved(self) -> None:
-        self._looked_ns = self._clock.monotonic_ns()
-
     def _is_past(self, since_ns: int, seconds: float) -> bool:
         return self._clock.monotonic_ns() - since_ns >= seconds * 1e9
 
@@ -367,14 +383,14 @@ class CameraKeeper:
         if state != self._state:
             log.log(logging.INFO if state == "working" else logging.WARNING, "camera: %s", detail)
             self._state = state
-            self._on_state(state, detail)
+            self.states.notify(state)
 
     async def _pause(self, seconds: float) -> None:
         """Sleep, and keep on showing that the keeper moves."""
         end_ns = self._clock.monotonic_ns() + seconds * 1e9
         while True:
-            self._looked_ns = self._clock.monotonic_ns()
-            left_s = (end_ns - self._looked_ns) / 1e9
+            self._heartbeat.beat()
+            left_s = (end_ns - self._clock.monotonic_ns()) / 1e9
             if left_s <= 0:
                 return
             await asyncio.sleep(min(left_s, 1.0))

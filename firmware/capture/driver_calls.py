@@ -1,8 +1,7 @@
 """Calls into a camera's driver: one at a time, on threads that may be left behind.
 
 A call that doesn't return is waited for again by the next one, which fails as well: nothing is
-called beside it. `on_wait` is called about once a second meanwhile, so that whoever waits can
-show that they still move.
+called beside it. The heartbeat beats about once a second meanwhile: who waits isn't stuck.
 """
 
 import asyncio
@@ -13,6 +12,7 @@ from typing import Any
 from firmware.capture.daemon_call import call_in_daemon
 from firmware.errors import CameraError
 from firmware.system.clock import Clock
+from firmware.system.supervision import Heartbeat
 
 log = logging.getLogger(__name__)
 
@@ -24,10 +24,10 @@ class CallHung(Exception):
 class DriverCalls:
     """One camera's driver. All on the loop."""
 
-    def __init__(self, clock: Clock, *, call_s: float, on_wait: Callable[[], None]) -> None:
+    def __init__(self, clock: Clock, *, call_s: float, heartbeat: Heartbeat) -> None:
         self._clock = clock
         self._call_s = call_s
-        self._on_wait = on_wait
+        self._heartbeat = heartbeat
         self._one_at_a_time = asyncio.Lock()
         self._under_way: asyncio.Task[None] | None = None
 
@@ -45,7 +45,7 @@ class DriverCalls:
         end_ns = self._clock.monotonic_ns() + self._call_s * 1e9
         while not call.done() and self._clock.monotonic_ns() < end_ns:
             await asyncio.wait({call}, timeout=min(1.0, self._call_s))
-            self._on_wait()
+            self._heartbeat.beat()
         return call.done()
 
     async def _wait_for_call(self) -> None:

@@ -6,18 +6,19 @@ while the queue is full is each kind of queue's own rule, written at its `offer`
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
 from typing import Generic, Self, TypeVar
 
 T = TypeVar("T")
 
 
 class LoopQueue(Generic[T]):
-    """At most `max_items` for one reader, until it is closed; close it, or use it by `with`."""
+    """At most `max_items` for one reader, until it is closed; close it, or use it by `with`.
 
-    def __init__(self, max_items: int, on_close: Callable[[], None]) -> None:
+    Each kind of queue says in `_leave` whom it leaves when it is closed.
+    """
+
+    def __init__(self, max_items: int) -> None:
         self._items: deque[T] = deque(maxlen=max_items)
-        self._on_close = on_close
         self._is_closed = False
         self._changed = asyncio.Event()
 
@@ -38,8 +39,12 @@ class LoopQueue(Generic[T]):
         """End the iteration, behind what waits; may be called twice."""
         if not self._is_closed:
             self._is_closed = True
-            self._on_close()
+            self._leave()
             self._changed.set()
+
+    def _leave(self) -> None:
+        """Take the queue from what fills it; called once."""
+        raise NotImplementedError
 
     def __enter__(self) -> Self:
         return self

@@ -8,7 +8,6 @@ hour, hence at most once an hour. Pictures for a minute make everything forgotte
 
 import logging
 import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -16,6 +15,7 @@ import msgspec
 
 from firmware.protocol.encoding import Document, WireError, decode
 from firmware.system.durable_files import write_atomic
+from firmware.system.uptime import Uptime
 
 FIRST_RESTART_WAIT_S = 60.0
 MAX_RESTART_WAIT_S = 3600.0
@@ -40,23 +40,16 @@ class _InVain(Document, frozen=True, kw_only=True):
 
 
 class Rescue:
-    """Decides, durably. `uptime_s` counts from the board's start, `boot` names that start.
+    """Decides, durably. `uptime` counts from the board's start, `boot` names that start.
 
     `note_*` block on the card, and may hang with it. A card that fails makes nothing worse: then
     it is remembered in memory only, and for a restart that is too little, so none happens.
     """
 
-    def __init__(
-        self,
-        kept_in: Path,
-        *,
-        boot: str,
-        uptime_s: Callable[[], float],
-        may_reboot: bool,
-    ) -> None:
+    def __init__(self, kept_in: Path, *, boot: str, uptime: Uptime, may_reboot: bool) -> None:
         self._kept_in = kept_in
         self._boot = boot
-        self._uptime_s = uptime_s
+        self._uptime = uptime
         self._may_reboot = may_reboot
         self._in_vain = _load(kept_in)
 
@@ -66,7 +59,7 @@ class Rescue:
         if tried.restarts == 0 or tried.boot != self._boot:
             return True
         wait_s = min(MAX_RESTART_WAIT_S, FIRST_RESTART_WAIT_S * 2.0 ** min(tried.restarts - 1, 10))
-        return self._uptime_s() - tried.last_restart_ms / 1000 >= wait_s
+        return self._uptime.seconds() - tried.last_restart_ms / 1000 >= wait_s
 
     def may_reboot_now(self, *, is_missing: bool = False) -> bool:
         """Tell whether the board may be restarted now; restarts of the process come first.
@@ -76,7 +69,7 @@ class Rescue:
         tried = self._in_vain
         has_tried = is_missing or tried.restarts >= RESTARTS_BEFORE_REBOOT
         least_s = min(MAX_REBOOT_UPTIME_S, FIRST_REBOOT_UPTIME_S * 2.0 ** min(tried.reboots, 10))
-        is_long_up = least_s <= self._uptime_s() < math.inf  # endless: the board won't say
+        is_long_up = least_s <= self._uptime.seconds() < math.inf  # endless: the board won't say
         return self._may_reboot and has_tried and is_long_up
 
     def note_restart(self) -> bool:
@@ -85,7 +78,7 @@ class Rescue:
             _InVain(
                 boot=self._boot,
                 restarts=self._in_vain.restarts + 1,
-                last_restart_ms=round(min(self._uptime_s(), LONGEST_UPTIME_S) * 1000),
+                last_restart_ms=round(min(self._uptime.seconds(), LONGEST_UPTIME_S) * 1000),
                 reboots=self._in_vain.reboots,
             )
         )

@@ -46,7 +46,7 @@ class SmallStream:
 
     def subscribe(self, name: str, *, max_units: int = SUBSCRIPTION_MAX_UNITS) -> Subscription:
         """Return the units from the next key frame on, which comes soon; close it."""
-        subscription = Subscription(name, max_units, self._leave)
+        subscription = Subscription(name, max_units, self)
         self._subscriptions.append(subscription)
         self._is_wanted.set()
         self._keys.request()
@@ -106,7 +106,8 @@ class SmallStream:
             for subscription in self._subscriptions:
                 subscription.offer(unit)
 
-    def _leave(self, subscription: Subscription) -> None:
+    def leave(self, subscription: Subscription) -> None:
+        """Give a closed subscription nothing more; without any, the encoder ends."""
         self._subscriptions.remove(subscription)
         if not self._subscriptions:
             self._is_wanted.clear()

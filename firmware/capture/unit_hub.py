@@ -11,11 +11,12 @@ import contextlib
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable
-from typing import Generic, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Generic, Protocol, TypeVar
 
 from firmware.capture.camera_output import AccessUnit, LumaFrame, SmallPicture
 from firmware.capture.loop_queue import LoopQueue
+from firmware.system.listeners import Listeners
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +25,22 @@ P = TypeVar("P", LumaFrame, SmallPicture)
 HANDOVER_MAX_UNITS = 600
 """20 s at 30 fps: longer than any stall of the loop that a doorbell should survive."""
 SUBSCRIPTION_MAX_UNITS = 300
+
+
+class UnitStore(Protocol):
+    """Keeps access units (`firmware.clips.ring.Ring`)."""
+
+    def add(self, unit: AccessUnit) -> None:
+        """Keep one unit; called on the loop, before any subscription gets it."""
+        ...
+
+
+class UnitSource(Protocol):
+    """What a subscription belongs to: a hub, or the small stream."""
+
+    def leave(self, subscription: "Subscription") -> None:
+        """Give this subscription nothing more; called once, when it is closed."""
+        ...
 
 
 class UnitHub:
@@ -37,12 +54,12 @@ class UnitHub:
 
     def __init__(
         self,
-        *,
-        ring_add: Callable[[AccessUnit], None],
+        ring: UnitStore,
         loop: asyncio.AbstractEventLoop,
+        *,
         max_units: int = HANDOVER_MAX_UNITS,
     ) -> None:
-        self._ring_add = ring_add
+        self._ring = ring
         self._loop = loop
         self._max_units = max_units
         self._lock = threading.Lock()
@@ -71,14 +88,23 @@ class UnitHub:
 
     def subscribe(self, name: str, *, max_units: int = SUBSCRIPTION_MAX_UNITS) -> "Subscription":
         """Return the units from the next key frame on; close it, or use it by `with`."""
-        subscription = Subscription(name, max_units, self._subscriptions.remove)
+        subscription = Subscription(name, max_units, self)
         self._subscriptions.append(subscription)
         return subscription
+
+    def leave(self, subscription: "Subscription") -> None:
+        """Give a closed subscription nothing more."""
+        self._subscriptions.remove(subscription)
 
     @property
     def late(self) -> "LateFeed":
         """The same units for who comes late: from the newest key frame on."""
-        return LateFeed(self, lambda: self._gop)
+        return LateFeed(self)
+
+    @property
+    def newest_gop(self) -> Sequence[AccessUnit]:
+        """The units from the newest key frame on; none while a mask hides them."""
+        return self._gop
 
     def discard_before(self, pts_90k: int) -> None:
         """Hand on nothing that is older, nor what follows it up to the next key frame.
@@ -114,7 +140,7 @@ class UnitHub:
             units, self._queue = self._queue, deque()
             self._is_scheduled = False
         for unit in units:
-            self._ring_add(unit)
+            self._ring.add(unit)
             self._keep(unit)
             for subscription in self._subscriptions:
                 subscription.offer(unit)
@@ -132,14 +158,13 @@ class UnitHub:
 class LateFeed:
     """A hub's units from the newest key frame on, which was handed on already: for live view."""
 
-    def __init__(self, hub: UnitHub, newest_gop: Callable[[], list[AccessUnit]]) -> None:
+    def __init__(self, hub: UnitHub) -> None:
         self._hub = hub
-        self._newest_gop = newest_gop
 
     def subscribe(self, name: str, *, max_units: int = SUBSCRIPTION_MAX_UNITS) -> "Subscription":
         """Return the newest GOP and what follows; without it if it is more than may wait."""
         subscription = self._hub.subscribe(name, max_units=max_units)
-        gop = self._newest_gop()
+        gop = self._hub.newest_gop
         for unit in gop if len(gop) < max_units else ():
             subscription.offer(unit)
         return subscription
@@ -152,10 +177,9 @@ class Subscription(LoopQueue[AccessUnit]):
     frame (`dropped_units` counts), so it is late by at most the queue and never shows rubbish.
     """
 
-    def __init__(
-        self, name: str, max_units: int, on_close: Callable[["Subscription"], None]
-    ) -> None:
-        super().__init__(max_units, lambda: on_close(self))
+    def __init__(self, name: str, max_units: int, source: UnitSource) -> None:
+        super().__init__(max_units)
+        self._source = source
         self.name = name
         self.dropped_units = 0
         self._is_key_wanted = True
@@ -176,23 +200,21 @@ class Subscription(LoopQueue[AccessUnit]):
         super().discard()
         self._is_key_wanted = True
 
+    def _leave(self) -> None:
+        self._source.leave(self)
+
 
 class PictureHub(Generic[P]):
     """Hands the newest picture from the source's thread to each who looks, at their own pace.
 
-    `on_wanted` hears, on the loop, when the first begins to look (True) and when nobody does any
-    more. Overflow rule of the handover: one place; a newer picture replaces one that the loop
+    `wanted` is notified, on the loop, when the first begins to look (True) and when nobody does
+    any more. Overflow rule of the handover: one place; a newer picture replaces one that the loop
     hasn't taken.
     """
 
-    def __init__(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        *,
-        on_wanted: Callable[[bool], None] = lambda _: None,
-    ) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._on_wanted = on_wanted
+        self.wanted = Listeners[bool]()
         self._lock = threading.Lock()
         self._waiting: P | None = None
         self._slots: list[PictureSlot[P]] = []
@@ -208,10 +230,10 @@ class PictureHub(Generic[P]):
 
     def subscribe(self) -> "PictureSlot[P]":
         """Return a slot of the caller's own; close it, or use it by `with`."""
-        slot = PictureSlot[P](self._leave)
+        slot = PictureSlot[P](self)
         self._slots.append(slot)
         if len(self._slots) == 1:
-            self._on_wanted(True)
+            self.wanted.notify(True)
         return slot
 
     def discard_before(self, pts_90k: int) -> None:
@@ -220,10 +242,11 @@ class PictureHub(Generic[P]):
         for slot in self._slots:
             slot.discard()
 
-    def _leave(self, slot: "PictureSlot[P]") -> None:
+    def leave(self, slot: "PictureSlot[P]") -> None:
+        """Give a closed slot nothing more."""
         self._slots.remove(slot)
         if not self._slots:
-            self._on_wanted(False)
+            self.wanted.notify(False)
 
     def _hand_on(self) -> None:
         with self._lock:
@@ -240,8 +263,9 @@ class PictureSlot(LoopQueue[P]):
     Overflow rule: one place; a newer picture replaces an older that nobody took.
     """
 
-    def __init__(self, on_close: Callable[["PictureSlot[P]"], None]) -> None:
-        super().__init__(1, lambda: on_close(self))
+    def __init__(self, hub: PictureHub[P]) -> None:
+        super().__init__(1)
+        self._hub: PictureHub[P] = hub
 
     def offer(self, picture: P) -> None:
         """Take one picture from the hub (on the loop)."""
@@ -255,6 +279,9 @@ class PictureSlot(LoopQueue[P]):
     async def next(self) -> P:
         """Wait for a picture that came after the last one taken."""
         return await anext(self)
+
+    def _leave(self) -> None:
+        self._hub.leave(self)
 
 
 LumaHub = PictureHub[LumaFrame]

@@ -1,15 +1,11 @@
 """What every camera is to the rest of the doorbell, and what may be changed while it runs."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from firmware.capture.camera_output import AccessUnit, LumaFrame, SmallPicture
+from firmware.config.polygon import Polygon
 from firmware.protocol.encoding import canonical, sha256_hex
-
-OnUnit = Callable[[AccessUnit], None]
-OnLuma = Callable[[LumaFrame], None]
-OnSmall = Callable[[SmallPicture], None]
 
 LUMA_WIDTH = 640
 """About the width of the luma frames: a QR code on a phone needs it; motion decimates further."""
@@ -17,10 +13,6 @@ LUMA_PER_S = 10
 """How many luma frames a source hands out a second."""
 SMALL_PER_S = 15
 """How many small pictures a source hands out a second, at most, while they are wanted."""
-
-Point = tuple[float, float]
-"""x from the left, y from the top, each as a fraction of the picture, 0 to 1."""
-Polygon = tuple[Point, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +37,41 @@ def small_size(width: int, height: int) -> tuple[int, int]:
     return small_width, round(height * small_width / width / 2) * 2
 
 
+class InfraredLamp(Protocol):
+    """The infrared light (`firmware.panel.panel.Panel`)."""
+
+    def set_infrared(self, is_on: bool) -> None:
+        """Switch it; called on the camera's thread."""
+        ...
+
+
+class PictureSink(Protocol):
+    """Takes what a camera films (`firmware.capture.camera_keeper.CameraKeeper`).
+
+    All methods are called on the source's own threads and must return at once.
+    """
+
+    def on_unit(self, unit: AccessUnit) -> None:
+        """Take one coded picture."""
+        ...
+
+    def on_luma(self, frame: LumaFrame) -> None:
+        """Take one luma frame."""
+        ...
+
+    def on_small(self, picture: SmallPicture) -> None:
+        """Take one small picture; they come only while they are wanted."""
+        ...
+
+
 class VideoSource(Protocol):
     """A camera with an H.264 encoder: no B-frames, a key frame at least every second.
 
     What is set before `start` holds from the first picture on. `start` and the setters may raise
-    CameraError; a failure later on shows as silence, which
-    the watchdog (firmware.capture.camera_keeper) notices. All but the callbacks are called from the
-    loop's side and may take a while: call them in a thread.
+    CameraError; a failure later on shows as silence, which the watchdog
+    (firmware.capture.camera_keeper)
+    notices. The methods are called from the loop's side and may take a while: call them in a
+    thread.
     """
 
     @property
@@ -69,18 +89,18 @@ class VideoSource(Protocol):
         """Frames a second that are aimed at now."""
         ...
 
-    def start(self, on_unit: OnUnit, on_luma: OnLuma) -> None:
-        """Begin; both are called on the source's own threads and must return at once."""
+    def start(self, sink: PictureSink) -> None:
+        """Film into `sink` until `stop`."""
         ...
 
     def request_key_frame(self) -> None:
         """Let one of the next pictures be a key frame; may be called from any thread."""
         ...
 
-    def set_small(self, on_small: OnSmall | None) -> None:
-        """Hand out small pictures from the next one on, also after a new start; None: no more.
+    def set_small(self, is_wanted: bool) -> None:
+        """Hand out small pictures from the next one on, also after a new start, or no more.
 
-        Returns at once and may be called from any thread. While there is none, they cost nothing.
+        Returns at once and may be called from any thread. While none are wanted, they cost nothing.
         """
         ...
 

@@ -17,10 +17,12 @@ import av
 import av.error
 from av.container import InputContainer
 
+from firmware.capture.board import check_board
 from firmware.capture.camera_output import pts_90k_of
 from firmware.capture.frame_selection import RatePacer
-from firmware.capture.video_source import Mask, OnLuma, OnSmall, OnUnit
+from firmware.capture.video_source import Mask, PictureSink
 from firmware.capture.x264 import Finisher
+from firmware.config.settings import CameraConfig
 from firmware.errors import CameraError
 from firmware.system.clock import Clock
 
@@ -49,38 +51,33 @@ def open_v4l2(device: str, options: dict[str, str]) -> InputContainer:
 class WebcamSource:
     """Implements `source.VideoSource`.
 
-    `rotation` is 0 or 180 degrees. The picture keeps the size that was asked for; a camera that
-    has it not is scaled to fit between black bars.
+    The picture keeps the size that was asked for; a camera that has it not is scaled to fit
+    between black bars.
     """
 
     def __init__(
         self,
+        settings: CameraConfig,
         *,
         clock: Clock,
-        device: str = "/dev/video0",
-        width: int = 1280,
-        height: int = 720,
-        fps: int = 30,
-        bitrate_bps: int = 2_000_000,
-        rotation: int = 0,
-        is_mirrored: bool = False,
         thread_count: int = 1,
-        check: Callable[[], None] = lambda: None,
         open_device: OpenDevice = open_v4l2,
         stop_within_s: float = STOP_WITHIN_S,
     ) -> None:
-        """`check` is called at each start, and raises CameraError if this board can't film so."""
+        self._settings = settings
         self._clock = clock
-        self._device = device
-        self._width, self._height = width, height
-        self._configured_fps = self._fps = fps
-        self._rotation, self._is_mirrored = rotation, is_mirrored
-        self._check = check
+        self._device = settings.device
+        self._width, self._height = settings.width, settings.height
+        self._configured_fps = self._fps = settings.fps
         self._open_device = open_device
         self._stop_within_s = stop_within_s
-        self._fitter = _fitter(width, height)
+        self._fitter = _fitter(settings.width, settings.height)
         self._finisher = Finisher(
-            width, height, fps=fps, bitrate_bps=bitrate_bps, thread_count=thread_count
+            settings.width,
+            settings.height,
+            fps=settings.fps,
+            bitrate_bps=settings.bitrate_bps,
+            thread_count=thread_count,
         )
         self._pacer: RatePacer | None = None
         self._last_pts_90k = -1
@@ -107,15 +104,15 @@ class WebcamSource:
         """How many pictures were thrown away because the mask couldn't be painted."""
         return self._finisher.dropped_frames
 
-    def start(self, on_unit: OnUnit, on_luma: OnLuma) -> None:
-        """Open the camera and film on a thread of its own; CameraError says why it can't."""
-        self._check()
+    def start(self, sink: PictureSink) -> None:
+        """Open the camera and film on a thread of its own; CameraError says why that can't be."""
+        check_board(self._settings)
         container = self._open()
         self._finisher.restart()
         self._stop = threading.Event()
         self._thread = threading.Thread(
             target=self._run,
-            args=(container, self._stop, on_unit, on_luma),
+            args=(container, self._stop, sink),
             name="webcam",
             daemon=True,
         )
@@ -125,9 +122,9 @@ class WebcamSource:
         """Make the next frame a key frame, if the last one is half a second ago."""
         self._finisher.request_key_frame()
 
-    def set_small(self, on_small: OnSmall | None) -> None:
+    def set_small(self, is_wanted: bool) -> None:
         """Hand out small pictures from the next one on, or no more."""
-        self._finisher.set_small(on_small)
+        self._finisher.set_small(is_wanted)
 
     def set_mask(self, mask: Mask) -> None:
         """Hide these parts from the next frame on, and make it a key frame."""
@@ -198,19 +195,17 @@ class WebcamSource:
             f"{self._device} gives only H.264, in which no mask can be painted: use another camera",
         )
 
-    def _run(
-        self, container: InputContainer, stop: threading.Event, on_unit: OnUnit, on_luma: OnLuma
-    ) -> None:
+    def _run(self, container: InputContainer, stop: threading.Event, sink: PictureSink) -> None:
         try:
             with container:
                 for frame in _frames(container, stop):
-                    self._finish(frame, on_unit, on_luma)
+                    self._finish(frame, sink)
             if not stop.is_set():
                 log.error("%s has ended: is it unplugged?", self._device)
         except (av.error.FFmpegError, OSError) as error:
             log.error("%s gives no more pictures: %s", self._device, error)
 
-    def _finish(self, frame: av.VideoFrame, on_unit: OnUnit, on_luma: OnLuma) -> None:
+    def _finish(self, frame: av.VideoFrame, sink: PictureSink) -> None:
         pts_90k = pts_90k_of(captured_ns(frame, self._clock.monotonic_ns()))
         if pts_90k <= self._last_pts_90k:
             return  # stamps and times of arrival by turns; no coded picture may go back
@@ -219,9 +214,10 @@ class WebcamSource:
         if pacer is not None and not pacer.is_due(pts_90k * 100_000 // 9):
             return
         picture = self._fitter.fit(frame)
-        if self._rotation or self._is_mirrored:
-            picture.turn(rotation=self._rotation, is_mirrored=self._is_mirrored)
-        self._finisher.take(picture, pts_90k, on_unit, on_luma)
+        turn = self._settings
+        if turn.rotation or turn.is_mirrored:
+            picture.turn(rotation=turn.rotation, is_mirrored=turn.is_mirrored)
+        self._finisher.take(picture, pts_90k, sink)
 
 
 def _fitter(width: int, height: int) -> Fitter:

@@ -19,7 +19,7 @@ from av.video.frame import PictureType
 from firmware.capture.camera_output import TICKS_PER_S, AccessUnit, LumaFrame
 from firmware.capture.frame_selection import KeyFramePacer, luma_pacer, small_pacer
 from firmware.capture.small_frames import Shrinker
-from firmware.capture.video_source import LUMA_WIDTH, Mask, OnLuma, OnSmall, OnUnit
+from firmware.capture.video_source import LUMA_WIDTH, Mask, PictureSink
 
 if TYPE_CHECKING:
     from firmware.capture.i420 import Planes
@@ -58,7 +58,7 @@ class Finisher:
         self._luma_scale = max(1, width // LUMA_WIDTH)
         self._masking = self._used_masking = self._painting(Mask())
         self._luma_pacer = luma_pacer()
-        self._on_small: OnSmall | None = None
+        self._is_small_wanted = False
         self._small_pacer = small_pacer()
         self._shrinker = Shrinker(width, height)
         self._keys = KeyFramePacer()
@@ -71,9 +71,9 @@ class Finisher:
         """Hide these parts from the next picture on, which becomes a key frame."""
         self._masking = self._painting(mask)
 
-    def set_small(self, on_small: OnSmall | None) -> None:
+    def set_small(self, is_wanted: bool) -> None:
         """Hand out small pictures from the next one on, or no more."""
-        self._on_small = on_small
+        self._is_small_wanted = is_wanted
 
     def set_bitrate(self, bitrate_bps: int) -> None:
         """Aim at another bitrate, from a key frame on."""
@@ -88,7 +88,7 @@ class Finisher:
         """Make the next picture a key frame, if the last one is half a second ago."""
         self._keys.request()
 
-    def take(self, picture: Planes, pts_90k: int, on_unit: OnUnit, on_luma: OnLuma) -> None:
+    def take(self, picture: Planes, pts_90k: int, sink: PictureSink) -> None:
         """Finish one picture; it is drawn into. `pts_90k` mustn't be later than now."""
         masking = self._masking
         try:
@@ -99,7 +99,7 @@ class Finisher:
             self.dropped_frames += 1
             return
         if self._luma_pacer.is_due(_ns(pts_90k)):
-            on_luma(self._luma_of(picture, pts_90k))
+            sink.on_luma(self._luma_of(picture, pts_90k))
         if self._encoder is None or self._restart_wanted.is_set():
             self._restart_wanted.clear()
             self._encoder = self._new_encoder()
@@ -107,15 +107,14 @@ class Finisher:
             self._used_masking = masking
             self._keys.force()
         for unit in self._encoder.encode(picture, pts_90k):
-            on_unit(unit)
-        on_small = self._on_small
-        if on_small is not None and self._small_pacer.is_due(_ns(pts_90k)):
-            self._try_small(on_small, picture, pts_90k)
+            sink.on_unit(unit)
+        if self._is_small_wanted and self._small_pacer.is_due(_ns(pts_90k)):
+            self._try_small(sink, picture, pts_90k)
 
-    def _try_small(self, on_small: OnSmall, picture: Planes, pts_90k: int) -> None:
+    def _try_small(self, sink: PictureSink, picture: Planes, pts_90k: int) -> None:
         """Hand on a small picture; if that fails, the film goes on as if none were wanted."""
         try:
-            on_small(self._shrinker.small(picture, pts_90k))
+            sink.on_small(self._shrinker.small(picture, pts_90k))
         except Exception:
             if self.dropped_small == 0:
                 log.exception("small pictures are dropped")

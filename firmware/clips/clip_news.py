@@ -13,7 +13,7 @@ from firmware.clips.library import Library
 from firmware.clips.playback import manifest_of
 from firmware.clips.record import ClipRecord
 from firmware.errors import VaultError
-from firmware.outbox.publisher import Tell
+from firmware.outbox.publisher import EventPublisher
 from firmware.protocol.events import ClipReady
 
 log = logging.getLogger(__name__)
@@ -22,31 +22,31 @@ log = logging.getLogger(__name__)
 class ClipNews:
     """What is told of one library. All on the loop."""
 
-    def __init__(self, library: Library, tell: Tell, *, boot_id: str) -> None:
+    def __init__(self, library: Library, events: EventPublisher, *, boot_id: str) -> None:
         self._library = library
-        self._tell = tell
+        self._events = events
         self._boot_id = boot_id
         self._telling: dict[str, asyncio.Task[None]] = {}
         self._doubted: set[str] = set()
         """Clips of a right clock that were told by a wrong one."""
 
-    def tell(self, record: ClipRecord) -> None:
+    def publish(self, record: ClipRecord) -> None:
         """Begin to tell a clip."""
         task = asyncio.create_task(self._tell_clip(record), name="clip")
         self._telling[record.clip_id] = task
         task.add_done_callback(lambda _: self._telling.pop(record.clip_id, None))
 
-    async def tell_untold(self) -> None:
+    async def publish_untold(self) -> None:
         """Tell the clips that a dead process didn't tell, or that were dated anew."""
         for record in await asyncio.to_thread(self._library.untold):
             if record.clip_id not in self._telling and record.clip_id not in self._doubted:
-                self.tell(record)
+                self.publish(record)
 
-    async def date(self, difference_ms: int) -> None:
+    async def on_time_known(self, difference_ms: int) -> None:
         """Date the clips that began before the clock was trusted, and tell them anew."""
         await asyncio.to_thread(self._library.date_boot, self._boot_id, difference_ms)
         self._doubted.clear()
-        await self.tell_untold()
+        await self.publish_untold()
 
     async def aclose(self) -> None:
         """Let what is being told be told."""
@@ -60,7 +60,7 @@ class ClipNews:
             return
         ids = dict.fromkeys(trigger.event_id for trigger in manifest.triggers)
         ids.pop(record.trigger_event_id, None)
-        event = await self._tell(
+        event = await self._events.publish(
             ClipReady(
                 clip_id=record.clip_id,
                 manifest_digest=record.manifest_digest,

@@ -12,7 +12,7 @@ import os
 from firmware.clips.library import Library
 from firmware.clips.old_clips import seal_old_clips
 from firmware.clips.playback import ClipFile, examine, manifest_of
-from firmware.clips.record import ClipEnd, ClipRecord, ClipStart, SignManifest
+from firmware.clips.record import ClipEnd, ClipRecord, ClipSigner, ClipStart
 from firmware.errors import VaultError
 from firmware.system.durable_files import sync_file, sync_folder
 from firmware.vault.sealed_file import MAGIC, Vault, open_plain
@@ -20,20 +20,18 @@ from firmware.vault.sealed_file import MAGIC, Vault, open_plain
 log = logging.getLogger(__name__)
 
 
-def close_open_clips(
-    library: Library, vault: Vault, sign_manifest: SignManifest
-) -> list[ClipRecord]:
+def close_open_clips(library: Library, vault: Vault, signer: ClipSigner) -> list[ClipRecord]:
     """Finish what was open when the process died and adopt files without a row.
 
     Returns the clips that were finished by this, with video in them.
     """
-    seal_old_clips(library, vault, sign_manifest)
+    seal_old_clips(library, vault, signer)
     records = []
     for start in [*library.open_starts(), *_without_row(library, vault)]:
         if _is_unsealed(library, start.clip_id):
             continue
         try:
-            record = close_cut_short(library, vault, start, sign_manifest)
+            record = close_cut_short(library, vault, start, signer)
         except (OSError, VaultError) as error:
             log.error("clip %s can't be read now and stays open: %s", start.clip_id, error)
             continue
@@ -48,7 +46,7 @@ def close_cut_short(
     library: Library,
     vault: Vault,
     start: ClipStart,
-    sign_manifest: SignManifest,
+    signer: ClipSigner,
     *,
     lost_units: int = 0,
 ) -> ClipRecord | None:
@@ -77,7 +75,7 @@ def close_cut_short(
             "clip %s is damaged; what is before it is kept: %s", start.clip_id, found.damage
         )
     sync_file(path)  # the dead may have left it in memory only: what is signed must be there
-    return _finish(library, found.start or start, found, found.end, sign_manifest)
+    return _finish(library, found.start or start, found, found.end, signer)
 
 
 def _finish(
@@ -85,7 +83,7 @@ def _finish(
     start: ClipStart,
     found: ClipFile,
     end: ClipEnd,
-    sign_manifest: SignManifest,
+    signer: ClipSigner,
 ) -> ClipRecord:
     signed = found.signed_manifest
     if signed is not None and not found.damage:
@@ -102,7 +100,7 @@ def _finish(
             sound=manifest.sound_track,
         )
     else:
-        signed = sign_manifest(start, end)
+        signed = signer.sign(start, end)
         log.info("clip %s was cut short; %d ms kept", start.clip_id, end.duration_90k // 90)
     return library.finish(start, end, signed)
 

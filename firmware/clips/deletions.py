@@ -1,7 +1,7 @@
 """Builds and signs deletion records; their format is `firmware.protocol.deletions`."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from firmware.protocol.deletions import DELETION_TAG, Deletion, DeletionReason, SignedDeletion
 from firmware.protocol.encoding import b64u
@@ -18,15 +18,19 @@ class Removal:
     why: DeletionReason
 
 
-SignDeletion = Callable[[Removal], SignedDeletion]
+class Signer(Protocol):
+    """The doorbell's identity key."""
+
+    def sign(self, data: bytes) -> bytes:
+        """Return an ECDSA P-256 signature with SHA-256, in DER."""
+        ...
 
 
 class DeletionSigner:
-    """Signs the deletions of one doorbell; give `sign` to the library."""
+    """Signs the deletions of one doorbell."""
 
-    def __init__(self, sign: Callable[[bytes], bytes], device: str, clock: Clock) -> None:
-        """`sign` is the identity key's: an ECDSA P-256 signature with SHA-256, in DER."""
-        self._sign = sign
+    def __init__(self, signer: Signer, device: str, clock: Clock) -> None:
+        self._signer = signer
         self._device = device
         self._clock = clock
 
@@ -41,5 +45,5 @@ class DeletionSigner:
             is_clock_trusted=self._clock.is_trusted(),
             why=removal.why,
         ).encode()
-        signature = self._sign(DELETION_TAG + text)
+        signature = self._signer.sign(DELETION_TAG + text)
         return SignedDeletion(deletion=text.decode(), signature=b64u(signature))

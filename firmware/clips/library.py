@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from firmware.clips.deletions import Removal, SignDeletion
+from firmware.clips.deletions import DeletionSigner, Removal
 from firmware.clips.record import ClipEnd, ClipRecord, ClipStart, Dating, ms_of
 from firmware.errors import StoreError
 from firmware.protocol.deletions import DeletionReason, SignedDeletion
@@ -61,10 +61,10 @@ class Removable:
 class Library:
     """Clips, by id, by time and by the order in which they were recorded (their counter)."""
 
-    def __init__(self, database: Database, clips_dir: Path, *, sign_deletion: SignDeletion) -> None:
+    def __init__(self, database: Database, clips_dir: Path, *, deletions: DeletionSigner) -> None:
         self._database = database
         self.clips_dir = clips_dir
-        self._sign_deletion = sign_deletion
+        self._deletions = deletions
         self._counter_lock = threading.Lock()
         clips_dir.mkdir(mode=0o700, exist_ok=True)
         with database.read() as connection:
@@ -311,7 +311,7 @@ class Library:
                 if row is None:
                     continue
                 removal = Removal(clip_id=clip_id, manifest_digest=row[0], counter=row[1], why=why)
-                signed = self._sign_deletion(removal)
+                signed = self._deletions.sign(removal)
                 connection.execute(
                     "INSERT OR REPLACE INTO deletions VALUES (?, ?, ?, ?)",
                     (clip_id, row[1], why, signed.encode()),

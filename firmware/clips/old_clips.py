@@ -17,7 +17,7 @@ from firmware.clips.fragment import ClipUnit, encode_fragment
 from firmware.clips.library import Library
 from firmware.clips.mp4 import UnreadableClip, read_units
 from firmware.clips.playback import Footage, examine
-from firmware.clips.record import ClipEnd, ClipStart, SignManifest
+from firmware.clips.record import ClipEnd, ClipSigner, ClipStart
 from firmware.errors import VaultError
 from firmware.protocol.encoding import WireError
 from firmware.protocol.footage import SignedManifest
@@ -28,13 +28,13 @@ log = logging.getLogger(__name__)
 FRAGMENT_90K = 36_000
 
 
-def seal_old_clips(library: Library, vault: Vault, sign_manifest: SignManifest) -> int:
+def seal_old_clips(library: Library, vault: Vault, signer: ClipSigner) -> int:
     """Seal every old clip that has a row; return how many were sealed."""
     old = sorted(library.clips_dir.glob("*.mp4"))
     sealed_count = 0
     for number, path in enumerate(old, start=1):
         try:
-            sealed_count += _seal(library, vault, path, sign_manifest)
+            sealed_count += _seal(library, vault, path, signer)
         except (OSError, VaultError):
             log.exception("%s can't be sealed yet; the next start tries again", path.name)
         if number % 50 == 0:
@@ -42,7 +42,7 @@ def seal_old_clips(library: Library, vault: Vault, sign_manifest: SignManifest) 
     return sealed_count
 
 
-def _seal(library: Library, vault: Vault, path: Path, sign_manifest: SignManifest) -> bool:
+def _seal(library: Library, vault: Vault, path: Path, signer: ClipSigner) -> bool:
     start = library.start_of(path.stem)
     if start is None:
         log.warning("%s has no row in the library; it is left alone", path.name)
@@ -59,7 +59,7 @@ def _seal(library: Library, vault: Vault, path: Path, sign_manifest: SignManifes
         log.error("%s isn't what its manifest says; it is forgotten, its file left", path.name)
         library.remove([start.clip_id], "unreadable")
         return False
-    end, signed = _sealed(library, vault, start, end, units, sign_manifest)
+    end, signed = _sealed(library, vault, start, end, units, signer)
     library.replace(start, end, signed)
     path.unlink()
     return True
@@ -71,12 +71,12 @@ def _sealed(
     start: ClipStart,
     end: ClipEnd,
     units: list[ClipUnit],
-    sign_manifest: SignManifest,
+    signer: ClipSigner,
 ) -> tuple[ClipEnd, SignedManifest]:
     path = library.path_of(start.clip_id)
     if path.exists():  # from a start that was broken off: never appended to
         path.unlink()
-    signed = sign_manifest(start, end)
+    signed = signer.sign(start, end)
     file = vault.create(path, start.clip_id)
     try:
         file.append(Kind.START, start.encode())

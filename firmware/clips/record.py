@@ -5,10 +5,9 @@ can still be described and signed; it is written again when a trigger prolongs t
 last one counts.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 from firmware.capture.camera_output import TICKS_PER_S
 from firmware.protocol.encoding import Digest, Document, Id, WallTimeMs
@@ -101,8 +100,12 @@ class CardState:
     detail: str
 
 
-SignManifest = Callable[[ClipStart, ClipEnd], SignedManifest]
-"""Builds and signs the manifest of a clip (firmware.evidence.manifest does)."""
+class ClipSigner(Protocol):
+    """Builds and signs the manifests of clips (`firmware.evidence.manifest.ManifestSigner`)."""
+
+    def sign(self, start: ClipStart, end: ClipEnd) -> SignedManifest:
+        """Return the signed manifest of a clip that has ended; may be called from any thread."""
+        ...
 
 
 def ms_of(ticks_90k: int) -> int:

@@ -14,29 +14,29 @@ import contextlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
 
 import msgspec
 
 from firmware.capture.camera_output import TICKS_PER_S, AccessUnit, pts_90k_of
 from firmware.capture.unit_hub import Subscription, UnitHub
-from firmware.clips.clip_span import reach_of
+from firmware.clips.clip_span import Reach
 from firmware.clips.folder_lock import locked
 from firmware.clips.library import Library
-from firmware.clips.record import CardState, ClipRecord, ClipStart, Ended, SignManifest
-from firmware.clips.retention import Retention
+from firmware.clips.record import CardState, ClipRecord, ClipStart, Ended
 from firmware.clips.ring import Ring
-from firmware.clips.storage import Card
+from firmware.clips.thumbnail import Thumbnails
 from firmware.clips.triggers import Trigger, TriggerKind, Waiting
 from firmware.clips.writer import ClipWriter, Failure
 from firmware.protocol.encoding import new_id
-from firmware.protocol.footage import NO_MASK_DIGEST
 from firmware.sound.clip_sound import ClipSound
 from firmware.system.clock import Clock
-from firmware.vault.sealed_file import Vault
+from firmware.system.listeners import Listeners
+from firmware.system.ownership import Ownership
 
 log = logging.getLogger(__name__)
 
-LONGEST_CLIP_S = 60.0
 MAX_TRIGGERS = 100
 MAX_GOPS = 900
 """A manifest takes 1,000; viewers may ask for many key frames."""
@@ -47,8 +47,6 @@ STALL_S = 2.0
 RETRY_FOR_S = 30.0
 """So long after its end was due, a clip that couldn't be written is tried again."""
 SUBSCRIPTION_MAX_UNITS = 900
-QUEUE_EXTRA_BYTES = 8_000_000
-"""What the writer's queue takes beyond a whole ring: half a minute of a stalled card."""
 
 
 @dataclass(slots=True)
@@ -65,60 +63,72 @@ class _Recording:
     retry_at_ns: int = 0
 
 
+class RecordedCamera(Protocol):
+    """The camera that is recorded (`firmware.app.camera.Filming`)."""
+
+    hub: UnitHub
+    ring: Ring
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the pictures."""
+        ...
+
+    @property
+    def mask_digest(self) -> str:
+        """SHA-256 over what is hidden now."""
+        ...
+
+
+class WitnessedRegister(Protocol):
+    """The public register (`firmware.transparency.public_record.PublicRecord`)."""
+
+    @property
+    def newest_checkpoint(self) -> str | None:
+        """The newest witnessed checkpoint, which a clip that begins now names."""
+        ...
+
+
 class Recorder:
-    """Records clips from the ring and the hub into the library."""
+    """Records clips from the ring and the hub into the library.
+
+    `clips` is notified of each clip that is in the library, `card_states` of how the card is
+    doing; both on the loop.
+    """
 
     def __init__(
         self,
         *,
-        hub: UnitHub,
-        ring: Ring,
+        camera: RecordedCamera,
+        writer: ClipWriter,
         library: Library,
-        vault: Vault,
-        retention: Retention,
-        sign_manifest: SignManifest,
         clock: Clock,
         boot_id: str,
-        size: tuple[int, int],
-        pre_roll_s: float,
-        post_roll_s: float,
-        may_record: Callable[[], bool],
-        on_clip: Callable[[ClipRecord], None],
-        on_card: Callable[[CardState], None] = lambda _: None,
-        make_thumbnail: Callable[[ClipRecord], object] = lambda _: None,
-        mask_digest: Callable[[], str] = lambda: NO_MASK_DIGEST,
-        newest_checkpoint: Callable[[], str | None] = lambda: None,
-        longest_s: float = LONGEST_CLIP_S,
-        queue_max_bytes: int | None = None,
+        reach: Reach,
+        owners: Ownership,
+        thumbnails: Thumbnails | None = None,
+        register: WitnessedRegister | None = None,
         sound: ClipSound | None = None,
     ) -> None:
-        """`on_clip`, `on_card` are called on the loop, `make_thumbnail` on a thread."""
-        self._hub = hub
-        self._ring = ring
+        """The writer is this recorder's alone. Without `register`, a clip names no checkpoint."""
+        self.clips = Listeners[ClipRecord]()
+        self.card_states = Listeners[CardState]()
+        self._camera = camera
+        self._hub = camera.hub
+        self._ring = camera.ring
         self._sound = sound
         self._library = library
         self._clock = clock
         self._boot_id = boot_id
-        self._size = size
-        self._reach = reach_of(pre_roll_s=pre_roll_s, post_roll_s=post_roll_s, longest_s=longest_s)
-        self._may_record = may_record
-        self._on_clip = on_clip
-        self._on_card = on_card
-        self._make_thumbnail = make_thumbnail
-        self._mask_digest = mask_digest
-        self._newest_checkpoint = newest_checkpoint
+        self._reach = reach
+        self._owners = owners
+        self._thumbnails = thumbnails
+        self._register = register
         self._loop = asyncio.get_running_loop()
-        self._card = Card(lambda state: self._on_loop(lambda: self._on_card(state)))
-        self._writer = ClipWriter(
-            library=library,
-            vault=vault,
-            retention=retention,
-            sign_manifest=sign_manifest,
-            card=self._card,
-            on_clip=lambda record: self._on_loop(lambda: self._hand_over(record)),
-            on_failure=lambda failure: self._on_loop(lambda: self._retry_later(failure)),
-            max_bytes=queue_max_bytes or ring.max_bytes + QUEUE_EXTRA_BYTES,
-        )
+        self._writer = writer
+        writer.listed.add(self._on_listed)
+        writer.failed.add(self._on_failed)
+        writer.card.states.add(self._on_card_state)
         self._is_running = False
         """Whether each picture arrives here: else a clip would lack those until it does."""
         self._recording: _Recording | None = None
@@ -136,7 +146,7 @@ class Recorder:
     @property
     def sync_p99_ms(self) -> int | None:
         """What 99 of 100 of the last syncs took at most; None before the first."""
-        return self._card.sync_p99_ms
+        return self._writer.card.sync_p99_ms
 
     def trigger(self, event_id: str, kind: TriggerKind, at_pts_90k: int) -> str | None:
         """Start a clip or prolong the running one; return its id.
@@ -144,7 +154,7 @@ class Recorder:
         None if nobody is paired, if the camera has no picture yet, or before `run`: then the
         clip begins once the next key frame comes, with what the ring has before it.
         """
-        if not self._may_record():
+        if not self._owners.has_owner():
             return None
         trigger = Trigger(event_id=event_id, kind=kind, at_pts_90k=at_pts_90k)
         if self._recording is not None:
@@ -238,7 +248,7 @@ class Recorder:
         first = units[0]
         wall_ms, monotonic_ns = self._clock.wall_ms(), self._clock.monotonic_ns()
         age_ms = (pts_90k_of(monotonic_ns) - first.pts_90k) // 90
-        width, height = self._size
+        width, height = self._camera.size
         marks = [trigger.marked(first.pts_90k) for trigger in triggers]
         start = ClipStart(
             clip_id=new_id(),
@@ -250,9 +260,9 @@ class Recorder:
             width=width,
             height=height,
             pre_roll_90k=min(mark.at_90k for mark in marks),
-            mask_digest=self._mask_digest(),
+            mask_digest=self._camera.mask_digest,
             triggers=marks,
-            witnessed=self._newest_checkpoint(),
+            witnessed=None if self._register is None else self._register.newest_checkpoint,
         )
         recording = _Recording(
             start, first.pts_90k, first.pts_90k - 1, list(triggers), wanted_to_90k
@@ -318,7 +328,7 @@ class Recorder:
             unwritten.add(unit)
         recording.unwritten = unwritten
         recording.start = msgspec.structs.replace(
-            recording.start, mask_digest=self._mask_digest()
+            recording.start, mask_digest=self._camera.mask_digest
         )  # the ring's: a new mask has emptied it
         recording.retry_at_ns = self._clock.monotonic_ns() + round(failure.retry_after_s * 1e9)
 
@@ -341,14 +351,14 @@ class Recorder:
 
     def _is_masked_anew(self, recording: _Recording) -> bool:
         """Tell whether the owner hides something else than when this was filmed."""
-        return self._mask_digest() != recording.start.mask_digest
+        return self._camera.mask_digest != recording.start.mask_digest
 
     def _forget_what_is_hidden_now(self, recording: _Recording, unwritten: Ring) -> None:
         """What waits for a failing card was filmed without the new mask: it must not be kept."""
         if self._is_masked_anew(recording):
             unwritten.clear()
             recording.start = msgspec.structs.replace(
-                recording.start, mask_digest=self._mask_digest()
+                recording.start, mask_digest=self._camera.mask_digest
             )
 
     def _count_lost(self, units: Subscription) -> None:
@@ -374,15 +384,26 @@ class Recorder:
             log.warning("the camera gave no picture; a trigger has no clip")
             self._waiting = Waiting()
 
+    def _on_listed(self, record: ClipRecord) -> None:
+        self._on_loop(partial(self._hand_over, record))
+
+    def _on_failed(self, failure: Failure) -> None:
+        self._on_loop(partial(self._retry_later, failure))
+
+    def _on_card_state(self, state: CardState) -> None:
+        self._on_loop(partial(self.card_states.notify, state))
+
     def _hand_over(self, record: ClipRecord) -> None:
-        self._on_clip(record)
-        task = asyncio.create_task(self._picture(record), name="thumbnail")
+        self.clips.notify(record)
+        if self._thumbnails is None:
+            return
+        task = asyncio.create_task(self._picture(self._thumbnails, record), name="thumbnail")
         self._making_thumbnails.add(task)
         task.add_done_callback(self._making_thumbnails.discard)
 
-    async def _picture(self, record: ClipRecord) -> None:
+    async def _picture(self, thumbnails: Thumbnails, record: ClipRecord) -> None:
         try:
-            await asyncio.to_thread(self._make_thumbnail, record)
+            await asyncio.to_thread(thumbnails.make, record)
         except Exception:  # the supervisor: a clip without a picture is a clip
             log.exception("clip %s has no thumbnail", record.clip_id)
 

@@ -1,6 +1,6 @@
 """How the card is doing: what its syncs take, when its trouble is told, how long to leave it alone.
 
-Called from the writer's thread, and for lost pictures from the loop; tells changes only.
+Called from the writer's thread, and for lost pictures from the loop; announces changes only.
 """
 
 import errno
@@ -13,6 +13,7 @@ from typing import TypeVar
 from firmware.clips.record import CardState
 from firmware.errors import VaultError
 from firmware.protocol.encoding import as_line
+from firmware.system.listeners import Listeners
 
 SYNCS_REMEMBERED = 256
 FIRST_BACKOFF_S = 0.5
@@ -23,10 +24,13 @@ T = TypeVar("T")
 
 
 class Card:
-    """Remembers the last syncs and the state that was told last."""
+    """Remembers the last syncs and the state that was announced last.
 
-    def __init__(self, on_state: Callable[[CardState], None]) -> None:
-        self._on_state = on_state
+    `states` is notified of each change, on the thread that found it.
+    """
+
+    def __init__(self) -> None:
+        self.states = Listeners[CardState]()
         self._lock = threading.Lock()
         self._sync_ms: deque[float] = deque(maxlen=SYNCS_REMEMBERED)
         self._code = "ok"
@@ -88,7 +92,7 @@ class Card:
             if state.code == self._code:
                 return
             self._code = state.code
-        self._on_state(state)
+        self.states.notify(state)
 
 
 def _state_after(error: Exception) -> CardState:

@@ -26,11 +26,12 @@ from firmware.capture.camera_output import TICKS_PER_S, AccessUnit
 from firmware.clips.crash_recovery import close_cut_short
 from firmware.clips.library import Library
 from firmware.clips.open_clip import OpenClip
-from firmware.clips.record import ClipRecord, ClipStart, Ended, SignManifest
+from firmware.clips.record import ClipRecord, ClipSigner, ClipStart, Ended
 from firmware.clips.retention import Retention
 from firmware.clips.storage import FULL_ERRORS, Card
 from firmware.errors import DoorwardError
 from firmware.sound.frames import SoundFrame
+from firmware.system.listeners import Listeners
 from firmware.vault.sealed_file import Vault
 
 log = logging.getLogger(__name__)
@@ -41,6 +42,8 @@ FRAGMENT_AGE_S = 0.38
 SYNC_AGE_S = 0.5
 SYNC_BYTES = 4_000_000
 LISTING_RETRY_S = 4.0
+QUEUE_EXTRA_BYTES = 8_000_000
+"""What the queue takes beyond a whole ring: half a minute of a stalled card."""
 
 T = TypeVar("T")
 
@@ -110,7 +113,12 @@ class Failure:
 
 
 class ClipWriter:
-    """Writes one clip after another on a thread of its own. Called from the loop; never blocks."""
+    """Writes one clip after another on a thread of its own. Called from the loop; never blocks.
+
+    `listed` is notified of each clip that is in the library, `failed` of each that couldn't be
+    written on, and `card.states` of how the card is doing; all on the writer's thread, the last
+    also on the loop.
+    """
 
     def __init__(
         self,
@@ -118,19 +126,16 @@ class ClipWriter:
         library: Library,
         vault: Vault,
         retention: Retention,
-        sign_manifest: SignManifest,
-        card: Card,
-        on_clip: Callable[[ClipRecord], None],
-        on_failure: Callable[[Failure], None],
+        signer: ClipSigner,
         max_bytes: int,
     ) -> None:
         self._library = library
         self._vault = vault
         self._retention = retention
-        self._sign_manifest = sign_manifest
-        self._card = card
-        self._on_clip = on_clip
-        self._on_failure = on_failure
+        self._signer = signer
+        self.card = Card()
+        self.listed = Listeners[ClipRecord]()
+        self.failed = Listeners[Failure]()
         self._max_bytes = max_bytes
         self._changed = threading.Condition()
         self._queue: deque[_Order] = deque()
@@ -175,7 +180,7 @@ class ClipWriter:
                 return
         self._is_key_wanted = True
         self.note_lost(1)
-        self._card.lost()
+        self.card.lost()
 
     def write_sound(self, frames: tuple[SoundFrame, ...]) -> None:
         """Give the open clip its sound; it is written with the next picture."""
@@ -196,7 +201,7 @@ class ClipWriter:
         self._order(_Flush())
 
     def finish(self, ended: Ended) -> None:
-        """Close the open clip, sign it and tell `on_clip` (on the writer's thread)."""
+        """Close the open clip, sign it and list it."""
         self._order(_Finish(ended))
 
     def stop(self) -> None:
@@ -291,8 +296,8 @@ class ClipWriter:
             self._sync(clip)
 
     def _sync(self, clip: OpenClip) -> None:
-        self._with_room(lambda: self._card.timed(clip.sync))
-        self._card.worked()
+        self._with_room(lambda: self.card.timed(clip.sync))
+        self.card.worked()
         if not self._is_row_wanted:
             return
         self._is_row_wanted = False
@@ -301,9 +306,9 @@ class ClipWriter:
             self._retention.keep_free()
         except (OSError, DoorwardError) as error:  # its file says by itself what it is
             log.exception("the index can't be written; the clip goes on")
-            self._card.index_failed(error)
+            self.card.index_failed(error)
         else:
-            self._card.index_worked()
+            self.card.index_worked()
 
     def _finish(self, clip: OpenClip, ended: Ended) -> None:
         clip.end_sound()
@@ -315,14 +320,14 @@ class ClipWriter:
             clip.file.close()
             self._list(clip.start, lost_units=loss)
             return
-        signed = self._sign_manifest(clip.start, end)
+        signed = self._signer.sign(clip.start, end)
         self._with_room(lambda: clip.seal(signed), clip.file.write_rest)
-        self._with_room(lambda: self._card.timed(clip.sync))
+        self._with_room(lambda: self.card.timed(clip.sync))
         self._clip = self._begun = None
         clip.file.close()
-        self._card.worked()
+        self.card.worked()
         if loss == 0:
-            self._card.kept_up()
+            self.card.kept_up()
         end = replace(end, size_bytes=clip.file.size_bytes)
         self._list(
             clip.start,
@@ -344,23 +349,24 @@ class ClipWriter:
         """Bring a closed clip into the index, now or, if that fails, again and again."""
 
         def as_cut_short() -> ClipRecord | None:
-            sign = self._sign_manifest
-            return close_cut_short(self._library, self._vault, start, sign, lost_units=lost_units)
+            return close_cut_short(
+                self._library, self._vault, start, self._signer, lost_units=lost_units
+            )
 
         try:
             record = self._with_room(list_it or as_cut_short)
         except Exception as error:  # the supervisor: it lies in its file; later, or next start
             log.exception("clip %s can't be listed yet", start.clip_id)
-            self._card.index_failed(error)
+            self.card.index_failed(error)
             self._unlisted.append(_Unlisted(start, lost_units))
             self._list_again_s = time.monotonic() + LISTING_RETRY_S
             return None
-        self._card.index_worked()
+        self.card.index_worked()
         if record is not None:
             log.info(
                 "clip %s: %d ms, %d bytes", record.clip_id, record.duration_ms, record.size_bytes
             )
-            self._on_clip(record)
+            self.listed.notify(record)
         return record
 
     def _list_late_ones(self) -> None:
@@ -373,7 +379,7 @@ class ClipWriter:
         """After a failure, keep what can be read as a clip that was cut short, and say so."""
         begun, clip = self._begun, self._clip
         self._clip = self._begun = None
-        delay_s = self._card.failed(error)
+        delay_s = self.card.failed(error)
         if begun is None:
             return
         kept_to_90k = None
@@ -382,7 +388,7 @@ class ClipWriter:
             record = self._list(clip.start, lost_units=begun.loss.units)
             if record is not None and clip.synced_to_90k is not None:
                 kept_to_90k = begun.first_pts_90k + clip.synced_to_90k
-        self._on_failure(
+        self.failed.notify(
             Failure(clip_id=begun.start.clip_id, kept_to_90k=kept_to_90k, retry_after_s=delay_s)
         )
 

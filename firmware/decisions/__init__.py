@@ -1,5 +1,5 @@
-"""Decisions: the life of an owner's statement, from its intake to its last effect.
+"""Owners' decisions: the life of a signed statement, from intake to announcement.
 
-Whether a statement may take effect is judged by `firmware.consent`; what a step does to disk and
-network, and in which order, is decided here.
+`lifecycle` holds the states and transitions (pure), `executor` the I/O that a step names,
+`recovery` the handling of what storage damaged.
 """

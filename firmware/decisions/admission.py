@@ -3,12 +3,12 @@
 Each browser knows all of its owner's that may watch: what it doesn't know, it can't end, and a lost
 phone is ended from whichever is left.
 
-Not here: whether they may (firmware.consent), and who confirmed it (statements.py, fulfilling.py).
+Not here: whether they may (firmware.consent), and who confirmed it (statements.py, decisions/).
 """
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 from firmware.consent.facts import Refusal
 from firmware.enrolment.browsers import BrowserStore, EnrolledBrowser
@@ -23,8 +23,16 @@ from firmware.system.clock import Clock
 log = logging.getLogger(__name__)
 
 
+class ServedBrowsers(Protocol):
+    """What serves browsers that may watch (`firmware.live.sessions.LiveSessions`)."""
+
+    async def end_browser(self, browser_id: str) -> None:
+        """End, before it returns, what is served to a browser that may watch no longer."""
+        ...
+
+
 class Admitting:
-    """Owners and their browsers, as they come and go. `on_browser_ended` ends what it watches."""
+    """Owners and their browsers, as they come and go."""
 
     def __init__(
         self,
@@ -33,13 +41,16 @@ class Admitting:
         browsers: BrowserStore,
         notes: Notes,
         clock: Clock,
-        on_browser_ended: Callable[[str], Awaitable[None]],
     ) -> None:
         self._owners = owners
         self._browsers = browsers
         self._notes = notes
         self._clock = clock
-        self._on_browser_ended = on_browser_ended
+        self._served: list[ServedBrowsers] = []
+
+    def serve_with(self, served: ServedBrowsers) -> None:
+        """From now on let this end what it serves to a browser that may watch no longer."""
+        self._served.append(served)
 
     async def add_owner(self, owner: OwnerKeys) -> Refusal | None:
         """Store a new owner with the browser that they have; say why if it can't be stored."""
@@ -62,7 +73,7 @@ class Admitting:
         """
         for browser in self._browsers.of_owner(credential_id):
             await asyncio.to_thread(self._browsers.end, browser.keys.id)
-            await self._on_browser_ended(browser.keys.id)
+            await self._end_served(browser.keys.id)
         await asyncio.to_thread(self._owners.remove, credential_id)
 
     async def enrol_browser(self, keys: BrowserKeys, credential_id: str) -> Refusal | None:
@@ -112,7 +123,7 @@ class Admitting:
             log.exception("the end of a browser could not be stored")
             detail = "it is ended, but the memory card doesn't keep that: end it again later"
             refusal = Refusal(reason="browser", detail=detail)
-        await self._on_browser_ended(browser_id)
+        await self._end_served(browser_id)
         if known is not None and refusal is None:
             await self._tell_ended(known, credential_id)
         return refusal
@@ -132,6 +143,10 @@ class Admitting:
         if owner is not None:
             note = BrowserEnded(browser=browser.keys.id, name=browser.keys.name)
             await self._notes.to_owner(owner, note, but=browser.keys.id)
+
+    async def _end_served(self, browser_id: str) -> None:
+        for served in self._served:
+            await served.end_browser(browser_id)
 
     def _that_may_watch(self, credential_id: str) -> list[EnrolledBrowser]:
         now_ms = self._clock.wall_ms()

@@ -1,10 +1,10 @@
-"""Gathers the facts that consent judges by, all at one moment, from where they are kept.
+"""Gathering of the facts that consent judges by, all at one moment, from where they are kept.
 
 Nothing is judged here. Without a policy of its own (config `[log] policy`) a doorbell believes no
 log: then nothing of the register is known, and no grant can hold.
 """
 
-from collections.abc import Callable
+from typing import Protocol
 
 from firmware.clips.library import Library
 from firmware.consent.facts import (
@@ -28,6 +28,24 @@ NOBODY = Policy(logs=(), witnesses=(), groups=(), quorum="")
 """Believes no log."""
 
 
+class FollowedRecord(Protocol):
+    """The public logs, as this doorbell follows them."""
+
+    @property
+    def policy(self) -> Policy | None:
+        """Whom the doorbell believes about logs; None: nobody."""
+        ...
+
+    @property
+    def custody_origin(self) -> str:
+        """The name of the custody log."""
+        ...
+
+    def facts(self) -> RegisterFacts:
+        """Return what may be counted on of the register."""
+        ...
+
+
 class Gathering:
     """Where one doorbell's facts come from. Its method reads the card: not on the loop."""
 
@@ -37,9 +55,7 @@ class Gathering:
         device: str,
         cell: str,
         clock: Clock,
-        register: Callable[[], RegisterFacts],
-        policy: Policy | None,
-        custody_origin: str,
+        record: FollowedRecord,
         owners: OwnerStore,
         browsers: BrowserStore,
         statements: FactsStore,
@@ -49,9 +65,7 @@ class Gathering:
         self._device = device
         self._cell = cell
         self._clock = clock
-        self._register = register
-        self._policy = policy or NOBODY
-        self._custody_origin = custody_origin
+        self._record = record
         self._owners = owners
         self._browsers = browsers
         self._statements = statements
@@ -66,9 +80,9 @@ class Gathering:
             now_ms=self._clock.wall_ms(),
             is_clock_trusted=self._clock.is_trusted(),
             owners=self._owners.owners,
-            register=self._register(),
-            policy=self._policy,
-            custody_origin=self._custody_origin,
+            register=self._record.facts(),
+            policy=self._record.policy or NOBODY,
+            custody_origin=self._record.custody_origin,
             clips={
                 clip.clip_id: ClipFact(
                     manifest_digest=clip.manifest_digest,

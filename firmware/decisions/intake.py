@@ -1,7 +1,7 @@
-"""Where what owners signed comes in: judged, refused, begun, or waiting for its owner's last word.
+"""Intake of owners' signed statements: each is judged, then refused, or handed to the executor.
 
-    statement ─► judge ─┬─ narrows ─────────────────────► begun ─────► fulfilling.py
-                        └─ widens, or a grant ─► waits ─► confirmed ─► fulfilling.py
+    statement ─► judge ─┬─ narrows ─────────────────────► begun ─────► decisions/executor.py
+                        └─ widens, or a grant ─► waits ─► confirmed ─► decisions/executor.py
 
 The rules are firmware.consent's and pure; here facts are gathered, and the owner is asked and told.
 
@@ -14,17 +14,17 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from firmware.consent.facts import Decision, Grant, Judged, Refusal, UnverifiedStatement
-from firmware.consent.verifier import CONFIRMATION_LIFE_MS, judge
+from firmware.consent.facts import Decision, Judged, Refusal, UnverifiedStatement
+from firmware.consent.verifier import judge
+from firmware.decisions.executor import Executor
 from firmware.decisions.facts import Gathering
 from firmware.decisions.replies import Answers
 from firmware.enrolment.keys import DeviceKeys
-from firmware.fulfilling import Fulfilling
 from firmware.outbox.deferred_events import Promises
 from firmware.protocol.commands import Accepted, ReleaseLogged, ReplyBody, SealedStatement
 from firmware.protocol.decisions import Confirm, EnrolBrowser, Knock
 from firmware.protocol.encoding import WireError, decode_canonical, sha256_hex, unb64u
-from firmware.protocol.grants import AddOwner, SignedStatement, kind_of, open_statement
+from firmware.protocol.grants import AddOwner, SignedStatement, open_statement
 from firmware.protocol.pairing import PairingCode, browser_words, newcomer_words
 from firmware.store.statements import FactsStore, WaitingStatement, Way
 from firmware.system.clock import Clock
@@ -55,7 +55,7 @@ class StatementDesk:
         facts_store: FactsStore,
         gathering: Gathering,
         promises: Promises,
-        fulfilling: Fulfilling,
+        executor: Executor,
     ) -> None:
         self._keys = keys
         self._clock = clock
@@ -63,7 +63,7 @@ class StatementDesk:
         self._store = facts_store
         self._gathering = gathering
         self._promises = promises
-        self._fulfilling = fulfilling
+        self._executor = executor
         self._open_knock: OpenKnock | None = None
 
     def knock_with(self, open_knock: OpenKnock) -> None:
@@ -79,10 +79,13 @@ class StatementDesk:
         checked = await asyncio.to_thread(self._judge, data)
         if isinstance(checked, Refusal):
             await self._answers.refused(data, checked)
-        elif isinstance(checked, Decision) and not checked.is_widening:
-            await self._do_at_once(checked)
+        elif isinstance(checked, Decision) and isinstance(checked.terms, Confirm | Knock):
+            await self._take_word(checked, checked.terms)
         else:
-            await self._let_wait(checked)
+            await asyncio.to_thread(self.words_of, checked)  # remembered: the page computes nothing
+            refusal = await self._executor.take(checked)
+            if refusal is not None:
+                await self._answers.refused(data, refusal)
         return Accepted()
 
     async def approve(self, signed: SignedStatement) -> Refusal | None:
@@ -95,7 +98,7 @@ class StatementDesk:
             return checked
         if not isinstance(checked, Decision) or not isinstance(checked.terms, Confirm):
             return Refusal(reason="form", detail="only an approver's word is taken here")
-        refusal = await self._fulfilling.check(checked)
+        refusal = await self._executor.check(checked)
         if refusal is None:
             refusal = await self._take_approval(checked, checked.terms)
             await asyncio.to_thread(self._store.spend, checked.digest, self._clock.wall_ms())
@@ -103,7 +106,7 @@ class StatementDesk:
 
     async def on_release_logged(self, command: ReleaseLogged) -> ReplyBody:
         """The public log holds what a release committed to: carry it out."""
-        await self._fulfilling.go_on_as_logged(command)
+        await self._executor.go_on_as_logged(command)
         return Accepted()
 
     def words_of(self, checked: Judged) -> tuple[str, ...]:
@@ -133,56 +136,35 @@ class StatementDesk:
         self, digest: str, way: Way = "door_page", approval: SignedStatement | None = None
     ) -> Refusal | None:
         """The owner said yes: check everything again, then carry it out, or log it first."""
-        return await self._fulfilling.confirm(digest, way, approval)
+        return await self._executor.confirm(digest, way, approval)
 
     def refuse(self, digest: str) -> bool:
         """The owner said no."""
-        return self._store.move_statement(digest, from_state="waiting", to="refused")
+        return self._executor.refuse(digest)
 
     async def end_what_is_over(self) -> None:
         """Now and then: refuse, and say so, what was confirmed and can't be done in its time."""
-        await self._fulfilling.end_what_is_over()
+        await self._executor.end_what_is_over()
 
     async def resume(self) -> None:
         """After a start: finish what was begun or confirmed."""
-        await self._fulfilling.resume()
+        await self._executor.resume()
 
-    # --- what waits, and what doesn't ---
+    # --- words on other statements ---
 
-    async def _let_wait(self, checked: Grant | Decision) -> None:
-        await asyncio.to_thread(self.words_of, checked)  # remembered: the page computes nothing
-        now_ms = self._clock.wall_ms()
-        waiting = WaitingStatement(
-            digest=checked.digest,
-            kind=kind_of(checked.terms),
-            statement=checked.signed,
-            received_ms=now_ms,
-            expires_ms=min(checked.not_after_ms, now_ms + CONFIRMATION_LIFE_MS),
-            state="waiting",
-        )
-        with self._promises.gather() as told:
-            await self._answers.confirmation_wanted(checked.digest, checked.signed)
-        if await asyncio.to_thread(lambda: self._store.add_waiting(waiting, promises=told)):
-            log.info("a statement waits for its owner")
-            await self._promises.keep()
+    async def _take_word(self, checked: Decision, terms: Confirm | Knock) -> None:
+        """Take a word that has no effect of its own.
 
-    async def _do_at_once(self, checked: Decision) -> None:
-        """Carry out what needs no confirmation.
-
-        If it can't be, the owner's word still counts when it comes again.
+        If it can't be taken, it still counts when it comes again.
         """
-        if isinstance(checked.terms, Confirm | Knock):
-            refusal = await self._fulfilling.check(checked)
-        else:
-            refusal = await self._fulfilling.begin(checked)
+        refusal = await self._executor.check(checked)
         if refusal is not None:
             await self._answers.refused(checked.signed.encode(), refusal)
-            return
-        if isinstance(checked.terms, Confirm):
-            await self._take_approval(checked, checked.terms)
+        elif isinstance(terms, Knock):
+            await self._knock(checked, terms)
+        else:
+            await self._take_approval(checked, terms)
             await asyncio.to_thread(self._store.spend, checked.digest, self._clock.wall_ms())
-        elif isinstance(checked.terms, Knock):
-            await self._knock(checked, checked.terms)
 
     async def _take_approval(self, checked: Decision, terms: Confirm) -> Refusal | None:
         """An approver's key has the last word on a statement (R10b b)."""
@@ -191,12 +173,7 @@ class StatementDesk:
         digest = terms.statement_digest
         with self._promises.gather() as told:
             await self._answers.done(digest, "refused", checked.credential_id)
-        is_refused = await asyncio.to_thread(
-            lambda: self._store.move_statement(
-                digest, from_state="waiting", to="refused", promises=told
-            )
-        )
-        if not is_refused:
+        if not await asyncio.to_thread(self._executor.refuse, digest, told):
             return Refusal(reason="not_waiting", detail="it doesn't wait any more")
         await self._promises.keep()
         return None

@@ -1,4 +1,4 @@
-"""All passkeys are lost: the printed recovery code lets its owner in again, at the service button.
+"""Recovery of access: the printed recovery code lets an owner in again who lost all passkeys.
 
     service button ─► code before the camera ─► words compared ─► recovery code ─► owner
 
@@ -13,8 +13,7 @@ stored, for want of room or by a bad card, gives the code back.
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable
-from typing import Literal
+from typing import Literal, Protocol
 
 from firmware.consent.facts import Refusal
 from firmware.decisions.admission import Admitting
@@ -23,7 +22,6 @@ from firmware.enrolment.attempts import Tries
 from firmware.enrolment.door_number import DoorFile, DoorNumber, hashed
 from firmware.enrolment.pairing import Pairing
 from firmware.errors import DoorwardError, RecoveryLocked, RecoveryWrong, VaultError
-from firmware.notes.sealed_notes import Notes
 from firmware.outbox.deferred_events import Promises
 from firmware.protocol.custody import KeyChangeRecord, new_salt
 from firmware.protocol.decisions import RecoveryKeys
@@ -39,7 +37,6 @@ from firmware.protocol.encoding import (
 )
 from firmware.protocol.events import KeyChangeCommitted, Paired
 from firmware.protocol.grants import OwnerKeys
-from firmware.protocol.notes import RecoveryUsed
 from firmware.protocol.pairing import PairingCode
 from firmware.protocol.recovery import RecoveryUse, SignedRecoveryUse, check_recovery_use
 from firmware.store.household import HouseholdStore
@@ -62,6 +59,14 @@ class Begun(Document, frozen=True, kw_only=True):
     at_ms: WallTimeMs
 
 
+class ClipSealing(Protocol):
+    """What seals the clips."""
+
+    def use_recovery_key(self, sealing_key: bytes | None) -> None:
+        """Seal clips from now on to this key, too; None: to none. VaultError if it can't be."""
+        ...
+
+
 class Recovering:
     """Recovery at one doorbell."""
 
@@ -75,13 +80,10 @@ class Recovering:
         admitting: Admitting,
         deciding: Deciding,
         household: HouseholdStore,
-        notes: Notes,
         clock: Clock,
         promises: Promises,
-        seal_clips_to: Callable[[bytes | None], None],
-        random_bytes: Callable[[int], bytes] = secrets.token_bytes,
+        clips: ClipSealing,
     ) -> None:
-        """`seal_clips_to` takes the recovery key to which clips are sealed from now on."""
         self._device = device
         self._pairing = pairing
         self._tries = tries
@@ -89,11 +91,9 @@ class Recovering:
         self._admitting = admitting
         self._deciding = deciding
         self._household = household
-        self._notes = notes
         self._clock = clock
         self._promises = promises
-        self._seal_clips_to = seal_clips_to
-        self._random_bytes = random_bytes
+        self._clips = clips
         self._keys: RecoveryKeys | None = None
         self._one_at_a_time = asyncio.Lock()
         pairing.recover_if(lambda: self.may_recover)
@@ -106,7 +106,7 @@ class Recovering:
         """This recovery key counts from now on, and clips are sealed to it; None: none."""
         self._keys = keys
         try:
-            self._seal_clips_to(None if keys is None else unb64u(keys.sealing_key))
+            self._clips.use_recovery_key(None if keys is None else unb64u(keys.sealing_key))
         except (VaultError, WireError) as error:
             log.error("clips can't be sealed to the owners' recovery key: %s", error)
 
@@ -191,7 +191,7 @@ class Recovering:
             device=self._device,
             credential_id=owner.passkey.credential_id,
             changed_ms=self._clock.wall_ms(),
-            salt=new_salt(self._random_bytes(32)),
+            salt=new_salt(secrets.token_bytes(32)),
         )
 
     async def _begin(self, begun: Begun) -> Refusal | None:
@@ -212,7 +212,9 @@ class Recovering:
         with self._promises.gather() as told:
             await self._promises.tell(begun.paired)
             await self._promises.tell(KeyChangeCommitted(commitment=begun.record.digest()))
-            await self._tell_owners(begun)
+            await self._deciding.tell_recovered(
+                begun.owner, at_ms=begun.at_ms, use_digest=begun.use_digest
+            )
         await asyncio.to_thread(self._household.finish_recovery, told)
         await self._promises.keep()
         return None
@@ -234,9 +236,3 @@ class Recovering:
             log.exception("a recovery that failed could not be undone")
             return
         self.on_keys(await asyncio.to_thread(self._household.recovery))
-
-    async def _tell_owners(self, begun: Begun) -> None:
-        owner, credential_id = begun.owner, begun.owner.passkey.credential_id
-        await self._notes.to_all(RecoveryUsed(name=owner.name, at_ms=begun.at_ms))
-        await self._admitting.tell_browsers(credential_id)
-        await self._deciding.tell_what_counts(begun.use_digest, owner.browser, credential_id)

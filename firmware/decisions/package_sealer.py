@@ -1,13 +1,13 @@
-"""Seals what was released and keeps the package until it is in the bucket.
+"""Sealing of released packages, which are kept until they are in the bucket.
 
-Its only way in is a `Release`. Which statement led to it, and who is told, is fulfilling.py.
+Its only way in is a `Release`. Which statement led to it, and who is told: decisions/executor.py.
 """
 
 import asyncio
 import base64
 import hashlib
 import logging
-from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 import msgspec
 
@@ -23,14 +23,39 @@ from firmware.evidence.seal import (
     granted_part,
     seal_release,
 )
+from firmware.outbox.deferred_events import Promises
 from firmware.outbox.outgoing import Outgoing
 from firmware.protocol.custody import CaptureProof
 from firmware.protocol.encoding import WireError
-from firmware.protocol.events import EventBody, PackageReady, PackageWithdrawn
+from firmware.protocol.events import PackageReady, PackageWithdrawn
 from firmware.protocol.grants import ClipRange
 from firmware.protocol.register.extract import RegisterExtract
 
 log = logging.getLogger(__name__)
+
+
+class EvidenceRecord(Protocol):
+    """The public logs, as far as a package carries of them."""
+
+    def extract(self, request_digest: str) -> RegisterExtract:
+        """Return what a package carries of the register for a request, or raise DoorwardError."""
+        ...
+
+    def capture_proof(self, clip_id: str) -> CaptureProof | None:
+        """Return the proof that a clip was committed to in its slot, if there is one."""
+        ...
+
+
+class Sending(Protocol):
+    """The uploads, as far as a package that is taken back ends them."""
+
+    def end(self, package_id: str) -> None:
+        """Send nothing more of a package: at once, in memory."""
+        ...
+
+    async def stop(self, package_id: str) -> None:
+        """Send nothing more of a package, and delete it; OSError if storage doesn't do so yet."""
+        ...
 
 
 class Releasing:
@@ -44,30 +69,20 @@ class Releasing:
         library: Library,
         playback: Playback,
         outgoing: Outgoing,
-        tell: Callable[[EventBody], Awaitable[object]],
-        extract: Callable[[str], RegisterExtract],
-        capture_proof: Callable[[str], CaptureProof | None],
-        end_sending: Callable[[str], None],
-        stop_sending: Callable[[str], Awaitable[None]],
+        promises: Promises,
+        record: EvidenceRecord,
+        uploads: Sending,
         provenance: Provenance | None = None,
     ) -> None:
-        """Make packages with what `extract` gives of the register for a request, by its digest.
-
-        It raises a DoorwardError if the register can't be read. `capture_proof` gives that a clip
-        was committed to in its slot; `end_sending` ends an upload at once, without the card, and
-        `stop_sending` deletes the package too; `provenance` gives content credentials, by default
-        as the doorbell's certificate can.
-        """
+        """`provenance` gives content credentials; by default as the doorbell's certificate can."""
         self._keys = keys
         self._certificate_pem = certificate_pem
         self._library = library
         self._playback = playback
         self._outgoing = outgoing
-        self._tell = tell
-        self._extract = extract
-        self._capture_proof = capture_proof
-        self._end_sending = end_sending
-        self._stop_sending = stop_sending
+        self._promises = promises
+        self._record = record
+        self._uploads = uploads
         self._provenance = provenance or Provenance(
             signer=keys.signer, certificate_pem=certificate_pem
         )
@@ -93,13 +108,13 @@ class Releasing:
         """Delete the package of a grant that was never announced."""
         self._outgoing.discard(package_id_of(statement_digest))
 
-    async def announce(self, statement_digest: str) -> None:
-        """Announce the package of a grant that was kept before."""
-        await self._tell(self._outgoing.announced(package_id_of(statement_digest)))
+    def announced(self, statement_digest: str) -> PackageReady:
+        """Return what announces the package of a grant that was kept before. Reads the card."""
+        return self._outgoing.announced(package_id_of(statement_digest))
 
     def end(self, statement_digest: str) -> None:
         """Send nothing more of a grant's package until a restart, whatever the card does."""
-        self._end_sending(package_id_of(statement_digest))
+        self._uploads.end(package_id_of(statement_digest))
 
     async def take_back(self, statement_digest: str) -> None:
         """Have what left of a grant's package erased (R14), and delete it here.
@@ -107,8 +122,8 @@ class Releasing:
         Raises OSError if the card doesn't delete it; it is told all the same.
         """
         package_id = package_id_of(statement_digest)
-        await self._tell(PackageWithdrawn(package_id=package_id))
-        await self._stop_sending(package_id)
+        await self._promises.tell(PackageWithdrawn(package_id=package_id))
+        await self._uploads.stop(package_id)
 
     async def seal(self, released: Release) -> PackageReady | Refusal:
         """Seal and keep the package, and return what announces it."""
@@ -119,7 +134,7 @@ class Releasing:
                 for clip in released.grant.terms.clips
             ]
             extract = await asyncio.to_thread(
-                self._extract, released.grant.signed_request.request_digest
+                self._record.extract, released.grant.signed_request.request_digest
             )
             sealed = await asyncio.to_thread(
                 lambda: seal_release(
@@ -165,7 +180,7 @@ class Releasing:
             mp4=credited.mp4,
             part=msgspec.structs.replace(part, provenance=credited.provenance),
             manifest=record.signed_manifest,
-            capture=self._capture_proof(granted.clip_id),
+            capture=self._record.capture_proof(granted.clip_id),
         )
 
 

@@ -9,8 +9,9 @@ A telling counts once the slot that held it is in the public log. Until then it 
 the same digest, by which the owner's app knows it.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from firmware.consent.request_rules import RequestRefused, check_request
 from firmware.enrolment.browsers import BrowserStore
@@ -46,6 +47,14 @@ class Tellings:
     told: tuple[ToldRequest, ...]
 
 
+class Register(Protocol):
+    """The public register, as this doorbell follows it."""
+
+    def facts(self) -> RegisterFacts:
+        """Return what may be counted on of the register."""
+        ...
+
+
 class RequestDesk:
     """One doorbell's desk for published requests. Its methods read the card: not on the loop."""
 
@@ -55,7 +64,7 @@ class RequestDesk:
         cell: str,
         is_opted_in: bool,
         clock: Clock,
-        register: Callable[[], RegisterFacts],
+        register: Register,
         browsers: BrowserStore,
         household: HouseholdStore,
         statements: FactsStore,
@@ -85,7 +94,7 @@ class RequestDesk:
         """
         if not self.is_opted_in or not self._cell or not self._clock.is_trusted():
             return []
-        facts = self._register()
+        facts = self._register.facts()
         refused = self._household.refused_agencies()
         now_ms = self._clock.wall_ms()
         found = {}
@@ -148,7 +157,7 @@ class RequestDesk:
         if renewed is not None:
             digests += [
                 digest
-                for digest, fact in self._register().requests.items()
+                for digest, fact in self._register.facts().requests.items()
                 if fact.request.id == renewed
             ]
         if any(digest in answered for digest in digests):
@@ -170,7 +179,7 @@ class RequestDesk:
             agency_name=as_line(one.agreement.name, otherwise=one.agreement.agency),
             is_emergency=one.fact.request.is_emergency,
             is_reminder=is_reminder,
-            is_example=self._register().is_example,
+            is_example=self._register.facts().is_example,
         )
 
 

@@ -1,4 +1,4 @@
-"""Carries out what owners decide besides releases, once consent has decided twice.
+"""Effects of what owners decide besides releases, once consent has decided twice.
 
 Its only way in is a `Decided`. After each decision about the police, the recordings or the settings
 every browser of every owner gets exactly one note of one size, whatever was decided: a relay that
@@ -7,7 +7,7 @@ counts notes learns nothing by it. Only who comes and goes, people and browsers,
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 from firmware.consent.facts import Decided, Refusal
 from firmware.decisions.admission import Admitting
@@ -15,6 +15,7 @@ from firmware.decisions.holds import Holding
 from firmware.enrolment.owners import OwnerStore
 from firmware.errors import DoorwardError
 from firmware.notes.sealed_notes import Notes
+from firmware.outbox.deferred_events import Promises
 from firmware.protocol import notes as words
 from firmware.protocol.browsers import BrowserKeys
 from firmware.protocol.decisions import (
@@ -33,15 +34,21 @@ from firmware.protocol.decisions import (
     SetRecovery,
     Unhold,
 )
-from firmware.protocol.events import EventBody, OwnerGone, Paired
-from firmware.protocol.grants import AddOwner, Terms
+from firmware.protocol.events import OwnerGone, Paired
+from firmware.protocol.grants import AddOwner, OwnerKeys, Terms
 from firmware.store.household import Approver, HeldTime, HouseholdStore
 from firmware.system.clock import Clock
+from firmware.system.listeners import Listeners
 
 log = logging.getLogger(__name__)
 
-TakeBack = Callable[[str], Awaitable[None]]
-"""Stops, discards or asks back what a grant, by its digest, has released."""
+
+class SettingsUser(Protocol):
+    """What works by the owners' settings."""
+
+    async def use_settings(self, settings: OwnerSettings) -> None:
+        """Work by these settings from now on."""
+        ...
 
 
 class Deciding:
@@ -56,21 +63,19 @@ class Deciding:
         holding: Holding,
         notes: Notes,
         clock: Clock,
-        tell: Callable[[EventBody], Awaitable[object]],
-        take_back: TakeBack,
-        on_settings: Callable[[OwnerSettings], Awaitable[None]],
-        on_recovery: Callable[[RecoveryKeys | None], None] = lambda _: None,
+        promises: Promises,
+        settings_user: SettingsUser,
     ) -> None:
+        self.on_recovery_key: Listeners[RecoveryKeys | None] = Listeners()
+        """Notified of the recovery key that an owner sets, None: none, once it is stored."""
         self._admitting = admitting
         self._owners = owners
         self._household = household
         self._holding = holding
         self._notes = notes
         self._clock = clock
-        self._tell = tell
-        self._take_back = take_back
-        self._on_settings = on_settings
-        self._on_recovery = on_recovery
+        self._promises = promises
+        self._settings_user = settings_user
 
     async def carry_out(self, decided: Decided) -> Refusal | None:
         """Make it so, durably, then tell the owners; a refusal says what the card didn't take."""
@@ -103,7 +108,7 @@ class Deciding:
                     lambda: household.refuse_agency(agency, is_refused=is_refused)
                 )
             case Revoke():
-                return await self._revoke(digest, terms)
+                return await self._revoke(terms)
             case Decline():
                 await asyncio.to_thread(household.decline, terms.request_digest, now_ms)
             case SetRecovery():
@@ -129,17 +134,16 @@ class Deciding:
                 await asyncio.to_thread(self._holding.apply)
                 await self._notes.to_all(await self._holds_now(digest))
             case ChangeSettings():
-                await self._on_settings(terms.settings)
+                await self._settings_user.use_settings(terms.settings)
                 await self._notes.to_all(await self._settings_now(digest))
             case RefuseAgency():
                 await self._notes.to_all(await self._settings_now(digest))
             case Revoke():
-                await self._take_back(terms.grant_digest)
-                await self.tell_taken_back(digest)
+                await self._tell_done(digest, "revoke")
             case Decline():
                 await self._tell_done(digest, "decline")
             case SetRecovery():
-                self._on_recovery(terms.keys)
+                self.on_recovery_key.notify(terms.keys)
                 await self._tell_done(digest, "recovery")
             case AddApprover() | EndApprover():
                 await self._tell_done(digest, "approver")
@@ -191,15 +195,18 @@ class Deciding:
             case _:
                 return False
 
+    async def tell_recovered(self, owner: OwnerKeys, *, at_ms: int, use_digest: str) -> None:
+        """Tell every owner that one came in by the recovery code; the new one, what counts."""
+        credential_id = owner.passkey.credential_id
+        await self._notes.to_all(words.RecoveryUsed(name=owner.name, at_ms=at_ms))
+        await self._admitting.tell_browsers(credential_id)
+        await self.tell_what_counts(use_digest, owner.browser, credential_id)
+
     async def tell_added(self, terms: AddOwner) -> None:
         """Say that a new owner is here; their own browsers hear which may watch."""
         credential_id = terms.owner.passkey.credential_id
-        await self._tell(Paired(pairing_id=terms.pairing_id, credential_id=credential_id))
+        await self._promises.tell(Paired(pairing_id=terms.pairing_id, credential_id=credential_id))
         await self._admitting.tell_browsers(credential_id)
-
-    async def tell_taken_back(self, digest: str) -> None:
-        """Say that a grant is taken back, by the digest of the statement that does so."""
-        await self._tell_done(digest, "revoke")
 
     async def _enrol_browser(
         self, digest: str, browser: BrowserKeys, credential_id: str
@@ -229,24 +236,19 @@ class Deciding:
     async def _tell_gone(self, terms: RemoveOwner) -> None:
         """Let the relay carry nothing more between them and us."""
         try:
-            await self._tell(OwnerGone(credential_id=terms.credential_id))
+            await self._promises.tell(OwnerGone(credential_id=terms.credential_id))
         except (DoorwardError, OSError):  # who was sent away goes, whoever hears of it
             log.exception("the relay isn't told that an owner is gone")
 
-    async def _revoke(self, digest: str, terms: Revoke) -> Refusal | None:
-        """Take a grant back; a card that doesn't keep that lets nothing go on being sent."""
+    async def _revoke(self, terms: Revoke) -> Refusal | None:
+        """Store that a grant is taken back; what that ends is decisions/lifecycle.py's."""
         now_ms = self._clock.wall_ms()
         try:
             await asyncio.to_thread(self._household.revoke, terms.grant_digest, now_ms)
         except OSError:
             log.exception("that a grant is taken back could not be stored")
         else:
-            await self.round_off(digest, terms)
             return None
-        try:
-            await self._take_back(terms.grant_digest)
-        except (DoorwardError, OSError):
-            log.exception("what was taken back could not be deleted")
         detail = "it is taken back until the next start, as the memory card doesn't keep that"
         return Refusal(reason="card_until_restart", detail=f"{detail}: take it back again later")
 

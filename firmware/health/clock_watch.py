@@ -9,11 +9,11 @@ Clips keep that difference of when they began, so one number dates all clips of 
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from firmware.outbox.publisher import Tell
+from firmware.outbox.publisher import EventPublisher
 from firmware.outbox.queue import Undated
 from firmware.protocol.events import ClockSet
 from firmware.system.clock import Clock
@@ -39,6 +39,27 @@ class UndatedEvents(Protocol):
         ...
 
 
+class KeptClock(Clock, Protocol):
+    """The doorbell's clock (`firmware.system.clock.SystemClock`)."""
+
+    @property
+    def boot_id(self) -> str:
+        """What names the time since the board started."""
+        ...
+
+    def remember(self) -> None:
+        """Keep what the next start needs. Blocks."""
+        ...
+
+
+class Undatable(Protocol):
+    """Keeps something that was made before the time was known."""
+
+    async def on_time_known(self, difference_ms: int, /) -> None:
+        """Date it by wall time minus monotonic time, in ms; called each time it becomes known."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Jump:
     """Somebody set the clock, by this much."""
@@ -48,30 +69,21 @@ class Jump:
 
 
 class ClockWatch:
-    """Watches one doorbell's clock.
-
-    `boot` is the board's (`SystemClock.boot_id`), for events; `date_clips` gets wall time minus
-    monotonic time, in ms, each time that the clock becomes trusted. `remember` blocks and is
-    called in a thread.
-    """
+    """Watches one doorbell's clock; the events are dated first, then the undated, in order."""
 
     def __init__(
         self,
         *,
-        clock: Clock,
-        boot: str,
-        events: UndatedEvents,
-        tell: Tell,
-        date_clips: Callable[[int], Awaitable[None]],
-        remember: Callable[[], None],
+        clock: KeptClock,
+        outbox: UndatedEvents,
+        events: EventPublisher,
+        undated: Sequence[Undatable],
         look_every_s: float = LOOK_EVERY_S,
     ) -> None:
         self._clock = clock
-        self._boot = boot
+        self._outbox = outbox
         self._events = events
-        self._tell = tell
-        self._date_clips = date_clips
-        self._remember = remember
+        self._undated = undated
         self._look_every_s = look_every_s
         self._difference_ms = self._difference()
         self._was_trusted = False
@@ -96,7 +108,7 @@ class ClockWatch:
         if is_trusted:
             await self._date_events()
             if not self._was_trusted:
-                await self._date_clips(self._difference())
+                await self._date_others()
             await self._remember_now_and_then()
         elif self._was_trusted:
             log.warning("the clock isn't trusted any more")
@@ -113,19 +125,24 @@ class ClockWatch:
         self._jumps = [*self._jumps[-99:], Jump(by_ms=by_ms, was_trusted=self._was_trusted)]
 
     async def _date_events(self) -> None:
-        undated = await asyncio.to_thread(self._events.undated, self._boot)
+        undated = await asyncio.to_thread(self._outbox.undated, self._clock.boot_id)
         if not undated:
             return
         for clock_set in clock_sets(undated, self._difference()):
-            await self._tell(clock_set)
-        await asyncio.to_thread(self._events.forget_undated, undated[-1].seq)
+            await self._events.publish(clock_set)
+        await asyncio.to_thread(self._outbox.forget_undated, undated[-1].seq)
+
+    async def _date_others(self) -> None:
+        difference_ms = self._difference()
+        for one in self._undated:
+            await one.on_time_known(difference_ms)
 
     async def _remember_now_and_then(self) -> None:
         now_ns = self._clock.monotonic_ns()
         last_ns = self._remembered_ns
         if last_ns is None or now_ns - last_ns >= REMEMBER_EVERY_S * 1e9:
             self._remembered_ns = now_ns
-            await asyncio.to_thread(self._remember)
+            await asyncio.to_thread(self._clock.remember)
 
     def _difference(self) -> int:
         """Wall time minus monotonic time, in milliseconds."""

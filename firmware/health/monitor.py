@@ -8,7 +8,7 @@ nothing) is told later and holds up no look: heat is watched whatever the card d
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -16,15 +16,13 @@ from firmware.clips.record import CardState
 from firmware.errors import DoorwardError
 from firmware.health.ladder import HeatLadder
 from firmware.health.readings import BoardReadings, Reading
-from firmware.health.trouble_texts import begun, over
-from firmware.health.troubles import Troubles
-from firmware.outbox.publisher import Tell
-from firmware.protocol.events import CameraState, Health, Trouble, TroubleCode
+from firmware.health.reporter import TroubleReporter
+from firmware.protocol.events import CameraState, Health, TroubleCode
 from firmware.system.clock import Clock
+from firmware.system.listeners import Listeners
 
 LOOK_EVERY_S = 10.0
 PUBLISH_EVERY_S = 60.0
-TELL_PATIENCE_S = 1.0
 LEAST_PAUSE_S = 1.0
 """However often something changes, looks are at least this far apart."""
 
@@ -65,11 +63,38 @@ class ClipFacts:
     oldest_clip_ms: int | None = None
 
 
-class HealthMonitor:
-    """Run it on the loop. `publish` gets each new Health; `clip_facts` is called in a thread.
+class WatchedClips(Protocol):
+    """The recorder and its library (`firmware.app.clips.Recording`)."""
 
-    `set_card` is for the recorder's `on_card`, `set_storm` for the motion watch's `on_storm`,
-    `look_now` for the camera keeper's `on_state`.
+    def facts(self) -> ClipFacts:
+        """Return what they know. Blocks."""
+        ...
+
+
+class WatchedSound(Protocol):
+    """Microphone and speaker (`firmware.sound.sound_system.Sounding`)."""
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether one of them couldn't be used when it was last wanted."""
+        ...
+
+
+class WatchedRegister(Protocol):
+    """The public register as the doorbell follows it
+    (`firmware.transparency.public_record.PublicRecord`)."""
+
+    @property
+    def has_contradiction(self) -> bool:
+        """Whether it was seen to contradict itself."""
+        ...
+
+
+class HealthMonitor:
+    """Run it on the loop. `published` is notified of each new Health.
+
+    `set_card` listens to the recorder's `card_states`, `set_storm` to the motion watch's `storms`,
+    `look_now` to the camera keeper's `states`.
     """
 
     def __init__(
@@ -77,33 +102,24 @@ class HealthMonitor:
         *,
         board: BoardReadings,
         camera: WatchedCamera,
-        clip_facts: Callable[[], ClipFacts],
+        clips: WatchedClips,
         ladder: HeatLadder,
-        troubles: Troubles,
+        reporter: TroubleReporter,
         clock: Clock,
-        tell: Tell,
-        may_tell: Callable[[], bool],
-        publish: Callable[[Health], None],
-        has_sound_failed: Callable[[], bool] = lambda: False,
-        has_contradiction: Callable[[], bool] = lambda: False,
+        sound: WatchedSound | None = None,
+        register: WatchedRegister | None = None,
         look_every_s: float = LOOK_EVERY_S,
-        tell_patience_s: float = TELL_PATIENCE_S,
     ) -> None:
-        """A look waits for what it tells for `tell_patience_s` at most."""
+        self.published = Listeners[Health]()
         self._board = board
         self._camera = camera
-        self._clip_facts = clip_facts
+        self._clips = clips
         self._ladder = ladder
-        self._troubles = troubles
+        self._reporter = reporter
         self._clock = clock
-        self._tell = tell
-        self._may_tell = may_tell
-        self._publish = publish
-        self._has_sound_failed = has_sound_failed
-        self._has_contradiction = has_contradiction
+        self._sound = sound
+        self._register = register
         self._look_every_s = look_every_s
-        self._tell_patience_s = tell_patience_s
-        self._telling: asyncio.Task[None] | None = None
         self._facts = ClipFacts()
         self._is_wanted = asyncio.Event()
         self._card_trouble: TroubleCode | None = None
@@ -126,14 +142,14 @@ class HealthMonitor:
     @property
     def troubles(self) -> Sequence[TroubleCode]:
         """What is wrong, as the owner knows it."""
-        return self._troubles.told
+        return self._reporter.told
 
     def set_storm(self, is_storm: bool) -> None:
         """Take whether there is too much motion, and look soon. Call it on the loop."""
         self._is_storm = is_storm
         self.look_now()
 
-    def look_now(self) -> None:
+    def look_now(self, *_: object) -> None:
         """Something changed, such as the camera's state: look soon. Call it on the loop."""
         self._is_wanted.set()
 
@@ -148,8 +164,7 @@ class HealthMonitor:
                     async with asyncio.timeout(self._look_every_s):
                         await self._is_wanted.wait()
         finally:
-            if self._telling is not None:
-                self._telling.cancel()
+            self._reporter.cancel()
 
     async def look(self) -> Health:
         """Look once; publish and tell what there is to say."""
@@ -162,16 +177,14 @@ class HealthMonitor:
         is_due = self._published_s is None or self._now_s() - self._published_s >= PUBLISH_EVERY_S
         if is_due or before is None or _has_changed(before, health):
             self._published_s = self._now_s()
-            self._publish(health)
-        self._troubles.see(self._present(health), self._now_s())
-        if self._may_tell():
-            await self._begin_to_tell()
+            self.published.notify(health)
+        await self._reporter.report(self._present(health))
         return health
 
     async def _newest_facts(self) -> ClipFacts:
         """Return what is known of the clips; while the index can't be read, what was."""
         try:
-            self._facts = await asyncio.to_thread(self._clip_facts)
+            self._facts = await asyncio.to_thread(self._clips.facts)
         except (DoorwardError, OSError) as error:
             log.warning("the index of clips can't be read: %s", error)
         return self._facts
@@ -213,7 +226,7 @@ class HealthMonitor:
             present.add("camera")
         if self._card_trouble is not None:
             present.add(self._card_trouble)
-        if self._has_sound_failed():
+        if self._sound is not None and self._sound.has_failed:
             present.add("sound")
         if self._is_storm:
             present.add("too_much_motion")
@@ -223,28 +236,9 @@ class HealthMonitor:
             present.add("too_hot")
         if not health.is_clock_trusted:
             present.add("clock_unknown")
-        if self._has_contradiction():
+        if self._register is not None and self._register.has_contradiction:
             present.add("register")
         return present
-
-    async def _begin_to_tell(self) -> None:
-        if self._telling is None or self._telling.done():
-            self._telling = asyncio.create_task(self._tell_troubles(), name="troubles")
-        await asyncio.wait({self._telling}, timeout=self._tell_patience_s)
-        if self._telling.done():
-            self._telling.result()
-
-    async def _tell_troubles(self) -> None:
-        while due := self._troubles.due(self._now_s()):
-            news = due[0]
-            detail = over(news.code) if news.is_over else begun(news.code, self._camera.state)
-            try:
-                await self._tell(Trouble(code=news.code, is_over=news.is_over, detail=detail))
-                self._troubles.mark_told(news, self._now_s())
-                await asyncio.to_thread(self._troubles.keep)
-            except (DoorwardError, OSError) as error:
-                log.warning("a trouble is told later: %s", error)
-                return
 
     def _now_s(self) -> float:
         return self._clock.monotonic_ns() / 1e9

@@ -1,7 +1,6 @@
-"""Which handler a command goes to, by the type of its body."""
+"""Which part carries out a command, by the type of its body."""
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from typing import Protocol
 
 from firmware.protocol.commands import (
     Candidates,
@@ -22,40 +21,97 @@ from firmware.protocol.commands import (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CommandHandlers:
-    """One handler for each kind of command; the object itself is the session's handler.
+class LiveView(Protocol):
+    """Live view's signalling (`firmware.live.live_view.Viewing`)."""
 
-    A handler may raise WireError: the relay then gets `refused/malformed`.
+    async def on_command(self, command: LiveCommand, /) -> ReplyBody:
+        """Answer one of live view's commands."""
+        ...
+
+
+class OwnersOrders(Protocol):
+    """The owners' orders (`firmware.live.browser_orders.Orders`)."""
+
+    async def on_order(self, command: SealedOrder, /) -> ReplyBody:
+        """Carry out one order."""
+        ...
+
+
+class PublicLogs(Protocol):
+    """Both public logs (`firmware.transparency.public_record.PublicRecord`)."""
+
+    async def on_register_grew(self, command: RegisterGrew, /) -> ReplyBody:
+        """The register has more."""
+        ...
+
+    async def on_slot_logged(self, command: SlotLogged, /) -> ReplyBody:
+        """A slot is in the custody log."""
+        ...
+
+
+class OwnersStatements(Protocol):
+    """What owners sign (`firmware.decisions.intake.StatementDesk`)."""
+
+    async def on_statement(self, command: SealedStatement, /) -> ReplyBody:
+        """Take in one statement."""
+        ...
+
+    async def on_release_logged(self, command: ReleaseLogged, /) -> ReplyBody:
+        """A release is in the custody log."""
+        ...
+
+
+class PackageUploads(Protocol):
+    """The way of packages to the bucket (`firmware.decisions.uploads.Uploads`)."""
+
+    async def on_ticket(self, command: UploadTicket, /) -> ReplyBody:
+        """A package may be uploaded."""
+        ...
+
+    async def on_arrived(self, command: PackageArrived, /) -> ReplyBody:
+        """A package has arrived."""
+        ...
+
+
+class CommandRouter:
+    """Gives each command to the part that carries it out; implements `answers.CommandHandler`.
+
+    A part may raise WireError: the relay then gets `refused/malformed`.
     """
 
-    on_live: Callable[[LiveCommand], Awaitable[ReplyBody]]
-    on_order: Callable[[SealedOrder], Awaitable[ReplyBody]]
-    on_register_grew: Callable[[RegisterGrew], Awaitable[ReplyBody]]
-    on_release_logged: Callable[[ReleaseLogged], Awaitable[ReplyBody]]
-    on_slot_logged: Callable[[SlotLogged], Awaitable[ReplyBody]]
-    on_statement: Callable[[SealedStatement], Awaitable[ReplyBody]]
-    on_upload_ticket: Callable[[UploadTicket], Awaitable[ReplyBody]]
-    on_package_arrived: Callable[[PackageArrived], Awaitable[ReplyBody]]
+    def __init__(
+        self,
+        *,
+        live: LiveView,
+        orders: OwnersOrders,
+        record: PublicLogs,
+        statements: OwnersStatements,
+        uploads: PackageUploads,
+    ) -> None:
+        self._live = live
+        self._orders = orders
+        self._record = record
+        self._statements = statements
+        self._uploads = uploads
 
-    async def __call__(self, command: Command) -> ReplyBody | None:
-        """Deal with one command; receipts never come here."""
+    async def handle(self, command: Command) -> ReplyBody | None:
+        """Carry out one command; receipts never come here."""
         match command.body:
             case NonceWanted() | Offer() | Candidates() | CloseSession():
-                return await self.on_live(command.body)
+                return await self._live.on_command(command.body)
             case SealedOrder():
-                return await self.on_order(command.body)
+                return await self._orders.on_order(command.body)
             case RegisterGrew():
-                return await self.on_register_grew(command.body)
+                return await self._record.on_register_grew(command.body)
             case ReleaseLogged():
-                return await self.on_release_logged(command.body)
+                return await self._statements.on_release_logged(command.body)
             case SlotLogged():
-                return await self.on_slot_logged(command.body)
+                return await self._record.on_slot_logged(command.body)
             case SealedStatement():
-                return await self.on_statement(command.body)
+                return await self._statements.on_statement(command.body)
             case UploadTicket():
-                return await self.on_upload_ticket(command.body)
+                return await self._uploads.on_ticket(command.body)
             case PackageArrived():
-                return await self.on_package_arrived(command.body)
+                return await self._uploads.on_arrived(command.body)
             case Receipt():
                 return None

@@ -6,30 +6,37 @@ whose handler broke gets no answer and is forgotten, so that a repetition is a n
 
 import logging
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 from firmware.protocol.commands import Command, Refused, Reply, ReplyBody
 from firmware.protocol.encoding import MAX_MQTT_BYTES, WireError, as_line, new_id
+from firmware.system.clock import Clock
 
 REMEMBERED = 1000
 
-CommandHandler = Callable[[Command], Awaitable[ReplyBody | None]]
-"""Returns the reply, or None where a command has none. Must not take long: a ticket's upload
-goes on in the background."""
-
 log = logging.getLogger(__name__)
+
+
+class CommandHandler(Protocol):
+    """Carries out commands (`firmware.link.command_handlers.CommandRouter`)."""
+
+    async def handle(self, command: Command) -> ReplyBody | None:
+        """Return the reply, or None where a command has none.
+
+        Must not take long: a ticket's upload goes on in the background.
+        """
+        ...
 
 
 class CommandAnswers:
     """Asks the handler once per command id and remembers what it said."""
 
-    def __init__(self, handle: CommandHandler, *, wall_ms: Callable[[], int]) -> None:
-        self._handle = handle
-        self._wall_ms = wall_ms
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self._replies: OrderedDict[str, bytes | None] = OrderedDict()
         self._under_way: set[str] = set()
 
-    async def answer(self, command: Command) -> bytes | None:
+    async def answer(self, command: Command, handler: CommandHandler) -> bytes | None:
         """Return the encoded Reply, or None if there is nothing to say (yet)."""
         if command.id in self._under_way:
             return None
@@ -37,7 +44,7 @@ class CommandAnswers:
             return self._replies[command.id]
         self._under_way.add(command.id)
         try:
-            body = await self._ask(command)
+            body = await self._ask(command, handler)
         except Exception:
             log.exception("a command of type %s failed", type(command.body).__name__)
             return None
@@ -49,11 +56,11 @@ class CommandAnswers:
             self._replies.popitem(last=False)
         return reply
 
-    async def _ask(self, command: Command) -> ReplyBody | None:
-        if command.expires_ms < self._wall_ms():
+    async def _ask(self, command: Command, handler: CommandHandler) -> ReplyBody | None:
+        if command.expires_ms < self._clock.wall_ms():
             return Refused(reason="expired", detail="the command came after its time")
         try:
-            return await self._handle(command)
+            return await handler.handle(command)
         except WireError as error:
             return Refused(reason="malformed", detail=as_line(str(error), otherwise="malformed"))
 
@@ -69,6 +76,6 @@ class CommandAnswers:
             id=new_id(),
             device=command.device,
             in_reply_to=command.id,
-            time_ms=self._wall_ms(),
+            time_ms=self._clock.wall_ms(),
             body=body,
         )

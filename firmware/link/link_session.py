@@ -8,8 +8,6 @@ will says offline when the connection breaks; before a clean end we say so ourse
 import asyncio
 import logging
 import random
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from firmware.errors import DoorwardError
@@ -23,6 +21,7 @@ from firmware.protocol.events import Health, Status
 from firmware.protocol.topics import topic
 from firmware.system.backoff import Backoff
 from firmware.system.budget import Budget
+from firmware.system.clock import Clock
 
 STEADY_AFTER_S = 10.0
 """A connection that lasted this long makes the next wait short again."""
@@ -50,26 +49,23 @@ class Identity:
 
 
 class LinkSession:
-    """Keeps one doorbell linked. `run` until cancelled; `is_online` for the door page."""
+    """Keeps one doorbell linked; `run` until cancelled."""
 
     def __init__(
         self,
         *,
         identity: Identity,
         address: BrokerAddress,
-        store: EventStore,
-        handle: CommandHandler,
-        wall_ms: Callable[[], int],
+        outbox: EventStore,
+        clock: Clock,
         source: random.Random,
-        monotonic_s: Callable[[], float] = time.monotonic,
         sender: EventSender | None = None,
     ) -> None:
         self._identity = identity
         self._address = address
-        self._wall_ms = wall_ms
-        self._monotonic_s = monotonic_s
-        self._sender = sender or EventSender(store)
-        self._answers = CommandAnswers(handle, wall_ms=wall_ms)
+        self._clock = clock
+        self._sender = sender or EventSender(outbox)
+        self._answers = CommandAnswers(clock)
         self._backoff = Backoff(first_s=0.5, max_s=30, source=source)
         self._connection: MqttConnection | None = None
         self._health: Health | None = None
@@ -92,23 +88,26 @@ class LinkSession:
         if self._connection is not None:
             self._connection.publish(self._topic("status"), self._status("online"), retain=True)
 
-    async def run(self) -> None:
-        """Connect, and again whenever the connection breaks; ends only by being cancelled."""
+    async def run(self, handler: CommandHandler) -> None:
+        """Connect, and again whenever the connection breaks; ends only by being cancelled.
+
+        Commands go to `handler`.
+        """
         try:
             while True:
-                began_s = self._monotonic_s()
+                began_s = self._now_s()
                 try:
-                    await self._live_once()
+                    await self._live_once(handler)
                 except DoorwardError as error:
                     log.warning("link down: %s", error)
-                if self._monotonic_s() - began_s >= STEADY_AFTER_S:
+                if self._now_s() - began_s >= STEADY_AFTER_S:
                     self._backoff.reset()
                 await asyncio.sleep(self._backoff.next_s())
         finally:
             for task in self._command_tasks:
                 task.cancel()
 
-    async def _live_once(self) -> None:
+    async def _live_once(self, handler: CommandHandler) -> None:
         connection = MqttConnection(
             self._address,
             client_id=self._identity.device,
@@ -120,12 +119,12 @@ class LinkSession:
             connection.publish(self._topic("status"), self._status("online"), retain=True)
             self._connection = connection
             log.info("link up")
-            await self._serve(connection)
+            await self._serve(connection, handler)
         finally:
             self._connection = None
             await connection.close(self._topic("status"), self._status("offline"))
 
-    async def _serve(self, connection: MqttConnection) -> None:
+    async def _serve(self, connection: MqttConnection, handler: CommandHandler) -> None:
         """Send and receive until the connection is gone."""
 
         def publish_event(payload: bytes) -> None:
@@ -133,7 +132,7 @@ class LinkSession:
 
         tasks = {
             asyncio.create_task(self._sender.run(publish_event), name="events"),
-            asyncio.create_task(self._receive(connection), name="commands"),
+            asyncio.create_task(self._receive(connection, handler), name="commands"),
             asyncio.create_task(connection.wait_closed(), name="closed"),
         }
         try:
@@ -145,10 +144,10 @@ class LinkSession:
             task.result()
         log.warning("link down: the connection broke")
 
-    async def _receive(self, connection: MqttConnection) -> None:
+    async def _receive(self, connection: MqttConnection, handler: CommandHandler) -> None:
         while True:
             payload = await connection.next_message()
-            now_s = self._monotonic_s()
+            now_s = self._now_s()
             if not self._looks.take(now_s, len(payload) + LOOKING_COSTS_BYTES):
                 self._unread.happened()
                 continue
@@ -162,7 +161,7 @@ class LinkSession:
                 self._dropped.happened()
                 continue
             name = f"command {type(command.body).__name__}"
-            task = asyncio.create_task(self._answer(command), name=name)
+            task = asyncio.create_task(self._answer(command, handler), name=name)
             self._command_tasks.add(task)
             task.add_done_callback(self._command_tasks.discard)
 
@@ -177,14 +176,17 @@ class LinkSession:
             return None
         return command
 
-    async def _answer(self, command: Command) -> None:
-        reply = await self._answers.answer(command)
+    async def _answer(self, command: Command, handler: CommandHandler) -> None:
+        reply = await self._answers.answer(command, handler)
         if reply is None:
             return
         if self._connection is None:
             log.info("a reply waits for the relay to ask again: the link is down")
             return
         self._connection.publish(self._topic("reply"), reply)
+
+    def _now_s(self) -> float:
+        return self._clock.monotonic_ns() / 1e9
 
     def _topic(self, kind: str) -> str:
         return topic(self._identity.device, kind)
@@ -193,7 +195,7 @@ class LinkSession:
         return Status(
             device=self._identity.device,
             state="online" if state == "online" else "offline",
-            time_ms=self._wall_ms(),
+            time_ms=self._clock.wall_ms(),
             boot_id=self._identity.boot_id,
             version=self._identity.version,
             health=self._health if state == "online" else None,

@@ -4,7 +4,6 @@ Serving only: what a browser may know, and what a confirmation leads to, is deci
 `AskedDesk` and by the verifier. A browser that may watch no more gets nothing. No aiortc here.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -75,6 +74,14 @@ class AskedDesk(Protocol):
         ...
 
 
+class WatchRights(Protocol):
+    """Knows which browsers may watch (`firmware.live.signature_checks.SignedChecks`)."""
+
+    def who(self, browser_id: str) -> object:
+        """Return whose browser it is; LiveError if it may watch no more."""
+        ...
+
+
 def parse_wish(message: str | bytes) -> Wish:
     """Parse one message of the peer, or raise WireError."""
     return parse_text(_DECODER, message, what="message about what waits")
@@ -83,20 +90,17 @@ def parse_wish(message: str | bytes) -> Wish:
 class AskedChannel(WishChannel[Wish]):
     """Answers what one browser asks of what waits."""
 
-    def __init__(
-        self, desk: AskedDesk | None, *, browser: str, may_watch: Callable[[str], object]
-    ) -> None:
-        """`may_watch` raises LiveError if the browser may watch no more."""
+    def __init__(self, desk: AskedDesk | None, *, browser: str, checks: WatchRights) -> None:
         super().__init__()
         self._desk = desk
         self._browser = browser
-        self._may_watch = may_watch
+        self._checks = checks
 
     def _parse(self, message: str | bytes) -> Wish:
         return parse_wish(message)
 
     async def _grant(self, wish: Wish) -> None:
-        self._may_watch(self._browser)
+        self._checks.who(self._browser)
         if self._desk is None:
             raise LiveError("not_found", "nothing can be confirmed over this line")
         match wish:

@@ -7,7 +7,6 @@ nothing is kept. Who may talk is `firmware.sound.talk_floor`'s to say, who liste
 
 import asyncio
 import fractions
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +15,7 @@ from aiortc.mediastreams import MediaStreamError
 from aiortc.rtp import AnyRtcpPacket, RtcpSrPacket
 from av import AudioFrame, AudioResampler, Packet
 
+from firmware.live.session_parts import PeerSound
 from firmware.sound.frames import FRAME_BYTES, FRAME_SAMPLES, SAMPLE_RATE
 from firmware.sound.opus import OpusFeed, OpusPacket
 from firmware.sound.sound_hub import FrameQueue
@@ -106,13 +106,8 @@ def stamp_by_capture(sender: RTCRtpSender, track: MicrophoneTrack) -> None:
     sender._send_rtcp = send_stamped  # type: ignore[method-assign]  # no public hook exists
 
 
-async def read_voice(
-    track: MediaStreamTrack,
-    *,
-    is_talking: Callable[[], bool],
-    hear: Callable[[bytes], object],
-) -> None:
-    """Give a viewer's sound to `hear`, 20 ms at a time, while they talk; until the track ends.
+async def read_voice(track: MediaStreamTrack, sound: PeerSound) -> None:
+    """Give a viewer's sound to `sound.hear`, 20 ms at a time, while they talk; until it ends.
 
     Always read: what nobody reads of a track would fill the memory.
     """
@@ -122,11 +117,11 @@ async def read_voice(
             frame = await track.recv()
         except MediaStreamError:
             return
-        if not is_talking() or not isinstance(frame, AudioFrame):
+        if not sound.is_talking or not isinstance(frame, AudioFrame):
             resampler = None
             continue
         if resampler is None:
             resampler = AudioResampler("s16", "mono", SAMPLE_RATE, FRAME_SAMPLES)
         for part in resampler.resample(frame):
             if part.samples == FRAME_SAMPLES:
-                hear(bytes(part.planes[0])[:FRAME_BYTES])
+                sound.hear(bytes(part.planes[0])[:FRAME_BYTES])

@@ -6,7 +6,6 @@ It widens nothing: who may see was decided when the browser was enrolled.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from firmware.enrolment.browsers import BrowserStore
@@ -24,8 +23,13 @@ MAX_ORDER_BYTES = 16 * 1024
 
 log = logging.getLogger(__name__)
 
-PlayReplyFor = Callable[[PlayReply], Awaitable[None]]
-"""Plays a quick reply; raises DoorwardError, saying why it can't."""
+
+class ReplyPlayer(Protocol):
+    """Plays quick replies (`firmware.sound.sound_system.Sounding`)."""
+
+    async def play_reply(self, wanted: PlayReply) -> None:
+        """Answer a press with one; DoorwardError says why that can't be."""
+        ...
 
 
 class ChecksOrders(Protocol):
@@ -45,12 +49,12 @@ class Orders:
         sealing_private_key: bytes,
         checks: ChecksOrders,
         browsers: BrowserStore,
-        play_reply: PlayReplyFor,
+        replies: ReplyPlayer,
     ) -> None:
         self._sealing_private_key = sealing_private_key
         self._checks = checks
         self._browsers = browsers
-        self._play_reply = play_reply
+        self._replies = replies
 
     async def on_order(self, command: SealedOrder) -> ReplyBody:
         """Check and carry out one order; WireError for what isn't one."""
@@ -74,7 +78,7 @@ class Orders:
                 case EndPush():
                     await asyncio.to_thread(self._browsers.set_push, browser, None)
                 case PlayReply():
-                    await self._play_reply(body)
+                    await self._replies.play_reply(body)
         except (WireError, DoorwardError, OSError) as error:
             log.warning("an order of a browser can't be carried out: %s", error)
             detail = as_line(str(error), otherwise="it can't be done")

@@ -84,7 +84,8 @@ class ClipChannel:
     def __init__(self, shelf: ClipShelf, player: Player) -> None:
         self._shelf = shelf
         self._player = player
-        self._end = ChannelEnd(self._overflow)
+        self._end = ChannelEnd()
+        self._end.overflowed.add(self._overflow)
 
     def attach(self, channel: Channel) -> bool:
         """Take the first channel that the peer opens; return False for any further one."""

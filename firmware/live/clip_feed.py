@@ -6,10 +6,11 @@ ahead, off the loop, so that the card's pace doesn't show.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from firmware.capture.camera_output import TICKS_PER_S
 from firmware.live.feed import ClipReel, Unit
+from firmware.system.listeners import Listeners
 
 LATE_S = 0.5
 
@@ -38,16 +39,15 @@ class NoUnits:
 class ClipFeed:
     """One reel, played once, from its beginning to its end or until it is closed.
 
-    `on_place` hears at each key frame where in the clip that is, in ms; `on_end` that there are no
-    more pictures. Both on the loop, `on_end` before the stream ends.
+    `places` is notified at each key frame of where in the clip that is, in ms; `ended` once, when
+    there are no more pictures, before the stream ends. Both on the loop.
     """
 
-    def __init__(
-        self, reel: ClipReel, *, on_place: Callable[[int], None], on_end: Callable[[], None]
-    ) -> None:
+    def __init__(self, reel: ClipReel) -> None:
+        self.places = Listeners[int]()
+        self.ended = Listeners[()]()
         self._reel = reel
-        self._on_place = on_place
-        self._on_end = on_end
+        self._has_ended = False
         self._units: deque[Unit] = deque()
         self._ahead: asyncio.Task[Sequence[Unit] | None] | None = None
         self._begun_s: float | None = None
@@ -73,7 +73,7 @@ class ClipFeed:
         unit = self._units.popleft()
         await self._until(unit.pts_90k)
         if unit.is_key:
-            self._on_place(unit.pts_90k * 1000 // TICKS_PER_S)
+            self.places.notify(unit.pts_90k * 1000 // TICKS_PER_S)
         return unit
 
     def close(self) -> None:
@@ -106,8 +106,9 @@ class ClipFeed:
             await asyncio.sleep(-late_s)
 
     def _end(self) -> None:
-        told, self._on_end = self._on_end, lambda: None
-        told()
+        if not self._has_ended:
+            self._has_ended = True
+            self.ended.notify()
 
 
 async def _next(reel: ClipReel) -> Sequence[Unit] | None:

@@ -7,9 +7,9 @@ Parsing and telling only: what a wish leads to is decided by visit.py.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Literal
+from typing import Literal, Protocol
 
 import msgspec
 
@@ -99,12 +99,20 @@ def parse_wish(message: str | bytes) -> Wish:
     return parse_text(_DECODER, message, what="control message")
 
 
+class WishGranter(Protocol):
+    """Does what a viewer wants (`firmware.live.session.Visit`)."""
+
+    async def grant(self, wish: Wish) -> None:
+        """Do it, or raise LiveError."""
+        ...
+
+
 class ControlChannel(WishChannel[Wish]):
     """Takes what one viewer wants of the session, and says how it stands."""
 
-    def __init__(self, grant: Callable[[Wish], Awaitable[None]]) -> None:
+    def __init__(self, granter: WishGranter) -> None:
         super().__init__()
-        self._do = grant
+        self._granter = granter
         self._said: State | None = None
 
     def say_state(self, state: State) -> None:
@@ -130,4 +138,4 @@ class ControlChannel(WishChannel[Wish]):
 
     async def _grant(self, wish: Wish) -> None:
         async with asyncio.timeout(WISH_S):
-            await self._do(wish)
+            await self._granter.grant(wish)

@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 
 from firmware.protocol.encoding import WireError
+from firmware.system.listeners import Listeners
 
 MAX_MESSAGE_BYTES = 4096
 MAX_KEPT_BYTES = 16 * 1024
@@ -62,11 +63,11 @@ class ChannelEnd:
     """Takes the first channel that the peer opens under one label.
 
     Overflow rule of the messages: one that finds MAX_WAITING_MESSAGES waiting is dropped, and the
-    peer is told by `on_overflow`.
+    peer is told by who listens to `overflowed`.
     """
 
-    def __init__(self, on_overflow: Callable[[], None]) -> None:
-        self._on_overflow = on_overflow
+    def __init__(self) -> None:
+        self.overflowed = Listeners[()]()
         self._channel: Channel | None = None
         self._messages: deque[str | bytes] = deque()
         self._has_message = asyncio.Event()
@@ -140,4 +141,4 @@ class ChannelEnd:
             self._messages.append(message[: MAX_KEPT_BYTES + 1])
             self._has_message.set()
         elif not self.is_flooded:
-            self._on_overflow()
+            self.overflowed.notify()

@@ -8,7 +8,7 @@ within the gate's limit alone.
 """
 
 import asyncio
-from collections.abc import Callable
+from typing import Protocol
 
 from firmware.system.budget import Budget
 
@@ -22,13 +22,22 @@ def key_frame_budget() -> Budget:
     return Budget(most=KEY_FRAMES_AT_ONCE, per_s=1 / KEY_FRAME_EVERY_S)
 
 
+class KeyFrameEncoder(Protocol):
+    """What encodes a stream's pictures (the camera's keeper, or the small stream)."""
+
+    def request_key_frame(self) -> None:
+        """Make one of the next pictures a key frame."""
+        ...
+
+
 class KeyFrameGate:
     """Passes on at most one request for a key frame per interval; a later one waits its turn."""
 
     def __init__(
-        self, request: Callable[[], None], *, interval_s: float = KEY_FRAME_INTERVAL_S
+        self, encoder: KeyFrameEncoder | None, *, interval_s: float = KEY_FRAME_INTERVAL_S
     ) -> None:
-        self._request = request
+        """None: the pictures are encoded already, and a request is without effect."""
+        self._encoder = encoder
         self._interval_s = interval_s
         self._last_s = float("-inf")
         self._later: asyncio.TimerHandle | None = None
@@ -57,4 +66,5 @@ class KeyFrameGate:
     def _pass_on(self) -> None:
         self._later = None
         self._last_s = asyncio.get_running_loop().time()
-        self._request()
+        if self._encoder is not None:
+            self._encoder.request_key_frame()

@@ -5,27 +5,17 @@ And back: who watches, as notes to the owners.
 
 import asyncio
 import logging
-import random
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 from firmware.capture.qr_reader import read_texts
 from firmware.capture.unit_hub import LumaSlot
-from firmware.enrolment.keys import DeviceKeys
 from firmware.enrolment.pairing import Pairing
-from firmware.live.asked_channel import AskedDesk
 from firmware.live.errors import LiveError
-from firmware.live.feed import ClipShelf, UnitFeed
-from firmware.live.quality import LiveSources
-from firmware.live.sdp_answer import AnswerSigner
-from firmware.live.sessions import LiveLimits, LiveSessions
+from firmware.live.sessions import LiveSessions
 from firmware.live.signature_checks import SignedChecks
-from firmware.live.stream_source import Source
-from firmware.live.voice import LiveSound
-from firmware.live.watchers import Watcher, WatchingNews
+from firmware.live.watchers import Watcher
 from firmware.notes.sealed_notes import Notes
-from firmware.outbox.publisher import Tell
+from firmware.outbox.publisher import EventPublisher
 from firmware.protocol.commands import (
     Accepted,
     Answer,
@@ -41,6 +31,8 @@ from firmware.protocol.commands import (
 from firmware.protocol.encoding import as_line
 from firmware.protocol.notes import WatchingBegan, WatchingEnded
 from firmware.system.clock import Clock
+from firmware.system.listeners import Listeners
+from firmware.system.ownership import Ownership
 
 log = logging.getLogger(__name__)
 
@@ -48,79 +40,29 @@ NOTE_PAUSE_S = 10.0
 """Who watches again so soon after leaving has stayed, as far as the owners are told."""
 
 
-class SmallFeed(UnitFeed, Protocol):
-    """The small stream, as `firmware.capture.small_stream.SmallStream`."""
-
-    def request_key_frame(self) -> None:
-        """Make one of the next pictures a key frame."""
-        ...
-
-    def set_bitrate(self, bitrate_bps: int) -> None:
-        """Aim at another bitrate, for all who watch."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cameras:
-    """What live view gets of the camera; `small` is None where the board has no room for it."""
-
-    main: UnitFeed
-    request_key_frame: Callable[[], None]
-    main_bps: Callable[[], int]
-    small: SmallFeed | None
-
-    def sources(self) -> LiveSources:
-        """Return the streams for all viewers."""
-        small = self.small
-        return LiveSources(
-            main=Source("main", self.main, request_key_frame=self.request_key_frame),
-            small=None
-            if small is None
-            else Source("small", small, request_key_frame=small.request_key_frame),
-            main_bps=self.main_bps,
-        )
-
-
 class Viewing:
     """Live view as the relay reaches it: nonces, offers, candidates."""
 
     def __init__(
         self,
+        live: LiveSessions,
         *,
-        keys: DeviceKeys,
-        has_owner: Callable[[], bool],
+        owners: Ownership,
         checks: SignedChecks,
         notes: Notes,
         clock: Clock,
-        source: random.Random,
-        cameras: Cameras,
-        shelf: ClipShelf,
-        sound: LiveSound | None,
-        limits: LiveLimits,
         note_pause_s: float = NOTE_PAUSE_S,
-        asked: Callable[[], AskedDesk | None] = lambda: None,
     ) -> None:
-        self._has_owner = has_owner
+        self.live = live
+        self._owners = owners
         self._checks = checks
         self._watch_notes = WatchNotes(notes, clock, pause_s=note_pause_s)
-        self._sources = cameras.sources()
-        self.live = LiveSessions(
-            sources=self._sources,
-            shelf=shelf,
-            checks=checks,
-            signer=AnswerSigner(keys.signer.sign, device=keys.device, wall_ms=clock.wall_ms),
-            clock=clock,
-            random_source=source,
-            limits=limits,
-            news=WatchingNews(began=self._watch_notes.began, ended=self._watch_notes.ended),
-            sound=sound,
-            asked=asked,
-            set_small_bitrate=_no_bitrate if cameras.small is None else cameras.small.set_bitrate,
-        )
+        live.watch_began.add(self._watch_notes.began)
+        live.watch_ended.add(self._watch_notes.ended)
 
     async def on_command(self, command: LiveCommand) -> ReplyBody:
         """Answer one of live view's commands; nobody watches a doorbell that has no owner."""
-        if not self._has_owner():
+        if not self._owners.has_owner():
             return Refused(reason="not_paired", detail="this doorbell has no owner yet")
         try:
             match command:
@@ -138,16 +80,6 @@ class Viewing:
         except LiveError as error:
             return refused(error)
         return Accepted()
-
-    async def on_browser_ended(self, browser_id: str) -> None:
-        """End what a browser watches that may watch no longer."""
-        await self.live.end_browser(browser_id)
-
-    def hide(self) -> None:
-        """There is a new mask: send nothing more of what was filmed without it."""
-        self._sources.main.discard()
-        if self._sources.small is not None:
-            self._sources.small.discard()
 
     async def aclose(self) -> None:
         """End all sessions and let what is being told be told."""
@@ -242,33 +174,25 @@ class WatchNotes:
             log.error("owners can't be told who watches: %r", task.exception())
 
 
-def _no_bitrate(bitrate_bps: int) -> None:
-    """There is no small stream to hear of it."""
-
-
 def refused(error: LiveError) -> Refused:
     """Return the refusal that the relay carries back; its detail may quote what came in."""
     return Refused(reason=error.reason, detail=as_line(error.detail, otherwise=error.reason))
 
 
 class CodeWatch:
-    """Reads pairing codes in what the camera sees, while pairing is open."""
+    """Reads pairing codes in what the camera sees, while pairing is open.
+
+    `read` is notified when a code was read, whose words are to be compared.
+    """
 
     def __init__(
-        self,
-        luma: LumaSlot,
-        pairing: Pairing,
-        clock: Clock,
-        tell: Tell,
-        *,
-        on_words: Callable[[], None] = lambda: None,
+        self, luma: LumaSlot, pairing: Pairing, clock: Clock, events: EventPublisher
     ) -> None:
-        """`on_words` hears that a code was read, and must not wait."""
+        self.read = Listeners[()]()
         self._luma = luma
         self._pairing = pairing
         self._clock = clock
-        self._tell = tell
-        self._on_words = on_words
+        self._events = events
 
     async def run(self) -> None:
         """Look until cancelled."""
@@ -279,8 +203,8 @@ class CodeWatch:
             for text in await asyncio.to_thread(read_texts, frame):
                 answer = await asyncio.to_thread(self._pairing.read_code, text, self._now_ms())
                 if answer is not None:
-                    self._on_words()
-                    await self._tell(answer)
+                    self.read.notify()
+                    await self._events.publish(answer)
 
     def _now_ms(self) -> int:
         return self._clock.monotonic_ns() // 1_000_000

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from firmware.protocol.encoding import new_id
 from firmware.protocol.live import NONCE_LIFE_S
+from firmware.system.clock import Clock
 
 MAX_OPEN_NONCES = 256
 
@@ -19,12 +20,12 @@ class Nonces:
     def __init__(
         self,
         *,
-        monotonic_s: Callable[[], float],
+        clock: Clock,
         make: Callable[[], str] = new_id,
         life_s: float = NONCE_LIFE_S,
         max_open: int = MAX_OPEN_NONCES,
     ) -> None:
-        self._monotonic_s = monotonic_s
+        self._clock = clock
         self._make = make
         self._life_s = life_s
         self._max_open = max_open
@@ -36,7 +37,7 @@ class Nonces:
         while len(self._ends_s) >= self._max_open:
             self._ends_s.popitem(last=False)
         nonce = self._make()
-        self._ends_s[nonce] = self._monotonic_s() + self._life_s
+        self._ends_s[nonce] = self._now_s() + self._life_s
         return nonce
 
     def spend(self, nonce: str) -> bool:
@@ -45,9 +46,12 @@ class Nonces:
         return self._ends_s.pop(nonce, None) is not None
 
     def _forget_old(self) -> None:
-        now_s = self._monotonic_s()
+        now_s = self._now_s()
         while self._ends_s:
             nonce, end_s = next(iter(self._ends_s.items()))
             if end_s > now_s:
                 return
             del self._ends_s[nonce]
+
+    def _now_s(self) -> float:
+        return self._clock.monotonic_ns() / 1e9

@@ -34,7 +34,7 @@ from firmware.live.ice_edge import check_turn_by_name, tune_ice
 from firmware.live.ice_servers import UsedServer
 from firmware.live.sctp_edge import bound_incoming
 from firmware.live.sdp_offer import MAX_SESSION_CANDIDATES, Candidate, TakenOffer
-from firmware.live.session_parts import PeerEvents, PeerSound
+from firmware.live.session_parts import ConnectedVisit, PeerSound
 from firmware.live.stream_source import Source
 from firmware.system.clock import Clock
 
@@ -52,7 +52,7 @@ class Peer:
         self,
         servers: Sequence[UsedServer],
         source: Source,
-        events: PeerEvents,
+        visit: ConnectedVisit,
         *,
         sound: PeerSound | None,
         clock: Clock,
@@ -67,8 +67,8 @@ class Peer:
         # Before setRemoteDescription: later, VP8 would be answered and H.264 packed as VP8.
         self._video.setCodecPreferences(_codecs("video", "video/h264", "video/rtx"))
         self.viewer = attach(self._video.sender, source, clock=clock, random_source=random_source)
-        self.viewer.on_end(events.ended)
-        self._events = events
+        self.viewer.on_end(visit.end)
+        self._visit = visit
         self._sound = sound
         self._microphone = MicrophoneTrack(sound.opus) if sound and sound.opus else None
         self._candidate_count = 0
@@ -85,7 +85,7 @@ class Peer:
         audio = self._add_audio() if offer.has_audio else None
         await connection.setRemoteDescription(RTCSessionDescription(sdp=offer.sdp, type="offer"))
         if connection.sctp is not None:
-            bound_incoming(connection.sctp, self._events.ended)
+            bound_incoming(connection.sctp, self._visit.end)
         for transceiver in connection.getTransceivers():
             if transceiver not in (self._video, audio):
                 # Nobody would read what the viewer sends, and memory would fill.
@@ -139,18 +139,18 @@ class Peer:
     def _track_added(self, track: MediaStreamTrack) -> None:
         """Read what the viewer says, whether it is heard or not: it would pile up."""
         if track.kind == "audio" and self._sound is not None:
-            voice = read_voice(track, is_talking=self._sound.is_talking, hear=self._sound.hear)
+            voice = read_voice(track, self._sound)
             self._work(voice, "live voice")
 
     def _state_changed(self) -> None:
         state = self._connection.connectionState
         if state == "connected":
-            self._events.connected()
+            self._visit.on_connected()
         elif state in ("failed", "closed"):
-            self._events.ended()
+            self._visit.end()
 
     def _channel_opened(self, channel: RTCDataChannel) -> None:
-        if not self._events.channel(channel.label, channel):
+        if not self._visit.open_channel(channel.label, channel):
             channel.close()
 
     def _work(self, work: Coroutine[Any, Any, None], name: str) -> None:  # Any: not used

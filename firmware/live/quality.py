@@ -4,27 +4,72 @@ The main stream is never changed for a viewer. While a recording plays over the 
 streams wait, and what the line says meanwhile is not theirs to judge.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from firmware.live.control_channel import Stream
 from firmware.live.errors import LiveError
+from firmware.live.feed import UnitFeed
 from firmware.live.link_estimate import Line, LineReport, Reason, Verdict
 from firmware.live.rtp_sender import Viewer
 from firmware.live.stream_source import Source
+from firmware.system.clock import Clock
+from firmware.system.listeners import Listeners
+
+
+class MainEncoder(Protocol):
+    """What encodes the main stream (`firmware.capture.camera_keeper.CameraKeeper`)."""
+
+    @property
+    def wanted_bps(self) -> int:
+        """Bits a second that it aims at."""
+        ...
+
+    def request_key_frame(self) -> None:
+        """Make one of the next pictures a key frame."""
+        ...
+
+
+class SmallFeed(UnitFeed, Protocol):
+    """The small stream with its encoder (`firmware.capture.small_stream.SmallStream`)."""
+
+    def request_key_frame(self) -> None:
+        """Make the next picture a key frame."""
+        ...
+
+    def set_bitrate(self, bitrate_bps: int) -> None:
+        """Aim at another bitrate, for all who watch."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveSources:
-    """The live streams: `small` is None where the board has no room for one."""
+    """The live streams with their encoders: `small` is None where the board has no room for one."""
 
     main: Source
     small: Source | None
-    main_bps: Callable[[], int]
+    main_encoder: MainEncoder
+    small_encoder: SmallFeed | None
+
+    def discard(self) -> None:
+        """Send nothing more of what was filmed until now: there is a new mask."""
+        self.main.discard()
+        if self.small is not None:
+            self.small.discard()
+
+
+def live_sources(units: UnitFeed, encoder: MainEncoder, small: SmallFeed | None) -> LiveSources:
+    """Return the live streams for all viewers."""
+    return LiveSources(
+        main=Source("main", units, encoder),
+        small=None if small is None else Source("small", small, small),
+        main_encoder=encoder,
+        small_encoder=small,
+    )
 
 
 class Quality:
-    """Follows one viewer's line; `on_change` hears that `stream`, `why` or `small_bps` may differ.
+    """Follows one viewer's line; `changes` is notified when its properties may differ.
 
     Without `live` the viewer came for recordings only, and gets `idle` between them.
     """
@@ -35,19 +80,18 @@ class Quality:
         live: LiveSources | None,
         *,
         idle: Source,
-        monotonic_s: Callable[[], float],
-        on_change: Callable[[], None],
+        clock: Clock,
     ) -> None:
+        self.changes = Listeners[()]()
         self._viewer = viewer
         self._live = live
         self._idle = idle
-        self._monotonic_s = monotonic_s
-        self._on_change = on_change
+        self._clock = clock
         self._clip: Source | None = None
         self._line = Line(
-            main_bps=live.main_bps() if live is not None else 0,
+            main_bps=live.main_encoder.wanted_bps if live is not None else 0,
             has_small=live is not None and live.small is not None,
-            now_s=monotonic_s(),
+            now_s=self._now_s(),
         )
         viewer.on_report(self._hear)
 
@@ -75,7 +119,7 @@ class Quality:
         """
         if is_wanted and (self._live is None or self._live.small is None):
             raise LiveError("no_small", "there is no small stream here: the board has no room")
-        self._apply(self._line.prefer_small(is_wanted, self._monotonic_s()))
+        self._apply(self._line.prefer_small(is_wanted, self._now_s()))
 
     def play(self, clip: Source) -> None:
         """Give this recording instead of live view, from its first picture on."""
@@ -84,7 +128,7 @@ class Quality:
         self._viewer.use(clip)
         if before is not None:
             before.stop()
-        self._on_change()
+        self.changes.notify()
 
     def go_live(self, *, after: Source | None = None) -> None:
         """Give live view again, or nothing; `after` a clip's end only if it is what was given."""
@@ -107,4 +151,7 @@ class Quality:
             self._viewer.use(self._live.main if small is None or verdict.level == "main" else small)
             is_key_only = verdict.level == "key_frames"
             self._viewer.key_frames_only(is_key_only, pace_bps=verdict.key_frames_bps)
-        self._on_change()
+        self.changes.notify()
+
+    def _now_s(self) -> float:
+        return self._clock.monotonic_ns() / 1e9

@@ -74,7 +74,7 @@ class Viewer:
         self._backlog: Backlog | None = None
         self._drip_bps = KEY_FRAMES_MOST_BPS
         self._key_budget = key_frame_budget()
-        self._repeats = Repeats(self._send_again)
+        self._repeats = Repeats(self)
         self._counts = SentCounts()
         self._line = LineMeter()
         self._on_report: Callable[[LineReport], None] = lambda _: None
@@ -354,7 +354,7 @@ class Viewer:
             self._drip = None
             self._unit = None
 
-    def _send_again(self, sequences: Sequence[int]) -> bool:
+    def send_again(self, sequences: Sequence[int]) -> bool:
         """Send these packets once more; return whether it makes sense to go on."""
         if self._stream is None or self._wire is None or self._is_closed:
             return False

@@ -10,6 +10,7 @@ the repeats stay fewer than the stream: by the hundred they would leave it no ro
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
 
 from firmware.system.budget import Budget
 
@@ -25,11 +26,19 @@ TWICE_AT_ONCE, TWICE_PER_S = 48, 40
 TWICE_AFTER_S = 0.008
 
 
-class Repeats:
-    """A queue of sequence numbers, each in it once. `send` returns whether to go on."""
+class RepeatSender(Protocol):
+    """Sends packets once more (`firmware.live.rtp_sender.Viewer`)."""
 
-    def __init__(self, send: Callable[[Sequence[int]], bool]) -> None:
-        self._send = send
+    def send_again(self, sequences: Sequence[int]) -> bool:
+        """Send these, as far as they are kept; return whether to go on."""
+        ...
+
+
+class Repeats:
+    """A queue of sequence numbers, each in it once."""
+
+    def __init__(self, sender: RepeatSender) -> None:
+        self._sender = sender
         self._wanted: dict[int, None] = {}
         self._left = float(AT_FIRST)
         self._twice = Budget(most=TWICE_AT_ONCE, per_s=TWICE_PER_S)
@@ -84,7 +93,7 @@ class Repeats:
         burst = list(self._wanted)[:BURST_PACKETS]
         for sequence in burst:
             del self._wanted[sequence]
-        if self._send(burst) and self._wanted:
+        if self._sender.send_again(burst) and self._wanted:
             self._timer = asyncio.get_running_loop().call_later(INTERVAL_S, self._next)
 
     def _send_later(self, sequences: Sequence[int]) -> None:
@@ -92,7 +101,7 @@ class Repeats:
 
         def send() -> None:
             self._second.discard(timer)
-            self._send(sequences)
+            self._sender.send_again(sequences)
 
         timer = asyncio.get_running_loop().call_later(TWICE_AFTER_S, send)
         self._second.add(timer)

@@ -8,18 +8,22 @@ replies over "replies", what waits for the owner's word over "asked". No aiortc 
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Sequence
+from functools import partial
 
-from firmware.live.asked_channel import AskedChannel
+from firmware.live.asked_channel import AskedChannel, AskedDesk
 from firmware.live.clip_channel import CLIPS_LABEL, ClipChannel
-from firmware.live.clip_feed import ClipFeed
+from firmware.live.clip_feed import ClipFeed, NoUnits
 from firmware.live.control_channel import (
     CONTROL_LABEL,
     ControlChannel,
+    Listen,
     Renew,
     RepliesWanted,
+    Reply,
     State,
     SwitchMicrophone,
+    Talk,
     WatcherLine,
     Wish,
 )
@@ -28,18 +32,20 @@ from firmware.live.control_channel import (
 )
 from firmware.live.data_channel import Channel
 from firmware.live.errors import LiveError
-from firmware.live.feed import ClipReel
-from firmware.live.ice_servers import UsedServer
-from firmware.live.quality import Quality
+from firmware.live.feed import ClipReel, ClipShelf
+from firmware.live.quality import LiveSources, Quality
 from firmware.live.reply_channel import REPLIES_LABEL, ReplyChannel
-from firmware.live.sdp_offer import Candidate, TakenOffer
-from firmware.live.session_parts import PeerEvents, PeerSound, VisitParts
-from firmware.live.signature_checks import CheckedOffer
+from firmware.live.sdp_answer import AnswerSigner
+from firmware.live.sdp_offer import Candidate
+from firmware.live.session_parts import LiveLimits, PeerMaker, VisitRequest
+from firmware.live.signature_checks import SignedChecks
 from firmware.live.stream_source import Source
 from firmware.live.voice import LiveSound, Voice, switch_microphone
 from firmware.live.watchers import Watcher
 from firmware.protocol.asking import ASKED_LABEL
 from firmware.protocol.live import LiveCandidates, SignedLive
+from firmware.system.clock import Clock
+from firmware.system.listeners import Listeners
 
 logger = logging.getLogger(__name__)
 
@@ -48,52 +54,55 @@ CLOSE_S = 10.0
 
 
 class Visit:
-    """Serves one viewer. `begin` once; `life` is the task that ends when all is cleared away."""
+    """Serves one viewer. `begin` once; `life` is the task that ends when all is cleared away.
+
+    `changes` is notified when what viewers are told of it may differ, `watch_began` when its viewer
+    begins to watch live view, `cleared` when nothing of it is left.
+    """
 
     def __init__(
         self,
-        checked: CheckedOffer,
-        signed: SignedLive,
-        offer: TakenOffer,
-        servers: Sequence[UsedServer],
+        request: VisitRequest,
         *,
-        parts: VisitParts,
-        on_change: Callable[[], None],
-        on_watching: Callable[[Watcher], None],
-        on_cleared: Callable[["Visit"], None],
+        sources: LiveSources,
+        shelf: ClipShelf,
+        checks: SignedChecks,
+        signer: AnswerSigner,
+        clock: Clock,
+        limits: LiveLimits,
+        peers: PeerMaker,
+        sound: LiveSound | None,
+        asked: AskedDesk | None,
     ) -> None:
         """ValueError if an ICE server isn't one."""
+        checked = request.checked
         self.id = checked.offer.session_id
-        self.signed = signed
+        self.signed = request.signed
         self.watcher: Watcher | None = None
+        self.changes = Listeners[()]()
+        self.watch_began = Listeners[Watcher]()
+        self.cleared = Listeners[Visit]()
         self._checked = checked
-        self._offer = offer
-        self._parts = parts
-        self._on_change = on_change
-        self._on_watching = on_watching
-        self._on_cleared = on_cleared
+        self._offer = request.offer
+        self._checks = checks
+        self._signer = signer
+        self._clock = clock
+        self._limits = limits
+        self._sound = sound
         self._is_live = checked.offer.purpose == "live"
-        self._voice = self._make_voice(parts.sound) if self._is_live else None
+        self._voice = self._make_voice(sound) if self._is_live else None
         self._connected, self._ended = asyncio.Event(), asyncio.Event()
-        self._peer = parts.make_peer(
-            servers,
-            parts.sources.main if self._is_live else parts.idle,
-            PeerEvents(connected=self._connected.set, ended=self.end, channel=self._open_channel),
-            self._peer_sound(),
-        )
+        idle = Source("none", NoUnits())
+        first = sources.main if self._is_live else idle
+        self._peer = peers.make(request.servers, first, self, self._voice)
         self._quality = Quality(
-            self._peer.viewer,
-            parts.sources if self._is_live else None,
-            idle=parts.idle,
-            monotonic_s=parts.monotonic_s,
-            on_change=on_change,
+            self._peer.viewer, sources if self._is_live else None, idle=idle, clock=clock
         )
-        self._clips = ClipChannel(parts.shelf, self)
-        self._replies = ReplyChannel(parts.sound)
-        self._asked = AskedChannel(
-            parts.asked(), browser=checked.who.browser, may_watch=parts.may_watch
-        )
-        self._control = ControlChannel(self._grant)
+        self._quality.changes.add(self.changes.notify)
+        self._clips = ClipChannel(shelf, self)
+        self._replies = ReplyChannel(sound)
+        self._asked = AskedChannel(asked, browser=checked.who.browser, checks=checks)
+        self._control = ControlChannel(self)
         self._numbers: set[int] = set()
         self._ends_s = 0.0
 
@@ -145,13 +154,32 @@ class Visit:
         self._ended.set()
         await asyncio.wait([self.life])
 
+    # `visit_parts.ConnectedVisit`
+
+    def on_connected(self) -> None:
+        """Begin to serve."""
+        self._connected.set()
+
     def end(self) -> None:
         """End it soon."""
         self._ended.set()
 
+    def open_channel(self, label: str, channel: Channel) -> bool:
+        """Take a data channel that the viewer opened; False if it isn't wanted."""
+        if label == CLIPS_LABEL:
+            return self._clips.attach(channel)
+        if label == REPLIES_LABEL:
+            return self._replies.attach(channel)
+        if label == ASKED_LABEL:
+            return self._asked.attach(channel)
+        if label == CONTROL_LABEL and self._control.attach(channel):
+            self.changes.notify()
+            return True
+        return False
+
     def tell_state(self, watchers: Sequence[Watcher]) -> None:
         """Say how things stand to the viewer."""
-        sound = self._parts.sound
+        sound = self._sound
         talker = None if sound is None else sound.floor.talker
         lines = tuple(
             WatcherLine(
@@ -164,10 +192,10 @@ class Visit:
         )
         self._control.say_state(
             State(
-                ends_in_s=max(0, round(self._ends_s - self._parts.monotonic_s())),
+                ends_in_s=max(0, round(self._ends_s - self._now_s())),
                 stream=self._quality.stream,
                 why=self._quality.why,
-                microphone=sound.microphone() if sound and sound.opus else "none",
+                microphone=sound.microphone.state if sound and sound.opus else "none",
                 talk=sound.floor.manner if sound and self._voice else "none",
                 talker=None if talker is None else talker.name,
                 watching=lines,
@@ -178,15 +206,11 @@ class Visit:
 
     def play(self, clip_id: str, reel: ClipReel) -> None:
         """Play a clip over the video track."""
-
-        def ended() -> None:
-            self._clips.say_played(clip_id)
-            self._quality.go_live(after=clip)
-
-        feed = ClipFeed(
-            reel, on_place=lambda at_ms: self._clips.say_place(clip_id, at_ms), on_end=ended
-        )
-        clip = Source("clip", feed, request_key_frame=lambda: None, is_live=False)
+        feed = ClipFeed(reel)
+        clip = Source("clip", feed, is_live=False)
+        feed.places.add(partial(self._clips.say_place, clip_id))
+        feed.ended.add(partial(self._clips.say_played, clip_id))
+        feed.ended.add(partial(self._quality.go_live, after=clip))
         self._quality.play(clip)
 
     def stop(self) -> None:
@@ -198,22 +222,15 @@ class Visit:
     def _make_voice(self, sound: LiveSound | None) -> Voice | None:
         if sound is None:
             return None
-        name = self._checked.who.name
-        return Voice(sound, self.id, name=name, listen=lambda is_on: self._peer.listen(is_on))
-
-    def _peer_sound(self) -> PeerSound | None:
-        sound, voice = self._parts.sound, self._voice
-        if sound is None or voice is None:
-            return None
-        return PeerSound(opus=sound.opus, is_talking=lambda: voice.is_talking, hear=voice.hear)
+        return Voice(sound, self.id, name=self._checked.who.name)
 
     async def _negotiate(self) -> SignedLive:
         """Answer the offer within ANSWER_S; whatever is wrong with it ends the visit."""
         try:
             async with asyncio.timeout(ANSWER_S):
                 sdp = await self._peer.answer(self._offer)
-                lasts_s = self._parts.session_s
-                return await self._parts.signer.signed(self._checked.offer, sdp, lasts_s=lasts_s)
+                lasts_s = self._limits.session_s
+                return await self._signer.signed(self._checked.offer, sdp, lasts_s=lasts_s)
         except LiveError:
             self.end()
             raise
@@ -226,23 +243,11 @@ class Visit:
             self.end()
             raise LiveError("bad_offer", "the offer's SDP could not be understood") from error
 
-    def _open_channel(self, label: str, channel: Channel) -> bool:
-        if label == CLIPS_LABEL:
-            return self._clips.attach(channel)
-        if label == REPLIES_LABEL:
-            return self._replies.attach(channel)
-        if label == ASKED_LABEL:
-            return self._asked.attach(channel)
-        if label == CONTROL_LABEL and self._control.attach(channel):
-            self._on_change()
-            return True
-        return False
-
     async def _live(self) -> None:
         """Supervise the visit: connect in time, serve, and leave nothing behind."""
         try:
             await _first(self._answer, self._ended.wait())
-            async with asyncio.timeout(self._parts.connect_s):
+            async with asyncio.timeout(self._limits.connect_s):
                 await _first(self._connected.wait(), self._ended.wait())
             if not self._ended.is_set():
                 await self._serve()
@@ -257,12 +262,10 @@ class Visit:
         self._renew()
         if self._is_live:
             self.watcher = Watcher(
-                session_id=self.id, who=self._checked.who, since_ms=self._parts.wall_ms()
+                session_id=self.id, who=self._checked.who, since_ms=self._clock.wall_ms()
             )
-            self._on_watching(self.watcher)
-            if self._parts.sound is not None:
-                self._parts.sound.on_watched()
-        self._on_change()
+            self.watch_began.notify(self.watcher)
+        self.changes.notify()
         async with asyncio.TaskGroup() as group:
             serving = [
                 group.create_task(self._clips.serve(), name="live clips"),
@@ -277,7 +280,7 @@ class Visit:
     async def _until_over(self) -> None:
         """Wait until the visit is ended, or its time is over."""
         while not self._ended.is_set():
-            left_s = self._ends_s - self._parts.monotonic_s()
+            left_s = self._ends_s - self._now_s()
             if left_s <= 0:
                 logger.info("live session ended: its time is over")
                 return
@@ -301,26 +304,33 @@ class Visit:
         except Exception:
             logger.exception("a peer connection could not be closed")
         finally:
-            self._on_cleared(self)
+            self.cleared.notify(self)
+
+    def _now_s(self) -> float:
+        return self._clock.monotonic_ns() / 1e9
 
     def _renew(self) -> None:
-        self._ends_s = self._parts.monotonic_s() + self._parts.session_s
+        self._ends_s = self._now_s() + self._limits.session_s
 
-    async def _grant(self, wish: Wish) -> None:
+    # `control.WishGranter`
+
+    async def grant(self, wish: Wish) -> None:
         """Do what the viewer wants, or raise LiveError."""
         match wish:
             case Renew():
-                self._parts.may_watch(self.browser)
+                self._checks.who(self.browser)
                 self._renew()
                 self._control.forget_state()
-                self._on_change()
+                self.changes.notify()
             case QualityWish():
                 self._quality.prefer_small(wish.want == "small")
             case RepliesWanted():
                 self._control.say_replies(self._voice.replies if self._voice else ())
             case SwitchMicrophone():
-                await switch_microphone(self._parts.sound, wish)
-            case _ if self._voice is not None:
+                await switch_microphone(self._sound, wish)
+            case Listen() if self._voice is not None:
+                self._peer.listen(wish.is_on)
+            case Talk() | Reply() if self._voice is not None:
                 self._voice.grant(wish)
             case _:
                 raise LiveError("no_sound", "there is no sound in this session")

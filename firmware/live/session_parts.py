@@ -1,24 +1,45 @@
-"""What a visit is made of: its connection, as a visit sees it, and what all visits use.
+"""What a visit is made of: its connection, as a visit sees it, and the visit, as that sees it.
 
 Shapes only; what a visit does with them is in visit.py. No aiortc here: peer.py.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from firmware.live.asked_channel import AskedDesk
 from firmware.live.data_channel import Channel
-from firmware.live.feed import ClipShelf
 from firmware.live.ice_servers import UsedServer
-from firmware.live.quality import LiveSources
 from firmware.live.rtp_sender import Viewer
-from firmware.live.sdp_answer import AnswerSigner
 from firmware.live.sdp_offer import Candidate, TakenOffer
-from firmware.live.signature_checks import Who
+from firmware.live.signature_checks import CheckedOffer
 from firmware.live.stream_source import Source
-from firmware.live.voice import LiveSound
+from firmware.protocol.live import SignedLive
 from firmware.sound.opus import OpusFeed
+
+SESSION_S = 600.0
+CONNECT_S = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveLimits:
+    """How many may watch, and for how long."""
+
+    max_viewers: int
+    session_s: float = SESSION_S
+    """Unless it is renewed."""
+    connect_s: float = CONNECT_S
+    private_ice_hosts: tuple[str, ...] = ()
+    """STUN and TURN servers that may lie in the owner's own network."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VisitRequest:
+    """A checked offer: what was signed, what its SDP says, and the ICE servers to be used."""
+
+    checked: CheckedOffer
+    signed: SignedLive
+    offer: TakenOffer
+    servers: Sequence[UsedServer]
 
 
 class VisitPeer(Protocol):
@@ -46,44 +67,49 @@ class VisitPeer(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PeerEvents:
-    """What a connection tells its visit, on the loop."""
+class ConnectedVisit(Protocol):
+    """What a connection belongs to (`firmware.live.session.Visit`); all on the loop."""
 
-    connected: Callable[[], None]
-    ended: Callable[[], None]
-    channel: Callable[[str, Channel], bool]
-    """A data channel was opened: False if nobody wants it."""
+    def on_connected(self) -> None:
+        """Media and data channels can be sent from now on."""
+        ...
 
+    def end(self) -> None:
+        """The connection is gone, or can't be used any more."""
+        ...
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PeerSound:
-    """The sound of one connection; `opus` is None where live view carries none."""
-
-    opus: OpusFeed | None
-    is_talking: Callable[[], bool]
-    hear: Callable[[bytes], object]
+    def open_channel(self, label: str, channel: Channel) -> bool:
+        """Take a data channel that was opened; False if it isn't wanted."""
+        ...
 
 
-MakePeer = Callable[[Sequence[UsedServer], Source, PeerEvents, PeerSound | None], VisitPeer]
-"""Returns a connection that isn't connected yet, or raises ValueError: no such ICE server."""
+class PeerSound(Protocol):
+    """The sound of one connection (`firmware.live.voice.Voice`)."""
+
+    @property
+    def opus(self) -> OpusFeed | None:
+        """What may be heard of the door; None where live view carries no sound."""
+        ...
+
+    @property
+    def is_talking(self) -> bool:
+        """Whether this viewer is heard at the door."""
+        ...
+
+    def hear(self, frame: bytes) -> None:
+        """Take 20 ms of what the viewer says."""
+        ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VisitParts:
-    """What every visit uses of the doorbell."""
+class PeerMaker(Protocol):
+    """Makes the connections of visits."""
 
-    make_peer: MakePeer
-    sources: LiveSources
-    idle: Source
-    sound: LiveSound | None
-    shelf: ClipShelf
-    signer: AnswerSigner
-    may_watch: Callable[[str], Who]
-    """Raises LiveError if a browser may watch no more."""
-    asked: Callable[[], AskedDesk | None]
-    """What waits for an owner's word; None: that can't be asked here."""
-    wall_ms: Callable[[], int]
-    monotonic_s: Callable[[], float]
-    session_s: float
-    connect_s: float
+    def make(
+        self,
+        servers: Sequence[UsedServer],
+        source: Source,
+        visit: ConnectedVisit,
+        sound: PeerSound | None,
+    ) -> VisitPeer:
+        """Return one that isn't connected yet; ValueError if an ICE server isn't one."""
+        ...

@@ -2,7 +2,7 @@
 
 An offer counts only when an enrolled browser signed it with a fresh nonce of ours (signed.py), and
 each answer is signed for it alone (answer.py). What happens in one session is in visit.py; aiortc
-is reached through `make_peer` only, and imported when it is first needed or by `warm_up`, so that
+is reached through a `PeerMaker` only, and imported when it is first needed or by `warm_up`, so that
 the bell doesn't wait for it.
 """
 
@@ -10,12 +10,9 @@ import asyncio
 import contextlib
 import importlib
 import random
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Sequence
 
 from firmware.live.asked_channel import AskedDesk
-from firmware.live.clip_feed import NoUnits
 from firmware.live.errors import LiveError
 from firmware.live.feed import ClipShelf
 from firmware.live.ice_servers import IceServerRule, UsedServer
@@ -23,35 +20,33 @@ from firmware.live.quality import LiveSources
 from firmware.live.sdp_answer import AnswerSigner
 from firmware.live.sdp_offer import parse_candidates, take_offer
 from firmware.live.session import Visit
-from firmware.live.session_parts import MakePeer, PeerEvents, PeerSound, VisitParts, VisitPeer
+from firmware.live.session_parts import (
+    ConnectedVisit,
+    LiveLimits,
+    PeerMaker,
+    PeerSound,
+    VisitPeer,
+    VisitRequest,
+)
 from firmware.live.signature_checks import SignedChecks
 from firmware.live.stream_source import Source
 from firmware.live.voice import LiveSound
-from firmware.live.watchers import Watcher, WatchingNews
+from firmware.live.watchers import Watcher
 from firmware.protocol.commands import IceServer
 from firmware.protocol.encoding import WireError
 from firmware.protocol.live import SignedLive
 from firmware.system.clock import Clock
+from firmware.system.listeners import Listeners
 
-SESSION_S = 600.0
-CONNECT_S = 30.0
 PEER_MODULE = "firmware.live.peer"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LiveLimits:
-    """How many may watch, and for how long."""
-
-    max_viewers: int
-    session_s: float = SESSION_S
-    """Unless it is renewed."""
-    connect_s: float = CONNECT_S
-    private_ice_hosts: tuple[str, ...] = ()
-    """STUN and TURN servers that may lie in the owner's own network."""
-
-
 class LiveSessions:
-    """All viewers of this doorbell. `answer` is idempotent for one session id and signed offer."""
+    """All viewers of this doorbell. `answer` is idempotent for one session id and signed offer.
+
+    `watch_began` is notified of each who begins to watch live view, `watch_ended` of each who no
+    longer does, and whether their voice was heard at the door.
+    """
 
     def __init__(
         self,
@@ -61,37 +56,28 @@ class LiveSessions:
         checks: SignedChecks,
         signer: AnswerSigner,
         clock: Clock,
-        random_source: random.Random,
         limits: LiveLimits,
-        news: WatchingNews,
+        peers: PeerMaker,
         sound: LiveSound | None = None,
-        asked: Callable[[], AskedDesk | None] = lambda: None,
-        set_small_bitrate: Callable[[int], None] = lambda _: None,
-        make_peer: MakePeer | None = None,
+        asked: AskedDesk | None = None,
     ) -> None:
+        """`asked` None: what waits for an owner's word can't be asked over a session."""
+        self.watch_began = Listeners[Watcher]()
+        self.watch_ended = Listeners[Watcher, bool]()
+        self._sources = sources
+        self._shelf = shelf
         self._checks = checks
+        self._signer = signer
+        self._clock = clock
         self._limits = limits
-        self._news = news
-        self._set_small_bitrate = set_small_bitrate
+        self._peers = peers
+        self._sound = sound
+        self._asked = asked
         self._ice_rule = IceServerRule(limits.private_ice_hosts)
         self._small_bps: int | None = None
         self._is_warm = False
         self._visits: dict[str, Visit] = {}
         self._opening: dict[str, asyncio.Task[Visit]] = {}
-        self._parts = VisitParts(
-            make_peer=make_peer or partial(_make_peer, clock=clock, random_source=random_source),
-            sources=sources,
-            sound=sound,
-            idle=Source("none", NoUnits(), request_key_frame=lambda: None),
-            shelf=shelf,
-            signer=signer,
-            may_watch=checks.who,
-            asked=asked,
-            wall_ms=clock.wall_ms,
-            monotonic_s=lambda: clock.monotonic_ns() / 1e9,
-            session_s=limits.session_s,
-            connect_s=limits.connect_s,
-        )
 
     @property
     def sessions(self) -> int:
@@ -155,6 +141,10 @@ class LiveSessions:
             visit.tell_state(watchers)
         self._tell_small_stream()
 
+    def hide(self) -> None:
+        """Send nothing more of what was filmed until now: there is a new mask."""
+        self._sources.discard()
+
     async def aclose(self) -> None:
         """End all sessions."""
         for opening in list(self._opening.values()):
@@ -197,17 +187,22 @@ class LiveSessions:
             raise LiveError("too_many_viewers", detail)
         try:
             visit = Visit(
-                checked,
-                signed,
-                offer,
-                used,
-                parts=self._parts,
-                on_change=self.tell_states,
-                on_watching=self._news.began,
-                on_cleared=self._cleared,
+                VisitRequest(checked=checked, signed=signed, offer=offer, servers=used),
+                sources=self._sources,
+                shelf=self._shelf,
+                checks=self._checks,
+                signer=self._signer,
+                clock=self._clock,
+                limits=self._limits,
+                peers=self._peers,
+                sound=self._sound,
+                asked=self._asked,
             )
         except ValueError as error:
             raise LiveError("bad_form", f"an ICE server that isn't one: {error}") from error
+        visit.changes.add(self.tell_states)
+        visit.watch_began.add(self.watch_began.notify)
+        visit.cleared.add(self._cleared)
         self._visits[session_id] = visit
         visit.begin()
         return visit
@@ -224,30 +219,36 @@ class LiveSessions:
     def _cleared(self, visit: Visit) -> None:
         del self._visits[visit.id]
         if visit.watcher is not None:
-            self._news.ended(visit.watcher, visit.has_talked)
+            self.watch_ended.notify(visit.watcher, visit.has_talked)
         self.tell_states()
 
     def _tell_small_stream(self) -> None:
         """The small stream is one for all who take it: as large as the worst line carries."""
         wanted = [visit.small_bps for visit in self._visits.values()]
         small_bps = min((bps for bps in wanted if bps is not None), default=None)
-        if small_bps is not None and small_bps != self._small_bps:
-            self._set_small_bitrate(small_bps)
+        encoder = self._sources.small_encoder
+        if encoder is not None and small_bps is not None and small_bps != self._small_bps:
+            encoder.set_bitrate(small_bps)
         self._small_bps = small_bps
 
 
-def _make_peer(
-    servers: Sequence[UsedServer],
-    source: Source,
-    events: PeerEvents,
-    sound: PeerSound | None,
-    *,
-    clock: Clock,
-    random_source: random.Random,
-) -> VisitPeer:
-    """Return a real connection. `warm_up` has imported what takes long."""
-    module = importlib.import_module(PEER_MODULE)
-    peer: VisitPeer = module.Peer(
-        servers, source, events, sound=sound, clock=clock, random_source=random_source
-    )
-    return peer
+class RealPeers:
+    """Makes connections by aiortc; implements `PeerMaker`. `warm_up` imports what takes long."""
+
+    def __init__(self, clock: Clock, random_source: random.Random) -> None:
+        self._clock = clock
+        self._random = random_source
+
+    def make(
+        self,
+        servers: Sequence[UsedServer],
+        source: Source,
+        visit: ConnectedVisit,
+        sound: PeerSound | None,
+    ) -> VisitPeer:
+        """Return a real connection; ValueError if an ICE server isn't one."""
+        module = importlib.import_module(PEER_MODULE)
+        peer: VisitPeer = module.Peer(
+            servers, source, visit, sound=sound, clock=self._clock, random_source=self._random
+        )
+        return peer

@@ -5,7 +5,6 @@ browser enrolled and not expired, signature, and only then the nonce, so that wh
 can't use up a nonce either. What an SDP says is checked by offers.py.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -21,6 +20,7 @@ from firmware.protocol.live import (
     check_by_browser,
     parse_unverified,
 )
+from firmware.system.clock import Clock
 
 CLOCK_TOLERANCE_MS = 60_000
 """NTP steps by less; a clock from before a browser was enrolled can't tell when it expires."""
@@ -42,6 +42,31 @@ class KnownBrowser(Protocol):
     @property
     def expires_ms(self) -> int | None:
         """From when on its session key counts no more; None as long as the time isn't known."""
+        ...
+
+
+class KnownBrowsers(Protocol):
+    """The enrolled browsers (`firmware.enrolment.browsers.BrowserStore`)."""
+
+    def find(self, browser_id: str, /) -> KnownBrowser | None:
+        """Return one of them."""
+        ...
+
+
+class KnownOwner(Protocol):
+    """An owner, as `firmware.protocol.grants.Owner`."""
+
+    @property
+    def name(self) -> str:
+        """What they are called."""
+        ...
+
+
+class KnownOwners(Protocol):
+    """The owners (`firmware.enrolment.owners.OwnerStore`)."""
+
+    def find(self, credential_id: str, /) -> KnownOwner | None:
+        """Return the owner of a passkey."""
         ...
 
 
@@ -81,15 +106,15 @@ class SignedChecks:
         *,
         device: str,
         nonces: Nonces,
-        find_browser: Callable[[str], KnownBrowser | None],
-        owner_name: Callable[[str], str | None],
-        wall_ms: Callable[[], int],
+        browsers: KnownBrowsers,
+        owners: KnownOwners,
+        clock: Clock,
     ) -> None:
         self._device = device
         self._nonces = nonces
-        self._find_browser = find_browser
-        self._owner_name = owner_name
-        self._wall_ms = wall_ms
+        self._browsers = browsers
+        self._owners = owners
+        self._clock = clock
 
     def give_nonce(self) -> str:
         """Return a nonce for what is signed next."""
@@ -121,16 +146,16 @@ class SignedChecks:
         return self._known(browser_id)[1]
 
     def _known(self, browser_id: str) -> tuple[KnownBrowser, Who]:
-        browser = self._find_browser(browser_id)
-        name = None if browser is None else self._owner_name(browser.credential_id)
-        if browser is None or name is None:
+        browser = self._browsers.find(browser_id)
+        owner = None if browser is None else self._owners.find(browser.credential_id)
+        if browser is None or owner is None:
             raise LiveError("unknown_browser", "enrol this browser with your passkey first")
         if browser.expires_ms is not None:
             self._check_expiry(browser.expires_ms)
-        return browser, Who(browser=browser_id, name=name, browser_name=browser.keys.name)
+        return browser, Who(browser=browser_id, name=owner.name, browser_name=browser.keys.name)
 
     def _check_expiry(self, expires_ms: int) -> None:
-        now_ms = self._wall_ms()
+        now_ms = self._clock.wall_ms()
         if now_ms >= expires_ms:
             raise LiveError("browser_expired", "renew this browser with your passkey")
         if now_ms < expires_ms - SESSION_KEY_LIFE_MS - CLOCK_TOLERANCE_MS:

@@ -11,12 +11,12 @@ than wait for another, which a camera makes twice a second at most.
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from firmware.capture.camera_output import TICKS_PER_S
 from firmware.live.feed import UnitFeed, UnitStream
-from firmware.live.key_frame_gate import KEY_FRAME_INTERVAL_S, KeyFrameGate
+from firmware.live.key_frame_gate import KEY_FRAME_INTERVAL_S, KeyFrameEncoder, KeyFrameGate
 from firmware.live.packets_h264 import PackedUnit, pack_unit
 
 MAX_QUEUED_UNITS = 60
@@ -52,22 +52,23 @@ class Taker(Protocol):
 class Source:
     """One stream of access units and those who take it. Use it in one loop only.
 
-    `is_live` tells that the units' times are the monotonic clock's, not those of a recording.
+    `encoder` makes the key frames that takers ask for; a recording has none. `is_live` tells that
+    the units' times are the monotonic clock's, not those of a recording.
     """
 
     def __init__(
         self,
         name: str,
         feed: UnitFeed,
+        encoder: KeyFrameEncoder | None = None,
         *,
-        request_key_frame: Callable[[], None],
         is_live: bool = True,
         key_frame_interval_s: float = KEY_FRAME_INTERVAL_S,
     ) -> None:
         self.name = name
         self.is_live = is_live
         self._feed = feed
-        self._gate = KeyFrameGate(request_key_frame, interval_s=key_frame_interval_s)
+        self._gate = KeyFrameGate(encoder, interval_s=key_frame_interval_s)
         self._takers: list[Taker] = []
         self._gop: list[PackedUnit] = []
         self._gop_bytes = 0

@@ -4,10 +4,11 @@ Who may talk is decided by `firmware.sound.talk_floor`, what is heard by `firmwa
 viewer's wishes reach them, and a visit's end takes the viewer off again.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
-from firmware.live.control_channel import Listen, Microphone, Reply, SwitchMicrophone, Talk
+from firmware.live.control_channel import Microphone, Reply, SwitchMicrophone, Talk
 from firmware.live.errors import LiveError
 from firmware.sound.errors import SoundError, TalkRefused
 from firmware.sound.opus import OpusFeed
@@ -15,20 +16,30 @@ from firmware.sound.quick_replies import QuickReplies, QuickReply
 from firmware.sound.talk_floor import TalkFloor
 
 
+class DoorMicrophone(Protocol):
+    """The doorbell's microphone (`firmware.sound.microphone.Microphone`)."""
+
+    @property
+    def state(self) -> Microphone:
+        """Whether it is on, off, or can't be used."""
+        ...
+
+    async def switch(self, is_on: bool) -> None:
+        """Switch it; OSError if the memory card doesn't keep that."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveSound:
     """The doorbell's sound, as live view uses it; `opus` is None where it carries none.
 
-    `on_watched` hears that somebody begins to watch, which answers a press. Nobody who watches can
-    switch the microphone on: that is done at the doorbell's own page.
+    Nobody who watches can switch the microphone on: that is done at the doorbell's own page.
     """
 
     opus: OpusFeed | None
     floor: TalkFloor
     replies: QuickReplies
-    microphone: Callable[[], Microphone]
-    switch_microphone_off: Callable[[], Awaitable[None]]
-    on_watched: Callable[[], None] = lambda: None
+    microphone: DoorMicrophone
     reply_after_s: float = 0.0
     """How long after a press the default quick reply is said; 0: never."""
 
@@ -36,19 +47,21 @@ class LiveSound:
 class Voice:
     """One viewer who may talk. `leave` at the end."""
 
-    def __init__(
-        self, sound: LiveSound, session_id: str, *, name: str, listen: Callable[[bool], None]
-    ) -> None:
+    def __init__(self, sound: LiveSound, session_id: str, *, name: str) -> None:
         self._sound = sound
         self._session_id = session_id
         self._name = name
-        self._listen = listen
         self.has_talked = False
 
     @property
     def replies(self) -> Sequence[QuickReply]:
         """The quick replies that can be played."""
         return self._sound.replies.replies
+
+    @property
+    def opus(self) -> OpusFeed | None:
+        """What this viewer may hear of the door; None where live view carries no sound."""
+        return self._sound.opus
 
     @property
     def is_talking(self) -> bool:
@@ -60,7 +73,7 @@ class Voice:
         if self._sound.floor.hear(self._session_id, frame):
             self.has_talked = True
 
-    def grant(self, wish: Talk | Listen | Reply) -> None:
+    def grant(self, wish: Talk | Reply) -> None:
         """Do what the viewer wants, or raise LiveError."""
         try:
             match wish:
@@ -70,8 +83,6 @@ class Voice:
                     )
                 case Talk():
                     self.leave()
-                case Listen():
-                    self._listen(wish.is_on)
                 case Reply():
                     self._sound.replies.start(wish.id)
         except TalkRefused as error:
@@ -95,7 +106,7 @@ async def switch_microphone(sound: LiveSound | None, wish: SwitchMicrophone) -> 
     if sound is None:
         raise LiveError("no_sound", "there is no sound in this session")
     try:
-        await sound.switch_microphone_off()
+        await sound.microphone.switch(False)
     except OSError as error:
         detail = "it is off now, but the memory card doesn't keep that; look at its health"
         raise LiveError("card", detail) from error

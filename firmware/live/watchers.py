@@ -1,6 +1,5 @@
 """Who watches: what each viewer and the owners are told of the others."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from firmware.live.signature_checks import Who
@@ -13,11 +12,3 @@ class Watcher:
     session_id: str
     who: Who
     since_ms: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WatchingNews:
-    """Whom to tell, at once; `ended` also hears whether their voice was heard at the door."""
-
-    began: Callable[[Watcher], None]
-    ended: Callable[[Watcher, bool], None]

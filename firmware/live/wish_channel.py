@@ -22,7 +22,8 @@ class WishChannel(ABC, Generic[W]):
     """Serves one viewer's data channel until cancelled; nothing that it hears can break it."""
 
     def __init__(self) -> None:
-        self._end = ChannelEnd(self._overflow)
+        self._end = ChannelEnd()
+        self._end.overflowed.add(self._overflow)
 
     def attach(self, channel: Channel) -> bool:
         """Take the first channel that the peer opens; return False for any further one."""

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from firmware.config import SoundConfig
+from firmware.config.settings import SoundConfig
 from firmware.knock.errors import PatternWeak
 from firmware.knock.pattern_store import KnockSettings, KnockStore
 from firmware.knock.service import KnockEnded

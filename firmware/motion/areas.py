@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from firmware.config import MotionConfig
+from firmware.config.settings import MotionConfig
 from firmware.motion.background import Box
 from firmware.motion.illumination import Bools
 from firmware.motion.zones import CELL, CellGrid, inside

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from firmware.capture.camera_output import TICKS_PER_S, LumaFrame
-from firmware.config import MotionConfig
+from firmware.config.settings import MotionConfig
 from firmware.motion.areas import Areas
 from firmware.motion.background import Background
 from firmware.motion.blobs import Blob, Track, follow

@@ -18,11 +18,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Literal, Protocol
 
 from firmware.capture.camera_output import TICKS_PER_S, LumaFrame
-from firmware.config import MotionConfig
+from firmware.config.settings import MotionConfig
 from firmware.motion.detector import MotionDetector, Movement
-from firmware.outbox.publisher import Tell
+from firmware.outbox.publisher import EventPublisher
 from firmware.protocol.encoding import new_id
 from firmware.protocol.events import Motion
+from firmware.system.listeners import Listeners
+from firmware.system.ownership import Ownership
 
 log = logging.getLogger(__name__)
 
@@ -33,12 +35,21 @@ AGREE_S = 5.0
 """The presence sensor agrees with what the picture shows so long after it saw somebody."""
 HOUR_90K = 3600 * TICKS_PER_S
 
-Presence = Callable[[], bool | None]
-"""Whether the PIR or radar sensor sees somebody; None: it isn't known."""
-WantPicture = Callable[[str, int, asyncio.Task[bool]], None]
-"""`EventPictures.want`: event id, pts, and the telling, which says whether it was accepted."""
-OnStorm = Callable[[bool], None]
-"""Told True when there was too much motion, and False when it is watched for again."""
+
+class PresenceSensor(Protocol):
+    """The PIR or radar sensor (`firmware.panel.panel.Panel`)."""
+
+    def presence(self) -> bool | None:
+        """Tell whether it sees somebody; None: it isn't known."""
+        ...
+
+
+class PictureTaker(Protocol):
+    """What takes the pictures of events (`firmware.notes.event_pictures.EventPictures`)."""
+
+    def want(self, event_id: str, at_pts_90k: int, told: asyncio.Task[bool]) -> None:
+        """Take one now; it is published once `told` says that the event was accepted."""
+        ...
 
 
 class Detector(Protocol):
@@ -72,7 +83,11 @@ class MotionRecorder(Protocol):
 
 
 class MotionWatch:
-    """The part that watches; `run` it until cancelled."""
+    """The part that watches; `run` it until cancelled.
+
+    `storms` is notified with True when there was too much motion, and with False when it is
+    watched for again.
+    """
 
     def __init__(
         self,
@@ -80,26 +95,26 @@ class MotionWatch:
         *,
         frames: Frames,
         recorder: MotionRecorder,
-        has_owner: Callable[[], bool],
-        tell: Tell,
-        on_storm: OnStorm,
+        owners: Ownership,
+        events: EventPublisher,
+        pictures: PictureTaker,
+        sensor: PresenceSensor,
         pause_s: float,
-        presence: Presence = lambda: None,
-        want_picture: WantPicture = lambda *_: None,
         make_detector: Callable[[MotionConfig], Detector] = MotionDetector,
     ) -> None:
         self._settings = settings
         self._frames = frames
         self._recorder = recorder
-        self._has_owner = has_owner
-        self._tell = tell
+        self._owners = owners
+        self._events = events
+        self._pictures = pictures
+        self._sensor = sensor
         self._pause_90k = round(pause_s * TICKS_PER_S)
-        self._presence = presence
-        self._want_picture = want_picture
         self._make_detector = make_detector
         self._detector: Detector | None = None
         self._present_90k: int | None = None
-        self._limit = _Limit(on_storm)
+        self.storms = Listeners[bool]()
+        self._limit = _Limit(self.storms)
         self._last_90k: int | None = None
         """When the movement that was told last was last seen."""
         self._telling: set[asyncio.Task[bool]] = set()
@@ -116,7 +131,7 @@ class MotionWatch:
             try:
                 while True:
                     frame = await self._frames.next()
-                    if not self._settings.is_on or not self._has_owner():
+                    if not self._settings.is_on or not self._owners.has_owner():
                         self._detector = None
                         continue
                     if self._detector is None:
@@ -142,7 +157,7 @@ class MotionWatch:
         mode = self._settings.presence
         if mode == "none":
             return movement
-        is_present = self._presence()
+        is_present = self._sensor.presence()
         if is_present:
             self._present_90k = at_90k
         if mode == "either":
@@ -161,10 +176,10 @@ class MotionWatch:
         task = asyncio.create_task(self._tell_movement(movement, event_id), name="motion")
         self._telling.add(task)
         task.add_done_callback(self._has_told)
-        self._want_picture(event_id, at_90k, task)
+        self._pictures.want(event_id, at_90k, task)
 
     async def _tell_movement(self, movement: Movement, event_id: str) -> bool:
-        await self._tell(Motion(zones=list(movement.zones)), event_id=event_id)
+        await self._events.publish(Motion(zones=list(movement.zones)), event_id=event_id)
         return True
 
     def _has_told(self, task: asyncio.Task[bool]) -> None:
@@ -176,8 +191,8 @@ class MotionWatch:
 class _Limit:
     """How often motion may be told."""
 
-    def __init__(self, on_storm: OnStorm) -> None:
-        self._on_storm = on_storm
+    def __init__(self, storms: Listeners[bool]) -> None:
+        self._storms = storms
         self._begun_90k: deque[int] = deque()
         self._is_storm = False
 
@@ -201,4 +216,4 @@ class _Limit:
     def _set_storm(self, is_storm: bool) -> None:
         self._is_storm = is_storm
         log.warning("motion is %s", "silent: too much of it" if is_storm else "told again")
-        self._on_storm(is_storm)
+        self._storms.notify(is_storm)

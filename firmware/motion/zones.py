@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from firmware.capture.video_source import Polygon
+from firmware.config.polygon import Polygon
 
 Bools = NDArray[np.bool_]
 CELL = 4

@@ -11,19 +11,19 @@ How often is bounded: a bell that is rung all day must not fill the outbox with 
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from typing import Protocol
 
 from av import VideoFrame
 from av.error import FFmpegError
 
-from firmware.capture.camera_output import TICKS_PER_S, AccessUnit, pts_90k_of
+from firmware.capture.camera_output import TICKS_PER_S, AccessUnit, SmallPicture, pts_90k_of
 from firmware.capture.jpeg import fitting_jpeg, last_picture
 from firmware.capture.small_frames import frame_of
 from firmware.capture.unit_hub import SmallHub
 from firmware.evidence.manifest import Signer
-from firmware.outbox.publisher import Tell
+from firmware.outbox.publisher import EventPublisher
 from firmware.protocol.browsers import BrowserKeys
 from firmware.protocol.encoding import b64u, sha256_hex
 from firmware.protocol.events import Thumbnail
@@ -71,33 +71,54 @@ class EventPicture:
     jpeg: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Taken:
-    """A picture before its JPEG; `decode` blocks."""
+class PicturedCamera(Protocol):
+    """The camera that the pictures are taken with (`firmware.app.camera.Filming`)."""
 
-    pts_90k: int
-    decode: Callable[[], VideoFrame | None]
+    small: SmallHub
+
+    @property
+    def shown_since_90k(self) -> int:
+        """Nothing that was filmed before this may be shown any more."""
+        ...
+
+    def newest_key_frame(self) -> AccessUnit | None:
+        """Return the newest whole picture that is kept."""
+        ...
+
+
+class SeeingBrowsers(Protocol):
+    """The owners' browsers (`firmware.app.household.Household`)."""
+
+    def browsers_that_see(self) -> Sequence[BrowserKeys]:
+        """Return those that may see pictures at this moment."""
+        ...
+
+
+class Link(Protocol):
+    """The line to the relay (`firmware.link.link_session.LinkSession`)."""
+
+    @property
+    def is_online(self) -> bool:
+        """Whether the relay is reached now."""
+        ...
 
 
 class PictureSealer:
     """Signs a picture with the doorbell's identity and seals it to the owners' browsers."""
 
-    def __init__(
-        self, *, device: str, signer: Signer, browsers: Callable[[], Sequence[BrowserKeys]]
-    ) -> None:
-        """`browsers` names those that may see pictures at this moment."""
+    def __init__(self, *, device: str, signer: Signer, household: SeeingBrowsers) -> None:
         self._device = device
         self._signer = signer
-        self._browsers = browsers
+        self._household = household
 
     @property
     def has_browsers(self) -> bool:
         """Whether anybody could open a picture."""
-        return bool(self._browsers())
+        return bool(self._household.browsers_that_see())
 
     def seal(self, picture: EventPicture) -> SealedThumbnail | None:
         """Return what may be told, or None if no browser may see it any more. Blocks a moment."""
-        browsers = self._browsers()
+        browsers = self._household.browsers_that_see()
         if not browsers:
             return None
         facts = PictureFacts(
@@ -117,24 +138,19 @@ class EventPictures:
 
     def __init__(
         self,
-        small: SmallHub,
+        camera: PicturedCamera,
         *,
-        newest_key_frame: Callable[[], AccessUnit | None],
-        shown_since_90k: Callable[[], int],
         sealer: PictureSealer,
         clock: Clock,
-        tell: Tell,
-        is_online: Callable[[], bool] = lambda: True,
+        events: EventPublisher,
+        link: Link,
         wait_s: float = WAIT_S,
     ) -> None:
-        """`shown_since_90k`: nothing filmed before it may be shown any more."""
-        self._small = small
-        self._newest_key_frame = newest_key_frame
-        self._shown_since_90k = shown_since_90k
+        self._camera = camera
         self._sealer = sealer
         self._clock = clock
-        self._tell = tell
-        self._is_online = is_online
+        self._events = events
+        self._link = link
         self._wait_s = wait_s
         self._limit = _Limit()
         self._offline_count = 0
@@ -161,7 +177,7 @@ class EventPictures:
         await asyncio.gather(*late, return_exceptions=True)
 
     def _has_room(self) -> bool:
-        if self._is_online():
+        if self._link.is_online:
             self._offline_count = 0
         elif self._offline_count >= MOST_OFFLINE:
             return False
@@ -183,13 +199,13 @@ class EventPictures:
     async def _seal_and_tell(self, picture: EventPicture) -> None:
         sealed = await asyncio.to_thread(self._sealer.seal, picture)
         if sealed is not None and self._may_show(picture):
-            await self._tell(Thumbnail(for_event_id=picture.event_id, sealed=sealed))
+            await self._events.publish(Thumbnail(for_event_id=picture.event_id, sealed=sealed))
 
     async def _picture(self, event_id: str, at_pts_90k: int) -> EventPicture | None:
         taken = await self._next_small() or self._kept()
         if taken is None:
             return None
-        jpeg = await asyncio.to_thread(_jpeg_of, taken.decode)
+        jpeg = await asyncio.to_thread(_jpeg_of, taken)
         if jpeg is None:
             return None
         now_ms, now_90k = self._clock.wall_ms(), pts_90k_of(self._clock.monotonic_ns())
@@ -201,27 +217,27 @@ class EventPictures:
             jpeg=jpeg,
         )
 
-    async def _next_small(self) -> _Taken | None:
+    async def _next_small(self) -> SmallPicture | None:
         """Ask the camera for a small picture; None if it gives none in time."""
-        with self._small.subscribe() as slot:
+        with self._camera.small.subscribe() as slot:
             try:
                 async with asyncio.timeout(self._wait_s):
-                    picture = await slot.next()
+                    return await slot.next()
             except TimeoutError:
                 return None
-        return _Taken(pts_90k=picture.pts_90k, decode=partial(frame_of, picture))
 
-    def _kept(self) -> _Taken | None:
-        unit = self._newest_key_frame()
+    def _kept(self) -> AccessUnit | None:
+        """Return the newest key frame that is kept, unless it is too old."""
+        unit = self._camera.newest_key_frame()
         if unit is None:
             return None
         age_90k = pts_90k_of(self._clock.monotonic_ns()) - unit.pts_90k
         if age_90k > MOST_AGE_S * TICKS_PER_S:
             return None
-        return _Taken(pts_90k=unit.pts_90k, decode=partial(last_picture, [unit.data]))
+        return unit
 
     def _may_show(self, picture: EventPicture) -> bool:
-        return picture.pts_90k >= self._shown_since_90k()
+        return picture.pts_90k >= self._camera.shown_since_90k
 
 
 async def _is_accepted(told: Told) -> bool:
@@ -229,9 +245,14 @@ async def _is_accepted(told: Told) -> bool:
     return not told.cancelled() and told.exception() is None and told.result()
 
 
-def _jpeg_of(decode: Callable[[], VideoFrame | None]) -> bytes | None:
+def _frame_of(taken: SmallPicture | AccessUnit) -> VideoFrame | None:
+    return frame_of(taken) if isinstance(taken, SmallPicture) else last_picture([taken.data])
+
+
+def _jpeg_of(taken: SmallPicture | AccessUnit) -> bytes | None:
+    """Return the picture as a JPEG; None if it can't be decoded. Blocks."""
     try:
-        frame = decode()
+        frame = _frame_of(taken)
         return None if frame is None else fitting_jpeg(frame, TRIES, MAX_JPEG_BYTES)
     except FFmpegError as error:
         log.warning("a picture could not be decoded: %s", error)

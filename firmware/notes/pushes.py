@@ -12,7 +12,7 @@ from firmware.enrolment.browsers import BrowserStore, EnrolledBrowser
 from firmware.errors import DoorwardError
 from firmware.notes.push_encryption import encrypt
 from firmware.notes.quiet_hours import is_quiet
-from firmware.outbox.publisher import Tell
+from firmware.outbox.publisher import EventPublisher
 from firmware.protocol.encoding import WireError, b64u
 from firmware.protocol.events import Event, EventBody, Motion, Pressed, PushMessage, PushWanted
 from firmware.protocol.live import PushText, SetPush
@@ -27,18 +27,23 @@ log = logging.getLogger(__name__)
 
 
 class Pushes:
-    """What is pushed by one doorbell. All on the loop, but for the encryption."""
+    """What is pushed by one doorbell; implements `EventPublisher`.
 
-    def __init__(self, *, device: str, browsers: BrowserStore, clock: Clock, tell: Tell) -> None:
+    All on the loop, but for the encryption.
+    """
+
+    def __init__(
+        self, *, device: str, browsers: BrowserStore, clock: Clock, events: EventPublisher
+    ) -> None:
         self._device = device
         self._browsers = browsers
         self._clock = clock
-        self._tell = tell
+        self._events = events
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def tell(self, body: EventBody, *, event_id: str | None = None) -> Event:
-        """Tell a fact as usual, then push it if it is one of those; the caller never waits."""
-        event = await self._tell(body, event_id=event_id)
+    async def publish(self, body: EventBody, *, event_id: str | None = None) -> Event:
+        """Publish a fact as usual, then push it if it is one of those; the caller never waits."""
+        event = await self._events.publish(body, event_id=event_id)
         if isinstance(body, Pressed | Motion) and len(self._tasks) < MAX_WAITING:
             task = asyncio.create_task(self._push(event, body), name="push")
             self._tasks.add(task)
@@ -54,7 +59,7 @@ class Pushes:
             messages = await asyncio.to_thread(self._messages, event, body)
             if messages:
                 expires_ms = event.time_ms + LIFE_MS if event.is_clock_trusted else NEVER_MS
-                await self._tell(
+                await self._events.publish(
                     PushWanted(for_event_id=event.id, expires_ms=expires_ms, messages=messages)
                 )
         except DoorwardError as error:

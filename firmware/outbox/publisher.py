@@ -28,6 +28,25 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
+class EventPublisher(Protocol):
+    """Reports facts to the relay, as events."""
+
+    async def publish(self, body: EventBody, *, event_id: str | None = None) -> Event:
+        """Return once the event is accepted: it will arrive, whatever dies now.
+
+        `event_id` is a new one unless it is given. DoorwardError if the event isn't accepted.
+        """
+        ...
+
+
+class OnceEventPublisher(EventPublisher, Protocol):
+    """Reports facts, and some of them exactly once."""
+
+    async def publish_once(self, body: EventBody, event_id: str) -> None:
+        """Publish under this id, unless an event was published under it before."""
+        ...
+
+
 class Tell(Protocol):
     """How a part tells a fact."""
 
@@ -46,7 +65,10 @@ class _Moment:
 
 
 class Teller:
-    """Appends to the outbox on one thread: the loop never waits for the disk."""
+    """Appends to the outbox on one thread: the loop never waits for the disk.
+
+    Implements `OnceEventPublisher`.
+    """
 
     def __init__(self, outbox: Outbox, clock: Clock) -> None:
         self._outbox = outbox
@@ -55,13 +77,13 @@ class Teller:
         self._waiting = 0
         self._is_closing = threading.Event()
 
-    async def tell(self, body: EventBody, *, event_id: str | None = None) -> Event:
+    async def publish(self, body: EventBody, *, event_id: str | None = None) -> Event:
         """Return once the event is accepted; TooMuchToTell if too many wait before it."""
         event_id = event_id or new_id()
         return await self._hand_over(lambda moment: self._append(event_id, body, moment))
 
-    async def tell_once(self, body: EventBody, event_id: str) -> None:
-        """Tell likewise, unless it was told under this id before, by whichever start of ours."""
+    async def publish_once(self, body: EventBody, event_id: str) -> None:
+        """Publish likewise, unless it was published under this id before, by any start of ours."""
         await self._hand_over(lambda moment: self._append_once(event_id, body, moment))
 
     async def _hand_over(self, append: Callable[[_Moment], T]) -> T:

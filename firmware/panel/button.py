@@ -9,19 +9,18 @@ that is closed already when the pin is opened is down, but was never pressed.
 
 import asyncio
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from firmware.panel.gpio import ButtonName, Gpio
 from firmware.system.clock import Clock
+from firmware.system.listeners import Listeners
+from firmware.system.uptime import Uptime
 
 log = logging.getLogger(__name__)
 
 PAIRING_HOLD_S = 3.0
 RESET_HOLD_S = 15.0
 FIRST_MINUTE_S = 60.0
-UPTIME_FILE = Path("/proc/uptime")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,10 +39,10 @@ class Edge:
 
 
 class Button:
-    """One debounced button. All callbacks run on the loop.
+    """One debounced button. All listeners are called on the loop.
 
-    `on_press` is called once a press, `on_hold` once more if it lasts `hold_s`; `on_release`
-    whenever the contact has opened; `on_edge` last, whatever the others did.
+    `pressed` is notified once a press, `held` once more if it lasts `hold_s`; `released` whenever
+    the contact has opened; `edges` last, also after a listener of the others has failed.
     """
 
     def __init__(
@@ -54,19 +53,15 @@ class Button:
         debounce_ms: int,
         clock: Clock,
         loop: asyncio.AbstractEventLoop,
-        on_press: Callable[[Press], None],
-        on_release: Callable[[], None] | None = None,
-        on_hold: Callable[[], None] | None = None,
-        on_edge: Callable[[Edge], None] | None = None,
         hold_s: float = PAIRING_HOLD_S,
     ) -> None:
         self._debounce_s = debounce_ms / 1000
         self._clock = clock
         self._loop = loop
-        self._on_press = on_press
-        self._on_release = on_release
-        self._on_hold = on_hold
-        self._on_edge = on_edge
+        self.pressed = Listeners[Press]()
+        self.held = Listeners[()]()
+        self.released = Listeners[()]()
+        self.edges = Listeners[Edge]()
         self._hold_s = hold_s
         self._settling: asyncio.TimerHandle | None = None
         self._unsettled: Edge | None = None
@@ -109,8 +104,7 @@ class Button:
         try:
             self._change(edge.is_down, edge.at_ns)
         finally:
-            if self._on_edge is not None:
-                self._on_edge(edge)
+            self.edges.notify(edge)
 
     def _change(self, is_down: bool, at_ns: int) -> None:
         self._is_down = is_down
@@ -118,12 +112,10 @@ class Button:
             self._holding.cancel()
             self._holding = None
         if not is_down:
-            if self._on_release is not None:
-                self._on_release()
+            self.released.notify()
             return
-        if self._on_hold is not None:
-            self._holding = self._loop.call_later(self._hold_s - self._debounce_s, self._on_hold)
-        self._on_press(Press(at_ns=at_ns))
+        self._holding = self._loop.call_later(self._hold_s - self._debounce_s, self.held.notify)
+        self.pressed.notify(Press(at_ns=at_ns))
 
 
 class ServiceButton:
@@ -131,6 +123,8 @@ class ServiceButton:
 
     Only a button that is down already when the doorbell starts, within the board's first minute,
     and stays down, resets: neither a program that was restarted nor a long press later on does.
+    `start` looks whether it is, once `countdown` (whether one runs) and `reset_wanted` have their
+    listeners.
     """
 
     def __init__(
@@ -140,15 +134,15 @@ class ServiceButton:
         debounce_ms: int,
         clock: Clock,
         loop: asyncio.AbstractEventLoop,
-        uptime_s: Callable[[], float],
-        on_pairing: Callable[[], None],
-        on_countdown: Callable[[bool], None],
-        on_reset: Callable[[], None],
+        uptime: Uptime,
         pairing_hold_s: float = PAIRING_HOLD_S,
         reset_hold_s: float = RESET_HOLD_S,
     ) -> None:
-        self._on_countdown = on_countdown
-        self._on_reset = on_reset
+        self.countdown = Listeners[bool]()
+        self.reset_wanted = Listeners[()]()
+        self._loop = loop
+        self._uptime = uptime
+        self._reset_hold_s = reset_hold_s
         self._countdown: asyncio.TimerHandle | None = None
         self._button = Button(
             gpio,
@@ -156,15 +150,19 @@ class ServiceButton:
             debounce_ms=debounce_ms,
             clock=clock,
             loop=loop,
-            on_press=lambda _: None,
-            on_release=self._stop_countdown,
-            on_hold=on_pairing,
             hold_s=pairing_hold_s,
         )
-        if self._button.is_down and uptime_s() <= FIRST_MINUTE_S:
-            log.warning("the service button is held at power-on: a reset in %g s", reset_hold_s)
-            on_countdown(True)
-            self._countdown = loop.call_later(reset_hold_s, self._reset)
+        self._button.released.add(self._stop_countdown)
+        self.pairing_wanted = self._button.held
+
+    def start(self) -> None:
+        """Begin to count down to a reset, if the button is held from power-on."""
+        if self._button.is_down and self._uptime.seconds() <= FIRST_MINUTE_S:
+            log.warning(
+                "the service button is held at power-on: a reset in %g s", self._reset_hold_s
+            )
+            self.countdown.notify(True)
+            self._countdown = self._loop.call_later(self._reset_hold_s, self._reset)
 
     def close(self) -> None:
         """Give the pin back."""
@@ -177,21 +175,13 @@ class ServiceButton:
             return
         self._countdown = None
         try:
-            self._on_reset()
+            self.reset_wanted.notify()
         except Exception:  # a card that fails: what the light says must go on to be true
             log.exception("the reset failed; hold the button at the next power-on")
-            self._on_countdown(False)
+            self.countdown.notify(False)
 
     def _stop_countdown(self) -> None:
         if self._countdown is not None:
             self._countdown.cancel()
             self._countdown = None
-            self._on_countdown(False)
-
-
-def board_uptime_s() -> float:
-    """Return for how many seconds the board has been on (proc(5)); endless if it won't say."""
-    try:
-        return float(UPTIME_FILE.read_text("ascii").split()[0])
-    except (OSError, ValueError, IndexError):
-        return float("inf")
+            self.countdown.notify(False)

@@ -14,9 +14,8 @@ import logging
 import os
 import socket
 import stat
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Protocol
 
 import msgspec
 
@@ -63,21 +62,28 @@ class PanelView(msgspec.Struct, frozen=True, kw_only=True):
     is_infrared_on: bool
 
 
-OnPress = Callable[[ButtonName, float], Awaitable[None]]
-"""Called with the button and seconds; raises ControlError if no press came of it."""
-OnShow = Callable[[bytes, float], Awaitable[None]]
-"""Called with PNG bytes and seconds; raises ValueError if the picture is no good."""
-OnLook = Callable[[], PanelView]
+class DoorFront(Protocol):
+    """What somebody who stands at the door can do and see."""
+
+    async def press(self, pin: ButtonName, hold_s: float) -> None:
+        """Hold a button down; ControlError if no press came of it."""
+        ...
+
+    async def show(self, picture_png: bytes, seconds: float) -> None:
+        """Hold a picture before the camera; ValueError if it can't be read."""
+        ...
+
+    def look(self) -> PanelView:
+        """Return what the panel shows and how often it chimed."""
+        ...
 
 
 class ControlSocket:
     """Serves the socket on the running loop."""
 
-    def __init__(self, path: Path, *, on_press: OnPress, on_show: OnShow, on_look: OnLook) -> None:
+    def __init__(self, path: Path, door: DoorFront) -> None:
         self._path = path
-        self._on_press = on_press
-        self._on_show = on_show
-        self._on_look = on_look
+        self._door = door
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
@@ -116,16 +122,16 @@ class ControlSocket:
         if isinstance(order, PressOrder):
             return await self._press(order)
         if isinstance(order, LookOrder):
-            return msgspec.json.encode(self._on_look())
+            return msgspec.json.encode(self._door.look())
         try:
-            await self._on_show(base64.b64decode(order.png_b64, validate=True), order.seconds)
+            await self._door.show(base64.b64decode(order.png_b64, validate=True), order.seconds)
         except (ValueError, binascii.Error) as error:
             return _refusal(f"png_b64: {error}")
         return b'{"ok":true}'
 
     async def _press(self, order: PressOrder) -> bytes:
         try:
-            await self._on_press(order.pin, order.hold_s)
+            await self._door.press(order.pin, order.hold_s)
         except ControlError as error:
             return _refusal(str(error))
         return b'{"ok":true}'

@@ -10,10 +10,10 @@ import asyncio
 import contextlib
 import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, Protocol
 
 from firmware.system.clock import Clock
 
@@ -138,13 +138,20 @@ SIGNALS: Final[Mapping[LightState, Signal]] = {
 }
 
 
+class Led(Protocol):
+    """An LED that can be dimmed (`firmware.panel.gpio.Output`)."""
+
+    def set(self, level: float) -> None:
+        """Shine with this level, 0 to 1."""
+        ...
+
+
 class Light:
     """Shows the most important of the states that are on. All but `shown` on the loop."""
 
-    def __init__(
-        self, set_level: Callable[[float], None], *, clock: Clock, max_percent: int
-    ) -> None:
-        self._set_level = set_level
+    def __init__(self, led: Led | None, *, clock: Clock, max_percent: int) -> None:
+        """Without an LED the states are there and nothing shines."""
+        self._led = led
         self._clock = clock
         self._cap = max_percent / 100
         self._since_ns = {LightState.IDLE: 0}
@@ -201,3 +208,7 @@ class Light:
         step = SIGNALS[state].at((now_ns - self._since_ns[state]) / 1e9)
         self._set_level(step.level * self._cap)
         return step
+
+    def _set_level(self, level: float) -> None:
+        if self._led is not None:
+            self._led.set(level)

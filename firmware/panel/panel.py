@@ -1,39 +1,44 @@
 """The panel: everything that is wired to pins, working before anything else does.
 
 A press chimes and lights at once, whatever the rest of the doorbell is doing: with no owner, no
-network, no camera, and while it is still enrolling. Who wants to know of presses says so by
-`listen`. A reset is only ordered here; `firmware.system.factory_reset` does it.
+network, no camera, and while it is still enrolling. A reset is only announced here;
+`firmware.system.factory_reset` does it.
 """
 
 import asyncio
 import contextlib
 import logging
 import random
-from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
-from firmware.config import PanelConfig
-from firmware.panel.button import Button, Edge, Press, ServiceButton, board_uptime_s
+from firmware.config.settings import PanelConfig
+from firmware.panel.button import Button, Press, ServiceButton
 from firmware.panel.chime import Chime
 from firmware.panel.gpio import Gpio, MockGpio, Output
 from firmware.panel.light import Light, LightState
 from firmware.panel.pins import load_pins
 from firmware.panel.presence import Presence
 from firmware.system.clock import Clock
+from firmware.system.listeners import Listeners
 from firmware.system.supervision import keep_running
+from firmware.system.uptime import BoardUptime, Uptime
 
 log = logging.getLogger(__name__)
 
 
 def open_gpio(settings: PanelConfig) -> Gpio:
     """Return the pins that the settings ask for; raise ConfigError if they can't be had."""
-    pins = load_pins(Path(settings.pins_file) if settings.pins_file else None)
+    pins = load_pins(settings.pins_path)
     return MockGpio(pins) if settings.pins == "mock" else Gpio(pins)
 
 
 class Panel:
-    """Buttons, light, chime, presence sensor and infrared. Build it inside the running loop."""
+    """Buttons, light, chime, presence sensor and infrared.
+
+    Build it inside the running loop, add the listeners of `reset_wanted`, then `start` it.
+    `pressed` is notified after each chime, `bell_edges` whenever the outer button goes down or up,
+    after that, `pairing_wanted` when the inner button asks for pairing.
+    """
 
     def __init__(
         self,
@@ -43,20 +48,16 @@ class Panel:
         has_presence: bool,
         has_infrared: bool,
         clock: Clock,
-        on_reset: Callable[[], None],
-        uptime_s: Callable[[], float] = board_uptime_s,
+        uptime: Uptime | None = None,
     ) -> None:
         self.gpio = gpio
         self._settings = settings
         self._lighting: asyncio.Task[None] | None = None
-        self._on_bell: Callable[[Press], None] | None = None
-        self._on_service: Callable[[], None] | None = None
-        self._on_bell_edge: Callable[[Edge], None] | None = None
         self._led = gpio.output("light") if settings.has_light else None
         self._lamp = gpio.output("infrared") if has_infrared else None
         self._chime = _chime(settings, gpio, clock)
         self._presence = Presence(gpio, clock=clock) if has_presence else None
-        self.light = Light(self._set_light_level, clock=clock, max_percent=settings.light_percent)
+        self.light = Light(self._led, clock=clock, max_percent=settings.light_percent)
         loop = asyncio.get_running_loop()
         self._bell = Button(
             gpio,
@@ -64,30 +65,24 @@ class Panel:
             debounce_ms=settings.debounce_ms,
             clock=clock,
             loop=loop,
-            on_press=self._ring,
-            on_edge=self._tell_edge,
         )
+        self.pressed = Listeners[Press]()
+        self._bell.pressed.add(self._ring)
+        self.bell_edges = self._bell.edges
         self._service = ServiceButton(
             gpio,
             debounce_ms=settings.debounce_ms,
             clock=clock,
             loop=loop,
-            uptime_s=uptime_s,
-            on_pairing=self._open_pairing,
-            on_countdown=partial(self.light.set, LightState.RESET),
-            on_reset=on_reset,
+            uptime=uptime or BoardUptime(),
         )
-
-    def listen(self, *, on_bell: Callable[[Press], None], on_service: Callable[[], None]) -> None:
-        """Call `on_bell` after each chime, and `on_service` when pairing is asked for."""
-        self._on_bell, self._on_service = on_bell, on_service
-
-    def watch_bell(self, on_edge: Callable[[Edge], None]) -> None:
-        """Call `on_edge` whenever the outer button goes down or up, after it has rung."""
-        self._on_bell_edge = on_edge
+        self._service.countdown.add(partial(self.light.set, LightState.RESET))
+        self.pairing_wanted = self._service.pairing_wanted
+        self.reset_wanted = self._service.reset_wanted
 
     def start(self) -> None:
-        """Let there be light."""
+        """Show the light, and count down to a reset if the inner button is held from power-on."""
+        self._service.start()
         showing = keep_running("light", self.light.run, source=random.SystemRandom())
         self._lighting = asyncio.create_task(showing, name="light")
 
@@ -120,20 +115,7 @@ class Panel:
         if self._chime is not None and not self._chime.ring():
             log.info("the bell was rung too often to chime each time")
         self.light.show_once(LightState.RINGING)
-        if self._on_bell is not None:
-            self._on_bell(press)
-
-    def _tell_edge(self, edge: Edge) -> None:
-        if self._on_bell_edge is not None:
-            self._on_bell_edge(edge)
-
-    def _open_pairing(self) -> None:
-        if self._on_service is not None:
-            self._on_service()
-
-    def _set_light_level(self, level: float) -> None:
-        if self._led is not None:
-            self._led.set(level)
+        self.pressed.notify(press)
 
 
 def _chime(settings: PanelConfig, gpio: Gpio, clock: Clock) -> Chime | None:

@@ -5,13 +5,41 @@ sessions themselves, not told by them.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Sequence
+from typing import Protocol
 
 from firmware.enrolment.pairing import Pairing
 from firmware.panel.light import Light, LightState
 from firmware.system.clock import Clock
 
 LOOK_EVERY_S = 0.2
+
+
+class LiveView(Protocol):
+    """The live view (`firmware.live.sessions.LiveSessions`)."""
+
+    @property
+    def watchers(self) -> Sequence[object]:
+        """Who watches now."""
+        ...
+
+
+class RecordingState(Protocol):
+    """What is recorded (`firmware.clips.recorder.Recorder`)."""
+
+    @property
+    def clip_id(self) -> str | None:
+        """The clip that is being recorded, if one is."""
+        ...
+
+
+class HealthState(Protocol):
+    """The doorbell's health (`firmware.health.monitor.HealthMonitor`)."""
+
+    @property
+    def troubles(self) -> Sequence[object]:
+        """What is wrong now."""
+        ...
 
 
 class Lighting:
@@ -23,16 +51,16 @@ class Lighting:
         *,
         pairing: Pairing,
         clock: Clock,
-        viewers: Callable[[], int],
-        is_recording: Callable[[], bool],
-        has_trouble: Callable[[], bool],
+        live: LiveView,
+        recorder: RecordingState,
+        health: HealthState,
     ) -> None:
         self._light = light
         self._pairing = pairing
         self._clock = clock
-        self._viewers = viewers
-        self._is_recording = is_recording
-        self._has_trouble = has_trouble
+        self._live = live
+        self._recorder = recorder
+        self._health = health
 
     async def run(self) -> None:
         """Look until cancelled."""
@@ -43,10 +71,10 @@ class Lighting:
     def _look(self) -> None:
         pairing = self._pairing.view(self._clock.monotonic_ns() // 1_000_000).state
         for state, is_on in (
-            (LightState.WATCHED, self._viewers() > 0),
+            (LightState.WATCHED, bool(self._live.watchers)),
             (LightState.WORDS, pairing == "words"),
             (LightState.PAIRING, pairing == "open"),
-            (LightState.TROUBLE, self._has_trouble()),
-            (LightState.RECORDING, self._is_recording()),
+            (LightState.TROUBLE, bool(self._health.troubles)),
+            (LightState.RECORDING, self._recorder.clip_id is not None),
         ):
             self._light.set(state, is_on)

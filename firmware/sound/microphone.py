@@ -8,8 +8,6 @@ says something.
 
 import asyncio
 import random
-from collections.abc import Callable
-from functools import partial
 from typing import Literal
 
 from firmware.sound.audio_device import CardStream, SoundCard
@@ -26,12 +24,16 @@ from firmware.sound.microphone_switch import MicrophoneSwitch
 from firmware.sound.sample_clock import SampleClock
 from firmware.sound.sound_hub import SoundHub, SoundSubscription
 from firmware.sound.stream_keeper import StreamKeeper
+from firmware.system.listeners import Listeners
 
 MicrophoneState = Literal["off", "on", "none"]
 
 
 class Microphone:
-    """The doorbell's ear. Build it inside the running loop; `run` until cancelled."""
+    """The doorbell's ear, a `KeptDevice`. Build it inside the running loop; `run` until cancelled.
+
+    `changes` is notified, on the loop, when `state` may have changed.
+    """
 
     def __init__(
         self,
@@ -41,21 +43,17 @@ class Microphone:
         switch: MicrophoneSwitch,
         echo: Echo,
         source: random.Random,
-        on_change: Callable[[], None] = lambda: None,
     ) -> None:
-        """`on_change` hears, on the loop, when `state` may have changed. No card: no ear."""
+        """No card: no ear."""
         self._card = card
+        self._device = device
         self._switch = switch
         self._echo = echo
         self._hub = SoundHub(asyncio.get_running_loop())
-        self._keeper = StreamKeeper(
-            "microphone",
-            open_stream=partial(self._open, device),
-            is_wanted=lambda: self.is_on and self._hub.has_readers,
-            source=source,
-            on_state=on_change,
-        )
-        self._on_change = on_change
+        self._keeper = StreamKeeper("microphone", self, source=source)
+        self._hub.left.add(self._keeper.look)
+        self.changes = Listeners[()]()
+        self._keeper.changes.add(self.changes.notify)
 
     @property
     def has_card(self) -> bool:
@@ -66,6 +64,11 @@ class Microphone:
     def is_on(self) -> bool:
         """Whether there is one, and the owner has it on."""
         return self._card is not None and self._switch.is_on
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether somebody listens to a microphone that is on."""
+        return self.is_on and self._hub.has_readers
 
     @property
     def state(self) -> MicrophoneState:
@@ -105,7 +108,7 @@ class Microphone:
 
     def subscribe(self, name: str, *, max_frames: int) -> SoundSubscription:
         """Return the frames from now on; the first take a moment, as the device opens."""
-        subscription = self._hub.subscribe(name, max_frames=max_frames, on_change=self._keeper.look)
+        subscription = self._hub.subscribe(name, max_frames=max_frames)
         self._keeper.look()
         return subscription
 
@@ -117,15 +120,17 @@ class Microphone:
         if not self.is_on:
             self._hub.discard()
         self._keeper.look()
-        self._on_change()
+        self.changes.notify()
 
-    def _open(self, device: str) -> CardStream:
+    def open_stream(self) -> CardStream:
+        """Open the card's microphone; for the keeper."""
         if self._card is None:
             raise NoSoundCard(NO_CARD)
         self._echo.prepare()
-        return self._card.open_microphone(device, _Framing(self._echo, self._put).take)
+        return self._card.open_microphone(self._device, _Framing(self._echo, self).take)
 
-    def _put(self, frame: SoundFrame) -> None:
+    def put(self, frame: SoundFrame) -> None:
+        """Take one frame on the card's thread; dropped while the microphone is off."""
         if self.is_on:
             self._hub.put(frame)
 
@@ -133,9 +138,9 @@ class Microphone:
 class _Framing:
     """Makes frames of one stream's blocks (on the card's thread)."""
 
-    def __init__(self, echo: Echo, put: Callable[[SoundFrame], None]) -> None:
+    def __init__(self, echo: Echo, microphone: Microphone) -> None:
         self._echo = echo
-        self._put = put
+        self._microphone = microphone
         self._line = SampleClock()
         self._rest = b""
         self._index = 0
@@ -150,7 +155,7 @@ class _Framing:
         while len(self._rest) >= FRAME_BYTES:
             frame, self._rest = self._rest[:FRAME_BYTES], self._rest[FRAME_BYTES:]
             clean = self._echo.cancel(self._index, frame)
-            self._put(SoundFrame(pts_90k=pts_90k_of_sample(self._index), samples=clean))
+            self._microphone.put(SoundFrame(pts_90k=pts_90k_of_sample(self._index), samples=clean))
             self._index += FRAME_SAMPLES
 
 

@@ -86,13 +86,14 @@ class OpusFeed:
 
     def subscribe(self, name: str, *, max_packets: int) -> FrameQueue[OpusPacket]:
         """Return the packets from now on; the microphone opens with the first listener."""
-        queue = FrameQueue[OpusPacket](name, max_packets, self._on_close)
+        queue = FrameQueue[OpusPacket](name, max_packets, self)
         self._queues.append(queue)
         if self._encoding is None:
             self._encoding = asyncio.create_task(self._encode(), name="opus")
         return queue
 
-    def _on_close(self, queue: FrameQueue[OpusPacket]) -> None:
+    def leave(self, queue: FrameQueue[OpusPacket]) -> None:
+        """Fill a closed queue no more; without any, nothing is encoded."""
         self._queues.remove(queue)
         if not self._queues and self._encoding is not None:
             self._encoding.cancel()

@@ -11,7 +11,7 @@ without quick replies.
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -23,6 +23,7 @@ from firmware.sound.sounds import MAX_WAV_BYTES, Sound, parse_wav
 from firmware.sound.speaker import Speaker
 from firmware.sound.speech import MAX_TEXT_CHARS, Language, Speech
 from firmware.system.durable_files import write_atomic
+from firmware.system.listeners import Listeners
 
 log = logging.getLogger(__name__)
 
@@ -55,21 +56,16 @@ class RepliesFile(Document, frozen=True, kw_only=True):
 
 
 class QuickReplies:
-    """The owner's quick replies, durable. All on the loop, but for what may wait for the card."""
+    """The owner's quick replies, durable. All on the loop, but for what may wait for the card.
 
-    def __init__(
-        self,
-        folder: Path,
-        *,
-        speaker: Speaker,
-        speech: Speech,
-        on_played: Callable[[], None] = lambda: None,
-    ) -> None:
-        """`on_played` hears when one begins."""
+    `played` is notified when one begins.
+    """
+
+    def __init__(self, folder: Path, *, speaker: Speaker, speech: Speech) -> None:
         self._folder = folder
         self._speaker = speaker
         self._speech = speech
-        self._on_played = on_played
+        self.played = Listeners[()]()
         self._file = self._load()
         self._changing = asyncio.Lock()
         self._playing: asyncio.Task[None] | None = None
@@ -125,7 +121,7 @@ class QuickReplies:
             sound = await self._speech.speak(reply.text, reply.language)
         else:
             sound = await asyncio.to_thread(self._sound_of, reply)
-        self._on_played()
+        self.played.notify()
         await self._speaker.say(sound.samples)
 
     def start(self, reply_id: str) -> None:

@@ -9,11 +9,11 @@ import contextlib
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from firmware.capture.loop_queue import LoopQueue
 from firmware.sound.frames import FRAMES_PER_S, SoundFrame
+from firmware.system.listeners import Listeners
 
 log = logging.getLogger(__name__)
 
@@ -21,8 +21,16 @@ F = TypeVar("F")
 HANDOVER_MAX_FRAMES = 10 * FRAMES_PER_S
 
 
+class FrameSource(Protocol[F]):
+    """What fills queues: the hub, or the Opus feed."""
+
+    def leave(self, queue: "FrameQueue[F]") -> None:
+        """Fill this queue no more; called once, when it is closed."""
+        ...
+
+
 class SoundHub:
-    """Hands frames to all subscriptions.
+    """Hands frames to all subscriptions; `left` is notified when one of them ends.
 
     Overflow rule of the handover queue: when the loop stood still for so long that it is full
     (10 s), the oldest frames are dropped; the times of the rest say where the hole is.
@@ -36,6 +44,7 @@ class SoundHub:
         self._queue: deque[SoundFrame] = deque(maxlen=max_frames)
         self._is_scheduled = False
         self._subscriptions: list[FrameQueue[SoundFrame]] = []
+        self.left = Listeners[()]()
         self.dropped_frames = 0
 
     @property
@@ -61,19 +70,16 @@ class SoundHub:
         for subscription in self._subscriptions:
             subscription.discard()
 
-    def subscribe(
-        self, name: str, *, max_frames: int, on_change: Callable[[], None] | None = None
-    ) -> "FrameQueue[SoundFrame]":
-        """Return the frames from now on; `on_change` hears of its end."""
-
-        def on_close(subscription: FrameQueue[SoundFrame]) -> None:
-            self._subscriptions.remove(subscription)
-            if on_change is not None:
-                on_change()
-
-        subscription = FrameQueue[SoundFrame](name, max_frames, on_close)
+    def subscribe(self, name: str, *, max_frames: int) -> "FrameQueue[SoundFrame]":
+        """Return the frames from now on."""
+        subscription = FrameQueue[SoundFrame](name, max_frames, self)
         self._subscriptions.append(subscription)
         return subscription
+
+    def leave(self, queue: "FrameQueue[SoundFrame]") -> None:
+        """Give a closed subscription nothing more."""
+        self._subscriptions.remove(queue)
+        self.left.notify()
 
     def _drain(self) -> None:
         with self._lock:
@@ -92,10 +98,9 @@ class FrameQueue(LoopQueue[F]):
     it is late by at most the queue.
     """
 
-    def __init__(
-        self, name: str, max_frames: int, on_close: Callable[["FrameQueue[F]"], None]
-    ) -> None:
-        super().__init__(max_frames, lambda: on_close(self))
+    def __init__(self, name: str, max_frames: int, source: FrameSource[F]) -> None:
+        super().__init__(max_frames)
+        self._source = source
         self.name = name
         self.dropped_frames = 0
 
@@ -106,6 +111,9 @@ class FrameQueue(LoopQueue[F]):
                 log.warning("%s is too slow for the sound: its oldest is dropped", self.name)
             self.dropped_frames += 1
         self._put(frame)
+
+    def _leave(self) -> None:
+        self._source.leave(self)
 
 
 SoundSubscription = FrameQueue[SoundFrame]

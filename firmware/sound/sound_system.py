@@ -11,10 +11,9 @@ Without a sound card the parts are there and say so. Only putting together belon
 import asyncio
 import logging
 import random
-from collections.abc import Callable
 from pathlib import Path
 
-from firmware.config import SoundConfig
+from firmware.config.settings import SoundConfig
 from firmware.protocol.live import PlayReply
 from firmware.sound.audio_device import SoundCard
 from firmware.sound.echo import Echo, MakeCanceller, choose_canceller
@@ -28,14 +27,17 @@ from firmware.sound.quick_replies import QuickReplies
 from firmware.sound.speaker import Speaker
 from firmware.sound.speech import Speech
 from firmware.sound.talk_floor import TalkFloor
-from firmware.sound.unanswered import Unanswered
 from firmware.system.clock import Clock
+from firmware.system.listeners import Listeners
 
 log = logging.getLogger(__name__)
 
 
 class Sounding:
-    """Everything that hears and speaks. Build it inside the running loop, then `run` it."""
+    """Everything that hears and speaks. Build it inside the running loop, then `run` it.
+
+    `changes` is notified whenever the microphone's state or the talker changed.
+    """
 
     def __init__(
         self,
@@ -44,12 +46,11 @@ class Sounding:
         *,
         clock: Clock,
         source: random.Random,
-        is_attended: Callable[[], bool],
         card: SoundCard | None = None,
     ) -> None:
-        """`is_attended`: somebody watches. `card` stands in for the machine's own."""
+        """`card` stands in for the machine's own."""
         self.settings = settings
-        self._listeners: list[Callable[[], None]] = []
+        self.changes = Listeners[()]()
         if card is None and settings.card == "system":
             card = PortAudioCard(clock)
         self.played = played = Played()
@@ -62,7 +63,6 @@ class Sounding:
             ),
             echo=echo,
             source=source,
-            on_change=self._changed,
         )
         self.speaker = Speaker(
             card, device=settings.speaker, clock=clock, source=source, played=played
@@ -77,27 +77,15 @@ class Sounding:
             data_dir / "replies",
             speaker=self.speaker,
             speech=self.speech,
-            on_played=lambda: self.unanswered.on_answered(),
         )
-        self.unanswered = Unanswered(
-            self.replies, after_s=settings.reply_after_s, is_attended=is_attended
-        )
-        self.floor = TalkFloor(
-            self.speaker,
-            echo,
-            clock=clock,
-            on_change=self._changed,
-            on_talk=self.unanswered.on_answered,
-        )
+        self.floor = TalkFloor(self.speaker, echo, clock=clock)
+        self.microphone.changes.add(self.changes.notify)
+        self.floor.changes.add(self.changes.notify)
 
     @property
     def has_failed(self) -> bool:
         """Whether microphone or speaker couldn't be used when they were last wanted."""
         return self.microphone.has_failed or self.speaker.has_failed
-
-    def on_change(self, listener: Callable[[], None]) -> None:
-        """Call `listener` whenever the microphone's state or the talker changed."""
-        self._listeners.append(listener)
 
     async def play_reply(self, wanted: PlayReply) -> None:
         """Answer a press with a quick reply; SoundError says why that can't be."""
@@ -117,12 +105,7 @@ class Sounding:
 
     async def aclose(self) -> None:
         """Say nothing more."""
-        self.unanswered.on_answered()
         await self.replies.aclose()
-
-    def _changed(self) -> None:
-        for listener in self._listeners:
-            listener()
 
 
 def _canceller(settings: SoundConfig) -> MakeCanceller | None:

@@ -13,7 +13,6 @@ import contextlib
 import random
 import threading
 from collections import deque
-from functools import partial
 
 from firmware.sound.audio_device import CardStream, SoundCard
 from firmware.sound.echo_reference import Played
@@ -31,7 +30,10 @@ NEW_TALK_S = 0.5
 
 
 class Speaker:
-    """Plays one voice at a time. Build it inside the running loop; `run` until cancelled."""
+    """Plays one voice at a time, a `KeptDevice`.
+
+    Build it inside the running loop; `run` until cancelled.
+    """
 
     def __init__(
         self,
@@ -45,6 +47,7 @@ class Speaker:
     ) -> None:
         self._open_for_s = open_for_s
         self._card = card
+        self._device = device
         self._clock = clock
         self._played = played
         self._loop = asyncio.get_running_loop()
@@ -57,12 +60,7 @@ class Speaker:
         self._used_ns: int | None = None
         self._talked_ns: int | None = None
         self.dropped_frames = 0
-        self._keeper = StreamKeeper(
-            "speaker",
-            open_stream=partial(self._open, device),
-            is_wanted=self._is_wanted,
-            source=source,
-        )
+        self._keeper = StreamKeeper("speaker", self, source=source)
 
     @property
     def has_card(self) -> bool:
@@ -138,16 +136,19 @@ class Speaker:
         except TimeoutError as error:
             raise NoSoundCard(self.trouble or "the speaker takes no sound") from error
 
-    def _is_wanted(self) -> bool:
+    @property
+    def is_wanted(self) -> bool:
+        """Whether something is said, or was a moment ago."""
         if self._used_ns is None or self._card is None:
             return False
         return self._clock.monotonic_ns() - self._used_ns < self._open_for_s * 1e9
 
-    def _open(self, device: str) -> CardStream:
+    def open_stream(self) -> CardStream:
+        """Open the card's speaker; for the keeper."""
         if self._card is None:
             raise NoSoundCard(NO_CARD)
         self._line = _line()
-        return self._card.open_speaker(device, self._fill)
+        return self._card.open_speaker(self._device, self._fill)
 
     def _fill(self, count: int, at_ns: int) -> bytes:
         """Return what is to be said next (on the card's thread)."""

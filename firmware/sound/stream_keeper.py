@@ -10,13 +10,13 @@ import asyncio
 import logging
 import random
 import threading
-from collections.abc import Callable
-from typing import Literal
+from typing import Literal, Protocol
 
 from firmware.capture.daemon_call import call_in_daemon
 from firmware.sound.audio_device import CardStream
 from firmware.sound.errors import SoundError
 from firmware.system.backoff import Backoff
+from firmware.system.listeners import Listeners
 
 log = logging.getLogger(__name__)
 
@@ -28,24 +28,37 @@ MAX_PAUSE_S = 20.0
 StreamState = Literal["closed", "open", "failing"]
 
 
+class KeptDevice(Protocol):
+    """The side of the sound card that is kept open (the microphone, or the speaker)."""
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether its stream is to be open now."""
+        ...
+
+    def open_stream(self) -> CardStream:
+        """Open it, or raise SoundError; called on a thread, and may hang."""
+        ...
+
+
 class StreamKeeper:
-    """Owns one stream. Build it inside the running loop; `run` until cancelled."""
+    """Owns one stream. Build it inside the running loop; `run` until cancelled.
+
+    `changes` is notified when `state` or `detail` has changed.
+    """
 
     def __init__(
         self,
         what: str,
+        device: KeptDevice,
         *,
-        open_stream: Callable[[], CardStream],
-        is_wanted: Callable[[], bool],
         source: random.Random,
-        on_state: Callable[[], None] = lambda: None,
         call_s: float = CALL_S,
     ) -> None:
         self._call_s = call_s
         self._what = what
-        self._open_stream = open_stream
-        self._is_wanted = is_wanted
-        self._on_state = on_state
+        self._device = device
+        self.changes = Listeners[()]()
         self._backoff = Backoff(first_s=FIRST_PAUSE_S, max_s=MAX_PAUSE_S, source=source)
         self._changed = asyncio.Event()
         self._opening: _Opening | None = None
@@ -62,7 +75,7 @@ class StreamKeeper:
         """Keep it until cancelled."""
         try:
             while True:
-                if self._is_wanted():
+                if self._device.is_wanted:
                     await self._keep_open()
                 else:
                     self._backoff.reset()
@@ -83,7 +96,7 @@ class StreamKeeper:
             return
         try:
             self._set("open")
-            while self._is_wanted():
+            while self._device.is_wanted:
                 if not stream.is_alive():
                     self._set("failing", f"the {self._what} gives no sound any more")
                     break
@@ -97,7 +110,7 @@ class StreamKeeper:
     async def _open(self) -> CardStream:
         if self._opening is not None and not self._opening.has_returned:
             raise TimeoutError
-        opening = self._opening = _Opening(self._what, self._open_stream)
+        opening = self._opening = _Opening(self._what, self._device)
         try:
             async with asyncio.timeout(self._call_s):
                 return await call_in_daemon(opening.open, name=self._what)
@@ -126,15 +139,15 @@ class StreamKeeper:
         if state != "closed":
             self.has_failed = state == "failing"
         if is_new:
-            self._on_state()
+            self.changes.notify()
 
 
 class _Opening:
     """One call that opens; abandoned, what it opened is closed whenever that comes."""
 
-    def __init__(self, what: str, open_stream: Callable[[], CardStream]) -> None:
+    def __init__(self, what: str, device: KeptDevice) -> None:
         self._what = what
-        self._open_stream = open_stream
+        self._device = device
         self.has_returned = False
         self._lock = threading.Lock()
         self._is_abandoned = False
@@ -142,7 +155,7 @@ class _Opening:
 
     def open(self) -> CardStream:
         try:
-            stream = self._open_stream()
+            stream = self._device.open_stream()
         finally:
             self.has_returned = True
         with self._lock:

@@ -6,7 +6,6 @@ the microphone is on: without one, both sides would hear the door's loudspeaker.
 """
 
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,6 +13,7 @@ from firmware.sound.echo import Echo
 from firmware.sound.errors import NO_CARD, TalkRefused
 from firmware.sound.speaker import Speaker
 from firmware.system.clock import Clock
+from firmware.system.listeners import Listeners
 
 log = logging.getLogger(__name__)
 
@@ -33,23 +33,17 @@ class Talker:
 
 
 class TalkFloor:
-    """The one place at the loudspeaker. All on the loop."""
+    """The one place at the loudspeaker. All on the loop.
 
-    def __init__(
-        self,
-        speaker: Speaker,
-        echo: Echo,
-        *,
-        clock: Clock,
-        on_change: Callable[[], None] = lambda: None,
-        on_talk: Callable[[], None] = lambda: None,
-    ) -> None:
-        """`on_change` hears of each other talker, `on_talk` when one begins."""
+    `changes` is notified of each other talker, `talk_began` when one begins.
+    """
+
+    def __init__(self, speaker: Speaker, echo: Echo, *, clock: Clock) -> None:
+        self.changes = Listeners[()]()
+        self.talk_began = Listeners[()]()
         self._speaker = speaker
         self._echo = echo
         self._clock = clock
-        self._on_change = on_change
-        self._on_talk = on_talk
         self._talker: Talker | None = None
         self._heard_ns = 0
 
@@ -86,14 +80,14 @@ class TalkFloor:
         self._talker = talker
         self._heard_ns = now_ns
         self._speaker.wake()
-        self._on_talk()
-        self._on_change()
+        self.talk_began.notify()
+        self.changes.notify()
 
     def leave(self, viewer_id: str) -> None:
         """Let go; nothing if that viewer doesn't talk. Call it when a session ends, too."""
         if self.talks(viewer_id):
             self._talker = None
-            self._on_change()
+            self.changes.notify()
 
     def talks(self, viewer_id: str) -> bool:
         """Whether that viewer talks now."""

@@ -6,7 +6,8 @@ answered. Each press begins anew: it is one visitor's patience that counts.
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Sequence
+from typing import Protocol
 
 from firmware.sound.errors import SoundError
 from firmware.sound.quick_replies import QuickReplies
@@ -16,20 +17,26 @@ log = logging.getLogger(__name__)
 LOOK_EVERY_S = 0.5
 
 
-class Unanswered:
-    """Waits after each press. Build it inside the running loop; all on the loop."""
+class LiveView(Protocol):
+    """The live view (`firmware.live.sessions.LiveSessions`)."""
 
-    def __init__(
-        self,
-        replies: QuickReplies,
-        *,
-        after_s: float,
-        is_attended: Callable[[], bool] = lambda: False,
-    ) -> None:
-        """`after_s` 0: never. `is_attended`: somebody watches; seen once in the wait, it counts."""
+    @property
+    def watchers(self) -> Sequence[object]:
+        """Who watches now."""
+        ...
+
+
+class Unanswered:
+    """Waits after each press. Build it inside the running loop; all on the loop.
+
+    Somebody who watches, seen once in the wait, has answered.
+    """
+
+    def __init__(self, replies: QuickReplies, live: LiveView, *, after_s: float) -> None:
+        """`after_s` 0: never."""
         self._replies = replies
+        self._live = live
         self._after_s = after_s
-        self._is_attended = is_attended
         self._waiting: asyncio.Task[None] | None = None
 
     def on_pressed(self) -> None:
@@ -44,16 +51,20 @@ class Unanswered:
         if waiting is not None:
             waiting.cancel()
 
+    def on_watching(self, _watcher: object) -> None:
+        """Say nothing for this press: somebody begins to watch."""
+        self.on_answered()
+
     async def _wait(self) -> None:
         loop = asyncio.get_running_loop()
         until_s = loop.time() + self._after_s
         while (rest_s := until_s - loop.time()) > 0:
-            if self._is_attended():
+            if self._live.watchers:
                 return
             await asyncio.sleep(min(rest_s, LOOK_EVERY_S))
         self._waiting = None  # from here on it is being said, and saying it is no answer
         default = self._replies.default
-        if default is None or self._is_attended():
+        if default is None or self._live.watchers:
             return
         try:
             self._replies.start(default.id)

@@ -76,6 +76,14 @@ class FactsStore:
             rows = connection.execute("SELECT digest FROM spent_statements").fetchall()
         return frozenset(row[0] for row in rows)
 
+    def is_spent(self, digest: str) -> bool:
+        """Tell whether a statement was used."""
+        with self._database.read() as connection:
+            row = connection.execute(
+                "SELECT 1 FROM spent_statements WHERE digest = ?", (digest,)
+            ).fetchone()
+        return row is not None
+
     def is_known(self, digest: str) -> bool:
         """Tell whether a statement was used, or ever waited here, whatever became of it."""
         with self._database.read() as connection:

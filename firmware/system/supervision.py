@@ -9,12 +9,17 @@ import logging
 import os
 import random
 import threading
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 from firmware.system.backoff import Backoff
+from firmware.system.clock import Clock
 from firmware.system.systemd import ServiceManager
 
 log = logging.getLogger(__name__)
+
+Part = Callable[[], Awaitable[None]]
+"""Runs until it is cancelled."""
 
 STEADY_AFTER_S = 60.0
 STUCK_AFTER_S = 20.0
@@ -22,13 +27,16 @@ EXIT_GIVEN_UP = 70
 """The exit code of a doorbell that wants to be started again."""
 GRACE_S = 10.0
 
-Vital = Callable[[], float]
-"""For how many seconds a part hasn't moved although it had something to do; 0 when it is well."""
+
+class Vital(Protocol):
+    """A part that the doorbell can't do without."""
+
+    def stuck_s(self) -> float:
+        """Return for how many seconds it hasn't moved although it had something to do."""
+        ...
 
 
-async def keep_running(
-    name: str, part: Callable[[], Awaitable[None]], *, source: random.Random
-) -> None:
+async def keep_running(name: str, part: Part, *, source: random.Random) -> None:
     """Run `part` until cancelled, again whenever it ends or fails (0.5 s to 30 s later)."""
     backoff = Backoff(first_s=0.5, max_s=30, source=source)
     loop = asyncio.get_running_loop()
@@ -75,6 +83,22 @@ class OneAtATime:
                 return
 
 
+class Heartbeat:
+    """A `Vital` that calls `beat` again and again; any thread may call either method."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._last_ns = clock.monotonic_ns()
+
+    def beat(self) -> None:
+        """Say that the part moves."""
+        self._last_ns = self._clock.monotonic_ns()
+
+    def stuck_s(self) -> float:
+        """Return the seconds since the last beat."""
+        return (self._clock.monotonic_ns() - self._last_ns) / 1e9
+
+
 class Watchdog:
     """Feeds systemd's watchdog from the loop, so that a loop that stands still isn't fed either.
 
@@ -85,21 +109,22 @@ class Watchdog:
     def __init__(
         self,
         manager: ServiceManager,
-        vitals: Mapping[str, Vital] | None = None,
         *,
         stuck_after_s: float = STUCK_AFTER_S,
     ) -> None:
         self._manager = manager
-        self._vitals = dict(vitals or {})
+        self._vitals: dict[str, Vital] = {}
         self._stuck_after_s = stuck_after_s
 
     def watch(self, name: str, vital: Vital) -> None:
-        """Watch another part as well."""
+        """Watch this part from now on."""
         self._vitals[name] = vital
 
     def stuck(self) -> list[str]:
         """Return the names of the parts that are stuck."""
-        return [name for name, vital in self._vitals.items() if vital() > self._stuck_after_s]
+        return [
+            name for name, vital in self._vitals.items() if vital.stuck_s() > self._stuck_after_s
+        ]
 
     async def run(self) -> None:
         """Feed at half of the watchdog's time; for ever idle if there is no watchdog."""
@@ -117,20 +142,23 @@ class Watchdog:
 
 
 class LastResort:
-    """Ends the process so that it is started again: in good order, or hard after `grace_s`.
+    """Ends the process so that it is started again, or restarts the board.
 
-    `stop` is what a signal would set. Everything durable is safe against a hard end, and a
-    camera that hangs inside its driver lets no process end in another way.
+    The process ends in good order, or hard after `grace_s`. `stop` is what a signal would set.
+    Everything durable is safe against a hard end, and a camera that hangs inside its driver lets
+    no process end in another way.
     """
 
     def __init__(
         self,
         stop: asyncio.Event,
+        manager: ServiceManager,
         *,
         grace_s: float = GRACE_S,
         end: Callable[[int], object] = os._exit,
     ) -> None:
         self._stop = stop
+        self._manager = manager
         self._grace_s = grace_s
         self._end = end
         self._has_given_up = False
@@ -139,6 +167,10 @@ class LastResort:
     def exit_code(self) -> int:
         """What the process should end with: EXIT_GIVEN_UP after `give_up`, else 0."""
         return EXIT_GIVEN_UP if self._has_given_up else 0
+
+    def reboot(self) -> None:
+        """Ask the service manager to restart the board."""
+        self._manager.ask_for_reboot()
 
     def give_up(self, reason: str) -> None:
         """Begin to end; call it on the loop."""

@@ -82,7 +82,7 @@ class PublicRecord:
             cell=cell,
             is_opted_in=is_opted_in,
             clock=clock,
-            register=self.facts,
+            register=self,
             browsers=browsers,
             household=household,
             statements=statements,

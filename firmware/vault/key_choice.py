@@ -10,7 +10,7 @@ import logging
 import threading
 from pathlib import Path
 
-from firmware.config import StorageConfig
+from firmware.config.settings import StorageConfig
 from firmware.errors import ConfigError, VaultError
 from firmware.protocol.encoding import WireError, unb64u
 from firmware.vault.pi_key import PiStorageKey
@@ -87,7 +87,7 @@ def _key(config: StorageConfig, data_dir: Path, *, may_make: bool) -> StorageKey
         return TokenStorageKey(
             module=Path(config.pkcs11_module),
             token_label=config.pkcs11_token,
-            pin_file=Path(config.pkcs11_pin_file) if config.pkcs11_pin_file else None,
+            pin_file=config.pkcs11_pin_path,
             may_make=may_make,
         )
     return FileStorageKey(data_dir / STORAGE_KEY_FILE, may_make=may_make)

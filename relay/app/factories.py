@@ -4,7 +4,9 @@ Which of them runs, and what hears of what, is app.py.
 """
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec.structs import replace
 
 from relay.agency.agencies import Agencies
 from relay.agency.onboarding import Onboarding
@@ -12,7 +14,7 @@ from relay.agency.register import NoLog, RelayRegister
 from relay.agency.reminders import Reminders
 from relay.base.clock import Clock
 from relay.bus import Bus
-from relay.config import Config
+from relay.config.settings import Config
 from relay.custody.entries import NoRecord, Record
 from relay.custody.service import CustodyDesk, open_desk
 from relay.evidence.deletions import Deletions

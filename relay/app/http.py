@@ -19,7 +19,7 @@ from relay.base.clock import Clock, SystemClock, WoundClock
 from relay.base.metrics import Metrics
 from relay.base.request_ids import FACE_SCOPES, RequestIds
 from relay.base.request_ids import HEADER as NUMBER_HEADER
-from relay.config_people import NO_LIMITS, LimitsConfig
+from relay.config.settings import NO_LIMITS, LimitsConfig
 from relay.errors import EnrolmentRefused
 from relay.web.admin.app import build_admin
 from relay.web.admin.services import AdminServices

@@ -12,7 +12,7 @@ from relay.agency.agencies import Agencies
 from relay.backup.owned_files import last_backup_ms
 from relay.base.clock import Clock
 from relay.base.metrics import Figures, LogFigures
-from relay.config import Config
+from relay.config.settings import Config
 from relay.custody.log_entries import LOGS
 from relay.store import logs
 from relay.store import metrics as rows

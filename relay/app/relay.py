@@ -31,8 +31,8 @@ from relay.app.metrics_collector import FigureDesk
 from relay.app.web_wiring import Parts, http_services
 from relay.base.clock import Clock, SystemClock, clock_of
 from relay.base.metrics import Metrics, build_metrics_server
-from relay.config import Config
-from relay.config_values import Address
+from relay.config.settings import Config
+from relay.config.values import Address
 from relay.custody.errors import LogContradicts, contradiction_in
 from relay.custody.service import CustodyDesk
 from relay.errors import ConfigError, ObjectStoreError, StoreError
@@ -54,7 +54,7 @@ log = logging.getLogger(__name__)
 
 async def serve(config: Config) -> None:
     """Be the relay until SIGTERM or SIGINT."""
-    clock = clock_of(config.town_clock_path, config.example_town)
+    clock = clock_of(config.example.clock_path, config.example_town)
     database = await Database.open(config.database, is_migrating=True)
     try:
         await Relay(config, database, clock).run()
@@ -143,8 +143,8 @@ class Relay:
             )
         )
         await _compare(self._portal.custody)
-        if self._config.metrics_listen is not None:
-            _listen("metrics.listen", self._config.metrics_listen).close()  # say so at the start
+        if self._config.metrics.listen is not None:
+            _listen("metrics.listen", self._config.metrics.listen).close()  # say so at the start
         parts = asyncio.create_task(self._run_parts(), name="relay parts")
         parts.add_done_callback(lambda _: setattr(server, "should_exit", True))
         ready = asyncio.create_task(self._say_ready(server), name="ready")
@@ -183,17 +183,17 @@ class Relay:
                 "packages": self._evidence.sweeping.run,
                 **({} if logs is None else {"logs": logs.run}),
                 **({} if reminders is None else {"reminders": reminders.run}),
-                **({} if self._config.metrics_listen is None else {"metrics": self._run_metrics}),
+                **({} if self._config.metrics.listen is None else {"metrics": self._run_metrics}),
             }.items():
                 group.create_task(_keep_running(name, part), name=name)
 
     async def _run_metrics(self) -> None:
         """Serve the operator's figures, on a listener of their own."""
-        if self._config.metrics_listen is None:
+        if self._config.metrics.listen is None:
             return
         app = build_metrics_server(self._metrics, self._figures.gather)
         settings = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off")
-        listener = _listen("metrics.listen", self._config.metrics_listen)
+        listener = _listen("metrics.listen", self._config.metrics.listen)
         await _Beside(settings).serve(sockets=[listener])
 
     async def _prepare_bucket(self) -> None:

@@ -16,8 +16,7 @@ from relay.api.services import ApiServices
 from relay.app.http import Health, HttpServices
 from relay.base.clock import Clock, SystemClock, WoundClock
 from relay.base.metrics import Metrics
-from relay.config import Config, host_of
-from relay.config_log import LogConfig
+from relay.config.settings import Config, LogConfig, host_of
 from relay.custody.log_entries import LOGS, LogName
 from relay.custody.logs import Logs
 from relay.custody.service import CustodyDesk
@@ -244,7 +243,7 @@ def _public_services(parts: Parts, pages: Pages, places: Places) -> PublicServic
         relay_name=RELAY_NAME,
         logs=None if logs is None or config.log is None else _public_logs(parts, logs, config.log),
         places=places,
-        monitor_report_path=config.monitor_report_path,
+        monitor_report_path=config.public.monitor_report_path,
     )
 
 

@@ -3,19 +3,16 @@
 import argparse
 import asyncio
 import sys
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from relay.backup.online_backup import Surroundings, back_up
 from relay.backup.restore import Around, Restored, Wanted, restore
 from relay.base.clock import SystemClock
-from relay.config import Config, load
-from relay.config_values import (
-    DATABASE_EXPECTED,
-    ORIGIN_EXPECTED,
-    parse_database_url,
-    parse_origin,
-)
+from relay.config.loader import load
+from relay.config.settings import Config
+from relay.config.values import DATABASE_EXPECTED, ORIGIN_EXPECTED, parse_database_url, parse_origin
 from relay.custody.keys import read_policy_file
 from relay.custody.witnesses import Witnesses
 from relay.errors import ConfigError

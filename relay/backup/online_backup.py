@@ -32,7 +32,7 @@ from relay.backup.observed_trees import LogShelf
 from relay.backup.owned_files import belongings, named_elsewhere, note_backup
 from relay.backup.stored_log import read_log
 from relay.base.clock import Clock
-from relay.config import Config
+from relay.config.settings import Config
 from relay.custody.log_entries import LOGS
 from relay.store import recovery
 from relay.store.database_copies import copied

@@ -10,12 +10,14 @@ import json
 import os
 import re
 from collections.abc import Collection
-from dataclasses import fields, is_dataclass
 from pathlib import Path
+
+from msgspec import Struct, structs
 
 from relay.backup.errors import BackupError
 from relay.backup.manifest import is_safe_path
-from relay.config import Config, load
+from relay.config.loader import load
+from relay.config.settings import Config
 from relay.errors import ConfigError
 
 MAX_FILE_BYTES = 4 * 1024 * 1024
@@ -80,7 +82,7 @@ def _take(found: dict[str, Path], name: str, path: Path) -> None:
 def _named(settings: object) -> list[Path]:
     """Return every path that the settings hold, in whichever table."""
     found: list[Path] = []
-    for field in fields(settings) if is_dataclass(settings) else ():
+    for field in structs.fields(settings) if isinstance(settings, Struct) else ():
         value = getattr(settings, field.name)
         if isinstance(value, Path) and field.name != "data_dir":
             found.append(value)

@@ -43,8 +43,7 @@ from relay.backup.online_backup import PackageBucket, Say
 from relay.backup.owned_files import moved, read_settings, settled
 from relay.backup.stored_log import KnownLog, read_log
 from relay.base.clock import Clock
-from relay.config import Config
-from relay.config_log import LogConfig
+from relay.config.settings import Config, LogConfig
 from relay.custody.keys import read_key_file, read_policy_file
 from relay.custody.log_entries import LOGS
 from relay.custody.tile_store import Bucket, Retention, Shelf

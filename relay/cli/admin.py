@@ -41,7 +41,8 @@ from relay.agency.changes import (
     sign_change,
 )
 from relay.agency.keys import AgencyEnrolment, write_new_file
-from relay.config import Config, load
+from relay.config.loader import load
+from relay.config.settings import Config
 from relay.errors import ConfigError
 from relay.verify.file_reader import read_document
 

@@ -9,7 +9,7 @@ from relay.agency.keys import check_agreement
 from relay.agency.merged_cells import check_own_merging
 from relay.agency.register import RegisterDesk
 from relay.cli.register import with_register
-from relay.config import Config
+from relay.config.settings import Config
 from relay.store import requests
 from relay.store.database import Database
 from relay.verify.file_reader import read_document

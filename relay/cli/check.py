@@ -5,19 +5,18 @@ A client that only some relays use (sign-in, STUN and TURN, mail) is imported wh
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from functools import partial
 from ipaddress import ip_address
+
+from msgspec.structs import replace
 
 from firmware.protocol.commands import IceServer
 from relay.base.clock import SystemClock, clock_of
 from relay.bus import Bus
 from relay.cli import preflight
 from relay.cli.check_result import Finding
-from relay.config import Config
-from relay.config_log import LogConfig
-from relay.config_people import OidcConfig
-from relay.config_values import IceUrl
+from relay.config.settings import Config, LogConfig, OidcConfig
+from relay.config.values import IceUrl
 from relay.custody.keys import read_key_file, read_policy_file
 from relay.errors import ConfigError, ObjectStoreError, RelayError
 from relay.fleet.broker_keys import BrokerKeys
@@ -52,7 +51,7 @@ async def check(config: Config) -> list[Finding]:
 
 async def _look_around(config: Config) -> list[Finding]:
     """Look at the machine itself, and at what runs out by and by."""
-    clock = clock_of(config.town_clock_path, config.example_town)
+    clock = clock_of(config.example.clock_path, config.example_town)
     findings = [
         preflight.look_at_store_address(config),
         preflight.look_at_disk(config),

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from relay.base.clock import SystemClock
-from relay.config import Config
+from relay.config.settings import Config
 from relay.errors import RelayError
 from relay.fleet.ca import Authority
 from relay.fleet.claims import new_claim

@@ -28,8 +28,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from relay.base.clock import Clock
 from relay.base.networks import is_mixed, is_on_loopback, parse_address
-from relay.config import Config, host_of, parse
-from relay.config_values import Address
+from relay.config.loader import parse
+from relay.config.settings import Config, host_of
+from relay.config.values import Address
 from relay.errors import ConfigError, InitRefused
 from relay.fleet.broker_keys import BrokerKeys, public_key
 from relay.fleet.ca import Authority, key_pem, pem_of

@@ -7,7 +7,7 @@ import argparse
 import asyncio
 from pathlib import Path
 
-from relay.config import load
+from relay.config.loader import load
 from relay.errors import ConfigError
 
 

@@ -15,9 +15,9 @@ from typing import get_args
 from firmware.protocol.encoding import WireError
 from firmware.protocol.register.entries import EXAMPLE_PREFIX
 from firmware.protocol.tlog.signed_note import NoteKey, NoteRefused
-from relay.config import Config, load
-from relay.config_log import LogConfig
-from relay.config_values import LOG_NAME_EXPECTED, parse_log_name
+from relay.config.loader import load
+from relay.config.settings import Config, LogConfig
+from relay.config.values import LOG_NAME_EXPECTED, parse_log_name
 from relay.custody.errors import LogError
 from relay.custody.keys import (
     CUSTODY_KEY_FILE,

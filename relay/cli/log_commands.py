@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 from firmware.protocol.tlog.policy import Policy
 from relay.base.clock import clock_of
-from relay.config import Config
-from relay.config_log import LogConfig
+from relay.config.settings import Config, LogConfig
 from relay.custody.entries import Happenings
 from relay.custody.legal_process import LegalKind, LegalYield
 from relay.custody.log_entries import LOGS, LogEntries
@@ -49,4 +48,4 @@ async def add_legal_process(config: Config, kind: LegalKind, yielded: Sequence[L
 
 
 def _now_ms(config: Config) -> int:
-    return clock_of(config.town_clock_path, config.example_town).wall_ms()
+    return clock_of(config.example.clock_path, config.example_town).wall_ms()

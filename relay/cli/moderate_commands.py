@@ -9,7 +9,7 @@ import msgspec
 
 from relay.agency.register import RegisterDesk
 from relay.cli.register import clock_in, with_register
-from relay.config import load
+from relay.config.loader import load
 from relay.errors import RelayError
 from relay.people.admins import end_admin, list_admins
 from relay.request.appeals import Appeals, AppealVerdict

@@ -12,7 +12,7 @@ from relay.agency.addresses import check_colleague, read_address
 from relay.agency.errors import OnboardingRefused
 from relay.agency.register import RegisterDesk
 from relay.cli.register import clock_in
-from relay.config import Config
+from relay.config.settings import Config
 from relay.custody.log_entries import LogEntries
 from relay.errors import ConfigError
 from relay.people.invitations import invite_admin, invite_officer, invite_owner

@@ -23,7 +23,7 @@ from relay.base.clock import Clock
 from relay.base.networks import is_mixed
 from relay.cli.check_result import Finding
 from relay.cli.register import with_register
-from relay.config import Config
+from relay.config.settings import Config
 from relay.custody.errors import LogError
 from relay.custody.keys import read_policy_file
 from relay.custody.log_entries import LOGS

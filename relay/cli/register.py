@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from relay.agency.register import RegisterDesk
 from relay.base.clock import Clock, clock_of
-from relay.config import Config
+from relay.config.settings import Config
 from relay.custody.log_entries import LogEntries
 from relay.errors import ConfigError
 from relay.store.cache_file import SavedFile
@@ -33,4 +33,4 @@ async def with_register(config: Config, use: Callable[[Database, RegisterDesk], 
 
 def clock_in(config: Config) -> Clock:
     """Return the clock that this relay goes by."""
-    return clock_of(config.town_clock_path, config.example_town)
+    return clock_of(config.example.clock_path, config.example_town)

@@ -8,7 +8,7 @@ from firmware.protocol.encoding import WireError
 from firmware.protocol.register.entries import EXAMPLE_PREFIX
 from firmware.protocol.tlog.policy import Policy, parse_policy, policy_text
 from firmware.protocol.tlog.signed_note import NoteKey, NoteSigner, parse_key
-from relay.config_log import LogConfig
+from relay.config.settings import LogConfig
 from relay.custody.errors import LogError
 
 REGISTER_KEY_FILE = "log-register.key"

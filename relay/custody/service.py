@@ -18,7 +18,7 @@ from firmware.protocol.events import (
 )
 from firmware.protocol.tlog.signed_note import NoteSigner
 from relay.base.clock import Clock
-from relay.config_log import LogConfig
+from relay.config.settings import LogConfig
 from relay.custody.agreement_texts import Texts
 from relay.custody.entries import Record
 from relay.custody.errors import KeyTaken, contradiction_in

@@ -3,7 +3,7 @@
 from firmware.protocol.claims import Enrolment, EnrolmentRequest
 from firmware.protocol.encoding import WireError, b64u, unb64u
 from relay.base.clock import Clock
-from relay.config import Config
+from relay.config.settings import Config
 from relay.errors import EnrolmentRefused
 from relay.fleet.ca import Authority, CertificateRequest, check_csr, pem_of
 from relay.fleet.claims import hash_of

@@ -19,7 +19,7 @@ from typing import Literal
 
 from firmware.protocol.commands import IceServer
 from relay.base.clock import Clock
-from relay.config_live import LiveConfig
+from relay.config.settings import LiveConfig
 from relay.errors import ConfigError
 
 MIN_SECRET_CHARS = 32

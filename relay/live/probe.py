@@ -6,7 +6,7 @@ from typing import cast
 from aioice import stun, turn
 
 from firmware.protocol.commands import IceServer
-from relay.config_values import IceUrl
+from relay.config.values import IceUrl
 from relay.errors import RelayError
 
 TIMEOUT_S = 5.0

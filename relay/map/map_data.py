@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from relay.config_map import MapConfig
+from relay.config.settings import MapConfig
 from relay.map.places import Places, load_places
 from relay.map.streets import check_streets
 

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
-from relay.config_live import PushConfig
+from relay.config.settings import PushConfig
 from relay.errors import RelayError
 
 MAX_ENDPOINT_CHARS = 2048

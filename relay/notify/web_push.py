@@ -1,7 +1,7 @@
 """Web Push, put together: who is subscribed, and the way of messages to push services."""
 
 from relay.base.clock import Clock
-from relay.config import Config
+from relay.config.settings import Config
 from relay.notify.push_endpoints import Endpoints
 from relay.notify.push_key import PushKey
 from relay.notify.push_sender import PushSender, push_http

@@ -13,7 +13,7 @@ from typing import Any
 
 from firmware.protocol.encoding import new_id
 from relay.base.clock import Clock, SystemClock
-from relay.config_people import OidcConfig
+from relay.config.settings import OidcConfig
 from relay.people.callers import NOBODY, Caller
 from relay.people.ceremonies import checked_name
 from relay.people.errors import SignInRefused

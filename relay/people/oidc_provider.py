@@ -24,7 +24,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
 from relay.base.clock import Clock
-from relay.config_people import OidcConfig
+from relay.config.settings import OidcConfig
 from relay.people.errors import SignInRefused
 
 ALGORITHMS = ("ES256", "RS256", "PS256")

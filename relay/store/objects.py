@@ -17,7 +17,7 @@ from botocore.client import Config as BotoConfig
 from botocore.exceptions import BotoCoreError, ClientError
 
 from firmware.protocol.events import UploadedPart
-from relay.config import BucketConfig
+from relay.config.settings import BucketConfig
 from relay.errors import ObjectStoreError, UploadLost
 
 T = TypeVar("T")

@@ -12,7 +12,7 @@ from starlette.routing import Mount, Route
 from starlette.types import ASGIApp
 
 from relay.base.clock import SystemClock
-from relay.config_people import NO_LIMITS, LimitsConfig
+from relay.config.settings import NO_LIMITS, LimitsConfig
 from relay.web.compressed_files import PackedFiles
 from relay.web.rate_limits import FILES, ClientAddress, RateLimits
 from relay.web.security import MAY_ASK_FOR_MICROPHONE, SecurityHeaders, page_policy

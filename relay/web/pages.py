@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import BytecodeCache, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -24,11 +24,17 @@ class Pages:
     """All templates, ready."""
 
     def __init__(
-        self, *, relay_name: str, example_town: str = "", town_clock: WoundClock | None = None
+        self,
+        *,
+        relay_name: str,
+        example_town: str = "",
+        town_clock: WoundClock | None = None,
+        compiled: BytecodeCache | None = None,
     ) -> None:
         """`example_town` is the name of the logs where that is an invented town's.
 
         `town_clock` is its clock where that may be wound: then each page says what time it is.
+        `compiled` keeps compiled templates for several Pages; without it each compiles its own.
         """
         self._texts = load_texts()
         self._relay_name = relay_name
@@ -38,6 +44,7 @@ class Pages:
             loader=PackageLoader("relay.web", "templates"),
             autoescape=True,
             undefined=StrictUndefined,
+            bytecode_cache=compiled,
             auto_reload=False,  # an update in place isn't this process's
             trim_blocks=True,
             lstrip_blocks=True,

@@ -168,10 +168,11 @@ async def test_a_browser_that_may_watch_no_more_gets_nothing_over_a_line_that_st
         async def waiting(self, browser_id: str):
             asked.append(browser_id)
 
-    def may_watch(browser: str) -> None:
-        raise LiveError("browser_expired", "renew it")
+    class Checks:
+        def who(self, _browser_id: str) -> None:
+            raise LiveError("browser_expired", "renew it")
 
-    channel, served = FakeChannel(), AskedChannel(Desk(), browser="b", may_watch=may_watch)
+    channel, served = FakeChannel(), AskedChannel(Desk(), browser="b", checks=Checks())
     served.attach(channel)
     serving = asyncio.create_task(served.serve())
     channel.deliver('{"type":"waiting"}')

@@ -24,6 +24,7 @@ import pytest
 
 from firmware.capture.camera_output import AccessUnit, pts_90k_of
 from firmware.capture.unit_hub import UnitHub
+from firmware.clips.clip_span import reach_of
 from firmware.clips.deletions import DeletionSigner
 from firmware.clips.library import Library
 from firmware.clips.playback import Playback
@@ -32,11 +33,13 @@ from firmware.clips.recorder import Recorder
 from firmware.clips.retention import Retention
 from firmware.clips.ring import Ring
 from firmware.clips.thumbnail import Thumbnails
-from firmware.config import StorageConfig
+from firmware.clips.writer import ClipWriter
+from firmware.config.settings import StorageConfig
 from firmware.enrolment.keys import load_or_make_keys
 from firmware.errors import VaultError
 from firmware.evidence.manifest import ManifestSigner
 from firmware.protocol.encoding import new_id, unb64u
+from firmware.protocol.footage import NO_MASK_DIGEST
 from firmware.store.database import Database
 from firmware.vault import storage_key
 from firmware.vault.key_choice import recovery_keys_of
@@ -51,6 +54,7 @@ from firmware.vault.storage_key import FileStorageKey, StorageKey
 from tests.fakes import rpi_fw_crypto
 from tests.fakes.clock import ManualClock
 from tests.fakes.footage import HEIGHT, WIDTH, TinyCamera
+from tests.fakes.ownership import Owned
 from tests.fakes.soft_token import make_soft_token
 from tests.fakes.waiting import eventually
 
@@ -90,24 +94,25 @@ class Card:
 class Doorbell:
     """A recorder over a data folder with its keys, library and vault, as at the door."""
 
+    size = (WIDTH, HEIGHT)
+    mask_digest = NO_MASK_DIGEST
+
     def __init__(self, folder: Path, key: StorageKey, recovery: RecoveryKey) -> None:
         keys = load_or_make_keys(folder)
         self.clock = ManualClock()
         recovery_keys = recovery_keys_of(StorageConfig(recovery_key=recovery.public_text))
         self.vault = Vault(key, recovery_keys=recovery_keys)
         self.database = Database(folder / "library.sqlite3")
-        deletions = DeletionSigner(keys.signer.sign, keys.device, self.clock)
-        self.library = Library(self.database, folder / "clips", sign_deletion=deletions.sign)
+        deletions = DeletionSigner(keys.signer, keys.device, self.clock)
+        self.library = Library(self.database, folder / "clips", deletions=deletions)
         self.playback = Playback(self.library, self.vault)
-        ring = Ring(pre_roll_s=3, max_bytes=10**7)
-        self.hub = UnitHub(ring_add=ring.add, loop=asyncio.get_running_loop())
+        self.ring = Ring(pre_roll_s=3, max_bytes=10**7)
+        self.hub = UnitHub(self.ring, asyncio.get_running_loop())
         self.camera = TinyCamera(pts_90k_of(self.clock.monotonic_ns()))
         self.filmed: list[AccessUnit] = []
         self.clips: asyncio.Queue[ClipRecord] = asyncio.Queue()
         boot_id = new_id()
-        self.recorder = Recorder(
-            hub=self.hub,
-            ring=ring,
+        writer = ClipWriter(
             library=self.library,
             vault=self.vault,
             retention=Retention(
@@ -118,16 +123,20 @@ class Doorbell:
                 keep_bytes=10**9,
                 min_free_bytes=0,
             ),
-            sign_manifest=ManifestSigner(keys.signer, keys.device).sign,
+            signer=ManifestSigner(keys.signer, keys.device),
+            max_bytes=10**8,
+        )
+        self.recorder = Recorder(
+            camera=self,
+            writer=writer,
+            library=self.library,
             clock=self.clock,
             boot_id=boot_id,
-            size=(WIDTH, HEIGHT),
-            pre_roll_s=3,
-            post_roll_s=2,
-            may_record=lambda: True,
-            on_clip=self.clips.put_nowait,
-            make_thumbnail=Thumbnails(self.library, self.vault).make,
+            reach=reach_of(pre_roll_s=3, post_roll_s=2, longest_s=60),
+            owners=Owned(),
+            thumbnails=Thumbnails(self.library, self.vault),
         )
+        self.recorder.clips.add(self.clips.put_nowait)
 
     async def film(self, seconds: float) -> None:
         units = self.camera.film(seconds)

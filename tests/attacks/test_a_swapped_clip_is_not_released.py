@@ -90,5 +90,5 @@ def test_a_lost_row_does_not_let_a_file_in_under_another_name(
     with sqlite3.connect(shelves.database.path) as connection:
         connection.execute("DELETE FROM clips WHERE clip_id = ?", (granted.clip_id,))
     shutil.copy(private.path, granted.path)
-    close_open_clips(shelves.library, shelves.vault, shelves.sign_manifest)
+    close_open_clips(shelves.library, shelves.vault, shelves.manifest_signer)
     assert [clip.clip_id for clip in shelves.library.finished()] == [private.clip_id]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from firmware.app.simulated_clock import WoundKernel, kernel_of
-from firmware.config import parse_config
+from firmware.config.loader import parse_config
 from firmware.errors import ConfigError
 from firmware.protocol.register.facts import agreement_in_force
 from firmware.protocol.tlog.policy import policy_text

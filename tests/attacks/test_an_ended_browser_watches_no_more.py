@@ -58,11 +58,12 @@ async def test_a_power_cut_amid_the_end_leaves_the_statement_unspent(rig):
     phone = lost_phone(rig)
     ending = rig.sign(EndBrowser(browser=phone.keys.id))
 
-    async def die(_browser: str) -> None:
-        raise PowerCut
+    class Dying:
+        async def end_browser(self, _browser_id: str) -> None:
+            raise PowerCut
 
     with pytest.raises(PowerCut):
-        await rig.desk(on_browser_ended=die).on_statement(rig.seal(ending))
+        await rig.desk(live=Dying()).on_statement(rig.seal(ending))
     assert rig.store.spent() == frozenset()
 
 

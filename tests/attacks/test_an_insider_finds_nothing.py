@@ -8,132 +8,27 @@ The same search finds each needle where it belongs: at the doorbell, the agency 
 import base64
 import json
 import random
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
 
-import httpx2
 import pytest
-import pytest_asyncio
 
-from firmware.protocol.decisions import Decline, Hold, IdentityGiven, RefuseAgency
-from firmware.protocol.encoding import sha256_hex, unb64u
-from firmware.protocol.grants import ClipRange, GrantTerms, Recipient
-from firmware.protocol.notes import ConfirmationWanted, HoldsNow, SettingsNow, StatementDone
-from firmware.protocol.tlog.checkpoint import parse_checkpoint
-from firmware.protocol.tlog.signed_note import parse_note
-from firmware.protocol.tlog.tiles import bundles_grown
-from tests.attacks.test_no_readable_picture_at_the_relay import (
+from firmware.protocol.encoding import unb64u
+from tests.attacks.aftermath import (
+    ADDRESS,
+    CONTACT,
     FILE_MARKS,
-    found_in,
-    marked_video,
+    NAME,
+    Loot,
     pieces_of,
     spellings,
 )
-from tests.faults.town import Town, running_town
-from tests.story.api import Json
-from tests.story.owner import API
 from tests.story.play import DOOR_NUMBER
-from tests.story.town import AGENCY_ID
 
-pytestmark = [
-    pytest.mark.services,
-    pytest.mark.slow,
-    pytest.mark.asyncio(loop_scope="module"),
-]
+pytestmark = [pytest.mark.services, pytest.mark.slow]
 
-NAME = "Maria Canary-Insider of the Yellow House"
-ADDRESS = "17 Canary Lane, Lakeland, behind the church"
-CONTACT = "maria.canary.insider@home.example"
 PLACES = ("relay", "store", "logs")
 """Whatever the operator has."""
-
-
-@dataclass
-class Loot:
-    """What there is to be searched, and what for."""
-
-    folder: Path
-    public: bytes
-    """Every entry of both public logs, as anybody reads them."""
-    digests: list[str] = field(default_factory=list)
-    """Of what the owner decided, and the relay carried."""
-
-    def found(self, needles: list[bytes], *places: str) -> list[str]:
-        """Return each file that holds a needle, and "public" if the logs do."""
-        found = [hit for place in places for hit in found_in(self.folder / place, needles)]
-        return found + [f"public: {one!r}" for one in needles if one in self.public]
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def loot(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Loot]:
-    folder = tmp_path_factory.mktemp("insider")
-    marked_video(folder / "canary.mp4")
-    data_dir = folder / "town"
-    data_dir.mkdir()
-    async with running_town(data_dir, video=folder / "canary.mp4") as town:
-        await town.play.tell()
-        digests = await decide(town)
-        public = await read_logs(f"{town.settings.relay_url}/log")
-    yield Loot(data_dir, public, digests)
-
-
-async def decide(town: Town) -> list[str]:
-    """Let the owner grant with name and address, decline, hold and refuse; return the digests."""
-    owner = town.people.owner
-    request = (await owner.api.get(f"{API}/requests"))["requests"][0]
-    clip = next(
-        event["body"] for event in await owner.all_events() if event["body"]["type"] == "clip_ready"
-    )
-    async with owner.inbox.following(owner.api, f"{API}/stream"):
-        granted = await owner.decide(grant_of(request, clip))
-        await owner.wait_for_note(ConfirmationWanted, granted, timeout_s=15)
-        second = Hold(from_ms=clip["started_ms"], to_ms=clip["started_ms"] + 1000)
-        quiet = []
-        for terms, told in (
-            (second, HoldsNow),
-            (Decline(request_digest=digest_of(request)), StatementDone),
-            (RefuseAgency(agency=AGENCY_ID, is_refused=True), SettingsNow),
-        ):
-            quiet.append(await owner.decide(terms))
-            await owner.wait_for_note(told, quiet[-1], timeout_s=15)
-    return [granted, *quiet]
-
-
-def digest_of(request: Json) -> str:
-    return sha256_hex(request["signed"]["request"].encode())
-
-
-def grant_of(request: Json, clip: Json) -> GrantTerms:
-    agency = request["agency"]
-    return GrantTerms(
-        request_digest=digest_of(request),
-        clips=[
-            ClipRange(
-                clip_id=clip["clip_id"],
-                manifest_digest=clip["manifest_digest"],
-                from_ms=clip["started_ms"],
-                to_ms=clip["started_ms"] + clip["duration_ms"],
-            )
-        ],
-        has_audio=False,
-        recipient=Recipient(agency=agency["id"], sealing_keys=agency["sealing_keys"]),
-        identity=IdentityGiven(name=NAME, address=ADDRESS, contact=CONTACT),
-    )
-
-
-async def read_logs(log_url: str) -> bytes:
-    """Return every entry of both logs."""
-    found = []
-    async with httpx2.AsyncClient(trust_env=False) as http:
-        for log in ("register", "custody"):
-            note = (await http.get(f"{log_url}/{log}/checkpoint")).content
-            size = parse_checkpoint(parse_note(note).text).size
-            for bundle in bundles_grown(0, size):
-                answer = await http.get(f"{log_url}/{log}/{bundle.path}")
-                assert answer.is_success
-                found += bundle.new_entries(answer.content)
-    return b"\n".join(found)
 
 
 def texts(*texts: str) -> list[bytes]:
@@ -179,9 +74,7 @@ def keys_of(*files: Path) -> list[bytes]:
 
 
 @pytest.mark.parametrize("before", [b"", b"x", b"xy"])
-async def test_the_search_finds_what_lies_there_in_any_spelling(
-    tmp_path: Path, before: bytes
-) -> None:
+def test_the_search_finds_what_lies_there_in_any_spelling(tmp_path: Path, before: bytes) -> None:
     """Of text and of keys, wherever in a longer text they begin."""
     loot, secret = Loot(tmp_path, b""), random.Random(3).randbytes(32)
     (tmp_path / "planted").mkdir()
@@ -191,13 +84,13 @@ async def test_the_search_finds_what_lies_there_in_any_spelling(
             assert loot.found(needles, "planted")
 
 
-async def test_no_picture_and_no_video(loot: Loot) -> None:
+def test_no_picture_and_no_video(loot: Loot) -> None:
     pieces = random.Random(7).sample(pieces_of(loot.folder / "doorbell"), 400)
     assert loot.found(pieces, "agency"), "the search finds nothing where there is much"
     assert loot.found([*pieces, *FILE_MARKS], *PLACES) == []
 
 
-async def test_no_private_key_of_an_owner_an_officer_or_the_agency(loot: Loot) -> None:
+def test_no_private_key_of_an_owner_an_officer_or_the_agency(loot: Loot) -> None:
     people = loot.folder / "people"
     needles = keys_of(
         people / "owner.json",
@@ -210,7 +103,7 @@ async def test_no_private_key_of_an_owner_an_officer_or_the_agency(loot: Loot) -
     assert loot.found(needles, *PLACES, "doorbell", "witnesses") == []
 
 
-async def test_no_private_key_of_the_doorbell(loot: Loot) -> None:
+def test_no_private_key_of_the_doorbell(loot: Loot) -> None:
     card = loot.folder / "doorbell"
     needles = [
         *(of_key((card / name).read_text())[0] for name in ("identity.key", "sealing.key")),
@@ -220,7 +113,7 @@ async def test_no_private_key_of_the_doorbell(loot: Loot) -> None:
     assert loot.found(needles, *PLACES, "people", "agency") == []
 
 
-async def test_the_logs_keys_lie_in_their_own_files_alone(loot: Loot) -> None:
+def test_the_logs_keys_lie_in_their_own_files_alone(loot: Loot) -> None:
     keys = sorted((loot.folder / "relay").rglob("*.key"))
     signing = [file for file in keys if b"PRIVATE+KEY+" in file.read_bytes()]
     assert len(signing) == 2
@@ -229,18 +122,18 @@ async def test_the_logs_keys_lie_in_their_own_files_alone(loot: Loot) -> None:
     assert loot.found(needles, "store", "logs", "doorbell", "people", "agency", "witnesses") == []
 
 
-async def test_neither_the_owners_name_nor_address_nor_contact(loot: Loot) -> None:
+def test_neither_the_owners_name_nor_address_nor_contact(loot: Loot) -> None:
     needles = texts(NAME, ADDRESS, CONTACT)
     assert loot.found(needles, "doorbell"), "the doorbell kept what it was told to give"
     assert loot.found(needles, *PLACES) == []
 
 
-async def test_no_door_number(loot: Loot) -> None:
+def test_no_door_number(loot: Loot) -> None:
     quoted = [f"{a}{DOOR_NUMBER}{b}".encode() for a, b in (('"', '"'), ("=", "&"), ("=", "\n"))]
     assert loot.found([*quoted, b"door_number"], *PLACES) == []
 
 
-async def test_no_note_lies_open(loot: Loot) -> None:
+def test_no_note_lies_open(loot: Loot) -> None:
     kinds = (
         "requests_matched",
         "confirmation_wanted",
@@ -255,7 +148,7 @@ async def test_no_note_lies_open(loot: Loot) -> None:
     assert loot.found(needles, *PLACES) == []
 
 
-async def test_nobody_can_tell_what_the_owner_decided(loot: Loot) -> None:
+def test_nobody_can_tell_what_the_owner_decided(loot: Loot) -> None:
     """Neither a statement's text, nor its digest, nor its kind."""
     assert len(loot.digests) == 4
     kinds = [f'"kind":"{kind}"'.encode() for kind in ("grant", "decline", "hold", "refuse_agency")]
@@ -268,7 +161,7 @@ async def test_nobody_can_tell_what_the_owner_decided(loot: Loot) -> None:
     assert loot.found([*kinds, *digests, b"doorward/statement/v1"], *PLACES) == []
 
 
-async def test_the_public_logs_say_neither_which_doorbell_nor_which_clip(loot: Loot) -> None:
+def test_the_public_logs_say_neither_which_doorbell_nor_which_clip(loot: Loot) -> None:
     owner = json.loads((loot.folder / "people" / "owner.json").read_text())
     device = owner["doorbell"]["device"]
     clips = [path.stem for path in (loot.folder / "doorbell" / "clips").glob("*.clip")]

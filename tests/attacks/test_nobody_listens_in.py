@@ -15,7 +15,7 @@ from typing import get_args
 import msgspec
 import pytest
 
-from firmware.config import SoundConfig
+from firmware.config.settings import SoundConfig
 from firmware.live.voice import LiveSound
 from firmware.local_page.switches import Ear
 from firmware.protocol.commands import CommandBody
@@ -47,8 +47,7 @@ def live_sound(sounding: Sounding) -> LiveSound:
         opus=sounding.opus,
         floor=sounding.floor,
         replies=sounding.replies,
-        microphone=lambda: sounding.microphone.state,
-        switch_microphone_off=lambda: sounding.microphone.switch(False),
+        microphone=sounding.microphone,
     )
 
 
@@ -60,14 +59,13 @@ async def ears(folder: Path, purpose: str = "live") -> AsyncIterator[Ears]:
         folder,
         clock=SystemClock(),
         source=random.Random(1),
-        is_attended=lambda: False,
         card=card,
     )
     async with (
         porch(sound=live_sound(sounding)) as here,
         visitor(here, purpose=purpose, has_audio=purpose == "live") as someone,
     ):
-        sounding.on_change(here.live.tell_states)
+        sounding.changes.add(here.live.tell_states)
         await in_time(someone.watch())
         await in_time(someone.opened.wait())
         keeping = asyncio.create_task(sounding.run())

@@ -21,11 +21,14 @@ from firmware.capture.camera_output import AccessUnit, LumaFrame, SmallPicture
 from firmware.capture.i420 import Planes
 from firmware.capture.replay.scene import has_marker
 from firmware.capture.replay.source import ReplaySource
-from firmware.capture.video_source import Mask, Polygon
+from firmware.capture.video_source import Mask
 from firmware.capture.x264 import Finisher
-from firmware.config import Config, PrivacyConfig
+from firmware.config.polygon import Polygon
+from firmware.config.settings import Config, PrivacyConfig
 from firmware.system.clock import SystemClock
+from firmware.system.supervision import LastResort
 from firmware.system.systemd import ServiceManager
+from tests.fakes.sink import FakeLamp, FunctionSink
 from tests.fakes.waiting import eventually
 
 WIDTH, HEIGHT, FPS = 320, 240, 20
@@ -63,9 +66,10 @@ def filmed(seed: int, mask: Mask, bitrate_bps: int) -> Film:
     units: list[AccessUnit] = []
     lumas: list[LumaFrame] = []
     smalls: list[SmallPicture] = []
-    finisher.set_small(smalls.append)
+    finisher.set_small(True)
+    sink = FunctionSink(units.append, lumas.append, smalls.append)
     for number in range(2 * FPS):
-        finisher.take(street.picture(number), number * 4500, units.append, lumas.append)
+        finisher.take(street.picture(number), number * 4500, sink)
     return units, lumas, smalls
 
 
@@ -117,14 +121,14 @@ def test_a_large_picture_that_is_made_small_mixes_in_nothing_that_is_hidden() ->
         finisher = Finisher(1280, 720, fps=FPS, bitrate_bps=400_000)
         finisher.set_mask(UPPER_RIGHT)
         smalls.append([])
-        finisher.set_small(smalls[-1].append)
+        finisher.set_small(True)
         array = np.full((1080, 1280), 128, np.uint8)
         picture = Planes(array, 1280, 720)
         dice = np.random.default_rng(seed)
         picture.y[:360, 768:] = dice.integers(0, 256, (360, 512))
         for plane in (picture.u, picture.v):
             plane[:180, 384:] = dice.integers(0, 256, (180, 256))
-        finisher.take(picture, 0, lambda _: None, lambda _: None)
+        finisher.take(picture, 0, FunctionSink(on_small=smalls[-1].append))
     ((one,), (other,)) = smalls
     assert one.width == 640
     assert one.data == other.data
@@ -154,14 +158,12 @@ class Door:
         self.filming = Filming(
             config,
             clock=SystemClock(),
-            set_infrared=lambda _: None,
-            on_state=lambda *_: None,
-            give_up=lambda _: None,
-            manager=ServiceManager({}, pid=1),
+            lamp=FakeLamp(),
+            restarter=LastResort(asyncio.Event(), ServiceManager({}, pid=1)),
             source=random.Random(1),
-            on_hide=lambda: self.hidden.append(self.camera.is_hiding),
             make_camera=lambda *_: self.camera,
         )
+        self.filming.hidden.add(lambda: self.hidden.append(self.camera.is_hiding))
 
     def pre_roll(self) -> list[AccessUnit]:
         return list(self.filming.ring.snapshot(0))
@@ -265,7 +267,7 @@ async def test_from_the_wish_for_a_mask_on_no_older_picture_can_come_into_a_clip
 
         async def record() -> None:
             async for unit in watching:
-                note = (door.filming.mask_digest(), unit)
+                note = (door.filming.mask_digest, unit)
                 seen.append(note)
 
         recording = asyncio.create_task(record())
@@ -317,7 +319,7 @@ async def test_the_mask_that_was_wanted_last_is_the_one_that_hides(tmp_path: Pat
         ]
         await asyncio.gather(*hiding)
         await eventually(lambda: len(door.pre_roll()) > 4)
-        assert door.filming.mask_digest() == UPPER_RIGHT.digest
+        assert door.filming.mask_digest == UPPER_RIGHT.digest
         assert not any(shows_secret(door.pre_roll()))
 
 

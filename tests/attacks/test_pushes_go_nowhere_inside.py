@@ -13,7 +13,7 @@ import pytest
 from firmware.notes.push_encryption import encrypt
 from firmware.protocol.encoding import MAX_MQTT_BYTES, WireError, b64u, decode, new_id
 from firmware.protocol.events import Event, PushMessage, PushWanted
-from relay.config_live import PushConfig
+from relay.config.settings import PushConfig
 from relay.notify.push_endpoints import MAX_ENDPOINT_CHARS, Endpoints
 from relay.notify.push_sender import PushSender, push_http
 from relay.notify.pusher import Pusher

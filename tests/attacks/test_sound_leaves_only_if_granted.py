@@ -43,8 +43,11 @@ class Kept:
         assert isinstance(given, Release), given
         return given
 
-    def extract(self) -> RegisterExtract:
+    def extract(self, _request_digest: str) -> RegisterExtract:
         return self.world.town.extract(self.world.signed_request)
+
+    def capture_proof(self, _clip_id: str) -> None:
+        return None
 
     async def package(self, *, has_audio: bool) -> dict[str, bytes]:
         """Seal as the doorbell does, and open as the agency does."""
@@ -54,11 +57,9 @@ class Kept:
             library=self.shelves.library,
             playback=self.shelves.playback,
             outgoing=Outgoing(self.folder / "outgoing"),
-            tell=nobody,
-            extract=lambda _: self.extract(),
-            capture_proof=lambda _: None,
-            end_sending=lambda _: None,
-            stop_sending=nobody,
+            promises=None,  # type: ignore[arg-type]
+            record=self,
+            uploads=None,  # type: ignore[arg-type]
         )
         answer = await releasing.seal(self.released(has_audio=has_audio))
         assert isinstance(answer, PackageReady), answer
@@ -99,10 +100,6 @@ async def kept(tmp_path: Path) -> Kept:
     return Kept(tmp_path, Shelves(tmp_path, signer=rig.signer), clip, world)
 
 
-async def nobody(_: object) -> None:
-    """Hears what is told."""
-
-
 def kinds_in(mp4: bytes) -> list[str]:
     with av.open(io.BytesIO(mp4)) as container:
         return [stream.type for stream in container.streams]
@@ -139,6 +136,6 @@ def test_nothing_is_sealed_if_sound_comes_along_that_was_not_granted(kept: Kept)
             package_id=new_id(),
             device=DEVICE,
             certificate_pem=b"-",
-            extract=kept.extract(),
+            extract=kept.extract(""),
             signer=kept.shelves.signer,
         )

@@ -35,6 +35,7 @@ from relay.store import logs
 from relay.web.pages import Pages
 from relay.web.public.app import PublicFace
 from relay.web.public.services import PublicLogs, PublicServices
+from tests.fakes.compiled_templates import COMPILED
 from tests.fakes.placing import place_entries, time_of
 from tests.relay.http_people import Owner, paired_owner
 from tests.relay.http_world import DAY_MS, RELAY_URL, World, open_world
@@ -100,7 +101,7 @@ async def reader(world: World) -> httpx2.AsyncClient:
 
     face = PublicFace(
         PublicServices(
-            pages=Pages(relay_name="Testtown"),
+            pages=Pages(relay_name="Testtown", compiled=COMPILED),
             agencies=world.agencies,
             record=PublicRecord(world.database, world.register, time_of=time_of),
             owner_origin="http://owner.test",

@@ -38,9 +38,6 @@ async def test_of_two_numbers_sent_at_once_the_one_that_paired_counts(tmp_path, 
     async def tell_once(body: EventBody, _event_id: str) -> None:
         told.append(body)
 
-    async def forget(_browser: str) -> None:
-        return
-
     database = Database(tmp_path / "library.sqlite3")
     store = PromiseStore(database)
     promises = Promises(store=lambda: store, tell=tell, tell_once=tell_once)
@@ -57,7 +54,6 @@ async def test_of_two_numbers_sent_at_once_the_one_that_paired_counts(tmp_path, 
         browsers=browsers,
         notes=notes,
         clock=clock,
-        on_browser_ended=forget,
     )
     first_pairing = FirstPairing(
         pairing=pairing,

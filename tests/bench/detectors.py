@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from firmware.capture.camera_output import LumaFrame
-from firmware.config import MotionConfig
+from firmware.config.settings import MotionConfig
 from firmware.motion.detector import MotionDetector
 
 Bytes = NDArray[np.uint8]

@@ -17,7 +17,9 @@ import json
 import random
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import firmware.app.process  # all that the doorbell's own program loads
 import firmware.live.peer  # noqa: F401  # and loads later
@@ -25,32 +27,41 @@ from firmware.app.clips import Recording
 from firmware.capture.camera_keeper import CameraKeeper
 from firmware.capture.camera_output import AccessUnit, pts_90k_of
 from firmware.capture.rescue import Rescue
-from firmware.capture.unit_hub import LumaHub, UnitHub
+from firmware.capture.unit_hub import LumaHub, SmallHub, UnitHub
 from firmware.capture.video_source import Mask
 from firmware.clips.ring import Ring
-from firmware.config import Config, parse_config
+from firmware.config.loader import parse_config
+from firmware.config.settings import Config
 from firmware.enrolment.browsers import EnrolledBrowser
 from firmware.enrolment.keys import load_or_make_keys
 from firmware.health.ladder import HeatLadder
 from firmware.health.linux import LinuxBoard
 from firmware.health.monitor import HealthMonitor
+from firmware.health.reporter import TroubleReporter
 from firmware.health.troubles import Troubles
-from firmware.live.live_view import Cameras
 from firmware.live.nonces import Nonces
+from firmware.live.quality import live_sources
 from firmware.live.sdp_answer import AnswerSigner
-from firmware.live.sessions import LiveLimits, LiveSessions
+from firmware.live.session_parts import LiveLimits
+from firmware.live.sessions import LiveSessions, RealPeers
 from firmware.live.signature_checks import SignedChecks
-from firmware.live.watchers import WatchingNews
 from firmware.motion.watch import MotionWatch
 from firmware.outbox.publisher import Teller
 from firmware.outbox.queue import Outbox
 from firmware.protocol.encoding import new_id
 from firmware.protocol.events import Pressed
 from firmware.protocol.live import LiveAnswer, LiveOffer, parse_unverified
+from firmware.store.database import Database
 from firmware.system.clock import SystemClock
+from firmware.system.supervision import LastResort
+from firmware.system.systemd import ServiceManager
+from firmware.system.uptime import BoardUptime
 from tests.bench.encoded_source import FPS, EncodedSource
+from tests.fakes.events import NoPictures
+from tests.fakes.ownership import Owned
 from tests.story.browser import SoftBrowser
 
+T = TypeVar("T")
 RING_MAX_BYTES = 64_000_000
 KEEP_BYTES = 200_000_000
 BITRATE_BPS = 4_000_000
@@ -67,27 +78,27 @@ class EncodedFilming:
         self._has_begun = False
         self.size = (source.width, source.height)
         self.ring = Ring(pre_roll_s=config.clips.pre_roll_s, max_bytes=config.clips.ring_max_bytes)
-        self.hub = UnitHub(ring_add=self._add, loop=loop)
+        self.hub = UnitHub(self, loop)
         self.luma = LumaHub(loop)
         self.keeper = CameraKeeper(
             source,
-            on_unit=self.hub.put,
-            on_luma=self.luma.put,
-            on_state=lambda *_: None,
+            units=self.hub,
+            luma=self.luma,
+            small=SmallHub(loop),
             clock=clock,
             rescue=Rescue(
-                config.data_dir / "rescue.json", boot="", uptime_s=time.monotonic, may_reboot=False
+                config.data_dir / "rescue.json", boot="", uptime=BoardUptime(), may_reboot=False
             ),
-            give_up=sys.exit,
-            reboot=lambda: None,
+            restarter=LastResort(asyncio.Event(), ServiceManager({}, pid=1)),
             random_source=random.Random(),
-            bitrate_bps=config.camera.bitrate_bps,
+            bitrate_bps=BITRATE_BPS,
         )
 
+    @property
     def mask_digest(self) -> str:
         return Mask().digest
 
-    def _add(self, unit: AccessUnit) -> None:
+    def add(self, unit: AccessUnit) -> None:
         self.ring.add(unit)
         if not self._has_begun:
             self._has_begun = True
@@ -122,31 +133,33 @@ async def run(given: argparse.Namespace) -> None:
         filming=filming,  # type: ignore[arg-type]
         clock=clock,
         boot_id=new_id(),
-        may_record=lambda: True,
-        on_card=lambda state: health.set_card(state),
-        tell=teller.tell,
+        database=Database(config.data_dir / "library.sqlite3"),
+        owners=Owned(),
+        events=teller,
+    )
+    reporter = TroubleReporter(
+        Troubles(), camera=filming.keeper, events=teller, owners=Owned(), clock=clock
     )
     health = HealthMonitor(
         board=LinuxBoard(config.data_dir),
         camera=filming.keeper,
-        clip_facts=recording.facts,
+        clips=recording,
         ladder=HeatLadder(FPS),
-        troubles=Troubles(),
+        reporter=reporter,
         clock=clock,
-        tell=teller.tell,
-        may_tell=lambda: True,
-        publish=lambda _: None,
     )
+    recording.recorder.card_states.add(health.set_card)
     motion = MotionWatch(
         config.motion,
         frames=filming.luma.subscribe(),
         recorder=recording.recorder,
-        has_owner=lambda: True,
-        tell=teller.tell,
-        on_storm=health.set_storm,
+        owners=Owned(),
+        events=teller,
+        pictures=NoPictures(),
+        sensor=NoSensor(),
         pause_s=config.clips.post_roll_s,
-        presence=lambda: None,
     )
+    motion.storms.add(health.set_storm)
     live = SignedOffers(config.data_dir, filming, recording, clock)
     parts = [filming.keeper.run, recording.recorder.run, motion.run, health.run]
     running = [asyncio.create_task(part()) for part in parts]
@@ -161,6 +174,31 @@ async def run(given: argparse.Namespace) -> None:
     say(clips=recording.library.count())
 
 
+@dataclass(frozen=True)
+class Somebody:
+    """An owner, as far as live view knows one."""
+
+    name: str = "Owner"
+
+
+class Known(Generic[T]):
+    """Implements `firmware.live.signature_checks.KnownBrowsers` and `KnownOwners`: each id finds
+    the same."""
+
+    def __init__(self, found: T) -> None:
+        self._found = found
+
+    def find(self, _id: str) -> T:
+        return self._found
+
+
+class NoSensor:
+    """Implements `firmware.motion.watch.PresenceSensor`."""
+
+    def presence(self) -> bool | None:
+        return None
+
+
 class SignedOffers:
     """Live view as it is, and the owner's browser, which signs what the viewer offers."""
 
@@ -173,25 +211,19 @@ class SignedOffers:
         enrolled = EnrolledBrowser(keys=self._browser.keys, credential_id="", expires_ms=None)
         self._checks = SignedChecks(
             device=keys.device,
-            nonces=Nonces(monotonic_s=time.monotonic),
-            find_browser=lambda _: enrolled,
-            owner_name=lambda _: "Owner",
-            wall_ms=clock.wall_ms,
+            nonces=Nonces(clock=clock),
+            browsers=Known(enrolled),
+            owners=Known(Somebody()),
+            clock=clock,
         )
         self._live = LiveSessions(
-            sources=Cameras(
-                main=filming.hub.late,
-                request_key_frame=filming.keeper.request_key_frame,
-                main_bps=lambda: BITRATE_BPS,
-                small=None,
-            ).sources(),
+            sources=live_sources(filming.hub.late, filming.keeper, None),
             shelf=recording.shelf,
             checks=self._checks,
-            signer=AnswerSigner(keys.signer.sign, device=keys.device, wall_ms=clock.wall_ms),
+            signer=AnswerSigner(keys.signer, device=keys.device, clock=clock),
             clock=clock,
-            random_source=random.SystemRandom(),
+            peers=RealPeers(clock, random.SystemRandom()),
             limits=LiveLimits(max_viewers=1),
-            news=WatchingNews(began=lambda _: None, ended=lambda *_: None),
         )
 
     async def answer(self, sdp: str) -> str:
@@ -225,7 +257,7 @@ async def _obey(
             say(answer=await live.answer(said["offer"]))
         if "press" in said:
             at_90k = pts_90k_of(clock.monotonic_ns())
-            event = await teller.tell(Pressed())
+            event = await teller.publish(Pressed())
             recording.recorder.trigger(event.id, "pressed", at_90k)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from firmware.capture.camera_output import AccessUnit, LumaFrame, pts_90k_of
-from firmware.capture.video_source import LUMA_PER_S, Mask, OnLuma, OnSmall, OnUnit
+from firmware.capture.video_source import LUMA_PER_S, Mask, PictureSink
 from tests.bench.feed import read_luma, read_unit
 
 FPS = 30
@@ -31,15 +31,15 @@ class EncodedSource:
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def start(self, on_unit: OnUnit, on_luma: OnLuma) -> None:
+    def start(self, sink: PictureSink) -> None:
         self._stopped.clear()
-        self._thread = threading.Thread(target=self._run, args=(on_unit, on_luma), daemon=True)
+        self._thread = threading.Thread(target=self._run, args=(sink,), daemon=True)
         self._thread.start()
 
     def request_key_frame(self) -> None:
         """There is one each second."""
 
-    def set_small(self, on_small: OnSmall | None) -> None:
+    def set_small(self, is_wanted: bool) -> None:
         """There are none in the film."""
 
     def set_mask(self, mask: Mask) -> None:
@@ -60,16 +60,16 @@ class EncodedSource:
             self._thread.join()
             self._thread = None
 
-    def _run(self, on_unit: OnUnit, on_luma: OnLuma) -> None:
+    def _run(self, sink: PictureSink) -> None:
         begin_s = time.monotonic()
         number = 0
         with self._film.open("rb") as film, self._luma.open("rb") as luma:
             while not self._stopped.wait(max(0.0, begin_s + number / FPS - time.monotonic())):
                 pts_90k = pts_90k_of(time.monotonic_ns())
                 if number % (FPS // LUMA_PER_S) == 0:
-                    on_luma(_next_luma(luma, pts_90k))
+                    sink.on_luma(_next_luma(luma, pts_90k))
                 unit = _next_unit(film)
-                on_unit(AccessUnit(pts_90k=pts_90k, is_key=unit.is_key, data=unit.data))
+                sink.on_unit(AccessUnit(pts_90k=pts_90k, is_key=unit.is_key, data=unit.data))
                 number += 1
 
 

@@ -15,7 +15,7 @@ from functools import partial
 from itertools import product
 from pathlib import Path
 
-from firmware.config import MotionConfig
+from firmware.config.settings import MotionConfig
 from firmware.motion.detector import MotionDetector
 from tests.bench import motion_program
 from tests.bench.detectors import QUIET_FRAMES, FrameDetector, FrigateStyle, Mog2, Own

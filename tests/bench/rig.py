@@ -12,6 +12,7 @@ from pathlib import Path
 
 from firmware.capture.camera_output import AccessUnit
 from firmware.capture.unit_hub import UnitHub
+from firmware.clips.clip_span import reach_of
 from firmware.clips.deletions import DeletionSigner
 from firmware.clips.library import Library
 from firmware.clips.playback import Playback
@@ -19,13 +20,16 @@ from firmware.clips.record import ClipRecord
 from firmware.clips.recorder import Recorder
 from firmware.clips.retention import Retention
 from firmware.clips.ring import Ring
+from firmware.clips.writer import QUEUE_EXTRA_BYTES, ClipWriter
 from firmware.enrolment.keys import load_or_make_keys
 from firmware.evidence.manifest import ManifestSigner
 from firmware.protocol.encoding import new_id
+from firmware.protocol.footage import NO_MASK_DIGEST
 from firmware.store.database import Database
 from firmware.system.clock import Clock
 from firmware.vault.sealed_file import Kind, Purpose, SealedWriter, Vault
 from firmware.vault.storage_key import FileStorageKey
+from tests.fakes.ownership import Owned
 
 RING_MAX_BYTES = 64_000_000
 KEEP_BYTES = 200_000_000
@@ -86,6 +90,8 @@ class DurableWriter:
 class Rig:
     """Hub, ring, recorder, library and vault on the running loop. Thumbnails aren't made."""
 
+    mask_digest = NO_MASK_DIGEST
+
     def __init__(
         self,
         folder: Path,
@@ -103,16 +109,15 @@ class Rig:
         self.library = Library(
             self.database,
             folder / "clips",
-            sign_deletion=DeletionSigner(keys.signer.sign, keys.device, clock).sign,
+            deletions=DeletionSigner(keys.signer, keys.device, clock),
         )
         self.playback = Playback(self.library, self.vault)
         self.ring = Ring(pre_roll_s=pre_roll_s, max_bytes=RING_MAX_BYTES)
-        self.hub = UnitHub(ring_add=self.ring.add, loop=asyncio.get_running_loop())
+        self.hub = UnitHub(self.ring, asyncio.get_running_loop())
         self.listed: asyncio.Queue[tuple[int, ClipRecord]] = asyncio.Queue()
         boot_id = new_id()
-        self.recorder = Recorder(
-            hub=self.hub,
-            ring=self.ring,
+        self.size = size
+        writer = ClipWriter(
             library=self.library,
             vault=self.vault,
             retention=Retention(
@@ -123,16 +128,22 @@ class Rig:
                 keep_bytes=KEEP_BYTES,
                 min_free_bytes=0,
             ),
-            sign_manifest=ManifestSigner(keys.signer, keys.device).sign,
+            signer=ManifestSigner(keys.signer, keys.device),
+            max_bytes=self.ring.max_bytes + QUEUE_EXTRA_BYTES,
+        )
+        self.recorder = Recorder(
+            camera=self,
+            writer=writer,
+            library=self.library,
             clock=clock,
             boot_id=boot_id,
-            size=size,
-            pre_roll_s=pre_roll_s,
-            post_roll_s=post_roll_s,
-            longest_s=longest_s,
-            may_record=lambda: True,
-            on_clip=lambda clip: self.listed.put_nowait((time.perf_counter_ns(), clip)),
+            reach=reach_of(pre_roll_s=pre_roll_s, post_roll_s=post_roll_s, longest_s=longest_s),
+            owners=Owned(),
         )
+        self.recorder.clips.add(self._on_clip)
+
+    def _on_clip(self, clip: ClipRecord) -> None:
+        self.listed.put_nowait((time.perf_counter_ns(), clip))
 
     async def film(self, units: Iterable[AccessUnit]) -> None:
         """Let the ring and the recorder have these units, as fast as it goes, at most 20 s."""

@@ -114,7 +114,7 @@ def _handed_over(units: Units, *, is_whole: bool) -> Run:
 
 async def _hand_over(units: Units, *, is_whole: bool) -> Run:
     ring = Ring(pre_roll_s=PRE_ROLL_S, max_bytes=MAX_BYTES)
-    hub = UnitHub(ring_add=ring.add, loop=asyncio.get_running_loop())
+    hub = UnitHub(ring, asyncio.get_running_loop())
     times_ns = []
     with hub.subscribe("recorder") as recorder:
         for unit in units:

@@ -22,7 +22,7 @@ from firmware.outbox.outgoing import Outgoing
 from firmware.protocol.commands import PartTicket, UploadTicket
 from firmware.protocol.encoding import new_id
 from firmware.protocol.events import PackageReady
-from relay.config import BucketConfig
+from relay.config.settings import BucketConfig
 from relay.store.objects import ObjectStore
 from tests.bench.children import REPOSITORY, Child
 from tests.bench.measuring import Goal, Readings, Result, Size

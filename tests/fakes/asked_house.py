@@ -140,7 +140,7 @@ def asked_line(rig: DeskRig, desk: StatementDesk) -> AskedLine:
             cell=CELL,
             is_opted_in=True,
             clock=rig,
-            register=register,
+            register=rig.record,
             browsers=rig.browsers,
             household=rig.household,
             statements=rig.store,
@@ -177,7 +177,7 @@ async def asked_house(tmp_path: Path, *, has_sound: bool = False) -> AsyncIterat
         line = asked_line(rig, desk)
         folder = tmp_path / "laptop"
         folder.mkdir()
-        async with porch(asked=lambda: line) as here:
+        async with porch(asked=line) as here:
             house = AskedHouse(
                 rig=rig,
                 desk=desk,

@@ -15,6 +15,16 @@ class ManualBoard:
         return self.reading
 
 
+class ManualUptime:
+    """Implements `firmware.system.uptime.Uptime`."""
+
+    def __init__(self, now_s: float) -> None:
+        self.now_s = now_s
+
+    def seconds(self) -> float:
+        return self.now_s
+
+
 def lay_out_board(root: Path, files: dict[str, str]) -> Path:
     """Write sysfs and procfs files as they are on a Raspberry Pi; return the root."""
     for name, text in files.items():

@@ -2,9 +2,17 @@
 
 
 class ManualClock:
-    """Implements `firmware.system.clock.Clock`."""
+    """Implements `firmware.system.clock.Clock`, and `firmware.health.clock_watch.KeptClock`."""
 
-    def __init__(self, *, wall_ms: int = 1_790_000_000_000, is_trusted: bool = True) -> None:
+    def __init__(
+        self,
+        *,
+        wall_ms: int = 1_790_000_000_000,
+        is_trusted: bool = True,
+        boot_id: str = "boot",
+    ) -> None:
+        self.boot_id = boot_id
+        self.remembered = 0
         self._wall_ms = wall_ms
         self._monotonic_ns = 1_000_000_000_000
         self.trusted = is_trusted
@@ -24,6 +32,9 @@ class ManualClock:
 
     def monotonic_ns(self) -> int:
         return self._monotonic_ns
+
+    def remember(self) -> None:
+        self.remembered += 1
 
     def is_trusted(self) -> bool:
         return self.trusted

@@ -16,7 +16,8 @@ import msgspec
 from firmware.clips.library import Library
 from firmware.clips.playback import Playback
 from firmware.consent.facts import ClipFact
-from firmware.decisions.admission import Admitting
+from firmware.decisions.admission import Admitting, ServedBrowsers
+from firmware.decisions.executor import Executor
 from firmware.decisions.facts import Gathering
 from firmware.decisions.holds import Holding
 from firmware.decisions.intake import StatementDesk
@@ -27,7 +28,6 @@ from firmware.decisions.uploads import Uploads, standing_by
 from firmware.enrolment.browsers import BrowserStore
 from firmware.enrolment.keys import load_or_make_keys
 from firmware.enrolment.owners import OwnerStore
-from firmware.fulfilling import Fulfilling
 from firmware.notes.sealed_notes import Notes
 from firmware.outbox.bucket import Bucket
 from firmware.outbox.deferred_events import Promises, TellOnce
@@ -35,6 +35,7 @@ from firmware.outbox.outgoing import Outgoing
 from firmware.outbox.uploader import Uploader
 from firmware.protocol.browsers import BrowserKeys
 from firmware.protocol.commands import SealedStatement
+from firmware.protocol.custody import CaptureProof
 from firmware.protocol.decisions import OwnerSettings
 from firmware.protocol.encoding import b64u, decode, new_id, sha256_hex, unb64u
 from firmware.protocol.events import EventBody, Note, ReleaseCommitted
@@ -50,8 +51,10 @@ from firmware.protocol.grants import (
 )
 from firmware.protocol.notes import NoteBody, open_note
 from firmware.protocol.passkeys import PasskeyKey
+from firmware.protocol.register.extract import RegisterExtract
 from firmware.protocol.register.facts import RegisterFacts
 from firmware.protocol.sealing import seal_to
+from firmware.protocol.tlog.policy import Policy
 from firmware.store.database import Database
 from firmware.store.deferred_events import PromiseStore
 from firmware.store.household import HouseholdStore
@@ -81,6 +84,30 @@ class DyingOutgoing(Outgoing):
         if self._is_kept:
             super().put(**package)  # type: ignore[arg-type]
         raise PowerCut
+
+
+class RigRecord:
+    """The public logs of a rig's town, as its doorbell follows them."""
+
+    def __init__(self, rig: "DeskRig") -> None:
+        self._rig = rig
+
+    @property
+    def policy(self) -> Policy:
+        return self._rig.world.town.policy
+
+    @property
+    def custody_origin(self) -> str:
+        return self._rig.world.town.custody_log.origin
+
+    def facts(self) -> RegisterFacts:
+        return self._rig.register()
+
+    def extract(self, _request_digest: str) -> RegisterExtract:
+        return self._rig.world.town.extract(self._rig.world.signed_request)
+
+    def capture_proof(self, _clip_id: str) -> CaptureProof | None:
+        return None
 
 
 class DeskRig:
@@ -121,6 +148,7 @@ class DeskRig:
         self.open_household: Callable[[Database], HouseholdStore] = HouseholdStore
         self.open_owners: Callable[[Path], OwnerStore] = OwnerStore
         self.open_browsers: Callable[[Path, OwnerStore], BrowserStore] = BrowserStore
+        self.record = RigRecord(self)
         self.register: Callable[[], RegisterFacts] = lambda: self.world.facts.register
         """What the doorbell knows of the register; a test may let it follow one."""
         if not self.owners.owners:
@@ -179,7 +207,7 @@ class DeskRig:
             if note.browser == browser.keys.id
         ]
 
-    async def _on_browser_ended(self, browser_id: str) -> None:
+    async def end_browser(self, browser_id: str) -> None:
         self.ended_browsers.append(browser_id)
 
     def desk(
@@ -188,7 +216,7 @@ class DeskRig:
         outgoing: Outgoing | None = None,
         tell: Tell | None = None,
         tell_once: TellOnce | None = None,
-        on_browser_ended: Callable[[str], Awaitable[None]] | None = None,
+        live: ServedBrowsers | None = None,
         uploader: Uploader | None = None,
     ) -> StatementDesk:
         """Start the doorbell's desk, for the first time or again."""
@@ -206,8 +234,8 @@ class DeskRig:
             browsers=self.browsers,
             notes=notes,
             clock=self,
-            on_browser_ended=on_browser_ended or self._on_browser_ended,
         )
+        self.admitting.serve_with(live or self)
         self.holding = Holding(
             household=self.household, statements=self.store, library=self.library, clock=self
         )
@@ -229,19 +257,15 @@ class DeskRig:
             library=self.library,
             playback=self.playback,
             outgoing=outgoing,
-            tell=say,
-            extract=lambda _: self.world.town.extract(self.world.signed_request),
-            capture_proof=lambda _: None,
-            end_sending=self.uploads.end,
-            stop_sending=self.uploads.stop,
+            promises=self.promises,
+            record=self.record,
+            uploads=self.uploads,
         )
         self.gathering = Gathering(
             device=self.keys.device,
             cell=CELL,
             clock=self,
-            register=lambda: self.register(),
-            policy=self.world.town.policy,
-            custody_origin=self.world.town.custody_log.origin,
+            record=self.record,
             owners=self.owners,
             browsers=self.browsers,
             statements=self.store,
@@ -255,9 +279,8 @@ class DeskRig:
             holding=self.holding,
             notes=notes,
             clock=self,
-            tell=say,
-            take_back=lambda digest: fulfilling.take_back(digest),
-            on_settings=self._on_settings,
+            promises=self.promises,
+            settings_user=self,
         )
         answers = Answers(
             owners=self.owners,
@@ -267,7 +290,7 @@ class DeskRig:
             clock=self,
             door_url="http://door.test",
         )
-        self.fulfilling = fulfilling = Fulfilling(
+        self.executor = Executor(
             device=self.keys.device,
             clock=self,
             answers=answers,
@@ -276,7 +299,6 @@ class DeskRig:
             deciding=self.deciding,
             promises=self.promises,
             releasing=self.releasing,
-            tell=tell,
         )
         return StatementDesk(
             keys=self.keys,
@@ -285,7 +307,7 @@ class DeskRig:
             facts_store=self.store,
             gathering=self.gathering,
             promises=self.promises,
-            fulfilling=fulfilling,
+            executor=self.executor,
         )
 
     async def ask(self, desk: StatementDesk, signed: bytes) -> str:
@@ -322,7 +344,7 @@ class DeskRig:
         self.world.town.wind(ms=max(0, self.now_ms - self.world.town.now_ms))
         await desk.on_release_logged(self.world.town.log_release(committed.commitment))
 
-    async def _on_settings(self, settings: OwnerSettings) -> None:
+    async def use_settings(self, settings: OwnerSettings) -> None:
         self.settings.append(settings)
 
     def terms(self, **changes: Any) -> GrantTerms:

@@ -24,7 +24,7 @@ class Room:
         return Source(
             name,
             feed,
-            request_key_frame=feed.request_key_frame,
+            feed,
             is_live=is_live,
             key_frame_interval_s=0.05,
         )

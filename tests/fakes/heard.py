@@ -19,11 +19,18 @@ LOUD = 0.1
 
 
 class HandFeed:
-    """Implements `firmware.sound.frames.SoundFeed` on the running loop."""
+    """Implements `firmware.sound.frames.SoundFeed`, and `firmware.live.voice.DoorMicrophone`."""
 
     def __init__(self) -> None:
         self._hub = SoundHub(asyncio.get_running_loop())
         self.is_on = True
+
+    @property
+    def state(self) -> str:
+        return "on" if self.is_on else "off"
+
+    async def switch(self, is_on: bool) -> None:
+        self.is_on = is_on
 
     @property
     def has_readers(self) -> bool:

@@ -25,6 +25,7 @@ from firmware.protocol.commands import (
 )
 from firmware.protocol.encoding import decode, new_id
 from firmware.protocol.events import Event, Pressed, Status
+from firmware.system.clock import SystemClock
 from tests.fakes.broker import Broker
 from tests.fakes.fleet_ca import FleetCa
 from tests.fakes.waiting import eventually
@@ -107,6 +108,7 @@ class Bench:
         self.relay = Relay(self.device)
         self.outbox = Outbox(folder / "outbox.sqlite3", self.device)
         self.commands: list[Command] = []
+        self.takes_s = 0.05
 
     def make_broker(self, ca: FleetCa | None = None, host: str = "localhost") -> Broker:
         certificate, key = (ca or self.ca).write_server(self.folder, host)
@@ -121,7 +123,7 @@ class Bench:
 
     async def handle(self, command: Command) -> ReplyBody | None:
         self.commands.append(command)
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(self.takes_s)
         return Accepted()
 
     def session(self, *, port: int | None = None, resend_after_s: float = 10) -> LinkSession:
@@ -134,9 +136,8 @@ class Bench:
                 certificate_file=self.folder / "certificate.pem",
                 key_file=self.keys.identity_file,
             ),
-            store=self.outbox,
-            handle=self.handle,
-            wall_ms=wall_ms,
+            outbox=self.outbox,
+            clock=SystemClock(),
             source=random.Random(1),
             sender=EventSender(self.outbox, resend_after_s=resend_after_s),
         )
@@ -144,7 +145,7 @@ class Bench:
     @asynccontextmanager
     async def linked(self, session: LinkSession | None = None) -> AsyncIterator[LinkSession]:
         session = session or self.session()
-        task = asyncio.create_task(session.run())
+        task = asyncio.create_task(session.run(self))
         try:
             await eventually(lambda: session.is_online)
             yield session

@@ -15,8 +15,9 @@ from relay.backup.online_backup import Surroundings, back_up
 from relay.backup.restore import Around, Restored, Wanted, restore
 from relay.base.clock import Clock, SystemClock
 from relay.cli.init import InitSettings, init
-from relay.config import Config, load
-from relay.config_values import Address
+from relay.config.loader import load
+from relay.config.settings import Config
+from relay.config.values import Address
 from relay.custody.errors import contradiction_in
 from relay.custody.log_entries import LogName
 from relay.custody.logs import Logs

@@ -67,12 +67,8 @@ class Sounding:
             opus=OpusFeed(self.microphone, clock=SystemClock()),
             floor=self.floor,
             replies=self.replies,
-            microphone=lambda: "on" if self.microphone.is_on else "off",
-            switch_microphone_off=self._switch_off,
+            microphone=self.microphone,
         )
-
-    async def _switch_off(self) -> None:
-        self.microphone.is_on = False
 
     async def hum(self) -> None:
         """Let the microphone hear a tone, in real time, until cancelled."""

@@ -26,7 +26,7 @@ from firmware.protocol.requests import EvidenceRequest
 from firmware.store.household import HouseholdStore
 from firmware.store.slots import SlotStore
 from firmware.store.statements import FactsStore
-from relay.config_people import LimitsConfig
+from relay.config.settings import LimitsConfig
 from relay.request.batches import next_boundary_ms
 from tests.fakes.log_town import MINUTE_MS
 from tests.fakes.map_attacker import Arrival, Asked, Seen
@@ -53,6 +53,16 @@ ENROLLED_FIRST = 50
 PACKAGE_ROW = re.compile(r'<tr data-retention.*?data-ms="(\d+)".*?href="/agency/evidence/(\w+)"')
 RANDOM = re.compile(rb"[A-Za-z0-9_-]{16,}")
 PART_BYTES = 5 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class ReadRegister:
+    """The public register as a doorbell has read it."""
+
+    read: RegisterFacts
+
+    def facts(self) -> RegisterFacts:
+        return self.read
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +223,7 @@ class RelayPortal:
             cell=cell,
             is_opted_in=is_opted_in,
             clock=self.world.clock,
-            register=lambda: facts,
+            register=ReadRegister(facts),
             browsers=self.browsers,
             household=HouseholdStore(self.card.database),
             statements=FactsStore(self.card.database),

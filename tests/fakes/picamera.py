@@ -199,19 +199,25 @@ class FakeCameraSystem:
         return self.cameras[-1]
 
     def stack(self) -> CameraStack:
+        system = self
+
+        class SystemCamera(FakeCamera):
+            def __init__(self) -> None:
+                super().__init__(system)
+                if system.open_fails is not None:
+                    system.open_fails(self)
+                system.cameras.append(self)
+
+            @staticmethod
+            def global_camera_info() -> list[dict[str, Any]]:
+                return [{"Model": "fake", "Num": 0}] if system.is_plugged_in else []
+
         return CameraStack(
-            list_cameras=lambda: [{"Model": "fake", "Num": 0}] if self.is_plugged_in else [],
-            open_camera=self._open,
+            camera=SystemCamera,
             hardware_encoder=FakeEncoder,
             software_encoder=FakeEncoder,
             output=FakeOutput,
             mapped_array=FakeMappedArray,
             transform=FakeTransform,
+            has_hardware_encoder=True,
         )
-
-    def _open(self) -> FakeCamera:
-        camera = FakeCamera(self)
-        if self.open_fails is not None:
-            self.open_fails(camera)
-        self.cameras.append(camera)
-        return camera

@@ -3,7 +3,7 @@
 import asyncio
 import io
 import threading
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from firmware.notes.event_pictures import (
     EventPicture,
     EventPictures,
     PictureSealer,
+    SeeingBrowsers,
 )
 from firmware.protocol.browsers import BrowserKeys
 from firmware.protocol.encoding import new_id
@@ -31,8 +32,8 @@ from tests.story.browser import SoftBrowser
 class SlowSealer(PictureSealer):
     """Seals when a test lets it; remembers on which threads it did."""
 
-    def __init__(self, keys: DeviceKeys, browsers: Callable[[], Sequence[BrowserKeys]]) -> None:
-        super().__init__(device=keys.device, signer=keys.signer, browsers=browsers)
+    def __init__(self, keys: DeviceKeys, household: SeeingBrowsers) -> None:
+        super().__init__(device=keys.device, signer=keys.signer, household=household)
         self.may_seal = threading.Event()
         self.may_seal.set()
         self.is_sealing = threading.Event()
@@ -61,18 +62,23 @@ class House:
         self.wanted: list[bool] = []
         self.told: list[Thumbnail] = []
         self.tell_fails: Exception | None = None
-        self.sealer = SlowSealer(self.keys, lambda: [b.keys for b in self.enrolled])
-        self.small = SmallHub(asyncio.get_running_loop(), on_wanted=self._want)
+        self.sealer = SlowSealer(self.keys, self)
+        self.small = SmallHub(asyncio.get_running_loop())
+        self.small.wanted.add(self._want)
         self.pictures = EventPictures(
-            self.small,
-            newest_key_frame=lambda: self.kept,
-            shown_since_90k=lambda: self.shown_since_90k,
+            self,
             sealer=self.sealer,
             clock=self.clock,
-            tell=self._tell,
-            is_online=lambda: self.is_online,
+            events=self,
+            link=self,
             wait_s=0.05,
         )
+
+    def newest_key_frame(self) -> AccessUnit | None:
+        return self.kept
+
+    def browsers_that_see(self) -> list[BrowserKeys]:
+        return [browser.keys for browser in self.enrolled]
 
     @property
     def now_90k(self) -> int:
@@ -107,7 +113,7 @@ class House:
         picture = SmallPicture(pts_90k=self.now_90k, width=640, height=360, data=data)
         self.small.put(picture)
 
-    async def _tell(self, body: EventBody, *, event_id: str | None = None) -> Event:
+    async def publish(self, body: EventBody, *, event_id: str | None = None) -> Event:
         if self.tell_fails is not None:
             raise self.tell_fails
         assert isinstance(body, Thumbnail)

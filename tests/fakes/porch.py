@@ -8,7 +8,6 @@ import asyncio
 import json
 import random
 import tempfile
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -28,9 +27,12 @@ from firmware.enrolment.keys import DeviceKeys, load_or_make_keys
 from firmware.enrolment.owners import OwnerStore
 from firmware.live.asked_channel import AskedDesk
 from firmware.live.feed import ClipFile, ClipLine, ClipReel, ClipShelf, Unit
-from firmware.live.live_view import Cameras, Viewing
+from firmware.live.live_view import Viewing
 from firmware.live.nonces import Nonces
-from firmware.live.sessions import LiveLimits
+from firmware.live.quality import live_sources
+from firmware.live.sdp_answer import AnswerSigner
+from firmware.live.session_parts import LiveLimits
+from firmware.live.sessions import LiveSessions, RealPeers
 from firmware.live.signature_checks import SignedChecks
 from firmware.live.voice import LiveSound
 from firmware.notes.sealed_notes import Notes
@@ -52,6 +54,7 @@ from firmware.protocol.grants import Owner
 from firmware.protocol.live import LiveAnswer, LiveCandidates, LiveOffer, SignedLive, check_answer
 from firmware.protocol.notes import NoteBody, open_note
 from firmware.system.clock import SystemClock
+from tests.fakes.sink import FunctionSink, PictureList
 from tests.fakes.source import QuickSource
 from tests.story.authenticator import SoftPasskey
 from tests.story.browser import SoftBrowser
@@ -158,6 +161,27 @@ class Porch:
         return reply.nonce
 
 
+class MainEncoder:
+    """Implements `firmware.live.quality.MainEncoder`."""
+
+    def __init__(self, source: QuickSource, wanted_bps: int) -> None:
+        self._source = source
+        self.wanted_bps = wanted_bps
+
+    def request_key_frame(self) -> None:
+        self._source.request_key_frame()
+
+
+class StoredOwners:
+    """Implements `firmware.system.ownership.Ownership`."""
+
+    def __init__(self, owners: OwnerStore) -> None:
+        self._owners = owners
+
+    def has_owner(self) -> bool:
+        return bool(self._owners.owners)
+
+
 @asynccontextmanager
 async def porch(
     *,
@@ -169,13 +193,13 @@ async def porch(
     note_pause_s: float = 0.0,
     source: QuickSource | None = None,
     main_bps: int = 1_000_000,
-    asked: Callable[[], AskedDesk | None] = lambda: None,
+    asked: AskedDesk | None = None,
     keys: DeviceKeys | None = None,
     **limits: object,
 ) -> AsyncIterator[Porch]:
     """A running doorbell; `limits` are those of `firmware.live.sessions.LiveLimits`."""
     source = source or QuickSource()
-    hub = UnitHub(ring_add=lambda _: None, loop=asyncio.get_running_loop())
+    hub = UnitHub(PictureList(), asyncio.get_running_loop())
     told: list[EventBody] = []
 
     async def tell(body: EventBody, **_: object) -> None:
@@ -186,20 +210,28 @@ async def porch(
         owners = OwnerStore(Path(folder) / "owners.json")
         browsers = BrowserStore(Path(folder) / "browsers.json", owners)
 
-        def owner_name(credential_id: str) -> str | None:
-            owner = owners.find(credential_id)
-            return None if owner is None else owner.name
-
+        clock = SystemClock()
         desk = checks(
             device=keys.device,
-            nonces=Nonces(monotonic_s=time.monotonic),
-            find_browser=browsers.find,
-            owner_name=owner_name,
-            wall_ms=SystemClock().wall_ms,
+            nonces=Nonces(clock=clock),
+            browsers=browsers,
+            owners=owners,
+            clock=clock,
+        )
+        sessions = LiveSessions(
+            sources=live_sources(hub.late, MainEncoder(source, main_bps), small),
+            shelf=shelf or OneClip(),
+            checks=desk,
+            signer=AnswerSigner(keys.signer, device=keys.device, clock=clock),
+            clock=clock,
+            limits=LiveLimits(max_viewers=max_viewers, **limits),
+            peers=RealPeers(clock, random.Random(1)),
+            sound=sound,
+            asked=asked,
         )
         viewing = Viewing(
-            keys=keys,
-            has_owner=lambda: bool(owners.owners),
+            sessions,
+            owners=StoredOwners(owners),
             checks=desk,
             notes=Notes(
                 keys=keys,
@@ -208,21 +240,10 @@ async def porch(
                 clock=SystemClock(),
                 tell=tell,
             ),
-            clock=SystemClock(),
-            source=random.Random(1),
-            cameras=Cameras(
-                main=hub.late,
-                request_key_frame=source.request_key_frame,
-                main_bps=lambda: main_bps,
-                small=small,
-            ),
-            shelf=shelf or OneClip(),
-            sound=sound,
-            limits=LiveLimits(max_viewers=max_viewers, **limits),
+            clock=clock,
             note_pause_s=note_pause_s,
-            asked=asked,
         )
-        source.start(hub.put, lambda _: None)
+        source.start(FunctionSink(hub.put))
         here = Porch(source, hub, viewing, keys, owners, browsers, told, desk)
         here.add_owner(OWNER)
         try:

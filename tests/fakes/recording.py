@@ -13,6 +13,7 @@ from pathlib import Path
 
 from firmware.capture.camera_output import AccessUnit, pts_90k_of
 from firmware.capture.unit_hub import UnitHub
+from firmware.clips.clip_span import reach_of
 from firmware.clips.deletions import DeletionSigner
 from firmware.clips.library import Library
 from firmware.clips.playback import Playback
@@ -21,6 +22,7 @@ from firmware.clips.recorder import Recorder
 from firmware.clips.retention import Retention
 from firmware.clips.ring import Ring
 from firmware.clips.thumbnail import Thumbnails
+from firmware.clips.writer import QUEUE_EXTRA_BYTES, ClipWriter
 from firmware.enrolment.keys import FileSigner
 from firmware.evidence.manifest import ManifestSigner
 from firmware.protocol.encoding import new_id
@@ -61,7 +63,7 @@ class Shelves:
         self.clock = clock or ManualClock()
         self.signer = signer or SoftSigner()
         self.boot_id = boot_id or new_id()
-        self.sign_manifest = ManifestSigner(self.signer, device).sign
+        self.manifest_signer = ManifestSigner(self.signer, device)
         key = FileStorageKey(folder / "storage.key")
         self.vault = Vault(key, recovery_keys=recovery_keys)
         if card is not None:
@@ -70,7 +72,7 @@ class Shelves:
         self.library = self.library_kind(
             self.database,
             folder / "clips",
-            sign_deletion=DeletionSigner(self.signer.sign, device, self.clock).sign,
+            deletions=DeletionSigner(self.signer, device, self.clock),
         )
         self.retention = Retention(
             self.library,
@@ -85,7 +87,10 @@ class Shelves:
 
 
 class RecordingRig(Shelves):
-    """Everything between camera and library, on the running loop."""
+    """Everything between camera and library, on the running loop.
+
+    It is the recorder's camera (`clips.recorder.RecordedCamera`) and its `Ownership`.
+    """
 
     def __init__(
         self,
@@ -111,35 +116,38 @@ class RecordingRig(Shelves):
             recovery_keys=recovery_keys,
         )
         self.is_paired = True
+        self.size = (WIDTH, HEIGHT)
         self.mask_digest = NO_MASK_DIGEST
         self.ring = Ring(pre_roll_s=pre_roll_s, max_bytes=10**7)
-        self.hub = UnitHub(ring_add=self.ring.add, loop=asyncio.get_running_loop())
+        self.hub = UnitHub(self.ring, asyncio.get_running_loop())
         self.camera = TinyCamera(pts_90k_of(self.clock.monotonic_ns()))
         self.clips: asyncio.Queue[ClipRecord] = asyncio.Queue()
         self.card_states: list[CardState] = []
         self.filmed: list[AccessUnit] = []
         self.sound = None if feed is None else ClipSound(feed, keep_s=pre_roll_s + 3)
-        self.recorder = Recorder(
-            hub=self.hub,
-            ring=self.ring,
+        writer = ClipWriter(
             library=self.library,
             vault=self.vault,
             retention=self.retention,
-            sign_manifest=self.sign_manifest,
+            signer=self.manifest_signer,
+            max_bytes=queue_max_bytes or self.ring.max_bytes + QUEUE_EXTRA_BYTES,
+        )
+        self.recorder = Recorder(
+            camera=self,
+            writer=writer,
+            library=self.library,
             clock=self.clock,
             boot_id=self.boot_id,
-            size=(WIDTH, HEIGHT),
-            pre_roll_s=pre_roll_s,
-            post_roll_s=post_roll_s,
-            may_record=lambda: self.is_paired,
-            on_clip=self.clips.put_nowait,
-            on_card=self.card_states.append,
-            make_thumbnail=self.thumbnails.make,
-            mask_digest=lambda: self.mask_digest,
-            longest_s=longest_s,
-            queue_max_bytes=queue_max_bytes,
+            reach=reach_of(pre_roll_s=pre_roll_s, post_roll_s=post_roll_s, longest_s=longest_s),
+            owners=self,
+            thumbnails=self.thumbnails,
             sound=self.sound,
         )
+        self.recorder.clips.add(self.clips.put_nowait)
+        self.recorder.card_states.add(self.card_states.append)
+
+    def has_owner(self) -> bool:
+        return self.is_paired
 
     @property
     def now_90k(self) -> int:

@@ -13,7 +13,6 @@ from firmware.enrolment.door_number import DoorNumber
 from firmware.enrolment.pairing import Pairing
 from firmware.local_page.doorbell_adapter import HowItIs, OwnPage
 from firmware.local_page.ports import Locked, Outcome, WrongNumber
-from firmware.notes.sealed_notes import Notes
 from firmware.protocol.encoding import new_id
 from firmware.protocol.grants import OwnerKeys
 from firmware.protocol.pairing import PairingCode, qr_text
@@ -40,13 +39,6 @@ class LostHouse:
     def start(self) -> None:
         """Start the doorbell's page, for the first time or again."""
         rig, folder = self.rig, self.rig.folder
-        notes = Notes(
-            keys=rig.keys,
-            owners=rig.owners,
-            browsers=rig.browsers,
-            clock=rig,
-            tell=rig.promises.tell,
-        )
         self.pairing = Pairing(
             identity_key=rig.keys.identity_key,
             sealing_key=rig.keys.sealing_key,
@@ -63,10 +55,9 @@ class LostHouse:
             admitting=rig.admitting,
             deciding=rig.deciding,
             household=rig.household,
-            notes=notes,
             clock=rig,
             promises=rig.promises,
-            seal_clips_to=self.sealed_to.append,
+            clips=self,
         )
         self.first_pairing = FirstPairing(
             pairing=self.pairing,
@@ -94,6 +85,9 @@ class LostHouse:
             how_it_is=HowItIs(is_online=lambda: True),
             ear=None,  # type: ignore[arg-type]
         )
+
+    def use_recovery_key(self, sealing_key: bytes | None) -> None:
+        self.sealed_to.append(sealing_key)
 
     @property
     def now_ms(self) -> int:

@@ -51,4 +51,4 @@ def keep(
     start = start_of(shelves, started_ms, is_clock_trusted=is_clock_trusted, boot_id=boot_id)
     shelves.library.path_of(start.clip_id).write_bytes(bytes(size_bytes))
     end = end_of(size_bytes=size_bytes)
-    return shelves.library.finish(start, end, shelves.sign_manifest(start, end))
+    return shelves.library.finish(start, end, shelves.manifest_signer.sign(start, end))

@@ -79,7 +79,7 @@ class SlotHouse:
             cell=self.cell,
             is_opted_in=self.is_opted_in,
             clock=self.clock,
-            register=self.facts,
+            register=self,
             browsers=self.browsers,
             household=self.household,
             statements=self.statements,

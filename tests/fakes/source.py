@@ -9,7 +9,7 @@ import numpy as np
 
 from firmware.capture.camera_output import AccessUnit, LumaFrame, SmallPicture, pts_90k_of
 from firmware.capture.mask import MaskPainter
-from firmware.capture.video_source import LUMA_PER_S, SMALL_PER_S, Mask, OnLuma, OnSmall, OnUnit
+from firmware.capture.video_source import LUMA_PER_S, SMALL_PER_S, Mask, PictureSink
 
 GOP_UNITS = 10_000
 """So long that every key frame after the first was asked for."""
@@ -30,24 +30,24 @@ class QuickSource:
         self.key_frame_requests = 0
         self._bitrate_bps = 0
         self._painter = MaskPainter(Mask(), width, height)
-        self._on_small: OnSmall | None = None
+        self._is_small_wanted = False
         self._is_key_wanted = True
         self._is_restart_wanted = True
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def start(self, on_unit: OnUnit, on_luma: OnLuma) -> None:
+    def start(self, sink: PictureSink) -> None:
         self._stopped.clear()
         self._is_restart_wanted = True
-        self._thread = threading.Thread(target=self._run, args=(on_unit, on_luma), daemon=True)
+        self._thread = threading.Thread(target=self._run, args=(sink,), daemon=True)
         self._thread.start()
 
     def request_key_frame(self) -> None:
         self.key_frame_requests += 1
         self._is_key_wanted = True
 
-    def set_small(self, on_small: OnSmall | None) -> None:
-        self._on_small = on_small
+    def set_small(self, is_wanted: bool) -> None:
+        self._is_small_wanted = is_wanted
 
     def set_mask(self, mask: Mask) -> None:
         self._painter = MaskPainter(mask, self.width, self.height)
@@ -69,7 +69,7 @@ class QuickSource:
             self._thread.join()
             self._thread = None
 
-    def _run(self, on_unit: OnUnit, on_luma: OnLuma) -> None:
+    def _run(self, sink: PictureSink) -> None:
         count = 0
         while not self._stopped.wait(1 / self.fps):
             if self._is_restart_wanted:
@@ -78,15 +78,14 @@ class QuickSource:
             picture = self._picture(count)
             pts_90k = pts_90k_of(time.monotonic_ns())
             if count % max(1, self.fps // LUMA_PER_S) == 0:
-                on_luma(self._luma(picture, pts_90k))
-            on_small = self._on_small
-            if on_small is not None and count % max(1, self.fps // SMALL_PER_S) == 0:
-                on_small(self._small(picture, pts_90k))
+                sink.on_luma(self._luma(picture, pts_90k))
+            if self._is_small_wanted and count % max(1, self.fps // SMALL_PER_S) == 0:
+                sink.on_small(self._small(picture, pts_90k))
             for packet in encoder.encode(self._frame(picture, pts_90k)):
                 unit = AccessUnit(
                     pts_90k=int(packet.pts or 0), is_key=packet.is_keyframe, data=bytes(packet)
                 )
-                on_unit(unit)
+                sink.on_unit(unit)
             count += 1
 
     def _encoder(self) -> av.VideoCodecContext:

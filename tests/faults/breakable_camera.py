@@ -10,7 +10,7 @@ import time
 from itertools import cycle
 
 from firmware.capture.camera_output import AccessUnit, pts_90k_of
-from firmware.capture.video_source import Mask, OnLuma, OnSmall, OnUnit
+from firmware.capture.video_source import Mask, PictureSink
 from firmware.errors import CameraError
 from tests.fakes.footage import HEIGHT, WIDTH
 from tests.faults.encoded_film import RATES_FPS, EncodedFilm
@@ -37,16 +37,16 @@ class BreakableCamera:
         self._is_stopped = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def start(self, on_unit: OnUnit, on_luma: OnLuma) -> None:  # noqa: ARG002
+    def start(self, sink: PictureSink) -> None:
         self._check_cable()
         self._is_stopped.clear()
-        self._thread = threading.Thread(target=self._run, args=(on_unit,), daemon=True)
+        self._thread = threading.Thread(target=self._run, args=(sink,), daemon=True)
         self._thread.start()
 
     def request_key_frame(self) -> None:
         """There is one each second."""
 
-    def set_small(self, on_small: OnSmall | None) -> None:
+    def set_small(self, is_wanted: bool) -> None:
         """Nobody wants any here."""
 
     def set_mask(self, mask: Mask) -> None:
@@ -75,7 +75,7 @@ class BreakableCamera:
         if not self.is_plugged_in:
             raise CameraError("missing", "no camera is found")
 
-    def _run(self, on_unit: OnUnit) -> None:
+    def _run(self, sink: PictureSink) -> None:
         began_s = time.monotonic()
         for number, unit in enumerate(cycle(self._film)):
             if self._is_stopped.wait(max(0.0, began_s + number / FPS - time.monotonic())):
@@ -83,7 +83,7 @@ class BreakableCamera:
             if self.is_plugged_in and not self.is_frozen:
                 pts_90k = pts_90k_of(time.monotonic_ns())
                 data = self._swollen(unit.data)
-                on_unit(AccessUnit(pts_90k=pts_90k, is_key=unit.is_key, data=data))
+                sink.on_unit(AccessUnit(pts_90k=pts_90k, is_key=unit.is_key, data=data))
 
     def _swollen(self, data: bytes) -> bytes:
         wanted = self.bitrate_bps // 8 // FPS - len(data) - len(_FILLER)

@@ -7,11 +7,12 @@ import asyncio
 import os
 import signal
 import sys
-from dataclasses import replace
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from relay.base.clock import SystemClock
-from relay.config import load
+from relay.config.loader import load
 from relay.custody.keys import read_key_file, read_policy_file
 from relay.custody.log_entries import LOGS
 from relay.custody.logs import Logs, refreshing

@@ -25,16 +25,17 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import TextIO, cast
+
+from msgspec.structs import replace
 
 from firmware.app.camera import Filming
 from firmware.app.clips import Recording
 from firmware.capture.camera_output import pts_90k_of
 from firmware.capture.unit_hub import UnitHub
 from firmware.clips.ring import Ring
-from firmware.config import ClipsConfig, Config
+from firmware.config.settings import ClipsConfig, Config
 from firmware.enrolment.keys import load_or_make_keys
 from firmware.errors import DoorwardError
 from firmware.outbox.publisher import Teller
@@ -42,9 +43,11 @@ from firmware.outbox.queue import Outbox
 from firmware.protocol.encoding import new_id
 from firmware.protocol.events import Pressed
 from firmware.protocol.footage import NO_MASK_DIGEST
+from firmware.store.database import Database
 from firmware.system.clock import SystemClock
 from firmware.system.supervision import keep_running
 from tests.fakes.footage import FPS, HEIGHT, WIDTH, TinyCamera
+from tests.fakes.ownership import Owned
 from tests.faults.named_units import named
 
 CLIPS = ClipsConfig(
@@ -65,14 +68,12 @@ class TinyFilming:
     """What `Recording` needs of `firmware.app.camera.Filming`, around a tiny camera."""
 
     size = (WIDTH, HEIGHT)
+    mask_digest = NO_MASK_DIGEST
 
     def __init__(self, first_pts_90k: int) -> None:
         self.ring = Ring(pre_roll_s=CLIPS.pre_roll_s, max_bytes=CLIPS.ring_max_bytes)
-        self.hub = UnitHub(ring_add=self.ring.add, loop=asyncio.get_running_loop())
+        self.hub = UnitHub(self.ring, asyncio.get_running_loop())
         self.camera = TinyCamera(first_pts_90k)
-
-    def mask_digest(self) -> str:
-        return NO_MASK_DIGEST
 
 
 class RecordingHalf:
@@ -94,10 +95,11 @@ class RecordingHalf:
             filming=cast("Filming", self._filming),
             clock=self._clock,
             boot_id=new_id(),
-            may_record=lambda: True,
-            on_card=lambda state: note("card", state.code),
-            tell=self._teller.tell,
+            database=Database(folder / "library.sqlite3"),
+            owners=Owned(),
+            events=self._teller,
         )
+        self._recording.recorder.card_states.add(lambda state: note("card", state.code))
         self._presses: set[asyncio.Task[None]] = set()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -151,7 +153,7 @@ class RecordingHalf:
         """Like firmware.app.bell: the clip first, which must not wait for the card."""
         self._recording.recorder.trigger(event_id, "pressed", at_pts_90k)
         try:
-            await self._teller.tell(Pressed(), event_id=event_id)
+            await self._teller.publish(Pressed(), event_id=event_id)
         except DoorwardError as error:
             print(f"a press can't be told: {error}", file=sys.stderr)
             return

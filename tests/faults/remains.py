@@ -85,7 +85,7 @@ class Remains:
         self.shelves = Shelves(folder, signer=keys.signer, device=keys.device)
         self.outbox = Outbox(folder / "outbox.sqlite3", keys.device)
         self._outbox_file = folder / "outbox.sqlite3"
-        close_open_clips(self.shelves.library, self.shelves.vault, self.shelves.sign_manifest)
+        close_open_clips(self.shelves.library, self.shelves.vault, self.shelves.manifest_signer)
         self.shelves.thumbnails.make_missing()
         self.clips = self.shelves.library.in_order()
         deletions = self.shelves.library.deletions()

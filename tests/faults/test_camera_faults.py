@@ -10,11 +10,12 @@ import asyncio
 import tracemalloc
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar, cast
 
 import pytest
+from msgspec.structs import replace
 
 from firmware.app.bell import Bell
 from firmware.app.camera import Filming
@@ -23,15 +24,16 @@ from firmware.capture.camera_keeper import CameraKeeper
 from firmware.capture.camera_output import TICKS_PER_S
 from firmware.capture.camera_timeouts import Patience
 from firmware.capture.rescue import Rescue
-from firmware.capture.unit_hub import UnitHub
+from firmware.capture.unit_hub import LumaHub, SmallHub, UnitHub
 from firmware.clips.record import ClipRecord
 from firmware.clips.ring import Ring
 from firmware.clips.writer import SYNC_BYTES
-from firmware.config import Config, PanelConfig
+from firmware.config.settings import Config, PanelConfig
 from firmware.enrolment.keys import load_or_make_keys
 from firmware.enrolment.pairing import Pairing
 from firmware.health.ladder import HeatLadder
 from firmware.health.monitor import HealthMonitor
+from firmware.health.reporter import TroubleReporter
 from firmware.health.troubles import HOLDS, Hold, Troubles
 from firmware.outbox.publisher import Teller
 from firmware.outbox.queue import Outbox
@@ -41,9 +43,12 @@ from firmware.panel.pins import load_pins
 from firmware.protocol.encoding import new_id
 from firmware.protocol.events import CameraState, ClipReady, EventBody, Pressed, Trouble
 from firmware.protocol.footage import NO_MASK_DIGEST, check_manifest
+from firmware.store.database import Database
 from firmware.system.clock import SystemClock
 from tests.fakes.bad_card import BadCard
-from tests.fakes.board import ManualBoard
+from tests.fakes.board import ManualBoard, ManualUptime
+from tests.fakes.events import NoPictures
+from tests.fakes.ownership import Owned
 from tests.fakes.recording import RecordingRig, running
 from tests.fakes.waiting import eventually
 from tests.faults.breakable_camera import FPS, BreakableCamera
@@ -78,11 +83,9 @@ class OpenEyes:
 
     def __init__(self, camera: BreakableCamera) -> None:
         self.size = (camera.width, camera.height)
+        self.mask_digest = NO_MASK_DIGEST
         self.ring = Ring(pre_roll_s=CLIPS.pre_roll_s, max_bytes=CLIPS.ring_max_bytes)
-        self.hub = UnitHub(ring_add=self.ring.add, loop=asyncio.get_running_loop())
-
-    def mask_digest(self) -> str:
-        return NO_MASK_DIGEST
+        self.hub = UnitHub(self.ring, asyncio.get_running_loop())
 
 
 class House:
@@ -101,23 +104,29 @@ class House:
             filming=cast("Filming", eyes),
             clock=clock,
             boot_id=new_id(),
-            may_record=lambda: True,
-            on_card=lambda state: self.health.set_card(state),
-            tell=self.teller.tell,
+            database=Database(folder / "library.sqlite3"),
+            owners=Owned(),
+            events=self.teller,
         )
-        self.keeper = keeper_of(self.camera, eyes.hub, folder, lambda: self.health.look_now())
+        self.keeper = keeper_of(self.camera, eyes.hub, folder)
+        reporter = TroubleReporter(
+            Troubles(holds={**HOLDS, "camera": TROUBLE}),
+            camera=self.keeper,
+            events=self.teller,
+            owners=Owned(),
+            clock=clock,
+        )
         self.health = HealthMonitor(
             board=ManualBoard(),
             camera=self.keeper,
-            clip_facts=self.recording.facts,
+            clips=self.recording,
             ladder=HeatLadder(FPS),
-            troubles=Troubles(holds={**HOLDS, "camera": TROUBLE}),
+            reporter=reporter,
             clock=clock,
-            tell=self.teller.tell,
-            may_tell=lambda: True,
-            publish=lambda _: None,
             look_every_s=0.1,
         )
+        self.keeper.states.add(self.health.look_now)
+        self.recording.recorder.card_states.add(self.health.set_card)
         settings = PanelConfig(
             pins="mock", chime_ms=40, control_socket=str(folder / "control.sock")
         )
@@ -128,18 +137,17 @@ class House:
             has_presence=False,
             has_infrared=False,
             clock=clock,
-            on_reset=lambda: None,
         )
         self.bell = Bell(
             settings,
             self.panel,
             clock=clock,
-            trigger=self.recording.recorder.trigger,
+            recorder=self.recording.recorder,
             pairing=Pairing(identity_key="", sealing_key="", has_owner=True),
-            has_owner=lambda: True,
-            camera_state=lambda: self.keeper.state,
-            tell=self.teller.tell,
-            show=_show_nothing,
+            owners=Owned(),
+            camera=ShownNothing(self.keeper),
+            events=self.teller,
+            pictures=NoPictures(),
         )
 
     async def press(self) -> Pressed:
@@ -173,22 +181,40 @@ class House:
         assert pictures_of(self.recording.playback.plain_mp4(clip)) == len(units)
 
 
-async def _show_nothing(*_: object) -> None:
-    pass
+class ShownNothing:
+    """Implements `firmware.app.bell.BellCamera`."""
+
+    def __init__(self, keeper: CameraKeeper) -> None:
+        self._keeper = keeper
+
+    @property
+    def state(self) -> CameraState:
+        return self._keeper.state
+
+    async def show(self, picture_png: bytes, seconds: float) -> None:
+        pass
 
 
-def keeper_of(
-    camera: BreakableCamera, hub: UnitHub, folder: Path, on_state: Callable[[], object]
-) -> CameraKeeper:
+class NoRestart:
+    """Implements `firmware.capture.camera_keeper.Restarter`: here it mustn't come so far."""
+
+    def give_up(self, reason: str) -> None:
+        pytest.fail(reason)
+
+    def reboot(self) -> None:
+        pytest.fail("the board was restarted")
+
+
+def keeper_of(camera: BreakableCamera, hub: UnitHub, folder: Path) -> CameraKeeper:
+    loop = asyncio.get_running_loop()
     return CameraKeeper(
         camera,
-        on_unit=hub.put,
-        on_luma=lambda _: None,
-        on_state=lambda *_: on_state(),
+        units=hub,
+        luma=LumaHub(loop),
+        small=SmallHub(loop),
         clock=SystemClock(),
-        rescue=Rescue(folder / "rescue.json", boot="b", uptime_s=lambda: 300, may_reboot=False),
-        give_up=lambda reason: pytest.fail(reason),
-        reboot=lambda: pytest.fail("the board was restarted"),
+        rescue=Rescue(folder / "rescue.json", boot="b", uptime=ManualUptime(300), may_reboot=False),
+        restarter=NoRestart(),
         random_source=seeded_dice(),
         bitrate_bps=SET_BPS,
         patience=PATIENCE,
@@ -307,7 +333,7 @@ async def test_a_burst_stays_within_its_memory_is_told_and_ends(tmp_path: Path) 
         pre_roll_s=pre_roll_s,
     )
     camera = BreakableCamera(seeded_dice())
-    keeper = keeper_of(camera, rig.hub, tmp_path, lambda: None)
+    keeper = keeper_of(camera, rig.hub, tmp_path)
     async with running(rig):
         task = asyncio.create_task(keeper.run())
         await eventually(lambda: keeper.state == "working")

@@ -9,17 +9,18 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
 import pytest
+from msgspec.structs import replace
 
 from firmware.app.camera import Filming
 from firmware.app.clips import Recording
 from firmware.capture.camera_output import pts_90k_of
 from firmware.clips.record import ClipRecord
-from firmware.config import Config
+from firmware.config.settings import Config
 from firmware.enrolment.keys import load_or_make_keys
 from firmware.health.clock_watch import LOOK_EVERY_S, ClockWatch
 from firmware.outbox.publisher import Teller
@@ -27,9 +28,11 @@ from firmware.outbox.queue import Outbox
 from firmware.protocol.encoding import new_id
 from firmware.protocol.events import ClipReady, ClockSet, Event, Pressed
 from firmware.protocol.footage import ClipManifest, check_manifest
+from firmware.store.database import Database
 from firmware.system.clock import SystemClock
 from tests.fakes.clock import ManualKernel
 from tests.fakes.footage import FPS
+from tests.fakes.ownership import Owned
 from tests.faults.named_units import name_of, named
 from tests.faults.recording_process import CLIPS, TinyFilming
 
@@ -72,17 +75,15 @@ class JumpyDoorbell:
             filming=cast("Filming", self._filming),
             clock=self.clock,
             boot_id=new_id(),
-            may_record=lambda: True,
-            on_card=lambda _: None,
-            tell=self.teller.tell,
+            database=Database(folder / "library.sqlite3"),
+            owners=Owned(),
+            events=self.teller,
         )
         self.watch = ClockWatch(
             clock=self.clock,
-            boot=self.clock.boot_id,
-            events=self.outbox,
-            tell=self.teller.tell,
-            date_clips=self.recording.date_clips,
-            remember=self.clock.remember,
+            outbox=self.outbox,
+            events=self.teller,
+            undated=[self.recording],
         )
         self.pressings: list[Pressing] = []
         self._clip_ids: set[str] = set()
@@ -122,7 +123,7 @@ class JumpyDoorbell:
         clip_id = self.recording.recorder.trigger(event_id, "pressed", at_90k)
         assert clip_id is not None
         self._clip_ids.add(clip_id)
-        telling = self.teller.tell(Pressed(), event_id=event_id)
+        telling = self.teller.publish(Pressed(), event_id=event_id)
         self.telling.append(asyncio.create_task(telling))
         await asyncio.sleep(0)  # the clock is read before it goes on
 

@@ -14,15 +14,17 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from firmware.protocol.tlog.merkle import Tree, leaf_hash
 from firmware.protocol.tlog.policy import Policy, parse_policy
 from relay.__main__ import main as relay_main
-from relay.config import Config, load
+from relay.config.loader import load
+from relay.config.settings import Config
 from relay.custody.log_entries import LogEntries
 from relay.errors import ObjectStoreError
 from relay.store import logs as rows

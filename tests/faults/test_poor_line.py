@@ -17,10 +17,11 @@ import pytest
 from firmware.capture.camera_output import SmallPicture
 from firmware.capture.small_stream import SmallStream
 from firmware.capture.unit_hub import SmallHub, Subscription
-from firmware.capture.video_source import SMALL_PER_S
+from firmware.capture.video_source import SMALL_PER_S, PictureSink
 from firmware.protocol.live import check_answer
 from firmware.system.clock import SystemClock
 from tests.fakes.porch import Porch, Visitor, porch, visitor
+from tests.fakes.sink import FunctionSink
 from tests.fakes.source import QuickSource
 from tests.fakes.waiting import in_time
 from tests.flows.browser import chromium, chromium_path
@@ -56,10 +57,15 @@ POLL_S = 0.1
 class BusySource(QuickSource):
     """A camera before a street so busy that the encoder needs all bits that it may use."""
 
-    def __init__(self) -> None:
+    def __init__(self, pictures: SmallHub) -> None:
+        """Its small pictures go to `pictures`."""
         super().__init__(width=MAIN[0], height=MAIN[1], fps=FPS)
+        self._pictures = pictures
         self._dice = np.random.default_rng(4)
         self.set_bitrate(MAIN_BPS)
+
+    def start(self, sink: PictureSink) -> None:
+        super().start(FunctionSink(sink.on_unit, sink.on_luma, self._pictures.put))
 
     def _picture(self, count: int) -> np.ndarray:
         picture = super()._picture(count)
@@ -174,11 +180,9 @@ class Street:
 
 @asynccontextmanager
 async def street(folder: Path) -> AsyncIterator[Street]:
-    source = BusySource()
-    pictures = SmallHub(
-        asyncio.get_running_loop(),
-        on_wanted=lambda is_wanted: source.set_small(pictures.put if is_wanted else None),
-    )
+    pictures = SmallHub(asyncio.get_running_loop())
+    source = BusySource(pictures)
+    pictures.wanted.add(source.set_small)
     small = SmallStream(pictures)
     async with AsyncExitStack() as stack:
         line = stack.enter_context(laid(WIDE))

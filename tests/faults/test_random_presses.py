@@ -17,7 +17,7 @@ import pytest
 
 from firmware.capture.camera_output import TICKS_PER_S
 from firmware.clips.record import ClipRecord
-from firmware.config import ClipsConfig
+from firmware.config.settings import ClipsConfig
 from firmware.protocol.encoding import new_id
 from firmware.protocol.footage import ClipManifest, check_manifest
 from tests.fakes.clock import ManualClock

@@ -1,14 +1,16 @@
 """One package on its way from a doorbell's folder through a proxy to the real bucket."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from msgspec.structs import replace
 
 from firmware.outbox.outgoing import Outgoing
 from firmware.protocol.commands import PartTicket, UploadTicket
 from firmware.protocol.encoding import new_id
 from firmware.protocol.events import PackageReady, PackageUploaded
-from relay.config import Config
+from relay.config.settings import Config
 from relay.store.objects import ObjectStore
 from tests.fakes.bucket_proxy import BucketProxy
 

@@ -6,14 +6,16 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from firmware.app.bell import Bell
 from firmware.capture.camera_output import pts_90k_of
 from firmware.companion.owner.cli import send_order
-from firmware.config import PanelConfig
+from firmware.config.settings import PanelConfig
 from firmware.enrolment.pairing import Pairing
 from firmware.errors import ControlError, TooMuchToTell
+from firmware.panel.control_socket import PanelView
 from firmware.panel.gpio import MockGpio
 from firmware.panel.panel import Panel
 from firmware.panel.pins import load_pins
@@ -31,7 +33,7 @@ class House:
         self.done: list[tuple[str, Any]] = []
         self.pictures: list[tuple[str, int, asyncio.Task[bool]]] = []
         self.is_paired = True
-        self.camera: CameraState = "working"
+        self.state: CameraState = "working"
         self.is_outbox_full = False
         self.is_recorder_broken = False
         self.clock = SystemClock()
@@ -44,28 +46,29 @@ class House:
             has_presence=False,
             has_infrared=False,
             clock=self.clock,
-            on_reset=lambda: None,
         )
         self.pairing = Pairing(identity_key="", sealing_key="", has_owner=False)
         self.bell = Bell(
             settings,
             self.panel,
             clock=self.clock,
-            trigger=self.trigger,
+            recorder=self,
             pairing=self.pairing,
-            has_owner=lambda: self.is_paired,
-            camera_state=lambda: self.camera,
-            tell=self.tell,
-            show=self.show,
-            want_picture=self.want_picture,
-            on_rung=self.count_ring,
+            owners=self,
+            camera=self,
+            events=self,
+            pictures=self,
         )
         self.rings = 0
+        self.bell.rung.add(self.count_ring)
 
     def count_ring(self) -> None:
         self.rings += 1
 
-    def want_picture(self, event_id: str, at_pts_90k: int, told: asyncio.Task[bool]) -> None:
+    def has_owner(self) -> bool:
+        return self.is_paired
+
+    def want(self, event_id: str, at_pts_90k: int, told: asyncio.Task[bool]) -> None:
         self.pictures.append((event_id, at_pts_90k, told))
 
     def trigger(self, *trigger: Any) -> None:
@@ -73,7 +76,7 @@ class House:
             raise RuntimeError("the recorder has a fault")
         self.done.append(("clip", trigger))
 
-    async def tell(self, body: EventBody, *, event_id: str | None = None) -> Event:
+    async def publish(self, body: EventBody, *, event_id: str | None = None) -> Event:
         if self.is_outbox_full:
             self.done.append(("failed", body))
             raise TooMuchToTell(500)
@@ -94,6 +97,13 @@ class House:
     @property
     def chimes(self) -> int:
         return sum(change.level == 1 for change in self.gpio.history("chime"))
+
+    async def look(self) -> PanelView:
+        reader, writer = await asyncio.open_unix_connection(self.socket)
+        writer.write(b'{"do":"look"}\n')
+        line = await reader.readline()
+        writer.close()
+        return msgspec.json.decode(line, type=PanelView)
 
     async def order(self, order: dict[str, Any]) -> None:
         await asyncio.to_thread(send_order, self.socket, order)
@@ -129,7 +139,7 @@ async def test_a_press_begins_a_clip_at_its_own_time_and_is_told(tmp_path: Path)
 
 async def test_without_a_camera_it_chimes_and_says_why_there_is_no_picture(tmp_path: Path) -> None:
     async with house(tmp_path) as home:
-        home.camera = "missing"
+        home.state = "missing"
         await ring(home)
     assert home.done[1][1].body == Pressed(camera="missing")
     assert home.chimes == 1
@@ -196,9 +206,9 @@ async def test_an_outbox_that_hangs_delays_neither_chime_nor_clip(tmp_path: Path
     hangs = asyncio.Event()
 
     class Hanging(House):
-        async def tell(self, body: EventBody, *, event_id: str | None = None) -> Event:
+        async def publish(self, body: EventBody, *, event_id: str | None = None) -> Event:
             await hangs.wait()
-            return await super().tell(body, event_id=event_id)
+            return await super().publish(body, event_id=event_id)
 
     home = Hanging(tmp_path)
     await home.bell.start()
@@ -244,7 +254,7 @@ async def test_the_command_can_look_at_the_door(tmp_path: Path) -> None:
     async with house(tmp_path) as home:
         await ring(home)
         await asyncio.sleep(0.05)
-        view = home.bell._look(home.gpio)
+        view = await home.look()
     assert (view.chime_pulses, view.light, view.is_infrared_on) == (1, "ringing", False)
 
 

@@ -15,7 +15,7 @@ from firmware.capture.board import (
     check_fits,
     check_system,
 )
-from firmware.config import CameraConfig, ClipsConfig
+from firmware.config.settings import CameraConfig, ClipsConfig
 from firmware.errors import CameraError
 
 

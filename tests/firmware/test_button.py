@@ -29,11 +29,11 @@ class Finger:
             debounce_ms=DEBOUNCE_MS,
             clock=SystemClock(),
             loop=asyncio.get_running_loop(),
-            on_press=self.presses.append,
-            on_release=self._on_release,
-            on_hold=self._on_hold,
             hold_s=hold_s,
         )
+        self.button.pressed.add(self.presses.append)
+        self.button.released.add(self._on_release)
+        self.button.held.add(self._on_hold)
 
     def _on_hold(self) -> None:
         self.holds += 1

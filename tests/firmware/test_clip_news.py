@@ -29,17 +29,15 @@ class Doorbell:
         self.clock = clock
         self.rig = rig
         self.outbox = Outbox(folder / "outbox.sqlite3", "a" * 20, boot="boot")
-        self.news = ClipNews(rig.library, self.tell, boot_id=rig.boot_id)
+        self.news = ClipNews(rig.library, self, boot_id=rig.boot_id)
         self.watch = ClockWatch(
             clock=clock,
-            boot="boot",
-            events=self.outbox,
-            tell=self.tell,
-            date_clips=self.news.date,
-            remember=lambda: None,
+            outbox=self.outbox,
+            events=self,
+            undated=[self.news],
         )
 
-    async def tell(self, body: EventBody, *, event_id: str | None = None) -> Event:
+    async def publish(self, body: EventBody, *, event_id: str | None = None) -> Event:
         return self.outbox.append(
             body,
             event_id=event_id,
@@ -66,7 +64,7 @@ class Doorbell:
     async def end_clip(self) -> ClipRecord:
         await self.rig.film(POST_ROLL_S + 1)
         record = await self.rig.next_clip()
-        self.news.tell(record)
+        self.news.publish(record)
         await self.news.aclose()
         return record
 
@@ -113,7 +111,7 @@ async def test_a_clip_of_a_right_clock_is_told_once(bell: Doorbell) -> None:
     await bell.watch.look()
     await bell.begin_clip()
     record = await bell.end_clip()
-    await bell.news.tell_untold()
+    await bell.news.publish_untold()
     assert len(bell.tellings(record)) == 1
     assert bell.start_in_the_app(record) == bell.start_in_the_library(record)
 
@@ -126,7 +124,7 @@ async def test_a_clip_from_before_the_clock_was_set_is_told_anew(
     await bell.lose_time(wrong_ms)
     await bell.begin_clip()
     record = await bell.end_clip()
-    await bell.news.tell_untold()
+    await bell.news.publish_untold()
     assert len(bell.tellings(record)) == 1
     await bell.learn_time(-wrong_ms)
     await bell.news.aclose()
@@ -160,11 +158,11 @@ async def test_a_clip_that_the_clock_was_lost_in_is_told_anew_once_it_is_right_a
     await bell.lose_time(wrong_ms)
     record = await bell.end_clip()
     assert record.dating == "trusted"
-    await bell.news.tell_untold()
+    await bell.news.publish_untold()
     assert len(bell.tellings(record)) == 1  # not again and again while the clock is wrong
     await bell.learn_time(-wrong_ms)
     await bell.news.aclose()
-    await bell.news.tell_untold()
+    await bell.news.publish_untold()
     assert len(bell.tellings(record)) == 2
     assert bell.start_in_the_app(record) == bell.start_in_the_library(record) == record.started_ms
 
@@ -174,7 +172,7 @@ async def test_what_a_dead_process_did_not_tell_is_told(bell: Doorbell) -> None:
     await bell.begin_clip()
     await bell.rig.film(POST_ROLL_S + 1)
     record = await bell.rig.next_clip()
-    await bell.news.tell_untold()
+    await bell.news.publish_untold()
     await bell.news.aclose()
-    await bell.news.tell_untold()
+    await bell.news.publish_untold()
     assert len(bell.tellings(record)) == 1

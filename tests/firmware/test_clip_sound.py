@@ -188,7 +188,7 @@ async def test_a_clip_that_was_killed_keeps_its_sound_up_to_the_last_fragment(
     await asyncio.gather(*tasks, return_exceptions=True)
     rig.database.close()
     after = Shelves(card, signer=rig.signer)
-    (clip,) = close_open_clips(after.library, after.vault, after.sign_manifest)
+    (clip,) = close_open_clips(after.library, after.vault, after.manifest_signer)
     manifest = check_manifest(clip.signed_manifest, rig.signer.spki)
     assert manifest.ended == "cut_short"
     samples = heard(after.playback.plain_mp4(clip))
@@ -339,7 +339,6 @@ async def test_the_doorbells_own_microphone_is_heard_in_clips_while_it_is_on(
         switch=MicrophoneSwitch(tmp_path / "sound.json", is_on_at_first=False),
         echo=Echo(Played(), None),
         source=random.Random(1),
-        on_change=lambda: None,
     )
     listening = asyncio.create_task(microphone.run())
     async with running(RecordingRig(tmp_path, clock, feed=microphone)) as rig:

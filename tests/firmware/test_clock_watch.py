@@ -33,11 +33,10 @@ class Bench:
     def __init__(self, path: Path, *, wrong_ms: int = -YEARS_MS, boot: str = "boot") -> None:
         self.path = path
         self.boot = boot
-        self.clock = ManualClock(wall_ms=TRUE_MS + wrong_ms, is_trusted=False)
+        self.clock = ManualClock(wall_ms=TRUE_MS + wrong_ms, is_trusted=False, boot_id=boot)
         self.wrong_ms = wrong_ms
         self.happened: list[Happened] = []
         self.clip_differences: list[int] = []
-        self.remembered = 0
         self.is_card_full = False
         self.start()
 
@@ -45,14 +44,12 @@ class Bench:
         self.outbox = Outbox(self.path, "a" * 20, boot=self.boot)
         self.watch = ClockWatch(
             clock=self.clock,
-            boot=self.boot,
-            events=self.outbox,
-            tell=self.tell,
-            date_clips=self._date_clips,
-            remember=self._remember,
+            outbox=self.outbox,
+            events=self,
+            undated=[self],
         )
 
-    async def _date_clips(self, difference_ms: int) -> None:
+    async def on_time_known(self, difference_ms: int) -> None:
         self.clip_differences.append(difference_ms)
 
     @property
@@ -61,11 +58,12 @@ class Bench:
         right_ms = self.clock.wall_ms() - self.wrong_ms
         return right_ms - self.clock.monotonic_ns() // 1_000_000
 
-    async def tell(self, body: EventBody) -> Event:
+    async def publish(self, body: EventBody, *, event_id: str | None = None) -> Event:
         if self.is_card_full:
             raise StoreError(self.path, "can't be written: the card is full")
         return self.outbox.append(
             body,
+            event_id=event_id,
             time_ms=self.clock.wall_ms(),
             is_clock_trusted=self.clock.is_trusted(),
             monotonic_ms=self.clock.monotonic_ns() // 1_000_000,
@@ -73,7 +71,7 @@ class Bench:
 
     async def press(self, after_s: float = 0) -> Event:
         self.clock.advance(after_s)
-        event = await self.tell(Pressed())
+        event = await self.publish(Pressed())
         self.happened.append(Happened(event, self.clock.wall_ms() - self.wrong_ms))
         return event
 
@@ -100,9 +98,6 @@ class Bench:
             if told.from_seq <= event.seq <= told.to_seq
         }
         return event.time_ms + offset_ms
-
-    def _remember(self) -> None:
-        self.remembered += 1
 
 
 @pytest.fixture
@@ -219,12 +214,12 @@ async def test_a_jump_of_a_trusted_clock_is_noticed(
 async def test_the_time_is_remembered_every_ten_minutes_while_it_is_trusted(path: Path) -> None:
     bench = Bench(path)
     await bench.watch.look()
-    assert bench.remembered == 0
+    assert bench.clock.remembered == 0
     bench.clock.trusted = True
     for _ in range(240):
         bench.clock.advance(10)
         await bench.watch.look()
-    assert bench.remembered == 4
+    assert bench.clock.remembered == 4
 
 
 @settings(

@@ -37,7 +37,7 @@ class Door:
 
 
 def open_control(path: Path, door: Door) -> ControlSocket:
-    return ControlSocket(path, on_press=door.press, on_show=door.show, on_look=door.look)
+    return ControlSocket(path, door)
 
 
 @asynccontextmanager

@@ -356,7 +356,7 @@ async def test_what_narrows_is_unspent_until_it_is_done_and_goes_on_by_itself(ri
 
 
 async def test_what_narrows_counts_although_the_card_keeps_nothing_of_it(rig):
-    """Seen to fail with the OSError of `add_waiting` let through in fulfilling.py."""
+    """Seen to fail with the OSError of `add_waiting` let through in executor.py."""
 
     def full(*values: object, **named: object) -> bool:
         raise OSError(28, "no space left")

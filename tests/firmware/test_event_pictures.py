@@ -14,12 +14,14 @@ from PIL import Image
 from firmware.app.camera import Filming
 from firmware.capture.camera_output import AccessUnit
 from firmware.capture.video_source import Mask
-from firmware.config import Config
+from firmware.config.settings import Config
 from firmware.notes.event_pictures import MOST_OFFLINE, MOST_PER_HOUR, EventPictures
 from firmware.protocol.thumbnails import MAX_JPEG_BYTES
 from firmware.system.clock import SystemClock
+from firmware.system.supervision import LastResort
 from firmware.system.systemd import ServiceManager
 from tests.fakes.picture_house import House, grey_of, house, settled
+from tests.fakes.sink import FakeLamp
 from tests.fakes.source import QuickSource
 
 
@@ -264,21 +266,18 @@ async def filmed_house(folder: Path) -> AsyncIterator[tuple[House, Filming]]:
     filming = Filming(
         Config(data_dir=folder),
         clock=clock,
-        set_infrared=lambda _: None,
-        on_state=lambda *_: None,
-        give_up=lambda _: None,
-        manager=ServiceManager({}, pid=1),
+        lamp=FakeLamp(),
+        restarter=LastResort(asyncio.Event(), ServiceManager({}, pid=1)),
         source=random.Random(1),
         make_camera=lambda *_: QuickSource(),
     )
     house.clock = clock  # type: ignore[assignment]
     house.pictures = EventPictures(
-        filming.small,
-        newest_key_frame=filming.newest_key_frame,
-        shown_since_90k=lambda: filming.shown_since_90k,
+        filming,
         sealer=house.sealer,
         clock=clock,
-        tell=house._tell,
+        events=house,
+        link=house,
     )
     running = asyncio.create_task(filming.run())
     try:

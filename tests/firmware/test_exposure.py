@@ -7,7 +7,7 @@ import pytest
 from firmware.capture.frame_selection import RatePacer
 from firmware.capture.pi.controls import controls_of, frame_durations, widest_mode
 from firmware.capture.pi.night import NightSwitch
-from firmware.config import CameraConfig
+from firmware.config.settings import CameraConfig
 from tests.fakes.picamera import PI_CONTROLS
 
 SECOND = 1_000_000_000

@@ -32,6 +32,7 @@ from firmware.live.link_estimate import LineReport
 from firmware.live.rtp_sender import Viewer
 from firmware.live.stream_source import Source
 from firmware.system.clock import SystemClock
+from tests.fakes.sink import FunctionSink, PictureList
 from tests.fakes.source import QuickSource
 from tests.fakes.waiting import eventually, in_time
 
@@ -45,11 +46,11 @@ class Porch:
 
     def __init__(self, fps: int = 60, key_frame_interval_s: float = 0.5) -> None:
         self.camera = QuickSource(fps=fps)
-        self.hub = UnitHub(ring_add=lambda _: None, loop=asyncio.get_running_loop())
+        self.hub = UnitHub(PictureList(), asyncio.get_running_loop())
         self.main = Source(
             "main",
             self.hub,
-            request_key_frame=self.camera.request_key_frame,
+            self.camera,
             key_frame_interval_s=key_frame_interval_s,
         )
 
@@ -102,7 +103,7 @@ class Connection:
 @asynccontextmanager
 async def porch(**settings: float) -> AsyncIterator[Porch]:
     here = Porch(**settings)
-    here.camera.start(here.hub.put, lambda _: None)
+    here.camera.start(FunctionSink(here.hub.put))
     try:
         yield here
     finally:

@@ -16,6 +16,7 @@ from tests.fakes.clock import ManualClock
 from tests.fakes.heard import FlashDoor, HandFeed
 from tests.fakes.listening import flashes_of, listening_rig
 from tests.fakes.recording import RecordingRig, running
+from tests.fakes.sink import FunctionSink
 from tests.fakes.waiting import eventually
 
 SECOND = TICKS_PER_S
@@ -93,7 +94,7 @@ async def test_flash_and_beep_before_the_replay_camera_are_one_moment(tmp_path: 
     async with running(RecordingRig(tmp_path, clock, feed=feed, longest_s=40)) as rig:
         await eventually(lambda: feed.has_readers)
         speaking = asyncio.create_task(beeps.run())
-        camera.start(rig.hub.put, lambda _: None)
+        camera.start(FunctionSink(rig.hub.put))
         await asyncio.sleep(4)
         rig.press()
         for _ in range(FILM_S // 2):

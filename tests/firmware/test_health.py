@@ -21,6 +21,7 @@ from firmware.health.linux import (
 )
 from firmware.health.monitor import ClipFacts, HealthMonitor
 from firmware.health.readings import Reading, Throttling
+from firmware.health.reporter import TroubleReporter
 from firmware.health.trouble_texts import begun, over
 from firmware.health.troubles import HOLDS, MAX_END_S, Troubles
 from firmware.protocol.encoding import decode, new_id
@@ -34,6 +35,7 @@ from firmware.protocol.events import (
 )
 from tests.fakes.board import ManualBoard, lay_out_board, write_program
 from tests.fakes.clock import ManualClock
+from tests.fakes.ownership import Owned
 
 WIRELESS = """\
 Inter-| sta-|   Quality        |   Discarded packets               | Missed | WE
@@ -75,44 +77,54 @@ class Bench:
         self.board = ManualBoard()
         self.camera = Camera()
         self.clock = ManualClock()
-        self.facts = ClipFacts()
+        self.clip_facts = ClipFacts()
         self.published: list[Health] = []
         self.told: list[Trouble] = []
-        self.has_owner = True
+        self.owners = Owned()
         self.is_outbox_full = False
         self.is_card_stuck = asyncio.Event()
         self.facts_error: OSError | None = None
-        self.has_sound_failed = False
+        self.has_failed = False
         self.has_contradiction = False
+        reporter = TroubleReporter(
+            Troubles(kept_in=kept_in),
+            camera=self.camera,
+            events=self,
+            owners=self.owners,
+            clock=self.clock,
+            patience_s=tell_patience_s,
+        )
         self.monitor = HealthMonitor(
             board=self.board,
             camera=self.camera,
-            clip_facts=self.clip_facts,
+            clips=self,
             ladder=HeatLadder(30),
-            troubles=Troubles(kept_in=kept_in),
+            reporter=reporter,
             clock=self.clock,
-            tell=self.tell,
-            may_tell=lambda: self.has_owner,
-            publish=self.published.append,
-            has_sound_failed=lambda: self.has_sound_failed,
-            has_contradiction=lambda: self.has_contradiction,
+            sound=self,
+            register=self,
             look_every_s=look_every_s,
-            tell_patience_s=tell_patience_s,
         )
+        self.monitor.published.add(self.published.append)
 
-    def clip_facts(self) -> ClipFacts:
+    def facts(self) -> ClipFacts:
         if self.facts_error is not None:
             raise self.facts_error
-        return self.facts
+        return self.clip_facts
 
-    async def tell(self, body: EventBody) -> Event:
+    async def publish(self, body: EventBody, *, event_id: str | None = None) -> Event:
         assert isinstance(body, Trouble)
         while self.is_card_stuck.is_set():  # noqa: ASYNC110 (as firmware.outbox.publisher tries again)
             await asyncio.sleep(0.01)
         if self.is_outbox_full:
             raise StoreError(Path("outbox.sqlite3"), "can't be written: the card is full")
         event = Event(
-            id=new_id(), device="a" * 20, seq=1, time_ms=1, is_clock_trusted=True, body=body
+            id=event_id or new_id(),
+            device="a" * 20,
+            seq=1,
+            time_ms=1,
+            is_clock_trusted=True,
+            body=body,
         )
         assert decode(Event, event.encode()) == event
         self.told.append(body)
@@ -220,11 +232,11 @@ def test_a_card_that_is_not_wireless_has_no_signal() -> None:
 
 async def test_sound_that_fails_is_told_once_it_lasts_and_when_it_works_again() -> None:
     bench = Bench()
-    bench.has_sound_failed = True
+    bench.has_failed = True
     await bench.monitor.look()
     assert bench.codes() == []
     await bench.look_for(20)
-    bench.has_sound_failed = False
+    bench.has_failed = False
     await bench.look_for(60)
     assert bench.codes() == [("sound", False), ("sound", True)]
 
@@ -290,7 +302,7 @@ async def test_health_says_what_was_measured() -> None:
         signal_dbm=-70,
         memory_free_bytes=1_000,
     )
-    bench.facts = ClipFacts(sync_p99_ms=12, clip_count=3, oldest_clip_ms=77)
+    bench.clip_facts = ClipFacts(sync_p99_ms=12, clip_count=3, oldest_clip_ms=77)
     health = await bench.monitor.look()
     assert health == Health(
         measured_ms=bench.clock.wall_ms(),
@@ -413,7 +425,7 @@ async def test_a_card_that_takes_nothing_holds_up_neither_looks_nor_the_ladder()
 
 async def test_an_index_that_cannot_be_read_costs_only_what_it_knows() -> None:
     bench = Bench()
-    bench.facts = ClipFacts(clip_count=3)
+    bench.clip_facts = ClipFacts(clip_count=3)
     await bench.monitor.look()
     bench.facts_error = OSError(5, "disk I/O error")
     bench.board.reading = Reading(temperature_milli_c=84_000)
@@ -423,11 +435,11 @@ async def test_an_index_that_cannot_be_read_costs_only_what_it_knows() -> None:
 
 async def test_nothing_is_told_before_there_is_an_owner() -> None:
     bench = Bench()
-    bench.has_owner = False
+    bench.owners.is_owned = False
     bench.camera.state = "missing"
     await bench.look_for(600)
     assert bench.told == []
-    bench.has_owner = True
+    bench.owners.is_owned = True
     await bench.look_for(10)
     assert bench.codes() == [("camera", False)]
 

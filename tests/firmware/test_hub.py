@@ -9,6 +9,7 @@ import pytest
 
 from firmware.capture.camera_output import AccessUnit, LumaFrame
 from firmware.capture.unit_hub import LumaHub, Subscription, UnitHub
+from tests.fakes.sink import PictureList
 
 
 def unit(number: int, *, gop: int = 5) -> AccessUnit:
@@ -31,14 +32,14 @@ def put_from_a_thread(hub: UnitHub, units: range) -> None:
 
 
 async def test_a_subscription_begins_at_a_key_frame() -> None:
-    hub = UnitHub(ring_add=lambda _: None, loop=asyncio.get_running_loop())
+    hub = UnitHub(PictureList(), asyncio.get_running_loop())
     with hub.subscribe("viewer") as viewer:
         put_from_a_thread(hub, range(3, 8))
         assert await taken(viewer, 3) == [5, 6, 7]
 
 
 async def test_who_comes_late_begins_at_the_newest_key_frame() -> None:
-    hub = UnitHub(ring_add=lambda _: None, loop=asyncio.get_running_loop())
+    hub = UnitHub(PictureList(), asyncio.get_running_loop())
     put_from_a_thread(hub, range(8))
     await asyncio.sleep(0.01)
     viewer = hub.late.subscribe("viewer")
@@ -48,7 +49,7 @@ async def test_who_comes_late_begins_at_the_newest_key_frame() -> None:
 
 
 async def test_who_comes_late_gets_nothing_that_a_new_mask_hides() -> None:
-    hub = UnitHub(ring_add=lambda _: None, loop=asyncio.get_running_loop())
+    hub = UnitHub(PictureList(), asyncio.get_running_loop())
     put_from_a_thread(hub, range(8))
     await asyncio.sleep(0.01)
     hub.discard_before(7 * 3000)
@@ -59,7 +60,7 @@ async def test_who_comes_late_gets_nothing_that_a_new_mask_hides() -> None:
 
 
 async def test_a_gop_that_is_longer_than_who_comes_late_may_wait_for_is_left_out() -> None:
-    hub = UnitHub(ring_add=lambda _: None, loop=asyncio.get_running_loop())
+    hub = UnitHub(PictureList(), asyncio.get_running_loop())
     put_from_a_thread(hub, range(9))
     await asyncio.sleep(0.01)
     viewer = hub.late.subscribe("viewer", max_units=4)
@@ -69,8 +70,8 @@ async def test_a_gop_that_is_longer_than_who_comes_late_may_wait_for_is_left_out
 
 
 async def test_the_ring_has_each_unit_before_any_subscriber_sees_it() -> None:
-    ring: list[AccessUnit] = []
-    hub = UnitHub(ring_add=ring.append, loop=asyncio.get_running_loop())
+    ring = PictureList()
+    hub = UnitHub(ring, asyncio.get_running_loop())
     with hub.subscribe("recorder") as recorder:
         put_from_a_thread(hub, range(3))
         async for one in recorder:
@@ -80,8 +81,8 @@ async def test_the_ring_has_each_unit_before_any_subscriber_sees_it() -> None:
 
 
 async def test_a_loop_that_stood_still_loses_units_only_up_to_the_next_key_frame() -> None:
-    ring: list[AccessUnit] = []
-    hub = UnitHub(ring_add=ring.append, loop=asyncio.get_running_loop(), max_units=7)
+    ring = PictureList()
+    hub = UnitHub(ring, asyncio.get_running_loop(), max_units=7)
     put_from_a_thread(hub, range(12))
     await asyncio.sleep(0.01)
     put_from_a_thread(hub, range(12, 17))
@@ -91,7 +92,7 @@ async def test_a_loop_that_stood_still_loses_units_only_up_to_the_next_key_frame
 
 
 async def test_a_slow_subscriber_goes_on_at_a_key_frame() -> None:
-    hub = UnitHub(ring_add=lambda _: None, loop=asyncio.get_running_loop())
+    hub = UnitHub(PictureList(), asyncio.get_running_loop())
     with hub.subscribe("viewer", max_units=7) as viewer:
         put_from_a_thread(hub, range(12))
         await asyncio.sleep(0.01)
@@ -100,14 +101,14 @@ async def test_a_slow_subscriber_goes_on_at_a_key_frame() -> None:
 
 
 async def test_one_slow_subscriber_costs_another_nothing() -> None:
-    hub = UnitHub(ring_add=lambda _: None, loop=asyncio.get_running_loop())
+    hub = UnitHub(PictureList(), asyncio.get_running_loop())
     with hub.subscribe("slow", max_units=2), hub.subscribe("quick") as quick:
         put_from_a_thread(hub, range(50))
         assert await taken(quick, 50) == list(range(50))
 
 
 async def test_closing_ends_the_iteration() -> None:
-    hub = UnitHub(ring_add=lambda _: None, loop=asyncio.get_running_loop())
+    hub = UnitHub(PictureList(), asyncio.get_running_loop())
     viewer = hub.subscribe("viewer")
     asyncio.get_running_loop().call_later(0.01, viewer.close)
     assert [one async for one in viewer] == []
@@ -115,7 +116,7 @@ async def test_closing_ends_the_iteration() -> None:
 
 
 async def test_a_cancelled_wait_loses_no_unit() -> None:
-    hub = UnitHub(ring_add=lambda _: None, loop=asyncio.get_running_loop())
+    hub = UnitHub(PictureList(), asyncio.get_running_loop())
     with hub.subscribe("viewer") as viewer:
         waiting = asyncio.create_task(viewer.__anext__())
         await asyncio.sleep(0)
@@ -125,8 +126,8 @@ async def test_a_cancelled_wait_loses_no_unit() -> None:
 
 
 async def test_time_that_goes_back_is_not_handed_on() -> None:
-    ring: list[AccessUnit] = []
-    hub = UnitHub(ring_add=ring.append, loop=asyncio.get_running_loop())
+    ring = PictureList()
+    hub = UnitHub(ring, asyncio.get_running_loop())
     hub.put(unit(5))
     hub.put(unit(0))
     await asyncio.sleep(0.01)
@@ -134,8 +135,8 @@ async def test_time_that_goes_back_is_not_handed_on() -> None:
 
 
 async def test_after_a_new_mask_nothing_older_is_handed_on_nor_what_builds_on_it() -> None:
-    ring: list[AccessUnit] = []
-    hub = UnitHub(ring_add=ring.append, loop=asyncio.get_running_loop())
+    ring = PictureList()
+    hub = UnitHub(ring, asyncio.get_running_loop())
     with hub.subscribe("viewer") as viewer:
         put_from_a_thread(hub, range(3))
         await asyncio.sleep(0.01)
@@ -149,8 +150,8 @@ async def test_after_a_new_mask_nothing_older_is_handed_on_nor_what_builds_on_it
 
 
 async def test_an_older_moment_takes_nothing_back() -> None:
-    ring: list[AccessUnit] = []
-    hub = UnitHub(ring_add=ring.append, loop=asyncio.get_running_loop())
+    ring = PictureList()
+    hub = UnitHub(ring, asyncio.get_running_loop())
     hub.discard_before(11 * 3000)
     hub.discard_before(0)
     put_from_a_thread(hub, range(20))
@@ -160,8 +161,8 @@ async def test_an_older_moment_takes_nothing_back() -> None:
 
 async def test_after_a_unit_that_came_too_late_nothing_is_handed_on_before_a_key_frame() -> None:
     """What follows in its GOP was coded with it, and would show rubbish without it."""
-    ring: list[AccessUnit] = []
-    hub = UnitHub(ring_add=ring.append, loop=asyncio.get_running_loop())
+    ring = PictureList()
+    hub = UnitHub(ring, asyncio.get_running_loop())
     for number in (5, 7, 6, 8, 9, 10, 11):
         hub.put(unit(number))
     await asyncio.sleep(0.01)
@@ -170,8 +171,8 @@ async def test_after_a_unit_that_came_too_late_nothing_is_handed_on_before_a_key
 
 async def test_a_camera_that_outlives_the_loop_is_not_ended_by_it() -> None:
     loop = asyncio.new_event_loop()
-    ring: list[AccessUnit] = []
-    units, lumas = UnitHub(ring_add=ring.append, loop=loop), LumaHub(loop)
+    ring = PictureList()
+    units, lumas = UnitHub(ring, loop), LumaHub(loop)
     loop.close()
 
     def film() -> None:
@@ -233,7 +234,8 @@ async def test_a_loop_that_stands_still_lets_one_luma_frame_wait_and_no_more() -
 
 async def test_pictures_are_wanted_from_the_first_who_looks_until_the_last_has_closed() -> None:
     wanted: list[bool] = []
-    hub = LumaHub(asyncio.get_running_loop(), on_wanted=wanted.append)
+    hub = LumaHub(asyncio.get_running_loop())
+    hub.wanted.add(wanted.append)
     with hub.subscribe() as first:
         second = hub.subscribe()
         assert wanted == [True]

@@ -16,10 +16,12 @@ from firmware.capture.camera_keeper import CameraKeeper
 from firmware.capture.camera_output import AccessUnit, LumaFrame, SmallPicture, pts_90k_of
 from firmware.capture.camera_timeouts import Patience
 from firmware.capture.rescue import Rescue
-from firmware.capture.video_source import Mask, OnLuma, OnSmall, OnUnit
+from firmware.capture.video_source import Mask, PictureSink
 from firmware.errors import CameraError
 from firmware.protocol.events import CameraState
 from firmware.system.clock import SystemClock
+from tests.fakes.board import ManualUptime
+from tests.fakes.sink import PictureList
 from tests.fakes.waiting import eventually
 
 LEFT = Mask(polygons=(((0.0, 0.0), (0.3, 0.0), (0.3, 1.0)),))
@@ -58,27 +60,27 @@ class ScriptedSource:
         self.units_to_key = 0
         self.hangs_in: str | None = None
         self.may_return = threading.Event()
-        self._on_small: OnSmall | None = None
+        self._is_small_wanted = False
         self._is_key_wanted = True
         self._key_ns = 0
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def start(self, on_unit: OnUnit, on_luma: OnLuma) -> None:
+    def start(self, sink: PictureSink) -> None:
         self._enter("start")
         for error in self.fails:
             raise error
         if self.start_heals and self.calls.count("start") > 1:
             self.is_frozen = False
         self._stopped.clear()
-        self._thread = threading.Thread(target=self._film, args=(on_unit, on_luma), daemon=True)
+        self._thread = threading.Thread(target=self._film, args=(sink,), daemon=True)
         self._thread.start()
 
     def request_key_frame(self) -> None:
         self._is_key_wanted = True
 
-    def set_small(self, on_small: OnSmall | None) -> None:
-        self._on_small = on_small
+    def set_small(self, is_wanted: bool) -> None:
+        self._is_small_wanted = is_wanted
 
     def set_mask(self, mask: Mask) -> None:
         self._enter(("mask", mask))
@@ -113,16 +115,17 @@ class ScriptedSource:
         if call == self.hangs_in:
             self.may_return.wait(10)
 
-    def _film(self, on_unit: OnUnit, on_luma: OnLuma) -> None:
+    def _film(self, sink: PictureSink) -> None:
         while not self._stopped.wait(0.005):
             if not self.is_frozen:
                 is_key = self._is_key_due()
                 pts_90k = pts_90k_of(time.monotonic_ns()) - self.lag_90k
-                on_luma(LumaFrame(pts_90k=pts_90k, width=1, height=1, stride=1, data=b"l"))
-                on_small = self._on_small
-                if on_small is not None:
-                    on_small(SmallPicture(pts_90k=pts_90k, width=2, height=2, data=b"smallp"))
-                on_unit(AccessUnit(pts_90k=pts_90k, is_key=is_key, data=bytes(self.unit_bytes)))
+                sink.on_luma(LumaFrame(pts_90k=pts_90k, width=1, height=1, stride=1, data=b"l"))
+                if self._is_small_wanted:
+                    sink.on_small(SmallPicture(pts_90k=pts_90k, width=2, height=2, data=b"smallp"))
+                sink.on_unit(
+                    AccessUnit(pts_90k=pts_90k, is_key=is_key, data=bytes(self.unit_bytes))
+                )
 
     def _is_key_due(self) -> bool:
         """When asked for, `units_to_key` later; and by itself now and then."""
@@ -148,30 +151,32 @@ class World:
     ) -> None:
         self.source = ScriptedSource()
         self.states: list[CameraState] = []
-        self.units: list[AccessUnit] = []
-        self.lumas: list[LumaFrame] = []
-        self.smalls: list[SmallPicture] = []
+        self.units = PictureList()
+        self.lumas = PictureList()
+        self.smalls = PictureList()
         self.given_up: list[str] = []
         self.reboots = 0
         self.rescue = make_rescue(
-            folder / "rescue.json", boot="b", uptime_s=lambda: uptime_s, may_reboot=may_reboot
+            folder / "rescue.json", boot="b", uptime=ManualUptime(uptime_s), may_reboot=may_reboot
         )
         self.keeper = CameraKeeper(
             self.source,
-            on_unit=self.units.append,
-            on_luma=self.lumas.append,
-            on_small=self.smalls.append,
-            on_state=lambda state, _: self.states.append(state),
+            units=self.units,
+            luma=self.lumas,
+            small=self.smalls,
             clock=SystemClock(),
             rescue=self.rescue,
-            give_up=self.given_up.append,
-            reboot=self._reboot,
+            restarter=self,
             random_source=random.Random(1),
             bitrate_bps=1_000_000,
             patience=QUICK,
         )
+        self.keeper.states.add(self.states.append)
 
-    def _reboot(self) -> None:
+    def give_up(self, reason: str) -> None:
+        self.given_up.append(reason)
+
+    def reboot(self) -> None:
         self.reboots += 1
 
     @asynccontextmanager
@@ -490,37 +495,27 @@ async def test_the_board_restarts_for_a_missing_camera_only_after_an_hour_up(
         assert world.given_up == []
 
 
-class Uptime:
-    """A board's time since its start."""
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
-
-    def __call__(self) -> float:
-        return self.seconds
-
-
 def rescue_of(
-    folder: Path, uptime: Uptime, *, boot: str = "one", may_reboot: bool = True
+    folder: Path, uptime: ManualUptime, *, boot: str = "one", may_reboot: bool = True
 ) -> Rescue:
-    return Rescue(folder / "rescue.json", boot=boot, uptime_s=uptime, may_reboot=may_reboot)
+    return Rescue(folder / "rescue.json", boot=boot, uptime=uptime, may_reboot=may_reboot)
 
 
 def test_each_restart_in_vain_doubles_the_wait_for_the_next_up_to_an_hour(tmp_path: Path) -> None:
-    uptime = Uptime(10)
+    uptime = ManualUptime(10)
     waits = []
     for _ in range(9):
         rescue = rescue_of(tmp_path, uptime, may_reboot=False)
-        began_s = uptime.seconds
+        began_s = uptime.now_s
         while not rescue.may_restart_now():
-            uptime.seconds += 10
-        waits.append(uptime.seconds - began_s)
+            uptime.now_s += 10
+        waits.append(uptime.now_s - began_s)
         assert rescue.note_restart()
     assert waits == [0, 60, 120, 240, 480, 960, 1920, 3600, 3600]
 
 
 def test_pictures_make_all_failures_forgotten(tmp_path: Path) -> None:
-    uptime = Uptime(10)
+    uptime = ManualUptime(10)
     rescue = rescue_of(tmp_path, uptime)
     rescue.note_restart()
     assert not rescue_of(tmp_path, uptime).may_restart_now()
@@ -531,19 +526,19 @@ def test_pictures_make_all_failures_forgotten(tmp_path: Path) -> None:
 def test_the_board_is_never_restarted_in_its_first_hour_nor_twice_in_one(tmp_path: Path) -> None:
     uptimes = []
     for boot in range(7):
-        uptime = Uptime(0)
+        uptime = ManualUptime(0)
         rescue = rescue_of(tmp_path, uptime, boot=str(boot))
         rescue.note_restart()
         rescue.note_restart()
         while not rescue.may_reboot_now():
-            uptime.seconds += 600
-        uptimes.append(uptime.seconds / 3600)
+            uptime.now_s += 600
+        uptimes.append(uptime.now_s / 3600)
         assert rescue.note_reboot()
     assert uptimes == [1, 2, 4, 8, 16, 24, 24]
 
 
 def test_the_board_is_restarted_only_if_the_owner_allows_it(tmp_path: Path) -> None:
-    rescue = rescue_of(tmp_path, Uptime(90_000), may_reboot=False)
+    rescue = rescue_of(tmp_path, ManualUptime(90_000), may_reboot=False)
     rescue.note_restart()
     rescue.note_restart()
     assert not rescue.may_reboot_now()
@@ -551,13 +546,13 @@ def test_the_board_is_restarted_only_if_the_owner_allows_it(tmp_path: Path) -> N
 
 
 def test_a_card_that_cant_be_written_makes_no_loop_of_restarts(tmp_path: Path) -> None:
-    rescue = rescue_of(tmp_path / "gone", Uptime(10))
+    rescue = rescue_of(tmp_path / "gone", ManualUptime(10))
     assert not rescue.note_restart()
     assert not rescue.note_reboot()
 
 
 def test_a_board_that_does_not_say_how_long_it_is_up_is_not_restarted(tmp_path: Path) -> None:
-    rescue = rescue_of(tmp_path, Uptime(float("inf")))
+    rescue = rescue_of(tmp_path, ManualUptime(float("inf")))
     assert rescue.note_restart()
     assert rescue.note_restart()
     assert not rescue.may_reboot_now()
@@ -567,4 +562,4 @@ def test_a_board_that_does_not_say_how_long_it_is_up_is_not_restarted(tmp_path: 
 @pytest.mark.parametrize("damage", [b"", b"{", b'{"v":2}', b"\xff"])
 def test_a_damaged_rescue_file_is_begun_anew(tmp_path: Path, damage: bytes) -> None:
     (tmp_path / "rescue.json").write_bytes(damage)
-    assert rescue_of(tmp_path, Uptime(10)).may_restart_now()
+    assert rescue_of(tmp_path, ManualUptime(10)).may_restart_now()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from firmware.app.knock import Knocking
-from firmware.config import PanelConfig
+from firmware.config.settings import PanelConfig
 from firmware.decisions.intake import StatementDesk
 from firmware.knock.errors import KnockRefused
 from firmware.knock.pattern_store import KnockSettings, KnockStore
@@ -65,9 +65,8 @@ class Door:
             has_presence=False,
             has_infrared=False,
             clock=self.clock,
-            on_reset=lambda: None,
         )
-        self.panel.listen(on_bell=self.rings.append, on_service=lambda: None)
+        self.panel.pressed.add(self.rings.append)
         self.statements: StatementDesk = rig.desk()
         self.store = KnockStore(rig.folder / "knock.json", clock=self.clock)
         self.knocking = Knocking(
@@ -240,7 +239,7 @@ async def test_the_outer_button_tells_both_its_edges_with_the_contacts_time(
 ) -> None:
     async with door(tmp_path) as at:
         edges: list[Edge] = []
-        at.panel.watch_bell(edges.append)
+        at.panel.bell_edges.add(edges.append)
         await at.gpio.press("bell", 0.3)
         await asyncio.sleep(0.1)
         await at.gpio.press("service", 0.3)
@@ -256,8 +255,8 @@ async def test_edges_are_told_though_whoever_hears_the_bell_fails(tmp_path: Path
     async with door(tmp_path) as at:
         edges: list[Edge] = []
         asyncio.get_running_loop().set_exception_handler(lambda *_: None)
-        at.panel.listen(on_bell=fail, on_service=lambda: None)
-        at.panel.watch_bell(edges.append)
+        at.panel.pressed.add(fail)
+        at.panel.bell_edges.add(edges.append)
         await at.gpio.press("bell", 0.1)
         await asyncio.sleep(0.1)
     assert [edge.is_down for edge in edges] == [True, False]

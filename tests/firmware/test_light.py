@@ -15,21 +15,31 @@ from tests.fakes.clock import ManualClock
 BEFORE_WATCHED = {LightState.RESET, LightState.WATCHED}
 
 
+class FakeLed:
+    """Implements `firmware.panel.light.Led`; keeps the levels that were set."""
+
+    def __init__(self) -> None:
+        self.levels: list[float] = []
+
+    def set(self, level: float) -> None:
+        self.levels.append(level)
+
+
 class Lamp:
-    """A light on a clock that a test moves, and the levels that were set."""
+    """A light on a clock that a test moves."""
 
     def __init__(self, max_percent: int = 100) -> None:
         self.clock = ManualClock()
-        self.levels: list[float] = []
-        self.light = Light(self.levels.append, clock=self.clock, max_percent=max_percent)
+        self.led = FakeLed()
+        self.light = Light(self.led, clock=self.clock, max_percent=max_percent)
 
 
 @pytest.fixture
 async def lit() -> AsyncIterator[tuple[Light, list[float]]]:
-    levels: list[float] = []
-    light = Light(levels.append, clock=SystemClock(), max_percent=60)
+    led = FakeLed()
+    light = Light(led, clock=SystemClock(), max_percent=60)
     task = asyncio.create_task(light.run())
-    yield light, levels
+    yield light, led.levels
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await task
@@ -132,13 +142,13 @@ async def test_flashes_are_shown_and_end_in_the_dark(lit: tuple[Light, list[floa
 
 
 async def test_the_light_is_off_once_it_has_ended() -> None:
-    levels: list[float] = []
-    light = Light(levels.append, clock=SystemClock(), max_percent=100)
+    led = FakeLed()
+    light = Light(led, clock=SystemClock(), max_percent=100)
     light.set(LightState.WATCHED, True)
     task = asyncio.create_task(light.run())
     await asyncio.sleep(0.02)
-    assert levels[-1] == 1
+    assert led.levels[-1] == 1
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await task
-    assert levels[-1] == 0
+    assert led.levels[-1] == 0

@@ -22,6 +22,7 @@ from firmware.protocol.commands import (
 )
 from firmware.protocol.encoding import WireError, decode, new_id
 from firmware.protocol.events import Event, Health, Pressed
+from tests.fakes.clock import ManualClock
 from tests.fakes.fleet_ca import FleetCa
 from tests.fakes.link_bench import Bench, cuttable, end, wall_ms
 from tests.fakes.waiting import eventually
@@ -134,13 +135,8 @@ async def test_answers_a_command_once_and_repeats_its_reply(bench: Bench) -> Non
 async def test_a_relay_that_floods_takes_only_so_much_of_the_doorbells_time(bench: Bench) -> None:
     """Receipts go through all the same: what was told is forgotten."""
 
-    async def deal(command: Command) -> ReplyBody | None:
-        bench.commands.append(command)
-        return Accepted()
-
-    session = bench.session()
-    session._answers = CommandAnswers(deal, wall_ms=wall_ms)
-    async with bench.linked(session):
+    bench.takes_s = 0
+    async with bench.linked():
         began_s = time.monotonic()
         for n in range(1500):
             await bench.relay.command(NonceWanted())
@@ -219,7 +215,7 @@ async def test_not_authorized_is_never_final(
     await bench.broker.start(mqtt_password="only others")
     events = bench.press(1)
     session = bench.session()
-    task = asyncio.create_task(session.run())
+    task = asyncio.create_task(session.run(bench))
     await eventually(lambda: "refused this doorbell" in caplog.text)
     assert not task.done()
     assert bench.relay.committed == []
@@ -243,7 +239,7 @@ async def test_a_broker_that_cant_prove_its_name_gets_nothing(
     await world.broker.start()
     await world.relay.join(world.broker)
     world.press()
-    task = asyncio.create_task(world.session().run())
+    task = asyncio.create_task(world.session().run(world))
     await eventually(lambda: "TLS with the broker failed" in caplog.text)
     await end(task)
     assert world.relay.received == 0
@@ -254,11 +250,12 @@ async def test_a_broker_that_cant_prove_its_name_gets_nothing(
 async def test_remembers_the_last_thousand_answers(tmp_path: Path) -> None:
     calls: list[str] = []
 
-    async def count(command: Command) -> ReplyBody:
-        calls.append(command.id)
-        return Accepted()
+    class Counter:
+        async def handle(self, command: Command) -> ReplyBody:
+            calls.append(command.id)
+            return Accepted()
 
-    answers = CommandAnswers(count, wall_ms=lambda: 1000)
+    answers, counter = CommandAnswers(ManualClock(wall_ms=1000)), Counter()
     commands = [
         Command(
             id=new_id(),
@@ -269,10 +266,10 @@ async def test_remembers_the_last_thousand_answers(tmp_path: Path) -> None:
         )
         for _ in range(1001)
     ]
-    first = [await answers.answer(command) for command in commands]
-    assert await answers.answer(commands[1]) == first[1]
+    first = [await answers.answer(command, counter) for command in commands]
+    assert await answers.answer(commands[1], counter) == first[1]
     assert len(calls) == 1001
-    await answers.answer(commands[0])
+    await answers.answer(commands[0], counter)
     assert len(calls) == 1002
 
 

@@ -10,11 +10,13 @@ import pytest
 from aiortc import RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError
 
+from firmware.live.sdp_answer import AnswerSigner
 from firmware.protocol.commands import IceServer, Offer, Refused
 from firmware.protocol.encoding import new_id
 from firmware.protocol.live import LiveAnswer, SignedLive, parse_unverified
 from firmware.protocol.notes import WatchingBegan, WatchingEnded
 from firmware.protocol.sdp import check_offer
+from firmware.system.clock import SystemClock
 from tests.fakes.porch import Porch, Refusal, Visitor, porch, visitor
 from tests.fakes.waiting import eventually, in_time
 
@@ -294,7 +296,7 @@ async def test_a_browser_that_was_ended_can_not_renew_and_is_ended_at_once() -> 
         someone.say(type="renew")
 
         assert (await in_time(someone.told("error")))["reason"] == "unknown_browser"
-        await here.viewing.on_browser_ended(someone.browser.keys.id)
+        await here.live.end_browser(someone.browser.keys.id)
         assert [watcher.session_id for watcher in here.live.watchers] == [other.session_id]
 
 
@@ -326,11 +328,12 @@ async def test_the_answer_speaks_h264_only_and_takes_nothing_from_the_viewer() -
 
 
 async def test_a_signature_that_can_not_be_made_is_a_refusal_and_leaves_no_session() -> None:
-    def broken(_: bytes) -> bytes:
-        raise OSError("the token is gone")
+    class Broken:
+        def sign(self, _data: bytes) -> bytes:
+            raise OSError("the token is gone")
 
     async with porch() as here:
-        here.live._parts.signer._sign = broken
+        here.live._signer = AnswerSigner(Broken(), device=here.keys.device, clock=SystemClock())
         someone = await offer_of_nobody(here)
         with pytest.raises(Refusal, match="sign"):
             await someone.send(someone.browser.sign(someone.offered))

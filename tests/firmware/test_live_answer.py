@@ -6,6 +6,7 @@ from firmware.live.errors import LiveError
 from firmware.live.sdp_answer import AnswerSigner
 from firmware.protocol.encoding import new_id
 from firmware.protocol.live import LiveOffer
+from tests.fakes.clock import ManualClock
 
 SDP = f"v=0\r\na=fingerprint:sha-256 {':'.join(['AB'] * 32)}\r\n"
 
@@ -13,8 +14,9 @@ SDP = f"v=0\r\na=fingerprint:sha-256 {':'.join(['AB'] * 32)}\r\n"
 async def test_an_answer_that_cannot_be_signed_is_refused_and_the_log_says_why(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    def broken(_: bytes) -> bytes:
-        raise OSError("the secure element is gone")
+    class Broken:
+        def sign(self, _data: bytes) -> bytes:
+            raise OSError("the secure element is gone")
 
     offer = LiveOffer(
         device="d" * 20,
@@ -24,7 +26,7 @@ async def test_an_answer_that_cannot_be_signed_is_refused_and_the_log_says_why(
         purpose="live",
         sdp=SDP,
     )
-    signer = AnswerSigner(broken, device="d" * 20, wall_ms=lambda: 0)
+    signer = AnswerSigner(Broken(), device="d" * 20, clock=ManualClock(wall_ms=0))
     with pytest.raises(LiveError, match="can't sign") as refused:
         await signer.signed(offer, SDP, lasts_s=60)
 

@@ -252,7 +252,9 @@ async def test_units_come_at_the_speed_at_which_they_were_filmed() -> None:
     ended: list[float] = []
     places: list[int] = []
     reel = ClipReel(from_ms=0, duration_ms=1000, gops=gops())
-    feed = ClipFeed(reel, on_place=places.append, on_end=lambda: ended.append(time.monotonic()))
+    feed = ClipFeed(reel)
+    feed.places.add(places.append)
+    feed.ended.add(lambda: ended.append(time.monotonic()))
     stream = feed.subscribe("test", max_units=1)
     begun_s = time.monotonic()
     at_s = []

@@ -89,14 +89,15 @@ def test_any_message_is_a_wish_or_refused(message: str | bytes) -> None:
 async def test_a_refused_wish_is_told_and_the_next_one_is_granted() -> None:
     granted: list[Wish] = []
 
-    async def grant(wish: Wish) -> None:
-        if isinstance(wish, Talk):
-            raise LiveError("busy", "Anna is talking; wait until they have done")
-        if isinstance(wish, Listen):
-            raise OSError("the sound card is gone")
-        granted.append(wish)
+    class Granter:
+        async def grant(self, wish: Wish) -> None:
+            if isinstance(wish, Talk):
+                raise LiveError("busy", "Anna is talking; wait until they have done")
+            if isinstance(wish, Listen):
+                raise OSError("the sound card is gone")
+            granted.append(wish)
 
-    channel, control = FakeChannel(), ControlChannel(grant)
+    channel, control = FakeChannel(), ControlChannel(Granter())
     control.attach(channel)
     serving = asyncio.create_task(control.serve())
     channel.deliver("{")
@@ -110,9 +111,10 @@ async def test_a_refused_wish_is_told_and_the_next_one_is_granted() -> None:
 
 
 async def test_a_state_is_told_when_it_changes_and_not_when_only_time_passed() -> None:
-    async def grant(wish: Wish) -> None: ...
+    class Granter:
+        async def grant(self, wish: Wish) -> None: ...
 
-    channel, control = FakeChannel(), ControlChannel(grant)
+    channel, control = FakeChannel(), ControlChannel(Granter())
     control.attach(channel)
     later = replace(STATE, ends_in_s=599)
     for state in (STATE, STATE, later):
@@ -128,10 +130,11 @@ async def test_a_state_is_told_when_it_changes_and_not_when_only_time_passed() -
 async def test_a_viewer_who_takes_nothing_and_says_much_costs_bounded_memory() -> None:
     never = asyncio.Event()
 
-    async def grant(wish: Wish) -> None:
-        await never.wait()
+    class Granter:
+        async def grant(self, _wish: Wish) -> None:
+            await never.wait()
 
-    channel, control = FakeChannel(takes=False), ControlChannel(grant)
+    channel, control = FakeChannel(takes=False), ControlChannel(Granter())
     control.attach(channel)
     for number in range(10_000):
         channel.deliver('{"type":"renew"}')

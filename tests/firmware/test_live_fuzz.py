@@ -232,13 +232,14 @@ async def test_no_word_on_a_data_channel_breaks_it(
     dice = random.Random(SEED)
     granted: list[Wish] = []
 
-    async def grant(wish: Wish) -> None:
-        if isinstance(wish, Talk | Reply):
-            raise LiveError("busy", "somebody is talking")
-        granted.append(wish)
+    class Granter:
+        async def grant(self, wish: Wish) -> None:
+            if isinstance(wish, Talk | Reply):
+                raise LiveError("busy", "somebody is talking")
+            granted.append(wish)
 
     player = NoPlayer()
-    clips, control = ClipChannel(OneClip(), player), ControlChannel(grant)
+    clips, control = ClipChannel(OneClip(), player), ControlChannel(Granter())
     sounding = Sounding(tmp_path)
     ends = {
         FakeChannel(): (clips, CLIP_WORDS),

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from firmware.capture.unit_hub import Subscription, UnitHub
 from firmware.live.link_estimate import LineReport
 from tests.fakes.porch import Visitor, porch, visitor
+from tests.fakes.sink import FunctionSink, PictureList
 from tests.fakes.source import QuickSource
 from tests.fakes.waiting import in_time
 
@@ -19,7 +20,7 @@ class SmallStream:
 
     def __init__(self) -> None:
         self.source = QuickSource(width=SMALL[0], height=SMALL[1])
-        self.hub = UnitHub(ring_add=lambda _: None, loop=asyncio.get_running_loop())
+        self.hub = UnitHub(PictureList(), asyncio.get_running_loop())
         self.bitrates_bps: list[int] = []
 
     def subscribe(self, name: str, *, max_units: int) -> Subscription:
@@ -35,7 +36,7 @@ class SmallStream:
 @asynccontextmanager
 async def small_stream() -> AsyncIterator[SmallStream]:
     small = SmallStream()
-    small.source.start(small.hub.put, lambda _: None)
+    small.source.start(FunctionSink(small.hub.put))
     try:
         yield small
     finally:
@@ -80,7 +81,7 @@ async def test_the_small_stream_is_as_large_as_the_worst_line_that_takes_it_carr
             someone.say(type="quality", want="small")
             await in_time(until_size(someone, SMALL))
             (visit,) = here.live._visits.values()
-            now_s = visit._parts.monotonic_s()
+            now_s = visit._clock.monotonic_ns() / 1e9
             for second in range(1, 6):
                 visit._quality._hear(
                     LineReport(at_s=now_s + second, sent_bps=300_000, lost=0.1, remb_bps=200_000)
@@ -96,7 +97,7 @@ async def test_a_line_that_loses_much_gets_the_small_stream_and_the_reason_is_to
             await in_time(ready(someone))
             await in_time(until_size(someone, MAIN))
             (visit,) = here.live._visits.values()
-            now_s = visit._parts.monotonic_s()
+            now_s = visit._clock.monotonic_ns() / 1e9
             for second in range(1, 5):
                 visit._quality._hear(LineReport(at_s=now_s + second, sent_bps=1_000_000, lost=0.3))
             await in_time(until_size(someone, SMALL))
@@ -112,7 +113,7 @@ async def test_a_line_that_holds_nothing_gets_key_frames_only() -> None:
         await in_time(ready(someone))
         await in_time(until_size(someone, MAIN))
         (visit,) = here.live._visits.values()
-        now_s = visit._parts.monotonic_s()
+        now_s = visit._clock.monotonic_ns() / 1e9
         for second in range(1, 5):
             visit._quality._hear(LineReport(at_s=now_s + second, sent_bps=1_000_000, lost=0.3))
 

@@ -1,5 +1,7 @@
 """Nonces, and the order in which what a browser signs is checked."""
 
+from dataclasses import dataclass
+
 import msgspec
 import pytest
 
@@ -17,12 +19,8 @@ DEVICE = "d" * 20
 SESSION = "s" * 26
 
 
-def monotonic_s(clock: ManualClock) -> float:
-    return clock.monotonic_ns() / 1e9
-
-
 def nonces_at(clock: ManualClock, **limits: float) -> Nonces:
-    return Nonces(monotonic_s=lambda: monotonic_s(clock), **limits)
+    return Nonces(clock=clock, **limits)
 
 
 def test_a_nonce_counts_once() -> None:
@@ -56,20 +54,33 @@ def test_whoever_asks_for_many_nonces_costs_bounded_memory_and_the_oldest_are_lo
     assert [nonce for nonce in given if nonces.spend(nonce)] == given[-256:]
 
 
+@dataclass
+class Named:
+    name: str
+
+
+class Names(dict):
+    """Implements `firmware.live.signature_checks.KnownOwners`."""
+
+    def find(self, credential_id: str) -> Named | None:
+        name = self.get(credential_id)
+        return None if name is None else Named(name)
+
+
 class Desk:
     """The checks of a doorbell with one owner's browser."""
 
     def __init__(self) -> None:
         self.clock = ManualClock()
         self.browser = SoftBrowser.create("Phone")
-        self.owners = {"credential": "Mary"}
+        self.owners = Names({"credential": "Mary"})
         self.expires_ms: int | None = self.clock.wall_ms() + SESSION_KEY_LIFE_MS
         self.checks = SignedChecks(
             device=DEVICE,
             nonces=nonces_at(self.clock),
-            find_browser=self.find,
-            owner_name=self.owners.get,
-            wall_ms=self.clock.wall_ms,
+            browsers=self,
+            owners=self.owners,
+            clock=self.clock,
         )
 
     def find(self, browser_id: str) -> EnrolledBrowser | None:

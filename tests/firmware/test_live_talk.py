@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +12,7 @@ from aiortc import MediaStreamTrack, RTCRtpTransceiver
 from av import AudioFrame
 
 from firmware.protocol.notes import WatchingEnded
-from firmware.sound.talk_floor import TalkFloor
-from firmware.system.clock import SystemClock
-from tests.fakes.loudspeaker import PerfectEcho, Sounding, short_wav
+from tests.fakes.loudspeaker import Sounding, short_wav
 from tests.fakes.porch import Porch, Visitor, porch, visitor
 from tests.fakes.waiting import eventually, in_time
 
@@ -55,16 +53,8 @@ class Hall:
 @asynccontextmanager
 async def hall(folder: Path, **settings: object) -> AsyncIterator[Hall]:
     sounding = Sounding(folder)
-    changed: list = []
-    sounding.floor = TalkFloor(
-        sounding.speaker,
-        PerfectEcho(),
-        clock=SystemClock(),
-        on_change=lambda: changed[0].live.tell_states(),
-    )
-    live = replace(sounding.live, floor=sounding.floor)
-    async with porch(sound=live, **settings) as here:
-        changed.append(here)
+    async with porch(sound=sounding.live, **settings) as here:
+        sounding.floor.changes.add(here.live.tell_states)
         yield Hall(here, sounding)
 
 
@@ -180,8 +170,8 @@ async def test_a_visit_for_recordings_can_neither_talk_nor_listen(tmp_path: Path
 
 async def test_whoever_begins_to_watch_answers_a_press(tmp_path: Path) -> None:
     answered: list[str] = []
-    sound = replace(Sounding(tmp_path).live, on_watched=lambda: answered.append("yes"))
-    async with porch(sound=sound) as here:
+    async with porch(sound=Sounding(tmp_path).live) as here:
+        here.live.watch_began.add(lambda _: answered.append("yes"))
         async with visitor(here, purpose="clips") as someone:
             await in_time(ready(someone))
         assert answered == []

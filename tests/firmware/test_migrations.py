@@ -112,7 +112,7 @@ def old(tmp_path: Path) -> OldDoorbell:
 
 
 def first_start(shelves: Shelves) -> list[ClipRecord]:
-    return close_open_clips(shelves.library, shelves.vault, shelves.sign_manifest)
+    return close_open_clips(shelves.library, shelves.vault, shelves.manifest_signer)
 
 
 def leaves_of(shelves: Shelves, record: ClipRecord) -> list[str]:

@@ -4,15 +4,15 @@ DOORWARD_SCENE_SEEDS=6 judges all test seeds, at both sizes (`make soak`); by de
 """
 
 import os
-from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from firmware.capture.camera_output import TICKS_PER_S, LumaFrame
-from firmware.config import MotionConfig
+from firmware.config.settings import MotionConfig
 from firmware.motion.blobs import Blob, Track, follow
 from firmware.motion.decimation import block_of, decimated
 from firmware.motion.detector import MotionDetector, Movement

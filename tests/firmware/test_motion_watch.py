@@ -10,11 +10,12 @@ from typing import Literal
 import pytest
 
 from firmware.capture.camera_output import TICKS_PER_S, LumaFrame
-from firmware.config import MotionConfig
+from firmware.config.settings import MotionConfig
 from firmware.motion.detector import Movement
 from firmware.motion.watch import LEAST_PAUSE_S, MOST_PER_HOUR, MotionWatch
 from firmware.protocol.encoding import new_id
 from firmware.protocol.events import Event, EventBody, Motion
+from tests.fakes.ownership import Owned
 
 PAUSE_S = 6.0
 DEVICE = "abcdefghijklmnop2345"
@@ -95,8 +96,8 @@ class Rig:
         self.told: list[Event] = []
         self.storms: list[bool] = []
         self.pictures: list[tuple[str, int, asyncio.Task[bool]]] = []
-        self.has_owner = has_owner
-        self.presence = presence
+        self.owners = Owned(has_owner)
+        self.is_present = presence
         self.may_tell = asyncio.Event()
         self.may_tell.set()
         self._moving, self._zones = moving, zones
@@ -104,14 +105,20 @@ class Rig:
             settings or MotionConfig(),
             frames=self.frames,
             recorder=self.recorder,
-            has_owner=lambda: self.has_owner,
-            tell=self._tell,
-            on_storm=self.storms.append,
+            owners=self.owners,
+            events=self,
+            pictures=self,
+            sensor=self,
             pause_s=PAUSE_S,
-            presence=lambda: self.presence,
-            want_picture=lambda *wanted: self.pictures.append(wanted),
             make_detector=self._make,
         )
+        self.watch.storms.add(self.storms.append)
+
+    def presence(self) -> bool | None:
+        return self.is_present
+
+    def want(self, event_id: str, at_pts_90k: int, told: asyncio.Task[bool]) -> None:
+        self.pictures.append((event_id, at_pts_90k, told))
 
     async def see(self, *times_s: float) -> None:
         """Let the watch judge a frame at each of these times."""
@@ -128,7 +135,7 @@ class Rig:
         self.detectors.append(ScriptedDetector(self._moving, self._zones))
         return self.detectors[-1]
 
-    async def _tell(self, body: EventBody, *, event_id: str | None = None) -> Event:
+    async def publish(self, body: EventBody, *, event_id: str | None = None) -> Event:
         await self.may_tell.wait()
         event = Event(
             id=event_id or new_id(),
@@ -283,6 +290,6 @@ async def test_a_sensor_that_saw_somebody_a_moment_ago_still_agrees():
     rig = Rig(lambda at_s: at_s >= 103, settings=MotionConfig(presence="agree"), presence=True)
     async with running(rig):
         await rig.see(100)
-        rig.presence = False
+        rig.is_present = False
         await rig.see(103)
     assert len(rig.told) == 1

@@ -6,7 +6,7 @@ import pytest
 
 from firmware.app.process import run
 from firmware.clips.folder_lock import is_locked, locked_alone
-from firmware.config import load_config
+from firmware.config.loader import load_config
 from firmware.errors import StoreError
 
 

@@ -158,6 +158,13 @@ async def test_no_request_is_said(house: AskedHouse) -> None:
     assert "concerns this door" in said
 
 
+class WatchesOn:
+    """Implements `firmware.live.asked_channel.WatchRights`."""
+
+    def who(self, browser_id: str) -> object:
+        return browser_id
+
+
 async def test_whoever_counts_bytes_does_not_learn_whether_anything_is_asked(
     house: AskedHouse,
 ) -> None:
@@ -166,9 +173,7 @@ async def test_whoever_counts_bytes_does_not_learn_whether_anything_is_asked(
         agency = house.rig.world.request.agency
         house.rig.household.refuse_agency(agency, is_refused=is_refused)
         channel = FakeChannel()
-        served = AskedChannel(
-            house.line, browser=house.player.public.id, may_watch=lambda browser: browser
-        )
+        served = AskedChannel(house.line, browser=house.player.public.id, checks=WatchesOn())
         served.attach(channel)
         serving = asyncio.create_task(served.serve())
         channel.deliver('{"type":"requests"}')

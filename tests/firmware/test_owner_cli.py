@@ -18,7 +18,7 @@ from firmware.capture.camera_output import LumaFrame
 from firmware.capture.qr_reader import read_texts
 from firmware.companion.owner.cli import main
 from firmware.companion.owner.terminal_qr import draw_qr
-from firmware.config import parse_config
+from firmware.config.loader import parse_config
 from firmware.protocol.owner_codes import parse_recovery_code
 from firmware.protocol.pairing import recovery_key_words
 from firmware.vault.recovery_words import (

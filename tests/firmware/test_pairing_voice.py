@@ -12,12 +12,12 @@ import pytest
 from PIL import Image
 
 from firmware.capture.camera_output import LumaFrame
-from firmware.capture.unit_hub import LumaSlot
+from firmware.capture.unit_hub import LumaHub
 from firmware.companion.owner.terminal_qr import save_qr
 from firmware.enrolment.pairing import WINDOW_MS, Pairing
 from firmware.live.live_view import CodeWatch
 from firmware.protocol.encoding import new_id
-from firmware.protocol.events import EventBody, PairingAnswer
+from firmware.protocol.events import PairingAnswer
 from firmware.protocol.grants import OwnerKeys
 from firmware.protocol.pairing import PairingCode, qr_text
 from firmware.sound.echo_reference import Played
@@ -27,6 +27,7 @@ from firmware.sound.sounds import Sound
 from firmware.sound.speaker import Speaker
 from firmware.sound.speech import MAX_TEXT_CHARS, Language, Speech
 from tests.fakes.clock import ManualClock
+from tests.fakes.events import PublishedEvents
 from tests.fakes.sound import FakeCard
 from tests.fakes.waiting import eventually
 from tests.story.authenticator import SoftPasskey
@@ -220,17 +221,15 @@ async def test_without_espeak_pairing_goes_on_and_a_log_line_says_what_to_instal
 async def test_a_speech_that_hangs_delays_no_answer(tmp_path: Path) -> None:
     """The camera reads the code: the answer is told, and the pairing confirmed, all the same."""
     door = Door(program=("sleep", "60"))
-    told: list[EventBody] = []
-
-    async def tell(body: EventBody) -> None:
-        told.append(body)
-
-    slot = LumaSlot(lambda _: None)
-    watch = CodeWatch(slot, door.pairing, door.clock, tell, on_words=door.voice.start)
+    events = PublishedEvents()
+    hub = LumaHub(asyncio.get_running_loop())
+    slot = hub.subscribe()
+    watch = CodeWatch(slot, door.pairing, door.clock, events)
+    watch.read.add(door.voice.start)
     watching = asyncio.create_task(watch.run())
     assert door.pairing.press_service(door.now_ms)
     slot.offer(_picture(new_code(), tmp_path / "code.png"))
-    await eventually(lambda: [type(body) for body in told] == [PairingAnswer])
+    await eventually(lambda: [type(body) for body in events.bodies] == [PairingAnswer])
     assert door.pairing.confirm(door.now_ms) is not None
     watching.cancel()
     await door.aclose()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from firmware.config import PanelConfig
+from firmware.config.settings import PanelConfig
 from firmware.errors import ConfigError
 from firmware.panel.gpio import Gpio, MockGpio, Output
 from firmware.panel.light import LightState
@@ -15,6 +15,7 @@ from firmware.panel.panel import Panel, open_gpio
 from firmware.panel.pins import load_pins, parse_pins
 from firmware.panel.presence import SETTLE_S, STUCK_S, Presence
 from firmware.system.clock import SystemClock
+from tests.fakes.board import ManualUptime
 from tests.fakes.clock import ManualClock
 
 SETTINGS = PanelConfig(pins="mock", chime_ms=100, light_percent=50)
@@ -24,7 +25,7 @@ SETTINGS = PanelConfig(pins="mock", chime_ms=100, light_percent=50)
 async def panel(
     settings: PanelConfig = SETTINGS, *, gpio: MockGpio | None = None, **options: Any
 ) -> AsyncIterator[Panel]:
-    given = {"has_presence": False, "has_infrared": True, "on_reset": lambda: None} | options
+    given = {"has_presence": False, "has_infrared": True} | options
     panel = Panel(settings, gpio or MockGpio(load_pins()), clock=SystemClock(), **given)
     panel.start()
     try:
@@ -53,7 +54,7 @@ async def test_a_listener_that_fails_does_not_stop_the_chime() -> None:
         raise OSError("No space left on device")
 
     async with panel() as door:
-        door.listen(on_bell=fail, on_service=lambda: None)
+        door.pressed.add(fail)
         await door.gpio.press("bell")
         await asyncio.sleep(0.15)
         assert levels(door, "chime") == [1, 0]
@@ -70,8 +71,9 @@ async def test_the_outer_button_only_rings_also_when_it_is_held_from_power_on() 
     gpio = MockGpio(load_pins())
     gpio.set_active("bell", is_active=True)
     done: list[str] = []
-    async with panel(gpio=gpio, on_reset=lambda: done.append("reset")) as door:
-        door.listen(on_bell=lambda _: None, on_service=lambda: done.append("pairing"))
+    async with panel(gpio=gpio) as door:
+        door.reset_wanted.add(lambda: done.append("reset"))
+        door.pairing_wanted.add(lambda: done.append("pairing"))
         await asyncio.sleep(0.1)
         assert door.light.shown is LightState.IDLE
     assert done == []
@@ -80,7 +82,7 @@ async def test_the_outer_button_only_rings_also_when_it_is_held_from_power_on() 
 async def test_the_light_counts_down_to_a_reset() -> None:
     gpio = MockGpio(load_pins())
     gpio.set_active("service", is_active=True)
-    async with panel(gpio=gpio, uptime_s=lambda: 20.0) as door:
+    async with panel(gpio=gpio, uptime=ManualUptime(20.0)) as door:
         assert door.light.shown is LightState.RESET
         gpio.set_active("service", is_active=False)
         await asyncio.sleep(0.1)

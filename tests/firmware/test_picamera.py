@@ -15,9 +15,10 @@ from firmware.capture.i420 import Planes
 from firmware.capture.pi.encoders import film_output
 from firmware.capture.pi.picamera import PicameraSource, has_hardware_encoder, load_stack
 from firmware.capture.pi.pipeline import Film
+from firmware.capture.pi.sensor_time import SensorTime
 from firmware.capture.pi.streams import Stream
 from firmware.capture.video_source import Mask
-from firmware.config import MIN_BITRATE_BPS, CameraConfig
+from firmware.config.settings import MIN_BITRATE_BPS, CameraConfig
 from firmware.errors import CameraError
 from firmware.protocol.nal_units import split_annex_b
 from tests.fakes.clock import ManualClock
@@ -28,6 +29,7 @@ from tests.fakes.picamera import (
     FakeOutput,
     FakeRequest,
 )
+from tests.fakes.sink import FakeLamp, FunctionSink
 
 SECOND = 1_000_000_000
 START_NS = 1_000 * SECOND
@@ -35,26 +37,27 @@ LEFT = Mask(polygons=(((0.0, 0.0), (0.25, 0.0), (0.25, 1.0), (0.0, 1.0)),))
 RIGHT = Mask(polygons=(((0.75, 0.0), (1.0, 0.0), (1.0, 1.0), (0.75, 1.0)),))
 
 
-class Rig:
+class Rig(FunctionSink):
     """A source on a fake system, with all that came out of it."""
 
     def __init__(self, **settings) -> None:
         self.system = FakeCameraSystem()
-        self.infrared: list[bool] = []
+        self.lamp = FakeLamp()
         self.units: list[AccessUnit] = []
         self.lumas: list[LumaFrame] = []
+        self.smalls: list[SmallPicture] = []
+        super().__init__(self.units.append, self.lumas.append, self.smalls.append)
         self.at_ns = START_NS
         self.source = PicameraSource(
             settings=CameraConfig(kind="picamera", **settings),
             profile=OTHER,
             clock=ManualClock(),
-            set_infrared=self.infrared.append,
+            lamp=self.lamp,
             load=self.system.stack,
-            find_hardware_encoder=lambda: True,
         )
 
     def start(self) -> None:
-        self.source.start(self.units.append, self.lumas.append)
+        self.source.start(self)
 
     def film(self, seconds: float, fps: int = 30, **metadata) -> list[AccessUnit]:
         before = len(self.units)
@@ -112,23 +115,31 @@ def test_a_sensor_that_tells_the_time_since_boot_is_set_right(slept_s):
         assert unit.pts_90k == START_NS * 9 // 100_000
 
 
+class StillCamera:
+    """Implements `film.FilmedCamera`."""
+
+    def turn_to_night(self, is_night: bool) -> None:
+        pass
+
+    def limit_durations(self, is_night: bool) -> None:
+        pass
+
+
 def filmed_by_clocks(sensor_ns: int, now_ns: int, slept_ns: int) -> list[AccessUnit]:
     units: list[AccessUnit] = []
+    clock = ManualClock()
+    clock.advance((now_ns - clock.monotonic_ns()) / SECOND)
     stream = Stream(name="main", width=64, height=64, stride=64, format="YUV420")
     film = Film(
-        on_unit=units.append,
-        on_luma=lambda _: None,
-        wants_small=lambda: None,
+        FunctionSink(units.append),
+        StillCamera(),
         main=stream,
         lores=stream,
         mask=Mask(),
         max_fps=30,
         day_frame_us=33_333,
         mapped_array=FakeMappedArray,
-        on_night=lambda _: None,
-        on_key_frame=lambda: None,
-        monotonic_ns=lambda: now_ns,
-        boottime_ns=lambda: now_ns + slept_ns,
+        time=SensorTime(clock, lambda: now_ns + slept_ns),
     )
     encoder = FakeEncoder(1, True, 30, 30, "")
     encoder.output = film_output(FakeOutput, film, encoder)
@@ -179,37 +190,38 @@ def planes_of(small: SmallPicture) -> Planes:
 
 
 def test_small_pictures_come_fifteen_times_a_second_and_only_while_they_are_wanted(rig):
-    smalls: list[SmallPicture] = []
     rig.film(1)
-    rig.source.set_small(smalls.append)
+    rig.source.set_small(True)
     rig.film(1)
-    assert len(smalls) == 15
-    rig.source.set_small(None)
+    assert len(rig.smalls) == 15
+    rig.source.set_small(False)
     rig.film(1)
-    assert len(smalls) == 15
-    assert (smalls[0].width, smalls[0].height, len(smalls[0].data)) == (640, 360, 640 * 540)
-    assert smalls[0].pts_90k == rig.units[30].pts_90k
+    assert len(rig.smalls) == 15
+    assert (rig.smalls[0].width, rig.smalls[0].height, len(rig.smalls[0].data)) == (
+        640,
+        360,
+        640 * 540,
+    )
+    assert rig.smalls[0].pts_90k == rig.units[30].pts_90k
 
 
 def test_small_pictures_that_were_wanted_before_the_start_come_after_each_start():
     rig = Rig()
-    smalls: list[SmallPicture] = []
-    rig.source.set_small(smalls.append)
+    rig.source.set_small(True)
     for count in (3, 6):
         rig.start()
         rig.film(0.2)
-        assert len(smalls) == count
+        assert len(rig.smalls) == count
         rig.source.stop()
 
 
 def test_a_mask_is_painted_on_small_pictures_and_their_padding_is_left_out():
     rig = Rig(width=400, height=304)
-    smalls: list[SmallPicture] = []
-    rig.source.set_small(smalls.append)
+    rig.source.set_small(True)
     rig.source.set_mask(LEFT)
     rig.start()
     rig.film(0.04)
-    picture = planes_of(smalls[0])
+    picture = planes_of(rig.smalls[0])
     for plane, hidden, shown, edge in (
         (picture.y, 16, 100, 112),
         (picture.u, 128, 200, 56),
@@ -220,26 +232,26 @@ def test_a_mask_is_painted_on_small_pictures_and_their_padding_is_left_out():
 
 
 def test_a_small_picture_that_was_painted_with_an_older_mask_is_not_handed_on(rig):
-    smalls: list[SmallPicture] = []
-    rig.source.set_small(smalls.append)
+    rig.source.set_small(True)
     rig.source.set_mask(RIGHT)
     rig.film(0.1)
     request = rig.system.camera.take(rig.at_ns)
     request.get_metadata = lambda: {"SensorTimestamp": rig.at_ns + SECOND}
     request.buffers = SettingBuffers(request.buffers, lambda: rig.source.set_mask(LEFT))
-    before = len(smalls)
+    before = len(rig.smalls)
     rig.system.camera.encoder.encode("main", request)
-    assert len(smalls) == before
+    assert len(rig.smalls) == before
     rig.at_ns += 2 * SECOND
     rig.film(0.1)
-    assert (planes_of(smalls[before]).y[:, :160] == 16).all()
+    assert (planes_of(rig.smalls[before]).y[:, :160] == 16).all()
 
 
 def test_small_pictures_that_cannot_be_made_cost_the_film_nothing(rig):
     def fail(_: SmallPicture) -> None:
         raise RuntimeError("a reader's fault")
 
-    rig.source.set_small(fail)
+    rig.take_small = fail
+    rig.source.set_small(True)
     units = rig.film(1)
     assert len(units) == 30
     assert sum(unit.is_key for unit in units) == 1
@@ -247,15 +259,14 @@ def test_small_pictures_that_cannot_be_made_cost_the_film_nothing(rig):
 
 
 def test_after_stop_no_small_picture_comes(rig):
-    smalls: list[SmallPicture] = []
-    rig.source.set_small(smalls.append)
+    rig.source.set_small(True)
     rig.film(0.2)
     camera, encoder = rig.system.camera, rig.system.camera.encoder
     rig.source.stop()
-    before = len(smalls)
+    before = len(rig.smalls)
     camera.encoders.add(encoder)
     camera.take(rig.at_ns + SECOND)
-    assert len(smalls) == before > 0
+    assert len(rig.smalls) == before > 0
 
 
 def test_a_picture_whose_mask_cannot_be_painted_is_dropped_and_counted(rig):
@@ -421,11 +432,11 @@ def test_a_lost_control_is_said_again_within_a_second(rig):
 def test_at_night_pictures_may_take_longer_and_the_infrared_light_shines(rig):
     assert rig.system.camera.controls["FrameDurationLimits"] == (33_333, 33_333)
     rig.film(4, AnalogueGain=12.0, DigitalGain=1.0, ExposureTime=33_000)
-    assert rig.infrared == [True]
+    assert rig.lamp.switched == [True]
     assert rig.source.fps == 10
     assert rig.system.camera.controls["FrameDurationLimits"] == (33_333, 100_000)
     rig.source.stop()
-    assert rig.infrared == [True, False]
+    assert rig.lamp.switched == [True, False]
 
 
 def test_a_bitrate_that_the_hardware_does_not_take_is_told(rig, tmp_path):

@@ -148,21 +148,21 @@ class Doorbell:
         owners = OwnerStore(folder / "owners.json")
         owners.add(owner)
         self.browsers = BrowserStore(folder / "browsers.json", owners)
-        self.pushes = Pushes(device=DEVICE, browsers=self.browsers, clock=self, tell=self.tell)
-        self.nonces = Nonces(monotonic_s=lambda: self.now_ms / 1000)
+        self.pushes = Pushes(device=DEVICE, browsers=self.browsers, clock=self, events=self)
+        self.nonces = Nonces(clock=self)
         checks = SignedChecks(
             device=DEVICE,
             nonces=self.nonces,
-            find_browser=self.browsers.find,
-            owner_name=lambda _: "Ada",
-            wall_ms=self.wall_ms,
+            browsers=self.browsers,
+            owners=owners,
+            clock=self,
         )
         self._sealing_key, self._sealing_public_key = new_x25519()
         self.orders = Orders(
             sealing_private_key=self._sealing_key,
             checks=checks,
             browsers=self.browsers,
-            play_reply=self._play_reply,
+            replies=self,
         )
 
     def enrolled(self) -> SoftBrowser:
@@ -187,12 +187,12 @@ class Doorbell:
         return SealedOrder(sealed=b64u(seal_to(self._sealing_public_key, data, ORDER_SEAL_INFO)))
 
     async def push(self, body: EventBody) -> list[PushMessage]:
-        await self.pushes.tell(body)
+        await self.pushes.publish(body)
         await self.pushes.aclose()
         wanted = [told for told in self.told if isinstance(told, PushWanted)]
         return [message for told in wanted for message in told.messages]
 
-    async def tell(self, body: EventBody, *, event_id: str | None = None) -> Event:
+    async def publish(self, body: EventBody, *, event_id: str | None = None) -> Event:
         self.told.append(body)
         return Event(
             id=event_id or new_id(),
@@ -203,7 +203,7 @@ class Doorbell:
             body=body,
         )
 
-    async def _play_reply(self, reply: PlayReply) -> None:
+    async def play_reply(self, reply: PlayReply) -> None:
         self.replies.append(reply)
 
     def wall_ms(self) -> int:
@@ -327,7 +327,7 @@ async def test_what_is_sealed_and_no_order_is_a_wire_error(data):
         sealing_private_key=key,
         checks=None,  # type: ignore[arg-type]
         browsers=None,  # type: ignore[arg-type]
-        play_reply=None,  # type: ignore[arg-type]
+        replies=None,  # type: ignore[arg-type]
     )
     sealed = SealedOrder(sealed=b64u(seal_to(public_key, data, ORDER_SEAL_INFO)))
     with pytest.raises(WireError):

@@ -288,7 +288,7 @@ def test_kill_9_leaves_a_playable_clip_that_is_signed_at_the_next_start(
         time.sleep(pause_s)
         os.kill(process.pid, signal.SIGKILL)
     shelves = Shelves(tmp_path)
-    (clip,) = close_open_clips(shelves.library, shelves.vault, shelves.sign_manifest)
+    (clip,) = close_open_clips(shelves.library, shelves.vault, shelves.manifest_signer)
     manifest = check_manifest(clip.signed_manifest, shelves.signer.spki)
     assert manifest.ended == "cut_short"
     assert manifest.boot_id == clip.boot_id

@@ -86,7 +86,7 @@ async def test_a_recovery_key_that_an_owner_sets_counts_at_once(tmp_path: Path) 
     async with lost_house(tmp_path, has_recovery=False) as house:
         assert not house.pairing.press_service(house.now_ms)
         keys: list = []
-        house.rig.deciding._on_recovery = keys.append
+        house.rig.deciding.on_recovery_key.add(keys.append)
         terms = SetRecovery(keys=house.recovery.public)
         await house.rig.confirm(house.desk, house.rig.sign(terms))
         assert keys == [house.recovery.public]

@@ -32,7 +32,7 @@ class Left:
 
     def start(self) -> Shelves:
         shelves = Shelves(self.folder, signer=self.rig.signer)
-        close_open_clips(shelves.library, shelves.vault, shelves.sign_manifest)
+        close_open_clips(shelves.library, shelves.vault, shelves.manifest_signer)
         return shelves
 
 

@@ -145,7 +145,7 @@ async def test_so_does_a_second_one_while_the_first_is_made_good(rig, first, sec
 
 @pytest.mark.parametrize("at", range(3, 6))
 async def test_with_time_and_register_behind_it_is_only_later(rig, at):
-    """After a power cut a doorbell often knows neither; seen to fail with PASSING empty."""
+    """After a power cut a doorbell often knows neither; seen to fail with no reason LATER."""
     doorbell = Doorbell(rig)
     signed = rig.sign()
     digest = await rig.ask(doorbell.desk, signed)

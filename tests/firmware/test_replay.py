@@ -22,6 +22,7 @@ from firmware.capture.replay.source import ReplaySource
 from firmware.capture.video_source import Mask
 from firmware.protocol.nal_units import split_annex_b
 from firmware.system.clock import SystemClock
+from tests.fakes.sink import FunctionSink
 
 IDR, SEI, SPS, PPS = 5, 6, 7, 8
 
@@ -49,7 +50,7 @@ def camera(*, file: Path | None = None, marker: str = "", width: int = 640) -> R
 @contextmanager
 def filming(source: ReplaySource) -> Iterator[Film]:
     film = Film()
-    source.start(film.units.append, film.lumas.append)
+    source.start(FunctionSink(film.units.append, film.lumas.append))
     try:
         yield film
     finally:
@@ -248,6 +249,7 @@ from firmware.capture.qr_reader import read_texts
 from firmware.capture.replay.source import ReplayMissing, ReplaySource
 from firmware.capture.webcam import WebcamSource
 from firmware.system.clock import SystemClock
+from firmware.config.settings import CameraConfig
 from firmware.errors import CameraError
 print(read_texts(LumaFrame(pts_90k=0, width=64, height=64, stride=80, data=bytes(80 * 64))))
 try:
@@ -255,7 +257,7 @@ try:
 except ReplayMissing as error:
     print(error)
 try:
-    WebcamSource(clock=SystemClock())
+    WebcamSource(CameraConfig(kind="webcam"), clock=SystemClock())
 except CameraError as error:
     print(error)
 """

@@ -34,8 +34,8 @@ async def test_an_owner_is_told_once_of_a_request_for_their_place(house: SlotHou
 
 async def test_a_request_in_an_invented_town_is_told_as_one(house: SlotHouse) -> None:
     house.town.publish()
-    real = house.desk._register()
-    house.desk._register = lambda: replace(house.facts(), is_example=True)
+    real = house.facts()
+    house.register_facts = replace(real, is_example=True)
     await house.pass_and_answer()
     (told,) = house.notes_to(house.phones[0])
     assert isinstance(told, RequestsMatched)

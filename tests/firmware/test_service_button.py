@@ -5,10 +5,12 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from firmware.panel.button import ServiceButton, board_uptime_s
+from firmware.panel.button import ServiceButton
 from firmware.panel.gpio import MockGpio
 from firmware.panel.pins import load_pins
 from firmware.system.clock import SystemClock
+from firmware.system.uptime import BoardUptime
+from tests.fakes.board import ManualUptime
 
 PAIRING_S, RESET_S = 0.25, 0.5
 DEBOUNCE_MS = 30
@@ -26,14 +28,14 @@ class Case:
             debounce_ms=DEBOUNCE_MS,
             clock=SystemClock(),
             loop=asyncio.get_running_loop(),
-            uptime_s=lambda: uptime_s,
-            on_pairing=lambda: self.done.append("pairing"),
-            on_countdown=lambda is_on: self.done.append("blinks" if is_on else "stops"),
-            on_reset=self._reset,
+            uptime=ManualUptime(uptime_s),
             pairing_hold_s=PAIRING_S,
             reset_hold_s=RESET_S,
         )
-
+        self.button.pairing_wanted.add(lambda: self.done.append("pairing"))
+        self.button.countdown.add(lambda is_on: self.done.append("blinks" if is_on else "stops"))
+        self.button.reset_wanted.add(self._reset)
+        self.button.start()
         self.is_card_bad = is_card_bad
 
     def _reset(self) -> None:
@@ -126,4 +128,4 @@ async def test_held_from_power_on_it_does_not_pair(open_case: OpenCase) -> None:
 
 
 def test_the_board_says_for_how_long_it_has_been_on() -> None:
-    assert 0 < board_uptime_s() < float("inf")
+    assert 0 < BoardUptime().seconds() < float("inf")

@@ -18,6 +18,7 @@ from firmware.capture.video_source import Mask, small_size
 from firmware.capture.x264 import Finisher
 from firmware.notes.event_pictures import TRIES
 from firmware.protocol.thumbnails import MAX_JPEG_BYTES
+from tests.fakes.sink import FunctionSink
 
 WIDTH, HEIGHT, FPS = 1280, 720, 30
 LEFT_HALF = Mask(polygons=(((0, 0), (0.5, 0), (0.5, 1), (0, 1)),))
@@ -103,7 +104,7 @@ def test_a_picture_that_is_made_small_looks_the_same(width: int, height: int) ->
     assert abs(int(shrunk.v[4, w // 4]) - 170) <= 1
 
 
-class Film:
+class Film(FunctionSink):
     """A finisher that is fed at 30 pictures a second, as fast as it takes them."""
 
     def __init__(self, mask: Mask | None = None) -> None:
@@ -111,6 +112,7 @@ class Film:
         self.finisher.set_mask(mask or Mask())
         self.units: list = []
         self.smalls: list[SmallPicture] = []
+        super().__init__(self.units.append, on_small=self.smalls.append)
         self._number = 0
 
     def shoot(self, count: int) -> None:
@@ -118,7 +120,7 @@ class Film:
             array = np.full((HEIGHT * 3 // 2, WIDTH), 180, np.uint8)
             pts_90k = 1_000_000 + self._number * 3_000
             picture = Planes(array, WIDTH, HEIGHT)
-            self.finisher.take(picture, pts_90k, self.units.append, lambda _: None)
+            self.finisher.take(picture, pts_90k, self)
             self._number += 1
 
 
@@ -126,17 +128,17 @@ def test_small_pictures_come_fifteen_times_a_second_and_only_while_they_are_want
     film = Film()
     film.shoot(10)
     assert film.smalls == []
-    film.finisher.set_small(film.smalls.append)
+    film.finisher.set_small(True)
     film.shoot(FPS)
     assert len(film.smalls) == 15
-    film.finisher.set_small(None)
+    film.finisher.set_small(False)
     film.shoot(10)
     assert len(film.smalls) == 15
 
 
 def test_what_is_hidden_is_black_in_small_pictures_as_well() -> None:
     film = Film(LEFT_HALF)
-    film.finisher.set_small(film.smalls.append)
+    film.finisher.set_small(True)
     film.shoot(1)
     (small,) = film.smalls
     planes = Planes(np.frombuffer(small.data, np.uint8).reshape(-1, 640), 640, 360)
@@ -152,7 +154,8 @@ def test_a_small_picture_that_fails_costs_no_coded_picture_and_ends_no_camera() 
     def fail(_: SmallPicture) -> None:
         raise RuntimeError("a reader's fault")
 
-    film.finisher.set_small(fail)
+    film.take_small = fail
+    film.finisher.set_small(True)
     film.shoot(4)
     assert len(film.units) == 4
     assert film.finisher.dropped_small == 2

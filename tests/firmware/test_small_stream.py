@@ -28,7 +28,8 @@ class Street:
 
     def __init__(self) -> None:
         self.wanted: list[bool] = []
-        self.hub = SmallHub(asyncio.get_running_loop(), on_wanted=self.wanted.append)
+        self.hub = SmallHub(asyncio.get_running_loop())
+        self.hub.wanted.add(self.wanted.append)
         self.stream = SmallStream(self.hub)
         self.pts_90k = 90_000
         self._dice = np.random.default_rng(6)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from firmware.config import SoundConfig
+from firmware.config.settings import SoundConfig
 from firmware.sound.errors import NoSoundCard, SoundMissing
 from firmware.sound.frames import FRAME_90K, FRAME_SAMPLES, SAMPLE_RATE
 from firmware.sound.portaudio import PortAudioCard
@@ -45,7 +45,6 @@ async def sounding(server: SoundServer, tmp_path: Path):
         tmp_path,
         clock=SystemClock(),
         source=random.Random(1),
-        is_attended=lambda: False,
     )
     running = asyncio.create_task(made.run())
     yield made

@@ -17,12 +17,13 @@ from aiortc.mediastreams import MediaStreamError
 from aiortc.rtp import RtcpSrPacket
 from av import AudioFrame
 
-from firmware.config import SoundConfig
+from firmware.config.settings import SoundConfig
 from firmware.live.audio_tracks import MicrophoneTrack, read_voice, stamp_by_capture
 from firmware.sound.frames import FRAME_BYTES, FRAME_SAMPLES, SAMPLE_RATE
 from firmware.sound.opus import LOOKAHEAD_SAMPLES, OpusEncoder, OpusFeed, OpusPacket
 from firmware.sound.sound_system import Sounding
 from tests.fakes.clock import ManualClock
+from tests.fakes.peers import ListedVoice
 from tests.fakes.sound import FakeCard, tone
 from tests.fakes.waiting import eventually
 
@@ -39,7 +40,6 @@ class Door:
             folder,
             clock=self.clock,
             source=random.Random(1),
-            is_attended=lambda: False,
             card=self.card,
         )
         self.running = asyncio.create_task(self.sounding.run())
@@ -238,7 +238,7 @@ async def test_a_voice_comes_as_frames_of_20_ms_whatever_the_codec_gives() -> No
     cuts = [0, 480, 960, 2880, 2880 + 1440, FRAME_SAMPLES * 6]
     frames = [stereo(said[a * 2 : b * 2]) for a, b in pairwise(cuts)]
     heard: list[bytes] = []
-    await read_voice(RemoteTrack(frames), is_talking=lambda: True, hear=heard.append)
+    await read_voice(RemoteTrack(frames), ListedVoice(heard.append))
     assert {len(frame) for frame in heard} == {FRAME_BYTES}
     got = array("h", b"".join(heard))
     want = array("h", said)[: len(got)]
@@ -249,7 +249,7 @@ async def test_a_voice_comes_as_frames_of_20_ms_whatever_the_codec_gives() -> No
 async def test_a_voice_of_who_may_not_talk_is_read_and_dropped() -> None:
     track = RemoteTrack([stereo(tone(440, FRAME_SAMPLES))] * 10)
     heard: list[bytes] = []
-    await read_voice(track, is_talking=lambda: False, hear=heard.append)
+    await read_voice(track, ListedVoice(heard.append, lambda: False))
     assert track.read == 10
     assert heard == []
 
@@ -261,6 +261,6 @@ async def test_a_picture_on_the_voices_track_is_not_heard() -> None:
     voice = [stereo(tone(440, FRAME_SAMPLES))] * 3
     track = RemoteTrack([Picture(), *voice, Picture()])  # type: ignore[list-item]
     heard: list[bytes] = []
-    await read_voice(track, is_talking=lambda: True, hear=heard.append)
+    await read_voice(track, ListedVoice(heard.append))
     assert track.read == 5
     assert {len(frame) for frame in heard} == {FRAME_BYTES}

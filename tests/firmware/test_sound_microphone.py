@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from firmware.sound.audio_device import CardStream
 from firmware.sound.echo import Echo
 from firmware.sound.echo_reference import Played
 from firmware.sound.errors import NO_CARD, NoSoundCard
@@ -42,8 +43,8 @@ class Ear:
             switch=MicrophoneSwitch(self.file, is_on_at_first=is_on),
             echo=Echo(self.played, None),
             source=random.Random(1),
-            on_change=self._count,
         )
+        self.microphone.changes.add(self._count)
 
     def _count(self) -> None:
         self.changes += 1
@@ -56,6 +57,18 @@ class Ear:
         for _ in range(round(seconds * 50)):
             self.clock.advance(0.02)
             self.card.hear(block)
+
+
+class WantedMicrophone:
+    """Implements `firmware.sound.stream_keeper.KeptDevice`: always wanted, and nobody listens."""
+
+    is_wanted = True
+
+    def __init__(self, card: FakeCard) -> None:
+        self._card = card
+
+    def open_stream(self) -> CardStream:
+        return self._card.open_microphone("", lambda _samples, _at_ns: None)
 
 
 @contextlib.asynccontextmanager
@@ -202,8 +215,7 @@ async def test_a_stream_that_opens_after_it_was_given_up_is_closed() -> None:
     card.before_open = lambda: is_let_go.wait(5) and None
     keeper = StreamKeeper(
         "microphone",
-        open_stream=lambda: card.open_microphone("", lambda _samples, _at_ns: None),
-        is_wanted=lambda: True,
+        WantedMicrophone(card),
         source=random.Random(1),
         call_s=0.05,
     )
@@ -219,12 +231,7 @@ async def test_a_stream_that_opens_after_it_was_given_up_is_closed() -> None:
 
 async def test_a_stream_that_opens_just_as_it_is_cancelled_is_closed() -> None:
     card = FakeCard(ManualClock())
-    keeper = StreamKeeper(
-        "microphone",
-        open_stream=lambda: card.open_microphone("", lambda _samples, _at_ns: None),
-        is_wanted=lambda: True,
-        source=random.Random(1),
-    )
+    keeper = StreamKeeper("microphone", WantedMicrophone(card), source=random.Random(1))
     task = asyncio.create_task(keeper.run())
     await asyncio.sleep(0)
     while not card.opened:  # the loop stands still: it hears of the end before the stream
@@ -246,8 +253,7 @@ async def test_a_driver_that_hangs_is_not_called_again_before_it_comes_back() ->
     card.before_open = hang
     keeper = StreamKeeper(
         "microphone",
-        open_stream=lambda: card.open_microphone("", lambda _samples, _at_ns: None),
-        is_wanted=lambda: True,
+        WantedMicrophone(card),
         source=random.Random(1),
         call_s=0.05,
     )

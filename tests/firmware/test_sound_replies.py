@@ -59,9 +59,8 @@ class Voice:
         )
         self.folder = folder
         self.played = 0
-        self.replies = QuickReplies(
-            folder, speaker=self.speaker, speech=Speech(program), on_played=self._count
-        )
+        self.replies = QuickReplies(folder, speaker=self.speaker, speech=Speech(program))
+        self.replies.played.add(self._count)
         self.running = asyncio.create_task(self.speaker.run())
 
     def _count(self) -> None:
@@ -289,9 +288,16 @@ time.sleep(60)
     await eventually(lambda: not Path(f"/proc/{pid}").exists())
 
 
+class LiveView:
+    """Implements `firmware.sound.unanswered.LiveView`."""
+
+    def __init__(self, is_watched: bool = False) -> None:
+        self.watchers = ["somebody"] if is_watched else []
+
+
 async def test_nobody_answers_and_the_default_is_said_once(voice: Voice) -> None:
     await voice.replies.add_recording("Nobody home", wav(tone(440, FRAME_SAMPLES * 5)))
-    unanswered = Unanswered(voice.replies, after_s=0.1)
+    unanswered = Unanswered(voice.replies, LiveView(), after_s=0.1)
     unanswered.on_pressed()
     assert any(await voice.hear(0.5))
     await asyncio.sleep(0.3)
@@ -304,11 +310,8 @@ async def test_nothing_is_said_when_somebody_answers_or_nobody_wants_it(
 ) -> None:
     if how != "no default":
         await voice.replies.add_recording("Nobody home", wav(tone(440, FRAME_SAMPLES * 5)))
-    unanswered = Unanswered(
-        voice.replies,
-        after_s=0 if how == "off" else 0.1,
-        is_attended=lambda: how == "attended",
-    )
+    live = LiveView(how == "attended")
+    unanswered = Unanswered(voice.replies, live, after_s=0 if how == "off" else 0.1)
     unanswered.on_pressed()
     if how == "answered":
         unanswered.on_answered()
@@ -318,18 +321,18 @@ async def test_nothing_is_said_when_somebody_answers_or_nobody_wants_it(
 
 async def test_somebody_who_looked_and_left_again_has_answered(voice: Voice) -> None:
     await voice.replies.add_recording("Nobody home", wav(tone(440, FRAME_SAMPLES * 5)))
-    is_watched = [True]
-    unanswered = Unanswered(voice.replies, after_s=0.2, is_attended=lambda: is_watched[0])
+    live = LiveView(True)
+    unanswered = Unanswered(voice.replies, live, after_s=0.2)
     unanswered.on_pressed()
     await asyncio.sleep(0.05)
-    is_watched[0] = False
+    live.watchers = []
     await asyncio.sleep(0.4)
     assert voice.played == 0
 
 
 async def test_a_second_press_begins_the_wait_anew(voice: Voice) -> None:
     await voice.replies.add_recording("Nobody home", wav(tone(440, FRAME_SAMPLES * 5)))
-    unanswered = Unanswered(voice.replies, after_s=0.4)
+    unanswered = Unanswered(voice.replies, LiveView(), after_s=0.4)
     unanswered.on_pressed()
     await asyncio.sleep(0.25)
     unanswered.on_pressed()

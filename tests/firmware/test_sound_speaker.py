@@ -49,8 +49,8 @@ class Mouth:
             self.speaker,
             Echo(played, Canceller if can_cancel else None),
             clock=self.clock,
-            on_talk=lambda: self.talks.append("began"),
         )
+        self.floor.talk_began.add(lambda: self.talks.append("began"))
 
     def say(self) -> bytes:
         self.clock.advance(0.02)

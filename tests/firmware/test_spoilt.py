@@ -1,4 +1,4 @@
-"""firmware.spoilt: what a card spoilt keeps nothing else back, never leaves, and is told."""
+"""firmware.decisions.recovery: what storage damaged keeps nothing back, never leaves, is told."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

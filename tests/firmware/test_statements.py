@@ -187,7 +187,7 @@ async def test_a_wrong_proof_changes_nothing_and_the_right_one_counts_after_it(r
 
 @pytest.mark.parametrize("what", ["clock", "register"])
 async def test_what_only_waits_for_the_time_or_the_register_is_not_lost(rig, what):
-    """A power cut often leaves both behind; seen to fail with PASSING empty in fulfilling.py."""
+    """A power cut often leaves both behind; seen to fail with no reason LATER in lifecycle.py."""
     digest = await rig.confirm(rig.desk(), rig.sign())
     rig.now_ms += 30 * 60_000
     desk = rig.desk()
@@ -366,15 +366,15 @@ async def test_a_knock_that_cant_be_opened_says_why(rig, has_knock):
 
 
 async def test_an_approver_who_was_ended_meanwhile_has_no_word(rig):
-    """Judged before, and its turn came after. Seen to fail with `Fulfilling.check` saying yes."""
+    """Judged before, and its turn came after. Seen to fail with `Executor.check` saying yes."""
     desk = rig.desk()
     key = await approver(rig, desk)
     digest = await rig.ask(desk, rig.sign())
     judged = judge(UnverifiedStatement(word(rig, key, digest)), rig.gathering.facts())
     assert isinstance(judged, Decision)
-    assert await rig.fulfilling.check(judged) is None
+    assert await rig.executor.check(judged) is None
     await desk.on_statement(rig.seal(rig.sign(EndApprover(credential_id=key.key.credential_id))))
-    assert isinstance(await rig.fulfilling.check(judged), Refusal)
+    assert isinstance(await rig.executor.check(judged), Refusal)
 
 
 # What is done at once

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firmware.config import StorageConfig
+from firmware.config.settings import StorageConfig
 from firmware.errors import ConfigError, StoreError, VaultError
 from firmware.protocol.encoding import new_id
 from firmware.protocol.pairing import word_list
@@ -387,7 +387,7 @@ def test_the_token_is_chosen_by_the_settings(token: SoftToken, tmp_path: Path) -
         key="pkcs11",
         pkcs11_module=str(token.module),
         pkcs11_token=token.label,
-        pkcs11_pin_file=str(token.pin_file),
+        pkcs11_pin_path=token.pin_file,
     )
     assert storage_key_of(config, tmp_path).hmac_sha256(b"x") == wanted
     assert not (tmp_path / "storage.key").exists()

@@ -17,10 +17,11 @@ from typing import IO
 
 import pytest
 
-from firmware.config import parse_config
+from firmware.config.loader import parse_config
 from firmware.protocol.claims import Claim
-from firmware.system.supervision import EXIT_GIVEN_UP, LastResort, OneAtATime, Watchdog
+from firmware.system.supervision import EXIT_GIVEN_UP, Heartbeat, LastResort, OneAtATime, Watchdog
 from firmware.system.systemd import REBOOT_WANTED, ServiceManager
+from tests.fakes.clock import ManualClock
 
 UNITS = Path(__file__).resolve().parents[2] / "provisioning/systemd"
 needs_systemd = pytest.mark.skipif(
@@ -101,26 +102,33 @@ def test_a_restart_of_the_board_is_asked_for_by_a_file(tmp_path: Path) -> None:
     assert (tmp_path / REBOOT_WANTED).exists()
 
 
+class Part:
+    """Implements `firmware.system.supervision.Vital`."""
+
+    since_s = 0.0
+
+    def stuck_s(self) -> float:
+        return self.since_s
+
+
 async def test_the_watchdog_is_fed_twice_in_its_time_until_a_part_is_stuck(
     listener: tuple[str, socket.socket],
 ) -> None:
     name, taking = listener
-    stuck_s = {"writer": 0.0}
-    watchdog = Watchdog(
-        manager_of(name, WATCHDOG_USEC="100000"),
-        {"writer": lambda: stuck_s["writer"], "camera": lambda: 0.0},
-        stuck_after_s=20,
-    )
+    writer = Part()
+    watchdog = Watchdog(manager_of(name, WATCHDOG_USEC="100000"), stuck_after_s=20)
+    watchdog.watch("writer", writer)
+    watchdog.watch("camera", Part())
     task = asyncio.create_task(watchdog.run())
     await asyncio.sleep(0.28)
     assert 2 <= len(told(taking)) <= 6
-    stuck_s["writer"] = 20.1
+    writer.since_s = 20.1
     assert watchdog.stuck() == ["writer"]
     await asyncio.sleep(0.06)
     told(taking)
     await asyncio.sleep(0.2)
     assert told(taking) == []
-    stuck_s["writer"] = 0.0
+    writer.since_s = 0.0
     async with asyncio.timeout(5):
         while not told(taking):  # noqa: ASYNC110 - a socket of another process in real life
             await asyncio.sleep(0.01)
@@ -131,7 +139,7 @@ async def test_a_loop_that_stands_still_feeds_no_watchdog(
     listener: tuple[str, socket.socket],
 ) -> None:
     name, taking = listener
-    task = asyncio.create_task(Watchdog(manager_of(name, WATCHDOG_USEC="60000"), {}).run())
+    task = asyncio.create_task(Watchdog(manager_of(name, WATCHDOG_USEC="60000")).run())
     await asyncio.sleep(0.05)
     told(taking)
     time.sleep(0.3)  # noqa: ASYNC251 - this is what stands still
@@ -139,10 +147,19 @@ async def test_a_loop_that_stands_still_feeds_no_watchdog(
     task.cancel()
 
 
+def test_a_part_is_stuck_for_as_long_as_it_doesnt_beat() -> None:
+    clock = ManualClock()
+    heartbeat = Heartbeat(clock)
+    clock.advance(30)
+    assert heartbeat.stuck_s() == 30
+    heartbeat.beat()
+    assert heartbeat.stuck_s() == 0
+
+
 async def test_giving_up_ends_in_good_order_and_with_a_code_of_its_own() -> None:
     stop = asyncio.Event()
     ended: list[int] = []
-    last_resort = LastResort(stop, grace_s=30, end=ended.append)
+    last_resort = LastResort(stop, manager_of(""), grace_s=30, end=ended.append)
     assert last_resort.exit_code == 0
     last_resort.give_up("the camera stays frozen")
     assert stop.is_set()
@@ -154,9 +171,10 @@ def test_a_process_that_cant_end_is_ended_after_its_grace() -> None:
     program = textwrap.dedent("""
         import asyncio, threading, time
         from firmware.system.supervision import LastResort
+        from firmware.system.systemd import ServiceManager
         async def main():
             stop = asyncio.Event()
-            LastResort(stop, grace_s=0.2).give_up("a driver hangs")
+            LastResort(stop, ServiceManager({}, pid=1), grace_s=0.2).give_up("a driver hangs")
             await asyncio.to_thread(time.sleep, 60)
         asyncio.run(main())
     """)

@@ -39,7 +39,7 @@ def outbox(tmp_path: Path) -> MoodyOutbox:
 async def test_an_event_gets_the_id_that_it_was_given(outbox: MoodyOutbox) -> None:
     teller = Teller(outbox, ManualClock())
     event_id = new_id()
-    assert (await teller.tell(Pressed(), event_id=event_id)).id == event_id
+    assert (await teller.publish(Pressed(), event_id=event_id)).id == event_id
     assert [event.id for event in outbox.pending(10)] == [event_id]
     teller.close()
 
@@ -49,13 +49,13 @@ async def test_what_is_told_once_under_an_id_is_told_once_whoever_asks(
 ) -> None:
     event_id = new_id()
     teller = Teller(outbox, ManualClock())
-    await asyncio.gather(*(teller.tell_once(Pressed(), event_id) for _ in range(3)))
+    await asyncio.gather(*(teller.publish_once(Pressed(), event_id) for _ in range(3)))
     outbox.forget([event_id])
     teller.close()
     outbox.close()
     again = MoodyOutbox(tmp_path / "outbox.sqlite3")
     teller = Teller(again, ManualClock())
-    await teller.tell_once(Pressed(), event_id)
+    await teller.publish_once(Pressed(), event_id)
     assert again.pending(10) == []
     teller.close()
 
@@ -66,10 +66,10 @@ async def test_what_a_failing_card_refuses_is_kept_in_order_with_its_own_time(
     clock = ManualClock(wall_ms=1_000_000)
     teller = Teller(outbox, clock)
     outbox.refusals_left = 2
-    first = asyncio.create_task(teller.tell(Pressed()))
+    first = asyncio.create_task(teller.publish(Pressed()))
     await asyncio.sleep(0.02)
     clock.advance(5)
-    second = asyncio.create_task(teller.tell(Motion()))
+    second = asyncio.create_task(teller.publish(Motion()))
     await asyncio.sleep(0)
     clock.advance(5)
     await asyncio.gather(first, second)
@@ -83,10 +83,10 @@ async def test_what_a_failing_card_refuses_is_kept_in_order_with_its_own_time(
 async def test_too_much_to_tell_is_refused_not_kept(outbox: MoodyOutbox) -> None:
     teller = Teller(outbox, ManualClock())
     outbox.refusals_left = 10**6
-    waiting = [asyncio.create_task(teller.tell(Pressed())) for _ in range(MAX_WAITING)]
+    waiting = [asyncio.create_task(teller.publish(Pressed())) for _ in range(MAX_WAITING)]
     await asyncio.sleep(0.05)
     with pytest.raises(TooMuchToTell):
-        await teller.tell(Pressed())
+        await teller.publish(Pressed())
     await asyncio.to_thread(teller.close)
     results = await asyncio.gather(*waiting, return_exceptions=True)
     assert all(isinstance(result, StoreError) for result in results)
@@ -95,7 +95,7 @@ async def test_too_much_to_tell_is_refused_not_kept(outbox: MoodyOutbox) -> None
 async def test_closing_tries_what_waits_once_more_and_does_not_hang(outbox: MoodyOutbox) -> None:
     teller = Teller(outbox, ManualClock())
     outbox.refusals_left = 1
-    told = asyncio.create_task(teller.tell(Pressed()))
+    told = asyncio.create_task(teller.publish(Pressed()))
     await asyncio.sleep(0.02)
     begin_s = time.monotonic()
     await asyncio.to_thread(teller.close)
@@ -109,15 +109,15 @@ async def test_who_waits_for_a_failing_card_is_let_go_when_the_doorbell_ends(
 ) -> None:
     teller = Teller(outbox, ManualClock())
     outbox.refusals_left = 10**6
-    told = asyncio.create_task(teller.tell(Pressed()))
+    told = asyncio.create_task(teller.publish(Pressed()))
     await asyncio.sleep(0.02)
     teller.hurry()
     async with asyncio.timeout(2):
         with pytest.raises(StoreError):
             await told
         with pytest.raises(StoreError):
-            await teller.tell(Motion())
+            await teller.publish(Motion())
     outbox.refusals_left = 0
-    await teller.tell(Motion())
+    await teller.publish(Motion())
     await asyncio.to_thread(teller.close)
     assert [event.body for event in outbox.pending(10)] == [Motion()]

@@ -94,7 +94,7 @@ async def test_a_clip_that_was_cut_short_by_a_crash_gets_its_picture_at_the_next
     for path in [*tmp_path.glob("library.*"), *(tmp_path / "clips").glob("*.thumb")]:
         path.unlink()
     shelves = Shelves(tmp_path)
-    (again,) = close_open_clips(shelves.library, shelves.vault, shelves.sign_manifest)
+    (again,) = close_open_clips(shelves.library, shelves.vault, shelves.manifest_signer)
     assert shelves.thumbnails.make_missing() == 1
     assert shelves.playback.picture(again) is not None
     assert shelves.thumbnails.make_missing() == 0

@@ -1,4 +1,4 @@
-"""The verifier's tests notice if any part of it is wrong: a few mutants; `make soak` tries all.
+"""The tests of consent and lifecycle notice if any part is wrong; `make soak` tries all mutants.
 
 DOORWARD_MUTANTS_EVERY=1 tries each of them (half an hour).
 """
@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from tests.mutation.mutants import mutants_of
-from tests.mutation.verifier import trials
+from tests.mutation.verifier import CONSENT, LIFECYCLE, trials
 
 ROOT = Path(__file__).parents[2]
 EVERY = int(os.environ.get("DOORWARD_MUTANTS_EVERY", "150"))
@@ -28,7 +28,8 @@ def test_nine_of_ten_mutants_are_noticed():
 
 
 def test_there_are_mutants_of_every_line_that_decides():
-    assert len(trials()) > 400
+    assert len(trials([CONSENT])) > 400
+    assert len(trials([LIFECYCLE])) > 300
 
 
 def test_a_mutant_is_one_change():

@@ -15,19 +15,22 @@ import pytest
 from firmware.app.camera import camera_of
 from firmware.capture.camera_output import AccessUnit, LumaFrame, SmallPicture, pts_90k_of
 from firmware.capture.video_source import Mask
-from firmware.capture.webcam import WebcamSource, captured_ns
-from firmware.config import CameraConfig
+from firmware.capture.webcam import STOP_WITHIN_S, WebcamSource, captured_ns
+from firmware.config.settings import CameraConfig
 from firmware.errors import CameraError
 from firmware.system.clock import Clock, SystemClock
+from tests.fakes.sink import FakeLamp, FunctionSink
 from tests.fakes.webcam import FakeWebcam, wait_for
 
 UPPER_LEFT = Mask(polygons=(((0, 0), (0.5, 0), (0.5, 0.5), (0, 0.5)),))
 
 
-class Film:
+class Film(FunctionSink):
     def __init__(self) -> None:
         self.units: list[AccessUnit] = []
         self.lumas: list[LumaFrame] = []
+        self.smalls: list[SmallPicture] = []
+        super().__init__(self.units.append, self.lumas.append, self.smalls.append)
 
 
 class StutteringClock(SystemClock):
@@ -41,24 +44,25 @@ class StutteringClock(SystemClock):
 
 
 def camera(
-    device: FakeWebcam, *, width: int = 320, clock: Clock | None = None, **settings: float
+    device: FakeWebcam,
+    *,
+    clock: Clock | None = None,
+    stop_within_s: float = STOP_WITHIN_S,
+    **settings: float,
 ) -> WebcamSource:
+    usual = {"width": 320, "height": 240, "fps": 20, "bitrate_bps": 500_000}
     return WebcamSource(
+        CameraConfig(kind="webcam", device="/dev/video9", **usual | settings),
         clock=clock or SystemClock(),
-        device="/dev/video9",
-        width=width,
-        height=240,
-        fps=20,
-        bitrate_bps=500_000,
         open_device=device.open,
-        **settings,
+        stop_within_s=stop_within_s,
     )
 
 
 @contextmanager
 def filming(source: WebcamSource, *, count: int = 0) -> Iterator[Film]:
     film = Film()
-    source.start(film.units.append, film.lumas.append)
+    source.start(film)
     try:
         wait_for(film.units, count)
         yield film
@@ -172,13 +176,13 @@ def test_size_rate_and_format_are_asked_for(tmp_path: Path) -> None:
 
 def test_a_camera_with_h264_only_is_refused_because_it_cannot_be_masked(tmp_path: Path) -> None:
     with pytest.raises(CameraError, match=r"only H\.264, in which no mask") as refused:
-        camera(FakeWebcam(tmp_path, formats=("h264",))).start(print, print)
+        camera(FakeWebcam(tmp_path, formats=("h264",))).start(FunctionSink())
     assert refused.value.state == "unsupported"
 
 
 def test_a_camera_with_nothing_that_we_know_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CameraError, match="gives none of mjpeg") as refused:
-        camera(FakeWebcam(tmp_path, formats=())).start(print, print)
+        camera(FakeWebcam(tmp_path, formats=())).start(FunctionSink())
     assert refused.value.state == "unsupported"
 
 
@@ -198,15 +202,15 @@ def test_what_is_wrong_with_the_device_is_said(
     device = FakeWebcam(tmp_path)
     device.fault = fault
     with pytest.raises(CameraError, match=words) as refused:
-        camera(device).start(print, print)
+        camera(device).start(FunctionSink())
     assert refused.value.state == state
 
 
 def test_a_webcam_is_held_to_what_the_board_can_do() -> None:
     settings = CameraConfig(kind="webcam", bitrate_bps=30_000_000)
-    source = camera_of(settings, SystemClock(), lambda _: None)
+    source = camera_of(settings, SystemClock(), FakeLamp())
     with pytest.raises(CameraError, match=r"camera\.bitrate_bps = 30000000 .* at most") as caught:
-        source.start(print, print)
+        source.start(FunctionSink())
     assert caught.value.state == "unsupported"
 
 
@@ -215,7 +219,9 @@ def test_a_webcam_is_held_to_what_the_board_can_do() -> None:
 )
 def test_the_real_way_to_a_device_names_its_faults_too(path: str, state: str) -> None:
     with pytest.raises(CameraError) as refused:
-        WebcamSource(clock=SystemClock(), device=path).start(print, print)
+        WebcamSource(CameraConfig(kind="webcam", device=path), clock=SystemClock()).start(
+            FunctionSink()
+        )
     assert refused.value.state == state
 
 
@@ -230,7 +236,7 @@ def test_an_unplugged_camera_falls_silent_says_so_and_can_start_again(
             wait_for(caplog.records, 1, within_s=2)
     assert "/dev/video9 has ended: is it unplugged?" in caplog.messages
     with pytest.raises(CameraError, match="is it plugged in"):
-        source.start(print, print)
+        source.start(FunctionSink())
     device.plug_in()
     with filming(source, count=2) as film:
         assert film.units[0].is_key
@@ -246,11 +252,11 @@ def test_pictures_that_come_damaged_are_left_out(tmp_path: Path) -> None:
 def test_small_pictures_show_what_the_others_show_turned_and_masked(tmp_path: Path) -> None:
     source = camera(FakeWebcam(tmp_path), rotation=180)
     source.set_mask(UPPER_LEFT)
-    smalls: list[SmallPicture] = []
-    source.set_small(smalls.append)
-    with filming(source, count=2):
-        wait_for(smalls, 3)
-    array = np.frombuffer(smalls[-1].data, np.uint8).reshape(-1, smalls[-1].width)
+    source.set_small(True)
+    with filming(source, count=2) as film:
+        wait_for(film.smalls, 3)
+    small = film.smalls[-1]
+    array = np.frombuffer(small.data, np.uint8).reshape(-1, small.width)
     upper_left, upper_right, lower_left, lower_right = quarters(array)
     assert upper_left == 16
     assert lower_right == pytest.approx(205, abs=18)
@@ -272,7 +278,7 @@ def test_a_camera_that_never_answers_again_cannot_be_stopped_and_nothing_more_is
     device = FakeWebcam(tmp_path)
     source = camera(device, stop_within_s=0.3)
     film = Film()
-    source.start(film.units.append, film.lumas.append)
+    source.start(film)
     wait_for(film.units, 1)
     device.is_frozen = True
     time.sleep(0.1)
@@ -280,7 +286,7 @@ def test_a_camera_that_never_answers_again_cannot_be_stopped_and_nothing_more_is
         source.stop()
     assert refused.value.state == "frozen"
     with pytest.raises(CameraError, match="still held"):
-        source.start(print, print)
+        source.start(FunctionSink())
     count = len(film.units)
     device.is_frozen = False
     time.sleep(0.2)

@@ -251,7 +251,7 @@ async def test_a_clip_whose_index_fails_is_whole_and_adopted_at_the_next_start(
         await rig.film(3)
         await asyncio.sleep(0.1)
     shelves = Shelves(tmp_path, signer=rig.signer)
-    (clip,) = close_open_clips(shelves.library, shelves.vault, shelves.sign_manifest)
+    (clip,) = close_open_clips(shelves.library, shelves.vault, shelves.manifest_signer)
     assert clip.trigger_event_id == event_id
     assert not clip.is_cut_short
     assert_is_what_was_signed(clip, shelves)

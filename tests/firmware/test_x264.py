@@ -13,6 +13,7 @@ from firmware.capture.i420 import Planes
 from firmware.capture.video_source import Mask
 from firmware.capture.x264 import Finisher
 from firmware.protocol.nal_units import split_annex_b
+from tests.fakes.sink import FunctionSink
 
 WIDTH, HEIGHT, FPS = 192, 128, 20
 FRAME_90K = 90_000 // FPS
@@ -40,9 +41,8 @@ class Film:
 
     def take(self, picture: Planes) -> None:
         jitter = self._dice.randrange(-400, 400)
-        self.finisher.take(
-            picture, self._next_pts_90k + jitter, self.units.append, self.lumas.append
-        )
+        sink = FunctionSink(self.units.append, self.lumas.append)
+        self.finisher.take(picture, self._next_pts_90k + jitter, sink)
 
     def key_numbers(self) -> list[int]:
         return [number for number, unit in enumerate(self.units) if unit.is_key]
@@ -170,7 +170,7 @@ def test_several_threads_change_nothing_about_the_order() -> None:
     units: list[AccessUnit] = []
     for number in range(5):
         array = np.full((288, 320), 40 * number, np.uint8)
-        finisher.take(Planes(array, 320, 192), number * FRAME_90K, units.append, lambda _: None)
+        finisher.take(Planes(array, 320, 192), number * FRAME_90K, FunctionSink(units.append))
     assert [unit.pts_90k for unit in units] == [number * FRAME_90K for number in range(5)]
     levels = [int(picture[50, 50]) for picture in decoded(units)]
     assert levels == sorted(levels)

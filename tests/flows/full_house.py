@@ -19,7 +19,7 @@ from firmware.protocol.events import PackageWithdrawn
 from firmware.protocol.register.entries import Limits, OfficerRevoked
 from firmware.protocol.register.records import RequestRecord
 from firmware.protocol.requests import EvidenceRequest
-from relay.config_people import LimitsConfig, OidcConfig
+from relay.config.settings import LimitsConfig, OidcConfig
 from relay.evidence.sweeper import Sweeping
 from relay.people.sessions import open_session
 from relay.request.drafts import DraftForm

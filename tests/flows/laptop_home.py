@@ -117,7 +117,7 @@ async def home(folder: Path) -> AsyncIterator[Home]:
         world.clock.set_wall_ms(rig.now_ms)
         desk = rig.desk()
         line = asked_line(rig, desk)
-        async with porch(asked=lambda: line, keys=rig.keys) as here, serving(world.app) as port:
+        async with porch(asked=line, keys=rig.keys) as here, serving(world.app) as port:
             await world.enrol_online(here.keys)
             carrier, relay = Carrier(world, here), f"http://127.0.0.1:{port}"
             carrying = asyncio.create_task(carrier.run(), name="carrier")

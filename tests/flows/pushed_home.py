@@ -17,6 +17,7 @@ from firmware.enrolment.browsers import EnrolledBrowser
 from firmware.errors import DoorwardError
 from firmware.live.browser_orders import Orders
 from firmware.notes.event_pictures import EventPicture, PictureSealer
+from firmware.protocol.browsers import BrowserKeys
 from firmware.protocol.commands import CommandBody, ReplyBody, SealedOrder
 from firmware.protocol.events import Event, Pressed, Thumbnail
 from firmware.protocol.live import PlayReply, PushText
@@ -68,11 +69,11 @@ class Home:
             sealing_private_key=here.keys.sealing_private_key,
             checks=here.checks,
             browsers=here.browsers,
-            play_reply=self._play,
+            replies=self,
         )
         return await orders.on_order(body)
 
-    async def _play(self, reply: PlayReply) -> None:
+    async def play_reply(self, reply: PlayReply) -> None:
         if self.cannot_play:
             raise DoorwardError(self.cannot_play)
         self.played.append(reply)
@@ -118,13 +119,16 @@ class Home:
     async def ring(self) -> Event:
         return await self.at.world.tell(self.at.device, Pressed(), time_ms=now_ms())
 
+    def browsers_that_see(self) -> list[BrowserKeys]:
+        return [known.keys for known in self.at.here.browsers.all()]
+
     def seal(self, event_id: str, picture: bytes, *, age_ms: int = 0) -> SealedThumbnail:
         """Seal a picture as the doorbell does."""
         here = self.at.here
         sealer = PictureSealer(
             device=here.keys.device,
             signer=here.keys.signer,
-            browsers=lambda: [known.keys for known in here.browsers.all()],
+            household=self,
         )
         taken = EventPicture(
             event_id=event_id, pts_90k=0, taken_ms=now_ms(), age_ms=age_ms, jpeg=picture

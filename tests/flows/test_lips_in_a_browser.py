@@ -17,12 +17,13 @@ from firmware.capture.camera_output import AccessUnit, pts_90k_of
 from firmware.capture.unit_hub import UnitHub
 from firmware.live.peer import Peer
 from firmware.live.sdp_offer import take_offer
-from firmware.live.session_parts import PeerEvents, PeerSound
 from firmware.live.stream_source import Source
 from firmware.sound.frames import SoundFrame
 from firmware.sound.opus import OpusFeed
 from firmware.system.clock import SystemClock
 from tests.fakes.heard import FlashDoor, HandFeed
+from tests.fakes.peers import SilentViewer, UnwatchedVisit
+from tests.fakes.sink import PictureList
 from tests.flows.browser import chromium
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -86,7 +87,7 @@ class Rehearsal:
     """Plays a `FlashDoor` in real time, each side as late as it really would be."""
 
     def __init__(self) -> None:
-        self.hub = UnitHub(ring_add=lambda _: None, loop=asyncio.get_running_loop())
+        self.hub = UnitHub(PictureList(), asyncio.get_running_loop())
         self.sound = HandFeed()
         self._units: list[AccessUnit] = []
         self._frames: list[SoundFrame] = []
@@ -113,13 +114,9 @@ async def watch(page: Page, rehearsal: Rehearsal) -> Peer:
     clock = SystemClock()
     peer = Peer(
         (),
-        Source("main", rehearsal.hub, request_key_frame=lambda: None),
-        PeerEvents(connected=lambda: None, ended=lambda: None, channel=lambda _: None),
-        sound=PeerSound(
-            opus=OpusFeed(rehearsal.sound, clock=clock),
-            is_talking=lambda: False,
-            hear=lambda _: None,
-        ),
+        Source("main", rehearsal.hub),
+        UnwatchedVisit(),
+        sound=SilentViewer(OpusFeed(rehearsal.sound, clock=clock)),
         clock=clock,
         random_source=random.Random(1),
     )

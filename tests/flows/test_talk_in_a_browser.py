@@ -11,6 +11,7 @@ import random
 import time
 from array import array
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -19,11 +20,12 @@ import pytest
 from aiortc import RTCPeerConnection, RTCSessionDescription
 from playwright.async_api import Page
 
-from firmware.config import SoundConfig
+from firmware.config.settings import SoundConfig
 from firmware.live.audio_tracks import MicrophoneTrack, read_voice
 from firmware.sound.frames import FRAME_SAMPLES, SAMPLE_RATE
 from firmware.sound.sound_system import Sounding
 from firmware.system.clock import SystemClock
+from tests.fakes.peers import ListedVoice
 from tests.fakes.sound import tone
 from tests.fakes.waiting import eventually
 from tests.flows.browser import chromium
@@ -115,11 +117,7 @@ class Call:
         @self.peer.on("track")
         def on_track(track) -> None:
             self.voice = asyncio.create_task(
-                read_voice(
-                    track,
-                    is_talking=lambda: floor.talks("a"),
-                    hear=lambda frame: floor.hear("a", frame),
-                )
+                read_voice(track, ListedVoice(partial(floor.hear, "a"), partial(floor.talks, "a")))
             )
 
         sdp = await self.page.evaluate(f"offer({json.dumps(is_fake_microphone)})")
@@ -154,7 +152,6 @@ async def calling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_fake_mi
             tmp_path,
             clock=SystemClock(),
             source=random.Random(1),
-            is_attended=lambda: True,
         )
         running = asyncio.create_task(sounding.run())
         async with chromium(*FLAGS) as browser:

@@ -8,7 +8,8 @@ from pathlib import Path
 import av
 
 from firmware.capture.camera_output import TICKS_PER_S, LumaFrame
-from firmware.capture.video_source import LUMA_PER_S, Polygon
+from firmware.capture.video_source import LUMA_PER_S
+from firmware.config.polygon import Polygon
 
 VTEST = Path(__file__).with_name("vtest.json")
 

@@ -22,17 +22,23 @@ from firmware.capture.camera_output import AccessUnit, pts_90k_of
 from firmware.capture.unit_hub import UnitHub
 from firmware.capture.video_source import Mask
 from firmware.capture.webcam import WebcamSource, captured_ns, open_v4l2
+from firmware.clips.clip_span import reach_of
 from firmware.clips.record import ClipRecord
 from firmware.clips.recorder import Recorder
 from firmware.clips.ring import Ring
+from firmware.clips.writer import QUEUE_EXTRA_BYTES, ClipWriter
+from firmware.config.settings import CameraConfig
 from firmware.errors import CameraError
 from firmware.panel.button import Button, Press
 from firmware.panel.chime import Chime
 from firmware.panel.gpio import Gpio
 from firmware.panel.pins import load_pins
 from firmware.protocol.encoding import new_id
+from firmware.protocol.footage import NO_MASK_DIGEST
 from firmware.system.clock import SystemClock
+from tests.fakes.ownership import Owned
 from tests.fakes.recording import Shelves
+from tests.fakes.sink import FunctionSink
 
 LINES = 28
 DEBOUNCE_MS = 30
@@ -91,13 +97,14 @@ class Guest:
             debounce_ms=DEBOUNCE_MS,
             clock=self.clock,
             loop=asyncio.get_running_loop(),
-            on_press=lambda press: self.on_press(press),
         )
+        self.bell.pressed.add(lambda press: self.on_press(press))
 
     def camera(self) -> WebcamSource:
-        return WebcamSource(
-            clock=self.clock, width=WIDTH, height=HEIGHT, fps=FPS, bitrate_bps=250_000
+        settings = CameraConfig(
+            kind="webcam", width=WIDTH, height=HEIGHT, fps=FPS, bitrate_bps=250_000
         )
+        return WebcamSource(settings, clock=self.clock)
 
     async def ring_the_bell(self, *, bounces: int) -> int:
         """Press as a real contact does; return when it first touched, in ns."""
@@ -168,29 +175,34 @@ async def stamps(guest: Guest) -> Facts:
 class Door:
     """Camera, ring, recorder and library, as the doorbell has them."""
 
+    size = (WIDTH, HEIGHT)
+    mask_digest = NO_MASK_DIGEST
+
     def __init__(self, guest: Guest, folder: Path) -> None:
         folder.mkdir()
         self.shelves = shelves = Shelves(folder, clock=guest.clock)
         self.camera = guest.camera()
         self.finished: asyncio.Queue[ClipRecord] = asyncio.Queue()
         self.pressed: list[int] = []
-        ring = Ring(pre_roll_s=PRE_ROLL_S, max_bytes=8_000_000)
-        self.hub = UnitHub(ring_add=ring.add, loop=asyncio.get_running_loop())
-        self.recorder = Recorder(
-            hub=self.hub,
-            ring=ring,
+        self.ring = Ring(pre_roll_s=PRE_ROLL_S, max_bytes=8_000_000)
+        self.hub = UnitHub(self.ring, asyncio.get_running_loop())
+        writer = ClipWriter(
             library=shelves.library,
             vault=shelves.vault,
             retention=shelves.retention,
-            sign_manifest=shelves.sign_manifest,
+            signer=shelves.manifest_signer,
+            max_bytes=self.ring.max_bytes + QUEUE_EXTRA_BYTES,
+        )
+        self.recorder = Recorder(
+            camera=self,
+            writer=writer,
+            library=shelves.library,
             clock=guest.clock,
             boot_id=shelves.boot_id,
-            size=(WIDTH, HEIGHT),
-            pre_roll_s=PRE_ROLL_S,
-            post_roll_s=POST_ROLL_S,
-            may_record=lambda: True,
-            on_clip=self.finished.put_nowait,
+            reach=reach_of(pre_roll_s=PRE_ROLL_S, post_roll_s=POST_ROLL_S, longest_s=60),
+            owners=Owned(),
         )
+        self.recorder.clips.add(self.finished.put_nowait)
 
     def on_press(self, press: Press) -> None:
         self.pressed.append(pts_90k_of(press.at_ns))
@@ -208,7 +220,7 @@ async def clip(guest: Guest) -> Facts:
     door = Door(guest, Path("/tmp/door"))
     door.camera.set_mask(LEFT_HALF)
     running = asyncio.create_task(door.recorder.run())
-    await asyncio.to_thread(door.camera.start, door.hub.put, lambda _: None)
+    await asyncio.to_thread(door.camera.start, FunctionSink(door.hub.put))
     try:
         await asyncio.sleep(PRE_ROLL_S + 3)
         guest.on_press = door.on_press
@@ -254,7 +266,7 @@ async def unplugged(guest: Guest) -> Facts:
     handler.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]
     logging.getLogger("firmware.capture.webcam").addHandler(handler)
     camera = guest.camera()
-    await asyncio.to_thread(camera.start, units.append, lambda _: None)
+    await asyncio.to_thread(camera.start, FunctionSink(units.append))
     await asyncio.sleep(2)
     command = ["v4l2-ctl", "-d", "/dev/video0", "-c", "disconnect=1"]
     done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True)
@@ -274,7 +286,7 @@ async def unplugged(guest: Guest) -> Facts:
 def refusal(camera: WebcamSource) -> str:
     """Try to start a camera; return the word that the owner is told."""
     try:
-        camera.start(lambda _: None, lambda _: None)
+        camera.start(FunctionSink())
     except CameraError as error:
         return f"{error.state}: {error.detail}"
     camera.stop()

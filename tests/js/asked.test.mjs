@@ -6,6 +6,10 @@ import test from "node:test";
 
 import { checkedSpan, clipsAsked, grantTerms, partsOf } from "../../relay/owner_app/grant_terms.js";
 import { Household } from "../../relay/owner_app/household.js";
+import { memoryDatabase } from "../fakes/memory_database.mjs";
+
+globalThis.indexedDB = memoryDatabase();
+globalThis.navigator ??= { userAgent: "" };
 
 const DOOR = "abcdefghijklmnopqrst";
 const NOW = 1_790_000_000_000;

@@ -17,6 +17,9 @@ import { stepFrom } from "../../relay/owner_app/views/clip_stage.js";
 import { fileName } from "../../relay/owner_app/views/live_tools.js";
 import { NONCE_LIFE_MS } from "../../relay/owner_app/vendor/protocol/live.js";
 import { watchingNow } from "../../relay/owner_app/current_viewers.js";
+import { memoryDatabase } from "../fakes/memory_database.mjs";
+
+globalThis.indexedDB = memoryDatabase();
 
 const HOST = "candidate:1 1 udp 2113937151 192.0.2.7 40000 typ host";
 const NAMED = "candidate:2 1 udp 2113937151 d9c5ae7e.local 40000 typ host";

@@ -19,6 +19,9 @@ import { ageText } from "../../relay/owner_app/views/thumbs.js";
 import { b64u, canonical, deviceIdOf, newId, unb64u, utf8 } from "../../relay/owner_app/vendor/protocol/encoding.js";
 import { challenge, derSignature } from "../../relay/owner_app/vendor/protocol/passkeys.js";
 import { newSealingPair, rawPublicKey, sealTo } from "../../relay/owner_app/vendor/protocol/sealing.js";
+import { memoryDatabase } from "../fakes/memory_database.mjs";
+
+globalThis.indexedDB = memoryDatabase();
 
 const ES256 = { name: "ECDSA", hash: "SHA-256", namedCurve: "P-256" };
 const NOW = 1_790_000_000_000;

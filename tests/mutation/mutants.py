@@ -4,7 +4,8 @@
 
 Changed are comparisons, `and`/`or`/`not`, arithmetic, constants, conditions, `raise` and `return`,
 and calls as statements. Left alone are docstrings, annotations and texts for people (anything with
-a blank in it, and f-strings). Each mutant is whole source text, made by `ast.unparse`.
+a blank in it, and f-strings). Each mutant is whole source text, made by `ast.unparse` when it is
+asked for.
 """
 
 import ast
@@ -40,7 +41,15 @@ class Mutant:
 
     line: int
     what: str
-    source: str
+    tree: ast.Module
+    """The module as it is."""
+    node: ast.AST
+    changed: ast.AST
+
+    @property
+    def source(self) -> str:
+        """The module's source with the change, which takes tens of milliseconds to make."""
+        return _with(self.tree, self.node, self.changed)
 
 
 def mutants_of(source: str) -> Iterator[Mutant]:
@@ -55,7 +64,9 @@ def mutants_of(source: str) -> Iterator[Mutant]:
             yield Mutant(
                 line=node.lineno,  # type: ignore[attr-defined]
                 what=what,
-                source=_with(tree, node, changed),
+                tree=tree,
+                node=node,
+                changed=changed,
             )
 
 
@@ -122,7 +133,7 @@ def _changes(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
             yield "second", orelse
         case ast.Raise():
             yield "no raise", ast.Pass()
-        case ast.Return(value=value) if value is not None:
+        case ast.Return(value=ast.expr() as value) if not _is_none(value):
             yield "returns None", ast.Return(value=ast.Constant(None))
         case ast.Expr(value=ast.Call()):
             yield "not called", ast.Pass()
@@ -132,6 +143,10 @@ def _changes(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
             yield "any for all", ast.Call(ast.Name("any", ast.Load()), node.args, node.keywords)
         case _:
             return
+
+
+def _is_none(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and node.value is None
 
 
 def _compared(node: ast.Compare) -> Iterator[tuple[str, ast.AST]]:

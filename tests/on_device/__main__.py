@@ -16,7 +16,7 @@ from pathlib import Path
 from firmware.capture.board import BoardProfile, board, check_fits, check_system
 from firmware.capture.pi.picamera import PicameraSource, has_hardware_encoder
 from firmware.capture.video_source import VideoSource
-from firmware.config import CameraConfig
+from firmware.config.settings import CameraConfig
 from firmware.errors import CameraError
 from firmware.health.linux import LinuxBoard
 from firmware.system.clock import SystemClock

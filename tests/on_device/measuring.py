@@ -15,7 +15,7 @@ from pathlib import Path
 import av
 
 from firmware.capture.board import BoardProfile
-from firmware.capture.camera_output import AccessUnit, LumaFrame
+from firmware.capture.camera_output import AccessUnit, LumaFrame, SmallPicture
 from firmware.capture.video_source import Mask, VideoSource
 from firmware.clips.fragment import ClipUnit, decode_fragment, encode_fragment
 from firmware.health.readings import BoardReadings
@@ -56,6 +56,9 @@ class Reel:
     def on_luma(self, frame: LumaFrame) -> None:
         self.lumas.append(frame)
 
+    def on_small(self, _picture: SmallPicture) -> None:
+        """None are wanted here."""
+
     def wait(self, count: int, timeout_s: float = 15.0) -> bool:
         """Wait until so many units more have come; False if they don't."""
         wanted, end_s = len(self.units) + count, time.monotonic() + timeout_s
@@ -93,7 +96,7 @@ def measure_start(source: VideoSource, reel: Reel, times: int) -> list[Finding]:
     first_ms = []
     for _ in range(times):
         began_ns = time.monotonic_ns()
-        source.start(reel.on_unit, reel.on_luma)
+        source.start(reel)
         if not reel.wait(1):
             source.stop()
             return [Finding(what="first picture", value=None, is_right=False, wanted="any at all")]
@@ -113,7 +116,7 @@ def measure_start(source: VideoSource, reel: Reel, times: int) -> list[Finding]:
 def measure_film(source: VideoSource, seconds: float, label: str) -> tuple[list[Finding], Reel]:
     """Film for a while: rate, gaps, lateness, key frames. The source is running already."""
     reel = Reel()
-    source.start(reel.on_unit, reel.on_luma)
+    source.start(reel)
     reel.wait(1)
     time.sleep(seconds)
     source.stop()
@@ -162,7 +165,7 @@ def measure_changes(
 ) -> list[Finding]:
     """Change the bitrate (each for so many seconds), encoder and mask of a running camera."""
     reel = Reel()
-    source.start(reel.on_unit, reel.on_luma)
+    source.start(reel)
     reel.wait(5)
     findings = []
     for bitrate_bps in bitrates_bps:

@@ -16,6 +16,7 @@ from firmware.capture.camera_output import AccessUnit, SmallPicture
 from firmware.capture.small_stream import BITRATE_BPS, SmallStream
 from firmware.capture.unit_hub import SmallHub
 from firmware.capture.video_source import SMALL_PER_S, VideoSource, small_size
+from tests.fakes.sink import FunctionSink
 from tests.on_device.measuring import Finding, Reel
 
 COMPARED = 8
@@ -28,13 +29,16 @@ MOST_APART = 10.0
 def measure_small(source: VideoSource, seconds: float) -> list[Finding]:
     """Film without small pictures, then with a viewer of the small stream, each for a while."""
     reel, smalls = Reel(), list[SmallPicture]()
-    source.start(reel.on_unit, reel.on_luma)
+    sink = FunctionSink(reel.on_unit, reel.on_luma)
+    source.start(sink)
     reel.wait(5)
     without = _cpu_percent(lambda: time.sleep(seconds))
     reel.units.clear()
     source.request_key_frame()
     watched: list[AccessUnit] = []
-    with_stream = _cpu_percent(lambda: watched.extend(asyncio.run(_watch(source, smalls, seconds))))
+    with_stream = _cpu_percent(
+        lambda: watched.extend(asyncio.run(_watch(source, sink, smalls, seconds)))
+    )
     reel.wait(2)
     source.stop()
     width, height = small_size(source.width, source.height)
@@ -59,7 +63,7 @@ def measure_small(source: VideoSource, seconds: float) -> list[Finding]:
 
 
 async def _watch(
-    source: VideoSource, smalls: list[SmallPicture], seconds: float
+    source: VideoSource, sink: FunctionSink, smalls: list[SmallPicture], seconds: float
 ) -> list[AccessUnit]:
     """Be a viewer of the small stream, and keep the pictures that it was made of."""
 
@@ -67,10 +71,9 @@ async def _watch(
         smalls.append(picture)
         hub.put(picture)
 
-    hub = SmallHub(
-        asyncio.get_running_loop(),
-        on_wanted=lambda is_wanted: source.set_small(put if is_wanted else None),
-    )
+    hub = SmallHub(asyncio.get_running_loop())
+    hub.wanted.add(source.set_small)
+    sink.take_small = put
     stream = SmallStream(hub)
     units: list[AccessUnit] = []
     running = asyncio.create_task(stream.run(), name="small stream")

@@ -21,9 +21,10 @@ from firmware.capture.pi.picamera import PicameraSource
 from firmware.capture.unit_hub import UnitHub
 from firmware.capture.video_source import Mask
 from firmware.clips.ring import Ring
-from firmware.config import CameraConfig
+from firmware.config.settings import CameraConfig
 from firmware.errors import CameraError
 from firmware.protocol.nal_units import split_annex_b
+from tests.fakes.sink import FunctionSink
 from tests.picamera.filming_facts import BITRATE_BPS, FPS, LOW_BITRATE_BPS, LOW_FPS
 from tests.picamera.scenes import HEIGHT, WALL, WIDTH
 from tests.picamera.virtual import virtual_stack
@@ -72,7 +73,7 @@ def source() -> PicameraSource:
 
 def refused(camera: PicameraSource) -> dict[str, str]:
     try:
-        camera.start(lambda _: None, lambda _: None)
+        camera.start(FunctionSink())
     except CameraError as error:
         return {"state": error.state, "detail": error.detail}
     camera.stop()
@@ -82,10 +83,10 @@ def refused(camera: PicameraSource) -> dict[str, str]:
 async def film() -> dict[str, Any]:
     loop = asyncio.get_running_loop()
     ring = Ring(pre_roll_s=4.0, max_bytes=10**7)
-    notes = Notes(UnitHub(ring_add=ring.add, loop=loop))
+    notes = Notes(UnitHub(ring, loop))
     camera = source()
-    camera.set_small(notes.on_small)
-    await asyncio.to_thread(camera.start, notes.on_unit, notes.on_luma)
+    camera.set_small(True)
+    await asyncio.to_thread(camera.start, notes)
     await asyncio.sleep(3.3)
     notes.phase = "asked"
     asked_ns = time.monotonic_ns()
@@ -97,7 +98,7 @@ async def film() -> dict[str, Any]:
     await asyncio.sleep(1.5)
     busy = await asyncio.to_thread(refused, source())
     notes.phase = "slow"
-    camera.set_small(None)
+    camera.set_small(False)
     await asyncio.to_thread(camera.set_max_fps, LOW_FPS)
     await asyncio.sleep(2.5)
     notes.phase = "small"
@@ -111,10 +112,10 @@ async def film() -> dict[str, Any]:
     count = len(notes.units)
     await asyncio.sleep(0.3)
     after_stop = len(notes.units) - count
-    camera.set_small(notes.on_small)
+    camera.set_small(True)
     for phase in ("again", "once more"):
         notes.phase = phase
-        await asyncio.to_thread(camera.start, notes.on_unit, notes.on_luma)
+        await asyncio.to_thread(camera.start, notes)
         await asyncio.sleep(1.0)
         await asyncio.to_thread(camera.stop)
     await asyncio.sleep(0.1)

@@ -151,13 +151,14 @@ class Sensor:
 class VirtualCamera(Picamera2):  # type: ignore[misc]
     """picamera2 itself, on `virtual`."""
 
-    def __init__(self, fps: float) -> None:
-        self._fps = fps
+    fps: float
+
+    def __init__(self) -> None:
         super().__init__(allocator=MemfdAllocator())
 
     def _open_camera(self) -> None:
         super()._open_camera()
-        self.camera = Sensor(self.camera, self._fps)
+        self.camera = Sensor(self.camera, self.fps)
 
     def _get_raw_modes(self) -> list[dict[str, Any]]:
         return [{"format": "NV12", "size": (1280, 720)}]
@@ -165,4 +166,9 @@ class VirtualCamera(Picamera2):  # type: ignore[misc]
 
 def virtual_stack(fps: float) -> CameraStack:
     """Return all of picamera2 as the firmware uses it, but for the camera."""
-    return dataclasses.replace(load_stack(), open_camera=lambda: VirtualCamera(fps))
+
+    class CameraOfRate(VirtualCamera):
+        pass
+
+    CameraOfRate.fps = fps
+    return dataclasses.replace(load_stack(), camera=CameraOfRate)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from relay.config import Config
+from relay.config.settings import Config
 from tests.relay import databases
 from tests.relay.servers import Broker, Relay, new_relay, run_object_store, run_relay
 

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from relay.config_live import LiveConfig
-from relay.config_values import parse_ice_url
+from relay.config.settings import LiveConfig
+from relay.config.values import parse_ice_url
 from relay.live.coturn import coturn_conf
 from tests.relay.servers import free_port, wait_for_port
 

@@ -13,7 +13,7 @@ from firmware.protocol.encoding import new_id
 from firmware.protocol.events import Note, Pressed
 from firmware.protocol.register.entries import OfficerRevoked
 from firmware.protocol.requests import OfficerRole
-from relay.config_people import LimitsConfig
+from relay.config.settings import LimitsConfig
 from relay.store.reads import suspend_account
 from relay.store.schema import accounts, sessions
 from tests.attacks.test_nobody_reaches_anothers_things import deliver, pair

@@ -28,8 +28,7 @@ from relay.agency.register import RelayRegister
 from relay.agency.settings import Settings
 from relay.api.services import ApiServices
 from relay.app.http import Health, HttpServices, build_http
-from relay.config_live import LiveConfig, PushConfig
-from relay.config_people import LimitsConfig, OidcConfig
+from relay.config.settings import LimitsConfig, LiveConfig, OidcConfig, PushConfig
 from relay.custody.entries import Happenings
 from relay.errors import EnrolmentRefused
 from relay.evidence.chain import Chains
@@ -75,6 +74,7 @@ from relay.web.public.onboarding import OnboardingServices
 from relay.web.public.services import PublicServices
 from tests.fakes.bus import RememberingBus
 from tests.fakes.clock import ManualClock
+from tests.fakes.compiled_templates import COMPILED
 from tests.fakes.objects import RememberingBucket
 from tests.fakes.placing import time_of
 from tests.fakes.post import RememberingPost
@@ -353,7 +353,9 @@ def _services(world: World, *, has_demo_passkeys: bool, ice: IceServers) -> Http
     town = world.register.origin.partition("/")[0]
     town = town if town.startswith(EXAMPLE_PREFIX) else ""
     town_clock = clock.town if isinstance(clock, WoundManualClock) else None
-    pages = Pages(relay_name="Testtown", example_town=town, town_clock=town_clock)
+    pages = Pages(
+        relay_name="Testtown", example_town=town, town_clock=town_clock, compiled=COMPILED
+    )
     deletions = Deletions(database, clock, Happenings(world.log), world.agencies)
     staff = Staff(database, clock)
     oidc = Oidc(

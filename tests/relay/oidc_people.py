@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx2
 
-from relay.config_people import OidcConfig
+from relay.config.settings import OidcConfig
 from relay.store import oidc
 from tests.fakes.clock import ManualClock
 from tests.fakes.oidc_provider import (

@@ -17,15 +17,16 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from relay.base.clock import SystemClock
 from relay.bus import Bus
 from relay.cli.init import InitSettings, init
-from relay.config import Config
-from relay.config_live import PushConfig
-from relay.config_values import Address
+from relay.config.settings import Config, PushConfig
+from relay.config.values import Address
 from relay.fleet.broker_keys import BrokerKeys
 from relay.fleet.ca import Authority
 from relay.fleet.callout import Callout

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from relay.config_people import LimitsConfig
+from relay.config.settings import LimitsConfig
 from relay.people.sessions import SESSION_LIFE_MS
 from relay.web.admin.app import admin_routes
 from tests.relay.admin_people import Admin, signed_in_admin

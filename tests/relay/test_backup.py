@@ -12,7 +12,7 @@ from firmware.protocol.tlog.checkpoint import parse_checkpoint
 from firmware.protocol.tlog.signed_note import parse_note
 from relay.backup.errors import BackupDamaged, BackupError, WouldFork
 from relay.backup.manifest import read_manifest
-from relay.config import load
+from relay.config.loader import load
 from relay.custody.errors import LogContradicts, LogError
 from relay.custody.log_entries import LogEntries
 from relay.custody.slots import last_closed

@@ -6,7 +6,8 @@ import pytest
 
 from relay.__main__ import main
 from relay.backup.owned_files import last_backup_ms, moved, settled
-from relay.config import Config, load
+from relay.config.loader import load
+from relay.config.settings import Config
 from relay.errors import StoreError
 from relay.store import database_copies
 from relay.store.object_copies import ObjectCopies

@@ -1,14 +1,15 @@
 """Which files a backup takes, and that they are on the disk before it counts as one."""
 
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from relay.backup.errors import BackupError
 from relay.backup.owned_files import MAX_FILE_BYTES, belongings, named_elsewhere
 from relay.backup.restore import _load_database
+from relay.config.settings import PublicConfig
 from relay.errors import StoreError
 from relay.store import database_copies
 from relay.store.database import Database
@@ -29,7 +30,7 @@ async def test_a_large_private_file_fails_no_backup(
     names = tmp_path / folder / "SE.txt"
     names.write_bytes(bytes(MAX_FILE_BYTES + 1))
     names.chmod(0o600)
-    config = replace(relay.config, monitor_report_path=names)
+    config = replace(relay.config, public=PublicConfig(monitor_report_path=names))
     found = belongings(relay.config_path, config)
     assert "SE.txt" not in found
     assert names in named_elsewhere(config, found.values())  # which is said
@@ -39,7 +40,7 @@ async def test_a_secret_elsewhere_is_refused(relay: LosableRelay, tmp_path: Path
     secret = tmp_path / "secret.txt"
     secret.write_text("x")
     secret.chmod(0o600)
-    config = replace(relay.config, monitor_report_path=secret)
+    config = replace(relay.config, public=PublicConfig(monitor_report_path=secret))
     with pytest.raises(BackupError, match="move it there"):
         belongings(relay.config_path, config)
 
@@ -52,7 +53,7 @@ async def test_what_the_settings_name_is_taken_by_whichever_name(
     secret.write_text("x")
     secret.chmod(0o600)
     assert name not in belongings(relay.config_path, relay.config)
-    config = replace(relay.config, monitor_report_path=secret)
+    config = replace(relay.config, public=PublicConfig(monitor_report_path=secret))
     assert belongings(relay.config_path, config)[name] == secret
 
 
@@ -60,7 +61,7 @@ async def test_a_hidden_secret_is_refused(relay: LosableRelay) -> None:
     secret = relay.config.data_dir / ".sign-in"
     secret.write_text("x")
     secret.chmod(0o600)
-    config = replace(relay.config, monitor_report_path=secret)
+    config = replace(relay.config, public=PublicConfig(monitor_report_path=secret))
     with pytest.raises(BackupError, match="rename it"):
         belongings(relay.config_path, config)
 

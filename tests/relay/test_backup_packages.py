@@ -19,7 +19,7 @@ from firmware.protocol.custody import (
 from firmware.protocol.encoding import new_id
 from relay.backup.errors import BackupError
 from relay.base.clock import SystemClock
-from relay.config import load
+from relay.config.loader import load
 from relay.custody.entries import ANSWER_WITHIN_MS, Happenings
 from relay.custody.log_entries import LogEntries
 from relay.store import custody, packages

@@ -7,7 +7,7 @@ import pytest
 from firmware.protocol.custody import CustodyLeaf
 from firmware.protocol.register.entries import Leaf, RequestLeaf
 from firmware.protocol.requests import SignedRequest, parse_request
-from relay.config import Config
+from relay.config.settings import Config
 from relay.custody.entries import outcome_key
 from relay.store import logs as rows
 from relay.store import moderation, outcomes, people, requests

@@ -1,9 +1,9 @@
 """What `doorward-relay check` says of the machine and the logs, and what the metrics gather."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from relay.agency.agencies import Agencies
 from relay.agency.register import NoLog, RelayRegister
@@ -14,9 +14,7 @@ from relay.base.clock import SystemClock
 from relay.cli import preflight
 from relay.cli.check import check_log
 from relay.cli.check_result import Finding
-from relay.config import Config
-from relay.config_log import LogConfig
-from relay.config_map import MapConfig
+from relay.config.settings import Config, LogConfig, MapConfig
 from relay.custody.errors import LogError
 from relay.store.database import Database
 from tests.fakes.clock import ManualClock

@@ -10,8 +10,8 @@ import pytest
 
 from firmware.protocol.events import PackageReady
 from relay.cli.init import nats_conf
-from relay.config import load
-from relay.config_values import Address
+from relay.config.loader import load
+from relay.config.values import Address
 from relay.fleet.broker_keys import BrokerKeys
 from relay.web.agency.padding import PADDED_TYPES
 from tests.house.documents import REPOSITORY
@@ -106,7 +106,7 @@ def test_examples_speak_of_the_ports_that_the_settings_have() -> None:
     caddy, relay = CADDYFILE.read_text(), (EXAMPLES / "doorward-relay.service").read_text()
     assert f"reverse_proxy {config.listen}" in caddy
     assert f"tcp:{config.listen.port}" in relay
-    assert config.metrics_listen is not None
-    assert f"tcp:{config.metrics_listen.port}" in relay
+    assert config.metrics.listen is not None
+    assert f"tcp:{config.metrics.listen.port}" in relay
     store = (EXAMPLES / "doorward-seaweedfs.service").read_text()
     assert f"-s3.port={config.bucket.endpoint.rsplit(':', 1)[1]}" in store

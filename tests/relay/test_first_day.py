@@ -6,16 +6,17 @@ import json
 import shlex
 import socket
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from relay.__main__ import main
 from relay.backup.errors import BackupError
 from relay.bus import Bus
 from relay.cli import preflight
-from relay.config import Config, load
+from relay.config.loader import load
+from relay.config.settings import Config
 from relay.errors import BusUnavailable
 from relay.fleet.broker_keys import BrokerKeys
 from relay.fleet.revocation import revoke_beside

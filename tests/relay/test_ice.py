@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from relay.config_live import LiveConfig
-from relay.config_values import parse_ice_url
+from relay.config.settings import LiveConfig
+from relay.config.values import parse_ice_url
 from relay.errors import ConfigError
 from relay.live.coturn import CLOSED_IPV6
 from relay.live.ice import IceServers, read_secret

@@ -12,7 +12,7 @@ from sqlalchemy import text
 from firmware.protocol.claims import Claim
 from firmware.protocol.encoding import decode
 from relay.__main__ import main
-from relay.config import load
+from relay.config.loader import load
 from relay.errors import SchemaTooNew, StoreError
 from relay.fleet.ca import Authority
 from relay.notify.push_key import PushKey

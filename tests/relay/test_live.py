@@ -24,8 +24,8 @@ from firmware.protocol.commands import (
 from firmware.protocol.encoding import new_id
 from firmware.protocol.live import MAX_SIGNED_BYTES, SignedLive
 from relay.base.allowances import AskedTooOften
-from relay.config_live import LiveConfig
-from relay.config_values import parse_ice_url
+from relay.config.settings import LiveConfig
+from relay.config.values import parse_ice_url
 from relay.errors import CommandUnanswered
 from relay.fleet.commands import Commands
 from relay.live.ice import IceServers

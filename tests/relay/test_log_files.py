@@ -3,7 +3,6 @@
 import asyncio
 import io
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from typing import Any
 
 import httpx2
@@ -11,13 +10,14 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.response import StreamingBody
 from botocore.stub import Stubber
+from msgspec.structs import replace
 from starlette.applications import Starlette
 
 from firmware.protocol.encoding import new_id
 from firmware.protocol.tlog.merkle import Tree, leaf_hash
 from firmware.protocol.tlog.tiles import bundles_grown, tiles_grown
 from relay.base.clock import SystemClock
-from relay.config import BucketConfig, Config
+from relay.config.settings import BucketConfig, Config
 from relay.custody.errors import LogContradicts
 from relay.custody.file_server import LogFiles
 from relay.custody.tile_store import Retention, Shelf

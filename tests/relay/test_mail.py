@@ -18,10 +18,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from msgspec import structs
 
 from firmware.protocol.register.entries import Agreement
-from relay.config import parse
-from relay.config_mail import MailConfig
+from relay.config.loader import parse
+from relay.config.settings import MailConfig
 from relay.errors import ConfigError
 from relay.mail import Letter, MailUnavailable, SmtpMailer
 from relay.web.emails import PageLetters
@@ -140,7 +141,7 @@ async def test_nothing_goes_to_a_server_that_cannot_prove_who_it_is(
     kept: Kept, server: MailConfig
 ) -> None:
     with pytest.raises(MailUnavailable, match=r"127\.0\.0\.1"):
-        await SmtpMailer(replace(server, ca_path=None)).send(LETTER)
+        await SmtpMailer(structs.replace(server, ca_path=None)).send(LETTER)
     assert kept.came == []
 
 
@@ -150,7 +151,7 @@ async def test_nothing_goes_in_the_clear_where_tls_is_asked_for(kept: Kept) -> N
         with pytest.raises(MailUnavailable):
             await SmtpMailer(plain).send(LETTER)
         assert kept.came == []
-        await SmtpMailer(replace(plain, security="none")).send(LETTER)
+        await SmtpMailer(structs.replace(plain, security="none")).send(LETTER)
         assert len(kept.came) == 1
 
 
@@ -159,7 +160,7 @@ async def test_a_wrong_password_and_a_server_that_is_away_are_told(
 ) -> None:
     wrong = tmp_path / "wrong"
     wrong.write_text("guess")
-    for config in (replace(server, password_path=wrong), replace(server, port=1)):
+    for config in (structs.replace(server, password_path=wrong), structs.replace(server, port=1)):
         with pytest.raises(MailUnavailable):
             await SmtpMailer(config).check()
         with pytest.raises(MailUnavailable):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from relay.config_map import MapConfig
+from relay.config.settings import MapConfig
 from relay.errors import ConfigError
 from relay.map.cells import cell_at, centre_of
 from relay.map.map_data import Maps

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from relay.base.clock import SystemClock
-from relay.config_people import OidcConfig
+from relay.config.settings import OidcConfig
 from relay.errors import ConfigError
 from relay.people.errors import SignInRefused
 from relay.people.oidc import Oidc

@@ -13,7 +13,7 @@ from firmware.protocol.custody import DownloadLeaf
 from firmware.protocol.encoding import MAX_MQTT_BYTES, new_id
 from firmware.protocol.events import PackageReady, PackageUploaded, PackageWithdrawn, UploadedPart
 from firmware.protocol.register.entries import AgencySuspended
-from relay.config import BucketConfig
+from relay.config.settings import BucketConfig
 from relay.evidence.delivery import DOWNLOAD_LIFE_S, PackageRefused
 from relay.store import packages
 from relay.store.database import Transaction

@@ -11,7 +11,7 @@ import pytest
 from firmware.notes.push_encryption import encrypt
 from firmware.protocol.encoding import b64u, new_id, unb64u
 from firmware.protocol.events import PushMessage, PushWanted
-from relay.config_live import PushConfig
+from relay.config.settings import PushConfig
 from relay.notify.push_sender import PushSender, push_http
 from relay.notify.pusher import AT_ONCE_PER_ACCOUNT, Pusher
 from relay.store import push

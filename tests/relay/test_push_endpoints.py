@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.config_live import PushConfig
+from relay.config.settings import PushConfig
 from relay.notify.push_endpoints import (
     EndpointRefused,
     Endpoints,

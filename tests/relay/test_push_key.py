@@ -2,17 +2,17 @@
 
 import logging
 import stat
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec
+from msgspec.structs import replace
 
 from relay.__main__ import main
 from relay.cli.check import check_push
-from relay.config import load
-from relay.config_live import PushConfig
+from relay.config.loader import load
+from relay.config.settings import PushConfig
 from relay.errors import ConfigError
 from relay.fleet.ca import key_pem
 from relay.notify.push_key import TOKEN_LIFE_S, PushKey

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
-from relay.config_live import PushConfig
+from relay.config.settings import PushConfig
 from relay.fleet.ca import key_pem
 from relay.notify.push_endpoints import Endpoints
 from relay.notify.push_key import PushKey

@@ -7,7 +7,7 @@ import pytest
 
 from relay.base.allowances import MAX_REMEMBERED, AskedTooOften
 from relay.base.networks import stranger
-from relay.config_people import LimitsConfig
+from relay.config.settings import LimitsConfig
 from relay.people.lockout import LONGEST_WAIT_S, Lockout
 from relay.web.rate_limits import (
     AREA,

@@ -27,6 +27,7 @@ from relay.store.database import Database
 from relay.web.pages import Pages
 from relay.web.public.app import PublicFace
 from relay.web.public.services import PublicLogs, PublicServices
+from tests.fakes.compiled_templates import COMPILED
 from tests.fakes.log_house import LogKeys, MemoryBucket, make_keys, make_logs
 from tests.relay.databases import open_database
 from tests.relay.register_town import RegisterTown
@@ -74,7 +75,7 @@ async def house_in(folder: Path, *, away: set[str]) -> AsyncIterator[House]:
     report = folder / "monitor-report.json"
     face = PublicFace(
         PublicServices(
-            pages=Pages(relay_name="Testtown"),
+            pages=Pages(relay_name="Testtown", compiled=COMPILED),
             agencies=Agencies(register, database, clock),
             record=PublicRecord(database, register, time_of=time_of),
             owner_origin="http://owner.test",

@@ -2,24 +2,48 @@
 
 import re
 import tomllib
-from dataclasses import fields
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 import relay
+from firmware.protocol.settings_file import keys_of
 from relay.__main__ import main
-from relay.config import load, parse
-from relay.config_live import LiveConfig, PushConfig
-from relay.config_log import LogConfig
-from relay.config_values import parse_ice_url
+from relay.config.loader import load, parse
+from relay.config.settings import Config, LiveConfig, host_of
+from relay.config.values import parse_ice_url
 from relay.errors import ConfigError
 
 EXAMPLE = Path(relay.__file__).parent / "relay.example.toml"
 
-
-OPTIONAL = ("demo_passkeys", "more_owner_origins", "database_url")
+LISTEN = 'host:port, such as "127.0.0.1:8400"'
+ORIGIN = "http(s)://host[:port] without a path, such as http://localhost:8400"
+SECURE_ORIGIN = "https://…: passkeys need https anywhere but on this machine itself"
+ORIGINS = 'up to 8 origins, such as ["http://localhost:8420"]'
+BOOLEAN = "true or false"
+BROKER_URL = "nats://host:port or tls://host:port"
+PORT = "a whole number from 1 to 65535"
+NETWORKS = "a list of networks such as 192.0.2.0/24 or 2001:db8::/32"
+FACTOR = "a number from 0.1 to 1000"
+METRICS_LISTEN = 'host:port of this machine or your own network, such as "127.0.0.1:9464"'
+OIDC_TABLES = "[[oidc]] tables"
+LOG_NAME = "2 to 60 of a-z, 0-9, . and -, such as doorward.example.org"
+FILE = "a file"
+RETENTION_DAYS = "1 to 36500 days"
+BUCKET_NAME = "3 to 63 of a-z, 0-9 and -"
+STUN_URLS = "up to 4 of stun:host[:port] (a name or an IPv4 address)"
+TURN_URLS = (
+    "up to 4 of turn:host[:port], with ?transport=udp or ?transport=tcp, "
+    "or turns:host[:port] (a name or an IPv4 address)"
+)
+TURN_LIFETIME_S = "a whole number of seconds from 600 to 3600"
+CONTACT = "mailto:name@host or https://host, or nothing"
+PUSH_HOSTS = "a list of host names in small letters, each may begin with *."
+SHOWN = {dict: "is a table", list: "is a list"}
+"""How a sentence shows what is in the place of [[oidc]] tables: without what it holds."""
 
 
 def example() -> dict[str, Any]:
@@ -30,7 +54,7 @@ def test_the_example_is_a_valid_configuration() -> None:
     config = load(EXAMPLE)
     assert config.listen.port == 8400
     assert config.data_dir == EXAMPLE.parent
-    assert (config.officer_rp_id, config.owner_rp_id) == ("localhost", "localhost")
+    assert (config.officer_rp_id, host_of(config.owner_origin)) == ("localhost", "localhost")
 
 
 def test_the_example_explains_every_key() -> None:
@@ -42,119 +66,138 @@ def test_the_example_explains_every_key() -> None:
         if is_explained and (match := re.match(r"([a-z_]+) = ", line)):
             explained.add(match[1])
     document = example()
-    tables = ("broker", "bucket", "live", "push", "log", "example", "mail", "map", "limits")
     (document["oidc"],) = document["oidc"]
-    tables = (*tables, "oidc", "metrics", "public")
-    keys = {key for key in document if key not in tables}
-    assert explained == keys.union(*(document[table] for table in tables))
-    for key in document:  # and there is no key that it leaves out
-        assert key in OPTIONAL or key in tables or refuses_without(key)
-    assert {field.name for field in fields(LiveConfig)} == {
-        key.replace("_file", "_path") for key in document["live"]
+    named = {
+        f"{key}.{inner}" if isinstance(value, dict) else key
+        for key, value in document.items()
+        for inner in (value if isinstance(value, dict) else [""])
     }
-    assert len(fields(PushConfig)) == len(document["push"])
-    assert {field.name.removesuffix("_path") for field in fields(LogConfig)} == set(document["log"])
+    assert named == {key for key, _ in keys_of(Config)}  # there is no key that it leaves out
+    assert explained == {key.rpartition(".")[2] for key in named}
 
 
-def refuses_without(key: str) -> bool:
+@pytest.mark.parametrize("key", [f.encode_name for f in structs.fields(Config) if f.required])
+def test_what_has_no_default_may_not_be_left_out(key: str) -> None:
     document = example()
     del document[key]
-    with pytest.raises(ConfigError, match=key):
+    with pytest.raises(ConfigError, match=f"{key}.* is missing: expected ") as refusal:
         parse(document, folder=Path())
-    return True
+    assert refusal.value.key == key
 
 
 @pytest.mark.parametrize(
-    ("key", "value"),
+    ("key", "value", "expected"),
     [
-        ("listen", "8400"),
-        ("listen", "127.0.0.1:0"),
-        ("listen", "127.0.0.1:99999"),
-        ("listen", "127.0.0.1:٣"),
-        ("listen", 8400),
-        ("public_url", "localhost:8400"),
-        ("public_url", "http://localhost:8400/"),
-        ("public_url", "http://user@localhost"),
-        ("public_url", "ftp://localhost"),
-        ("public_url", "http://localhost:99999"),
-        ("owner_origin", "http://localhost:8400"),
-        ("public_url", "http://relay.test"),
-        ("public_url", "http://127.0.0.1.relay.test"),
-        ("public_url", "http://192.0.2.7:8400"),
-        ("owner_origin", "http://door.test"),
-        ("more_owner_origins", ["http://door.test"]),
-        ("more_owner_origins", "http://localhost:8420"),
-        ("more_owner_origins", ["http://localhost:8420/"]),
-        ("more_owner_origins", ["http://localhost:8420", "http://localhost:8420"]),
-        ("more_owner_origins", ["http://localhost:8400"]),
-        ("more_owner_origins", [f"http://localhost:{port}" for port in range(1, 10)]),
-        ("data_dir", ""),
-        ("demo_passkeys", "yes"),
-        ("broker.url", "http://127.0.0.1:8404"),
-        ("broker.url", "nats://127.0.0.1"),
-        ("broker.mqtt_port", 0),
-        ("broker.mqtt_port", True),
-        ("broker.mqtt_port", "8403"),
-        ("broker.mqtt_host", "a\nb"),
-        ("broker", 7),
-        ("limits.trusted_proxies", "127.0.0.1"),
-        ("limits.trusted_proxies", ["10.0.0.1/8"]),
-        ("limits.trusted_proxies", ["::ffff:10.0.0.0/104"]),
-        ("limits.factor", 0),
-        ("metrics.listen", "9464"),
-        ("metrics.listen", 9464),
-        ("limits.factor", True),
-        ("oidc", {"agency": "lakeland"}),
-        ("log.name", "With Spaces"),
-        ("log.name", "ends.with."),
-        ("log.policy", ""),
-        ("log.bucket", "evidence"),
-        ("log.retention", "for ever"),
-        ("log.retention_days", 0),
-        ("log.unknown", "x"),
-        ("bucket.name", "Evidence"),
-        ("bucket.name", "a"),
-        ("bucket.endpoint", "localhost:8405"),
-        ("live", 7),
-        ("live.stun_urls", "stun:turn.test"),
-        ("live.stun_urls", ["stun:turn.test"] * 5),
-        ("live.stun_urls", ["turn:turn.test"]),
-        ("live.stun_urls", ["stun:turn.test?transport=udp"]),
-        ("live.stun_urls", ["stun:"]),
-        ("live.stun_urls", ["stun:-a.test"]),
-        ("live.stun_urls", ["stun:" + "a" * 254]),
-        ("live.stun_urls", ["stun:[::1]"]),
-        ("live.stun_urls", ["stun:turn.test:0"]),
-        ("live.stun_urls", ["stun:turn.test:65536"]),
-        ("live.stun_urls", ["stun://turn.test"]),
-        ("live.stun_urls", ["stun:me@turn.test"]),
-        ("live.turn_urls", ["stun:turn.test"]),
-        ("live.turn_urls", ["turn:turn.test?transport=sctp"]),
-        ("live.turn_urls", ["turns:turn.test?transport=udp"]),
-        ("live.turn_urls", ["turn:turn.test\n"]),
-        ("live.turn_urls", [7]),
-        ("live.turn_lifetime_s", 599),
-        ("live.turn_lifetime_s", 3601),
-        ("live.turn_lifetime_s", True),
-        ("live.turn_lifetime_s", 1200.0),
-        ("live.turn_secret_file", 7),
-        ("live.surprise", 1),
-        ("push", 7),
-        ("push.contact", "operator@example.org"),
-        ("push.contact", "mailto: <operator@example.org>"),
-        ("push.contact", "http://example.org"),
-        ("push.hosts", "fcm.googleapis.com"),
-        ("push.hosts", ["https://fcm.googleapis.com"]),
-        ("push.hosts", ["*"]),
-        ("push.hosts", ["*.*.com"]),
-        ("push.hosts", [7]),
-        ("push.loopback", "yes"),
-        ("push.surprise", 1),
-        ("surprise", 1),
-        ("bucket.surprise", 1),
+        ("listen", "8400", LISTEN),
+        ("listen", "127.0.0.1:0", LISTEN),
+        ("listen", "127.0.0.1:99999", LISTEN),
+        ("listen", "127.0.0.1:٣", LISTEN),
+        ("listen", 8400, LISTEN),
+        ("public_url", "localhost:8400", ORIGIN),
+        ("public_url", "http://localhost:8400/", ORIGIN),
+        ("public_url", "http://user@localhost", ORIGIN),
+        ("public_url", "ftp://localhost", ORIGIN),
+        ("public_url", "http://localhost:99999", ORIGIN),
+        ("owner_origin", "http://localhost:8400", "another origin than public_url"),
+        ("public_url", "http://relay.test", SECURE_ORIGIN),
+        ("public_url", "http://127.0.0.1.relay.test", SECURE_ORIGIN),
+        ("public_url", "http://192.0.2.7:8400", SECURE_ORIGIN),
+        ("owner_origin", "http://door.test", SECURE_ORIGIN),
+        ("more_owner_origins", ["http://door.test"], SECURE_ORIGIN),
+        ("more_owner_origins", "http://localhost:8420", ORIGINS),
+        ("more_owner_origins", ["http://localhost:8420/"], ORIGINS),
+        (
+            "more_owner_origins",
+            ["http://localhost:8420", "http://localhost:8420"],
+            ORIGINS,
+        ),
+        ("more_owner_origins", ["http://localhost:8400"], "other origins than public_url"),
+        (
+            "more_owner_origins",
+            [f"http://localhost:{port}" for port in range(1, 10)],
+            ORIGINS,
+        ),
+        ("data_dir", "", "a folder"),
+        ("demo_passkeys", "yes", BOOLEAN),
+        ("broker.url", "http://127.0.0.1:8404", BROKER_URL),
+        ("broker.url", "nats://127.0.0.1", BROKER_URL),
+        ("broker.mqtt_port", 0, PORT),
+        ("broker.mqtt_port", True, PORT),
+        ("broker.mqtt_port", "8403", PORT),
+        ("broker.mqtt_host", "a\nb", "a host name that doorbells can reach"),
+        ("broker", 7, "a table [broker]"),
+        ("limits.trusted_proxies", "127.0.0.1", NETWORKS),
+        ("limits.trusted_proxies", ["10.0.0.1/8"], NETWORKS),
+        ("limits.trusted_proxies", ["::ffff:10.0.0.0/104"], NETWORKS),
+        ("limits.factor", 0, FACTOR),
+        ("metrics.listen", "9464", METRICS_LISTEN),
+        ("metrics.listen", 9464, METRICS_LISTEN),
+        ("limits.factor", True, FACTOR),
+        ("oidc", {"agency": "lakeland"}, OIDC_TABLES),
+        ("log.name", "With Spaces", LOG_NAME),
+        ("log.name", "ends.with.", LOG_NAME),
+        ("log.policy", "", FILE),
+        ("log.bucket", "evidence", "another bucket than that of packages"),
+        ("log.retention", "for ever", "none, governance or compliance"),
+        ("log.retention_days", 0, RETENTION_DAYS),
+        ("bucket.name", "Evidence", BUCKET_NAME),
+        ("bucket.name", "a", BUCKET_NAME),
+        ("bucket.endpoint", "localhost:8405", ORIGIN),
+        ("live", 7, "a table [live]"),
+        ("live.stun_urls", "stun:turn.test", STUN_URLS),
+        ("live.stun_urls", ["stun:turn.test"] * 5, STUN_URLS),
+        ("live.stun_urls", ["turn:turn.test"], STUN_URLS),
+        ("live.stun_urls", ["stun:turn.test?transport=udp"], STUN_URLS),
+        ("live.stun_urls", ["stun:"], STUN_URLS),
+        ("live.stun_urls", ["stun:-a.test"], STUN_URLS),
+        ("live.stun_urls", ["stun:" + "a" * 254], STUN_URLS),
+        ("live.stun_urls", ["stun:[::1]"], STUN_URLS),
+        ("live.stun_urls", ["stun:turn.test:0"], STUN_URLS),
+        ("live.stun_urls", ["stun:turn.test:65536"], STUN_URLS),
+        ("live.stun_urls", ["stun://turn.test"], STUN_URLS),
+        ("live.stun_urls", ["stun:me@turn.test"], STUN_URLS),
+        ("live.turn_urls", ["stun:turn.test"], TURN_URLS),
+        ("live.turn_urls", ["turn:turn.test?transport=sctp"], TURN_URLS),
+        ("live.turn_urls", ["turns:turn.test?transport=udp"], TURN_URLS),
+        ("live.turn_urls", ["turn:turn.test\n"], TURN_URLS),
+        ("live.turn_urls", [7], TURN_URLS),
+        ("live.turn_lifetime_s", 599, TURN_LIFETIME_S),
+        ("live.turn_lifetime_s", 3601, TURN_LIFETIME_S),
+        ("live.turn_lifetime_s", True, TURN_LIFETIME_S),
+        ("live.turn_lifetime_s", 1200.0, TURN_LIFETIME_S),
+        ("live.turn_secret_file", 7, FILE),
+        ("push", 7, "a table [push]"),
+        ("push.contact", "operator@example.org", CONTACT),
+        ("push.contact", "mailto: <operator@example.org>", CONTACT),
+        ("push.contact", "http://example.org", CONTACT),
+        ("push.hosts", "fcm.googleapis.com", PUSH_HOSTS),
+        ("push.hosts", ["https://fcm.googleapis.com"], PUSH_HOSTS),
+        ("push.hosts", ["*"], PUSH_HOSTS),
+        ("push.hosts", ["*.*.com"], PUSH_HOSTS),
+        ("push.hosts", [7], PUSH_HOSTS),
+        ("push.loopback", "yes", BOOLEAN),
+        ("oidc", [7], OIDC_TABLES),
+        ("mail.security", "none", "starttls or tls; none to a server on this machine only"),
+        ("mail.sender", "x", "an address, such as doorward@relay.example"),
+        ("mail.port", 0, PORT),
+        (
+            "mail.official_domains",
+            ["gov uk"],
+            ('a list of domains, such as [".gov", "police.uk"]; .gov stands for all below it'),
+        ),
+        ("mail.host", "", "the mail server's host name"),
+        ("limits.factor", 2000, FACTOR),
+        ("limits.factor", float("inf"), FACTOR),
+        ("log.retention_days", 36501, RETENTION_DAYS),
+        ("map.pmtiles", 7, FILE),
+        ("example.clock", 7, FILE),
+        ("public.monitor_report", 7, FILE),
+        ("push.contact", 7, CONTACT),
     ],
 )
-def test_a_bad_value_is_named_with_what_was_expected(key: str, value: object) -> None:
+def test_a_bad_value_is_named_with_what_was_expected(
+    key: str, value: object, expected: str
+) -> None:
     document = example()
     table, _, last = key.rpartition(".")
     (document[table] if table else document)[last] = value
@@ -162,7 +205,51 @@ def test_a_bad_value_is_named_with_what_was_expected(key: str, value: object) ->
         parse(document, folder=Path())
     assert refusal.value.key == key
     assert refusal.value.value == value
-    assert refusal.value.expected
+    shown = SHOWN.get(type(value), f"= {value!r}") if key == "oidc" else f"= {value!r}"
+    assert str(refusal.value) == f"{key} {shown}: expected {expected}"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "sentence"),
+    [
+        ("log.unknown", "x", "log.unknown: no such key (expected one of the keys name, regis"),
+        ("live.surprise", 1, "live.surprise: no such key (expected one of the keys stun_urls, "),
+        ("push.surprise", 1, "push.surprise: no such key (expected one of the keys contact, "),
+        ("surprise", 1, "surprise: no such key (expected one of the keys listen, public_url, "),
+        ("bucket.surprise", 1, "bucket.surprise: no such key (expected one of the keys endpoint, "),
+        ("mail.hots", "x", "mail.hots: no such key; the nearest is mail.host (expected one of "),
+        ("lisen", "x", "lisen: no such key; the nearest is listen (expected one of the keys "),
+        ("broker.listen", "x", "broker.listen: no such key; the nearest is listen (expected one "),
+        ("log.mqtt_port", 1, "log.mqtt_port: no such key; the nearest is broker.mqtt_port (exp"),
+        ("buckets", {"a": 1}, "[buckets]: no such table; the nearest is [bucket] (expected one "),
+        ("broker.bucket", {"a": 1}, "[broker.bucket]: no such table; the nearest is [bucket] "),
+        ("limit", [{"a": 1}], "limit: no such key; the nearest is [limits] (expected one of the "),
+    ],
+)
+def test_an_unknown_key_or_table_names_the_nearest_known_one(
+    key: str, value: object, sentence: str
+) -> None:
+    document = example()
+    table, _, last = key.rpartition(".")
+    (document[table] if table else document)[last] = value
+    with pytest.raises(ConfigError) as refusal:
+        parse(document, folder=Path())
+    assert (refusal.value.key, refusal.value.value) == (key, value)
+    assert str(refusal.value).startswith(sentence)
+
+
+@pytest.mark.parametrize("key", [key for key, _ in keys_of(Config)])
+def test_every_key_has_words_for_what_it_expects(key: str) -> None:
+    document = example()
+    (document["oidc"],) = document["oidc"]
+    table, _, last = key.rpartition(".")
+    (document[table] if table else document)[last] = date(2026, 11, 29)  # no key takes a date
+    document["oidc"] = [document["oidc"]]
+    with pytest.raises(ConfigError) as refusal:
+        parse(document, folder=Path())
+    assert refusal.value.key == key
+    assert str(refusal.value).startswith(f"{key} = ")
+    assert ": expected " in str(refusal.value)
 
 
 @pytest.mark.parametrize(
@@ -220,12 +307,37 @@ def test_a_bad_secret_is_not_repeated() -> None:
     document["bucket"]["secret_key"] = "hunter2\n"
     with pytest.raises(ConfigError) as refusal:
         parse(document, folder=Path())
+    assert str(refusal.value) == "bucket.secret_key = '(hidden)': expected a text"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("secret_key =", "secret_kee ="),
+        ("[bucket]", "[buckets]"),
+        ("[bucket]", "[[bucket]]"),
+        ("[bucket]", "[broker.bucket]"),
+    ],
+)
+def test_a_secret_under_a_wrong_name_is_not_repeated(old: str, new: str) -> None:
+    text = EXAMPLE.read_text().replace(old, new, 1).replace("change-me", "hunter2", 1)
+    with pytest.raises(ConfigError) as refusal:
+        parse(tomllib.loads(text), folder=Path())
     assert "hunter2" not in str(refusal.value)
 
 
-@pytest.mark.parametrize("text", [None, "listen = ", "listen = 7\n", "\udcff"])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (None, "a readable file (No such file or directory); `doorward-relay init` writes one"),
+        ("listen = ", "a TOML file (Invalid value (at line 1, the end of the file))"),
+        ("listen = 7\n", LISTEN),
+        ("# a\n\udcff", "a TOML file, which is text in UTF-8 (not so at line 2)"),
+        ("a = " + "[" * 5000, "a TOML file (maximum recursion depth exceeded"),
+    ],
+)
 def test_serve_ends_with_2_and_says_why(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str | None
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str | None, expected: str
 ) -> None:
     path = tmp_path / "relay.toml"
     if text is not None:
@@ -233,7 +345,7 @@ def test_serve_ends_with_2_and_says_why(
     assert main(["serve", "--config", str(path)]) == 2
     said = capsys.readouterr().err
     assert "bad setting" in said
-    assert "expected" in said
+    assert f": expected {expected}" in said
 
 
 @pytest.mark.parametrize(

@@ -1,17 +1,17 @@
 """Reminders before an agreement ends, and what its lapse does."""
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from firmware.protocol.register.entries import AgencySuspended, Delays, Limits
 from relay.agency.register import RegisterDesk
 from relay.agency.reminders import Reminders, days_left
 from relay.cli.preflight import look_at_reminders
 from relay.cli.register import with_register
-from relay.config_mail import MailConfig
+from relay.config.settings import MailConfig
 from relay.store import onboardings
 from relay.store.database import Database
 from relay.web import emails

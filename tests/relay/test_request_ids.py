@@ -19,6 +19,7 @@ from relay.base.metrics import Figures, LogFigures, Metrics, build_metrics_serve
 from relay.base.request_ids import FACE_SCOPES, RequestIds
 from relay.web.pages import Pages
 from relay.web.server_errors import on_mistake
+from tests.fakes.compiled_templates import COMPILED
 from tests.relay.http_world import World, open_world
 
 SEEN = logging.getLogger("tests.seen")
@@ -172,7 +173,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 
 
 async def test_an_error_page_says_which_number_to_quote(world: World) -> None:
-    pages = Pages(relay_name="Testtown")
+    pages = Pages(relay_name="Testtown", compiled=COMPILED)
     inner = Starlette(routes=[Route("/fail", fail, methods=["GET", "POST"])])
     inner.add_exception_handler(Exception, on_mistake(pages))
     app = RequestIds(inner, trusted=[], done=Metrics().answered)

@@ -6,13 +6,13 @@ import hashlib
 import time
 import urllib.error
 import urllib.request
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from firmware.protocol.encoding import new_id
 from firmware.protocol.events import UploadedPart
-from relay.config import BucketConfig, Config
+from relay.config.settings import BucketConfig, Config
 from relay.errors import ObjectStoreError, UploadLost
 from relay.store.objects import ObjectStore, checksum_of
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from msgspec import structs
 
 from firmware.protocol.custody import DeletionAskedLeaf
 from firmware.protocol.outcomes import FILE_WITHIN_MS
@@ -16,7 +17,7 @@ from firmware.protocol.register.entries import Delays
 from firmware.protocol.register.facts import Stamps
 from firmware.protocol.town_clock import MAX_OFFSET_MS, TownClock, Winding, read_offset_ms
 from relay.base.clock import MOST_AT_ONCE_MS, WoundClock, clock_of
-from relay.config import parse
+from relay.config.loader import parse
 from relay.errors import ClockRefused, ConfigError
 from relay.record.public_record import PublicRecord
 from relay.web.public.town import MOST_OF_A_KIND, Waiting, soonest_of_each, what_waits
@@ -109,7 +110,7 @@ def test_no_log_but_an_examples_has_a_clock_to_wind(tmp_path: Path, logs: list[s
 
 @pytest.mark.parametrize("name", ["doorward.example.org", None])
 def test_relay_toml_of_a_real_town_names_no_such_clock(name: str | None) -> None:
-    """Seen to fail with the check out of `relay.config.parse`."""
+    """Seen to fail with the check out of `relay.config.loader.parse`."""
     document = example()
     document["example"] = {"clock": "town-clock.json"}
     document["log"]["name"] = name
@@ -125,10 +126,10 @@ def test_relay_toml_of_an_invented_town_does(tmp_path: Path) -> None:
     document["example"] = tomllib.loads('clock = "town-clock.json"')
     document["log"]["name"] = "example.town"
     config = parse(document, folder=tmp_path)
-    assert isinstance(clock_of(config.town_clock_path, config.example_town), WoundClock)
-    real = replace(config, log=None)
+    assert isinstance(clock_of(config.example.clock_path, config.example_town), WoundClock)
+    real = structs.replace(config, log=None)
     with pytest.raises(ClockRefused):
-        clock_of(config.town_clock_path, real.example_town)
+        clock_of(config.example.clock_path, real.example_town)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ import pytest
 from aioice import stun, turn
 from aiortc import RTCConfiguration, RTCIceServer, RTCPeerConnection, RTCSessionDescription
 from aiortc.rtcconfiguration import RTCIceTransportPolicy
+from msgspec import structs
 from playwright.async_api import Page
 
 from firmware.live.ice_edge import tune_ice
@@ -21,7 +22,7 @@ from firmware.protocol.commands import CommandBody, IceServer, Offer, Refused
 from firmware.protocol.encoding import new_id
 from firmware.protocol.live import SignedLive, check_answer
 from relay.base.clock import SystemClock
-from relay.config_values import IceUrl
+from relay.config.values import IceUrl
 from relay.live.coturn import USER_QUOTA
 from relay.live.ice import IceServers, turn_password
 from relay.live.probe import try_turn
@@ -187,7 +188,7 @@ async def test_a_browser_that_may_only_relay_connects_and_soon(
     page: Page, coturn: Coturn, url: int, is_relayed: bool
 ) -> None:
     """`url` 0 is the TURN server over UDP, 1 over TCP; the doorbell relays as well, or not."""
-    only = replace(coturn.config, turn_urls=coturn.config.turn_urls[url : url + 1])
+    only = structs.replace(coturn.config, turn_urls=coturn.config.turn_urls[url : url + 1])
     servers = fresh(replace(coturn, config=only))
     async with doorbell(servers if is_relayed else [], is_relayed=is_relayed) as peer:
         done = await connect(page, peer, servers)

@@ -3,20 +3,20 @@
 import asyncio
 import socket
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aioice import stun
+from msgspec.structs import replace
 
 from firmware.protocol.commands import IceServer
 from relay.__main__ import main
 from relay.base.clock import SystemClock
 from relay.cli.check import check_live
-from relay.config import load
-from relay.config_live import LiveConfig
-from relay.config_values import parse_ice_url
+from relay.config.loader import load
+from relay.config.settings import LiveConfig
+from relay.config.values import parse_ice_url
 from relay.live.ice import IceServers
 from relay.live.probe import IceServerUnusable, try_stun, try_turn
 from tests.relay.coturn import Coturn, run_coturn

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from relay.config_people import LimitsConfig
+from relay.config.settings import LimitsConfig
 from relay.web.app_server import build_app_server
 from relay.web.i18n import choose_language, load_texts, read_folder
 from relay.web.pages import size

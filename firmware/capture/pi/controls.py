@@ -6,7 +6,7 @@ Pure functions over libcamera's control names and numbers (libcamera's control_i
 from collections.abc import Mapping
 from typing import Any
 
-from firmware.config import CameraConfig
+from firmware.config.settings import CameraConfig
 
 MICROSECONDS = 1_000_000
 

@@ -25,9 +25,10 @@ from firmware.capture.pi.controls import (
 from firmware.capture.pi.encoders import film_output, filming, keyed
 from firmware.capture.pi.faults import failure_of
 from firmware.capture.pi.pipeline import Film
+from firmware.capture.pi.sensor_time import SensorTime
 from firmware.capture.pi.streams import WANTED_FORMAT, Stream, streams_of
-from firmware.capture.video_source import Mask, OnLuma, OnSmall, OnUnit, small_size
-from firmware.config import MIN_BITRATE_BPS, CameraConfig
+from firmware.capture.video_source import InfraredLamp, Mask, PictureSink, small_size
+from firmware.config.settings import MIN_BITRATE_BPS, CameraConfig
 from firmware.errors import CameraError
 from firmware.system.clock import Clock
 
@@ -48,15 +49,16 @@ NOT_INSTALLED = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CameraStack:
-    """What is used of picamera2; Any, because it has no types."""
+    """The classes that are used of picamera2; Any, because it has no types."""
 
-    list_cameras: Callable[[], list[Any]]
-    open_camera: Callable[[], Any]
-    hardware_encoder: Any
-    software_encoder: Any
-    output: Any
-    mapped_array: Any
-    transform: Any
+    camera: type[Any]
+    hardware_encoder: type[Any]
+    software_encoder: type[Any]
+    output: type[Any]
+    mapped_array: type[Any]
+    transform: type[Any]
+    has_hardware_encoder: bool
+    """Whether this board has the VideoCore's H.264 encoder."""
 
 
 def load_stack() -> CameraStack:
@@ -70,13 +72,13 @@ def load_stack() -> CameraStack:
     except ImportError as error:
         raise CameraError("unsupported", f"{NOT_INSTALLED} ({error})") from error
     return CameraStack(
-        list_cameras=Picamera2.global_camera_info,
-        open_camera=Picamera2,
+        camera=Picamera2,
         hardware_encoder=H264Encoder,
         software_encoder=LibavH264Encoder,
         output=Output,
         mapped_array=MappedArray,
         transform=Transform,
+        has_hardware_encoder=has_hardware_encoder(),
     )
 
 
@@ -110,10 +112,7 @@ class _Running:
 
 
 class PicameraSource:
-    """Implements `source.VideoSource`.
-
-    `set_infrared` switches the infrared light, on the camera's thread; None if there is none.
-    """
+    """Implements `source.VideoSource` and `film.FilmedCamera`; `lamp` None: there is none."""
 
     def __init__(
         self,
@@ -121,23 +120,21 @@ class PicameraSource:
         settings: CameraConfig,
         profile: BoardProfile,
         clock: Clock,
-        set_infrared: Callable[[bool], None] | None = None,
+        lamp: InfraredLamp | None = None,
         load: Callable[[], CameraStack] = load_stack,
-        find_hardware_encoder: Callable[[], bool] = has_hardware_encoder,
     ) -> None:
         self._settings = settings
         self._profile = profile
         self._clock = clock
-        self._set_infrared = set_infrared
+        self._lamp = lamp
         self._load = load
-        self._find_hardware_encoder = find_hardware_encoder
         self._lock = threading.Lock()  # between those who control; never taken for a picture
         self._mask = Mask()
         self._max_fps = settings.fps
         self._bitrate_bps = max(settings.bitrate_bps, MIN_BITRATE_BPS)
         self._sensor: dict[str, Any] | None = None
         self._has_looked_at_modes = False
-        self._on_small: OnSmall | None = None
+        self._is_small_wanted = False
         self._running: _Running | None = None
         self._encoder: Any = None
 
@@ -165,7 +162,7 @@ class PicameraSource:
         running = self._running
         return 0 if running is None else running.film.dropped_pictures
 
-    def start(self, on_unit: OnUnit, on_luma: OnLuma) -> None:
+    def start(self, sink: PictureSink) -> None:
         """Open the camera and film; CameraError says why it can't."""
         check_system()
         check_fits(self._profile, self._settings)
@@ -176,7 +173,7 @@ class PicameraSource:
             camera = _open(stack)
             failure: CameraError | None = None
             try:
-                self._begin(stack, camera, on_unit, on_luma)
+                self._begin(stack, camera, sink)
             except CameraError as error:
                 failure = CameraError(error.state, error.detail)
             except Exception as error:  # noqa: BLE001 - whatever it is, the camera is given back
@@ -192,9 +189,12 @@ class PicameraSource:
         if running is not None:
             running.film.keys.request()
 
-    def set_small(self, on_small: OnSmall | None) -> None:
+    def set_small(self, is_wanted: bool) -> None:
         """Hand out small pictures from the next one on, or no more; takes no lock."""
-        self._on_small = on_small
+        self._is_small_wanted = is_wanted
+        running = self._running
+        if running is not None:
+            running.film.is_small_wanted = is_wanted
 
     def set_mask(self, mask: Mask) -> None:
         """Hide these parts from the next frame on, which is a key frame."""
@@ -209,7 +209,7 @@ class PicameraSource:
             self._max_fps = max(1, min(fps, self._settings.fps))
             if self._running is not None:
                 self._running.film.set_max_fps(self._max_fps)
-                self._limit_durations(self._running.camera, self._running.film.is_night)
+                self.limit_durations(self._running.film.is_night)
 
     def set_bitrate(self, bitrate_bps: int) -> None:
         """Let the encoder aim at another bitrate, within what it and the board can do.
@@ -238,27 +238,25 @@ class PicameraSource:
             if self._running is not None:
                 self._end(self._running.camera)
 
-    def _begin(self, stack: CameraStack, camera: Any, on_unit: OnUnit, on_luma: OnLuma) -> None:
+    def _begin(self, stack: CameraStack, camera: Any, sink: PictureSink) -> None:
         main, lores = self._configure(stack, camera)
         film = Film(
-            on_unit=on_unit,
-            on_luma=on_luma,
-            wants_small=lambda: self._on_small,
+            sink,
+            self,
             main=main,
             lores=lores,
             mask=self._mask,
             max_fps=self._max_fps,
             day_frame_us=MICROSECONDS // self._settings.fps,
             mapped_array=stack.mapped_array,
-            on_night=lambda is_night: self._turn_to_night(camera, is_night),
-            on_key_frame=lambda: self._limit_durations(camera, film.is_night),
-            monotonic_ns=self._clock.monotonic_ns,
+            time=SensorTime(self._clock),
         )
-        is_hardware = self._find_hardware_encoder()
+        is_hardware = stack.has_hardware_encoder
         log.info(
             "filming %d×%d with %s", main.width, main.height, "hardware" if is_hardware else "x264"
         )
         self._running = _Running(stack=stack, camera=camera, film=film, is_hardware=is_hardware)
+        film.is_small_wanted = self._is_small_wanted  # after it can be set from another thread
         self._start_encoder(self._running)
         camera.start()
 
@@ -345,21 +343,26 @@ class PicameraSource:
             camera.close()
         except Exception:  # it may already be gone: unplugged, or libcamera has given up
             log.exception("the camera didn't close well")
-        if self._set_infrared is not None:
-            self._set_infrared(False)
+        if self._lamp is not None:
+            self._lamp.set_infrared(False)
 
-    def _turn_to_night(self, camera: Any, is_night: bool) -> None:
+    def turn_to_night(self, is_night: bool) -> None:
+        """Switch the infrared light and let pictures take longer; on the camera's thread."""
         log.info("night begins" if is_night else "day begins")
-        if self._set_infrared is not None:
-            self._set_infrared(is_night)
-        self._limit_durations(camera, is_night)
+        if self._lamp is not None:
+            self._lamp.set_infrared(is_night)
+        self.limit_durations(is_night)
 
-    def _limit_durations(self, camera: Any, is_night: bool) -> None:
-        """Tell the camera how long a picture may take.
+    def limit_durations(self, is_night: bool) -> None:
+        """Tell the camera how long a picture may take; on any thread.
 
         Said again at each key frame, because picamera2 may lose a control that is set while it
         hands a request back.
         """
+        running = self._running
+        if running is None:
+            return
+        camera = running.camera
         durations = frame_durations(
             max_fps=self._max_fps,
             min_fps=self._settings.night_fps if is_night else self._max_fps,
@@ -376,12 +379,12 @@ def _open(stack: CameraStack) -> Any:
     camera alive through its frames, and the next try would find it busy (picamera2 #1048).
     """
     try:
-        if not stack.list_cameras():
+        if not stack.camera.global_camera_info():
             failure = CameraError(
                 "missing", "no camera is found: is its cable in at both ends, the right way round?"
             )
         else:
-            return stack.open_camera()
+            return stack.camera()
     except (RuntimeError, OSError, IndexError) as error:
         failure = failure_of(error)
     raise failure

@@ -9,16 +9,16 @@ picamera2 only by what it is given.
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from firmware.capture.camera_output import AccessUnit, LumaFrame, SmallPicture, pts_90k_of
 from firmware.capture.frame_selection import KeyFramePacer, RatePacer, luma_pacer, small_pacer
 from firmware.capture.pi.night import NightSwitch
+from firmware.capture.pi.sensor_time import SensorTime
 from firmware.capture.pi.streams import Stream, i420_of
-from firmware.capture.video_source import Mask, OnLuma, OnSmall, OnUnit
+from firmware.capture.video_source import Mask, PictureSink
 from firmware.protocol.encoding import WireError
 from firmware.protocol.nal_units import split_annex_b
 
@@ -32,7 +32,6 @@ PARAMETER_SETS = frozenset({SPS, PPS})
 START_CODE = b"\x00\x00\x00\x01"
 HEAD_BYTES = 64
 """An encoder's SPS comes first, or after an access unit delimiter."""
-CLOCKS_DIFFER_NS = 1_000_000
 LOG_EVERY = 300
 
 
@@ -44,42 +43,45 @@ class _Masking:
     lores: MaskPainter | None = None
 
 
+class FilmedCamera(Protocol):
+    """The camera that is filmed with; both methods are called on the camera's thread."""
+
+    def turn_to_night(self, is_night: bool) -> None:
+        """Night begins or ends."""
+        ...
+
+    def limit_durations(self, is_night: bool) -> None:
+        """Set anew how long a picture may take; called about once a second."""
+        ...
+
+
 class Film:
     """One run of the camera, from its start to its stop.
 
-    `mapped_array` is picamera2's MappedArray. `on_night` is called on the camera's thread when
-    night begins (True) or ends, and `on_key_frame` about once a second. `wants_small` says for each
-    picture where a small one goes, if anybody wants one.
+    `mapped_array` is picamera2's MappedArray. `is_small_wanted` says for each picture whether a
+    small one is handed to the sink as well.
     """
 
     def __init__(
         self,
+        sink: PictureSink,
+        camera: FilmedCamera,
         *,
-        on_unit: OnUnit,
-        on_luma: OnLuma,
-        wants_small: Callable[[], OnSmall | None],
         main: Stream,
         lores: Stream,
         mask: Mask,
         max_fps: int,
         day_frame_us: int,
-        mapped_array: Callable[..., Any],  # Any: picamera2 has no types, here and below
-        on_night: Callable[[bool], None],
-        on_key_frame: Callable[[], None],
-        monotonic_ns: Callable[[], int],
-        boottime_ns: Callable[[], int] = lambda: time.clock_gettime_ns(time.CLOCK_BOOTTIME),
+        mapped_array: type[Any],  # Any: picamera2 has no types, here and below
+        time: SensorTime,
     ) -> None:
-        self._on_unit = on_unit
-        self._on_luma = on_luma
-        self._wants_small = wants_small
+        self._sink = sink
+        self._camera = camera
+        self._time = time
+        self.is_small_wanted = False
         self._main = main
         self._lores = lores
         self._mapped_array = mapped_array
-        self._on_night = on_night
-        self._on_key_frame = on_key_frame
-        self._monotonic_ns = monotonic_ns
-        self._boottime_ns = boottime_ns
-        self._offset_ns: int | None = None
         self._rate = RatePacer(max_fps)
         self._luma = luma_pacer()
         self._small = small_pacer()
@@ -146,12 +148,12 @@ class Film:
         shown, since_us = self._shown
         if shown is not self._masking or sensor_us < since_us:
             return
-        pts_90k = pts_90k_of(sensor_us * 1000 + (self._offset_ns or 0))
-        self._on_unit(AccessUnit(pts_90k=pts_90k, is_key=is_key, data=frame))
+        pts_90k = pts_90k_of(sensor_us * 1000 + self._time.offset_ns)
+        self._sink.on_unit(AccessUnit(pts_90k=pts_90k, is_key=is_key, data=frame))
 
     def _take(self, encoder: Any, request: Any, encode: Callable[[], None]) -> None:
         metadata = request.get_metadata()
-        at_ns = self._monotonic(metadata["SensorTimestamp"])
+        at_ns = self._time.monotonic_ns(metadata["SensorTimestamp"])
         if not self._rate.is_due(at_ns):
             return
         if _is_full(encoder):
@@ -168,19 +170,18 @@ class Film:
             and exposure_us is not None
             and self._night.see(gain=gain, exposure_us=exposure_us, at_ns=at_ns)
         ):
-            self._on_night(self._night.is_night)
+            self._camera.turn_to_night(self._night.is_night)
         is_masked_anew = masking is not self._shown[0]
         if is_masked_anew:
             self.keys.force()
         if self.keys.is_due(at_ns):
             encoder.force_key_frame()
-            self._on_key_frame()
+            self._camera.limit_durations(self._night.is_night)
         if is_masked_anew:
             self._shown = (masking, metadata["SensorTimestamp"] // 1000)
         encode()
-        on_small = self._wants_small()
-        if on_small is not None and self._small.is_due(at_ns):
-            self._try_small(on_small, masking, request, at_ns)
+        if self.is_small_wanted and self._small.is_due(at_ns):
+            self._try_small(masking, request, at_ns)
 
     def _paint(self, painter: MaskPainter | None, stream: Stream, request: Any) -> None:
         if painter is None:
@@ -191,25 +192,23 @@ class Film:
             else:
                 painter.paint_nv12(mapped.array, stream.stride)
 
-    def _try_small(self, on_small: OnSmall, masking: _Masking, request: Any, at_ns: int) -> None:
+    def _try_small(self, masking: _Masking, request: Any, at_ns: int) -> None:
         """Hand on a small picture; if that fails, the film goes on as if none were wanted."""
         try:
-            self._hand_on_small(on_small, masking, request, at_ns)
+            self._hand_on_small(masking, request, at_ns)
         except Exception:
             if self.dropped_small % LOG_EVERY == 0:
                 log.exception("a small picture was dropped (%d before)", self.dropped_small)
             self.dropped_small += 1
 
-    def _hand_on_small(
-        self, on_small: OnSmall, masking: _Masking, request: Any, at_ns: int
-    ) -> None:
+    def _hand_on_small(self, masking: _Masking, request: Any, at_ns: int) -> None:
         stream = self._lores
         self._paint(masking.lores, stream, request)
         with self._mapped_array(request, stream.name, reshape=False) as mapped:
             data = i420_of(mapped.array, stream)
         if masking is not self._masking:
             return
-        on_small(
+        self._sink.on_small(
             SmallPicture(
                 pts_90k=pts_90k_of(at_ns),
                 width=stream.width,
@@ -230,7 +229,7 @@ class Film:
             data = luma.tobytes()
         if masking is not self._masking:
             return
-        self._on_luma(
+        self._sink.on_luma(
             LumaFrame(
                 pts_90k=pts_90k_of(at_ns),
                 width=stream.width,
@@ -240,20 +239,6 @@ class Film:
                 gain=gain,
             )
         )
-
-    def _monotonic(self, sensor_ns: int) -> int:
-        """Return a sensor's time on the monotonic clock.
-
-        libcamera says that SensorTimestamp is CLOCK_BOOTTIME; on a Pi it is what the kernel's
-        video driver says, and that is CLOCK_MONOTONIC. They differ once a machine has slept. So
-        the nearer one is believed, once a run.
-        """
-        if self._offset_ns is None:
-            monotonic_ns, boottime_ns = self._monotonic_ns(), self._boottime_ns()
-            is_boottime = abs(boottime_ns - sensor_ns) < abs(monotonic_ns - sensor_ns)
-            slept_ns = boottime_ns - monotonic_ns
-            self._offset_ns = -slept_ns if is_boottime and slept_ns > CLOCKS_DIFFER_NS else 0
-        return sensor_ns + self._offset_ns
 
     def _with_parameter_sets(self, frame: bytes) -> bytes:
         """Return a key frame with SPS and PPS: picamera2 drops a buffer that holds only them.

@@ -6,7 +6,7 @@ Pure functions over picamera2's configurations and buffers.
 from dataclasses import dataclass
 from typing import Any
 
-from firmware.config import CameraConfig
+from firmware.config.settings import CameraConfig
 from firmware.errors import CameraError
 
 WANTED_FORMAT = "YUV420"

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from firmware.capture.camera_output import pts_90k_of
-from firmware.capture.video_source import Mask, OnLuma, OnSmall, OnUnit
+from firmware.capture.video_source import Mask, PictureSink
 from firmware.capture.x264 import Finisher
 from firmware.errors import DoorwardError
 from firmware.system.clock import Clock
@@ -89,11 +89,11 @@ class ReplaySource:
         """Frames a second that are aimed at; fewer come from a machine that is too slow."""
         return self._fps
 
-    def start(self, on_unit: OnUnit, on_luma: OnLuma) -> None:
+    def start(self, sink: PictureSink) -> None:
         """Film until `stop`, on a thread of its own."""
         self._stop.clear()
         self._thread = threading.Thread(
-            target=self._run, args=(on_unit, on_luma), name="replay-camera", daemon=True
+            target=self._run, args=(sink,), name="replay-camera", daemon=True
         )
         self._thread.start()
 
@@ -106,9 +106,9 @@ class ReplaySource:
         """Make the next frame a key frame, if the last one is half a second ago."""
         self._finisher.request_key_frame()
 
-    def set_small(self, on_small: OnSmall | None) -> None:
+    def set_small(self, is_wanted: bool) -> None:
         """Hand out small pictures from the next one on, or no more."""
-        self._finisher.set_small(on_small)
+        self._finisher.set_small(is_wanted)
 
     def set_mask(self, mask: Mask) -> None:
         """Hide these parts from the next frame on, and make it a key frame."""
@@ -141,15 +141,15 @@ class ReplaySource:
             self._thread.join()
             self._thread = None
 
-    def _run(self, on_unit: OnUnit, on_luma: OnLuma) -> None:
+    def _run(self, sink: PictureSink) -> None:
         while not self._stop.is_set():
             try:
-                self._film_on(on_unit, on_luma)
+                self._film_on(sink)
             except Exception:  # the supervisor: a camera that fails is started again
                 log.exception("the replay camera failed; it starts again in a second")
                 self._stop.wait(RESTART_PAUSE_S)
 
-    def _film_on(self, on_unit: OnUnit, on_luma: OnLuma) -> None:
+    def _film_on(self, sink: PictureSink) -> None:
         self._finisher.restart()
         start_ns = due_ns = self._clock.monotonic_ns()
         while self._wait_until(due_ns):
@@ -157,7 +157,7 @@ class ReplaySource:
             if now_ns - due_ns > MAX_LAG_NS:
                 due_ns = now_ns  # too slow a machine: leave frames out
             picture = self._film(now_ns, (now_ns - start_ns) / 1e9)
-            self._finisher.take(picture, pts_90k_of(now_ns), on_unit, on_luma)
+            self._finisher.take(picture, pts_90k_of(now_ns), sink)
             due_ns += 1_000_000_000 // self._fps
 
     def _wait_until(self, due_ns: int) -> bool:

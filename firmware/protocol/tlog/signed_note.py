@@ -6,6 +6,7 @@ signs the text itself, a witness's signs it with a time (`checkpoint`).
 """
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -27,6 +28,9 @@ KeyKind = Literal["ed25519", "cosignature"]
 _BYTE_OF: dict[KeyKind, int] = {"ed25519": 0x01, "cosignature": 0x04}
 _KIND_OF: dict[int, KeyKind] = {byte: kind for kind, byte in _BYTE_OF.items()}
 _PRIVATE = "PRIVATE+KEY+"
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
+"""Any character below a space, but for the newline."""
+_NOT_IN_NAMES = re.compile(r"[\s\x00-\x1f+]")
 
 
 class NoteRefused(WireError):
@@ -218,7 +222,7 @@ def _decoded(data: bytes) -> str:
         text = decode_text(data, what="note", max_bytes=MAX_NOTE_BYTES)
     except WireError as error:
         raise NoteRefused(str(error)) from error
-    if any(char < " " and char != "\n" for char in text):
+    if _CONTROL.search(text):
         raise NoteRefused("a note has no control characters")
     return text
 
@@ -229,5 +233,4 @@ def _is_name(name: str) -> bool:
         size_bytes = len(name.encode())
     except UnicodeEncodeError:
         return False
-    forbidden = any(char.isspace() or char < " " or char == "+" for char in name)
-    return 0 < size_bytes <= MAX_NAME_BYTES and not forbidden
+    return 0 < size_bytes <= MAX_NAME_BYTES and not _NOT_IN_NAMES.search(name)

@@ -16,7 +16,7 @@ import { noPicture, troubleText } from "./parts.js";
 
 /** @typedef {import("../event_groups.js").MoreMotion} MoreMotion */
 
-/** As firmware/config.py has it: names come unsigned, and a longer one would be a message. */
+/** As firmware/config/values.py has it: names come unsigned, and a longer one would be a message. */
 const LONGEST_ZONE = 40;
 /** The longest recording, and a while to finish it. */
 const RECORDING_MS = 150_000;

@@ -15,11 +15,12 @@ from typing import Any
 from firmware.capture.unit_hub import UnitHub
 from firmware.live.peer import Peer
 from firmware.live.sdp_offer import take_offer
-from firmware.live.session_parts import PeerEvents
 from firmware.live.stream_source import Source
 from firmware.system.clock import SystemClock
 from tests.bench.peers.film_camera import FilmCamera
 from tests.bench.peers.speaking import obey
+from tests.fakes.peers import UnwatchedVisit
+from tests.fakes.sink import PictureList
 
 
 class DoorwardSender:
@@ -27,8 +28,8 @@ class DoorwardSender:
 
     def __init__(self, camera: FilmCamera, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        hub = UnitHub(ring_add=lambda _: None, loop=loop)
-        self._main = Source("main", hub.late, request_key_frame=camera.request_key_frame)
+        hub = UnitHub(PictureList(), loop)
+        self._main = Source("main", hub.late, camera)
         self._peers: list[Peer] = []
         camera.start(hub.put)
 
@@ -39,11 +40,10 @@ class DoorwardSender:
         self._wait_for(self._leave())
 
     async def _answer(self, offer: str) -> str:
-        events = PeerEvents(connected=lambda: None, ended=lambda: None, channel=lambda *_: True)
         peer = Peer(
             [],
             self._main,
-            events,
+            UnwatchedVisit(),
             sound=None,
             clock=SystemClock(),
             random_source=random.SystemRandom(),

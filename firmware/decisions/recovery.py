@@ -1,8 +1,8 @@
-"""What a failing card spoilt of what owners confirmed: it isn't carried out, and they are told.
+"""Recovery from what storage damaged: unreadable statements and packages.
 
-A statement that can't be read any more, or is of another version, counts as refused. A package that
-can't be read never leaves; its grant is done and stays so. If all of it is in the bucket by then,
-nothing is amiss. Neither may keep back all else.
+An unreadable statement, or one of another version, is marked refused, and every owner is notified.
+A damaged package never leaves; its grant stays done, and its owner is notified once. A package
+that is wholly in the bucket by then is no loss. Neither keeps back any other statement.
 """
 
 import asyncio
@@ -24,8 +24,8 @@ DAMAGED = Refusal(
 )
 
 
-class Spoilt:
-    """Looks for what one doorbell's card spoilt."""
+class Recovery:
+    """Finds what storage damaged of one doorbell's statements, and notifies their owners."""
 
     def __init__(
         self,
@@ -40,19 +40,20 @@ class Spoilt:
         self._promises = promises
         self._releasing = releasing
         self._told: set[str] = set()
+        """Grants of whose damaged package the owner was told since the start."""
 
-    async def tell(self) -> None:
-        """Tell owners of what they don't know yet; while no statement is under way."""
+    async def recover(self) -> None:
+        """Refuse what can't be read, and tell of damaged packages; while nothing is under way."""
         try:
             for digest in await asyncio.to_thread(self._store.unreadable_in, "confirmed"):
                 await self._refuse(digest)
             for digest in await asyncio.to_thread(self._with_damaged_package):
                 await self._tell_damaged(digest)
         except (DoorwardError, OSError):  # it mustn't keep the doorbell from starting
-            log.exception("what the card spoilt is told later")
+            log.exception("recovery from damaged statements is tried again later")
 
     async def _refuse(self, digest: str) -> None:
-        """Nobody can say any more what it was, or who signed it: all owners hear of it."""
+        """Mark it refused. Nobody can read any more who signed it, so every owner is notified."""
         await asyncio.to_thread(self._releasing.discard, digest)  # sealed, and never announced
         with self._promises.gather() as told:
             await self._answers.lost(digest)

@@ -1,0 +1,61 @@
+"""What tells the owners that somebody is at the door, put together: button, motion, pictures.
+
+button ─► bell ─┬─► event, push
+luma ─► motion ─┼─► clip
+                └─► picture of the event, sealed to the owners' browsers
+"""
+
+from firmware.app.bell import Bell
+from firmware.app.camera import Filming
+from firmware.app.clips import Recording
+from firmware.app.household import Household
+from firmware.app.link import RelayWay
+from firmware.app.site import Site
+from firmware.motion.watch import MotionWatch
+from firmware.notes.event_pictures import EventPictures, PictureSealer
+from firmware.panel.panel import Panel
+
+
+class Alerts:
+    """Bell, motion watch and event pictures of one doorbell. Build it inside the running loop."""
+
+    def __init__(
+        self,
+        site: Site,
+        *,
+        panel: Panel,
+        filming: Filming,
+        recording: Recording,
+        household: Household,
+        relay: RelayWay,
+    ) -> None:
+        self.pictures = EventPictures(
+            filming,
+            sealer=PictureSealer(
+                device=site.keys.device, signer=site.keys.signer, household=household
+            ),
+            clock=site.clock,
+            events=relay.events,
+            link=relay.link,
+        )
+        self.motion = MotionWatch(
+            site.config.motion,
+            frames=filming.luma.subscribe(),
+            recorder=recording.recorder,
+            owners=household,
+            events=household.pushes,
+            pictures=self.pictures,
+            sensor=panel,
+            pause_s=site.config.clips.post_roll_s,
+        )
+        self.bell = Bell(
+            site.config.panel,
+            panel,
+            clock=site.clock,
+            recorder=recording.recorder,
+            pairing=household.pairing,
+            owners=household,
+            camera=filming,
+            events=household.pushes,
+            pictures=self.pictures,
+        )

@@ -1,0 +1,37 @@
+"""The way to the relay, put together: events ─► outbox ─► link (MQTT), and commands back.
+
+It exists before the parts that use it: events wait in the outbox, and who carries out commands is
+said once the link runs.
+"""
+
+from importlib.metadata import version
+
+from firmware.app.site import Site
+from firmware.link.link_session import Identity, LinkSession
+from firmware.link.mqtt import BrokerAddress
+from firmware.outbox.publisher import Teller
+from firmware.outbox.queue import Outbox
+
+
+class RelayWay:
+    """Outbox, publisher and link of one enrolled doorbell."""
+
+    def __init__(self, site: Site) -> None:
+        data_dir, keys, enrolment = site.config.data_dir, site.keys, site.enrolment
+        self.outbox = Outbox(data_dir / "outbox.sqlite3", keys.device, boot=site.clock.boot_id)
+        self.events = Teller(self.outbox, site.clock)
+        self.link = LinkSession(
+            identity=Identity(
+                device=keys.device, boot_id=site.boot_id, version=version("doorward")
+            ),
+            address=BrokerAddress(
+                host=enrolment.broker_host,
+                port=enrolment.broker_port,
+                ca_file=data_dir / "ca.pem",
+                certificate_file=data_dir / "certificate.pem",
+                key_file=keys.identity_file,
+            ),
+            outbox=self.outbox,
+            clock=site.clock,
+            source=site.source,
+        )

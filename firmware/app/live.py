@@ -1,0 +1,70 @@
+"""Live view, put together: camera, clips and sound as viewers get them.
+
+Somebody who watches answers a press, so the default quick reply isn't said.
+"""
+
+from firmware.app.camera import Filming
+from firmware.app.clips import Recording
+from firmware.app.household import Household
+from firmware.app.site import Site
+from firmware.capture.board import board
+from firmware.live.asked_channel import AskedDesk
+from firmware.live.live_view import Viewing
+from firmware.live.quality import live_sources
+from firmware.live.sdp_answer import AnswerSigner
+from firmware.live.session_parts import LiveLimits
+from firmware.live.sessions import LiveSessions, RealPeers
+from firmware.live.voice import LiveSound
+from firmware.sound.sound_system import Sounding
+from firmware.sound.unanswered import Unanswered
+
+
+class LiveView:
+    """Live view of one doorbell, and what is said to a visitor when nobody answers."""
+
+    def __init__(
+        self,
+        site: Site,
+        *,
+        filming: Filming,
+        recording: Recording,
+        sounding: Sounding,
+        household: Household,
+        asked: AskedDesk,
+    ) -> None:
+        config, clock = site.config, site.clock
+        self.sessions = LiveSessions(
+            sources=live_sources(filming.hub.late, filming.keeper, filming.small_stream),
+            shelf=recording.shelf,
+            checks=household.checks,
+            signer=AnswerSigner(site.keys.signer, device=site.keys.device, clock=clock),
+            clock=clock,
+            limits=LiveLimits(
+                max_viewers=board().max_viewers,
+                private_ice_hosts=config.live.private_ice_hosts,
+            ),
+            peers=RealPeers(clock, site.source),
+            sound=LiveSound(
+                opus=sounding.opus,
+                floor=sounding.floor,
+                replies=sounding.replies,
+                microphone=sounding.microphone,
+                reply_after_s=config.sound.reply_after_s,
+            ),
+            asked=asked,
+        )
+        self.viewing = Viewing(
+            self.sessions,
+            owners=household,
+            checks=household.checks,
+            notes=household.notes,
+            clock=clock,
+        )
+        filming.hidden.add(self.sessions.hide)
+        sounding.changes.add(self.sessions.tell_states)
+        self.unanswered = Unanswered(
+            sounding.replies, self.sessions, after_s=config.sound.reply_after_s
+        )
+        self.sessions.watch_began.add(self.unanswered.on_watching)
+        sounding.replies.played.add(self.unanswered.on_answered)
+        sounding.floor.talk_began.add(self.unanswered.on_answered)

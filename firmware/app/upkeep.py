@@ -1,0 +1,62 @@
+"""What looks after the doorbell itself, put together: its health, and its clock.
+
+board, camera, card, sound, register ─► health ─► relay; troubles ─► events
+clock ─► events, clips and browsers that were made before the time was known
+"""
+
+from firmware.app.camera import Filming
+from firmware.app.clips import Recording
+from firmware.app.household import Household
+from firmware.app.link import RelayWay
+from firmware.app.site import Site
+from firmware.health.clock_watch import ClockWatch
+from firmware.health.ladder import HeatLadder
+from firmware.health.linux import LinuxBoard
+from firmware.health.monitor import HealthMonitor
+from firmware.health.reporter import TroubleReporter
+from firmware.health.troubles import Troubles
+from firmware.sound.sound_system import Sounding
+from firmware.transparency.public_record import PublicRecord
+
+
+class Upkeep:
+    """Health monitor and clock watch of one doorbell."""
+
+    def __init__(
+        self,
+        site: Site,
+        *,
+        filming: Filming,
+        recording: Recording,
+        sounding: Sounding,
+        household: Household,
+        record: PublicRecord,
+        relay: RelayWay,
+    ) -> None:
+        reporter = TroubleReporter(
+            Troubles(kept_in=site.config.data_dir / "troubles.json"),
+            camera=filming.keeper,
+            events=relay.events,
+            owners=household,
+            clock=site.clock,
+        )
+        self.health = HealthMonitor(
+            board=LinuxBoard(site.config.data_dir),
+            camera=filming.keeper,
+            clips=recording,
+            ladder=HeatLadder(site.config.camera.fps),
+            reporter=reporter,
+            clock=site.clock,
+            sound=sounding,
+            register=record,
+        )
+        self.health.published.add(relay.link.set_health)
+        filming.keeper.states.add(self.health.look_now)
+        recording.recorder.card_states.add(self.health.set_card)
+        self.clock_watch = ClockWatch(
+            clock=site.clock,
+            outbox=relay.outbox,
+            events=relay.events,
+            undated=[household, recording],
+        )
+        self.parts = {"health": self.health.run, "clock": self.clock_watch.run}

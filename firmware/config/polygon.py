@@ -1,0 +1,5 @@
+"""Polygons of the picture, as masks and motion zones have them."""
+
+Point = tuple[float, float]
+"""x from the left, y from the top, each as a fraction of the picture, 0 to 1."""
+Polygon = tuple[Point, ...]

@@ -1,0 +1,639 @@
+"""Executor of owners' statements: the I/O of each step that lifecycle.py names, in its order.
+
+    intake ─► take ────────────────┐
+    own page, approver ─► confirm ─┼─► look at the statement ─► next_step ─► take it ─┐
+    relay ─► go_on_as_logged ──────┤                                ▲                 │
+    each minute, at a start ───────┘                                └─────────────────┘
+
+Whether a step may be taken, and in which order, is lifecycle.py's table alone. After a crash a
+statement is looked at anew, and goes on from what is durable by then. One statement goes on at a
+time.
+
+Memory knows before storage what has ended, and keeps it until a restart: what was judged to be
+over stays so, whatever is decided later. What storage doesn't delete then is deleted later.
+
+Not here: judging what comes in, and the words with owners (statements.py); what a decision does
+(deciding.py); how a package is sealed (releasing.py).
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from random import SystemRandom
+from typing import Protocol, TypeVar
+
+from firmware.consent.facts import (
+    Confirmation,
+    Decided,
+    Decision,
+    Facts,
+    Grant,
+    Judged,
+    Logged,
+    Refusal,
+    Release,
+    UnverifiedStatement,
+)
+from firmware.consent.sealed import keeps_back
+from firmware.consent.verifier import CONFIRMATION_LIFE_MS, decide, judge, release
+from firmware.decisions.facts import Gathering
+from firmware.decisions.lifecycle import (
+    RESUMED,
+    Column,
+    Event,
+    Snapshot,
+    Step,
+    Verdict,
+    after,
+    failed_at,
+    next_step,
+)
+from firmware.decisions.package_sealer import Releasing
+from firmware.decisions.recovery import Recovery
+from firmware.decisions.replies import Answers
+from firmware.decisions.settings import Deciding
+from firmware.errors import DoorwardError
+from firmware.outbox.deferred_events import Promises
+from firmware.protocol.commands import ReleaseLogged
+from firmware.protocol.custody import ReleaseRecord, new_salt
+from firmware.protocol.decisions import Revoke
+from firmware.protocol.encoding import decode
+from firmware.protocol.events import PackageReady, ReleaseCommitted
+from firmware.protocol.grants import GrantTerms, SignedStatement, Statement, Terms, kind_of
+from firmware.store.deferred_events import Promise
+from firmware.store.statements import Confirmed, FactsStore, WaitingStatement, Way
+from firmware.system.clock import Clock
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+NOT_WAITING = Refusal(reason="expired", detail="nothing of that kind waits any more")
+TAKEN_BACK = Refusal(reason="revoked", detail="this grant was taken back")
+
+
+class Randomness(Protocol):
+    """A source of salts; nobody may be able to guess what it returns."""
+
+    def randbytes(self, n: int, /) -> bytes:
+        """Return `n` random bytes."""
+        ...
+
+
+@dataclass(slots=True, kw_only=True)
+class _Walk:
+    """One statement on its way through the table, from one event until it rests."""
+
+    digest: str
+    snapshot: Snapshot
+    statement: WaitingStatement | None = None
+    """None: it is taken back, which needs no more than its digest."""
+    proof: bytes | None = None
+    """The public log's proof, as the relay gave it."""
+    judged: Release | Decided | None = None
+    judged_ms: int = 0
+    refusal: Refusal | None = None
+    """What was answered last."""
+    answer: Refusal | None = None
+    """What its owner is told, if it ends without effect."""
+    ready: PackageReady | None = None
+    """What announces the package, if it was sealed on this way."""
+    events: list[Promise] = field(default_factory=list)
+    """What is to be told, and isn't promised yet."""
+    error: Exception | None = None
+    """Why storage failed last."""
+
+    @property
+    def row(self) -> WaitingStatement:
+        """The stored statement; only grants that are taken back go on without it."""
+        return _as(WaitingStatement, self.statement)
+
+    @property
+    def terms(self) -> Terms:
+        """What it says."""
+        return _signed_in(self.row).terms
+
+
+class Executor:
+    """Carries out what the owners of one doorbell decided."""
+
+    def __init__(
+        self,
+        *,
+        device: str,
+        clock: Clock,
+        answers: Answers,
+        facts_store: FactsStore,
+        gathering: Gathering,
+        deciding: Deciding,
+        promises: Promises,
+        releasing: Releasing,
+        randomness: Randomness | None = None,
+    ) -> None:
+        self._device = device
+        self._clock = clock
+        self._answers = answers
+        self._store = facts_store
+        self._gathering = gathering
+        self._deciding = deciding
+        self._promises = promises
+        self._releasing = releasing
+        self._randomness = randomness or SystemRandom()
+        self._recovery = Recovery(
+            answers=answers, facts_store=facts_store, promises=promises, releasing=releasing
+        )
+        self._ended: dict[str, Refusal] = {}
+        """Why statements have ended, by digest, whatever storage keeps of it."""
+        self._undeleted: set[str] | None = None
+        """Grants whose packages are still to be deleted; None: storage wasn't asked yet."""
+        self._one_at_a_time = asyncio.Lock()
+
+    # --- what happens to a statement ---
+
+    async def take(self, checked: Judged) -> Refusal | None:
+        """Take a statement whose checks held: begin it, or store it and ask its owner.
+
+        A refusal says why what was begun can't be carried out; it counts when it comes again.
+        """
+        new = Snapshot(
+            event=Event.CAME,
+            is_new=True,
+            is_narrowing=isinstance(checked, Decision) and not checked.is_widening,
+            is_grant=isinstance(checked, Grant),
+            is_revocation=isinstance(checked.terms, Revoke),
+        )
+        if next_step(new) is Step.ASK:
+            await self._ask(checked)
+            return None
+        async with self._one_at_a_time:
+            return await self._begin(checked, new)
+
+    async def confirm(
+        self, digest: str, way: Way, approval: SignedStatement | None
+    ) -> Refusal | None:
+        """Take the owner's yes: judge everything again, then carry it out, or log it first."""
+        async with self._one_at_a_time:
+            column = await asyncio.to_thread(self._store.state_of, digest)
+            if next_step(Snapshot(event=Event.YES, column=column)) is not Step.CONFIRM:
+                return NOT_WAITING
+            confirmed = Confirmed(way=way, confirmed_ms=self._clock.wall_ms(), approval=approval)
+            if not await asyncio.to_thread(self._store.confirm, digest, confirmed):
+                return NOT_WAITING
+            return await self._look_at(digest, Event.YES)
+
+    def refuse(self, digest: str, promises: Sequence[Promise] = ()) -> bool:
+        """Take the owner's no; False if it doesn't wait any more. Writes to the card."""
+        column = self._store.state_of(digest)
+        if next_step(Snapshot(event=Event.NO, column=column)) is not Step.KEEP_NO:
+            return False
+        return self._store.move_statement(
+            digest, from_state="waiting", to="refused", promises=promises
+        )
+
+    async def check(self, checked: Decision) -> Refusal | None:
+        """Check a word that has no effect of its own again, once nothing else is under way."""
+        async with self._one_at_a_time:
+            facts = await asyncio.to_thread(self._gathering.facts)
+            decided = decide(checked, None, facts)
+            return decided if isinstance(decided, Refusal) else None
+
+    async def go_on_as_logged(self, command: ReleaseLogged) -> None:
+        """Take the public log's proof of what a release committed to: carry it out."""
+        async with self._one_at_a_time:
+            for statement in await asyncio.to_thread(self._store.statements_in, "confirmed"):
+                record = statement.release_record
+                if record is not None and record.digest() == command.commitment:
+                    await self._look_at(
+                        statement.digest, Event.LOGGED, proof=command.proof.encode()
+                    )
+
+    async def end_what_is_over(self) -> None:
+        """Now and then: refuse what can't be done in its time, and go on with what had to wait."""
+        async with self._one_at_a_time:
+            await self._go_on_with_all(Event.TICK)
+
+    async def resume(self) -> None:
+        """After a start: tell what is promised, finish what was confirmed, ask the log again.
+
+        What is promised comes first: else a package could be taken back before it is announced.
+        """
+        await self._promises.keep()
+        async with self._one_at_a_time:
+            await self._go_on_with_all(Event.START)
+
+    async def _go_on_with_all(self, event: Event) -> None:
+        await self._recovery.recover()
+        await self._delete_rest()
+        for statement in await asyncio.to_thread(self._store.statements_in, "confirmed"):
+            try:
+                await self._look_at(statement.digest, event)
+            except Exception:  # supervisor: one mustn't keep the others, or the doorbell's start
+                log.exception("a confirmed statement could not go on")
+
+    async def _ask(self, checked: Judged) -> None:
+        now_ms = self._clock.wall_ms()
+        waiting = _new_row(
+            checked,
+            state="waiting",
+            now_ms=now_ms,
+            expires_ms=min(checked.not_after_ms, now_ms + CONFIRMATION_LIFE_MS),
+        )
+        with self._promises.gather() as told:
+            await self._answers.confirmation_wanted(checked.digest, checked.signed)
+        if await asyncio.to_thread(lambda: self._store.add_waiting(waiting, promises=told)):
+            log.info("a statement waits for its owner")
+            await self._promises.keep()
+
+    async def _begin(self, checked: Judged, new: Snapshot) -> Refusal | None:
+        """Store that it is begun, and go on. Where storage takes nothing, it goes on in memory."""
+        begun = _new_row(
+            checked,
+            state="confirmed",
+            now_ms=self._clock.wall_ms(),
+            expires_ms=checked.not_after_ms,
+        )
+        planned = await self._plan(checked)
+        try:
+            is_new = await asyncio.to_thread(
+                lambda: self._store.add_waiting(begun, planned=planned)
+            )
+        except OSError:
+            log.exception("storage doesn't keep that a decision was begun")
+            snapshot = failed_at(new, Step.BEGIN)
+        else:
+            if not is_new:
+                return None  # it came twice at once
+            snapshot = after(new, Step.BEGIN)
+        return await self._run(_Walk(digest=checked.digest, snapshot=snapshot, statement=begun))
+
+    # --- one statement, step by step ---
+
+    async def _look_at(
+        self, digest: str, event: Event, *, proof: bytes | None = None
+    ) -> Refusal | None:
+        """Take a confirmed statement as far as it can go now."""
+        statement = await asyncio.to_thread(self._store.statement, digest)
+        if statement is None or statement.state != "confirmed":
+            return NOT_WAITING
+        snapshot = await asyncio.to_thread(
+            lambda: self._observe(statement, event, is_proof_given=proof is not None)
+        )
+        return await self._run(
+            _Walk(digest=digest, snapshot=snapshot, statement=statement, proof=proof)
+        )
+
+    def _observe(
+        self, statement: WaitingStatement, event: Event, *, is_proof_given: bool
+    ) -> Snapshot:
+        """Return all that is durable of a statement. Reads the card."""
+        digest, signed = statement.digest, _signed_in(statement)
+        terms = signed.terms
+        is_grant, is_resumed = isinstance(terms, GrantTerms), event in RESUMED
+        snapshot = Snapshot(
+            event=event,
+            column=statement.state,
+            is_grant=is_grant,
+            is_revocation=isinstance(terms, Revoke),
+            is_confirmed=statement.confirmed is not None,
+            is_committed=statement.release_record is not None,
+            has_proof=statement.release_proof is not None,
+            is_proof_given=is_proof_given,
+            is_spent=is_resumed and self._store.is_spent(digest),
+            is_here=is_grant and self._releasing.is_there(digest),
+            is_over=self._clock.wall_ms() >= signed.not_after_ms,
+        )
+        return replace(snapshot, is_kept=is_resumed and self._is_kept(digest, terms, snapshot))
+
+    def _is_kept(self, digest: str, terms: Terms, snapshot: Snapshot) -> bool:
+        """Tell whether the effect is durable, of a statement that was begun before."""
+        if isinstance(terms, GrantTerms):
+            return self._releasing.is_kept(digest)
+        # What narrows is used up only once it is done.
+        was_begun = not snapshot.is_confirmed or snapshot.is_spent
+        return was_begun and self._deciding.is_done(digest, terms)
+
+    async def _run(self, walk: _Walk) -> Refusal | None:
+        """Take step after step, until the statement rests; return why it ended without effect."""
+        while True:
+            ended = self._ended.get(walk.digest)
+            if ended is not None:
+                walk.snapshot = replace(walk.snapshot, ended=ended.reason)
+            step = next_step(walk.snapshot)
+            if step is Step.REST:
+                _log_what_waits(walk)
+                return walk.answer
+            if step is Step.FAIL:
+                raise _as(Exception, walk.error)
+            try:
+                refusal = await self._take_step(step, walk)
+            except (DoorwardError, OSError) as error:
+                log.exception("a statement's step failed on storage: %s", step.value)
+                walk.error = error
+                walk.snapshot = failed_at(walk.snapshot, step)
+            else:
+                walk.snapshot = after(walk.snapshot, step, refusal)
+
+    async def _take_step(self, step: Step, walk: _Walk) -> Refusal | None:
+        """Do the I/O of one step; return what JUDGE, SEAL, CARRY_OUT or END has against it."""
+        does: dict[Step, Callable[[_Walk], Awaitable[Refusal | None]]] = {
+            Step.JUDGE: self._judge,
+            Step.COMMIT: self._commit,
+            Step.KEEP_PROOF: self._keep_proof,
+            Step.SPEND: self._spend,
+            Step.SEAL: self._seal,
+            Step.STOP_GRANT: self._stop_grant,
+            Step.CARRY_OUT: self._carry_out,
+            Step.TAKE_BACK: self._take_back,
+            Step.COLLECT: self._collect,
+            Step.FINISH: self._finish,
+            Step.ANNOUNCE: self._announce,
+            Step.TELL_PARTIAL: self._tell_unkept,
+            Step.TELL_UNKEPT: self._tell_unkept,
+            Step.STOP: self._stop,
+            Step.END: self._end,
+            Step.REFUSE: self._refuse,
+            Step.DELETE: self._delete,
+            Step.WITHDRAW: self._withdraw,
+            Step.KEEP_REFUSED: self._keep_refused,
+            Step.FORGET: self._forget,
+        }
+        return await does[step](walk)
+
+    async def _judge(self, walk: _Walk) -> Refusal | None:
+        """Gather facts afresh, and ask consent; a sealed package is judged as such."""
+        s = walk.snapshot
+        unspent = walk.digest if s.event in RESUMED else None
+        facts = await asyncio.to_thread(lambda: self._gathering.facts(unspent=unspent))
+        if s.is_grant and s.is_kept:
+            walk.refusal = keeps_back(walk.row.statement, facts)
+            return walk.refusal
+        judged = _judge_row(walk.row, walk.proof, facts)
+        if isinstance(judged, Refusal):
+            walk.refusal = judged
+            return judged
+        walk.judged, walk.judged_ms, walk.refusal = judged, facts.now_ms, None
+        return None
+
+    # --- what a release takes ---
+
+    async def _commit(self, walk: _Walk) -> None:
+        """Keep what the release commits to, then have it logged; told again, it is the same."""
+        statement = walk.row
+        record = statement.release_record
+        if record is None:
+            record = ReleaseRecord(
+                device=self._device,
+                grant_digest=statement.digest,
+                salt=new_salt(self._randomness.randbytes(32)),
+            )
+            await asyncio.to_thread(self._store.commit_to, record)
+        if statement.release_proof is not None:
+            await asyncio.to_thread(self._store.set_proof, statement.digest, None)
+        await self._promises.tell(ReleaseCommitted(commitment=record.digest()))
+
+    async def _keep_proof(self, walk: _Walk) -> None:
+        released = _released(walk)
+        await asyncio.to_thread(self._store.set_proof, walk.digest, released.logged.proof)
+
+    async def _spend(self, walk: _Walk) -> None:
+        """Use the digest up, with what is to be told if a crash comes after the effect."""
+        judged = walk.judged
+        planned = await self._plan(judged.decision) if isinstance(judged, Decided) else []
+        await asyncio.to_thread(
+            lambda: self._store.spend(walk.digest, walk.judged_ms, planned=planned)
+        )
+
+    async def _seal(self, walk: _Walk) -> Refusal | None:
+        ready = await self._releasing.seal(_released(walk))
+        if isinstance(ready, Refusal):
+            walk.refusal = ready
+            return ready
+        walk.ready = ready
+        return None
+
+    # --- what another decision takes ---
+
+    async def _plan(self, checked: Judged) -> list[Promise]:
+        """Return what is to be told of a decision that can't be told any more once it is so."""
+        with self._promises.gather() as planned:
+            await self._deciding.foretell(checked.terms, checked.credential_id)
+        return planned
+
+    async def _carry_out(self, walk: _Walk) -> Refusal | None:
+        decided = _as(Decided, walk.judged)
+        walk.refusal = await self._gather(walk, self._deciding.carry_out(decided))
+        if walk.refusal is not None and await asyncio.to_thread(self._is_revocation_kept, walk):
+            walk.refusal = None
+        return walk.refusal
+
+    def _is_revocation_kept(self, walk: _Walk) -> bool:
+        """Tell whether storage keeps a revocation, although it says that it failed."""
+        if not walk.snapshot.is_revocation:
+            return False
+        try:
+            return self._deciding.is_done(walk.digest, walk.terms)
+        except OSError:
+            log.exception("storage doesn't tell whether a grant is taken back")
+            return False
+
+    async def _stop_grant(self, walk: _Walk) -> None:
+        self._stop_in_memory(_revoked_by(walk))
+
+    async def _take_back(self, walk: _Walk) -> None:
+        """End what is under way of a grant, and ask back what left (R14).
+
+        Raises OSError if storage doesn't delete everything; what left is asked back all the same.
+        """
+        taken_back = _Walk(
+            digest=_revoked_by(walk), snapshot=Snapshot(event=Event.TAKEN_BACK, is_grant=True)
+        )
+        await self._gather(walk, self._run(taken_back))
+
+    # --- what every statement's end takes ---
+
+    async def _collect(self, walk: _Walk) -> None:
+        """Collect what is to be told with the fact."""
+        if walk.snapshot.is_grant:
+            await self._gather(walk, self._tell_released(walk))
+        else:
+            await self._gather(walk, self._deciding.round_off(walk.digest, walk.terms))
+
+    async def _tell_released(self, walk: _Walk) -> None:
+        ready = walk.ready
+        if ready is None:
+            ready = await asyncio.to_thread(self._releasing.announced, walk.digest)
+        await self._promises.tell(ready)
+        await self._answers.released(walk.digest, walk.row.statement.assertion.credential_id)
+
+    async def _finish(self, walk: _Walk) -> None:
+        """Store in one commit that it is done, used up, and to be told.
+
+        What was found to be done was so before a crash: what was planned then is told as well.
+        """
+        is_resumed = Step.CARRY_OUT not in walk.snapshot.taken
+        await asyncio.to_thread(
+            lambda: self._store.finish(
+                walk.digest, self._clock.wall_ms(), walk.events, is_resumed=is_resumed
+            )
+        )
+
+    async def _announce(self, _: _Walk) -> None:
+        await self._promises.keep()
+
+    async def _tell_unkept(self, walk: _Walk) -> None:
+        """Tell what storage didn't take: better perhaps twice than never."""
+        told, walk.events = walk.events, []
+        await self._promises.tell_unkept(told)
+
+    async def _gather(self, walk: _Walk, telling: Awaitable[T]) -> T:
+        """Await it, and keep what it tells for later, also if it fails."""
+        with self._promises.gather() as told:
+            try:
+                return await telling
+            finally:
+                walk.events += told
+
+    # --- what ends without effect ---
+
+    def _stop_in_memory(self, grant_digest: str) -> None:
+        """Let nothing more of a grant leave until a restart: at once, and without storage."""
+        self._ended[grant_digest] = TAKEN_BACK
+        self._releasing.end(grant_digest)
+
+    async def _stop(self, walk: _Walk) -> None:
+        """Stop it, and only then ask storage how far it has come."""
+        self._stop_in_memory(walk.digest)
+        column, is_here = await asyncio.to_thread(self._what_is_stored_of, walk.digest)
+        walk.snapshot = replace(walk.snapshot, column=column, is_here=is_here)
+
+    def _what_is_stored_of(self, grant_digest: str) -> tuple[Column | None, bool]:
+        """Return a grant's state, and whether its package is here; if unknown, it may have left."""
+        try:
+            return self._store.state_of(grant_digest), self._releasing.is_there(grant_digest)
+        except OSError:
+            log.exception("storage doesn't tell how far a grant has come")
+            return "done", True
+
+    async def _end(self, walk: _Walk) -> Refusal | None:
+        """Note that it was confirmed and can't be: not later, either."""
+        return self._ended.setdefault(walk.digest, _as(Refusal, walk.refusal))
+
+    async def _refuse(self, walk: _Walk) -> None:
+        """Tell the owner and keep that it is refused, in one commit; also where nobody is told."""
+        refusal = walk.answer = self._ended[walk.digest]
+        await self._answers.refused(walk.row.statement.encode(), refusal)
+        await self._keep_refused(walk)
+
+    async def _keep_refused(self, walk: _Walk) -> None:
+        column = walk.snapshot.column
+        if column is not None:
+            await asyncio.to_thread(
+                lambda: self._store.move_statement(walk.digest, from_state=column, to="refused")
+            )
+
+    async def _forget(self, walk: _Walk) -> None:
+        """Delete the row of what was begun; if that fails, it is tried again later."""
+        walk.answer = walk.refusal
+        await asyncio.to_thread(self._store.forget_statement, walk.digest)
+
+    async def _withdraw(self, walk: _Walk) -> None:
+        await self._releasing.take_back(walk.digest)
+
+    async def _delete(self, walk: _Walk) -> None:
+        """Delete what was sealed and never announced; what storage keeps is deleted later."""
+        if self._undeleted is not None:
+            self._undeleted.add(walk.digest)
+        await self._delete_rest()
+
+    async def _delete_rest(self) -> None:
+        """Delete what is still here of what was refused."""
+        try:
+            if self._undeleted is None:
+                self._undeleted = await asyncio.to_thread(self._refused_and_here)
+        except OSError:
+            log.exception("storage doesn't tell what is to be deleted")
+            return
+        for digest in sorted(self._undeleted):
+            try:
+                await asyncio.to_thread(self._releasing.discard, digest)
+            except OSError:
+                log.exception("what may not leave any more is deleted later")
+            else:
+                self._undeleted.discard(digest)
+
+    def _refused_and_here(self) -> set[str]:
+        refused = self._store.statements_in("refused")
+        return {one.digest for one in refused if self._releasing.is_there(one.digest)}
+
+
+def _new_row(checked: Judged, *, state: Column, now_ms: int, expires_ms: int) -> WaitingStatement:
+    return WaitingStatement(
+        digest=checked.digest,
+        kind=kind_of(checked.terms),
+        statement=checked.signed,
+        received_ms=now_ms,
+        expires_ms=expires_ms,
+        state=state,
+    )
+
+
+def _signed_in(statement: WaitingStatement) -> Statement:
+    return decode(Statement, statement.statement.statement.encode())
+
+
+def _judge_row(
+    statement: WaitingStatement, proof: bytes | None, facts: Facts
+) -> Release | Decided | Refusal:
+    """Judge a stored statement twice with the same fresh facts: by itself, and as confirmed."""
+    checked = judge(UnverifiedStatement(statement.statement.encode()), facts)
+    if isinstance(checked, Refusal):
+        return checked
+    confirmation = _confirmation_of(statement)
+    if isinstance(checked, Decision):
+        return decide(checked, confirmation, facts)
+    return release(checked, confirmation, _logged(statement, proof), facts)
+
+
+def _confirmation_of(statement: WaitingStatement) -> Confirmation | None:
+    confirmed = statement.confirmed
+    if confirmed is None:
+        return None
+    return Confirmation(
+        statement_digest=statement.digest,
+        way=confirmed.way,
+        asked_ms=statement.received_ms,
+        confirmed_ms=confirmed.confirmed_ms,
+        approval=confirmed.approval,
+    )
+
+
+def _logged(statement: WaitingStatement, proof: bytes | None) -> Logged | None:
+    record, proven = statement.release_record, proof or statement.release_proof
+    if record is None or proven is None:
+        return None
+    return Logged(record=record, proof=proven)
+
+
+def _released(walk: _Walk) -> Release:
+    return _as(Release, walk.judged)
+
+
+def _revoked_by(walk: _Walk) -> str:
+    """Return the digest of the grant that this revocation takes back."""
+    return _as(Revoke, walk.terms).grant_digest
+
+
+def _log_what_waits(walk: _Walk) -> None:
+    refusal, s = walk.refusal, walk.snapshot
+    is_waiting = s.verdict is Verdict.LATER or (
+        s.verdict is Verdict.NOT_LOGGED and s.is_proof_given
+    )
+    if refusal is not None and walk.answer is None and is_waiting:
+        log.warning("a confirmed statement waits: %s: %s", refusal.reason, refusal.detail)
+
+
+def _as(kind: type[T], value: object) -> T:
+    """Return `value`, which the table's conditions let be nothing else than this kind."""
+    if not isinstance(value, kind):
+        raise TypeError(f"this step needs a {kind.__name__}, not {value!r:.80}")
+    return value

@@ -1,0 +1,1 @@
+"""The relay's settings: relay.toml, decoded strictly and once, when a command starts."""

@@ -1,0 +1,82 @@
+"""The loader of relay.toml: reads the file, decodes it, and checks values beside each other.
+
+Every fault is a ConfigError that names the key, its value and what was expected.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from firmware.protocol.register.entries import EXAMPLE_PREFIX
+from firmware.protocol.settings_file import SettingFault, decode, read_toml
+from relay.base.networks import is_on_loopback
+from relay.config.settings import SECURITY_EXPECTED, Config
+from relay.errors import ConfigError
+
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+def load(path: Path) -> Config:
+    """Read and check `path`, or raise ConfigError."""
+    with _config_errors():
+        document = read_toml(path, hint="; `doorward-relay init` writes one")
+    return parse(document, folder=path.resolve().parent)
+
+
+def parse(document: Mapping[str, object], *, folder: Path) -> Config:
+    """Check a parsed TOML document; relative paths are relative to `folder`."""
+    with _config_errors():
+        config = decode(Config, document, folder=folder)
+    _check_tables(config)
+    _check_log(config)
+    _check_origins(config)
+    return config
+
+
+@contextmanager
+def _config_errors() -> Iterator[None]:
+    try:
+        yield
+    except SettingFault as fault:
+        raise ConfigError(fault.key, fault.value, fault.expected, sentence=str(fault)) from fault
+
+
+def _check_tables(config: Config) -> None:
+    """Raise ConfigError for values of one table that don't go together."""
+    live, mail = config.live, config.mail
+    if live.turn_urls and live.turn_secret_path is None:
+        expected = "the file with coturn's static-auth-secret, since turn_urls are set"
+        raise ConfigError("live.turn_secret_file", "", expected)
+    if live.turn_secret_path is not None and not live.turn_urls:
+        raise ConfigError("live.turn_urls", [], "a TURN server, since turn_secret_file is set")
+    if mail is not None and mail.security == "none" and mail.host not in _LOOPBACK:
+        raise ConfigError("mail.security", "none", SECURITY_EXPECTED)
+    agencies = [provider.agency for provider in config.oidc]
+    for agency in agencies:
+        if agencies.count(agency) > 1:
+            raise ConfigError("oidc.agency", agency, "one provider for each agency")
+
+
+def _check_log(config: Config) -> None:
+    if config.log is not None and config.log.bucket == config.bucket.name:
+        raise ConfigError("log.bucket", config.log.bucket, "another bucket than that of packages")
+    clock_path = config.example.clock_path
+    if clock_path is not None and not config.example_town:
+        expected = f'"": only the town of a log named {EXAMPLE_PREFIX}… has a clock to wind'
+        raise ConfigError("example.clock", str(clock_path), expected)
+
+
+def _check_origins(config: Config) -> None:
+    for key, told, origins in (
+        ("public_url", config.public_url, [config.public_url]),
+        ("owner_origin", config.owner_origin, [config.owner_origin]),
+        ("more_owner_origins", [*config.more_owner_origins], config.more_owner_origins),
+    ):
+        if not all(one.startswith("https://") or is_on_loopback(one) for one in origins):
+            expected = "https://…: passkeys need https anywhere but on this machine itself"
+            raise ConfigError(key, told, expected)
+    if config.public_url == config.owner_origin:
+        raise ConfigError("owner_origin", config.owner_origin, "another origin than public_url")
+    if config.public_url in config.more_owner_origins:
+        shown = list(config.more_owner_origins)
+        raise ConfigError("more_owner_origins", shown, "other origins than public_url")

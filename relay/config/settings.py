@@ -1,0 +1,290 @@
+"""The relay's settings: one frozen struct for each table of relay.toml.
+
+Keys, defaults and what a value may be belong here, and what follows from them; `loader.py` reads
+the file. `relay.example.toml` explains each key; a test holds both together.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from msgspec import Meta, Struct, field
+
+from firmware.protocol.register.entries import EXAMPLE_PREFIX
+from firmware.protocol.settings_file import SECRET
+from relay.config.values import (
+    Address,
+    AgencyId,
+    BrokerUrl,
+    BucketName,
+    Claim,
+    Contact,
+    DatabaseUrl,
+    Domain,
+    Issuer,
+    LogName,
+    MailDomains,
+    Networks,
+    Origin,
+    Origins,
+    Port,
+    PushHosts,
+    Sender,
+    StunUrls,
+    TurnUrls,
+    address,
+    path,
+    text,
+    text_or_nothing,
+)
+from relay.errors import ConfigError
+
+SECURITY_EXPECTED = "starttls or tls; none to a server on this machine only"
+
+
+class BrokerConfig(Struct, frozen=True, kw_only=True):
+    """Where the broker is: for the relay itself, and for doorbells."""
+
+    url: BrokerUrl
+    mqtt_host: Annotated[str, text("a host name that doorbells can reach")]
+    mqtt_port: Port
+
+
+class BucketConfig(Struct, frozen=True, kw_only=True):
+    """The bucket for sealed packages, reached by everybody under this one name."""
+
+    endpoint: Origin
+    name: BucketName
+    access_key: Annotated[str, text("a text")]
+    secret_key: Annotated[str, text("a text"), SECRET]
+
+
+class LiveConfig(Struct, frozen=True, kw_only=True):
+    """What helps an app and a doorbell that can't reach each other directly: STUN and TURN."""
+
+    stun_urls: StunUrls = ()
+    turn_urls: TurnUrls = ()
+    turn_secret_path: Annotated[Path | None, path("a file")] = field(
+        name="turn_secret_file", default=None
+    )
+    turn_lifetime_s: Annotated[
+        int, Meta(ge=600, le=3600, description="a whole number of seconds from 600 to 3600")
+    ] = 1200
+
+
+class PushConfig(Struct, frozen=True, kw_only=True):
+    """Web Push: who answers for it, and to which hosts it may go (none named: any public one)."""
+
+    contact: Contact = None
+    hosts: PushHosts = ()
+    is_loopback_allowed: bool = field(name="loopback", default=False)
+
+
+class LogConfig(Struct, frozen=True, kw_only=True):
+    """The two public logs: their name, keys and bucket, and who witnesses them."""
+
+    name: LogName
+    register_key_path: Annotated[Path, path("a file")] = field(name="register_key")
+    custody_key_path: Annotated[Path, path("a file")] = field(name="custody_key")
+    policy_path: Annotated[Path, path("a file")] = field(name="policy")
+    bucket: BucketName = "log"
+    retention: Annotated[
+        Literal["none", "governance", "compliance"],
+        Meta(description="none, governance or compliance"),
+    ] = "governance"
+    retention_days: Annotated[int, Meta(ge=1, le=36_500, description="1 to 36500 days")] = 400
+
+
+class MailConfig(Struct, frozen=True, kw_only=True):
+    """The mail server, and at which domains agencies are (none named: any but free mail's)."""
+
+    host: Annotated[str, text("the mail server's host name")]
+    port: Port = 587
+    sender: Sender
+    security: Annotated[Literal["starttls", "tls", "none"], Meta(description=SECURITY_EXPECTED)] = (
+        "starttls"
+    )
+    user: Annotated[str, text_or_nothing("a text")] = ""
+    password_path: Annotated[Path | None, path("a file")] = field(
+        name="password_file", default=None
+    )
+    ca_path: Annotated[Path | None, path("a file")] = field(name="ca_file", default=None)
+    official_domains: MailDomains = ()
+
+    def password(self) -> str:
+        """Read the password, or raise ConfigError."""
+        if self.password_path is None:
+            return ""
+        try:
+            return self.password_path.read_text().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            expected = "a file with the mail server's password, and nothing else"
+            raise ConfigError("mail.password_file", str(self.password_path), expected) from error
+
+
+class MapConfig(Struct, frozen=True, kw_only=True):
+    """The officers' map. Without files outlines are drawn, and coordinates searched."""
+
+    pmtiles_path: Annotated[Path | None, path("a file")] = field(name="pmtiles", default=None)
+    attribution: Annotated[str, text_or_nothing("one line")] = ""
+    places_path: Annotated[Path | None, path("a file")] = field(name="places", default=None)
+
+
+class PublicConfig(Struct, frozen=True, kw_only=True):
+    """What the public pages show besides the record itself."""
+
+    monitor_report_path: Annotated[Path | None, path("a file")] = field(
+        name="monitor_report", default=None
+    )
+    """What the operator's own monitor wrote last, to be shown on /transparency."""
+
+
+class LimitsConfig(Struct, frozen=True, kw_only=True):
+    """Whose X-Forwarded-For is believed, and by how much all allowances are multiplied."""
+
+    trusted_proxies: Networks = ("127.0.0.1/32", "::1/128")
+    factor: Annotated[float, Meta(ge=0.1, le=1000, description="a number from 0.1 to 1000")] = 1.0
+
+
+NO_LIMITS = LimitsConfig()
+"""Where relay.toml says nothing of them."""
+
+
+class MetricsConfig(Struct, frozen=True, kw_only=True):
+    """Where Prometheus asks; nowhere unless it is set."""
+
+    listen: Annotated[
+        Address | None,
+        address('host:port of this machine or your own network, such as "127.0.0.1:9464"'),
+    ] = None
+
+
+class ExampleConfig(Struct, frozen=True, kw_only=True):
+    """An invented town, as the demo's."""
+
+    clock_path: Annotated[Path | None, path("a file")] = field(name="clock", default=None)
+    """The file by which the town's clock is wound; see relay/base/clock.py."""
+
+
+class OidcConfig(Struct, frozen=True, kw_only=True):
+    """An agency's own identity provider.
+
+    `email_domain` stands in where the agency has none in its settings.
+    """
+
+    agency: AgencyId
+    issuer: Issuer
+    client_id: Annotated[str, text("the relay's id at the provider")]
+    client_secret_path: Annotated[Path, path("a file")] = field(name="client_secret_file")
+    email_domain: Domain = None
+    required_claim: Claim = None
+
+    def client_secret(self) -> str:
+        """Read the secret, or raise ConfigError."""
+        try:
+            secret = self.client_secret_path.read_text().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            expected = f"a readable file ({error})"
+            shown = str(self.client_secret_path)
+            raise ConfigError("oidc.client_secret_file", shown, expected) from error
+        if not secret:
+            shown = str(self.client_secret_path)
+            raise ConfigError("oidc.client_secret_file", shown, "the secret, and nothing else")
+        return secret
+
+
+class Config(Struct, frozen=True, kw_only=True):
+    """Everything that an operator can set; its paths are absolute once loaded."""
+
+    listen: Annotated[Address, address('host:port, such as "127.0.0.1:8400"')]
+    public_url: Origin
+    owner_origin: Origin
+    data_dir: Annotated[Path, path("a folder")]
+    more_owner_origins: Origins = ()
+    """Where owners serve the app to themselves."""
+    database_url: Annotated[DatabaseUrl, SECRET] = ""
+    demo_passkeys: bool = False
+    broker: BrokerConfig
+    bucket: BucketConfig
+    live: LiveConfig = LiveConfig()
+    push: PushConfig = PushConfig()
+    log: LogConfig | None = None
+    mail: MailConfig | None = None
+    example: ExampleConfig = ExampleConfig()
+    map: MapConfig = MapConfig()
+    public: PublicConfig = PublicConfig()
+    limits: LimitsConfig = NO_LIMITS
+    metrics: MetricsConfig = MetricsConfig()
+    oidc: tuple[OidcConfig, ...] = ()
+
+    @property
+    def log_url(self) -> str:
+        """Under which both logs are served."""
+        return f"{self.public_url}/log"
+
+    @property
+    def example_town(self) -> str:
+        """The logs' name where that is an invented town's, which every page says; else empty."""
+        is_example = self.log is not None and self.log.name.startswith(EXAMPLE_PREFIX)
+        return self.log.name if is_example and self.log is not None else ""
+
+    @property
+    def push_contact(self) -> str | None:
+        """Whom a push service may write to or look up: set, else the relay's own address."""
+        is_public = self.public_url.startswith("https://")
+        return self.push.contact or (self.public_url if is_public else None)
+
+    @property
+    def push_key_path(self) -> Path:
+        """The relay's key at push services."""
+        return self.data_dir / "push.key"
+
+    @property
+    def officer_rp_id(self) -> str:
+        """The WebAuthn relying party of officers: the host of `public_url`."""
+        return host_of(self.public_url)
+
+    @property
+    def owner_origins(self) -> tuple[str, ...]:
+        """Wherever the owner's app may be."""
+        return (self.owner_origin, *self.more_owner_origins)
+
+    @property
+    def database(self) -> Path | str:
+        """The SQLite file, or the URL of a PostgreSQL database."""
+        return self.database_url or self.database_path
+
+    @property
+    def database_path(self) -> Path:
+        """The SQLite file."""
+        return self.data_dir / "relay.sqlite3"
+
+    @property
+    def saved_register_path(self) -> Path:
+        """What this program's replay of the register came to: a cache."""
+        return self.data_dir / "saved-register"
+
+    @property
+    def saved_stamps_path(self) -> Path:
+        """What the register's witnessed checkpoints said: a cache."""
+        return self.data_dir / "saved-stamps"
+
+    @property
+    def ca_key_path(self) -> Path:
+        """The fleet CA's private key."""
+        return self.data_dir / "ca.key"
+
+    @property
+    def ca_path(self) -> Path:
+        """The fleet CA's certificate."""
+        return self.data_dir / "ca.pem"
+
+    @property
+    def broker_keys_path(self) -> Path:
+        """The relay's own keys at the broker."""
+        return self.data_dir / "broker-keys.json"
+
+
+def host_of(url: str) -> str:
+    """Return the host name of a URL that was checked."""
+    return urlsplit(url).hostname or ""

@@ -1,0 +1,63 @@
+"""What holds for every test: processes that start quickly, and how a run is reported.
+
+Bytecode is written, also where the environment says not to (PYTHONDONTWRITEBYTECODE, as many
+containers have it): hundreds of processes start here, and each would compile all its modules anew.
+"""
+
+import gc
+import os
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+SLOWEST = 10
+
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Spread the files with slow tests among the others.
+
+    So two workers seldom have one each, which would wait for the same processor or both for
+    nothing, and no worker is left alone with one at the end.
+    """
+    files: dict[Path, list[pytest.Item]] = {}
+    for item in items:
+        files.setdefault(item.path, []).append(item)
+    slow = [path for path, own in files.items() if any(map(is_slow, own))]
+    quick = [path for path in files if path not in slow]
+    places = {path: number * len(quick) * 0.9 / len(slow) for number, path in enumerate(slow)}
+    places |= {path: float(number) for number, path in enumerate(quick)}
+    items[:] = [item for path in sorted(files, key=lambda one: places[one]) for item in files[path]]
+
+
+def is_slow(item: pytest.Item) -> bool:
+    """Tell whether a test is marked as one that takes more than ten seconds."""
+    return item.get_closest_marker("slow") is not None
+
+
+def pytest_collection_finish() -> None:
+    """Keep what was imported out of the garbage collector's way: it ends with the process."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name the slowest tests, set-up and tear-down included, and why tests were skipped."""
+    seconds: Counter[str] = Counter()
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if isinstance(report, pytest.TestReport):
+                seconds[report.nodeid] += report.duration
+    for nodeid, taken_s in seconds.most_common(SLOWEST):
+        terminalreporter.write_line(f"{taken_s:6.1f} s  {nodeid}")
+    reasons = Counter(
+        report.longrepr[2].removeprefix("Skipped: ")
+        for report in terminalreporter.stats.get("skipped", [])
+        if isinstance(report.longrepr, tuple)
+    )
+    for reason, count in reasons.most_common():
+        terminalreporter.write_line(f"{count} skipped: {reason}")
