@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.house.words import ACTIVITIES, ALLOWED, EXEMPT, REFUSED, STANDARD_NOUNS, Kind
+from tests.house.words import ALLOWED, EXEMPT, KEPT_MODULES, REFUSED, STANDARD_NOUNS, Kind
 
 PACKAGES = ("firmware", "relay")
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
@@ -54,7 +54,7 @@ def names_in(path: str, text: str) -> Iterator[Name]:
 
 def complaint_about(name: Name) -> str | None:
     """Return what to write instead of a name, or None where nothing is wrong with it."""
-    if name.name in ALLOWED or name.path.startswith(EXEMPT):
+    if name.name in ALLOWED or name.path.startswith(EXEMPT) or _is_kept(name):
         return None
     refused, words = REFUSED[name.kind], name.words
     whole = " ".join(words)
@@ -68,12 +68,16 @@ def complaint_about(name: Name) -> str | None:
 
 def complaint_about_activity(name: Name) -> str | None:
     """Return that a module's name is an activity (-ing) and no noun, or None."""
-    if name.kind != "module" or name.path in ACTIVITIES or not name.words:
+    if name.kind != "module" or _is_kept(name) or not name.words:
         return None
     last = name.words[-1]
     if not last.endswith("ing") or last in STANDARD_NOUNS:
         return None
     return f"{name.path}: a module is named by a noun, not by an activity: {name.name}"
+
+
+def _is_kept(name: Name) -> bool:
+    return name.kind == "module" and name.path in KEPT_MODULES
 
 
 def _anywhere(refused: Mapping[str, str], whole: str) -> str | None:

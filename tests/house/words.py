@@ -33,8 +33,10 @@ STANDARD_NOUNS: Final = frozenset(
     }
 )
 """Words in -ing that may end a module's name: nouns of the field, not activities."""
-ACTIVITIES: Final = {"firmware/protocol/asking.py": 'documents of the data channel "asked"'}
-"""Modules that keep a name in -ing all the same, and why."""
+KEPT_MODULES: Final = {
+    "firmware/protocol/asking.py": 'documents of the data channel "asked"',
+}
+"""Modules that keep their names all the same, and why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +91,6 @@ REFUSED: Final[Mapping[Kind, Refused]] = {
         alone={
             "answer": "reply, sdp_answer or response_cache",
             "answers": "replies or responses",
-            "door": "local_page",
             "finding": "check_result",
             "line": "connection or link_estimate",
             "opening": "factories",

@@ -13,14 +13,14 @@ from collections.abc import Callable, Sequence
 
 from firmware.protocol.encoding import WireError, decode, decode_canonical, unb64u
 from firmware.protocol.passkeys import load_passkey
-from firmware.protocol.register.administering import (
+from firmware.protocol.register.change_rules import (
     admins_by_id,
     check_charter,
     check_place,
     check_signers,
     parse_agreement,
 )
-from firmware.protocol.register.counting import Counts
+from firmware.protocol.register.counts import Counts
 from firmware.protocol.register.entries import (
     EXAMPLE_PREFIX,
     MAX_LEAF_BYTES,
