@@ -212,7 +212,7 @@ class OwnerRecovery:
         with self._promises.collect() as told:
             await self._promises.tell(begun.paired)
             await self._promises.tell(KeyChangeCommitted(commitment=begun.record.digest()))
-            await self._deciding.tell_recovered(
+            await self._deciding.notify_recovered(
                 begun.owner, at_ms=begun.at_ms, use_digest=begun.use_digest
             )
         await asyncio.to_thread(self._household.finish_recovery, told)

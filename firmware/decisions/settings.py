@@ -196,7 +196,7 @@ class HouseholdSettings:
             case _:
                 return False
 
-    async def tell_recovered(self, owner: OwnerKeys, *, at_ms: int, use_digest: str) -> None:
+    async def notify_recovered(self, owner: OwnerKeys, *, at_ms: int, use_digest: str) -> None:
         """Tell every owner that one came in by the recovery code; the new one, what counts."""
         credential_id = owner.passkey.credential_id
         await self._notes.to_all(words.RecoveryUsed(name=owner.name, at_ms=at_ms))

@@ -7,7 +7,7 @@ administrators judge the rest.
 import re
 
 from firmware.protocol.encoding import MISLEADING, WireError, decode, sha256_hex
-from firmware.protocol.register.administering import parse_agreement
+from firmware.protocol.register.change_rules import parse_agreement
 from firmware.protocol.register.entries import Agreement
 from firmware.protocol.register.replay import Register
 from relay.agency.agreement_size import check_fits

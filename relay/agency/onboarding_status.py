@@ -6,7 +6,7 @@ What moves it on is onboarding.py.
 from dataclasses import dataclass
 
 from firmware.protocol.encoding import WireError, decode, sha256_hex
-from firmware.protocol.register.administering import check_place
+from firmware.protocol.register.change_rules import check_place
 from firmware.protocol.register.entries import Agreement
 from relay.agency.agreement_versions import Difference
 from relay.agency.changes import ProposedChange, holding_signatures

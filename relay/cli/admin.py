@@ -16,7 +16,7 @@ import asyncio
 from pathlib import Path
 
 from firmware.protocol.encoding import sha256_hex
-from firmware.protocol.register.administering import check_place
+from firmware.protocol.register.change_rules import check_place
 from firmware.protocol.register.entries import (
     EXAMPLE_PREFIX,
     Admin,

@@ -37,11 +37,6 @@ class Deletions:
         async with self._database.read() as tx:
             return await custody.list_deletions(tx, agency, asked_until_ms=self._clock.wall_ms())
 
-    async def count_overdue(self) -> dict[str, int]:
-        """Return each agency's public number of deletion requests unanswered for 14 days."""
-        async with self._database.read() as tx:
-            return await custody.count_overdue_deletions(tx, now_ms=self._clock.wall_ms())
-
     async def answer(self, package_id: str, signed: SignedDeletionAnswer) -> None:
         """Log an answer by the key of the package's agency, or raise LogError."""
         async with self._database.read() as tx:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import Row, delete, func, insert, select, update
+from sqlalchemy import Row, delete, insert, select, update
 
 from firmware.protocol.custody import SignedDeletionAnswer
 from firmware.protocol.encoding import decode
@@ -50,16 +50,6 @@ async def list_deletions(tx: Transaction, agency: str, *, asked_until_ms: int) -
         .order_by(deletions.c.answer_by_ms, deletions.c.package_id)
     )
     return [_deletion(row) for row in await tx.execute(query)]
-
-
-async def count_overdue_deletions(tx: Transaction, *, now_ms: int) -> dict[str, int]:
-    """Return each agency's number of overdue deletion requests."""
-    query = (
-        select(deletions.c.agency, func.count().label("overdue"))
-        .where(deletions.c.answer.is_(None), deletions.c.answer_by_ms < now_ms)
-        .group_by(deletions.c.agency)
-    )
-    return {row.agency: row.overdue for row in await tx.execute(query)}
 
 
 async def answer_deletion(tx: Transaction, package_id: str, answer: SignedDeletionAnswer) -> None:

@@ -10,7 +10,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Row, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import Column, Row, Select, bindparam, delete, func, insert, or_, select, update
 
 from relay.store.database import Transaction
 from relay.store.schema import (
@@ -183,16 +183,9 @@ async def leaf_hashes(
 
 async def entries(tx: Transaction, log: str, from_index: int, to_index: int) -> list[bytes]:
     """Return the placed entries of a range."""
-    query = (
-        select(log_entries.c.entry)
-        .where(
-            log_entries.c.log == log,
-            log_entries.c.leaf_index >= from_index,
-            log_entries.c.leaf_index < to_index,
-        )
-        .order_by(log_entries.c.leaf_index)
-    )
-    return [text.encode() for text in (await tx.execute(query)).scalars()]
+    columns = log_entries.c
+    query = select(columns.entry).where(columns.log == log)
+    return await _texts(tx, query, columns.leaf_index, from_index, to_index)
 
 
 async def added(tx: Transaction, log: str, since: int) -> list[bytes]:
@@ -255,16 +248,9 @@ async def count_stamps(tx: Transaction, log: str) -> int:
 
 async def stamps(tx: Transaction, log: str, from_stamp: int, to_stamp: int) -> list[bytes]:
     """Return the stamps of a range, each a witnessed checkpoint."""
-    query = (
-        select(log_checkpoints.c.witnessed)
-        .where(
-            log_checkpoints.c.log == log,
-            log_checkpoints.c.stamp >= from_stamp,
-            log_checkpoints.c.stamp < to_stamp,
-        )
-        .order_by(log_checkpoints.c.stamp)
-    )
-    return [text.encode() for text in (await tx.execute(query)).scalars()]
+    columns = log_checkpoints.c
+    query = select(columns.witnessed).where(columns.log == log)
+    return await _texts(tx, query, columns.stamp, from_stamp, to_stamp)
 
 
 async def publish(tx: Transaction, log: str, *, size: int, note: str, now_ms: int) -> bool:
@@ -371,6 +357,14 @@ async def forget_slots(tx: Transaction, *, up_to: int) -> None:
     """Delete the slots up to this one: their proofs were sent, or never will be."""
     await tx.execute(delete(slot_trees).where(slot_trees.c.slot <= up_to))
     await tx.execute(delete(slot_commitments).where(slot_commitments.c.slot <= up_to))
+
+
+async def _texts(
+    tx: Transaction, query: Select[str], place: Column[int], first: int, end: int
+) -> list[bytes]:
+    """Return a query's texts whose place is `first` or later and before `end`, in order."""
+    ranged = query.where(place >= first, place < end).order_by(place)
+    return [text.encode() for text in (await tx.execute(ranged)).scalars()]
 
 
 def _entry(row: Row[tuple[object, ...]]) -> Entry:

@@ -301,7 +301,7 @@ async def _set(tx: Transaction, request_id: str, **values: str | int | None) -> 
 
 
 def request_row_of(row: Row[tuple[object, ...]]) -> RequestRow:
-    """Return a DeskRow of a row with all columns."""
+    """Return a RequestRow of a row with all columns."""
     return RequestRow(
         id=row.id,
         agency=row.agency,

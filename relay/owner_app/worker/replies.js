@@ -6,7 +6,7 @@ import { ApiError } from "../api.js";
 import { hasText, t } from "../i18n.js";
 import { sendOrder } from "../orders.js";
 import { browserOf, readWorkerStore, relayOf } from "../worker_store.js";
-import { speakAs } from "./words.js";
+import { speakAs } from "./language.js";
 
 /** @typedef {import("./rings.js").RingData} RingData */
 /** @typedef {import("../worker_store.js").Book} Book */

@@ -13,7 +13,7 @@ import { readKey, writeKey } from "../vendor/browser/key_store.js";
 import { b64u } from "../vendor/protocol/encoding.js";
 import { browserOf, readWorkerStore, relayOf } from "../worker_store.js";
 import { parsePushText } from "./push_text.js";
-import { speakAs } from "./words.js";
+import { speakAs } from "./language.js";
 
 /** @typedef {import("./push_text.js").PushText} PushText */
 /** @typedef {import("./scope.js").RingOptions} RingOptions */

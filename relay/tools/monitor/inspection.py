@@ -70,7 +70,7 @@ def inspect_logs(
         if replayed.register.is_example
         else [
             *state.slots.told(new_from=new_from["custody"]),
-            *state.slots.told_by(by_ms),
+            *state.slots.missing_by(by_ms),
         ]
     )  # an invented town has none for the time by which its clock was wound
     missing = [

@@ -69,7 +69,7 @@ class Slots:
             *self._named([(run, self._is_late(run)) for run in late], "late"),
         ]
 
-    def told_by(self, time_ms: int) -> Iterator[str]:
+    def missing_by(self, time_ms: int) -> Iterator[str]:
         """Yield sentences for slots that are overdue after the last entry."""
         for run in self._missing_up_to((time_ms - self.late_after_ms) // self.slot_ms - 1):
             last = "none was logged" if self.last is None else f"the last one is {self.last}"
