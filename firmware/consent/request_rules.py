@@ -101,7 +101,7 @@ def check_freshness(facts: RegisterFacts, now_ms: int) -> None:
 
 
 def is_fresh(fresh_ms: int, delays: Delays, now_ms: int) -> bool:
-    """Tell whether what witnesses signed at `fresh_ms` may still count, and not of a time ahead."""
+    """Return whether what witnesses signed at `fresh_ms` may still count, and not of a time ahead."""
     return -WITNESS_SKEW_MS <= now_ms - fresh_ms <= delays.freshness_ms
 
 

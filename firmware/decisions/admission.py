@@ -135,7 +135,7 @@ class Admission:
             await self._tell_ended(known, credential_id)
 
     def may_watch(self, browser_id: str) -> bool:
-        """Tell whether this browser is an owner's."""
+        """Return whether this browser is an owner's."""
         return self._browsers.find(browser_id) is not None
 
     async def _tell_ended(self, browser: EnrolledBrowser, credential_id: str) -> None:

@@ -307,7 +307,7 @@ class Executor:
         return replace(snapshot, is_kept=is_resumed and self._is_kept(digest, terms, snapshot))
 
     def _is_kept(self, digest: str, terms: Terms, snapshot: Snapshot) -> bool:
-        """Tell whether the effect is durable, of a statement that was begun before."""
+        """Return whether the effect is durable, of a statement that was begun before."""
         if isinstance(terms, GrantTerms):
             return self._releasing.is_kept(digest)
         # What narrows is used up only once it is done.
@@ -429,7 +429,7 @@ class Executor:
         return walk.refusal
 
     def _is_revocation_kept(self, walk: _Walk) -> bool:
-        """Tell whether storage keeps a revocation, although it says that it failed."""
+        """Return whether storage keeps a revocation, although it says that it failed."""
         if not walk.snapshot.is_revocation:
             return False
         try:

@@ -194,7 +194,7 @@ class StatementIntake:
             await self._answers.done(checked.digest, "knock", checked.credential_id)
 
     def _is_known(self, data: bytes) -> bool:
-        """Tell whether this very text was taken before: it waits, or is carried out."""
+        """Return whether this very text was taken before: it waits, or is carried out."""
         try:
             signed = decode_canonical(SignedStatement, data)
         except WireError:

@@ -112,7 +112,7 @@ class OwnerRecovery:
 
     @property
     def may_recover(self) -> bool:
-        """Tell whether a recovery key counts here."""
+        """Return whether a recovery key counts here."""
         return self._keys is not None
 
     def wanted(self) -> RecoveryUse | None:

@@ -88,7 +88,7 @@ class PackageSealer:
         )
 
     def is_kept(self, statement_digest: str) -> bool:
-        """Tell whether the package of this grant was sealed and kept before."""
+        """Return whether the package of this grant was sealed and kept before."""
         try:
             self._outgoing.announced(package_id_of(statement_digest))
         except UploadError:
@@ -96,7 +96,7 @@ class PackageSealer:
         return True
 
     def is_there(self, statement_digest: str) -> bool:
-        """Tell whether anything of the grant's package is here, damaged or not."""
+        """Return whether anything of the grant's package is here, damaged or not."""
         return self._outgoing.has(package_id_of(statement_digest))
 
     def damaged(self) -> frozenset[str]:

@@ -147,7 +147,7 @@ class RequestIntake:
         answered: frozenset[str],
         has_reminder: bool,
     ) -> bool | None:
-        """Tell whether a browser is to hear of it: False as new, True as a reminder, None not.
+        """Return whether a browser is to hear of it: False as new, True as a reminder, None not.
 
         A renewal asks for the same again: whoever heard of the first hears of it only as the one
         reminder, and nobody who has answered hears of it at all.

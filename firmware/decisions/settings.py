@@ -170,7 +170,7 @@ class HouseholdSettings:
                 pass
 
     def is_done(self, digest: str, terms: Terms) -> bool:
-        """Tell whether it is so already, of what can't be decided twice. Reads the card."""
+        """Return whether it is so already, of what can't be decided twice. Reads the card."""
         household = self._household
         match terms:
             case AddOwner():
