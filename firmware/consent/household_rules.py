@@ -1,4 +1,4 @@
-"""What owners may decide besides giving clips away, and what of it widens. Pure.
+"""Rules of owners' decisions other than grants, and which of them widen. Pure.
 
 R10c: what widens who may see, hear or decide waits for the doorbell's own confirmation. Who signed,
 and when, the verifier has checked before.
@@ -89,7 +89,7 @@ def check_decision(terms: Terms, credential_id: str, facts: Facts) -> None:
 
 
 def is_widening(terms: Terms, credential_id: str, facts: Facts) -> bool:
-    """Return whether it lets somebody see, hear or decide more than before."""
+    """Return whether the decision lets somebody see, hear or decide more than before."""
     match terms:
         case RemoveOwner():
             return terms.credential_id != credential_id

@@ -164,7 +164,7 @@ class SystemClock:
         return self._kernel.monotonic_ns()
 
     def is_trusted(self) -> bool:
-        """Return whether NTP or a good real-time clock set this clock, or somebody vouches for it."""
+        """Return whether NTP or a good RTC set this clock, or somebody vouches for it."""
         now = self._now()
         is_trusted = self._is_host_time_trusted or self._is_right(now)
         if self._is_behind(now):
