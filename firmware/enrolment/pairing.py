@@ -93,7 +93,7 @@ class Pairing:
         return True
 
     def is_reading(self, now_ms: int) -> bool:
-        """Tell whether the camera should look for a code."""
+        """Return whether the camera should look for a code."""
         return isinstance(self._at(now_ms), Open)
 
     def read_code(self, text: str, now_ms: int) -> PairingAnswer | None:
