@@ -101,11 +101,11 @@ class WebcamSource:
 
     @property
     def dropped_frames(self) -> int:
-        """How many pictures were thrown away because the mask couldn't be painted."""
+        """The number of pictures dropped because the mask couldn't be painted."""
         return self._finisher.dropped_frames
 
     def start(self, sink: PictureSink) -> None:
-        """Open the camera and film on a thread of its own; CameraError says why that can't be."""
+        """Open the camera and film on a thread of its own; CameraError if that fails."""
         check_board(self._settings)
         container = self._open()
         self._finisher.restart()
@@ -136,7 +136,7 @@ class WebcamSource:
         self._pacer = FrameRateLimiter(self._fps) if self._fps < self._configured_fps else None
 
     def set_bitrate(self, bitrate_bps: int) -> None:
-        """Let the encoder aim at another bitrate, from a key frame on."""
+        """Set the encoder's target bitrate, from a key frame on."""
         self._finisher.set_bitrate(bitrate_bps)
 
     def restart_encoder(self) -> None:

@@ -99,7 +99,7 @@ class ReplaySource:
 
     @property
     def dropped_frames(self) -> int:
-        """How many pictures were thrown away because the mask couldn't be painted."""
+        """The number of pictures dropped because the mask couldn't be painted."""
         return self._finisher.dropped_frames
 
     def request_key_frame(self) -> None:
@@ -119,7 +119,7 @@ class ReplaySource:
         self._fps = max(1, min(fps, self._configured_fps))
 
     def set_bitrate(self, bitrate_bps: int) -> None:
-        """Let the encoder aim at another bitrate, from a key frame on."""
+        """Set the encoder's target bitrate, from a key frame on."""
         self._finisher.set_bitrate(bitrate_bps)
 
     def restart_encoder(self) -> None:
