@@ -1,1 +1,1 @@
-"""What the doorbell sees: cameras, masks, encoders, the hubs for pictures, QR codes."""
+"""Video capture: cameras, masks, encoders, the hubs for pictures, QR codes."""

@@ -1,4 +1,4 @@
-"""Which board this is, and how much may be asked of it.
+"""The board's profile: its model, and the limits of camera and encoder on it.
 
 Pure data and one file of the device tree; nothing is tried here. The limits come from the makers'
 statements and from memory sizes; none of them is measured on a Pi (tests/on_device measures them).
@@ -18,7 +18,7 @@ NOT_MEASURED = "its limits are not measured on a Pi"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BoardProfile:
-    """What a board can do.
+    """The capabilities of a board.
 
     `has_hardware_encoder` is what the maker says: the camera still looks for it. `buffer_count` is
     how many pictures of each stream the camera may hold, `max_ring_bytes` what the pre-roll may
@@ -150,7 +150,7 @@ def check_system(pointer_bits: int = struct.calcsize("P") * 8) -> None:
 
 
 def check_board(camera: CameraConfig) -> None:
-    """Raise CameraError if this very machine can't film so."""
+    """Raise CameraError if this machine can't film with these settings."""
     check_system()
     check_fits(board(), camera)
 

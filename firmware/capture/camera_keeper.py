@@ -1,4 +1,4 @@
-"""Keeps a camera going: starts it, watches that pictures come, and brings them back.
+"""The camera's supervisor: starts the camera, watches for pictures, restarts it without any.
 
 A camera that freezes gets, one after the other: its encoder begun anew, the camera stopped and
 started, then a new process, then (if the owner allows it) a new start of the board; see
@@ -60,7 +60,7 @@ class Restarter(Protocol):
 
 
 class CameraKeeper:
-    """Owns one source, and is its `PictureSink`: what it lets through goes to the hubs.
+    """The owner of one source and its `PictureSink`: passes pictures on to the hubs.
 
     Build it inside the running loop; `run` until cancelled, then `stop`. `states` is notified of
     each change, on the loop.
@@ -117,7 +117,7 @@ class CameraKeeper:
 
     @property
     def state(self) -> CameraState:
-        """Whether there are pictures, or why not."""
+        """Whether the camera gives pictures, or the kind of trouble."""
         return self._state
 
     @property
@@ -132,12 +132,12 @@ class CameraKeeper:
 
     @property
     def bitrate_bps(self) -> int:
-        """Bits a second that come out of the encoder, measured over the same time."""
+        """The encoder's output, bits a second, measured over the same time."""
         return self._rate.bitrate_bps
 
     @property
     def wanted_bps(self) -> int:
-        """Bits a second that the encoder is to aim at."""
+        """The encoder's target bitrate, bits a second."""
         return self._bitrate_bps or self._usual_bitrate_bps
 
     def stuck_s(self) -> float:
@@ -145,12 +145,12 @@ class CameraKeeper:
         return self._heartbeat.stuck_s()
 
     def request_key_frame(self) -> None:
-        """Let one of the next pictures be a key frame, if the camera runs."""
+        """Request a key frame, if the camera runs."""
         if self._is_started:
             self._source.request_key_frame()
 
     def want_small(self, is_wanted: bool) -> None:
-        """Let the camera hand out small pictures, or no more, whether it runs now or later."""
+        """Switch the camera's small pictures on or off, whether it runs now or later."""
         self._source.set_small(is_wanted)
 
     def want_mask(self, mask: Mask) -> None:
@@ -171,7 +171,7 @@ class CameraKeeper:
         await self._change(self._fit_fps)
 
     async def set_bitrate(self, bitrate_bps: int) -> None:
-        """Let the encoder aim at another bitrate."""
+        """Set the encoder's target bitrate."""
         self._bitrate_bps = bitrate_bps
         await self._change(self._fit_bitrate)
 
@@ -326,7 +326,7 @@ class CameraKeeper:
             await self._note(self._rescue.note_success)
 
     async def _think_of_more(self, state: CameraState) -> None:
-        """After a start or a camera that failed: has it been often enough for a last resort?"""
+        """Check after a start or a failure whether a last resort is due."""
         self._is_success_noted = False
         if state != "missing":
             self._missing_since_ns = None
@@ -355,7 +355,7 @@ class CameraKeeper:
             log.warning("%s; it is too early for another restart", reason)
 
     async def _note(self, note: Callable[[], object]) -> bool:
-        """Let the rescue write something down; False if it couldn't, or if the card hangs."""
+        """Have the rescue record something durably; False if that failed, or storage hangs."""
         if self._noting is None or await self._calls.has_ended(self._noting):
             self._noting = asyncio.create_task(call_in_daemon(note, name="camera rescue"))
             return await self._calls.has_ended(self._noting) and bool(self._noting.result())

@@ -1,4 +1,4 @@
-"""What a camera hands on: access units for eyes, luma frames for machines, small pictures.
+"""A camera's output: access units, luma frames for motion detection and QR codes, small pictures.
 
 Pure data. Times are pts in 90 kHz ticks of the monotonic clock, whichever camera made them.
 """
@@ -40,7 +40,7 @@ class LumaFrame:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SmallPicture:
-    """One whole picture, small (`source.small_size`) and masked: what others are made of.
+    """One whole picture, small (`source.small_size`) and masked: for thumbnails, the small stream.
 
     `data` is I420 without padding: Y, then U and V of half as many rows and columns. BT.601 or,
     if `is_bt709`, BT.709; limited range.

@@ -1,11 +1,11 @@
-"""How long a camera is waited for, before more is done about it. Pure data."""
+"""The timeouts of the camera's supervision. Pure data."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CameraTimeouts:
-    """How long the keeper waits for what."""
+    """The timeouts of the keeper."""
 
     look_every_s: float = 0.5
     frozen_after_s: float = 3.0

@@ -1,4 +1,4 @@
-"""Calls into a camera's driver: one at a time, on threads that may be left behind.
+"""Calls into a camera's driver: one at a time, on threads that are abandoned if they hang.
 
 A call that doesn't return is waited for again by the next one, which fails as well: nothing is
 called beside it. The heartbeat beats about once a second meanwhile: who waits isn't stuck.
@@ -32,7 +32,7 @@ class DriverCalls:
         self._under_way: asyncio.Task[None] | None = None
 
     async def call(self, function: Callable[[], None]) -> None:
-        """Run it; CallHung if it, or the one before, doesn't return, CameraError if it fails."""
+        """Call it; CallHung if it, or the one before, doesn't return, CameraError if it fails."""
         async with self._one_at_a_time:
             await self._wait_for_call()
             self._under_way = asyncio.create_task(
@@ -41,7 +41,7 @@ class DriverCalls:
             await self._wait_for_call()
 
     async def has_ended(self, call: asyncio.Task[Any]) -> bool:  # Any: whatever it returns
-        """Wait for a call on a thread, but no longer than a call may take."""
+        """Wait for a call on a thread, within the call's timeout."""
         end_ns = self._clock.monotonic_ns() + self._call_s * 1e9
         while not call.done() and self._clock.monotonic_ns() < end_ns:
             await asyncio.wait({call}, timeout=min(1.0, self._call_s))

@@ -1,4 +1,4 @@
-"""Which pictures become key frames, which are left out, and which go to motion: by time.
+"""The selection of pictures by time: key frames, dropped frames, luma frames for motion.
 
 Pure rules over timestamps. Frame counts won't do: at night a camera gives a third of the frames.
 """
@@ -14,7 +14,7 @@ KEY_REQUEST_PAUSE_NS = SECOND_NS // 2
 
 
 class KeyFrameSelector:
-    """Says of each picture whether it must be a key frame: one each second, or as it is told."""
+    """Decides which pictures are key frames: one each second, and those requested."""
 
     def __init__(self, *, every_ns: int = KEY_EVERY_NS) -> None:
         self._every_ns = every_ns
@@ -24,7 +24,7 @@ class KeyFrameSelector:
         self._is_forced = threading.Event()
 
     def request(self) -> None:
-        """Ask for a key frame as soon as the last one is half a second ago."""
+        """Request a key frame as soon as the last one is half a second ago."""
         self._is_requested.set()
 
     def force(self) -> None:
@@ -32,7 +32,7 @@ class KeyFrameSelector:
         self._is_forced.set()
 
     def begin(self) -> None:
-        """A new encoder has begun: its first picture is a key frame by itself."""
+        """Note a new encoder: its first picture is a key frame by itself."""
         self._last_key_ns = None
 
     def is_due(self, at_ns: int) -> bool:
@@ -59,7 +59,7 @@ class KeyFrameSelector:
 
 
 class FrameRateLimiter:
-    """Lets through at most so many pictures a second, evenly.
+    """Passes at most a given number of pictures a second, evenly.
 
     A camera that is a little faster than that (up to an eighth) isn't thinned out: each picture
     left out would be a gap.

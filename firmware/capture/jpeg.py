@@ -1,4 +1,4 @@
-"""From a picture, coded or not, to a JPEG that is small enough.
+"""Encodes a picture, coded or not, as a JPEG below a size limit.
 
 By FFmpeg's own encoder. JPEG means BT.601 and full range; what the frame means is converted.
 """

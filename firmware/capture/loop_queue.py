@@ -1,4 +1,4 @@
-"""What waits on the loop for one reader, who takes it by `async for`.
+"""A bounded queue on the loop for one reader, an async iterator.
 
 Handing on and taking both happen on the loop, so there is no lock. What becomes of something new
 while the queue is full is each kind of queue's own rule, written at its `offer`.
@@ -27,23 +27,23 @@ class LoopQueue(Generic[T]):
         return len(self._items) == self._items.maxlen
 
     def _put(self, item: T) -> None:
-        """Let it wait; if the queue is full, the oldest goes."""
+        """Append an item; if the queue is full, drop the oldest."""
         self._items.append(item)
         self._changed.set()
 
     def discard(self) -> None:
-        """Drop what waits."""
+        """Drop all queued items."""
         self._items.clear()
 
     def close(self) -> None:
-        """End the iteration, behind what waits; may be called twice."""
+        """End the iteration after the queued items; may be called twice."""
         if not self._is_closed:
             self._is_closed = True
             self._leave()
             self._changed.set()
 
     def _leave(self) -> None:
-        """Take the queue from what fills it; called once."""
+        """Detach the queue from its source; called once."""
         raise NotImplementedError
 
     def __enter__(self) -> Self:

@@ -127,7 +127,7 @@ def _mark_between(covered: Grid, y: float, x0: float, x1: float) -> None:
 
 
 def _mark_enclosed(blocks: Grid, y: float, sides: list[tuple[Corner, Corner]]) -> None:
-    """Mark the blocks of one row whose middle is wound about."""
+    """Mark the blocks of one row whose middle has a winding number other than zero."""
     middles = np.arange(blocks.size) + 0.5
     winding = np.zeros(blocks.size, dtype=np.int64)
     for (x0, y0), (x1, y1) in sides:

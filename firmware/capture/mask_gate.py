@@ -1,4 +1,4 @@
-"""What was filmed under the mask that the owner wants; nothing else passes.
+"""The gate that passes only pictures filmed under the owner's newest mask.
 
 From the moment in which a mask is wanted until the camera has taken it, nothing passes at all.
 Then coded pictures pass from the first key frame on that was filmed later, and what isn't coded
@@ -17,7 +17,7 @@ from firmware.capture.video_source import Mask
 
 @dataclass(slots=True, eq=False)
 class _Passage:
-    """A mask that the camera has taken, and what may pass since."""
+    """A mask that the camera has applied, and the pictures that may pass since."""
 
     mask: Mask | None
     from_90k: int = 0
@@ -33,19 +33,19 @@ class MaskGate:
 
     @property
     def wanted(self) -> Mask | None:
-        """The newest mask, which the camera may not have taken yet; None before the first."""
+        """The newest mask, which the camera may not have applied yet; None before the first."""
         return self._wanted
 
     def want(self, mask: Mask) -> None:
-        """Let nothing more pass until `hidden` or `begin` has named this very mask."""
+        """Close the gate until `hidden` or `begin` has named this very mask."""
         self._wanted = mask
 
     def hidden(self, mask: Mask, from_90k: int) -> None:
-        """A running camera has taken this mask, at the latest at `from_90k`."""
+        """Note that a running camera has applied this mask, at the latest at `from_90k`."""
         self._passage = _Passage(mask, from_90k)
 
     def begin(self, mask: Mask | None) -> None:
-        """A camera that stands still has taken this mask, and is about to start."""
+        """Note that a stopped camera has applied this mask, and is about to start."""
         self._passage = _Passage(mask)
 
     def lets_unit(self, unit: AccessUnit) -> bool:

@@ -1,4 +1,4 @@
-"""QR codes, read in what the camera sees. Only importer of zxing-cpp."""
+"""The reader of QR codes in camera frames. Only importer of zxing-cpp."""
 
 import zxingcpp
 

@@ -1,8 +1,8 @@
-"""How many pictures and bits a second a camera gives, from counters that only rise."""
+"""The measurement of a camera's frame rate and bitrate, from counters that only rise."""
 
 
 class Rate:
-    """Pictures and bits a second, between looks that are some seconds apart."""
+    """Pictures and bits a second, over intervals of some seconds."""
 
     OVER_NS = 4_000_000_000
 

@@ -1,4 +1,4 @@
-"""How far a doorbell may go for its camera: end its process, restart its board.
+"""The policy of last resorts for a failed camera: restart the process, then the board.
 
 Neither may become a loop that keeps the bell from ringing. So each try in vain doubles the wait
 for the next: processes from a minute to an hour, the board from an hour to a day. The board's
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 class _InVain(Document, frozen=True, kw_only=True):
-    """What was tried since the camera last worked; camera-rescue.json."""
+    """The restarts since the camera last worked; camera-rescue.json."""
 
     v: Literal[1] = 1
     boot: Annotated[str, msgspec.Meta(max_length=64)] = ""
@@ -54,7 +54,7 @@ class Rescue:
         self._in_vain = _load(kept_in)
 
     def may_restart_now(self) -> bool:
-        """Tell whether the process may be ended for the camera now."""
+        """Return whether the process may be ended for the camera now."""
         tried = self._in_vain
         if tried.restarts == 0 or tried.boot != self._boot:
             return True
@@ -62,7 +62,7 @@ class Rescue:
         return self._uptime.seconds() - tried.last_restart_ms / 1000 >= wait_s
 
     def may_reboot_now(self, *, is_missing: bool = False) -> bool:
-        """Tell whether the board may be restarted now; restarts of the process come first.
+        """Return whether the board may be restarted now; restarts of the process come first.
 
         They help no camera that isn't found, so for that one they aren't waited for.
         """
@@ -73,7 +73,7 @@ class Rescue:
         return self._may_reboot and has_tried and is_long_up
 
     def note_restart(self) -> bool:
-        """Take down that the process ends now; False if that couldn't be kept."""
+        """Record that the process ends now; False if that couldn't be stored."""
         return self._keep(
             _InVain(
                 boot=self._boot,
@@ -84,11 +84,11 @@ class Rescue:
         )
 
     def note_reboot(self) -> bool:
-        """Take down that the board restarts now; False if that couldn't be kept."""
+        """Record that the board restarts now; False if that couldn't be stored."""
         return self._keep(_InVain(reboots=self._in_vain.reboots + 1))
 
     def note_success(self) -> None:
-        """Forget all: the camera gives pictures."""
+        """Clear the record: the camera gives pictures."""
         if self._in_vain != _InVain():
             self._keep(_InVain())
 

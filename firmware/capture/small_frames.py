@@ -1,4 +1,4 @@
-"""Small pictures as PyAV's frames, and whole pictures made small.
+"""Small pictures: scaling whole pictures down, and conversion to PyAV frames.
 
 What is made of a small picture (a stream, a JPEG) begins with `frame_of`. A picture is masked
 before it is made small: what is hidden is black by then, and nothing of it is mixed in.
@@ -21,7 +21,7 @@ FORMAT = "yuv420p"
 
 
 class Shrinker:
-    """Makes small pictures of those of one size. For one thread."""
+    """Scales pictures of one size down. For one thread."""
 
     def __init__(self, width: int, height: int) -> None:
         self._small_size = small_size(width, height)
@@ -48,7 +48,7 @@ class Shrinker:
 
 
 def frame_of(picture: SmallPicture) -> VideoFrame:
-    """Return the picture as a frame that says which colours it means; its bytes are copied once."""
+    """Return the picture as a frame with its colour space set; its bytes are copied once."""
     frame = VideoFrame(picture.width, picture.height, FORMAT)
     begin = 0
     for plane in frame.planes:

@@ -1,4 +1,4 @@
-"""The small second stream, for viewers whose line can't hold the main one.
+"""The small second stream, for viewers whose link can't carry the main one.
 
 Made of the small pictures, which the camera hands out only while somebody wants them: with no
 subscription there is no picture, no encoder and no thread. Encoded in software on a thread of its
@@ -57,11 +57,11 @@ class SmallStream:
         self._keys.request()
 
     def set_bitrate(self, bitrate_bps: int) -> None:
-        """Aim at another bitrate, for all who watch; the next picture follows, or the next few."""
+        """Set the target bitrate, for all viewers; it takes effect within the next few pictures."""
         self._bitrate_bps = min(max(bitrate_bps, MIN_BITRATE_BPS), MAX_BITRATE_BPS)
 
     def discard_before(self, pts_90k: int) -> None:
-        """Hand on nothing that is older, nor anything that was coded with it: a new mask hides it.
+        """Drop all older pictures and those coded with reference to them: a new mask hides them.
 
         As with `UnitHub`, call it once no older picture can be put any more.
         """
@@ -107,7 +107,7 @@ class SmallStream:
                 subscription.offer(unit)
 
     def leave(self, subscription: Subscription) -> None:
-        """Give a closed subscription nothing more; without any, the encoder ends."""
+        """Remove a closed subscription; without any, the encoder ends."""
         self._subscriptions.remove(subscription)
         if not self._subscriptions:
             self._is_wanted.clear()
@@ -142,7 +142,7 @@ class _SmallEncoder:
         return codec.encode_frame(frame_of(picture), picture.pts_90k)
 
     def _needs_another(self, bitrate_bps: int) -> bool:
-        """libx264 takes no more than it began with, and bounds a picture by that as well."""
+        """Return whether the bitrate needs a new encoder: libx264 can't exceed its initial one."""
         is_within = self._begun_bps // 2 <= bitrate_bps <= self._begun_bps
         return not is_within and self._last_90k - self._begun_90k >= ANEW_PAUSE_90K
 

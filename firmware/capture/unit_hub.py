@@ -1,4 +1,4 @@
-"""From the camera's thread to the asyncio loop, and from there to whoever watches.
+"""The hubs that carry pictures from the camera's thread to subscribers on the asyncio loop.
 
 `UnitHub.put` runs on the source's thread and only appends; all else runs on the loop. The ring
 gets each unit first, so whoever reacts to a unit finds it there. No bytes are copied. For a new
@@ -36,10 +36,10 @@ class UnitStore(Protocol):
 
 
 class UnitSource(Protocol):
-    """What a subscription belongs to: a hub, or the small stream."""
+    """The source of a subscription: a hub, or the small stream."""
 
     def leave(self, subscription: "Subscription") -> None:
-        """Give this subscription nothing more; called once, when it is closed."""
+        """Remove this subscription; called once, when it is closed."""
         ...
 
 
@@ -75,7 +75,7 @@ class UnitHub:
         """Lost to slowness; what a new mask hides isn't counted."""
 
     def put(self, unit: AccessUnit) -> None:
-        """Take one unit on the source's thread; never waits for the loop."""
+        """Hand in one unit on the source's thread; never waits for the loop."""
         with self._lock:
             if not self._accept(unit):
                 self.dropped_units += not self._is_hiding
@@ -93,12 +93,12 @@ class UnitHub:
         return subscription
 
     def leave(self, subscription: "Subscription") -> None:
-        """Give a closed subscription nothing more."""
+        """Remove a closed subscription."""
         self._subscriptions.remove(subscription)
 
     @property
     def late(self) -> "LateFeed":
-        """The same units for who comes late: from the newest key frame on."""
+        """The feed for late subscribers: from the newest key frame on."""
         return LateFeed(self)
 
     @property
@@ -107,7 +107,7 @@ class UnitHub:
         return self._gop
 
     def discard_before(self, pts_90k: int) -> None:
-        """Hand on nothing that is older, nor what follows it up to the next key frame.
+        """Drop all older units and those that follow up to the next key frame.
 
         Call it on the loop, once nothing more is put without a new mask, with the time of then:
         what is on its way is older. What waits here and at the subscriptions is dropped as well.
@@ -146,7 +146,7 @@ class UnitHub:
                 subscription.offer(unit)
 
     def _keep(self, unit: AccessUnit) -> None:
-        """Keep the newest GOP for who comes late; the ring holds the same bytes."""
+        """Keep the newest GOP for late subscribers; the ring holds the same bytes."""
         if unit.is_key:
             self._gop = []
         elif not 0 < len(self._gop) < self._max_units:
@@ -205,7 +205,7 @@ class Subscription(LoopQueue[AccessUnit]):
 
 
 class PictureHub(Generic[P]):
-    """Hands the newest picture from the source's thread to each who looks, at their own pace.
+    """Hands the newest picture from the source's thread to each reader, at its own pace.
 
     `wanted` is notified, on the loop, when the first begins to look (True) and when nobody does
     any more. Overflow rule of the handover: one place; a newer picture replaces one that the loop
@@ -237,13 +237,13 @@ class PictureHub(Generic[P]):
         return slot
 
     def discard_before(self, pts_90k: int) -> None:
-        """Hand on no picture that is older, and none that waits (on the loop)."""
+        """Drop older pictures, and those that wait (on the loop)."""
         self._oldest_pts_90k = max(self._oldest_pts_90k, pts_90k)
         for slot in self._slots:
             slot.discard()
 
     def leave(self, slot: "PictureSlot[P]") -> None:
-        """Give a closed slot nothing more."""
+        """Remove a closed slot."""
         self._slots.remove(slot)
         if not self._slots:
             self.wanted.notify(False)
@@ -272,7 +272,7 @@ class PictureSlot(LoopQueue[P]):
         self._put(picture)
 
     def close(self) -> None:
-        """Look no more; may be called twice. Who waits for a picture hears StopAsyncIteration."""
+        """Close the slot; may be called twice. A waiting reader gets StopAsyncIteration."""
         self.discard()
         super().close()
 

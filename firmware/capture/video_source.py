@@ -1,4 +1,4 @@
-"""What every camera is to the rest of the doorbell, and what may be changed while it runs."""
+"""The interface of cameras: `VideoSource`, its mask and its sink."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -17,7 +17,7 @@ SMALL_PER_S = 15
 
 @dataclass(frozen=True, slots=True)
 class Mask:
-    """What the owner has hidden: polygons of the upright picture as people see it."""
+    """The privacy mask: polygons of the upright picture as people see it."""
 
     polygons: tuple[Polygon, ...] = ()
 
@@ -46,7 +46,7 @@ class InfraredLamp(Protocol):
 
 
 class PictureSink(Protocol):
-    """Takes what a camera films (`firmware.capture.camera_keeper.CameraKeeper`).
+    """The receiver of a camera's pictures (`firmware.capture.camera_keeper.CameraKeeper`).
 
     All methods are called on the source's own threads and must return at once.
     """
@@ -94,7 +94,7 @@ class VideoSource(Protocol):
         ...
 
     def request_key_frame(self) -> None:
-        """Let one of the next pictures be a key frame; may be called from any thread."""
+        """Request a key frame; may be called from any thread."""
         ...
 
     def set_small(self, is_wanted: bool) -> None:
@@ -113,7 +113,7 @@ class VideoSource(Protocol):
         ...
 
     def set_bitrate(self, bitrate_bps: int) -> None:
-        """Let the encoder aim at another bitrate."""
+        """Set the encoder's target bitrate."""
         ...
 
     def restart_encoder(self) -> None:

@@ -83,7 +83,7 @@ class WebcamSource(SoftwareSource):
         self._thread: threading.Thread | None = None
 
     def start(self, sink: PictureSink) -> None:
-        """Open the camera and film on a thread of its own; CameraError says why that can't be."""
+        """Open the camera and film on a thread of its own; CameraError if that fails."""
         check_board(self._settings)
         container = self._open()
         self._finisher.restart()

@@ -1,4 +1,4 @@
-"""H.264 in software: what stands in for a Pi's hardware encoder, and the mask before it.
+"""The H.264 software encoder (libx264), and the mask before it.
 
 H.264 constrained baseline by libx264, no B-frames, no look-ahead, SPS and PPS before each IDR, a
 key frame every second and on request. `Finisher` is the one way from a picture of the replay
@@ -76,7 +76,7 @@ class Finisher:
         self._is_small_wanted = is_wanted
 
     def set_bitrate(self, bitrate_bps: int) -> None:
-        """Aim at another bitrate, from a key frame on."""
+        """Set the target bitrate, from a key frame on."""
         self._bitrate_bps = bitrate_bps
         self.restart()
 

@@ -1,1 +1,1 @@
-"""Clips: the ring they are cut from, the recorder that cuts, the library that keeps them."""
+"""Clips: the ring (pre-roll), the recorder and the library."""

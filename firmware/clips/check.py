@@ -1,4 +1,4 @@
-"""Every fault of the library, named: what `doorward-firmware clips check` finds.
+"""The consistency check of the clip library (`doorward-firmware clips check`).
 
 Reads only. What recovery.py can put right says so.
 """
@@ -19,7 +19,7 @@ from firmware.vault.sealed_file import Vault
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """One thing that isn't as it must be."""
+    """One inconsistency of the library."""
 
     clip_id: str
     """"" if it concerns no one clip."""
@@ -28,12 +28,12 @@ class Fault:
 
 
 class LibraryCheck:
-    """Looks at everything that a library and its folder hold."""
+    """Checks everything that a library and its folder hold."""
 
     def __init__(
         self, library: Library, vault: Vault, *, identity_spki: bytes, is_recording: bool
     ) -> None:
-        """`is_recording`: a doorbell runs over it, so what is open now is no fault."""
+        """`is_recording`: a doorbell is running on it, so open clips are no fault."""
         self._library = library
         self._vault = vault
         self._thumbnails = Thumbnails(library, vault)

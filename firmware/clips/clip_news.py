@@ -1,4 +1,4 @@
-"""Tells that clips are ready: each once, anew when it was dated, also if the doorbell died between.
+"""Events for finished clips: one each, again once it is dated; a crash loses none.
 
 The owner's app takes the times of a grant from the newest telling, and the doorbell refuses a
 grant with other times than the library's. A time that is told while the clock isn't trusted is
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 class ClipNews:
-    """What is told of one library. All on the loop."""
+    """The publisher of one library's clip events. All on the loop."""
 
     def __init__(self, library: Library, events: EventPublisher, *, boot_id: str) -> None:
         self._library = library
@@ -31,32 +31,32 @@ class ClipNews:
         """Clips of a right clock that were told by a wrong one."""
 
     def publish(self, record: ClipRecord) -> None:
-        """Begin to tell a clip."""
+        """Start publishing a clip's event."""
         task = asyncio.create_task(self._tell_clip(record), name="clip")
         self._telling[record.clip_id] = task
         task.add_done_callback(lambda _: self._telling.pop(record.clip_id, None))
 
     async def publish_pending(self) -> None:
-        """Tell the clips that a dead process didn't tell, or that were dated anew."""
+        """Publish the clips that a dead process left unpublished, or that were dated anew."""
         for record in await asyncio.to_thread(self._library.unpublished):
             if record.clip_id not in self._telling and record.clip_id not in self._doubted:
                 self.publish(record)
 
     async def on_time_known(self, difference_ms: int) -> None:
-        """Date the clips that began before the clock was trusted, and tell them anew."""
+        """Date the clips that began before the clock was trusted, and publish them again."""
         await asyncio.to_thread(self._library.date_boot, self._boot_id, difference_ms)
         self._doubted.clear()
         await self.publish_pending()
 
     async def aclose(self) -> None:
-        """Let what is being told be told."""
+        """Finish the events that are being published."""
         await asyncio.gather(*self._telling.values(), return_exceptions=True)
 
     async def _tell_clip(self, record: ClipRecord) -> None:
         try:
             manifest = manifest_of(record.signed_manifest)
         except VaultError as error:
-            log.error("clip %s isn't told: %s", record.clip_id, error)
+            log.error("the event of clip %s can't be published: %s", record.clip_id, error)
             return
         ids = dict.fromkeys(trigger.event_id for trigger in manifest.triggers)
         ids.pop(record.trigger_event_id, None)

@@ -1,4 +1,4 @@
-"""How far a clip reaches around its triggers, in ticks of 90 kHz."""
+"""The span of a clip around its triggers (pre-roll, post-roll, longest), in 90 kHz ticks."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from firmware.clips.ring import LONGEST_GOP_S, SLACK_S
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipSpan:
-    """What the recorder counts with; made of the owner's seconds by `clip_span_of`."""
+    """A clip's span in ticks; made of the owner's seconds by `clip_span_of`."""
 
     back_90k: int
     """Before a trigger: another, told later, may have happened before the one that begins it."""
@@ -18,7 +18,7 @@ class ClipSpan:
 
 
 def clip_span_of(*, pre_roll_s: float, post_roll_s: float, longest_s: float) -> ClipSpan:
-    """Return the reach of clips that are at most about `longest_s` long."""
+    """Return the span of clips that are at most about `longest_s` long."""
     lone_s = pre_roll_s + SLACK_S + post_roll_s + LONGEST_GOP_S
     return ClipSpan(
         back_90k=round((pre_roll_s + SLACK_S) * TICKS_PER_S),

@@ -1,4 +1,4 @@
-"""Clips whose recorder died, and an index that doesn't fit its files: put right, or named.
+"""Recovery at start: finishes clips that a crash cut short and makes index and files agree.
 
 Runs at start, before the recorder, and for `clips check --repair`. Nothing is ever appended to
 a clip's file, nor is it cut: a torn end is passed over by whoever reads it. A file with its last
@@ -106,7 +106,7 @@ def _finish(
 
 
 def _forget_what_is_gone(library: Library) -> None:
-    """Held clips keep their rows: if only the folder was away, they are held when it is back."""
+    """Remove rows without files. Held clips keep theirs: the folder may only be missing for now."""
     gone = [
         clip.clip_id
         for clip in library.in_order()
@@ -118,7 +118,7 @@ def _forget_what_is_gone(library: Library) -> None:
 
 
 def _without_row(library: Library, vault: Vault) -> list[ClipStart]:
-    """Return what the files without a row say of themselves; delete those that were to go."""
+    """Return the starts of the files without a row; delete those that were to be removed."""
     known, deleted = library.clip_ids(), library.deleted_ids()
     found = []
     for path in sorted(library.clips_dir.glob("*.clip")):
@@ -145,7 +145,7 @@ def _without_row(library: Library, vault: Vault) -> list[ClipStart]:
 
 
 def _is_unsealed(library: Library, clip_id: str) -> bool:
-    """Tell whether this is a clip of Doorward 0.1 that could not be sealed yet."""
+    """Return whether this is a clip of Doorward 0.1 that could not be sealed yet."""
     return library.path_of(clip_id).with_suffix(".mp4").exists()
 
 
@@ -155,7 +155,7 @@ def _forget(library: Library, start: ClipStart) -> None:
 
 
 def _is_torn_header(library: Library, clip_id: str) -> bool:
-    """Tell whether the process died before the file's header was written (or the file made)."""
+    """Return whether the process died before the file's header was written (or the file made)."""
     library.clips_dir.stat()  # a folder that is gone (a card pulled out) is another matter
     try:
         with open_plain(library.path_of(clip_id)) as file:

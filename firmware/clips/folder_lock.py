@@ -1,4 +1,4 @@
-"""Who works on a folder: locks that live and die with the process that holds them.
+"""Locks on a clip folder, released by the kernel when their process ends.
 
 The doorbell locks its data folder before it reads anything there, so that a second one, or a
 repair, can't close a clip that it is recording; the recorder locks the clips' folder beside it.
@@ -21,18 +21,18 @@ log = logging.getLogger(__name__)
 
 
 def is_locked(folder: Path) -> bool:
-    """Tell whether some process has locked this folder."""
+    """Return whether some process has locked this folder."""
     with _opened(folder) as descriptor:
         return not _lock(descriptor)
 
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Let `is_locked` see this process; if another has the lock, or the card fails, only say so."""
+    """Hold the lock; if another process has it, or storage fails, only log that."""
     with ExitStack() as stack:
         try:
             if not _lock(stack.enter_context(_opened(folder))):
-                log.error("another doorbell runs over %s", folder)
+                log.error("another doorbell process uses %s", folder)
         except OSError as error:
             log.error("%s can't be locked now: %s", folder, error)
         yield

@@ -1,4 +1,4 @@
-"""A fragment: the access units of up to half a second, as the plain text of one sealed record.
+"""The format of fragments: up to half a second of access units, one sealed record's plaintext.
 
     count (4) ‖ count × [ pts_90k (8) ‖ is_key (1) ‖ size (4) ] ‖ the access units, Annex B
 

@@ -1,4 +1,4 @@
-"""A clip's access units GOP by GOP, each held against the clip's manifest before it is shown.
+"""A reader of a clip's GOPs, each verified against the clip's manifest before it is shown.
 
 Whoever can write to the card may swap what lies there; as with plain MP4, nothing leaves that its
 manifest doesn't describe. Reading goes from the clip's beginning, since that is how it is sealed.

@@ -1,4 +1,4 @@
-"""The library: every clip on this doorbell, in one SQLite file beside the clips' folder.
+"""The clip library: an SQLite index of all clips, beside the clips' folder.
 
 SQL of the doorbell is here, in facts_store.py and in outbox/queue.py. Here is what is stored,
 found and removed; what may be removed is decided in retention.py, and what a crash left behind
@@ -52,7 +52,7 @@ Row = tuple[Any, ...]  # Any: SQLite's values, whose types the STRICT tables hol
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Removable:
-    """A clip that may be removed, and how much room that makes."""
+    """A clip that may be removed, and the bytes that this frees."""
 
     clip_id: str
     size_bytes: int
@@ -81,19 +81,19 @@ class Library:
         return self.clips_dir / f"{clip_id}.thumb"
 
     def next_counter(self) -> int:
-        """Return the next clip's number; one that failed leaves a gap, none comes twice."""
+        """Return the next clip's number; a failed clip leaves a gap, no number repeats."""
         with self._counter_lock:
             self._counter += 1
             return self._counter
 
     def save_open(self, start: ClipStart) -> None:
-        """Write down that a clip is being recorded."""
+        """Insert the row of a clip that is being recorded."""
         self._count_from(start.counter)
         with self._database.write() as connection:
             _insert(connection, start)
 
     def finish(self, start: ClipStart, end: ClipEnd, signed: SignedManifest) -> ClipRecord:
-        """Write down that a clip is finished, with its signed manifest; again changes nothing."""
+        """Mark a clip finished, with its signed manifest; idempotent."""
         self._count_from(start.counter)
         with self._database.write() as connection:
             _insert(connection, start)
@@ -104,7 +104,7 @@ class Library:
         return record
 
     def replace(self, start: ClipStart, end: ClipEnd, signed: SignedManifest) -> None:
-        """Give a clip another manifest: it was sealed anew, and is told to its owner again."""
+        """Give a clip another manifest: it was sealed anew, and its event is published again."""
         with self._database.write() as connection:
             connection.execute(
                 "UPDATE clips SET state = 'open', is_told = 0 WHERE clip_id = ?", (start.clip_id,)
@@ -137,7 +137,7 @@ class Library:
         return self._records(" ORDER BY started_ms DESC, counter DESC LIMIT ?", (limit,))
 
     def in_order(self) -> list[ClipRecord]:
-        """Return the finished clips in the order of their recording, whatever clocks said."""
+        """Return the finished clips in the order of their recording, whatever their times."""
         return self._records(" ORDER BY counter, clip_id")
 
     def unpublished(self) -> list[ClipRecord]:
@@ -145,7 +145,7 @@ class Library:
         return self._records(" AND is_told = 0 ORDER BY counter, clip_id")
 
     def count(self) -> int:
-        """Return how many finished clips there are."""
+        """Return the number of finished clips."""
         with self._database.read() as connection:
             row = connection.execute("SELECT count(*) FROM clips WHERE state = 'finished'")
             return int(row.fetchone()[0])
@@ -158,7 +158,7 @@ class Library:
         return None if value is None else int(value)
 
     def total_bytes(self) -> int:
-        """Return how large all finished clips are together."""
+        """Return the total size of all finished clips."""
         with self._database.read() as connection:
             row = connection.execute(
                 "SELECT coalesce(sum(size_bytes), 0) FROM clips WHERE state = 'finished'"
@@ -166,7 +166,7 @@ class Library:
             return int(row.fetchone()[0])
 
     def removable_bytes(self) -> int:
-        """Return how large those finished clips are together that aren't held."""
+        """Return the total size of all finished clips that aren't held."""
         with self._database.read() as connection:
             row = connection.execute(
                 "SELECT coalesce(sum(size_bytes), 0) FROM clips"
@@ -203,7 +203,7 @@ class Library:
         return frozenset(row[0] for row in rows)
 
     def mark_published(self, record: ClipRecord) -> None:
-        """Write down that a clip's event is accepted, unless the clip was dated meanwhile."""
+        """Mark a clip's event accepted, unless the clip was dated meanwhile."""
         with self._database.write() as connection:
             connection.execute(
                 "UPDATE clips SET is_told = 1 WHERE clip_id = ? AND started_ms = ?",
@@ -236,7 +236,7 @@ class Library:
             )
 
     def date_other_boots(self, boot_id: str, now_ms: int) -> None:
-        """Give undated clips of earlier runs the only sure time: not later than now.
+        """Date undated clips of earlier runs by the only sure bound: not later than now.
 
         It only ever moves back: of a clock that was ahead for a while nothing stays.
         """
@@ -276,7 +276,7 @@ class Library:
         return [decode(SignedDeletion, row[0]) for row in rows]
 
     def deleted_ids(self) -> frozenset[str]:
-        """Return the ids of the clips whose files were to go; "unreadable" ones may come back."""
+        """Return the ids of clips with files to be removed; "unreadable" ones may come back."""
         with self._database.read() as connection:
             rows = connection.execute(
                 "SELECT clip_id FROM deletions WHERE why != 'unreadable'"
@@ -284,7 +284,7 @@ class Library:
         return frozenset(row[0] for row in rows)
 
     def faults(self) -> list[str]:
-        """Return what SQLite finds wrong with the index."""
+        """Return the faults that SQLite's integrity check finds."""
         return self._database.faults()
 
     def _count_from(self, counter: int) -> None:

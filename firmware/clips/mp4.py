@@ -1,4 +1,4 @@
-"""Clips as players and programs know them: plain MP4, fragmented MP4, Annex B. Meets PyAV.
+"""Export of clips as plain MP4, fragmented MP4 or Annex B, and import of MP4. Uses PyAV.
 
 Nothing is re-encoded and NAL units are never changed, so all forms of a clip give the same GOP
 leaves. Clips never lie on the card like this: they are made from the vault's fragments when one
@@ -77,7 +77,7 @@ def fragmented_mp4(
 
 
 def has_sound(mp4: bytes) -> bool:
-    """Tell whether an MP4 has anything in it beside one film."""
+    """Return whether an MP4 has any track beside one video track."""
     try:
         with av.open(io.BytesIO(mp4), "r") as container:
             return [stream.type for stream in container.streams] != ["video"]

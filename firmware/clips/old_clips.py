@@ -1,4 +1,4 @@
-"""Clips of Doorward 0.1, plain fragmented MP4 on the card: sealed at the first start.
+"""The migration of Doorward 0.1's clips (plain fragmented MP4), sealed at the first start.
 
 Each clip goes through four steps, and a crash after any of them is made good at the next start:
 a sealed file with a manifest of today's form, synced; the row; the old file's removal. The new
@@ -116,12 +116,12 @@ def _fragments(units: list[ClipUnit]) -> Iterator[list[ClipUnit]]:
 
 
 def _leaves(signed: SignedManifest) -> list[str]:
-    """Return the leaves of a manifest of the old form, which `ClipManifest` doesn't know."""
+    """Return the leaves of a manifest of the old form, which `ClipManifest` doesn't parse."""
     return [gop["leaf"] for gop in json.loads(signed.manifest)["gops"]]
 
 
 def _whole_fragments(path: Path) -> bytes:
-    """Return the file without what a killed process left half written."""
+    """Return the file without the fragment that a killed process left half written."""
     data = path.read_bytes()
     end = position = 0
     while position + 8 <= len(data):

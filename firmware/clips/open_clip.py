@@ -1,4 +1,4 @@
-"""The clip that is being written: its sealed file and its growing description. Writer's thread.
+"""The clip that is being written: its sealed file and its description. On the writer's thread.
 
 Sound that can't be encoded ends the clip's sound, never the clip.
 """
@@ -50,7 +50,7 @@ class OpenClip:
 
     @property
     def span_90k(self) -> int:
-        """How much video the open fragment holds."""
+        """The duration of the open fragment."""
         return self._units[-1].pts_90k - self._units[0].pts_90k if self._units else 0
 
     @property
@@ -60,17 +60,17 @@ class OpenClip:
 
     @property
     def unsynced_bytes(self) -> int:
-        """How much was written and not synced."""
+        """The bytes written and not synced."""
         return self.file.size_bytes - self._synced_bytes
 
     @property
     def unsynced_s(self) -> float:
-        """For how long something has been written and not synced."""
+        """Seconds since the oldest write that isn't synced."""
         since_s = self._unsynced_since_s
         return 0.0 if since_s is None else time.monotonic() - since_s
 
     def mark(self, start: ClipStart) -> None:
-        """Write what is known of the clip; the last such record counts."""
+        """Write the clip's metadata; the last such record counts."""
         self.start = start
         self._append(Kind.START, start.encode())
 
@@ -85,7 +85,7 @@ class OpenClip:
         self._units.append(taken)
 
     def add_sound(self, frames: Iterable[SoundFrame]) -> None:
-        """Encode these frames; they go to the card with the open fragment."""
+        """Encode these frames; they are written with the open fragment."""
         self._encode(lambda encoder: [unit for frame in frames for unit in encoder.add(frame)])
 
     def end_sound(self) -> None:
@@ -111,7 +111,7 @@ class OpenClip:
         self.close_fragment()
 
     def sync(self) -> None:
-        """Return once all that was written is on the card."""
+        """Sync: return once all that was written is durable."""
         self.file.sync()
         self._synced_bytes = self.file.size_bytes
         self._unsynced_since_s = None

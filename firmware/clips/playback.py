@@ -1,4 +1,4 @@
-"""Sealed clips, read: what recovery, players, evidence and export see of them."""
+"""The reading of sealed clips, for recovery, players, evidence and export."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ from firmware.vault.sealed_file import Kind, Record, SealedFile, Vault
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipFile:
-    """What one sealed file says of itself, up to its end or to where it can't be read."""
+    """The contents of one sealed file, up to its end or to the first unreadable record."""
 
     start: ClipStart | None
     end: ClipEnd | None
@@ -87,7 +87,7 @@ class ClipReader:
 
 
 class Footage:
-    """Describes access units as they come: the clip's end, but for how it ended."""
+    """Builds a clip's description from its access units, except for how it ended."""
 
     def __init__(self) -> None:
         self._hasher = GopHasher()
@@ -126,7 +126,7 @@ class Footage:
 
 
 def examine(file: SealedFile, *, lost_units: int = 0) -> ClipFile:
-    """Read a file as far as it goes and describe what is there."""
+    """Read a file as far as possible and describe its contents."""
     reader, footage, damage = ClipReader(file), Footage(), ""
     try:
         for unit in reader.units():
@@ -147,7 +147,7 @@ def examine(file: SealedFile, *, lost_units: int = 0) -> ClipFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _WholeClip:
-    """A clip that is what its manifest says, in memory."""
+    """A clip in memory that matches its manifest."""
 
     manifest: ClipManifest
     units: list[ClipUnit]

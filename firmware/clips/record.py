@@ -1,4 +1,4 @@
-"""What is known of a clip while it is recorded, when it ends, and when it lies in the library.
+"""The records of a clip: at its start, at its end, and in the library.
 
 Pure data. `ClipStart` is the first record of a clip's file, so that a clip whose recorder died
 can still be described and signed; it is written again when a trigger prolongs the clip, and the
@@ -48,7 +48,7 @@ class ClipStart(Document, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipEnd:
-    """What the recorded access units turned out to be."""
+    """The description of the recorded access units."""
 
     duration_90k: int
     gops: list[Gop]
@@ -88,13 +88,13 @@ class ClipRecord:
 
     @property
     def corrected_ms(self) -> int:
-        """How much later it began than its manifest says; 0 if the clock was right."""
+        """How much later it began than its manifest states; 0 if the clock was right."""
         return self.started_ms - self.told_ms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StorageState:
-    """How the card is doing with what is recorded; `detail` is one sentence for the owner."""
+    """The state of recording storage; `detail` is one sentence for the owner."""
 
     code: Literal["ok", "full", "slow", "failing", "no_key"]
     detail: str

@@ -1,4 +1,4 @@
-"""The recorder: decides when a clip begins and ends.
+"""The recorder: starts, prolongs and ends clips.
 
 Lives on the loop and never waits for the disk; the writer's thread does. A clip begins at the
 key frame at or before trigger − pre-roll, and ends with the first picture at or after its last
@@ -76,7 +76,7 @@ class RecordedCamera(Protocol):
 
     @property
     def mask_digest(self) -> str:
-        """SHA-256 over what is hidden now."""
+        """SHA-256 over the current mask."""
         ...
 
 
@@ -244,7 +244,7 @@ class Recorder:
     def _begin(
         self, units: tuple[AccessUnit, ...], triggers: list[Trigger], wanted_to_90k: int
     ) -> None:
-        """Begin a clip with these units, and let them become durable at once."""
+        """Begin a clip with these units, and sync them at once."""
         first = units[0]
         wall_ms, monotonic_ns = self._clock.wall_ms(), self._clock.monotonic_ns()
         age_ms = (pts_90k_of(monotonic_ns) - first.pts_90k) // 90
@@ -307,7 +307,7 @@ class Recorder:
         self._writer.finish(ended)
 
     def _retry_later(self, failure: Failure) -> None:
-        """The writer lost the clip: begin another from the ring, once the card may take it.
+        """After a lost clip: begin another from the ring, once storage may take it.
 
         So it is, too, if the writer was behind and lost the end of a clip that had ended here.
         """
@@ -338,7 +338,7 @@ class Recorder:
             unwritten.add(unit)
         end_90k = recording.wanted_to_90k + self._reach.post_roll_90k
         if unit.pts_90k > end_90k + round(RETRY_FOR_S * TICKS_PER_S):
-            log.error("a recording was lost: the card took nothing")
+            log.error("a recording was lost: storage took nothing")
             self._recording = None
             return
         if self._clock.monotonic_ns() < recording.retry_at_ns:
@@ -350,11 +350,11 @@ class Recorder:
             self._begin(units, recording.triggers, recording.wanted_to_90k)
 
     def _is_masked_anew(self, recording: _Recording) -> bool:
-        """Tell whether the owner hides something else than when this was filmed."""
+        """Return whether the mask has changed since this was filmed."""
         return self._camera.mask_digest != recording.start.mask_digest
 
     def _forget_what_is_hidden_now(self, recording: _Recording, unwritten: Ring) -> None:
-        """What waits for a failing card was filmed without the new mask: it must not be kept."""
+        """Drop footage that waits for failing storage: it was filmed without the new mask."""
         if self._is_masked_anew(recording):
             unwritten.clear()
             recording.start = msgspec.structs.replace(
@@ -362,7 +362,7 @@ class Recorder:
             )
 
     def _count_lost(self, units: Subscription) -> None:
-        """Units that never came this far, because the loop stood still, are missing as well.
+        """Count the units that were dropped before the recorder, because the loop stood still.
 
         Those that a new mask took away belong to no clip.
         """

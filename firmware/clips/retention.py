@@ -1,4 +1,4 @@
-"""What is deleted, and in which order: by age, by the owner's limit, by the card's free space.
+"""Retention: deletes clips by age, by the owner's limit and by free space, oldest first.
 
 Age counts only by a clock that is known to be right and hasn't leapt lately, and only for clips
 whose time is known; limit and space go by the order of recording, so a wrong clock can't make the
@@ -21,13 +21,13 @@ BATCH = 100
 
 
 def free_bytes_of(folder: Path) -> int:
-    """Return how many bytes the card has free for the doorbell."""
+    """Return the bytes that storage has free for the doorbell."""
     stat = os.statvfs(folder)
     return stat.f_bavail * stat.f_frsize
 
 
 class Retention:
-    """Removes what is too old or too much; may be called from any thread."""
+    """Removes clips beyond the limits; may be called from any thread."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class Retention:
         self._free_bytes = free_bytes
 
     def apply(self) -> list[str]:
-        """Remove what is too old, then the oldest while there is too much; return the ids."""
+        """Remove clips that are too old, then the oldest beyond the limit; return the ids."""
         removed = self._remove_too_old() if self._clock.is_settled() else []
         removed += self._remove_oldest(self._library.total_bytes() - self._keep_bytes)
         removed += self._remove_oldest(self._missing_bytes())
@@ -74,7 +74,7 @@ class Retention:
         self._library.date_other_boots(self._boot_id, self._clock.wall_ms())
 
     def _missing_bytes(self) -> int:
-        """Return what should be removed for the reserve: nothing, if all clips wouldn't do.
+        """Return the bytes to be removed for the reserve: 0 if all clips wouldn't suffice.
 
         Then something else fills the card, and clips go only as writes need their room.
         """

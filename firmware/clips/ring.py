@@ -1,4 +1,4 @@
-"""The ring: the last seconds of video, in memory, so that a clip can begin before its trigger.
+"""The pre-roll ring: the last seconds of video in memory, so that a clip begins before its trigger.
 
 Indexed by key frame: what is kept are whole GOPs. Bytes are referenced, never copied: any number
 of clips and viewers may hold what `snapshot` gave them. Lives on the asyncio loop, fed by the
@@ -37,7 +37,7 @@ class Ring:
         self.size_bytes = 0
 
     def set_late(self, late_s: float) -> None:
-        """Keep so much more than the pre-roll from now on."""
+        """Keep this much more than the pre-roll from now on."""
         window_s = self._pre_roll_s + late_s + LONGEST_GOP_S + SLACK_S
         self._window_90k = round(window_s * TICKS_PER_S)
 
@@ -47,7 +47,7 @@ class Ring:
         return self._gops[-1].units[-1].pts_90k if self._gops else None
 
     def add(self, unit: AccessUnit) -> None:
-        """Take one unit; those before the first key frame are of no use."""
+        """Add one unit; those before the first key frame are dropped."""
         if unit.pts_90k < self._earliest_90k:
             return
         if unit.is_key:
@@ -61,7 +61,7 @@ class Ring:
         self._trim(unit.pts_90k)
 
     def clear(self, *, before_pts_90k: int = 0) -> None:
-        """Forget all, and take nothing from before `before_pts_90k`: a new mask hides it."""
+        """Drop all, and take nothing from before `before_pts_90k`: a new mask hides it."""
         self._gops.clear()
         self.size_bytes = 0
         self._earliest_90k = before_pts_90k
@@ -87,7 +87,7 @@ class Ring:
         )
 
     def _trim(self, newest_pts_90k: int) -> None:
-        """Forget GOPs that no trigger can want, and the oldest while there are too many bytes."""
+        """Drop GOPs older than any trigger needs, and the oldest while there are too many bytes."""
         oldest_wanted = newest_pts_90k - self._window_90k
         while len(self._gops) > 1 and self._gops[1].units[0].pts_90k <= oldest_wanted:
             self._forget_oldest()

@@ -1,4 +1,4 @@
-"""How the card is doing: what its syncs take, when its trouble is told, how long to leave it alone.
+"""The health of storage: sync times, when trouble is reported, and the delay before a retry.
 
 Called from the writer's thread, and for lost pictures from the loop; announces changes only.
 """
@@ -39,7 +39,7 @@ class StorageHealth:
 
     @property
     def sync_p99_ms(self) -> int | None:
-        """What 99 of 100 of the last syncs took at most; None before the first."""
+        """The 99th percentile of the last syncs' durations; None before the first."""
         with self._lock:
             ordered = sorted(self._sync_ms)
         return round(ordered[len(ordered) * 99 // 100]) if ordered else None
@@ -53,37 +53,37 @@ class StorageHealth:
         return done
 
     def worked(self) -> None:
-        """Something is durable on the card: it is neither full nor failing."""
+        """Note a successful sync: storage is neither full nor failing."""
         self._failures = 0
         if not self._is_index_failing and self._code in ("full", "failing", "no_key"):
             self._tell(StorageState(code="ok", detail="The card takes recordings again."))
 
     def kept_up(self) -> None:
-        """A whole clip was written without a loss."""
+        """Note that a whole clip was written without a loss."""
         if self._code == "slow":
             self._tell(StorageState(code="ok", detail="The card keeps up with the camera again."))
 
     def lost(self) -> None:
-        """Pictures were dropped because the card is too slow."""
+        """Note that pictures were dropped because storage is too slow."""
         if self._code == "ok":
             self._tell(
                 StorageState(code="slow", detail="The card is too slow: parts of a clip were lost.")
             )
 
     def failed(self, error: Exception) -> float:
-        """Recording failed by this error; return after how many seconds to try again."""
+        """Note that recording failed; return the seconds until the next try."""
         delay_s: float = min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2.0 ** min(self._failures, 10))
         self._failures += 1
         self._tell(_state_after(error))
         return delay_s
 
     def index_failed(self, error: Exception) -> None:
-        """A clip's file is safe, but the index doesn't take it: until it does, the owner knows."""
+        """Note that the index failed while the clip's file is safe: a trouble until it works."""
         self._is_index_failing = True
         self._tell(_state_after(error))
 
     def index_worked(self) -> None:
-        """The index took something."""
+        """Note that the index was written."""
         self._is_index_failing = False
         self.worked()
 

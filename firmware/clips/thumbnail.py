@@ -24,7 +24,7 @@ TRIES = tuple((width, quality) for width in (320, 240, 160) for quality in (3, 6
 
 
 class Thumbnails:
-    """Makes the pictures of a library's clips."""
+    """Makes the thumbnails of a library's clips."""
 
     def __init__(self, library: Library, vault: Vault) -> None:
         self._library = library
@@ -53,7 +53,7 @@ class Thumbnails:
         return True
 
     def make_missing(self) -> int:
-        """Make the pictures that a crash or a full card kept from being made, or left torn.
+        """Make the thumbnails that are missing or torn after a crash or full storage.
 
         Return how many. Takes a while.
         """
@@ -67,7 +67,7 @@ class Thumbnails:
         return made_count
 
     def is_there(self, record: ClipRecord) -> bool:
-        """Tell whether the clip has a picture that can be opened."""
+        """Return whether the clip has a picture that can be opened."""
         path = self._library.picture_path_of(record.clip_id)
         try:
             return any(r.kind is Kind.PICTURE for r in self._vault.open(path).records())

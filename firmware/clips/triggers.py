@@ -1,4 +1,4 @@
-"""What begins or prolongs a clip, and what waits for the first picture. Pure data."""
+"""Triggers that begin or prolong a clip, and those that wait for the first picture. Pure data."""
 
 from dataclasses import dataclass, field
 from typing import Literal

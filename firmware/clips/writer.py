@@ -1,4 +1,4 @@
-"""The recorder's thread: everything of a recording that may wait for the disk.
+"""The writer thread of the recorder: all disk writes of a recording.
 
 One thread, one bounded queue. Orders (begin, mark, flush, finish) are never dropped. Overflow
 rule for access units: when `max_bytes` of them wait for a slow card, new ones are dropped up to
@@ -50,7 +50,7 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class _Loss:
-    """How many units of one clip were dropped; counted on the loop, read by the thread."""
+    """The number of one clip's dropped units; counted on the loop, read by the thread."""
 
     units: int = 0
 
@@ -93,7 +93,7 @@ class _Stop:
 
 @dataclass(frozen=True, slots=True)
 class _Unlisted:
-    """A closed clip that the index didn't take yet."""
+    """A closed clip that isn't in the index yet."""
 
     start: ClipStart
     lost_units: int
@@ -104,7 +104,7 @@ _Order = _Begin | _Mark | _Sound | _Flush | _Finish | _Stop | AccessUnit
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """A clip that could not be written on; what was readable of it is kept."""
+    """A clip whose writing failed; its readable part is kept."""
 
     clip_id: str
     kept_to_90k: int | None
@@ -183,7 +183,7 @@ class ClipWriter:
         self.card.lost()
 
     def write_sound(self, frames: tuple[SoundFrame, ...]) -> None:
-        """Give the open clip its sound; it is written with the next picture."""
+        """Add sound to the open clip; it is written with the next picture."""
         if not frames:
             return
         sound = _Sound(frames)
@@ -193,11 +193,11 @@ class ClipWriter:
                 self._queue.append(sound)
 
     def note_lost(self, count: int) -> None:
-        """Count units that the open clip lacks, for whatever reason."""
+        """Count units that the open clip lacks."""
         self._loss.units += count
 
     def flush(self) -> None:
-        """Let what was written so far become durable now: the pre-roll is complete."""
+        """Sync what was written so far: the pre-roll is complete."""
         self._order(_Flush())
 
     def finish(self, ended: Ended) -> None:
@@ -205,7 +205,7 @@ class ClipWriter:
         self._order(_Finish(ended))
 
     def stop(self) -> None:
-        """Do what was ordered, then end the thread. Waits for the disk."""
+        """Finish all orders, then end the thread. Waits for the disk."""
         self._order(_Stop())
         if self._thread is not None:
             self._thread.join()
@@ -305,7 +305,7 @@ class ClipWriter:
             self._library.save_open(clip.start)
             self._retention.keep_free()
         except (OSError, DoorwardError) as error:  # its file says by itself what it is
-            log.exception("the index can't be written; the clip goes on")
+            log.exception("the clip index can't be written; recording goes on")
             self.card.index_failed(error)
         else:
             self.card.index_worked()
@@ -356,7 +356,7 @@ class ClipWriter:
         try:
             record = self._with_room(list_it or as_cut_short)
         except Exception as error:  # the supervisor: it lies in its file; later, or next start
-            log.exception("clip %s can't be listed yet", start.clip_id)
+            log.exception("clip %s can't be written to the index yet", start.clip_id)
             self.card.index_failed(error)
             self._unlisted.append(_Unlisted(start, lost_units))
             self._list_again_s = time.monotonic() + LISTING_RETRY_S
@@ -376,7 +376,7 @@ class ClipWriter:
                 self._list(late.start, lost_units=late.lost_units)
 
     def _give_up(self, error: Exception) -> None:
-        """After a failure, keep what can be read as a clip that was cut short, and say so."""
+        """After a failure, keep the readable part as a clip that was cut short, and report it."""
         begun, clip = self._begun, self._clip
         self._clip = self._begun = None
         delay_s = self.card.failed(error)
@@ -393,7 +393,7 @@ class ClipWriter:
         )
 
     def _with_room(self, action: Callable[[], T], again: Callable[[], T] | None = None) -> T:
-        """Do it; while the card is full, remove the oldest clip and do it (or `again`) again."""
+        """Call it; while storage is full, remove the oldest clip and call it (or `again`) again."""
         while True:
             try:
                 return action()

@@ -1,1 +1,1 @@
-"""Proof and sealing: a clip's signed manifest, and the package that one agency can open."""
+"""Evidence: clips' signed manifests, and the packages that one agency can open."""

@@ -93,7 +93,7 @@ def _ask(talk: SignerPipe, data: bytes) -> bytes:
 
 
 def _give_up_rights(limit_bytes: int) -> None:
-    """Let nothing more be opened, connected or started; bound memory, time and the file."""
+    """Drop rights: no new files, connections or processes; bounded memory, time and file size."""
     for what, limit in (
         (resource.RLIMIT_NOFILE, 0),
         (resource.RLIMIT_CORE, 0),

@@ -1,4 +1,4 @@
-"""Builds and signs clip manifests: the doorbell's word on what a clip is.
+"""Builds and signs clip manifests: the doorbell's signed descriptions of clips.
 
 The format and its checks are `firmware.protocol.footage`; the key comes in as a `Signer`.
 """

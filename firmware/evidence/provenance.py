@@ -57,7 +57,7 @@ DIGITAL_CAPTURE = "http://cv.iptc.org/newscodes/digitalsourcetype/digitalCapture
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """What is said of a file: facts that its reader has anyway, and nothing of a person."""
+    """The claim about a file: facts that its reader has anyway, and no personal data."""
 
     part: ReleasedPart
     manifest_digest: str
@@ -65,7 +65,7 @@ class Claim:
     is_trimmed: bool
 
     def definition(self) -> dict[str, object]:
-        """Return it as the library wants it."""
+        """Return the claim as the library's manifest definition."""
         actions = [{"action": "c2pa.created", "digitalSourceType": DIGITAL_CAPTURE}]
         if self.is_trimmed:
             actions.append({"action": "c2pa.trimmed"})
@@ -94,7 +94,7 @@ class Credited:
 
 
 class Provenance:
-    """Gives one doorbell's released files their content credentials."""
+    """Adds content credentials to one doorbell's released files."""
 
     def __init__(
         self,
@@ -140,7 +140,7 @@ class Provenance:
     def _run(
         self, job: dict[str, object], certificate: x509.Certificate, files: tuple[int, int]
     ) -> str | None:
-        """Return once the program is done; what it says if the library is absent."""
+        """Run the program to its end; return its text if the library is absent."""
         ours, theirs = socket.socketpair()
         with ours, theirs:
             try:
@@ -251,7 +251,7 @@ def _boxes(data: bytes) -> Iterator[bytes]:
 
 @contextmanager
 def _in_memory(data: bytes) -> Iterator[int]:
-    """Give a file without a name that never touches the card, where all is sealed."""
+    """Return an anonymous file in memory, because everything on storage is sealed."""
     descriptor = os.memfd_create("clip", os.MFD_CLOEXEC)
     try:
         with os.fdopen(os.dup(descriptor), "wb") as file:
@@ -281,6 +281,6 @@ def _why(program: "subprocess.Popen[bytes]", error: SignerPipeError) -> str:
 
 
 def _words(content: bytes) -> str:
-    """Return what the program says, fit for a log and for an owner."""
+    """Return the program's text, fit for a log and for an owner."""
     text = content.decode("ascii", "replace")
     return "".join(c if c.isprintable() else " " for c in text)[:MAX_WORDS] or "it gave no reason"

@@ -1,4 +1,4 @@
-"""From a `Release` to the sealed evidence package: the one way out for a clip to an agency.
+"""The sealing of a `Release` as an evidence package: the one way of a clip to an agency.
 
 The gate is in the type: only `consent.release` makes a `Release`. Which keys can open the
 package, which part of each clip leaves, and whether sound does, is taken from the owner's signed
@@ -31,7 +31,7 @@ from firmware.protocol.released_part import ReleasedPart, check_part, part_withi
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReleasedClip:
-    """One clip as it leaves: plain MP4, which part of the clip that is, and its signed manifest.
+    """One released clip: plain MP4, which part of the clip it is, and its signed manifest.
 
     The MP4 has no sound unless the grant gives it. `capture` proves that the manifest was committed
     to soon after it was recorded; None where the public log couldn't be reached then.
@@ -44,7 +44,7 @@ class ReleasedClip:
 
 
 class ClipMismatchError(Exception):
-    """What the library handed over isn't what the owner signed for."""
+    """A clip from the library doesn't match the grant that the owner signed."""
 
 
 def granted_part(

@@ -1,4 +1,4 @@
-"""What the doorbell and its C2PA program say to each other, over one pair of sockets.
+"""The message protocol between the doorbell and its C2PA program, over one pair of sockets.
 
     kind (1 byte) ‖ size (4 bytes, big endian) ‖ that many bytes
 
@@ -16,11 +16,11 @@ MAX_MESSAGE_BYTES = 64 * 1024
 
 
 class SignerPipeError(Exception):
-    """The other side ended, was too slow, or said what doesn't fit."""
+    """The other side of a signer pipe ended, timed out, or sent an unexpected message."""
 
 
 class SignerPipe:
-    """One side of the conversation; the doorbell's must end in `timeout_s`.
+    """One side of the pipe; the doorbell's must end in `timeout_s`.
 
     The program waits without end: a time limit needs poll(2), which fails where nothing more
     may be opened. It is killed if it is slow, and hears the doorbell's end.

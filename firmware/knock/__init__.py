@@ -1,4 +1,4 @@
-"""The knock (trust rule R10b, way c): the owner's last word at the door, by a pattern of presses.
+"""The knock (trust rule R10b, way c): an owner's confirmation at the door by a press pattern.
 
 Woken by the owner for one grant, the doorbell says quietly who would get which times, and listens
 for the pattern that was chosen here. Outside of that a press is only ever a ring. What is pressed

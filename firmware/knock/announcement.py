@@ -1,4 +1,4 @@
-"""What the doorbell says before a knock: which words, and nothing that a request could steer. Pure.
+"""The spoken announcement before a knock: fixed words, which no request can steer. Pure.
 
 Of a request only the case number is said, and of the register only the agency's name; the rest
 are words of ours and numbers. espeak-ng reads `[[…]]` as phonemes, wherever it stands, and markup
@@ -53,7 +53,7 @@ IdentityField = Literal["name", "address", "contact"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnockableClip:
-    """From when to when of one clip is given (wall time)."""
+    """The granted part of one clip (wall time)."""
 
     from_ms: int
     to_ms: int
@@ -61,7 +61,7 @@ class KnockableClip:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Knockable:
-    """A grant that waits for its owner's last word: what is said of it, and until when it waits.
+    """A grant that waits for its owner's confirmation: the announcement's facts and its expiry.
 
     `agency_name` is the register's, never the request's. `identity` is what of themselves the
     owner ticked.

@@ -15,11 +15,11 @@ KnockReason = Literal[
 
 
 class KnockError(DoorwardError):
-    """Something about the knock; the doorbell's own page does the same without it."""
+    """A failure of the knock; the doorbell's own page does the same without it."""
 
 
 class KnockRefused(KnockError):
-    """Nothing is said and nothing is listened for; `detail` says what to do."""
+    """A knock session was refused before it began; `detail` says what to do."""
 
     def __init__(self, reason: KnockReason, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
@@ -28,4 +28,4 @@ class KnockRefused(KnockError):
 
 
 class PatternWeak(KnockError):
-    """The pattern wasn't taken."""
+    """A new pattern was refused as too weak."""

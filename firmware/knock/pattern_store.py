@@ -1,4 +1,4 @@
-"""The pattern and its tries (`knock.json`): off until the owner chooses one.
+"""The store of the pattern and its tries (`knock.json`): off until the owner chooses one.
 
 Three wrong tries lock it for a day. A try is written down before it is judged, so that pulling the
 plug gives no further one. The day is monotonic and begins again at a restart: neither a wrong wall
@@ -32,7 +32,7 @@ MAX_FILE_BYTES = 1024
 
 
 class KnockSettings(Document, frozen=True, kw_only=True):
-    """What the owner chose; `volume_percent` is the knock's own."""
+    """The owner's knock settings; `volume_percent` is the knock's own."""
 
     is_on: bool = False
     pattern: Annotated[tuple[PressKind, ...], msgspec.Meta(max_length=MAX_PRESSES)] = ()
@@ -48,7 +48,7 @@ class KnockFile(Document, frozen=True, kw_only=True):
 
 
 class KnockStore:
-    """The owner's pattern, durable. Writing methods may wait for the card; any thread."""
+    """The owner's pattern, durable. Writing methods may wait for storage; any thread."""
 
     def __init__(self, path: Path, *, clock: Clock) -> None:
         self._path = path

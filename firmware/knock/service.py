@@ -1,4 +1,4 @@
-"""The knock's desk: woken by the owner, it says what would leave and listens for the pattern.
+"""The knock service: announces a waiting grant at the door and listens for the pattern.
 
 One session at a time, for one statement's digest. It ends two minutes after it was woken at the
 latest, and never outlives the statement's own ten. It listens once everything was said: a run of
@@ -55,7 +55,7 @@ class KnockEnded:
 
 
 class SpeechSource(Protocol):
-    """What the desk asks of `firmware.sound.speech.Speech`."""
+    """The service's interface to `firmware.sound.speech.Speech`."""
 
     async def speak(self, text: str, language: Language, *, volume_percent: int) -> Sound:
         """Return the spoken text."""
@@ -63,7 +63,7 @@ class SpeechSource(Protocol):
 
 
 class SoundOutput(Protocol):
-    """What the desk asks of `firmware.sound.speaker.Speaker`."""
+    """The service's interface to `firmware.sound.speaker.Speaker`."""
 
     async def say(self, samples: bytes) -> bool:
         """Say a sound; True if it was said whole."""
@@ -85,7 +85,7 @@ class _Session:
 
 
 class KnockService:
-    """Where a grant is confirmed by a pattern of presses."""
+    """The confirmation of grants by a pattern of presses, one session at a time."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Sends shared pictures through aiortc: its sender's place is taken, all else stays aiortc's.
+"""The RTP sender that replaces aiortc's: all viewers share one packetizer; the rest is aiortc's.
 
 The one file that bends aiortc for sending. `attach` takes over one video `RTCRtpSender`: its task
 that packs, numbers and protects each access unit for each viewer anew never runs; a `RtpSender`
@@ -63,7 +63,7 @@ _FULL = (errno.EAGAIN, errno.ENOBUFS, errno.ENOMEM)
 def attach(
     sender: RTCRtpSender, source: StreamSource, *, clock: Clock, random_source: random.Random
 ) -> RtpSender:
-    """Take over a video sender that has no track; the viewer starts when DTLS stands.
+    """Replace a video sender that has no track; sending starts when DTLS is connected.
 
     Call it before the answer is made. The sender's `stop` (so the connection's `close`) ends the
     viewer, says BYE and lets go of everything.
@@ -77,7 +77,7 @@ def attach(
 
 
 class _Seam:
-    """What stands in for aiortc's sender: the methods that aiortc calls of it."""
+    """The stand-in for aiortc's RTCRtpSender: the methods that aiortc calls."""
 
     def __init__(
         self, sender: RTCRtpSender, viewer: RtpSender, random_source: random.Random
@@ -88,7 +88,7 @@ class _Seam:
         self._reporting: asyncio.Task[None] | None = None
 
     async def send(self, parameters: RTCRtpSendParameters) -> None:
-        """Begin (once): DTLS stands and the codecs are known."""
+        """Begin (once): DTLS is connected and the codecs are negotiated."""
         if self._reporting is not None:
             return
         transport = self._sender.transport
@@ -97,17 +97,17 @@ class _Seam:
         self._reporting = asyncio.create_task(self._report(), name="live sender reports")
 
     async def stop(self) -> None:
-        """End: unregister, say goodbye if anybody can hear it."""
+        """End: unregister, and send an RTCP BYE if the transport is still connected."""
         self._viewer.close()
         if self._reporting is None:
             return
         self._sender.transport._unregister_rtp_sender(self._sender)
         self._reporting.cancel()
         await self._say(self._viewer.bye_packet())
-        log.info("a viewer is sent no more pictures: %s", self._viewer.stats)
+        log.info("video to a viewer ended: %s", self._viewer.stats)
 
     async def on_rtcp(self, packet: AnyRtcpPacket) -> None:
-        """Take one RTCP packet that aiortc routed to this sender."""
+        """Handle one RTCP packet that aiortc routed to this sender."""
         viewer, ssrc = self._viewer, self._sender._ssrc
         match packet:
             case RtcpRrPacket() | RtcpSrPacket():
@@ -136,7 +136,7 @@ class _Seam:
         try:
             await self._sender.transport._send_rtp(report)
         except (ConnectionError, OSError):
-            log.debug("a report found no line")
+            log.debug("an RTCP report wasn't sent: the transport isn't connected")
 
 
 def _hear_estimate(viewer: RtpSender, ssrc: int, fci: bytes) -> None:
@@ -171,7 +171,7 @@ def _stream_parameters(sender: RTCRtpSender, given: RTCRtpSendParameters) -> Str
 
 
 class SrtpTransport:
-    """One viewer's encrypted way: SRTP by aiortc's session, datagrams by ICE's chosen pair.
+    """One viewer's transport: aiortc's SRTP session, over ICE's selected candidate pair.
 
     Packets are encrypted where they lie, one behind the other, and sent from there: pylibsrtp's
     own `protect` copies each twice, which costs as much as the cipher.
@@ -210,20 +210,20 @@ class SrtpTransport:
         return "sent"
 
     def close(self) -> None:
-        """Let go of the socket; may be called twice."""
+        """Close the socket; may be called twice."""
         if self._socket is not None:
             self._socket.close()
         self._pair = self._socket = None
 
     def _choose(self, pair: Any) -> None:  # Any: aioice's CandidatePair
-        """Take a socket of our own on the pair's; none if it is a TURN allocation."""
+        """Duplicate the selected pair's socket; none if it is a TURN allocation."""
         self.close()
         self._pair = pair
         shared = pair.protocol.transport.get_extra_info("socket")
         self._socket = None if shared is None else shared.dup()
 
     def _protect(self, run: Sequence[bytes]) -> list[int]:
-        """Write the run's packets behind each other, encrypted; return the size of each."""
+        """Write the run's packets one after the other, encrypted; return the size of each."""
         session = self._transport._tx_srtp._srtp[0]
         view, start, length, at = self._view, self._bytes, self._length, 0
         protect, is_well = lib.srtp_protect, lib.srtp_err_status_ok
@@ -250,7 +250,7 @@ class SrtpTransport:
                 if error.errno not in _CAN_NOT_SEGMENT:
                     raise
                 self._has_segments = False
-                log.info("this network takes datagrams one by one only: %s", error)
+                log.info("UDP GSO doesn't work on this network; packets go one by one: %s", error)
         at = 0
         for size in sizes:
             way.sendto(self._view[at : at + size], address)
@@ -278,6 +278,6 @@ def _runs(packets: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
 
 
 def _is_relay_full(pair: Any) -> bool:  # Any: aioice's CandidatePair
-    """Look at the buffer towards the TURN server, which would grow without end."""
+    """Return whether the buffer towards the TURN server, which would grow without end, is full."""
     inner = pair.protocol.transport._TurnTransport__inner_protocol.transport
     return bool(inner.get_write_buffer_size() > MOST_QUEUED_BYTES)

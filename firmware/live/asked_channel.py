@@ -1,4 +1,4 @@
-"""What is asked, and waits for an owner's word, over the data channel "asked" (protocol/asking.py).
+"""The data channel "asked": statements that wait for an owner's confirmation (protocol/asking.py).
 
 Serving only: what a browser may know, and what a confirmation leads to, is decided behind
 `AskedService` and by the verifier. A browser that may watch no more gets nothing. No aiortc here.
@@ -36,29 +36,29 @@ _DECODER: msgspec.json.Decoder[Wish] = msgspec.json.Decoder(Wish)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotConfirmed:
-    """Why a confirmation wasn't taken; `reason` names the check."""
+    """A confirmation was refused; `reason` names the check."""
 
     reason: str
     detail: str
 
 
 class AskedService(Protocol):
-    """The statements that wait, as one enrolled browser may know them."""
+    """The waiting statements, limited to those that one enrolled browser may see."""
 
     async def waiting(self, browser_id: str) -> WaitingNow:
-        """Return what waits of the owner whose browser it is."""
+        """Return the waiting statements of the browser's owner."""
         ...
 
     async def part(self, browser_id: str, digest: str, number: int) -> bytes | None:
-        """Return exactly what would leave of that owner's waiting grant, as MP4."""
+        """Return exactly the footage that the owner's waiting grant would release, as MP4."""
         ...
 
     async def confirm(self, browser_id: str, signed: SignedStatement) -> NotConfirmed | None:
-        """Take an approver's word; None: it is taken."""
+        """Take an approver's confirmation; None if it is accepted."""
         ...
 
     async def household(self, browser_id: str) -> HouseholdNow:
-        """Return who lives here."""
+        """Return the household's members."""
         ...
 
     async def requests(self, browser_id: str) -> RequestsNow:
@@ -66,19 +66,19 @@ class AskedService(Protocol):
         ...
 
     async def clips(self, browser_id: str, wish: ClipsWanted) -> ClipsNow | None:
-        """Return what there is to give for a request; None: no such request concerns this door."""
+        """Return the clips that match a request; None: no such request concerns this door."""
         ...
 
     async def look(self, browser_id: str, wish: LookWanted) -> bytes | None:
-        """Return what would leave, as MP4; None: that couldn't be given for such a request."""
+        """Return the footage that would be released, as MP4; None: the request doesn't allow it."""
         ...
 
 
 class WatchRights(Protocol):
-    """Knows which browsers may watch (`firmware.live.signature_checks.SignatureChecks`)."""
+    """The check which browsers may watch (`firmware.live.signature_checks.SignatureChecks`)."""
 
     def who(self, browser_id: str) -> object:
-        """Return whose browser it is; LiveError if it may watch no more."""
+        """Return the browser's owner; LiveError if it may no longer watch."""
         ...
 
 
@@ -88,7 +88,7 @@ def parse_wish(message: str | bytes) -> Wish:
 
 
 class AskedChannel(WishChannel[Wish]):
-    """Answers what one browser asks of what waits."""
+    """Answers one browser's queries about waiting statements."""
 
     def __init__(self, desk: AskedService | None, *, browser: str, checks: WatchRights) -> None:
         super().__init__()
@@ -146,5 +146,5 @@ class AskedChannel(WishChannel[Wish]):
 
 
 def _padded(data: bytes) -> bytes:
-    """Let whoever counts bytes on the way not learn what is asked."""
+    """Pad an answer, so that its size on the wire doesn't reveal the query."""
     return data.ljust(-(-len(data) // LIST_STEP_BYTES) * LIST_STEP_BYTES)

@@ -1,4 +1,4 @@
-"""Sound between a viewer and the door, as aiortc wants it: a track out, a reader in.
+"""Audio between a viewer and the door as aiortc tracks: one outgoing track, one incoming reader.
 
 Out: the microphone's Opus packets as they are, encoded once for all viewers. In: what a viewer
 says, decoded by aiortc, as frames of 20 ms for the loudspeaker; of who may not talk just now
@@ -26,7 +26,7 @@ MAX_QUEUED_PACKETS = 10
 
 
 class MicrophoneTrack(MediaStreamTrack):
-    """What one viewer hears of the door: nothing until `listen(True)`.
+    """The door's microphone as one viewer's Opus track: silent until `listen(True)`.
 
     While the viewer doesn't listen it isn't subscribed, so that the microphone can stay closed.
     """
@@ -43,7 +43,7 @@ class MicrophoneTrack(MediaStreamTrack):
         self._changed = asyncio.Event()
 
     def listen(self, is_on: bool) -> None:
-        """Begin or end to hear."""
+        """Start or stop sending the microphone's sound."""
         if self.readyState == "live":
             self._wants = is_on
             self._changed.set()
@@ -51,7 +51,7 @@ class MicrophoneTrack(MediaStreamTrack):
                 self._unsubscribe()
 
     async def recv(self) -> "Packet[Any]":  # Any: the kind of stream, which no one asks for
-        """Return the next Opus packet; waits while nothing is to be heard."""
+        """Return the next Opus packet; waits while the track is silent."""
         while self.readyState == "live":
             packet = await self._next()
             if packet is not None:
@@ -88,7 +88,7 @@ class MicrophoneTrack(MediaStreamTrack):
 
 
 def stamp_by_capture(sender: RTCRtpSender, track: MicrophoneTrack) -> None:
-    """Let sender reports say when a sound was in the air, as the pictures' reports do.
+    """Make audio sender reports carry capture times, as the video's reports do (lip sync).
 
     aiortc reports when a packet was sent: the sound would seem later than the pictures by what
     the card, the frame and the loop take (some 80 ms), and lips would run ahead.

@@ -1,4 +1,4 @@
-"""What an enrolled browser may want without a live session: push, and a quick reply.
+"""Orders of enrolled browsers outside of a live session: push subscriptions and quick replies.
 
 An order comes sealed to this doorbell, signed by the browser's session key, with a nonce of ours.
 It widens nothing: who may see was decided when the browser was enrolled.
@@ -28,12 +28,12 @@ class ReplyPlayer(Protocol):
     """Plays quick replies (`firmware.sound.sound_system.SoundWiring`)."""
 
     async def play_reply(self, wanted: PlayReply) -> None:
-        """Answer a press with one; DoorwardError says why that can't be."""
+        """Answer a press with a quick reply; DoorwardError if that isn't possible."""
         ...
 
 
 class ChecksOrders(Protocol):
-    """As `firmware.live.signature_checks.SignatureChecks`."""
+    """The signature check of orders (`firmware.live.signature_checks.SignatureChecks`)."""
 
     def order(self, signed: SignedLive) -> CheckedOrder:
         """Return an order that one of our browsers signed just now, or raise LiveError."""
@@ -41,7 +41,7 @@ class ChecksOrders(Protocol):
 
 
 class Orders:
-    """One doorbell's desk for the orders of browsers."""
+    """The intake of browsers' orders: checks each and carries it out."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class Orders:
         self._replies = replies
 
     async def on_order(self, command: SealedOrder) -> ReplyBody:
-        """Check and carry out one order; WireError for what isn't one."""
+        """Check and carry out one order; WireError if it is malformed."""
         data = open_sealed(self._sealing_private_key, unb64u(command.sealed), ORDER_SEAL_INFO)
         signed = decode_canonical(SignedLive, data, max_bytes=MAX_ORDER_BYTES)
         try:
@@ -80,6 +80,6 @@ class Orders:
                 case PlayReply():
                     await self._replies.play_reply(body)
         except (WireError, DoorwardError, OSError) as error:
-            log.warning("an order of a browser can't be carried out: %s", error)
+            log.warning("a browser's order can't be carried out: %s", error)
             detail = as_line(str(error), otherwise="it can't be done")
             raise LiveError("not_possible", detail) from error

@@ -1,4 +1,4 @@
-"""Clips over the data channel "clips": the words spoken there, and back-pressure.
+"""The data channel "clips": its messages, and their back-pressure.
 
 The peer sends JSON texts of at most 4 KB:
 {"list": true}                      → {"clips": [...]}
@@ -41,7 +41,7 @@ class Wish(
     kw_only=True,
     rename={"wants_list": "list", "from_byte": "from", "must_stop": "stop"},
 ):
-    """What the peer says: exactly one of `list`, `get`, `play` and `stop`."""
+    """A message of the peer: exactly one of `list`, `get`, `play` and `stop`."""
 
     wants_list: Literal[True] | Unset = msgspec.UNSET
     get: Id | Unset = msgspec.UNSET
@@ -52,14 +52,14 @@ class Wish(
 
 
 class Player(Protocol):
-    """Who plays clips over the video track of this channel's viewer."""
+    """The player of clips over the video track of this channel's viewer."""
 
     def play(self, clip_id: str, reel: ClipGops) -> None:
-        """Play it instead of what is shown now."""
+        """Play the clip instead of the current stream."""
         ...
 
     def stop(self) -> None:
-        """Show what was shown before, if a clip is playing."""
+        """Return to the previous stream, if a clip is playing."""
         ...
 
 
@@ -102,16 +102,16 @@ class ClipChannel:
             except ChannelClosed:
                 return
             except Exception:  # the supervisor of wishes: pictures go on, whatever a wish broke
-                logger.exception("a viewer's wish for clips failed")
+                logger.exception("a viewer's request for clips failed")
                 self._end.send_json({"error": "the doorbell failed at it; its log says why"})
 
     def send_position(self, clip_id: str, at_ms: int) -> None:
-        """Say where in a clip the playing is, unless the peer takes nothing."""
+        """Send the playback position, unless the channel is full."""
         if not self._end.is_flooded:
             self._end.send_json({"playing": clip_id, "at_ms": at_ms})
 
     def send_played(self, clip_id: str) -> None:
-        """Say that a clip was played to its end."""
+        """Send that a clip was played to its end."""
         self._end.send_json({"played": clip_id})
 
     async def _answer(self, wish: Wish) -> None:
@@ -158,7 +158,7 @@ class ClipChannel:
             self._end.send_json({"stopped": True})
 
     async def _send_bytes(self, clip: ClipFile, from_byte: int) -> bool:
-        """Send the clip from this byte on; False if the peer wanted it to stop."""
+        """Send the clip from this byte on; False if the peer stopped it."""
         view = memoryview(clip.mp4)
         for begin in range(from_byte, len(view), CHUNK_BYTES):
             await self._end.wait_for_room()

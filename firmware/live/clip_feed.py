@@ -1,4 +1,4 @@
-"""A recording over the video track: its access units at the speed at which they were filmed.
+"""Playback of a clip over the video track: its access units at their recorded pace.
 
 Each viewer's recording is a `UnitFeed` of its own that their `Source` reads once. One GOP is read
 ahead, off the loop, so that the card's pace doesn't show.
@@ -16,10 +16,10 @@ LATE_S = 0.5
 
 
 class EmptyFeed:
-    """A feed without pictures: what a viewer gets who came for recordings only."""
+    """A feed without pictures, for a viewer of recordings only."""
 
     def subscribe(self, name: str, *, max_units: int) -> "EmptyFeed":  # noqa: ARG002
-        """Return a stream in which nothing comes."""
+        """Return a stream that never yields."""
         return self
 
     @property
@@ -37,7 +37,7 @@ class EmptyFeed:
 
 
 class ClipFeed:
-    """One reel, played once, from its beginning to its end or until it is closed.
+    """One clip's access units, played once, to the end or until the feed is closed.
 
     `places` is notified at each key frame of where in the clip that is, in ms; `ended` once, when
     there are no more pictures, before the stream ends. Both on the loop.

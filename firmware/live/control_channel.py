@@ -1,4 +1,4 @@
-"""The words of the data channel "control": what a viewer wants, and how things stand.
+"""The data channel "control": a viewer's requests, and the state of the session.
 
 JSON texts of at most 4 KB, one document a message, each with a `type`. The viewer may send the
 wishes below; the doorbell says `state` (the whole state, on each change), `replies` and `error`.
@@ -29,24 +29,24 @@ Microphone = Literal["off", "on", "none"]
 
 
 class Renew(Document, frozen=True, kw_only=True, tag="renew", tag_field="type"):
-    """Somebody is still there: let the session go on."""
+    """Prolong the session: the viewer is still there."""
 
 
 class Quality(Document, frozen=True, kw_only=True, tag="quality", tag_field="type"):
-    """Choose the stream by the line, or always the small one."""
+    """Choose the stream by the link's estimate, or always the small one."""
 
     want: Literal["auto", "small"]
 
 
 class Talk(Document, frozen=True, kw_only=True, tag="talk", tag_field="type"):
-    """Let this viewer's voice be heard at the door; an open line listens meanwhile."""
+    """Play this viewer's voice at the door; on an open line, they hear the door meanwhile."""
 
     is_on: bool
     is_open_line: bool
 
 
 class Listen(Document, frozen=True, kw_only=True, tag="listen", tag_field="type"):
-    """Let this viewer hear the door's microphone."""
+    """Send the door's microphone to this viewer."""
 
     is_on: bool
 
@@ -58,7 +58,7 @@ class Reply(Document, frozen=True, kw_only=True, tag="reply", tag_field="type"):
 
 
 class RepliesWanted(Document, frozen=True, kw_only=True, tag="replies", tag_field="type"):
-    """Say which quick replies there are."""
+    """List the quick replies."""
 
 
 class SwitchMicrophone(Document, frozen=True, kw_only=True, tag="microphone", tag_field="type"):
@@ -73,7 +73,7 @@ _DECODER: msgspec.json.Decoder[Wish] = msgspec.json.Decoder(Wish)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatcherLine:
-    """One line of who watches."""
+    """One entry of the list of watchers."""
 
     name: str
     browser: str
@@ -83,7 +83,7 @@ class WatcherLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """How things stand for one viewer; `why` says why the stream isn't the main one."""
+    """The session's state for one viewer; `why` is the reason if the stream isn't the main one."""
 
     ends_in_s: int
     stream: Stream
@@ -100,7 +100,7 @@ def parse_wish(message: str | bytes) -> Wish:
 
 
 class WishGranter(Protocol):
-    """Does what a viewer wants (`firmware.live.session.LiveSession`)."""
+    """Carries out a viewer's requests (`firmware.live.session.LiveSession`)."""
 
     async def grant(self, wish: Wish) -> None:
         """Do it, or raise LiveError."""
@@ -108,7 +108,7 @@ class WishGranter(Protocol):
 
 
 class ControlChannel(WishChannel[Wish]):
-    """Takes what one viewer wants of the session, and says how it stands."""
+    """Receives one viewer's requests of the session, and sends its state."""
 
     def __init__(self, granter: WishGranter) -> None:
         super().__init__()
@@ -116,7 +116,7 @@ class ControlChannel(WishChannel[Wish]):
         self._said: State | None = None
 
     def send_state(self, state: State) -> None:
-        """Say how things stand, if the peer takes it and doesn't know; of passing time it does."""
+        """Send the state if it changed by more than passing time and the channel isn't full."""
         if not self._end.is_open or self._end.is_flooded:
             return
         known = self._said and replace(self._said, ends_in_s=state.ends_in_s)
@@ -125,11 +125,11 @@ class ControlChannel(WishChannel[Wish]):
             self._end.send_json({"type": "state", **asdict(state)})
 
     def forget_state(self) -> None:
-        """Say it again next time, because more time is left than the peer knows."""
+        """Send the state again next time, because more time is left than the peer knows."""
         self._said = None
 
     def send_replies(self, replies: Sequence[QuickReply]) -> None:
-        """Say which quick replies there are."""
+        """List the quick replies."""
         listed = [{"id": one.id, "name": one.name, "kind": one.kind} for one in replies]
         self._end.send_json({"type": "replies", "replies": listed})
 

@@ -1,4 +1,4 @@
-"""One data channel's doorbell side: bounded messages in, JSON and bytes out with back-pressure.
+"""The doorbell's end of a data channel: bounded messages in, JSON and bytes out, back-pressure.
 
 What is said on it is the business of clip_channel.py, and of wish_channel.py and what is made of
 it. No aiortc here: `Channel` is what is used of an RTCDataChannel.
@@ -27,7 +27,7 @@ W = TypeVar("W")
 
 
 class Channel(Protocol):
-    """What is used of an RTCDataChannel; the names are the standard's."""
+    """The part of an RTCDataChannel that is used; the names are the standard's."""
 
     bufferedAmountLowThreshold: int  # noqa: N815
 
@@ -43,11 +43,11 @@ class Channel(Protocol):
 
 
 class ChannelClosed(Exception):
-    """The peer closed the channel amid an answer, or can't take answers at all."""
+    """The channel was closed by the peer amid an answer, or can't carry answers at all."""
 
 
 def parse_text(decoder: msgspec.json.Decoder[W], message: str | bytes, *, what: str) -> W:
-    """Parse one message of a peer that may say several things, or raise WireError."""
+    """Parse one message of a peer, which may be of several kinds, or raise WireError."""
     if not isinstance(message, str):
         raise WireError("send a JSON text, not bytes")
     data = message.encode("utf-8", "replace")
@@ -86,7 +86,7 @@ class ChannelEnd:
 
     @property
     def is_open(self) -> bool:
-        """Tell whether what is said now can reach the peer."""
+        """Return whether the channel is open for sending."""
         return self._channel is not None and self._channel.readyState == "open"
 
     async def next(self) -> str | bytes:
@@ -100,14 +100,14 @@ class ChannelEnd:
         return self._messages.popleft()
 
     def take_if(self, is_wanted: Callable[[str | bytes], bool]) -> bool:
-        """Take the next message if it waits already and is such a one; tell whether it was."""
+        """Take the next message if it waits already and matches; return whether it did."""
         if not self._messages or not is_wanted(self._messages[0]):
             return False
         self._messages.popleft()
         return True
 
     def send_json(self, answer: dict[str, Any]) -> None:  # Any: whatever JSON can hold
-        """Send a JSON text; nobody may be left to hear it."""
+        """Send a JSON text; it is dropped if the channel is closed."""
         try:
             self.send(json.dumps(answer, separators=(",", ":")))
         except ChannelClosed:
@@ -133,7 +133,7 @@ class ChannelEnd:
 
     @property
     def is_flooded(self) -> bool:
-        """Tell whether the peer takes nothing of what is said."""
+        """Return whether the peer doesn't drain the channel's buffer."""
         return self._channel is None or self._channel.bufferedAmount > HIGH_WATER_BYTES
 
     def _take(self, message: str | bytes) -> None:

@@ -1,4 +1,4 @@
-"""Where aiortc's DTLS is bent: a retransmission that fails doesn't end the connection's task.
+"""A patch of aiortc's DTLS: a failed retransmission doesn't end the connection's task.
 
 aiortc 1.16 lets what OpenSSL says while it retransmits a lost flight out of the task that connects:
 nothing is sent again, nobody is told, and the session never stands.
@@ -23,5 +23,5 @@ class SteadyDtls(rtcdtlstransport.RTCDtlsTransport):
 
 
 def tune_dtls() -> None:
-    """Let aiortc make such transports from now on; doing so twice changes nothing."""
+    """Make aiortc use `SteadyDtls` from now on; idempotent."""
     rtcpeerconnection.RTCDtlsTransport = SteadyDtls  # type: ignore[attr-defined]

@@ -7,7 +7,7 @@ from firmware.errors import DoorwardError
 
 
 class LiveError(DoorwardError):
-    """It can't be done; `reason` is a short name and `detail` says what to do."""
+    """A request of live view was refused; `reason` is a short name and `detail` says what to do."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")

@@ -1,4 +1,4 @@
-"""What live view asks of the camera and of the clips: two small protocols.
+"""The interfaces between live view and its sources: the camera's feed and the clips.
 
 `firmware.capture` and `firmware.clips` satisfy them; app wires them. Nothing here touches a
 network.
@@ -24,7 +24,7 @@ class Unit(Protocol):
 
     @property
     def is_key(self) -> bool:
-        """Whether decoding can begin here."""
+        """Whether this is a key frame, where decoding can begin."""
         ...
 
     @property
@@ -42,7 +42,7 @@ class UnitStream(Protocol):
 
     @property
     def dropped_units(self) -> int:
-        """How many access units were lost to slowness so far."""
+        """The number of access units dropped so far because the reader was slow."""
         ...
 
     async def __anext__(self) -> Unit:
@@ -64,7 +64,7 @@ class UnitFeed(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipSummary:
-    """One line of the list of clips."""
+    """One entry of the list of clips."""
 
     clip_id: str
     started_ms: int
@@ -87,7 +87,7 @@ class ClipFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipGops:
-    """One clip to be played from a key frame on.
+    """One clip's GOPs, to be played from a key frame on.
 
     `gops` yields each GOP's access units once they are known to be what the manifest says, and
     ends early if one isn't or can't be read. Their pts count from the clip's beginning.

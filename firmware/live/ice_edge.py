@@ -1,4 +1,4 @@
-"""Where aioice is bent: ICE that doesn't wait where the standard lets it go on.
+"""A patch of aioice: faster ICE, which doesn't wait where the standard lets it go on.
 
 aioice 0.13, as aiortc uses it, differs here in three things; tests/firmware/test_ice_edge.py
 notices when upstream no longer has what this leans on:
@@ -47,7 +47,7 @@ class EagerConnection(Connection):
     def check_incoming(
         self, message: stun.Message, addr: tuple[str, int], protocol: ice.StunProtocol
     ) -> None:
-        """Take a check whose sender has proved itself, and send ours again if it is under way."""
+        """Handle an authenticated check, and send ours again if it is under way."""
         under_way = self._request_under_way(protocol, addr)
         super().check_incoming(message, addr, protocol)
         if under_way is not None:
@@ -68,7 +68,7 @@ class EagerConnection(Connection):
         addresses: list[str],
         timeout: int = GATHER_S,  # noqa: ASYNC109 (upstream's signature)
     ) -> list[Candidate]:
-        """Gather, and give servers up that take longer than GATHER_S."""
+        """Gather candidates; servers that take longer than GATHER_S are given up."""
         return await super().get_component_candidates(component, addresses, timeout)
 
 
@@ -80,7 +80,7 @@ def check_turn_by_name(transport: Any, names: Sequence[str]) -> None:  # Any: RT
 
 
 def tune_ice() -> None:
-    """Let aiortc make such connections from now on; doing so twice changes nothing."""
+    """Make aiortc use `EagerConnection` from now on; idempotent."""
     rtcicetransport.Connection = EagerConnection  # type: ignore[attr-defined]
     ice.get_host_addresses = _host_addresses_or_loopback
 

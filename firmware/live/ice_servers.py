@@ -1,4 +1,4 @@
-"""Which STUN and TURN servers ICE may use: the relay names them, and the relay isn't trusted.
+"""The rule which STUN and TURN servers ICE may use: the relay, which isn't trusted, names them.
 
 A server is where the doorbell, which stands in its owner's home, opens connections to. A hostile
 relay that named `turn:192.168.1.1:80?transport=tcp` would learn by the time that the answer takes
@@ -65,13 +65,13 @@ class UsedServer:
 
     @property
     def url(self) -> str:
-        """As RTCIceServer has it, by address."""
+        """The URL for RTCIceServer, by address."""
         transport = "" if self.scheme == "stun" else f"?transport={self.transport}"
         return f"{self.scheme}:{self.address}:{self.port}{transport}"
 
 
 class IceServerRule:
-    """Holds what the relay names against the rule above."""
+    """Checks the relay's servers against the rule above."""
 
     def __init__(
         self,
@@ -101,7 +101,7 @@ class IceServerRule:
         return tuple(server for server in found if server is not None)
 
     def _parsed(self, servers: Sequence[IceServer]) -> list[UsedServer]:
-        """Return all of them, by what needs no look-up, or raise LiveError."""
+        """Parse and check all of them without look-ups, or raise LiveError."""
         if len(servers) > MAX_SERVERS or any(len(one.urls) > MAX_URLS for one in servers):
             raise _refused(f"more than {MAX_SERVERS} servers of {MAX_URLS} addresses")
         return [self._parse(url, server) for server in servers for url in server.urls]
@@ -131,7 +131,7 @@ class IceServerRule:
         )
 
     def _check_host(self, host: str) -> None:
-        """Refuse what is inside by its looks alone."""
+        """Refuse hosts that are private by their name or address alone."""
         if host in self._private_hosts:
             return
         address = _address(host)
@@ -192,7 +192,7 @@ class NamedContext(ssl.SSLContext):
     """Checks a server's certificate by its name, where the connection is made by address."""
 
     def __new__(cls, name: str) -> "NamedContext":  # noqa: ARG004
-        """As SSLContext wants it."""
+        """Create the context, as SSLContext requires."""
         return super().__new__(cls, ssl.PROTOCOL_TLS_CLIENT)
 
     def __init__(self, name: str) -> None:

@@ -1,4 +1,4 @@
-"""How often viewers may make the encoder begin anew: a key frame is large, and all pay for it.
+"""The rate limits of viewers' key frame requests: a key frame is large, and all viewers get it.
 
 Two limits. The gate is one for all viewers of a stream: at most one key frame per interval, a
 wish that comes too early waits. The budget is each viewer's own: a few at once for a moment of
@@ -18,12 +18,12 @@ KEY_FRAME_EVERY_S = 4.0
 
 
 def key_frame_budget() -> Budget:
-    """Return what one viewer may ask for."""
+    """Return one viewer's budget of key frame requests."""
     return Budget(most=KEY_FRAMES_AT_ONCE, per_s=1 / KEY_FRAME_EVERY_S)
 
 
 class KeyFrameEncoder(Protocol):
-    """What encodes a stream's pictures (the camera's keeper, or the small stream)."""
+    """The encoder of a stream (the camera's keeper, or the small stream)."""
 
     def request_key_frame(self) -> None:
         """Make one of the next pictures a key frame."""
@@ -43,7 +43,7 @@ class KeyFrameGate:
         self._later: asyncio.TimerHandle | None = None
 
     def ask(self) -> None:
-        """Want a key frame soon. Must be called in the loop."""
+        """Request a key frame. Must be called in the loop."""
         if self._later is not None:
             return
         loop = asyncio.get_running_loop()
@@ -54,7 +54,7 @@ class KeyFrameGate:
             self._later = loop.call_later(wait_s, self._pass_on)
 
     def fulfil(self) -> None:
-        """A key frame came, asked for or not: a request that waits is fulfilled."""
+        """Called at each key frame, requested or not: a waiting request is fulfilled."""
         self.stop()
 
     def stop(self) -> None:

@@ -1,4 +1,4 @@
-"""Judges one viewer's line: the main stream, the small one, or key frames only.
+"""The estimate of one viewer's link, and the choice: main stream, small one or key frames only.
 
 A pure state machine: reports in, a verdict out, time is passed in. It never changes the main
 stream, which is the recording's; only which stream a viewer gets, and how large the small one is.
@@ -42,7 +42,7 @@ DOUBT_LOST, DOUBT_QUEUE_S = 0.04, 0.15
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkReport:
-    """What is known of a viewer's line at one moment; None where nothing new was heard."""
+    """A measurement of a viewer's link at one moment; None where nothing new was reported."""
 
     at_s: float
     sent_bps: float
@@ -57,7 +57,7 @@ class LinkReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamChoice:
-    """What a viewer should get."""
+    """The stream and rates that a viewer should get."""
 
     level: Level
     reason: Reason | None
@@ -74,7 +74,7 @@ class _Trouble:
 
 
 class LinkEstimate:
-    """One viewer's line. `has_small` tells whether this board makes a small stream at all."""
+    """The estimate of one viewer's link. `has_small`: this board makes a small stream."""
 
     def __init__(self, *, main_bps: int, has_small: bool, now_s: float) -> None:
         self._main_bps = main_bps
@@ -96,7 +96,7 @@ class LinkEstimate:
 
     @property
     def verdict(self) -> StreamChoice:
-        """What holds now."""
+        """The current choice."""
         return StreamChoice(
             level=self._levels[self._step],
             reason=self._reason if self._step else None,
@@ -105,7 +105,7 @@ class LinkEstimate:
         )
 
     def prefer_small(self, is_wanted: bool, now_s: float) -> StreamChoice:
-        """Hear from the viewer whether they want the small stream whatever the line carries."""
+        """Set whether the viewer wants the small stream whatever the link carries."""
         self._wants_small = is_wanted
         if is_wanted and self._step == 0:
             self._move(1, "asked_for", now_s)
@@ -158,7 +158,7 @@ class LinkEstimate:
         return None
 
     def _part_that_fits(self, report: LinkReport) -> float:
-        """Return the estimate as a part of what is sent; 1 if the estimate says nothing."""
+        """Return the estimate divided by the send rate; 1 without an estimate."""
         if self._remb_bps is None or report.at_s - self._fell_s > FALLEN_FOR_S:
             return 1.0
         level = self._levels[self._step]
@@ -168,7 +168,7 @@ class LinkEstimate:
         return min(1.0, self._remb_bps / sent_bps) if sent_bps > 0 else 1.0
 
     def _bear(self, trouble: _Trouble, now_s: float) -> None:
-        """Go down once it has lasted."""
+        """Step down once congestion has lasted."""
         if self._trouble_since_s is None:
             self._trouble_since_s = now_s
         lasted_s = now_s - self._trouble_since_s

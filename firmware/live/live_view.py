@@ -1,4 +1,4 @@
-"""What the relay carries to the live view and to the pairing camera, put into their words.
+"""The adapters from the relay's commands to live view and to the pairing camera.
 
 And back: who watches, as notes to the owners.
 """
@@ -41,7 +41,7 @@ NOTE_PAUSE_S = 10.0
 
 
 class LiveView:
-    """Live view as the relay reaches it: nonces, offers, candidates."""
+    """The handler of the relay's live-view commands: nonces, offers, candidates."""
 
     def __init__(
         self,
@@ -82,14 +82,14 @@ class LiveView:
         return Accepted()
 
     async def aclose(self) -> None:
-        """End all sessions and let what is being told be told."""
+        """End all sessions and finish pending notifications."""
         await self.live.aclose()
         await self._watch_notes.aclose()
 
 
 @dataclass(slots=True, kw_only=True)
 class _Told:
-    """A browser of which the owners were told that it watches."""
+    """A browser whose watching was notified to the owners."""
 
     session_id: str
     open_count: int = 0
@@ -99,7 +99,7 @@ class _Told:
 
 
 class WatcherNotes:
-    """Tells all owners who began to watch and who ended, in the order in which it was.
+    """The notifications to all owners that somebody began or ended to watch, in order.
 
     Who comes back within `pause_s` had not left: one that joins and leaves without end makes no
     more notes than one that stays.
@@ -114,7 +114,7 @@ class WatcherNotes:
         self._turn = asyncio.Lock()
 
     def began(self, watcher: Watcher) -> None:
-        """Somebody watches."""
+        """Notify that somebody began to watch."""
         browser = watcher.who.browser
         known = self._watching.get(browser)
         if known is None:
@@ -133,7 +133,7 @@ class WatcherNotes:
             known.ending = None
 
     def ended(self, watcher: Watcher, has_talked: bool) -> None:
-        """Somebody watches no more, unless they are back soon."""
+        """Notify that somebody ended to watch, unless they are back soon."""
         browser = watcher.who.browser
         known = self._watching[browser]
         known.open_count -= 1
@@ -144,7 +144,7 @@ class WatcherNotes:
             known.ending = loop.call_later(self._pause_s, self._end, browser)
 
     async def aclose(self) -> None:
-        """Tell at once what was to be told soon."""
+        """Send the delayed notifications at once."""
         for browser, known in list(self._watching.items()):
             if known.ending is not None:
                 known.ending.cancel()
@@ -195,7 +195,7 @@ class PairingCodeScanner:
         self._events = events
 
     async def run(self) -> None:
-        """Look until cancelled."""
+        """Scan until cancelled."""
         while True:
             frame = await self._luma.next()
             if not self._pairing.is_reading(self._now_ms()):

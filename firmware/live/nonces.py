@@ -1,4 +1,4 @@
-"""The doorbell's nonces: each counts once, for a short time, and only a bounded number is open.
+"""The doorbell's nonces: valid once and for a short time; the number of open ones is bounded.
 
 What a browser signs carries one, so that a relay can't use it a second time. They live in memory
 alone: after a restart a browser asks for another. Time is monotonic; no wall clock is trusted.
@@ -15,7 +15,7 @@ MAX_OPEN_NONCES = 256
 
 
 class Nonces:
-    """Gives nonces out and takes each back once. When too many are open, the oldest is lost."""
+    """The open nonces, each accepted once. When too many are open, the oldest is dropped."""
 
     def __init__(
         self,
@@ -32,7 +32,7 @@ class Nonces:
         self._ends_s: OrderedDict[str, float] = OrderedDict()
 
     def give(self) -> str:
-        """Return a fresh nonce, which counts from now on."""
+        """Return a fresh nonce, valid from now on."""
         self._forget_old()
         while len(self._ends_s) >= self._max_open:
             self._ends_s.popitem(last=False)

@@ -1,4 +1,4 @@
-"""Sends little by little what must not leave all at once, on timers of the loop."""
+"""Paced sending: spreads bursts of packets over time, on timers of the event loop."""
 
 import asyncio
 from collections import deque
@@ -19,7 +19,7 @@ class Pacer:
         self._handle: asyncio.Handle = self._loop.call_soon(self._run)
 
     def stop(self) -> None:
-        """Call it no more; may be called twice."""
+        """Stop calling `step`; may be called twice."""
         self._handle.cancel()
 
     def _run(self) -> None:
@@ -29,7 +29,7 @@ class Pacer:
 
 
 class Backlog:
-    """The pictures with which a viewer begins, and those that come until they are sent.
+    """The queue of pictures with which a viewer begins, and of those that come meanwhile.
 
     `send` gets a unit and which of its packets; `on_end` is called once all are sent.
     """
@@ -47,7 +47,7 @@ class Backlog:
         self._drip = Pacer(self._step)
 
     def add(self, unit: PackedUnit) -> None:
-        """Send this one as well, in its turn."""
+        """Append a picture to the queue."""
         self._units.append(unit)
 
     def stop(self) -> None:

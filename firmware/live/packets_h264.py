@@ -1,4 +1,4 @@
-"""Access units as RTP payloads (RFC 6184), packed once for however many viewers there are.
+"""The packetizer of H.264 access units into RTP payloads (RFC 6184), once for all viewers.
 
 Pure: bytes in, payloads out. Single NAL units, STAP-A for small ones that follow each other (SPS
 and PPS), FU-A for large ones, as packetization-mode=1 allows. The parts of a large one are of one
@@ -53,7 +53,7 @@ def payloads_of(data: bytes, max_bytes: int = MAX_PAYLOAD_BYTES) -> tuple[bytes,
 
 
 def _nal_units(data: bytes) -> Iterator[memoryview]:
-    """Yield what stands between the start codes (H.264 annex B.1), without its trailing zeros."""
+    """Yield the NAL units between the start codes (H.264 annex B.1), without trailing zeros."""
     view = memoryview(data)
     begin = data.find(START_CODE)
     while begin >= 0:

@@ -1,4 +1,4 @@
-"""One peer connection, as a visit needs it: an offer in, an answer out, candidates as they come.
+"""A session's peer connection: an offer in, an answer out, candidates as they trickle.
 
 With fanout.py, talk.py and what is named *_edge.py all that imports aiortc and aioice. It takes a
 third of a second on a fast machine to import, so nothing that the bell needs does (session.py).
@@ -100,7 +100,7 @@ class Peer:
         return str(connection.localDescription.sdp)
 
     def add_candidates(self, candidates: Sequence[Candidate], *, is_last: bool) -> None:
-        """Let ICE try these as well; names are resolved in the background."""
+        """Add remote candidates to ICE; names are resolved in the background."""
         self._candidate_count += len(candidates)
         if self._candidate_count > MAX_SESSION_CANDIDATES:
             detail = f"more than {MAX_SESSION_CANDIDATES} candidates in one session"
@@ -137,7 +137,7 @@ class Peer:
         return audio
 
     def _track_added(self, track: MediaStreamTrack) -> None:
-        """Read what the viewer says, whether it is heard or not: it would pile up."""
+        """Read the viewer's audio track, even while it isn't played: it would pile up."""
         if track.kind == "audio" and self._sound is not None:
             voice = read_voice(track, self._sound)
             self._work(voice, "live voice")
@@ -166,7 +166,7 @@ class Peer:
                 await transport.addRemoteCandidate(_ice_candidate(candidate))
         except (OSError, ValueError, RuntimeError) as error:
             # No multicast here, or ICE has ended. A candidate only helps: nothing else breaks.
-            logger.info("a candidate isn't used: %r", error)
+            logger.info("an ICE candidate was rejected: %r", error)
 
     async def _end_candidates(self) -> None:
         await asyncio.sleep(END_OF_CANDIDATES_S)

@@ -1,4 +1,4 @@
-"""Which stream one viewer gets: what line.py judges, put into effect on their `RtpSender`.
+"""The choice of one viewer's stream: applies the link estimate to their `RtpSender`.
 
 The main stream is never changed for a viewer. While a recording plays over the track, the live
 streams wait, and what the line says meanwhile is not theirs to judge.
@@ -18,11 +18,11 @@ from firmware.system.listeners import Listeners
 
 
 class MainEncoder(Protocol):
-    """What encodes the main stream (`firmware.capture.camera_keeper.CameraKeeper`)."""
+    """The main stream's encoder (`firmware.capture.camera_keeper.CameraKeeper`)."""
 
     @property
     def wanted_bps(self) -> int:
-        """Bits a second that it aims at."""
+        """The target bitrate in bits a second."""
         ...
 
     def request_key_frame(self) -> None:
@@ -52,7 +52,7 @@ class LiveSources:
     small_encoder: SmallFeed | None
 
     def discard(self) -> None:
-        """Send nothing more of what was filmed until now: there is a new mask."""
+        """Discard all pictures filmed until now, because the mask has changed."""
         self.main.discard()
         if self.small is not None:
             self.small.discard()
@@ -69,7 +69,7 @@ def live_sources(units: UnitFeed, encoder: MainEncoder, small: SmallFeed | None)
 
 
 class StreamSelector:
-    """Follows one viewer's line; `changes` is notified when its properties may differ.
+    """The stream selection of one viewer; `changes` is notified when its properties may differ.
 
     Without `live` the viewer came for recordings only, and gets `idle` between them.
     """
@@ -97,14 +97,14 @@ class StreamSelector:
 
     @property
     def stream(self) -> Stream:
-        """What the viewer gets."""
+        """The name of the stream that the viewer gets."""
         if self._clip is not None:
             return "clip"
         return "none" if self._live is None else self._line.verdict.level
 
     @property
     def why(self) -> Reason | None:
-        """Why it isn't the main stream."""
+        """The reason why it isn't the main stream."""
         return self._line.verdict.reason if self.stream in ("small", "key_frames") else None
 
     @property
@@ -113,7 +113,7 @@ class StreamSelector:
         return self._line.verdict.small_bps if self.stream == "small" else None
 
     def prefer_small(self, is_wanted: bool) -> None:
-        """Give the small stream whatever the line carries, or the best that it carries.
+        """Always choose the small stream, or the best one that the link carries.
 
         LiveError where there is no small stream.
         """
@@ -122,7 +122,7 @@ class StreamSelector:
         self._apply(self._line.prefer_small(is_wanted, self._now_s()))
 
     def play(self, clip: StreamSource) -> None:
-        """Give this recording instead of live view, from its first picture on."""
+        """Send this recording instead of live view, from its first picture on."""
         before, self._clip = self._clip, clip
         self._viewer.key_frames_only(False)
         self._viewer.use(clip)
@@ -131,7 +131,7 @@ class StreamSelector:
         self.changes.notify()
 
     def go_live(self, *, after: StreamSource | None = None) -> None:
-        """Give live view again, or nothing; `after` a clip's end only if it is what was given."""
+        """Send live view again, or nothing; `after` a clip's end only if that clip is selected."""
         clip = self._clip
         if clip is None or after not in (None, clip):
             return

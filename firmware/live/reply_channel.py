@@ -1,4 +1,4 @@
-"""Quick replies over the data channel "replies": the list, and what the owner changes in it.
+"""The data channel "replies": the list of quick replies, and the owner's changes to it.
 
 The viewer sends JSON texts of at most 4 KB, each with a `type`:
 {"type": "list"}                                  → {"type": "replies", …}
@@ -39,18 +39,18 @@ Text = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_TEXT_CHARS)]
 
 
 class ListWanted(Document, frozen=True, kw_only=True, tag="list", tag_field="type"):
-    """Say which there are."""
+    """List the quick replies."""
 
 
 class AddRecording(Document, frozen=True, kw_only=True, tag="add_recording", tag_field="type"):
-    """A WAV file of this size follows."""
+    """Add a recording: a WAV file of this size follows."""
 
     name: Name
     size: Size
 
 
 class AddText(Document, frozen=True, kw_only=True, tag="add_text", tag_field="type"):
-    """Keep a text that is spoken."""
+    """Add a text, which is spoken by speech synthesis."""
 
     name: Name
     text: Text
@@ -58,13 +58,13 @@ class AddText(Document, frozen=True, kw_only=True, tag="add_text", tag_field="ty
 
 
 class Remove(Document, frozen=True, kw_only=True, tag="remove", tag_field="type"):
-    """Forget one."""
+    """Remove a quick reply."""
 
     id: Id
 
 
 class SetDefault(Document, frozen=True, kw_only=True, tag="default", tag_field="type"):
-    """Choose what is said when nobody answers."""
+    """Choose the reply that is played when nobody answers."""
 
     id: Id | None
 
@@ -74,7 +74,7 @@ _DECODER: msgspec.json.Decoder[Wish] = msgspec.json.Decoder(Wish)
 
 
 class RepliesToKeep(Protocol):
-    """What is used of `firmware.live.voice.LiveSound`."""
+    """The quick replies' part of `firmware.live.voice.LiveSound`."""
 
     @property
     def replies(self) -> QuickReplies:
@@ -83,7 +83,7 @@ class RepliesToKeep(Protocol):
 
     @property
     def reply_after_s(self) -> float:
-        """How long after a press the default one is said; 0: never."""
+        """Seconds from a press until the default reply is played; 0: never."""
         ...
 
 

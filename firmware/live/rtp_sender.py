@@ -1,4 +1,4 @@
-"""One viewer of live view, as far as pictures go: what is sent to them and what they report.
+"""The RTP sender of one viewer's video: its packets, and the viewer's RTCP feedback.
 
 No aiortc here: `RtpTransport` is what is used of a connection, `firmware.live.aiortc_sender` gives
 it. Nothing a
@@ -41,19 +41,19 @@ APART_90K = TICKS_PER_S // 4
 
 
 class RtpTransport(Protocol):
-    """One encrypted way to the viewer."""
+    """The SRTP transport to one viewer."""
 
     def send(self, packets: Sequence[bytes]) -> Delivery:
         """Protect and send RTP packets at once: "full" if some found no room, "gone" for good."""
         ...
 
     def close(self) -> None:
-        """Let go of what it holds; may be called twice."""
+        """Release its resources; may be called twice."""
         ...
 
 
 class RtpSender:
-    """Takes pictures from a source and sends them on, from `start` to `close`."""
+    """Sends a source's pictures to one viewer, from `start` to `close`."""
 
     def __init__(self, source: StreamSource, *, clock: Clock, random_source: random.Random) -> None:
         self._source = source
@@ -83,7 +83,7 @@ class RtpSender:
 
     @property
     def stats(self) -> SenderStats:
-        """What was sent and heard so far."""
+        """The counts of what was sent and reported so far."""
         counts, stream, line = self._counts, self._stream, self._line
         return SenderStats(
             source=self._source.name,
@@ -102,15 +102,15 @@ class RtpSender:
         )
 
     def on_report(self, callback: Callable[[LinkReport], None]) -> None:
-        """Be told of the line, about once a second, also when the viewer has gone silent."""
+        """Set the callback for link reports, about once a second, even without receiver reports."""
         self._on_report = callback
 
     def on_end(self, callback: Callable[[], None]) -> None:
-        """Be told, once, that no more pictures can come: the stream ended, or the line is gone."""
+        """Set the callback for the end, called once: the stream ended, or the transport is gone."""
         self._on_end = callback
 
     def use(self, source: StreamSource) -> None:
-        """Go over to another stream at its next key frame; the last one named wins."""
+        """Switch to another stream at its next key frame; the last call wins."""
         if self._is_closed:
             return
         if self._next is not None and self._next is not source:
@@ -141,7 +141,7 @@ class RtpSender:
             self._ask_key_frame()
 
     def expect(self) -> None:
-        """Somebody will connect in a moment: have a key frame ready that isn't old."""
+        """Prepare for a connection in a moment: have a recent key frame ready."""
         if not self._is_closed and self._stream is None and not self._is_expected:
             self._is_expected = True
             self._source.add(self)
@@ -149,7 +149,7 @@ class RtpSender:
             asyncio.get_running_loop().call_soon(self._have_fresh)
 
     def start(self, parameters: StreamParameters, wire: RtpTransport) -> None:
-        """The connection stands: take pictures from the newest key frame on, or ask for one."""
+        """Start sending once connected, from the newest key frame on, or request one."""
         if self._is_closed or self._stream is not None:
             wire.close()
             return
@@ -169,7 +169,7 @@ class RtpSender:
             self._source.request_key_frame()
 
     def close(self) -> None:
-        """Send nothing more and let go of everything; may be called twice."""
+        """Stop sending and release everything; may be called twice."""
         self._is_closed = True
         self._source.remove(self)
         if self._next is not None:
@@ -184,7 +184,7 @@ class RtpSender:
     # What a source says.
 
     def begin(self, source: StreamSource, unit: PackedUnit) -> bool:
-        """Look at the next unit; True to be sent its packets."""
+        """Offer the next access unit; True if its packets shall be sent."""
         if self._is_closed or self._stream is None:
             return False
         if source is self._next:
@@ -223,7 +223,7 @@ class RtpSender:
         self._deliver(self._wire, packets)
 
     def discard(self) -> None:
-        """Forget all pictures, sent or not, and go on at the next key frame."""
+        """Drop all pictures, sent or not, and go on at the next key frame."""
         self._unit = None
         self._stop_drip()
         self._stop_backlog()
@@ -231,7 +231,7 @@ class RtpSender:
         self._forget_sent()
 
     def on_source_end(self, source: StreamSource) -> None:
-        """Hear that no more units will come."""
+        """Called once when the source ends."""
         if source is self._next:
             self._next = None
         elif source is self._source and self._next is None:
@@ -240,21 +240,21 @@ class RtpSender:
     # What the viewer says.
 
     def on_pli(self) -> None:
-        """PLI or FIR: ask for a key frame, within what one viewer may ask for."""
+        """Handle a PLI or FIR: request a key frame, within the viewer's limit."""
         self._counts.picture_losses += 1
         self._ask_key_frame()
 
     def on_nack(self, wire_sequences: Iterable[int]) -> None:
-        """NACK: send these once more, as far as the budget goes."""
+        """Handle a NACK: retransmit these packets, as far as the budget goes."""
         if self._stream is not None:
             self._repeats.enqueue(wire_sequences, self._now_s(), is_kept=self._stream.has)
 
     def on_remb(self, remb_bps: int) -> None:
-        """REMB: what the viewer believes that the line carries."""
+        """Handle a REMB: the viewer's estimate of the available bitrate."""
         self._line.remb_bps = remb_bps
 
     def on_receiver_report(self, *, fraction_lost: int, lsr: int, dlsr: int) -> None:
-        """One block of a receiver report (RFC 3550 §6.4.1)."""
+        """Handle one block of a receiver report (RFC 3550 §6.4.1)."""
         now_s = self._now_s()
         self._line.on_receiver_report(now_s, fraction_lost=fraction_lost, lsr=lsr, dlsr=dlsr)
         if self._line.since_report_s(now_s) >= REPORT_S:
@@ -274,7 +274,7 @@ class RtpSender:
         return stream.report(ntp=ntp, timestamp=self._base_90k + self._now_90k())
 
     def bye_packet(self) -> bytes | None:
-        """Return what tells the viewer that this was all."""
+        """Return the RTCP BYE packet."""
         return None if self._stream is None else self._stream.bye_packet()
 
     # From here on: how.
@@ -336,7 +336,7 @@ class RtpSender:
             self._end()
 
     def _drip_on(self) -> float | None:
-        """Send as much of the key frame as is due; return when to go on, None at its end."""
+        """Send the due part of the key frame; return when to go on, None at its end."""
         unit, begin = self._unit, self._sent_of_unit
         if unit is None or self._wire is None:
             self._drip = None
@@ -356,7 +356,7 @@ class RtpSender:
             self._unit = None
 
     def send_again(self, sequences: Sequence[int]) -> bool:
-        """Send these packets once more; return whether it makes sense to go on."""
+        """Retransmit these packets; return whether the transport takes more."""
         if self._stream is None or self._wire is None or self._is_closed:
             return False
         now_s = self._now_s()

@@ -1,4 +1,4 @@
-"""One viewer's RTP stream: headers around shared payloads, what was lost once more, the reports.
+"""One viewer's RTP stream: headers around shared payloads, retransmissions, sender reports.
 
 Pure: no network, no cipher, no clock. The names are RFC 3550's. A payload is shared with all
 viewers and never copied before it is sent; of each packet only where it lies is remembered, for
@@ -28,7 +28,7 @@ _CNAME = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamParameters:
-    """What was negotiated for one viewer's video; None is what wasn't."""
+    """The negotiated parameters of one viewer's video; None if not negotiated."""
 
     ssrc: int
     payload_type: int
@@ -42,7 +42,7 @@ class StreamParameters:
 
 @dataclass(frozen=True, slots=True)
 class _Sent:
-    """Packets that were made at one go: the first one's number and where its payload lies."""
+    """A batch of sent packets: the first one's sequence number and its payload's place."""
 
     first: int
     timestamp: int
@@ -52,7 +52,7 @@ class _Sent:
 
 
 class ExtensionBlock:
-    """The header extensions of a packet (RFC 8285), made once but for the time of sending."""
+    """The header extensions of a packet (RFC 8285), prebuilt except for the send time."""
 
     def __init__(self, parameters: StreamParameters) -> None:
         elements: list[tuple[int, bytes]] = []
@@ -70,7 +70,7 @@ class ExtensionBlock:
         self._block = head + block if block else b""
 
     def at(self, now_s: float) -> bytes:
-        """Return it for a packet that leaves now, by whatever clock."""
+        """Return the extensions for a packet sent now, by the caller's clock."""
         if self._time_at is None:
             return self._block
         send_time = (int(now_s * SEND_TIME_PER_S) & 0xFFFFFF).to_bytes(3, "big")
@@ -140,11 +140,11 @@ class RtpStream:
         return head + extension + original + payload
 
     def has(self, wire_sequence: int) -> bool:
-        """Tell whether this packet can be sent once more."""
+        """Return whether this packet can be retransmitted."""
         return self._kept(self._sequence_of(wire_sequence)) is not None
 
     def forget(self) -> None:
-        """Forget what was sent: nothing of it can be asked for again."""
+        """Drop the history of sent packets: none can be retransmitted."""
         self._history = [None] * HISTORY_PACKETS
 
     def highest_sequence(self) -> int | None:
@@ -152,7 +152,7 @@ class RtpStream:
         return None if self._sequence == self._first else self._sequence - 1 & 0xFFFF
 
     def report(self, *, ntp: int, timestamp: int) -> bytes:
-        """Return a sender report with the name (RFC 3550 §6.4.1 and §6.5): both are one moment."""
+        """Return a sender report with the CNAME (RFC 3550 §6.4.1 and §6.5), for one moment."""
         counted = (self.packets & 0xFFFFFFFF, self.octets & 0xFFFFFFFF)
         ssrc = self.parameters.ssrc
         sender = struct.pack("!IQIII", ssrc, ntp, timestamp & 0xFFFFFFFF, *counted)
@@ -162,14 +162,14 @@ class RtpStream:
         return _rtcp(_SR, 0, sender) + _rtcp(_SDES, 1, chunk)
 
     def bye_packet(self) -> bytes:
-        """Return what ends both of its SSRCs (RFC 3550 §6.6)."""
+        """Return the BYE for both SSRCs (RFC 3550 §6.6)."""
         sources: Sequence[int] = (self.parameters.ssrc, self.parameters.rtx_ssrc)
         if self.parameters.rtx_payload_type is None:
             sources = sources[:1]
         return _rtcp(_BYE, len(sources), struct.pack(f"!{len(sources)}I", *sources))
 
     def _sequence_of(self, wire_sequence: int) -> int:
-        """Return the newest number that looks so on the wire."""
+        """Return the newest extended sequence number with these 16 bits."""
         return self._sequence - ((self._sequence - wire_sequence) & 0xFFFF or 0x10000)
 
     def _kept(self, sequence: int) -> _Sent | None:

@@ -1,4 +1,4 @@
-"""What a viewer lost and is sent once more: in bursts, and no more than a budget allows.
+"""Retransmission (RTX) of lost packets: in bursts, within a budget.
 
 Few packets that were lost are sent twice, a moment apart: to lose one of them again costs another
 round trip, in which the picture stands still. Many that were lost at once found no room on the
@@ -27,15 +27,15 @@ TWICE_AFTER_S = 0.008
 
 
 class RepeatSender(Protocol):
-    """Sends packets once more (`firmware.live.rtp_sender.RtpSender`)."""
+    """The sender of retransmissions (`firmware.live.rtp_sender.RtpSender`)."""
 
     def send_again(self, sequences: Sequence[int]) -> bool:
-        """Send these, as far as they are kept; return whether to go on."""
+        """Retransmit these, as far as they are kept; return whether to go on."""
         ...
 
 
 class RtxQueue:
-    """A queue of sequence numbers, each in it once."""
+    """The queue of sequence numbers to be retransmitted, each in it once."""
 
     def __init__(self, sender: RepeatSender) -> None:
         self._sender = sender
@@ -48,13 +48,13 @@ class RtxQueue:
         """How many were beyond the budget, or kept no more."""
 
     def add_budget(self, packets: int) -> None:
-        """So many packets were sent for the first time."""
+        """Add to the budget for this many first transmissions."""
         self._left = min(self._left + SHARE * packets, AT_ONCE)
 
     def enqueue(
         self, sequences: Iterable[int], now_s: float, *, is_kept: Callable[[int], bool]
     ) -> None:
-        """Queue what isn't queued yet and can still be sent, and begin to send."""
+        """Queue the packets that aren't queued yet and can still be sent, and begin to send."""
         asked = list(dict.fromkeys(sequence & 0xFFFF for sequence in sequences))
         queued = []
         for wanted in asked:
@@ -72,7 +72,7 @@ class RtxQueue:
             self._next()
 
     def forget(self) -> None:
-        """Send nothing of what is queued: what follows is another stream, and earns its own."""
+        """Clear the queue and its budget: another stream follows, which earns its own."""
         self._left = AT_FIRST
         self._wanted.clear()
         for timer in self._second:
@@ -97,7 +97,7 @@ class RtxQueue:
             self._timer = asyncio.get_running_loop().call_later(INTERVAL_S, self._next)
 
     def _send_later(self, sequences: Sequence[int]) -> None:
-        """Send these a second time."""
+        """Send these again a little later."""
 
         def send() -> None:
             self._second.discard(timer)

@@ -1,4 +1,4 @@
-"""Where aiortc's SCTP is bent: it keeps whatever a peer sends, and doesn't hold it to its window.
+"""A patch of aiortc's SCTP, which doesn't hold the peer to its receive window: bounded buffers.
 
 A peer that sends pieces of a message that never ends, leaves holes, or opens streams without end
 would fill the doorbell's memory, and searching what is held would take the loop's time. Nobody who
@@ -22,7 +22,7 @@ MAX_STREAMS = 32
 
 
 def bound_incoming(sctp: RTCSctpTransport, on_excess: Callable[[], None]) -> None:
-    """Let `sctp` hold no more than the limits from now on; `on_excess` must end the connection."""
+    """Bound the buffers of `sctp` from now on; `on_excess` must end the connection."""
     receive = sctp._receive_data_chunk
     is_over = False
 
@@ -32,7 +32,7 @@ def bound_incoming(sctp: RTCSctpTransport, on_excess: Callable[[], None]) -> Non
             await receive(chunk)
         elif not is_over:
             is_over = True
-            logger.warning("a viewer sent far more over its data channels than may wait: hung up")
+            logger.warning("a viewer overran its data channels' receive buffer: hung up")
             on_excess()
 
     sctp._receive_data_chunk = receive_within_limits  # type: ignore[method-assign]  # no hook

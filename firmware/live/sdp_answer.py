@@ -1,4 +1,4 @@
-"""The doorbell's answer to an offer, signed: between these certificates, and only for a minute.
+"""The doorbell's signed answer to an offer, bound to both DTLS certificates, valid for a minute.
 
 The identity key signs what both SDPs name, so that whoever carries them can be neither side. A
 signature that can't be made is a refusal.
@@ -53,7 +53,7 @@ class AnswerSigner:
         try:
             signature = await asyncio.to_thread(self._signer.sign, LiveAnswer.tag + text)
         except Exception as error:  # files, tokens, secure elements: all fail anew
-            logger.exception("an answer can't be signed")
+            logger.exception("the SDP answer can't be signed")
             detail = "the doorbell can't sign its answer now; look at its own page"
             raise LiveError("closed", detail) from error
         return SignedLive(text=text.decode(), signature=b64u(signature))

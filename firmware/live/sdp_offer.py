@@ -1,4 +1,4 @@
-"""What an offer's SDP must be before anything takes it apart, and the candidates in it.
+"""The checks of an offer's SDP before it reaches a parser, and its ICE candidates.
 
 Not a full parser: aiortc parses, inside what is left here. The candidates are taken out and given
 to ICE one by one (peer.py), so that a name that nobody resolves holds up nothing.
@@ -38,7 +38,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParsedOffer:
-    """An offer that is sane, its candidates apart."""
+    """A checked offer, its candidates apart."""
 
     sdp: str
     candidates: tuple[Candidate, ...]
@@ -66,7 +66,7 @@ def parse_offer(sdp: str) -> ParsedOffer:
 
 
 def parse_candidates(lines: Iterable[str]) -> tuple[Candidate, ...]:
-    """Return those that can be used here; TCP and foreign kinds are passed over.
+    """Return the usable candidates; TCP and unknown kinds are skipped.
 
     Raises WireError for what is no candidate at all, or for too many.
     """
@@ -79,7 +79,7 @@ def parse_candidates(lines: Iterable[str]) -> tuple[Candidate, ...]:
 
 @dataclass(slots=True)
 class _Section:
-    """One media description, or the head before all, as far as it is read here."""
+    """One media description or the session part, as far as it is read here."""
 
     mids: list[str] = field(default_factory=list)
     fingerprints: set[str] = field(default_factory=set)
@@ -87,7 +87,7 @@ class _Section:
 
 
 def _media_of(lines: Iterable[str]) -> list[_Section]:
-    """Return the media descriptions; all must name the same certificates, or the head for them."""
+    """Return the media descriptions; all have the same fingerprints, or the session part has."""
     sections = [_Section()]
     for line in lines:
         name, _, value = line.partition(":")
@@ -107,7 +107,7 @@ def _media_of(lines: Iterable[str]) -> list[_Section]:
 
 
 def _carrier_of(media: list[_Section], lines: Iterable[str]) -> _Section:
-    """Return the section whose transport carries all (RFC 9143 section 7.2).
+    """Return the section whose transport is BUNDLE's (RFC 9143 section 7.2).
 
     The others have candidates of their own, in case that we can't bundle; we always do, so an
     offer that doesn't bundle each of its sections under its own name can't be taken.

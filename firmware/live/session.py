@@ -1,4 +1,4 @@
-"""One viewer's visit, from a checked offer to the end.
+"""One viewer's live session, from a checked offer to its end.
 
 A visit ends when its viewer leaves or falls silent, when its time is over and nobody renewed it,
 when its browser may watch no longer, or by `close`; whatever ends it, nothing of it stays. What
@@ -54,7 +54,7 @@ CLOSE_S = 10.0
 
 
 class LiveSession:
-    """Serves one viewer. `begin` once; `life` is the task that ends when all is cleared away.
+    """The live session of one viewer. `begin` once; the task `life` ends after all cleanup.
 
     `changes` is notified when what viewers are told of it may differ, `watch_began` when its viewer
     begins to watch live view, `cleared` when nothing of it is left.
@@ -107,18 +107,18 @@ class LiveSession:
         self._ends_s = 0.0
 
     def begin(self) -> None:
-        """Start to answer, and to live."""
+        """Start the negotiation and the session's task."""
         self._answer = asyncio.create_task(self._negotiate(), name="live answer")
         self.life = asyncio.create_task(self._live(), name="live visit")
 
     @property
     def browser(self) -> str:
-        """Whose browser it is."""
+        """The viewer's browser and its owner."""
         return self._checked.who.browser
 
     @property
     def has_talked(self) -> bool:
-        """Whether this viewer's voice was heard at the door."""
+        """Whether this viewer's voice was played at the door."""
         return self._voice is not None and self._voice.has_talked
 
     @property
@@ -127,7 +127,7 @@ class LiveSession:
         return self._quality.small_bps
 
     async def answer(self) -> SignedLive:
-        """Wait for the answer; when it fails, return only after all is cleared away."""
+        """Wait for the answer; when it fails, raise only after all cleanup."""
         await asyncio.wait([self._answer])
         if self._answer.cancelled():
             raise LiveError("closed", "the session was closed before it was answered")
@@ -138,7 +138,7 @@ class LiveSession:
             raise
 
     def add_candidates(self, more: LiveCandidates, candidates: Sequence[Candidate]) -> None:
-        """Take what this viewer trickles, in any order, or raise LiveError; each number once."""
+        """Add trickled candidates, in any order, or raise LiveError; each number once."""
         offer = self._checked.offer
         if more.browser != offer.browser:
             raise LiveError("bad_form", "the session is another browser's")
@@ -150,7 +150,7 @@ class LiveSession:
         self._peer.add_candidates(candidates, is_last=more.is_last)
 
     async def close(self) -> None:
-        """End it, and return when nothing of it is left."""
+        """End the session, and return after all cleanup."""
         self._ended.set()
         await asyncio.wait([self.life])
 
@@ -165,7 +165,7 @@ class LiveSession:
         self._ended.set()
 
     def open_channel(self, label: str, channel: Channel) -> bool:
-        """Take a data channel that the viewer opened; False if it isn't wanted."""
+        """Attach a data channel that the viewer opened; False if it is refused."""
         if label == CLIPS_LABEL:
             return self._clips.attach(channel)
         if label == REPLIES_LABEL:
@@ -178,7 +178,7 @@ class LiveSession:
         return False
 
     def send_state(self, watchers: Sequence[Watcher]) -> None:
-        """Say how things stand to the viewer."""
+        """Send the session's state to the viewer."""
         sound = self._sound
         talker = None if sound is None else sound.floor.talker
         lines = tuple(
@@ -214,7 +214,7 @@ class LiveSession:
         self._quality.play(clip)
 
     def stop(self) -> None:
-        """Show live view again."""
+        """Return to live view."""
         self._quality.go_live()
 
     # From here on: how.
@@ -225,7 +225,7 @@ class LiveSession:
         return SessionVoice(sound, self.id, name=self._checked.who.name)
 
     async def _negotiate(self) -> SignedLive:
-        """Answer the offer within ANSWER_S; whatever is wrong with it ends the visit."""
+        """Answer the offer within ANSWER_S; any fault in it ends the session."""
         try:
             async with asyncio.timeout(ANSWER_S):
                 sdp = await self._peer.answer(self._offer)
@@ -239,12 +239,12 @@ class LiveSession:
             raise LiveError("timeout", "no answer in time; are the ICE servers well?") from error
         except Exception as error:
             # The text comes from outside and aiortc's parser raises nearly anything.
-            logger.info("an offer could not be taken: %r", error)
+            logger.info("an SDP offer could not be applied: %r", error)
             self.end()
             raise LiveError("bad_offer", "the offer's SDP could not be understood") from error
 
     async def _live(self) -> None:
-        """Supervise the visit: connect in time, serve, and leave nothing behind."""
+        """Supervise the session: connect in time, serve, clean up."""
         try:
             await _first(self._answer, self._ended.wait())
             async with asyncio.timeout(self._limits.connect_s):
@@ -252,7 +252,7 @@ class LiveSession:
             if not self._ended.is_set():
                 await self._serve()
         except TimeoutError:
-            logger.info("live session ended: it was never connected")
+            logger.info("live session ended: it was not connected in time")
         except Exception:
             logger.exception("live session ended by a fault")
         finally:
@@ -278,7 +278,7 @@ class LiveSession:
                 task.cancel()
 
     async def _until_over(self) -> None:
-        """Wait until the visit is ended, or its time is over."""
+        """Wait until the session is ended, or its time is over."""
         while not self._ended.is_set():
             left_s = self._ends_s - self._now_s()
             if left_s <= 0:
@@ -315,7 +315,7 @@ class LiveSession:
     # `control.WishGranter`
 
     async def grant(self, wish: Wish) -> None:
-        """Do what the viewer wants, or raise LiveError."""
+        """Carry out a viewer's request, or raise LiveError."""
         match wish:
             case Renew():
                 self._checks.who(self.browser)

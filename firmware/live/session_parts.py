@@ -1,4 +1,4 @@
-"""What a visit is made of: its connection, as a visit sees it, and the visit, as that sees it.
+"""The interfaces between a live session and its peer connection.
 
 Shapes only; what a visit does with them is in visit.py. No aiortc here: peer.py.
 """
@@ -22,7 +22,7 @@ CONNECT_S = 30.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveLimits:
-    """How many may watch, and for how long."""
+    """The limits of live view: number of viewers, session times."""
 
     max_viewers: int
     session_s: float = SESSION_S
@@ -47,7 +47,7 @@ class SessionPeer(Protocol):
 
     @property
     def viewer(self) -> RtpSender:
-        """Whom its pictures are sent to."""
+        """The RTP sender of its video."""
         ...
 
     async def answer(self, offer: ParsedOffer) -> str:
@@ -55,7 +55,7 @@ class SessionPeer(Protocol):
         ...
 
     def add_candidates(self, candidates: Sequence[Candidate], *, is_last: bool) -> None:
-        """Let ICE try these as well."""
+        """Add remote candidates to ICE."""
         ...
 
     def listen(self, is_on: bool) -> None:
@@ -68,18 +68,18 @@ class SessionPeer(Protocol):
 
 
 class ConnectedVisit(Protocol):
-    """What a connection belongs to (`firmware.live.session.LiveSession`); all on the loop."""
+    """The session of a connection (`firmware.live.session.LiveSession`); all on the loop."""
 
     def on_connected(self) -> None:
-        """Media and data channels can be sent from now on."""
+        """Called once when media and data channels can be sent."""
         ...
 
     def end(self) -> None:
-        """The connection is gone, or can't be used any more."""
+        """Called when the connection is gone, or can't be used any more."""
         ...
 
     def open_channel(self, label: str, channel: Channel) -> bool:
-        """Take a data channel that was opened; False if it isn't wanted."""
+        """Attach a data channel that was opened; False if it is refused."""
         ...
 
 
@@ -88,21 +88,21 @@ class PeerSound(Protocol):
 
     @property
     def opus(self) -> OpusFeed | None:
-        """What may be heard of the door; None where live view carries no sound."""
+        """The door's sound as Opus; None where live view carries no sound."""
         ...
 
     @property
     def is_talking(self) -> bool:
-        """Whether this viewer is heard at the door."""
+        """Whether this viewer talks: their voice is played at the door."""
         ...
 
     def play(self, frame: bytes) -> None:
-        """Take 20 ms of what the viewer says."""
+        """Play 20 ms of the viewer's voice."""
         ...
 
 
 class PeerMaker(Protocol):
-    """Makes the connections of visits."""
+    """The factory of live sessions' connections."""
 
     def make(
         self,
@@ -111,5 +111,5 @@ class PeerMaker(Protocol):
         visit: ConnectedVisit,
         sound: PeerSound | None,
     ) -> SessionPeer:
-        """Return one that isn't connected yet; ValueError if an ICE server isn't one."""
+        """Return a connection that isn't connected yet; ValueError if an ICE server isn't one."""
         ...

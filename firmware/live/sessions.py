@@ -81,17 +81,17 @@ class LiveSessions:
 
     @property
     def sessions(self) -> int:
-        """How many sessions there are, those not connected yet and those for recordings too."""
+        """The number of sessions, with those not connected yet and those for recordings."""
         return len(self._visits)
 
     @property
     def watchers(self) -> tuple[Watcher, ...]:
-        """Who sees live view now, in the order in which they came."""
+        """The current viewers of live view, in order of arrival."""
         watchers = (visit.watcher for visit in self._visits.values())
         return tuple(watcher for watcher in watchers if watcher is not None)
 
     async def warm_up(self) -> None:
-        """Import what the first viewer would wait for, off the loop."""
+        """Import slow modules ahead of the first viewer, off the loop."""
         if not self._is_warm:
             await asyncio.to_thread(importlib.import_module, PEER_MODULE)
             self._is_warm = True
@@ -111,7 +111,7 @@ class LiveSessions:
         return await visit.answer()
 
     async def add_candidates(self, session_id: str, signed: SignedLive) -> None:
-        """Take more candidates of a session's viewer, or raise LiveError."""
+        """Add candidates of a session's viewer, or raise LiveError."""
         more = self._checks.candidates(session_id, signed)
         visit = await self._opened(session_id)
         if visit is None:
@@ -123,7 +123,7 @@ class LiveSessions:
         visit.add_candidates(more, candidates)
 
     async def close(self, session_id: str) -> None:
-        """End a session; one that is not there is already ended."""
+        """End a session; idempotent."""
         with contextlib.suppress(LiveError):
             visit = await self._opened(session_id)
             if visit is not None:
@@ -135,14 +135,14 @@ class LiveSessions:
         await asyncio.gather(*(visit.close() for visit in ending))
 
     def send_states(self) -> None:
-        """Tell every viewer how things stand, if that has changed."""
+        """Send every viewer the session's state, if that has changed."""
         watchers = self.watchers
         for visit in self._visits.values():
             visit.send_state(watchers)
         self._tell_small_stream()
 
     def hide(self) -> None:
-        """Send nothing more of what was filmed until now: there is a new mask."""
+        """Discard all pictures filmed until now, because the mask has changed."""
         self._sources.discard()
 
     async def aclose(self) -> None:
@@ -164,7 +164,7 @@ class LiveSessions:
         opening.add_done_callback(opened)
 
     async def _opened(self, session_id: str) -> LiveSession | None:
-        """Return a session once it is open, None if there is none; or raise why it isn't opened."""
+        """Return a session once it is open, None if there is none; LiveError if opening failed."""
         opening = self._opening.get(session_id)
         if opening is None:
             return self._visits.get(session_id)
@@ -223,7 +223,7 @@ class LiveSessions:
         self.send_states()
 
     def _tell_small_stream(self) -> None:
-        """The small stream is one for all who take it: as large as the worst line carries."""
+        """Set the shared small stream's bitrate to what the slowest viewer's link carries."""
         wanted = [visit.small_bps for visit in self._visits.values()]
         small_bps = min((bps for bps in wanted if bps is not None), default=None)
         encoder = self._sources.small_encoder
@@ -233,7 +233,7 @@ class LiveSessions:
 
 
 class RealPeers:
-    """Makes connections by aiortc; implements `PeerMaker`. `warm_up` imports what takes long."""
+    """The factory of aiortc connections (`PeerMaker`). `warm_up` imports slow modules."""
 
     def __init__(self, clock: Clock, random_source: random.Random) -> None:
         self._clock = clock

@@ -1,4 +1,4 @@
-"""What browsers sign, checked: from what the relay carried to a document that counts, or a refusal.
+"""The checks of documents that browsers sign: offers, candidates, orders.
 
 Pure but for the nonces, which it spends; no network, no aiortc. The order matters: form, device,
 browser enrolled and not expired, signature, and only then the nonce, so that whoever can't sign
@@ -31,17 +31,17 @@ class KnownBrowser(Protocol):
 
     @property
     def keys(self) -> BrowserKeys:
-        """Its public keys, and what its owner calls it."""
+        """Its public keys and the name that its owner gave it."""
         ...
 
     @property
     def credential_id(self) -> str:
-        """The passkey of the owner whose browser it is."""
+        """The passkey of the browser's owner."""
         ...
 
     @property
     def expires_ms(self) -> int | None:
-        """From when on its session key counts no more; None as long as the time isn't known."""
+        """Its session key's expiry; None as long as the time isn't known."""
         ...
 
 
@@ -58,7 +58,7 @@ class KnownOwner(Protocol):
 
     @property
     def name(self) -> str:
-        """What they are called."""
+        """The owner's name."""
         ...
 
 
@@ -72,7 +72,7 @@ class KnownOwners(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Who:
-    """Whose browser signed: the owner's name, and what they call the browser."""
+    """The signer of a document: the owner's name, and their name for the browser."""
 
     browser: str
     name: str
@@ -99,7 +99,7 @@ D = TypeVar("D", LiveOffer, LiveCandidates, BrowserOrder)
 
 
 class SignatureChecks:
-    """Checks what browsers of this doorbell's owners sign. Each refusal is a LiveError."""
+    """Checks documents signed by this doorbell's owners' browsers. Each refusal is a LiveError."""
 
     def __init__(
         self,
@@ -117,7 +117,7 @@ class SignatureChecks:
         self._clock = clock
 
     def give_nonce(self) -> str:
-        """Return a nonce for what is signed next."""
+        """Return a nonce for the next signed document."""
         return self._nonces.give()
 
     def offer(self, session_id: str, signed: SignedLive) -> CheckedOffer:
@@ -142,7 +142,7 @@ class SignatureChecks:
         return CheckedOrder(order=order, who=who)
 
     def who(self, browser_id: str) -> Who:
-        """Return whose browser it is, or raise LiveError if it may not watch (any more)."""
+        """Return the browser's owner, or raise LiveError if it may not watch (any more)."""
         return self._known(browser_id)[1]
 
     def _known(self, browser_id: str) -> tuple[KnownBrowser, Who]:

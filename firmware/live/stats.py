@@ -1,4 +1,4 @@
-"""What is known of one viewer's line: round trip, loss, estimate and how much is sent.
+"""The statistics of one viewer's link: round trip, loss, estimate, send rate.
 
 Pure: times are passed in, in seconds of the monotonic clock.
 """
@@ -16,7 +16,7 @@ NEW_RTT_SHARE = 0.25
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SenderStats:
-    """What was sent to one viewer and how it went, for the log."""
+    """The sender's statistics for one viewer, for the log."""
 
     source: str
     next_source: str | None
@@ -39,7 +39,7 @@ class SenderStats:
 
 @dataclass(slots=True)
 class SentCounts:
-    """What a viewer counts as it sends; the names are `SenderStats`'."""
+    """A sender's counters; the names are `SenderStats`'."""
 
     repeats: int = 0
     forgotten: int = 0
@@ -49,7 +49,7 @@ class SentCounts:
 
 
 class LinkStats:
-    """Takes a receiver's words and gives `LinkReport`s."""
+    """Turns receiver reports into `LinkReport`s."""
 
     def __init__(self) -> None:
         self.bitrate_bps = 0.0
@@ -67,7 +67,7 @@ class LinkStats:
         self._heard_s = self._reported_s = now_s
 
     def note_report(self, now_s: float, ntp: int) -> None:
-        """Remember when a sender report left: the receiver's answer names it."""
+        """Remember a sender report's time, which the receiver's LSR refers to."""
         self._reports[ntp >> 16 & 0xFFFFFFFF] = now_s
         if len(self._reports) > REMEMBERED_REPORTS:
             self._reports.popitem(last=False)
@@ -91,15 +91,15 @@ class LinkStats:
         self._news = (self.lost, latest_s or self._news[1])
 
     def silent_s(self, now_s: float) -> float:
-        """Return how long the receiver has said nothing."""
+        """Return the seconds since the last receiver report."""
         return now_s - self._heard_s
 
     def since_report_s(self, now_s: float) -> float:
-        """Return how long ago `report` was last called."""
+        """Return the seconds since the last call of `report`."""
         return now_s - self._reported_s
 
     def report(self, now_s: float, sent_bytes: int) -> LinkReport:
-        """Return what is new since the last report; `sent_bytes` is all that was ever sent."""
+        """Return the changes since the last report; `sent_bytes` is the total so far."""
         passed_s = now_s - self._reported_s
         if passed_s > 0:
             self.bitrate_bps = (sent_bytes - self._reported_bytes) * 8 / passed_s

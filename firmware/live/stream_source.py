@@ -1,4 +1,4 @@
-"""One stream of pictures for all who watch it: read once, packed once, sent on in bursts.
+"""One video stream shared by all its viewers: read once, packetized once, sent in bursts.
 
 The main stream, the small one and one viewer's clip are each a `StreamSource`. It reads its feed
 only while it has takers. A key frame leaves in bursts over some milliseconds, because hundreds of
@@ -30,10 +30,10 @@ log = logging.getLogger(__name__)
 
 
 class StreamSink(Protocol):
-    """One viewer, as its source sees it. Nothing here may raise or wait."""
+    """A viewer's end of a stream source. No method may raise or wait."""
 
     def begin(self, source: "StreamSource", unit: PackedUnit) -> bool:
-        """Look at the next unit; True to be sent its packets."""
+        """Offer the next access unit; True if its packets shall be sent."""
         ...
 
     def send(self, unit: PackedUnit, begin: int, end: int) -> None:
@@ -41,16 +41,16 @@ class StreamSink(Protocol):
         ...
 
     def discard(self) -> None:
-        """Forget all pictures, sent or not."""
+        """Drop all pictures, sent or not."""
         ...
 
     def on_source_end(self, source: "StreamSource") -> None:
-        """Hear that no more units will come."""
+        """Called once when the source ends."""
         ...
 
 
 class StreamSource:
-    """One stream of access units and those who take it. Use it in one loop only.
+    """A stream of access units with its sinks. Use it in one loop only.
 
     `encoder` makes the key frames that takers ask for; a recording has none. `is_live` tells that
     the units' times are the monotonic clock's, not those of a recording.
@@ -77,11 +77,11 @@ class StreamSource:
 
     @property
     def sink_count(self) -> int:
-        """How many take this stream, or wait for its next key frame."""
+        """The number of sinks that take this stream, or wait for its next key frame."""
         return len(self._takers)
 
     def add(self, taker: StreamSink) -> None:
-        """Offer it every unit from now on."""
+        """Add a sink, which is offered every unit from now on."""
         if taker in self._takers:
             return
         self._takers.append(taker)
@@ -91,14 +91,14 @@ class StreamSource:
             self._task = asyncio.create_task(run, name=f"live source {self.name}")
 
     def remove(self, taker: StreamSink) -> None:
-        """Offer it nothing more; the feed isn't read once nobody takes it."""
+        """Remove a sink; the feed isn't read while there is none."""
         if taker in self._takers:
             self._takers.remove(taker)
         if not self._takers:
             self.stop()
 
     def request_key_frame(self) -> None:
-        """Want a key frame soon, within the limits that hold for all."""
+        """Request a key frame, within the limits that hold for all sinks."""
         self._gate.ask()
 
     def newest_gop(self, now_90k: int) -> Sequence[PackedUnit]:
@@ -107,7 +107,7 @@ class StreamSource:
         return tuple(self._gop) if is_fresh else ()
 
     def discard(self) -> None:
-        """Send nothing more of what was filmed until now: there is a new mask."""
+        """Discard all pictures filmed until now, because the mask has changed."""
         self._gop = []
         for taker in list(self._takers):
             taker.discard()
@@ -151,7 +151,7 @@ class StreamSource:
                 await self._send(packed)
 
     def _keep(self, unit: PackedUnit) -> None:
-        """Keep it for who joins, unless the newest key frame is too long ago."""
+        """Keep the unit for new sinks, unless the newest key frame is too old."""
         if unit.is_key:
             self._gop, self._gop_bytes = [], 0
         elif not self._gop:

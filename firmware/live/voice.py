@@ -1,4 +1,4 @@
-"""One viewer's part in the sound at the door: talking, listening, quick replies.
+"""One viewer's audio session: talking, listening, quick replies.
 
 Who may talk is decided by `firmware.sound.talk_floor`, what is heard by `firmware.sound`; here a
 viewer's wishes reach them, and a visit's end takes the viewer off again.
@@ -25,13 +25,13 @@ class DoorMicrophone(Protocol):
         ...
 
     async def switch(self, is_on: bool) -> None:
-        """Switch it; OSError if the memory card doesn't keep that."""
+        """Switch it; OSError if storage doesn't keep that."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveSound:
-    """The doorbell's sound, as live view uses it; `opus` is None where it carries none.
+    """The doorbell's sound for live view; `opus` is None where live view carries no sound.
 
     Nobody who watches can switch the microphone on: that is done at the doorbell's own page.
     """
@@ -45,7 +45,7 @@ class LiveSound:
 
 
 class SessionVoice:
-    """One viewer who may talk. `leave` at the end."""
+    """The sound of one viewer's session. `leave` at the end."""
 
     def __init__(self, sound: LiveSound, session_id: str, *, name: str) -> None:
         self._sound = sound
@@ -60,21 +60,21 @@ class SessionVoice:
 
     @property
     def opus(self) -> OpusFeed | None:
-        """What this viewer may hear of the door; None where live view carries no sound."""
+        """The door's sound for this viewer; None where live view carries no sound."""
         return self._sound.opus
 
     @property
     def is_talking(self) -> bool:
-        """Whether what this viewer says is heard at the door."""
+        """Whether this viewer talks: their voice is played at the door."""
         return self._sound.floor.talks(self._session_id)
 
     def play(self, frame: bytes) -> None:
-        """Say 20 ms of what this viewer says, if they may talk."""
+        """Play 20 ms of this viewer's voice, if they may talk."""
         if self._sound.floor.play(self._session_id, frame):
             self.has_talked = True
 
     def grant(self, wish: Talk | Reply) -> None:
-        """Do what the viewer wants, or raise LiveError."""
+        """Carry out a viewer's request, or raise LiveError."""
         try:
             match wish:
                 case Talk(is_on=True):
@@ -91,12 +91,12 @@ class SessionVoice:
             raise LiveError("no_reply", str(error)) from error
 
     def leave(self) -> None:
-        """Talk no more."""
+        """Stop talking."""
         self._sound.floor.leave(self._session_id)
 
 
 async def switch_microphone(sound: LiveSound | None, wish: SwitchMicrophone) -> None:
-    """Switch it off for everybody, or raise LiveError.
+    """Switch the microphone off for everybody, or raise LiveError.
 
     On is refused: what widens who may hear isn't decided by a browser (trust rule R10c).
     """

@@ -1,4 +1,4 @@
-"""Who watches: what each viewer and the owners are told of the others."""
+"""The list of current viewers, shown to each viewer and to the owners."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from firmware.live.signature_checks import Who
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watcher:
-    """Somebody who sees live view now; `since_ms` is wall time."""
+    """A current viewer of live view; `since_ms` is wall time."""
 
     session_id: str
     who: Who

@@ -1,4 +1,4 @@
-"""A data channel on which a viewer wishes for one thing after another, and each is answered.
+"""A data channel of requests: a viewer's requests are answered in order.
 
 Serving only: taking in order, and the answer where a wish fails. What may be wished and what comes
 of it is said by the channels that are made of this: control.py, reply_channel.py and
@@ -19,7 +19,7 @@ W = TypeVar("W")
 
 
 class WishChannel(ABC, Generic[W]):
-    """Serves one viewer's data channel until cancelled; nothing that it hears can break it."""
+    """Serves one viewer's data channel until cancelled; no message can break it."""
 
     def __init__(self) -> None:
         self._end = ChannelEnd()
@@ -30,7 +30,7 @@ class WishChannel(ABC, Generic[W]):
         return self._end.attach(channel)
 
     async def serve(self) -> None:
-        """Take wishes in order; each is granted, or answered by an error."""
+        """Handle requests in order; each is granted, or answered by an error."""
         while True:
             message = await self._end.next()
             try:
@@ -44,21 +44,21 @@ class WishChannel(ABC, Generic[W]):
             except ChannelClosed:
                 return
             except Exception:  # the supervisor of wishes: pictures go on, whatever a wish broke
-                logger.exception("a viewer's wish failed in %s", type(self).__name__)
+                logger.exception("a viewer's request failed in %s", type(self).__name__)
                 self.send_error("fault", "the doorbell failed at it; its log says why")
 
     def send_error(self, reason: str, detail: str) -> None:
-        """Say why something wasn't done, unless the peer takes nothing."""
+        """Send why a request failed, unless the channel is full."""
         if not self._end.is_flooded:
             self._end.send_json({"type": "error", "reason": reason, "detail": detail})
 
     @abstractmethod
     def _parse(self, message: str | bytes) -> W:
-        """Return what one message of the peer wishes for, or raise WireError."""
+        """Return the request in one message of the peer, or raise WireError."""
 
     @abstractmethod
     async def _grant(self, wish: W) -> None:
-        """Do it and answer, or raise what `serve` answers."""
+        """Carry out a request and answer it, or raise an error that `serve` answers."""
 
     def _overflow(self) -> None:
         self.send_error("too_many", "too many messages at once; wait for the answers")

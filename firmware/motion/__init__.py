@@ -1,1 +1,1 @@
-"""Motion: what moves in the picture, and what comes of it. Needs NumPy."""
+"""Motion: the detector, and its events and clips. Needs NumPy."""

@@ -69,7 +69,7 @@ class Areas:
         return int(self._counts[self.grid.unpack(cells)].sum())
 
     def needed_px(self, found_px: int) -> float:
-        """Return how many hot pixels something needs, if so many are in parts (after `parts`)."""
+        """Return the hot pixels that a movement needs, if so many are in parts (after `parts`)."""
         scattered_px = int(self._counts.sum()) - found_px
         beyond = max(0.0, scattered_px - SCATTERED_FREE * self.least_px)
         return self.least_px + SCATTERED_PART * beyond

@@ -1,4 +1,4 @@
-"""The background of the motion detector: what the picture is without movement.
+"""The background model of the motion detector: the picture without movement.
 
 It follows slowly, whatever is there (a median rather than a mean), and knows of each pixel how
 restless it is from frame to frame (noise, rain) and how far it sways (leaves).
@@ -39,7 +39,7 @@ CHANGE_FACTOR = 1.4
 
 
 class Background:
-    """What the picture is without movement, and how restless each pixel is."""
+    """The picture without movement, and each pixel's unrest."""
 
     def __init__(self, first: Floats) -> None:
         self._ground = first.copy()
@@ -102,12 +102,12 @@ class Background:
         return self._judgeable(self._limits.hot_beside(now, self._lit))
 
     def changed_px(self, now: Floats, box: Box) -> int:
-        """Return how many pixels there are plainly others than in the last frame."""
+        """Return the number of pixels there that differ plainly from the last frame."""
         least = self._limits.threshold[box] * CHANGE_FACTOR
         return int(np.count_nonzero(self._change(now, box) > least))
 
     def learn(self, now: Floats, hot: Bools, interval_s: float) -> None:
-        """Follow what is there now, slowly: by turns one of the things to learn."""
+        """Adapt slowly to the current frame: one part of the model per frame, in turn."""
         self._turn = (self._turn + 1) % 4
         if self._turn % 2:
             self._learn_unrest(self._change(now), 2 * interval_s)
@@ -136,13 +136,13 @@ class Background:
         return np.abs(change, out=change)
 
     def _judgeable(self, hot: Bools) -> Bools:
-        """Return hot but for what was too bright to measure: in another light it is unknown."""
+        """Return hot without pixels too bright to measure: in another light they are unknown."""
         if abs(self._gain - 1) > ODD_LIGHT:
             hot &= self._ground < CLIPPED
         return hot
 
     def _note_ground(self) -> None:
-        """Take note that the background is another."""
+        """Mark the background as changed."""
         self._ground_light = sampled_light(self._ground)
         self._limits.forget()
 
@@ -164,7 +164,7 @@ class Background:
             self._ground[stays] += (now[stays] - self._ground[stays]) * 0.7
 
     def _learn_unrest(self, change: Floats, passed_s: float) -> None:
-        """Somebody who passes changes a pixel in a few frames; they raise it a little each."""
+        """Update the unrest: a passer-by changes a pixel in a few frames, each raises it little."""
         change -= self._unrest
         np.minimum(change, np.add(self._unrest, 4.0, out=self._work), out=change)
         change *= passed_s / UNREST_S

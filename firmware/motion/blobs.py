@@ -1,4 +1,4 @@
-"""Blobs of one frame, and how they are followed from frame to frame."""
+"""Blobs of one frame, and their tracking from frame to frame."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ MAX_TRACKS = 12
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blob:
-    """Connected cells of one frame in which something is hot."""
+    """Connected cells of one frame with hot pixels."""
 
     cells: int
     hot_px: int
@@ -57,7 +57,7 @@ def follow(
 
 
 def _go_on(track: Track, blobs: list[Blob], at_90k: int) -> None:
-    """Who steps into mere light begins there and then."""
+    """Continue a track; one that was mere light until now begins at this frame."""
     is_solid = any(not blob.is_light for blob in blobs)
     if is_solid and not track.solid_frames:
         track.began_90k, track.frames, track.largest_px = at_90k, 0, 0

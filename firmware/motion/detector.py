@@ -1,4 +1,4 @@
-"""The motion detector: what moves in the luma frames, in which zones, since when.
+"""The motion detector: finds movement in luma frames, its zones and its begin.
 
 Pure computing on one thread: no clock (time is the frames' pts), no events, no recorder (see
 firmware.motion.watch). Needs NumPy only. How a frame is judged:
@@ -49,7 +49,7 @@ CONTRAST_PER_STOP = 0.1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Movement:
-    """Something moves in this frame; the first frame that it was in is `began_pts_90k`.
+    """A movement in this frame; its first frame is `began_pts_90k`.
 
     `zones` are the owner's names of the zones that it is in; empty where zones have no names.
     """
@@ -128,7 +128,7 @@ class MotionDetector:
         return self._movement(areas)
 
     def _see_another_picture(self, now: Floats) -> None:
-        """A flash is waited for; what stays is the new background."""
+        """Handle a changed picture: a flash passes; what stays becomes the background."""
         if self._odd_since_90k is None:
             self._odd_since_90k = self._last_90k
         if self._last_90k - self._odd_since_90k >= FLASH_S * TICKS_PER_S:
@@ -156,7 +156,7 @@ class MotionDetector:
         )
 
     def _is_moving(self, track: Track) -> bool:
-        """A frame stands for the time up to the next one: three frames of 0.1 s are 0.3 s."""
+        """Return whether a track moves; a frame lasts up to the next: 3 of 0.1 s are 0.3 s."""
         lasts_s = (track.seen_90k - track.began_90k) / TICKS_PER_S + self._interval_s
         if not track.has_moved:
             track.has_moved = (

@@ -1,4 +1,4 @@
-"""Light on the background: exposure, local light, and what is light only.
+"""Illumination changes of the background: exposure, local light, and changes by light alone.
 
 Pictures are decimated ones, as float32; a change of light multiplies what is above video's black.
 """
@@ -77,7 +77,7 @@ def lit(plane: Floats, gain: Floats | float, out: Floats) -> Floats:
 
 
 def is_light(now: Floats, ground: Floats) -> bool:
-    """Tell whether the ratio to the background is smooth: a beam, a shadow, a blurred insect."""
+    """Return whether the ratio to the background is smooth: a beam, a shadow, a blurred insect."""
     ratio = np.maximum(now - BLACK + 8, DARKEST) / np.maximum(ground - BLACK + 8, DARKEST)
     if min(ratio.shape) < 4:
         return False

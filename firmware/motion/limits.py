@@ -1,4 +1,4 @@
-"""Between which levels each pixel of the motion detector's picture is cold.
+"""The levels between which each pixel of the motion detector is cold.
 
 Nothing is learnt here (see firmware.motion.background). A quiet frame costs three operations: what
 it is compared with is computed anew only when something was learnt or when the light is another.
@@ -24,7 +24,7 @@ class Limits:
         self._has_high = self._has_low = self._is_known = False
 
     def set_threshold(self, unrest: Floats, sway: Floats, contrast: float) -> None:
-        """Ask for the greater of unrest and sway, and for contrast beyond it."""
+        """Set the threshold: the greater of unrest and sway, and contrast beyond it."""
         np.maximum(unrest, sway, out=self.threshold)
         self.threshold += contrast
         self._is_known = False
@@ -34,7 +34,7 @@ class Limits:
         self._has_high = self._has_low = self._is_known = False
 
     def prepare(self, ground: Floats) -> None:
-        """Do half of that now, so that no quiet frame takes much longer than the others."""
+        """Compute half of that now, so that no quiet frame takes much longer than the others."""
         if not self._has_high:
             _spread(ground, np.maximum, self._high, self._work)
             self._has_high = True

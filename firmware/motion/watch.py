@@ -1,4 +1,4 @@
-"""Watching for motion: from luma frames to told events, and to clips.
+"""The motion watch: turns luma frames into motion events and clips.
 
 The pictures are judged on a thread of its own, never on the loop. A movement triggers a clip from
 the first frame that it was in, and is told once, when it begins (durably, like a press); while
@@ -40,12 +40,12 @@ class PresenceSensor(Protocol):
     """The PIR or radar sensor (`firmware.panel.panel.Panel`)."""
 
     def presence(self) -> bool | None:
-        """Tell whether it sees somebody; None: it isn't known."""
+        """Return whether the sensor detects somebody; None: unknown."""
         ...
 
 
 class PictureTaker(Protocol):
-    """What takes the pictures of events (`firmware.notes.event_pictures.EventPictures`)."""
+    """The maker of events' pictures (`firmware.notes.event_pictures.EventPictures`)."""
 
     def want(self, event_id: str, at_pts_90k: int, told: asyncio.Task[bool]) -> None:
         """Take one now; it is published once `told` says that the event was accepted."""
@@ -53,7 +53,7 @@ class PictureTaker(Protocol):
 
 
 class Detector(Protocol):
-    """What judges the frames: `MotionDetector`."""
+    """The detector that judges frames: `MotionDetector`."""
 
     def look(self, frame: LumaFrame) -> Movement | None:
         """Return what moves in this frame."""
@@ -61,7 +61,7 @@ class Detector(Protocol):
 
 
 class Frames(Protocol):
-    """Where the frames come from: the hub's slot, which keeps the newest."""
+    """The source of frames: the hub's slot, which keeps the newest."""
 
     async def next(self) -> LumaFrame:
         """Wait for a frame that came after the last one taken."""
@@ -69,7 +69,7 @@ class Frames(Protocol):
 
 
 class MotionRecorder(Protocol):
-    """What records: `firmware.clips.recorder.Recorder`."""
+    """The recorder: `firmware.clips.recorder.Recorder`."""
 
     def trigger(
         self, event_id: str, kind: Literal["pressed", "motion"], at_pts_90k: int
@@ -83,7 +83,7 @@ class MotionRecorder(Protocol):
 
 
 class MotionWatch:
-    """The part that watches; `run` it until cancelled.
+    """The motion watch; `run` it until cancelled.
 
     `storms` is notified with True when there was too much motion, and with False when it is
     watched for again.
@@ -120,12 +120,12 @@ class MotionWatch:
         self._telling: set[asyncio.Task[bool]] = set()
 
     def set_settings(self, settings: MotionConfig) -> None:
-        """Go on with these, quiet for the first seconds; also after a new mask."""
+        """Apply these settings, quiet for the first seconds; also after a new mask."""
         self._settings = settings
         self._detector = None
 
     async def run(self) -> None:
-        """Watch until cancelled; what is being told then is told to its end."""
+        """Watch until cancelled; pending events are still published."""
         loop = asyncio.get_running_loop()
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="motion") as thread:
             try:
@@ -153,7 +153,7 @@ class MotionWatch:
             self._begin(movement, at_90k)
 
     def _second_opinion(self, movement: Movement | None, at_90k: int) -> Movement | None:
-        """A sensor that doesn't know contradicts nothing."""
+        """Combine movement and sensor; a sensor in an unknown state contradicts nothing."""
         mode = self._settings.presence
         if mode == "none":
             return movement
@@ -185,11 +185,11 @@ class MotionWatch:
     def _has_told(self, task: asyncio.Task[bool]) -> None:
         self._telling.discard(task)
         if not task.cancelled() and task.exception() is not None:
-            log.error("motion could not be told", exc_info=task.exception())
+            log.error("a motion event could not be published", exc_info=task.exception())
 
 
 class _Limit:
-    """How often motion may be told."""
+    """The rate limit of motion events."""
 
     def __init__(self, storms: Listeners[bool]) -> None:
         self._storms = storms
@@ -197,7 +197,7 @@ class _Limit:
         self._is_storm = False
 
     def allows(self, at_90k: int) -> bool:
-        """Tell whether an event may begin now, and count it if so."""
+        """Return whether an event may begin now, and count it if so."""
         begun = self._begun_90k
         while begun and at_90k - begun[0] >= HOUR_90K:
             begun.popleft()
@@ -215,5 +215,5 @@ class _Limit:
 
     def _set_storm(self, is_storm: bool) -> None:
         self._is_storm = is_storm
-        log.warning("motion is %s", "silent: too much of it" if is_storm else "told again")
+        log.warning("motion is %s", "silent: too many events" if is_storm else "reported again")
         self._storms.notify(is_storm)

@@ -71,18 +71,18 @@ class Button:
 
     @property
     def is_down(self) -> bool:
-        """Tell whether it is down, both as it settled and as the wire is now."""
+        """Return whether the button is down, both debounced and by the pin's level now."""
         return self._is_down and self._contact.is_active
 
     def close(self) -> None:
-        """Give the pin back."""
+        """Release the pin."""
         self._contact.close()
         for timer in (self._settling, self._holding):
             if timer is not None:
                 timer.cancel()
 
     def _hand_over(self, is_down: bool) -> None:
-        """Take one raw edge, on whichever thread gpiozero calls from."""
+        """Pass one raw edge to the loop, on whichever thread gpiozero calls from."""
         if not self._loop.is_closed():
             at_ns = self._clock.monotonic_ns()
             self._loop.call_soon_threadsafe(self._take_edge, is_down, at_ns)
@@ -165,7 +165,7 @@ class ServiceButton:
             self._countdown = self._loop.call_later(self._reset_hold_s, self._reset)
 
     def close(self) -> None:
-        """Give the pin back."""
+        """Release the pin."""
         self._button.close()
         self._stop_countdown()
 

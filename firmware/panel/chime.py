@@ -57,7 +57,7 @@ class Chime:
         return True
 
     def close(self) -> None:
-        """Be silent at once, and give the pin back."""
+        """End the pulse at once, and release the pin."""
         self._is_closing.set()
         self._wanted.set()
         self._thread.join(timeout=1.0)

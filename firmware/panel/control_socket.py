@@ -1,4 +1,4 @@
-"""The control socket of a doorbell with mock pins: how people press it and show it pictures.
+"""The control socket of a doorbell with mock pins: presses, pictures, panel state.
 
 A Unix socket in the data folder, mode 0600. One JSON document a line in, one a line out:
 `{"do":"press","pin":"bell"}`, `{"do":"press","pin":"service","hold_s":3.2}`,
@@ -49,11 +49,11 @@ class ShowOrder(
 class LookOrder(
     msgspec.Struct, frozen=True, tag="look", tag_field="do", forbid_unknown_fields=True
 ):
-    """Say what the light, the chime and the infrared light do."""
+    """Return the state of the light, the chime and the infrared light."""
 
 
 class PanelView(msgspec.Struct, frozen=True, kw_only=True):
-    """What somebody who stands at the door sees and hears; `light_level` is from 0 to 1."""
+    """The panel's visible and audible state; `light_level` is from 0 to 1."""
 
     ok: Literal[True] = True
     light: str
@@ -63,10 +63,10 @@ class PanelView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DoorFront(Protocol):
-    """What somebody who stands at the door can do and see."""
+    """The interface of the door's front: presses, pictures, panel state."""
 
     async def press(self, pin: ButtonName, hold_s: float) -> None:
-        """Hold a button down; ControlError if no press came of it."""
+        """Hold a button down; ControlError if no press was detected."""
         ...
 
     async def show(self, picture_png: bytes, seconds: float) -> None:
@@ -74,7 +74,7 @@ class DoorFront(Protocol):
         ...
 
     def look(self) -> PanelView:
-        """Return what the panel shows and how often it chimed."""
+        """Return the panel's state and the number of chimes."""
         ...
 
 

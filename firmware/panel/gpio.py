@@ -1,4 +1,4 @@
-"""The pins as they are driven: the only file that imports gpiozero.
+"""GPIO pins by gpiozero; the only file that imports it.
 
 `Gpio` opens the pins of a real board through lgpio; `MockGpio` has pins that exist only in memory,
 for a machine without GPIO: contacts are moved by hand, and what the outputs did can be looked up.
@@ -36,7 +36,7 @@ class Contact:
         return bool(self._device.is_active)
 
     def close(self) -> None:
-        """Give the pin back."""
+        """Release the pin."""
         self._device.close()
 
 
@@ -51,7 +51,7 @@ class Output:
         self._device.value = level
 
     def close(self) -> None:
-        """Switch off and give the pin back, also if its driver can't switch it off."""
+        """Switch off and release the pin, also if its driver can't switch it off."""
         try:
             if not self._device.closed:
                 self._device.off()
@@ -85,7 +85,7 @@ class Gpio:
         return Output(self._open(pin, kind, active_high=is_high, initial_value=0))
 
     def close(self) -> None:
-        """Give all pins back."""
+        """Release all pins."""
         self._factory.close()
 
     def _open(self, pin: Pin, kind: Any, **options: Any) -> Any:  # Any: as above
@@ -165,10 +165,10 @@ class MockGpio(Gpio):
             self.set_active(name, is_active=False)
 
     def close(self) -> None:
-        """Keep the pins, so that what they did can still be looked up."""
+        """Keep the pins, so that their history can still be read."""
 
     def level(self, name: PinName) -> float:
-        """Return what an output drives now, 0 to 1; 0 if it isn't open."""
+        """Return an output's level, 0 to 1; 0 if it isn't open."""
         pin = self._pin(name)
         if pin.function == "input":
             return 0.0

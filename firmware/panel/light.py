@@ -1,4 +1,4 @@
-"""The LED ring: one colour, so each state has a rhythm of its own.
+"""The LED ring: one colour; each state has its own blink pattern.
 
 `SIGNALS` is the one list of states, in the order in which they win; the guide's table is checked
 against it. What shows must be true for whoever passes by: while somebody is watching the light is
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 class LightState(StrEnum):
-    """What the light can say."""
+    """The states that the light can show."""
 
     RESET = "reset"
     WATCHED = "watched"
@@ -36,7 +36,7 @@ class LightState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """A level (0 to 1) for a time; infinity is "until something else shows"."""
+    """A brightness (0 to 1) for a time; infinity is "until something else shows"."""
 
     level: float
     for_s: float
@@ -44,7 +44,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signal:
-    """How a state looks, in words and in steps, and what it means."""
+    """A state's blink pattern, in words and in steps, and its meaning."""
 
     looks: str
     means: str
@@ -53,7 +53,7 @@ class Signal:
 
     @property
     def length_s(self) -> float:
-        """How long all steps take together."""
+        """The duration of all steps."""
         return sum(step.for_s for step in self.steps)
 
     def at(self, elapsed_s: float) -> Step:
@@ -142,7 +142,7 @@ class Led(Protocol):
     """An LED that can be dimmed (`firmware.panel.gpio.Output`)."""
 
     def set(self, level: float) -> None:
-        """Shine with this level, 0 to 1."""
+        """Set the brightness, 0 to 1."""
         ...
 
 
@@ -150,7 +150,7 @@ class Light:
     """Shows the most important of the states that are on. All but `shown` on the loop."""
 
     def __init__(self, led: Led | None, *, clock: Clock, max_percent: int) -> None:
-        """Without an LED the states are there and nothing shines."""
+        """Without an LED, states are kept and nothing is shown."""
         self._led = led
         self._clock = clock
         self._cap = max_percent / 100
@@ -159,7 +159,7 @@ class Light:
         self._has_changed = asyncio.Event()
 
     def set(self, state: LightState, is_on: bool) -> None:
-        """Let a state be on or off; one that was on already goes on undisturbed."""
+        """Switch a state on or off; a state that was on already continues undisturbed."""
         if is_on == (state in self._since_ns) or state is LightState.IDLE:
             return
         if is_on:
@@ -179,7 +179,7 @@ class Light:
 
     @property
     def shown(self) -> LightState:
-        """The state that wins now."""
+        """The most important state that is on."""
         now_ns = self._clock.monotonic_ns()
         return next(
             state

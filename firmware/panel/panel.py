@@ -1,4 +1,4 @@
-"""The panel: everything that is wired to pins, working before anything else does.
+"""The panel: all parts that are wired to pins; it works before anything else does.
 
 A press chimes and lights at once, whatever the rest of the doorbell is doing: with no owner, no
 network, no camera, and while it is still enrolling. A reset is only announced here;
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 
 def open_gpio(settings: PanelConfig) -> Gpio:
-    """Return the pins that the settings ask for; raise ConfigError if they can't be had."""
+    """Return the pins that the settings ask for; raise ConfigError if they can't be opened."""
     pins = load_pins(settings.pins_path)
     return MockGpio(pins) if settings.pins == "mock" else Gpio(pins)
 
@@ -87,7 +87,7 @@ class Panel:
         self._lighting = asyncio.create_task(showing, name="light")
 
     def presence(self) -> bool | None:
-        """Tell whether the sensor sees somebody; None if there is none, or it can't tell."""
+        """Return whether the sensor detects somebody; None if there is none, or it can't tell."""
         return None if self._presence is None else self._presence.read()
 
     def set_infrared(self, is_on: bool) -> None:
@@ -96,7 +96,7 @@ class Panel:
             self._lamp.set(int(is_on))
 
     async def close(self) -> None:
-        """Switch everything off and give the pins back; one that fails keeps no other on."""
+        """Switch everything off and release the pins; a failing pin keeps no other on."""
         if self._lighting is not None:
             self._lighting.cancel()
             with contextlib.suppress(asyncio.CancelledError):

@@ -1,4 +1,4 @@
-"""Patterns of presses: what is long, what is short, and which presses belong together. Pure.
+"""Patterns of presses: classifies long and short ones, and groups them into runs. Pure.
 
 A run is everything that was pressed between two silences. A pattern is compared with a whole run,
 so one that merely lies inside a longer run is another run. What a run means is `firmware.knock`'s;
@@ -33,7 +33,7 @@ MAX_RUNS = 8
 
 
 def why_weak(pattern: Sequence[PressKind]) -> str | None:
-    """Return in a sentence why nobody should choose this pattern; None if it will do."""
+    """Return why a pattern is too weak, as a sentence; None if it isn't."""
     if not MIN_PRESSES <= len(pattern) <= MAX_PRESSES:
         return f"a pattern has {MIN_PRESSES} to {MAX_PRESSES} presses; choose another"
     if len(set(pattern)) == 1:
@@ -43,19 +43,19 @@ def why_weak(pattern: Sequence[PressKind]) -> str | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """What was pressed between two silences; of more than MAX_PRESSES only one more is kept."""
+    """The presses between two pauses; of more than MAX_PRESSES only one more is kept."""
 
     begun_ns: int
     presses: tuple[Heard, ...]
 
     @property
     def is_try(self) -> bool:
-        """Whether somebody may have meant it as a pattern."""
+        """Whether the run may be an attempt at a pattern."""
         return len(self.presses) >= MIN_PRESSES
 
 
 class Rhythm:
-    """Reads runs from the bell's edges. Its memory is bounded whatever is pressed."""
+    """The detector of runs in the bell's edges, in bounded memory."""
 
     def __init__(self) -> None:
         self._presses: list[Heard] = []

@@ -23,7 +23,7 @@ class Presence:
         self._contact = gpio.contact("presence", self._on_change)
 
     def read(self) -> bool | None:
-        """Tell whether somebody is there; None if the sensor can't be believed."""
+        """Return whether somebody is there; None if the sensor is implausible."""
         now_ns = self._clock.monotonic_ns()
         if now_ns - self._opened_ns < SETTLE_S * 1e9:
             return None
@@ -33,7 +33,7 @@ class Presence:
         return is_active
 
     def close(self) -> None:
-        """Give the pin back."""
+        """Release the pin."""
         self._contact.close()
 
     def _on_change(self, _is_active: bool) -> None:

@@ -1,4 +1,4 @@
-"""What the light says of the doorbell, looked at a few times a second.
+"""The status light: shows the doorbell's state, updated a few times a second.
 
 That somebody is watching must show whatever else is going on, so it is read from the live
 sessions themselves, not told by them.
@@ -20,12 +20,12 @@ class LiveView(Protocol):
 
     @property
     def watchers(self) -> Sequence[object]:
-        """Who watches now."""
+        """The current viewers."""
         ...
 
 
 class RecordingState(Protocol):
-    """What is recorded (`firmware.clips.recorder.Recorder`)."""
+    """The recorder's state (`firmware.clips.recorder.Recorder`)."""
 
     @property
     def clip_id(self) -> str | None:
@@ -38,7 +38,7 @@ class HealthState(Protocol):
 
     @property
     def troubles(self) -> Sequence[object]:
-        """What is wrong now."""
+        """The current troubles."""
         ...
 
 
@@ -63,7 +63,7 @@ class StatusLight:
         self._health = health
 
     async def run(self) -> None:
-        """Look until cancelled."""
+        """Update the light until cancelled."""
         while True:
             self._look()
             await asyncio.sleep(LOOK_EVERY_S)

@@ -1,5 +1,5 @@
-"""The words of the data channel "asked": what the police ask, what waits for an owner's word, and
-the word of a key.
+"""The messages of the data channel "asked": published requests, statements that wait for
+confirmation, and an approver key's confirmation.
 
 Spoken between the doorbell and `doorward approve` or `answer`, end to end: the relay, which carries
 the signalling, sees neither a request nor what was decided. A program says one `Wish` a message.
@@ -50,32 +50,32 @@ PartNumber = Annotated[int, msgspec.Meta(ge=1, le=16)]
 
 
 class WaitingWanted(Document, frozen=True, kw_only=True, tag="waiting", tag_field="type"):
-    """Say what of mine waits."""
+    """Request the caller's waiting statements."""
 
 
 class PartWanted(Document, frozen=True, kw_only=True, tag="part", tag_field="type"):
-    """Send exactly what would leave of a waiting grant's clip `number`, as MP4."""
+    """Request exactly what a waiting grant would release of its clip `number`, as MP4."""
 
     statement_digest: Digest
     number: PartNumber
 
 
 class ConfirmWanted(Document, frozen=True, kw_only=True, tag="confirm", tag_field="type"):
-    """Take an approver's word: a signed `decisions.Confirm`."""
+    """Confirm a waiting statement: an approver's signed `decisions.Confirm`."""
 
     signed: SignedStatement
 
 
 class HouseholdWanted(Document, frozen=True, kw_only=True, tag="household", tag_field="type"):
-    """Say who the owners are, and which browsers and keys are mine."""
+    """Request the list of owners, and of the caller's own browsers and keys."""
 
 
 class RequestsWanted(Document, frozen=True, kw_only=True, tag="requests", tag_field="type"):
-    """Say which published requests concern this door."""
+    """Request the published requests that concern this door."""
 
 
 class ClipsWanted(Document, frozen=True, kw_only=True, tag="clips", tag_field="type"):
-    """Say what there is to give of the time that a request asks for, between these two moments."""
+    """Request the clips in a request's time between these two moments."""
 
     request_digest: Digest
     from_ms: WallTimeMs
@@ -83,7 +83,7 @@ class ClipsWanted(Document, frozen=True, kw_only=True, tag="clips", tag_field="t
 
 
 class LookWanted(Document, frozen=True, kw_only=True, tag="look", tag_field="type"):
-    """Send as a `part` what would leave if this were granted, before anybody signs it."""
+    """Request, as a `part`, the footage that this grant would release, before anybody signs it."""
 
     request_digest: Digest
     clip: ClipRange
@@ -102,7 +102,7 @@ Wish = (
 
 
 class RequestedClip(Document, frozen=True, kw_only=True):
-    """The part of one clip that would leave."""
+    """The part of one clip that would be released."""
 
     from_ms: WallTimeMs
     to_ms: WallTimeMs
@@ -113,7 +113,7 @@ class RequestedClip(Document, frozen=True, kw_only=True):
 
 
 class GrantAsked(Document, frozen=True, kw_only=True, tag="grant", tag_field="kind"):
-    """Recordings that would be given to an agency."""
+    """A waiting grant: recordings for an agency."""
 
     agency: Text
     is_example: bool
@@ -139,33 +139,33 @@ class GrantAsked(Document, frozen=True, kw_only=True, tag="grant", tag_field="ki
 
 
 class OwnerAsked(Document, frozen=True, kw_only=True, tag="add_owner", tag_field="kind"):
-    """Somebody who would be an owner too."""
+    """A waiting addition of an owner."""
 
     name: Text
     words: Words
 
 
 class RemovalAsked(Document, frozen=True, kw_only=True, tag="remove_owner", tag_field="kind"):
-    """An owner who would be none any more."""
+    """A waiting removal of an owner."""
 
     name: Text
 
 
 class BrowserAsked(Document, frozen=True, kw_only=True, tag="session", tag_field="kind"):
-    """A browser that would watch."""
+    """A waiting enrolment of a browser."""
 
     name: Text
     words: Words
 
 
 class AgencyAsked(Document, frozen=True, kw_only=True, tag="refuse_agency", tag_field="kind"):
-    """An agency that would be heard again."""
+    """A waiting re-admission of a refused agency."""
 
     name: Text
 
 
 class SettingsAsked(Document, frozen=True, kw_only=True, tag="settings", tag_field="kind"):
-    """Settings under which more would be seen."""
+    """A waiting change of settings that shows more."""
 
     removed: Polygons
     kept: Polygons
@@ -177,14 +177,14 @@ class SettingsAsked(Document, frozen=True, kw_only=True, tag="settings", tag_fie
 
 
 class RecoveryAsked(Document, frozen=True, kw_only=True, tag="recovery", tag_field="kind"):
-    """A recovery key that would count."""
+    """A waiting new recovery key."""
 
     words: Words
     is_first: bool
 
 
 class ApproverAsked(Document, frozen=True, kw_only=True, tag="add_approver", tag_field="kind"):
-    """A key that would confirm."""
+    """A waiting new approver key."""
 
     name: Text
     words: Words
@@ -243,7 +243,7 @@ class ApproverLine(Document, frozen=True, kw_only=True):
 
 
 class HouseholdNow(Document, frozen=True, kw_only=True):
-    """Who lives here, as far as the caller may know: every owner, and what is the caller's own."""
+    """The household as the caller may see it: all owners, the caller's own browsers and keys."""
 
     v: Literal[1] = 1
     owners: Annotated[list[OwnerLine], msgspec.Meta(max_length=16)]
@@ -254,7 +254,7 @@ class HouseholdNow(Document, frozen=True, kw_only=True):
 
 
 class RequestLine(Document, frozen=True, kw_only=True):
-    """One published request that concerns this door, as the doorbell itself read the register.
+    """One published request that concerns this door, read from the register by the doorbell itself.
 
     `request` is the text that both officers signed, so what is shown is what a grant names.
     `sealing_keys` are those that the agency's agreement in force has: what could open a package.
@@ -271,7 +271,7 @@ class RequestLine(Document, frozen=True, kw_only=True):
 
     @property
     def digest_of_request(self) -> str:
-        """What statements name."""
+        """The request's digest, which statements name."""
         return sha256_hex(self.request.encode())
 
     def parsed(self) -> EvidenceRequest:
@@ -280,7 +280,7 @@ class RequestLine(Document, frozen=True, kw_only=True):
 
 
 class GivenLine(Document, frozen=True, kw_only=True):
-    """A grant that this owner signed, and how far it is."""
+    """A grant that this owner signed, and its state."""
 
     statement_digest: Digest
     request_digest: Digest
@@ -290,7 +290,7 @@ class GivenLine(Document, frozen=True, kw_only=True):
 
 
 class RequestsNow(Document, frozen=True, kw_only=True):
-    """All that concerns this door now, emergencies first; `left_out` more didn't fit.
+    """All requests that concern this door now, emergencies first; `left_out` more didn't fit.
 
     `given` is what the caller's owner gave, the newest first, whether or not it is asked for still.
     """
@@ -304,14 +304,14 @@ class RequestsNow(Document, frozen=True, kw_only=True):
 
 
 class OfferedClip(Document, frozen=True, kw_only=True):
-    """A recording that can be given: `clip` is what would be signed, `leaves` what would go."""
+    """A recording that can be given: `clip` would be signed, `leaves` would be released."""
 
     clip: ClipRange
     leaves: RequestedClip
 
 
 class ClipsNow(Document, frozen=True, kw_only=True):
-    """What there is of the asked time, oldest first; with `is_more`, ask for less time."""
+    """The clips of the requested time, oldest first; with `is_more`, ask for less time."""
 
     v: Literal[1] = 1
     clips: Annotated[list[OfferedClip], msgspec.Meta(max_length=MAX_OFFERED)]

@@ -27,7 +27,7 @@ BrowserId = Annotated[str, msgspec.Meta(pattern=r"^[a-z2-7]{20}\Z")]
 
 
 class BrowserKeys(Document, frozen=True, kw_only=True):
-    """The public halves, and what its owner calls the browser."""
+    """The public halves, and the owner's name for the browser."""
 
     name: Line
     session_key: ShortB64u
@@ -63,7 +63,7 @@ def load_session_key(point: bytes) -> ec.EllipticCurvePublicKey:
 
 
 def verify_session_key(session_key: bytes, signature: bytes, data: bytes) -> bool:
-    """Tell whether `signature` (DER, ECDSA with SHA-256) over `data` is by this session key."""
+    """Return whether `signature` (DER, ECDSA with SHA-256) over `data` is by this session key."""
     try:
         load_session_key(session_key).verify(signature, data, ec.ECDSA(hashes.SHA256()))
     except InvalidSignature:

@@ -1,4 +1,4 @@
-"""Enrolment: the one-time claim on the card, and what the relay answers to it.
+"""Enrolment of a doorbell: the one-time claim on the memory card, and the relay's answer.
 
 The doorbell makes its own key and sends a CSR; the fleet CA signs it once for the claim. The
 claim pins the CA by its SHA-256, so that nobody between can answer in the relay's place.
@@ -14,7 +14,7 @@ Pem = Annotated[str, msgspec.Meta(max_length=16 * 1024)]
 
 
 class Claim(Document, frozen=True, kw_only=True):
-    """The file `claim.json` on the card."""
+    """The file `claim.json` on the memory card."""
 
     v: Literal[1] = 1
     relay_url: Line
@@ -33,7 +33,7 @@ class EnrolmentRequest(Document, frozen=True, kw_only=True):
 
 
 class Enrolment(Document, frozen=True, kw_only=True):
-    """The relay's answer: the doorbell's certificate and where everything is."""
+    """The relay's answer: the doorbell's certificate and the addresses of services."""
 
     v: Literal[1] = 1
     device: DeviceId

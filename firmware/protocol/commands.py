@@ -1,4 +1,4 @@
-"""What the relay carries down to a doorbell, and the doorbell's replies.
+"""Commands from the relay to a doorbell, and the doorbell's replies.
 
 What the broker hands to an MQTT subscriber is QoS 0, so the relay repeats a command until the
 doorbell answers it; every command is idempotent by id. A command after `expires_ms` is
@@ -27,7 +27,7 @@ Url = Annotated[str, msgspec.Meta(min_length=8, max_length=4096)]
 
 
 class Receipt(Document, frozen=True, kw_only=True, tag="receipt", tag_field="type"):
-    """These events are committed at the relay; the outbox may forget them."""
+    """An acknowledgement: these events are committed at the relay, so the outbox may drop them."""
 
     event_ids: Annotated[list[Id], msgspec.Meta(min_length=1, max_length=1000)]
 
@@ -41,11 +41,11 @@ class IceServer(Document, frozen=True, kw_only=True):
 
 
 class NonceWanted(Document, frozen=True, kw_only=True, tag="nonce_wanted", tag_field="type"):
-    """A browser is about to sign something; answered by `LiveNonce`."""
+    """A request for a nonce, which a browser is about to sign; answered by `LiveNonce`."""
 
 
 class Offer(Document, frozen=True, kw_only=True, tag="offer", tag_field="type"):
-    """A browser asks for live view by a signed `live.LiveOffer`; answered by `Answer`."""
+    """A browser's request for live view, a signed `live.LiveOffer`; answered by `Answer`."""
 
     session_id: Id
     signed: SignedLive
@@ -66,26 +66,26 @@ class SealedOrder(Document, frozen=True, kw_only=True, tag="order", tag_field="t
 
 
 class CloseSession(Document, frozen=True, kw_only=True, tag="close_session", tag_field="type"):
-    """The viewer left."""
+    """The end of a session: the viewer left."""
 
     session_id: Id
 
 
 class RegisterGrew(Document, frozen=True, kw_only=True, tag="register_grew", tag_field="type"):
-    """The register has a new entry; every doorbell is told, and reads it by itself."""
+    """A hint to every doorbell that the register has a new entry, which it then reads by itself."""
 
     size: Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
 
 
 class ReleaseLogged(Document, frozen=True, kw_only=True, tag="release_logged", tag_field="type"):
-    """The release that was committed to is in the custody log: its proof."""
+    """The proof that a committed release is in the custody log."""
 
     commitment: Digest
     proof: ProofText
 
 
 class SlotLogged(Document, frozen=True, kw_only=True, tag="slot_logged", tag_field="type"):
-    """The slot is in the custody log: the way from this doorbell's commitment to it.
+    """The proof that a slot is in the custody log: the path from this doorbell's commitment.
 
     `hashes` (base64url) is the inclusion proof of the commitment in the slot's tree of `size`.
     """
@@ -104,7 +104,7 @@ class SealedStatement(Document, frozen=True, kw_only=True, tag="statement", tag_
 
 
 class PartTicket(Document, frozen=True, kw_only=True):
-    """Where one part goes, and the headers that its signature covers."""
+    """The upload URL of one part, and the headers that its signature covers."""
 
     number: Annotated[int, msgspec.Meta(ge=1, le=10_000)]
     sha256: Digest
@@ -119,7 +119,7 @@ class UploadTicket(Document, frozen=True, kw_only=True, tag="upload_ticket", tag
 
 
 class PackageArrived(Document, frozen=True, kw_only=True, tag="package_arrived", tag_field="type"):
-    """The package lies whole in the bucket, or is wanted no more: the doorbell may delete it."""
+    """A notice that a package is whole in the bucket, or withdrawn: the doorbell may delete it."""
 
     package_id: Id
 
@@ -166,11 +166,11 @@ class Answer(Document, frozen=True, kw_only=True, tag="answer", tag_field="type"
 
 
 class Accepted(Document, frozen=True, kw_only=True, tag="accepted", tag_field="type"):
-    """The command has arrived and is dealt with; says nothing about what was decided."""
+    """An acceptance: the command was received and handled; nothing about a decision."""
 
 
 class Refused(Document, frozen=True, kw_only=True, tag="refused", tag_field="type"):
-    """The command could not be taken at all (never used for an owner's decisions)."""
+    """A refusal: the command could not be handled at all (never for an owner's decisions)."""
 
     reason: Line
     detail: Line

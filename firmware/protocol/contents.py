@@ -1,4 +1,4 @@
-"""What the doorbell packed: the digest of every file of a package, signed by the doorbell.
+"""The table of contents of a package: every file's digest, signed by the doorbell.
 
 Leaves bind pictures and sound; this binds every other byte, too: the container around them, the
 owner's assertion, the proofs. It lies in the package as `contents.json` and names all files but
@@ -54,7 +54,7 @@ class SignedContents(Document, frozen=True, kw_only=True):
 def contents_of(
     files: Mapping[str, bytes], *, package_id: str, device: str, grant_digest: str
 ) -> Contents:
-    """Return what is to be signed about the files of a package."""
+    """Return the contents document of a package's files, which is to be signed."""
     return Contents(
         package_id=package_id,
         device=device,

@@ -1,4 +1,4 @@
-"""The custody log: what happened to evidence, as entries that name nobody's home.
+"""The custody log's entries: what happened to evidence, without naming anybody's home.
 
 A doorbell's part is a salted commitment: whoever holds the opened record can prove it, nobody else
 can tell whose it is. Log first, then act: a release leaves, a download begins and an object is
@@ -48,7 +48,7 @@ ProofText = Annotated[str, msgspec.Meta(max_length=16 * 1024)]
 
 
 class ReleaseRecord(Document, frozen=True, kw_only=True):
-    """What a doorbell commits to before it releases: exactly this grant, by this doorbell."""
+    """The record that a doorbell commits to before a release of exactly this grant."""
 
     v: Literal[1] = 1
     domain: Literal["doorward/release/v1"] = "doorward/release/v1"
@@ -58,7 +58,7 @@ class ReleaseRecord(Document, frozen=True, kw_only=True):
 
 
 class SlotRecord(Document, frozen=True, kw_only=True):
-    """What a doorbell commits to in one slot: the clips that it finished, each salted by itself.
+    """The record that a doorbell commits to in one slot: its finished clips, each salted by itself.
 
     `clips` are `clip_commitment`s, filled up with random ones (`fill_up`) and in order of their
     values: whoever is given the record with one clip learns nearly nothing of the others.
@@ -73,7 +73,7 @@ class SlotRecord(Document, frozen=True, kw_only=True):
 
 
 class KeyChangeRecord(Document, frozen=True, kw_only=True):
-    """What a doorbell commits to when the printed recovery code let a new passkey in.
+    """The record that a doorbell commits to when the printed recovery code let a new passkey in.
 
     Its owners can open it; to all others it says that somewhere this happened.
     """
@@ -87,7 +87,7 @@ class KeyChangeRecord(Document, frozen=True, kw_only=True):
 
 
 class CaptureProof(Document, frozen=True, kw_only=True):
-    """That a clip's manifest was committed to in a slot: it goes into the package.
+    """The proof, for the package, that a clip's manifest was committed to in a slot.
 
     `index`, `size` and `hashes` (base64url) lead from the record's digest to the slot's root,
     `proof` from the slot's leaf to a witnessed checkpoint of the custody log.
@@ -103,7 +103,7 @@ class CaptureProof(Document, frozen=True, kw_only=True):
 
 
 class ReleaseProof(Document, frozen=True, kw_only=True):
-    """That a release was committed to before it left: it goes into the package."""
+    """The proof, for the package, that a release was committed to before it left."""
 
     v: Literal[1] = 1
     record: ReleaseRecord
@@ -111,26 +111,26 @@ class ReleaseProof(Document, frozen=True, kw_only=True):
 
 
 class ReleaseLeaf(Document, frozen=True, kw_only=True, tag="release", tag_field="type"):
-    """Some doorbell is about to release something: the digest of a `ReleaseRecord`."""
+    """An entry for a doorbell's upcoming release: the digest of a `ReleaseRecord`."""
 
     commitment: Digest
 
 
 class KeyChangedLeaf(Document, frozen=True, kw_only=True, tag="key_changed", tag_field="type"):
-    """Some doorbell has a new owner by its recovery code: the digest of a `KeyChangeRecord`."""
+    """An entry for a new owner by recovery code: the digest of a `KeyChangeRecord`."""
 
     commitment: Digest
 
 
 class SlotLeaf(Document, frozen=True, kw_only=True, tag="slot", tag_field="type"):
-    """The Merkle root over one commitment of every doorbell that was heard in the slot."""
+    """An entry for one slot: the Merkle root over one commitment of each doorbell that sent one."""
 
     slot: SlotNumber
     root: Digest
 
 
 class ReceivedLeaf(Document, frozen=True, kw_only=True, tag="received", tag_field="type"):
-    """How many recordings an agency got in a quarter, when that passed from one band to another."""
+    """An entry for an agency's count of recordings in a quarter, when it moved to another band."""
 
     agency: AgencyId
     quarter: Quarter
@@ -138,7 +138,7 @@ class ReceivedLeaf(Document, frozen=True, kw_only=True, tag="received", tag_fiel
 
 
 class DownloadLeaf(Document, frozen=True, kw_only=True, tag="download", tag_field="type"):
-    """An officer of the agency downloads a package (`package_commitment`)."""
+    """An entry for an officer's download of a package (`package_commitment`)."""
 
     agency: AgencyId
     package: Digest
@@ -147,7 +147,7 @@ class DownloadLeaf(Document, frozen=True, kw_only=True, tag="download", tag_fiel
 class DeletionAskedLeaf(
     Document, frozen=True, kw_only=True, tag="deletion_asked", tag_field="type"
 ):
-    """The owner asks the agency to delete what it has downloaded (R14)."""
+    """An entry for the owner's request that the agency delete its downloads (R14)."""
 
     agency: AgencyId
     package: Digest
@@ -155,7 +155,7 @@ class DeletionAskedLeaf(
 
 
 class DeletionAnswer(Document, frozen=True, kw_only=True):
-    """What the agency says to that, signed by its own key."""
+    """The agency's answer to a deletion request, signed by its own key."""
 
     v: Literal[1] = 1
     domain: Literal["doorward/deletion/v1"] = "doorward/deletion/v1"
@@ -177,26 +177,26 @@ class SignedDeletionAnswer(Document, frozen=True, kw_only=True):
 class DeletionAnsweredLeaf(
     Document, frozen=True, kw_only=True, tag="deletion_answered", tag_field="type"
 ):
-    """The agency answered."""
+    """An entry for the agency's answer to a deletion request."""
 
     signed: SignedDeletionAnswer
 
 
 class OutcomeLeaf(Document, frozen=True, kw_only=True, tag="outcome", tag_field="type"):
-    """An agency says what became of its request."""
+    """An entry for the outcome of a request, stated by its agency."""
 
     signed: SignedOutcome
 
 
 class ErasedLeaf(Document, frozen=True, kw_only=True, tag="erased", tag_field="type"):
-    """The relay erased an object: withdrawn before any download, or unopened for 30 days (R19)."""
+    """An entry for an erased object: withdrawn before any download, or unopened for 30 days (R19)."""
 
     package: Digest
     why: Literal["withdrawn", "unopened"]
 
 
 class LegalProcessLeaf(Document, frozen=True, kw_only=True, tag="legal_process", tag_field="type"):
-    """Legal process was served on the relay's operator (R16); all it can yield is listed."""
+    """An entry for legal process served on the relay's operator (R16), with all it can yield."""
 
     quarter: Quarter
     kind: Literal["subpoena", "court_order", "search_warrant", "other"]
@@ -207,7 +207,7 @@ class LegalProcessLeaf(Document, frozen=True, kw_only=True, tag="legal_process",
 
 
 class RefusalsLeaf(Document, frozen=True, kw_only=True, tag="refusals", tag_field="type"):
-    """How often doorbells refused a statement in a quarter, by the check that failed (R11)."""
+    """An entry for the count of statements refused in a quarter, by the failed check (R11)."""
 
     quarter: Quarter
     counts: Annotated[dict[Line, Count], msgspec.Meta(max_length=60)]
@@ -251,7 +251,7 @@ def slot_entry(slot: int, root: bytes) -> bytes:
 
 
 def slot_leaf_hash(commitment: str) -> bytes:
-    """Return what stands for one doorbell in a slot's tree: its commitment's hash as a leaf."""
+    """Return one doorbell's leaf in a slot's tree: its commitment's hash as a leaf."""
     return leaf_hash(bytes.fromhex(commitment))
 
 
@@ -266,7 +266,7 @@ def slot_root(commitment: str, *, index: int, size: int, hashes: Sequence[str]) 
 
 
 def clip_commitment(manifest_digest: str, salt: bytes) -> str:
-    """Return what stands for a clip in a slot: SHA-256 over tag, salt and manifest digest."""
+    """Return a clip's commitment in a slot: SHA-256 over tag, salt and manifest digest."""
     return sha256_hex(b"doorward/clip-in-slot/v1\x00" + salt + bytes.fromhex(manifest_digest))
 
 
@@ -280,7 +280,7 @@ def fill_up(commitments: Sequence[str], random_bytes: Callable[[int], bytes]) ->
 
 
 def package_commitment(package_id: Id) -> str:
-    """Return what stands for a package in the log; its id is random, and known to its parties."""
+    """Return a package's commitment in the log; its id is random, and known to its parties."""
     return sha256_hex(b"doorward/package-in-log/v1\x00" + package_id.encode())
 
 

@@ -1,4 +1,4 @@
-"""Deletion records: the doorbell's signed word that a clip is gone, when and why.
+"""Deletion records: the doorbell's signed statement that a clip is gone, when and why.
 
 A clip's counter that is missing from the library, and in no deletion record either, was taken
 away by somebody else, or its file could never be made. Signed is DELETION_TAG ‖ the canonical

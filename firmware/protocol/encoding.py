@@ -1,4 +1,4 @@
-"""Canonical JSON, ids, digests and base64url: how every Doorward document is written.
+"""The encoding of all Doorward documents: canonical JSON, ids, digests and base64url.
 
 What is signed is canonical JSON (RFC 8785). Documents are frozen `Document` structs; `decode`
 parses bytes strictly and once (size limit, unknown fields refused, and for `decode_canonical`
@@ -97,7 +97,7 @@ def _in_words(error: Exception) -> str:
 
 
 def decode_canonical(kind: type[D], data: bytes, *, max_bytes: int = MAX_DOCUMENT_BYTES) -> D:
-    """Like `decode`, and refuse bytes that are not the canonical form of what they say."""
+    """Like `decode`, but refuse bytes that are not in canonical form."""
     document = decode(kind, data, max_bytes=max_bytes)
     try:
         encoded = document.encode()

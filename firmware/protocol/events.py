@@ -1,4 +1,4 @@
-"""What a doorbell tells: events (durable, in order, each with a receipt) and its status.
+"""Events of a doorbell (durable, in order, each with a receipt), and its status.
 
 An event is accepted once it is in the doorbell's outbox and is told until the relay's receipt
 names its id. `seq` rises by one an event, per doorbell. Times are the doorbell's own;
@@ -48,13 +48,13 @@ CameraState = Literal[
 
 
 class Pressed(Document, frozen=True, kw_only=True, tag="pressed", tag_field="type"):
-    """Somebody pressed the bell; `camera` says whether there is a picture of it, or why not."""
+    """A press of the bell; `camera` tells whether there is a picture of it, or why not."""
 
     camera: CameraState = "working"
 
 
 class Motion(Document, frozen=True, kw_only=True, tag="motion", tag_field="type"):
-    """Something moved, in these zones of the picture (none: anywhere; names are the owner's)."""
+    """Motion in these zones of the picture (none: anywhere; names are the owner's)."""
 
     zones: Annotated[list[Line], msgspec.Meta(max_length=8)] = msgspec.field(default_factory=list)
 
@@ -75,7 +75,7 @@ TroubleCode = Literal[
 
 
 class Trouble(Document, frozen=True, kw_only=True, tag="trouble", tag_field="type"):
-    """Something that the owner should know began, or is over; `detail` is one English sentence."""
+    """A fault that the owner should know began, or is over; `detail` is one English sentence."""
 
     code: TroubleCode
     is_over: bool = False
@@ -83,7 +83,7 @@ class Trouble(Document, frozen=True, kw_only=True, tag="trouble", tag_field="typ
 
 
 class ClockSet(Document, frozen=True, kw_only=True, tag="clock_set", tag_field="type"):
-    """The doorbell learnt the time: events told since its start were dated by a wrong clock.
+    """A clock correction: the events since the doorbell's start were dated by a wrong clock.
 
     Of the events with a `seq` from `from_seq` to `to_seq`, those whose clock wasn't trusted
     happened at `time_ms` + `offset_ms`. Their own time stays as it was told.
@@ -95,7 +95,7 @@ class ClockSet(Document, frozen=True, kw_only=True, tag="clock_set", tag_field="
 
 
 class ClipReady(Document, frozen=True, kw_only=True, tag="clip_ready", tag_field="type"):
-    """A clip is finished and lies in the doorbell's library.
+    """A finished clip in the doorbell's library.
 
     `trigger_event_id` is the event that started it, `more_trigger_ids` those that came within.
     """
@@ -113,7 +113,7 @@ class ClipReady(Document, frozen=True, kw_only=True, tag="clip_ready", tag_field
 
 
 class PairingAnswer(Document, frozen=True, kw_only=True, tag="pairing_answer", tag_field="type"):
-    """The doorbell has read an owner's QR code and gives its own public keys.
+    """The doorbell's answer to an owner's QR code: its own public keys.
 
     The owner's app computes the six words over both sides' keys; the owner compares them with
     the doorbell's own page. `identity_key` is SubjectPublicKeyInfo, `sealing_key` raw X25519.
@@ -125,14 +125,14 @@ class PairingAnswer(Document, frozen=True, kw_only=True, tag="pairing_answer", t
 
 
 class Paired(Document, frozen=True, kw_only=True, tag="paired", tag_field="type"):
-    """An owner was confirmed at the doorbell: by pairing, or by a statement of another owner."""
+    """A new owner, confirmed at the doorbell by pairing or by a statement of another owner."""
 
     pairing_id: Id
     credential_id: B64u
 
 
 class OwnerGone(Document, frozen=True, kw_only=True, tag="owner_gone", tag_field="type"):
-    """Somebody is no longer an owner here: they are to hear and be carried nothing more of it."""
+    """The removal of an owner: the relay must route them nothing more of this doorbell."""
 
     credential_id: ShortB64u
 
@@ -146,7 +146,7 @@ class Note(Document, frozen=True, kw_only=True, tag="note", tag_field="type"):
 
 
 class SlotCommitted(Document, frozen=True, kw_only=True, tag="slot", tag_field="type"):
-    """What every doorbell tells in every slot: a commitment, and a note to each owner's browser.
+    """The slot message of every doorbell: a commitment, and a note to each owner's browser.
 
     It looks the same whether anything was recorded, asked or decided. `commitment` is the digest
     of a `custody.SlotRecord`.
@@ -160,7 +160,7 @@ class SlotCommitted(Document, frozen=True, kw_only=True, tag="slot", tag_field="
 class ReleaseCommitted(
     Document, frozen=True, kw_only=True, tag="release_committed", tag_field="type"
 ):
-    """Log this before I release: the digest of a `custody.ReleaseRecord`."""
+    """A commitment to be logged before a release: the digest of a `custody.ReleaseRecord`."""
 
     commitment: Digest
 
@@ -168,7 +168,7 @@ class ReleaseCommitted(
 class KeyChangeCommitted(
     Document, frozen=True, kw_only=True, tag="key_change_committed", tag_field="type"
 ):
-    """Log this: the digest of a `custody.KeyChangeRecord`. Nothing waits for it."""
+    """A commitment to be logged: the digest of a `custody.KeyChangeRecord`. Not awaited."""
 
     commitment: Digest
 
@@ -176,7 +176,7 @@ class KeyChangeCommitted(
 class PackageWithdrawn(
     Document, frozen=True, kw_only=True, tag="package_withdrawn", tag_field="type"
 ):
-    """The owner takes a grant back: erase the object, or ask the agency to delete it (R14)."""
+    """A revoked grant: the object is to be erased, or the agency asked to delete it (R14)."""
 
     package_id: Id
 
@@ -184,7 +184,7 @@ class PackageWithdrawn(
 class RefusalsCounted(
     Document, frozen=True, kw_only=True, tag="refusals_counted", tag_field="type"
 ):
-    """How often this doorbell refused a statement in a quarter that is over, by check (R11).
+    """The number of statements that this doorbell refused in a past quarter, by check (R11).
 
     Told once a quarter by every doorbell, so that none of it belongs to one statement.
     """
@@ -194,7 +194,7 @@ class RefusalsCounted(
 
 
 class PackageReady(Document, frozen=True, kw_only=True, tag="package_ready", tag_field="type"):
-    """A sealed evidence package waits for an upload ticket; one SHA-256 for each part."""
+    """A sealed evidence package that waits for an upload ticket; one SHA-256 for each part."""
 
     package_id: Id
     request_id: Id
@@ -215,14 +215,14 @@ class UploadedPart(Document, frozen=True, kw_only=True):
 class PackageUploaded(
     Document, frozen=True, kw_only=True, tag="package_uploaded", tag_field="type"
 ):
-    """All parts lie in the bucket; the relay completes the upload with these."""
+    """A finished upload: all parts are in the bucket; the relay completes it with these."""
 
     package_id: Id
     parts: Annotated[list[UploadedPart], msgspec.Meta(min_length=1, max_length=1000)]
 
 
 class Thumbnail(Document, frozen=True, kw_only=True, tag="thumbnail", tag_field="type"):
-    """The sealed picture of an event told before; the relay keeps it apart from the events."""
+    """The sealed picture of an earlier event; the relay stores it apart from the events."""
 
     for_event_id: Id
     sealed: SealedThumbnail
@@ -236,7 +236,7 @@ class PushMessage(Document, frozen=True, kw_only=True):
 
 
 class PushWanted(Document, frozen=True, kw_only=True, tag="push_wanted", tag_field="type"):
-    """Hand these to the browsers' push services; after `expires_ms` they are of no use."""
+    """Push messages for the browsers' push services; useless after `expires_ms`."""
 
     for_event_id: Id
     expires_ms: WallTimeMs
@@ -281,7 +281,7 @@ Amount = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
 
 
 class Health(Document, frozen=True, kw_only=True):
-    """How the doorbell is, measured each minute and when something changes. None: can't be known.
+    """The doorbell's health, measured each minute and on changes. None: unknown.
 
     Power, heat and throttling are as the board's firmware says (bits of `vcgencmd
     get_throttled`); `had_weak_power` since its start. `fps_milli` is pictures per 1,000 s.

@@ -1,4 +1,4 @@
-"""Clip manifests: what a clip is, independent of the container it lies in.
+"""Clip manifests: signed descriptions of clips, independent of their container.
 
 A leaf per GOP = SHA-256(GOP_TAG ‖ for each access unit: pts relative to the clip (8 bytes, 90
 kHz, big endian), key flag (1 byte), count of NAL units (2 bytes), then each NAL unit without
@@ -86,7 +86,7 @@ class SoundTrack(Document, frozen=True, kw_only=True):
 
 
 class ClipTrigger(Document, frozen=True, kw_only=True):
-    """What started or prolonged the clip, and when in it."""
+    """A trigger that started or prolonged the clip, and its time in it."""
 
     event_id: Id
     kind: Literal["pressed", "motion"]
@@ -252,7 +252,7 @@ def check_manifest(signed: SignedManifest, identity_spki: bytes) -> ClipManifest
 
 
 def _check_times(manifest: ClipManifest) -> None:
-    """Raise WireError for times that no doorbell makes: whoever has its key would date with them.
+    """Raise WireError for times that no doorbell makes, but a thief of its key could.
 
     Gaps aren't bounded one by one: a slow card, or a camera that halts, may leave any.
     """

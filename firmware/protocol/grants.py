@@ -1,4 +1,4 @@
-"""Owner statements: what an owner decides, signed by passkey and sealed to the doorbell.
+"""Owner statements: an owner's decisions, signed by passkey and sealed to the doorbell.
 
 A statement is canonical JSON with a domain tag, device, nonce and not-after. The passkey's
 challenge is SHA-256 over it, so an ordinary login can never be one. Types say how far it was
@@ -57,7 +57,7 @@ STATEMENT_STEP_BYTES = 16 * 1024
 
 
 class ClipRange(Document, frozen=True, kw_only=True):
-    """What is given of one clip: the whole groups of pictures between two moments of it."""
+    """The granted part of one clip: the whole groups of pictures between two moments of it."""
 
     clip_id: Id
     manifest_digest: Digest
@@ -73,7 +73,7 @@ class Recipient(Document, frozen=True, kw_only=True):
 
 
 class GrantTerms(Document, frozen=True, kw_only=True, tag="grant", tag_field="kind"):
-    """Give these clips to this agency for this request, and what is ticked of the owner."""
+    """A grant: these clips to this agency for this request, with the ticked identity data."""
 
     request_digest: Digest
     clips: Annotated[list[ClipRange], msgspec.Meta(min_length=1, max_length=16)]
@@ -83,7 +83,7 @@ class GrantTerms(Document, frozen=True, kw_only=True, tag="grant", tag_field="ki
 
 
 class Owner(Document, frozen=True, kw_only=True):
-    """One owner of a doorbell: who signs its statements."""
+    """One owner of a doorbell, who signs its statements."""
 
     name: Line
     passkey: PasskeyKey
@@ -109,7 +109,7 @@ def check_owner_keys(keys: OwnerKeys) -> None:
 
 
 class AddOwner(Document, frozen=True, kw_only=True, tag="add_owner", tag_field="kind"):
-    """Let this person be an owner too. It widens, so the doorbell asks for confirmation."""
+    """Add an owner. It widens, so the doorbell asks for confirmation."""
 
     pairing_id: Id
     owner: OwnerKeys

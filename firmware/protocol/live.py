@@ -1,4 +1,4 @@
-"""Live view, signed both ways: what an enrolled browser asks, and what the doorbell answers.
+"""Live view's signed documents: an enrolled browser's offers and orders, the doorbell's answers.
 
 Everything that a session key signs carries a nonce that the doorbell gave out and takes once, so
 that a relay can't replay it. Signed is the document's tag ‖ its canonical text, the very bytes
@@ -42,7 +42,7 @@ CandidateLine = Annotated[str, msgspec.Meta(min_length=1, max_length=512, patter
 
 
 class LiveOffer(Document, frozen=True, kw_only=True):
-    """Let this browser watch; with `purpose` "clips" it gets recordings only, and no live view."""
+    """A browser's offer for live view; with `purpose` "clips" it gets recordings only."""
 
     tag: ClassVar[bytes] = b"doorward/live-offer/v1\x00"
     v: Literal[1] = 1
@@ -71,7 +71,7 @@ class LiveCandidates(Document, frozen=True, kw_only=True):
 
 
 class LiveAnswer(Document, frozen=True, kw_only=True):
-    """The doorbell's answer: to exactly this offer, between exactly these certificates.
+    """The doorbell's answer to exactly this offer, between exactly these certificates.
 
     `nonce` and `offer_digest` (SHA-256 of the offer's canonical text) are the offer's. The
     fingerprints are all that each side's SDP names. `expires_ms` is by the doorbell's clock;
@@ -103,7 +103,7 @@ class QuietHours(Document, frozen=True, kw_only=True):
 
 
 class SetPush(Document, frozen=True, kw_only=True, tag="set_push", tag_field="type"):
-    """Tell this browser by Web Push of these events; keys as in RFC 8291 section 3.2.
+    """Subscribe this browser to Web Push for these events; keys as in RFC 8291 section 3.2.
 
     The endpoint isn't here: the relay knows it, and the doorbell needn't.
     """
@@ -117,11 +117,11 @@ class SetPush(Document, frozen=True, kw_only=True, tag="set_push", tag_field="ty
 
 
 class EndPush(Document, frozen=True, kw_only=True, tag="end_push", tag_field="type"):
-    """Don't tell this browser any more."""
+    """End this browser's push subscription."""
 
 
 class PushText(Document, frozen=True, kw_only=True):
-    """What a push message says, once the browser has opened it.
+    """The plaintext of a push message.
 
     `time_ms` is None while the doorbell doesn't know the time.
     """
@@ -142,7 +142,7 @@ class PlayReply(Document, frozen=True, kw_only=True, tag="play_reply", tag_field
 
 
 class BrowserOrder(Document, frozen=True, kw_only=True):
-    """What an enrolled browser may want without a live session; it widens nothing."""
+    """An enrolled browser's order outside of a live session; it widens nothing."""
 
     tag: ClassVar[bytes] = b"doorward/browser-order/v1\x00"
     v: Literal[1] = 1
@@ -164,7 +164,7 @@ S = TypeVar("S", LiveOffer, LiveCandidates, LiveAnswer, BrowserOrder)
 
 
 def parse_unverified(kind: type[S], signed: SignedLive) -> S:
-    """Parse what is signed, to learn by whom it claims to be; nothing is checked yet."""
+    """Parse a signed document, to learn its claimed signer; nothing is checked yet."""
     return decode_canonical(kind, signed.text.encode(), max_bytes=MAX_SIGNED_BYTES)
 
 

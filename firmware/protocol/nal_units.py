@@ -1,4 +1,4 @@
-"""H.264 access units taken apart, from the two ways in which they lie in a stream or a file."""
+"""Splitting of H.264 access units into NAL units: Annex B and length-prefixed."""
 
 from firmware.protocol.encoding import WireError
 

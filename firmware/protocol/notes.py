@@ -1,4 +1,4 @@
-"""Notes from a doorbell to one owner: signed by it, and sealed so that only their browsers read.
+"""Notes from a doorbell to one owner: signed by it, and sealed to the owner's browsers.
 
 Sealing alone would let anybody who knows a browser's viewing key write notes: a relay learns it
 when that browser asks to be let into a household. So the identity key signs each note, its time
@@ -35,7 +35,7 @@ NOTE_INFO = b"doorward/note/v1"
 
 
 class Nothing(Document, frozen=True, kw_only=True, tag="nothing", tag_field="type"):
-    """There is nothing to tell. A slot's note is there all the same, and as large."""
+    """An empty note. A slot's note is sent all the same, and as large."""
 
 
 class MatchedRequest(Document, frozen=True, kw_only=True):
@@ -53,20 +53,20 @@ class MatchedRequest(Document, frozen=True, kw_only=True):
 class RequestsMatched(
     Document, frozen=True, kw_only=True, tag="requests_matched", tag_field="type"
 ):
-    """Published requests concern this doorbell, and the owners opted in to hear of them."""
+    """Published requests that concern this doorbell, for owners who opted in to be notified."""
 
     requests: Annotated[list[MatchedRequest], msgspec.Meta(min_length=1, max_length=2)]
 
 
 class StatementDone(Document, frozen=True, kw_only=True, tag="statement_done", tag_field="type"):
-    """The doorbell carried out a statement; `kind` is its terms'. Grants end in `ReleaseDone`."""
+    """A statement was carried out; `kind` is its terms'. Grants end in `ReleaseDone`."""
 
     statement_digest: Digest
     kind: Line
 
 
 class SettingsNow(Document, frozen=True, kw_only=True, tag="settings_now", tag_field="type"):
-    """The settings that count from now on, and the agencies that may never ask here.
+    """The settings in force from now on, and the refused agencies.
 
     `statement_digest` is the statement's that changed them.
     """
@@ -86,21 +86,21 @@ class HeldTime(Document, frozen=True, kw_only=True):
 
 
 class HoldsNow(Document, frozen=True, kw_only=True, tag="holds_now", tag_field="type"):
-    """The holds that there are; `statement_digest` is the statement's that changed them."""
+    """All current holds; `statement_digest` is the statement's that changed them."""
 
     statement_digest: Digest
     holds: Annotated[list[HeldTime], msgspec.Meta(max_length=10)]
 
 
 class OwnerRemoved(Document, frozen=True, kw_only=True, tag="owner_removed", tag_field="type"):
-    """Somebody is no longer an owner; `by_name` is who signed that."""
+    """The removal of an owner; `by_name` is the owner who signed it."""
 
     name: Line
     by_name: Line
 
 
 class RecoveryUsed(Document, frozen=True, kw_only=True, tag="recovery_used", tag_field="type"):
-    """Somebody paired a new passkey with the printed recovery code, at the service button."""
+    """A recovery: a new passkey was paired with the printed code, at the service button."""
 
     name: Line
     at_ms: WallTimeMs
@@ -109,7 +109,7 @@ class RecoveryUsed(Document, frozen=True, kw_only=True, tag="recovery_used", tag
 class ConfirmationWanted(
     Document, frozen=True, kw_only=True, tag="confirmation_wanted", tag_field="type"
 ):
-    """A signed statement waits for the owner at the doorbell's own page."""
+    """A signed statement that waits for confirmation at the doorbell's own page."""
 
     statement_digest: Digest
     door_page: Line
@@ -118,7 +118,7 @@ class ConfirmationWanted(
 class StatementRefused(
     Document, frozen=True, kw_only=True, tag="statement_refused", tag_field="type"
 ):
-    """The doorbell refused a statement; `reason` is the check's name, `detail` says why."""
+    """A statement that the doorbell refused; `reason` is the check's name, `detail` says why."""
 
     statement_digest: Digest
     reason: Line
@@ -126,14 +126,14 @@ class StatementRefused(
 
 
 class ReleaseDone(Document, frozen=True, kw_only=True, tag="released", tag_field="type"):
-    """The sealed package was built and is on its way to the agency."""
+    """A finished release: the sealed package was built and is on its way to the agency."""
 
     statement_digest: Digest
     package_id: Id
 
 
 class WatchingBegan(Document, frozen=True, kw_only=True, tag="watching_began", tag_field="type"):
-    """Somebody began to watch live: `name` is the owner's, `browser_name` what they call it."""
+    """The begin of a live view: `name` is the owner's, `browser_name` their browser's."""
 
     session_id: Id
     name: Line
@@ -142,7 +142,7 @@ class WatchingBegan(Document, frozen=True, kw_only=True, tag="watching_began", t
 
 
 class WatchingEnded(Document, frozen=True, kw_only=True, tag="watching_ended", tag_field="type"):
-    """They no longer watch; `has_talked` says whether their voice was heard at the door."""
+    """The end of a live view; `has_talked`: the viewer's voice was played at the door."""
 
     session_id: Id
     at_ms: WallTimeMs
@@ -152,7 +152,7 @@ class WatchingEnded(Document, frozen=True, kw_only=True, tag="watching_ended", t
 class BrowserEnrolled(
     Document, frozen=True, kw_only=True, tag="browser_enrolled", tag_field="type"
 ):
-    """A browser may watch from now on, or for longer; `until_ms` says how long."""
+    """A browser that may watch from now on, or for longer; `until_ms` says how long."""
 
     browser: BrowserId
     name: Line
@@ -160,7 +160,7 @@ class BrowserEnrolled(
 
 
 class BrowserEnded(Document, frozen=True, kw_only=True, tag="browser_ended", tag_field="type"):
-    """A browser may no longer watch."""
+    """A browser that may no longer watch."""
 
     browser: BrowserId
     name: Line
@@ -185,7 +185,7 @@ NoteBody = (
 
 
 class OwnerNote(Document, frozen=True, kw_only=True):
-    """What a note says; `told_ms` is by the doorbell's clock, `sealing_key` its own raw X25519."""
+    """A note's content; `told_ms` is by the doorbell's clock, `sealing_key` its own raw X25519."""
 
     device: DeviceId
     id: Id

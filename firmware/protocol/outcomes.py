@@ -1,4 +1,4 @@
-"""What became of a request, in two words and signed: whether the agency used what it was given.
+"""Outcomes of requests, signed: whether the agency used the recordings that it was given.
 
 An officer files it once the request is over, and it goes into the custody log. A request and its
 renewal are one: the renewal's digest stands for both. "not_used" is also what is said where nothing
@@ -31,7 +31,7 @@ OutcomeKind = Literal["used", "not_used"]
 
 
 class Outcome(Document, frozen=True, kw_only=True):
-    """What became of a request. `is_resolved`: it was closed early, because the case is solved."""
+    """The outcome of a request. `is_resolved`: it was closed early, because the case is solved."""
 
     v: Literal[1] = 1
     domain: Literal["doorward/outcome/v1"] = "doorward/outcome/v1"
@@ -51,7 +51,7 @@ class SignedOutcome(Document, frozen=True, kw_only=True):
 
 
 def parse_outcome(signed: SignedOutcome) -> Outcome:
-    """Return what it says; only its form is checked."""
+    """Return the outcome; only its form is checked."""
     return decode_canonical(Outcome, signed.outcome.encode())
 
 

@@ -1,4 +1,4 @@
-"""What an owner pastes from `doorward approve` and `doorward recovery` into their app: public keys.
+"""Codes that an owner pastes into their app from `doorward approve` and `recovery`: public keys.
 
 The text is a prefix and base64url of a canonical document; six words over the same keys
 (protocol/pairing.py) stand beside it, in the app and on the doorbell's own page.
@@ -26,7 +26,7 @@ APPROVER_ORIGIN = f"https://{APPROVER_RP_ID}"
 
 
 class ApproverCode(Document, frozen=True, kw_only=True):
-    """A key that is to confirm its owner's statements, and what it is called."""
+    """The code of an approver key: its public half and its name."""
 
     name: Line
     key: PasskeyKey

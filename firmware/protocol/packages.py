@@ -68,7 +68,7 @@ class ContentFile(Document, frozen=True, kw_only=True):
 
 
 class ContentIndex(Document, frozen=True, kw_only=True):
-    """What lies inside, in order."""
+    """The index of the files inside, in order."""
 
     files: Annotated[list[ContentFile], msgspec.Meta(min_length=1, max_length=128)]
 
@@ -82,7 +82,7 @@ def seal_package_pieces(
     recipients: list[str],
     files: Mapping[str, bytes],
 ) -> Iterator[bytes]:
-    """Give the sealed package of `files` for `recipients` (raw X25519 keys, base64url).
+    """Yield the sealed package of `files` for `recipients` (raw X25519 keys, base64url).
 
     Piece by piece, so that it is never in memory beside its files. Nothing is sealed
     before the first piece is taken.
@@ -149,7 +149,7 @@ def _nonce(number: int, is_last: bool) -> bytes:
 
 
 def _in_chunks(files: Iterable[bytes]) -> Iterator[bytes]:
-    """Give the files' bytes in chunks, all whole but the last."""
+    """Yield the files' bytes in chunks, all of full size but the last."""
     chunk = bytearray()
     for data in files:
         view = memoryview(data)

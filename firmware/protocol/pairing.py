@@ -32,7 +32,7 @@ WORDS_SALT = b"doorward/six-words/v1"
 
 
 class PairingCode(Document, frozen=True, kw_only=True):
-    """What the QR code says: this owner's public keys, and the id of this pairing."""
+    """The content of the QR code: the owner's public keys, and the id of this pairing."""
 
     v: Literal[1] = 1
     pairing_id: Id
@@ -83,7 +83,7 @@ def browser_words(device: str, browser: BrowserKeys) -> tuple[str, ...]:
 
 @lru_cache(maxsize=64)
 def newcomer_words(code: PairingCode) -> tuple[str, ...]:
-    """Return six words over a newcomer's keys alone, who becomes an owner by an owner's word.
+    """Return six words over the keys of a newcomer, whom an owner's statement adds.
 
     The newcomer's own app and the doorbell's page show the same, unless somebody swapped keys.
     """

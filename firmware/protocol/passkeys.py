@@ -64,7 +64,7 @@ def challenge(tag: bytes, document: bytes) -> bytes:
 
 
 def login_challenge(given: bytes) -> bytes:
-    """Return what a passkey signs to log in where `given` was given as the challenge.
+    """Return the challenge that a passkey signs to log in, for the server's challenge `given`.
 
     Signed as it is, a challenge that a relay chooses could be that of a statement.
     """
@@ -94,7 +94,7 @@ def load_passkey(spki: bytes) -> ec.EllipticCurvePublicKey | rsa.RSAPublicKey:
 
 
 def verify_p256(spki: bytes, signature: bytes, data: bytes) -> bool:
-    """Tell whether `signature` (DER, ECDSA with SHA-256) over `data` is by `spki`."""
+    """Return whether `signature` (DER, ECDSA with SHA-256) over `data` is by `spki`."""
     try:
         load_p256(spki).verify(signature, data, ec.ECDSA(hashes.SHA256()))
     except InvalidSignature:
@@ -103,7 +103,7 @@ def verify_p256(spki: bytes, signature: bytes, data: bytes) -> bool:
 
 
 def verify_passkey(spki: bytes, signature: bytes, data: bytes) -> bool:
-    """Tell whether `signature` over `data` is by a passkey: ES256 or RS256, as its key is."""
+    """Return whether `signature` over `data` is by a passkey: ES256 or RS256, as its key is."""
     key = load_passkey(spki)
     try:
         if isinstance(key, rsa.RSAPublicKey):

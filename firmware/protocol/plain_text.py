@@ -1,4 +1,4 @@
-"""Text from outside, before a person reads it at a terminal."""
+"""Sanitizing of untrusted text before it is shown at a terminal."""
 
 
 def plain(text: str) -> str:

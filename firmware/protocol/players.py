@@ -1,4 +1,4 @@
-"""What is pasted between another player's gateway (`doorward-view`) and the owner's app.
+"""Codes pasted between another player's gateway (`doorward-view`) and the owner's app.
 
 The code goes to the app: the player's public keys, which the owner's passkey signs like those of
 any browser. The set-up text comes back: where the relay is, whose doorbell it is and by which key
@@ -32,7 +32,7 @@ ViewerToken = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{20,200}\Z")]
 
 
 class PlayerSetup(Document, frozen=True, kw_only=True):
-    """How a player reaches one doorbell, and by which key it knows it."""
+    """A player's set-up for one doorbell: how to reach it, and its key."""
 
     v: Literal[1] = 1
     relay: RelayUrl
@@ -55,7 +55,7 @@ def parse_code_text(text: str) -> BrowserKeys:
 
 
 def setup_text(setup: PlayerSetup) -> str:
-    """Return the text that a player is set up with."""
+    """Return the set-up text of a player."""
     return SETUP_PREFIX + b64u(setup.encode())
 
 

@@ -1,4 +1,4 @@
-"""The printed recovery code, used: its signing key lets a new owner in whose passkeys are lost.
+"""The use of the printed recovery code: its signing key admits a new passkey after a loss.
 
 What is signed names the doorbell and exactly the keys that its camera read from the new owner's app
 in this pairing, so that it is good for nothing else, and once.
@@ -27,7 +27,7 @@ USE_PREFIX = "DWU1:"
 
 
 class RecoveryUse(Document, frozen=True, kw_only=True):
-    """Let the person of this pairing code be an owner of this doorbell."""
+    """The admission of the person of this pairing code as an owner of this doorbell."""
 
     v: Literal[1] = 1
     domain: Literal["doorward/recovery/v1"] = "doorward/recovery/v1"
@@ -44,12 +44,12 @@ class SignedRecoveryUse(Document, frozen=True, kw_only=True):
 
 
 def recovery_use_text(signed: SignedRecoveryUse) -> str:
-    """Return what is sent in the place of the words, by a program that signed with them itself."""
+    """Return the text that is sent instead of the words, by a program that signed itself."""
     return USE_PREFIX + b64u(signed.encode())
 
 
 def is_recovery_use_text(text: str) -> bool:
-    """Tell whether a text is meant to be one, rather than words."""
+    """Return whether a text is meant to be one, rather than words."""
     return text.strip().startswith(USE_PREFIX)
 
 

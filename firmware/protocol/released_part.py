@@ -1,4 +1,4 @@
-"""The part of a clip that was granted: which it is, and whether a file holds it.
+"""The granted part of a clip: its description, and the check that a file holds it.
 
 What was granted may be less than the clip. `part_within` says which whole GOPs and spans lie in
 a range, the same on both sides; a released file holds these alone, and its times count from its
@@ -29,7 +29,7 @@ Provenance = Annotated[str, msgspec.Meta(pattern=r"^(c2pa|none: [ -~]{1,200})\Z"
 
 
 class ReleasedPart(Document, frozen=True, kw_only=True):
-    """Which part of a clip a released file holds: `part-N.json`, also for a whole clip.
+    """The description of a released file's part of a clip: `part-N.json`, also for a whole clip.
 
     The spans lie inside the pictures; `span_count` is 0 without sound. It isn't signed: the
     manifest and the grant give the same numbers (`part_within`), and the leaves prove them.

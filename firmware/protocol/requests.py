@@ -67,7 +67,7 @@ CaseNumber = Annotated[str, msgspec.Meta(pattern=r"^[A-Z0-9/-]{1,24}\Z")]
 
 
 class EvidenceRequest(Document, frozen=True, kw_only=True):
-    """What two officers ask for; all fields are signed (trust rule R1), and public.
+    """A request by two officers; all fields are signed (trust rule R1), and public.
 
     `contact` is the agency's desk, never an officer's own telephone. `reason` says why the window
     is longer than two hours ("" where it isn't). `danger` makes it an emergency (R15) and says to
@@ -120,7 +120,7 @@ ASKING_ROLES: frozenset[OfficerRole] = frozenset({"officer", "approver"})
 
 
 class OfficerCertificate(Document, frozen=True, kw_only=True):
-    """The agency's word that a passkey is an officer's."""
+    """An agency's certificate that a passkey is an officer's."""
 
     v: Literal[1] = 1
     domain: Literal["doorward/officer/v1"] = "doorward/officer/v1"
@@ -153,12 +153,12 @@ class SignedRequest(Document, frozen=True, kw_only=True):
 
     @property
     def request_digest(self) -> str:
-        """What grants name: SHA-256 of the request's canonical text."""
+        """SHA-256 of the request's canonical text, which grants name."""
         return sha256_hex(self.request.encode())
 
 
 class Withdrawal(Document, frozen=True, kw_only=True):
-    """An officer of the agency takes a request back."""
+    """The withdrawal of a request by an officer of its agency."""
 
     v: Literal[1] = 1
     domain: Literal["doorward/request-withdrawal/v1"] = "doorward/request-withdrawal/v1"

@@ -1,4 +1,4 @@
-"""What Doorward needs to know of an offered SDP: that it is sane.
+"""Sanity checks of an offered SDP.
 
 Not a full parser: aiortc parses. This gate comes first, with limits.
 """

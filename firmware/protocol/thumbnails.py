@@ -1,4 +1,4 @@
-"""The picture of an event: signed by the doorbell, sealed so that only enrolled browsers open it.
+"""Thumbnails of events: signed by the doorbell, sealed to the enrolled browsers.
 
 Sealed is, padded with zeros to PLAIN_BYTES: the length of the signed facts (2 bytes, big endian),
 the facts (a `SignedFacts`), the length of the JPEG (4 bytes), the JPEG. A fresh key for each
@@ -41,7 +41,7 @@ SealedPicture = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{34170,34180
 
 
 class PictureFacts(Document, frozen=True, kw_only=True):
-    """What the doorbell says of one picture: `age_ms` is how long before the event it was taken."""
+    """The doorbell's facts about one picture: `age_ms` is its age at the time of the event."""
 
     v: Literal[1] = 1
     domain: Literal["doorward/thumbnail/v1"] = "doorward/thumbnail/v1"
@@ -67,7 +67,7 @@ class WrappedKey(Document, frozen=True, kw_only=True):
 
 
 class SealedThumbnail(Document, frozen=True, kw_only=True):
-    """One ciphertext and who can open it."""
+    """One ciphertext and its key, wrapped for each browser."""
 
     picture: SealedPicture
     keys: Annotated[list[WrappedKey], msgspec.Meta(min_length=1, max_length=MAX_BROWSERS)]

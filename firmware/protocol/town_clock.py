@@ -1,4 +1,4 @@
-"""The clock of an invented town: by how much it was wound ahead of the machine's own.
+"""The simulated clock of an example town: its offset ahead of the machine's clock.
 
 Delays and batches of days can be seen in minutes where everybody's clock is wound together: relay,
 witnesses and doorbell of one example town read one file on one machine. Only the file belongs here,
@@ -24,7 +24,7 @@ MAX_FILE_BYTES = 256
 
 
 class TownClock(Document, frozen=True, kw_only=True):
-    """What is in the file."""
+    """The content of the clock's file."""
 
     v: Literal[1] = 1
     offset_ms: Annotated[int, msgspec.Meta(ge=0, le=MAX_OFFSET_MS)] = 0
@@ -53,7 +53,7 @@ def read_offset_ms(path: Path) -> int:
 
 
 class Winding:
-    """Follows the file, and never back: a file that can't be read any more changes nothing."""
+    """Follows the file's offset, never backwards: an unreadable file changes nothing."""
 
     def __init__(self, path: Path) -> None:
         """Read it once; WireError or OSError if it isn't a clock's file."""

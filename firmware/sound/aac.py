@@ -1,4 +1,4 @@
-"""AAC-LC for clips: frames of 20 ms in, units of 1,024 samples out. Meets PyAV.
+"""AAC-LC for clips: frames of 20 ms in, units of 1,024 samples out. Uses PyAV.
 
 `ClipEncoder` gives one clip its sound, laid on the clip's own time: the first sample that it
 encodes is that of the clip's first picture, and from there on sound follows without a gap. What
@@ -31,11 +31,11 @@ MAX_SAMPLES = 1000 * UNIT_SAMPLES * 48
 
 
 class SoundEncoder(Protocol):
-    """What makes the units of one clip's sound; AacFailed if it can't go on."""
+    """The encoder of one clip's sound; AacFailed if it can't go on."""
 
     @property
     def lost_90k(self) -> int:
-        """How much silence stands for sound that never came."""
+        """The duration of silence that replaces missing sound."""
         ...
 
     def add(self, frame: SoundFrame) -> list[bytes]:
@@ -90,7 +90,7 @@ class ClipEncoder:
 
     @property
     def lost_90k(self) -> int:
-        """How much silence stands for sound that never came."""
+        """The duration of silence that replaces missing sound."""
         return self._lost * SOUND_UNIT_90K // UNIT_SAMPLES
 
     def add(self, frame: SoundFrame) -> list[bytes]:
@@ -121,7 +121,7 @@ class ClipEncoder:
         return units
 
     def _say_nothing(self, count: int) -> list[bytes]:
-        """Fill a gap. What is long isn't encoded: a unit of silence is always the same.
+        """Fill a gap with silence. Long gaps aren't encoded: a unit of silence is always the same.
 
         Two units before and one behind are, so that neither end of the gap is heard as a click.
         """

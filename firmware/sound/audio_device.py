@@ -1,4 +1,4 @@
-"""What the rest asks of a sound card: two kinds of streams, and to look for new devices.
+"""The interface of audio devices: microphone and speaker streams.
 
 Pure protocols; `device.py` satisfies them with PortAudio, tests/fakes/sound.py without. All
 calls but the callbacks may block, and one into a driver that hangs may never return: `keeping.py`
@@ -15,14 +15,14 @@ Fill = Callable[[int, int], bytes]
 
 
 class DeviceStream(Protocol):
-    """One open stream. Its callback is called on a thread of the card's."""
+    """One open stream. Its callback is called on the driver's thread."""
 
     def is_alive(self) -> bool:
-        """Whether the card still calls; it doesn't once it is unplugged."""
+        """Whether the device still calls back; it doesn't once it is unplugged."""
         ...
 
     def close(self) -> None:
-        """Give the device back."""
+        """Close the device."""
         ...
 
 
@@ -30,9 +30,9 @@ class AudioDevices(Protocol):
     """The machine's sound devices. `device` is a part of a name, or "" for the system's choice."""
 
     def open_microphone(self, device: str, on_block: OnBlock) -> DeviceStream:
-        """Begin to listen; raise SoundError if that can't be."""
+        """Open a microphone; raise SoundError if that fails."""
         ...
 
     def open_speaker(self, device: str, fill: Fill) -> DeviceStream:
-        """Begin to play; raise SoundError if that can't be."""
+        """Open a speaker; raise SoundError if that fails."""
         ...

@@ -1,4 +1,4 @@
-"""Sound for clips: the last seconds of it, in memory, and what a running clip hasn't taken yet.
+"""Sound for clips: the last seconds in memory, and a running clip's share not yet taken.
 
 Beside the ring of pictures, and as bounded: `keep_s` of samples as the microphone gives them (96
 kB a second); older ones are dropped. Nothing is encoded before a clip wants it. Lives on the
@@ -16,7 +16,7 @@ FRAMES_A_PICTURE = FRAMES_PER_S // 2
 
 
 class ClipSound:
-    """Keeps the sound that a clip may want."""
+    """Buffers the sound for clips."""
 
     def __init__(self, feed: SoundFeed, *, keep_s: float) -> None:
         self._feed = feed
@@ -25,7 +25,7 @@ class ClipSound:
         self._wanted: deque[SoundFrame] | None = None
 
     def forget(self) -> None:
-        """Forget what no clip has taken yet; call it when the microphone is switched off."""
+        """Drop the sound that no clip has taken yet; called when the microphone is switched off."""
         self._kept.clear()
         if self._wanted is not None:
             self._wanted.clear()
@@ -40,14 +40,14 @@ class ClipSound:
             frames.close()
 
     def begin(self, from_pts_90k: int) -> None:
-        """A clip wants what there is from this moment on; another's wishes end."""
+        """Begin a clip's sound at this moment; a previous clip's ends."""
         if not self._feed.is_on:
             self.forget()
         wanted = (frame for frame in self._kept if frame.pts_90k + FRAME_90K > from_pts_90k)
         self._wanted = deque(wanted, maxlen=self._kept.maxlen)
 
     def take(self, to_pts_90k: int, *, most: int = FRAMES_A_PICTURE) -> tuple[SoundFrame, ...]:
-        """Return what the clip wants up to this moment and hasn't had yet."""
+        """Return the clip's sound up to this moment that wasn't taken yet."""
         wanted = self._wanted
         taken: list[SoundFrame] = []
         while wanted and wanted[0].pts_90k <= to_pts_90k and len(taken) < most:
@@ -55,7 +55,7 @@ class ClipSound:
         return tuple(taken)
 
     def end(self, to_pts_90k: int) -> tuple[SoundFrame, ...]:
-        """The clip has ended at this moment: return the rest."""
+        """End the clip's sound at this moment; return the rest."""
         rest = self.take(to_pts_90k, most=len(self._wanted or ()))
         self._wanted = None
         return rest

@@ -1,4 +1,4 @@
-"""Takes the speaker's sound out of the microphone's, by a library's echo canceller.
+"""Acoustic echo cancellation: removes the speaker's sound from the microphone's, by a library.
 
 `Echo` lines both up by the sample, so a canceller sees a steady delay however the card, the
 system's mixer and the process dawdle. It runs on the microphone's thread, and only while the
@@ -31,7 +31,7 @@ class EchoCanceller(Protocol):
     """A library's canceller for frames of 20 ms."""
 
     def cancel(self, near: bytes, far: bytes) -> bytes:
-        """Return what the microphone heard (`near`) without what the speaker said (`far`)."""
+        """Return the microphone's signal (`near`) without the speaker's (`far`)."""
         ...
 
 
@@ -39,7 +39,7 @@ MakeCanceller = Callable[[], EchoCanceller]
 
 
 class Echo:
-    """What the speaker says, as the microphone hears it. `cancel` is the microphone's thread's."""
+    """The speaker's echo in the microphone's signal. `cancel` is the microphone's thread's."""
 
     def __init__(self, played: EchoReference, make_canceller: MakeCanceller | None) -> None:
         self._played = played
@@ -48,7 +48,7 @@ class Echo:
 
     @property
     def can_cancel(self) -> bool:
-        """Whether both sides may speak at once."""
+        """Whether full duplex is possible: both sides may speak at once."""
         return self._make_canceller is not None
 
     def prepare(self) -> None:
@@ -72,13 +72,13 @@ class Echo:
         return self._canceller.cancel(samples, far)
 
     def is_heard(self, index: int) -> bool:
-        """Tell whether a frame that begins at sample `index` may hold an echo."""
+        """Return whether a frame that begins at sample `index` may hold an echo."""
         reach = TAIL_SAMPLES + FRAME_SAMPLES + MARGIN_SAMPLES
         return self._played.was_heard(index - TAIL_SAMPLES, reach)
 
 
 def choose_canceller(choice: EchoChoice) -> MakeCanceller | None:
-    """Return what makes the canceller that the settings name; "auto" takes the best there is.
+    """Return the factory of the configured canceller; "auto" takes the best available.
 
     Nothing large is loaded yet. Raise SoundMissing if the one that is named isn't there.
     """

@@ -1,4 +1,4 @@
-"""What the speaker said lately, by the sample: what an echo is cancelled by.
+"""The far-end reference for echo cancellation: the speaker's latest samples.
 
 Written on the speaker's thread, read on the microphone's. It reaches a second back; what is
 older, or was never said, is silence.
@@ -25,7 +25,7 @@ class EchoReference:
         self._heard_from = self._heard_to = NEVER
 
     def put(self, block: Placed, *, is_silent: bool) -> None:
-        """Take a block that is being played; it lies behind the one before."""
+        """Append a block that is being played."""
         with self._lock:
             if block.index != self._end:
                 self._begin = block.index
@@ -38,7 +38,7 @@ class EchoReference:
             self._heard_to = self._end
 
     def take(self, index: int, count: int) -> bytes:
-        """Return what was said at so many samples from `index` on."""
+        """Return the samples played from `index` on."""
         with self._lock:
             oldest = max(self._begin, self._end - REACH_SAMPLES)
             first = min(max(index, oldest), index + count)
@@ -47,7 +47,7 @@ class EchoReference:
         return bytes((first - index) * 2) + said + bytes((index + count - last) * 2)
 
     def was_heard(self, index: int, count: int) -> bool:
-        """Tell whether anything but silence was said then, or a pause of its speech."""
+        """Return whether anything but silence was played then, or a pause in speech."""
         with self._lock:
             return self._heard_from < index + count and index < self._heard_to
 

@@ -16,11 +16,11 @@ NO_CARD = 'this doorbell has no sound: set sound.card to "system" in its setting
 
 
 class SoundError(DoorwardError):
-    """Something about sound; the doorbell does all else without it."""
+    """An audio failure; the rest of the doorbell works without audio."""
 
 
 class SoundMissing(SoundError):
-    """A library or program isn't installed; `install` is the command that mends it."""
+    """A library or program isn't installed; `install` is the command that installs it."""
 
     def __init__(self, what: str, install: str) -> None:
         super().__init__(f"{what} is missing: {install}")
@@ -29,11 +29,11 @@ class SoundMissing(SoundError):
 
 
 class NoAudioDevice(SoundError):
-    """There is no such microphone or speaker, or it can't be used."""
+    """A microphone or speaker is missing, or can't be used."""
 
 
 class AacFailed(SoundError):
-    """FFmpeg can't encode; the clip goes on without sound."""
+    """AAC encoding by FFmpeg failed; the clip goes on without sound."""
 
 
 class TalkRefused(SoundError):
@@ -50,7 +50,7 @@ class ReplyRefused(SoundError):
 
 
 class ReplyUnknown(SoundError):
-    """There is no quick reply of that id."""
+    """A quick reply of that id doesn't exist."""
 
     def __init__(self, reply_id: str) -> None:
         super().__init__(f"there is no quick reply {reply_id}; ask for the list again")

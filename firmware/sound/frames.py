@@ -1,4 +1,4 @@
-"""Sound as it moves through the doorbell: frames of 20 ms, and how one subscribes to them.
+"""Audio frames of 20 ms, and the interface to subscribe to them.
 
 Pure data and two small protocols. `pts_90k` is the time at which the first sample was in the air
 before the microphone, on the monotonic clock, in the same ticks as an access unit's. Frames follow
@@ -48,7 +48,7 @@ class SoundStream(Protocol):
 
 
 class SoundFeed(Protocol):
-    """The microphone, for whoever may listen."""
+    """The microphone's feed, for its listeners."""
 
     @property
     def is_on(self) -> bool:

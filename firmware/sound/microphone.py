@@ -30,7 +30,7 @@ MicrophoneState = Literal["off", "on", "none"]
 
 
 class Microphone:
-    """The doorbell's ear, a `KeptDevice`. Build it inside the running loop; `run` until cancelled.
+    """The microphone, a `KeptDevice`. Build it inside the running loop; `run` until cancelled.
 
     `changes` is notified, on the loop, when `state` may have changed.
     """
@@ -44,7 +44,7 @@ class Microphone:
         echo: Echo,
         source: random.Random,
     ) -> None:
-        """No card: no ear."""
+        """Without a sound card there is no microphone."""
         self._card = card
         self._device = device
         self._switch = switch
@@ -62,12 +62,12 @@ class Microphone:
 
     @property
     def is_on(self) -> bool:
-        """Whether there is one, and the owner has it on."""
+        """Whether there is a microphone, and the owner has it on."""
         return self._card is not None and self._switch.is_on
 
     @property
     def is_wanted(self) -> bool:
-        """Whether somebody listens to a microphone that is on."""
+        """Whether the microphone is on and has a listener."""
         return self.is_on and self._hub.has_readers
 
     @property
@@ -81,12 +81,12 @@ class Microphone:
 
     @property
     def trouble(self) -> str:
-        """Why nothing can be heard; "" while all is well."""
+        """Why the microphone can't be used; "" while all is well."""
         return self._keeper.detail if self._keeper.state == "failing" else ""
 
     @property
     def has_failed(self) -> bool:
-        """Whether it couldn't be used when somebody last wanted to hear; never while it is off."""
+        """Whether the microphone failed when it was last wanted; never while it is off."""
         return self.is_on and self._keeper.has_failed
 
     async def switch(self, is_on: bool) -> None:
@@ -123,20 +123,20 @@ class Microphone:
         self.changes.notify()
 
     def open_stream(self) -> DeviceStream:
-        """Open the card's microphone; for the keeper."""
+        """Open the microphone's stream; for the keeper."""
         if self._card is None:
             raise NoAudioDevice(NO_CARD)
         self._echo.prepare()
         return self._card.open_microphone(self._device, _Framing(self._echo, self).take)
 
     def put(self, frame: SoundFrame) -> None:
-        """Take one frame on the card's thread; dropped while the microphone is off."""
+        """Hand in one frame on the driver's thread; dropped while the microphone is off."""
         if self.is_on:
             self._hub.put(frame)
 
 
 class _Framing:
-    """Makes frames of one stream's blocks (on the card's thread)."""
+    """Makes frames of one stream's blocks (on the driver's thread)."""
 
     def __init__(self, echo: Echo, microphone: Microphone) -> None:
         self._echo = echo
@@ -160,7 +160,7 @@ class _Framing:
 
 
 class HalfDuplex:
-    """The microphone as viewers may hear it: a `SoundFeed`."""
+    """The microphone's feed for viewers, muted while the speaker plays: a `SoundFeed`."""
 
     def __init__(self, microphone: Microphone, echo: Echo) -> None:
         self._microphone = microphone

@@ -1,4 +1,4 @@
-"""The microphone's own switch (`sound.json`): what the owner chose last outlives a restart.
+"""The microphone's switch (`sound.json`): the owner's last choice outlives a restart.
 
 Until the owner has chosen, the settings count, and there it is off. A damaged file means off: the
 safe side of a microphone.
@@ -25,7 +25,7 @@ class SoundFile(Document, frozen=True, kw_only=True):
 
 
 class MicrophoneSwitch:
-    """On or off, durable. All on the loop, but for what may wait for the card."""
+    """On or off, durable. All on the loop, except for storage writes."""
 
     def __init__(self, path: Path, *, is_on_at_first: bool) -> None:
         self._path = path
@@ -38,11 +38,11 @@ class MicrophoneSwitch:
         return self._is_wanted and self._is_kept_on
 
     def want(self, is_on: bool) -> None:
-        """Off counts at once, whatever the card says; on only once `keep` has written it."""
+        """Set the switch: off takes effect before any write; on only once `keep` has written it."""
         self._is_wanted = is_on
 
     async def keep(self) -> None:
-        """Write what is wanted; OSError if the card doesn't take it."""
+        """Write the switch; OSError if storage fails."""
         async with self._keeping:
             is_on = self._is_wanted
             text = SoundFile(is_microphone_on=is_on).encode()

@@ -81,7 +81,7 @@ class OpusFeed:
         return self._sound.is_on
 
     def age_48k(self, packet: OpusPacket) -> int:
-        """Return how many samples ago the first of a packet was in the air."""
+        """Return the age of a packet's first sample, in samples at 48 kHz."""
         return sample_index_of(self._clock.monotonic_ns()) - packet.pts_48k
 
     def subscribe(self, name: str, *, max_packets: int) -> FrameQueue[OpusPacket]:
@@ -93,7 +93,7 @@ class OpusFeed:
         return queue
 
     def leave(self, queue: FrameQueue[OpusPacket]) -> None:
-        """Fill a closed queue no more; without any, nothing is encoded."""
+        """Remove a closed queue; without any, nothing is encoded."""
         self._queues.remove(queue)
         if not self._queues and self._encoding is not None:
             self._encoding.cancel()
@@ -109,6 +109,6 @@ class OpusFeed:
                     for queue in self._queues:
                         queue.offer(packet)
         except Exception:  # the supervisor: pictures go on; the next first listener tries again
-            log.exception("the microphone's sound can't be encoded: nobody hears it")
+            log.exception("the microphone's sound can't be encoded: viewers get no sound")
         finally:
             frames.close()

@@ -1,4 +1,4 @@
-"""Says the six words of a pairing at the door, as the doorbell's own page shows them.
+"""Speaks the six words of a pairing at the door, which the doorbell's own page shows.
 
     pairing code was read ─► espeak-ng ─► speaker: what it is, the words, and the words again
 
@@ -31,7 +31,7 @@ LOOK_EVERY_S = 0.1
 
 
 class PairingVoice:
-    """One doorbell's voice while it is paired; all on the loop."""
+    """The speaker of a pairing's words; all on the loop."""
 
     def __init__(
         self,
@@ -50,13 +50,13 @@ class PairingVoice:
         self._running: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Say the words that are to be compared now, in the background, and no others any more."""
+        """Speak the words to be compared now, in the background, instead of earlier ones."""
         if self._running is not None:
             self._running.cancel()
         self._running = asyncio.create_task(self._run(), name="pairing voice")
 
     async def aclose(self) -> None:
-        """Say nothing more."""
+        """Stop speaking."""
         if self._running is not None:
             self._running.cancel()
             await asyncio.gather(self._running, return_exceptions=True)

@@ -39,7 +39,7 @@ class PortAudioDevices:
         self._streams: list[_Stream] = []
 
     def open_microphone(self, device: str, on_block: OnBlock) -> DeviceStream:
-        """Begin to listen."""
+        """Open a microphone."""
         portaudio = _portaudio()
 
         def callback(indata: Any, _frames: int, times: Any, _status: Any) -> None:  # Any: cffi's
@@ -56,7 +56,7 @@ class PortAudioDevices:
         return stream
 
     def open_speaker(self, device: str, fill: Fill) -> DeviceStream:
-        """Begin to play."""
+        """Open a speaker."""
         portaudio = _portaudio()
 
         def callback(outdata: Any, frames: int, times: Any, _status: Any) -> None:  # Any: cffi's
@@ -73,7 +73,7 @@ class PortAudioDevices:
         return stream
 
     def _look_again(self, portaudio: Any) -> None:  # Any: sounddevice has no types
-        """Start PortAudio anew, so that it sees which devices there are now.
+        """Restart PortAudio, so that it detects the present devices.
 
         That frees all streams of the old one, so each is closed before.
         """
@@ -120,14 +120,14 @@ class _Stream:
         self.called_ns = self._clock.monotonic_ns()
 
     def is_alive(self) -> bool:
-        """Whether the card still calls."""
+        """Whether the device still calls back."""
         if self.is_closed:
             return False
         silent_ns = self._clock.monotonic_ns() - self.called_ns
         return bool(self._stream.active) and silent_ns < SILENT_AFTER_S * 1e9
 
     def close(self) -> None:
-        """Give the device back at once, whatever is still to be played; may be called twice."""
+        """Close the device at once, even with sound still to be played; may be called twice."""
         with self._closing:
             if not self.is_closed and self._stream is not None:
                 self._stream.close(ignore_errors=True)
@@ -149,7 +149,7 @@ def _portaudio() -> Any:  # Any: sounddevice has no types
 
 
 def _what_to_do(portaudio: Any, what: str, device: str, error: Exception) -> str:
-    """Return one text that says what was found and what can be done."""
+    """Return an error text: the devices that were found and the remedy."""
     channels = "max_input_channels" if what == "microphone" else "max_output_channels"
     key = "sound.microphone" if what == "microphone" else "sound.speaker"
     names = [str(found["name"]) for found in portaudio.query_devices() if found[channels] > 0]

@@ -1,4 +1,4 @@
-"""Quick replies: what the doorbell can say for its owner at a touch.
+"""Quick replies: the owner's recorded or spoken replies, played at the door.
 
 Each is a recording of the owner's own (up to 5 s) or a text that is spoken. They lie in a folder:
 `replies.json` names them, in the owner's order, and a recording's sound is a WAV file named by
@@ -38,7 +38,7 @@ ReplyKind = Literal["recording", "speech"]
 
 
 class QuickReply(Document, frozen=True, kw_only=True):
-    """One quick reply; `text` is what a spoken one says."""
+    """One quick reply; `text` is that of a spoken one."""
 
     id: Id
     name: Name
@@ -48,7 +48,7 @@ class QuickReply(Document, frozen=True, kw_only=True):
 
 
 class RepliesFile(Document, frozen=True, kw_only=True):
-    """The content of replies.json. `default` is said when nobody answers."""
+    """The content of replies.json. `default` is played when nobody answers."""
 
     v: Literal[1] = 1
     replies: Annotated[tuple[QuickReply, ...], msgspec.Meta(max_length=MAX_REPLIES)] = ()
@@ -56,7 +56,7 @@ class RepliesFile(Document, frozen=True, kw_only=True):
 
 
 class QuickReplies:
-    """The owner's quick replies, durable. All on the loop, but for what may wait for the card.
+    """The owner's quick replies, durable. All on the loop, except for storage writes.
 
     `played` is notified when one begins.
     """
@@ -72,16 +72,16 @@ class QuickReplies:
 
     @property
     def replies(self) -> tuple[QuickReply, ...]:
-        """All of them, in the owner's order."""
+        """All quick replies, in the owner's order."""
         return self._file.replies
 
     @property
     def default(self) -> QuickReply | None:
-        """What is said when nobody answers, if the owner chose one."""
+        """The reply that is played when nobody answers, if the owner chose one."""
         return next((one for one in self.replies if one.id == self._file.default), None)
 
     async def add_recording(self, name: str, wav: bytes) -> QuickReply:
-        """Keep a recording; ReplyRefused says what is wrong with it."""
+        """Add a recording; ReplyRefused if it is invalid."""
         self._check_room()
         if len(wav) > MAX_WAV_BYTES:
             raise ReplyRefused(f"a recording may have {MAX_WAV_BYTES} bytes, not more")
@@ -91,7 +91,7 @@ class QuickReplies:
         return await self._add(reply)
 
     async def add_text(self, name: str, text: str, language: Language) -> QuickReply:
-        """Keep a text; it is spoken once, unheard, to see that it can be."""
+        """Add a text; it is synthesized once, unheard, as a check."""
         self._check_room()
         await self._speech.speak(text, language)
         reply = QuickReply(
@@ -100,7 +100,7 @@ class QuickReplies:
         return await self._add(_checked(reply))
 
     async def remove(self, reply_id: str) -> None:
-        """Forget one; ReplyUnknown if there is none."""
+        """Remove a reply; ReplyUnknown if there is none."""
         async with self._changing:
             reply = self._find(reply_id)
             rest = tuple(one for one in self.replies if one.id != reply.id)
@@ -109,13 +109,13 @@ class QuickReplies:
             await asyncio.to_thread(self._sound_file(reply.id).unlink, missing_ok=True)
 
     async def set_default(self, reply_id: str | None) -> None:
-        """Choose what is said when nobody answers; None for nothing."""
+        """Choose the reply that is played when nobody answers; None for none."""
         async with self._changing:
             default = None if reply_id is None else self._find(reply_id).id
             await self._write(RepliesFile(replies=self.replies, default=default))
 
     async def play(self, reply_id: str) -> None:
-        """Say one, and return when it is over. SoundError if it can't be said."""
+        """Play a reply, and return when it is over. SoundError if it can't be played."""
         reply = self._find(reply_id)
         if reply.kind == "speech":
             sound = await self._speech.speak(reply.text, reply.language)
@@ -125,14 +125,14 @@ class QuickReplies:
         await self._speaker.say(sound.samples)
 
     def start(self, reply_id: str) -> None:
-        """Say one in the background; ReplyUnknown at once, other trouble is logged."""
+        """Play a reply in the background; ReplyUnknown at once, other errors are logged."""
         reply = self._find(reply_id)
         if self._playing is not None:
             self._playing.cancel()
         self._playing = asyncio.create_task(_logged(self.play(reply.id)), name="quick reply")
 
     async def aclose(self) -> None:
-        """Stop what is being said."""
+        """Stop playing."""
         if self._playing is not None:
             self._playing.cancel()
             await asyncio.gather(self._playing, return_exceptions=True)
@@ -209,4 +209,4 @@ async def _logged(saying: Coroutine[Any, Any, None]) -> None:  # Any: what a cor
     try:
         await saying
     except SoundError as error:
-        log.warning("a quick reply can't be said: %s", error)
+        log.warning("a quick reply can't be played: %s", error)

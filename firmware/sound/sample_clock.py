@@ -1,4 +1,4 @@
-"""Keeps a sound card's samples on the monotonic clock.
+"""The clock of a sound card's samples: maps them to monotonic time.
 
 A card counts 48,000 samples by a crystal of its own, which is off by up to some 200 millionths:
 24 ms in two minutes. Here each block of samples gets its place on a line of exactly 48,000
@@ -31,13 +31,13 @@ SETTLE_BLOCKS = 5
 
 
 def sample_index_of(monotonic_ns: int) -> int:
-    """Return the sample of the line that belongs to a moment of the monotonic clock."""
+    """Return the sample index of a moment of the monotonic clock."""
     return monotonic_ns * 48 // 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placed:
-    """A block and where its first sample lies, in samples since the monotonic clock's zero."""
+    """A block and its first sample's index, counted from the monotonic clock's zero."""
 
     index: int
     samples: bytes

@@ -1,4 +1,4 @@
-"""From the sound card's thread to the asyncio loop, and from there to whoever listens.
+"""The hub that carries frames from the driver's thread to subscribers on the asyncio loop.
 
 `SoundHub.put` runs on the card's thread and only appends; all else runs on the loop. No samples
 are copied.
@@ -22,10 +22,10 @@ HANDOVER_MAX_FRAMES = 10 * FRAMES_PER_S
 
 
 class FrameSource(Protocol[F]):
-    """What fills queues: the hub, or the Opus feed."""
+    """The source of a queue: the hub, or the Opus feed."""
 
     def leave(self, queue: "FrameQueue[F]") -> None:
-        """Fill this queue no more; called once, when it is closed."""
+        """Remove this queue; called once, when it is closed."""
         ...
 
 
@@ -53,7 +53,7 @@ class SoundHub:
         return bool(self._subscriptions)
 
     def put(self, frame: SoundFrame) -> None:
-        """Take one frame on the card's thread; never waits for the loop."""
+        """Hand in one frame on the driver's thread; never waits for the loop."""
         with self._lock:
             self.dropped_frames += len(self._queue) == self._queue.maxlen
             self._queue.append(frame)
@@ -64,7 +64,7 @@ class SoundHub:
             self._loop.call_soon_threadsafe(self._drain)
 
     def discard(self) -> None:
-        """Forget what waits here and at the subscriptions (on the loop)."""
+        """Drop the frames queued here and at the subscriptions (on the loop)."""
         with self._lock:
             self._queue.clear()
         for subscription in self._subscriptions:
@@ -77,7 +77,7 @@ class SoundHub:
         return subscription
 
     def leave(self, queue: "FrameQueue[SoundFrame]") -> None:
-        """Give a closed subscription nothing more."""
+        """Remove a closed subscription."""
         self._subscriptions.remove(queue)
         self.left.notify()
 

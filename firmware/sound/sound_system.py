@@ -1,4 +1,4 @@
-"""The sound side, put together: microphone, echo, speaker, talk, quick replies.
+"""The wiring of the audio parts: microphone, echo, speaker, talk, quick replies.
 
     card ─► microphone ─► echo canceller ─┬─► clips (if is_in_clips)
                                ▲          └─► half duplex ─► Opus ─► viewers (if is_in_live_view)
@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 
 class SoundWiring:
-    """Everything that hears and speaks. Build it inside the running loop, then `run` it.
+    """The audio parts, connected. Build it inside the running loop, then `run` it.
 
     `changes` is notified whenever the microphone's state or the talker changed.
     """
@@ -84,11 +84,11 @@ class SoundWiring:
 
     @property
     def has_failed(self) -> bool:
-        """Whether microphone or speaker couldn't be used when they were last wanted."""
+        """Whether microphone or speaker failed when they were last wanted."""
         return self.microphone.has_failed or self.speaker.has_failed
 
     async def play_reply(self, wanted: PlayReply) -> None:
-        """Answer a press with a quick reply; SoundError says why that can't be."""
+        """Answer a press with a quick reply; SoundError if that fails."""
         default = self.replies.default
         if wanted.reply_id is not None:
             self.replies.start(wanted.reply_id)
@@ -104,7 +104,7 @@ class SoundWiring:
             group.create_task(self.speaker.run(), name="speaker")
 
     async def aclose(self) -> None:
-        """Say nothing more."""
+        """Stop playing."""
         await self.replies.aclose()
 
 

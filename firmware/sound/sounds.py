@@ -22,7 +22,7 @@ MIN_RATE = 8_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sound:
-    """s16le, mono, 48 kHz."""
+    """A sound in memory: s16le, mono, 48 kHz."""
 
     samples: bytes
 
@@ -38,7 +38,7 @@ class Sound:
 
 
 def parse_wav(data: bytes, *, max_s: float = MAX_SOUND_S) -> Sound:
-    """Return what a WAV file holds; ReplyRefused says what is wrong with it."""
+    """Return a WAV file's sound; ReplyRefused if the file is invalid."""
     try:
         with wave.open(io.BytesIO(data), "rb") as file:
             rate, channels, width = file.getframerate(), file.getnchannels(), file.getsampwidth()

@@ -1,4 +1,4 @@
-"""The speaker: says what a talker says, or a quick reply, one at a time.
+"""The speaker: plays a talker's voice or a quick reply, one at a time.
 
 A visitor should hear one voice: so what a talker says ends a quick reply, and nothing is mixed.
 A talker's frames pass a small jitter buffer; the card takes from it on its own thread. The device
@@ -64,17 +64,17 @@ class Speaker:
 
     @property
     def has_device(self) -> bool:
-        """Whether this doorbell can say anything."""
+        """Whether this doorbell has a speaker."""
         return self._card is not None
 
     @property
     def trouble(self) -> str:
-        """Why nothing can be heard; "" while all is well."""
+        """Why the speaker can't be used; "" while all is well."""
         return self._keeper.detail if self._keeper.state == "failing" else ""
 
     @property
     def has_failed(self) -> bool:
-        """Whether it couldn't be used when something was last to be said."""
+        """Whether the speaker failed when it was last wanted."""
         return self._keeper.has_failed
 
     def wake(self) -> None:
@@ -83,7 +83,7 @@ class Speaker:
         self._keeper.look()
 
     def play(self, frame: bytes) -> None:
-        """Say 20 ms of a talker's (FRAME_BYTES of s16le, mono, 48 kHz; on the loop)."""
+        """Play 20 ms of a talker's voice (FRAME_BYTES of s16le, mono, 48 kHz; on the loop)."""
         if len(frame) != FRAME_BYTES:
             raise ValueError(f"a frame has {FRAME_BYTES} bytes, not {len(frame)}")
         before_ns = self._talked_ns
@@ -101,7 +101,7 @@ class Speaker:
             saying.end()
 
     async def say(self, samples: bytes) -> bool:
-        """Say a sound and return when it is over: True if it was said whole, not ended before.
+        """Play a sound and return when it is over: True if it was played to its end.
 
         Raise NoAudioDevice if the speaker doesn't take it.
         """
@@ -138,20 +138,20 @@ class Speaker:
 
     @property
     def is_wanted(self) -> bool:
-        """Whether something is said, or was a moment ago."""
+        """Whether something is playing, or was a moment ago."""
         if self._used_ns is None or self._card is None:
             return False
         return self._clock.monotonic_ns() - self._used_ns < self._open_for_s * 1e9
 
     def open_stream(self) -> DeviceStream:
-        """Open the card's speaker; for the keeper."""
+        """Open the speaker's stream; for the keeper."""
         if self._card is None:
             raise NoAudioDevice(NO_CARD)
         self._line = _line()
         return self._card.open_speaker(self._device, self._fill)
 
     def _fill(self, count: int, at_ns: int) -> bytes:
-        """Return what is to be said next (on the card's thread)."""
+        """Return the next block to be played (on the driver's thread)."""
         size = count * 2
         with self._lock:
             while len(self._rest) < size:
@@ -176,12 +176,12 @@ class Speaker:
 
 
 def _line() -> SampleClock:
-    """Return a line for one stream: it may jump at once, as only the echo canceller reads it."""
+    """Return a sample clock for one stream: it may jump at once, as only the canceller reads it."""
     return SampleClock(settle_blocks=0, jump_samples=YOUNG_JUMP_SAMPLES)
 
 
 class _Saying:
-    """One sound being said."""
+    """One sound that is being played."""
 
     def __init__(self, samples: bytes, loop: asyncio.AbstractEventLoop) -> None:
         self.samples = samples
@@ -191,7 +191,7 @@ class _Saying:
         self._at = 0
 
     def next(self) -> bytes:
-        """Return the next 20 ms, silence behind the end (on the card's thread)."""
+        """Return the next 20 ms, silence after the end (on the driver's thread)."""
         piece = self.samples[self._at : self._at + FRAME_BYTES]
         self._at += FRAME_BYTES
         if self._at >= len(self.samples):
@@ -201,5 +201,5 @@ class _Saying:
         return piece + bytes(FRAME_BYTES - len(piece))
 
     def end(self) -> None:
-        """Say that it is over (on the loop)."""
+        """End the sound and wake its waiter (on the loop)."""
         self.is_over.set()

@@ -1,4 +1,4 @@
-"""Speaks a text: espeak-ng as a program of its own, the text by its standard input.
+"""Speech synthesis by espeak-ng, a child process that gets the text by its standard input.
 
 espeak-ng is GPL, so it is never linked or imported, only started, where the owner installed it.
 The text never appears in a list of processes, and markup is never switched on (`-m`). The program
@@ -38,7 +38,7 @@ PROGRAM = ("espeak-ng",)
 
 
 class Speech:
-    """Makes sounds of texts."""
+    """Synthesizes speech."""
 
     def __init__(self, program: Sequence[str] = PROGRAM, *, speak_s: float = SPEAK_S) -> None:
         self._program = tuple(program)
@@ -92,7 +92,7 @@ class Speech:
 
 
 def _limit(pid: int) -> None:
-    """Hold a process to LIMITS; raise SpeechFailed unless that worked, or it is gone already."""
+    """Apply LIMITS to a process; raise SpeechFailed unless that worked, or it has ended already."""
     try:
         for what, most in LIMITS.items():
             resource.prlimit(pid, what, (most, most))
@@ -103,7 +103,7 @@ def _limit(pid: int) -> None:
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    """Kill what may still run, and let it go; one that hangs in the kernel is left behind."""
+    """Kill the process and wait for it; if it hangs in the kernel, it is left behind."""
     with contextlib.suppress(ProcessLookupError):
         process.kill()
     with contextlib.suppress(TimeoutError):
@@ -112,7 +112,7 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 
 
 async def _exchange(process: asyncio.subprocess.Process, text: bytes) -> bytes:
-    """Give the text and take at most a little more than may be."""
+    """Write the text and read the output, up to a little more than the limit."""
     assert process.stdin is not None  # both are pipes  # noqa: S101
     assert process.stdout is not None  # noqa: S101
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):

@@ -1,4 +1,4 @@
-"""Keeps one stream of the sound card open while it is wanted, and closed while it isn't.
+"""The keeper of an audio stream: opens it while it is wanted, closes it otherwise.
 
 A card that is unplugged, or can't be opened, is tried again for ever, later each time. A call
 into a driver that doesn't return is left behind on its thread, and none is made beside it; a
@@ -29,11 +29,11 @@ StreamState = Literal["closed", "open", "failing"]
 
 
 class KeptDevice(Protocol):
-    """The side of the sound card that is kept open (the microphone, or the speaker)."""
+    """The device whose stream is kept open (the microphone, or the speaker)."""
 
     @property
     def is_wanted(self) -> bool:
-        """Whether its stream is to be open now."""
+        """Whether its stream should be open now."""
         ...
 
     def open_stream(self) -> DeviceStream:
@@ -68,11 +68,11 @@ class StreamKeeper:
         """Whether it failed when it was last wanted, also after it isn't wanted any more."""
 
     def look(self) -> None:
-        """Ask anew whether the stream is wanted (on the loop)."""
+        """Check again whether the stream is wanted (on the loop)."""
         self._changed.set()
 
     async def run(self) -> None:
-        """Keep it until cancelled."""
+        """Keep the stream until cancelled."""
         try:
             while True:
                 if self._device.is_wanted:
@@ -143,7 +143,7 @@ class StreamKeeper:
 
 
 class _Opening:
-    """One call that opens; abandoned, what it opened is closed whenever that comes."""
+    """A call that opens a stream; once abandoned, a stream that it still opens is closed."""
 
     def __init__(self, what: str, device: KeptDevice) -> None:
         self._what = what

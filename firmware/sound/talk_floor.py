@@ -1,4 +1,4 @@
-"""Who may talk through the door: one viewer at a time, the first who asks.
+"""Floor control of the loudspeaker: one viewer talks at a time, the first who asks.
 
 A viewer holds to talk, or opens a line and speaks freely. Somebody else's turn comes when the
 talker lets go, leaves, or has sent no sound for STALE_S. An open line needs an echo canceller if
@@ -25,7 +25,7 @@ Manner = Literal["none", "hold", "open_line"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Talker:
-    """Who talks now. `viewer_id` is the live session's; `name` is for the other viewers."""
+    """The current talker. `viewer_id` is the live session's; `name` is for the other viewers."""
 
     viewer_id: str
     name: str
@@ -33,7 +33,7 @@ class Talker:
 
 
 class TalkFloor:
-    """The one place at the loudspeaker. All on the loop.
+    """The talk floor of the loudspeaker. All on the loop.
 
     `changes` is notified of each other talker, `talk_began` when one begins.
     """
@@ -49,18 +49,18 @@ class TalkFloor:
 
     @property
     def talker(self) -> Talker | None:
-        """Who talks now."""
+        """The current talker."""
         return self._talker
 
     @property
     def manner(self) -> Manner:
-        """How viewers may talk at this door."""
+        """The mode in which viewers may talk: not at all, hold to talk, or an open line."""
         if not self._speaker.has_device:
             return "none"
         return "open_line" if self._echo.can_cancel else "hold"
 
     def ask(self, viewer_id: str, *, name: str, is_open_line: bool) -> None:
-        """Give the place to a viewer, or raise TalkRefused; asking again changes the manner."""
+        """Give the floor to a viewer, or raise TalkRefused; asking again changes the mode."""
         if not self._speaker.has_device:
             raise TalkRefused("no_speaker", NO_CARD)
         if self._speaker.trouble:
@@ -84,7 +84,7 @@ class TalkFloor:
         self.changes.notify()
 
     def leave(self, viewer_id: str) -> None:
-        """Let go; nothing if that viewer doesn't talk. Call it when a session ends, too."""
+        """Release the floor, if that viewer has it. Call it when a session ends, too."""
         if self.talks(viewer_id):
             self._talker = None
             self.changes.notify()
@@ -94,7 +94,7 @@ class TalkFloor:
         return self._talker is not None and self._talker.viewer_id == viewer_id
 
     def play(self, viewer_id: str, frame: bytes) -> bool:
-        """Say a viewer's 20 ms; False, and nothing is said, unless that viewer talks."""
+        """Play 20 ms of a viewer's voice; False (and silence) unless that viewer has the floor."""
         if not self.talks(viewer_id):
             return False
         self._heard_ns = self._clock.monotonic_ns()

@@ -1,4 +1,4 @@
-"""When nobody answers the door: some time after a press the default quick reply is said, once.
+"""Unanswered presses: after some time the default quick reply is played, once.
 
 Off unless the owner sets a time. Somebody who watches, talks or chooses a quick reply has
 answered. Each press begins anew: it is one visitor's patience that counts.
@@ -22,12 +22,12 @@ class LiveView(Protocol):
 
     @property
     def watchers(self) -> Sequence[object]:
-        """Who watches now."""
+        """The current viewers."""
         ...
 
 
 class Unanswered:
-    """Waits after each press. Build it inside the running loop; all on the loop.
+    """The timer of each press's default reply. Build it inside the running loop; all on the loop.
 
     Somebody who watches, seen once in the wait, has answered.
     """
@@ -40,19 +40,19 @@ class Unanswered:
         self._waiting: asyncio.Task[None] | None = None
 
     def on_pressed(self) -> None:
-        """Begin to wait; what waits for an earlier press is over, what is being said isn't."""
+        """Start the timer; an earlier press's is stopped, a reply that is playing goes on."""
         self.on_answered()
         if self._after_s > 0 and self._replies.default is not None:
             self._waiting = asyncio.create_task(self._wait(), name="unanswered")
 
     def on_answered(self) -> None:
-        """Say nothing for this press: somebody watches, talks or chose a reply."""
+        """Stop the timer: somebody watches, talks or chose a reply."""
         waiting, self._waiting = self._waiting, None
         if waiting is not None:
             waiting.cancel()
 
     def on_watching(self, _watcher: object) -> None:
-        """Say nothing for this press: somebody begins to watch."""
+        """Stop the timer: somebody begins to watch."""
         self.on_answered()
 
     async def _wait(self) -> None:
@@ -69,4 +69,4 @@ class Unanswered:
         try:
             self._replies.start(default.id)
         except SoundError as error:
-            log.warning("nobody answers, and nothing can be said: %s", error)
+            log.warning("nobody answers, and the default reply can't be played: %s", error)

@@ -1,4 +1,4 @@
-"""Which storage key this doorbell has, as [storage] of doorbell.toml says.
+"""The choice of the storage key, by [storage] of doorbell.toml.
 
 A key that is gone is made anew, because bell and recording come first; but loudly, because the
 clips that it sealed can't be opened by this doorbell any more. A key that can't be *reached* (no
@@ -25,7 +25,7 @@ LOOKED_AT = 20
 
 
 class LateKey:
-    """The storage key, looked for when it is first needed, and again while it can't be reached.
+    """The storage key, opened when it is first needed, and retried while it can't be reached.
 
     So a token that is missing at start costs recordings, as a failing card does, but neither
     the bell nor live view. Implements `storage_key.StorageKey`; for any thread.
@@ -41,7 +41,7 @@ class LateKey:
 
     @property
     def is_off_card(self) -> bool:
-        """Tell whether a stolen card lacks the key."""
+        """Return whether the key isn't on the memory card, so that a stolen card lacks it."""
         return self._settings.key != "file"
 
     def hmac_sha256(self, message: bytes) -> bytes:
@@ -94,7 +94,7 @@ def _key(config: StorageConfig, data_dir: Path, *, may_make: bool) -> StorageKey
 
 
 def _has_clips_of_another_key(name: str, folder: Path) -> bool:
-    """Look at the newest clips; one that isn't a sealed file isn't judged here."""
+    """Return whether the newest clips need another key; files that aren't sealed are skipped."""
     newest = heapq.nlargest(LOOKED_AT, folder.glob("*.clip"), key=_changed_at)
     for path in newest:
         try:

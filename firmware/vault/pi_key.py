@@ -1,4 +1,4 @@
-"""The storage key in the Pi's one-time memory, asked for through `rpi-fw-crypto`.
+"""The storage key in the Pi's one-time programmable memory (OTP), by `rpi-fw-crypto`.
 
 Raspberry Pi OS brings that program (package raspi-utils). Its `hmac` command computes
 HMAC-SHA256 with the board's device key, which stays in the firmware. It is asked once, at start:
@@ -22,7 +22,7 @@ MAX_SAID_CHARACTERS = 300
 
 
 class PiStorageKey:
-    """A key that follows from the board: the card alone, in another board, can't be read.
+    """A key bound to the board: the memory card in another board can't be read.
 
     Whoever is root on the running board can have it; locking the raw key needs signed boot and
     `lock_device_private_key=1` in config.txt.
@@ -31,7 +31,7 @@ class PiStorageKey:
     is_off_card = True
 
     def __init__(self, program: Sequence[str] = PROGRAM, *, timeout_s: float = TIMEOUT_S) -> None:
-        """Ask the firmware; VaultError if this board has no key, or doesn't answer."""
+        """Query the firmware; VaultError if this board has no key, or doesn't answer."""
         self._program = tuple(program)
         self._timeout_s = timeout_s
         # An HMAC with a key that isn't there has locked up boards (rpi-eeprom #796).

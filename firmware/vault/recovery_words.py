@@ -1,4 +1,4 @@
-"""The recovery secret as words: what an owner writes down once and types in when a doorbell died.
+"""The recovery secret as words, which an owner writes down once and types after a loss.
 
     18 words = 16 random bytes and two check bytes, each a word of protocol/words.json
 
@@ -36,7 +36,7 @@ MAX_TEXT_CHARACTERS = 2000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecoveryKey:
-    """A new recovery key: words for the owner's drawer, public keys for the doorbell."""
+    """A new recovery key: words for the owner, public keys for the doorbell."""
 
     words: tuple[str, ...] = field(repr=False)
     public: RecoveryKeys
@@ -67,7 +67,7 @@ def recovery_keys_of_words(text: str) -> RecoveryKeys:
 
 
 def sign_recovery_use(text: str, use: RecoveryUse) -> SignedRecoveryUse:
-    """Sign with the key of these words, or raise VaultError if they aren't right in themselves."""
+    """Sign with the key of these words, or raise VaultError if their checksum fails."""
     key = _signing_key(_parse(text))
     signature = key.sign(recovery_message(use), ec.ECDSA(hashes.SHA256()))
     return SignedRecoveryUse(use=use.encode().decode(), signature=b64u(signature))
@@ -122,7 +122,7 @@ def _private_key(secret: bytes) -> bytes:
 
 
 def _signing_key(secret: bytes) -> ec.EllipticCurvePrivateKey:
-    """FIPS 186-5 A.2.1: so many bits more than the order that no scalar is likelier."""
+    """Derive the scalar by FIPS 186-5 A.2.1: with enough extra bits that none is likelier."""
     raw = HKDF(algorithm=hashes.SHA256(), length=48, salt=None, info=SIGNING_INFO).derive(secret)
     scalar = int.from_bytes(raw, "big") % (P256_ORDER - 1) + 1
     return ec.derive_private_key(scalar, ec.SECP256R1())

@@ -1,4 +1,4 @@
-"""The vault: sealed files on the card. Nothing of a clip is ever written but through here.
+"""The vault: sealed files in storage. Clips are written only through it.
 
     file    = MAGIC ‖ header size (4) ‖ header (canonical JSON, in the clear) ‖ record …
     record  = size of what follows the kind (4) ‖ kind (1) ‖ ciphertext ‖ tag (16)
@@ -57,7 +57,7 @@ Purpose = Literal["clip", "thumbnail"]
 
 
 class Kind(IntEnum):
-    """What a record holds."""
+    """The type of a record's content."""
 
     START = 0  # record.ClipStart: what is known when the recording begins
     FRAGMENT = 1
@@ -74,7 +74,7 @@ class RecoveryWrap(Document, frozen=True, kw_only=True):
 
 
 class VaultHeader(Document, frozen=True, kw_only=True):
-    """What a sealed file says in the clear."""
+    """The cleartext header of a sealed file."""
 
     v: Literal[1] = 1
     domain: Literal["doorward/vault/v1"] = "doorward/vault/v1"
@@ -87,7 +87,7 @@ class VaultHeader(Document, frozen=True, kw_only=True):
 
     @property
     def context(self) -> bytes:
-        """What the key-encryption key of this file is bound to."""
+        """The context to which this file's key-encryption key is bound."""
         return f"{self.purpose}\x00{self.clip_id}".encode()
 
 
@@ -138,12 +138,12 @@ class Vault:
 
     @property
     def is_key_off_card(self) -> bool:
-        """Tell whether a stolen card can't be read."""
+        """Return whether the key isn't on the memory card, so that a stolen card can't be read."""
         return self._key.is_off_card
 
     @property
     def _key_name(self) -> str:
-        """The storage key's name; asked when it is first needed: the key may not be there yet."""
+        """The storage key's name, computed when first needed: the key may not be there yet."""
         if not self._known_name:
             self._known_name = storage_key.name_of(self._key)
         return self._known_name
@@ -235,7 +235,7 @@ class SealedWriter:
 
     @property
     def size_bytes(self) -> int:
-        """How much of the file is written."""
+        """The bytes of the file that are written."""
         return self._synced_bytes + self._unsynced_written
 
     def append(self, kind: Kind, plain: bytes) -> None:
@@ -249,14 +249,14 @@ class SealedWriter:
         self.write_rest()
 
     def write_rest(self) -> None:
-        """Write what is sealed and not written yet."""
+        """Write the sealed bytes that aren't written yet."""
         with memoryview(self._unsynced) as unsynced:
             while self._unsynced_written < len(unsynced):
                 rest = unsynced[self._unsynced_written :]
                 self._unsynced_written += os.pwrite(self._descriptor, rest, self.size_bytes)
 
     def sync(self) -> None:
-        """Return once everything is on the card; the file's name is synced the first time.
+        """Sync the file to storage; its directory entry too, the first time.
 
         After a failed sync Linux calls the pages clean that never reached the card, and the next
         sync would lie. So everything since the last good one is unwritten again.

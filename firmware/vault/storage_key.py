@@ -1,4 +1,4 @@
-"""The storage key (KEK), behind one interface, wherever the hardware keeps it.
+"""The interface of the storage key (KEK), and the key in a file.
 
 Hardware that keeps a key off the card (a secure element, the Pi's one-time memory, a PKCS#11
 token) has one operation in common: HMAC-SHA256. So a storage key is only ever asked for an HMAC;
@@ -26,11 +26,11 @@ NAME_TAG = b"doorward/storage-key/v1\x00"
 
 
 class StorageKey(Protocol):
-    """A secret that this doorbell, and nobody who has only its card, can use."""
+    """The storage key: usable by this doorbell, not by somebody who has only its memory card."""
 
     @property
     def is_off_card(self) -> bool:
-        """Tell whether a stolen card lacks the key."""
+        """Return whether the key isn't on the memory card, so that a stolen card lacks it."""
         ...
 
     def hmac_sha256(self, message: bytes) -> bytes:
@@ -39,7 +39,7 @@ class StorageKey(Protocol):
 
 
 class FileStorageKey:
-    """A key in a file on the card itself: protects nothing once the card is stolen."""
+    """A key in a file on the memory card itself: no protection once the card is stolen."""
 
     is_off_card = False
 
@@ -65,7 +65,7 @@ class FileStorageKey:
 
 
 def name_of(key: StorageKey) -> str:
-    """Return a public name by which a sealed file says which storage key it needs."""
+    """Return the public name by which a sealed file identifies its storage key."""
     return key.hmac_sha256(NAME_TAG).hex()[:16]
 
 

@@ -142,7 +142,7 @@ async def test_an_encoder_that_fails_is_told_and_made_anew_for_the_next_listener
     with feed.subscribe("first", max_packets=10):
         await eventually(lambda: door.card.open_now("microphone"))
         await door.hear(20)
-        await eventually(lambda: "nobody hears it" in caplog.text)
+        await eventually(lambda: "viewers get no sound" in caplog.text)
         await eventually(lambda: not door.card.open_now("microphone"))
     with feed.subscribe("second", max_packets=10) as packets:
         await eventually(lambda: door.card.open_now("microphone"))

@@ -1,4 +1,4 @@
-"""Which libcamera controls say what the owner has set; only those that the camera lists.
+"""The mapping of the owner's settings to libcamera controls, if the camera lists them.
 
 Pure functions over libcamera's control names and numbers (libcamera's control_ids_core.yaml).
 """

@@ -1,4 +1,4 @@
-"""picamera2's encoders, with what a doorbell needs of them; picamera2 itself stays as it is.
+"""Subclasses of picamera2's encoders for the pipeline; picamera2 itself stays unpatched.
 
 The classes are made when picamera2 is there, so that this can be imported without it.
 """
@@ -44,7 +44,7 @@ def keyed(kind: Any) -> Any:
     from av.video.frame import PictureType  # only where libx264 is used
 
     class KeyedStream:
-        """PyAV's stream; marks the next frame as a key frame if it is told so."""
+        """A wrapper of PyAV's stream: marks the next frame as a key frame on request."""
 
         def __init__(self, stream: Any) -> None:
             self._stream = stream

@@ -1,4 +1,4 @@
-"""What picamera2's and libcamera's errors mean for the owner: they have only texts."""
+"""The mapping of picamera2's and libcamera's error texts to faults for the owner."""
 
 import errno
 

@@ -1,4 +1,4 @@
-"""When it is night: told by how hard the sensor tries, with hysteresis.
+"""Night detection by the sensor's gain and exposure, with hysteresis.
 
 Pure rules; no camera here. The measure is darkness = gain × exposure time ÷ a day's frame time.
 Gain alone won't do: in night mode exposures grow and gain falls, and night would end at once.
@@ -16,7 +16,7 @@ LIT_AFTER_NS = 5_000_000_000
 
 
 class NightSwitch:
-    """Says whether it is night, from the metadata of one picture after the other."""
+    """Detects night from the metadata of successive pictures."""
 
     def __init__(self, *, day_frame_us: int) -> None:
         self._day_frame_us = day_frame_us

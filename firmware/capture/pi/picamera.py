@@ -49,7 +49,7 @@ NOT_INSTALLED = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CameraStack:
-    """The classes that are used of picamera2; Any, because it has no types."""
+    """The picamera2 classes in use; Any, because picamera2 has no types."""
 
     camera: type[Any]
     hardware_encoder: type[Any]
@@ -103,7 +103,7 @@ def has_hardware_encoder(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Running:
-    """What is open between `start` and `stop`."""
+    """The resources that are open between `start` and `stop`."""
 
     stack: CameraStack
     camera: Any
@@ -163,7 +163,7 @@ class PicameraSource:
         return 0 if running is None else running.film.dropped_pictures
 
     def start(self, sink: PictureSink) -> None:
-        """Open the camera and film; CameraError says why it can't."""
+        """Open the camera and film; CameraError if that fails."""
         check_system()
         check_fits(self._profile, self._settings)
         with self._lock:
@@ -212,7 +212,7 @@ class PicameraSource:
                 self.limit_durations(self._running.film.is_night)
 
     def set_bitrate(self, bitrate_bps: int) -> None:
-        """Let the encoder aim at another bitrate, within what it and the board can do.
+        """Set the encoder's target bitrate, within the board's limits.
 
         libx264 can't be told so by picamera2: it begins anew, with a key frame.
         """
@@ -354,7 +354,7 @@ class PicameraSource:
         self.limit_durations(is_night)
 
     def limit_durations(self, is_night: bool) -> None:
-        """Tell the camera how long a picture may take; on any thread.
+        """Set the camera's frame durations; on any thread.
 
         Said again at each key frame, because picamera2 may lose a control that is set while it
         hands a request back.

@@ -1,4 +1,4 @@
-"""What happens to each picture of a Pi's camera, between camera and hub.
+"""The pipeline of a Pi's pictures between camera and hub: mask, encoder, luma, small pictures.
 
 On the camera's thread: the mask is painted, luma goes to motion, a small picture to whoever wants
 it, and the picture to the encoder, as a key frame if it is time. On the encoder's: the access unit
@@ -49,10 +49,10 @@ class _Masking:
 
 
 class FilmedCamera(Protocol):
-    """The camera that is filmed with; both methods are called on the camera's thread."""
+    """The camera of a pipeline; both methods are called on the camera's thread."""
 
     def turn_to_night(self, is_night: bool) -> None:
-        """Night begins or ends."""
+        """Called when night begins or ends."""
         ...
 
     def limit_durations(self, is_night: bool) -> None:
@@ -113,17 +113,17 @@ class PicturePipeline:
         self._masking = _masking_of(mask, self._main, self._lores)
 
     def begin_encoder(self, encoder: Any) -> None:
-        """Hear this encoder alone: it begins with a key frame and SPS of its own."""
+        """Accept only this encoder's output: it begins with a key frame and SPS of its own."""
         self._encoder = encoder
         self._parameter_sets = b""
         self.keys.begin()
 
     def end(self) -> None:
-        """Hand on nothing more, whatever threads picamera2 has left behind."""
+        """Pass nothing more on, whatever threads picamera2 has left behind."""
         self._encoder = None
 
     def set_max_fps(self, fps: int) -> None:
-        """Leave out what comes faster, for cameras that don't follow their frame durations."""
+        """Drop pictures that come faster, for cameras that ignore their frame durations."""
         self._rate = FrameRateLimiter(fps)
 
     def take(self, encoder: Any, request: Any, encode: Callable[[], None]) -> None:
@@ -142,7 +142,7 @@ class PicturePipeline:
             self.keys.force()
 
     def emit(self, encoder: Any, frame: bytes, *, is_key: bool, timestamp_us: int) -> None:
-        """Hand on what the encoder made; `timestamp_us` counts from its first picture."""
+        """Pass on an encoded picture; `timestamp_us` counts from its first picture."""
         if encoder is not self._encoder:
             return
         if is_key:

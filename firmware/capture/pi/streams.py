@@ -1,4 +1,4 @@
-"""The two streams that a Pi's camera gives: what is asked for, and what really comes.
+"""The two streams of a Pi's camera: their configuration and their buffers' layout.
 
 Pure functions over picamera2's configurations and buffers.
 """
@@ -31,7 +31,7 @@ class Stream:
 def streams_of(
     configuration: dict[str, Any], wanted: CameraConfig, transform: Any
 ) -> tuple[Stream, Stream]:
-    """Return what the camera really gives; CameraError if that isn't what was asked for."""
+    """Return the camera's actual streams; CameraError if they aren't as configured."""
     given = configuration["transform"]
     if (given.hflip, given.vflip) != (transform.hflip, transform.vflip):
         raise CameraError("unsupported", "this camera can't turn or mirror its picture")

@@ -1,4 +1,4 @@
-"""Draws the porch: a path to a street, and a visitor who walks up to the door and away again.
+"""The drawing of the porch scene: a path to a street, and a visitor who comes and goes.
 
 Only Pillow; called once for the backdrop and once for each pose and size of the visitor.
 Sizes are fractions of the picture's height, so that any resolution looks alike.

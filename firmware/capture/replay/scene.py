@@ -1,4 +1,4 @@
-"""What a replay camera looks at: a rendered porch or a video file, and what is held before it.
+"""The scenes of a replay camera: a rendered porch or a video file, with overlays.
 
 Drawing only; encoding is in replay.py. Needs NumPy and Pillow (extra `doorward[replay]`).
 """
@@ -30,14 +30,14 @@ MARKER_CELLS = 8
 
 
 class SceneError(DoorwardError):
-    """The replay camera can't show what it was told to show."""
+    """A scene of the replay camera can't be shown."""
 
 
 class Scene(Protocol):
-    """Something to film; `draw` returns a picture that the caller may draw into."""
+    """A scene to film; `draw` returns a picture that the caller may draw into."""
 
     def draw(self, elapsed_s: float) -> Planes:
-        """Return what there is to see `elapsed_s` after the start."""
+        """Return the picture `elapsed_s` after the start."""
         ...
 
 
@@ -140,7 +140,7 @@ class Marker:
 
 
 def has_marker(frame: LumaFrame, text: str) -> bool:
-    """Tell whether `Marker(text)` is in this picture (at the size it was filmed)."""
+    """Return whether `Marker(text)` is in this picture (at the size it was filmed)."""
     cell = _marker_cell(frame.height)
     left, top = frame.width - (MARKER_CELLS + 1) * cell, cell // 2 * 2 + cell
     luma = np.frombuffer(frame.data, dtype=np.uint8).reshape(-1, frame.stride)

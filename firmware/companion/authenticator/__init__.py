@@ -1,4 +1,4 @@
-"""What a person needs at their own machine to join a relay that is trusted with nothing.
+"""Authentication at a relay from a person's own machine: passkeys, FIDO2 keys, sign-in.
 
     keyboard (typed) ─► fido_device (their FIDO2 key) ─► passkey ─► relay_calls (strict JSON)
 

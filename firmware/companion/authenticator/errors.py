@@ -1,4 +1,4 @@
-"""What goes wrong at a person's own machine; each text is one sentence that says what to do.
+"""Errors of passkeys and accounts; each text is one sentence that says what to do.
 
 PersonError
 ├── KeyRefused      a key that isn't there, isn't right, or won't sign
@@ -11,11 +11,11 @@ class PersonError(Exception):
 
 
 class KeyRefused(PersonError):
-    """A person's key can't be used."""
+    """A person's key can't be used, or failed."""
 
 
 class AccountFailed(PersonError):
-    """The relay didn't do what an account asked; `code` is its word for it, or empty.
+    """The relay refused or failed an account's call; `code` is its error code, or empty.
 
     `is_away`: it can't be reached just now, so that asking again may help.
     """

@@ -1,4 +1,4 @@
-"""A FIDO2 key that is plugged in: makes keys in it, and signs. The only importer of python-fido2.
+"""FIDO2 keys that are plugged in: makes credentials, and signs. Only importer of python-fido2.
 
 The private half never leaves it, and it asks for a touch and its PIN (or finger) each time. The
 device is looked for when it is needed, and no earlier. Nothing is kept here.
@@ -68,7 +68,7 @@ _HELP = {
 
 
 class Person(UserInteraction):
-    """Who is asked for a touch and the PIN."""
+    """The person at the FIDO2 key, who is asked for a touch and the PIN."""
 
     def __init__(self, *, say: Callable[[str], None], ask_pin: Callable[[], str]) -> None:
         self._say = say

@@ -1,4 +1,4 @@
-"""A passkey that is made outside a browser, as WebAuthn writes it: owners' and officers' alike.
+"""Passkeys outside of browsers, in WebAuthn's formats, for owners and officers.
 
 It is one like any in a browser: for one site, and only what that site asked for. Its public half
 is taken from here and never from the relay, which could name a key of its own.
@@ -18,7 +18,7 @@ MIN_CHALLENGE_BYTES = 16
 
 
 class Site(Document, frozen=True, kw_only=True):
-    """Where a passkey counts: the address of the pages that may ask for it."""
+    """The site of a passkey (WebAuthn's relying party): the origin of the pages that may use it."""
 
     rp_id: Line
     origin: Line
@@ -43,7 +43,7 @@ class _User(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CreationWanted(msgspec.Struct, frozen=True, kw_only=True):
-    """What counts of PublicKeyCredentialCreationOptionsJSON: the rest is this program's choice."""
+    """The part of PublicKeyCredentialCreationOptionsJSON that is used; the rest is fixed here."""
 
     rp: _Party
     user: _User
@@ -67,7 +67,7 @@ class CreationWanted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Attested(msgspec.Struct, frozen=True, kw_only=True):
-    """A passkey that was made, as a relay is told of it."""
+    """A new passkey, as it is registered at a relay."""
 
     key: PasskeyKey
     client_data: bytes

@@ -1,4 +1,4 @@
-"""What a person types: options that owners' and officers' commands share, and a FIDO2 key's PIN."""
+"""Prompts and options that owners' and officers' commands share, and a FIDO2 key's PIN."""
 
 import argparse
 import getpass

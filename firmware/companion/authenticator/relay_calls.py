@@ -1,4 +1,4 @@
-"""Calls to a relay in JSON: what it answers is parsed strictly, with a limit, and never followed.
+"""JSON calls to a relay: answers are parsed strictly, with a limit; redirects aren't followed.
 
 The relay is trusted with nothing. The keys in its answers are compared with those that are known
 from elsewhere by who calls this.
@@ -39,7 +39,7 @@ class _Error(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RelayCalls:
-    """Asks one relay under one of its paths, as a page of `origin` does."""
+    """The caller of one relay under one of its paths, as a page of `origin`."""
 
     def __init__(self, http: httpx2.Client, relay: str, *, under: str, origin: str = "") -> None:
         self._http = http

@@ -1,4 +1,4 @@
-"""What an owner does at their own machine (`doorward`): pair, answer, confirm, recover.
+"""The owner's program (`doorward`): pair, answer, confirm, recover.
 
     cli ─┬► approving ─► line (WebRTC, to the doorbell) ─► asking (what is asked, what waits)
          │     └ key_file, fido_key: two kinds of key, each for an approver or an owner's passkey

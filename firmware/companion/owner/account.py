@@ -1,4 +1,4 @@
-"""An owner's account at a relay: the JSON that the owner's app uses, one method for each call.
+"""The client of an owner's account at a relay: one method for each of the app's JSON calls.
 
 The relay is trusted with nothing: the keys in its answers are compared with those that are known
 from elsewhere by who calls this.
@@ -24,7 +24,7 @@ State = Literal["waiting", "answered", "paired"]
 
 
 class About(msgspec.Struct, frozen=True, kw_only=True):
-    """What a relay says of itself to anybody."""
+    """A relay's public description of itself."""
 
     relay_name: Line
     owner_origin: RelayUrl | None = None
@@ -43,7 +43,7 @@ class LoginChallenge(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AccountOwner(msgspec.Struct, frozen=True, kw_only=True):
-    """Who the relay says is signed in."""
+    """The signed-in owner, as stated by the relay."""
 
     name: Line
     credential_id: ShortB64u
@@ -63,14 +63,14 @@ class AccountOwner(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SignedIn(msgspec.Struct, frozen=True, kw_only=True):
-    """A session."""
+    """A signed-in session."""
 
     token: Secret
     owner: AccountOwner
 
 
 class PairingStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """How far a pairing has come; the keys are the doorbell's, by the relay's word."""
+    """The state of a pairing; the keys are the doorbell's, as stated by the relay."""
 
     state: State
     device: DeviceId | None = None
@@ -79,7 +79,7 @@ class PairingStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PendingJoin(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody who wants to be an owner too, by the relay's word."""
+    """A person who asks to be an owner too, as stated by the relay."""
 
     pairing_id: Id
     device: DeviceId
@@ -103,7 +103,7 @@ class _ToldNote(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NoteBatch(msgspec.Struct, frozen=True, kw_only=True):
-    """Notes that are sealed to one browser or player; who sealed them, only the key shows."""
+    """Notes that are sealed to one browser or player; only opening them shows the sender."""
 
     events: Annotated[list[_ToldNote], msgspec.Meta(max_length=1000)]
     next_seq: int
@@ -124,7 +124,7 @@ class _Nothing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Account:
-    """One owner's account, or what is to be one. Each method raises AccountFailed."""
+    """One owner's account, registered or not yet. Each method raises AccountFailed."""
 
     def __init__(self, http: httpx2.Client, relay: str, *, origin: str = "") -> None:
         """`origin` is the address of the owner's app in whose place this program speaks."""

@@ -1,4 +1,4 @@
-"""`doorward app`: the owner's app from the owner's own machine, as `doorward-relay app` serves it.
+"""`doorward app`: serves the owner's app from the owner's own machine, as the relay's server does.
 
 Same bytes, same headers. It is reached on this machine only, and by this machine's own names.
 """

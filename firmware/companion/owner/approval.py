@@ -1,4 +1,4 @@
-"""`doorward approve`: the owner's last word from anywhere (trust rule R10b).
+"""`doorward approve`: the owner's confirmation from anywhere (trust rule R10b).
 
 What waits comes from the doorbell itself, and so do the clips: the very bytes that would leave. The
 owner sees all of it here, says yes or no, and their own key signs that for exactly this statement.

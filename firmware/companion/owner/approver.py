@@ -1,4 +1,4 @@
-"""A key that has the last word (R10b b), whichever kind it is: `key_file.py` or `fido_key.py`.
+"""The interface of approvers' keys (R10b b), of both kinds: `key_file.py` and `fido_key.py`.
 
 An approver's key signs as a passkey does (WebAuthn), but for a site that nobody can have: no page
 can ask for it. What it signs is a `Confirm` of exactly one statement, for one doorbell.
@@ -18,7 +18,7 @@ WORD_LIFE_MS = 10 * 60 * 1000
 
 
 class ApproverKey(Protocol):
-    """One key that confirms."""
+    """One approver's key."""
 
     @property
     def code(self) -> ApproverCode:

@@ -1,4 +1,4 @@
-"""What is asked on the line, and the doorbell's answers, parsed strictly and with a limit on each.
+"""The client of the data channel "asked": answers are parsed strictly, with a limit on each.
 
 The doorbell is whom its key says; what it says is still held to its form, so that a fault of it is
 said and not shown.
@@ -38,7 +38,7 @@ D = TypeVar("D", WaitingNow, HouseholdNow, RequestsNow, ClipsNow)
 
 
 class MessageLine(Protocol):
-    """The line, as `line.Line`."""
+    """The channel's messages, as `connection.AskedConnection`."""
 
     def send(self, text: str) -> None:
         """Send one text, or raise LineFailed."""
@@ -97,7 +97,7 @@ _DECODER: msgspec.json.Decoder[_Answer] = msgspec.json.Decoder(_Answer)
 
 
 class AskedClient:
-    """One doorbell's desk, at the other end of a line. Each method raises LineFailed."""
+    """The client of one doorbell over an open channel. Each method raises LineFailed."""
 
     def __init__(self, line: MessageLine, *, answer_s: float = ANSWER_S) -> None:
         self._line = line

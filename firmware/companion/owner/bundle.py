@@ -1,4 +1,4 @@
-"""The owner's app as files: what its digest is, and whether the public register knows it.
+"""The owner's app as a bundle of files: its digest, and its release in the public register.
 
 The digest is SHA-256 of the listing that `sha256sum` makes of all files, sorted by name:
 
@@ -70,7 +70,7 @@ def digest_of(listing: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Released:
-    """What the register says of programs: which count, and which witnesses saw too lately (R21)."""
+    """The register's released programs: those that count, and those witnessed too lately (R21)."""
 
     counting: tuple[ProgramReleased, ...]
     young: tuple[ProgramReleased, ...]

@@ -1,4 +1,4 @@
-"""A line to the doorbell: WebRTC with one data channel, "asked". The one importer of aiortc here.
+"""The WebRTC connection to the doorbell, with the data channel "asked". Imports aiortc alone here.
 
 Whoever is at the other end is proved before anything is said: the answer to our offer counts only
 if the doorbell's pinned key signed it, and the certificate it names is the one that DTLS then
@@ -30,7 +30,7 @@ MAX_QUEUED_MESSAGES = 4096
 
 
 class AskedConnection:
-    """What is said and heard on the channel."""
+    """The channel's messages, in both directions."""
 
     def __init__(self, channel: Any) -> None:  # Any: aiortc's RTCDataChannel
         self._channel = channel

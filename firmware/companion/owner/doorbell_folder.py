@@ -1,4 +1,4 @@
-"""A line to the desk of the doorbell that a folder is set up for, and where clips from it lie."""
+"""The connection to the doorbell that a folder is set up for, and the folder of its clips."""
 
 import contextlib
 import tempfile

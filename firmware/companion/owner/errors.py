@@ -20,11 +20,11 @@ class OwnerError(PersonError):
 
 
 class LineFailed(OwnerError):
-    """There is no line to the doorbell, or it broke."""
+    """The connection to the doorbell failed, or broke."""
 
 
 class NotTaken(OwnerError):
-    """The doorbell refused; `reason` names the check."""
+    """A request was refused by the doorbell; `reason` names the check."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(f"the doorbell didn't take it ({reason}): {detail}")
@@ -40,4 +40,4 @@ class PairingFailed(OwnerError):
 
 
 class BundleRefused(OwnerError):
-    """The app isn't what the register says."""
+    """The app doesn't match its release in the register."""

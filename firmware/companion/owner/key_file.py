@@ -1,4 +1,4 @@
-"""A key in a file, for who has no FIDO2 key: an approver's, or an owner's passkey.
+"""A key in a file, in place of a FIDO2 key: an approver's, or an owner's passkey.
 
 It is as safe as the file and its passphrase.
 

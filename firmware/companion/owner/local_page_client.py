@@ -1,4 +1,4 @@
-"""The doorbell's own page on the home network, as `doorward recovery --pair` uses it.
+"""The client of the doorbell's own page on the home network, for `doorward recovery --pair`.
 
 The page has no TLS, so whoever sits between may answer in its place. The recovery words don't go
 there: the six words are computed here, from the keys that it names, and the recovery key signs
@@ -18,7 +18,7 @@ MAX_ANSWER_BYTES = 64 * 1024
 
 
 class PairingShown(msgspec.Struct, frozen=True, kw_only=True):
-    """Where pairing stands, as the page tells tools."""
+    """The state of pairing, as the page gives it to tools."""
 
     state: str
     is_recovery: bool = False

@@ -1,4 +1,4 @@
-"""The options of `doorward` for an owner at their own machine, and what carries each command out.
+"""The options of `doorward`'s owner commands, and the function that runs each.
 
 A command's module is imported when it was chosen, so that help and wrong use load no HTTP client.
 """

@@ -1,4 +1,4 @@
-"""An owner's passkey as `doorward pair` needs it, of both kinds: `key_file.py`, `fido_key.py`."""
+"""The interface of owners' passkeys for `doorward pair`: `key_file.py`, `fido_key.py`."""
 
 from typing import Protocol
 

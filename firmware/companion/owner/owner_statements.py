@@ -1,4 +1,4 @@
-"""What an owner's passkey on this machine signs: this machine for longer, a newcomer, a key.
+"""Statements signed by an owner's passkey here: renewal of this machine, a newcomer, a key.
 
 Each statement is sealed to the key whose words were compared at pairing, so the relay carries it
 and can't read it. What lets somebody in, or confirm, waits for the doorbell's own word (R10c).

@@ -1,4 +1,4 @@
-"""`doorward pair`: becoming a doorbell's first owner from a terminal, with no page in between.
+"""`doorward pair`: pairing as a doorbell's first owner from a terminal, without a browser.
 
     sign_in ─► passkey registered (or known) ─► pair ─► code, answer, six words, paired ─► set_up
 
@@ -57,7 +57,7 @@ class PairedDoorbell(Document, frozen=True, kw_only=True):
 
 
 class PairingPage(Protocol):
-    """The doorbell's own page, as `door_page.DoorPage`."""
+    """The doorbell's own page, as `local_page_client.LocalPageClient`."""
 
     def pairing(self) -> PairingShown:
         """Return where pairing stands there, or raise PageFailed."""
@@ -66,7 +66,7 @@ class PairingPage(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairingTimeouts:
-    """How this program waits, and what it shows meanwhile."""
+    """The timeouts of pairing, and the display meanwhile."""
 
     monotonic_s: Callable[[], float]
     pause: Callable[[float], None]

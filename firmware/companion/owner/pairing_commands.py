@@ -1,4 +1,4 @@
-"""`doorward pair`, carried out, and what is kept on the way.
+"""The command `doorward pair`, and the files that it keeps.
 
 In the folder of `doorward-view`, beside its own files: `doorbell.json`, the doorbell as its words
 were compared, and `passkey.json`, which passkey in a FIDO2 key it is. Both hold public halves only.

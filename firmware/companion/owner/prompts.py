@@ -1,4 +1,4 @@
-"""What an owner types: options of commands, and answers (more in
+"""An owner's input: options of commands, and prompts (more in
 `firmware.companion.authenticator.prompts`)."""
 
 import argparse

@@ -1,4 +1,4 @@
-"""`doorward recovery`: a recovery key, shown once and kept nowhere; and used, when it is needed."""
+"""`doorward recovery`: makes a recovery key (shown once, stored nowhere), checks and uses one."""
 
 import sys
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""What the doorbell answers to a statement: the note that it seals to this machine.
+"""The inbox for the doorbell's replies to statements: notes sealed to this machine.
 
 The relay carries the notes and can't read, make or change one: each is signed by the key whose
 words were compared at pairing. It can withhold one, so silence says nothing.

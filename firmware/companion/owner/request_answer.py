@@ -1,4 +1,4 @@
-"""`doorward answer`: a request of the police, answered from a terminal (trust rules R6, R8, R10).
+"""`doorward answer`: answers a request of the police from a terminal (trust rules R6, R8, R10).
 
 What is asked, what there is to give, the footage and whose keys would open it come from the
 doorbell itself, over a line that only its key can answer. The owner sees all of it before their
@@ -70,7 +70,7 @@ TAKEN_BACK = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """What was said when the program was called; what wasn't, is asked."""
+    """The options of the call; those that are missing are prompted for."""
 
     way: Way = "give"
     clips: tuple[str, ...] = ()
@@ -83,7 +83,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProposedStatement:
-    """A statement that the owner agreed to sign, and how long it counts."""
+    """The terms that the owner wants signed, after they have seen and accepted them."""
 
     terms: Terms
     life_ms: int

@@ -1,4 +1,4 @@
-"""`doorward requests` and `doorward answer`, carried out, and what the doorbell says to it."""
+"""The commands `doorward requests` and `doorward answer`, and the doorbell's reply."""
 
 import argparse
 import asyncio

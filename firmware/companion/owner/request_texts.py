@@ -1,4 +1,4 @@
-"""Requests of the police in words for a terminal, as `telling.py` has what waits.
+"""Terminal texts for requests of the police (`waiting_texts.py`: for waiting statements).
 
 What is said first is fixed (trust rule R7), and nothing here presses anybody.
 """

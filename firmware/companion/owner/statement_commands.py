@@ -1,4 +1,4 @@
-"""`doorward renew`, `let-in` and `add-key`, carried out, and what the doorbell says to it."""
+"""The commands `doorward renew`, `let-in` and `add-key`, and the doorbell's reply."""
 
 import argparse
 

@@ -1,4 +1,4 @@
-"""What waits, in words for a terminal. Everything that decides, and nothing that isn't known.
+"""Terminal texts for waiting statements: every fact that matters to the decision, no guesses.
 
 An officer's text is somebody else's: what a terminal would obey (escape sequences, marks that turn
 the direction of writing) is taken out, so that no text can paint over what would be released.

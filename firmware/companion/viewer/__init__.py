@@ -1,4 +1,4 @@
-"""Other players: a WHEP gateway on the owner's own machine (`doorward-view`).
+"""The WHEP gateway for other players, on the owner's own machine (`doorward-view`).
 
 A player that knows WHEP but nothing of Doorward offers here; the gateway signs the offer with the
 session key that the owner enrolled at the doorbell, has the relay carry it, and hands the answer

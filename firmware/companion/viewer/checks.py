@@ -1,4 +1,4 @@
-"""`doorward-view check`: what of the way from this machine to the doorbell works.
+"""`doorward-view check`: tests each step from this machine to the doorbell.
 
 Whether this player is let in is asked without a session: the doorbell checks who signed before it
 says that the session of some candidates isn't there.

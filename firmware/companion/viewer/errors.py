@@ -22,23 +22,23 @@ class ViewerError(Exception):
 
 
 class FolderError(ViewerError):
-    """The folder with keys and set-up isn't what it must be."""
+    """The folder with keys and set-up is missing or invalid."""
 
 
 class ListenError(ViewerError):
-    """The address can't be used, or would let others in."""
+    """A listening address can't be used, or would let others in."""
 
 
 class RelayError(ViewerError):
-    """The relay didn't do what was asked."""
+    """A call to the relay failed."""
 
 
 class RelayUnreachable(RelayError):
-    """There was no answer that can be understood."""
+    """The relay gave no answer, or an invalid one."""
 
 
 class RelayRefused(RelayError):
-    """The relay or the doorbell refused; `code` is its word for it."""
+    """The relay or the doorbell refused; `code` is its error code."""
 
     def __init__(self, code: str, message: str, retry_after_s: int | None = None) -> None:
         super().__init__(HELP.get(code) or plain(f"{message} ({code})"))
@@ -47,19 +47,19 @@ class RelayRefused(RelayError):
 
 
 class AnswerRefused(ViewerError):
-    """Whoever answered isn't the doorbell, or answered something else."""
+    """An answer isn't from the doorbell, or isn't to this offer."""
 
 
 class OfferRefused(ViewerError):
-    """The player's offer can't be taken."""
+    """A player's offer is invalid."""
 
 
 class FragmentRefused(ViewerError):
-    """What the player trickled can't be taken."""
+    """A player's trickle ICE fragment is invalid."""
 
 
 class NoSuchSession(ViewerError):
-    """The session is over, or never was."""
+    """A session doesn't exist, or has ended."""
 
     def __init__(self) -> None:
         super().__init__("there is no such session (any more); offer again")

@@ -1,4 +1,4 @@
-"""One doorbell's live view for players on this machine: signs what they ask, checks the answers.
+"""The gateway to one doorbell's live view: signs players' offers, verifies the answers.
 
 An answer is handed on only if the doorbell's pinned key signed it for exactly this offer, with the
 certificate that the player offered and the one that the answer names. So neither the relay nor
@@ -44,7 +44,7 @@ logger = logging.getLogger(__name__)
 
 
 class Signalling(Protocol):
-    """The way to the doorbell, as `firmware.companion.viewer.relay_client.RelayClient`."""
+    """Signalling with the doorbell, as `firmware.companion.viewer.relay_client.RelayClient`."""
 
     async def nonce(self) -> str:
         """Return a fresh nonce of the doorbell's."""
@@ -69,7 +69,7 @@ class Signalling(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
-    """A session that the doorbell agreed to; `key` is what a player on this machine knows it by."""
+    """An open session with the doorbell; `key` is its id for players on this machine."""
 
     key: str
     sdp: str

@@ -1,4 +1,4 @@
-"""Who on this machine may ask: a local token, and neither a rebound name nor a stranger's page.
+"""The access check of local requests: the local token, no DNS rebinding, no foreign origin.
 
 A page anywhere on the web may send requests to this machine. It doesn't know the token; and
 before that is even looked at, Host must be a name that we listen at (DNS rebinding), and Origin,

@@ -35,7 +35,7 @@ class IceServer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ice(msgspec.Struct, frozen=True, kw_only=True):
-    """ICE servers for one session, and from where it will work."""
+    """The ICE servers for one session, and from which networks it will work."""
 
     ice_servers: list[IceServer]
     reach: Reach

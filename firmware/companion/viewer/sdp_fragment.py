@@ -1,4 +1,4 @@
-"""What a player trickles: application/trickle-ice-sdpfrag (RFC 8840), as far as WHEP needs it.
+"""The parser of players' trickle ICE fragments (RFC 8840), as far as WHEP needs it.
 
 All is bundled, so the candidates of every section are for the one transport. A fragment with
 another ice-ufrag than the offer's asks for an ICE restart, which isn't supported.

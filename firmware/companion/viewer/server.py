@@ -1,4 +1,4 @@
-"""Where the gateway listens: this machine alone, unless somebody insists; and serving there."""
+"""The gateway's server: listens on loopback only, unless another address is allowed."""
 
 import asyncio
 import ipaddress

@@ -54,7 +54,7 @@ class Sessions(Protocol):
 
 
 class WrongBody(ViewerError):
-    """The request's body isn't what it must be."""
+    """A request's body is invalid."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)

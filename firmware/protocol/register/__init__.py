@@ -1,4 +1,4 @@
-"""The register: the small public log that says who may ask, and what was asked.
+"""The register: the public log of agencies, officers and evidence requests.
 
 Every doorbell follows it whole and believes nothing about agencies, officers or requests that isn't
 in it. Here are its entries (entries.py), what they add up to (replay.py: a pure state machine that

@@ -1,4 +1,4 @@
-"""Who may change a register, where, and what charters and agreements may say. Pure."""
+"""The rules of administration: who may change a register, valid charters and agreements. Pure."""
 
 import msgspec
 
@@ -90,7 +90,7 @@ def check_charter(charter: Charter, *, is_example: bool) -> dict[str, Admin]:
 
 
 def _keeps_the_rules(charter: Charter) -> bool:
-    """Tell whether delays are as the rules say or longer, and limits as they are or stricter."""
+    """Return whether delays are as the rules say or longer, and limits as they are or stricter."""
     delays, rules = charter.delays, Delays()
     limits, most = charter.limits, Limits()
     return (

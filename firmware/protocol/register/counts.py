@@ -1,4 +1,4 @@
-"""How often an agency, an officer or a case may ask (R4, R13, R15), counted as replay goes on.
+"""The rate limits of an agency, an officer or a case (R4, R13, R15), counted during replay.
 
 Times are the requests' own. What one request may ask for by itself is in rules.py.
 """
@@ -19,7 +19,7 @@ MAX_LIMITS_BACK = 16
 
 @dataclass(slots=True)
 class Counts:
-    """What was published, in order, so that a long register is replayed in nearly linear time.
+    """The published requests in order, indexed for replay in nearly linear time.
 
     `by_officer` and `emergencies` go by when a request expires, `by_cell` by when it was made.
     """
@@ -144,7 +144,7 @@ def _standing(records: list[RequestRecord], now_ms: int) -> list[RequestRecord]:
 
 
 def _is_any_near(records: list[RequestRecord], now_ms: int, quiet_ms: int) -> bool:
-    """Tell whether one of these, in order of their making, was made so close to that time."""
+    """Return whether one of these, in order of their making, was made so close to that time."""
     at = bisect_right(records, now_ms - quiet_ms, key=_created_ms)
     return at < len(records) and _created_ms(records[at]) < now_ms + quiet_ms
 

@@ -54,7 +54,7 @@ AdminId = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9](-?[a-z0-9]){1,39}\Z")]
 
 
 class Delays(Document, frozen=True, kw_only=True):
-    """How long things take in this log. Shorter than the rules say only in an example town."""
+    """The delays in this log. Shorter than the rules' only in an example town."""
 
     key_age_ms: Milliseconds = 72 * _HOUR_MS
     """R17: a key counts once witnesses have seen it for so long."""
@@ -69,7 +69,7 @@ class Delays(Document, frozen=True, kw_only=True):
 
 
 class Limits(Document, frozen=True, kw_only=True):
-    """What a request may ask for (R2–R4, R13, R15). An operator may be stricter."""
+    """The limits of requests (R2–R4, R13, R15). An operator may be stricter."""
 
     min_window_ms: Milliseconds = MIN_WINDOW_MS
     max_window_ms: Milliseconds = MAX_WINDOW_MS
@@ -91,7 +91,7 @@ class Admin(Document, frozen=True, kw_only=True):
 
 
 class Agreement(Document, frozen=True, kw_only=True):
-    """Under what an agency takes part, and with which keys (R20).
+    """An agency's agreement: its terms of participation and its keys (R20).
 
     `version` rises by one an agency. `text_sha256` is the published text's. A request's area is
     inside `cells`; where it touches a group of `merged`, it has all of that group (R3: cells with
@@ -125,7 +125,7 @@ class SignedAgreement(Document, frozen=True, kw_only=True):
 
 
 class Charter(Document, frozen=True, kw_only=True, tag="charter", tag_field="kind"):
-    """The first entry of a register: who administers it, and by which limits and delays."""
+    """The first entry of a register: its administrators, limits and delays."""
 
     is_example: bool
     admins: Annotated[list[Admin], msgspec.Meta(min_length=2, max_length=20)]
@@ -134,31 +134,31 @@ class Charter(Document, frozen=True, kw_only=True, tag="charter", tag_field="kin
 
 
 class AdminsChanged(Document, frozen=True, kw_only=True, tag="admins", tag_field="kind"):
-    """Who administers from now on. Two sign."""
+    """A change of administrators. Two sign."""
 
     admins: Annotated[list[Admin], msgspec.Meta(min_length=2, max_length=20)]
 
 
 class LimitsChanged(Document, frozen=True, kw_only=True, tag="limits", tag_field="kind"):
-    """Other limits. Two sign."""
+    """A change of limits. Two sign."""
 
     limits: Limits
 
 
 class AgreementMade(Document, frozen=True, kw_only=True, tag="agreement", tag_field="kind"):
-    """An agency takes part, again, or with other keys. Two sign, and the agency."""
+    """An agency's admission, renewal or change of keys. Two sign, and the agency."""
 
     signed: SignedAgreement
 
 
 class AgencySuspended(Document, frozen=True, kw_only=True, tag="suspended", tag_field="kind"):
-    """An agency may ask for nothing, until a newer agreement counts. One signs."""
+    """An agency's suspension, until a newer agreement counts. One signs."""
 
     agency: AgencyId
 
 
 class OfficerRevoked(Document, frozen=True, kw_only=True, tag="officer_revoked", tag_field="kind"):
-    """An officer's certificates no longer count. One signs, or the agency's own key."""
+    """The revocation of an officer's certificates. One signs, or the agency's own key."""
 
     agency: AgencyId
     officer_id: Id
@@ -186,7 +186,7 @@ ChangeBody = (
 
 
 class Change(Document, frozen=True, kw_only=True):
-    """What is signed: it can be used in this log only, and `nonce` makes it once only.
+    """A signed change: valid in this log only, and once only by its `nonce`.
 
     What widens also has one place only: `follows` says how many such changes the register has
     before it (a charter: 0; the first after it: 1). A relay that holds one back loses it with the
@@ -219,19 +219,19 @@ class ChangeLeaf(Document, frozen=True, kw_only=True, tag="change", tag_field="t
 
 
 class OfficerLeaf(Document, frozen=True, kw_only=True, tag="officer", tag_field="type"):
-    """An agency certifies an officer's passkey."""
+    """An entry that certifies an officer's passkey for an agency."""
 
     signed: SignedCertificate
 
 
 class RequestLeaf(Document, frozen=True, kw_only=True, tag="request", tag_field="type"):
-    """A request is published."""
+    """An entry that publishes a request."""
 
     signed: SignedRequest
 
 
 class WithdrawnLeaf(Document, frozen=True, kw_only=True, tag="withdrawn", tag_field="type"):
-    """A request is taken back by its agency."""
+    """An entry that withdraws a request by its agency."""
 
     signed: SignedWithdrawal
 
@@ -244,7 +244,7 @@ RefusedCategory = Literal[
 
 
 class RefusedLeaf(Document, frozen=True, kw_only=True, tag="refused", tag_field="type"):
-    """A moderator refused a request; nothing else of it is told (R5)."""
+    """An entry for a request that a moderator refused; it reveals nothing else (R5)."""
 
     agency: AgencyId
     category: RefusedCategory

@@ -1,4 +1,4 @@
-"""What a package carries of the register: who asked, by which right, and that all of it is public.
+"""The register extract in a package: proofs of the request, its officers and their agreement.
 
 The entries as they stand in the log, each with a c2sp.org/tlog-proof to a witnessed checkpoint, so
 that whoever verifies evidence needs neither the register nor a network. That nothing in the log

@@ -1,4 +1,4 @@
-"""What may be counted on of the register at a given time, by the witnesses' clocks. Frozen.
+"""The register's facts in force at a given time, by the witnesses' clocks. Frozen.
 
 An entry is as old as the earliest checkpoint that holds it and that a quorum of witnesses has
 signed: `Stamps` keeps these. `RegisterFacts` is what the verifier gets. The clock of whoever
@@ -15,7 +15,7 @@ from firmware.protocol.requests import EvidenceRequest, OfficerCertificate, Sign
 
 
 class Stamps:
-    """By when a quorum of witnesses had seen a tree of which size."""
+    """The times by which a quorum of witnesses had seen each tree size."""
 
     def __init__(self) -> None:
         self._sizes: list[int] = []
@@ -37,7 +37,7 @@ class Stamps:
         self._times_ms[begin:end] = [aged_ms]
 
     def pairs(self) -> list[tuple[int, int]]:
-        """Return what is kept, as `add` takes it, smallest tree first."""
+        """Return all pairs, in the form that `add` takes, smallest tree first."""
         return list(zip(self._sizes, self._times_ms, strict=True))
 
     def seen_ms(self, index: int) -> int | None:
@@ -93,7 +93,7 @@ class ProgramFact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegisterFacts:
-    """What one follower of the register knows at one moment.
+    """A follower's knowledge of the register at one moment.
 
     `fresh_ms`: a quorum of witnesses says that its newest checkpoint isn't older than this.
     """
@@ -114,7 +114,7 @@ class RegisterFacts:
 
 
 def no_register(origin: str) -> RegisterFacts:
-    """Return what a follower knows before it has seen the register: nothing, for ever ago."""
+    """Return the facts of a follower that hasn't seen the register: none, with infinite age."""
     return RegisterFacts(
         origin=origin,
         is_example=False,
@@ -190,7 +190,7 @@ def agreement_in_force(facts: RegisterFacts, agency: str, now_ms: int) -> Agreem
 
 
 def is_old_enough(seen_ms: int | None, age_ms: int, now_ms: int) -> bool:
-    """Tell whether witnesses saw it at least `age_ms` ago."""
+    """Return whether witnesses saw it at least `age_ms` ago."""
     return seen_ms is not None and now_ms - seen_ms >= age_ms
 
 

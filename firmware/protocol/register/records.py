@@ -1,4 +1,4 @@
-"""What a register holds of each entry that has effect, and of those that have none.
+"""The register's records of entries with effect, and of void ones.
 
 Written by replay.py alone; everybody else reads.
 """
@@ -19,7 +19,7 @@ from firmware.protocol.requests import (
 
 
 class EntryVoid(WireError):
-    """Nobody had the right to make this entry; it has no effect."""
+    """An entry is void: its signers had no right to make it."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -42,7 +42,7 @@ class OfficerRecord:
     is_revoked: bool = False
 
     def is_of(self, signed: SignedCertificate) -> bool:
-        """Tell whether it is this certificate's: of the same text, and signed with the same key."""
+        """Return whether it is this certificate's: the same text, signed with the same key."""
         if signed.certificate != self.signed.certificate:
             return False
         if signed.signature == self.signed.signature:

@@ -1,4 +1,4 @@
-"""What the register's entries add up to: a pure state machine over bytes.
+"""The replay of the register's entries: a pure state machine over bytes.
 
 `Register.apply` takes each entry in the log's order. One that nobody had the right to make is void:
 it changes nothing, and `voids` says why, so that a relay that lets one in is seen by every
@@ -101,7 +101,7 @@ class Register:
         self._counts = Counts()
 
     def apply(self, entry: bytes) -> Void | None:
-        """Take the next entry; tell if it is void."""
+        """Apply the next entry; return a `Void` if it has no effect."""
         index = self.size
         self.size += 1
         try:
@@ -113,7 +113,7 @@ class Register:
         return None
 
     def would_refuse(self, entry: bytes) -> str | None:
-        """Tell why the entry would be void now, without taking it.
+        """Return why the entry would be void now, without applying it.
 
         Checks first and changes last, so that trying is the same as applying.
         """

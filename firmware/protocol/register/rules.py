@@ -1,4 +1,4 @@
-"""What a request may ask for, as far as its own text and the register can show. Pure.
+"""The rules for a request that its own text and the register can show. Pure.
 
 Trust rules R1–R4, R13 and R15. `RuleBroken` names the rule; times are the request's own, so that
 everybody who replays the register comes to the same result. What depends on the time that it is

@@ -1,4 +1,4 @@
-"""A register's saved state: what its replay decided, so that a start needn't decide it anew.
+"""A register's saved state: the results of its replay, so that a start needn't repeat it.
 
 Saved is what became of each entry: who administers, which certificates were revoked, which
 requests were published, withdrawn, renewed, which entries are void. What requests say isn't in it:

@@ -1,4 +1,4 @@
-"""The form of what a program saves of its own replay: a cache, for its own eyes.
+"""The file form of a program's saved replay: a private cache.
 
 It is believed as the program itself is, so it is only ever read from the disk that this program
 wrote it to, never from a relay. The SHA-256 finds damage, not a forger: who can write to that disk
@@ -31,7 +31,7 @@ S = TypeVar("S", bound=msgspec.Struct)
 
 
 class SavedUnusable(WireError):
-    """What was saved can't be used; the text says why. Replay the entries."""
+    """A saved state can't be used; the text says why. Replay the entries."""
 
 
 @functools.cache
@@ -60,7 +60,7 @@ def frame(tag: bytes, body: msgspec.Struct, *, code: bytes) -> bytes:
 
 
 def unframe(tag: bytes, kind: type[S], data: bytes, *, code: bytes) -> S:
-    """Return what was saved under the tag by the same code, or raise SavedUnusable."""
+    """Return the bytes saved under the tag by the same code, or raise SavedUnusable."""
     if len(data) > MAX_SAVED_BYTES:
         raise SavedUnusable(f"it has {len(data)} bytes, at most {MAX_SAVED_BYTES} are read")
     text, digest = data[:-_DIGEST_BYTES], data[-_DIGEST_BYTES:]

@@ -1,4 +1,4 @@
-"""Saved stamps: what the checkpoints of earlier said, so that a start needn't check each anew.
+"""Saved stamps: the times of earlier checkpoints, so that a start needn't verify each again.
 
 Each stamp has the signatures of the log and of its witnesses: for a long register they take longer
 than its entries. Saved is what came of them, together with a hash over the very notes that it came
@@ -19,7 +19,7 @@ TAG = b"doorward/saved-stamps/v1\n"
 
 
 class NotesHash:
-    """A hash over notes in their order, as far as they were taken."""
+    """A running hash over notes in their order."""
 
     def __init__(self, notes: Iterable[bytes] = ()) -> None:
         self._hash = hashlib.sha256()
@@ -50,7 +50,7 @@ class SavedStamps(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 def save_stamps(
     stamps: Stamps, notes: NotesHash, *, origin: str, policy: Policy, code: bytes
 ) -> bytes:
-    """Return as bytes what the notes said; `code` is `code_digest()`."""
+    """Return the notes' stamps as bytes; `code` is `code_digest()`."""
     saved = SavedStamps(
         origin=origin,
         policy=_policy_digest(policy),

@@ -31,7 +31,7 @@ _TIME = struct.Struct(">Q")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """What a log commits to; `extensions` are lines that nobody audits, so Doorward writes none."""
+    """A log's checkpoint; `extensions` are lines that nobody audits, so Doorward writes none."""
 
     origin: str
     size: int

@@ -1,4 +1,4 @@
-"""The few spellings that all C2SP text formats share: decimals, base64 and one hash a line.
+"""The syntax that all C2SP text formats share: decimals, base64 and one hash a line.
 
 Each has exactly one accepted spelling, so that no two texts say the same.
 """

@@ -1,4 +1,4 @@
-"""Whom to believe about a log (c2sp.org/tlog-policy): its keys, its witnesses, the quorum.
+"""Log policies (c2sp.org/tlog-policy): a log's keys, its witnesses, the quorum.
 
     log <vkey> [<url>]
     witness <name> <vkey> [<url>]
@@ -106,7 +106,7 @@ class Policy:
         return replace(parsed, signatures=tuple(kept)).encode()
 
     def is_met_by(self, names: Set[str]) -> bool:
-        """Tell whether these witnesses alone are a quorum."""
+        """Return whether these witnesses alone are a quorum."""
         met = {witness.name for witness in self.witnesses if witness.name in names}
         for group in self.groups:  # each names only what stands before it
             if sum(member in met for member in group.members) >= group.threshold:
@@ -163,7 +163,7 @@ def policy_text(
 
 @dataclass(slots=True)
 class _Reading:
-    """What was read of a policy so far."""
+    """The state of a policy's parser."""
 
     logs: list[Log] = field(default_factory=list)
     witnesses: list[Witness] = field(default_factory=list)

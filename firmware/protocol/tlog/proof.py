@@ -1,4 +1,4 @@
-"""That an entry is in a witnessed log, in one text that can be checked offline (tlog-proof@v1).
+"""Offline proofs that an entry is in a witnessed log, as one text (c2sp.org/tlog-proof@v1).
 
 c2sp.org/tlog-proof@v1
 extra <base64>            (may be missing)

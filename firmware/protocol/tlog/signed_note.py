@@ -1,4 +1,4 @@
-"""Notes signed by one or more keys (c2sp.org/signed-note), and the keys: Ed25519 only.
+"""Notes signed by one or more keys (c2sp.org/signed-note), and Ed25519 keys for them.
 
 A note is text that ends with a newline, an empty line, and lines `— name base64(key id ‖
 signature)`. Nothing here says whom to believe: `policy` does. Two kinds of key are used: a log's
@@ -65,7 +65,7 @@ class NoteKey:
         return f"{self.name}+{self.key_id.hex()}+{b64(typed)}"
 
     def verifies(self, signature: bytes, message: bytes) -> bool:
-        """Tell whether `signature` (64 bytes) over `message` is by this key."""
+        """Return whether `signature` (64 bytes) over `message` is by this key."""
         try:
             Ed25519PublicKey.from_public_bytes(self.public_key).verify(signature, message)
         except (InvalidSignature, ValueError):
@@ -75,14 +75,14 @@ class NoteKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoteSignature:
-    """One signature line: who says to have signed, and the bytes after the key id."""
+    """One signature line: the claimed signer, and the bytes after the key id."""
 
     name: str
     key_id: bytes
     signature: bytes
 
     def is_of(self, key: NoteKey) -> bool:
-        """Tell whether this line claims to be by `key`; it isn't checked."""
+        """Return whether this line claims to be by `key`; it isn't checked."""
         return self.name == key.name and self.key_id == key.key_id
 
     def line(self) -> str:
@@ -110,7 +110,7 @@ class Note:
 
 
 class NoteSigner:
-    """A private key with its name. It signs as it is told: what, is the caller's to know."""
+    """A private key with its name. It signs any text: the caller decides which."""
 
     def __init__(self, *, name: str, kind: KeyKind, private_key: bytes) -> None:
         if len(private_key) != KEY_BYTES:
@@ -228,7 +228,7 @@ def _decoded(data: bytes) -> str:
 
 
 def _is_name(name: str) -> bool:
-    """Tell whether a signature line could name it (c2sp.org/signed-note: Format)."""
+    """Return whether a signature line could name it (c2sp.org/signed-note: Format)."""
     try:
         size_bytes = len(name.encode())
     except UnicodeEncodeError:

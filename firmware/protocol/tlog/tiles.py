@@ -1,4 +1,4 @@
-"""How a log is published: static tiles of hashes, and bundles of entries (c2sp.org/tlog-tiles).
+"""The publication of a log as static tiles of hashes and bundles of entries (c2sp.org/tlog-tiles).
 
 Pure: which paths there are, what is in each. A log writes what `tiles_grown` and `bundles_grown`
 name; a follower fetches what `bundles_grown` names and takes the new entries of each.
@@ -30,7 +30,7 @@ class Tile:
 
     @property
     def path(self) -> str:
-        """Where it is served, under the log's prefix."""
+        """Its URL path under the log's prefix."""
         return f"tile/{self.level}/{_number_path(self.index)}{_partial(self.width)}"
 
     def hashes_in(self, tree: Tree) -> bytes:
@@ -51,12 +51,12 @@ class Bundle:
 
     @property
     def path(self) -> str:
-        """Where it is served, under the log's prefix."""
+        """Its URL path under the log's prefix."""
         return f"tile/entries/{_number_path(self.index)}{_partial(self.width)}"
 
     @property
     def full_path(self) -> str:
-        """Where to look if a partial bundle is gone: a log may delete it once it is full."""
+        """The path of the full bundle, for when a partial one is gone: a log may delete it."""
         return f"tile/entries/{_number_path(self.index)}"
 
     @property

@@ -1,4 +1,4 @@
-"""What a log posts to a witness (c2sp.org/tlog-witness, add-checkpoint).
+"""The request of a log to a witness (c2sp.org/tlog-witness, add-checkpoint).
 
     old <decimal>
     <hash>...
@@ -22,7 +22,7 @@ SIZE_TYPE = "text/x.tlog.size"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddCheckpoint:
-    """A checkpoint, and the proof that it grew out of what the witness signed last."""
+    """A checkpoint, and the consistency proof from the witness's last signed one."""
 
     old_size: int
     hashes: tuple[bytes, ...]
