@@ -6,7 +6,6 @@ Only putting together belongs here.
 """
 
 import asyncio
-from collections.abc import Callable
 
 from firmware.app.camera import CameraWiring
 from firmware.app.clips import ClipWiring
@@ -23,18 +22,20 @@ from firmware.decisions.owner_recovery import OwnerRecovery
 from firmware.decisions.package_sealer import PackageSealer
 from firmware.decisions.replies import StatementReplies
 from firmware.decisions.settings import HouseholdSettings
-from firmware.decisions.uploads import Uploads, standing_by
+from firmware.decisions.uploads import Standings, Uploads
 from firmware.enrolment.attempts import AttemptCounter
 from firmware.enrolment.door_number import DoorNumber
 from firmware.health.monitor import HealthMonitor
 from firmware.knock.pattern_store import KnockStore
 from firmware.local_page.asked_requests import AskedRequests
 from firmware.local_page.asked_service import LocalAskedService
-from firmware.local_page.doorbell_adapter import DoorbellAdapter, StatusSources
+from firmware.local_page.doorbell_adapter import DoorbellAdapter
 from firmware.local_page.guard import own_origins
+from firmware.local_page.pairing_page import PairingPage
 from firmware.local_page.presenter import StatementPresenter
 from firmware.local_page.release_tracker import ReleaseTracker
 from firmware.local_page.server import serve
+from firmware.local_page.status import PageStatus
 from firmware.local_page.switches import KnockControl, MicrophoneControl
 from firmware.local_page.web_app import door_app
 from firmware.outbox.bucket import Bucket
@@ -45,13 +46,10 @@ from firmware.outbox.uploader import PARTS_AT_ONCE, Uploader
 from firmware.panel.panel import Panel
 from firmware.protocol.decisions import OwnerSettings
 from firmware.sound.sound_system import SoundWiring
-from firmware.store.database import Database
 from firmware.store.deferred_events import DeferredEventStore
 from firmware.store.household import HouseholdStore
 from firmware.store.statements import StatementStore
-from firmware.system.clock import SystemClock
 from firmware.system.supervision import Part
-from firmware.transparency.policy_file import load_logs_if_any
 from firmware.transparency.public_record import PublicRecord
 
 LOOKED_AT_EVERY_S = 60.0
@@ -86,9 +84,7 @@ class ConsentWiring:
         self._statements = StatementStore(recording.database)
         self._household = HouseholdStore(recording.database)
         self._outgoing = Outgoing(site.config.data_dir / "outgoing")
-        self._door_number = DoorNumber(
-            site.config.data_dir / "door.json", monotonic_s=_seconds(site.clock)
-        )
+        self._door_number = DoorNumber(site.config.data_dir / "door.json", clock=site.clock)
         self._holding = Holds(
             household=self._household,
             statements=self._statements,
@@ -98,7 +94,7 @@ class ConsentWiring:
         self._refusal_counts = RefusalCounts(
             household=self._household,
             clock=site.clock,
-            tell=relay.events.publish,
+            events=relay.events,
             chance=site.source,
         )
         self.uploads = self._open_uploads()
@@ -124,13 +120,13 @@ class ConsentWiring:
             household=self._household,
             library=recording.library,
             playback=recording.playback,
-            register=record.facts,
+            register=record,
         )
         self._progress = ReleaseTracker(
             statements=self._statements,
             household=self._household,
             outgoing=self._outgoing,
-            register=record.facts,
+            register=record,
         )
         self.asked = self._make_asked()
         self._knocks = KnockStore(site.config.data_dir / "knock.json", clock=site.clock)
@@ -215,8 +211,8 @@ class ConsentWiring:
         return Uploads(
             uploader=uploader,
             outgoing=self._outgoing,
-            tell=self._relay.events.publish,
-            standing=standing_by(self._statements, self._household),
+            events=self._relay.events,
+            standings=Standings(self._statements, self._household),
         )
 
     def _make_deciding(self) -> HouseholdSettings:
@@ -238,7 +234,7 @@ class ConsentWiring:
             device=self._site.keys.device,
             pairing=self._people.pairing,
             tries=AttemptCounter(
-                self._site.config.data_dir / "recovery.json", monotonic_s=_seconds(self._site.clock)
+                self._site.config.data_dir / "recovery.json", clock=self._site.clock
             ),
             door_number=self._door_number,
             admitting=self._people.admitting,
@@ -319,7 +315,7 @@ class ConsentWiring:
             showing=self._showing,
             requests=AskedRequests(
                 desk=self.record.requests,
-                register=self.record.facts,
+                register=self.record,
                 showing=self._showing,
                 library=self._recording.library,
                 household=self._household,
@@ -335,57 +331,29 @@ class ConsentWiring:
     def _make_page(self, health: HealthMonitor, sounding: SoundWiring) -> DoorbellAdapter:
         """The doorbell's own page on the home network, as far as it decides anything."""
         return DoorbellAdapter(
-            keys=self._site.keys,
+            status=PageStatus(
+                device=self._site.keys.device,
+                door_url=self._site.config.door.url,
+                owners=self._people,
+                clock=self._site.clock,
+                library=self._recording.library,
+                link=self._relay.link,
+                health=health,
+                microphone=sounding.microphone,
+            ),
+            pairing=PairingPage(
+                keys=self._site.keys,
+                pairing=self._people.pairing,
+                first_pairing=self._first_pairing,
+                recovering=self._recovering,
+                clock=self._site.clock,
+            ),
             desk=self.desk,
-            pairing=self._people.pairing,
-            first_pairing=self._first_pairing,
-            recovering=self._recovering,
-            owners=self._people.owners,
             door_number=self._door_number,
-            library=self._recording.library,
             showing=self._showing,
             progress=self._progress,
             knock=KnockControl(
-                store=self._knocks,
-                has_speaker=lambda: sounding.speaker.has_device,
-                last=lambda: self.knocking.desk.last,
-            ),
-            clock=self._site.clock,
-            door_url=self._site.config.door.url,
-            how_it_is=StatusSources(
-                is_online=lambda: self._relay.link.is_online,
-                health=lambda: health.health,
-                troubles=lambda: health.troubles,
+                store=self._knocks, speaker=sounding.speaker, desk=self.knocking.desk
             ),
             ear=MicrophoneControl(microphone=sounding.microphone, settings=self._site.config.sound),
         )
-
-
-def _seconds(clock: SystemClock) -> Callable[[], float]:
-    return lambda: clock.monotonic_ns() / 1e9
-
-
-def open_record(
-    site: Site, *, database: Database, household: Household, relay: RelayWay
-) -> PublicRecord:
-    """Open both public logs: what is read of them, and what this doorbell writes into them."""
-    return PublicRecord(
-        folder=site.config.data_dir / "register",
-        device=site.keys.device,
-        signer=site.keys.signer,
-        cell=site.config.place.cell,
-        is_opted_in=site.config.place.is_opted_in,
-        logs=load_logs_if_any(site.config.log.policy_path),
-        log_url=site.enrolment.log_url,
-        http=site.http,
-        clock=site.clock,
-        database=database,
-        statements=StatementStore(database),
-        household=HouseholdStore(database),
-        browsers=household.browsers,
-        notes=household.notes,
-        events=relay.outbox,
-        tell=relay.events.publish,
-        has_owner=household.has_owner,
-        source=site.source,
-    )

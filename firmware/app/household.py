@@ -41,7 +41,7 @@ class Household:
         self.owners = OwnerStore(data_dir / "owners.json")
         self.browsers = BrowserStore(data_dir / "browsers.json", self.owners)
         self.notes = Notes(
-            keys=keys, owners=self.owners, browsers=self.browsers, clock=clock, tell=promises.tell
+            keys=keys, owners=self.owners, browsers=self.browsers, clock=clock, events=promises
         )
         self.pushes = Pushes(device=keys.device, browsers=self.browsers, clock=clock, events=events)
         self.admitting = Admission(

@@ -9,21 +9,37 @@ page (own_page/switches.py).
 """
 
 import asyncio
-from collections.abc import Callable
-from functools import partial
 
 from firmware.consent.facts import Grant, Refusal
 from firmware.decisions.intake import StatementIntake
 from firmware.knock.announcement import IdentityField, Knockable, KnockableClip
 from firmware.knock.errors import KnockRefused
 from firmware.knock.pattern_store import KnockStore
-from firmware.knock.service import KnockEnd, KnockService, SoundOutput, SpeechSource
+from firmware.knock.service import KnockService, SoundOutput, SpeechSource
 from firmware.panel.panel import Panel
 from firmware.sound.errors import SoundError
 from firmware.sound.speech import VOICES
 from firmware.system.clock import Clock
 
 IDENTITY: tuple[IdentityField, ...] = ("name", "address", "contact")
+
+
+class KnockableGrants:
+    """The grants that wait at the statements' desk; a knock confirms them there."""
+
+    def __init__(self, statements: StatementIntake) -> None:
+        self._statements = statements
+
+    async def find(self, digest: str) -> Knockable | None:
+        """Return the grant that waits under a digest, if there is one."""
+        for asked in await asyncio.to_thread(self._statements.waiting):
+            if asked.statement.digest == digest and isinstance(asked.checked, Grant):
+                return knockable(asked.checked, asked.statement.expires_ms)
+        return None
+
+    async def confirm(self, digest: str) -> Refusal | None:
+        """Take the owner's yes to exactly this statement; return why not, if it isn't done."""
+        return await self._statements.confirm(digest, way="knock")
 
 
 class KnockWiring:
@@ -38,18 +54,13 @@ class KnockWiring:
         mouth: SoundOutput,
         statements: StatementIntake,
         clock: Clock,
-        on_ended: Callable[[str, KnockEnd], None] = lambda *_: None,
     ) -> None:
-        """`on_ended` hears how the knock for a digest ended."""
-        self._statements = statements
         self.desk = KnockService(
             store=store,
             voice=voice,
             mouth=mouth,
-            find=self._find,
-            confirm=partial(statements.confirm, way="knock"),
+            grants=KnockableGrants(statements),
             clock=clock,
-            on_ended=on_ended,
         )
         panel.bell_edges.add(self.desk.on_edge)
         statements.knock_with(self.open)
@@ -65,12 +76,6 @@ class KnockWiring:
             return Refusal(reason="not_confirmed", detail=refused.detail)
         except SoundError as error:
             return Refusal(reason="not_confirmed", detail=f"the doorbell can't say it: {error}")
-        return None
-
-    async def _find(self, digest: str) -> Knockable | None:
-        for asked in await asyncio.to_thread(self._statements.waiting):
-            if asked.statement.digest == digest and isinstance(asked.checked, Grant):
-                return knockable(asked.checked, asked.statement.expires_ms)
         return None
 
 

@@ -60,6 +60,7 @@ class LiveWiring:
             notes=household.notes,
             clock=clock,
         )
+        household.admitting.serve_with(self.sessions)
         filming.hidden.add(self.sessions.hide)
         sounding.changes.add(self.sessions.send_states)
         self.unanswered = Unanswered(
@@ -68,3 +69,8 @@ class LiveWiring:
         self.sessions.watch_began.add(self.unanswered.on_watching)
         sounding.replies.played.add(self.unanswered.on_answered)
         sounding.floor.talk_began.add(self.unanswered.on_answered)
+
+    async def aclose(self) -> None:
+        """End all sessions, and say nothing more to a visitor."""
+        await self.viewing.aclose()
+        self.unanswered.on_answered()

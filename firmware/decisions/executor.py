@@ -390,7 +390,7 @@ class Executor:
             await asyncio.to_thread(self._store.commit_to, record)
         if statement.release_proof is not None:
             await asyncio.to_thread(self._store.set_proof, statement.digest, None)
-        await self._promises.tell(ReleaseCommitted(commitment=record.digest()))
+        await self._promises.publish(ReleaseCommitted(commitment=record.digest()))
 
     async def _keep_proof(self, walk: _Walk) -> None:
         released = _released(walk)
@@ -463,7 +463,7 @@ class Executor:
         ready = walk.ready
         if ready is None:
             ready = await asyncio.to_thread(self._releasing.announced, walk.digest)
-        await self._promises.tell(ready)
+        await self._promises.publish(ready)
         await self._answers.released(walk.digest, walk.row.statement.assertion.credential_id)
 
     async def _finish(self, walk: _Walk) -> None:

@@ -544,7 +544,7 @@ _SEALED_ROWS: list[Transition] = [
     *_rows(
         _SEALED,
         "the grant can't be taken back again",
-        lambda s: Step.TAKE_BACK in s.failed and _is_resumed(s),
+        lambda s: Step.TAKE_BACK in s.failed and Step.CARRY_OUT not in s.taken,
         Step.FAIL,
     ),
     *_rows(
@@ -605,13 +605,13 @@ _END: list[Transition] = [
     *_rows(
         _ENDED,
         "it ended, and its row is open",
-        lambda s: s.event is not Event.TAKEN_BACK and _is_open(s),
+        _is_open,
         Step.REFUSE,
     ),
     *_rows(
         _ENDED,
         "its package is here",
-        lambda s: s.is_grant and s.is_here and s.column == "refused",
+        lambda s: s.is_here and s.column == "refused",
         Step.DELETE,
     ),
     *_rows((None, *Phase), "nothing else", _always, Step.REST),
@@ -724,7 +724,8 @@ def _list_of_rows() -> str:
         rows = [row for row in TABLE if row.when is when]
         phases = "any" if len(rows) > len(Phase) else ", ".join(_word(row.phase) for row in rows)
         targets = ["–" if row.to is row.phase else _word(row.to) for row in rows]
-        needs = ", ".join(one.value for one in Durable if one in rows[0].needs) or "–"
+        first, *_ = rows
+        needs = ", ".join(one.value for one in Durable if one in first.needs) or "–"
         to = ", ".join(dict.fromkeys(targets))
         lines.append(f"| {phases} | {when.text} | {step.value} | {to} | {needs} |")
     return "\n".join(lines)

@@ -210,8 +210,8 @@ class OwnerRecovery:
             await self._give_back(begun)
             return refusal
         with self._promises.collect() as told:
-            await self._promises.tell(begun.paired)
-            await self._promises.tell(KeyChangeCommitted(commitment=begun.record.digest()))
+            await self._promises.publish(begun.paired)
+            await self._promises.publish(KeyChangeCommitted(commitment=begun.record.digest()))
             await self._deciding.notify_recovered(
                 begun.owner, at_ms=begun.at_ms, use_digest=begun.use_digest
             )

@@ -6,16 +6,17 @@ its owner's others are told all the same.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from firmware.enrolment.browsers import BrowserStore
 from firmware.enrolment.keys import DeviceKeys
 from firmware.enrolment.owners import OwnerStore
+from firmware.outbox.publisher import FactPublisher
 from firmware.protocol.browsers import BrowserKeys
 from firmware.protocol.encoding import WireError, b64u, new_id, unb64u
-from firmware.protocol.events import MAX_SLOT_NOTES, EventBody, Note
+from firmware.protocol.events import MAX_SLOT_NOTES, Note
 from firmware.protocol.grants import Owner
 from firmware.protocol.notes import (
     NOTE_TAG,
@@ -40,13 +41,13 @@ class Notes:
         owners: OwnerStore,
         browsers: BrowserStore,
         clock: Clock,
-        tell: Callable[[EventBody], Awaitable[object]],
+        events: FactPublisher,
     ) -> None:
         self._keys = keys
         self._owners = owners
         self._browsers = browsers
         self._clock = clock
-        self._tell = tell
+        self._events = events
 
     async def to_owner(
         self,
@@ -137,7 +138,9 @@ class Notes:
             log.warning("a browser can't be told: %s", error)
             return
         credential_id = owner.passkey.credential_id
-        await self._tell(Note(credential_id=credential_id, browser=browser.id, sealed=b64u(sealed)))
+        await self._events.publish(
+            Note(credential_id=credential_id, browser=browser.id, sealed=b64u(sealed))
+        )
 
     async def _signed(self, body: NoteBody) -> SignedNote:
         """Sign off the loop: a secure element is slow."""

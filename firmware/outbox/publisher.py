@@ -28,6 +28,14 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
+class FactPublisher(Protocol):
+    """Reports facts to the relay; every `EventPublisher` is one."""
+
+    async def publish(self, body: EventBody) -> object:
+        """Return once the fact is accepted: it will arrive. DoorwardError if it isn't."""
+        ...
+
+
 class EventPublisher(Protocol):
     """Reports facts to the relay, as events."""
 

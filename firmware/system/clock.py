@@ -73,6 +73,19 @@ class Clock(Protocol):
         ...
 
 
+class MonotonicClock(Protocol):
+    """Where a part reads durations alone; every `Clock` is one."""
+
+    def monotonic_ns(self) -> int:
+        """Return nanoseconds since some fixed moment; never goes back."""
+        ...
+
+
+def monotonic_s(clock: MonotonicClock) -> float:
+    """Return a clock's monotonic time in seconds."""
+    return clock.monotonic_ns() / 1e9
+
+
 class Kernel(Protocol):
     """The machine's clocks, as its kernel keeps them."""
 

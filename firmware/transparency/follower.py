@@ -12,7 +12,6 @@ import asyncio
 import logging
 import random
 import threading
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import astuple, dataclass, replace
 from functools import partial
@@ -33,6 +32,7 @@ from firmware.protocol.tlog.tiles import (
 )
 from firmware.system.backoff import Backoff
 from firmware.system.clock import Clock
+from firmware.system.listeners import Listeners
 from firmware.transparency import reader
 from firmware.transparency.contradictions import Contradictions
 from firmware.transparency.errors import FollowError, LogContradicts, LogUnreachable, LogUnreadable
@@ -81,19 +81,16 @@ class RegisterFollower:
         source: LogSource,
         clock: Clock,
         signer: IdentitySigner | None,
-        note_witnessed: Callable[[int], None],
         chance: random.Random,
         poll_every_s: float = POLL_EVERY_S,
     ) -> None:
-        """`note_witnessed` is the clock's: time is never before what witnesses signed.
-
-        `signer` is the doorbell's identity, or None where nothing is to be kept for a next start.
-        """
+        """`signer` is the doorbell's identity, or None where nothing is kept for a next start."""
+        self.witnessed = Listeners[int]()
+        """The newest time, in milliseconds, that witnesses signed: it is never earlier."""
         self._folder = folder
         self._logs = logs
         self._source = source
         self._clock = clock
-        self._note_witnessed = note_witnessed
         self._chance = chance
         self._poll_every_s = poll_every_s
         self._store: RegisterStore | None = None
@@ -391,7 +388,7 @@ class RegisterFollower:
     def _refresh_locked(self) -> None:
         newest = self._followed.newest
         if newest is not None:
-            self._note_witnessed(newest.fresh_ms)
+            self.witnessed.notify(newest.fresh_ms)
         since_ms = self._clock.wall_ms() - MAX_LIFE_MS - MAX_SKEW_MS
         facts = self._followed.facts(requests_since_ms=max(0, since_ms))
         self._facts = replace(facts, fresh_ms=0) if self.has_contradiction else facts

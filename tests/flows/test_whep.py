@@ -27,6 +27,7 @@ from firmware.companion.viewer.whep import build_whep
 from firmware.consent.facts import Decision
 from firmware.protocol.decisions import EnrolBrowser
 from firmware.protocol.players import PlayerSetup, parse_code_text
+from firmware.viewer.clock import MachineClock
 from tests.fakes.waiting import eventually
 from tests.flows.camera import WIDER_THAN_SCREEN
 from tests.flows.live_session import Visit, enrolled, judged, visiting
@@ -85,8 +86,7 @@ async def gateway(at: Visit, folder: Folder, setup: PlayerSetup, port: int) -> A
             keys=folder.keys(),
             setup=setup,
             relay=RelayClient(http, setup),
-            wall_ms=lambda: time.time_ns() // 1_000_000,
-            monotonic_s=time.monotonic,
+            clock=MachineClock(),
         )
         guard = Guard(token=folder.local_token(), hosts={f"127.0.0.1:{port}"})
         async with serving(build_whep(sessions, guard), port) as at_port:

@@ -9,7 +9,6 @@ import asyncio
 import logging
 import os
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +21,7 @@ from firmware.protocol.encoding import WireError
 from firmware.protocol.pairing import browser_words
 from firmware.protocol.plain_text import plain
 from firmware.protocol.players import MAX_TEXT_CHARS, PlayerSetup, code_text
+from firmware.viewer.clock import MachineClock
 
 if TYPE_CHECKING:
     import httpx2
@@ -125,8 +125,7 @@ async def _serve(folder: Folder, address: Address, origins: Sequence[str]) -> No
                 keys=keys,
                 setup=setup,
                 relay=RelayClient(http, setup),
-                wall_ms=lambda: time.time_ns() // 1_000_000,
-                monotonic_s=time.monotonic,
+                clock=MachineClock(),
             )
             guard = Guard(token=token, hosts=address.hosts, origins=frozenset(origins))
             try:
