@@ -1,1 +1,1 @@
-"""The cloud relay: it carries, stores and shows, and is trusted with nothing."""
+"""The cloud relay: carries messages, stores packages and serves pages; nobody needs to trust it."""

@@ -1,4 +1,4 @@
-"""`doorward-relay`: set up, run and look after a relay.
+"""The command `doorward-relay`: sets up, runs and maintains a relay.
 
 Only the command line belongs here: reading arguments, calling the part that does it, printing
 what came of it. Each command imports what it needs once it was chosen: a help text or a bad
@@ -220,15 +220,15 @@ def _address(text: str) -> Address:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="doorward-relay",
-        description="Doorward's relay: carries, stores and shows, and is trusted with nothing.",
+        description="Doorward's relay: carries messages, stores sealed packages, serves pages.",
         epilog="Each command explains itself: doorward-relay init --help",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_init(commands)
     for name, run, text in (
         ("serve", _run_serve, "run the relay until it is stopped"),
-        ("check", _run_check, "say in words what is wrong with a relay's settings and servers"),
-        ("migrate", _run_migrate, "bring an older Doorward's database forward; serve does it too"),
+        ("check", _run_check, "check a relay's settings and servers, and print every problem"),
+        ("migrate", _run_migrate, "migrate an older Doorward's database; serve does it too"),
     ):
         _with_config(commands.add_parser(name, help=text, description=text), run)
     serving = commands.choices["serve"]
@@ -240,14 +240,14 @@ def _parser() -> argparse.ArgumentParser:
     add_admin_commands(commands)
     add_moderate_commands(commands)
     add_backup_commands(commands)
-    text = "refuse a doorbell for good and throw it off the broker"
+    text = "revoke a doorbell for good and disconnect it from the broker"
     revoking = commands.add_parser("revoke", help=text, description=text)
     revoking.add_argument("device", help="the doorbell's id")
     _with_config(revoking, _run_revoke)
     text = "serve the owner's app, a static bundle on an origin of its own"
     app = commands.add_parser("app", help=text, description=text)
     app.add_argument("--listen", default=DEFAULT_APP_LISTEN, metavar="HOST:PORT")
-    app.add_argument("--relay-url", default="http://localhost:8400", help="where the relay is")
+    app.add_argument("--relay-url", default="http://localhost:8400", help="the relay's URL")
     app.set_defaults(run=_run_app)
     return parser
 
@@ -266,8 +266,12 @@ def _add_init(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     parser.add_argument(
         "--owner-origin", default="http://localhost:8401", help="origin of the owner's app"
     )
-    parser.add_argument("--mqtt-port", type=int, default=8403, help="broker: where doorbells come")
-    parser.add_argument("--nats-port", type=int, default=8404, help="broker: where the relay comes")
+    parser.add_argument(
+        "--mqtt-port", type=int, default=8403, help="the broker's port for doorbells"
+    )
+    parser.add_argument(
+        "--nats-port", type=int, default=8404, help="the broker's port for the relay"
+    )
     parser.add_argument("--s3-port", type=int, default=8405, help="the object store")
     parser.add_argument(
         "--store-url",

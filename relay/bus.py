@@ -1,4 +1,4 @@
-"""The broker as the relay sees it: the only file that imports the NATS client.
+"""The adapter of the NATS client: the relay's connections to the broker.
 
 Doorbells speak MQTT to the same broker. Their events and states lie in two JetStream streams,
 from which any number of relays pull through one durable consumer each; commands and replies
@@ -60,15 +60,15 @@ class StreamMessage:
     _message: Msg = field(repr=False)
 
     async def ack(self) -> None:
-        """Say that it is dealt with."""
+        """Acknowledge the message as processed."""
         await self._settle(self._message.ack())
 
     async def retry(self, delay_s: float) -> None:
-        """Ask for it again after a while."""
+        """Ask the broker to deliver it again after a while."""
         await self._settle(self._message.nak(delay=delay_s))
 
     async def discard(self) -> None:
-        """Say that it can never be dealt with."""
+        """Terminate the message: it can never be processed."""
         await self._settle(self._message.term())
 
     async def _settle(self, settling: Awaitable[None]) -> None:
@@ -91,11 +91,11 @@ class Puller:
         self._asked_at = 0.0
 
     async def start(self) -> None:
-        """Subscribe to the answers."""
+        """Subscribe to the pull consumer's inbox."""
         await self._client.subscribe(self._inbox, cb=self._arrived.put)
 
     def lapse(self) -> None:
-        """Forget the request under way: a broker that was away has forgotten it too."""
+        """Forget the pull request under way: a broker that was away has forgotten it too."""
         self._wanted = 0
 
     async def next(self, limit: int = MAX_BATCH, wait_s: float = 1.0) -> list[StreamMessage]:
@@ -170,7 +170,7 @@ class Bus:
         return bool(self._client.is_connected and self._system.is_connected)
 
     async def connect(self) -> None:
-        """Wait until the broker is there, for ever; later losses are mended by themselves."""
+        """Wait for the broker, for ever; the client re-establishes lost connections by itself."""
         await self._connect(self._client, self._relay_seed, "relay")
         await self._connect(self._system, self._system_seed, "relay-system")
         await self._ensure_streams()
@@ -187,7 +187,7 @@ class Bus:
         self._reconnected.append(handler)
 
     async def events(self) -> Puller:
-        """Return the puller of what doorbells tell."""
+        """Return the puller of doorbells' events."""
         return await self._puller(EVENTS_STREAM)
 
     async def statuses(self) -> Puller:
@@ -203,7 +203,7 @@ class Bus:
         await self._subscribe(ALL_REPLIES_SUBJECT, handler)
 
     async def announce_revocation(self, device: str) -> None:
-        """Tell every relay that a doorbell is revoked."""
+        """Publish to every relay that a doorbell is revoked."""
         await self._publish(REVOKED_SUBJECT, device.encode())
 
     async def on_revocation(self, handler: Callable[[str], Awaitable[None]]) -> None:
@@ -215,7 +215,7 @@ class Bus:
         await self._subscribe(REVOKED_SUBJECT, decoded)
 
     async def serve_callout(self, respond: Callable[[bytes], bytes | None]) -> None:
-        """Answer the broker's question whom to let in. Replicas share the questions."""
+        """Serve the broker's auth callout requests. Replicas share the questions."""
 
         async def answer(message: Msg) -> None:
             response = respond(message.data)
@@ -226,7 +226,7 @@ class Bus:
         await self._client.flush()
 
     async def kick(self, device: str) -> int:
-        """Throw every connection of this MQTT client id off the broker; return how many."""
+        """Disconnect every connection of this MQTT client id; return how many there were."""
         question = json.dumps({"auth": True, "mqtt_client": device}).encode()
         kicked = 0
         try:
@@ -237,7 +237,7 @@ class Bus:
                     await self._system.request(f"$SYS.REQ.SERVER.{server}.KICK", order, timeout=2)
                     kicked += 1
         except (NatsError, TimeoutError) as error:
-            raise BusUnavailable(f"can't throw off {device}: {error}") from error
+            raise BusUnavailable(f"can't disconnect {device}: {error}") from error
         return kicked
 
     async def _ask_servers(self, name: str, question: bytes) -> list[dict]:  # type: ignore[type-arg]

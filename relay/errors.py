@@ -17,7 +17,7 @@ RelayError
 
 
 class RelayError(Exception):
-    """Base of all; its text is one sentence for people."""
+    """Base of all errors; its text is one sentence for people."""
 
 
 class ConfigError(RelayError):
@@ -35,7 +35,7 @@ class InitRefused(RelayError):
 
 
 class ClockRefused(RelayError):
-    """A town's clock can't be wound, or not so; `reason` names it for pages in other languages."""
+    """A simulated clock can't be wound like this; `reason` names the cause for translated pages."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)
@@ -88,7 +88,7 @@ class BusUnavailable(RelayError):
 
 
 class EnrolmentRefused(RelayError):
-    """An enrolment doesn't hold; `reason` is one word, the text says what to do."""
+    """An enrolment is refused; `reason` is one word, the text says what to do."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)

@@ -1,4 +1,4 @@
-"""Letters by e-mail, handed to the operator's own mail server (SMTP). aiosmtplib is used here only.
+"""E-mail through the operator's own mail server (SMTP). aiosmtplib is used here only.
 
 Nothing secret goes by mail but a code that proves an address, and invitations, which work once: a
 colleague's account may do nothing yet, and an administrator's of the relay may at once. Delivery
@@ -48,26 +48,23 @@ class SmtpMailer:
 
     async def send(self, letter: Email) -> None:
         """Hand a letter over. Where TLS is asked for, nothing goes without it."""
-        config = self._config
         try:
-            await aiosmtplib.send(
-                _message(config.sender, letter),
-                hostname=config.host,
-                port=config.port,
-                username=config.user or None,
-                password=config.password() if config.user else None,
-                use_tls=config.security == "tls",
-                start_tls=config.security == "starttls",
-                tls_context=self._tls(),
-                timeout=TIMEOUT_S,
-            )
+            async with self._client() as client:
+                await client.send_message(_message(self._config.sender, letter))
         except (aiosmtplib.SMTPException, OSError, ValueError) as error:
-            raise MailUnavailable(f"{config.host}:{config.port}: {error}") from error
+            raise self._unavailable(error) from error
 
     async def check(self) -> None:
         """Sign in at the server and send nothing, or raise MailUnavailable."""
+        try:
+            async with self._client() as client:
+                await client.noop()
+        except (aiosmtplib.SMTPException, OSError, ValueError) as error:
+            raise self._unavailable(error) from error
+
+    def _client(self) -> aiosmtplib.SMTP:
         config = self._config
-        client = aiosmtplib.SMTP(
+        return aiosmtplib.SMTP(
             hostname=config.host,
             port=config.port,
             username=config.user or None,
@@ -77,11 +74,9 @@ class SmtpMailer:
             tls_context=self._tls(),
             timeout=TIMEOUT_S,
         )
-        try:
-            async with client:
-                await client.noop()
-        except (aiosmtplib.SMTPException, OSError, ValueError) as error:
-            raise MailUnavailable(f"{config.host}:{config.port}: {error}") from error
+
+    def _unavailable(self, error: Exception) -> MailUnavailable:
+        return MailUnavailable(f"{self._config.host}:{self._config.port}: {error}")
 
     def _tls(self) -> ssl.SSLContext | None:
         if self._config.security == "none":

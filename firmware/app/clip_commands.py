@@ -96,7 +96,7 @@ class _Shelves:
 
     @property
     def is_running(self) -> bool:
-        """Tell whether a doorbell runs over this library, or is about to."""
+        """Return whether a doorbell runs over this library, or is about to."""
         return is_locked(self.library.clips_dir) or is_locked(self._config.data_dir)
 
     @contextmanager

@@ -126,7 +126,7 @@ class ClipWiring:
         await asyncio.to_thread(self._thumbnails.make_missing)
         while True:
             await asyncio.to_thread(self._retention.apply)
-            await self._news.publish_untold()
+            await self._news.publish_pending()
             await asyncio.sleep(RETENTION_EVERY_S)
 
     def on_sound_change(self) -> None:

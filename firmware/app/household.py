@@ -70,7 +70,7 @@ class Household:
         )
 
     def has_owner(self) -> bool:
-        """Tell whether anybody is paired."""
+        """Return whether anybody is paired."""
         return bool(self.owners.owners)
 
     def browsers_that_see(self) -> list[BrowserKeys]:

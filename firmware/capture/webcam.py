@@ -20,8 +20,8 @@ from av.container import InputContainer
 from firmware.capture.board import check_board
 from firmware.capture.camera_output import pts_90k_of
 from firmware.capture.frame_selection import FrameRateLimiter
-from firmware.capture.video_source import Mask, PictureSink
-from firmware.capture.x264 import Finisher
+from firmware.capture.software_source import SoftwareSource
+from firmware.capture.video_source import PictureSink
 from firmware.config.settings import CameraConfig
 from firmware.errors import CameraError
 from firmware.system.clock import Clock
@@ -48,7 +48,7 @@ def open_v4l2(device: str, options: dict[str, str]) -> InputContainer:
     return av.open(device, format="v4l2", options=options)
 
 
-class WebcamSource:
+class WebcamSource(SoftwareSource):
     """Implements `source.VideoSource`.
 
     The picture keeps the size that was asked for; a camera that has it not is scaled to fit
@@ -64,45 +64,23 @@ class WebcamSource:
         open_device: OpenDevice = open_v4l2,
         stop_within_s: float = STOP_WITHIN_S,
     ) -> None:
-        self._settings = settings
-        self._clock = clock
-        self._device = settings.device
-        self._width, self._height = settings.width, settings.height
-        self._configured_fps = self._fps = settings.fps
-        self._open_device = open_device
-        self._stop_within_s = stop_within_s
         self._fitter = _fitter(settings.width, settings.height)
-        self._finisher = Finisher(
+        super().__init__(
             settings.width,
             settings.height,
             fps=settings.fps,
             bitrate_bps=settings.bitrate_bps,
             thread_count=thread_count,
         )
+        self._settings = settings
+        self._clock = clock
+        self._device = settings.device
+        self._open_device = open_device
+        self._stop_within_s = stop_within_s
         self._pacer: FrameRateLimiter | None = None
         self._last_pts_90k = -1
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
-
-    @property
-    def width(self) -> int:
-        """Pixels in a row."""
-        return self._width
-
-    @property
-    def height(self) -> int:
-        """Rows."""
-        return self._height
-
-    @property
-    def fps(self) -> int:
-        """Frames a second that are aimed at; fewer come from a camera that has fewer."""
-        return self._fps
-
-    @property
-    def dropped_frames(self) -> int:
-        """The number of pictures dropped because the mask couldn't be painted."""
-        return self._finisher.dropped_frames
 
     def start(self, sink: PictureSink) -> None:
         """Open the camera and film on a thread of its own; CameraError if that fails."""
@@ -118,30 +96,10 @@ class WebcamSource:
         )
         self._thread.start()
 
-    def request_key_frame(self) -> None:
-        """Make the next frame a key frame, if the last one is half a second ago."""
-        self._finisher.request_key_frame()
-
-    def set_small(self, is_wanted: bool) -> None:
-        """Hand out small pictures from the next one on, or no more."""
-        self._finisher.set_small(is_wanted)
-
-    def set_mask(self, mask: Mask) -> None:
-        """Hide these parts from the next frame on, and make it a key frame."""
-        self._finisher.set_mask(mask)
-
     def set_max_fps(self, fps: int) -> None:
         """Leave frames out, so that at most this many a second are encoded."""
         self._fps = max(1, min(fps, self._configured_fps))
         self._pacer = FrameRateLimiter(self._fps) if self._fps < self._configured_fps else None
-
-    def set_bitrate(self, bitrate_bps: int) -> None:
-        """Set the encoder's target bitrate, from a key frame on."""
-        self._finisher.set_bitrate(bitrate_bps)
-
-    def restart_encoder(self) -> None:
-        """Begin the encoder anew at the next frame."""
-        self._finisher.restart()
 
     def stop(self) -> None:
         """End and close the camera; CameraError if its driver doesn't let go of the thread.

@@ -36,7 +36,7 @@ class ClipNews:
         self._telling[record.clip_id] = task
         task.add_done_callback(lambda _: self._telling.pop(record.clip_id, None))
 
-    async def publish_untold(self) -> None:
+    async def publish_pending(self) -> None:
         """Publish the clips that a dead process left unpublished, or that were dated anew."""
         for record in await asyncio.to_thread(self._library.unpublished):
             if record.clip_id not in self._telling and record.clip_id not in self._doubted:
@@ -46,7 +46,7 @@ class ClipNews:
         """Date the clips that began before the clock was trusted, and publish them again."""
         await asyncio.to_thread(self._library.date_boot, self._boot_id, difference_ms)
         self._doubted.clear()
-        await self.publish_untold()
+        await self.publish_pending()
 
     async def aclose(self) -> None:
         """Finish the events that are being published."""

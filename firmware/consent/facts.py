@@ -1,4 +1,4 @@
-"""What the verifier is told about the world, and what it answers."""
+"""Inputs and results of the verifier: facts of one moment, and the types that it returns."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -49,7 +49,7 @@ class ClipFact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrowserFact:
-    """One enrolled browser, and whose it is."""
+    """One enrolled browser and its owner."""
 
     credential_id: str
     keys: BrowserKeys
@@ -57,7 +57,7 @@ class BrowserFact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApproverFact:
-    """A key that may confirm its owner's statements from anywhere, and whose it is."""
+    """A key that may confirm its owner's statements from anywhere, and its owner."""
 
     credential_id: str
     """The owner's passkey, not the approver's own."""
@@ -67,7 +67,7 @@ class ApproverFact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HouseholdFacts:
-    """What owners decided before."""
+    """Earlier decisions of the owners that bear on new ones."""
 
     settings: OwnerSettings | None = None
     """None: none came yet, and the doorbell's own file counts."""
@@ -84,7 +84,7 @@ class HouseholdFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """Everything that may decide, gathered at one moment by app.
+    """All facts that the rules read, gathered at one moment by `firmware.decisions.facts`.
 
     `register` is what this doorbell follows by itself, `policy` whom it believes about logs.
     `clips` holds the finished clips by id. `spent` holds digests of statements already used.
@@ -129,7 +129,7 @@ class Grant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What else an owner decided: every check held; `is_widening` asks for confirmation (R10c)."""
+    """A decision other than a grant, every check held; a widening one needs confirmation (R10c)."""
 
     digest: str
     signed: SignedStatement
@@ -145,7 +145,7 @@ Judged = Grant | Decision
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Confirmation:
-    """The owner said yes outside the relay (R10b), to exactly this statement.
+    """An owner's confirmation outside the relay (R10b) of exactly this statement.
 
     `approval` is the signed word of an approver's key, where that was the way.
     """
@@ -159,7 +159,7 @@ class Confirmation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Logged:
-    """What the doorbell committed to, and the custody log's proof that it is there."""
+    """A release's commitment, and the custody log's proof of its inclusion."""
 
     record: ReleaseRecord
     proof: bytes

@@ -1,4 +1,4 @@
-"""What owners may decide besides giving clips away, and what of it widens. Pure.
+"""Rules of owners' decisions other than grants, and which of them widen. Pure.
 
 R10c: what widens who may see, hear or decide waits for the doorbell's own confirmation. Who signed,
 and when, the verifier has checked before.
@@ -89,7 +89,7 @@ def check_decision(terms: Terms, credential_id: str, facts: Facts) -> None:
 
 
 def is_widening(terms: Terms, credential_id: str, facts: Facts) -> bool:
-    """Tell whether it lets somebody see, hear or decide more than before."""
+    """Return whether the decision lets somebody see, hear or decide more than before."""
     match terms:
         case RemoveOwner():
             return terms.credential_id != credential_id
@@ -109,7 +109,7 @@ def is_widening(terms: Terms, credential_id: str, facts: Facts) -> bool:
 
 
 def _widens(before: OwnerSettings | None, after: OwnerSettings) -> bool:
-    """Tell whether a mask that was there isn't there any more."""
+    """Return whether a mask that was there isn't there any more."""
     return before is not None and any(mask not in after.masks for mask in before.masks)
 
 
@@ -190,7 +190,7 @@ def _check_approver(terms: AddApprover, facts: Facts) -> None:
 
 
 def _is_same(one: PasskeyKey, other: PasskeyKey) -> bool:
-    """Tell whether they are one key, under whichever name."""
+    """Return whether they are one key, under whichever name."""
     return one.credential_id == other.credential_id or one.public_key == other.public_key
 
 

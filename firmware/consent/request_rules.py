@@ -1,7 +1,7 @@
-"""What a published request must keep, as each doorbell checks it for itself. Pure.
+"""Rules of published requests, which each doorbell checks for itself. Pure.
 
-Trust rules R1–R4, R6, R13, R15, R17 and R20. What the register alone can show was checked when it
-was replayed, and what breaks it there was never published; the limits are checked here again.
+Trust rules R1–R4, R6, R13, R15, R17 and R20. Rules over the register alone were checked when it was
+replayed, and a request that breaks them was never published; the limits are checked here again.
 """
 
 from typing import Literal
@@ -101,7 +101,7 @@ def check_freshness(facts: RegisterFacts, now_ms: int) -> None:
 
 
 def is_fresh(fresh_ms: int, delays: Delays, now_ms: int) -> bool:
-    """Tell whether what witnesses signed at `fresh_ms` may still count, and not of a time ahead."""
+    """Return whether the witnesses' time `fresh_ms` still counts, and isn't ahead of `now_ms`."""
     return -WITNESS_SKEW_MS <= now_ms - fresh_ms <= delays.freshness_ms
 
 

@@ -1,9 +1,9 @@
-"""May a package still leave that was sealed in time, and not announced yet? Pure.
+"""Last check of a package that is sealed and not announced yet: may it still leave? Pure.
 
-A crash or a full card can lie between sealing and announcing. What owners and the register ended
-meanwhile ends the package as well, however old the register is; then "clock" and "register" say
-that nobody can tell yet, which is not for good. The verifier judged all of it before it was sealed:
-that the statement's or the request's time is over since ends nothing, nor that its clips are gone.
+A crash or full storage can lie between sealing and announcing. A grant that owners or the register
+ended meanwhile ends its package as well, however old the register is; else "clock" and "register"
+mean that it can't be decided yet, which is not final. The verifier judged all else before sealing:
+a package outlives the end of its statement's or request's time, and its clips.
 """
 
 from firmware.consent.facts import Facts, Reason, Refusal
@@ -21,7 +21,7 @@ class _Kept(Exception):
 
 
 def keeps_back(signed: SignedStatement, facts: Facts) -> Refusal | None:
-    """Return what keeps back the package of a grant; None: it may leave."""
+    """Return the refusal that keeps back a grant's package; None: it may leave."""
     try:
         terms = _grant_of(signed, facts)
         _check_not_ended(signed, terms, facts)
@@ -44,7 +44,7 @@ def _grant_of(signed: SignedStatement, facts: Facts) -> GrantTerms:
 
 
 def _check_not_ended(signed: SignedStatement, terms: GrantTerms, facts: Facts) -> None:
-    """What owners decided since, and what the register said when it was read last."""
+    """Raise if owners have ended the grant since, or the register its request."""
     if sha256_hex(signed.statement.encode()) in facts.household.revoked:
         raise _Kept("revoked", "this grant was taken back")
     agency = terms.recipient.agency

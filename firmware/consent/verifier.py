@@ -1,11 +1,29 @@
-"""The verifier: may this statement of an owner be acted on? Pure; any failure means no.
+"""Verifier of owners' statements: decides whether one may be acted on. Pure; any failure means no.
 
-`judge` runs once when a statement arrives, and everything again with fresh facts in `release` or
-`decide`, after the owner's confirmation outside the relay. The order of the checks is the order of
-the code. What an owner signs, and in which bytes, is in protocol/grants.py; what is asked of a
-request is in request_rules.py, what else owners may decide in household_rules.py.
+Specification: protocol/grants.py (what an owner signs, and in which bytes) and trust rules R10,
+R10b and R10c. Of every statement `judge` checks, in this order:
 
-Not here: who was told, what is stored, how a confirmation is asked for.
+1. form: both parts are canonical, and of a known type;
+2. for a grant, the request (request_rules.py): in force, and for this doorbell's cell;
+3. device: signed for this doorbell;
+4. signer: an owner of it, or for a `Confirm` a registered approver; then the signature;
+5. time: the clock is trusted, `not_after_ms` is ahead, by 24 hours at most (`TIMELESS` decisions
+   skip this);
+6. unspent: the statement wasn't used before;
+7. for a grant: not revoked; each clip in the library, the one that was signed, within its own times
+   and the request's; sound, if granted, in one of them; recipient: the request's agency, and only
+   its keys;
+8. for a decision: household_rules.py.
+
+`judge` runs when a statement arrives. After the owner's confirmation `release` or `decide` repeats
+all checks with fresh facts, and then demands:
+
+9. confirmation outside the relay of this very statement, within 10 minutes; an approver's must be
+   signed by the same owner's key. A decision needs it only if it widens (R10c);
+10. for a grant: the custody log's proof of its commitment, cosigned not long ago.
+
+The order of the checks is the order of the code. Not here: who is notified, what is stored, how a
+confirmation is asked for.
 """
 
 from dataclasses import dataclass
@@ -56,7 +74,7 @@ _REFUSED = (_Refused, Forbidden, RequestRefused)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Parsed:
-    """A statement that parsed; nothing of it is checked."""
+    """A parsed statement, not checked yet."""
 
     digest: str
     signed: SignedStatement
@@ -89,7 +107,7 @@ def release(
 def decide(
     decision: Decision, confirmation: Confirmation | None, fresh: Facts
 ) -> Decided | Refusal:
-    """The same second step for all else; what narrows needs no confirmation (R10c)."""
+    """Repeat every check of `decision` with fresh facts; if it widens, demand confirmation."""
     try:
         again = _judge(decision.signed.encode(), fresh)
         if not isinstance(again, Decision):

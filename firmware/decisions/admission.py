@@ -1,9 +1,9 @@
-"""Carries out what lets people and browsers in, once consent has decided: stores it, then tells.
+"""Admission of owners and browsers that consent has decided: stored first, then announced.
 
-Each browser knows all of its owner's that may watch: what it doesn't know, it can't end, and a lost
-phone is ended from whichever is left.
+Each browser has the list of its owner's browsers that may watch, so that a lost phone can be ended
+from any other.
 
-Not here: whether they may (firmware.consent), and who confirmed it (statements.py, decisions/).
+Not here: whether they may (firmware.consent), and who confirmed it (intake.py).
 """
 
 import asyncio
@@ -24,15 +24,15 @@ log = logging.getLogger(__name__)
 
 
 class ServedBrowsers(Protocol):
-    """What serves browsers that may watch (`firmware.live.sessions.LiveSessions`)."""
+    """The server of browsers that may watch (`firmware.live.sessions.LiveSessions`)."""
 
     async def end_browser(self, browser_id: str) -> None:
-        """End, before it returns, what is served to a browser that may watch no longer."""
+        """End, before returning, all live sessions of a browser that may watch no longer."""
         ...
 
 
 class Admission:
-    """Owners and their browsers, as they come and go."""
+    """Adds and removes the owners of one doorbell and their browsers, and notifies them."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class Admission:
         self._served: list[ServedBrowsers] = []
 
     def serve_with(self, served: ServedBrowsers) -> None:
-        """From now on let this end what it serves to a browser that may watch no longer."""
+        """Set the server whose sessions end when a browser may watch no longer."""
         self._served.append(served)
 
     async def add_owner(self, owner: OwnerKeys) -> Refusal | None:
@@ -67,7 +67,7 @@ class Admission:
         return None
 
     async def remove_owner(self, credential_id: str) -> None:
-        """Let a person be no owner any more, and none of their browsers watch; OSError, StoreError.
+        """Remove an owner and end all of their browsers; OSError, StoreError.
 
         The browsers end first: whatever fails then, they see nothing more.
         """
@@ -97,14 +97,14 @@ class Admission:
         return None
 
     async def notify_browsers(self, credential_id: str) -> None:
-        """Tell an owner, in each of their browsers, which may watch."""
+        """Notify each of an owner's browsers which of them may watch."""
         owner = self._owners.find(credential_id)
         if owner is not None:
             for browser in self._that_may_watch(credential_id):
                 await self._notes.to_owner(owner, _may_watch(browser))
 
     async def on_time_known(self) -> None:
-        """Let those that came while the time wasn't known have their 30 days, and say so."""
+        """Start the 30 days of browsers enrolled without a known time; notify their owners."""
         waiting = {b.credential_id for b in self._browsers.all() if b.expires_ms is None}
         await asyncio.to_thread(self._browsers.start_counting, self._clock.wall_ms())
         for credential_id in waiting:
@@ -129,13 +129,13 @@ class Admission:
         return refusal
 
     async def notify_ended(self, browser_id: str, credential_id: str) -> None:
-        """Tell an owner's other browsers that this one is ended, before it is."""
+        """Notify an owner's other browsers that this one is ended, before it is."""
         known = self._browsers.find(browser_id)
         if known is not None:
             await self._tell_ended(known, credential_id)
 
     def may_watch(self, browser_id: str) -> bool:
-        """Tell whether this browser is an owner's."""
+        """Return whether this browser is an owner's."""
         return self._browsers.find(browser_id) is not None
 
     async def _tell_ended(self, browser: EnrolledBrowser, credential_id: str) -> None:

@@ -6,14 +6,13 @@
     each minute, at a start ───────┘                                └─────────────────┘
 
 Whether a step may be taken, and in which order, is lifecycle.py's table alone. After a crash a
-statement is looked at anew, and goes on from what is durable by then. One statement goes on at a
-time.
+statement goes on from what is durable by then. One statement is processed at a time.
 
-Memory knows before storage what has ended, and keeps it until a restart: what was judged to be
-over stays so, whatever is decided later. What storage doesn't delete then is deleted later.
+The end of a statement takes effect in memory before storage is written, and lasts until a restart,
+whatever is decided later. Files that storage doesn't delete then are deleted later.
 
-Not here: judging what comes in, and the words with owners (statements.py); what a decision does
-(deciding.py); how a package is sealed (releasing.py).
+Not here: judging a new statement (intake.py), replies to owners (replies.py), the effect of a
+decision (settings.py), sealing of a package (package_sealer.py).
 """
 
 import asyncio
@@ -82,7 +81,7 @@ class Randomness(Protocol):
 
 @dataclass(slots=True, kw_only=True)
 class _Walk:
-    """One statement on its way through the table, from one event until it rests."""
+    """State of one statement's run through the table, from one event until it rests."""
 
     digest: str
     snapshot: Snapshot
@@ -110,12 +109,12 @@ class _Walk:
 
     @property
     def terms(self) -> Terms:
-        """What it says."""
+        """The terms of the statement."""
         return _signed_in(self.row).terms
 
 
 class Executor:
-    """Carries out what the owners of one doorbell decided."""
+    """Takes the statements of one doorbell's owners through their lifecycle, one at a time."""
 
     def __init__(
         self,
@@ -193,14 +192,14 @@ class Executor:
         )
 
     async def check(self, checked: Decision) -> Refusal | None:
-        """Check a word that has no effect of its own again, once nothing else is under way."""
+        """Judge anew a statement without effect of its own, once nothing else is under way."""
         async with self._one_at_a_time:
             facts = await asyncio.to_thread(self._gathering.facts)
             decided = decide(checked, None, facts)
             return decided if isinstance(decided, Refusal) else None
 
     async def go_on_as_logged(self, command: ReleaseLogged) -> None:
-        """Take the public log's proof of what a release committed to: carry it out."""
+        """Take the public log's proof of a release's commitment, and carry the release out."""
         async with self._one_at_a_time:
             for statement in await asyncio.to_thread(self._store.statements_in, "confirmed"):
                 record = statement.release_record
@@ -210,12 +209,12 @@ class Executor:
                     )
 
     async def end_what_is_over(self) -> None:
-        """Now and then: refuse what can't be done in its time, and go on with what had to wait."""
+        """Refuse expired statements and continue waiting ones; called each minute."""
         async with self._one_at_a_time:
             await self._go_on_with_all(Event.TICK)
 
     async def resume(self) -> None:
-        """After a start: tell what is promised, finish what was confirmed, ask the log again.
+        """Resume after a start: deferred events, confirmed statements, proofs not come yet.
 
         What is promised comes first: else a package could be taken back before it is announced.
         """
@@ -260,7 +259,7 @@ class Executor:
                 lambda: self._store.add_waiting(begun, planned=planned)
             )
         except OSError:
-            log.exception("storage doesn't keep that a decision was begun")
+            log.exception("a decision that was begun could not be stored")
             snapshot = failed_at(new, Step.BEGIN)
         else:
             if not is_new:
@@ -307,7 +306,7 @@ class Executor:
         return replace(snapshot, is_kept=is_resumed and self._is_kept(digest, terms, snapshot))
 
     def _is_kept(self, digest: str, terms: Terms, snapshot: Snapshot) -> bool:
-        """Tell whether the effect is durable, of a statement that was begun before."""
+        """Return whether the effect is durable, of a statement that was begun before."""
         if isinstance(terms, GrantTerms):
             return self._releasing.is_kept(digest)
         # What narrows is used up only once it is done.
@@ -416,7 +415,7 @@ class Executor:
     # --- what another decision takes ---
 
     async def _plan(self, checked: Judged) -> list[DeferredEvent]:
-        """Return what is to be told of a decision that can't be told any more once it is so."""
+        """Return the events of a decision whose recipients can't be reached after its effect."""
         with self._promises.collect() as planned:
             await self._deciding.announce_before(checked.terms, checked.credential_id)
         return planned
@@ -429,13 +428,13 @@ class Executor:
         return walk.refusal
 
     def _is_revocation_kept(self, walk: _Walk) -> bool:
-        """Tell whether storage keeps a revocation, although it says that it failed."""
+        """Return whether a revocation is stored although its write reported an error."""
         if not walk.snapshot.is_revocation:
             return False
         try:
             return self._deciding.is_done(walk.digest, walk.terms)
         except OSError:
-            log.exception("storage doesn't tell whether a grant is taken back")
+            log.exception("can't read from storage whether a grant is revoked")
             return False
 
     async def _stop_grant(self, walk: _Walk) -> None:
@@ -483,7 +482,7 @@ class Executor:
         await self._promises.flush()
 
     async def _tell_unkept(self, walk: _Walk) -> None:
-        """Tell what storage didn't take: better perhaps twice than never."""
+        """Publish events that storage didn't take: perhaps twice rather than never."""
         told, walk.events = walk.events, []
         await self._promises.publish_unsaved(told)
 
@@ -513,7 +512,7 @@ class Executor:
         try:
             return self._store.state_of(grant_digest), self._releasing.is_there(grant_digest)
         except OSError:
-            log.exception("storage doesn't tell how far a grant has come")
+            log.exception("can't read a grant's state from storage")
             return "done", True
 
     async def _end(self, walk: _Walk) -> Refusal | None:
@@ -521,7 +520,7 @@ class Executor:
         return self._ended.setdefault(walk.digest, _as(Refusal, walk.refusal))
 
     async def _refuse(self, walk: _Walk) -> None:
-        """Tell the owner and keep that it is refused, in one commit; also where nobody is told."""
+        """Store the refusal and the owner's note in one commit, also where nobody is notified."""
         refusal = walk.answer = self._ended[walk.digest]
         await self._answers.refused(walk.row.statement.encode(), refusal)
         await self._keep_refused(walk)
@@ -542,24 +541,24 @@ class Executor:
         await self._releasing.take_back(walk.digest)
 
     async def _delete(self, walk: _Walk) -> None:
-        """Delete what was sealed and never announced; what storage keeps is deleted later."""
+        """Delete a package that was sealed and never announced, now or once storage lets it."""
         if self._undeleted is not None:
             self._undeleted.add(walk.digest)
         await self._delete_rest()
 
     async def _delete_rest(self) -> None:
-        """Delete what is still here of what was refused."""
+        """Delete the packages of refused grants that are still stored."""
         try:
             if self._undeleted is None:
                 self._undeleted = await asyncio.to_thread(self._refused_and_here)
         except OSError:
-            log.exception("storage doesn't tell what is to be deleted")
+            log.exception("can't read from storage which packages to delete")
             return
         for digest in sorted(self._undeleted):
             try:
                 await asyncio.to_thread(self._releasing.discard, digest)
             except OSError:
-                log.exception("what may not leave any more is deleted later")
+                log.exception("a refused grant's package can't be deleted now, but later")
             else:
                 self._undeleted.discard(digest)
 

@@ -1,4 +1,4 @@
-"""Gathering of the facts that consent judges by, all at one moment, from where they are kept.
+"""Fact collector: reads from the stores, at one moment, all facts that consent judges by.
 
 Nothing is judged here. Without a policy of its own (config `[log] policy`) a doorbell believes no
 log: then nothing of the register is known, and no grant can hold.
@@ -29,11 +29,11 @@ NOBODY = Policy(logs=(), witnesses=(), groups=(), quorum="")
 
 
 class FollowedRecord(Protocol):
-    """The public logs, as this doorbell follows them."""
+    """The public logs that this doorbell follows (`firmware.transparency.public_record`)."""
 
     @property
     def policy(self) -> Policy | None:
-        """Whom the doorbell believes about logs; None: nobody."""
+        """The policy of logs and witnesses that the doorbell trusts; None: it trusts no log."""
         ...
 
     @property
@@ -47,7 +47,7 @@ class FollowedRecord(Protocol):
 
 
 class FactCollector:
-    """Where one doorbell's facts come from. Its method reads the card: not on the loop."""
+    """Collects one doorbell's facts. Its method reads storage: not on the loop."""
 
     def __init__(
         self,
@@ -121,7 +121,7 @@ class FactCollector:
 
 
 def _has_sound(manifest: str) -> bool:
-    """Tell by the manifest, which this doorbell signed itself."""
+    """Return whether the clip has sound, by the manifest, which this doorbell signed itself."""
     # Most have none; a manifest is parsed only where the word is in it.
     if '"sound":' not in manifest:
         return False

@@ -1,11 +1,11 @@
-"""First pairing: nobody owns this doorbell; whoever chooses its door number becomes its owner.
+"""First pairing of a doorbell without an owner: the person who sets its door number owns it.
 
     service button ─► code before the camera ─► words compared ─► door number ─► owner
 
-Order: door number, promised (that somebody was paired: kept, and not due yet), browser, owner, due,
-told. After a crash before there is an owner nobody was paired, and the service button begins anew;
-after it, the next start tells what is left, and so does each minute. So the relay hears of it
-exactly once.
+Order: door number, deferred event of the pairing (stored, not due yet), browser, owner, event due,
+event published. After a crash before the owner is stored nobody was paired, and the service button
+begins anew; after it, the next start or minute publishes the event. So the relay gets it exactly
+once.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ HOLDER = "first pairing"
 
 
 class FirstPairing:
-    """The first pairing of one doorbell."""
+    """Completes the first pairing of one doorbell, and resumes it after a crash."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class FirstPairing:
         self._one_at_a_time = asyncio.Lock()
 
     async def complete(self, door_number: str) -> str | None:
-        """Make the person of the six words the owner; None: done, else why it can't be.
+        """Store the person of the six words as owner; None: done, else the error for the page.
 
         Raises DoorNumberInvalid. One after the other: of two who send a number, the one who pairs
         has set it.
@@ -87,7 +87,7 @@ class FirstPairing:
             return None
 
     async def resume(self) -> None:
-        """After a start, and now and then: tell what is left of a pairing that was completed."""
+        """Publish the deferred event of a completed pairing, after a start and each minute."""
         async with self._one_at_a_time:
             await self._finish_if_it_can()
 
@@ -95,10 +95,10 @@ class FirstPairing:
         try:
             await self._finish()
         except (DoorwardError, OSError):  # it mustn't keep the doorbell from starting
-            log.exception("that somebody was paired is told later")
+            log.exception("the event of a pairing can't be published now, but later")
 
     async def _finish(self) -> None:
-        """Tell what was promised, if its owner is one; else the next pairing puts its own there."""
+        """Publish the deferred event if its owner is stored; else the next pairing replaces it."""
         held = await asyncio.to_thread(self._promise_store.held, HOLDER)
         paired = next((one.body for one in held if isinstance(one.body, Paired)), None)
         if paired is None or self._owners.find(paired.credential_id) is None:
@@ -115,7 +115,7 @@ class FirstPairing:
         try:
             await asyncio.to_thread(self._promise_store.wake, HOLDER, told)
         except OSError:
-            log.exception("that somebody was paired is told, but the memory card doesn't keep that")
+            log.exception("the event of a pairing was published, but that could not be stored")
             await self._promises.publish_unsaved([*held, *told])
             self._told_unkept.add(pairing_id)
 

@@ -1,7 +1,7 @@
-"""Keeps the clips of a hold (R12), and those that a grant waits for, from being overwritten.
+"""Holds (R12): clips that retention may not delete.
 
 A clip is held while a hold that isn't over covers any of it, or while a statement that names it
-waits for its owner or for the public log. Nothing of it is told to anybody but the owners.
+waits for its owner or for the public log. Only the owners are notified of a hold.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 class Holds:
-    """The holds of one doorbell."""
+    """Applies the holds of one doorbell to its clips."""
 
     def __init__(
         self,
@@ -39,13 +39,13 @@ class Holds:
         self._clock = clock
 
     def until_ms(self) -> int:
-        """Return until when a hold that begins now holds: its time counts once that is known."""
+        """Return the end of a hold that begins now; it counts once the time is known."""
         if not self._clock.is_trusted():
             return UNKNOWN_MS
         return self._clock.wall_ms() + MAX_HOLD_MS
 
     def apply(self) -> None:
-        """Hold what is to be held and nothing else. Reads and writes the card."""
+        """Hold exactly the clips that must be held. Reads and writes storage."""
         now_ms = self._clock.wall_ms()
         if self._clock.is_settled():  # by a wrong clock no hold is over
             for hold in self._household.holds():
@@ -63,7 +63,7 @@ class Holds:
                 self._library.set_held(clip.clip_id, is_held=is_held)
 
     async def run(self) -> None:
-        """Apply the holds now and then, until cancelled."""
+        """Apply the holds at intervals, until cancelled."""
         while True:
             await asyncio.to_thread(self.apply)
             await asyncio.sleep(CHECKED_EVERY_S)

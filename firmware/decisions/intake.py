@@ -3,10 +3,11 @@
     statement ─► judge ─┬─ narrows ─────────────────────► begun ─────► decisions/executor.py
                         └─ widens, or a grant ─► waits ─► confirmed ─► decisions/executor.py
 
-The rules are firmware.consent's and pure; here facts are gathered, and the owner is asked and told.
+The rules are firmware.consent's and pure; intake gathers the facts for them, asks the owner for a
+confirmation and replies to them. Everything after "begun" or "confirmed" is the executor's.
 
-A statement is answered once. One that comes again, in whatever bytes, is dealt with in silence: a
-relay that repeats it learns nothing of what became of it.
+A statement is answered once. A repeated statement, in whatever bytes, gets no reply, so that a
+relay that repeats it doesn't learn its outcome.
 """
 
 import asyncio
@@ -37,14 +38,14 @@ OpenKnock = Callable[[str, str], Awaitable[Refusal | None]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingStatement:
-    """A statement that waits for its owner, with all that was checked of it."""
+    """A checked statement that waits for its owner's confirmation, with what was judged of it."""
 
     statement: WaitingStatement
     checked: Judged
 
 
 class StatementIntake:
-    """One doorbell's desk for owners' statements."""
+    """Takes the signed statements and confirmations of one doorbell's owners."""
 
     def __init__(
         self,
@@ -67,11 +68,11 @@ class StatementIntake:
         self._open_knock: OpenKnock | None = None
 
     def knock_with(self, open_knock: OpenKnock) -> None:
-        """From now on this opens the knock that an owner asks for."""
+        """Set the opener of knocks that owners ask for."""
         self._open_knock = open_knock
 
     async def on_statement(self, command: SealedStatement) -> ReplyBody:
-        """Judge a sealed statement; what was decided goes to the owners alone."""
+        """Decrypt and judge a sealed statement; only the owners get the verdict."""
         data = open_statement(unb64u(command.sealed), self._keys.sealing_private_key)
         if await asyncio.to_thread(self._is_known, data):
             log.info("a statement came again")
@@ -89,7 +90,7 @@ class StatementIntake:
         return Accepted()
 
     async def approve(self, signed: SignedStatement) -> Refusal | None:
-        """Take an approver's word that came over its owner's own line, and answer it there."""
+        """Take an approver's statement from its owner's own connection, and answer it there."""
         data = signed.encode()
         if await asyncio.to_thread(self._is_known, data):
             return Refusal(reason="spent", detail="this word was used before; sign again")
@@ -105,12 +106,12 @@ class StatementIntake:
         return refusal
 
     async def on_release_logged(self, command: ReleaseLogged) -> ReplyBody:
-        """The public log holds what a release committed to: carry it out."""
+        """Carry out a release whose commitment the public log has included."""
         await self._executor.go_on_as_logged(command)
         return Accepted()
 
     def words_of(self, checked: Judged) -> tuple[str, ...]:
-        """Return the six words that the other side shows too, where it is to be compared.
+        """Return the six words to compare with the other side's, if the statement has any.
 
         Slow the first time (many rounds of a hash), remembered then.
         """
@@ -123,7 +124,7 @@ class StatementIntake:
                 return ()
 
     def waiting(self) -> list[PendingStatement]:
-        """Return what waits and would still be right, oldest first."""
+        """Return the waiting statements that would still be granted, oldest first."""
         facts = self._gathering.facts()
         asked = []
         for statement in self._store.waiting(self._clock.wall_ms()):
@@ -143,17 +144,17 @@ class StatementIntake:
         return self._executor.refuse(digest)
 
     async def end_what_is_over(self) -> None:
-        """Now and then: refuse, and say so, what was confirmed and can't be done in its time."""
+        """Refuse confirmed statements that expired, and notify their owners; called each minute."""
         await self._executor.end_what_is_over()
 
     async def resume(self) -> None:
-        """After a start: finish what was begun or confirmed."""
+        """Resume after a start the statements that were begun or confirmed."""
         await self._executor.resume()
 
     # --- words on other statements ---
 
     async def _take_word(self, checked: Decision, terms: Confirm | Knock) -> None:
-        """Take a word that has no effect of its own.
+        """Take a statement that only answers another: an approval, or a wish to knock.
 
         If it can't be taken, it still counts when it comes again.
         """
@@ -167,7 +168,7 @@ class StatementIntake:
             await asyncio.to_thread(self._store.spend, checked.digest, self._clock.wall_ms())
 
     async def _take_approval(self, checked: Decision, terms: Confirm) -> Refusal | None:
-        """An approver's key has the last word on a statement (R10b b)."""
+        """Confirm or refuse a waiting statement by an approver's signature (R10b b)."""
         if terms.answer == "yes":
             return await self.confirm(terms.statement_digest, "approver", checked.signed)
         digest = terms.statement_digest
@@ -179,7 +180,7 @@ class StatementIntake:
         return None
 
     async def _knock(self, checked: Decision, terms: Knock) -> None:
-        """Let the doorbell say it and hear the press pattern (R10b c), once for each statement."""
+        """Open the knock for a grant (R10b c), once for each statement."""
         if not await asyncio.to_thread(self._store.spend, checked.digest, self._clock.wall_ms()):
             return
         if self._open_knock is None:
@@ -194,7 +195,7 @@ class StatementIntake:
             await self._answers.done(checked.digest, "knock", checked.credential_id)
 
     def _is_known(self, data: bytes) -> bool:
-        """Tell whether this very text was taken before: it waits, or is carried out."""
+        """Return whether this very text was taken before: it waits, or is carried out."""
         try:
             signed = decode_canonical(SignedStatement, data)
         except WireError:

@@ -72,7 +72,7 @@ RESUMED = frozenset({Event.LOGGED, Event.TICK, Event.START})
 
 
 class Step(Enum):
-    """What is done next; each value says it in words."""
+    """A step of the executor; its value describes it for the diagram and the log."""
 
     ASK = "store it, ask its owner"
     BEGIN = "store it as begun"
@@ -103,7 +103,7 @@ class Step(Enum):
 
 
 class Verdict(Enum):
-    """What the judgement of fresh facts says."""
+    """The outcome of consent's judgement on fresh facts."""
 
     GO = "it may go on"
     NOT_LOGGED = "the log doesn't prove it"
@@ -113,7 +113,7 @@ class Verdict(Enum):
 
 
 class Durable(Enum):
-    """What is stored such that it outlasts a power cut."""
+    """A fact of a statement that is stored and outlasts a power cut."""
 
     ROW = "its row"
     COMMITMENT = "commitment"
@@ -129,7 +129,7 @@ SURVIVED = frozenset({Step.BEGIN, Step.CARRY_OUT, Step.TAKE_BACK, Step.FORGET})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """All that decides about the next step of one statement."""
+    """The facts of one statement that decide its next step."""
 
     event: Event
     column: Column | None = None
@@ -648,7 +648,7 @@ def next_step(s: Snapshot) -> Step:
 
 
 def after(s: Snapshot, step: Step, refusal: Refusal | None = None) -> Snapshot:
-    """Return what is so once a step was taken.
+    """Return the snapshot after a step was taken.
 
     `refusal` is what JUDGE, SEAL or CARRY_OUT answered, and why END ends it.
     """

@@ -1,13 +1,13 @@
-"""Recovery of access: the printed recovery code lets an owner in again who lost all passkeys.
+"""Recovery of access for an owner who lost all passkeys, by the printed recovery code.
 
     service button ─► code before the camera ─► words compared ─► recovery code ─► owner
 
 The new passkey becomes an owner beside those that there are; clips and settings stay. Every owner
-is told, and the public log gets a salted commitment, so that nobody comes in unseen. The code is
-spent. Order: begun (one commit spends the code, and keeps all that the rest needs), door number,
-owner, finished (one commit promises what is to be told), told. After a crash before the first of
-these nothing has happened; after it, the next start goes on where it was. An owner who can't be
-stored, for want of room or by a bad card, gives the code back.
+is notified, and the public log gets a salted commitment, so that nobody comes in unseen. The code
+is spent. Order: begun (one commit spends the code, and stores all that the rest needs), door
+number, owner, finished (one commit with the deferred events), events published. After a crash
+before the first of these nothing has happened; after it, the next start resumes. If the owner can't
+be stored, for want of room or by a storage error, the code counts again.
 """
 
 import asyncio
@@ -46,7 +46,7 @@ log = logging.getLogger(__name__)
 
 
 class StartedRecovery(Document, frozen=True, kw_only=True):
-    """All that is needed to let somebody in whose recovery code was right."""
+    """The stored state of a recovery whose code was right: all that the rest needs."""
 
     v: Literal[1] = 1
     owner: OwnerKeys
@@ -60,7 +60,7 @@ class StartedRecovery(Document, frozen=True, kw_only=True):
 
 
 class ClipSealing(Protocol):
-    """What seals the clips."""
+    """The vault's seal of clips, to which a recovery key is added."""
 
     def use_recovery_key(self, sealing_key: bytes | None) -> None:
         """Seal clips from now on to this key, too; None: to none. VaultError if it can't be."""
@@ -68,7 +68,7 @@ class ClipSealing(Protocol):
 
 
 class OwnerRecovery:
-    """Recovery at one doorbell."""
+    """Carries out recoveries at one doorbell, and resumes them after a crash."""
 
     def __init__(
         self,
@@ -99,11 +99,11 @@ class OwnerRecovery:
         pairing.recover_if(lambda: self.may_recover)
 
     async def start(self) -> None:
-        """Take up the recovery key that the card knows."""
+        """Load the stored recovery key and seal clips to it."""
         self.on_keys(await asyncio.to_thread(self._household.recovery))
 
     def on_keys(self, keys: RecoveryKeys | None) -> None:
-        """This recovery key counts from now on, and clips are sealed to it; None: none."""
+        """Set the recovery key that counts, and seal clips to it; None: none."""
         self._keys = keys
         try:
             self._clips.use_recovery_key(None if keys is None else unb64u(keys.sealing_key))
@@ -112,11 +112,11 @@ class OwnerRecovery:
 
     @property
     def may_recover(self) -> bool:
-        """Tell whether a recovery key counts here."""
+        """Return whether a recovery key counts here."""
         return self._keys is not None
 
     def wanted(self) -> RecoveryUse | None:
-        """Return what the recovery key must sign now; None: nobody is recovering."""
+        """Return the challenge that the recovery key must sign; None: nobody is recovering."""
         now_ms = self._clock.monotonic_ns() // 1_000_000
         code = self._pairing.code(now_ms)
         if code is None or not self._pairing.view(now_ms).is_recovery:
@@ -124,7 +124,7 @@ class OwnerRecovery:
         return RecoveryUse(device=self._device, code_digest=code.digest())
 
     async def recover(self, signed: SignedRecoveryUse, door_number: str) -> str | None:
-        """Let the person of the pairing in; None: done, else why it can't be.
+        """Make the person of the pairing an owner again; None: done, else why it can't be.
 
         Raises RecoveryWrong, RecoveryLocked, DoorNumberInvalid.
         """
@@ -152,7 +152,7 @@ class OwnerRecovery:
             return None
 
     async def resume(self) -> None:
-        """After a start: go on with what was begun."""
+        """Resume after a start a recovery that was begun."""
         async with self._one_at_a_time:
             try:
                 data = await asyncio.to_thread(self._household.recovery_in_progress)
@@ -212,7 +212,7 @@ class OwnerRecovery:
         with self._promises.collect() as told:
             await self._promises.tell(begun.paired)
             await self._promises.tell(KeyChangeCommitted(commitment=begun.record.digest()))
-            await self._deciding.tell_recovered(
+            await self._deciding.notify_recovered(
                 begun.owner, at_ms=begun.at_ms, use_digest=begun.use_digest
             )
         await asyncio.to_thread(self._household.finish_recovery, told)
@@ -229,7 +229,7 @@ class OwnerRecovery:
         return await self._admitting.add_owner(begun.owner)
 
     async def _give_back(self, begun: StartedRecovery) -> None:
-        """Let the recovery key count again; what the card doesn't take is tried again later."""
+        """Let the recovery key count again; after a storage error it is tried again later."""
         try:
             await asyncio.to_thread(self._household.undo_recovery, begun.record, begun.keys)
         except OSError:

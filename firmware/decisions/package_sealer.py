@@ -1,6 +1,7 @@
-"""Sealing of released packages, which are kept until they are in the bucket.
+"""Sealing of evidence packages of released grants; each is stored until it is in the bucket.
 
-Its only way in is a `Release`. Which statement led to it, and who is told: decisions/executor.py.
+A package is made from a `Release` only. Which statement led to it, and who is notified, is
+executor.py's.
 """
 
 import asyncio
@@ -35,7 +36,7 @@ log = logging.getLogger(__name__)
 
 
 class EvidenceRecord(Protocol):
-    """The public logs, as far as a package carries of them."""
+    """The public logs' entries and proofs that a package carries."""
 
     def extract(self, request_digest: str) -> RegisterExtract:
         """Return what a package carries of the register for a request, or raise DoorwardError."""
@@ -47,7 +48,7 @@ class EvidenceRecord(Protocol):
 
 
 class Sending(Protocol):
-    """The uploads, as far as a package that is taken back ends them."""
+    """The uploads that end when a package is taken back (`firmware.decisions.uploads`)."""
 
     def end(self, package_id: str) -> None:
         """Send nothing more of a package: at once, in memory."""
@@ -59,7 +60,7 @@ class Sending(Protocol):
 
 
 class PackageSealer:
-    """Makes one doorbell's packages."""
+    """Seals, deletes and takes back one doorbell's evidence packages."""
 
     def __init__(
         self,
@@ -88,7 +89,7 @@ class PackageSealer:
         )
 
     def is_kept(self, statement_digest: str) -> bool:
-        """Tell whether the package of this grant was sealed and kept before."""
+        """Return whether the package of this grant was sealed and kept before."""
         try:
             self._outgoing.announced(package_id_of(statement_digest))
         except UploadError:
@@ -96,11 +97,11 @@ class PackageSealer:
         return True
 
     def is_there(self, statement_digest: str) -> bool:
-        """Tell whether anything of the grant's package is here, damaged or not."""
+        """Return whether anything of the grant's package is here, damaged or not."""
         return self._outgoing.has(package_id_of(statement_digest))
 
     def damaged(self) -> frozenset[str]:
-        """Return the ids of the packages that the card spoilt before they were in the bucket."""
+        """Return the ids of the packages that storage damaged before they were in the bucket."""
         damaged = self._outgoing.damaged()
         return frozenset(one for one in damaged if not self._outgoing.is_uploaded(one))
 
@@ -109,24 +110,24 @@ class PackageSealer:
         self._outgoing.discard(package_id_of(statement_digest))
 
     def announced(self, statement_digest: str) -> PackageReady:
-        """Return what announces the package of a grant that was kept before. Reads the card."""
+        """Return the announcement of a grant's stored package. Reads storage."""
         return self._outgoing.announced(package_id_of(statement_digest))
 
     def end(self, statement_digest: str) -> None:
-        """Send nothing more of a grant's package until a restart, whatever the card does."""
+        """Send nothing more of a grant's package until a restart, whatever storage does."""
         self._uploads.end(package_id_of(statement_digest))
 
     async def take_back(self, statement_digest: str) -> None:
-        """Have what left of a grant's package erased (R14), and delete it here.
+        """Ask the agency to erase a grant's package (R14), and delete it here.
 
-        Raises OSError if the card doesn't delete it; it is told all the same.
+        Raises OSError if storage doesn't delete it; the withdrawal is published all the same.
         """
         package_id = package_id_of(statement_digest)
         await self._promises.tell(PackageWithdrawn(package_id=package_id))
         await self._uploads.stop(package_id)
 
     async def seal(self, released: Release) -> PackageReady | Refusal:
-        """Seal and keep the package, and return what announces it."""
+        """Seal and store the package, and return its announcement."""
         package_id = package_id_of(released.grant.digest)
         try:
             clips = [

@@ -25,7 +25,7 @@ DAMAGED = Refusal(
 
 
 class Recovery:
-    """Finds what storage damaged of one doorbell's statements, and notifies their owners."""
+    """Finds one doorbell's damaged statements and packages, and notifies the owners."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class Recovery:
         """Grants of whose damaged package the owner was told since the start."""
 
     async def recover(self) -> None:
-        """Refuse what can't be read, and tell of damaged packages; while nothing is under way."""
+        """Refuse unreadable statements, report damaged packages; while nothing is under way."""
         try:
             for digest in await asyncio.to_thread(self._store.unreadable_in, "confirmed"):
                 await self._refuse(digest)
@@ -53,7 +53,7 @@ class Recovery:
             log.exception("recovery from damaged statements is tried again later")
 
     async def _refuse(self, digest: str) -> None:
-        """Mark it refused. Nobody can read any more who signed it, so every owner is notified."""
+        """Mark a statement refused. Its signer is unreadable, so every owner is notified."""
         await asyncio.to_thread(self._releasing.discard, digest)  # sealed, and never announced
         with self._promises.collect() as told:
             await self._answers.lost(digest)

@@ -1,7 +1,7 @@
-"""What owners are told of their statements, in sealed notes of one size.
+"""Replies to owners about their statements, as sealed notes of one size.
 
-Whatever a statement decided, every browser of every owner gets one note: who signed gets the
-answer, the others one that says nothing. So a relay that counts notes learns nothing of it.
+Whatever a statement decided, every browser of every owner gets one note: the signer's holds the
+reply, the others' are empty. So a relay that counts notes learns nothing of it.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 
 class StatementReplies:
-    """The answers of one doorbell."""
+    """Sends one doorbell's replies, and logs refusals."""
 
     def __init__(
         self,
@@ -53,21 +53,21 @@ class StatementReplies:
         self._door_url = door_url
 
     async def confirmation_wanted(self, digest: str, signed: SignedStatement) -> None:
-        """It waits for its owner at the doorbell's own page."""
+        """Reply that the statement waits for its owner at the doorbell's own page."""
         wanted = ConfirmationWanted(statement_digest=digest, door_page=self._door_url)
         await self._tell(signed.assertion.credential_id, wanted, also=_newcomer_of(signed))
 
     async def released(self, digest: str, credential_id: str) -> None:
-        """The package was sealed and is on its way."""
+        """Reply that the package was sealed and is on its way."""
         done = ReleaseDone(statement_digest=digest, package_id=package_id_of(digest))
         await self._tell(credential_id, done)
 
     async def done(self, digest: str, kind: str, credential_id: str) -> None:
-        """It is carried out."""
+        """Reply that the decision is carried out."""
         await self._tell(credential_id, StatementDone(statement_digest=digest, kind=kind))
 
     async def lost(self, digest: str) -> None:
-        """It can't be read any more, nor who signed it: every owner hears that it isn't done."""
+        """Notify every owner that an unreadable statement, with its signer, isn't carried out."""
         detail = "it can't be read on the memory card any more, so it isn't carried out"
         note = StatementRefused(
             statement_digest=digest, reason="card_spoilt", detail=f"{detail}: sign it again"
@@ -75,7 +75,7 @@ class StatementReplies:
         await self._notes.to_all(note)
 
     async def refused(self, data: bytes, refusal: Refusal) -> None:
-        """Log a refusal and tell the owner who signed, once; a stranger's junk is only logged.
+        """Log a refusal and reply to its signer once; a stranger's junk is only logged.
 
         Nor is told of what was used before: it was answered then. One that was confirmed ends with
         that: whatever dies in between, either it goes on or its owner hears that it doesn't.
@@ -112,7 +112,7 @@ class StatementReplies:
                 )
             )
         except OSError:
-            log.exception("a refusal is told, but the memory card doesn't keep that")
+            log.exception("a refusal was sent, but that could not be stored")
             await self._promises.publish_unsaved(told)
         await self._promises.flush()
 
@@ -125,7 +125,7 @@ class StatementReplies:
 
 
 def _newcomer_of(signed: SignedStatement) -> BrowserKeys | None:
-    """Return the browser that an owner's statement would let in: it shows how that goes."""
+    """Return the browser that an owner's statement would let in, which shows the outcome too."""
     try:
         terms = decode(Statement, signed.statement.encode()).terms
     except WireError:

@@ -1,12 +1,12 @@
-"""Published requests, as this doorbell reads them in the register: which to tell, and to whom.
+"""Intake of published requests from the register: which concern this doorbell, and whom to notify.
 
-Nobody sends a request to a doorbell and nothing is answered: at each slot the desk looks what the
-register holds for its own cell, and what of that each browser of the owners wasn't told yet. It is
-told once, in the slot's note that there is anyway; at most once more, if the owners want a reminder
-(R7). Whether an owner hears of it changes nothing that anybody else can see: see slots.py.
+No request is sent to a doorbell and none is answered: at each slot the intake reads the register's
+requests for its own cell, and which of them each browser of the owners hasn't been notified of. The
+notice goes once into the slot's note, which is sent in any case, and at most once more, if the
+owners want a reminder (R7). So nobody else can see whether an owner was notified: see slots.py.
 
-A telling counts once the slot that held it is in the public log. Until then it is told again, with
-the same digest, by which the owner's app knows it.
+A notice counts once the slot that held it is in the public log. Until then it is repeated with the
+same digest, by which the owner's app recognises it.
 """
 
 from collections.abc import Iterable, Mapping
@@ -41,14 +41,14 @@ class RelevantRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlotNotices:
-    """What the notes of one slot say: by browser, and the same for the store."""
+    """The request notices of one slot: by browser, and the same as rows for the store."""
 
     bodies: Mapping[str, RequestsMatched]
     told: tuple[AnnouncedRequest, ...]
 
 
 class Register(Protocol):
-    """The public register, as this doorbell follows it."""
+    """The public register that this doorbell follows (`firmware.transparency.public_record`)."""
 
     def facts(self) -> RegisterFacts:
         """Return what may be counted on of the register."""
@@ -56,7 +56,7 @@ class Register(Protocol):
 
 
 class RequestIntake:
-    """One doorbell's desk for published requests. Its methods read the card: not on the loop."""
+    """Finds published requests for one doorbell. Its methods read storage: not on the loop."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class RequestIntake:
         statements: StatementStore,
         slots: SlotStore,
     ) -> None:
-        """`is_opted_in` is the doorbell's own file's, until the owners' settings say it."""
+        """`is_opted_in` is the configuration file's value, until the owners' settings have one."""
         self._cell = cell
         self._is_opted_in = is_opted_in
         self._clock = clock
@@ -82,7 +82,7 @@ class RequestIntake:
 
     @property
     def is_opted_in(self) -> bool:
-        """Whether requests may be told here: as the owners' settings say, else the own file."""
+        """Whether owners are notified of requests: by their settings, else the own file."""
         settings = self._household.settings()
         return self._is_opted_in if settings is None else settings.is_opted_in
 
@@ -112,7 +112,7 @@ class RequestIntake:
         return sorted(current, key=_urgency)
 
     def tellings(self, browser_ids: Iterable[str]) -> SlotNotices:
-        """Return what each of these browsers has to be told now, at most two requests each."""
+        """Return the notices for each of these browsers now, at most two requests each."""
         matched = self.matched()
         told = self._slots.announced()
         answered = self._household.declined() | self._statements.granted_requests()
@@ -136,7 +136,7 @@ class RequestIntake:
         return SlotNotices(bodies=bodies, told=tuple(kept))
 
     def forget_old(self) -> None:
-        """Forget who was told of requests that are over for certain."""
+        """Delete the records of notices of requests that are over for certain."""
         self._slots.forget_announced_before(self._clock.wall_ms() - TOLD_FOR_MS)
 
     def _news(
@@ -147,7 +147,7 @@ class RequestIntake:
         answered: frozenset[str],
         has_reminder: bool,
     ) -> bool | None:
-        """Tell whether a browser is to hear of it: False as new, True as a reminder, None not.
+        """Return whether a browser is to hear of it: False as new, True as a reminder, None not.
 
         A renewal asks for the same again: whoever heard of the first hears of it only as the one
         reminder, and nobody who has answered hears of it at all.

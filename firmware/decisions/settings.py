@@ -1,8 +1,9 @@
-"""Effects of what owners decide besides releases, once consent has decided twice.
+"""Effects of owners' decisions other than releases, once consent has judged them twice.
 
-Its only way in is a `Decided`. After each decision about the police, the recordings or the settings
-every browser of every owner gets exactly one note of one size, whatever was decided: a relay that
-counts notes learns nothing by it. Only who comes and goes, people and browsers, is told as needed.
+An effect is made from a `Decided` only. After each decision about the police, the recordings or the
+settings every browser of every owner gets exactly one note of one size, whatever was decided: a
+relay that counts notes learns nothing by it. Only the coming and going of owners and browsers is
+notified as needed.
 """
 
 import asyncio
@@ -44,15 +45,15 @@ log = logging.getLogger(__name__)
 
 
 class SettingsUser(Protocol):
-    """What works by the owners' settings."""
+    """The part that applies the owners' settings (`firmware.app.consent.ConsentWiring`)."""
 
     async def use_settings(self, settings: OwnerSettings) -> None:
-        """Work by these settings from now on."""
+        """Apply these settings from now on."""
         ...
 
 
 class HouseholdSettings:
-    """What one doorbell's owners decide, made so."""
+    """Stores and applies the decisions of one doorbell's owners, and notifies them."""
 
     def __init__(
         self,
@@ -78,7 +79,7 @@ class HouseholdSettings:
         self._settings_user = settings_user
 
     async def carry_out(self, decided: Decided) -> Refusal | None:
-        """Make it so, durably, then tell the owners; a refusal says what the card didn't take."""
+        """Store the decision's effect, then notify the owners; Refusal after a storage error."""
         decision = decided.decision
         try:
             return await self._carry_out(decision.digest, decision.terms, decision.credential_id)
@@ -121,7 +122,7 @@ class HouseholdSettings:
         return None
 
     async def complete(self, digest: str, terms: Terms) -> None:
-        """Do what follows from a decision that is on the card, and tell of it; as often as need be.
+        """Do what follows from a stored decision, and notify the owners; idempotent.
 
         Who or what is gone can't be told of here any more: see `announce_before`.
         """
@@ -151,7 +152,7 @@ class HouseholdSettings:
                 pass
 
     async def announce_before(self, terms: Terms, credential_id: str) -> None:
-        """Tell as if it were so what can't be told once it is: who goes, and a browser's end.
+        """Send the notes that can't be sent after the effect: to a leaving owner, an ended browser.
 
         For `DeferredEvents.gather`, before it is carried out: told only if a crash comes in
         between.
@@ -170,7 +171,7 @@ class HouseholdSettings:
                 pass
 
     def is_done(self, digest: str, terms: Terms) -> bool:
-        """Tell whether it is so already, of what can't be decided twice. Reads the card."""
+        """Return whether a decision that can't be repeated is in effect already. Reads storage."""
         household = self._household
         match terms:
             case AddOwner():
@@ -196,15 +197,15 @@ class HouseholdSettings:
             case _:
                 return False
 
-    async def tell_recovered(self, owner: OwnerKeys, *, at_ms: int, use_digest: str) -> None:
-        """Tell every owner that one came in by the recovery code; the new one, what counts."""
+    async def notify_recovered(self, owner: OwnerKeys, *, at_ms: int, use_digest: str) -> None:
+        """Notify every owner of a recovery; the recovered one gets the current settings, too."""
         credential_id = owner.passkey.credential_id
         await self._notes.to_all(words.RecoveryUsed(name=owner.name, at_ms=at_ms))
         await self._admitting.notify_browsers(credential_id)
         await self.notify_settings(use_digest, owner.browser, credential_id)
 
     async def notify_added(self, terms: AddOwner) -> None:
-        """Say that a new owner is here; their own browsers hear which may watch."""
+        """Notify the owners of a new one, and the new one's browsers which of them may watch."""
         credential_id = terms.owner.passkey.credential_id
         await self._promises.tell(Paired(pairing_id=terms.pairing_id, credential_id=credential_id))
         await self._admitting.notify_browsers(credential_id)
@@ -218,7 +219,7 @@ class HouseholdSettings:
         return refusal
 
     async def notify_settings(self, digest: str, browser: BrowserKeys, credential_id: str) -> None:
-        """Tell a browser that is new what was decided before it: it couldn't change it else."""
+        """Send a new browser the current settings, without which it couldn't change them."""
         owner = self._owners.find(credential_id)
         if owner is not None:
             await self._notes.to_browser(owner, browser, await self._settings_now(digest))
@@ -239,7 +240,7 @@ class HouseholdSettings:
         try:
             await self._promises.tell(OwnerGone(credential_id=terms.credential_id))
         except (DoorwardError, OSError):  # who was sent away goes, whoever hears of it
-            log.exception("the relay isn't told that an owner is gone")
+            log.exception("the removal of an owner can't be published")
 
     async def _revoke(self, terms: Revoke) -> Refusal | None:
         """Store that a grant is taken back; what that ends is decisions/lifecycle.py's."""
@@ -247,7 +248,7 @@ class HouseholdSettings:
         try:
             await asyncio.to_thread(self._household.revoke, terms.grant_digest, now_ms)
         except OSError:
-            log.exception("that a grant is taken back could not be stored")
+            log.exception("the revocation of a grant could not be stored")
         else:
             return None
         detail = "it is taken back until the next start, as the memory card doesn't keep that"

@@ -1,12 +1,12 @@
-"""Sends sealed packages when the relay hands out tickets, and says when they are in the bucket.
+"""Uploads of sealed packages: started by the relay's tickets, reported when in the bucket.
 
 One upload a package at a time, in the background: a ticket is answered at once. A ticket that
-doesn't lead to the bucket is refused by outbox/upload; a failed upload is announced again, and
-the relay answers with a new ticket. A package is kept until the relay says that it has arrived
-whole: if the bucket loses it on the way, it is sent anew.
+doesn't lead to the bucket is refused by outbox/uploader; a failed upload is announced again, and
+the relay answers with a new ticket. A package is stored until the relay confirms that it has
+arrived whole: if the bucket loses it on the way, it is sent anew.
 
-Nothing is sent but what was released and stands: the card is asked with each ticket. A package that
-is taken back ends in memory first; what the card doesn't do at once is tried again now and then.
+Only a released package whose grant still stands is sent: each ticket is checked against storage. A
+package that is taken back ends in memory first; failed deletions are tried again at intervals.
 """
 
 import asyncio
@@ -45,7 +45,7 @@ log = logging.getLogger(__name__)
 
 
 class Uploads:
-    """The uploads of one doorbell."""
+    """Runs the uploads of one doorbell's packages."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class Uploads:
         standing: Callable[[str], Standing],
         retry_s: float = RETRY_S,
     ) -> None:
-        """Send what `standing`, which reads the card, says was released."""
+        """Send the packages that `standing`, which reads storage, returns as released."""
         self._uploader = uploader
         self._outgoing = outgoing
         self._tell = tell
@@ -96,7 +96,7 @@ class Uploads:
             running.cancel()
 
     async def stop(self, package_id: str) -> None:
-        """Send nothing more of a package, and delete it; OSError if the card doesn't do so yet."""
+        """Send nothing more of a package, and delete it; OSError if storage doesn't do so yet."""
         self.end(package_id)
         running = self._running.get(package_id)
         if running is not None:
@@ -108,7 +108,7 @@ class Uploads:
             raise
 
     async def resume(self, pending: Collection[Event]) -> None:
-        """After a start: announce what isn't uploaded; say again what is but wasn't told.
+        """Resume after a start: announce packages not uploaded, report those that are.
 
         What was taken back and is here still is withdrawn and deleted. What fails is for `go_on`.
         """
@@ -118,7 +118,7 @@ class Uploads:
         await self.go_on()
 
     async def go_on(self) -> None:
-        """Now and then: what is left of a start, or still to be deleted."""
+        """Retry what is left of a start or still to be deleted; called at intervals."""
         if self._pending is None:
             return
         async with self._one_at_a_time:
@@ -126,7 +126,7 @@ class Uploads:
                 if self._left is None:
                     self._left = set(await asyncio.to_thread(self._outgoing.here))
             except OSError:
-                log.exception("the memory card doesn't tell which packages there are")
+                log.exception("can't list the stored packages")
                 return
             for package_id in sorted(self._left):
                 self._left.discard(package_id)
@@ -139,7 +139,7 @@ class Uploads:
                     self._pending = [b for b in self._pending if b.package_id != package_id]
 
     async def on_arrived(self, arrived: PackageArrived) -> ReplyBody:
-        """The package is whole at the relay's: delete it here.
+        """Delete a package that the relay has whole.
 
         One that isn't released yet can't be there, and would be sealed again: to other bytes.
         """
@@ -151,7 +151,7 @@ class Uploads:
         return Accepted()
 
     def _check(self, package_id: str) -> None:
-        """Raise UploadError unless the package is here and was released. Reads the card."""
+        """Raise UploadError unless the package is here and was released. Reads storage."""
         if self._standing(package_id) != "released":
             raise TicketRefused(package_id, NOT_HERE)
         self._outgoing.announced(package_id)
@@ -162,7 +162,7 @@ class Uploads:
             self._left.add(package_id)
 
     async def _take_up(self, package_id: str) -> None:
-        """Tell of a package what isn't told yet; delete what was taken back, however far it came.
+        """Publish a package's outstanding events; delete it if it was taken back.
 
         One that isn't released yet is not for here.
         """
@@ -205,12 +205,12 @@ class Uploads:
             else:
                 await self._tell(PackageUploaded(package_id=package_id, parts=parts))
         except (DoorwardError, OSError):
-            log.exception("of package %s is told later", package_id)
+            log.exception("the events of package %s can't be published now, but later", package_id)
             self._later(package_id)
 
 
 def standing_by(statements: StatementStore, household: HouseholdStore) -> Callable[[str], Standing]:
-    """Return what tells a package's standing by what owners decided."""
+    """Return the function that looks up a package's standing by the owners' decisions."""
 
     def standing(package_id: str) -> Standing:
         if package_id in map(package_id_of, household.revoked()):

@@ -32,7 +32,7 @@ class EnrolledBrowser(Document, frozen=True, kw_only=True):
     push: SetPush | None = None
 
     def has_expired(self, now_ms: int) -> bool:
-        """Tell whether its session key counts no more."""
+        """Return whether its session key counts no more."""
         return self.expires_ms is not None and now_ms >= self.expires_ms
 
 

@@ -59,7 +59,7 @@ class DoorNumber:
 
     @property
     def is_set(self) -> bool:
-        """Tell whether a number was chosen."""
+        """Return whether a number was chosen."""
         return self._file is not None
 
     @property

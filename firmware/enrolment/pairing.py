@@ -64,7 +64,7 @@ class PairingView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Confirmed:
+class ConfirmedPairing:
     """The owner to store, and then the event to tell."""
 
     owner: OwnerKeys
@@ -93,7 +93,7 @@ class Pairing:
         return True
 
     def is_reading(self, now_ms: int) -> bool:
-        """Tell whether the camera should look for a code."""
+        """Return whether the camera should look for a code."""
         return isinstance(self._at(now_ms), Open)
 
     def read_code(self, text: str, now_ms: int) -> PairingAnswer | None:
@@ -129,7 +129,9 @@ class Pairing:
         state = self._at(now_ms)
         return state.code if isinstance(state, Words) else None
 
-    def confirm(self, now_ms: int, *, recovered: PairingCode | None = None) -> Confirmed | None:
+    def confirm(
+        self, now_ms: int, *, recovered: PairingCode | None = None
+    ) -> ConfirmedPairing | None:
         """The owner agreed to the words: return whom to store, or None outside of `words`.
 
         A recovery is confirmed only by the code that the recovery key has signed for: `recovered`.
@@ -142,7 +144,7 @@ class Pairing:
         self._state = HasOwner()
         credential_id = state.code.owner.passkey.credential_id
         event = Paired(pairing_id=state.code.pairing_id, credential_id=credential_id)
-        return Confirmed(owner=state.code.owner, event=event)
+        return ConfirmedPairing(owner=state.code.owner, event=event)
 
     def undo(self, *, is_recovery: bool = False) -> None:
         """The owner could not be stored: all is as it was, and the button opens it again."""

@@ -45,7 +45,7 @@ class HeatLadder:
 
     @property
     def is_too_hot(self) -> bool:
-        """Tell whether heat costs pictures now."""
+        """Return whether heat costs pictures now."""
         return self.max_fps < self._fps
 
     def step(self, temperature_milli_c: int | None, now_s: float) -> int:

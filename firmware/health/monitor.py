@@ -245,7 +245,7 @@ class HealthMonitor:
 
 
 def _has_changed(before: Health, after: Health) -> bool:
-    """Tell whether something changed that doesn't change all the time."""
+    """Return whether something changed that doesn't change all the time."""
     return any(
         getattr(before, name) != getattr(after, name)
         for name in (

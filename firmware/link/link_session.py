@@ -79,7 +79,7 @@ class LinkSession:
 
     @property
     def is_online(self) -> bool:
-        """Tell whether the broker has let us in and still does."""
+        """Return whether the broker has let us in and still does."""
         return self._connection is not None
 
     def set_health(self, health: Health) -> None:

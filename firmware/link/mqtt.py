@@ -89,7 +89,7 @@ class BoundedClient(Client):
         return super()._packet_handle()
 
     def _is_expected(self) -> bool:
-        """Tell whether the packet whose header was read may come now, and be as long as it is."""
+        """Return whether the packet whose header was read may come now, and be as long as it is."""
         header, size = self._in_packet["command"], self._in_packet["remaining_length"]
         is_message = header & ~MESSAGE_FLAGS == MessageType.PUBLISH
         is_expected = (

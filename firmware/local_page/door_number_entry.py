@@ -30,7 +30,7 @@ class DoorNumberEntry:
         self._one_try_at_a_time = asyncio.Lock()
 
     def is_unlocked(self, request: Request) -> bool:
-        """Tell whether the number was entered in this browser not long ago."""
+        """Return whether the number was entered in this browser not long ago."""
         token, changes = request.cookies.get(COOKIE), self._ports.number_changes()
         return self._browsers.is_unlocked(token, changes)
 

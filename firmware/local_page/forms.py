@@ -53,5 +53,5 @@ async def _read_body(request: Request) -> bytes:
 
 
 def is_door_number(text: str) -> bool:
-    """Tell whether `text` is six ASCII digits."""
+    """Return whether `text` is six ASCII digits."""
     return DOOR_NUMBER.fullmatch(text) is not None

@@ -27,7 +27,7 @@ class MicrophonePages:
         self._entry = entry
 
     async def show(self, request: Request) -> Response:
-        """Tell whether it is on."""
+        """Return whether it is on."""
         if wants_json(request):
             facts = asdict(self._ports.microphone())
             return JSONResponse({**facts, "is_unlocked": self._entry.is_unlocked(request)})

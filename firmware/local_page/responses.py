@@ -17,7 +17,7 @@ LANGUAGE_COOKIE_S = 365 * 24 * 3600
 
 
 def wants_json(request: Request) -> bool:
-    """Tell whether the caller is a tool."""
+    """Return whether the caller is a tool."""
     return request.headers.get("accept", "").startswith("application/json")
 
 

@@ -33,7 +33,7 @@ class UnlockedBrowsers:
         return token
 
     def is_unlocked(self, token: str | None, changes: int) -> bool:
-        """Tell whether this token is one of ours, not over, and of the number that counts."""
+        """Return whether this token is one of ours, not over, and of the number that counts."""
         self._forget_ended()
         if token is None or (known := self._admitted.get(_digest(token))) is None:
             return False

@@ -266,7 +266,7 @@ class _Limit:
         self._taken_ns: deque[int] = deque()
 
     def allows(self, now_ns: int) -> bool:
-        """Tell whether one may be taken now, and count it if so."""
+        """Return whether one may be taken now, and count it if so."""
         taken = self._taken_ns
         while taken and now_ns - taken[0] >= HOUR_S * 1e9:
             taken.popleft()

@@ -13,7 +13,7 @@ def check_quiet_hours(quiet: QuietHours) -> None:
 
 
 def is_quiet(quiet: QuietHours | None, wall_ms: int) -> bool:
-    """Tell whether this moment lies in the quiet hours; from a to a is a whole day."""
+    """Return whether this moment lies in the quiet hours; from a to a is a whole day."""
     if quiet is None:
         return False
     local = datetime.fromtimestamp(wall_ms / 1000, UTC).astimezone(_zone(quiet.time_zone))

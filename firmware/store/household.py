@@ -217,7 +217,7 @@ class HouseholdStore:
             )
 
     def was_told_refused(self, digest: str) -> bool:
-        """Tell whether the owner was told that this statement was refused."""
+        """Return whether the owner was told that this statement was refused."""
         with self._database.read() as connection:
             row = connection.execute(
                 "SELECT 1 FROM refused_statements WHERE digest = ?", (digest,)

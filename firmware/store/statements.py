@@ -77,7 +77,7 @@ class StatementStore:
         return frozenset(row[0] for row in rows)
 
     def is_spent(self, digest: str) -> bool:
-        """Tell whether a statement was used."""
+        """Return whether a statement was used."""
         with self._database.read() as connection:
             row = connection.execute(
                 "SELECT 1 FROM spent_statements WHERE digest = ?", (digest,)
@@ -85,7 +85,7 @@ class StatementStore:
         return row is not None
 
     def is_known(self, digest: str) -> bool:
-        """Tell whether a statement was used, or ever waited here, whatever became of it."""
+        """Return whether a statement was used, or ever waited here, whatever became of it."""
         with self._database.read() as connection:
             row = connection.execute(
                 "SELECT EXISTS (SELECT 1 FROM spent_statements WHERE digest = :digest)"

@@ -65,11 +65,11 @@ class Clock(Protocol):
         ...
 
     def is_trusted(self) -> bool:
-        """Tell whether the wall time is known to be right."""
+        """Return whether the wall time is known to be right."""
         ...
 
     def is_settled(self) -> bool:
-        """Tell whether it has been so for long enough to delete by it."""
+        """Return whether it has been so for long enough to delete by it."""
         ...
 
 
@@ -164,7 +164,7 @@ class SystemClock:
         return self._kernel.monotonic_ns()
 
     def is_trusted(self) -> bool:
-        """Tell whether NTP or a good real-time clock set this clock, or somebody vouches for it."""
+        """Return whether NTP or a good RTC set this clock, or somebody vouches for it."""
         now = self._now()
         is_trusted = self._is_host_time_trusted or self._is_right(now)
         if self._is_behind(now):
@@ -183,7 +183,7 @@ class SystemClock:
             self._floor = floor
 
     def is_settled(self) -> bool:
-        """Tell whether the clock is trusted, and hasn't leapt ahead for half a day."""
+        """Return whether the clock is trusted, and hasn't leapt ahead for half a day."""
         if not self.is_trusted():
             return False
         leapt_ns = self._leapt_ns
@@ -217,7 +217,7 @@ class SystemClock:
         return _Moment(wall_ms=self.wall_ms(), monotonic_ns=self.monotonic_ns())
 
     def _is_behind(self, now: _Moment) -> bool:
-        """Tell whether the clock says less than the witnesses; with words when that changes."""
+        """Return whether the clock says less than the witnesses; with words when that changes."""
         behind_ms = 0 if self._floor is None else self._floor.difference_ms - now.difference_ms
         is_behind = behind_ms > WITNESSES_AHEAD_MS
         if is_behind and not self._was_behind:
@@ -242,7 +242,7 @@ class SystemClock:
         return now.wall_ms >= self._known.newest_ms - BEHIND_TOLERANCE_MS
 
     def _is_set_anew(self, now: _Moment) -> bool:
-        """Tell whether NTP has set the clock since this was asked last.
+        """Return whether NTP has set the clock since this was asked last.
 
         A stamp that goes back is an older one, unless it is of this very moment.
         """
@@ -270,7 +270,7 @@ class SystemClock:
         self._sure = now
 
     def _has_good_rtc(self) -> bool:
-        """Tell whether the real-time clock set the wall time, and NTP had set it lately.
+        """Return whether the real-time clock set the wall time, and NTP had set it lately.
 
         One whose battery is flat begins in 1970; the system then takes a time from the card,
         which agrees with no real-time clock.

@@ -247,7 +247,7 @@ class RegisterFollower:
         return self._clock.wall_ms() - self._clock.monotonic_ns() // 1_000_000
 
     def _is_stale(self) -> bool:
-        """Tell whether witnesses last signed so long ago that nothing is released by it."""
+        """Return whether witnesses last signed so long ago that nothing is released by it."""
         newest, followed = self._followed.newest, self._followed
         now_ms = self._clock.wall_ms()
         return newest is not None and now_ms - newest.fresh_ms > followed.freshness_ms

@@ -65,7 +65,7 @@ class PendingGrowth:
                 self._is_other = self._frontier.root() != bound.root
 
     def matches(self, witnessed: Witnessed) -> bool:
-        """Tell whether they make exactly the log of this checkpoint."""
+        """Return whether they make exactly the log of this checkpoint."""
         return (
             self._frontier.size == witnessed.checkpoint.size
             and self._frontier.root() == witnessed.checkpoint.root
@@ -238,7 +238,7 @@ class RegisterState:
         )
 
     def _is_known_fresher(self, witnessed: Witnessed) -> bool:
-        """Tell whether this very tree was cosigned later, in a checkpoint that is here."""
+        """Return whether this very tree was cosigned later, in a checkpoint that is here."""
         newest = self._newest
         return (
             newest is not None

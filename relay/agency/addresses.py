@@ -1,4 +1,4 @@
-"""Whose e-mail address is an agency's official one. Pure.
+"""Rules for an agency's official e-mail address. Pure.
 
 A mailbox proves little (administrators compare fingerprints by telephone), but a request to take
 part from a free mailbox isn't worth their time, and colleagues are invited at the agency's own
@@ -46,7 +46,7 @@ def read_address(text: str) -> str:
 
 
 def domain_of(address: str) -> str:
-    """Return what stands behind the @."""
+    """Return the domain: the part behind the @."""
     return address.rpartition("@")[2]
 
 

@@ -1,4 +1,4 @@
-"""How agencies and their officers stand, by the register, and the papers that they hand in.
+"""Agencies and officers by the register: their standing, and the certificates that they hand in.
 
 A certificate and a revocation need no login: the agency's own signature is the authorisation.
 What isn't witnessed for long enough doesn't count yet (R17, R20); `counts_from_ms` says when.
@@ -38,12 +38,12 @@ OfficerState = Literal["none", "waiting", "valid", "ended", "revoked"]
 
 
 class CertificateRefused(RelayError):
-    """A certificate or a revocation doesn't hold; the text says why."""
+    """A certificate or a revocation is invalid; the text says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agency:
-    """How an agency stands: `agreement` is the one in force, or else its newest."""
+    """An agency's standing: `agreement` is the one in force, or else its newest."""
 
     id: str
     agreement: Agreement
@@ -59,7 +59,7 @@ class Agency:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """How an officer stands; `counts_from_ms` as for agencies."""
+    """An officer's standing; `counts_from_ms` as for agencies."""
 
     officer_id: str
     state: OfficerState
@@ -79,7 +79,7 @@ class Agencies:
         self._clock = clock
 
     async def view(self) -> RegisterView:
-        """Return how the register stands now."""
+        """Return the register's state now."""
         return await self._register.view()
 
     async def find(self, agency_id: str) -> Agency | None:
@@ -162,7 +162,7 @@ class Agencies:
 
 
 def agency_of(view: RegisterView, agency_id: str) -> Agency | None:
-    """Return how one agency stands in a view of the register."""
+    """Return one agency's standing in a view of the register."""
     facts = view.facts.agreements.get(agency_id, ())
     if not facts:
         return None
@@ -192,7 +192,7 @@ def agency_of(view: RegisterView, agency_id: str) -> Agency | None:
 
 
 def public_agency(agency: Agency) -> dict[str, object]:
-    """Return what pages and apps are told of an agency, as JSON."""
+    """Return an agency's public facts for pages and apps, as JSON."""
     agreement = agency.agreement
     return {
         "id": agency.id,
@@ -205,7 +205,7 @@ def public_agency(agency: Agency) -> dict[str, object]:
 
 
 def standing_of(view: RegisterView, agency_id: str, officer_id: str) -> Standing:
-    """Return how one officer stands: by the newest certificate that counts, or else the newest."""
+    """Return one officer's standing: by the newest certificate that counts, or else the newest."""
     known = view.register.officers.get((agency_id, officer_id), [])
     standings = [_standing(view, record) for record in known]
     if not standings:

@@ -1,4 +1,4 @@
-"""Whether an agreement fits into one entry of the register, and how many cells do.
+"""The size limit of an agreement: it must fit into one entry of the register.
 
 Pure, and without H3: the agency's own command asks it before anything is signed.
 """
@@ -34,7 +34,7 @@ def check_fits(agreement: Agreement) -> None:
 
 
 def too_large(cells: int, *, most: int = FITTING_CELLS) -> AreaRefused:
-    """Return what is said of an area with too many cells."""
+    """Return the refusal for an area with too many cells."""
     km2 = round(most * CELL_KM2)
     return AreaRefused(
         "too_large",

@@ -1,4 +1,4 @@
-"""Two versions of an agreement side by side: what its text says otherwise, and which terms changed.
+"""The difference between two versions of an agreement: pieces of text, and changed terms.
 
 Pure, and the same for everybody who has the register and the texts.
 """
@@ -35,7 +35,7 @@ class Piece:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Term:
-    """What changed of a term beside the text: `name` is a word for pages."""
+    """A changed term outside the text: `name` is a word for pages."""
 
     name: Literal["name", "begins", "ends", "signing_key"]
     old: str | int
@@ -44,7 +44,7 @@ class Term:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """All that differs between two versions."""
+    """The difference between two versions."""
 
     old: Agreement
     new: Agreement
@@ -59,17 +59,17 @@ class Difference:
 
     @property
     def is_text_changed(self) -> bool:
-        """Tell whether a single word is another."""
+        """Return whether any word of the text differs."""
         return self.old.text_sha256 != self.new.text_sha256
 
     @property
     def has_new_keys(self) -> bool:
-        """Tell whether somebody may sign or open who couldn't before."""
+        """Return whether the newer version has new keys for signing or opening."""
         return bool(self.keys_added) or self.old.signing_key != self.new.signing_key
 
 
 def compare(old: Agreement, old_text: str, new: Agreement, new_text: str) -> Difference:
-    """Return what differs from an older version to a newer one."""
+    """Return the difference from an older version to a newer one."""
     old_keys = [fingerprint_of(key) for key in old.sealing_keys]
     new_keys = [fingerprint_of(key) for key in new.sealing_keys]
     return Difference(
@@ -137,7 +137,7 @@ def _paragraphs(text: str) -> list[str]:
 
 
 def _shortened(texts: list[str], *, is_first: bool, is_last: bool) -> list[Piece]:
-    """Return what is the same, without what is far from any change."""
+    """Return the unchanged text, without the parts that are far from any change."""
     before = 0 if is_first else CONTEXT
     after = 0 if is_last else CONTEXT
     if len(texts) <= before + after + 1:

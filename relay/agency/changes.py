@@ -1,4 +1,4 @@
-"""Changes of the register that administrators sign: proposed, signed by two people, then submitted.
+"""Changes of the register by administrators: proposed, signed by two people, then submitted.
 
 An administrator's key is made on their own machine and stays there; the file that goes round is
 public. Nothing here touches the relay's database or network, and what counts is decided by whoever
@@ -74,7 +74,7 @@ class AdminKey(Document, frozen=True, kw_only=True):
         return loaded
 
     def public(self) -> Admin:
-        """Return what the register says of this administrator."""
+        """Return this administrator's public half, as the register holds it."""
         spki = self.signing_key().public_key()
         der = spki.public_bytes(
             serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
@@ -98,7 +98,7 @@ class ProposedChange(Document, frozen=True, kw_only=True):
         return decode_canonical(Change, self.change.encode(), max_bytes=MAX_LEAF_BYTES)
 
     def entry(self) -> bytes:
-        """Return the register's entry that it makes."""
+        """Return the register entry for this change."""
         if not self.signatures:
             raise ChangeRefused("nobody has signed this change yet")
         return Leaf(body=ChangeLeaf(change=self.change, signatures=self.signatures)).encode()
@@ -116,7 +116,7 @@ def generate_admin(admin_id: str, name: str) -> AdminKey:
 
 
 def propose(origin: str, body: ChangeBody, *, follows: int = 0, text: str = "") -> ProposedChange:
-    """Return a change that nobody has signed yet; it can be made in the log of `origin` only.
+    """Return a new, unsigned change; it is valid in the log of `origin` only.
 
     `follows` is how many changes that widen the register has now: what widens can be made as the
     next one only. For a charter that is 0, and for what narrows it says nothing.
@@ -133,7 +133,7 @@ def propose(origin: str, body: ChangeBody, *, follows: int = 0, text: str = "") 
 
 
 def propose_agreement(enrolment: AgencyEnrolment, *, follows: int) -> ProposedChange:
-    """Return the change that lets an agency take part, from what the agency gave."""
+    """Return the change that admits an agency, made from its enrolment."""
     agreement = check_agreement(enrolment.signed)
     if sha256_hex(enrolment.text.encode()) != agreement.text_sha256:
         raise ChangeRefused("the text isn't the one that the agency signed")
@@ -157,7 +157,7 @@ def sign_change(proposed: ProposedChange, key: AdminKey) -> ProposedChange:
 def join_signatures(
     proposed: ProposedChange, signed: ProposedChange, admins: Mapping[str, Admin]
 ) -> ProposedChange:
-    """Return a change with what current administrators signed elsewhere, or raise ChangeRefused.
+    """Return a change with signatures that administrators made elsewhere, or raise ChangeRefused.
 
     What no longer holds of the signatures that were taken before is left out.
     """
@@ -194,7 +194,7 @@ def holding_signatures(
 
 
 def describe(proposed: ProposedChange) -> list[str]:
-    """Return in words what the change would do: what its signers read."""
+    """Return the change's effects as text for its signers."""
     change = proposed.parsed()
     signed = ", ".join(one.by for one in proposed.signatures) or "nobody yet"
     lines = [

@@ -1,4 +1,4 @@
-"""Corners as people type them: latitude and longitude, one corner a line, or a refusal in words.
+"""Parser of typed corners: latitude and longitude, one corner a line.
 
     59.31, 18.00
     59.31, 18.06

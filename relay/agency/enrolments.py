@@ -1,4 +1,4 @@
-"""An agency's enrolment, as it comes in: parsed strictly, and held to what the register would take.
+"""Parser of an agency's enrolment: strict, and with the checks that the register would make.
 
 Pure. What is refused here would be void in the register, or couldn't be read by its people; the
 administrators judge the rest.
@@ -7,7 +7,7 @@ administrators judge the rest.
 import re
 
 from firmware.protocol.encoding import MISLEADING, WireError, decode, sha256_hex
-from firmware.protocol.register.administering import parse_agreement
+from firmware.protocol.register.change_rules import parse_agreement
 from firmware.protocol.register.entries import Agreement
 from firmware.protocol.register.replay import Register
 from relay.agency.agreement_size import check_fits
@@ -24,7 +24,7 @@ _UNSEEN = re.compile(rf"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f{MISLEADING}]")
 def read_enrolment(
     data: bytes, *, agency: str, register: Register, now_ms: int
 ) -> tuple[AgencyEnrolment, Agreement]:
-    """Return what an agency handed in, or raise OnboardingRefused."""
+    """Return an agency's enrolment, or raise OnboardingRefused."""
     if data.lstrip()[:1] == b"<":
         raise OnboardingRefused(
             "markup", "this is HTML, SVG or XML; choose the file enrolment.json"

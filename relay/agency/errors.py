@@ -1,4 +1,4 @@
-"""Every error of an agency's way into the register that a page tells in words.
+"""Errors of agency onboarding that pages show as text.
 
 OnboardingRefused   what was handed in, or what is to be done with it, can't be
 └── AreaRefused     an area can't be a jurisdiction
@@ -8,7 +8,7 @@ from relay.errors import RelayError
 
 
 class OnboardingRefused(RelayError):
-    """Refused; `reason` is one word for pages, `facts` are what their words are filled in with."""
+    """An onboarding step is refused; `reason` is a word for pages, `facts` fill in their texts."""
 
     def __init__(self, reason: str, detail: str, **facts: str | int) -> None:
         super().__init__(detail)

@@ -1,4 +1,4 @@
-"""GeoJSON (RFC 7946) read strictly: polygons in longitude and latitude, or a refusal in words.
+"""Strict parser of GeoJSON (RFC 7946) polygons in longitude and latitude.
 
 Taken are Polygon, MultiPolygon, GeometryCollection, Feature and FeatureCollection; what is no area
 beside them (a point with the town's name) is refused too, so that nothing is left out unseen. Pure,
@@ -51,7 +51,7 @@ def check_polygons(polygons: Sequence[Polygon]) -> None:
 
 
 def too_many_bytes() -> AreaRefused:
-    """Return what is said of a file or a list that is too long."""
+    """Return the refusal for a file or a list that is too long."""
     return AreaRefused(
         "too_many_bytes",
         f"the file has more than {MAX_AREA_BYTES // 1024} KiB: simplify the outline, and leave "
@@ -78,7 +78,7 @@ def _parse(data: bytes) -> dict[str, object]:
 
 
 def _check_crs(document: dict[str, object]) -> None:
-    """Refuse another map grid than WGS 84; GeoJSON of before 2016 could name one."""
+    """Refuse any coordinate system but WGS 84; GeoJSON before 2016 could name others."""
     named = str(document.get("crs", "CRS84"))
     if "CRS84" not in named and "4326" not in named:
         raise _other_grid()
@@ -207,6 +207,6 @@ def _cross(one: Sequence[Point], other: Sequence[Point]) -> bool:
 
 
 def _turn(a: Point, b: Point, c: Point) -> int:
-    """Tell on which side of the line from `a` to `b` lies `c`: 1, -1, or 0 on it."""
+    """Return the side of the line from `a` to `b` on which `c` lies: 1, -1, or 0 on the line."""
     area = (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
     return (area > 0) - (area < 0)

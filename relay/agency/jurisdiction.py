@@ -1,4 +1,4 @@
-"""A jurisdiction: from the area that an agency has to the H3 cells that an agreement names.
+"""Jurisdictions: converts an agency's area to the H3 cells that an agreement names.
 
 A cell belongs to the area if its centre lies in it, by the same rule as the browser's h3-js
 (tests/vectors/areas.json). What can't be an area is refused with a word for pages (`reason`) and
@@ -29,7 +29,7 @@ _MAX_BOX_CELLS = 60 * MAX_CELLS
 
 
 def cells_of_area(data: bytes) -> list[str]:
-    """Return the cells of what a page takes, sorted, or raise AreaRefused.
+    """Return the cells of any accepted form of an area, sorted, or raise AreaRefused.
 
     That is GeoJSON, or corners (latitude and longitude, one a line), or cells (one a word).
     """
@@ -90,7 +90,7 @@ def check_cells(cells: Sequence[str], merged: Sequence[Sequence[str]]) -> None:
 
 
 def describe_area(cells: Sequence[str]) -> str:
-    """Return where an area lies and how large it is, for a person to see that it is the right one.
+    """Return a text with an area's location and size, for a person to check it.
 
     Swapped coordinates that are both possible can be seen by a person only.
     """
@@ -104,7 +104,7 @@ def describe_area(cells: Sequence[str]) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extent:
-    """Between which degrees an area's centres lie, from west to east."""
+    """The bounding box of an area's cell centres in degrees, from west to east."""
 
     south: float
     north: float
@@ -113,12 +113,12 @@ class Extent:
 
     @property
     def is_across(self) -> bool:
-        """Tell whether it lies on both sides of the 180th meridian (RFC 7946, 5.2)."""
+        """Return whether it lies on both sides of the 180th meridian (RFC 7946, 5.2)."""
         return self.west > self.east
 
 
 def extent_of(cells: Sequence[str]) -> Extent:
-    """Return between which degrees some cells lie."""
+    """Return the bounding box of cells."""
     latitudes, longitudes = zip(*map(centre_of, cells), strict=True)
     unrolled = unroll(longitudes)
     east = max(unrolled)
@@ -159,7 +159,7 @@ def _cells_of(polygon: Polygon) -> list[str]:
 
 
 def _box_cells(polygon: Polygon) -> float:
-    """Return for about how many cells H3 reserves memory.
+    """Return about how many cells H3 reserves memory for.
 
     For a box that is three times as long as wide, or longer, that is a third of its diagonal's
     square, however little is in it.
@@ -174,7 +174,7 @@ def _box_cells(polygon: Polygon) -> float:
 
 
 def _area_km2(polygon: Polygon) -> float:
-    """Return about how large it is: the shoelace formula on a flat map at its own latitude."""
+    """Return about its size in km²: the shoelace formula on a flat map at its own latitude."""
     latitudes = [lat for _, lat in polygon[0]]
     shrink = cos(radians((min(latitudes) + max(latitudes)) / 2))
     sizes = []

@@ -1,4 +1,4 @@
-"""An agency's own keys, and what it signs with them: runs on the agency's machine.
+"""An agency's keys and the documents that it signs with them; runs on the agency's machine.
 
 Nothing here touches the relay's database or network. Keys are made here and stay here; what goes to
 the relay's operator is signed and public.
@@ -68,14 +68,14 @@ class OfficerFile(Document, frozen=True, kw_only=True):
 
 
 class SealingKey(Document, frozen=True, kw_only=True):
-    """The public half of one sealing key, and what the agency calls it."""
+    """The public half of one sealing key, with the agency's name for it."""
 
     name: Line
     key: ShortB64u
 
     @property
     def fingerprint(self) -> str:
-        """What people compare."""
+        """The fingerprint that people compare."""
         return fingerprint_of(self.key)
 
 
@@ -91,7 +91,10 @@ class AgencyKeys(Document, frozen=True, kw_only=True):
 
 
 class AgencyEnrolment(Document, frozen=True, kw_only=True):
-    """`enrolment.json`: what an agency gives the relay's operator. All of it becomes public."""
+    """`enrolment.json`: the file that an agency hands to the relay's operator.
+
+    All of it becomes public.
+    """
 
     v: Literal[1] = 1
     signed: SignedAgreement
@@ -165,7 +168,7 @@ def check_agreement(signed: SignedAgreement) -> Agreement:
 def certify(
     key: AgencyKey, officer: OfficerFile, *, not_after_ms: int, role: OfficerRole = "officer"
 ) -> SignedCertificate:
-    """Return the agency's word that the officer's passkey counts until `not_after_ms`."""
+    """Return the agency's certificate for the officer's passkey, valid until `not_after_ms`."""
     load_passkey(unb64u(officer.passkey.public_key))
     certificate = OfficerCertificate(
         agency=key.agency,
@@ -218,7 +221,7 @@ def write_new_file(path: Path, data: bytes, *, mode: int) -> None:
 
 
 def fingerprint_of(key: str) -> str:
-    """Return what people compare: the first 16 hexadecimal digits of SHA-256 over the key."""
+    """Return a key's fingerprint: the first 16 hexadecimal digits of SHA-256 over the key."""
     return sha256_hex(unb64u(key))[:16]
 
 
@@ -233,5 +236,5 @@ def _sealing_key() -> tuple[str, str]:
 
 
 def _checked(kind: type[D], document: D) -> D:
-    """Return the document as its reader will read it: what was typed is held to the words."""
+    """Return the document parsed as its reader will parse it, so that typed values are checked."""
     return decode(kind, document.encode(), max_bytes=MAX_TEXT_BYTES)

@@ -1,4 +1,4 @@
-"""Whether agreements merge the same map cells alike. Pure, and without H3.
+"""Consistency of merged map cells between agreements. Pure, and without H3.
 
 Cells with fewer than eight addresses are asked about together with a neighbour (R3), and each
 agreement says for itself which. Put together, two of them can tell more than either: a doorbell
@@ -26,7 +26,7 @@ Groups = Mapping[str, frozenset[str]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MergeConflict:
-    """Another agreement that merges some cells otherwise than the one that was looked at."""
+    """A conflict: another agreement groups some of the same cells differently."""
 
     other: Agreement
     cells: tuple[str, ...]
@@ -59,7 +59,7 @@ def check_own_merging(agreement: Agreement, register: Register) -> None:
 def find_merge_conflicts(
     agreement: Agreement, register: Register, *, now_ms: int
 ) -> list[MergeConflict]:
-    """Return with which agreements one doesn't agree, by the agency's id and version.
+    """Return the agreements that conflict with one, by agency id and version.
 
     They are all that the register has and that haven't ended, and every version of its own.
     """
@@ -82,7 +82,7 @@ def find_merge_conflicts(
 def list_merge_conflicts(
     register: Register, *, now_ms: int, most: int = MOST_PAIRS
 ) -> list[tuple[Agreement, MergeConflict]]:
-    """Return the pairs that don't go together, of the agreements that haven't ended.
+    """Return the pairs of unexpired agreements that conflict.
 
     An agency's own next version may have smaller groups, since houses are built: that isn't here.
     Not more than `most` of them: all are mended in the same way.
@@ -97,13 +97,13 @@ def list_merge_conflicts(
 
 
 def compare_merging(agreement: Agreement, other: Agreement) -> MergeConflict | None:
-    """Return what one agreement merges otherwise than another; None if they go together."""
+    """Return the conflict between two agreements; None if they agree."""
     return _Merging.of(agreement).compare(_Merging.of(other))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Merging:
-    """An agreement with its cells and groups made ready to be looked up."""
+    """An agreement with its cells and groups indexed for look-ups."""
 
     agreement: Agreement
     cells: frozenset[str]
@@ -131,7 +131,9 @@ class _Merging:
 
 
 def _unlike(mergings: Sequence[_Merging]) -> Iterator[tuple[Agreement, MergeConflict]]:
-    """Yield pairs in order. Agreements are bits of a number, so that each pair is met once, and
+    """Yield conflicting pairs in order.
+
+    Agreements are bits of a number, so that each pair is met once, and
     pairs that merge alike never."""
     merged = {cell for one in mergings for cell in one.groups}
     having: defaultdict[str, int] = defaultdict(int)
@@ -155,7 +157,7 @@ def _unlike(mergings: Sequence[_Merging]) -> Iterator[tuple[Agreement, MergeConf
 
 
 def _groups(merged: Iterable[Iterable[str]]) -> Groups:
-    """Return each cell's group; groups that share a cell are asked about together, so are one."""
+    """Return each cell's group; groups that share a cell become one."""
     found: dict[str, frozenset[str]] = {}
     for group in merged:
         cells = frozenset(group)

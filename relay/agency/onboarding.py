@@ -1,4 +1,4 @@
-"""An agency's way in: asked → confirmed → enrolled → prepared → submitted, or refused.
+"""Agency onboarding: asked → confirmed → enrolled → prepared → submitted, or refused.
 
     asked      a code went to the agency's official address (or waits to be handed over)
     confirmed  the code came back: somebody reads that mailbox
@@ -65,7 +65,7 @@ log = logging.getLogger(__name__)
 
 
 class OnboardingEmails(Protocol):
-    """Words for what is mailed."""
+    """Texts of the mailed letters."""
 
     def code(self, to: str, agency: str, code: str) -> Email:
         """Return the letter with the code that proves an agency's address, named by its id."""
@@ -73,7 +73,10 @@ class OnboardingEmails(Protocol):
 
 
 class Onboarding:
-    """Takes agencies in, step by step. Each step is one transaction that looks at the state."""
+    """The onboarding service: one method for each step.
+
+    Each step is one transaction that looks at the state.
+    """
 
     def __init__(
         self,
@@ -96,13 +99,13 @@ class Onboarding:
 
     @property
     def has_mail(self) -> bool:
-        """Tell whether codes go by mail."""
+        """Return whether codes go by mail."""
         return self._mailer is not None
 
     # --- the agency ---
 
     async def ask(self, agency: str, name: str, email: str) -> str:
-        """Begin, and send the code; return the new id. Raises OnboardingRefused."""
+        """Start an onboarding and send the code; return the new id. Raises OnboardingRefused."""
         agency, name = _convert(agency, AgencyId, "agency_id"), _convert(name, Line, "name")
         address = read_address(email)
         check_official(address, self._official_domains)
@@ -136,7 +139,10 @@ class Onboarding:
         await self._mail_code(onboarding_id, self._mailer)
 
     async def confirm(self, onboarding_id: str, code: str) -> None:
-        """Take the code that came back, or raise OnboardingRefused. A wrong one is counted."""
+        """Check the code that the agency entered, or raise OnboardingRefused.
+
+        A wrong one is counted.
+        """
         now_ms = self._clock.wall_ms()
         async with self._database.begin() as tx:
             row = _in_state(await onboardings.find(tx, onboarding_id), "asked", "confirmed")
@@ -155,7 +161,7 @@ class Onboarding:
             raise OnboardingRefused("code", f"that isn't the code; {left} tries left", left=left)
 
     async def take_enrolment(self, onboarding_id: str, data: bytes) -> None:
-        """Take the signed agreement, or another one in its place; raises OnboardingRefused."""
+        """Store the signed agreement, or replace it by another; raises OnboardingRefused."""
         view = await self._register.view()
         now_ms = self._clock.wall_ms()
         async with self._database.begin() as tx:
@@ -174,7 +180,7 @@ class Onboarding:
         return await self._new_code(onboarding_id, life_ms=HANDED_OVER_LIFE_MS)
 
     async def refuse(self, onboarding_id: str, reason: str) -> None:
-        """End it, with the reason that the agency reads. Raises OnboardingRefused."""
+        """Refuse the onboarding, with a reason that the agency reads. Raises OnboardingRefused."""
         if not reason or len(reason) > MAX_REASON_CHARS:
             raise OnboardingRefused(
                 "reason", f"give the agency a reason of {MAX_REASON_CHARS} characters at most"
@@ -216,7 +222,7 @@ class Onboarding:
         return proposed_of(row.proposed)
 
     async def take_signed(self, onboarding_id: str, data: bytes) -> bool:
-        """Take a signed change; True once it is in the register, which needs two signatures.
+        """Store a signed change; True once it is in the register, which needs two signatures.
 
         Whoever comes second adds to the first's: both may sign the same download.
         """
@@ -259,17 +265,17 @@ class Onboarding:
     # --- looking ---
 
     async def find(self, onboarding_id: str) -> OnboardingStatus | None:
-        """Return one, with all that pages say of it."""
+        """Return one onboarding with all that pages show."""
         row = await self.find_row(onboarding_id)
         return None if row is None else await self._case(row, await self._register.view())
 
     async def find_row(self, onboarding_id: str) -> OnboardingRow | None:
-        """Return how one stands, without reading what was handed in."""
+        """Return one onboarding's row, without parsing the handed-in file."""
         async with self._database.read() as tx:
             return await onboardings.find(tx, onboarding_id)
 
     async def find_merge_conflicts(self, case: OnboardingStatus) -> Sequence[MergeConflict]:
-        """Return which agreements merge some of its cells otherwise: all of them are compared."""
+        """Return the agreements that group some of its cells differently: all are compared."""
         if case.agreement is None:
             return []
         view = await self._register.view()
@@ -280,12 +286,12 @@ class Onboarding:
     async def list(
         self, states: tuple[State, ...], *, offset: int = 0, limit: int = 50
     ) -> list[OnboardingRow]:
-        """Return those in these states, last changed first."""
+        """Return the onboardings in these states, last changed first."""
         async with self._database.read() as tx:
             return await onboardings.list_newest(tx, states, offset=offset, limit=limit)
 
     async def count(self, states: tuple[State, ...]) -> int:
-        """Return how many are in these states."""
+        """Return the number of onboardings in these states."""
         async with self._database.read() as tx:
             return await onboardings.count(tx, states)
 
@@ -311,7 +317,7 @@ class Onboarding:
     async def _difference(
         self, agreement: Agreement, text: str, view: RegisterView
     ) -> Difference | None:
-        """Return what differs from the version before, if the register has it and we its text."""
+        """Return the difference to the version before, if the register has it and we its text."""
         known = view.facts.agreements.get(agreement.agency, ())
         before = [one.agreement for one in known if one.agreement.version < agreement.version]
         if not before:

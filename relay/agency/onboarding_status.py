@@ -1,4 +1,4 @@
-"""How an agency's way in stands, for pages: what was handed in, who signed, when it counts.
+"""An onboarding's status for pages: the handed-in file, signers, and when the agreement counts.
 
 What moves it on is onboarding.py.
 """
@@ -6,7 +6,7 @@ What moves it on is onboarding.py.
 from dataclasses import dataclass
 
 from firmware.protocol.encoding import WireError, decode, sha256_hex
-from firmware.protocol.register.administering import check_place
+from firmware.protocol.register.change_rules import check_place
 from firmware.protocol.register.entries import Agreement
 from relay.agency.agreement_versions import Difference
 from relay.agency.changes import ProposedChange, holding_signatures
@@ -17,7 +17,7 @@ from relay.store.onboardings import OnboardingRow
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OnboardingStatus:
-    """One agency's way in, with all that pages say of it."""
+    """One onboarding, with all that pages show of it."""
 
     row: OnboardingRow
     agreement: Agreement | None = None
@@ -33,12 +33,12 @@ class OnboardingStatus:
 
     @property
     def enrolment_sha256(self) -> str:
-        """Which file was handed in; empty before one was."""
+        """SHA-256 of the handed-in file; empty before there is one."""
         return digest_of(self.row)
 
 
 def counts_from(view: RegisterView, agreement: Agreement) -> int | None:
-    """Return from when an agreement in the register counts; None: nobody has seen it yet."""
+    """Return from when an agreement in the register counts; None before witnesses have seen it."""
     known = view.facts.agreements.get(agreement.agency, ())
     fact = next((one for one in known if one.agreement == agreement), None)
     if fact is None or fact.seen_ms is None or known[0].seen_ms is None:
@@ -61,12 +61,12 @@ def why_void(proposed: ProposedChange, view: RegisterView) -> str:
 
 
 def signers(proposed: ProposedChange, view: RegisterView) -> tuple[str, ...]:
-    """Return which of today's administrators have signed it."""
+    """Return today's administrators who have signed the change."""
     return tuple(one.by for one in holding_signatures(proposed, view.register.admins))
 
 
 def digest_of(row: OnboardingRow) -> str:
-    """Return SHA-256 of the file that was handed in; empty before one was."""
+    """Return SHA-256 of the handed-in file; empty before there is one."""
     return "" if row.enrolment is None else sha256_hex(row.enrolment.encode())
 
 

@@ -1,4 +1,4 @@
-"""The relay's own replay of the register, and the only way in which anything is added to it.
+"""The relay's replay of the register, and the only code that adds entries to it.
 
 The log is the truth: what is in memory here is what its entries add up to, by the same code that
 every doorbell runs. An entry that would be void is refused before it goes in, with the reason.
@@ -28,7 +28,7 @@ class RegisterRefused(RelayError):
 
 
 class RegisterEntries(Protocol):
-    """What adding needs of the log that the register is kept in."""
+    """The operations of the register's log that adding needs."""
 
     async def add(self, tx: Transaction, log: LogName, entry: bytes, *, key: str) -> object:
         """Add an entry with the caller's transaction; the same key again adds nothing."""
@@ -39,21 +39,21 @@ class RegisterEntries(Protocol):
         ...
 
     def wake(self, log: LogName | None = None) -> None:
-        """Say that something was added: it is to be placed at once."""
+        """Wake the sequencer, so that added entries are placed at once."""
         ...
 
 
 class RegisterLog(RegisterEntries, Protocol):
-    """What reading needs besides."""
+    """The operations of the register's log that reading needs besides."""
 
     async def stamps(self, tx: Transaction, log: LogName) -> Stamps:
-        """Return by when witnesses had seen how many entries."""
+        """Return the cosigned times: when witnesses had seen how many entries."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegisterView:
-    """The register at one moment: its state, and what of it may be counted on.
+    """The register at one moment: its state, and which entries count by witnesses' time.
 
     Requests are in `register` only (relay/request/published_requests.py reads them): every page
     takes a view, and there are many.
@@ -66,7 +66,7 @@ class RegisterView:
 
 
 class RegisterService:
-    """Replays what was added to the register, and adds to it: all that needs no witnesses."""
+    """Replays the register's entries and adds new ones, without needing the witnesses."""
 
     def __init__(
         self,
@@ -108,12 +108,12 @@ class RegisterService:
             raise RegisterRefused(why)
 
     async def widenings(self) -> int:
-        """Return how many changes that widen were made: what the next one follows."""
+        """Return the number of widening changes so far: the next one names it."""
         async with self._database.read() as tx:
             return (await self.replayed(tx)).widenings
 
     def wake(self) -> None:
-        """Have what was added placed at once; call it when the transaction is committed."""
+        """Wake the sequencer; call it when the transaction is committed."""
         self._log.wake(LOG)
 
     async def replayed(self, tx: Transaction) -> Register:
@@ -125,7 +125,7 @@ class RegisterService:
 
 
 class RelayRegister(RegisterService):
-    """The same, and how the register stands by the witnesses' clocks."""
+    """A RegisterService that also reads the witnesses' times."""
 
     def __init__(
         self,
@@ -141,7 +141,7 @@ class RelayRegister(RegisterService):
         self._clock = clock
 
     async def view(self) -> RegisterView:
-        """Return how the register stands now."""
+        """Return the register's view of now."""
         async with self._database.read() as tx:
             register = await self.replayed(tx)
             stamps = await self._stamped.stamps(tx, LOG)
@@ -151,7 +151,7 @@ class RelayRegister(RegisterService):
 
 
 class NoLog:
-    """Stands where a relay has no log: nothing is in its register, and nothing gets in."""
+    """The register of a relay without a log: always empty, and every entry is refused."""
 
     async def add(
         self,
@@ -170,11 +170,11 @@ class NoLog:
         log: LogName,  # noqa: ARG002
         since: int,  # noqa: ARG002
     ) -> Sequence[bytes]:
-        """Return that there is nothing."""
+        """Return no entries."""
         return []
 
     async def stamps(self, tx: Transaction, log: LogName) -> Stamps:  # noqa: ARG002
-        """Return that nobody has seen anything."""
+        """Return no cosigned times."""
         return Stamps()
 
     def wake(self, log: LogName | None = None) -> None:

@@ -1,4 +1,4 @@
-"""The register's replay in this process: from the first entry, or from what was saved of it.
+"""The register's replay in this process: from the first entry, or from a saved state.
 
 Each process replays for itself. What it came to is saved now and then in the relay's data folder,
 where the next process begins with it. Nobody else's word is ever read there.
@@ -32,7 +32,7 @@ class Replayed:
         self._edge = edge
 
     def apply(self, entry: bytes) -> None:
-        """Take the next entry."""
+        """Apply the next entry."""
         self._edge.append(leaf_hash(entry))
         self.register.apply(entry)
 
@@ -42,7 +42,7 @@ class Replayed:
 
 
 class RegisterReplay:
-    """Replays what was added; one call at a time."""
+    """Applies added entries in order; one call at a time."""
 
     def __init__(self, origin: str, saved: CacheFile | None) -> None:
         self._origin = origin
@@ -53,11 +53,11 @@ class RegisterReplay:
 
     @property
     def register(self) -> Register:
-        """The register after all entries that were taken."""
+        """The register after all entries that were applied."""
         return self._replayed.register
 
     async def take(self, entries: Sequence[bytes]) -> None:
-        """Take the next entries. Cancelled, it has taken some of them, or none."""
+        """Apply the next entries. Cancelled, it has taken some of them, or none."""
         if self.register.size == 0 and len(entries) > MANY:
             self._replayed = await asyncio.to_thread(self._from_the_first, entries)
         else:

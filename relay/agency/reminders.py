@@ -1,4 +1,4 @@
-"""Letters before an agreement ends: 60, 30 and 7 days, each once; before certificates end: 30 days.
+"""Reminder mails: 60, 30 and 7 days before an agreement ends, 30 days before certificates end.
 
 An agreement that nobody renews suspends the agency's requests, not its evidence (R20). The
 officers' dashboard says so as well, mail or not, and of their own certificate. Once the next
@@ -38,7 +38,7 @@ class EndingCertificate:
 
 
 class ReminderEmails(Protocol):
-    """Words for what is mailed."""
+    """Texts of the mailed letters."""
 
     def reminder(self, to: str, agreement: Agreement, days: int) -> Email:
         """Return the letter that says how many days are left."""
@@ -47,12 +47,12 @@ class ReminderEmails(Protocol):
     def certificates_end(
         self, to: str, agreement: Agreement, ending: Sequence[EndingCertificate]
     ) -> Email:
-        """Return the letter that says whose certificates end, the first to end first."""
+        """Return the letter that lists ending certificates, the first to end first."""
         ...
 
 
 class Reminders:
-    """Looks every hour whose agreement ends soon, and writes to them."""
+    """The hourly task that mails agencies whose agreement or certificates end soon."""
 
     def __init__(
         self,
@@ -110,7 +110,7 @@ class Reminders:
     async def _take(
         self, agency: str, subjects: Sequence[str], before: int
     ) -> tuple[str | None, list[str]]:
-        """Return an agency's address, and which of these it wasn't reminded of: now it is."""
+        """Return an agency's address and the new reminders, and store them as sent."""
         now_ms = self._clock.wall_ms()
         async with self._database.begin() as tx:
             address = await onboardings.find_address(tx, agency)
@@ -135,7 +135,7 @@ class Reminders:
 
 
 def days_left(view: RegisterView, agency: str) -> int | None:
-    """Return in how many days an agency's newest agreement ends, if that is soon; else None."""
+    """Return the days until an agency's newest agreement ends, if that is soon; else None."""
     known = view.facts.agreements.get(agency, ())
     if not known or known[-1].is_suspended:
         return None
@@ -145,7 +145,7 @@ def days_left(view: RegisterView, agency: str) -> int | None:
 
 
 def ending_in(view: RegisterView, agency: str) -> list[EndingCertificate]:
-    """Return whose last certificates end within CERTIFICATE_DAYS, the first to end first."""
+    """Return the last certificates that end within CERTIFICATE_DAYS, the first to end first."""
     found = []
     for known, officer_id in view.register.officers:
         ends_ms = certified_until_ms(view, agency, officer_id) if known == agency else None

@@ -1,4 +1,4 @@
-"""What an agency's administrator sets for the agency's own officers.
+"""An agency's settings for its officers: allowed networks and a session limit.
 
 From which networks they may come, and how many sessions each may have. Nothing here opens
 anything: it only closes. Where colleagues' mail is, the relay's administrators set.
@@ -21,7 +21,7 @@ SettingsReason = Literal["network", "too_many", "own_address", "max_sessions"]
 
 
 class SettingsRefused(RelayError):
-    """A setting can't be; `value` is what can't."""
+    """A setting is invalid; `value` is the offending part."""
 
     def __init__(self, reason: SettingsReason, detail: str, value: str = "") -> None:
         super().__init__(detail)

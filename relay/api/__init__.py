@@ -1,1 +1,4 @@
-"""JSON for the owner's app, under /api/v1. It shows no page and knows no agency's session."""
+"""The JSON API of the owner's app, under /api/v1.
+
+It shows no page and knows no agency's session.
+"""

@@ -12,7 +12,7 @@ router = APIRouter()
 
 
 class RegisterOptionsIn(BaseModel):
-    """Who wants to register, and by which invitation."""
+    """A new owner's name and invitation."""
 
     model_config = ConfigDict(extra="forbid")
     invitation: str = Field(max_length=200)
@@ -20,7 +20,7 @@ class RegisterOptionsIn(BaseModel):
 
 
 class LoginOptionsIn(BaseModel):
-    """Nothing: the browser knows its passkeys."""
+    """An empty document: the browser knows its passkeys."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -58,7 +58,7 @@ class SignedInOut(BaseModel):
 
 
 class ConfigOut(BaseModel):
-    """What the app needs before anybody is signed in."""
+    """The relay's configuration for the app before sign-in."""
 
     demo_passkeys: bool
     owner_origin: str
@@ -70,7 +70,7 @@ class ConfigOut(BaseModel):
 
 @router.get("/config")
 async def config(services: Services) -> ConfigOut:
-    """Say what this relay is like."""
+    """Return this relay's public configuration."""
     return ConfigOut(
         demo_passkeys=services.site.has_demo_passkeys,
         owner_origin=services.site.origin,

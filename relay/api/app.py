@@ -1,4 +1,7 @@
-"""Builds the API. Its description is at /api/v1/openapi.json."""
+"""The API's routes and error handlers, as one app.
+
+Its description is at /api/v1/openapi.json.
+"""
 
 from fastapi import FastAPI
 

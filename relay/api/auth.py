@@ -1,4 +1,4 @@
-"""Whose token it is: `Authorization: Bearer TOKEN`, owners only."""
+"""Authentication by `Authorization: Bearer TOKEN`, for owners only."""
 
 from typing import Annotated
 
@@ -13,7 +13,7 @@ from relay.store.sessions import Session
 
 
 def services_of(request: Request) -> ApiServices:
-    """Return what the app was built from."""
+    """Return the app's dependencies."""
     services: ApiServices = request.app.state.services
     return services
 
@@ -33,7 +33,7 @@ Token = Annotated[str, Depends(bearer_token)]
 
 
 def calling(request: Request) -> Caller:
-    """Return who calls: the address (as trusted proxies say) and the browser in short."""
+    """Return the caller's address (as trusted proxies report it) and browser in short."""
     address = None if request.client is None else request.client.host
     return caller_of(address, request.headers.get("user-agent", ""))
 
@@ -42,7 +42,7 @@ Calling = Annotated[Caller, Depends(calling)]
 
 
 async def session_of(request: Request, services: Services, token: Token) -> Session:
-    """Return the owner's session whose token it is, or raise 401."""
+    """Return the owner's session that the token belongs to, or raise 401."""
     session = await services.sessions.find(token, "owner")
     if session is None:
         raise ApiError(401, "unauthenticated", "sign in again")
@@ -54,7 +54,7 @@ OwnSession = Annotated[Session, Depends(session_of)]
 
 
 async def signed_in_owner(session: OwnSession) -> Account:
-    """Return the owner whose token it is, or raise 401."""
+    """Return the owner whom the token belongs to, or raise 401."""
     return session.account
 
 

@@ -23,14 +23,14 @@ FULL_RETRY_S = 15
 
 
 class HealthOut(BaseModel):
-    """What a doorbell last said of itself; `received_ms` is by the relay's clock."""
+    """A doorbell's last health report; `received_ms` is by the relay's clock."""
 
     received_ms: int
     health: dict[str, Any]  # Any: protocol.events.Health
 
 
 class DoorbellOut(BaseModel):
-    """One doorbell; `health` is null until it has said how it is, `troubles` aren't over yet."""
+    """One doorbell; `health` is null before its first report, `troubles` are those not over yet."""
 
     device: str
     name: str
@@ -43,7 +43,7 @@ class DoorbellOut(BaseModel):
 
 
 class GoneOut(BaseModel):
-    """A doorbell that told, at `since_ms`, that the caller is no longer an owner."""
+    """A doorbell that reported, at `since_ms`, that the caller is no longer an owner."""
 
     device: str
     name: str
@@ -78,14 +78,14 @@ class NotesOut(BaseModel):
 
 
 class OwnerOut(BaseModel):
-    """Somebody who hears from the doorbell, as far as the relay knows."""
+    """An account that follows the doorbell, as far as the relay knows."""
 
     name: str
     credential_id: str
 
 
 class OwnersOut(BaseModel):
-    """All of them; one person may have several passkeys."""
+    """All accounts that follow the doorbell; one person may have several passkeys."""
 
     owners: list[OwnerOut]
 
@@ -98,7 +98,7 @@ class StatementIn(BaseModel):
 
 
 class CommandOut(BaseModel):
-    """A command that is on its way."""
+    """A command that was queued for the doorbell."""
 
     command_id: str
 
@@ -142,7 +142,7 @@ async def list_events(
     before_seq: Annotated[int | None, Query(ge=0, le=2**53)] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> EventsOut:
-    """Return what the caller's doorbells told, newest first; pages go by `relay_seq`."""
+    """Return the events of the caller's doorbells, newest first; pages go by `relay_seq`."""
     audience = await _audience(services, owner)
     async with services.database.read() as tx:
         rows = await events.newest(
@@ -190,7 +190,7 @@ async def list_notes(
 
 @router.get("/doorbells/{device}/owners")
 async def list_owners(services: Services, device: OwnDoorbell) -> OwnersOut:
-    """Return who hears from the doorbell; the doorbell alone knows who its owners are."""
+    """Return the accounts that follow the doorbell; only the doorbell knows who its owners are."""
     owners = await services.pairings.owners(device)
     return OwnersOut(
         owners=[OwnerOut(name=one.name, credential_id=one.credential_id) for one in owners]
@@ -199,14 +199,14 @@ async def list_owners(services: Services, device: OwnDoorbell) -> OwnersOut:
 
 @router.delete("/doorbells/{device}", status_code=204)
 async def leave(services: Services, owner: Owner, device: OwnDoorbell) -> Response:
-    """Let the caller hear nothing more of the doorbell; nobody can do that for another."""
+    """Stop the caller's own account from following the doorbell; nobody can do that for another."""
     await services.pairings.leave(owner, device)
     return Response(status_code=204)
 
 
 @router.get("/stream")
 async def follow(services: Services, owner: Owner, token: Token) -> StreamingResponse:
-    """Follow what the caller's doorbells tell (text/event-stream), 20 times at once at most."""
+    """Stream the events of the caller's doorbells (text/event-stream), at most 20 at once."""
     if services.hub.is_full(owner.id):
         raise RateExceeded(FULL_RETRY_S)
 
@@ -224,7 +224,7 @@ async def follow(services: Services, owner: Owner, token: Token) -> StreamingRes
 
 @router.post("/doorbells/{device}/statements", status_code=202)
 async def send_statement(services: Services, device: OwnDoorbell, body: StatementIn) -> CommandOut:
-    """Carry a sealed statement to a doorbell; 429 while too many of its own wait for it."""
+    """Queue a sealed statement for a doorbell; 429 while too many statements wait for it."""
     command_id = await services.commands.send(
         device,
         SealedStatement(sealed=body.sealed),
@@ -235,7 +235,7 @@ async def send_statement(services: Services, device: OwnDoorbell, body: Statemen
 
 @router.get("/commands/{command_id}")
 async def get_command(services: Services, owner: Owner, command_id: str) -> CommandStateOut:
-    """Say whether a doorbell has answered."""
+    """Return a command's state, and the doorbell's reply if there is one."""
     own = {doorbell.device for doorbell in await services.pairings.doorbells(owner)}
     async with services.database.read() as tx:
         row = await commands.get(tx, command_id)

@@ -1,4 +1,4 @@
-"""Errors as JSON: {"error": {"code", "message"}} with a fitting status, never a stack trace."""
+"""The API's errors as JSON: {"error": {"code", "message"}} and a status, never a stack trace."""
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -22,7 +22,7 @@ from relay.people.pairing import PairingRefused
 
 
 class ApiError(Exception):
-    """An answer that isn't the one that was asked for."""
+    """An HTTP error with a status, a code and a message."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(message)
@@ -32,12 +32,12 @@ class ApiError(Exception):
 
 
 def not_found(what: str) -> ApiError:
-    """Return the error for something that isn't there, or isn't the caller's."""
+    """Return the 404 for a resource that doesn't exist, or isn't the caller's."""
     return ApiError(404, "not_found", f"no such {what}")
 
 
 def add_error_handlers(app: FastAPI) -> None:
-    """Teach `app` to answer every known error as JSON."""
+    """Register handlers on `app` that answer every known error as JSON."""
     app.add_exception_handler(Exception, _on_unknown)
     app.add_exception_handler(HTTPException, _on_http)
     app.add_exception_handler(RequestValidationError, _on_invalid)

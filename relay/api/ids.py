@@ -1,4 +1,4 @@
-"""Ids as they come in paths, queries and bodies."""
+"""Parsers of ids in paths, queries and bodies."""
 
 from typing import Annotated
 

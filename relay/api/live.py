@@ -1,4 +1,4 @@
-"""Live view with a doorbell: signed things are carried to it, and its word back (relay/live).
+"""Live view's signalling: carries signed documents to doorbells and back (relay/live).
 
 Where a route takes a `Viewer`, the token of another player of the owner's does as well.
 """
@@ -19,7 +19,7 @@ router = APIRouter()
 
 
 class IceOut(BaseModel):
-    """RTCIceServers whose credentials end at `expires_ms`, and from where live view works."""
+    """RTCIceServers whose credentials end at `expires_ms`, and where live view works from."""
 
     ice_servers: list[dict[str, Any]]  # Any: RTCIceServer
     expires_ms: int
@@ -27,7 +27,7 @@ class IceOut(BaseModel):
 
 
 class NonceOut(BaseModel):
-    """What the doorbell wants to find in the next thing that a browser signs."""
+    """The nonce that the browser's next signed document must contain."""
 
     nonce: str
 
@@ -40,7 +40,7 @@ class Signed(BaseModel):
     signature: str = Field(pattern="^[A-Za-z0-9_-]{10,110}$")
 
     def to_protocol(self) -> SignedLive:
-        """Return it in the protocol's words."""
+        """Return the protocol's document."""
         return SignedLive(text=self.text, signature=self.signature)
 
 
@@ -106,7 +106,7 @@ async def add_candidates(
     session_id: SessionId,
     body: CandidatesIn,
 ) -> Response:
-    """Bring a doorbell more of a browser's candidates."""
+    """Send a doorbell more of a browser's ICE candidates."""
     await services.signalling.candidates(
         device, session_id, body.signed.to_protocol(), account=viewer
     )
@@ -117,7 +117,7 @@ async def add_candidates(
 async def close_session(
     services: Services, viewer: Viewer, device: str, session_id: SessionId
 ) -> Response:
-    """Tell a doorbell that the viewer left."""
+    """End a live session at the doorbell."""
     await services.signalling.close(device, session_id, account=viewer)
     return Response(status_code=204)
 
@@ -126,13 +126,13 @@ async def close_session(
 async def send_order(
     services: Services, owner: Owner, device: OwnDoorbell, body: OrderIn
 ) -> Response:
-    """Carry a browser's sealed order to a doorbell, and wait for its yes or no."""
+    """Carry a browser's sealed order to a doorbell, and wait for its reply."""
     await services.signalling.order(device, body.sealed, account=owner.id)
     return Response(status_code=204)
 
 
 def _rtc_ice_server(server: IceServer) -> dict[str, Any]:
-    """Return it as RTCPeerConnection wants it: no user name rather than an empty one."""
+    """Return an RTCIceServer dictionary: no user name rather than an empty one."""
     if not server.username:
         return {"urls": server.urls}
     return {"urls": server.urls, "username": server.username, "credential": server.credential}

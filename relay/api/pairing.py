@@ -1,4 +1,4 @@
-"""Pairings and joins: how the relay learns which account hears from which doorbell."""
+"""Pairings and joins: they link accounts to the doorbells that they follow."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ class PairingIn(BaseModel):
 
 
 class PairingOut(BaseModel):
-    """`state` is waiting, answered or paired; the keys are the doorbell's own words."""
+    """A pairing's state: waiting, answered or paired; the keys are as the doorbell sent them."""
 
     state: str
     device: str | None
@@ -48,7 +48,7 @@ class JoinOut(BaseModel):
 
 
 class JoinsOut(BaseModel):
-    """All newcomers."""
+    """All newcomers who wait."""
 
     joins: list[JoinOut]
 
@@ -62,7 +62,7 @@ async def start_pairing(services: Services, owner: Owner, body: PairingIn) -> Pa
 
 @router.get("/pairings/{pairing_id}")
 async def get_pairing(services: Services, owner: Owner, pairing_id: str) -> PairingOut:
-    """Say how far a pairing has come."""
+    """Return a pairing's state."""
     pairing = await services.pairings.find(owner, pairing_id)
     if pairing is None:
         raise not_found("pairing")

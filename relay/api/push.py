@@ -1,4 +1,4 @@
-"""Web Push: the relay's key to subscribe with, and where an account's browsers are reached."""
+"""Web Push: the relay's VAPID key, and the subscriptions of an account's browsers."""
 
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
@@ -17,7 +17,10 @@ class PushKeyOut(BaseModel):
 
 
 class SubscriptionIn(BaseModel):
-    """Of a PushSubscription: `endpoint` and `expirationTime`. Its keys are the doorbell's alone."""
+    """The part of a PushSubscription that is kept: `endpoint` and `expirationTime`.
+
+    Its keys are the doorbell's alone.
+    """
 
     model_config = ConfigDict(extra="forbid")
     endpoint: str = Field(min_length=1, max_length=MAX_ENDPOINT_CHARS)
@@ -26,7 +29,7 @@ class SubscriptionIn(BaseModel):
 
 @router.get("/push")
 async def get_push_key(services: Services, _owner: Owner) -> PushKeyOut:
-    """Return the key for which a browser subscribes."""
+    """Return the VAPID key that a browser subscribes with."""
     return PushKeyOut(public_key=services.push.public_key)
 
 
@@ -34,13 +37,13 @@ async def get_push_key(services: Services, _owner: Owner) -> PushKeyOut:
 async def subscribe(
     services: Services, owner: Owner, browser: BrowserId, body: SubscriptionIn
 ) -> Response:
-    """Remember where one of the caller's browsers is reached."""
+    """Store a push subscription of one of the caller's browsers."""
     await services.push.add(owner, browser, body.endpoint, expires_ms=body.expires_ms)
     return Response(status_code=204)
 
 
 @router.delete("/push/{browser}", status_code=204)
 async def unsubscribe(services: Services, owner: Owner, browser: BrowserId) -> Response:
-    """Forget where one of the caller's browsers is reached, if it is known."""
+    """Delete a push subscription of one of the caller's browsers, if it is known."""
     await services.push.end(owner, browser)
     return Response(status_code=204)

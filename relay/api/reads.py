@@ -1,4 +1,4 @@
-"""What the relay's administrators looked at of an owner: for that owner."""
+"""An owner's list of administrators' accesses to their account."""
 
 from typing import Literal
 
@@ -11,7 +11,7 @@ router = APIRouter()
 
 
 class ReadOut(BaseModel):
-    """One look: which administrator, by name, at what and when."""
+    """One access: which administrator, by name, to what and when."""
 
     admin: str
     what: Literal["account", "found", "suspended", "restored"]
@@ -19,14 +19,14 @@ class ReadOut(BaseModel):
 
 
 class ReadsOut(BaseModel):
-    """The newest looks, the newest first."""
+    """The newest accesses, newest first."""
 
     reads: list[ReadOut]
 
 
 @router.get("/reads")
 async def list_reads(services: Services, owner: Owner) -> ReadsOut:
-    """Say which administrators looked at this account."""
+    """Return administrators' accesses to this account."""
     reads = []
     for one in await services.reads.of_account(owner.id):
         match one.what:

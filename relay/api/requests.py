@@ -1,4 +1,4 @@
-"""Published requests and the way of the packages, as an owner's app sees them."""
+"""Published requests, and the states of released packages, for the owner's app."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,7 +16,7 @@ router = APIRouter()
 
 
 class RequestOut(BaseModel):
-    """A published request; `signed` proves it, `agency` says whose it is."""
+    """A published request; `signed` proves it, `agency` names the agency."""
 
     signed: dict[str, Any]  # Any: protocol.requests.SignedRequest
     state: str
@@ -31,7 +31,7 @@ class RequestsOut(BaseModel):
 
 
 class PackageOut(BaseModel):
-    """How far a package has come."""
+    """One package's state."""
 
     package_id: str
     request_id: str
@@ -65,7 +65,7 @@ async def get_request(services: Services, _owner: Owner, request_id: str) -> Req
 
 @router.get("/packages")
 async def list_packages(services: Services, owner: Owner) -> PackagesOut:
-    """Return what the caller's doorbells have released."""
+    """Return the packages that the caller's doorbells have released."""
     return PackagesOut(
         packages=[
             PackageOut(
@@ -80,7 +80,7 @@ async def list_packages(services: Services, owner: Owner) -> PackagesOut:
 
 
 def _request(row: PublishedRequest, agencies: Mapping[str, Agency]) -> RequestOut | None:
-    """Return what an app is told of a request; nothing before witnesses have seen it."""
+    """Return a request for the app; None before witnesses have seen it."""
     if row.published_ms is None:
         return None
     return RequestOut(

@@ -1,4 +1,4 @@
-"""What the API is built from; relay/app/relay.py puts it together."""
+"""The API's dependencies; relay/app/relay.py builds them."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -21,7 +21,7 @@ from relay.store.database import Database
 
 
 class Commands(Protocol):
-    """What the API needs of the way down to doorbells."""
+    """The operations on commands to doorbells that the API needs."""
 
     async def send(self, device: str, body: SealedStatement, expires_ms: int) -> str:
         """Keep a command and repeat it until it is answered; return its id."""

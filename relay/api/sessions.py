@@ -1,4 +1,4 @@
-"""Where an owner is signed in: their own list, one to end, or all."""
+"""An owner's sessions: list them, end one, or all."""
 
 from fastapi import APIRouter, Response
 from pydantic import BaseModel
@@ -10,7 +10,7 @@ router = APIRouter()
 
 
 class SessionOut(BaseModel):
-    """One session; `is_this` is the one that asks."""
+    """One session; `is_this` marks the caller's own."""
 
     id: str
     browser: str
@@ -29,7 +29,7 @@ class SessionsOut(BaseModel):
 
 @router.get("/sessions")
 async def list_sessions(services: Services, own: OwnSession) -> SessionsOut:
-    """List where the owner is signed in."""
+    """Return the owner's sessions."""
     found = await services.sessions.list_of(own.account.id)
     return SessionsOut(
         sessions=[

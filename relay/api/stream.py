@@ -33,13 +33,13 @@ REFRESH_S = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Audience:
-    """What one account may hear: its doorbells, and notes sealed to its passkeys."""
+    """The events that one account may receive: its doorbells', and notes sealed to its passkeys."""
 
     devices: frozenset[str]
     credential_ids: frozenset[str]
 
     def may_hear(self, row: EventRow) -> bool:
-        """Tell whether an event is for this account."""
+        """Return whether an event is for this account."""
         if row.device not in self.devices:
             return False
         return row.credential_id is None or row.credential_id in self.credential_ids
@@ -48,7 +48,7 @@ class Audience:
 def event_object(
     row: EventRow, *, has_thumbnail: bool = False
 ) -> dict[str, Any]:  # Any: protocol.events.Event inside
-    """Return an event as the app gets it, from /events and from the stream.
+    """Return an event's JSON object for /events and the stream.
 
     Its picture comes after it: the stream tells of that by itself.
     """
@@ -62,12 +62,12 @@ def event_object(
 
 
 def is_for_browser(row: EventRow, browser: str) -> bool:
-    """Tell whether an event is a note that is sealed to this browser."""
+    """Return whether an event is a note that is sealed to this browser."""
     return isinstance(row.event.body, Note) and row.event.body.browser == browser
 
 
 def health_object(row: HealthRow) -> dict[str, Any]:  # Any: protocol.events.Health inside
-    """Return how a doorbell is as the app gets it, from /doorbells and from the stream."""
+    """Return a health report's JSON object for /doorbells and the stream."""
     return {"received_ms": row.received_ms, "health": msgspec.to_builtins(row.health)}
 
 
@@ -78,7 +78,7 @@ async def stream(
     account_id: str | None = None,
     ping_s: float = PING_S,
 ) -> AsyncIterator[str]:
-    """Yield server-sent events until the app hangs up, falls behind or is signed out.
+    """Yield server-sent events until the app disconnects, falls behind or is signed out.
 
     `find_audience` returns None for nobody signed in; it is asked every `ping_s` at least. An
     account that listens as often as it may gets none: whoever answers looks before it.

@@ -1,4 +1,4 @@
-"""The sealed pictures of events, each browser with the key that only it can open."""
+"""Sealed thumbnails of events, each with a content key wrapped to the asking browser."""
 
 from fastapi import APIRouter, Response
 from pydantic import BaseModel
@@ -19,7 +19,7 @@ class KeyOut(BaseModel):
 
 
 class ThumbnailOut(BaseModel):
-    """One ciphertext, and its key as it was sealed to the browser that asks."""
+    """One ciphertext, with its key wrapped to the browser that asks."""
 
     picture: str
     key: KeyOut

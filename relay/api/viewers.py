@@ -1,4 +1,4 @@
-"""Tokens for an owner's other players, and whose token may carry live view's signalling.
+"""WHEP players' tokens: list, create and delete them; and authentication by such a token.
 
 Every route here but `Viewer` is the owner's alone. A viewer token reaches exactly the routes that
 depend on `Viewer`: nonce, ICE servers, offer, candidates and the end of a session, of one doorbell.
@@ -68,7 +68,7 @@ async def end_token(
 
 
 async def viewer(device: str, services: Services, token: Token) -> str:
-    """Return whose allowance live view with this doorbell is counted on.
+    """Return the account on whose quota live view with this doorbell counts.
 
     The token is the owner's own or one of their players'; anything else is 401 or 404.
     """

@@ -1,4 +1,4 @@
-"""Opens the relay's parts from what its operator set: the fleet's, the record's, and evidence's.
+"""Factories of the relay's main parts from its settings: fleet, public record and evidence.
 
 Which of them runs, and what hears of what, is app.py.
 """
@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fleet:
-    """The broker, and what doorbells do there."""
+    """The broker, and the services that exchange messages with doorbells."""
 
     bus: Bus
     revocations: Revocations
@@ -52,7 +52,7 @@ class Fleet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Portal:
-    """The logs, the agencies in them, and what officers ask."""
+    """The logs, the agencies in them, and officers' requests."""
 
     custody: CustodyService | None
     record: Record
@@ -76,7 +76,7 @@ class Evidence:
 
 
 def open_fleet(config: Config, database: Database, clock: Clock, *, machine: Clock) -> Fleet:
-    """Open what speaks with doorbells; the broker goes by `machine`, the machine's own time."""
+    """Build the fleet's services; the broker goes by `machine`, the machine's own time."""
     keys = BrokerKeys.load(config.broker_keys_path)
     authority = Authority.load(config.ca_key_path.read_bytes(), config.ca_path.read_bytes())
     bus = Bus(config.broker.url, relay_seed=keys.relay_seed, system_seed=keys.system_seed)
@@ -101,7 +101,7 @@ def open_fleet(config: Config, database: Database, clock: Clock, *, machine: Clo
 def open_portal(
     config: Config, database: Database, clock: Clock, *, commands: Commands, hub: Hub
 ) -> Portal:
-    """Open the logs, if the operator keeps some, and all that stands in them."""
+    """Build the logs, if the operator keeps some, and the services over them."""
     custody = _open_custody(config, database, commands, clock)
     record = NoRecord() if custody is None else custody.record
     register = RelayRegister(
@@ -134,7 +134,7 @@ def open_evidence(
     commands: Commands,
     portal: Portal,
 ) -> Evidence:
-    """Open what takes packages in, gives them out and erases them."""
+    """Build the services that receive, deliver and erase packages."""
     objects = ObjectStore(config.bucket)
     delivery = Delivery(database, clock, objects, commands, record=portal.record)
     return Evidence(

@@ -1,4 +1,4 @@
-"""The relay's whole HTTP side: the API, the faces, enrolment and health, behind one door."""
+"""The relay's HTTP application: the API, the faces, enrolment and health on one listener."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -52,7 +52,7 @@ UPLOADS = {"/for-agencies/": MAX_UPLOAD_BYTES, "/admin/onboardings/": MAX_UPLOAD
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
-    """Which parts answer."""
+    """The health report: which parts answer."""
 
     is_broker_up: bool
     is_bucket_up: bool
@@ -61,7 +61,7 @@ class Health:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpServices:
-    """Everything behind the door; relay/app/relay.py puts it together."""
+    """The application's dependencies; relay/app/relay.py builds them."""
 
     api: ApiServices
     agency: AgencyServices
@@ -135,7 +135,7 @@ def build_http(services: HttpServices) -> ASGIApp:
 
 
 class _Faces:
-    """Sends each face's path and what is below it to that face, all else to the public one."""
+    """Dispatches requests by path prefix to a face, all others to the public one."""
 
     def __init__(self, faces: Mapping[str, ASGIApp], public: ASGIApp) -> None:
         self._faces = faces

@@ -1,4 +1,4 @@
-"""How a whole relay stands, gathered when the operator's Prometheus asks."""
+"""The collector of a relay's metrics, run when the operator's Prometheus scrapes."""
 
 import asyncio
 import shutil
@@ -25,7 +25,7 @@ DAY_MS = 24 * 3600 * 1000
 
 
 class MetricsCollector:
-    """Gathers figures; asks nobody but the relay's own parts."""
+    """Collects metrics from the relay's own parts only."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class MetricsCollector:
         self._check_health = check_health
 
     async def gather(self) -> Figures:
-        """Return how things stand now."""
+        """Return all metrics as of now."""
         now_ms = self._clock.wall_ms()
         health = await self._check_health()
         async with self._database.read() as tx:
@@ -73,7 +73,7 @@ class MetricsCollector:
         )
 
     async def _days_left(self, now_ms: int) -> float | None:
-        """Return until when the first of all agencies' newest agreements holds."""
+        """Return the days until the first of all agencies' newest agreements ends."""
         view = await self._agencies.view()
         ends = [
             max(one.agreement.ends_ms for one in agreements)
@@ -93,7 +93,7 @@ class MetricsCollector:
 
 
 def log_figures(head: logs.Head, policy: Policy, *, origin: str, now_ms: int) -> LogFigures:
-    """Return how a log stands by its newest checkpoint: an age is by the witnesses' own clocks."""
+    """Return a log's metrics by its newest checkpoint: ages are by the witnesses' own clocks."""
     age_s, witness_age_s = None, {}
     if head.published is not None:
         note = head.published.encode()

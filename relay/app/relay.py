@@ -53,7 +53,7 @@ log = logging.getLogger(__name__)
 
 
 async def serve(config: Config) -> None:
-    """Be the relay until SIGTERM or SIGINT."""
+    """Run a relay until SIGTERM or SIGINT."""
     clock = clock_of(config.example.clock_path, config.example_town)
     database = await Database.open(config.database, is_migrating=True)
     try:
@@ -130,7 +130,7 @@ class Relay:
         )
 
     async def run(self) -> None:
-        """Serve HTTP, and do all else beside it as long as that runs."""
+        """Serve HTTP, with the background tasks beside it for as long as that runs."""
         server = uvicorn.Server(
             uvicorn.Config(
                 self._http,
@@ -188,7 +188,7 @@ class Relay:
                 group.create_task(_keep_running(name, part), name=name)
 
     async def _run_metrics(self) -> None:
-        """Serve the operator's figures, on a listener of their own."""
+        """Serve the operator's metrics, on a listener of their own."""
         if self._config.metrics.listen is None:
             return
         app = build_metrics_server(self._metrics, self._figures.gather)
@@ -204,7 +204,7 @@ class Relay:
             log.error("%s", error)
 
     async def _on_event(self, row: EventRow) -> None:
-        """Hand what an event asks for to the part that does it."""
+        """Dispatch an event to the part that acts on it."""
         match row.event.body:
             case PairingAnswer() as answer:
                 await self._pairings.take_answer(row.device, answer)
@@ -232,7 +232,7 @@ class Relay:
 
 
 async def _compare(custody: CustodyService | None) -> None:
-    """Raise LogContradicts before anybody is let in; a bucket that is away is waited for later."""
+    """Raise LogContradicts before the relay serves; an unreachable bucket is waited for later."""
     if custody is None:
         return
     try:
@@ -251,7 +251,7 @@ def _listen(key: str, address: Address) -> socket.socket:
 
 
 class _Beside(uvicorn.Server):
-    """A server beside the main one, which alone minds signals."""
+    """A second HTTP server, which leaves signals to the main one."""
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:

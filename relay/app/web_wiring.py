@@ -1,4 +1,4 @@
-"""What the relay's faces are built from: its parts, dealt out to API, agency, admin and public.
+"""Wiring of the web faces: hands the relay's parts to API, agency, admin and public.
 
 Only handing over belongs here; what the parts are, and what runs them, is app.py.
 """
@@ -86,7 +86,7 @@ class Parts:
 
 
 def http_services(parts: Parts) -> HttpServices:
-    """Return what is behind the relay's one door."""
+    """Return the dependencies of the HTTP application."""
     config = parts.config
     sessions = Sessions(parts.database, parts.clock)
     town_clock = parts.clock if isinstance(parts.clock, SimulatedClock) else None
@@ -117,7 +117,7 @@ def http_services(parts: Parts) -> HttpServices:
 
 
 def _api_services(parts: Parts, sessions: Sessions) -> ApiServices:
-    """What the owners' app speaks to."""
+    """Return the API's dependencies."""
     config, database, clock = parts.config, parts.database, parts.clock
     site, *more_sites = [
         Site(
@@ -150,7 +150,7 @@ def _api_services(parts: Parts, sessions: Sessions) -> ApiServices:
 
 
 def _agency_services(parts: Parts, sessions: Sessions, pages: Pages) -> AgencyServices:
-    """What the officers' pages are made of."""
+    """Return the agency face's dependencies."""
     config, clock = parts.config, parts.clock
     site = Site(
         rp_id=config.officer_rp_id,
@@ -201,7 +201,7 @@ def _agency_services(parts: Parts, sessions: Sessions, pages: Pages) -> AgencySe
 def _admin_services(
     parts: Parts, sessions: Sessions, pages: Pages, places: Places
 ) -> AdminServices:
-    """What the administrators' pages are made of: nothing that leads to footage."""
+    """Return the administrators' face's dependencies: none of them leads to footage."""
     config, database, clock = parts.config, parts.database, parts.clock
     site = Site(
         rp_id=config.officer_rp_id,
@@ -225,7 +225,7 @@ def _admin_services(
 
 
 def _public_services(parts: Parts, pages: Pages, places: Places) -> PublicServices:
-    """What everybody may read."""
+    """Return the public face's dependencies."""
     config = parts.config
     logs = None if parts.custody is None else parts.custody.logs
 
@@ -248,7 +248,7 @@ def _public_services(parts: Parts, pages: Pages, places: Places) -> PublicServic
 
 
 def _public_logs(parts: Parts, logs: Logs, config: LogConfig) -> PublicLogs:
-    """What everybody needs to check the logs without this relay."""
+    """Return the log files and policy that anybody needs to check the logs without this relay."""
     origins = {log: logs.origin(log) for log in LOGS}
     return PublicLogs(
         witnessing=WitnessStatus(parts.database, logs.policy, origins),

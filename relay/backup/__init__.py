@@ -1,4 +1,4 @@
-"""Backups of a whole relay, and the way back that never shows the world a second history.
+"""Backups of a whole relay, and restores that never publish a second history of a log.
 
 taking      database ─► settings and keys ─► the logs' files ─► packages ─► manifest
 restoring   manifest, digests ─► database ─► what the world has seen ─► what was lost in between

@@ -1,4 +1,4 @@
-"""`doorward-relay backup` and `restore`, carried out, and what is printed about them."""
+"""The commands `doorward-relay backup` and `restore`: their execution and output."""
 
 import argparse
 import asyncio
@@ -67,7 +67,7 @@ def run_backup(options: argparse.Namespace) -> int:
 
 
 def run_restore(options: argparse.Namespace) -> int:
-    """Bring a relay back from a backup."""
+    """Restore a relay from a backup."""
     wanted = RestoreOptions(
         data_dir=options.data,
         database_url=_checked("--database-url", options.database_url),

@@ -1,4 +1,4 @@
-"""What follows from entries that are put back: the rows that were written together with them.
+"""Rows derived from restored log entries: those that were first written together with them.
 
 Without them what is public and what the relay does would part: a package that was downloaded would
 be withdrawn as if it never had been, a request would go into the register a second time, and an
@@ -42,14 +42,14 @@ NO_TEXT = ""
 
 
 async def packages_in_log(tx: Transaction) -> dict[str, Package]:
-    """Return every package, also one on its way, by what stands for it in the log."""
+    """Return every package, also one on its way, by its pseudonym in the log."""
     return {package_commitment(one.package_id): one for one in await packages.list_all(tx)}
 
 
 async def restore_custody_rows(
     tx: Transaction, entries: Sequence[bytes], stored: Mapping[str, Package], now_ms: int
 ) -> None:
-    """Write what entries of the custody log say of packages, wishes and outcomes (R14, R19)."""
+    """Write the packages', deletion requests' and outcomes' rows of custody entries (R14, R19)."""
     for entry in entries:
         try:
             body = parse_custody_leaf(entry).body
@@ -65,7 +65,7 @@ async def restore_custody_rows(
 
 
 async def restore_request_rows(tx: Transaction, entries: Sequence[bytes], now_ms: int) -> None:
-    """Write of every request that was published since that it is, wherever it waited."""
+    """Mark every request that was published since the backup as published, wherever it waited."""
     for entry in entries:
         try:
             body = decode_canonical(Leaf, entry, max_bytes=MAX_LEAF_BYTES).body
@@ -118,7 +118,7 @@ async def _ask_for_deletion(tx: Transaction, body: DeletionAskedLeaf, package_id
 
 
 async def _answer(tx: Transaction, signed: SignedDeletionAnswer, package_id: str) -> None:
-    """Its signature was checked before it came into the log."""
+    """Write an agency's answer; its signature was checked before it came into the log."""
     await custody.answer_deletion(tx, package_id, signed)
 
 
@@ -151,7 +151,7 @@ async def _publish(
 
 
 def _outcome(signed: SignedOutcome) -> tuple[Outcome, str]:
-    """Return what an outcome says, and the name of who filed it, or raise WireError."""
+    """Return an outcome's content and the name of its officer, or raise WireError."""
     certificate = decode_canonical(OfficerCertificate, signed.officer.certificate.encode())
     return parse_outcome(signed), certificate.name
 

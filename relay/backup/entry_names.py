@@ -1,4 +1,4 @@
-"""Under which name an entry was added to its log, told from the entry alone.
+"""Reconstruction of a log entry's idempotency key from the entry alone.
 
 Whoever adds one gives it a name, so that the same is never added twice; the names aren't published.
 An entry that is put back needs its own again, or it would be added once more.
@@ -40,7 +40,7 @@ from relay.store.packages import Package
 
 
 def name_of(log: str, entry: bytes, packages: Mapping[str, Package]) -> str | None:
-    """Return an entry's name; None where it can't be told, or where nothing depends on it.
+    """Return an entry's key; None where it can't be known, or where nothing depends on it.
 
     `packages` are all that the database has, by what stands for them in the log.
     """
@@ -53,7 +53,7 @@ def name_of(log: str, entry: bytes, packages: Mapping[str, Package]) -> str | No
 
 
 def answered_package(signed: SignedDeletionAnswer) -> str:
-    """Return what stands for the package that an agency answered about, or raise WireError."""
+    """Return the pseudonym of the package that an agency answered about, or raise WireError."""
     return decode_canonical(DeletionAnswer, signed.answer.encode()).package
 
 

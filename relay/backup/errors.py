@@ -1,4 +1,4 @@
-"""What can be wrong with a backup, or with going back to one.
+"""Errors of backups and restores.
 
 RelayError
 └── BackupError         it can't be taken or restored as things are; the text says what to do
@@ -14,8 +14,8 @@ class BackupError(RelayError):
 
 
 class BackupDamaged(BackupError):
-    """A file or an entry isn't what it has to be."""
+    """A file or an entry of a backup is damaged."""
 
 
 class WouldFork(BackupError):
-    """Going on from this backup would show the world two histories of one log."""
+    """Restoring this backup would publish two histories of one log."""

@@ -47,7 +47,7 @@ class SavedLogs:
 
 
 async def newest_notes(name: str, shelf: LogFileSource) -> list[bytes]:
-    """Return the checkpoint that a bucket shows, and its last stamp, which may be newer."""
+    """Return a bucket's published checkpoint, and its last cosigned one, which may be newer."""
     note = await shelf.get(f"{name}/{CHECKPOINT_PATH}", max_bytes=MAX_SMALL_BYTES)
     found = [] if note is None else [note]
     count = await count_stored_stamps(name, shelf)
@@ -63,7 +63,7 @@ async def newest_notes(name: str, shelf: LogFileSource) -> list[bytes]:
 
 
 async def count_stored_stamps(name: str, shelf: LogFileSource) -> int:
-    """Return how many stamps a bucket has."""
+    """Return the number of stamps in a bucket."""
     data = await shelf.get(f"{name}/{STAMPS_COUNT_PATH}", max_bytes=32)
     if data is None:
         return 0
@@ -98,7 +98,10 @@ async def save_log(name: str, shelf: LogFileSource, folder: Path) -> int:
 
 
 async def put_log(name: str, tree: Tree, database: Database, shelf: TileStore) -> None:
-    """Put back whatever the bucket lacks of a published log. LogContradicts, ObjectStoreError."""
+    """Upload those files of a published log that the bucket lacks.
+
+    LogContradicts, ObjectStoreError.
+    """
     async with database.read() as tx:
         head = await logs.get_head(tx, name)
         count = await logs.count_stamps(tx, name)

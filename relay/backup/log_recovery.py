@@ -1,4 +1,4 @@
-"""Puts back into the database what a log has published since the backup was taken.
+"""Recovery of log entries that were published after the backup: puts them into the database.
 
 The entries are read from the log's own files, as anybody reads them, and have to give the root that
 the log's key signed. Only the logs are known again this way, and what follows from them: events and
@@ -27,7 +27,7 @@ ALL_TIMES_MS = 2**62
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewerEntries:
-    """What is to be put back: entries behind those that are known, and their tree."""
+    """The entries to put back, after the last known one, and the tree over all."""
 
     entries: Sequence[bytes]
     tree: Tree
@@ -59,7 +59,7 @@ async def find_newer(
 
 
 async def put_back(tx: Transaction, known: StoredLog, found: NewerEntries, now_ms: int) -> None:
-    """Give the found entries the places that they have in the world."""
+    """Store the found entries at their published indexes."""
     waiting = {
         entry.entry: entry
         for entry in reversed(
@@ -95,7 +95,7 @@ async def put_back(tx: Transaction, known: StoredLog, found: NewerEntries, now_m
 async def put_back_stamps(
     tx: Transaction, known: StoredLog, tree: Tree, shelves: Sequence[LogFileSource], policy: Policy
 ) -> int:
-    """Take over the stamps that were published since, or raise WouldFork; return how many."""
+    """Store the cosigned checkpoints published since, or raise WouldFork; return how many."""
     count = known.stamp_count
     for shelf in shelves:
         there = await count_stored_stamps(known.name, shelf)
@@ -112,7 +112,7 @@ async def put_back_stamps(
 async def put_back_published(
     tx: Transaction, known: StoredLog, tree: Tree, seen: Sequence[ObservedTree], policy: Policy
 ) -> None:
-    """Take over the largest checkpoint that has a quorum: it is what the world sees."""
+    """Store the largest checkpoint that has a quorum as the published one."""
     best = known.published_size
     for one in sorted(seen, key=lambda one: one.size):
         if one.note is None or not best < one.size <= tree.size:
@@ -168,7 +168,7 @@ async def _read(shelf: LogFileSource, name: str, path: str, bundle: Bundle) -> l
 
 
 async def _add(tx: Transaction, log: str, entry: bytes, *, key: str, now_ms: int) -> int:
-    """Keep an entry; when it was added first isn't known, so it counts as added now."""
+    """Store an entry; its first time isn't known, so it counts as added now."""
     hashed = leaf_hash(entry).hex()
     return await logs.add_entry(
         tx, log, key=key, entry=entry.decode(), leaf_hash=hashed, not_before_ms=now_ms

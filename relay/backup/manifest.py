@@ -1,4 +1,4 @@
-"""What a backup holds: `manifest.json`, written last, so that a folder without it isn't whole.
+"""A backup's `manifest.json`: written last, so that a folder without it isn't whole.
 
     manifest.json
     database/   relay.sqlite3, or relay.pgdump (pg_dump's custom format)
@@ -41,7 +41,7 @@ class BackupFile(Document, frozen=True, kw_only=True):
 
 
 class LogState(Document, frozen=True, kw_only=True):
-    """How far one log had come in the database."""
+    """One log's size and root in the database."""
 
     origin: str
     size: Size
@@ -50,7 +50,7 @@ class LogState(Document, frozen=True, kw_only=True):
 
 
 class Manifest(Document, frozen=True, kw_only=True):
-    """A whole backup."""
+    """The list of a backup's files, and the state of its logs."""
 
     v: Literal[1] = 1
     domain: Literal["doorward/backup/v1"] = "doorward/backup/v1"
@@ -68,7 +68,7 @@ class Manifest(Document, frozen=True, kw_only=True):
 
 
 def is_safe_path(path: str) -> bool:
-    """Tell whether a path stays beneath the folder that it is looked up in."""
+    """Return whether a path stays beneath the folder that it is looked up in."""
     return all(_SEGMENT.match(part) for part in path.split("/"))
 
 
@@ -82,7 +82,7 @@ def listed(folder: Path) -> Iterator[Path]:
 
 
 def described(folder: Path, path: Path) -> BackupFile:
-    """Return what the manifest says of a file. Blocks."""
+    """Return a file's entry for the manifest. Blocks."""
     digest, size_bytes = hashlib.sha256(), 0
     with path.open("rb") as file:
         while piece := file.read(PIECE_BYTES):
@@ -93,7 +93,7 @@ def described(folder: Path, path: Path) -> BackupFile:
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Write it once all that it speaks of is on the disk: now the backup is whole. Blocks."""
+    """Write the manifest once all listed files are on the disk: now the backup is whole. Blocks."""
     for path in [*folder.rglob("*"), folder]:
         _sync(path)
     data = msgspec.json.format(msgspec.json.encode(manifest), indent=1)

@@ -1,4 +1,4 @@
-"""What the world knows of a log: the bucket, the backup's copy of it, and each witness.
+"""Trees of a log that others have seen: the bucket, the backup's copy of it, and each witness.
 
 A checkpoint counts here as soon as the log's own key signed it, cosigned or not: it was decided on,
 and another of its size must never be. That a witness is away proves nothing; it has to be named.
@@ -18,7 +18,7 @@ from relay.custody.witnesses import Witnesses, WitnessUnusable
 
 
 class LogFileSource(Protocol):
-    """Where a log's files are: a bucket, or a folder of the backup."""
+    """A store of a log's files: a bucket, or a folder of the backup."""
 
     async def get(self, key: str, *, max_bytes: int) -> bytes | None:
         """Return a file's bytes; None if there is none."""
@@ -27,7 +27,7 @@ class LogFileSource(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObservedTree:
-    """The largest tree that somebody knows of; without a checkpoint only its size is known."""
+    """The largest tree seen by one source; without a checkpoint only its size is known."""
 
     where: str
     size: int
@@ -36,7 +36,7 @@ class ObservedTree:
 
 
 def signed_by_log(note: bytes, where: str, signer: NoteSigner) -> ObservedTree:
-    """Return what a checkpoint says if the log's own key signed it, or raise WouldFork."""
+    """Return a checkpoint if the log's own key signed it, or raise WouldFork."""
     try:
         opened = open_checkpoint(note, logs=[signer.key], witnesses={})
     except WireError as error:
@@ -58,7 +58,7 @@ async def ask_witnesses(
     witnesses: Witnesses,
     without: Collection[str],
 ) -> list[ObservedTree]:
-    """Return what each witness signed last, or raise BackupError while one doesn't say."""
+    """Return each witness's last signed tree, or raise BackupError if one doesn't answer."""
     names = {witness.name for witness in policy.witnesses}
     if unknown := sorted(set(without) - names):
         raise BackupError(f"the policy names no witness {unknown[0]}: {', '.join(sorted(names))}")
@@ -91,7 +91,7 @@ async def ask_witnesses(
 
 
 def check_consistency(known: StoredLog, seen: Sequence[ObservedTree]) -> None:
-    """Raise WouldFork if anybody has seen another tree than the database's of one size."""
+    """Raise WouldFork if a source has seen another tree of a size than the database's."""
     for one in seen:
         if one.checkpoint is None or one.size > known.size:
             continue
@@ -109,5 +109,5 @@ def check_consistency(known: StoredLog, seen: Sequence[ObservedTree]) -> None:
 
 
 def largest_of(seen: Sequence[ObservedTree]) -> ObservedTree | None:
-    """Return the largest tree that anybody knows of, if possible with its checkpoint."""
+    """Return the largest tree that any source has seen, if possible with its checkpoint."""
     return max(seen, key=lambda one: (one.size, one.checkpoint is not None), default=None)

@@ -1,4 +1,4 @@
-"""Takes a backup of a relay that runs.
+"""Backups of a running relay.
 
 The database comes first and decides: what the logs' files and the bucket have beyond it is newer,
 never older. So every entry of the backup's database is in the backup, and what was published while
@@ -43,7 +43,7 @@ Say = Callable[[str], None]
 
 
 class PackageBucket(Protocol):
-    """What a backup needs of the bucket with packages."""
+    """The operations on the package bucket that a backup needs."""
 
     async def save(self, key: str, path: Path) -> bool:
         """Write an object into a new file; False if there is none."""
@@ -56,7 +56,7 @@ class PackageBucket(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackupParts:
-    """What lies outside of the relay's own folder."""
+    """The database and buckets outside of the relay's own folder."""
 
     packages: PackageBucket
     log_shelf: LogFileSource | None

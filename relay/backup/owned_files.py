@@ -1,4 +1,4 @@
-"""Which files are a relay's own, and how its settings move to another folder.
+"""A relay's own files, and the rewriting of its settings for another folder.
 
 All small files beside relay.toml and in the data folder belong to it: settings, keys, what `init`
 wrote; whatever relay.toml names there, by whichever name. Not the database (copied by itself), not
@@ -55,7 +55,7 @@ def list_owned_files(config_path: Path, config: Config) -> dict[str, Path]:
 
 
 def named_elsewhere(config: Config, known: Collection[Path]) -> list[Path]:
-    """Return the files that the settings name and that aren't among those that are known."""
+    """Return files that the settings name and that aren't among the known ones."""
     taken = {path.resolve() for path in known}
     return [
         path
@@ -65,7 +65,7 @@ def named_elsewhere(config: Config, known: Collection[Path]) -> list[Path]:
 
 
 def _is_small(path: Path) -> bool:
-    """Tell whether it is a file that may be a secret: what is large is none."""
+    """Return whether a file is small enough to be a secret."""
     return path.is_file() and path.stat().st_size <= MAX_FILE_BYTES
 
 
@@ -92,7 +92,7 @@ def _named(settings: object) -> list[Path]:
 
 
 def moved(name: str, data: bytes, *, old_folder: str, new_folder: Path) -> bytes:
-    """Return a file's bytes with the folder that they name changed, where it is a settings file."""
+    """Return a file's bytes; in a settings file, the folder that they name is replaced."""
     if not name.endswith(_NAMED_FOLDER) or len(old_folder) < 2:
         return data
     of_a_name = rb"\w.@+~\x80-\xff-"  # /srv/old is neither in /mnt/srv/old nor in /srv/older
@@ -127,7 +127,7 @@ def read_settings(path: Path) -> Config:
 
 
 def note_backup(config: Config, made_ms: int) -> None:
-    """Write down when a backup was finished. Blocks."""
+    """Store when a backup was finished. Blocks."""
     beside = config.data_dir / f"{LAST_BACKUP}.new"
     beside.write_text(f"{made_ms}\n")
     beside.replace(config.data_dir / LAST_BACKUP)

@@ -1,4 +1,4 @@
-"""Brings a relay back from a backup into an empty folder, or refuses and says what to do.
+"""Restores a relay from a backup into an empty folder, or refuses with what to do.
 
 relay.toml is written last: before every check has passed there is nothing that could be started. A
 relay that signed on from an old backup would show the world two histories of one log, and nobody
@@ -59,10 +59,10 @@ UNFINISHED = "relay.toml.not-checked"
 
 
 class PackageObjects(PackageBucket, Protocol):
-    """The bucket with packages, which is made if it isn't there."""
+    """The operations on the package bucket that a restore needs."""
 
     async def has(self, key: str) -> bool:
-        """Tell whether there is an object of this name."""
+        """Return whether there is an object of this name."""
         ...
 
     async def ensure_bucket(self, allowed_origin: str) -> None:
@@ -72,7 +72,7 @@ class PackageObjects(PackageBucket, Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestoreParts:
-    """What a restored relay's settings lead to."""
+    """The database and buckets that a restored relay's settings name."""
 
     packages: PackageObjects
     log_bucket: Bucket | None
@@ -82,7 +82,7 @@ class RestoreParts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestoreOptions:
-    """Where to, and what is allowed."""
+    """A restore's parameters: the target, and what is allowed."""
 
     data_dir: Path
     database_url: str | None = None
@@ -92,7 +92,7 @@ class RestoreOptions:
 
 @dataclass(slots=True)
 class RestoreResult:
-    """What came of it."""
+    """A restore's result."""
 
     config: Config
     manifest: Manifest
@@ -159,7 +159,7 @@ async def _restore_around(
     database: Database,
     say: Say,
 ) -> None:
-    """Bring database, buckets and the world to one story."""
+    """Restore database and buckets, consistent with what the logs have published."""
     if restored.config.log is not None:
         await _restore_logs(source, restored, wanted, around, database, say)
     await _restore_packages(source, restored, around, database, say)
@@ -194,7 +194,7 @@ def _write_files(source: Path, manifest: Manifest, folder: Path, wanted: Restore
 
 
 async def _load_database(source: Path, config: Config) -> Database:
-    """Load the copy, and bring it forward if an older Doorward made it."""
+    """Load the database's copy, and migrate it if an older Doorward made it."""
     if not config.database_url:
         await database_copies.load_sqlite(
             source / DATABASE / database_copies.SQLITE_COPY, config.database_path
@@ -260,7 +260,7 @@ async def _restore_logs(
 
 
 def _check_manifest(manifest: Manifest, known: StoredLog) -> None:
-    """The database has to be the one that the manifest speaks of."""
+    """Check that the database is the one that the manifest describes."""
     for state in manifest.logs:
         if state.origin == known.origin and (state.size, state.root) != (
             known.size,
@@ -271,7 +271,7 @@ def _check_manifest(manifest: Manifest, known: StoredLog) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Judgement:
-    """What everybody knows of a log, and what of it the backup lacks."""
+    """The trees of a log that were seen, and the entries that the backup lacks."""
 
     seen: Sequence[ObservedTree]
     newer: NewerEntries | None
@@ -288,7 +288,7 @@ async def _judge(
     witnesses: Witnesses,
     without: Collection[str],
 ) -> _Judgement:
-    """Find out whether the log can go on, or raise WouldFork."""
+    """Determine whether the log can go on, or raise WouldFork."""
     policy = read_policy_file(log)
     path = log.register_key_path if known.name == "register" else log.custody_key_path
     signer = read_key_file(path, known.origin, policy)
@@ -317,7 +317,7 @@ async def _go_on(
     shelves: Sequence[LogFileSource],
     now_ms: int,
 ) -> None:
-    """Bring the database to what the world has seen."""
+    """Bring the database to the published state of the logs."""
     policy, tree = read_policy_file(log), known.tree
     if judgement.newer is not None:
         tree = judgement.newer.tree
@@ -332,7 +332,7 @@ async def _go_on(
 async def _restore_packages(
     source: Path, restored: RestoreResult, around: RestoreParts, database: Database, say: Say
 ) -> None:
-    """Put back the packages that aren't erased; `missing` are those that are nowhere."""
+    """Upload the packages that aren't erased; `missing` are those found nowhere."""
     await around.packages.ensure_bucket(restored.config.public_url)
     async with database.read() as tx:
         kept = [one for one in await recovery.kept_packages(tx) if one.state != "erasing"]

@@ -1,4 +1,4 @@
-"""One log as a database tells it: every entry, hash and root checked against each other."""
+"""One log as a database holds it: every entry, hash and root checked against each other."""
 
 import asyncio
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ PIECE = 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredLog:
-    """A log that agrees with itself; the tree has all placed entries."""
+    """A log that is consistent with itself; the tree has all placed entries."""
 
     name: str
     origin: str
@@ -27,12 +27,12 @@ class StoredLog:
 
     @property
     def size(self) -> int:
-        """How many entries have their places."""
+        """The number of placed entries."""
         return self.tree.size
 
 
 async def read_log(tx: Transaction, name: str, origin: str) -> StoredLog:
-    """Read a log whole, or raise BackupDamaged if it isn't one story."""
+    """Read a whole log, or raise BackupDamaged if it is inconsistent."""
     head = await logs.get_head(tx, name)
     tree = Tree()
     for start in range(0, head.size, PIECE):

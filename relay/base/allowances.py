@@ -1,4 +1,4 @@
-"""How often an account may ask for something: so many at once, then one each so many seconds.
+"""Rate limits by account: a burst of requests, then one each so many seconds (token bucket).
 
 Kept in memory by each replica: it holds off a page or a stranger that asks without end, and is no
 promise. A doorbell guards itself against the relay.
@@ -15,7 +15,7 @@ MAX_REMEMBERED = 10_000
 
 
 class RateExceeded(RelayError):
-    """An account asked too often; `retry_after_s` says when it may again."""
+    """A rate limit is exceeded; the request may be repeated after `retry_after_s`."""
 
     def __init__(self, retry_after_s: int) -> None:
         super().__init__(f"too many at a time; try again in {retry_after_s} s")
@@ -24,7 +24,7 @@ class RateExceeded(RelayError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rate:
-    """`at_once` in a row, and one more each `each_s` seconds."""
+    """A rate: `at_once` requests in a row, and one more each `each_s` seconds."""
 
     at_once: int
     each_s: float
@@ -32,14 +32,14 @@ class Rate:
 
 @dataclass(slots=True)
 class _Spent:
-    """What is spent of one rate, at a time."""
+    """The spent part of one rate, at a time."""
 
     count: float
     at_ms: int
 
 
 class Allowances:
-    """Counts for whoever asks; a key names the asker and what is asked for, always at one rate."""
+    """Counts requests by key; a key names caller and operation, always at one rate."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -60,7 +60,7 @@ class Allowances:
 
 
 def charge(state: Any, account_id: str) -> None:  # Any: the web framework's bag of a request
-    """Count a request for the account that was found to be signed in; raises RateExceeded.
+    """Count a request for a signed-in account; raises RateExceeded.
 
     How much is allowed goes by the class of its route: relay/web/rate_limits.py put it there.
     """

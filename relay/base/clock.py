@@ -1,4 +1,4 @@
-"""The relay's clocks, handed to whoever needs the time so that tests can turn them.
+"""The relay's clocks: injected, so that tests can set the time.
 
 In an invented town the wall clock may be wound ahead (`SimulatedClock`), on its page;
 what somebody else dates (TLS, TURN, push services) stays on the machine's own, `SystemClock`.
@@ -42,7 +42,7 @@ class SystemClock:
 
 
 class SimulatedClock:
-    """The clock of an invented town: the machine's, and by how much the town is ahead of it."""
+    """The simulated clock of an example town: the machine's clock plus an offset."""
 
     def __init__(self, path: Path, *, logs: Iterable[str], machine: Clock | None = None) -> None:
         """Raise ClockRefused unless all of these logs are an example's, and the file a clock's."""
@@ -55,7 +55,7 @@ class SimulatedClock:
 
     @property
     def path(self) -> Path:
-        """The town's file."""
+        """The file with the town's offset."""
         return self._winding.path
 
     def wall_ms(self) -> int:
@@ -63,11 +63,11 @@ class SimulatedClock:
         return self._machine.wall_ms() + self._winding.offset_ms()
 
     def offset_ms(self) -> int:
-        """Return by how much the town is ahead."""
+        """Return how far the town is ahead, in milliseconds."""
         return self._winding.offset_ms()
 
     def wind(self, by_ms: int, *, seen_ms: int) -> int:
-        """Wind on, and return by how much the town is ahead now. Blocks.
+        """Move the town's time ahead; return the new offset. Blocks.
 
         `seen_ms` is how far it was ahead for whoever pressed: of two who press at once, one
         winds, and the other is told. Raises ClockRefused for that, and for a bad amount.
@@ -91,7 +91,7 @@ class SimulatedClock:
 
 
 def clock_of(path: Path | None, town: str) -> Clock:
-    """Return the clock of a relay's settings: an invented town's, or the machine's own.
+    """Return the clock of a relay's settings: an example town's, or the machine's own.
 
     `town` is what the names of its logs begin with. Raises ClockRefused.
     """
@@ -100,14 +100,14 @@ def clock_of(path: Path | None, town: str) -> Clock:
 
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
-    """Hold the lock beside a town's clock: other processes wind it as well."""
+    """Hold the lock file of a town's clock: other processes move it as well."""
     with path.with_suffix(".lock").open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Put the file in the place of the old one, whole."""
+    """Replace the file atomically."""
     written = path.with_suffix(".new")
     try:
         written.write_bytes(data)

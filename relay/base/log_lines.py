@@ -20,7 +20,7 @@ answers_log = logging.getLogger("relay.answers")
 
 
 def current() -> str:
-    """Return the number of the request that is being answered; empty beside any."""
+    """Return the id of the current request; empty outside of one."""
     return REQUEST_NUMBER.get()
 
 
@@ -36,7 +36,7 @@ def configure_logging(log_format: LogFormat) -> None:
 
 
 class TextLines(logging.Formatter):
-    """Lines for people: time, level, words, and the request's number where there is one."""
+    """Log formatter for people: time, level, message, and the request's id where there is one."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(message)s")
@@ -49,7 +49,7 @@ class TextLines(logging.Formatter):
 
 
 class JsonLines(logging.Formatter):
-    """Lines for programs: one JSON object each."""
+    """Log formatter for programs: one JSON object a line."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""

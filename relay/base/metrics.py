@@ -1,4 +1,4 @@
-"""Figures for Prometheus: the only file that imports its client.
+"""Prometheus metrics: the adapter of its client library.
 
 Only the operator sees them, on a listener of their own. A label is a route's template, a status, a
 log or a part: never a device, an account, an agency or a request.
@@ -23,7 +23,7 @@ BUCKETS_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogFigures:
-    """How one public log stands."""
+    """Metrics of one public log."""
 
     size: int
     published_size: int
@@ -34,7 +34,7 @@ class LogFigures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """How the relay stands when it is asked; None where there is nothing to tell."""
+    """A relay's metrics at one moment; None where a part doesn't exist."""
 
     parts_up: Mapping[str, bool]
     events: int
@@ -51,7 +51,7 @@ class Figures:
 
 
 class Metrics:
-    """All figures of one relay."""
+    """The metrics registry of one relay."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
@@ -74,13 +74,13 @@ class Metrics:
         }
 
     def answered(self, scope: Scope, status: int, seconds: float) -> None:
-        """Count one answer."""
+        """Count one HTTP response."""
         route = template_of(scope)
         self._requests.labels(method_of(scope), route, str(status)).inc()
         self._seconds.labels(route).observe(seconds)
 
     def take(self, figures: Figures) -> None:
-        """Take how things stand now."""
+        """Set the gauges to the collected values."""
         for name, is_up in figures.parts_up.items():
             self._gauges["up"].labels(name).set(is_up)
         for name in (
@@ -105,7 +105,7 @@ class Metrics:
                 self._gauges["witness_age_seconds"].labels(log, witness).set(witness_age_s)
 
     def text(self) -> bytes:
-        """Return all of it in Prometheus's text format."""
+        """Return all metrics in Prometheus's text format."""
         return generate_latest(self._registry)
 
     def _set(self, name: str, value: float | None) -> None:
@@ -113,7 +113,7 @@ class Metrics:
 
 
 def build_metrics_server(metrics: Metrics, ask: Callable[[], Awaitable[Figures]]) -> Starlette:
-    """Return the listener's application: one page."""
+    """Return the metrics listener's application: one page."""
 
     async def page(_request: Request) -> Response:
         metrics.take(await ask())

@@ -1,4 +1,4 @@
-"""Networks and addresses as texts: what lies in which, and who counts as one stranger."""
+"""IP networks and addresses as texts: parsing, membership, and keys for rate limits."""
 
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
@@ -18,13 +18,13 @@ def parse_network(text: str) -> str:
 
 
 def is_inside(address: str, networks: Iterable[str]) -> bool:
-    """Tell whether an address lies in one of the networks; what is no address lies in none."""
+    """Return whether an address lies in one of the networks; False for a malformed address."""
     parsed = parse_address(address)
     return parsed is not None and any(parsed in ip_network(network) for network in networks)
 
 
 def parse_address(text: str) -> IPv4Address | IPv6Address | None:
-    """Return an address; an IPv4 one that came in IPv6's clothes is the IPv4 one."""
+    """Return an address; an IPv4-mapped IPv6 address becomes the IPv4 one."""
     try:
         address = ip_address(text)
     except ValueError:
@@ -35,7 +35,7 @@ def parse_address(text: str) -> IPv4Address | IPv6Address | None:
 
 
 def is_on_loopback(url: str) -> bool:
-    """Tell whether a URL leads to this machine itself, by its name or address alone."""
+    """Return whether a URL leads to this machine itself, by its name or address alone."""
     host = urlsplit(url).hostname or ""
     address = parse_address(host)
     if address is not None:
@@ -44,12 +44,12 @@ def is_on_loopback(url: str) -> bool:
 
 
 def is_mixed(page: str, fetched: str) -> bool:
-    """Tell whether browsers refuse to fetch one URL from a page at the other: it has no TLS."""
+    """Return whether fetching one URL from a page at the other is mixed content: it has no TLS."""
     return page.startswith("https://") and not fetched.startswith("https://")
 
 
 def stranger(address: str) -> str:
-    """Return the name under which somebody's asking is counted: of IPv6 the /64."""
+    """Return the key by which an address's requests are counted: for IPv6 its /64."""
     parsed = parse_address(address)
     if isinstance(parsed, IPv6Address):
         return str(ip_network((int(parsed), ONE_HOME_IPV6), strict=False))

@@ -1,4 +1,4 @@
-"""A number for each HTTP request: in its answer, on its error page, in every line logged for it.
+"""Request ids: in each HTTP response, on error pages, and in every line logged for the request.
 
 Whoever reports an error quotes the number, and the operator finds the lines. It is random and says
 nothing; a trusted proxy may bring its own, so that one number goes through all logs. What is logged
@@ -33,16 +33,19 @@ log = logging.getLogger(__name__)
 
 
 class RequestIds:
-    """Numbers every request, and tells `done` when its answer begins. The outermost of all."""
+    """ASGI middleware that gives each request an id, and calls `done` when its response begins.
+
+    The outermost of all.
+    """
 
     def __init__(self, app: ASGIApp, *, trusted: Sequence[str], done: Done) -> None:
-        """`trusted` are the networks of proxies whose numbers are taken over."""
+        """`trusted` are the networks of proxies whose request ids are used."""
         self._app = app
         self._trusted = tuple(trusted)
         self._done = done
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass everything on, with a number."""
+        """Call the app, with a request id."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -60,7 +63,7 @@ class RequestIds:
                 status = message["status"]
                 self._answered(scope, status, time.perf_counter() - begun_s)
                 if status >= 500:
-                    log.warning("answered %d", status)
+                    log.warning("internal error: answered with status %d", status)
             await send(message)
 
         try:
@@ -87,12 +90,12 @@ class RequestIds:
 
 
 def method_of(scope: Scope) -> str:
-    """Return the method, unless somebody made it up."""
+    """Return the method, or a fixed word for one that HTTP doesn't know."""
     return str(scope["method"]) if scope["method"] in METHODS else "other"
 
 
 def template_of(scope: Scope) -> str:
-    """Return the template of the route that was found, without anything that was filled in."""
+    """Return the path template of the matched route, without its parameters' values."""
     faces: list[Scope] = scope.get(FACE_SCOPES, [])
     found = faces[-1] if faces else {}
     path = getattr(found.get("route"), "path", None)

@@ -1,4 +1,4 @@
-"""`doorward-relay admin …`: what administrators sign for the register.
+"""The commands `doorward-relay admin …`: administrators' changes of the register.
 
     admin keygen --id ann --name "Ann Berg" --out KEYS      on the administrator's own machine
     admin charter --origin TOWN/register --admin ann.json --admin bob.json --out charter.json
@@ -16,7 +16,7 @@ import asyncio
 from pathlib import Path
 
 from firmware.protocol.encoding import sha256_hex
-from firmware.protocol.register.administering import check_place
+from firmware.protocol.register.change_rules import check_place
 from firmware.protocol.register.entries import (
     EXAMPLE_PREFIX,
     Admin,
@@ -51,25 +51,25 @@ _UNITS_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 def add_admin_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add `admin` to the relay's command line."""
-    text = "change who may ask, by the signatures of two people"
+    text = "change the register of agencies, by the signatures of two administrators"
     parser = commands.add_parser("admin", help=text, description=text)
     actions = parser.add_subparsers(required=True, metavar="ACTION")
     _add_keygen(actions)
     _add_charter(actions)
     _add_propose(actions)
-    text = "say in words what a change would do"
+    text = "show a change's effects as text"
     show = actions.add_parser("show", help=text, description=text)
     show.add_argument("change", type=Path, metavar="change.json")
     show.add_argument(
-        "--config", type=Path, metavar="relay.toml", help="say too if it can still be made"
+        "--config", type=Path, metavar="relay.toml", help="also show whether it can still be made"
     )
     show.set_defaults(run=_show)
-    text = "sign a change with your own key, after reading what it would do"
+    text = "sign a change with your own key, after reading its effects"
     sign = actions.add_parser("sign", help=text, description=text)
     sign.add_argument("change", type=Path, metavar="change.json")
     sign.add_argument("--key", type=Path, required=True, metavar="ID.key.json")
     sign.set_defaults(run=_sign)
-    text = "add a change to the register; refused with words if it would have no effect"
+    text = "add a change to the register; refused with a reason if it would have no effect"
     submit = actions.add_parser("submit", help=text, description=text)
     submit.add_argument("change", type=Path, metavar="change.json", help="or a revocation")
     submit.add_argument("--config", type=Path, required=True, metavar="relay.toml")
@@ -115,7 +115,7 @@ def _propose(options: argparse.Namespace) -> int:
 
 
 def _place(options: argparse.Namespace) -> int:
-    """Return how many changes the register has that widen: the proposed one is to be the next."""
+    """Return the number of widening changes in the register: the proposed one is the next."""
     if options.follows is not None:
         return int(options.follows)
     if options.config is None:

@@ -1,4 +1,4 @@
-"""`doorward-relay admin …`, at the relay: submits a change, and counts those that are there."""
+"""The commands `doorward-relay admin …` that use the relay's register: submit, and a count."""
 
 from pathlib import Path
 
@@ -31,7 +31,7 @@ async def submit(config: Config, path: Path) -> None:
 
 
 async def widenings(config: Config) -> int:
-    """Return how many changes the register has that widen."""
+    """Return the number of widening changes in the register."""
     return await with_register(config, lambda _, register: register.widenings())
 
 

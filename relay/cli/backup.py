@@ -21,7 +21,7 @@ def add_backup_commands(commands: "argparse._SubParsersAction[argparse.ArgumentP
         help="packages: leave sealed evidence out, so that what is erased isn't kept elsewhere",
     )
     taking.set_defaults(run=_run_backup)
-    text = "bring a relay back from a backup; refuses if that would show a second history"
+    text = "restore a relay from a backup; refused if that would publish a second history"
     going_back = commands.add_parser("restore", help=text, description=text)
     going_back.add_argument("--from", type=Path, required=True, metavar="DIR", dest="source")
     going_back.add_argument("--data", type=Path, required=True, metavar="DIR", help="a new folder")
@@ -29,14 +29,14 @@ def add_backup_commands(commands: "argparse._SubParsersAction[argparse.ArgumentP
         "--database-url", metavar="URL", help="a PostgreSQL backup: an empty database for it"
     )
     going_back.add_argument(
-        "--bucket-endpoint", metavar="URL", help="if the object store is elsewhere now"
+        "--bucket-endpoint", metavar="URL", help="the object store's URL, if it has changed"
     )
     going_back.add_argument(
         "--without-witness",
         action="append",
         default=[],
         metavar="NAME",
-        help="a witness that is gone for good, and can't say what it has seen",
+        help="a witness that is gone for good, and can't be asked for its last checkpoint",
     )
     going_back.set_defaults(run=_run_restore)
 

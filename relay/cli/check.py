@@ -1,4 +1,4 @@
-"""`doorward-relay check`: says in words which of a relay's parts are well.
+"""The command `doorward-relay check`: checks each of a relay's parts and prints the results.
 
 A client that only some relays use (sign-in, STUN and TURN, mail) is imported where it is tried.
 """
@@ -30,7 +30,7 @@ BROKER_TIMEOUT_S = 5.0
 
 
 async def check(config: Config) -> list[CheckResult]:
-    """Look at every part; the settings themselves were checked by reading them."""
+    """Check every part; the settings themselves were checked by reading them."""
     parts: list[tuple[str, Callable[[Config], Awaitable[str]]]] = [
         ("fleet CA", _check_ca),
         ("database", _check_database),
@@ -50,7 +50,7 @@ async def check(config: Config) -> list[CheckResult]:
 
 
 async def _look_around(config: Config) -> list[CheckResult]:
-    """Look at the machine itself, and at what runs out by and by."""
+    """Check the machine itself, and everything that expires."""
     clock = clock_of(config.example.clock_path, config.example_town)
     findings = [
         preflight.check_store_address(config),
@@ -121,7 +121,7 @@ async def _check_bucket(config: Config) -> str:
 
 
 async def check_log(log: LogConfig, config: Config) -> str:
-    """Look at the logs' keys, policy and bucket; return what was seen, or raise."""
+    """Check the logs' keys, policy and bucket; return a sentence, or raise."""
     policy = read_policy_file(log)
     read_key_file(log.register_key_path, f"{log.name}/register", policy)
     read_key_file(log.custody_key_path, f"{log.name}/custody", policy)
@@ -132,7 +132,7 @@ async def check_log(log: LogConfig, config: Config) -> str:
 
 
 def check_push(config: Config) -> CheckResult:
-    """Look at what push services will be shown; they themselves are asked only by pushes."""
+    """Check the VAPID key and contact; the push services themselves are not contacted."""
     what = "Web Push"
     if not config.push_key_path.exists():
         detail = f"{config.push_key_path} isn't there yet; doorward-relay serve makes it"
@@ -152,7 +152,7 @@ def check_push(config: Config) -> CheckResult:
 
 
 async def check_live(config: Config) -> list[CheckResult]:
-    """Try each STUN and TURN server, and say from where live view works."""
+    """Try each STUN and TURN server; return from where live view works."""
     live = config.live
     try:
         servers = IceServers.load(live, SystemClock())

@@ -1,11 +1,11 @@
-"""What `doorward-relay check` found out about one part."""
+"""The result of one check of `doorward-relay check`."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckResult:
-    """One part, whether it is well, and what was seen or what to do."""
+    """One checked part: its name, whether it is well, and a sentence on the result or remedy."""
 
     what: str
     is_ok: bool

@@ -1,4 +1,4 @@
-"""`doorward-relay invite doorbell`, carried out: a one-time claim for a doorbell's card."""
+"""The command `doorward-relay invite doorbell`: writes a one-time claim for a doorbell's card."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""What `doorward-relay init` writes: a relay that is ready to be started, with fresh keys.
+"""The command `doorward-relay init`: writes a new relay's folder with fresh keys.
 
     relay.toml         the relay's settings
     relay.sqlite3      the database, unless it is a PostgreSQL one
@@ -47,7 +47,7 @@ LOOPBACK, EVERYWHERE = "127.0.0.1", "0.0.0.0"  # noqa: S104 (MQTT there is over 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InitSettings:
-    """What can be chosen at `init`."""
+    """The options of `init`."""
 
     data_dir: Path
     listen: Address
@@ -65,22 +65,22 @@ class InitSettings:
 
     @property
     def host(self) -> str:
-        """The one host name under which people and doorbells reach everything."""
+        """The host name under which people and doorbells reach the relay."""
         return host_of(self.public_url)
 
     @property
     def is_for_this_machine(self) -> bool:
-        """Whether nobody comes from elsewhere: a trial, a test, the demo."""
+        """Whether the relay serves this machine only: a trial, a test, the demo."""
         return is_on_loopback(self.public_url)
 
     @property
     def broker_listens_on(self) -> str:
-        """Where the broker awaits doorbells: on every address, unless nobody comes from afar."""
+        """The broker's listening address for doorbells: every address, or loopback only."""
         return self.mqtt_listen or (LOOPBACK if self.is_for_this_machine else EVERYWHERE)
 
     @property
     def endpoint(self) -> str:
-        """Under which doorbells, officers' browsers and the relay reach the object store."""
+        """The object store's URL for doorbells, officers' browsers and the relay."""
         return self.store_url or f"http://{self.host}:{self.s3_port}"
 
 

@@ -1,4 +1,4 @@
-"""`doorward-relay log` and `legal-process`: an operator's commands about the public logs.
+"""The commands `doorward-relay log` and `legal-process`, about the public logs.
 
 Only the command line belongs here; `relay.cli.log_commands` reads and writes the database. Keys
 are made once; the policy says whom the world believes, so it is written by hand, from the vkeys
@@ -43,9 +43,9 @@ def add_log_commands(commands: "argparse._SubParsersAction[argparse.ArgumentPars
     init = _with_config(actions.add_parser("init", help=text, description=text), _run_init)
     init.add_argument("--name", required=True, help="the logs' own; it can't be changed later")
     init.add_argument("--example", action="store_true", help="an invented town's, as in the demo")
-    text = "with --example: the file by which the town's clock may be wound"
+    text = "with --example: the file of the town's simulated clock"
     init.add_argument("--town-clock", metavar="FILE", help=text)
-    text = "print whom to believe about these logs; it goes to the relay and to every doorbell"
+    text = "print the logs' policy (keys, witnesses, quorum) for the relay and every doorbell"
     policy = _with_config(actions.add_parser("policy", help=text, description=text), _run_policy)
     policy.add_argument(
         "--witness", type=_witness, action="append", required=True, metavar="NAME=VKEY@URL",
@@ -53,12 +53,12 @@ def add_log_commands(commands: "argparse._SubParsersAction[argparse.ArgumentPars
     )  # fmt: skip
     policy.add_argument("--quorum", type=int, default=2, metavar="N", help="so many must sign")
     policy.add_argument("--out", type=Path, metavar="FILE", help="write it here (not printed)")
-    text = "show both logs: keys, sizes, and what the world sees"
+    text = "show both logs: keys, sizes, and published checkpoints"
     _with_config(actions.add_parser("show", help=text, description=text), _run_show)
     text = "legal process that was served on this relay's operator"
     legal = commands.add_parser("legal-process", help=text, description=text)
     actions = legal.add_subparsers(required=True, metavar="ACTION")
-    text = "add it to the public count; what it yielded is all that is said of it"
+    text = "add it to the public count; only its kind and its yield are published"
     add = _with_config(actions.add_parser("add", help=text, description=text), _run_legal)
     add.add_argument("--kind", choices=get_args(LegalKind), required=True)
     add.add_argument("--yielded", choices=get_args(LegalYield), nargs="+", required=True)

@@ -1,4 +1,4 @@
-"""`doorward-relay log show` and `legal-process add`, in the relay's database."""
+"""The commands `doorward-relay log show` and `legal-process add`, which use the database."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ from relay.store.database import Database
 
 
 async def show_sizes(config: Config, log: LogConfig, policy: Policy) -> None:
-    """Print how far each log has come, and when a quorum of witnesses signed it last."""
+    """Print each log's size, and when a quorum of witnesses last signed it."""
     database = await Database.open(config.database)
     try:
         async with database.read() as tx:

@@ -14,16 +14,16 @@ from firmware.protocol.register.entries import RefusedCategory
 
 def add_moderate_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add `moderate` to the relay's command line."""
-    text = "read what waits to be published, and pass or refuse it"
+    text = "read requests that wait for publication, and pass or refuse them"
     parser = commands.add_parser("moderate", help=text, description=text)
     actions = parser.add_subparsers(required=True, metavar="ACTION")
     for name, run, what in (
-        ("list", _list, "show what waits: emergencies, then the oldest first; then the appeals"),
-        ("pass", _pass, "let a request be published with the next batch"),
-        ("refuse", _refuse, "refuse a request; the register says only its category"),
+        ("list", _list, "list waiting requests: emergencies, then the oldest first; then appeals"),
+        ("pass", _pass, "approve a request for publication with the next batch"),
+        ("refuse", _refuse, "refuse a request; only its category goes into the register"),
         ("uphold", _decide_appeal, "decide an appeal: the refusal stands"),
         ("overturn", _decide_appeal, "decide an appeal: the request goes on to publication"),
-        ("people", _people, "show who has an administrator's account for the pages"),
+        ("people", _people, "list the administrators' accounts for the pages"),
         ("end", _end, "end an administrator's account for the pages"),
     ):
         action = actions.add_parser(name, help=what, description=what)

@@ -1,4 +1,4 @@
-"""`doorward-relay moderate …`, carried out by the same code as on the moderators' pages."""
+"""The commands `doorward-relay moderate …`, with the same service as the moderators' pages."""
 
 import argparse
 import asyncio
@@ -18,7 +18,7 @@ from relay.store.database import Database
 
 
 def list_waiting(options: argparse.Namespace) -> int:
-    """Print what waits, and the appeals."""
+    """Print the waiting requests and appeals."""
     config = load(options.config)
 
     async def show(database: Database, register: RegisterService) -> None:
@@ -40,7 +40,7 @@ def list_waiting(options: argparse.Namespace) -> int:
 
 
 def pass_on(options: argparse.Namespace) -> int:
-    """Let a request be published with the next batch."""
+    """Approve a request for publication with the next batch."""
     config = load(options.config)
 
     async def decide(database: Database, register: RegisterService) -> None:
@@ -82,7 +82,7 @@ def decide_appeal(options: argparse.Namespace) -> int:
 
 
 def show_people(options: argparse.Namespace) -> int:
-    """Print who has an administrator's account for the pages."""
+    """Print the administrators' accounts for the pages."""
 
     async def show() -> None:
         database = await Database.open(load(options.config).database)

@@ -1,4 +1,4 @@
-"""`doorward-relay invite owner | officer | admin`, carried out: one-time invitations of people.
+"""The commands `doorward-relay invite owner | officer | admin`: one-time invitations of people.
 
 An officer's or an administrator's may go by mail as well; only then is the mail client imported.
 """

@@ -1,4 +1,4 @@
-"""What `doorward-relay check` looks at on the machine itself: each look says one thing in words.
+"""The checks of `doorward-relay check` on the machine itself: each returns one sentence.
 
 A look that finds nothing to say returns nothing; whether that makes the whole check fail is in the
 finding. Servers that the relay speaks to are check.py's.
@@ -47,7 +47,7 @@ SHOWN_CELLS = 4
 
 
 def check_store_address(config: Config) -> CheckResult | None:
-    """Say whether browsers may fetch from the object store, where that can be told."""
+    """Check whether browsers may fetch from the object store, where that can be known."""
     endpoint = config.bucket.endpoint
     if not is_mixed(config.public_url, endpoint):
         return None
@@ -59,7 +59,7 @@ def check_store_address(config: Config) -> CheckResult | None:
 
 
 def check_disk_space(config: Config) -> CheckResult:
-    """Say how much room there is where the relay's data is."""
+    """Check the free disk space of the relay's data."""
     free = shutil.disk_usage(config.data_dir).free
     detail = f"{free // (1024 * 1024)} MiB free in {config.data_dir}"
     return CheckResult(
@@ -71,7 +71,7 @@ def check_disk_space(config: Config) -> CheckResult:
 
 
 async def check_database_file(config: Config) -> CheckResult | None:
-    """Say whether the SQLite file is whole; PostgreSQL minds its own."""
+    """Check the SQLite file's integrity; PostgreSQL does that itself."""
     if config.database_url or not config.database_path.exists():
         return None
     try:
@@ -82,7 +82,7 @@ async def check_database_file(config: Config) -> CheckResult | None:
 
 
 async def check_witness_times(config: Config, clock: Clock) -> list[CheckResult]:
-    """Say how long ago witnesses signed each log, and so whether this machine's clock is right."""
+    """Check the age of each log's last cosignatures, and so this machine's clock."""
     if config.log is None:
         return []
     try:
@@ -129,7 +129,7 @@ def _of_log(origin: str, head: logs.Head, age_s: float | None) -> CheckResult:
 
 
 async def check_certificate_dates(config: Config, clock: Clock) -> list[CheckResult]:
-    """Say how long certificates hold: the fleet's CA, the broker's, and that of public_url."""
+    """Check when certificates expire: the fleet's CA, the broker's, and that of public_url."""
     now_ms = clock.wall_ms()
     findings = []
     for name in ("ca.pem", "broker.pem"):
@@ -178,7 +178,7 @@ def _until(name: str, end_ms: int, now_ms: int) -> CheckResult:
 
 
 async def check_mail_server(config: Config) -> CheckResult:
-    """Say whether letters to agencies can go out."""
+    """Check whether mail to agencies can be sent."""
     if config.mail is None:
         return _warning("mail", "none is set ([mail]): codes are handed over, nobody is reminded")
     from relay.mail import MailUnavailable, SmtpMailer
@@ -191,7 +191,7 @@ async def check_mail_server(config: Config) -> CheckResult:
 
 
 async def check_reminder_addresses(config: Config, clock: Clock) -> list[CheckResult]:
-    """Say which agencies have no address to which it is written before their agreements end."""
+    """Check which agencies have no address for reminders before their agreements end."""
     if config.log is None or config.mail is None:
         return []
 
@@ -225,7 +225,7 @@ def _unreached(agreement: Agreement) -> str:
 
 
 async def check_merged_cells(config: Config, clock: Clock) -> list[CheckResult]:
-    """Say which agreements merge thin map cells otherwise than others, where some merge any."""
+    """Check which agreements group thin map cells in conflict with others."""
     if config.log is None:
         return []
 
@@ -257,7 +257,7 @@ def _merging(agreement: Agreement, differs: MergeConflict) -> str:
 
 
 def check_map_files(config: Config) -> CheckResult | None:
-    """Say whether the map's files can be read, where some are named."""
+    """Check that the map's files can be read, where some are named."""
     try:
         MapData.load(config.map)
     except (RelayError, WireError, OSError) as error:
@@ -268,7 +268,7 @@ def check_map_files(config: Config) -> CheckResult | None:
 
 
 def check_backup_age(config: Config, clock: Clock) -> CheckResult:
-    """Say how old the newest backup is, by what this relay knows of it."""
+    """Check the newest backup's age, by this relay's own note of it."""
     made_ms = last_backup_ms(config)
     if made_ms is None:
         return _warning("backup", "there is none: doorward-relay backup --help")

@@ -1,4 +1,4 @@
-"""What several commands at the relay share: its register, opened and closed, and its clock."""
+"""The register and clock for commands: opened before a command, closed after it."""
 
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -34,5 +34,5 @@ async def with_register(
 
 
 def clock_in(config: Config) -> Clock:
-    """Return the clock that this relay goes by."""
+    """Return the relay's clock."""
     return clock_of(config.example.clock_path, config.example_town)

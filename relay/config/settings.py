@@ -43,7 +43,7 @@ SECURITY_EXPECTED = "starttls or tls; none to a server on this machine only"
 
 
 class BrokerConfig(Struct, frozen=True, kw_only=True):
-    """Where the broker is: for the relay itself, and for doorbells."""
+    """The broker's addresses: for the relay itself, and for doorbells."""
 
     url: BrokerUrl
     mqtt_host: Annotated[str, text("a host name that doorbells can reach")]
@@ -60,7 +60,7 @@ class BucketConfig(Struct, frozen=True, kw_only=True):
 
 
 class LiveConfig(Struct, frozen=True, kw_only=True):
-    """What helps an app and a doorbell that can't reach each other directly: STUN and TURN."""
+    """STUN and TURN servers, for apps and doorbells that can't reach each other directly."""
 
     stun_urls: StunUrls = ()
     turn_urls: TurnUrls = ()
@@ -73,7 +73,7 @@ class LiveConfig(Struct, frozen=True, kw_only=True):
 
 
 class PushConfig(Struct, frozen=True, kw_only=True):
-    """Web Push: who answers for it, and to which hosts it may go (none named: any public one)."""
+    """Web Push: its contact, and the allowed push services' hosts (none named: any public one)."""
 
     contact: Contact = None
     hosts: PushHosts = ()
@@ -81,7 +81,7 @@ class PushConfig(Struct, frozen=True, kw_only=True):
 
 
 class LogConfig(Struct, frozen=True, kw_only=True):
-    """The two public logs: their name, keys and bucket, and who witnesses them."""
+    """The two public logs: their name, keys, bucket and witnesses."""
 
     name: LogName
     register_key_path: Annotated[Path, path("a file")] = field(name="register_key")
@@ -96,7 +96,7 @@ class LogConfig(Struct, frozen=True, kw_only=True):
 
 
 class MailConfig(Struct, frozen=True, kw_only=True):
-    """The mail server, and at which domains agencies are (none named: any but free mail's)."""
+    """The mail server, and the agencies' allowed domains (none named: any but free mail's)."""
 
     host: Annotated[str, text("the mail server's host name")]
     port: Port = 587
@@ -131,7 +131,7 @@ class MapConfig(Struct, frozen=True, kw_only=True):
 
 
 class PublicConfig(Struct, frozen=True, kw_only=True):
-    """What the public pages show besides the record itself."""
+    """The public pages' content besides the record itself."""
 
     monitor_report_path: Annotated[Path | None, path("a file")] = field(
         name="monitor_report", default=None
@@ -140,7 +140,7 @@ class PublicConfig(Struct, frozen=True, kw_only=True):
 
 
 class LimitsConfig(Struct, frozen=True, kw_only=True):
-    """Whose X-Forwarded-For is believed, and by how much all allowances are multiplied."""
+    """The trusted proxies' networks, and the factor of all rate limits."""
 
     trusted_proxies: Networks = ("127.0.0.1/32", "::1/128")
     factor: Annotated[float, Meta(ge=0.1, le=1000, description="a number from 0.1 to 1000")] = 1.0
@@ -151,7 +151,7 @@ NO_LIMITS = LimitsConfig()
 
 
 class MetricsConfig(Struct, frozen=True, kw_only=True):
-    """Where Prometheus asks; nowhere unless it is set."""
+    """The metrics listener's address; none unless it is set."""
 
     listen: Annotated[
         Address | None,
@@ -160,7 +160,7 @@ class MetricsConfig(Struct, frozen=True, kw_only=True):
 
 
 class ExampleConfig(Struct, frozen=True, kw_only=True):
-    """An invented town, as the demo's."""
+    """The simulated clock of an example town, as the demo's."""
 
     clock_path: Annotated[Path | None, path("a file")] = field(name="clock", default=None)
     """The file by which the town's clock is wound; see relay/base/clock.py."""
@@ -194,7 +194,7 @@ class OidcConfig(Struct, frozen=True, kw_only=True):
 
 
 class Config(Struct, frozen=True, kw_only=True):
-    """Everything that an operator can set; its paths are absolute once loaded."""
+    """All settings of an operator; paths are absolute once loaded."""
 
     listen: Annotated[Address, address('host:port, such as "127.0.0.1:8400"')]
     public_url: Origin
@@ -219,18 +219,18 @@ class Config(Struct, frozen=True, kw_only=True):
 
     @property
     def log_url(self) -> str:
-        """Under which both logs are served."""
+        """The URL under which both logs are served."""
         return f"{self.public_url}/log"
 
     @property
     def example_town(self) -> str:
-        """The logs' name where that is an invented town's, which every page says; else empty."""
+        """The logs' name if it is an example town's, which every page shows; else empty."""
         is_example = self.log is not None and self.log.name.startswith(EXAMPLE_PREFIX)
         return self.log.name if is_example and self.log is not None else ""
 
     @property
     def push_contact(self) -> str | None:
-        """Whom a push service may write to or look up: set, else the relay's own address."""
+        """The contact for push services: the setting, else the relay's own address."""
         is_public = self.public_url.startswith("https://")
         return self.push.contact or (self.public_url if is_public else None)
 
@@ -246,7 +246,7 @@ class Config(Struct, frozen=True, kw_only=True):
 
     @property
     def owner_origins(self) -> tuple[str, ...]:
-        """Wherever the owner's app may be."""
+        """The allowed origins of the owner's app."""
         return (self.owner_origin, *self.more_owner_origins)
 
     @property
@@ -261,12 +261,12 @@ class Config(Struct, frozen=True, kw_only=True):
 
     @property
     def saved_register_path(self) -> Path:
-        """What this program's replay of the register came to: a cache."""
+        """The cache of the register's replayed state."""
         return self.data_dir / "saved-register"
 
     @property
     def saved_stamps_path(self) -> Path:
-        """What the register's witnessed checkpoints said: a cache."""
+        """The cache of the register's cosigned times."""
         return self.data_dir / "saved-stamps"
 
     @property
@@ -286,5 +286,5 @@ class Config(Struct, frozen=True, kw_only=True):
 
 
 def host_of(url: str) -> str:
-    """Return the host name of a URL that was checked."""
+    """Return the host name of a validated URL."""
     return urlsplit(url).hostname or ""

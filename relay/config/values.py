@@ -1,4 +1,4 @@
-"""Types of the relay's settings: constraints, and the words for what is expected.
+"""Types of the relay's settings: constraints, with the expected form as text.
 
 The public `parse_…` functions are the command line's too: each takes what TOML or an option held
 and returns the value, or raises ValueError or TypeError. Nothing here knows a key or a table.
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
-    """Where a server listens."""
+    """A server's listening address."""
 
     host: str
     port: int
@@ -32,7 +32,7 @@ class Address:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IceUrl:
-    """Where a STUN or TURN server is; `text` is the URL as browsers take it."""
+    """A STUN or TURN server's address; `text` is the URL for browsers."""
 
     text: str
     scheme: str
@@ -61,14 +61,14 @@ _LABELS = r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)"
 
 
 def parse_text(value: object) -> str:
-    """Take a text that can be shown on one line, not an empty one."""
+    """Parse a printable text of one line, not empty."""
     if not isinstance(value, str) or not value or not value.isprintable():
         raise TypeError(value)
     return value
 
 
 def parse_address(value: object) -> Address:
-    """Take `host:port`."""
+    """Parse `host:port`."""
     host, colon, port = parse_text(value).rpartition(":")
     if not colon or not host or not port.isascii() or not port.isdigit():
         raise ValueError(value)
@@ -76,7 +76,7 @@ def parse_address(value: object) -> Address:
 
 
 def parse_origin(value: object) -> str:
-    """Take scheme, host and port with nothing behind them."""
+    """Parse an origin: scheme, host and port only."""
     text = parse_text(value)
     parts = urlsplit(text)
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.port == 0:
@@ -87,12 +87,12 @@ def parse_origin(value: object) -> str:
 
 
 def parse_log_name(value: object) -> str:
-    """Take what both logs' origins begin with."""
+    """Parse the prefix of both logs' origins."""
     return _matching(_LOG_NAME, value)
 
 
 def parse_ice_url(value: object) -> IceUrl:
-    """Take the URL of a STUN or TURN server."""
+    """Parse the URL of a STUN or TURN server."""
     match = _ICE_URL.fullmatch(parse_text(value))
     if match is None:
         raise ValueError(value)
@@ -110,7 +110,7 @@ def parse_ice_url(value: object) -> IceUrl:
 
 
 def parse_database_url(value: object) -> str:
-    """Take where a PostgreSQL database is; empty: the SQLite file is the database.
+    """Parse the URL of a PostgreSQL database; empty: the SQLite file is the database.
 
     Over a network the server has to prove who it is, unless the URL itself says otherwise.
     """

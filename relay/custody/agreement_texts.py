@@ -1,4 +1,4 @@
-"""Agreements' texts, published beside the logs under their SHA-256, which the register names.
+"""Publication of agreements' texts beside the logs, under their SHA-256 as in the register.
 
 There they are locked as tiles are, so that an operator who drops a text from the database can't
 have the world forget what an agency had agreed to.
@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 
 class AgreementTexts:
-    """Brings texts from the database to the shelf."""
+    """Publishes texts from the database into the logs' bucket."""
 
     def __init__(self, *, shelf: TileStore, database: Database) -> None:
         self._shelf = shelf
@@ -23,7 +23,7 @@ class AgreementTexts:
         self._published: set[str] = set()
 
     async def publish(self) -> None:
-        """Publish those that aren't yet; what the store doesn't take now is tried again."""
+        """Publish the texts that aren't yet; a failed upload is tried again later."""
         async with self._database.read() as tx:
             known = await requests.list_agreement_texts(tx)
         for sha256 in known:

@@ -1,4 +1,4 @@
-"""Since when witnesses have seen how many entries, as far as this process has read it.
+"""Cosigned times of one log, as far as this process has read its stamps.
 
 Each stamp is a checkpoint with its signatures: a long log has thousands, and checking them all
 takes seconds. What they said is saved now and then, for the next process to begin with
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 class CosignedTimes:
-    """The stamps of one log; one call at a time."""
+    """The parsed stamps of one log; one call at a time."""
 
     def __init__(self, *, origin: str, policy: Policy, saved: CacheFile | None) -> None:
         self._origin = origin
@@ -37,16 +37,16 @@ class CosignedTimes:
 
     @property
     def count(self) -> int:
-        """How many notes of the log's list were taken."""
+        """The number of notes parsed so far."""
         return self._taken.count
 
     @property
     def stamps(self) -> Stamps:
-        """What they say. It grows; don't change it."""
+        """The cosigned times so far. It grows; don't change it."""
         return self._stamps
 
     async def take(self, notes: Sequence[bytes]) -> None:
-        """Take the next notes of the list; raises WireError for one that doesn't count."""
+        """Parse the next notes of the list; raises WireError for an invalid one."""
         if self.count == 0 and len(notes) > MANY and self._saved is not None:
             resumed = await asyncio.to_thread(self._resumed, self._saved, notes)
             if resumed is not None:

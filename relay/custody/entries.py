@@ -1,4 +1,4 @@
-"""What is logged of evidence, of owners' wishes and of the law, by those who know of it.
+"""Custody log entries about evidence, deletion requests and legal process.
 
 Each takes the transaction in which the thing is decided and gives what to wait for before it is
 done. Nobody's home is named: a package is its commitment, an arrival only a band. What comes of an
@@ -43,7 +43,7 @@ NO_LOG = "this relay keeps no log (doorward-relay log init), so it can't do so"
 
 
 class AnswerRefused(LogError):
-    """An agency's answer to a deletion request doesn't hold; the text says why."""
+    """An agency's answer to a deletion request is invalid; the text says why."""
 
 
 class CustodyEntries:
@@ -53,7 +53,7 @@ class CustodyEntries:
         self._logs = logs
 
     async def received(self, tx: Transaction, *, agency: str, now_ms: int) -> Pending | None:
-        """One more package arrived; logged only where the count passes into another band (R18)."""
+        """Log an arrived package, only where the quarter's count enters another band (R18)."""
         quarter = quarter_of(now_ms)
         count = await custody.count_received(tx, agency, quarter)
         if count not in (1, 5):
@@ -65,7 +65,7 @@ class CustodyEntries:
     async def downloading(
         self, tx: Transaction, *, agency: str, package_id: str, download_id: str
     ) -> Pending:
-        """An officer is about to download a package: wait for this before giving the address."""
+        """Log a download; the caller waits for the entry before giving out the address."""
         leaf = DownloadLeaf(agency=agency, package=package_commitment(package_id))
         return await self._add(tx, leaf, key=f"download:{download_id}")
 
@@ -77,19 +77,19 @@ class CustodyEntries:
         why: Literal["withdrawn", "unopened"],
         now_ms: int,
     ) -> Pending:
-        """An object is about to be erased: wait for this before it is."""
+        """Log an erasure; the caller waits for the entry before erasing."""
         leaf = ErasedLeaf(package=package_commitment(package_id), why=why)
         return await self._add_later(tx, leaf, key=f"erased:{package_id}", now_ms=now_ms)
 
     async def erasure(self, tx: Transaction, *, package_id: str) -> Pending | None:
-        """Return what to wait for of an erasure that was begun; None if none was."""
+        """Return the pending entry of an erasure that was begun; None if none was."""
         entry = await rows.find_by_key(tx, "custody", f"erased:{package_id}")
         return None if entry is None else Pending(log="custody", number=entry.number)
 
     async def deletion_asked(
         self, tx: Transaction, *, agency: str, package_id: str, now_ms: int
     ) -> Pending:
-        """The owner wants deleted what was downloaded; the agency has 14 days to answer.
+        """Log an owner's request to delete a downloaded package; the agency has 14 days to answer.
 
         It counts as asked when the batch is over: till then nothing shows it, nor when it was.
         """
@@ -121,7 +121,7 @@ class CustodyEntries:
         signing_key: bytes,
         now_ms: int,
     ) -> Pending:
-        """The agency answers by its own key (the newest agreement's), or raise AnswerRefused."""
+        """Log an agency's answer, signed by its newest agreement's key, or raise AnswerRefused."""
         try:
             answer = check_deletion_answer(signed, signing_key)
         except WireError as error:
@@ -140,20 +140,20 @@ class CustodyEntries:
     async def outcome_filed(
         self, tx: Transaction, signed: SignedOutcome, *, request_digest: str
     ) -> Pending:
-        """An agency says what became of a request: one word a request, and no second one."""
+        """Log an agency's outcome of a request: one a request, never changed."""
         return await self._add(tx, OutcomeLeaf(signed=signed), key=outcome_key(request_digest))
 
     async def legal_process(
         self, tx: Transaction, *, kind: LegalKind, yielded: list[LegalYield], now_ms: int
     ) -> Pending:
-        """Legal process was served on the operator (R16)."""
+        """Log legal process that was served on the operator (R16)."""
         leaf = LegalProcessLeaf(quarter=quarter_of(now_ms), kind=kind, yielded=yielded)
         return await self._add(tx, leaf, key=f"legal process:{new_id()}")
 
     async def _add_later(
         self, tx: Transaction, body: CustodyBody, *, key: str, now_ms: int
     ) -> Pending:
-        """Add what an owner's doing caused, for the end of the batch under way (R9)."""
+        """Add an entry that an owner's action caused, for the end of the batch under way (R9)."""
         entry, end_ms = CustodyLeaf(body=body).encode(), await batch_end_ms(tx, now_ms)
         return await self._logs.add(tx, "custody", entry, key=key, not_before_ms=end_ms)
 
@@ -162,7 +162,7 @@ class CustodyEntries:
 
 
 class Record(CustodyEntries):
-    """The same, for who acts after it: `logged` waits until everybody can see it."""
+    """Adds entries and waits for them: `logged` returns once everybody can see the entry."""
 
     def __init__(self, logs: "Logs") -> None:
         super().__init__(logs)
@@ -173,30 +173,30 @@ class Record(CustodyEntries):
         await self._waiting.logged(pending)
 
     async def never_logged(self) -> NoReturn:
-        """Raise what `logged` raises while the witnesses are away, and after as long."""
+        """Raise LogUnavailable, after as long as `logged` waits while the witnesses are away."""
         await self._waiting.never_logged("custody")
 
     async def is_logged(self, pending: Pending) -> bool:
-        """Tell whether the entry is witnessed and published by now."""
+        """Return whether the entry is witnessed and published by now."""
         return await self._waiting.find(pending) is not None
 
 
 class NoRecord(Record):
-    """A relay without logs: what must be logged first is never done."""
+    """The record of a relay without logs: actions that must be logged first are refused."""
 
     def __init__(self) -> None:
         CustodyEntries.__init__(self, LogEntries())
 
     async def logged(self, pending: Pending) -> None:  # noqa: ARG002
-        """Refuse."""
+        """Raise LogUnavailable."""
         raise LogUnavailable(NO_LOG)
 
     async def never_logged(self) -> NoReturn:
-        """Refuse in the same words."""
+        """Raise the same LogUnavailable."""
         raise LogUnavailable(NO_LOG)
 
     async def is_logged(self, pending: Pending) -> bool:  # noqa: ARG002
-        """Say no."""
+        """Return False."""
         return False
 
 
@@ -206,13 +206,13 @@ def outcome_key(request_digest: str) -> str:
 
 
 async def batch_end_ms(tx: Transaction, now_ms: int) -> int:
-    """Return when the batch under way is over (R9)."""
+    """Return the end of the batch under way (R9)."""
     batch_ms = (await charter_delays(tx) or Delays()).batch_ms
     return now_ms if batch_ms == 0 else now_ms - now_ms % batch_ms + batch_ms
 
 
 def quarter_end_ms(quarter: str) -> int:
-    """Return when a quarter is over."""
+    """Return the end of a quarter."""
     year, number = int(quarter[:4]), int(quarter[-1])
     begin = datetime(year + number // 4, number % 4 * 3 + 1, 1, tzinfo=UTC)
     return int(begin.timestamp() * 1000)

@@ -1,4 +1,4 @@
-"""What can be wrong with a log.
+"""Errors of the public logs.
 
 RelayError
 └── LogError             a log can't be used as it is
@@ -15,19 +15,19 @@ class LogError(RelayError):
 
 
 class LogUnavailable(LogError):
-    """What was to be logged isn't in a witnessed checkpoint yet; it stays on its way."""
+    """An entry isn't in a witnessed checkpoint yet; it stays queued."""
 
 
 class KeyTaken(LogError):
-    """Under one key there is one entry, and this is another one."""
+    """Another entry was already added under the same key."""
 
 
 class LogContradicts(LogError):
-    """The database and what was published tell different stories; the text says which."""
+    """The database and the published log contradict each other; the text says how."""
 
 
 def contradiction_in(group: BaseExceptionGroup[BaseException]) -> LogContradicts | None:
-    """Return the first contradiction among what tasks raised."""
+    """Return the first LogContradicts among the tasks' exceptions."""
     for error in group.exceptions:
         if isinstance(error, LogContradicts):
             return error

@@ -1,4 +1,4 @@
-"""Serves both logs to anybody: static files, with headers that let caches keep what is fixed."""
+"""The HTTP server of both logs' files, with headers that let caches keep immutable ones."""
 
 from collections import OrderedDict
 
@@ -16,7 +16,7 @@ FOR_ANYBODY = {"access-control-allow-origin": "*", "x-content-type-options": "no
 
 
 class LogFileServer:
-    """The files under /log/; what never changes is kept in memory, as much as fits."""
+    """The files under /log/; immutable ones are cached in memory up to a limit."""
 
     def __init__(self, shelf: TileStore, *, cache_bytes: int = CACHE_BYTES) -> None:
         self._shelf = shelf
@@ -24,7 +24,7 @@ class LogFileServer:
         self._limit_bytes = self._left_bytes = cache_bytes
 
     def routes(self) -> list[Route]:
-        """Return where they are served."""
+        """Return the routes."""
         return [Route("/log/{path:path}", self.answer, methods=["GET", "HEAD"])]
 
     async def answer(self, request: Request) -> Response:

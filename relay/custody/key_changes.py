@@ -1,4 +1,6 @@
-"""New owners by a printed recovery code: logged, so that nobody comes in unseen. Nothing waits.
+"""Log entries of owners added by a printed recovery code, so that none is added unseen.
+
+Nothing waits.
 
 The commitment says nothing of whose door it was; its owners hold what opens it.
 """
@@ -26,11 +28,11 @@ class KeyChanges:
         self._allowances = Allowances(clock)
 
     async def take(self, tx: Transaction, device: str, told: KeyChangeCommitted) -> None:
-        """Add what a doorbell commits to; the same commitment again is one entry."""
+        """Add a doorbell's commitment; repeated, it stays one entry."""
         try:
             self._allowances.take(device, CHANGES)
         except RateExceeded:
-            log.warning("a doorbell changes its owners' keys without end: one isn't logged")
+            log.warning("rate limit: a doorbell's key change isn't logged")
             return
         entry = CustodyLeaf(body=KeyChangedLeaf(commitment=told.commitment)).encode()
         await self._logs.add(tx, "custody", entry, key=f"key-change:{told.commitment}")

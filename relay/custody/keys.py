@@ -1,4 +1,4 @@
-"""The logs' own keys and the policy, as files. A key is secret, and signs for one log only."""
+"""Files of the logs' signing keys and policy. A key is secret, and signs for one log only."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -34,7 +34,7 @@ def make_keys(folder: Path, name: str) -> dict[str, NoteKey]:
 
 
 def read_signer(path: Path) -> NoteSigner:
-    """Read one log's key, or raise LogError; others than its owner mustn't be able to."""
+    """Read one log's key, or raise LogError, also if others than its owner may read the file."""
     try:
         if path.stat().st_mode & OTHERS:
             raise LogError(f"others can read {path}: chmod 600 {path}, and think about a new key")
@@ -53,12 +53,12 @@ def read_key_file(path: Path, origin: str, policy: Policy) -> NoteSigner:
     if signer.key.name != origin:
         raise LogError(f"{path} is the key of {signer.key.name}, not of {origin}")
     if signer.key not in [log.key for log in policy.logs]:
-        raise LogError(f"the policy doesn't name the key of {origin}: nobody would believe it")
+        raise LogError(f"the policy lacks the key of {origin}, so nobody would accept its log")
     return signer
 
 
 def read_policy_file(config: LogConfig) -> Policy:
-    """Read whom to believe, or raise LogError; the relay must know where each witness is."""
+    """Read the policy, or raise LogError; it must have each witness's URL."""
     path = config.policy_path
     try:
         policy = parse_policy(path.read_bytes())
@@ -103,7 +103,7 @@ def parse_witness(text: str) -> tuple[str, tuple[NoteKey, str]]:
 
 
 def name_of(name: str, *, is_example: bool) -> str:
-    """Return what the logs' origins begin with; an example's always says that it is one."""
+    """Return the prefix of the logs' origins; an example town's is always marked as such."""
     if name.startswith(EXAMPLE_PREFIX) and not is_example:
         raise LogError(f'"{EXAMPLE_PREFIX}" is for invented towns: say --example, or another name')
     return f"{EXAMPLE_PREFIX}{name}" if is_example and not name.startswith(EXAMPLE_PREFIX) else name

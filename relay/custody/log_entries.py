@@ -28,19 +28,19 @@ LOGS: tuple[LogName, ...] = ("register", "custody")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pending:
-    """An entry that was added, to whichever place."""
+    """An added entry that may not have its index yet."""
 
     log: LogName
     number: int
 
 
 class LogEntries:
-    """Adds entries, and reads those that were added: all that a program without keys can do."""
+    """Adds entries and reads added ones: the part that needs no keys."""
 
     async def add(
         self, tx: Transaction, log: LogName, entry: bytes, *, key: str, not_before_ms: int = 0
     ) -> Pending:
-        """Keep an entry in the transaction that wants it; the same `key` is the same entry.
+        """Add an entry in the caller's transaction; the same `key` is the same entry.
 
         It gets no place before `not_before_ms`; others may overtake it, so not in the register.
         """
@@ -59,11 +59,11 @@ class LogEntries:
         return Pending(log=log, number=number)
 
     async def added(self, tx: Transaction, log: LogName, since: int) -> list[bytes]:
-        """Return the entries from index `since` on, whether they have their places yet or not."""
+        """Return the entries from index `since` on, sequenced or not."""
         return await logs.added(tx, log, since)
 
     def wake(self, log: LogName | None = None) -> None:
-        """Whoever sequences looks within a second."""
+        """Do nothing: the sequencer's process looks within a second."""
 
 
 async def charter_delays(tx: Transaction) -> Delays | None:

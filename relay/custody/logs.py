@@ -1,4 +1,4 @@
-"""Both logs, as the relay's other parts use them: add in a transaction, then wait, then act.
+"""The interface to both logs: add an entry in a transaction, wait for it, then act.
 
 async with database.begin() as tx:
     pending = await logs.add(tx, "custody", entry, key="download:" + download_id)
@@ -51,7 +51,7 @@ class Logs(LogEntries):
         policy: Policy,
         saved_stamps: CacheFile | None = None,
     ) -> None:
-        """`saved_stamps` keeps what the register's stamps say, so that a start is short."""
+        """`saved_stamps` is the cache of the register's stamps, for a short start."""
         self._database = database
         self._writers = writers
         self._policy = policy
@@ -67,7 +67,7 @@ class Logs(LogEntries):
 
     @property
     def policy(self) -> Policy:
-        """Whom to believe about these logs."""
+        """The policy: the logs' keys, witnesses and quorum."""
         return self._policy
 
     def origin(self, log: LogName) -> str:
@@ -75,7 +75,7 @@ class Logs(LogEntries):
         return self._writers[log].origin
 
     async def compare(self) -> None:
-        """Raise LogContradicts if the world has seen more of a log than the database has."""
+        """Raise LogContradicts if a log's published tree isn't in the database."""
         for writer in self._writers.values():
             await writer.compare()
 
@@ -86,7 +86,7 @@ class Logs(LogEntries):
                 group.create_task(writer.run(), name=f"log {name}")
 
     def wake(self, log: LogName | None = None) -> None:
-        """Look at what was added; without it that takes up to a second."""
+        """Wake the sequencers; otherwise they look each second."""
         for name in LOGS if log is None else (log,):
             self._writers[name].wake()
 
@@ -109,7 +109,7 @@ class Logs(LogEntries):
             await writer.changed(min(left_s, LOOK_AGAIN_S))
 
     async def never_logged(self, log: LogName) -> NoReturn:
-        """Do as `logged` does for what no witness has seen: as long, and in the same words."""
+        """Raise as `logged` does for an unwitnessed entry: after as long, with the same text."""
         await asyncio.sleep(LOGGED_WITHIN_S)
         raise self._not_yet(log)
 
@@ -118,7 +118,7 @@ class Logs(LogEntries):
         async with self._database.read() as tx:
             entry = await logs.find_by_number(tx, pending.log, pending.number)
         if entry is None:
-            raise LookupError(f"nothing was added as {pending}")
+            raise LookupError(f"the log has no entry {pending}")
         if entry.leaf_index is None:
             return None
         proved = await self._writers[pending.log].proof(entry.leaf_index)
@@ -139,11 +139,11 @@ class Logs(LogEntries):
         )
 
     async def head(self, tx: Transaction, log: LogName) -> Head:
-        """Return how far a log has come: `size` has places, `published_size` the world has seen."""
+        """Return a log's head: `size` entries are sequenced, `published_size` are published."""
         return await logs.get_head(tx, log)
 
     async def stamps(self, tx: Transaction, log: LogName) -> Stamps:
-        """Return by when a quorum of witnesses had seen a tree of which size.
+        """Return the cosigned times: when a quorum of witnesses had seen a tree of each size.
 
         It grows with the log: what was read before isn't checked again. Don't change it.
         """
@@ -155,12 +155,12 @@ class Logs(LogEntries):
 
 
 def refresh_ms_of(delays: Delays) -> int:
-    """Return how often an unchanged tree is cosigned: well within what counts as fresh."""
+    """Return the interval for cosigning an unchanged tree: well within the freshness limit."""
     return min(REFRESH_MS, max(200, delays.freshness_ms // 4))
 
 
 def refreshing(database: Database) -> Callable[[], Awaitable[int]]:
-    """Return what tells a writer how often; it looks at the charter until there is one."""
+    """Return a function for a sequencer's refresh interval, by the charter once there is one."""
 
     async def refresh_ms() -> int:
         async with database.read() as tx:

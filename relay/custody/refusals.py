@@ -1,4 +1,4 @@
-"""What doorbells refused, as sums that say nothing of any one of them (R11).
+"""Statistics of doorbells' refusals, as sums that reveal no single doorbell (R11).
 
 A quarter's sum is logged once the quarter is over and its doorbells have had time to tell, and only
 if at least five did. A check's name comes from doorbells, and whoever makes one tell nonsense must
@@ -24,7 +24,7 @@ OTHER = "other"
 
 
 class Refusals:
-    """Keeps counts until their quarter may be summed up."""
+    """Stores counts until their quarter may be summed up."""
 
     def __init__(self, *, logs: LogEntries, database: Database, clock: Clock) -> None:
         self._logs = logs
@@ -32,7 +32,7 @@ class Refusals:
         self._clock = clock
 
     async def take(self, tx: Transaction, device: str, told: RefusalsCounted) -> None:
-        """Keep what a doorbell told of a quarter that is over, if it is still of use."""
+        """Store a doorbell's counts of a quarter that is over, if they are still of use."""
         now_ms, end_ms = self._clock.wall_ms(), quarter_end_ms(told.quarter)
         is_logged = await rows.find_by_key(tx, "custody", _key(told.quarter)) is not None
         if is_logged or not end_ms <= now_ms < end_ms + FORGET_AFTER_MS:
@@ -40,7 +40,7 @@ class Refusals:
         await custody.put_refusals(tx, quarter=told.quarter, device=device, counts=told.counts)
 
     async def log_due(self) -> None:
-        """Log the sums of those quarters that are over for long enough."""
+        """Log the sums of quarters that ended long enough ago."""
         now_ms = self._clock.wall_ms()
         async with self._database.begin() as tx:
             for quarter, told in (await custody.refusals(tx)).items():
@@ -61,7 +61,7 @@ class Refusals:
 
 
 def sum_refusals(told: list[dict[str, int]]) -> dict[str, int]:
-    """Return the sum by check; checks that fewer than five doorbells name are one."""
+    """Return the sums by check; checks of fewer than five doorbells are merged into one."""
     named = Counter(check for counts in told for check, count in counts.items() if count)
     total: Counter[str] = Counter()
     for counts in told:

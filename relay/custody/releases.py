@@ -1,4 +1,4 @@
-"""Releases: a doorbell commits to one, it is logged, and only then the doorbell hears so.
+"""Logging of releases: a doorbell's commitment is logged, then the doorbell gets the proof.
 
 The commitment says nothing of whose it is; who waits for it is forgotten once it is told. Like all
 that an owner's doing causes it gets its place at the end of the batch (R9): with one request open,
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 class Releases:
-    """Logs commitments and tells their doorbells."""
+    """Logs commitments and sends the proofs to their doorbells."""
 
     def __init__(self, *, logs: Logs, database: Database, commands: Commands, clock: Clock) -> None:
         self._logs = logs
@@ -40,11 +40,11 @@ class Releases:
         self._allowances = Allowances(clock)
 
     async def take(self, tx: Transaction, device: str, told: ReleaseCommitted) -> None:
-        """Add what a doorbell commits to; the same commitment again is told again."""
+        """Add a doorbell's commitment; for a repeated one the proof is sent again."""
         try:
             self._allowances.take(device, RELEASES)
         except RateExceeded:
-            log.warning("a doorbell commits to releases without end: one isn't logged")
+            log.warning("rate limit: a doorbell's release isn't logged")
             return
         entry = CustodyLeaf(body=ReleaseLeaf(commitment=told.commitment)).encode()
         end_ms = await batch_end_ms(tx, self._clock.wall_ms())
@@ -55,7 +55,7 @@ class Releases:
         await rows.put_release(tx, waiting)
 
     async def tell(self) -> None:
-        """Tell every doorbell whose release is logged by now."""
+        """Send the proofs of all releases that are logged by now."""
         async with self._database.read() as tx:
             waiting = await rows.list_releases(tx)
         for release in waiting:

@@ -1,4 +1,4 @@
-"""One log's sequencer: gives entries their places, and publishes what witnesses have cosigned.
+"""One log's sequencer: gives entries their indexes, and publishes cosigned checkpoints.
 
     waiting entries ─► places, size and root in one transaction ─► tiles ─► cosignatures
                     ─► stamp ─► checkpoint ─► published in the database: now whoever waits may act
@@ -49,7 +49,7 @@ Published = Callable[[int], Awaitable[None]]
 
 
 class Sequencer:
-    """The writer of one log; `name` is register or custody."""
+    """The sequencer of one log; `name` is register or custody."""
 
     def __init__(
         self,
@@ -84,7 +84,7 @@ class Sequencer:
         self._is_checked = False
 
     def wake(self) -> None:
-        """Something waits for its place."""
+        """Wake the sequencer: an entry waits for its index."""
         self._wake.set()
 
     def on_published(self, listener: Published) -> None:
@@ -101,7 +101,7 @@ class Sequencer:
                     is_more = await self.step()
                     retry_s = FIRST_RETRY_S
                 except (ObjectStoreError, LogUnavailable) as error:
-                    log.warning("log %s waits: %s", self.origin, error)
+                    log.warning("sequencer of log %s waits: %s", self.origin, error)
                     await asyncio.sleep(retry_s)
                     retry_s = min(2 * retry_s, LAST_RETRY_S)
                     continue
@@ -115,7 +115,7 @@ class Sequencer:
                     await logs.let_go(tx, self.name, holder=self._holder)
 
     async def compare(self) -> None:
-        """Raise LogContradicts if this database is older than what the world has seen.
+        """Raise LogContradicts if this database is older than the published log.
 
         Only looks, so it needs no turn: another relay may publish meanwhile. What the bucket has is
         read first, since the database is never behind it.
@@ -128,7 +128,7 @@ class Sequencer:
         await self._check_checkpoint(note, head)
 
     async def step(self) -> bool:
-        """Do what is to be done now, if it is this relay's turn; True if more waits."""
+        """Run one round if this relay holds the lease; True if more entries wait."""
         async with self._database.begin() as tx:
             is_mine = await self._hold(tx)
             head = await logs.get_head(tx, self.name)
@@ -170,7 +170,7 @@ class Sequencer:
 
     @contextlib.asynccontextmanager
     async def _renewing(self) -> AsyncIterator[None]:
-        """Keep the turn for as long as the block takes; whether it was kept is asked again."""
+        """Renew the lease for as long as the block takes; callers check again that it was kept."""
         done = asyncio.Event()
         task = asyncio.create_task(self._renew(done), name=f"turn at log {self.name}")
         try:
@@ -202,7 +202,7 @@ class Sequencer:
     # --- places ---
 
     async def _place(self) -> tuple[Head, bool]:
-        """Give waiting entries their places; return the head, and whether more wait."""
+        """Give waiting entries their indexes; return the head, and whether more wait."""
         async with self._growing:
             try:
                 async with self._database.begin() as tx:
@@ -250,7 +250,7 @@ class Sequencer:
             return self._tree
 
     async def _read_tree(self, tx: Transaction, size: int) -> None:
-        """Have `size` leaves or more: those of the root that was decided on, if it was."""
+        """Read `size` leaves or more: those of the stored root, if there is one."""
         root = await logs.root_of(tx, self.name, size)
         await self._read_on(tx, size)
         if root not in (None, self._tree.root(size)):
@@ -273,7 +273,7 @@ class Sequencer:
     # --- publishing ---
 
     async def _check_published(self, head: Head) -> None:
-        """Refuse to go on from a database that is older than what the world has seen."""
+        """Raise LogContradicts if the database is older than the published log."""
         await self._check_checkpoint(await self._shelf.checkpoint(self.name), head)
         if head.published is not None:
             await self._finish_stamps()
@@ -315,7 +315,7 @@ class Sequencer:
         return self._clock.wall_ms() - head.published_ms >= await self._refresh_ms()
 
     async def _publish(self, head: Head) -> None:
-        """Bring the tree of the head's size before the world."""
+        """Publish the tree of the head's size."""
         size = head.size
         async with self._database.read() as tx:
             root = await logs.root_of(tx, self.name, size)
@@ -337,7 +337,7 @@ class Sequencer:
         await self._show(size, note)
 
     async def _show(self, size: int, note: bytes) -> None:
-        """Put the checkpoint where the world sees it, unless it has seen a larger tree."""
+        """Publish the checkpoint, unless a larger tree is published."""
         now_ms = self._clock.wall_ms()
         async with self._database.begin() as tx:
             is_mine = await self._hold(tx)
@@ -359,7 +359,7 @@ class Sequencer:
         self._reach("published")
 
     async def _put_back(self, older: bytes) -> None:
-        """Undo the PUT of a checkpoint that came too late, in a store that took it."""
+        """Undo a late PUT of an older checkpoint that the store accepted."""
         async with self._database.read() as tx:
             head = await logs.get_head(tx, self.name)
         if head.published is not None:
@@ -376,7 +376,7 @@ class Sequencer:
             await self._shelf.put_tile(self.name, tile, tree)
 
     async def _finish_stamps(self) -> None:
-        """Write the stamps that aren't on the shelf yet."""
+        """Write the stamps that aren't in the bucket yet."""
         there = await self._shelf.stamps_count(self.name)
         async with self._database.read() as tx:
             count = await logs.count_stamps(tx, self.name)

@@ -1,4 +1,4 @@
-"""Where the relay's other parts hand in what is for the logs, and what runs them.
+"""The custody service: accepts commitments for the logs, and runs both sequencers.
 
 ingest ─► take (in its transaction) ─► releases, slots, refusals ─► the custody log
 a larger tree is published ─► the doorbells that wait are told; all are told of the register's
@@ -48,7 +48,7 @@ log = logging.getLogger(__name__)
 
 
 class CustodyService:
-    """Both logs and all that is told of them."""
+    """Both logs, with releases, slots, refusals and key changes."""
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class CustodyService:
         logs.on_published("custody", self._on_custody)
 
     async def take(self, tx: Transaction, event: Event) -> None:
-        """Take what a doorbell tells for the log, in the transaction that commits the event."""
+        """Add a doorbell's commitment to the log, in the transaction that commits the event."""
         match event.body:
             case ReleaseCommitted() as told:
                 await self._releases.take(tx, event.device, told)
@@ -92,12 +92,12 @@ class CustodyService:
                 pass
 
     def wake(self) -> None:
-        """Look at what was committed."""
+        """Wake the sequencers after the commit."""
         self.logs.wake("custody")
         self._wake.set()
 
     async def compare(self) -> None:
-        """Raise LogContradicts if the logs mustn't go on, as far as the bucket can tell now."""
+        """Raise LogContradicts if the bucket shows that the logs mustn't go on."""
         await self._shelf.prepare()
         self._is_prepared = True
         await self.logs.compare()
@@ -138,7 +138,7 @@ class CustodyService:
                     await self._wake.wait()
 
     async def _tell_all(self, size: int) -> None:
-        """Tell every doorbell that the register has grown; only the newest size is repeated."""
+        """Send every doorbell the register's new size; only the newest is repeated."""
         async with self._database.read() as tx:
             doorbells = await fleet.list_active(tx)
         expires_ms = self._clock.wall_ms() + GREW_LIFE_MS
@@ -151,7 +151,7 @@ class CustodyService:
             try:
                 await self._refusals.log_due()
             except KeyTaken as error:  # no reason to end both logs
-                log.error("what doorbells refused isn't summed up: %s", error)
+                log.error("doorbells' refusals aren't summed up: %s", error)
             await asyncio.sleep(REFUSALS_EACH_S)
 
 
@@ -164,7 +164,7 @@ def open_custody(
     clock: Clock,
     saved_stamps: CacheFile | None = None,
 ) -> CustodyService:
-    """Put the logs together as the settings say, or raise LogError."""
+    """Build the custody service from the settings, or raise LogError."""
     policy = read_policy_file(config)
     shelf = TileStore(bucket, clock, Retention(mode=config.retention, days=config.retention_days))
     witnesses = Witnesses(policy)

@@ -1,4 +1,4 @@
-"""Slots: in each one every doorbell commits to what it recorded, or to nothing, and all are alike.
+"""Slots of time: in each, every doorbell commits to its recordings, or to none, all alike.
 
 When a slot is over, a tree over the commitments is made, in the order of their values and padded
 with random ones to a power of two: its root is one entry of the custody log, and neither shows how
@@ -43,12 +43,12 @@ log = logging.getLogger(__name__)
 
 
 def grace_ms(slot_ms: int) -> int:
-    """Return how long after its end a slot is still open."""
+    """Return the grace: how long after its end a slot is still open, in milliseconds."""
     return min(MAX_GRACE_MS, slot_ms // 2)
 
 
 class Slots:
-    """Closes slots, logs them, and tells their doorbells."""
+    """Closes slots, logs them, and sends proofs to their doorbells."""
 
     def __init__(
         self, *, logs: "Logs", database: Database, commands: "Commands", clock: Clock
@@ -86,7 +86,7 @@ class Slots:
             await asyncio.sleep(min(MAX_WAIT_S, max(0.02, wait_s)))
 
     async def close_due(self) -> None:
-        """Close every slot that is over and isn't closed."""
+        """Close every slot that is over and not closed yet."""
         async with self._database.read() as tx:
             slot_ms = await slot_ms_of(tx)
             last = await last_closed(tx)
@@ -95,7 +95,7 @@ class Slots:
         over = self._newest_over(slot_ms)
         first = over if last is None else max(last + 1, over - MAX_CATCH_UP + 1)
         if last is not None and first > last + 1:
-            log.warning("slots: %d slots weren't logged, the relay was away", first - last - 1)
+            log.warning("slots: %d slots weren't logged (the relay was down)", first - last - 1)
         for slot in range(first, over + 1):
             async with self._database.begin() as tx:
                 await close(tx, self._logs, slot)
@@ -135,12 +135,12 @@ class Slots:
                 await self._commands.tell(device, body, expires_ms)
 
     def _newest_over(self, slot_ms: int) -> int:
-        """Return the newest slot that is over and whose grace is too."""
+        """Return the newest slot whose end and grace have passed."""
         return (self._clock.wall_ms() - grace_ms(slot_ms)) // slot_ms - 1
 
 
 async def slot_ms_of(tx: Transaction) -> int | None:
-    """Return how long a slot is; there are none before the register's charter says so."""
+    """Return a slot's length in milliseconds; None before the register's charter sets it."""
     delays = await charter_delays(tx)
     return None if delays is None else delays.slot_ms
 

@@ -1,4 +1,4 @@
-"""What the world can fetch of a log: static files in a bucket.
+"""The public files of a log: tiles, checkpoint, stamps and texts in a bucket.
 
     register/checkpoint        the newest witnessed checkpoint, written after all that it needs
     register/tile/…            tiles of hashes and bundles of entries (c2sp.org/tlog-tiles)
@@ -51,10 +51,10 @@ log = logging.getLogger(__name__)
 
 
 class Bucket(Protocol):
-    """What is needed of the object store."""
+    """The operations of the object store that the logs need."""
 
     async def ensure_lockable(self) -> bool:
-        """Make the bucket; tell whether objects in it can be locked."""
+        """Create the bucket; return whether objects in it can be locked."""
         ...
 
     async def put_new(
@@ -74,7 +74,7 @@ class Bucket(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retention:
-    """For how long the store is asked to keep what never changes, if it can."""
+    """Object Lock's mode and duration for immutable files."""
 
     mode: Literal["none", "governance", "compliance"] = "none"
     days: int = 0
@@ -90,7 +90,7 @@ class TileStore:
         self._is_lockable: bool | None = None
 
     async def prepare(self) -> None:
-        """Make the bucket, and say at the start what the store can't do."""
+        """Create the bucket, and log which guarantees the store lacks."""
         self._is_lockable = await self._bucket.ensure_lockable()
         if self._retention.mode == "none":
             log.warning("logs: retention is off, so that whoever runs the store can delete tiles")
@@ -101,11 +101,11 @@ class TileStore:
             )
 
     async def checkpoint(self, name: str) -> bytes | None:
-        """Return the checkpoint that the world sees; None if there never was one."""
+        """Return the published checkpoint; None if there never was one."""
         return await self._bucket.get(f"{name}/{CHECKPOINT_PATH}", max_bytes=MAX_SMALL_BYTES)
 
     async def stamps_count(self, name: str) -> int:
-        """Return how many stamps are there."""
+        """Return the number of published stamps."""
         data = await self._bucket.get(f"{name}/{STAMPS_COUNT_PATH}", max_bytes=32)
         return 0 if data is None else int(data)
 
@@ -126,14 +126,14 @@ class TileStore:
         await self._put_new(f"{name}/{path}", encode_bundle(notes), is_full=is_full)
 
     async def put_stamps_count(self, name: str, count: int, *, there: int) -> bool:
-        """Say how many stamps there are, where `there` was said before; False if it wasn't."""
+        """Replace the stamps' count `there` by a new one; False if the file has another."""
         key = f"{name}/{STAMPS_COUNT_PATH}"
         old = f"{there}\n".encode() if there else None
         data = f"{count}\n".encode()
         return await self._bucket.swap(key, data, old=old, content_type=TEXT_TYPE)
 
     async def put_checkpoint(self, name: str, note: bytes, *, seen: bytes | None) -> bool:
-        """Show the world the newest checkpoint, where it saw `seen`; False if it sees another."""
+        """Replace the published checkpoint `seen` by the newest; False if another is there."""
         key = f"{name}/{CHECKPOINT_PATH}"
         return await self._bucket.swap(key, note, old=seen, content_type=TEXT_TYPE)
 
@@ -146,7 +146,7 @@ class TileStore:
         return digest
 
     async def fetch(self, path: str) -> bytes | None:
-        """Return what is served under a path; None if there is no such file, or can't be."""
+        """Return the file at a path; None if there is no such file, or the path is invalid."""
         if not is_path(path):
             return None
         return await self._bucket.get(path, max_bytes=MAX_BUNDLE_BYTES)
@@ -173,17 +173,17 @@ class TileStore:
 
 
 def stamps_path(bundle: Bundle) -> str:
-    """Return where a bundle of stamps is served: as entries are, under another name."""
+    """Return the path of a bundle of stamps: like that of entries, under another name."""
     return "stamps/" + bundle.path.removeprefix("tile/entries/")
 
 
 def is_path(path: str) -> bool:
-    """Tell whether something could be served under a path."""
+    """Return whether a path is one of a log's files."""
     return _PATH.match(path) is not None
 
 
 def is_changing(path: str) -> bool:
-    """Tell whether what is served under a path changes."""
+    """Return whether the file at a path changes."""
     return _CHANGING.match(path) is not None
 
 

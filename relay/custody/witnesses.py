@@ -1,4 +1,4 @@
-"""Asking witnesses to cosign a checkpoint (c2sp.org/tlog-witness), all at once.
+"""Client of the witnesses (c2sp.org/tlog-witness): asks all at once to cosign a checkpoint.
 
 What a witness answers is checked before it counts; one that is away, slow or wrong costs itself
 its cosignature. It says itself which size it signed last, so nothing about it is kept.
@@ -36,7 +36,7 @@ class WitnessUnusable(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cosignature:
-    """What one witness signed, and when."""
+    """One witness's signature and its time."""
 
     witness: str
     signature: NoteSignature
@@ -102,7 +102,7 @@ class Witnesses:
         return size
 
     async def last_note(self, witness: Witness, origin: str) -> bytes | None:
-        """Return the checkpoint that a witness signed last, if it shows it; nothing is checked."""
+        """Return the checkpoint that a witness signed last, unverified, if the witness shows it."""
         if witness.url is None:
             return None
         name = hashlib.sha256(origin.encode()).hexdigest()
@@ -168,7 +168,7 @@ class Witnesses:
                 async for chunk in answer.aiter_raw():
                     body += chunk
                     if len(body) > MAX_ANSWER_BYTES:
-                        raise WitnessUnusable(f"{witness.name} answers too much")
+                        raise WitnessUnusable(f"the answer of {witness.name} is too long")
                 return answer.status_code, bytes(body)
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             what = str(error) or type(error).__name__

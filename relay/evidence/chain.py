@@ -1,4 +1,4 @@
-"""Chain of custody: what happened to a package at the relay, and where the public log says so.
+"""Chain of custody: a package's steps at the relay, each with its entry in the public log.
 
     arrived ─► downloaded, by whom ─► the owner asked for its deletion ─► answered ─► erased here
 
@@ -25,7 +25,7 @@ StepKind = Literal["arrived", "downloaded", "deletion_asked", "deleted", "kept",
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One thing that happened; `what` is a name or a reason in the parties' own words.
+    """One step; `what` is a name or a reason in the parties' own words.
 
     `entry` is the index of its published entry in the custody log.
     """
@@ -40,7 +40,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chain:
-    """All that happened to one package, in order."""
+    """One package's steps, in order."""
 
     package: Package
     steps: tuple[Step, ...]
@@ -96,7 +96,7 @@ class Chains:
         )
 
     async def list_downloaded(self, agency: str) -> dict[str, int]:
-        """Return which packages the agency's officers have fetched, and when first."""
+        """Return the packages that the agency's officers have fetched, with the first time."""
         async with self._database.read() as tx:
             return await chains.list_downloaded(tx, agency)
 
@@ -107,7 +107,7 @@ class Chains:
 
 
 def answers_of(deletions: list[Deletion]) -> dict[str, DeletionAnswer]:
-    """Return what was answered, by package."""
+    """Return the agencies' answers, by package."""
     pairs = ((one.package_id, _answer(one)) for one in deletions)
     return {package_id: answer for package_id, answer in pairs if answer is not None}
 

@@ -1,4 +1,4 @@
-"""What owners ask agencies to delete (R14), and what the agencies answer.
+"""Owners' deletion requests to agencies (R14), and the agencies' answers.
 
 An answer needs no login: it is signed by the agency's own key, and goes into the public log.
 """
@@ -15,11 +15,11 @@ from relay.store.database import Database
 
 
 class DeletionUnknown(LogError):
-    """Nobody asked for this package to be deleted."""
+    """There is no deletion request for this package."""
 
 
 class Deletions:
-    """Shows what agencies are asked to delete, and takes their answers.
+    """Lists deletion requests and logs agencies' answers.
 
     Both from the end of the batch in which an owner asked (R9), as the log does.
     """
@@ -33,14 +33,9 @@ class Deletions:
         self._agencies = agencies
 
     async def list(self, agency: str) -> list[Deletion]:
-        """Return what an agency is asked to delete, the most urgent first."""
+        """Return the deletion requests to an agency, the most urgent first."""
         async with self._database.read() as tx:
             return await custody.list_deletions(tx, agency, asked_until_ms=self._clock.wall_ms())
-
-    async def count_overdue(self) -> dict[str, int]:
-        """Return how many deletions each agency has left unanswered for 14 days: for everybody."""
-        async with self._database.read() as tx:
-            return await custody.count_overdue_deletions(tx, now_ms=self._clock.wall_ms())
 
     async def answer(self, package_id: str, signed: SignedDeletionAnswer) -> None:
         """Log an answer by the key of the package's agency, or raise LogError."""

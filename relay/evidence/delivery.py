@@ -1,4 +1,4 @@
-"""The way of one package: ticket, upload, completion, download.
+"""Delivery of a package: ticket, upload, completion, download.
 
     PackageReady ─► row + multipart upload + UploadTicket ─► doorbell PUTs the parts
     PackageUploaded ─► upload completed ─► delivered, PackageArrived to the doorbell
@@ -38,11 +38,11 @@ log = logging.getLogger(__name__)
 
 
 class PackageRefused(RelayError):
-    """A doorbell announced or finished a package that can't be; the text says why."""
+    """A doorbell announced or finished an invalid package; the text says why."""
 
 
 class Objects(Protocol):
-    """What delivery needs of the bucket."""
+    """The operations of the bucket that delivery needs."""
 
     async def create_multipart(self, key: str) -> str:
         """Open a multipart upload and return its id."""
@@ -55,23 +55,26 @@ class Objects(Protocol):
         ...
 
     async def complete(self, key: str, upload_id: str, parts: Sequence[UploadedPart]) -> None:
-        """Put the parts together; fine if that was done before. UploadLost if they are gone."""
+        """Complete the multipart upload; succeeds if that was done before.
+
+        UploadLost if they are gone.
+        """
         ...
 
     async def has_upload(self, key: str, upload_id: str) -> bool:
-        """Tell whether a multipart upload is still open."""
+        """Return whether a multipart upload is still open."""
         ...
 
     async def head(self, key: str) -> StoredObject | None:
-        """Return what is known of an object; None if there is none."""
+        """Return an object's metadata; None if there is none."""
         ...
 
     async def delete(self, key: str) -> None:
-        """Delete an object; fine if there is none."""
+        """Delete an object; succeeds if there is none."""
         ...
 
     async def abort(self, key: str, upload_id: str) -> None:
-        """Drop a multipart upload with all its parts; fine if it is gone."""
+        """Abort a multipart upload with all its parts; succeeds if it is gone."""
         ...
 
     async def presign_get(self, key: str, expires_s: int) -> str:
@@ -80,7 +83,7 @@ class Objects(Protocol):
 
 
 class Commands(Protocol):
-    """What delivery needs of the way down to doorbells."""
+    """The operations on commands to doorbells that delivery needs."""
 
     async def send(self, device: str, body: UploadTicket | PackageArrived, expires_ms: int) -> str:
         """Keep a command and repeat it until it is answered; return its id."""
@@ -89,7 +92,7 @@ class Commands(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Download:
-    """Where an officer fetches a package, for ten minutes."""
+    """A presigned URL by which an officer fetches a package, for ten minutes."""
 
     url: str
     size_bytes: int
@@ -114,11 +117,11 @@ class Delivery:
         self._record = record
 
     async def take_ready(self, device: str, ready: PackageReady) -> None:
-        """A doorbell has sealed a package: open an upload and send its ticket."""
+        """Open an upload for a sealed package and send its ticket."""
         await self.send_ticket(await self._announce(device, ready))
 
     async def send_ticket(self, package: Package) -> None:
-        """Send the ticket of a package that isn't there yet, of a new upload if need be."""
+        """Send the ticket of a package that hasn't arrived, with a new upload if needed."""
         if package.state in OVER_STATES or await self._has_come_unnoticed(package):
             await self._say_arrived(package)
             return
@@ -130,13 +133,13 @@ class Delivery:
         await self._commands.send(package.device, ticket, self._clock.wall_ms() + TICKET_LIFE_MS)
 
     async def renew_ticket(self, package: Package) -> None:
-        """The ticket of a package on its way has run out: send another."""
+        """Send another ticket for a package whose ticket has expired."""
         await self.send_ticket(package)
         async with self._database.begin() as tx:
             await packages.set_ticketed(tx, package.package_id, self._clock.wall_ms())
 
     async def take_uploaded(self, device: str, uploaded: PackageUploaded) -> None:
-        """All parts are in the bucket: complete the object and deliver it."""
+        """Complete the object once all parts are in the bucket, and deliver it."""
         async with self._database.read() as tx:
             package = await packages.find_package(tx, uploaded.package_id)
         if package is None or package.device != device:
@@ -163,7 +166,7 @@ class Delivery:
         await self._say_arrived(package)
 
     async def take_withdrawn(self, device: str, told: PackageWithdrawn) -> None:
-        """The owner takes it back (R14): erase it; where it was downloaded, ask the agency too.
+        """Erase a package that its owner withdrew (R14); if it was downloaded, ask the agency too.
 
         Nobody gets it from here on. It is erased once that is public, at the end of the batch.
         """
@@ -194,7 +197,7 @@ class Delivery:
             await self._objects.abort(_key_of(package), package.upload_id)
 
     async def erase_unopened(self, package: Package) -> None:
-        """Begin to erase a package that nobody fetched; nothing if somebody did meanwhile."""
+        """Begin to erase a package that nobody fetched; do nothing if somebody did meanwhile."""
         async with self._database.begin() as tx:
             package_id = package.package_id
             if not await packages.set_erasing(tx, package_id, from_state="delivered"):
@@ -204,7 +207,7 @@ class Delivery:
             )
 
     async def finish_erasing(self, package: Package) -> None:
-        """Erase what is to be erased, if everybody can see by now that it is."""
+        """Delete a package's object once its erasure's entry is published."""
         async with self._database.read() as tx:
             pending = await self._record.erasure(tx, package_id=package.package_id)
         if pending is None or not await self._record.is_logged(pending):
@@ -216,7 +219,7 @@ class Delivery:
             await packages.forget_object(tx, package.package_id)
 
     async def list_for_agency(self, agency: str) -> list[Package]:
-        """Return what has arrived for an agency."""
+        """Return the packages that have arrived for an agency."""
         async with self._database.read() as tx:
             return await packages.list_delivered(tx, agency)
 
@@ -234,7 +237,7 @@ class Delivery:
         return package if _is_there(package) else None
 
     async def download(self, officer: Account, package_id: str) -> Download | None:
-        """Log the download, then return where the package is; None if it isn't theirs.
+        """Log the download, then return its presigned URL; None if the package isn't the agency's.
 
         Raises LogUnavailable as long as not everybody can see it. An owner who withdraws meanwhile
         is told that it was downloaded. Who asks again before the address was given, or while it
@@ -261,7 +264,7 @@ class Delivery:
         return Download(url=url, size_bytes=package.size_bytes)
 
     async def _write_down(self, tx: Transaction, officer: Account, package: Package) -> str | None:
-        """Return the id of the officer's download, the one that lasts or a new one; None: none."""
+        """Return the id of the officer's download, running or new; None during an erasure."""
         now_ms, is_taken_back = self._clock.wall_ms(), package.state == "erasing"
         last = await packages.find_newest_download(tx, package.package_id, officer.id)
         if last is not None:
@@ -303,7 +306,7 @@ class Delivery:
             return package
 
     async def _with_upload(self, package: Package) -> Package | None:
-        """Return the package with an upload that the bucket has; None if it was taken back."""
+        """Return the package with an open upload; None if it was withdrawn."""
         key, upload_id = _key_of(package), package.upload_id
         if upload_id is not None:
             if await self._objects.has_upload(key, upload_id):
@@ -321,7 +324,7 @@ class Delivery:
         return replace(package, upload_id=upload_id, object_key=key, state="uploading")
 
     async def _has_come_unnoticed(self, package: Package) -> bool:
-        """Deliver what a relay completed that died before it wrote so down."""
+        """Deliver an object that was completed before a crash, but not recorded so."""
         if package.object_key is None or await self._objects.head(package.object_key) is None:
             return False
         await self._check_size(package, package.object_key)
@@ -329,7 +332,7 @@ class Delivery:
         return True
 
     async def _check_size(self, package: Package, key: str) -> None:
-        """Refuse an object of another size than was announced: each part may be right, not all."""
+        """Refuse an object whose size isn't the announced one: each part may be right alone."""
         stored = await self._objects.head(key)
         if stored is not None and stored.size_bytes != package.size_bytes:
             await self._objects.delete(key)
@@ -347,7 +350,7 @@ class Delivery:
             await self._record.received(tx, agency=package.agency, now_ms=now_ms)
 
     async def _say_arrived(self, package: Package) -> None:
-        """Let the doorbell delete its copy."""
+        """Notify the doorbell of the arrival, so that it deletes its copy."""
         arrived = PackageArrived(package_id=package.package_id)
         await self._commands.send(package.device, arrived, self._clock.wall_ms() + ARRIVED_LIFE_MS)
 

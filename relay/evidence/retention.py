@@ -1,4 +1,6 @@
-"""How long an agency may keep what it got: as long as its officers promised in the request. Pure.
+"""Retention: how long an agency may keep a recording, by its officers' promise in the request.
+
+Pure.
 
 It counts from the end of the batch in which the recording arrived, so that it tells no more than
 the page does. What nobody has fetched the relay erases by itself (R19), within a day after that.
@@ -17,7 +19,7 @@ RetentionState = Literal["unopened", "kept", "overdue", "deleted"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retention:
-    """Until when; for what is unopened, when the relay erases it."""
+    """The end of retention; for an unopened package, when the relay erases it."""
 
     until_ms: int
     state: RetentionState
@@ -31,7 +33,7 @@ def retention_of(
     is_downloaded: bool,
     is_deleted: bool = False,
 ) -> Retention:
-    """Return how long a recording may still be kept."""
+    """Return the end and state of a recording's retention."""
     until_ms = arrived_ms + retention_days * DAY_MS
     if is_deleted:
         return Retention(until_ms=until_ms, state="deleted")

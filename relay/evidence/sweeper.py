@@ -1,4 +1,4 @@
-"""What happens to packages without an event: they arrive late, run out, or are erased.
+"""Periodic work on packages: late arrivals, expiry and erasure.
 
     every ten minutes   on its way, told as uploaded     ─► completed (the bucket was away)
                         on its way for a day             ─► a new ticket (the old one ran out)
@@ -33,23 +33,23 @@ log = logging.getLogger(__name__)
 
 
 class Objects(Protocol):
-    """What sweeping needs of the bucket."""
+    """The operations of the bucket that the sweeper needs."""
 
     async def list_uploads(self) -> list[OpenUpload]:
         """Return all multipart uploads that are open."""
         ...
 
     async def abort(self, key: str, upload_id: str) -> None:
-        """Drop a multipart upload with all its parts; fine if it is gone."""
+        """Abort a multipart upload with all its parts; succeeds if it is gone."""
         ...
 
     async def delete(self, key: str) -> None:
-        """Delete an object; fine if there is none."""
+        """Delete an object; succeeds if there is none."""
         ...
 
 
 class PackageSweeper:
-    """Sees to packages that nobody tells anything about."""
+    """The periodic task on packages that no event advances."""
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class PackageSweeper:
             await asyncio.sleep(ERASING_EACH_S)
 
     async def erase(self) -> None:
-        """Go on with what is to be erased, and public by now."""
+        """Finish the erasures whose entries are published by now."""
         async with self._database.read() as tx:
             erasing = await packages.list_erasing(tx)
         for package in erasing:
@@ -104,7 +104,7 @@ class PackageSweeper:
             log.warning("can't drop old uploads: %s", error)
 
     async def _list_over(self, tx: Transaction) -> list[Package]:
-        """Return what nobody has opened for so long as it may lie.
+        """Return the packages that stayed unopened until their time was over.
 
         A promise counts from the end of the batch of the arrival, so a day more is given.
         """

@@ -1,4 +1,4 @@
-"""The relay's keys at the broker (nkeys, Ed25519): the only file that imports nkeys.
+"""The relay's keys at the broker (nkeys, Ed25519): the adapter of the nkeys library.
 
 `relay` is the relay's own user, `system` its user in the broker's system account (for throwing
 a connection off), `issuer` signs what the auth callout answers.

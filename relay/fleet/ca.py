@@ -28,7 +28,7 @@ BACKDATE = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CertificateRequest:
-    """A CSR that was checked: its signature holds and its name is its key's device id."""
+    """A verified CSR: its signature holds and its name is its key's device id."""
 
     device: str
     public_key: ec.EllipticCurvePublicKey
@@ -76,7 +76,7 @@ class Authority:
 
     @property
     def sha256(self) -> str:
-        """SHA-256 over the certificate's DER: what a claim pins."""
+        """SHA-256 over the certificate's DER, which claims pin."""
         return sha256_hex(self.certificate.public_bytes(serialization.Encoding.DER))
 
     def sign_doorbell(self, request: CertificateRequest, now_ms: int) -> x509.Certificate:
@@ -106,7 +106,7 @@ class Authority:
         )
 
     def has_signed(self, certificate: x509.Certificate) -> bool:
-        """Tell whether this CA signed `certificate`."""
+        """Return whether this CA signed `certificate`."""
         try:
             certificate.verify_directly_issued_by(self.certificate)
         except (InvalidSignature, ValueError, TypeError):

@@ -1,4 +1,4 @@
-"""Who may connect to the broker: turns a doorbell's certificate into that doorbell's subjects.
+"""The NATS auth callout: admits doorbells by certificate, each to its own subjects.
 
 The broker asks at each connection that isn't the relay's own (NATS auth callout, ADR-26) and
 hands over the client certificate of the TLS handshake. The answer is a user JWT that allows
@@ -32,12 +32,12 @@ MQTT_SESSION_SUBJECTS = "$MQTT.sub.>"
 
 
 class ConnectionRefused(Exception):
-    """This client isn't let in; the text says why, for the relay's log only."""
+    """A client is refused; the text says why, for the relay's log only."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionRequest:
-    """What the broker says about a client that wants in."""
+    """The broker's description of a connecting client."""
 
     user_nkey: str
     server_id: str
@@ -47,7 +47,7 @@ class ConnectionRequest:
 
 
 class Callout:
-    """Answers the broker's questions."""
+    """Answers the broker's authorization requests."""
 
     def __init__(
         self,
@@ -64,11 +64,11 @@ class Callout:
         self._is_revoked = is_revoked
 
     def respond(self, question: bytes) -> bytes | None:
-        """Answer one question; None (the broker then refuses) if it makes no sense."""
+        """Answer one request; None (the broker then refuses) if it is malformed."""
         try:
             request = parse_request(question)
         except (ValueError, LookupError, TypeError, AttributeError) as error:
-            log.warning("auth callout: a question that isn't one: %s", error)
+            log.warning("auth callout: malformed request: %s", error)
             return None
         try:
             device, expires_s = self.judge(request)
@@ -139,7 +139,7 @@ class Callout:
 
 
 def parse_request(question: bytes) -> ConnectionRequest:
-    """Read the claims of the broker's JWT; or raise a built-in error if it isn't one.
+    """Parse the claims of the broker's JWT; raises a built-in error for anything else.
 
     The broker's own signature isn't checked: only the broker and the relay can publish on this
     subject.

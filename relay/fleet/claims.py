@@ -24,5 +24,5 @@ async def new_claim(tx: Transaction, *, relay_url: str, ca_sha256: str, now_ms: 
 
 
 def hash_of(secret: str) -> str:
-    """Return what is kept in the secret's place (it is random: no salt is needed)."""
+    """Return the secret's hash, which is stored (the secret is random: no salt is needed)."""
     return sha256_hex(secret.encode())

@@ -34,7 +34,7 @@ FULL_RETRY_S = 60
 
 
 class CommandTooLarge(RelayError):
-    """A command that the broker wouldn't carry."""
+    """A command exceeds the broker's size limit."""
 
 
 @dataclass(slots=True)
@@ -65,7 +65,7 @@ class Commands:
         self._is_listening = False
 
     async def run(self) -> None:
-        """Take replies, and repeat what is unanswered, until cancelled."""
+        """Receive replies, and repeat unanswered commands, until cancelled."""
         if not self._is_listening:  # a supervisor may run this again
             await self._bus.on_replies(self.take_reply)
             self._is_listening = True
@@ -119,7 +119,7 @@ class Commands:
             self._pending.pop(command.id, None)
 
     async def tell(self, device: str, body: CommandBody, expires_ms: int) -> None:
-        """Send a command without keeping it; it takes the place of an older one of its kind.
+        """Send a command without storing it; it replaces an older one of its kind.
 
         It is repeated until it is answered or over, as long as this relay runs: for what is of use
         now or not at all. Raises UnknownDoorbell or CommandTooLarge.
@@ -163,14 +163,14 @@ class Commands:
         self._wake.set()
 
     async def doorbell_online(self, device: str) -> None:
-        """Repeat at once whatever this doorbell hasn't answered."""
+        """Repeat this doorbell's unanswered commands at once."""
         for pending in self._pending.values():
             if pending.command.device == device:
                 pending.next_at, pending.wait_s = 0.0, FIRST_REPEAT_S
         self._wake.set()
 
     async def take_reply(self, subject: str, data: bytes) -> None:
-        """Keep a doorbell's reply and wake whoever waits for it."""
+        """Store a doorbell's reply and wake the tasks that wait for it."""
         try:
             reply = parse_device_message(Reply, subject, data)
         except WireError as error:
@@ -190,7 +190,7 @@ class Commands:
             self._pending.pop(reply.in_reply_to, None)
 
     def _is_told(self, reply: Reply) -> bool:
-        """Tell whether this answers a command that isn't kept."""
+        """Return whether this answers a command that isn't kept."""
         pending = self._pending.get(reply.in_reply_to)
         if pending is None:
             return False
@@ -200,7 +200,7 @@ class Commands:
         self._pending[command.id] = _Pending(command=command, data=command.encode(), next_at=0.0)
 
     async def _publish_due(self) -> float:
-        """Publish what is due; return how long nothing else will be."""
+        """Publish the commands that are due; return the time until the next."""
         now = asyncio.get_running_loop().time()
         now_ms = self._clock.wall_ms()
         for command_id, pending in list(self._pending.items()):

@@ -1,4 +1,4 @@
-"""Strict reading of what came over MQTT: the size, the words, and whose subject it is.
+"""Strict parser of MQTT messages: checks size, document, and the subject's doorbell.
 
 A doorbell can only publish on its own subjects; that a document names the same doorbell is
 checked here.

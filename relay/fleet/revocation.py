@@ -1,4 +1,4 @@
-"""Revocation: a doorbell is refused from now on, and thrown off if it is connected.
+"""Revocation of doorbells: refused from now on, and disconnected from the broker.
 
 First the database, then a word to every relay: each takes the doorbell into its set in memory
 and throws it off. So the callout never waits for the database, and a doorbell that slipped in
@@ -37,7 +37,7 @@ class Revocations:
         self._wake = asyncio.Event()
 
     def is_revoked(self, device: str) -> bool:
-        """Tell whether a doorbell is to be refused."""
+        """Return whether a doorbell is to be refused."""
         return device in self._devices
 
     async def start(self) -> None:
@@ -47,7 +47,7 @@ class Revocations:
         await self._bus.on_revocation(self._take)
 
     async def reload(self) -> None:
-        """Read the set from the database; whoever is new in it is to be thrown off."""
+        """Read the set from the database; newly revoked doorbells are queued for disconnection."""
         async with self._database.read() as tx:
             devices = await fleet.revoked_devices(tx)
         self._connected |= devices - self._devices
@@ -55,7 +55,7 @@ class Revocations:
         self._wake.set()
 
     async def run(self) -> None:
-        """Throw off whoever may be connected still, until cancelled."""
+        """Disconnect revoked doorbells until cancelled."""
         while True:
             self._wake.clear()
             left = sorted(self._connected)
@@ -82,11 +82,11 @@ class Revocations:
             return
         self._connected.discard(device)
         if kicked:
-            log.info("revoked doorbell %s, connections thrown off: %d", device, kicked)
+            log.info("revoked doorbell %s, connections closed: %d", device, kicked)
 
 
 async def revoke(device: str, *, bus: Bus, database: Database, clock: Clock) -> None:
-    """Revoke a doorbell, by a bus that is connected."""
+    """Revoke a doorbell and publish it over a connected bus."""
     await _record(device, database=database, clock=clock)
     await bus.announce_revocation(device)
 
@@ -94,7 +94,7 @@ async def revoke(device: str, *, bus: Bus, database: Database, clock: Clock) -> 
 async def revoke_beside(
     device: str, *, bus: Bus, database: Database, clock: Clock, timeout_s: float = BROKER_S
 ) -> None:
-    """Revoke from another process than the relay's, whose broker may be away (BusUnavailable)."""
+    """Revoke from another process than the relay's; the broker may be away (BusUnavailable)."""
     await _record(device, database=database, clock=clock)
     try:
         async with asyncio.timeout(timeout_s):

@@ -1,1 +1,1 @@
-"""What doorbells tell, from the broker into the database, each event once."""
+"""Ingest of doorbells' events and states from the broker into the database, each event once."""

@@ -1,4 +1,4 @@
-"""What becomes of the events that aren't kept as such: thumbnails, pushes, and what is for the log.
+"""Events that aren't stored as events: thumbnails, pushes, and commitments for the logs.
 
 All come in a doorbell's order and count once like any event; `carry` runs in the transaction that
 commits them. A thumbnail goes to a table of its own, a push to whoever is subscribed, a commitment
@@ -30,24 +30,24 @@ MAX_PUSH_LIFE_MS = 10 * 60 * 1000
 
 
 class Custody(Protocol):
-    """What ingest needs of the custody log."""
+    """The operations of the custody service that ingest needs."""
 
     async def take(self, tx: Transaction, event: Event) -> None:
-        """Take a commitment, or counts, in the transaction that commits the event."""
+        """Add a commitment, or counts, in the transaction that commits the event."""
         ...
 
     def wake(self) -> None:
-        """Look at what was committed."""
+        """Wake the sequencers after the commit."""
         ...
 
 
 class NoCustody:
-    """A relay without logs: commitments go nowhere, so nothing is ever released."""
+    """The custody of a relay without logs: commitments are dropped, so nothing is ever released."""
 
     async def take(self, tx: Transaction, event: Event) -> None:  # noqa: ARG002
-        """Take nothing."""
+        """Drop the commitment."""
         if isinstance(event.body, ReleaseCommitted):
-            log.warning("a doorbell wants to release, and this relay has no [log]: nothing leaves")
+            log.warning("a doorbell's release is dropped: this relay has no [log]")
 
     def wake(self) -> None:
         """Do nothing."""
@@ -55,7 +55,7 @@ class NoCustody:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FollowUp:
-    """What is to be done once it is committed."""
+    """The follow-up work after the commit."""
 
     thumbnail_of: str | None = None
     pushes: tuple[PushRow, ...] = ()
@@ -66,7 +66,7 @@ NOTHING = FollowUp()
 
 
 def is_carried(event: Event) -> bool:
-    """Tell whether an event passes through instead of being kept among the events."""
+    """Return whether an event passes through instead of being kept among the events."""
     return isinstance(
         event.body,
         Thumbnail
@@ -79,13 +79,17 @@ def is_carried(event: Event) -> bool:
 
 
 async def carry(tx: Transaction, event: Event, *, received_ms: int, custody: Custody) -> FollowUp:
-    """Take one such event, whose id is not known yet."""
+    """Process one such event, whose id is not known yet."""
     await carried_events.add(tx, event, received_ms=received_ms)
     match event.body:
         case Thumbnail() as told:
             if await thumbnails.add(tx, event.device, told, received_ms=received_ms):
                 return FollowUp(thumbnail_of=told.for_event_id)
-            log.warning("thumbnail %s of %s: of no event, or not the first", event.id, event.device)
+            log.warning(
+                "thumbnail %s of %s dropped: no such event, or not its first",
+                event.id,
+                event.device,
+            )
         case PushWanted() as wanted:
             queued = await push.queue(
                 tx,

@@ -1,4 +1,4 @@
-"""The order of one doorbell's events: an event waits for those that were told before it.
+"""The order of one doorbell's events: an event waits for the missing ones before it.
 
 The broker gives again, after a while, what a relay took and didn't finish; without this, later
 events would be committed first. A gap is waited for by at most GAP_PATIENCE_S, since a number
@@ -18,7 +18,7 @@ class EventOrder:
         self._gap_since_s: dict[str, float] = {}
 
     def must_wait(self, device: str, seq: int, *, last_seq: int) -> bool:
-        """Tell whether `seq` must wait for an event between it and the last committed one."""
+        """Return whether `seq` must wait for an event between it and the last committed one."""
         if seq <= last_seq + 1:
             self._gap_since_s.pop(device, None)
             return False

@@ -1,4 +1,4 @@
-"""The way of events: pull, parse, commit, receipt, tell, acknowledge.
+"""Ingest of events: pull, parse, commit, send receipts, notify, acknowledge.
 
     broker ─► parse ─► one transaction a batch ─► receipts to the doorbells
                         for each event by itself ─► hooks (pairing, packages) ─► hub ─► acknowledged
@@ -52,7 +52,7 @@ EventHook = Callable[[EventRow], Awaitable[None]]
 
 
 class Notices(Protocol):
-    """What ingest tells the hub."""
+    """The hub's notices that ingest sends."""
 
     def event_committed(self, row: EventRow) -> None:
         """An event is committed for the first time."""
@@ -64,10 +64,10 @@ class Notices(Protocol):
 
 
 class Pusher(Protocol):
-    """What ingest needs of Web Push."""
+    """The operations of Web Push that ingest needs."""
 
     def send(self, rows: Sequence[PushRow]) -> None:
-        """Send committed messages, without making anybody wait."""
+        """Send committed messages in the background."""
         ...
 
 
@@ -79,7 +79,7 @@ class _Told:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Committed:
-    """`row` is None for what passes through; `carried` says what is to be done for that."""
+    """A committed event: `row` is None for a carried one, and `carried` is its follow-up work."""
 
     delivery: StreamMessage
     event: Event
@@ -90,7 +90,7 @@ class _Committed:
 
 @dataclass(slots=True)
 class _Known:
-    """What was committed before, by event id; the digests are of what passed through."""
+    """Events committed before, by event id; carried ones as digests."""
 
     rows: dict[str, EventRow]
     digests: dict[str, str]
@@ -107,7 +107,7 @@ class _Known:
 
 @dataclass(slots=True)
 class _Sorted:
-    """What became of one batch: `early` ones wait for the events before them."""
+    """One batch, sorted: `early` events wait for those before them."""
 
     committed: list[_Committed] = field(default_factory=list)
     refused: list[StreamMessage] = field(default_factory=list)
@@ -115,7 +115,7 @@ class _Sorted:
 
 
 class EventIngest:
-    """Takes doorbells' events in."""
+    """The ingest task of doorbells' events."""
 
     def __init__(
         self,
@@ -139,7 +139,7 @@ class EventIngest:
         self._order = EventOrder(monotonic_s=monotonic_s)
 
     async def run(self) -> None:
-        """Take events in until cancelled."""
+        """Process events until cancelled."""
         puller = await self._bus.events()
         async with asyncio.TaskGroup() as finishing:
             while True:
@@ -257,7 +257,7 @@ class EventIngest:
             except RelayError as error:
                 log.warning("event %s of %s: %s", row.event.id, row.device, error)
             except Exception:  # supervisor: one bad event mustn't stop the others
-                log.exception("event %s of %s broke a hook", row.event.id, row.device)
+                log.exception("event %s of %s: its follow-up failed", row.event.id, row.device)
         return True
 
 

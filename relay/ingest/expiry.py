@@ -1,4 +1,4 @@
-"""Forgets what is kept for a while only: pictures, events, notes, pushes, drafts, commands."""
+"""Hourly deletion of expired rows: pictures, events, notes, pushes, drafts, commands."""
 
 import asyncio
 
@@ -15,20 +15,20 @@ COMMAND_LIFE_MS = 7 * 24 * 3600 * 1000
 
 
 class Expiry:
-    """Deletes what is over, once an hour."""
+    """The task that deletes expired rows once an hour."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
 
     async def run(self) -> None:
-        """Forget until cancelled."""
+        """Delete expired rows until cancelled."""
         while True:
             await self.forget()
             await asyncio.sleep(EACH_S)
 
     async def forget(self) -> None:
-        """Delete everything that is over by now."""
+        """Delete all rows that have expired by now."""
         now_ms = self._clock.wall_ms()
         async with self._database.begin() as tx:
             await thumbnails.forget(tx, now_ms=now_ms)

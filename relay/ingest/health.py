@@ -1,4 +1,4 @@
-"""Whether a doorbell's word on how it is would show on an open page.
+"""Comparison of health reports: whether a new one changes an open page.
 
 A doorbell says how it is each minute. Temperatures and free bytes always differ a little; only
 what changes a sentence or a figure that people read is worth waking their pages for.
@@ -15,7 +15,7 @@ SYNC_STEPS_MS = (100, 500)
 
 
 def is_news(before: Health | None, after: Health) -> bool:
-    """Tell whether `after` shows otherwise than `before`."""
+    """Return whether `after` is displayed differently from `before`."""
     return before is None or any(look(before) != look(after) for look in _SHOWN)
 
 

@@ -1,4 +1,4 @@
-"""Doorbells' states: which are online, and how they are, in the database and at the hub."""
+"""Ingest of doorbells' states: presence and health, into the database and the hub."""
 
 import asyncio
 import logging
@@ -24,19 +24,19 @@ OnlineHook = Callable[[str], Awaitable[None]]
 
 
 class Notices(Protocol):
-    """What ingest tells the hub."""
+    """The hub's notices that ingest sends."""
 
     def state_changed(self, device: str, state: str) -> None:
-        """A doorbell came or went."""
+        """Notify that a doorbell went online or offline."""
         ...
 
     def health_changed(self, device: str, row: HealthRow) -> None:
-        """Something that people read about how a doorbell is has changed."""
+        """Notify that a displayed part of a doorbell's health has changed."""
         ...
 
 
 class StatusIngest:
-    """Takes doorbells' states in."""
+    """The ingest task of doorbells' states."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class StatusIngest:
         self._online_hooks = tuple(online_hooks)
 
     async def run(self) -> None:
-        """Take states in until cancelled."""
+        """Process states until cancelled."""
         puller = await self._bus.statuses()
         while True:
             try:
@@ -65,7 +65,7 @@ class StatusIngest:
                 await asyncio.sleep(BROKER_AWAY_S)
 
     async def take(self, delivery: StreamMessage) -> None:
-        """Deal with one state."""
+        """Process one state."""
         try:
             status = parse_device_message(Status, delivery.subject, delivery.data)
         except WireError as error:
@@ -87,7 +87,7 @@ class StatusIngest:
         await delivery.ack()
 
     async def _keep_health(self, tx: Transaction, status: Status) -> HealthRow | None:
-        """Keep the doorbell's word on how it is; return it if it says something new."""
+        """Store the doorbell's health report; return it if it changes anything displayed."""
         if status.health is None:  # its will message knows nothing: the last word stays
             return None
         before = await health.get(tx, status.device)

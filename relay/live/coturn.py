@@ -1,4 +1,4 @@
-"""The settings of a coturn beside a relay, as `doorward-relay init --turn-host` writes them.
+"""The configuration file of coturn that `doorward-relay init --turn-host` writes.
 
 A TURN server forwards for whoever holds credentials, so these settings let it reach nothing but
 public addresses, and bound what one account and all of them can take.
@@ -37,7 +37,7 @@ CLOSED_IPV6 = (
 
 
 def coturn_conf(*, host: str, port: int, secret: str) -> str:
-    """Return turnserver.conf for a coturn that answers as `host`."""
+    """Return turnserver.conf for a coturn that is reached as `host`."""
     denied = "\n".join(f"denied-peer-ip={closed}" for closed in (*CLOSED_IPV4, *CLOSED_IPV6))
     return f"""\
 # coturn for a Doorward relay. Start it with: turnserver -c turnserver.conf

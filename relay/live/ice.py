@@ -1,4 +1,4 @@
-"""STUN and TURN servers for one live session: where they are, and credentials that soon end.
+"""STUN and TURN servers for one live session, with short-lived credentials.
 
 coturn's `use-auth-secret` (draft-uberti-behave-turn-rest-00): the user name is the second at which
 it ends and a word, the password its HMAC under a secret that coturn shares. coturn counts what is
@@ -33,7 +33,7 @@ Reach = Literal["anywhere", "stun_only", "home_only"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ice:
-    """What one side of one session gets; the credentials open nothing new after `expires_ms`."""
+    """One side's servers for one session; their credentials open nothing new after `expires_ms`."""
 
     servers: list[IceServer] = field(repr=False)
     expires_ms: int
@@ -41,7 +41,7 @@ class Ice:
 
 
 class IceServers:
-    """Gives each account, and the doorbells that it calls, credentials that count as theirs."""
+    """Issues TURN credentials to each account, and to doorbells in its sessions."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class IceServers:
 
     @property
     def reach(self) -> Reach:
-        """From where live view works."""
+        """The networks from which live view works."""
         if self._config.turn_urls:
             return "anywhere"
         return "stun_only" if self._config.stun_urls else "home_only"

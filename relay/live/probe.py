@@ -1,4 +1,4 @@
-"""Tries a STUN or TURN server as a browser would: the only importer of aioice on the relay."""
+"""A probe of STUN and TURN servers, as a browser would use them: the relay's adapter of aioice."""
 
 import asyncio
 from typing import cast
@@ -13,11 +13,11 @@ TIMEOUT_S = 5.0
 
 
 class IceServerUnusable(RelayError):
-    """A STUN or TURN server doesn't do what it is there for; the text says what to look at."""
+    """A STUN or TURN server doesn't work; the text says what to check."""
 
 
 async def try_turn(url: IceUrl, server: IceServer, *, timeout_s: float = TIMEOUT_S) -> str:
-    """Open a way through a TURN server and close it; return the IP address it forwards from.
+    """Make a TURN allocation and delete it; return the relayed IP address.
 
     Raises IceServerUnusable.
     """
@@ -60,7 +60,7 @@ async def try_stun(url: IceUrl, *, timeout_s: float = TIMEOUT_S) -> str:
 
 
 class _Closing(asyncio.DatagramProtocol):
-    """Takes nothing, and knows when the way through the server is closed."""
+    """A protocol that drops all data, and signals when the allocation is closed."""
 
     def __init__(self) -> None:
         self.closed = asyncio.get_running_loop().create_future()
@@ -72,7 +72,7 @@ class _Closing(asyncio.DatagramProtocol):
 
 
 class _StunClient(asyncio.DatagramProtocol):
-    """Asks the one server that it is connected to, one question at a time."""
+    """A STUN client of one server, one transaction at a time."""
 
     def __init__(self) -> None:
         self._transaction: stun.Transaction | None = None

@@ -1,4 +1,4 @@
-"""Carries what a browser signed to a doorbell, and the doorbell's answer back.
+"""Live view's signalling: carries browsers' signed documents to doorbells, and answers back.
 
 What is signed passes as it came: the doorbell judges it, and a browser judges the answer, so that
 a relay can refuse and delay, and change nothing. Nothing is kept: an SDP holds addresses.
@@ -35,7 +35,7 @@ ORDERING = Rate(at_once=10, each_s=3.0)
 
 
 class LiveRefused(RelayError):
-    """The doorbell said no: `reason` is its word for it, the text its sentence."""
+    """The doorbell refused; `reason` is its reply's word, the text its sentence."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)
@@ -43,7 +43,7 @@ class LiveRefused(RelayError):
 
 
 class Commands(Protocol):
-    """What signalling needs of the way down to doorbells."""
+    """The operations on commands to doorbells that signalling needs."""
 
     async def send(self, device: str, body: CommandBody, expires_ms: int) -> str:
         """Keep a command and repeat it until it is answered; return its id."""
@@ -55,7 +55,7 @@ class Commands(Protocol):
 
 
 class Signalling:
-    """Opens and closes sessions of live view for the accounts that have the doorbell.
+    """Opens and closes live sessions for accounts that follow the doorbell.
 
     Each method raises RateExceeded, and all but `ice` and `close` LiveRefused or
     CommandUnanswered.
@@ -73,7 +73,7 @@ class Signalling:
         return self._ice.fresh(f"browsers of {account}")
 
     async def nonce(self, device: str, *, account: str) -> str:
-        """Return a nonce of the doorbell's for what a browser is about to sign."""
+        """Return a nonce from the doorbell for a browser's next signed document."""
         self._allowances.take(f"nonce {account}", JOINING)
         reply = await self._asked(device, NonceWanted())
         if not isinstance(reply, LiveNonce):
@@ -95,17 +95,17 @@ class Signalling:
     async def candidates(
         self, device: str, session_id: str, signed: SignedLive, *, account: str
     ) -> None:
-        """Bring the doorbell more of a browser's candidates."""
+        """Send the doorbell more of a browser's ICE candidates."""
         self._allowances.take(f"candidates {account}", TRICKLING)
         await self._accepted(device, Candidates(session_id=session_id, signed=signed))
 
     async def order(self, device: str, sealed: str, *, account: str) -> None:
-        """Bring the doorbell a browser's sealed order."""
+        """Send the doorbell a browser's sealed order."""
         self._allowances.take(f"order {account}", ORDERING)
         await self._accepted(device, SealedOrder(sealed=sealed))
 
     async def close(self, device: str, session_id: str, *, account: str) -> None:
-        """Tell the doorbell that the viewer left."""
+        """End the session at the doorbell."""
         self._allowances.take(f"close {account}", JOINING)
         body = CloseSession(session_id=session_id)
         await self._commands.send(device, body, self._clock.wall_ms() + CLOSE_LIFE_MS)

@@ -1,4 +1,4 @@
-"""Map cells (H3, https://h3geo.org) of resolution 9: where one is, and which one is somewhere.
+"""H3 map cells (https://h3geo.org) of resolution 9: conversions from and to coordinates.
 
 Latitude comes first everywhere here, in degrees. H3 is asked here and nowhere else. What an area
 has to be before it may become a jurisdiction is relay/agency/jurisdiction.py.
@@ -12,17 +12,17 @@ RESOLUTION = 9
 
 
 class NoInterior(Exception):
-    """An outline can't be filled: mostly it has no width or no height."""
+    """An outline can't be filled with cells: mostly it has no width or no height."""
 
 
 def is_cell(text: str) -> bool:
-    """Tell whether a text is a cell of this resolution, as the register writes it."""
+    """Return whether a text is a cell of this resolution, as the register writes it."""
     is_written_so = len(text) == 15 and text == text.lower()
     return is_written_so and h3.is_valid_cell(text) and h3.get_resolution(text) == RESOLUTION
 
 
 def cell_at(lat: float, lon: float) -> str:
-    """Return the cell that a point lies in."""
+    """Return the cell that contains a point."""
     return str(h3.latlng_to_cell(lat, lon, RESOLUTION))
 
 
@@ -33,7 +33,7 @@ def centre_of(cell: str) -> tuple[float, float]:
 
 
 def cells_within(cell: str, steps: int) -> list[str]:
-    """Return a cell and those that so many steps lead to, in no order."""
+    """Return a cell and all within so many steps of it, in no order."""
     return [str(one) for one in h3.grid_disk(cell, steps)]
 
 
@@ -57,7 +57,7 @@ def cells_inside(
 
 
 def area_km2(cells: Sequence[str]) -> float:
-    """Return how large some cells are together: how large one is depends on where it lies."""
+    """Return the area of cells together in km²: a cell's size depends on its location."""
     return sum(float(h3.cell_area(cell, unit="km^2")) for cell in cells)
 
 
@@ -71,7 +71,7 @@ def unroll(longitudes: Sequence[float]) -> list[float]:
 
 
 def outlines_of(cells: Sequence[str]) -> list[list[tuple[float, float]]]:
-    """Return the rings that bound some cells together, those of holes among them."""
+    """Return the boundary rings of the union of cells, holes included."""
     shape = h3.cells_to_h3shape(list(dict.fromkeys(cells)), tight=False)
     return [
         [(lat, lon) for lat, lon in ring]

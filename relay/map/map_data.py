@@ -1,4 +1,4 @@
-"""What an operator has for the officers' map, looked at once at the start."""
+"""The operator's data for the officers' map, checked once at the start."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +10,7 @@ from relay.map.streets import check_streets
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MapData:
-    """Streets to draw, who made them, and names to search; each may be missing."""
+    """Streets to draw, their attribution, and place names to search; each may be missing."""
 
     streets: Path | None = None
     attribution: str = ""
@@ -18,7 +18,7 @@ class MapData:
 
     @classmethod
     def load(cls, config: MapConfig) -> "MapData":
-        """Look at both files, or raise ConfigError."""
+        """Check both files, or raise ConfigError."""
         return cls(
             streets=check_streets(config.pmtiles_path),
             attribution=config.attribution,

@@ -1,4 +1,4 @@
-"""Names of places from a file that the operator names, in GeoNames' format, to be searched.
+"""A searchable list of place names from the operator's file in GeoNames' format.
 
 The format is https://download.geonames.org/export/dump/ (tab-separated, UTF-8, no header): column
 2 is the name, 4 its other names, 5 and 6 latitude and longitude, 15 the population. Nobody outside
@@ -35,14 +35,14 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Near:
-    """A place, and how far it is."""
+    """A place and its distance."""
 
     name: str
     km: float
 
 
 class Places:
-    """What an operator's file names; empty without one."""
+    """The places in the operator's file; empty without a file."""
 
     def __init__(self, places: Iterable[Place] = ()) -> None:
         self._places = sorted(places, key=lambda place: -place.population)

@@ -1,4 +1,4 @@
-"""The file of streets that an operator names: PMTiles, version 3, with vector tiles.
+"""The operator's file of streets: PMTiles, version 3, with vector tiles.
 
 https://github.com/protomaps/PMTiles: it begins with its own name and version, and byte 99 says
 what its tiles are. It is served as it is, in the parts that a page asks for.

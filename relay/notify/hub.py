@@ -1,4 +1,4 @@
-"""The hub that open event streams hang on: one process, in memory, nothing kept.
+"""The hub of open event streams: in memory, for one process, nothing stored.
 
 Every listener gets every notice and picks what its owner may hear. A listener that falls behind
 by QUEUE_LENGTH is cut off (`next` says so once): it connects again and reads what it missed from
@@ -22,14 +22,14 @@ MAX_STREAMS = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventCommitted:
-    """A doorbell told something, and it is committed."""
+    """A doorbell's event is committed."""
 
     row: EventRow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThumbnailKept:
-    """The sealed picture of an event can be fetched."""
+    """The sealed thumbnail of an event can be fetched."""
 
     device: str
     event_id: str
@@ -37,7 +37,7 @@ class ThumbnailKept:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StateChanged:
-    """A doorbell came or went."""
+    """A doorbell went online or offline."""
 
     device: str
     state: str
@@ -45,7 +45,7 @@ class StateChanged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealthChanged:
-    """How a doorbell is has changed in a way that people want to know."""
+    """A displayed part of a doorbell's health has changed."""
 
     device: str
     row: HealthRow
@@ -60,7 +60,7 @@ class RequestAppeared:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DoorbellLinked:
-    """An account has a doorbell more, or less, from now on: who listens must look again."""
+    """An account has gained or lost a doorbell: its listeners must look again."""
 
 
 Notice: TypeAlias = (
@@ -69,11 +69,11 @@ Notice: TypeAlias = (
 
 
 class ListenerTooSlow(Exception):
-    """This listener fell behind and was cut off."""
+    """The listener fell behind and was disconnected."""
 
 
 class Listener:
-    """One open stream's end of the hub."""
+    """One open stream's queue of notices."""
 
     def __init__(self) -> None:
         # Overflow: the listener is cut off (see the module's docstring).
@@ -91,7 +91,7 @@ class Listener:
             return None
 
     def put(self, notice: Notice) -> None:
-        """Hand over a notice without waiting."""
+        """Queue a notice without waiting."""
         try:
             self._queue.put_nowait(notice)
         except asyncio.QueueFull:
@@ -99,19 +99,19 @@ class Listener:
 
 
 class Hub:
-    """Where notices come in and listeners hang on."""
+    """Distributes notices to all listeners."""
 
     def __init__(self) -> None:
         self._listeners: set[Listener] = set()
         self._of_accounts: Counter[str] = Counter()
 
     def is_full(self, account_id: str) -> bool:
-        """Tell whether an account listens as often as it may."""
+        """Return whether an account has as many listeners as allowed."""
         return self._of_accounts[account_id] >= MAX_STREAMS
 
     @contextmanager
     def listen(self, account_id: str | None = None) -> Iterator[Listener]:
-        """Hang on for as long as the block runs; counted for the account, if one is named."""
+        """Listen for as long as the block runs; counted for the account, if one is named."""
         if account_id is not None:
             self._of_accounts[account_id] += 1
         listener = Listener()
@@ -126,27 +126,27 @@ class Hub:
                     del self._of_accounts[account_id]
 
     def event_committed(self, row: EventRow) -> None:
-        """Tell of a committed event."""
+        """Publish that an event is committed."""
         self._tell(EventCommitted(row=row))
 
     def thumbnail_kept(self, device: str, event_id: str) -> None:
-        """Tell that an event has a picture."""
+        """Publish that an event has a thumbnail."""
         self._tell(ThumbnailKept(device=device, event_id=event_id))
 
     def state_changed(self, device: str, state: str) -> None:
-        """Tell that a doorbell came or went."""
+        """Publish that a doorbell went online or offline."""
         self._tell(StateChanged(device=device, state=state))
 
     def health_changed(self, device: str, row: HealthRow) -> None:
-        """Tell that something about how a doorbell is has changed."""
+        """Publish that a doorbell's health has changed."""
         self._tell(HealthChanged(device=device, row=row))
 
     def doorbell_linked(self) -> None:
-        """Tell that somebody has a doorbell that they hadn't, or one less."""
+        """Publish that an account has gained or lost a doorbell."""
         self._tell(DoorbellLinked())
 
     def request_published(self, request_id: str) -> None:
-        """Tell of a published request."""
+        """Publish that a request was published."""
         self._tell(RequestAppeared(request_id=request_id))
 
     def _tell(self, notice: Notice) -> None:

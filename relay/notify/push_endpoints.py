@@ -1,4 +1,4 @@
-"""Where a push may go: a URL that a stranger gave, to which the relay will send something.
+"""Rules for push endpoints: URLs given by strangers, to which the relay sends (SSRF protection).
 
 It must be https at port 443 of a name that has public addresses only, and of the hosts that the
 operator allows. The addresses are looked up and checked before each sending, and the connection
@@ -45,11 +45,11 @@ _SPECIAL = (
 
 
 class EndpointRefused(RelayError):
-    """The relay won't push to that address; the text says why."""
+    """A push endpoint is not allowed; the text says why."""
 
 
 class EndpointUnresolved(RelayError):
-    """An endpoint's host has no address just now."""
+    """An endpoint's host name doesn't resolve now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +63,7 @@ class Endpoint:
 
     @property
     def origin(self) -> str:
-        """The URL's origin, as RFC 6454 has it: what a VAPID token is for."""
+        """The URL's origin (RFC 6454): the audience of a VAPID token."""
         return f"{self.scheme}://{self.authority}"
 
     @property
@@ -79,20 +79,20 @@ class Endpoint:
 
 
 async def resolve(host: str, port: int) -> Sequence[str]:
-    """Look a name up in the system's way."""
+    """Resolve a name by the system's resolver."""
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return [str(address[0]) for *_, address in found]
 
 
 class Endpoints:
-    """Decides where a push may go."""
+    """Decides which endpoints are allowed."""
 
     def __init__(self, config: PushConfig, *, resolve: Resolve = resolve) -> None:
         self._config = config
         self._resolve = resolve
 
     def parse(self, text: str) -> Endpoint:
-        """Return a URL that may be one, or raise EndpointRefused. Asks nobody."""
+        """Return a URL as an allowed endpoint, or raise EndpointRefused. Asks nobody."""
         match = _URL.fullmatch(text) if len(text) <= MAX_ENDPOINT_CHARS else None
         if match is None or int(match["port"] or 0) > 65535:
             raise EndpointRefused("a push endpoint is https://host/path, as the browser gave it")
@@ -108,7 +108,7 @@ class Endpoints:
         return endpoint
 
     async def addresses(self, endpoint: Endpoint) -> list[Address]:
-        """Look up where it is, or raise EndpointRefused, EndpointUnresolved."""
+        """Resolve the endpoint's addresses, or raise EndpointRefused, EndpointUnresolved."""
         try:
             async with asyncio.timeout(RESOLVE_TIMEOUT_S):
                 found = await self._resolve(endpoint.name, endpoint.port)
@@ -123,7 +123,7 @@ class Endpoints:
         return addresses
 
     def _is_own(self, endpoint: Endpoint) -> bool:
-        """Tell whether it names this machine, where that is allowed."""
+        """Return whether the endpoint is on this machine, where that is allowed."""
         if not self._config.is_loopback_allowed:
             return False
         if endpoint.name == "localhost":
@@ -141,7 +141,7 @@ class Endpoints:
 
 
 def is_public(address: Address) -> bool:
-    """Tell whether an address is on the public internet, also what it stands for (NAT64)."""
+    """Return whether an address, and the one embedded in it (NAT64), is on the public internet."""
     if isinstance(address, IPv6Address):
         if address in _NAT64:
             return is_public(IPv4Address(int(address) & 0xFFFFFFFF))

@@ -27,7 +27,7 @@ TOKEN_LIFE_S = 12 * 3600
 
 
 class PushKey:
-    """A P-256 key, and the tokens that it signs."""
+    """A P-256 key, which signs VAPID tokens."""
 
     def __init__(self, key: ec.EllipticCurvePrivateKey) -> None:
         self._key = key
@@ -67,7 +67,7 @@ class PushKey:
         return cls.load(path)
 
     def pem(self) -> str:
-        """Return the private key as it is kept."""
+        """Return the private key in PEM."""
         return key_pem(self._key)
 
     def authorization(self, *, audience: str, subject: str | None, now_ms: int) -> str:

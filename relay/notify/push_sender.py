@@ -1,4 +1,4 @@
-"""Hands one encrypted message to a push service (RFC 8030): the only file here that speaks HTTP.
+"""The HTTP client of push services (RFC 8030): sends one encrypted message.
 
 The service decides nothing about the relay: it isn't followed elsewhere (a redirect is a refusal),
 gets a few seconds, and of its answer only the status and Retry-After are read. Each message has a
@@ -32,7 +32,7 @@ Verdict = Literal["sent", "gone", "later", "refused"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What became of one attempt; `later` may succeed, `gone` is a subscription that ended.
+    """The result of one attempt; `later` may succeed, `gone` is a subscription that ended.
 
     `detail` names the service, never the endpoint, which is a secret.
     """
@@ -43,7 +43,7 @@ class Outcome:
 
 
 def push_http(tls: ssl.SSLContext | bool = True) -> httpx2.AsyncClient:
-    """Return the client that a sender needs; whoever makes it closes it."""
+    """Return the HTTP client that a sender needs; the caller closes it."""
     return httpx2.AsyncClient(
         verify=tls,
         trust_env=False,
@@ -54,7 +54,7 @@ def push_http(tls: ssl.SSLContext | bool = True) -> httpx2.AsyncClient:
 
 
 class PushSender:
-    """Sends to wherever the endpoints' rules allow."""
+    """Sends messages to allowed endpoints."""
 
     def __init__(
         self,

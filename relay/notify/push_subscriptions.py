@@ -1,4 +1,4 @@
-"""Which browsers want pushes: each of an account's browsers has one place to be reached.
+"""Push subscriptions: each of an account's browsers has at most one.
 
 A subscription belongs to an account and a browser together: who names somebody else's browser
 gets nothing of theirs and takes nothing from them. It counts for every doorbell of the account.
@@ -17,7 +17,7 @@ SUBSCRIBING = Rate(at_once=20, each_s=10.0)
 
 
 class PushSubscriptions:
-    """Takes and forgets them."""
+    """Stores and deletes subscriptions."""
 
     def __init__(
         self, *, database: Database, clock: Clock, endpoints: Endpoints, key: PushKey
@@ -31,7 +31,7 @@ class PushSubscriptions:
     async def add(
         self, owner: Account, browser: str, endpoint: str, *, expires_ms: int | None
     ) -> None:
-        """Remember where a browser is reached.
+        """Store a browser's subscription.
 
         Raises RateExceeded, EndpointRefused or EndpointUnresolved.
         """
@@ -51,6 +51,6 @@ class PushSubscriptions:
             )
 
     async def end(self, owner: Account, browser: str) -> None:
-        """Forget a browser of this account."""
+        """Delete the subscription of one of this account's browsers."""
         async with self._database.begin() as tx:
             await push.unsubscribe(tx, account_id=owner.id, browser=browser)

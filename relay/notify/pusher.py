@@ -1,4 +1,4 @@
-"""The way of pushes: from the database to the push services, beside everything else.
+"""The background task of pushes: from the database to the push services.
 
     ingest commits a PushWanted ─► one row a browser ─► send ─► row deleted
 
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 
 class Sender(Protocol):
-    """What tries to send one message once."""
+    """A sender that tries one message once."""
 
     async def send(self, url: str, message: bytes, *, ttl_s: int, topic: str) -> Outcome:
         """Try once."""
@@ -39,7 +39,7 @@ class Sender(Protocol):
 
 
 class Pusher:
-    """Sends what is committed, and what a relay before it left."""
+    """Sends committed messages, and those left by an earlier process."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class Pusher:
         self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
     def send(self, rows: Sequence[PushRow]) -> None:
-        """Send committed messages as soon as may be, without making anybody wait."""
+        """Send committed messages in the background."""
         for row in rows:
             self._taken.put_nowait(row)
 
@@ -83,12 +83,12 @@ class Pusher:
             async with self._database.begin() as tx:
                 await push.finish(tx, row)
         except Exception:  # supervisor: one message mustn't stop the others
-            log.exception("push %s broke", row.event_id)
+            log.exception("push %s failed", row.event_id)
         finally:
             self._under_way.discard(row.key)
 
     async def _send_in_time(self, row: PushRow) -> None:
-        """Send a message, again while that may help, until it is of no use."""
+        """Send a message with retries until it expires."""
         wait_s = self._first_retry_s
         while (outcome := await self._try(row)) is not None:
             if outcome.verdict != "later":
@@ -103,7 +103,7 @@ class Pusher:
             wait_s = min(2 * wait_s, LAST_RETRY_S)
 
     async def _try(self, row: PushRow) -> Outcome | None:
-        """Try once; None if it is over, or nobody is subscribed any more."""
+        """Try once; None if the message has expired, or its subscription has ended."""
         turn = self._turns.setdefault(row.account_id, asyncio.Semaphore(AT_ONCE_PER_ACCOUNT))
         async with turn:
             now_ms = self._clock.wall_ms()
@@ -129,5 +129,5 @@ class Pusher:
 
 
 def _topic(row: PushRow) -> str:
-    """Return 32 characters that are the same for one message only, and say nothing about it."""
+    """Return a topic of 32 characters, unique to a message and without information about it."""
     return b64u(hashlib.sha256("\0".join(row.key).encode()).digest())[:32]

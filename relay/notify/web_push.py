@@ -1,4 +1,4 @@
-"""Web Push, put together: who is subscribed, and the way of messages to push services."""
+"""Web Push: its subscriptions and its sending task, as one part."""
 
 from relay.base.clock import Clock
 from relay.config.settings import Config
@@ -11,7 +11,7 @@ from relay.store.database import Database
 
 
 class WebPush:
-    """The relay's part of it; `aclose` ends its connections."""
+    """The relay's Web Push; `aclose` closes its connections."""
 
     def __init__(
         self, config: Config, database: Database, clock: Clock, *, machine: Clock | None = None

@@ -1,5 +1,5 @@
 /**
- * Who is signed in in this browser, and what this browser remembers for them.
+ * The account that is signed in in this browser, and this browser's stored data for it.
  *
  * The browser's keys live in IndexedDB and can't be read out. A doorbell's keys are kept from the
  * pairing whose words the owner compared, so that the relay can't swap them later.

@@ -1,5 +1,5 @@
 /**
- * The relay's JSON API, as the owner's app uses it. The relay is trusted with nothing.
+ * The client of the relay's JSON API. The relay is trusted with nothing.
  * @module
  */
 

@@ -1,6 +1,6 @@
 /**
- * The owner's app: reads where the relay is, finds who is signed in, and shows one page at a
- * time by the address behind the `#`. Pages are in views/, and which there are in routes.js.
+ * The owner's app: finds the relay and the session, and shows one page at a time by the URL's
+ * fragment. Pages are in views/, and which there are in routes.js.
  * @module
  */
 import { forgetAccount, loadAccount, saveAccount } from "./account.js";

@@ -1,5 +1,5 @@
 /**
- * What to call this browser unless its owner calls it otherwise: "Chrome on Android".
+ * The default name of this browser, such as "Chrome on Android".
  * @module
  */
 import { t } from "./i18n.js";

@@ -1,5 +1,5 @@
 /**
- * Reading strictly what a doorbell says over a data channel: JSON in text, not too much of it.
+ * Strict parser of a doorbell's JSON messages on a data channel, of bounded size.
  * @module
  */
 

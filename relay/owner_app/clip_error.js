@@ -1,5 +1,5 @@
 /**
- * Why a clip can't be shown: apart from clips.js, so that pages which only say it needn't load that.
+ * The error of a clip that can't be shown: apart from clips.js, so that pages can import it alone.
  * @module
  */
 

@@ -1,6 +1,6 @@
 /**
- * Clips, straight from the doorbell over a live session: played at once over its video track,
- * and fetched over its data channel, checked before they can be kept.
+ * Clips from the doorbell over a live session: played at once over its video track, and fetched
+ * over its data channel, verified before they can be saved.
  *
  * The doorbell's words there are in firmware/live/clip_channel.py. A clip is only handed on if
  * its manifest is the signed one whose digest was told, and its pictures and sound are the

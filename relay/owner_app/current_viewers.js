@@ -1,5 +1,5 @@
 /**
- * Who watches now, as far as this browser has been told.
+ * The current viewers of a doorbell, as far as this browser has been notified.
  * @module
  */
 

@@ -1,6 +1,6 @@
 /**
- * What doorbells said in sealed notes of what was asked and what was decided: their word alone counts,
- * never the relay's. No page here.
+ * Requests and decisions from doorbells' sealed notes: only the doorbells' statements count, never
+ * the relay's. No page here.
  * @module
  */
 

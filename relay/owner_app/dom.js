@@ -1,5 +1,6 @@
 /**
- * Elements from code: the only way text gets onto a page, so nothing is ever parsed as HTML.
+ * Creation of DOM elements: the only way in which text gets onto a page, so nothing is parsed as
+ * HTML.
  * @module
  */
 

@@ -1,5 +1,5 @@
 /**
- * Emergencies: said once, with a sound of their own, calm and short; never repeated.
+ * The notice of an emergency request: shown once, with a sound of its own, calm and short.
  * @module
  */
 import { isFirstTime } from "./account.js";

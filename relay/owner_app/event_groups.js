@@ -1,5 +1,5 @@
 /**
- * What happened at a door, made of what it told: when it was, and what belongs together.
+ * Groups of a doorbell's events that belong together, with their times.
  *
  * A press and the motion around it lie in one clip and are one happening; motion upon motion is
  * folded, so that it pushes no ring out of sight. A long clip goes on in the next one, which names

@@ -1,5 +1,6 @@
 /**
- * Which recordings a request asks for, and what an owner signs to give some of them. No page here.
+ * The recordings that a request asks for, and the terms of a grant that an owner signs. No page
+ * here.
  *
  * The times signed of a recording that was watched are the doorbell's own word (clips.js): a relay
  * that gave another beginning would have another part signed than was watched. Of one that wasn't

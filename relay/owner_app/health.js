@@ -1,5 +1,5 @@
 /**
- * How a doorbell is, as facts that have words: each is a name and a text of the catalog.
+ * A doorbell's health as facts, each with a name and a text of the catalog.
  *
  * What can't be known is left out. Figures are in the reader's language; there is no page here.
  * @module

@@ -1,5 +1,5 @@
 /**
- * What the app knows: doorbells, their events, and the opened notes. Follows the relay's stream.
+ * The app's state: doorbells, their events, and opened notes. Follows the relay's stream.
  *
  * Tells of changes: "change" (look again), "pressed" (with what was told), "matched" (with requests
  * that a doorbell just told of), "contact" (lost or back), "gone" (with one that is no longer theirs).

@@ -1,5 +1,5 @@
 /**
- * Words: one catalog a language, loaded once; times and numbers by the same language.
+ * Texts of the app: one catalog a language, loaded once; times and numbers in the same language.
  * @module
  */
 import { h } from "./dom.js";

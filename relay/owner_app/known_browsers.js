@@ -1,5 +1,5 @@
 /**
- * Which browsers may watch, as far as this one has been told.
+ * The browsers that may watch, as far as this one has been notified.
  * @module
  */
 

@@ -1,5 +1,5 @@
 /**
- * One live session with a doorbell: WebRTC straight to it, the relay only carries the greeting.
+ * One live session with a doorbell: WebRTC directly to it, with the relay only for signalling.
  *
  * This browser signs its offer and candidates, and takes only the doorbell's own signed answer,
  * checked before WebRTC hears of it. The offer isn't held back for gathering: candidates follow.

@@ -1,5 +1,5 @@
 /**
- * The data channel "control" of a live session: what is wished, and how things stand.
+ * The data channel "control" of a live session: requested settings and reported state.
  *
  * The doorbell's words there are in firmware/live/control_channel.py. What it says is read strictly: a
  * message that isn't one of its words is left out.

@@ -1,6 +1,5 @@
 /**
- * Why a live session didn't come about: apart from live.js, so that pages which only say it needn't
- * load that.
+ * Errors of live sessions: apart from live.js, so that pages can import them alone.
  * @module
  */
 

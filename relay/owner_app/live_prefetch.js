@@ -1,6 +1,6 @@
 /**
- * What a call to a doorbell needs, fetched ahead: a nonce of the doorbell's, the ICE servers, and
- * this browser's keys. A press of "See" then costs one round trip.
+ * The prefetched data of a live call: a nonce of the doorbell's, the ICE servers, and this
+ * browser's keys. A press of "See" then costs one round trip.
  * @module
  */
 import { thisBrowser } from "./account.js";

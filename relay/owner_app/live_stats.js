@@ -1,5 +1,5 @@
 /**
- * How good a live session's line is, out of WebRTC's statistics (W3C webrtc-stats).
+ * The connection quality of a live session, computed from WebRTC's statistics (W3C webrtc-stats).
  * @module
  */
 

@@ -1,6 +1,6 @@
 /**
- * This browser's microphone, for talking at the door: asked for when one first talks, silent
- * unless one talks, and given back a while after.
+ * This browser's microphone for talking at the door: requested on first use, muted unless one
+ * talks, and released a while after.
  * @module
  */
 

@@ -1,6 +1,6 @@
 /**
- * The notes that must not be forgotten, kept in this browser: what was asked, what counts now, and
- * who is gone. They stay sealed in it, as the relay carried them, and are opened anew at each start.
+ * Persistent notes in this browser: requests, current decisions, and former owners. They stay
+ * sealed in it, as the relay carried them, and are opened anew at each start.
  *
  * Every slot has a note and most say nothing, so the book also knows up to which one the relay's
  * were read. Of the others the oldest go at some time; what counts now and what warns never does.

@@ -1,6 +1,6 @@
 /**
- * What this browser wants of a doorbell without a live session: signed by its session key with a
- * nonce of the doorbell's, sealed to the doorbell. For pages and for the service worker.
+ * A browser's orders to a doorbell without a live session: signed by its session key with a nonce
+ * of the doorbell's, sealed to the doorbell. For pages and for the service worker.
  * @module
  */
 import { ApiError } from "./api.js";

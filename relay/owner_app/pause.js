@@ -1,5 +1,5 @@
 /**
- * Waiting, for pages and for the service worker.
+ * A timer as a promise, for pages and for the service worker.
  * @module
  */
 

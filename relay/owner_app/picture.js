@@ -1,5 +1,5 @@
 /**
- * One event's picture: fetched sealed, opened with this browser's viewing key, and checked against
+ * One event's thumbnail: fetched sealed, opened with this browser's viewing key, and verified with
  * the doorbell's own key. For pages and for the service worker.
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * The pictures of events that a page shows: each fetched once, a few at a time, and the memory of
- * those that weren't looked at for longest given back.
+ * A cache of the thumbnails that a page shows: each fetched once, a few at a time, the least
+ * recently viewed released.
  * @module
  */
 import { ApiError } from "./api.js";

@@ -1,6 +1,6 @@
 /**
- * Web Push for this browser: subscribed at the browser's push service; the relay gets only where
- * to send, each doorbell only the keys to encrypt for. For pages and for the service worker.
+ * Web Push for this browser: the relay gets only the endpoint, each doorbell only the encryption
+ * keys. For pages and for the service worker.
  * @module
  */
 import { NoOwnWord, sendOrder } from "./orders.js";

@@ -1,6 +1,6 @@
 /**
- * Records a few seconds with this browser's microphone, and makes the WAV file that a doorbell
- * takes: mono, 16 bits, 48 kHz. The microphone is open only while it records.
+ * A recorder of a few seconds from this browser's microphone, into the WAV format that a doorbell
+ * accepts: mono, 16 bits, 48 kHz. The microphone is open only while it records.
  * @module
  */
 import { askForMicrophone } from "./microphone.js";

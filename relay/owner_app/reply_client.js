@@ -1,5 +1,5 @@
 /**
- * The owner's quick replies at one doorbell, over the data channel "replies" of a session without
+ * The client of a doorbell's quick replies, over the data channel "replies" of a session without
  * live view. The doorbell's words there are in firmware/live/reply_channel.py; what it says is
  * read strictly. One change at a time, the next one waits; each is answered by the whole list.
  * @module

@@ -1,5 +1,6 @@
 /**
- * Whether what the relay shows is what the doorbell read in the public register. No page here.
+ * The comparison of a request from the relay with the one that the doorbell read in the public
+ * register. No page here.
  * @module
  */
 

@@ -1,7 +1,7 @@
 /**
- * Who lives at a door, by the doorbell's own word: the owners, this owner's keys that confirm, the
- * recovery key. Asked over the data channel "asked" of a session without live view, end to end: the
- * relay learns none of it. The words there are firmware/protocol/asking.py's; they are read strictly.
+ * The owners, confirmation keys and recovery key of a doorbell, by the doorbell's own notes. Asked
+ * over the data channel "asked" of a session without live view, end to end: the relay learns none
+ * of it. The words there are firmware/protocol/asking.py's; they are read strictly.
  * @module
  */
 import { LiveSession } from "./live.js";

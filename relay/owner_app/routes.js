@@ -1,7 +1,7 @@
 /**
- * The app's pages by their addresses. A page's code is fetched when it is first shown, and so are
- * all words but those of the first pages: the app is small until it is used. Once the service worker
- * has fetched the rest, nothing of this needs a network.
+ * The app's routes: pages by the URL's fragment. A page's code is fetched when it is first shown,
+ * and so are all words but those of the first pages: the app is small until it is used. Once the
+ * service worker has fetched the rest, nothing of this needs a network.
  * @module
  */
 import { loadMoreWords } from "./i18n.js";

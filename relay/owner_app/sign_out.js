@@ -1,6 +1,5 @@
 /**
- * Signing out: what this browser keeps for its owner is forgotten, and whoever would still tell it
- * something is told not to.
+ * Sign-out: deletes this browser's stored data, and ends its push subscription and its session.
  * @module
  */
 import { Relay } from "./api.js";

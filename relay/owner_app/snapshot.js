@@ -1,6 +1,6 @@
 /**
- * What the app knew last, kept in this browser so that it opens without a network: doorbells and
- * the newest events, as the relay told them. Notes and pictures stay sealed in it.
+ * A snapshot of the app's last state, kept in this browser to open without a network: doorbells
+ * and the newest events from the relay. Notes and pictures stay sealed in it.
  * @module
  */
 import { nowMs } from "./town_time.js";

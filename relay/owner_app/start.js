@@ -1,5 +1,5 @@
 /**
- * Starts the app, or says that it can't be fetched: in the page's own words, since none are there yet.
+ * The app's loader: starts the app, or shows that it can't be fetched, with the page's own texts.
  * @module
  */
 import("./app.js").catch((error) => {

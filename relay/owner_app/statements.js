@@ -1,5 +1,5 @@
 /**
- * An owner's decision on its way: signed by the passkey, sealed to the doorbell, carried.
+ * An owner's statement: signed by the passkey, sealed to the doorbell, sent through the relay.
  * @module
  */
 import { pause } from "./pause.js";

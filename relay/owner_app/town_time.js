@@ -1,7 +1,7 @@
 /**
- * The time that this app goes by: this machine's, or an invented town's, whose clock was wound ahead.
- * The relay says how far, and is believed only where it says as well, on every page, that its town is
- * an example. The end of a statement goes by this; each doorbell checks it by its own clock.
+ * The app's clock: this machine's, or an example town's simulated one. The relay says how far, and
+ * is believed only where it says as well, on every page, that its town is an example. The end of a
+ * statement goes by this; each doorbell checks it by its own clock.
  * @module
  */
 

@@ -1,5 +1,5 @@
 /**
- * Which keys a doorbell has, as far as anybody but the relay says so.
+ * A doorbell's trusted keys, from sources other than the relay.
  *
  * A doorbell's id is made of its identity key, so another key under that id is a forgery. The key
  * to which statements are sealed is the one whose words were compared at pairing, or else the one

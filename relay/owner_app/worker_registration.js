@@ -1,6 +1,6 @@
 /**
- * The service worker as a page sees it: registered, told what it must know, and updated when the
- * owner says so. Without one the app works, but neither offline nor with notifications.
+ * The service worker's registration by a page: configuration, and updates at the owner's request.
+ * Without one the app works, but neither offline nor with notifications.
  * @module
  */
 import { currentLanguage, currentLocale } from "./i18n.js";

@@ -1,7 +1,6 @@
 /**
- * What the service worker must know while no page is open, in the browser's key store: how to
- * reach the relay as this owner, the doorbells with the keys that a page trusts, the language, and
- * what this browser is to be told of.
+ * The service worker's data in the browser's key store: the relay's address and token, the
+ * doorbells with their trusted keys, the language, and the notification settings.
  *
  * Pages write it, from what they check themselves; the worker reads it. Signing out forgets it.
  * No private key is here: the worker uses the browser's own, which can't be read out.

@@ -1,4 +1,4 @@
-"""Administrators' accounts for the pages: listed and ended at the command line alone.
+"""Administrators' accounts for the pages: listed and ended only at the command line.
 
 Their pages can't reach them, so that nobody who took one over can shut the others out.
 """

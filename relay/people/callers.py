@@ -1,4 +1,4 @@
-"""Where somebody calls from, as their list of sessions shows it."""
+"""A caller's address and browser, as the list of sessions shows them."""
 
 from dataclasses import dataclass
 
@@ -35,7 +35,7 @@ NOBODY = Caller()
 
 
 def caller_of(address: str | None, user_agent: str) -> Caller:
-    """Return whoever calls; what a browser says of itself is only a help to recognise it by."""
+    """Return the caller; the browser's User-Agent only helps people to recognise it."""
     return Caller(address=address or "", browser=_in_short(user_agent))
 
 

@@ -1,4 +1,4 @@
-"""Registration and login, each in two steps: options for the browser, then its answer.
+"""WebAuthn registration and login, each in two steps: options for the browser, then its answer.
 
 A ceremony serves once and for five minutes. An invitation is used up only by a registration
 that holds, in the same transaction that makes the account.
@@ -37,7 +37,7 @@ MAX_NAME_CHARS = 80
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Started:
-    """The first half: `options` goes to the browser, `ceremony_id` comes back with its answer."""
+    """A started ceremony: `options` is for the browser, its answer comes with `ceremony_id`."""
 
     ceremony_id: str
     options: dict[str, Any]  # Any: WebAuthn's own JSON
@@ -45,7 +45,7 @@ class Started:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignedIn:
-    """Somebody is signed in; the token is told this once."""
+    """A new session of an account; its token is returned this once."""
 
     token: str
     account: Account
@@ -53,7 +53,7 @@ class SignedIn:
 
 
 class Ceremonies:
-    """Registers and signs in people of one role, at one site or at one of several."""
+    """Registration and login for people of one role, at one or several sites."""
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class Ceremonies:
         self._lockout = Lockout(clock)
 
     async def start_registration(self, invitation: str, name: str, origin: str = "") -> Started:
-        """Begin with an invitation and the person's name, at the site whose page asks."""
+        """Start a registration by an invitation and a name, at the site whose page asks."""
         site = self._site_at(origin)
         name = checked_name(name)
         secret_hash = hash_of(invitation)
@@ -123,7 +123,7 @@ class Ceremonies:
         return SignedIn(token=token, account=account, passkey=passkey.key)
 
     async def start_adding(self, account: Account) -> Started:
-        """Begin a first passkey for somebody who is signed in otherwise and has none."""
+        """Start the registration of a first passkey, for a signed-in account without one."""
         challenge = secrets.token_bytes(32)
         ceremony_id = await self._store("add", challenge, json.dumps({"account_id": account.id}))
         options = registration_options(
@@ -137,7 +137,7 @@ class Ceremonies:
         ceremony_id: str,
         credential: dict[str, Any],  # Any: WebAuthn's own JSON
     ) -> PasskeyKey:
-        """Check the browser's answer and add the passkey, unless the account has one by now.
+        """Verify the browser's answer and add the passkey, unless the account has one by now.
 
         Whoever only stole a session can't add a key of their own to a passkey that is there.
         """
@@ -154,7 +154,7 @@ class Ceremonies:
         return passkey.key
 
     async def start_login(self, origin: str = "") -> Started:
-        """Begin a login with any passkey of the site whose page asks."""
+        """Start a login with any passkey of the site whose page asks."""
         challenge = secrets.token_bytes(32)
         ceremony_id = await self._store("login", challenge, "{}")
         options = login_options(self._site_at(origin), challenge=challenge)
@@ -166,7 +166,7 @@ class Ceremonies:
         credential: dict[str, Any],  # Any: WebAuthn's own JSON
         caller: Caller = NOBODY,
     ) -> SignedIn:
-        """Check the browser's answer and sign in; RateExceeded after failures from there."""
+        """Verify the browser's answer and sign in; RateExceeded after failures from there."""
         ceremony = await self._take("login", ceremony_id)
         assertion = parse_login(credential)
         async with self._database.begin() as tx:
@@ -176,7 +176,7 @@ class Ceremonies:
         return SignedIn(token=token, account=account, passkey=key)
 
     async def start_confirming(self, what: str, session_id: str) -> Started:
-        """Ask somebody who is signed in for a passkey anew, because of `what` they are to do."""
+        """Start a fresh passkey check of a signed-in person before the action `what`."""
         challenge = secrets.token_bytes(32)
         data = json.dumps({"session_id": session_id})
         ceremony_id = await self._store(f"confirm-{what}", challenge, data)
@@ -192,7 +192,7 @@ class Ceremonies:
         credential: dict[str, Any],  # Any: WebAuthn's own JSON
         caller: Caller = NOBODY,
     ) -> Account:
-        """Return whose passkey answered, in the session that asked; nobody is signed in by it.
+        """Return the account whose passkey answered, in the asking session; no session is opened.
 
         Whether it is the right account's, the caller decides.
         """
@@ -208,7 +208,7 @@ class Ceremonies:
     async def _check(
         self, tx: Transaction, assertion: Assertion, challenge: bytes, caller: Caller
     ) -> tuple[Account, PasskeyKey]:
-        """Return whose passkey answered this challenge, or raise SignInRefused, RateExceeded."""
+        """Return the account whose passkey answered, or raise SignInRefused, RateExceeded."""
         known = await people.find_credential(tx, assertion.credential_id)
         account = None if known is None else await people.find_account(tx, known.account_id)
         if known is None or account is None or account.role != self._role:
@@ -229,7 +229,7 @@ class Ceremonies:
         return account, key
 
     def _site_at(self, origin: str) -> Site:
-        """Return the site of an origin; the first one for whoever names none that there is.
+        """Return the site of an origin; the first one if none matches.
 
         What a passkey signs names its origin, so a wrong word here opens nothing.
         """
@@ -291,7 +291,7 @@ def _credential(passkey: NewPasskey, account: Account) -> Credential:
 
 
 def passkey_of(credential: Credential) -> PasskeyKey:
-    """Return the public half as the protocol writes it."""
+    """Return the public half in the protocol's form."""
     return PasskeyKey(
         credential_id=credential.credential_id,
         public_key=credential.public_key,

@@ -1,4 +1,4 @@
-"""Invitations of colleagues, by an agency's own administrator: shown to them, and mailed as well.
+"""Invitations of officers by their agency's administrator: shown to the latter, and mailed.
 
 Where the operator has a mail server. The link is shown in every case, since a letter may be lost.
 It makes an account; what that may do, a certificate of the agency's own key says.
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 class InvitationEmails(Protocol):
-    """Words for what is mailed."""
+    """Texts of the mailed letters."""
 
     def invitation(self, to: str, agency: str, link: str) -> Email:
         """Return the letter with a colleague's link; `agency` is its full name."""
@@ -39,7 +39,7 @@ class SentInvitation:
 
 
 class ColleagueInvitations:
-    """Invites; that the address is a colleague's, the caller has checked."""
+    """Creates invitations; the caller has checked that the address is a colleague's."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class ColleagueInvitations:
         self._allowances = Allowances(clock)
 
     async def invite(self, agency: str, agency_name: str, email: str) -> SentInvitation:
-        """Return a new invitation, which counts whether or not it was mailed."""
+        """Return a new invitation, valid whether or not it was mailed."""
         secret = await self._staff.invite(agency, email)
         link = f"{self._origin}/agency/join?invitation={secret}"
         letter = self._letters.invitation(email, agency_name, link)

@@ -25,7 +25,7 @@ SignInReason = Literal[
 
 
 class SignInRefused(RelayError):
-    """A registration or login doesn't hold; the text says what to do."""
+    """A registration or login is refused; the text says what to do."""
 
     def __init__(self, reason: SignInReason, detail: str) -> None:
         super().__init__(detail)

@@ -1,4 +1,4 @@
-"""Failed logins slow down whoever fails, from where they fail, and nobody else.
+"""Login throttling: failures slow down that address at that account, and no others.
 
 What is counted is the pair of address and account: a stranger who guesses doesn't lock an account
 for its owner, who comes from elsewhere, and one bad passkey doesn't lock an office out of its
@@ -52,7 +52,7 @@ class Lockout:
             del self._failures[next(iter(self._failures))]  # who failed longest ago
 
     def succeeded(self, address: str, account_id: str) -> None:
-        """Forget what went wrong before."""
+        """Reset the count of failures."""
         self._failures.pop((stranger(address), account_id), None)
 
     def _known(self, address: str, account_id: str) -> _Failures | None:

@@ -1,4 +1,4 @@
-"""Signing in by an agency's own identity provider (OpenID Connect).
+"""Sign-in by an agency's own identity provider (OpenID Connect).
 
 A login counts once, for ten minutes and in the browser that began it. What it opens is a session,
 never a signature: who an officer is in the register is said by their agency's certificate for a
@@ -35,7 +35,7 @@ Json = dict[str, Any]  # Any: what the provider says
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartedOidc:
-    """Where the browser goes; `binding` stays in that browser and comes back with it."""
+    """The provider's URL for the browser; `binding` is a cookie that comes back with it."""
 
     url: str
     binding: str
@@ -43,7 +43,7 @@ class StartedOidc:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OidcSignedIn:
-    """Somebody is signed in; the token is told this once."""
+    """A new session of an account; its token is returned this once."""
 
     token: str
     account: Account
@@ -51,7 +51,7 @@ class OidcSignedIn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asker:
-    """Whoever is signed in, in which session, and wants their agency's sign-in linked."""
+    """A signed-in account and session that wants its agency's sign-in linked."""
 
     account_id: str
     session_id: str
@@ -59,7 +59,7 @@ class Asker:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OidcFound:
-    """Somebody was found for an account to be linked with: nothing is linked yet.
+    """A provider's subject was found for an account; nothing is linked yet.
 
     `binding` stays in that browser; see oidc_links.py.
     """
@@ -95,16 +95,16 @@ class Oidc:
 
     @property
     def agencies(self) -> tuple[str, ...]:
-        """Whose officers may sign in so."""
+        """The agencies with a provider."""
         return tuple(self._providers)
 
     def issuer_of(self, agency: str) -> str | None:
-        """Return who signs an agency's officers in; None if nobody does."""
+        """Return an agency's issuer; None if it has no provider."""
         found = self._providers.get(agency)
         return None if found is None else found.config.issuer
 
     async def start(self, agency: str, *, asker: Asker | None = None) -> StartedOidc:
-        """Return where an agency's officer signs in, or raise SignInRefused.
+        """Return the URL where an agency's officer signs in, or raise SignInRefused.
 
         With `asker` it is to be linked: whoever is found there isn't signed in here.
         """
@@ -129,7 +129,7 @@ class Oidc:
     async def finish(
         self, answer: Mapping[str, str], binding: str, caller: Caller = NOBODY
     ) -> OidcSignedIn | OidcFound:
-        """Check what the provider sent the browser back with, and sign in or keep who was found.
+        """Verify the provider's redirect, and sign in or store the found subject for linking.
 
         `binding` is what `start` left in this browser: else one could be signed in as another.
         """
@@ -161,7 +161,7 @@ class Oidc:
         return ceremony
 
     async def _keep_found(self, provider: OidcConfig, claims: Json, asker: Json) -> OidcFound:
-        """Keep whom the provider named until the asker, in their own session, says that it is so.
+        """Store the provider's subject until the asker confirms it in their own session.
 
         The way back comes from the provider's site, so the session's cookie isn't with it.
         """
@@ -201,7 +201,7 @@ class Oidc:
         return await self._sign_in(provider, claims, caller, is_again=True)
 
     async def _admit(self, provider: OidcConfig, subject: str, claims: Json) -> None:
-        """Make an account for a subject who is new here; of two at once, one makes it."""
+        """Create an account for a new subject; of two concurrent logins one creates it."""
         now_ms = self._clock.wall_ms()
         account = Account(
             id=new_id(), role="officer", agency=provider.agency, name=_name_in(claims)
@@ -216,7 +216,7 @@ class Oidc:
 
 
 class _SomebodyWasQuickerError(Exception):
-    """Two logins of one new subject at once: this one makes no account."""
+    """A concurrent login of the same new subject created the account first."""
 
 
 def _subject(claims: Json) -> str:
@@ -227,7 +227,7 @@ def _subject(claims: Json) -> str:
 
 
 async def _check_claims(tx: Transaction, provider: OidcConfig, claims: Json) -> None:
-    """Raise SignInRefused unless the provider says that it is somebody of its agency's own."""
+    """Raise SignInRefused unless the claims are of the agency's own staff."""
     settings = await agency_settings.find(tx, provider.agency)
     _check_email(claims, settings.email_domain or provider.email_domain)
     _check_required(claims, provider.required_claim)
@@ -255,7 +255,7 @@ def _check_required(claims: Json, required: tuple[str, str] | None) -> None:
 
 
 def _name_in(claims: Json) -> str:
-    """Return what colleagues read until a certificate says the name that owners read."""
+    """Return the name that colleagues read until a certificate has the one that owners read."""
     full = claims.get("name")
     if not isinstance(full, str) or not full.strip():
         full = str(claims["email"]).rpartition("@")[0]

@@ -1,4 +1,4 @@
-"""One account by two ways: an officer's passkey, and their agency's own sign-in.
+"""Links between officers' accounts and their agency's provider: link, unlink, merge.
 
 With a passkey one links: proves it anew, signs in at the agency's provider, and says here, in the
 same session, that this is who they are. Without one, who came by that provider in the last minutes
@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderAccount:
-    """Whom the provider named; `email` is verified there, and of the agency's domain."""
+    """The provider's subject; `email` is verified there, and of the agency's domain."""
 
     issuer: str
     subject: str
@@ -50,7 +50,7 @@ class ProviderAccount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignInWays:
-    """By what an account signs in, and what was changed of it: newest first."""
+    """An account's sign-in methods, and their changes, newest first."""
 
     issuer: str
     linked_ms: int | None
@@ -67,7 +67,7 @@ class OidcLinks:
         self._oidc = provider
 
     async def ways_of(self, account: Account) -> SignInWays | None:
-        """Return how an account signs in; None if its agency has no sign-in of its own."""
+        """Return an account's sign-in methods; None if its agency has no provider."""
         issuer = self._oidc.issuer_of(account.agency or "")
         if issuer is None:
             return None
@@ -80,7 +80,7 @@ class OidcLinks:
             )
 
     async def start(self, account: Account, session_id: str, *, proved: Account) -> StartedOidc:
-        """Return where to sign in, for whoever `proved` by passkey just now that it is they."""
+        """Return the provider's URL, for an account that `proved` its passkey just now."""
         if proved.id != account.id:
             raise SignInRefused("passkey", "this passkey is another account's; use your own")
         issuer = self._issuer_of(account)
@@ -90,7 +90,7 @@ class OidcLinks:
         return await self._oidc.start(account.agency or "", asker=asker)
 
     async def find(self, binding: str, account: Account, session_id: str) -> ProviderAccount | None:
-        """Return whom the provider named for this session to say yes to, if it is under way."""
+        """Return the subject that this session is to confirm, if there is one."""
         now_ms = self._clock.wall_ms()
         async with self._database.read() as tx:
             ceremony = await people.find_ceremony(
@@ -102,7 +102,7 @@ class OidcLinks:
             return None
 
     async def confirm(self, binding: str, account: Account, session_id: str) -> None:
-        """Link whom the provider named, in the session that asked for it; raises SignInRefused."""
+        """Link the provider's subject, in the session that asked for it; raises SignInRefused."""
         now_ms = self._clock.wall_ms()
         async with self._database.begin() as tx:
             ceremony = await people.take_ceremony(
@@ -116,7 +116,7 @@ class OidcLinks:
         log.info("officer %s linked their agency's sign-in", account.id)
 
     async def unlink(self, account: Account, session_id: str) -> None:
-        """Sign in by passkey only from now on; raises SignInRefused unless there is one.
+        """Remove the link, so that only the passkey signs in; raises SignInRefused without one.
 
         Every other session ends: whoever came by what was linked goes.
         """
@@ -131,7 +131,7 @@ class OidcLinks:
         log.info("officer %s unlinked their agency's sign-in", account.id)
 
     async def start_merge(self, account: Account, session_id: str, *, into: Account) -> str:
-        """Keep whose passkey was proved just now until this session says yes to that account.
+        """Store the account whose passkey was proved just now, until the merge is confirmed.
 
         Returns what ties it to the browser; raises SignInRefused.
         """
@@ -150,7 +150,7 @@ class OidcLinks:
         return binding
 
     async def find_merge(self, binding: str, account: Account, session_id: str) -> Account | None:
-        """Return the account that this session is to say yes to, if that is under way."""
+        """Return the account whose merge this session is to confirm, if there is one."""
         now_ms = self._clock.wall_ms()
         async with self._database.read() as tx:
             ceremony = await people.find_ceremony(
@@ -165,7 +165,7 @@ class OidcLinks:
     async def merge(
         self, binding: str, account: Account, session_id: str, caller: Caller = NOBODY
     ) -> str:
-        """Make one account of two, and return a session of the one that has the passkey.
+        """Merge two accounts, and return a session of the one with the passkey.
 
         Which one that is, start_merge kept. Raises SignInRefused.
         """
@@ -207,7 +207,7 @@ class OidcLinks:
     async def _check_fresh(
         self, tx: Transaction, account: Account, session_id: str, now_ms: int
     ) -> None:
-        """Whoever has no passkey proves by their provider who they are: in the last minutes."""
+        """Check that an account without a passkey signed in at its provider in the last minutes."""
         standing = await sessions.list_of(tx, account.id, now_ms)
         opened_ms = next((one.created_ms for one in standing if one.id == session_id), None)
         if opened_ms is None or now_ms - opened_ms >= FRESH_MS:
@@ -216,7 +216,7 @@ class OidcLinks:
 
 
 def _told(ceremony: Ceremony | None, account: Account, session_id: str) -> Told:
-    """Return what is under way, in the session that began it and in no other."""
+    """Return the pending step, in the session that began it and in no other."""
     if ceremony is None:
         raise SignInRefused("ceremony", "that took too long or was done before; start again")
     data: Told = json.loads(ceremony.data)

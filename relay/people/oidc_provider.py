@@ -1,4 +1,4 @@
-"""One agency's identity provider, as far as it is spoken to: OpenID Connect, code flow with PKCE.
+"""The client of one agency's identity provider: OpenID Connect, code flow with PKCE.
 
 Theirs (Authlib, joserfc): the parameters of requests, PKCE's challenge, client authentication,
 signatures and claims of the ID token. Ours: what is believed, and the transport, since Authlib's
@@ -49,7 +49,7 @@ Json = dict[str, Any]  # Any: what the provider says
 
 @dataclass(slots=True)
 class _Known:
-    """What a provider says of itself, and its keys."""
+    """A provider's discovery document and keys."""
 
     metadata: Json
     keys: Json
@@ -59,14 +59,14 @@ class _Known:
 
 @dataclass(frozen=True, slots=True)
 class _Failure:
-    """That a provider couldn't be asked, why, and when that was known."""
+    """A remembered failure to reach the provider, with its reason and time."""
 
     words: str
     at_ms: int
 
 
 class Provider:
-    """Sends people to one provider, and reads what it says of them."""
+    """The client: builds authorization URLs, and verifies the tokens that come back."""
 
     def __init__(
         self, config: OidcConfig, clock: Clock, *, redirect_uri: str, is_loopback_allowed: bool
@@ -82,7 +82,7 @@ class Provider:
         self._asking = asyncio.Lock()
 
     async def check(self) -> str:
-        """Ask the provider for its keys, and return who it is; raises SignInRefused."""
+        """Fetch the provider's keys, and return its issuer; raises SignInRefused."""
         known = await self._ask()
         try:
             keys = KeySet.import_key_set(known.keys)  # type: ignore[arg-type]
@@ -91,7 +91,7 @@ class Provider:
         return f"{self.config.issuer}, keys: {len(keys.keys)}"
 
     async def authorization_url(self, *, state: str, nonce: str, verifier: str) -> str:
-        """Return the page on which somebody signs in there."""
+        """Return the URL of the provider's sign-in page."""
         known = await self._ask()
         url = prepare_grant_uri(
             known.metadata["authorization_endpoint"],
@@ -107,14 +107,14 @@ class Provider:
         return str(url)
 
     async def claims_of(self, answer: Mapping[str, str], *, nonce: str, verifier: str) -> Json:
-        """Return whom the provider signed in, by what it sent the browser back with."""
+        """Return the claims of the signed-in person, by the redirect's parameters."""
         known = await self._ask()
         self._check_sender(known.metadata, answer)
         told = await self._redeem(known, answer.get("code", ""), verifier)
         return await self._read_token(told, nonce)
 
     def _check_sender(self, metadata: Json, answer: Mapping[str, str]) -> None:
-        """RFC 9207: who answers says so, where it can; another provider's answer is none."""
+        """Check the redirect's issuer (RFC 9207), where the provider sends it."""
         is_named = bool(metadata.get("authorization_response_iss_parameter_supported"))
         if answer.get("iss", "" if is_named else self.config.issuer) != self.config.issuer:
             raise SignInRefused("oidc", "that answer is another provider's")
@@ -143,7 +143,7 @@ class Provider:
         return await self._fetch("POST", str(uri), content=str(body), headers=headers)
 
     async def _read_token(self, told: Json, nonce: str) -> Json:
-        """Return the claims of an ID token that holds, or raise SignInRefused."""
+        """Return the claims of a valid ID token, or raise SignInRefused."""
         token = told.get("id_token")
         if not isinstance(token, str):
             raise SignInRefused("oidc", "your agency's sign-in sent no ID token")
@@ -176,7 +176,7 @@ class Provider:
         return dict(claims)
 
     async def _ask(self, *, is_key_unknown: bool = False) -> _Known:
-        """Return what a provider says of itself: from memory, or asked now."""
+        """Return the discovery document and keys, cached or fetched now."""
         async with self._asking:
             now_ms = self._clock.wall_ms()
             known = self._known
@@ -196,7 +196,7 @@ class Provider:
             return self._known
 
     async def _ask_now(self, known: _Known | None, now_ms: int) -> _Known:
-        """Ask for keys, and first for what the provider says of itself unless that is known."""
+        """Fetch the keys, and the discovery document before them unless it is known."""
         if known is not None:
             keys = await self._fetch("GET", known.metadata["jwks_uri"])
             return _Known(known.metadata, keys, known.at_ms, now_ms)
@@ -213,7 +213,7 @@ class Provider:
                 raise SignInRefused("oidc", f"your agency's sign-in has no https {endpoint}")
 
     def _may_ask(self, url: object) -> bool:
-        """Tell whether an address is https, or on this machine where that is allowed."""
+        """Return whether an address is https, or on this machine where that is allowed."""
         if not isinstance(url, str):
             return False
         try:
@@ -228,7 +228,7 @@ class Provider:
     async def _fetch(
         self, method: str, url: str, *, content: str = "", headers: dict[str, str] | None = None
     ) -> Json:
-        """Ask the provider and return its JSON, of bounded size and time, or raise."""
+        """Fetch JSON from the provider, of bounded size and time, or raise."""
         if not self._may_ask(url):
             raise SignInRefused("oidc", "your agency's sign-in isn't at an https address")
         asked = {"Accept": "application/json", "Accept-Encoding": "identity", **(headers or {})}
@@ -242,7 +242,7 @@ class Provider:
                 async for piece in answer.aiter_raw():  # nothing is unpacked
                     body += piece
                     if len(body) > MAX_ANSWER_BYTES:
-                        raise SignInRefused("oidc", "your agency's sign-in says too much")
+                        raise SignInRefused("oidc", "your agency's sign-in sent too long an answer")
         except (httpx2.HTTPError, httpx2.InvalidURL, TimeoutError) as error:
             words = "your agency's sign-in can't be reached now; try again, or use your passkey"
             raise SignInRefused("oidc", words) from error

@@ -1,4 +1,4 @@
-"""Pairing as far as the relay routes it: which account waits for which doorbell.
+"""Routing of pairings: which account waits for which doorbell, and which follow one.
 
 The doorbell decides who its owners are; a lie here costs somebody a wrong list, never footage.
 A doorbell can only join an account that waits for that very pairing.
@@ -38,7 +38,7 @@ class JoinRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GoneDoorbell:
-    """A doorbell whose owner somebody was, until `since_ms`."""
+    """A doorbell that an account owned until `since_ms`."""
 
     device: str
     name: str
@@ -46,7 +46,7 @@ class GoneDoorbell:
 
 
 class Pairings:
-    """Who waits for which doorbell, and who has which."""
+    """Accounts' pending pairings, and their links to doorbells."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
@@ -70,14 +70,14 @@ class Pairings:
             return await routing.find_pairing(tx, pairing_id, owner.id)
 
     async def take_answer(self, device: str, answer: PairingAnswer) -> None:
-        """A doorbell has read somebody's code."""
+        """Fill in the pairing whose code a doorbell has read."""
         async with self._database.begin() as tx:
             await routing.answer_pairing(
                 tx, answer.pairing_id, device=device, now_ms=self._clock.wall_ms()
             )
 
     async def take_paired(self, device: str, paired: Paired) -> None:
-        """A doorbell has a new owner: from now on that account hears from it."""
+        """Link a doorbell's new owner: from now on that account follows it."""
         async with self._database.begin() as tx:
             credential = await people.find_credential(tx, paired.credential_id)
             if credential is None:
@@ -94,7 +94,7 @@ class Pairings:
             await routing.link(tx, owner_id, device)
 
     async def take_gone(self, device: str, gone: OwnerGone) -> None:
-        """A doorbell has an owner less: that account hears and is carried nothing more of it.
+        """Unlink a doorbell's former owner: events and statements of that account stop.
 
         Unless another of its passkeys is an owner there, or this one is again.
         """
@@ -109,7 +109,7 @@ class Pairings:
             await _unlink(tx, account_id, device)
 
     async def gone(self, owner: Account) -> list[GoneDoorbell]:
-        """Return the doorbells that told, lately, that this account is no longer an owner."""
+        """Return the doorbells that lately reported that this account is no longer an owner."""
         found = []
         async with self._database.read() as tx:
             own = await people.list_credentials(tx, owner.id)
@@ -129,12 +129,12 @@ class Pairings:
             return await routing.list_linked(tx, owner.id)
 
     async def owners(self, device: str) -> list[LinkedOwner]:
-        """Return who hears from a doorbell; whether it counts them as owners, it alone knows."""
+        """Return the accounts that follow a doorbell; only it knows whether they are its owners."""
         async with self._database.read() as tx:
             return await routing.list_owners(tx, device)
 
     async def leave(self, owner: Account, device: str) -> None:
-        """Let an account hear nothing more of a doorbell."""
+        """Unlink an account from a doorbell."""
         async with self._database.begin() as tx:
             await _unlink(tx, owner.id, device)
 
@@ -175,7 +175,7 @@ class Pairings:
 
 
 async def _unlink(tx: Transaction, account_id: str, device: str) -> None:
-    """With what would wake up if they are ever linked again: players' tokens, waiting pushes."""
+    """Unlink, and delete what a later link would revive: players' tokens, waiting pushes."""
     await routing.unlink(tx, account_id, device)
     await viewers.end_all(tx, account_id=account_id, device=device)
     await push.forget_device(tx, account_id=account_id, device=device)

@@ -1,4 +1,4 @@
-"""WebAuthn for one site: the options for the browser, and the checks of what it returns.
+"""WebAuthn for one site: options for the browser, and verification of its responses.
 
 The only file that imports `webauthn`. ES256 and RS256 count, with user verification. Logins are
 checked by `firmware.protocol.passkeys`, the same code that the doorbell runs.
@@ -45,7 +45,7 @@ ALGORITHMS = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """Where passkeys of one kind of person live."""
+    """A relying party: the site of one role's passkeys."""
 
     rp_id: str
     origin: str
@@ -55,7 +55,7 @@ class Site:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewPasskey:
-    """A registration that holds."""
+    """A verified registration."""
 
     key: PasskeyKey
     aaguid: str

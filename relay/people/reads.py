@@ -1,4 +1,4 @@
-"""What administrators look at of other people, each time written down before it is shown.
+"""Administrators' access to people's accounts: each access is recorded before data is shown.
 
 There is no other way from the administrators' pages to an account: whoever is returned here has a
 row in the log of reads, in the same transaction. Owners and officers read theirs.
@@ -24,19 +24,19 @@ MAX_FOUND_SHOWN = 50
 
 
 class ReadRefused(RelayError):
-    """An administrator may not look or do so; the text says what they can do."""
+    """An administrator's access or action is refused; the text says what they can do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundPeople:
-    """Who was found: at most MAX_FOUND, and whether there are more."""
+    """A search result: at most MAX_FOUND people, and whether there are more."""
 
     people: list[PersonFound]
     has_more: bool
 
 
 class Reads:
-    """Shows people to administrators, and to people who looked at them."""
+    """Shows accounts to administrators, and their accesses to the people concerned."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
@@ -55,7 +55,7 @@ class Reads:
         return FoundPeople(people=shown, has_more=len(found) > MAX_FOUND)
 
     async def open_account(self, admin: Account, account_id: str) -> AccountFile | None:
-        """Return all that the relay knows of an owner or officer; None if there is none such."""
+        """Return all that the relay knows of an owner or officer; None if there is none."""
         now_ms = self._clock.wall_ms()
         async with self._database.begin() as tx:
             if not await self._is_known(tx, account_id):
@@ -64,7 +64,7 @@ class Reads:
             return await reads.account_file(tx, account_id, now_ms)
 
     async def suspend(self, admin: Account, account_id: str) -> bool:
-        """Sign an owner or officer out everywhere, and in no more; False if there is none such."""
+        """Suspend an owner or officer and end their sessions; False if there is none."""
         now_ms = self._clock.wall_ms()
         async with self._database.begin() as tx:
             if not await self._is_known(tx, account_id):
@@ -74,7 +74,7 @@ class Reads:
         return True
 
     async def restore(self, admin: Account, account_id: str) -> bool:
-        """Let an owner or officer sign in again; False if there is none such."""
+        """Lift an owner's or officer's suspension; False if there is none."""
         async with self._database.begin() as tx:
             if not await self._is_known(tx, account_id):
                 return False
@@ -85,20 +85,20 @@ class Reads:
     async def open_request(
         self, admin: Account, officer_ids: Collection[str], *, case_number: str
     ) -> None:
-        """Write down for each of its officers that a request that nobody else reads is opened."""
+        """Record for each of its officers that an unpublished request is opened."""
         async with self._database.begin() as tx:
             for officer_id in officer_ids:
                 await self._write_down(tx, admin, officer_id, "request", about=case_number)
 
     async def of_account(self, account_id: str) -> list[AdminRead]:
-        """Return the newest that administrators looked at or did, for whom it is about."""
+        """Return administrators' newest accesses and actions on an account, for its person."""
         async with self._database.read() as tx:
             return await reads.list_reads(
                 tx, account_id, limit=MAX_SHOWN, found_limit=MAX_FOUND_SHOWN
             )
 
     async def _is_known(self, tx: Transaction, account_id: str) -> bool:
-        """Administrators look up no administrators: those are the operator's own people."""
+        """Return whether the account exists and may be looked up: administrators' may not."""
         account = await people.find_account(tx, account_id)
         return account is not None and account.role in reads.SHOWN_ROLES
 

@@ -11,5 +11,5 @@ def new_secret() -> str:
 
 
 def hash_of(secret: str) -> str:
-    """Return what is stored in a secret's place."""
+    """Return the hash that is stored in a secret's place."""
     return sha256_hex(secret.encode())

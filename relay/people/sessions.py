@@ -1,4 +1,4 @@
-"""Sessions: a random token in the person's hands, its hash in the database.
+"""Sessions: a random token at the person's browser, its hash in the database.
 
 One ends by itself: after its life, or unused for too long. Its person, or somebody who may, ends
 it; a suspended account has none. An agency may say from where its officers come, and how many
@@ -67,14 +67,14 @@ def check_open(account: Account) -> None:
 
 
 class Sessions:
-    """Tells whose token it is, and ends sessions."""
+    """Looks up sessions by token, and ends them."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
 
     async def find(self, token: str, role: str, caller: Caller | None = None) -> Session | None:
-        """Return the session of a token if it stands, is of this role and may come from there."""
+        """Return a token's session if it is valid, of this role and from an allowed network."""
         now_ms = self._clock.wall_ms()
         async with self._database.read() as tx:
             session = await sessions.find(tx, hash_of(token), now_ms)
@@ -89,7 +89,7 @@ class Sessions:
         return session
 
     async def list_of(self, account_id: str) -> list[Session]:
-        """Return an account's sessions that stand, the last seen first."""
+        """Return an account's valid sessions, the last seen first."""
         now_ms = self._clock.wall_ms()
         async with self._database.read() as tx:
             found = await sessions.list_of(tx, account_id, now_ms)

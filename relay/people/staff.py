@@ -1,4 +1,4 @@
-"""An agency's people, as its own administrator sees them: who they are, and their sessions.
+"""An agency's officers and their sessions, for the agency's own administrator.
 
 An administrator shuts colleagues out and lets them in again, never themselves, and never against
 the relay's operator; whom it is about reads it (relay/people/reads.py).
@@ -29,7 +29,7 @@ class Colleague:
 
 
 class StaffRefused(RelayError):
-    """Somebody can't be shut out or let in again; `reason` says why: own, suspended, operator."""
+    """A suspension or its end is refused; `reason` is own, suspended or operator."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)
@@ -37,7 +37,7 @@ class StaffRefused(RelayError):
 
 
 class Staff:
-    """Looks up the people of one agency; whose administrator asks, the caller has checked."""
+    """Operations on one agency's officers; the caller has checked whose administrator asks."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
@@ -67,7 +67,7 @@ class Staff:
         return account if is_theirs else None
 
     async def has_passkey(self, account: Account) -> bool:
-        """Tell whether an account has a passkey: one that came by OpenID Connect may not."""
+        """Return whether an account has a passkey: one that came by OpenID Connect may not."""
         async with self._database.read() as tx:
             return bool(await people.list_credentials(tx, account.id))
 
@@ -78,7 +78,7 @@ class Staff:
         return passkey_of(known[0]) if known else None
 
     async def suspend(self, admin: Account, account_id: str) -> bool:
-        """Sign a colleague out everywhere, and in no more; False if there is none such.
+        """Suspend a colleague and end their sessions; False if there is none.
 
         Raises StaffRefused. Of two administrators who shut each other out, one stays in.
         """
@@ -93,7 +93,7 @@ class Staff:
         return True
 
     async def restore(self, admin: Account, account_id: str) -> bool:
-        """Let a colleague sign in again whom the agency shut out; False if there is none such.
+        """Lift the agency's own suspension of a colleague; False if there is none.
 
         Raises StaffRefused: what the relay's operator did, an agency can't undo.
         """
@@ -117,7 +117,7 @@ class Staff:
 
 
 async def _colleague(tx: Transaction, admin: Account, account_id: str) -> Account | None:
-    """Return a colleague of whoever may act now; None if the agency has none such."""
+    """Return a colleague, for an administrator who may act now; None if there is none."""
     if account_id == admin.id:
         raise StaffRefused("own", "this is your own account: a colleague does that")
     acting = await people.find_account(tx, admin.id)

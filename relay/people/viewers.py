@@ -1,4 +1,4 @@
-"""Viewer tokens: what the gateway of another player (`doorward-view`) shows to the relay.
+"""Viewer tokens: bearer tokens of gateways for other players (`doorward-view`).
 
 A token carries signalling with one doorbell and nothing else, and opens no live view: that needs
 the session key that the owner enrolled at the doorbell, which never leaves the player's machine.
@@ -27,14 +27,14 @@ class MintedToken:
 
 
 class ViewerTokens:
-    """Makes, finds and ends them. Whose doorbell it is, the caller has checked."""
+    """Creates, finds and deletes viewer tokens. Whose doorbell it is, the caller has checked."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
 
     async def mint(self, *, account_id: str, device: str, browser: str) -> MintedToken:
-        """Return a new token for a player; the one that it had counts no more."""
+        """Return a new token for a player; its former one becomes invalid."""
         token, now_ms = new_secret(), self._clock.wall_ms()
         row = ViewerRow(
             account_id=account_id,
@@ -48,7 +48,7 @@ class ViewerTokens:
         return MintedToken(token=token, expires_ms=row.expires_ms)
 
     async def find(self, token: str, device: str) -> ViewerRow | None:
-        """Return whose token it is if it stands for this doorbell."""
+        """Return the account of a token that is valid for this doorbell."""
         async with self._database.read() as tx:
             return await viewers.find(tx, hash_of(token), device, now_ms=self._clock.wall_ms())
 

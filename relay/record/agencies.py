@@ -1,4 +1,4 @@
-"""The agencies of the public record: those whose agreement outside witnesses have seen. Pure."""
+"""The public record's agencies: those whose agreement witnesses have seen. Pure."""
 
 from collections.abc import Iterable
 
@@ -15,7 +15,7 @@ def find_agency(view: RecordView, agency_id: str) -> Agency | None:
 
 
 def list_agencies(view: RecordView) -> list[Agency]:
-    """Return all of them by name."""
+    """Return all public agencies by name."""
     found = [find_agency(view, agency_id) for agency_id in view.register.facts.agreements]
     return sorted(
         (agency for agency in found if agency is not None),
@@ -24,7 +24,7 @@ def list_agencies(view: RecordView) -> list[Agency]:
 
 
 def agencies_named(agencies: Iterable[Agency], text: str) -> list[Agency]:
-    """Return those that somebody means: one whole id or name, or else all that have it in them."""
+    """Return the agencies that match a text: one by whole id or name, else all that contain it."""
     asked, found = text.casefold(), list(agencies)
     exactly = [one for one in found if one.id == text] or [
         one for one in found if one.name.casefold() == asked
@@ -33,5 +33,5 @@ def agencies_named(agencies: Iterable[Agency], text: str) -> list[Agency]:
 
 
 def agencies_by_id(view: RecordView) -> dict[str, Agency]:
-    """Return the same by id, in the same order."""
+    """Return agencies by id, in the same order."""
     return {agency.id: agency for agency in list_agencies(view)}

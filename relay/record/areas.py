@@ -30,7 +30,7 @@ def as_geojson(cells: Sequence[str]) -> bytes:
 
 
 def cell_rows(cells: Sequence[str]) -> list[dict[str, str]]:
-    """Return each cell with its centre, as a table has it."""
+    """Return rows of cells with their centres."""
     rows = []
     for cell in cells:
         lat, lon = centre_of(cell)
@@ -39,7 +39,7 @@ def cell_rows(cells: Sequence[str]) -> list[dict[str, str]]:
 
 
 def as_svg(cells: Sequence[str]) -> bytes:
-    """Return the area's shape, north up, as wide as its own parallel makes it."""
+    """Return the area's shape as SVG, north up, scaled by its own parallel."""
     sheet = _Sheet.of(cells)
     return sheet.drawn(sheet.shape(cells, f'fill="{_COLOUR}" fill-opacity=".35" {_line(_COLOUR)}'))
 
@@ -64,7 +64,7 @@ def as_changed_svg(old: Sequence[str], new: Sequence[str]) -> bytes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Sheet:
-    """A picture of part of the earth: how places on it become points."""
+    """A projection of part of the earth onto a picture."""
 
     west: float
     north: float
@@ -95,7 +95,7 @@ class _Sheet:
         )
 
     def shape(self, cells: Sequence[str], look: str) -> str:
-        """Return some cells together as one path; nothing of none."""
+        """Return the union of cells as one path; empty without cells."""
         if not cells:
             return ""
         path = "".join("M" + "L".join(map(self._place, ring)) + "Z" for ring in outlines_of(cells))

@@ -1,4 +1,7 @@
-"""What an entry of either log is to the public record. Pure: bytes in, a row or nothing out."""
+"""Parser of both logs' entries into rows of the public record.
+
+Pure: bytes in, a row or nothing out.
+"""
 
 from dataclasses import replace
 
@@ -41,7 +44,7 @@ from relay.record.rows import CustodyKind, EntryRow
 
 
 def register_row(index: int, entry: bytes) -> EntryRow:
-    """Return what a register's entry is; one that doesn't parse is void."""
+    """Return the row of a register entry; one that doesn't parse is void."""
     try:
         body = decode_canonical(Leaf, entry, max_bytes=MAX_LEAF_BYTES).body
         match body:
@@ -84,7 +87,7 @@ def register_row(index: int, entry: bytes) -> EntryRow:
 
 
 def void_row(index: int) -> EntryRow:
-    """Return the row of an entry that nobody had the right to make."""
+    """Return the row of an unauthorised entry."""
     return EntryRow(log="register", index=index, kind="void")
 
 
@@ -116,7 +119,7 @@ def _change_row(index: int, body: ChangeBody) -> EntryRow:
 
 
 def custody_row(index: int, entry: bytes) -> EntryRow | None:
-    """Return what a custody entry is; None for what isn't shown."""
+    """Return the row of a custody entry; None for kinds that aren't shown."""
     try:
         body = parse_custody_leaf(entry).body
         match body:

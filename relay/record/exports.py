@@ -1,4 +1,4 @@
-"""The public record as files: JSON and CSV with field names that stay. Pure.
+"""Exports of the public record: JSON and CSV with stable field names. Pure.
 
 docs/guide/public.md says what each field means. Times are UTC (RFC 3339), CSV is RFC 4180 in UTF-8.
 What officers wrote can't become a formula in somebody's spreadsheet: where a text begins like one
@@ -44,7 +44,7 @@ FIGURE_FIELDS = ("name", "count")
 
 
 def time_text(time_ms: int | None) -> str | None:
-    """Return a time as RFC 3339 has it, in UTC."""
+    """Return a time in RFC 3339 form, in UTC."""
     if time_ms is None:
         return None
     moment = datetime.fromtimestamp(time_ms / 1000, UTC)
@@ -52,7 +52,7 @@ def time_text(time_ms: int | None) -> str | None:
 
 
 def as_json(name: str, rows: Sequence[Row], **about: Value) -> bytes:
-    """Return rows as one JSON document; `about` says what they are of."""
+    """Return rows as one JSON document; `about` describes them."""
     told: dict[str, Value] = {"v": 1, **about, name: rows}
     return json.dumps(told, ensure_ascii=False, indent=1).encode() + b"\n"
 
@@ -95,7 +95,7 @@ def as_csv(fields: Sequence[str], rows: Sequence[Row]) -> bytes:
 def request_row(
     published: PublishedRequest, *, agency_name: str, outcome: str | None, index: int | None
 ) -> Row:
-    """Return a published request as the exports have it; the contact is left to its own page."""
+    """Return an export's row of a published request; its contact is only on its own page."""
     request = published.request
     return {
         "id": published.id,
@@ -123,7 +123,7 @@ def request_row(
 
 
 def entry_row(row: EntryRow) -> Row:
-    """Return a log entry as the exports have it."""
+    """Return an export's row of a log entry."""
     return {
         "log": row.log,
         "index": row.index,
@@ -140,7 +140,7 @@ def entry_row(row: EntryRow) -> Row:
 
 
 def agency_part(figures: AgencyFigures) -> dict[str, Value]:
-    """Return an agency's figures as JSON has them."""
+    """Return an agency's figures as a JSON object."""
     deletions = figures.deletions
     return {
         "requests": figures.requests,
@@ -163,7 +163,7 @@ def agency_part(figures: AgencyFigures) -> dict[str, Value]:
 
 
 def figure_row(figure: Figure) -> Row:
-    """Return one figure as the exports have it."""
+    """Return an export's row of one figure."""
     return {"name": figure.name, "count": figure.count}
 
 

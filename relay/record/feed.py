@@ -1,4 +1,4 @@
-"""Requests as an Atom feed (RFC 4287). Pure; ElementTree does the escaping.
+"""The Atom feed of requests (RFC 4287). Pure; ElementTree does the escaping.
 
 An entry's id is the address of its request, which stays: the relay's origin can't be changed.
 """
@@ -16,7 +16,7 @@ MEDIA_TYPE = "application/atom+xml"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedEntry:
-    """One request, in the words of the reader's language."""
+    """One request, with texts in the reader's language."""
 
     published: PublishedRequest
     agency_name: str
@@ -27,7 +27,7 @@ class FeedEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feed:
-    """What is said of all of them."""
+    """The feed: its title, author and addresses."""
 
     language: str
     title: str
@@ -78,7 +78,7 @@ def _add(parent: ET.Element, tag: str, text: str = "", **attributes: str) -> ET.
 
 
 def _is_xml(char: str) -> bool:
-    """Tell whether XML 1.0 can hold a character at all (§2.2)."""
+    """Return whether XML 1.0 can hold a character at all (§2.2)."""
     return (
         char in "\t\n\r"
         or " " <= char <= "\ud7ff"

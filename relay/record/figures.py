@@ -1,4 +1,4 @@
-"""The figures of an agency, and of the relay: counted from the book, each with what it sums. Pure.
+"""The figures of an agency, and of the relay: counted from the book, each with its entries. Pure.
 
 A figure is a number and a query: whoever opens it reads the very entries that were counted.
 """
@@ -33,7 +33,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deletions:
-    """What owners asked to be deleted, and what came of it."""
+    """Counts of deletion requests and their answers."""
 
     asked: int
     deleted: int
@@ -45,7 +45,7 @@ class Deletions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuarterBand:
-    """How many recordings arrived in a quarter: `row` is the entry that says so, if any does."""
+    """The band of recordings that arrived in a quarter: `row` is the entry with it, if any."""
 
     quarter: str
     band: Band
@@ -54,7 +54,7 @@ class QuarterBand:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgencyFigures:
-    """What the record says of one agency."""
+    """The figures of one agency."""
 
     agency: str
     requests: int
@@ -69,7 +69,7 @@ class AgencyFigures:
 
 
 class AgencyCounts:
-    """Counts for all agencies in one pass over the record, and keeps it while that is the same.
+    """Counts all agencies in one pass over the record, cached until the record changes.
 
     A list has a thousand agencies, and whoever asks for it by ever another name has it made anew.
     """
@@ -125,7 +125,7 @@ def _tallies(view: RecordView) -> dict[str, _Tally]:
 
 
 def relay_figures(view: RecordView) -> list[Figure]:
-    """Return what everything adds up to, in the order in which it is read."""
+    """Return the relay's totals, in the order in which they are shown."""
     book = view.book
     tallies = tally_requests(view.register, book.outcomes).values()
     by_state = sum((one.by_state for one in tallies), start=Counter[PublishedState]())
@@ -194,7 +194,7 @@ def _received(view: RecordView, agency: str) -> list[QuarterBand]:
 
 
 def deletions_in(found: Sequence[Deletion], now_ms: int) -> Deletions:
-    """Return what came of some of them."""
+    """Return the counts of some deletion requests."""
     answers = [one.answered.detail for one in found if one.answered is not None]
     return Deletions(
         asked=len(found),

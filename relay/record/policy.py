@@ -1,4 +1,4 @@
-"""What an agency promised about what it gets, as its own signed requests say it. Pure.
+"""An agency's promises about evidence, counted from its own signed requests. Pure.
 
 An agreement has no fields for this, only a text; but each request names for how long what comes is
 kept and who else gets it, signed by two officers, and doorbells answer no request without.
@@ -13,7 +13,7 @@ from relay.record.public_record import RecordView
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """Counted from all published requests of one agency; `requests` may be none."""
+    """The promises in all published requests of one agency; `requests` may be 0."""
 
     requests: int
     shortest_kept_days: int
@@ -25,7 +25,7 @@ class Policy:
 
 
 def policy_of(view: RecordView, agency: str) -> Policy:
-    """Return what an agency has promised up to now."""
+    """Return an agency's promises up to now."""
     requests = [
         record.request
         for record in view.register.register.requests.values()
@@ -42,7 +42,7 @@ def policy_of(view: RecordView, agency: str) -> Policy:
 
 
 def policy_part(policy: Policy) -> dict[str, Value]:
-    """Return the same as JSON has it."""
+    """Return the promises as a JSON object."""
     return {
         "requests": policy.requests,
         "shortest_kept_days": policy.shortest_kept_days,

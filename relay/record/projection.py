@@ -1,4 +1,4 @@
-"""What the rows of both logs add up to, kept as they come in. Pure.
+"""The projection of both logs: rows and sums, updated with each entry. Pure.
 
 Rows come in the order of their log. Everything here is public the moment that it is here: whoever
 fetches the logs' files counts the same.
@@ -17,25 +17,25 @@ Band = Literal["0", "1-4", "5+"]
 
 @dataclass(slots=True, kw_only=True)
 class Deletion:
-    """One wish that a package be deleted, and what its agency answered."""
+    """One deletion request, with its agency's answer."""
 
     asked: EntryRow
     answered: EntryRow | None = None
 
     def is_overdue(self, now_ms: int) -> bool:
-        """Tell whether the agency should have answered by now, and hasn't."""
+        """Return whether the agency's answer is overdue."""
         return self.answered is None and now_ms > (self.asked.answer_by_ms or 0)
 
     @property
     def is_late(self) -> bool:
-        """Whether it was answered, but after its time."""
+        """Whether it was answered after its deadline."""
         seen_ms = None if self.answered is None else self.answered.seen_ms
         return seen_ms is not None and seen_ms > (self.asked.answer_by_ms or 0)
 
 
 @dataclass(slots=True)
 class Projection:
-    """All rows, and the sums of them that pages show."""
+    """All rows, and their sums for pages."""
 
     rows: list[EntryRow] = field(default_factory=list)
     counts: Counter[tuple[Kind, str | None, str]] = field(default_factory=Counter)
@@ -52,7 +52,7 @@ class Projection:
     """When witnesses had seen the first entry: since when is counted."""
 
     def take(self, row: EntryRow) -> None:
-        """Take the next row of its log."""
+        """Add the next row of its log."""
         self.rows.append(row)
         self.counts[row.kind, row.agency, row.detail] += 1
         subject = row.subject or ""
@@ -74,7 +74,7 @@ class Projection:
                 self.outcomes.setdefault(subject, row)
 
     def count(self, kind: Kind, *, agency: str | None = None, detail: str | None = None) -> int:
-        """Return how many entries of a kind there are, of one agency or of all."""
+        """Return the number of entries of a kind, of one agency or of all."""
         return sum(
             count
             for (of_kind, of_agency, of_detail), count in self.counts.items()
@@ -82,7 +82,7 @@ class Projection:
         )
 
     def details(self, kind: Kind, *, agency: str | None = None) -> dict[str, int]:
-        """Return the counts of a kind by its detail, those that there are."""
+        """Return the counts of a kind by detail, those above zero."""
         found: Counter[str] = Counter()
         for (of_kind, of_agency, of_detail), count in self.counts.items():
             if of_kind == kind and agency in (None, of_agency):
@@ -90,16 +90,16 @@ class Projection:
         return dict(sorted(found.items()))
 
     def band(self, agency: str, quarter: str) -> Band:
-        """Return how many recordings an agency received in a quarter, as coarsely as is public."""
+        """Return the band of an agency's received recordings in a quarter."""
         row = self.bands.get((agency, quarter))
         return "0" if row is None else "5+" if row.detail == "5+" else "1-4"
 
     def deletions_of(self, agency: str | None = None) -> list[Deletion]:
-        """Return what was asked to be deleted, of one agency or of all, oldest first."""
+        """Return the deletion requests, to one agency or to all, oldest first."""
         return [one for one in self.deletions.values() if agency in (None, one.asked.agency)]
 
     def find(self, query: EntryQuery, *, start: int, limit: int) -> tuple[list[EntryRow], int]:
-        """Return a page of the rows that are asked for, newest first, and how many there are."""
+        """Return a page of the matching rows, newest first, and their number."""
         total = sum(1 for _ in self._matching(query))
         return list(islice(self._matching(query), start, start + limit)), total
 

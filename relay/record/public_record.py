@@ -1,4 +1,4 @@
-"""Reads both logs as they grow: each entry once, and only what the world can fetch already.
+"""Reader of both logs for the public record: each published entry once.
 
 An entry that waits for its place (what an owner's doing causes waits for the end of its batch, R9)
 isn't read before it has one that witnesses have signed. So no page tells earlier, or more, than the
@@ -42,12 +42,12 @@ class RecordView:
 
     @property
     def now_ms(self) -> int:
-        """When this is."""
+        """The view's time."""
         return self.register.now_ms
 
     @property
     def version(self) -> str:
-        """Differs where a page could: an entry more, or a minute later."""
+        """The version of pages made from this view: changes with each entry and each minute."""
         minute = self.now_ms // MINUTE_MS
         sizes = (self.register.register.size, self.register_size, self.custody_size)
         return "-".join(str(number) for number in (*sizes, minute))
@@ -55,7 +55,7 @@ class RecordView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownEntry:
-    """One entry, as it stands in the log."""
+    """One entry, in the log's own bytes."""
 
     log: LogName
     index: int
@@ -66,7 +66,7 @@ class ShownEntry:
 
 
 class PublicRecord:
-    """What pages take their views from."""
+    """The source of pages' views."""
 
     def __init__(self, database: Database, register: RelayRegister, *, time_of: TimeOf) -> None:
         self._database = database
@@ -78,7 +78,7 @@ class PublicRecord:
         self._one_at_a_time = asyncio.Lock()
 
     async def view(self) -> RecordView:
-        """Return how the record stands now."""
+        """Return the record's view of now."""
         view = await self._register.view()
         async with self._one_at_a_time:
             await self._read_register(view)
@@ -91,7 +91,7 @@ class PublicRecord:
         )
 
     async def entry(self, log: LogName, index: int) -> ShownEntry | None:
-        """Return one entry that the world has seen."""
+        """Return one published entry."""
         view = await self.view()
         size = view.register_size if log == "register" else view.custody_size
         if not 0 <= index < size:
@@ -110,7 +110,7 @@ class PublicRecord:
         return ShownEntry(log=log, index=index, text=text, seen_ms=seen_ms, tree_size=tree_size)
 
     async def moderation(self) -> list[QuarterOfModeration]:
-        """Return how long moderators took: their own notes, and the one thing not in a log."""
+        """Return moderators' times: from their own decisions, the only figures not in a log."""
         async with self._database.read() as tx:
             return await moderation_times(tx)
 

@@ -1,4 +1,4 @@
-"""Looking for published requests: by words, place, agency, time and state. Pure.
+"""Search of published requests: by words, place, agency, time and state. Pure.
 
 The register is read from its newest request to its oldest, and what is dear (how a request stands)
 is asked last, so that ten thousand requests are looked through in a few milliseconds.
@@ -25,7 +25,7 @@ STATES: tuple[PublishedState, ...] = ("open", "suspended", "renewed", "withdrawn
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestQuery:
-    """What is looked for; what is empty isn't asked for."""
+    """The search's criteria; empty ones aren't applied."""
 
     case: str = ""
     """A part of the case number, in capitals, or the request's id or digest."""
@@ -45,7 +45,7 @@ class RequestQuery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundRequests:
-    """A page of what was found, newest first, and how much there is."""
+    """A page of results, newest first, and their total number."""
 
     requests: list[PublishedRequest]
     total: int
@@ -53,7 +53,7 @@ class FoundRequests:
 
 @dataclass(slots=True)
 class RequestTally:
-    """How many published requests there are, of one agency or of several."""
+    """Counts of published requests, of one agency or of several."""
 
     by_state: Counter[PublishedState] = field(
         default_factory=lambda: Counter(dict.fromkeys(STATES, 0))
@@ -85,7 +85,7 @@ def search(
 
 
 def tally_requests(view: RegisterView, filed: Container[str]) -> dict[str, RequestTally]:
-    """Return what the published requests of each agency come to, in one pass over all of them."""
+    """Return each agency's counts of published requests, in one pass over all."""
     found: defaultdict[str, RequestTally] = defaultdict(RequestTally)
     public_size, states = view.stamps.size, States(view)
     for digest, record in view.register.requests.items():

@@ -1,4 +1,4 @@
-"""One row for each log entry that the public record shows, and what kinds of them there are.
+"""Rows of the public record: one for each shown log entry, and their kinds.
 
 Left out are what says nothing to a reader and would only invite counting: slots, and the
 commitments of releases and of key changes, which hide whose they are.
@@ -25,7 +25,7 @@ KINDS: tuple[Kind, ...] = (*get_args(RegisterKind), *get_args(CustodyKind))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntryRow:
-    """One entry: what kind, of which agency, and the one word that tells it from others."""
+    """One entry: its kind, its agency, and a word of detail."""
 
     log: LogName
     index: int
@@ -50,7 +50,7 @@ class EntryRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntryQuery:
-    """Which rows a page lists; what is None or empty isn't asked for."""
+    """A filter of rows; criteria that are None or empty aren't applied."""
 
     log: LogName | None = None
     kind: Kind | None = None
@@ -65,7 +65,7 @@ class EntryQuery:
     """Only wishes for deletion that were overdue then: the book knows."""
 
     def takes(self, row: EntryRow) -> bool:
-        """Tell whether a row is asked for, as far as a row says."""
+        """Return whether a row matches, as far as a row tells."""
         if self.agencies and row.agency not in self.agencies:
             return False
         return self._is_of_year(row.seen_ms) and all(

@@ -1,4 +1,4 @@
-"""Which tree each witness signed last, and when: read from the log's own witnessed checkpoints."""
+"""Each witness's last signed tree and its time, from the logs' own witnessed checkpoints."""
 
 from dataclasses import dataclass
 
@@ -25,7 +25,7 @@ class LastSigned:
 
 
 class WitnessStatus:
-    """Looks at checkpoints as they come; each signature is checked here once more."""
+    """Collects cosignatures from new checkpoints, and verifies each once more."""
 
     def __init__(self, database: Database, policy: Policy, origins: dict[LogName, str]) -> None:
         self.policy = policy
@@ -35,7 +35,7 @@ class WitnessStatus:
         self._last: dict[tuple[LogName, str], LastSigned] = {}
 
     async def state(self) -> list[LastSigned]:
-        """Return what each witness signed last of each log."""
+        """Return each witness's last cosignature on each log."""
         for log in LOGS:
             await self._look(log)
         return [

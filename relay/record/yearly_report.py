@@ -1,4 +1,4 @@
-"""An agency's year, as its council reads it: counted from both logs, by the witnesses' times. Pure.
+"""An agency's yearly report for its council: counted from both logs, by the witnesses' times. Pure.
 
 What an owner did is in here as coarsely as everywhere (R9). What the logs don't know (cost, use in
 court, complaints) isn't in here either: the page says so, and the agency adds it itself.
@@ -26,7 +26,7 @@ BECAME: tuple[Became, ...] = ("used", "not_used", "renewed", "overdue", "due", "
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class YearsRequest:
-    """One request of the year, and what became of it until now."""
+    """One request of the year, with its outcome until now."""
 
     record: RequestRecord
     published_ms: int
@@ -37,7 +37,7 @@ class YearsRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class YearlyReport:
-    """What an agency asked and did in a year (UTC), and what came of it until `as_of_ms`."""
+    """An agency's requests in a year (UTC), with their outcomes until `as_of_ms`."""
 
     agency: str
     year: int
@@ -60,55 +60,55 @@ class YearlyReport:
 
     @property
     def became(self) -> dict[Became, int]:
-        """How many of the requests came to what; they add up to all of them."""
+        """The number of requests by outcome; they add up to all."""
         found = Counter(one.became for one in self.requests)
         return {became: found[became] for became in BECAME}
 
     @property
     def incidents(self) -> dict[str, int]:
-        """What the requests were about, the most frequent first."""
+        """The requests' kinds of incident, the most frequent first."""
         return dict(
             Counter(one.record.request.incident_type for one in self.requests).most_common()
         )
 
     @property
     def emergencies(self) -> int:
-        """How many of them were emergencies."""
+        """The number of emergency requests."""
         return sum(one.record.request.is_emergency for one in self.requests)
 
     @property
     def renewals(self) -> int:
-        """How many of them renewed another."""
+        """The number of renewals."""
         return sum(one.record.request.renewed_id is not None for one in self.requests)
 
     @property
     def withdrawn(self) -> int:
-        """How many of them were withdrawn."""
+        """The number of withdrawn requests."""
         return sum(one.state == "withdrawn" for one in self.requests)
 
     @property
     def resolved(self) -> int:
-        """How many of them were closed early, because the case was solved."""
+        """The number of requests closed early, because the case was solved."""
         return sum(one.is_resolved for one in self.requests)
 
     @property
     def shared_onwards(self) -> int:
-        """How many of them said that a prosecutor gets what comes."""
+        """The number of requests that announced sharing with a prosecutor."""
         return sum(one.record.request.onward_sharing != "none" for one in self.requests)
 
     @property
     def longest_kept_days(self) -> int:
-        """For how long at most what came may be kept, as the requests promised."""
+        """The longest retention in days that the requests promised."""
         return max((one.record.request.retention_days for one in self.requests), default=0)
 
     @property
     def cells(self) -> int:
-        """How many different map cells were asked about."""
+        """The number of different map cells in the requests."""
         return len({cell for one in self.requests for cell in one.record.request.cells})
 
 
 def years_of(view: RecordView, agency: str) -> list[int]:
-    """Return the years that there is a report of, the newest first."""
+    """Return the years with a report, newest first."""
     first_ms = view.register.facts.agreements[agency][0].seen_ms
     since = _year_of(view.now_ms if first_ms is None else first_ms)
     return list(range(_year_of(view.now_ms), since - 1, -1))
@@ -138,7 +138,7 @@ def yearly_report(view: RecordView, agency: str, year: int) -> YearlyReport:
 
 
 def report_part(report: YearlyReport) -> dict[str, Value]:
-    """Return a report's figures as JSON has them."""
+    """Return a report's figures as a JSON object."""
     deletions = report.deletions
     return {
         "year": report.year,
@@ -172,7 +172,7 @@ def report_part(report: YearlyReport) -> dict[str, Value]:
 
 
 def years_request_row(one: YearsRequest) -> Row:
-    """Return a request of the year as JSON has it."""
+    """Return a request of the year as a JSON object."""
     request = one.record.request
     return {
         "id": request.id,

@@ -1,4 +1,4 @@
-"""Appeals: a refusal is looked at again, once, by another moderator than the one who refused.
+"""Appeals against refusals: one a request, decided by another moderator than the first.
 
 Overturned, a request goes on to publication as if it had passed: the rules and its own end apply
 again there. Upheld, the refusal stands. That it was refused stays in the register either way.
@@ -22,7 +22,7 @@ AppealVerdict = Literal["upheld", "overturned"]
 
 
 class Appeals:
-    """Where officers appeal, and other moderators decide."""
+    """The appeals service: officers appeal, other moderators decide."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
@@ -52,7 +52,7 @@ class Appeals:
             await moderation.add_appeal(tx, appeal)
 
     async def of_request(self, request_id: str) -> tuple[list[Decision], Appeal | None]:
-        """Return what moderators decided on a request, and the appeal about it."""
+        """Return moderators' decisions on a request, and its appeal."""
         async with self._database.read() as tx:
             decisions = await moderation.list_decisions(tx, request_id)
             return decisions, await moderation.find_appeal(tx, request_id)
@@ -60,12 +60,12 @@ class Appeals:
     async def decided_of(
         self, officer: Account, *, since_ms: int
     ) -> list[tuple[Decision, RequestRow]]:
-        """Return how appeals about an officer's requests were decided since then."""
+        """Return the decided appeals about an officer's requests since a time."""
         async with self._database.read() as tx:
             return await moderation.list_decided_appeals(tx, officer.id, since_ms=since_ms)
 
     async def waiting(self) -> list[tuple[Appeal, RequestRow]]:
-        """Return the appeals that wait, the oldest first."""
+        """Return the undecided appeals, the oldest first."""
         async with self._database.read() as tx:
             return await moderation.list_appeals(tx, limit=MAX_LISTED)
 
@@ -109,7 +109,7 @@ class Appeals:
 
 
 def may_appeal(row: RequestRow, appeal: Appeal | None, officer: Account, now_ms: int) -> bool:
-    """Tell whether a page offers an appeal; `appeal` judges it again."""
+    """Return whether a page offers an appeal; `appeal` judges it again."""
     return (
         row.state == "refused"
         and appeal is None

@@ -1,4 +1,4 @@
-"""Batches: what an agency can see changes only when one is over (R9). Pure.
+"""Batches of time: an agency's view of owners' answers changes only at their ends (R9). Pure.
 
 Boundaries are whole multiples of the charter's `batch_ms` since 1970, so they depend on nothing
 that anybody did. Without a batch (an example town may have none) everything is seen at once.
@@ -8,20 +8,20 @@ from relay.agency.register import RegisterView
 
 
 def batch_ms_of(view: RegisterView) -> int:
-    """Return how long a batch is in this register."""
+    """Return the length of a batch by this register's charter."""
     return view.register.delays.batch_ms
 
 
 def seen_until_ms(now_ms: int, batch_ms: int) -> int:
-    """Return the end of the last batch that is over: what happened before it can be seen."""
+    """Return the end of the last complete batch: events before it can be seen."""
     return now_ms + 1 if batch_ms == 0 else now_ms - now_ms % batch_ms
 
 
 def next_boundary_ms(now_ms: int, batch_ms: int) -> int:
-    """Return when the batch under way is over."""
+    """Return the end of the current batch."""
     return now_ms if batch_ms == 0 else now_ms - now_ms % batch_ms + batch_ms
 
 
 def shown_ms(time_ms: int, batch_ms: int) -> int:
-    """Return the time that is shown for something: the end of the batch in which it happened."""
+    """Return the displayed time of an event: the end of its batch."""
     return time_ms if batch_ms == 0 else next_boundary_ms(time_ms, batch_ms)

@@ -1,4 +1,4 @@
-"""Drafts: forms that an officer has begun, kept for 30 days for this officer alone.
+"""Drafts of request forms: kept for 30 days, each for its own officer only.
 
 Nothing in a draft is signed or checked, beyond its size. Colleagues, moderators and the public
 never see one; handing in the signed request deletes it.
@@ -27,7 +27,7 @@ _Time = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799_999)]
 
 
 class DraftRefused(RelayError):
-    """A draft isn't there, or is one too many; `reason` says which."""
+    """A draft doesn't exist, or is one too many; `reason` says which."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)
@@ -35,7 +35,7 @@ class DraftRefused(RelayError):
 
 
 class DraftForm(Document, frozen=True, kw_only=True):
-    """What stands in the form, filled in or not; names as in EvidenceRequest."""
+    """The form's fields, filled in or not; named as in EvidenceRequest."""
 
     case_number: _Short = ""
     incident_type: _Short = ""
@@ -63,14 +63,14 @@ class SavedDraft:
 
 
 class Drafts:
-    """Saves, lists and deletes what officers have begun."""
+    """Saves, lists and deletes drafts."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
 
     async def save(self, account_id: str, draft_id: str, form: DraftForm) -> None:
-        """Keep what the form says now, or raise DraftRefused."""
+        """Save the form's fields, or raise DraftRefused."""
         now_ms = self._clock.wall_ms()
         row = _row(account_id, draft_id, form, now_ms)
         async with self._database.begin() as tx:
@@ -80,7 +80,7 @@ class Drafts:
                 await drafts.change(tx, row.id, row.form, now_ms)
 
     async def begin_anew(self, account_id: str, asked: RequestRow) -> str:
-        """Return an officer's draft of what was asked before: a new one, or the one they began."""
+        """Return an officer's draft made from an earlier request: a new one, or an existing one."""
         form = _form_of(asked.request, account_id)
         row = _row(account_id, _id_of(account_id, asked.id), form, self._clock.wall_ms())
         async with self._database.begin() as tx:
@@ -112,12 +112,12 @@ class Drafts:
             raise _no_such_draft()
 
     async def discard(self, account_id: str, draft_id: str) -> bool:
-        """Delete an officer's own draft, and tell whether there was one."""
+        """Delete an officer's own draft; return whether there was one."""
         async with self._database.begin() as tx:
             return await drafts.remove(tx, draft_id, account_id)
 
     async def _find_own(self, tx: Transaction, row: DraftRow) -> DraftRow | None:
-        """Return what is kept under this id, or raise if it is somebody else's."""
+        """Return the stored draft of this id, or raise if it is another officer's."""
         await drafts.forget(tx, before_ms=row.saved_ms - DRAFT_LIFE_MS)
         before = await drafts.find(tx, row.id)
         if before is not None and before.account_id != row.account_id:
@@ -135,7 +135,7 @@ class Drafts:
 
 
 def _form_of(request: EvidenceRequest, account_id: str) -> DraftForm:
-    """Return a form that says what a request said; whoever writes it now can't co-sign it."""
+    """Return a form with a request's fields, without its co-signer if that is the new author."""
     return DraftForm(
         case_number=request.case_number,
         incident_type=request.incident_type,
@@ -153,7 +153,7 @@ def _form_of(request: EvidenceRequest, account_id: str) -> DraftForm:
 
 
 def _id_of(account_id: str, request_id: str) -> str:
-    """Return the one id of an officer's draft from a request: two presses are one draft."""
+    """Return the derived id of an officer's draft from a request: two presses are one draft."""
     digest = hashlib.sha256(f"doorward/draft/{account_id}/{request_id}".encode()).digest()
     return base64.b32encode(digest[:17]).decode().lower()[:26]
 

@@ -1,4 +1,4 @@
-"""Looks at a form before anybody signs it: what the desk would refuse, field by field (R1–R5).
+"""Checks of a form before signing: the desk's refusals, field by field (R1–R5).
 
 It asks the very functions that the desk and the register ask (rules.py and the protocol's), so
 that the form can't promise what they refuse. Where these stop at the first thing that is wrong,
@@ -48,7 +48,7 @@ _FIELD_OF = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """Why the form can't be handed in; the rest names the text, as in RequestRefused.
+    """A field's problem; its other attributes name the text, as in RequestRefused.
 
     `detail` is the rule's own, in English, for where there is none.
     """
@@ -61,13 +61,13 @@ class Problem:
 
     @property
     def name(self) -> str:
-        """The reason, and which of it."""
+        """The problem's name: the reason and its variant."""
         return f"{self.reason}.{self.which}" if self.which else self.reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FormReport:
-    """What was found: nothing may be wrong, hints are only to be read."""
+    """The result of a check: problems prevent signing, hints don't."""
 
     problems: list[Problem]
     hints: list[Hint]
@@ -87,14 +87,14 @@ class _Found:
 
 
 class FormChecker:
-    """Checks forms of officers who are signed in."""
+    """Checks forms of signed-in officers."""
 
     def __init__(self, database: Database, register: RelayRegister) -> None:
         self._database = database
         self._register = register
 
     async def check(self, officer: Account, form: DraftForm, *, seen_by: str | None) -> FormReport:
-        """Return what stands against a form.
+        """Return a form's problems and hints.
 
         With `seen_by`, an account, what colleagues have on the desk isn't told of, in no way: see
         Desk.list_rows.
@@ -117,7 +117,7 @@ class FormChecker:
 def check_form(
     form: DraftForm, officer: Account, view: RegisterView, pending: Sequence[EvidenceRequest] = ()
 ) -> list[Problem]:
-    """Return what is wrong with a form, one problem a field, the form's own first.
+    """Return a form's problems, one a field, the form's own first.
 
     `pending` is what of the agency's lies on the desk.
     """
@@ -129,7 +129,7 @@ def check_form(
 
 
 def limit_values(limits: Limits) -> dict[str, int]:
-    """Return the limits as the texts of problems name them."""
+    """Return the limits by their names in the problems' texts."""
     return {
         "min_minutes": limits.min_window_ms // MINUTE_MS,
         "max_hours": limits.max_window_ms // HOUR_MS,
@@ -145,7 +145,7 @@ def limit_values(limits: Limits) -> dict[str, int]:
 def _request_of(
     form: DraftForm, officer: Account, view: RegisterView, found: _Found
 ) -> EvidenceRequest:
-    """Return the request that the form asks for; what is missing has a stand-in, and is found."""
+    """Return the form's request; a missing field gets a placeholder, and is noted as a problem."""
     limits, now_ms = view.facts.limits, view.now_ms
     cosigner = standing_of(view, officer.agency or "", form.cosigner_id)
     end_ms = form.to_ms if form.to_ms is not None else now_ms - MINUTE_MS
@@ -181,7 +181,7 @@ def _request_of(
 
 
 def _valid(name: str, where: str, value: object, stand_in: object, found: _Found) -> object:
-    """Return a field's value if the protocol takes it, else what stands in for it."""
+    """Return a field's value if the protocol accepts it, else a placeholder."""
     if value is None or value == "":
         if name not in ("reason", "danger"):
             found.add(where, "missing")
@@ -205,7 +205,7 @@ def _cells_of(form: DraftForm, view: RegisterView, found: _Found) -> list[str]:
 def _refusals(
     request: EvidenceRequest, view: RegisterView, pending: Sequence[EvidenceRequest]
 ) -> Iterator[Problem]:
-    """Yield what each rule says, as if the others were kept."""
+    """Yield each rule's refusal, independently of the others."""
     agency_id = request.agency
     for may in (
         lambda: require_agreement(view, agency_id),
@@ -239,7 +239,7 @@ def _area(request: EvidenceRequest, view: RegisterView) -> Iterator[Problem]:
 def _counts(
     request: EvidenceRequest, view: RegisterView, pending: Sequence[EvidenceRequest]
 ) -> Iterator[Problem]:
-    """Yield which counts are full: the register stops at the first one, in this order."""
+    """Yield the exceeded counts: the register stops at the first one, in this order."""
     without_case = msgspec.structs.replace(request, case_number="-" * 24)
     without_officer = msgspec.structs.replace(without_case, officer_id=new_id())
     for asked in (request, without_case, without_officer):
@@ -248,14 +248,14 @@ def _counts(
 
 
 def _calm(request: EvidenceRequest, view: RegisterView) -> EvidenceRequest:
-    """Return the same request for a time that every rule allows."""
+    """Return the same request with a time span that every rule allows."""
     to_ms = view.now_ms - MINUTE_MS
     from_ms = to_ms - view.facts.limits.min_window_ms
     return msgspec.structs.replace(request, from_ms=from_ms, to_ms=to_ms, reason="", danger="")
 
 
 def _asked(rule: Callable[[], object]) -> Problem | None:
-    """Return what a rule says against it."""
+    """Return a rule's refusal."""
     try:
         rule()
     except RuleBroken as error:
@@ -277,7 +277,7 @@ def _problem(error: RequestRefused, *, field: str) -> Problem:
 
 
 def _kept(problem: Problem | None, emergency: str = "") -> Iterator[Problem]:
-    """Yield a problem, if there is one, and which of an emergency's rules it is."""
+    """Yield a refusal as a problem, if there is one, named by its emergency rule."""
     if problem is not None:
         is_unnamed = problem.reason == "emergency" and not problem.which
         yield replace(problem, which=emergency) if is_unnamed else problem

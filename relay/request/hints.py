@@ -1,4 +1,4 @@
-"""Words that moderators look twice at (R5), so that an officer reads it before they sign. Pure.
+"""Hints on words for which moderators may refuse (R5), shown to officers before they sign. Pure.
 
 Hints, never a refusal: a person decides. The lists are short on purpose, in English and Swedish;
 what they miss a moderator sees, and what they find by mistake the officer passes over.
@@ -46,7 +46,7 @@ _PATTERNS: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hint:
-    """A word for which a moderator may refuse, in the field where it stands."""
+    """A word for which a moderator may refuse, and its field."""
 
     field: str
     category: RefusedCategory

@@ -1,4 +1,4 @@
-"""Moderation: a person reads each request before it is published (R5).
+"""Moderation of requests: a person reads each before it is published (R5).
 
 Refused is what the rules list, and each refusal is logged by its category, without the text, so
 that nobody can be kept silent in secret, nor let through without a trace. The reason in words is
@@ -44,7 +44,7 @@ MAX_EARLIER = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Earlier:
-    """Another request of the same agency and case; `decisions` on it, the first first."""
+    """Another request of the same agency and case, with its `decisions`, oldest first."""
 
     row: RequestRow
     decisions: list[Decision]
@@ -52,7 +52,7 @@ class Earlier:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModerationCase:
-    """A request as moderators see it, with all that was decided on it; `names` by account.
+    """A request as moderators see it, with all decisions on it; `names` by account.
 
     `earlier` are the newest others of its case, `earlier_count` how many there are.
     """
@@ -66,7 +66,7 @@ class ModerationCase:
 
 
 class Moderation:
-    """What waits for a moderator, and what they decide.
+    """The moderators' queue and their decisions.
 
     `moderator` is an administrator's account, or OPERATOR at the command line.
     """
@@ -77,14 +77,14 @@ class Moderation:
         self._register = register
 
     async def list(self) -> list[RequestRow]:
-        """Return what waits: emergencies on top, then the oldest first."""
+        """Return the waiting requests: emergencies on top, then the oldest first."""
         now_ms = self._clock.wall_ms()
         async with self._database.read() as tx:
             rows = await requests.list_waiting(tx, now_ms)
         return sorted(rows, key=lambda row: not row.request.is_emergency)
 
     async def find(self, request_id: str) -> ModerationCase | None:
-        """Return a request that both officers signed, wherever it stands now."""
+        """Return a request that both officers signed, in any state."""
         async with self._database.read() as tx:
             row = await requests.find_request(tx, request_id)
             if row is None or row.cosigned is None:
@@ -178,7 +178,7 @@ class Moderation:
 
 
 def parse_words(text: str, needs: str) -> str:
-    """Return what somebody has to write, trimmed; RequestRefused says what it is needed for."""
+    """Return a required text, trimmed; RequestRefused says what it is needed for."""
     text = text.strip()
     try:
         msgspec.convert(text, type=Annotated[str, _WORDS])
@@ -189,7 +189,7 @@ def parse_words(text: str, needs: str) -> str:
 
 
 def describe_waiting(row: RequestRow, appeal: Appeal | None = None) -> list[str]:
-    """Return all that a moderator has to judge: what officers wrote can't pass for these words."""
+    """Return the request as text for a moderator, with officers' texts set apart from ours."""
     request = row.request
     begin, end = (_date(time_ms) for time_ms in (request.from_ms, request.to_ms))
     renews = [] if request.renewed_id is None else [f"  renews {request.renewed_id}"]

@@ -1,4 +1,4 @@
-"""How moderators decided, and how long it took: what the public record shows, by quarter.
+"""Statistics of moderation by quarter, for the public record: decisions and their durations.
 
 Pure, but for reading the rows. No text, no reason, no name.
 """
@@ -17,7 +17,9 @@ HOUR_MS = 3600 * 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuarterOfModeration:
-    """A quarter such as 2026-Q4. `median_hours` is from co-signature to the first decision.
+    """The moderation of a quarter such as 2026-Q4.
+
+    `median_hours` is from co-signature to the first decision.
 
     `refused` has the refusals' categories; an appeal counts in the quarter in which it was made.
     """
@@ -37,7 +39,7 @@ async def moderation_times(tx: Transaction) -> list[QuarterOfModeration]:
 
 
 def quarters_of(decisions: list[Decision], appeals_ms: list[int]) -> list[QuarterOfModeration]:
-    """Return what these decisions and appeals add up to, by quarter, the newest first."""
+    """Return the sums of decisions and appeals by quarter, the newest first."""
     appealed = Counter(map(quarter_of, appeals_ms))
     by_quarter: dict[str, list[Decision]] = {quarter: [] for quarter in appealed}
     for one in decisions:

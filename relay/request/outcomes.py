@@ -1,4 +1,4 @@
-"""What became of a request: which agency owes it by when, and how it is filed.
+"""Outcomes of requests: which agency owes one by when, and how it is filed.
 
     open ─► over (expired, withdrawn) ─► outcome, signed, within 30 days ─► the custody log
                                        └► overdue: the agency puts no new request on the desk
@@ -41,7 +41,7 @@ DueState = Literal["open", "due", "overdue", "filed"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Due:
-    """One request, with what it renewed, and how its outcome stands.
+    """One request, with the requests it renewed, and its outcome's state.
 
     `closed_ms` and `due_ms` are None while it is open.
     """
@@ -53,12 +53,12 @@ class Due:
 
     @property
     def digest(self) -> str:
-        """What the outcome names."""
+        """The request's digest, which the outcome names."""
         return self.record.signed.request_digest
 
 
 class Outcomes:
-    """Takes outcomes, and says which are due."""
+    """Files outcomes and lists due ones."""
 
     def __init__(
         self, database: Database, clock: Clock, register: RelayRegister, happenings: CustodyEntries
@@ -69,7 +69,7 @@ class Outcomes:
         self._happenings = happenings
 
     async def list_due(self, agency: str) -> list[Due]:
-        """Return an agency's requests with how their outcomes stand, the most urgent first."""
+        """Return an agency's requests with their outcomes' states, the most urgent first."""
         view = await self._register.view()
         async with self._database.read() as tx:
             filed = await outcomes.list_filed(tx, agency)
@@ -78,7 +78,7 @@ class Outcomes:
         return sorted(found, key=lambda one: (ranks[one.state], one.due_ms or 0))
 
     async def find(self, agency: str, request_id: str) -> tuple[Due, FiledOutcome | None] | None:
-        """Return one request of an agency's that a renewal doesn't stand for, and its outcome."""
+        """Return one of an agency's requests that wasn't renewed, and its outcome."""
         view = await self._register.view()
         record = view.register.request_by_id(request_id)
         if record is None or record.request.agency != agency or record.renewed_by is not None:
@@ -89,17 +89,17 @@ class Outcomes:
         return due_of(view, record, known), filed
 
     async def list(self, agency: str) -> list[FiledOutcome]:
-        """Return what an agency has filed, the newest first."""
+        """Return an agency's filed outcomes, the newest first."""
         async with self._database.read() as tx:
             return await outcomes.list_outcomes(tx, agency)
 
     async def may_say_used(self, record: RequestRecord) -> bool:
-        """Tell whether the agency has fetched anything: what nobody looked at was of no use."""
+        """Return whether the agency fetched any package: without that, `used` can't be filed."""
         async with self._database.read() as tx:
             return await packages.is_any_downloaded(tx, _ids_of(record))
 
     async def file(self, officer: Account, signed: SignedOutcome, *, private_text: str) -> None:
-        """Log an outcome and keep the agency's own text beside it, or raise RequestRefused.
+        """Log an outcome and store the agency's own text beside it, or raise RequestRefused.
 
         The same word by the same officer again is the same answer; another one comes too late.
         """
@@ -137,7 +137,7 @@ class Outcomes:
 
 
 def due_of(view: RegisterView, record: RequestRecord, filed: frozenset[str]) -> Due:
-    """Return how the outcome of a request stands. Pure."""
+    """Return the state of a request's outcome. Pure."""
     closed_ms = closed_at(view, record)
     due_ms = None if closed_ms is None else closed_ms + FILE_WITHIN_MS
     state: DueState = "open"
@@ -149,7 +149,7 @@ def due_of(view: RegisterView, record: RequestRecord, filed: frozenset[str]) -> 
 
 
 def closed_at(view: RegisterView, record: RequestRecord) -> int | None:
-    """Return when a request was over: when witnesses saw its withdrawal, or by its own words.
+    """Return a request's end: when witnesses saw its withdrawal, or else its own end.
 
     Until they have seen it, it counts as withdrawn now. None while it is open.
     """
@@ -180,7 +180,7 @@ def _names(records: Iterable[RequestRecord]) -> str:
 
 
 def _asked_by(view: RegisterView, agency: str) -> list[RequestRecord]:
-    """Return an agency's requests, a renewal standing for what it renewed."""
+    """Return an agency's requests, each renewal in place of the renewed one."""
     return [
         record
         for record in view.register.requests.values()
@@ -232,6 +232,6 @@ def _check_signature(view: RegisterView, signed: SignedOutcome, officer: Account
 
 
 def _ids_of(record: RequestRecord) -> list[str]:
-    """Return the ids of a request and of what it renewed."""
+    """Return the ids of a request and of those it renewed."""
     renewed_id = record.request.renewed_id
     return [record.request.id] if renewed_id is None else [record.request.id, renewed_id]

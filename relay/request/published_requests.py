@@ -1,4 +1,4 @@
-"""Requests in the register, and how each stands. Pure: the register and a time say it."""
+"""Published requests in the register, and their states. Pure: the register and a time say it."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -51,20 +51,20 @@ def list_published(
 
 
 def count_open(view: RegisterView, agency: str) -> int:
-    """Return how many requests of an agency owners may answer now."""
+    """Return the number of an agency's requests that owners may answer now."""
     states, records = States(view), view.register.requests.values()
     return sum(one.request.agency == agency and states.of(one) == "open" for one in records)
 
 
 class States:
-    """How the requests of one view stand; whoever asks for many is told of each officer once."""
+    """States of one view's requests; each officer's standing is computed once."""
 
     def __init__(self, view: RegisterView) -> None:
         self._view = view
         self._standing: dict[tuple[str, SignedCertificate, SignedCertificate], bool] = {}
 
     def of(self, record: RequestRecord) -> PublishedState:
-        """Return how one stands now."""
+        """Return one request's state now."""
         view, signed = self._view, record.signed
         state = _state_by_time(record, view.stamps.seen_ms(record.index), view.now_ms)
         if state != "open":
@@ -108,7 +108,7 @@ def _state_by_time(record: RequestRecord, seen_ms: int | None, now_ms: int) -> P
 
 
 def _has_standing(view: RegisterView, record: RequestRecord, now_ms: int) -> bool:
-    """Tell whether those who ask still may; each doorbell judges that by itself."""
+    """Return whether its officers and agency may still ask; doorbells judge that themselves."""
     officers = [
         view.register.officer_of(signed)
         for signed in (record.signed.officer, record.signed.cosigner)

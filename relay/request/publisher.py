@@ -1,4 +1,4 @@
-"""Publishing: what moderators passed goes into the register at the next batch boundary (R9).
+"""The publisher: puts approved requests into the register at the next batch boundary (R9).
 
 The entry and the row's state are committed together, so a crash publishes nothing twice and
 loses nothing. A request that breaks a rule of the register meanwhile, such as one too many of a
@@ -26,10 +26,10 @@ SHORTEST_WAIT_S = 0.2
 
 
 class Notices(Protocol):
-    """What publishing needs of the hub that owners' apps listen to."""
+    """The hub's notice that the publisher sends."""
 
     def request_published(self, request_id: str) -> None:
-        """Tell every listening app."""
+        """Notify every listening app."""
         ...
 
 
@@ -45,13 +45,13 @@ class Publisher:
         self._notices = notices
 
     async def run(self) -> None:
-        """Publish what is due, for ever."""
+        """Publish due requests until cancelled."""
         while True:
             await self.publish_due()
             await asyncio.sleep(await self._wait_s())
 
     async def publish_due(self) -> list[str]:
-        """Publish what was passed before the last boundary; return the ids that went in."""
+        """Publish the requests approved before the last boundary; return the published ids."""
         batch_ms = batch_ms_of(await self._register.view())
         until_ms = seen_until_ms(self._clock.wall_ms(), batch_ms)
         async with self._database.read() as tx:
@@ -86,7 +86,7 @@ class Publisher:
         return True
 
     async def _require_no_outcome(self, tx: Transaction, row: RequestRow) -> None:
-        """Refuse a renewal of what is over and told already: a renewal's outcome is for both."""
+        """Refuse a renewal of a request whose outcome is filed: a renewal's outcome is for both."""
         renewed_id = row.request.renewed_id
         if renewed_id is None:
             return
@@ -98,7 +98,7 @@ class Publisher:
     async def _why(
         self, tx: Transaction, row: RequestRow, error: RegisterRefused | RequestRefused
     ) -> str:
-        """Return the rule's name, which pages have words for; or what the register says itself."""
+        """Return the broken rule's name, which pages have texts for, or the register's message."""
         if isinstance(error, RequestRefused):
             return error.name
         return _rule_of(row, await self._register.replayed(tx)) or str(error)
@@ -111,7 +111,7 @@ class Publisher:
 
 
 def _rule_of(row: RequestRow, register: Register) -> str | None:
-    """Return which rule of the register's keeps a request out, if it is one with a name."""
+    """Return the register's rule that refuses a request, if it has a name."""
     newest, signed = register.newest_agreement(row.agency), row.signed
     if newest is None or signed is None:
         return None

@@ -1,4 +1,4 @@
-"""What a request must keep to come onto the desk, as far as only the relay can judge it. Pure.
+"""Rules for requests at the desk that only the relay can check. Pure.
 
 Limits, area and counts are the protocol's (firmware/protocol/register/rules.py). Here is what
 depends on the time and on who is signed in.
@@ -41,7 +41,7 @@ class RequestRefused(RelayError):
 
     @property
     def name(self) -> str:
-        """The reason, and which of it: what is kept of it."""
+        """The stored name: the reason and its variant."""
         return f"{self.reason}.{self.which}" if self.which else self.reason
 
 
@@ -85,7 +85,7 @@ def check_draft(
 def check_counts(
     request: EvidenceRequest, view: RegisterView, pending: Sequence[EvidenceRequest]
 ) -> None:
-    """Raise RuleBroken if it is one too many (R4, R13, R15).
+    """Raise RuleBroken if the request exceeds a count (R4, R13, R15).
 
     Or RequestRefused, which names the case of the emergency in the way.
     What is on its way into the register counts as what is there: else more would be signed and
@@ -106,7 +106,7 @@ def check_counts(
 def _case_of_emergency(
     request: EvidenceRequest, view: RegisterView, pending: Sequence[EvidenceRequest]
 ) -> str:
-    """Return the case of the agency's emergency that stands, or is on its way."""
+    """Return the case number of the agency's emergency request that is open or on the desk."""
     standing = (
         record.request
         for record in reversed(view.register.requests.values())
@@ -120,7 +120,7 @@ def _case_of_emergency(
 
 
 def came_before(on_desk: Sequence[RequestRow], request_id: str) -> list[EvidenceRequest]:
-    """Return what came onto the desk before one of its requests: it counts against that one.
+    """Return the requests that came to the desk before this one: they count against it.
 
     What came later gives way: so it is at publication, too.
     """
@@ -136,7 +136,7 @@ def another_certificate() -> RequestRefused:
 
 
 def require_agreement(view: RegisterView, agency_id: str) -> Agency:
-    """Return an agency that may ask now, or raise."""
+    """Return an agency that may make requests now, or raise."""
     agency = agency_of(view, agency_id)
     if agency is None:
         raise RequestRefused("agency", "the register knows no such agency")
@@ -151,7 +151,7 @@ def require_agreement(view: RegisterView, agency_id: str) -> Agency:
 
 
 def require_standing(view: RegisterView, agency_id: str, officer_id: str) -> Standing:
-    """Return how an officer stands who may sign requests now, or raise."""
+    """Return the standing of an officer who may sign requests now, or raise."""
     standing = standing_of(view, agency_id, officer_id)
     words = {
         "none": "your agency hasn't certified your passkey",
@@ -187,7 +187,7 @@ def check_cosigner(request: EvidenceRequest, view: RegisterView) -> None:
 
 
 def check_times(request: EvidenceRequest, now_ms: int) -> None:
-    """Raise RequestRefused unless it was made now, for a time that is over."""
+    """Raise RequestRefused unless the request was made now, for a past time span."""
     if abs(request.created_ms - now_ms) > MAX_SKEW_MS:
         raise RequestRefused("created", "signed more than 10 minutes ago, or your clock is wrong")
     if request.to_ms > now_ms:

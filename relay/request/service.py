@@ -1,4 +1,4 @@
-"""The desk: one officer drafts and signs, another co-signs, either takes it back or withdraws it.
+"""The request service: one officer drafts and signs, another co-signs, either takes it back.
 
 What is on the desk is seen by the agency and by moderators only. Nothing here puts a request into
 the register: `publishing` does, after `moderation`. The same hand-in twice is the same answer.
@@ -35,7 +35,7 @@ people."""
 
 
 class RequestService:
-    """Where officers' requests are handed in, co-signed, taken back and read."""
+    """The desk of requests that aren't published yet: draft, co-sign, take back, withdraw, read."""
 
     def __init__(self, database: Database, clock: Clock, register: RelayRegister) -> None:
         self._database = database
@@ -43,7 +43,7 @@ class RequestService:
         self._register = register
 
     async def draft(self, officer: Account, draft: Draft) -> str:
-        """Put a request on the desk for the officer whom it names; return its id, or raise."""
+        """Store a signed draft of the officer whom it names; return its id, or raise."""
         told = parse_text(draft.request)
         async with self._database.begin() as tx:
             view = await self._register.view()
@@ -69,7 +69,10 @@ class RequestService:
         return request.id
 
     async def cosign(self, officer: Account, request_id: str, cosigned: Cosigned) -> None:
-        """Add the second signature: a moderator is next. Raises RequestRefused."""
+        """Add the second signature; the request then waits for a moderator.
+
+        Raises RequestRefused.
+        """
         view = await self._register.view()
         async with self._database.read() as tx:
             row = await requests.find_request(tx, request_id)
@@ -139,7 +142,7 @@ class RequestService:
     async def find_row(
         self, agency: str, request_id: str, *, seen_by: str | None = None
     ) -> RequestRow | None:
-        """Return an agency's own request, wherever it stands; with `seen_by`, as in list_rows."""
+        """Return an agency's own request in any state; with `seen_by`, as in list_rows."""
         async with self._database.read() as tx:
             row = await requests.find_request(tx, request_id)
         if row is None or row.agency != agency:
@@ -154,7 +157,7 @@ class RequestService:
         limit: int | None = None,
         offset: int = 0,
     ) -> list[RequestRow]:
-        """Return an agency's requests, wherever they stand, newest first.
+        """Return an agency's requests in all states, newest first.
 
         With `seen_by`, an account, what isn't published is left out unless it is theirs.
         """
@@ -164,18 +167,18 @@ class RequestService:
             )
 
     async def count_rows(self, agency: str, *, seen_by: str | None = None) -> int:
-        """Return how many those are."""
+        """Return the number of those rows."""
         async with self._database.read() as tx:
             return await requests.count_requests(tx, agency, seen_by=seen_by)
 
     async def list_to_cosign(self, officer: Account) -> list[RequestRow]:
-        """Return what waits for an officer's own signature."""
+        """Return the requests that wait for an officer's signature."""
         now_ms = self._clock.wall_ms()
         async with self._database.read() as tx:
             return await requests.list_to_cosign(tx, officer.agency or "", officer.id, now_ms)
 
     async def list_stopped(self, officer: Account, *, since_ms: int) -> list[RequestRow]:
-        """Return what an officer signed that was refused, void or too late since then."""
+        """Return the requests that an officer signed and that were refused, void or late since."""
         now_ms = self._clock.wall_ms()
         async with self._database.read() as tx:
             return await requests.list_stopped(tx, officer.id, since_ms=since_ms, now_ms=now_ms)
@@ -189,7 +192,7 @@ class RequestService:
         return list_published(await self._register.view(), agency=agency)
 
     async def _check_signed(self, tx: Transaction, row: RequestRow, cosigned: Cosigned) -> None:
-        """Raise unless the register would take the request as it is signed now, and has room."""
+        """Raise unless the register would accept the signed request now."""
         view = await self._register.view()
         on_desk = await requests.list_pending(tx, row.agency, view.now_ms)
         signed = SignedRequest(
@@ -209,5 +212,5 @@ class RequestService:
 
 
 def is_queue_full(on_desk: Sequence[RequestRow], officer: Account) -> bool:
-    """Tell whether so much of an officer's waits that moderators get no more of theirs."""
+    """Return whether an officer has as many waiting requests as moderators accept."""
     return sum(row.account_id == officer.id for row in on_desk) >= MAX_PENDING

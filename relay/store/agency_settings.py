@@ -1,4 +1,4 @@
-"""What an agency's administrator sets for its officers. A limit that isn't set isn't there."""
+"""Table of agencies' settings for their officers. A limit that isn't set isn't there."""
 
 import json
 from dataclasses import dataclass
@@ -12,7 +12,10 @@ from relay.store.upserts import upsert
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgencySettings:
-    """`networks` in CIDR form; none: from anywhere. `email_domain` is where colleagues' mail is."""
+    """An agency's settings: `networks` in CIDR form, empty for any.
+
+    `email_domain` is where colleagues' mail is.
+    """
 
     agency: str
     email_domain: str | None = None
@@ -21,7 +24,7 @@ class AgencySettings:
 
 
 async def find(tx: Transaction, agency: str) -> AgencySettings:
-    """Return an agency's settings; those that were never made are without limits."""
+    """Return an agency's settings; without a row there are no limits."""
     query = select(agency_settings).where(agency_settings.c.agency == agency)
     row = (await tx.execute(query)).first()
     if row is None:

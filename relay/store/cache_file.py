@@ -1,4 +1,4 @@
-"""A file that only spares work: lost or damaged, it is made again.
+"""A cache file: if it is lost or damaged, its content is computed again.
 
 Several relays and their commands may share it: whoever writes puts a whole file in the place of
 the one before. It isn't synced: what a power cut leaves of it is found out by its digest.
@@ -15,13 +15,13 @@ log = logging.getLogger(__name__)
 
 
 class CacheFile:
-    """One such file."""
+    """One cache file."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def read(self) -> bytes | None:
-        """Return what is there; None if there is nothing that can be read. Blocks."""
+        """Return the file's bytes; None if it can't be read. Blocks."""
         try:
             with self._path.open("rb") as file:
                 return file.read(MAX_SAVED_BYTES + 1)
@@ -29,7 +29,7 @@ class CacheFile:
             return None
 
     def write(self, data: bytes) -> None:
-        """Put it in the place of what is there; a disk that can't take it only warns. Blocks."""
+        """Replace the file; a failing disk is only logged as a warning. Blocks."""
         beside = self._path.with_name(f"{self._path.name}.{os.getpid()}.new")
         try:
             beside.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Table of events that pass through: that they came, and not what was in them.
+"""Table of carried events: their ids and digests, not their contents.
 
 A thumbnail is kept elsewhere, a push for a while only. Here is what makes each of them count once
 (`events.known` does it for the others): the digest says whether an id comes again for the same.
@@ -14,7 +14,7 @@ from relay.store.schema import carried_events
 
 
 async def known(tx: Transaction, event_ids: Collection[str]) -> dict[str, str]:
-    """Return the digests of those of these events that passed, by event id."""
+    """Return the digests of those of these events that are known, by event id."""
     query = select(carried_events.c.event_id, carried_events.c.digest).where(
         carried_events.c.event_id.in_(event_ids)
     )
@@ -22,7 +22,7 @@ async def known(tx: Transaction, event_ids: Collection[str]) -> dict[str, str]:
 
 
 async def add(tx: Transaction, event: Event, *, received_ms: int) -> None:
-    """Note one event whose id is not known yet."""
+    """Store one event whose id is not known yet."""
     await tx.execute(
         insert(carried_events).values(
             event_id=event.id,
@@ -34,5 +34,5 @@ async def add(tx: Transaction, event: Event, *, received_ms: int) -> None:
 
 
 async def forget(tx: Transaction, *, before_ms: int) -> None:
-    """Forget what passed before that time."""
+    """Delete the rows from before a time."""
     await tx.execute(delete(carried_events).where(carried_events.c.received_ms < before_ms))

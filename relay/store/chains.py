@@ -1,4 +1,4 @@
-"""What the database knows of a package's way: who fetched it, and where the log says so."""
+"""Queries for the chain of custody: a package's downloads, and their log entries."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ _GIVEN_MS = func.coalesce(downloads.c.given_ms, downloads.c.at_ms).label("at_ms"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DownloadRow:
-    """One download, by whom, and when its address was given: till then, when it was asked for."""
+    """One download: its officer, and when its URL was given, or until then requested."""
 
     id: str
     officer: str
@@ -21,14 +21,14 @@ class DownloadRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlacedEntry:
-    """An entry's place in its log, and since when it might have one."""
+    """An entry's index in its log, and the time from which it could get one."""
 
     index: int
     not_before_ms: int
 
 
 async def list_downloads(tx: Transaction, package_id: str) -> list[DownloadRow]:
-    """Return who fetched a package, in order."""
+    """Return a package's downloads, in order."""
     query = (
         select(downloads.c.id, accounts.c.name, _GIVEN_MS)
         .join(accounts, accounts.c.id == downloads.c.account_id)
@@ -41,7 +41,7 @@ async def list_downloads(tx: Transaction, package_id: str) -> list[DownloadRow]:
 
 
 async def list_downloaded(tx: Transaction, agency: str) -> dict[str, int]:
-    """Return an agency's packages that its officers have fetched, and when first."""
+    """Return an agency's packages that its officers have fetched, with the first time."""
     query = (
         select(packages.c.package_id, func.min(_GIVEN_MS).label("first_ms"))
         .join(downloads, downloads.c.package_id == packages.c.package_id)
@@ -52,7 +52,7 @@ async def list_downloaded(tx: Transaction, agency: str) -> dict[str, int]:
 
 
 async def find_placed(tx: Transaction, log: str, key: str) -> PlacedEntry | None:
-    """Return where the entry of a key stands; None if it has no place yet."""
+    """Return the index of a key's entry; None if it has none yet."""
     query = select(log_entries.c.leaf_index, log_entries.c.not_before_ms).where(
         log_entries.c.log == log, log_entries.c.key == key
     )

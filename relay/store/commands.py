@@ -1,4 +1,4 @@
-"""Table of the commands that want a reply."""
+"""Table of commands that expect a reply."""
 
 from dataclasses import dataclass
 
@@ -51,7 +51,7 @@ async def get(tx: Transaction, command_id: str) -> CommandRow | None:
 
 
 async def unanswered(tx: Transaction, *, now_ms: int) -> list[Command]:
-    """Return what still waits for its reply and hasn't expired, oldest first.
+    """Return the commands without a reply that haven't expired, oldest first.
 
     That is every command, but of a doorbell's statements MAX_STATEMENTS at most.
     """
@@ -89,14 +89,14 @@ async def count_statements(tx: Transaction, device: str, *, now_ms: int) -> int:
 
 
 async def forget(tx: Transaction, *, before_ms: int) -> None:
-    """Delete what was answered before a time, and what expired before it without an answer."""
+    """Delete commands that were answered, or expired unanswered, before a time."""
     expired = commands.c.answered_ms.is_(None) & (commands.c.expires_ms < before_ms)
     change = delete(commands).where(or_(commands.c.answered_ms < before_ms, expired))
     await tx.execute(change)
 
 
 async def answer(tx: Transaction, reply: Reply, *, answered_ms: int) -> bool:
-    """Keep the first reply; False if it answers nothing of that doorbell, or comes again."""
+    """Store the first reply; False if it matches no command of that doorbell, or is repeated."""
     change = (
         update(commands)
         .where(

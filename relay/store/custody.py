@@ -1,10 +1,10 @@
-"""Rows of what the custody log is written from: wishes for deletion, and what is only counted."""
+"""Tables behind the custody log: deletion requests, and counts of packages and refusals."""
 
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import Row, delete, func, insert, select, update
+from sqlalchemy import Row, delete, insert, select, update
 
 from firmware.protocol.custody import SignedDeletionAnswer
 from firmware.protocol.encoding import decode
@@ -14,7 +14,7 @@ from relay.store.schema import deletions, received_counts, refusal_counts
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deletion:
-    """An owner's wish that an agency deletes a package, and its answer."""
+    """An owner's request that an agency deletes a package, and its answer."""
 
     package_id: str
     agency: str
@@ -24,7 +24,7 @@ class Deletion:
 
 
 async def put_deletion(tx: Transaction, deletion: Deletion) -> None:
-    """Keep a wish."""
+    """Store a deletion request."""
     await tx.execute(
         insert(deletions).values(
             package_id=deletion.package_id,
@@ -36,14 +36,14 @@ async def put_deletion(tx: Transaction, deletion: Deletion) -> None:
 
 
 async def find_deletion(tx: Transaction, package_id: str) -> Deletion | None:
-    """Return the wish about a package."""
+    """Return the deletion request about a package."""
     query = select(deletions).where(deletions.c.package_id == package_id)
     row = (await tx.execute(query)).first()
     return None if row is None else _deletion(row)
 
 
 async def list_deletions(tx: Transaction, agency: str, *, asked_until_ms: int) -> list[Deletion]:
-    """Return the wishes that an agency was asked by then, the oldest first."""
+    """Return the deletion requests to an agency up to a time, the oldest first."""
     query = (
         select(deletions)
         .where(deletions.c.agency == agency, deletions.c.asked_ms <= asked_until_ms)
@@ -52,18 +52,8 @@ async def list_deletions(tx: Transaction, agency: str, *, asked_until_ms: int) -
     return [_deletion(row) for row in await tx.execute(query)]
 
 
-async def count_overdue_deletions(tx: Transaction, *, now_ms: int) -> dict[str, int]:
-    """Return how many wishes each agency should have answered by now, and hasn't."""
-    query = (
-        select(deletions.c.agency, func.count().label("overdue"))
-        .where(deletions.c.answer.is_(None), deletions.c.answer_by_ms < now_ms)
-        .group_by(deletions.c.agency)
-    )
-    return {row.agency: row.overdue for row in await tx.execute(query)}
-
-
 async def answer_deletion(tx: Transaction, package_id: str, answer: SignedDeletionAnswer) -> None:
-    """Keep the agency's answer."""
+    """Store the agency's answer."""
     await tx.execute(
         update(deletions)
         .where(deletions.c.package_id == package_id)
@@ -75,7 +65,7 @@ async def answer_deletion(tx: Transaction, package_id: str, answer: SignedDeleti
 
 
 async def count_received(tx: Transaction, agency: str, quarter: str) -> int:
-    """Count one more package for an agency; return how many there are in the quarter."""
+    """Count one more package for an agency; return the quarter's count."""
     row = (received_counts.c.agency == agency) & (received_counts.c.quarter == quarter)
     known = (await tx.execute(select(received_counts.c.count).where(row))).scalar_one_or_none()
     if known is None:
@@ -88,7 +78,7 @@ async def count_received(tx: Transaction, agency: str, quarter: str) -> int:
 async def put_refusals(
     tx: Transaction, *, quarter: str, device: str, counts: dict[str, int]
 ) -> None:
-    """Keep what a doorbell refused in a quarter; its first word counts."""
+    """Store a doorbell's refusals in a quarter; its first report counts."""
     row = (refusal_counts.c.quarter == quarter) & (refusal_counts.c.device == device)
     if (await tx.execute(select(refusal_counts.c.device).where(row))).first() is None:
         await tx.execute(
@@ -97,7 +87,7 @@ async def put_refusals(
 
 
 async def refusals(tx: Transaction) -> dict[str, list[dict[str, int]]]:
-    """Return what was told of quarters that aren't logged, one mapping a doorbell."""
+    """Return the reports on quarters that aren't logged yet, one mapping a doorbell."""
     told: dict[str, list[dict[str, int]]] = {}
     for row in await tx.execute(select(refusal_counts)):
         told.setdefault(row.quarter, []).append(json.loads(row.counts))
@@ -105,7 +95,7 @@ async def refusals(tx: Transaction) -> dict[str, list[dict[str, int]]]:
 
 
 async def forget_refusals(tx: Transaction, quarters: Iterable[str]) -> None:
-    """The quarters' sums are logged."""
+    """Delete the refusals of quarters whose sums are logged."""
     await tx.execute(delete(refusal_counts).where(refusal_counts.c.quarter.in_(list(quarters))))
 
 

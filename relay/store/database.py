@@ -65,13 +65,13 @@ class Database:
 
     @contextlib.asynccontextmanager
     async def begin(self) -> AsyncIterator[Transaction]:
-        """Write: commits at the end of the block, rolls back if it raises."""
+        """Open a write transaction: commits at the end of the block, rolls back if it raises."""
         async with self._writer, self._engine.begin() as connection:
             yield connection
 
     @contextlib.asynccontextmanager
     async def read(self) -> AsyncIterator[Transaction]:
-        """Read one consistent snapshot; nothing written here is kept."""
+        """Open a read transaction on one consistent snapshot; writes in it are rolled back."""
         async with self._engine.connect() as connection:
             reader = await connection.execution_options(doorward_is_read=True, **self._reading)
             yield reader
@@ -90,7 +90,7 @@ class Database:
 
 
 def shown(place: Path | str) -> str:
-    """Return where a database is, without its password."""
+    """Return a database's URL or path, without its password."""
     return str(place) if isinstance(place, Path) else make_url(place).render_as_string()
 
 
@@ -99,14 +99,14 @@ def _cause(error: DBAPIError | OSError) -> object:
 
 
 class _File(sqlite3.Connection):
-    """Gives its lock back when it is closed, whatever was going on.
+    """A SQLite connection that releases its lock when it is closed, in any state.
 
     SQLite keeps a closed connection until its last statement is finished, with its transaction:
     of a task that was cancelled in the midst of one, all writers waited for the rest.
     """
 
     def close(self) -> None:
-        """Roll back what is open, then close; a second time does nothing."""
+        """Roll back an open transaction, then close; a second call does nothing."""
         with contextlib.suppress(sqlite3.ProgrammingError):  # it is closed already
             if self.in_transaction:
                 self.rollback()
@@ -151,7 +151,7 @@ def _ensure_schema(connection: Connection, is_migrating: bool) -> None:
     elif is_migrating:
         found = migrate(connection)
         if found < SCHEMA_VERSION:
-            log.warning("database brought from version %d to %d", found, SCHEMA_VERSION)
+            log.warning("database migrated from version %d to %d", found, SCHEMA_VERSION)
     else:
         check_version(connection)
     check_tables(connection)

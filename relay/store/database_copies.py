@@ -1,4 +1,4 @@
-"""Whole copies of the database while the relay writes on, and back: what a backup is made of.
+"""Online copies of the whole database for backups, and their restoration.
 
 SQLite copies itself (its online backup); PostgreSQL is dumped and loaded by its own programs. What
 is read in the transaction that `copied` gives is of the same moment as the copy.
@@ -29,7 +29,7 @@ _MISSING = (
 
 @asynccontextmanager
 async def copied(place: Path | str, folder: Path) -> AsyncIterator[tuple[Path, Transaction]]:
-    """Copy a database into a folder; yield the copy, and a transaction that reads what it holds."""
+    """Copy a database into a folder; yield the copy, and a transaction on the same snapshot."""
     if isinstance(place, Path):
         copy = folder / SQLITE_COPY
         await asyncio.to_thread(_copy_sqlite, place, copy)
@@ -54,7 +54,7 @@ async def copied(place: Path | str, folder: Path) -> AsyncIterator[tuple[Path, T
 
 
 async def load_sqlite(copy: Path, path: Path) -> None:
-    """Put a copy where the relay looks for its database, or raise StoreError."""
+    """Put a copy at the relay's database path, or raise StoreError."""
     await asyncio.to_thread(_copy_sqlite, copy, path, is_at_rest=True)
     await asyncio.to_thread(check_sqlite, path)
 
@@ -66,7 +66,7 @@ async def load_postgresql(copy: Path, url: str) -> None:
 
 
 async def holds_tables(url: str) -> bool:
-    """Tell whether a PostgreSQL database holds anything, or raise StoreError."""
+    """Return whether a PostgreSQL database has any tables, or raise StoreError."""
     engine = postgresql_engine(url)
     try:
         async with engine.connect() as connection:
@@ -78,7 +78,7 @@ async def holds_tables(url: str) -> bool:
 
 
 async def empty_again(url: str) -> None:
-    """Take out of a PostgreSQL database what was loaded into it, also of an older schema."""
+    """Drop the loaded tables from a PostgreSQL database, also of an older schema."""
     engine = postgresql_engine(url)
     loaded = MetaData()
     try:
@@ -116,7 +116,7 @@ def _copy_sqlite(source: Path, target: Path, *, is_at_rest: bool = False) -> Non
 
 
 async def _run(command: Sequence[str], url: str) -> None:
-    """Run one of PostgreSQL's programs; where and as whom goes by its environment, unseen."""
+    """Run one of PostgreSQL's programs, with address and credentials in its environment only."""
     try:
         process = await asyncio.create_subprocess_exec(
             *command,

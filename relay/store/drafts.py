@@ -1,4 +1,4 @@
-"""Rows of forms that officers have begun: nothing in them is signed, each is one officer's own."""
+"""Table of officers' drafts of requests: unsigned, each for its own officer only."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from relay.store.schema import request_drafts
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DraftRow:
-    """One begun form; `form` is JSON of relay.request.drafts.DraftForm."""
+    """One draft; `form` is JSON of relay.request.drafts.DraftForm."""
 
     id: str
     account_id: str
@@ -28,7 +28,7 @@ async def add(tx: Transaction, row: DraftRow) -> None:
 
 
 async def change(tx: Transaction, draft_id: str, form: str, now_ms: int) -> None:
-    """Store what a draft says now."""
+    """Store a draft's new content."""
     await tx.execute(
         update(request_drafts)
         .where(request_drafts.c.id == draft_id)
@@ -37,7 +37,7 @@ async def change(tx: Transaction, draft_id: str, form: str, now_ms: int) -> None
 
 
 async def find(tx: Transaction, draft_id: str) -> DraftRow | None:
-    """Return one draft, whoever's it is."""
+    """Return one draft of any officer."""
     query = select(request_drafts).where(request_drafts.c.id == draft_id)
     row = (await tx.execute(query)).first()
     return None if row is None else _row(row)
@@ -54,13 +54,13 @@ async def list_of(tx: Transaction, account_id: str, *, since_ms: int) -> list[Dr
 
 
 async def count_of(tx: Transaction, account_id: str) -> int:
-    """Return how many drafts an officer has."""
+    """Return the number of an officer's drafts."""
     query = select(func.count()).where(request_drafts.c.account_id == account_id)
     return int((await tx.execute(query)).scalar_one())
 
 
 async def remove(tx: Transaction, draft_id: str, account_id: str) -> bool:
-    """Delete a draft if it is this officer's; tell whether it was."""
+    """Delete a draft if it is this officer's; return whether it was."""
     query = (
         delete(request_drafts)
         .where(request_drafts.c.id == draft_id, request_drafts.c.account_id == account_id)
@@ -70,7 +70,7 @@ async def remove(tx: Transaction, draft_id: str, account_id: str) -> bool:
 
 
 async def forget(tx: Transaction, *, before_ms: int) -> None:
-    """Delete what wasn't touched since."""
+    """Delete the drafts that weren't changed since a time."""
     await tx.execute(delete(request_drafts).where(request_drafts.c.saved_ms < before_ms))
 
 

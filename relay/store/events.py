@@ -41,31 +41,31 @@ class EventRow:
 
     @property
     def happened_ms(self) -> int:
-        """When it happened, as far as known: a time that nothing vouches for counts for nothing."""
+        """The event's time as far as known; an untrusted time isn't used."""
         if self.corrected_ms is not None:
             return self.corrected_ms
         return self.event.time_ms if self.event.is_clock_trusted else self.received_ms
 
     @property
     def device(self) -> str:
-        """The doorbell that told it."""
+        """The doorbell that sent it."""
         return self.event.device
 
     @property
     def credential_id(self) -> str | None:
-        """Whom a note is for; None if every owner of the doorbell may see the event."""
+        """The passkey that a note is for; None if every owner of the doorbell may see the event."""
         return self.event.body.credential_id if isinstance(self.event.body, Note) else None
 
 
 async def known(tx: Transaction, event_ids: Collection[str]) -> dict[str, EventRow]:
-    """Return those of these events that are committed, by event id."""
+    """Return the committed ones of these events, by event id."""
     query = select(events).where(events.c.event_id.in_(event_ids))
     rows = [_event(row) for row in (await tx.execute(query)).mappings()]
     return {row.event.id: row for row in rows}
 
 
 async def add(tx: Transaction, event: Event, *, received_ms: int) -> EventRow:
-    """Commit one event whose id is not known yet; a ClockSet dates those before it anew."""
+    """Store one event whose id is not known yet; a ClockSet corrects the times of earlier ones."""
     body = event.body
     corrected_ms = None if event.is_clock_trusted else await _correction_of(tx, event)
     values = {
@@ -95,7 +95,7 @@ async def add(tx: Transaction, event: Event, *, received_ms: int) -> EventRow:
 async def add_slot_notes(
     tx: Transaction, told: Event, notes: Sequence[Note], *, received_ms: int
 ) -> list[EventRow]:
-    """Keep the notes of one slot as events of their own, each for its owner."""
+    """Store the notes of one slot as separate events, each for its owner."""
     rows = []
     for place, note in enumerate(notes):
         event = msgspec.structs.replace(told, id=_part_id(told.id, place), body=note)
@@ -125,7 +125,7 @@ async def notes_for(
     after_seq: int = 0,
     limit: int = 200,
 ) -> list[EventRow]:
-    """Return the notes for these passkeys, those of slots and all others, oldest first."""
+    """Return all notes for these passkeys, oldest first."""
     query = (
         select(events)
         .where(
@@ -140,24 +140,24 @@ async def notes_for(
 
 
 async def newest_seq(tx: Transaction) -> int:
-    """Return the number of what was committed last; 0 if nothing was."""
+    """Return the sequence number of the last committed event; 0 without events."""
     return int((await tx.execute(select(func.max(events.c.relay_seq)))).scalar() or 0)
 
 
 async def forget_slot_notes(tx: Transaction, *, before_ms: int) -> None:
-    """Forget the notes of slots that came before that time, read or not."""
+    """Delete the notes of slots from before a time, read or not."""
     old = (events.c.kind == SLOT_NOTE) & (events.c.received_ms < before_ms)
     await tx.execute(delete(events).where(old))
 
 
 def _part_id(event_id: str, place: int) -> str:
-    """Return an id for a part of an event: the same each time, and like any other."""
+    """Return a deterministic id for a part of an event."""
     digest = hashlib.sha256(f"{event_id}/{place}".encode()).digest()
     return base64.b32encode(digest[:17]).decode().lower()[:26]
 
 
 async def _correct(tx: Transaction, told: Event, clock: ClockSet) -> None:
-    """Date anew what `clock` names, only of what was told before it and wasn't corrected yet."""
+    """Correct the times of the events that `clock` names, only of earlier, uncorrected ones."""
     change = (
         update(events)
         .where(
@@ -173,7 +173,7 @@ async def _correct(tx: Transaction, told: Event, clock: ClockSet) -> None:
 
 
 async def _correction_of(tx: Transaction, event: Event) -> int | None:
-    """Return the right time of an event that comes after the ClockSet that speaks of it.
+    """Return the corrected time of an event that arrives after its ClockSet.
 
     Only the nearest are asked, so that no doorbell can make its events cost more and more.
     """
@@ -229,7 +229,7 @@ async def newest(
 
 
 async def open_troubles(tx: Transaction, device: str) -> list[EventRow]:
-    """Return the tellings of those troubles that have begun and aren't over, the newest first.
+    """Return the events of troubles that have begun and aren't over, the newest first.
 
     By the doorbell's number, not by time: a trouble may be told while the clock isn't set.
     """
@@ -248,7 +248,7 @@ async def open_troubles(tx: Transaction, device: str) -> list[EventRow]:
 
 
 async def last_word_on_owner(tx: Transaction, device: str, credential_id: str) -> EventRow | None:
-    """Return the last telling that a passkey is an owner's there (Paired), or is not (OwnerGone).
+    """Return a passkey's last ownership event at a doorbell: Paired or OwnerGone.
 
     By the doorbell's number: hooks may be called again late, and then the last word still counts.
     """

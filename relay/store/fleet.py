@@ -1,4 +1,4 @@
-"""Tables of the fleet: enrolled doorbells and the claims that let them in."""
+"""Tables of the fleet: enrolled doorbells and their claims."""
 
 from dataclasses import dataclass
 
@@ -36,7 +36,7 @@ class ClaimRow:
 
 
 async def add_claim(tx: Transaction, secret_hash: str, expires_ms: int) -> None:
-    """Keep a new claim."""
+    """Store a new claim."""
     await tx.execute(insert(claims).values(secret_hash=secret_hash, expires_ms=expires_ms))
 
 
@@ -87,7 +87,7 @@ async def list_active(tx: Transaction) -> list[DoorbellRow]:
 
 
 async def count(tx: Transaction) -> int:
-    """Return how many doorbells were ever enrolled."""
+    """Return the number of doorbells ever enrolled."""
     return (await tx.execute(select(func.count()).select_from(doorbells))).scalar_one()
 
 
@@ -108,7 +108,7 @@ async def revoke(tx: Transaction, device: str, *, revoked_ms: int) -> bool:
 
 
 async def set_state(tx: Transaction, device: str, state: str, *, since_ms: int) -> bool:
-    """Note that a doorbell is online or offline; False if it was so already."""
+    """Store that a doorbell is online or offline; False if it was so already."""
     change = (
         update(doorbells)
         .where(doorbells.c.device == device, doorbells.c.state != state)
@@ -118,7 +118,7 @@ async def set_state(tx: Transaction, device: str, state: str, *, since_ms: int) 
 
 
 async def raise_last_seq(tx: Transaction, device: str, seq: int) -> None:
-    """Note the highest event number that was committed."""
+    """Store the highest committed event number."""
     change = (
         update(doorbells)
         .where(doorbells.c.device == device, doorbells.c.last_seq < seq)

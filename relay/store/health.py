@@ -1,4 +1,4 @@
-"""Table of how each doorbell is: its last word only, and when that came."""
+"""Table of doorbells' health: only each one's last report, and its time of arrival."""
 
 from dataclasses import dataclass
 
@@ -12,21 +12,21 @@ from relay.store.schema import doorbell_health, doorbells
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealthRow:
-    """What a doorbell last said of itself; `received_ms` is by the relay's clock."""
+    """A doorbell's last health report; `received_ms` is by the relay's clock."""
 
     received_ms: int
     health: Health
 
 
 async def get(tx: Transaction, device: str) -> HealthRow | None:
-    """Return a doorbell's last word, if it ever said any."""
+    """Return a doorbell's last report, if there is one."""
     query = select(doorbell_health).where(doorbell_health.c.device == device)
     row = (await tx.execute(query)).mappings().one_or_none()
     return None if row is None else health_row(row["received_ms"], row["health"])
 
 
 async def put(tx: Transaction, device: str, row: HealthRow) -> None:
-    """Keep this instead of what was there; an unknown doorbell's is dropped."""
+    """Store a report in place of the last; an unknown doorbell's is dropped."""
     values = {"received_ms": row.received_ms, "health": row.health.encode().decode()}
     change = update(doorbell_health).where(doorbell_health.c.device == device).values(**values)
     if (await tx.execute(change)).rowcount:

@@ -1,4 +1,4 @@
-"""Tables of the public logs: entries, who may place them, and what was signed.
+"""Tables of the public logs: entries, the sequencer's lease, and signed checkpoints.
 
 An entry waits until it has a place; the place, the tree's size and its root are committed together
 and before anything is signed, so that no two trees of one size ever are. Which relay may place
@@ -10,7 +10,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Row, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import Column, Row, Select, bindparam, delete, func, insert, or_, select, update
 
 from relay.store.database import Transaction
 from relay.store.schema import (
@@ -25,7 +25,7 @@ from relay.store.schema import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
-    """How far a log has come: placed entries, and what the world sees."""
+    """A log's head: its sequenced entries and its published size."""
 
     size: int = 0
     published_size: int = 0
@@ -44,7 +44,7 @@ class Entry:
 
 
 async def get_head(tx: Transaction, log: str) -> Head:
-    """Return how far a log has come."""
+    """Return a log's head."""
     row = (await tx.execute(select(log_heads).where(log_heads.c.log == log))).first()
     if row is None:
         return Head()
@@ -57,7 +57,7 @@ async def get_head(tx: Transaction, log: str) -> Head:
 
 
 async def ensure_head(tx: Transaction, log: str) -> None:
-    """Make a log's row if it isn't there."""
+    """Insert a log's row if it isn't there."""
     if (await tx.execute(select(log_heads.c.log).where(log_heads.c.log == log))).first() is None:
         fresh = {"added": 0, "size": 0, "published_size": 0, "published_ms": 0, "held_until_ms": 0}
         await tx.execute(insert(log_heads).values(log=log, **fresh))
@@ -80,7 +80,7 @@ async def find_by_number(tx: Transaction, log: str, number: int) -> Entry | None
 async def add_entry(
     tx: Transaction, log: str, *, key: str, entry: str, leaf_hash: str, not_before_ms: int = 0
 ) -> int:
-    """Keep a new entry; return its number. Until the commit no other transaction adds one."""
+    """Insert an entry; return its number. Until the commit no other transaction adds one."""
     await ensure_head(tx, log)
     row = log_heads.c.log == log
     await tx.execute(update(log_heads).where(row).values(added=log_heads.c.added + 1))
@@ -99,7 +99,7 @@ async def add_entry(
 
 
 async def hold(tx: Transaction, log: str, *, holder: str, now_ms: int, until_ms: int) -> bool:
-    """Take or keep the turn to place entries; False while another relay has it."""
+    """Take or renew the sequencer's lease; False while another relay has it."""
     await ensure_head(tx, log)
     change = (
         update(log_heads)
@@ -117,13 +117,13 @@ async def hold(tx: Transaction, log: str, *, holder: str, now_ms: int, until_ms:
 
 
 async def let_go(tx: Transaction, log: str, *, holder: str) -> None:
-    """Give the turn back."""
+    """Release the lease."""
     mine = (log_heads.c.log == log) & (log_heads.c.holder == holder)
     await tx.execute(update(log_heads).where(mine).values(holder=None, held_until_ms=0))
 
 
 async def waiting(tx: Transaction, log: str, *, now_ms: int, limit: int) -> list[Entry]:
-    """Return the entries without a place that may have one now, in the order of arrival."""
+    """Return the waiting entries that may get an index now, in the order of arrival."""
     query = (
         select(log_entries)
         .where(
@@ -140,7 +140,7 @@ async def waiting(tx: Transaction, log: str, *, now_ms: int, limit: int) -> list
 async def place(
     tx: Transaction, log: str, numbers: Sequence[int], *, old_size: int, root: str
 ) -> bool:
-    """Give entries their places behind the first `old_size`; False if the log is of another size.
+    """Give entries the indexes from `old_size` on; False if the log is of another size.
 
     `root` is that of the tree with them: from here on it is the only one of its size.
     """
@@ -183,16 +183,9 @@ async def leaf_hashes(
 
 async def entries(tx: Transaction, log: str, from_index: int, to_index: int) -> list[bytes]:
     """Return the placed entries of a range."""
-    query = (
-        select(log_entries.c.entry)
-        .where(
-            log_entries.c.log == log,
-            log_entries.c.leaf_index >= from_index,
-            log_entries.c.leaf_index < to_index,
-        )
-        .order_by(log_entries.c.leaf_index)
-    )
-    return [text.encode() for text in (await tx.execute(query)).scalars()]
+    columns = log_entries.c
+    query = select(columns.entry).where(columns.log == log)
+    return await _texts(tx, query, columns.leaf_index, from_index, to_index)
 
 
 async def added(tx: Transaction, log: str, since: int) -> list[bytes]:
@@ -210,7 +203,7 @@ async def added(tx: Transaction, log: str, since: int) -> list[bytes]:
 
 
 async def last_key(tx: Transaction, log: str, first: str, last: str) -> str | None:
-    """Return the last key of a range by the alphabet; all of it must be written alike."""
+    """Return the alphabetically last key of a range; its keys must have one format."""
     query = select(func.max(log_entries.c.key)).where(
         log_entries.c.log == log, log_entries.c.key >= first, log_entries.c.key <= last
     )
@@ -219,7 +212,7 @@ async def last_key(tx: Transaction, log: str, first: str, last: str) -> str | No
 
 
 async def root_of(tx: Transaction, log: str, size: int) -> bytes | None:
-    """Return the one root that was ever decided on for a size; None if it never was a size."""
+    """Return the one root stored for a size; None if the log never had that size."""
     query = select(log_checkpoints.c.root).where(
         log_checkpoints.c.log == log, log_checkpoints.c.size == size
     )
@@ -228,7 +221,7 @@ async def root_of(tx: Transaction, log: str, size: int) -> bytes | None:
 
 
 async def stamp(tx: Transaction, log: str, size: int, witnessed: str) -> bool:
-    """Keep the first witnessed checkpoint of a size; False if one of a larger size is kept."""
+    """Store the first witnessed checkpoint of a size; False if a larger one is stored."""
     kept = (log_checkpoints.c.log == log) & log_checkpoints.c.stamp.is_not(None)
     query = select(func.max(log_checkpoints.c.size)).where(kept)
     if ((await tx.execute(query)).scalar_one_or_none() or 0) > size:
@@ -248,27 +241,20 @@ async def stamp(tx: Transaction, log: str, size: int, witnessed: str) -> bool:
 
 
 async def count_stamps(tx: Transaction, log: str) -> int:
-    """Return how many stamps there are."""
+    """Return the number of stamps."""
     query = select(func.count(log_checkpoints.c.stamp)).where(log_checkpoints.c.log == log)
     return int((await tx.execute(query)).scalar_one())
 
 
 async def stamps(tx: Transaction, log: str, from_stamp: int, to_stamp: int) -> list[bytes]:
     """Return the stamps of a range, each a witnessed checkpoint."""
-    query = (
-        select(log_checkpoints.c.witnessed)
-        .where(
-            log_checkpoints.c.log == log,
-            log_checkpoints.c.stamp >= from_stamp,
-            log_checkpoints.c.stamp < to_stamp,
-        )
-        .order_by(log_checkpoints.c.stamp)
-    )
-    return [text.encode() for text in (await tx.execute(query)).scalars()]
+    columns = log_checkpoints.c
+    query = select(columns.witnessed).where(columns.log == log)
+    return await _texts(tx, query, columns.stamp, from_stamp, to_stamp)
 
 
 async def publish(tx: Transaction, log: str, *, size: int, note: str, now_ms: int) -> bool:
-    """Show the world a witnessed checkpoint; False if it has seen a larger tree."""
+    """Store a witnessed checkpoint as published; False if a larger tree is published."""
     change = (
         update(log_heads)
         .where(log_heads.c.log == log, log_heads.c.published_size <= size, log_heads.c.size >= size)
@@ -282,7 +268,7 @@ async def publish(tx: Transaction, log: str, *, size: int, note: str, now_ms: in
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaitingRelease:
-    """A doorbell that waits to hear that its release is logged."""
+    """A doorbell's release that waits to be logged."""
 
     commitment: str
     device: str
@@ -290,7 +276,7 @@ class WaitingRelease:
 
 
 async def put_release(tx: Transaction, waiting_release: WaitingRelease) -> None:
-    """Remember whom to tell."""
+    """Store a waiting release."""
     known = select(release_commitments.c.commitment).where(
         release_commitments.c.commitment == waiting_release.commitment
     )
@@ -305,7 +291,7 @@ async def put_release(tx: Transaction, waiting_release: WaitingRelease) -> None:
 
 
 async def list_releases(tx: Transaction) -> list[WaitingRelease]:
-    """Return who waits, in the order of the log."""
+    """Return the waiting releases, in the order of the log."""
     query = select(release_commitments).order_by(release_commitments.c.number)
     return [
         WaitingRelease(commitment=row.commitment, device=row.device, number=row.number)
@@ -314,7 +300,7 @@ async def list_releases(tx: Transaction) -> list[WaitingRelease]:
 
 
 async def forget_release(tx: Transaction, commitment: str) -> None:
-    """It is told."""
+    """Delete a release whose proof was sent."""
     await tx.execute(
         delete(release_commitments).where(release_commitments.c.commitment == commitment)
     )
@@ -333,7 +319,7 @@ class SlotTree:
 
 
 async def put_commitment(tx: Transaction, *, slot: int, device: str, commitment: str) -> None:
-    """Keep a doorbell's first commitment of a slot."""
+    """Store a doorbell's first commitment of a slot."""
     known = select(slot_commitments.c.slot).where(
         slot_commitments.c.slot == slot, slot_commitments.c.device == device
     )
@@ -350,7 +336,7 @@ async def commitments(tx: Transaction, slot: int) -> dict[str, str]:
 
 
 async def put_slot_tree(tx: Transaction, tree: SlotTree) -> None:
-    """Keep the tree of a slot that is over."""
+    """Store the tree of a closed slot."""
     await tx.execute(
         insert(slot_trees).values(
             slot=tree.slot, leaves=json.dumps(tree.leaves), number=tree.number
@@ -359,7 +345,7 @@ async def put_slot_tree(tx: Transaction, tree: SlotTree) -> None:
 
 
 async def list_slot_trees(tx: Transaction) -> list[SlotTree]:
-    """Return the slots that aren't told yet."""
+    """Return the slots whose proofs aren't sent yet."""
     query = select(slot_trees).order_by(slot_trees.c.slot)
     return [
         SlotTree(slot=row.slot, leaves=tuple(json.loads(row.leaves)), number=row.number)
@@ -368,9 +354,17 @@ async def list_slot_trees(tx: Transaction) -> list[SlotTree]:
 
 
 async def forget_slots(tx: Transaction, *, up_to: int) -> None:
-    """Forget the slots up to this one: they are told, or nobody will be told of them."""
+    """Delete the slots up to this one: their proofs were sent, or never will be."""
     await tx.execute(delete(slot_trees).where(slot_trees.c.slot <= up_to))
     await tx.execute(delete(slot_commitments).where(slot_commitments.c.slot <= up_to))
+
+
+async def _texts(
+    tx: Transaction, query: Select[str], place: Column[int], first: int, end: int
+) -> list[bytes]:
+    """Return a query's texts whose place is `first` or later and before `end`, in order."""
+    ranged = query.where(place >= first, place < end).order_by(place)
+    return [text.encode() for text in (await tx.execute(ranged)).scalars()]
 
 
 def _entry(row: Row[tuple[object, ...]]) -> Entry:

@@ -1,4 +1,4 @@
-"""Counts over all tables for the operator's figures: sums, never whose."""
+"""Counts over all tables for the operator's metrics: totals only, nothing of individuals."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from relay.store.schema import commands, doorbells, events, pushes
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """What the database holds."""
+    """The number of rows by kind."""
 
     events: int
     commands_waiting: int
@@ -24,7 +24,7 @@ class Counts:
 
 
 async def count_all(tx: Transaction, now_ms: int) -> Counts:
-    """Count."""
+    """Return all counts."""
     enrolled = select(func.count()).where(doorbells.c.revoked_ms.is_(None))
     waiting = await list_waiting(tx, now_ms)
     queries = {

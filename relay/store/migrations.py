@@ -1,4 +1,4 @@
-"""Forward migrations: what brings an older database to the version in schema/.
+"""Forward migrations of an older database to the version in schema/.
 
 A step is plain SQL that SQLite and PostgreSQL both run, and is never changed once it was
 released: it says what a version was, not what schema/ is today. All steps run in one
@@ -250,7 +250,7 @@ def check_version(connection: Connection) -> None:
 
 
 def migrate(connection: Connection) -> int:
-    """Run the steps that are missing and return the version that was found; or StoreError."""
+    """Run the missing steps and return the version found before; raises StoreError."""
     found = _version_of(connection)
     for version in range(found + 1, SCHEMA_VERSION + 1):
         for statement in STEPS[version]:
@@ -260,7 +260,7 @@ def migrate(connection: Connection) -> int:
 
 
 def check_tables(connection: Connection) -> None:
-    """Raise StoreError unless all is there that this version has.
+    """Raise StoreError unless the database has all tables and columns of this version.
 
     A Doorward between two releases may have written another form under the same number.
     """

@@ -1,4 +1,4 @@
-"""Rows of what moderators decided, and of appeals against it."""
+"""Tables of moderators' decisions and of appeals against them."""
 
 from dataclasses import dataclass
 from typing import Literal, cast
@@ -16,7 +16,7 @@ OPERATOR = "operator"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What one moderator decided. `since_ms` is when it began to wait for that.
+    """One moderator's decision. `since_ms` is when it began to wait for that.
 
     `moderator` is an account or OPERATOR, `category` a refusal's, `reason` for the officers only.
     """
@@ -33,7 +33,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Appeal:
-    """An officer asks another moderator to look at a refusal again."""
+    """An officer's appeal against a refusal, for another moderator."""
 
     request_id: str
     account_id: str
@@ -53,7 +53,7 @@ class DecisionLine:
 
 
 async def add_decision(tx: Transaction, decision: Decision) -> None:
-    """Keep a decision."""
+    """Store a decision."""
     await tx.execute(
         insert(moderation_decisions).values(
             id=decision.id,
@@ -69,7 +69,7 @@ async def add_decision(tx: Transaction, decision: Decision) -> None:
 
 
 async def list_decisions(tx: Transaction, request_id: str) -> list[Decision]:
-    """Return what was decided on a request, the first first."""
+    """Return the decisions on a request, oldest first."""
     query = (
         select(moderation_decisions)
         .where(moderation_decisions.c.request_id == request_id)
@@ -101,19 +101,19 @@ async def list_all_decisions(tx: Transaction, *, limit: int, offset: int) -> lis
 
 
 async def list_times(tx: Transaction) -> list[Decision]:
-    """Return all decisions ever, the first first: the public record counts them."""
+    """Return all decisions ever, oldest first, for the public record's statistics."""
     query = select(moderation_decisions).order_by(moderation_decisions.c.decided_ms)
     return [_decision(row) for row in await tx.execute(query)]
 
 
 async def appeal_times(tx: Transaction) -> list[int]:
-    """Return when each appeal was made."""
+    """Return the times of all appeals."""
     query = select(appeals.c.appealed_ms).order_by(appeals.c.appealed_ms)
     return list((await tx.execute(query)).scalars())
 
 
 async def add_appeal(tx: Transaction, appeal: Appeal) -> None:
-    """Keep an appeal: one a request."""
+    """Store an appeal: one a request."""
     await tx.execute(
         insert(appeals).values(
             request_id=appeal.request_id,
@@ -131,7 +131,7 @@ async def find_appeal(tx: Transaction, request_id: str) -> Appeal | None:
 
 
 async def list_appeals(tx: Transaction, *, limit: int) -> list[tuple[Appeal, RequestRow]]:
-    """Return the appeals that wait, the oldest first, each with its request."""
+    """Return the undecided appeals, the oldest first, each with its request."""
     query = (
         select(appeals)
         .where(appeals.c.decided_ms.is_(None))
@@ -146,7 +146,7 @@ async def list_appeals(tx: Transaction, *, limit: int) -> list[tuple[Appeal, Req
 async def list_decided_appeals(
     tx: Transaction, account_id: str, *, since_ms: int
 ) -> list[tuple[Decision, RequestRow]]:
-    """Return how appeals about what this officer signed were decided since then, newest first."""
+    """Return the decided appeals about this officer's requests since a time, newest first."""
     mine = or_(requests.c.account_id == account_id, requests.c.cosigner_id == account_id)
     query = (
         select(moderation_decisions)
@@ -164,7 +164,7 @@ async def list_decided_appeals(
 
 
 async def close_appeal(tx: Transaction, request_id: str, now_ms: int) -> None:
-    """An appeal was decided."""
+    """Store an appeal's decision."""
     await tx.execute(
         update(appeals).where(appeals.c.request_id == request_id).values(decided_ms=now_ms)
     )

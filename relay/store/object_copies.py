@@ -1,4 +1,4 @@
-"""A bucket's objects as whole files, in and out: for backups only.
+"""Copies of a bucket's objects to and from files, for backups only.
 
 Nobody presigns or looks into anything here; sizes and digests are the caller's to check.
 """
@@ -13,7 +13,7 @@ PIECE_BYTES = 1024 * 1024
 
 
 class ObjectCopies(ObjectStore):
-    """The same bucket, with objects as files."""
+    """A bucket whose objects are read into and written from files."""
 
     async def save(self, key: str, path: Path) -> bool:
         """Write an object into a new file; False if there is none."""
@@ -38,7 +38,7 @@ class ObjectCopies(ObjectStore):
         return True
 
     async def has(self, key: str) -> bool:
-        """Tell whether there is an object of this name."""
+        """Return whether an object of this name exists."""
         return await self.head(key) is not None
 
     async def put_file(self, key: str, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The bucket with sealed packages: the only file that imports the S3 client.
+"""The bucket of sealed packages: the adapter of the S3 client.
 
 Doorbells and officers never get credentials, only presigned URLs (Signature Version 4), each
 for one object or part and a limited time. A part's SHA-256 is signed too, so other bytes are
@@ -37,14 +37,14 @@ READ_TIMEOUT_S = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredObject:
-    """What the bucket says about an object."""
+    """An object's metadata."""
 
     size_bytes: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenUpload:
-    """A multipart upload that was neither completed nor aborted."""
+    """A multipart upload that is neither completed nor aborted."""
 
     key: str
     upload_id: str
@@ -53,7 +53,7 @@ class OpenUpload:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectLock:
-    """Until when the store itself refuses to delete an object (S3 Object Lock).
+    """The time until which the store refuses to delete an object (S3 Object Lock).
 
     `governance` can be lifted by who administers the store, `compliance` by nobody.
     """
@@ -62,7 +62,7 @@ class ObjectLock:
     until_ms: int
 
     def parameters(self) -> dict[str, object]:
-        """Return how S3 is told."""
+        """Return the lock as parameters of an S3 call."""
         until = datetime.fromtimestamp(self.until_ms / 1000, UTC)
         return {"ObjectLockMode": self.mode.upper(), "ObjectLockRetainUntilDate": until}
 
@@ -88,7 +88,7 @@ class ObjectStore:
         )
 
     async def ensure_bucket(self, allowed_origin: str) -> None:
-        """Make the bucket if it isn't there; let pages of `allowed_origin` fetch from it."""
+        """Create the bucket if needed, and set CORS for pages of `allowed_origin`."""
         await self._call("make the bucket", lambda: self._ensure_bucket(allowed_origin))
 
     async def check(self) -> None:
@@ -140,7 +140,7 @@ class ObjectStore:
         return await self._presign("get_object", {"Key": key}, expires_s)
 
     async def complete(self, key: str, upload_id: str, parts: Sequence[UploadedPart]) -> None:
-        """Put the parts together; fine if that was done before.
+        """Complete the multipart upload; succeeds if that was done before.
 
         Raises UploadLost if the bucket no longer has the upload or one of its parts.
         """
@@ -171,7 +171,7 @@ class ObjectStore:
         await self._call("complete an upload", complete)
 
     async def has_upload(self, key: str, upload_id: str) -> bool:
-        """Tell whether a multipart upload is still open."""
+        """Return whether a multipart upload is still open."""
 
         def look() -> bool:
             try:
@@ -198,7 +198,7 @@ class ObjectStore:
         return await self._call("list uploads", listed)
 
     async def abort(self, key: str, upload_id: str) -> None:
-        """Drop a multipart upload with all its parts; fine if it is gone."""
+        """Abort a multipart upload with all its parts; succeeds if it is gone."""
 
         def abort() -> None:
             try:
@@ -212,7 +212,7 @@ class ObjectStore:
         await self._call("abort an upload", abort)
 
     async def delete(self, key: str) -> None:
-        """Delete an object; fine if there is none."""
+        """Delete an object; succeeds if there is none."""
         await self._call(
             "delete an object",
             lambda: self._client.delete_object(Bucket=self._bucket, Key=key),
@@ -294,7 +294,7 @@ class ObjectStore:
     async def check_conditions(self) -> bool:
         """Raise ObjectStoreError unless the store leaves an object that is there (If-None-Match).
 
-        Tell whether it also compares what it replaces (If-Match). One object is left behind.
+        Return whether it also compares what it replaces (If-Match). One object is left behind.
         """
         is_kept = await self._call("write to", lambda: self._refuses(IfNoneMatch="*"))
         if not is_kept:
@@ -319,7 +319,7 @@ class ObjectStore:
         return False
 
     async def ensure_lockable(self) -> bool:
-        """Make the bucket, with Object Lock if the store has that; tell whether it is lockable."""
+        """Create the bucket, with Object Lock if available; return whether it is lockable."""
         return await self._call("make the bucket", self._ensure_lockable)
 
     def _ensure_lockable(self) -> bool:
@@ -339,7 +339,7 @@ class ObjectStore:
         return bool(answer["ObjectLockConfiguration"].get("ObjectLockEnabled") == "Enabled")
 
     async def head(self, key: str) -> StoredObject | None:
-        """Return what is known of an object; None if there is none."""
+        """Return an object's metadata; None if there is none."""
 
         def head() -> StoredObject | None:
             try:

@@ -1,4 +1,4 @@
-"""Whose account at an agency's own identity provider is whose here."""
+"""Table of links between accounts and subjects at agencies' identity providers."""
 
 from sqlalchemy import delete, select, update
 
@@ -17,7 +17,7 @@ from relay.store.upserts import upsert
 
 
 async def find_account_id(tx: Transaction, issuer: str, subject: str) -> str | None:
-    """Return whose this subject is."""
+    """Return the account that a subject is linked with."""
     query = select(oidc_identities.c.account_id).where(
         oidc_identities.c.issuer == issuer, oidc_identities.c.subject == subject
     )
@@ -26,7 +26,7 @@ async def find_account_id(tx: Transaction, issuer: str, subject: str) -> str | N
 
 
 async def linked_ms(tx: Transaction, issuer: str, account_id: str) -> int | None:
-    """Return since when an account has a subject at this issuer; None if it has none."""
+    """Return when an account was linked at this issuer; None if it wasn't."""
     query = select(oidc_identities.c.linked_ms).where(
         oidc_identities.c.issuer == issuer, oidc_identities.c.account_id == account_id
     )
@@ -35,7 +35,7 @@ async def linked_ms(tx: Transaction, issuer: str, account_id: str) -> int | None
 
 
 async def link(tx: Transaction, issuer: str, subject: str, account_id: str, now_ms: int) -> bool:
-    """Say whose a subject is; False if it is somebody's, or the account has one of that issuer."""
+    """Link a subject to an account; False if either is linked at that issuer."""
     insert = upsert(tx, oidc_identities).values(
         issuer=issuer, subject=subject, account_id=account_id, linked_ms=now_ms
     )
@@ -43,7 +43,7 @@ async def link(tx: Transaction, issuer: str, subject: str, account_id: str, now_
 
 
 async def unlink(tx: Transaction, issuer: str, account_id: str) -> bool:
-    """Take an account's subject at this issuer from it; False if it has none."""
+    """Delete an account's link at this issuer; False if it has none."""
     query = delete(oidc_identities).where(
         oidc_identities.c.issuer == issuer, oidc_identities.c.account_id == account_id
     )
@@ -51,7 +51,7 @@ async def unlink(tx: Transaction, issuer: str, account_id: str) -> bool:
 
 
 async def merge(tx: Transaction, issuer: str, *, lost_id: str, kept_id: str, now_ms: int) -> bool:
-    """Make one account of two: its subject and what hangs on it go over, then it is gone.
+    """Merge one account into another: move its subject and dependent rows, then delete it.
 
     The lost one never had a passkey, so nothing that was signed can be its own. False if it has
     no subject of this issuer.

@@ -1,4 +1,4 @@
-"""Rows of agencies that want to take part, and which reminders of an agreement's end went out.
+"""Tables of agencies' onboardings, and of the reminders of agreements' ends that were sent.
 
 What a state means and who may move it on is decided in relay.agency.onboarding.
 """
@@ -17,7 +17,7 @@ State = Literal["asked", "confirmed", "enrolled", "prepared", "submitted", "refu
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OnboardingRow:
-    """One agency on its way into the register; `enrolment` and `proposed` are JSON."""
+    """One onboarding; `enrolment` and `proposed` are JSON."""
 
     id: str
     agency: str
@@ -38,7 +38,7 @@ class OnboardingRow:
 async def add(
     tx: Transaction, onboarding_id: str, *, agency: str, name: str, email: str, now_ms: int
 ) -> None:
-    """Store a new one, in the state asked."""
+    """Store a new onboarding in the state `asked`."""
     await tx.execute(
         insert(onboardings).values(
             id=onboarding_id,
@@ -54,7 +54,7 @@ async def add(
 
 
 async def change(tx: Transaction, onboarding_id: str, now_ms: int, **values: Any) -> None:
-    """Set columns of one; `values` are named as in OnboardingRow."""
+    """Set columns of an onboarding; `values` are named as in OnboardingRow."""
     await tx.execute(
         update(onboardings)
         .where(onboardings.c.id == onboarding_id)
@@ -63,7 +63,7 @@ async def change(tx: Transaction, onboarding_id: str, now_ms: int, **values: Any
 
 
 async def find(tx: Transaction, onboarding_id: str) -> OnboardingRow | None:
-    """Return one."""
+    """Return one onboarding."""
     query = select(onboardings).where(onboardings.c.id == onboarding_id)
     row = (await tx.execute(query)).first()
     return None if row is None else _row(row)
@@ -72,7 +72,7 @@ async def find(tx: Transaction, onboarding_id: str) -> OnboardingRow | None:
 async def list_newest(
     tx: Transaction, states: tuple[State, ...], *, offset: int = 0, limit: int = 50
 ) -> list[OnboardingRow]:
-    """Return those in one of these states, last changed first."""
+    """Return the onboardings in one of these states, last changed first."""
     query = (
         select(onboardings)
         .where(onboardings.c.state.in_(states))
@@ -84,13 +84,13 @@ async def list_newest(
 
 
 async def count(tx: Transaction, states: tuple[State, ...]) -> int:
-    """Return how many are in one of these states."""
+    """Return the number of onboardings in these states."""
     query = select(func.count()).where(onboardings.c.state.in_(states))
     return int((await tx.execute(query)).scalar_one())
 
 
 async def find_address(tx: Transaction, agency: str) -> str | None:
-    """Return the newest confirmed address of an agency that was let in."""
+    """Return the newest confirmed address of an admitted agency."""
     query = (
         select(onboardings.c.email)
         .where(onboardings.c.agency == agency, onboardings.c.state == "submitted")
@@ -102,7 +102,7 @@ async def find_address(tx: Transaction, agency: str) -> str | None:
 
 
 async def forget(tx: Transaction, *, asked_before_ms: int, left_before_ms: int) -> None:
-    """Forget those whose address was never confirmed, and those that were left or refused."""
+    """Delete expired onboardings: unconfirmed, abandoned or refused."""
     column = onboardings.c
     asked = and_(column.state == "asked", column.changed_ms < asked_before_ms)
     left = and_(
@@ -114,7 +114,7 @@ async def forget(tx: Transaction, *, asked_before_ms: int, left_before_ms: int) 
 async def take_reminder(
     tx: Transaction, agency: str, subject: str, days_before: int, now_ms: int
 ) -> bool:
-    """Note that a reminder goes out; False if it went out before."""
+    """Store that a reminder is being sent; False if it was sent before."""
     statement = (
         upsert(tx, reminders)
         .values(agency=agency, subject=subject, days_before=days_before, sent_ms=now_ms)
@@ -124,7 +124,7 @@ async def take_reminder(
 
 
 async def give_reminder_back(tx: Transaction, agency: str, subject: str, days_before: int) -> None:
-    """Note that a reminder didn't go out after all."""
+    """Delete the note of a reminder that couldn't be sent."""
     await tx.execute(
         delete(reminders).where(
             reminders.c.agency == agency,

@@ -1,4 +1,4 @@
-"""Rows of what became of requests: the signed word is public, the text beside it the agency's."""
+"""Table of requests' outcomes: the signed word is public, the text beside it only the agency's."""
 
 from dataclasses import dataclass
 
@@ -24,7 +24,7 @@ class FiledOutcome:
 
 
 async def add_outcome(tx: Transaction, filed: FiledOutcome) -> bool:
-    """Keep an outcome; False if the request has one."""
+    """Store an outcome; False if the request has one."""
     adding = (
         upsert(tx, outcomes)
         .values(
@@ -58,7 +58,7 @@ async def list_outcomes(tx: Transaction, agency: str) -> list[FiledOutcome]:
 
 
 async def list_filed(tx: Transaction, agency: str) -> frozenset[str]:
-    """Return the digests of the requests of which an agency has said what became of them."""
+    """Return the digests of an agency's requests that have an outcome."""
     query = select(outcomes.c.request_digest).where(outcomes.c.agency == agency)
     return frozenset((await tx.execute(query)).scalars())
 

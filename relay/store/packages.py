@@ -1,4 +1,4 @@
-"""Rows of evidence packages and of their downloads."""
+"""Tables of evidence packages and of their downloads."""
 
 import json
 from dataclasses import dataclass
@@ -42,13 +42,13 @@ class Package:
 
     @property
     def own_key(self) -> str:
-        """Its object's name in the bucket, whether it is there or not."""
+        """The name of its object in the bucket, whether it exists or not."""
         return f"{self.agency}/{self.package_id}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Download:
-    """An officer's fetching of a package; `given_ms` is when its address was first given."""
+    """An officer's download of a package; `given_ms` is when its URL was first given."""
 
     id: str
     given_ms: int | None
@@ -81,7 +81,7 @@ async def find_package(tx: Transaction, package_id: str) -> Package | None:
 
 
 async def list_all(tx: Transaction) -> list[Package]:
-    """Return every package, wherever it stands."""
+    """Return every package in any state."""
     query = select(packages).order_by(packages.c.package_id)
     return [_package(row) for row in await tx.execute(query)]
 
@@ -89,7 +89,7 @@ async def list_all(tx: Transaction) -> list[Package]:
 async def set_uploading(
     tx: Transaction, package_id: str, *, upload_id: str, object_key: str, now_ms: int
 ) -> bool:
-    """A multipart upload was opened for the package; False if nothing more is to be uploaded."""
+    """Store the package's multipart upload; False if nothing more is to be uploaded."""
     change = (
         update(packages)
         .where(packages.c.package_id == package_id, packages.c.state.in_(ON_ITS_WAY_STATES))
@@ -99,7 +99,7 @@ async def set_uploading(
 
 
 async def set_ticketed(tx: Transaction, package_id: str, now_ms: int) -> None:
-    """Another ticket was sent; `at_ms` is the time of the newest one until the package arrives."""
+    """Store that a ticket was sent; `at_ms` is the newest one's time until the package arrives."""
     await tx.execute(
         update(packages)
         .where(packages.c.package_id == package_id, packages.c.state == "uploading")
@@ -108,7 +108,7 @@ async def set_ticketed(tx: Transaction, package_id: str, now_ms: int) -> None:
 
 
 async def set_upload_dropped(tx: Transaction, upload_id: str) -> None:
-    """A multipart upload is gone: its package, if it is of one, waits for another."""
+    """Mark a multipart upload as gone: its package, if any, waits for another."""
     await tx.execute(
         update(packages)
         .where(packages.c.upload_id == upload_id, packages.c.state == "uploading")
@@ -117,17 +117,17 @@ async def set_upload_dropped(tx: Transaction, upload_id: str) -> None:
 
 
 async def set_delivered(tx: Transaction, package_id: str, now_ms: int) -> None:
-    """The package lies whole in the bucket; `at_ms` stays the time of arrival from here."""
+    """Mark the package as delivered; `at_ms` stays the time of arrival from here."""
     await _set(tx, package_id, state="delivered", at_ms=now_ms)
 
 
 async def set_downloaded(tx: Transaction, package_id: str) -> None:
-    """An officer has fetched the package."""
+    """Mark the package as downloaded."""
     await _set(tx, package_id, state="downloaded")
 
 
 async def set_erasing(tx: Transaction, package_id: str, *, from_state: str) -> bool:
-    """The package is about to be erased, nobody gets it any more; False if its state changed."""
+    """Mark the package as being erased, and no longer available; False if its state changed."""
     change = (
         update(packages)
         .where(packages.c.package_id == package_id, packages.c.state == from_state)
@@ -137,7 +137,7 @@ async def set_erasing(tx: Transaction, package_id: str, *, from_state: str) -> b
 
 
 async def set_erased(tx: Transaction, package_id: str) -> None:
-    """That is public now: the object may be deleted, and counts as gone."""
+    """Mark the package as erased: the entry is public, so the object may be deleted."""
     await tx.execute(
         update(packages)
         .where(packages.c.package_id == package_id, packages.c.state == "erasing")
@@ -146,7 +146,7 @@ async def set_erased(tx: Transaction, package_id: str) -> None:
 
 
 async def set_never_arrived(tx: Transaction, package_id: str) -> bool:
-    """The owner took it back before it was there: what is uploaded is dropped."""
+    """Mark a package withdrawn before it arrived: its uploaded parts are dropped."""
     change = (
         update(packages)
         .where(packages.c.package_id == package_id, packages.c.state.in_(ON_ITS_WAY_STATES))
@@ -156,13 +156,13 @@ async def set_never_arrived(tx: Transaction, package_id: str) -> bool:
 
 
 async def list_erasing(tx: Transaction) -> list[Package]:
-    """Return the packages that are about to be erased."""
+    """Return the packages that are being erased."""
     query = select(packages).where(packages.c.state == "erasing").order_by(packages.c.at_ms)
     return [_package(row) for row in await tx.execute(query)]
 
 
 async def forget_object(tx: Transaction, package_id: str) -> None:
-    """The object of an erased package is gone, and its upload."""
+    """Store that the object of an erased package is gone, and its upload."""
     await tx.execute(
         update(packages)
         .where(packages.c.package_id == package_id)
@@ -171,13 +171,13 @@ async def forget_object(tx: Transaction, package_id: str) -> None:
 
 
 async def list_uploading(tx: Transaction) -> list[Package]:
-    """Return the packages that are on their way, oldest first."""
+    """Return the packages that are being uploaded, oldest first."""
     query = select(packages).where(packages.c.state == "uploading").order_by(packages.c.at_ms)
     return [_package(row) for row in await tx.execute(query)]
 
 
 async def list_unopened(tx: Transaction, *, before_ms: int) -> list[Package]:
-    """Return what arrived before a time and was never fetched."""
+    """Return the packages that arrived before a time and were never downloaded."""
     query = select(packages).where(packages.c.state == "delivered", packages.c.at_ms < before_ms)
     return [_package(row) for row in await tx.execute(query)]
 
@@ -189,7 +189,7 @@ async def list_erased_objects(tx: Transaction) -> list[Package]:
 
 
 async def find_told_upload(tx: Transaction, package: Package) -> PackageUploaded | None:
-    """Return what the doorbell told last about the upload that is open now, if it is finished.
+    """Return the last PackageUploaded event about the package's open upload, if there is one.
 
     The parts of an earlier one may look the same, down to their ETags.
     """
@@ -211,7 +211,7 @@ async def find_told_upload(tx: Transaction, package: Package) -> PackageUploaded
 
 
 async def list_delivered(tx: Transaction, agency: str) -> list[Package]:
-    """Return what has arrived for an agency, newest first."""
+    """Return the packages that have arrived for an agency, newest first."""
     query = (
         select(packages)
         .where(packages.c.agency == agency, packages.c.state.in_(ARRIVED_STATES))
@@ -232,7 +232,7 @@ async def list_of_account(tx: Transaction, account_id: str) -> list[Package]:
 
 
 async def add_download(tx: Transaction, package_id: str, account_id: str, now_ms: int) -> str:
-    """Write down that an officer fetches a package; return the download's id."""
+    """Store an officer's download of a package; return its id."""
     download_id = new_id()
     await tx.execute(
         insert(downloads).values(
@@ -245,7 +245,7 @@ async def add_download(tx: Transaction, package_id: str, account_id: str, now_ms
 async def find_newest_download(
     tx: Transaction, package_id: str, account_id: str
 ) -> Download | None:
-    """Return an officer's newest fetching of a package; None if there is none."""
+    """Return an officer's newest download of a package; None if there is none."""
     query = (
         select(downloads.c.id, downloads.c.given_ms)
         .where(downloads.c.package_id == package_id, downloads.c.account_id == account_id)
@@ -257,7 +257,7 @@ async def find_newest_download(
 
 
 async def set_given(tx: Transaction, download_id: str, now_ms: int) -> None:
-    """The address is given; the first time counts."""
+    """Store when the download's URL was given; the first time counts."""
     await tx.execute(
         update(downloads)
         .where(downloads.c.id == download_id, downloads.c.given_ms.is_(None))
@@ -266,7 +266,7 @@ async def set_given(tx: Transaction, download_id: str, now_ms: int) -> None:
 
 
 async def is_any_downloaded(tx: Transaction, request_ids: list[str]) -> bool:
-    """Tell whether an officer has fetched a package of one of these requests."""
+    """Return whether an officer has fetched a package of one of these requests."""
     query = (
         select(downloads.c.id)
         .join(packages, packages.c.package_id == downloads.c.package_id)

@@ -1,4 +1,4 @@
-"""Rows about people: accounts, passkeys, invitations and ceremonies.
+"""Tables of people: accounts, passkeys, invitations and ceremonies.
 
 Secrets come in as SHA-256 only. What an invitation allows is decided in relay.people; here is only
 what is stored.
@@ -42,7 +42,7 @@ class Credential:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invitation:
-    """A one-time invitation that still stands; `email` is whom it was made for."""
+    """A valid one-time invitation; `email` is its recipient's."""
 
     role: str
     agency: str | None
@@ -134,7 +134,7 @@ async def list_staff(tx: Transaction, agency: str, *, limit: int, offset: int) -
 
 
 async def set_sign_count(tx: Transaction, credential_id: str, sign_count: int) -> None:
-    """Remember the authenticator's counter."""
+    """Store the authenticator's counter."""
     await tx.execute(
         update(credentials)
         .where(credentials.c.credential_id == credential_id)
@@ -175,7 +175,7 @@ async def find_invitation(tx: Transaction, secret_hash: str, now_ms: int) -> Inv
 
 
 async def use_invitation(tx: Transaction, secret_hash: str, now_ms: int) -> bool:
-    """Use an invitation up; False if somebody else did, or it is over."""
+    """Mark an invitation as used; False if it was used before, or has expired."""
     result = await tx.execute(
         update(invitations)
         .where(
@@ -197,7 +197,7 @@ async def add_ceremony(
     now_ms: int,
     expires_ms: int,
 ) -> None:
-    """Store the first half of a ceremony, and forget those that are over."""
+    """Store a started ceremony, and delete expired ones."""
     await tx.execute(delete(ceremonies).where(ceremonies.c.expires_ms <= now_ms))
     await tx.execute(
         insert(ceremonies).values(
@@ -213,7 +213,7 @@ async def add_ceremony(
 async def find_ceremony(
     tx: Transaction, ceremony_id: str, *, purpose: str, now_ms: int
 ) -> Ceremony | None:
-    """Return a ceremony that isn't over, and leave it where it is."""
+    """Return a ceremony that hasn't expired, without using it up."""
     query = select(ceremonies).where(
         ceremonies.c.id == ceremony_id,
         ceremonies.c.purpose == purpose,

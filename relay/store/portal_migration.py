@@ -1,4 +1,4 @@
-"""The step to version 6 of the schema, the agencies' portal; migrations.py reads it."""
+"""The migration to version 6 of the schema, the agencies' portal; migrations.py runs it."""
 
 from collections.abc import Sequence
 from typing import Final

@@ -1,4 +1,4 @@
-"""PostgreSQL as the relay's database: what makes it keep the promises that SQLite keeps.
+"""PostgreSQL as the relay's database: settings that give it SQLite's guarantees.
 
 - One writer at a time, over all relays of one database: each writing transaction begins by taking
   one advisory lock. Whoever looks first and then writes may rely on what was seen; and `relay_seq`
@@ -47,7 +47,7 @@ def postgresql_engine(url: str) -> AsyncEngine:
 
 
 def check_suitable(connection: Connection) -> None:
-    """Raise StoreError unless the database compares texts by their bytes and takes all of them."""
+    """Raise StoreError unless the database is in UTF-8, sorts by bytes and has fsync on."""
     encoding = connection.execute(text("SHOW server_encoding")).scalar_one()
     # Asked, not looked up: the names of what sorts so differ from version to version.
     by_bytes = text("SELECT 'B' < 'a' AND 'a-c' < 'ab' AND 'z' < chr(229)")

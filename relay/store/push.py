@@ -1,4 +1,4 @@
-"""Rows of Web Push: where accounts' browsers are reached, and messages on their way.
+"""Tables of Web Push: subscriptions of accounts' browsers, and queued messages.
 
 An endpoint is a secret: who has it and the relay's key may push to that browser. A message is
 ciphertext, and is kept only until it is sent or of no use any more.
@@ -24,7 +24,7 @@ MAX_WAITING = 10_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PushRow:
-    """One message on its way; `event_id` is that of the event that wanted it."""
+    """One queued message; `event_id` is that of its event."""
 
     event_id: str
     account_id: str
@@ -36,7 +36,7 @@ class PushRow:
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """What tells it from all others."""
+        """The message's primary key."""
         return (self.event_id, self.account_id, self.browser)
 
 
@@ -49,7 +49,7 @@ async def subscribe(
     now_ms: int,
     expires_ms: int | None,
 ) -> None:
-    """Keep where a browser is reached, in place of where it was before."""
+    """Store a browser's subscription in place of its former one."""
     values = {"endpoint": endpoint, "set_ms": now_ms, "expires_ms": expires_ms}
     await tx.execute(
         upsert(tx, push_subscriptions)
@@ -69,7 +69,7 @@ async def subscribe(
 
 
 async def unsubscribe(tx: Transaction, *, account_id: str, browser: str) -> None:
-    """Forget where a browser is reached, and what is on its way to it."""
+    """Delete a browser's subscription, and its queued messages."""
     await tx.execute(
         delete(push_subscriptions).where(
             _is_by(account_id), push_subscriptions.c.browser == browser
@@ -81,7 +81,7 @@ async def unsubscribe(tx: Transaction, *, account_id: str, browser: str) -> None
 
 
 async def forget_endpoint(tx: Transaction, *, account_id: str, browser: str, endpoint: str) -> None:
-    """Forget an endpoint that is gone, unless the browser has told another one meanwhile."""
+    """Delete an endpoint that is gone, unless the browser has another one meanwhile."""
     await tx.execute(
         delete(push_subscriptions).where(
             _is_by(account_id),
@@ -92,7 +92,7 @@ async def forget_endpoint(tx: Transaction, *, account_id: str, browser: str, end
 
 
 async def find_endpoint(tx: Transaction, row: PushRow, *, now_ms: int) -> str | None:
-    """Return where a message goes; None if it may not, or no longer, go anywhere, or went."""
+    """Return a message's endpoint; None if the message is finished or may no longer be sent."""
     query = _subscribed(row.device, now_ms).where(
         _is_by(row.account_id),
         push_subscriptions.c.browser == row.browser,
@@ -111,7 +111,7 @@ async def queue(
     now_ms: int,
     expires_ms: int,
 ) -> list[PushRow]:
-    """Keep a message for each subscribed browser of the doorbell's accounts; return them."""
+    """Queue a message for each subscribed browser of the doorbell's accounts; return them."""
     if expires_ms <= now_ms:
         return []
     encrypted = {message.browser: message.encrypted for message in wanted.messages}
@@ -153,31 +153,31 @@ async def _without_overflow(tx: Transaction, rows: Sequence[PushRow]) -> list[Pu
 
 
 async def list_waiting(tx: Transaction, *, now_ms: int) -> list[PushRow]:
-    """Return what a relay that ended left on its way."""
+    """Return the messages that an earlier process left in the queue."""
     query = select(pushes).where(pushes.c.expires_ms > now_ms).order_by(pushes.c.expires_ms)
     return [PushRow(**row) for row in (await tx.execute(query)).mappings()]
 
 
 async def finish(tx: Transaction, row: PushRow) -> None:
-    """Delete a message: it was sent, or never will be."""
+    """Delete a message that was sent or never will be."""
     await tx.execute(delete(pushes).where(_is_row(row)))
 
 
 async def forget_device(tx: Transaction, *, account_id: str, device: str) -> None:
-    """Delete what is on its way to an account from one doorbell."""
+    """Delete the queued messages to an account from one doorbell."""
     await tx.execute(
         delete(pushes).where(pushes.c.account_id == account_id, pushes.c.device == device)
     )
 
 
 async def forget_expired(tx: Transaction, *, now_ms: int) -> None:
-    """Delete messages and subscriptions that are over."""
+    """Delete expired messages and subscriptions."""
     await tx.execute(delete(pushes).where(pushes.c.expires_ms <= now_ms))
     await tx.execute(delete(push_subscriptions).where(push_subscriptions.c.expires_ms <= now_ms))
 
 
 def _subscribed(device: str, now_ms: int) -> Any:  # Any: a Select over three tables
-    """Select the subscriptions of all accounts that hear from this doorbell."""
+    """Select the subscriptions of all accounts that follow this doorbell."""
     return (
         select(push_subscriptions)
         .join(

@@ -1,4 +1,4 @@
-"""Rows of what administrators looked at, and what they may see of an account.
+"""Table of administrators' accesses, and queries for what they may see of an account.
 
 Only relay.people.reads calls what shows somebody here: it writes the look down first.
 """
@@ -36,7 +36,7 @@ _OWN_CHANGES: Final = get_args(OwnChange)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PersonFound:
-    """A line of a search."""
+    """One search result."""
 
     id: str
     role: str
@@ -47,7 +47,7 @@ class PersonFound:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionSeen:
-    """Where somebody is signed in; no address."""
+    """One session of an account, without its address."""
 
     created_ms: int
     expires_ms: int
@@ -56,7 +56,7 @@ class SessionSeen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountFile:
-    """All that an administrator is shown of an account; doorbells by their names alone."""
+    """The facts of an account that administrators see; doorbells by name only."""
 
     id: str
     role: str
@@ -72,7 +72,7 @@ class AccountFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdminRead:
-    """One look of an administrator, by name; `about` is the case number of a request."""
+    """One access of an administrator, by name; `about` is the case number of a request."""
 
     admin: str
     what: What
@@ -100,7 +100,7 @@ async def add_read(
     now_ms: int,
     about: str | None = None,
 ) -> None:
-    """Write down that an administrator looked."""
+    """Store an administrator's access."""
     await tx.execute(
         insert(admin_reads).values(
             id=read_id,
@@ -116,7 +116,7 @@ async def add_read(
 async def list_reads(
     tx: Transaction, account_id: str, *, limit: int, found_limit: int
 ) -> list[AdminRead]:
-    """Return the newest looks at an account, and beside them the newest searches that found it.
+    """Return the newest accesses to an account, and the newest searches that found it.
 
     Each kind has its own limit: searches are cheap, and could push a look out of the list.
     """
@@ -146,7 +146,7 @@ async def list_reads(
 async def list_changes(
     tx: Transaction, account_id: str, *, limit: int
 ) -> list[tuple[OwnChange, int]]:
-    """Return what somebody changed themselves, and when: the newest."""
+    """Return the newest changes that a person made themselves."""
     query = (
         select(admin_reads.c.what, admin_reads.c.read_ms)
         .where(admin_reads.c.account_id == account_id, admin_reads.c.what.in_(_OWN_CHANGES))
@@ -179,7 +179,7 @@ async def search_people(tx: Transaction, query: str, *, limit: int) -> list[Pers
 
 
 async def account_file(tx: Transaction, account_id: str, now_ms: int) -> AccountFile:
-    """Return what an administrator is shown of an account that is there."""
+    """Return an existing account's facts for an administrator."""
     row = (await tx.execute(select(accounts).where(accounts.c.id == account_id))).one()
     count = select(func.count()).where(credentials.c.account_id == account_id)
     open_sessions = (
@@ -213,7 +213,7 @@ async def account_file(tx: Transaction, account_id: str, now_ms: int) -> Account
 async def suspend_account(
     tx: Transaction, account_id: str, now_ms: int, *, by: SuspendedBy = "operator"
 ) -> None:
-    """Let an account sign in no more, and end everything by which it is in now.
+    """Suspend an account, and end its sessions and tokens.
 
     What the operator suspended stays the operator's; what an agency did becomes theirs.
     """
@@ -230,7 +230,7 @@ async def suspend_account(
 
 
 async def restore_account(tx: Transaction, account_id: str) -> None:
-    """Let an account sign in again."""
+    """Lift an account's suspension."""
     await tx.execute(
         update(accounts)
         .where(accounts.c.id == account_id)

@@ -1,4 +1,4 @@
-"""What of the log tables is public already: the rows that the public record is read from."""
+"""Queries of witnessed checkpoints for the public record."""
 
 from sqlalchemy import select
 

@@ -1,4 +1,4 @@
-"""Rows of the logs and of one-time things, as a restored database needs them.
+"""Queries for restoring a database: signed trees, packages, and deletion of one-time secrets.
 
 Only what nothing else asks for is here; placing entries and publishing is logs.py's.
 """
@@ -24,7 +24,7 @@ from relay.store.schema import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignedTree:
-    """One size that was decided on; `stamp` and `witnessed` once a quorum had cosigned it."""
+    """One signed tree size; `stamp` and `witnessed` once a quorum had cosigned it."""
 
     size: int
     root: bytes
@@ -43,7 +43,7 @@ class KeptPackage:
 
 
 async def signed_trees(tx: Transaction, log: str) -> list[SignedTree]:
-    """Return every tree that was decided on, smallest first."""
+    """Return every signed tree, smallest first."""
     query = (
         select(log_checkpoints).where(log_checkpoints.c.log == log).order_by(log_checkpoints.c.size)
     )
@@ -61,7 +61,7 @@ async def signed_trees(tx: Transaction, log: str) -> list[SignedTree]:
 async def put_stamp(
     tx: Transaction, log: str, *, size: int, root: bytes, number: int, witnessed: str
 ) -> None:
-    """Keep a stamp that the bucket shows, also of a size that was decided on elsewhere."""
+    """Store a stamp from the bucket, also of a size that another database signed."""
     row = (log_checkpoints.c.log == log) & (log_checkpoints.c.size == size)
     if (await tx.execute(select(log_checkpoints.c.size).where(row))).first() is None:
         await tx.execute(insert(log_checkpoints).values(log=log, size=size, root=root.hex()))
@@ -89,7 +89,7 @@ async def kept_packages(tx: Transaction) -> list[KeptPackage]:
 async def set_come_to(
     tx: Transaction, package: Package, state: Literal["downloaded", "erasing"]
 ) -> None:
-    """A package came to this state after the copy was made; what is being erased stays so."""
+    """Set a package's state from after the backup; one that is being erased stays so."""
     change = (
         update(packages)
         .where(
@@ -102,7 +102,7 @@ async def set_come_to(
 
 
 async def end_one_time_things(tx: Transaction) -> None:
-    """End what may have been used or ended since the copy was made: all sign in anew.
+    """Delete sessions, tokens, invitations and claims, which may be used up since the backup.
 
     Nobody's turn at a log is kept either: the relay that had it is gone.
     """

@@ -1,4 +1,4 @@
-"""Rows of evidence requests on their way into the register, and the texts of agreements.
+"""Tables of evidence requests before publication, and of agreements' texts.
 
 A row ends where the register begins: it is `logged` together with its entry, and from then on the
 register says if it is open, withdrawn, renewed or over.
@@ -24,7 +24,7 @@ UNPUBLISHED: Final[frozenset[DeskState]] = frozenset({"waiting", "moderation", "
 
 
 class Draft(Document, frozen=True, kw_only=True):
-    """What the officer who drafts a request has signed."""
+    """A request as its drafting officer signed it."""
 
     request: str
     assertion: Assertion
@@ -32,7 +32,7 @@ class Draft(Document, frozen=True, kw_only=True):
 
 
 class Cosigned(Document, frozen=True, kw_only=True):
-    """What the second officer adds to it."""
+    """The second officer's signature."""
 
     cosignature: Assertion
     cosigner: SignedCertificate
@@ -40,7 +40,7 @@ class Cosigned(Document, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestRow:
-    """One request as it lies on the desk."""
+    """One request on the desk."""
 
     id: str
     agency: str
@@ -57,15 +57,15 @@ class RequestRow:
 
     @property
     def request(self) -> EvidenceRequest:
-        """What is asked; its form was checked when it came in."""
+        """The parsed request; its form was checked when it came in."""
         return msgspec.json.decode(self.draft.request, type=EvidenceRequest)
 
     def is_seen_by(self, account_id: str | None) -> bool:
-        """Tell whether this is one of its officers, or None: somebody who sees all of the desk."""
+        """Return whether the account is one of its officers; None sees the whole desk."""
         return account_id in (None, self.account_id, self.cosigner_id)
 
     def has_ended(self, now_ms: int) -> bool:
-        """Tell whether its time was over before it was published: nobody does more with it."""
+        """Return whether the request expired before it was published."""
         return self.state in UNPUBLISHED and now_ms >= self.request.expires_ms
 
     @property
@@ -94,7 +94,7 @@ async def add_draft(
     digest: str,
     now_ms: int,
 ) -> None:
-    """Store a draft that waits for the second officer."""
+    """Store a request that waits for the second officer."""
     await tx.execute(
         insert(requests).values(
             id=request.id,
@@ -112,7 +112,7 @@ async def add_draft(
 
 
 async def set_cosigned(tx: Transaction, request_id: str, cosigned: Cosigned, now_ms: int) -> None:
-    """Both officers have signed: a moderator is next."""
+    """Store the second signature; the request then waits for a moderator."""
     await _set(
         tx,
         request_id,
@@ -131,12 +131,12 @@ async def set_state(
     category: str | None = None,
     why: str | None = None,
 ) -> None:
-    """Move a request on; `category` and `why` say why it went no further."""
+    """Set a request's state; `category` and `why` give the reason if it was stopped."""
     await _set(tx, request_id, state=state, category=category, why=why, changed_ms=now_ms)
 
 
 async def find_request(tx: Transaction, request_id: str) -> RequestRow | None:
-    """Return one request, wherever it stands."""
+    """Return one request in any state."""
     row = (await tx.execute(select(requests).where(requests.c.id == request_id))).first()
     return None if row is None else request_row_of(row)
 
@@ -149,14 +149,14 @@ async def list_requests(
     limit: int | None = None,
     offset: int = 0,
 ) -> list[RequestRow]:
-    """Return an agency's requests, newest first: all, or what is for `seen_by`."""
+    """Return an agency's requests, newest first: all, or those visible to `seen_by`."""
     query = select(requests).where(*_seen(agency, seen_by))
     query = query.order_by(requests.c.changed_ms.desc(), requests.c.id)
     return [request_row_of(row) for row in await tx.execute(query.limit(limit).offset(offset))]
 
 
 async def count_requests(tx: Transaction, agency: str, *, seen_by: str | None = None) -> int:
-    """Return how many those are."""
+    """Return the number of those requests."""
     query = select(func.count()).select_from(requests).where(*_seen(agency, seen_by))
     return int((await tx.execute(query)).scalar_one())
 
@@ -164,7 +164,7 @@ async def count_requests(tx: Transaction, agency: str, *, seen_by: str | None = 
 async def list_to_cosign(
     tx: Transaction, agency: str, account_id: str, now_ms: int
 ) -> list[RequestRow]:
-    """Return what waits for this officer's own signature, newest first."""
+    """Return the requests that wait for this officer's signature, newest first."""
     query = (
         select(requests)
         .where(
@@ -179,7 +179,7 @@ async def list_to_cosign(
 
 
 async def list_waiting(tx: Transaction, now_ms: int) -> list[RequestRow]:
-    """Return all that waits for a moderator, the oldest first."""
+    """Return the requests that wait for a moderator, the oldest first."""
     query = (
         select(requests)
         .where(requests.c.state == "moderation", _may_go_on(now_ms))
@@ -189,7 +189,7 @@ async def list_waiting(tx: Transaction, now_ms: int) -> list[RequestRow]:
 
 
 async def list_pending(tx: Transaction, agency: str, now_ms: int) -> list[RequestRow]:
-    """Return what of an agency's is on its way into the register, as it came onto the desk."""
+    """Return an agency's unpublished, active requests, in the order in which they came."""
     query = (
         select(requests)
         .where(
@@ -205,7 +205,7 @@ async def list_pending(tx: Transaction, agency: str, now_ms: int) -> list[Reques
 async def list_stopped(
     tx: Transaction, account_id: str, *, since_ms: int, now_ms: int
 ) -> list[RequestRow]:
-    """Return what this officer signed that stopped on its way since then, newest first."""
+    """Return this officer's requests that were stopped since a time, newest first."""
     mine = or_(requests.c.account_id == account_id, requests.c.cosigner_id == account_id)
     refused = and_(requests.c.state.in_(("refused", "void")), requests.c.changed_ms >= since_ms)
     ends_ms = requests.c.expires_ms
@@ -228,7 +228,7 @@ async def list_stopped(
 
 
 async def list_of_case(tx: Transaction, agency: str, case_number: str) -> list[RequestRow]:
-    """Return what an agency asked in a case, both of whose officers signed, newest first."""
+    """Return an agency's co-signed requests in a case, newest first."""
     # The draft is JSON that holds the request's JSON: a case number stands there as it is.
     written = f'\\"case_number\\":\\"{case_number}\\"'
     query = (
@@ -245,7 +245,7 @@ async def list_of_case(tx: Transaction, agency: str, case_number: str) -> list[R
 
 
 async def list_passed(tx: Transaction, before_ms: int) -> list[RequestRow]:
-    """Return what moderators passed before this time, as it came onto the desk.
+    """Return the requests approved before a time, in the order in which they came.
 
     Of the same millisecond, the lower id comes first: counts (R4) don't depend on who reads first.
     """
@@ -258,13 +258,13 @@ async def list_passed(tx: Transaction, before_ms: int) -> list[RequestRow]:
 
 
 async def put_agreement_text(tx: Transaction, sha256: str, text: str) -> None:
-    """Keep an agreement's text, to be shown beside the register."""
+    """Store an agreement's text, to be shown beside the register."""
     statement = upsert(tx, agreement_texts).values(sha256=sha256, text=text)
     await tx.execute(statement.on_conflict_do_nothing(index_elements=[agreement_texts.c.sha256]))
 
 
 async def list_agreement_texts(tx: Transaction) -> list[str]:
-    """Return the SHA-256 of every text that is kept."""
+    """Return the SHA-256 of every stored text."""
     return list((await tx.execute(select(agreement_texts.c.sha256))).scalars())
 
 
@@ -276,7 +276,7 @@ async def find_agreement_text(tx: Transaction, sha256: str) -> str | None:
 
 
 def _seen(agency: str, seen_by: str | None) -> list[ColumnElement[bool]]:
-    """Return what picks an agency's requests: what is published is for all, the rest for its own.
+    """Return the condition for visible requests: published ones for all, others for their officers.
 
     Without `seen_by`, all of them.
     """
@@ -288,7 +288,7 @@ def _seen(agency: str, seen_by: str | None) -> list[ColumnElement[bool]]:
 
 
 def _may_go_on(now_ms: int) -> ColumnElement[bool]:
-    """Return what leaves out what has ended; of older rows `_going_on` alone knows."""
+    """Return the condition that excludes expired requests; older rows need `_going_on`."""
     return or_(requests.c.expires_ms.is_(None), requests.c.expires_ms > now_ms)
 
 
@@ -301,7 +301,7 @@ async def _set(tx: Transaction, request_id: str, **values: str | int | None) -> 
 
 
 def request_row_of(row: Row[tuple[object, ...]]) -> RequestRow:
-    """Return a row of the desk; all of its columns are there."""
+    """Return a RequestRow of a row with all columns."""
     return RequestRow(
         id=row.id,
         agency=row.agency,

@@ -1,4 +1,4 @@
-"""Rows that say which account hears from which doorbell.
+"""Tables of routing: which account follows which doorbell.
 
 Routing is comfort, not security: the doorbell alone decides who its owners are.
 """
@@ -36,7 +36,7 @@ class LinkedDoorbell:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkedName:
-    """A doorbell, and what it is called."""
+    """A doorbell and its name."""
 
     device: str
     name: str
@@ -44,7 +44,7 @@ class LinkedName:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkedOwner:
-    """Somebody who hears from a doorbell, by one of their passkeys."""
+    """An account that follows a doorbell, by one of its passkeys."""
 
     name: str
     credential_id: str
@@ -74,7 +74,7 @@ class Join:
 async def add_pairing(
     tx: Transaction, pairing_id: str, *, account_id: str, expires_ms: int
 ) -> bool:
-    """Let an account wait for a pairing; False if another account has this id."""
+    """Store a pending pairing of an account; False if another account has this id."""
     await tx.execute(
         upsert(tx, pairings)
         .values(
@@ -98,7 +98,7 @@ async def find_pairing(tx: Transaction, pairing_id: str, account_id: str) -> Pai
 
 
 async def answer_pairing(tx: Transaction, pairing_id: str, *, device: str, now_ms: int) -> None:
-    """A doorbell has read the code: fill it in, unless the time is over."""
+    """Fill in the pairing whose code a doorbell has read, unless it has expired."""
     await tx.execute(
         update(pairings)
         .where(
@@ -111,7 +111,7 @@ async def answer_pairing(tx: Transaction, pairing_id: str, *, device: str, now_m
 
 
 async def finish_pairing(tx: Transaction, pairing_id: str, *, device: str) -> None:
-    """The doorbell was confirmed: the pairing and the join of this id are done."""
+    """Mark the pairing and the join of this id as done."""
     await tx.execute(
         update(pairings)
         .where(
@@ -123,7 +123,7 @@ async def finish_pairing(tx: Transaction, pairing_id: str, *, device: str) -> No
 
 
 async def finish_join(tx: Transaction, pairing_id: str, *, device: str, now_ms: int) -> None:
-    """The newcomer is an owner now."""
+    """Mark the join of a newcomer who is an owner now as done."""
     await tx.execute(
         update(joins)
         .where(joins.c.pairing_id == pairing_id, joins.c.device == device)
@@ -132,7 +132,7 @@ async def finish_join(tx: Transaction, pairing_id: str, *, device: str, now_ms: 
 
 
 async def link(tx: Transaction, account_id: str, device: str) -> None:
-    """Let an account hear from a doorbell."""
+    """Link an account to a doorbell."""
     await tx.execute(
         upsert(tx, account_doorbells)
         .values(account_id=account_id, device=device)
@@ -164,7 +164,7 @@ async def list_linked(tx: Transaction, account_id: str) -> list[LinkedDoorbell]:
 
 
 async def unlink(tx: Transaction, account_id: str, device: str) -> None:
-    """Let an account hear nothing more of a doorbell."""
+    """Unlink an account from a doorbell."""
     await tx.execute(
         delete(account_doorbells).where(
             account_doorbells.c.account_id == account_id, account_doorbells.c.device == device
@@ -173,7 +173,7 @@ async def unlink(tx: Transaction, account_id: str, device: str) -> None:
 
 
 async def list_once_linked(tx: Transaction, account_id: str) -> list[LinkedName]:
-    """Return the doorbells that an account once paired and hears nothing of any more."""
+    """Return the doorbells that an account once paired and no longer follows."""
     linked = select(account_doorbells.c.device).where(account_doorbells.c.account_id == account_id)
     query = (
         select(doorbells.c.device, doorbells.c.name)
@@ -190,7 +190,7 @@ async def list_once_linked(tx: Transaction, account_id: str) -> list[LinkedName]
 
 
 async def list_owners(tx: Transaction, device: str) -> list[LinkedOwner]:
-    """Return who hears from a doorbell, by name."""
+    """Return the accounts that follow a doorbell, by name."""
     query = (
         select(accounts.c.name, credentials.c.credential_id)
         .join(account_doorbells, account_doorbells.c.account_id == accounts.c.id)
@@ -222,7 +222,7 @@ async def add_join(tx: Transaction, join: Join, *, account_id: str, now_ms: int)
 
 
 async def list_joins(tx: Transaction, account_id: str) -> list[Join]:
-    """Return those who want to join the account's doorbells and aren't signed in yet."""
+    """Return the waiting joins to the account's doorbells."""
     query = (
         select(joins)
         .join(account_doorbells, account_doorbells.c.device == joins.c.device)

@@ -1,4 +1,4 @@
-"""Rows of sessions. A token comes in as its SHA-256 only; relay.people.sessions decides."""
+"""Table of sessions. A token comes in as its SHA-256 only; relay.people.sessions decides."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from relay.store.schema import accounts, sessions
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """A session that isn't over, and whose it is; `id` is the name by which it is ended."""
+    """A valid session and its account; `id` is the name by which it is ended."""
 
     id: str
     account: Account
@@ -37,7 +37,7 @@ _COLUMNS = (
 
 
 async def add(tx: Transaction, token_hash: str, session: Session) -> None:
-    """Store a new session, and forget those that are over."""
+    """Store a new session, and delete expired ones."""
     await tx.execute(delete(sessions).where(sessions.c.expires_ms <= session.created_ms))
     await tx.execute(
         insert(sessions).values(
@@ -55,7 +55,7 @@ async def add(tx: Transaction, token_hash: str, session: Session) -> None:
 
 
 async def find(tx: Transaction, token_hash: str, now_ms: int) -> Session | None:
-    """Return a session that isn't over."""
+    """Return a session that hasn't expired."""
     query = (
         select(*_COLUMNS)
         .join(sessions, sessions.c.account_id == accounts.c.id)
@@ -66,7 +66,7 @@ async def find(tx: Transaction, token_hash: str, now_ms: int) -> Session | None:
 
 
 async def list_of(tx: Transaction, account_id: str, now_ms: int) -> list[Session]:
-    """Return an account's sessions that aren't over, the last seen first."""
+    """Return an account's valid sessions, the last seen first."""
     query = (
         select(*_COLUMNS)
         .join(sessions, sessions.c.account_id == accounts.c.id)
@@ -77,17 +77,17 @@ async def list_of(tx: Transaction, account_id: str, now_ms: int) -> list[Session
 
 
 async def touch(tx: Transaction, session_id: str, now_ms: int) -> None:
-    """Note that a session was seen."""
+    """Store when a session was last seen."""
     await tx.execute(update(sessions).where(sessions.c.id == session_id).values(seen_ms=now_ms))
 
 
 async def end(tx: Transaction, token_hash: str) -> None:
-    """Forget a token."""
+    """Delete a token's session."""
     await tx.execute(delete(sessions).where(sessions.c.token_hash == token_hash))
 
 
 async def end_some(tx: Transaction, account_id: str, session_ids: Sequence[str]) -> int:
-    """Forget those of an account's sessions that are named; return how many there were."""
+    """Delete the named sessions of an account; return their number."""
     result = await tx.execute(
         delete(sessions).where(
             sessions.c.account_id == account_id, sessions.c.id.in_(list(session_ids))
@@ -97,7 +97,7 @@ async def end_some(tx: Transaction, account_id: str, session_ids: Sequence[str])
 
 
 async def end_all(tx: Transaction, account_id: str, *, but: str | None = None) -> int:
-    """Forget all of an account's sessions, or all but one; return how many there were."""
+    """Delete all of an account's sessions, or all but one; return their number."""
     query = delete(sessions).where(sessions.c.account_id == account_id)
     if but is not None:
         query = query.where(sessions.c.id != but)

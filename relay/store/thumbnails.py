@@ -1,4 +1,4 @@
-"""Table of the sealed pictures of events: one an event, the first that is told.
+"""Table of sealed thumbnails: one an event, the first that arrives.
 
 An event's picture never changes, so that a browser may keep it, and goes with its event.
 """
@@ -21,18 +21,18 @@ LIFE_MS = 30 * 24 * 3600 * 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThumbnailRow:
-    """One ciphertext and who can open it."""
+    """One ciphertext, with its key wrapped to each browser."""
 
     received_ms: int
     sealed: SealedThumbnail
 
     def key_for(self, browser: str) -> WrappedKey | None:
-        """Return the picture's key as it was sealed to this browser, if it was."""
+        """Return the key wrapped to this browser, if there is one."""
         return next((key for key in self.sealed.keys if key.browser == browser), None)
 
 
 async def add(tx: Transaction, device: str, told: Thumbnail, *, received_ms: int) -> bool:
-    """Keep a picture; False if that doorbell told no such event, or a picture of it before."""
+    """Store a thumbnail; False if that doorbell has no such event, or it has one already."""
     query = select(
         exists().where(events.c.event_id == told.for_event_id, events.c.device == device)
     )
@@ -52,7 +52,7 @@ async def add(tx: Transaction, device: str, told: Thumbnail, *, received_ms: int
 
 
 async def get(tx: Transaction, device: str, event_id: str, *, now_ms: int) -> ThumbnailRow | None:
-    """Return the picture of a doorbell's event while it is kept."""
+    """Return the thumbnail of a doorbell's event, if it is stored."""
     query = select(thumbnails.c.received_ms, thumbnails.c.sealed).where(
         thumbnails.c.event_id == event_id,
         thumbnails.c.device == device,
@@ -66,7 +66,7 @@ async def get(tx: Transaction, device: str, event_id: str, *, now_ms: int) -> Th
 
 
 async def having(tx: Transaction, event_ids: Collection[str], *, now_ms: int) -> frozenset[str]:
-    """Return those of these events that have a picture."""
+    """Return those of these events that have a thumbnail."""
     query = select(thumbnails.c.event_id).where(
         thumbnails.c.event_id.in_(event_ids), thumbnails.c.received_ms > now_ms - LIFE_MS
     )
@@ -74,5 +74,5 @@ async def having(tx: Transaction, event_ids: Collection[str], *, now_ms: int) ->
 
 
 async def forget(tx: Transaction, *, now_ms: int) -> None:
-    """Delete the pictures that have been kept long enough."""
+    """Delete expired thumbnails."""
     await tx.execute(delete(thumbnails).where(thumbnails.c.received_ms <= now_ms - LIFE_MS))

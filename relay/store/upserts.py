@@ -1,4 +1,4 @@
-"""INSERT … ON CONFLICT, which SQLite and PostgreSQL have alike and SQLAlchemy has twice."""
+"""INSERT … ON CONFLICT for SQLite and PostgreSQL, for which SQLAlchemy has two classes."""
 
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def upsert(tx: Transaction, table: Table) -> "postgresql.Insert | sqlite.Insert":
-    """Return an insert that can be told what to do if the row is there.
+    """Return an insert statement that supports ON CONFLICT.
 
     It imports the dialect of this database alone: the engine has loaded that one already.
     """

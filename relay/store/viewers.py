@@ -1,4 +1,4 @@
-"""Rows of viewer tokens: what another player's gateway shows to reach one doorbell's live view.
+"""Table of viewer tokens: other players' access to one doorbell's live view.
 
 A token comes in as SHA-256 only. One counts for an account, a doorbell and a player's keys at a
 time, and only while that account has that doorbell.
@@ -15,7 +15,7 @@ from relay.store.schema import account_doorbells, doorbells, viewer_tokens
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ViewerRow:
-    """One token that stands; `browser` is the `BrowserId` of the player's keys."""
+    """One valid token; `browser` is the `BrowserId` of the player's keys."""
 
     account_id: str
     device: str
@@ -25,7 +25,7 @@ class ViewerRow:
 
 
 async def add(tx: Transaction, token_hash: str, row: ViewerRow, *, limit: int) -> None:
-    """Keep a token in place of the one before; beyond `limit` for a doorbell, the oldest goes."""
+    """Store a token in place of the player's former one; beyond `limit` the oldest is deleted."""
     await end(tx, account_id=row.account_id, device=row.device, browser=row.browser)
     values = {name: getattr(row, name) for name in ViewerRow.__slots__}
     await tx.execute(insert(viewer_tokens).values(token_hash=token_hash, **values))
@@ -40,7 +40,7 @@ async def add(tx: Transaction, token_hash: str, row: ViewerRow, *, limit: int) -
 
 
 async def find(tx: Transaction, token_hash: str, device: str, *, now_ms: int) -> ViewerRow | None:
-    """Return whose token it is if it stands for this doorbell, and the account has that still."""
+    """Return a token's row if it is valid for this doorbell, and the account still follows it."""
     query = _standing(now_ms).where(
         viewer_tokens.c.token_hash == token_hash, viewer_tokens.c.device == device
     )
@@ -56,14 +56,14 @@ async def list_of(tx: Transaction, *, account_id: str, device: str, now_ms: int)
 
 
 async def end(tx: Transaction, *, account_id: str, device: str, browser: str) -> None:
-    """Forget a player's token."""
+    """Delete a player's token."""
     await tx.execute(
         delete(viewer_tokens).where(_is_for(account_id, device), viewer_tokens.c.browser == browser)
     )
 
 
 async def end_all(tx: Transaction, *, account_id: str, device: str) -> None:
-    """Forget the tokens of all of an account's players at one doorbell."""
+    """Delete the tokens of all of an account's players at one doorbell."""
     await tx.execute(delete(viewer_tokens).where(_is_for(account_id, device)))
 
 

@@ -1,4 +1,4 @@
-"""Programs that run elsewhere than the relay: at agencies, witnesses and monitors.
+"""Programs that don't run at the relay: for agencies, witnesses and monitors.
 
 No other part of the relay imports them.
 """

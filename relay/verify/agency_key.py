@@ -1,4 +1,4 @@
-"""An agency's secret key file, and what is public about an agency: who may have asked."""
+"""An agency's secret key files, and its public identity from key or agreement."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -48,7 +48,7 @@ class AgencyKey(Document, frozen=True, kw_only=True):
 
 
 class OpeningKey(Document, frozen=True, kw_only=True):
-    """`sealing-key-NAME.json`: opens evidence, and can sign nothing in the agency's name.
+    """`sealing-key-NAME.json`: opens evidence, and can't sign for the agency.
 
     For an officer's machine, and for the recovery key that lies offline. `signing_key` is the
     agency's public half (SubjectPublicKeyInfo), which evidence is checked by.
@@ -67,7 +67,7 @@ class OpeningKey(Document, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownAgency:
-    """The agency that the evidence must have been given to, as its reader knows it."""
+    """The recipient agency that the evidence is checked against."""
 
     id: str
     signing_key: bytes
@@ -75,12 +75,12 @@ class KnownAgency:
 
     @classmethod
     def of_key(cls, key: AgencyKey | OpeningKey) -> "KnownAgency":
-        """Return what the agency's own key file says."""
+        """Return the agency of its own key file."""
         return cls(id=key.agency, signing_key=key.signing_key_spki())
 
     @classmethod
     def of_agreement(cls, signed: SignedAgreement) -> "KnownAgency":
-        """Return what the agency's public agreement says, if its own key signed it."""
+        """Return the agency of its public agreement, if its own key signed that."""
         agreement = check_agreement(signed)
         return cls(id=agreement.agency, signing_key=unb64u(agreement.signing_key))
 

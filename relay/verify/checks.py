@@ -1,4 +1,4 @@
-"""What a check is: a kind, which is also the exit code if it fails, a result, and words."""
+"""A check: its kind, which is also the exit code if it fails, its result, and its text."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class Exit(IntEnum):
 
     @property
     def words(self) -> str:
-        """What the code says, for people."""
+        """The exit code's meaning, for people."""
         return _WORDS[self]
 
 
@@ -54,7 +54,7 @@ _WORDS = {
 
 
 class Result(Enum):
-    """What came out of a check."""
+    """The result of a check."""
 
     HOLDS = "holds"
     FAILS = "FAILS"
@@ -63,7 +63,7 @@ class Result(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One thing that was looked at."""
+    """One check with its result."""
 
     kind: Exit
     what: str
@@ -77,7 +77,7 @@ class Check:
 
 
 def run(kind: Exit, what: str, look: Callable[[], str | None]) -> Check:
-    """Make one check: `look` returns a detail, or raises WireError or NotCheckable."""
+    """Run one check: `look` returns a detail, or raises WireError or NotCheckable."""
     try:
         detail = look()
     except WireError as error:
@@ -88,7 +88,7 @@ def run(kind: Exit, what: str, look: Callable[[], str | None]) -> Check:
 
 
 def exit_code_of(checks: Iterable[Check]) -> Exit:
-    """Return what the checks say together.
+    """Return the exit code of all checks together.
 
     A changed file fails the list of files as well as its own check, which says more: so
     PACKAGE is named only if nothing else fails.

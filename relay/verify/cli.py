@@ -1,4 +1,6 @@
-"""`doorward-verify`: is this evidence what it says? Offline, for anyone who is handed it.
+"""The command line of `doorward-verify`: checks evidence, or trims it.
+
+Offline, for anyone who is handed it.
 
     doorward-verify PACKAGE --key agency-key.json
     doorward-verify FOLDER [--agreement agreement.json] [--policy policy.txt]
@@ -129,9 +131,9 @@ def _parser() -> argparse.ArgumentParser:
                         help="the sealed package, or the folder of its opened files")  # fmt: skip
     parser.add_argument("--key", help="agency-key.json, which opens a sealed package")
     parser.add_argument("--agreement", help="the agency's agreement, if its key isn't at hand")
-    parser.add_argument("--policy", help="which logs and witnesses are believed (tlog-policy)")
+    parser.add_argument("--policy", help="the policy of trusted logs and witnesses (tlog-policy)")
     parser.add_argument("--fleet-ca", help="ca.pem of the fleet that the doorbell belongs to")
-    parser.add_argument("--json", action="store_true", help="say it for programs")
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
     parser.add_argument("--court-pack", metavar="OUT.pdf", help="also write it as a PDF")
     parser.add_argument("--page", metavar="OUT.html",
                         help="save the page that does the same in a browser")  # fmt: skip

@@ -1,4 +1,4 @@
-"""How the court pack looks: pages, headings, tables. The only importer of ReportLab.
+"""Layout of the court pack's PDF: pages, headings, tables. The only importer of ReportLab.
 
 Text comes from strangers. `Paragraph` reads XML, so everything is escaped; the built-in fonts know
 Latin letters only, so any other character is written as its code point, which also shows letters
@@ -64,7 +64,7 @@ _BOX = ParagraphStyle(
 
 
 def shown(text: str) -> str:
-    """Return text as the built-in fonts can show it: what they can't is written as code points."""
+    """Return text for the built-in fonts: characters that they lack become code points."""
     return "".join(char if _can_show(char) else f"[U+{ord(char):04X}]" for char in text)
 
 
@@ -83,7 +83,7 @@ def _markup(text: str) -> str:
 
 @dataclass(slots=True)
 class Pack:
-    """A document that is written from top to bottom."""
+    """A PDF document, written from top to bottom."""
 
     title: str
     footer: str
@@ -97,16 +97,16 @@ class Pack:
         self._story += [Paragraph(_markup(subtitle), _SUBTITLE), Spacer(1, 6 * mm)]
 
     def page(self) -> None:
-        """Go on on a new page."""
+        """Start a new page."""
         self._story.append(PageBreak())
 
     def heading(self, text: str) -> None:
-        """Begin a section; it is in the outline, too."""
+        """Start a section, which is also in the outline."""
         self._story.append(CondPageBreak(45 * mm))
         self._story.append(_Heading(_markup(text), _HEADING, outline=shown(text)))
 
     def subheading(self, text: str) -> None:
-        """Begin a part of a section."""
+        """Start a subsection."""
         self._story += [CondPageBreak(30 * mm), Paragraph(_markup(text), _SUBHEADING)]
 
     def text(self, *paragraphs: str) -> None:
@@ -119,15 +119,15 @@ class Pack:
         self._story.append(Spacer(1, 3 * mm))
 
     def box(self, text: str) -> None:
-        """Write what must be seen first."""
+        """Write a highlighted box."""
         self._story.append(Paragraph(_markup(text), _BOX))
 
     def gap(self, millimetres: float) -> None:
-        """Leave room."""
+        """Write vertical space."""
         self._story.append(Spacer(1, millimetres * mm))
 
     def pairs(self, rows: Sequence[tuple[str, str]], *, is_mono: bool = False) -> None:
-        """Write labels and what belongs to them."""
+        """Write labels with their values."""
         value = _MONO if is_mono else _SMALL
         cells = [[_cell(label, _BOLD), _cell(text, value)] for label, text in rows]
         self._table(cells, [34 * mm, WIDTH - 34 * mm], head=0)
@@ -149,7 +149,7 @@ class Pack:
         self._table(cells, [WIDTH * width / sum(widths) for width in widths], head=1)
 
     def blanks(self, *labels: str) -> None:
-        """Write lines for a person to fill in by hand."""
+        """Write blank lines to fill in by hand."""
         cells = [[_cell(label, _SMALL), _cell("", _SMALL)] for label in labels]
         table = LongTable(cells, [46 * mm, WIDTH - 46 * mm], rowHeights=[11 * mm] * len(cells))
         table.setStyle(

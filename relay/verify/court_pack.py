@@ -1,4 +1,4 @@
-"""The court pack: what was checked, as a PDF for people who weren't there.
+"""The court pack: a verification report as PDF, for a court.
 
 It says what is proven and what is not, how anybody can check it again, and drafts the certificate
 that a person may sign under the (US) Federal Rules of Evidence 902(13) and 902(14). What it says
@@ -54,7 +54,7 @@ def _footer(report: Report) -> str:
 
 
 def _fingerprint(report: Report) -> str:
-    """SHA-256 over the list of the files' digests: the same for a package and its opened files."""
+    """Return SHA-256 over the list of the files' digests: the same for a package and its files."""
     files = report.evidence.files
     listed = "".join(f"{sha256_hex(files[name])}  {name}\n" for name in sorted(files))
     return sha256_hex(listed.encode())
@@ -138,7 +138,7 @@ def _asked(pack: Pack, report: Report) -> None:
 
 
 def _doubt(pack: Pack, report: Report, kind: Exit) -> None:
-    """Say that a paper isn't proven, before saying what it says."""
+    """Write that a document isn't proven, before its content."""
     if not all(check.holds for check in report.checks if check.kind is kind):
         pack.box("Not proven: not every check of this holds. See section 4.")
 

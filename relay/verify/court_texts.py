@@ -7,7 +7,7 @@ def paragraphs_of(text: str) -> tuple[str, ...]:
 
 
 def words_of_list(text: str) -> tuple[tuple[str, str], ...]:
-    """Return words and their meanings, one paragraph each, with a colon between."""
+    """Return terms and their meanings, from paragraphs of the form `term: meaning`."""
     pairs = (part.partition(": ") for part in paragraphs_of(text))
     return tuple((word, meaning) for word, _, meaning in pairs)
 

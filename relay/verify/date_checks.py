@@ -1,4 +1,4 @@
-"""Checks a recording's date: does what the doorbell says lie between two witnessed moments?
+"""Check of a recording's date: the doorbell's time must lie between two witnessed moments.
 
 It can't have been described before witnesses signed the checkpoint that its description names, and
 not have been made after they had seen its commitment. Whoever holds a doorbell's key can name an
@@ -33,7 +33,7 @@ MINUTE_MS = 60_000
 
 
 def check_date(files: Files, number: int, policy: Policy | None) -> str:
-    """The recording's date lies between two moments that witnesses saw."""
+    """Check that the recording's date lies between two witnessed moments."""
     name = f"capture-{number}.json"
     if policy is None:
         raise NotCheckable("no policy was given (--policy): whose times to believe isn't known")
@@ -59,7 +59,7 @@ def _seen_ms(note: bytes, policy: Policy) -> int:
 
 
 def _begin_ms(files: Files, number: int, manifest: ClipManifest) -> int | None:
-    """Return when it is said to have begun; None if that isn't known."""
+    """Return the recording's stated begin; None if it isn't known."""
     if manifest.is_clock_trusted:
         return manifest.started_ms
     corrected_ms = released_of(files, number).corrected_ms

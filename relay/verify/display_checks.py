@@ -1,4 +1,4 @@
-"""What an MP4 tells a player beside its pictures, and what nobody hashes: does it show them all?
+"""Checks of an MP4's unhashed display metadata: a player must show all pictures unchanged.
 
 The pictures can be the signed ones and yet be shown turned, cropped, slowed, with others behind
 them, or decoded by other parameters. Files as the doorbell packed them are bound to the last byte
@@ -27,7 +27,7 @@ SQUARE = struct.pack(">II", 1, 1)
 
 
 def check_display(file: bytes, units: Sequence[ClipUnit], *, width: int, height: int) -> None:
-    """Raise WireError if a player would be told to show the film other than it is."""
+    """Raise WireError if the metadata would make a player show the film altered."""
     try:
         _check_shown(file, units, width=width, height=height)
     except (struct.error, IndexError) as error:

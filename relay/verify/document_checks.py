@@ -1,4 +1,4 @@
-"""Checks of the papers: the doorbell, the request, the grant, and the list of files."""
+"""Checks of the documents: the doorbell, the request, the grant, and the list of files."""
 
 import json
 from collections.abc import Iterable
@@ -48,7 +48,7 @@ from relay.verify.evidence import Evidence, is_part_of_evidence
 
 
 def check_device(files: Files) -> str:
-    """The certificate's key is the one that the doorbell's id is made of."""
+    """Check that the doorbell's id is derived from the certificate's key."""
     device = statement_unverified(files).device
     if device_id_of(device_certificate(files).spki) != device:
         raise WireError("the grant was signed for another doorbell")
@@ -56,7 +56,7 @@ def check_device(files: Files) -> str:
 
 
 def check_fleet(files: Files, fleet_ca: bytes | None) -> str:
-    """The fleet's CA signed the doorbell's certificate; its dates of validity aren't looked at."""
+    """Check that the fleet's CA signed the doorbell's certificate, whatever its validity dates."""
     if fleet_ca is None:
         raise NotCheckable("the fleet's certificate wasn't given (--fleet-ca)")
     certificate = device_certificate(files).certificate
@@ -69,7 +69,7 @@ def check_fleet(files: Files, fleet_ca: bytes | None) -> str:
 
 
 def check_request(files: Files, agency: KnownAgency | None) -> str:
-    """Two officers whom the agency certified signed exactly this request."""
+    """Check that two officers whom the agency certified signed exactly this request."""
     signed, request = signed_request(files), request_unverified(files)
     if agency is None:
         _check_by_own_word(signed)
@@ -85,7 +85,7 @@ def check_request(files: Files, agency: KnownAgency | None) -> str:
 
 
 def _check_by_own_word(signed: SignedRequest) -> None:
-    """Both assertions hold under the certificates that came along, whoever made those."""
+    """Check both assertions against the enclosed certificates, whoever made those."""
     text = signed.request.encode()
     for certified, assertion, tag in (
         (signed.officer, signed.assertion, REQUEST_TAG),
@@ -97,7 +97,7 @@ def _check_by_own_word(signed: SignedRequest) -> None:
 
 
 def check_grant(evidence: Evidence, agency: KnownAgency | None) -> str:
-    """The grant is for this request and agency, and a passkey signed exactly it."""
+    """Check that the grant is for this request and agency, and that a passkey signed it."""
     files = evidence.files
     terms = terms_unverified(files)
     text = signed_grant(files).statement.encode()
@@ -131,7 +131,7 @@ def _signs(assertion: Assertion, expected: bytes) -> bool:
 
 
 def check_clips_given(files: Files) -> str:
-    """There are exactly the recordings of the grant, in its order."""
+    """Check that the recordings are exactly the grant's, in its order."""
     given = [clip.manifest_digest for clip in terms_unverified(files).clips]
     numbers = clip_numbers(files)
     found = [sha256_hex(signed_manifest(files, n).manifest.encode()) for n in numbers]
@@ -141,7 +141,7 @@ def check_clips_given(files: Files) -> str:
 
 
 def check_files(evidence: Evidence, trimmed: Iterable[str]) -> str:
-    """Every file is, to the last byte, the one that the doorbell packed.
+    """Check that every file is, to the last byte, the one that the doorbell packed.
 
     `trimmed` names clips that were cut after the release; their bytes are checked otherwise.
     """

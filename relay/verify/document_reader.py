@@ -1,4 +1,4 @@
-"""Reads the documents that lie in evidence, strictly. Who signed them is checked elsewhere."""
+"""Strict parser of the documents in evidence. Who signed them is checked elsewhere."""
 
 import re
 from collections.abc import Mapping
@@ -46,7 +46,7 @@ def document_of(kind: type[D], files: Files, name: str) -> D:
 
 
 def clip_numbers(files: Files) -> list[int]:
-    """Return which clips there are."""
+    """Return the numbers of the clips."""
     found = (CLIP_NAME.fullmatch(name) for name in files)
     return sorted(int(match[1]) for match in found if match)
 
@@ -71,7 +71,7 @@ def signed_request(files: Files) -> SignedRequest:
 
 
 def request_unverified(files: Files) -> EvidenceRequest:
-    """Return what the request says; who signed it isn't looked at here."""
+    """Return the request, without verifying its signatures."""
     return parse_request(signed_request(files))
 
 
@@ -86,7 +86,7 @@ def statement_unverified(files: Files) -> Statement:
 
 
 def terms_unverified(files: Files) -> GrantTerms:
-    """Return what the grant gives."""
+    """Return the grant's terms, without verifying its signature."""
     terms = statement_unverified(files).terms
     if not isinstance(terms, GrantTerms):
         raise WireError("the owner's statement isn't a grant")
@@ -99,17 +99,17 @@ def signed_manifest(files: Files, number: int) -> SignedManifest:
 
 
 def manifest_unverified(files: Files, number: int) -> ClipManifest:
-    """Return what the manifest of one clip says; who signed it isn't looked at here."""
+    """Return the manifest of one clip, without verifying its signature."""
     text = signed_manifest(files, number).manifest.encode()
     return decode_canonical(ClipManifest, text, max_bytes=MAX_MANIFEST_BYTES)
 
 
 def released_of(files: Files, number: int) -> ReleasedPart:
-    """Return which part of the recording the doorbell says it released."""
+    """Return the released part of the recording, as the doorbell states it."""
     return document_of(ReleasedPart, files, f"part-{number}.json")
 
 
 def trimmed_part(files: Files, number: int) -> ReleasedPart | None:
-    """Return which part was left by a trim after the release, None if there was none."""
+    """Return the part left by a trim after the release; None without a trim."""
     name = f"trim-{number}.json"
     return document_of(ReleasedPart, files, name) if name in files else None

@@ -1,4 +1,4 @@
-"""Why evidence can't be checked at all.
+"""Errors of reading evidence.
 
 WireError                   (protocol) something isn't what it must be
 ├── UnreadablePackage       it can't be opened: no package, another key, a cut header

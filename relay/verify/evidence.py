@@ -1,4 +1,4 @@
-"""Evidence as it is handed in: a sealed package, or the files that were opened from one."""
+"""Evidence to check: a sealed package, or the files that were opened from one."""
 
 import re
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ class Evidence:
 
 
 def is_part_of_evidence(name: str) -> bool:
-    """Tell whether a file of this name means something in evidence."""
+    """Return whether a file name belongs to evidence."""
     return PARTS_OF_EVIDENCE.fullmatch(name) is not None
 
 
@@ -57,7 +57,7 @@ def open_sealed_evidence(sealed: bytes, key: AgencyKey | OpeningKey) -> Evidence
 
 
 def evidence_of_folder(files: Mapping[str, bytes], beside: tuple[str, ...] = ()) -> Evidence:
-    """Return the evidence that opened files are."""
+    """Return evidence made of opened files."""
     if not any(name.endswith(".mp4") for name in files):
         raise UnreadablePackage("there is no clip-1.mp4: not a folder of opened evidence")
     return Evidence(files=files, beside=beside)

@@ -1,4 +1,4 @@
-"""What a recording that was checked says about itself, in sentences for people."""
+"""Facts of a checked recording, as sentences for people."""
 
 from firmware.protocol.footage import NO_MASK_DIGEST
 from relay.verify.recordings import Recording
@@ -9,7 +9,7 @@ TICKS_PER_MS = 90
 
 
 def facts_of(recording: Recording) -> list[str]:
-    """Return the facts of one recording; what is out of the ordinary comes last."""
+    """Return the facts of one recording; unusual ones come last."""
     manifest = recording.manifest
     facts = [
         f"recording number {manifest.counter} of this doorbell",
@@ -26,7 +26,7 @@ def facts_of(recording: Recording) -> list[str]:
 
 
 def odd_facts_of(recording: Recording) -> list[str]:
-    """Return what a reader must be told, because it isn't the rule."""
+    """Return the unusual facts, which a reader must know."""
     manifest, sound = recording.manifest, recording.manifest.sound_track
     facts = []
     if not manifest.is_clock_trusted:

@@ -28,7 +28,7 @@ def read_evidence(path: Path, key: AgencyKey | OpeningKey | None) -> Evidence:
 
 
 def read_folder(folder: Path) -> Evidence:
-    """Read the files that were opened from a package; what else lies there is only named."""
+    """Read the files that were opened from a package; other files are only named."""
     names = sorted(entry.name for entry in folder.iterdir())
     if len(names) > MAX_FILES:
         raise WireError(f"{folder} holds more than {MAX_FILES} files: it's another folder")
@@ -56,7 +56,7 @@ def read_agreement(path: Path) -> KnownAgency:
 
 
 def read_policy(path: Path) -> Policy:
-    """Read which logs and witnesses are believed (c2sp.org/tlog-policy)."""
+    """Read the policy of trusted logs and witnesses (c2sp.org/tlog-policy)."""
     return parse_policy(read_small(path))
 
 

@@ -1,4 +1,4 @@
-"""Checks of what the public logs prove: the release, the capture, the request and who may ask.
+"""Checks of log proofs: the release, the capture, the request and the agency's agreement.
 
 Two questions are kept apart. Is this entry under that checkpoint? That is arithmetic, and needs
 nothing. Is that checkpoint the log's, and did enough witnesses see it? That needs a policy, and
@@ -58,7 +58,7 @@ OF_REGISTER, OF_CUSTODY = "/register", "/custody"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NamedNote:
-    """A checkpoint in the evidence, and which proof it belongs to."""
+    """A checkpoint in the evidence, with the name of its proof."""
 
     where: str
     note: bytes
@@ -66,7 +66,7 @@ class NamedNote:
 
 
 def check_release(files: Files, policy: Policy | None) -> str:
-    """This very release was committed to in the custody log."""
+    """Check that the custody log has this release's commitment."""
     proof = _packed(files, RELEASE, policy)
     release = document_of(ReleaseProof, files, proof)
     digest = sha256_hex(signed_grant(files).statement.encode())
@@ -78,7 +78,7 @@ def check_release(files: Files, policy: Policy | None) -> str:
 
 
 def check_capture(files: Files, number: int, policy: Policy | None) -> str:
-    """The recording was committed to in the custody log after it was made."""
+    """Check that the custody log has the recording's commitment, made after the recording."""
     name = _packed(files, f"capture-{number}.json", policy)
     proof = document_of(CaptureProof, files, name)
     digest = sha256_hex(signed_manifest(files, number).manifest.encode())
@@ -93,7 +93,7 @@ def check_capture(files: Files, number: int, policy: Policy | None) -> str:
 
 
 def check_register(files: Files, policy: Policy | None) -> str:
-    """The request, both officers and the agency's agreement stand in the register."""
+    """Check that request, both officers' certificates and the agreement are in the register."""
     extract = document_of(RegisterExtract, files, _packed(files, REGISTER, policy))
     origins = {_check_entry(entry).origin for entry in _entries(extract)}
     signed, request = signed_request(files), request_unverified(files)
@@ -115,7 +115,7 @@ def check_register(files: Files, policy: Policy | None) -> str:
 
 
 def check_witnesses(files: Files, policy: Policy | None) -> str:
-    """Each checkpoint is its log's, and enough witnesses cosigned it."""
+    """Check that each checkpoint is signed by its log and cosigned by a quorum of witnesses."""
     if policy is None:
         raise NotCheckable("no policy was given (--policy): who signed the logs isn't known")
     notes = list(notes_of(files))
@@ -170,7 +170,7 @@ def notes_of(files: Files) -> Iterator[NamedNote]:
 
 
 def check_inclusion(proof: str, entry: bytes) -> Checkpoint:
-    """Return the checkpoint that holds the entry; whose checkpoint it is isn't checked here."""
+    """Return the checkpoint that includes the entry, without verifying its signatures."""
     parsed = parse_proof(proof.encode())
     checkpoint = parse_checkpoint(parse_note(parsed.note).text)
     verify_inclusion(
@@ -184,7 +184,7 @@ def check_inclusion(proof: str, entry: bytes) -> Checkpoint:
 
 
 def _check_custody(files: Files, checkpoint: Checkpoint) -> Checkpoint:
-    """Return it if it is of the custody log beside the register that came along, if one did."""
+    """Return the checkpoint if it is of the custody log of the same relay as the register's."""
     town = checkpoint.origin.removesuffix(OF_CUSTODY)
     is_custody = checkpoint.origin == town + OF_CUSTODY
     if is_custody and REGISTER in files:
@@ -196,7 +196,7 @@ def _check_custody(files: Files, checkpoint: Checkpoint) -> Checkpoint:
 
 
 def _packed(files: Files, name: str, policy: Policy | None) -> str:
-    """Return the name if the file is there. Who brings a policy expects a proof."""
+    """Return the name if the evidence has the file. Who brings a policy expects a proof."""
     if name in files:
         return name
     if policy is not None:

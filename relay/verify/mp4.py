@@ -1,4 +1,4 @@
-"""Reads access units and sound out of a plain MP4 (ISO/IEC 14496-12, -14 and -15).
+"""Reader of a plain MP4's access units and sound (ISO/IEC 14496-12, -14 and -15).
 
 Only what an exported clip needs: one H.264 track, 4-byte NAL lengths, samples in presentation
 order, and at most one AAC track. Nothing is trusted: what comes out is hashed and compared with
@@ -52,7 +52,7 @@ class Edit:
 
     @property
     def is_empty(self) -> bool:
-        """Nothing is shown for so long."""
+        """Whether it is an empty edit, during which nothing is shown."""
         return self.begin == -1
 
 
@@ -86,7 +86,7 @@ def _access_units(file: bytes) -> Iterator[ClipUnit]:
 
 
 def _samples(file: bytes, trak: memoryview) -> Iterator[tuple[int, bytes]]:
-    """Yield when each sample is shown or played, in ticks of 90 kHz, and its bytes."""
+    """Yield each sample's presentation time, in ticks of 90 kHz, and its bytes."""
     mdhd = only(only(trak, b"mdia"), b"mdhd")
     (timescale,) = struct.unpack_from(">I", mdhd, 20 if mdhd[0] == 1 else 12)
     stbl = sample_table(trak)
@@ -103,7 +103,7 @@ def _samples(file: bytes, trak: memoryview) -> Iterator[tuple[int, bytes]]:
 
 
 def _begin(trak: memoryview, timescale: int, movie_timescale: int) -> Fraction:
-    """Return which moment of a track is shown at the clip's begin (14496-12 8.6.6).
+    """Return the media time of a track that is shown at the clip's begin (14496-12 8.6.6).
 
     A track that begins later than the clip has an empty edit first, counted in the movie's time.
     """
@@ -120,7 +120,7 @@ def _begin(trak: memoryview, timescale: int, movie_timescale: int) -> Fraction:
 
 
 def edits_of(trak: memoryview) -> list[Edit]:
-    """Return what a track's edit list says, as far as any clip's may go."""
+    """Return a track's edit list, restricted to forms that clips use."""
     edts = first(trak, b"edts")
     if edts is None:
         return []
@@ -139,14 +139,14 @@ def edits_of(trak: memoryview) -> list[Edit]:
 
 
 def movie_timescale_of(file: bytes) -> int:
-    """Return in which ticks a second edits are counted."""
+    """Return the movie's timescale in ticks a second, which edits are counted in."""
     mvhd = only(only(memoryview(file), b"moov"), b"mvhd")
     (timescale,) = struct.unpack_from(">I", mvhd, 20 if mvhd[0] == 1 else 12)
     return int(timescale)
 
 
 def tracks(file: bytes) -> dict[bytes, memoryview]:
-    """Return the one film and, if there is one, the one sound, by their handlers."""
+    """Return the video track and, if there is one, the audio track, by their handlers."""
     moov = only(memoryview(file), b"moov")
     tracks: dict[bytes, memoryview] = {}
     for trak in (body for kind, body in boxes(moov) if kind == b"trak"):
@@ -171,7 +171,7 @@ def _check_sound_entry(stsd: memoryview) -> None:
 
 
 def _audio_config(esds: memoryview) -> bytes:
-    """Return what a player is told of the sound; nothing if it isn't AAC (14496-1 7.2.6.5 on)."""
+    """Return the sound's AudioSpecificConfig; nothing if it isn't AAC (14496-1 7.2.6.5 on)."""
     decoder = _descriptor(_descriptor(esds[4:], 0x03)[3:], 0x04)
     return bytes(_descriptor(decoder[13:], 0x05)) if decoder[0] == OBJECT_TYPE_AAC else b""
 

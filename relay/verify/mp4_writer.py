@@ -1,4 +1,4 @@
-"""Writes a plain MP4 of pictures and sound as they are (ISO/IEC 14496-12, -14 and -15).
+"""Writer of a plain MP4 from access units and sound (ISO/IEC 14496-12, -14 and -15).
 
 For trimmed copies. The same units always give the same bytes, and nothing else is in them, so
 whoever checks a trimmed file writes it once more and compares. Nothing is encoded or decoded.
@@ -25,7 +25,7 @@ _UNTURNED = struct.pack(">9i", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Track:
-    """What one track's boxes are made from; times in its own timescale."""
+    """The data of one track's boxes; times in its own timescale."""
 
     number: int
     timescale: int
@@ -112,13 +112,13 @@ def _moov(tracks: Sequence[_Track], offsets: Sequence[int]) -> bytes:
 
 
 def _shown(track: _Track) -> int:
-    """How long the track is shown, in the movie's time."""
+    """Return the track's duration in the movie's timescale."""
     ticks = sum(track.durations) * (MOVIE_HZ // track.timescale)
     return ticks + min(track.waits_90k, 0) * (MOVIE_HZ // CLOCK_HZ)
 
 
 def _waits(track: _Track) -> int:
-    """How much later than the film it begins, in the movie's time."""
+    """Return the delay of the track after the film, in the movie's timescale."""
     return max(track.waits_90k, 0) * (MOVIE_HZ // CLOCK_HZ)
 
 
@@ -140,7 +140,7 @@ def _trak(track: _Track, offset: int) -> bytes:
 
 
 def _edts(track: _Track) -> bytes:
-    """Where the track begins: an empty edit before it, or what of it isn't played."""
+    """Return the edit list: an empty edit before the track, or the skipped part of its begin."""
     waits = _waits(track)
     edits = [struct.pack(">Iihh", waits, -1, 1, 0)] if waits else []
     skipped = -min(track.waits_90k, 0) * track.timescale

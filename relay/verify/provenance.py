@@ -1,4 +1,4 @@
-"""What a clip says of its C2PA provenance, against what is in it.
+"""Check of a clip's statement on C2PA provenance against its file.
 
 The C2PA claim's own signature is for a C2PA tool of the reader's choice, and that is said: a second
 verifier's word is worth more than ours. Here what would deceive is found: a claim that is there and
@@ -15,7 +15,7 @@ C2PA_BOX = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
 
 
 def check_provenance(files: Files, number: int) -> str:
-    """What is said about C2PA agrees with the file; the claim itself is for a C2PA tool."""
+    """Check that the C2PA statement agrees with the file; C2PA tools verify the claim itself."""
     claims = [
         body
         for kind, body in boxes(memoryview(file_of(files, f"clip-{number}.mp4")))

@@ -1,4 +1,4 @@
-"""Checks one recording: its signed manifest, the owner's range, its pictures and its sound."""
+"""Checks of one recording: its signed manifest, the owner's range, its pictures and sound."""
 
 from dataclasses import dataclass
 
@@ -52,27 +52,27 @@ class Recording:
 
     @property
     def name(self) -> str:
-        """The file."""
+        """The recording's file name."""
         return f"clip-{self.number}.mp4"
 
     @property
     def is_whole(self) -> bool:
-        """Whether all that was recorded is here."""
+        """Whether the recording is complete."""
         return self.part.gop_count == len(self.manifest.gops)
 
     @property
     def begin_90k(self) -> int:
-        """Where it begins in what was recorded."""
+        """The begin of this part in the recording."""
         return self.manifest.gops[self.part.first_gop].first_pts_90k
 
     @property
     def end_90k(self) -> int:
-        """Where it ends in what was recorded."""
+        """The end of this part in the recording."""
         return end_of_gop(self.manifest, self.part.first_gop + self.part.gop_count - 1)
 
 
 def check_signature(files: Files, number: int) -> ClipManifest:
-    """Return the manifest: this doorbell signed it."""
+    """Check the doorbell's signature on the manifest; return the manifest."""
     device = statement_unverified(files).device
     manifest = check_manifest(signed_manifest(files, number), device_certificate(files).spki)
     if manifest.device != device:
@@ -81,7 +81,7 @@ def check_signature(files: Files, number: int) -> ClipManifest:
 
 
 def check_range(files: Files, number: int) -> str:
-    """The owner gave this recording, and exactly what lies in the time given was released."""
+    """Check that the owner gave this recording, and that exactly the given range was released."""
     manifest = check_signature(files, number)
     released = released_of(files, number)
     given = _given(files, number)
@@ -112,7 +112,7 @@ def _given(files: Files, number: int) -> ClipRange:
 
 
 def part_of(files: Files, number: int, manifest: ClipManifest) -> ReleasedPart:
-    """Return which part of the recording is here: what was released, or what a trim left of it."""
+    """Return the present part of the recording: the released one, or the rest after a trim."""
     released = released_of(files, number)
     if released.clip_id != manifest.clip_id:
         raise WireError("the part named is of another recording")
@@ -124,7 +124,7 @@ def part_of(files: Files, number: int, manifest: ClipManifest) -> ReleasedPart:
 
 
 def check_within(manifest: ClipManifest, inner: ReleasedPart, outer: ReleasedPart) -> None:
-    """Raise WireError unless a trim leaves only what was released, and all the sound of it.
+    """Raise WireError unless a trim's rest lies in the released part, with all of its sound.
 
     Nobody signed a trim: of what it says, only which pictures it leaves is its own choice.
     """
@@ -142,7 +142,7 @@ def check_within(manifest: ClipManifest, inner: ReleasedPart, outer: ReleasedPar
 
 
 def end_of_gop(manifest: ClipManifest, index: int) -> int:
-    """Return when a GOP ends: with the next one, or with the recording."""
+    """Return a GOP's end: the next GOP's begin, or the recording's end."""
     following = index + 1
     if following < len(manifest.gops):
         return manifest.gops[following].first_pts_90k
@@ -150,7 +150,7 @@ def end_of_gop(manifest: ClipManifest, index: int) -> int:
 
 
 def check_pictures(files: Files, number: int) -> list[ClipUnit]:
-    """Return the pictures: exactly the signed ones, all of them, in order and at their times."""
+    """Check that the pictures are exactly the signed ones, in order and in time; return them."""
     manifest = check_signature(files, number)
     part = part_of(files, number, manifest)
     mp4 = file_of(files, f"clip-{number}.mp4")
@@ -170,7 +170,7 @@ def _rewritten(mp4: bytes, manifest: ClipManifest) -> bytes:
 
 
 def check_sound(files: Files, number: int) -> bool:
-    """Tell whether the recording has sound: only if it was given, and then the signed one."""
+    """Check that sound is present only if given, and is the signed one; return its presence."""
     manifest = check_signature(files, number)
     part = part_of(files, number, manifest)
     units = sound_units(file_of(files, f"clip-{number}.mp4"))

@@ -1,4 +1,4 @@
-"""Makes every check of one package, in a fixed order, and gathers what is proven by them."""
+"""The verification report: every check of one package, in a fixed order, and proven facts."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrustAnchors:
-    """What the reader brings along to check against; what is missing leaves checks unmade."""
+    """The reader's own trusted data; checks without their data aren't made."""
 
     agency: KnownAgency | None = None
     policy: Policy | None = None
@@ -42,7 +42,7 @@ class TrustAnchors:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvidenceDocuments:
-    """What the papers say, only of those that could be read; the checks say what it is worth."""
+    """The content of readable documents, unverified: the checks tell what is proven."""
 
     request: EvidenceRequest | None
     statement: Statement | None
@@ -51,7 +51,7 @@ class EvidenceDocuments:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """All that was found out about one package."""
+    """The report on one package."""
 
     evidence: Evidence
     checks: tuple[Check, ...]
@@ -63,7 +63,7 @@ class Report:
 
     @property
     def exit_code(self) -> Exit:
-        """What the checks say together."""
+        """The exit code of all checks together."""
         return exit_code_of(self.checks)
 
 
@@ -92,7 +92,7 @@ def check_evidence(evidence: Evidence, given: TrustAnchors) -> Report:
 
 
 def _agency(files: Files, given: TrustAnchors) -> KnownAgency | None:
-    """Return who must have asked: by the register, which knows an agency's older keys as well."""
+    """Return the asking agency: by the register, which also has an agency's older keys."""
     registered = log_checks.registered_agency(files, given.policy)
     is_same = given.agency is None or registered is None or given.agency.id == registered.id
     return registered or given.agency if is_same else given.agency

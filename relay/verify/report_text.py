@@ -1,4 +1,4 @@
-"""Turns a report into text that an officer reads, and into JSON that a program reads."""
+"""Forms of a report: text for officers, and JSON for programs."""
 
 import json
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ WORDS_OF_ONWARD = {"none": "nobody", "prosecutor": "the prosecutor"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportLine:
-    """One line about the papers, as they say it: whoever shows it makes all of it visible."""
+    """One line from the documents, raw: `visible` must be applied before it is displayed."""
 
     label: str
     text: str
 
 
 def visible(text: str) -> str:
-    """Return text from outside so that nothing in it is hidden, moves the cursor or turns round."""
+    """Return untrusted text with control, invisible and bidirectional characters made visible."""
     return "".join(
         char if char.isprintable() else f"[U+{ord(char):04X}]" for char in text.replace("\n", " ")
     )
@@ -55,13 +55,13 @@ def _result(check: Check) -> str:
 
 
 def asked_and_granted(papers: EvidenceDocuments) -> list[ReportLine]:
-    """Return who asked for what, and what the owner gave, as the papers say it."""
+    """Return the lines of the request and the grant, as the documents have them."""
     lines = [] if papers.request is None else asked(papers.request)
     return lines if papers.statement is None else [*lines, *granted(papers.statement)]
 
 
 def asked(request: EvidenceRequest) -> list[ReportLine]:
-    """Return who asked for what."""
+    """Return the request's lines."""
     officers = f"{request.officer_name}, with {request.cosigner_name}, of {request.agency}"
     window = f"{moment(request.from_ms)} to {moment(request.to_ms)}"
     cells = f"{len(request.cells)} map cell" + ("s" if len(request.cells) > 1 else "")
@@ -86,12 +86,12 @@ def _shown(label: str, text: str) -> list[ReportLine]:
 
 
 def words_of(name: str) -> str:
-    """Return a name of the protocol as words."""
+    """Return a protocol name as text."""
     return name.replace("_", " ")
 
 
 def granted(statement: Statement) -> list[ReportLine]:
-    """Return what the owner gave; nothing of a statement that is no grant."""
+    """Return the grant's lines; none for another statement."""
     terms = statement.terms
     if not isinstance(terms, GrantTerms):
         return []

@@ -1,4 +1,4 @@
-"""The page that opens and checks evidence in a browser, to be saved and used without a network.
+"""The saved page, which opens and checks evidence in a browser without a network.
 
 `npm run vendor` makes it of relay/web/saved/page.js, and wheels carry it. Here it is only
 handed out.

@@ -1,4 +1,4 @@
-"""Cuts a part out of opened evidence: whole GOPs, rounded inwards, and it still verifies.
+"""Trimming of opened evidence to whole GOPs, rounded inwards; the result still verifies.
 
 The trimmed folder has all papers of the original, the shortened clip, and `trim-N.json`, which
 says which part is left. Only the folder's owner says why it was cut; that is no proof of anything.

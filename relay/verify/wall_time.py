@@ -1,4 +1,4 @@
-"""Wall times as people read them."""
+"""Texts of wall times."""
 
 from datetime import UTC, datetime
 

@@ -1,4 +1,4 @@
-"""`doorward-relay app`: serves the owner's app, the same bytes for all, on its own origin.
+"""The command `doorward-relay app`: serves the owner's app on its own origin, the same for all.
 
 It knows no account and asks the relay for nothing; `config.json` tells the app where it is.
 """

@@ -1,4 +1,4 @@
-"""A jurisdiction that isn't in the register yet, for the eye and for a map of one's own.
+"""Files of a jurisdiction that isn't in the register yet: a picture, and GeoJSON.
 
 And what a newer version of one changes: on a picture, and as a table.
 """
@@ -31,7 +31,7 @@ class ChangedCell:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AreaChanges:
-    """What differs between two versions' areas, the first of it cell by cell."""
+    """The difference between two versions' areas; the first changed cells are listed."""
 
     picture: str
     """A data: address."""
@@ -42,7 +42,7 @@ class AreaChanges:
 
 
 def shown_changes(difference: Difference | None) -> AreaChanges | None:
-    """Return what differs between two versions' areas, None if nothing does."""
+    """Return the difference between two versions' areas, None if there is none."""
     if difference is None or not (difference.cells_added or difference.cells_removed):
         return None
     rows = [
@@ -59,18 +59,18 @@ def shown_changes(difference: Difference | None) -> AreaChanges | None:
 
 
 def picture_of(svg: bytes) -> str:
-    """Return a picture as an address that holds it."""
+    """Return a picture as a data: URL."""
     return f"data:image/svg+xml;base64,{base64.b64encode(svg).decode()}"
 
 
 def outline_answer(cells: Sequence[str]) -> Response:
-    """Return the area's shape as a picture."""
+    """Return the area's shape as an SVG response."""
     headers = {**NO_STORE, **NOTHING_ELSE}
     return Response(as_svg(cells), media_type="image/svg+xml", headers=headers)
 
 
 def geojson_answer(cells: Sequence[str]) -> Response:
-    """Return the cells as a file that maps read."""
+    """Return the cells as a GeoJSON response."""
     headers = {**NO_STORE, "Content-Disposition": 'attachment; filename="area.geojson"'}
     return Response(as_geojson(cells), media_type="application/geo+json", headers=headers)
 

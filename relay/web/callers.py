@@ -1,4 +1,4 @@
-"""Who calls a page, as a session keeps it."""
+"""The caller of a page: address and browser, for the session's row."""
 
 from starlette.requests import Request
 

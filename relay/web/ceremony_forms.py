@@ -1,4 +1,4 @@
-"""What a page's module sends to register a passkey or to sign in: at every face with passkeys."""
+"""Request bodies of passkey registration and sign-in, the same at every face."""
 
 from typing import Any
 
@@ -9,14 +9,14 @@ from relay.people.ceremonies import Started
 
 
 class RegisterOptionsIn(Document, frozen=True, kw_only=True):
-    """Who wants to register, and by which invitation."""
+    """A new person's name and invitation."""
 
     invitation: str
     name: str
 
 
 class LoginOptionsIn(Document, frozen=True, kw_only=True):
-    """Nothing: the browser knows its passkeys."""
+    """An empty document: the browser knows its passkeys."""
 
 
 class CredentialIn(Document, frozen=True, kw_only=True):
@@ -27,5 +27,5 @@ class CredentialIn(Document, frozen=True, kw_only=True):
 
 
 def started_json(started: Started) -> JSONResponse:
-    """Return the first half of a ceremony as the module reads it."""
+    """Return a started ceremony as JSON for the page's module."""
     return JSONResponse({"session": started.ceremony_id, "options": started.options})

@@ -1,4 +1,4 @@
-"""Static files, compressed once each: the same bytes for everybody, so that no size tells anything.
+"""Static files, compressed once each: the same bytes for everybody, so that sizes reveal nothing.
 
 Pages aren't compressed: what is packed together with a secret gives it away by its size, and the
 agency's pages have one size whatever they say (padding.py).
@@ -32,7 +32,7 @@ PACKED_TYPES: Final = frozenset(
 
 
 class CompressedFiles(StaticFiles):
-    """Serves a folder, to whoever takes gzip with what can be packed packed."""
+    """Serves a folder, with compressible files in gzip for clients that accept it."""
 
     def __init__(self, *, directory: Path, html: bool = False, check_dir: bool = True) -> None:
         super().__init__(directory=directory, html=html, check_dir=check_dir)
@@ -46,7 +46,7 @@ class CompressedFiles(StaticFiles):
         scope: Scope,
         status_code: int = 200,
     ) -> Response:
-        """Return a file, or that it hasn't changed."""
+        """Return a file, or 304 if it hasn't changed."""
         response = super().file_response(full_path, stat_result, scope, status_code)
         response.headers.add_vary_header("Accept-Encoding")
         if not isinstance(response, FileResponse) or not self._is_wanted(response, scope):

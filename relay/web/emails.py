@@ -1,4 +1,4 @@
-"""What is mailed to agencies, in words: in both languages, since nobody knows which they read."""
+"""Texts of mail to agencies: in both languages, since the reader's isn't known."""
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -52,7 +52,7 @@ class TranslatedEmails:
     def certificates_end(
         self, to: str, agreement: Agreement, ending: Sequence[EndingCertificate]
     ) -> Email:
-        """Return the letter that says whose certificates end, the first to end first."""
+        """Return the letter that lists ending certificates, the first to end first."""
         named = [f"{day_of(one.ends_ms)}  {plain(one.name)}" for one in ending[:MAX_NAMED]]
         if len(ending) > MAX_NAMED:
             named.append(f"+ {len(ending) - MAX_NAMED}")
@@ -92,5 +92,5 @@ class TranslatedEmails:
 
 
 def day_of(time_ms: int) -> str:
-    """Return a day as letters name it."""
+    """Return a day as text for letters."""
     return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%d")

@@ -1,4 +1,4 @@
-"""Signing in at a face of the relay's pages: its cookie, its origin, and the steps with a passkey.
+"""Sign-in at a face of the relay's pages: its cookie, its origin, and the passkey steps.
 
 The same for officers and administrators. Who may do what afterwards is each face's own.
 """
@@ -30,11 +30,11 @@ CSRF_HEADER = "x-csrf"
 
 
 class FaceServices(Protocol):
-    """What signing in needs of what a face was built from."""
+    """The dependencies of sign-in at a face."""
 
     @property
     def site(self) -> Site:
-        """Where the face's passkeys live."""
+        """The relying party of the face's passkeys."""
         ...
 
     @property
@@ -44,18 +44,18 @@ class FaceServices(Protocol):
 
     @property
     def ceremonies(self) -> Ceremonies:
-        """Those of the face's own role."""
+        """The ceremonies of the face's own role."""
         ...
 
     @property
     def sessions(self) -> Sessions:
-        """Everybody's."""
+        """The sessions of all roles."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Face:
-    """Where one signs in: pages under /`name`, with the cookie `dw_name`, for accounts of `role`.
+    """A face: pages under /`name`, with the cookie `dw_name`, for accounts of `role`.
 
     `welcome` is what the module that signed somebody in is told of them.
     """
@@ -71,11 +71,11 @@ class Face:
 
     @property
     def path(self) -> str:
-        """Where the face's pages begin, and the only ones that its cookie is sent to."""
+        """The path prefix of the face's pages, to which its cookie is restricted."""
         return f"/{self.name}"
 
     async def find_session(self, request: Request) -> Session | None:
-        """Return the session that came along, and charge its account; None if there is none."""
+        """Return the request's session, and count the request for its account; None without one."""
         token = request.cookies.get(self.cookie, "")
         if not token:
             return None
@@ -87,7 +87,7 @@ class Face:
         return session
 
     def set_session(self, request: Request, response: Response, token: str) -> None:
-        """Give the browser its session."""
+        """Set the session's cookie."""
         response.set_cookie(
             self.cookie,
             token,
@@ -98,7 +98,7 @@ class Face:
         )
 
     def clear_session(self, response: Response) -> None:
-        """Take the session back."""
+        """Delete the session's cookie."""
         response.delete_cookie(self.cookie, path=self.path, httponly=True, samesite="strict")
 
     async def join(self, request: Request) -> Response:
@@ -147,14 +147,14 @@ class Face:
         return response
 
     async def sign_out(self, request: Request) -> Response:
-        """End the session that came along; who asks for it, and how, the face has checked."""
+        """End the request's session; the face has checked the request."""
         await _services(request).sessions.end(request.cookies[self.cookie])
         response = JSONResponse({"ok": True})
         self.clear_session(response)
         return response
 
     async def end_sessions(self, request: Request, account_id: str, own_id: str) -> Response:
-        """End what a form's `session` names of one's own: one by its name, `others` or `all`.
+        """End the caller's own sessions that a form's `session` names: one, `others` or `all`.
 
         Who sent the form, and with which token, the face has checked.
         """
@@ -174,7 +174,7 @@ class Face:
 
 
 def check_origin(request: Request) -> None:
-    """Refuse what another site's page sent."""
+    """Refuse a request from another site's page."""
     origin = request.headers.get("origin")
     if origin is not None and origin != _services(request).site.origin:
         raise PageError(403, "origin", "sent by another site's page")

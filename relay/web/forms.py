@@ -1,4 +1,4 @@
-"""Plain forms of the relay's pages: what works without JavaScript."""
+"""Plain HTML forms of the relay's pages, which work without JavaScript."""
 
 import re
 import secrets
@@ -25,7 +25,7 @@ async def read_form(request: Request, *, csrf: str, max_files: int = 0) -> FormD
 
 
 def check_csrf(sent: str, csrf: str) -> None:
-    """Refuse what doesn't come with the session's own token."""
+    """Refuse a request without the session's own CSRF token."""
     if not secrets.compare_digest(sent.encode(), csrf.encode()):
         raise PageError(403, "csrf", "the page is out of date; load it again")
 
@@ -33,7 +33,7 @@ def check_csrf(sent: str, csrf: str) -> None:
 async def form_of(
     request: Request, *, max_files: int = 0, max_fields: int = MAX_FIELDS
 ) -> FormData:
-    """Return a form of bounded size, whoever sent it, or raise PageError.
+    """Return a form of bounded size, without checking its CSRF token, or raise PageError.
 
     Its texts are such that can be stored and shown, in whatever charset they came.
     """

@@ -1,4 +1,4 @@
-"""Texts of the pages in English and Swedish.
+"""Texts of the relay's pages in English and Swedish.
 
 Each language is a folder of locales/ with a file for each part of the house; a test holds both
 languages together. `{name}` in a text is filled in. Keys that begin with `js.` go to the page's
@@ -58,7 +58,7 @@ class Texts:
 
 
 def apart(value: object) -> object:
-    """Return a text so that it can't turn what stands beside it; anything else as it is."""
+    """Return a text isolated for bidirectional display; other values unchanged."""
     if not isinstance(value, str):
         return value
     plain = _MISLEADING.sub("", value)
@@ -87,7 +87,7 @@ def read_folder(folder: Traversable) -> dict[str, str]:
 
 
 def choose_language(*, asked: str | None, kept: str | None, accept: str) -> str:
-    """Return the language that was asked for, was kept, or that the browser likes best."""
+    """Return the language by query, by cookie, or by the browser's preference."""
     for choice in (asked, kept):
         if choice in LANGUAGES:
             return choice

@@ -1,4 +1,4 @@
-"""JSON in and out of the pages' own endpoints, with errors as everywhere."""
+"""JSON requests and responses of the pages' own endpoints, with their errors."""
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -13,7 +13,7 @@ TEXT_FILES = (".csv", ".atom", ".svg")
 
 
 class PageError(Exception):
-    """An answer that isn't the one that was asked for."""
+    """An HTTP error with a status, a code and a message."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(message)
@@ -23,12 +23,12 @@ class PageError(Exception):
 
 
 def not_found(what: str) -> PageError:
-    """Return the error for something that isn't there, or isn't the caller's."""
+    """Return the 404 for a resource that doesn't exist, or isn't the caller's."""
     return PageError(404, "not_found", f"no such {what}")
 
 
 def error_json(status: int, code: str, message: str) -> JSONResponse:
-    """Return an error as JSON; a failure of ours with the number under which it was logged."""
+    """Return an error as JSON; an internal error has the request id under which it was logged."""
     error = {"code": code, "message": message}
     if status >= 500 and current():
         error["request"] = current()
@@ -44,31 +44,31 @@ async def read_json(request: Request, kind: type[D]) -> D:
 
 
 def wants_json(request: Request) -> bool:
-    """Tell whether the caller is a program rather than a reader."""
+    """Return whether the caller is a program rather than a reader."""
     is_json_body = request.headers.get("content-type", "").startswith("application/json")
     return is_json_body or "application/json" in request.headers.get("accept", "")
 
 
 def with_retry_after(response: Response, error: Exception) -> Response:
-    """Say when to ask again, if that is what was wrong."""
+    """Add Retry-After to the response to RateExceeded."""
     if isinstance(error, RateExceeded):
         response.headers["Retry-After"] = str(error.retry_after_s)
     return response
 
 
 def is_file(request: Request) -> bool:
-    """Tell whether a file is asked for, by its address: an error's answer is no page then."""
+    """Return whether the address is a file's: then an error's response is no page."""
     return request.url.path.endswith((*JSON_FILES, *TEXT_FILES))
 
 
 def error_file(request: Request, status: int, code: str, message: str) -> Response:
-    """Return an error to who asked for a file: as JSON, or as one line of text."""
+    """Return the error response for a file: JSON, or one line of text."""
     if request.url.path.endswith(JSON_FILES):
         return error_json(status, code, message)
     return PlainTextResponse(f"{message}\n", status_code=status)
 
 
 def is_form(request: Request) -> bool:
-    """Tell whether a page's own form was sent, whose answer is a page."""
+    """Return whether a page's own form was sent, so that the response is a page."""
     media_type = request.headers.get("content-type", "")
     return media_type.startswith(("application/x-www-form-urlencoded", "multipart/form-data"))

@@ -1,4 +1,4 @@
-"""The owner's app's own words for a request, so that an officer reads what an owner will read.
+"""The owner's app's texts of a request, so that officers preview what an owner will read.
 
 They come from the app's own texts; js/protocol/letter.js puts them together in both places.
 """

@@ -1,4 +1,4 @@
-"""Renders a template in the reader's language."""
+"""Rendering of templates in the reader's language."""
 
 from datetime import UTC, datetime
 from functools import partial
@@ -21,7 +21,7 @@ UNITS = (("kB", KILO), ("MB", KILO**2), ("GB", KILO**3))
 
 
 class Pages:
-    """All templates, ready."""
+    """The loaded templates."""
 
     def __init__(
         self,
@@ -103,7 +103,7 @@ def keep_language(request: Request, response: Response) -> None:
 
 
 def when(time_ms: int) -> Markup:
-    """Return a <time> element: UTC as text, exact for the module that makes it local."""
+    """Return a <time> element: UTC as text, with the exact time for the localising module."""
     moment = datetime.fromtimestamp(time_ms / 1000, UTC)
     exact = moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return Markup('<time datetime="{}" data-ms="{}">{} UTC</time>').format(
@@ -112,7 +112,7 @@ def when(time_ms: int) -> Markup:
 
 
 def size(size_bytes: int, *, language: str) -> str:
-    """Return a size as the language writes it: 840 bytes, 5.2 MB; in Swedish 5,2 MB."""
+    """Return a size in the language's format: 840 bytes, 5.2 MB; in Swedish 5,2 MB."""
     if size_bytes < KILO:
         word = "byte" if size_bytes == 1 or language == "sv" else "bytes"
         return f"{size_bytes}\N{NO-BREAK SPACE}{word}"

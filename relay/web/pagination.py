@@ -1,4 +1,4 @@
-"""Long lists, a page at a time: `?page=2`. What isn't a page's number is the first or the last."""
+"""Pagination of long lists: `?page=2`. What isn't a page's number is the first or the last."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ def page_of(request: Request, rows: Sequence[T], *, size: int) -> Paged[T]:
 
 
 def number_in(request: Request, total: int, *, size: int) -> tuple[int, int]:
-    """Return which page the address asks for, and how many there are of so many rows."""
+    """Return the page number in the address, and the number of pages."""
     count = max(1, -(-total // size))
     asked = request.query_params.get("page", "1")
     number = int(asked) if asked.isascii() and asked.isdecimal() and len(asked) < 8 else 1

@@ -1,4 +1,4 @@
-"""How often anybody may ask: by class of route, each address and each account for itself.
+"""Rate limits of HTTP requests: by class of route, for each address and each account.
 
 Reading is generous, signing in is tight, and nothing public is without a limit. An office or a
 street behind one address shares that address's allowance, so an address alone may do what a
@@ -30,7 +30,7 @@ READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouteClass:
-    """One class of routes, how often an address may ask for it, and how often an account."""
+    """A class of routes, with its rates for an address and for an account."""
 
     name: str
     per_address: Rate
@@ -69,7 +69,7 @@ _PATHS: Final[Sequence[tuple[re.Pattern[str], bool, RouteClass]]] = (
 
 
 def class_of(method: str, path: str) -> RouteClass:
-    """Return the class of a route: every route has one."""
+    """Return the class of a route; every route has one."""
     for pattern, is_for_changes, found in _PATHS:
         if pattern.match(path) and not (is_for_changes and method in READING):
             return found
@@ -77,7 +77,7 @@ def class_of(method: str, path: str) -> RouteClass:
 
 
 class ClientAddress:
-    """Puts the address from which somebody really calls in the place of a trusted proxy's own.
+    """ASGI middleware that replaces a trusted proxy's address by the real client's.
 
     Of X-Forwarded-For only what trusted proxies wrote counts: read from its end, the first that
     is none of theirs. From anybody else the header is as good as absent.
@@ -97,7 +97,7 @@ class ClientAddress:
 
 
 def client_address(peer: str, forwarded_for: str, trusted: Iterable[str]) -> str:
-    """Return who calls, by the socket and what trusted proxies say."""
+    """Return the client's address, by the socket and trusted proxies' headers."""
     networks = tuple(trusted)
     address = peer
     for hop in reversed(forwarded_for.split(",")):
@@ -111,7 +111,7 @@ def client_address(peer: str, forwarded_for: str, trusted: Iterable[str]) -> str
 
 
 class RateLimits:
-    """Answers 429 with Retry-After once an address, or an account, has asked too often."""
+    """ASGI middleware that answers 429 with Retry-After above an address's or account's rate."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""What every answer carries and every question must keep: headers, CSP, size limit.
+"""Security headers of every response, and limits of every request's body and address.
 
 Plain ASGI, so that an event stream passes through untouched.
 """
@@ -50,7 +50,7 @@ def page_policy(*, connect: tuple[str, ...] = (), worker: bool = False) -> str:
 
 
 class SecurityHeaders:
-    """Adds the headers above, and `policy` where the page sets none of its own.
+    """ASGI middleware that adds the headers above, and `policy` where the page sets no CSP.
 
     `headers` take the place of those above that have their name.
     """
@@ -83,7 +83,7 @@ class SecurityHeaders:
 
 
 class BodyLimit:
-    """Refuses a body over the limit with 413, whether its length was announced or not.
+    """ASGI middleware that refuses a body over the limit with 413, announced or not.
 
     What has a zero byte where a text should be is refused with 400, a form that names its own
     charset with 415: Python knows one that takes ever longer to read, and some that aren't text.
@@ -102,7 +102,7 @@ class BodyLimit:
         self._larger = dict(larger or {})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Read a whole body of bounded size, then hand it on."""
+        """Read a whole body of bounded size, then call the app."""
         if scope["type"] == "http" and _has_zero(scope):
             await self._send(send, 400, "invalid", ZERO_TEXT)
             return
@@ -150,18 +150,18 @@ class BodyLimit:
 
 
 def _has_zero(scope: Scope) -> bool:
-    """Tell whether an address has a zero byte: nothing is called so, and PostgreSQL takes none."""
+    """Return whether an address has a zero byte: no path has one, and PostgreSQL rejects it."""
     return "\0" in scope.get("path", "") or b"%00" in scope.get("query_string", b"")
 
 
 def _names_charset(scope: Scope) -> bool:
-    """Tell whether a form in parts names a charset, however that is written."""
+    """Return whether a multipart form names a charset, in any spelling."""
     told = Headers(scope=scope).get("content-type", "").lower()
     return "multipart/" in told and "charset" in told
 
 
 def _has_zero_text(scope: Scope, body: bytes) -> bool:
-    """Tell whether a text in JSON or in a plain form has one; a file may.
+    """Return whether a text in JSON or in a plain form has one; a file may.
 
     JSON goes by many names (application/x+json), and in UTF-16 each letter has one.
     """

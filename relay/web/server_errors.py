@@ -1,4 +1,4 @@
-"""The answer to a mistake of ours: says so, and which number to quote; its traceback is logged."""
+"""The response to an internal error: names the request id; the traceback is logged."""
 
 from collections.abc import Awaitable, Callable
 
@@ -12,7 +12,7 @@ WORDS = "the relay made a mistake; it is in its log"
 
 
 def on_unexpected_error(pages: Pages) -> Callable[[Request, Exception], Awaitable[Response]]:
-    """Return what answers when an endpoint raised what nobody expected."""
+    """Return the handler of unexpected exceptions."""
 
     async def handler(request: Request, _error: Exception) -> Response:
         is_page = request.method in ("GET", "HEAD") or is_form(request)

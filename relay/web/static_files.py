@@ -1,4 +1,4 @@
-"""What the relay's pages load: style, modules, and the page that an agency saves.
+"""The static files of the relay's pages: style, modules, and the saved page for agencies.
 
 That page is handed out as a file to be saved, never shown: an agency's key is for a page that no
 relay serves.
@@ -29,7 +29,7 @@ class PageFiles(CompressedFiles):
         scope: Scope,
         status_code: int = 200,
     ) -> Response:
-        """Return a file, or that it hasn't changed."""
+        """Return a file, or 304 if it hasn't changed."""
         response = super().file_response(full_path, stat_result, scope, status_code)
         if Path(full_path).name == SAVED_PAGE.name:
             response.headers["Content-Disposition"] = f'attachment; filename="{SAVED_PAGE.name}"'

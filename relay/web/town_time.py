@@ -1,4 +1,4 @@
-"""Tells the owner's app how far an invented town's clock is ahead, with every answer of the API."""
+"""A header on API responses: how far an example town's clock is ahead, for the owner's app."""
 
 from typing import Final
 
@@ -11,7 +11,7 @@ HEADER: Final = "x-town-ahead-ms"
 
 
 class TownTime:
-    """Plain ASGI; adds the header where there is such a clock."""
+    """ASGI middleware that adds the header where there is such a clock."""
 
     def __init__(self, app: ASGIApp, clock: SimulatedClock | None) -> None:
         self._app = app

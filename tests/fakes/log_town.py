@@ -244,7 +244,8 @@ class Town:
     def register(self) -> Register:
         """The register's state, replayed from its entries."""
         register = Register(self.register_log.origin)
-        register.apply_all(self.register_log.entries)
+        for entry in self.register_log.entries:
+            register.apply(entry)
         return register
 
     @property

@@ -111,7 +111,7 @@ async def test_a_clip_of_a_right_clock_is_told_once(bell: Doorbell) -> None:
     await bell.watch.look()
     await bell.begin_clip()
     record = await bell.end_clip()
-    await bell.news.publish_untold()
+    await bell.news.publish_pending()
     assert len(bell.tellings(record)) == 1
     assert bell.start_in_the_app(record) == bell.start_in_the_library(record)
 
@@ -124,7 +124,7 @@ async def test_a_clip_from_before_the_clock_was_set_is_told_anew(
     await bell.lose_time(wrong_ms)
     await bell.begin_clip()
     record = await bell.end_clip()
-    await bell.news.publish_untold()
+    await bell.news.publish_pending()
     assert len(bell.tellings(record)) == 1
     await bell.learn_time(-wrong_ms)
     await bell.news.aclose()
@@ -158,11 +158,11 @@ async def test_a_clip_that_the_clock_was_lost_in_is_told_anew_once_it_is_right_a
     await bell.lose_time(wrong_ms)
     record = await bell.end_clip()
     assert record.dating == "trusted"
-    await bell.news.publish_untold()
+    await bell.news.publish_pending()
     assert len(bell.tellings(record)) == 1  # not again and again while the clock is wrong
     await bell.learn_time(-wrong_ms)
     await bell.news.aclose()
-    await bell.news.publish_untold()
+    await bell.news.publish_pending()
     assert len(bell.tellings(record)) == 2
     assert bell.start_in_the_app(record) == bell.start_in_the_library(record) == record.started_ms
 
@@ -172,7 +172,7 @@ async def test_what_a_dead_process_did_not_tell_is_told(bell: Doorbell) -> None:
     await bell.begin_clip()
     await bell.rig.film(POST_ROLL_S + 1)
     record = await bell.rig.next_clip()
-    await bell.news.publish_untold()
+    await bell.news.publish_pending()
     await bell.news.aclose()
-    await bell.news.publish_untold()
+    await bell.news.publish_pending()
     assert len(bell.tellings(record)) == 1

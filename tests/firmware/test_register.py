@@ -7,8 +7,8 @@ import pytest
 
 from firmware.consent.request_rules import RequestRefused, check_request
 from firmware.protocol.encoding import WireError, b64u, decode_canonical
-from firmware.protocol.register.administering import check_place
-from firmware.protocol.register.counting import MAX_LIMITS_BACK
+from firmware.protocol.register.change_rules import check_place
+from firmware.protocol.register.counts import MAX_LIMITS_BACK
 from firmware.protocol.register.entries import (
     AdminsChanged,
     AgencySuspended,
@@ -210,7 +210,7 @@ def test_a_renewal_is_not_asked_before_what_it_renews(town: Town) -> None:
     town.now_ms += HOUR_MS
     renewal = town.renew(late, expires_ms=town.now_ms + 7 * DAY_MS)
     assert whys(town) == []
-    # Seen to fail with `renewed.keeps_from` left out of firmware/protocol/register/counting.py.
+    # Seen to fail with `renewed.keeps_from` left out of firmware/protocol/register/counts.py.
     assert not is_asked(town, renewal)
     town.wind(hours=72)
     assert is_asked(town, renewal)

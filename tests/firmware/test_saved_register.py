@@ -33,7 +33,8 @@ KINDS = History().kinds
 
 def replayed(history: History, size: int | None = None) -> Register:
     register = Register(history.origin)
-    register.apply_all(history.entries[:size])
+    for entry in history.entries[:size]:
+        register.apply(entry)
     return register
 
 
@@ -91,7 +92,8 @@ def test_loading_a_state_and_replaying_the_rest_is_replaying_it_all(
     size = round(at * len(history.entries))
     register = loaded(history, saved(history, size))
     assert state_of(register) == state_of(replayed(history, size))
-    register.apply_all(history.entries[size:])
+    for entry in history.entries[size:]:
+        register.apply(entry)
     assert state_of(register) == state_of(replayed(history))
 
 
@@ -126,7 +128,8 @@ def test_a_loaded_register_judges_the_next_entry_as_a_replayed_one_does(full: Hi
 def test_delays_and_an_example_town_are_loaded_too() -> None:
     town = make_town(kind="example")
     register = Register(town.register_log.origin)
-    register.apply_all(town.register_log.entries)
+    for entry in town.register_log.entries:
+        register.apply(entry)
     tree = tree_of(town.register_log.entries)
     data = save_register(register, root=tree.root(), code=CODE)
     again = load_register(

@@ -31,7 +31,7 @@ from firmware.protocol.tlog.checkpoint import parse_checkpoint
 from firmware.protocol.tlog.policy import parse_policy
 from firmware.protocol.tlog.proof import parse_proof
 from firmware.protocol.tlog.signed_note import parse_key, parse_note
-from firmware.protocol.tlog.tiles import HASH_BYTES, encode_bundle, parse_bundle, parse_tile
+from firmware.protocol.tlog.tiles import encode_bundle, parse_bundle
 from firmware.protocol.tlog.witness import AddCheckpoint, parse_add_checkpoint
 from relay.verify.mp4 import access_units, sound_units
 from tests.fakes.consent_world import DEVICE, ConsentWorld, make_world
@@ -176,10 +176,6 @@ def parsers() -> dict[str, Parser]:
         "policy": Parser(seeds=(town.policy_text,), parse=_policy),
         "bundle": Parser(
             seeds=(encode_bundle(leaves),), parse=lambda d: encode_bundle(parse_bundle(d))
-        ),
-        "tile": Parser(
-            seeds=(bytes(range(256)),),
-            parse=lambda d: b"".join(parse_tile(d, width=len(d) // HASH_BYTES)),
         ),
         "package-header": Parser(seeds=(_package(),), parse=_header),
         "mp4": Parser(seeds=(mp4,), parse=_mp4),

@@ -122,7 +122,7 @@ async def test_a_provider_that_is_away_or_redirects_is_said_plainly(tmp_path):
         frost.world.clock.advance(10)
         address = await frost.at_provider(await frost.begin())
         frost.provider.token_bytes = b"x" * 300_000
-        assert "says too much" in (await frost.come_back(address)).text
+        assert "sent too long an answer" in (await frost.come_back(address)).text
         frost.provider.token_bytes = None
         unknown = await frost.http.get("/agency/oidc/start?agency=nobody")
         assert unknown.status_code == 400

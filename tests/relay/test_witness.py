@@ -218,7 +218,7 @@ def test_does_not_start_with_a_memory_that_was_altered(world: World):
     for altered in (b"", note[:-5], note.replace(b"\n12\n", b"\n11\n"), smaller):
         path.write_bytes(altered)
         folder = WitnessFolder(world.folder, SIGNER.key, -1)
-        with pytest.raises(WitnessError, match="isn't as it was written"):
+        with pytest.raises(WitnessError, match="was altered or damaged"):
             folder.read(ORIGIN, [world.log.signer.key])
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from firmware.capture.camera_output import pts_90k_of
-from firmware.capture.video_source import Mask, PictureSink
-from firmware.capture.x264 import Finisher
+from firmware.capture.software_source import SoftwareSource
+from firmware.capture.video_source import PictureSink
 from firmware.errors import DoorwardError
 from firmware.system.clock import Clock
 
@@ -42,7 +42,7 @@ class _Held:
     until_ns: int
 
 
-class ReplaySource:
+class ReplaySource(SoftwareSource):
     """Implements `source.VideoSource`.
 
     `file` is a video to film instead of the porch. `marker` draws a square that stands for this
@@ -61,33 +61,13 @@ class ReplaySource:
         marker: str = "",
         thread_count: int = 1,
     ) -> None:
-        self._clock = clock
-        self._width = width
-        self._height = height
-        self._configured_fps = self._fps = fps
         self._scene = _open_scene(file, width, height)
-        self._finisher = Finisher(
-            width, height, fps=fps, bitrate_bps=bitrate_bps, thread_count=thread_count
-        )
+        super().__init__(width, height, fps=fps, bitrate_bps=bitrate_bps, thread_count=thread_count)
+        self._clock = clock
         self._overlay, self._marker = _overlays(marker, width, height)
         self._held: _Held | None = None
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
-
-    @property
-    def width(self) -> int:
-        """Pixels in a row."""
-        return self._width
-
-    @property
-    def height(self) -> int:
-        """Rows."""
-        return self._height
-
-    @property
-    def fps(self) -> int:
-        """Frames a second that are aimed at; fewer come from a machine that is too slow."""
-        return self._fps
 
     def start(self, sink: PictureSink) -> None:
         """Film until `stop`, on a thread of its own."""
@@ -97,34 +77,9 @@ class ReplaySource:
         )
         self._thread.start()
 
-    @property
-    def dropped_frames(self) -> int:
-        """The number of pictures dropped because the mask couldn't be painted."""
-        return self._finisher.dropped_frames
-
-    def request_key_frame(self) -> None:
-        """Make the next frame a key frame, if the last one is half a second ago."""
-        self._finisher.request_key_frame()
-
-    def set_small(self, is_wanted: bool) -> None:
-        """Hand out small pictures from the next one on, or no more."""
-        self._finisher.set_small(is_wanted)
-
-    def set_mask(self, mask: Mask) -> None:
-        """Hide these parts from the next frame on, and make it a key frame."""
-        self._finisher.set_mask(mask)
-
     def set_max_fps(self, fps: int) -> None:
         """Film with at most this many frames a second."""
         self._fps = max(1, min(fps, self._configured_fps))
-
-    def set_bitrate(self, bitrate_bps: int) -> None:
-        """Set the encoder's target bitrate, from a key frame on."""
-        self._finisher.set_bitrate(bitrate_bps)
-
-    def restart_encoder(self) -> None:
-        """Begin the encoder anew at the next frame."""
-        self._finisher.restart()
 
     def show(self, picture_png: bytes, seconds: float) -> None:
         """Hold a picture before the camera; ValueError if it can't be read."""

@@ -82,7 +82,7 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class ProposedStatement:
     """The terms that the owner wants signed, after they have seen and accepted them."""
 
     terms: Terms
@@ -108,7 +108,9 @@ class RequestAnswer:
         self._zone = zone
         self._find_player = find_player
 
-    async def run(self, open_desk: OpenDesk, prefix: str, choice: Choice) -> Wanted | None:
+    async def run(
+        self, open_desk: OpenDesk, prefix: str, choice: Choice
+    ) -> ProposedStatement | None:
         """Ask about one request; None: the owner doesn't want to answer it so."""
         async with open_desk() as desk:
             line = _chosen_request((await desk.requests()).requests, prefix)
@@ -122,7 +124,7 @@ class RequestAnswer:
             files = await self._fetch(desk, line, clips, choice)
         return await asyncio.to_thread(self._give, line, clips, files, choice)
 
-    async def take_back(self, open_desk: OpenDesk, prefix: str) -> Wanted | None:
+    async def take_back(self, open_desk: OpenDesk, prefix: str) -> ProposedStatement | None:
         """Ask whether a grant is to be taken back (R14); None: the owner doesn't want it."""
         async with open_desk() as desk:
             given = (await desk.requests()).given
@@ -133,9 +135,9 @@ class RequestAnswer:
         self._terminal.say(f"{given_text(one, self._zone)}\n\n{TAKEN_BACK}")
         if await asyncio.to_thread(_yes, self._terminal, "Take it back") == "no":
             return None
-        return Wanted(terms=Revoke(grant_digest=digest), life_ms=NARROWING_LIFE_MS)
+        return ProposedStatement(terms=Revoke(grant_digest=digest), life_ms=NARROWING_LIFE_MS)
 
-    def _narrow(self, line: RequestLine, way: Way) -> Wanted | None:
+    def _narrow(self, line: RequestLine, way: Way) -> ProposedStatement | None:
         request = line.parsed()
         terms: dict[Way, Terms] = {
             "decline": Decline(request_digest=line.digest_of_request),
@@ -146,7 +148,7 @@ class RequestAnswer:
         question = QUESTIONS[way].format(agency=one_line(line.agency))
         if _yes(self._terminal, question) == "no":
             return None
-        return Wanted(terms=terms[way], life_ms=NARROWING_LIFE_MS)
+        return ProposedStatement(terms=terms[way], life_ms=NARROWING_LIFE_MS)
 
     async def _choose(
         self, desk: AskedClient, line: RequestLine, choice: Choice
@@ -203,7 +205,7 @@ class RequestAnswer:
 
     def _give(
         self, line: RequestLine, clips: Sequence[OfferedClip], files: list[Path], choice: Choice
-    ) -> Wanted | None:
+    ) -> ProposedStatement | None:
         request = line.parsed()
         identity = self._ask_identity(choice.told)
         asked = grant_asked(
@@ -227,7 +229,7 @@ class RequestAnswer:
             identity=identity,
             recipient=Recipient(agency=request.agency, sealing_keys=list(line.sealing_keys)),
         )
-        return Wanted(terms=terms, life_ms=STATEMENT_LIFE_MS)
+        return ProposedStatement(terms=terms, life_ms=STATEMENT_LIFE_MS)
 
     def _ask_identity(self, told: frozenset[Field]) -> IdentityGiven:
         """Ask for what of themselves the owner gives; what wasn't named isn't given (R8)."""

@@ -18,7 +18,7 @@ from firmware.companion.owner.pairing_commands import (
 )
 from firmware.companion.owner.prompts import ask, wall_ms
 from firmware.companion.owner.reply_inbox import Answer, ReplyInbox
-from firmware.companion.owner.request_answer import Choice, RequestAnswer, Wanted
+from firmware.companion.owner.request_answer import Choice, ProposedStatement, RequestAnswer
 from firmware.companion.owner.request_texts import SHORT_CHARS, requests_lines
 from firmware.companion.owner.waiting_texts import one_line
 from firmware.companion.viewer.folder import Folder
@@ -28,7 +28,7 @@ from firmware.protocol.notes import ConfirmationWanted, StatementRefused
 ANSWER_S = 20.0
 """A doorbell that is there answers in a second or two."""
 
-AskOwner = Callable[[RequestAnswer, OpenDesk], Coroutine[None, None, Wanted | None]]
+AskOwner = Callable[[RequestAnswer, OpenDesk], Coroutine[None, None, ProposedStatement | None]]
 """Shows what there is, and asks what is to be signed."""
 
 _DONE = {
@@ -101,7 +101,7 @@ def check_same_doorbell(folder: Folder, paired: PairedDoorbell) -> None:
         )
 
 
-def _send(options: argparse.Namespace, folder: Folder, wanted: Wanted) -> str:
+def _send(options: argparse.Namespace, folder: Folder, wanted: ProposedStatement) -> str:
     with at_home(options) as (account, passkey, paired):
         answers = ReplyInbox(account, paired, folder.keys())
         answers.begin()
@@ -111,7 +111,7 @@ def _send(options: argparse.Namespace, folder: Folder, wanted: Wanted) -> str:
     return outcome_text(wanted, digest, answer)
 
 
-def outcome_text(wanted: Wanted, digest: str, answer: Answer | None) -> str:
+def outcome_text(wanted: ProposedStatement, digest: str, answer: Answer | None) -> str:
     """Return what came of a statement in words; NotTaken if the doorbell refused it."""
     if isinstance(answer, StatementRefused):
         raise NotTaken(one_line(answer.reason), one_line(answer.detail))

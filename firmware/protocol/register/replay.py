@@ -9,18 +9,18 @@ counted on (facts.py).
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 from firmware.protocol.encoding import WireError, decode, decode_canonical, unb64u
 from firmware.protocol.passkeys import load_passkey
-from firmware.protocol.register.administering import (
+from firmware.protocol.register.change_rules import (
     admins_by_id,
     check_charter,
     check_place,
     check_signers,
     parse_agreement,
 )
-from firmware.protocol.register.counting import Counts
+from firmware.protocol.register.counts import Counts
 from firmware.protocol.register.entries import (
     EXAMPLE_PREFIX,
     MAX_LEAF_BYTES,
@@ -111,11 +111,6 @@ class Register:
             self.voids.append(void)
             return void
         return None
-
-    def apply_all(self, entries: Iterable[bytes]) -> None:
-        """Apply the next entries."""
-        for entry in entries:
-            self.apply(entry)
 
     def would_refuse(self, entry: bytes) -> str | None:
         """Return why the entry would be void now, without applying it.

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from firmware.protocol.encoding import WireError
-from firmware.protocol.tlog.merkle import HASH_BYTES, MAX_SIZE, Tree
+from firmware.protocol.tlog.merkle import MAX_SIZE, Tree
 
 TILE_HEIGHT = 8
 TILE_WIDTH = 1 << TILE_HEIGHT
@@ -89,13 +89,6 @@ def bundles_grown(old_size: int, size: int) -> Iterator[Bundle]:
     _check_growth(old_size, size)
     for index, width in _spans(old_size, size):
         yield Bundle(index=index, width=width, first=max(0, old_size - index * TILE_WIDTH))
-
-
-def parse_tile(data: bytes, *, width: int) -> list[bytes]:
-    """Split a tile into its hashes, or raise WireError if it isn't `width` of them."""
-    if not 0 < width <= TILE_WIDTH or len(data) != width * HASH_BYTES:
-        raise WireError(f"a tile of {width} hashes has {width * HASH_BYTES} bytes, not {len(data)}")
-    return [data[at : at + HASH_BYTES] for at in range(0, len(data), HASH_BYTES)]
 
 
 def encode_bundle(entries: Sequence[bytes]) -> bytes:

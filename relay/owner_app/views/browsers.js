@@ -1,5 +1,5 @@
 /**
- * The owner's browsers: which of them may watch, letting this one in, and ending one.
+ * The page of the owner's browsers: which may watch, admitting this one, and removing one.
  * @module
  */
 import { browserName, rememberBrowserName, thisBrowser } from "../account.js";

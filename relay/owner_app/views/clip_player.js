@@ -1,5 +1,5 @@
 /**
- * A clip's player: fetched and checked on a press, and what is known of it then.
+ * A clip's player: on a press the clip is fetched and verified, and its facts are shown.
  * @module
  */
 import { fill, h } from "../dom.js";

@@ -1,6 +1,6 @@
 /**
- * One recording: played at once from the doorbell while it is fetched, then from the checked file,
- * in which one can seek, step from picture to picture, and which one can keep.
+ * The player of one recording: live from the doorbell while it is fetched, then from the verified
+ * file, with seeking, single steps and saving.
  * @module
  */
 import { fill, h } from "../dom.js";

@@ -1,5 +1,6 @@
 /**
- * Recordings: the list, and one of them. They come from the doorbell itself, never by the relay.
+ * The pages of recordings: the list, and one recording. They come from the doorbell itself, never
+ * by the relay.
  * @module
  */
 import { ClipReader } from "../clips.js";

@@ -1,5 +1,5 @@
 /**
- * The first page: the door, who was there, one big button.
+ * The first page: the door, its last visitors, and the button for live view.
  * @module
  */
 import { knownBrowsers } from "../known_browsers.js";

@@ -1,5 +1,5 @@
 /**
- * What happened, one row a happening: what, when, and the recording of it.
+ * The list of grouped events: one row each, with kind, time and recording.
  * @module
  */
 import { h } from "../dom.js";

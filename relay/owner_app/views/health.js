@@ -1,5 +1,5 @@
 /**
- * A doorbell's health, folded under its card: one sentence, and all figures when it is opened.
+ * A doorbell's health below its card: one sentence, and all figures when it is opened.
  * @module
  */
 import { h } from "../dom.js";

@@ -1,6 +1,6 @@
 /**
- * Keys that owners bring from outside the app: those that may confirm statements from anywhere, and the
- * recovery key. Only public halves come here, pasted; the doorbell's own page shows the same six words.
+ * The page of keys from outside the app: confirmation keys, and the recovery key. Only public
+ * halves come here, pasted; the doorbell's own page shows the same six words.
  * @module
  */
 import { approversAdded, rememberApprovers } from "../account.js";

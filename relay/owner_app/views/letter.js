@@ -1,6 +1,6 @@
 /**
- * The part of the letter in which an owner chooses: which recordings, which minutes of each, with
- * sound or without, what of themselves; and then signs once for all of it.
+ * The form in a request's letter: an owner chooses recordings, their ranges, sound and identity,
+ * and signs once for all.
  * @module
  */
 import { rememberDecision } from "../account.js";

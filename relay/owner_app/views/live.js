@@ -1,5 +1,5 @@
 /**
- * Seeing the door, live: the picture, how things stand, and what one can do. The parts are in
+ * The page of live view: the picture, the session's state, and its controls. The parts are in
  * live_*.js here; what they do to the session is in ../live*.js.
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * How good picture and line are, for those who want to know; read only while it is open.
+ * Details of picture and connection quality; measured only while they are open.
  * @module
  */
 import { fill, h } from "../dom.js";

@@ -1,5 +1,5 @@
 /**
- * From where live view works.
+ * The text on the networks from which live view works.
  * @module
  */
 import { h } from "../dom.js";

@@ -1,6 +1,7 @@
 /**
- * The door's microphone, turned off for everybody. Turning it on lets more be heard, so that is
- * done at the doorbell's own page with the door number; the doorbell refuses it from here.
+ * The button that turns the door's microphone off for all viewers. Turning it on lets more be
+ * heard, so that is done at the doorbell's own page with the door number; the doorbell refuses it
+ * from here.
  * @module
  */
 import { fill, h } from "../dom.js";

@@ -1,5 +1,5 @@
 /**
- * Why a session with the doorbell didn't come about, in words, and what to do about it.
+ * The texts of refused or failed live sessions, with remedies.
  * @module
  */
 import { ApiError } from "../api.js";

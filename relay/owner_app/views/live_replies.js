@@ -1,5 +1,5 @@
 /**
- * Quick replies: what the doorbell can say at the door by itself, on a press.
+ * Buttons for quick replies during live view.
  * @module
  */
 import { fill, h } from "../dom.js";

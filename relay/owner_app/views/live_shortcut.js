@@ -1,5 +1,5 @@
 /**
- * The short way to live view, from the phone's home screen: to the only doorbell, or to the list.
+ * The home-screen shortcut to live view: opens the only doorbell, or the list.
  * @module
  */
 import { known } from "./parts.js";

@@ -1,5 +1,5 @@
 /**
- * Talking at the door and hearing it: hold to talk, an open line, and listening.
+ * Controls of two-way audio: hold to talk, continuous talk, and listening.
  * @module
  */
 import { fill, h } from "../dom.js";

@@ -1,5 +1,5 @@
 /**
- * What one can do with a live picture: full screen, snapshot, picture in picture; and by keys.
+ * Tools of a live picture: full screen, snapshot, picture in picture, and keyboard shortcuts.
  * @module
  */
 import { fill, h } from "../dom.js";

@@ -1,5 +1,6 @@
 /**
- * Who watches and since when, and the question whether somebody is still there.
+ * The list of current viewers with their start times, and the prompt whether one is still
+ * watching.
  * @module
  */
 import { fill, h } from "../dom.js";

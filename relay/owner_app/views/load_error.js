@@ -1,6 +1,6 @@
 /**
- * Said in place of a page whose code can't be fetched: there is no connection, or the app on its
- * server is just being renewed.
+ * The page shown if another page's code can't be fetched: no connection, or an update on the
+ * server.
  * @module
  */
 import { fill, h } from "../dom.js";

@@ -1,6 +1,6 @@
 /**
- * Masks: parts of the picture that are never filmed, drawn upon the newest picture of the door. With
- * a finger or a mouse, or by the keyboard: each corner is a button that the arrow keys move.
+ * The editor of privacy masks, drawn upon the door's newest picture. With a finger or a mouse, or
+ * by the keyboard: each corner is a button that the arrow keys move.
  * @module
  */
 import { fill, h, svg } from "../dom.js";

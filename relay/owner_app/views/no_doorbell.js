@@ -1,5 +1,5 @@
 /**
- * What is said where there is no doorbell, or no longer one.
+ * The notices shown without a doorbell, and after losing one.
  * @module
  */
 import { h } from "../dom.js";

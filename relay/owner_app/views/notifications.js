@@ -1,6 +1,6 @@
 /**
- * Notifications of this browser: on or off, what of, and when not. Nothing is asked of the owner
- * before they press; what stands in the way is said, with what to do about it.
+ * The page of this browser's notifications: on or off, by kind, and quiet hours. Nothing is asked
+ * of the owner before they press; what stands in the way is said, with what to do about it.
  * @module
  */
 import { fill, h, skeleton } from "../dom.js";

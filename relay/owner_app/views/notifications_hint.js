@@ -1,5 +1,5 @@
 /**
- * What stands in the way of notifications, and the one line on the first page that offers them.
+ * The obstacles to notifications, and the line on the first page that offers them.
  * @module
  */
 import { fill, h } from "../dom.js";

@@ -1,6 +1,6 @@
 /**
- * The other answers to a request: no, decide later, and never again from this agency. Each is signed
- * by one passkey prompt, reaches nobody but the doorbell and its owners, and takes effect at once.
+ * The other answers to a request: refuse, decide later, and block this agency. Each is signed by
+ * one passkey prompt, reaches nobody but the doorbell and its owners, and takes effect at once.
  * @module
  */
 import { decisionsOn, rememberDecision } from "../account.js";

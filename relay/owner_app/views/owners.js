@@ -1,5 +1,5 @@
 /**
- * The owners of a doorbell: who else there is, sending somebody away, and going oneself.
+ * The page of a doorbell's owners: the list, removing one, and leaving.
  *
  * Who hears from the doorbell is the relay's word; whom the doorbell's own page then names is its own.
  * @module

@@ -1,5 +1,5 @@
 /**
- * Pairing: the code for the doorbell's camera, then six words to compare.
+ * The page of pairing: the code for the doorbell's camera, then six words to compare.
  *
  * Whether they are the same, the owner alone says. The relay may call a pairing done whenever it
  * likes: the words stay until they are answered, and no key counts as compared before.

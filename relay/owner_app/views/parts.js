@@ -1,5 +1,5 @@
 /**
- * Pieces that several pages use: problems in words, and redrawing on change.
+ * Shared parts of pages: problem texts, and redrawing on change.
  * @module
  */
 import { ApiError, Unreachable } from "../api.js";

@@ -1,5 +1,6 @@
 /**
- * People: who waits to be let in. An owner signs for them, and confirms it at the doorbell.
+ * The page of newcomers who wait to be admitted. An owner signs for them, and confirms it at the
+ * doorbell.
  * @module
  */
 import { fill, h, skeleton } from "../dom.js";

@@ -1,5 +1,6 @@
 /**
- * Other players: lets what isn't a browser watch, through `doorward-view` on the owner's machine.
+ * The page of other players: admits programs that aren't browsers, through `doorward-view` on the
+ * owner's machine.
  *
  * A player's keys are let in like a browser's. What it is set up with opens nothing by itself.
  * @module

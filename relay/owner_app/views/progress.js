@@ -1,5 +1,5 @@
 /**
- * How far a signed statement has come, told by the doorbell's sealed notes alone.
+ * The progress of a signed statement, by the doorbell's sealed notes only.
  * @module
  */
 import { h } from "../dom.js";

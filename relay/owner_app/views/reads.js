@@ -1,6 +1,6 @@
 /**
- * Who of the relay's administrators looked at this account: the relay writes it down before it shows
- * them anything. It is the relay's own word; no picture and no recording is ever among it.
+ * The page of administrators' accesses to this account, which the relay records before it shows
+ * them data. It is the relay's own word; no picture and no recording is ever among it.
  * @module
  */
 import { fill, h, skeleton } from "../dom.js";

@@ -1,6 +1,7 @@
 /**
- * The release screen: a short, plain letter. Who asks, for what, exactly which minutes, who could
- * open them, and answers that weigh the same. Ignoring it is the first thing named.
+ * The page of a request: a short, plain letter with the owner's choices. Who asks, for what,
+ * exactly which minutes, who could open them, and answers that weigh the same. Ignoring it is the
+ * first thing named.
  *
  * Nothing can be given here but to a request that the doorbell itself read in the public register:
  * its digest, the agency's name and whether it is an emergency come in the doorbell's own sealed

@@ -1,6 +1,6 @@
 /**
- * What became of recordings that were given, and taking them back. That the doorbell gave them is its
- * own word; where the sealed package is then, only the relay can say.
+ * The page of released recordings: their state, and withdrawing them. That the doorbell gave them
+ * is its own word; where the sealed package is then, only the relay can say.
  * @module
  */
 import { decisionsOn, rememberDecision } from "../account.js";

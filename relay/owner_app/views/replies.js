@@ -1,6 +1,6 @@
 /**
- * Quick replies of one doorbell: what it can say for its owner, which of them when nobody answers,
- * recording one, having a text spoken, and deleting.
+ * The page of a doorbell's quick replies: the default one, recording, speech synthesis, and
+ * deletion.
  * @module
  */
 import { fill, h, skeleton } from "../dom.js";

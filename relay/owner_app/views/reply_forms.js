@@ -1,5 +1,5 @@
 /**
- * The two ways to make a quick reply: record one's own voice, or have a text spoken.
+ * The two forms for a new quick reply: record one's own voice, or have a text spoken.
  * @module
  */
 import { fill, h } from "../dom.js";

@@ -1,7 +1,8 @@
 /**
- * One recording on the release screen: chosen or not, watched there, and the part of it that is given.
- * Where it can be cut is known once it was fetched and checked; until then all of it is chosen. From
- * then on every time shown and signed is the doorbell's own, and none that came by way of the relay.
+ * One recording in a request's letter: whether it is given, its player, and the given range. Where
+ * it can be cut is known once it was fetched and checked; until then all of it is chosen. From
+ * then on every time shown and signed is the doorbell's own, and none that came by way of the
+ * relay.
  * @module
  */
 import { checkedSpan, durationOf, partsOf, spanOf } from "../grant_terms.js";

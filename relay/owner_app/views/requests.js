@@ -1,5 +1,5 @@
 /**
- * Requests: first those that concern this door, as the doorbell itself said in sealed notes.
+ * The page of requests: first those concerning this door, by the doorbell's own sealed notes.
  * @module
  */
 import { decisionsOn } from "../account.js";

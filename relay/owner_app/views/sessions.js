@@ -1,6 +1,6 @@
 /**
- * Where the owner is signed in, by the relay's word, beside the browsers that their doorbells let
- * watch: two lists that are easily taken for one.
+ * The page of the owner's sessions, from the relay, beside the browsers that their doorbells
+ * admit: two lists that are easily confused.
  * @module
  */
 import { ApiError } from "../api.js";

@@ -1,5 +1,5 @@
 /**
- * What owners set from afar, one doorbell at a time: whether requests are told, masks, holds, refused
+ * The page of remote settings, one doorbell at a time: request notices, masks, holds, refused
  * agencies, keys, people. What counts is what the doorbell said in its sealed notes.
  *
  * Settings are one whole document with a rising number: two owners who change them at the same time

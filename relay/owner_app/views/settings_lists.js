@@ -1,5 +1,5 @@
 /**
- * Two lists of what counts at a doorbell: the times that are held, and the agencies that may never ask.
+ * Two lists of a doorbell's settings: active holds, and blocked agencies.
  * @module
  */
 import { holdsOf, settingsOf } from "../decision_notes.js";

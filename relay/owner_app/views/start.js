@@ -1,5 +1,5 @@
 /**
- * After joining: a doorbell of one's own, or asking to be let into a household.
+ * The page after joining: pair a doorbell, or ask to join a household.
  * @module
  */
 import { ownerKeys } from "../account.js";

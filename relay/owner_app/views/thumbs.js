@@ -1,5 +1,5 @@
 /**
- * Pictures of events on a page: fetched once they come into view, in a box of fixed size.
+ * Thumbnails on a page: fetched once they come into view, in a box of fixed size.
  * @module
  */
 import { fill, h, mark } from "../dom.js";

@@ -1,5 +1,5 @@
 /**
- * Signing in, and joining by an invitation.
+ * The pages of signing in, and of joining by an invitation.
  * @module
  */
 import { h } from "../dom.js";

@@ -1,5 +1,5 @@
 /**
- * The owner's app while no page of it is open: it keeps the app's files, and shows who rings.
+ * The service worker: caches the app's files, and shows rings while no page is open.
  *
  * Only the listeners are here; what they do is in the modules beside. A worker may be ended between
  * any two events, so nothing is held in it. sw.js, which is made with the list of the app's files

@@ -1,6 +1,6 @@
 /**
- * What a push message says, as in firmware/protocol/live.py (`PushText`): read strictly, since
- * whoever has the subscription's keys could have written it, and a message may be an old one.
+ * Strict parser of push messages, as in firmware/protocol/live.py (`PushText`): whoever has the
+ * subscription's keys could have written one, and it may be old.
  * @module
  */
 import { ID_PATTERN, LAST_MS, WireError, parseCanonical } from "../vendor/protocol/encoding.js";

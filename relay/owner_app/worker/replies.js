@@ -1,12 +1,12 @@
 /**
- * Answers a ring with the owner's default quick reply, from the notification itself.
+ * The answer to a ring with the owner's default quick reply, from the notification itself.
  * @module
  */
 import { ApiError } from "../api.js";
 import { hasText, t } from "../i18n.js";
 import { sendOrder } from "../orders.js";
 import { browserOf, readWorkerStore, relayOf } from "../worker_store.js";
-import { speakAs } from "./words.js";
+import { speakAs } from "./language.js";
 
 /** @typedef {import("./rings.js").RingData} RingData */
 /** @typedef {import("../worker_store.js").Book} Book */

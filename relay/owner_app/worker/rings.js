@@ -1,5 +1,5 @@
 /**
- * Shows what a push message says, at once, and the picture with it when it is there.
+ * Notifications of push messages: shown at once, the picture added when it is there.
  *
  * A message is encrypted by the doorbell, but whoever carries it can keep it back or send it
  * twice: so each event is shown once, with its own time, and what is late comes without a sound.
@@ -13,7 +13,7 @@ import { readKey, writeKey } from "../vendor/browser/key_store.js";
 import { b64u } from "../vendor/protocol/encoding.js";
 import { browserOf, readWorkerStore, relayOf } from "../worker_store.js";
 import { parsePushText } from "./push_text.js";
-import { speakAs } from "./words.js";
+import { speakAs } from "./language.js";
 
 /** @typedef {import("./push_text.js").PushText} PushText */
 /** @typedef {import("./scope.js").RingOptions} RingOptions */

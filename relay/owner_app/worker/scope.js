@@ -1,6 +1,6 @@
 /**
- * The shapes of a service worker's global scope that are used here, as types: TypeScript's own
- * can't be had together with those of a page. No code.
+ * Types of a service worker's global scope, as used here: TypeScript's own conflict with those of
+ * a page. No code.
  *
  * @typedef {Event & {waitUntil: (work: Promise<unknown>) => void}} WorkerEvent
  * @typedef {WorkerEvent & {request: Request, respondWith: (answer: Promise<Response>) => void}} FetchEvent

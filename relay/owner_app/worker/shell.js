@@ -1,5 +1,5 @@
 /**
- * The app's files, kept so that it opens without a network: all of one version, each checked
+ * The cache of the app's files, to open without a network: all of one version, each checked
  * against the list that came with the worker. A newer version waits until the owner asks for it.
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * Brings the owner to a page of the app: in a window that is open, or in a new one.
+ * Opening a page of the app for the owner: in an open window, or in a new one.
  * @module
  */
 

@@ -1,4 +1,4 @@
-"""Agencies: requests on their way into the register, and evidence."""
+"""Tables of agencies: unpublished requests, and evidence."""
 
 from sqlalchemy import (
     BigInteger,

@@ -1,4 +1,4 @@
-"""The metadata that all tables share, and the version of their form."""
+"""The metadata that all tables share, and the schema's version."""
 
 from sqlalchemy import BigInteger, Column, Integer, MetaData, Table
 

@@ -1,4 +1,4 @@
-"""Doorbells: the fleet, what they say, and what they are told."""
+"""Tables of doorbells: the fleet, events, health and commands."""
 
 from sqlalchemy import (
     BigInteger,

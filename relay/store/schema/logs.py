@@ -1,4 +1,4 @@
-"""The public logs (relay/custody)."""
+"""Tables of the public logs (relay/custody)."""
 
 from sqlalchemy import (
     BigInteger,

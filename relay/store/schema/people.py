@@ -1,4 +1,4 @@
-"""People: accounts and how they sign in, routing to doorbells, players, Web Push."""
+"""Tables of people: accounts, sign-in, routing to doorbells, players, Web Push."""
 
 from sqlalchemy import (
     BigInteger,

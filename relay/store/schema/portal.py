@@ -1,4 +1,4 @@
-"""The agencies' portal beside requests: drafts, moderation, outcomes, onboarding, sign-in."""
+"""Tables of the agencies' portal: drafts, moderation, outcomes, onboarding, sign-in."""
 
 from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, Table, Text
 

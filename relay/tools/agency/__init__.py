@@ -1,1 +1,1 @@
-"""`doorward-agency`: what an agency does on its own machines."""
+"""The program `doorward-agency`, for an agency's own machines."""

@@ -1,4 +1,4 @@
-"""An agreement's area in doorward-agency, on the agency's own machine: from GeoJSON, and its size.
+"""An agreement's area in doorward-agency: conversion from GeoJSON, and checks of its size.
 
 H3 is loaded here and only when it is asked for: all other commands do without.
 """
@@ -15,7 +15,7 @@ from relay.agency.geojson import MAX_AREA_BYTES
 
 
 def cells_in(path: str | None) -> list[str]:
-    """Return the cells of an area, none without a file; say where it lies. Raises WireError."""
+    """Return the cells of an area, none without a file; print its location. Raises WireError."""
     if path is None:
         return []
     try:
@@ -35,7 +35,7 @@ def cells_in(path: str | None) -> list[str]:
 
 
 def print_location(path: str | None, cells: list[str]) -> None:
-    """Say where a list of cells lies, if H3 is there to ask: somebody else may have made it."""
+    """Print the location of a list of cells, if H3 is installed: others may have made the list."""
     try:
         from relay.agency.jurisdiction import check_cells, describe_area
     except ModuleNotFoundError:
@@ -50,7 +50,7 @@ def print_location(path: str | None, cells: list[str]) -> None:
 
 
 def check_named_once(cells: Iterable[str]) -> None:
-    """Raise WireError if a list names a cell twice: one of the two was meant to be another."""
+    """Raise WireError if a list names a cell twice: probably another cell was meant."""
     twice = [cell for cell, count in Counter(cells).items() if count > 1]
     if twice:
         more = f", and {len(twice) - 1} more are" if len(twice) > 1 else ""
@@ -72,7 +72,7 @@ def check_groups(agreement: Agreement) -> None:
 
 
 def check_size(agreement: Agreement) -> None:
-    """Raise WireError if the register couldn't hold it: before it is signed, not after."""
+    """Raise WireError if the agreement is too large for the register, before it is signed."""
     try:
         check_fits(agreement)
     except AreaRefused as error:

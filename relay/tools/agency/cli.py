@@ -1,4 +1,4 @@
-"""`doorward-agency`: what an agency does with its own keys, on its own machine.
+"""The command line of `doorward-agency`: operations with an agency's keys on its own machine.
 
     doorward-agency keygen --id lakeland --also-key recovery --also-key desk --out KEYS
     doorward-agency agreement --keys KEYS --name "Lakeland Police" --origin TOWN/register
@@ -225,7 +225,7 @@ def _page(options: argparse.Namespace) -> int:
 
 
 def _report(evidence: Evidence, key: AgencyKey | OpeningKey) -> int:
-    """Say what holds; opening succeeds unless something fails, also if something isn't checked."""
+    """Print the report; opening succeeds unless a check fails, also if some aren't made."""
     report = check_evidence(evidence, TrustAnchors(agency=KnownAgency.of_key(key)))
     print("\n".join(lines_of(report)))
     is_fine = report.exit_code in (Exit.HOLDS, Exit.INCOMPLETE)
@@ -287,7 +287,7 @@ def _print_fingerprints(keys: AgencyKeys) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="doorward-agency",
-        description="What an agency does with its own keys, on its own machine.",
+        description="Operations with an agency's own keys, on its own machine.",
         epilog="In this order: keygen, agreement, enrol; then officer for each officer's passkey. "
         "Each command explains itself: doorward-agency agreement --help",
     )
@@ -302,7 +302,7 @@ def _parser() -> argparse.ArgumentParser:
     enrol.set_defaults(run=_enrol)
     add_passkey(commands)
     _add_officer(commands)
-    text = "take an officer's certificates back: they count no more once the register has this"
+    text = "sign the revocation of an officer's certificates, for the register"
     revoking = commands.add_parser("revoke-officer", help=text, description=text)
     revoking.add_argument("--key", required=True, help="agency-key.json")
     revoking.add_argument("--officer-id", required=True, help="as the certificate names them")
@@ -340,7 +340,7 @@ def _add_keygen(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 
 def _add_agreement(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    text = "sign under what, where, how long and with which keys the agency takes part"
+    text = "sign the agency's agreement: its text, area, duration and keys"
     agreement = commands.add_parser("agreement", help=text, description=text)
     agreement.add_argument("--keys", required=True, help="the folder that keygen wrote")
     agreement.add_argument("--name", required=True, help='full name, such as "Lakeland Police"')

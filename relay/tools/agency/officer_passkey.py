@@ -27,7 +27,7 @@ from relay.agency.keys import OfficerFile
 
 
 class JoiningRefused(PersonError):
-    """The passkey isn't registered as this officer's, as far as this program can tell."""
+    """The registration of the passkey failed, as far as this program can know."""
 
 
 class _Joined(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,7 +43,10 @@ def join_with_fido_key(
     person: Person,
     devices: Devices = hid_devices,
 ) -> OfficerFile:
-    """Return what goes to the agency; PersonError or WireError. Waits for the PIN and a touch."""
+    """Return the officer file for the agency; raises PersonError or WireError.
+
+    Waits for the PIN and a touch.
+    """
     secret = invitation_secret(invitation, site)
     with httpx2.Client(timeout=TIMEOUT_S) as http:
         return join(
@@ -63,7 +66,7 @@ def join(
     name: str,
     make: Callable[[CreationWanted], Attested],
 ) -> OfficerFile:
-    """Register the passkey that `make` makes; AccountFailed, KeyRefused or JoiningRefused."""
+    """Register the passkey from `make`; raises AccountFailed, KeyRefused or JoiningRefused."""
     body = {"invitation": invitation, "name": name}
     begun = calls.send(RegistrationChallenge, "POST", "register/options", body)
     if begun.options.rp.id != site.rp_id:
@@ -88,7 +91,7 @@ def join(
 
 
 def invitation_secret(link: str, site: Site) -> str:
-    """Return what is secret in the operator's link, or was given alone; JoiningRefused."""
+    """Return the secret of the operator's link, or given alone; raises JoiningRefused."""
     text = "".join(link.split())
     if "://" not in text:
         return text

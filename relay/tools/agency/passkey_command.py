@@ -1,4 +1,4 @@
-"""`doorward-agency passkey`, and how an officer's passkey is told to people who compare it.
+"""The command `doorward-agency passkey`, and the text by which people compare a passkey.
 
 The one command of an agency's that speaks to the relay: it is an officer's, on their own machine.
 """
@@ -16,7 +16,7 @@ from relay.verify.report_text import visible
 
 
 def passkey_lines(officer: OfficerFile) -> list[str]:
-    """Return which passkey it is, for both who hands officer.json over and who certifies it."""
+    """Return the passkey's description, for the officer and for the person who certifies it."""
     passkey = officer.passkey
     return [
         f"  officer {officer.officer_id}, {visible(officer.name)}",
@@ -85,7 +85,7 @@ def _passkey(options: argparse.Namespace) -> int:
 
 @contextmanager
 def _new_file(path: Path) -> Iterator[None]:
-    """Make sure of a new file before the key is asked; there is none if nothing came of it."""
+    """Create the output file before the key is used; it is deleted on failure."""
     write_new_file(path, b"", mode=0o644)
     try:
         yield

@@ -1,4 +1,6 @@
-"""`doorward-monitor`: reads both public logs whole, and says what doesn't hold. Anybody can run it.
+"""The program `doorward-monitor`: reads both public logs whole and reports violations.
+
+Anybody can run it.
 
 It believes the policy file it is given, and nothing of whoever serves the logs: roots are computed
 from the entries, ages from the witnesses' cosignatures, and the register's rules are those that

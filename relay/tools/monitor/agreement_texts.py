@@ -1,4 +1,4 @@
-"""Agreements' texts: the register has only their SHA-256, and anybody must be able to read them.
+"""Check of agreements' texts: the register has their SHA-256, and the texts must be public.
 
 Nothing of a log vouches for their being served, so what is found here isn't part of the report.
 """
@@ -19,7 +19,7 @@ PUBLISHED_WITHIN_MS = 15 * MINUTE_MS
 
 
 def check_texts(source: Source, replayed: Replayed, *, by_ms: int) -> Iterator[str]:
-    """Yield, in words, which texts are withheld or aren't what was agreed; the newest first."""
+    """Yield a sentence for each withheld or altered text, the newest first."""
     for record in _newest(replayed)[:MAX_TEXTS]:
         is_due = by_ms - replayed.log.seen_ms(record.index) > PUBLISHED_WITHIN_MS
         what = _wrong_with(source, record.agreement.text_sha256, is_due=is_due)
@@ -28,7 +28,7 @@ def check_texts(source: Source, replayed: Replayed, *, by_ms: int) -> Iterator[s
 
 
 def count_unchecked_texts(replayed: Replayed) -> int:
-    """Return how many agreements' texts are too old for `check_texts` to look at them."""
+    """Return the number of agreements' texts that are too old for `check_texts`."""
     return max(0, len(_newest(replayed)) - MAX_TEXTS)
 
 

@@ -1,4 +1,4 @@
-"""`doorward-monitor`: reads a relay's public logs, checks them, and writes the transparency report.
+"""The command line of `doorward-monitor`: checks a relay's logs and writes its report.
 
     doorward-monitor --policy policy.txt --log https://relay.example/log --state seen/
 
@@ -25,7 +25,7 @@ HOLDS, UNREADABLE, BAD_ARGUMENT, VIOLATED, DISHONEST, STALE, MISSING = 0, 1, 2, 
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Look once; return the exit code."""
+    """Inspect both logs once; return the exit code."""
     options = _parser().parse_args(arguments)
     try:
         policy = parse_policy(options.policy.read_bytes())
@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _tell(seen: "Inspection") -> int:
-    """Say what doesn't hold; return the exit code."""
+    """Print the violations; return the exit code."""
     for violation in seen.violations:
         print(f"doorward-monitor: {violation}", file=sys.stderr)
     for origin in seen.stale:
@@ -99,10 +99,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--policy", type=Path, required=True, metavar="FILE",
-        help="whom to believe: the file that doorbells have, not from the relay itself",
+        help="the trusted policy: the file that doorbells have, not from the relay itself",
     )  # fmt: skip
     parser.add_argument("--log", required=True, metavar="URL", help="such as https://relay/log")
-    parser.add_argument("--state", type=Path, metavar="DIR", help="remember what was seen, here")
+    parser.add_argument(
+        "--state", type=Path, metavar="DIR", help="folder for the checkpoints that were seen"
+    )
     parser.add_argument("--json", action="store_true", help="the report as JSON, not Markdown")
     parser.add_argument("--report", type=Path, metavar="FILE", help="write it here (not printed)")
     return parser

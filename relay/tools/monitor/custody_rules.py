@@ -1,4 +1,4 @@
-"""What the custody log must keep, as far as it can be seen from outside. Pure.
+"""Rules for the custody log that can be checked from outside. Pure.
 
 Commitments hide whose they are; what can be counted is: slots come in order and once each, bands
 only rise and count no more than was released, nobody downloads before a release, without an
@@ -57,7 +57,7 @@ LEAST_IN_BAND = {"1-4": 1, "5+": 5}
 
 @dataclass(slots=True)
 class Deletion:
-    """What became of one wish that something be deleted."""
+    """One deletion request, with its answer."""
 
     agency: str
     answer_by_ms: int
@@ -67,7 +67,7 @@ class Deletion:
 
 @dataclass(slots=True)
 class CustodyState:
-    """What the entries add up to."""
+    """The state after the custody log's entries."""
 
     slots: Slots
     outcomes: OutcomeRules
@@ -88,7 +88,7 @@ class CustodyState:
 
 
 class CustodyRules:
-    """Takes the custody log's entries in order."""
+    """Checks the custody log's entries in order."""
 
     def __init__(self, log: ReadLog, register: Replayed) -> None:
         delays = register.register.delays
@@ -105,7 +105,7 @@ class CustodyRules:
         self._packages_of: dict[str, set[str]] = defaultdict(set)
 
     def take_all(self) -> CustodyState:
-        """Take every entry."""
+        """Check every entry."""
         for index, entry in enumerate(self._log.entries):
             try:
                 body = parse_custody_leaf(entry).body
@@ -289,7 +289,7 @@ class CustodyRules:
 
 
 def unanswered(state: CustodyState, *, by_ms: int) -> Iterator[str]:
-    """Yield, in words, which agencies owe an answer to a deletion by then (R14)."""
+    """Yield a sentence for each agency with an overdue answer to a deletion request (R14)."""
     due: dict[str, list[int]] = defaultdict(list)
     for one in state.deletions.values():
         if one.answer is None and by_ms > one.answer_by_ms + SLACK_MS:

@@ -1,4 +1,4 @@
-"""Why a log can't be believed, or can't be read.
+"""Errors of the monitor: unreadable or dishonest logs.
 
 MonitorError
 ├── LogUnreadable     it can't be fetched, or isn't in the format; says nothing about its honesty
@@ -7,7 +7,7 @@ MonitorError
 
 
 class MonitorError(Exception):
-    """Base of all; the text is one sentence for people."""
+    """Base of the monitor's errors; the text is one sentence for people."""
 
 
 class LogUnreadable(MonitorError):
@@ -15,7 +15,7 @@ class LogUnreadable(MonitorError):
 
 
 class LogDishonest(MonitorError):
-    """A log shows different people, or the same at different times, different histories.
+    """A log has shown two different histories (a split view or a rewrite).
 
     `proof` are the notes that contradict each other, for whoever wants to show them.
     """

@@ -1,4 +1,4 @@
-"""One look at both logs: read, replay, check, report."""
+"""One inspection of both logs: read, replay, check, report."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -21,7 +21,7 @@ RECENT_MS = 7 * 24 * 3600 * 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inspection:
-    """What one look showed.
+    """The result of one inspection.
 
     The report is made of the entries alone, and so the same for everybody who has them. The same
     entries are cosigned anew all the time, and a text may be served to one and not to another:
@@ -70,7 +70,7 @@ def inspect_logs(
         if replayed.register.is_example
         else [
             *state.slots.told(new_from=new_from["custody"]),
-            *state.slots.told_by(by_ms),
+            *state.slots.missing_by(by_ms),
         ]
     )  # an invented town has none for the time by which its clock was wound
     missing = [
@@ -92,7 +92,7 @@ def inspect_logs(
 
 
 def _new_from(log: ReadLog, before: bytes | None, policy: Policy, *, by_ms: int) -> int:
-    """Return the first entry that is new: not seen before, or lately signed by witnesses."""
+    """Return the index of the first new entry: not seen before, or lately signed by witnesses."""
     if before is not None:
         return policy.check(before, origin=log.origin).checkpoint.size
     seen = [size for size, seen_ms in log.stamps.pairs() if seen_ms <= by_ms - RECENT_MS]

@@ -1,4 +1,4 @@
-"""Reads one log whole and checks that it is one log: its policy, its tree, its tiles, its stamps.
+"""Reader of one whole log, with checks of its policy, tree, tiles and stamps.
 
 What comes out is what its witnesses signed; LogDishonest is raised where anything that was served
 can't be so.
@@ -34,7 +34,7 @@ Keep = Callable[[str, bytes], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadLog:
-    """One log as it was read."""
+    """One log, read and verified."""
 
     name: str
     origin: str
@@ -46,11 +46,11 @@ class ReadLog:
 
     @property
     def size(self) -> int:
-        """How many entries there are."""
+        """The number of entries."""
         return len(self.entries)
 
     def seen_ms(self, index: int) -> int:
-        """Return by when witnesses had seen an entry."""
+        """Return the cosigned time of an entry."""
         seen = self.stamps.seen_ms(index)
         return self.as_of_ms if seen is None else seen
 
@@ -65,7 +65,7 @@ class LogReader:
         self._origin = origin
 
     def read(self, before: bytes | None = None) -> ReadLog:
-        """Return the log; `before` is a checkpoint of it that was seen earlier."""
+        """Return the log; `before` is a checkpoint that was seen earlier."""
         note = self._fetch(CHECKPOINT_PATH, max_bytes=MAX_NOTE_BYTES)
         newest = self._witnessed(note)
         if newest.checkpoint.size > MAX_ENTRIES:
@@ -77,9 +77,7 @@ class LogReader:
         stamps = self._read_stamps(tree)
         as_of_ms = stamps.seen_ms(newest.checkpoint.size - 1)
         if as_of_ms is None:
-            raise LogDishonest(
-                f"{self._origin}: no stamp says since when its newest entries are public"
-            )
+            raise LogDishonest(f"{self._origin}: no stamp covers its newest entries")
         return ReadLog(
             name=self._name,
             origin=self._origin,

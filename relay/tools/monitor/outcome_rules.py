@@ -1,4 +1,4 @@
-"""What the custody log must keep about outcomes, and which are missing. Pure.
+"""Rules for outcomes in the custody log, and the missing ones. Pure.
 
 When a request was over follows from the register alone: by its own words, or when witnesses saw its
 withdrawal. From then on its agency has 30 days to say what became of it, once, signed by somebody
@@ -27,21 +27,21 @@ SLACK_MS = 15 * MINUTE_MS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filed:
-    """One outcome that counts; `is_late`: it came after its 30 days."""
+    """One valid outcome; `is_late`: it came after its 30 days."""
 
     told: Outcome
     is_late: bool
 
 
 class OutcomeRules:
-    """Takes outcomes in the order of the log; `filed` are those that count, by request digest."""
+    """Checks outcomes in the order of the log; `filed` are the valid ones, by request digest."""
 
     def __init__(self, register: Replayed) -> None:
         self.filed: dict[str, Filed] = {}
         self._register = register
 
     def take(self, signed: SignedOutcome, *, seen_ms: int, has_downloaded: bool) -> Iterator[str]:
-        """Take one; yield, in words, the rule that it breaks."""
+        """Check one outcome; yield a sentence for the rule that it breaks."""
         told = parse_outcome(signed)
         record = self._register.register.requests.get(told.request_digest)
         if record is None or record.request.agency != told.agency:
@@ -64,7 +64,7 @@ class OutcomeRules:
                 yield f"{told.agency} says that it used something, and it downloaded nothing"
 
     def due(self) -> dict[str, list[int]]:
-        """Return, by agency, until when its requests want an outcome that they don't have."""
+        """Return, by agency, the due times of missing outcomes."""
         due: dict[str, list[int]] = defaultdict(list)
         for digest, record in self._register.register.requests.items():
             if record.renewed_by is None and digest not in self.filed:
@@ -72,7 +72,7 @@ class OutcomeRules:
         return due
 
     def owed(self, *, by_ms: int) -> Iterator[str]:
-        """Yield, in words, which agencies owe outcomes by then."""
+        """Yield a sentence for each agency with overdue outcomes."""
         for agency, due_ms in sorted(self.due().items()):
             times_ms = [one for one in due_ms if by_ms > one + SLACK_MS]
             if not times_ms:
@@ -91,7 +91,7 @@ class OutcomeRules:
         return seen_ms <= record.request.expires_ms + SLACK_MS
 
     def _closed_ms(self, record: RequestRecord) -> int:
-        """Return when a request was over, or will be."""
+        """Return a request's end, past or future."""
         expires_ms = record.request.expires_ms
         if record.withdrawn_index is None:
             return expires_ms

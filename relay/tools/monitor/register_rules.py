@@ -1,4 +1,4 @@
-"""What the register shows of whoever runs it: entries without effect, and what came too early.
+"""Rules for the register's operator: no void entries, and none before its time.
 
 Entries that nobody had the right to make are the replay's to find. Here is what depends on time,
 which is the witnesses': a request that was published while its agency's agreement, or a key that it
@@ -27,7 +27,7 @@ from relay.tools.monitor.violations import Violation
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replayed:
-    """The register's state, and when what counted."""
+    """The register's state, with the times from which agreements counted."""
 
     log: ReadLog
     register: Register
@@ -71,7 +71,7 @@ def replay(log: ReadLog) -> Replayed:
 
 
 def check_register(replayed: Replayed) -> Iterator[Violation]:
-    """Yield what doesn't hold."""
+    """Yield the violations."""
     register, name = replayed.register, replayed.log.name
     for void, unread in _voids(replayed):
         if unread is None:
@@ -83,7 +83,7 @@ def check_register(replayed: Replayed) -> Iterator[Violation]:
 
 
 def uncounted(replayed: Replayed) -> Iterator[Violation]:
-    """Yield which entries are of a form that this version doesn't take."""
+    """Yield the entries of a form that this version doesn't know."""
     for void, unread in _voids(replayed):
         if unread is not None:
             yield Violation(log=replayed.log.name, index=void.index, what=unread)

@@ -1,4 +1,4 @@
-"""The transparency report: the same bytes for everybody who read the same entries.
+"""The transparency report, deterministic: the same entries give the same bytes.
 
 It holds no time of now and no names of machines. Times are those of the witnesses, as of the last
 stamps: whether an answer is overdue by now, each reader sees from the time by which it was due.
@@ -276,5 +276,5 @@ def _by_category(replayed: Replayed) -> dict[str, int]:
 
 
 def _safe(text: str) -> str:
-    """Return a text from a log so that Markdown shows it and does nothing else with it."""
+    """Return a text from a log, escaped for Markdown."""
     return "".join(f"\\{char}" if char in "\\`*_{}[]()<>#+!|~" else char for char in text)

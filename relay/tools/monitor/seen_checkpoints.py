@@ -1,4 +1,4 @@
-"""What a monitor has seen before: the newest checkpoint of each log, as files in a folder.
+"""A monitor's stored checkpoints: the newest of each log, as files in a folder.
 
 With them a rollback or a fork is found that shows only to who looks twice. The two notes that
 contradict each other are kept as well: they are signed, so anybody can be shown.
@@ -12,13 +12,13 @@ from relay.tools.monitor.errors import LogDishonest, MonitorError
 
 
 class SeenCheckpoints:
-    """One folder; a monitor without one remembers nothing."""
+    """The folder of stored checkpoints; a monitor without one stores nothing."""
 
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
 
     def before(self, origin: str) -> bytes | None:
-        """Return the checkpoint that was seen last."""
+        """Return the last seen checkpoint of a log."""
         if self._folder is None:
             return None
         try:
@@ -29,12 +29,12 @@ class SeenCheckpoints:
             raise MonitorError(f"{self._folder}: {error.strerror}") from error
 
     def keep(self, origin: str, note: bytes) -> None:
-        """Remember a checkpoint."""
+        """Store a checkpoint."""
         if self._folder is not None:
             self._write(self._path(origin), note)
 
     def keep_proof(self, error: LogDishonest) -> list[Path]:
-        """Keep the notes that contradict each other; return where."""
+        """Store two contradicting notes as a proof; return its path."""
         if self._folder is None:
             return []
         paths = []

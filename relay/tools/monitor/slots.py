@@ -1,4 +1,4 @@
-"""Which slots have their entry, which are missing, and which came long after they were over.
+"""Rules for slots in the custody log: missing ones, and ones that came late.
 
 A slot is due from when a quorum of witnesses first signed the charter, one after the other, whether
 or not a doorbell was heard. A relay that was down logs up to 144 of them late and leaves the others
@@ -19,7 +19,7 @@ MOST_NAMED = 20
 
 @dataclass(slots=True, kw_only=True)
 class Run:
-    """Slots that follow each other, from the first to the last."""
+    """A run of consecutive slots, from the first to the last."""
 
     first: int
     last: int
@@ -30,13 +30,13 @@ class Run:
 
     @property
     def count(self) -> int:
-        """How many they are."""
+        """The number of slots in the run."""
         return self.last - self.first + 1
 
 
 @dataclass(slots=True, kw_only=True)
 class Slots:
-    """The slots of a custody log, taken in order."""
+    """Checks the slots of a custody log in order."""
 
     slot_ms: int
     due_from: int
@@ -48,11 +48,11 @@ class Slots:
     late: list[Run] = field(default_factory=list)
 
     def end_ms(self, slot: int) -> int:
-        """Return when a slot is over."""
+        """Return the end of a slot."""
         return (slot + 1) * self.slot_ms
 
     def take(self, slot: int, seen_ms: int, *, index: int) -> None:
-        """Note a slot that comes after the last, its entry, and by when witnesses had seen it."""
+        """Record a slot that comes after the last, its entry, and its cosigned time."""
         self.missing += self._missing_up_to(slot - 1, index)
         late_ms = seen_ms - self.end_ms(slot)
         if slot >= self.due_from and late_ms > self.late_after_ms:
@@ -61,7 +61,7 @@ class Slots:
         self.last = slot
 
     def told(self, *, new_from: int = 0) -> list[str]:
-        """Return, in words, what the entries show, or those from `new_from` on."""
+        """Return sentences for violations in the entries, or in those from `new_from` on."""
         missing = [run for run in self.missing if run.index >= new_from]
         late = [run for run in self.late if run.index >= new_from]
         return [
@@ -69,8 +69,8 @@ class Slots:
             *self._named([(run, self._is_late(run)) for run in late], "late"),
         ]
 
-    def told_by(self, time_ms: int) -> Iterator[str]:
-        """Yield, in words, what should have come after the last entry by then."""
+    def missing_by(self, time_ms: int) -> Iterator[str]:
+        """Yield sentences for slots that are overdue after the last entry."""
         for run in self._missing_up_to((time_ms - self.late_after_ms) // self.slot_ms - 1):
             last = "none was logged" if self.last is None else f"the last one is {self.last}"
             yield f"{self._is_missing(run)}: {last}, and witnesses signed at {time_text(time_ms)}"

@@ -1,4 +1,4 @@
-"""Where a log's files come from: an address on the network. Nothing that comes is believed."""
+"""The source of a log's files: an HTTP client of one URL. Nothing that comes is believed."""
 
 from typing import Protocol
 
@@ -20,7 +20,7 @@ class Source(Protocol):
 
 
 class HttpSource:
-    """Fetches below one URL; follows no redirects, so that one origin answers for all of it."""
+    """Fetches files below one URL; follows no redirects, so that one origin serves all of them."""
 
     def __init__(self, url: str, *, http: httpx2.Client | None = None) -> None:
         self._url = url.rstrip("/")

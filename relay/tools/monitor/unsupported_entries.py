@@ -1,4 +1,4 @@
-"""Entries of a form that this version of the program doesn't take.
+"""Detection of entries of a newer format than this version knows.
 
 They count for no doorbell of this version. That says nothing against who let them in: a version
 before or after this one may take them, as older ones took texts with signs that turn what stands
@@ -31,7 +31,7 @@ _REGEX = re.compile(r"Expected `str` matching regex '.*'(?= - at |\Z)", re.DOTAL
 
 
 def describe_unsupported_entry(entry: bytes, why: str) -> str | None:
-    """Return, in words, what a void register entry has that this version doesn't take.
+    """Return a sentence on the unsupported part of a void register entry.
 
     None if it is void for another reason than `why` the replay gave: then it breaks a rule.
     """
@@ -48,7 +48,7 @@ def describe_unsupported_entry(entry: bytes, why: str) -> str | None:
 
 
 def describe_unsupported_document(text: bytes, error: WireError) -> str | None:
-    """Return, in words, why a document isn't taken; None if no version could have taken it."""
+    """Return a sentence why a document is unsupported; None if no version could parse it."""
     if not isinstance(_parsed(text), dict):
         return None
     words = _REGEX.sub("a text of another form", str(error))[:MAX_WHY_CHARS]
@@ -56,7 +56,7 @@ def describe_unsupported_document(text: bytes, error: WireError) -> str | None:
 
 
 def describe_unsupported_kind(entry: bytes, known: frozenset[str], error: WireError) -> str | None:
-    """Return, in words, that an entry is of a kind that this version doesn't know; None if it is.
+    """Return a sentence if an entry's kind is unknown to this version; None if it is known.
 
     A form that this version should know, and that isn't right, is no newer version's doing.
     """
@@ -70,7 +70,7 @@ def _same(text: bytes, error: WireError, why: str) -> str | None:
 
 
 def _documents(body: LeafBody) -> Iterator[tuple[type[Document], bytes]]:
-    """Yield what an entry holds as signed text, as far as it can be reached."""
+    """Yield the signed texts in an entry, as far as they can be found."""
     match body:
         case ChangeLeaf():
             text = body.change.encode()
@@ -87,14 +87,14 @@ def _documents(body: LeafBody) -> Iterator[tuple[type[Document], bytes]]:
 
 
 def _is_leaf(entry: bytes) -> bool:
-    """Tell whether it is what every version calls an entry, whatever stands in it."""
+    """Return whether a document has the form of an entry in every version."""
     parsed = _parsed(entry) if len(entry) <= MAX_LEAF_BYTES else None
     body = parsed.get("body") if isinstance(parsed, dict) and "v" in parsed else None
     return isinstance(body, dict) and isinstance(body.get("type"), str)
 
 
 def _parsed(text: bytes) -> Any:  # Any: whatever JSON can hold
-    """Return what stands in canonical JSON; None if it isn't that."""
+    """Return parsed canonical JSON; None for anything else."""
     try:
         parsed = msgspec.json.decode(text)
         return parsed if canonical(parsed) == text else None

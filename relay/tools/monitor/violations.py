@@ -1,11 +1,11 @@
-"""What doesn't hold in a log, as one sentence about one entry."""
+"""A violation of a log's rules: one sentence about one entry."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Violation:
-    """An entry that shouldn't be there, or of which this version can't tell."""
+    """An entry that breaks a rule, or that this version can't judge."""
 
     log: str
     index: int

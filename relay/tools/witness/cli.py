@@ -1,4 +1,4 @@
-"""`doorward-witness`: make a witness's key, run the witness, show what it signed.
+"""The command line of `doorward-witness`: create a key, run the witness, list its signatures.
 
     doorward-witness keygen --name witness.example/w1 --key witness.key --data witness/
     doorward-witness serve --key witness.key --data witness/ --log VKEY... [--listen HOST:PORT]
@@ -124,8 +124,8 @@ def _vkey(text: str) -> NoteKey:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="doorward-witness",
-        description="Signs that a transparency log only ever grew. Run it where the log's operator "
-        "has no say.",
+        description="A witness: cosigns a transparency log's checkpoints that are consistent with "
+        "those before. Run it independently of the log's operator.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     text = "make a new key and its folder; prints the public key"
@@ -138,10 +138,10 @@ def _parser() -> argparse.ArgumentParser:
     serve = commands.add_parser("serve", help=text, description=text)
     serve.add_argument("--key", type=Path, required=True, metavar="FILE", help="as keygen wrote it")
     serve.add_argument("--listen", default=DEFAULT_LISTEN, metavar="HOST:PORT")
-    text = "logs of an example town only: the file by which the town's clock is wound"
+    text = "logs of an example town only: the file of the town's simulated clock"
     serve.add_argument("--example-clock", type=Path, metavar="FILE", help=text)
     serve.set_defaults(run=_serve)
-    text = "show the public key and what was signed last"
+    text = "show the public key and the last signed checkpoints"
     show = commands.add_parser("show", help=text, description=text)
     show.set_defaults(run=_show)
     for command in (serve, show):

@@ -1,4 +1,4 @@
-"""What a witness signs: a checkpoint that grew out of the one it signed last, and nothing else.
+"""The cosigner: signs only checkpoints consistent with the one it signed last.
 
 The checks and their statuses are those of C2SP tlog-witness, in its order. One request is dealt
 with after another: between looking up what was signed last and writing down what is signed now
@@ -24,7 +24,7 @@ from relay.tools.witness.folder import LastSignature, WitnessFolder
 
 
 class WitnessSigner:
-    """Signs for the logs it was given. All files are read and checked first."""
+    """Signs checkpoints of the configured logs. All files are read and checked first."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class WitnessSigner:
         return self._signer.key
 
     def signed(self) -> Mapping[str, LastSignature | None]:
-        """Return what was signed last for each log."""
+        """Return the last signed checkpoint of each log."""
         return dict(self._signed)
 
     def add_checkpoint(self, body: bytes) -> bytes:
@@ -77,7 +77,7 @@ class WitnessSigner:
         keys: Sequence[NoteKey],
         last: LastSignature | None,
     ) -> bytes:
-        """Sign, write down, and only then return the signature."""
+        """Sign, store the checkpoint durably, and only then return the signature."""
         time_s = self._clock.wall_ms() // 1000
         if last is not None and time_s < last.time_s:
             raise CheckpointRefused(503, "this witness's clock is behind its last signature")
@@ -97,7 +97,7 @@ class WitnessSigner:
 def _check_growth(
     last: LastSignature | None, old_size: int, checkpoint: Checkpoint, hashes: Sequence[bytes]
 ) -> None:
-    """Refuse what isn't the last signed checkpoint, or grown out of it."""
+    """Refuse a checkpoint that is inconsistent with the last signed one."""
     if old_size > checkpoint.size:
         raise CheckpointRefused(400, "the old size is above the checkpoint's")
     last_size, last_root = 0, EMPTY_ROOT

@@ -1,4 +1,4 @@
-"""A witness in words: its key, and what it signed last for each log."""
+"""Texts about a witness: its key, and its last signature on each log."""
 
 import datetime as dt
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from relay.tools.witness.folder import LastSignature
 
 
 def describe(key: NoteKey, signed: Mapping[str, LastSignature | None]) -> str:
-    """Say in words what this is."""
+    """Return a description of this witness."""
     lines = [
         f"This is {key.name}, a witness of transparency logs (c2sp.org/tlog-witness).",
         "It signs that a log only ever grew, and when it saw it. It knows nothing of the entries.",
@@ -21,7 +21,7 @@ def describe(key: NoteKey, signed: Mapping[str, LastSignature | None]) -> str:
 
 
 def describe_log(origin: str, last: LastSignature | None) -> str:
-    """Say in one line what was signed last for a log."""
+    """Return one line on the last signed checkpoint of a log."""
     if last is None:
         return f"{origin}: nothing signed yet"
     when = dt.datetime.fromtimestamp(last.time_s, dt.UTC)

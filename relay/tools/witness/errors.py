@@ -1,4 +1,4 @@
-"""What can be wrong with a witness, and with what it is asked.
+"""Errors of a witness and of requests to it.
 
 RelayError
 └── WitnessError            the witness can't be run as it is: key, folder, settings
@@ -22,7 +22,7 @@ class CheckpointRefused(WitnessError):
 
 
 class SizeConflict(CheckpointRefused):
-    """The log's old size isn't what was signed last, which is `size`."""
+    """The request's old size isn't the last signed one, which is `size`."""
 
     def __init__(self, size: int) -> None:
         super().__init__(409, f"the last checkpoint signed here has size {size}")

@@ -1,4 +1,4 @@
-"""The witness's memory: one folder, with one small file for each log it has signed for.
+"""The witness's storage: one folder, with one small file for each log that it has signed.
 
 A log's file is the last checkpoint that was signed, as a note with the log's signature and the
 witness's own: on start-up both are checked again. A file is durable before a signature is given
@@ -61,23 +61,23 @@ class WitnessFolder:
         return cls(path, key, lock)
 
     def close(self) -> None:
-        """Let go of the folder."""
+        """Release the folder's lock."""
         os.close(self._lock)
 
     def read(self, origin: str, logs: Sequence[NoteKey]) -> LastSignature | None:
-        """Return what was signed last for a log with these keys; None if nothing was.
+        """Return the last signed checkpoint of a log with these keys; None if there is none.
 
         Raise WitnessError if the file isn't what this witness wrote.
         """
         return read_signed(self._path, self._key, origin, logs)
 
     def write(self, origin: str, note: bytes) -> None:
-        """Remember `note` as the last that was signed; when this returns, it is durable."""
+        """Store `note` as the last signed checkpoint, durably."""
         _write_durably(self._path / file_name(origin), note)
 
 
 def make_folder(path: Path, key: NoteKey) -> None:
-    """Make the folder of a new key. A key that has signed must never begin again with none."""
+    """Create the folder of a new key. A key that has signed must never begin again with none."""
     try:
         path.mkdir(mode=0o700, parents=True)
     except OSError as error:
@@ -130,7 +130,7 @@ def write_key_file(path: Path, signer: NoteSigner) -> None:
 def read_signed(
     path: Path, key: NoteKey, origin: str, logs: Sequence[NoteKey]
 ) -> LastSignature | None:
-    """Return what `key` signed last for a log with these keys; None if nothing."""
+    """Return the last checkpoint that `key` signed for a log with these keys; None if none."""
     file = path / file_name(origin)
     try:
         with file.open("rb") as opened:
@@ -142,7 +142,7 @@ def read_signed(
         if last.checkpoint.origin != origin or OWN not in last.times_ms:
             raise NoteRefused("it isn't what this witness signed for this log")
     except WireError as error:
-        raise WitnessError(f"{file} isn't as it was written: {error}") from error
+        raise WitnessError(f"{file} was altered or damaged: {error}") from error
     return LastSignature(checkpoint=last.checkpoint, note=note, time_s=last.times_ms[OWN] // 1000)
 
 
@@ -157,7 +157,7 @@ def group_by_origin(keys: Sequence[NoteKey]) -> Mapping[str, Sequence[NoteKey]]:
 
 
 def origin_hash(origin: str) -> str:
-    """Return how a log is named in paths (C2SP tlog-witness)."""
+    """Return the hash that names a log in paths (C2SP tlog-witness)."""
     return hashlib.sha256(origin.encode()).hexdigest()
 
 
@@ -167,7 +167,7 @@ def file_name(origin: str) -> str:
 
 
 def _write_durably(path: Path, data: bytes) -> None:
-    """Replace `path` so that after a power cut either the old or the new is there, whole."""
+    """Replace `path` atomically and durably."""
     beside = path.with_name(path.name + ".new")
     with beside.open("wb") as file:
         file.write(data)

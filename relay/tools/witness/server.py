@@ -1,4 +1,4 @@
-"""The witness's three pages: what it signs, what it signed last for a log, and what it is.
+"""The witness's HTTP server: cosigning, the last signature on a log, and a description.
 
 Only HTTP belongs here: limits, statuses, words. TLS is a proxy's business.
 """
@@ -61,7 +61,7 @@ def build_server(cosigning: WitnessSigner) -> Starlette:
 
 
 async def _read_body(request: Request) -> bytes:
-    """Return the body; a long or slow one is refused before it is whole."""
+    """Return the body; a long or slow one is refused before it is complete."""
     body = bytearray()
     try:
         async with asyncio.timeout(READ_WITHIN_S):

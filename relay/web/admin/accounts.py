@@ -1,4 +1,4 @@
-"""Accounts of owners and officers: search, read, suspend, restore; all of it written down."""
+"""Administrators' pages of accounts: search, read, suspend, restore; each access is recorded."""
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -12,7 +12,7 @@ DONE = ("suspended", "restored")
 
 
 async def search_page(request: Request) -> Response:
-    """GET /admin/accounts?q=…: nothing is listed that wasn't searched for."""
+    """GET /admin/accounts?q=…: the search; without a query nothing is listed."""
     admin = await require_admin(request)
     services = services_of(request)
     query = request.query_params.get("q", "").strip()

@@ -1,4 +1,4 @@
-"""Agencies as the register has them, and which command changes what: nothing is changed here."""
+"""Administrators' pages of agencies: the register's state, and the commands that change it."""
 
 from starlette.requests import Request
 from starlette.responses import Response

@@ -1,4 +1,4 @@
-"""Builds the administrators' face."""
+"""The administrators' face as an app: its routes and error handlers."""
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -29,7 +29,7 @@ def build_admin(services: AdminServices) -> Starlette:
 
 
 def admin_routes() -> list[AdminRoute]:
-    """Return all routes; each asks for an administrator unless it is for anybody."""
+    """Return all routes; each requires an administrator unless it is public."""
     return [
         get("/admin", moderation.home, "anybody"),
         get("/admin/join", FACE.join, "anybody"),

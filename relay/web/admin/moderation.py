@@ -1,4 +1,4 @@
-"""The moderators' queue: what waits, one request as its owner will read it, and the decision."""
+"""The moderators' pages: the queue, one request as owners will read it, and the decision."""
 
 import asyncio
 from collections.abc import Sequence
@@ -53,7 +53,7 @@ class CellShown:
 
 
 async def home(request: Request) -> Response:
-    """GET /admin and /admin/requests: what waits, or sign in."""
+    """GET /admin and /admin/requests: the queue, or the sign-in page."""
     admin = await find_admin(request)
     if admin is None:
         return sign_in_page(request, status=200 if request.url.path == "/admin" else 401)
@@ -79,7 +79,7 @@ async def home(request: Request) -> Response:
 
 
 async def decisions_page(request: Request) -> Response:
-    """GET /admin/decisions: what all moderators decided."""
+    """GET /admin/decisions: all moderators' decisions."""
     admin = await require_admin(request)
     services = services_of(request)
     page = page_of(request)
@@ -96,7 +96,7 @@ async def decisions_page(request: Request) -> Response:
 
 
 async def show_page(request: Request) -> Response:
-    """GET /admin/requests/{request_id}: all that a moderator has to judge."""
+    """GET /admin/requests/{request_id}: the request for a moderator's decision."""
     admin = await require_admin(request)
     return await _show(request, admin, await _case(request))
 
@@ -110,7 +110,7 @@ async def geojson(request: Request) -> Response:
 
 
 async def decide(request: Request) -> Response:
-    """POST /admin/requests/{request_id}/decision: `verdict`, and for a refusal why."""
+    """POST /admin/requests/{request_id}/decision: `verdict`, and the reason of a refusal."""
     admin, form = await require_admin_form(request)
     moderation = services_of(request).moderation
     request_id = (await _case(request)).row.id
@@ -133,7 +133,7 @@ async def decide(request: Request) -> Response:
 
 
 async def decide_appeal(request: Request) -> Response:
-    """POST /admin/requests/{request_id}/appeal: `verdict` and why, by another moderator."""
+    """POST /admin/requests/{request_id}/appeal: `verdict` and reason, by another moderator."""
     admin, form = await require_admin_form(request)
     request_id = (await _case(request)).row.id
     told, reason = text_in(form, "verdict"), text_in(form, "reason")
@@ -148,7 +148,7 @@ async def decide_appeal(request: Request) -> Response:
 
 
 def page_of(request: Request) -> int:
-    """Return which page of a long list is asked for, from 1 on."""
+    """Return the page number that the address asks for, from 1 on."""
     text = request.query_params.get("page", "1")
     is_number = text.isascii() and text.isdigit() and len(text) < 6
     return min(max(int(text), 1), MAX_PAGE) if is_number else 1
@@ -172,7 +172,7 @@ def _appeal_verdict(text: str) -> AppealVerdict:
 async def _again(
     request: Request, admin: Admin, error: RequestRefused | WireError, typed: dict[str, str]
 ) -> Response:
-    """Show the request as it stands now, with what was typed and why it wasn't taken."""
+    """Show the request's current state again, with the typed text and the refusal."""
     reason = error.reason if isinstance(error, RequestRefused) else "form"
     status = {"state": 409, "moderator": 403}.get(reason, 422)
     problem = {"code": reason, "message": str(error)}
@@ -222,7 +222,7 @@ async def _show(
 
 
 async def _write_down(request: Request, admin: Admin, case: ModerationCase) -> None:
-    """Let its officers know who opened what never becomes public."""
+    """Record the access for the officers of a request that isn't public."""
     services, row = services_of(request), case.row
     if row.state in NEVER_PUBLIC or row.has_ended(services.clock.wall_ms()):
         await services.reads.open_request(
@@ -233,7 +233,7 @@ async def _write_down(request: Request, admin: Admin, case: ModerationCase) -> N
 
 
 async def _places(places: Places, cells: Sequence[str]) -> list[CellShown]:
-    """Return where each cell is, and what is named near it: a list may be long, so in a thread."""
+    """Return each cell's centre and nearest place; computed in a thread, as lists may be long."""
     centres = [centre_of(cell) for cell in cells]
     nearest = await asyncio.to_thread(places.nearest, centres, NEAR_KM)
     return [

@@ -1,4 +1,4 @@
-"""Agencies on their way in, as administrators see them: refuse with a reason, or prepare and sign.
+"""Administrators' pages of onboardings: refuse with a reason, or prepare and sign the change.
 
 What is prepared is signed by two administrators with their own keys, on their own machines; here
 only the signed file comes back. Being signed in to this page is no signature.
@@ -34,7 +34,7 @@ SHOWN_CELLS = 100
 
 
 async def list_page(request: Request) -> Response:
-    """GET /admin/onboardings?state=waiting|done&page=…: who wants to take part."""
+    """GET /admin/onboardings?state=waiting|done&page=…: the list of onboardings."""
     admin = await require_admin(request)
     services = services_of(request)
     is_done = request.query_params.get("state") == "done"
@@ -55,7 +55,7 @@ async def list_page(request: Request) -> Response:
 
 
 async def show_page(request: Request) -> Response:
-    """GET /admin/onboardings/{onboarding_id}: all of it, and what can be done."""
+    """GET /admin/onboardings/{onboarding_id}: one onboarding, with its possible actions."""
     return await _show(request, await require_admin(request))
 
 
@@ -78,7 +78,7 @@ async def refuse(request: Request) -> Response:
 
 
 async def prepare(request: Request) -> Response:
-    """POST …/prepare: make the change that two sign, of the file that the page showed."""
+    """POST …/prepare: make the change that two administrators sign, from the displayed file."""
     admin, form = await require_admin_form(request)
     digest = text_in(form, "enrolment_sha256")
     onboarding = services_of(request).onboarding
@@ -86,7 +86,7 @@ async def prepare(request: Request) -> Response:
 
 
 async def download(request: Request) -> Response:
-    """GET …/change.json: what is to be signed, with the signatures that it has."""
+    """GET …/change.json: the change to sign, with its signatures so far."""
     await require_admin(request)
     try:
         proposed = await services_of(request).onboarding.prepared(_id(request))
@@ -103,12 +103,12 @@ async def download(request: Request) -> Response:
 
 
 async def outline(request: Request) -> Response:
-    """GET …/outline.svg: the shape of the area that was handed in."""
+    """GET …/outline.svg: the shape of the handed-in area."""
     return await asyncio.to_thread(outline_answer, await _cells(request))
 
 
 async def geojson(request: Request) -> Response:
-    """GET …/area.geojson: its cells, for a map of one's own."""
+    """GET …/area.geojson: the area's cells, for other map programs."""
     return await asyncio.to_thread(geojson_answer, await _cells(request))
 
 
@@ -121,7 +121,7 @@ async def _cells(request: Request) -> list[str]:
 
 
 async def take_signed(request: Request) -> Response:
-    """POST …/signed: the file that an administrator signed on their own machine."""
+    """POST …/signed: upload of the change that an administrator signed on their own machine."""
     admin, form = await require_admin_form(request, max_files=1)
     data = await file_in(form, "file")
     onboarding = services_of(request).onboarding

@@ -1,4 +1,4 @@
-"""What the administrators' face is built from; relay/app/web_wiring.py puts it together.
+"""The administrators' face's dependencies; relay/app/web_wiring.py builds them.
 
 Nothing here reaches a package, a thumbnail or live view: an administrator can't open footage.
 """

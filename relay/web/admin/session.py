@@ -1,4 +1,4 @@
-"""Which administrator it is: cookie `dw_admin`, and the CSRF token for everything that changes.
+"""Administrators' sessions: cookie `dw_admin`, and the CSRF token for changes.
 
 A route asks for an administrator unless it says that it is for anybody.
 """
@@ -38,7 +38,7 @@ class Admin:
 
 
 class AdminRoute(Route):
-    """A route and who may use it, which is kept before the endpoint is reached."""
+    """A route with its access rule, which is enforced before the endpoint is called."""
 
     def __init__(self, path: str, endpoint: Endpoint, *, method: str, rule: Rule) -> None:
         self.rule = rule
@@ -67,13 +67,13 @@ def _guarded(endpoint: Endpoint, *, is_post: bool) -> Endpoint:
 
 
 def services_of(request: Request) -> AdminServices:
-    """Return what the face was built from."""
+    """Return the face's dependencies."""
     services: AdminServices = request.app.state.services
     return services
 
 
 async def find_admin(request: Request) -> Admin | None:
-    """Return who is signed in, or None; looked up once a request."""
+    """Return the signed-in administrator, or None; looked up once a request."""
     if not hasattr(request.state, "admin"):
         request.state.admin = await _look_up(request)
     found: Admin | None = request.state.admin
@@ -88,7 +88,7 @@ async def _look_up(request: Request) -> Admin | None:
 
 
 async def require_admin(request: Request) -> Admin:
-    """Return who is signed in, or raise 401."""
+    """Return the signed-in administrator, or raise 401."""
     admin = await find_admin(request)
     if admin is None:
         raise PageError(401, "unauthenticated", "sign in first")
@@ -96,14 +96,14 @@ async def require_admin(request: Request) -> Admin:
 
 
 async def require_admin_form(request: Request, *, max_files: int = 0) -> tuple[Admin, FormData]:
-    """Return who sent a form that changes something, and the form; raises 401, 403, 415, 422."""
+    """Return the administrator and form of a changing POST; raises 401, 403, 415, 422."""
     check_origin(request)
     admin = await require_admin(request)
     return admin, await read_form(request, csrf=admin.csrf, max_files=max_files)
 
 
 async def require_admin_post(request: Request) -> Admin:
-    """As require_admin, for what a module of the page sends: demands the CSRF header."""
+    """Return the administrator of a page module's changing request; demands the CSRF header."""
     check_origin(request)
     admin = await require_admin(request)
     check_csrf(request.headers.get(CSRF_HEADER, ""), admin.csrf)
@@ -111,5 +111,5 @@ async def require_admin_post(request: Request) -> Admin:
 
 
 def done(path: str, what: str) -> Response:
-    """Return the way to the page that says what was done, so that a reload does nothing again."""
+    """Return a redirect to the page with the result, so that a reload repeats nothing."""
     return RedirectResponse(f"{path}?done={what}", status_code=303)

@@ -1,4 +1,4 @@
-"""Where an administrator is signed in: their own list, one to end, or all."""
+"""An administrator's own sessions: list them, end one, or all."""
 
 from starlette.requests import Request
 from starlette.responses import Response

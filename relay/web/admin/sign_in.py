@@ -1,4 +1,4 @@
-"""Sign in and sign out; the steps with a passkey are relay/web/face.py's."""
+"""Administrators' sign-in and sign-out pages; relay/web/face.py has the passkey steps."""
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -7,7 +7,7 @@ from relay.web.admin.session import FACE, require_admin_post, services_of
 
 
 def sign_in_page(request: Request, *, status: int = 200) -> Response:
-    """Return the page for whoever isn't signed in."""
+    """Return the sign-in page."""
     services = services_of(request)
     return services.pages.render(
         request,

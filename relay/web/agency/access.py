@@ -1,4 +1,4 @@
-"""Who may do what in the agency's face: the one table. Every route names a rule of it.
+"""The access table of the agency's face: who may do what. Every route names a rule of it.
 
 A person's part comes from their newest valid certificate in the register. Nobody is let in by a
 route that forgot to ask: a route without a rule doesn't start.
@@ -19,7 +19,7 @@ EVERYBODY: Final[frozenset[Who]] = frozenset(get_args(Who))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """What a route needs; `is_always` opens it before the agency's first day too.
+    """A route's requirement; `is_always` opens it before the agency's first day too.
 
     `is_counted` keeps out whose certificate doesn't count yet (R17): a stolen key makes one today.
     """
@@ -62,7 +62,7 @@ RULES: Final[dict[str, Rule]] = {
 
 
 def who_of(standing: Standing) -> Who:
-    """Return a person's part by how they stand in the register."""
+    """Return a person's role by their standing in the register."""
     match standing.state:
         case "revoked":
             return "revoked"
@@ -73,11 +73,11 @@ def who_of(standing: Standing) -> Who:
 
 
 def may(standing: Standing, rule: str) -> bool:
-    """Tell whether a signed-in person who stands like this is let in by a rule."""
+    """Return whether a rule admits a signed-in person of this standing."""
     asked = RULES[rule]
     return who_of(standing) in asked.roles and has_counted(standing, asked)
 
 
 def has_counted(standing: Standing, rule: Rule) -> bool:
-    """Tell whether a person's certificate counts by now, where a rule wants that."""
+    """Return whether a person's certificate counts by now, where a rule wants that."""
     return standing.state == "valid" or not rule.is_counted

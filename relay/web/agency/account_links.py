@@ -1,4 +1,4 @@
-"""One account by passkey and by the agency's own sign-in: link, take apart, make one of two.
+"""Pages that link an account with the agency's own sign-in, unlink it, or merge two accounts.
 
 The way to the provider is oidc.py's; its cookie ties each step to the browser that began, and what
 the provider said is confirmed here, since the session's cookie doesn't come along from its site.
@@ -20,7 +20,7 @@ DONE: Final = ("linked", "unlinked", "merged")
 
 
 async def page(request: Request) -> Response:
-    """GET /agency/oidc/link: how one signs in, and what can be changed of it."""
+    """GET /agency/oidc/link: the account's sign-in methods, and their possible changes."""
     officer = await require_officer(request)
     services = services_of(request)
     ways = await services.links.ways_of(officer.account)
@@ -41,12 +41,12 @@ async def page(request: Request) -> Response:
 
 
 async def link_options(request: Request) -> Response:
-    """POST /agency/oidc/link/options: first the passkey, anew."""
+    """POST /agency/oidc/link/options: start a fresh passkey check."""
     return await _ask_for_passkey(request, "link")
 
 
 async def link_verify(request: Request) -> Response:
-    """POST /agency/oidc/link/verify: says where the agency's sign-in is, and sets its cookie."""
+    """POST /agency/oidc/link/verify: the agency's sign-in URL; sets its cookie."""
     officer = await require_officer(request)
     body = await read_json(request, CredentialIn)
     services = services_of(request)
@@ -60,7 +60,7 @@ async def link_verify(request: Request) -> Response:
 
 
 async def confirm(request: Request) -> Response:
-    """POST /agency/oidc/link/confirm: yes, that's me."""
+    """POST /agency/oidc/link/confirm: link the found subject."""
     officer = await require_officer(request)
     binding = request.cookies.get(COOKIE, "")
     await services_of(request).links.confirm(binding, officer.account, officer.session_id)
@@ -70,19 +70,19 @@ async def confirm(request: Request) -> Response:
 
 
 async def unlink(request: Request) -> Response:
-    """POST /agency/oidc/link/end: signs one out everywhere else, too."""
+    """POST /agency/oidc/link/end: unlink, and end all other sessions."""
     officer = await require_officer(request)
     await services_of(request).links.unlink(officer.account, officer.session_id)
     return RedirectResponse(f"{PATH}?done=unlinked", status_code=303)
 
 
 async def merge_options(request: Request) -> Response:
-    """POST /agency/oidc/merge/options: the passkey of the other account."""
+    """POST /agency/oidc/merge/options: start a check of the other account's passkey."""
     return await _ask_for_passkey(request, "merge")
 
 
 async def merge_verify(request: Request) -> Response:
-    """POST /agency/oidc/merge/verify: the page names whose passkey it was, and asks."""
+    """POST /agency/oidc/merge/verify: the page then names the passkey's account to confirm."""
     officer = await require_officer(request)
     body = await read_json(request, CredentialIn)
     services = services_of(request)
@@ -96,7 +96,7 @@ async def merge_verify(request: Request) -> Response:
 
 
 async def merge_confirm(request: Request) -> Response:
-    """POST /agency/oidc/merge/confirm: sets the cookie of the account that is left."""
+    """POST /agency/oidc/merge/confirm: merge, and set the remaining account's cookie."""
     officer = await require_officer(request)
     binding = request.cookies.get(COOKIE, "")
     token = await services_of(request).links.merge(

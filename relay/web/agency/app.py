@@ -1,4 +1,4 @@
-"""Builds the agency's face."""
+"""The agency's face as an app: its routes and middleware."""
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -153,7 +153,7 @@ async def _answer(request: Request, error: Exception) -> Response:
 
 
 async def _told(request: Request, error: Exception) -> str:
-    """Return why a request or a draft wasn't taken, in the reader's language; "" without words."""
+    """Return a refusal's reason in the reader's language; "" if there is no text for it."""
     if not isinstance(error, RequestRefused | DraftRefused):
         return ""
     services = services_of(request)

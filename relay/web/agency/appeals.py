@@ -1,4 +1,4 @@
-"""A refused request: the moderator's reason, and the officers' one appeal."""
+"""The officers' side of a refused request: the moderator's reason, and one appeal."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ async def appeal(request: Request) -> Response:
 async def judged(
     request: Request, officer: Officer, row: RequestRow
 ) -> dict[str, Any]:  # Any: what the page shows
-    """Return what a request's own page says of moderators' decisions; never who they were.
+    """Return moderators' decisions for a request's own page, without the moderators' names.
 
     Nothing of that to somebody whom the agency hasn't certified, unless the request is theirs.
     """

@@ -1,4 +1,4 @@
-"""Which evidence an agency can see: what arrived before the last batch was over (R9).
+"""The evidence visible to an agency: arrived before the end of the last batch (R9).
 
 The time that is shown is the end of that batch, and within one the order says nothing, so neither
 tells when an owner decided.
@@ -14,7 +14,7 @@ from relay.web.agency.services import AgencyServices
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArrivedPackage:
-    """One package as its agency sees it."""
+    """One package in its agency's view."""
 
     package_id: str
     request_id: str
@@ -26,7 +26,7 @@ class ArrivedPackage:
 async def list_arrived(
     services: AgencyServices, agency: str, view: RegisterView
 ) -> list[ArrivedPackage]:
-    """Return what an agency can see, newest batch first."""
+    """Return the packages visible to an agency, newest batch first."""
     batch_ms = batch_ms_of(view)
     until_ms = seen_until_ms(view.now_ms, batch_ms)
     packages = await services.delivery.list_for_agency(agency)

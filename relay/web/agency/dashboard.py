@@ -1,4 +1,4 @@
-"""An officer's start page: how they and their agency stand, and what waits for them."""
+"""An officer's start page: their and their agency's standing, and their open tasks."""
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -14,7 +14,7 @@ from relay.web.agency.sign_in import sign_in_page
 
 
 async def home(request: Request) -> Response:
-    """GET /agency: the dashboard, or sign in."""
+    """GET /agency: the dashboard, or the sign-in page."""
     services = services_of(request)
     officer = await find_officer(request)
     if officer is None:

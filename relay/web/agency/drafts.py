@@ -1,4 +1,4 @@
-"""An officer's own drafts: kept while they write, listed, deleted. Nobody else sees them."""
+"""Pages of an officer's own drafts: save, list, delete. Nobody else sees them."""
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
@@ -10,7 +10,7 @@ from relay.web.json_responses import read_json, wants_json
 
 
 class SaveIn(Document, frozen=True, kw_only=True):
-    """What the form says now. The page makes the id, so that saving twice is one draft."""
+    """The form's current fields. The page makes the id, so that saving twice is one draft."""
 
     id: Id
     form: DraftForm

@@ -1,4 +1,4 @@
-"""Evidence that has arrived for the officer's agency: sealed, and opened in no page of the relay.
+"""Pages of the agency's arrived evidence: sealed, never opened in a page of the relay.
 
 Lists show what came, until when it may be kept and what is owed for it; one package's page has its
 chain of custody, the sealed file with the page that opens it away from here, and the form for a
@@ -60,7 +60,7 @@ class PackageFile:
 
 
 async def list_page(request: Request) -> Response:
-    """GET /agency/evidence: what arrived, by request, and what the agency owes."""
+    """GET /agency/evidence: arrived packages by request, and due deletion answers."""
     officer = await require_officer(request)
     await require_certified(request, officer)
     services = services_of(request)
@@ -85,14 +85,14 @@ async def list_page(request: Request) -> Response:
 
 
 async def open_page(request: Request) -> Response:
-    """GET /agency/evidence/{package_id}: its chain of custody, and what to save."""
+    """GET /agency/evidence/{package_id}: its chain of custody, and its files."""
     officer = await require_officer(request)
     await require_certified(request, officer)
     return await _package_page(request, officer)
 
 
 async def download(request: Request) -> Response:
-    """POST /agency/evidence/{package_id}/download: written down, then a URL for ten minutes.
+    """POST /agency/evidence/{package_id}/download: logged first, then a URL for ten minutes.
 
     Only while an agreement is in force: a monitor would call everything else a breach; by officers
     whose certificates have stood in the register for long enough (R17); and only as long as the
@@ -171,7 +171,7 @@ async def _package_page(request: Request, officer: Officer, *, refused: str = ""
 
 
 async def _find_case(request: Request, officer: Officer) -> PackageFile:
-    """Return what is known of the path's package if it is the officer's agency's, or raise 404."""
+    """Return the package of the path if it is the officer's agency's, or raise 404."""
     services, agency = services_of(request), officer.agency.id
     view = await services.agencies.view()
     package_id = request.path_params["package_id"]
@@ -186,7 +186,7 @@ async def _find_case(request: Request, officer: Officer) -> PackageFile:
 
 
 async def _rows(services: AgencyServices, agency: str, view: RegisterView) -> list[Row]:
-    """Return what the agency sees: the request with the newest arrival first, its own together."""
+    """Return the agency's rows by request, the one with the newest arrival first."""
     downloaded = await services.chains.list_downloaded(agency)
     answers = answers_of(await services.deletions.list(agency))
     rows = []

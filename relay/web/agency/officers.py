@@ -1,4 +1,4 @@
-"""What an agency's own administrator looks after: its people, their sessions, and its settings.
+"""Pages of an agency's own administrator: officers, their sessions, and the agency's settings.
 
 Neither requests nor evidence: access.py says so.
 """
@@ -27,7 +27,7 @@ DONE = ("ended", "suspended", "restored")
 
 
 async def list_page(request: Request) -> Response:
-    """GET /agency/staff?page=…: everybody of the agency, and a form to invite one more."""
+    """GET /agency/staff?page=…: the agency's officers, and a form to invite one."""
     return await _list(request, await require_officer(request))
 
 
@@ -219,7 +219,7 @@ def _settings(
 
 
 async def _colleague(request: Request, officer: Officer) -> Account:
-    """Return the colleague of the path, or raise 404: of another agency there is none."""
+    """Return the colleague of the path, or raise 404, also for another agency's officer."""
     found = await services_of(request).staff.find(
         officer.agency.id, request.path_params["officer_id"]
     )

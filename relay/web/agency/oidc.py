@@ -1,4 +1,4 @@
-"""The way to an agency's own sign-in and back (OpenID Connect).
+"""The redirects to an agency's own sign-in and back (OpenID Connect).
 
 The cookie of a login under way is its own, short, and seen by the way back only: it ties the
 answer to this browser, or somebody could be signed in as another without noticing.
@@ -22,7 +22,7 @@ WANTED: Final = ("state", "code", "iss", "error")
 
 
 async def start(request: Request) -> Response:
-    """GET /agency/oidc/start?agency=…: to the agency's provider."""
+    """GET /agency/oidc/start?agency=…: redirect to the agency's provider."""
     services = services_of(request)
     started = await services.oidc.start(request.query_params.get("agency", ""))
     response = RedirectResponse(started.url, status_code=303)
@@ -31,7 +31,7 @@ async def start(request: Request) -> Response:
 
 
 async def callback(request: Request) -> Response:
-    """GET /agency/oidc/callback: sets the session's cookie, or leads to what is to be confirmed.
+    """GET /agency/oidc/callback: sets the session's cookie, or redirects to confirm a link.
 
     That cookie is for our own pages only (SameSite=Strict), and a redirect from here would still
     be the provider's doing: so a page of ours leads on.
@@ -55,7 +55,7 @@ async def callback(request: Request) -> Response:
 
 
 def set_binding(request: Request, response: Response, binding: str) -> None:
-    """Tie what is under way to this browser."""
+    """Set the cookie that binds the sign-in under way to this browser."""
     response.set_cookie(
         COOKIE,
         binding,
@@ -68,5 +68,5 @@ def set_binding(request: Request, response: Response, binding: str) -> None:
 
 
 def clear_binding(response: Response) -> None:
-    """Nothing is under way any more."""
+    """Delete the binding cookie."""
     response.delete_cookie(COOKIE, path=COOKIE_PATH, httponly=True, samesite="lax")

@@ -1,4 +1,4 @@
-"""What an officer still has to do, and what became of what they did: for their start page.
+"""An officer's open tasks and the results of their requests, for the start page.
 
 Only what their part may do anything about. The pages that each line leads to say the rest.
 """
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FirstTasks(Generic[T]):
-    """The most urgent of a kind, and how many more there are."""
+    """The most urgent tasks of a kind, and the number of further ones."""
 
     named: Sequence[T] = ()
     more: int = 0
@@ -31,7 +31,7 @@ class FirstTasks(Generic[T]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenTasks:
-    """What waits for an officer; `overdue` counts what everybody can see is late."""
+    """An officer's open tasks; `overdue` counts those that are publicly late."""
 
     deletions: FirstTasks[Deletion]
     outcomes: FirstTasks[Due]
@@ -42,13 +42,13 @@ class OpenTasks:
 
     @property
     def is_any(self) -> bool:
-        """Tell whether there is anything to say."""
+        """Return whether there are any tasks."""
         kinds = (self.deletions, self.outcomes, self.decided, self.stopped)
         return self.drafts > 0 or any(kind.named for kind in kinds)
 
 
 async def open_tasks_of(services: AgencyServices, officer: Officer) -> OpenTasks:
-    """Return an officer's duties."""
+    """Return an officer's open tasks."""
     agency, account, now_ms = officer.agency.id, officer.account, services.clock.wall_ms()
     deletions: list[Deletion] = []
     outcomes: list[Due] = []

@@ -1,4 +1,4 @@
-"""What became of the agency's requests: which outcomes are due, and one's own page to file it."""
+"""Pages of outcomes: the due ones of the agency, and one request's page to file it."""
 
 from typing import Annotated
 
@@ -20,7 +20,7 @@ REQUESTS_A_PAGE = 50
 
 
 class OutcomeIn(Document, frozen=True, kw_only=True):
-    """What an officer signed, and what only their agency will read."""
+    """A signed outcome, with a text that only the agency will read."""
 
     signed: SignedOutcome
     private_text: Annotated[

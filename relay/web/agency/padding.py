@@ -1,4 +1,4 @@
-"""Answers of the agency's face in a few sizes only: an observer of the line counts nothing (R9).
+"""Padding of the agency face's responses to a few sizes, against traffic analysis (R9).
 
 Spaces at the end change neither a page nor JSON. A proxy that compressed them would undo it, so
 that is forbidden to it.
@@ -11,7 +11,7 @@ PADDED_TYPES = (b"text/html", b"application/json")
 
 
 class PaddedResponses:
-    """Holds pages and JSON back until they are whole, and fills them up to the next step."""
+    """ASGI middleware that buffers pages and JSON and pads them to the next size step."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -39,7 +39,7 @@ class PaddedResponses:
 
 
 def padded_size(size: int) -> int:
-    """Return the step that a body of this size is filled up to."""
+    """Return the size step that a body is padded to."""
     return max(1, -(-size // STEP_BYTES)) * STEP_BYTES
 
 

@@ -1,4 +1,4 @@
-"""Why the rules keep a request out, in the reader's language.
+"""Texts of refusals and problems of requests, in the reader's language.
 
 A rule's name is that of RequestRefused: its reason, and which of it. Texts are `problem.NAME`, and
 `problem.NAME.FIELD` where a field of the form says it in other words. What no text is there for is
@@ -16,14 +16,14 @@ from relay.web.i18n import Texts
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopReason:
-    """Why a request wasn't published; `said` is English, and there where no text is known."""
+    """The stored reason why a request wasn't published; `said` is English, for unknown reasons."""
 
     text: str
     said: str = ""
 
 
 def problem_text(texts: Texts, problem: Problem, values: Mapping[str, object]) -> str:
-    """Return what stands against a field; `values` are the limits."""
+    """Return the text of a field's problem; `values` are the limits."""
     for name in (f"{problem.name}.{problem.field}", problem.name, problem.reason):
         if f"problem.{name}" in texts:
             return texts(f"problem.{name}", **{**values, **problem.facts})
@@ -33,7 +33,7 @@ def problem_text(texts: Texts, problem: Problem, values: Mapping[str, object]) -
 def refusal_text(
     texts: Texts, error: RequestRefused | DraftRefused, values: Mapping[str, object]
 ) -> str:
-    """Return why something wasn't taken; nothing if there are no words for it."""
+    """Return the text of a refusal; empty if there is none."""
     if isinstance(error, DraftRefused):
         key = f"problem.{error.reason}"
         return texts(key, **values) if key in texts else ""
@@ -44,7 +44,7 @@ def refusal_text(
 
 
 def why_void(texts: Texts, why: str, values: Mapping[str, object]) -> StopReason:
-    """Return why a request wasn't published, from what was kept of it."""
+    """Return the text why a request wasn't published, from its stored reason."""
     for name in (why, why.partition(".")[0]):
         for key in (f"problem.{name}.void", f"problem.{name}"):
             if key in texts:

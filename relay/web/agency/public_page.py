@@ -1,4 +1,4 @@
-"""/agency/NAME: where people look for an agency's public page, which is /agencies/NAME."""
+"""The redirect from /agency/NAME to an agency's public page, /agencies/NAME."""
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -8,7 +8,7 @@ from relay.web.json_responses import not_found
 
 
 async def redirect(request: Request) -> Response:
-    """GET /agency/{agency_id}: lead on, if the register knows the agency."""
+    """GET /agency/{agency_id}: redirect, if the register has the agency."""
     agency = await services_of(request).agencies.find(request.path_params["agency_id"])
     if agency is None:
         raise not_found("agency")

@@ -1,4 +1,4 @@
-"""What administrators looked at of an officer, or did: for that officer."""
+"""The page of administrators' accesses to an officer's account, for that officer."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ LOOKS: frozenset[What] = frozenset({"account", "found", "request"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadVisit:
-    """The same look of one administrator, from the first to the last time of a visit."""
+    """Repeated accesses of one administrator, from the first to the last of a visit."""
 
     admin: str
     what: What
@@ -41,7 +41,7 @@ async def list_page(request: Request) -> Response:
 
 
 def group_visits(reads: Sequence[AdminRead]) -> list[ReadVisit]:
-    """Return looks, newest first, the same ones of one visit together."""
+    """Return accesses, newest first, with the repeated ones of a visit merged."""
     visits: dict[tuple[str, What, str | None], list[list[AdminRead]]] = {}
     for one in sorted(reads, key=lambda read: -read.read_ms):
         known = visits.setdefault((one.admin, one.what, one.about), [])

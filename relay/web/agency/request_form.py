@@ -1,4 +1,4 @@
-"""Asking for recordings: the form, what it is told before anybody signs, and the map beside it.
+"""The request form: its page, its checks before signing, and its map's data.
 
 The form works without JavaScript up to the signature, which needs a passkey and so JavaScript: it
 is checked, and kept as a draft. No page or answer here knows how many doorbells are where.
@@ -44,13 +44,13 @@ NO_FORM = DraftForm()
 
 
 class CheckIn(Document, frozen=True, kw_only=True):
-    """A form to look at."""
+    """A form to check."""
 
     form: DraftForm
 
 
 async def new_page(request: Request) -> Response:
-    """GET /agency/requests/new, filled in from ?draft=ID."""
+    """GET /agency/requests/new: the form, filled in from ?draft=ID."""
     officer = await require_officer(request)
     draft_id = request.query_params.get("draft", "")
     draft = None
@@ -60,7 +60,7 @@ async def new_page(request: Request) -> Response:
 
 
 async def post_form(request: Request) -> Response:
-    """POST /agency/requests/new: the form without JavaScript, to be checked or kept."""
+    """POST /agency/requests/new: check or save the form without JavaScript."""
     officer = await require_officer_post(request)
     data = await form_of(request, max_fields=MAX_FORM_PARTS)
     form, draft_id = read_form(data), read_draft_id(data)
@@ -74,7 +74,7 @@ async def post_form(request: Request) -> Response:
 
 
 async def check(request: Request) -> Response:
-    """POST /agency/requests/check: what the desk would refuse, in the reader's language."""
+    """POST /agency/requests/check: the form's problems and hints in the reader's language."""
     officer = await require_officer_post(request)
     body = await read_json(request, CheckIn)
     services = services_of(request)
@@ -84,7 +84,7 @@ async def check(request: Request) -> Response:
 
 
 async def area(request: Request) -> Response:
-    """GET /agency/area: the agency's jurisdiction, which is public, and what there is to draw."""
+    """GET /agency/area: the agency's jurisdiction, which is public, and the map's sources."""
     officer = await require_officer(request)
     services = services_of(request)
     agreement = officer.agency.agreement
@@ -129,7 +129,7 @@ async def streets(request: Request) -> Response:
 
 
 def _inside(cells: Sequence[str]) -> Callable[[Place], bool]:
-    """Return what tells whether a place lies in one of these cells: most are far off, seen soon."""
+    """Return a fast predicate: whether a place lies in one of these cells."""
     known = frozenset(cells)
     centres = [centre_of(cell) for cell in cells]
     south, north = _span([lat for lat, _ in centres])
@@ -180,7 +180,7 @@ async def _page(
 
 
 def _said(checked: FormReport, texts: Texts, values: Mapping[str, int]) -> dict[str, Any]:
-    """Return what was found, in words."""
+    """Return the check's result with its texts."""
     return {
         "problems": [
             {

@@ -1,4 +1,4 @@
-"""The form of a request as a browser without JavaScript sends and fills it: its times are UTC."""
+"""Parser of the request form as a browser without JavaScript sends it: its times are UTC."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -19,7 +19,7 @@ class _DraftId(Document, frozen=True, kw_only=True):
 
 
 def read_form(data: FormData) -> DraftForm:
-    """Return what stands in it, or raise WireError."""
+    """Return the form's fields, or raise WireError."""
     listed = [cell for cell in data.getlist("cell") if isinstance(cell, str)]
     typed = read_text(data, "cells").replace(",", " ").replace(";", " ").split()
     days = read_text(data, "retention_days")
@@ -39,19 +39,19 @@ def read_form(data: FormData) -> DraftForm:
 
 
 def read_draft_id(data: FormData) -> str:
-    """Return which draft it is, a new one's id if none, or raise WireError."""
+    """Return the draft's id, a new one if the field is empty, or raise WireError."""
     told = {"id": read_text(data, "draft_id") or new_id()}
     return decode(_DraftId, msgspec.json.encode(told)).id
 
 
 def read_text(data: FormData, name: str) -> str:
-    """Return one field's text; a file is none."""
+    """Return one field's text; empty for a file."""
     value = data.get(name, "")
     return "" if isinstance(value, UploadFile) else str(value).replace("\r\n", "\n").strip()
 
 
 def utc_field(time_ms: int | None) -> str:
-    """Return a time as a datetime-local field has it."""
+    """Return a time in the form of a datetime-local field."""
     if time_ms is None:
         return ""
     return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S")

@@ -1,4 +1,4 @@
-"""Requests of the officer's own agency: write, co-sign, take back, withdraw, renew, read."""
+"""Pages of the agency's requests: write, co-sign, take back, withdraw, renew, read."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -34,20 +34,20 @@ NEVER_PUBLIC = frozenset({"refused", "void", "taken_back", "expired"})
 
 
 class DraftIn(Document, frozen=True, kw_only=True):
-    """What the drafting officer signed; `form_id` is the draft that it was written from."""
+    """The drafting officer's signed request; `form_id` is the draft that it was written from."""
 
     draft: Draft
     form_id: Id | None = None
 
 
 class CosignIn(Document, frozen=True, kw_only=True):
-    """What the second officer signed."""
+    """The second officer's signature."""
 
     cosigned: Cosigned
 
 
 class TakeBackIn(Document, frozen=True, kw_only=True):
-    """Nothing: who is signed in may, or may not."""
+    """An empty document: the session decides."""
 
 
 class WithdrawIn(Document, frozen=True, kw_only=True):
@@ -58,7 +58,7 @@ class WithdrawIn(Document, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownRequest:
-    """A request as the agency's pages show it: from the desk, then from the register."""
+    """A request for the agency's pages: from the desk, later from the register."""
 
     id: str
     request: EvidenceRequest
@@ -71,12 +71,12 @@ class ShownRequest:
 
     @property
     def can_be_written_anew(self) -> bool:
-        """Whether it never became public, and won't."""
+        """Whether it can be written anew: it never became public, and won't."""
         return self.published is None and self.state in NEVER_PUBLIC
 
 
 async def list_page(request: Request) -> Response:
-    """GET /agency/requests: the agency's own, wherever they stand, a page at a time."""
+    """GET /agency/requests: the agency's requests in all states, a page at a time."""
     officer = await require_officer(request)
     services, agency = services_of(request), officer.agency.id
     view = await services.agencies.view()
@@ -98,7 +98,7 @@ async def list_page(request: Request) -> Response:
 
 
 async def renew_page(request: Request) -> Response:
-    """GET /agency/requests/{request_id}/renew: the same again, once, with fresh signatures."""
+    """GET /agency/requests/{request_id}/renew: the form of a renewal, to be signed afresh."""
     officer, view, shown = await _require_shown(request)
     if shown.published is None or shown.state != "open" or shown.request.renewed_id is not None:
         raise not_found("request that can be renewed")
@@ -116,7 +116,7 @@ async def renew_page(request: Request) -> Response:
 
 
 async def draft(request: Request) -> Response:
-    """POST /agency/requests: a draft, signed by the officer who wrote it."""
+    """POST /agency/requests: store a request signed by the officer who wrote it."""
     officer = await require_officer_post(request)
     body = await read_json(request, DraftIn)
     services = services_of(request)
@@ -127,7 +127,7 @@ async def draft(request: Request) -> Response:
 
 
 async def cosign(request: Request) -> Response:
-    """POST /agency/requests/{request_id}/cosign: the second officer's signature."""
+    """POST /agency/requests/{request_id}/cosign: add the second officer's signature."""
     officer = await require_officer_post(request)
     request_id = await _own_request(request, officer)
     body = await read_json(request, CosignIn)
@@ -136,7 +136,7 @@ async def cosign(request: Request) -> Response:
 
 
 async def take_back(request: Request) -> Response:
-    """POST /agency/requests/{request_id}/take-back: before it is published."""
+    """POST /agency/requests/{request_id}/take-back: stop a request before it is published."""
     officer = await require_officer_post(request)
     request_id = await _own_request(request, officer)
     await read_json(request, TakeBackIn)
@@ -145,7 +145,7 @@ async def take_back(request: Request) -> Response:
 
 
 async def withdraw(request: Request) -> Response:
-    """POST /agency/requests/{request_id}/withdraw: after it was published, signed."""
+    """POST /agency/requests/{request_id}/withdraw: publish the signed withdrawal of a request."""
     officer = await require_officer_post(request)
     request_id = await _own_request(request, officer)
     body = await read_json(request, WithdrawIn)
@@ -154,7 +154,7 @@ async def withdraw(request: Request) -> Response:
 
 
 async def write_anew(request: Request) -> Response:
-    """POST /agency/requests/{request_id}/again: a draft from what never became public.
+    """POST /agency/requests/{request_id}/again: a new draft from an unpublished request.
 
     Pressed twice, it is the same draft, with what was changed in it meanwhile.
     """
@@ -168,7 +168,7 @@ async def write_anew(request: Request) -> Response:
 
 
 async def show_page(request: Request) -> Response:
-    """GET /agency/requests/{request_id}: what was signed, how it stands, which evidence arrived.
+    """GET /agency/requests/{request_id}: the signed request, its state, and its evidence.
 
     Nothing about who was asked, saw it or said no (rule R8).
     """
@@ -215,7 +215,7 @@ async def _require_shown(
 
 
 def signing(officer: Officer, view: RegisterView) -> dict[str, Any]:  # Any: what pages show
-    """Return what a page needs on which an officer signs."""
+    """Return the data for signing on a page."""
     standing = standing_of(view, officer.agency.id, officer.account.id)
     return {
         "standing": standing,

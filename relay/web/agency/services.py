@@ -1,4 +1,4 @@
-"""What the agency's face is built from; relay/app/relay.py puts it together."""
+"""The agency's face's dependencies; relay/app/web_wiring.py builds them."""
 
 from dataclasses import dataclass
 

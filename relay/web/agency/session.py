@@ -1,4 +1,4 @@
-"""Which officer it is: cookie `dw_agency`, and the CSRF token for everything that changes."""
+"""Officers' sessions: cookie `dw_agency`, access rules, and the CSRF token for changes."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Officer:
-    """A signed-in officer and their agency; `standing` is how the register has them."""
+    """A signed-in officer and their agency; `standing` is by the register."""
 
     account: Account
     agency: Agency
@@ -41,16 +41,16 @@ class Officer:
 
     @property
     def who(self) -> Who:
-        """What they are by the register."""
+        """The officer's role by the register."""
         return who_of(self.standing)
 
     def may(self, rule: str) -> bool:
-        """Tell whether a rule of access.py lets them in."""
+        """Return whether a rule of access.py admits the officer."""
         return may(self.standing, rule)
 
 
 class GuardedRoute(Route):
-    """A route and its rule, which is kept before the endpoint is reached."""
+    """A route with its access rule, which is enforced before the endpoint is called."""
 
     def __init__(self, path: str, endpoint: Endpoint, *, method: str, rule: str) -> None:
         self.rule = rule
@@ -77,7 +77,7 @@ def _guarded(endpoint: Endpoint, rule: Rule, method: str) -> Endpoint:
 
 
 async def _admit(request: Request, rule: Rule, *, is_post: bool) -> None:
-    """Raise 401 or 403 unless somebody is signed in whom the rule lets in."""
+    """Raise 401 or 403 unless the rule admits the signed-in officer."""
     officer = await (require_session_post if is_post else require_session)(request)
     if not rule.is_always:
         _check_first_day(officer)
@@ -92,13 +92,13 @@ async def _admit(request: Request, rule: Rule, *, is_post: bool) -> None:
 
 
 def services_of(request: Request) -> AgencyServices:
-    """Return what the face was built from."""
+    """Return the face's dependencies."""
     services: AgencyServices = request.app.state.services
     return services
 
 
 async def find_officer(request: Request) -> Officer | None:
-    """Return who is signed in, or None; looked up once a request."""
+    """Return the signed-in officer, or None; looked up once a request."""
     if not hasattr(request.state, "officer"):
         request.state.officer = await _look_up(request)
     found: Officer | None = request.state.officer
@@ -124,21 +124,21 @@ async def _look_up(request: Request) -> Officer | None:
 
 
 async def require_officer(request: Request) -> Officer:
-    """Return who is signed in and isn't revoked, or raise 401, 403."""
+    """Return the signed-in, unrevoked officer, or raise 401, 403."""
     officer = await require_known(request)
     _check_standing(officer)
     return officer
 
 
 async def require_known(request: Request) -> Officer:
-    """Return who is signed in, revoked or not: for what tells them how they stand themselves."""
+    """Return the signed-in officer, revoked or not, for pages of their own standing."""
     officer = await require_session(request)
     _check_first_day(officer)
     return officer
 
 
 def _require_counted(officer: Officer, rule: Rule) -> None:
-    """Raise 403 if a rule wants a certificate that counts, and this one doesn't yet."""
+    """Raise 403 if a rule requires a certificate that counts, and this one doesn't yet."""
     if has_counted(officer.standing, rule):
         return
     words = "your certificate isn't in the register for long enough yet; "
@@ -150,18 +150,18 @@ def _require_counted(officer: Officer, rule: Rule) -> None:
 
 
 async def require_certified(_request: Request, officer: Officer) -> None:
-    """Raise 403 unless the officer's agency, not only this relay, says that they are one."""
+    """Raise 403 unless the officer is certified by their agency."""
     if officer.who in ("newcomer", "revoked"):
         raise PageError(403, "uncertified", "your agency hasn't certified your passkey")
 
 
 def is_before_first_day(agency: Agency) -> bool:
-    """Tell whether an agency's first agreement doesn't count yet: nothing is open to it (R20)."""
+    """Return whether an agency's first agreement doesn't count yet: nothing is open to it (R20)."""
     return agency.state == "waiting" and agency.agreement.version == 1
 
 
 async def require_officer_post(request: Request) -> Officer:
-    """As require_officer, for what changes something: also demands the session's CSRF token."""
+    """Return the officer of a changing request: also demands the session's CSRF token."""
     officer = await require_session_post(request)
     _check_first_day(officer)
     _check_standing(officer)
@@ -169,7 +169,7 @@ async def require_officer_post(request: Request) -> Officer:
 
 
 async def require_session_post(request: Request) -> Officer:
-    """Return who is signed in, whatever is open to them: signing out always is."""
+    """Return the session's officer whatever their rights; demands the CSRF token."""
     check_origin(request)
     officer = await require_session(request)
     token = request.headers.get(CSRF_HEADER) or await _form_token(request)
@@ -178,7 +178,7 @@ async def require_session_post(request: Request) -> Officer:
 
 
 async def _form_token(request: Request) -> str:
-    """Return what a form without JavaScript sends along in its field `csrf`."""
+    """Return the field `csrf` of a form without JavaScript."""
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type not in FORM_TYPES:
         return ""
@@ -187,7 +187,7 @@ async def _form_token(request: Request) -> str:
 
 
 async def require_session(request: Request) -> Officer:
-    """Return who is signed in, whatever is open to them, or raise 401."""
+    """Return the session's officer whatever their rights, or raise 401."""
     officer = await find_officer(request)
     if officer is None:
         raise PageError(401, "unauthenticated", "sign in first")
@@ -206,7 +206,7 @@ def _check_standing(officer: Officer) -> None:
 
 
 def officer_file(account: Account, key: PasskeyKey) -> dict[str, Any]:  # Any: JSON
-    """Return what an officer gives to whoever holds the agency's key."""
+    """Return officer.json, which the officer hands to the holder of the agency's key."""
     return {
         "officer": {
             "officer_id": account.id,

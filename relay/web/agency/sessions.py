@@ -1,4 +1,4 @@
-"""Where somebody is signed in: their own list, one to end, or all. Works without JavaScript."""
+"""An officer's own sessions: list them, end one, or all. Works without JavaScript."""
 
 from starlette.requests import Request
 from starlette.responses import Response

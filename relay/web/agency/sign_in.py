@@ -1,4 +1,4 @@
-"""Sign in and out, a first passkey, certificates; steps with a passkey are relay/web/face.py's."""
+"""Officers' sign-in, first passkey and certificates; relay/web/face.py has the passkey steps."""
 
 import msgspec
 from starlette.requests import Request
@@ -20,7 +20,7 @@ from relay.web.json_responses import not_found, read_json
 
 
 async def sign_in_page(request: Request, *, status: int = 200) -> Response:
-    """Return the page for whoever isn't signed in."""
+    """Return the sign-in page."""
     services = services_of(request)
     found = [await services.agencies.find(agency) for agency in services.oidc.agencies]
     return services.pages.render(
@@ -33,7 +33,7 @@ async def sign_in_page(request: Request, *, status: int = 200) -> Response:
 
 
 async def passkey_page(request: Request) -> Response:
-    """GET /agency/passkey: for whoever signed in otherwise and has none to sign requests with."""
+    """GET /agency/passkey: the page to add a first passkey, for signing requests."""
     officer = await require_officer(request)
     services = services_of(request)
     if await services.staff.has_passkey(officer.account):
@@ -55,7 +55,7 @@ async def passkey_options(request: Request) -> Response:
 
 
 async def passkey_verify(request: Request) -> Response:
-    """POST /agency/passkey/verify: the passkey that the agency then certifies."""
+    """POST /agency/passkey/verify: add the passkey, which the agency then certifies."""
     officer = await require_officer(request)
     body = await read_json(request, CredentialIn)
     ceremonies = services_of(request).ceremonies
@@ -64,7 +64,7 @@ async def passkey_verify(request: Request) -> Response:
 
 
 async def own_file(request: Request) -> Response:
-    """GET /agency/officer.json: what an officer gives to whoever holds the agency's key."""
+    """GET /agency/officer.json: the file for the holder of the agency's key."""
     officer = await require_officer(request)
     key = await services_of(request).staff.find_passkey(officer.account)
     if key is None:

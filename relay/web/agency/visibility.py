@@ -1,4 +1,4 @@
-"""Which requests an officer sees: their agency's, but on the desk not everybody's.
+"""Visibility of requests: an officer sees their agency's, but unpublished ones only partly.
 
 Whom the agency hasn't certified sees what is public and their own.
 """
@@ -22,5 +22,5 @@ async def require_row(request: Request, officer: Officer) -> RequestRow:
 
 
 def seen_by_of(officer: Officer) -> str | None:
-    """Return for whom the desk leaves out what colleagues have on it; None for nobody."""
+    """Return the officer to whom colleagues' unpublished requests are hidden; None if none are."""
     return None if officer.may("requests.unpublished") else officer.account.id

@@ -1,1 +1,1 @@
-"""The public face: what this relay is, and every request that was published. No session."""
+"""The public face: pages about this relay and the public record. No session."""

@@ -1,8 +1,7 @@
-"""/agencies: who takes part, under what, and what they did with it."""
+"""The public pages at /agencies: participants, their agreements and their record."""
 
 import asyncio
 from collections.abc import Collection
-from typing import Literal
 from urllib.parse import urlencode
 
 from starlette.exceptions import HTTPException
@@ -32,7 +31,14 @@ from relay.record.request_search import RequestQuery, search
 from relay.record.rows import EntryQuery
 from relay.record.yearly_report import years_of
 from relay.web.pagination import Paged
-from relay.web.public.file_responses import CSV_TYPE, JSON_TYPE, NOTHING_ELSE, file_answer
+from relay.web.public.file_responses import (
+    CSV_TYPE,
+    JSON_TYPE,
+    NOTHING_ELSE,
+    ListForm,
+    file_answer,
+    list_answer,
+)
 from relay.web.public.query_params import (
     AGENCIES_ASK,
     check_page,
@@ -101,7 +107,7 @@ class AgencyPages:
         """GET /agencies.csv: the same, as CSV."""
         return await self._list_file(request, "csv")
 
-    async def _list_file(self, request: Request, form: Literal["json", "csv"]) -> Response:
+    async def _list_file(self, request: Request, form: ListForm) -> Response:
         view = await self._services.record.view()
 
         async def make() -> Response:
@@ -112,19 +118,15 @@ class AgencyPages:
             url = f"{self._services.public_url}/agencies.{form}"
             is_last = paged.number == paged.count
             next_url = None if is_last else f"{url}?{_question(name, page=paged.number + 1)}"
-            if form == "csv":
-                return file_answer(
-                    as_csv(AGENCY_FIELDS, rows), CSV_TYPE, name="agencies.csv", next_url=next_url
-                )
-            body = as_list(
-                "agencies",
-                rows,
-                is_example=view.register.register.is_example,
-                now_ms=view.now_ms,
+            return list_answer(
+                view,
+                form,
+                name="agencies",
+                fields=AGENCY_FIELDS,
+                rows=rows,
                 total=paged.total,
                 next_url=next_url,
             )
-            return file_answer(body, JSON_TYPE, next_url=next_url)
 
         return await self._answer(request, view, make, known=AGENCIES_ASK)
 

@@ -1,4 +1,4 @@
-"""Which agency a reader means: by id, by name, or by a part of its name. Works without JavaScript.
+"""Look-up of agencies by id, by name, or by a part of a name. Works without JavaScript.
 
 A form suggests the first of them only, since a relay may have thousands. Files and feeds take an id
 or a whole name only: a part of one may mean others tomorrow, which a program wouldn't see.
@@ -17,7 +17,7 @@ NAMED = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgencyMatch:
-    """What was typed, and what it stands for."""
+    """A typed text and its matching agencies."""
 
     text: str
     ids: Set[str]
@@ -32,7 +32,7 @@ class AgencyMatch:
 
 
 def match_agencies(agencies: list[Agency], text: str) -> AgencyMatch:
-    """Return which of all agencies are meant."""
+    """Return the agencies that a typed text matches."""
     found = agencies_named(agencies, text) if text else []
     is_plain = any(one.id == text for one in found)
     named = [] if is_plain else found
@@ -49,7 +49,7 @@ def match_agencies(agencies: list[Agency], text: str) -> AgencyMatch:
 
 
 def match_agencies_exactly(agencies: list[Agency], text: str) -> AgencyMatch:
-    """Return which agencies a program means, or refuse what is no id and no whole name."""
+    """Return the agencies of a file's query, or refuse a text that is no id or whole name."""
     found = match_agencies(agencies, text)
     if found.in_files != text:
         message = f"there is no agency with the id or the whole name {text!r}: see /agencies.json"

@@ -1,4 +1,4 @@
-"""Two versions of an agreement side by side, for everybody: those that witnesses have seen."""
+"""The public page that compares two witnessed versions of an agreement."""
 
 import asyncio
 
@@ -18,7 +18,7 @@ MAX_VERSION_DIGITS = 5
 
 
 class AgreementPages:
-    """The page that compares; it stands before /agreements/{sha256}."""
+    """The comparison page; its route stands before /agreements/{sha256}."""
 
     def __init__(self, services: PublicServices, answering: ResponseCache) -> None:
         self._services = services
@@ -68,7 +68,7 @@ class AgreementPages:
 
 
 def _number(request: Request, name: str, otherwise: int) -> int:
-    """Return a version's number, 0 for what is none: each is written in one way only."""
+    """Return a version's number, 0 for an invalid one: each number has one spelling only."""
     text = request.query_params.get(name, "")
     if not text:
         return otherwise

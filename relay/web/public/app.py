@@ -1,4 +1,4 @@
-"""Builds the public face: the record of what agencies ask and do, for anybody and without login."""
+"""The public face as an app: the record of agencies' requests, without login."""
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -18,7 +18,7 @@ from relay.web.public.transparency import TransparencyPages
 
 
 class PublicFace:
-    """The pages that anybody may read."""
+    """The public pages' routes and handlers."""
 
     def __init__(self, services: PublicServices) -> None:
         self._services = services
@@ -40,7 +40,7 @@ class PublicFace:
         ]
 
     async def index(self, request: Request) -> Response:
-        """GET /: what this relay is, and where its record is."""
+        """GET /: the start page, with links to the record."""
         view = await self._services.record.view()
 
         async def make() -> Response:
@@ -57,7 +57,7 @@ class PublicFace:
         return await self._answer(request, view.version, make)
 
     async def passing_by(self, request: Request) -> Response:
-        """GET /passing-by: what a doorbell here can and can't do, for who walks past one."""
+        """GET /passing-by: abilities and limits of a doorbell, for passers-by."""
 
         async def make() -> Response:
             return self._services.pages.render(request, "public/passing_by.html")
@@ -66,7 +66,7 @@ class PublicFace:
         return await self._answer(request, view.version, make)
 
     async def show_agreement(self, request: Request) -> Response:
-        """GET /agreements/{sha256}: an agreement's text, word by word as it was signed."""
+        """GET /agreements/{sha256}: an agreement's text exactly as it was signed."""
         text = await self._services.agencies.find_text(request.path_params["sha256"])
         if text is None:
             raise HTTPException(404, "no such agreement")

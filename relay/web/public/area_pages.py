@@ -1,4 +1,4 @@
-"""An agency's jurisdiction before it signs: drawn on a map, typed as corners, or from a file.
+"""Pages to define a jurisdiction before signing: on a map, by corners, or from a file.
 
 All three come in by one form, are read by one strict reader, and change nothing here: the answer is
 a list of cells for doorward-agency. Whoever has the page's address and proved their own may; map
@@ -44,7 +44,7 @@ DAY_S = 24 * 3600
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownArea:
-    """An area as the register would have it."""
+    """An area in the register's form."""
 
     cells: list[str]
     km2: float
@@ -53,7 +53,7 @@ class ShownArea:
 
 
 class AreaPages:
-    """The page on which an area is drawn or typed, and what its map asks for."""
+    """The page on which an area is drawn or typed, and its map's data."""
 
     def __init__(self, services: OnboardingServices) -> None:
         self._services = services
@@ -75,7 +75,7 @@ class AreaPages:
         return await self._page(request, case)
 
     async def measure(self, request: Request) -> Response:
-        """POST …/area: the cells of an area, to look at or as a file for doorward-agency."""
+        """POST …/area: the cells of an area, as a page or as a file for doorward-agency."""
         form = await read_own_form(request, self._services.origin, max_files=1)
         case = await self._case(request)
         typed = text_in(form, "area")
@@ -119,7 +119,7 @@ class AreaPages:
         return case
 
     async def _check_open(self, request: Request) -> None:
-        """Refuse whoever may not draw: by one row, since a map asks many times."""
+        """Refuse callers who may not draw; reads one row only, since a map sends many requests."""
         row = await self._services.onboarding.find_row(request.path_params["onboarding_id"])
         if row is None or row.state not in OPEN:
             raise not_found("map")
@@ -166,7 +166,7 @@ class AreaPages:
         return response
 
     async def _before(self, case: OnboardingStatus) -> Agreement | None:
-        """Return the agreement to begin with: what was handed in here, or the register's newest."""
+        """Return the agreement to start from: the handed-in one, or the register's newest."""
         if case.agreement is not None:
             return case.agreement
         view = await self._services.agencies.view()
@@ -179,7 +179,7 @@ def _wants_to_look(form: FormData) -> bool:
 
 
 def _is_cells(typed: str) -> bool:
-    """Tell whether a text came from the drawing, and not from the list of corners."""
+    """Return whether a text is a list of cells from the map, and not of corners."""
     return bool(typed) and all(len(word) == 15 and word.isalnum() for word in typed.split())
 
 

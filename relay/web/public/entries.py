@@ -1,8 +1,7 @@
-"""/entries: what stands in both logs, as lists that every figure leads to, and one by one."""
+"""The public pages at /entries: lists of both logs' entries, and each entry."""
 
 import json
 from collections.abc import Collection
-from typing import Literal
 from urllib.parse import urlencode
 
 from starlette.exceptions import HTTPException
@@ -15,12 +14,12 @@ from firmware.protocol.tlog.tiles import TILE_WIDTH, Bundle
 from relay.custody.log_entries import LOGS, LogName
 from relay.record.agencies import list_agencies
 from relay.record.entry_parser import custody_row
-from relay.record.exports import ENTRY_FIELDS, as_csv, as_list, entry_row
+from relay.record.exports import ENTRY_FIELDS, entry_row
 from relay.record.public_record import RecordView, ShownEntry
 from relay.record.rows import KINDS, EntryQuery
 from relay.web.json_responses import PageError
 from relay.web.public.agency_lookup import AgencyMatch, match_agencies, match_agencies_exactly
-from relay.web.public.file_responses import CSV_TYPE, JSON_TYPE, file_answer
+from relay.web.public.file_responses import ListForm, list_answer
 from relay.web.public.query_params import (
     ENTRIES_ASK,
     InvalidQuery,
@@ -58,7 +57,7 @@ class EntryPages:
         ]
 
     async def list_page(self, request: Request) -> Response:
-        """GET /entries: what a figure counts, newest first."""
+        """GET /entries: the entries that a figure counts, newest first."""
         view = await self._services.record.view()
 
         async def make() -> Response:
@@ -95,7 +94,7 @@ class EntryPages:
         """GET /entries.csv: the same, as CSV."""
         return await self._file(request, "csv")
 
-    async def _file(self, request: Request, form: Literal["json", "csv"]) -> Response:
+    async def _file(self, request: Request, form: ListForm) -> Response:
         view = await self._services.record.view()
 
         async def make() -> Response:
@@ -111,24 +110,20 @@ class EntryPages:
             url = f"{self._services.public_url}/entries.{form}"
             question = _question(query, agency.text, page=paged.number + 1)
             next_url = None if paged.number == paged.count else f"{url}?{question}"
-            if form == "csv":
-                return file_answer(
-                    as_csv(ENTRY_FIELDS, rows), CSV_TYPE, name="entries.csv", next_url=next_url
-                )
-            body = as_list(
-                "entries",
-                rows,
-                is_example=view.register.register.is_example,
-                now_ms=view.now_ms,
+            return list_answer(
+                view,
+                form,
+                name="entries",
+                fields=ENTRY_FIELDS,
+                rows=rows,
                 total=total,
                 next_url=next_url,
             )
-            return file_answer(body, JSON_TYPE, next_url=next_url)
 
         return await self._answer(request, view, make, known=ENTRIES_ASK)
 
     async def show(self, request: Request) -> Response:
-        """GET /entries/{log}/{index}: one entry, word by word, and where its proof is."""
+        """GET /entries/{log}/{index}: one entry in full, with a link to its proof."""
         log, index = _named(request)
         view = await self._services.record.view()
 
@@ -162,7 +157,7 @@ class EntryPages:
         return PlainTextResponse(proof, headers={"cache-control": "no-cache"})
 
     async def _shown(self, log: LogName, index: int) -> ShownEntry:
-        """Return an entry that has a row; who could page through the others would count them."""
+        """Return an entry that has a row; others aren't shown, since paging would count them."""
         entry = await self._services.record.entry(log, index)
         if entry is None or (log == "custody" and custody_row(index, entry.text.encode()) is None):
             raise HTTPException(404, "no such entry")

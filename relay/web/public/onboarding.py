@@ -1,4 +1,4 @@
-"""How an agency comes in: asks, proves its address, hands its signed agreement in, and waits.
+"""Public pages of agency onboarding: ask, prove the address, hand in the agreement, and wait.
 
 No account stands behind it. The page's own address (130 random bits) is the key to it; what is
 handed in there is public and signed, and changes nothing before two administrators signed it too.
@@ -39,7 +39,7 @@ TIME_TO_JOIN_MS = 14 * DAY_MS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OnboardingServices:
-    """What the pages are made of. `origin` is the relay's own."""
+    """The pages' dependencies. `origin` is the relay's own."""
 
     pages: Pages
     onboarding: Onboarding
@@ -50,7 +50,7 @@ class OnboardingServices:
 
 
 async def read_own_form(request: Request, origin: str, *, max_files: int = 0) -> FormData:
-    """Return a form of somebody who has no session; another site's page is refused."""
+    """Return a form of a caller without a session; another site's page is refused."""
     sender = request.headers.get("origin")
     if sender is not None and sender != origin:
         raise PageError(403, "origin", "sent by another site's page")
@@ -58,14 +58,14 @@ async def read_own_form(request: Request, origin: str, *, max_files: int = 0) ->
 
 
 def status_of(refusal: OnboardingRefused | None) -> int:
-    """Return with which status a page says that something was refused."""
+    """Return the HTTP status of a refusal."""
     if refusal is None:
         return 200
     return {"state": 409, "often": 429, "unknown": 404, "mail": 503}.get(refusal.reason, 422)
 
 
 class OnboardingPages:
-    """The pages by which agencies come in."""
+    """The onboarding pages."""
 
     def __init__(self, services: OnboardingServices) -> None:
         self._services = services
@@ -85,11 +85,11 @@ class OnboardingPages:
         ]
 
     async def start(self, request: Request) -> Response:
-        """GET /for-agencies: what taking part means, and the form that begins it."""
+        """GET /for-agencies: an introduction, and the form that starts an onboarding."""
         return await self._start(request)
 
     async def ask(self, request: Request) -> Response:
-        """POST /for-agencies: begin; a code goes to the address."""
+        """POST /for-agencies: start an onboarding; a code is mailed to the address."""
         form = await self._form(request)
         try:
             onboarding_id = await self._services.onboarding.ask(
@@ -100,11 +100,11 @@ class OnboardingPages:
         return RedirectResponse(f"{PATH}/{onboarding_id}", status_code=303)
 
     async def show(self, request: Request) -> Response:
-        """GET /for-agencies/{onboarding_id}: how it stands, and what is next."""
+        """GET /for-agencies/{onboarding_id}: the onboarding's state and its next step."""
         return await self._show(request)
 
     async def confirm(self, request: Request) -> Response:
-        """POST …/code: the code that came by mail, or was handed over."""
+        """POST …/code: check the code that came by mail, or was handed over."""
         form = await self._form(request)
         code = text_in(form, "code")
         return await self._step(request, lambda one: self._services.onboarding.confirm(one, code))
@@ -115,7 +115,7 @@ class OnboardingPages:
         return await self._step(request, self._services.onboarding.send_code)
 
     async def enrol(self, request: Request) -> Response:
-        """POST …/enrolment: the file that doorward-agency enrol wrote."""
+        """POST …/enrolment: upload of the file that doorward-agency enrol wrote."""
         form = await self._form(request, max_files=1)
         data = await file_in(form, "file")
         return await self._step(
@@ -123,11 +123,11 @@ class OnboardingPages:
         )
 
     async def outline(self, request: Request) -> Response:
-        """GET …/outline.svg: the shape of the area that was handed in."""
+        """GET …/outline.svg: the shape of the handed-in area."""
         return await asyncio.to_thread(outline_answer, await self._cells(request))
 
     async def geojson(self, request: Request) -> Response:
-        """GET …/area.geojson: its cells, for a map of one's own."""
+        """GET …/area.geojson: the area's cells, for other map programs."""
         return await asyncio.to_thread(geojson_answer, await self._cells(request))
 
     async def _cells(self, request: Request) -> list[str]:

@@ -1,6 +1,4 @@
-"""What a reader asks for in a page's address, parsed: strictly where a program asks, kindly where
-a person does.
-"""
+"""Parsers of query parameters: strict in programs' requests, lenient in people's."""
 
 import re
 from collections.abc import Mapping, Sequence, Set
@@ -42,7 +40,7 @@ _COORDINATES = re.compile(r"\s*([+-]?\d{1,2}(?:\.\d+)?)\s*[,;\s]\s*([+-]?\d{1,3}
 
 
 class InvalidQuery(WireError):
-    """A part of the question can't be understood; `field` says which."""
+    """A query parameter is invalid; `field` says which."""
 
     def __init__(self, field: str, message: str) -> None:
         super().__init__(message)
@@ -51,7 +49,7 @@ class InvalidQuery(WireError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestFilter:
-    """What stands in the form of the list of requests."""
+    """The fields of the request list's form."""
 
     case: str
     place: str
@@ -63,7 +61,7 @@ class RequestFilter:
     owed: str
 
     def as_query(self, **more: object) -> str:
-        """Return the same question as an address has it, without what is empty."""
+        """Return the fields as a query string, without empty ones."""
         fields: Mapping[str, object] = {
             "case": self.case,
             "place": self.place,
@@ -79,7 +77,7 @@ class RequestFilter:
 
 
 def read_filter(params: QueryParams) -> RequestFilter:
-    """Return what a reader filled in; `cell` is another word for `place`."""
+    """Return the filled-in fields; `cell` is another name of `place`."""
 
     return RequestFilter(
         case=read_text_field(params, "case"),
@@ -94,13 +92,13 @@ def read_filter(params: QueryParams) -> RequestFilter:
 
 
 def read_page_number(params: QueryParams) -> int:
-    """Return which page is asked for, from 1 on, or 0 for what is no page's number."""
+    """Return the page number, from 1 on, or 0 for an invalid one."""
     text = params.get("page") or "1"
     return int(text) if text.isascii() and text.isdecimal() and len(text) <= MAX_PAGE_DIGITS else 0
 
 
 def page_number_text(params: QueryParams) -> str:
-    """Return what a reader takes for a page's number, to be shown."""
+    """Return the typed page number, to be displayed."""
     return params.get("page", "")[:MAX_SHOWN_CHARS]
 
 
@@ -111,7 +109,7 @@ def page_at(params: QueryParams, rows: Sequence[T], *, size: int, total: int) ->
 
 
 def start_of(params: QueryParams, *, size: int) -> int:
-    """Return how many rows come before the page that is asked for."""
+    """Return the number of rows before the page."""
     return max(0, read_page_number(params) - 1) * size
 
 
@@ -122,14 +120,14 @@ def check_page(paged: Paged[T]) -> None:
 
 
 def read_text_field(params: QueryParams, name: str) -> str:
-    """Return what a reader typed into one field."""
+    """Return one field's typed text."""
     return params.get(name, "").strip()[:MAX_CHARS]
 
 
 def request_query_of(
     asked: RequestFilter, places: Places, agencies: Set[str] = frozenset()
 ) -> tuple[RequestQuery, Place | None]:
-    """Return what is looked for, and the place that a name was taken for, or raise InvalidQuery.
+    """Return the search's query, and the place that a name was resolved to, or raise InvalidQuery.
 
     `agencies` are the ids that the agency's name stands for.
     """
@@ -154,7 +152,7 @@ def request_query_of(
 def entry_query_of(
     params: QueryParams, now_ms: int, agencies: Set[str] = frozenset()
 ) -> EntryQuery:
-    """Return which log entries are asked for, or raise InvalidQuery."""
+    """Return the query of log entries, or raise InvalidQuery."""
     log = next((one for one in LOGS if one == params.get("log")), None)
     if params.get("log") and log is None:
         raise InvalidQuery("log", f"a log is one of {', '.join(LOGS)}")

@@ -1,4 +1,4 @@
-"""/agencies/…/report/YEAR: what an agency hands to its council, made to be printed."""
+"""The public pages at /agencies/…/report/YEAR: an agency's yearly report, to be printed."""
 
 import re
 

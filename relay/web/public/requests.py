@@ -1,7 +1,6 @@
-"""/requests: every published request, to be searched, followed and taken away as a file."""
+"""The public pages at /requests: published requests as list, files and feed."""
 
 import asyncio
-from typing import Literal
 from urllib.parse import urlencode
 
 from starlette.exceptions import HTTPException
@@ -11,7 +10,7 @@ from starlette.routing import Route
 
 from relay.map.places import Place
 from relay.record.agencies import agencies_by_id, find_agency, list_agencies
-from relay.record.exports import REQUEST_FIELDS, Row, as_csv, as_list, request_row
+from relay.record.exports import REQUEST_FIELDS, Row, request_row
 from relay.record.feed import MEDIA_TYPE, Feed, FeedEntry, as_atom
 from relay.record.public_record import RecordView
 from relay.record.request_search import STATES, FoundRequests, RequestQuery, search
@@ -19,7 +18,7 @@ from relay.request.published_requests import PublishedRequest, find_published
 from relay.web.i18n import Texts
 from relay.web.json_responses import PageError
 from relay.web.public.agency_lookup import AgencyMatch, match_agencies, match_agencies_exactly
-from relay.web.public.file_responses import CSV_TYPE, JSON_TYPE, file_answer
+from relay.web.public.file_responses import ListForm, file_answer, list_answer
 from relay.web.public.query_params import (
     REQUESTS_ASK,
     InvalidQuery,
@@ -57,7 +56,7 @@ class RequestPages:
         ]
 
     async def list_page(self, request: Request) -> Response:
-        """GET /requests: what agencies asked for, newest first."""
+        """GET /requests: the published requests, newest first."""
         view, texts = await self._services.record.view(), self._services.pages.texts(request)
 
         async def make() -> Response:
@@ -112,7 +111,7 @@ class RequestPages:
         """GET /requests.csv: the same, as CSV."""
         return await self._file(request, "csv")
 
-    async def _file(self, request: Request, form: Literal["json", "csv"]) -> Response:
+    async def _file(self, request: Request, form: ListForm) -> Response:
         view = await self._services.record.view()
 
         async def make() -> Response:
@@ -126,19 +125,15 @@ class RequestPages:
             url = f"{self._services.public_url}/requests.{form}"
             is_last = paged.number == paged.count
             next_url = None if is_last else f"{url}?{asked.as_query(page=paged.number + 1)}"
-            if form == "csv":
-                return file_answer(
-                    as_csv(REQUEST_FIELDS, rows), CSV_TYPE, name="requests.csv", next_url=next_url
-                )
-            body = as_list(
-                "requests",
-                rows,
-                is_example=view.register.register.is_example,
-                now_ms=view.now_ms,
+            return list_answer(
+                view,
+                form,
+                name="requests",
+                fields=REQUEST_FIELDS,
+                rows=rows,
                 total=found.total,
                 next_url=next_url,
             )
-            return file_answer(body, JSON_TYPE, next_url=next_url)
 
         return await self._answering.answer(
             request, version=view.version, language="", make=make, known=REQUESTS_ASK
@@ -150,7 +145,7 @@ class RequestPages:
         return search(view.register, query, filed=view.book.outcomes, start=start, limit=limit)
 
     async def _query(self, view: RecordView, asked: RequestFilter) -> RequestQuery:
-        """Return what a file is asked for, or refuse it."""
+        """Return a file's query, or refuse it."""
         agencies = list_agencies(view) if asked.agency else []
         try:
             return (await self._query_of(asked, match_agencies_exactly(agencies, asked.agency)))[0]
@@ -175,7 +170,7 @@ class RequestPages:
         )
 
     async def feed(self, request: Request) -> Response:
-        """GET /requests.atom: the newest of them, of an area or an agency, to be subscribed to."""
+        """GET /requests.atom: the feed of the newest requests, of an area or an agency."""
         view, texts = await self._services.record.view(), self._services.pages.texts(request)
 
         async def make() -> Response:
@@ -209,7 +204,7 @@ class RequestPages:
         )
 
     async def show(self, request: Request) -> Response:
-        """GET /requests/{request_id}: one request, all that was signed, and what became of it."""
+        """GET /requests/{request_id}: one request with its signatures and its outcome."""
         view, texts = await self._services.record.view(), self._services.pages.texts(request)
         published = find_published(view.register, request.path_params["request_id"])
         entry = None if published is None else view.book.requests.get(published.digest)

@@ -1,4 +1,4 @@
-"""Answers that are the same for everybody: made once, kept until something in them can change.
+"""Cache of public responses: made once, kept until something in them can change.
 
 A page of the public record depends on what is asked, on the reader's language, and on the record's
 version. So a flood of readers costs one rendering a minute, and a reader who has the page already
@@ -40,7 +40,7 @@ class _Kept:
 
 
 class ResponseCache:
-    """Keeps whole answers, the newest asked for, up to a number of bytes."""
+    """An LRU cache of whole responses, up to a number of bytes."""
 
     def __init__(self, *, limit_bytes: int = LIMIT_BYTES) -> None:
         self._limit_bytes = limit_bytes
@@ -56,7 +56,7 @@ class ResponseCache:
         make: Make,
         known: Collection[str] = (),
     ) -> Response:
-        """Return what `make` makes, or what it made of this version before.
+        """Return the result of `make`, or its cached result for this version.
 
         `known` are the parameters that the page reads.
         """
@@ -91,7 +91,7 @@ class ResponseCache:
 
 
 def _check_asks(request: Request, unknown: Collection[str], known: Collection[str]) -> None:
-    """Refuse a file's reader who asks for what isn't known; each page has a language."""
+    """Refuse a file's request with unknown query parameters."""
     wrong = next((name for name in unknown if name != LANGUAGE), None)
     if wrong is not None and is_file(request):
         there_are = ", ".join(sorted(known)) or "none"
@@ -101,7 +101,7 @@ def _check_asks(request: Request, unknown: Collection[str], known: Collection[st
 
 
 def _without_the_unknown(request: Request, known: Container[str]) -> Response:
-    """Send a reader to the same page; what language they chose goes into their cookie."""
+    """Redirect to the same page without unknown parameters; a chosen language is set as cookie."""
     asked = request.query_params.multi_items()
     question = urlencode([(name, value) for name, value in asked if name in known])
     path = quote(request.scope["path"])

@@ -1,4 +1,4 @@
-"""What the public face is built from; relay/app/web_wiring.py puts it together."""
+"""The public face's dependencies; relay/app/web_wiring.py builds them."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ from relay.web.pages import Pages
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublicLogs:
-    """Both logs, for whoever wants to check them without this relay."""
+    """Both logs' witnesses, policy and proofs, for checks without trust in this relay."""
 
     witnessing: WitnessStatus
     policy_text: bytes

@@ -1,4 +1,4 @@
-"""/town: the clock of an invented town, which anybody at the page may wind ahead.
+"""The page /town: an example town's simulated clock, which any visitor may move ahead.
 
 There is no such page (404) where the logs aren't an example's, or their clock isn't a file's. It
 shows what waits for which time, from the public record alone: what an agency got is on no page, so
@@ -45,7 +45,7 @@ Kind = Literal[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduledChange:
-    """Something that happens by itself when the town's clock says so."""
+    """A future event that happens by itself at a time of the town's clock."""
 
     kind: Kind
     at_ms: int
@@ -54,7 +54,7 @@ class ScheduledChange:
 
 
 class TownPage:
-    """The page, and what its buttons do. `origin` is the relay's own."""
+    """The page and its buttons' actions. `origin` is the relay's own."""
 
     def __init__(
         self, *, clock: SimulatedClock | None, pages: Pages, record: PublicRecord, origin: str
@@ -72,11 +72,11 @@ class TownPage:
         ]
 
     async def show(self, request: Request) -> Response:
-        """GET /town: the town's time, and what waits for which."""
+        """GET /town: the town's time, and its future events."""
         return await self._render(request, self._of_town())
 
     async def wind(self, request: Request) -> Response:
-        """POST /town: wind on by a button's `step`, or to its time, `until_ms`.
+        """POST /town: move ahead by a button's `step`, or to its time, `until_ms`.
 
         From the time that its page showed (`ahead_ms`); a month at most.
         """
@@ -127,7 +127,7 @@ class TownPage:
 
 
 def scheduled_changes(view: RecordView) -> list[ScheduledChange]:
-    """Return what the public record says that will happen, soonest first."""
+    """Return the future events that the public record implies, soonest first."""
     found = [one for one in _waiting(view) if one.at_ms > view.now_ms]
     return sorted(found, key=lambda one: (one.at_ms, one.kind, one.name))
 
@@ -207,7 +207,7 @@ def _of_deletions(view: RecordView) -> Iterator[ScheduledChange]:
 
 
 def _until_ms(until_ms: int, view: RegisterView) -> int:
-    """Return how far to wind: what is more than a month away comes a month nearer."""
+    """Return how far to move the clock in milliseconds: at most a month."""
     return min(until_ms + AFTER_MS - view.now_ms, MOST_AT_ONCE_MS)
 
 

@@ -1,4 +1,4 @@
-"""/transparency: today's figures, each with the entries it sums, and how to check them all."""
+"""The public page /transparency: today's figures, each with its entries, and how to check them."""
 
 import json
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ UNANSWERED = "deletions.overdue"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MonitorReport:
-    """What the operator's own monitor found last; `problem` where the file can't be read."""
+    """The last report of the operator's own monitor; `problem` where the file can't be read."""
 
     time_ms: int = 0
     violations: int = 0
@@ -60,7 +60,7 @@ class TransparencyPages:
         ]
 
     async def show(self, request: Request) -> Response:
-        """GET /transparency: everything at a glance."""
+        """GET /transparency: the overview."""
         view = await self._services.record.view()
         report, changed = self._report.read()
 
@@ -147,7 +147,7 @@ class TransparencyPages:
 
 
 class KeptReport:
-    """A monitor's report, read again when its file changed."""
+    """A cached monitor report, read again when its file changes."""
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
@@ -155,7 +155,7 @@ class KeptReport:
         self._report: MonitorReport | None = None
 
     def read(self) -> tuple[MonitorReport | None, str]:
-        """Return what the file says, and what differs when it says something else."""
+        """Return the report, and a version that changes with the file."""
         changed = _changed_of(self._path)
         if not changed:  # none, or none that can be looked at
             return read_report(self._path), changed
@@ -173,7 +173,7 @@ def _changed_of(path: Path | None) -> str:
 
 
 def link_of(figure: Figure) -> str:
-    """Return the list that a figure sums."""
+    """Return the link to the entries of a figure."""
     if figure.name == UNANSWERED:
         return "/entries?" + urlencode({"kind": figure.kind, "overdue": "yes"})
     if figure.state is not None:
@@ -185,7 +185,7 @@ def link_of(figure: Figure) -> str:
 
 
 def read_report(path: Path | None) -> MonitorReport | None:
-    """Return what a monitor's report says; None where the operator publishes none."""
+    """Return a monitor's report; None where the operator publishes none."""
     if path is None:
         return None
     try:

@@ -1,5 +1,5 @@
 /**
- * What a signed clip manifest says about its recording: texts of the page, and what fills them.
+ * Facts of a signed clip manifest, as texts of the page with their values.
  * @module
  */
 import { NO_MASK_DIGEST } from "../static/js/protocol/footage.js";

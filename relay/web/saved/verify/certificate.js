@@ -2,10 +2,12 @@
  * A doorbell's X.509 certificate: its key, and whether the fleet's CA signed it (RFC 5280, 4.1).
  * @module
  */
-import { WireError, b64u } from "../../static/js/protocol/encoding.js";
+import { derOf, element } from "../../static/js/protocol/certificate.js";
+import { b64u } from "../../static/js/protocol/encoding.js";
 import { verifyP256 } from "../../static/js/protocol/passkeys.js";
 import { must } from "./document_reader.js";
 
+/** @typedef {import("../../static/js/protocol/certificate.js").Element} Element */
 /** @typedef {{tbs: Uint8Array, issuer: Uint8Array, subject: Uint8Array, spki: Uint8Array, algorithm: Uint8Array, signature: Uint8Array}} Certificate */
 
 const SEQUENCE = 0x30;
@@ -16,9 +18,7 @@ const ECDSA_SHA256 = "MAoGCCqGSM49BAMC";
 
 /** @param {string} pem @returns {Certificate} */
 export function parseCertificate(pem) {
-  const [, body] = /-----BEGIN CERTIFICATE-----([\s\S]+?)-----END CERTIFICATE-----/.exec(pem) ?? [];
-  if (body === undefined) throw new WireError("not a certificate");
-  const der = Uint8Array.from(atob(body.replace(/\s/g, "")), (character) => character.charCodeAt(0));
+  const der = derOf(pem);
   const [tbs, algorithm, signature] = inside(der, element(der, 0, SEQUENCE));
   const fields = inside(der, tbs);
   if (der[fields[0].from] === VERSION) fields.shift();
@@ -44,8 +44,6 @@ export async function checkIssued(certificate, authority) {
   must(holds, "the fleet didn't issue this doorbell's certificate");
 }
 
-/** @typedef {{from: number, begin: number, end: number}} Element `from` is its tag, `begin` its content */
-
 /** @param {Uint8Array} der @param {Element} parent @returns {Element[]} */
 function inside(der, parent) {
   const found = [];
@@ -55,19 +53,4 @@ function inside(der, parent) {
     position = one.end;
   }
   return found;
-}
-
-/** @param {Uint8Array} der @param {number} from @param {number} [tag] @returns {Element} */
-function element(der, from, tag) {
-  if (from + 2 > der.length || (tag !== undefined && der[from] !== tag)) throw new WireError("not a certificate");
-  let size = der[from + 1];
-  let begin = from + 2;
-  if (size & 0x80) {
-    const digits = size & 0x7f;
-    size = 0;
-    for (let i = 0; i < digits; i += 1) size = size * 256 + der[begin + i];
-    begin += digits;
-  }
-  if (!(begin + size <= der.length)) throw new WireError("the certificate is cut off");
-  return { from, begin, end: begin + size };
 }

@@ -1,5 +1,5 @@
 /**
- * What a check is, as in relay/verify/checks.py: a kind, which is also a code, and what came out.
+ * A check, as in relay/verify/checks.py: a kind, which is also a code, and its result.
  * @module
  */
 

@@ -1,5 +1,5 @@
 /**
- * What an MP4 tells a player beside its pictures, as in relay/verify/display_checks.py.
+ * Checks of an MP4's display metadata, as in relay/verify/display_checks.py.
  * @module
  */
 import { hex } from "../../static/js/protocol/encoding.js";

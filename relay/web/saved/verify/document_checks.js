@@ -1,6 +1,6 @@
 /**
- * Checks of the papers, as in relay/verify/document_checks.py: the files, the doorbell, the request,
- * the grant.
+ * Checks of the documents, as in relay/verify/document_checks.py: the files, the doorbell, the
+ * request, the grant.
  * @module
  */
 import {

@@ -1,5 +1,5 @@
 /**
- * Reads the documents that lie in evidence. Who signed them is checked elsewhere.
+ * Parser of the documents in evidence. Who signed them is checked elsewhere.
  * @module
  */
 import { isIdentity } from "../../static/js/protocol/decisions.js";

@@ -1,5 +1,5 @@
 /**
- * What the public logs prove, as in relay/verify/log_checks.py. Inclusion is arithmetic; whose
+ * Checks of log proofs, as in relay/verify/log_checks.py. Inclusion is arithmetic; whose
  * checkpoint it is, and who saw it, needs a policy.
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * Checks one recording, as in relay/verify/recordings.py: its signed manifest, the owner's range,
- * its pictures and its sound.
+ * Checks of one recording, as in relay/verify/recordings.py: its signed manifest, the owner's
+ * range, its pictures and its sound.
  * @module
  */
 import { canonical, sha256Hex, join, utf8 } from "../../static/js/protocol/encoding.js";

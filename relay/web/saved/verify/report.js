@@ -1,5 +1,5 @@
 /**
- * Makes every check of one package, in the order of relay/verify/report.py.
+ * The verification report of one package, with the checks in the order of relay/verify/report.py.
  * @module
  */
 import { CODE, codeOf, run } from "./checks.js";

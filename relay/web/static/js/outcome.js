@@ -1,5 +1,5 @@
 /**
- * What became of a request: signed by the officer's passkey, beside it a text for their agency.
+ * The page of a request's outcome: signed by the officer's passkey, with a text for their agency.
  *
  * A request that still stands is withdrawn first, by a signature of its own: doorbells obey that
  * word, and its outcome says that the case was solved.

@@ -1,5 +1,5 @@
 /**
- * What each of the relay's pages needs: its texts, local times, posting, signing out.
+ * The module of every page of the relay: its texts, local times, posting, signing out.
  * @module
  */
 import { filledApart } from "./protocol/plain_text.js";

@@ -1,5 +1,6 @@
 /**
- * An officer or an administrator signs in, adds a passkey by an invitation, or proves theirs anew.
+ * The module of passkey pages: officers and administrators sign in, add a passkey by an
+ * invitation, or prove theirs anew.
  * @module
  */
 import { findDemoPasskey } from "./browser/demo_passkey.js";

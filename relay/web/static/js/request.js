@@ -1,6 +1,6 @@
 /**
- * An officer's request, or a renewal: written in the form, looked at by the rules, made canonical,
- * signed by passkey, and handed in for the second officer.
+ * The module of the request form: checks the fields, makes the request canonical, signs it by
+ * passkey, and hands it in for the second officer.
  * @module
  */
 import { Checks } from "./request_form/checks.js";

@@ -1,5 +1,6 @@
 /**
- * A request's own page: co-sign it, take it back before it is published, or withdraw it after.
+ * The module of a request's own page: co-sign it, take it back before publication, or withdraw it
+ * after.
  *
  * What is signed is the text that was handed in, word by word; and who is to co-sign reads what was
  * drawn from that text here, not what the relay drew (terms.js). Before that the button is dead.

@@ -1,5 +1,5 @@
 /**
- * A sealed package, fetched and saved as it is. No page of the relay opens one, or reads a key.
+ * Download of a sealed package, unchanged. No page of the relay opens one, or reads a key.
  * @module
  */
 import { guarded, post, say, t, Refused } from "./page.js";

@@ -1,6 +1,6 @@
 /**
- * Draws what a request says from the very text that is to be signed, in the place of what the relay
- * had drawn. What stands in the text and couldn't be shown, or the other way round, is refused.
+ * Rendering of a request from the very text that is to be signed, in place of the relay's
+ * rendering. What stands in the text and couldn't be shown, or the other way round, is refused.
  * @module
  */
 import { Refused, pageData, showLocalTimes, t } from "./page.js";

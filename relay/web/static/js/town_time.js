@@ -1,6 +1,6 @@
 /**
- * The time that the relay's pages go by: this machine's, or an invented town's, whose clock was wound
- * ahead. The page itself says how far, beside saying that its town is an example.
+ * The clock of the relay's pages: this machine's, or an example town's simulated one. The page
+ * itself says how far, beside saying that its town is an example.
  * @module
  */
 

@@ -1,5 +1,5 @@
 /**
- * The demo passkey: a key in this page that acts as an authenticator, for looking around.
+ * The demo passkey: a key in this page that acts as an authenticator, for trials.
  *
  * It proves nothing about a person, so it says what it is in its AAGUID ("doorward-demo-pk"),
  * and a relay refuses it unless it was started for a demo.

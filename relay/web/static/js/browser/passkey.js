@@ -1,5 +1,5 @@
 /**
- * Passkeys in the browser: made, used to sign in, and used to sign one document.
+ * WebAuthn in the browser: creates passkeys, signs in, and signs one document.
  *
  * The JSON shapes are those of Web Authentication Level 3 (RegistrationResponseJSON and so on).
  * A demo passkey, where the reader chose one, takes the authenticator's place.

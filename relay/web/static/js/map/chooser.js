@@ -1,5 +1,5 @@
 /**
- * Choosing an area: search, map and table over one selection, which stands in the form as hidden
+ * The area chooser: search, map and table over one selection, which is in the form as hidden
  * fields. This and what it needs is loaded once somebody comes near it; the map itself, which is
  * large, only where it can be drawn and isn't unwanted.
  * @module

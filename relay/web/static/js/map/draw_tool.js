@@ -1,7 +1,7 @@
 /**
- * Drawing on the map: a rectangle or a circle by dragging, a polygon by clicks, single cells by
- * clicks. What is being drawn is shown with the cells that it would choose; Escape ends it, and
- * Backspace takes the last corner back.
+ * The drawing tool of the map: a rectangle or a circle by dragging, a polygon by clicks, single
+ * cells by clicks. What is being drawn is shown with the cells that it would choose; Escape ends
+ * it, and Backspace takes the last corner back.
  * @module
  */
 import { circle, rectangle } from "./selection.js";

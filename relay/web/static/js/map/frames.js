@@ -1,6 +1,5 @@
 /**
- * What is dear to show while something moves: the newest only, once for each picture that the screen
- * shows.
+ * Throttling of expensive drawing: only the newest state, once an animation frame.
  * @module
  */
 

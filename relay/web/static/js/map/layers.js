@@ -1,5 +1,5 @@
 /**
- * What lies on the map: cells, those that are chosen, and what is being drawn.
+ * The map's layers: cells, the selected ones, and the shape being drawn.
  * @module
  */
 import { glPoint } from "./draw_tool.js";

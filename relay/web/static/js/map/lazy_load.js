@@ -1,5 +1,5 @@
 /**
- * Loads what is large once somebody comes near its place on the page.
+ * Lazy loading of large modules, once their place on the page comes near the view.
  * @module
  */
 import { t } from "../page.js";

@@ -1,5 +1,5 @@
 /**
- * A place as people type it: coordinates in several ways of writing, or map cells' ids.
+ * Parser of typed places: coordinates in several notations, or map cells' ids.
  * @module
  */
 

@@ -1,6 +1,6 @@
 /**
- * The search over the map and the table: coordinates and cells are read here, names are looked up in
- * the relay's own list, so that nobody else learns what is searched.
+ * The search over the map and the table: coordinates and cells are parsed here, names are looked
+ * up in the relay's own list, so that nobody else learns the query.
  * @module
  */
 import { t } from "../page.js";

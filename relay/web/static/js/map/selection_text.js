@@ -1,5 +1,5 @@
 /**
- * Sentences about a selection of cells: how large it is, and why a part of an offer wasn't taken.
+ * Sentences about a selection of cells: its size, and why a part of an offer wasn't taken.
  * @module
  */
 import { t } from "../page.js";

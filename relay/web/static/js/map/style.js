@@ -1,7 +1,7 @@
 /**
- * How the map looks: plain, in the page's own colours, light and dark. Streets come from a PMTiles
- * file in the Protomaps schema (https://docs.protomaps.com/basemaps/layers), outlines from files of
- * ours; names are drawn with the browser's own font, so that no fonts are loaded.
+ * The map's style: plain, in the page's own colours, light and dark. Streets come from a PMTiles
+ * file in the Protomaps schema (https://docs.protomaps.com/basemaps/layers), outlines from files
+ * of ours; names are drawn with the browser's own font, so that no fonts are loaded.
  * @module
  */
 

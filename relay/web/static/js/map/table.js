@@ -1,7 +1,6 @@
 /**
- * The selection as tables, page by page: the cells that are chosen, with a button for each direction
- * in which it may grow, and for a request all cells of the jurisdiction. The map's equal without a
- * map.
+ * The selection as tables with pages: the selected cells, with a button for each direction of
+ * growth, and for a request all cells of the jurisdiction. The map's equal without a map.
  * @module
  */
 import { t } from "../page.js";

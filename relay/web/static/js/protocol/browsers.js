@@ -1,5 +1,5 @@
 /**
- * The keys of one browser, as in firmware/protocol/browsers.py: made here, and not to be read out.
+ * The keys of one browser, as in firmware/protocol/browsers.py: created here, not extractable.
  *
  * The session key signs what asks the doorbell for live view; the viewing key opens what the
  * doorbell seals to this browser. Where they are kept is the caller's.

@@ -1,7 +1,7 @@
 /**
- * What an owner can decide besides giving clips away, as in firmware/protocol/decisions.py: the
- * limits that the doorbell keeps, and what of it waits for the doorbell's own confirmation. The
- * terms themselves are types in documents.js; `statementText` in grants.js makes them a statement.
+ * An owner's decisions besides grants, as in firmware/protocol/decisions.py: their limits, and
+ * which wait for confirmation at the doorbell. The terms themselves are types in documents.js;
+ * `statementText` in grants.js makes them a statement.
  * @module
  */
 import { canonical } from "./encoding.js";

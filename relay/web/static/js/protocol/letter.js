@@ -1,6 +1,6 @@
 /**
- * What an owner reads of a request before anything else: in the owner's app, and as a preview where
- * an officer writes it. The words are the app's own (its `release.*` texts).
+ * The letter about a request: its texts for an owner in the app, and as a preview for the officer
+ * who writes it. The words are the app's own (its `release.*` texts).
  * @module
  */
 

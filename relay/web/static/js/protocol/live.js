@@ -1,5 +1,5 @@
 /**
- * Live view, signed both ways, as in firmware/protocol/live.py.
+ * Signed documents of live view, as in firmware/protocol/live.py.
  *
  * Signed is the document's domain, a zero byte, and the very text that is sent.
  * @module

@@ -1,5 +1,5 @@
 /**
- * Reads access units and sound out of an MP4, plain or fragmented (ISO/IEC 14496-12, -14, -15).
+ * Reader of an MP4's access units and sound, plain or fragmented (ISO/IEC 14496-12, -14, -15).
  *
  * Only what a Doorward clip needs: one H.264 track, 4-byte NAL lengths, and at most one AAC
  * track. Nothing here is trusted: what comes out is hashed and compared with the signed manifest.

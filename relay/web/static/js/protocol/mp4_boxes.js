@@ -1,5 +1,5 @@
 /**
- * The boxes that an MP4 is made of (ISO/IEC 14496-12 4.2): finding them, nothing of what they say.
+ * The box structure of an MP4 (ISO/IEC 14496-12 4.2), without the boxes' contents.
  * @module
  */
 import { WireError } from "./encoding.js";

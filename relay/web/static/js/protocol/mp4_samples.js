@@ -1,5 +1,5 @@
 /**
- * Where each sample of an MP4's track lies, and when: by its tables (plain), or by its fragments.
+ * Positions and times of an MP4 track's samples: by its tables (plain), or by its fragments.
  * @module
  */
 import { WireError } from "./encoding.js";

@@ -1,5 +1,5 @@
 /**
- * What became of a request, as in firmware/protocol/outcomes.py.
+ * Outcomes of requests, as in firmware/protocol/outcomes.py.
  * @module
  */
 import { canonical } from "./encoding.js";

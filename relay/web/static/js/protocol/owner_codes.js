@@ -1,5 +1,5 @@
 /**
- * What an owner pastes from `doorward approve` and `doorward recovery`: public keys only.
+ * Codes that an owner pastes from `doorward approve` and `doorward recovery`: public keys only.
  *
  * The text is a prefix and base64url of a canonical document. What it says is shown as six words,
  * which stand beside the code, too; the doorbell's own page shows them once more.

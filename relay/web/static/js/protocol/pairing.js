@@ -1,5 +1,5 @@
 /**
- * The QR text that pairs, and the six words, as in firmware/protocol/pairing.py.
+ * The pairing's QR text and six words, as in firmware/protocol/pairing.py.
  * @module
  */
 import words from "../../vendor/words.js";

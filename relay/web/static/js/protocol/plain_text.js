@@ -1,6 +1,6 @@
 /**
- * Text by others that people read beside ours: one line or several, as in firmware/protocol/encoding.py,
- * and how it is kept from turning what stands around it.
+ * Display of others' text beside ours: one line or several, as in firmware/protocol/encoding.py,
+ * isolated so that it can't change the text around it.
  * @module
  */
 

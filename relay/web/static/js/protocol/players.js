@@ -1,5 +1,5 @@
 /**
- * What is pasted between another player's gateway (`doorward-view`) and this app, as in
+ * Codes that are pasted between another player's gateway (`doorward-view`) and this app, as in
  * firmware/protocol/players.py.
  * @module
  */

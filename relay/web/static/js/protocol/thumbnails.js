@@ -1,6 +1,6 @@
 /**
- * The picture of an event, as in firmware/protocol/thumbnails.py: sealed to this browser, signed
- * by the doorbell.
+ * Sealed thumbnails of events, as in firmware/protocol/thumbnails.py: sealed to this browser,
+ * signed by the doorbell.
  * @module
  */
 import { WireError, join, parseCanonical, sha256Hex, text, unb64u, utf8 } from "./encoding.js";

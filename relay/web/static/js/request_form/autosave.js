@@ -1,5 +1,5 @@
 /**
- * Keeps what is written as a draft, for this officer alone, whenever they pause.
+ * Autosave of the form as a draft, for this officer only, at each pause.
  * @module
  */
 import { newId } from "../protocol/encoding.js";

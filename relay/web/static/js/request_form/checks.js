@@ -1,6 +1,6 @@
 /**
- * What stands against the form, beside each field while it is written: the relay asks the register's
- * own rules. What is empty yet is told only when it is to be handed in.
+ * Problems of the form beside each field while it is written, checked by the relay with the
+ * register's own rules. What is empty yet is told only when it is to be handed in.
  * @module
  */
 import { Refused, post, t } from "../page.js";

@@ -1,6 +1,6 @@
 /**
- * The form of a request: read as it stands, filled with local times, and made the request that is
- * signed. Names are those of relay.request.drafts.DraftForm.
+ * The request form: read with local times, filled in, and turned into the request that is signed.
+ * Names are those of relay.request.drafts.DraftForm.
  * @module
  */
 import { withoutMisleading } from "../protocol/plain_text.js";

@@ -1,6 +1,6 @@
 /**
- * What the owner will read, while the officer writes: the owner's app's own words, put together by
- * the app's own module.
+ * The preview of the owner's letter while the officer writes, by the owner's app's own module and
+ * texts.
  * @module
  */
 import { make } from "../map/elements.js";

@@ -1,5 +1,5 @@
 /**
- * The reader's language, from the files that are kept: a ring mustn't wait for the network.
+ * Texts in the owner's language from the cached files: a ring mustn't wait for the network.
  * @module
  */
 import { useCatalog } from "../i18n.js";

@@ -1,0 +1,63 @@
+"""The half of a video source that encodes in software: what the encoder alone answers.
+
+A camera builds upon it, hands its pictures to the finisher, and decides when it films.
+"""
+
+from firmware.capture.video_source import Mask
+from firmware.capture.x264 import Finisher
+
+
+class SoftwareSource:
+    """Implements of `video_source.VideoSource` what isn't the camera's own.
+
+    `fps` is the highest frame rate; `set_max_fps` of the camera may lower it.
+    """
+
+    def __init__(
+        self, width: int, height: int, *, fps: int, bitrate_bps: int, thread_count: int
+    ) -> None:
+        self._width, self._height = width, height
+        self._configured_fps = self._fps = fps
+        self._finisher = Finisher(
+            width, height, fps=fps, bitrate_bps=bitrate_bps, thread_count=thread_count
+        )
+
+    @property
+    def width(self) -> int:
+        """Pixels in a row."""
+        return self._width
+
+    @property
+    def height(self) -> int:
+        """Rows."""
+        return self._height
+
+    @property
+    def fps(self) -> int:
+        """Frames a second that are aimed at; fewer come from a slower camera or machine."""
+        return self._fps
+
+    @property
+    def dropped_frames(self) -> int:
+        """How many pictures were thrown away because the mask couldn't be painted."""
+        return self._finisher.dropped_frames
+
+    def request_key_frame(self) -> None:
+        """Make the next frame a key frame, if the last one is half a second ago."""
+        self._finisher.request_key_frame()
+
+    def set_small(self, is_wanted: bool) -> None:
+        """Hand out small pictures from the next one on, or no more."""
+        self._finisher.set_small(is_wanted)
+
+    def set_mask(self, mask: Mask) -> None:
+        """Hide these parts from the next frame on, and make it a key frame."""
+        self._finisher.set_mask(mask)
+
+    def set_bitrate(self, bitrate_bps: int) -> None:
+        """Let the encoder aim at another bitrate, from a key frame on."""
+        self._finisher.set_bitrate(bitrate_bps)
+
+    def restart_encoder(self) -> None:
+        """Begin the encoder anew at the next frame."""
+        self._finisher.restart()
