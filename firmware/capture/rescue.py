@@ -42,7 +42,7 @@ class _InVain(Document, frozen=True, kw_only=True):
 class Rescue:
     """Decides, durably. `uptime` counts from the board's start, `boot` names that start.
 
-    `note_*` block on the card, and may hang with it. A card that fails makes nothing worse: then
+    `note_*` block on storage, and may hang with it. Failing storage makes nothing worse: then
     it is remembered in memory only, and for a restart that is too little, so none happens.
     """
 

@@ -156,7 +156,7 @@ def _forget(library: Library, start: ClipStart) -> None:
 
 def _is_torn_header(library: Library, clip_id: str) -> bool:
     """Return whether the process died before the file's header was written (or the file made)."""
-    library.clips_dir.stat()  # a folder that is gone (a card pulled out) is another matter
+    library.clips_dir.stat()  # a folder that is gone (storage pulled out) is another matter
     try:
         with open_plain(library.path_of(clip_id)) as file:
             data = file.read(len(MAGIC) + 4)

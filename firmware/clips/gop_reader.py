@@ -1,6 +1,6 @@
 """A reader of a clip's GOPs, each verified against the clip's manifest before it is shown.
 
-Whoever can write to the card may swap what lies there; as with plain MP4, nothing leaves that its
+Somebody who can write to storage may swap files; as with plain MP4, nothing leaves that its
 manifest doesn't describe. Reading goes from the clip's beginning, since that is how it is sealed.
 """
 

@@ -1,7 +1,7 @@
 """Export of clips as plain MP4, fragmented MP4 or Annex B, and import of MP4. Uses PyAV.
 
 Nothing is re-encoded and NAL units are never changed, so all forms of a clip give the same GOP
-leaves. Clips never lie on the card like this: they are made from the vault's fragments when one
+leaves. Clips are never stored like this: they are made from the vault's fragments when one
 is played or exported. pts count from the clip's first access unit, time base 1/90000.
 
 Sound's first unit only primes the decoder: it lies before the clip, and an edit list says so

@@ -45,7 +45,7 @@ class OpenClip:
         self._synced_bytes = 0
         self._written_to_90k: int | None = None
         self.synced_to_90k: int | None = None
-        """The pts, in the clip, of the last access unit that is certainly on the card."""
+        """The pts, in the clip, of the last access unit that is certainly durable."""
         self._unsynced_since_s: float | None = None
 
     @property

@@ -177,7 +177,7 @@ class Playback:
         """Return the clip as plain MP4; VaultError or OSError if it can't be read.
 
         `with_sound` gives what sound it has. The footage is held against the clip's manifest
-        first: whoever can write to the card may swap files, and what leaves must be what its
+        first: somebody who can write to storage may swap files, and what leaves must be what its
         owner saw and signed for.
         """
         whole = self._whole(record)

@@ -5,7 +5,7 @@ key frame at or before trigger − pre-roll, and ends with the first picture at 
 trigger, or the last motion, + post-roll. A trigger during a clip prolongs it; after `longest_s`
 the next clip goes on at the next key frame without a gap, and so it does after a new mask: a
 manifest tells of one mask only. If a clip can't be written on, another is begun from the ring as
-soon as the card may take it.
+soon as storage may take it.
 Nothing is recorded before an owner is paired.
 """
 
@@ -92,7 +92,7 @@ class WitnessedRegister(Protocol):
 class Recorder:
     """Records clips from the ring and the hub into the library.
 
-    `clips` is notified of each clip that is in the library, `card_states` of how the card is
+    `clips` is notified of each clip that is in the library, `card_states` of how storage is
     doing; both on the loop.
     """
 

@@ -76,7 +76,7 @@ class Retention:
     def _missing_bytes(self) -> int:
         """Return the bytes to be removed for the reserve: 0 if all clips wouldn't suffice.
 
-        Then something else fills the card, and clips go only as writes need their room.
+        Then something else fills storage, and clips go only as writes need their room.
         """
         missing_bytes = self._min_free_bytes - self._free_bytes(self._library.clips_dir)
         return missing_bytes if missing_bytes <= self._library.removable_bytes() else 0

@@ -1,7 +1,7 @@
 """The writer thread of the recorder: all disk writes of a recording.
 
 One thread, one bounded queue. Orders (begin, mark, flush, finish) are never dropped. Overflow
-rule for access units: when `max_bytes` of them wait for a slow card, new ones are dropped up to
+rule for access units: when `max_bytes` of them wait for slow storage, new ones are dropped up to
 the next key frame that finds room. The clip then has a gap but decodes, its manifest says how
 many units were lost, and the owner is told. Sound is dropped first, once half of `max_bytes`
 waits: the clip is silent for so long, and its manifest says so.
@@ -43,7 +43,7 @@ SYNC_AGE_S = 0.5
 SYNC_BYTES = 4_000_000
 LISTING_RETRY_S = 4.0
 QUEUE_EXTRA_BYTES = 8_000_000
-"""What the queue takes beyond a whole ring: half a minute of a stalled card."""
+"""What the queue takes beyond a whole ring: half a minute of stalled storage."""
 
 T = TypeVar("T")
 
@@ -108,7 +108,7 @@ class Failure:
 
     clip_id: str
     kept_to_90k: int | None
-    """The pts (camera's clock) up to which the clip is surely on the card; None if nothing is."""
+    """The pts (camera's clock) up to which the clip is surely durable; None if nothing is."""
     retry_after_s: float
 
 
@@ -116,7 +116,7 @@ class ClipWriter:
     """Writes one clip after another on a thread of its own. Called from the loop; never blocks.
 
     `listed` is notified of each clip that is in the library, `failed` of each that couldn't be
-    written on, and `card.states` of how the card is doing; all on the writer's thread, the last
+    written on, and `card.states` of the state of storage; all on the writer's thread, the last
     also on the loop.
     """
 

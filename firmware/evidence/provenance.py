@@ -183,7 +183,7 @@ class Provenance:
             elif kind == FAILED:
                 raise ProvenanceError(_words(content))
             else:
-                raise ProvenanceError("its program says what it mustn't at that point")
+                raise ProvenanceError("its program sent an unexpected message")
 
 
 def _fitting(certificate_pem: bytes) -> x509.Certificate | None:
@@ -201,7 +201,7 @@ def _fitting(certificate_pem: bytes) -> x509.Certificate | None:
 def _check_claim(data: bytes, certificate: x509.Certificate) -> None:
     """Refuse to sign anything but a C2PA claim: this key also signs manifests and offers."""
     if not data.startswith(SIGNED_BEGIN):
-        raise ProvenanceError("its program asks to sign what is no C2PA claim")
+        raise ProvenanceError("its program asks to sign something other than a C2PA claim")
     if certificate.public_bytes(Encoding.DER) not in data:
         raise ProvenanceError("its program asks to sign under another certificate")
 
@@ -211,7 +211,7 @@ def _check_one_box_added(mp4: bytes, signed: bytes) -> None:
     before, after = list(_boxes(mp4)), list(_boxes(signed))
     added = [box for box in after if box[4:8] == b"uuid" and box[8:24] == C2PA_BOX]
     if len(added) != 1:
-        raise ProvenanceError("what its program returned holds no content credentials")
+        raise ProvenanceError("its program's file holds no content credentials")
     after.remove(added[0])
     moved = [_moved(box, len(added[0])) if box[4:8] == b"moov" else box for box in before]
     if [bytes(box) for box in moved] != [bytes(box) for box in after]:
@@ -244,7 +244,7 @@ def _boxes(data: bytes) -> Iterator[bytes]:
     while position < len(data):
         size = int.from_bytes(data[position : position + 4], "big")
         if size < 8 or position + size > len(data):
-            raise ProvenanceError("what its program returned is no MP4 as ours are")
+            raise ProvenanceError("its program's file isn't an MP4 of our form")
         yield data[position : position + size]
         position += size
 
@@ -264,7 +264,7 @@ def _in_memory(data: bytes) -> Iterator[int]:
 
 def _content_of(descriptor: int, limit_bytes: int) -> bytes:
     if os.fstat(descriptor).st_size > limit_bytes:
-        raise ProvenanceError("what its program returned is too large")
+        raise ProvenanceError("its program's file is too large")
     with os.fdopen(os.dup(descriptor), "rb") as file:
         file.seek(0)
         return file.read(limit_bytes)

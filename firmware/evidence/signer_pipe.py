@@ -36,14 +36,14 @@ class SignerPipe:
         try:
             self._end.sendall(kind + len(content).to_bytes(4, "big") + content)
         except OSError as error:
-            raise SignerPipeError(f"it no longer listens ({error})") from error
+            raise SignerPipeError(f"its pipe is closed ({error})") from error
 
     def receive(self) -> tuple[bytes, bytes]:
         """Return the next message's kind and content, or raise SignerPipeError."""
         head = self._read(HEAD_BYTES)
         size = int.from_bytes(head[1:], "big")
         if size > MAX_MESSAGE_BYTES:
-            raise SignerPipeError("it says more than fits")
+            raise SignerPipeError("its message is too large")
         return head[:1], self._read(size)
 
     def _read(self, size: int) -> bytes:
@@ -55,7 +55,7 @@ class SignerPipe:
             except TimeoutError as error:
                 raise SignerPipeError("it takes too long") from error
             except OSError as error:
-                raise SignerPipeError(f"it can't be heard ({error})") from error
+                raise SignerPipeError(f"its pipe can't be read ({error})") from error
             if not more:
                 raise SignerPipeError("it ended before it was done")
             data += more

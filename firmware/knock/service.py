@@ -6,7 +6,7 @@ presses that began before then doesn't count, nor does one while nothing was wok
 tries close it for a day (`store`). The right pattern confirms that digest and nothing else; every
 check of the grant is then made again, elsewhere.
 
-Build it inside the running loop; all on the loop, but for what may wait for the card.
+Build it inside the running loop; all on the loop, except for storage writes.
 """
 
 import asyncio

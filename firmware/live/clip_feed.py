@@ -1,7 +1,7 @@
 """Playback of a clip over the video track: its access units at their recorded pace.
 
 Each viewer's recording is a `UnitFeed` of its own that their `Source` reads once. One GOP is read
-ahead, off the loop, so that the card's pace doesn't show.
+ahead, off the loop, so that slow storage doesn't show.
 """
 
 import asyncio
@@ -100,7 +100,7 @@ class ClipFeed:
             self._begun_s, self._first_90k = loop.time(), pts_90k
         due_s = self._begun_s + (pts_90k - self._first_90k) / TICKS_PER_S
         late_s = loop.time() - due_s
-        if late_s > LATE_S:  # the card was slow: go on from here, not faster
+        if late_s > LATE_S:  # slow storage: go on from here, not faster
             self._begun_s += late_s
         elif late_s < 0:
             await asyncio.sleep(-late_s)

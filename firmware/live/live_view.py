@@ -171,7 +171,7 @@ class WatcherNotes:
     def _told(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
-            log.error("owners can't be told who watches: %r", task.exception())
+            log.error("owners can't be notified of viewers: %r", task.exception())
 
 
 def refused(error: LiveError) -> Refused:

@@ -122,7 +122,7 @@ class ReplyChannel(WishChannel[Wish]):
                     await sound.replies.set_default(wish.id)
         except SoundError as error:
             raise LiveError(_reason(error), str(error)) from error
-        except TimeoutError:  # is an OSError, but not of the card
+        except TimeoutError:  # is an OSError, but not of storage
             raise
         except OSError as error:
             detail = "the doorbell's memory card doesn't take it; try again, and look at its health"

@@ -176,7 +176,7 @@ class ServiceButton:
         self._countdown = None
         try:
             self.reset_wanted.notify()
-        except Exception:  # a card that fails: what the light says must go on to be true
+        except Exception:  # failing storage: the light must still show the true state
             log.exception("the reset failed; hold the button at the next power-on")
             self.countdown.notify(False)
 

@@ -81,6 +81,6 @@ class Chime:
         try:
             self._output.set(0)
         except Exception:
-            log.exception("the chime can't be switched off; its pin is given back")
+            log.exception("the chime can't be switched off; its pin is released")
             with contextlib.suppress(Exception):  # a closed pin is an input, and that is "off"
                 self._output.close()

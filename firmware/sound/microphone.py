@@ -1,7 +1,7 @@
 """The microphone: off until the owner switches it on, and even then open only for a listener.
 
-card ─► sample clock ─► frames of 20 ms ─► echo canceller ─► hub ─► whoever subscribed. All before
-the hub runs on the card's thread. `Microphone` is a `SoundFeed`; so is `HalfDuplex`, which is for
+card ─► sample clock ─► frames of 20 ms ─► echo canceller ─► hub ─► subscribers. All before
+the hub runs on the driver's thread. `Microphone` is a `SoundFeed`; so is `HalfDuplex`, which is for
 viewers: where no canceller takes the speaker's sound out, it gives them silence while the speaker
 says something.
 """

@@ -27,7 +27,7 @@ LOOKED_AT = 20
 class LateKey:
     """The storage key, opened when it is first needed, and retried while it can't be reached.
 
-    So a token that is missing at start costs recordings, as a failing card does, but neither
+    So a token that is missing at start costs recordings, as failing storage does, but neither
     the bell nor live view. Implements `storage_key.StorageKey`; for any thread.
     """
 
@@ -57,13 +57,13 @@ def storage_key_of(config: StorageConfig, data_dir: Path, *, may_make: bool = Tr
     key = _key(config, data_dir, may_make=may_make)
     if _has_clips_of_another_key(name_of(key), data_dir / CLIPS_FOLDER):
         log.error(
-            "clips on this card were sealed under another storage key than the one that "
+            "clips in storage were sealed under another storage key than the one that "
             "storage.key = %r gives now, and can't be opened with it. Put the former key back, or "
             "open them with the recovery words; new clips are sealed under the present key",
             config.key,
         )
     if not key.is_off_card:
-        log.warning("the storage key lies on the card: whoever steals the card can read its clips")
+        log.warning("the storage key is on the memory card: a thief of the card can read its clips")
     return key
 
 

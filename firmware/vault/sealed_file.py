@@ -258,7 +258,7 @@ class SealedWriter:
     def sync(self) -> None:
         """Sync the file to storage; its directory entry too, the first time.
 
-        After a failed sync Linux calls the pages clean that never reached the card, and the next
+        After a failed sync Linux calls the pages clean that never reached storage, and the next
         sync would lie. So everything since the last good one is unwritten again.
         """
         self.write_rest()
@@ -278,7 +278,7 @@ class SealedWriter:
     def close(self) -> None:
         """Close the file without writing anything more; may be called twice.
 
-        What `sync` has not promised is no concern of this, so a failing card raises nothing here.
+        What `sync` has not promised is no concern of this, so failing storage raises nothing here.
         """
         if self._descriptor >= 0:
             descriptor, self._descriptor = self._descriptor, -1

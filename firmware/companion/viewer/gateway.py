@@ -212,7 +212,7 @@ class Gateway:
             async with asyncio.timeout(CLOSE_S):
                 await self._relay.close(session_id)
         except (RelayError, TimeoutError) as error:
-            logger.info("the doorbell wasn't told that a session is over: %s", error)
+            logger.info("the end of a session couldn't be sent to the doorbell: %s", error)
 
     def _session(self, key: str) -> _Session:
         self._forget_old()
