@@ -55,14 +55,6 @@ class OnceEventPublisher(EventPublisher, Protocol):
         ...
 
 
-class Tell(Protocol):
-    """How a part tells a fact."""
-
-    async def __call__(self, body: EventBody, *, event_id: str | None = None) -> Event:
-        """Return once the event is accepted: it will arrive, whatever dies now."""
-        ...
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Moment:
     """When a fact happened, by both clocks."""

@@ -17,6 +17,7 @@ from firmware.companion.owner.asked_client import AskedClient
 from firmware.companion.owner.connection import open_line
 from firmware.companion.owner.key_file import FileKey, make_key_file
 from firmware.companion.owner.request_answer import RequestAnswer
+from firmware.companion.viewer.clock import MachineClock
 from firmware.companion.viewer.gateway import Gateway
 from firmware.companion.viewer.player_keys import PlayerKeys
 from firmware.decisions.intake import StatementIntake
@@ -29,7 +30,6 @@ from firmware.protocol.decisions import AddApprover
 from firmware.protocol.encoding import b64u
 from firmware.protocol.players import PlayerSetup
 from firmware.store.slots import SlotStore
-from firmware.viewer.clock import MachineClock
 from tests.fakes.consent_world import CELL
 from tests.fakes.intake import DeskRig, desk_rig
 from tests.fakes.porch import Porch, porch
@@ -123,7 +123,7 @@ class AskedHouse:
 
 @dataclass(frozen=True)
 class RigClock:
-    """Implements `firmware.viewer.clock.PlayerClock`, by a rig's time."""
+    """Implements `firmware.companion.viewer.clock.PlayerClock`, by a rig's time."""
 
     rig: DeskRig
 

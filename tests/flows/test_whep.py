@@ -19,6 +19,7 @@ from starlette.responses import HTMLResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from firmware.companion.viewer.clock import MachineClock
 from firmware.companion.viewer.folder import Folder
 from firmware.companion.viewer.gateway import Gateway
 from firmware.companion.viewer.guard import Guard
@@ -27,7 +28,6 @@ from firmware.companion.viewer.whep import build_whep
 from firmware.consent.facts import Decision
 from firmware.protocol.decisions import EnrolBrowser
 from firmware.protocol.players import PlayerSetup, parse_code_text
-from firmware.viewer.clock import MachineClock
 from tests.fakes.waiting import eventually
 from tests.flows.camera import WIDER_THAN_SCREEN
 from tests.flows.live_session import Visit, enrolled, judged, visiting

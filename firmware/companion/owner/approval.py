@@ -18,8 +18,8 @@ from firmware.companion.owner.approver import ApproverKey, sign_confirmation
 from firmware.companion.owner.asked_client import AskedClient
 from firmware.companion.owner.errors import OwnerError
 from firmware.companion.owner.waiting_texts import lines_of, title_of
+from firmware.companion.viewer.clock import PlayerClock
 from firmware.protocol.asking import GrantAsked, WaitingLine
-from firmware.viewer.clock import PlayerClock
 
 MIN_PREFIX_CHARS = 8
 PLAYERS = (("mpv", "--really-quiet"), ("ffplay", "-autoexit", "-loglevel", "error"), ("vlc",))

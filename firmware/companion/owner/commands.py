@@ -21,10 +21,10 @@ from firmware.companion.owner.prompts import Keyboard, new_passphrase
 from firmware.companion.owner.recovery_key import check_recovery, new_recovery, pair_again
 from firmware.companion.owner.terminal_qr import draw_qr, is_drawable
 from firmware.companion.owner.waiting_texts import household_lines
+from firmware.companion.viewer.clock import MachineClock
 from firmware.companion.viewer.folder import Folder
 from firmware.protocol.owner_codes import ApproverCode, approver_code_text
 from firmware.protocol.pairing import approver_words
-from firmware.viewer.clock import MachineClock
 
 APPROVER_NAME = "approver.json"
 

@@ -10,10 +10,10 @@ import httpx2
 
 from firmware.companion.owner.asked_client import AskedClient
 from firmware.companion.owner.errors import OwnerError
+from firmware.companion.viewer.clock import MachineClock
 from firmware.companion.viewer.folder import Folder
 from firmware.companion.viewer.gateway import Gateway
 from firmware.companion.viewer.relay_client import TIMEOUT_S, RelayClient
-from firmware.viewer.clock import MachineClock
 
 
 @asynccontextmanager

@@ -98,7 +98,7 @@ def _paired(
             owner,
             relay=options.relay,
             terminal=terminal,
-            patience=TerminalPatience(),
+            patience=TerminalTimeouts(),
             show_code=lambda text: _show_code(text, options.qr),
             door=LocalPageClient(http, options.door) if options.door else None,
             door_url=options.door or "",
@@ -203,7 +203,7 @@ def _show_code(text: str, picture: Path | None) -> None:
     )
 
 
-class TerminalPatience:
+class TerminalTimeouts:
     """How a program at this terminal waits. Implements `Patience`."""
 
     def monotonic_s(self) -> float:

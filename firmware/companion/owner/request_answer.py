@@ -35,10 +35,10 @@ from firmware.companion.owner.request_texts import (
     request_lines,
 )
 from firmware.companion.owner.waiting_texts import leaving_lines, one_line
+from firmware.companion.viewer.clock import PlayerClock
 from firmware.protocol.asking import ClipsWanted, LookWanted, OfferedClip, RequestLine
 from firmware.protocol.decisions import Decline, Hold, IdentityGiven, RefuseAgency, Revoke
 from firmware.protocol.grants import GrantTerms, Recipient, Terms
-from firmware.viewer.clock import PlayerClock
 
 MAX_CLIPS = 16
 NARROWING_LIFE_MS = 23 * 3600 * 1000

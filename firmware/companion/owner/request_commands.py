@@ -12,7 +12,7 @@ from firmware.companion.owner.owner_statements import send
 from firmware.companion.owner.pairing import PairedDoorbell
 from firmware.companion.owner.pairing_commands import (
     DOORBELL_NAME,
-    TerminalPatience,
+    TerminalTimeouts,
     at_home,
     kept_doorbell,
 )
@@ -21,10 +21,10 @@ from firmware.companion.owner.reply_inbox import Answer, ReplyInbox
 from firmware.companion.owner.request_answer import Choice, ProposedStatement, RequestAnswer
 from firmware.companion.owner.request_texts import SHORT_CHARS, requests_lines
 from firmware.companion.owner.waiting_texts import one_line
+from firmware.companion.viewer.clock import MachineClock
 from firmware.companion.viewer.folder import Folder
 from firmware.protocol.decisions import Decline, Hold, RefuseAgency, Revoke
 from firmware.protocol.notes import ConfirmationWanted, StatementRefused
-from firmware.viewer.clock import MachineClock
 
 ANSWER_S = 20.0
 """A doorbell that is there answers in a second or two."""
@@ -108,7 +108,7 @@ def _send(options: argparse.Namespace, folder: Folder, wanted: ProposedStatement
         answers.begin()
         digest = send(account, passkey, paired, wanted.terms, wall_ms(), life_ms=wanted.life_ms)
         print("Signed and sent.")
-        answer = answers.wait_for(digest, patience=TerminalPatience(), wait_s=ANSWER_S)
+        answer = answers.wait_for(digest, patience=TerminalTimeouts(), wait_s=ANSWER_S)
     return outcome_text(wanted, digest, answer)
 
 

@@ -4,7 +4,7 @@ import argparse
 
 from firmware.companion.owner.errors import NotTaken
 from firmware.companion.owner.owner_statements import add_key, let_in, renew
-from firmware.companion.owner.pairing_commands import TerminalPatience, at_home
+from firmware.companion.owner.pairing_commands import TerminalTimeouts, at_home
 from firmware.companion.owner.prompts import Keyboard, wall_ms
 from firmware.companion.owner.reply_inbox import Answer, ReplyInbox
 from firmware.companion.owner.waiting_texts import one_line, time_text
@@ -97,4 +97,4 @@ def outcome_text(answer: Answer | None, *, waits: str, done: str) -> str:
 
 def _wait_for(answers: ReplyInbox, digest: str) -> Answer | None:
     print("Signed and sent.")
-    return answers.wait_for(digest, patience=TerminalPatience(), wait_s=ANSWER_S)
+    return answers.wait_for(digest, patience=TerminalTimeouts(), wait_s=ANSWER_S)

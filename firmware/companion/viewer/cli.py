@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from firmware.companion.viewer.clock import MachineClock
 from firmware.companion.viewer.errors import ViewerError
 from firmware.companion.viewer.folder import Folder
 from firmware.companion.viewer.server import DEFAULT_PORT, Address, listen, parse_address, serve
@@ -21,7 +22,6 @@ from firmware.protocol.encoding import WireError
 from firmware.protocol.pairing import browser_words
 from firmware.protocol.plain_text import plain
 from firmware.protocol.players import MAX_TEXT_CHARS, PlayerSetup, code_text
-from firmware.viewer.clock import MachineClock
 
 if TYPE_CHECKING:
     import httpx2

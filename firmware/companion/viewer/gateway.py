@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from firmware.companion.viewer.clock import PlayerClock
 from firmware.companion.viewer.errors import (
     AnswerRefused,
     FragmentRefused,
@@ -33,7 +34,6 @@ from firmware.protocol.live import (
 )
 from firmware.protocol.players import PlayerSetup
 from firmware.protocol.sdp import check_offer
-from firmware.viewer.clock import PlayerClock
 
 MAX_SESSIONS = 8
 """A further one ends the oldest: players that lost their line come again without saying goodbye."""
