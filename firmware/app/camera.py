@@ -1,7 +1,7 @@
-"""The camera's side, put together: camera ─► keeper ─► hub ─► ring, and luma ─► whoever looks.
+"""Wiring of the camera: camera ─► keeper ─► hub ─► ring, and luma ─► its subscribers.
 
-Small pictures, and the small stream made of them, come only while somebody wants them. Which
-camera there is, and what happens when the owner hides something new, is decided here.
+Small pictures, and the small stream made of them, are made only while a subscriber wants them. The
+choice of the camera, and the effect of new masks, are decided here.
 """
 
 import asyncio
@@ -100,12 +100,12 @@ class CameraWiring:
 
     @property
     def shown_since_90k(self) -> int:
-        """Nothing that was filmed before this may be shown any more: a newer mask hides it."""
+        """Time before which no picture may be shown any more: a newer mask hides part of it."""
         return self._shown_since_90k
 
     @property
     def parts(self) -> dict[str, Part]:
-        """What runs as long as the doorbell does."""
+        """The parts that run as long as the doorbell does."""
         small = {} if self.small_stream is None else {"small stream": self.small_stream.run}
         return {"camera": self.run, **small}
 
