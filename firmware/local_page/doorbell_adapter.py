@@ -1,4 +1,4 @@
-"""The doorbell, as its own page asks it: implements `door.ports.DoorPorts`."""
+"""Adapter from the doorbell's parts to its page: implements `local_page.ports.DoorbellPort`."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -50,7 +50,7 @@ from firmware.vault.recovery_words import sign_recovery_use
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatusSources:
-    """Where the page looks for how the doorbell is."""
+    """The parts that the page's status is read from."""
 
     is_online: Callable[[], bool]
     health: Callable[[], Health | None] = lambda: None
@@ -58,7 +58,7 @@ class StatusSources:
 
 
 class DoorbellAdapter:
-    """Implements `door.ports.DoorPorts`."""
+    """Implements `local_page.ports.DoorbellPort`."""
 
     def __init__(
         self,
