@@ -1,4 +1,4 @@
-"""Telling exactly once, whatever dies: first promised with the fact itself, then told.
+"""Deferred events: stored in the commit of their fact, then published exactly once.
 
     with promises.collect() as told:        # what is told in here is gathered, and not told yet
         await carry_out(…)
@@ -35,7 +35,7 @@ class _Gathering:
 
 
 class DeferredEvents:
-    """What one doorbell has promised to tell. `store` is asked for when it is first needed."""
+    """The deferred events of one doorbell. `store` is called when it is first needed."""
 
     def __init__(
         self, *, store: Callable[[], DeferredEventStore], tell: TellBody, tell_once: TellOnce

@@ -62,7 +62,7 @@ ToldListener = Callable[[Event], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Undated:
-    """When an event with an untrusted time happened, by both clocks."""
+    """The time of an event with an untrusted time, by both clocks."""
 
     seq: int
     time_ms: int
@@ -70,7 +70,7 @@ class Undated:
 
 
 class Outbox:
-    """The queue of one doorbell. `on_told` hears of each event after its receipt, once."""
+    """The queue of one doorbell. `on_told` is called once for each event after its receipt."""
 
     def __init__(
         self,

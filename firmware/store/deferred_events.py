@@ -1,8 +1,8 @@
 """Storage of deferred events (a transactional outbox) in the library's database.
 
 A deferred event is written in the very transaction that makes its fact durable, so that neither is
-there without the other. It is deleted once the outbox has it. One with a `holder` isn't due yet:
-its fact isn't durable yet: a statement still to be carried out, by its digest, or a pairing.
+there without the other. It is deleted once the outbox has it. One with a `holder` isn't due yet, as
+its fact isn't durable: a statement still to be carried out, by its digest, or a pairing.
 """
 
 import logging
