@@ -202,7 +202,7 @@ class _MockFront:
         await self._camera.show(picture_png, seconds)
 
     def look(self) -> PanelView:
-        """Return what the mock pins do."""
+        """Return the state of the mock pins."""
         return PanelView(
             light=self._panel.light.shown,
             light_level=self._gpio.level("light"),

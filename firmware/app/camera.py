@@ -116,17 +116,17 @@ class CameraWiring:
         return kept[0] if kept else None
 
     async def run(self) -> None:
-        """Film until cancelled, hidden from the first picture on what the owner has hidden."""
+        """Film until cancelled, with the owner's masks applied from the first picture on."""
         await self.keeper.set_mask(self.mask)
         await self.keeper.run()
 
     async def hide_for_file(self, masks: tuple[Polygon, ...]) -> None:
-        """Hide what the doorbell's own file says now, besides what the owners hide."""
+        """Apply the masks of the configuration file, besides the owners'."""
         self._file_masks = masks
         await self.hide(Mask((*self._file_masks, *self._owner_masks)))
 
     async def hide_for_owners(self, masks: Sequence[Polygon]) -> None:
-        """Hide what the owners say now, besides what the doorbell's own file hides."""
+        """Apply the owners' masks, besides those of the configuration file."""
         self._owner_masks = tuple(masks)
         await self.hide(Mask((*self._file_masks, *self._owner_masks)))
 
@@ -153,7 +153,7 @@ class CameraWiring:
 
     @property
     def mask_digest(self) -> str:
-        """SHA-256 over what is hidden now, for manifests."""
+        """SHA-256 over the masks in effect, for manifests."""
         return self.mask.digest
 
     async def show(self, picture_png: bytes, seconds: float) -> None:

@@ -72,7 +72,7 @@ class DoorNumber:
         self.put(hashed(number))
 
     def put(self, file: DoorFile) -> None:
-        """Let the number that was hashed into `file` be the one that counts."""
+        """Replace the door number by the one that was hashed into `file`."""
         with self._one_at_a_time:
             self._save(file)
             self._locked_until_s = None

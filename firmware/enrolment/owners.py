@@ -71,7 +71,7 @@ class OwnerStore:
     def remove(self, credential_id: str) -> None:
         """Remove an owner; StoreError for the last one: a doorbell without would pair with anyone.
 
-        It counts at once, even if the card fails then (OSError).
+        It counts at once, even if storage fails then (OSError).
         """
         owners = tuple(o for o in self._owners if o.passkey.credential_id != credential_id)
         if not owners:

@@ -102,7 +102,7 @@ class ClockWatch:
             await asyncio.sleep(self._look_every_s)
 
     async def look(self) -> None:
-        """Look once; date what can be dated now."""
+        """Check the clock once; date the records that can be dated now."""
         self._note_jump()
         is_trusted = self._clock.is_trusted()
         if is_trusted:

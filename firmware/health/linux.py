@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 class LinuxBoard:
-    """Implements `readings.BoardReadings`; `card` is a folder on the card that clips lie on."""
+    """Implements `readings.BoardReadings`; `card` is a folder on the storage of the clips."""
 
     def __init__(
         self, card: Path, *, root: Path = Path("/"), vcgencmd: Sequence[str] = VCGENCMD

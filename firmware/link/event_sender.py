@@ -22,7 +22,7 @@ WINDOW = 20
 RESEND_AFTER_S = 10.0
 MAX_RESEND_AFTER_S = 120.0
 CARD_AGAIN_S = 5.0
-"""After what the card didn't give; what it doesn't forget is told again as without a receipt."""
+"""Pause after a read error of storage; an event that can't be deleted is sent again."""
 
 log = logging.getLogger(__name__)
 

@@ -67,11 +67,11 @@ class ConfirmPages:
         return await self._entry.lock(request, then="/confirm")
 
     async def confirm(self, request: Request) -> Response:
-        """Say yes to one statement."""
+        """Confirm one statement."""
         return await self._decide(request, is_yes=True)
 
     async def refuse(self, request: Request) -> Response:
-        """Say no to one statement."""
+        """Refuse one statement."""
         return await self._decide(request, is_yes=False)
 
     async def part(self, request: Request) -> Response:

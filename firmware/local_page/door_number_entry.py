@@ -58,7 +58,7 @@ class DoorNumberEntry:
     async def refused(
         self, request: Request, status: int, error: str, locked_page: LockedPage, **facts: int
     ) -> Response:
-        """Say why nothing was done, and ask for the number."""
+        """Answer with the reason why nothing was done, and the form for the number."""
         if wants_json(request):
             return self._replies.refused(request, status, error, **facts)
         return await locked_page(request, status, error)

@@ -176,7 +176,7 @@ class ReleaseProgress:
 
     "logging": it waits for the public log; "sealing"; "sending": sealed, and waits for the bucket
     or is on its way; "sent": all of it is there; "failed": a check failed after all, and nothing
-    left; "damaged": the card spoilt what wasn't sent yet; "taken_back".
+    left; "damaged": storage damaged it before it was sent; "taken_back".
     """
 
     digest: str

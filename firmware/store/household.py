@@ -124,7 +124,7 @@ class HouseholdStore:
                 connection.execute("DELETE FROM refused_agencies WHERE agency = ?", (agency,))
 
     def declined(self) -> frozenset[str]:
-        """Return the digests of the requests that an owner said no to."""
+        """Return the digests of the requests that owners declined."""
         with self._database.read() as connection:
             rows = connection.execute("SELECT request_digest FROM declined_requests").fetchall()
         return frozenset(row[0] for row in rows)
@@ -217,7 +217,7 @@ class HouseholdStore:
             )
 
     def was_told_refused(self, digest: str) -> bool:
-        """Return whether the owner was told that this statement was refused."""
+        """Return whether the owner was notified of this statement's refusal."""
         with self._database.read() as connection:
             row = connection.execute(
                 "SELECT 1 FROM refused_statements WHERE digest = ?", (digest,)

@@ -105,7 +105,7 @@ class SlotStore:
             _prune(connection)
 
     def record(self, slot: int) -> SlotRecord | None:
-        """Return what was committed to in a slot."""
+        """Return the commitments of a slot."""
         with self._database.read() as connection:
             row = connection.execute(
                 "SELECT record_json FROM slots WHERE slot = ?", (slot,)

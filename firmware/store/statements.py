@@ -39,7 +39,7 @@ class StoredConfirmation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaitingStatement:
-    """An owner's statement whose checks held when it came, and what became of it."""
+    """An owner's statement whose checks held when it came, with its later state."""
 
     digest: str
     kind: str

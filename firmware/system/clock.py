@@ -192,7 +192,7 @@ class SystemClock:
     def remember(self) -> None:
         """Keep the time, if it is trusted, so that no later start can be behind it. Blocks.
 
-        A card that doesn't take it is told of by others.
+        A storage error is reported by other parts.
         """
         if self._is_host_time_trusted or not self.is_trusted():
             return

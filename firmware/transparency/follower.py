@@ -1,9 +1,9 @@
 """Follower of the register: fetches new entries, and accepts them once they are proved.
 
 One read at a time: the checkpoint, by the policy; each new entry; the root over all of them; then
-the cosigned times. Whatever fails, the entries read before stay. A checkpoint that
-contradicts it is kept as proof, and from then on the facts aren't fresh: nothing is released until
-a later checkpoint of the log that was read before is seen.
+the cosigned times. Whatever fails, the entries read before stay. A checkpoint that contradicts
+them is kept as proof, and from then on the facts aren't fresh: nothing is released until a later
+checkpoint of the log that was read before is seen.
 
 Long work is done in a thread; `facts` and the rest are for the loop.
 """
@@ -48,7 +48,7 @@ POLLS_IN_FRESHNESS = 4
 """Where a register must be fresher than usual, it is read so often in that time."""
 FIRST_RETRY_S = 5.0
 UNREADABLE_MAX_RETRY_S = 3600.0
-"""A log that serves what doesn't fit costs the card up to MAX_REGISTER_BYTES a try."""
+"""A log whose files don't fit together costs storage up to MAX_REGISTER_BYTES a try."""
 LEAST_PAUSE_S = 1.0
 GROWN_JITTER_S = 1.0
 """A fleet that is told of an entry doesn't come in the same moment."""
@@ -229,7 +229,7 @@ class RegisterFollower:
                 await asyncio.to_thread(self._save)
 
     async def _pause(self, wait_s: float) -> None:
-        """Wait so long; less, if the relay says that there is more, or the clock leaps ahead."""
+        """Wait; less, if the relay announces growth or the clock leaps ahead."""
         ends_ns = self._clock.monotonic_ns() + round(wait_s * 1e9)
         ahead_ms = self._ahead_ms()
         while self._ahead_ms() - ahead_ms <= LEAP_MS:

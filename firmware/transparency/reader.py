@@ -25,7 +25,7 @@ from firmware.transparency.state import PendingGrowth, RegisterState
 
 MAX_ENTRIES = 200_000
 MAX_REGISTER_BYTES = 512 * 1024 * 1024
-"""What a hostile log may take of the card, at most."""
+"""Limit of the storage that a hostile log may take."""
 MAX_CHECKPOINT_BYTES = 16 * 1024
 MAX_STAMP_BYTES = 4 * 1024
 MAX_STAMPS_BYTES = TILE_WIDTH * (MAX_STAMP_BYTES + 2)

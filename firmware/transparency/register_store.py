@@ -89,13 +89,13 @@ class RecordFile:
             sync_folder(self._path.parent)
 
     def cut(self, end_byte: int) -> None:
-        """Keep what lies before this byte, and nothing behind it."""
+        """Truncate the file at this byte."""
         if self.size_bytes > end_byte:
             os.truncate(self._path, end_byte)
             self.sync()
 
     def sync(self) -> None:
-        """Make what was appended durable."""
+        """Make the appended records durable."""
         if not self._path.exists():
             return
         descriptor = os.open(self._path, os.O_RDONLY)
