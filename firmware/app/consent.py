@@ -1,6 +1,7 @@
-"""What owners decide, put together: requests and statements in, evidence out, and the own page.
+"""Wiring of consent: requests and statements in, evidence packages out, and the local page.
 
-    register, statement ─► desk (consent) ─► own page ─► public log ─► evidence ─► upload ─► bucket
+    statement ─► intake (consent) ─► local page ─► public log ─► evidence ─► upload ─► bucket
+    register ─► request intake ─► slot notes
 
 Only putting together belongs here.
 """
@@ -58,7 +59,7 @@ FORGOTTEN_MS = 60 * 24 * 3600 * 1000
 
 
 class ConsentWiring:
-    """Desk, own page and uploads of one doorbell. Build it inside the running loop."""
+    """Intake, executor, page and uploads of one doorbell. Build it inside the running loop."""
 
     def __init__(
         self,
@@ -142,7 +143,7 @@ class ConsentWiring:
 
     @property
     def parts(self) -> dict[str, Part]:
-        """What runs as long as the doorbell does."""
+        """The parts that run as long as the doorbell does."""
         return {
             "own page": self.serve_page,
             "statements": self.keep_in_order,
@@ -163,7 +164,7 @@ class ConsentWiring:
         await serve(app, door.listen_host, door.listen_port)
 
     async def take_settings(self) -> None:
-        """Take the owners' settings from the card; before anything is filmed, for their masks.
+        """Load the owners' settings from storage; before anything is filmed, for their masks.
 
         And for their recovery key, to which clips are sealed.
         """
@@ -173,13 +174,13 @@ class ConsentWiring:
             await self.use_settings(settings)
 
     async def start(self) -> None:
-        """Take up what was begun, promised or confirmed before the start."""
+        """Resume statements, recoveries and deferred events of before the start."""
         await self._first_pairing.resume()
         await self._recovering.resume()
         await self.desk.resume()
 
     async def keep_in_order(self) -> None:
-        """Let holds end, refuse what is over, forget what is long past, until cancelled."""
+        """End holds, refuse expired statements, prune old records, until cancelled."""
         while True:
             await asyncio.to_thread(self._holding.apply)
             await self.desk.end_what_is_over()
@@ -197,7 +198,7 @@ class ConsentWiring:
             await asyncio.sleep(LOOKED_AT_EVERY_S)
 
     async def use_settings(self, settings: OwnerSettings) -> None:
-        """Work by the owners' settings from now on: hide what their masks say."""
+        """Apply the owners' settings from now on, with their masks."""
         await self._filming.hide_for_owners(
             [tuple((x / 1000, y / 1000) for x, y in mask) for mask in settings.masks]
         )
@@ -205,7 +206,7 @@ class ConsentWiring:
     # --- what is wired to what ---
 
     def _open_uploads(self) -> Uploads:
-        """The way of sealed packages to the bucket."""
+        """Return the uploads of sealed packages."""
         bucket = Bucket(self._site.enrolment.bucket_origin, parts_at_once=PARTS_AT_ONCE)
         uploader = Uploader(outgoing=self._outgoing, bucket=bucket, source=self._site.source)
         return Uploads(
@@ -216,7 +217,7 @@ class ConsentWiring:
         )
 
     def _make_deciding(self) -> HouseholdSettings:
-        """What carries out a decision that is none about footage."""
+        """Return the part that carries out decisions other than grants."""
         return HouseholdSettings(
             admitting=self._people.admitting,
             owners=self._people.owners,
@@ -229,7 +230,7 @@ class ConsentWiring:
         )
 
     def _make_recovering(self) -> OwnerRecovery:
-        """What lets an owner in again by the printed code."""
+        """Return the recovery of access by the printed code."""
         return OwnerRecovery(
             device=self._site.keys.device,
             pairing=self._people.pairing,
@@ -246,7 +247,7 @@ class ConsentWiring:
         )
 
     def _make_first_pairing(self) -> FirstPairing:
-        """What makes somebody the first owner."""
+        """Return the first pairing."""
         return FirstPairing(
             pairing=self._people.pairing,
             door_number=self._door_number,
@@ -258,7 +259,7 @@ class ConsentWiring:
         )
 
     def _make_answers(self) -> StatementReplies:
-        """What owners are told of their statements."""
+        """Return the sender of replies about statements."""
         return StatementReplies(
             owners=self._people.owners,
             notes=self._people.notes,
@@ -269,7 +270,7 @@ class ConsentWiring:
         )
 
     def _make_gathering(self) -> FactCollector:
-        """All facts that statements are judged by, of one moment."""
+        """Return the collector of facts that statements are judged by."""
         return FactCollector(
             device=self._site.keys.device,
             cell=self._site.config.place.cell,
@@ -283,7 +284,7 @@ class ConsentWiring:
         )
 
     def _make_executor(self) -> Executor:
-        """What takes a decision to its effect, and a grant to its release."""
+        """Return the executor of decisions and grants."""
         return Executor(
             device=self._site.keys.device,
             clock=self._site.clock,
@@ -296,7 +297,7 @@ class ConsentWiring:
         )
 
     def _make_releasing(self) -> PackageSealer:
-        """What seals a package for its agency and queues it."""
+        """Return the sealer of evidence packages."""
         return PackageSealer(
             keys=self._site.keys,
             certificate_pem=self._site.enrolment.certificate_pem.encode(),
@@ -309,7 +310,7 @@ class ConsentWiring:
         )
 
     def _make_asked(self) -> LocalAskedService:
-        """What an owner's own program is told, far from the door."""
+        """Return the service for an owner's own program far from the door."""
         return LocalAskedService(
             desk=self.desk,
             showing=self._showing,
@@ -329,7 +330,7 @@ class ConsentWiring:
         )
 
     def _make_page(self, health: HealthMonitor, sounding: SoundWiring) -> DoorbellAdapter:
-        """The doorbell's own page on the home network, as far as it decides anything."""
+        """Return the adapter between the local page and the doorbell's parts."""
         return DoorbellAdapter(
             status=PageStatus(
                 device=self._site.keys.device,

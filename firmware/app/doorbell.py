@@ -1,4 +1,4 @@
-"""One enrolled doorbell, put together in the order in which data flows.
+"""Wiring of one enrolled doorbell, in the order in which data flows.
 
     camera ─► hub ─► ring ─┬─► recorder ─► library (sealed clips, index, retention)
     microphone ─► echo ────┤
@@ -8,8 +8,8 @@
       └► small ──► picture of an event, small stream
     button ─► event ─► outbox ─► link (MQTT) ─► relay          ─► clip
 
-Only putting together belongs here. A part takes the objects that it asks; its `Listeners`, by
-which it announces facts, are joined where both ends exist.
+Only wiring belongs here. A part gets the objects that it calls through its constructor; its
+announcements go through its public `Listeners`, which are joined where both ends exist.
 """
 
 import asyncio
@@ -184,7 +184,7 @@ class Doorbell:
         self._relay.outbox.close()
 
     async def reload(self, reload: Callable[[], Config]) -> None:
-        """Read the settings again; what may change while running does."""
+        """Read the settings again, and apply those that may change while running."""
         try:
             config = await asyncio.to_thread(reload)
         except DoorwardError as error:
@@ -194,4 +194,4 @@ class Doorbell:
         self.filming.ring.set_late(config.motion.min_time_s)
         self._alerts.motion.set_settings(config.motion)
         await self.filming.keeper.set_bitrate(config.camera.bitrate_bps)
-        log.info("masks, motion and bitrate are as the settings say; all else needs a restart")
+        log.info("masks, motion and bitrate are reloaded; other settings need a restart")

@@ -1,11 +1,11 @@
-"""The knock, put together: what waits, the doorbell's voice, the outer button, the last word.
+"""Wiring of the knock: a grant's confirmation by the outer button, with spoken prompts.
 
-    knock (sealed, by an owner) ─► desk ─► speaker
-                     outer button ─► desk ─► confirm ─► the statements' desk
+    knock (sealed, by an owner) ─► knock service ─► speaker
+                     outer button ─► knock service ─► confirm ─► statement intake
 
-Only putting together belongs here. Only a grant can be knocked for: what lets a person or a
+Only wiring belongs here. Only a grant can be knocked for: a statement that lets a person or a
 browser in is confirmed where six words are compared. The pattern is chosen at the doorbell's own
-page (own_page/switches.py).
+page (local_page/switches.py).
 """
 
 import asyncio
@@ -66,7 +66,7 @@ class KnockWiring:
         statements.knock_with(self.open)
 
     async def open(self, digest: str, language: str) -> Refusal | None:
-        """An owner wakes the knock for a grant; return why that can't be, in words for them."""
+        """Open the knock for a grant; return why that can't be, in words for the owner."""
         spoken = next((voice for voice in VOICES if voice == language), None)
         if spoken is None:
             return Refusal(reason="not_confirmed", detail=f"no voice here speaks {language!r}")
@@ -80,7 +80,7 @@ class KnockWiring:
 
 
 def knockable(grant: Grant, expires_ms: int) -> Knockable:
-    """Return what is said of a grant."""
+    """Return the facts of a grant that the speaker announces."""
     terms = grant.terms
     return Knockable(
         digest=grant.digest,

@@ -1,6 +1,6 @@
-"""Live view, put together: camera, clips and sound as viewers get them.
+"""Wiring of live view: camera, clips and sound for viewers.
 
-Somebody who watches answers a press, so the default quick reply isn't said.
+While somebody watches, a press doesn't play the default quick reply.
 """
 
 from firmware.app.camera import CameraWiring
@@ -20,7 +20,7 @@ from firmware.sound.unanswered import Unanswered
 
 
 class LiveWiring:
-    """Live view of one doorbell, and what is said to a visitor when nobody answers."""
+    """Live view of one doorbell, and its quick replies to visitors."""
 
     def __init__(
         self,

@@ -207,7 +207,7 @@ def _decision_phase(s: Snapshot) -> Phase:
 
 
 def durable_of(s: Snapshot) -> frozenset[Durable]:
-    """Return what of it is durable."""
+    """Return the durable facts of a statement."""
     facts = {
         Durable.ROW: s.column is not None,
         Durable.COMMITMENT: s.is_committed,
@@ -220,7 +220,7 @@ def durable_of(s: Snapshot) -> frozenset[Durable]:
 
 
 def verdict_of(refusal: Refusal | None) -> Verdict:
-    """Return what a judgement means for the next step; None: nothing was refused."""
+    """Return the verdict of a judgement; None: nothing was refused."""
     if refusal is None:
         return Verdict.GO
     match refusal.reason:
@@ -640,7 +640,7 @@ def transition_for(s: Snapshot) -> Transition:
 
 
 def next_step(s: Snapshot) -> Step:
-    """Return what is to be done next."""
+    """Return the next step."""
     return transition_for(s).step
 
 
@@ -695,7 +695,7 @@ def after(s: Snapshot, step: Step, refusal: Refusal | None = None) -> Snapshot:
 
 
 def failed_at(s: Snapshot, step: Step) -> Snapshot:
-    """Return what is so once storage failed at a step: it was tried, and changed nothing."""
+    """Return the snapshot after storage failed at a step: it was tried, and changed nothing."""
     return replace(s, is_new=False, taken=s.taken | {step}, failed=s.failed | {step})
 
 
@@ -708,7 +708,7 @@ def diagram() -> str:
 
 
 def _state_diagram() -> str:
-    """Return what leads from phase to phase; what rests, fails or stays is in the list alone."""
+    """Return the transitions between phases; those that rest, fail or stay are in the list only."""
     arrows = [
         f"    {_name(row.phase)} --> {_name(row.to)} : {row.when.text} / {row.step.value}"
         for row in TABLE

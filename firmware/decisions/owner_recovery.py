@@ -204,7 +204,7 @@ class OwnerRecovery:
         return None
 
     async def _let_in(self, begun: StartedRecovery) -> Refusal | None:
-        """Do what was begun; all of it may have been done before."""
+        """Carry out a recovery that was begun; each part may have been done before."""
         refusal = await self._store(begun)
         if refusal is not None:
             await self._give_back(begun)

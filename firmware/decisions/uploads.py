@@ -88,7 +88,7 @@ class Uploads:
         self._standings = standings
         self._running: dict[str, asyncio.Task[None]] = {}
         self._ended: set[str] = set()
-        """Nothing of these is sent until a restart, whatever the card says."""
+        """Nothing of these is sent until a restart, whatever storage holds."""
         self._pending: list[PackageReady | PackageUploaded] | None = None
         """What the outbox held of packages at the start; None: before that."""
         self._left: set[str] | None = None

@@ -4,7 +4,7 @@ Five wrong tries lock it for an hour. A try is written down before it is judged,
 the plug gives no further one. The hour is monotonic and begins again at a restart: neither a
 wrong wall clock nor a reboot shortens it.
 
-The page asks from several threads: one at a time, so that a try that is being counted never puts
+The page calls from several threads: one at a time, so that a try that is being counted never puts
 a number back that has just been replaced.
 """
 
@@ -72,7 +72,7 @@ class DoorNumber:
         self.put(hashed(number))
 
     def put(self, file: DoorFile) -> None:
-        """Let the number that was hashed into `file` be the one that counts."""
+        """Replace the door number by the one that was hashed into `file`."""
         with self._one_at_a_time:
             self._save(file)
             self._locked_until_s = None

@@ -1,4 +1,4 @@
-"""What the police ask of this door, and what there is to give, for an owner's own program.
+"""Published requests that concern this doorbell, and the clips that answer them, for owners.
 
 All of it is this doorbell's own reading of the public register, and its own library. Nothing is
 decided: what may be given is judged again once it is signed. The footage is what the package would
@@ -36,7 +36,7 @@ from firmware.system.clock import Clock
 
 
 class AskedRequests:
-    """Requests at one doorbell. Its methods read the card: not on the loop."""
+    """Requests at one doorbell. Its methods read storage: not on the loop."""
 
     def __init__(
         self,

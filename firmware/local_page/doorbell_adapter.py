@@ -1,4 +1,4 @@
-"""The doorbell, as its own page asks it: implements `door.ports.DoorPorts`."""
+"""Adapter from the doorbell's parts to its page: implements `local_page.ports.DoorbellPort`."""
 
 import asyncio
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ from firmware.panel.pattern import PressKind
 
 
 class DoorbellAdapter:
-    """Implements `door.ports.DoorPorts`."""
+    """Implements `local_page.ports.DoorbellPort`."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""What waits, as an owner should see it: all that decides, and the very footage that would leave.
+"""Presenter of waiting statements: the facts that an owner decides by, and the exact footage.
 
 Everything is taken from the checked statement, the register that this doorbell follows itself, and
 its own library; nothing from the relay. The footage is what the package will hold: the same part of
@@ -46,7 +46,7 @@ CLIP_TIMES: dict[Dating, views.ClipTime] = {
 
 
 class StatementPresenter:
-    """Shows what waits at one doorbell. Its methods read the card: not on the loop."""
+    """Presents one doorbell's waiting statements. Its methods read storage: not on the loop."""
 
     def __init__(
         self,

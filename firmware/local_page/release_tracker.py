@@ -1,4 +1,4 @@
-"""How far a confirmed release has come: in the log, sealed, sent. Nothing is decided here."""
+"""Progress of confirmed releases: in the log, sealed, sent. Nothing is decided here."""
 
 from firmware.decisions.package_sealer import package_id_of
 from firmware.decisions.request_intake import Register
@@ -13,7 +13,7 @@ from firmware.store.statements import StatementStore, WaitingStatement
 
 
 class ReleaseTracker:
-    """Looks where one doorbell's releases are. Its methods read the card: not on the loop."""
+    """Reads the progress of one doorbell's releases from storage: not on the loop."""
 
     def __init__(
         self,

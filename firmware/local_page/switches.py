@@ -1,4 +1,4 @@
-"""What is switched at the doorbell's own page and nowhere else: the microphone and the knock."""
+"""Switches of the microphone and the knock, which are set at the doorbell's own page only."""
 
 import asyncio
 import logging
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MicrophoneControl:
-    """The microphone that is switched at the page, and who hears it."""
+    """Switch of the microphone, and the list of who hears it."""
 
     microphone: Microphone
     settings: SoundConfig
@@ -60,7 +60,7 @@ class SoundCard(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnockControl:
-    """The knock's pattern, which is chosen at the page, and what became of the last one."""
+    """Choice of the knock's pattern, and the outcome of the last knock."""
 
     store: KnockStore
     speaker: SoundCard

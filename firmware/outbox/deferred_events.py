@@ -1,4 +1,4 @@
-"""Telling exactly once, whatever dies: first promised with the fact itself, then told.
+"""Deferred events: stored in the commit of their fact, then published exactly once.
 
     with promises.collect() as told:        # what is told in here is gathered, and not told yet
         await carry_out(…)
@@ -32,7 +32,7 @@ class _Gathering:
 
 
 class DeferredEvents:
-    """What one doorbell has promised to tell. Implements `FactPublisher`."""
+    """The deferred events of one doorbell. Implements `FactPublisher`."""
 
     def __init__(self, *, store: DeferredEventStore, events: OnceEventPublisher) -> None:
         self._store = store

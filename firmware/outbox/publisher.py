@@ -1,4 +1,4 @@
-"""Telling: facts go into the outbox in the order in which they happened, off the loop.
+"""Publisher of events: appends facts to the outbox in the order in which they happened.
 
 A fact whose id must be known at once (a press starts a clip under its event's id) brings its id
 along. A card that takes nothing for a while delays what is told and loses nothing: it waits in
@@ -57,7 +57,7 @@ class OnceEventPublisher(EventPublisher, Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Moment:
-    """When a fact happened, by both clocks."""
+    """The time of a fact, by both clocks."""
 
     wall_ms: int
     monotonic_ms: int

@@ -60,7 +60,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Undated:
-    """When an event with an untrusted time happened, by both clocks."""
+    """The time of an event with an untrusted time, by both clocks."""
 
     seq: int
     time_ms: int

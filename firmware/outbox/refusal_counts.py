@@ -1,4 +1,4 @@
-"""Tells how often owners' statements were refused in a quarter that is over, by check (R11).
+"""Quarterly count of refused statements, by the check that failed (R11).
 
 Every doorbell tells it, refused or not, on the quarter's first day at a moment of its own: so that
 it has to do with no statement. The relay sums up and publishes what at least five doorbells told.

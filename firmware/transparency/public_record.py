@@ -1,4 +1,4 @@
-"""The public logs as one doorbell follows them: the register, and its own slots.
+"""Wiring of the public logs for one doorbell: the register's follower, and its own slots.
 
     register ─► follower ─► facts for consent, requests for the owners' notes
     finished clips, notes ─► slot ─► relay ─► custody log ─► capture proofs
@@ -39,7 +39,7 @@ class NoRegister:
 
 
 class PublicRecord:
-    """What one doorbell reads of the public logs and writes into them.
+    """Follower of the register and slots of one doorbell.
 
     It has `logs` and a `follower`, `slots` and their `answers`, or none of these.
     """

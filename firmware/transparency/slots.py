@@ -1,4 +1,4 @@
-"""The slot's message: what every doorbell tells in every slot, whatever happened.
+"""Slot messages: one of fixed form that every doorbell sends in every slot, whatever happened.
 
 Right after a slot's end it tells one commitment, to the clips that it has finished and not yet
 committed to, and one sealed note of fixed size to each browser of the owners. Nobody who sees the
@@ -54,7 +54,7 @@ Sleep = Callable[[float], Awaitable[None]]
 
 
 class WaitingEvents(Protocol):
-    """The outbox as it is needed here; it blocks."""
+    """The part of the outbox that slots need; its method blocks."""
 
     def still_waiting(self, event_ids: Sequence[str]) -> int:
         """Return how many of these events have no receipt yet."""
@@ -101,7 +101,7 @@ class SlotAnswers:
 
 
 class Slots:
-    """Tells one doorbell's slots."""
+    """Sends one doorbell's slot messages, and stores the log's proofs."""
 
     def __init__(
         self,
