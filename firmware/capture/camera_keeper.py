@@ -51,7 +51,7 @@ class Restarter(Protocol):
     """Restarts the process or the board (`firmware.system.supervision.LastResort`)."""
 
     def give_up(self, reason: str) -> None:
-        """Begin to end the process, to be started again."""
+        """End the process soon, to be started again."""
         ...
 
     def reboot(self) -> None:

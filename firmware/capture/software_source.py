@@ -39,7 +39,7 @@ class SoftwareSource:
 
     @property
     def dropped_frames(self) -> int:
-        """How many pictures were thrown away because the mask couldn't be painted."""
+        """The number of pictures dropped because the mask couldn't be painted."""
         return self._finisher.dropped_frames
 
     def request_key_frame(self) -> None:
@@ -55,7 +55,7 @@ class SoftwareSource:
         self._finisher.set_mask(mask)
 
     def set_bitrate(self, bitrate_bps: int) -> None:
-        """Let the encoder aim at another bitrate, from a key frame on."""
+        """Set the encoder's target bitrate, from a key frame on."""
         self._finisher.set_bitrate(bitrate_bps)
 
     def restart_encoder(self) -> None:

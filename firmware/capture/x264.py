@@ -112,7 +112,7 @@ class Finisher:
             self._try_small(sink, picture, pts_90k)
 
     def _try_small(self, sink: PictureSink, picture: Planes, pts_90k: int) -> None:
-        """Hand on a small picture; if that fails, the film goes on as if none were wanted."""
+        """Pass on a small picture; if that fails, filming goes on without small pictures."""
         try:
             sink.on_small(self._shrinker.small(picture, pts_90k))
         except Exception:

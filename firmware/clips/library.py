@@ -1,8 +1,8 @@
 """The clip library: an SQLite index of all clips, beside the clips' folder.
 
-SQL of the doorbell is here, in facts_store.py and in outbox/queue.py. Here is what is stored,
+SQL of the doorbell is here, in store/ and in outbox/queue.py. Here is what is stored,
 found and removed; what may be removed is decided in retention.py, and what a crash left behind
-is put right in recovery.py.
+is put right in crash_recovery.py.
 
 A clip's file comes first and its row second, because the sync of a row must not delay the
 pre-roll; a file without a row says itself what it is, and is adopted at the next start. A

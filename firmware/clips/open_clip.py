@@ -55,7 +55,7 @@ class OpenClip:
 
     @property
     def age_s(self) -> float | None:
-        """How long the open fragment's first unit has waited; None if there is none."""
+        """The age of the open fragment's first unit; None if there is none."""
         return time.monotonic() - self._units_since_s if self._units else None
 
     @property

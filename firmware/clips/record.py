@@ -88,7 +88,7 @@ class ClipRecord:
 
     @property
     def corrected_ms(self) -> int:
-        """How much later it began than its manifest states; 0 if the clock was right."""
+        """The correction of its begin against its manifest; 0 if the clock was right."""
         return self.started_ms - self.told_ms
 
 

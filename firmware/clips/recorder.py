@@ -145,7 +145,7 @@ class Recorder:
 
     @property
     def sync_p99_ms(self) -> int | None:
-        """What 99 of 100 of the last syncs took at most; None before the first."""
+        """The 99th percentile of the last syncs' durations; None before the first."""
         return self._writer.card.sync_p99_ms
 
     def trigger(self, event_id: str, kind: TriggerKind, at_pts_90k: int) -> str | None:

@@ -66,7 +66,7 @@ class Retention:
         return bool(self._remove_oldest(1))
 
     def date_earlier_runs(self) -> None:
-        """Give the undated clips of earlier runs the time that is now, as their latest.
+        """Date the undated clips of earlier runs by the present time, as their latest.
 
         At once when the clock is right, so that no slot commits to one before: else what is said of
         its end would be later than what the public log proves of it.

@@ -48,7 +48,7 @@ KnockEnd = Literal[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnockEnded:
-    """How a session ended, and when (wall time)."""
+    """The end of a session: its outcome and its wall time."""
 
     end: KnockEnd
     at_ms: int

@@ -1,4 +1,4 @@
-"""The finished clips, for live view and the doorbell's own page: `live.feed.ClipShelf`.
+"""The finished clips, for live view and the doorbell's own page: `live.feed.ClipSource`.
 
 Translation only: which clips there are, and what is in them, is the library's and playback's.
 """

@@ -2,7 +2,7 @@
 
 JSON texts of at most 4 KB, one document a message, each with a `type`. The viewer may send the
 wishes below; the doorbell says `state` (the whole state, on each change), `replies` and `error`.
-Parsing and telling only: what a wish leads to is decided by visit.py.
+Parsing and telling only: a wish is carried out by session.py.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """A patch of aiortc's DTLS: a failed retransmission doesn't end the connection's task.
 
-aiortc 1.16 lets what OpenSSL says while it retransmits a lost flight out of the task that connects:
-nothing is sent again, nobody is told, and the session never stands.
+aiortc 1.16 lets OpenSSL's error in a retransmission of a lost flight escape the connecting task:
+nothing is sent again, no callback runs, and the session never connects.
 tests/firmware/test_dtls_edge.py notices when upstream no longer does.
 """
 

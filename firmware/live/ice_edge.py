@@ -73,7 +73,7 @@ class EagerConnection(Connection):
 
 
 def check_turn_by_name(transport: Any, names: Sequence[str]) -> None:  # Any: RTCIceTransport
-    """Let TURN's TLS check a name: the server is called by the address that was looked at."""
+    """Make TURN over TLS verify the server's name: it is connected by its checked address."""
     connection = transport.iceGatherer._connection
     if names and connection.turn_ssl:
         connection.turn_ssl = NamedContext(names[0])

@@ -1,6 +1,6 @@
 """A session's peer connection: an offer in, an answer out, candidates as they trickle.
 
-With fanout.py, talk.py and what is named *_edge.py all that imports aiortc and aioice. It takes a
+With aiortc_sender.py, audio_tracks.py and *_edge.py, all that imports aiortc and aioice. It takes a
 third of a second on a fast machine to import, so nothing that the bell needs does (session.py).
 
 ICE gets the viewer's candidates apart from its offer: what has an address at once, and `.local`
@@ -189,7 +189,7 @@ def _connection(servers: Sequence[UsedServer]) -> RTCPeerConnection:
     ]
     # An empty list, not None: None would ask a public STUN server.
     # Not MAX_BUNDLE: with it aiortc stops the one transport that there is unless our first
-    # transceiver is the offer's first section. offers.py sees to it that all are bundled.
+    # transceiver is the offer's first section. sdp_offer.py sees to it that all are bundled.
     return RTCPeerConnection(
         RTCConfiguration(iceServers=ice_servers, bundlePolicy=RTCBundlePolicy.BALANCED)
     )

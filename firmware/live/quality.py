@@ -109,7 +109,7 @@ class StreamSelector:
 
     @property
     def small_bps(self) -> int | None:
-        """What the small stream may have for this viewer; None if they don't take it."""
+        """The small stream's bitrate limit for this viewer; None if they don't take it."""
         return self._line.verdict.small_bps if self.stream == "small" else None
 
     def prefer_small(self, is_wanted: bool) -> None:

@@ -123,7 +123,7 @@ class LiveSession:
 
     @property
     def small_bps(self) -> int | None:
-        """What the small stream may have for this viewer; None if they don't take it."""
+        """The small stream's bitrate limit for this viewer; None if they don't take it."""
         return self._quality.small_bps
 
     async def answer(self) -> SignedLive:

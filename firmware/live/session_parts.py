@@ -1,6 +1,6 @@
 """The interfaces between a live session and its peer connection.
 
-Shapes only; what a visit does with them is in visit.py. No aiortc here: peer.py.
+Protocols only; session.py uses them. No aiortc here: peer.py.
 """
 
 from collections.abc import Sequence

@@ -1,9 +1,9 @@
 """All live sessions of this doorbell: signed offers in, signed answers out, who watches.
 
-An offer counts only when an enrolled browser signed it with a fresh nonce of ours (signed.py), and
-each answer is signed for it alone (answer.py). What happens in one session is in visit.py; aiortc
-is reached through a `PeerMaker` only, and imported when it is first needed or by `warm_up`, so that
-the bell doesn't wait for it.
+An offer counts only when an enrolled browser signed it with a fresh nonce of ours
+(signature_checks.py), and each answer is signed for it alone (sdp_answer.py). session.py serves one
+session; aiortc is reached through a `PeerMaker` only, and imported when it is first needed or by
+`warm_up`, so that the bell doesn't wait for it.
 """
 
 import asyncio

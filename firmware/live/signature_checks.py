@@ -2,7 +2,7 @@
 
 Pure but for the nonces, which it spends; no network, no aiortc. The order matters: form, device,
 browser enrolled and not expired, signature, and only then the nonce, so that whoever can't sign
-can't use up a nonce either. What an SDP says is checked by offers.py.
+can't use up a nonce either. The SDP is checked by sdp_offer.py.
 """
 
 from dataclasses import dataclass

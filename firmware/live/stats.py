@@ -73,7 +73,7 @@ class LinkStats:
             self._reports.popitem(last=False)
 
     def on_receiver_report(self, now_s: float, *, fraction_lost: int, lsr: int, dlsr: int) -> None:
-        """Take one report block (RFC 3550 §6.4.1), as it was on the wire.
+        """Process one report block (RFC 3550 §6.4.1), with its fields as on the wire.
 
         Each tells what was lost since the one before; until `report`, they count by their time.
         """

@@ -1,7 +1,7 @@
 """A data channel of requests: a viewer's requests are answered in order.
 
 Serving only: taking in order, and the answer where a wish fails. What may be wished and what comes
-of it is said by the channels that are made of this: control.py, reply_channel.py and
+of it is said by the channels that are made of this: control_channel.py, reply_channel.py and
 asked_channel.py. (clip_channel.py has answers of an older form.) No aiortc here.
 """
 

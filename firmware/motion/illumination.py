@@ -22,7 +22,7 @@ SOFT_EDGE = 0.5
 
 
 class LocalLight:
-    """How much brighter each part of a picture is than the background."""
+    """The local gain: how much brighter each part of a picture is than the background."""
 
     def __init__(self, height: int, width: int) -> None:
         self._down = _between_blocks(height)

@@ -7,7 +7,7 @@ The doorbell answers by a JSON text with a `type`: `waiting`, `part`, `household
 `clips` announce `size` bytes that follow in chunks of CHUNK_BYTES, and then an `end`; `confirmed`
 and `refused` answer a confirmation; `error` says why nothing comes. One answer at a time, in order.
 
-What waits is as the doorbell's own page shows it (door/shown.py): both are made of the same facts.
+Waiting statements are as on the doorbell's own page: both are made of the same facts.
 What is asked is padded, so that whoever counts bytes doesn't learn whether there is a request.
 """
 

@@ -1,8 +1,8 @@
 """The interface of audio devices: microphone and speaker streams.
 
-Pure protocols; `device.py` satisfies them with PortAudio, tests/fakes/sound.py without. All
-calls but the callbacks may block, and one into a driver that hangs may never return: `keeping.py`
-makes them on threads of their own.
+Pure protocols; `portaudio.py` satisfies them with PortAudio, tests/fakes/sound.py without. All
+calls but the callbacks may block, and one into a driver that hangs may never return:
+`stream_keeper.py` makes them on threads of their own.
 """
 
 from collections.abc import Callable

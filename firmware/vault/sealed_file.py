@@ -206,7 +206,7 @@ def read_header(path: Path) -> tuple[VaultHeader, int]:
 
 
 def is_torn(path: Path) -> bool:
-    """Tell, without any key, whether a file is missing or lacks its first whole record."""
+    """Return, without any key, whether a file is missing or lacks its first whole record."""
     try:
         _, begin = read_header(path)
         with open_plain(path) as file:

@@ -198,7 +198,7 @@ class PicturePipeline:
                 painter.paint_nv12(mapped.array, stream.stride)
 
     def _try_small(self, masking: _Masking, request: Any, at_ns: int) -> None:
-        """Hand on a small picture; if that fails, the film goes on as if none were wanted."""
+        """Pass on a small picture; if that fails, filming goes on without small pictures."""
         try:
             self._hand_on_small(masking, request, at_ns)
         except Exception:

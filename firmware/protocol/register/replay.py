@@ -329,7 +329,7 @@ class Register:
         return take
 
     def add_request(self, digest: str, record: RequestRecord) -> None:
-        """Take a request that was judged: just now, or before the state was saved (saved.py)."""
+        """Add a request that was checked: just now, or before the state was saved (saved.py)."""
         self.requests[digest] = record
         self._digests[record.request.id] = digest
         self._counts.add(record)

@@ -45,7 +45,7 @@ class Tree:
 
     @property
     def size(self) -> int:
-        """How many leaves there are."""
+        """The number of leaves."""
         return len(self._levels[0])
 
     def append(self, leaf_hash: bytes) -> int:
@@ -158,7 +158,7 @@ class Frontier:
 
     @property
     def size(self) -> int:
-        """How many leaves there are."""
+        """The number of leaves."""
         return self._size
 
     @property

@@ -172,7 +172,7 @@ class _Reading:
     _members: set[str] = field(default_factory=set)
 
     def read(self, words: Sequence[str]) -> None:
-        """Take one line's words."""
+        """Parse one line's words."""
         readers: dict[str, Callable[[Sequence[str]], None]] = {
             "log": self._read_log,
             "witness": self._read_witness,
