@@ -2,22 +2,20 @@
 
 import ast
 
+from tests.house.limits import CALLBACKS, CONSTRUCTOR_PARAMETERS
 from tests.house.measures import REPOSITORY, callbacks, long_constructors, sources
 
-MOST_CALLBACKS = 26
-"""In all constructors and dataclasses of firmware/; 253 before parts took objects."""
-MOST_PARAMETERS = 10
 MOST_LINES_OF_THE_DOORBELL = 200
 DOORBELL = REPOSITORY / "firmware" / "app" / "doorbell.py"
 
 
 def test_few_constructors_take_callbacks() -> None:
     taking = callbacks(sources("firmware"))
-    assert sum(len(one.callbacks) for one in taking) <= MOST_CALLBACKS, "\n".join(map(str, taking))
+    assert sum(len(one.callbacks) for one in taking) <= CALLBACKS, "\n".join(map(str, taking))
 
 
 def test_no_constructor_has_more_parameters_than_a_reader_keeps_in_mind() -> None:
-    longer = long_constructors(sources("firmware"), most=MOST_PARAMETERS)
+    longer = long_constructors(sources("firmware"), most=CONSTRUCTOR_PARAMETERS)
     assert not longer, "\n".join(map(str, longer))
 
 
