@@ -195,7 +195,7 @@ class _MockFront:
             except TimeoutError:
                 return  # a spark, or a press that the panel keeps for itself
         if telling is not None and not await telling:
-            raise ControlError("the bell rang, but its event can't be stored: see the doorbell's log")
+            raise ControlError("the press can't be stored; look at the doorbell's log")
 
     async def show(self, picture_png: bytes, seconds: float) -> None:
         """Hold a picture before the camera."""
