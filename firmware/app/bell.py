@@ -34,7 +34,7 @@ from firmware.system.ownership import Ownership
 log = logging.getLogger(__name__)
 
 MAX_WAITING = 100
-"""Presses that wait to be told; more are heard and not told, so that memory stays bounded."""
+"""Presses that wait to be stored; more chime and aren't published, so that memory stays bounded."""
 CLOSE_WITHIN_S = 4.0
 HEARD_WITHIN_S = 0.3
 """A mock press was debounced long before."""
@@ -195,7 +195,7 @@ class _MockFront:
             except TimeoutError:
                 return  # a spark, or a press that the panel keeps for itself
         if telling is not None and not await telling:
-            raise ControlError("it rang, and can't be told; look at the doorbell's log")
+            raise ControlError("the press can't be stored; look at the doorbell's log")
 
     async def show(self, picture_png: bytes, seconds: float) -> None:
         """Hold a picture before the camera."""

@@ -94,11 +94,11 @@ class _Walk:
     refusal: Refusal | None = None
     """What was answered last."""
     answer: Refusal | None = None
-    """What its owner is told, if it ends without effect."""
+    """The refusal for its owner, if it ends without effect."""
     ready: PackageReady | None = None
     """What announces the package, if it was sealed on this way."""
     events: list[DeferredEvent] = field(default_factory=list)
-    """What is to be told, and isn't promised yet."""
+    """Events to publish that aren't stored yet."""
     error: Exception | None = None
     """Why storage failed last."""
 

@@ -50,7 +50,7 @@ class FirstPairing:
         self._promises = promises
         self._clock = clock
         self._told_unkept: set[str] = set()
-        """Pairings that were told, while the memory card doesn't keep that."""
+        """Pairings whose event was published, while storage doesn't take that."""
         self._one_at_a_time = asyncio.Lock()
 
     async def complete(self, door_number: str) -> str | None:

@@ -124,7 +124,7 @@ class Durable(Enum):
 
 
 SURVIVED = frozenset({Step.BEGIN, Step.CARRY_OUT, Step.TAKE_BACK, Step.FORGET})
-"""Steps after whose storage error the statement goes on; of any other the caller is told."""
+"""Steps after whose storage error the statement goes on; at any other the error is raised."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

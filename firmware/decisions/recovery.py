@@ -40,7 +40,7 @@ class Recovery:
         self._promises = promises
         self._releasing = releasing
         self._told: set[str] = set()
-        """Grants of whose damaged package the owner was told since the start."""
+        """Grants whose owner was notified of the damaged package since the start."""
 
     async def recover(self) -> None:
         """Refuse unreadable statements, report damaged packages; while nothing is under way."""

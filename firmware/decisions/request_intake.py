@@ -27,7 +27,7 @@ from firmware.system.clock import Clock
 
 REQUESTS_A_NOTE = 2
 TOLD_FOR_MS = 2 * (MAX_LIFE_MS + MAX_SKEW_MS)
-"""How long it is remembered who was told: as long as a request and its renewal can stand."""
+"""Retention of the records of notices: as long as a request and its renewal can stand."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

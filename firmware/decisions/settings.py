@@ -124,7 +124,7 @@ class HouseholdSettings:
     async def complete(self, digest: str, terms: Terms) -> None:
         """Do what follows from a stored decision, and notify the owners; idempotent.
 
-        Who or what is gone can't be told of here any more: see `announce_before`.
+        A removed owner or browser can't be notified any more here: see `announce_before`.
         """
         match terms:
             case AddOwner():

@@ -92,7 +92,7 @@ class Uploads:
         self._pending: list[PackageReady | PackageUploaded] | None = None
         """What the outbox held of packages at the start; None: before that."""
         self._left: set[str] | None = None
-        """The packages that are to be told of still, or deleted; None: not listed yet."""
+        """The packages still to be announced or deleted; None: not listed yet."""
         self._one_at_a_time = asyncio.Lock()
 
     async def on_ticket(self, ticket: UploadTicket) -> ReplyBody:

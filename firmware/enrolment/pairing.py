@@ -60,7 +60,7 @@ class PairingView:
     owner_name: str = ""
     left_ms: int = 0
     is_recovery: bool = False
-    """There is an owner; whoever pairs now needs the printed recovery code."""
+    """There is an owner; a person who pairs now needs the printed recovery code."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

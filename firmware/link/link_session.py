@@ -28,13 +28,13 @@ STEADY_AFTER_S = 10.0
 MAX_COMMANDS_UNDER_WAY = 32
 COMMANDS_AT_ONCE = 200
 COMMANDS_PER_S = 20.0
-"""Several people who join at once need less; what each costs is signatures and reading the card, so
-a relay that sends more would take the time that pictures need. Receipts don't count."""
+"""Several people who join at once need less. Each command costs signatures and storage reads, so a
+relay that sends more would take the time that pictures need. Receipts don't count."""
 LOOKED_AT_ONCE_BYTES = 4 * 1024 * 1024
 LOOKED_AT_BYTES_PER_S = 512 * 1024
 LOOKING_COSTS_BYTES = 1024
 """Of all that comes, well-formed or not, before it is parsed: its size and as much for each. An
-outbox that empties itself needs a fifth; an event whose receipt is dropped is told again."""
+outbox that empties itself needs a fifth; an event whose receipt is dropped is sent again."""
 
 log = logging.getLogger(__name__)
 

@@ -40,7 +40,7 @@ INBOUND_MAX_BYTES = 8 * 1024 * 1024
 INBOUND_LEAST_BYTES = 32 * 1024
 """What each message that waits counts at least: 256 may wait, or 64 of the largest."""
 UNACKNOWLEDGED_MAX = 256
-"""Messages of ours that the broker didn't acknowledge; further ones are dropped, and told again."""
+"""Messages of ours that the broker didn't acknowledge; further ones are dropped, and sent again."""
 UNSENT_MAX = 1024
 """Packets that the broker doesn't take; paho makes one of our own for each message of QoS 1."""
 LONGEST: dict[int, int] = {

@@ -46,7 +46,7 @@ LEAST_PAUSE_S = 2.0
 MOST_PER_HOUR = 60
 HOUR_S = 3600.0
 MOST_OFFLINE = 20
-"""More, told while the relay can't be reached, would hold up what happens once it can."""
+"""More, stored while the relay can't be reached, would delay later events once it can."""
 CLOSE_WITHIN_S = 2.0
 TRIES = (
     *((640, quality) for quality in (5, 8, 12)),

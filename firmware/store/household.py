@@ -19,7 +19,7 @@ from firmware.store.statements import move
 D = TypeVar("D", bound=Document)
 Column = Literal["settings_json", "recovery_json"]
 MAX_TOLD_REFUSALS = 10_000
-"""Each cost its owner a touch of their passkey; of more, the oldest would be told once more."""
+"""Each cost its owner a touch of their passkey; of more, the oldest would be notified once more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +102,7 @@ class HouseholdStore:
             )
 
     def key_changes(self) -> list[KeyChangeRecord]:
-        """Return the records of recoveries and new recovery keys, oldest first."""
+        """Return the records of recoveries, oldest first."""
         with self._database.read() as connection:
             rows = connection.execute(
                 "SELECT record_json FROM key_changes ORDER BY rowid"

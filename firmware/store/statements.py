@@ -50,7 +50,7 @@ class WaitingStatement:
     state: StatementState
     confirmed: StoredConfirmation | None = None
     release_record: ReleaseRecord | None = None
-    """What was committed to, for a grant; durable before it is told."""
+    """The commitment of a grant; durable before it is published."""
     release_proof: bytes | None = None
 
 

@@ -51,7 +51,7 @@ UNREADABLE_MAX_RETRY_S = 3600.0
 """A log whose files don't fit together costs storage up to MAX_REGISTER_BYTES a try."""
 LEAST_PAUSE_S = 1.0
 GROWN_JITTER_S = 1.0
-"""A fleet that is told of an entry doesn't come in the same moment."""
+"""Spread of the reads, so that a fleet notified of an entry doesn't fetch at the same moment."""
 LOOK_AGAIN_S = 5.0
 LEAP_MS = 60_000
 """A clock that was set ahead by more makes what was read older than it was: it is read anew."""

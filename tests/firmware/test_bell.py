@@ -246,7 +246,7 @@ async def test_the_commands_ok_means_that_the_press_is_told(tmp_path: Path) -> N
 async def test_the_command_says_when_a_press_is_not_told(tmp_path: Path) -> None:
     async with house(tmp_path) as home:
         home.is_outbox_full = True
-        with pytest.raises(ControlError, match="can't be told"):
+        with pytest.raises(ControlError, match="can't be stored"):
             await home.order({"do": "press", "pin": "bell"})
 
 

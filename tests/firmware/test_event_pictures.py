@@ -121,7 +121,7 @@ async def test_without_any_picture_the_event_has_none_and_nothing_fails(
         home.ring()
         await settled(home)
         assert home.told == []
-    assert "can't be told" not in caplog.text
+    assert "can't be published" not in caplog.text
 
 
 async def test_one_that_a_newer_mask_hides_is_not_sealed(tmp_path: Path) -> None:
@@ -229,7 +229,7 @@ async def test_a_picture_that_cannot_be_told_ends_nothing(
         home.ring()
         await settled(home)
         assert len(home.told) == 1
-    assert "can't be told" in caplog.text
+    assert "can't be published" in caplog.text
 
 
 async def test_before_the_clock_was_ever_set_no_time_is_negative(tmp_path: Path) -> None:
