@@ -1,4 +1,4 @@
-"""`doorward-firmware`: the doorbell's own program.
+"""Command line of `doorward-firmware`, the program that runs on the doorbell.
 
 Exit codes: 0 done, 1 it didn't work, 2 wrong use or bad configuration.
 """

@@ -1,4 +1,4 @@
-"""Errors of the doorbell. Those that several parts raise stand here; a part's own stand beside it.
+"""Errors of the doorbell that several parts raise; a part's own are in its folder's errors.py.
 
     DoorwardError
     ├── ConfigError             doorbell.toml: which key, its value, what was expected
@@ -20,12 +20,12 @@
     │   ├── RecoveryWrong       not the recovery code that counts: how many tries are left
     │   └── RecoveryLocked      for how long
     ├── EventRefused            an event is too large for the outbox
-    ├── OutboxFull           the storage takes nothing, and too many events wait in memory
+    ├── OutboxFull              the storage takes nothing, and too many events wait in memory
     ├── LinkError
     │   ├── ConnectionRefused   the broker doesn't let us in: never final
     │   └── ConnectionFailed    it can't be reached, or the connection broke
-    ├── WrongBucket            a URL leads elsewhere than to the bucket named at enrolment
-    ├── BucketUnreachable              the bucket can't be reached, or the connection broke
+    ├── WrongBucket             a URL leads elsewhere than to the bucket named at enrolment
+    ├── BucketUnreachable       the bucket can't be reached, or the connection broke
     ├── UploadError
     │   ├── TicketRefused       the ticket points elsewhere or doesn't fit: needs a new one
     │   ├── PackageDamaged      a sealed package can't be read: it never leaves
@@ -34,7 +34,7 @@
     ├── ControlError            the owner's command found no doorbell, or was refused
     ├── SoundError              sound/errors.py
     │   ├── SoundMissing        a library or program isn't installed
-    │   ├── NoAudioDevice         there is no such microphone or speaker, or it gives no sound
+    │   ├── NoAudioDevice       there is no such microphone or speaker, or it gives no sound
     │   ├── AacFailed           FFmpeg can't encode sound for clips
     │   ├── TalkRefused         a viewer may not talk now
     │   ├── ReplyRefused        a quick reply can't be kept as it is
@@ -44,9 +44,9 @@
     │   ├── KnockRefused        the doorbell can't ask by knock now
     │   └── PatternWeak         a pattern that others would guess
     ├── FollowError             transparency/errors.py
-    │   ├── LogUnreachable             the log can't be reached
+    │   ├── LogUnreachable      the log can't be reached
     │   ├── LogUnreadable       the log's answer breaks its format
-    │   └── LogContradicts      the log contradicts what it said before
+    │   └── LogContradicts      the log isn't consistent with the one read before
     ├── SceneError              capture/replay: a scene file isn't what it must be
     ├── ReplayMissing           capture/replay: NumPy or Pillow isn't installed
     ├── DoorError               local_page/errors.py
@@ -63,11 +63,11 @@ from firmware.protocol.events import CameraState
 
 
 class DoorwardError(Exception):
-    """Base of all; its text is one sentence for people that says what to do."""
+    """Base of all errors; its text is one sentence for people that names a remedy."""
 
 
 class ConfigError(DoorwardError):
-    """The configuration file is not what it must be."""
+    """A value of the configuration file is missing or wrong."""
 
     def __init__(self, key: str, value: object, expected: str, *, sentence: str = "") -> None:
         super().__init__(sentence or f"{key} = {value!r}: expected {expected}")
@@ -89,7 +89,7 @@ class VaultError(DoorwardError):
 
 
 class ProvenanceError(DoorwardError):
-    """A released file could not get its content credentials; `problem` says what went wrong."""
+    """A released file could not get its content credentials; `problem` is the cause."""
 
     def __init__(self, problem: str) -> None:
         super().__init__(f"the content credentials (C2PA) could not be made: {problem}")
@@ -108,7 +108,7 @@ class NumPyMissing(DoorwardError):
 
 
 class CameraError(DoorwardError):
-    """The camera gives no pictures; `state` is the word that the owner is told."""
+    """The camera gives no pictures; `state` is the value that is reported to the owner."""
 
     def __init__(self, state: CameraState, detail: str) -> None:
         super().__init__(detail)
@@ -121,7 +121,7 @@ class EnrolmentError(DoorwardError):
 
 
 class ClaimRefused(EnrolmentError):
-    """The claim is unreadable, expired, used or unknown; `code` is the relay's word for it."""
+    """The claim is unreadable, expired, used or unknown; `code` is the relay's error code."""
 
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(
@@ -140,7 +140,7 @@ class RelayUnreachable(EnrolmentError):
 
 
 class AnswerRefused(EnrolmentError):
-    """What answered isn't the relay that the claim pins, or it answered wrongly."""
+    """The answer isn't from the relay that the claim pins, or is malformed."""
 
 
 class DoorNumberError(DoorwardError):
@@ -155,7 +155,7 @@ class DoorNumberInvalid(DoorNumberError):
 
 
 class DoorNumberWrong(DoorNumberError):
-    """Not the number that was chosen at pairing."""
+    """The number isn't the one that was chosen at pairing."""
 
     def __init__(self, tries_left: int) -> None:
         super().__init__(f"wrong door number, {tries_left} tries left")
@@ -175,7 +175,7 @@ class RecoveryError(DoorwardError):
 
 
 class RecoveryWrong(RecoveryError):
-    """Not the code that counts here, or not for this pairing."""
+    """The recovery code isn't the current one, or isn't for this pairing."""
 
     def __init__(self, tries_left: int) -> None:
         super().__init__(f"not the recovery code that counts here, {tries_left} tries left")
@@ -199,7 +199,7 @@ class EventRefused(DoorwardError):
 
 
 class OutboxFull(DoorwardError):
-    """The card takes no events, and as many wait as there may."""
+    """Storage takes no events, and the queue in memory is full."""
 
     def __init__(self, waiting: int) -> None:
         super().__init__(f"the card takes nothing: {waiting} events wait, this one isn't told")
@@ -210,11 +210,11 @@ class LinkError(DoorwardError):
 
 
 class ConnectionRefused(LinkError):
-    """The broker answered and doesn't let this doorbell in."""
+    """The broker answered and refuses this doorbell."""
 
 
 class ConnectionFailed(LinkError):
-    """The broker can't be reached, isn't whom it must be, or the connection broke."""
+    """The broker can't be reached or authenticated, or the connection broke."""
 
 
 class WrongBucket(DoorwardError):
@@ -238,11 +238,11 @@ class TicketRefused(UploadError):
 
 
 class PackageDamaged(UploadError):
-    """What announces a sealed package can't be read on the card any more: it never leaves."""
+    """A sealed package's announcement can't be read from storage any more: it never leaves."""
 
 
 class PackageOfAnotherVersion(UploadError):
-    """Another Doorward sealed this package: it waits here for that one."""
+    """The package was sealed by another version of Doorward, and waits here for that version."""
 
 
 class UploadFailed(UploadError):
@@ -250,4 +250,4 @@ class UploadFailed(UploadError):
 
 
 class ControlError(DoorwardError):
-    """The running doorbell could not be reached, or refused what it was told."""
+    """The running doorbell could not be reached, or refused the command."""

@@ -45,6 +45,11 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+def pytest_unconfigure() -> None:
+    """Let the interpreter find it again: extension modules report what is left at its end."""
+    gc.unfreeze()
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Name the slowest tests, set-up and tear-down included, and why tests were skipped."""
     seconds: Counter[str] = Counter()

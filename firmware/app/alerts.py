@@ -1,4 +1,4 @@
-"""What tells the owners that somebody is at the door, put together: button, motion, pictures.
+"""Wiring of alerts: bell, motion watch and event pictures.
 
 button ─► bell ─┬─► event, push
 luma ─► motion ─┼─► clip

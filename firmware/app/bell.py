@@ -1,8 +1,8 @@
 """The bell and the service button: from a press to an accepted event, and to a clip.
 
 The panel has chimed before anything here begins. A press triggers the clip at once, however slow
-the card is, and is told durably, off the loop; without a picture the event says why there is
-none. A press that can't be told now (a full card) is told as soon as it can
+storage is, and its event is stored durably, off the loop; without a picture the event names the
+reason. An event that can't be stored now (storage full) is stored as soon as it can
 (firmware.outbox.publisher).
 With mock pins the control socket moves the contacts; its "ok" means that the press is accepted.
 Before an owner is paired nothing is told and nothing is written.
@@ -54,15 +54,15 @@ class BellCamera(Protocol):
 
 
 class PictureTaker(Protocol):
-    """What takes the pictures of events (`firmware.notes.event_pictures.EventPictures`)."""
+    """Takes the pictures of events (`firmware.notes.event_pictures.EventPictures`)."""
 
     def want(self, event_id: str, at_pts_90k: int, told: asyncio.Task[bool]) -> None:
-        """Take one now; it is published once `told` says that the event was accepted."""
+        """Take a picture now; it is published once `told` returns that the event was accepted."""
         ...
 
 
 class Bell:
-    """What the panel's buttons do. Build it inside the running loop, then `start` it.
+    """Handles the panel's buttons. Build it inside the running loop, then `start` it.
 
     `rung` is notified of each press that is told.
     """
@@ -106,7 +106,7 @@ class Bell:
             await self._control.start()
 
     async def close(self) -> None:
-        """Take no more presses; give those that are being told a moment."""
+        """Take no more presses; give those that are being published a moment."""
         self._is_open = False
         if self._control is not None:
             await self._control.close()
@@ -118,7 +118,7 @@ class Bell:
 
     @contextmanager
     def hearing(self) -> Iterator[asyncio.Future[asyncio.Task[bool] | None]]:
-        """Give the telling of the next press in this block; None if that one isn't told."""
+        """Yield the publishing of the next press in this block; None if it isn't published."""
         heard: asyncio.Future[asyncio.Task[bool] | None] = (
             asyncio.get_running_loop().create_future()
         )
@@ -137,12 +137,12 @@ class Bell:
                 heard.set_result(task)
 
     def _take(self, press: Press) -> asyncio.Task[bool] | None:
-        """Begin to tell a press; None if it isn't told."""
+        """Begin to publish a press; None if it isn't published."""
         if not self._owners.has_owner():
-            log.info("the bell rang; nobody is paired, so nothing is told or kept")
+            log.info("the bell rang; nobody is paired, so nothing is published or stored")
             return None
         if len(self._presses) >= MAX_WAITING:
-            log.error("a press isn't told: %d others still wait", MAX_WAITING)
+            log.error("a press isn't published: %d others still wait", MAX_WAITING)
             return None
         pressed = Pressed(camera=self._camera.state)
         event_id, at_pts_90k = new_id(), pts_90k_of(press.at_ns)
@@ -154,15 +154,15 @@ class Bell:
         return task
 
     async def _tell_press(self, pressed: Pressed, event_id: str, at_pts_90k: int) -> bool:
-        """Trigger the clip and tell the press; return whether it was accepted."""
+        """Trigger the clip and publish the press; return whether it was accepted."""
         try:
             self._recorder.trigger(event_id, "pressed", at_pts_90k)
         except Exception:  # the supervisor: whatever the recorder's fault is, the press is told
-            log.exception("a press begins no clip")
+            log.exception("a press could not begin a clip")
         try:
             await self._events.publish(pressed, event_id=event_id)
         except DoorwardError as error:
-            log.error("a press can't be told: %s", error)
+            log.error("a press can't be published: %s", error)
             return False
         return True
 
@@ -202,7 +202,7 @@ class _MockFront:
         await self._camera.show(picture_png, seconds)
 
     def look(self) -> PanelView:
-        """Return what the mock pins do."""
+        """Return the state of the mock pins."""
         return PanelView(
             light=self._panel.light.shown,
             light_level=self._gpio.level("light"),

@@ -1,7 +1,7 @@
-"""The camera's side, put together: camera ─► keeper ─► hub ─► ring, and luma ─► whoever looks.
+"""Wiring of the camera: camera ─► keeper ─► hub ─► ring, and luma ─► its subscribers.
 
-Small pictures, and the small stream made of them, come only while somebody wants them. Which
-camera there is, and what happens when the owner hides something new, is decided here.
+Small pictures, and the small stream made of them, are made only while a subscriber wants them. The
+choice of the camera, and the effect of new masks, are decided here.
 """
 
 import asyncio
@@ -100,12 +100,12 @@ class CameraWiring:
 
     @property
     def shown_since_90k(self) -> int:
-        """Nothing that was filmed before this may be shown any more: a newer mask hides it."""
+        """Time before which no picture may be shown any more: a newer mask hides part of it."""
         return self._shown_since_90k
 
     @property
     def parts(self) -> dict[str, Part]:
-        """What runs as long as the doorbell does."""
+        """The parts that run as long as the doorbell does."""
         small = {} if self.small_stream is None else {"small stream": self.small_stream.run}
         return {"camera": self.run, **small}
 
@@ -116,17 +116,17 @@ class CameraWiring:
         return kept[0] if kept else None
 
     async def run(self) -> None:
-        """Film until cancelled, hidden from the first picture on what the owner has hidden."""
+        """Film until cancelled, with the owner's masks applied from the first picture on."""
         await self.keeper.set_mask(self.mask)
         await self.keeper.run()
 
     async def hide_for_file(self, masks: tuple[Polygon, ...]) -> None:
-        """Hide what the doorbell's own file says now, besides what the owners hide."""
+        """Apply the masks of the configuration file, besides the owners'."""
         self._file_masks = masks
         await self.hide(Mask((*self._file_masks, *self._owner_masks)))
 
     async def hide_for_owners(self, masks: Sequence[Polygon]) -> None:
-        """Hide what the owners say now, besides what the doorbell's own file hides."""
+        """Apply the owners' masks, besides those of the configuration file."""
         self._owner_masks = tuple(masks)
         await self.hide(Mask((*self._file_masks, *self._owner_masks)))
 
@@ -153,7 +153,7 @@ class CameraWiring:
 
     @property
     def mask_digest(self) -> str:
-        """SHA-256 over what is hidden now, for manifests."""
+        """SHA-256 over the masks in effect, for manifests."""
         return self.mask.digest
 
     async def show(self, picture_png: bytes, seconds: float) -> None:

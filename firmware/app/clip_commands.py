@@ -1,8 +1,8 @@
 """`doorward-firmware clips`: list, check, hold, delete and export recordings, also while it runs.
 
-Export at the card is one of the four exits of footage: whoever can run this as the doorbell's
-user, or has the recovery words, is its owner (or has the owner's card and key). The video libraries
-are imported by what reads or writes pictures: `check`, `--repair` and `export`.
+Local export is one of the four exits of footage: a person who can run this as the doorbell's user,
+or has the recovery words, is its owner (or has the owner's storage and key). Only the commands that
+read or write pictures import the video libraries: `check`, `--repair` and `export`.
 """
 
 import argparse

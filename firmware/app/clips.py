@@ -1,8 +1,8 @@
-"""What is kept, put together: ring ─► recorder ─► library (sealed clips, index, retention).
+"""Wiring of recording: ring ─► recorder ─► library (sealed clips, index, retention).
 
-With sound in clips switched on, the microphone is heard all the time, for the pre-roll.
+With sound in clips switched on, the microphone is captured all the time, for the pre-roll.
 
-That a clip is ready is told by clip_news.py.
+The event of a finished clip is published by clips/clip_news.py.
 """
 
 import asyncio
@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 
 
 class ClipWiring:
-    """Recorder, library and what keeps them. Build it inside the running loop."""
+    """Recorder, library and retention. Build it inside the running loop."""
 
     def __init__(
         self,
@@ -102,7 +102,7 @@ class ClipWiring:
 
     @property
     def parts(self) -> dict[str, Part]:
-        """What runs as long as the doorbell does."""
+        """The parts that run as long as the doorbell does."""
         sound = {} if self.sound is None else {"sound in clips": self.sound.run}
         return {"recorder": self.recorder.run, "library": self.keep_in_order, **sound}
 
@@ -115,14 +115,14 @@ class ClipWiring:
         self._vault.use_recovery_keys(tuple(dict.fromkeys((*self._file_recovery_keys, *own))))
 
     async def recover(self) -> None:
-        """Close what a dead process left open."""
+        """Close the clips that a dead process left open."""
         try:
             await asyncio.to_thread(close_open_clips, self.library, self._vault, self._signer)
         except Exception:  # the supervisor: whatever lies on the card, the doorbell starts
             log.exception("clips that were open can't be closed now, but at the next start")
 
     async def keep_in_order(self) -> None:
-        """Make missing pictures; remove old clips now and then, and tell what isn't told."""
+        """Make missing pictures, remove old clips, publish outstanding events; at intervals."""
         await asyncio.to_thread(self._thumbnails.make_missing)
         while True:
             await asyncio.to_thread(self._retention.apply)
@@ -130,17 +130,17 @@ class ClipWiring:
             await asyncio.sleep(RETENTION_EVERY_S)
 
     def on_sound_change(self) -> None:
-        """Forget what no clip has taken yet, if the microphone is off now."""
+        """Discard sound that no clip has taken yet, if the microphone is off now."""
         if self.sound is not None and self._sound_feed is not None and not self._sound_feed.is_on:
             self.sound.forget()
 
     async def on_time_known(self, difference_ms: int) -> None:
-        """Date the clips that began before the clock was trusted, and tell them anew."""
+        """Date the clips that began before the clock was trusted, and publish them anew."""
         await asyncio.to_thread(self._retention.date_earlier_runs)
         await self._news.on_time_known(difference_ms)
 
     def facts(self) -> ClipFacts:
-        """What the doorbell's health says of its clips. Blocks."""
+        """Facts about clips for the doorbell's health. Blocks."""
         return ClipFacts(
             sync_p99_ms=self.recorder.sync_p99_ms,
             clip_count=self.library.count(),
@@ -148,7 +148,7 @@ class ClipWiring:
         )
 
     async def aclose(self) -> None:
-        """Let what is being told be told; close the index."""
+        """Finish the events being published; close the index."""
         await self._news.aclose()
         self.database.close()
 

@@ -1,12 +1,12 @@
-"""What owners decide, put together: requests and statements in, evidence out, and the own page.
+"""Wiring of consent: requests and statements in, evidence packages out, and the local page.
 
-    register, statement ─► desk (consent) ─► own page ─► public log ─► evidence ─► upload ─► bucket
+    statement ─► intake (consent) ─► local page ─► public log ─► evidence ─► upload ─► bucket
+    register ─► request intake ─► slot notes
 
 Only putting together belongs here.
 """
 
 import asyncio
-from collections.abc import Callable
 
 from firmware.app.camera import CameraWiring
 from firmware.app.clips import ClipWiring
@@ -23,18 +23,20 @@ from firmware.decisions.owner_recovery import OwnerRecovery
 from firmware.decisions.package_sealer import PackageSealer
 from firmware.decisions.replies import StatementReplies
 from firmware.decisions.settings import HouseholdSettings
-from firmware.decisions.uploads import Uploads, standing_by
+from firmware.decisions.uploads import Standings, Uploads
 from firmware.enrolment.attempts import AttemptCounter
 from firmware.enrolment.door_number import DoorNumber
 from firmware.health.monitor import HealthMonitor
 from firmware.knock.pattern_store import KnockStore
 from firmware.local_page.asked_requests import AskedRequests
 from firmware.local_page.asked_service import LocalAskedService
-from firmware.local_page.doorbell_adapter import DoorbellAdapter, StatusSources
+from firmware.local_page.doorbell_adapter import DoorbellAdapter
 from firmware.local_page.guard import own_origins
+from firmware.local_page.pairing_page import PairingPage
 from firmware.local_page.presenter import StatementPresenter
 from firmware.local_page.release_tracker import ReleaseTracker
 from firmware.local_page.server import serve
+from firmware.local_page.status import PageStatus
 from firmware.local_page.switches import KnockControl, MicrophoneControl
 from firmware.local_page.web_app import door_app
 from firmware.outbox.bucket import Bucket
@@ -45,13 +47,10 @@ from firmware.outbox.uploader import PARTS_AT_ONCE, Uploader
 from firmware.panel.panel import Panel
 from firmware.protocol.decisions import OwnerSettings
 from firmware.sound.sound_system import SoundWiring
-from firmware.store.database import Database
 from firmware.store.deferred_events import DeferredEventStore
 from firmware.store.household import HouseholdStore
 from firmware.store.statements import StatementStore
-from firmware.system.clock import SystemClock
 from firmware.system.supervision import Part
-from firmware.transparency.policy_file import load_logs_if_any
 from firmware.transparency.public_record import PublicRecord
 
 LOOKED_AT_EVERY_S = 60.0
@@ -60,7 +59,7 @@ FORGOTTEN_MS = 60 * 24 * 3600 * 1000
 
 
 class ConsentWiring:
-    """Desk, own page and uploads of one doorbell. Build it inside the running loop."""
+    """Intake, executor, page and uploads of one doorbell. Build it inside the running loop."""
 
     def __init__(
         self,
@@ -86,9 +85,7 @@ class ConsentWiring:
         self._statements = StatementStore(recording.database)
         self._household = HouseholdStore(recording.database)
         self._outgoing = Outgoing(site.config.data_dir / "outgoing")
-        self._door_number = DoorNumber(
-            site.config.data_dir / "door.json", monotonic_s=_seconds(site.clock)
-        )
+        self._door_number = DoorNumber(site.config.data_dir / "door.json", clock=site.clock)
         self._holding = Holds(
             household=self._household,
             statements=self._statements,
@@ -98,7 +95,7 @@ class ConsentWiring:
         self._refusal_counts = RefusalCounts(
             household=self._household,
             clock=site.clock,
-            tell=relay.events.publish,
+            events=relay.events,
             chance=site.source,
         )
         self.uploads = self._open_uploads()
@@ -124,13 +121,13 @@ class ConsentWiring:
             household=self._household,
             library=recording.library,
             playback=recording.playback,
-            register=record.facts,
+            register=record,
         )
         self._progress = ReleaseTracker(
             statements=self._statements,
             household=self._household,
             outgoing=self._outgoing,
-            register=record.facts,
+            register=record,
         )
         self.asked = self._make_asked()
         self._knocks = KnockStore(site.config.data_dir / "knock.json", clock=site.clock)
@@ -146,7 +143,7 @@ class ConsentWiring:
 
     @property
     def parts(self) -> dict[str, Part]:
-        """What runs as long as the doorbell does."""
+        """The parts that run as long as the doorbell does."""
         return {
             "own page": self.serve_page,
             "statements": self.keep_in_order,
@@ -167,7 +164,7 @@ class ConsentWiring:
         await serve(app, door.listen_host, door.listen_port)
 
     async def take_settings(self) -> None:
-        """Take the owners' settings from the card; before anything is filmed, for their masks.
+        """Load the owners' settings from storage; before anything is filmed, for their masks.
 
         And for their recovery key, to which clips are sealed.
         """
@@ -177,13 +174,13 @@ class ConsentWiring:
             await self.use_settings(settings)
 
     async def start(self) -> None:
-        """Take up what was begun, promised or confirmed before the start."""
+        """Resume statements, recoveries and deferred events of before the start."""
         await self._first_pairing.resume()
         await self._recovering.resume()
         await self.desk.resume()
 
     async def keep_in_order(self) -> None:
-        """Let holds end, refuse what is over, forget what is long past, until cancelled."""
+        """End holds, refuse expired statements, prune old records, until cancelled."""
         while True:
             await asyncio.to_thread(self._holding.apply)
             await self.desk.end_what_is_over()
@@ -201,7 +198,7 @@ class ConsentWiring:
             await asyncio.sleep(LOOKED_AT_EVERY_S)
 
     async def use_settings(self, settings: OwnerSettings) -> None:
-        """Work by the owners' settings from now on: hide what their masks say."""
+        """Apply the owners' settings from now on, with their masks."""
         await self._filming.hide_for_owners(
             [tuple((x / 1000, y / 1000) for x, y in mask) for mask in settings.masks]
         )
@@ -209,18 +206,18 @@ class ConsentWiring:
     # --- what is wired to what ---
 
     def _open_uploads(self) -> Uploads:
-        """The way of sealed packages to the bucket."""
+        """Return the uploads of sealed packages."""
         bucket = Bucket(self._site.enrolment.bucket_origin, parts_at_once=PARTS_AT_ONCE)
         uploader = Uploader(outgoing=self._outgoing, bucket=bucket, source=self._site.source)
         return Uploads(
             uploader=uploader,
             outgoing=self._outgoing,
-            tell=self._relay.events.publish,
-            standing=standing_by(self._statements, self._household),
+            events=self._relay.events,
+            standings=Standings(self._statements, self._household),
         )
 
     def _make_deciding(self) -> HouseholdSettings:
-        """What carries out a decision that is none about footage."""
+        """Return the part that carries out decisions other than grants."""
         return HouseholdSettings(
             admitting=self._people.admitting,
             owners=self._people.owners,
@@ -233,12 +230,12 @@ class ConsentWiring:
         )
 
     def _make_recovering(self) -> OwnerRecovery:
-        """What lets an owner in again by the printed code."""
+        """Return the recovery of access by the printed code."""
         return OwnerRecovery(
             device=self._site.keys.device,
             pairing=self._people.pairing,
             tries=AttemptCounter(
-                self._site.config.data_dir / "recovery.json", monotonic_s=_seconds(self._site.clock)
+                self._site.config.data_dir / "recovery.json", clock=self._site.clock
             ),
             door_number=self._door_number,
             admitting=self._people.admitting,
@@ -250,7 +247,7 @@ class ConsentWiring:
         )
 
     def _make_first_pairing(self) -> FirstPairing:
-        """What makes somebody the first owner."""
+        """Return the first pairing."""
         return FirstPairing(
             pairing=self._people.pairing,
             door_number=self._door_number,
@@ -262,7 +259,7 @@ class ConsentWiring:
         )
 
     def _make_answers(self) -> StatementReplies:
-        """What owners are told of their statements."""
+        """Return the sender of replies about statements."""
         return StatementReplies(
             owners=self._people.owners,
             notes=self._people.notes,
@@ -273,7 +270,7 @@ class ConsentWiring:
         )
 
     def _make_gathering(self) -> FactCollector:
-        """All facts that statements are judged by, of one moment."""
+        """Return the collector of facts that statements are judged by."""
         return FactCollector(
             device=self._site.keys.device,
             cell=self._site.config.place.cell,
@@ -287,7 +284,7 @@ class ConsentWiring:
         )
 
     def _make_executor(self) -> Executor:
-        """What takes a decision to its effect, and a grant to its release."""
+        """Return the executor of decisions and grants."""
         return Executor(
             device=self._site.keys.device,
             clock=self._site.clock,
@@ -300,7 +297,7 @@ class ConsentWiring:
         )
 
     def _make_releasing(self) -> PackageSealer:
-        """What seals a package for its agency and queues it."""
+        """Return the sealer of evidence packages."""
         return PackageSealer(
             keys=self._site.keys,
             certificate_pem=self._site.enrolment.certificate_pem.encode(),
@@ -313,13 +310,13 @@ class ConsentWiring:
         )
 
     def _make_asked(self) -> LocalAskedService:
-        """What an owner's own program is told, far from the door."""
+        """Return the service for an owner's own program far from the door."""
         return LocalAskedService(
             desk=self.desk,
             showing=self._showing,
             requests=AskedRequests(
                 desk=self.record.requests,
-                register=self.record.facts,
+                register=self.record,
                 showing=self._showing,
                 library=self._recording.library,
                 household=self._household,
@@ -333,59 +330,31 @@ class ConsentWiring:
         )
 
     def _make_page(self, health: HealthMonitor, sounding: SoundWiring) -> DoorbellAdapter:
-        """The doorbell's own page on the home network, as far as it decides anything."""
+        """Return the adapter between the local page and the doorbell's parts."""
         return DoorbellAdapter(
-            keys=self._site.keys,
+            status=PageStatus(
+                device=self._site.keys.device,
+                door_url=self._site.config.door.url,
+                owners=self._people,
+                clock=self._site.clock,
+                library=self._recording.library,
+                link=self._relay.link,
+                health=health,
+                microphone=sounding.microphone,
+            ),
+            pairing=PairingPage(
+                keys=self._site.keys,
+                pairing=self._people.pairing,
+                first_pairing=self._first_pairing,
+                recovering=self._recovering,
+                clock=self._site.clock,
+            ),
             desk=self.desk,
-            pairing=self._people.pairing,
-            first_pairing=self._first_pairing,
-            recovering=self._recovering,
-            owners=self._people.owners,
             door_number=self._door_number,
-            library=self._recording.library,
             showing=self._showing,
             progress=self._progress,
             knock=KnockControl(
-                store=self._knocks,
-                has_speaker=lambda: sounding.speaker.has_device,
-                last=lambda: self.knocking.desk.last,
-            ),
-            clock=self._site.clock,
-            door_url=self._site.config.door.url,
-            how_it_is=StatusSources(
-                is_online=lambda: self._relay.link.is_online,
-                health=lambda: health.health,
-                troubles=lambda: health.troubles,
+                store=self._knocks, speaker=sounding.speaker, desk=self.knocking.desk
             ),
             ear=MicrophoneControl(microphone=sounding.microphone, settings=self._site.config.sound),
         )
-
-
-def _seconds(clock: SystemClock) -> Callable[[], float]:
-    return lambda: clock.monotonic_ns() / 1e9
-
-
-def open_record(
-    site: Site, *, database: Database, household: Household, relay: RelayWay
-) -> PublicRecord:
-    """Open both public logs: what is read of them, and what this doorbell writes into them."""
-    return PublicRecord(
-        folder=site.config.data_dir / "register",
-        device=site.keys.device,
-        signer=site.keys.signer,
-        cell=site.config.place.cell,
-        is_opted_in=site.config.place.is_opted_in,
-        logs=load_logs_if_any(site.config.log.policy_path),
-        log_url=site.enrolment.log_url,
-        http=site.http,
-        clock=site.clock,
-        database=database,
-        statements=StatementStore(database),
-        household=HouseholdStore(database),
-        browsers=household.browsers,
-        notes=household.notes,
-        events=relay.outbox,
-        tell=relay.events.publish,
-        has_owner=household.has_owner,
-        source=site.source,
-    )

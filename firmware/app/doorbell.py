@@ -1,4 +1,4 @@
-"""One enrolled doorbell, put together in the order in which data flows.
+"""Wiring of one enrolled doorbell, in the order in which data flows.
 
     camera ─► hub ─► ring ─┬─► recorder ─► library (sealed clips, index, retention)
     microphone ─► echo ────┤
@@ -8,8 +8,8 @@
       └► small ──► picture of an event, small stream
     button ─► event ─► outbox ─► link (MQTT) ─► relay          ─► clip
 
-Only putting together belongs here. A part takes the objects that it asks; what it announces goes
-through its public `Listeners`, which are joined where both ends exist.
+Only wiring belongs here. A part gets the objects that it calls through its constructor; its
+announcements go through its public `Listeners`, which are joined where both ends exist.
 """
 
 import asyncio
@@ -20,11 +20,12 @@ from functools import partial
 from firmware.app.alerts import Alerts
 from firmware.app.camera import CameraWiring
 from firmware.app.clips import ClipWiring
-from firmware.app.consent import ConsentWiring, open_record
+from firmware.app.consent import ConsentWiring
 from firmware.app.household import Household
 from firmware.app.link import RelayWay
 from firmware.app.live import LiveWiring
 from firmware.app.pairing_watch import PairingWatch
+from firmware.app.public_record import open_record
 from firmware.app.site import Site
 from firmware.app.upkeep import Upkeep
 from firmware.config.settings import Config
@@ -50,22 +51,16 @@ class Doorbell:
         config, clock = site.config, site.clock
         database = Database(config.data_dir / "library.sqlite3")
         self._relay = relay = RelayWay(site)
-        promises = DeferredEvents(
-            store=partial(DeferredEventStore, database),
-            tell=relay.events.publish,
-            tell_once=relay.events.publish_once,
-        )
-        self.filming = filming = CameraWiring(
-            config, clock=clock, lamp=panel, restarter=end, source=site.source
-        )
-        self._sounding = sounding = SoundWiring(
-            config.sound, config.data_dir, clock=clock, source=site.source
-        )
+        events = relay.events
+        promises = DeferredEvents(store=DeferredEventStore(database), events=events)
+        filming = CameraWiring(config, clock=clock, lamp=panel, restarter=end, source=site.source)
+        sounding = SoundWiring(config.sound, config.data_dir, clock=clock, source=site.source)
+        self.filming, self._sounding = filming, sounding
         self._household = household = Household(
             config.data_dir,
             keys=site.keys,
             clock=clock,
-            events=relay.events,
+            events=events,
             promises=promises,
             replies=sounding,
         )
@@ -78,7 +73,7 @@ class Doorbell:
             boot_id=site.boot_id,
             database=database,
             owners=household,
-            events=relay.events,
+            events=events,
             register=record,
             sound_feed=sounding.microphone if config.sound.is_in_clips else None,
         )
@@ -101,7 +96,7 @@ class Doorbell:
             relay=relay,
         )
         alerts.motion.storms.add(upkeep.health.set_storm)
-        self._pairing = PairingWatch(filming, sounding, household, clock=clock, events=relay.events)
+        self._pairing = PairingWatch(filming, sounding, household, clock=clock, events=events)
         self._consenting = ConsentWiring(
             site,
             panel=panel,
@@ -122,7 +117,6 @@ class Doorbell:
             household=household,
             asked=self._consenting.asked,
         )
-        household.admitting.serve_with(live.sessions)
         alerts.bell.rung.add(live.unanswered.on_pressed)
         self._lighting = StatusLight(
             panel.light,
@@ -172,27 +166,25 @@ class Doorbell:
             await self._end(running)
 
     async def _end(self, running: list[asyncio.Task[None]]) -> None:
-        relay = self._relay
-        relay.events.stop_retrying()
+        self._relay.events.stop_retrying()
         await self._alerts.bell.close()
         await self._alerts.pictures.aclose()
         await self._household.pushes.aclose()
-        await self._live.viewing.aclose()
+        await self._live.aclose()
         await self._consenting.knocking.desk.aclose()
-        self._live.unanswered.on_answered()
         await self._sounding.aclose()
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
         await self._pairing.voice.aclose()  # until now a code could be read, and start it
         await self.filming.keeper.stop()
-        await asyncio.to_thread(relay.events.close)
+        await asyncio.to_thread(self._relay.events.close)
         await self._recording.aclose()
         await asyncio.to_thread(self._site.clock.remember)
-        relay.outbox.close()
+        self._relay.outbox.close()
 
     async def reload(self, reload: Callable[[], Config]) -> None:
-        """Read the settings again; what may change while running does."""
+        """Read the settings again, and apply those that may change while running."""
         try:
             config = await asyncio.to_thread(reload)
         except DoorwardError as error:
@@ -202,4 +194,4 @@ class Doorbell:
         self.filming.ring.set_late(config.motion.min_time_s)
         self._alerts.motion.set_settings(config.motion)
         await self.filming.keeper.set_bitrate(config.camera.bitrate_bps)
-        log.info("masks, motion and bitrate are as the settings say; all else needs a restart")
+        log.info("masks, motion and bitrate are reloaded; other settings need a restart")

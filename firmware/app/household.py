@@ -1,9 +1,9 @@
-"""The people's side, put together: owners, their browsers, what is told to them and by them.
+"""Wiring of the household: owners, their browsers, notes and pushes to them, orders from them.
 
     pairing, statements ─► owners, browsers ─► notes, push (sealed to each browser)
     order (sealed by a browser) ─► push, quick reply
 
-Only putting together belongs here; what an owner decides is carried out by consenting.py's parts.
+Only wiring belongs here; an owner's decisions are carried out by consent.py's parts.
 """
 
 from pathlib import Path
@@ -25,7 +25,7 @@ from firmware.system.clock import Clock
 
 
 class Household:
-    """Who lives here, as far as the doorbell knows. Build it inside the running loop."""
+    """Owners and enrolled browsers of one doorbell. Build it inside the running loop."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class Household:
         self.owners = OwnerStore(data_dir / "owners.json")
         self.browsers = BrowserStore(data_dir / "browsers.json", self.owners)
         self.notes = Notes(
-            keys=keys, owners=self.owners, browsers=self.browsers, clock=clock, tell=promises.tell
+            keys=keys, owners=self.owners, browsers=self.browsers, clock=clock, events=promises
         )
         self.pushes = Pushes(device=keys.device, browsers=self.browsers, clock=clock, events=events)
         self.admitting = Admission(
@@ -79,5 +79,5 @@ class Household:
         return [b.keys for b in self.browsers.all() if not b.has_expired(now_ms)]
 
     async def on_time_known(self, _difference_ms: int) -> None:
-        """Let the browsers that were enrolled while the time wasn't known have their 30 days."""
+        """Start the 30 days of browsers that were enrolled while the time wasn't known."""
         await self.admitting.on_time_known()

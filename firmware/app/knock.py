@@ -1,29 +1,45 @@
-"""The knock, put together: what waits, the doorbell's voice, the outer button, the last word.
+"""Wiring of the knock: a grant's confirmation by the outer button, with spoken prompts.
 
-    knock (sealed, by an owner) ─► desk ─► speaker
-                     outer button ─► desk ─► confirm ─► the statements' desk
+    knock (sealed, by an owner) ─► knock service ─► speaker
+                     outer button ─► knock service ─► confirm ─► statement intake
 
-Only putting together belongs here. Only a grant can be knocked for: what lets a person or a
+Only wiring belongs here. Only a grant can be knocked for: a statement that lets a person or a
 browser in is confirmed where six words are compared. The pattern is chosen at the doorbell's own
-page (own_page/switches.py).
+page (local_page/switches.py).
 """
 
 import asyncio
-from collections.abc import Callable
-from functools import partial
 
 from firmware.consent.facts import Grant, Refusal
 from firmware.decisions.intake import StatementIntake
 from firmware.knock.announcement import IdentityField, Knockable, KnockableClip
 from firmware.knock.errors import KnockRefused
 from firmware.knock.pattern_store import KnockStore
-from firmware.knock.service import KnockEnd, KnockService, SoundOutput, SpeechSource
+from firmware.knock.service import KnockService, SoundOutput, SpeechSource
 from firmware.panel.panel import Panel
 from firmware.sound.errors import SoundError
 from firmware.sound.speech import VOICES
 from firmware.system.clock import Clock
 
 IDENTITY: tuple[IdentityField, ...] = ("name", "address", "contact")
+
+
+class KnockableGrants:
+    """The grants that wait at the statements' desk; a knock confirms them there."""
+
+    def __init__(self, statements: StatementIntake) -> None:
+        self._statements = statements
+
+    async def find(self, digest: str) -> Knockable | None:
+        """Return the grant that waits under a digest, if there is one."""
+        for asked in await asyncio.to_thread(self._statements.waiting):
+            if asked.statement.digest == digest and isinstance(asked.checked, Grant):
+                return knockable(asked.checked, asked.statement.expires_ms)
+        return None
+
+    async def confirm(self, digest: str) -> Refusal | None:
+        """Take the owner's yes to exactly this statement; return why not, if it isn't done."""
+        return await self._statements.confirm(digest, way="knock")
 
 
 class KnockWiring:
@@ -38,24 +54,19 @@ class KnockWiring:
         mouth: SoundOutput,
         statements: StatementIntake,
         clock: Clock,
-        on_ended: Callable[[str, KnockEnd], None] = lambda *_: None,
     ) -> None:
-        """`on_ended` hears how the knock for a digest ended."""
-        self._statements = statements
         self.desk = KnockService(
             store=store,
             voice=voice,
             mouth=mouth,
-            find=self._find,
-            confirm=partial(statements.confirm, way="knock"),
+            grants=KnockableGrants(statements),
             clock=clock,
-            on_ended=on_ended,
         )
         panel.bell_edges.add(self.desk.on_edge)
         statements.knock_with(self.open)
 
     async def open(self, digest: str, language: str) -> Refusal | None:
-        """An owner wakes the knock for a grant; return why that can't be, in words for them."""
+        """Open the knock for a grant; return why that can't be, in words for the owner."""
         spoken = next((voice for voice in VOICES if voice == language), None)
         if spoken is None:
             return Refusal(reason="not_confirmed", detail=f"no voice here speaks {language!r}")
@@ -67,15 +78,9 @@ class KnockWiring:
             return Refusal(reason="not_confirmed", detail=f"the doorbell can't say it: {error}")
         return None
 
-    async def _find(self, digest: str) -> Knockable | None:
-        for asked in await asyncio.to_thread(self._statements.waiting):
-            if asked.statement.digest == digest and isinstance(asked.checked, Grant):
-                return knockable(asked.checked, asked.statement.expires_ms)
-        return None
-
 
 def knockable(grant: Grant, expires_ms: int) -> Knockable:
-    """Return what is said of a grant."""
+    """Return the facts of a grant that the speaker announces."""
     terms = grant.terms
     return Knockable(
         digest=grant.digest,

@@ -1,7 +1,7 @@
-"""The way to the relay, put together: events ─► outbox ─► link (MQTT), and commands back.
+"""Wiring of the link to the relay: events ─► outbox ─► link (MQTT), and commands back.
 
-It exists before the parts that use it: events wait in the outbox, and who carries out commands is
-said once the link runs.
+It exists before the parts that use it: events wait in the outbox, and the command handler is set
+once the link runs.
 """
 
 from importlib.metadata import version

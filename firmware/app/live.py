@@ -1,6 +1,6 @@
-"""Live view, put together: camera, clips and sound as viewers get them.
+"""Wiring of live view: camera, clips and sound for viewers.
 
-Somebody who watches answers a press, so the default quick reply isn't said.
+While somebody watches, a press doesn't play the default quick reply.
 """
 
 from firmware.app.camera import CameraWiring
@@ -20,7 +20,7 @@ from firmware.sound.unanswered import Unanswered
 
 
 class LiveWiring:
-    """Live view of one doorbell, and what is said to a visitor when nobody answers."""
+    """Live view of one doorbell, and its quick replies to visitors."""
 
     def __init__(
         self,
@@ -60,6 +60,7 @@ class LiveWiring:
             notes=household.notes,
             clock=clock,
         )
+        household.admitting.serve_with(self.sessions)
         filming.hidden.add(self.sessions.hide)
         sounding.changes.add(self.sessions.send_states)
         self.unanswered = Unanswered(
@@ -68,3 +69,8 @@ class LiveWiring:
         self.sessions.watch_began.add(self.unanswered.on_watching)
         sounding.replies.played.add(self.unanswered.on_answered)
         sounding.floor.talk_began.add(self.unanswered.on_answered)
+
+    async def aclose(self) -> None:
+        """End all sessions, and say nothing more to a visitor."""
+        await self.viewing.aclose()
+        self.unanswered.on_answered()

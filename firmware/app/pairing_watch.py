@@ -1,4 +1,4 @@
-"""Pairing at the door, put together: what the camera reads, and what the speaker says.
+"""Wiring of pairing at the door: the camera's code reader, and the speaker.
 
 luma ─► pairing code ─► pairing ─► six words ─► speaker
 """

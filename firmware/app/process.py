@@ -1,4 +1,4 @@
-"""The doorbell as a process: signals, one at a time, enrolment, and then `Doorbell`.
+"""The doorbell's process: signals, the lock against a second one, enrolment, then `Doorbell`.
 
 The panel works from the first moment on, so that the bell rings also while it enrols.
 """
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 
 def run(config: Config, reload: Callable[[], Config]) -> int:
-    """Be the doorbell until SIGTERM or SIGINT; return the exit code. StoreError if one runs."""
+    """Run the doorbell until SIGTERM or SIGINT; return the exit code. StoreError if one runs."""
     config.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     with locked_alone(config.data_dir):
         finish_wipe(config.data_dir)

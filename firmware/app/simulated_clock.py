@@ -1,10 +1,9 @@
-"""The clock of a doorbell in an invented town, which may be wound ahead of the machine's own.
+"""Simulated clock of a doorbell in an example town, which may run ahead of the machine's own.
 
-What is wound is what the kernel says of wall time; firmware/system/clock.py judges it as any
-other, so a
-leap settles late and nothing is deleted by it. A doorbell whose policy names any log but an
-example's refuses to start with such a clock (`kernel_of`): what is wound elsewhere, at the relay or
-in this file, makes nothing count earlier there.
+Only the kernel's wall time is shifted; firmware/system/clock.py judges it as any other, so a leap
+settles late and nothing is deleted by it. A doorbell whose policy names any log but an example's
+refuses to start with such a clock (`kernel_of`): a shift elsewhere, at the relay or in this file,
+makes nothing count earlier there.
 """
 
 from firmware.config.settings import Config
@@ -16,7 +15,7 @@ from firmware.transparency.policy_file import load_logs_if_any
 
 
 class SimulatedKernel:
-    """Implements `Kernel`: another one's clocks, with the wall time wound ahead."""
+    """Implements `Kernel`: another kernel's clocks, with the wall time shifted ahead."""
 
     def __init__(self, kernel: Kernel, winding: Winding) -> None:
         self._kernel = kernel
@@ -27,7 +26,7 @@ class SimulatedKernel:
         return self._kernel.wall_ms() + self._winding.offset_ms()
 
     def monotonic_ns(self) -> int:
-        """Return CLOCK_MONOTONIC in nanoseconds: nobody winds that."""
+        """Return CLOCK_MONOTONIC in nanoseconds: it isn't shifted."""
         return self._kernel.monotonic_ns()
 
     def synchronised_ms(self) -> int | None:
@@ -47,7 +46,7 @@ class SimulatedKernel:
 
 
 def kernel_of(config: Config) -> Kernel:
-    """Return the clocks that a doorbell goes by, or raise ConfigError, StoreError."""
+    """Return the kernel whose clocks a doorbell uses, or raise ConfigError, StoreError."""
     path = config.clock.example_path
     if path is None:
         return LinuxKernel()

@@ -1,4 +1,4 @@
-"""The site of one enrolled doorbell: what its process is given, before any part of it exists."""
+"""The environment of one enrolled doorbell, which all its parts are built from."""
 
 import random
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from firmware.system.clock import SystemClock
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """Settings, identity, time, network and chance of one doorbell; no part of it belongs here."""
+    """Settings, keys, clock, HTTP client and randomness of one doorbell; none of its parts."""
 
     config: Config
     keys: DeviceKeys

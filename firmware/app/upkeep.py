@@ -1,6 +1,6 @@
-"""What looks after the doorbell itself, put together: its health, and its clock.
+"""Wiring of health monitor and clock watch.
 
-board, camera, card, sound, register ─► health ─► relay; troubles ─► events
+board, camera, storage, sound, register ─► health ─► relay; troubles ─► events
 clock ─► events, clips and browsers that were made before the time was known
 """
 

@@ -1,6 +1,6 @@
 """The doorbell's settings: one frozen struct for each table of its TOML file.
 
-Keys, defaults and what a value may be belong here; `loader.py` reads the file. Each key is marked
+Keys, defaults and constraints belong here; `loader.py` reads the file. Each key is marked
 `INSTALLER` or `OWNER`. `doorbell.example.toml` explains each key, and a test holds both together.
 """
 
@@ -31,7 +31,7 @@ MIN_BITRATE_BPS = 250_000
 
 
 class CameraConfig(Struct, frozen=True, kw_only=True):
-    """Where access units come from, and how the picture is taken."""
+    """The source of access units, and the settings of the picture."""
 
     kind: Annotated[Literal["replay", "picamera", "webcam"], INSTALLER] = "replay"
     file: Annotated[Path | None, path('a video file, or "" for the rendered porch'), INSTALLER] = (
@@ -62,13 +62,13 @@ class CameraConfig(Struct, frozen=True, kw_only=True):
 
 
 class PrivacyConfig(Struct, frozen=True, kw_only=True):
-    """What is never filmed."""
+    """Masks: areas of the picture that are never filmed."""
 
     masks: Annotated[Polygons, polygons("masks"), OWNER] = ()
 
 
 class MotionConfig(Struct, frozen=True, kw_only=True):
-    """What counts as motion."""
+    """Motion detection: zones, thresholds and the presence sensor."""
 
     is_on: Annotated[bool, OWNER] = True
     zones: Annotated[Polygons, polygons("zones"), OWNER] = ()
@@ -80,7 +80,7 @@ class MotionConfig(Struct, frozen=True, kw_only=True):
 
 
 class ClipsConfig(Struct, frozen=True, kw_only=True):
-    """How long clips are, and how many are kept."""
+    """Length and retention of clips."""
 
     pre_roll_s: Annotated[float, number(0, 30, "seconds"), OWNER] = 6.0
     post_roll_s: Annotated[float, number(1, 120, "seconds"), OWNER] = 6.0
@@ -92,7 +92,7 @@ class ClipsConfig(Struct, frozen=True, kw_only=True):
 
 
 class StorageConfig(Struct, frozen=True, kw_only=True):
-    """Where the key lies that seals the clips on the card."""
+    """Location of the key that seals the clips in storage."""
 
     key: Annotated[Literal["file", "pkcs11", "pi"], INSTALLER] = "file"
     pkcs11_module: Annotated[str, text('the token\'s library (.so), or ""'), INSTALLER] = ""
@@ -124,7 +124,7 @@ class PanelConfig(Struct, frozen=True, kw_only=True):
 
 
 class SoundConfig(Struct, frozen=True, kw_only=True):
-    """What the doorbell hears and says."""
+    """Microphone, speaker, echo cancellation and quick replies."""
 
     card: Annotated[Literal["none", "system"], INSTALLER] = "none"
     microphone: Annotated[str, text('a part of a device\'s name, or ""'), INSTALLER] = ""
@@ -144,7 +144,7 @@ class LiveConfig(Struct, frozen=True, kw_only=True):
 
 
 class HealthConfig(Struct, frozen=True, kw_only=True):
-    """What the doorbell may do about trouble by itself."""
+    """Actions that the doorbell may take by itself against troubles."""
 
     may_reboot: Annotated[bool, INSTALLER] = False
 
@@ -158,14 +158,14 @@ class DoorConfig(Struct, frozen=True, kw_only=True):
 
 
 class PlaceConfig(Struct, frozen=True, kw_only=True):
-    """Where the doorbell hangs, and whether its owners want to hear of requests."""
+    """Location of the doorbell, and whether its owners are notified of requests."""
 
     cell: Annotated[Cell, OWNER] = ""
     is_opted_in: Annotated[bool, OWNER] = False
 
 
 class LogConfig(Struct, frozen=True, kw_only=True):
-    """Which public logs the doorbell believes."""
+    """The policy of public logs that the doorbell trusts."""
 
     policy_path: Annotated[Path, path("a policy file (c2sp.org/tlog-policy)"), INSTALLER] = field(
         name="policy", default=Path("policy.txt")
@@ -173,7 +173,7 @@ class LogConfig(Struct, frozen=True, kw_only=True):
 
 
 class ClockConfig(Struct, frozen=True, kw_only=True):
-    """Whom the doorbell believes about the time."""
+    """Trust in the host's time, and the file of a simulated clock."""
 
     is_host_time_trusted: Annotated[bool, INSTALLER] = False
     example_path: Annotated[

@@ -1,4 +1,4 @@
-"""Types of the doorbell's settings: constraints, words for what is expected, and whose a key is.
+"""Types of the doorbell's settings: constraints, their descriptions, and who decides a key.
 
 Nothing here knows a key.
 """
@@ -20,7 +20,7 @@ MAX_ICE_HOSTS = 8
 
 
 class Whose(Enum):
-    """Who decides about a key; the mark of each key in its `Annotated`."""
+    """The person who decides a key's value; each key's `Annotated` has this mark."""
 
     INSTALLER = "installer's"
     """It depends on the board, the wiring, the network or the town."""

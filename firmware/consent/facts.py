@@ -107,7 +107,7 @@ class Facts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """Nothing leaves; `reason` names the check and `detail` says why, for the owner alone."""
+    """A refused statement; `reason` names the check, `detail` the cause, for the owner alone."""
 
     reason: Reason
     detail: str

@@ -79,7 +79,7 @@ def check_request(
 
 
 def check_not_ended(digest: str, facts: RegisterFacts) -> None:
-    """Raise if the register says that nothing may leave for a request, however old that word is."""
+    """Raise if the register has ended a request, however old the register's state is."""
     fact = facts.requests.get(digest)
     if fact is None:
         return
@@ -93,7 +93,7 @@ def check_not_ended(digest: str, facts: RegisterFacts) -> None:
 
 
 def check_freshness(facts: RegisterFacts, now_ms: int) -> None:
-    """Raise unless witnesses say that this is how the register is now."""
+    """Raise unless witnesses have cosigned the register's state lately."""
     if not is_fresh(facts.fresh_ms, facts.delays, now_ms):
         raise RequestRefused(
             "register", "the public register hasn't been read for too long, or the time is wrong"

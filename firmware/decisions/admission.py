@@ -53,7 +53,7 @@ class Admission:
         self._served.append(served)
 
     async def add_owner(self, owner: OwnerKeys) -> Refusal | None:
-        """Store a new owner with the browser that they have; say why if it can't be stored."""
+        """Store a new owner with the browser that they have; Refusal if it can't be stored."""
         credential_id = owner.passkey.credential_id
         try:
             # The browser first: without its owner it counts for nothing.
@@ -77,7 +77,7 @@ class Admission:
         await asyncio.to_thread(self._owners.remove, credential_id)
 
     async def enrol_browser(self, keys: BrowserKeys, credential_id: str) -> Refusal | None:
-        """Let a browser watch from now on; its owner is told in each of their browsers.
+        """Let a browser watch from now on, and notify each of its owner's browsers.
 
         It is told itself of the others, which may have come before it.
         """
@@ -111,9 +111,9 @@ class Admission:
             await self.notify_browsers(credential_id)
 
     async def end_browser(self, browser_id: str, credential_id: str) -> Refusal | None:
-        """Let a browser watch no more, now; its owner is told in their others.
+        """End a browser's right to watch, now, and notify its owner's others.
 
-        Says so if the card doesn't take it: then it ends all the same, until a restart.
+        Returns a Refusal if storage doesn't take it: then it ends all the same, until a restart.
         """
         known = self._browsers.find(browser_id)
         refusal = None
@@ -157,6 +157,6 @@ class Admission:
 
 
 def _may_watch(browser: EnrolledBrowser) -> BrowserEnrolled:
-    """Say that it may; until when is told once the time is known."""
+    """Return the note that a browser may watch, without an end while the time is unknown."""
     keys = browser.keys
     return BrowserEnrolled(browser=keys.id, name=keys.name, until_ms=browser.expires_ms or 0)

@@ -183,7 +183,7 @@ class Executor:
             return await self._look_at(digest, Event.YES)
 
     def refuse(self, digest: str, promises: Sequence[DeferredEvent] = ()) -> bool:
-        """Take the owner's no; False if it doesn't wait any more. Writes to the card."""
+        """Take the owner's no; False if it doesn't wait any more. Writes to storage."""
         column = self._store.state_of(digest)
         if next_step(Snapshot(event=Event.NO, column=column)) is not Step.KEEP_NO:
             return False
@@ -286,7 +286,7 @@ class Executor:
     def _observe(
         self, statement: WaitingStatement, event: Event, *, is_proof_given: bool
     ) -> Snapshot:
-        """Return all that is durable of a statement. Reads the card."""
+        """Return a snapshot of all that is durable of a statement. Reads storage."""
         digest, signed = statement.digest, _signed_in(statement)
         terms = signed.terms
         is_grant, is_resumed = isinstance(terms, GrantTerms), event in RESUMED
@@ -335,7 +335,7 @@ class Executor:
                 walk.snapshot = after(walk.snapshot, step, refusal)
 
     async def _take_step(self, step: Step, walk: _Walk) -> Refusal | None:
-        """Do the I/O of one step; return what JUDGE, SEAL, CARRY_OUT or END has against it."""
+        """Do the I/O of one step; return the refusal of JUDGE, SEAL, CARRY_OUT or END, if any."""
         does: dict[Step, Callable[[_Walk], Awaitable[Refusal | None]]] = {
             Step.JUDGE: self._judge,
             Step.COMMIT: self._commit,
@@ -378,7 +378,7 @@ class Executor:
     # --- what a release takes ---
 
     async def _commit(self, walk: _Walk) -> None:
-        """Keep what the release commits to, then have it logged; told again, it is the same."""
+        """Store the release's commitment, then have it logged; a repetition logs the same."""
         statement = walk.row
         record = statement.release_record
         if record is None:
@@ -390,14 +390,14 @@ class Executor:
             await asyncio.to_thread(self._store.commit_to, record)
         if statement.release_proof is not None:
             await asyncio.to_thread(self._store.set_proof, statement.digest, None)
-        await self._promises.tell(ReleaseCommitted(commitment=record.digest()))
+        await self._promises.publish(ReleaseCommitted(commitment=record.digest()))
 
     async def _keep_proof(self, walk: _Walk) -> None:
         released = _released(walk)
         await asyncio.to_thread(self._store.set_proof, walk.digest, released.logged.proof)
 
     async def _spend(self, walk: _Walk) -> None:
-        """Use the digest up, with what is to be told if a crash comes after the effect."""
+        """Spend the digest, and store the events to publish if a crash follows the effect."""
         judged = walk.judged
         planned = await self._plan(judged.decision) if isinstance(judged, Decided) else []
         await asyncio.to_thread(
@@ -441,7 +441,7 @@ class Executor:
         self._stop_in_memory(_revoked_by(walk))
 
     async def _take_back(self, walk: _Walk) -> None:
-        """End what is under way of a grant, and ask back what left (R14).
+        """End a grant's upload, and ask the agency to erase what it got (R14).
 
         Raises OSError if storage doesn't delete everything; what left is asked back all the same.
         """
@@ -453,7 +453,7 @@ class Executor:
     # --- what every statement's end takes ---
 
     async def _collect(self, walk: _Walk) -> None:
-        """Collect what is to be told with the fact."""
+        """Collect the events that are stored with the fact."""
         if walk.snapshot.is_grant:
             await self._gather(walk, self._tell_released(walk))
         else:
@@ -463,11 +463,11 @@ class Executor:
         ready = walk.ready
         if ready is None:
             ready = await asyncio.to_thread(self._releasing.announced, walk.digest)
-        await self._promises.tell(ready)
+        await self._promises.publish(ready)
         await self._answers.released(walk.digest, walk.row.statement.assertion.credential_id)
 
     async def _finish(self, walk: _Walk) -> None:
-        """Store in one commit that it is done, used up, and to be told.
+        """Store the end of the statement, its spent digest and its events in one commit.
 
         What was found to be done was so before a crash: what was planned then is told as well.
         """
@@ -487,7 +487,7 @@ class Executor:
         await self._promises.publish_unsaved(told)
 
     async def _gather(self, walk: _Walk, telling: Awaitable[T]) -> T:
-        """Await it, and keep what it tells for later, also if it fails."""
+        """Await a call, and collect the events that it publishes, also if it fails."""
         with self._promises.collect() as told:
             try:
                 return await telling
@@ -533,7 +533,7 @@ class Executor:
             )
 
     async def _forget(self, walk: _Walk) -> None:
-        """Delete the row of what was begun; if that fails, it is tried again later."""
+        """Delete the row of a statement that was begun; if that fails, it is tried again later."""
         walk.answer = walk.refusal
         await asyncio.to_thread(self._store.forget_statement, walk.digest)
 

@@ -42,7 +42,7 @@ class FollowedRecord(Protocol):
         ...
 
     def facts(self) -> RegisterFacts:
-        """Return what may be counted on of the register."""
+        """Return the register's facts for the rules."""
         ...
 
 

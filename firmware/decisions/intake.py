@@ -136,11 +136,11 @@ class StatementIntake:
     async def confirm(
         self, digest: str, way: Way = "door_page", approval: SignedStatement | None = None
     ) -> Refusal | None:
-        """The owner said yes: check everything again, then carry it out, or log it first."""
+        """Take the owner's yes: judge everything again, then carry it out, or log it first."""
         return await self._executor.confirm(digest, way, approval)
 
     def refuse(self, digest: str) -> bool:
-        """The owner said no."""
+        """Take the owner's no."""
         return self._executor.refuse(digest)
 
     async def end_what_is_over(self) -> None:

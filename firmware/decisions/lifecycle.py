@@ -207,7 +207,7 @@ def _decision_phase(s: Snapshot) -> Phase:
 
 
 def durable_of(s: Snapshot) -> frozenset[Durable]:
-    """Return what of it is durable."""
+    """Return the durable facts of a statement."""
     facts = {
         Durable.ROW: s.column is not None,
         Durable.COMMITMENT: s.is_committed,
@@ -220,7 +220,7 @@ def durable_of(s: Snapshot) -> frozenset[Durable]:
 
 
 def verdict_of(refusal: Refusal | None) -> Verdict:
-    """Return what a judgement means for the next step; None: nothing was refused."""
+    """Return the verdict of a judgement; None: nothing was refused."""
     if refusal is None:
         return Verdict.GO
     match refusal.reason:
@@ -544,7 +544,7 @@ _SEALED_ROWS: list[Transition] = [
     *_rows(
         _SEALED,
         "the grant can't be taken back again",
-        lambda s: Step.TAKE_BACK in s.failed and _is_resumed(s),
+        lambda s: Step.TAKE_BACK in s.failed and Step.CARRY_OUT not in s.taken,
         Step.FAIL,
     ),
     *_rows(
@@ -605,13 +605,13 @@ _END: list[Transition] = [
     *_rows(
         _ENDED,
         "it ended, and its row is open",
-        lambda s: s.event is not Event.TAKEN_BACK and _is_open(s),
+        _is_open,
         Step.REFUSE,
     ),
     *_rows(
         _ENDED,
         "its package is here",
-        lambda s: s.is_grant and s.is_here and s.column == "refused",
+        lambda s: s.is_here and s.column == "refused",
         Step.DELETE,
     ),
     *_rows((None, *Phase), "nothing else", _always, Step.REST),
@@ -640,7 +640,7 @@ def transition_for(s: Snapshot) -> Transition:
 
 
 def next_step(s: Snapshot) -> Step:
-    """Return what is to be done next."""
+    """Return the next step."""
     return transition_for(s).step
 
 
@@ -695,7 +695,7 @@ def after(s: Snapshot, step: Step, refusal: Refusal | None = None) -> Snapshot:
 
 
 def failed_at(s: Snapshot, step: Step) -> Snapshot:
-    """Return what is so once storage failed at a step: it was tried, and changed nothing."""
+    """Return the snapshot after storage failed at a step: it was tried, and changed nothing."""
     return replace(s, is_new=False, taken=s.taken | {step}, failed=s.failed | {step})
 
 
@@ -708,7 +708,7 @@ def diagram() -> str:
 
 
 def _state_diagram() -> str:
-    """Return what leads from phase to phase; what rests, fails or stays is in the list alone."""
+    """Return the transitions between phases; those that rest, fail or stay are in the list only."""
     arrows = [
         f"    {_name(row.phase)} --> {_name(row.to)} : {row.when.text} / {row.step.value}"
         for row in TABLE
@@ -724,7 +724,8 @@ def _list_of_rows() -> str:
         rows = [row for row in TABLE if row.when is when]
         phases = "any" if len(rows) > len(Phase) else ", ".join(_word(row.phase) for row in rows)
         targets = ["–" if row.to is row.phase else _word(row.to) for row in rows]
-        needs = ", ".join(one.value for one in Durable if one in rows[0].needs) or "–"
+        first, *_ = rows
+        needs = ", ".join(one.value for one in Durable if one in first.needs) or "–"
         to = ", ".join(dict.fromkeys(targets))
         lines.append(f"| {phases} | {when.text} | {step.value} | {to} | {needs} |")
     return "\n".join(lines)

@@ -204,14 +204,14 @@ class OwnerRecovery:
         return None
 
     async def _let_in(self, begun: StartedRecovery) -> Refusal | None:
-        """Do what was begun; all of it may have been done before."""
+        """Carry out a recovery that was begun; each part may have been done before."""
         refusal = await self._store(begun)
         if refusal is not None:
             await self._give_back(begun)
             return refusal
         with self._promises.collect() as told:
-            await self._promises.tell(begun.paired)
-            await self._promises.tell(KeyChangeCommitted(commitment=begun.record.digest()))
+            await self._promises.publish(begun.paired)
+            await self._promises.publish(KeyChangeCommitted(commitment=begun.record.digest()))
             await self._deciding.notify_recovered(
                 begun.owner, at_ms=begun.at_ms, use_digest=begun.use_digest
             )

@@ -123,7 +123,7 @@ class PackageSealer:
         Raises OSError if storage doesn't delete it; the withdrawal is published all the same.
         """
         package_id = package_id_of(statement_digest)
-        await self._promises.tell(PackageWithdrawn(package_id=package_id))
+        await self._promises.publish(PackageWithdrawn(package_id=package_id))
         await self._uploads.stop(package_id)
 
     async def seal(self, released: Release) -> PackageReady | Refusal:

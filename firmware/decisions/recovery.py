@@ -1,4 +1,4 @@
-"""Recovery from what storage damaged: unreadable statements and packages.
+"""Recovery from storage damage: unreadable statements and packages.
 
 An unreadable statement, or one of another version, is marked refused, and every owner is notified.
 A damaged package never leaves; its grant stays done, and its owner is notified once. A package

@@ -51,7 +51,7 @@ class Register(Protocol):
     """The public register that this doorbell follows (`firmware.transparency.public_record`)."""
 
     def facts(self) -> RegisterFacts:
-        """Return what may be counted on of the register."""
+        """Return the register's facts for the rules."""
         ...
 
 
@@ -147,10 +147,10 @@ class RequestIntake:
         answered: frozenset[str],
         has_reminder: bool,
     ) -> bool | None:
-        """Return whether a browser is to hear of it: False as new, True as a reminder, None not.
+        """Return a browser's notice of a request: False as new, True as a reminder, None: none.
 
-        A renewal asks for the same again: whoever heard of the first hears of it only as the one
-        reminder, and nobody who has answered hears of it at all.
+        A renewal repeats a request: a browser notified of the first gets it only as the one
+        reminder, and none gets it once the request was answered.
         """
         digests = [one.digest]
         renewed = one.fact.request.renewed_id

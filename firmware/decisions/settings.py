@@ -207,7 +207,9 @@ class HouseholdSettings:
     async def notify_added(self, terms: AddOwner) -> None:
         """Notify the owners of a new one, and the new one's browsers which of them may watch."""
         credential_id = terms.owner.passkey.credential_id
-        await self._promises.tell(Paired(pairing_id=terms.pairing_id, credential_id=credential_id))
+        await self._promises.publish(
+            Paired(pairing_id=terms.pairing_id, credential_id=credential_id)
+        )
         await self._admitting.notify_browsers(credential_id)
 
     async def _enrol_browser(
@@ -238,7 +240,7 @@ class HouseholdSettings:
     async def _tell_gone(self, terms: RemoveOwner) -> None:
         """Let the relay carry nothing more between them and us."""
         try:
-            await self._promises.tell(OwnerGone(credential_id=terms.credential_id))
+            await self._promises.publish(OwnerGone(credential_id=terms.credential_id))
         except (DoorwardError, OSError):  # who was sent away goes, whoever hears of it
             log.exception("the removal of an owner can't be published")
 

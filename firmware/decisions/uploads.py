@@ -11,12 +11,13 @@ package that is taken back ends in memory first; failed deletions are tried agai
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection
-from typing import Literal
+from collections.abc import Collection
+from typing import Literal, Protocol
 
 from firmware.decisions.package_sealer import package_id_of
 from firmware.errors import DoorwardError, TicketRefused, UploadError
 from firmware.outbox.outgoing import Outgoing
+from firmware.outbox.publisher import FactPublisher
 from firmware.outbox.uploader import Uploader
 from firmware.protocol.commands import (
     Accepted,
@@ -27,7 +28,6 @@ from firmware.protocol.commands import (
 )
 from firmware.protocol.events import (
     Event,
-    EventBody,
     PackageReady,
     PackageUploaded,
     PackageWithdrawn,
@@ -44,6 +44,30 @@ Standing = Literal["unfinished", "released", "taken_back"]
 log = logging.getLogger(__name__)
 
 
+class PackageStandings(Protocol):
+    """Knows which packages may leave, as `Standings`."""
+
+    def standing(self, package_id: str) -> Standing:
+        """Return the standing of one package. Reads the card: not on the loop."""
+        ...
+
+
+class Standings:
+    """Tells a package's standing by what owners decided."""
+
+    def __init__(self, statements: StatementStore, household: HouseholdStore) -> None:
+        self._statements = statements
+        self._household = household
+
+    def standing(self, package_id: str) -> Standing:
+        """Return the standing of one package. Reads the card: not on the loop."""
+        if package_id in map(package_id_of, self._household.revoked()):
+            return "taken_back"
+        if package_id in map(package_id_of, self._statements.released()):
+            return "released"
+        return "unfinished"
+
+
 class Uploads:
     """Runs the uploads of one doorbell's packages."""
 
@@ -52,19 +76,19 @@ class Uploads:
         *,
         uploader: Uploader,
         outgoing: Outgoing,
-        tell: Callable[[EventBody], Awaitable[object]],
-        standing: Callable[[str], Standing],
+        events: FactPublisher,
+        standings: PackageStandings,
         retry_s: float = RETRY_S,
     ) -> None:
-        """Send the packages that `standing`, which reads storage, returns as released."""
+        """Send the packages that `standings` returns as released."""
         self._uploader = uploader
         self._outgoing = outgoing
-        self._tell = tell
+        self._events = events
         self._retry_s = retry_s
-        self._standing = standing
+        self._standings = standings
         self._running: dict[str, asyncio.Task[None]] = {}
         self._ended: set[str] = set()
-        """Nothing of these is sent until a restart, whatever the card says."""
+        """Nothing of these is sent until a restart, whatever storage holds."""
         self._pending: list[PackageReady | PackageUploaded] | None = None
         """What the outbox held of packages at the start; None: before that."""
         self._left: set[str] | None = None
@@ -145,14 +169,14 @@ class Uploads:
         """
         if arrived.package_id in self._running:
             return Accepted()
-        if await asyncio.to_thread(self._standing, arrived.package_id) == "unfinished":
+        if await asyncio.to_thread(self._standings.standing, arrived.package_id) == "unfinished":
             return Refused(reason="unknown_package", detail=NOT_HERE)
         await asyncio.to_thread(self._outgoing.discard, arrived.package_id)
         return Accepted()
 
     def _check(self, package_id: str) -> None:
         """Raise UploadError unless the package is here and was released. Reads storage."""
-        if self._standing(package_id) != "released":
+        if self._standings.standing(package_id) != "released":
             raise TicketRefused(package_id, NOT_HERE)
         self._outgoing.announced(package_id)
 
@@ -166,9 +190,9 @@ class Uploads:
 
         One that isn't released yet is not for here.
         """
-        standing = await asyncio.to_thread(self._standing, package_id)
+        standing = await asyncio.to_thread(self._standings.standing, package_id)
         if standing == "taken_back" and package_id not in self._ended:
-            await self._tell(PackageWithdrawn(package_id=package_id))
+            await self._events.publish(PackageWithdrawn(package_id=package_id))
         if standing == "taken_back" or package_id in self._ended:
             await self.stop(package_id)
         elif standing == "released":
@@ -180,7 +204,7 @@ class Uploads:
 
     async def _say_sent(self, package_id: str) -> None:
         parts = await asyncio.to_thread(self._outgoing.uploaded_parts, package_id)
-        await self._tell(PackageUploaded(package_id=package_id, parts=parts))
+        await self._events.publish(PackageUploaded(package_id=package_id, parts=parts))
 
     async def _announce(self, package_id: str) -> None:
         try:
@@ -189,7 +213,7 @@ class Uploads:
             log.warning("package %s can't be sent: %s", package_id, error)
             return
         if package_id not in self._ended:  # perhaps while the card was asked
-            await self._tell(ready)
+            await self._events.publish(ready)
 
     async def _upload(self, ticket: UploadTicket) -> None:
         package_id = ticket.package_id
@@ -203,20 +227,7 @@ class Uploads:
             if parts is None:
                 await self._announce(package_id)
             else:
-                await self._tell(PackageUploaded(package_id=package_id, parts=parts))
+                await self._events.publish(PackageUploaded(package_id=package_id, parts=parts))
         except (DoorwardError, OSError):
             log.exception("the events of package %s can't be published now, but later", package_id)
             self._later(package_id)
-
-
-def standing_by(statements: StatementStore, household: HouseholdStore) -> Callable[[str], Standing]:
-    """Return the function that looks up a package's standing by the owners' decisions."""
-
-    def standing(package_id: str) -> Standing:
-        if package_id in map(package_id_of, household.revoked()):
-            return "taken_back"
-        if package_id in map(package_id_of, statements.released()):
-            return "released"
-        return "unfinished"
-
-    return standing

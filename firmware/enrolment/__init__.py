@@ -1,1 +1,1 @@
-"""How a doorbell becomes somebody's: keys, certificate, pairing, owners, browsers."""
+"""Enrolment of the doorbell and its people: keys, certificate, pairing, owners, browsers."""

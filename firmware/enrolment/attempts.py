@@ -1,10 +1,9 @@
-"""Tries that are counted durably: so many wrong ones, then an hour's pause.
+"""Durable counter of wrong tries, with an hour's pause after too many.
 
 A try is written down before it is judged, so that pulling the plug gives no further one. The hour
 is monotonic and begins again at a restart: neither a wrong wall clock nor a reboot shortens it.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,6 +11,7 @@ import msgspec
 
 from firmware.errors import StoreError
 from firmware.protocol.encoding import Document, WireError, decode
+from firmware.system.clock import MonotonicClock, monotonic_s
 from firmware.system.durable_files import write_atomic
 
 MAX_TRIES = 5
@@ -26,13 +26,13 @@ class AttemptsFile(Document, frozen=True, kw_only=True):
 
 
 class AttemptCounter:
-    """One counter. Its methods write to the card: not on the loop."""
+    """One counter. Its methods write to storage: not on the loop."""
 
-    def __init__(self, path: Path, *, monotonic_s: Callable[[], float]) -> None:
+    def __init__(self, path: Path, *, clock: MonotonicClock) -> None:
         self._path = path
-        self._monotonic_s = monotonic_s
+        self._clock = clock
         self._wrong = self._load()
-        self._locked_until_s = monotonic_s() + LOCK_S if self._wrong >= MAX_TRIES else None
+        self._locked_until_s = monotonic_s(clock) + LOCK_S if self._wrong >= MAX_TRIES else None
 
     @property
     def left(self) -> int:
@@ -40,23 +40,23 @@ class AttemptCounter:
         return MAX_TRIES - self._wrong
 
     def wait_s(self) -> int:
-        """Return for how long no try counts; 0: now."""
+        """Return the seconds until the next try counts; 0: now."""
         if self._locked_until_s is None:
             return 0
-        left_s = self._locked_until_s - self._monotonic_s()
+        left_s = self._locked_until_s - monotonic_s(self._clock)
         if left_s > 0:
             return max(1, int(left_s))
         self.succeed()
         return 0
 
     def begin(self) -> None:
-        """Count one, before it is judged. The caller has looked at `wait_s`."""
+        """Count a try before it is judged. The caller has checked `wait_s`."""
         self._save(min(self._wrong + 1, MAX_TRIES))
         if self._wrong >= MAX_TRIES:
-            self._locked_until_s = self._monotonic_s() + LOCK_S
+            self._locked_until_s = monotonic_s(self._clock) + LOCK_S
 
     def succeed(self) -> None:
-        """It was right, or the pause is over: count from nothing."""
+        """Reset the count: the try was right, or the pause is over."""
         self._save(0)
         self._locked_until_s = None
 

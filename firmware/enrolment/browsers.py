@@ -1,8 +1,8 @@
-"""Which browsers of the owners may watch (`browsers.json`), until when, and how to push to them.
+"""Browsers of the owners that may watch (`browsers.json`), with expiries and push subscriptions.
 
-A browser counts only while its owner is an owner here: whoever asks by `find` names the owners. A
-damaged file is an error and never "no browser". A browser that was enrolled while the doorbell
-didn't know the time has its 30 days from the moment in which the time is known.
+A browser counts only while its owner is an owner here. A damaged file is an error and never "no
+browser". A browser that was enrolled while the doorbell didn't know the time has its 30 days from
+the moment in which the time is known.
 """
 
 import threading
@@ -32,7 +32,7 @@ class EnrolledBrowser(Document, frozen=True, kw_only=True):
     push: SetPush | None = None
 
     def has_expired(self, now_ms: int) -> bool:
-        """Return whether its session key counts no more."""
+        """Return whether the browser's session key has expired."""
         return self.expires_ms is not None and now_ms >= self.expires_ms
 
 
@@ -47,7 +47,7 @@ class BrowsersFile(Document, frozen=True, kw_only=True):
 
 
 class BrowserStore:
-    """The browsers, durable. Writing methods block until it is on the card."""
+    """The browsers, durable. Writing methods block until storage has the change."""
 
     def __init__(self, path: Path, owners: OwnerStore) -> None:
         self._path = path
@@ -87,7 +87,7 @@ class BrowserStore:
         return enrolled
 
     def end(self, browser_id: str) -> None:
-        """Forget a browser: it counts no more at once, even if the card fails (OSError)."""
+        """Remove a browser: it counts no more at once, even if storage fails (OSError)."""
 
         def without_it(browsers: Browsers) -> Browsers:
             return tuple(b for b in browsers if b.keys.id != browser_id)
@@ -106,7 +106,7 @@ class BrowserStore:
         )
 
     def start_counting(self, now_ms: int) -> None:
-        """The time is known from now on: so are the expiries that waited for it."""
+        """Set the expiries that waited for the time to be known."""
         expires_ms = now_ms + SESSION_KEY_LIFE_MS
         self._change(
             lambda old: tuple(
@@ -124,7 +124,7 @@ class BrowserStore:
         return tuple(b for b in browsers if b is not oldest)
 
     def _change(self, change: Callable[[Browsers], Browsers]) -> None:
-        """Write what is changed, if anything is; only then it counts."""
+        """Write the changed browsers, if any; only then the change counts."""
         with self._lock:
             browsers = change(self._browsers)
             if browsers != self._browsers:

@@ -1,4 +1,4 @@
-"""Enrolment with the relay: the claim's secret and a CSR go up, a certificate comes back.
+"""Client of enrolment with the relay: sends the claim's secret and a CSR, gets a certificate.
 
 The answer counts only if its CA is the one that the claim pins, and the certificate is for our
 key, our id and signed by that CA. `enrolment.json` is written last: where it is, all is there.
@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 
 def load_enrolment(data_dir: Path, device: str) -> Enrolment | None:
-    """Return what was enrolled before, or None; raise StoreError if it is damaged."""
+    """Return the stored enrolment, or None; raise StoreError if it is damaged."""
     path = data_dir / ENROLMENT_FILE
     try:
         data = path.read_bytes()
@@ -175,7 +175,7 @@ def check_enrolment(enrolment: Enrolment, claim: Claim, keys: DeviceKeys) -> Non
 
 
 def _check_relay_url(text: str) -> None:
-    """The claim's secret is worth the doorbell's name: in the clear only on this machine."""
+    """Raise unless the claim's secret goes over TLS, or stays on this machine."""
     try:
         url = httpx2.URL(text)
     except httpx2.InvalidURL as error:
@@ -197,7 +197,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _refuse(status: int, body: bytes) -> NoReturn:
-    """Raise ClaimRefused with the relay's own words, if it has any."""
+    """Raise ClaimRefused with the relay's own message, if it has one."""
     code, detail = f"http_{status}", f"the relay answered with HTTP status {status}"
     try:
         error = json.loads(body)["error"]

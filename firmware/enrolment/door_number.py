@@ -4,7 +4,7 @@ Five wrong tries lock it for an hour. A try is written down before it is judged,
 the plug gives no further one. The hour is monotonic and begins again at a restart: neither a
 wrong wall clock nor a reboot shortens it.
 
-The page asks from several threads: one at a time, so that a try that is being counted never puts
+The page calls from several threads: one at a time, so that a try that is being counted never puts
 a number back that has just been replaced.
 """
 
@@ -13,7 +13,6 @@ import hmac
 import re
 import secrets
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -26,6 +25,7 @@ from firmware.errors import (
     StoreError,
 )
 from firmware.protocol.encoding import B64u, Document, WireError, b64u, decode, unb64u
+from firmware.system.clock import MonotonicClock, monotonic_s
 from firmware.system.durable_files import write_atomic
 
 MAX_TRIES = 5
@@ -47,15 +47,15 @@ class DoorFile(Document, frozen=True, kw_only=True):
 class DoorNumber:
     """The door number's hash and its tries, durable."""
 
-    def __init__(self, path: Path, *, monotonic_s: Callable[[], float]) -> None:
+    def __init__(self, path: Path, *, clock: MonotonicClock) -> None:
         self._path = path
-        self._monotonic_s = monotonic_s
+        self._clock = clock
         self._one_at_a_time = threading.Lock()
         self.changes = 0
         """How often a new number began to count, since the start."""
         self._file = self._load()
         is_locked = self._file is not None and self._file.wrong_tries >= MAX_TRIES
-        self._locked_until_s = monotonic_s() + LOCK_S if is_locked else None
+        self._locked_until_s = monotonic_s(clock) + LOCK_S if is_locked else None
 
     @property
     def is_set(self) -> bool:
@@ -72,7 +72,7 @@ class DoorNumber:
         self.put(hashed(number))
 
     def put(self, file: DoorFile) -> None:
-        """Let the number that was hashed into `file` be the one that counts."""
+        """Replace the door number by the one that was hashed into `file`."""
         with self._one_at_a_time:
             self._save(file)
             self._locked_until_s = None
@@ -97,14 +97,14 @@ class DoorNumber:
             self._save_tries(self._file, 0)
             return
         if tries >= MAX_TRIES:
-            self._locked_until_s = self._monotonic_s() + LOCK_S
+            self._locked_until_s = monotonic_s(self._clock) + LOCK_S
             raise DoorNumberLocked(LOCK_S)
         raise DoorNumberWrong(MAX_TRIES - tries)
 
     def _check_lock(self) -> None:
         if self._locked_until_s is None or self._file is None:
             return
-        left_s = self._locked_until_s - self._monotonic_s()
+        left_s = self._locked_until_s - monotonic_s(self._clock)
         if left_s > 0:
             raise DoorNumberLocked(max(1, int(left_s)))
         self._save_tries(self._file, 0)

@@ -23,7 +23,7 @@ SEALING_FILE = "sealing.key"
 
 
 class FileSigner:
-    """Signs with the identity key that lies in a file (0600)."""
+    """Signs with the identity key in a file (0600)."""
 
     def __init__(self, key: ec.EllipticCurvePrivateKey) -> None:
         self._key = key

@@ -1,4 +1,4 @@
-"""Who owns this doorbell (`owners.json`): the passkeys that count, and nothing else.
+"""Owners of this doorbell (`owners.json`): their passkeys, and nothing else.
 
 A damaged file is an error and never "no owner": that would open pairing to a stranger. The
 browsers of the owners are in browsers.py.
@@ -27,7 +27,7 @@ class OwnersFile(Document, frozen=True, kw_only=True):
 
 
 class _OwnerOf1(Document, frozen=True, kw_only=True):
-    """An owner as the first version kept them: with the note key of their only browser."""
+    """An owner in the first version's format: with the note key of their only browser."""
 
     name: Line
     passkey: PasskeyKey
@@ -71,7 +71,7 @@ class OwnerStore:
     def remove(self, credential_id: str) -> None:
         """Remove an owner; StoreError for the last one: a doorbell without would pair with anyone.
 
-        It counts at once, even if the card fails then (OSError).
+        It counts at once, even if storage fails then (OSError).
         """
         owners = tuple(o for o in self._owners if o.passkey.credential_id != credential_id)
         if not owners:

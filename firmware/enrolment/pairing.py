@@ -6,9 +6,9 @@
 
 It opens only by the service button inside the case: while the doorbell has no owner, or, if its
 owners have set a recovery key, to let somebody in who holds the printed code (`is_recovery`).
-The first code read in the window counts; whoever sees other words than the owner's app shows
-presses the service button again. Times are monotonic milliseconds. Storing owners and the door
-number, and telling events, is the caller's.
+The first code read in the window counts; a person who sees other words than the owner's app shows
+presses the service button again. Times are monotonic milliseconds. The caller stores owners and the
+door number, and publishes events.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,7 @@ WINDOW_MS = 10 * 60 * 1000
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """Nobody can pair."""
+    """Pairing is closed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +53,7 @@ class HasOwner:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairingView:
-    """What the door page shows."""
+    """State of pairing for the local page."""
 
     state: Literal["closed", "open", "words", "paired"]
     words: tuple[str, ...] = ()
@@ -65,7 +65,7 @@ class PairingView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfirmedPairing:
-    """The owner to store, and then the event to tell."""
+    """A confirmed pairing: the owner to store, and then the event to publish."""
 
     owner: OwnerKeys
     event: Paired
@@ -81,7 +81,7 @@ class Pairing:
         self._may_recover: Callable[[], bool] = lambda: False
 
     def recover_if(self, may_recover: Callable[[], bool]) -> None:
-        """From now on this tells whether a recovery key counts here."""
+        """Set the function that returns whether a recovery key counts here."""
         self._may_recover = may_recover
 
     def press_service(self, now_ms: int) -> bool:
@@ -97,7 +97,7 @@ class Pairing:
         return isinstance(self._at(now_ms), Open)
 
     def read_code(self, text: str, now_ms: int) -> PairingAnswer | None:
-        """Take a scanned text; return the event to tell if it began a pairing.
+        """Take a scanned text; return the event to publish if it began a pairing.
 
         Anything but a pairing code in an open window is ignored. Takes about 0.1 s (PBKDF2).
         """
@@ -132,7 +132,7 @@ class Pairing:
     def confirm(
         self, now_ms: int, *, recovered: PairingCode | None = None
     ) -> ConfirmedPairing | None:
-        """The owner agreed to the words: return whom to store, or None outside of `words`.
+        """Confirm the compared words: return the owner to store, or None outside of `words`.
 
         A recovery is confirmed only by the code that the recovery key has signed for: `recovered`.
         """
@@ -147,11 +147,11 @@ class Pairing:
         return ConfirmedPairing(owner=state.code.owner, event=event)
 
     def undo(self, *, is_recovery: bool = False) -> None:
-        """The owner could not be stored: all is as it was, and the button opens it again."""
+        """Undo `confirm` after a storage error: the button opens pairing again."""
         self._state = HasOwner() if is_recovery else Closed()
 
     def view(self, now_ms: int) -> PairingView:
-        """Return what to show."""
+        """Return the state for the local page."""
         match self._at(now_ms):
             case Open(until_ms=until_ms, is_recovery=is_recovery):
                 return PairingView(state="open", left_ms=until_ms - now_ms, is_recovery=is_recovery)

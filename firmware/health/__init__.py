@@ -1,1 +1,1 @@
-"""How the doorbell is: what the board says, what heat allows, and what its owner is told."""
+"""Health of the doorbell: the board's readings, frame rate by heat, and troubles for owners."""

@@ -1,4 +1,4 @@
-"""Watches the clock: dates what was recorded before the doorbell knew the time, and notes jumps.
+"""Clock watch: dates records made before the doorbell knew the time, and notes clock jumps.
 
 Each untrusted event is kept with the monotonic time of the same moment (outbox). Wall time minus
 monotonic time is a constant until somebody sets the clock, so once the clock is trusted, what
@@ -28,14 +28,14 @@ log = logging.getLogger(__name__)
 
 
 class UndatedEvents(Protocol):
-    """The outbox as it is needed here; its methods block."""
+    """The part of the outbox that dating needs; its methods block."""
 
     def undated(self, boot: str) -> list[Undated]:
         """Return this boot's events with an untrusted time that no ClockSet has dated, in order."""
         ...
 
     def forget_undated(self, to_seq: int) -> None:
-        """Drop what is kept of those up to `to_seq`, also of earlier boots: they are dated now."""
+        """Drop the monotonic times up to `to_seq`, also of earlier boots: they are dated now."""
         ...
 
 
@@ -44,16 +44,16 @@ class KeptClock(Clock, Protocol):
 
     @property
     def boot_id(self) -> str:
-        """What names the time since the board started."""
+        """Id of the current boot, within which monotonic times compare."""
         ...
 
     def remember(self) -> None:
-        """Keep what the next start needs. Blocks."""
+        """Store the time for the next start. Blocks."""
         ...
 
 
 class Undatable(Protocol):
-    """Keeps something that was made before the time was known."""
+    """A store of records that were made before the time was known."""
 
     async def on_time_known(self, difference_ms: int, /) -> None:
         """Date it by wall time minus monotonic time, in ms; called each time it becomes known."""
@@ -62,7 +62,7 @@ class Undatable(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Jump:
-    """Somebody set the clock, by this much."""
+    """A step of the clock, with its size."""
 
     by_ms: int
     was_trusted: bool
@@ -92,7 +92,7 @@ class ClockWatch:
 
     @property
     def jumps(self) -> tuple[Jump, ...]:
-        """How the clock was set since the start, the last hundred times."""
+        """The last hundred steps of the clock since the start."""
         return tuple(self._jumps)
 
     async def run(self) -> None:
@@ -102,7 +102,7 @@ class ClockWatch:
             await asyncio.sleep(self._look_every_s)
 
     async def look(self) -> None:
-        """Look once; date what can be dated now."""
+        """Check the clock once; date the records that can be dated now."""
         self._note_jump()
         is_trusted = self._clock.is_trusted()
         if is_trusted:

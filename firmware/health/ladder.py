@@ -1,4 +1,4 @@
-"""Heat: how many pictures a second the board may make, by its temperature.
+"""Heat ladder: limits the camera's frame rate by the board's temperature.
 
 Below 75 °C as many as configured; from 75 °C at most 30, from 80 °C 15, from 83 °C 10. Up at
 once, over several rungs if need be; down one rung at a time, when it has been 3 °C below the
@@ -28,7 +28,7 @@ RUNGS = (
 
 
 class HeatLadder:
-    """Where on the ladder a board stands. `fps` is what it makes when it is cool."""
+    """A board's current rung. `fps` is its frame rate when it is cool."""
 
     def __init__(self, fps: int, *, rungs: tuple[Rung, ...] = RUNGS) -> None:
         self._fps = fps
@@ -45,7 +45,7 @@ class HeatLadder:
 
     @property
     def is_too_hot(self) -> bool:
-        """Return whether heat costs pictures now."""
+        """Return whether heat limits the frame rate now."""
         return self.max_fps < self._fps
 
     def step(self, temperature_milli_c: int | None, now_s: float) -> int:

@@ -1,4 +1,4 @@
-"""The board's facts as Linux on a Raspberry Pi gives them; on other machines, what there is.
+"""Board readings from Linux on a Raspberry Pi; other machines give only some of them.
 
 Under-voltage comes from the kernel's `rpi_volt` monitor and from the throttling bits; those from
 sysfs where the kernel still has them, else from `vcgencmd` (it needs /dev/vcio and the group
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 class LinuxBoard:
-    """Implements `readings.BoardReadings`; `card` is a folder on the card that clips lie on."""
+    """Implements `readings.BoardReadings`; `card` is a folder on the storage of the clips."""
 
     def __init__(
         self, card: Path, *, root: Path = Path("/"), vcgencmd: Sequence[str] = VCGENCMD
@@ -35,7 +35,7 @@ class LinuxBoard:
         self._has_vcgencmd = True
 
     def read(self) -> Reading:
-        """Look at everything once."""
+        """Read all facts once."""
         free_bytes, total_bytes = self._card_space()
         return Reading(
             temperature_milli_c=_temperature(_text(self._root / THERMAL)),

@@ -1,8 +1,8 @@
-"""Watches the doorbell's health: told to the relay each minute and on change, troubles as events.
+"""Health monitor: publishes the doorbell's health each minute and on change, troubles as events.
 
-One look every ten seconds, or at once after `check_now`. A look steps the heat ladder and sets
-the camera's frame rate by it; it also sees what is wrong. What can't be told now (the card takes
-nothing) is told later and holds up no look: heat is watched whatever the card does.
+One check every ten seconds, or at once after `check_now`. A check steps the heat ladder and sets
+the camera's frame rate by it; it also finds troubles. An event that can't be stored now (a storage
+error) is stored later and delays no check: heat is watched whatever storage does.
 """
 
 import asyncio
@@ -56,7 +56,7 @@ class WatchedCamera(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipFacts:
-    """What the recorder and the library know."""
+    """Facts of the recorder and the library."""
 
     sync_p99_ms: int | None = None
     clip_count: int = 0
@@ -67,7 +67,7 @@ class WatchedClips(Protocol):
     """The recorder and its library (`firmware.app.clips.ClipWiring`)."""
 
     def facts(self) -> ClipFacts:
-        """Return what they know. Blocks."""
+        """Return the facts. Blocks."""
         ...
 
 
@@ -76,7 +76,7 @@ class WatchedSound(Protocol):
 
     @property
     def has_failed(self) -> bool:
-        """Whether one of them couldn't be used when it was last wanted."""
+        """Whether microphone or speaker couldn't be used when last wanted."""
         ...
 
 
@@ -135,22 +135,22 @@ class HealthMonitor:
         return self._health
 
     def set_card(self, card: StorageState) -> None:
-        """Take how the card is doing, and look soon. Call it on the loop."""
+        """Set the state of storage, and check soon. Call it on the loop."""
         self._card_trouble = CARD_TROUBLES.get(card.code)
         self.check_now()
 
     @property
     def troubles(self) -> Sequence[TroubleCode]:
-        """What is wrong, as the owner knows it."""
+        """The troubles that the owner was notified of."""
         return self._reporter.told
 
     def set_storm(self, is_storm: bool) -> None:
-        """Take whether there is too much motion, and look soon. Call it on the loop."""
+        """Set whether there is too much motion, and check soon. Call it on the loop."""
         self._is_storm = is_storm
         self.check_now()
 
     def check_now(self, *_: object) -> None:
-        """Something changed, such as the camera's state: look soon. Call it on the loop."""
+        """Check soon, after a change such as of the camera's state. Call it on the loop."""
         self._is_wanted.set()
 
     async def run(self) -> None:
@@ -167,7 +167,7 @@ class HealthMonitor:
             self._reporter.cancel()
 
     async def look(self) -> Health:
-        """Look once; publish and tell what there is to say."""
+        """Check once; publish the health and troubles that are due."""
         reading, facts = await asyncio.gather(
             asyncio.to_thread(self._board.read), self._newest_facts()
         )
@@ -182,7 +182,7 @@ class HealthMonitor:
         return health
 
     async def _newest_facts(self) -> ClipFacts:
-        """Return what is known of the clips; while the index can't be read, what was."""
+        """Return the facts about clips; while the index can't be read, the last ones."""
         try:
             self._facts = await asyncio.to_thread(self._clips.facts)
         except (DoorwardError, OSError) as error:
@@ -245,7 +245,7 @@ class HealthMonitor:
 
 
 def _has_changed(before: Health, after: Health) -> bool:
-    """Return whether something changed that doesn't change all the time."""
+    """Return whether a value changed that doesn't change all the time."""
     return any(
         getattr(before, name) != getattr(after, name)
         for name in (

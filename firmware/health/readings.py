@@ -1,6 +1,6 @@
-"""What a board can say about itself: the seam between the doorbell and its machine.
+"""Readings of the board's sensors: the interface between the doorbell and its machine.
 
-Only plain facts belong here; what follows from them is in `ladder`, `troubles` and `monitor`.
+Only plain facts belong here; conclusions from them are in `ladder`, `troubles` and `monitor`.
 A fact that a machine can't know is None, never a guess.
 """
 
@@ -26,18 +26,18 @@ class Throttling:
 
     @property
     def had_weak_power(self) -> bool:
-        """It was, at some time since the start that the firmware still knows of."""
+        """The supply was below about 4.63 V at some time since the start."""
         return bool(self.bits & (1 << 0 | 1 << 16))
 
     @property
     def is_throttled(self) -> bool:
-        """The processor is slowed down now, whatever for."""
+        """The processor is slowed down now, for any reason."""
         return bool(self.bits & (1 << 1 | 1 << 2 | 1 << 3))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """All facts of one look; None: not known on this machine."""
+    """All facts read at one time; None: not known on this machine."""
 
     temperature_milli_c: int | None = None
     throttling: Throttling | None = None
@@ -48,7 +48,7 @@ class Reading:
 
 
 class BoardReadings(Protocol):
-    """Where the facts come from."""
+    """Source of readings."""
 
     def read(self) -> Reading:
         """Look now; may take some milliseconds, never raises. Call it in a thread."""

@@ -1,6 +1,6 @@
-"""Publishes troubles as events: that one has begun, and that it is over, each once.
+"""Reporter of troubles as events: one when a trouble begins, one when it is over.
 
-What can't be published now (the card takes nothing) is published later and holds up nobody.
+An event that can't be stored now (a storage error) is published later, and delays nothing.
 """
 
 import asyncio
@@ -44,7 +44,7 @@ class TroubleReporter:
         clock: Clock,
         patience_s: float = PATIENCE_S,
     ) -> None:
-        """`report` waits `patience_s` at most for what it publishes."""
+        """`report` waits `patience_s` at most for its events to be stored."""
         self._troubles = troubles
         self._camera = camera
         self._events = events
@@ -55,11 +55,11 @@ class TroubleReporter:
 
     @property
     def told(self) -> Sequence[TroubleCode]:
-        """What is wrong, as the owner knows it."""
+        """The troubles that the owner was notified of."""
         return self._troubles.told
 
     async def report(self, present: Collection[TroubleCode]) -> None:
-        """Take what is wrong now; publish what is due of it."""
+        """Take the current troubles; publish the events that are due."""
         self._troubles.see(present, self._now_s())
         if not self._owners.has_owner():
             return
@@ -70,7 +70,7 @@ class TroubleReporter:
             self._publishing.result()
 
     def cancel(self) -> None:
-        """Publish nothing more; what is due stays due after the next start."""
+        """Publish nothing more; due events stay due after the next start."""
         if self._publishing is not None:
             self._publishing.cancel()
 
@@ -89,7 +89,7 @@ class TroubleReporter:
                 self._troubles.mark_told(news, self._now_s())
                 await asyncio.to_thread(self._troubles.keep)
             except (DoorwardError, OSError) as error:
-                log.warning("a trouble is told later: %s", error)
+                log.warning("a trouble's event can't be stored now, but later: %s", error)
                 return
 
     def _now_s(self) -> float:

@@ -1,4 +1,4 @@
-"""Troubles in words: one sentence for what is wrong and what helps, and one when it is over."""
+"""Texts of troubles: one sentence for the problem and its remedy, and one when it is over."""
 
 from firmware.protocol.events import CameraState, TroubleCode
 

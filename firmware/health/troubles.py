@@ -1,9 +1,9 @@
-"""Which troubles the owner is told of: once when one begins, once when it is over.
+"""State machine of troubles: decides which begin and end, so that each is reported once.
 
 A state that flaps must not flood: a trouble counts after it has lasted (`begin_s`) and is over
 after it has been gone (`end_s`); each time that it comes back within a day, `end_s` doubles, up
-to an hour. What was told outlives a restart (`kept_in`), so that nothing stays open for ever.
-Told is what `mark_told` was called for: until then `due` gives it again.
+to an hour. Reported troubles outlive a restart (`kept_in`), so that none stays open for ever.
+A trouble is reported once `mark_told` was called for it: until then `due` returns it again.
 """
 
 import logging
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
-    """How long a trouble must last, and be gone, before that is told."""
+    """Time for which a trouble must last, and be gone, before that is reported."""
 
     begin_s: float
     end_s: float
@@ -48,7 +48,7 @@ HOLDS: Mapping[TroubleCode, Hold] = {
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """Something that has to be told."""
+    """The begin or the end of a trouble, to be reported."""
 
     code: TroubleCode
     is_over: bool
@@ -81,7 +81,7 @@ class Troubles:
         return [code for code, watched in self._watched.items() if watched.is_told]
 
     def see(self, present: Iterable[TroubleCode], now_s: float) -> None:
-        """Take what is wrong at this moment."""
+        """Take the troubles of this moment."""
         now_present = set(present)
         for code, watched in self._watched.items():
             is_there = code in now_present
@@ -89,7 +89,7 @@ class Troubles:
                 watched.is_there, watched.since_s = is_there, now_s
 
     def due(self, now_s: float) -> list[News]:
-        """Return what has to be told now."""
+        """Return the begins and ends that are due to be reported."""
         news = []
         for code, watched in self._watched.items():
             if watched.since_s is None:
@@ -103,7 +103,7 @@ class Troubles:
         return news
 
     def mark_told(self, news: News, now_s: float) -> None:
-        """Take down that this was told; `keep` makes it durable."""
+        """Mark as reported; `keep` makes it durable."""
         watched = self._watched[news.code]
         watched.is_told = not news.is_over
         if news.is_over:
@@ -113,7 +113,7 @@ class Troubles:
             watched.times = 1 if is_new else watched.times + 1
 
     def keep(self) -> None:
-        """Write down what was told. Blocks; the one method for another thread."""
+        """Store the reported troubles. Blocks; the only method for another thread."""
         if self._kept_in is not None:
             write_atomic(self._kept_in, msgspec.json.encode(self.told))
 
@@ -130,6 +130,6 @@ def _load(path: Path | None) -> list[TroubleCode]:
     try:
         names = msgspec.json.decode(path.read_bytes(), type=list[str])
     except (OSError, msgspec.DecodeError) as error:
-        log.warning("%s can't be read, so troubles may be told twice: %s", path, error)
+        log.warning("%s can't be read, so troubles may be reported twice: %s", path, error)
         return []
     return [code for code in get_args(TroubleCode) if code in names]

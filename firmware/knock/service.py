@@ -11,7 +11,6 @@ Build it inside the running loop; all on the loop, except for storage writes.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Literal, Protocol
@@ -26,6 +25,7 @@ from firmware.sound.frames import SAMPLE_RATE
 from firmware.sound.sounds import Sound
 from firmware.sound.speech import Language
 from firmware.system.clock import Clock
+from firmware.system.listeners import Listeners
 
 log = logging.getLogger(__name__)
 
@@ -70,10 +70,16 @@ class SoundOutput(Protocol):
         ...
 
 
-Find = Callable[[str], Awaitable[Knockable | None]]
-"""Returns the grant that waits under a digest, if there is one."""
-Confirm = Callable[[str], Awaitable[object | None]]
-"""The owner said yes to exactly this statement; returns why not, if it isn't done."""
+class WaitingGrants(Protocol):
+    """The grants that may be knocked for, as `firmware.app.knock.KnockableGrants`."""
+
+    async def find(self, digest: str) -> Knockable | None:
+        """Return the grant that waits under a digest, if there is one."""
+        ...
+
+    async def confirm(self, digest: str) -> object | None:
+        """Take the owner's yes to exactly this statement; return why not, if it isn't done."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,22 +99,20 @@ class KnockService:
         store: KnockStore,
         voice: SpeechSource,
         mouth: SoundOutput,
-        find: Find,
-        confirm: Confirm,
+        grants: WaitingGrants,
         clock: Clock,
         zone: tzinfo | None = None,
-        on_ended: Callable[[str, KnockEnd], None] = lambda *_: None,
         look_every_s: float = LOOK_EVERY_S,
     ) -> None:
-        """`on_ended` hears how the session for a digest ended. `zone` None is the machine's own."""
+        """`zone` None is the machine's own."""
+        self.ended = Listeners[str, KnockEnd]()
+        """How the session for a digest ended."""
         self._store = store
         self._voice = voice
         self._mouth = mouth
-        self._find = find
-        self._confirm = confirm
+        self._grants = grants
         self._clock = clock
         self._zone = zone
-        self._on_ended = on_ended
         self._look_every_s = look_every_s
         self._rhythm = Rhythm()
         self._opening = asyncio.Lock()
@@ -127,12 +131,12 @@ class KnockService:
     async def open(self, digest: str, language: Language) -> None:
         """The owner wakes the knock for one grant; KnockRefused or SoundError if that can't be.
 
-        Returns once it is being said; how it ended is told by `on_ended`.
+        Returns once it is being said; how it ended is told by `ended`.
         """
         async with self._opening:
             woken_ns = self._clock.monotonic_ns()
             settings = self._check_may_open()
-            knockable = await self._find(digest)
+            knockable = await self._grants.find(digest)
             if knockable is None or knockable.digest != digest:
                 raise KnockRefused("unknown", "no grant waits under that digest; sign it again")
             left_s = (knockable.expires_ms - self._clock.wall_ms()) / 1000
@@ -191,7 +195,7 @@ class KnockService:
             end = "failed"
         log.info("a knock ended: %s", end)
         self._last = KnockEnded(end=end, at_ms=self._clock.wall_ms())
-        self._on_ended(session.digest, end)
+        self.ended.notify(session.digest, end)
         last: dict[KnockEnd, Saying] = {
             "confirmed": "confirmed", "refused": "not_done", "locked": "locked", "over": "over",
         }  # fmt: skip
@@ -229,7 +233,7 @@ class KnockService:
             return None
         if self._clock.monotonic_ns() >= session.deadline_ns:
             return "over"
-        return "confirmed" if await self._confirm(session.digest) is None else "refused"
+        return "confirmed" if await self._grants.confirm(session.digest) is None else "refused"
 
     async def _say(self, session: _Session, saying: Saying) -> None:
         try:

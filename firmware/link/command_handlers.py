@@ -1,4 +1,4 @@
-"""Which part carries out a command, by the type of its body."""
+"""Router of the relay's commands to the part that carries each out, by the type of its body."""
 
 from typing import Protocol
 
@@ -30,7 +30,7 @@ class LiveView(Protocol):
 
 
 class OwnersOrders(Protocol):
-    """The owners' orders (`firmware.live.browser_orders.Orders`)."""
+    """Handler of sealed orders from browsers (`firmware.live.browser_orders.Orders`)."""
 
     async def on_order(self, command: SealedOrder, /) -> ReplyBody:
         """Carry out one order."""
@@ -41,40 +41,40 @@ class PublicLogs(Protocol):
     """Both public logs (`firmware.transparency.public_record.PublicRecord`)."""
 
     async def on_register_grew(self, command: RegisterGrew, /) -> ReplyBody:
-        """The register has more."""
+        """Handle that the register has grown."""
         ...
 
     async def on_slot_logged(self, command: SlotLogged, /) -> ReplyBody:
-        """A slot is in the custody log."""
+        """Handle the custody log's proof of a slot."""
         ...
 
 
 class OwnersStatements(Protocol):
-    """What owners sign (`firmware.decisions.intake.StatementIntake`)."""
+    """Intake of owners' statements (`firmware.decisions.intake.StatementIntake`)."""
 
     async def on_statement(self, command: SealedStatement, /) -> ReplyBody:
         """Take in one statement."""
         ...
 
     async def on_release_logged(self, command: ReleaseLogged, /) -> ReplyBody:
-        """A release is in the custody log."""
+        """Handle the custody log's proof of a release."""
         ...
 
 
 class PackageUploads(Protocol):
-    """The way of packages to the bucket (`firmware.decisions.uploads.Uploads`)."""
+    """Uploads of packages to the bucket (`firmware.decisions.uploads.Uploads`)."""
 
     async def on_ticket(self, command: UploadTicket, /) -> ReplyBody:
-        """A package may be uploaded."""
+        """Handle a ticket to upload a package."""
         ...
 
     async def on_arrived(self, command: PackageArrived, /) -> ReplyBody:
-        """A package has arrived."""
+        """Handle that a package has arrived."""
         ...
 
 
 class CommandRouter:
-    """Gives each command to the part that carries it out; implements `answers.CommandHandler`.
+    """Passes each command to the part that carries it out; implements `CommandHandler`.
 
     A part may raise WireError: the relay then gets `refused/malformed`.
     """

@@ -1,7 +1,7 @@
-"""Commands by id: each is dealt with once, however often the relay repeats it.
+"""Replies to commands by id: each is carried out once, however often the relay repeats it.
 
-Expired ones are refused. The last thousand answers are remembered and given again. A command
-whose handler broke gets no answer and is forgotten, so that a repetition is a new try.
+Expired ones are refused. The last thousand replies are remembered and sent again. A command whose
+handler raised gets no reply and is forgotten, so that a repetition is a new try.
 """
 
 import logging
@@ -29,7 +29,7 @@ class CommandHandler(Protocol):
 
 
 class CommandReplies:
-    """Asks the handler once per command id and remembers what it said."""
+    """Calls the handler once per command id and remembers its reply."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -37,7 +37,7 @@ class CommandReplies:
         self._under_way: set[str] = set()
 
     async def answer(self, command: Command, handler: CommandHandler) -> bytes | None:
-        """Return the encoded Reply, or None if there is nothing to say (yet)."""
+        """Return the encoded Reply, or None if there is none (yet)."""
         if command.id in self._under_way:
             return None
         if command.id in self._replies:

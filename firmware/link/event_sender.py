@@ -1,11 +1,11 @@
-"""Tells the outbox's events in order, with a window, until the relay's receipts come.
+"""Sender of the outbox's events: in order, with a window, until the relay's receipts come.
 
-Knows nothing of MQTT. An event counts as told at the relay's receipt, not at the broker's
+Independent of MQTT. An event counts as delivered at the relay's receipt, not at the broker's
 PUBACK: a broker that was killed after its PUBACK has lost events. So after each connect, and
 when no receipt comes for a while, everything without a receipt is sent again from the first;
 the relay knows events by their id.
 
-A card that doesn't give or forget an event is tried again later: commands come in meanwhile.
+After a storage error an event is read or deleted again later; commands come in meanwhile.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ WINDOW = 20
 RESEND_AFTER_S = 10.0
 MAX_RESEND_AFTER_S = 120.0
 CARD_AGAIN_S = 5.0
-"""After what the card didn't give; what it doesn't forget is told again as without a receipt."""
+"""Pause after a read error of storage; an event that can't be deleted is sent again."""
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +88,7 @@ class EventSender:
                 self._begin_again()
 
     async def take_receipt(self, event_ids: Sequence[str]) -> None:
-        """The relay has committed these events.
+        """Handle the relay's receipt of committed events.
 
         What this sender sent nobody is looked for in the store: receipts that a relay makes up
         would hold its lock, which a press needs.

@@ -1,8 +1,8 @@
-"""The doorbell's standing connection to its broker: made again for ever, whatever happens.
+"""Session with the broker: connects the doorbell, and reconnects for ever.
 
-On each connect: subscribe, say online (retained), tell the outbox's events, take commands. No
-refusal is final: a revoked certificate and a sleeping auth service look alike from here. The
-will says offline when the connection breaks; before a clean end we say so ourselves.
+On each connect: subscribe, publish "online" (retained), send the outbox's events, take commands. No
+refusal is final: a revoked certificate and a stopped auth service look alike from here. The will
+publishes "offline" when the connection breaks; before a clean end the session does so itself.
 """
 
 import asyncio
@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """Who connects."""
+    """Device id, boot id and software version, which the session announces."""
 
     device: str
     boot_id: str
@@ -83,7 +83,7 @@ class LinkSession:
         return self._connection is not None
 
     def set_health(self, health: Health) -> None:
-        """Say how the doorbell is: now, and with each later connect. Call it on the loop."""
+        """Publish the doorbell's health: now, and at each later connect. Call it on the loop."""
         self._health = health
         if self._connection is not None:
             self._connection.publish(self._topic("status"), self._status("online"), retain=True)
@@ -181,7 +181,7 @@ class LinkSession:
         if reply is None:
             return
         if self._connection is None:
-            log.info("a reply waits for the relay to ask again: the link is down")
+            log.info("a reply isn't sent until the relay repeats its command: the link is down")
             return
         self._connection.publish(self._topic("reply"), reply)
 

@@ -4,7 +4,7 @@ paho's thread ends here: what it reports is handed to the asyncio loop, messages
 queue. When that queue is full a message is dropped; the relay repeats what wasn't answered.
 One object is one connection: after it closed, make another.
 
-The broker is hostile: whatever it sends, or doesn't take, costs a bounded amount of memory.
+The broker is taken for hostile: all that it sends, or doesn't take, costs bounded memory.
 """
 
 import asyncio
@@ -59,7 +59,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrokerAddress:
-    """Where the broker is, and the files that prove both sides."""
+    """Address of the broker, and the certificate files of both sides."""
 
     host: str
     port: int
@@ -69,7 +69,7 @@ class BrokerAddress:
 
 
 class BoundedClient(Client):
-    """paho's client, that ends the connection at what no honest broker sends, before reading it.
+    """paho's client, which closes at a packet that no honest broker sends, before reading it.
 
     paho takes packets of 256 MB, and keeps messages of QoS 2 until a PUBREL comes. It has no
     public way to be told less: docs/decisions/0007, tests/firmware/test_link_paho.py.
@@ -89,7 +89,7 @@ class BoundedClient(Client):
         return super()._packet_handle()
 
     def _is_expected(self) -> bool:
-        """Return whether the packet whose header was read may come now, and be as long as it is."""
+        """Return whether a packet with this header may come now, and be as long as it is."""
         header, size = self._in_packet["command"], self._in_packet["remaining_length"]
         is_message = header & ~MESSAGE_FLAGS == MessageType.PUBLISH
         is_expected = (
@@ -202,7 +202,7 @@ class MqttConnection:
         self._client.loop_stop()
 
     def _hang_up(self) -> None:
-        """End the connection without a goodbye, so that the broker tells the will."""
+        """End the connection without a DISCONNECT, so that the broker publishes the will."""
         sock = self._client.socket()
         if isinstance(sock, socket.socket):
             with contextlib.suppress(OSError):

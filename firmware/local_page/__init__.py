@@ -1,5 +1,5 @@
-"""The doorbell's own page on the home network: status, pairing, and the owner's last word.
+"""The doorbell's own web page on the home network: status, pairing, owners' confirmations.
 
-The only server of the doorbell. It shows what the ports tell and passes on what people say; it
-decides nothing. Pages are made here and work without JavaScript: there is none.
+It is the only server of the doorbell. It shows the facts of its ports and passes on people's input;
+it decides nothing. Pages are rendered here and work without JavaScript: there is none.
 """

@@ -1,18 +1,17 @@
-"""What the police ask of this door, and what there is to give, for an owner's own program.
+"""Published requests that concern this doorbell, and the clips that answer them, for owners.
 
 All of it is this doorbell's own reading of the public register, and its own library. Nothing is
 decided: what may be given is judged again once it is signed. The footage is what the package would
 hold: the same part of the same clip, by the same functions.
 """
 
-from collections.abc import Callable
 from dataclasses import asdict
 
 import msgspec
 
 from firmware.clips.library import Library
 from firmware.clips.record import ClipRecord
-from firmware.decisions.request_intake import RelevantRequest, RequestIntake
+from firmware.decisions.request_intake import Register, RelevantRequest, RequestIntake
 from firmware.local_page.presenter import StatementPresenter, agency_name
 from firmware.local_page.release_tracker import ReleaseTracker
 from firmware.protocol.asking import (
@@ -30,7 +29,6 @@ from firmware.protocol.asking import (
     Stage,
 )
 from firmware.protocol.grants import ClipRange
-from firmware.protocol.register.facts import RegisterFacts
 from firmware.protocol.requests import EvidenceRequest
 from firmware.store.household import HeldTime, HouseholdStore
 from firmware.store.statements import StatementStore, WaitingStatement
@@ -38,13 +36,13 @@ from firmware.system.clock import Clock
 
 
 class AskedRequests:
-    """Requests at one doorbell. Its methods read the card: not on the loop."""
+    """Requests at one doorbell. Its methods read storage: not on the loop."""
 
     def __init__(
         self,
         *,
         desk: RequestIntake,
-        register: Callable[[], RegisterFacts],
+        register: Register,
         showing: StatementPresenter,
         library: Library,
         household: HouseholdStore,
@@ -73,7 +71,7 @@ class AskedRequests:
                 RequestLine(
                     request=one.fact.signed.request,
                     agency=one.agreement.name,
-                    is_example=self._register().is_example,
+                    is_example=self._register.facts().is_example,
                     sealing_keys=list(one.agreement.sealing_keys),
                     is_declined=one.digest in declined,
                     held_until_ms=_held_until(holds, one.fact.request),
@@ -121,7 +119,7 @@ class AskedRequests:
             GivenLine(
                 statement_digest=statement.digest,
                 request_digest=terms.request_digest,
-                agency=agency_name(terms.recipient.agency, self._register()),
+                agency=agency_name(terms.recipient.agency, self._register.facts()),
                 received_ms=statement.received_ms,
                 stage=self._stage(statement, now_ms),
             )

@@ -1,7 +1,7 @@
-"""What is asked and what waits, for an owner's own program far from the door: an `AskedService`.
+"""`AskedService` for an owner's own program far from the door: requests and waiting statements.
 
-The same facts and the same bytes as the page has, but of one owner alone: whose browser asks sees
-what that owner signed, never another's.
+The same facts and the same bytes as the page has, but of one owner alone: a browser sees the
+statements that its own owner signed, never another's.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ from firmware.store.household import HouseholdStore
 
 
 class LocalAskedService:
-    """What waits at one doorbell, for one owner's browsers."""
+    """Requests and waiting statements at one doorbell, for one owner's browsers."""
 
     def __init__(
         self,
@@ -57,19 +57,19 @@ class LocalAskedService:
         self._one_part_at_a_time = asyncio.Lock()  # each is put together whole, in memory
 
     async def waiting(self, browser_id: str) -> WaitingNow:
-        """Return what waits of the owner whose browser it is."""
+        """Return the waiting statements of the browser's owner."""
         owner = self._owner_of(browser_id)
         shown = await asyncio.to_thread(self._showing.waiting, of=owner)
         return WaitingNow(waiting=[_line(statement) for statement in shown])
 
     async def part(self, browser_id: str, digest: str, number: int) -> bytes | None:
-        """Return exactly what would leave of that owner's waiting grant, as MP4."""
+        """Return exactly the footage that would leave by that owner's waiting grant, as MP4."""
         owner = self._owner_of(browser_id)
         async with self._one_part_at_a_time:
             return await asyncio.to_thread(self._showing.part, digest, number, of=owner)
 
     async def confirm(self, browser_id: str, signed: SignedStatement) -> NotConfirmed | None:
-        """Take an approver's word; the verifier judges whose key it is, not whose browser."""
+        """Take an approver's statement; the verifier judges whose key it is, not whose browser."""
         self._owner_of(browser_id)
         refusal = await self._desk.approve(signed)
         if refusal is None:
@@ -81,16 +81,16 @@ class LocalAskedService:
         return await asyncio.to_thread(self._lives_here, browser_id, self._owner_of(browser_id))
 
     async def requests(self, browser_id: str) -> RequestsNow:
-        """Return the published requests that concern this door, and what that owner gave."""
+        """Return the published requests that concern this door, and that owner's grants."""
         return await asyncio.to_thread(self._requests.now, self._owner_of(browser_id))
 
     async def clips(self, browser_id: str, wish: ClipsWanted) -> ClipsNow | None:
-        """Return what there is to give for a request."""
+        """Return the clips that could be given for a request."""
         self._owner_of(browser_id)
         return await asyncio.to_thread(self._requests.clips, wish)
 
     async def look(self, browser_id: str, wish: LookWanted) -> bytes | None:
-        """Return what would leave, as MP4, before anybody signs it."""
+        """Return the footage that would leave, as MP4, before anybody signs a grant."""
         self._owner_of(browser_id)
         async with self._one_part_at_a_time:
             return await asyncio.to_thread(self._requests.look, wish)

@@ -1,4 +1,4 @@
-"""Bytes with HTTP ranges (RFC 9110 section 14), so that a browser can seek in a clip."""
+"""HTTP range responses (RFC 9110 section 14), so that a browser can seek in a clip."""
 
 import re
 

@@ -1,8 +1,8 @@
-"""The owner's last word (trust rule R10b): unlock, look at what would leave, say yes or no.
+"""Confirmation pages (trust rule R10b): unlock, view the footage that would leave, confirm or not.
 
-Without the door number this page tells only that something waits, not who asks for what. With
-it, it plays the parts of clips that a waiting grant gives, and nothing else; and it shows how far
-a grant has come that was confirmed.
+Without the door number this page shows only that something waits, not who asks for what. With it,
+it plays the parts of clips that a waiting grant gives, and nothing else; and it shows the progress
+of a confirmed grant.
 """
 
 import re
@@ -33,7 +33,7 @@ DONE = (*DONE_OF.values(), "not_released", "refused")
 
 
 class ConfirmPages:
-    """All that needs the door number, but for what is switched."""
+    """Pages that need the door number, except those of switches."""
 
     def __init__(self, ports: DoorbellPort, replies: Responses, entry: DoorNumberEntry) -> None:
         self._ports = ports
@@ -41,7 +41,7 @@ class ConfirmPages:
         self._entry = entry
 
     async def show(self, request: Request) -> Response:
-        """Show what waits; its content only where the door number was entered."""
+        """Show the waiting statements; their content only where the door number was entered."""
         waiting = await self._ports.waiting()
         is_unlocked = self._entry.is_unlocked(request)
         if wants_json(request):
@@ -67,11 +67,11 @@ class ConfirmPages:
         return await self._entry.lock(request, then="/confirm")
 
     async def confirm(self, request: Request) -> Response:
-        """Say yes to one statement."""
+        """Confirm one statement."""
         return await self._decide(request, is_yes=True)
 
     async def refuse(self, request: Request) -> Response:
-        """Say no to one statement."""
+        """Refuse one statement."""
         return await self._decide(request, is_yes=False)
 
     async def part(self, request: Request) -> Response:
@@ -137,7 +137,7 @@ class ConfirmPages:
 
 
 def _after(statement: StatementView, *, is_yes: bool) -> str:
-    """Return where a browser goes after the owner's word."""
+    """Return the path to which a browser goes after the owner's answer."""
     is_grant = statement.kind == "grant"
     if not is_yes:
         return f"/confirm?done={'not_released' if is_grant else 'refused'}"

@@ -1,4 +1,4 @@
-"""The door number at the page: who has entered it, and what happens when somebody does.
+"""Entry of the door number at the page: checks it, and remembers the browsers that gave it.
 
 Tries are one at a time and counted by the doorbell, whichever page they come from.
 """
@@ -21,7 +21,7 @@ LockedPage = Callable[[Request, int, str], Awaitable[Response]]
 
 
 class DoorNumberEntry:
-    """Lets browsers in that know the door number."""
+    """Unlocks browsers in which the door number is entered."""
 
     def __init__(self, ports: DoorbellPort, replies: Responses, clock: Clock) -> None:
         self._ports = ports
@@ -58,7 +58,7 @@ class DoorNumberEntry:
     async def refused(
         self, request: Request, status: int, error: str, locked_page: LockedPage, **facts: int
     ) -> Response:
-        """Say why nothing was done, and ask for the number."""
+        """Answer with the reason why nothing was done, and the form for the number."""
         if wants_json(request):
             return self._replies.refused(request, status, error, **facts)
         return await locked_page(request, status, error)

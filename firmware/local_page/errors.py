@@ -1,14 +1,14 @@
 """Errors of the doorbell's own page.
 
 DoorError
-└── PortTaken   the page can't listen where it is told to
+└── PortTaken   the page can't listen at its configured address
 """
 
 from firmware.errors import DoorwardError
 
 
 class DoorError(DoorwardError):
-    """The doorbell's own page can't do what it should."""
+    """Base of the page's errors."""
 
 
 class PortTaken(DoorError):

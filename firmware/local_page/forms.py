@@ -1,4 +1,4 @@
-"""Small forms, parsed strictly: urlencoded, 4 KB, and only the fields that are expected."""
+"""Strict parser of small forms: urlencoded, 4 KB at most, and only the expected fields."""
 
 import asyncio
 import re

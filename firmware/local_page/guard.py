@@ -1,4 +1,4 @@
-"""Who may speak to the page: requests for our own host, and posts from our own pages.
+"""Guard of the page's requests: only for our own host, and posts only from our own pages.
 
 A page on the home network has no TLS name to lean on, so a foreign website may point its own
 name at the doorbell's address (DNS rebinding) or post a form to it. Host and Origin are

@@ -1,4 +1,4 @@
-"""Status and pairing: what anybody on the home network may see."""
+"""Status and pairing pages, which anybody on the home network may see."""
 
 import asyncio
 from dataclasses import asdict
@@ -21,7 +21,7 @@ class HomePages:
         self._one_recovery_at_a_time = asyncio.Lock()
 
     async def status(self, request: Request) -> Response:
-        """Tell how the doorbell is."""
+        """Show the doorbell's status."""
         status = self._ports.status()
         waiting_count = len(await self._ports.waiting())
         if wants_json(request):
@@ -38,14 +38,14 @@ class HomePages:
         )
 
     async def pair(self, request: Request) -> Response:
-        """Show where pairing stands."""
+        """Show the state of pairing."""
         view = self._ports.pairing_view()
         if wants_json(request):
             return JSONResponse({**asdict(view), "words": list(view.words)})
         return self._replies.page(request, "pair.html", view=view, error="")
 
     async def complete_pairing(self, request: Request) -> Response:
-        """Take the door number, twice, and make the owner the owner."""
+        """Take the door number, twice, and complete the first pairing."""
         texts = self._replies.texts(request)
         form = await read_form(request, "door_number", "door_number_again")
         error = self._number_error(request, form, is_recovery=False)

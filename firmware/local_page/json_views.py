@@ -1,4 +1,4 @@
-"""What tools are told of what the page shows: the same facts as JSON."""
+"""JSON of the facts that the page shows, for tools."""
 
 from dataclasses import asdict
 from typing import Any

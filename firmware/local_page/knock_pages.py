@@ -1,7 +1,7 @@
-"""The knock at the page (R10b c): switched on by choosing its pattern, behind the door number.
+"""Page of the knock (R10b c): switched on by choosing its pattern, behind the door number.
 
-Here and nowhere else: whoever serves the owner's app must not learn the pattern. It isn't shown
-again, and whether the knock is on isn't told without the door number.
+It is chosen here and nowhere else: the server of the owner's app must not learn the pattern. It
+isn't shown again, and without the door number the page doesn't show whether the knock is on.
 """
 
 from dataclasses import asdict
@@ -23,7 +23,7 @@ _KINDS = ("short", "long", "none")
 
 
 class KnockPages:
-    """One page: how the knock is, and what chooses a pattern or switches it off."""
+    """One page: the state of the knock, and the forms that set or remove its pattern."""
 
     def __init__(self, ports: DoorbellPort, replies: Responses, entry: DoorNumberEntry) -> None:
         self._ports = ports
@@ -31,7 +31,7 @@ class KnockPages:
         self._entry = entry
 
     async def show(self, request: Request) -> Response:
-        """Show how it is, where the door number was entered."""
+        """Show the state of the knock, where the door number was entered."""
         is_unlocked = self._entry.is_unlocked(request)
         if not wants_json(request):
             return await self._page(request, HTTPStatus.OK, "")
@@ -65,7 +65,7 @@ class KnockPages:
         return await self._carry_out(request, cast("list[PressKind]", presses))
 
     async def switch_off(self, request: Request) -> Response:
-        """Forget the pattern: no press is more than a ring any more."""
+        """Delete the pattern, which switches the knock off."""
         await read_form(request)
         if not self._entry.is_unlocked(request):
             return await self._locked(request)

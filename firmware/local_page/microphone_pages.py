@@ -1,6 +1,6 @@
-"""The microphone's switch (trust rule R10c): who may hear is widened here only, by the door number.
+"""Page of the microphone's switch (trust rule R10c): only here, with the door number, is it set.
 
-Whether it is on is told to anybody in the home. To switch it, on or off, the number is needed.
+Anybody in the home sees whether it is on. To switch it, on or off, the number is needed.
 """
 
 from dataclasses import asdict
@@ -19,7 +19,7 @@ _WISHES = {"on": True, "off": False}
 
 
 class MicrophonePages:
-    """One page: the state, and what asks for the number or switches."""
+    """One page: the state of the microphone, and the forms for the number and the switch."""
 
     def __init__(self, ports: DoorbellPort, replies: Responses, entry: DoorNumberEntry) -> None:
         self._ports = ports
@@ -27,7 +27,7 @@ class MicrophonePages:
         self._entry = entry
 
     async def show(self, request: Request) -> Response:
-        """Return whether it is on."""
+        """Show whether the microphone is on."""
         if wants_json(request):
             facts = asdict(self._ports.microphone())
             return JSONResponse({**facts, "is_unlocked": self._entry.is_unlocked(request)})

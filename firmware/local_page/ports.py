@@ -1,5 +1,4 @@
-"""What the page asks of the doorbell, and the facts that it shows; app implements
-`DoorbellPort`."""
+"""Port from the page to the doorbell, with the facts that it shows; see `DoorbellAdapter`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ MicrophoneState = Literal["off", "on", "none"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DoorbellStatus:
-    """How the doorbell is; None: it isn't known, or not yet."""
+    """Status of the doorbell; None: not known, or not yet."""
 
     device: str
     is_paired: bool
@@ -32,7 +31,7 @@ class DoorbellStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MicrophoneView:
-    """The microphone, and who hears it while it is on.
+    """State of the microphone, and who hears it while it is on.
 
     `state` "none": there is no sound card (`has_card` False), or it is on and can't be used, and
     `trouble` says why.
@@ -48,7 +47,7 @@ class MicrophoneView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairingView:
-    """Where pairing stands; `words` are six in state "words" and none otherwise.
+    """State of pairing; `words` are six in state "words" and none otherwise.
 
     `is_recovery`: there is an owner, and whoever pairs now needs the printed recovery code.
     `may_recover`: the service button would open that. `code` is the text of the code that the
@@ -88,14 +87,14 @@ class Unlocked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WrongNumber:
-    """It wasn't; after `tries_left` more there is an hour's pause."""
+    """The door number was wrong; after `tries_left` more there is an hour's pause."""
 
     tries_left: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Locked:
-    """Too many wrong tries; for so long no number counts."""
+    """The door number is locked after too many wrong tries, for this long."""
 
     wait_s: int
 
@@ -105,21 +104,21 @@ DoorNumberAnswer = Unlocked | WrongNumber | Locked
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """Whether it was done; if not, `detail` is one sentence that says why."""
+    """Result of an action; if it wasn't done, `detail` is one sentence with the reason."""
 
     is_done: bool
     detail: str = ""
 
 
 class DoorbellPort(Protocol):
-    """The doorbell, as its page knows it."""
+    """Everything that the page needs of the doorbell."""
 
     def status(self) -> DoorbellStatus:
-        """Return how the doorbell is."""
+        """Return the doorbell's status."""
         ...
 
     def pairing_view(self) -> PairingView:
-        """Return where pairing stands."""
+        """Return the state of pairing."""
         ...
 
     async def complete_pairing(self, door_number: str) -> Outcome:
@@ -143,7 +142,7 @@ class DoorbellPort(Protocol):
         ...
 
     async def progress(self, digest: str) -> ReleaseProgress | None:
-        """Return how far a grant has come that was confirmed; None for any other digest."""
+        """Return the progress of a confirmed grant; None for any other digest."""
         ...
 
     def number_changes(self) -> int:
@@ -155,15 +154,15 @@ class DoorbellPort(Protocol):
         ...
 
     async def confirm(self, digest: str) -> Outcome:
-        """The owner says yes to exactly this statement."""
+        """Confirm exactly this statement for its owner."""
         ...
 
     async def refuse(self, digest: str) -> Outcome:
-        """The owner says no to it."""
+        """Refuse this statement for its owner."""
         ...
 
     def microphone(self) -> MicrophoneView:
-        """Return how the microphone is."""
+        """Return the state of the microphone."""
         ...
 
     async def switch_microphone(self, *, is_on: bool) -> Outcome:
@@ -171,7 +170,7 @@ class DoorbellPort(Protocol):
         ...
 
     def knock(self) -> KnockView:
-        """Return how the knock is."""
+        """Return the state of the knock."""
         ...
 
     async def choose_knock(self, presses: Sequence[PressKind]) -> Outcome:

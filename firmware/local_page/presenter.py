@@ -1,4 +1,4 @@
-"""What waits, as an owner should see it: all that decides, and the very footage that would leave.
+"""Presenter of waiting statements: the facts that an owner decides by, and the exact footage.
 
 Everything is taken from the checked statement, the register that this doorbell follows itself, and
 its own library; nothing from the relay. The footage is what the package will hold: the same part of
@@ -6,13 +6,13 @@ the same clip, by the same functions, and only for a grant that waits.
 """
 
 import logging
-from collections.abc import Callable
 
 from firmware.clips.library import Library
 from firmware.clips.playback import Playback, manifest_of
 from firmware.clips.record import ClipRecord, Dating
 from firmware.consent.facts import Decision, Grant
 from firmware.decisions.intake import PendingStatement, StatementIntake
+from firmware.decisions.request_intake import Register
 from firmware.enrolment.owners import OwnerStore
 from firmware.errors import VaultError
 from firmware.evidence.seal import ClipMismatchError, granted_part
@@ -46,7 +46,7 @@ CLIP_TIMES: dict[Dating, views.ClipTime] = {
 
 
 class StatementPresenter:
-    """Shows what waits at one doorbell. Its methods read the card: not on the loop."""
+    """Presents one doorbell's waiting statements. Its methods read storage: not on the loop."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class StatementPresenter:
         household: HouseholdStore,
         library: Library,
         playback: Playback,
-        register: Callable[[], RegisterFacts],
+        register: Register,
     ) -> None:
         self._desk = desk
         self._owners = owners
@@ -139,7 +139,7 @@ class StatementPresenter:
             case EnrolBrowser(browser=browser):
                 return views.BrowserView(name=browser.name, words=self._desk.words_of(decision))
             case RefuseAgency(agency=agency):
-                return views.AgencyView(name=agency_name(agency, self._register()))
+                return views.AgencyView(name=agency_name(agency, self._register.facts()))
             case ChangeSettings(settings=settings):
                 return _settings(self._household.settings(), settings)
             case SetRecovery(keys=keys):
@@ -155,7 +155,7 @@ class StatementPresenter:
         request, terms = grant.request, grant.terms
         return views.GrantView(
             agency=grant.agreement.name,
-            is_example=self._register().is_example,
+            is_example=self._register.facts().is_example,
             officer_name=request.officer_name,
             cosigner_name=request.cosigner_name,
             contact=request.contact,

@@ -1,21 +1,19 @@
-"""How far a confirmed release has come: in the log, sealed, sent. Nothing is decided here."""
-
-from collections.abc import Callable
+"""Progress of confirmed releases: in the log, sealed, sent. Nothing is decided here."""
 
 from firmware.decisions.package_sealer import package_id_of
+from firmware.decisions.request_intake import Register
 from firmware.errors import PackageDamaged, PackageOfAnotherVersion, TicketRefused
 from firmware.local_page.presenter import agency_name
 from firmware.local_page.views import ReleaseProgress, Stage
 from firmware.outbox.outgoing import Outgoing
 from firmware.protocol.encoding import decode
 from firmware.protocol.grants import GrantTerms, Statement
-from firmware.protocol.register.facts import RegisterFacts
 from firmware.store.household import HouseholdStore
 from firmware.store.statements import StatementStore, WaitingStatement
 
 
 class ReleaseTracker:
-    """Looks where one doorbell's releases are. Its methods read the card: not on the loop."""
+    """Reads the progress of one doorbell's releases from storage: not on the loop."""
 
     def __init__(
         self,
@@ -23,7 +21,7 @@ class ReleaseTracker:
         statements: StatementStore,
         household: HouseholdStore,
         outgoing: Outgoing,
-        register: Callable[[], RegisterFacts],
+        register: Register,
     ) -> None:
         self._statements = statements
         self._household = household
@@ -46,7 +44,7 @@ class ReleaseTracker:
             return None
         return ReleaseProgress(
             digest=statement.digest,
-            agency=agency_name(told.terms.recipient.agency, self._register()),
+            agency=agency_name(told.terms.recipient.agency, self._register.facts()),
             stage=self._stage(statement),
             confirmed_ms=statement.confirmed.confirmed_ms,
             not_after_ms=told.not_after_ms,

@@ -1,4 +1,4 @@
-"""How the page answers: as HTML for people, as JSON for tools that ask for it."""
+"""Responses of the page: HTML for people, JSON for tools that ask for it."""
 
 from collections.abc import Mapping
 from datetime import tzinfo
@@ -55,7 +55,7 @@ class Responses:
         return response
 
     def done(self, request: Request, location: str) -> Response:
-        """Say that a post was done: a redirect for people, {"ok": true} for tools."""
+        """Answer a post that was done: a redirect for people, {"ok": true} for tools."""
         if wants_json(request):
             return JSONResponse({"ok": True})
         return RedirectResponse(location, HTTPStatus.SEE_OTHER)
@@ -67,7 +67,7 @@ class Responses:
         error: str,
         **facts: Any,  # Any: whatever JSON can hold
     ) -> Response:
-        """Say that a post was not done, and why."""
+        """Answer a post that was not done, with the reason."""
         if wants_json(request):
             return JSONResponse({"ok": False, "error": error, **facts}, status)
         return self.page(request, "message.html", status=status, message=error)

@@ -1,4 +1,4 @@
-"""Serving the page inside the doorbell's own loop: no signal handlers, no process of its own."""
+"""HTTP server of the page inside the doorbell's own loop: no signal handlers, no process."""
 
 import contextlib
 import socket
@@ -15,7 +15,7 @@ SHUTDOWN_S = 2
 
 
 class _Server(uvicorn.Server):
-    """uvicorn, but signals stay with whoever runs the loop."""
+    """uvicorn without signal handlers: signals stay with the owner of the loop."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:

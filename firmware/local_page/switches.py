@@ -1,14 +1,15 @@
-"""What is switched at the doorbell's own page and nowhere else: the microphone and the knock."""
+"""Switches of the microphone and the knock, which are set at the doorbell's own page only."""
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from firmware.config.settings import SoundConfig
 from firmware.knock.errors import PatternWeak
 from firmware.knock.pattern_store import KnockSettings, KnockStore
-from firmware.knock.service import KnockEnded
+from firmware.knock.service import KnockService
 from firmware.local_page.ports import KnockView, MicrophoneView, Outcome
 from firmware.panel.pattern import PressKind
 from firmware.sound.errors import NoAudioDevice
@@ -19,7 +20,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MicrophoneControl:
-    """The microphone that is switched at the page, and who hears it."""
+    """Switch of the microphone, and the list of who hears it."""
 
     microphone: Microphone
     settings: SoundConfig
@@ -48,20 +49,29 @@ class MicrophoneControl:
         return Outcome(is_done=True)
 
 
+class SoundCard(Protocol):
+    """The output that says a knock aloud: `firmware.sound.speaker.Speaker`."""
+
+    @property
+    def has_device(self) -> bool:
+        """Whether there is one."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnockControl:
-    """The knock's pattern, which is chosen at the page, and what became of the last one."""
+    """Choice of the knock's pattern, and the outcome of the last knock."""
 
     store: KnockStore
-    has_speaker: Callable[[], bool]
-    last: Callable[[], KnockEnded | None]
+    speaker: SoundCard
+    desk: KnockService
 
     def view(self) -> KnockView:
         """Return how it is."""
-        last = self.last()
+        last = self.desk.last
         return KnockView(
             is_on=self.store.settings.is_on,
-            has_speaker=self.has_speaker(),
+            has_speaker=self.speaker.has_device,
             tries_left=self.store.tries_left,
             locked_for_s=self.store.locked_for_s,
             last=None if last is None else last.end,

@@ -1,6 +1,6 @@
 """Browsers in which the door number was entered, for ten minutes. In memory: a restart locks.
 
-So does a new number: what was admitted by another one counts no more.
+So does a new number: browsers that were admitted by another one are locked.
 """
 
 import hashlib
@@ -33,7 +33,7 @@ class UnlockedBrowsers:
         return token
 
     def is_unlocked(self, token: str | None, changes: int) -> bool:
-        """Return whether this token is one of ours, not over, and of the number that counts."""
+        """Return whether this token is ours, not expired, and of the current number."""
         self._forget_ended()
         if token is None or (known := self._admitted.get(_digest(token))) is None:
             return False

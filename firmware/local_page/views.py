@@ -1,4 +1,4 @@
-"""What the page shows of a statement that waits for the owner's word, and of a release under way.
+"""Views of a statement that waits for the owner's confirmation, and of a release under way.
 
 Facts only, as people should know them; how they are worded is templates/ and locales/. Each kind
 has the tag that its terms have on the wire (protocol/decisions.py, protocol/grants.py).
@@ -36,7 +36,7 @@ class ClipView:
 
     @property
     def duration_ms(self) -> int:
-        """How long it is."""
+        """Length of the part."""
         return self.to_ms - self.from_ms
 
 
@@ -73,13 +73,13 @@ class GrantView:
 
     @property
     def duration_ms(self) -> int:
-        """How long all that would leave is."""
+        """Length of all parts that would leave."""
         return sum(clip.duration_ms for clip in self.clips)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewOwnerView:
-    """Somebody who would be an owner too; their own app shows the same six words."""
+    """A person who would be an owner too; their own app shows the same six words."""
 
     kind: ClassVar = "add_owner"
     name: str
@@ -105,7 +105,7 @@ class BrowserView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgencyView:
-    """An agency that was refused for ever and would be heard again."""
+    """An agency that was refused for ever and would be allowed to ask again."""
 
     kind: ClassVar = "refuse_agency"
     name: str
@@ -157,7 +157,7 @@ Asked = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatementView:
-    """A checked statement that waits for the owner's word here."""
+    """A checked statement that waits for the owner's confirmation here."""
 
     digest: str
     signer_name: str
@@ -172,11 +172,11 @@ class StatementView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseProgress:
-    """How far a grant has come that was confirmed.
+    """Progress of a confirmed grant.
 
     "logging": it waits for the public log; "sealing"; "sending": sealed, and waits for the bucket
     or is on its way; "sent": all of it is there; "failed": a check failed after all, and nothing
-    left; "damaged": the card spoilt what wasn't sent yet; "taken_back".
+    left; "damaged": storage damaged it before it was sent; "taken_back".
     """
 
     digest: str

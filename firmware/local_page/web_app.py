@@ -1,4 +1,4 @@
-"""Builds the page: routes, what guards them, and what answers when something is wrong."""
+"""Factory of the page's ASGI app: routes, their guard, and error handlers."""
 
 from collections.abc import Iterable
 from datetime import tzinfo

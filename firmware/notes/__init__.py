@@ -1,1 +1,1 @@
-"""Web Push: says at once, and to enrolled browsers alone, that somebody is at the door."""
+"""Messages to the owners' browsers: sealed notes, pushes and pictures of events."""

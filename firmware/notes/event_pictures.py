@@ -1,11 +1,11 @@
-"""The picture of an event: what the camera saw at a press or a movement, for the owners' browsers.
+"""Pictures of events: the camera's picture at a press or a movement, for the owners' browsers.
 
-The bell comes first: who wants a picture doesn't wait for it, and nothing of it is told before
-the event itself. Taken is the next small picture; a camera that gives none in time leaves the
-newest key frame that is kept, with its age, or nothing. Decoding, JPEG and sealing run off the
-loop. What a newer mask hides isn't told: that is looked at again just before the telling.
+The bell comes first: the caller doesn't wait for the picture, and it isn't published before the
+event itself. It is the next small picture; if the camera gives none in time, the newest stored key
+frame, with its age, or none. Decoding, JPEG and sealing run off the loop. A picture that a newer
+mask would hide isn't published: that is checked again just before.
 
-How often is bounded: a bell that is rung all day must not fill the outbox with pictures.
+Their rate is bounded: a bell that is rung all day must not fill the outbox with pictures.
 """
 
 import asyncio
@@ -72,13 +72,13 @@ class EventPicture:
 
 
 class PicturedCamera(Protocol):
-    """The camera that the pictures are taken with (`firmware.app.camera.CameraWiring`)."""
+    """The camera that takes the pictures (`firmware.app.camera.CameraWiring`)."""
 
     small: SmallHub
 
     @property
     def shown_since_90k(self) -> int:
-        """Nothing that was filmed before this may be shown any more."""
+        """Time before which no picture may be shown any more."""
         ...
 
     def newest_key_frame(self) -> AccessUnit | None:
@@ -99,7 +99,7 @@ class Link(Protocol):
 
     @property
     def is_online(self) -> bool:
-        """Whether the relay is reached now."""
+        """Whether the relay is connected now."""
         ...
 
 
@@ -117,7 +117,7 @@ class PictureSealer:
         return bool(self._household.browsers_that_see())
 
     def seal(self, picture: EventPicture) -> SealedThumbnail | None:
-        """Return what may be told, or None if no browser may see it any more. Blocks a moment."""
+        """Return the sealed picture, or None if no browser may see it any more. Blocks a moment."""
         browsers = self._household.browsers_that_see()
         if not browsers:
             return None
@@ -134,7 +134,7 @@ class PictureSealer:
 
 
 class EventPictures:
-    """Takes and tells the pictures. All on the loop."""
+    """Takes and publishes the pictures. All on the loop."""
 
     def __init__(
         self,
@@ -157,7 +157,7 @@ class EventPictures:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def want(self, event_id: str, at_pts_90k: int, told: Told) -> None:
-        """Take a picture of this event now; tell it once `told` has accepted the event itself."""
+        """Take a picture now; publish it once `told` has accepted the event itself."""
         if not self._sealer.has_browsers:
             return
         if not self._has_room():
@@ -194,7 +194,7 @@ class EventPictures:
             elif await _is_accepted(told) and self._may_show(picture):
                 await self._seal_and_tell(picture)
         except Exception:  # the supervisor: whatever it is, the event itself is told
-            log.exception("an event's picture can't be told")
+            log.exception("an event's picture can't be published")
 
     async def _seal_and_tell(self, picture: EventPicture) -> None:
         sealed = await asyncio.to_thread(self._sealer.seal, picture)
@@ -260,7 +260,7 @@ def _jpeg_of(taken: SmallPicture | AccessUnit) -> bytes | None:
 
 
 class _Limit:
-    """How often there may be a picture."""
+    """Rate limit of pictures."""
 
     def __init__(self) -> None:
         self._taken_ns: deque[int] = deque()

@@ -1,8 +1,8 @@
-"""Tells presses and motion by Web Push: encrypted here, to each browser that wants it.
+"""Web Push of presses and motion, encrypted here to each browser that wants it.
 
-The relay only hands the messages on; it learns which browsers, and when. What is told by push is
-in the outbox before, so that nothing depends on a push service. In a browser's quiet hours it gets
-none; while the doorbell doesn't know the time, no hour is quiet.
+The relay only passes the messages on; it learns which browsers, and when. A pushed event is in the
+outbox before, so that nothing depends on a push service. In a browser's quiet hours it gets none;
+while the doorbell doesn't know the time, no hour is quiet.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 
 class Pushes:
-    """What is pushed by one doorbell; implements `EventPublisher`.
+    """Publishes events and pushes some of them; implements `EventPublisher`.
 
     All on the loop, but for the encryption.
     """
@@ -51,7 +51,7 @@ class Pushes:
         return event
 
     async def aclose(self) -> None:
-        """Let what is being pushed be told."""
+        """Wait for the pushes under way."""
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _push(self, event: Event, body: Pressed | Motion) -> None:
@@ -88,7 +88,7 @@ class Pushes:
         try:
             is_silent = self._clock.is_trusted() and is_quiet(push.quiet, now_ms)
         except WireError as error:  # its time zone went with an update of the system
-            log.warning("quiet hours can't be kept: %s", error)
+            log.warning("quiet hours can't be applied: %s", error)
             return push
         return None if is_silent else push
 

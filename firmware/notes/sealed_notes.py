@@ -6,16 +6,17 @@ its owner's others are told all the same.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from firmware.enrolment.browsers import BrowserStore
 from firmware.enrolment.keys import DeviceKeys
 from firmware.enrolment.owners import OwnerStore
+from firmware.outbox.publisher import FactPublisher
 from firmware.protocol.browsers import BrowserKeys
 from firmware.protocol.encoding import WireError, b64u, new_id, unb64u
-from firmware.protocol.events import MAX_SLOT_NOTES, EventBody, Note
+from firmware.protocol.events import MAX_SLOT_NOTES, Note
 from firmware.protocol.grants import Owner
 from firmware.protocol.notes import (
     NOTE_TAG,
@@ -31,7 +32,7 @@ log = logging.getLogger(__name__)
 
 
 class Notes:
-    """Writes this doorbell's notes."""
+    """Signs, seals and publishes this doorbell's notes."""
 
     def __init__(
         self,
@@ -40,13 +41,13 @@ class Notes:
         owners: OwnerStore,
         browsers: BrowserStore,
         clock: Clock,
-        tell: Callable[[EventBody], Awaitable[object]],
+        events: FactPublisher,
     ) -> None:
         self._keys = keys
         self._owners = owners
         self._browsers = browsers
         self._clock = clock
-        self._tell = tell
+        self._events = events
 
     async def to_owner(
         self,
@@ -56,17 +57,17 @@ class Notes:
         also: BrowserKeys | None = None,
         but: str | None = None,
     ) -> None:
-        """Tell one owner, in each of their browsers but one; and in one that wants to be let in."""
+        """Send a note to an owner's browsers except `but`, and to `also`, not enrolled yet."""
         await self._tell_owner(owner, await self._signed(body), also=also, but=but)
 
     async def to_browser(self, owner: Owner, browser: BrowserKeys, body: NoteBody) -> None:
-        """Tell one owner in one of their browsers alone."""
+        """Send a note to one of an owner's browsers."""
         await self._tell_browser(owner, browser, await self._signed(body))
 
     async def to_one_of_all(
         self, owner: Owner, body: NoteBody, *, also: BrowserKeys | None = None
     ) -> None:
-        """Tell one owner; each browser of the others gets a note that says nothing."""
+        """Send a note to one owner; each browser of the others gets an empty one."""
         await self.to_owner(owner, body, also=also)
         nothing = await self._signed(Nothing())
         for other in self._owners.owners:
@@ -74,7 +75,7 @@ class Notes:
                 await self._tell_owner(other, nothing)
 
     async def to_all(self, body: NoteBody, *, but: str | None = None) -> None:
-        """Tell every owner; `but` is the passkey of one who isn't told."""
+        """Send a note to every owner except the one with the passkey `but`."""
         signed = await self._signed(body)
         for owner in self._owners.owners:
             if owner.passkey.credential_id != but:
@@ -90,7 +91,7 @@ class Notes:
         return ids if len(ids) <= MAX_SLOT_NOTES else (ids + ids)[start : start + MAX_SLOT_NOTES]
 
     async def for_slot(self, slot: int, bodies: Mapping[str, NoteBody]) -> list[Note]:
-        """Return a note for each browser of every owner: its own body, or one that says nothing.
+        """Return a note for each browser of every owner: with its own body, or empty.
 
         How many there are, and whose, depends on the browsers and on the slot alone.
         """
@@ -107,11 +108,11 @@ class Notes:
         return notes
 
     async def _sealed_for_slot(self, body: NoteBody, viewing_key: bytes) -> bytes:
-        """Seal; what can't be sealed is nothing, so that its absence says nothing either."""
+        """Seal a note; an empty one if it can't be sealed, so that its absence reveals nothing."""
         try:
             return seal_note(await self._signed(body), viewing_key)
         except WireError as error:
-            log.error("a browser can't be told in this slot: %s", error)
+            log.error("a note can't be sealed to a browser for this slot: %s", error)
         lost_key = X25519PrivateKey.generate().public_key().public_bytes_raw()
         return seal_note(await self._signed(Nothing()), lost_key)
 
@@ -134,10 +135,12 @@ class Notes:
         try:
             sealed = seal_note(signed, unb64u(browser.viewing_key))
         except WireError as error:
-            log.warning("a browser can't be told: %s", error)
+            log.warning("a note can't be sealed to a browser: %s", error)
             return
         credential_id = owner.passkey.credential_id
-        await self._tell(Note(credential_id=credential_id, browser=browser.id, sealed=b64u(sealed)))
+        await self._events.publish(
+            Note(credential_id=credential_id, browser=browser.id, sealed=b64u(sealed))
+        )
 
     async def _signed(self, body: NoteBody) -> SignedNote:
         """Sign off the loop: a secure element is slow."""

@@ -1,1 +1,1 @@
-"""What is still to be told or to be delivered, and survives everything until it was."""
+"""Durable queues to the relay and the bucket: events and sealed packages, until delivered."""

@@ -1,4 +1,4 @@
-"""The bucket named at enrolment: where it is, and how one part is put there.
+"""Client of the bucket named at enrolment: resolves and checks its address, and puts one part.
 
 No redirect is followed, no proxy asked. The name is looked up for each connection, and the
 connection goes to an address that was checked: an address or `localhost` leads to just that; a
@@ -87,7 +87,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What the bucket said to a part."""
+    """The bucket's response to a part."""
 
     status: int
     etag: str

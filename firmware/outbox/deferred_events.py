@@ -1,4 +1,4 @@
-"""Telling exactly once, whatever dies: first promised with the fact itself, then told.
+"""Deferred events: stored in the commit of their fact, then published exactly once.
 
     with promises.collect() as told:        # what is told in here is gathered, and not told yet
         await carry_out(…)
@@ -11,20 +11,17 @@ what is left. Only what happens in the gathering task itself is gathered: others
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 from firmware.errors import DoorwardError, EventRefused
+from firmware.outbox.publisher import OnceEventPublisher
 from firmware.protocol.events import EventBody
 from firmware.store.deferred_events import DeferredEvent, DeferredEventStore, deferred_event_of
 
 log = logging.getLogger(__name__)
-
-TellBody = Callable[[EventBody], Awaitable[object]]
-TellOnce = Callable[[EventBody, str], Awaitable[object]]
-"""Tells a fact under this event id, unless something was told under it before."""
 
 
 @dataclass(slots=True)
@@ -35,14 +32,11 @@ class _Gathering:
 
 
 class DeferredEvents:
-    """What one doorbell has promised to tell. `store` is asked for when it is first needed."""
+    """The deferred events of one doorbell. Implements `FactPublisher`."""
 
-    def __init__(
-        self, *, store: Callable[[], DeferredEventStore], tell: TellBody, tell_once: TellOnce
-    ) -> None:
+    def __init__(self, *, store: DeferredEventStore, events: OnceEventPublisher) -> None:
         self._store = store
-        self._tell = tell
-        self._tell_once = tell_once
+        self._events = events
         self._gathering: ContextVar[_Gathering | None] = ContextVar("gathering", default=None)
         self._one_at_a_time = asyncio.Lock()
 
@@ -57,29 +51,28 @@ class DeferredEvents:
             gathering.is_open = False
             self._gathering.reset(token)
 
-    async def tell(self, body: EventBody) -> None:
+    async def publish(self, body: EventBody) -> None:
         """Tell a fact, or promise it within a gathering."""
         gathering = self._gathering.get()
         if gathering is not None and gathering.is_open:
             gathering.told.append(deferred_event_of(body))
         else:
-            await self._tell(body)
+            await self._events.publish(body)
 
     async def publish_unsaved(self, promises: Sequence[DeferredEvent]) -> None:
         """Tell what the card didn't take as promises: better perhaps twice than never."""
         for one in promises:
-            await self._tell_once(one.body, one.event_id)
+            await self._events.publish_once(one.body, one.event_id)
 
     async def flush(self) -> None:
         """Tell what is due; what can't be told now stays promised."""
         async with self._one_at_a_time:
             try:
-                store = self._store()
-                for one in await asyncio.to_thread(store.due):
+                for one in await asyncio.to_thread(self._store.due):
                     try:
-                        await self._tell_once(one.body, one.event_id)
+                        await self._events.publish_once(one.body, one.event_id)
                     except EventRefused:  # it never will be told, and mustn't hold up the others
                         log.exception("a promise is dropped")
-                    await asyncio.to_thread(store.forget, one.event_id)
+                    await asyncio.to_thread(self._store.forget, one.event_id)
             except (DoorwardError, OSError):
                 log.exception("what was promised is told later")

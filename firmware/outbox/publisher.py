@@ -1,4 +1,4 @@
-"""Telling: facts go into the outbox in the order in which they happened, off the loop.
+"""Publisher of events: appends facts to the outbox in the order in which they happened.
 
 A fact whose id must be known at once (a press starts a clip under its event's id) brings its id
 along. A card that takes nothing for a while delays what is told and loses nothing: it waits in
@@ -28,6 +28,14 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
+class FactPublisher(Protocol):
+    """Reports facts to the relay; every `EventPublisher` is one."""
+
+    async def publish(self, body: EventBody) -> object:
+        """Return once the fact is accepted: it will arrive. DoorwardError if it isn't."""
+        ...
+
+
 class EventPublisher(Protocol):
     """Reports facts to the relay, as events."""
 
@@ -47,17 +55,9 @@ class OnceEventPublisher(EventPublisher, Protocol):
         ...
 
 
-class Tell(Protocol):
-    """How a part tells a fact."""
-
-    async def __call__(self, body: EventBody, *, event_id: str | None = None) -> Event:
-        """Return once the event is accepted: it will arrive, whatever dies now."""
-        ...
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Moment:
-    """When a fact happened, by both clocks."""
+    """The time of a fact, by both clocks."""
 
     wall_ms: int
     monotonic_ms: int

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,12 +57,10 @@ MAX_EVENT_BYTES = MAX_MQTT_BYTES - 1024
 
 log = logging.getLogger(__name__)
 
-ToldListener = Callable[[Event], None]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Undated:
-    """When an event with an untrusted time happened, by both clocks."""
+    """The time of an event with an untrusted time, by both clocks."""
 
     seq: int
     time_ms: int
@@ -70,20 +68,18 @@ class Undated:
 
 
 class Outbox:
-    """The queue of one doorbell. `on_told` hears of each event after its receipt, once."""
+    """The queue of one doorbell."""
 
     def __init__(
         self,
         path: Path,
         device: str,
         *,
-        on_told: ToldListener | None = None,
         boot: str = "",
     ) -> None:
         self._path = path
         self._boot = boot
         self._device = device
-        self._on_told = on_told
         self._lock = threading.Lock()
         self._waiting: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
         self._db = _open(path)
@@ -162,18 +158,11 @@ class Outbox:
 
     def forget(self, event_ids: Sequence[str]) -> int:
         """Drop events that the relay has committed; unknown ids are ignored. Return how many."""
-        told: list[Event] = []
         with self._lock, self._transaction():
-            for event_id in event_ids:
-                row = self._db.execute(
-                    "DELETE FROM event WHERE id = ? RETURNING document", (event_id,)
-                ).fetchone()
-                if row is not None:
-                    told.append(decode(Event, row[0], max_bytes=MAX_MQTT_BYTES))
-        if self._on_told is not None:
-            for event in told:
-                self._on_told(event)
-        return len(told)
+            return sum(
+                self._db.execute("DELETE FROM event WHERE id = ?", (event_id,)).rowcount
+                for event_id in event_ids
+            )
 
     def still_waiting(self, event_ids: Sequence[str]) -> int:
         """Return how many of these events have no receipt yet."""

@@ -1,4 +1,4 @@
-"""Tells how often owners' statements were refused in a quarter that is over, by check (R11).
+"""Quarterly count of refused statements, by the check that failed (R11).
 
 Every doorbell tells it, refused or not, on the quarter's first day at a moment of its own: so that
 it has to do with no statement. The relay sums up and publishes what at least five doorbells told.
@@ -8,11 +8,11 @@ relay counts a doorbell's quarter once.
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
+from firmware.outbox.publisher import FactPublisher
 from firmware.protocol.custody import quarter_of
-from firmware.protocol.events import EventBody, RefusalsCounted
+from firmware.protocol.events import RefusalsCounted
 from firmware.store.household import HouseholdStore
 from firmware.system.clock import Clock
 
@@ -29,12 +29,12 @@ class RefusalCounts:
         *,
         household: HouseholdStore,
         clock: Clock,
-        tell: Callable[[EventBody], Awaitable[object]],
+        events: FactPublisher,
         chance: random.Random,
     ) -> None:
         self._household = household
         self._clock = clock
-        self._tell = tell
+        self._events = events
         self._after_ms = round(chance.random() * DAY_MS)
         self._told: str | None = None
 
@@ -47,7 +47,7 @@ class RefusalCounts:
         if not is_due or self._told == quarter:
             return
         counts = await asyncio.to_thread(self._household.refusals, quarter)
-        await self._tell(RefusalsCounted(quarter=quarter, counts=counts))
+        await self._events.publish(RefusalsCounted(quarter=quarter, counts=counts))
         self._told = quarter
         await asyncio.to_thread(self._household.forget_refusals_before, quarter)
 

@@ -1,4 +1,4 @@
-"""Puts a sealed package into the bucket, part by part, by presigned URLs.
+"""Uploader of a sealed package to the bucket, part by part, by presigned URLs.
 
 This file is where sealed footage leaves the doorbell. It goes to one origin only, the bucket
 named at enrolment (outbox/bucket.py); only the parts that this doorbell announced are sent, and
@@ -125,7 +125,7 @@ class Uploader:
 
 
 class _Journey:
-    """One package on its way by one multipart upload: where its parts go, and which are there."""
+    """One package's multipart upload: the URLs of its parts, and which are uploaded."""
 
     def __init__(
         self, ready: PackageReady, targets: dict[int, str], upload_id: str, outgoing: Outgoing

@@ -189,7 +189,7 @@ class OutcomeLeaf(Document, frozen=True, kw_only=True, tag="outcome", tag_field=
 
 
 class ErasedLeaf(Document, frozen=True, kw_only=True, tag="erased", tag_field="type"):
-    """An entry for an erased object: withdrawn before download, or unopened for 30 days (R19)."""
+    """An entry for an erased object: withdrawn before a download, or unopened for 30 days (R19)."""
 
     package: Digest
     why: Literal["withdrawn", "unopened"]

@@ -1,9 +1,9 @@
-"""library.sqlite3 as a file: opens it, brings its schema up to date, hands out transactions.
+"""SQLite database library.sqlite3: opens it, migrates its schema, and gives out transactions.
 
-Where the doorbell's clips and facts meet SQLite; what is asked of it is in library.py and
-facts_store.py. Every commit is synced (WAL, synchronous=FULL). Each thread has its own
-connection, so that readers never wait for a writer. Trouble of the card comes as the OSError
-that any file would raise, so that whoever writes treats both alike.
+Its statements are in clips/library.py and in this folder. Every commit is synced (WAL,
+synchronous=FULL). Each thread has its own connection, so that readers never wait for a writer.
+Storage errors are raised as the OSError that any file would raise, so that callers treat both
+alike.
 """
 
 import errno
@@ -60,7 +60,7 @@ class Database:
                 yield connection
 
     def faults(self) -> list[str]:
-        """Return what SQLite itself finds wrong with the file."""
+        """Return the faults that SQLite's integrity check finds in the file."""
         with self.read() as connection:
             rows = connection.execute("PRAGMA integrity_check(20)").fetchall()
         return [str(row[0]) for row in rows if row[0] != "ok"]

@@ -1,8 +1,8 @@
-"""What has to be told once, kept in the library's database from the commit of its fact on.
+"""Storage of deferred events (a transactional outbox) in the library's database.
 
-A promise is written in the very transaction that makes its fact durable, so that neither is there
-without the other. It goes once the outbox has it. A promise with a `holder` isn't due yet: it tells
-of what isn't so yet: a statement that is still to be carried out, by its digest, or a pairing.
+A deferred event is written in the very transaction that makes its fact durable, so that neither is
+there without the other. It is deleted once the outbox has it. One with a `holder` isn't due yet, as
+its fact isn't durable: a statement still to be carried out, by its digest, or a pairing.
 """
 
 import logging
@@ -16,21 +16,21 @@ log = logging.getLogger(__name__)
 
 
 class DeferredEvent(Document, frozen=True, kw_only=True):
-    """A fact to tell, under the one id that it will ever have."""
+    """An event to publish exactly once, under its final id."""
 
     event_id: Id
     body: EventBody
 
 
 def deferred_event_of(body: EventBody) -> DeferredEvent:
-    """Return a new promise to tell this."""
+    """Return a new deferred event with this body."""
     return DeferredEvent(event_id=new_id(), body=body)
 
 
 def put_deferred_events(
     connection: Connection, promises: Sequence[DeferredEvent], *, holder: str | None = None
 ) -> None:
-    """Write promises within a transaction; with a `holder` they wait for it."""
+    """Write deferred events within a transaction; with a `holder` they aren't due until woken."""
     connection.executemany(
         "INSERT INTO promises VALUES (?, ?, ?)",
         [(one.event_id, one.encode(), holder) for one in promises],
@@ -38,23 +38,23 @@ def put_deferred_events(
 
 
 def drop_held(connection: Connection, holder: str) -> None:
-    """What these promises told of won't be so, or was told otherwise."""
+    """Delete a holder's deferred events: their fact won't be, or was published otherwise."""
     connection.execute("DELETE FROM promises WHERE holder = ?", (holder,))
 
 
 def wake_held(connection: Connection, holder: str) -> None:
-    """What these promises tell of is so: they are due."""
+    """Make a holder's deferred events due: their fact is durable."""
     connection.execute("UPDATE promises SET holder = NULL WHERE holder = ?", (holder,))
 
 
 class DeferredEventStore:
-    """The promises of one doorbell. Writing methods return once it is synced to disk."""
+    """The deferred events of one doorbell. Writing methods return once synced to disk."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def due(self) -> list[DeferredEvent]:
-        """Return what is to be told now, in the order in which it was promised."""
+        """Return the events that are due, in the order in which they were deferred."""
         with self._database.read() as connection:
             rows = connection.execute(
                 "SELECT event_id, promise_json FROM promises WHERE holder IS NULL ORDER BY rowid"
@@ -62,13 +62,13 @@ class DeferredEventStore:
         return [kept for kept in (self._parse(*row) for row in rows) if kept is not None]
 
     def hold(self, promises: Sequence[DeferredEvent], holder: str) -> None:
-        """Keep promises that aren't due until `wake`; what was held there is forgotten."""
+        """Store events that aren't due until `wake`, in place of the holder's earlier ones."""
         with self._database.write() as connection:
             drop_held(connection, holder)
             put_deferred_events(connection, promises, holder=holder)
 
     def held(self, holder: str) -> list[DeferredEvent]:
-        """Return what is held there."""
+        """Return a holder's events."""
         with self._database.read() as connection:
             rows = connection.execute(
                 "SELECT event_id, promise_json FROM promises WHERE holder = ? ORDER BY rowid",
@@ -77,13 +77,13 @@ class DeferredEventStore:
         return [kept for kept in (self._parse(*row) for row in rows) if kept is not None]
 
     def wake(self, holder: str, promises: Sequence[DeferredEvent]) -> None:
-        """What is held there is so: it is due, and these promises after it."""
+        """Make a holder's events due, and `promises` after them."""
         with self._database.write() as connection:
             wake_held(connection, holder)
             put_deferred_events(connection, promises)
 
     def forget(self, event_id: str) -> None:
-        """It is in the outbox."""
+        """Delete an event that is in the outbox."""
         with self._database.write() as connection:
             connection.execute("DELETE FROM promises WHERE event_id = ?", (event_id,))
 
@@ -91,6 +91,6 @@ class DeferredEventStore:
         try:
             return decode(DeferredEvent, data, max_bytes=MAX_MQTT_BYTES)
         except WireError as error:  # of another version: it mustn't hold up all else
-            log.warning("a promise of another version is dropped: %s", error)
+            log.warning("a deferred event of another version is dropped: %s", error)
         self.forget(event_id)
         return None

@@ -1,7 +1,7 @@
-"""What owners decided from afar and the doorbell must not forget: settings, holds, refusals.
+"""Storage of owners' decisions: settings, holds, refusals, approvers, recovery keys.
 
-Lies in the library's database, so that one commit makes a decision durable. Whether it may be made
-is judged in firmware.consent. Who the owners and their browsers are is in enrolment/.
+It is in the library's database, so that one commit makes a decision durable. Whether it may be made
+is judged in firmware.consent. Owners and their browsers are in enrolment/.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ MAX_TOLD_REFUSALS = 10_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldTime:
-    """One hold (R12)."""
+    """A hold (R12) on the clips of one period."""
 
     digest: str
     from_ms: int
@@ -42,7 +42,7 @@ class Approver:
 
 
 class HouseholdStore:
-    """Writing methods return once the fact is synced to disk."""
+    """One doorbell's stored decisions. Writing methods return once synced to disk."""
 
     def __init__(self, database: Database, *, max_told_refusals: int = MAX_TOLD_REFUSALS) -> None:
         self._database = database
@@ -53,7 +53,7 @@ class HouseholdStore:
         return self._document(OwnerSettings, "settings_json")
 
     def set_settings(self, settings: OwnerSettings) -> None:
-        """Put these settings in the place of any others."""
+        """Replace the owners' settings."""
         with self._database.write() as connection:
             connection.execute("UPDATE household SET settings_json = ?", (settings.encode(),))
 
@@ -62,13 +62,13 @@ class HouseholdStore:
         return self._document(RecoveryKeys, "recovery_json")
 
     def set_recovery(self, keys: RecoveryKeys | None) -> None:
-        """Let this recovery key count and no other; None: none."""
+        """Replace the recovery key; None: none."""
         data = None if keys is None else keys.encode()
         with self._database.write() as connection:
             connection.execute("UPDATE household SET recovery_json = ?", (data,))
 
     def begin_recovery(self, record: KeyChangeRecord, begun: bytes) -> None:
-        """The recovery key lets somebody in: from here on that goes on, and the key is spent.
+        """Begin a recovery and spend the recovery key, in one commit.
 
         `begun` is all that is needed to go on after a crash.
         """
@@ -86,13 +86,13 @@ class HouseholdStore:
         return None if row is None else bytes(row[0])
 
     def finish_recovery(self, promises: Sequence[DeferredEvent]) -> None:
-        """They are in; what is told of it is promised."""
+        """End a recovery that succeeded, and defer its events, in one commit."""
         with self._database.write() as connection:
             connection.execute("DELETE FROM recoveries")
             put_deferred_events(connection, promises)
 
     def undo_recovery(self, record: KeyChangeRecord, keys: RecoveryKeys) -> None:
-        """They could not be let in: the recovery key counts again, unless there is a new one."""
+        """End a recovery that failed: its key counts again, unless there is a new one."""
         with self._database.write() as connection:
             connection.execute("DELETE FROM recoveries")
             connection.execute("DELETE FROM key_changes WHERE record_json = ?", (record.encode(),))
@@ -102,7 +102,7 @@ class HouseholdStore:
             )
 
     def key_changes(self) -> list[KeyChangeRecord]:
-        """Return what recovery keys did here, the oldest first."""
+        """Return the records of recoveries and new recovery keys, oldest first."""
         with self._database.read() as connection:
             rows = connection.execute(
                 "SELECT record_json FROM key_changes ORDER BY rowid"
@@ -116,7 +116,7 @@ class HouseholdStore:
         return frozenset(row[0] for row in rows)
 
     def refuse_agency(self, agency: str, *, is_refused: bool) -> None:
-        """Never again from this agency, or again after all."""
+        """Refuse all requests of this agency, or allow them again."""
         with self._database.write() as connection:
             if is_refused:
                 connection.execute("INSERT OR IGNORE INTO refused_agencies VALUES (?)", (agency,))
@@ -124,20 +124,20 @@ class HouseholdStore:
                 connection.execute("DELETE FROM refused_agencies WHERE agency = ?", (agency,))
 
     def declined(self) -> frozenset[str]:
-        """Return the digests of the requests that an owner said no to."""
+        """Return the digests of the requests that owners declined."""
         with self._database.read() as connection:
             rows = connection.execute("SELECT request_digest FROM declined_requests").fetchall()
         return frozenset(row[0] for row in rows)
 
     def decline(self, request_digest: str, now_ms: int) -> None:
-        """Remember a no, for longer than any request stands."""
+        """Store that a request was declined, for longer than any request stands."""
         with self._database.write() as connection:
             connection.execute(
                 "INSERT OR IGNORE INTO declined_requests VALUES (?, ?)", (request_digest, now_ms)
             )
 
     def forget_declined_before(self, declined_ms: int) -> None:
-        """Forget what was declined long ago."""
+        """Delete the records of requests that were declined long ago."""
         with self._database.write() as connection:
             connection.execute(
                 "DELETE FROM declined_requests WHERE declined_ms < ?", (declined_ms,)
@@ -217,7 +217,7 @@ class HouseholdStore:
             )
 
     def was_told_refused(self, digest: str) -> bool:
-        """Return whether the owner was told that this statement was refused."""
+        """Return whether the owner was notified of this statement's refusal."""
         with self._database.read() as connection:
             row = connection.execute(
                 "SELECT 1 FROM refused_statements WHERE digest = ?", (digest,)
@@ -233,7 +233,7 @@ class HouseholdStore:
         now_ms: int,
         promises: Sequence[DeferredEvent],
     ) -> bool:
-        """Count a refused statement by the check that failed (R11), and promise to tell its owner.
+        """Count a refused statement by the check that failed (R11), and defer its owner's note.
 
         Once for each: False if that was done before. One that was confirmed ends here.
         """

@@ -1,7 +1,7 @@
-"""What the doorbell committed to in each slot, and what the public log answered.
+"""Storage of slots: the doorbell's commitments and request notices, and the public log's proofs.
 
-Lies in the library's database: the salts are durable before a commitment is told, and all of it
-goes when its clip does. What is committed to and told is decided in firmware/transparency/slots.py.
+It is in the library's database: the salts are durable before a commitment is published, and a
+clip's commitment is deleted with it. firmware/transparency/slots.py decides a slot's content.
 """
 
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class SlotClip:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnnouncedRequest:
-    """A request of which one browser is told, for the first time or once more."""
+    """A request's notice to one browser, the first or a reminder."""
 
     digest: str
     browser: str
@@ -35,7 +35,7 @@ class AnnouncedRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredSlot:
-    """All that belongs to one slot."""
+    """The record of one slot, with its clips and notices."""
 
     record: SlotRecord
     event_id: str
@@ -44,7 +44,7 @@ class StoredSlot:
 
 
 class SlotStore:
-    """Writing methods return once the fact is synced to disk."""
+    """One doorbell's stored slots. Writing methods return once synced to disk."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -56,7 +56,7 @@ class SlotStore:
         return None if row[0] is None else int(row[0])
 
     def event_ids(self, *, count: int) -> list[str]:
-        """Return the events by which the newest slots were told, the newest first."""
+        """Return the ids of the newest slots' events, newest first."""
         with self._database.read() as connection:
             rows = connection.execute(
                 "SELECT event_id FROM slots ORDER BY slot DESC LIMIT ?", (count,)
@@ -81,7 +81,7 @@ class SlotStore:
         return [(row[0], row[1]) for row in rows]
 
     def keep(self, kept: StoredSlot) -> None:
-        """Keep a slot before it is told; forget what is of no use any more."""
+        """Store a slot before it is published; prune old ones."""
         slot = kept.record.slot
         with self._database.write() as connection:
             connection.execute(
@@ -105,7 +105,7 @@ class SlotStore:
             _prune(connection)
 
     def record(self, slot: int) -> SlotRecord | None:
-        """Return what was committed to in a slot."""
+        """Return the commitments of a slot."""
         with self._database.read() as connection:
             row = connection.execute(
                 "SELECT record_json FROM slots WHERE slot = ?", (slot,)
@@ -113,7 +113,7 @@ class SlotStore:
         return None if row is None else _record(row[0])
 
     def set_logged(self, logged: SlotLogged, now_ms: int) -> None:
-        """Keep the log's answer, which was checked: what the slot's notes told is told now."""
+        """Store the log's checked proof: the notices in the slot's notes count from now on."""
         with self._database.write() as connection:
             connection.execute(
                 "UPDATE slots SET logged_json = ? WHERE slot = ? AND logged_json IS NULL",
@@ -149,7 +149,7 @@ class SlotStore:
         )
 
     def announced(self) -> dict[tuple[str, str, bool], int]:
-        """Return when which browser was told of which request: (digest, browser, is_reminder)."""
+        """Return the times of request notices, by (digest, browser, is_reminder)."""
         with self._database.read() as connection:
             rows = connection.execute(
                 "SELECT digest, browser, is_reminder, told_ms FROM told_requests"
@@ -157,13 +157,13 @@ class SlotStore:
         return {(row[0], row[1], bool(row[2])): row[3] for row in rows}
 
     def forget_announced_before(self, told_ms: int) -> None:
-        """Forget of whom was told what, for requests that are long over."""
+        """Delete the notices of requests that are long over."""
         with self._database.write() as connection:
             connection.execute("DELETE FROM told_requests WHERE told_ms < ?", (told_ms,))
 
 
 def _prune(connection: Connection) -> None:
-    """Forget clips that are gone, answers for none, and slots too old for an answer."""
+    """Delete the slots' records of deleted clips, proofs of none, and slots too old for a proof."""
     connection.execute("DELETE FROM slot_clips WHERE clip_id NOT IN (SELECT clip_id FROM clips)")
     connection.execute(
         "DELETE FROM slots WHERE slot < (SELECT max(slot) FROM slots) AND logged_json IS NOT NULL"

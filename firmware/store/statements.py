@@ -1,7 +1,7 @@
-"""What the doorbell must not forget between two decisions: statements, waiting and spent.
+"""Storage of owners' statements, with their confirmations and proofs, and of spent digests.
 
-Lies in the library's database, so that one commit makes a fact durable. Only storing and finding
-belong here; what the facts mean is judged in firmware.consent.
+It is in the library's database, so that one commit makes a fact durable. Nothing is judged here:
+that is firmware.consent's.
 """
 
 import logging
@@ -30,7 +30,7 @@ _COLUMNS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredConfirmation:
-    """How and when the owner said yes outside the relay."""
+    """The way and the time of an owner's confirmation outside the relay."""
 
     way: Way
     confirmed_ms: int
@@ -39,7 +39,7 @@ class StoredConfirmation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaitingStatement:
-    """An owner's statement whose checks held when it came, and what became of it."""
+    """An owner's statement whose checks held when it came, with its later state."""
 
     digest: str
     kind: str
@@ -55,7 +55,7 @@ class WaitingStatement:
 
 
 class StatementStore:
-    """Writing methods return once the fact is synced to disk."""
+    """One doorbell's stored statements. Writing methods return once synced to disk."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -169,7 +169,7 @@ class StatementStore:
         return frozenset(row[0] for row in rows)
 
     def confirm(self, digest: str, confirmed: StoredConfirmation) -> bool:
-        """Note that the owner said yes; False if it doesn't wait any more (somebody was faster)."""
+        """Store the owner's confirmation; False if it doesn't wait any more (a race was lost)."""
         approval = None if confirmed.approval is None else confirmed.approval.encode()
         with self._database.write() as connection:
             cursor = connection.execute(
@@ -181,7 +181,7 @@ class StatementStore:
             return cursor.rowcount == 1
 
     def commit_to(self, record: ReleaseRecord) -> None:
-        """Keep what is committed to before a release."""
+        """Store the commitment of a release."""
         with self._database.write() as connection:
             connection.execute(
                 "UPDATE waiting_statements SET release_record = ? WHERE digest = ?",
@@ -189,7 +189,7 @@ class StatementStore:
             )
 
     def set_proof(self, digest: str, proof: bytes | None) -> None:
-        """Keep the public log's proof of what was committed to; None: it is too old by now."""
+        """Store the public log's proof of the commitment; None: it is too old by now."""
         with self._database.write() as connection:
             connection.execute(
                 "UPDATE waiting_statements SET release_proof = ? WHERE digest = ?", (proof, digest)
@@ -203,7 +203,7 @@ class StatementStore:
         to: StatementState,
         promises: Sequence[DeferredEvent] = (),
     ) -> bool:
-        """Change a statement's state; False if it wasn't in `from_state` (somebody was faster)."""
+        """Change a statement's state; False if it wasn't in `from_state` (a race was lost)."""
         with self._database.write() as connection:
             if not move(connection, digest, from_state=from_state, to=to):
                 return False
@@ -218,7 +218,7 @@ class StatementStore:
         *,
         is_resumed: bool = False,
     ) -> None:
-        """It is carried out: done, used up, and promised to be told, all in one.
+        """Store that a statement is done, spend its digest and defer its events, in one commit.
 
         `is_resumed`: it was carried out before a crash, so what was planned is told as well.
         """
@@ -230,7 +230,7 @@ class StatementStore:
             put_deferred_events(connection, promises)
 
     def forget_statement(self, digest: str) -> None:
-        """It could not be carried out, and was not refused: if it comes again, it counts."""
+        """Delete a statement that failed without a refusal: if it comes again, it counts."""
         with self._database.write() as connection:
             drop_held(connection, digest)
             connection.execute("DELETE FROM waiting_statements WHERE digest = ?", (digest,))
@@ -252,18 +252,18 @@ class StatementStore:
                 statement = _waiting(row)
                 terms = decode(Statement, statement.statement.statement.encode()).terms
             except WireError as error:  # of another version: it mustn't keep all else untold
-                log.warning("a grant of earlier can't be read: %s", error)
+                log.warning("an earlier grant can't be read: %s", error)
                 continue
             if isinstance(terms, GrantTerms):
                 found.append((statement, terms))
         return found
 
     def statements_in(self, state: StatementState) -> list[WaitingStatement]:
-        """Return all in one state, oldest first: `confirmed` ones are to be carried out still."""
+        """Return all statements in one state, oldest first."""
         return _readable(self._rows_in(state))
 
     def unreadable_in(self, state: StatementState) -> list[str]:
-        """Return the digests of those that can't be read: damaged, or of another version."""
+        """Return the digests of unreadable statements: damaged, or of another version."""
         rows = self._rows_in(state)
         readable = {one.digest for one in _readable(rows)}
         return [row[0] for row in rows if row[0] not in readable]
@@ -298,7 +298,7 @@ def _spend(connection: Connection, digest: str, now_ms: int) -> bool:
 
 
 def _readable(rows: Iterable[Row]) -> list[WaitingStatement]:
-    """Return those that can be read: one that can't mustn't keep back all others."""
+    """Return the readable statements: an unreadable one mustn't keep back all others."""
     found = []
     for row in rows:
         try:

@@ -1,4 +1,4 @@
-"""Jittered exponential back-off: how long to wait before the next try."""
+"""Jittered exponential back-off."""
 
 import random
 
@@ -22,5 +22,5 @@ class Backoff:
         return whole_s * (0.5 + self._source.random() / 2)
 
     def reset(self) -> None:
-        """Begin again from the shortest wait."""
+        """Reset to the shortest wait."""
         self._failures = 0

@@ -1,4 +1,4 @@
-"""How much the other side of a line may cause: a budget that fills up again with time."""
+"""Token bucket: limits what a peer may cause; it refills with time."""
 
 
 class Budget:
@@ -10,7 +10,7 @@ class Budget:
         self._last_s: float | None = None
 
     def take(self, now_s: float, amount: float = 1) -> bool:
-        """Spend so much, or nothing if there isn't enough left; say which."""
+        """Spend this much and return True, or spend nothing if there isn't enough left."""
         if self._last_s is not None:
             self._left = min(self._most, self._left + (now_s - self._last_s) * self._per_s)
         self._last_s = now_s

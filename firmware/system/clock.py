@@ -1,18 +1,18 @@
-"""Time, as the doorbell's parts get it: through their constructor.
+"""Clock of the doorbell: wall and monotonic time, and whether the wall time can be trusted.
 
 Wall time is for people and documents; monotonic time is for durations and for the pts of access
-units. `is_trusted` tells whether the wall time was set by somebody who knows it: a doorbell that
-was without power wakes with a wrong clock, and no grant may be judged by that.
+units. `is_trusted` is whether the wall time was set by a reliable source: a doorbell that was
+without power starts with a wrong clock, and no grant may be judged by that.
 
 Trusted is a clock that NTP has set since the board started, or one that the board's real-time
 clock set, if NTP set that at most seven days ago. Not trusted is a clock that is behind the newest
 time that it ever trusted, and one that somebody set since, until NTP sets it again: that shows in
-wall time minus monotonic time, which only a step changes. The relay's word never counts.
+wall time minus monotonic time, which only a step changes. The relay's time never counts.
 
 Nor is one trusted that is behind what witnesses of a public log say (`note_witnessed`): whoever
 sets the clock back can't make an expired grant count again.
 
-NTP can lie, too. A leap ahead is believed, but it is not `is_settled` for half a day: until then
+NTP can lie, too. A leap ahead is trusted, but it is not `is_settled` for half a day: until then
 nothing is deleted for its age, and the leap isn't remembered as the newest time.
 """
 
@@ -54,7 +54,7 @@ log = logging.getLogger(__name__)
 
 
 class Clock(Protocol):
-    """Where a part reads the time."""
+    """The clock that a part gets by its constructor."""
 
     def wall_ms(self) -> int:
         """Return milliseconds since 1970-01-01T00:00:00Z."""
@@ -69,12 +69,25 @@ class Clock(Protocol):
         ...
 
     def is_settled(self) -> bool:
-        """Return whether it has been so for long enough to delete by it."""
+        """Return whether the wall time has been right for long enough to delete by it."""
         ...
 
 
+class MonotonicClock(Protocol):
+    """Where a part reads durations alone; every `Clock` is one."""
+
+    def monotonic_ns(self) -> int:
+        """Return nanoseconds since some fixed moment; never goes back."""
+        ...
+
+
+def monotonic_s(clock: MonotonicClock) -> float:
+    """Return a clock's monotonic time in seconds."""
+    return clock.monotonic_ns() / 1e9
+
+
 class Kernel(Protocol):
-    """The machine's clocks, as its kernel keeps them."""
+    """The kernel's clocks."""
 
     def wall_ms(self) -> int:
         """Return milliseconds since 1970-01-01T00:00:00Z."""
@@ -89,7 +102,7 @@ class Kernel(Protocol):
         ...
 
     def boot_id(self) -> str:
-        """Return what names the time since the board started; "" if not known."""
+        """Return the id of the current boot; "" if not known."""
         ...
 
     def rtc_ms(self) -> int | None:
@@ -98,7 +111,7 @@ class Kernel(Protocol):
 
 
 class _Known(Document, frozen=True, kw_only=True):
-    """What outlives a restart, in clock.json."""
+    """Content of clock.json, which outlives a restart."""
 
     v: Literal[1] = 1
     newest_ms: WallTimeMs = 0
@@ -121,7 +134,7 @@ class _Moment:
 
 
 class SystemClock:
-    """The machine's own clock. `remember` now and then, and at the end.
+    """The machine's own clock. Call `remember` at intervals, and at the end.
 
     `is_host_time_trusted` is for a machine whose time is kept by somebody else than its own
     kernel (a virtual machine, a container), where adjtimex always says "not synchronised".
@@ -152,7 +165,7 @@ class SystemClock:
 
     @property
     def boot_id(self) -> str:
-        """What names the time since the board started: monotonic times compare within it."""
+        """Id of the current boot, within which monotonic times compare."""
         return self._boot_id
 
     def wall_ms(self) -> int:
@@ -192,7 +205,7 @@ class SystemClock:
     def remember(self) -> None:
         """Keep the time, if it is trusted, so that no later start can be behind it. Blocks.
 
-        A card that doesn't take it is told of by others.
+        A storage error is reported by other parts.
         """
         if self._is_host_time_trusted or not self.is_trusted():
             return
@@ -217,7 +230,7 @@ class SystemClock:
         return _Moment(wall_ms=self.wall_ms(), monotonic_ns=self.monotonic_ns())
 
     def _is_behind(self, now: _Moment) -> bool:
-        """Return whether the clock says less than the witnesses; with words when that changes."""
+        """Return whether the clock is behind the witnesses; log it when that changes."""
         behind_ms = 0 if self._floor is None else self._floor.difference_ms - now.difference_ms
         is_behind = behind_ms > WITNESSES_AHEAD_MS
         if is_behind and not self._was_behind:
@@ -256,7 +269,7 @@ class SystemClock:
         return True
 
     def _note_leap(self, now: _Moment) -> None:
-        """Hold the trusted time against the one before, or against the one of an earlier start."""
+        """Compare the trusted time with the one before, or with an earlier start's."""
         if self._sure is not None:
             passed_ms = (now.monotonic_ns - self._sure.monotonic_ns) // 1_000_000
             expected_ms = self._sure.wall_ms + passed_ms

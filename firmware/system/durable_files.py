@@ -1,4 +1,4 @@
-"""Small files that must survive a power cut whole: written beside, synced, renamed."""
+"""Atomic writes of small files, safe against power cuts: written beside, synced, renamed."""
 
 import os
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ def write_atomic(path: Path, data: bytes, *, mode: int = 0o600) -> None:
 
 
 def write_atomic_pieces(path: Path, pieces: Iterable[bytes], *, mode: int = 0o600) -> None:
-    """Replace `path` likewise by what comes piece by piece, and needn't fit into memory."""
+    """Replace `path` likewise by pieces that needn't fit into memory together."""
     beside = path.with_name(path.name + ".new")
     beside.unlink(missing_ok=True)
     descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)

@@ -1,11 +1,11 @@
-"""Reset: everything that makes this doorbell somebody's is wiped; the next start makes it anew.
+"""Factory reset: wipes all keys, people and recordings; the next start makes a new identity.
 
 Only the settings (doorbell.toml) and the claim file stay. The list is explicit, because the data
 folder may hold things that aren't ours; a test holds it against every name that the doorbell
 uses. First a marker is made durable, then keys go, then what they opened: a wipe that was cut
 short at any moment is finished at the next start, before anything else reads the folder.
 
-A card keeps old blocks. What was sealed stays unreadable only as far as its storage key is gone.
+Flash storage keeps old blocks. Sealed files stay unreadable only if their storage key is gone.
 """
 
 import logging
@@ -47,12 +47,12 @@ Remove = Callable[[Path], None]
 
 
 def order_wipe(data_dir: Path) -> None:
-    """Decide it, durably: from now on this or the next start of the doorbell wipes all."""
+    """Order a wipe, durably: from now on this or the next start of the doorbell wipes all."""
     write_atomic(data_dir / MARKER, b"")
 
 
 def finish_wipe(data_dir: Path, *, remove: Remove | None = None) -> bool:
-    """Wipe if a wipe was ordered, and say whether; call it before anything reads the folder.
+    """Wipe if one was ordered, and return whether; call it before anything reads the folder.
 
     Raises StoreError if something can't be removed: the rest is gone, and the order stays.
     """
@@ -106,7 +106,7 @@ def _holds_something(path: Path) -> bool:
 
 
 def _overwrite(path: Path) -> None:
-    """Spoil a key where it lies; a card that moves blocks about may keep the old one."""
+    """Overwrite a key in place; flash storage that moves blocks may keep the old one."""
     with path.open("r+b") as file:
         file.write(os.urandom(path.stat().st_size))
         file.flush()

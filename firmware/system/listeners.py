@@ -1,7 +1,7 @@
 """Listeners: the one typed way in which a part announces a fact to any number of others.
 
 A part owns a `Listeners` as a public attribute and calls `notify`; the wiring calls `add`.
-Questions don't belong here: a part that wants an answer takes the object that knows it.
+Queries don't belong here: a part that needs a value takes the object that has it.
 """
 
 from collections.abc import Callable

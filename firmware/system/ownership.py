@@ -4,7 +4,7 @@ from typing import Protocol
 
 
 class Ownership(Protocol):
-    """Knows whether anybody owns this doorbell; implemented by the household."""
+    """Whether anybody owns this doorbell; implemented by the household."""
 
     def has_owner(self) -> bool:
         """Return whether at least one owner is paired."""

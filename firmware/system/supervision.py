@@ -1,7 +1,7 @@
-"""Keeping parts alive: one that ends or fails is logged and begun again, later each time.
+"""Supervision of parts: one that ends or fails is logged and restarted, with back-off.
 
-And the two ends of that: systemd's watchdog is fed only while no vital part is stuck, and what
-nothing inside the process can mend ends the process, for systemd to start it again.
+Systemd's watchdog is fed only while no vital part is stuck; a fault that can't be repaired inside
+the process ends it, for systemd to start it again.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ class Vital(Protocol):
     """A part that the doorbell can't do without."""
 
     def stuck_s(self) -> float:
-        """Return for how many seconds it hasn't moved although it had something to do."""
+        """Return the seconds without progress while there was work."""
         ...
 
 
@@ -54,7 +54,7 @@ async def keep_running(name: str, part: Part, *, source: random.Random) -> None:
 
 
 class OneAtATime:
-    """A job that runs when it is asked for: never twice at once, and never too seldom.
+    """A job that runs on request, never twice at once.
 
     Asked for while it runs, it runs once more afterwards.
     """
@@ -66,7 +66,7 @@ class OneAtATime:
         self._is_asked_again = False
 
     def ask(self) -> None:
-        """Let it run soon; call it on the loop."""
+        """Request a run soon; call it on the loop."""
         if self._running is None or self._running.done():
             self._running = asyncio.create_task(self._run(), name=self._name)
         else:
@@ -84,14 +84,14 @@ class OneAtATime:
 
 
 class Heartbeat:
-    """A `Vital` that calls `beat` again and again; any thread may call either method."""
+    """A `Vital` whose part calls `beat` regularly; any thread may call either method."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._last_ns = clock.monotonic_ns()
 
     def beat(self) -> None:
-        """Say that the part moves."""
+        """Record that the part makes progress."""
         self._last_ns = self._clock.monotonic_ns()
 
     def stuck_s(self) -> float:
@@ -100,7 +100,7 @@ class Heartbeat:
 
 
 class Watchdog:
-    """Feeds systemd's watchdog from the loop, so that a loop that stands still isn't fed either.
+    """Feeds systemd's watchdog from the loop, so that a blocked loop stops feeding it.
 
     A part that is stuck longer than `stuck_after_s` starves it: systemd then kills and restarts
     the process.

@@ -1,4 +1,4 @@
-"""What systemd is told (sd_notify(3)): ready, alive, what is going on. Nothing without systemd.
+"""Notifications to systemd (sd_notify(3)): ready, watchdog, status. None without systemd.
 
 The protocol is one datagram of `NAME=value` lines to the Unix socket that NOTIFY_SOCKET names;
 `@` at its beginning stands for a zero byte (an abstract socket). A reboot is asked for by a file
@@ -30,19 +30,19 @@ class ServiceManager:
         return self._watchdog_s
 
     def ready(self) -> None:
-        """Say that the doorbell does its work."""
+        """Notify that the doorbell is ready."""
         self._send("READY=1")
 
     def alive(self) -> None:
-        """Say that nothing is stuck."""
+        """Feed the watchdog."""
         self._send("WATCHDOG=1")
 
     def stopping(self) -> None:
-        """Say that the doorbell ends in good order."""
+        """Notify that the doorbell is stopping."""
         self._send("STOPPING=1")
 
     def status(self, line: str) -> None:
-        """Say in one line how it is going; `systemctl status` shows it."""
+        """Send a status line, which `systemctl status` shows."""
         self._send("STATUS=" + " ".join(line.split()))
 
     def ask_for_reboot(self) -> bool:

@@ -1,4 +1,4 @@
-"""The board's uptime: how long ago it was switched on, whatever its clock says."""
+"""The board's uptime, independent of its clock."""
 
 from pathlib import Path
 from typing import Protocol

@@ -1,4 +1,4 @@
-"""Where the register contradicted itself: proofs that are kept, and whether one stands.
+"""Contradictions of the register: stored proofs of inconsistency, and whether one stands.
 
 As long as one stands nothing is released. It ends when a later checkpoint of the log that was read
 before is seen; the proof stays. Proofs that can't be read may hold one that stands, so they count
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 class Contradictions:
-    """Those of one register. All that takes the store blocks."""
+    """The contradictions of one register. Methods that use the store block."""
 
     def __init__(self) -> None:
         self._found: list[Contradiction] = []
@@ -26,7 +26,7 @@ class Contradictions:
 
     @property
     def found(self) -> tuple[Contradiction, ...]:
-        """What is kept as proof."""
+        """The stored proofs."""
         return tuple(self._found)
 
     @property
@@ -35,7 +35,7 @@ class Contradictions:
         return self._is_proof_damaged or any(one.is_standing for one in self._found)
 
     def load(self, store: RegisterStore) -> None:
-        """Take what the card has."""
+        """Load the stored proofs."""
         try:
             self._found = store.contradictions()
             self._is_proof_damaged = False
@@ -44,7 +44,7 @@ class Contradictions:
             log.error("%s", error)
 
     def add(self, error: LogContradicts, store: RegisterStore, *, found_ms: int) -> None:
-        """Keep a new one as proof."""
+        """Store a new contradiction."""
         log.error("%s; nothing is released until that is over", error)
         new = Contradiction(
             known=error.known.note.decode(),
@@ -63,12 +63,12 @@ class Contradictions:
         self._keep(store)
 
     def end_before(self, witnessed: Witnessed, store: RegisterStore) -> None:
-        """A later checkpoint of the known log is here: what contradicted it is over, and kept."""
+        """End the contradictions of the known log before its later checkpoint; they stay stored."""
         if not any(
             one.is_standing and one.other_fresh_ms < witnessed.fresh_ms for one in self._found
         ):
             return
-        log.warning("the register is again the one that was read before")
+        log.warning("the register is consistent again with the one that was read before")
         self._found = [msgspec.structs.replace(one, is_standing=False) for one in self._found]
         self._keep(store)
 
@@ -78,5 +78,5 @@ class Contradictions:
 
 
 def _text_of(note: str) -> str:
-    """Return what was signed, without the signatures."""
+    """Return a note's signed text, without the signatures."""
     return note.partition("\n\n")[0]

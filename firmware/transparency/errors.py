@@ -1,8 +1,8 @@
-"""Errors of following.
+"""Errors of following the public logs.
 
 FollowError
-├── LogUnreachable             it can't be reached just now: later again
-├── LogUnreadable       what is served isn't the log that the checkpoint speaks of
+├── LogUnreachable      the log's files can't be fetched now: tried again later
+├── LogUnreadable       the files don't match the checkpoint, or are too large
 └── LogContradicts      witnesses signed another log than the one that was read before
 """
 
@@ -11,7 +11,7 @@ from firmware.protocol.tlog.policy import Witnessed
 
 
 class FollowError(DoorwardError):
-    """The register couldn't be read any further; what was read before still counts."""
+    """The register couldn't be read any further; the entries read before still count."""
 
 
 class LogUnreachable(FollowError):
@@ -19,7 +19,7 @@ class LogUnreachable(FollowError):
 
 
 class LogUnreadable(FollowError):
-    """The files that are served don't fit together, or are larger than they may be."""
+    """The served files don't fit together, or are larger than they may be."""
 
 
 class LogContradicts(FollowError):

@@ -1,18 +1,17 @@
-"""Follows the register: fetches what is new, and lets it count once it is proved.
+"""Follower of the register: fetches new entries, and accepts them once they are proved.
 
 One read at a time: the checkpoint, by the policy; each new entry; the root over all of them; then
-since when witnesses have seen them. Whatever fails, what was read before stays. A checkpoint that
-contradicts it is kept as proof, and from then on the facts aren't fresh: nothing is released until
-a later checkpoint of the log that was read before is seen.
+the cosigned times. Whatever fails, the entries read before stay. A checkpoint that contradicts
+them is kept as proof, and from then on the facts aren't fresh: nothing is released until a later
+checkpoint of the log that was read before is seen.
 
-Everything that takes long is done in a thread; `facts` and the rest are for the loop.
+Long work is done in a thread; `facts` and the rest are for the loop.
 """
 
 import asyncio
 import logging
 import random
 import threading
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import astuple, dataclass, replace
 from functools import partial
@@ -33,6 +32,7 @@ from firmware.protocol.tlog.tiles import (
 )
 from firmware.system.backoff import Backoff
 from firmware.system.clock import Clock
+from firmware.system.listeners import Listeners
 from firmware.transparency import reader
 from firmware.transparency.contradictions import Contradictions
 from firmware.transparency.errors import FollowError, LogContradicts, LogUnreachable, LogUnreadable
@@ -48,7 +48,7 @@ POLLS_IN_FRESHNESS = 4
 """Where a register must be fresher than usual, it is read so often in that time."""
 FIRST_RETRY_S = 5.0
 UNREADABLE_MAX_RETRY_S = 3600.0
-"""A log that serves what doesn't fit costs the card up to MAX_REGISTER_BYTES a try."""
+"""A log whose files don't fit together costs storage up to MAX_REGISTER_BYTES a try."""
 LEAST_PAUSE_S = 1.0
 GROWN_JITTER_S = 1.0
 """A fleet that is told of an entry doesn't come in the same moment."""
@@ -64,7 +64,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadProgress:
-    """How far a long read has come."""
+    """Progress of a long read."""
 
     read: int
     size: int
@@ -81,19 +81,16 @@ class RegisterFollower:
         source: LogSource,
         clock: Clock,
         signer: IdentitySigner | None,
-        note_witnessed: Callable[[int], None],
         chance: random.Random,
         poll_every_s: float = POLL_EVERY_S,
     ) -> None:
-        """`note_witnessed` is the clock's: time is never before what witnesses signed.
-
-        `signer` is the doorbell's identity, or None where nothing is to be kept for a next start.
-        """
+        """`signer` is the doorbell's identity, or None where nothing is kept for a next start."""
+        self.witnessed = Listeners[int]()
+        """The newest time, in milliseconds, that witnesses signed: it is never earlier."""
         self._folder = folder
         self._logs = logs
         self._source = source
         self._clock = clock
-        self._note_witnessed = note_witnessed
         self._chance = chance
         self._poll_every_s = poll_every_s
         self._store: RegisterStore | None = None
@@ -108,7 +105,7 @@ class RegisterFollower:
 
     @property
     def progress(self) -> ReadProgress | None:
-        """How far a read is that is under way; None if there is none."""
+        """Progress of the read under way; None if there is none."""
         return self._progress
 
     @property
@@ -118,12 +115,12 @@ class RegisterFollower:
 
     @property
     def contradictions(self) -> tuple[Contradiction, ...]:
-        """What is kept as proof."""
+        """The stored proofs of contradictions."""
         return self._contradictions.found
 
     @property
     def slot_ms(self) -> int | None:
-        """How long a slot of the custody log is; None as long as the register wasn't read."""
+        """Length of a slot of the custody log; None as long as the register wasn't read."""
         return self._followed.slot_ms
 
     @property
@@ -132,12 +129,12 @@ class RegisterFollower:
         return self._followed.newest_note
 
     def facts(self) -> RegisterFacts:
-        """Return what may be counted on. Cheap: made when something changed."""
+        """Return the register's facts for the rules. Cheap: made when something changed."""
         return self._facts
 
     @property
     def policy(self) -> Policy:
-        """Whom this doorbell believes about logs."""
+        """The policy of logs and witnesses that this doorbell trusts."""
         return self._logs.policy
 
     @property
@@ -146,7 +143,7 @@ class RegisterFollower:
         return self._logs.custody_origin
 
     def extract(self, request_digest: str) -> RegisterExtract:
-        """Return what a package carries of the register for a request. Blocks: reads the card.
+        """Return the register's part of a package for a request. Blocks: reads storage.
 
         Raises FollowError if it isn't there, or no agreement of its agency is in force.
         """
@@ -169,13 +166,13 @@ class RegisterFollower:
             )
 
     async def start(self) -> None:
-        """Take what the card has, checked anew."""
+        """Load the stored register, checked anew."""
         async with self._one_at_a_time:
             await asyncio.to_thread(self._load)
             await asyncio.to_thread(self._save)
 
     async def run(self) -> None:
-        """Read now and then, and when told to, until cancelled.
+        """Read at intervals, and when the relay announces growth, until cancelled.
 
         After a log that doesn't fit together no word of the relay's makes it read sooner.
         """
@@ -208,13 +205,13 @@ class RegisterFollower:
             await self._pause(max(wait_s, LEAST_PAUSE_S))
 
     async def on_grown(self, command: RegisterGrew) -> ReplyBody:
-        """The relay says that there is more: read soon. What it says else isn't believed."""
+        """Read soon, as the relay announces growth; nothing else of its message is trusted."""
         if command.size > self._followed.size:
             self._is_wanted.set()
         return Accepted()
 
     async def read(self) -> None:
-        """Read once what is new; raises FollowError, or OSError if the card fails."""
+        """Read the new entries once; raises FollowError, or OSError if storage fails."""
         async with self._one_at_a_time:
             if self._store is None:
                 await asyncio.to_thread(self._load)
@@ -229,7 +226,7 @@ class RegisterFollower:
                 await asyncio.to_thread(self._save)
 
     async def _pause(self, wait_s: float) -> None:
-        """Wait so long; less, if the relay says that there is more, or the clock leaps ahead."""
+        """Wait; less, if the relay announces growth or the clock leaps ahead."""
         ends_ns = self._clock.monotonic_ns() + round(wait_s * 1e9)
         ahead_ms = self._ahead_ms()
         while self._ahead_ms() - ahead_ms <= LEAP_MS:
@@ -306,7 +303,7 @@ class RegisterFollower:
         raise LogUnreachable(f"the log has no {paths[0].replace(ENTRIES, folder, 1)} just now")
 
     async def _find_fault(self, witnessed: Witnessed) -> None:
-        """The new entries don't lead to the checkpoint. Is it another log, or a bad copy?"""
+        """Raise for new entries that don't lead to the checkpoint: another log, or a bad copy."""
         known = self._followed.known
         whole = self._followed.whole()
         await self._try(whole, witnessed, keep=False)
@@ -359,7 +356,7 @@ class RegisterFollower:
         self._contradictions.end_before(witnessed, self._opened())
 
     def _take_stamps(self, bundle: Bundle, data: bytes) -> bool:
-        """Take a bundle's stamps; tell if all were of sizes that are here."""
+        """Add a bundle's cosigned times; return whether all were of sizes that are here."""
         store = self._opened()
         try:
             notes = bundle.new_entries(data, max_bytes=reader.MAX_STAMPS_BYTES)
@@ -391,7 +388,7 @@ class RegisterFollower:
     def _refresh_locked(self) -> None:
         newest = self._followed.newest
         if newest is not None:
-            self._note_witnessed(newest.fresh_ms)
+            self.witnessed.notify(newest.fresh_ms)
         since_ms = self._clock.wall_ms() - MAX_LIFE_MS - MAX_SKEW_MS
         facts = self._followed.facts(requests_since_ms=max(0, since_ms))
         self._facts = replace(facts, fresh_ms=0) if self.has_contradiction else facts

@@ -1,7 +1,7 @@
-"""The log's static files over HTTP: one origin, no redirects, a size limit and a timeout for each.
+"""A log's static files over HTTP: one origin, no redirects, a size limit and a timeout for each.
 
-`log_url` is the relay's word, so it leads to an https place or to this very machine: without TLS
-a name could lead anywhere in the home network.
+`log_url` comes from the relay, so it must be https or this very machine: without TLS a name could
+lead anywhere in the home network.
 """
 
 import asyncio

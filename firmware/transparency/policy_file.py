@@ -1,6 +1,6 @@
-"""The policy on the card: which two logs this doorbell follows, and which witnesses it believes.
+"""Policy file: which two logs this doorbell follows, and which witnesses it trusts.
 
-It comes with the firmware or is put on the card at set-up; it never comes from the relay.
+It comes with the firmware or is stored at set-up; it never comes from the relay.
 """
 
 from dataclasses import dataclass

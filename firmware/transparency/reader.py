@@ -25,7 +25,7 @@ from firmware.transparency.state import PendingGrowth, RegisterState
 
 MAX_ENTRIES = 200_000
 MAX_REGISTER_BYTES = 512 * 1024 * 1024
-"""What a hostile log may take of the card, at most."""
+"""Limit of the storage that a hostile log may take."""
 MAX_CHECKPOINT_BYTES = 16 * 1024
 MAX_STAMP_BYTES = 4 * 1024
 MAX_STAMPS_BYTES = TILE_WIDTH * (MAX_STAMP_BYTES + 2)
@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 def load(
     store: RegisterStore, *, policy: Policy, origin: str, saving: StateSnapshots
 ) -> RegisterState:
-    """Return what the card has of the register, with everything checked anew. Blocks.
+    """Return the stored register, with everything checked anew. Blocks.
 
     But for what this doorbell judged before and signed: of that, only whether it is still the same.
     Damaged entries are forgotten and read again; the checkpoint binds all the same, unless it is
@@ -50,13 +50,13 @@ def load(
     try:
         witnessed = followed.check(note)
     except LogUnreadable as error:
-        log.error("what the card has of the register isn't used: %s", error)
+        log.error("the stored register isn't used: %s", error)
         store.forget_log()
         return followed
     size = witnessed.checkpoint.size
     tree = Tree(map(leaf_hash, islice(store.entries.read(), size)))
     if (tree.size, tree.root()) != (size, witnessed.checkpoint.root):
-        log.error("the card has lost entries of the register: they are read again")
+        log.error("storage has lost entries of the register: they are read again")
         store.forget_log()
         followed.bind(witnessed)
         return followed
@@ -93,7 +93,7 @@ def _resume(
 def _resume_stamps(
     store: RegisterStore, followed: RegisterState, saving: StateSnapshots, *, policy: Policy
 ) -> NotesHash:
-    """Begin with the saved stamps if there are any; return which notes they came of."""
+    """Begin with the saved cosigned times if there are any; return the notes they came from."""
     try:
         data = saving.state_in(store.saved_stamps)
         if data is None:
@@ -102,7 +102,7 @@ def _resume_stamps(
             data, store.stamps.read(), origin=followed.origin, policy=policy, code=saving.code
         )
     except SavedUnusable as error:
-        log.warning("the register's saved stamps aren't used, each is checked: %s", error)
+        log.warning("the register's saved cosigned times aren't used, each is checked: %s", error)
         store.saved_stamps.forget()
         return NotesHash()
     followed.restore_cosigned_times(stamps)
@@ -121,19 +121,19 @@ def _load_stamps(store: RegisterStore, followed: RegisterState, *, known: NotesH
 
 
 def store_cosigned_time(followed: RegisterState, note: bytes) -> bool:
-    """Take a stamp; one that doesn't count says nothing. False if it is of a larger tree."""
+    """Add a cosigned time; an invalid one is ignored. False if it is of a larger tree."""
     time.sleep(0)  # as between entries
     try:
         return followed.add_cosigned_time(note)
     except LogContradicts:
         raise
     except LogUnreadable as error:
-        log.warning("a checkpoint of earlier says nothing: %s", error)
+        log.warning("an earlier checkpoint is ignored: %s", error)
         return True
 
 
 def pending(store: RegisterStore, followed: RegisterState, *, size: int) -> PendingGrowth:
-    """Return the growth with what an interrupted read has left in the store. Blocks."""
+    """Return the growth with the entries that an interrupted read left in the store. Blocks."""
     growth = followed.growth()
     end_byte = store.counting_bytes
     for entry in islice(store.pending(), size - followed.size):
@@ -152,14 +152,14 @@ def new_entries(bundle: Bundle, data: bytes) -> list[bytes]:
 
 
 def keep_pending(store: RegisterStore, growth: PendingGrowth, entries: list[bytes]) -> None:
-    """Try entries, and keep them for the case that they are the right ones. Blocks."""
+    """Try entries, and store them in case they prove right. Blocks."""
     check_room(store, entries)
     growth.add(entries)
     store.entries.append(entries)
 
 
 def check_room(store: RegisterStore, records: list[bytes]) -> None:
-    """Raise LogUnreadable if entries and stamps would take more of the card than they may."""
+    """Raise LogUnreadable if entries and cosigned times would exceed their limit of storage."""
     if store.entries.size_bytes + store.stamps.size_bytes + bytes_of(records) > MAX_REGISTER_BYTES:
         raise LogUnreadable("the register is larger than this doorbell can follow")
 
@@ -176,13 +176,13 @@ def accept(store: RegisterStore, followed: RegisterState, witnessed: Witnessed) 
 
 
 def entries_at(store: RegisterStore, indices: Collection[int]) -> dict[int, bytes]:
-    """Return some of the entries that count. Blocks; it reads all that come before them."""
+    """Return some of the accepted entries. Blocks; it reads all that come before them."""
     upto = islice(store.entries.read(), max(indices) + 1)
     return {index: entry for index, entry in enumerate(upto) if index in indices}
 
 
 def parse_count(data: bytes, *, most: int) -> int:
-    """Return how many stamps there are."""
+    """Return the number of cosigned times, or raise."""
     try:
         count = parse_size(data.decode("ascii").strip())
     except (WireError, UnicodeDecodeError) as error:

@@ -1,16 +1,15 @@
-"""The register on the card: what was read of it, so that a restart needn't read it again.
+"""Storage of the register's entries and checkpoints, so that a restart needn't fetch them again.
 
     entries      each entry with its length before it, in order, only ever appended to
     stamps       witnessed checkpoints, in the same form
-    checkpoint   the newest witnessed one: of `entries`, what it holds counts, and nothing beyond
+    checkpoint   the newest witnessed one: only the entries that it holds count
     contradictions.json   pairs of checkpoints that can't both be true, kept as proof
-    saved-register, saved-stamps   what entries and stamps came to: caches, see saving.py
+    saved-register, saved-stamps   state after entries and stamps: caches, see snapshots.py
 
 Entries come first and the checkpoint last, so a power cut leaves entries beyond the checkpoint or
-half a one at the end: both are cut off, or read further, and never believed. None of these is
-trusted when it is read again: followed.py checks it like what comes from the relay. What was saved
-counts only if this doorbell signed it (vouching.py), and speaks of the very entries and stamps that
-are here.
+half a one at the end: both are cut off, or read further, and never trusted. All files are checked
+when they are read again, by state.py, like the relay's. A saved state counts only if this doorbell
+signed it (state_signature.py), and it is of the very entries and stamps that are here.
 """
 
 import logging
@@ -50,7 +49,7 @@ class Contradiction(Document, frozen=True, kw_only=True):
 
 
 class ContradictionsFile(Document, frozen=True, kw_only=True):
-    """The file's content, oldest first; the first ones are never pushed out."""
+    """Content of contradictions.json, oldest first; the first ones are never pushed out."""
 
     v: Literal[1] = 1
     found: Annotated[list[Contradiction], msgspec.Meta(max_length=MAX_CONTRADICTIONS)]
@@ -64,7 +63,7 @@ class RecordFile:
 
     @property
     def size_bytes(self) -> int:
-        """How large the file is."""
+        """Size of the file."""
         return self._path.stat().st_size if self._path.exists() else 0
 
     def read(self, start_byte: int = 0) -> Iterator[bytes]:
@@ -90,13 +89,13 @@ class RecordFile:
             sync_folder(self._path.parent)
 
     def cut(self, end_byte: int) -> None:
-        """Keep what lies before this byte, and nothing behind it."""
+        """Truncate the file at this byte."""
         if self.size_bytes > end_byte:
             os.truncate(self._path, end_byte)
             self.sync()
 
     def sync(self) -> None:
-        """Make what was appended durable."""
+        """Make the appended records durable."""
         if not self._path.exists():
             return
         descriptor = os.open(self._path, os.O_RDONLY)
@@ -107,13 +106,13 @@ class RecordFile:
 
 
 class SavedFile:
-    """A file that may be lost at any time: it only spares work."""
+    """A cache file, which may be lost at any time."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def read(self) -> bytes | None:
-        """Return what is there; None if nothing is. SavedUnusable if it can't be read."""
+        """Return the file's content; None if there is none. SavedUnusable if it can't be read."""
         try:
             if not stat.S_ISREG(self._path.stat().st_mode):  # a pipe would be waited for
                 raise SavedUnusable("it isn't a file")
@@ -125,11 +124,11 @@ class SavedFile:
             raise SavedUnusable(f"it can't be read: {error}") from error
 
     def write(self, data: bytes) -> None:
-        """Put it in the place of the old one, whole or not at all."""
+        """Replace the file, whole or not at all."""
         write_atomic(self._path, data)
 
     def forget(self) -> None:
-        """Take it away; on a card that doesn't let it go it stays, and counts no more for that."""
+        """Remove the file; if storage fails it stays, and counts for nothing."""
         try:
             self._path.unlink(missing_ok=True)
         except OSError as error:
@@ -137,12 +136,12 @@ class SavedFile:
 
 
 def bytes_of(records: Iterable[bytes]) -> int:
-    """Return how much room records take in their file."""
+    """Return the size of records in their file."""
     return sum(_LENGTH.size + len(record) for record in records)
 
 
 class RegisterStore:
-    """One register on the card. All of it blocks."""
+    """The stored files of one register. All methods block."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -178,7 +177,7 @@ class RegisterStore:
         write_atomic(self._checkpoint, note)
 
     def contradictions(self) -> list[Contradiction]:
-        """Return what is kept as proof; WireError says what to do if the file is damaged."""
+        """Return the stored proofs; WireError, with a remedy, if the file is damaged."""
         try:
             data = self._contradictions.read_bytes()
         except FileNotFoundError:
@@ -193,7 +192,7 @@ class RegisterStore:
             ) from error
 
     def keep_contradictions(self, found: list[Contradiction]) -> None:
-        """Keep them all, durably."""
+        """Store all contradictions, durably."""
         write_atomic(self._contradictions, ContradictionsFile(found=found).encode())
 
     def forget_log(self) -> None:

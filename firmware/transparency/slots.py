@@ -1,4 +1,4 @@
-"""The slot's message: what every doorbell tells in every slot, whatever happened.
+"""Slot messages: one of fixed form that every doorbell sends in every slot, whatever happened.
 
 Right after a slot's end it tells one commitment, to the clips that it has finished and not yet
 committed to, and one sealed note of fixed size to each browser of the owners. Nobody who sees the
@@ -24,10 +24,9 @@ from typing import Protocol
 
 from firmware.decisions.request_intake import RequestIntake
 from firmware.notes.sealed_notes import Notes
-from firmware.outbox.publisher import Tell
+from firmware.outbox.publisher import EventPublisher
 from firmware.protocol.commands import Accepted, ReplyBody, SlotLogged
 from firmware.protocol.custody import (
-    CaptureProof,
     SlotRecord,
     clip_commitment,
     fill_up,
@@ -55,50 +54,84 @@ Sleep = Callable[[float], Awaitable[None]]
 
 
 class WaitingEvents(Protocol):
-    """The outbox as it is needed here; it blocks."""
+    """The part of the outbox that slots need; its method blocks."""
 
     def still_waiting(self, event_ids: Sequence[str]) -> int:
         """Return how many of these events have no receipt yet."""
         ...
 
 
+class SlotLength(Protocol):
+    """Where the length of slots is known, as `firmware.transparency.follower.RegisterFollower`."""
+
+    @property
+    def slot_ms(self) -> int | None:
+        """How long a slot of the custody log is; None as long as the register wasn't read."""
+        ...
+
+
+class SlotAnswers:
+    """Keeps what the log answers to one doorbell's slots."""
+
+    def __init__(self, *, logs: Logs, store: SlotStore, clock: Clock) -> None:
+        self._logs = logs
+        self._store = store
+        self._clock = clock
+
+    async def on_logged(self, logged: SlotLogged) -> ReplyBody:
+        """Keep the log's answer if it proves what was committed to; WireError if it doesn't."""
+        await asyncio.to_thread(self._take_answer, logged)
+        return Accepted()
+
+    def _take_answer(self, logged: SlotLogged) -> None:
+        record = self._store.record(logged.slot)
+        if record is None:
+            log.info("an answer for slot %d, of which nothing is known", logged.slot)
+            return
+        root = slot_root(
+            record.digest(), index=logged.index, size=logged.size, hashes=logged.hashes
+        )
+        check_proof(
+            logged.proof.encode(),
+            entry=slot_entry(logged.slot, root),
+            policy=self._logs.policy,
+            origin=self._logs.custody_origin,
+        )
+        self._store.set_logged(logged, self._clock.wall_ms())
+
+
 class Slots:
-    """Tells one doorbell's slots and keeps what the log answers."""
+    """Sends one doorbell's slot messages, and stores the log's proofs."""
 
     def __init__(
         self,
         *,
         device: str,
         clock: Clock,
-        logs: Logs,
-        slot_ms: Callable[[], int | None],
+        register: SlotLength,
         desk: RequestIntake,
         notes: Notes,
         store: SlotStore,
-        events: WaitingEvents,
-        tell: Tell,
+        outbox: WaitingEvents,
+        events: EventPublisher,
         chance: random.Random,
-        random_bytes: Callable[[int], bytes] = secrets.token_bytes,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
-        """`slot_ms` is the register's, None until that was read (`RegisterFollower.slot_ms`)."""
         self._device = device
         self._clock = clock
-        self._logs = logs
-        self._slot_ms = slot_ms
+        self._register = register
         self._desk = desk
         self._notes = notes
         self._store = store
+        self._outbox = outbox
         self._events = events
-        self._tell = tell
-        self._random_bytes = random_bytes
         self._sleep = sleep
         self._phase = 0.5 + chance.random() / 2  # of the jitter: the same in every slot
 
     async def run(self) -> None:
         """Tell each slot after its end, until cancelled."""
         while True:
-            slot_ms = self._slot_ms()
+            slot_ms = self._register.slot_ms
             if slot_ms is None or not self._clock.is_trusted():
                 await self._sleep(LOOK_AGAIN_S)
                 continue
@@ -118,17 +151,8 @@ class Slots:
             log.warning("slot %d couldn't be told in time", slot)
             return False
         body = SlotCommitted(slot=slot, commitment=kept.record.digest(), notes=notes)
-        await self._tell(body, event_id=kept.event_id)
+        await self._events.publish(body, event_id=kept.event_id)
         return True
-
-    async def on_logged(self, logged: SlotLogged) -> ReplyBody:
-        """Keep the log's answer if it proves what was committed to; WireError if it doesn't."""
-        await asyncio.to_thread(self._take_answer, logged)
-        return Accepted()
-
-    def capture_proof(self, clip_id: str) -> CaptureProof | None:
-        """Return the proof of when a clip was committed to, if there is one. Blocks."""
-        return self._store.capture_proof(clip_id)
 
     async def _wait_until(self, due_ms: int) -> bool:
         """Wait until a wall time; False if the clock can't be trusted, or was set, meanwhile."""
@@ -147,7 +171,7 @@ class Slots:
         if newest > slot:
             log.warning("the clock was ahead: what was committed to then is forgotten")
             self._store.forget_after(slot)
-        waiting = self._events.still_waiting(self._store.event_ids(count=MAX_WAITING))
+        waiting = self._outbox.still_waiting(self._store.event_ids(count=MAX_WAITING))
         if waiting >= MAX_WAITING:
             log.info("the relay gives no receipts: slot %d is left out", slot)
             return False
@@ -160,10 +184,10 @@ class Slots:
         record = SlotRecord(
             device=self._device,
             slot=slot,
-            salt=new_salt(self._random_bytes(32)),
+            salt=new_salt(secrets.token_bytes(32)),
             clips=fill_up(
                 [clip_commitment(clip.manifest_digest, clip.salt) for clip in clips],
-                self._random_bytes,
+                secrets.token_bytes,
             ),
         )
         kept = StoredSlot(record=record, event_id=new_id(), clips=clips, told=tellings.told)
@@ -172,22 +196,6 @@ class Slots:
     def _clips(self, slot: int) -> tuple[SlotClip, ...]:
         found = self._store.uncommitted(awaited_from=slot - AWAITED_SLOTS)
         return tuple(
-            SlotClip(clip_id=clip_id, manifest_digest=digest, salt=self._random_bytes(32))
+            SlotClip(clip_id=clip_id, manifest_digest=digest, salt=secrets.token_bytes(32))
             for clip_id, digest in found
         )
-
-    def _take_answer(self, logged: SlotLogged) -> None:
-        record = self._store.record(logged.slot)
-        if record is None:
-            log.info("an answer for slot %d, of which nothing is known", logged.slot)
-            return
-        root = slot_root(
-            record.digest(), index=logged.index, size=logged.size, hashes=logged.hashes
-        )
-        check_proof(
-            logged.proof.encode(),
-            entry=slot_entry(logged.slot, root),
-            policy=self._logs.policy,
-            origin=self._logs.custody_origin,
-        )
-        self._store.set_logged(logged, self._clock.wall_ms())

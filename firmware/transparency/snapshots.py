@@ -1,11 +1,11 @@
-"""When the follower saves what its replay has come to, and how it starts from that.
+"""Snapshots of the follower's state: when they are saved, and how a start uses them.
 
-The state is a cache on the doorbell's own card, signed by its identity (vouching.py): nobody else's
-is believed, and a relay's is never looked at. Whatever is wrong with it, the entries are replayed,
-the owner notices nothing but a longer start, and the next save puts it right.
+A snapshot is a cache in the doorbell's own storage, signed by its identity (state_signature.py):
+nobody else's is trusted, and none is read from a relay. If it is unusable, the entries are
+replayed, the start takes longer, and the next save replaces it.
 
-It is written at most once a day, or when the next start would need more than a second for what
-came since: each write wears the card, and a power cut leaves the old one or the new one.
+It is written at most once a day, or when the next start would need more than a second for the
+entries since: each write wears the card, and a power cut leaves the old one or the new one.
 """
 
 import logging
@@ -25,10 +25,10 @@ log = logging.getLogger(__name__)
 
 
 class StateSnapshots:
-    """One for each follower, made when the program starts. All of it blocks."""
+    """Saves and loads one follower's snapshots. All methods block."""
 
     def __init__(self, clock: Clock, signer: IdentitySigner | None) -> None:
-        """`signer` is the doorbell's identity. Without one nothing is saved, nor believed."""
+        """`signer` is the doorbell's identity. Without one nothing is saved or loaded."""
         self._clock = clock
         self._signer = signer
         self.code = code_digest()
@@ -56,7 +56,7 @@ class StateSnapshots:
             self._replay_ns += self._clock.monotonic_ns() - begun_ns
 
     def save_if_due(self, store: RegisterStore, followed: RegisterState) -> None:
-        """Save if it is time and something is new. A card that can't take it only costs time."""
+        """Save if it is time and something is new. A storage error only costs time."""
         now_ns = self._clock.monotonic_ns()
         is_due = self._replay_ns > MAX_REPLAY_NS or now_ns - self._saved_at_ns >= SAVE_EVERY_NS
         reached = (followed.size, store.noted.count)

@@ -1,4 +1,4 @@
-"""What one doorbell knows of a register, as a pure state machine: bytes in, `RegisterFacts` out.
+"""State of a followed register, as a pure state machine: bytes in, `RegisterFacts` out.
 
 Invariants: the state is that of the newest witnessed checkpoint that was accepted; it never goes
 back, and never becomes that of a log which doesn't begin with it. Not here: files and network.
@@ -48,7 +48,7 @@ class PendingGrowth:
 
     @property
     def size(self) -> int:
-        """How many entries the log has with those that were tried."""
+        """Number of entries of the log with those on trial."""
         return self._frontier.size
 
     @property
@@ -73,7 +73,7 @@ class PendingGrowth:
 
 
 class RegisterState:
-    """One register as far as it was followed."""
+    """The accepted entries and checkpoints of one register."""
 
     def __init__(self, *, policy: Policy, origin: str) -> None:
         self._policy = policy
@@ -88,7 +88,7 @@ class RegisterState:
 
     @property
     def size(self) -> int:
-        """How many entries count."""
+        """Number of accepted entries."""
         return self._tree.size
 
     @property
@@ -108,12 +108,12 @@ class RegisterState:
 
     @property
     def freshness_ms(self) -> int:
-        """How old the newest checkpoint may be before nothing is released any more."""
+        """Age of the newest checkpoint from which on nothing is released any more."""
         return self._register.delays.freshness_ms
 
     @property
     def slot_ms(self) -> int | None:
-        """How long a slot is; None as long as the charter wasn't read."""
+        """Length of a slot; None as long as the charter wasn't read."""
         return self._register.delays.slot_ms if self._register.limits else None
 
     def check(self, note: bytes) -> Witnessed:
@@ -140,7 +140,7 @@ class RegisterState:
         self._edge.extend(hashes)
 
     def restore_cosigned_times(self, stamps: Stamps) -> None:
-        """Take stamps that were checked when they were saved."""
+        """Restore cosigned times, which were checked when they were saved."""
         for size, aged_ms in stamps.pairs():
             self._stamps.add(size, aged_ms)
 
@@ -149,11 +149,11 @@ class RegisterState:
         return save_register(self._register, root=self._edge.root(), code=code)
 
     def save_cosigned_times(self, noted: NotesHash, *, code: bytes) -> bytes:
-        """Return what the stamps say as bytes; `noted` are all that were taken by `stamp`."""
+        """Return the cosigned times as bytes; `noted` are all added by `add_cosigned_time`."""
         return save_stamps(self._stamps, noted, origin=self.origin, policy=self._policy, code=code)
 
     def check_known(self, witnessed: Witnessed) -> None:
-        """Raise LogContradicts if a checkpoint isn't larger and speaks of another log."""
+        """Raise LogContradicts if a checkpoint isn't larger and is of another log."""
         size = witnessed.checkpoint.size
         if self._newest is None or size > self.size:
             return
@@ -161,11 +161,11 @@ class RegisterState:
             raise LogContradicts(self._newest, witnessed)
 
     def growth(self) -> PendingGrowth:
-        """Return where entries beyond those that count can be tried."""
+        """Return a `PendingGrowth` for entries beyond the accepted ones."""
         return PendingGrowth(Frontier(self._edge.size, self._edge.hashes), self._bound)
 
     def whole(self) -> PendingGrowth:
-        """Return where all entries can be tried anew, from the first."""
+        """Return a `PendingGrowth` that tries all entries anew, from the first."""
         return PendingGrowth(Frontier(), self.known)
 
     def accept(self, witnessed: Witnessed, entries: Iterable[bytes]) -> None:
@@ -189,7 +189,7 @@ class RegisterState:
             self._newest_note = note.decode() if len(note) <= MAX_WITNESSED_BYTES else None
 
     def add_cosigned_time(self, note: bytes) -> bool:
-        """Take since when so many entries were witnessed; False if they aren't all here yet.
+        """Add the time at which so many entries were witnessed; False if some aren't here yet.
 
         Raises LogUnreadable for one that doesn't count, LogContradicts for one of another log.
         """
@@ -227,7 +227,7 @@ class RegisterState:
         return TlogProof(index=index, hashes=hashes, note=self._newest.note).encode()
 
     def facts(self, *, requests_since_ms: int) -> RegisterFacts:
-        """Return what may be counted on; requests that ended before are left out."""
+        """Return the register's facts for the rules, without requests that ended before."""
         if self._newest is None:
             return no_register(self.origin)
         return facts_of(

@@ -1,10 +1,10 @@
-"""The doorbell's word on what it saved: a signature of its identity over the state.
+"""Signature of the doorbell's identity over a saved state of the register.
 
     length of the signature (1 byte) ‖ signature ‖ state
 
-Nothing on the card shows whether a state is what its entries come to, so only what this very
-doorbell signed is believed. The state itself (firmware/protocol/register/saved_form.py) says which
-kind it is, of which log, of how many entries with which root, and by which code.
+Storage can't show whether a state follows from its entries, so only a state that this very doorbell
+signed is trusted. The state itself (firmware/protocol/register/saved_form.py) names its kind, log,
+number of entries, root and code.
 
 The tag is for this alone. Whatever else the identity signs (manifests, notes, answers, deletions,
 contents) has a tag of its own before it, is a C2PA claim or a certificate request, or belongs to a

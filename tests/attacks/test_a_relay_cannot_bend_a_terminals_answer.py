@@ -20,9 +20,9 @@ from firmware.companion.owner.account import Account
 from firmware.companion.owner.cli import main as doorward
 from firmware.companion.owner.key_file import make_key_file
 from firmware.companion.owner.owner_statements import send
-from firmware.companion.owner.pairing import PairedDoorbell, PairingTimeouts
+from firmware.companion.owner.pairing import PairedDoorbell
 from firmware.companion.owner.reply_inbox import Answer, ReplyInbox
-from firmware.companion.owner.request_answer import Choice, Wanted
+from firmware.companion.owner.request_answer import Choice, ProposedStatement
 from firmware.companion.owner.request_commands import outcome_text
 from firmware.companion.owner.request_texts import (
     given_lines,
@@ -53,6 +53,7 @@ from firmware.protocol.notes import (
 from firmware.protocol.players import PlayerSetup, setup_text
 from tests.attacks.test_a_far_word_is_its_owners_alone import OWN_FINGERPRINT, own_certificate
 from tests.fakes.asked_house import AskedHouse, asked_house
+from tests.fakes.terminal import ManualPatience
 from tests.fakes.waiting import in_time
 from tests.flows.laptop_home import home
 from tests.flows.test_pair_program import CLI, pair
@@ -230,16 +231,9 @@ def note(keys: DeviceKeys, device: str, body: NoteBody, player: PlayerKeys) -> s
 
 def heard(relay: LyingRelay, paired: PairedDoorbell, player: PlayerKeys, digest: str):
     """Wait for an answer for a while that takes no time."""
-    now_s = 0.0
-
-    def pause(seconds: float) -> None:
-        nonlocal now_s
-        now_s += seconds
-
-    patience = PairingTimeouts(monotonic_s=lambda: now_s, pause=pause, show=lambda _: None)
     answers = ReplyInbox(relay.account(), paired, player)
     answers.begin()
-    return answers.wait_for(digest, patience=patience, wait_s=5)
+    return answers.wait_for(digest, patience=ManualPatience(), wait_s=5)
 
 
 def test_a_relay_cannot_say_in_the_doorbells_name_what_came_of_it(
@@ -267,7 +261,7 @@ def test_a_relay_cannot_say_in_the_doorbells_name_what_came_of_it(
 
 def test_what_the_doorbell_says_of_its_page_is_only_shown(house: AskedHouse) -> None:
     answer: Answer = ConfirmationWanted(statement_digest="d" * 64, door_page="http://a\u202eb")
-    said = outcome_text(Wanted(terms=house.rig.terms(), life_ms=1), "d" * 64, answer)
+    said = outcome_text(ProposedStatement(terms=house.rig.terms(), life_ms=1), "d" * 64, answer)
     assert all(char.isprintable() or char == "\n" for char in said)
 
 

@@ -12,7 +12,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from firmware.companion.owner.approval import Terminal
 from firmware.companion.owner.errors import PairingFailed
 from firmware.companion.owner.owner_statements import let_in
 from firmware.companion.owner.pairing import log_in, set_up
@@ -31,6 +30,7 @@ from firmware.protocol.pairing import PairingCode, newcomer_words
 from firmware.protocol.passkeys import challenge
 from tests.fakes.bent_relay import Json
 from tests.fakes.pairing_town import SITE, PairingTown, pairing_town
+from tests.fakes.terminal import FakeTerminal
 from tests.relay.http_people import Owner
 from tests.relay.http_world import OWNER_ORIGIN
 from tests.story.authenticator import SoftPasskey
@@ -259,6 +259,6 @@ async def test_a_swapped_newcomer_shows_other_words(town: PairingTown) -> None:
     def compare(_prompt: str) -> str:
         return "yes" if " ".join(newcomer_words(code)) in said[-1] else "no"
 
-    terminal = Terminal(say=said.append, ask=compare)
+    terminal = FakeTerminal(compare, said=said)
     assert await asyncio.to_thread(let_in, account, passkey, paired, terminal, now_ms=5) == {}
     assert await town.world.told(town.keys.device) == []

@@ -66,7 +66,7 @@ async def test_a_clock_set_back_makes_no_expired_request_or_agreement_count(
     clock = SystemClock(kernel=kernel)
     assert clock.is_trusted()
     follower = followers.of(town)
-    follower._note_witnessed = clock.note_witnessed
+    follower.witnessed.add(clock.note_witnessed)
     await follower.read()
     assert not clock.is_trusted()
     assert refusal(town, follower, digest, clock.wall_ms()) is not None
@@ -83,7 +83,7 @@ async def test_a_clock_set_back_is_found_out_by_what_the_card_has(followers: Fol
     kernel.synchronise()
     clock = SystemClock(kernel=kernel, is_host_time_trusted=True)
     follower = followers.of(town)
-    follower._note_witnessed = clock.note_witnessed
+    follower.witnessed.add(clock.note_witnessed)
     await follower.start()  # nothing is served: only what the card has
     assert not clock.is_trusted()
 

@@ -56,7 +56,7 @@ from firmware.protocol.encoding import unb64u
 from firmware.protocol.events import EventBody, PackageReady, ReleaseCommitted, UploadedPart
 from firmware.protocol.tlog.policy import Witnessed
 from tests.fakes.consent_world import MINUTE_MS, NOW_MS, new_owner_passkey
-from tests.fakes.fuse import Fuse, FusedHousehold, FusedOutgoing, FusedStore
+from tests.fakes.fuse import Fuse, FusedEvents, FusedHousehold, FusedOutgoing, FusedStore
 from tests.fakes.intake import DeskRig, PowerCut, desk_rig, digest_of
 from tests.fakes.recorder import Shelves
 from tests.story.authenticator import SoftPasskey
@@ -261,6 +261,7 @@ class Life(RuleBasedStateMachine):
         self.rig.store = FusedStore(self.rig.store, self.fuse)  # type: ignore[assignment]
         self.rig.open_household = partial(FusedHousehold, fuse=self.fuse)
         self.books = Books(self.rig)
+        self.events = FusedEvents(self.fuse, self.on_publish)
         self.people = {"Ada": self.rig.world.owner}
         self.approvers: dict[str, SoftPasskey] = {}
         self.desk: StatementIntake = self.start()
@@ -278,7 +279,7 @@ class Life(RuleBasedStateMachine):
             one.is_stopped = False
         self.desk = self.rig.desk(
             outgoing=CheckedOutgoing(self.rig.folder / "outgoing", self.fuse, self.books),
-            tell=self.tell,
+            events=self.events,
             uploader=CheckedUploader(self.rig, self.books),
         )
         return self.desk
@@ -287,11 +288,9 @@ class Life(RuleBasedStateMachine):
         await self.desk.resume()
         await self.rig.uploads.resume([])
 
-    async def tell(self, body: EventBody) -> None:
-        self.fuse.begin("tell")
+    async def on_publish(self, body: EventBody) -> None:
         self.rig.told.append(body)
         self.books.on_told(body)
-        self.fuse.end()
 
     def do(self, action: Awaitable[Any]) -> bool:
         """Do it; tell whether the power lasted. If not, the doorbell starts again."""

@@ -72,7 +72,6 @@ class House:
             source=LogSource(http, "https://relay.example/log", "register"),
             clock=rig,
             signer=None,
-            note_witnessed=lambda _: None,
             chance=random.Random(3),
         )
         rig.register = self.follower.facts

@@ -118,7 +118,7 @@ class NumberedDoorbell(Doorbell):
         self.restart()
 
     def restart(self) -> None:
-        self.number = DoorNumber(self._file, monotonic_s=lambda: self._clock.monotonic_ns() / 1e9)
+        self.number = DoorNumber(self._file, clock=self._clock)
 
     async def check_door_number(self, number: str) -> DoorNumberAnswer:
         """As firmware/local_page/doorbell_adapter.py does it."""
@@ -210,7 +210,7 @@ def test_a_try_that_is_being_counted_brings_no_old_number_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The lock in door_number.py: who knows the old number enters it while a new one is set."""
-    number = DoorNumber(tmp_path / "door.json", monotonic_s=lambda: 0.0)
+    number = DoorNumber(tmp_path / "door.json", clock=ManualClock())
     number.choose("111111")
     new, hashing, may_go_on = hashed("222222"), threading.Event(), threading.Event()
     real_hash = door_number._hash
@@ -227,7 +227,7 @@ def test_a_try_that_is_being_counted_brings_no_old_number_back(
         threads.submit(number.put, new).result()
         may_go_on.set()
         trying.result()
-    for kept in (number, DoorNumber(tmp_path / "door.json", monotonic_s=lambda: 0.0)):
+    for kept in (number, DoorNumber(tmp_path / "door.json", clock=ManualClock())):
         with pytest.raises(DoorNumberWrong):
             kept.check("111111")
         kept.check("222222")

@@ -21,7 +21,7 @@ from firmware.protocol.decisions import Revoke
 from firmware.protocol.events import PackageReady, PackageWithdrawn
 from firmware.protocol.notes import StatementDone, StatementRefused
 from tests.fakes.buckets import PartBucket, run_part_bucket
-from tests.fakes.intake import DeskRig, desk_rig, digest_of
+from tests.fakes.intake import DeskRig, PowerCut, desk_rig, digest_of
 
 
 @pytest.fixture
@@ -46,6 +46,10 @@ def ticket_for(ready: PackageReady, origin: str) -> UploadTicket:
 
 def read_only(*_: object, **_named: object) -> None:
     raise OSError(30, "read-only file system")
+
+
+async def power_cut(_: object) -> None:
+    raise PowerCut
 
 
 def failing_once(real: Callable[[str], None]) -> Callable[[str], None]:
@@ -157,6 +161,26 @@ async def test_what_could_not_be_deleted_at_once_is_deleted_later(rig, when):
     assert not any(isinstance(note, StatementRefused) for note in rig.notes())
 
 
+async def test_what_is_taken_back_only_after_a_start_is_withdrawn_although_it_is_not_deleted(rig):
+    """The power went when it was begun. Seen to fail (nothing withdrawn) with FAIL in its place."""
+    digest = await rig.release(rig.desk())
+    (ready,) = rig.told_of(PackageReady)
+    desk = rig.desk()
+    rig.deciding.carry_out = power_cut
+    taking_back = rig.sign(Revoke(grant_digest=digest))
+    with pytest.raises(PowerCut):
+        await desk.on_statement(rig.seal(taking_back))
+    desk = rig.desk()
+    rig.outgoing.discard = failing_once(rig.outgoing.discard)
+    await desk.resume()
+    assert digest in rig.household.revoked()
+    assert rig.told_of(PackageWithdrawn) == [PackageWithdrawn(package_id=ready.package_id)]
+    assert rig.store.state_of(digest_of(taking_back)) == "confirmed"
+    await desk.end_what_is_over()
+    assert rig.kept() == {}
+    assert rig.store.state_of(digest_of(taking_back)) == "done"
+
+
 async def test_its_owner_hears_that_it_is_taken_back_also_where_the_card_keeps_that_alone(rig):
     """Neither that it was begun, nor what is deleted. Seen to fail ("the card doesn't take it",
     and kept until the next start) with what was not begun told as refused.
@@ -221,13 +245,14 @@ async def test_nor_does_a_ticket_that_came_just_before(rig, bucket):
     (ready,) = rig.told_of(PackageReady)
     is_asked, go_on = threading.Event(), threading.Event()
 
-    def slow(_package_id: str) -> Standing:
-        is_asked.set()
-        go_on.wait(5)
-        return "released"
+    class Slow:
+        def standing(self, _package_id: str) -> Standing:
+            is_asked.set()
+            go_on.wait(5)
+            return "released"
 
     outgoing = Outgoing(rig.folder / "outgoing")
-    uploads = Uploads(uploader=rig.uploader, outgoing=outgoing, tell=rig.tell, standing=slow)
+    uploads = Uploads(uploader=rig.uploader, outgoing=outgoing, events=rig.events, standings=Slow())
     answer = asyncio.create_task(uploads.on_ticket(ticket_for(ready, bucket.origin)))
     await asyncio.to_thread(is_asked.wait, 5)
     uploads.end(ready.package_id)

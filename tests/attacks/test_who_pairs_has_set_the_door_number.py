@@ -11,43 +11,38 @@ from firmware.enrolment.door_number import DoorNumber
 from firmware.enrolment.keys import load_or_make_keys
 from firmware.enrolment.owners import OwnerStore
 from firmware.enrolment.pairing import Pairing
-from firmware.local_page.doorbell_adapter import DoorbellAdapter, StatusSources
+from firmware.local_page.pairing_page import PairingPage
 from firmware.notes.sealed_notes import Notes
 from firmware.outbox.deferred_events import DeferredEvents
 from firmware.protocol.encoding import new_id
-from firmware.protocol.events import EventBody, Note, Paired
+from firmware.protocol.events import Note, Paired
 from firmware.protocol.grants import OwnerKeys
 from firmware.protocol.pairing import PairingCode, qr_text
 from firmware.store.database import Database
 from firmware.store.deferred_events import DeferredEventStore
 from tests.fakes.clock import ManualClock
+from tests.fakes.events import PublishedEvents
 from tests.story.authenticator import SoftPasskey
 from tests.story.browser import SoftBrowser
 
 
 @pytest.mark.parametrize("attempt", range(5))
 async def test_of_two_numbers_sent_at_once_the_one_that_paired_counts(tmp_path, attempt):
-    clock, told = ManualClock(), []
+    clock, events = ManualClock(), PublishedEvents()
     pairing = Pairing(identity_key="aWQ", sealing_key="c2Vh", has_owner=False)
     owners = OwnerStore(tmp_path / "owners.json")
-    number = DoorNumber(tmp_path / "door.json", monotonic_s=lambda: clock.monotonic_ns() / 1e9)
-
-    async def tell(body: EventBody) -> None:
-        told.append(body)
-
-    async def tell_once(body: EventBody, _event_id: str) -> None:
-        told.append(body)
+    number = DoorNumber(tmp_path / "door.json", clock=clock)
 
     database = Database(tmp_path / "library.sqlite3")
     store = DeferredEventStore(database)
-    promises = DeferredEvents(store=lambda: store, tell=tell, tell_once=tell_once)
+    promises = DeferredEvents(store=store, events=events)
     browsers = BrowserStore(tmp_path / "browsers.json", owners)
     notes = Notes(
         keys=load_or_make_keys(tmp_path / "keys"),
         owners=owners,
         browsers=browsers,
         clock=clock,
-        tell=promises.tell,
+        events=promises,
     )
     admitting = Admission(
         owners=owners,
@@ -64,22 +59,12 @@ async def test_of_two_numbers_sent_at_once_the_one_that_paired_counts(tmp_path, 
         promises=promises,
         clock=clock,
     )
-    page = DoorbellAdapter(
+    page = PairingPage(
         keys=load_or_make_keys(tmp_path / "keys"),
         recovering=None,  # type: ignore[arg-type]
-        desk=None,  # type: ignore[arg-type]
         pairing=pairing,
         first_pairing=first_pairing,
-        owners=owners,
-        door_number=number,
-        library=None,  # type: ignore[arg-type]
-        showing=None,  # type: ignore[arg-type]
-        progress=None,  # type: ignore[arg-type]
-        knock=None,  # type: ignore[arg-type]
         clock=clock,
-        how_it_is=StatusSources(is_online=lambda: True),
-        ear=None,  # type: ignore[arg-type]
-        door_url="http://door.test",
     )
     now_ms = clock.monotonic_ns() // 1_000_000
     pairing.press_service(now_ms)
@@ -93,5 +78,5 @@ async def test_of_two_numbers_sent_at_once_the_one_that_paired_counts(tmp_path, 
     number.check(winners[0])
     assert owners.owners == (owner.owner,)
     assert [one.keys for one in browsers.all()] == [owner.browser]
-    assert [type(body) for body in told] == [Paired, Note]  # its browser hears of itself
+    assert [type(body) for body in events.bodies] == [Paired, Note]  # its browser hears of itself
     database.close()

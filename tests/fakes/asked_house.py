@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from datetime import UTC
 from pathlib import Path
 
-from firmware.companion.owner.approval import Approval, Terminal
+from firmware.companion.owner.approval import Approval
 from firmware.companion.owner.asked_client import AskedClient
 from firmware.companion.owner.connection import open_line
 from firmware.companion.owner.key_file import FileKey, make_key_file
 from firmware.companion.owner.request_answer import RequestAnswer
+from firmware.companion.viewer.clock import MachineClock
 from firmware.companion.viewer.gateway import Gateway
 from firmware.companion.viewer.player_keys import PlayerKeys
 from firmware.decisions.intake import StatementIntake
@@ -28,12 +29,12 @@ from firmware.local_page.release_tracker import ReleaseTracker
 from firmware.protocol.decisions import AddApprover
 from firmware.protocol.encoding import b64u
 from firmware.protocol.players import PlayerSetup
-from firmware.protocol.register.facts import RegisterFacts
 from firmware.store.slots import SlotStore
 from tests.fakes.consent_world import CELL
 from tests.fakes.intake import DeskRig, desk_rig
 from tests.fakes.porch import Porch, porch
 from tests.fakes.straight_relay import StraightRelay
+from tests.fakes.terminal import FakeTerminal
 
 
 @dataclass
@@ -82,14 +83,13 @@ class AskedHouse:
             keys=player or self.player,
             setup=setup,
             relay=self.relay,
-            wall_ms=lambda: time.time_ns() // 1_000_000,
-            monotonic_s=time.monotonic,
+            clock=MachineClock(),
             purpose="clips",
         )
         async with open_line(gateway, []) as line:
             yield AskedClient(line, answer_s=5)
 
-    def terminal(self, *answers: str) -> Terminal:
+    def terminal(self, *answers: str) -> FakeTerminal:
         """Return a terminal; whoever sits before it types these answers."""
         typed = iter(answers)
 
@@ -97,16 +97,16 @@ class AskedHouse:
             self.said.append(prompt)
             return next(typed)
 
-        return Terminal(say=self.said.append, ask=ask)
+        return FakeTerminal(ask, said=self.said)
 
     def answering(self, *answers: str) -> RequestAnswer:
         """Return the program that answers a request."""
         return RequestAnswer(
             terminal=self.terminal(*answers),
             folder=self.folder,
-            wall_ms=lambda: self.rig.now_ms,
+            clock=RigClock(self.rig),
+            player=None,
             zone=UTC,
-            find_player=lambda: None,
         )
 
     def program(self, key: FileKey, *answers: str) -> Approval:
@@ -116,24 +116,33 @@ class AskedHouse:
             key=key,
             terminal=self.terminal(*answers),
             folder=self.folder,
-            wall_ms=lambda: self.rig.now_ms,
-            find_player=lambda: None,
+            clock=RigClock(self.rig),
+            player=None,
         )
+
+
+@dataclass(frozen=True)
+class RigClock:
+    """Implements `firmware.companion.viewer.clock.PlayerClock`, by a rig's time."""
+
+    rig: DeskRig
+
+    def wall_ms(self) -> int:
+        return self.rig.now_ms
+
+    def monotonic_s(self) -> float:
+        return self.rig.monotonic_ns() / 1e9
 
 
 def asked_line(rig: DeskRig, desk: StatementIntake) -> LocalAskedService:
     """Return what answers over a rig's line, of what a rig's desk has and its town asks."""
-
-    def register() -> RegisterFacts:
-        return rig.world.facts.register
-
     showing = StatementPresenter(
         desk=desk,
         owners=rig.owners,
         household=rig.household,
         library=rig.library,
         playback=rig.playback,
-        register=register,
+        register=rig.record,
     )
     requests = AskedRequests(
         desk=RequestIntake(
@@ -146,7 +155,7 @@ def asked_line(rig: DeskRig, desk: StatementIntake) -> LocalAskedService:
             statements=rig.store,
             slots=SlotStore(rig.database),
         ),
-        register=register,
+        register=rig.record,
         showing=showing,
         library=rig.library,
         household=rig.household,
@@ -155,7 +164,7 @@ def asked_line(rig: DeskRig, desk: StatementIntake) -> LocalAskedService:
             statements=rig.store,
             household=rig.household,
             outgoing=rig.outgoing,
-            register=register,
+            register=rig.record,
         ),
         clock=rig,
     )

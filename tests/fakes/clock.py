@@ -10,11 +10,12 @@ class ManualClock:
         wall_ms: int = 1_790_000_000_000,
         is_trusted: bool = True,
         boot_id: str = "boot",
+        monotonic_s: int = 1_000,
     ) -> None:
         self.boot_id = boot_id
         self.remembered = 0
         self._wall_ms = wall_ms
-        self._monotonic_ns = 1_000_000_000_000
+        self._monotonic_ns = monotonic_s * 10**9
         self.trusted = is_trusted
         self.settled = True
 

@@ -8,6 +8,7 @@ from fido2.webauthn import PublicKeyCredentialRequestOptions, UserVerificationRe
 from firmware.companion.authenticator.fido_device import Person
 from firmware.protocol.encoding import b64u
 from tests.fakes.fido_device import FidoKeyFake
+from tests.fakes.terminal import FakePrompts
 
 
 def found_passkey(
@@ -18,7 +19,7 @@ def found_passkey(
     client = Fido2Client(
         device,
         DefaultClientDataCollector(origin, verify=lambda _id, _origin: True),
-        Person(say=lambda _: None, ask_pin=lambda: fake.pin),
+        Person(FakePrompts(fake.pin)),
         extensions=[],
     )
     found = client.get_assertion(

@@ -50,12 +50,13 @@ class Followers:
             return await inner.handle_async_request(request)
 
         http = httpx2.AsyncClient(transport=httpx2.MockTransport(answer))
-        return RegisterFollower(
+        follower = RegisterFollower(
             folder=self.folder,
             logs=logs_of(town.policy),
             source=LogSource(http, log_url, "register"),
             clock=self.clock,
             signer=self.signer if is_doorbell else None,
-            note_witnessed=self.witnessed.append,
             chance=random.Random(7),
         )
+        follower.witnessed.add(self.witnessed.append)
+        return follower

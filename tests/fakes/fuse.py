@@ -9,10 +9,12 @@ from firmware.enrolment.browsers import Browsers, BrowserStore
 from firmware.enrolment.door_number import DoorFile, DoorNumber
 from firmware.enrolment.owners import OwnerStore
 from firmware.outbox.outgoing import Outgoing
-from firmware.protocol.events import PackageReady
+from firmware.protocol.events import Event, EventBody, PackageReady
 from firmware.store.database import Connection, Database
 from firmware.store.household import HouseholdStore
 from firmware.store.statements import StatementStore
+from firmware.system.clock import MonotonicClock
+from tests.fakes.events import OnPublish, PublishedEvents
 from tests.fakes.intake import PowerCut
 
 STEPS = ("confirm", "commit_to", "set_proof", "spend", "put", "finish", "tell")
@@ -56,6 +58,20 @@ class Fuse:
     def end(self) -> None:
         if self._is_after and self._has_come():
             raise PowerCut(self.steps[-1])
+
+
+class FusedEvents(PublishedEvents):
+    """The way of events to the relay, over the same power: publishing is the step `tell`."""
+
+    def __init__(self, fuse: Fuse, on_publish: OnPublish) -> None:
+        super().__init__(on_publish)
+        self._fuse = fuse
+
+    async def publish(self, body: EventBody, *, event_id: str | None = None) -> Event:
+        self._fuse.begin("tell")
+        event = await super().publish(body, event_id=event_id)
+        self._fuse.end()
+        return event
 
 
 class FusedStore:
@@ -165,8 +181,8 @@ class FusedBrowsers(BrowserStore):
 class FusedDoorNumber(DoorNumber):
     """The real file of the door number, likewise."""
 
-    def __init__(self, path: Path, *, monotonic_s: Callable[[], float], fuse: Fuse) -> None:
-        super().__init__(path, monotonic_s=monotonic_s)
+    def __init__(self, path: Path, *, clock: MonotonicClock, fuse: Fuse) -> None:
+        super().__init__(path, clock=clock)
         self._fuse = fuse
 
     def put(self, file: DoorFile) -> None:

@@ -4,7 +4,7 @@
 """
 
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from functools import partial
@@ -24,14 +24,15 @@ from firmware.decisions.intake import StatementIntake
 from firmware.decisions.package_sealer import PackageSealer
 from firmware.decisions.replies import StatementReplies
 from firmware.decisions.settings import HouseholdSettings
-from firmware.decisions.uploads import Uploads, standing_by
+from firmware.decisions.uploads import Standings, Uploads
 from firmware.enrolment.browsers import BrowserStore
 from firmware.enrolment.keys import load_or_make_keys
 from firmware.enrolment.owners import OwnerStore
 from firmware.notes.sealed_notes import Notes
 from firmware.outbox.bucket import Bucket
-from firmware.outbox.deferred_events import DeferredEvents, TellOnce
+from firmware.outbox.deferred_events import DeferredEvents
 from firmware.outbox.outgoing import Outgoing
+from firmware.outbox.publisher import OnceEventPublisher
 from firmware.outbox.uploader import Uploader
 from firmware.protocol.browsers import BrowserKeys
 from firmware.protocol.commands import SealedStatement
@@ -60,12 +61,12 @@ from firmware.store.deferred_events import DeferredEventStore
 from firmware.store.household import HouseholdStore
 from firmware.store.statements import StatementStore
 from tests.fakes.consent_world import CELL, MINUTE_MS, NOW_MS, make_world, new_owner_passkey
+from tests.fakes.events import PublishedEvents
 from tests.fakes.recorder import recording_rig
 from tests.fakes.sound_recorder import listening_rig, live
 from tests.story.authenticator import SoftPasskey
 from tests.story.browser import SoftBrowser
 
-Tell = Callable[[EventBody], Awaitable[object]]
 B = TypeVar("B")
 
 
@@ -130,7 +131,8 @@ class DeskRig:
         self.now_ms = now_ms
         self.is_time_known = True
         self.told: list[EventBody] = []
-        self._told_once: set[str] = set()
+        self.events = PublishedEvents(self._on_publish)
+        """As the outbox, it remembers over restarts what was published once."""
         self.keys = load_or_make_keys(folder / "keys")
         self.outgoing = Outgoing(folder / "outgoing")
         self.bucket_origin = "http://127.0.0.1:9"
@@ -177,19 +179,8 @@ class DeskRig:
         """Let the doorbell know what the register says now."""
         self.world = self.world.read_register()
 
-    async def tell(self, body: EventBody) -> None:
+    async def _on_publish(self, body: EventBody) -> None:
         self.told.append(body)
-
-    def promises_by(self, tell: Tell, tell_once: TellOnce | None = None) -> DeferredEvents:
-        """Return what keeps promises; what it told once it remembers, as the outbox does."""
-
-        async def tell_new(body: EventBody, event_id: str) -> None:
-            if event_id not in self._told_once:
-                self._told_once.add(event_id)
-                await tell(body)
-
-        store = DeferredEventStore(self.database)
-        return DeferredEvents(store=lambda: store, tell=tell, tell_once=tell_once or tell_new)
 
     def told_of(self, kind: type[B]) -> list[B]:
         return [body for body in self.told if isinstance(body, kind)]
@@ -214,20 +205,23 @@ class DeskRig:
         self,
         *,
         outgoing: Outgoing | None = None,
-        tell: Tell | None = None,
-        tell_once: TellOnce | None = None,
+        events: OnceEventPublisher | None = None,
         live: ServedBrowsers | None = None,
         uploader: Uploader | None = None,
     ) -> StatementIntake:
         """Start the doorbell's desk, for the first time or again."""
-        tell = tell or self.tell
-        self.promises = self.promises_by(tell, tell_once)
-        say = self.promises.tell
+        self.promises = DeferredEvents(
+            store=DeferredEventStore(self.database), events=events or self.events
+        )
         self.owners = self.open_owners(self.folder / "owners.json")
         self.browsers = self.open_browsers(self.folder / "browsers.json", self.owners)
         self.household = self.open_household(self.database)
         notes = Notes(
-            keys=self.keys, owners=self.owners, browsers=self.browsers, clock=self, tell=say
+            keys=self.keys,
+            owners=self.owners,
+            browsers=self.browsers,
+            clock=self,
+            events=self.promises,
         )
         self.admitting = Admission(
             owners=self.owners,
@@ -248,8 +242,8 @@ class DeskRig:
         self.uploads = Uploads(
             uploader=self.uploader,
             outgoing=outgoing,
-            tell=say,
-            standing=standing_by(self.store, self.household),
+            events=self.promises,
+            standings=Standings(self.store, self.household),
         )
         self.releasing = PackageSealer(
             keys=self.keys,

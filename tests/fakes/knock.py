@@ -78,13 +78,12 @@ class KnockRig:
             store=self.store,
             voice=self,
             mouth=self,
-            find=self._find,
-            confirm=self._confirm,
+            grants=self,
             clock=self.clock,
             zone=STOCKHOLM,
-            on_ended=lambda digest, end: self.ended.append((digest, end)),
             look_every_s=0.001,
         )
+        self.desk.ended.add(lambda digest, end: self.ended.append((digest, end)))
 
     async def speak(self, text: str, _language: Language, *, volume_percent: int) -> Sound:
         if self.is_mute:
@@ -97,10 +96,10 @@ class KnockRig:
         await self.may_finish.wait()
         return self.is_heard_whole
 
-    async def _find(self, digest: str) -> Knockable | None:
+    async def find(self, digest: str) -> Knockable | None:
         return self.waiting.get(digest)
 
-    async def _confirm(self, digest: str) -> object | None:
+    async def confirm(self, digest: str) -> object | None:
         self.confirmed.append(digest)
         return self.refusal
 

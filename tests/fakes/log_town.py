@@ -171,7 +171,8 @@ class TownLog:
             stamps=[
                 stamp
                 for stamp in self.stamps
-                if self.policy.check(stamp, origin=self.origin).checkpoint.size <= size
+                if size >= self.size
+                or self.policy.check(stamp, origin=self.origin).checkpoint.size <= size
             ],
             pinned={},
         )
@@ -573,6 +574,7 @@ class Town:
         other.register_log = self.register_log.fork(size=self.register_log.size)
         other.custody_log = self.custody_log.fork(size=self.custody_log.size)
         other.texts = dict(self.texts)
+        other.admin_keys = dict(self.admin_keys)
         return other
 
 

@@ -15,6 +15,7 @@ from relay.agency.keys import OfficerFile
 from relay.tools.agency.officer_passkey import join
 from tests.fakes.bent_relay import Change, as_it_is, carry
 from tests.fakes.fido_device import FidoKeyFake
+from tests.fakes.terminal import FakePrompts
 from tests.flows.serving import serving
 from tests.relay.http_world import RELAY_URL, World, open_world
 
@@ -37,7 +38,7 @@ class OfficerTown:
     async def join(self, name: str = NAME, site: Site = SITE) -> OfficerFile:
         """Join as the program does, off the loop."""
         http = httpx2.Client(transport=httpx2.MockTransport(self._carry))
-        person = Person(say=lambda _: None, ask_pin=lambda: self.fake.pin)
+        person = Person(FakePrompts(self.fake.pin))
         return await asyncio.to_thread(
             join,
             RelayCalls(http, self.relay, under="agency", origin=site.origin),

@@ -11,7 +11,7 @@ from firmware.decisions.owner_recovery import OwnerRecovery
 from firmware.enrolment.attempts import AttemptCounter
 from firmware.enrolment.door_number import DoorNumber
 from firmware.enrolment.pairing import Pairing
-from firmware.local_page.doorbell_adapter import DoorbellAdapter, StatusSources
+from firmware.local_page.pairing_page import PairingPage
 from firmware.local_page.ports import Locked, Outcome, WrongNumber
 from firmware.protocol.encoding import new_id
 from firmware.protocol.grants import OwnerKeys
@@ -37,16 +37,15 @@ class LostHouse:
     open_door_number: Callable[..., DoorNumber] = DoorNumber
 
     def start(self) -> None:
-        """Start the doorbell's page, for the first time or again."""
+        """Start the pairing at the doorbell's page, for the first time or again."""
         rig, folder = self.rig, self.rig.folder
         self.pairing = Pairing(
             identity_key=rig.keys.identity_key,
             sealing_key=rig.keys.sealing_key,
             has_owner=bool(rig.owners.owners),
         )
-        seconds = lambda: rig.monotonic_ns() / 1e9  # noqa: E731
-        self.number = self.open_door_number(folder / "door.json", monotonic_s=seconds)
-        self.tries = AttemptCounter(folder / "recovery.json", monotonic_s=seconds)
+        self.number = self.open_door_number(folder / "door.json", clock=rig)
+        self.tries = AttemptCounter(folder / "recovery.json", clock=rig)
         self.recovering = OwnerRecovery(
             device=rig.keys.device,
             pairing=self.pairing,
@@ -68,22 +67,12 @@ class LostHouse:
             promises=rig.promises,
             clock=rig,
         )
-        self.page = DoorbellAdapter(
+        self.page = PairingPage(
             keys=rig.keys,
-            desk=self.desk,
             pairing=self.pairing,
             first_pairing=self.first_pairing,
             recovering=self.recovering,
-            owners=rig.owners,
-            door_number=self.number,
-            library=rig.library,
-            showing=None,  # type: ignore[arg-type]
-            progress=None,  # type: ignore[arg-type]
-            knock=None,  # type: ignore[arg-type]
             clock=rig,
-            door_url="http://door.test",
-            how_it_is=StatusSources(is_online=lambda: True),
-            ear=None,  # type: ignore[arg-type]
         )
 
     def use_recovery_key(self, sealing_key: bytes | None) -> None:

@@ -14,17 +14,17 @@ import httpx2
 
 from firmware.companion.authenticator.passkey import Site
 from firmware.companion.owner.account import Account
-from firmware.companion.owner.approval import Terminal
 from firmware.companion.owner.key_file import FileKey, load_passkey_file, make_key_file
 from firmware.companion.owner.local_page_client import PairingShown
 from firmware.companion.owner.owner_passkey import OwnerPasskey
-from firmware.companion.owner.pairing import PairedDoorbell, PairingTimeouts, pair, sign_in
+from firmware.companion.owner.pairing import PairedDoorbell, pair, sign_in
 from firmware.companion.viewer.folder import Folder
 from firmware.companion.viewer.player_keys import PlayerKeys
 from firmware.enrolment.keys import DeviceKeys, load_or_make_keys
 from firmware.enrolment.pairing import Pairing
 from firmware.protocol.grants import OwnerKeys
 from tests.fakes.bent_relay import Change, as_it_is, carry
+from tests.fakes.terminal import FakeTerminal, ManualPatience
 from tests.flows.serving import serving
 from tests.relay.http_world import OWNER_ORIGIN, World, open_world
 
@@ -49,9 +49,8 @@ class PairingTown:
     chooses_number: bool = True
     said: list[str] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
-    shown: list[str] = field(default_factory=list)
+    patience: ManualPatience = field(default_factory=lambda: ManualPatience(speed=100))
     sent: list[str] = field(default_factory=list)
-    now_s: float = 0.0
 
     def passkey(self) -> FileKey:
         """Make a passkey in a file."""
@@ -87,10 +86,8 @@ class PairingTown:
             account,
             owner,
             relay=self.relay,
-            terminal=Terminal(say=self.said.append, ask=self._ask),
-            patience=PairingTimeouts(
-                monotonic_s=lambda: self.now_s, pause=self._pause, show=self.shown.append
-            ),
+            terminal=FakeTerminal(self._ask, said=self.said),
+            patience=self.patience,
             show_code=self.show,
             door=self if has_door else None,  # type: ignore[arg-type]
         )
@@ -126,9 +123,6 @@ class PairingTown:
             assert confirmed is not None
             self._on_loop(self.world.pairings.take_paired(self.keys.device, confirmed.event))
         return "yes"
-
-    def _pause(self, seconds: float) -> None:
-        self.now_s += seconds * 100
 
     def _on_loop(self, work: Any) -> None:
         asyncio.run_coroutine_threadsafe(work, self.loop).result(5)

@@ -54,6 +54,7 @@ from firmware.protocol.grants import Owner
 from firmware.protocol.live import LiveAnswer, LiveCandidates, LiveOffer, SignedLive, check_answer
 from firmware.protocol.notes import NoteBody, open_note
 from firmware.system.clock import SystemClock
+from tests.fakes.events import PublishedEvents
 from tests.fakes.sink import FunctionSink, PictureList
 from tests.fakes.source import QuickSource
 from tests.story.authenticator import SoftPasskey
@@ -238,7 +239,7 @@ async def porch(
                 owners=owners,
                 browsers=browsers,
                 clock=SystemClock(),
-                tell=tell,
+                events=PublishedEvents(tell),
             ),
             clock=clock,
             note_pause_s=note_pause_s,

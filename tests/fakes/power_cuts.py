@@ -14,7 +14,7 @@ from firmware.enrolment.browsers import BrowserStore
 from firmware.enrolment.owners import OwnerStore
 from firmware.outbox.queue import Outbox
 from firmware.protocol.encoding import new_id, unb64u
-from firmware.protocol.events import EventBody, Note
+from firmware.protocol.events import Event, EventBody, Note
 from firmware.protocol.grants import Owner
 from firmware.protocol.notes import open_note
 from firmware.protocol.pairing import PairingCode
@@ -34,7 +34,10 @@ Told = Counter[str]
 
 
 class TwoOwners:
-    """Ada and Bo, each with a phone; `start` is what a restart is."""
+    """Ada and Bo, each with a phone; `start` is what a restart is.
+
+    Implements `OnceEventPublisher`: by the outbox, on the same power.
+    """
 
     def __init__(self, rig: DeskRig) -> None:
         self.rig, self.fuse = rig, Fuse()
@@ -54,7 +57,7 @@ class TwoOwners:
         """Start the doorbell anew over the same card."""
         self.outbox.close()
         self.outbox = Outbox(self.rig.folder / "outbox.sqlite3", self.rig.keys.device)
-        self.desk = self.rig.desk(tell=self._tell, tell_once=self._tell_once)
+        self.desk = self.rig.desk(events=self)
         return self.desk
 
     async def stay_up(self) -> None:
@@ -84,16 +87,16 @@ class TwoOwners:
                 return f"{type(note.body).__name__} to {name}"
         return f"a note to nobody's browser {body.browser}"
 
-    async def _tell(self, body: EventBody) -> None:
-        self._append(body, new_id(), is_once=False)
+    async def publish(self, body: EventBody, *, event_id: str | None = None) -> Event:
+        return self._append(body, event_id or new_id(), is_once=False)
 
-    async def _tell_once(self, body: EventBody, event_id: str) -> None:
+    async def publish_once(self, body: EventBody, event_id: str) -> None:
         if not self.outbox.has_event(event_id):
             self._append(body, event_id, is_once=True)
 
-    def _append(self, body: EventBody, event_id: str, *, is_once: bool) -> None:
+    def _append(self, body: EventBody, event_id: str, *, is_once: bool) -> Event:
         self.fuse.begin("tell")
-        self.outbox.append(
+        event = self.outbox.append(
             body,
             time_ms=self.rig.now_ms,
             is_clock_trusted=True,
@@ -101,6 +104,7 @@ class TwoOwners:
             is_once=is_once,
         )
         self.fuse.end()
+        return event
 
 
 class CutHouse:

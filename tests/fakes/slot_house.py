@@ -4,6 +4,8 @@ The town's logs answer as a relay does: `answer` logs what was told last.
 """
 
 import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from firmware.clips.record import ClipRecord
@@ -32,13 +34,20 @@ from firmware.store.household import HouseholdStore
 from firmware.store.slots import SlotStore
 from firmware.store.statements import StatementStore, WaitingStatement
 from firmware.transparency.policy_file import logs_of
-from firmware.transparency.slots import Slots
+from firmware.transparency.slots import SlotAnswers, Slots
 from tests.fakes.clock import ManualClock
 from tests.fakes.listed_clips import keep
 from tests.fakes.log_town import CELL, Town, make_town
 from tests.fakes.recorder import Shelves
 from tests.story.authenticator import SoftPasskey
 from tests.story.browser import SoftBrowser
+
+
+@dataclass
+class ReadRegister:
+    """Implements `firmware.transparency.slots.SlotLength`."""
+
+    slot_ms: int | None
 
 
 class SlotHouse:
@@ -64,6 +73,11 @@ class SlotHouse:
         self.told: list[tuple[int, SlotCommitted]] = []
         self.outbox = Outbox(folder / "outbox.sqlite3", self.keys.device)
         self.slot_ms = self.town.register.delays.slot_ms
+        self.read_register = ReadRegister(slot_ms=self.slot_ms)
+        self.on_publish: Callable[[SlotCommitted, str | None], Awaitable[object]] | None = None
+        """Awaited before the outbox has a slot's message, with its event's id."""
+        self.on_sleep: Callable[[float], Awaitable[object]] | None = None
+        """What happens in place of a sleep, which is else over at once."""
         self.register_facts: RegisterFacts | None = None
         """None: what is in the town's register."""
         self.start()
@@ -88,21 +102,23 @@ class SlotHouse:
         self.slots = Slots(
             device=self.keys.device,
             clock=self.clock,
-            logs=logs_of(self.town.policy),
-            slot_ms=lambda: self.slot_ms,
+            register=self.read_register,
             desk=self.desk,
             notes=Notes(
                 keys=self.keys,
                 owners=self.owners,
                 browsers=self.browsers,
                 clock=self.clock,
-                tell=self.tell,
+                events=self,
             ),
             store=self.store,
-            events=self.outbox,
-            tell=self.tell,
+            outbox=self.outbox,
+            events=self,
             chance=random.Random(self.seed),
             sleep=self.sleep,
+        )
+        self.answers = SlotAnswers(
+            logs=logs_of(self.town.policy), store=self.store, clock=self.clock
         )
 
     def restart(self) -> None:
@@ -114,10 +130,15 @@ class SlotHouse:
         return self.register_facts or self.town.facts()
 
     async def sleep(self, seconds: float) -> None:
-        self.clock.advance(seconds)
+        if self.on_sleep is not None:
+            await self.on_sleep(seconds)
+        else:
+            self.clock.advance(seconds)
 
-    async def tell(self, body: EventBody, *, event_id: str | None = None) -> Event:
+    async def publish(self, body: EventBody, *, event_id: str | None = None) -> Event:
         if isinstance(body, SlotCommitted):
+            if self.on_publish is not None:
+                await self.on_publish(body, event_id)
             self.told.append((self.clock.wall_ms(), body))
         return self.outbox.append(
             body,
@@ -197,7 +218,7 @@ class SlotHouse:
         told = self.told[-1][1]
         others = [f"{number:02x}" * 32 for number in range(11)]
         logged = self.town.log_slot(told.slot, [told.commitment, *others])[told.commitment]
-        await self.slots.on_logged(logged)
+        await self.answers.on_logged(logged)
         return logged
 
     async def pass_and_answer(self) -> SlotCommitted | None:

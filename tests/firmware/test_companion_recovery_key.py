@@ -9,7 +9,6 @@ import msgspec
 import pytest
 from starlette.testclient import TestClient
 
-from firmware.companion.owner.approval import Terminal
 from firmware.companion.owner.errors import OwnerError, PageFailed
 from firmware.companion.owner.local_page_client import LocalPageClient
 from firmware.companion.owner.recovery_key import pair_again
@@ -17,6 +16,7 @@ from firmware.enrolment.keys import load_or_make_keys
 from firmware.local_page.web_app import door_app
 from firmware.protocol.pairing import six_words
 from tests.fakes.owner_recovery import NEW_NUMBER, LostHouse, lost_house
+from tests.fakes.terminal import FakeTerminal
 
 DOOR = "http://door.test"
 
@@ -49,7 +49,7 @@ class Way:
 def typed(house: LostHouse, answer: str = "yes", *numbers: str):
     said: list[str] = []
     secrets = iter([" ".join(house.recovery.words), *(numbers or (NEW_NUMBER, NEW_NUMBER))])
-    terminal = Terminal(say=said.append, ask=lambda _: answer)
+    terminal = FakeTerminal(answer, said=said)
     return terminal, said, lambda _: next(secrets)
 
 

@@ -16,6 +16,7 @@ from firmware.store.deferred_events import (
     put_deferred_events,
     wake_held,
 )
+from tests.fakes.events import PublishedEvents
 
 
 class Home:
@@ -24,24 +25,23 @@ class Home:
     def __init__(self, folder: Path) -> None:
         self.database = Database(folder / "library.sqlite3")
         self.store = DeferredEventStore(self.database)
-        self.told: list[EventBody] = []
         self.error: Exception | None = None
-        self.promises = DeferredEvents(
-            store=lambda: self.store, tell=self._tell, tell_once=self._tell_once
-        )
+        """Raised when the next promise is kept."""
+        self.events = PublishedEvents(self._on_publish)
+        self.promises = DeferredEvents(store=self.store, events=self.events)
+
+    @property
+    def told(self) -> list[EventBody]:
+        return self.events.bodies
+
+    async def _on_publish(self, _body: EventBody) -> None:
+        if self.error is not None:
+            error, self.error = self.error, None
+            raise error
 
     def keep(self, promises: list[DeferredEvent], *, holder: str | None = None) -> None:
         with self.database.write() as connection:
             put_deferred_events(connection, promises, holder=holder)
-
-    async def _tell(self, body: EventBody) -> None:
-        self.told.append(body)
-
-    async def _tell_once(self, body: EventBody, event_id: str) -> None:  # noqa: ARG002
-        if self.error is not None:
-            error, self.error = self.error, None
-            raise error
-        self.told.append(body)
 
 
 @pytest.fixture
@@ -51,8 +51,8 @@ def home(tmp_path: Path) -> Home:
 
 async def test_what_is_gathered_is_told_when_it_is_kept_in_its_order(home: Home) -> None:
     with home.promises.collect() as told:
-        await home.promises.tell(Pressed())
-        await home.promises.tell(Motion())
+        await home.promises.publish(Pressed())
+        await home.promises.publish(Motion())
     assert home.told == []
     home.keep(told)
     await home.promises.flush()
@@ -68,10 +68,10 @@ async def test_others_tell_meanwhile_and_so_does_a_task_that_outlives_the_gather
 
     async def tell_later() -> None:
         await is_over.wait()
-        await home.promises.tell(Motion())
+        await home.promises.publish(Motion())
 
     async def tell_now() -> None:
-        await home.promises.tell(Pressed())
+        await home.promises.publish(Pressed())
 
     other = asyncio.create_task(tell_now())
     with home.promises.collect() as told:
@@ -85,7 +85,7 @@ async def test_others_tell_meanwhile_and_so_does_a_task_that_outlives_the_gather
 
 async def test_what_waits_for_a_statement_is_not_due_before_it_is_done(home: Home) -> None:
     with home.promises.collect() as planned:
-        await home.promises.tell(Pressed())
+        await home.promises.publish(Pressed())
     home.keep(planned, holder="ab" * 32)
     await home.promises.flush()
     assert home.told == []
@@ -98,8 +98,8 @@ async def test_what_waits_for_a_statement_is_not_due_before_it_is_done(home: Hom
 async def test_what_can_never_be_told_holds_up_no_other(home: Home) -> None:
     """Seen to fail with EventRefused left to the clause for what is told later."""
     with home.promises.collect() as told:
-        await home.promises.tell(Pressed())
-        await home.promises.tell(Motion())
+        await home.promises.publish(Pressed())
+        await home.promises.publish(Motion())
     home.keep(told)
     home.error = EventRefused(200_000, 100_000)
     await home.promises.flush()
@@ -109,7 +109,7 @@ async def test_what_can_never_be_told_holds_up_no_other(home: Home) -> None:
 
 async def test_what_cant_be_told_now_stays_promised(home: Home) -> None:
     with home.promises.collect() as told:
-        await home.promises.tell(Pressed())
+        await home.promises.publish(Pressed())
     home.keep(told)
     home.error = OutboxFull(500)
     await home.promises.flush()

@@ -363,7 +363,6 @@ async def test_it_is_read_over_real_http_too(followers: Followers) -> None:
                 source=LogSource(http, log_url, "register"),
                 clock=followers.clock,
                 signer=None,
-                note_witnessed=lambda _: None,
                 chance=random.Random(7),
             )
             await follower.read()

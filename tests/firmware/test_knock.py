@@ -76,8 +76,8 @@ class Door:
             mouth=self,
             statements=self.statements,
             clock=self.clock,
-            on_ended=lambda digest, end: self.ended.append((digest, end)),
         )
+        self.knocking.desk.ended.add(lambda digest, end: self.ended.append((digest, end)))
         self.store.choose(KnockSettings(is_on=True, pattern=PATTERN))
 
     async def speak(self, text: str, _language: Language, *, volume_percent: int) -> Sound:
@@ -85,6 +85,10 @@ class Door:
         return Sound(samples=SILENCE * volume_percent)
 
     async def say(self, _samples: bytes) -> bool:
+        return True
+
+    @property
+    def has_device(self) -> bool:
         return True
 
     async def asked(self, signed: bytes) -> str:
@@ -202,9 +206,7 @@ async def test_the_doorbells_own_page_chooses_the_pattern_and_switches_it_off(
     tmp_path: Path,
 ) -> None:
     async with door(tmp_path) as at:
-        switch = KnockControl(
-            store=at.store, has_speaker=lambda: True, last=lambda: at.knocking.desk.last
-        )
+        switch = KnockControl(store=at.store, speaker=at, desk=at.knocking.desk)
         digest = await at.asked(at.rig.sign())
         assert (await switch.choose([])).is_done
         refusal = await at.knocking.open(digest, "en")
@@ -224,9 +226,7 @@ async def test_the_doorbells_own_page_chooses_the_pattern_and_switches_it_off(
 
 async def test_a_pattern_that_is_chosen_meanwhile_ends_the_knock(tmp_path: Path) -> None:
     async with door(tmp_path) as at:
-        switch = KnockControl(
-            store=at.store, has_speaker=lambda: True, last=lambda: at.knocking.desk.last
-        )
+        switch = KnockControl(store=at.store, speaker=at, desk=at.knocking.desk)
         await at.wake(await at.asked(at.rig.sign()))
         assert (await switch.choose(("short", "long", "long"))).is_done
         await at.knock()

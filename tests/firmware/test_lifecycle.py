@@ -191,10 +191,27 @@ def all_ways() -> frozenset[tuple[bool, tuple[Step, ...]]]:
 
 @cache
 def any_snapshots() -> tuple[Snapshot, ...]:
-    """Return snapshots that may contradict themselves."""
+    """Return snapshots that may contradict themselves: all of the core, and some of the rest."""
+    core = [
+        Snapshot(
+            event=Event.LOGGED,
+            column=column,
+            verdict=verdict,
+            is_grant=flags[0],
+            is_confirmed=flags[1],
+            is_committed=flags[2],
+            has_proof=flags[3],
+            is_proof_given=flags[4],
+            is_spent=flags[5],
+            is_kept=flags[6],
+        )
+        for column in (None, "confirmed")
+        for verdict in Verdict
+        for flags in product(BOOLS, repeat=7)
+    ]
     chance = Random(20261129)
-    flags = [one.name for one in fields(Snapshot) if one.name.startswith(("is_", "has_"))]
-    return tuple(
+    names = [one.name for one in fields(Snapshot) if one.name.startswith(("is_", "has_"))]
+    rest = [
         Snapshot(
             event=chance.choice([*Event]),
             column=chance.choice([None, *COLUMNS]),
@@ -202,10 +219,11 @@ def any_snapshots() -> tuple[Snapshot, ...]:
             ended=chance.choice([None, None, *get_args(Reason)]),
             taken=frozenset(chance.sample([*Step], chance.randrange(7))),
             failed=frozenset(chance.sample([*Step], chance.choice([0, 0, 1, 2]))),
-            **{name: chance.random() < 0.5 for name in flags},
+            **{name: chance.random() < 0.5 for name in names},
         )
-        for _ in range(3000)
-    )
+        for _ in range(2000)
+    ]
+    return (*core, *rest)
 
 
 # --- what holds on every walk ---
@@ -239,6 +257,20 @@ def test_whatever_there_is_nothing_leaves_without_what_must_be_durable() -> None
             assert s.verdict is Verdict.GO
         if step is Step.ANNOUNCE:
             assert s.column == "done"
+
+
+def test_whatever_there_is_each_kind_of_statement_gets_its_own_steps() -> None:
+    for s in any_snapshots():
+        step = next_step(s)
+        if step in (Step.COMMIT, Step.KEEP_PROOF, Step.SEAL):
+            assert s.is_grant
+        if step is Step.KEEP_PROOF:
+            assert s.is_proof_given
+        if step is Step.CARRY_OUT:
+            assert not s.is_grant
+            assert s.is_spent or not s.is_confirmed
+        if phase_of(s) is Phase.SEALED and not s.is_grant and not s.failed:
+            assert step in (Step.STOP, Step.TAKE_BACK, Step.COLLECT, Step.FINISH)
 
 
 def test_nothing_is_announced_before_it_is_durable_that_it_is_done() -> None:
@@ -381,18 +413,20 @@ FAILS = "storage fails"
 def walk(s: Snapshot, answers: dict[Step, Any]) -> list[Step]:
     """Take it through the table; `answers` says how steps go that don't simply succeed.
 
-    A list has one answer for each time; what STOP finds is a column.
+    A list has one answer for each time; STOP finds a column, and whether a package is here.
     """
     steps: list[Step] = []
     left = {step: [*one] if isinstance(one, list) else [one] for step, one in answers.items()}
     refusal: Refusal | None = None
+    one: Any
     while (step := next_step(s)) not in ENDS and len(steps) < 20:
         steps.append(step)
         one = left[step].pop(0) if left.get(step) else None
         if one == FAILS:
             s = failed_at(s, step)
         elif step is Step.STOP:
-            s = replace(after(s, step), column=one, is_here=one in ("done", "confirmed"))
+            column, is_here = one
+            s = replace(after(s, step), column=column, is_here=is_here)
         else:
             refusal = one if step in ANSWERS else refusal
             s = after(s, step, refusal if step is Step.END else one)
@@ -470,22 +504,32 @@ WALKS: dict[str, tuple[Snapshot, dict[Step, Any], list[Step]]] = {
     "the digest can't be spent": (PROVEN, {SP: FAILS}, [J, SP, FA]),
     "the proof can't be stored": (LOGGED, {P: FAILS}, [J, P, FA]),
     # it is taken back
-    "taken back while it waits": (TAKEN, {ST: "waiting"}, [ST, KR, RE]),
-    "taken back while it is confirmed": (TAKEN, {ST: "confirmed"}, [ST, WI, KR, RE]),
-    "taken back when it has left": (TAKEN, {ST: "done"}, [ST, WI, RE]),
-    "taken back when it is refused": (TAKEN, {ST: "refused"}, [ST, RE]),
-    "taken back, and unknown": (TAKEN, {ST: None}, [ST, RE]),
-    "taken back, and not deleted": (TAKEN, {ST: "confirmed", WI: FAILS}, [ST, WI, KR, FA]),
+    "taken back while it waits": (TAKEN, {ST: ("waiting", False)}, [ST, KR, RE]),
+    "taken back while it is confirmed": (TAKEN, {ST: ("confirmed", True)}, [ST, WI, KR, RE]),
+    "taken back when it has left": (TAKEN, {ST: ("done", True)}, [ST, WI, RE]),
+    "taken back when it has left and is deleted here": (
+        TAKEN, {ST: ("done", False)}, [ST, WI, RE],
+    ),
+    "taken back, unknown, and a package is here": (TAKEN, {ST: (None, True)}, [ST, RE]),
+    "taken back when it is refused, and its package is here": (
+        TAKEN, {ST: ("refused", True)}, [ST, WI, RE],
+    ),
+    "taken back when it is confirmed, and not sealed": (
+        TAKEN, {ST: ("confirmed", False)}, [ST, KR, RE],
+    ),
+    "taken back when it is refused": (TAKEN, {ST: ("refused", False)}, [ST, RE]),
+    "taken back, and unknown": (TAKEN, {ST: (None, False)}, [ST, RE]),
+    "taken back, and not deleted": (TAKEN, {ST: ("confirmed", True), WI: FAILS}, [ST, WI, KR, FA]),
     "taken back when it has left, and not deleted": (
-        TAKEN, {ST: "done", WI: FAILS}, [ST, WI, FA],
+        TAKEN, {ST: ("done", True), WI: FAILS}, [ST, WI, FA],
     ),
     "taken back, and not stored as refused": (
-        TAKEN, {ST: "waiting", KR: FAILS}, [ST, KR, FA],
+        TAKEN, {ST: ("waiting", False), KR: FAILS}, [ST, KR, FA],
     ),
     "taken back, and nothing is stored": (
-        TAKEN, {ST: "confirmed", WI: FAILS, KR: FAILS}, [ST, WI, KR, FA],
+        TAKEN, {ST: ("confirmed", True), WI: FAILS, KR: FAILS}, [ST, WI, KR, FA],
     ),
-    "taken back again": (replace(TAKEN, ended="revoked"), {ST: "done"}, [ST, WI, RE]),
+    "taken back again": (replace(TAKEN, ended="revoked"), {ST: ("done", True)}, [ST, WI, RE]),
     # another decision
     "a decision comes that widens": (replace(BEGUN, is_narrowing=False), {}, [Step.ASK, RE]),
     "a decision is confirmed": (DECISION, {}, [J, SP, CO, FI, AN, RE]),
@@ -550,6 +594,10 @@ WALKS: dict[str, tuple[Snapshot, dict[Step, Any], list[Step]]] = {
     ),
     "a revocation that isn't stored as done": (
         REVOCATION, {FI: FAILS}, [BE, J, SG, CO, TB, CL, FI, TU, FA],
+    ),
+    "a start: a begun revocation, and not all is deleted": (
+        replace(REVOCATION, is_new=False, column="confirmed", event=Event.START),
+        {TB: FAILS}, [J, SG, CO, TB, TP, RE],
     ),
     "a start: a stored revocation": (
         replace(REVOCATION, is_new=False, column="confirmed", event=Event.START, is_kept=True), {},

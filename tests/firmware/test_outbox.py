@@ -63,15 +63,6 @@ def test_forgets_what_has_a_receipt_and_ignores_unknown_ids(outbox: Outbox) -> N
     assert outbox.pending(10) == [events[0], events[2]]
 
 
-def test_tells_its_listener_once_of_each_receipt(tmp_path: Path) -> None:
-    told: list[Event] = []
-    outbox = Outbox(tmp_path / "outbox.sqlite3", DEVICE, on_told=told.append)
-    event = press(outbox)
-    outbox.forget([event.id])
-    outbox.forget([event.id])
-    assert told == [event]
-
-
 def test_events_and_the_sequence_survive_a_restart(tmp_path: Path) -> None:
     first = Outbox(tmp_path / "outbox.sqlite3", DEVICE)
     kept, told = press(first), press(first)

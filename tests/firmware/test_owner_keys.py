@@ -22,6 +22,7 @@ from firmware.protocol.owner_codes import (
 )
 from firmware.protocol.passkeys import AssertionRefused, challenge, check_assertion
 from tests.fakes.fido_device import FidoKeyFake
+from tests.fakes.terminal import FakePrompts
 
 DEVICE = "abcdefghijklmnop2345"
 DIGEST = "d" * 64
@@ -50,7 +51,7 @@ def check(signed: SignedStatement, code: ApproverCode) -> Confirm:
 
 
 def person(said: list[str], pin: str = "4711") -> Person:
-    return Person(say=said.append, ask_pin=lambda: pin)
+    return Person(FakePrompts(pin, said=said))
 
 
 def fido(tmp_path: Path, fake: FidoKeyFake, pin: str = "4711") -> FidoKey:

@@ -19,7 +19,6 @@ from firmware.companion.authenticator.fido_device import Person
 from firmware.companion.authenticator.passkey import CreationWanted, Site
 from firmware.companion.owner import key_file, statement_commands
 from firmware.companion.owner.account import Account
-from firmware.companion.owner.approval import Terminal
 from firmware.companion.owner.cli import main
 from firmware.companion.owner.errors import OwnerError, PairingFailed
 from firmware.companion.owner.fido_key import FidoPasskey
@@ -53,6 +52,7 @@ from relay.people.passkeys import check_registration
 from tests.fakes.fido_browser import found_passkey
 from tests.fakes.fido_device import FidoKeyFake
 from tests.fakes.pairing_town import SITE, PairingTown, pairing_town
+from tests.fakes.terminal import FakePrompts, FakeTerminal
 from tests.relay.http_people import Owner
 from tests.relay.http_world import API, OWN_MACHINE, OWNER_ORIGIN
 
@@ -69,7 +69,7 @@ async def town(tmp_path: Path) -> AsyncIterator[PairingTown]:
 
 
 def fido(town: PairingTown, fake: FidoKeyFake, said: list[str] | None = None) -> FidoPasskey:
-    person = Person(say=(said if said is not None else []).append, ask_pin=lambda: "4711")
+    person = Person(FakePrompts(said=said))
     return FidoPasskey(
         town.folder / "passkey.json", site=SITE, person=person, devices=fake.plugged_in
     )
@@ -119,8 +119,10 @@ async def test_it_says_for_what_it_waits_and_how_long(town: PairingTown) -> None
     owner = await town.sign_in(account, town.passkey())
     with pytest.raises(PairingFailed, match=r"ten minutes went by.*service button"):
         await town.pair(account, owner)
-    assert town.shown[0].startswith("Waiting until the doorbell reads the code (10:00 left)")
-    assert town.shown[-1] == ""
+    assert town.patience.shown[0].startswith(
+        "Waiting until the doorbell reads the code (10:00 left)"
+    )
+    assert town.patience.shown[-1] == ""
 
 
 async def test_a_door_number_that_nobody_chooses_pairs_nobody(town: PairingTown) -> None:
@@ -145,7 +147,7 @@ async def test_a_relay_that_is_away_for_a_while_is_waited_for(town: PairingTown)
 
     town.change = stumble
     await town.pair(account, owner)
-    assert any("doesn't answer just now" in line for line in town.shown)
+    assert any("doesn't answer just now" in line for line in town.patience.shown)
 
 
 async def test_the_code_as_a_picture_is_one_that_the_camera_reads(tmp_path: Path) -> None:
@@ -311,7 +313,7 @@ async def test_a_fido_key_is_found_again_after_a_break(town: PairingTown) -> Non
 
 async def test_no_fido_key_says_what_to_do(town: PairingTown) -> None:
     passkey = FidoPasskey(
-        town.folder / "p", site=SITE, person=Person(say=print, ask_pin=str), devices=list
+        town.folder / "p", site=SITE, person=Person(FakePrompts("")), devices=list
     )
     with pytest.raises(KeyRefused, match="no FIDO2 key is plugged in"):
         await town.sign_in(town.account(), passkey)
@@ -386,7 +388,7 @@ async def test_a_newcomer_is_let_in_by_the_words_over_the_keys_that_are_signed(
     joined = await nils.post("/join", body | {"owner": msgspec.to_builtins(owner)})
     assert joined.is_success
     said: list[str] = []
-    terminal = Terminal(say=said.append, ask=lambda _: answer)
+    terminal = FakeTerminal(answer, said=said)
     signed = await asyncio.to_thread(let_in, account, passkey, paired, terminal, now_ms=5)
     assert " ".join(newcomer_words(code)) in said[0]
     if answer == "no":

@@ -15,6 +15,7 @@ from firmware.protocol.notes import RecoveryUsed, SettingsNow
 from firmware.protocol.owner_codes import parse_recovery_code, recovery_code_text
 from firmware.protocol.recovery import RecoveryUse, recovery_use_text
 from firmware.vault.recovery_words import make_recovery_key, sign_recovery_use
+from tests.fakes.clock import ManualClock
 from tests.fakes.owner_recovery import DOOR_NUMBER, NEW_NUMBER, LostHouse, lost_house
 
 
@@ -135,17 +136,17 @@ async def test_a_door_number_that_is_none_lets_nobody_in(house: LostHouse) -> No
 
 
 def test_tries_are_counted_over_restarts(tmp_path: Path) -> None:
-    now_s = 0.0
-    tries = AttemptCounter(tmp_path / "tries.json", monotonic_s=lambda: now_s)
+    clock = ManualClock()
+    tries = AttemptCounter(tmp_path / "tries.json", clock=clock)
     for left in (4, 3, 2, 1, 0):
         assert tries.wait_s() == 0
         tries.begin()
         assert tries.left == left
-        tries = AttemptCounter(tmp_path / "tries.json", monotonic_s=lambda: now_s)
+        tries = AttemptCounter(tmp_path / "tries.json", clock=clock)
     assert tries.wait_s() == 3600
-    now_s = 3599.0
+    clock.advance(3599)
     assert tries.wait_s() == 1
-    now_s = 3600.0
+    clock.advance(1)
     assert tries.wait_s() == 0
     assert tries.left == 5
 
@@ -153,7 +154,7 @@ def test_tries_are_counted_over_restarts(tmp_path: Path) -> None:
 def test_a_damaged_count_is_an_error_and_never_none(tmp_path: Path) -> None:
     (tmp_path / "tries.json").write_text("{}")
     with pytest.raises(StoreError, match="damaged"):
-        AttemptCounter(tmp_path / "tries.json", monotonic_s=lambda: 0.0)
+        AttemptCounter(tmp_path / "tries.json", clock=ManualClock())
 
 
 def test_the_code_for_the_app_is_what_the_app_parses() -> None:

@@ -15,9 +15,13 @@ from firmware.companion.authenticator.errors import AccountFailed
 from firmware.companion.owner.account import NEWEST_SEQ, NoteBatch
 from firmware.companion.owner.errors import LineFailed, OwnerError
 from firmware.companion.owner.owner_statements import STATEMENT_LIFE_MS
-from firmware.companion.owner.pairing import PairingTimeouts
 from firmware.companion.owner.reply_inbox import ReplyInbox
-from firmware.companion.owner.request_answer import FIELD_CHARS, NARROWING_LIFE_MS, Choice, Wanted
+from firmware.companion.owner.request_answer import (
+    FIELD_CHARS,
+    NARROWING_LIFE_MS,
+    Choice,
+    ProposedStatement,
+)
 from firmware.companion.owner.request_commands import outcome_text
 from firmware.companion.owner.request_texts import FIRST, moment_ms, requests_lines
 from firmware.companion.owner.waiting_texts import leaving_lines
@@ -44,6 +48,7 @@ from firmware.protocol.notes import HoldsNow, SettingsNow, StatementDone
 from tests.fakes.asked_house import AskedHouse, asked_house
 from tests.fakes.channel import FakeChannel
 from tests.fakes.consent_world import MINUTE_MS, new_owner_passkey
+from tests.fakes.terminal import ManualPatience
 from tests.fakes.waiting import eventually, in_time
 
 
@@ -58,14 +63,14 @@ async def requests_of(house: AskedHouse) -> RequestsNow:
         return await in_time(asking.requests())
 
 
-async def answer(house: AskedHouse, *typed: str, **choice: object) -> Wanted | None:
+async def answer(house: AskedHouse, *typed: str, **choice: object) -> ProposedStatement | None:
     """Answer the one request that there is."""
     digest = house.rig.world.signed_request.request_digest
     program = house.answering(*typed)
     return await in_time(program.run(house.asking, digest[:8], Choice(**choice)), 20)
 
 
-def grant_of(wanted: Wanted | None) -> GrantTerms:
+def grant_of(wanted: ProposedStatement | None) -> GrantTerms:
     assert wanted is not None
     assert isinstance(wanted.terms, GrantTerms)
     assert wanted.life_ms == STATEMENT_LIFE_MS
@@ -117,7 +122,7 @@ async def test_how_far_what_was_given_is_is_said_at_each_step(house: AskedHouse)
     (said,) = (one for one in requests_lines(await requests_of(house), None) if digest[:8] in one)
     assert "sealed; on its way" in said
     wanted = await in_time(house.answering("yes").take_back(house.asking, digest[:8]), 20)
-    assert wanted == Wanted(terms=Revoke(grant_digest=digest), life_ms=NARROWING_LIFE_MS)
+    assert wanted == ProposedStatement(terms=Revoke(grant_digest=digest), life_ms=NARROWING_LIFE_MS)
     await desk.on_statement(rig.seal(rig.sign(wanted.terms)))
     assert await stages() == ["taken_back", "not_confirmed"]
     with pytest.raises(OwnerError, match="taken back before"):
@@ -322,7 +327,7 @@ async def test_what_narrows_is_one_yes_and_counts_at_once(
     request, digest = house.rig.world.request, house.rig.world.signed_request.request_digest
     assert await answer(house, "no", way=way) is None
     wanted = await answer(house, "yes", way=way)
-    assert wanted == Wanted(
+    assert wanted == ProposedStatement(
         terms={
             "decline": Decline(request_digest=digest),
             "hold": Hold(from_ms=request.from_ms, to_ms=request.to_ms),
@@ -392,16 +397,13 @@ def test_a_relay_that_is_away_for_a_while_is_asked_again() -> None:
                 raise AccountFailed("it restarts", is_away=True)
             return found
 
-    now_s = iter(range(100))
-    patience = PairingTimeouts(
-        monotonic_s=lambda: next(now_s), pause=lambda _: None, show=lambda _: None
-    )
+    patience = ManualPatience()
     answers = ReplyInbox(Relay(), None, PlayerKeys.make("x"))  # type: ignore[arg-type]
     answers.begin()
-    assert answers.wait_for("d" * 64, patience=patience, wait_s=3) is None
+    assert answers.wait_for("d" * 64, patience=patience, wait_s=2) is None
     assert asked == [NEWEST_SEQ, 7, 7]
 
 
 def test_no_answer_is_said_to_be_none() -> None:
-    wanted = Wanted(terms=Decline(request_digest="d" * 64), life_ms=1)
+    wanted = ProposedStatement(terms=Decline(request_digest="d" * 64), life_ms=1)
     assert "hasn't answered yet" in outcome_text(wanted, "d" * 64, None)

@@ -10,12 +10,11 @@ import msgspec
 import pytest
 
 from firmware.companion.owner import key_file, statement_commands
-from firmware.companion.owner.approval import Terminal
 from firmware.companion.owner.cli import main
 from firmware.companion.owner.errors import OwnerError
 from firmware.companion.owner.key_file import make_key_file
 from firmware.companion.owner.owner_statements import renew
-from firmware.companion.owner.pairing import PairedDoorbell, PairingTimeouts, check_way
+from firmware.companion.owner.pairing import PairedDoorbell, check_way
 from firmware.companion.owner.reply_inbox import ReplyInbox
 from firmware.enrolment.keys import DeviceKeys, load_or_make_keys
 from firmware.protocol.commands import SealedStatement
@@ -37,6 +36,7 @@ from firmware.protocol.notes import (
 from firmware.protocol.owner_codes import approver_code_text
 from firmware.protocol.pairing import PairingCode, approver_words
 from tests.fakes.pairing_town import PairingTown, pairing_town
+from tests.fakes.terminal import FakeTerminal, ManualPatience
 from tests.relay.http_people import Owner
 
 UNTIL_MS = 1_800_000_000_000
@@ -197,12 +197,6 @@ async def test_a_doorbell_that_is_silent_is_said_so_and_is_no_failure(
 
 async def test_it_waits_fifteen_seconds_and_shows_that_it_does(paired: Paired) -> None:
     """By the terminal's own clock."""
-    now_s, shown = 0.0, []
-
-    def pause(seconds: float) -> None:
-        nonlocal now_s
-        now_s += seconds
-
     account, passkey = paired.town.account(), paired.town.passkey_again()
     await paired.town.sign_in(account, passkey)
     answers = ReplyInbox(account, paired.doorbell, paired.town.player())
@@ -210,12 +204,12 @@ async def test_it_waits_fifteen_seconds_and_shows_that_it_does(paired: Paired) -
     digest = await asyncio.to_thread(
         renew, account, passkey, paired.doorbell, paired.owner.browser, now_ms=5
     )
-    patience = PairingTimeouts(monotonic_s=lambda: now_s, pause=pause, show=shown.append)
+    patience = ManualPatience()
     answer = await asyncio.to_thread(
         answers.wait_for, digest, patience=patience, wait_s=statement_commands.ANSWER_S
     )
-    assert (answer, now_s) == (None, 15)
-    assert (shown[0], shown[-1]) == ("Waiting for what the doorbell says …", "")
+    assert (answer, patience.now_s) == (None, 15)
+    assert (patience.shown[0], patience.shown[-1]) == ("Waiting for what the doorbell says …", "")
 
 
 async def test_what_another_key_signed_or_of_another_statement_is_not_believed(
@@ -254,7 +248,9 @@ def test_a_relay_at_home_or_by_https_is_asked_nothing_about(relay: str) -> None:
     def ask(_prompt: str) -> str:
         raise AssertionError
 
-    check_way(relay, Terminal(say=ask, ask=ask))  # type: ignore[arg-type]
+    terminal = FakeTerminal(ask)
+    check_way(relay, terminal)
+    assert terminal.said == []
 
 
 @pytest.mark.parametrize(
@@ -262,11 +258,11 @@ def test_a_relay_at_home_or_by_https_is_asked_nothing_about(relay: str) -> None:
 )
 def test_plain_http_over_the_internet_is_warned_of_and_asked_about(relay: str) -> None:
     said: list[str] = []
-    check_way(relay, Terminal(say=said.append, ask=lambda _: "yes"))
+    check_way(relay, FakeTerminal("yes", said=said))
     assert "can read and change what passes" in said[0]
     assert "compare the six words" in said[0]
     with pytest.raises(OwnerError, match="https://"):
-        check_way(relay, Terminal(say=said.append, ask=lambda _: ""))
+        check_way(relay, FakeTerminal("", said=said))
 
 
 def test_who_says_no_to_plain_http_has_told_the_relay_nothing(

@@ -13,6 +13,7 @@ from firmware.errors import DoorNumberInvalid, DoorNumberLocked, DoorNumberWrong
 from firmware.protocol.encoding import b64u, canonical, new_id
 from firmware.protocol.grants import OwnerKeys
 from firmware.protocol.pairing import PairingCode, qr_text, six_words
+from tests.fakes.clock import ManualClock
 from tests.story.authenticator import SoftPasskey
 from tests.story.browser import SoftBrowser
 
@@ -169,20 +170,10 @@ def test_a_damaged_owners_file_is_never_no_owner(tmp_path: Path) -> None:
 # Door number
 
 
-class Monotonic:
-    """A clock that stands until it is moved."""
-
-    def __init__(self) -> None:
-        self.now_s = 100.0
-
-    def __call__(self) -> float:
-        return self.now_s
-
-
 @pytest.fixture
-def door(tmp_path: Path) -> tuple[DoorNumber, Monotonic, Path]:
-    clock = Monotonic()
-    number = DoorNumber(tmp_path / "door.json", monotonic_s=clock)
+def door(tmp_path: Path) -> tuple[DoorNumber, ManualClock, Path]:
+    clock = ManualClock()
+    number = DoorNumber(tmp_path / "door.json", clock=clock)
     number.choose("123456")
     return number, clock, tmp_path / "door.json"
 
@@ -194,7 +185,7 @@ def try_wrongly(number: DoorNumber, times: int) -> None:
 
 
 def test_the_right_number_opens_and_gives_all_tries_back(
-    door: tuple[DoorNumber, Monotonic, Path],
+    door: tuple[DoorNumber, ManualClock, Path],
 ) -> None:
     number, _, path = door
     try_wrongly(number, 4)
@@ -205,33 +196,32 @@ def test_the_right_number_opens_and_gives_all_tries_back(
     assert "123456" not in path.read_text()
 
 
-def test_five_wrong_tries_lock_it_for_an_hour(door: tuple[DoorNumber, Monotonic, Path]) -> None:
+def test_five_wrong_tries_lock_it_for_an_hour(door: tuple[DoorNumber, ManualClock, Path]) -> None:
     number, clock, _ = door
     try_wrongly(number, 5)
-    clock.now_s += LOCK_S - 1
+    clock.advance(LOCK_S - 1)
     with pytest.raises(DoorNumberLocked):
         number.check("123456")
-    clock.now_s += 1
+    clock.advance(1)
     number.check("123456")
     with pytest.raises(DoorNumberWrong) as caught:
         number.check("000000")
     assert caught.value.tries_left == 4
 
 
-def test_a_restart_gives_no_further_tries(door: tuple[DoorNumber, Monotonic, Path]) -> None:
+def test_a_restart_gives_no_further_tries(door: tuple[DoorNumber, ManualClock, Path]) -> None:
     number, clock, path = door
     try_wrongly(number, 3)
-    again = DoorNumber(path, monotonic_s=clock)
+    again = DoorNumber(path, clock=clock)
     try_wrongly(again, 2)
-    clock.now_s = 0.0
-    after_boot = DoorNumber(path, monotonic_s=clock)
+    after_boot = DoorNumber(path, clock=ManualClock(monotonic_s=0))
     with pytest.raises(DoorNumberLocked) as caught:
         after_boot.check("123456")
     assert caught.value.wait_s == LOCK_S
 
 
 @pytest.mark.parametrize("text", ["", "12345", "1234567", "12345a", "１２３４５６", "123456\n"])
-def test_a_door_number_is_six_digits(door: tuple[DoorNumber, Monotonic, Path], text: str) -> None:
+def test_a_door_number_is_six_digits(door: tuple[DoorNumber, ManualClock, Path], text: str) -> None:
     number, _, _ = door
     with pytest.raises(DoorNumberInvalid):
         number.check(text)
@@ -240,7 +230,7 @@ def test_a_door_number_is_six_digits(door: tuple[DoorNumber, Monotonic, Path], t
 
 
 def test_no_number_is_right_before_one_was_chosen(tmp_path: Path) -> None:
-    number = DoorNumber(tmp_path / "door.json", monotonic_s=Monotonic())
+    number = DoorNumber(tmp_path / "door.json", clock=ManualClock())
     assert not number.is_set
     with pytest.raises(StoreError):
         number.check("000000")

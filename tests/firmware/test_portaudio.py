@@ -63,7 +63,8 @@ async def test_the_microphone_hears_the_street(server: SoundServer, sounding: So
     server.play(tone(440, SAMPLE_RATE * 4))
     frames = sounding.microphone.subscribe("test", max_frames=500)
     heard = [await asyncio.wait_for(anext(frames), 5) for _ in range(100)]
-    assert peak_hz(b"".join(frame.samples for frame in heard[50:])) == pytest.approx(440, abs=3)
+    # Another sample rate would be 35 Hz off; sound that a busy machine loses, a few.
+    assert peak_hz(b"".join(frame.samples for frame in heard[50:])) == pytest.approx(440, abs=10)
     pts = [frame.pts_90k for frame in heard]
     steps = [b - a for a, b in pairwise(pts)]
     assert min(steps) == FRAME_90K

@@ -104,13 +104,13 @@ async def page(tmp_path: Path) -> AsyncIterator[Page]:
             household=rig.household,
             library=rig.library,
             playback=rig.playback,
-            register=lambda: rig.world.facts.register,
+            register=rig.record,
         )
         progress = ReleaseTracker(
             statements=rig.store,
             household=rig.household,
             outgoing=rig.outgoing,
-            register=lambda: rig.world.facts.register,
+            register=rig.record,
         )
         yield Page(rig=rig, desk=desk, showing=showing, progress=progress)
 

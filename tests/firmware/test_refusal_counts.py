@@ -8,9 +8,10 @@ import pytest
 
 from firmware.outbox.refusal_counts import DAY_MS, TELL_FOR_MS, RefusalCounts, quarter_begin_ms
 from firmware.protocol.encoding import new_id, sha256_hex
-from firmware.protocol.events import Event, EventBody, RefusalsCounted
+from firmware.protocol.events import EventBody, RefusalsCounted
 from firmware.store.household import HouseholdStore
 from tests.fakes.clock import ManualClock
+from tests.fakes.events import PublishedEvents
 from tests.fakes.recorder import Shelves
 
 BEGIN_MS = round(datetime(2027, 1, 1, tzinfo=UTC).timestamp() * 1000)
@@ -22,31 +23,20 @@ class Counting:
     def __init__(self, folder: Path) -> None:
         self.household = HouseholdStore(Shelves(folder).database)
         self.clock = ManualClock(wall_ms=BEGIN_MS - DAY_MS)
-        self.told: list[EventBody] = []
+        self.events = PublishedEvents()
         self.start()
 
     def start(self) -> None:
         self.counts = RefusalCounts(
-            household=self.household, clock=self.clock, tell=self.tell, chance=random.Random(7)
-        )
-
-    async def tell(self, body: EventBody, *, event_id: str | None = None) -> Event:
-        self.told.append(body)
-        return Event(
-            id=event_id or "a" * 26,
-            device="b" * 20,
-            seq=1,
-            time_ms=self.clock.wall_ms(),
-            is_clock_trusted=True,
-            body=body,
+            household=self.household, clock=self.clock, events=self.events, chance=random.Random(7)
         )
 
     async def at(self, wall_ms: int) -> list[EventBody]:
         """Return what is told at that time."""
         self.clock.set_wall_ms(wall_ms)
-        self.told.clear()
+        before = len(self.events.bodies)
         await self.counts.publish_due()
-        return list(self.told)
+        return self.events.bodies[before:]
 
     def refuse(self, quarter: str, reason: str) -> None:
         """Refuse a statement that never came before."""

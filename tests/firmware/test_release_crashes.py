@@ -12,7 +12,7 @@ from firmware.protocol.decisions import Revoke
 from firmware.protocol.events import EventBody, PackageReady, ReleaseCommitted
 from firmware.protocol.notes import ReleaseDone, StatementRefused
 from firmware.protocol.packages import read_header
-from tests.fakes.fuse import Fuse, FusedOutgoing, FusedStore
+from tests.fakes.fuse import Fuse, FusedEvents, FusedOutgoing, FusedStore
 from tests.fakes.intake import DeskRig, PowerCut, desk_rig, digest_of
 
 
@@ -22,30 +22,19 @@ class Doorbell:
     def __init__(self, rig: DeskRig) -> None:
         self.rig = rig
         self.fuse = Fuse()
-        self._told_once: set[str] = set()
+        self._events = FusedEvents(self.fuse, self._on_publish)
         rig.store = FusedStore(rig.store, self.fuse)  # type: ignore[assignment]
         self.desk = self.start()
 
     def start(self) -> StatementIntake:
         self.desk = self.rig.desk(
             outgoing=FusedOutgoing(self.rig.folder / "outgoing", self.fuse),
-            tell=self._tell,
-            tell_once=self._tell_once,
+            events=self._events,
         )
         return self.desk
 
-    async def _tell(self, body: EventBody) -> None:
-        self.fuse.begin("tell")
+    async def _on_publish(self, body: EventBody) -> None:
         self.rig.told.append(body)
-        self.fuse.end()
-
-    async def _tell_once(self, body: EventBody, event_id: str) -> None:
-        if event_id in self._told_once:
-            return
-        self.fuse.begin("tell")
-        self._told_once.add(event_id)  # as the outbox does: with the event, in one commit
-        self.rig.told.append(body)
-        self.fuse.end()
 
     async def release(self, digest: str) -> None:
         """Say yes at the door, and let the relay log what it is told of."""

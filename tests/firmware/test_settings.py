@@ -32,6 +32,7 @@ from firmware.protocol.notes import (
     StatementRefused,
 )
 from tests.fakes.consent_world import NOW_MS
+from tests.fakes.events import PublishedEvents
 from tests.fakes.intake import DeskRig, PowerCut, desk_rig, digest_of
 from tests.fakes.log_town import DAY_MS
 from tests.story.authenticator import SoftPasskey
@@ -177,7 +178,7 @@ async def test_an_owner_is_sent_away_although_the_relay_cant_be_told(rig):
         if isinstance(body, OwnerGone):
             raise OSError("the card is full")
 
-    desk = rig.desk(tell=fails)
+    desk = rig.desk(events=PublishedEvents(fails))
     going = rig.sign(RemoveOwner(credential_id=newcomer.owner.passkey.credential_id))
     assert await desk.confirm(await rig.ask(desk, going)) is None
     assert [owner.name for owner in rig.owners.owners] == ["Ada"]

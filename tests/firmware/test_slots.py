@@ -18,7 +18,7 @@ from firmware.protocol.custody import (
     slot_root,
 )
 from firmware.protocol.encoding import WireError, b64u, unb64u
-from firmware.protocol.events import MAX_SLOT_NOTES
+from firmware.protocol.events import MAX_SLOT_NOTES, SlotCommitted
 from firmware.protocol.notes import Nothing, RequestsMatched
 from firmware.protocol.tlog.proof import check_proof
 from firmware.store.slots import MAX_UNLOGGED
@@ -54,9 +54,9 @@ async def test_a_clip_is_committed_to_in_the_slot_in_which_it_was_finished(
     told = await house.pass_slot()
     assert told is not None
     assert told.slot == slot
-    assert house.slots.capture_proof(clip.clip_id) is None
+    assert house.store.capture_proof(clip.clip_id) is None
     await house.answer()
-    proof = house.slots.capture_proof(clip.clip_id)
+    proof = house.store.capture_proof(clip.clip_id)
     assert proof is not None
     assert proof.record.digest() == told.commitment
     check(house, proof, clip.manifest_digest)
@@ -68,7 +68,7 @@ async def test_a_proof_outlives_a_restart(house: SlotHouse) -> None:
     house.restart()
     await house.answer()
     house.restart()
-    proof = house.slots.capture_proof(clip.clip_id)
+    proof = house.store.capture_proof(clip.clip_id)
     assert proof is not None
     check(house, proof, clip.manifest_digest)
 
@@ -90,7 +90,7 @@ async def test_who_is_given_one_clips_proof_cant_tell_how_many_there_were(
         clips = [house.film() for _ in range(count)]
         await house.pass_and_answer()
         for clip in clips:
-            proof = house.slots.capture_proof(clip.clip_id)
+            proof = house.store.capture_proof(clip.clip_id)
             assert proof is not None
             check(house, proof, clip.manifest_digest)
             assert proof.record.clips == sorted(set(proof.record.clips))
@@ -114,9 +114,9 @@ async def test_a_clip_of_a_slot_that_is_never_logged_comes_in_a_later_one(
     for _ in range(4):
         await house.pass_slot()
         house.receive()
-    assert house.slots.capture_proof(clip.clip_id) is None
+    assert house.store.capture_proof(clip.clip_id) is None
     await house.answer()
-    proof = house.slots.capture_proof(clip.clip_id)
+    proof = house.store.capture_proof(clip.clip_id)
     assert proof is not None
     check(house, proof, clip.manifest_digest)
 
@@ -147,21 +147,22 @@ async def test_the_salts_are_on_the_card_before_the_commitment_is_told(tmp_path:
     clip = house.film()
     known = []
 
-    async def tell(body: object, *, event_id: str | None = None) -> object:
-        record = house.store.record(body.slot)  # type: ignore[attr-defined]
-        known.append((record is not None and record.digest() == body.commitment, event_id))  # type: ignore[attr-defined]
+    async def power_fails(body: SlotCommitted, event_id: str | None) -> None:
+        record = house.store.record(body.slot)
+        known.append((record is not None and record.digest() == body.commitment, event_id))
         raise OSError("the power fails")
 
-    house.slots._tell = tell  # type: ignore[assignment]
+    house.on_publish = power_fails
     with pytest.raises(OSError, match="power"):
         await house.pass_slot()
     assert known == [(True, house.store.event_ids(count=1)[0])]
+    house.on_publish = None
     house.restart()
     for _ in range(3):
         await house.pass_slot()
         house.receive()
     await house.answer()
-    assert house.slots.capture_proof(clip.clip_id) is not None
+    assert house.store.capture_proof(clip.clip_id) is not None
 
 
 async def test_a_slot_is_told_after_its_end_and_before_the_relay_closes_it(
@@ -224,7 +225,7 @@ async def test_while_there_is_no_receipt_two_slots_wait_and_no_more(house: SlotH
     assert len(house.outbox.pending(100)) == 2
     house.receive()
     assert await house.pass_and_answer() is not None
-    proof = house.slots.capture_proof(clip.clip_id)
+    proof = house.store.capture_proof(clip.clip_id)
     assert proof is not None
     check(house, proof, clip.manifest_digest)
 
@@ -258,7 +259,7 @@ async def test_a_clock_that_leapt_ahead_silences_no_slot_once_it_is_right_again(
     told = await house.pass_and_answer()
     assert told is not None
     assert told.slot == right_ms // house.slot_ms
-    proof = house.slots.capture_proof(clip.clip_id)
+    proof = house.store.capture_proof(clip.clip_id)
     assert proof is not None
     assert proof.record.slot == told.slot
     check(house, proof, clip.manifest_digest)
@@ -271,8 +272,8 @@ async def test_with_a_clip_its_proof_goes_and_then_its_slot(house: SlotHouse) ->
     slot = house.told[0][1].slot
     house.shelves.library.remove([clip.clip_id], "age")
     await house.pass_and_answer()
-    assert house.slots.capture_proof(clip.clip_id) is None
-    assert house.slots.capture_proof(other.clip_id) is not None
+    assert house.store.capture_proof(clip.clip_id) is None
+    assert house.store.capture_proof(other.clip_id) is not None
     house.shelves.library.remove([other.clip_id], "age")
     await house.pass_and_answer()
     assert house.store.record(slot) is None
@@ -283,9 +284,9 @@ async def test_a_clip_that_was_sealed_anew_is_committed_to_anew(house: SlotHouse
     await house.pass_and_answer()
     with house.shelves.database.write() as connection:
         connection.execute("UPDATE clips SET manifest_digest = ?", ("cd" * 32,))
-    assert house.slots.capture_proof(clip.clip_id) is None
+    assert house.store.capture_proof(clip.clip_id) is None
     await house.pass_and_answer()
-    proof = house.slots.capture_proof(clip.clip_id)
+    proof = house.store.capture_proof(clip.clip_id)
     assert proof is not None
     check(house, proof, "cd" * 32)
 
@@ -320,17 +321,17 @@ async def test_an_answer_that_proves_nothing_is_refused_and_not_kept(
         town.custody_log.cosign(at_ms=town.now_ms, by=["north"])
         changes = {"proof": town.custody_log.proof(town.custody_log.size - 2)}
     with pytest.raises(WireError):
-        await house.slots.on_logged(msgspec.structs.replace(logged, **changes))
-    assert house.slots.capture_proof(clip.clip_id) is None
-    await house.slots.on_logged(logged)
-    assert house.slots.capture_proof(clip.clip_id) is not None
+        await house.answers.on_logged(msgspec.structs.replace(logged, **changes))
+    assert house.store.capture_proof(clip.clip_id) is None
+    await house.answers.on_logged(logged)
+    assert house.store.capture_proof(clip.clip_id) is not None
 
 
 async def test_an_answer_for_a_slot_that_is_not_known_is_taken_and_forgotten(
     house: SlotHouse,
 ) -> None:
     logged = house.town.log_slot(1, ["ab" * 32])["ab" * 32]
-    await house.slots.on_logged(logged)
+    await house.answers.on_logged(logged)
     assert house.store.record(1) is None
 
 
@@ -338,24 +339,24 @@ async def test_an_answer_that_comes_twice_changes_nothing(house: SlotHouse) -> N
     clip = house.film()
     await house.pass_slot()
     logged = await house.answer()
-    before = house.slots.capture_proof(clip.clip_id)
+    before = house.store.capture_proof(clip.clip_id)
     house.town.wind(hours=1)
     again = house.town.log_slot(logged.slot, [house.told[-1][1].commitment])
-    await house.slots.on_logged(again[house.told[-1][1].commitment])
-    assert house.slots.capture_proof(clip.clip_id) == before
+    await house.answers.on_logged(again[house.told[-1][1].commitment])
+    assert house.store.capture_proof(clip.clip_id) == before
 
 
 async def test_it_runs_from_slot_to_slot(tmp_path: Path) -> None:
     house = SlotHouse(tmp_path, make_town(kind="example"))
     slots = []
 
-    async def tell(body: object, *, event_id: str | None = None) -> object:
-        slots.append(body.slot)  # type: ignore[attr-defined]
+    async def count(body: SlotCommitted, _event_id: str | None) -> None:
+        house.receive()
+        slots.append(body.slot)
         if len(slots) == 4:
             running.cancel()
-        return None
 
-    house.slots._tell = tell  # type: ignore[assignment]
+    house.on_publish = count
     first = house.clock.wall_ms() // EXAMPLE_DELAYS.slot_ms
     running = asyncio.create_task(house.slots.run())
     with pytest.raises(asyncio.CancelledError):
@@ -377,9 +378,9 @@ async def test_nothing_is_told_while_the_slots_or_the_time_arent_known(
             running.cancel()
         await asyncio.sleep(0)
 
-    house.slots._sleep = sleep
+    house.on_sleep = sleep
     if why == "no register":
-        house.slots._slot_ms = lambda: None
+        house.read_register.slot_ms = None
     else:
         house.clock.trusted = False
     running = asyncio.create_task(house.slots.run())
@@ -399,7 +400,7 @@ async def test_a_slot_isnt_told_late_or_early_when_the_clock_is_set(
         house.clock.set_wall_ms(house.clock.wall_ms() + by_ms)
 
     house.clock.set_wall_ms((slot + 1) * house.slot_ms)
-    house.slots._sleep = sleep
+    house.on_sleep = sleep
     assert not await house.slots.commit(slot, house.slot_ms)
     assert house.told == []
 

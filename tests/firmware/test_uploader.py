@@ -21,6 +21,7 @@ from firmware.protocol.commands import PackageArrived, PartTicket, UploadTicket
 from firmware.protocol.encoding import new_id
 from firmware.protocol.events import EventBody, PackageReady, PackageUploaded
 from tests.fakes.buckets import PartBucket, run_part_bucket
+from tests.fakes.events import PublishedEvents
 
 SEALED = b"".join(bytes([i]) * 1024 * 1024 for i in range(17))
 """Three parts: 8, 8 and 1 MiB."""
@@ -79,8 +80,11 @@ def bench(tmp_path: Path, bucket: PartBucket) -> Bench:
     return Bench(tmp_path / "outgoing", bucket)
 
 
-def released(_package_id: str) -> Standing:
-    return "released"
+class AllReleased:
+    """Implements `firmware.decisions.uploads.PackageStandings`."""
+
+    def standing(self, _package_id: str) -> Standing:
+        return "released"
 
 
 def numbers_of(paths: list[str]) -> list[int]:
@@ -272,8 +276,8 @@ async def test_an_upload_that_the_card_failed_is_announced_again(bench: Bench) -
     uploads = Uploads(
         uploader=bench.uploader(),
         outgoing=bench.outgoing,
-        tell=told.put,
-        standing=released,
+        events=PublishedEvents(told.put),
+        standings=AllReleased(),
         retry_s=0.0,
     )
     await uploads.on_ticket(bench.ticket())
@@ -284,7 +288,10 @@ async def test_an_upload_that_the_card_failed_is_announced_again(bench: Bench) -
 async def test_a_package_is_kept_until_it_has_arrived(bench: Bench) -> None:
     told: asyncio.Queue[EventBody] = asyncio.Queue()
     uploads = Uploads(
-        uploader=bench.uploader(), outgoing=bench.outgoing, tell=told.put, standing=released
+        uploader=bench.uploader(),
+        outgoing=bench.outgoing,
+        events=PublishedEvents(told.put),
+        standings=AllReleased(),
     )
     await uploads.on_ticket(bench.ticket())
     async with asyncio.timeout(5):
@@ -300,7 +307,10 @@ async def test_a_package_is_kept_until_it_has_arrived(bench: Bench) -> None:
 async def test_a_package_that_was_lost_behind_the_last_part_is_sent_anew(bench: Bench) -> None:
     told: asyncio.Queue[EventBody] = asyncio.Queue()
     uploads = Uploads(
-        uploader=bench.uploader(), outgoing=bench.outgoing, tell=told.put, standing=released
+        uploader=bench.uploader(),
+        outgoing=bench.outgoing,
+        events=PublishedEvents(told.put),
+        standings=AllReleased(),
     )
     async with asyncio.timeout(5):
         for upload_id in ("u1", "u2"):
@@ -328,7 +338,12 @@ async def test_a_package_that_is_taken_back_stops_at_once(tmp_path: Path) -> Non
             bucket=Bucket(origin, parts_at_once=PARTS_AT_ONCE, stall_timeout_s=60),
             source=random.Random(1),
         )
-        uploads = Uploads(uploader=uploader, outgoing=outgoing, tell=told.put, standing=released)
+        uploads = Uploads(
+            uploader=uploader,
+            outgoing=outgoing,
+            events=PublishedEvents(told.put),
+            standings=AllReleased(),
+        )
         await uploads.on_ticket(UploadTicket(package_id=ready.package_id, parts=parts))
         connection, _ = await asyncio.to_thread(silent.accept)
         with contextlib.closing(connection):
@@ -341,7 +356,10 @@ async def test_a_package_that_is_taken_back_stops_at_once(tmp_path: Path) -> Non
 async def test_a_start_announces_what_is_not_uploaded_and_says_again_what_is(bench: Bench) -> None:
     told: asyncio.Queue[EventBody] = asyncio.Queue()
     uploads = Uploads(
-        uploader=bench.uploader(), outgoing=bench.outgoing, tell=told.put, standing=released
+        uploader=bench.uploader(),
+        outgoing=bench.outgoing,
+        events=PublishedEvents(told.put),
+        standings=AllReleased(),
     )
     await uploads.resume([])
     assert await told.get() == bench.ready

@@ -9,6 +9,7 @@ import pytest
 
 from firmware.errors import OutboxFull
 from firmware.protocol.events import EventBody, PackageReady, PackageUploaded, UploadedPart
+from tests.fakes.events import PublishedEvents
 from tests.fakes.intake import DeskRig, desk_rig
 
 
@@ -45,7 +46,7 @@ async def test_a_package_is_announced_a_minute_later_if_the_card_failed_at_the_s
     async def tell(body: EventBody) -> None:
         (tell_now_or_fail if what == "the telling" else tell_now)(body)
 
-    desk = rig.desk(tell=tell)
+    desk = rig.desk(events=PublishedEvents(tell))
     if what == "who stands":
         rig.household.revoked = failing_once(rig.household.revoked, broken)
     elif what == "the list":

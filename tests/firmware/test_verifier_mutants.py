@@ -1,6 +1,6 @@
 """The tests of consent and lifecycle notice if any part is wrong; `make soak` tries all mutants.
 
-DOORWARD_MUTANTS_EVERY=1 tries each of them (half an hour).
+DOORWARD_MUTANTS_EVERY=1 tries each of them (an hour).
 """
 
 import os

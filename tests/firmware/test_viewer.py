@@ -64,6 +64,12 @@ class Hall:
     gateway: Gateway
     now_s: float = 0.0
 
+    def wall_ms(self) -> int:
+        return time.time_ns() // 1_000_000
+
+    def monotonic_s(self) -> float:
+        return self.now_s
+
 
 def setup_for(here: Porch) -> PlayerSetup:
     return PlayerSetup(
@@ -83,8 +89,7 @@ async def hall(*, is_let_in: bool = True, **limits: float) -> AsyncIterator[Hall
             keys=keys,
             setup=setup,
             relay=relay,
-            wall_ms=lambda: time.time_ns() // 1_000_000,
-            monotonic_s=lambda: at.now_s,
+            clock=at,
         )
         if is_let_in:
             let_in(at)

@@ -6,7 +6,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from playwright.async_api import Browser, BrowserContext, CDPSession, Page, async_playwright
+from playwright.async_api import (
+    Browser,
+    BrowserContext,
+    CDPSession,
+    Page,
+    async_playwright,
+    expect,
+)
 
 from tests.story.children import Children
 from tests.story.door import Door
@@ -23,6 +30,8 @@ CHROMIUM_FLAGS = [
     "--disable-sync",
     "--no-first-run",
 ]
+PATIENCE_MS = 60_000
+"""For what is waited for on a page; only failures wait so long."""
 AUTHENTICATOR = {
     "protocol": "ctap2",
     "transport": "internal",
@@ -31,6 +40,8 @@ AUTHENTICATOR = {
     "isUserVerified": True,
     "automaticPresenceSimulation": True,
 }
+
+expect.set_options(timeout=PATIENCE_MS)
 
 
 def chromium_path() -> str:
@@ -88,7 +99,7 @@ class Person:
 async def sit_down(browser: Browser, **options: object) -> Person:
     """Give somebody a window whose authenticator says yes; collect what its console complains."""
     context = await browser.new_context(locale="en-GB", **options)
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(PATIENCE_MS)
     page = await context.new_page()
     devtools = await context.new_cdp_session(page)
     await devtools.send("WebAuthn.enable")

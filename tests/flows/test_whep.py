@@ -19,6 +19,7 @@ from starlette.responses import HTMLResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from firmware.companion.viewer.clock import MachineClock
 from firmware.companion.viewer.folder import Folder
 from firmware.companion.viewer.gateway import Gateway
 from firmware.companion.viewer.guard import Guard
@@ -85,8 +86,7 @@ async def gateway(at: Visit, folder: Folder, setup: PlayerSetup, port: int) -> A
             keys=folder.keys(),
             setup=setup,
             relay=RelayClient(http, setup),
-            wall_ms=lambda: time.time_ns() // 1_000_000,
-            monotonic_s=time.monotonic,
+            clock=MachineClock(),
         )
         guard = Guard(token=folder.local_token(), hosts={f"127.0.0.1:{port}"})
         async with serving(build_whep(sessions, guard), port) as at_port:

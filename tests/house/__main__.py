@@ -1,7 +1,8 @@
 """`make house`: prints the measures of the code's structure and the limits that tests hold."""
 
 from tests.house.graph import graph_of, layers_of, measure
-from tests.house.limits import APP_LINES, LIMITS
+from tests.house.limits import APP_LINES, CALLBACKS, CONSTRUCTOR_PARAMETERS, LIMITS
+from tests.house.measures import callbacks, long_constructors, sources
 from tests.house.sizes import lines_in, longest_files, longest_functions
 
 SHOWN = 10
@@ -24,6 +25,11 @@ def main() -> None:
     for package in LIMITS:
         print_graph(package)
     print(f"firmware/app: {lines_in('firmware/app')} lines (at most {APP_LINES})")
+    count = sum(len(one.callbacks) for one in callbacks(sources("firmware")))
+    print(f"callback parameters in firmware/: {count} (at most {CALLBACKS})")
+    longer = long_constructors(sources("firmware"), most=CONSTRUCTOR_PARAMETERS)
+    names = ", ".join(one.name for one in longer) or "none"
+    print(f"constructors with more than {CONSTRUCTOR_PARAMETERS} parameters: {names}")
     print("longest files (no limit):")
     for size in longest_files(SHOWN):
         print(f"  {size.lines:4}  {size.name}")

@@ -13,3 +13,6 @@ class GraphLimit(NamedTuple):
 LIMITS = {"firmware": GraphLimit(28, 12), "relay": GraphLimit(26, 13)}
 APP_LINES = 2500
 """Wiring, without a rule or a format of its own."""
+CALLBACKS = 60
+"""Callback parameters of all constructors and dataclasses in firmware/."""
+CONSTRUCTOR_PARAMETERS = 10

@@ -15,16 +15,16 @@ from firmware.evidence.manifest import Signer
 from firmware.evidence.seal import seal_release
 from firmware.protocol.grants import GrantTerms, SignedStatement
 from firmware.protocol.register.extract import RegisterExtract
-from firmware.decisions.package_sealer import Releasing
+from firmware.decisions.package_sealer import PackageSealer
 
 
 async def leave(
-    given: {kind}, releasing: Releasing, extract: RegisterExtract, signer: Signer
+    given: {kind}, sealer: PackageSealer, extract: RegisterExtract, signer: Signer
 ) -> None:
     seal_release(
         given, [], package_id="", device="", certificate_pem=b"", extract=extract, signer=signer
     )
-    await releasing.seal(given)
+    await sealer.seal(given)
 """
 LESS = [
     "UnverifiedStatement",

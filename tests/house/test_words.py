@@ -43,7 +43,7 @@ def complaints_about(path: str, text: str) -> list[str]:
 def test_a_planted_python_file_is_refused_with_what_to_write_instead():
     text = (
         "class KnockShelf:\n"
-        "    async def on_nack(self): ...\n"
+        "    async def hear_lost(self): ...\n"
         "    def hear(self): ...\n"
         "    def _say_state(self): ...\n"
         "class _Shelf: ...\n"
@@ -63,16 +63,16 @@ def test_a_planted_python_file_is_refused_with_what_to_write_instead():
 
 def test_a_planted_javascript_file_is_refused_too():
     text = (
-        "export class NoteStore {}\n"
-        "class ConnectionStats {}\n"
-        "export async function fetchResidents() {}\n"
+        "export class NoteBook {}\n"
+        "class LineMeter {}\n"
+        "export async function livesHere() {}\n"
         "export const happenings = 1;\n"
         "export function* untoldOf() {}\n"
     )
     assert complaints_about("relay/owner_app/said.js", text) == [
         "module said: write message or reply",
-        "class NoteStore: write Projection or Store",
-        "function fetchResidents: write residents",
+        "class NoteBook: write Projection or Store",
+        "function livesHere: write residents",
         "function untoldOf: write unpublished or pending",
     ]
 

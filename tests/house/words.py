@@ -3,7 +3,7 @@
 `docs/glossary.md` explains the words that are used. What stands on the wire or in a signed document
 keeps its name: `EXEMPT` lists the folders of these documents.
 
-A name is compared as its words in small letters: `KnockService` and `knock_desk` are "knock desk".
+A name is compared as its words in small letters: `KnockDesk` and `knock_desk` are "knock desk".
 `anywhere` refuses a word wherever it stands in a name, `alone` as the whole name, `before` as the
 first of several.
 """

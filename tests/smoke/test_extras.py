@@ -13,9 +13,14 @@ ROOT = Path(__file__).parents[2]
 WALK = """
 import importlib, pkgutil, sys
 FROM_PICTURES = (
-    "firmware.app.process",
-    "firmware.app.doorbell",
+    "firmware.app.alerts",
     "firmware.app.camera",
+    "firmware.app.consent",
+    "firmware.app.doorbell",
+    "firmware.app.live",
+    "firmware.app.pairing_watch",
+    "firmware.app.process",
+    "firmware.app.upkeep",
     "firmware.capture.",
     "firmware.motion.",
 )

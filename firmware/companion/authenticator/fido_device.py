@@ -6,7 +6,7 @@ device is looked for when it is needed, and no earlier. Nothing is kept here.
 
 import secrets
 from collections.abc import Callable, Iterable
-from typing import TypeVar
+from typing import Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives import serialization
@@ -67,16 +67,27 @@ _HELP = {
 }
 
 
+class KeyPrompts(Protocol):
+    """What a person reads and types, as `firmware.companion.authenticator.prompts.PinKeyboard`."""
+
+    def say(self, text: str) -> None:
+        """Show one line."""
+        ...
+
+    def ask_pin(self) -> str:
+        """Return the key's PIN, as it was typed; empty: cancelled."""
+        ...
+
+
 class Person(UserInteraction):
     """The person at the FIDO2 key, who is asked for a touch and the PIN."""
 
-    def __init__(self, *, say: Callable[[str], None], ask_pin: Callable[[], str]) -> None:
-        self._say = say
-        self._ask_pin = ask_pin
+    def __init__(self, prompts: KeyPrompts) -> None:
+        self._prompts = prompts
 
     def prompt_up(self) -> None:
         """The key waits for a touch."""
-        self._say("Touch your FIDO2 key.")
+        self._prompts.say("Touch your FIDO2 key.")
 
     def request_pin(
         self,
@@ -84,7 +95,7 @@ class Person(UserInteraction):
         rp_id: str | None,  # noqa: ARG002
     ) -> str | None:
         """The key wants its PIN; none: cancelled."""
-        return self._ask_pin() or None
+        return self._prompts.ask_pin() or None
 
     def request_uv(
         self,
@@ -92,7 +103,7 @@ class Person(UserInteraction):
         rp_id: str | None,  # noqa: ARG002
     ) -> bool:
         """The key asks for the finger."""
-        self._say("Your FIDO2 key asks for your finger.")
+        self._prompts.say("Your FIDO2 key asks for your finger.")
         return True
 
 

@@ -14,11 +14,24 @@ if TYPE_CHECKING:
 MAX_NAME_CHARS = 60
 
 
+class PinKeyboard:
+    """The person at this terminal. Implements
+    `firmware.companion.authenticator.fido_device.KeyPrompts`."""
+
+    def say(self, text: str) -> None:
+        """Show one line."""
+        print(text)
+
+    def ask_pin(self) -> str:
+        """Return the key's PIN, as it was typed; empty: cancelled."""
+        return getpass.getpass("PIN of the FIDO2 key: ")
+
+
 def fido_person() -> "Person":
     """Return who touches the FIDO2 key and knows its PIN."""
     from firmware.companion.authenticator.fido_device import Person
 
-    return Person(say=print, ask_pin=lambda: getpass.getpass("PIN of the FIDO2 key: "))
+    return Person(PinKeyboard())
 
 
 def name_option(text: str) -> str:

@@ -10,15 +10,15 @@ import shutil
 import subprocess
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from datetime import tzinfo
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 from firmware.companion.owner.approver import ApproverKey, sign_confirmation
 from firmware.companion.owner.asked_client import AskedClient
 from firmware.companion.owner.errors import OwnerError
 from firmware.companion.owner.waiting_texts import lines_of, title_of
+from firmware.companion.viewer.clock import PlayerClock
 from firmware.protocol.asking import GrantAsked, WaitingLine
 
 MIN_PREFIX_CHARS = 8
@@ -31,13 +31,16 @@ Word = Literal["yes", "no", "later"]
 W = TypeVar("W", bound=str)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Terminal:
-    """The person at the keyboard."""
+class Terminal(Protocol):
+    """The person at the keyboard, as `firmware.companion.owner.prompts.Keyboard`."""
 
-    say: Callable[[str], None]
-    ask: Callable[[str], str]
-    """Returns what was typed; EOFError if nobody is there."""
+    def say(self, text: str) -> None:
+        """Show a text, which may have several lines."""
+        ...
+
+    def ask(self, prompt: str) -> str:
+        """Return what is typed, or raise OwnerError if nobody is there."""
+        ...
 
 
 class Approval:
@@ -50,18 +53,18 @@ class Approval:
         key: ApproverKey,
         terminal: Terminal,
         folder: Path,
-        wall_ms: Callable[[], int],
+        clock: PlayerClock,
+        player: Player,
         zone: tzinfo | None = None,
-        find_player: Callable[[], Player] | None = None,
     ) -> None:
         """`folder` takes the clips, and exists."""
         self._device = device
         self._key = key
         self._terminal = terminal
         self._folder = folder
-        self._wall_ms = wall_ms
+        self._clock = clock
         self._zone = zone
-        self._find_player = find_player or player_here
+        self._player = player
 
     async def run(self, open_desk: OpenDesk, prefix: str = "") -> int:
         """Ask about what waits, one after the other; return how many were answered."""
@@ -90,7 +93,7 @@ class Approval:
             device=self._device,
             statement_digest=line.statement_digest,
             answer=word,
-            now_ms=self._wall_ms(),
+            now_ms=self._clock.wall_ms(),
         )
         await desk.confirm(signed)
         self._terminal.say(_done(line, word))
@@ -117,7 +120,7 @@ class Approval:
         if not is_possible:
             self._terminal.say("This can't be released as it was signed: sign it again in the app.")
         words: tuple[Word, ...] = ("yes", "no", "later") if is_possible else ("no", "later")
-        player = self._find_player() if files else None
+        player = self._player if files else None
         return ask_choice(self._terminal, title_of(line), words, files, player)
 
 

@@ -129,7 +129,6 @@ async def released_programs(
                     source=LogSource(http, log_url, "register"),
                     clock=clock,
                     signer=None,
-                    note_witnessed=lambda _: None,
                     chance=random.Random(),  # noqa: S311 (it spreads retries)
                 )
                 await follower.read()

@@ -10,17 +10,18 @@ import getpass
 import httpx2
 
 from firmware.companion.authenticator.prompts import fido_person
-from firmware.companion.owner.approval import Approval, Terminal
+from firmware.companion.owner.approval import Approval, player_here
 from firmware.companion.owner.approver import ApproverKey
 from firmware.companion.owner.doorbell_folder import clip_folder, open_asked_client
 from firmware.companion.owner.errors import OwnerError
 from firmware.companion.owner.key_file import load_key_file, make_key_file
 from firmware.companion.owner.local_page_client import TIMEOUT_S as PAGE_TIMEOUT_S
 from firmware.companion.owner.local_page_client import LocalPageClient
-from firmware.companion.owner.prompts import ask, new_passphrase, wall_ms
+from firmware.companion.owner.prompts import Keyboard, new_passphrase
 from firmware.companion.owner.recovery_key import check_recovery, new_recovery, pair_again
 from firmware.companion.owner.terminal_qr import draw_qr, is_drawable
 from firmware.companion.owner.waiting_texts import household_lines
+from firmware.companion.viewer.clock import MachineClock
 from firmware.companion.viewer.folder import Folder
 from firmware.protocol.owner_codes import ApproverCode, approver_code_text
 from firmware.protocol.pairing import approver_words
@@ -33,7 +34,7 @@ def run_recovery(options: argparse.Namespace) -> int:
     if options.pair:
         with httpx2.Client(timeout=PAGE_TIMEOUT_S, trust_env=False) as http:
             page = LocalPageClient(http, options.door)
-            pair_again(page, Terminal(say=print, ask=ask), ask_secret=getpass.getpass)
+            pair_again(page, Keyboard(), ask_secret=getpass.getpass)
         return 0
     print(check_recovery() if options.check else new_recovery())
     return 0
@@ -61,9 +62,10 @@ def run_approve(options: argparse.Namespace) -> int:
         approving = Approval(
             device=setup.device,
             key=_key(options),
-            terminal=Terminal(say=print, ask=ask),
+            terminal=Keyboard(),
             folder=clips,
-            wall_ms=wall_ms,
+            clock=MachineClock(),
+            player=player_here(),
         )
         asyncio.run(approving.run(lambda: open_asked_client(folder), options.digest))
     return 0

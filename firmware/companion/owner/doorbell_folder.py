@@ -2,7 +2,6 @@
 
 import contextlib
 import tempfile
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,7 +10,7 @@ import httpx2
 
 from firmware.companion.owner.asked_client import AskedClient
 from firmware.companion.owner.errors import OwnerError
-from firmware.companion.owner.prompts import wall_ms
+from firmware.companion.viewer.clock import MachineClock
 from firmware.companion.viewer.folder import Folder
 from firmware.companion.viewer.gateway import Gateway
 from firmware.companion.viewer.relay_client import TIMEOUT_S, RelayClient
@@ -29,8 +28,7 @@ async def open_asked_client(folder: Folder) -> AsyncIterator[AskedClient]:
             keys=keys,
             setup=setup,
             relay=relay,
-            wall_ms=wall_ms,
-            monotonic_s=time.monotonic,
+            clock=MachineClock(),
             purpose="clips",
         )
         servers = (await relay.ice()).ice_servers

@@ -7,7 +7,6 @@ made of its key. What it can't know, whether these are *this* doorbell's keys, t
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Literal, Protocol
 from urllib.parse import urlsplit
@@ -64,14 +63,20 @@ class PairingPage(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PairingTimeouts:
+class PairingTimeouts(Protocol):
     """The timeouts of pairing, and the display meanwhile."""
 
-    monotonic_s: Callable[[], float]
-    pause: Callable[[float], None]
-    show: Callable[[str], None]
-    """Shows one line in the place of the one before; an empty one clears it."""
+    def monotonic_s(self) -> float:
+        """Return seconds since some fixed moment; never goes back."""
+        ...
+
+    def pause(self, seconds: float) -> None:
+        """Wait for so long."""
+        ...
+
+    def show(self, text: str) -> None:
+        """Show one line in the place of the one before; an empty one clears it."""
+        ...
 
 
 def check_way(relay: str, terminal: Terminal) -> None:

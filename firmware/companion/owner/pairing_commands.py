@@ -28,14 +28,17 @@ from firmware.companion.owner.local_page_client import LocalPageClient
 from firmware.companion.owner.owner_passkey import OwnerPasskey
 from firmware.companion.owner.pairing import (
     PairedDoorbell,
-    PairingTimeouts,
     check_way,
     log_in,
     pair,
     set_up,
     sign_in,
 )
-from firmware.companion.owner.prompts import ask, new_passphrase, passphrase
+from firmware.companion.owner.prompts import (
+    Keyboard,
+    new_passphrase,
+    passphrase,
+)
 from firmware.companion.owner.terminal_qr import check_room, draw_qr, is_drawable, save_qr
 from firmware.companion.viewer.folder import Folder
 from firmware.companion.viewer.player_keys import PlayerKeys
@@ -62,7 +65,7 @@ def run_pair(options: argparse.Namespace) -> int:
             "the code can't be drawn here: run this in a terminal (UTF-8, with `segno` installed), "
             "or give --qr FILE.png"
         )
-    terminal = Terminal(say=print, ask=ask)
+    terminal = Keyboard()
     check_way(options.relay, terminal)
     secret, link_origin = _invitation(options.invitation or "")
     with _http(TIMEOUT_S) as http:
@@ -74,7 +77,7 @@ def run_pair(options: argparse.Namespace) -> int:
                 passkey,
                 site,
                 name=options.name,
-                ask_invitation=lambda: secret or _invitation(ask("The invitation: "))[0],
+                ask_invitation=lambda: secret or _invitation(Keyboard().ask("The invitation: "))[0],
             )
             keys = _player_keys(folder, options)
             paired = _paired(options, account, OwnerKeys(
@@ -95,7 +98,7 @@ def _paired(
             owner,
             relay=options.relay,
             terminal=terminal,
-            patience=patience_here(),
+            patience=TerminalTimeouts(),
             show_code=lambda text: _show_code(text, options.qr),
             door=LocalPageClient(http, options.door) if options.door else None,
             door_url=options.door or "",
@@ -200,15 +203,21 @@ def _show_code(text: str, picture: Path | None) -> None:
     )
 
 
-def patience_here() -> PairingTimeouts:
-    """Return how a program at this terminal waits."""
-    return PairingTimeouts(monotonic_s=time.monotonic, pause=time.sleep, show=_show_line)
+class TerminalTimeouts:
+    """How a program at this terminal waits. Implements `Patience`."""
 
+    def monotonic_s(self) -> float:
+        """Return seconds since some fixed moment; never goes back."""
+        return time.monotonic()
 
-def _show_line(text: str) -> None:
-    """Show what is waited for, in one line that is written over."""
-    if sys.stderr.isatty():
-        print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+    def pause(self, seconds: float) -> None:
+        """Wait for so long."""
+        time.sleep(seconds)
+
+    def show(self, text: str) -> None:
+        """Show what is waited for, in one line that is written over."""
+        if sys.stderr.isatty():
+            print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
 
 
 def _done(options: argparse.Namespace, site: Site) -> str:

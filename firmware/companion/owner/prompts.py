@@ -12,12 +12,19 @@ from firmware.companion.authenticator.errors import KeyRefused
 from firmware.companion.owner.errors import OwnerError
 
 
-def ask(prompt: str) -> str:
-    """Return what is typed, or raise OwnerError if nobody is there."""
-    try:
-        return input(prompt)
-    except EOFError as error:
-        raise OwnerError("nobody answers here; run this in a terminal") from error
+class Keyboard:
+    """The person at this terminal. Implements `firmware.companion.owner.approval.Terminal`."""
+
+    def say(self, text: str) -> None:
+        """Show a text, which may have several lines."""
+        print(text)
+
+    def ask(self, prompt: str) -> str:
+        """Return what is typed, or raise OwnerError if nobody is there."""
+        try:
+            return input(prompt)
+        except EOFError as error:
+            raise OwnerError("nobody answers here; run this in a terminal") from error
 
 
 def new_passphrase() -> str:

@@ -7,7 +7,7 @@ both and can change neither; the doorbell judges the statement, and asks once mo
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 from pathlib import Path
@@ -20,7 +20,6 @@ from firmware.companion.owner.approval import (
     Player,
     Terminal,
     ask_choice,
-    player_here,
     print_paths,
     write_clip,
 )
@@ -36,6 +35,7 @@ from firmware.companion.owner.request_texts import (
     request_lines,
 )
 from firmware.companion.owner.waiting_texts import leaving_lines, one_line
+from firmware.companion.viewer.clock import PlayerClock
 from firmware.protocol.asking import ClipsWanted, LookWanted, OfferedClip, RequestLine
 from firmware.protocol.decisions import Decline, Hold, IdentityGiven, RefuseAgency, Revoke
 from firmware.protocol.grants import GrantTerms, Recipient, Terms
@@ -97,16 +97,16 @@ class RequestAnswer:
         *,
         terminal: Terminal,
         folder: Path,
-        wall_ms: Callable[[], int],
+        clock: PlayerClock,
+        player: Player,
         zone: tzinfo | None = None,
-        find_player: Callable[[], Player] = player_here,
     ) -> None:
         """`folder` takes the clips, and exists."""
         self._terminal = terminal
         self._folder = folder
-        self._wall_ms = wall_ms
+        self._clock = clock
         self._zone = zone
-        self._find_player = find_player
+        self._player = player
 
     async def run(
         self, open_desk: OpenDesk, prefix: str, choice: Choice
@@ -214,13 +214,15 @@ class RequestAnswer:
             clips,
             has_audio=choice.has_audio,
             identity=identity,
-            not_after_ms=self._wall_ms() + STATEMENT_LIFE_MS,
+            not_after_ms=self._clock.wall_ms() + STATEMENT_LIFE_MS,
         )
         self._terminal.say("\n".join(["", *leaving_lines(asked, self._zone), ""]))
         if line.is_example:
             self._terminal.say("It is an invented town's request, not the police's.")
-        player = self._find_player()
-        if ask_choice(self._terminal, QUESTIONS["give"], ("yes", "no"), files, player) == "no":
+        if (
+            ask_choice(self._terminal, QUESTIONS["give"], ("yes", "no"), files, self._player)
+            == "no"
+        ):
             return None
         terms = GrantTerms(
             request_digest=line.digest_of_request,

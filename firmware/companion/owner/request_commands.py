@@ -5,22 +5,23 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 
-from firmware.companion.owner.approval import OpenDesk, Terminal
+from firmware.companion.owner.approval import OpenDesk, player_here
 from firmware.companion.owner.doorbell_folder import clip_folder, open_asked_client
 from firmware.companion.owner.errors import NotTaken, OwnerError
 from firmware.companion.owner.owner_statements import send
 from firmware.companion.owner.pairing import PairedDoorbell
 from firmware.companion.owner.pairing_commands import (
     DOORBELL_NAME,
+    TerminalTimeouts,
     at_home,
     kept_doorbell,
-    patience_here,
 )
-from firmware.companion.owner.prompts import ask, wall_ms
+from firmware.companion.owner.prompts import Keyboard, wall_ms
 from firmware.companion.owner.reply_inbox import Answer, ReplyInbox
 from firmware.companion.owner.request_answer import Choice, ProposedStatement, RequestAnswer
 from firmware.companion.owner.request_texts import SHORT_CHARS, requests_lines
 from firmware.companion.owner.waiting_texts import one_line
+from firmware.companion.viewer.clock import MachineClock
 from firmware.companion.viewer.folder import Folder
 from firmware.protocol.decisions import Decline, Hold, RefuseAgency, Revoke
 from firmware.protocol.notes import ConfirmationWanted, StatementRefused
@@ -81,7 +82,7 @@ def _ask_and_send(options: argparse.Namespace, saved: Path | None, ask_owner: As
     check_same_doorbell(folder, kept_doorbell(folder.path / DOORBELL_NAME))
     with clip_folder(saved) as clips:
         answering = RequestAnswer(
-            terminal=Terminal(say=print, ask=ask), folder=clips, wall_ms=wall_ms
+            terminal=Keyboard(), folder=clips, clock=MachineClock(), player=player_here()
         )
         wanted = asyncio.run(ask_owner(answering, lambda: open_asked_client(folder)))
     print("Nothing was signed." if wanted is None else _send(options, folder, wanted))
@@ -107,7 +108,7 @@ def _send(options: argparse.Namespace, folder: Folder, wanted: ProposedStatement
         answers.begin()
         digest = send(account, passkey, paired, wanted.terms, wall_ms(), life_ms=wanted.life_ms)
         print("Signed and sent.")
-        answer = answers.wait_for(digest, patience=patience_here(), wait_s=ANSWER_S)
+        answer = answers.wait_for(digest, patience=TerminalTimeouts(), wait_s=ANSWER_S)
     return outcome_text(wanted, digest, answer)
 
 

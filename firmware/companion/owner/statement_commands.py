@@ -2,11 +2,10 @@
 
 import argparse
 
-from firmware.companion.owner.approval import Terminal
 from firmware.companion.owner.errors import NotTaken
 from firmware.companion.owner.owner_statements import add_key, let_in, renew
-from firmware.companion.owner.pairing_commands import at_home, patience_here
-from firmware.companion.owner.prompts import ask, wall_ms
+from firmware.companion.owner.pairing_commands import TerminalTimeouts, at_home
+from firmware.companion.owner.prompts import Keyboard, wall_ms
 from firmware.companion.owner.reply_inbox import Answer, ReplyInbox
 from firmware.companion.owner.waiting_texts import one_line, time_text
 from firmware.companion.viewer.folder import Folder
@@ -45,7 +44,7 @@ def run_let_in(options: argparse.Namespace) -> int:
     with at_home(options) as (account, passkey, paired):
         answers = ReplyInbox(account, paired, keys)
         answers.begin()
-        terminal = Terminal(say=print, ask=ask)
+        terminal = Keyboard()
         signed = let_in(account, passkey, paired, terminal, now_ms=wall_ms())
         for digest, name in signed.items():
             who = f"“{one_line(name)}”"
@@ -98,4 +97,4 @@ def outcome_text(answer: Answer | None, *, waits: str, done: str) -> str:
 
 def _wait_for(answers: ReplyInbox, digest: str) -> Answer | None:
     print("Signed and sent.")
-    return answers.wait_for(digest, patience=patience_here(), wait_s=ANSWER_S)
+    return answers.wait_for(digest, patience=TerminalTimeouts(), wait_s=ANSWER_S)

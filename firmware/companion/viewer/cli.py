@@ -9,11 +9,11 @@ import asyncio
 import logging
 import os
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from firmware.companion.viewer.clock import MachineClock
 from firmware.companion.viewer.errors import ViewerError
 from firmware.companion.viewer.folder import Folder
 from firmware.companion.viewer.server import DEFAULT_PORT, Address, listen, parse_address, serve
@@ -125,8 +125,7 @@ async def _serve(folder: Folder, address: Address, origins: Sequence[str]) -> No
                 keys=keys,
                 setup=setup,
                 relay=RelayClient(http, setup),
-                wall_ms=lambda: time.time_ns() // 1_000_000,
-                monotonic_s=time.monotonic,
+                clock=MachineClock(),
             )
             guard = Guard(token=token, hosts=address.hosts, origins=frozenset(origins))
             try:

@@ -7,10 +7,11 @@ whoever sits at it can stand in the middle, and the viewer token alone opens not
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from firmware.companion.viewer.clock import PlayerClock
 from firmware.companion.viewer.errors import (
     AnswerRefused,
     FragmentRefused,
@@ -93,8 +94,7 @@ class Gateway:
         keys: PlayerKeys,
         setup: PlayerSetup,
         relay: Signalling,
-        wall_ms: Callable[[], int],
-        monotonic_s: Callable[[], float],
+        clock: PlayerClock,
         purpose: Purpose = "live",
     ) -> None:
         """`purpose` "clips": for recordings and what waits only, so nobody is told of watching."""
@@ -102,8 +102,7 @@ class Gateway:
         self._setup = setup
         self._identity_spki = unb64u(setup.identity_key)
         self._relay = relay
-        self._wall_ms = wall_ms
-        self._monotonic_s = monotonic_s
+        self._clock = clock
         self._purpose: Purpose = purpose
         self._sessions: dict[str, _Session] = {}
         self._opening = 0
@@ -164,7 +163,9 @@ class Gateway:
     async def _offered(self, sdp: str, servers: Sequence[IceServer]) -> Opened:
         offer, signed = await self._asked(sdp)
         try:
-            answer = check_answer(signed, self._identity_spki, offer=offer, now_ms=self._wall_ms())
+            answer = check_answer(
+                signed, self._identity_spki, offer=offer, now_ms=self._clock.wall_ms()
+            )
         except WireError as error:
             logger.warning("an answer was refused: %s", error)
             await self._end_quietly(offer.session_id)
@@ -176,7 +177,7 @@ class Gateway:
         self._sessions[key] = _Session(
             offer=offer,
             ufrags=frozenset(ufrags_of(sdp.splitlines())),
-            ends_s=self._monotonic_s() + answer.lasts_s,
+            ends_s=self._clock.monotonic_s() + answer.lasts_s,
         )
         return Opened(key=key, sdp=answer.sdp, ice_servers=servers)
 
@@ -221,7 +222,7 @@ class Gateway:
         return session
 
     def _forget_old(self) -> None:
-        now_s = self._monotonic_s()
+        now_s = self._clock.monotonic_s()
         for key in [key for key, one in self._sessions.items() if one.ends_s <= now_s]:
             del self._sessions[key]
 
