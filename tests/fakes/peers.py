@@ -33,7 +33,7 @@ class ListedVoice:
     def is_talking(self) -> bool:
         return self._is_talking()
 
-    def hear(self, frame: bytes) -> None:
+    def play(self, frame: bytes) -> None:
         self._hear(frame)
 
 
@@ -45,5 +45,5 @@ class SilentViewer:
     def __init__(self, opus: OpusFeed) -> None:
         self.opus = opus
 
-    def hear(self, frame: bytes) -> None:
+    def play(self, frame: bytes) -> None:
         pass

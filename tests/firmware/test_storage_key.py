@@ -358,7 +358,7 @@ def test_a_key_in_a_file_is_the_default_and_said_plainly(
     key = storage_key_of(StorageConfig(), tmp_path)
     assert not key.is_off_card
     assert name_of(key) == name_of(FileStorageKey(tmp_path / "storage.key"))
-    assert "whoever steals the card" in caplog.text
+    assert "a thief of the card" in caplog.text
     with_a_clip(key, tmp_path)
     caplog.clear()
     storage_key_of(StorageConfig(), tmp_path)
