@@ -227,7 +227,7 @@ async def test_the_doorbell_refuses(name: str) -> None:
 
         assert refused.value.reason == case.reason
         assert here.live.sessions == 0
-        assert here.viewing._sources.main.sink_count == 0
+        assert here.live._sources.main.sink_count == 0
         assert here.live.watchers == ()
 
 

@@ -7,13 +7,13 @@ issuer, audience, who answers, verified mail of the agency's own domain, the sub
 
 import base64
 import json
-from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from cryptography.hazmat.primitives import hashes, hmac
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from joserfc import jwt
+from msgspec.structs import replace
 
 from firmware.protocol.register.entries import Agreement
 from relay.people.oidc import Oidc

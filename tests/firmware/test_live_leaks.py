@@ -61,7 +61,7 @@ async def test_sessions_opened_and_dropped_without_goodbye_leave_nothing() -> No
         assert len(asyncio.all_tasks()) <= tasks
         assert handles() <= fds
         assert resident_bytes() - before_bytes < GROWTH_BYTES
-        assert here.viewing._sources.main.sink_count == 0
+        assert here.live._sources.main.sink_count == 0
 
 
 async def test_viewers_who_vanish_amid_the_picture_are_noticed_and_leave_nothing() -> None:
@@ -80,4 +80,4 @@ async def test_viewers_who_vanish_amid_the_picture_are_noticed_and_leave_nothing
 
         assert len(asyncio.all_tasks()) <= tasks
         assert handles() <= fds
-        assert here.viewing._sources.main.sink_count == 0
+        assert here.live._sources.main.sink_count == 0

@@ -19,7 +19,7 @@ MIN_ROUNDS = 50
 NAMES = (
     "statement", "verifier", "request", "register-leaf", "register", "custody-leaf",
     "release-proof", "capture-proof", "extract", "note", "note-key", "checkpoint", "add-checkpoint",
-    "proof", "policy", "bundle", "tile", "package-header", "mp4",
+    "proof", "policy", "bundle", "package-header", "mp4",
 )  # fmt: skip
 
 

@@ -179,7 +179,7 @@ def test_any_small_circle_is_taken(longitude: float, latitude: float, corners: i
         ]
         for corner in range(corners)
     ]
-    assert 3 <= len(cells_of(polygon([*ring, ring[0]]))) < 60
+    assert 3 <= len(cells_of(polygon([*ring, ring[0]]))) < 90  # cells differ in size by half
 
 
 NEAR = st.integers(0, 40).map(lambda number: number / 1000)

@@ -287,7 +287,7 @@ async def test_a_stolen_policy_does_not_help(relay: LosableRelay, tmp_path: Path
     other = make_keys(tmp_path / "others")
     (tmp_path / "relay" / "policy.txt").write_bytes(other.policy_text)
     await relay.back_up(tmp_path / "backup")
-    with pytest.raises(LogError, match="doesn't name the key"):
+    with pytest.raises(LogError, match="lacks the key of"):
         await relay.restore(tmp_path / "backup", tmp_path / "new")
 
 

@@ -130,7 +130,7 @@ def test_an_officer_reads_the_owners_apps_own_words() -> None:
         assert words["release.ignore"].startswith(begins)
         assert set(KEYS) < set(words)
     module = (STATIC / "js" / "protocol" / "letter.js").read_text()
-    preview = (STATIC / "js" / "asking" / "preview.js").read_text()
+    preview = (STATIC / "js" / "request_form" / "preview.js").read_text()
     used = set(re.findall(r'"(release\.[a-z_]+)"', module + preview))
     assert used <= set(KEYS)
     assert {key for key in KEYS if "sharing_" not in key} == used
