@@ -9,7 +9,7 @@ import { WireError, canonical, unb64u, utf8 } from "../../relay/web/static/js/pr
 import { contentFiles, openPackage } from "../../relay/web/saved/packages.js";
 import { CODE, inWords, run } from "../../relay/web/saved/verify/checks.js";
 import { checkAgreement } from "../../relay/web/saved/verify/logs.js";
-import { evidenceOf, isPartOfEvidence } from "../../relay/web/saved/verify/document_reader.js";
+import { evidenceOf, isPartOfEvidence, readDocuments } from "../../relay/web/saved/verify/document_reader.js";
 import { partOf } from "../../relay/web/saved/verify/recordings.js";
 import { checkEvidence } from "../../relay/web/saved/verify/report.js";
 import { parsePolicy } from "../../relay/web/saved/verify/tlog.js";
@@ -61,8 +61,9 @@ for (const golden of CASES) {
 
 async function opened(sealed) {
   const { sealing_private_key, sealing_public_key } = GIVEN.key;
-  const { files, header } = await openPackage(sealed, unb64u(sealing_private_key), unb64u(sealing_public_key));
-  return evidenceOf(files, header);
+  const { files, header } = await openPackage(
+    new Blob([sealed]), unb64u(sealing_private_key), unb64u(sealing_public_key));
+  return evidenceOf(await readDocuments(files), header);
 }
 
 test("the golden package opens into the golden files, and all holds", async () => {
