@@ -18,7 +18,7 @@ import pytest
 from msgspec.structs import replace as changed
 
 from firmware.clips.fragment import ClipUnit
-from firmware.clips.mp4 import plain_mp4, read_units
+from firmware.clips.mp4 import plain_mp4
 from firmware.protocol.contents import CONTENTS_NAME
 from firmware.protocol.encoding import b64u, decode, unb64u
 from firmware.protocol.footage import SPAN_UNITS
@@ -29,6 +29,7 @@ from relay.verify.checks import Exit
 from relay.verify.errors import AlteredPackage, UnreadablePackage
 from relay.verify.recordings import TRIMMED
 from relay.verify.report import check_evidence
+from tests.fakes.ffmpeg_reader import read_units
 from tests.fakes.footage import HEIGHT, WIDTH, TinyCamera, clip_units
 from tests.fakes.media import evidence_of_files, evidence_of_package
 from tests.fakes.media import written_mp4 as trimmed_mp4

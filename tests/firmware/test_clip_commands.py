@@ -14,12 +14,12 @@ import pytest
 from firmware.__main__ import main
 from firmware.clips.folder_lock import is_locked, locked_alone
 from firmware.clips.fragment import ClipUnit
-from firmware.clips.mp4 import read_units
 from firmware.clips.record import ClipRecord
 from firmware.enrolment.keys import load_or_make_keys
 from firmware.protocol.encoding import new_id, unb64u
 from firmware.protocol.footage import Gop, GopHasher
 from firmware.vault.recovery_words import make_recovery_key
+from tests.fakes.ffmpeg_reader import read_units
 from tests.fakes.heard import HandFeed, tone
 from tests.fakes.recorder import RecordingRig, running
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from firmware.clips.mp4 import has_sound, read_units
 from firmware.clips.playback import manifest_of
 from firmware.decisions.intake import StatementIntake
 from firmware.decisions.package_sealer import package_id_of
@@ -34,6 +33,7 @@ from firmware.protocol.events import UploadedPart
 from firmware.protocol.footage import TICKS_PER_MS, Gop
 from firmware.protocol.grants import GrantTerms, Terms
 from firmware.protocol.pairing import approver_words, browser_words, recovery_key_words
+from tests.fakes.ffmpeg_reader import has_sound, read_units
 from tests.fakes.intake import DeskRig, desk_rig
 from tests.fakes.media import opened_package
 from tests.story.authenticator import SoftPasskey
