@@ -15,6 +15,7 @@ by an empty edit, which counts in the movie's time: `MOVIE_HZ` is fine enough fo
 import io
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from fractions import Fraction
 from itertools import pairwise
 from operator import itemgetter
@@ -29,6 +30,7 @@ from firmware.capture.camera_output import TICKS_PER_S
 from firmware.clips.fragment import ClipUnit, SoundUnit
 from firmware.clips.record import DEFAULT_FRAME_90K
 from firmware.protocol.footage import SOUND_UNIT_90K
+from firmware.protocol.media.tags import UNTAGGED, Tags
 from firmware.sound.aac import BITRATE_BPS
 from firmware.sound.frames import SAMPLE_RATE
 
@@ -43,7 +45,12 @@ MOVIE_HZ = 720_000
 
 
 def plain_mp4(
-    units: Iterable[ClipUnit], sound: Sequence[SoundUnit] = (), *, width: int, height: int
+    units: Iterable[ClipUnit],
+    sound: Sequence[SoundUnit] = (),
+    *,
+    width: int,
+    height: int,
+    tags: Tags = UNTAGGED,
 ) -> bytes:
     """Return the clip as plain MP4 with its index in front, for players and for evidence.
 
@@ -56,14 +63,19 @@ def plain_mp4(
         options["movie_timescale"] = str(MOVIE_HZ)
         listed = [replace(unit, pts_90k=unit.pts_90k - begin_90k) for unit in listed]
         sound = [replace(unit, pts_90k=unit.pts_90k - begin_90k) for unit in sound]
-    return _muxed(listed, sound, options, width=width, height=height)
+    return _muxed(listed, sound, options, width=width, height=height, tags=tags)
 
 
 def fragmented_mp4(
-    units: Iterable[ClipUnit], sound: Sequence[SoundUnit] = (), *, width: int, height: int
+    units: Iterable[ClipUnit],
+    sound: Sequence[SoundUnit] = (),
+    *,
+    width: int,
+    height: int,
+    tags: Tags = UNTAGGED,
 ) -> bytes:
     """Return the clip as fragmented MP4, for players that begin before they have all of it."""
-    return _muxed(list(units), sound, _FRAGMENTED, width=width, height=height)
+    return _muxed(list(units), sound, _FRAGMENTED, width=width, height=height, tags=tags)
 
 
 def annex_b(units: Iterable[ClipUnit]) -> Iterator[bytes]:
@@ -79,9 +91,11 @@ def _muxed(
     *,
     width: int,
     height: int,
+    tags: Tags,
 ) -> bytes:
     output = io.BytesIO()
     with av.open(output, "w", "mp4", options=options) as container:
+        container.metadata.update(_metadata(tags))
         film = _add_h264(container, width=width, height=height)
         packets = [
             (unit.pts_90k, _packet(film, unit, duration_90k))
@@ -94,6 +108,14 @@ def _muxed(
         for _, packet in packets:
             container.mux(packet)
     return output.getvalue()
+
+
+def _metadata(tags: Tags) -> dict[str, str]:
+    """Return the tags as FFmpeg's muxer takes them; each track gets the movie's time."""
+    metadata = {"title": tags.title} if tags.title else {}
+    if tags.created_s is not None:
+        metadata["creation_time"] = datetime.fromtimestamp(tags.created_s, UTC).isoformat()
+    return metadata
 
 
 def _add_h264(container: av.container.OutputContainer, *, width: int, height: int) -> VideoStream:

@@ -18,9 +18,13 @@ DESCRIBES = {b"avcC", b"btrt", b"pasp", b"colr"}
 SQUARE = struct.pack(">II", 1, 1)
 
 
-def check_display(mp4: Mp4, *, width: int, height: int) -> None:
-    """Raise WireError if the metadata would make a player show the film altered."""
+def check_display(mp4: Mp4, *, width: int, height: int, created_1904_s: int) -> None:
+    """Raise WireError if the metadata would make a player show the film altered.
+
+    `created_1904_s` is what a player may be told of when it was recorded; 0 says nothing.
+    """
     with_words(lambda: _check_shown(mp4, width=width, height=height))
+    with_words(lambda: _check_times(mp4, {0, created_1904_s}))
 
 
 def _check_shown(mp4: Mp4, *, width: int, height: int) -> None:
@@ -48,6 +52,17 @@ def _check_shown(mp4: Mp4, *, width: int, height: int) -> None:
     _check_size(only(film, b"tkhd"), width=width, height=height)
     _check_entry(only(sample_table(film), b"stsd"), mp4, width=width, height=height)
     _check_all_is_shown(film, mp4)
+
+
+def _check_times(mp4: Mp4, known: set[int]) -> None:
+    """Check the creation and modification times of the movie and its tracks (14496-12 8.2.2)."""
+    headers = [only(mp4.moov, b"mvhd")]
+    for trak in mp4.tracks.values():
+        headers += [only(trak, b"tkhd"), only(only(trak, b"mdia"), b"mdhd")]
+    for header in headers:
+        form = ">QQ" if header[0] == 1 else ">II"
+        if not set(struct.unpack_from(form, header, 4)) <= known:
+            raise WireError("the clip says that it was made at another time than was signed")
 
 
 def _check_size(tkhd: memoryview, *, width: int, height: int) -> None:

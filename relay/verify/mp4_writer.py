@@ -17,6 +17,7 @@ from firmware.protocol.media.byte_source import (
     RangeSource,
 )
 from firmware.protocol.media.mp4 import CLOCK_HZ, Sample
+from firmware.protocol.media.tags import Tags
 from firmware.protocol.nal_units import split_length_prefixed
 
 SOUND_HZ = 48_000
@@ -57,6 +58,7 @@ def plain_mp4(
     keys: Sequence[int],
     width: int,
     height: int,
+    tags: Tags,
 ) -> ByteSource:
     """Return the MP4 of samples that lie in `source`; they are read when it is.
 
@@ -68,14 +70,14 @@ def plain_mp4(
         tracks.append(_sound(sound))
     ftyp = _box(b"ftyp", b"isom", b"\x00\x00\x02\x00", b"isomiso2avc1mp41")
     media_bytes = sum(sample.size_bytes for track in tracks for sample in track.samples)
-    size_bytes = len(ftyp) + len(_moov(tracks, [0] * len(tracks))) + 8
+    size_bytes = len(ftyp) + len(_moov(tracks, [0] * len(tracks), tags)) + 8
     if size_bytes + media_bytes >= 1 << 32:
         raise WireError("the clip is too long to be written")
     offsets = []
     for track in tracks:
         offsets.append(size_bytes)
         size_bytes += sum(sample.size_bytes for sample in track.samples)
-    head = ftyp + _moov(tracks, offsets) + (8 + media_bytes).to_bytes(4, "big") + b"mdat"
+    head = ftyp + _moov(tracks, offsets, tags) + (8 + media_bytes).to_bytes(4, "big") + b"mdat"
     media = (RangeSource(source, *run) for track in tracks for run in _runs(track.samples))
     return JoinedSource([MemorySource(head), *media])
 
@@ -132,14 +134,23 @@ def _sound(sound: Sequence[Sample]) -> _Track:
     )
 
 
-def _moov(tracks: Sequence[_Track], offsets: Sequence[int]) -> bytes:
+def _moov(tracks: Sequence[_Track], offsets: Sequence[int], tags: Tags) -> bytes:
+    created_s = tags.created_1904_s
     longest = max(_shown(track) + _waits(track) for track in tracks)
     mvhd = _full_box(
-        b"mvhd", 0, struct.pack(">IIIIIH10x", 0, 0, MOVIE_HZ, longest, 1 << 16, 1 << 8),
+        b"mvhd", 0, struct.pack(">IIIIIH10x", created_s, created_s, MOVIE_HZ, longest, 1 << 16,
+                                1 << 8),
         _UNTURNED, bytes(24), struct.pack(">I", len(tracks) + 1),
     )  # fmt: skip
-    traks = [_trak(track, offset) for track, offset in zip(tracks, offsets, strict=True)]
-    return _box(b"moov", mvhd, *traks)
+    traks = [_trak(track, offset, created_s) for track, offset in zip(tracks, offsets, strict=True)]
+    return _box(b"moov", mvhd, *traks, _udta(tags.title))
+
+
+def _udta(title: str) -> bytes:
+    """Return the title where players look for it: iTunes' list, as FFmpeg writes it."""
+    name = _box(b"\xa9nam", _box(b"data", struct.pack(">II", 1, 0), title.encode()))
+    hdlr = _full_box(b"hdlr", 0, bytes(4), b"mdirappl", bytes(9))
+    return _box(b"udta", _full_box(b"meta", 0, hdlr, _box(b"ilst", name)))
 
 
 def _shown(track: _Track) -> int:
@@ -153,16 +164,17 @@ def _waits(track: _Track) -> int:
     return max(track.waits_90k, 0) * (MOVIE_HZ // CLOCK_HZ)
 
 
-def _trak(track: _Track, offset: int) -> bytes:
+def _trak(track: _Track, offset: int, created_s: int) -> bytes:
     tkhd = _full_box(
         b"tkhd", 3,
-        struct.pack(">IIIII8xHHHH", 0, 0, track.number, 0, _shown(track) + _waits(track),
-                    0, 0, track.volume, 0),
+        struct.pack(">IIIII8xHHHH", created_s, created_s, track.number, 0,
+                    _shown(track) + _waits(track), 0, 0, track.volume, 0),
         _UNTURNED, struct.pack(">II", track.size[0] << 16, track.size[1] << 16),
     )  # fmt: skip
     mdhd = _full_box(
-        b"mdhd", 0, struct.pack(">IIIIHH", 0, 0, track.timescale, sum(track.durations), 0x55C4, 0)
-    )
+        b"mdhd", 0, struct.pack(">IIIIHH", created_s, created_s, track.timescale,
+                        sum(track.durations), 0x55C4, 0),
+    )  # fmt: skip
     hdlr = _full_box(b"hdlr", 0, bytes(4), track.handler, bytes(13))
     url = _full_box(b"url ", 1)
     dinf = _box(b"dinf", _full_box(b"dref", 0, struct.pack(">I", 1), url))

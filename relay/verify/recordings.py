@@ -10,6 +10,7 @@ from firmware.protocol.footage import ClipManifest, check_manifest
 from firmware.protocol.grants import ClipRange
 from firmware.protocol.media.byte_source import ByteSource, is_same
 from firmware.protocol.media.mp4 import Mp4
+from firmware.protocol.media.tags import tags_of_manifest
 from firmware.protocol.released_part import (
     ReleasedPart,
     check_part,
@@ -162,7 +163,12 @@ def check_pictures(files: Files, number: int) -> tuple[int, ...]:
     mp4 = Mp4(source)
     silent = msgspec.structs.replace(part, first_span=0, span_count=0)
     check_part(manifest, silent, mp4.pictures(), [])
-    check_display(mp4, width=manifest.width, height=manifest.height)
+    check_display(
+        mp4,
+        width=manifest.width,
+        height=manifest.height,
+        created_1904_s=tags_of_manifest(manifest, part.first_gop).created_1904_s,
+    )
     if trimmed_part(files, number) is not None and not is_same(
         source, rewritten(source, manifest, part)
     ):
@@ -181,6 +187,7 @@ def rewritten(source: ByteSource, manifest: ClipManifest, part: ReleasedPart) ->
         keys=list(accumulate(counts[:-1], initial=0)),
         width=manifest.width,
         height=manifest.height,
+        tags=tags_of_manifest(manifest, part.first_gop),
     )
 
 

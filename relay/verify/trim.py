@@ -12,6 +12,7 @@ from firmware.protocol.encoding import WireError
 from firmware.protocol.footage import ClipManifest
 from firmware.protocol.media.byte_source import ByteSource, MemorySource
 from firmware.protocol.media.mp4 import Mp4, Sample
+from firmware.protocol.media.tags import tags_of_manifest
 from firmware.protocol.released_part import ReleasedPart, part_within
 from relay.verify.document_reader import Files, clip_of
 from relay.verify.mp4_writer import SOUND_UNIT_90K, plain_mp4
@@ -101,6 +102,7 @@ def _cut(
         keys=list(accumulate(kept[:-1], initial=0)),
         width=manifest.width,
         height=manifest.height,
+        tags=tags_of_manifest(manifest, part.first_gop),
     )
 
 

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from firmware.protocol.media.byte_source import ByteSource, MemorySource
 from firmware.protocol.media.mp4 import ClipUnit, Mp4, Sample, SoundUnit
+from firmware.protocol.media.tags import UNTAGGED, Tags
 from firmware.protocol.packages import open_package
 from firmware.protocol.released_part import ReleasedPart
 from relay.verify.agency_key import AgencyKey, OpeningKey
@@ -62,7 +63,12 @@ def opened_package(sealed: bytes, private_key: bytes, public_key: bytes) -> dict
 
 
 def written_mp4(
-    units: Sequence[Unit], sound: Sequence[SoundUnit] = (), *, width: int, height: int
+    units: Sequence[Unit],
+    sound: Sequence[SoundUnit] = (),
+    *,
+    width: int,
+    height: int,
+    tags: Tags = UNTAGGED,
 ) -> bytes:
     """Return what the writer of trims makes of these units."""
     media = bytearray()
@@ -78,7 +84,7 @@ def written_mp4(
     sounds = [added(unit.pts_90k, unit.data) for unit in sound]
     keys = [place for place, unit in enumerate(units) if unit.is_key]
     source = MemorySource(bytes(media))
-    mp4 = plain_mp4(source, pictures, sounds, keys=keys, width=width, height=height)
+    mp4 = plain_mp4(source, pictures, sounds, keys=keys, width=width, height=height, tags=tags)
     return b"".join(mp4.pieces())
 
 

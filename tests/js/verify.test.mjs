@@ -105,6 +105,19 @@ test("a recording of which a check fails isn't told of", async () => {
   assert.deepEqual(report.recordings, []);
 });
 
+test("a recording that a player would be told another date of is found", async () => {
+  const given = await givenOf({ given: ALL });
+  for (const [kind, at] of [["mvhd", 8], ["mvhd", 12], ["tkhd", 8], ["mdhd", 8]]) {
+    const files = filesOf({ changes: {} });
+    const clip = files.get("clip-1.mp4").slice();
+    new DataView(clip.buffer).setUint32(Buffer.from(clip).indexOf(kind) + at, 3_000_000_000);
+    files.set("clip-1.mp4", clip);
+    const { checks } = await checkEvidence({ files, header: null }, given);
+    const { detail } = checks.find(({ what }) => what === "footage");
+    assert.equal(inWords(detail, {}), "the clip says that it was made at another time than was signed");
+  }
+});
+
 test("files in a package are named as the doorbell names them", () => {
   for (const [name, isName, isPart] of LIMITS.names) {
     const list = () => contentFiles([{ name, size_bytes: 1, sha256: "0".repeat(64) }]);

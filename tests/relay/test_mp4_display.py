@@ -19,7 +19,7 @@ UNTURNED = struct.pack(">9i", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
 def show(mp4: bytes) -> None:
     opened = mp4_of(mp4)
     list(opened.pictures())
-    check_display(opened, width=WIDTH, height=HEIGHT)
+    check_display(opened, width=WIDTH, height=HEIGHT, created_1904_s=CREATED)
 
 
 def at(mp4: bytes, kind: bytes, offset: int, data: bytes) -> bytes:
@@ -73,6 +73,8 @@ def moved(mp4: bytes, by: int) -> bytes:
     return bytes(data)
 
 
+CREATED = 3_878_805_785
+OTHER = struct.pack(">I", CREATED + 1)
 ALTERED: list[tuple[str, Callable[[bytes], bytes], str]] = [
     ("turned", lambda mp4: mp4.replace(UNTURNED, TURNED), "turned"),
     ("one track turned", lambda mp4: at(mp4, b"tkhd", 40, TURNED), "turned"),
@@ -89,6 +91,9 @@ ALTERED: list[tuple[str, Callable[[bytes], bytes], str]] = [
     ("shown twice", lambda mp4: with_edits(mp4, 0, 0), "edit list"),
     ("waited for, and twice", lambda mp4: with_edits(mp4, -1, 0, 0), "edit list"),
     ("begun later", lambda mp4: at(mp4, b"elst", 12, b"\xff\xff\xff\xfe"), "edit list"),
+    ("made at another time", lambda mp4: at(mp4, b"mvhd", 4, OTHER), "another time"),
+    ("changed at another time", lambda mp4: at(mp4, b"tkhd", 8, OTHER), "another time"),
+    ("a track of another time", lambda mp4: at(mp4, b"mdhd", 4, OTHER), "another time"),
     ("cropped", lambda mp4: mp4.replace(b"btrt", b"clap", 1), "more ways"),
     ("stretched", lambda mp4: mp4.replace(b"btrt", b"pasp", 1), "stretched"),
 ]

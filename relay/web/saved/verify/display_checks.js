@@ -10,20 +10,21 @@ import { must } from "./document_reader.js";
 /** @typedef {import("../../static/js/protocol/mp4.js").Mp4} Mp4 */
 /** @typedef {import("../../static/js/protocol/mp4.js").Track} Track */
 /** @typedef {import("../../static/js/protocol/mp4_boxes.js").Box} Box */
-/** @typedef {{width: number, height: number}} Size */
+/** @typedef {{width: number, height: number, created_1904_s: number}} Told what a player may be told; 0: nothing of when it was recorded */
 
 const KINDS = ["ftyp", "moov", "mdat", "free", "uuid"];
 const DESCRIBES = ["avcC", "btrt", "pasp", "colr"];
 const UNTURNED = "000100000000000000000000000000000001000000000000000000000000000040000000";
 const CLOCK_HZ = 90_000;
 
-/** Throws if a player would be told to show the film other than it is. @param {Mp4} mp4 @param {Size} size */
-export async function checkShown(mp4, size) {
+/** Throws if a player would be told to show the film other than it is. @param {Mp4} mp4 @param {Told} told */
+export async function checkShown(mp4, told) {
   const { value: unit } = await mp4.pictures().next();
-  withWords(() => checkIndex(mp4, new Set(unit?.nal_units.map(hex)), size));
+  withWords(() => checkIndex(mp4, new Set(unit?.nal_units.map(hex)), told));
+  withWords(() => checkTimes(mp4, [0, told.created_1904_s]));
 }
 
-/** @param {Mp4} mp4 @param {Set<string>} own what the first picture brings, in hex @param {Size} size */
+/** @param {Mp4} mp4 @param {Set<string>} own what the first picture brings, in hex @param {Told} told */
 function checkIndex(mp4, own, { width, height }) {
   const { view, moov } = mp4;
   for (const { type } of mp4.boxes) must(KINDS.includes(type), "the clip has a box that it mustn't have: {type}", { type });
@@ -64,6 +65,19 @@ function checkIndex(mp4, own, { width, height }) {
   const last = mp4.edits(film.trak).at(-1);
   const last_s = (mp4.pictureTimes().at(-1) ?? 0) / CLOCK_HZ;
   must(last === undefined || last.duration / mp4.movieTimescale > last_s, "the clip's edit list leaves out its end");
+}
+
+/** The creation and modification times of the movie and its tracks (14496-12 8.2.2). @param {Mp4} mp4 @param {number[]} known */
+function checkTimes({ view, moov, tracks }, known) {
+  const headers = [descend(view, moov, "mvhd")];
+  for (const { tkhd, trak } of tracks.values()) headers.push(tkhd(), descend(view, trak, "mdia", "mdhd"));
+  for (const header of headers) {
+    const words = byteAt(view, header, 0) === 1 ? [[4, 8], [12, 16]] : [[4], [8]];
+    for (const places of words) {
+      const time = places.reduce((value, at) => value * 2 ** 32 + uint32At(view, header, at), 0);
+      must(known.includes(time), "the clip says that it was made at another time than was signed");
+    }
+  }
 }
 
 /** SPS and PPS (14496-15 5.3.3.1), without zeros at the end. @param {DataView} view @param {Box} avcC */

@@ -20,6 +20,8 @@ import { checkShown } from "./display_checks.js";
 const TICKS_PER_MS = 90;
 const SOUND_UNIT_90K = 1920;
 const SOUND_SLACK_90K = 4;
+const EPOCH_1904_S = 2_082_844_800;
+const LAST_1904_S = 2 ** 32 - 1;
 /** What a doorbell may say of C2PA, as in firmware/protocol/released_part.py. */
 const PROVENANCE = /^(c2pa|none: [ -~]{1,200})$/;
 const NONE = "none: ";
@@ -104,8 +106,15 @@ export async function checkPictures(files, number) {
   }
   const isAll = place === signed.length;
   must(isAll, "the pictures differ from what was signed, from part {at} on", { at: part.first_gop + place + 1 });
-  await checkShown(mp4, manifest);
+  const { width, height } = manifest;
+  await checkShown(mp4, { width, height, created_1904_s: createdOf(manifest, offset) });
   return { template: "pictures: {count}", values: { count: mp4.pictureTimes().length } };
+}
+
+/** When a part of a clip was recorded, as its MP4 may tell (firmware/protocol/media/tags.py); 0 says nothing. @param {ClipManifest} manifest @param {number} begin_90k */
+function createdOf({ is_clock_trusted, started_ms }, begin_90k) {
+  const created_s = Math.floor((started_ms + Math.floor(begin_90k / TICKS_PER_MS)) / 1000) + EPOCH_1904_S;
+  return is_clock_trusted && created_s <= LAST_1904_S ? created_s : 0;
 }
 
 /** Only the sound that was given, and then the signed one. @param {Files} files @param {number} number @returns {Promise<boolean>} */
