@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 MIB = 1024 * 1024
-TIMEOUT_S = 120
+TIMEOUT_S = 900
 
 
 @dataclass(frozen=True, kw_only=True)
