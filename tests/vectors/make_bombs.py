@@ -203,6 +203,57 @@ def far_away(file: File) -> None:
     stco.content = words(0, count) + b"".join(begins)
 
 
+def backwards(file: File) -> None:
+    stco = file.film.find(b"stco")
+    stco.content = stco.content[:8] + b"".join(
+        stco.content[at : at + 4] for at in range(len(stco.content) - 4, 4, -4)
+    )
+
+
+def one_chunk_less(file: File) -> None:
+    stco = file.film.find(b"stco")
+    count = int.from_bytes(stco.content[4:8], "big")
+    stco.content = words(0, count - 1) + stco.content[8:-4]
+
+
+def without(kind: bytes) -> Callable[[File], None]:
+    def change(file: File) -> None:
+        (file.film.inside or []).remove(file.film.find(kind))
+
+    return change
+
+
+def edited(content: bytes) -> Callable[[File], None]:
+    """Give the film another edit list."""
+
+    def change(file: File) -> None:
+        elst = file.traks[0].find(b"edts", b"elst")
+        more = len(content) - len(elst.content)
+        elst.content = content
+        for table in (file.film, file.sound):
+            stco = table.find(b"stco")
+            begins = [begin + more for (begin,) in struct.iter_unpack(">I", stco.content[8:])]
+            stco.content = stco.content[:8] + words(*begins)
+
+    return change
+
+
+EDIT = words(3000, 0, 1 << 16)
+
+
+def with_lengths_of(size_bytes: int) -> bytes:
+    data = bytearray(PLAIN)
+    data[PLAIN.index(b"avcC") + 8] = 0xFC | size_bytes - 1
+    return bytes(data)
+
+
+def with_nal_of(size_bytes: int) -> bytes:
+    """Return the clip whose second picture begins with a NAL unit of this length."""
+    stco = File().film.find(b"stco").content
+    at = int.from_bytes(stco[12:16], "big")
+    return PLAIN[:at] + size_bytes.to_bytes(4, "big") + PLAIN[at + 4 :]
+
+
 def index_last() -> Pieces:
     """Return the clip with its index behind the media, as cameras write it: that is a clip."""
     file = File()
@@ -270,7 +321,7 @@ BOMBS: dict[str, tuple[Callable[[], Pieces], str]] = {
         "the clip's sample table doesn't add up"),
     "no picture in a chunk": (
         lambda: changed(set_content(b"stsc", words(0, 1, 1, 0, 1))),
-        "the clip's sample table doesn't add up"),
+        "a chunk of the clip is empty"),
     "chunks from the second on": (
         lambda: changed(set_content(b"stsc", words(0, 1, 2, 1, 1))),
         "the clip's sample table doesn't begin with its first chunk"),
@@ -282,7 +333,67 @@ BOMBS: dict[str, tuple[Callable[[], Pieces], str]] = {
         "the clip's stco box doesn't hold as many entries as it says"),
     "two tables of chunks": (
         lambda: changed(with_both_chunk_tables), "the clip has two tables of its chunks"),
-    "chunks beyond eight exabytes": (lambda: changed(far_away), "the clip is cut off"),
+    "chunks beyond eight exabytes": (
+        lambda: changed(far_away), "a sample of the clip lies outside its media data"),
+    "chunks from the last to the first": (
+        lambda: changed(backwards), "samples of the clip overlap, or don't lie in order"),
+    "a chunk less than there are pictures": (
+        lambda: changed(one_chunk_less), "the clip's sample table doesn't add up"),
+    "two pictures a chunk, and one a chunk there": (
+        lambda: changed(set_content(b"stsc", words(0, 1, 1, 2, 1))),
+        "the clip's sample table doesn't add up"),
+    "a chunk of no picture before one of two": (
+        lambda: changed(set_content(b"stsc", words(0, 3, 1, 0, 1, 2, 2, 1, 3, 1, 1))),
+        "a chunk of the clip is empty"),
+    "no sizes": (lambda: changed(without(b"stsz")), "the clip has no stsz box"),
+    "two tables of sizes": (
+        lambda: changed(lambda file: (file.film.inside or []).append(file.film.find(b"stsz"))),
+        "the clip has two stsz boxes"),
+    "three edits": (
+        lambda: changed(edited(words(0, 3) + EDIT * 3)),
+        "the clip was cut or shifted by its edit list"),
+    "an empty edit and two": (
+        lambda: changed(edited(words(0, 3, 3000, 0xFFFFFFFF, 1 << 16) + EDIT * 2)),
+        "the clip was cut or shifted by its edit list",
+    ),
+    "four billion edits": (
+        lambda: changed(edited(words(0, 0xFFFFFFFF) + EDIT * 2)),
+        "the clip was cut or shifted by its edit list"),
+    "two edits": (
+        lambda: changed(edited(words(0, 2) + EDIT * 2)),
+        "the clip was cut or shifted by its edit list"),
+    "half the speed": (
+        lambda: changed(edited(words(0, 1, 3000, 0, 1 << 15))),
+        "the clip was cut or shifted by its edit list"),
+    "an edit that isn't there": (
+        lambda: changed(edited(words(0, 1))), "the clip's index is cut off"),
+    "a later version of an edit list": (
+        lambda: changed(edited(words(2 << 24, 1) + EDIT)),
+        "the clip's elst box is of a later version"),
+    "two films": (
+        lambda: [(PLAIN.replace(b"soun", b"vide"), 1)],
+        "the clip has more in it than one film and its sound"),
+    "subtitles": (
+        lambda: [(PLAIN.replace(b"soun", b"text"), 1)],
+        "the clip has more in it than one film and its sound"),
+    "no film": (
+        lambda: [(PLAIN.replace(b"vide", b"xxxx"), 1)],
+        "the clip has more in it than one film and its sound"),
+    "another codec": (
+        lambda: [(PLAIN.replace(b"avc1\0", b"hvc1\0", 1), 1)], "the clip's video isn't H.264"),
+    "lengths of two bytes": (
+        lambda: [(with_lengths_of(2), 1)], "the clip's NAL units don't have 4-byte lengths"),
+    "sound of another codec": (
+        lambda: [(PLAIN.replace(b"mp4a", b"Opus", 1), 1)],
+        "the clip's sound isn't AAC-LC, mono, 48 kHz"),
+    "sound without its description": (
+        lambda: [(PLAIN.replace(b"esds\0\0\0\0\3", b"esds\0\0\0\0\2", 1), 1)],
+        "the clip's sound isn't described as it must be",
+    ),
+    "a NAL unit longer than its picture": (
+        lambda: [(with_nal_of(0xFFFFFFFF), 1)], "a NAL unit's length doesn't fit its sample"),
+    "a NAL unit of no length": (
+        lambda: [(with_nal_of(0), 1)], "a NAL unit's length doesn't fit its sample"),
     "a chunk in the index": (
         lambda: changed(written(b"stco", 8, words(40))),
         "a sample of the clip lies outside its media data"),
@@ -299,6 +410,8 @@ BOMBS: dict[str, tuple[Callable[[], Pieces], str]] = {
         lambda: top_boxes(b"\0\0\0\1free" + b"\xff" * 8), "a box of the clip is cut off"),
     "a box smaller than its header": (
         lambda: top_boxes(b"\0\0\0\7free"), "a box of the clip is cut off"),
+    "a long box of twelve bytes": (
+        lambda: top_boxes(b"\0\0\0\1free\0\0\0\0"), "a box of the clip is cut off"),
     "a box of four bytes": (lambda: top_boxes(b"free"), "a box of the clip is cut off"),
     "1,000 boxes": (
         lambda: [(PLAIN + b"\0\0\0\x08free" * 1_000, 1)],

@@ -119,11 +119,9 @@ export class Mp4 {
 
   /** No sample of one track lies where one of the other does, and each lies in the media data. */
   #checkMedia() {
-    const chunks = [...this.tracks.values()].flatMap(({ table }) => [...table.chunks()]);
-    chunks.sort((a, b) => a.begin - b.begin);
     const media = this.boxes.filter((box) => box.type === "mdat");
     let [last, place] = [0, 0];
-    for (const { begin, end } of chunks) {
+    for (const { begin, end } of merged([...this.tracks.values()].map(({ table }) => table.chunks()))) {
       if (begin < last) throw new WireError("samples of the clip overlap, or don't lie in order");
       while (place < media.length && begin >= media[place].end) place += 1;
       const mdat = media[place];
@@ -156,6 +154,21 @@ export class Mp4 {
       }
       yield { pts_90k, data: window.subarray(begin - from, begin - from + size_bytes) };
     }
+  }
+}
+
+/** Yields the chunks of all tracks in the order of the file, if each track's are. @param {Generator<{begin: number, end: number}>[]} tracks */
+function* merged(tracks) {
+  const next = tracks.map((chunks) => chunks.next().value);
+  for (;;) {
+    let least = -1;
+    next.forEach((chunk, place) => {
+      if (chunk && (least < 0 || chunk.begin < (next[least]?.begin ?? 0))) least = place;
+    });
+    const chunk = next[least];
+    if (!chunk) return;
+    yield chunk;
+    next[least] = tracks[least].next().value;
   }
 }
 
