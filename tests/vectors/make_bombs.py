@@ -44,6 +44,16 @@ class Box:
         return found.find(*path[1:]) if path[1:] else found
 
 
+class Bare(Box):
+    """Three bytes in the place of a box."""
+
+    def __init__(self) -> None:
+        super().__init__(b"bare")
+
+    def encode(self) -> bytes:
+        return bytes(3)
+
+
 class File:
     """The golden clip, taken apart; `film` and `sound` are its sample tables."""
 
@@ -390,6 +400,18 @@ BOMBS: dict[str, tuple[Callable[[], Pieces], str]] = {
         lambda: [(PLAIN.replace(b"esds\0\0\0\0\3", b"esds\0\0\0\0\2", 1), 1)],
         "the clip's sound isn't described as it must be",
     ),
+    "a description of sound that is cut off": (
+        lambda: [(PLAIN.replace(b"esds\0\0\0\0\3\x80\x80\x80", b"esds\0\0\0\0\3\0\x80\x80", 1), 1)],
+        "the clip's index is cut off",
+    ),
+    "a description of sound that goes on": (
+        lambda: [(PLAIN.replace(b"\5\x80\x80\x80\5", b"\5\x80\x80\xff\x7f", 1), 1)],
+        "the clip's sound isn't described as it must be",
+    ),
+    "a shorter description of sound": (
+        lambda: [(PLAIN.replace(b"\5\x80\x80\x80\5", b"\5\x80\x80\x80\4", 1), 1)],
+        "the clip's sound isn't AAC-LC, mono, 48 kHz",
+    ),
     "a NAL unit longer than its picture": (
         lambda: [(with_nal_of(0xFFFFFFFF), 1)], "a NAL unit's length doesn't fit its sample"),
     "a NAL unit of no length": (
@@ -410,6 +432,11 @@ BOMBS: dict[str, tuple[Callable[[], Pieces], str]] = {
         lambda: top_boxes(b"\0\0\0\1free" + b"\xff" * 8), "a box of the clip is cut off"),
     "a box smaller than its header": (
         lambda: top_boxes(b"\0\0\0\7free"), "a box of the clip is cut off"),
+    "a box of three bytes": (lambda: top_boxes(b"\0\0\0"), "a box of the clip is cut off"),
+    "three bytes in its index": (
+        lambda: changed(lambda file: (file.moov.inside or []).append(Bare())),
+        "a box of the clip is cut off",
+    ),
     "a long box of twelve bytes": (
         lambda: top_boxes(b"\0\0\0\1free\0\0\0\0"), "a box of the clip is cut off"),
     "a box of four bytes": (lambda: top_boxes(b"free"), "a box of the clip is cut off"),

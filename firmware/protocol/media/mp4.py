@@ -245,7 +245,8 @@ def _check_sound_entry(stsd: memoryview) -> None:
 def _audio_config(esds: memoryview) -> bytes:
     """Return the sound's AudioSpecificConfig; nothing if it isn't AAC (14496-1 7.2.6.5 on)."""
     decoder = _descriptor(_descriptor(esds[4:], 0x03)[3:], 0x04)
-    return bytes(_descriptor(decoder[13:], 0x05)) if decoder[0] == OBJECT_TYPE_AAC else b""
+    config = _descriptor(decoder[13:], 0x05)
+    return bytes(config) if decoder[0] == OBJECT_TYPE_AAC else b""
 
 
 def _descriptor(data: memoryview, tag: int) -> memoryview:
@@ -257,6 +258,8 @@ def _descriptor(data: memoryview, tag: int) -> memoryview:
         size = size << 7 | data[begin] & 0x7F
         if not data[begin] & 0x80:
             break
+    if begin + 1 + size > len(data):
+        raise WireError("the clip's sound isn't described as it must be")
     return data[begin + 1 : begin + 1 + size]
 
 

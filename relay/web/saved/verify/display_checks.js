@@ -3,7 +3,6 @@
  * @module
  */
 import { hex } from "../../static/js/protocol/encoding.js";
-import { withWords } from "../../static/js/protocol/mp4.js";
 import { byteAt, children, descend, first, fullBoxVersion, only, uint32At } from "../../static/js/protocol/mp4_boxes.js";
 import { must } from "./document_reader.js";
 
@@ -20,8 +19,8 @@ const CLOCK_HZ = 90_000;
 /** Throws if a player would be told to show the film other than it is. @param {Mp4} mp4 @param {Told} told */
 export async function checkShown(mp4, told) {
   const { value: unit } = await mp4.pictures().next();
-  withWords(() => checkIndex(mp4, new Set(unit?.nal_units.map(hex)), told));
-  withWords(() => checkTimes(mp4, [0, told.created_1904_s]));
+  checkIndex(mp4, new Set(unit?.nal_units.map(hex)), told);
+  checkTimes(mp4, [0, told.created_1904_s]);
 }
 
 /** @param {Mp4} mp4 @param {Set<string>} own what the first picture brings, in hex @param {Told} told */

@@ -53,7 +53,7 @@ export class Mp4 {
     this.moov = whole(view);
     /** @type {Map<string, Track>} */
     this.tracks = new Map();
-    withWords(() => this.#findTracks());
+    this.#findTracks();
   }
 
   get hasSound() {
@@ -62,18 +62,18 @@ export class Mp4 {
 
   /** The movie's ticks a second, which edits are counted in. */
   get movieTimescale() {
-    return withWords(() => timescaleOf(this.view, descend(this.view, this.moov, "mvhd")));
+    return timescaleOf(this.view, descend(this.view, this.moov, "mvhd"));
   }
 
   /** Returns a track's edit list, restricted to forms that clips use. @param {Box} trak @returns {Edit[]} */
   edits(trak) {
-    return withWords(() => editsOf(this.view, trak));
+    return editsOf(this.view, trak);
   }
 
   /** The access units, each read when it is asked for; `pts_90k` counts from the clip's begin. @returns {AsyncGenerator<AccessUnit>} */
   async *pictures() {
     const film = /** @type {Track} */ (this.tracks.get("vide"));
-    withWords(() => checkSampleEntry(this.view, descend(this.view, film.stbl, "stsd")));
+    checkSampleEntry(this.view, descend(this.view, film.stbl, "stsd"));
     for await (const { pts_90k, data } of this.#read(film)) {
       const nal_units = splitLengthPrefixed(data);
       yield { pts_90k, is_key: isKeyFrame(nal_units), nal_units };
@@ -84,7 +84,7 @@ export class Mp4 {
   async *sound() {
     const sound = this.tracks.get("soun");
     if (sound === undefined) return;
-    withWords(() => checkSoundEntry(this.view, descend(this.view, sound.stbl, "stsd")));
+    checkSoundEntry(this.view, descend(this.view, sound.stbl, "stsd"));
     yield* this.#read(sound);
   }
 
@@ -134,10 +134,8 @@ export class Mp4 {
 
   /** @param {Track} track */
   *#placed(track) {
-    const [timescale, shown] = withWords(() => {
-      const ticks = track.timescale();
-      return [ticks, shownFirst(editsOf(this.view, track.trak), ticks, this.movieTimescale)];
-    });
+    const timescale = track.timescale();
+    const shown = shownFirst(editsOf(this.view, track.trak), timescale, this.movieTimescale);
     for (const { begin, size_bytes, dts } of track.table.samples()) {
       yield { begin, size_bytes, pts_90k: Math.round(((dts - shown) * CLOCK_HZ) / timescale) };
     }
@@ -169,19 +167,6 @@ function* merged(tracks) {
     if (!chunk) return;
     yield chunk;
     next[least] = tracks[least].next().value;
-  }
-}
-
-/**
- * Returns what is read of an index; where it is cut off, that is a WireError.
- * @template T @param {() => T} read @returns {T}
- */
-export function withWords(read) {
-  try {
-    return read();
-  } catch (error) {
-    if (error instanceof RangeError) throw new WireError("the clip's index is cut off");
-    throw error;
   }
 }
 
@@ -249,26 +234,29 @@ function checkSoundEntry(view, stsd) {
  * @param {DataView} view @param {Box} esds
  */
 function audioConfig(view, esds) {
-  const stream = descriptor(view, esds.begin + 4, 0x03);
-  const decoder = descriptor(view, stream.begin + 3, 0x04);
-  if (view.getUint8(decoder.begin) !== OBJECT_TYPE_AAC) return "";
-  const { begin, end } = descriptor(view, decoder.begin + 13, 0x05);
+  const stream = descriptor(view, { ...esds, begin: esds.begin + 4 }, 0x03);
+  const decoder = descriptor(view, { ...stream, begin: stream.begin + 3 }, 0x04);
+  const { begin, end } = descriptor(view, { ...decoder, begin: decoder.begin + 13 }, 0x05);
+  if (byteAt(view, decoder, 0) !== OBJECT_TYPE_AAC) return "";
   return hex(new Uint8Array(view.buffer, view.byteOffset + begin, end - begin));
 }
 
 /**
  * Finds where a descriptor's content lies; its size comes seven bits a byte (14496-1 8.3.3).
- * @param {DataView} view @param {number} at @param {number} tag
+ * @param {DataView} view @param {Box} box that begins with it @param {number} tag @returns {Box}
  */
-function descriptor(view, at, tag) {
-  if (view.getUint8(at) !== tag) throw new WireError("the clip's sound isn't described as it must be");
-  let [size, begin] = [0, at + 1];
-  for (let isMore = true; isMore && begin <= at + 4; begin += 1) {
-    const byte = view.getUint8(begin);
+function descriptor(view, box, tag) {
+  if (byteAt(view, box, 0) !== tag) throw new WireError("the clip's sound isn't described as it must be");
+  let [size, last] = [0, 0];
+  for (let isMore = true; isMore && last < 4; ) {
+    last += 1;
+    const byte = byteAt(view, box, last);
     size = (size << 7) | (byte & 0x7f);
     isMore = (byte & 0x80) !== 0;
   }
-  return { begin, end: begin + size };
+  const begin = box.begin + last + 1;
+  if (begin + size > box.end) throw new WireError("the clip's sound isn't described as it must be");
+  return { type: "", begin, end: begin + size };
 }
 
 /** @param {DataView} view @param {Box} stsd */
