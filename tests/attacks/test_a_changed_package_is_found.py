@@ -23,15 +23,17 @@ from firmware.protocol.contents import CONTENTS_NAME
 from firmware.protocol.encoding import b64u, decode, unb64u
 from firmware.protocol.footage import SPAN_UNITS
 from firmware.protocol.grants import SignedStatement
+from firmware.protocol.media.tags import tags_of_manifest
 from firmware.protocol.packages import read_header
 from firmware.protocol.released_part import ReleasedPart
 from relay.verify.checks import Exit
+from relay.verify.document_reader import manifest_unverified
 from relay.verify.errors import AlteredPackage, UnreadablePackage
 from relay.verify.recordings import TRIMMED
 from relay.verify.report import check_evidence
 from tests.fakes.ffmpeg_reader import read_units
 from tests.fakes.footage import HEIGHT, WIDTH, TinyCamera, clip_units
-from tests.fakes.media import evidence_of_files, evidence_of_package
+from tests.fakes.media import evidence_of_files, evidence_of_package, in_memory
 from tests.fakes.media import written_mp4 as trimmed_mp4
 from tests.relay.evidence_files import Doorbell, Evidence, Film, make_evidence
 from tests.vectors.make_sound import units_of_sound
@@ -300,6 +302,7 @@ def trimmed(evidence: Evidence, **said: object) -> Files:
         [replace(unit, pts_90k=unit.pts_90k - begin) for unit in units_of_sound(4)[spans]],
         width=WIDTH,
         height=HEIGHT,
+        tags=tags_of_manifest(manifest_unverified(in_memory(files), 1), left.first_gop),
     )
     return files | {"clip-1.mp4": mp4, "trim-1.json": left.encode()}
 
