@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 MIB = 1024 * 1024
-TIMEOUT_S = 900
+TIMEOUT_S = 120.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,13 +26,15 @@ class Outcome:
     err: str
 
 
-def run_bounded(module: str, *words: str | Path, extra_mib: int) -> Outcome:
+def run_bounded(
+    module: str, *words: str | Path, extra_mib: int, timeout_s: float = TIMEOUT_S
+) -> Outcome:
     """Run a module's `main` with that much memory beyond what it has once it is imported."""
     done = subprocess.run(
         [sys.executable, "-m", "tests.fakes.bounded", module, str(extra_mib), *map(str, words)],
         capture_output=True,
         text=True,
-        timeout=TIMEOUT_S,
+        timeout=timeout_s,
         cwd=Path(__file__).parents[2],
     )
     return Outcome(code=done.returncode, out=done.stdout, err=done.stderr)

@@ -17,7 +17,7 @@ import { parseRequestUnverified } from "../../static/js/protocol/requests.js";
 const PART_OF_EVIDENCE =
   /^((clip|manifest|part|trim|capture)-[1-9][0-9]?\.(mp4|json)|(contents|device|grant|request|release|register)\.(json|pem))$/;
 
-const MAX_DOCUMENT_BYTES = 1024 * 1024;
+const MAX_DOCUMENT_BYTES = 8 * 1024 * 1024;
 const CLIP_NAME = /^clip-([1-9][0-9]?)\.mp4$/;
 
 /** @param {string} name */
