@@ -14,9 +14,14 @@ from pathlib import Path
 
 import pytest
 
+from firmware.protocol.media.boxes import file_boxes
+from firmware.protocol.media.byte_source import MemorySource
 from firmware.protocol.packages import seal_package_pieces
 from relay.verify.checks import Exit
+from relay.verify.evidence import evidence_of_folder
+from relay.verify.report import check_evidence
 from tests.fakes.bounded import MIB, Outcome, run_bounded
+from tests.fakes.media import in_memory
 from tests.fuzz.media import bombs
 from tests.relay.evidence_files import Evidence, Written, make_evidence
 
@@ -114,6 +119,35 @@ def test_a_document_of_gigabytes_is_refused_unread(evidence: Evidence, tmp_path:
     done = run_bounded("relay.verify.cli", written.opened, *written.all_given, extra_mib=EXTRA_MIB)
     assert done.code in (Exit.GRANT, Exit.DEVICE)
     assert "grant.json has more than 8388608 bytes" in done.out
+
+
+class Watched(MemorySource):
+    """A file that knows what was read of it."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self.reads: list[tuple[int, int]] = []
+
+    def _read(self, begin: int, size_bytes: int) -> bytes:
+        self.reads.append((begin, size_bytes))
+        return super()._read(begin, size_bytes)
+
+
+def test_no_recording_is_looked_into_before_its_description_is_the_doorbells(
+    evidence: Evidence,
+) -> None:
+    files = in_memory(evidence.listed())
+    clip = Watched(evidence.files["clip-1.mp4"])
+    moov = next(box for box in file_boxes(clip) if box.kind == b"moov")
+    files["clip-1.mp4"] = clip
+    assert check_evidence(evidence_of_folder(files), evidence.given).exit_code is Exit.HOLDS
+    assert (moov.begin, moov.size_bytes) in clip.reads
+    clip.reads.clear()
+    foreign = make_evidence(town=evidence.town).files["manifest-1.json"]
+    files["manifest-1.json"] = MemorySource(foreign)
+    report = check_evidence(evidence_of_folder(files), evidence.given)
+    assert report.exit_code is Exit.DEVICE
+    assert (moov.begin, moov.size_bytes) not in clip.reads
 
 
 class Claimed(bytes):
