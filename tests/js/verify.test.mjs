@@ -105,6 +105,21 @@ test("a recording of which a check fails isn't told of", async () => {
   assert.deepEqual(report.recordings, []);
 });
 
+test("a recording tells the date that was signed, or none", async () => {
+  const given = await givenOf({ given: ALL });
+  const files = filesOf({ changes: {} });
+  const { started_ms } = JSON.parse(JSON.parse(Buffer.from(files.get("manifest-1.json")).toString()).manifest);
+  const clip = files.get("clip-1.mp4").slice();
+  for (const kind of ["mvhd", "tkhd", "mdhd"]) {
+    for (let at = Buffer.from(clip).indexOf(kind); at >= 0; at = Buffer.from(clip).indexOf(kind, at + 1)) {
+      new DataView(clip.buffer).setUint32(at + 8, Math.floor(started_ms / 1000) + 2_082_844_800);
+    }
+  }
+  files.set("clip-1.mp4", clip);
+  const { checks } = await checkEvidence({ files, header: null }, given);
+  assert.equal(checks.find(({ what }) => what === "footage").result, "holds");
+});
+
 test("a recording that a player would be told another date of is found", async () => {
   const given = await givenOf({ given: ALL });
   for (const [kind, at] of [["mvhd", 8], ["mvhd", 12], ["tkhd", 8], ["mdhd", 8]]) {
