@@ -38,14 +38,18 @@ class FileSource(ByteSource):
         self._identity = _identity(found)
 
     def _read(self, begin: int, size_bytes: int) -> bytes:
-        descriptor = os.open(self._path, os.O_RDONLY | os.O_NONBLOCK)
         try:
-            data = os.pread(descriptor, size_bytes, begin)
-            if len(data) != size_bytes or _identity(os.fstat(descriptor)) != self._identity:
-                raise WireError(f"{self._path} was changed while it was read")
-            return data
-        finally:
-            os.close(descriptor)
+            descriptor = os.open(self._path, os.O_RDONLY | os.O_NONBLOCK)
+            try:
+                data = os.pread(descriptor, size_bytes, begin)
+                found = os.fstat(descriptor)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise WireError(f"{self._path} can't be read: {error.strerror}") from error
+        if len(data) != size_bytes or _identity(found) != self._identity:
+            raise WireError(f"{self._path} was changed while it was read")
+        return data
 
 
 def _identity(found: os.stat_result) -> tuple[int, int, int, int]:

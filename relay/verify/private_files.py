@@ -14,7 +14,7 @@ from firmware.protocol.media.byte_source import ByteSource
 
 
 def write_private_folder(folder: Path, files: Mapping[str, ByteSource]) -> None:
-    """Write files into a new folder, a piece at a time; OSError or WireError leaves none."""
+    """Write files into a new folder, a piece at a time; an error leaves none."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     try:
         folder.mkdir(mode=0o700)
@@ -36,8 +36,10 @@ def write_private_file(path: Path, data: bytes) -> None:
 
 
 def _write_new(path: Path, pieces: Iterable[bytes]) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        os.fchmod(descriptor, 0o600)
-        for piece in pieces:
-            file.write(piece)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(descriptor, 0o600)
+            file.writelines(pieces)
+    except OSError as error:
+        raise WireError(f"{path} can't be written: {error.strerror}") from error

@@ -4,6 +4,7 @@ Each program writes under an umask that forbids nothing, and what it left is wal
 """
 
 import os
+import resource
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -95,6 +96,20 @@ def test_a_folder_that_cannot_be_written_whole_is_not_left(tmp_path: Path) -> No
     assert not (tmp_path / "out").exists()
 
 
+def test_a_disk_that_is_full_is_said_and_leaves_no_folder(
+    written: Written, tmp_path: Path, capsys
+) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    words = ["open", str(written.package), "--key", str(written.key)]
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+        assert agency([*words, "--out", str(tmp_path / "out")]) == 2
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert "can't be written: File too large" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 class _Torn(ByteSource):
     """A file that is cut off while it is read."""
 
@@ -108,6 +123,9 @@ def test_a_file_that_is_changed_while_it_is_read_is_refused(written: Written) ->
     (written.opened / "grant.json").write_bytes(b"{}")
     with pytest.raises(WireError, match=r"grant\.json was changed while it was read"):
         files["grant.json"].read(0, files["grant.json"].size_bytes)
+    (written.opened / "grant.json").unlink()
+    with pytest.raises(WireError, match=r"grant\.json can't be read: No such file"):
+        files["grant.json"].read(0, 1)
 
 
 def test_a_pipe_in_the_place_of_a_file_is_refused(written: Written, capsys) -> None:
