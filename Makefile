@@ -64,6 +64,8 @@ soak: setup  ## the long forms: 1,000 kills, 200 power cuts, every failing call,
 		$(VENV)/pytest tests/relay/test_schemathesis.py $(ARGS)
 	DOORWARD_MUTANTS_EVERY=1 $(VENV)/pytest tests/firmware/test_verifier_mutants.py $(ARGS)
 	.ci/fuzz && $(VENV)/python -m tests.fuzz --cpu-s 600
+	DOORWARD_FUZZ_CPU_S=300 DOORWARD_PACKAGE_MIB=4000 \
+		$(VENV)/pytest tests/attacks/test_a_poisoned_file_takes_no_machine.py $(ARGS)
 	DOORWARD_EVERY_WAY=1 $(VENV)/pytest tests/flows/test_pages_quality.py $(ARGS)
 	DOORWARD_FUZZ_CPU_S=200 $(VENV)/pytest tests/firmware/test_live_fuzz.py $(ARGS)
 	DOORWARD_DROPPED_SESSIONS=500 $(VENV)/pytest tests/firmware/test_live_leaks.py $(ARGS)

@@ -3,7 +3,6 @@
     DoorwardError
     ├── ConfigError             doorbell.toml: which key, its value, what was expected
     ├── StoreError              a file of the data folder is damaged, or of a newer version
-    │   └── UnreadableClip      clips/mp4.py: a file holds no video that can be read
     ├── VaultError              a sealed file can't be opened: another key, or damaged
     ├── ProvenanceError         content credentials couldn't be made: nothing was released
     ├── NumPyMissing            motion and masks need it, and it doesn't come with Doorward

@@ -8,6 +8,7 @@ read or write pictures import the video libraries: `check`, `--repair` and `expo
 import argparse
 import getpass
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,9 +19,9 @@ from typing import TYPE_CHECKING
 from firmware.app.simulated_clock import kernel_of
 from firmware.clips.deletions import DeletionSigner
 from firmware.clips.folder_lock import is_locked, locked_alone
-from firmware.clips.fragment import ClipUnit, SoundUnit
+from firmware.clips.fragment import ClipUnit
 from firmware.clips.library import Library
-from firmware.clips.record import ClipRecord
+from firmware.clips.record import ClipRecord, ClipStart
 from firmware.config.loader import load_config
 from firmware.config.settings import Config
 from firmware.enrolment.keys import load_or_make_keys
@@ -28,7 +29,8 @@ from firmware.errors import ConfigError, DoorwardError, StoreError, VaultError
 from firmware.evidence.manifest import ManifestSigner
 from firmware.protocol.deletions import Deletion
 from firmware.protocol.encoding import WireError, decode
-from firmware.protocol.footage import MAX_MANIFEST_BYTES, ClipManifest
+from firmware.protocol.footage import MAX_MANIFEST_BYTES, ClipManifest, SignedManifest
+from firmware.protocol.media.tags import tags_of
 from firmware.store.database import Database
 from firmware.system.clock import SystemClock
 from firmware.vault.key_choice import LateKey, recovery_keys_of
@@ -37,6 +39,7 @@ from firmware.vault.sealed_file import SealedFile, Vault, open_with_recovery_key
 
 if TYPE_CHECKING:
     from firmware.clips.check import Fault
+    from firmware.clips.playback import ClipReader
 
 DATING_WORDS = {
     "trusted": "",
@@ -308,7 +311,7 @@ def _export(file: SealedFile, target: Path, form: str) -> int:
     if reader.start is None or not units:
         raise VaultError(f"{file.path.name} has no pictures that can be read. {damage}".rstrip())
     sound = reader.sound.units
-    _write_new(target, _pieces(units, sound, form, reader.start.width, reader.start.height))
+    _write_new(target, _pieces(reader, reader.start, units, form))
     seconds = units[-1].pts_90k / 90_000
     heard = ", with sound" if sound and form != "h264" else ""
     print(f"{target}: {len(units)} pictures, {seconds:.1f} s{heard}", file=sys.stderr)
@@ -321,9 +324,13 @@ def _export(file: SealedFile, target: Path, form: str) -> int:
 
 
 def _write_new(target: Path, pieces: Iterator[bytes]) -> None:
-    """Write a file that isn't there yet, whole or not at all; StoreError if that can't be."""
+    """Write a file that isn't there yet, for its owner's eyes only, whole or not at all.
+
+    Raises StoreError.
+    """
     try:
-        with target.open("xb") as output:
+        descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as output:
             try:
                 for piece in pieces:
                     output.write(piece)
@@ -338,23 +345,31 @@ def _write_new(target: Path, pieces: Iterator[bytes]) -> None:
 
 
 def _pieces(
-    units: list[ClipUnit], sound: list[SoundUnit], form: str, width: int, height: int
+    reader: "ClipReader", start: ClipStart, units: list[ClipUnit], form: str
 ) -> Iterator[bytes]:
     from firmware.clips.mp4 import annex_b, fragmented_mp4, plain_mp4
 
     if form == "h264":
         yield from annex_b(units)
-    elif form == "fmp4":
-        yield fragmented_mp4(units, sound, width=width, height=height)
-    else:
-        yield plain_mp4(units, sound, width=width, height=height)
+        return
+    manifest = None if reader.signed_manifest is None else _readable(reader.signed_manifest)
+    tags = tags_of(
+        device="" if manifest is None else manifest.device,
+        started_ms=start.started_ms,
+        is_clock_trusted=start.is_clock_trusted,
+    )
+    write = fragmented_mp4 if form == "fmp4" else plain_mp4
+    yield write(units, reader.sound.units, width=start.width, height=start.height, tags=tags)
 
 
 def _manifest_of(record: ClipRecord) -> ClipManifest | None:
     """Return the manifest, or None if it is of an older form: the doorbell's start renews it."""
-    text = record.signed_manifest.manifest.encode()
+    return _readable(record.signed_manifest)
+
+
+def _readable(signed: SignedManifest) -> ClipManifest | None:
     try:
-        return decode(ClipManifest, text, max_bytes=MAX_MANIFEST_BYTES)
+        return decode(ClipManifest, signed.manifest.encode(), max_bytes=MAX_MANIFEST_BYTES)
     except WireError:
         return None
 

@@ -63,10 +63,7 @@ class LibraryCheck:
         known, deleted = self._library.clip_ids(), self._library.deleted_ids()
         for path in sorted(self._library.clips_dir.iterdir()):
             clip_id = path.stem
-            if path.suffix == ".mp4" and clip_id in known:
-                text = "lies on the card unsealed, from an older Doorward"
-                yield Fault(clip_id=clip_id, text=text, is_repairable=True)
-            elif path.suffix not in (".clip", ".thumb"):
+            if path.suffix not in (".clip", ".thumb"):
                 yield Fault(clip_id="", text=f"{path.name} is none of the doorbell's files")
             elif clip_id not in known and not self._is_recording:
                 text = f"{path.name} is there, but not in the index"

@@ -10,7 +10,6 @@ import logging
 import os
 
 from firmware.clips.library import Library
-from firmware.clips.old_clips import seal_old_clips
 from firmware.clips.playback import ClipFile, examine, manifest_of
 from firmware.clips.record import ClipEnd, ClipRecord, ClipSigner, ClipStart
 from firmware.errors import VaultError
@@ -25,11 +24,8 @@ def close_open_clips(library: Library, vault: Vault, signer: ClipSigner) -> list
 
     Returns the clips that were finished by this, with video in them.
     """
-    seal_old_clips(library, vault, signer)
     records = []
     for start in [*library.open_starts(), *_without_row(library, vault)]:
-        if _is_unsealed(library, start.clip_id):
-            continue
         try:
             record = close_cut_short(library, vault, start, signer)
         except (OSError, VaultError) as error:
@@ -107,11 +103,7 @@ def _finish(
 
 def _forget_what_is_gone(library: Library) -> None:
     """Remove rows without files. Held clips keep theirs: the folder may only be missing for now."""
-    gone = [
-        clip.clip_id
-        for clip in library.in_order()
-        if not clip.path.exists() and not _is_unsealed(library, clip.clip_id)
-    ]
+    gone = [clip.clip_id for clip in library.in_order() if not clip.path.exists()]
     if gone:
         log.warning("the files of these clips are gone: %s", ", ".join(gone))
         library.remove(gone, "unreadable")
@@ -142,11 +134,6 @@ def _without_row(library: Library, vault: Vault) -> list[ClipStart]:
             continue
         found.append(start)
     return sorted(found, key=lambda start: start.counter)
-
-
-def _is_unsealed(library: Library, clip_id: str) -> bool:
-    """Return whether this is a clip of Doorward 0.1 that could not be sealed yet."""
-    return library.path_of(clip_id).with_suffix(".mp4").exists()
 
 
 def _forget(library: Library, start: ClipStart) -> None:

@@ -103,22 +103,6 @@ class Library:
             raise StoreError(self._database.path, f"has no clip {start.clip_id}")
         return record
 
-    def replace(self, start: ClipStart, end: ClipEnd, signed: SignedManifest) -> None:
-        """Give a clip another manifest: it was sealed anew, and its event is published again."""
-        with self._database.write() as connection:
-            connection.execute(
-                "UPDATE clips SET state = 'open', is_told = 0 WHERE clip_id = ?", (start.clip_id,)
-            )
-            _finish(connection, start, end, signed)
-
-    def start_of(self, clip_id: str) -> ClipStart | None:
-        """Return how a clip began, be it open or finished."""
-        with self._database.read() as connection:
-            row = connection.execute(
-                "SELECT start_json FROM clips WHERE clip_id = ?", (clip_id,)
-            ).fetchone()
-        return None if row is None else decode(ClipStart, row[0])
-
     def find(self, clip_id: str) -> ClipRecord | None:
         """Return one finished clip."""
         with self._database.read() as connection:
@@ -262,9 +246,9 @@ class Library:
                 raise
             # Not even the commit fits: make room for it first. A crash between leaves rows
             # without files, which recovery finds.
-            self._unlink(self._not_held(ids), why)
+            self._unlink(self._not_held(ids))
             ids = self._forget(ids, why)
-        self._unlink(ids, why)
+        self._unlink(ids)
         return ids
 
     def deletions(self, limit: int = MAX_DELETIONS) -> list[SignedDeletion]:
@@ -324,10 +308,8 @@ class Library:
             )
         return forgotten
 
-    def _unlink(self, clip_ids: list[str], why: DeletionReason) -> None:
+    def _unlink(self, clip_ids: list[str]) -> None:
         for clip_id in clip_ids:
-            if why != "unreadable":  # an old plain clip that wasn't sealed yet
-                self.path_of(clip_id).with_suffix(".mp4").unlink(missing_ok=True)
             self.path_of(clip_id).unlink(missing_ok=True)
             self.picture_path_of(clip_id).unlink(missing_ok=True)
 

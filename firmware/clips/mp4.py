@@ -1,4 +1,4 @@
-"""Export of clips as plain MP4, fragmented MP4 or Annex B, and import of MP4. Uses PyAV.
+"""Export of clips as plain MP4, fragmented MP4 or Annex B. Uses PyAV.
 
 Nothing is re-encoded and NAL units are never changed, so all forms of a clip give the same GOP
 leaves. Clips are never stored like this: they are made from the vault's fragments when one
@@ -15,15 +15,13 @@ by an empty edit, which counts in the movie's time: `MOVIE_HZ` is fine enough fo
 import io
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from fractions import Fraction
 from itertools import pairwise
 from operator import itemgetter
-from pathlib import Path
-from typing import BinaryIO
 
 import av
 import av.container
-import av.error
 from av.audio.stream import AudioStream
 from av.stream import Stream
 from av.video.stream import VideoStream
@@ -31,9 +29,8 @@ from av.video.stream import VideoStream
 from firmware.capture.camera_output import TICKS_PER_S
 from firmware.clips.fragment import ClipUnit, SoundUnit
 from firmware.clips.record import DEFAULT_FRAME_90K
-from firmware.errors import StoreError
 from firmware.protocol.footage import SOUND_UNIT_90K
-from firmware.protocol.nal_units import split_length_prefixed
+from firmware.protocol.media.tags import UNTAGGED, Tags
 from firmware.sound.aac import BITRATE_BPS
 from firmware.sound.frames import SAMPLE_RATE
 
@@ -45,15 +42,15 @@ _FRAGMENTED = {
 }
 MOVIE_HZ = 720_000
 """The least common multiple of 48,000 and 90,000."""
-_START_CODE = b"\x00\x00\x00\x01"
-
-
-class UnreadableClip(StoreError):
-    """The file holds no video that can be read."""
 
 
 def plain_mp4(
-    units: Iterable[ClipUnit], sound: Sequence[SoundUnit] = (), *, width: int, height: int
+    units: Iterable[ClipUnit],
+    sound: Sequence[SoundUnit] = (),
+    *,
+    width: int,
+    height: int,
+    tags: Tags = UNTAGGED,
 ) -> bytes:
     """Return the clip as plain MP4 with its index in front, for players and for evidence.
 
@@ -66,67 +63,25 @@ def plain_mp4(
         options["movie_timescale"] = str(MOVIE_HZ)
         listed = [replace(unit, pts_90k=unit.pts_90k - begin_90k) for unit in listed]
         sound = [replace(unit, pts_90k=unit.pts_90k - begin_90k) for unit in sound]
-    return _muxed(listed, sound, options, width=width, height=height)
+    return _muxed(listed, sound, options, width=width, height=height, tags=tags)
 
 
 def fragmented_mp4(
-    units: Iterable[ClipUnit], sound: Sequence[SoundUnit] = (), *, width: int, height: int
+    units: Iterable[ClipUnit],
+    sound: Sequence[SoundUnit] = (),
+    *,
+    width: int,
+    height: int,
+    tags: Tags = UNTAGGED,
 ) -> bytes:
     """Return the clip as fragmented MP4, for players that begin before they have all of it."""
-    return _muxed(list(units), sound, _FRAGMENTED, width=width, height=height)
-
-
-def has_sound(mp4: bytes) -> bool:
-    """Return whether an MP4 has any track beside one video track."""
-    try:
-        with av.open(io.BytesIO(mp4), "r") as container:
-            return [stream.type for stream in container.streams] != ["video"]
-    except (av.error.FFmpegError, OSError) as error:
-        raise UnreadableClip(Path("clip.mp4"), f"not a readable clip: {error}") from error
+    return _muxed(list(units), sound, _FRAGMENTED, width=width, height=height, tags=tags)
 
 
 def annex_b(units: Iterable[ClipUnit]) -> Iterator[bytes]:
     """Yield the clip as a plain H.264 byte stream; its times are lost."""
     for unit in units:
         yield unit.data
-
-
-def read_units(file: Path | BinaryIO, *, name: Path | None = None) -> Iterator[ClipUnit]:
-    """Yield the access units of a fragmented or plain MP4, or raise UnreadableClip."""
-    path = file if isinstance(file, Path) else name or Path("clip.mp4")
-    try:
-        with av.open(str(file) if isinstance(file, Path) else file, "r") as container:
-            if not container.streams.video:
-                raise UnreadableClip(path, "no video in it")
-            for packet in container.demux(video=0):
-                if packet.pts is not None and packet.size:
-                    nal_units = split_length_prefixed(bytes(packet))
-                    yield ClipUnit(
-                        pts_90k=_ticks_90k(packet),
-                        is_key=packet.is_keyframe,
-                        data=b"".join(_START_CODE + unit for unit in nal_units),
-                    )
-    except (av.error.FFmpegError, OSError) as error:
-        raise UnreadableClip(path, f"not a readable clip: {error}") from error
-
-
-def read_sound(mp4: bytes) -> list[SoundUnit]:
-    """Return the units of an MP4's sound, none if it has none, or raise UnreadableClip."""
-    try:
-        with av.open(io.BytesIO(mp4), "r") as container:
-            if not container.streams.audio:
-                return []
-            return [
-                SoundUnit(pts_90k=_ticks_90k(packet), data=bytes(packet))
-                for packet in container.demux(audio=0)
-                if packet.pts is not None and packet.size
-            ]
-    except (av.error.FFmpegError, OSError) as error:
-        raise UnreadableClip(Path("clip.mp4"), f"not a readable clip: {error}") from error
-
-
-def _ticks_90k(packet: "av.Packet[VideoStream] | av.Packet[AudioStream]") -> int:
-    return round(Fraction(packet.pts or 0) * (packet.time_base or TIME_BASE) * TICKS_PER_S)
 
 
 def _muxed(
@@ -136,9 +91,11 @@ def _muxed(
     *,
     width: int,
     height: int,
+    tags: Tags,
 ) -> bytes:
     output = io.BytesIO()
     with av.open(output, "w", "mp4", options=options) as container:
+        container.metadata.update(_metadata(tags))
         film = _add_h264(container, width=width, height=height)
         packets = [
             (unit.pts_90k, _packet(film, unit, duration_90k))
@@ -151,6 +108,14 @@ def _muxed(
         for _, packet in packets:
             container.mux(packet)
     return output.getvalue()
+
+
+def _metadata(tags: Tags) -> dict[str, str]:
+    """Return the tags as FFmpeg's muxer takes them; each track gets the movie's time."""
+    metadata = {"title": tags.title} if tags.title else {}
+    if tags.created_s is not None:
+        metadata["creation_time"] = datetime.fromtimestamp(tags.created_s, UTC).isoformat()
+    return metadata
 
 
 def _add_h264(container: av.container.OutputContainer, *, width: int, height: int) -> VideoStream:

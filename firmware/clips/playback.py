@@ -26,6 +26,7 @@ from firmware.protocol.footage import (
     SignedManifest,
     SoundHasher,
 )
+from firmware.protocol.media.tags import tags_of_manifest
 from firmware.protocol.released_part import ReleasedPart
 from firmware.vault.sealed_file import Kind, Record, SealedFile, Vault
 
@@ -155,8 +156,9 @@ class _WholeClip:
     width: int
     height: int
 
-    def mp4(self, units: list[ClipUnit], sound: list[SoundUnit]) -> bytes:
-        return plain_mp4(units, sound, width=self.width, height=self.height)
+    def mp4(self, units: list[ClipUnit], sound: list[SoundUnit], *, first_gop: int = 0) -> bytes:
+        tags = tags_of_manifest(self.manifest, first_gop)
+        return plain_mp4(units, sound, width=self.width, height=self.height, tags=tags)
 
 
 class Playback:
@@ -190,7 +192,7 @@ class Playback:
         begin, end = borders[part.first_gop], borders[part.first_gop + part.gop_count]
         first_sound = part.first_span * SPAN_UNITS
         sound = whole.sound[first_sound : first_sound + part.span_count * SPAN_UNITS]
-        return whole.mp4(whole.units[begin:end], sound)
+        return whole.mp4(whole.units[begin:end], sound, first_gop=part.first_gop)
 
     def _whole(self, record: ClipRecord) -> "_WholeClip":
         reader = ClipReader(self._open(record.path, record))

@@ -39,6 +39,9 @@ from firmware.evidence.signer_pipe import (
     SignerPipe,
     SignerPipeError,
 )
+from firmware.protocol.encoding import WireError
+from firmware.protocol.media.boxes import file_boxes
+from firmware.protocol.media.byte_source import MemorySource
 from firmware.protocol.released_part import ReleasedPart
 
 log = logging.getLogger(__name__)
@@ -240,13 +243,14 @@ def _offsets_in(moov: bytes, begin: int, end: int) -> Iterator[int]:
 
 
 def _boxes(data: bytes) -> Iterator[bytes]:
-    position = 0
-    while position < len(data):
-        size = int.from_bytes(data[position : position + 4], "big")
-        if size < 8 or position + size > len(data):
-            raise ProvenanceError("its program's file isn't an MP4 of our form")
-        yield data[position : position + size]
-        position += size
+    """Yield a file's own boxes, each with its header."""
+    begin = 0
+    try:
+        for box in file_boxes(MemorySource(data)):
+            yield data[begin : box.end]
+            begin = box.end
+    except WireError as error:
+        raise ProvenanceError("its program's file isn't an MP4 of our form") from error
 
 
 @contextmanager

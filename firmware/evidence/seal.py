@@ -6,11 +6,9 @@ grant, never from anywhere else: each MP4 is read once more, as it is about to l
 against it. Uploading belongs to outbox/, the format to protocol/packages.py.
 """
 
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from firmware.clips.mp4 import UnreadableClip, has_sound, read_sound, read_units
 from firmware.clips.playback import manifest_of
 from firmware.consent.facts import Release
 from firmware.evidence.manifest import Signer
@@ -24,6 +22,8 @@ from firmware.protocol.custody import CaptureProof, ReleaseProof
 from firmware.protocol.encoding import WireError, b64u, sha256_hex
 from firmware.protocol.footage import SignedManifest
 from firmware.protocol.grants import ClipRange
+from firmware.protocol.media.byte_source import MemorySource
+from firmware.protocol.media.mp4 import Mp4
 from firmware.protocol.packages import seal_package_pieces
 from firmware.protocol.register.extract import RegisterExtract
 from firmware.protocol.released_part import ReleasedPart, check_part, part_within
@@ -124,7 +124,11 @@ def seal_release(
 
 def _check_clip(clip: ReleasedClip, granted: ClipRange, *, has_audio: bool) -> None:
     """Return if the bytes hold what the grant gives of this clip and nothing else."""
-    if not has_audio and has_sound(clip.mp4):
+    try:
+        mp4 = Mp4(MemorySource(clip.mp4))
+    except WireError as error:
+        raise ClipMismatchError(f"a clip can't be read: {error}") from error
+    if not has_audio and mp4.has_sound:
         raise ClipMismatchError("a clip has sound, which the grant doesn't give")
     due = granted_part(
         clip.manifest,
@@ -136,11 +140,6 @@ def _check_clip(clip: ReleasedClip, granted: ClipRange, *, has_audio: bool) -> N
     if clip.part != due:
         raise ClipMismatchError("a clip holds another part than the grant gives")
     try:
-        check_part(
-            manifest_of(clip.manifest),
-            clip.part,
-            read_units(io.BytesIO(clip.mp4)),
-            read_sound(clip.mp4),
-        )
-    except (WireError, UnreadableClip) as error:
+        check_part(manifest_of(clip.manifest), clip.part, mp4.pictures(), mp4.sound())
+    except WireError as error:
         raise ClipMismatchError(f"a clip isn't what its manifest says: {error}") from error

@@ -2,6 +2,9 @@
 
 from firmware.protocol.encoding import WireError
 
+MAX_NAL_UNITS = 0xFFFF
+"""NAL units of one access unit; their count is hashed in two bytes."""
+
 
 def split_annex_b(data: bytes | memoryview) -> list[bytes]:
     """Return the NAL units between the start codes (H.264 annex B.1), without them."""
@@ -30,6 +33,8 @@ def split_length_prefixed(data: bytes | memoryview) -> list[bytes]:
         unit = raw[position + 4 : position + 4 + size]
         if size == 0 or len(unit) != size:
             raise WireError("a NAL unit's length doesn't fit its sample")
+        if len(units) == MAX_NAL_UNITS:
+            raise WireError("a picture is of too many pieces")
         units.append(unit)
         position += 4 + size
     return units

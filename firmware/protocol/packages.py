@@ -31,12 +31,17 @@ from firmware.protocol.encoding import (
     sha256_hex,
     unb64u,
 )
+from firmware.protocol.media.byte_source import ByteSource, RangeSource
 from firmware.protocol.sealing import open_sealed, seal_to
 
 MAGIC = b"DWPKG1\r\n"
 PACKAGE_INFO = b"doorward/package/v1\x00"
 CHUNK_BYTES = 64 * 1024
 TAG_BYTES = 16
+SEALED_CHUNK_BYTES = CHUNK_BYTES + TAG_BYTES
+MAX_HEADER_BYTES = 32 * 1024
+MAX_PREFIX_BYTES = 12 + MAX_HEADER_BYTES
+MAX_INDEX_BYTES = 64 * 1024
 
 FileName = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}\Z")]
 
@@ -111,37 +116,90 @@ def seal_package_pieces(
 
 
 def read_header(sealed: bytes) -> tuple[PackageHeader, int]:
-    """Return a package's readable header and where its chunks begin. Nothing is verified."""
+    """Return a package's readable header and where its chunks begin. Nothing is verified.
+
+    `sealed` is the package, or as much of its begin as a header can take (`MAX_PREFIX_BYTES`).
+    """
     if not sealed.startswith(MAGIC):
         raise WireError("not a Doorward evidence package")
     size = int.from_bytes(sealed[8:12], "big")
-    if size > 32 * 1024 or len(sealed) < 12 + size:
+    if size > MAX_HEADER_BYTES or len(sealed) < 12 + size:
         raise WireError("the package's header is cut off or too large")
     return decode_canonical(PackageHeader, sealed[12 : 12 + size]), 12 + size
 
 
-def open_package(sealed: bytes, private_key: bytes, public_key: bytes) -> dict[str, bytes]:
-    """Open a package with one of its recipients' raw X25519 keys; return its files by name."""
-    header, begin = read_header(sealed)
+def open_package(
+    sealed: ByteSource, private_key: bytes, public_key: bytes
+) -> dict[str, ByteSource]:
+    """Return a package's files by name, for one of its recipients' raw X25519 keys.
+
+    All of it is checked before this returns, a chunk at a time. The files are decrypted again as
+    they are read, so no more than one chunk of them is in memory and nothing is written.
+    """
+    prefix = sealed.read(0, min(MAX_PREFIX_BYTES, sealed.size_bytes))
+    header, begin = read_header(prefix)
     mine = next((k for k in header.keys if k.recipient == b64u(public_key)), None)
     if mine is None:
         raise WireError("this package isn't sealed to this key")
     info = PACKAGE_INFO + bytes.fromhex(header.grant_digest)
     content_key = open_sealed(private_key, unb64u(mine.wrapped), info)
-    plain = _open_chunks(content_key, sealed[12:begin], sealed[begin:])
-    size = int.from_bytes(plain[:4], "big")
-    index = decode(ContentIndex, plain[4 : 4 + size])
-    files: dict[str, bytes] = {}
-    position = 4 + size
+    body = RangeSource(sealed, begin, sealed.size_bytes - begin)
+    plain = _OpenedChunks(content_key, prefix[12:begin], body)
+    files: dict[str, ByteSource] = {}
+    index, position = _read_index(plain)
+    if sum(entry.size_bytes for entry in index.files) != plain.size_bytes - position:
+        raise WireError("the package holds more or less than its index names")
     for entry in index.files:
-        data = plain[position : position + entry.size_bytes]
-        if sha256_hex(data) != entry.sha256 or entry.name in files:
+        file = RangeSource(plain, position, entry.size_bytes)
+        if entry.name in files or file.sha256_hex() != entry.sha256:
             raise WireError(f"{entry.name} inside the package is damaged")
-        files[entry.name] = data
+        files[entry.name] = file
         position += entry.size_bytes
-    if position != len(plain):
-        raise WireError("the package holds more than its index names")
     return files
+
+
+def _read_index(plain: ByteSource) -> tuple[ContentIndex, int]:
+    """Return the list of files and where the first of them begins."""
+    if plain.size_bytes < 4:
+        raise WireError("the package has no index")
+    size = int.from_bytes(plain.read(0, 4), "big")
+    if size > MAX_INDEX_BYTES or 4 + size > plain.size_bytes:
+        raise WireError("the package's index is cut off or too large")
+    return decode(ContentIndex, plain.read(4, size)), 4 + size
+
+
+class _OpenedChunks(ByteSource):
+    """What is inside a package's chunks; each is decrypted when it is read."""
+
+    def __init__(self, key: bytes, header: bytes, body: ByteSource) -> None:
+        count = max(1, -(-body.size_bytes // SEALED_CHUNK_BYTES))
+        super().__init__(max(0, body.size_bytes - count * TAG_BYTES))
+        self._cipher = AESGCM(key)
+        self._aad = bytes.fromhex(sha256_hex(header))
+        self._body = body
+        self._count = count
+        self._number, self._chunk = -1, b""
+        self._open(count - 1)  # a package that was cut off says so before it is read
+
+    def _read(self, begin: int, size_bytes: int) -> bytes:
+        found = bytearray()
+        while len(found) < size_bytes:
+            number, skipped = divmod(begin + len(found), CHUNK_BYTES)
+            self._open(number)
+            found += self._chunk[skipped : skipped + size_bytes - len(found)]
+        return bytes(found)
+
+    def _open(self, number: int) -> None:
+        if number == self._number:
+            return
+        begin = number * SEALED_CHUNK_BYTES
+        sealed = self._body.read(begin, min(SEALED_CHUNK_BYTES, self._body.size_bytes - begin))
+        nonce = _nonce(number, number == self._count - 1)
+        try:
+            self._chunk = self._cipher.decrypt(nonce, sealed, self._aad)
+        except InvalidTag as error:
+            raise WireError("the package was altered or cut off") from error
+        self._number = number
 
 
 def _nonce(number: int, is_last: bool) -> bytes:
@@ -170,17 +228,3 @@ def _seal_chunks(key: bytes, header: bytes, chunks: Iterator[bytes]) -> Iterator
         yield cipher.encrypt(_nonce(number, False), chunk, aad)
         chunk, number = following, number + 1
     yield cipher.encrypt(_nonce(number, True), chunk, aad)
-
-
-def _open_chunks(key: bytes, header: bytes, body: bytes) -> bytes:
-    aad = bytes.fromhex(sha256_hex(header))
-    cipher = AESGCM(key)
-    step = CHUNK_BYTES + TAG_BYTES
-    count = max(1, -(-len(body) // step))
-    try:
-        return b"".join(
-            cipher.decrypt(_nonce(i, i == count - 1), body[i * step : (i + 1) * step], aad)
-            for i in range(count)
-        )
-    except InvalidTag as error:
-        raise WireError("the package was altered or cut off") from error

@@ -6,7 +6,8 @@ own first picture. `check_part` puts the offset back, so the leaves are those th
 (firmware.protocol.footage).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import zip_longest
 from typing import Annotated, Literal, Protocol
 
 import msgspec
@@ -20,10 +21,10 @@ from firmware.protocol.footage import (
     GopHasher,
     SoundHasher,
 )
+from firmware.protocol.nal_units import MAX_NAL_UNITS
 
 SOUND_SLACK_90K = 4
 """How far sound in a file may lie from its exact time: MP4 counts it in 1/48,000 s (44 µs)."""
-MAX_NAL_UNITS = 0xFFFF
 
 Provenance = Annotated[str, msgspec.Meta(pattern=r"^(c2pa|none: [ -~]{1,200})\Z")]
 
@@ -137,22 +138,25 @@ def check_part(
     """Return if a file holds exactly this part of the signed clip, at its times; else WireError."""
     signed = _signed_gops(manifest, part)
     offset_90k = signed[0].first_pts_90k
+    pairs = zip_longest(_gops_of(pictures, offset_90k), signed)
+    for number, (found, due) in enumerate(pairs, part.first_gop + 1):
+        if found != due:
+            raise WireError(f"the pictures differ from what was signed, from part {number} on")
+    _check_sound_part(manifest, part, sound, offset_90k)
+
+
+def _gops_of(pictures: Iterable[Picture], offset_90k: int) -> Iterator[Gop]:
+    """Yield each GOP when its last picture was hashed: a file may hold more than was signed."""
     hasher = GopHasher()
-    for picture in pictures:
+    for count, picture in enumerate(pictures):
         nal_units = picture.nal_units
         if picture.pts_90k < 0 or len(nal_units) > MAX_NAL_UNITS:
             raise WireError("a picture lies before the file's begin, or is of too many pieces")
+        if picture.is_key and count:
+            yield from hasher.finish()
+            hasher = GopHasher()
         hasher.add(picture.pts_90k + offset_90k, picture.is_key, nal_units)
-    gops = hasher.finish()
-    if gops != signed:
-        same = (a == b for a, b in zip(gops, signed, strict=False))
-        bad = next(
-            (i for i, is_same in enumerate(same) if not is_same), min(len(gops), len(signed))
-        )
-        raise WireError(
-            f"the pictures differ from what was signed, from part {part.first_gop + bad + 1} on"
-        )
-    _check_sound_part(manifest, part, sound, offset_90k)
+    yield from hasher.finish()
 
 
 def check_sound_part(manifest: ClipManifest, part: ReleasedPart, sound: Iterable[Sounding]) -> None:
@@ -170,22 +174,25 @@ def _signed_gops(manifest: ClipManifest, part: ReleasedPart) -> list[Gop]:
 def _check_sound_part(
     manifest: ClipManifest, part: ReleasedPart, sound: Iterable[Sounding], offset_90k: int
 ) -> None:
-    units = list(sound)
     track = manifest.sound_track
     signed = track.spans[part.first_span :][: part.span_count] if track is not None else []
     if len(signed) != part.span_count:
         raise WireError("the released sound isn't of this clip")
     if not signed:
-        if units:
+        if any(True for _ in sound):
             raise WireError("it has sound, which isn't part of what was released")
         return
     hasher = SoundHasher()
     due_90k = signed[0].first_pts_90k
-    for unit in units:
+    left = sum(span.unit_count for span in signed)
+    for unit in sound:
         if abs(unit.pts_90k + offset_90k - due_90k) > SOUND_SLACK_90K:
             raise WireError("the sound lies at another time than was signed")
+        if left == 0:
+            raise WireError("the sound differs from what was signed")
         hasher.add(due_90k, unit.data)
         due_90k += SOUND_UNIT_90K
+        left -= 1
     found = hasher.finish(lost_90k=0)
     if found is None or found.spans != signed:
         raise WireError("the sound differs from what was signed")

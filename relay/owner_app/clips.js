@@ -11,9 +11,9 @@
 import { ClipError } from "./clip_error.js";
 import { LiveSession } from "./live.js";
 import { pause } from "./pause.js";
-import { LAST_MS, join, sha256Hex, unb64u, utf8 } from "./vendor/protocol/encoding.js";
+import { LAST_MS, sha256Hex, unb64u, utf8 } from "./vendor/protocol/encoding.js";
 import { checkManifest, isSameFootage, isSameSound } from "./vendor/protocol/footage.js";
-import { accessUnits, soundUnits } from "./vendor/protocol/mp4.js";
+import { readMp4 } from "./vendor/protocol/mp4.js";
 
 /** @typedef {import("./vendor/protocol/documents.js").ClipManifest} ClipManifest */
 /** @typedef {import("./vendor/protocol/documents.js").SignedManifest} SignedManifest */
@@ -88,8 +88,8 @@ export class ClipReader {
 
   /** @param {Which} which @param {(share: number) => void} onProgress */
   async #read(which, onProgress) {
-    const { head, data } = await this.#fetch(new Download(which.clipId, onProgress));
-    return checked(head, data, which);
+    const { head, blob } = await this.#fetch(new Download(which.clipId, onProgress));
+    return checked(head, blob, which);
   }
 
   /** @param {Download} download */
@@ -145,21 +145,20 @@ export class ClipReader {
   }
 }
 
-/** @param {Head} head @param {Uint8Array<ArrayBuffer>} data @param {Which} which @returns {Promise<CheckedClip>} */
-async function checked({ manifest: signed, started_ms, dating }, data, { clipId, digest, identityKey }) {
+/** @param {Head} head @param {Blob} blob @param {Which} which @returns {Promise<CheckedClip>} */
+async function checked({ manifest: signed, started_ms, dating }, blob, { clipId, digest, identityKey }) {
   if ((await sha256Hex(utf8(signed.manifest))) !== digest) {
     throw new ClipError("different", "another manifest than was told");
   }
   try {
     const manifest = await checkManifest(signed, unb64u(identityKey));
     if (manifest.clip_id !== clipId) throw new Error("another recording's manifest");
-    const units = accessUnits(data);
-    if (!(await isSameFootage(units, manifest))) throw new Error("other pictures");
-    const sound = soundUnits(data);
-    if (sound !== null && !(await isSameSound(sound, manifest))) throw new Error("other sound");
-    const times_s = units.map((unit) => unit.pts_90k / 90_000);
+    const mp4 = await readMp4(blob);
+    if (!(await isSameFootage(mp4.pictures(), manifest))) throw new Error("other pictures");
+    if (mp4.hasSound && !(await isSameSound(mp4.sound(), manifest))) throw new Error("other sound");
+    const times_s = mp4.pictureTimes().map((pts_90k) => pts_90k / 90_000);
     const time = { started_ms: beginOf(manifest, started_ms), dating: datingOf(manifest, dating) };
-    return { blob: new Blob([data], { type: "video/mp4" }), manifest, times_s, ...time };
+    return { blob, manifest, times_s, ...time };
   } catch (error) {
     throw new ClipError("different", String(error));
   }
@@ -189,7 +188,7 @@ class Download {
     this.onProgress = onProgress;
     /** @type {Head | null} */
     this.head = null;
-    /** @type {Uint8Array[]} */
+    /** @type {ArrayBuffer[]} */
     this.parts = [];
     this.received = 0;
   }
@@ -197,7 +196,7 @@ class Download {
   /**
    * Asks for what is missing, and resolves with the whole.
    * @param {RTCDataChannel} channel
-   * @returns {Promise<{head: Head, data: Uint8Array<ArrayBuffer>}>}
+   * @returns {Promise<{head: Head, blob: Blob}>}
    */
   over(channel) {
     return new Promise((resolve, reject) => {
@@ -221,7 +220,7 @@ class Download {
           if (!this.#hear(JSON.parse(data))) return;
           clearTimeout(silence);
           stop.abort();
-          resolve({ head: /** @type {Head} */ (this.head), data: join(...this.parts) });
+          resolve({ head: /** @type {Head} */ (this.head), blob: new Blob(this.parts, { type: "video/mp4" }) });
         } catch (error) {
           fail(error);
         }
@@ -266,7 +265,7 @@ class Download {
       throw new ClipError("different", "more data than announced");
     }
     this.received = received;
-    this.parts.push(new Uint8Array(data));
+    this.parts.push(data);
     this.onProgress(received / head.size);
   }
 }

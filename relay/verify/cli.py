@@ -28,6 +28,7 @@ from relay.verify.file_reader import (
     read_policy,
     read_small,
 )
+from relay.verify.private_files import write_private_file, write_private_folder
 from relay.verify.report import Report, TrustAnchors, check_evidence
 from relay.verify.report_text import json_of, lines_of
 from relay.verify.saved_page import write_saved_page
@@ -82,7 +83,7 @@ def _write_court_pack(report: Report, path: Path) -> None:
         from relay.verify.court_pack import court_pack
     except ModuleNotFoundError as error:
         raise WireError("the court pack needs ReportLab: pip install 'doorward[court]'") from error
-    path.write_bytes(court_pack(report))
+    write_private_file(path, court_pack(report))
 
 
 def _save_page(out: str) -> int:
@@ -100,9 +101,7 @@ def _trim(options: argparse.Namespace) -> int:
     out = Path(options.out)
     evidence = read_folder(clip.parent)
     trimmed = trim(evidence.files, int(named[1]), from_s=options.begin, to_s=options.end)
-    out.mkdir(parents=True)
-    for name, data in trimmed.files.items():
-        (out / name).write_bytes(data)
+    write_private_folder(out, trimmed.files)
     print(
         f"{out / clip.name} holds {trimmed.begin_s:.1f} s to {trimmed.end_s:.1f} s of it: the "
         f"whole parts that lie inside. Check the folder with: {NAME} {out}"

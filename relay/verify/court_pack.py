@@ -56,7 +56,7 @@ def _footer(report: Report) -> str:
 def _fingerprint(report: Report) -> str:
     """Return SHA-256 over the list of the files' digests: the same for a package and its files."""
     files = report.evidence.files
-    listed = "".join(f"{sha256_hex(files[name])}  {name}\n" for name in sorted(files))
+    listed = "".join(f"{files[name].sha256_hex()}  {name}\n" for name in sorted(files))
     return sha256_hex(listed.encode())
 
 

@@ -6,18 +6,10 @@ them, or decoded by other parameters. Files as the doorbell packed them are boun
 """
 
 import struct
-from collections.abc import Sequence
 
 from firmware.protocol.encoding import WireError
-from relay.verify.mp4 import (
-    CLOCK_HZ,
-    ClipUnit,
-    edits_of,
-    movie_timescale_of,
-    sample_table,
-    tracks,
-)
-from relay.verify.mp4_boxes import boxes, first, only
+from firmware.protocol.media.boxes import boxes, first, full_box, only
+from firmware.protocol.media.mp4 import CLOCK_HZ, Mp4, edits_of, sample_table, with_words
 
 UNTURNED = struct.pack(">9i", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
 KINDS = {b"ftyp", b"moov", b"mdat", b"free", b"uuid"}
@@ -26,19 +18,20 @@ DESCRIBES = {b"avcC", b"btrt", b"pasp", b"colr"}
 SQUARE = struct.pack(">II", 1, 1)
 
 
-def check_display(file: bytes, units: Sequence[ClipUnit], *, width: int, height: int) -> None:
-    """Raise WireError if the metadata would make a player show the film altered."""
-    try:
-        _check_shown(file, units, width=width, height=height)
-    except (struct.error, IndexError) as error:
-        raise WireError("the clip's index is cut off") from error
+def check_display(mp4: Mp4, *, width: int, height: int, created_1904_s: int) -> None:
+    """Raise WireError if the metadata would make a player show the film altered.
+
+    `created_1904_s` is what a player may be told of when it was recorded; 0 says nothing.
+    """
+    with_words(lambda: _check_shown(mp4, width=width, height=height))
+    with_words(lambda: _check_times(mp4, {0, created_1904_s}))
 
 
-def _check_shown(file: bytes, units: Sequence[ClipUnit], *, width: int, height: int) -> None:
-    for kind, _ in boxes(memoryview(file)):
-        if kind not in KINDS:
-            raise WireError(f"the clip has a box that it mustn't have: {kind!r}")
-    moov = only(memoryview(file), b"moov")
+def _check_shown(mp4: Mp4, *, width: int, height: int) -> None:
+    for box in mp4.boxes:
+        if box.kind not in KINDS:
+            raise WireError(f"the clip has a box that it mustn't have: {box.kind!r}")
+    moov = mp4.moov
     if first(moov, b"mvex") is not None:
         raise WireError("the clip is made to go on with more pictures")
     mvhd = only(moov, b"mvhd")
@@ -48,18 +41,28 @@ def _check_shown(file: bytes, units: Sequence[ClipUnit], *, width: int, height: 
         or bytes(mvhd[at + 16 : at + 52]) != UNTURNED
     ):
         raise WireError("the clip is turned, stretched or played at another speed")
-    found = tracks(file)
-    for trak in found.values():
-        tkhd = only(trak, b"tkhd")
+    for trak in mp4.tracks.values():
+        tkhd = full_box(only(trak, b"tkhd"), "tkhd", newest=1)
         at = 52 if tkhd[0] == 1 else 40
         if bytes(tkhd[at : at + 36]) != UNTURNED:
             raise WireError("the clip is turned or stretched")
         if not tkhd[3] & 1:
             raise WireError("a track of the clip is switched off")
-    film = found[b"vide"]
+    film = mp4.tracks[b"vide"]
     _check_size(only(film, b"tkhd"), width=width, height=height)
-    _check_entry(only(sample_table(film), b"stsd"), units, width=width, height=height)
-    _check_all_is_shown(film, movie_timescale_of(file), units)
+    _check_entry(only(sample_table(film), b"stsd"), mp4, width=width, height=height)
+    _check_all_is_shown(film, mp4)
+
+
+def _check_times(mp4: Mp4, known: set[int]) -> None:
+    """Check the creation and modification times of the movie and its tracks (14496-12 8.2.2)."""
+    headers = [only(mp4.moov, b"mvhd")]
+    for trak in mp4.tracks.values():
+        headers += [only(trak, b"tkhd"), only(only(trak, b"mdia"), b"mdhd")]
+    for header in headers:
+        form = ">QQ" if header[0] == 1 else ">II"
+        if not set(struct.unpack_from(form, header, 4)) <= known:
+            raise WireError("the clip says that it was made at another time than was signed")
 
 
 def _check_size(tkhd: memoryview, *, width: int, height: int) -> None:
@@ -68,7 +71,7 @@ def _check_size(tkhd: memoryview, *, width: int, height: int) -> None:
         raise WireError("the clip is shown in another size than it was recorded in")
 
 
-def _check_entry(stsd: memoryview, units: Sequence[ClipUnit], *, width: int, height: int) -> None:
+def _check_entry(stsd: memoryview, mp4: Mp4, *, width: int, height: int) -> None:
     entries = list(boxes(stsd[8:]))
     if len(entries) != 1:
         raise WireError("the clip's video has more than one description")
@@ -80,7 +83,7 @@ def _check_entry(stsd: memoryview, units: Sequence[ClipUnit], *, width: int, hei
         raise WireError("the clip's video is described in more ways than it must be")
     if bytes(inside.get(b"pasp", SQUARE)) != SQUARE:
         raise WireError("the clip is stretched")
-    if not set(_parameter_sets(inside[b"avcC"])) <= set(units[0].nal_units):
+    if not set(_parameter_sets(inside[b"avcC"])) <= set(next(mp4.pictures()).nal_units):
         raise WireError("the clip's index brings other parameters than its pictures")
 
 
@@ -101,8 +104,8 @@ def _parameter_sets(avcc: memoryview) -> list[bytes]:
     return found
 
 
-def _check_all_is_shown(trak: memoryview, movie_timescale: int, units: Sequence[ClipUnit]) -> None:
+def _check_all_is_shown(trak: memoryview, mp4: Mp4) -> None:
     edits = edits_of(trak)
-    last_s = units[-1].pts_90k / CLOCK_HZ
-    if edits and edits[-1].duration / movie_timescale <= last_s:
+    last_s = max(sample.pts_90k for sample in mp4.picture_samples()) / CLOCK_HZ
+    if edits and edits[-1].duration / mp4.movie_timescale <= last_s:
         raise WireError("the clip's edit list leaves out its end")

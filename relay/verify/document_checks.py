@@ -6,12 +6,7 @@ from collections.abc import Iterable
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
-from firmware.protocol.contents import (
-    CONTENTS_NAME,
-    Contents,
-    SignedContents,
-    check_contents,
-)
+from firmware.protocol.contents import CONTENTS_NAME, Contents
 from firmware.protocol.encoding import (
     WireError,
     b64u,
@@ -35,8 +30,8 @@ from relay.verify.document_reader import (
     Files,
     clip_numbers,
     device_certificate,
-    file_of,
     request_unverified,
+    signed_contents,
     signed_grant,
     signed_manifest,
     signed_request,
@@ -146,8 +141,7 @@ def check_files(evidence: Evidence, trimmed: Iterable[str]) -> str:
     `trimmed` names clips that were cut after the release; their bytes are checked otherwise.
     """
     files = evidence.files
-    signed = decode_canonical(SignedContents, file_of(files, CONTENTS_NAME))
-    contents = check_contents(signed, device_certificate(files).spki)
+    contents = signed_contents(files)
     _check_envelope(evidence, contents)
     cut = set(trimmed)
     added_later = {name.replace("clip-", "trim-").replace(".mp4", ".json") for name in cut}
@@ -165,7 +159,7 @@ def check_files(evidence: Evidence, trimmed: Iterable[str]) -> str:
     if added:
         raise WireError(f"added: {', '.join(added)}")
     for name in sorted(listed.keys() - cut):
-        if sha256_hex(files[name]) != listed[name].sha256:
+        if files[name].sha256_hex() != listed[name].sha256:
             raise WireError(f"{name} isn't the file that the doorbell packed")
     if cut:
         return f"all but {', '.join(sorted(cut))}, which was trimmed after the release"

@@ -8,17 +8,20 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from firmware.protocol.contents import CONTENTS_NAME, Contents, SignedContents, check_contents
 from firmware.protocol.encoding import D, WireError, decode, decode_canonical
 from firmware.protocol.footage import MAX_MANIFEST_BYTES, ClipManifest, SignedManifest
 from firmware.protocol.grants import GrantTerms, SignedStatement, Statement
+from firmware.protocol.media.byte_source import ByteSource
 from firmware.protocol.released_part import ReleasedPart
 from firmware.protocol.requests import EvidenceRequest, SignedRequest, parse_request
 
 MAX_MANIFEST_FILE_BYTES = 512 * 1024
 MAX_CERTIFICATE_BYTES = 64 * 1024
+MAX_DOCUMENT_FILE_BYTES = 8 * 1024 * 1024
 CLIP_NAME = re.compile(r"clip-([1-9][0-9]?)\.mp4")
 
-Files = Mapping[str, bytes]
+Files = Mapping[str, ByteSource]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,11 +32,19 @@ class DeviceCertificate:
     spki: bytes
 
 
-def file_of(files: Files, name: str) -> bytes:
-    """Return one file, or raise WireError."""
+def source_of(files: Files, name: str) -> ByteSource:
+    """Return one file, whatever its size, or raise WireError."""
     if name not in files:
         raise WireError(f"there is no {name}")
     return files[name]
+
+
+def file_of(files: Files, name: str) -> bytes:
+    """Return one document's bytes, or raise WireError."""
+    source = source_of(files, name)
+    if source.size_bytes > MAX_DOCUMENT_FILE_BYTES:
+        raise WireError(f"{name} has more than {MAX_DOCUMENT_FILE_BYTES} bytes")
+    return source.read(0, source.size_bytes)
 
 
 def document_of(kind: type[D], files: Files, name: str) -> D:
@@ -63,6 +74,17 @@ def device_certificate(files: Files) -> DeviceCertificate:
     except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
         raise WireError(f"device.pem isn't a certificate: {error}") from error
     return DeviceCertificate(certificate=certificate, spki=spki)
+
+
+def clip_of(files: Files, number: int) -> ByteSource:
+    """Return one clip, or raise WireError."""
+    return source_of(files, f"clip-{number}.mp4")
+
+
+def signed_contents(files: Files) -> Contents:
+    """Return the list of files that the doorbell signed, or raise WireError."""
+    signed = decode_canonical(SignedContents, file_of(files, CONTENTS_NAME))
+    return check_contents(signed, device_certificate(files).spki)
 
 
 def signed_request(files: Files) -> SignedRequest:

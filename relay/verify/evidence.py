@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from firmware.protocol.encoding import WireError, b64u, sha256_hex, unb64u
-from firmware.protocol.packages import PackageHeader, open_package, read_header
+from firmware.protocol.encoding import WireError, b64u, unb64u
+from firmware.protocol.media.byte_source import ByteSource
+from firmware.protocol.packages import MAX_PREFIX_BYTES, PackageHeader, open_package, read_header
 from relay.verify.agency_key import AgencyKey, OpeningKey
 from relay.verify.errors import AlteredPackage, UnreadablePackage
 
@@ -22,7 +23,7 @@ PARTS_OF_EVIDENCE = re.compile(
 class Evidence:
     """Files by name; `header` and `sealed_sha256` only of a package that was opened just now."""
 
-    files: Mapping[str, bytes]
+    files: Mapping[str, ByteSource]
     header: PackageHeader | None = None
     sealed_sha256: str | None = None
     beside: tuple[str, ...] = ()
@@ -34,10 +35,13 @@ def is_part_of_evidence(name: str) -> bool:
     return PARTS_OF_EVIDENCE.fullmatch(name) is not None
 
 
-def open_sealed_evidence(sealed: bytes, key: AgencyKey | OpeningKey) -> Evidence:
-    """Open a package with the agency's key, or raise UnreadablePackage or AlteredPackage."""
+def open_sealed_evidence(sealed: ByteSource, key: AgencyKey | OpeningKey) -> Evidence:
+    """Open a package with the agency's key, or raise UnreadablePackage or AlteredPackage.
+
+    Its files stay sealed where they lie: each is decrypted as it is read.
+    """
     try:
-        header, _ = read_header(sealed)
+        header, _ = read_header(sealed.read(0, min(MAX_PREFIX_BYTES, sealed.size_bytes)))
     except WireError as error:
         raise UnreadablePackage(str(error)) from error
     private = unb64u(key.sealing_private_key)
@@ -49,14 +53,14 @@ def open_sealed_evidence(sealed: bytes, key: AgencyKey | OpeningKey) -> Evidence
     except WireError as error:
         raise AlteredPackage(str(error)) from error
     return Evidence(
-        files={name: data for name, data in files.items() if is_part_of_evidence(name)},
+        files={name: file for name, file in files.items() if is_part_of_evidence(name)},
         header=header,
-        sealed_sha256=sha256_hex(sealed),
+        sealed_sha256=sealed.sha256_hex(),
         beside=tuple(name for name in files if not is_part_of_evidence(name)),
     )
 
 
-def evidence_of_folder(files: Mapping[str, bytes], beside: tuple[str, ...] = ()) -> Evidence:
+def evidence_of_folder(files: Mapping[str, ByteSource], beside: tuple[str, ...] = ()) -> Evidence:
     """Return evidence made of opened files."""
     if not any(name.endswith(".mp4") for name in files):
         raise UnreadablePackage("there is no clip-1.mp4: not a folder of opened evidence")

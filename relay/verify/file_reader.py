@@ -1,8 +1,11 @@
 """Reads a package, a folder of opened files and the small files beside them, with limits."""
 
+import os
+import stat
 from pathlib import Path
 
 from firmware.protocol.encoding import D, WireError, decode
+from firmware.protocol.media.byte_source import ByteSource
 from firmware.protocol.register.entries import SignedAgreement
 from firmware.protocol.tlog.policy import Policy, parse_policy
 from relay.verify.agency_key import AgencyKey, KnownAgency, OpeningKey
@@ -18,13 +21,48 @@ MAX_PACKAGE_BYTES = 4 * 1024**3
 MAX_FILES = 1024
 
 
+class FileSource(ByteSource):
+    """A file, opened for each read: evidence may have more files than a process may hold open.
+
+    A file that is changed or exchanged between two reads is refused.
+    """
+
+    def __init__(self, path: Path, *, max_bytes: int) -> None:
+        self._path = path
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise WireError(f"{path} isn't a file")
+        if found.st_size > max_bytes:
+            raise WireError(f"{path} is larger than {max_bytes} bytes")
+        super().__init__(found.st_size)
+        self._identity = _identity(found)
+
+    def _read(self, begin: int, size_bytes: int) -> bytes:
+        try:
+            descriptor = os.open(self._path, os.O_RDONLY | os.O_NONBLOCK)
+            try:
+                data = os.pread(descriptor, size_bytes, begin)
+                found = os.fstat(descriptor)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise WireError(f"{self._path} can't be read: {error.strerror}") from error
+        if len(data) != size_bytes or _identity(found) != self._identity:
+            raise WireError(f"{self._path} was changed while it was read")
+        return data
+
+
+def _identity(found: os.stat_result) -> tuple[int, int, int, int]:
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
 def read_evidence(path: Path, key: AgencyKey | OpeningKey | None) -> Evidence:
     """Read a sealed package or a folder of opened files; WireError says what is wrong with it."""
     if path.is_dir():
         return read_folder(path)
     if key is None:
         raise WireError(f"{path} is sealed: give the agency's key (--key agency-key.json)")
-    return open_sealed_evidence(_read(path, MAX_PACKAGE_BYTES), key)
+    return open_sealed_evidence(FileSource(path, max_bytes=MAX_PACKAGE_BYTES), key)
 
 
 def read_folder(folder: Path) -> Evidence:
@@ -34,10 +72,10 @@ def read_folder(folder: Path) -> Evidence:
         raise WireError(f"{folder} holds more than {MAX_FILES} files: it's another folder")
     known = [name for name in names if is_part_of_evidence(name)]
     left = MAX_PACKAGE_BYTES
-    files: dict[str, bytes] = {}
+    files: dict[str, ByteSource] = {}
     for name in known:
-        files[name] = _read(folder / name, left)
-        left -= len(files[name])
+        files[name] = FileSource(folder / name, max_bytes=left)
+        left -= files[name].size_bytes
     return evidence_of_folder(files, tuple(name for name in names if name not in files))
 
 

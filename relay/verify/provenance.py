@@ -6,8 +6,8 @@ isn't named, or named and not there.
 """
 
 from firmware.protocol.encoding import WireError
-from relay.verify.document_reader import Files, file_of, released_of, trimmed_part
-from relay.verify.mp4_boxes import boxes
+from firmware.protocol.media.boxes import file_boxes
+from relay.verify.document_reader import Files, clip_of, released_of, trimmed_part
 from relay.verify.recordings import TRIMMED
 
 C2PA_BOX = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
@@ -16,12 +16,13 @@ C2PA_BOX = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
 
 def check_provenance(files: Files, number: int) -> str:
     """Check that the C2PA statement agrees with the file; C2PA tools verify the claim itself."""
+    clip = clip_of(files, number)
     claims = [
-        body
-        for kind, body in boxes(memoryview(file_of(files, f"clip-{number}.mp4")))
-        if kind == b"uuid"
+        clip.read(box.begin, min(len(C2PA_BOX), box.size_bytes))
+        for box in file_boxes(clip)
+        if box.kind == b"uuid"
     ]
-    if any(bytes(claim[:16]) != C2PA_BOX for claim in claims) or len(claims) > 1:
+    if any(claim != C2PA_BOX for claim in claims) or len(claims) > 1:
         raise WireError("the clip carries something that isn't C2PA's claim")
     is_trimmed = trimmed_part(files, number) is not None
     said = TRIMMED if is_trimmed else released_of(files, number).provenance

@@ -1,12 +1,16 @@
 """Checks of one recording: its signed manifest, the owner's range, its pictures and sound."""
 
 from dataclasses import dataclass
+from itertools import accumulate
 
 import msgspec
 
 from firmware.protocol.encoding import WireError, sha256_hex
 from firmware.protocol.footage import ClipManifest, check_manifest
 from firmware.protocol.grants import ClipRange
+from firmware.protocol.media.byte_source import ByteSource, is_same
+from firmware.protocol.media.mp4 import Mp4
+from firmware.protocol.media.tags import tags_of_manifest
 from firmware.protocol.released_part import (
     ReleasedPart,
     check_part,
@@ -17,15 +21,14 @@ from firmware.protocol.released_part import (
 from relay.verify.display_checks import check_display
 from relay.verify.document_reader import (
     Files,
+    clip_of,
     device_certificate,
-    file_of,
     released_of,
     signed_manifest,
     statement_unverified,
     terms_unverified,
     trimmed_part,
 )
-from relay.verify.mp4 import ClipUnit, access_units, sound_units
 from relay.verify.mp4_writer import plain_mp4
 
 TRIMMED = "none: trimmed after the release"
@@ -149,23 +152,42 @@ def end_of_gop(manifest: ClipManifest, index: int) -> int:
     return manifest.duration_90k
 
 
-def check_pictures(files: Files, number: int) -> list[ClipUnit]:
-    """Check that the pictures are exactly the signed ones, in order and in time; return them."""
+def check_pictures(files: Files, number: int) -> tuple[int, ...]:
+    """Check that the pictures are exactly the signed ones, in order and in time.
+
+    Returns when each begins, from the first.
+    """
     manifest = check_signature(files, number)
     part = part_of(files, number, manifest)
-    mp4 = file_of(files, f"clip-{number}.mp4")
-    units = access_units(mp4)
+    source = clip_of(files, number)
+    mp4 = Mp4(source)
     silent = msgspec.structs.replace(part, first_span=0, span_count=0)
-    check_part(manifest, silent, units, [])
-    check_display(mp4, units, width=manifest.width, height=manifest.height)
-    if trimmed_part(files, number) is not None and mp4 != _rewritten(mp4, manifest):
+    check_part(manifest, silent, mp4.pictures(), [])
+    check_display(
+        mp4,
+        width=manifest.width,
+        height=manifest.height,
+        created_1904_s=tags_of_manifest(manifest, part.first_gop).created_1904_s,
+    )
+    if trimmed_part(files, number) is not None and not is_same(
+        source, rewritten(source, manifest, part)
+    ):
         raise WireError("the trimmed file holds more than its pictures and sound")
-    return units
+    return tuple(sample.pts_90k for sample in mp4.picture_samples())
 
 
-def _rewritten(mp4: bytes, manifest: ClipManifest) -> bytes:
+def rewritten(source: ByteSource, manifest: ClipManifest, part: ReleasedPart) -> ByteSource:
+    """Return the MP4 that a trim to this part writes of a file that holds its pictures."""
+    mp4 = Mp4(source)
+    counts = [gop.unit_count for gop in manifest.gops[part.first_gop :][: part.gop_count]]
     return plain_mp4(
-        access_units(mp4), sound_units(mp4) or [], width=manifest.width, height=manifest.height
+        source,
+        list(mp4.picture_samples()),
+        list(mp4.sound_samples()),
+        keys=list(accumulate(counts[:-1], initial=0)),
+        width=manifest.width,
+        height=manifest.height,
+        tags=tags_of_manifest(manifest, part.first_gop),
     )
 
 
@@ -173,14 +195,14 @@ def check_sound(files: Files, number: int) -> bool:
     """Check that sound is present only if given, and is the signed one; return its presence."""
     manifest = check_signature(files, number)
     part = part_of(files, number, manifest)
-    units = sound_units(file_of(files, f"clip-{number}.mp4"))
+    mp4 = Mp4(clip_of(files, number))
     if not terms_unverified(files).has_audio:
-        if units is not None:
+        if mp4.has_sound:
             raise WireError("it has sound, which the owner didn't give")
         return False
-    if manifest.sound_track is None and units is not None:
+    if manifest.sound_track is None and mp4.has_sound:
         raise WireError("it has sound, but the doorbell recorded none")
-    if part.span_count and units is None:
+    if part.span_count and not mp4.has_sound:
         raise WireError("its sound was given, and is missing")
-    check_sound_part(manifest, part, units or [])
-    return units is not None
+    check_sound_part(manifest, part, mp4.sound())
+    return mp4.has_sound

@@ -172,9 +172,8 @@ def _recording_checks(
     has_sound: list[bool] = []
 
     def look_at_pictures() -> str:
-        units = recordings.check_pictures(files, number)
-        pictures.extend(unit.pts_90k for unit in units)
-        return f"{len(units)} pictures"
+        pictures.extend(recordings.check_pictures(files, number))
+        return f"{len(pictures)} pictures"
 
     def listen() -> str:
         has_sound.append(recordings.check_sound(files, number))
@@ -224,7 +223,7 @@ def _recording(files: Files, number: int, pictures: list[int], *, has_sound: boo
         is_trimmed=trimmed_part(files, number) is not None,
         has_sound=has_sound,
         is_sound_given=terms_unverified(files).has_audio,
-        file_sha256=sha256_hex(files[f"clip-{number}.mp4"]),
+        file_sha256=files[f"clip-{number}.mp4"].sha256_hex(),
         picture_times_90k=tuple(begin + pts for pts in pictures),
     )
 

@@ -5,13 +5,16 @@ says which part is left. Only the folder's owner says why it was cut; that is no
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import accumulate, islice
 
 from firmware.protocol.encoding import WireError
 from firmware.protocol.footage import ClipManifest
+from firmware.protocol.media.byte_source import ByteSource, MemorySource
+from firmware.protocol.media.mp4 import Mp4, Sample
+from firmware.protocol.media.tags import tags_of_manifest
 from firmware.protocol.released_part import ReleasedPart, part_within
-from relay.verify.document_reader import file_of
-from relay.verify.mp4 import SoundUnit, access_units, sound_units
+from relay.verify.document_reader import Files, clip_of
 from relay.verify.mp4_writer import SOUND_UNIT_90K, plain_mp4
 from relay.verify.recordings import (
     TRIMMED,
@@ -30,24 +33,28 @@ TICKS_PER_MS = 90
 class Trimmed:
     """The evidence with one clip shortened; `begin_s` and `end_s` count as a player does."""
 
-    files: dict[str, bytes]
+    files: Mapping[str, ByteSource]
     part: ReleasedPart
     begin_s: float
     end_s: float
 
 
-def trim(files: Mapping[str, bytes], number: int, *, from_s: float, to_s: float) -> Trimmed:
+def trim(files: Files, number: int, *, from_s: float, to_s: float) -> Trimmed:
     """Return the evidence with clip `number` cut to the whole GOPs between two of its seconds."""
     manifest = check_signature(files, number)
     check_pictures(files, number)
     has_sound = check_sound(files, number)
     here = part_of(files, number, manifest)
     part = _chosen(manifest, here, from_s=from_s, to_s=to_s, with_sound=has_sound)
-    mp4 = _cut(file_of(files, f"clip-{number}.mp4"), manifest, here, part)
+    mp4 = _cut(clip_of(files, number), manifest, here, part)
     begin = manifest.gops[here.first_gop].first_pts_90k
     last = part.first_gop + part.gop_count - 1
     return Trimmed(
-        files={**files, f"clip-{number}.mp4": mp4, f"trim-{number}.json": part.encode()},
+        files={
+            **files,
+            f"clip-{number}.mp4": mp4,
+            f"trim-{number}.json": MemorySource(part.encode()),
+        },
         part=part,
         begin_s=(manifest.gops[part.first_gop].first_pts_90k - begin) / 90_000,
         end_s=(end_of_gop(manifest, last) - begin) / 90_000,
@@ -75,23 +82,33 @@ def _chosen(
     return part
 
 
-def _cut(mp4: bytes, manifest: ClipManifest, here: ReleasedPart, part: ReleasedPart) -> bytes:
+def _cut(
+    source: ByteSource, manifest: ClipManifest, here: ReleasedPart, part: ReleasedPart
+) -> ByteSource:
+    mp4 = Mp4(source)
     begin = manifest.gops[part.first_gop].first_pts_90k
     shift = begin - manifest.gops[here.first_gop].first_pts_90k
     counts = [gop.unit_count for gop in manifest.gops[here.first_gop :]]
     first = sum(counts[: part.first_gop - here.first_gop])
-    last = first + sum(counts[part.first_gop - here.first_gop :][: part.gop_count])
-    units = [
-        type(unit)(pts_90k=unit.pts_90k - shift, is_key=unit.is_key, nal_units=unit.nal_units)
-        for unit in access_units(mp4)[first:last]
+    kept = counts[part.first_gop - here.first_gop :][: part.gop_count]
+    pictures = [
+        replace(sample, pts_90k=sample.pts_90k - shift)
+        for sample in islice(mp4.picture_samples(), first, first + sum(kept))
     ]
-    sound = _cut_sound(mp4, manifest, here, part, begin) if part.span_count else []
-    return plain_mp4(units, sound, width=manifest.width, height=manifest.height)
+    return plain_mp4(
+        source,
+        pictures,
+        _cut_sound(mp4, manifest, here, part, begin) if part.span_count else [],
+        keys=list(accumulate(kept[:-1], initial=0)),
+        width=manifest.width,
+        height=manifest.height,
+        tags=tags_of_manifest(manifest, part.first_gop),
+    )
 
 
 def _cut_sound(
-    mp4: bytes, manifest: ClipManifest, here: ReleasedPart, part: ReleasedPart, begin_90k: int
-) -> list[SoundUnit]:
+    mp4: Mp4, manifest: ClipManifest, here: ReleasedPart, part: ReleasedPart, begin_90k: int
+) -> list[Sample]:
     """Return the part's sound at its exact times, from the part's first picture."""
     track = manifest.sound_track
     if track is None:
@@ -100,8 +117,7 @@ def _cut_sound(
     first = sum(counts[: part.first_span - here.first_span])
     last = first + sum(counts[part.first_span - here.first_span :][: part.span_count])
     due_90k = track.spans[part.first_span].first_pts_90k - begin_90k
-    kept = (sound_units(mp4) or [])[first:last]
     return [
-        SoundUnit(pts_90k=due_90k + number * SOUND_UNIT_90K, data=unit.data)
-        for number, unit in enumerate(kept)
+        replace(sample, pts_90k=due_90k + number * SOUND_UNIT_90K)
+        for number, sample in enumerate(islice(mp4.sound_samples(), first, last))
     ]

@@ -13,7 +13,7 @@ import { fileURLToPath } from "node:url";
 const web = dirname(fileURLToPath(import.meta.url));
 const ENTRY = join(web, "saved/page.js");
 const IMPORT = /^import (?:\{([^}]*)\}|\* as (\w+)) from "([^"]+)";\n/gms;
-const EXPORT = /^export (?:async )?(?:function|class|const) (\w+)/gm;
+const EXPORT = /^export (?:async )?(?:function\*?|class|const) (\w+)/gm;
 
 /** @param {string} target where the page goes */
 export function writeSavedPage(target) {
@@ -67,7 +67,7 @@ function modulesOf(path, done) {
     })
     .replace(/^export \{\};?$/gm, "");
   const exported = [...body.matchAll(EXPORT)].map(([, name]) => name);
-  const plain = body.replace(/^export (?=(?:async )?(?:function|class|const) )/gm, "");
+  const plain = body.replace(/^export (?=(?:async )?(?:function\*?|class|const) )/gm, "");
   if (/^(import|export)\b/m.test(plain)) throw new Error(`${path} imports or exports in a way that isn't known here`);
   return [...parts, `const ${done.get(path)} = (() => {\n${plain}\nreturn { ${exported.join(", ")} };\n})();`];
 }

@@ -18,20 +18,23 @@ import pytest
 from msgspec.structs import replace as changed
 
 from firmware.clips.fragment import ClipUnit
-from firmware.clips.mp4 import plain_mp4, read_units
+from firmware.clips.mp4 import plain_mp4
 from firmware.protocol.contents import CONTENTS_NAME
 from firmware.protocol.encoding import b64u, decode, unb64u
 from firmware.protocol.footage import SPAN_UNITS
 from firmware.protocol.grants import SignedStatement
+from firmware.protocol.media.tags import tags_of_manifest
 from firmware.protocol.packages import read_header
 from firmware.protocol.released_part import ReleasedPart
 from relay.verify.checks import Exit
+from relay.verify.document_reader import manifest_unverified
 from relay.verify.errors import AlteredPackage, UnreadablePackage
-from relay.verify.evidence import evidence_of_folder, open_sealed_evidence
-from relay.verify.mp4_writer import plain_mp4 as trimmed_mp4
 from relay.verify.recordings import TRIMMED
 from relay.verify.report import check_evidence
+from tests.fakes.ffmpeg_reader import read_units
 from tests.fakes.footage import HEIGHT, WIDTH, TinyCamera, clip_units
+from tests.fakes.media import evidence_of_files, evidence_of_package, in_memory
+from tests.fakes.media import written_mp4 as trimmed_mp4
 from tests.relay.evidence_files import Doorbell, Evidence, Film, make_evidence
 from tests.vectors.make_sound import units_of_sound
 
@@ -64,7 +67,7 @@ class Crime:
     def opened(self, files: Files) -> Exit:
         """What is said of opened files."""
         try:
-            evidence = evidence_of_folder(files)
+            evidence = evidence_of_files(files)
         except UnreadablePackage:
             return Exit.UNREADABLE
         return check_evidence(evidence, self.evidence.given).exit_code
@@ -72,7 +75,7 @@ class Crime:
     def package(self, sealed: bytes) -> Exit:
         """What is said of a sealed package."""
         try:
-            evidence = open_sealed_evidence(sealed, self.evidence.key)
+            evidence = evidence_of_package(sealed, self.evidence.key)
         except UnreadablePackage:
             return Exit.UNREADABLE
         except AlteredPackage:
@@ -299,6 +302,7 @@ def trimmed(evidence: Evidence, **said: object) -> Files:
         [replace(unit, pts_90k=unit.pts_90k - begin) for unit in units_of_sound(4)[spans]],
         width=WIDTH,
         height=HEIGHT,
+        tags=tags_of_manifest(manifest_unverified(in_memory(files), 1), left.first_gop),
     )
     return files | {"clip-1.mp4": mp4, "trim-1.json": left.encode()}
 
@@ -325,7 +329,7 @@ def test_a_trim_chooses_nothing_but_pictures(crime: Crime, said: dict[str, objec
 def test_the_words_of_a_trim_are_told_nowhere(crime: Crime) -> None:
     """Seen to be told, as what holds, while `check_provenance` said what a trim says."""
     files = trimmed(crime.evidence, **TRIMS["words of the forger's"])
-    report = check_evidence(evidence_of_folder(files), crime.evidence.given)
+    report = check_evidence(evidence_of_files(files), crime.evidence.given)
     assert not any("verified by" in check.detail for check in report.checks)
 
 

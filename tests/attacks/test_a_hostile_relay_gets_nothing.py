@@ -58,7 +58,6 @@ from firmware.protocol.requests import EvidenceRequest, SignedRequest
 from firmware.protocol.tlog.proof import TlogProof
 from relay.verify.agency_key import AgencyKey
 from relay.verify.checks import Exit
-from relay.verify.evidence import open_sealed_evidence
 from relay.verify.report import TrustAnchors, check_evidence
 from tests.attacks.aftermath import (
     FILE_MARKS,
@@ -68,6 +67,7 @@ from tests.attacks.aftermath import (
 )
 from tests.fakes.hostile_log import rebuilt
 from tests.fakes.log_town import HOUR_MS, MINUTE_MS, Town, make_town
+from tests.fakes.media import evidence_of_package
 from tests.fakes.siege import DOOR_NUMBER, Siege, digest_of, siege, wall_ms
 from tests.fakes.waiting import eventually
 from tests.relay.evidence_files import Doorbell, Evidence
@@ -508,7 +508,7 @@ async def test_what_arrives_is_what_was_released_and_only_the_agency_opens_it(
     await eventually(lambda: here.told(PackageUploaded), 30)
     sealed = here.relay.bodies("PUT")[0]
     assert sha256_hex(sealed) == ready.part_sha256[0]
-    evidence = open_sealed_evidence(sealed, _key_of(here))
+    evidence = evidence_of_package(sealed, _key_of(here))
     report = check_evidence(evidence, TrustAnchors(policy=here.town.policy))
     failed = [check for check in report.checks if check.result.value == "FAILS"]
     assert failed == []

@@ -18,11 +18,11 @@ from firmware.protocol.decisions import AddApprover, ChangeSettings, EnrolBrowse
 from firmware.protocol.encoding import WireError, b64u, decode, new_id, sha256_hex, unb64u
 from firmware.protocol.events import PackageReady, PackageUploaded, ReleaseCommitted, UploadedPart
 from firmware.protocol.grants import AddOwner, OwnerKeys, SignedStatement
-from firmware.protocol.packages import open_package
 from firmware.protocol.passkeys import Assertion, challenge
 from firmware.protocol.requests import COSIGN_TAG
 from tests.attacks.test_nobody_reaches_anothers_things import routes_of
 from tests.fakes.intake import DeskRig, desk_rig
+from tests.fakes.media import opened_package
 from tests.fakes.record import recorded
 from tests.fakes.sealed_package import seal_package
 from tests.relay.http_people import Officer, certified_officer, paired_owner
@@ -169,9 +169,9 @@ async def test_an_officers_session_opens_no_evidence_and_leaves_a_trace(
     assert b"canary" not in sealed
     own = X25519PrivateKey.generate()
     with pytest.raises(WireError):
-        open_package(sealed, own.private_bytes_raw(), own.public_key().public_bytes_raw())
+        opened_package(sealed, own.private_bytes_raw(), own.public_key().public_bytes_raw())
     with pytest.raises(WireError):
-        open_package(sealed, own.private_bytes_raw(), public)
+        opened_package(sealed, own.private_bytes_raw(), public)
 
 
 async def delivered(world: World, request_id: str, sealed: bytes) -> str:

@@ -18,10 +18,10 @@ from firmware.protocol.grants import ClipRange
 from firmware.protocol.tlog.proof import parse_proof
 from firmware.protocol.tlog.signed_note import parse_note
 from relay.verify.checks import Check, Exit, Result
-from relay.verify.evidence import evidence_of_folder
 from relay.verify.report import Report, check_evidence
 from tests.fakes.footage import TinyCamera, clip_units
 from tests.fakes.log_town import DAY_MS, HOUR_MS, MINUTE_MS, NOW_MS, Town, make_town
+from tests.fakes.media import evidence_of_files
 from tests.relay.evidence_files import (
     Doorbell,
     Evidence,
@@ -33,7 +33,7 @@ from tests.relay.evidence_files import (
 
 
 def report_of(evidence: Evidence, files: dict[str, bytes] | None = None) -> Report:
-    opened = evidence_of_folder(evidence.listed() if files is None else files)
+    opened = evidence_of_files(evidence.listed() if files is None else files)
     return check_evidence(opened, evidence.given)
 
 

@@ -16,9 +16,9 @@ from firmware.protocol.grants import SignedStatement, Statement
 from firmware.protocol.released_part import ReleasedPart
 from firmware.protocol.tlog.proof import parse_proof
 from relay.verify.checks import Check, Exit, Result
-from relay.verify.evidence import evidence_of_folder
 from relay.verify.report import Report, check_evidence
 from tests.fakes.log_town import DAY_MS, HOUR_MS, MINUTE_MS, NOW_MS, Town, make_town
+from tests.fakes.media import evidence_of_files
 from tests.relay.evidence_files import (
     Doorbell,
     Evidence,
@@ -33,7 +33,7 @@ TO_NOW_MS = NOW_MS - 30 * MINUTE_MS - YEARS_AGO_MS
 
 
 def report_of(evidence: Evidence) -> Report:
-    return check_evidence(evidence_of_folder(evidence.listed()), evidence.given)
+    return check_evidence(evidence_of_files(evidence.listed()), evidence.given)
 
 
 def flagged(report: Report, kind: Exit) -> list[Check]:

@@ -1,13 +1,26 @@
 """A sealed package opens with a key that the grant named, whole and unaltered, or not at all."""
 
+import itertools
 import random
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from firmware.protocol.encoding import WireError, b64u, new_id
-from firmware.protocol.packages import CHUNK_BYTES, MAGIC, open_package, read_header
-from tests.fakes.sealed_package import seal_package
+from firmware.protocol.encoding import WireError, b64u, new_id, sha256_hex
+from firmware.protocol.media.byte_source import MemorySource
+from firmware.protocol.packages import (
+    CHUNK_BYTES,
+    MAGIC,
+    ContentFile,
+    ContentIndex,
+    open_package,
+    read_header,
+)
+from tests.fakes.media import opened_package
+from tests.fakes.sealed_package import seal_package, seal_plain
 
 CANARY = b"canary-frame-" * 20_000
 FILES = {"clip-1.mp4": CANARY, "manifest-1.json": b"{}"}
@@ -36,7 +49,7 @@ def sealed(agency) -> bytes:
 
 
 def test_opens_with_the_agencys_key(sealed, agency):
-    assert open_package(sealed, *agency) == FILES
+    assert opened_package(sealed, *agency) == FILES
 
 
 def test_holds_nothing_readable_but_its_header(sealed):
@@ -47,10 +60,10 @@ def test_holds_nothing_readable_but_its_header(sealed):
 
 def test_refuses_another_agencys_key(sealed, agency):
     with pytest.raises(WireError, match="isn't sealed to this key"):
-        open_package(sealed, *keypair())
+        opened_package(sealed, *keypair())
     stranger, _ = keypair()
     with pytest.raises(WireError, match="another key"):
-        open_package(sealed, stranger, agency[1])
+        opened_package(sealed, stranger, agency[1])
 
 
 def test_refuses_any_altered_byte(sealed, agency):
@@ -60,7 +73,7 @@ def test_refuses_any_altered_byte(sealed, agency):
         altered = bytearray(sealed)
         altered[position] ^= 1 << rng.randrange(8)
         with pytest.raises(WireError):
-            open_package(bytes(altered), *agency)
+            opened_package(bytes(altered), *agency)
 
 
 def test_refuses_a_package_whose_chunks_were_cut_swapped_or_appended(sealed, agency):
@@ -71,10 +84,72 @@ def test_refuses_a_package_whose_chunks_were_cut_swapped_or_appended(sealed, age
     head = sealed[:begin]
     for body in (first, first + second, second + first + rest, first + second + rest + first, b""):
         with pytest.raises(WireError):
-            open_package(head + body, *agency)
+            opened_package(head + body, *agency)
 
 
 def test_refuses_what_is_no_package(agency):
     for junk in (b"", b"PK\x03\x04", MAGIC, MAGIC + b"\xff\xff\xff\xff"):
         with pytest.raises(WireError):
-            open_package(junk, *agency)
+            opened_package(junk, *agency)
+
+
+def entry(name: str, data: bytes, **changes: object) -> ContentFile:
+    right = ContentFile(name=name, size_bytes=len(data), sha256=sha256_hex(data))
+    return replace(right, **changes)
+
+
+def inside(entries: list[ContentFile], *files: bytes) -> bytes:
+    index = ContentIndex(files=entries).encode()
+    return len(index).to_bytes(4, "big") + index + b"".join(files)
+
+
+A, B = b"a" * 70_000, b"{}"
+BOTH = [entry("clip-1.mp4", A), entry("part-1.json", B)]
+MORE_OR_LESS = "more or less than its index names"
+LYING: list[tuple[str, bytes, str]] = [
+    ("nothing", b"", "no index"),
+    ("three bytes", b"\0\0\0", "no index"),
+    ("an index of four gigabytes", b"\xff" * 200, "index is cut off or too large"),
+    ("an index longer than it", inside(BOTH)[:100], "index is cut off or too large"),
+    ("an index beyond its limit", (65_537).to_bytes(4, "big") + bytes(70_000), "too large"),
+    ("no JSON", b"\0\0\0\2[[" + A, "ContentIndex"),
+    ("no files", b"\0\0\0\x0c" + b'{"files":[]}', "ContentIndex"),
+    ("another field", b"\0\0\0\x17" + b'{"files":[],"version":2}'[:23], "ContentIndex"),
+    ("a file cut off", inside(BOTH, A, B[:1]), MORE_OR_LESS),
+    ("a byte more", inside(BOTH, A, B, b"x"), MORE_OR_LESS),
+    ("a file missing", inside(BOTH, A), MORE_OR_LESS),
+    ("files in another order", inside(BOTH, B, A), "clip-1.mp4 inside the package is damaged"),
+    ("another file", inside(BOTH, A, b"[]"), "part-1.json inside the package is damaged"),
+    ("a file twice", inside([BOTH[1], BOTH[1]], B, B), "part-1.json inside the package is damaged"),
+    ("a terabyte", inside([entry("clip-1.mp4", A, size_bytes=2**40)], A), MORE_OR_LESS),
+    ("two sizes that cancel out", inside(
+        [entry("clip-1.mp4", A, size_bytes=len(A) + 1), entry("part-1.json", B, size_bytes=1)],
+        A, B), "clip-1.mp4 inside the package is damaged"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("plain", "reason"), [case[1:] for case in LYING], ids=[case[0] for case in LYING]
+)
+def test_refuses_what_a_hostile_doorbell_can_seal(agency, plain: bytes, reason: str):
+    with pytest.raises(WireError, match=reason):
+        opened_package(seal_plain(plain, agency[1]), *agency)
+
+
+def test_opens_what_is_right_by_the_same_tools(agency):
+    sealed = seal_plain(inside(BOTH, A, B), agency[1])
+    assert opened_package(sealed, *agency) == {"clip-1.mp4": A, "part-1.json": B}
+
+
+@given(cuts=st.lists(st.integers(0, 200_000), min_size=2, max_size=12))
+def test_a_file_is_the_same_however_it_is_read(cuts: list[int]):
+    private, public = keypair()
+    data = random.Random(len(cuts)).randbytes(200_000)
+    sealed = MemorySource(seal_plain(inside([entry("clip-1.mp4", data)], data), public))
+    file = open_package(sealed, private, public)["clip-1.mp4"]
+    for begin, end in itertools.pairwise(cuts):
+        if begin <= end:
+            assert file.read(begin, end - begin) == data[begin:end]
+        else:
+            with pytest.raises(WireError, match="cut off"):
+                file.read(begin, len(data) - begin + 1)

@@ -19,10 +19,11 @@ from firmware.outbox.outgoing import Outgoing
 from firmware.protocol.encoding import new_id
 from firmware.protocol.events import PackageReady
 from firmware.protocol.footage import ClipManifest, check_manifest
-from firmware.protocol.packages import MAGIC, open_package
+from firmware.protocol.packages import MAGIC
 from firmware.protocol.register.extract import RegisterExtract
 from tests.fakes.consent_world import DEVICE, MINUTE_MS, NOW_MS, ConsentWorld, make_world
 from tests.fakes.heard import HandFeed, tone
+from tests.fakes.media import opened_package
 from tests.fakes.recorder import RecordingRig, Shelves, running
 
 
@@ -69,7 +70,7 @@ class Kept:
         (sealed,) = (data for data in files if data.startswith(MAGIC))
         private = self.world.town.sealing_private_keys[0]
         public = X25519PrivateKey.from_private_bytes(private).public_key().public_bytes_raw()
-        return open_package(sealed, private, public)
+        return opened_package(sealed, private, public)
 
     @property
     def manifest(self) -> ClipManifest:

@@ -10,12 +10,12 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from firmware.clips.mp4 import read_units
 from firmware.protocol.encoding import new_id
 from tests.bench.film import FPS, Film, grainy_film
 from tests.bench.measuring import Goal, Point, Result, Run, Size
 from tests.bench.rig import Rig, recording
 from tests.fakes.clock import ManualClock
+from tests.fakes.ffmpeg_reader import read_units
 
 WIDTH, HEIGHT, BITRATE_BPS = 1280, 720, 8_000_000
 OPEN_FRAGMENT_UNITS = 9

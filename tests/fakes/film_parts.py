@@ -5,7 +5,7 @@ import io
 import msgspec
 
 from firmware.clips.fragment import ClipUnit, SoundUnit
-from firmware.clips.mp4 import plain_mp4, read_sound, read_units
+from firmware.clips.mp4 import plain_mp4
 from firmware.protocol.encoding import new_id
 from firmware.protocol.footage import (
     NO_MASK_DIGEST,
@@ -19,6 +19,7 @@ from firmware.protocol.footage import (
 )
 from firmware.protocol.released_part import ReleasedPart, check_part, part_within
 from firmware.sound.aac import ClipEncoder
+from tests.fakes.ffmpeg_reader import read_sound, read_units
 from tests.fakes.footage import HEIGHT, WIDTH, TinyCamera, clip_units
 from tests.fakes.heard import tone
 

@@ -3,9 +3,11 @@
 import asyncio
 import io
 import json
+import os
 import resource
 import shutil
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import av
@@ -14,12 +16,12 @@ import pytest
 from firmware.__main__ import main
 from firmware.clips.folder_lock import is_locked, locked_alone
 from firmware.clips.fragment import ClipUnit
-from firmware.clips.mp4 import read_units
 from firmware.clips.record import ClipRecord
 from firmware.enrolment.keys import load_or_make_keys
 from firmware.protocol.encoding import new_id, unb64u
 from firmware.protocol.footage import Gop, GopHasher
 from firmware.vault.recovery_words import make_recovery_key
+from tests.fakes.ffmpeg_reader import read_units
 from tests.fakes.heard import HandFeed, tone
 from tests.fakes.recorder import RecordingRig, running
 
@@ -201,6 +203,24 @@ def test_exports_the_very_footage(doorbell: Doorbell, tmp_path: Path, form: str)
     clip_id = doorbell.clips[0].clip_id
     assert doorbell.run("export", clip_id[:8], "--to", str(target), "--format", form) == 0
     assert gops_of(list(read_units(target))) == gops_of(doorbell.units)
+    began = datetime.fromtimestamp(doorbell.clips[0].started_ms // 1000, UTC)
+    with av.open(str(target)) as container:
+        assert datetime.fromisoformat(container.metadata["creation_time"]) == began
+        assert container.metadata["title"].endswith(f"{began:%Y-%m-%d %H:%M:%S} UTC")
+
+
+@pytest.mark.parametrize("form", ["mp4", "fmp4", "h264"])
+def test_an_export_is_for_its_owners_eyes_only(
+    doorbell: Doorbell, tmp_path: Path, form: str
+) -> None:
+    before = os.umask(0)
+    try:
+        target = str(tmp_path / "out")
+        words = ["export", doorbell.clips[0].clip_id, "--to", target, "--format", form]
+        assert doorbell.run(*words) == 0
+    finally:
+        os.umask(before)
+    assert (tmp_path / "out").stat().st_mode & 0o777 == 0o600
 
 
 def test_exports_plain_h264(doorbell: Doorbell, tmp_path: Path) -> None:

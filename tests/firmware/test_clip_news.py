@@ -3,9 +3,12 @@
 What the owner's app makes of a telling is written here as in relay/owner_app/event_groups.js.
 """
 
+import io
 from collections.abc import AsyncIterator
+from datetime import datetime
 from pathlib import Path
 
+import av
 import pytest
 
 from firmware.clips.clip_news import ClipNews
@@ -134,6 +137,21 @@ async def test_a_clip_from_before_the_clock_was_set_is_told_anew(
     fetched = await LibraryClips(bell.rig.library, bell.rig.playback).plain_mp4(record.clip_id)
     assert fetched is not None
     assert (fetched.started_ms, fetched.dating) == (bell.start_in_the_library(record), "dated")
+    assert "creation_time" not in metadata_of(fetched.mp4)
+
+
+async def test_the_file_that_the_app_keeps_says_when_it_was_recorded(bell: Doorbell) -> None:
+    await bell.begin_clip()
+    record = await bell.end_clip()
+    fetched = await LibraryClips(bell.rig.library, bell.rig.playback).plain_mp4(record.clip_id)
+    assert fetched is not None
+    said = datetime.fromisoformat(metadata_of(fetched.mp4)["creation_time"]).timestamp()
+    assert said == record.started_ms // 1000
+
+
+def metadata_of(mp4: bytes) -> dict[str, str]:
+    with av.open(io.BytesIO(mp4)) as container:
+        return dict(container.metadata)
 
 
 @pytest.mark.parametrize("wrong_ms", [-HOUR_MS, -YEARS_MS, YEARS_MS])

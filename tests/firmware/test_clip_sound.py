@@ -12,7 +12,6 @@ import pytest
 from firmware.clips.check import LibraryCheck
 from firmware.clips.crash_recovery import close_open_clips
 from firmware.clips.fragment import SoundPart, SoundUnit, decode_sound, encode_sound
-from firmware.clips.mp4 import has_sound
 from firmware.clips.open_clip import OpenClip
 from firmware.clips.playback import examine
 from firmware.clips.record import ClipRecord
@@ -28,6 +27,7 @@ from firmware.sound.microphone_switch import MicrophoneSwitch
 from firmware.vault.sealed_file import Kind
 from tests.fakes.bad_card import BadCard
 from tests.fakes.clock import ManualClock
+from tests.fakes.ffmpeg_reader import has_sound
 from tests.fakes.footage import TinyCamera
 from tests.fakes.heard import HandFeed, tone
 from tests.fakes.listed_clips import keep, start_of

@@ -49,9 +49,9 @@ def test_a_finished_clip_is_found_again_after_a_restart(tmp_path: Path, shelves:
 
 
 def test_finishing_a_clip_twice_changes_nothing(shelves: Shelves) -> None:
-    record = keep(shelves, NOW_MS)
-    start = shelves.library.start_of(record.clip_id)
-    assert start is not None
+    start = start_of(shelves, NOW_MS)
+    shelves.library.save_open(start)
+    record = shelves.library.finish(start, end_of(), SIGNED)
     assert shelves.library.finish(start, end_of(size_bytes=7), SIGNED) == record
 
 

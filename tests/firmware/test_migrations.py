@@ -1,17 +1,14 @@
-"""A doorbell of Doorward 0.1 keeps its clips: its index is brought up to date, its files sealed."""
+"""A doorbell's index of version 1 is brought up to date, and loses nothing."""
 
-import json
 import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from firmware.clips.crash_recovery import close_open_clips
 from firmware.clips.mp4 import fragmented_mp4
-from firmware.clips.record import ClipRecord
 from firmware.protocol.encoding import canonical, new_id, sha256_hex
-from firmware.protocol.footage import GopHasher, check_manifest
+from firmware.protocol.footage import GopHasher
 from firmware.store.schema import SCHEMA_VERSION
 from tests.fakes.footage import HEIGHT, WIDTH, TinyCamera, clip_units
 from tests.fakes.recorder import Shelves
@@ -111,17 +108,6 @@ def old(tmp_path: Path) -> OldDoorbell:
     return OldDoorbell(tmp_path)
 
 
-def first_start(shelves: Shelves) -> list[ClipRecord]:
-    return close_open_clips(shelves.library, shelves.vault, shelves.manifest_signer)
-
-
-def leaves_of(shelves: Shelves, record: ClipRecord) -> list[str]:
-    hasher = GopHasher()
-    for unit in shelves.playback.units(record):
-        hasher.add(unit.pts_90k, unit.is_key, unit.nal_units)
-    return [gop.leaf for gop in hasher.finish()]
-
-
 def test_the_old_index_is_brought_up_to_date_and_loses_nothing(
     tmp_path: Path, old: OldDoorbell
 ) -> None:
@@ -137,63 +123,3 @@ def test_the_old_index_is_brought_up_to_date_and_loses_nothing(
     with shelves.database.read() as connection:
         assert connection.execute("SELECT digest FROM spent_statements").fetchall() == [("d",)]
         assert connection.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
-
-
-def test_an_old_clip_is_sealed_with_the_same_footage_and_told_again(
-    tmp_path: Path, old: OldDoorbell
-) -> None:
-    clip = old.film(NOW_MS)
-    shelves = Shelves(tmp_path)
-    first_start(shelves)
-    (record,) = shelves.library.unpublished()
-    manifest = check_manifest(record.signed_manifest, shelves.signer.spki)
-    assert [gop.leaf for gop in manifest.gops] == clip.leaves == leaves_of(shelves, record)
-    assert manifest.ended == "complete"
-    assert record.manifest_digest != clip.digest
-    assert not clip.mp4.exists()
-    assert b"ftyp" not in record.path.read_bytes()
-
-
-def test_an_old_clip_that_was_open_is_sealed_as_cut_short(tmp_path: Path, old: OldDoorbell) -> None:
-    clip = old.film(NOW_MS, is_open=True)
-    clip.mp4.write_bytes(clip.mp4.read_bytes()[:-100])  # its last fragment is torn
-    shelves = Shelves(tmp_path)
-    first_start(shelves)
-    (record,) = shelves.library.finished()
-    assert record.is_cut_short
-    assert leaves_of(shelves, record)[0] == clip.leaves[0]
-
-
-@pytest.mark.parametrize("step", ["half sealed", "sealed without its row", "row without removal"])
-def test_sealing_goes_on_after_a_crash_at_any_step(
-    tmp_path: Path, old: OldDoorbell, step: str
-) -> None:
-    clip = old.film(NOW_MS)
-    mp4 = clip.mp4.read_bytes()
-    index = (tmp_path / "library.sqlite3").read_bytes()
-    first = Shelves(tmp_path)
-    first_start(first)
-    first.database.close()
-    clip.mp4.write_bytes(mp4)
-    sealed = tmp_path / "clips" / f"{clip.clip_id}.clip"
-    if step == "half sealed":
-        sealed.write_bytes(sealed.read_bytes()[:-200])
-    if step != "row without removal":
-        (tmp_path / "library.sqlite3").write_bytes(index)
-    again = Shelves(tmp_path, signer=first.signer)
-    first_start(again)
-    (record,) = again.library.finished()
-    assert leaves_of(again, record) == clip.leaves
-    assert not clip.mp4.exists()
-
-
-def test_an_old_clip_that_was_altered_is_not_vouched_for(tmp_path: Path, old: OldDoorbell) -> None:
-    clip, other = old.film(NOW_MS), old.film(NOW_MS + 1)
-    longer = fragmented_mp4(clip_units(TinyCamera().film(3)), width=WIDTH, height=HEIGHT)
-    clip.mp4.write_bytes(longer)
-    shelves = Shelves(tmp_path)
-    first_start(shelves)
-    assert [record.clip_id for record in shelves.library.finished()] == [other.clip_id]
-    assert clip.mp4.exists()
-    (deletion,) = shelves.library.deletions()
-    assert json.loads(deletion.deletion)["why"] == "unreadable"

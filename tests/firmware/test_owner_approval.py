@@ -8,7 +8,6 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from firmware.clips.mp4 import read_units
 from firmware.companion.owner.approver import sign_confirmation
 from firmware.companion.owner.asked_client import AskedClient
 from firmware.companion.owner.errors import LineFailed, NotTaken, OwnerError
@@ -29,6 +28,7 @@ from firmware.protocol.events import ReleaseCommitted
 from firmware.protocol.grants import SignedStatement
 from firmware.vault.recovery_words import make_recovery_key
 from tests.fakes.asked_house import AskedHouse, asked_house
+from tests.fakes.ffmpeg_reader import read_units
 from tests.fakes.waiting import in_time
 from tests.story.authenticator import SoftPasskey
 from tests.story.browser import SoftBrowser

@@ -9,7 +9,6 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from firmware.clips.mp4 import has_sound
 from firmware.clips.playback import manifest_of
 from firmware.companion.authenticator.errors import AccountFailed
 from firmware.companion.owner.account import NEWEST_SEQ, NoteBatch
@@ -48,6 +47,7 @@ from firmware.protocol.notes import HoldsNow, SettingsNow, StatementDone
 from tests.fakes.asked_house import AskedHouse, asked_house
 from tests.fakes.channel import FakeChannel
 from tests.fakes.consent_world import MINUTE_MS, new_owner_passkey
+from tests.fakes.ffmpeg_reader import has_sound
 from tests.fakes.terminal import ManualPatience
 from tests.fakes.waiting import eventually, in_time
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from firmware.clips.mp4 import has_sound, read_units
 from firmware.clips.playback import manifest_of
 from firmware.decisions.intake import StatementIntake
 from firmware.decisions.package_sealer import package_id_of
@@ -33,9 +32,10 @@ from firmware.protocol.encoding import b64u, sha256_hex, unb64u
 from firmware.protocol.events import UploadedPart
 from firmware.protocol.footage import TICKS_PER_MS, Gop
 from firmware.protocol.grants import GrantTerms, Terms
-from firmware.protocol.packages import open_package
 from firmware.protocol.pairing import approver_words, browser_words, recovery_key_words
+from tests.fakes.ffmpeg_reader import has_sound, read_units
 from tests.fakes.intake import DeskRig, desk_rig
+from tests.fakes.media import opened_package
 from tests.story.authenticator import SoftPasskey
 from tests.story.browser import SoftBrowser
 
@@ -91,7 +91,7 @@ class Page:
         path = self.rig.folder / "outgoing" / f"{package_id_of(digest)}.bin"
         town = self.rig.world.town
         key = town.sealing_private_keys[0]
-        return open_package(path.read_bytes(), key, unb64u(town.agreement.sealing_keys[0]))
+        return opened_package(path.read_bytes(), key, unb64u(town.agreement.sealing_keys[0]))
 
 
 @pytest.fixture

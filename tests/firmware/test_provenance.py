@@ -14,12 +14,13 @@ import av
 import pytest
 
 from firmware.clips.fragment import ClipUnit
-from firmware.clips.mp4 import plain_mp4, read_sound, read_units
+from firmware.clips.mp4 import plain_mp4
 from firmware.errors import ProvenanceError
 from firmware.evidence import provenance
 from firmware.evidence.provenance import Claim, Provenance
 from firmware.protocol.released_part import ReleasedPart
 from tests.fakes.credentials import Fleet, Identity
+from tests.fakes.ffmpeg_reader import read_sound, read_units
 from tests.fakes.footage import HEIGHT, WIDTH, TinyCamera, clip_units
 from tests.vectors.make_sound import units_of_sound
 

@@ -16,11 +16,11 @@ from firmware.protocol.custody import ReleaseProof, ReleaseRecord, new_salt
 from firmware.protocol.encoding import b64u, decode, new_id, sha256_hex
 from firmware.protocol.footage import SignedManifest
 from firmware.protocol.grants import ClipRange, GrantTerms, Recipient
-from firmware.protocol.packages import open_package
 from firmware.protocol.released_part import ReleasedPart
 from tests.fakes.credentials import Fleet, Identity
 from tests.fakes.film_parts import STARTED_MS, Film, from_gop, to_gop
 from tests.fakes.footage import HEIGHT, WIDTH
+from tests.fakes.media import opened_package
 
 FILM = Film()
 SIGNED = SignedManifest(manifest=FILM.manifest.encode().decode(), signature="AA")
@@ -68,7 +68,7 @@ class Given:
             signer=IDENTITY,
         )
         public = self.key.public_key().public_bytes_raw()
-        return open_package(b"".join(sealed), self.key.private_bytes_raw(), public)
+        return opened_package(b"".join(sealed), self.key.private_bytes_raw(), public)
 
 
 def given(from_ms: int, to_ms: int, *, has_audio: bool = True) -> Given:

@@ -15,11 +15,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from firmware.clips.mp4 import plain_mp4, read_sound, read_units
+from firmware.clips.mp4 import plain_mp4
 from firmware.clips.record import ClipRecord
 from firmware.protocol.encoding import WireError
 from firmware.protocol.footage import SOUND_UNIT_90K, check_manifest
 from firmware.protocol.released_part import check_part, part_within
+from tests.fakes.ffmpeg_reader import read_sound, read_units
 from tests.fakes.film_parts import SECONDS, STARTED_MS, Film, from_gop, to_gop
 from tests.fakes.footage import HEIGHT, WIDTH
 from tests.fakes.heard import HandFeed, tone

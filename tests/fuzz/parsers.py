@@ -33,10 +33,10 @@ from firmware.protocol.tlog.proof import parse_proof
 from firmware.protocol.tlog.signed_note import parse_key, parse_note
 from firmware.protocol.tlog.tiles import encode_bundle, parse_bundle
 from firmware.protocol.tlog.witness import AddCheckpoint, parse_add_checkpoint
-from relay.verify.mp4 import access_units, sound_units
 from tests.fakes.consent_world import DEVICE, ConsentWorld, make_world
 from tests.fakes.film_parts import STARTED_MS, Film
 from tests.fakes.log_town import Town, make_town
+from tests.fakes.media import access_units, sound_units
 from tests.fakes.sealed_package import seal_package
 
 Again = Callable[[bytes], bytes | None]

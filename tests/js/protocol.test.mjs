@@ -22,7 +22,7 @@ const { statementText } = await use("grants.js");
 const { openPackage, readHeaderUnverified } = await import("../../relay/web/saved/packages.js");
 const { checkManifest, isSameFootage, isSameSound, merkleRoot } = await use("footage.js");
 const { identityKeyOf } = await use("certificate.js");
-const { accessUnits, soundUnits } = await use("mp4.js");
+const { readMp4 } = await use("mp4.js");
 
 const { b64u, canonical, hex, parseCanonical, sha256Hex, text, unb64u, unhex, utf8, WireError } =
   encoding;
@@ -110,22 +110,37 @@ test("a grant built here has the doorbell's canonical text", async () => {
   assert.equal(hex(await challenge("doorward/statement/v1", vector.statement)), vector.challenge);
 });
 
+async function all(units) {
+  const found = [];
+  for await (const unit of units) found.push(unit);
+  return found;
+}
+
+/** All access units of a file in memory. */
+const accessUnits = async (file) => all((await readMp4(new Blob([file]))).pictures());
+
+/** All units of its sound, or null. */
+async function soundUnits(file) {
+  const mp4 = await readMp4(new Blob([file]));
+  return mp4.hasSound ? all(mp4.sound()) : null;
+}
+
 test("opens an evidence package, and none that was cut or altered", async () => {
   const vector = vectors("statements");
   const sealed = unb64u(vector.package);
   const keys = [unb64u(vector.private_key), unb64u(vector.public_key)];
-  const { header, files } = await openPackage(sealed, ...keys);
+  const { header, files } = await openPackage(new Blob([sealed]), ...keys);
   assert.equal(header.agency, "lakeland");
   for (const [name, digest] of Object.entries(vector.files)) {
-    assert.equal(await sha256Hex(files.get(name)), digest);
+    assert.equal(await sha256Hex(new Uint8Array(await files.get(name).arrayBuffer())), digest);
   }
   for (const position of [0, 20, 400, sealed.length - 1]) {
     const altered = sealed.slice();
     altered[position] ^= 1;
-    await assert.rejects(openPackage(altered, ...keys));
+    await assert.rejects(openPackage(new Blob([altered]), ...keys));
   }
   const firstChunkOnly = sealed.slice(0, readHeaderUnverified(sealed).begin + 65_552);
-  await assert.rejects(openPackage(firstChunkOnly, ...keys), WireError);
+  await assert.rejects(openPackage(new Blob([firstChunkOnly]), ...keys), WireError);
 });
 
 test("the tree hash is RFC 6962's", async () => {
@@ -134,42 +149,40 @@ test("the tree hash is RFC 6962's", async () => {
   }
 });
 
-test("plain and fragmented MP4 of one clip give the signed root", async () => {
+test("the MP4 of a clip gives the signed root, and a fragmented one is none of a doorbell's", async () => {
   const vector = vectors("footage");
   const manifest = await checkManifest(vector.signed, unb64u(vector.identity_key));
-  for (const container of ["plain_mp4", "fragmented_mp4"]) {
-    const units = accessUnits(unb64u(vector[container]));
-    assert.equal(units.length, 12);
-    assert.equal(await isSameFootage(units, manifest), true, container);
-    units[7].nal_units[0] = units[7].nal_units[0].slice();
-    units[7].nal_units[0][3] ^= 1;
-    assert.equal(await isSameFootage(units, manifest), false, container);
-  }
+  const units = await accessUnits(unb64u(vector.plain_mp4));
+  assert.equal(units.length, 12);
+  assert.equal(await isSameFootage(units, manifest), true);
+  assert.equal(await isSameFootage(units.slice(0, -1), manifest), false);
+  units[7].nal_units[0] = units[7].nal_units[0].slice();
+  units[7].nal_units[0][3] ^= 1;
+  assert.equal(await isSameFootage(units, manifest), false);
+  await assert.rejects(accessUnits(unb64u(vector.fragmented_mp4)), WireError);
 });
 
-test("the sound of a clip gives its signed root in every form, and a swapped sample doesn't", async () => {
+test("the sound of a clip gives its signed root, and a swapped sample doesn't", async () => {
   const vector = vectors("sound");
   const manifest = await checkManifest(vector.signed, unb64u(vector.identity_key));
-  for (const container of ["plain_mp4", "fragmented_mp4"]) {
-    const file = unb64u(vector[container]);
-    assert.equal(await isSameFootage(accessUnits(file), manifest), true, container);
-    const units = soundUnits(file);
-    assert.equal(units[0].pts_90k, -1920, container);
-    assert.equal(await isSameSound(units, manifest), true, container);
-    const swapped = units.with(40, { ...units[40], data: units[41].data });
-    assert.equal(await isSameSound(swapped, manifest), false, container);
-    const later = units.map((unit) => ({ ...unit, pts_90k: unit.pts_90k + 1 }));
-    assert.equal(await isSameSound(later, manifest), false, container);
-    assert.equal(await isSameSound(units.slice(0, -1), manifest), false, container);
-  }
+  const file = unb64u(vector.plain_mp4);
+  assert.equal(await isSameFootage(await accessUnits(file), manifest), true);
+  const units = await soundUnits(file);
+  assert.equal(units[0].pts_90k, -1920);
+  assert.equal(await isSameSound(units, manifest), true);
+  const swapped = units.with(40, { ...units[40], data: units[41].data });
+  assert.equal(await isSameSound(swapped, manifest), false);
+  const later = units.map((unit) => ({ ...unit, pts_90k: unit.pts_90k + 1 }));
+  assert.equal(await isSameSound(later, manifest), false);
+  assert.equal(await isSameSound(units.slice(0, -1), manifest), false);
 });
 
 test("a clip that was released without its sound still verifies, and says that it has none", async () => {
   const vector = vectors("sound");
   const manifest = await checkManifest(vector.signed, unb64u(vector.identity_key));
   const file = unb64u(vector.without_sound);
-  assert.equal(await isSameFootage(accessUnits(file), manifest), true);
-  assert.equal(soundUnits(file), null);
+  assert.equal(await isSameFootage(await accessUnits(file), manifest), true);
+  assert.equal(await soundUnits(file), null);
 });
 
 test("an edit list that shifts the sound gives another root, and one that cuts it is refused", async () => {
@@ -180,12 +193,12 @@ test("an edit list that shifts the sound gives another root, and one that cuts i
   const view = new DataView(file.buffer, file.byteOffset);
   assert.equal(view.getInt32(at + 4), 1024);
   view.setInt32(at + 4, 1024 + 4800);
-  assert.equal(await isSameSound(soundUnits(file), manifest), false);
+  assert.equal(await isSameSound(await soundUnits(file), manifest), false);
   view.setInt32(at + 4, -1);
-  assert.throws(() => soundUnits(file), WireError);
+  await assert.rejects(soundUnits(file), WireError);
 });
 
-test("refuses sound that a player would be told to play as another kind", () => {
+test("refuses sound that a player would be told to play as another kind", async () => {
   const { plain_mp4 } = vectors("sound");
   const esds = Buffer.from(unb64u(plain_mp4)).indexOf("esds") + 4;
   const other = { stereo: [36, 0x90], SBR: [39, 0x80], MP3: [17, 0x6b] };
@@ -193,15 +206,15 @@ test("refuses sound that a player would be told to play as another kind", () => 
     const file = unb64u(plain_mp4);
     file[esds + at] = byte;
     file.set([0x11, 0x88], esds + 26); // in the bit rate, where it says nothing
-    assert.throws(() => soundUnits(file), WireError, why);
+    await assert.rejects(soundUnits(file), WireError, why);
   }
 });
 
-test("refuses a second sound track, which nobody would check", () => {
+test("refuses a second sound track, which nobody would check", async () => {
   const file = unb64u(vectors("sound").plain_mp4);
   file.set(utf8("soun"), Buffer.from(file).indexOf("vide"));
-  assert.throws(() => accessUnits(file), WireError);
-  assert.throws(() => soundUnits(file), WireError);
+  await assert.rejects(accessUnits(file), WireError);
+  await assert.rejects(soundUnits(file), WireError);
 });
 
 test("refuses a signed manifest whose sound doesn't agree with itself", async () => {
@@ -230,7 +243,7 @@ test("refuses a manifest signed by another doorbell", async () => {
 test("a clip that was retimed gives another root", async () => {
   const vector = vectors("footage");
   const manifest = await checkManifest(vector.signed, unb64u(vector.identity_key));
-  const units = accessUnits(unb64u(vector.plain_mp4));
+  const units = await accessUnits(unb64u(vector.plain_mp4));
   units[5].pts_90k += 1;
   assert.equal(await isSameFootage(units, manifest), false);
 });
@@ -271,9 +284,9 @@ test("a clip cut anywhere is refused or gives another root, never a crash of ano
   const file = unb64u(vector.plain_mp4);
   for (let size = 0; size < file.length - 1; size += 97) {
     try {
-      assert.equal(await isSameFootage(accessUnits(file.slice(0, size)), manifest), false);
+      assert.equal(await isSameFootage(await accessUnits(file.slice(0, size)), manifest), false);
     } catch (error) {
-      assert.ok(error instanceof WireError || error instanceof RangeError, String(error));
+      assert.ok(error instanceof WireError, String(error));
     }
   }
 });

@@ -9,7 +9,7 @@ import { WireError, canonical, unb64u, utf8 } from "../../relay/web/static/js/pr
 import { contentFiles, openPackage } from "../../relay/web/saved/packages.js";
 import { CODE, inWords, run } from "../../relay/web/saved/verify/checks.js";
 import { checkAgreement } from "../../relay/web/saved/verify/logs.js";
-import { evidenceOf, isPartOfEvidence } from "../../relay/web/saved/verify/document_reader.js";
+import { evidenceOf, isPartOfEvidence, readDocuments } from "../../relay/web/saved/verify/document_reader.js";
 import { partOf } from "../../relay/web/saved/verify/recordings.js";
 import { checkEvidence } from "../../relay/web/saved/verify/report.js";
 import { parsePolicy } from "../../relay/web/saved/verify/tlog.js";
@@ -61,8 +61,9 @@ for (const golden of CASES) {
 
 async function opened(sealed) {
   const { sealing_private_key, sealing_public_key } = GIVEN.key;
-  const { files, header } = await openPackage(sealed, unb64u(sealing_private_key), unb64u(sealing_public_key));
-  return evidenceOf(files, header);
+  const { files, header } = await openPackage(
+    new Blob([sealed]), unb64u(sealing_private_key), unb64u(sealing_public_key));
+  return evidenceOf(await readDocuments(files), header);
 }
 
 test("the golden package opens into the golden files, and all holds", async () => {
@@ -102,6 +103,34 @@ test("a recording of which a check fails isn't told of", async () => {
   files.set("clip-1.mp4", utf8("no clip"));
   const report = await checkEvidence({ files, header: null }, await givenOf({ given: ALL }));
   assert.deepEqual(report.recordings, []);
+});
+
+test("a recording tells the date that was signed, or none", async () => {
+  const given = await givenOf({ given: ALL });
+  const files = filesOf({ changes: {} });
+  const { started_ms } = JSON.parse(JSON.parse(Buffer.from(files.get("manifest-1.json")).toString()).manifest);
+  const clip = files.get("clip-1.mp4").slice();
+  for (const kind of ["mvhd", "tkhd", "mdhd"]) {
+    for (let at = Buffer.from(clip).indexOf(kind); at >= 0; at = Buffer.from(clip).indexOf(kind, at + 1)) {
+      new DataView(clip.buffer).setUint32(at + 8, Math.floor(started_ms / 1000) + 2_082_844_800);
+    }
+  }
+  files.set("clip-1.mp4", clip);
+  const { checks } = await checkEvidence({ files, header: null }, given);
+  assert.equal(checks.find(({ what }) => what === "footage").result, "holds");
+});
+
+test("a recording that a player would be told another date of is found", async () => {
+  const given = await givenOf({ given: ALL });
+  for (const [kind, at] of [["mvhd", 8], ["mvhd", 12], ["tkhd", 8], ["mdhd", 8]]) {
+    const files = filesOf({ changes: {} });
+    const clip = files.get("clip-1.mp4").slice();
+    new DataView(clip.buffer).setUint32(Buffer.from(clip).indexOf(kind) + at, 3_000_000_000);
+    files.set("clip-1.mp4", clip);
+    const { checks } = await checkEvidence({ files, header: null }, given);
+    const { detail } = checks.find(({ what }) => what === "footage");
+    assert.equal(inWords(detail, {}), "the clip says that it was made at another time than was signed");
+  }
 });
 
 test("files in a package are named as the doorbell names them", () => {

@@ -41,6 +41,7 @@ from firmware.protocol.grants import (
     SignedStatement,
     Statement,
 )
+from firmware.protocol.media.tags import tags_of_manifest
 from firmware.protocol.passkeys import challenge
 from firmware.protocol.register.entries import ChangeLeaf, Leaf, OfficerLeaf, RequestLeaf
 from firmware.protocol.register.extract import ProvenEntry, RegisterExtract
@@ -299,7 +300,13 @@ def pack(
         statement=statement.decode(), assertion=owner.sign(challenge(STATEMENT_TAG, statement))
     )
     files = {
-        "clip-1.mp4": plain_mp4(units, film.sound[spans], width=film.width, height=film.height),
+        "clip-1.mp4": plain_mp4(
+            units,
+            film.sound[spans],
+            width=film.width,
+            height=film.height,
+            tags=tags_of_manifest(manifest, part.first_gop),
+        ),
         "manifest-1.json": signed.encode(),
         "part-1.json": part.encode(),
         "request.json": request.encode(),

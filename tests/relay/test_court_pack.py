@@ -12,10 +12,10 @@ import pytest
 
 from relay.verify.checks import Exit
 from relay.verify.cli import main
-from relay.verify.evidence import evidence_of_folder, open_sealed_evidence
 from relay.verify.file_reader import read_folder
 from relay.verify.report import Report, TrustAnchors, check_evidence
 from tests.fakes.log_town import make_town
+from tests.fakes.media import bytes_of, evidence_of_files, evidence_of_package
 from tests.relay.evidence_files import Evidence, Film, make_evidence
 
 court_layout = pytest.importorskip("relay.verify.court_layout", reason="ReportLab isn't installed")
@@ -34,7 +34,7 @@ def evidence() -> Evidence:
 
 
 def report_of(evidence: Evidence, **changes: bytes) -> Report:
-    return check_evidence(evidence_of_folder(evidence.listed(**changes)), evidence.given)
+    return check_evidence(evidence_of_files(evidence.listed(**changes)), evidence.given)
 
 
 class Told(str):
@@ -134,7 +134,7 @@ def test_failing_evidence_gets_no_certificate_and_no_facts(evidence: Evidence) -
 
 
 def test_what_was_not_checked_is_marked_where_it_is_told(evidence: Evidence) -> None:
-    report = check_evidence(evidence_of_folder(evidence.listed()), TrustAnchors())
+    report = check_evidence(evidence_of_files(evidence.listed()), TrustAnchors())
     text = text_of(court_pack.court_pack(report))
     assert "Not proven: not every check of this holds. See section 4." in text
     assert "not checked" in text
@@ -150,9 +150,9 @@ def test_the_fingerprint_is_what_the_pack_tells_to_compute_of_package_or_folder(
     evidence: Evidence, tmp_path: Path
 ) -> None:
     opened = tmp_path / "opened"
-    sealed = open_sealed_evidence(evidence.sealed(), evidence.key)
+    sealed = evidence_of_package(evidence.sealed(), evidence.key)
     opened.mkdir()
-    for name, data in sealed.files.items():
+    for name, data in bytes_of(sealed.files).items():
         (opened / name).write_bytes(data)
     command = "LC_ALL=C sha256sum * | sha256sum"
     done = subprocess.run(["sh", "-c", command], cwd=opened, capture_output=True, text=True)

@@ -7,8 +7,8 @@ import pytest
 
 from firmware.protocol.encoding import WireError
 from relay.verify.display_checks import check_display
-from relay.verify.mp4 import access_units
 from tests.fakes.footage import HEIGHT, WIDTH
+from tests.fakes.media import access_units, mp4_of
 from tests.relay.evidence_files import Film
 
 PLAIN = Film().mp4()
@@ -17,7 +17,9 @@ UNTURNED = struct.pack(">9i", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
 
 
 def show(mp4: bytes) -> None:
-    check_display(mp4, access_units(mp4), width=WIDTH, height=HEIGHT)
+    opened = mp4_of(mp4)
+    list(opened.pictures())
+    check_display(opened, width=WIDTH, height=HEIGHT, created_1904_s=CREATED)
 
 
 def at(mp4: bytes, kind: bytes, offset: int, data: bytes) -> bytes:
@@ -56,9 +58,23 @@ def with_edits(mp4: bytes, *begins: int) -> bytes:
         at_ = mp4.index(kind) - 4
         size = int.from_bytes(mp4[at_ : at_ + 4], "big") + len(grown) - (end - begin)
         mp4 = mp4[:at_] + size.to_bytes(4, "big") + mp4[at_ + 4 :]
-    return mp4
+    return moved(mp4, len(grown) - (end - begin))
 
 
+def moved(mp4: bytes, by: int) -> bytes:
+    """Return the file with its chunks so much further on."""
+    data, at_ = bytearray(mp4), 0
+    while (at_ := data.find(b"stco", at_) + 4) > 4:
+        for place in range(
+            at_ + 8, at_ + 8 + 4 * int.from_bytes(data[at_ + 4 : at_ + 8], "big"), 4
+        ):
+            (offset,) = struct.unpack_from(">I", data, place)
+            struct.pack_into(">I", data, place, offset + by)
+    return bytes(data)
+
+
+CREATED = 3_878_805_785
+OTHER = struct.pack(">I", CREATED + 1)
 ALTERED: list[tuple[str, Callable[[bytes], bytes], str]] = [
     ("turned", lambda mp4: mp4.replace(UNTURNED, TURNED), "turned"),
     ("one track turned", lambda mp4: at(mp4, b"tkhd", 40, TURNED), "turned"),
@@ -75,6 +91,9 @@ ALTERED: list[tuple[str, Callable[[bytes], bytes], str]] = [
     ("shown twice", lambda mp4: with_edits(mp4, 0, 0), "edit list"),
     ("waited for, and twice", lambda mp4: with_edits(mp4, -1, 0, 0), "edit list"),
     ("begun later", lambda mp4: at(mp4, b"elst", 12, b"\xff\xff\xff\xfe"), "edit list"),
+    ("made at another time", lambda mp4: at(mp4, b"mvhd", 4, OTHER), "another time"),
+    ("changed at another time", lambda mp4: at(mp4, b"tkhd", 8, OTHER), "another time"),
+    ("a track of another time", lambda mp4: at(mp4, b"mdhd", 4, OTHER), "another time"),
     ("cropped", lambda mp4: mp4.replace(b"btrt", b"clap", 1), "more ways"),
     ("stretched", lambda mp4: mp4.replace(b"btrt", b"pasp", 1), "stretched"),
 ]

@@ -24,9 +24,9 @@ from relay.verify.agency_key import KnownAgency
 from relay.verify.checks import Exit, Result
 from relay.verify.cli import main
 from relay.verify.document_reader import statement_unverified
-from relay.verify.evidence import evidence_of_folder, open_sealed_evidence
 from relay.verify.report import Report, TrustAnchors, check_evidence
 from tests.fakes.log_town import make_town
+from tests.fakes.media import evidence_of_files, evidence_of_package, in_memory
 from tests.fakes.sealed_package import seal_package
 from tests.relay.evidence_files import (
     Doorbell,
@@ -55,7 +55,7 @@ def written(evidence: Evidence, tmp_path: Path) -> Written:
 def reported(
     evidence: Evidence, files: dict[str, bytes], given: TrustAnchors | None = None
 ) -> Report:
-    return check_evidence(evidence_of_folder(files), given or evidence.given)
+    return check_evidence(evidence_of_files(files), given or evidence.given)
 
 
 def failing(report: Report) -> set[Exit]:
@@ -268,7 +268,7 @@ def test_wrong_use_is_no_verdict(written: Written, capsys) -> None:
 def test_a_key_of_another_package_in_the_header_is_found(evidence: Evidence) -> None:
     other = make_evidence(town=evidence.town)
     sealed = replace(evidence, grant_digest=other.grant_digest).sealed(evidence.listed())
-    report = check_evidence(open_sealed_evidence(sealed, evidence.key), evidence.given)
+    report = check_evidence(evidence_of_package(sealed, evidence.key), evidence.given)
     assert Exit.GRANT in failing(report)
 
 
@@ -284,7 +284,7 @@ def test_a_list_of_files_that_was_signed_for_another_package_is_found(evidence: 
     of_another_grant = replace(evidence, grant_digest=other.grant_digest).listed()
     assert failing(reported(evidence, of_another_grant)) == {Exit.PACKAGE}
     sealed = replace(evidence, package_id=new_id()).sealed(evidence.listed())
-    report = check_evidence(open_sealed_evidence(sealed, evidence.key), evidence.given)
+    report = check_evidence(evidence_of_package(sealed, evidence.key), evidence.given)
     assert failing(report) == {Exit.PACKAGE}
 
 
@@ -336,7 +336,7 @@ def test_a_grant_to_another_agency_than_asked_is_found(evidence: Evidence) -> No
 
 
 def test_a_grant_of_less_than_is_here_is_found(evidence: Evidence) -> None:
-    (clip,) = statement_unverified(evidence.files).terms.clips
+    (clip,) = statement_unverified(in_memory(evidence.files)).terms.clips
     shorter = changed(clip, to_ms=clip.to_ms - 500)
     assert failing(reported_of(regranted(evidence, clips=[shorter]))) == {Exit.GRANT}
     assert failing(reported_of(regranted(evidence, clips=[clip, clip]))) == {Exit.GRANT}
@@ -363,7 +363,7 @@ def test_a_package_of_another_doorbell_or_sealed_to_another_key_is_found(
             recipients=recipients,
             files=evidence.listed(),
         )
-        report = check_evidence(open_sealed_evidence(sealed, evidence.key), evidence.given)
+        report = check_evidence(evidence_of_package(sealed, evidence.key), evidence.given)
         assert failing(report) == {Exit.GRANT}
 
 
@@ -410,7 +410,7 @@ def test_half_a_minute_of_a_real_cameras_size_is_checked_within_a_second() -> No
     evidence = make_evidence(film=film)
     sealed = evidence.sealed()
     begun_s = time.process_time()  # a busy machine is no slower verifier
-    report = check_evidence(open_sealed_evidence(sealed, evidence.key), evidence.given)
+    report = check_evidence(evidence_of_package(sealed, evidence.key), evidence.given)
     assert time.process_time() - begun_s < 1
     assert report.exit_code is Exit.HOLDS
     assert len(sealed) > 15_000_000

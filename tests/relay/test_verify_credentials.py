@@ -9,9 +9,9 @@ from firmware.evidence.provenance import Claim, Provenance
 from firmware.protocol.encoding import decode
 from firmware.protocol.released_part import ReleasedPart
 from relay.verify.checks import Check, Exit, Result
-from relay.verify.evidence import evidence_of_folder
 from relay.verify.report import check_evidence
-from relay.verify.trim import trim
+from tests.fakes.media import evidence_of_files
+from tests.fakes.media import trim_files as trim
 from tests.relay.evidence_files import Doorbell, Evidence, make_evidence
 
 pytest.importorskip("c2pa", reason="c2pa-python isn't installed")
@@ -49,7 +49,7 @@ def credited(evidence: Evidence) -> dict[str, bytes]:
 
 
 def checks_of(evidence: Evidence, files: dict[str, bytes]) -> list[Check]:
-    return list(check_evidence(evidence_of_folder(files), evidence.given).checks)
+    return list(check_evidence(evidence_of_files(files), evidence.given).checks)
 
 
 def failing(checks: list[Check]) -> set[Exit]:

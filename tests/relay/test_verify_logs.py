@@ -13,10 +13,10 @@ from firmware.protocol.register.extract import ProvenEntry, RegisterExtract
 from firmware.protocol.tlog.policy import parse_policy
 from firmware.protocol.tlog.proof import TlogProof, parse_proof
 from relay.verify.checks import Check, Exit, Result
-from relay.verify.evidence import evidence_of_folder
 from relay.verify.log_checks import notes_of
 from relay.verify.report import TrustAnchors, check_evidence
 from tests.fakes.log_town import CELL, Town, make_town
+from tests.fakes.media import evidence_of_files, in_memory
 from tests.relay.evidence_files import Evidence, Film, make_evidence
 
 
@@ -30,7 +30,7 @@ def failed(
 ) -> dict[Exit, str]:
     """Return why which kinds of checks fail, if the doorbell packed these files instead."""
     listed = evidence.listed(**files)
-    report = check_evidence(evidence_of_folder(listed), given or evidence.given)
+    report = check_evidence(evidence_of_files(listed), given or evidence.given)
     return {check.kind: check.detail for check in report.checks if _fails(check)}
 
 
@@ -73,7 +73,7 @@ def test_a_commitment_to_another_recording_or_by_another_doorbell_proves_nothing
     evidence: Evidence,
 ) -> None:
     device = evidence.doorbell.device
-    manifest = check_evidence(evidence_of_folder(evidence.listed()), evidence.given).recordings[0]
+    manifest = check_evidence(evidence_of_files(evidence.listed()), evidence.given).recordings[0]
     other = evidence.town.capture_proof(device=device, manifest_digest=sha256_hex(b"other"))
     assert failed(evidence, **{"capture-1.json": other.encode()}) == {
         Exit.CAPTURE: "another recording was committed to"
@@ -221,7 +221,7 @@ def test_a_package_without_any_proof_fails_a_reader_who_brings_a_policy(evidence
 
 
 def test_every_proof_in_the_package_is_put_to_the_policy(evidence: Evidence) -> None:
-    assert [named.where for named in notes_of(evidence.files)] == [
+    assert [named.where for named in notes_of(in_memory(evidence.files))] == [
         "the release",
         "the agreement",
         "the officer",

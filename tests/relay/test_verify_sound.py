@@ -17,10 +17,9 @@ from firmware.protocol.footage import (
     check_manifest,
 )
 from relay.verify.checks import Exit, Result
-from relay.verify.evidence import evidence_of_folder
 from relay.verify.facts import facts_of
-from relay.verify.mp4 import access_units, sound_units
 from relay.verify.report import Report, check_evidence
+from tests.fakes.media import access_units, evidence_of_files, sound_units
 from tests.relay.evidence_files import Doorbell, Film, make_evidence
 
 VECTOR = json.loads((Path(__file__).parents[1] / "vectors/sound.json").read_text("utf-8"))
@@ -35,7 +34,7 @@ def look(film: Film, mp4: bytes, *, is_given: bool) -> Report:
     """Check a recording that the doorbell signed as it was filmed, with another file in place."""
     evidence = make_evidence(film=film, has_audio=is_given)
     files = evidence.listed(**{"clip-1.mp4": mp4})
-    return check_evidence(evidence_of_folder(files), evidence.given)
+    return check_evidence(evidence_of_files(files), evidence.given)
 
 
 def found_out(report: Report) -> str:
@@ -139,5 +138,5 @@ def test_a_manifest_whose_sound_root_is_another_is_refused(film: Film) -> None:
     lying = SoundTrack(lost_90k=0, spans=track.spans[:-1], root=track.root)
     manifest = film.manifest(doorbell.device, sound=lying)
     evidence = make_evidence(doorbell=doorbell, film=film, manifest=manifest, has_audio=True)
-    report = check_evidence(evidence_of_folder(evidence.listed()), evidence.given)
+    report = check_evidence(evidence_of_files(evidence.listed()), evidence.given)
     assert report.exit_code is Exit.DEVICE

@@ -11,12 +11,11 @@ from firmware.protocol.encoding import WireError, decode
 from firmware.protocol.released_part import ReleasedPart
 from relay.verify.checks import Exit, Result
 from relay.verify.cli import main
-from relay.verify.evidence import evidence_of_folder
-from relay.verify.mp4 import access_units, sound_units
-from relay.verify.mp4_writer import plain_mp4
 from relay.verify.report import Report, check_evidence
-from relay.verify.trim import trim
 from tests.fakes.footage import HEIGHT, WIDTH
+from tests.fakes.media import access_units, evidence_of_files, sound_units
+from tests.fakes.media import trim_files as trim
+from tests.fakes.media import written_mp4 as plain_mp4
 from tests.relay.evidence_files import Evidence, Film, make_evidence
 from tests.vectors.make_sound import units_of_sound
 
@@ -40,7 +39,7 @@ def partly_given() -> Evidence:
 
 
 def looked_at(evidence: Evidence, files: dict[str, bytes]) -> Report:
-    return check_evidence(evidence_of_folder(files), evidence.given)
+    return check_evidence(evidence_of_files(files), evidence.given)
 
 
 def test_a_trimmed_clip_holds_whole_parts_inside_the_seconds_and_verifies(evidence) -> None:

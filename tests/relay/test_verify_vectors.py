@@ -11,8 +11,8 @@ from firmware.protocol.encoding import unb64u
 from firmware.protocol.register.entries import SignedAgreement
 from firmware.protocol.tlog.policy import parse_policy
 from relay.verify.agency_key import AgencyKey, KnownAgency
-from relay.verify.evidence import evidence_of_folder, open_sealed_evidence
 from relay.verify.report import Report, TrustAnchors, check_evidence
+from tests.fakes.media import bytes_of, evidence_of_files, evidence_of_package
 from tests.vectors.make_packages import limits
 
 FOLDER = Path(__file__).parents[1] / "vectors/packages"
@@ -53,15 +53,15 @@ def told(report: Report) -> list[list[Any]]:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
 def test_says_of_each_golden_package_what_is_written_down(case: dict[str, Any]) -> None:
-    report = check_evidence(evidence_of_folder(files_of(case)), given_of(case))
+    report = check_evidence(evidence_of_files(files_of(case)), given_of(case))
     assert told(report) == case["checks"]
     assert (report.exit_code, report.example) == (case["code"], case["example"])
 
 
 def test_the_golden_package_opens_into_the_golden_files() -> None:
     key = convert(vectors("given")["key"], AgencyKey)
-    evidence = open_sealed_evidence(unb64u(PACKAGE["sealed"]), key)
-    assert evidence.files == files_of({"changes": {}})
+    evidence = evidence_of_package(unb64u(PACKAGE["sealed"]), key)
+    assert bytes_of(evidence.files) == files_of({"changes": {}})
     assert (
         check_evidence(evidence, given_of({"given": ["agency", "policy", "fleet_ca"]})).exit_code
         == 0

@@ -18,7 +18,7 @@ from firmware.protocol.decisions import IdentityGiven
 from firmware.protocol.encoding import b64u, canonical
 from firmware.protocol.packages import FileName
 from firmware.protocol.released_part import Provenance
-from relay.verify.evidence import evidence_of_folder, is_part_of_evidence
+from relay.verify.evidence import is_part_of_evidence
 from relay.verify.report import Report, TrustAnchors, check_evidence
 from tests.attacks.test_a_changed_package_is_found import FORGERIES, Crime
 from tests.attacks.test_an_owner_cannot_stretch_a_date import (
@@ -31,6 +31,7 @@ from tests.attacks.test_an_owner_cannot_stretch_a_date import (
 )
 from tests.fakes.footage import TinyCamera, clip_units
 from tests.fakes.log_town import DAY_MS, HOUR_MS, MINUTE_MS, NOW_MS, make_town
+from tests.fakes.media import evidence_of_files
 from tests.relay.evidence_files import Evidence, Film, make_evidence, regranted, with_files
 from tests.vectors.make_sound import units_of_sound
 
@@ -233,7 +234,7 @@ def case(
         for one in sorted(opened.keys() | files.keys())
         if opened.get(one) != files.get(one)
     }
-    said = told(check_evidence(evidence_of_folder(files), given_by(evidence, given)))
+    said = told(check_evidence(evidence_of_files(files), given_by(evidence, given)))
     return {"name": name, "given": given, "changes": changes, **said}
 
 
@@ -248,7 +249,7 @@ def change_of(old: bytes, new: bytes) -> dict[str, Any]:
 def of_its_own(name: str, evidence: Evidence) -> dict[str, Any]:
     """Say what is found of other evidence, which brings what is given along."""
     opened = evidence.listed()
-    said = told(check_evidence(evidence_of_folder(opened), evidence.given))
+    said = told(check_evidence(evidence_of_files(opened), evidence.given))
     own = {"files": encoded(opened), "given": given_of(evidence)}
     return {"name": name, "own": own, "given": ALL, "changes": {}, **said}
 

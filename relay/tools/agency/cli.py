@@ -63,6 +63,7 @@ from relay.verify.cli import main as verify_main
 from relay.verify.errors import AlteredPackage, UnreadablePackage
 from relay.verify.evidence import Evidence
 from relay.verify.file_reader import read_document, read_evidence, read_key
+from relay.verify.private_files import write_private_folder
 from relay.verify.report import TrustAnchors, check_evidence
 from relay.verify.report_text import lines_of, visible
 from relay.verify.saved_page import write_saved_page
@@ -209,9 +210,7 @@ def _open(options: argparse.Namespace) -> int:
     key = read_key(Path(options.key))
     evidence = read_evidence(Path(options.package), key)
     out = Path(options.out)
-    out.mkdir(parents=True, exist_ok=True)
-    for name, data in evidence.files.items():
-        (out / name).write_bytes(data)
+    write_private_folder(out, evidence.files)
     code = _report(evidence, key)
     print(f"{len(evidence.files)} files in {out}; hand them on with `doorward-verify {out}`")
     return code
@@ -313,7 +312,7 @@ def _parser() -> argparse.ArgumentParser:
     open_ = commands.add_parser("open", help="open an evidence package and check it")
     open_.add_argument("package", help="the sealed file")
     open_.add_argument("--key", required=True, help="agency-key.json")
-    open_.add_argument("--out", required=True, help="folder for what is inside")
+    open_.add_argument("--out", required=True, help="a new folder for what is inside")
     open_.set_defaults(run=_open)
     text = "check evidence that was opened, or a package: all that doorward-verify does"
     commands.add_parser("verify", help=text)  # main hands it on before anything is parsed

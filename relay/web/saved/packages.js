@@ -9,12 +9,12 @@ import {
   parse,
   parseCanonical,
   sha256,
-  sha256Hex,
   text,
   unb64u,
   unhex,
   utf8,
 } from "../static/js/protocol/encoding.js";
+import { sha256OfBlob } from "../static/js/protocol/sha256.js";
 import { importSealingPair, openSealed } from "../static/js/protocol/sealing.js";
 
 /** @typedef {import("../static/js/protocol/encoding.js").Bytes} Bytes */
@@ -24,6 +24,8 @@ import { importSealingPair, openSealed } from "../static/js/protocol/sealing.js"
 const MAGIC = utf8("DWPKG1\r\n");
 const PACKAGE_INFO = utf8("doorward/package/v1\0");
 const CHUNK_BYTES = 64 * 1024 + 16;
+/** So many chunks are read at once. */
+const PIECE_CHUNKS = 16;
 const MAX_HEADER_BYTES = 32 * 1024;
 const MAX_INDEX_BYTES = 64 * 1024;
 const MAX_FILES = 128;
@@ -49,46 +51,46 @@ export function readHeaderUnverified(sealed) {
 
 /**
  * Opens a package with one of its recipients' raw X25519 keys; returns its files by name.
- * @param {Uint8Array} sealed
+ *
+ * It is read, decrypted and hashed a piece at a time; what comes out are Blobs, which a browser may
+ * keep outside of memory.
+ * @param {Blob} sealed
  * @param {Uint8Array} privateKey
  * @param {Uint8Array} publicKey
- * @param {(done: number) => void} [onProgress] told the opened share, 0 to 1
- * @returns {Promise<{header: PackageHeader, files: Map<string, Bytes>}>}
+ * @returns {Promise<{header: PackageHeader, files: Map<string, Blob>}>}
  */
-export async function openPackage(sealed, privateKey, publicKey, onProgress = () => {}) {
-  const { header, begin } = readHeaderUnverified(sealed);
+export async function openPackage(sealed, privateKey, publicKey) {
+  const prefix = new Uint8Array(await sealed.slice(0, 12 + MAX_HEADER_BYTES).arrayBuffer());
+  const { header, begin } = readHeaderUnverified(prefix);
   const mine = header.keys.find((key) => key.recipient === b64u(publicKey));
   if (mine === undefined) throw new WireError("this package isn't sealed to this key");
   const info = join(PACKAGE_INFO, unhex(header.grant_digest));
   const pair = await importSealingPair(privateKey, publicKey);
   const contentKey = await openSealed(pair, unb64u(mine.wrapped), info);
-  const aad = await sha256(sealed.subarray(12, begin));
-  const plain = await openChunks(contentKey, aad, sealed.subarray(begin), onProgress);
-  return { header, files: await splitFiles(plain) };
+  const aad = await sha256(prefix.subarray(12, begin));
+  return { header, files: await splitFiles(await openChunks(contentKey, aad, sealed.slice(begin))) };
 }
 
-/**
- * @param {Bytes} contentKey
- * @param {Bytes} aad
- * @param {Uint8Array} body
- * @param {(done: number) => void} onProgress
- */
-async function openChunks(contentKey, aad, body, onProgress) {
+/** @param {Bytes} contentKey @param {Bytes} aad @param {Blob} body */
+async function openChunks(contentKey, aad, body) {
   const key = await crypto.subtle.importKey("raw", contentKey, "AES-GCM", false, ["decrypt"]);
-  const count = Math.max(1, Math.ceil(body.length / CHUNK_BYTES));
-  const chunks = [];
-  for (let i = 0; i < count; i += 1) {
-    const iv = chunkNonce(i, i === count - 1);
-    const sealed = join(body.subarray(i * CHUNK_BYTES, (i + 1) * CHUNK_BYTES));
-    try {
-      const params = { name: "AES-GCM", iv, additionalData: aad };
-      chunks.push(new Uint8Array(await crypto.subtle.decrypt(params, key, sealed)));
-    } catch {
-      throw new WireError("the package was altered or cut off");
+  const count = Math.max(1, Math.ceil(body.size / CHUNK_BYTES));
+  const pieces = [];
+  for (let from = 0; from < count; from += PIECE_CHUNKS) {
+    const piece = new Uint8Array(await body.slice(from * CHUNK_BYTES, (from + PIECE_CHUNKS) * CHUNK_BYTES).arrayBuffer());
+    const chunks = [];
+    for (let i = from; i < Math.min(count, from + PIECE_CHUNKS); i += 1) {
+      const chunk = piece.subarray((i - from) * CHUNK_BYTES, (i - from + 1) * CHUNK_BYTES);
+      const params = { name: "AES-GCM", iv: chunkNonce(i, i === count - 1), additionalData: aad };
+      try {
+        chunks.push(await crypto.subtle.decrypt(params, key, chunk));
+      } catch {
+        throw new WireError("the package was altered or cut off");
+      }
     }
-    onProgress((i + 1) / count);
+    pieces.push(new Blob(chunks));
   }
-  return join(...chunks);
+  return new Blob(pieces);
 }
 
 /** @param {number} number @param {boolean} isLast */
@@ -116,23 +118,28 @@ function isContentFile(entry) {
   return isNamed && isSize && typeof sha256 === "string" && DIGEST.test(sha256);
 }
 
-/** @param {Bytes} plain */
+/** @param {Blob} plain */
 async function splitFiles(plain) {
-  const size = uint32(plain, 0);
-  if (size > MAX_INDEX_BYTES) throw new WireError("the package's header is cut off or too large");
-  const index = parse(text(plain.subarray(4, 4 + size)));
-  /** @type {Map<string, Bytes>} */
-  const files = new Map();
-  let position = 4 + size;
-  for (const entry of contentFiles(index?.files)) {
-    const data = plain.subarray(position, position + entry.size_bytes);
-    if ((await sha256Hex(data)) !== entry.sha256 || files.has(entry.name)) {
-      throw new WireError("{name} inside the package is damaged", { name: entry.name });
-    }
-    files.set(entry.name, data);
-    position += entry.size_bytes;
+  const begin = new Uint8Array(await plain.slice(0, 4 + MAX_INDEX_BYTES).arrayBuffer());
+  const size = uint32(begin, 0);
+  if (size > MAX_INDEX_BYTES || 4 + size > plain.size) {
+    throw new WireError("the package's index is cut off or too large");
   }
-  if (position !== plain.length) throw new WireError("the package holds more than its index names");
+  const entries = contentFiles(parse(text(begin.subarray(4, 4 + size)))?.files);
+  let position = 4 + size;
+  if (entries.reduce((sum, entry) => sum + entry.size_bytes, position) !== plain.size) {
+    throw new WireError("the package holds more or less than its index names");
+  }
+  /** @type {Map<string, Blob>} */
+  const files = new Map();
+  for (const { name, size_bytes, sha256: digest } of entries) {
+    const file = plain.slice(position, position + size_bytes);
+    if (files.has(name) || (await sha256OfBlob(file)) !== digest) {
+      throw new WireError("{name} inside the package is damaged", { name });
+    }
+    files.set(name, file);
+    position += size_bytes;
+  }
   return files;
 }
 

@@ -12,7 +12,7 @@ import { openPackage } from "./packages.js";
 import { apart, filledApart } from "../static/js/protocol/plain_text.js";
 import { CODE, inWords, saidBy } from "./verify/checks.js";
 import { checkAgreement } from "./verify/logs.js";
-import { clipNumbers, evidenceOf, fileOf, requestUnverified, signedRequest, termsUnverified } from "./verify/document_reader.js";
+import { clipNumbers, clipOf, evidenceOf, readDocuments, requestUnverified, signedRequest, termsUnverified } from "./verify/document_reader.js";
 import { checkEvidence } from "./verify/report.js";
 import { parsePolicy } from "./verify/tlog.js";
 
@@ -126,15 +126,14 @@ async function readPolicy() {
 async function readEvidence(key) {
   const files = chosen("evidence");
   if (files.length === 0) throw new WireError(t("saved.nothing"));
-  const read = await Promise.all(files.map(async (file) => new Uint8Array(await file.arrayBuffer())));
   if (files.length > 1) {
-    const named = new Map(files.map((file, place) => [file.name, read[place]]));
+    const named = await readDocuments(new Map(files.map((file) => [file.name, file])));
     if (clipNumbers(named).length === 0) throw new WireError(t("saved.no_clip"));
     return evidenceOf(named);
   }
   if (key === null) throw new WireError(t("saved.no_key"));
-  const opened = await openPackage(read[0], unb64u(key.sealing_private_key), unb64u(key.sealing_public_key));
-  return evidenceOf(opened.files, opened.header);
+  const opened = await openPackage(files[0], unb64u(key.sealing_private_key), unb64u(key.sealing_public_key));
+  return evidenceOf(await readDocuments(opened.files), opened.header);
 }
 
 /** @param {Evidence} evidence @param {Report} report @param {Node[]} told what the papers say */
@@ -167,7 +166,7 @@ function row({ what, where, result, detail }) {
   return line;
 }
 
-/** What the papers say, of those that can be read. @param {Map<string, Bytes>} files */
+/** What the papers say, of those that can be read. @param {Evidence["files"]} files */
 async function papers(files) {
   try {
     const request = requestUnverified(files);
@@ -196,7 +195,7 @@ async function papers(files) {
   }
 }
 
-/** @param {Map<string, Bytes>} files @param {Recording} recording */
+/** @param {Evidence["files"]} files @param {Recording} recording */
 function described(files, { number, manifest, has_sound, is_sound_given, part }) {
   const heading = document.createElement("h3");
   heading.textContent = `clip-${number}.mp4`;
@@ -214,12 +213,11 @@ function described(files, { number, manifest, has_sound, is_sound_given, part })
   }
   const video = document.createElement("video");
   video.controls = true;
-  const mp4 = /** @type {Bytes} */ (fileOf(files, `clip-${number}.mp4`));
-  video.src = URL.createObjectURL(new Blob([mp4], { type: "video/mp4" }));
+  video.src = URL.createObjectURL(new Blob([clipOf(files, number)], { type: "video/mp4" }));
   return [heading, video, list];
 }
 
-/** @param {string} name @param {Bytes} data */
+/** @param {string} name @param {Bytes | Blob} data */
 function download(name, data) {
   const item = document.createElement("li");
   const link = document.createElement("a");

@@ -22,6 +22,7 @@ import { checkIssued, parseCertificate } from "./certificate.js";
 import { NotCheckable } from "./checks.js";
 import {
   clipNumbers,
+  digestOf,
   documentOf,
   fileOf,
   grantDigest,
@@ -74,7 +75,7 @@ export async function checkFiles({ files, header, beside }) {
   const added = [...files.keys()].filter((name) => name !== CONTENTS && !listed.has(name));
   must(added.length === 0, "added: {names}", { names: added.join(", ") });
   for (const [name, sha256] of listed) {
-    must((await sha256Hex(fileOf(files, name))) === sha256, "{name} isn't the file that the doorbell packed", { name });
+    must((await digestOf(files, name)) === sha256, "{name} isn't the file that the doorbell packed", { name });
   }
 }
 

@@ -4,10 +4,11 @@
  */
 import { isIdentity } from "../../static/js/protocol/decisions.js";
 import { WireError, parseCanonical, sha256Hex, text, utf8 } from "../../static/js/protocol/encoding.js";
+import { sha256OfBlob } from "../../static/js/protocol/sha256.js";
 import { parseRequestUnverified } from "../../static/js/protocol/requests.js";
 
 /** @typedef {import("../../static/js/protocol/encoding.js").Bytes} Bytes */
-/** @typedef {Map<string, Bytes>} Files */
+/** @typedef {Map<string, Bytes | Blob>} Files documents are in memory, clips are read piece by piece */
 /** @typedef {{package_id: string, device: string, agency: string, grant_digest: string, keys: {recipient: string}[]}} Header */
 /** @typedef {{files: Files, header: Header | null, beside: string[]}} Evidence `beside`: names that are no part of it, and weren't looked at */
 /** @typedef {{id: string, signing_key: string}} KnownAgency `signing_key` is base64url of SubjectPublicKeyInfo */
@@ -15,6 +16,9 @@ import { parseRequestUnverified } from "../../static/js/protocol/requests.js";
 /** Names that mean something in evidence, as in relay/verify/evidence.py. */
 const PART_OF_EVIDENCE =
   /^((clip|manifest|part|trim|capture)-[1-9][0-9]?\.(mp4|json)|(contents|device|grant|request|release|register)\.(json|pem))$/;
+
+const MAX_DOCUMENT_BYTES = 8 * 1024 * 1024;
+const CLIP_NAME = /^clip-([1-9][0-9]?)\.mp4$/;
 
 /** @param {string} name */
 export function isPartOfEvidence(name) {
@@ -33,11 +37,40 @@ export function must(condition, otherwise, values) {
   if (!condition) throw new WireError(otherwise, values);
 }
 
-/** @param {Files} files @param {string} name */
+/** Returns a document. @param {Files} files @param {string} name @returns {Bytes} */
 export function fileOf(files, name) {
   const file = files.get(name);
   if (file === undefined) throw new WireError("there is no {name}", { name });
+  if (file instanceof Blob) throw new WireError("{name} isn't a document", { name });
   return file;
+}
+
+/** @param {Files} files @param {number} number @returns {Blob} */
+export function clipOf(files, number) {
+  const name = `clip-${number}.mp4`;
+  const file = files.get(name);
+  if (file === undefined) throw new WireError("there is no {name}", { name });
+  return file instanceof Blob ? file : new Blob([file]);
+}
+
+/** Returns SHA-256 over a file, in hexadecimal. @param {Files} files @param {string} name */
+export async function digestOf(files, name) {
+  const file = files.get(name);
+  return file instanceof Blob ? sha256OfBlob(file) : sha256Hex(fileOf(files, name));
+}
+
+/** Reads the documents among files into memory; what else there is stays where it is. @param {Map<string, Blob>} found @returns {Promise<Files>} */
+export async function readDocuments(found) {
+  /** @type {Files} */
+  const files = new Map();
+  for (const [name, file] of found) {
+    const isDocument = isPartOfEvidence(name) && !name.endsWith(".mp4");
+    if (isDocument && file.size > MAX_DOCUMENT_BYTES) {
+      throw new WireError("{name} has more than {most} bytes", { name, most: MAX_DOCUMENT_BYTES });
+    }
+    files.set(name, isDocument ? new Uint8Array(await file.arrayBuffer()) : file);
+  }
+  return files;
 }
 
 /** @param {Files} files @param {string} name @returns {any} whatever JSON can hold; callers name the type */
@@ -48,7 +81,7 @@ export function documentOf(files, name) {
 /** @param {Files} files @returns {number[]} */
 export function clipNumbers(files) {
   return [...files.keys()]
-    .map((name) => /^clip-([1-9][0-9]?)\.mp4$/.exec(name))
+    .map((name) => CLIP_NAME.exec(name))
     .flatMap((found) => (found ? [Number(found[1])] : []))
     .sort((a, b) => a - b);
 }

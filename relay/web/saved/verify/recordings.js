@@ -3,22 +3,25 @@
  * range, its pictures and its sound.
  * @module
  */
-import { canonical, sha256Hex, join, utf8 } from "../../static/js/protocol/encoding.js";
-import { checkManifest, gopsOf, heardParts } from "../../static/js/protocol/footage.js";
-import { accessUnits, soundUnits, topBoxes } from "../../static/js/protocol/mp4.js";
+import { canonical, hex } from "../../static/js/protocol/encoding.js";
+import { checkManifest, gopsOf, spansOf } from "../../static/js/protocol/footage.js";
+import { readMp4 } from "../../static/js/protocol/mp4.js";
+import { fileBoxes } from "../../static/js/protocol/mp4_boxes.js";
 import { deviceCertificate } from "./document_checks.js";
-import { documentOf, fileOf, manifestDigest, must, signedManifest, statementUnverified, termsUnverified } from "./document_reader.js";
+import { clipOf, documentOf, manifestDigest, must, signedManifest, statementUnverified, termsUnverified } from "./document_reader.js";
 import { checkShown } from "./display_checks.js";
 
 /** @typedef {import("./document_reader.js").Files} Files */
 /** @typedef {import("../../static/js/protocol/documents.js").ClipManifest} ClipManifest */
+/** @typedef {import("../../static/js/protocol/footage.js").AccessUnit} AccessUnit */
+/** @typedef {import("../../static/js/protocol/footage.js").SoundUnit} SoundUnit */
 /** @typedef {{v: 1, clip_id: string, first_gop: number, gop_count: number, first_span: number, span_count: number, provenance: string, corrected_ms: number}} ReleasedPart */
 
 const TICKS_PER_MS = 90;
 const SOUND_UNIT_90K = 1920;
-const SPAN_UNITS = 48;
 const SOUND_SLACK_90K = 4;
-const SOUND_TAG = utf8("doorward/sound/v1\0");
+const EPOCH_1904_S = 2_082_844_800;
+const LAST_1904_S = 2 ** 32 - 1;
 /** What a doorbell may say of C2PA, as in firmware/protocol/released_part.py. */
 const PROVENANCE = /^(c2pa|none: [ -~]{1,200})$/;
 const NONE = "none: ";
@@ -93,54 +96,73 @@ export async function checkPictures(files, number) {
   must(part.clip_id === manifest.clip_id, "the part named is of another recording");
   const signed = manifest.gops.slice(part.first_gop, part.first_gop + part.gop_count);
   must(signed.length > 0 && signed.length === part.gop_count, "the released part isn't one of this clip");
-  const mp4 = fileOf(files, `clip-${number}.mp4`);
-  const units = accessUnits(mp4);
+  const mp4 = await readMp4(clipOf(files, number));
   const offset = signed[0].first_pts_90k;
-  const found = await gopsOf(units.map((unit) => ({ ...unit, pts_90k: unit.pts_90k + offset })));
-  const bad = found.findIndex((gop, place) => canonical(gop) !== canonical(signed[place] ?? null));
-  const isSame = bad < 0 && found.length === signed.length;
-  const at = part.first_gop + (bad < 0 ? Math.min(found.length, signed.length) : bad) + 1;
-  must(isSame, "the pictures differ from what was signed, from part {at} on", { at });
-  checkShown(mp4, units, manifest);
-  return { template: "pictures: {count}", values: { count: units.length } };
+  let place = 0;
+  for await (const gop of gopsOf(shifted(mp4.pictures(), offset))) {
+    const isSame = canonical(gop) === canonical(signed[place] ?? null);
+    must(isSame, "the pictures differ from what was signed, from part {at} on", { at: part.first_gop + place + 1 });
+    place += 1;
+  }
+  const isAll = place === signed.length;
+  must(isAll, "the pictures differ from what was signed, from part {at} on", { at: part.first_gop + place + 1 });
+  const { width, height } = manifest;
+  await checkShown(mp4, { width, height, created_1904_s: createdOf(manifest, offset) });
+  return { template: "pictures: {count}", values: { count: mp4.pictureTimes().length } };
+}
+
+/** When a part of a clip was recorded, as its MP4 may tell (firmware/protocol/media/tags.py); 0 says nothing. @param {ClipManifest} manifest @param {number} begin_90k */
+function createdOf({ is_clock_trusted, started_ms }, begin_90k) {
+  const created_s = Math.floor((started_ms + Math.floor(begin_90k / TICKS_PER_MS)) / 1000) + EPOCH_1904_S;
+  return is_clock_trusted && created_s <= LAST_1904_S ? created_s : 0;
 }
 
 /** Only the sound that was given, and then the signed one. @param {Files} files @param {number} number @returns {Promise<boolean>} */
 export async function checkSound(files, number) {
   const manifest = await checkSignature(files, number);
   const part = partOf(files, number);
-  const units = soundUnits(fileOf(files, `clip-${number}.mp4`));
+  const mp4 = await readMp4(clipOf(files, number));
   if (!termsUnverified(files).has_audio) {
-    must(units === null, "it has sound, which the owner didn't give");
+    must(!mp4.hasSound, "it has sound, which the owner didn't give");
     return false;
   }
-  must(manifest.sound !== undefined || units === null, "it has sound, but the doorbell recorded none");
-  must(part.span_count === 0 || units !== null, "its sound was given, and is missing");
-  must(part.span_count > 0 || units === null, "it has sound, which isn't part of what was released");
-  if (units === null) return false;
+  must(manifest.sound !== undefined || !mp4.hasSound, "it has sound, but the doorbell recorded none");
+  must(part.span_count === 0 || mp4.hasSound, "its sound was given, and is missing");
+  must(part.span_count > 0 || !mp4.hasSound, "it has sound, which isn't part of what was released");
+  if (!mp4.hasSound) return false;
   const signed = (manifest.sound?.spans ?? []).slice(part.first_span, part.first_span + part.span_count);
   must(signed.length === part.span_count, "the released sound isn't of this clip");
   const offset = manifest.gops[part.first_gop].first_pts_90k;
-  const first = signed[0].first_pts_90k;
-  const placed = units.map((unit, place) => {
-    const due = first + place * SOUND_UNIT_90K;
-    must(Math.abs(unit.pts_90k + offset - due) <= SOUND_SLACK_90K, "the sound lies at another time than was signed");
-    return { pts_90k: due, data: unit.data };
-  });
-  const spans = [];
-  for (let begin = 0; begin < placed.length; begin += SPAN_UNITS) {
-    const span = placed.slice(begin, begin + SPAN_UNITS);
-    const leaf = await sha256Hex(join(SOUND_TAG, ...span.flatMap(heardParts)));
-    spans.push({ first_pts_90k: span[0].pts_90k, unit_count: span.length, leaf });
+  let place = 0;
+  for await (const span of spansOf(placed(mp4.sound(), offset, signed[0].first_pts_90k))) {
+    must(canonical(span) === canonical(signed[place] ?? null), "the sound differs from what was signed");
+    place += 1;
   }
-  must(canonical(spans) === canonical(signed), "the sound differs from what was signed");
+  must(place === signed.length, "the sound differs from what was signed");
   return true;
+}
+
+/** Puts back what a part's times leave out. @param {AsyncIterable<AccessUnit>} units @param {number} offset */
+async function* shifted(units, offset) {
+  for await (const unit of units) yield { ...unit, pts_90k: unit.pts_90k + offset };
+}
+
+/** Puts each unit at its exact time; MP4 counts sound in samples. @param {AsyncIterable<SoundUnit>} units @param {number} offset @param {number} first */
+async function* placed(units, offset, first) {
+  let due = first;
+  for await (const { pts_90k, data } of units) {
+    must(Math.abs(pts_90k + offset - due) <= SOUND_SLACK_90K, "the sound lies at another time than was signed");
+    yield { pts_90k: due, data };
+    due += SOUND_UNIT_90K;
+  }
 }
 
 /** What is said about C2PA agrees with the file; the claim itself is for a C2PA tool. @param {Files} files @param {number} number @returns {Promise<import("./checks.js").Said>} */
 export async function checkProvenance(files, number) {
-  const claims = topBoxes(fileOf(files, `clip-${number}.mp4`)).filter((box) => box.type === "uuid");
-  const isC2pa = claims.length <= 1 && claims.every((box) => box.usertype === C2PA_BOX);
+  const clip = clipOf(files, number);
+  const claims = (await fileBoxes(clip)).filter((box) => box.type === "uuid");
+  const types = await Promise.all(claims.map(({ begin, end }) => clip.slice(begin, Math.min(end, begin + 16)).arrayBuffer()));
+  const isC2pa = claims.length <= 1 && types.every((type) => hex(new Uint8Array(type)) === C2PA_BOX);
   must(isC2pa, "the clip carries something that isn't C2PA's claim");
   const { provenance } = partOf(files, number);
   must((provenance === "c2pa") === claims.length > 0, "a C2PA claim is said to be there and isn't, or the other way round");

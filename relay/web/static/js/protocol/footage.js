@@ -14,6 +14,7 @@ import {
   utf8,
 } from "./encoding.js";
 import { verifyP256 } from "./passkeys.js";
+import { Sha256 } from "./sha256.js";
 
 /** @typedef {import("./documents.js").ClipManifest} ClipManifest */
 /** @typedef {import("./documents.js").Gop} Gop */
@@ -21,12 +22,16 @@ import { verifyP256 } from "./passkeys.js";
 /** @typedef {import("./documents.js").SoundTrack} SoundTrack */
 /** @typedef {{pts_90k: number, is_key: boolean, nal_units: Uint8Array[]}} AccessUnit */
 /** @typedef {{pts_90k: number, data: Uint8Array}} SoundUnit */
+/** @typedef {AsyncIterable<AccessUnit> | Iterable<AccessUnit>} AccessUnits */
+/** @typedef {AsyncIterable<SoundUnit> | Iterable<SoundUnit>} SoundUnits */
 
 const GOP_TAG = utf8("doorward/gop/v1\0");
 const SOUND_TAG = utf8("doorward/sound/v1\0");
 const SPAN_UNITS = 48;
 const MANIFEST_TAG = utf8("doorward/clip/v1\0");
 const NAL_TYPE_IDR = 5;
+/** NAL units of one access unit; their count is hashed in two bytes. */
+const MAX_NAL_UNITS = 0xffff;
 const MAX_WITNESSED = 4096;
 /** No doorbell makes a longer one: see firmware/protocol/footage.py. */
 const LONGEST_CLIP_90K = 600 * 90_000;
@@ -58,6 +63,7 @@ export function splitLengthPrefixed(sample) {
     if (size === 0 || unit.length !== size) {
       throw new WireError("a NAL unit's length doesn't fit its sample");
     }
+    if (units.length === MAX_NAL_UNITS) throw new WireError("a picture is of too many pieces");
     units.push(unit);
     position += 4 + size;
   }
@@ -73,25 +79,52 @@ export function isKeyFrame(units) {
 }
 
 /**
- * Returns the GOPs of a clip's access units; `pts_90k` counts from the clip's first.
- * @param {AccessUnit[]} units
- * @returns {Promise<Gop[]>}
+ * Yields the GOPs of a clip's access units, each once its last picture was hashed; `pts_90k` counts
+ * from the clip's first. Whoever takes no more of them has nothing more read.
+ * @param {AccessUnits} units
+ * @returns {AsyncGenerator<Gop>}
  */
-export async function gopsOf(units) {
-  if (units.length === 0 || !units[0].is_key) throw new WireError("a clip begins with a key frame");
-  /** @type {AccessUnit[][]} */
-  const groups = [];
-  for (const unit of units) {
-    if (unit.is_key) groups.push([]);
-    groups[groups.length - 1].push(unit);
+export async function* gopsOf(units) {
+  /** @type {{first_pts_90k: number, unit_count: number, digest: Sha256} | null} */
+  let gop = null;
+  for await (const unit of units) {
+    if (unit.is_key) {
+      if (gop !== null) yield closed(gop);
+      gop = { first_pts_90k: unit.pts_90k, unit_count: 0, digest: new Sha256() };
+      gop.digest.update(GOP_TAG);
+    }
+    if (gop === null) throw new WireError("a clip begins with a key frame");
+    for (const part of hashedParts(unit)) gop.digest.update(part);
+    gop.unit_count += 1;
   }
-  return Promise.all(
-    groups.map(async (group) => ({
-      first_pts_90k: group[0].pts_90k,
-      unit_count: group.length,
-      leaf: await sha256Hex(join(GOP_TAG, ...group.flatMap(hashedParts))),
-    })),
-  );
+  if (gop === null) throw new WireError("a clip begins with a key frame");
+  yield closed(gop);
+}
+
+/** @param {{first_pts_90k: number, unit_count: number, digest: Sha256}} gop @returns {Promise<Gop>} */
+async function closed({ first_pts_90k, unit_count, digest }) {
+  return { first_pts_90k, unit_count, leaf: await digest.hex() };
+}
+
+/**
+ * Yields the spans of a clip's sound, in the same way.
+ * @param {SoundUnits} units
+ */
+export async function* spansOf(units) {
+  /** @type {{first_pts_90k: number, unit_count: number, digest: Sha256} | null} */
+  let span = null;
+  for await (const unit of units) {
+    if (span === null) {
+      span = { first_pts_90k: unit.pts_90k, unit_count: 0, digest: new Sha256() };
+      span.digest.update(SOUND_TAG);
+    }
+    for (const part of heardParts(unit)) span.digest.update(part);
+    span.unit_count += 1;
+    if (span.unit_count < SPAN_UNITS) continue;
+    yield closed(span);
+    span = null;
+  }
+  if (span !== null) yield closed(span);
 }
 
 /** @param {AccessUnit} unit */
@@ -172,12 +205,26 @@ function checkTimes({ duration_90k, pre_roll_90k, gops }) {
 
 /**
  * Tells whether these access units are, picture for picture, the ones in the manifest.
- * @param {AccessUnit[]} units
+ * @param {AccessUnits} units
  * @param {ClipManifest} manifest
  */
-export async function isSameFootage(units, manifest) {
-  const gops = await gopsOf(units);
-  return (await merkleRoot(gops.map((gop) => gop.leaf))) === manifest.video_root;
+export async function isSameFootage(units, { gops }) {
+  return isSame(gopsOf(units), gops);
+}
+
+/**
+ * Tells whether these are exactly the parts that were signed; reads no further than it must.
+ * @param {AsyncIterable<{leaf: string, first_pts_90k: number, unit_count: number}>} found
+ * @param {{leaf: string, first_pts_90k: number, unit_count: number}[]} signed
+ */
+async function isSame(found, signed) {
+  let place = 0;
+  for await (const { leaf, first_pts_90k, unit_count } of found) {
+    const due = signed[place];
+    if (leaf !== due?.leaf || first_pts_90k !== due.first_pts_90k || unit_count !== due.unit_count) return false;
+    place += 1;
+  }
+  return place === signed.length;
 }
 
 /** @param {SoundTrack} sound */
@@ -192,21 +239,15 @@ async function checkSoundTrack({ codec, sample_rate_hz, channels, spans, root })
 
 /**
  * Tells whether these units are, sample for sample and moment for moment, the sound in the manifest.
- * @param {SoundUnit[]} units
+ * @param {SoundUnits} units
  * @param {ClipManifest} manifest
  */
-export async function isSameSound(units, manifest) {
-  /** @type {Promise<string>[]} */
-  const leaves = [];
-  for (let begin = 0; begin < units.length; begin += SPAN_UNITS) {
-    const parts = units.slice(begin, begin + SPAN_UNITS).flatMap(heardParts);
-    leaves.push(sha256Hex(join(SOUND_TAG, ...parts)));
-  }
-  return (await merkleRoot(await Promise.all(leaves))) === manifest.sound?.root;
+export async function isSameSound(units, { sound }) {
+  return isSame(spansOf(units), sound?.spans ?? []);
 }
 
 /** What is hashed of a unit of sound. @param {SoundUnit} unit */
-export function heardParts({ pts_90k, data }) {
+function heardParts({ pts_90k, data }) {
   const head = new DataView(new ArrayBuffer(12));
   head.setBigInt64(0, BigInt(pts_90k));
   head.setUint32(8, data.length);
