@@ -24,6 +24,7 @@ from firmware.protocol.events import (
     Pressed,
     UploadedPart,
 )
+from tests.fakes.sample_keys import SESSION_KEY, X25519_KEY
 from tests.relay.event_pictures import picture_of, sealed_for
 from tests.relay.http_people import Officer, Owner, certified_officer, officer_elsewhere
 from tests.relay.http_world import API, RELAY_URL, World, open_world
@@ -170,7 +171,7 @@ class Case:
                 "owner": {
                     "name": "Eve",
                     "passkey": passkey,
-                    "browser": {"name": "Phone", "session_key": "AAAA", "viewing_key": "AAAA"},
+                    "browser": self._browser(),
                 },
             },
             f"{API}/doorbells/{{device}}/offer": {"session_id": new_id(), "signed": SIGNED},
@@ -180,6 +181,9 @@ class Case:
             f"{API}/push/{{browser}}": {"endpoint": "https://push.test/eve"},
         }
         return bodies.get(path, {})
+
+    def _browser(self) -> dict[str, str]:
+        return {"name": "Phone", "session_key": SESSION_KEY, "viewing_key": X25519_KEY}
 
 
 async def pair(world: World, owner: Owner) -> tuple[str, str]:
