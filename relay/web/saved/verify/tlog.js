@@ -158,7 +158,7 @@ async function parseKey(vkey, kind) {
   const typed = unb64(encoded);
   must(typed.length === 33 && typed[0] === kind, "{name} is a key of another kind", { name });
   const y = BigInt(`0x${hex(typed.slice(1).reverse())}`) & (SIGN_OF_X - 1n);
-  must(y < PRIME && !LOW_ORDER.has(y), "the key of {name} isn't in its one form, or anybody can sign for it", { name });
+  must(y < PRIME && !LOW_ORDER.has(y), "the key of {name} isn't in its one form, or it is of low order", { name });
   const digest = await sha256(join(utf8(name), utf8("\n"), typed));
   must(hex(digest.subarray(0, 4)) === id, "the key id of {name} isn't that of this key and name", { name });
   return { name, kind, id, key: typed.slice(1) };
