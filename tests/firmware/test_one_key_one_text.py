@@ -5,6 +5,7 @@ of a key, or it stands among those that hold none.
 """
 
 import importlib
+import json
 import pkgutil
 import re
 from collections.abc import Callable, Iterator
@@ -47,6 +48,7 @@ from firmware.protocol.tlog.lines import b64, unb64
 from firmware.protocol.tlog.policy import parse_policy, policy_text
 from firmware.protocol.tlog.signed_note import NoteKey, NoteRefused, NoteSigner, parse_key
 from tests.fakes import second_texts
+from tests.vectors.make_keys import LOW_ORDER, PATH, key_vectors
 
 EC_KEY = ec.derive_private_key(0xD00D, ec.SECP256R1())
 P256 = EC_KEY.public_key()
@@ -260,13 +262,9 @@ def test_base64_of_the_logs_has_one_text_too(text: str) -> None:
 
 # --- keys of logs and witnesses ---
 
-Y_OF_LOW_ORDER = (0, 1, second_texts.X25519_PRIME - 1,
-                  0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826,
-                  0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7)  # fmt: skip
-
 
 @pytest.mark.parametrize("sign", [0, 1])
-@pytest.mark.parametrize("y", [*Y_OF_LOW_ORDER, *range(2**255 - 19, 2**255)])
+@pytest.mark.parametrize("y", [*LOW_ORDER, *range(2**255 - 19, 2**255)])
 def test_no_second_form_of_an_ed25519_key_signs_notes(y: int, sign: int) -> None:
     """Nor one of low order, for which anybody can sign."""
     key = (y | sign << 255).to_bytes(32, "little")
@@ -430,3 +428,7 @@ def test_every_field_of_a_key_has_a_type_of_keys() -> None:
         if any(one not in KEY_TYPES for one in types)
     }
     assert loose <= NO_PUBLIC_KEY, loose - NO_PUBLIC_KEY
+
+
+def test_the_browsers_vectors_are_made_of_the_same_texts() -> None:
+    assert json.loads(PATH.read_text()) == key_vectors()
