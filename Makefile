@@ -62,7 +62,7 @@ soak: setup  ## the long forms: 1,000 kills, 200 power cuts, every failing call,
 	DOORWARD_MAP_WORLDS=3000 $(VENV)/pytest tests/attacks/test_the_map_finds_no_home.py $(ARGS)
 	DOORWARD_SCHEMATHESIS=50000 DOORWARD_SCHEMATHESIS_SEED=$$(date +%s) \
 		$(VENV)/pytest tests/relay/test_schemathesis.py $(ARGS)
-	DOORWARD_MUTANTS_EVERY=1 $(VENV)/pytest tests/firmware/test_verifier_mutants.py $(ARGS)
+	DOORWARD_MUTANTS_EVERY=1 $(VENV)/pytest tests/firmware/test_mutants.py $(ARGS)
 	.ci/fuzz && $(VENV)/python -m tests.fuzz --cpu-s 600
 	DOORWARD_EVERY_WAY=1 $(VENV)/pytest tests/flows/test_pages_quality.py $(ARGS)
 	DOORWARD_FUZZ_CPU_S=200 $(VENV)/pytest tests/firmware/test_live_fuzz.py $(ARGS)

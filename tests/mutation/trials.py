@@ -147,7 +147,7 @@ class _Finder(MetaPathFinder):
         self._name = name
         self._source = source
 
-    def find_spec(self, fullname: str, path: object, target: object = None) -> ModuleSpec | None:
+    def find_spec(self, fullname: str, path: object, _target: object = None) -> ModuleSpec | None:
         """Return the module's own spec, with the other source."""
         if fullname != self._name:
             return None
@@ -163,5 +163,5 @@ class _Loader(SourceFileLoader):
         super().__init__(name, path)
         self._source = source
 
-    def get_code(self, fullname: str) -> CodeType:
+    def get_code(self, _fullname: str) -> CodeType:
         return compile(self._source, self.path, "exec")
