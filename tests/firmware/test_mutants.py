@@ -14,7 +14,9 @@ from tests.mutation.trials import source_of, survivors_known, trials
 
 ROOT = Path(__file__).parents[2]
 EVERY = os.environ.get("DOORWARD_MUTANTS_EVERY")
-SAMPLE = ["--each", "1", "--at-least", "75"] if EVERY is None else ["--every", EVERY]
+SAMPLE = (
+    ["--each", "1", "--cpu-s", "55", "--at-least", "75"] if EVERY is None else ["--every", EVERY]
+)
 
 
 def test_nine_of_ten_mutants_are_noticed():

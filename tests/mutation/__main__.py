@@ -5,6 +5,7 @@ python -m tests.mutation [--every N | --each N] [--seed S] [--at-least PERCENT] 
 
 import argparse
 import random
+import resource
 import sys
 from collections.abc import Sequence
 
@@ -18,6 +19,7 @@ def main() -> int:
     sample = parser.add_mutually_exclusive_group()
     sample.add_argument("--every", type=int, default=1, help="one mutant in so many")
     sample.add_argument("--each", type=int, help="so many of each suite")
+    parser.add_argument("--cpu-s", type=float, default=10**9, help="begin no mutant after so much")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--at-least", type=float, default=90, help="percent, or it is a failure")
     parser.add_argument("--only", choices=SUITES, action="append", help="these suites alone")
@@ -30,7 +32,7 @@ def main() -> int:
             return 2
     tried = noticed = 0
     for suite in suites:
-        chosen = _chosen(suite, arguments)
+        chosen = _chosen(suite, arguments) if _cpu_s() < arguments.cpu_s else []
         alive = []
         for trial in survivors(chosen):
             alive.append(trial)
@@ -39,8 +41,15 @@ def main() -> int:
         noticed += len(chosen) - len(alive)
         print(f"{suite.package}: {len(chosen) - len(alive)} of {len(chosen)} noticed", flush=True)
     score = 100 * noticed / tried
-    print(f"{noticed} of {tried} mutants noticed: {score:.1f} %")
+    print(
+        f"{noticed} of {tried} mutants noticed: {score:.1f} %, in {_cpu_s():.0f} s of a processor"
+    )
     return 0 if score >= arguments.at_least else 1
+
+
+def _cpu_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _chosen(suite: Suite, arguments: argparse.Namespace) -> Sequence[Trial]:
