@@ -203,6 +203,16 @@ def test_an_x25519_key_is_a_number_below_the_prime(key: bytes) -> None:
     msgspec.convert(b64u(key), X25519Key)
 
 
+def test_the_prime_itself_is_a_second_text_of_zero() -> None:
+    check_x25519((second_texts.X25519_PRIME - 1).to_bytes(32, "little"))
+    for number in (second_texts.X25519_PRIME, second_texts.X25519_PRIME + 1, 2**255, 2**256 - 1):
+        key = number.to_bytes(32, "little")
+        with pytest.raises(WireError, match="one form"):
+            check_x25519(key)
+        with pytest.raises(msgspec.ValidationError):
+            msgspec.convert(b64u(key), X25519Key)
+
+
 def test_the_seal_to_a_second_text_opens_with_the_first_so_it_is_refused() -> None:
     """OpenSSL ignores the highest bit: a grant would name a key that isn't in the agreement."""
     private = X25519PrivateKey.from_private_bytes(bytes(range(32)))

@@ -41,9 +41,7 @@ def main() -> int:
         noticed += len(chosen) - len(alive)
         print(f"{suite.package}: {len(chosen) - len(alive)} of {len(chosen)} noticed", flush=True)
     score = 100 * noticed / tried
-    print(
-        f"{noticed} of {tried} mutants noticed: {score:.1f} %, in {_cpu_s():.0f} s of a processor"
-    )
+    print(f"{noticed} of {tried} mutants noticed: {score:.1f} %; {_cpu_s():.0f} s of a processor")
     return 0 if score >= arguments.at_least else 1
 
 

@@ -73,7 +73,12 @@ SUITES: dict[str, Suite] = {
     "sealing": Suite(
         package="firmware.protocol",
         modules=("sealing", "packages"),
-        tests=("tests/firmware/test_seal.py", "tests/firmware/test_one_key_one_text.py"),
+        tests=(
+            "tests/attacks/test_only_the_agency_opens_a_package.py",
+            "tests/firmware/test_one_key_one_text.py",
+            "tests/firmware/test_seal.py",
+            "tests/relay/test_verify_vectors.py",
+        ),
     ),
     "requests": Suite(
         package="firmware.protocol",
