@@ -62,7 +62,7 @@ soak: setup  ## the long forms: 1,000 kills, 200 power cuts, every failing call,
 	DOORWARD_MAP_WORLDS=3000 $(VENV)/pytest tests/attacks/test_the_map_finds_no_home.py $(ARGS)
 	DOORWARD_SCHEMATHESIS=50000 DOORWARD_SCHEMATHESIS_SEED=$$(date +%s) \
 		$(VENV)/pytest tests/relay/test_schemathesis.py $(ARGS)
-	DOORWARD_MUTANTS_EVERY=1 $(VENV)/pytest tests/firmware/test_verifier_mutants.py $(ARGS)
+	DOORWARD_MUTANTS_EVERY=1 $(VENV)/pytest tests/firmware/test_mutants.py $(ARGS)
 	.ci/fuzz && $(VENV)/python -m tests.fuzz --cpu-s 600
 	DOORWARD_FUZZ_CPU_S=300 DOORWARD_PACKAGE_MIB=4000 \
 		$(VENV)/pytest tests/attacks/test_a_poisoned_file_takes_no_machine.py $(ARGS)

@@ -26,7 +26,7 @@ from firmware.protocol.decisions import (
 )
 from firmware.protocol.encoding import WireError, unb64u
 from firmware.protocol.grants import AddOwner, Terms, check_owner_keys
-from firmware.protocol.passkeys import PasskeyKey, load_p256
+from firmware.protocol.passkeys import is_same_passkey, load_p256
 from firmware.protocol.sealing import seal_to
 
 MAX_HOLDS = 10
@@ -114,17 +114,17 @@ def _widens(before: OwnerSettings | None, after: OwnerSettings) -> bool:
 
 
 def _check_addition(terms: AddOwner, facts: Facts) -> None:
-    new, approvers = terms.owner.passkey, facts.household.approvers
-    if any(_is_same(new, owner.passkey) for owner in facts.owners):
-        raise Forbidden("already_owner", "this passkey is an owner already")
-    if any(_is_same(new, approver.key) for approver in approvers.values()):
-        raise Forbidden("approver", "a key that confirms can't be an owner's passkey")
-    if terms.owner.browser.id in facts.browsers:
-        raise Forbidden("browser", "the new owner's browser is an owner's here already")
     try:
         check_owner_keys(terms.owner)
     except WireError as error:
         raise Forbidden("form", f"the new owner's keys can't be used: {error}") from error
+    new, approvers = terms.owner.passkey, facts.household.approvers
+    if any(is_same_passkey(new, owner.passkey) for owner in facts.owners):
+        raise Forbidden("already_owner", "this passkey is an owner already")
+    if any(is_same_passkey(new, approver.key) for approver in approvers.values()):
+        raise Forbidden("approver", "a key that confirms can't be an owner's passkey")
+    if terms.owner.browser.id in facts.browsers:
+        raise Forbidden("browser", "the new owner's browser is an owner's here already")
 
 
 def _check_removal(terms: RemoveOwner, facts: Facts) -> None:
@@ -176,22 +176,17 @@ def _check_recovery(terms: SetRecovery) -> None:
 
 
 def _check_approver(terms: AddApprover, facts: Facts) -> None:
-    known = facts.household.approvers
-    if any(_is_same(terms.key, approver.key) for approver in known.values()):
-        raise Forbidden("approver", "this key confirms here already")
-    if any(_is_same(terms.key, owner.passkey) for owner in facts.owners):
-        raise Forbidden("approver", "an owner's passkey can't confirm what it signs")
-    if len(known) >= MAX_APPROVERS:
-        raise Forbidden("approver", f"there are {MAX_APPROVERS} such keys already; end one first")
     try:
         load_p256(unb64u(terms.key.public_key))
     except WireError as error:
         raise Forbidden("approver", f"the key can't be used: {error}") from error
-
-
-def _is_same(one: PasskeyKey, other: PasskeyKey) -> bool:
-    """Return whether they are one key, under whichever name."""
-    return one.credential_id == other.credential_id or one.public_key == other.public_key
+    known = facts.household.approvers
+    if any(is_same_passkey(terms.key, approver.key) for approver in known.values()):
+        raise Forbidden("approver", "this key confirms here already")
+    if any(is_same_passkey(terms.key, owner.passkey) for owner in facts.owners):
+        raise Forbidden("approver", "an owner's passkey can't confirm what it signs")
+    if len(known) >= MAX_APPROVERS:
+        raise Forbidden("approver", f"there are {MAX_APPROVERS} such keys already; end one first")
 
 
 def _check_waiting(digest: str, credential_id: str, facts: Facts) -> None:

@@ -16,11 +16,12 @@ from typing import NoReturn
 import httpx2
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import NameOID
 
 from firmware.enrolment.keys import DeviceKeys
 from firmware.errors import AnswerRefused, ClaimRefused, RelayUnreachable, StoreError
+from firmware.protocol.certified_key import certified_spki
 from firmware.protocol.claims import Claim, Enrolment, EnrolmentRequest
 from firmware.protocol.encoding import WireError, decode
 from firmware.system.backoff import Backoff
@@ -163,9 +164,10 @@ def check_enrolment(enrolment: Enrolment, claim: Claim, keys: DeviceKeys) -> Non
         certificate.verify_directly_issued_by(ca)
     except (InvalidSignature, ValueError, TypeError) as error:
         raise AnswerRefused("the certificate isn't signed by the claim's CA") from error
-    spki = certificate.public_key().public_bytes(
-        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
+    try:
+        spki = certified_spki(certificate)
+    except WireError as error:
+        raise AnswerRefused(f"the certificate's key is {error}") from error
     if spki != keys.signer.spki:
         raise AnswerRefused("the certificate is for another key than this doorbell's")
     names = [str(item.value) for item in certificate.subject]

@@ -20,6 +20,8 @@ PLAIN_BYTES = 1200
 AUTH_BYTES = 16
 _LAST_RECORD = b"\x02"
 _TAG_BYTES = 16
+_UNCOMPRESSED = 0x04
+"""The first byte of such a point (SEC 1 section 2.3.3)."""
 
 
 def check_push_keys(push: SetPush) -> None:
@@ -55,7 +57,7 @@ def encrypt(
 
 
 def _point(data: bytes) -> ec.EllipticCurvePublicKey:
-    if len(data) != 65:
+    if len(data) != 65 or data[0] != _UNCOMPRESSED:
         raise WireError("the push key `p256dh` isn't an uncompressed P-256 point of 65 bytes")
     try:
         return ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), data)

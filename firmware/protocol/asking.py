@@ -21,6 +21,7 @@ from firmware.protocol.encoding import (
     Line,
     ShortB64u,
     WallTimeMs,
+    X25519Key,
     decode_canonical,
     sha256_hex,
 )
@@ -264,7 +265,7 @@ class RequestLine(Document, frozen=True, kw_only=True):
     agency: Text
     """The name that the public register gives it."""
     is_example: bool
-    sealing_keys: Annotated[list[ShortB64u], msgspec.Meta(min_length=1, max_length=8)]
+    sealing_keys: Annotated[list[X25519Key], msgspec.Meta(min_length=1, max_length=8)]
     is_declined: bool
     held_until_ms: WallTimeMs | None
     """Until when all of the asked time is kept; None: it isn't held."""

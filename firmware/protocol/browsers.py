@@ -15,7 +15,14 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from firmware.protocol.encoding import Document, Line, ShortB64u, WireError, unb64u
+from firmware.protocol.encoding import (
+    Document,
+    Line,
+    SessionKey,
+    WireError,
+    X25519Key,
+    unb64u,
+)
 from firmware.protocol.sealing import seal_to
 
 SESSION_KEY_LIFE_MS = 30 * 24 * 3600 * 1000
@@ -30,9 +37,9 @@ class BrowserKeys(Document, frozen=True, kw_only=True):
     """The public halves, and the owner's name for the browser."""
 
     name: Line
-    session_key: ShortB64u
+    session_key: SessionKey
     """P-256, a compressed point (SEC 1 section 2.3.3): 33 bytes."""
-    viewing_key: ShortB64u
+    viewing_key: X25519Key
     """X25519, raw."""
 
     @property

@@ -8,7 +8,15 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from firmware.protocol.encoding import B64u, DeviceId, Digest, Document, Line, WallTimeMs
+from firmware.protocol.encoding import (
+    B64u,
+    DeviceId,
+    Digest,
+    Document,
+    Line,
+    WallTimeMs,
+    X25519Key,
+)
 
 Pem = Annotated[str, msgspec.Meta(max_length=16 * 1024)]
 
@@ -29,7 +37,7 @@ class EnrolmentRequest(Document, frozen=True, kw_only=True):
     v: Literal[1] = 1
     secret: B64u
     csr_pem: Pem
-    sealing_key: B64u
+    sealing_key: X25519Key
 
 
 class Enrolment(Document, frozen=True, kw_only=True):

@@ -15,8 +15,10 @@ from firmware.protocol.encoding import (
     Digest,
     Document,
     Line,
+    P256Key,
     ShortB64u,
     WallTimeMs,
+    X25519Key,
 )
 from firmware.protocol.passkeys import PasskeyKey
 
@@ -94,9 +96,9 @@ class RemoveOwner(Document, frozen=True, kw_only=True, tag="remove_owner", tag_f
 class RecoveryKeys(Document, frozen=True, kw_only=True):
     """The public halves of the recovery keys that `doorward recovery` printed."""
 
-    sealing_key: ShortB64u
+    sealing_key: X25519Key
     """Raw X25519: opens the clips of a dead doorbell's card."""
-    signing_key: ShortB64u
+    signing_key: P256Key
     """SubjectPublicKeyInfo (P-256): pairs a new passkey when all are lost, at the button."""
 
 

@@ -1,8 +1,11 @@
-"""The encoding of all Doorward documents: canonical JSON, ids, digests and base64url.
+"""The encoding of all Doorward documents: canonical JSON, ids, digests, base64url and keys.
 
 What is signed is canonical JSON (RFC 8785). Documents are frozen `Document` structs; `decode`
 parses bytes strictly and once (size limit, unknown fields refused, and for `decode_canonical`
 the bytes must be the canonical ones, which also rules out duplicate keys).
+
+A public key has one accepted text, so that no second text of it passes for another key. The types
+of keys say which; `passkeys`, `sealing` and `browsers` load what they hold.
 """
 
 import base64
@@ -33,10 +36,38 @@ DeviceId = Annotated[str, msgspec.Meta(pattern=r"^[a-z2-7]{20}\Z")]
 AgencyId = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9](-?[a-z0-9]){1,39}\Z")]
 Digest = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
 """SHA-256 in lower-case hexadecimal."""
-B64u = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]*\Z", max_length=MAX_DOCUMENT_BYTES)]
-"""base64url without padding (RFC 4648 section 5)."""
-ShortB64u = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]*\Z", max_length=4096)]
-"""The same, for a key, a signature or an assertion's field."""
+_SIGN = "[A-Za-z0-9_-]"
+_LAST_OF_TWO, _LAST_OF_THREE = "[AQgw]", "[AEIMQUYcgkosw048]"
+"""The last signs of base64url whose unused bits are zero (RFC 4648 section 3.5)."""
+_B64U_PATTERN = rf"^(?:{_SIGN}{{4}})*(?:{_SIGN}{_LAST_OF_TWO}|{_SIGN}{{2}}{_LAST_OF_THREE})?\Z"
+B64u = Annotated[str, msgspec.Meta(pattern=_B64U_PATTERN, max_length=MAX_DOCUMENT_BYTES)]
+"""base64url without padding (RFC 4648 section 5), its unused bits zero."""
+ShortB64u = Annotated[str, msgspec.Meta(pattern=_B64U_PATTERN, max_length=4096)]
+"""The same, for a signature, a credential id or an assertion's field."""
+
+P256_HEAD = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d03010703420004")
+"""The beginning of each P-256 SubjectPublicKeyInfo with a named curve and an uncompressed point.
+
+RFC 5480 section 2; the coordinates follow, of 32 bytes each.
+"""
+_P256 = base64.urlsafe_b64encode(P256_HEAD).decode() + rf"{_SIGN}{{85}}{_LAST_OF_TWO}"
+_P256_PATTERN = rf"^{_P256}\Z"
+_PASSKEY_PATTERN = rf"^(?:{_P256}|MII{_SIGN}{{389,731}})\Z"
+_TOO_LARGE = "(?!(?:7[fv_]|[89_-][Pfv_])_{39}38)"
+"""Not 2^255 - 19 or more, which X25519 takes for less."""
+_X25519_PATTERN = rf"^{_TOO_LARGE}{_SIGN}{{41}}[A-HQ-Xg-nw-z0-3]{_LAST_OF_THREE}\Z"
+_SESSION_KEY_PATTERN = rf"^A[g-z0-9_-]{_SIGN}{{42}}\Z"
+_PUSH_KEY_PATTERN = rf"^B[A-P]{_SIGN}{{84}}{_LAST_OF_THREE}\Z"
+P256Key = Annotated[str, msgspec.Meta(pattern=_P256_PATTERN)]
+"""A P-256 key: base64url of its SubjectPublicKeyInfo with an uncompressed point, 91 bytes."""
+PasskeyPublicKey = Annotated[str, msgspec.Meta(pattern=_PASSKEY_PATTERN)]
+"""A `P256Key`, or the same of an RSA key of 2048 to 4096 bits; `load_passkey` checks the latter."""
+X25519Key = Annotated[str, msgspec.Meta(pattern=_X25519_PATTERN)]
+"""An X25519 key: base64url of its 32 bytes, a number below 2^255 - 19 (RFC 7748 section 5)."""
+SessionKey = Annotated[str, msgspec.Meta(pattern=_SESSION_KEY_PATTERN)]
+"""A browser's session key: base64url of a compressed P-256 point (SEC 1, 2.3.3), 33 bytes."""
+PushKey = Annotated[str, msgspec.Meta(pattern=_PUSH_KEY_PATTERN)]
+"""A push subscription's key (RFC 8291): base64url of an uncompressed P-256 point, 65 bytes."""
 WallTimeMs = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799_999)]
 """Milliseconds since 1970-01-01T00:00:00Z, up to the year 9999."""
 MISLEADING = r"\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
@@ -54,8 +85,17 @@ _IN_WORDS = {
     TEXT_PATTERN: "a text holds a sign that turns or hides what stands beside it",
     _LINE_PATTERN: "a line of text holds a line break, another control character, or a sign that "
     "turns or hides what stands beside it",
+    _B64U_PATTERN: "not base64url without padding, its unused bits zero",
+    _P256_PATTERN: "not a P-256 key as its uncompressed SubjectPublicKeyInfo of 91 bytes, the one "
+    "form that counts",
+    _PASSKEY_PATTERN: "not a passkey's public key in the one form that counts: an uncompressed "
+    "P-256 SubjectPublicKeyInfo, or an RSA one of 2048 to 4096 bits",
+    _X25519_PATTERN: "not an X25519 key of 32 bytes, a number below 2^255 - 19, the one form that "
+    "counts",
+    _SESSION_KEY_PATTERN: "not a session key: a compressed P-256 point of 33 bytes",
+    _PUSH_KEY_PATTERN: "not a push key: an uncompressed P-256 point of 65 bytes",
 }
-"""What people are told instead of the pattern, who mostly pasted such a sign without seeing it."""
+"""What people are told instead of the pattern."""
 
 D = TypeVar("D", bound="Document")
 

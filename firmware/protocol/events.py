@@ -18,8 +18,10 @@ from firmware.protocol.encoding import (
     Document,
     Id,
     Line,
+    P256Key,
     ShortB64u,
     WallTimeMs,
+    X25519Key,
 )
 from firmware.protocol.thumbnails import SealedThumbnail
 
@@ -120,8 +122,8 @@ class PairingAnswer(Document, frozen=True, kw_only=True, tag="pairing_answer", t
     """
 
     pairing_id: Id
-    identity_key: B64u
-    sealing_key: B64u
+    identity_key: P256Key
+    sealing_key: X25519Key
 
 
 class Paired(Document, frozen=True, kw_only=True, tag="paired", tag_field="type"):

@@ -30,7 +30,6 @@ from firmware.protocol.decisions import (
 )
 from firmware.protocol.encoding import (
     AgencyId,
-    B64u,
     DeviceId,
     Digest,
     Document,
@@ -38,6 +37,7 @@ from firmware.protocol.encoding import (
     Line,
     WallTimeMs,
     WireError,
+    X25519Key,
     unb64u,
 )
 from firmware.protocol.passkeys import (
@@ -69,7 +69,7 @@ class Recipient(Document, frozen=True, kw_only=True):
     """The agency and those of its sealing keys (raw X25519) that will open the package."""
 
     agency: AgencyId
-    sealing_keys: Annotated[list[B64u], msgspec.Meta(min_length=1, max_length=8)]
+    sealing_keys: Annotated[list[X25519Key], msgspec.Meta(min_length=1, max_length=8)]
 
 
 class GrantTerms(Document, frozen=True, kw_only=True, tag="grant", tag_field="kind"):

@@ -20,6 +20,7 @@ from firmware.protocol.encoding import (
     Document,
     Id,
     Line,
+    PushKey,
     ShortB64u,
     WallTimeMs,
     WireError,
@@ -108,7 +109,7 @@ class SetPush(Document, frozen=True, kw_only=True, tag="set_push", tag_field="ty
     The endpoint isn't here: the relay knows it, and the doorbell needn't.
     """
 
-    p256dh: ShortB64u
+    p256dh: PushKey
     """P-256, uncompressed point: 65 bytes."""
     auth: ShortB64u
     """16 bytes."""

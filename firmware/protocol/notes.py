@@ -22,6 +22,7 @@ from firmware.protocol.encoding import (
     ShortB64u,
     WallTimeMs,
     WireError,
+    X25519Key,
     decode,
     decode_canonical,
     unb64u,
@@ -190,7 +191,7 @@ class OwnerNote(Document, frozen=True, kw_only=True):
     device: DeviceId
     id: Id
     told_ms: WallTimeMs
-    sealing_key: ShortB64u
+    sealing_key: X25519Key
     body: NoteBody
 
 

@@ -25,6 +25,7 @@ from firmware.protocol.encoding import (
     Document,
     Id,
     WireError,
+    X25519Key,
     b64u,
     decode,
     decode_canonical,
@@ -49,7 +50,7 @@ FileName = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}\Z")]
 class WrappedKey(Document, frozen=True, kw_only=True):
     """The content key, sealed to one recipient key (raw X25519)."""
 
-    recipient: B64u
+    recipient: X25519Key
     wrapped: B64u
 
 

@@ -2,7 +2,8 @@
 
 Terms and checks follow Web Authentication Level 3, section 7.2. What counts is ES256 (P-256), and
 RS256 (RSASSA-PKCS1-v1_5) because Windows Hello often has nothing else; which of them, the key
-itself says, never the message. All other keys of Doorward are P-256: `load_p256`.
+itself says, never the message. All other keys of Doorward are P-256: `load_p256`. A key has one
+accepted form, and keys are compared as keys: `is_same_key`.
 `check_assertion` is pure and raises `AssertionRefused` with a named reason.
 """
 
@@ -14,7 +15,16 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
-from firmware.protocol.encoding import Document, Line, ShortB64u, WireError, b64u, unb64u
+from firmware.protocol.encoding import (
+    P256_HEAD,
+    Document,
+    Line,
+    PasskeyPublicKey,
+    ShortB64u,
+    WireError,
+    b64u,
+    unb64u,
+)
 
 LOGIN_TAG = b"doorward/login/v1"
 FLAG_USER_PRESENT = 0x01
@@ -23,16 +33,25 @@ MIN_RSA_BITS = 2048
 MAX_RSA_BITS = 4096
 """What an authenticator makes; more would only cost whoever checks."""
 RSA_EXPONENT = 65537
+P256_SPKI_BYTES = 91
+_RSA_BEGINNING = "MII"
+"""A SEQUENCE of 256 bytes or more: no P-256 key."""
+
+PublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey
 
 
 class PasskeyKey(Document, frozen=True, kw_only=True):
     """The public half of one passkey, and the only site it may sign for."""
 
     credential_id: ShortB64u
-    public_key: ShortB64u
-    """SubjectPublicKeyInfo (DER) of a P-256 key, or of an RSA key of 2048 to 4096 bits."""
+    public_key: PasskeyPublicKey
     rp_id: Line
     origin: Line
+
+    def __post_init__(self) -> None:
+        """Refuse an RSA key in another than its one form, which no pattern can tell."""
+        if self.public_key.startswith(_RSA_BEGINNING):
+            _load_rsa(unb64u(self.public_key))
 
 
 class Assertion(Document, frozen=True, kw_only=True):
@@ -72,18 +91,31 @@ def login_challenge(given: bytes) -> bytes:
 
 
 def load_p256(spki: bytes) -> ec.EllipticCurvePublicKey:
-    """Load SubjectPublicKeyInfo (DER) of a P-256 key, or raise WireError."""
-    key = _load(spki)
-    if not isinstance(key, ec.EllipticCurvePublicKey) or key.curve.name != "secp256r1":
-        raise WireError("not a P-256 public key")
-    return key
+    """Load a P-256 key in its one accepted form, or raise WireError.
+
+    That is SubjectPublicKeyInfo (DER) with the named curve and an uncompressed point. Compressed
+    and hybrid points, explicit curve parameters and BER lengths are other texts of the same key.
+    """
+    if len(spki) != P256_SPKI_BYTES or not spki.startswith(P256_HEAD):
+        raise WireError(
+            "not a P-256 public key in its one form: SubjectPublicKeyInfo with an uncompressed "
+            f"point, {P256_SPKI_BYTES} bytes"
+        )
+    point = spki[len(P256_HEAD) - 1 :]
+    try:
+        return ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), point)
+    except ValueError as error:
+        raise WireError(f"not a P-256 public key: {error}") from error
 
 
-def load_passkey(spki: bytes) -> ec.EllipticCurvePublicKey | rsa.RSAPublicKey:
-    """Load a passkey's SubjectPublicKeyInfo (DER), P-256 or RSA, or raise WireError."""
-    key = _load(spki)
-    if not isinstance(key, rsa.RSAPublicKey):
+def load_passkey(spki: bytes) -> PublicKey:
+    """Load a passkey, P-256 as in `load_p256` or RSA in its one accepted form, or raise WireError.
+
+    An RSA key's form is the SubjectPublicKeyInfo (DER) that RFC 3279 section 2.3.1 gives it.
+    """
+    if spki.startswith(P256_HEAD):
         return load_p256(spki)
+    key = _load_rsa(spki)
     if not MIN_RSA_BITS <= key.key_size <= MAX_RSA_BITS:
         raise WireError(
             f"an RSA passkey has {MIN_RSA_BITS} to {MAX_RSA_BITS} bits, not {key.key_size}"
@@ -91,6 +123,36 @@ def load_passkey(spki: bytes) -> ec.EllipticCurvePublicKey | rsa.RSAPublicKey:
     if key.public_numbers().e != RSA_EXPONENT:
         raise WireError(f"an RSA passkey has the public exponent {RSA_EXPONENT}")
     return key
+
+
+def spki_of(key: PublicKey) -> bytes:
+    """Return a key's one accepted form: SubjectPublicKeyInfo (DER), a P-256 point uncompressed.
+
+    A key of another curve has none: WireError.
+    """
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        if key.curve.name != "secp256r1":
+            raise WireError(f"a key of the curve {key.curve.name}: only P-256 counts")
+        point = key.public_bytes(
+            serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint
+        )
+        return P256_HEAD[:-1] + point
+    return key.public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+
+
+def is_same_key(one: str, other: str) -> bool:
+    """Return whether two texts are one public key (P-256, or a passkey's); WireError: one is none.
+
+    Compared are the keys, not their texts.
+    """
+    return load_passkey(unb64u(one)) == load_passkey(unb64u(other))
+
+
+def is_same_passkey(one: PasskeyKey, other: PasskeyKey) -> bool:
+    """Return whether two passkeys are one, under whichever name: nobody signs a credential id."""
+    return one.credential_id == other.credential_id or is_same_key(one.public_key, other.public_key)
 
 
 def verify_p256(spki: bytes, signature: bytes, data: bytes) -> bool:
@@ -143,11 +205,17 @@ def check_assertion(assertion: Assertion, key: PasskeyKey, expected_challenge: b
         raise AssertionRefused("signature", "the signature doesn't match")
 
 
-def _load(spki: bytes) -> object:
+def _load_rsa(spki: bytes) -> rsa.RSAPublicKey:
+    """Load an RSA key of any size in its one form, or raise WireError."""
     try:
-        return serialization.load_der_public_key(spki)
+        key = serialization.load_der_public_key(spki)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise WireError(f"not a public key: {error}") from error
+    if not isinstance(key, rsa.RSAPublicKey):
+        raise WireError("neither an RSA public key nor a P-256 one in its one form")
+    if spki_of(key) != spki:
+        raise WireError("not an RSA public key in its one form: DER with no byte to spare")
+    return key
 
 
 def _parse_client_data(data: bytes) -> dict[str, object]:

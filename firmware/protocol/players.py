@@ -13,7 +13,7 @@ from firmware.protocol.browsers import BrowserKeys, check_browser_keys
 from firmware.protocol.encoding import (
     DeviceId,
     Document,
-    ShortB64u,
+    P256Key,
     WireError,
     b64u,
     decode_canonical,
@@ -37,7 +37,7 @@ class PlayerSetup(Document, frozen=True, kw_only=True):
     v: Literal[1] = 1
     relay: RelayUrl
     device: DeviceId
-    identity_key: ShortB64u
+    identity_key: P256Key
     """P-256, SubjectPublicKeyInfo; `device` is its id."""
     token: ViewerToken
 

@@ -33,6 +33,7 @@ from firmware.protocol.passkeys import (
     PasskeyKey,
     challenge,
     check_assertion,
+    is_same_passkey,
     verify_p256,
 )
 
@@ -223,10 +224,7 @@ def check_officers(
     )
     if drafter.officer_id == cosigner.officer_id:
         raise WireError("an officer can't co-sign their own request")
-    if (
-        drafter.passkey.credential_id == cosigner.passkey.credential_id
-        or drafter.passkey.public_key == cosigner.passkey.public_key
-    ):
+    if is_same_passkey(drafter.passkey, cosigner.passkey):
         raise WireError("both signatures are by one passkey")
     if request.is_emergency and cosigner.role != "approver":
         raise WireError("an emergency is co-signed by an officer with the approver's role")

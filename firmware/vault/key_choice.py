@@ -13,6 +13,7 @@ from pathlib import Path
 from firmware.config.settings import StorageConfig
 from firmware.errors import ConfigError, VaultError
 from firmware.protocol.encoding import WireError, unb64u
+from firmware.protocol.sealing import check_x25519
 from firmware.vault.pi_key import PiStorageKey
 from firmware.vault.sealed_file import read_header
 from firmware.vault.storage_key import FileStorageKey, StorageKey, name_of
@@ -72,10 +73,12 @@ def recovery_keys_of(config: StorageConfig) -> tuple[bytes, ...]:
     if not config.recovery_key:
         return ()
     try:
-        return (unb64u(config.recovery_key),)
+        key = unb64u(config.recovery_key)
+        check_x25519(key)
     except WireError as error:
         expected = f"the public key that `doorward recovery` prints ({error})"
         raise ConfigError("storage.recovery_key", config.recovery_key, expected) from error
+    return (key,)
 
 
 def _key(config: StorageConfig, data_dir: Path, *, may_make: bool) -> StorageKey:

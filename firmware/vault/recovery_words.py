@@ -13,7 +13,7 @@ import re
 import secrets
 from dataclasses import dataclass, field
 
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -22,6 +22,7 @@ from firmware.errors import VaultError
 from firmware.protocol.decisions import RecoveryKeys
 from firmware.protocol.encoding import b64u
 from firmware.protocol.pairing import word_list
+from firmware.protocol.passkeys import spki_of
 from firmware.protocol.recovery import RecoveryUse, SignedRecoveryUse, recovery_message
 
 SECRET_BYTES = 16
@@ -94,11 +95,7 @@ def public_text_of(private_key: bytes) -> str:
 
 
 def _public_keys(secret: bytes) -> RecoveryKeys:
-    spki = (
-        _signing_key(secret)
-        .public_key()
-        .public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-    )
+    spki = spki_of(_signing_key(secret).public_key())
     return RecoveryKeys(sealing_key=public_text_of(_private_key(secret)), signing_key=b64u(spki))
 
 

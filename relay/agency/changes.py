@@ -24,7 +24,7 @@ from firmware.protocol.encoding import (
     sha256_hex,
     unb64u,
 )
-from firmware.protocol.passkeys import verify_p256
+from firmware.protocol.passkeys import spki_of, verify_p256
 from firmware.protocol.register.entries import (
     MAX_LEAF_BYTES,
     Admin,
@@ -75,11 +75,8 @@ class AdminKey(Document, frozen=True, kw_only=True):
 
     def public(self) -> Admin:
         """Return this administrator's public half, as the register holds it."""
-        spki = self.signing_key().public_key()
-        der = spki.public_bytes(
-            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-        )
-        return Admin(id=self.id, name=self.name, key=b64u(der))
+        spki = spki_of(self.signing_key().public_key())
+        return Admin(id=self.id, name=self.name, key=b64u(spki))
 
 
 class ProposedChange(Document, frozen=True, kw_only=True):

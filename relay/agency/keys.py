@@ -26,8 +26,9 @@ from firmware.protocol.encoding import (
     Document,
     Id,
     Line,
-    ShortB64u,
+    P256Key,
     WireError,
+    X25519Key,
     b64u,
     decode,
     decode_canonical,
@@ -71,7 +72,7 @@ class SealingKey(Document, frozen=True, kw_only=True):
     """The public half of one sealing key, with the agency's name for it."""
 
     name: Line
-    key: ShortB64u
+    key: X25519Key
 
     @property
     def fingerprint(self) -> str:
@@ -84,7 +85,7 @@ class AgencyKeys(Document, frozen=True, kw_only=True):
 
     v: Literal[1] = 1
     agency: AgencyId
-    signing_key: ShortB64u
+    signing_key: P256Key
     sealing_keys: Annotated[
         list[SealingKey], msgspec.Meta(min_length=1, max_length=MAX_SEALING_KEYS)
     ]

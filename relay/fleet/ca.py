@@ -16,7 +16,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from firmware.protocol.encoding import device_id_of, sha256_hex
+from firmware.protocol.certified_key import requested_key
+from firmware.protocol.encoding import WireError, device_id_of, sha256_hex
+from firmware.protocol.passkeys import spki_of
 from relay.errors import EnrolmentRefused
 
 DOORBELL_DAYS = 365
@@ -36,7 +38,7 @@ class CertificateRequest:
     @property
     def identity_key(self) -> bytes:
         """The key as SubjectPublicKeyInfo (DER)."""
-        return _spki(self.public_key)
+        return spki_of(self.public_key)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,15 +120,19 @@ def check_csr(csr_pem: str) -> CertificateRequest:
     """Check a doorbell's CSR, or raise EnrolmentRefused."""
     try:
         csr = x509.load_pem_x509_csr(csr_pem.encode())
-        key = csr.public_key()
+        public_key = csr.public_key()
         is_signed = csr.is_signature_valid
     except (ValueError, TypeError) as error:
         raise EnrolmentRefused("csr", f"not a certificate signing request: {error}") from error
-    if not isinstance(key, ec.EllipticCurvePublicKey) or key.curve.name != "secp256r1":
+    if not isinstance(public_key, ec.EllipticCurvePublicKey):
         raise EnrolmentRefused("key", "the doorbell's key must be P-256")
+    try:
+        key = requested_key(csr)
+    except WireError as error:
+        raise EnrolmentRefused("key", f"the doorbell's key is {error}") from error
     if not is_signed:
         raise EnrolmentRefused("signature", "the request isn't signed by its own key")
-    device = device_id_of(_spki(key))
+    device = device_id_of(spki_of(key))
     if common_name(csr.subject) != device:
         raise EnrolmentRefused("device", f"the request's name must be its key's id, {device}")
     return CertificateRequest(device=device, public_key=key)
@@ -152,12 +158,6 @@ def key_pem(key: ec.EllipticCurvePrivateKey) -> str:
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     ).decode()
-
-
-def _spki(key: ec.EllipticCurvePublicKey) -> bytes:
-    return key.public_bytes(
-        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
 
 
 def _builder(

@@ -2,6 +2,7 @@
 
 from firmware.protocol.claims import Enrolment, EnrolmentRequest
 from firmware.protocol.encoding import WireError, b64u, unb64u
+from firmware.protocol.sealing import check_x25519
 from relay.base.clock import Clock
 from relay.config.settings import Config
 from relay.errors import EnrolmentRefused
@@ -10,8 +11,6 @@ from relay.fleet.claims import hash_of
 from relay.store import fleet
 from relay.store.database import Database, Transaction
 from relay.store.fleet import DoorbellRow
-
-SEALING_KEY_BYTES = 32
 
 
 class EnrolmentService:
@@ -93,8 +92,6 @@ class EnrolmentService:
 
 def _check_sealing_key(text: str) -> None:
     try:
-        size = len(unb64u(text))
+        check_x25519(unb64u(text))
     except WireError as error:
         raise EnrolmentRefused("sealing_key", str(error)) from error
-    if size != SEALING_KEY_BYTES:
-        raise EnrolmentRefused("sealing_key", f"{size} bytes, an X25519 key has 32")

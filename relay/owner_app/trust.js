@@ -8,6 +8,7 @@
  */
 import { comparedKeys, rememberKeys } from "./account.js";
 import { deviceIdOf, unb64u } from "./vendor/protocol/encoding.js";
+import { importP256 } from "./vendor/protocol/passkeys.js";
 
 /** @typedef {import("./household.js").Household} Household */
 /** @typedef {import("./household.js").Doorbell} Doorbell */
@@ -82,7 +83,9 @@ function trueDoorbell(household, device) {
 /** @param {string} identityKey */
 async function idOf(identityKey) {
   try {
-    return await deviceIdOf(unb64u(identityKey));
+    const spki = unb64u(identityKey);
+    await importP256(spki);
+    return await deviceIdOf(spki);
   } catch {
     return null;
   }

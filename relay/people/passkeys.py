@@ -99,6 +99,7 @@ def check_registration(
 ) -> NewPasskey:  # Any: WebAuthn's own JSON
     """Check a RegistrationResponseJSON, or raise SignInRefused."""
     try:
+        _check_unframed(credential)
         verified = verify_response(
             credential=credential,
             expected_challenge=challenge,
@@ -112,7 +113,15 @@ def check_registration(
             Encoding.DER, PublicFormat.SubjectPublicKeyInfo
         )
         load_passkey(spki)
-    except (WebAuthnException, WireError, ValueError, TypeError, KeyError) as error:
+    except (
+        WebAuthnException,
+        WireError,
+        ValueError,
+        TypeError,
+        KeyError,
+        AttributeError,
+        RecursionError,
+    ) as error:
         raise SignInRefused("passkey", f"this passkey can't be registered: {error}") from error
     is_demo = verified.aaguid == DEMO_AAGUID
     if is_demo and not site.has_demo_passkeys:
@@ -128,6 +137,13 @@ def check_registration(
     return NewPasskey(
         key=key, aaguid=verified.aaguid, sign_count=verified.sign_count, is_demo=is_demo
     )
+
+
+def _check_unframed(credential: dict[str, Any]) -> None:  # Any: WebAuthn's own JSON
+    """Raise WireError if it was made in another site's frame, which `webauthn` doesn't check."""
+    client_data = json.loads(unb64u(credential["response"]["clientDataJSON"]))
+    if client_data.get("crossOrigin", False) is not False:
+        raise WireError("it was made inside another site's frame")
 
 
 def parse_login(credential: dict[str, Any]) -> Assertion:  # Any: WebAuthn's own JSON

@@ -11,12 +11,13 @@ from firmware.protocol.encoding import (
     AgencyId,
     B64u,
     Document,
-    ShortB64u,
+    P256Key,
     WireError,
+    X25519Key,
     decode_canonical,
     unb64u,
 )
-from firmware.protocol.passkeys import verify_p256
+from firmware.protocol.passkeys import spki_of, verify_p256
 from firmware.protocol.register.entries import Agreement, SignedAgreement, agreement_message
 
 
@@ -27,7 +28,7 @@ class AgencyKey(Document, frozen=True, kw_only=True):
     agency: AgencyId
     signing_key_pem: Annotated[str, msgspec.Meta(max_length=4096)]
     sealing_private_key: B64u
-    sealing_public_key: B64u
+    sealing_public_key: X25519Key
 
     def signing_key(self) -> ec.EllipticCurvePrivateKey:
         """Return the key that certifies officers, or raise WireError."""
@@ -41,10 +42,7 @@ class AgencyKey(Document, frozen=True, kw_only=True):
 
     def signing_key_spki(self) -> bytes:
         """Return the public half as SubjectPublicKeyInfo (DER)."""
-        public = self.signing_key().public_key()
-        return public.public_bytes(
-            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-        )
+        return spki_of(self.signing_key().public_key())
 
 
 class OpeningKey(Document, frozen=True, kw_only=True):
@@ -56,9 +54,9 @@ class OpeningKey(Document, frozen=True, kw_only=True):
 
     v: Literal[1] = 1
     agency: AgencyId
-    signing_key: ShortB64u
+    signing_key: P256Key
     sealing_private_key: B64u
-    sealing_public_key: B64u
+    sealing_public_key: X25519Key
 
     def signing_key_spki(self) -> bytes:
         """Return the agency's public signing key as SubjectPublicKeyInfo (DER)."""

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from firmware.protocol.contents import CONTENTS_NAME, Contents, SignedContents, check_contents
+from firmware.protocol.certified_key import certified_spki
 from firmware.protocol.encoding import D, WireError, decode, decode_canonical
 from firmware.protocol.footage import MAX_MANIFEST_BYTES, ClipManifest, SignedManifest
 from firmware.protocol.grants import GrantTerms, SignedStatement, Statement
@@ -69,10 +69,12 @@ def device_certificate(files: Files) -> DeviceCertificate:
         raise WireError("device.pem is too large")
     try:
         certificate = x509.load_pem_x509_certificate(pem)
-        key = certificate.public_key()
-        spki = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
         raise WireError(f"device.pem isn't a certificate: {error}") from error
+    try:
+        spki = certified_spki(certificate)
+    except WireError as error:
+        raise WireError(f"device.pem: {error}") from error
     return DeviceCertificate(certificate=certificate, spki=spki)
 
 

@@ -26,6 +26,7 @@ from relay.base.clock import SystemClock
 from relay.errors import BusUnavailable, EnrolmentRefused, UnknownDoorbell
 from relay.fleet.revocation import revoke
 from relay.store import commands, fleet
+from tests.fakes.sample_keys import P256_KEY, X25519_KEY
 from tests.relay.doorbells import Connection, Doorbell, claim_secret, enrol, enrolment_request
 from tests.relay.http_people import paired_owner
 from tests.relay.http_world import open_world
@@ -150,7 +151,7 @@ def everything(doorbell: Doorbell) -> list[Event]:
             part_sha256=["ab" * 32],
         ),
         PackageUploaded(package_id=new_id(), parts=[part]),
-        PairingAnswer(pairing_id=new_id(), identity_key="AAAA", sealing_key="AAAA"),
+        PairingAnswer(pairing_id=new_id(), identity_key=P256_KEY, sealing_key=X25519_KEY),
     ]
     return [doorbell.event(body=body) for body in bodies]
 

@@ -1,8 +1,8 @@
 """10,000 grants with anything about them changed or said again: none is released, none raises.
 
 Changed are the owner's statement, the request and its certificates, what the register says of them,
-the confirmation, an approver's word, what was committed to and the log's proof. DOORWARD_MUTATIONS
-sets how many.
+the clip, the confirmation, an approver's word, what was committed to and the log's proof; and each
+passkey tells lies that it truly signs. DOORWARD_MUTATIONS sets how many.
 """
 
 import os
@@ -32,6 +32,7 @@ from firmware.protocol.register.facts import RequestFact
 from firmware.protocol.requests import SignedRequest
 from tests.fakes.consent_world import MINUTE_MS, NOW_MS, ConsentWorld, make_world
 from tests.fakes.log_town import DAY_MS, HOUR_MS
+from tests.fakes.lying_passkey import LIES, LyingPasskey
 
 SEED = 20261125
 D = TypeVar("D", bound=Document)
@@ -199,6 +200,27 @@ def the_approval(_: ConsentWorld, attempt: Attempt, rng: random.Random) -> Attem
     return replace(attempt, confirmation=replace(attempt.confirmation, approval=other))
 
 
+def the_clip(world: ConsentWorld, attempt: Attempt, rng: random.Random) -> Attempt | None:
+    """Another clip stands under the id that was signed: by its digest or by its times."""
+    fact = world.facts.clips[world.clip_id]
+    span_ms = fact.ended_ms - fact.started_ms
+    other = rng.choice(
+        [
+            replace(fact, manifest_digest=f"{rng.getrandbits(256):064x}"),
+            replace(fact, started_ms=fact.started_ms + rng.randint(1, span_ms - 1)),
+            replace(fact, ended_ms=fact.ended_ms - rng.randint(1, span_ms - 1)),
+        ]
+    )
+    return replace(attempt, facts=replace(attempt.facts, clips={world.clip_id: other}))
+
+
+def a_lie(world: ConsentWorld, attempt: Attempt, rng: random.Random) -> Attempt | None:
+    """The owner's own passkey signs this very statement, and one thing about how is untrue."""
+    liar = LyingPasskey.of(world.owner, LIES[rng.choice(sorted(LIES))])
+    statement = decode(Statement, decode(SignedStatement, attempt.data).statement.encode())
+    return replace(attempt, data=world.sign(statement, by=liar))
+
+
 def what_was_committed(_: ConsentWorld, attempt: Attempt, rng: random.Random) -> Attempt | None:
     record: ReleaseRecord | None = changed(attempt.logged.record, rng)
     return (
@@ -215,7 +237,9 @@ def the_proof(_: ConsentWorld, attempt: Attempt, rng: random.Random) -> Attempt 
 
 Change = Callable[[ConsentWorld, Attempt, random.Random], Attempt | None]
 CHANGES: dict[Change, float] = {
-    the_statement: 0.4,
+    the_statement: 0.35,
+    the_clip: 0.02,
+    a_lie: 0.03,
     said_again: 0.1,
     the_request: 0.1,
     a_certificate: 0.1,

@@ -72,6 +72,18 @@ async def test_a_released_grant_is_spent_whatever_bytes_carry_it_and_after_a_res
     assert len(rig.told_of(PackageReady)) == 1
 
 
+async def test_a_grant_that_waits_still_and_is_spent_is_not_released(rig):
+    """A card may give back an older row. Seen to succeed with "spent" out of the verifier alone."""
+    desk = rig.desk()
+    digest = await rig.ask(desk, rig.sign())
+    assert rig.store.spend(digest, rig.now_ms)
+    for later in (desk, rig.desk()):
+        refusal = await later.confirm(digest)
+        assert isinstance(refusal, Refusal)
+    assert rig.told_of(ReleaseCommitted) == []
+    assert rig.kept() == {}
+
+
 async def test_two_confirmations_at_once_release_once(rig):
     desk = rig.desk()
     digest = await rig.ask(desk, rig.sign())

@@ -20,10 +20,15 @@ from firmware.protocol.events import (
     Note,
     PackageReady,
     PackageUploaded,
+    PackageWithdrawn,
     Paired,
     Pressed,
     UploadedPart,
 )
+from relay.evidence.chain import Chains
+from relay.evidence.delivery import PackageRefused
+from relay.store import people
+from tests.fakes.sample_keys import SESSION_KEY, X25519_KEY
 from tests.relay.event_pictures import picture_of, sealed_for
 from tests.relay.http_people import Officer, Owner, certified_officer, officer_elsewhere
 from tests.relay.http_world import API, RELAY_URL, World, open_world
@@ -170,7 +175,7 @@ class Case:
                 "owner": {
                     "name": "Eve",
                     "passkey": passkey,
-                    "browser": {"name": "Phone", "session_key": "AAAA", "viewing_key": "AAAA"},
+                    "browser": self._browser(),
                 },
             },
             f"{API}/doorbells/{{device}}/offer": {"session_id": new_id(), "signed": SIGNED},
@@ -180,6 +185,9 @@ class Case:
             f"{API}/push/{{browser}}": {"endpoint": "https://push.test/eve"},
         }
         return bodies.get(path, {})
+
+    def _browser(self) -> dict[str, str]:
+        return {"name": "Phone", "session_key": SESSION_KEY, "viewing_key": X25519_KEY}
 
 
 async def pair(world: World, owner: Owner) -> tuple[str, str]:
@@ -308,6 +316,36 @@ async def test_the_people_themselves_find_their_things(case):
         own_id = case.ids["request_id" if path == "requests" else "package_id"]
         page = await case.officer.http.get(f"/agency/{path}/{own_id}")
         assert page.status_code == 200
+
+
+async def test_each_step_to_a_package_asks_by_itself_whose_it_is(case):
+    """A page passes several of them, so it stays closed while one is left. Seen to fail, each line
+    with its own check of the agency, owner or doorbell taken out.
+    """
+    world, package_id = case.world, case.ids["package_id"]
+    delivery, chains = world.delivery, Chains(world.database, world.clock)
+    async with world.database.read() as tx:
+        berg = await people.find_account(tx, case.officer.officer_id)
+        crow = await people.find_account(tx, case.crow.officer_id)
+        eve_key = await people.find_credential(tx, case.eve.passkey.key.credential_id)
+        eve = await people.find_account(tx, eve_key.account_id)
+    assert await delivery.find_for_agency("lakeland", package_id) is not None
+    assert await delivery.find_for_agency("elsewhere", package_id) is None
+    assert len(await delivery.list_for_agency("lakeland")) == 1
+    assert await delivery.list_for_agency("elsewhere") == []
+    assert await delivery.list_for_owner(eve) == []
+    every = {"batch_ms": 1, "is_shown": True}
+    assert await chains.find("lakeland", package_id, **every) is not None
+    assert await chains.find("elsewhere", package_id, **every) is None
+    assert await delivery.download(crow, package_id) is None
+    assert await delivery.download(berg, package_id) is not None
+    assert list(await chains.list_downloaded("lakeland")) == [package_id]
+    assert await chains.list_downloaded("elsewhere") == {}
+    other = await world.enrol()
+    with pytest.raises(PackageRefused):
+        await delivery.take_withdrawn(other, PackageWithdrawn(package_id=package_id))
+    with pytest.raises(PackageRefused):
+        await delivery.take_uploaded(other, PackageUploaded(package_id=package_id, parts=[]))
 
 
 async def test_what_a_stranger_tried_changed_nothing(case):

@@ -87,6 +87,13 @@ def test_refuses_a_package_whose_chunks_were_cut_swapped_or_appended(sealed, age
             opened_package(head + body, *agency)
 
 
+def test_a_header_is_read_whole_or_not_at_all(sealed):
+    header, begin = read_header(sealed)
+    assert read_header(sealed[:begin]) == (header, begin)
+    with pytest.raises(WireError, match="cut off"):
+        read_header(sealed[: begin - 1])
+
+
 def test_refuses_what_is_no_package(agency):
     for junk in (b"", b"PK\x03\x04", MAGIC, MAGIC + b"\xff\xff\xff\xff"):
         with pytest.raises(WireError):

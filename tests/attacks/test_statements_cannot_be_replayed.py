@@ -10,6 +10,8 @@ from typing import Any, get_args
 
 import pytest
 
+from firmware.consent.facts import Refusal, UnverifiedStatement
+from firmware.consent.verifier import judge
 from firmware.decisions.intake import StatementIntake
 from firmware.protocol.decisions import (
     AddApprover,
@@ -202,6 +204,20 @@ async def test_what_was_answered_and_undone_stays_undone(rig, kind):
             assert house.all_that_counts() == counts
         house.restart()
     assert len(rig.told) == told, "and nothing is told: the relay learns nothing"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_what_was_used_is_refused_by_the_verifier_itself(rig, kind):
+    """Whatever the desk remembers. Seen to fail with "spent" out of the verifier alone."""
+    house = await house_of(rig)
+    if kind in ("Confirm", "Knock"):
+        await rig.ask(house.desk, rig.sign())
+    signed = UnverifiedStatement(house.sign(kind))
+    assert not isinstance(judge(signed, rig.gathering.facts()), Refusal)
+    rig.store.spend(digest_of(signed), rig.now_ms)
+    refusal = judge(signed, rig.gathering.facts())
+    assert isinstance(refusal, Refusal)
+    assert refusal.reason == "spent"
 
 
 @pytest.mark.parametrize("kind", KINDS)

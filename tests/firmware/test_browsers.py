@@ -20,10 +20,11 @@ from firmware.protocol.notes import (
 )
 from tests.fakes.consent_world import MINUTE_MS, NOW_MS, ConsentWorld, make_world
 from tests.fakes.intake import desk_rig
+from tests.fakes.sample_keys import PUSH_KEY
 from tests.story.browser import SoftBrowser
 
 DOOR_PAGE = "http://door.test"
-PUSH = SetPush(p256dh="AQ", auth="AQ", kinds=["pressed"], quiet=None)
+PUSH = SetPush(p256dh=PUSH_KEY, auth="AQ", kinds=["pressed"], quiet=None)
 
 
 @pytest.fixture

@@ -47,6 +47,7 @@ from tests.fakes.consent_world import (
     new_owner_passkey,
     reason,
 )
+from tests.fakes.sample_keys import NO_P256_KEY, NO_X25519_KEY
 from tests.story.authenticator import SoftPasskey
 from tests.story.browser import SoftBrowser
 
@@ -324,14 +325,24 @@ def test_so_many_agencies_can_be_refused(world):
 
 @pytest.mark.parametrize("which", ["sealing_key", "signing_key"])
 @pytest.mark.parametrize("value", ["", "AAAA", "A"])
+def test_a_recovery_key_that_is_none_is_refused(world, which, value):
+    assert reason(world.judged(recovery(world, **{which: value}))) == "form"
+
+
+@pytest.mark.parametrize(
+    ("which", "value"), [("sealing_key", NO_X25519_KEY), ("signing_key", NO_P256_KEY)]
+)
 def test_a_recovery_key_that_cant_be_used_is_refused(world, which, value):
     assert reason(world.judged(recovery(world, **{which: value}))) == "recovery"
 
 
-@pytest.mark.parametrize("value", ["", "AAAA", "A"])
-def test_an_approver_whose_key_cant_be_used_is_refused(world, value):
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [("", "form"), ("AAAA", "form"), ("A", "form"), (NO_P256_KEY, "approver")],
+)
+def test_an_approver_whose_key_cant_be_used_is_refused(world, value, expected):
     key = msgspec.structs.replace(approver_key(), public_key=value)
-    assert reason(world.judged(AddApprover(name="Desk", key=key))) == "approver"
+    assert reason(world.judged(AddApprover(name="Desk", key=key))) == expected
 
 
 @pytest.mark.parametrize("field", ["credential_id", "public_key"])

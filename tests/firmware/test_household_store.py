@@ -15,6 +15,7 @@ from firmware.store.deferred_events import DeferredEventStore, deferred_event_of
 from firmware.store.household import Approver, HeldTime, HouseholdStore
 from firmware.store.statements import StatementStore, StoredConfirmation, WaitingStatement
 from tests.fakes.consent_world import DEVICE, make_world
+from tests.fakes.sample_keys import P256_KEY, X25519_KEY
 
 DIGEST, OTHER = "ab" * 32, "cd" * 32
 WORLD = make_world()
@@ -83,7 +84,7 @@ def test_there_are_no_settings_until_some_come_and_then_the_newest_count(card):
 
 def test_there_is_one_recovery_key_or_none(card):
     assert card.household.recovery() is None
-    keys = RecoveryKeys(sealing_key="AA", signing_key="AQ")
+    keys = RecoveryKeys(sealing_key=X25519_KEY, signing_key=P256_KEY)
     card.household.set_recovery(keys)
     assert card.household.recovery() == keys
     card.household.set_recovery(None)

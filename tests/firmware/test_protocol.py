@@ -39,14 +39,21 @@ from firmware.protocol.footage import GopHasher, merkle_root
 from firmware.protocol.grants import OwnerKeys
 from firmware.protocol.nal_units import split_annex_b, split_length_prefixed
 from firmware.protocol.passkeys import PasskeyKey
+from tests.fakes.sample_keys import (
+    OTHER_P256_KEY,
+    OTHER_X25519_KEY,
+    P256_KEY,
+    SESSION_KEY,
+    X25519_KEY,
+)
 
 DEVICE = "a" * 20
 OWNER = OwnerKeys(
     name="Ada",
     passkey=PasskeyKey(
-        credential_id="AQ", public_key="AQ", rp_id="localhost", origin="http://localhost:8401"
+        credential_id="AQ", public_key=P256_KEY, rp_id="localhost", origin="http://localhost:8401"
     ),
-    browser=BrowserKeys(name="Phone", session_key="AQ", viewing_key="AQ"),
+    browser=BrowserKeys(name="Phone", session_key=SESSION_KEY, viewing_key=X25519_KEY),
 )
 
 BODIES = [
@@ -65,7 +72,7 @@ BODIES = [
     events.Trouble(code="card_full", detail="The card is full."),
     events.Trouble(code="camera", is_over=True, detail="The camera works again."),
     events.ClockSet(from_seq=1, to_seq=7, offset_ms=-5),
-    events.PairingAnswer(pairing_id=new_id(), identity_key="AQ", sealing_key="AQ"),
+    events.PairingAnswer(pairing_id=new_id(), identity_key=P256_KEY, sealing_key=X25519_KEY),
     events.Paired(pairing_id=new_id(), credential_id="AQ"),
     events.OwnerGone(credential_id="AQ"),
     events.Note(credential_id="AQ", browser="b" * 20, sealed="AQ"),
@@ -217,11 +224,11 @@ def test_the_qr_text_survives_the_round_trip():
 
 def test_six_words_change_with_any_key():
     code = pairing.PairingCode(pairing_id="a" * 26, owner=OWNER)
-    words = pairing.six_words(code, identity_key="AQ", sealing_key="AQ")
+    words = pairing.six_words(code, identity_key=P256_KEY, sealing_key=X25519_KEY)
     assert len(words) == 6
     assert len(set(pairing.word_list())) == 256
-    assert words != pairing.six_words(code, identity_key="AQ", sealing_key="Ag")
-    assert words != pairing.six_words(code, identity_key="Ag", sealing_key="AQ")
+    assert words != pairing.six_words(code, identity_key=P256_KEY, sealing_key=OTHER_X25519_KEY)
+    assert words != pairing.six_words(code, identity_key=OTHER_P256_KEY, sealing_key=X25519_KEY)
 
 
 def _signed_note(identity: FileSigner, body: notes.NoteBody) -> notes.SignedNote:

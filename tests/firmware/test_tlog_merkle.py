@@ -264,6 +264,27 @@ def test_a_tree_grows_the_same_whether_it_is_asked_between_or_not():
     assert asked.inclusion_proof(3) == silent.inclusion_proof(3)
 
 
+def test_leaves_added_at_once_are_those_added_one_by_one():
+    for before in range(5):
+        for more in range(19):
+            leaves = [leaf_hash(bytes([n])) for n in range(before + more)]
+            at_once, singly = Frontier(), Frontier()
+            for one in leaves:
+                singly.append(one)
+            for one in leaves[:before]:
+                at_once.append(one)
+            at_once.extend(leaves[before:])
+            assert at_once.root() == singly.root()
+
+
+def test_a_tree_is_consistent_with_itself_by_no_hash_at_all():
+    root = Tree([leaf_hash(b"x")]).root()
+    itself = {"old_size": 1, "size": 1, "old_root": root, "root": root}
+    verify_consistency(**itself, proof=[])
+    with pytest.raises(ProofRefused):
+        verify_consistency(**itself, proof=[SOME_HASH])
+
+
 @given(st.integers(1, 300), st.data())
 def test_a_proof_with_one_bit_flipped_is_refused(size: int, data: st.DataObject):
     tree = tree_of(size)

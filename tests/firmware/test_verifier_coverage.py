@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.mutation.verifier import CONSENT
+from tests.mutation.suites import SUITES
 
 ROOT = Path(__file__).parents[2]
 
@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 def test_each_branch_of_consent_is_walked(tmp_path):
     data, report = tmp_path / "data", tmp_path / "report.json"
     measured = ["--branch", "--source=firmware.consent", f"--data-file={data}"]
-    tests = ["-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *CONSENT.tests]
+    tests = ["-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *SUITES["consent"].tests]
     subprocess.run(
         [sys.executable, "-m", "coverage", "run", *measured, *tests],
         cwd=ROOT,
@@ -27,7 +27,7 @@ def test_each_branch_of_consent_is_walked(tmp_path):
         timeout=60,
     )
     files = json.loads(report.read_text())["files"]
-    assert len(files) == 6, "a new room of consent: name its tests in tests/mutation/verifier.py"
+    assert len(files) == 6, "a new room of consent: name its tests in tests/mutation/suites.py"
     for name, file in files.items():
         assert file["missing_lines"] == [], name
         assert file["missing_branches"] == [], name

@@ -68,14 +68,14 @@ test("the six words over an approver's and a recovery key are the doorbell's", a
 
 const code = (prefix, document) => prefix + b64u(utf8(canonical(document)));
 
-test("a pasted code gives the keys in it, also with line breaks", () => {
+test("a pasted code gives the keys in it, also with line breaks", async () => {
   const { name, key } = vectors.approver;
   const approver = code("DWA1:", { name, key });
-  assert.deepEqual(parseApproverCode(approver.replaceAll(/(.{40})/g, "$1\n ")), { name, key });
-  assert.deepEqual(parseRecoveryCode(code("DWR1:", vectors.recovery.keys)), vectors.recovery.keys);
+  assert.deepEqual(await parseApproverCode(approver.replaceAll(/(.{40})/g, "$1\n ")), { name, key });
+  assert.deepEqual(await parseRecoveryCode(code("DWR1:", vectors.recovery.keys)), vectors.recovery.keys);
 });
 
-test("anything else that is pasted is refused", () => {
+test("anything else that is pasted is refused", async () => {
   const { name, key } = vectors.approver;
   const { sealing_key, signing_key } = vectors.recovery.keys;
   for (const pasted of [
@@ -84,10 +84,10 @@ test("anything else that is pasted is refused", () => {
     code("DWA1:", { name, key: { ...key, credential_id: 1 } }), code("DWA1:", { name, key: { ...key, more: "x" } }),
     code("DWA1:", { name, key: "x" }), `DWA1:${b64u(utf8(JSON.stringify({ name, key })))}`, code("DWA1:", { name, key }) + "A".repeat(3000),
   ]) {
-    assert.throws(() => parseApproverCode(pasted), WireError, pasted.slice(0, 80));
+    await assert.rejects(parseApproverCode(pasted), WireError, pasted.slice(0, 80));
   }
   for (const document of [{ sealing_key }, { sealing_key: "AA", signing_key }, { sealing_key, signing_key, more: "" }, null]) {
-    assert.throws(() => parseRecoveryCode(code("DWR1:", document)), WireError);
+    await assert.rejects(parseRecoveryCode(code("DWR1:", document)), WireError);
   }
 });
 

@@ -3,9 +3,9 @@
     for mutant in mutants_of(source): mutant.source, mutant.line, mutant.what
 
 Changed are comparisons, `and`/`or`/`not`, arithmetic, constants, conditions, `raise` and `return`,
-and calls as statements. Left alone are docstrings, annotations and texts for people (anything with
-a blank in it, and f-strings). Each mutant is whole source text, made by `ast.unparse` when it is
-asked for.
+and calls as statements. Left alone are docstrings, annotations, texts for people (anything with a
+blank in it, and f-strings) and constants named MAX_…_BYTES, where one byte more decides nothing.
+Each mutant is whole source text, made by `ast.unparse` when it is asked for.
 """
 
 import ast
@@ -90,7 +90,7 @@ def _left_alone(tree: ast.Module) -> set[int]:
             leave(node.returns)
             for decorator in node.decorator_list:
                 leave(decorator)
-        if isinstance(node, ast.Assign) and _is_literal_type(node.value):
+        if isinstance(node, ast.Assign) and (_is_literal_type(node.value) or _is_bound(node)):
             leave(node.value)
         if isinstance(node, ast.JoinedStr | ast.pattern):
             leave(node)
@@ -100,6 +100,12 @@ def _left_alone(tree: ast.Module) -> set[int]:
             for decorator in node.decorator_list:
                 leave(decorator)
     return alone
+
+
+def _is_bound(node: ast.Assign) -> bool:
+    """Return whether this only bounds what a parser reads at all."""
+    names = [target.id for target in node.targets if isinstance(target, ast.Name)]
+    return any(name.startswith("MAX_") and name.endswith("_BYTES") for name in names)
 
 
 def _is_literal_type(node: ast.expr) -> bool:

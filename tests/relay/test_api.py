@@ -15,6 +15,7 @@ from relay.api.stream import REFRESH_S, Audience, stream
 from relay.notify.hub import QUEUE_LENGTH
 from relay.store import health as health_rows
 from relay.store.health import HealthRow
+from tests.fakes.sample_keys import P256_KEY, X25519_KEY
 from tests.relay.http_people import Owner, paired_owner
 from tests.relay.http_world import API, OWN_MACHINE, OWNER_ORIGIN, RELAY_URL, World, open_world
 from tests.story.authenticator import SoftPasskey
@@ -38,7 +39,7 @@ async def test_a_pairing_goes_from_waiting_to_answered_to_paired(world: World) -
     pairing_id = new_id()
     started = await owner.post("/pairings", {"pairing_id": pairing_id})
     assert (started.status_code, started.json()["state"]) == (201, "waiting")
-    answer = PairingAnswer(pairing_id=pairing_id, identity_key="aQ", sealing_key="aQ")
+    answer = PairingAnswer(pairing_id=pairing_id, identity_key=P256_KEY, sealing_key=X25519_KEY)
     await world.pairings.take_answer(device, answer)
     answered = (await owner.get(f"/pairings/{pairing_id}")).json()
     assert answered["state"] == "answered"
@@ -58,7 +59,7 @@ async def test_a_doorbell_reads_a_code_within_ten_minutes_or_not_at_all(world: W
     pairing_id = new_id()
     await owner.post("/pairings", {"pairing_id": pairing_id})
     world.clock.advance(601)
-    answer = PairingAnswer(pairing_id=pairing_id, identity_key="aQ", sealing_key="aQ")
+    answer = PairingAnswer(pairing_id=pairing_id, identity_key=P256_KEY, sealing_key=X25519_KEY)
     await world.pairings.take_answer(device, answer)
     assert (await owner.get(f"/pairings/{pairing_id}")).json()["state"] == "waiting"
 

@@ -20,6 +20,7 @@ from firmware.protocol.events import (
 from relay.api.stream import Audience, stream
 from relay.people.pairing import GONE_SHOWN_MS
 from relay.store import people, push
+from tests.fakes.sample_keys import P256_KEY, X25519_KEY
 from tests.relay.http_people import Owner
 from tests.relay.http_world import API, World, open_world
 
@@ -184,7 +185,7 @@ async def test_a_doorbell_unlinks_nobody_but_at_itself(world: World) -> None:
     await comes(world, evil, eve)
     pairing_id = new_id()
     await bo.post("/pairings", {"pairing_id": pairing_id})
-    answer = PairingAnswer(pairing_id=pairing_id, identity_key="aQ", sealing_key="aQ")
+    answer = PairingAnswer(pairing_id=pairing_id, identity_key=P256_KEY, sealing_key=X25519_KEY)
     await world.pairings.take_answer(evil, answer)
     await goes(world, evil, bo)
     await comes(world, device, bo)

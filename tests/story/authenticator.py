@@ -7,7 +7,7 @@ Authentication Level 3: client data 5.8.1, authenticator data 6.1, attestation "
 import hashlib
 import json
 import secrets
-from typing import Any
+from typing import Any, Self
 
 import cbor2
 from cryptography.hazmat.primitives import hashes, serialization
@@ -114,7 +114,7 @@ class SoftPasskey:
         }
 
     @classmethod
-    def load(cls, saved: Json) -> "SoftPasskey":
+    def load(cls, saved: Json) -> Self:
         """Return the passkey that `save` wrote."""
         private_key = serialization.load_pem_private_key(saved["private_key"].encode(), None)
         assert isinstance(private_key, PrivateKey)

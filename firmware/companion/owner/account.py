@@ -11,7 +11,16 @@ import msgspec
 
 from firmware.companion.authenticator.passkey import Attested, login_credential
 from firmware.companion.authenticator.relay_calls import RegistrationChallenge, RelayCalls, Secret
-from firmware.protocol.encoding import DeviceId, Id, Line, ShortB64u, b64u
+from firmware.protocol.encoding import (
+    DeviceId,
+    Id,
+    Line,
+    P256Key,
+    PasskeyPublicKey,
+    ShortB64u,
+    X25519Key,
+    b64u,
+)
 from firmware.protocol.grants import OwnerKeys
 from firmware.protocol.passkeys import Assertion, PasskeyKey
 from firmware.protocol.players import RelayUrl, ViewerToken
@@ -47,9 +56,13 @@ class AccountOwner(msgspec.Struct, frozen=True, kw_only=True):
 
     name: Line
     credential_id: ShortB64u
-    public_key: ShortB64u
+    public_key: PasskeyPublicKey
     rp_id: Line
     origin: Line
+
+    def __post_init__(self) -> None:
+        """Refuse what `key` would refuse."""
+        _ = self.key
 
     @property
     def key(self) -> PasskeyKey:
@@ -74,8 +87,8 @@ class PairingStatus(msgspec.Struct, frozen=True, kw_only=True):
 
     state: State
     device: DeviceId | None = None
-    identity_key: ShortB64u | None = None
-    sealing_key: ShortB64u | None = None
+    identity_key: P256Key | None = None
+    sealing_key: X25519Key | None = None
 
 
 class PendingJoin(msgspec.Struct, frozen=True, kw_only=True):

@@ -23,7 +23,16 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from firmware.companion.authenticator.errors import KeyRefused
 from firmware.companion.authenticator.passkey import Attested, CreationWanted, Site, client_data
 from firmware.companion.owner.approver import new_credential_id
-from firmware.protocol.encoding import Document, Line, ShortB64u, WireError, b64u, decode, unb64u
+from firmware.protocol.encoding import (
+    Document,
+    Line,
+    P256Key,
+    ShortB64u,
+    WireError,
+    b64u,
+    decode,
+    unb64u,
+)
 from firmware.protocol.owner_codes import APPROVER_ORIGIN, APPROVER_RP_ID, ApproverCode
 from firmware.protocol.passkeys import (
     FLAG_USER_PRESENT,
@@ -61,7 +70,7 @@ class KeptKey(Document, frozen=True, kw_only=True):
     v: Literal[1] = 1
     name: Line
     credential_id: ShortB64u
-    public_key: ShortB64u
+    public_key: P256Key
     scalar: ShortB64u | None = None
     sealed: Sealed | None = None
     site: Site | None = None

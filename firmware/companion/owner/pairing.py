@@ -23,8 +23,9 @@ from firmware.companion.viewer.player_keys import PlayerKeys
 from firmware.protocol.encoding import (
     DeviceId,
     Document,
-    ShortB64u,
+    P256Key,
     WireError,
+    X25519Key,
     device_id_of,
     new_id,
     unb64u,
@@ -50,8 +51,8 @@ class PairedDoorbell(Document, frozen=True, kw_only=True):
     v: Literal[1] = 1
     relay: RelayUrl
     device: DeviceId
-    identity_key: ShortB64u
-    sealing_key: ShortB64u
+    identity_key: P256Key
+    sealing_key: X25519Key
     owner: Owner
 
 

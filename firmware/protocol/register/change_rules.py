@@ -24,10 +24,9 @@ from firmware.protocol.sealing import seal_to
 
 def admins_by_id(admins: list[Admin]) -> dict[str, Admin]:
     """Return the administrators by id, or raise EntryVoid: each has an id and a key alone."""
-    for admin in admins:
-        load_p256(unb64u(admin.key))
+    keys = {load_p256(unb64u(admin.key)).public_numbers() for admin in admins}
     by_id = {admin.id: admin for admin in admins}
-    if len(by_id) != len(admins) or len({admin.key for admin in admins}) != len(admins):
+    if len(by_id) != len(admins) or len(keys) != len(admins):
         raise EntryVoid("each administrator has an id and a key of their own")
     return by_id
 

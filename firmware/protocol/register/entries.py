@@ -16,8 +16,10 @@ from firmware.protocol.encoding import (
     Document,
     Id,
     Line,
+    P256Key,
     ShortB64u,
     WallTimeMs,
+    X25519Key,
 )
 from firmware.protocol.requests import (
     AREA_QUIET_MS,
@@ -87,7 +89,7 @@ class Admin(Document, frozen=True, kw_only=True):
 
     id: AdminId
     name: Line
-    key: ShortB64u
+    key: P256Key
 
 
 class Agreement(Document, frozen=True, kw_only=True):
@@ -107,9 +109,9 @@ class Agreement(Document, frozen=True, kw_only=True):
     text_sha256: Digest
     begins_ms: WallTimeMs
     ends_ms: WallTimeMs
-    signing_key: ShortB64u
+    signing_key: P256Key
     """SubjectPublicKeyInfo (P-256): certifies officers' passkeys."""
-    sealing_keys: Annotated[list[ShortB64u], msgspec.Meta(min_length=1, max_length=8)]
+    sealing_keys: Annotated[list[X25519Key], msgspec.Meta(min_length=1, max_length=8)]
     """Raw X25519: what evidence is sealed to."""
     cells: Annotated[list[Cell], msgspec.Meta(min_length=1, max_length=MAX_CELLS)]
     merged: Annotated[list[list[Cell]], msgspec.Meta(max_length=500)] = msgspec.field(

@@ -28,6 +28,13 @@ KeyKind = Literal["ed25519", "cosignature"]
 _BYTE_OF: dict[KeyKind, int] = {"ed25519": 0x01, "cosignature": 0x04}
 _KIND_OF: dict[int, KeyKind] = {byte: kind for kind, byte in _BYTE_OF.items()}
 _PRIVATE = "PRIVATE+KEY+"
+_SIGN_OF_X = 1 << 255
+_PRIME = 2**255 - 19
+_ORDER_8 = 0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826
+"""The y of a point of order 8; the other is its negative."""
+_NO_KEYS = frozenset({0, 1, _PRIME - 1, _ORDER_8, _PRIME - _ORDER_8, *range(_PRIME, 2**255)})
+"""Values of y that are no key: points of low order, and second encodings (RFC 8032 section 5.1.3).
+"""
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
 """Any character below a space, but for the newline."""
 _NOT_IN_NAMES = re.compile(r"[\s\x00-\x1f+]")
@@ -51,6 +58,8 @@ class NoteKey:
             raise NoteRefused("a key's name has no space and no plus, and isn't empty")
         if len(self.public_key) != KEY_BYTES:
             raise NoteRefused(f"an Ed25519 key has {KEY_BYTES} bytes")
+        if int.from_bytes(self.public_key, "little") & ~_SIGN_OF_X in _NO_KEYS:
+            raise NoteRefused("not an Ed25519 key in its one form, or one of low order")
 
     @property
     def key_id(self) -> bytes:

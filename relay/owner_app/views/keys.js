@@ -69,7 +69,7 @@ function approvers(context, device, recoveryKey) {
   const form = pasteForm(context, device, {
     id: "approver",
     words: async (pasted) => {
-      const { name, key } = parseApproverCode(pasted);
+      const { name, key } = await parseApproverCode(pasted);
       const others = approversAdded(device).filter(({ credential_id }) => credential_id !== key.credential_id);
       return {
         six: await approverWords(key),
@@ -101,7 +101,7 @@ function recovery(context, device, told) {
   const form = pasteForm(context, device, {
     id: "recovery",
     words: async (pasted) => {
-      const keys = parseRecoveryCode(pasted);
+      const keys = await parseRecoveryCode(pasted);
       return { six: await recoveryKeyWords(keys), terms: { kind: "recovery", keys }, done: () => {} };
     },
   });

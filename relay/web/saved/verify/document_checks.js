@@ -15,7 +15,7 @@ import {
   utf8,
 } from "../../static/js/protocol/encoding.js";
 import { contentFiles } from "../packages.js";
-import { challenge, checkAssertion, verifyP256 } from "../../static/js/protocol/passkeys.js";
+import { challenge, checkAssertion, isSamePasskey, verifyP256 } from "../../static/js/protocol/passkeys.js";
 import { isLine } from "../../static/js/protocol/plain_text.js";
 import { mayAsk } from "../../static/js/protocol/requests.js";
 import { checkIssued, parseCertificate } from "./certificate.js";
@@ -113,8 +113,7 @@ export async function checkSignatures(files, signingKey) {
   const cosigner = await checkOfficer(signed.cosigner, signingKey, request.agency, request.cosigner_id, request.cosigner_name);
   must(mayAsk(drafter) && mayAsk(cosigner), "only an officer or an approver signs requests");
   must(drafter.officer_id !== cosigner.officer_id, "an officer can't co-sign their own request");
-  must(drafter.passkey.public_key !== cosigner.passkey.public_key, "both signatures are by one passkey");
-  must(drafter.passkey.credential_id !== cosigner.passkey.credential_id, "both signatures are by one passkey");
+  must(!(await isSamePasskey(drafter.passkey, cosigner.passkey)), "both signatures are by one passkey");
   must(!request.danger || cosigner.role === "approver", "an emergency is co-signed by an approver");
   await checkAssertion(signed.assertion, drafter.passkey, await challenge(REQUEST_TAG, signed.request));
   await checkAssertion(signed.cosignature, cosigner.passkey, await challenge(COSIGN_TAG, signed.request));

@@ -18,6 +18,11 @@ import { must } from "./document_reader.js";
 const HEADER = "c2sp.org/tlog-proof@v1";
 const LOG_KEY = 1;
 const WITNESS_KEY = 4;
+const SIGN_OF_X = 2n ** 255n;
+const PRIME = SIGN_OF_X - 19n;
+/** The y of a point of order 8; the other is its negative. */
+const ORDER_8 = 0x05fc536d880238b13933c6d305acdfd5f098eff289f4c345b027b2c28f95e826n;
+const LOW_ORDER = new Set([0n, 1n, PRIME - 1n, ORDER_8, PRIME - ORDER_8]);
 const MAX_HASHES = 63;
 const MAX_TIME_S = 253_402_300_799;
 
@@ -119,10 +124,10 @@ export async function parsePolicy(policy) {
 async function readLine(read, [keyword, ...words]) {
   const names = new Set([...read.witnesses.keys(), ...read.groups.map(({ name }) => name), "none"]);
   if (keyword === "log") {
-    read.logs.push(await parseKey(words[0], LOG_KEY));
+    read.logs.push(await newKey(read, words[0], LOG_KEY));
   } else if (keyword === "witness") {
     must(!names.has(words[0]), "a name is taken");
-    read.witnesses.set(words[0], await parseKey(words[1], WITNESS_KEY));
+    read.witnesses.set(words[0], await newKey(read, words[1], WITNESS_KEY));
   } else if (keyword === "group") {
     const [name, wanted, ...members] = words;
     const isKnown = members.every((member) => member !== "none" && names.has(member));
@@ -138,12 +143,22 @@ async function readLine(read, [keyword, ...words]) {
   }
 }
 
+/** @param {Policy} read @param {string} vkey @param {number} kind @returns {Promise<NoteKey>} one that isn't there yet */
+async function newKey(read, vkey, kind) {
+  const key = await parseKey(vkey, kind);
+  const known = [...read.logs, ...read.witnesses.values()].map((other) => hex(other.key));
+  must(!known.includes(hex(key.key)), "the public key of {name} is there already", { name: key.name });
+  return key;
+}
+
 /** @param {string} vkey @param {number} kind @returns {Promise<NoteKey>} */
 async function parseKey(vkey, kind) {
   const [, name, id, encoded] = /^([^\s+]+)\+([0-9a-f]{8})\+(.+)$/.exec(vkey ?? "") ?? [];
   must(encoded, "a key is written name+id+base64");
   const typed = unb64(encoded);
   must(typed.length === 33 && typed[0] === kind, "{name} is a key of another kind", { name });
+  const y = BigInt(`0x${hex(typed.slice(1).reverse())}`) & (SIGN_OF_X - 1n);
+  must(y < PRIME && !LOW_ORDER.has(y), "the key of {name} isn't in its one form, or it is of low order", { name });
   const digest = await sha256(join(utf8(name), utf8("\n"), typed));
   must(hex(digest.subarray(0, 4)) === id, "the key id of {name} isn't that of this key and name", { name });
   return { name, kind, id, key: typed.slice(1) };

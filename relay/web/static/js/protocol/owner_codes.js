@@ -6,7 +6,9 @@
  * @module
  */
 import { WireError, parseCanonical, text, unb64u } from "./encoding.js";
+import { importP256 } from "./passkeys.js";
 import { isLine } from "./plain_text.js";
+import { checkX25519 } from "./sealing.js";
 
 /** @typedef {import("./documents.js").PasskeyKey} PasskeyKey */
 /** @typedef {import("./documents.js").RecoveryKeys} RecoveryKeys */
@@ -18,22 +20,22 @@ const MAX_CODE_CHARS = 2048;
 /**
  * Returns the key that is to confirm statements, and what it is called; throws WireError.
  * @param {string} pasted people paste line breaks and blanks with it
- * @returns {{name: string, key: PasskeyKey}}
+ * @returns {Promise<{name: string, key: PasskeyKey}>}
  */
-export function parseApproverCode(pasted) {
+export async function parseApproverCode(pasted) {
   const { name, key } = documentOf(pasted, APPROVER_PREFIX, ["key", "name"]);
   const { credential_id, public_key, rp_id, origin } = withFields(key, ["credential_id", "origin", "public_key", "rp_id"]);
   if (!isLine(name)) throw new WireError("a key's name is one line");
   unb64u(credential_id);
-  unb64u(public_key);
+  await importP256(unb64u(public_key));
   return { name, key: { credential_id, public_key, rp_id, origin } };
 }
 
-/** Returns the public halves of a recovery key; throws WireError. @param {string} pasted @returns {RecoveryKeys} */
-export function parseRecoveryCode(pasted) {
+/** Returns the public halves of a recovery key; throws WireError. @param {string} pasted @returns {Promise<RecoveryKeys>} */
+export async function parseRecoveryCode(pasted) {
   const { sealing_key, signing_key } = documentOf(pasted, RECOVERY_PREFIX, ["sealing_key", "signing_key"]);
-  if (unb64u(sealing_key).length !== 32) throw new WireError("not a sealing key");
-  unb64u(signing_key);
+  checkX25519(unb64u(sealing_key));
+  await importP256(unb64u(signing_key));
   return { sealing_key, signing_key };
 }
 

@@ -2,7 +2,7 @@
  * Passkey challenges, signatures and assertions, as in firmware/protocol/passkeys.py.
  * @module
  */
-import { WireError, b64u, join, sha256, text, unb64u, utf8 } from "./encoding.js";
+import { WireError, b64u, hex, join, sha256, text, unb64u, utf8 } from "./encoding.js";
 
 /** @typedef {import("./documents.js").Assertion} Assertion */
 /** @typedef {import("./documents.js").PasskeyKey} PasskeyKey */
@@ -14,6 +14,9 @@ const ES256 = { name: "ECDSA", hash: "SHA-256" };
 const RS256 = { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256" };
 const MIN_RSA_BITS = 2048;
 const MAX_RSA_BITS = 4096;
+/** What each begins with (RFC 5480, section 2), the first byte of an uncompressed point too. */
+const P256_HEAD = "3059301306072a8648ce3d020106082a8648ce3d03010703420004";
+const P256_SPKI_BYTES = 91;
 const RSA_EXPONENT = "AQAB"; // 65537
 
 /**
@@ -49,6 +52,33 @@ export async function verifyPasskey(spki, signature, data) {
   return crypto.subtle.verify(RS256, rsa, join(signature), join(data));
 }
 
+/**
+ * Tells whether two texts are one passkey's public key; throws WireError if one is none.
+ * @param {string} one base64url of SubjectPublicKeyInfo @param {string} other
+ */
+export async function isSameKey(one, other) {
+  const [first, second] = await Promise.all([one, other].map(async (key) => {
+    const spki = unb64u(key);
+    await checkPasskey(spki);
+    return b64u(spki);
+  }));
+  return first === second;
+}
+
+/**
+ * Tells whether two passkeys are one, under whichever name: nobody signs a credential id.
+ * @param {PasskeyKey} one @param {PasskeyKey} other
+ */
+export async function isSamePasskey(one, other) {
+  const isNamedSame = b64u(unb64u(one.credential_id)) === b64u(unb64u(other.credential_id));
+  return isNamedSame || isSameKey(one.public_key, other.public_key);
+}
+
+/** Throws WireError unless it is a passkey's key in its one form. @param {Uint8Array} spki */
+export async function checkPasskey(spki) {
+  if ((await importRsa(spki)) === null) await importP256(spki);
+}
+
 /** @param {Uint8Array} spki @returns {Promise<CryptoKey | null>} null if it is another kind of key */
 async function importRsa(spki) {
   const key = await crypto.subtle
@@ -60,11 +90,18 @@ async function importRsa(spki) {
     throw new WireError("an RSA passkey has {least} to {most} bits", { least: MIN_RSA_BITS, most: MAX_RSA_BITS });
   }
   if (b64u(publicExponent) !== RSA_EXPONENT) throw new WireError("an RSA passkey's exponent is 65537");
+  const anew = new Uint8Array(await crypto.subtle.exportKey("spki", key));
+  if (b64u(anew) !== b64u(spki)) throw new WireError("not an RSA public key in its one form");
   return key;
 }
 
-/** @param {Uint8Array} spki */
-async function importP256(spki) {
+/**
+ * Imports a P-256 key in its one accepted form: SubjectPublicKeyInfo with an uncompressed point.
+ * @param {Uint8Array} spki
+ */
+export async function importP256(spki) {
+  const isInForm = spki.length === P256_SPKI_BYTES && hex(spki.subarray(0, P256_HEAD.length / 2)) === P256_HEAD;
+  if (!isInForm) throw new WireError("not a P-256 public key in its one form, with an uncompressed point");
   try {
     return await crypto.subtle.importKey("spki", join(spki), P256, false, ["verify"]);
   } catch {

@@ -5,6 +5,7 @@
  */
 import { WireError, b64u, canonical, parseCanonical, text, unb64u, utf8 } from "./encoding.js";
 import { isLine } from "./plain_text.js";
+import { checkX25519 } from "./sealing.js";
 
 /** @typedef {import("./documents.js").BrowserKeys} BrowserKeys */
 /** @typedef {{v: 1, relay: string, device: string, identity_key: string, token: string}} PlayerSetup */
@@ -34,7 +35,7 @@ export function parseCodeText(pasted) {
   if (!isLine(name)) throw new WireError("a player's name is one line");
   const point = unb64u(session_key);
   if (point.length !== 33 || (point[0] !== 2 && point[0] !== 3)) throw new WireError("not a session key");
-  if (unb64u(viewing_key).length !== 32) throw new WireError("not a viewing key");
+  checkX25519(unb64u(viewing_key));
   return keys;
 }
 

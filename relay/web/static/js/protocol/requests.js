@@ -4,7 +4,7 @@
  */
 import { ID_PATTERN, LAST_MS, WireError, canonical, join, parseCanonical, sha256Hex, unb64u, utf8 } from "./encoding.js";
 import { isLine, isPlain, isText } from "./plain_text.js";
-import { challenge, checkAssertion, verifyP256 } from "./passkeys.js";
+import { challenge, checkAssertion, isSamePasskey, verifyP256 } from "./passkeys.js";
 
 /** @typedef {import("./documents.js").Agency} Agency */
 /** @typedef {import("./documents.js").EvidenceRequest} EvidenceRequest */
@@ -101,11 +101,7 @@ export async function checkRequest(signed, agency) {
   const cosigner = await checkOfficer(signed.cosigner, agency, cosigner_id, cosigner_name);
   must(mayAsk(drafter) && mayAsk(cosigner), "only an officer or an approver signs requests");
   must(drafter.officer_id !== cosigner.officer_id, "an officer can't co-sign their own request");
-  must(
-    drafter.passkey.credential_id !== cosigner.passkey.credential_id &&
-      drafter.passkey.public_key !== cosigner.passkey.public_key,
-    "both signatures are by one passkey",
-  );
+  must(!(await isSamePasskey(drafter.passkey, cosigner.passkey)), "both signatures are by one passkey");
   must(
     request.danger === "" || cosigner.role === "approver",
     "an emergency is co-signed by an officer with the approver's role",

@@ -5,12 +5,13 @@
  * @module
  */
 import * as hpke from "../../vendor/hpke.js";
-import { WireError, join } from "./encoding.js";
+import { WireError, hex, join } from "./encoding.js";
 
 /** @typedef {import("./encoding.js").Bytes} Bytes */
 /** @typedef {{publicKey: CryptoKey, privateKey: CryptoKey}} SealingPair */
 
 const ENC_BYTES = 32;
+const PRIME = 2n ** 255n - 19n;
 const suite = new hpke.CipherSuite(
   hpke.KEM_DHKEM_X25519_HKDF_SHA256,
   hpke.KDF_HKDF_SHA256,
@@ -24,9 +25,20 @@ const suite = new hpke.CipherSuite(
  * @returns {Promise<Bytes>}
  */
 export async function sealTo(publicKey, plain, info) {
+  checkX25519(publicKey);
   const recipient = await suite.DeserializePublicKey(publicKey);
   const { encapsulatedSecret, ciphertext } = await suite.Seal(recipient, plain, { info });
   return join(encapsulatedSecret, ciphertext);
+}
+
+/**
+ * Throws WireError unless these bytes are the one encoding of an X25519 public key: a number below
+ * 2^255 - 19, for X25519 ignores the highest bit and takes u + p for u (RFC 7748, section 5).
+ * @param {Uint8Array} publicKey
+ */
+export function checkX25519(publicKey) {
+  if (publicKey.length !== ENC_BYTES) throw new WireError("not an X25519 public key of 32 bytes");
+  if (BigInt(`0x${hex(publicKey.toReversed())}`) >= PRIME) throw new WireError("not an X25519 public key in its one form");
 }
 
 /**

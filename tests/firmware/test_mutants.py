@@ -1,0 +1,86 @@
+"""Tests notice if any part of what a decision rests on is wrong; `make soak` tries all mutants.
+
+DOORWARD_MUTANTS_EVERY=1 tries each of them (some hours); without it, one of each suite is tried.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.mutation.mutants import mutants_of
+from tests.mutation.suites import SUITES
+from tests.mutation.trials import source_of, survivors_known, trials
+
+ROOT = Path(__file__).parents[2]
+EVERY = os.environ.get("DOORWARD_MUTANTS_EVERY")
+SAMPLE = ["--each", "1", "--cpu-s", "55", "--at-least", "75"]
+
+
+def test_nine_of_ten_mutants_are_noticed():
+    """Of a sample three quarters have to do: it is so small that two may be what a tenth is of."""
+    run = subprocess.run(
+        [sys.executable, "-m", "tests.mutation", *(["--every", EVERY] if EVERY else SAMPLE)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=40 * 3600,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+def test_there_are_mutants_of_every_line_that_decides():
+    assert len(trials([SUITES["consent"]])) > 400
+    assert len(trials([SUITES["lifecycle"]])) > 300
+    assert len(trials()) > 4000
+
+
+def test_what_is_to_be_broken_and_what_is_to_notice_is_there():
+    for suite in SUITES.values():
+        assert suite.modules
+        for path in [*map(suite.path, suite.modules), *suite.tests]:
+            assert (ROOT / path).exists(), path
+
+
+def test_each_known_survivor_is_a_mutant_still_and_has_a_reason():
+    made = {
+        (f"{suite.package}.{module}", source_of(suite, module).splitlines()[at - 1].strip(), what)
+        for suite in SUITES.values()
+        for module in suite.modules
+        for at, what in (
+            (mutant.line, mutant.what) for mutant in mutants_of(source_of(suite, module))
+        )
+    }
+    for known, why in survivors_known().items():
+        assert known in made
+        assert len(why) > 20
+
+
+def test_a_mutant_is_one_change():
+    source = (
+        "def f(a, b):\n    if a < b and not b:\n        raise ValueError(1)\n    return any(a)\n"
+    )
+    made = list(mutants_of(source))
+    assert len({mutant.source for mutant in made}) == len(made)
+    assert {mutant.what for mutant in made} == {
+        "if always",
+        "if never",
+        "and/or",
+        "without operand 1",
+        "without operand 2",
+        "Lt is LtE",
+        "Lt is GtE",
+        "without not",
+        "no raise",
+        "1 is 2",
+        "1 is 0",
+        "returns None",
+        "all for any",
+    }
+    assert {mutant.line for mutant in made} == {2, 3, 4}
+
+
+def test_texts_for_people_annotations_and_bounds_are_left_alone():
+    source = '''"""A room."""\nX: "int" = f"{1} of"\nMAX_TEXT_BYTES = 1\n"""What it is."""\n'''
+    assert list(mutants_of(source)) == []
