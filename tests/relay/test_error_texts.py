@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 RELAY = Path(__file__).parents[2] / "relay"
-SAID_IN_DETAIL = {"invalid", "refused", "http"}
+SAID_IN_DETAIL = {"invalid", "refused", "http", "host"}
 """These carry the one thing that is wrong in their message; the app shows that."""
 OFFICERS_ONLY = {"suspended_by_agency", "network", "oidc", "oidc_known", "oidc_stale", "media_type"}
 """No owner meets these: an agency's own ways of signing in, and a form in no known charset."""
@@ -17,7 +17,7 @@ CODES = (
     r'return \d{3}, "([a-z_]+)"',
     r'"code": "([a-z_]+)"',
     r'_answer\(\d+, "([a-z_]+)"',
-    r'_send\(send, \d+, "([a-z_]+)"',
+    r'send_error\(send, \d+, "([a-z_]+)"',
 )
 
 
