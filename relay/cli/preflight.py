@@ -15,6 +15,7 @@ from cryptography import x509
 
 from firmware.protocol.encoding import WireError
 from firmware.protocol.register.entries import Agreement
+from relay.agency.agencies import agreed_digests
 from relay.agency.merged_cells import MOST_PAIRS, MergeConflict, list_merge_conflicts
 from relay.agency.register import RegisterService
 from relay.app.metrics_collector import log_figures
@@ -24,6 +25,7 @@ from relay.base.networks import is_mixed
 from relay.cli.check_result import CheckResult
 from relay.cli.register import with_register
 from relay.config.settings import Config
+from relay.custody.agreement_texts import find_unfit_texts
 from relay.custody.errors import LogError
 from relay.custody.keys import read_policy_file
 from relay.custody.log_entries import LOGS
@@ -222,6 +224,36 @@ def _unreached(agreement: Agreement) -> str:
         f"agreement ends on {day}: tell them yourself, or have them hand in their next version at "
         "/for-agencies"
     )
+
+
+async def check_agreement_texts(config: Config) -> list[CheckResult]:
+    """Check that each agreement's stored text is the one that the register names."""
+    if config.log is None:
+        return []
+
+    async def look(database: Database, register_service: RegisterService) -> list[CheckResult]:
+        async with database.read() as tx:
+            digests = agreed_digests(await register_service.replayed(tx))
+            unfit = await find_unfit_texts(tx, digests)
+        if not unfit and digests:
+            detail = f"{len(digests)}, each as the register names it"
+            return [CheckResult(what="agreements' texts", is_ok=True, detail=detail)]
+        return [
+            CheckResult(what="agreements' texts", is_ok=False, detail=f"{error}{_MEND_TEXT}")
+            for error in unfit
+        ]
+
+    try:
+        return await with_register(config, look)
+    except (RelayError, WireError, OSError):
+        return []  # said elsewhere
+
+
+_MEND_TEXT = (
+    ". It isn't shown, and its agency can't ask: put the signed text back with doorward-relay "
+    "admin restore-text FILE (the agency has it, and /log/texts/ a copy by that SHA-256), and find "
+    "out who changed it"
+)
 
 
 async def check_merged_cells(config: Config, clock: Clock) -> list[CheckResult]:

@@ -153,6 +153,9 @@ class TownFiles:
     def fetch(self, path: str, *, max_bytes: int) -> bytes | None:  # noqa: ARG002
         return self.files.get(path)
 
+    def fetch_page(self, path: str, *, max_bytes: int) -> bytes | None:  # noqa: ARG002
+        return self.files.get(path)
+
 
 @pytest.mark.slow
 def test_100_000_entries_are_replayed_in_about_a_second() -> None:
@@ -164,7 +167,7 @@ def test_100_000_entries_are_replayed_in_about_a_second() -> None:
         f"{name}/{path}": data
         for name, log in (("register", town.register_log), ("custody", town.custody_log))
         for path, data in log._files().items()
-    } | {f"texts/{sha256}": text for sha256, text in town.texts.items()}
+    } | {f"agreements/{sha256}": text for sha256, text in town.texts.items()}
     begin = time.process_time()
     seen = inspect_logs(
         TownFiles(files), town.policy, SeenCheckpoints(None), wall_ms=lambda: NOW_MS
