@@ -30,8 +30,8 @@ from firmware.protocol.requests import (
 from relay.agency.keys import OfficerFile
 from relay.agency.register import RegisterView, RelayRegister
 from relay.base.clock import Clock
-from relay.custody.agreement_texts import find_unfit_texts, read_agreed_text
 from relay.custody.errors import TextNotAgreed
+from relay.custody.text_reader import find_unfit_texts, read_agreed_text
 from relay.errors import RelayError
 from relay.store import people
 from relay.store.database import Database

@@ -47,7 +47,7 @@ from relay.agency.onboarding_status import (
 from relay.agency.register import RegisterRefused, RegisterView, RelayRegister
 from relay.base.allowances import Allowances, Rate, RateExceeded
 from relay.base.clock import Clock
-from relay.custody.agreement_texts import read_agreed_text
+from relay.custody.text_reader import read_agreed_text
 from relay.mail import Email, Mailer, MailUnavailable
 from relay.store import agency_settings, onboardings, requests
 from relay.store.agency_settings import AgencySettings

@@ -25,11 +25,11 @@ from relay.base.networks import is_mixed
 from relay.cli.check_result import CheckResult
 from relay.cli.register import with_register
 from relay.config.settings import Config
-from relay.custody.agreement_texts import find_unfit_texts
 from relay.custody.errors import LogError
 from relay.custody.keys import read_policy_file
 from relay.custody.log_entries import LOGS
-from relay.errors import ConfigError, RelayError, StoreError
+from relay.custody.text_reader import find_unfit_texts
+from relay.errors import ConfigError, RelayError, StoreError, said
 from relay.map.map_data import MapData
 from relay.store import logs, onboardings
 from relay.store.database import Database
@@ -163,7 +163,7 @@ async def _of_public(url: str, now_ms: int) -> CheckResult:
             told = writer.get_extra_info("peercert")["notAfter"]
             writer.close()
     except (OSError, TimeoutError) as error:
-        why = str(error) or "no answer"
+        why = said(error)
         return _warning("certificate", f"{url} can't be reached with TLS from here: {why}")
     return _until(url, int(ssl.cert_time_to_seconds(told) * 1000), now_ms)
 

@@ -1,44 +1,19 @@
-"""Agreements' texts: the one reader of what the database holds, and their publication.
+"""Publication of agreements' texts beside the logs, under their SHA-256 as in the register.
 
-A text is what an agency agreed to only if its SHA-256 is the one in the register. So whoever
-serves, compares or publishes a text reads it here, and gets the agreed one or an error. They are
-published beside the logs, locked as tiles are, so that an operator who drops a text from the
-database can't have the world forget what an agency had agreed to.
+There they are locked as tiles are, so that an operator who drops a text from the database can't
+have the world forget what an agency had agreed to.
 """
 
 import logging
-from collections.abc import Iterable
 
-from firmware.protocol.encoding import sha256_hex
 from relay.custody.errors import TextNotAgreed
+from relay.custody.text_reader import read_agreed_text
 from relay.custody.tile_store import TileStore
 from relay.errors import ObjectStoreError
 from relay.store import requests
-from relay.store.database import Database, Transaction
+from relay.store.database import Database
 
 log = logging.getLogger(__name__)
-
-
-async def read_agreed_text(tx: Transaction, sha256: str) -> str:
-    """Return the text with this SHA-256 from the register, or raise TextNotAgreed."""
-    text = await requests.find_agreement_text(tx, sha256)
-    if text is None:
-        raise TextNotAgreed(sha256, found=None)
-    found = sha256_hex(text.encode())
-    if found != sha256:
-        raise TextNotAgreed(sha256, found=found)
-    return text
-
-
-async def find_unfit_texts(tx: Transaction, digests: Iterable[str]) -> list[TextNotAgreed]:
-    """Return an error for each of these digests whose text is altered or missing."""
-    unfit = []
-    for sha256 in sorted(set(digests)):
-        try:
-            await read_agreed_text(tx, sha256)
-        except TextNotAgreed as error:
-            unfit.append(error)
-    return unfit
 
 
 class AgreementTexts:

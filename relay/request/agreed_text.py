@@ -1,8 +1,8 @@
 """The check that an agency's agreement is public as it was signed: without it nobody asks."""
 
 from relay.agency.agencies import Agency
-from relay.custody.agreement_texts import read_agreed_text
 from relay.custody.errors import TextNotAgreed
+from relay.custody.text_reader import read_agreed_text
 from relay.request.rules import RequestRefused
 from relay.store.database import Transaction
 

@@ -82,3 +82,13 @@ async def test_only_a_text_that_the_register_names_is_put_back(
     other.write_bytes(data)
     with pytest.raises(ChangeRefused, match=words):
         await restore_text(config, other)
+
+
+def test_nobody_but_the_reader_takes_a_text_out_of_the_database() -> None:
+    relay = Path(__file__).parents[2] / "relay"
+    callers = {
+        path.relative_to(relay).as_posix()
+        for path in relay.rglob("*.py")
+        if "find_agreement_text(" in path.read_text()
+    }
+    assert callers == {"custody/text_reader.py", "store/requests.py"}

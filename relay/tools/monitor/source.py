@@ -4,6 +4,7 @@ from typing import Protocol
 
 import httpx2
 
+from relay.errors import said
 from relay.tools.monitor.errors import LogUnreadable
 
 TIMEOUT_S = 20.0
@@ -62,7 +63,7 @@ class HttpSource:
                     if len(body) > max_bytes:
                         raise LogUnreadable(f"{path}: more than {max_bytes} bytes")
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-            raise LogUnreadable(f"{path}: {error or type(error).__name__}") from error
+            raise LogUnreadable(f"{path}: {said(error)}") from error
         return bytes(body)
 
     def close(self) -> None:
