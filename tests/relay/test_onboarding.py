@@ -13,11 +13,11 @@ from firmware.protocol.encoding import b64u, sha256_hex
 from firmware.protocol.register.entries import AgencySuspended, Agreement, Delays
 from firmware.protocol.register.replay import Register
 from relay.agency.addresses import check_official, read_address
-from relay.agency.mail_domains import is_anybodys
 from relay.agency.changes import sign_change
 from relay.agency.enrolments import read_enrolment
 from relay.agency.errors import OnboardingRefused
 from relay.agency.keys import AgencyEnrolment, generate_agency, sign_agreement
+from relay.agency.mail_domains import is_anybodys
 from relay.agency.onboarding import HANDED_OVER_LIFE_MS
 from relay.store import agency_settings, onboardings
 from tests.relay.admin_people import signed_in_admin
