@@ -190,8 +190,14 @@ def _on_error(
             return error_json(status, code, message)
         if is_file(request):
             return error_file(request, status, code, message)
-        unfit = error if isinstance(error, TextNotAgreed) else None
-        return services.pages.render(request, "error.html", status=status, code=code, unfit=unfit)
+        return services.pages.render(
+            request,
+            "error.html",
+            status=status,
+            code=code,
+            is_refused=status < 500,
+            unfit=error if isinstance(error, TextNotAgreed) else None,
+        )
 
     return handler
 

@@ -149,7 +149,7 @@ async def _answer(request: Request, error: Exception) -> Response:
             code="told" if told else code,
             message=message,
         )
-    return pages.render(request, "error.html", status=status, code=code)
+    return pages.render(request, "error.html", status=status, code=code, is_refused=status < 500)
 
 
 async def _told(request: Request, error: Exception) -> str:
