@@ -142,7 +142,9 @@ async def help_newcomers(settings: Settings, people: People) -> None:
     )
 
 
-async def again_and_again(work: Callable[[], Awaitable[None]], *signed_in: Owner | Officer) -> None:
+async def again_and_again(
+    work: Callable[[], Awaitable[None]], *signed_in: Owner | Officer, each_s: float = POLL_S
+) -> None:
     """Do it for ever; sign in anew where the clock was wound; say each new trouble once."""
     trouble = ""
     while True:
@@ -154,12 +156,12 @@ async def again_and_again(work: Callable[[], Awaitable[None]], *signed_in: Owner
                     raise
                 for person in signed_in:
                     await person.log_in()
-        except Exception as error:  # noqa: BLE001 (supervisor) whoever comes next is to be helped all the same
+        except Exception as error:  # noqa: BLE001 (a supervisor: others are still to be helped)
             told = str(error) if isinstance(error, StoryError) else repr(error)
             if told != trouble:
                 trouble = told
                 print(f"a newcomer couldn't be helped: {trouble}", file=sys.stderr, flush=True)
-        await asyncio.sleep(POLL_S)
+        await asyncio.sleep(each_s)
 
 
 async def _let_owners_in(people: People, seen: set[str]) -> None:
