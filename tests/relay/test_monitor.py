@@ -5,6 +5,7 @@ import os
 import time
 from pathlib import Path
 
+import httpx2
 import pytest
 
 from firmware.protocol.custody import (
@@ -18,6 +19,7 @@ from firmware.protocol.register.entries import RefusedLeaf
 from relay.tools.monitor import cli
 from relay.tools.monitor.inspection import inspect_logs
 from relay.tools.monitor.seen_checkpoints import SeenCheckpoints
+from relay.tools.monitor.source import HttpSource
 from tests.fakes.hostile_log import rolled_back
 from tests.fakes.log_town import NOW_MS, Town, make_town
 
@@ -144,6 +146,29 @@ def test_a_policy_of_another_town_accepts_nothing(town: Town, tmp_path: Path) ->
     other = make_town("woodland", now_ms=town.now_ms)
     town.policy_text = other.policy_text
     assert run(town, tmp_path)[0] in (cli.DISHONEST, cli.UNREADABLE)
+
+
+def test_texts_are_read_where_people_read_them() -> None:
+    """Not beside the logs: a right copy there would hide an altered page."""
+    asked: list[str] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        asked.append(str(request.url))
+        return httpx2.Response(200, content=b"text")
+
+    http = httpx2.Client(transport=httpx2.MockTransport(answer))
+    for source in (
+        HttpSource("https://relay.example/log/", http=http),
+        HttpSource("https://logs.example", site="https://relay.example/", http=http),
+    ):
+        assert source.fetch_page("agreements/1", max_bytes=9) == b"text"
+        assert source.fetch("register/checkpoint", max_bytes=9) == b"text"
+    assert asked == [
+        "https://relay.example/agreements/1",
+        "https://relay.example/log/register/checkpoint",
+        "https://relay.example/agreements/1",
+        "https://logs.example/register/checkpoint",
+    ]
 
 
 class TownFiles:
