@@ -154,7 +154,7 @@ def test_texts_are_read_where_people_read_them() -> None:
 
     def answer(request: httpx2.Request) -> httpx2.Response:
         asked.append(str(request.url))
-        return httpx2.Response(200, content=b"text")
+        return httpx2.Response(200, stream=httpx2.ByteStream(b"text"))
 
     http = httpx2.Client(transport=httpx2.MockTransport(answer))
     for source in (
