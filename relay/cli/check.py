@@ -55,6 +55,7 @@ async def _look_around(config: Config) -> list[CheckResult]:
     clock = clock_of(config.example.clock_path, config.example_town)
     findings = [
         preflight.check_store_address(config),
+        preflight.check_proxies(config),
         preflight.check_disk_space(config),
         await preflight.check_database_file(config),
         *await preflight.check_witness_times(config, clock),

@@ -60,6 +60,17 @@ def check_store_address(config: Config) -> CheckResult | None:
     return CheckResult(what="bucket's address", is_ok=False, detail=detail)
 
 
+def check_proxies(config: Config) -> CheckResult | None:
+    """Check whether a proxy that must be there, since it has the TLS, is believed."""
+    if not config.public_url.startswith("https://") or config.limits.trusted_proxies:
+        return None
+    detail = (
+        f"{config.public_url} comes by a proxy, and none is named: everybody has its one address, "
+        "and one allowance. Name its network: set trusted_proxies in [limits] of relay.toml"
+    )
+    return _warning("proxies", detail)
+
+
 def check_disk_space(config: Config) -> CheckResult:
     """Check the free disk space of the relay's data."""
     free = shutil.disk_usage(config.data_dir).free
