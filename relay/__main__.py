@@ -85,6 +85,7 @@ def _run_init(options: argparse.Namespace) -> int:
         "config": str(config.data_dir / "relay.toml"),
         "broker_config": str(config.data_dir / "nats.conf"),
         "bucket_identities": str(config.data_dir / "s3.json"),
+        "bucket_security": str(config.data_dir / "security.toml"),
         "ca": str(config.ca_path),
     }
     if options.turn_host is not None:
@@ -94,7 +95,8 @@ def _run_init(options: argparse.Namespace) -> int:
         return 0
     print(f"A relay is ready in {config.data_dir}. Start, in this order:")
     print(f"  nats-server -c {written['broker_config']}")
-    print(f"  an object store at {config.bucket.endpoint} (identities: s3.json)")
+    print(f"  an object store at {config.bucket.endpoint} (identities: s3.json, its own keys:")
+    print("    security.toml, which docs/examples/doorward-seaweedfs.service starts it with)")
     if not settings.is_for_this_machine:
         _say_how_it_is_reached(settings)
     if "turn_config" in written:
@@ -184,6 +186,8 @@ async def _revoke(config: Config, device: str) -> None:
 def _run_app(options: argparse.Namespace) -> int:
     import uvicorn
 
+    from relay.base.networks import NETWORK_EXPECTED, parse_network
+    from relay.config.settings import LimitsConfig
     from relay.web.app_server import build_app_server
 
     listen = _address(options.listen)
@@ -192,16 +196,22 @@ def _run_app(options: argparse.Namespace) -> int:
     except (ValueError, TypeError) as error:
         raise ConfigError("--relay-url", options.relay_url, ORIGIN_EXPECTED) from error
     try:
+        trusted = tuple(parse_network(one) for one in options.trusted_proxy)
+    except ValueError as error:
+        shown = " ".join(options.trusted_proxy)
+        raise ConfigError("--trusted-proxy", shown, NETWORK_EXPECTED) from error
+    try:
         listener = socket.create_server((listen.host, listen.port))
     except OSError as error:
         expected = f"an address that is free ({error.strerror})"
         raise ConfigError("--listen", options.listen, expected) from error
     server = uvicorn.Server(
         uvicorn.Config(
-            build_app_server(relay_url),
+            build_app_server(relay_url, limits=LimitsConfig(trusted_proxies=trusted)),
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=False,  # relay/web/rate_limits.py knows whom to believe
             lifespan="off",
         )
     )
@@ -248,6 +258,14 @@ def _parser() -> argparse.ArgumentParser:
     app = commands.add_parser("app", help=text, description=text)
     app.add_argument("--listen", default=DEFAULT_APP_LISTEN, metavar="HOST:PORT")
     app.add_argument("--relay-url", default="http://localhost:8400", help="the relay's URL")
+    app.add_argument(
+        "--trusted-proxy",
+        action="append",
+        default=[],
+        metavar="NETWORK",
+        help="a proxy of your own, such as 127.0.0.1/32, whose X-Forwarded-For is believed; none "
+        "by itself; may be given again",
+    )
     app.set_defaults(run=_run_app)
     return parser
 

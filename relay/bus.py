@@ -33,7 +33,7 @@ from firmware.protocol.topics import (
     ALL_STATUS_SUBJECT,
     subject,
 )
-from relay.errors import BusUnavailable
+from relay.errors import BusUnavailable, said
 
 log = logging.getLogger(__name__)
 
@@ -237,7 +237,7 @@ class Bus:
                     await self._system.request(f"$SYS.REQ.SERVER.{server}.KICK", order, timeout=2)
                     kicked += 1
         except (NatsError, TimeoutError) as error:
-            raise BusUnavailable(f"can't disconnect {device}: {error}") from error
+            raise BusUnavailable(f"can't disconnect {device}: {said(error)}") from error
         return kicked
 
     async def _ask_servers(self, name: str, question: bytes) -> list[dict]:  # type: ignore[type-arg]
@@ -276,7 +276,7 @@ class Bus:
 
     async def _connect(self, client: Client, seed: str, name: str) -> None:
         async def failed(error: Exception) -> None:
-            log.warning("broker connection %s: %s", name, error or type(error).__name__)
+            log.warning("broker connection %s: %s", name, said(error))
 
         async def disconnected() -> None:
             if not self._is_closing:

@@ -20,6 +20,16 @@ class RelayError(Exception):
     """Base of all errors; its text is one sentence for people."""
 
 
+def said(error: BaseException) -> str:
+    """Return what an error says, and its kind where it says nothing, as a time-out does.
+
+    `error or "no answer"` doesn't: an error is true, whatever it says.
+    """
+    if isinstance(error, TimeoutError):
+        return str(error) or "it took too long"
+    return str(error) or type(error).__name__
+
+
 class ConfigError(RelayError):
     """A setting is wrong: names the key, its value and what was expected."""
 

@@ -27,6 +27,7 @@ import ifaddr
 from firmware.capture.daemon_call import call_in_daemon
 from firmware.live.errors import LiveError
 from firmware.protocol.commands import IceServer
+from firmware.protocol.public_addresses import is_public
 
 logger = logging.getLogger(__name__)
 
@@ -184,8 +185,9 @@ class IceServerRule:
             self._look_ups.release()
 
     def _is_outside(self, address: ipaddress.IPv4Address) -> bool:
-        is_public = address.is_global and not address.is_multicast
-        return is_public and not any(address in network for network in self._own_networks())
+        return is_public(address) and not any(
+            address in network for network in self._own_networks()
+        )
 
 
 class NamedContext(ssl.SSLContext):

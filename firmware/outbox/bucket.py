@@ -20,12 +20,13 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import httpx2
 
 from firmware.errors import BucketUnreachable, WrongBucket
+from firmware.protocol.public_addresses import Address, is_public, stood_for
 
 CONNECT_TIMEOUT_S = 10.0
 STALL_TIMEOUT_S = 30.0
@@ -34,7 +35,6 @@ MAX_ADDRESSES_TRIED = 3
 MAX_URL_CHARS = 4096
 TLS_CHUNK_BYTES = 256 * 1024
 
-Address = IPv4Address | IPv6Address
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 """Returns the addresses of a name; raises OSError."""
 
@@ -44,10 +44,6 @@ _URL = re.compile(
     r"(?::(?P<port>[1-9][0-9]{0,4}))?(?P<target>/[A-Za-z0-9._~:/?@!$&'()*+,;=%-]*)?"
 )
 _USUAL_PORTS = {"http": 80, "https": 443}
-_NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052: an IPv4 address in its last 32 bits
-_GLOBAL_UNICAST = IPv6Network("2000::/3")
-# Of Python's own list of special addresses (IANA's) some versions lack these, or call them global.
-_SPECIAL = [ip_network(text) for text in ("192.0.0.0/24", "2001:db8::/32", "3fff::/20")]
 # Networks that nobody reaches from outside: RFC 1918, RFC 4193, RFC 6598 (also private networks
 # that span several houses).
 _AT_HOME = [
@@ -298,23 +294,8 @@ def may_be_at(place: Place, address: Address) -> bool:
     """Tell whether the bucket's name may lead there."""
     if place.name == "localhost":
         return address.is_loopback
-    inner = _inner(address)
+    inner = stood_for(address)
     if inner.is_multicast or inner.is_loopback or inner.is_link_local or inner.is_unspecified:
         return False
     is_at_home = any(inner in network for network in _AT_HOME)
-    return _is_public(inner) or (place.scheme == "https" and is_at_home)
-
-
-def _is_public(address: Address) -> bool:
-    if isinstance(address, IPv6Address) and address not in _GLOBAL_UNICAST:
-        return False
-    return address.is_global and not any(address in network for network in _SPECIAL)
-
-
-def _inner(address: Address) -> Address:
-    """Return the IPv4 address that an IPv6 address stands for, or itself."""
-    if isinstance(address, IPv4Address):
-        return address
-    if address in _NAT64:
-        return IPv4Address(int(address) & 0xFFFFFFFF)
-    return address.ipv4_mapped or address.sixtofour or (address.teredo or (None, address))[1]
+    return is_public(address) or (place.scheme == "https" and is_at_home)

@@ -12,11 +12,14 @@ import base64
 import binascii
 import codecs
 import hashlib
+import re
 import secrets
 from typing import Annotated, Any, TypeVar
 
 import msgspec
 import rfc8785
+
+from firmware.protocol.schema_words import in_words
 
 # rfc8785 sorts keys by it. Python loads it when it is first used, and remembers for ever if the
 # card can't be read just then: nothing could be signed or told until a restart.
@@ -75,16 +78,31 @@ MISLEADING = r"\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
 
 No name needs them: letters that are written from right to left say so themselves.
 """
-TEXT_PATTERN = rf"^[^{MISLEADING}]*\Z"
-"""Text of several lines by others, that can't pass for other text."""
+BLANK = (
+    r"\x00-\x20\x7f-\xa0\xad\u034f\u061c\u115f\u1160\u1680\u17b4\u17b5\u180b-\u180f"
+    r"\u2000-\u200f\u2028-\u202f\u205f-\u206f\u2800\u3000\u3164\ufe00-\ufe0f\ufeff\uffa0"
+)
+"""What leaves no mark on a page: spaces, control characters, fillers, joiners.
+
+Text of nothing else says nothing, though it isn't empty. (Listed, since the two languages' own
+classes of white space differ.)
+"""
+_SAYS = rf"(?=[{BLANK}]*[^{BLANK}])"
+SAID_PATTERN = rf"^{_SAYS}[^{MISLEADING}]*\Z"
+"""Text of several lines by others, that isn't blank and can't pass for other text."""
+TEXT_PATTERN = rf"^(?:{_SAYS}[^{MISLEADING}]*)?\Z"
+"""The same, or nothing at all."""
 MAX_LINE_CHARS = 200
-_LINE_PATTERN = rf"^[^\x00-\x1f\x7f-\x9f{MISLEADING}]*\Z"
+_LINE_PATTERN = rf"^{_SAYS}[^\x00-\x1f\x7f-\x9f{MISLEADING}]*\Z"
 Line = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_LINE_CHARS, pattern=_LINE_PATTERN)]
-"""One line of text for people: no control characters, nor any that turn what stands beside it."""
+"""One line of text for people: not blank, no control characters, nor any that turn others."""
 _IN_WORDS = {
-    TEXT_PATTERN: "a text holds a sign that turns or hides what stands beside it",
-    _LINE_PATTERN: "a line of text holds a line break, another control character, or a sign that "
-    "turns or hides what stands beside it",
+    **dict.fromkeys(
+        (SAID_PATTERN, TEXT_PATTERN),
+        "a text is blank, or holds a sign that turns or hides what stands beside it",
+    ),
+    _LINE_PATTERN: "a line of text is blank, or holds a line break, another control character, or "
+    "a sign that turns or hides what stands beside it",
     _B64U_PATTERN: "not base64url without padding, its unused bits zero",
     _P256_PATTERN: "not a P-256 key as its uncompressed SubjectPublicKeyInfo of 91 bytes, the one "
     "form that counts",
@@ -97,6 +115,7 @@ _IN_WORDS = {
 }
 """What people are told instead of the pattern."""
 
+_IS_BLANK = re.compile(rf"[{BLANK}]*\Z")
 D = TypeVar("D", bound="Document")
 
 
@@ -123,17 +142,7 @@ def decode(kind: type[D], data: bytes, *, max_bytes: int = MAX_DOCUMENT_BYTES) -
     try:
         return msgspec.json.decode(data, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise WireError(f"{kind.__name__}: {_in_words(error)}") from error
-
-
-def _in_words(error: Exception) -> str:
-    said = str(error)
-    for pattern, words in _IN_WORDS.items():
-        expected = f"Expected `str` matching regex {pattern!r}"
-        if said.startswith(expected):
-            where = said.removeprefix(expected).removeprefix(" - at ")
-            return f"{words} (at {where})" if where else words
-    return said
+        raise WireError(f"{kind.__name__}: {in_words(str(error), _IN_WORDS)}") from error
 
 
 def decode_canonical(kind: type[D], data: bytes, *, max_bytes: int = MAX_DOCUMENT_BYTES) -> D:
@@ -161,7 +170,12 @@ def new_id() -> str:
 def as_line(text: str, *, otherwise: str) -> str:
     """Return any text as a `Line`: on one line, cut, and `otherwise` if nothing is left."""
     line = "".join(char if char.isprintable() else " " for char in text)[:MAX_LINE_CHARS]
-    return line or otherwise
+    return otherwise if is_blank(line) else line
+
+
+def is_blank(text: str) -> bool:
+    """Return whether a text says nothing: it is empty, or leaves no mark on a page."""
+    return _IS_BLANK.match(text) is not None
 
 
 def device_id_of(identity_spki: bytes) -> str:

@@ -15,6 +15,7 @@ from typing import Annotated, Literal, get_args
 import msgspec
 
 from firmware.protocol.encoding import (
+    SAID_PATTERN,
     TEXT_PATTERN,
     AgencyId,
     B64u,
@@ -87,7 +88,7 @@ class EvidenceRequest(Document, frozen=True, kw_only=True):
     contact: Line
     case_number: CaseNumber
     incident_type: IncidentType
-    text: Annotated[str, msgspec.Meta(min_length=1, max_length=2000, pattern=TEXT_PATTERN)]
+    text: Annotated[str, msgspec.Meta(min_length=1, max_length=2000, pattern=SAID_PATTERN)]
     cells: Annotated[list[Cell], msgspec.Meta(min_length=1, max_length=12)]
     from_ms: WallTimeMs
     to_ms: WallTimeMs

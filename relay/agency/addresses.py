@@ -9,29 +9,13 @@ import re
 from collections.abc import Sequence
 
 from relay.agency.errors import OnboardingRefused
+from relay.agency.mail_domains import is_anybodys
 
 MAX_ADDRESS_CHARS = 254
 _ADDRESS = re.compile(
     r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
     r"@(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])"
 )
-FREE_MAIL = frozenset({
-    "aol.com", "bk.ru", "duck.com", "fastmail.com", "fastmail.fm", "free.fr", "gmail.com",
-    "gmx.com", "gmx.de", "gmx.net", "googlemail.com", "hey.com", "hotmail.co.uk", "hotmail.com",
-    "hotmail.fr", "hushmail.com", "icloud.com", "inbox.ru", "laposte.net", "libero.it", "list.ru",
-    "live.com", "live.se", "mac.com", "mail.com", "mail.ru", "me.com", "msn.com", "naver.com",
-    "orange.fr", "outlook.com", "pm.me", "posteo.de", "proton.me", "protonmail.ch",
-    "protonmail.com", "qq.com", "rocketmail.com", "spray.se", "t-online.de", "telia.com",
-    "tuta.com", "tuta.io", "tutanota.com", "web.de", "yahoo.co.uk", "yahoo.com", "yahoo.fr",
-    "yahoo.se", "yandex.com", "yandex.ru", "ymail.com", "zoho.com", "zohomail.eu",
-    "126.com", "163.com",
-})  # fmt: skip
-THROW_AWAY = frozenset({
-    "10minutemail.com", "dispostable.com", "fakeinbox.com", "getnada.com", "guerrillamail.com",
-    "guerrillamail.net", "mail.tm", "mailinator.com", "maildrop.cc", "mintemail.com", "mohmal.com",
-    "mytemp.email", "sharklasers.com", "spam4.me", "temp-mail.org", "tempmail.com",
-    "throwawaymail.com", "trashmail.com", "trashmail.de", "yopmail.com", "yopmail.fr",
-})  # fmt: skip
 
 
 def read_address(text: str) -> str:
@@ -51,9 +35,12 @@ def domain_of(address: str) -> str:
 
 
 def check_official(address: str, official_domains: Sequence[str]) -> None:
-    """Raise OnboardingRefused unless an address is at a domain that may be an agency's."""
+    """Raise OnboardingRefused unless an address is at a domain that may be an agency's.
+
+    A list of others' may be wrong about one: the operator's own word goes before it.
+    """
     domain = domain_of(address)
-    if any(_is_below(domain, other) for other in FREE_MAIL | THROW_AWAY):
+    if is_anybodys(domain) and domain not in official_domains:
         raise OnboardingRefused(
             "free_mail",
             f"anybody can have an address at {domain}: use your agency's own domain",

@@ -20,6 +20,7 @@ from firmware.protocol.register.entries import (
 )
 from firmware.protocol.register.facts import agreement_in_force
 from firmware.protocol.register.records import OfficerRecord
+from firmware.protocol.register.replay import Register
 from firmware.protocol.requests import (
     ASKING_ROLES,
     OfficerCertificate,
@@ -29,8 +30,10 @@ from firmware.protocol.requests import (
 from relay.agency.keys import OfficerFile
 from relay.agency.register import RegisterView, RelayRegister
 from relay.base.clock import Clock
+from relay.custody.errors import TextNotAgreed
+from relay.custody.text_reader import find_unfit_texts, read_agreed_text
 from relay.errors import RelayError
-from relay.store import people, requests
+from relay.store import people
 from relay.store.database import Database
 
 AgencyState = Literal["in_force", "waiting", "suspended", "ended"]
@@ -93,9 +96,18 @@ class Agencies:
         return {agency: one for agency, one in found.items() if one is not None}
 
     async def find_text(self, sha256: str) -> str | None:
-        """Return an agreement's text."""
+        """Return an agreement's text; None if the register names no such. Raises TextNotAgreed."""
+        view = await self._register.view()
+        if sha256 not in agreed_digests(view.register):
+            return None
         async with self._database.read() as tx:
-            return await requests.find_agreement_text(tx, sha256)
+            return await read_agreed_text(tx, sha256)
+
+    async def list_unfit_texts(self) -> list[TextNotAgreed]:
+        """Return an error for each agreement in the register whose text is altered or missing."""
+        async with self._database.read() as tx:
+            digests = agreed_digests(await self._register.replayed(tx))
+            return await find_unfit_texts(tx, digests)
 
     async def uncertified(self, agency_id: str) -> list[OfficerFile]:
         """Return the officers who wait for this agency's certificate, as `certify` takes them."""
@@ -159,6 +171,15 @@ class Agencies:
             or known.public_key != told.passkey.public_key
         ):
             raise CertificateRefused("the certificate's passkey isn't this officer's")
+
+
+def agreed_digests(register: Register) -> frozenset[str]:
+    """Return the SHA-256 of every agreement's text in the register."""
+    return frozenset(
+        record.agreement.text_sha256
+        for of_agency in register.agreements.values()
+        for record in of_agency
+    )
 
 
 def agency_of(view: RegisterView, agency_id: str) -> Agency | None:

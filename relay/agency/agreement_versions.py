@@ -37,7 +37,7 @@ class Piece:
 class Term:
     """A changed term outside the text: `name` is a word for pages."""
 
-    name: Literal["name", "begins", "ends", "signing_key"]
+    name: Literal["name", "vote", "begins", "ends", "signing_key"]
     old: str | int
     new: str | int
 
@@ -107,6 +107,8 @@ def compare_texts(old_text: str, new_text: str) -> tuple[Piece, ...]:
 def _terms(old: Agreement, new: Agreement) -> Iterator[Term]:
     if old.name != new.name:
         yield Term(name="name", old=old.name, new=new.name)
+    if old.vote != new.vote:
+        yield Term(name="vote", old=old.vote, new=new.vote)
     if old.begins_ms != new.begins_ms:
         yield Term(name="begins", old=old.begins_ms, new=new.begins_ms)
     if old.ends_ms != new.ends_ms:

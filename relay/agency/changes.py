@@ -244,6 +244,8 @@ def _describe_agreement(body: AgreementMade) -> list[str]:
     return [
         f"agreement   with {agreement.name} ({agreement.agency}), version {agreement.version}",
         f"from        {_date(agreement.begins_ms)} to {_date(agreement.ends_ms)}",
+        f"vote        {agreement.vote}",
+        f"gifts       {agreement.gifts}, promotion {agreement.promotion}",
         f"cells       {len(agreement.cells)}, in {len(agreement.merged)} merged groups",
         f"signing key {sha256_hex(unb64u(agreement.signing_key))[:16]}",
         f"opened by   {keys}: compare with the agency, by telephone",

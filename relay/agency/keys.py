@@ -21,6 +21,7 @@ from firmware.protocol.custody import (
     package_commitment,
 )
 from firmware.protocol.encoding import (
+    BLANK,
     AgencyId,
     D,
     Document,
@@ -99,7 +100,9 @@ class AgencyEnrolment(Document, frozen=True, kw_only=True):
 
     v: Literal[1] = 1
     signed: SignedAgreement
-    text: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_TEXT_BYTES)]
+    text: Annotated[
+        str, msgspec.Meta(min_length=1, max_length=MAX_TEXT_BYTES, pattern=rf"[^{BLANK}]")
+    ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

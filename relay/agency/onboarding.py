@@ -19,7 +19,15 @@ from typing import Protocol
 
 import msgspec
 
-from firmware.protocol.encoding import AgencyId, Line, WireError, decode, new_id, sha256_hex
+from firmware.protocol.encoding import (
+    AgencyId,
+    Line,
+    WireError,
+    decode,
+    is_blank,
+    new_id,
+    sha256_hex,
+)
 from firmware.protocol.register.entries import Agreement
 from relay.agency.addresses import check_official, domain_of, read_address
 from relay.agency.agreement_versions import Difference, compare
@@ -39,6 +47,7 @@ from relay.agency.onboarding_status import (
 from relay.agency.register import RegisterRefused, RegisterView, RelayRegister
 from relay.base.allowances import Allowances, Rate, RateExceeded
 from relay.base.clock import Clock
+from relay.custody.text_reader import read_agreed_text
 from relay.mail import Email, Mailer, MailUnavailable
 from relay.store import agency_settings, onboardings, requests
 from relay.store.agency_settings import AgencySettings
@@ -181,7 +190,7 @@ class Onboarding:
 
     async def refuse(self, onboarding_id: str, reason: str) -> None:
         """Refuse the onboarding, with a reason that the agency reads. Raises OnboardingRefused."""
-        if not reason or len(reason) > MAX_REASON_CHARS:
+        if is_blank(reason) or len(reason) > MAX_REASON_CHARS:
             raise OnboardingRefused(
                 "reason", f"give the agency a reason of {MAX_REASON_CHARS} characters at most"
             )
@@ -317,14 +326,14 @@ class Onboarding:
     async def _difference(
         self, agreement: Agreement, text: str, view: RegisterView
     ) -> Difference | None:
-        """Return the difference to the version before, if the register has it and we its text."""
+        """Return the difference to the version before, if the register has one."""
         known = view.facts.agreements.get(agreement.agency, ())
         before = [one.agreement for one in known if one.agreement.version < agreement.version]
         if not before:
             return None
         async with self._database.read() as tx:
-            old_text = await requests.find_agreement_text(tx, before[-1].text_sha256)
-        return await asyncio.to_thread(compare, before[-1], old_text or "", agreement, text)
+            old_text = await read_agreed_text(tx, before[-1].text_sha256)
+        return await asyncio.to_thread(compare, before[-1], old_text, agreement, text)
 
     async def _find(self, onboarding_id: str) -> OnboardingRow:
         async with self._database.read() as tx:

@@ -27,6 +27,7 @@ def build_api(services: ApiServices) -> FastAPI:
         title="Doorward relay",
         description="JSON for the owner's app. The relay carries; it is trusted with nothing.",
         version="1",
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         docs_url=None,
         redoc_url=None,
     )
@@ -43,6 +44,6 @@ def build_api(services: ApiServices) -> FastAPI:
         push,
         requests,
     ):
-        app.include_router(module.router)
+        app.include_router(module.router, tags=[module.__name__.rpartition(".")[2]])
     add_error_handlers(app)
     return app

@@ -1,8 +1,9 @@
 """Authentication by `Authorization: Bearer TOKEN`, for owners only."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import Depends, Header, Request
+from fastapi import Depends, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from relay.api.errors import ApiError, not_found
 from relay.api.services import ApiServices
@@ -21,12 +22,25 @@ def services_of(request: Request) -> ApiServices:
 Services = Annotated[ApiServices, Depends(services_of)]
 
 
-def bearer_token(authorization: Annotated[str, Header()] = "") -> str:
+SIGNED_IN = HTTPBearer(
+    scheme_name="session",
+    description="The token that signing in answered with: an owner's session of 30 days.",
+    auto_error=False,
+)
+PLAYER = HTTPBearer(
+    scheme_name="player",
+    description="The token of one other player, for live view with one doorbell alone.",
+    auto_error=False,
+)
+PUBLIC: dict[str, Any] = {"security": []}  # Any: OpenAPI's own
+"""Marks a route of the description as one that needs no token."""
+
+
+def bearer_token(sent: Annotated[HTTPAuthorizationCredentials | None, Depends(SIGNED_IN)]) -> str:
     """Return the token in the header, or raise 401."""
-    scheme, _, token = authorization.partition(" ")
-    if scheme.lower() != "bearer" or not token:
+    if sent is None or not sent.credentials:
         raise ApiError(401, "unauthenticated", "sign in first")
-    return token
+    return sent.credentials
 
 
 Token = Annotated[str, Depends(bearer_token)]

@@ -9,7 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel
 
-from relay.api.auth import OwnDoorbell, Owner, Services, Token, own_doorbell
+from relay.api.auth import PLAYER, OwnDoorbell, Owner, Services, Token, own_doorbell
 from relay.api.errors import ApiError
 from relay.api.ids import BrowserId
 
@@ -67,7 +67,12 @@ async def end_token(
     return Response(status_code=204)
 
 
-async def viewer(device: str, services: Services, token: Token) -> str:
+async def viewer(
+    device: str,
+    services: Services,
+    token: Token,
+    _player: Annotated[object, Depends(PLAYER)],  # so that the description names both
+) -> str:
     """Return the account on whose quota live view with this doorbell counts.
 
     The token is the owner's own or one of their players'; anything else is 401 or 404.

@@ -20,6 +20,7 @@ from relay.base.metrics import Metrics
 from relay.base.request_ids import FACE_SCOPES, RequestIds
 from relay.base.request_ids import HEADER as NUMBER_HEADER
 from relay.config.settings import NO_LIMITS, LimitsConfig
+from relay.custody.errors import TextNotAgreed
 from relay.errors import EnrolmentRefused
 from relay.web.admin.app import build_admin
 from relay.web.admin.services import AdminServices
@@ -40,7 +41,7 @@ from relay.web.public.onboarding import MAX_UPLOAD_BYTES, OnboardingPages, Onboa
 from relay.web.public.services import PublicServices
 from relay.web.public.town import TownPage
 from relay.web.rate_limits import ClientAddress, RateLimits
-from relay.web.security import BodyLimit, SecurityHeaders, page_policy
+from relay.web.security import BodyLimit, HostCheck, SecurityHeaders, page_policy
 from relay.web.server_errors import on_unexpected_error
 from relay.web.static_files import PageFiles
 from relay.web.town_time import HEADER as TOWN_HEADER
@@ -112,6 +113,7 @@ def build_http(services: HttpServices) -> ASGIApp:
             PageError: _on_error(services.public),
             WireError: _on_error(services.public),
             EnrolmentRefused: _on_error(services.public),
+            TextNotAgreed: _on_error(services.public),
             Exception: on_unexpected_error(services.public.pages),
         },
     )
@@ -125,8 +127,9 @@ def build_http(services: HttpServices) -> ASGIApp:
         owner_origins=services.owner_origins,
         factor=services.limits.factor,
     )
+    named = HostCheck(limited, [services.public_url], free=["/healthz"])
     secured = SecurityHeaders(
-        ClientAddress(limited, services.limits.trusted_proxies),
+        ClientAddress(named, services.limits.trusted_proxies),
         policy=page_policy(),
         is_https=services.public_url.startswith("https://"),
     )
@@ -187,7 +190,14 @@ def _on_error(
             return error_json(status, code, message)
         if is_file(request):
             return error_file(request, status, code, message)
-        return services.pages.render(request, "error.html", status=status, code=code)
+        return services.pages.render(
+            request,
+            "error.html",
+            status=status,
+            code=code,
+            is_refused=status < 500,
+            unfit=error if isinstance(error, TextNotAgreed) else None,
+        )
 
     return handler
 
@@ -201,5 +211,7 @@ def _classify(error: Exception) -> tuple[int, str, str]:
             return error.status_code, code, error.detail
         case EnrolmentRefused():
             return 403, error.reason, str(error)
+        case TextNotAgreed():
+            return 503, "agreement_text", str(error)
         case _:
             return 422, "invalid", str(error)

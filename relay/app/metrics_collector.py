@@ -67,6 +67,7 @@ class MetricsCollector:
             moderation_waiting=counts.moderation_waiting,
             moderation_oldest_s=0.0 if since_ms is None else (now_ms - since_ms) / 1000,
             agreement_days_left=await self._days_left(now_ms),
+            agreement_texts_unfit=len(await self._agencies.list_unfit_texts()),
             backup_age_s=None if made_ms is None else (now_ms - made_ms) / 1000,
             disk_free_bytes=shutil.disk_usage(self._config.data_dir).free,
             logs={} if self._policy is None else self._log_figures(heads, self._policy, now_ms),

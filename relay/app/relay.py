@@ -35,7 +35,7 @@ from relay.config.settings import Config
 from relay.config.values import Address
 from relay.custody.errors import LogContradicts, contradiction_in
 from relay.custody.service import CustodyService
-from relay.errors import ConfigError, ObjectStoreError, StoreError
+from relay.errors import ConfigError, ObjectStoreError, StoreError, said
 from relay.ingest.events import EventIngest
 from relay.ingest.expiry import Expiry
 from relay.ingest.statuses import StatusIngest
@@ -239,7 +239,7 @@ async def _compare(custody: CustodyService | None) -> None:
         async with asyncio.timeout(COMPARE_S):
             await custody.compare()
     except (ObjectStoreError, WireError, TimeoutError) as error:
-        log.warning("the logs' bucket doesn't answer yet: %s", error or "no answer")
+        log.warning("the logs' bucket doesn't answer yet: %s", said(error))
 
 
 def _listen(key: str, address: Address) -> socket.socket:

@@ -45,6 +45,7 @@ class Figures:
     moderation_waiting: int
     moderation_oldest_s: float
     agreement_days_left: float | None
+    agreement_texts_unfit: int
     backup_age_s: float | None
     disk_free_bytes: int
     logs: Mapping[str, LogFigures]
@@ -90,6 +91,7 @@ class Metrics:
             "doorbells",
             "doorbells_online",
             "moderation_waiting",
+            "agreement_texts_unfit",
             "disk_free_bytes",
         ):
             self._gauges[name].set(getattr(figures, name))
@@ -132,6 +134,11 @@ _GAUGES: Final[Sequence[tuple[str, str, list[str]]]] = (
     ("moderation_waiting", "Requests that wait for a moderator.", []),
     ("moderation_oldest_seconds", "How long the oldest of them has waited.", []),
     ("agreement_days_left", "Until the first agreement in force ends.", []),
+    (
+        "agreement_texts_unfit",
+        "Agreements' texts that are altered or missing, so that their agencies can't ask.",
+        [],
+    ),
     ("backup_age_seconds", "Since the newest backup.", []),
     ("disk_free_bytes", "Room where the relay's data is.", []),
     ("log_entries", "Entries of a public log that have their places.", ["log"]),

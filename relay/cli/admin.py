@@ -6,9 +6,10 @@
     admin show change.json                                  what it would do, in words
     admin sign change.json --key ann.key.json               by each of two people
     admin submit change.json --config relay.toml            at the relay
+    admin restore-text agreement.md --config relay.toml     the same; puts a signed text back
 
-Only `submit` changes the relay's database; `propose` and `show` look into it where they are given
-`--config`. `relay.cli.admin_commands` opens it.
+Only `submit` and `restore-text` change the relay's database; `propose` and `show` look into it
+where they are given `--config`. `relay.cli.admin_commands` opens it.
 """
 
 import argparse
@@ -74,6 +75,11 @@ def add_admin_commands(commands: "argparse._SubParsersAction[argparse.ArgumentPa
     submit.add_argument("change", type=Path, metavar="change.json", help="or a revocation")
     submit.add_argument("--config", type=Path, required=True, metavar="relay.toml")
     submit.set_defaults(run=_submit)
+    text = "put an agreement's text back that was altered or lost in the relay's database"
+    restore = actions.add_parser("restore-text", help=text, description=text)
+    restore.add_argument("text", type=Path, metavar="agreement.md", help="as it was signed")
+    restore.add_argument("--config", type=Path, required=True, metavar="relay.toml")
+    restore.set_defaults(run=_restore_text)
 
 
 # --- on an administrator's own machine ---
@@ -194,6 +200,14 @@ def _submit(options: argparse.Namespace) -> int:
 
     asyncio.run(submit(load(options.config), options.change))
     print("added to the register; it counts once witnesses have seen it for long enough")
+    return 0
+
+
+def _restore_text(options: argparse.Namespace) -> int:
+    from relay.cli.admin_commands import restore_text
+
+    sha256 = asyncio.run(restore_text(load(options.config), options.text))
+    print(f"{options.text} is stored as the text with SHA-256 {sha256}, and shown.")
     return 0
 
 

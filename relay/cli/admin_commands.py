@@ -1,9 +1,10 @@
-"""The commands `doorward-relay admin …` that use the relay's register: submit, and a count."""
+"""The commands `doorward-relay admin …` that use the relay's register and its texts."""
 
 from pathlib import Path
 
 from firmware.protocol.encoding import sha256_hex
 from firmware.protocol.register.entries import Agreement, AgreementMade, ChangeLeaf
+from relay.agency.agencies import agreed_digests
 from relay.agency.changes import ChangeRefused, ProposedChange
 from relay.agency.keys import check_agreement
 from relay.agency.merged_cells import check_own_merging
@@ -12,7 +13,7 @@ from relay.cli.register import with_register
 from relay.config.settings import Config
 from relay.store import requests
 from relay.store.database import Database
-from relay.verify.file_reader import read_document
+from relay.verify.file_reader import read_document, read_small
 
 
 async def submit(config: Config, path: Path) -> None:
@@ -28,6 +29,26 @@ async def submit(config: Config, path: Path) -> None:
                 await requests.put_agreement_text(tx, sha256_hex(text.encode()), text)
 
     await with_register(config, add)
+
+
+async def restore_text(config: Config, path: Path) -> str:
+    """Store an agreement's text anew; return its SHA-256, which the register has to name."""
+    try:
+        text = read_small(path).decode()
+    except UnicodeDecodeError as error:
+        raise ChangeRefused(f"{path} isn't text in UTF-8") from error
+    sha256 = sha256_hex(text.encode())
+
+    async def put(database: Database, register: RegisterService) -> None:
+        async with database.begin() as tx:
+            if sha256 not in agreed_digests(await register.replayed(tx)):
+                raise ChangeRefused(
+                    f"no agreement in the register names this text: its SHA-256 is {sha256}"
+                )
+            await requests.put_agreement_text(tx, sha256, text)
+
+    await with_register(config, put)
+    return sha256
 
 
 async def widenings(config: Config) -> int:

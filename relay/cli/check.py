@@ -11,6 +11,7 @@ from ipaddress import ip_address
 from msgspec.structs import replace
 
 from firmware.protocol.commands import IceServer
+from firmware.protocol.public_addresses import is_public
 from relay.base.clock import SystemClock, clock_of
 from relay.bus import Bus
 from relay.cli import preflight
@@ -54,10 +55,12 @@ async def _look_around(config: Config) -> list[CheckResult]:
     clock = clock_of(config.example.clock_path, config.example_town)
     findings = [
         preflight.check_store_address(config),
+        preflight.check_proxies(config),
         preflight.check_disk_space(config),
         await preflight.check_database_file(config),
         *await preflight.check_witness_times(config, clock),
         *await preflight.check_certificate_dates(config, SystemClock()),
+        *await preflight.check_agreement_texts(config),
         *await preflight.check_merged_cells(config, clock),
         await preflight.check_mail_server(config),
         *await preflight.check_reminder_addresses(config, clock),
@@ -201,7 +204,7 @@ async def _try_turn(url: IceUrl, credentials: IceServer) -> CheckResult:
     except IceServerUnusable as error:
         return CheckResult(what=what, is_ok=False, detail=str(error))
     detail = f"{url.text} takes the relay's credentials and forwards from {address}"
-    if ip_address(address).is_global:
+    if is_public(ip_address(address)):
         return CheckResult(what=what, is_ok=True, detail=detail)
     hint = "no public address, so not away from home: set external-ip in turnserver.conf"
     return CheckResult(what=what, is_ok=True, is_warning=True, detail=f"{detail}, {hint}")

@@ -6,7 +6,9 @@
     broker.key, .pem   the broker's TLS key and certificate, by that CA
     broker-keys.json   the relay's own keys at the broker
     nats.conf          the broker's settings: nats-server -c nats.conf
-    s3.json            the object store's identities: weed mini -s3.config=s3.json
+    s3.json            the object store's identities
+    security.toml      the object store's own keys, with store.key and store.pem; all four by, in
+                       this folder: weed -config_dir=. mini -disableHttp -s3.config=s3.json
     push.key           the relay's key at push services (VAPID)
     broker/            where the broker keeps its streams
     turnserver.conf    with a TURN host: coturn's settings: turnserver -c turnserver.conf
@@ -28,6 +30,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from relay.base.clock import Clock
 from relay.base.networks import is_mixed, is_on_loopback, parse_address
+from relay.cli.store_security import store_security
 from relay.config.loader import parse
 from relay.config.settings import Config, host_of
 from relay.config.values import Address
@@ -102,6 +105,8 @@ async def init(settings: InitSettings, clock: Clock) -> Config:
     _write(folder / "relay.toml", settings_text)  # from here on nobody else writes here
     try:
         _write(folder / "s3.json", _s3_json(access_key, secret_key))
+        for name, text in store_security(clock.wall_ms()).items():
+            _write(folder / name, text)
         await _write_all(folder, settings, config, clock)
     except BaseException:
         _empty(folder)

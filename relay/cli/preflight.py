@@ -15,6 +15,7 @@ from cryptography import x509
 
 from firmware.protocol.encoding import WireError
 from firmware.protocol.register.entries import Agreement
+from relay.agency.agencies import agreed_digests
 from relay.agency.merged_cells import MOST_PAIRS, MergeConflict, list_merge_conflicts
 from relay.agency.register import RegisterService
 from relay.app.metrics_collector import log_figures
@@ -27,7 +28,8 @@ from relay.config.settings import Config
 from relay.custody.errors import LogError
 from relay.custody.keys import read_policy_file
 from relay.custody.log_entries import LOGS
-from relay.errors import ConfigError, RelayError, StoreError
+from relay.custody.text_reader import find_unfit_texts
+from relay.errors import ConfigError, RelayError, StoreError, said
 from relay.map.map_data import MapData
 from relay.store import logs, onboardings
 from relay.store.database import Database
@@ -56,6 +58,17 @@ def check_store_address(config: Config) -> CheckResult | None:
         "and set endpoint in [bucket] of relay.toml to its https address"
     )
     return CheckResult(what="bucket's address", is_ok=False, detail=detail)
+
+
+def check_proxies(config: Config) -> CheckResult | None:
+    """Check whether a proxy that must be there, since it has the TLS, is believed."""
+    if not config.public_url.startswith("https://") or config.limits.trusted_proxies:
+        return None
+    detail = (
+        f"{config.public_url} comes by a proxy, and none is named: everybody has its one address, "
+        "and one allowance. Name its network: set trusted_proxies in [limits] of relay.toml"
+    )
+    return _warning("proxies", detail)
 
 
 def check_disk_space(config: Config) -> CheckResult:
@@ -161,7 +174,7 @@ async def _of_public(url: str, now_ms: int) -> CheckResult:
             told = writer.get_extra_info("peercert")["notAfter"]
             writer.close()
     except (OSError, TimeoutError) as error:
-        why = str(error) or "no answer"
+        why = said(error)
         return _warning("certificate", f"{url} can't be reached with TLS from here: {why}")
     return _until(url, int(ssl.cert_time_to_seconds(told) * 1000), now_ms)
 
@@ -222,6 +235,36 @@ def _unreached(agreement: Agreement) -> str:
         f"agreement ends on {day}: tell them yourself, or have them hand in their next version at "
         "/for-agencies"
     )
+
+
+async def check_agreement_texts(config: Config) -> list[CheckResult]:
+    """Check that each agreement's stored text is the one that the register names."""
+    if config.log is None:
+        return []
+
+    async def look(database: Database, register_service: RegisterService) -> list[CheckResult]:
+        async with database.read() as tx:
+            digests = agreed_digests(await register_service.replayed(tx))
+            unfit = await find_unfit_texts(tx, digests)
+        if not unfit and digests:
+            detail = f"{len(digests)}, each as the register names it"
+            return [CheckResult(what="agreements' texts", is_ok=True, detail=detail)]
+        return [
+            CheckResult(what="agreements' texts", is_ok=False, detail=f"{error}{_MEND_TEXT}")
+            for error in unfit
+        ]
+
+    try:
+        return await with_register(config, look)
+    except (RelayError, WireError, OSError):
+        return []  # said elsewhere
+
+
+_MEND_TEXT = (
+    ". It isn't shown, and its agency can't ask: put the signed text back with doorward-relay "
+    "admin restore-text FILE (the agency has it, and /log/texts/ a copy by that SHA-256), and find "
+    "out who changed it"
+)
 
 
 async def check_merged_cells(config: Config, clock: Clock) -> list[CheckResult]:

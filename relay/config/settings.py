@@ -140,9 +140,9 @@ class PublicConfig(Struct, frozen=True, kw_only=True):
 
 
 class LimitsConfig(Struct, frozen=True, kw_only=True):
-    """The trusted proxies' networks, and the factor of all rate limits."""
+    """The trusted proxies' networks (none named: no header is believed), and all limits' factor."""
 
-    trusted_proxies: Networks = ("127.0.0.1/32", "::1/128")
+    trusted_proxies: Networks = ()
     factor: Annotated[float, Meta(ge=0.1, le=1000, description="a number from 0.1 to 1000")] = 1.0
 
 

@@ -6,6 +6,8 @@ have the world forget what an agency had agreed to.
 
 import logging
 
+from relay.custody.errors import TextNotAgreed
+from relay.custody.text_reader import read_agreed_text
 from relay.custody.tile_store import TileStore
 from relay.errors import ObjectStoreError
 from relay.store import requests
@@ -21,6 +23,7 @@ class AgreementTexts:
         self._shelf = shelf
         self._database = database
         self._published: set[str] = set()
+        self._unfit: set[str] = set()
 
     async def publish(self) -> None:
         """Publish the texts that aren't yet; a failed upload is tried again later."""
@@ -29,11 +32,19 @@ class AgreementTexts:
         for sha256 in known:
             if sha256 in self._published:
                 continue
-            async with self._database.read() as tx:
-                text = await requests.find_agreement_text(tx, sha256)
             try:
-                await self._shelf.put_text((text or "").encode())
+                async with self._database.read() as tx:
+                    text = await read_agreed_text(tx, sha256)
+                await self._shelf.put_text(text.encode())
+            except TextNotAgreed as error:
+                self._tell_once(error)
+                continue
             except ObjectStoreError as error:
                 log.warning("an agreement's text isn't published yet: %s", error)
                 return
             self._published.add(sha256)
+
+    def _tell_once(self, error: TextNotAgreed) -> None:
+        if error.sha256 not in self._unfit:
+            self._unfit.add(error.sha256)
+            log.error("%s", error)

@@ -4,7 +4,8 @@ RelayError
 └── LogError             a log can't be used as it is
     ├── LogUnavailable   what was to be logged isn't witnessed yet; try again later
     ├── KeyTaken         another entry was added under this key
-    └── LogContradicts   going on would show the world two histories; nothing is signed any more
+    ├── LogContradicts   going on would show the world two histories; nothing is signed any more
+    └── TextNotAgreed    an agreement's stored text isn't the one that the register names
 """
 
 from relay.errors import RelayError
@@ -24,6 +25,24 @@ class KeyTaken(LogError):
 
 class LogContradicts(LogError):
     """The database and the published log contradict each other; the text says how."""
+
+
+class TextNotAgreed(LogError):
+    """An agreement's stored text isn't the one with the register's SHA-256, or is missing.
+
+    It isn't shown, and its agency can't ask, until `doorward-relay admin restore-text` mends it.
+    """
+
+    def __init__(self, sha256: str, *, found: str | None) -> None:
+        what = (
+            f"is missing: the register names the text with SHA-256 {sha256}"
+            if found is None
+            else "isn't the one that was signed: the register names the text with SHA-256 "
+            f"{sha256}, the stored one has {found}"
+        )
+        super().__init__(f"the agreement's text {what}")
+        self.sha256 = sha256
+        self.found = found
 
 
 def contradiction_in(group: BaseExceptionGroup[BaseException]) -> LogContradicts | None:

@@ -27,7 +27,7 @@ from firmware.protocol.events import Event
 from relay.base.clock import Clock
 from relay.bus import Bus, StreamMessage
 from relay.custody.errors import LogUnavailable
-from relay.errors import BusUnavailable, ObjectStoreError, RelayError, StoreError
+from relay.errors import BusUnavailable, ObjectStoreError, RelayError, StoreError, said
 from relay.fleet.message_parser import parse_device_message
 from relay.ingest.carried_events import NOTHING, Custody, FollowUp, NoCustody, carry, is_carried
 from relay.ingest.event_order import EventOrder
@@ -252,7 +252,7 @@ class EventIngest:
                 async with asyncio.timeout(HOOK_TIMEOUT_S):
                     await hook(row)
             except RETRYABLE as error:
-                log.warning("event %s is tried again: %s", row.event.id, error)
+                log.warning("event %s is tried again: %s", row.event.id, said(error))
                 return False
             except RelayError as error:
                 log.warning("event %s of %s: %s", row.event.id, row.device, error)

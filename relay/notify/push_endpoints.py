@@ -11,8 +11,9 @@ import re
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import ip_address
 
+from firmware.protocol.public_addresses import Address, is_public
 from relay.config.settings import PushConfig
 from relay.errors import RelayError
 
@@ -21,7 +22,6 @@ RESOLVE_TIMEOUT_S = 5.0
 HTTPS_PORT = 443
 _USUAL_PORTS = {"http": 80, "https": HTTPS_PORT}
 
-Address = IPv4Address | IPv6Address
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 """Returns the addresses of a name; raises OSError."""
 
@@ -29,18 +29,6 @@ Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 _URL = re.compile(
     r"(?P<scheme>https?)://(?P<host>[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?|\[[0-9a-f:.]{2,45}\])"
     r"(?::(?P<port>[1-9][0-9]{0,4}))?(?P<target>/[A-Za-z0-9._~:/?@!$&'()*+,;=%-]*)"
-)
-_NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052: an IPv4 address in its last 32 bits
-_GLOBAL_UNICAST = IPv6Network("2000::/3")
-# What Python's own list of special addresses (IANA's) lacks in some versions, or calls global:
-# protocol assignments, tunnels to an IPv4 address (Teredo, 6to4), documentation.
-_SPECIAL = (
-    IPv4Network("192.0.0.0/24"),
-    IPv4Network("192.88.99.0/24"),
-    IPv6Network("2001::/23"),
-    IPv6Network("2001:db8::/32"),
-    IPv6Network("2002::/16"),
-    IPv6Network("3fff::/20"),
 )
 
 
@@ -138,17 +126,6 @@ class Endpoints:
         return not allowed or any(
             host.endswith(name[1:]) if name.startswith("*.") else host == name for name in allowed
         )
-
-
-def is_public(address: Address) -> bool:
-    """Return whether an address, and the one embedded in it (NAT64), is on the public internet."""
-    if isinstance(address, IPv6Address):
-        if address in _NAT64:
-            return is_public(IPv4Address(int(address) & 0xFFFFFFFF))
-        if address not in _GLOBAL_UNICAST:
-            return False
-    is_special = address.is_multicast or any(address in network for network in _SPECIAL)
-    return address.is_global and not is_special
 
 
 def _is_loopback(address: Address) -> bool:

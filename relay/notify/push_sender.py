@@ -11,9 +11,9 @@ from typing import Literal
 
 import httpx2
 
+from firmware.protocol.public_addresses import Address
 from relay.base.clock import Clock
 from relay.notify.push_endpoints import (
-    Address,
     Endpoint,
     EndpointRefused,
     Endpoints,

@@ -32,6 +32,9 @@ const ROUTES = {
   settings: { load: async () => (await import("./views/settings.js")).settingsPage, nav: "people" },
 };
 
+/** @type {Route} */
+const NOWHERE = { load: async () => (await import("./views/nowhere.js")).nowherePage };
+
 /** A page's code or words can't be fetched. */
 export class NotLoaded extends Error {}
 
@@ -43,7 +46,7 @@ export function whereItIs() {
   const first = parts[0] ?? "";
   const deeper = first === "requests" && parts.length > 1 ? "release" : first;
   const name = deeper === "clips" && parts.length === 3 ? "clip" : deeper;
-  const route = Object.hasOwn(ROUTES, name) ? ROUTES[name] : ROUTES[""];
+  const route = Object.hasOwn(ROUTES, name) ? ROUTES[name] : NOWHERE;
   return { name, route, parts: parts.slice(1), query: new URLSearchParams(search) };
 }
 

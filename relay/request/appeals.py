@@ -35,13 +35,13 @@ class Appeals:
         async with self._database.begin() as tx:
             row = await requests.find_request(tx, request_id)
             if row is None or officer.id not in (row.account_id, row.cosigner_id):
-                raise RequestRefused("form", "no such request is yours", which="not_yours")
+                raise RequestRefused("form.not_yours", "no such request is yours")
             if await moderation.find_appeal(tx, request_id) is not None:
-                raise RequestRefused("state", "this refusal was appealed already")
+                raise RequestRefused("state.appealed", "this refusal was appealed already")
             if row.state != "refused":
-                raise RequestRefused("state", "only a refusal can be appealed")
+                raise RequestRefused("state.not_refused", "only a refusal can be appealed")
             if now_ms >= row.changed_ms + APPEAL_WITHIN_MS:
-                raise RequestRefused("state", "a refusal can be appealed within 7 days")
+                raise RequestRefused("state.appeal_late", "a refusal can be appealed within 7 days")
             appeal = Appeal(
                 request_id=request_id,
                 account_id=officer.id,
@@ -102,9 +102,9 @@ class Appeals:
         row = await requests.find_request(tx, request_id)
         appeal = await moderation.find_appeal(tx, request_id)
         if row is None or appeal is None:
-            raise RequestRefused("form", f"no appeal about {request_id} waits")
+            raise RequestRefused("form.unknown", f"no appeal about {request_id} waits")
         if appeal.decided_ms is not None or row.state != "refused":
-            raise RequestRefused("state", "the appeal was decided already")
+            raise RequestRefused("state.appeal_decided", "the appeal was decided already")
         return row, appeal
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from dataclasses import field as field_of
 from functools import partial
-from typing import Any, get_type_hints
+from typing import Any, Literal, get_type_hints
 
 import msgspec
 import msgspec.structs
@@ -20,10 +20,12 @@ from firmware.protocol.register.rules import RuleBroken, check_area, check_limit
 from firmware.protocol.requests import EvidenceRequest
 from relay.agency.agencies import agency_of, standing_of
 from relay.agency.register import RegisterView, RelayRegister
+from relay.request.agreed_text import require_agreed_text
 from relay.request.drafts import DraftForm
 from relay.request.hints import Hint, hints_on
 from relay.request.outcomes import require_outcomes
 from relay.request.rules import (
+    RefusalName,
     RequestRefused,
     check_cosigner,
     check_counts,
@@ -44,25 +46,17 @@ _FIELD_OF = {
     "area": "cells", "area_quiet": "cells", "case_limit": "case_number", "open_limit": "form",
     "emergency": "danger", "cosigner": "cosigner",
 }  # fmt: skip
+"""Where a refusal stands in the form, by its reason; elsewhere at its head."""
+FormProblem = Literal["missing", "malformed"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """A field's problem; its other attributes name the text, as in RequestRefused.
-
-    `detail` is the rule's own, in English, for where there is none.
-    """
+    """A field's problem: its name, as of a refusal, and the facts in its text."""
 
     field: str
-    reason: str
-    which: str = ""
+    name: RefusalName | FormProblem
     facts: Mapping[str, object] = field_of(default_factory=dict)
-    detail: str = ""
-
-    @property
-    def name(self) -> str:
-        """The problem's name: the reason and its variant."""
-        return f"{self.reason}.{self.which}" if self.which else self.reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,8 +73,8 @@ class _Found:
 
     by_field: dict[str, Problem] = field_of(default_factory=dict)
 
-    def add(self, where: str, reason: str, detail: str = "") -> None:
-        self.take(Problem(field=where, reason=reason, detail=detail))
+    def add(self, where: str, name: RefusalName | FormProblem) -> None:
+        self.take(Problem(field=where, name=name))
 
     def take(self, problem: Problem) -> None:
         self.by_field.setdefault(problem.field, problem)
@@ -104,12 +98,15 @@ class FormChecker:
             on_desk = await requests.list_pending(tx, officer.agency or "", view.now_ms)
             seen = [row.request for row in on_desk if row.is_seen_by(seen_by)]
             problems = check_form(form, officer, view, seen)
+            agency = agency_of(view, officer.agency or "")
             try:
+                if agency is not None and agency.state == "in_force":
+                    await require_agreed_text(tx, agency)
                 await require_outcomes(tx, view, officer.agency or "")
             except RequestRefused as error:
                 problems.append(_problem(error, field="form"))
         if is_queue_full(on_desk, officer):
-            problems.append(Problem(field="form", reason="open_limit", which="desk"))
+            problems.append(Problem(field="form", name="open_limit.desk"))
         written = {"text": form.text, "reason": form.reason, "danger": form.danger}
         return FormReport(problems=problems, hints=hints_on(written))
 
@@ -188,8 +185,8 @@ def _valid(name: str, where: str, value: object, stand_in: object, found: _Found
         return stand_in
     try:
         msgspec.convert(value, _TYPES[name])
-    except msgspec.ValidationError as error:
-        found.add(where, "malformed", str(error))
+    except msgspec.ValidationError:
+        found.add(where, "malformed")
         return stand_in
     return value
 
@@ -198,7 +195,7 @@ def _cells_of(form: DraftForm, view: RegisterView, found: _Found) -> list[str]:
     if not form.cells:
         found.add("cells", "missing")
     elif len(form.cells) > view.facts.limits.max_cells:
-        found.add("cells", "area_many")
+        found.add("cells", "area.many")
     return list(form.cells)
 
 
@@ -214,26 +211,23 @@ def _refusals(
         problem = _asked(may)
         if problem is not None:
             yield replace(problem, field="form")
-    yield from _kept(_asked(lambda: check_cosigner(request, view)))
-    yield from _kept(_asked(lambda: check_times(request, view.now_ms)))
     limits = view.facts.limits
-    is_said = bool(request.danger.strip())
-    yield from _kept(_asked(lambda: check_limits(request, limits)), "long" if is_said else "")
     calm = _calm(request, view)  # what was wrong with its times hides what is with its area
-    yield from _kept(_asked(lambda: check_limits(calm, limits)))
-    yield from _area(request, view)
+    for rule in (
+        lambda: check_cosigner(request, view),
+        lambda: check_times(request, view.now_ms),
+        lambda: check_limits(request, limits),
+        lambda: check_limits(calm, limits),
+        lambda: _check_area(request, view),
+    ):
+        yield from _kept(_asked(rule))
     yield from _counts(request, view, pending)
 
 
-def _area(request: EvidenceRequest, view: RegisterView) -> Iterator[Problem]:
+def _check_area(request: EvidenceRequest, view: RegisterView) -> None:
     agency = agency_of(view, request.agency)
-    if agency is None:
-        return
-    agreement = agency.agreement
-    is_inside = set(request.cells) <= set(agreement.cells)
-    problem = _asked(lambda: check_area(request.cells, agreement))
-    if problem is not None:
-        yield replace(problem, reason="area_merged" if is_inside else "area_outside")
+    if agency is not None:
+        check_area(request.cells, agency.agreement)
 
 
 def _counts(
@@ -243,8 +237,7 @@ def _counts(
     without_case = msgspec.structs.replace(request, case_number="-" * 24)
     without_officer = msgspec.structs.replace(without_case, officer_id=new_id())
     for asked in (request, without_case, without_officer):
-        problem = _asked(partial(check_counts, asked, view, pending))
-        yield from _kept(problem, "open")
+        yield from _kept(_asked(partial(check_counts, asked, view, pending)))
 
 
 def _calm(request: EvidenceRequest, view: RegisterView) -> EvidenceRequest:
@@ -259,25 +252,17 @@ def _asked(rule: Callable[[], object]) -> Problem | None:
     try:
         rule()
     except RuleBroken as error:
-        where = _FIELD_OF.get(error.rule, "form")
-        return Problem(field=where, reason=error.rule, detail=str(error))
+        where = _FIELD_OF.get(error.rule.partition(".")[0], "form")
+        return Problem(field=where, name=error.rule)
     except RequestRefused as error:
         return _problem(error, field=_FIELD_OF.get(error.reason, "form"))
     return None
 
 
 def _problem(error: RequestRefused, *, field: str) -> Problem:
-    return Problem(
-        field=field,
-        reason=error.reason,
-        which=error.which,
-        facts=error.facts,
-        detail=str(error),
-    )
+    return Problem(field=field, name=error.name, facts={"detail": str(error), **error.facts})
 
 
-def _kept(problem: Problem | None, emergency: str = "") -> Iterator[Problem]:
-    """Yield a refusal as a problem, if there is one, named by its emergency rule."""
+def _kept(problem: Problem | None) -> Iterator[Problem]:
     if problem is not None:
-        is_unnamed = problem.reason == "emergency" and not problem.which
-        yield replace(problem, which=emergency) if is_unnamed else problem
+        yield problem

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import msgspec
 
-from firmware.protocol.encoding import TEXT_PATTERN, WireError, new_id
+from firmware.protocol.encoding import SAID_PATTERN, WireError, new_id
 from firmware.protocol.register.entries import Leaf, RefusedCategory, RefusedLeaf
 from relay.agency.changes import printable
 from relay.agency.register import RegisterService
@@ -36,7 +36,7 @@ CATEGORIES: tuple[RefusedCategory, ...] = (
     "other",
 )
 MAX_WORDS_CHARS = 2000
-_WORDS = msgspec.Meta(min_length=1, max_length=MAX_WORDS_CHARS, pattern=TEXT_PATTERN)
+_WORDS = msgspec.Meta(min_length=1, max_length=MAX_WORDS_CHARS, pattern=SAID_PATTERN)
 
 
 MAX_EARLIER = 20
@@ -168,12 +168,13 @@ class Moderation:
     async def _waiting(self, tx: Transaction, request_id: str, now_ms: int) -> RequestRow:
         row = await requests.find_request(tx, request_id)
         if row is None:
-            raise RequestRefused("form", f"no request {request_id} is on the desk")
+            raise RequestRefused("form.unknown", f"no request {request_id} is on the desk")
         if row.state != "moderation":
-            raise RequestRefused("state", f"the request isn't waiting for a moderator: {row.state}")
+            words = f"the request isn't waiting for a moderator: {row.state}"
+            raise RequestRefused("state.moderated", words)
         if row.has_ended(now_ms):
             words = "the request ended before a moderator read it: there is nothing to decide"
-            raise RequestRefused("expired", words, which="moderation")
+            raise RequestRefused("expired.moderation", words)
         return row
 
 
@@ -184,7 +185,7 @@ def parse_words(text: str, needs: str) -> str:
         msgspec.convert(text, type=Annotated[str, _WORDS])
     except msgspec.ValidationError as error:
         detail = f"{needs}: 1 to {MAX_WORDS_CHARS} characters, none that turn the text around them"
-        raise RequestRefused("form", detail, which="words") from error
+        raise RequestRefused("form.words", detail) from error
     return text
 
 

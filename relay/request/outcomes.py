@@ -26,7 +26,7 @@ from relay.agency.agencies import standing_of
 from relay.agency.register import RegisterView, RelayRegister
 from relay.base.clock import Clock
 from relay.custody.entries import CustodyEntries
-from relay.request.rules import RequestRefused, another_certificate
+from relay.request.rules import RequestRefused, another_certificate, check_counts_now
 from relay.store import outcomes, packages
 from relay.store.database import Database, Transaction
 from relay.store.outcomes import FiledOutcome
@@ -112,16 +112,16 @@ class Outcomes:
             newest = (await self._register.replayed(tx)).requests.get(digest)
             if newest is None or newest.renewed_by is not None:
                 words = "the request was renewed: file the renewal's outcome"
-                raise RequestRefused("state", words, which="renewed")
+                raise RequestRefused("state.renewed", words)
             before = await outcomes.find_outcome(tx, digest)
             if before is not None:
                 if before.signed.outcome == signed.outcome:
                     return
                 words = "an outcome was filed before, and it is public"
-                raise RequestRefused("state", words, which="filed")
+                raise RequestRefused("state.filed", words)
             if told.outcome == "used" and not await packages.is_any_downloaded(tx, _ids_of(record)):
                 words = "your agency has downloaded no recording for this request"
-                raise RequestRefused("state", words, which="no_download")
+                raise RequestRefused("state.no_download", words)
             filed = FiledOutcome(
                 request_digest=digest,
                 agency=told.agency,
@@ -132,7 +132,7 @@ class Outcomes:
             )
             if not await outcomes.add_outcome(tx, filed):
                 words = "an outcome was filed at the same time"
-                raise RequestRefused("state", words, which="filed")
+                raise RequestRefused("state.filed", words)
             await self._happenings.outcome_filed(tx, signed, request_digest=digest)
 
 
@@ -192,36 +192,35 @@ def _parse(signed: SignedOutcome) -> Outcome:
     try:
         return parse_outcome(signed)
     except WireError as error:
-        raise RequestRefused("form", str(error)) from error
+        raise RequestRefused("form.unreadable", str(error)) from error
 
 
 def _check_request(view: RegisterView, told: Outcome, officer: Account) -> RequestRecord:
     if told.agency != officer.agency or told.officer_id != officer.id:
-        raise RequestRefused("agency", "the outcome names another officer or agency")
+        raise RequestRefused("agency.other", "the outcome names another officer or agency")
     record = view.register.requests.get(told.request_digest)
     if record is None or record.request.agency != told.agency:
-        raise RequestRefused("form", "your agency published no such request")
+        raise RequestRefused("form.unknown", "your agency published no such request")
     if record.renewed_by is not None:
         words = "the request was renewed: file the renewal's outcome"
-        raise RequestRefused("state", words, which="renewed")
+        raise RequestRefused("state.renewed", words)
     closed_ms = closed_at(view, record)
     if closed_ms is None:
         words = "the request is open: withdraw it first, or wait for its end"
-        raise RequestRefused("state", words, which="open")
+        raise RequestRefused("state.open", words)
     is_early = record.is_withdrawn and closed_ms < record.request.expires_ms
     if told.is_resolved and not is_early:
         words = "only a request that was withdrawn before its end was closed as resolved"
-        raise RequestRefused("state", words, which="not_early")
+        raise RequestRefused("state.not_early", words)
     return record
 
 
 def _check_signature(view: RegisterView, signed: SignedOutcome, officer: Account) -> None:
     agency = officer.agency or ""
     standing = standing_of(view, agency, officer.id)
-    if standing.state != "valid" or standing.signed is None:
-        raise RequestRefused("officer", "your certificate doesn't count now")
+    check_counts_now(standing)
     if standing.role not in FILING_ROLES:
-        raise RequestRefused("officer", "your certificate is for other work than outcomes")
+        raise RequestRefused("officer.filing", "your certificate is for other work than outcomes")
     if signed.officer != standing.signed:
         raise another_certificate()
     known = view.register.officer_of(signed.officer)

@@ -14,6 +14,7 @@ from firmware.protocol.register.replay import Register
 from firmware.protocol.register.rules import RuleBroken, check_area, check_limits
 from relay.agency.register import RegisterRefused, RelayRegister
 from relay.base.clock import Clock
+from relay.request.agreed_text import require_agreed_text
 from relay.request.batches import batch_ms_of, next_boundary_ms, seen_until_ms
 from relay.request.rules import RequestRefused, require_agreement
 from relay.store import outcomes, requests
@@ -64,13 +65,14 @@ class Publisher:
             signed = row.signed
             if signed is None or now_ms >= row.request.expires_ms:
                 words = "the request had ended before it was published"
-                raise RequestRefused("expired", words, which="passed")
-            require_agreement(await self._register.view(), row.agency)
+                raise RequestRefused("expired.publication", words)
+            agency = require_agreement(await self._register.view(), row.agency)
             entry = Leaf(body=RequestLeaf(signed=signed)).encode()
             async with self._database.begin() as tx:
                 now = await requests.find_request(tx, row.id)
                 if now is None or now.state != "passed":
                     return False  # taken back, or another replica was first
+                await require_agreed_text(tx, agency)
                 await self._require_no_outcome(tx, row)
                 await self._register.add(tx, entry, key=f"request/{row.id}")
                 await requests.set_state(tx, row.id, "logged", now_ms)
@@ -93,7 +95,7 @@ class Publisher:
         renewed = (await self._register.replayed(tx)).request_by_id(renewed_id)
         if renewed and await outcomes.find_outcome(tx, renewed.signed.request_digest):
             words = "an outcome was filed of the request that it renews"
-            raise RequestRefused("state", words, which="outcome")
+            raise RequestRefused("state.outcome", words)
 
     async def _why(
         self, tx: Transaction, row: RequestRow, error: RegisterRefused | RequestRefused

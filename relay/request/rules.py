@@ -18,31 +18,41 @@ from relay.errors import RelayError
 from relay.store.people import Account
 from relay.store.requests import Draft, RequestRow
 
-Reason = (
-    Literal[
-        "form", "agency", "agreement", "officer", "cosigner", "signature", "created", "expired",
-        "state", "id_taken", "register", "moderator", "outcome_due",
-    ]
-    | Rule
-)  # fmt: skip
+DeskRule = Literal[
+    "form.unreadable", "form.words", "form.unknown", "form.not_yours",
+    "agency.unknown", "agency.other",
+    "agreement.waiting", "agreement.suspended", "agreement.ended", "agreement.text",
+    "officer.none", "officer.waiting", "officer.ended", "officer.revoked", "officer.role",
+    "officer.name", "officer.certificate", "officer.filing",
+    "cosigner.self", "cosigner.none", "cosigner.role", "cosigner.name", "cosigner.other",
+    "emergency.approver", "open_limit.desk", "signature", "created", "id_taken", "register",
+    "expired.cosigning", "expired.moderation", "expired.publication",
+    "state.cosigned", "state.desk", "state.moderated", "state.public",
+    "state.outcome", "state.renewed", "state.filed", "state.no_download", "state.open",
+    "state.not_early",
+    "state.appealed", "state.not_refused", "state.appeal_late", "state.appeal_decided",
+    "moderator", "outcome_due",
+]  # fmt: skip
+"""What only the relay refuses, by name."""
+RefusalName = Rule | DeskRule
+"""Every reason for which a request is refused: relay/web/problem_texts.py has words for each."""
 
 
 class RequestRefused(RelayError):
-    """A request breaks a rule; `reason` names it, the text says what is allowed.
+    """A request breaks a rule; `name` says which, the text what is allowed.
 
-    `which` tells apart what one reason covers; pages have words for both, and fill in `facts`.
+    Pages have words for each name, and fill in `facts`.
     """
 
-    def __init__(self, reason: Reason, detail: str, *, which: str = "", **facts: object) -> None:
+    def __init__(self, name: RefusalName, detail: str, /, **facts: object) -> None:
         super().__init__(detail)
-        self.reason: Reason = reason
-        self.which = which
+        self.name: RefusalName = name
         self.facts = facts
 
     @property
-    def name(self) -> str:
-        """The stored name: the reason and its variant."""
-        return f"{self.reason}.{self.which}" if self.which else self.reason
+    def reason(self) -> str:
+        """The first part of the name, which programs are told as the error's code."""
+        return self.name.partition(".")[0]
 
 
 def parse_text(text: str) -> EvidenceRequest:
@@ -50,7 +60,7 @@ def parse_text(text: str) -> EvidenceRequest:
     try:
         return decode_canonical(EvidenceRequest, text.encode())
     except WireError as error:
-        raise RequestRefused("form", str(error)) from error
+        raise RequestRefused("form.unreadable", str(error)) from error
 
 
 def check_draft(
@@ -62,14 +72,16 @@ def check_draft(
     """
     request = parse_text(draft.request)
     if request.agency != officer.agency or request.officer_id != officer.id:
-        raise RequestRefused("agency", "the request names another officer or agency than yours")
+        raise RequestRefused(
+            "agency.other", "the request names another officer or agency than yours"
+        )
     agency = require_agreement(view, request.agency)
     standing = require_standing(view, request.agency, officer.id)
     if draft.officer != standing.signed:
         raise another_certificate()
     if request.officer_name != standing.name:
         words = f"your certificate's name is {standing.name!r}"
-        raise RequestRefused("officer", words, which="name", name=standing.name)
+        raise RequestRefused("officer.name", words, name=standing.name)
     check_cosigner(request, view)
     check_times(request, view.now_ms)
     try:
@@ -95,12 +107,10 @@ def check_counts(
     try:
         view.register.check_counts(request, limits_from=place, pending=pending)
     except RuleBroken as error:
-        if error.rule != "emergency":
+        if error.rule != "emergency.open":
             raise
         case_number = _case_of_emergency(request, view, pending)
-        raise RequestRefused(
-            "emergency", str(error), which="open", case_number=case_number
-        ) from error
+        raise RequestRefused(error.rule, str(error), case_number=case_number) from error
 
 
 def _case_of_emergency(
@@ -132,58 +142,71 @@ def came_before(on_desk: Sequence[RequestRow], request_id: str) -> list[Evidence
 def another_certificate() -> RequestRefused:
     """Return why a signature doesn't count that was made under an older certificate."""
     words = "signed under another certificate than your newest one"
-    return RequestRefused("officer", words, which="certificate")
+    return RequestRefused("officer.certificate", words)
 
 
 def require_agreement(view: RegisterView, agency_id: str) -> Agency:
     """Return an agency that may make requests now, or raise."""
     agency = agency_of(view, agency_id)
     if agency is None:
-        raise RequestRefused("agency", "the register knows no such agency")
-    words = {
-        "waiting": f"the agreement with {agency.name} isn't public for long enough yet",
-        "suspended": f"{agency.name} is suspended",
-        "ended": f"the agreement with {agency.name} has ended",
-    }
-    if agency.state != "in_force":
-        raise RequestRefused("agreement", words[agency.state])
-    return agency
+        raise RequestRefused("agency.unknown", "the register knows no such agency")
+    match agency.state:
+        case "in_force":
+            return agency
+        case "waiting":
+            words = f"the agreement with {agency.name} isn't public for long enough yet"
+            raise RequestRefused("agreement.waiting", words)
+        case "suspended":
+            raise RequestRefused("agreement.suspended", f"{agency.name} is suspended")
+        case "ended":
+            words = f"the agreement with {agency.name} has ended"
+            raise RequestRefused("agreement.ended", words)
 
 
 def require_standing(view: RegisterView, agency_id: str, officer_id: str) -> Standing:
     """Return the standing of an officer who may sign requests now, or raise."""
     standing = standing_of(view, agency_id, officer_id)
-    words = {
-        "none": "your agency hasn't certified your passkey",
-        "waiting": "your certificate isn't in the register for long enough yet",
-        "ended": "your certificate has ended; ask your agency for a new one",
-        "revoked": "your certificate was revoked",
-    }
-    if standing.state != "valid":
-        raise RequestRefused("officer", words[standing.state], which=standing.state)
+    check_counts_now(standing)
     if standing.role not in ASKING_ROLES:
         told = "your certificate is for other work: officers and approvers sign requests"
-        raise RequestRefused("officer", told, which="role")
+        raise RequestRefused("officer.role", told)
     return standing
+
+
+def check_counts_now(standing: Standing) -> None:
+    """Raise RequestRefused unless an officer's certificate counts now."""
+    match standing.state:
+        case "valid":
+            return
+        case "none":
+            raise RequestRefused("officer.none", "your agency hasn't certified your passkey")
+        case "waiting":
+            words = "your certificate isn't in the register for long enough yet"
+            raise RequestRefused("officer.waiting", words)
+        case "ended":
+            words = "your certificate has ended; ask your agency for a new one"
+            raise RequestRefused("officer.ended", words)
+        case "revoked":
+            raise RequestRefused("officer.revoked", "your certificate was revoked")
 
 
 def check_cosigner(request: EvidenceRequest, view: RegisterView) -> None:
     """Raise RequestRefused unless the officer named to co-sign it may do so now."""
     if request.cosigner_id == request.officer_id:
-        raise RequestRefused("cosigner", "nobody co-signs their own request", which="self")
+        raise RequestRefused("cosigner.self", "nobody co-signs their own request")
     cosigner = standing_of(view, request.agency, request.cosigner_id)
     if cosigner.state != "valid":
         words = "the officer who is to co-sign it has no certificate now"
-        raise RequestRefused("cosigner", words, which="none")
+        raise RequestRefused("cosigner.none", words)
     if cosigner.role not in ASKING_ROLES:
         words = "only an officer or an approver co-signs a request"
-        raise RequestRefused("cosigner", words, which="role")
+        raise RequestRefused("cosigner.role", words)
     if cosigner.name != request.cosigner_name:
         words = f"the co-signer's name is {cosigner.name!r}"
-        raise RequestRefused("cosigner", words, which="name", name=cosigner.name)
+        raise RequestRefused("cosigner.name", words, name=cosigner.name)
     if request.is_emergency and cosigner.role != "approver":
         words = "an emergency is co-signed by an approver"
-        raise RequestRefused("emergency", words, which="approver")
+        raise RequestRefused("emergency.approver", words)
 
 
 def check_times(request: EvidenceRequest, now_ms: int) -> None:
@@ -202,4 +225,4 @@ def _check_assertion(draft: Draft, standing: Standing) -> None:
     except AssertionRefused as error:
         raise RequestRefused("signature", str(error)) from error
     except WireError as error:
-        raise RequestRefused("form", str(error)) from error
+        raise RequestRefused("form.unreadable", str(error)) from error

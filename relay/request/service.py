@@ -12,6 +12,7 @@ from firmware.protocol.register.rules import RuleBroken
 from firmware.protocol.requests import SignedRequest, SignedWithdrawal, Withdrawal
 from relay.agency.register import RegisterRefused, RelayRegister
 from relay.base.clock import Clock
+from relay.request.agreed_text import require_agreed_text
 from relay.request.outcomes import require_outcomes
 from relay.request.published_requests import PublishedRequest, find_published, list_published
 from relay.request.rules import (
@@ -54,10 +55,11 @@ class RequestService:
                 return before.id
             on_desk = await requests.list_pending(tx, told.agency, view.now_ms)
             request = check_draft(draft, officer, view, [row.request for row in on_desk])
+            await require_agreed_text(tx, require_agreement(view, request.agency))
             await require_outcomes(tx, view, request.agency)
             if is_queue_full(on_desk, officer):
                 words = f"{MAX_PENDING} of your requests wait already"
-                raise RequestRefused("open_limit", words, which="desk")
+                raise RequestRefused("open_limit.desk", words)
             await requests.add_draft(
                 tx,
                 draft,
@@ -77,18 +79,18 @@ class RequestService:
         async with self._database.read() as tx:
             row = await requests.find_request(tx, request_id)
         if row is None or row.agency != officer.agency:
-            raise RequestRefused("form", "no such request waits for you")
+            raise RequestRefused("form.unknown", "no such request waits for you")
         if row.cosigned == cosigned and row.cosigner_id == officer.id:
             return
         if row.account_id == officer.id:
-            raise RequestRefused("cosigner", "nobody co-signs their own request", which="self")
+            raise RequestRefused("cosigner.self", "nobody co-signs their own request")
         if row.cosigner_id != officer.id:
             words = "the request names another officer to co-sign it"
-            raise RequestRefused("cosigner", words, which="other")
+            raise RequestRefused("cosigner.other", words)
         if view.now_ms >= row.request.expires_ms:
             words = "the request has ended before it was co-signed"
-            raise RequestRefused("expired", words, which="waiting")
-        require_agreement(view, row.agency)
+            raise RequestRefused("expired.cosigning", words)
+        agency = require_agreement(view, row.agency)
         standing = require_standing(view, row.agency, officer.id)
         if cosigned.cosigner != standing.signed:
             raise another_certificate()
@@ -97,7 +99,10 @@ class RequestService:
             if now is not None and now.cosigned == cosigned:
                 return  # the same hand-in twice at once
             if now is None or now.state != "waiting":
-                raise RequestRefused("state", "the request no longer waits for a co-signature")
+                raise RequestRefused(
+                    "state.cosigned", "the request no longer waits for a co-signature"
+                )
+            await require_agreed_text(tx, agency)
             await self._check_signed(tx, row, cosigned)
             await require_outcomes(tx, view, row.agency)
             await requests.set_cosigned(tx, request_id, cosigned, self._clock.wall_ms())
@@ -107,11 +112,11 @@ class RequestService:
         async with self._database.begin() as tx:
             row = await requests.find_request(tx, request_id)
             if row is None or officer.id not in (row.account_id, row.cosigner_id):
-                raise RequestRefused("form", "no such request is yours", which="not_yours")
+                raise RequestRefused("form.not_yours", "no such request is yours")
             if row.state == "taken_back":
                 return
             if row.state not in UNPUBLISHED:
-                raise RequestRefused("state", "the request is no longer on the desk")
+                raise RequestRefused("state.desk", "the request is no longer on the desk")
             await requests.set_state(tx, request_id, "taken_back", self._clock.wall_ms())
 
     async def withdraw(self, officer: Account, signed: SignedWithdrawal) -> None:
@@ -119,9 +124,9 @@ class RequestService:
         try:
             told = decode_canonical(Withdrawal, signed.withdrawal.encode())
         except WireError as error:
-            raise RequestRefused("form", str(error)) from error
+            raise RequestRefused("form.unreadable", str(error)) from error
         if told.agency != officer.agency or told.officer_id != officer.id:
-            raise RequestRefused("agency", "the withdrawal names another officer or agency")
+            raise RequestRefused("agency.other", "the withdrawal names another officer or agency")
         record = (await self._register.view()).register.requests.get(told.request_digest)
         if record is not None and record.is_withdrawn and record.request.agency == told.agency:
             return

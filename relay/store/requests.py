@@ -258,9 +258,13 @@ async def list_passed(tx: Transaction, before_ms: int) -> list[RequestRow]:
 
 
 async def put_agreement_text(tx: Transaction, sha256: str, text: str) -> None:
-    """Store an agreement's text, to be shown beside the register."""
+    """Store an agreement's text by its SHA-256, in the place of whatever was stored for that."""
     statement = upsert(tx, agreement_texts).values(sha256=sha256, text=text)
-    await tx.execute(statement.on_conflict_do_nothing(index_elements=[agreement_texts.c.sha256]))
+    await tx.execute(
+        statement.on_conflict_do_update(
+            index_elements=[agreement_texts.c.sha256], set_={"text": text}
+        )
+    )
 
 
 async def list_agreement_texts(tx: Transaction) -> list[str]:
@@ -269,7 +273,7 @@ async def list_agreement_texts(tx: Transaction) -> list[str]:
 
 
 async def find_agreement_text(tx: Transaction, sha256: str) -> str | None:
-    """Return an agreement's text by its SHA-256."""
+    """Return what is stored as the text with this SHA-256, unchecked: see read_agreed_text."""
     query = select(agreement_texts.c.text).where(agreement_texts.c.sha256 == sha256)
     text: str | None = (await tx.execute(query)).scalar_one_or_none()
     return text

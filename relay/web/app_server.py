@@ -47,7 +47,7 @@ def build_app_server(
         class_of=lambda *_: FILES,
     )
     return SecurityHeaders(
-        ClientAddress(limited, limits.trusted_proxies),  # a proxy on this machine says who asks
+        ClientAddress(limited, limits.trusted_proxies),
         policy=page_policy(connect=(relay_url,)),
         is_https=is_https,
         # The microphone is asked for when an owner first talks, and not before.

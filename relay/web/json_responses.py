@@ -27,9 +27,14 @@ def not_found(what: str) -> PageError:
     return PageError(404, "not_found", f"no such {what}")
 
 
-def error_json(status: int, code: str, message: str) -> JSONResponse:
-    """Return an error as JSON; an internal error has the request id under which it was logged."""
-    error = {"code": code, "message": message}
+def error_json(status: int, code: str, message: str, *, is_told: bool = False) -> JSONResponse:
+    """Return an error as JSON; an internal error has the request id under which it was logged.
+
+    `is_told`: the message is in the reader's language already, and says all there is to say.
+    """
+    error: dict[str, str | bool] = {"code": code, "message": message}
+    if is_told:
+        error["is_told"] = True
     if status >= 500 and current():
         error["request"] = current()
     return JSONResponse({"error": error}, status_code=status)

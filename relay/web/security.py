@@ -4,8 +4,9 @@ Plain ASGI, so that an event stream passes through untouched.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
+from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -82,6 +83,58 @@ class SecurityHeaders:
         await self._app(scope, receive, send_with_headers)
 
 
+class HostCheck:
+    """ASGI middleware that refuses requests for another name than the relay's own with 421.
+
+    What answers to any name writes that name into links and redirects, and lets a page of another
+    site, whose name an attacker points here, be of one origin with it (DNS rebinding).
+    """
+
+    def __init__(self, app: ASGIApp, origins: Iterable[str], *, free: Iterable[str] = ()) -> None:
+        """`free` are paths that any name may ask for, such as a probe's by address."""
+        self._app = app
+        self._origins = tuple(origins)
+        self._hosts = frozenset(host for origin in self._origins for host in _hosts_of(origin))
+        self._free = frozenset(free)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on what is for this host."""
+        if scope["type"] != "http" or scope.get("path") in self._free:
+            await self._app(scope, receive, send)
+            return
+        hosts = Headers(scope=scope).getlist("host")
+        if len(hosts) != 1:
+            words = f"a request names its host once, and this one {len(hosts)} times"
+            await send_error(send, 400, "host", words)
+        elif hosts[0].lower() not in self._hosts:
+            here = " or ".join(self._origins)
+            words = f"this relay is {here}, and answers to no other name"
+            await send_error(send, 421, "host", words)
+        else:
+            await self._app(scope, receive, send)
+
+
+def _hosts_of(origin: str) -> set[str]:
+    """Return the Host headers for an origin: without its port, if that is the usual one."""
+    parts = urlsplit(origin)
+    name = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
+    usual = {"http": 80, "https": 443}[parts.scheme]
+    port = parts.port or usual
+    return {f"{name}:{port}", name} if port == usual else {f"{name}:{port}"}
+
+
+async def send_error(send: Send, status: int, code: str, message: str) -> None:
+    """Answer with an error as JSON, and end the connection."""
+    body = json.dumps({"error": {"code": code, "message": message}}).encode()
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        (b"connection", b"close"),
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
 class BodyLimit:
     """ASGI middleware that refuses a body over the limit with 413, announced or not.
 
@@ -104,13 +157,13 @@ class BodyLimit:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Read a whole body of bounded size, then call the app."""
         if scope["type"] == "http" and _has_zero(scope):
-            await self._send(send, 400, "invalid", ZERO_TEXT)
+            await send_error(send, 400, "invalid", ZERO_TEXT)
             return
         if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS"):
             await self._app(scope, receive, send)
             return
         if _names_charset(scope):
-            await self._send(send, 415, "media_type", CHARSET_TEXT)
+            await send_error(send, 415, "media_type", CHARSET_TEXT)
             return
         path = scope.get("path", "")
         limits = [most for begin, most in self._larger.items() if path.startswith(begin)]
@@ -131,22 +184,12 @@ class BodyLimit:
             if not message.get("more_body", False):
                 break
         if _has_zero_text(scope, bytes(body)):
-            await self._send(send, 400, "invalid", ZERO_TEXT)
+            await send_error(send, 400, "invalid", ZERO_TEXT)
             return
         await self._app(scope, _replay(bytes(body), receive), send)
 
     async def _refuse(self, send: Send, max_bytes: int) -> None:
-        await self._send(send, 413, "too_large", f"a body may have {max_bytes} bytes at most")
-
-    async def _send(self, send: Send, status: int, code: str, message: str) -> None:
-        body = json.dumps({"error": {"code": code, "message": message}}).encode()
-        headers = [
-            (b"content-type", b"application/json"),
-            (b"content-length", str(len(body)).encode()),
-            (b"connection", b"close"),
-        ]
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+        await send_error(send, 413, "too_large", f"a body may have {max_bytes} bytes at most")
 
 
 def _has_zero(scope: Scope) -> bool:

@@ -20,6 +20,6 @@ def on_unexpected_error(pages: Pages) -> Callable[[Request, Exception], Awaitabl
             return error_json(500, "internal", WORDS)
         if is_file(request):
             return error_file(request, 500, "internal", WORDS)
-        return pages.render(request, "error.html", status=500, code="internal")
+        return pages.render(request, "error.html", status=500, code="internal", is_refused=False)
 
     return handler

@@ -64,6 +64,9 @@ class TownSource:
     def fetch(self, path: str, *, max_bytes: int) -> bytes | None:  # noqa: ARG002
         return self.town.file(path)
 
+    def fetch_page(self, path: str, *, max_bytes: int) -> bytes | None:  # noqa: ARG002
+        return self.town.page(path)
+
 
 def seen(town: Town, memory: Path | None = None, *, now_ms: int | None = None) -> Inspection:
     at_ms = town.now_ms if now_ms is None else now_ms
@@ -625,7 +628,7 @@ def test_a_text_without_end_is_not_read_to_its_end(town: Town) -> None:
             source, town.policy, SeenCheckpoints(None), wall_ms=lambda: town.now_ms
         )
         source.close()
-    assert f"agreement 1 can't be read: texts/{town.agreement.text_sha256}" in missing(found)
+    assert f"agreement 1 can't be read: agreements/{town.agreement.text_sha256}" in missing(found)
     assert f"more than {MAX_TEXT_BYTES} bytes" in missing(found)
 
 

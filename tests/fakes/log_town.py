@@ -221,7 +221,7 @@ class Town:
     """The agency's raw X25519 keys, which open evidence."""
     now_ms: int
     texts: dict[str, bytes] = field(default_factory=dict)
-    """What is served below texts/, by SHA-256."""
+    """What is served below agreements/, beside the logs, by SHA-256."""
     agreement: Agreement = None  # type: ignore[assignment] # made by `make_town`
     agreement_leaf: ChangeLeaf = None  # type: ignore[assignment]
     officer: TownOfficer = None  # type: ignore[assignment]
@@ -526,10 +526,13 @@ class Town:
     def file(self, path: str) -> bytes | None:
         """Return what is served at e.g. "register/checkpoint"."""
         name, _, rest = path.partition("/")
-        if name == "texts":
-            return self.texts.get(rest)
         logs = {"register": self.register_log, "custody": self.custody_log}
         return logs[name].file(rest) if name in logs else None
+
+    def page(self, path: str) -> bytes | None:
+        """Return what the relay itself serves at e.g. "agreements/SHA256"."""
+        name, _, rest = path.partition("/")
+        return self.texts.get(rest) if name == "agreements" else None
 
     def transport(self, *, prefix: str = "/log/") -> httpx2.MockTransport:
         """Return a client's transport that gives the files without a network."""
@@ -549,7 +552,8 @@ class Town:
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                data = town.file(self.path.removeprefix("/log/"))
+                path = self.path.removeprefix("/log/")
+                data = town.page(path[1:]) if path == self.path else town.file(path)
                 self.send_response(404 if data is None else 200)
                 self.send_header("Content-Length", str(len(data or b"")))
                 self.end_headers()
@@ -634,6 +638,9 @@ def make_town(
         name="Lakeland Police",
         version=1,
         text_sha256=sha256_hex(agreed),
+        vote="none",
+        gifts="none",
+        promotion="none",
         begins_ms=town.now_ms,
         ends_ms=town.now_ms + 360 * DAY_MS,
         signing_key=spki_of(town.agency_key),

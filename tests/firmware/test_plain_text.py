@@ -40,10 +40,10 @@ def test_what_turns_or_breaks_a_line_unseen_stands_in_no_document(code: int) -> 
     [
         (
             {"text": "We look for\u202e a car."},
-            "a text holds a sign that turns or hides what stands",
+            "a text is blank, or holds a sign that turns or hides what",
         ),
-        ({"officer_name": "Sgt.\nBerg"}, "a line of text holds a line break, another control"),
-        ({"case_number": "lk 1"}, "matching regex"),
+        ({"officer_name": "Sgt.\nBerg"}, "a line of text is blank, or holds a line break, another"),
+        ({"case_number": "lk 1"}, "a text isn't in the form that it has to have"),
     ],
 )
 def test_what_is_wrong_with_a_text_is_told_in_words(changes: dict[str, str], words: str) -> None:

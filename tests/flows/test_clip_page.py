@@ -147,3 +147,21 @@ async def test_a_browser_that_is_not_let_in_is_told_so_and_led_to_where_it_can_b
         at.here.browsers.end(at.owner.browser.id)
         page = await open_clip(at)
         await expect(page.locator("#clip-stage #enrol")).to_be_visible()
+
+
+UNKNOWN = {
+    "#/nowhere": ("#nowhere", "The app has no page at this address."),
+    "#/clips/nonexistent": ("#no-such-doorbell", "None of your doorbells has this address."),
+    "#/clips/nonexistent/" + "b" * 26: ("#no-such-doorbell", "None of your doorbells has this"),
+    "#/clips/{device}/" + "b" * 26: ("#no-such-clip", "has announced no such recording"),
+}
+
+
+async def test_an_unknown_address_or_recording_says_so(tmp_path: Path) -> None:
+    # Seen to fail: the app showed its start, and "Nothing has been recorded yet".
+    async with recorded(tmp_path, SignedShelf()) as (at, _):
+        for fragment, (selector, words) in UNKNOWN.items():
+            await at.page.goto(f"{OWNER_ORIGIN}/{fragment.format(device=at.device)}")
+            await at.page.reload()
+            await expect(at.page.locator(selector)).to_contain_text(words)
+            assert await at.page.locator("#clips").count() == 0

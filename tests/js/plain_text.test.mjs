@@ -7,7 +7,7 @@ import test from "node:test";
 
 import { t, useCatalog } from "../../relay/owner_app/i18n.js";
 import { canonical } from "../../relay/web/static/js/protocol/encoding.js";
-import { apart, isLine, isPlain, withoutMisleading } from "../../relay/web/static/js/protocol/plain_text.js";
+import { apart, isLine, isText, withoutMisleading } from "../../relay/web/static/js/protocol/plain_text.js";
 import { parseRequestUnverified } from "../../relay/web/static/js/protocol/requests.js";
 
 const vectors = (name) => JSON.parse(readFileSync(new URL(`../vectors/${name}.json`, import.meta.url), "utf8"));
@@ -16,7 +16,7 @@ const request = JSON.parse(vectors("requests").signed.request);
 test("a line and a text are what they are for the doorbell, sign for sign", () => {
   for (const { code, is_line, is_text } of vectors("encoding").plain_text) {
     const sign = String.fromCodePoint(code);
-    assert.deepEqual([isLine(sign), isPlain(sign)], [is_line, is_text], code.toString(16));
+    assert.deepEqual([isLine(sign), isText(sign, 1)], [is_line, is_text], code.toString(16));
   }
   assert.deepEqual([isLine(""), isLine("x".repeat(201)), isLine("🏡".repeat(200))], [false, false, true]);
 });

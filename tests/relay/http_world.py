@@ -85,6 +85,8 @@ from tests.relay.databases import open_database
 from tests.relay.register_town import EASY, NAME, QUICK, RegisterTown
 
 RELAY_URL = "http://relay.test"
+LIMITS = LimitsConfig(trusted_proxies=("127.0.0.1/32",))
+"""Browsers here come by a proxy, which says who they are."""
 OWNER_ORIGIN = "http://owner.test"
 OWN_MACHINE = "http://localhost:8420"
 """Where an owner serves the app to themselves."""
@@ -284,7 +286,7 @@ async def open_world(
     maps: MapData | None = None,
     has_mail: bool = True,
     oidc: tuple[OidcConfig, ...] = (),
-    limits_config: LimitsConfig = LimitsConfig(),  # noqa: B008 (frozen)
+    limits_config: LimitsConfig = LIMITS,
     clock: ManualClock | None = None,
 ) -> AsyncIterator[World]:
     """Build a relay in `folder` with one agency, lakeland, in an example town unless named."""
@@ -311,7 +313,7 @@ async def open_world(
         moderation=Moderation(database, clock, register),
         appeals=Appeals(database, clock),
         publishing=Publisher(database, clock, register, hub),
-        town=RegisterTown(register),
+        town=RegisterTown(register, database),
         app=None,
         endpoints=Endpoints(push, resolve=named),
         push_key=PushKey.create(),

@@ -24,6 +24,8 @@ from relay.agency.changes import (
 )
 from relay.agency.keys import AgencyEnrolment, NewAgency, generate_agency, sign_agreement
 from relay.agency.register import RegisterService
+from relay.store import requests
+from relay.store.database import Database
 
 DAY_MS = 24 * 3600 * 1000
 NAME = "example.testtown"
@@ -38,8 +40,9 @@ TEXT = "Lakeland Police asks owners through Doorward, and in no other way."
 class RegisterTown:
     """Two administrators who sign what is asked of them, and agencies' own keys."""
 
-    def __init__(self, register: RegisterService) -> None:
+    def __init__(self, register: RegisterService, database: Database) -> None:
         self.register = register
+        self.database = database
         self.admins: list[AdminKey] = [
             generate_admin("ann", "Ann Berg"),
             generate_admin("bob", "Bo"),
@@ -88,6 +91,8 @@ class RegisterTown:
         agreement, proposed = await self.signed_agreement(agency_id, name, **given, **changes)
         entry = proposed.entry()
         await self.register.submit(entry, key=sha256_hex(entry))
+        async with self.database.begin() as tx:
+            await requests.put_agreement_text(tx, sha256_hex(TEXT.encode()), TEXT)
         self.versions[agency_id] = agreement.version
         return agreement
 
@@ -110,6 +115,9 @@ class RegisterTown:
             "name": name,
             "version": version,
             "text_sha256": sha256_hex(TEXT.encode()),
+            "vote": "none",
+            "gifts": "none",
+            "promotion": "none",
             "begins_ms": begins_ms,
             "ends_ms": begins_ms + 365 * DAY_MS if ends_ms is None else ends_ms,
             "signing_key": b64u(keys.key.signing_key_spki()),

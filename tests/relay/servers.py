@@ -6,6 +6,7 @@ environment's own wheels and listen on free ports of 127.0.0.1.
 
 import asyncio
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -211,15 +212,18 @@ def run_object_store(folder: Path) -> Iterator[Config]:
     s3_port = free_port()
     config = new_relay(folder / "relay", s3_port=s3_port)
     (folder / "data").mkdir()
-    ports = [
-        f"-{name}={free_port()}"
+    own_ports = {
+        name: free_port()
         for server in ("master", "volume", "filer", "admin")
         for name in (f"{server}.port", f"{server}.port.grpc")
-    ]
+    }
+    (folder / "ports.json").write_text(json.dumps({"s3.port": s3_port, **own_ports}))
+    ports = [f"-{name}={number}" for name, number in own_ports.items()]
     with (folder / "weed.log").open("wb") as log:
         process = subprocess.Popen(
             [
-                *(BIN / "weed", "-logtostderr=true", "mini", f"-dir={folder / 'data'}"),
+                *(BIN / "weed", "-logtostderr=true", f"-config_dir={config.data_dir}"),
+                *("mini", f"-dir={folder / 'data'}", "-disableHttp"),
                 *("-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-webdav=false", "-admin.ui=false"),
                 *("-master.telemetry=false", f"-s3.config={config.data_dir / 's3.json'}"),
                 *(f"-s3.port={s3_port}", f"-s3.port.grpc={free_port()}", *ports),
@@ -231,6 +235,7 @@ def run_object_store(folder: Path) -> Iterator[Config]:
             ],
             stdout=log,
             stderr=log,
+            cwd=config.data_dir,  # where its own keys are
             start_new_session=True,
         )
     try:
@@ -247,6 +252,12 @@ def run_object_store(folder: Path) -> Iterator[Config]:
             if socket_file.stem.rsplit("-", 1)[1] in process_ports(process):
                 socket_file.unlink(missing_ok=True)  # it leaves them there, whatever TMPDIR says
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def store_ports(config: Config) -> dict[str, int]:
+    """Return the ports of the store that `run_object_store` runs, by their options' names."""
+    ports: dict[str, int] = json.loads((config.data_dir.parent / "ports.json").read_text())
+    return ports
 
 
 def process_ports(process: subprocess.Popen[bytes]) -> set[str]:

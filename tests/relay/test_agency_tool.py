@@ -34,6 +34,7 @@ from tests.story.authenticator import SoftPasskey
 CELL = "8928308280fffff"
 ORIGIN = "example.lakeland/register"
 NOW_MS = 1_790_000_000_000
+VOTE = "https://council.example/votes/2026-117"
 
 
 def run(*arguments: object) -> int:
@@ -73,7 +74,8 @@ def officer_file(**changes: object) -> OfficerFile:
 def agree(keys: Path, text: Path, *more: object) -> int:
     return run(
         *("agreement", "--keys", keys, "--name", "Lakeland Police", "--origin", ORIGIN),
-        *("--text", text, "--begins", "2026-12-10", "--cells", CELL),
+        *("--text", text, "--vote", VOTE, "--gifts", "none", "--promotion", "none"),
+        *("--begins", "2026-12-10", "--cells", CELL),
         *("--out", keys / "agreement.json", *more),
     )
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 
 import msgspec
@@ -337,6 +338,35 @@ async def test_the_config_and_the_description_are_public(world: World) -> None:
     }
     paths = (await world.browser(RELAY_URL).get(f"{API}/openapi.json")).json()["paths"]
     assert "/doorbells/{device}/offer" in paths
+
+
+WITHOUT_TOKEN = {
+    "/config",
+    *(f"/owner/{step}/{part}" for step in ("register", "login") for part in ("options", "verify")),
+}
+
+
+async def test_the_description_says_which_token_each_route_takes(world: World) -> None:
+    description = (await world.browser(RELAY_URL).get(f"{API}/openapi.json")).json()
+    schemes = description["components"]["securitySchemes"]
+    assert {name: one["scheme"] for name, one in schemes.items()} == {
+        "session": "bearer",
+        "player": "bearer",
+    }
+    players = set()
+    for path, operations in description["paths"].items():
+        for method, operation in operations.items():
+            taken = {name for one in operation["security"] for name in one}
+            assert taken <= set(schemes)
+            assert (taken == set()) == (path in WITHOUT_TOKEN), path
+            if "player" in taken:
+                players.add((method, path))
+            if taken:
+                url = API + re.sub(r"{[a-z_]+}", "a" * 26, path)
+                answer = await world.browser().request(method, url, json={})
+                assert (answer.status_code, path) == (401, path)
+    assert ("post", "/doorbells/{device}/offer") in players
+    assert all(path.startswith("/doorbells/{device}/") for _, path in players)
 
 
 def sealed_note(owner: Owner, browser: str, sealed: str = "c2VhbGVk") -> Note:

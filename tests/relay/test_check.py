@@ -14,7 +14,7 @@ from relay.base.clock import SystemClock
 from relay.cli import preflight
 from relay.cli.check import check_log
 from relay.cli.check_result import CheckResult
-from relay.config.settings import Config, LogConfig, MapConfig
+from relay.config.settings import Config, LimitsConfig, LogConfig, MapConfig
 from relay.custody.errors import LogError
 from relay.store.database import Database
 from tests.fakes.clock import ManualClock
@@ -157,3 +157,14 @@ async def test_figures_are_gathered_from_the_whole_relay(relay: LosableRelay) ->
     assert -2 < custody.age_s < 60
     assert len(custody.witness_age_s) >= 2
     assert figures.logs["register"].age_s is None
+
+
+async def test_a_proxy_that_nobody_named_is_a_warning(relay: LosableRelay) -> None:
+    assert preflight.check_proxies(relay.config) is None  # http: it may be reached as it is
+    behind = replace(relay.config, public_url="https://relay.example")
+    finding = preflight.check_proxies(behind)
+    assert word_of(finding) == "warn"
+    assert finding is not None
+    assert "set trusted_proxies in [limits] of relay.toml" in finding.detail
+    named = replace(behind, limits=LimitsConfig(trusted_proxies=("127.0.0.1/32",)))
+    assert preflight.check_proxies(named) is None

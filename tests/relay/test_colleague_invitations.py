@@ -99,7 +99,7 @@ async def relay_with_mail(folder: Path, port: int) -> LosableRelay:
         )
 
     async def fill(database: Database, desk: RegisterService) -> None:
-        town = RegisterTown(desk)
+        town = RegisterTown(desk, database)
         await town.charter(delays=Delays(), limits=Limits())
         await town.agree("lakeland", "Lakeland Police", cells=CELLS, begins_ms=0)
         async with database.begin() as tx:

@@ -1,13 +1,16 @@
 """Whatever code the API answers with, the owner's app has words of its own for it."""
 
+import ast
 import json
 import re
 from pathlib import Path
 
 import pytest
 
+from relay.errors import said
+
 RELAY = Path(__file__).parents[2] / "relay"
-SAID_IN_DETAIL = {"invalid", "refused", "http"}
+SAID_IN_DETAIL = {"invalid", "refused", "http", "host"}
 """These carry the one thing that is wrong in their message; the app shows that."""
 OFFICERS_ONLY = {"suspended_by_agency", "network", "oidc", "oidc_known", "oidc_stale", "media_type"}
 """No owner meets these: an agency's own ways of signing in, and a form in no known charset."""
@@ -17,7 +20,7 @@ CODES = (
     r'return \d{3}, "([a-z_]+)"',
     r'"code": "([a-z_]+)"',
     r'_answer\(\d+, "([a-z_]+)"',
-    r'_send\(send, \d+, "([a-z_]+)"',
+    r'send_error\(send, \d+, "([a-z_]+)"',
 )
 
 
@@ -35,3 +38,33 @@ def test_every_error_code_has_words(language):
     assert len(codes()) >= 10, "the search for codes finds too few"
     assert codes() - SAID_IN_DETAIL - OFFICERS_ONLY - known == set()
     assert known - codes() == set(), "words for codes that the relay never says"
+
+
+def test_no_error_is_asked_whether_it_is_true():
+    """`error or "no answer"` never says the second: an exception is true, also without words."""
+    asked = []
+    for folder in ("firmware", "relay", "provisioning"):
+        for path in (RELAY.parent / folder).rglob("*.py"):
+            for handler in ast.walk(ast.parse(path.read_text())):
+                if isinstance(handler, ast.ExceptHandler) and handler.name:
+                    asked += [
+                        f"{path.name}:{node.lineno}"
+                        for node in ast.walk(handler)
+                        if isinstance(node, ast.BoolOp)
+                        and isinstance(node.values[0], ast.Name)
+                        and node.values[0].id == handler.name
+                    ]
+    assert asked == []
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (TimeoutError(), "it took too long"),
+        (TimeoutError("no answer in 5 s"), "no answer in 5 s"),
+        (ConnectionResetError(), "ConnectionResetError"),
+        (OSError("the disk is full"), "the disk is full"),
+    ],
+)
+def test_an_error_without_words_is_named(error, words):
+    assert said(error) == words

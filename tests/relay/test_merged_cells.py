@@ -44,6 +44,9 @@ def agreement_of(agency: str, *merged: list[str], **changes: Any) -> Agreement:
         "name": agency.title(),
         "version": 1,
         "text_sha256": "0" * 64,
+        "vote": "none",
+        "gifts": "none",
+        "promotion": "none",
         "begins_ms": 0,
         "ends_ms": 1000,
         "signing_key": "AA",
@@ -222,8 +225,8 @@ async def test_check_and_the_command_that_submits_say_it_in_words(
     clock = ManualClock()
     assert await check_merged_cells(relay.config, clock) == []
 
-    async def fill(_: Database, desk: RegisterService) -> ProposedChange:
-        town, now_ms = RegisterTown(desk), clock.wall_ms()
+    async def fill(database: Database, desk: RegisterService) -> ProposedChange:
+        town, now_ms = RegisterTown(desk, database), clock.wall_ms()
         await town.charter(delays=Delays(), limits=Limits())
         for agency, groups in (("lakeland", [[A, B]]), ("mapleton", [[B, C]])):
             await town.agree(agency, agency, cells=CELLS, begins_ms=now_ms, merged=groups)

@@ -5,6 +5,7 @@ import os
 import time
 from pathlib import Path
 
+import httpx2
 import pytest
 
 from firmware.protocol.custody import (
@@ -18,6 +19,7 @@ from firmware.protocol.register.entries import RefusedLeaf
 from relay.tools.monitor import cli
 from relay.tools.monitor.inspection import inspect_logs
 from relay.tools.monitor.seen_checkpoints import SeenCheckpoints
+from relay.tools.monitor.source import HttpSource
 from tests.fakes.hostile_log import rolled_back
 from tests.fakes.log_town import NOW_MS, Town, make_town
 
@@ -146,11 +148,37 @@ def test_a_policy_of_another_town_accepts_nothing(town: Town, tmp_path: Path) ->
     assert run(town, tmp_path)[0] in (cli.DISHONEST, cli.UNREADABLE)
 
 
+def test_texts_are_read_where_people_read_them() -> None:
+    """Not beside the logs: a right copy there would hide an altered page."""
+    asked: list[str] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        asked.append(str(request.url))
+        return httpx2.Response(200, stream=httpx2.ByteStream(b"text"))
+
+    http = httpx2.Client(transport=httpx2.MockTransport(answer))
+    for source in (
+        HttpSource("https://relay.example/log/", http=http),
+        HttpSource("https://logs.example", site="https://relay.example/", http=http),
+    ):
+        assert source.fetch_page("agreements/1", max_bytes=9) == b"text"
+        assert source.fetch("register/checkpoint", max_bytes=9) == b"text"
+    assert asked == [
+        "https://relay.example/agreements/1",
+        "https://relay.example/log/register/checkpoint",
+        "https://relay.example/agreements/1",
+        "https://logs.example/register/checkpoint",
+    ]
+
+
 class TownFiles:
     def __init__(self, files: dict[str, bytes]) -> None:
         self.files = files
 
     def fetch(self, path: str, *, max_bytes: int) -> bytes | None:  # noqa: ARG002
+        return self.files.get(path)
+
+    def fetch_page(self, path: str, *, max_bytes: int) -> bytes | None:  # noqa: ARG002
         return self.files.get(path)
 
 
@@ -164,7 +192,7 @@ def test_100_000_entries_are_replayed_in_about_a_second() -> None:
         f"{name}/{path}": data
         for name, log in (("register", town.register_log), ("custody", town.custody_log))
         for path, data in log._files().items()
-    } | {f"texts/{sha256}": text for sha256, text in town.texts.items()}
+    } | {f"agreements/{sha256}": text for sha256, text in town.texts.items()}
     begin = time.process_time()
     seen = inspect_logs(
         TownFiles(files), town.policy, SeenCheckpoints(None), wall_ms=lambda: NOW_MS

@@ -17,6 +17,7 @@ from relay.agency.changes import sign_change
 from relay.agency.enrolments import read_enrolment
 from relay.agency.errors import OnboardingRefused
 from relay.agency.keys import AgencyEnrolment, generate_agency, sign_agreement
+from relay.agency.mail_domains import is_anybodys
 from relay.agency.onboarding import HANDED_OVER_LIFE_MS
 from relay.store import agency_settings, onboardings
 from tests.relay.admin_people import signed_in_admin
@@ -53,11 +54,15 @@ def test_what_is_no_address_is_refused(text: str) -> None:
 
 
 def test_only_official_domains_are_taken() -> None:
-    for address in ("chief@gmail.com", "chief@mail.yahoo.com", "chief@mailinator.com"):
+    for address in (
+        *("chief@gmail.com", "chief@mail.yahoo.com", "chief@mailinator.com", "chief@gmx.at"),
+        *("chief@outlook.de", "chief@hotmail.de", "chief@telia.com", "chief@mailbox.org"),
+    ):
         with pytest.raises(OnboardingRefused) as refused:
             check_official(address, ())
         assert refused.value.reason == "free_mail"
     check_official("chief@lakelandgov.net", ())
+    check_official("chief@tankpolice.com", ("tankpolice.com",))  # the operator knows better
     check_official("chief@police.lakeland.gov", (".gov", "police.uk"))
     check_official("chief@police.uk", (".gov", "police.uk"))
     check_official("chief@west.police.uk", (".gov", "police.uk"))
@@ -224,6 +229,9 @@ def enrolment() -> bytes:
         name="Mapleton Police",
         version=1,
         text_sha256=sha256_hex(TEXT.encode()),
+        vote="none",
+        gifts="none",
+        promotion="none",
         begins_ms=0,
         ends_ms=365 * DAY_MS,
         signing_key=b64u(keys.key.signing_key_spki()),
@@ -474,3 +482,30 @@ async def test_a_suspended_agency_comes_back_by_its_next_version(world: World) -
 async def _row(world: World, applicant: Applicant) -> object:
     async with world.database.read() as tx:
         return await onboardings.find(tx, applicant.id)
+
+
+@pytest.mark.parametrize(
+    "domain",
+    [
+        *("police.uk", "met.police.uk", "polisen.se", "polizei.bayern.de", "lakelandgov.net"),
+        *(
+            "nypd.org",
+            "phila.gov",
+            "police.gov.au",
+            "politie.nl",
+            "interieur.gouv.fr",
+            "poliisi.fi",
+        ),
+    ],
+)
+def test_no_list_takes_a_known_agency_for_free_mail(domain: str) -> None:
+    check_official(f"chief@{domain}", ())
+    check_official(f"chief@west.{domain}", ())
+
+
+def test_no_list_holds_a_whole_country() -> None:
+    """An entry such as `gov.uk` or `com.au` would refuse everybody below it."""
+    for country in ("uk", "au", "nz", "br", "za", "in", "jp", "tr", "mx"):
+        for kind in ("gov", "go", "police", "com", "co", "org", "net", "gob"):
+            assert not is_anybodys(f"{kind}.{country}"), (kind, country)
+    assert not any(is_anybodys(whole) for whole in ("com", "net", "se", "de", "us", "gov"))

@@ -26,7 +26,8 @@ from tests.relay.http_people import Officer, Owner, certified_officer
 from tests.relay.http_world import API, OWNER_ORIGIN, RELAY_URL, open_world
 from tests.relay.onboarding_people import Applicant
 
-TIGHT = LimitsConfig(factor=0.1)
+HERE = ("127.0.0.1/32",)
+TIGHT = LimitsConfig(factor=0.1, trusted_proxies=HERE)
 TIGHT_LOGINS = round(SIGN_IN.per_address.at_once * TIGHT.factor)
 PROXY = ("10.0.0.0/8", "2001:db8:ffff::/48")
 

@@ -45,6 +45,9 @@ class TownSource:
     def fetch(self, path: str, *, max_bytes: int) -> bytes | None:  # noqa: ARG002
         return self.town.file(path)
 
+    def fetch_page(self, path: str, *, max_bytes: int) -> bytes | None:  # noqa: ARG002
+        return self.town.page(path)
+
 
 def counted_by_a_monitor(town: Town) -> Report:
     found = inspect_logs(

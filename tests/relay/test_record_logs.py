@@ -58,7 +58,7 @@ async def house_in(folder: Path, *, away: set[str]) -> AsyncIterator[House]:
     logs = make_logs(keys, database, MemoryBucket())
     running = asyncio.create_task(logs.run())
     register = RelayRegister(logs, database, clock, origin=logs.origin("register"))
-    town = RegisterTown(register)
+    town = RegisterTown(register, database)
     await town.charter()
     async with database.begin() as tx:
         for number in range(3):

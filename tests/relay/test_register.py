@@ -115,7 +115,7 @@ async def test_many_entries_are_replayed_when_a_relay_starts(world: World) -> No
 async def test_without_a_log_nothing_gets_in_and_nobody_is_known(world: World) -> None:
     register = RelayRegister(NoLog(), world.database, world.clock, origin=ORIGIN)
     with pytest.raises(RegisterRefused, match="no log"):
-        await RegisterTown(register).charter()
+        await RegisterTown(register, world.database).charter()
     assert (await register.view()).register.agreements == {}
 
 
@@ -306,7 +306,8 @@ class Town:
         agency("keygen", "--id", "lakeland", "--out", keys)
         agency(
             *("agreement", "--keys", keys, "--name", "Lakeland Police", "--origin", ORIGIN),
-            *("--text", text, "--begins", "2026-11-20", "--cells", CELLS[0]),
+            *("--text", text, "--vote", "none", "--gifts", "none", "--promotion", "none"),
+            *("--begins", "2026-11-20", "--cells", CELLS[0]),
             *("--out", keys / "agreement.json"),
         )
         agency(

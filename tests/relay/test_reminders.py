@@ -143,8 +143,8 @@ async def test_check_names_agencies_that_nobody_is_written_to(tmp_path: Path) ->
     clock = ManualClock()
     mail = MailConfig(host="mail.test", port=587, sender="relay@mail.test")
 
-    async def fill(_: Database, desk: RegisterService) -> None:
-        town = RegisterTown(desk)
+    async def fill(database: Database, desk: RegisterService) -> None:
+        town = RegisterTown(desk, database)
         await town.charter(delays=Delays(), limits=Limits())
         await town.agree("lakeland", "Lakeland", cells=CELLS, begins_ms=clock.wall_ms())
 

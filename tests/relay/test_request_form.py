@@ -93,9 +93,9 @@ FIELDS: list[tuple[dict[str, Any], tuple[str, str]]] = [
     ({"cosigner_id": ""}, ("cosigner", "missing")),
     ({"cosigner_id": "a" * 26}, ("cosigner", "cosigner.none")),
     ({"cells": []}, ("cells", "missing")),
-    ({"cells": [OUTSIDE]}, ("cells", "area_outside")),
-    ({"cells": ["no cell"]}, ("cells", "area_outside")),
-    ({"cells": [CELLS[0]] * 13}, ("cells", "area_many")),
+    ({"cells": [OUTSIDE]}, ("cells", "area.outside")),
+    ({"cells": ["no cell"]}, ("cells", "area.outside")),
+    ({"cells": [CELLS[0]] * 13}, ("cells", "area.many")),
     ({"from_ms": None}, ("from", "missing")),
     ({"to_ms": None}, ("to", "missing")),
 ]
@@ -146,7 +146,7 @@ async def test_several_things_are_said_at_once(officer: Officer) -> None:
     assert set(found) == {
         ("case_number", "missing"),
         ("to", "future"),
-        ("cells", "area_outside"),
+        ("cells", "area.outside"),
         ("cosigner", "cosigner.self"),
     }
 
@@ -165,7 +165,7 @@ async def test_merged_cells_come_together(world: World, officer: Officer) -> Non
     await world.town.agree(
         "lakeland", "Lakeland Police", cells=CELLS, merged=[CELLS], begins_ms=begins_ms
     )
-    assert await problems(officer, cells=CELLS[:1]) == [("cells", "area_merged")]
+    assert await problems(officer, cells=CELLS[:1]) == [("cells", "area.merged")]
     assert await problems(officer, cells=CELLS) == []
 
 

@@ -209,6 +209,7 @@ async def test_the_figures_of_a_whole_relay_name_nobody() -> None:
             moderation_waiting=1,
             moderation_oldest_s=90.0,
             agreement_days_left=None,
+            agreement_texts_unfit=0,
             backup_age_s=60.0,
             disk_free_bytes=10,
             logs={"custody": LogFigures(size=5, published_size=4, age_s=9, witness_age_s={"a": 9})},

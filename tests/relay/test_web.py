@@ -185,7 +185,8 @@ async def test_a_file_that_was_exchanged_is_packed_anew(tmp_path: Path) -> None:
 
 async def test_the_owners_app_has_a_limit_for_each_address(tmp_path: Path) -> None:
     (tmp_path / "index.html").write_text("Doorward")
-    app = build_app_server(RELAY_URL, bundle=tmp_path, limits=LimitsConfig(factor=0.001))
+    limits = LimitsConfig(factor=0.001, trusted_proxies=("127.0.0.1/32",))
+    app = build_app_server(RELAY_URL, bundle=tmp_path, limits=limits)
     transport = httpx2.ASGITransport(app=app)
     async with httpx2.AsyncClient(transport=transport, base_url=OWNER_ORIGIN) as browser:
         answers = [await browser.get("/") for _ in range(4)]

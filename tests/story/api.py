@@ -54,11 +54,27 @@ class Api:
         """Close all connections."""
         await self.http.aclose()
 
-    async def _send(self, method: str, path: str, **body: Any) -> Json:  # Any: httpx2's own
+    async def get_page(self, path: str) -> str:
+        """Return a page as a browser gets it."""
+        answer = await self.request("GET", path, headers={"Accept": "text/html"})
+        if not answer.is_success:
+            raise StoryError(f"GET {path}: {answer.status_code} {answer.text[:200]}")
+        return answer.text
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        **more: Any,  # Any: httpx2's own
+    ) -> httpx2.Response:
+        """Return the answer, whatever its status; a server that doesn't answer is a StoryError."""
         try:
-            answer = await self.http.request(method, path, **body)
+            return await self.http.request(method, path, **more)
         except httpx2.HTTPError as error:
             raise StoryError(f"{method} {path}: {type(error).__name__} {error}") from error
+
+    async def _send(self, method: str, path: str, **body: Any) -> Json:  # Any: httpx2's own
+        answer = await self.request(method, path, **body)
         if not answer.is_success:
             raise StoryError(f"{method} {path}: {answer.status_code} {answer.text[:300]}")
         with suppress(ValueError):

@@ -29,6 +29,8 @@ class Program:
     command: Sequence[str]
     is_ready: IsReady
     timeout_s: float = 20.0
+    folder: Path | None = None
+    """Where it is started; None: here."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -61,6 +63,7 @@ class Children:
                 stderr=file,
                 start_new_session=True,
                 env=child_environment(self._tmp),
+                cwd=program.folder,
             )
         child = Child(program=program, process=process, log=log)
         self._running[program.name] = child

@@ -30,7 +30,7 @@ class TownHand:
         if found is None:
             raise StoryError("the town's page doesn't say how far its clock is ahead")
         fields = {"ahead_ms": found.group(1), "step": step}
-        answer = await self._api.http.post("/town", data=fields)
+        answer = await self._api.request("POST", "/town", data=fields)
         if answer.status_code != 303:
             raise StoryError(f"the clock wasn't wound: {answer.status_code} {answer.text[:200]}")
 
@@ -45,8 +45,8 @@ class TownHand:
 
     async def figures(self) -> dict[str, int]:
         """Return what the public record says of the whole town, by name."""
-        answer = await self._api.http.get("/transparency", headers={"Accept": "text/html"})
-        rows = re.findall(r'<tr data-figure="([^"]+)">.*?<td>(\d+)</td>', answer.text, re.S)
+        page = await self._api.get_page("/transparency")
+        rows = re.findall(r'<tr data-figure="([^"]+)">.*?<td>(\d+)</td>', page, re.S)
         return {name: int(count) for name, count in rows}
 
     async def close(self) -> None:
@@ -54,7 +54,4 @@ class TownHand:
         await self._api.close()
 
     async def _page(self) -> str:
-        answer = await self._api.http.get("/town", headers={"Accept": "text/html"})
-        if answer.status_code != 200:
-            raise StoryError(f"GET /town: {answer.status_code} {answer.text[:200]}")
-        return answer.text
+        return await self._api.get_page("/town")

@@ -83,7 +83,7 @@ class Door:
     async def clip(self, digest: str, number: int = 1) -> bytes:
         """Return what a waiting grant gives of its clip `number`, as the unlocked page plays it."""
         path = f"/clips/{digest}/{number}.mp4"
-        answer = await self.page.http.get(path, headers={"Accept": "video/mp4"})
+        answer = await self.page.request("GET", path, headers={"Accept": "video/mp4"})
         if not answer.is_success:
             raise StoryError(f"the doorbell's page doesn't play the clip: {answer.status_code}")
         return answer.content

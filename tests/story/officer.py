@@ -277,8 +277,11 @@ class Officer:
     async def download(self, package_id: str) -> bytes:
         """Download a sealed package by a presigned URL (the relay logs it)."""
         told = await self.api.post(f"/agency/evidence/{package_id}/download")
-        async with httpx2.AsyncClient(trust_env=False) as bucket:
-            answer = await bucket.get(told["url"])
+        try:
+            async with httpx2.AsyncClient(trust_env=False) as bucket:
+                answer = await bucket.get(told["url"])
+        except httpx2.HTTPError as error:
+            raise StoryError(f"the download: {type(error).__name__} {error}") from error
         if not answer.is_success or len(answer.content) != told["size_bytes"]:
             raise StoryError(f"the download ended with {answer.status_code}, {len(answer.content)}")
         return answer.content
@@ -288,10 +291,7 @@ class Officer:
         await self.api.close()
 
     async def _page(self, path: str) -> str:
-        answer = await self.api.http.get(path, headers={"Accept": "text/html"})
-        if not answer.is_success:
-            raise StoryError(f"GET {path}: {answer.status_code} {answer.text[:200]}")
-        return answer.text
+        return await self.api.get_page(path)
 
     async def _take_csrf_token(self) -> None:
         page = await self._page("/agency")

@@ -20,6 +20,8 @@ LIMITS = Limits(area_quiet_ms=0, max_open_per_officer=100)
 SHORT_DELAYS = ("--key-age", "2s", "--agreement-age", "2s", "--slot", "2s", "--batch", "1s")
 REAL_DELAYS = ("--slot", "2s")
 """As everywhere, for a town whose clock is wound; but owners needn't wait for each slot."""
+VOTE = "https://council.example/lakeland/2026-117"
+"""No such vote was ever taken: the town is invented."""
 AGREEMENT_TEXT = """\
 # Agreement between {name} and the relay of the example town
 
@@ -100,6 +102,7 @@ def agreement_commands(
             "--name", name,
             "--origin", REGISTER_ORIGIN,
             "--text", str(text),
+            "--vote", VOTE, "--gifts", "none", "--promotion", "none",
             "--begins", begins.isoformat(timespec="seconds"),
             "--version", str(version),
             "--cells", *cells,

@@ -96,7 +96,9 @@ class Servers:
             command=[
                 program("weed"),
                 "-logtostderr=true",
+                f"-config_dir={self._settings.relay_dir}",
                 "mini",
+                "-disableHttp",
                 f"-dir={folder}",
                 "-ip=127.0.0.1",
                 "-ip.bind=127.0.0.1",
@@ -116,6 +118,7 @@ class Servers:
                 f"http://127.0.0.1:{self._settings.ports.s3}/", is_any_status=True
             ),
             timeout_s=30.0,
+            folder=self._settings.relay_dir,  # where the store's own keys are
         )
 
     def _relay(self) -> Program:

@@ -85,7 +85,9 @@ def listen(port: int) -> list[socket.socket]:
 
 async def serve(app: Starlette, listeners: Sequence[socket.socket]) -> None:
     """Serve there until cancelled."""
-    config = uvicorn.Config(app, log_level="warning", server_header=False, lifespan="off")
+    config = uvicorn.Config(
+        app, log_level="warning", server_header=False, proxy_headers=False, lifespan="off"
+    )
     try:
         await uvicorn.Server(config).serve(sockets=list(listeners))
     finally:

@@ -212,7 +212,8 @@ class Gateway:
             async with asyncio.timeout(CLOSE_S):
                 await self._relay.close(session_id)
         except (RelayError, TimeoutError) as error:
-            logger.info("the end of a session couldn't be sent to the doorbell: %s", error)
+            why = str(error) or "it took too long"
+            logger.info("the end of a session couldn't be sent to the doorbell: %s", why)
 
     def _session(self, key: str) -> _Session:
         self._forget_old()

@@ -52,7 +52,7 @@ class Counts:
         if renewed is None:
             self._check_case(request, limits, pending)
         elif request.renewed_id in {one.renewed_id for one in waiting}:
-            raise RuleBroken("renewal", "a request can be renewed once")
+            raise RuleBroken("renewal.once", "a request can be renewed once")
         my_waiting = [one for one in waiting if one.officer_id == request.officer_id]
         # A colleague's renewal that isn't published takes nothing off this officer's count yet.
         is_renewed = {one.renewed_id for one in my_waiting}
@@ -66,7 +66,7 @@ class Counts:
             self._check_quiet(request, limits, pending)
             emergencies = _standing(self.emergencies.get(agency, []), now_ms)
             if request.is_emergency and (emergencies or any(one.is_emergency for one in waiting)):
-                raise RuleBroken("emergency", "an agency may have one open emergency at most")
+                raise RuleBroken("emergency.open", "an agency may have one open emergency at most")
 
     def _check_case(
         self, request: EvidenceRequest, limits: Limits, pending: Sequence[EvidenceRequest]

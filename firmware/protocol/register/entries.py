@@ -53,6 +53,15 @@ MAX_AGREEMENT_MS = 366 * _DAY_MS
 
 Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
 AdminId = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9](-?[a-z0-9]){1,39}\Z")]
+VoteLink = Annotated[
+    str,
+    msgspec.Meta(
+        max_length=300,
+        pattern=r"^(?:none|https://[a-z0-9](?:[a-z0-9.-]{0,250}[a-z0-9])?(?::[0-9]{1,5})?"
+        r"(?:/[A-Za-z0-9._~:/?#@!$&()*+,;=%-]*)?)\Z",
+    ),
+]
+"""The public record of an elected body's vote, an https link; or "none": nobody voted."""
 
 
 class Delays(Document, frozen=True, kw_only=True):
@@ -97,7 +106,9 @@ class Agreement(Document, frozen=True, kw_only=True):
 
     `version` rises by one an agency. `text_sha256` is the published text's. A request's area is
     inside `cells`; where it touches a group of `merged`, it has all of that group (R3: cells with
-    fewer than eight addresses).
+    fewer than eight addresses). `vote` links to the vote of the agency's elected body; `gifts` says
+    what the agency gets for taking part, and `promotion` what it does for doorbells to be bought:
+    nothing, or there is no agreement.
     """
 
     v: Literal[1] = 1
@@ -107,6 +118,9 @@ class Agreement(Document, frozen=True, kw_only=True):
     name: Line
     version: Annotated[int, msgspec.Meta(ge=1, le=10_000)]
     text_sha256: Digest
+    vote: VoteLink
+    gifts: Literal["none"]
+    promotion: Literal["none"]
     begins_ms: WallTimeMs
     ends_ms: WallTimeMs
     signing_key: P256Key

@@ -375,9 +375,9 @@ class Register:
             return None
         renewed = self.request_by_id(request.renewed_id)
         if renewed is None or renewed.is_withdrawn:
-            raise RuleBroken("renewal", "no such request stands")
+            raise RuleBroken("renewal.unknown", "no such request stands")
         if renewed.renewed_by is not None:
-            raise RuleBroken("renewal", "a request can be renewed once")
+            raise RuleBroken("renewal.once", "a request can be renewed once")
         check_renewal(request, renewed.request)
         return renewed
 

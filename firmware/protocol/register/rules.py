@@ -8,14 +8,17 @@ now is judged by who acts: firmware.consent at the doorbell, relay.request befor
 from collections.abc import Sequence
 from typing import Literal
 
-from firmware.protocol.encoding import WireError
+from firmware.protocol.encoding import WireError, is_blank
 from firmware.protocol.register.entries import Agreement, Limits
 from firmware.protocol.requests import MAX_SKEW_MS, EvidenceRequest
 
 Rule = Literal[
-    "life", "window", "future", "age", "reason", "area", "case_limit", "open_limit",
-    "area_quiet", "emergency", "renewal",
+    "life", "window", "future", "age", "reason", "case_limit", "open_limit", "area_quiet",
+    "area.twice", "area.many", "area.outside", "area.merged",
+    "emergency.danger", "emergency.long", "emergency.open",
+    "renewal.unknown", "renewal.once", "renewal.other", "renewal.over", "renewal.shorter",
 ]  # fmt: skip
+"""The rules by their names; pages have a sentence for each."""
 
 MINUTE_MS = 60 * 1000
 HOUR_MS = 60 * MINUTE_MS
@@ -46,15 +49,15 @@ def check_limits(request: EvidenceRequest, limits: Limits) -> None:
         )
     if request.to_ms > request.created_ms + MAX_SKEW_MS:
         raise RuleBroken("future", "a request may not ask for a time that isn't over")
-    if request.is_emergency and not request.danger.strip():
-        raise RuleBroken("emergency", "an emergency says what the danger is")
+    if request.is_emergency and is_blank(request.danger):
+        raise RuleBroken("emergency.danger", "an emergency says what the danger is")
     if request.from_ms < request.created_ms - limits.max_age_ms:
         raise RuleBroken("age", f"a request may go back {limits.max_age_ms // DAY_MS} days at most")
     _check_long_window(request, limits, window_ms)
     if len(set(request.cells)) != len(request.cells):
-        raise RuleBroken("area", "a place is named twice")
+        raise RuleBroken("area.twice", "a place is named twice")
     if len(request.cells) > limits.max_cells:
-        raise RuleBroken("area", f"a request may name {limits.max_cells} cells at most")
+        raise RuleBroken("area.many", f"a request may name {limits.max_cells} cells at most")
 
 
 def _check_long_window(request: EvidenceRequest, limits: Limits, window_ms: int) -> None:
@@ -62,8 +65,8 @@ def _check_long_window(request: EvidenceRequest, limits: Limits, window_ms: int)
     if window_ms <= limits.long_window_ms:
         return
     if request.is_emergency:
-        raise RuleBroken("emergency", f"an emergency may ask for {hours} hours at most")
-    if not request.reason.strip():
+        raise RuleBroken("emergency.long", f"an emergency may ask for {hours} hours at most")
+    if is_blank(request.reason):
         raise RuleBroken("reason", f"for more than {hours} hours a reason must be written")
 
 
@@ -71,22 +74,23 @@ def check_area(cells: Sequence[str], agreement: Agreement) -> None:
     """Raise RuleBroken unless the area is the agency's, and whole where cells are merged (R3)."""
     asked = set(cells)
     if not asked <= set(agreement.cells):
-        raise RuleBroken("area", f"a place isn't inside {agreement.name}'s jurisdiction")
+        raise RuleBroken("area.outside", f"a place isn't inside {agreement.name}'s jurisdiction")
     for group in agreement.merged:
         if asked & set(group) and not asked >= set(group):
             raise RuleBroken(
-                "area", "cells with few addresses are asked for together with their neighbour"
+                "area.merged",
+                "cells with few addresses are asked for together with their neighbour",
             )
 
 
 def check_renewal(renewal: EvidenceRequest, renewed: EvidenceRequest) -> None:
     """Raise RuleBroken unless `renewal` asks for the same again while `renewed` still stands."""
     if renewed.renewed_id is not None:
-        raise RuleBroken("renewal", "a request can be renewed once")
+        raise RuleBroken("renewal.once", "a request can be renewed once")
     same = ("agency", "case_number", "incident_type", "cells", "from_ms", "to_ms", "danger")
     if any(getattr(renewal, name) != getattr(renewed, name) for name in same):
-        raise RuleBroken("renewal", "a renewal asks for the same case, place and time")
+        raise RuleBroken("renewal.other", "a renewal asks for the same case, place and time")
     if not renewed.created_ms <= renewal.created_ms <= renewed.expires_ms:
-        raise RuleBroken("renewal", "a request can be renewed while it stands")
+        raise RuleBroken("renewal.over", "a request can be renewed while it stands")
     if renewal.expires_ms < renewed.expires_ms:
-        raise RuleBroken("renewal", "a renewal stands as long as what it renews, or longer")
+        raise RuleBroken("renewal.shorter", "a renewal stands as long as what it renews, or longer")

@@ -30,6 +30,7 @@ export function clipsPage(context) {
   const thumbs = new Thumbs(context);
   const list = living(context, () => {
     if (!household.isLoaded) return [skeleton(5)];
+    if (parts[0] && household.doorbell(parts[0]) === undefined) return unknownDoorbell();
     const clips = household.clips.filter((clip) => !parts[0] || clip.device === parts[0]);
     if (clips.length === 0) return [h("p", { class: "empty" }, t("clips.none"))];
     const { history } = household;
@@ -85,7 +86,9 @@ export async function clipPage(context) {
   if (find() === undefined) await household.heard();
   const clip = find();
   if (clip === undefined) {
-    return { title: t("clips.title"), body: [h("p", {}, t("clip.error.gone"))] };
+    const isKnown = household.doorbell(device) !== undefined;
+    const why = isKnown ? [h("p", { id: "no-such-clip" }, t("clip.unknown")), allClips()] : unknownDoorbell();
+    return { title: t("clips.title"), body: why };
   }
   const reader = new ClipReader(ready, device);
   left.addEventListener("abort", () => reader.close());
@@ -104,9 +107,17 @@ export async function clipPage(context) {
       triggers.length > 0 && h("ul", { id: "triggers" }, triggers.map(triggerItem)),
       h("p", { class: "muted" }, before),
       is_cut_short && h("p", { class: "muted" }, t("clip.cut_short_help")),
-      h("p", {}, h("a", { href: "#/clips" }, t("clip.back"))),
+      allClips(),
     ].filter((node) => node !== false),
   };
+}
+
+function unknownDoorbell() {
+  return [h("p", { id: "no-such-doorbell" }, t("clips.unknown_doorbell")), allClips()];
+}
+
+function allClips() {
+  return h("p", {}, h("a", { href: "#/clips" }, t("clip.back")));
 }
 
 /** @param {number} preRollMs @param {ReportedEvent | undefined} first what set the clip off, if it is known */

@@ -3,6 +3,7 @@
  * @module
  */
 import { h } from "../dom.js";
+import { troublesOf } from "../event_groups.js";
 import { STALE_MS, factsOf } from "../health.js";
 import { agoText, t, time, tn } from "../i18n.js";
 import { nowMs } from "../town_time.js";
@@ -24,13 +25,14 @@ export class HealthPanels {
   }
 
   /** Returns a doorbell's panel; nothing before it has said how it is. @param {Doorbell} bell */
-  panel({ device, health: last }) {
+  panel({ device, health: last, troubles: told }) {
     if (last === null) return null;
     const { health, received_ms } = last;
     const facts = factsOf(health);
     const troubles = facts.filter((fact) => fact.isBad);
+    const isWrong = troublesOf([...this.household.history, ...told], device).length > 0;
     const isStale = nowMs() - received_ms > STALE_MS;
-    const words = isStale ? t("health.stale", { ago: agoText(received_ms) }) : verdict(troubles);
+    const words = isStale ? t("health.stale", { ago: agoText(received_ms) }) : verdict(troubles, isWrong);
     // The page is redrawn at every change: what is open stays open.
     const onclick = () => this.#toggle(device);
     return h(
@@ -56,9 +58,9 @@ export class HealthPanels {
   }
 }
 
-/** @param {import("../health.js").Fact[]} troubles */
-function verdict(troubles) {
-  if (troubles.length === 0) return t("health.well");
+/** @param {import("../health.js").Fact[]} troubles @param {boolean} isWrong whether a trouble is told above */
+function verdict(troubles, isWrong) {
+  if (troubles.length === 0) return isWrong ? t("health.measured_well") : t("health.well");
   const [{ text, values }] = troubles;
   return troubles.length === 1 ? t(text, values) : tn("health.troubles", troubles.length);
 }

@@ -2,7 +2,8 @@
 
     doorward-agency keygen --id lakeland --also-key recovery --also-key desk --out KEYS
     doorward-agency agreement --keys KEYS --name "Lakeland Police" --origin TOWN/register
-        --text agreement.md --begins 2026-12-10 --days 365 --area AREA.geojson --out agreement.json
+        --text agreement.md --vote LINK --gifts none --promotion none --begins 2026-12-10
+        --days 365 --area AREA.geojson --out agreement.json
     doorward-agency enrol --agreement agreement.json --text agreement.md --out enrolment.json
     doorward-agency passkey --relay URL --invitation LINK --name NAME --out officer.json
     doorward-agency officer --key KEYS/agency-key.json --officer officer.json --out cert.json
@@ -136,6 +137,9 @@ def _agreement(options: argparse.Namespace) -> int:
         name=options.name,
         version=options.version,
         text_sha256=sha256_hex(_read_text(Path(options.text)).encode()),
+        vote=options.vote,
+        gifts=options.gifts,
+        promotion=options.promotion,
         begins_ms=begins_ms,
         ends_ms=begins_ms + options.days * DAY_MS,
         signing_key=public.signing_key,
@@ -349,6 +353,24 @@ def _add_agreement(commands: "argparse._SubParsersAction[argparse.ArgumentParser
         help="of the register, as its policy says: TOWN/register",
     )
     agreement.add_argument("--text", required=True, help="the agreement in words, a text file")
+    agreement.add_argument(
+        "--vote",
+        required=True,
+        metavar="LINK",
+        help="https link to the vote of the agency's elected body, or none: nobody voted",
+    )
+    agreement.add_argument(
+        "--gifts",
+        required=True,
+        choices=["none"],
+        help="what the agency gets for taking part: there is no agreement with anything",
+    )
+    agreement.add_argument(
+        "--promotion",
+        required=True,
+        choices=["none"],
+        help="what the agency does for doorbells to be bought: as above",
+    )
     agreement.add_argument("--begins", required=True, help="2026-12-10; seven days of notice count")
     agreement.add_argument("--days", type=int, default=365, help="how long it holds, 366 at most")
     agreement.add_argument("--version", type=int, default=1, help="one more than the last one")

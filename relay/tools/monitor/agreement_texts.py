@@ -1,6 +1,8 @@
 """Check of agreements' texts: the register has their SHA-256, and the texts must be public.
 
-Nothing of a log vouches for their being served, so what is found here isn't part of the report.
+What is read is what people read, the relay's own page of each text, and no other copy: an altered
+page beside a right copy would go unnoticed. Nothing of a log vouches for their being served, so
+what is found here isn't part of the report.
 """
 
 import hashlib
@@ -9,16 +11,16 @@ from collections.abc import Iterator
 from firmware.protocol.register.records import AgreementRecord
 from relay.tools.monitor.errors import LogUnreadable
 from relay.tools.monitor.register_rules import Replayed
-from relay.tools.monitor.source import Source
+from relay.tools.monitor.source import Site
 from relay.tools.monitor.time_texts import MINUTE_MS
 
 MAX_TEXT_BYTES = 1024 * 1024
 MAX_TEXTS = 1000
 PUBLISHED_WITHIN_MS = 15 * MINUTE_MS
-"""A text comes to the shelf a moment after its agreement came into the register."""
+"""So long a page may be missing after its agreement came into the register."""
 
 
-def check_texts(source: Source, replayed: Replayed, *, by_ms: int) -> Iterator[str]:
+def check_texts(source: Site, replayed: Replayed, *, by_ms: int) -> Iterator[str]:
     """Yield a sentence for each withheld or altered text, the newest first."""
     for record in _newest(replayed)[:MAX_TEXTS]:
         is_due = by_ms - replayed.log.seen_ms(record.index) > PUBLISHED_WITHIN_MS
@@ -41,16 +43,16 @@ def _newest(replayed: Replayed) -> list[AgreementRecord]:
     return sorted(records.values(), key=lambda record: record.index, reverse=True)
 
 
-def _wrong_with(source: Source, sha256: str, *, is_due: bool) -> str | None:
+def _wrong_with(source: Site, sha256: str, *, is_due: bool) -> str | None:
     try:
-        text = source.fetch(f"texts/{sha256}", max_bytes=MAX_TEXT_BYTES)
+        text = source.fetch_page(f"agreements/{sha256}", max_bytes=MAX_TEXT_BYTES)
     except LogUnreadable as error:
         return f"can't be read: {error}"
     if text is None:
-        return f"is withheld: there is no texts/{sha256}" if is_due else None
+        return f"is withheld: there is no agreements/{sha256}" if is_due else None
     found = hashlib.sha256(text).hexdigest()
     if found != sha256:
-        return f"isn't what was agreed: texts/{sha256} has the SHA-256 {found}"
+        return f"isn't what was agreed: agreements/{sha256} has the SHA-256 {found}"
     return None
 
 

@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from relay.tools.monitor.source import HttpSource
 
     memory = SeenCheckpoints(options.state)
-    source = HttpSource(options.log)
+    source = HttpSource(options.log, site=options.site)
     try:
         seen = inspect_logs(source, policy, memory)
     except LogDishonest as error:
@@ -102,6 +102,12 @@ def _parser() -> argparse.ArgumentParser:
         help="the trusted policy: the file that doorbells have, not from the relay itself",
     )  # fmt: skip
     parser.add_argument("--log", required=True, metavar="URL", help="such as https://relay/log")
+    parser.add_argument(
+        "--site",
+        metavar="URL",
+        help="the relay itself, whose pages of agreements are read as people read them; it is the "
+        "URL of the logs without /log, if nothing else is said",
+    )
     parser.add_argument(
         "--state", type=Path, metavar="DIR", help="folder for the checkpoints that were seen"
     )

@@ -12,7 +12,7 @@ from relay.tools.monitor.log_reader import LogReader, ReadLog
 from relay.tools.monitor.register_rules import check_register, replay, uncounted
 from relay.tools.monitor.report import Report, make_report
 from relay.tools.monitor.seen_checkpoints import SeenCheckpoints
-from relay.tools.monitor.source import Source
+from relay.tools.monitor.source import Site, Source
 from relay.tools.monitor.violations import Violation
 
 RECENT_MS = 7 * 24 * 3600 * 1000
@@ -43,7 +43,7 @@ class Inspection:
 
 
 def inspect_logs(
-    source: Source,
+    source: Site,
     policy: Policy,
     memory: SeenCheckpoints,
     *,

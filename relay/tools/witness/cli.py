@@ -87,6 +87,7 @@ def _serve(options: argparse.Namespace) -> int:
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=False,
             lifespan="off",
             limit_concurrency=MAX_CONNECTIONS,
         )

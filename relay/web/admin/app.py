@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from firmware.protocol.encoding import WireError
 from relay.base.allowances import RateExceeded
-from relay.custody.errors import LogUnavailable
+from relay.custody.errors import LogUnavailable, TextNotAgreed
 from relay.errors import RelayError
 from relay.people.errors import SignInRefused
 from relay.request.rules import RequestRefused
@@ -92,5 +92,7 @@ def _classify(error: Exception) -> tuple[int, str]:
             return 409 if error.reason == "state" else 422, error.reason
         case LogUnavailable():
             return 503, "log"
+        case TextNotAgreed():
+            return 503, "agreement_text"
         case _:
             return 422, "invalid"

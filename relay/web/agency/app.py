@@ -34,10 +34,10 @@ from relay.web.agency import (
     sign_in,
 )
 from relay.web.agency.padding import PaddedResponses
-from relay.web.agency.problem_texts import refusal_text
 from relay.web.agency.services import AgencyServices
 from relay.web.agency.session import FACE, GuardedRoute, get, post, services_of
 from relay.web.json_responses import PageError, error_json, is_form, wants_json, with_retry_after
+from relay.web.problem_texts import refusal_text
 from relay.web.server_errors import on_unexpected_error
 
 CONFLICTS = frozenset({"id_taken", "state"})
@@ -134,7 +134,7 @@ async def _answer(request: Request, error: Exception) -> Response:
     message = told or (error.detail if isinstance(error, HTTPException) else str(error))
     is_page = request.method == "GET" or is_form(request)
     if not is_page or wants_json(request):
-        return error_json(status, code, message)
+        return error_json(status, code, message, is_told=bool(told))
     if status == 401:
         return await sign_in.sign_in_page(request, status=401)
     pages = services_of(request).pages
@@ -146,14 +146,14 @@ async def _answer(request: Request, error: Exception) -> Response:
             status=status,
             csrf="" if officer is None else officer.csrf,
             officer=officer,
-            code=code if code in EXPLAINED else "told",
+            code="told" if told else code,
             message=message,
         )
-    return pages.render(request, "error.html", status=status, code=code)
+    return pages.render(request, "error.html", status=status, code=code, is_refused=status < 500)
 
 
 async def _told(request: Request, error: Exception) -> str:
-    """Return a refusal's reason in the reader's language; "" if there is no text for it."""
+    """Return a refusal's reason in the reader's language; "" for any other error."""
     if not isinstance(error, RequestRefused | DraftRefused):
         return ""
     services = services_of(request)

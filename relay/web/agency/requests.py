@@ -18,7 +18,6 @@ from relay.request.rules import RequestRefused
 from relay.store.requests import Cosigned, Draft, RequestRow
 from relay.web.agency.appeals import judged
 from relay.web.agency.arrived_evidence import list_arrived
-from relay.web.agency.problem_texts import why_void
 from relay.web.agency.session import (
     Officer,
     require_officer,
@@ -28,6 +27,7 @@ from relay.web.agency.session import (
 from relay.web.agency.visibility import require_row, seen_by_of
 from relay.web.json_responses import not_found, read_json
 from relay.web.pagination import Paged, number_in
+from relay.web.problem_texts import why_void
 
 REQUESTS_A_PAGE = 50
 NEVER_PUBLIC = frozenset({"refused", "void", "taken_back", "expired"})
@@ -161,7 +161,7 @@ async def write_anew(request: Request) -> Response:
     officer, _, shown = await _require_shown(request, is_post=True)
     if not shown.can_be_written_anew:
         words = "the request is on its way, or public: it can't be written anew"
-        raise RequestRefused("state", words, which="public")
+        raise RequestRefused("state.public", words)
     drafts = services_of(request).drafts
     draft_id = await drafts.begin_anew(officer.account.id, shown.row)
     return RedirectResponse(f"/agency/requests/new?draft={draft_id}", status_code=303)

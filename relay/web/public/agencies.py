@@ -13,6 +13,7 @@ from firmware.protocol.register.facts import AgreementFact
 from relay.agency.agencies import Agency
 from relay.agency.keys import fingerprint_of
 from relay.agency.onboarding_status import counts_from
+from relay.custody.errors import TextNotAgreed
 from relay.record.agencies import agencies_named, find_agency, list_agencies
 from relay.record.areas import as_geojson, as_svg, cell_rows
 from relay.record.exports import (
@@ -135,7 +136,12 @@ class AgencyPages:
         view, agency = await self._found(request)
 
         async def make() -> Response:
-            text = await self._services.agencies.find_text(agency.agreement.text_sha256)
+            text: str | None = None
+            unfit: TextNotAgreed | None = None
+            try:
+                text = await self._services.agencies.find_text(agency.agreement.text_sha256)
+            except TextNotAgreed as error:
+                unfit = error
             query = RequestQuery(agencies={agency.id})
             requests = search(view.register, query, limit=REQUESTS_SHOWN).requests
             return self._services.pages.render(
@@ -144,6 +150,7 @@ class AgencyPages:
                 agency=agency,
                 versions=_versions(view, agency.id),
                 text="" if text is None or len(text) > LONGEST_SHOWN_CHARS else text,
+                unfit=unfit,
                 signing_key=fingerprint_of(agency.agreement.signing_key),
                 sealing_keys=[fingerprint_of(key) for key in agency.agreement.sealing_keys],
                 figures=self._counts.of(view, agency.id),
@@ -173,6 +180,9 @@ class AgencyPages:
                     fingerprint_of(key) for key in agency.agreement.sealing_keys
                 ],
                 "cells": agency.agreement.cells,
+                "vote": agency.agreement.vote,
+                "gifts": agency.agreement.gifts,
+                "promotion": agency.agreement.promotion,
                 "policy": policy_part(policy_of(view, agency.id)),
             }
             rows = [_version_row(*one) for one in _versions(view, agency.id)]
@@ -303,6 +313,9 @@ def _version_row(fact: AgreementFact, index: int, counts_ms: int | None) -> Row:
         "public_since": time_text(fact.seen_ms),
         "counts_from": time_text(counts_ms),
         "text_sha256": agreement.text_sha256,
+        "vote": agreement.vote,
+        "gifts": agreement.gifts,
+        "promotion": agreement.promotion,
         "cells": len(agreement.cells),
         "is_suspended": fact.is_suspended,
         "register_entry": index,

@@ -56,13 +56,14 @@ class AgreementPages:
     ) -> Response:
         old_text = await self._services.agencies.find_text(old.text_sha256)
         new_text = await self._services.agencies.find_text(new.text_sha256)
-        difference = await asyncio.to_thread(compare, old, old_text or "", new, new_text or "")
+        if old_text is None or new_text is None:
+            raise not_found("agreement")
+        difference = await asyncio.to_thread(compare, old, old_text, new, new_text)
         return self._services.pages.render(
             request,
             "public/agreement_compare.html",
             difference=difference,
             changes=await asyncio.to_thread(shown_changes, difference),
-            has_texts=old_text is not None and new_text is not None,
             versions=known,
         )
 

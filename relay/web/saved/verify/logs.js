@@ -33,6 +33,7 @@ const EXAMPLE_PREFIX = "example.";
 const TICKS_PER_MS = 90;
 const SKEW_MS = 2 * 60_000;
 const LATEST_MS = 60 * 60_000;
+const VOTE = /^(?:none|https:\/\/[a-z0-9](?:[a-z0-9.-]{0,250}[a-z0-9])?(?::[0-9]{1,5})?(?:\/[A-Za-z0-9._~:/?#@!$&()*+,;=%-]*)?)$/;
 const EXTRACT = ["agreement", "officer", "cosigner", "request"];
 
 /** This very release was committed to in the custody log. @param {Files} files @param {Policy | null} policy */
@@ -168,6 +169,8 @@ export async function checkAgreement(signed) {
   const agreement = parseCanonical(signed.agreement);
   must(agreement.domain === "doorward/agreement/v1" && agreement.v === 1, "not an agreement");
   must(isLine(agreement.name), "the agency's name isn't one line of plain text");
+  must(typeof agreement.vote === "string" && VOTE.test(agreement.vote) && agreement.vote.length <= 300, "the agreement's vote is neither an https link nor none");
+  must(agreement.gifts === "none" && agreement.promotion === "none", "an agreement with gifts or promotion is none");
   const message = join(AGREEMENT_TAG, utf8(signed.agreement));
   const holds = await verifyP256(unb64u(agreement.signing_key), unb64u(signed.signature), message);
   must(holds, "the agency didn't sign this agreement");

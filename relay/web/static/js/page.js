@@ -41,8 +41,9 @@ export async function post(path, body = {}) {
   return answer;
 }
 
-/** @param {{code: string, message: string} | undefined} error @param {Response} response */
+/** @param {{code: string, message: string, is_told?: boolean} | undefined} error @param {Response} response */
 function refusal(error, response) {
+  if (error?.is_told) return error.message;
   const known = `code.${error?.code}`;
   return known in texts ? t(known, { message: error?.message ?? "" }) : t("failed", { message: error?.message ?? response.statusText });
 }
