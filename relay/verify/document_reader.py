@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 
-from firmware.protocol.contents import CONTENTS_NAME, Contents, SignedContents, check_contents
 from firmware.protocol.certified_key import certified_spki
+from firmware.protocol.contents import CONTENTS_NAME, Contents, SignedContents, check_contents
 from firmware.protocol.encoding import D, WireError, decode, decode_canonical
 from firmware.protocol.footage import MAX_MANIFEST_BYTES, ClipManifest, SignedManifest
 from firmware.protocol.grants import GrantTerms, SignedStatement, Statement
