@@ -18,7 +18,7 @@ from firmware.capture.small_stream import SmallStream
 from firmware.capture.unit_hub import LumaHub, SmallHub, UnitHub
 from firmware.capture.video_source import InfraredLamp, Mask, VideoSource
 from firmware.clips.ring import Ring
-from firmware.config.motion_timing import latest_verdict_s
+from firmware.config.motion_delay import latest_verdict_s
 from firmware.config.polygon import Polygon
 from firmware.config.settings import CameraConfig, Config
 from firmware.errors import CameraError

@@ -28,7 +28,7 @@ from firmware.app.pairing_watch import PairingWatch
 from firmware.app.public_record import open_record
 from firmware.app.site import Site
 from firmware.app.upkeep import Upkeep
-from firmware.config.motion_timing import latest_verdict_s
+from firmware.config.motion_delay import latest_verdict_s
 from firmware.config.settings import Config
 from firmware.errors import DoorwardError
 from firmware.link.command_handlers import CommandRouter

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from firmware.config.motion_timing import latest_verdict_s
+from firmware.config.motion_delay import latest_verdict_s
 from firmware.config.settings import Config
 from firmware.errors import ConfigError
 from firmware.protocol.settings_file import SettingFault, decode, read_toml

@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Literal, Protocol
 
 from firmware.capture.camera_output import TICKS_PER_S, LumaFrame
-from firmware.config.motion_timing import dated_back_s
+from firmware.config.motion_delay import dated_back_s
 from firmware.config.settings import MotionConfig
 from firmware.motion.detector import MotionDetector, Movement
 from firmware.outbox.publisher import EventPublisher

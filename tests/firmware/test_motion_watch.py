@@ -10,7 +10,7 @@ from typing import Literal
 import pytest
 
 from firmware.capture.camera_output import TICKS_PER_S, LumaFrame
-from firmware.config.motion_timing import dated_back_s
+from firmware.config.motion_delay import dated_back_s
 from firmware.config.settings import MotionConfig
 from firmware.motion.detector import Movement
 from firmware.motion.watch import LEAST_PAUSE_S, MOST_PER_HOUR, Detector, MotionWatch

@@ -12,7 +12,7 @@ import pytest
 
 from firmware.capture.camera_output import TICKS_PER_S, LumaFrame
 from firmware.clips.ring import LONGEST_GOP_S, SLACK_S
-from firmware.config.motion_timing import GROWTH_S, JUDGING_S, dated_back_s, latest_verdict_s
+from firmware.config.motion_delay import GROWTH_S, JUDGING_S, dated_back_s, latest_verdict_s
 from firmware.config.settings import Config, MotionConfig
 from firmware.motion.detector import LONGEST_GAP_S, MotionDetector, Movement
 from tests.fakes.simulated_door import SimulatedDoor, running
