@@ -10,6 +10,9 @@ from relay.people.ceremonies import SignedIn, Started
 
 router = APIRouter()
 
+FOR_EVERYBODY = {"security": []}
+"""For the API's description: no token is wanted."""
+
 
 class RegisterOptionsIn(BaseModel):
     """A new owner's name and invitation."""
@@ -68,7 +71,7 @@ class ConfigOut(BaseModel):
     """The logs' name where that is an invented town's; else empty."""
 
 
-@router.get("/config")
+@router.get("/config", openapi_extra=FOR_EVERYBODY)
 async def config(services: Services) -> ConfigOut:
     """Return this relay's public configuration."""
     return ConfigOut(
@@ -80,7 +83,7 @@ async def config(services: Services) -> ConfigOut:
     )
 
 
-@router.post("/owner/register/options")
+@router.post("/owner/register/options", openapi_extra=FOR_EVERYBODY)
 async def register_options(
     services: Services, body: RegisterOptionsIn, origin: Annotated[str, Header()] = ""
 ) -> CeremonyOut:
@@ -89,14 +92,14 @@ async def register_options(
     return _started(started)
 
 
-@router.post("/owner/register/verify")
+@router.post("/owner/register/verify", openapi_extra=FOR_EVERYBODY)
 async def register_verify(services: Services, body: CredentialIn, caller: Calling) -> SignedInOut:
     """Finish a registration."""
     ceremonies = services.ceremonies
     return _signed_in(await ceremonies.finish_registration(body.session, body.credential, caller))
 
 
-@router.post("/owner/login/options")
+@router.post("/owner/login/options", openapi_extra=FOR_EVERYBODY)
 async def login_options(
     services: Services, _body: LoginOptionsIn, origin: Annotated[str, Header()] = ""
 ) -> CeremonyOut:
@@ -104,7 +107,7 @@ async def login_options(
     return _started(await services.ceremonies.start_login(origin))
 
 
-@router.post("/owner/login/verify")
+@router.post("/owner/login/verify", openapi_extra=FOR_EVERYBODY)
 async def login_verify(services: Services, body: CredentialIn, caller: Calling) -> SignedInOut:
     """Finish a login."""
     ceremonies = services.ceremonies

@@ -2,7 +2,8 @@
 
 from typing import Annotated
 
-from fastapi import Depends, Header, Request
+from fastapi import Depends, Request, Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from relay.api.errors import ApiError, not_found
 from relay.api.services import ApiServices
@@ -21,12 +22,23 @@ def services_of(request: Request) -> ApiServices:
 Services = Annotated[ApiServices, Depends(services_of)]
 
 
-def bearer_token(authorization: Annotated[str, Header()] = "") -> str:
+Bearer = Annotated[
+    HTTPAuthorizationCredentials | None,
+    Security(
+        HTTPBearer(
+            scheme_name="session",
+            description="An owner's session: the token of /owner/login/verify, for 30 days.",
+            auto_error=False,
+        )
+    ),
+]
+
+
+def bearer_token(bearer: Bearer) -> str:
     """Return the token in the header, or raise 401."""
-    scheme, _, token = authorization.partition(" ")
-    if scheme.lower() != "bearer" or not token:
+    if bearer is None or not bearer.credentials:
         raise ApiError(401, "unauthenticated", "sign in first")
-    return token
+    return bearer.credentials
 
 
 Token = Annotated[str, Depends(bearer_token)]

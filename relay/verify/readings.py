@@ -85,7 +85,6 @@ def _read(
                 timeout=TIMEOUT_S,
                 pass_fds=(clip,),
                 check=True,
-                env={},
                 cwd="/",
             )
         told = json.loads(done.stdout)
