@@ -61,7 +61,7 @@ async def test_ten_presses_and_ten_motions_have_their_pre_roll(
     tmp_path: Path, fps: int, detector: type[MotionDetector]
 ):
     config = parse_config({"clock": {"is_host_time_trusted": True}}, tmp_path)
-    clock = SystemClock(is_host_time_trusted=True)
+    clock, owned = SystemClock(is_host_time_trusted=True), Owned(False)
     filming = CameraWiring(
         config,
         clock=clock,
@@ -79,14 +79,14 @@ async def test_ten_presses_and_ten_motions_have_their_pre_roll(
         clock=clock,
         boot_id=new_id(),
         database=Database(config.data_dir / "library.sqlite3"),
-        owners=Owned(),
+        owners=owned,
         events=PublishedEvents(),  # type: ignore[arg-type]
     )
     watch = MotionWatch(
         config.motion,
         frames=filming.luma.subscribe(),
         recorder=recording.recorder,
-        owners=Owned(),
+        owners=owned,
         events=PublishedEvents(),  # type: ignore[arg-type]
         pictures=NoPictures(),
         sensor=NoSensor(),
@@ -97,6 +97,7 @@ async def test_ten_presses_and_ten_motions_have_their_pre_roll(
     running = [asyncio.create_task(part()) for part in parts]
     try:
         await asyncio.sleep(FILLING_S)
+        owned.is_owned = True
         begun = await _watch_and_press(clock, recording, random.Random(fps))
     finally:
         for task in running:
