@@ -1,6 +1,6 @@
 # Doorward: `make` lists what there is. Everything sets itself up; see .ci/setup.
 .DEFAULT_GOAL := help
-.PHONY: help house setup demo check test lock smoke bench soak screenshots
+.PHONY: help house setup demo check test strangers lock smoke bench soak screenshots
 VENV := .venv/bin
 BROWSER := chromium fonts-dejavu-core
 TURN := coturn
@@ -8,6 +8,7 @@ SOUND := pulseaudio pulseaudio-utils libportaudio2 libasound2-plugins libspeexds
 PEERS := ffmpeg
 POSTGRES := postgresql
 FAULTS := strace btrfs-progs e2fsprogs softhsm2
+STRANGERS := faketime mosquitto-clients
 ARGS ?=
 # So many test files run at once; one alone is followed more easily: make test WORKERS=0 ARGS="-x"
 WORKERS ?= 2
@@ -40,6 +41,12 @@ test: setup  ## all tests (ARGS are pytest's); as root it installs what it needs
 	@echo "set-up: $$(($$(date +%s) - $(BEGAN))) s"
 	npm test --silent
 	$(VENV)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
+
+strangers: setup  ## other people's tools against what Doorward makes: logs, broker, bucket, MP4, C2PA, pages
+	@.ci/debian $(BROWSER) $(PEERS) $(STRANGERS) || [ -z "$$CI" ]
+	@.ci/peers || [ -z "$$CI" ]
+	@.ci/strangers
+	DOORWARD_STRANGERS=1 $(VENV)/pytest tests/strangers $(ARGS)
 
 house: setup  ## print the structure's measures: parts, layers, edges, the longest files and functions
 	@$(VENV)/python -m tests.house
@@ -78,6 +85,7 @@ soak: setup  ## the long forms: 1,000 kills, 200 power cuts, every failing call,
 	DOORWARD_POWER_CUTS=200 $(VENV)/pytest tests/faults/test_power_cuts.py $(ARGS)
 	DOORWARD_CARD_ERRORS=0 $(VENV)/pytest tests/faults/test_failing_card.py $(ARGS)
 	DOORWARD_SCENE_SEEDS=6 $(VENV)/pytest tests/firmware/test_motion.py $(ARGS)
+	DOORWARD_PRE_ROLL_CLIPS=10 $(VENV)/pytest tests/firmware/test_pre_roll_in_real_time.py $(ARGS)
 	DOORWARD_LIVE_VIEWERS=500 $(VENV)/pytest tests/firmware/test_aiortc_sender.py $(ARGS)
 	.ci/postgres $(VENV)/pytest tests/relay $(ARGS)
 	$(VENV)/pytest tests/guest/soak.py $(ARGS)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from firmware.config.loader import load_config
 from firmware.config.settings import Config
 from firmware.errors import ConfigError, DoorwardError, NumPyMissing
+from firmware.protocol.command_line import quiet_pipe
 
 if TYPE_CHECKING:
     from firmware.protocol.claims import Enrolment
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 HTTP_TIMEOUT_S = 15.0
 
 
+@quiet_pipe
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return the exit code."""
     options = _parser().parse_args(arguments)

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from firmware.protocol.command_line import quiet_pipe
 from firmware.protocol.encoding import WireError
 from relay.base.log_lines import configure_logging
 from relay.cli.admin import add_admin_commands
@@ -37,6 +38,7 @@ DEFAULT_LISTEN = "127.0.0.1:8400"
 DEFAULT_APP_LISTEN = "127.0.0.1:8401"
 
 
+@quiet_pipe
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     options = _parser().parse_args(arguments)

@@ -18,6 +18,7 @@ from firmware.capture.small_stream import SmallStream
 from firmware.capture.unit_hub import LumaHub, SmallHub, UnitHub
 from firmware.capture.video_source import InfraredLamp, Mask, VideoSource
 from firmware.clips.ring import Ring
+from firmware.config.motion_delay import latest_verdict_s
 from firmware.config.polygon import Polygon
 from firmware.config.settings import CameraConfig, Config
 from firmware.errors import CameraError
@@ -56,7 +57,7 @@ class CameraWiring:
         self.ring = Ring(
             pre_roll_s=config.clips.pre_roll_s,
             max_bytes=min(config.clips.ring_max_bytes, profile.max_ring_bytes),
-            late_s=config.motion.min_time_s,
+            late_s=latest_verdict_s(config.motion),
         )
         self.hub = UnitHub(self.ring, loop)
         self.luma = LumaHub(loop)

@@ -90,6 +90,7 @@ class ClipWiring:
             else None
         )
         self._sound_feed = sound_feed
+        self._pre_roll_set_ms = round(config.clips.pre_roll_s * 1000)
         self.recorder = self._make_recorder(
             config.clips,
             filming=filming,
@@ -145,6 +146,8 @@ class ClipWiring:
             sync_p99_ms=self.recorder.sync_p99_ms,
             clip_count=self.library.count(),
             oldest_clip_ms=self.library.oldest_ms(),
+            pre_roll_ms=self.recorder.shortest_pre_roll_ms,
+            pre_roll_set_ms=self._pre_roll_set_ms,
         )
 
     async def aclose(self) -> None:

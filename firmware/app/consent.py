@@ -300,7 +300,7 @@ class ConsentWiring:
         """Return the sealer of evidence packages."""
         return PackageSealer(
             keys=self._site.keys,
-            certificate_pem=self._site.enrolment.certificate_pem.encode(),
+            certificate_pem=self._site.enrolment.evidence_certificate_pem.encode(),
             library=self._recording.library,
             playback=self._recording.playback,
             outgoing=self._outgoing,

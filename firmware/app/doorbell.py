@@ -28,6 +28,7 @@ from firmware.app.pairing_watch import PairingWatch
 from firmware.app.public_record import open_record
 from firmware.app.site import Site
 from firmware.app.upkeep import Upkeep
+from firmware.config.motion_delay import latest_verdict_s
 from firmware.config.settings import Config
 from firmware.errors import DoorwardError
 from firmware.link.command_handlers import CommandRouter
@@ -191,7 +192,7 @@ class Doorbell:
             log.error("the settings stay as they are: %s", error)
             return
         await self.filming.hide_for_file(config.privacy.masks)
-        self.filming.ring.set_late(config.motion.min_time_s)
+        self.filming.ring.set_late(latest_verdict_s(config.motion))
         self._alerts.motion.set_settings(config.motion)
         await self.filming.keeper.set_bitrate(config.camera.bitrate_bps)
         log.info("masks, motion and bitrate are reloaded; other settings need a restart")

@@ -12,6 +12,7 @@ Nothing is recorded before an owner is paired.
 import asyncio
 import contextlib
 import logging
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -47,6 +48,8 @@ STALL_S = 2.0
 RETRY_FOR_S = 30.0
 """So long after its end was due, a clip that couldn't be written is tried again."""
 SUBSCRIPTION_MAX_UNITS = 900
+PRE_ROLLS_KEPT = 10
+"""How many clips the health's shortest pre-roll is of."""
 
 
 @dataclass(slots=True)
@@ -136,6 +139,7 @@ class Recorder:
         """The last one, which the writer may not have written to its end yet."""
         self._waiting = Waiting()
         self._lost_before = 0
+        self._pre_rolls_ms: deque[int] = deque(maxlen=PRE_ROLLS_KEPT)
         self._making_thumbnails: set[asyncio.Task[None]] = set()
 
     @property
@@ -147,6 +151,12 @@ class Recorder:
     def sync_p99_ms(self) -> int | None:
         """The 99th percentile of the last syncs' durations; None before the first."""
         return self._writer.card.sync_p99_ms
+
+    @property
+    def shortest_pre_roll_ms(self) -> int | None:
+        """The shortest pre-roll of the last clips; None before the first. Those that began before
+        memory was filled don't count."""
+        return min(self._pre_rolls_ms, default=None)
 
     def trigger(self, event_id: str, kind: TriggerKind, at_pts_90k: int) -> str | None:
         """Start a clip or prolong the running one; return its id.
@@ -167,6 +177,8 @@ class Recorder:
             self._waiting.wanted_to_90k = max(self._waiting.wanted_to_90k, at_pts_90k)
             return None
         self._begin(units, [trigger], at_pts_90k)
+        if self._ring.is_filled:
+            self._note_pre_roll(at_pts_90k - units[0].pts_90k)
         return self.clip_id
 
     def extend(self, at_pts_90k: int) -> str | None:
@@ -275,6 +287,16 @@ class Recorder:
         self._writer.flush()
         if self._sound is not None:  # from the next picture on: the pre-roll's pictures come first
             self._sound.begin(first.pts_90k)
+
+    def _note_pre_roll(self, pre_roll_90k: int) -> None:
+        self._pre_rolls_ms.append(max(0, pre_roll_90k) // 90)
+        if pre_roll_90k < self._reach.pre_roll_90k:
+            log.warning(
+                "a clip has %d ms before its trigger, not %d: clips.ring_max_bytes is too small, "
+                "or the machine too busy",
+                pre_roll_90k // 90,
+                self._reach.pre_roll_90k // 90,
+            )
 
     def _prolong(self, recording: _Recording, trigger: Trigger) -> None:
         recording.wanted_to_90k = max(recording.wanted_to_90k, trigger.at_pts_90k)

@@ -33,6 +33,7 @@ class Ring:
         self.set_late(late_s)
         self._gops: deque[_Gop] = deque()
         self._earliest_90k = -1
+        self._is_filled = False
         self.max_bytes = max_bytes
         self.size_bytes = 0
 
@@ -40,6 +41,12 @@ class Ring:
         """Keep this much more than the pre-roll from now on."""
         window_s = self._pre_roll_s + late_s + LONGEST_GOP_S + SLACK_S
         self._window_90k = round(window_s * TICKS_PER_S)
+
+    @property
+    def is_filled(self) -> bool:
+        """Whether anything was dropped for want of room since the start or the last mask: until
+        then a short pre-roll has no other reason."""
+        return self._is_filled
 
     @property
     def newest_pts_90k(self) -> int | None:
@@ -64,6 +71,7 @@ class Ring:
         """Drop all, and take nothing from before `before_pts_90k`: a new mask hides it."""
         self._gops.clear()
         self.size_bytes = 0
+        self._is_filled = False
         self._earliest_90k = before_pts_90k
 
     def snapshot(self, from_pts_90k: int) -> tuple[AccessUnit, ...]:
@@ -95,4 +103,5 @@ class Ring:
             self._forget_oldest()
 
     def _forget_oldest(self) -> None:
+        self._is_filled = True
         self.size_bytes -= self._gops.popleft().size_bytes

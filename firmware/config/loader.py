@@ -9,6 +9,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from firmware.config.motion_delay import latest_verdict_s
 from firmware.config.settings import Config
 from firmware.errors import ConfigError
 from firmware.protocol.settings_file import SettingFault, decode, read_toml
@@ -63,11 +64,12 @@ def _check_panel(config: Config) -> None:
 
 def _check_recording(config: Config) -> None:
     clips, camera = config.clips, config.camera
-    needed = int((clips.pre_roll_s + config.motion.min_time_s + 2) * camera.bitrate_bps / 8)
+    late_s = latest_verdict_s(config.motion)
+    needed = int((clips.pre_roll_s + late_s + 2) * camera.bitrate_bps / 8)
     if clips.ring_max_bytes < needed:
         expected = (
-            f"at least {needed}, to hold clips.pre_roll_s and motion.min_time_s at "
-            "camera.bitrate_bps"
+            f"at least {needed}, to hold clips.pre_roll_s and the {late_s:g} s until motion is "
+            "known, at camera.bitrate_bps"
         )
         raise ConfigError("clips.ring_max_bytes", clips.ring_max_bytes, expected)
     if clips.longest_s < clips.post_roll_s:

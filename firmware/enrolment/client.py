@@ -1,7 +1,8 @@
-"""Client of enrolment with the relay: sends the claim's secret and a CSR, gets a certificate.
+"""Client of enrolment with the relay: sends the claim's secret and a CSR, gets two certificates.
 
-The answer counts only if its CA is the one that the claim pins, and the certificate is for our
-key, our id and signed by that CA. `enrolment.json` is written last: where it is, all is there.
+The answer counts only if its CA is the one that the claim pins, and both certificates are for our
+key, our id and signed by that CA: one for the broker, one for content credentials, and neither for
+the other's use. `enrolment.json` is written last: where it is, all is there.
 """
 
 import asyncio
@@ -17,7 +18,7 @@ import httpx2
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from firmware.enrolment.keys import DeviceKeys
 from firmware.errors import AnswerRefused, ClaimRefused, RelayUnreachable, StoreError
@@ -156,10 +157,26 @@ def check_enrolment(enrolment: Enrolment, claim: Claim, keys: DeviceKeys) -> Non
     try:
         ca = x509.load_pem_x509_certificate(enrolment.ca_pem.encode())
         certificate = x509.load_pem_x509_certificate(enrolment.certificate_pem.encode())
+        evidence = x509.load_pem_x509_certificate(enrolment.evidence_certificate_pem.encode())
     except ValueError as error:
-        raise AnswerRefused(f"the relay's answer holds no certificate: {error}") from error
+        raise AnswerRefused(f"the relay's answer lacks a certificate: {error}") from error
     if ca.fingerprint(hashes.SHA256()).hex() != claim.ca_sha256:
         raise AnswerRefused("the relay answered with another CA than the claim names")
+    for one, usage in (
+        (certificate, ExtendedKeyUsageOID.CLIENT_AUTH),
+        (evidence, ExtendedKeyUsageOID.EMAIL_PROTECTION),
+    ):
+        _check_certificate(one, ca, usage, keys)
+    if enrolment.device != keys.device:
+        raise AnswerRefused("the certificate is for another doorbell's name")
+
+
+def _check_certificate(
+    certificate: x509.Certificate,
+    ca: x509.Certificate,
+    usage: x509.ObjectIdentifier,
+    keys: DeviceKeys,
+) -> None:
     try:
         certificate.verify_directly_issued_by(ca)
     except (InvalidSignature, ValueError, TypeError) as error:
@@ -172,8 +189,14 @@ def check_enrolment(enrolment: Enrolment, claim: Claim, keys: DeviceKeys) -> Non
         raise AnswerRefused("the certificate is for another key than this doorbell's")
     names = [str(item.value) for item in certificate.subject]
     is_named = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-    if names != [keys.device] or not is_named or enrolment.device != keys.device:
+    if names != [keys.device] or not is_named:
         raise AnswerRefused("the certificate is for another doorbell's name")
+    try:
+        usages = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    except (x509.ExtensionNotFound, ValueError) as error:
+        raise AnswerRefused("a certificate doesn't say what it is for") from error
+    if list(usages) != [usage]:
+        raise AnswerRefused("a certificate is for another use than its own")
 
 
 def _check_relay_url(text: str) -> None:

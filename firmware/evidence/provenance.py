@@ -190,7 +190,8 @@ class Provenance:
 
 
 def _fitting(certificate_pem: bytes) -> x509.Certificate | None:
-    """Return the certificate if C2PA's profile takes it (C2PA 2.x, "Certificate Profile")."""
+    """Return the certificate if C2PA's profile takes it (C2PA 2.x, "Certificate Profile") and if it
+    is for nothing else: the one that connects to the broker signs no credentials."""
     try:
         certificate = x509.load_pem_x509_certificate(certificate_pem)
         extensions = certificate.extensions
@@ -198,7 +199,7 @@ def _fitting(certificate_pem: bytes) -> x509.Certificate | None:
         usage = extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     except (ValueError, x509.ExtensionNotFound):
         return None
-    return certificate if ExtendedKeyUsageOID.EMAIL_PROTECTION in usage else None
+    return certificate if list(usage) == [ExtendedKeyUsageOID.EMAIL_PROTECTION] else None
 
 
 def _check_claim(data: bytes, certificate: x509.Certificate) -> None:

@@ -61,6 +61,9 @@ class ClipFacts:
     sync_p99_ms: int | None = None
     clip_count: int = 0
     oldest_clip_ms: int | None = None
+    pre_roll_ms: int | None = None
+    """The shortest of the last clips; None before the first."""
+    pre_roll_set_ms: int | None = None
 
 
 class WatchedClips(Protocol):
@@ -218,6 +221,8 @@ class HealthMonitor:
             memory_free_bytes=reading.memory_free_bytes,
             clip_count=facts.clip_count,
             oldest_clip_ms=facts.oldest_clip_ms,
+            pre_roll_ms=facts.pre_roll_ms,
+            pre_roll_set_ms=facts.pre_roll_set_ms,
         )
 
     def _present(self, health: Health) -> set[TroubleCode]:

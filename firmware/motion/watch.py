@@ -3,7 +3,8 @@
 The pictures are judged on a thread of its own, never on the loop. A movement triggers a clip from
 the first frame that it was in, and is told once, when it begins (durably, like a press); while
 it goes on, the clip is prolonged. What comes after a pause longer than the post-roll is another
-movement. Before an owner is paired nothing is judged, told or kept.
+movement, but not within ten seconds of the event: the clip lasts as long, and has it. Before an
+owner is paired nothing is judged, told or kept.
 
 A storm, of leaves or of passers-by, must not fill the owner's phone, the outbox and the card:
 events have a shortest distance and a greatest number in an hour. When that is reached the owner
@@ -18,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Literal, Protocol
 
 from firmware.capture.camera_output import TICKS_PER_S, LumaFrame
+from firmware.config.motion_delay import dated_back_s
 from firmware.config.settings import MotionConfig
 from firmware.motion.detector import MotionDetector, Movement
 from firmware.outbox.publisher import EventPublisher
@@ -29,7 +31,7 @@ from firmware.system.ownership import Ownership
 log = logging.getLogger(__name__)
 
 LEAST_PAUSE_S = 10.0
-"""Between the beginnings of two events."""
+"""Between the beginnings of two events; a clip lasts at least as long after its own."""
 MOST_PER_HOUR = 30
 AGREE_S = 5.0
 """The presence sensor agrees with what the picture shows so long after it saw somebody."""
@@ -117,6 +119,8 @@ class MotionWatch:
         self._limit = _Limit(self.storms)
         self._last_90k: int | None = None
         """When the movement that was told last was last seen."""
+        self._until_90k = 0
+        """Until then all that moves belongs to it."""
         self._telling: set[asyncio.Task[bool]] = set()
 
     def set_settings(self, settings: MotionConfig) -> None:
@@ -146,7 +150,9 @@ class MotionWatch:
         if movement is None:
             return
         last_90k = self._last_90k
-        if last_90k is not None and at_90k - last_90k <= self._pause_90k:
+        if last_90k is not None and (
+            at_90k - last_90k <= self._pause_90k or at_90k < self._until_90k
+        ):
             self._last_90k = at_90k
             self._recorder.extend(at_90k)
         elif self._limit.allows(at_90k):
@@ -171,8 +177,10 @@ class MotionWatch:
     def _begin(self, movement: Movement, at_90k: int) -> None:
         self._last_90k = at_90k
         event_id = new_id()
-        self._recorder.trigger(event_id, "motion", movement.began_pts_90k)
-        self._recorder.extend(at_90k)
+        back_90k = round(dated_back_s(self._settings) * TICKS_PER_S)
+        self._recorder.trigger(event_id, "motion", max(movement.began_pts_90k, at_90k - back_90k))
+        self._until_90k = at_90k + round(LEAST_PAUSE_S * TICKS_PER_S)
+        self._recorder.extend(max(at_90k, self._until_90k - self._pause_90k))
         task = asyncio.create_task(self._tell_movement(movement, event_id), name="motion")
         self._telling.add(task)
         task.add_done_callback(self._has_told)
@@ -201,8 +209,6 @@ class _Limit:
         begun = self._begun_90k
         while begun and at_90k - begun[0] >= HOUR_90K:
             begun.popleft()
-        if begun and at_90k - begun[-1] < LEAST_PAUSE_S * TICKS_PER_S:
-            return False
         if self._is_storm and len(begun) > MOST_PER_HOUR // 2:
             return False
         if len(begun) >= MOST_PER_HOUR:

@@ -41,11 +41,14 @@ class EnrolmentRequest(Document, frozen=True, kw_only=True):
 
 
 class Enrolment(Document, frozen=True, kw_only=True):
-    """The relay's answer: the doorbell's certificate and the addresses of services."""
+    """The relay's answer: the doorbell's certificates and the addresses of services."""
 
     v: Literal[1] = 1
     device: DeviceId
     certificate_pem: Pem
+    """For the broker, for a year."""
+    evidence_certificate_pem: Pem
+    """For content credentials, for 20 years, and for nothing else. The same key, name and CA."""
     ca_pem: Pem
     broker_host: Line
     broker_port: Annotated[int, msgspec.Meta(ge=1, le=65535)]

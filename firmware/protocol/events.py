@@ -287,7 +287,8 @@ class Health(Document, frozen=True, kw_only=True):
 
     Power, heat and throttling are as the board's firmware says (bits of `vcgencmd
     get_throttled`); `had_weak_power` since its start. `fps_milli` is pictures per 1,000 s.
-    `max_fps` is what heat allows at the moment.
+    `max_fps` is what heat allows at the moment. `pre_roll_ms` is the shortest of the last clips',
+    `pre_roll_set_ms` what the owner has set.
     """
 
     measured_ms: WallTimeMs
@@ -306,6 +307,8 @@ class Health(Document, frozen=True, kw_only=True):
     memory_free_bytes: Amount | None = None
     clip_count: Amount = 0
     oldest_clip_ms: WallTimeMs | None = None
+    pre_roll_ms: Amount | None = None
+    pre_roll_set_ms: Amount | None = None
 
 
 class Status(Document, frozen=True, kw_only=True):

@@ -28,6 +28,8 @@ def build_api(services: ApiServices) -> FastAPI:
         description="JSON for the owner's app. The relay carries; it is trusted with nothing.",
         version="1",
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        servers=[{"url": "/api/v1"}],
+        responses={"4XX": {"description": "It is refused; the error says why, as JSON"}},
         docs_url=None,
         redoc_url=None,
     )

@@ -1,8 +1,8 @@
 """The fleet CA: signs the certificates of doorbells and of the broker, and nothing else.
 
-Doorbells' certificates can only be clients (extended key usage), the broker's only a server,
-so neither can stand in for the other. A doorbell's may also sign C2PA content credentials, which
-means emailProtection: C2PA has borrowed S/MIME's word for it.
+Each certificate has one use (extended key usage), so that none can stand in for another. A doorbell
+has two for its one key: a client's for a year, and the evidence certificate, which signs C2PA
+content credentials for 20 years. Its use is emailProtection: C2PA has borrowed S/MIME's word.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,9 @@ from relay.errors import EnrolmentRefused
 
 DOORBELL_DAYS = 365
 BROKER_DAYS = 3650
-CA_DAYS = 3650
+EVIDENCE_DAYS = 20 * 365 + 5
+CA_DAYS = 40 * 365 + 10
+"""What is signed in its twentieth year has its twenty years as well."""
 # Doorbells without a clock that was set start near their image's build date.
 BACKDATE = timedelta(days=1)
 
@@ -83,15 +85,11 @@ class Authority:
 
     def sign_doorbell(self, request: CertificateRequest, now_ms: int) -> x509.Certificate:
         """Certify a doorbell as a client for a year."""
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, request.device)])
-        builder = _leaf(self.certificate.subject, name, request.public_key, now_ms, DOORBELL_DAYS)
-        usage = [ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.EMAIL_PROTECTION]
-        issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key())
-        return (
-            builder.add_extension(x509.ExtendedKeyUsage(usage), critical=False)
-            .add_extension(issuer, critical=False)
-            .sign(self.key, hashes.SHA256())
-        )
+        return self._certify(request, now_ms, DOORBELL_DAYS, ExtendedKeyUsageOID.CLIENT_AUTH)
+
+    def sign_evidence(self, request: CertificateRequest, now_ms: int) -> x509.Certificate:
+        """Certify a doorbell's key for content credentials, and nothing else, for 20 years."""
+        return self._certify(request, now_ms, EVIDENCE_DAYS, ExtendedKeyUsageOID.EMAIL_PROTECTION)
 
     def sign_broker(
         self, key: ec.EllipticCurvePublicKey, hosts: Sequence[str], now_ms: int
@@ -107,6 +105,18 @@ class Authority:
             .sign(self.key, hashes.SHA256())
         )
 
+    def _certify(
+        self, request: CertificateRequest, now_ms: int, days: int, usage: x509.ObjectIdentifier
+    ) -> x509.Certificate:
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, request.device)])
+        issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key())
+        return (
+            _leaf(self.certificate.subject, name, request.public_key, now_ms, days)
+            .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
+            .add_extension(issuer, critical=False)
+            .sign(self.key, hashes.SHA256())
+        )
+
     def has_signed(self, certificate: x509.Certificate) -> bool:
         """Return whether this CA signed `certificate`."""
         try:
@@ -114,6 +124,15 @@ class Authority:
         except (InvalidSignature, ValueError, TypeError):
             return False
         return True
+
+
+def is_for(certificate: x509.Certificate, usage: x509.ObjectIdentifier) -> bool:
+    """Return whether `usage` is the certificate's one use."""
+    try:
+        usages = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    except (x509.ExtensionNotFound, ValueError):
+        return False
+    return list(usages) == [usage]
 
 
 def check_csr(csr_pem: str) -> CertificateRequest:

@@ -17,12 +17,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from firmware.protocol.encoding import DEVICE_ID_PATTERN, b64u, new_id
 from firmware.protocol.topics import UP_KINDS, subject
 from relay.base.clock import Clock
 from relay.fleet.broker_keys import public_key, sign
-from relay.fleet.ca import Authority, common_name
+from relay.fleet.ca import Authority, common_name, is_for
 
 log = logging.getLogger(__name__)
 
@@ -92,6 +93,8 @@ class Callout:
         device = common_name(certificate.subject)
         if not re.fullmatch(DEVICE_ID_PATTERN, device):
             raise ConnectionRefused("the certificate isn't a doorbell's")
+        if not is_for(certificate, ExtendedKeyUsageOID.CLIENT_AUTH):
+            raise ConnectionRefused(f"the certificate of {device} isn't for the broker")
         starts_s = certificate.not_valid_before_utc.timestamp()
         ends_s = certificate.not_valid_after_utc.timestamp()
         if not starts_s <= self._clock.wall_ms() / 1000 < ends_s:

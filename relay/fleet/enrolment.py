@@ -1,4 +1,6 @@
-"""Enrolment: a doorbell hands in its claim and its own key, and gets its certificate."""
+"""Enrolment: a doorbell hands in its claim and its own key, and gets its certificates."""
+
+from dataclasses import dataclass
 
 from firmware.protocol.claims import Enrolment, EnrolmentRequest
 from firmware.protocol.encoding import WireError, b64u, unb64u
@@ -33,10 +35,11 @@ class EnrolmentService:
         csr = check_csr(request.csr_pem)
         _check_sealing_key(request.sealing_key)
         async with self._database.begin() as tx:
-            certificate_pem = await self._spend(tx, request, csr)
+            issued = await self._spend(tx, request, csr)
         return Enrolment(
             device=csr.device,
-            certificate_pem=certificate_pem,
+            certificate_pem=issued.certificate_pem,
+            evidence_certificate_pem=issued.evidence_certificate_pem,
             ca_pem=self._authority.pem,
             broker_host=self._config.broker.mqtt_host,
             broker_port=self._config.broker.mqtt_port,
@@ -46,7 +49,7 @@ class EnrolmentService:
 
     async def _spend(
         self, tx: Transaction, request: EnrolmentRequest, csr: CertificateRequest
-    ) -> str:
+    ) -> "_Issued":
         now_ms = self._clock.wall_ms()
         secret_hash = hash_of(request.secret)
         claim = await fleet.get_claim(tx, secret_hash)
@@ -62,16 +65,23 @@ class EnrolmentService:
                 )
             if doorbell.sealing_key != request.sealing_key:
                 raise EnrolmentRefused("used", "the claim was used with another sealing key")
-            return doorbell.certificate_pem
+            return _Issued(doorbell.certificate_pem, doorbell.evidence_certificate_pem)
         if now_ms >= claim.expires_ms:
             raise EnrolmentRefused("expired", "the claim is too old; get a new one")
         await fleet.use_claim(tx, secret_hash, device=csr.device, used_ms=now_ms)
-        certificate_pem = pem_of(self._authority.sign_doorbell(csr, now_ms))
+        issued = _Issued(
+            pem_of(self._authority.sign_doorbell(csr, now_ms)),
+            pem_of(self._authority.sign_evidence(csr, now_ms)),
+        )
         if doorbell is not None:
             await fleet.renew(
-                tx, csr.device, certificate_pem=certificate_pem, sealing_key=request.sealing_key
+                tx,
+                csr.device,
+                certificate_pem=issued.certificate_pem,
+                evidence_certificate_pem=issued.evidence_certificate_pem,
+                sealing_key=request.sealing_key,
             )
-            return certificate_pem
+            return issued
         await fleet.add(
             tx,
             DoorbellRow(
@@ -79,7 +89,8 @@ class EnrolmentService:
                 name=f"Doorbell {await fleet.count(tx) + 1}",
                 identity_key=b64u(csr.identity_key),
                 sealing_key=request.sealing_key,
-                certificate_pem=certificate_pem,
+                certificate_pem=issued.certificate_pem,
+                evidence_certificate_pem=issued.evidence_certificate_pem,
                 enrolled_ms=now_ms,
                 revoked_ms=None,
                 state="offline",
@@ -87,7 +98,15 @@ class EnrolmentService:
                 last_seq=0,
             ),
         )
-        return certificate_pem
+        return issued
+
+
+@dataclass(frozen=True, slots=True)
+class _Issued:
+    """The certificates of one doorbell, in PEM."""
+
+    certificate_pem: str
+    evidence_certificate_pem: str
 
 
 def _check_sealing_key(text: str) -> None:

@@ -38,6 +38,10 @@ def _sync(health: Health) -> int | None:
     return None if value is None else sum(value >= step for step in SYNC_STEPS_MS)
 
 
+def _pre_roll(health: Health) -> int | None:
+    return None if health.pre_roll_ms is None else round(health.pre_roll_ms / 1000)
+
+
 _SHOWN: tuple[Callable[[Health], object], ...] = (
     lambda health: health.camera,
     lambda health: health.max_fps,
@@ -47,4 +51,5 @@ _SHOWN: tuple[Callable[[Health], object], ...] = (
     _signal,
     _card,
     _sync,
+    _pre_roll,
 )

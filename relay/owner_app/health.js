@@ -4,7 +4,7 @@
  * What can't be known is left out. Figures are in the reader's language; there is no page here.
  * @module
  */
-import { bytesText, timeText } from "./i18n.js";
+import { bytesText, durationText, timeText } from "./i18n.js";
 
 /** @typedef {import("./vendor/protocol/documents.js").Health} Health */
 /** @typedef {import("./vendor/protocol/documents.js").CameraState} CameraState */
@@ -38,6 +38,7 @@ export function factsOf(health) {
     clock(health),
     ...memory(health),
     clips(health),
+    ...preRoll(health),
   ];
 }
 
@@ -105,6 +106,14 @@ function memory({ memory_free_bytes: free }) {
 function clips({ clip_count: count, oldest_clip_ms: oldest }) {
   if (count === 0 || oldest === null) return fact("clips", "health.clips.count", { count });
   return fact("clips", "health.clips.since", { count, day: timeText(oldest, "day") });
+}
+
+/** @param {Health} health */
+function preRoll({ pre_roll_ms: least, pre_roll_set_ms: set }) {
+  if (least === null || set === null) return [];
+  const duration = durationText(least - (least % 1000)); // rounded up, it could contradict itself
+  if (least >= set) return [fact("before", "health.before.fine", { duration })];
+  return [fact("before", "health.before.short", { duration, set: durationText(set) }, true)];
 }
 
 /**

@@ -18,6 +18,7 @@ class DoorbellRow:
     identity_key: str
     sealing_key: str
     certificate_pem: str
+    evidence_certificate_pem: str
     enrolled_ms: int
     revoked_ms: int | None
     state: str
@@ -63,12 +64,23 @@ async def add(tx: Transaction, doorbell: DoorbellRow) -> None:
     await tx.execute(insert(doorbells).values(**values))
 
 
-async def renew(tx: Transaction, device: str, *, certificate_pem: str, sealing_key: str) -> None:
-    """Give an enrolled doorbell a new certificate."""
+async def renew(
+    tx: Transaction,
+    device: str,
+    *,
+    certificate_pem: str,
+    evidence_certificate_pem: str,
+    sealing_key: str,
+) -> None:
+    """Give an enrolled doorbell new certificates."""
     change = (
         update(doorbells)
         .where(doorbells.c.device == device)
-        .values(certificate_pem=certificate_pem, sealing_key=sealing_key)
+        .values(
+            certificate_pem=certificate_pem,
+            evidence_certificate_pem=evidence_certificate_pem,
+            sealing_key=sealing_key,
+        )
     )
     await tx.execute(change)
 

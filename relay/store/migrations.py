@@ -238,6 +238,10 @@ STEPS: Final[Mapping[int, Sequence[str]]] = {
         "CREATE INDEX ix_deletions_agency ON deletions (agency)",
     ),
     6: TO_VERSION_6,
+    7: (
+        # A doorbell from before refuses an empty one, and says that it is to be enrolled anew.
+        "ALTER TABLE doorbells ADD COLUMN evidence_certificate_pem TEXT NOT NULL DEFAULT ''",
+    ),
 }
 """By the version that it leads to."""
 

@@ -28,6 +28,7 @@ class Exit(IntEnum):
     POLICY = 18
     CAPTURE = 19
     PROVENANCE = 20
+    READER = 21
 
     @property
     def words(self) -> str:
@@ -50,6 +51,7 @@ _WORDS = {
     Exit.POLICY: "the log's signature or its witnesses",
     Exit.CAPTURE: "the commitment made when it was recorded",
     Exit.PROVENANCE: "the C2PA provenance inside a clip",
+    Exit.READER: "none of Doorward's own checks, but C2PA's own reader refuses a clip",
 }
 
 

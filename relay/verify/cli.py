@@ -7,16 +7,20 @@ Offline, for anyone who is handed it.
     doorward-verify trim FOLDER/clip-1.mp4 --from 3 --to 9 --out TRIMMED
     doorward-verify --page verify.html
 
-It reads files and writes only what it is told to. It opens no connection.
+Each option is carried out, or the command ends with 2 before it checks anything: `--page` stands
+alone, and no option may be given twice. It reads files and writes only what it is told to. It
+opens no connection.
 """
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from firmware.protocol.command_line import ZERO, quiet_pipe
 from firmware.protocol.encoding import WireError
-from relay.verify.agency_key import KnownAgency
+from relay.verify.agency_key import AgencyKey, KnownAgency, OpeningKey
 from relay.verify.checks import Exit
 from relay.verify.document_reader import CLIP_NAME
 from relay.verify.errors import AlteredPackage, UnreadablePackage
@@ -29,6 +33,7 @@ from relay.verify.file_reader import (
     read_small,
 )
 from relay.verify.private_files import write_private_file, write_private_folder
+from relay.verify.readings import read_clips
 from relay.verify.report import Report, TrustAnchors, check_evidence
 from relay.verify.report_text import json_of, lines_of
 from relay.verify.saved_page import write_saved_page
@@ -37,6 +42,7 @@ from relay.verify.trim import trim
 NAME = "doorward-verify"
 
 
+@quiet_pipe
 def main(arguments: Sequence[str] | None = None) -> int:
     """Check evidence, or trim it; return the exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
@@ -62,28 +68,39 @@ def _refuse(why: object, code: Exit) -> int:
 
 
 def _verify(options: argparse.Namespace) -> int:
+    court_pack = None if options.court_pack is None else _court_pack()
     key = None if options.key is None else read_key(Path(options.key))
-    agency = KnownAgency.of_key(key) if key is not None else None
-    if options.agreement is not None:
-        agency = read_agreement(Path(options.agreement))
     given = TrustAnchors(
-        agency=agency,
+        agency=_agency(key, options.agreement),
         policy=None if options.policy is None else read_policy(Path(options.policy)),
         fleet_ca=None if options.fleet_ca is None else read_small(Path(options.fleet_ca)),
     )
-    report = check_evidence(read_evidence(Path(options.evidence), key), given)
+    evidence = read_evidence(Path(options.evidence), key)
+    report = check_evidence(evidence, given)
+    report = replace(report, readings=read_clips(evidence.files, given.fleet_ca))
     print(json_of(report) if options.json else "\n".join(lines_of(report)))
-    if options.court_pack is not None:
-        _write_court_pack(report, Path(options.court_pack))
+    if court_pack is not None:
+        write_private_file(Path(options.court_pack), court_pack(report))
     return report.exit_code.value
 
 
-def _write_court_pack(report: Report, path: Path) -> None:
+def _agency(key: AgencyKey | OpeningKey | None, agreement: str | None) -> KnownAgency | None:
+    """Return the agency of the key, of the agreement, or of both: then they must name the same."""
+    own = None if key is None else KnownAgency.of_key(key)
+    if agreement is None:
+        return own
+    agreed = read_agreement(Path(agreement))
+    if own is not None and own != agreed:
+        raise WireError("--key and --agreement are of different agencies, or of different keys")
+    return agreed
+
+
+def _court_pack() -> Callable[[Report], bytes]:
     try:
         from relay.verify.court_pack import court_pack
     except ModuleNotFoundError as error:
         raise WireError("the court pack needs ReportLab: pip install 'doorward[court]'") from error
-    write_private_file(path, court_pack(report))
+    return court_pack
 
 
 def _save_page(out: str) -> int:
@@ -112,8 +129,11 @@ def _trim(options: argparse.Namespace) -> int:
 def _parse(words: list[str]) -> argparse.Namespace:
     parser = _parser()
     options = parser.parse_args(words)
-    if options.evidence is None and options.page is None:
+    if options.page is None and options.evidence is None:
         parser.error("name the evidence: a sealed package, or a folder of opened files")
+    others = {**vars(options), "page": None}.values()
+    if options.page is not None and any(value not in (None, False) for value in others):
+        parser.error("--page only saves the page and checks nothing: give it alone")
     return options
 
 
@@ -122,33 +142,56 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=NAME,
         description="Check evidence offline: a sealed package, or a folder of opened files.",
-        epilog=f"exit codes (10 and more: what fails):\n{codes}\n\n"
+        epilog=f"exit codes (10 and more: what fails):\n{codes}\n{ZERO}\n\n"
         f"`{NAME} trim --help` tells how to cut a part out that still verifies.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     parser.add_argument("evidence", nargs="?",
                         help="the sealed package, or the folder of its opened files")  # fmt: skip
-    parser.add_argument("--key", help="agency-key.json, which opens a sealed package")
-    parser.add_argument("--agreement", help="the agency's agreement, if its key isn't at hand")
-    parser.add_argument("--policy", help="the policy of trusted logs and witnesses (tlog-policy)")
-    parser.add_argument("--fleet-ca", help="ca.pem of the fleet that the doorbell belongs to")
+    for option, metavar, text in (
+        ("--key", "FILE", "agency-key.json: opens a sealed package, and tells the agency"),
+        ("--agreement", "FILE", "the agency's agreement, if its key isn't at hand"),
+        ("--policy", "FILE", "the policy of trusted logs and witnesses (tlog-policy)"),
+        ("--fleet-ca", "FILE", "ca.pem of the fleet that the doorbell belongs to"),
+        ("--court-pack", "OUT.pdf", "also write the report as a PDF"),
+        ("--page", "OUT.html", "only save the page that does the same in a browser; stands alone"),
+    ):
+        parser.add_argument(option, metavar=metavar, action=_Once, help=text)
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
-    parser.add_argument("--court-pack", metavar="OUT.pdf", help="also write it as a PDF")
-    parser.add_argument("--page", metavar="OUT.html",
-                        help="save the page that does the same in a browser")  # fmt: skip
     return parser
+
+
+class _Once(argparse.Action):
+    """An option that is refused when it is given twice, where argparse would take the last."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: object,
+        option_string: str | None = None,
+    ) -> None:
+        """Keep the value, or end with 2."""
+        if getattr(namespace, self.dest) is not None:
+            parser.error(f"{option_string} is given twice")
+        setattr(namespace, self.dest, values)
 
 
 def _trim_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog=f"{NAME} trim", description="Cut a part out of opened evidence; it still verifies."
+        prog=f"{NAME} trim",
+        description="Cut a part out of opened evidence; it still verifies.",
+        epilog=f"Exit codes: 2 wrong use, 10 and more: what fails in the evidence. {ZERO}",
+        allow_abbrev=False,
     )
     parser.add_argument("clip", help="such as FOLDER/clip-1.mp4; its papers lie beside it")
     parser.add_argument("--from", dest="begin", type=float, required=True, metavar="S",
-                        help="from this second of the clip on")  # fmt: skip
+                        action=_Once, help="from this second of the clip on")  # fmt: skip
     parser.add_argument("--to", dest="end", type=float, required=True, metavar="S",
-                        help="up to this second")  # fmt: skip
-    parser.add_argument("--out", required=True, help="a new folder for the trimmed evidence")
+                        action=_Once, help="up to this second")  # fmt: skip
+    parser.add_argument("--out", required=True, action=_Once,
+                        help="a new folder for the trimmed evidence")  # fmt: skip
     return parser
 
 

@@ -24,6 +24,7 @@ from relay.verify.document_reader import (
 )
 from relay.verify.evidence import Evidence
 from relay.verify.provenance import check_provenance
+from relay.verify.readings import Reading
 from relay.verify.recordings import Recording
 
 T = TypeVar("T")
@@ -60,11 +61,15 @@ class Report:
     papers: EvidenceDocuments
     example: str | None
     """The log of an invented town, if it is from there: then it is evidence of nothing."""
+    readings: tuple[Reading, ...] = ()
+    """C2PA's own reader's, if it was run: no check of Doorward's."""
 
     @property
     def exit_code(self) -> Exit:
-        """The exit code of all checks together."""
-        return exit_code_of(self.checks)
+        """The exit code of all checks together, and only then of C2PA's reader."""
+        own = exit_code_of(self.checks)
+        is_refused = any(reading.is_refused for reading in self.readings)
+        return Exit.READER if is_refused and own in (Exit.HOLDS, Exit.INCOMPLETE) else own
 
 
 def check_evidence(evidence: Evidence, given: TrustAnchors) -> Report:

@@ -8,6 +8,7 @@ from firmware.protocol.grants import GrantTerms, Statement
 from firmware.protocol.requests import EvidenceRequest
 from relay.verify.checks import Check, Result
 from relay.verify.facts import facts_of, picture_moment
+from relay.verify.readings import Reading
 from relay.verify.recordings import Recording
 from relay.verify.report import EvidenceDocuments, Report
 from relay.verify.wall_time import moment
@@ -43,11 +44,20 @@ def lines_of(report: Report) -> list[str]:
     for recording in report.recordings:
         lines += ["", f"{recording.name}:"]
         lines += [f"  {fact}" for fact in [*facts_of(recording), *_pictures(recording)]]
+    if report.readings:
+        lines += ["", "C2PA's own reader, apart from Doorward's checks:"]
+        lines += [f"  {_reading(reading)}" for reading in report.readings]
     if report.evidence.beside:
         beside = ", ".join(visible(name) for name in report.evidence.beside)
         lines += ["", f"not part of the evidence, and not looked at: {beside}"]
     code = report.exit_code
     return [*lines, "", f"result {code.value}: {code.words}"]
+
+
+def _reading(reading: Reading) -> str:
+    by = "" if reading.reader is None else f" ({reading.reader})"
+    verdict = "REFUSED, " if reading.is_refused else ""
+    return f"{reading.file}: {verdict}{visible(reading.words)}{by}"
 
 
 def _result(check: Check) -> str:
@@ -129,6 +139,16 @@ def json_of(report: Report) -> str:
             for check in report.checks
         ],
         "recordings": [_recording_json(recording) for recording in report.recordings],
+        "c2pa": [
+            {
+                "file": reading.file,
+                "reader": reading.reader,
+                "state": reading.state,
+                "problems": list(reading.problems),
+                "is_refused": reading.is_refused,
+            }
+            for reading in report.readings
+        ],
         "not_looked_at": list(report.evidence.beside),
     }
     return json.dumps(told, indent=1, ensure_ascii=True)

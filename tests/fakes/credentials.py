@@ -9,7 +9,7 @@ import c2pa
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import NameOID
 
 from firmware.protocol.encoding import device_id_of
 from relay.fleet.ca import Authority, check_csr, pem_of
@@ -54,21 +54,11 @@ class Fleet:
 
     def certify(self, identity: Identity) -> bytes:
         request = check_csr(identity.csr_pem())
-        return pem_of(self.authority.sign_doorbell(request, self.now_ms)).encode()
+        return pem_of(self.authority.sign_evidence(request, self.now_ms)).encode()
 
-    def certify_for_the_broker_only(self, identity: Identity) -> bytes:
-        """Certify as relays did before there were content credentials, but for its key's id."""
-        signed = x509.load_pem_x509_certificate(self.certify(identity))
-        builder = x509.CertificateBuilder(
-            signed.issuer,
-            signed.subject,
-            identity.key.public_key(),
-            signed.serial_number,
-            signed.not_valid_before_utc,
-            signed.not_valid_after_utc,
-            [one for one in signed.extensions if not isinstance(one.value, x509.ExtendedKeyUsage)],
-        ).add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
-        return pem_of(builder.sign(self.authority.key, hashes.SHA256())).encode()
+    def certify_for_the_broker(self, identity: Identity) -> bytes:
+        request = check_csr(identity.csr_pem())
+        return pem_of(self.authority.sign_doorbell(request, self.now_ms)).encode()
 
     def read(self, mp4: bytes) -> Read:
         settings = c2pa.Settings.from_dict({"trust": {"trust_anchors": self.authority.pem}})

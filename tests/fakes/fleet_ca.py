@@ -7,9 +7,10 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 VALID = dt.timedelta(days=1)
+EVIDENCE_VALID = dt.timedelta(days=20 * 365)
 
 
 class FleetCa:
@@ -45,11 +46,28 @@ class FleetCa:
         return self.certificate.fingerprint(hashes.SHA256()).hex()
 
     def sign_request(self, csr_pem: str, *, name: str | None = None) -> str:
+        """Certify a doorbell as the broker's client."""
+        return self._sign(csr_pem, name, ExtendedKeyUsageOID.CLIENT_AUTH, VALID)
+
+    def sign_evidence(self, csr_pem: str, *, name: str | None = None) -> str:
+        """Certify a doorbell for content credentials."""
+        return self._sign(csr_pem, name, ExtendedKeyUsageOID.EMAIL_PROTECTION, EVIDENCE_VALID)
+
+    def _sign(
+        self,
+        csr_pem: str,
+        name: str | None,
+        usage: x509.ObjectIdentifier,
+        valid: dt.timedelta,
+    ) -> str:
         csr = x509.load_pem_x509_csr(csr_pem.encode())
         subject = csr.subject
         if name is not None:
             subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        return _pem(self._builder(subject, csr.public_key()).sign(self._key, hashes.SHA256()))
+        builder = self._builder(subject, csr.public_key(), valid).add_extension(
+            x509.ExtendedKeyUsage([usage]), critical=False
+        )
+        return _pem(builder.sign(self._key, hashes.SHA256()))
 
     def write_server(self, folder: Path, host: str = "localhost") -> tuple[Path, Path]:
         """Write a server's certificate and key for `host` and 127.0.0.1."""
@@ -72,7 +90,7 @@ class FleetCa:
         return certificate_file, key_file
 
     def _builder(
-        self, subject: x509.Name, key: ec.EllipticCurvePublicKey
+        self, subject: x509.Name, key: ec.EllipticCurvePublicKey, valid: dt.timedelta = VALID
     ) -> x509.CertificateBuilder:
         now = dt.datetime.now(dt.UTC)
         issuer_id = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
@@ -83,7 +101,7 @@ class FleetCa:
             .public_key(key)
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - VALID)
-            .not_valid_after(now + VALID)
+            .not_valid_after(now + valid)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
             .add_extension(issuer_id, critical=False)
         )

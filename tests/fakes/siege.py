@@ -164,6 +164,7 @@ class RelayPlace(Place):
         return Enrolment(
             device=_device_of(certificate),
             certificate_pem=certificate,
+            evidence_certificate_pem=self._ca.sign_evidence(request.csr_pem),
             ca_pem=self._ca.pem,
             broker_host="localhost",
             broker_port=self.broker_port,

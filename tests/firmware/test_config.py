@@ -163,17 +163,17 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
             "clips.ring_max_bytes",
             1_000_000,
             (
-                "at least 2075000, to hold clips.pre_roll_s and motion.min_time_s at "
-                "camera.bitrate_bps"
+                "at least 3075000, to hold clips.pre_roll_s and the 4.3 s until motion is known, "
+                "at camera.bitrate_bps"
             ),
         ),
         (
-            {"clips": {"ring_max_bytes": 4_000_000}, "motion": {"min_time_s": 10.0}},
+            {"clips": {"ring_max_bytes": 5_000_000}, "motion": {"min_time_s": 10.0}},
             "clips.ring_max_bytes",
-            4_000_000,
+            5_000_000,
             (
-                "at least 4500000, to hold clips.pre_roll_s and motion.min_time_s at "
-                "camera.bitrate_bps"
+                "at least 5500000, to hold clips.pre_roll_s and the 14 s until motion is known, "
+                "at camera.bitrate_bps"
             ),
         ),
         (

@@ -77,6 +77,7 @@ class Relay:
         return Enrolment(
             device=self.device,
             certificate_pem=self.ca.sign_request(asked.csr_pem, name=name),
+            evidence_certificate_pem=self.ca.sign_evidence(asked.csr_pem, name=name),
             ca_pem=self.ca.pem,
             broker_host="localhost",
             broker_port=8403,
@@ -203,6 +204,32 @@ async def test_a_certificate_by_another_ca_than_sent_along_is_refused(bench: Ben
         forged = json.loads(honest.encode())
         forged["certificate_pem"] = FleetCa().sign_request(asked.csr_pem)
         return httpx2.Response(200, text=json.dumps(forged))
+
+    with pytest.raises(AnswerRefused, match="isn't signed by"):
+        await bench.enroller(answer).enrol()
+    assert not bench.is_enrolled()
+
+
+@pytest.mark.parametrize("name", ["certificate_pem", "evidence_certificate_pem"])
+async def test_a_certificate_with_the_others_use_is_refused(bench: Bench, name: str) -> None:
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        asked = decode(EnrolmentRequest, request.content)
+        told = json.loads(bench.relay.enrolment(asked).encode())
+        others = {"certificate_pem", "evidence_certificate_pem"} - {name}
+        told[name] = told[others.pop()]
+        return httpx2.Response(200, text=json.dumps(told))
+
+    with pytest.raises(AnswerRefused, match="another use"):
+        await bench.enroller(answer).enrol()
+    assert not bench.is_enrolled()
+
+
+async def test_an_evidence_certificate_by_another_ca_is_refused(bench: Bench) -> None:
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        asked = decode(EnrolmentRequest, request.content)
+        told = json.loads(bench.relay.enrolment(asked).encode())
+        told["evidence_certificate_pem"] = FleetCa().sign_evidence(asked.csr_pem)
+        return httpx2.Response(200, text=json.dumps(told))
 
     with pytest.raises(AnswerRefused, match="isn't signed by"):
         await bench.enroller(answer).enrol()

@@ -10,9 +10,10 @@ from typing import Literal
 import pytest
 
 from firmware.capture.camera_output import TICKS_PER_S, LumaFrame
+from firmware.config.motion_delay import dated_back_s
 from firmware.config.settings import MotionConfig
 from firmware.motion.detector import Movement
-from firmware.motion.watch import LEAST_PAUSE_S, MOST_PER_HOUR, MotionWatch
+from firmware.motion.watch import LEAST_PAUSE_S, MOST_PER_HOUR, Detector, MotionWatch
 from firmware.protocol.encoding import new_id
 from firmware.protocol.events import Event, EventBody, Motion
 from tests.fakes.ownership import Owned
@@ -38,6 +39,13 @@ class ScriptedDetector:
             return None
         began = frame.pts_90k - round(0.3 * TICKS_PER_S)
         return Movement(began_pts_90k=began, at_pts_90k=frame.pts_90k, zones=self._zones)
+
+
+class PatientDetector:
+    """Says that all has moved since the beginning; implements `Detector`."""
+
+    def look(self, frame: LumaFrame) -> Movement | None:
+        return Movement(began_pts_90k=0, at_pts_90k=frame.pts_90k)
 
 
 @dataclass
@@ -89,6 +97,7 @@ class Rig:
         zones: tuple[str, ...] = (),
         has_owner: bool = True,
         presence: bool | None = None,
+        make_detector: Callable[[MotionConfig], Detector] | None = None,
     ) -> None:
         self.detectors: list[ScriptedDetector] = []
         self.frames = HandedFrames()
@@ -110,7 +119,7 @@ class Rig:
             pictures=self,
             sensor=self,
             pause_s=PAUSE_S,
-            make_detector=self._make,
+            make_detector=make_detector or self._make,
         )
         self.watch.storms.add(self.storms.append)
 
@@ -177,10 +186,16 @@ async def test_a_picture_is_wanted_of_each_movement_that_is_told():
 
 
 async def test_motion_that_goes_on_prolongs_the_clip():
-    async with running(Rig(lambda at_s: 100 <= at_s < 103)) as rig:
-        await rig.see(100, 101, 102, 104, 105)
-    assert max(rig.recorder.extended) == 102
+    async with running(Rig(lambda at_s: 100 <= at_s < 107)) as rig:
+        await rig.see(100, 101, 106, 108, 109)
+    assert rig.recorder.extended[-1] == max(rig.recorder.extended) == 106
     assert len(rig.told) == 1
+
+
+async def test_a_clip_goes_on_for_ten_seconds_after_its_movement_was_told():
+    async with running(Rig(lambda at_s: at_s == 100)) as rig:
+        await rig.see(100, 101)
+    assert rig.recorder.extended == [100 + LEAST_PAUSE_S - PAUSE_S]
 
 
 async def test_motion_after_a_pause_shorter_than_the_post_roll_is_the_same_movement():
@@ -195,13 +210,19 @@ async def test_motion_after_a_longer_pause_is_another_movement():
     assert len(rig.told) == len(rig.recorder.triggers) == 2
 
 
-async def test_two_events_are_never_closer_than_the_shortest_distance():
-    moving = (100, 100 + PAUSE_S + 0.5, 100 + LEAST_PAUSE_S)
+async def test_what_moves_within_ten_seconds_belongs_to_the_event_and_its_clip():
+    moving = (100, 100 + PAUSE_S + 0.5, 100 + LEAST_PAUSE_S + PAUSE_S)
     async with running(Rig(lambda at_s: at_s in moving)) as rig:
         await rig.see(*moving[:2])
-        assert len(rig.told) == 1
+        assert (len(rig.told), rig.recorder.extended[-1]) == (1, moving[1])
         await rig.see(moving[2])
     assert len(rig.told) == 2
+
+
+async def test_a_movement_is_dated_back_no_further_than_memory_reaches():
+    async with running(Rig(lambda _: True, make_detector=lambda _: PatientDetector())) as rig:
+        await rig.see(100)
+    assert [at_s for *_, at_s in rig.recorder.triggers] == [100 - dated_back_s(MotionConfig())]
 
 
 async def test_a_storm_is_told_once_and_ends_when_half_as_many_are_left_in_the_hour():
@@ -249,7 +270,7 @@ async def test_motion_is_recorded_while_the_event_is_still_being_written():
         await rig.see(100, 101, 102)
         triggers, extended, told = list(rig.recorder.triggers), max(rig.recorder.extended), rig.told
         rig.may_tell.set()
-    assert (len(triggers), extended) == (1, 102)
+    assert (len(triggers), extended) == (1, 100 + LEAST_PAUSE_S - PAUSE_S)
     assert [event.id for event in told] == [triggers[0][0]]
 
 

@@ -113,7 +113,7 @@ def test_the_identity_key_signs_once_and_only_a_claim(fleet: Fleet, mp4: bytes) 
     assert signed.startswith(b"\x84\x6aSignature1")
 
 
-@pytest.mark.parametrize("kind", ["junk", "self-signed", "of an older relay"])
+@pytest.mark.parametrize("kind", ["junk", "self-signed", "for the broker"])
 def test_a_certificate_that_c2pa_does_not_take_is_said_in_the_package(
     kind: str, fleet: Fleet, mp4: bytes
 ) -> None:
@@ -121,7 +121,7 @@ def test_a_certificate_that_c2pa_does_not_take_is_said_in_the_package(
     pem = {
         "junk": b"-",
         "self-signed": fleet.authority.pem.encode(),
-        "of an older relay": fleet.certify_for_the_broker_only(identity),
+        "for the broker": fleet.certify_for_the_broker(identity),
     }[kind]
     credited = Provenance(signer=identity, certificate_pem=pem).credit(mp4, CLAIM)
     assert credited.mp4 == mp4

@@ -28,12 +28,15 @@ const WELL = {
   memory_free_bytes: 180_000_000,
   clip_count: 42,
   oldest_clip_ms: 1_789_000_000_000,
+  pre_roll_ms: 6_700,
+  pre_roll_set_ms: 6_000,
 };
 const UNKNOWN = {
   ...{ measured_ms: 1, camera: "working", fps_milli: 30_000, max_fps: 30, is_clock_trusted: true },
   ...{ temperature_milli_c: null, has_weak_power: null, had_weak_power: null, is_throttled: null },
   ...{ card_free_bytes: null, card_total_bytes: null, sync_p99_ms: null, signal_dbm: null },
   ...{ memory_free_bytes: null, clip_count: 0, oldest_clip_ms: null },
+  ...{ pre_roll_ms: null, pre_roll_set_ms: null },
 };
 const named = (health, name) => factsOf(health).find((fact) => fact.name === name);
 const bad = (changes) =>
@@ -45,7 +48,7 @@ test("a doorbell that is well has all figures and nothing to look at", () => {
   const facts = factsOf(WELL);
   assert.deepEqual(
     facts.map(({ name }) => name),
-    ["camera", "temperature", "power", "card", "saving", "signal", "clock", "memory", "clips"],
+    ["camera", "temperature", "power", "card", "saving", "signal", "clock", "memory", "clips", "before"],
   );
   assert.deepEqual(bad({}), []);
   assert.deepEqual(named(WELL, "camera").values, { pictures: 30 });
@@ -65,6 +68,14 @@ test("what is bad is marked, in words", () => {
   assert.deepEqual(bad({ sync_p99_ms: 900 }), [["health.saving.slow", { ms: 900 }]]);
   assert.deepEqual(bad({ signal_dbm: -85 }), [["health.signal.very_weak", { dbm: "−85" }]]);
   assert.deepEqual(bad({ is_clock_trusted: false }), [["health.clock.not_set", {}]]);
+});
+
+test("recordings that begin later than is set say so", () => {
+  assert.deepEqual(
+    bad({ pre_roll_ms: 5_900 }).map(([text]) => text),
+    ["health.before.short"],
+  );
+  assert.deepEqual(bad({ pre_roll_ms: 3_000, pre_roll_set_ms: 3_000 }), []);
 });
 
 test("heat that takes pictures away says so; a slow camera that is cool doesn't", () => {

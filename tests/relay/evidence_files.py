@@ -126,7 +126,7 @@ class Doorbell:
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, self.device)])
         builder = x509.CertificateSigningRequestBuilder().subject_name(name)
         csr = builder.sign(self.key, hashes.SHA256()).public_bytes(Encoding.PEM).decode()
-        certificate = self.authority.sign_doorbell(check_csr(csr), NOW_MS - 9 * 86_400_000)
+        certificate = self.authority.sign_evidence(check_csr(csr), NOW_MS - 9 * 86_400_000)
         self.pem = pem_of(certificate).encode()
 
     def sign(self, message: bytes) -> str:

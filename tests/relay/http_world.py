@@ -197,6 +197,7 @@ class World:
             identity_key=identity_key,
             sealing_key=sealing_key,
             certificate_pem="-",
+            evidence_certificate_pem="-",
             enrolled_ms=self.clock.wall_ms(),
             revoked_ms=None,
             state=state,

@@ -18,8 +18,20 @@ def evidence() -> Evidence:
 
 
 def opened(written: Written, key: Path | None = None) -> int:
+    trusted = ("--policy", str(written.policy), "--fleet-ca", str(written.fleet_ca))
+    return opened_with(written, key or written.key, *trusted)
+
+
+def opened_with(written: Written, key: Path, *words: str) -> int:
     out = str(written.folder / "out")
-    return main(["open", str(written.package), "--key", str(key or written.key), "--out", out])
+    return main(["open", str(written.package), "--key", str(key), "--out", out, *words])
+
+
+def test_what_is_not_checked_is_opened_but_no_success(evidence: Evidence, tmp_path: Path) -> None:
+    """Seen to end with 0 while nobody had checked the fleet, the logs and the date."""
+    written = evidence.write(tmp_path)
+    assert opened_with(written, written.key) == Exit.INCOMPLETE
+    assert (tmp_path / "out/clip-1.mp4").exists()
 
 
 def test_opens_evidence_into_files_that_verify(evidence, tmp_path: Path, capsys) -> None:

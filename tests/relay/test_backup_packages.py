@@ -43,7 +43,13 @@ async def put_package(
     database = await Database.open(relay.config.database)
     async with database.begin() as tx:
         times = {"enrolled_ms": now_ms, "state_since_ms": now_ms}
-        texts = {"name": "", "identity_key": "", "sealing_key": "", "certificate_pem": ""}
+        texts = {
+            "name": "",
+            "identity_key": "",
+            "sealing_key": "",
+            "certificate_pem": "",
+            "evidence_certificate_pem": "",
+        }
         await tx.execute(insert(doorbells).values(device=device, **times, **texts))
         await tx.execute(
             insert(accounts).values(id=person, role="officer", name="Olga", created_ms=now_ms)

@@ -7,6 +7,7 @@ import json
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,7 +15,14 @@ from firmware.protocol.encoding import b64u
 from relay.base.clock import SystemClock
 from relay.errors import EnrolmentRefused
 from relay.fleet.broker_keys import BrokerKeys
-from relay.fleet.ca import Authority, CertificateRequest, check_csr, pem_of
+from relay.fleet.ca import (
+    Authority,
+    CertificateRequest,
+    check_csr,
+    common_name,
+    is_for,
+    pem_of,
+)
 from relay.fleet.callout import Callout, ConnectionRefused, ConnectionRequest, parse_request
 from relay.store import fleet
 from tests.relay.databases import all_stored
@@ -122,6 +130,33 @@ def test_a_certificate_without_a_device_id_is_refused(authority: Authority) -> N
     broker = pem_of(authority.sign_broker(key, ["localhost"], NOW_MS))
     with pytest.raises(ConnectionRefused, match="isn't a doorbell's"):
         callout_of(authority).judge(request_of(("dw.>", broker)))
+
+
+def test_an_evidence_certificate_does_not_connect(authority: Authority) -> None:
+    """Seen to be let in without the check of its use in `Callout.judge`."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    csr = check_csr(csr_of(key, id_of(key)))
+    evidence = pem_of(authority.sign_evidence(csr, NOW_MS))
+    with pytest.raises(ConnectionRefused, match="isn't for the broker"):
+        callout_of(authority).judge(request_of((csr.device, evidence)))
+
+
+def test_an_evidence_certificate_is_for_the_same_key_and_name_for_twenty_years(
+    authority: Authority,
+) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    csr = check_csr(csr_of(key, id_of(key)))
+    evidence = authority.sign_evidence(csr, NOW_MS)
+    assert authority.has_signed(evidence)
+    assert evidence.public_key() == key.public_key()
+    assert common_name(evidence.subject) == csr.device
+    assert is_for(evidence, ExtendedKeyUsageOID.EMAIL_PROTECTION)
+    years = (evidence.not_valid_after_utc.timestamp() * 1000 - NOW_MS) / YEAR_MS
+    assert 20 <= years < 20.1
+    late_ms = NOW_MS + 20 * YEAR_MS
+    assert authority.sign_evidence(csr, late_ms).not_valid_after_utc < (
+        authority.certificate.not_valid_after_utc
+    )
 
 
 def test_a_name_of_wildcards_gets_no_subjects(authority: Authority) -> None:

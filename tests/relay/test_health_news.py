@@ -23,6 +23,8 @@ WELL = Health(
     memory_free_bytes=100_000_000,
     clip_count=3,
     oldest_clip_ms=1,
+    pre_roll_ms=6_700,
+    pre_roll_set_ms=6_000,
 )
 
 
@@ -48,6 +50,7 @@ def test_the_first_word_is_news():
         {"sync_p99_ms": 900},
         {"signal_dbm": -85},
         {"is_clock_trusted": False},
+        {"pre_roll_ms": 4_700},
     ],
     ids=str,
 )

@@ -63,11 +63,11 @@ class Agency:
         await run_all(*commands)
         return [decode(SignedCertificate, answer.read_bytes()) for answer in answers]
 
-    async def open(self, package: Path, folder: Path) -> None:
+    async def open(self, package: Path, folder: Path, *, policy: Path, fleet_ca: Path) -> None:
         """Open and verify a downloaded package into `folder`."""
         await run_one(
-            "doorward-agency", "open", str(package),
-            "--key", str(self.key_file), "--out", str(folder),
+            "doorward-agency", "open", str(package), "--key", str(self.key_file),
+            "--policy", str(policy), "--fleet-ca", str(fleet_ca), "--out", str(folder),
         )  # fmt: skip
 
 

@@ -334,7 +334,10 @@ class Play:
             header, _ = read_header(sealed)
             step.detail = f"{len(sealed):,} bytes, sealed for {header.agency}"
         with self._steps.step("opened") as step:
-            await self._agency.open(package, folder)
+            fleet_ca = self._settings.relay_dir / "ca.pem"
+            await self._agency.open(
+                package, folder, policy=self._settings.policy, fleet_ca=fleet_ca
+            )
             files = {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
             step.detail = ", ".join(files)
         with self._steps.step("verified") as step:

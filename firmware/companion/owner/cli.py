@@ -17,6 +17,7 @@ from firmware.companion.authenticator.errors import PersonError
 from firmware.companion.owner.options import add_commands
 from firmware.companion.viewer.errors import ViewerError
 from firmware.errors import ControlError, VaultError
+from firmware.protocol.command_line import quiet_pipe
 from firmware.protocol.encoding import WireError
 from firmware.protocol.plain_text import plain
 
@@ -30,6 +31,7 @@ MAX_PICTURE_BYTES = 3_000_000
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
+@quiet_pipe
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return the exit code (1: it didn't work, 2: wrong use)."""
     options = _parser().parse_args(arguments)

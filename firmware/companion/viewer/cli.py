@@ -18,6 +18,7 @@ from firmware.companion.viewer.errors import ViewerError
 from firmware.companion.viewer.folder import Folder
 from firmware.companion.viewer.server import DEFAULT_PORT, Address, listen, parse_address, serve
 from firmware.protocol.browsers import BrowserKeys
+from firmware.protocol.command_line import quiet_pipe
 from firmware.protocol.encoding import WireError
 from firmware.protocol.pairing import browser_words
 from firmware.protocol.plain_text import plain
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 MAX_NAME_CHARS = 60
 
 
+@quiet_pipe
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return the exit code (1: it didn't work, 2: wrong use)."""
     options = _parser().parse_args(arguments)

@@ -24,6 +24,7 @@ doorbells = Table(
     Column("identity_key", Text, nullable=False),
     Column("sealing_key", Text, nullable=False),
     Column("certificate_pem", Text, nullable=False),
+    Column("evidence_certificate_pem", Text, nullable=False),
     Column("enrolled_ms", BigInteger, nullable=False),
     Column("revoked_ms", BigInteger),
     Column("state", Text, nullable=False, default="offline"),  # online | offline

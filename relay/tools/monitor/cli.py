@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from firmware.protocol.command_line import ZERO, quiet_pipe
 from firmware.protocol.encoding import WireError
 from firmware.protocol.tlog.policy import parse_policy
 from relay.tools.monitor.errors import LogDishonest, MonitorError
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 HOLDS, UNREADABLE, BAD_ARGUMENT, VIOLATED, DISHONEST, STALE, MISSING = 0, 1, 2, 3, 4, 5, 6
 
 
+@quiet_pipe
 def main(arguments: Sequence[str] | None = None) -> int:
     """Inspect both logs once; return the exit code."""
     options = _parser().parse_args(arguments)
@@ -95,7 +97,7 @@ def _parser() -> argparse.ArgumentParser:
         "cosigned it lately, 6 something that was due (a slot, an agency's answer, an agreement's "
         "text) is missing, slots were lately left out or late, or this version doesn't count a new "
         "entry. Lately: since --state was written, else in the last 7 days. Of 3, 5 and 6 it is "
-        "the first that is so.",
+        f"the first that is so. {ZERO}",
     )
     parser.add_argument(
         "--policy", type=Path, required=True, metavar="FILE",

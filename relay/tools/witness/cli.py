@@ -16,6 +16,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from firmware.protocol.command_line import ZERO, quiet_pipe
 from firmware.protocol.encoding import WireError
 from firmware.protocol.tlog.signed_note import NoteKey, NoteSigner, parse_key
 from relay.base.clock import Clock, SimulatedClock, SystemClock
@@ -38,6 +39,7 @@ MAX_CONNECTIONS = 64
 log = logging.getLogger(__name__)
 
 
+@quiet_pipe
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return the exit code."""
     options = _parser().parse_args(arguments)
@@ -127,6 +129,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="doorward-witness",
         description="A witness: cosigns a transparency log's checkpoints that are consistent with "
         "those before. Run it independently of the log's operator.",
+        epilog=f"Exit codes: 1 it couldn't be done, 2 a bad argument. {ZERO}",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     text = "make a new key and its folder; prints the public key"

@@ -95,6 +95,8 @@
  * @property {number | null} memory_free_bytes
  * @property {number} clip_count
  * @property {number | null} oldest_clip_ms
+ * @property {number | null} pre_roll_ms
+ * @property {number | null} pre_roll_set_ms
  *
  * @typedef {{type: "nothing"}} Nothing
  * @typedef {{request_id: string, request_digest: string, agency_name: string, is_emergency: boolean, is_reminder: boolean, is_example: boolean}} MatchedRequest
