@@ -254,7 +254,7 @@ class Onboarding:
         now_ms = self._clock.wall_ms()
         settings = await _check_domain(tx, row.agency, row.email)
         try:
-            await self._register.add(tx, joined.entry(), key=f"change/{joined.parsed().nonce}")
+            await self._register.add(tx, joined.leaf(), key=f"change/{joined.parsed().nonce}")
         except RegisterRefused as error:
             raise OnboardingRefused("register", str(error), why=str(error)) from error
         await requests.put_agreement_text(tx, sha256_hex(joined.text.encode()), joined.text)

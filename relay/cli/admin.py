@@ -150,7 +150,7 @@ def _show(options: argparse.Namespace) -> int:
     proposed = read_document(ProposedChange, options.change)
     print("\n".join(describe(proposed)))
     if options.config is not None:
-        check_place(proposed.parsed(), _widenings(load(options.config)))
+        check_place(proposed.header, _widenings(load(options.config)))
     return 0
 
 

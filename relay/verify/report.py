@@ -9,7 +9,7 @@ from firmware.protocol.footage import ClipManifest
 from firmware.protocol.grants import Statement
 from firmware.protocol.requests import EvidenceRequest
 from firmware.protocol.tlog.policy import Policy
-from relay.verify import date_checks, document_checks, log_checks, recordings
+from relay.verify import authority_checks, date_checks, document_checks, log_checks, recordings
 from relay.verify.agency_key import KnownAgency
 from relay.verify.checks import Check, Exit, Result, exit_code_of, run
 from relay.verify.document_reader import (
@@ -25,6 +25,7 @@ from relay.verify.document_reader import (
 from relay.verify.evidence import Evidence
 from relay.verify.provenance import check_provenance
 from relay.verify.recordings import Recording
+from relay.verify.register_file import WholeRegister
 
 T = TypeVar("T")
 
@@ -38,6 +39,8 @@ class TrustAnchors:
     """Which logs and witnesses are believed."""
     fleet_ca: bytes | None = None
     """PEM of the CA that certified the doorbell."""
+    register: WholeRegister | None = None
+    """The whole register, where the package's own chain isn't to be, or can't be, the measure."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +77,7 @@ def check_evidence(evidence: Evidence, given: TrustAnchors) -> Report:
     checks = [
         *_seal_checks(evidence),
         *_paper_checks(evidence, agency, given.fleet_ca),
-        *_log_checks(files, given.policy),
+        *_log_checks(files, given),
     ]
     found: list[Recording] = []
     for number in clip_numbers(files):
@@ -93,7 +96,7 @@ def check_evidence(evidence: Evidence, given: TrustAnchors) -> Report:
 
 def _agency(files: Files, given: TrustAnchors) -> KnownAgency | None:
     """Return the asking agency: by the register, which also has an agency's older keys."""
-    registered = log_checks.registered_agency(files, given.policy)
+    registered = log_checks.registered_agency(files, given.policy, given.register)
     is_same = given.agency is None or registered is None or given.agency.id == registered.id
     return registered or given.agency if is_same else given.agency
 
@@ -144,12 +147,23 @@ def _paper_checks(
     ]
 
 
-def _log_checks(files: Files, policy: Policy | None) -> list[Check]:
+def _log_checks(files: Files, given: TrustAnchors) -> list[Check]:
+    policy = given.policy
     return [
         run(
             Exit.LOG,
             "the request, its officers and their agency stand in the public register",
             lambda: log_checks.check_register(files, policy),
+        ),
+        run(
+            Exit.LOG,
+            "the register's administrators let the agency and its officers ask",
+            lambda: authority_checks.check_authority(files, policy, given.register),
+        ),
+        run(
+            Exit.LOG,
+            "their agreement and certificates had been public for long enough",
+            lambda: authority_checks.check_ages(files, policy, given.register),
         ),
         run(
             Exit.LOG,

@@ -15,9 +15,11 @@ from firmware.protocol.register.entries import (
     AdminsChanged,
     AgencySuspended,
     Delays,
+    LeafBody,
     Limits,
     LimitsChanged,
     OfficerRevoked,
+    RefusedLeaf,
 )
 from relay.__main__ import main
 from relay.agency.agencies import standing_of
@@ -61,40 +63,40 @@ async def test_what_would_have_no_effect_is_refused_with_words_and_not_added(wor
     with pytest.raises(RegisterRefused, match="no right"):
         await world.town.change(limits, world.town.admins[0], generate_admin("eve", "Eve"))
     with pytest.raises(RegisterRefused):
-        await world.register.submit(b"{}", key="x")
+        await world.register.submit(RefusedLeaf(agency="nobody", category="worship"), key="x")
     assert await size_of(world) == size
 
 
 async def test_what_two_people_sign_is_added_once(world: World) -> None:
-    entry = await world.town.signed(LimitsChanged(limits=EASY))
+    leaf = await world.town.signed(LimitsChanged(limits=EASY))
     size = await size_of(world)
-    await world.register.submit(entry, key="first")
+    await world.register.submit(leaf, key="first")
     with pytest.raises(RegisterRefused, match="made before"):
-        await world.register.submit(entry, key="second")
+        await world.register.submit(leaf, key="second")
     assert await size_of(world) == size + 1
 
 
 async def test_writers_at_once_take_turns_and_one_of_each_kind_gets_in(world: World) -> None:
-    entry = await world.town.signed(LimitsChanged(limits=EASY))
-    tries = [world.register.submit(entry, key=f"k{number}") for number in range(5)]
+    leaf = await world.town.signed(LimitsChanged(limits=EASY))
+    tries = [world.register.submit(leaf, key=f"k{number}") for number in range(5)]
     results = await asyncio.gather(*tries, return_exceptions=True)
     assert sum(result is None for result in results) == 1
     assert not (await world.register.view()).register.voids
 
 
-async def add_and_fail(world: World, entry: bytes) -> None:
+async def add_and_fail(world: World, leaf: LeafBody) -> None:
     async with world.database.begin() as tx:
-        await world.register.add(tx, entry, key="x")
+        await world.register.add(tx, leaf, key="x")
         raise ZeroDivisionError
 
 
 async def test_an_entry_whose_transaction_fails_was_never_there(world: World) -> None:
-    entry = await world.town.signed(LimitsChanged(limits=EASY))
+    leaf = await world.town.signed(LimitsChanged(limits=EASY))
     size = await size_of(world)
     with pytest.raises(ZeroDivisionError):
-        await add_and_fail(world, entry)
+        await add_and_fail(world, leaf)
     assert await size_of(world) == size
-    await world.register.submit(entry, key="x")
+    await world.register.submit(leaf, key="x")
     assert await size_of(world) == size + 1
 
 
