@@ -114,7 +114,7 @@ def check_authority(files: Files, policy: Policy | None, whole: WholeRegister | 
     authority = authority_of(files, policy, whole)
     register = authority.register
     by = ", ".join(sorted(register.admins))
-    count = register.widenings + register.narrowings
+    count = register.widenings + register.narrowings - 1
     shown = "the whole register" if whole is not None else "the chain of changes"
     return f"by {shown}: {count} changes since the charter; administrators now: {by}"
 

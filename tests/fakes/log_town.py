@@ -43,9 +43,9 @@ from firmware.protocol.custody import (
     slot_entry,
     slot_leaf_hash,
 )
-from firmware.protocol.encoding import b64u, new_id, sha256_hex
+from firmware.protocol.encoding import b64u, canonical, new_id, sha256_hex
 from firmware.protocol.passkeys import challenge
-from firmware.protocol.register.chain import make_extract, places_of
+from firmware.protocol.register.chain import ExtractPlaces, make_extract, places_of
 from firmware.protocol.register.changes import texts_of
 from firmware.protocol.register.entries import (
     Admin,
@@ -477,10 +477,7 @@ class Town:
 
     def extract(self, signed: SignedRequest) -> RegisterExtract:
         """Return what a package carries of the register for a request."""
-        log, register = self.register_log, self.register
-        record = register.requests[signed.request_digest]
-        agreement = register.agreements[record.request.agency][-1].index
-        places = places_of(register, record, agreement=agreement)
+        log, places = self.register_log, self.places(signed)
         newest = max(places.agreement, places.officer, places.cosigner)
         return make_extract(
             places,
@@ -488,6 +485,32 @@ class Town:
             prove=log.proof,
             ages=[self.earlier(index) for index in dict.fromkeys((places.first_agreement, newest))],
         )
+
+    def places(self, signed: SignedRequest) -> ExtractPlaces:
+        """Return where the entries of a request are, also if they are void."""
+        register = self.register
+        record = register.requests.get(signed.request_digest)
+        if record is not None:
+            agreement = register.agreements[record.request.agency][-1].index
+            return places_of(register, record, agreement=agreement)
+        agreement = self.index_of(self.agreement_leaf)
+        return ExtractPlaces(
+            agency=self.agreement.agency,
+            agreement=agreement,
+            officer=self.index_of(OfficerLeaf(signed=signed.officer)),
+            cosigner=self.index_of(OfficerLeaf(signed=signed.cosigner)),
+            request=self.index_of(RequestLeaf(signed=signed)),
+            renewed=(),
+            first_agreement=agreement,
+            last=self.register_log.size - 1,
+            changes=tuple(register.changes[1:]),
+            areas=frozenset({agreement}),
+        )
+
+    def index_of(self, body: LeafBody) -> int:
+        """Return where an entry with this body is first."""
+        begin = b'{"body":' + canonical(msgspec.to_builtins(body)) + b',"chain":'
+        return next(i for i, one in enumerate(self.register_log.entries) if one.startswith(begin))
 
     def earlier(self, index: int) -> EarlierCheckpoint:
         """Return the first checkpoint that held an entry, with its proof."""

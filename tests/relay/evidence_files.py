@@ -326,6 +326,8 @@ def make_evidence(
     It says that it began at `said_ms`, and names a checkpoint that was witnessed at `known_ms`.
     """
     town, doorbell, film = town or make_town(), doorbell or Doorbell(), film or Film()
+    if request is None:
+        town = _before_its_requests(town)
     known = town.register_log.note(at_ms=known_ms).decode() if is_register_known else msgspec.UNSET
     request = request or town.publish(text=text)
     agreement = town.agreement
@@ -352,6 +354,17 @@ def make_evidence(
         grant_digest=packed.grant_digest,
         files=packed.files | proofs,
     )
+
+
+def _before_its_requests(town: Town) -> Town:
+    """Return the town before anybody asked: twice about one place in a day would be void."""
+    asked = [record.index for record in town.register.requests.values()]
+    if not asked:
+        return town
+    other = town.copy()
+    other.register_log = town.register_log.fork(size=min(asked))
+    other.cosign()
+    return other
 
 
 def with_files(evidence: Evidence, **changes: bytes | None) -> Evidence:

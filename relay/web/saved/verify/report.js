@@ -2,6 +2,7 @@
  * The verification report of one package, with the checks in the order of relay/verify/report.py.
  * @module
  */
+import { checkAges, checkAuthority } from "./authority.js";
 import { CODE, codeOf, run } from "./checks.js";
 import { checkCapture, checkDate, checkRegister, checkRelease, checkWitnesses, exampleOrigin, registeredAgency } from "./logs.js";
 import * as papers from "./document_checks.js";
@@ -31,6 +32,8 @@ export async function checkEvidence(evidence, given) {
     await run(CODE.GRANT, "grant", () => papers.checkGrant(evidence, agency)),
     await run(CODE.GRANT, "clips", () => papers.checkClipsGiven(files)),
     await run(CODE.LOG, "register", () => checkRegister(files, policy)),
+    await run(CODE.LOG, "authority", () => checkAuthority(files, policy)),
+    await run(CODE.LOG, "ages", () => checkAges(files, policy)),
     await run(CODE.LOG, "release", () => checkRelease(files, policy)),
     await run(CODE.POLICY, "witnesses", () => checkWitnesses(files, policy)),
   );
