@@ -180,6 +180,7 @@ def replay_chain(
         if index == last.index:
             _check_last(register, last)
         if index in known:
+            _check_same(links.get(index), known[index])
             _apply(register, known[index])
         else:
             _apply_link(register, links[index], agency=agency)
@@ -195,6 +196,18 @@ def _apply(register: Register, logged: LoggedEntry) -> None:
     void = register.apply(logged.entry)
     if void is not None:
         raise EntryVoid(f"entry {logged.index} of the register is void: {void.why}")
+
+
+def _check_same(link: ChainLink | None, logged: LoggedEntry) -> None:
+    """Raise EntryVoid unless a link in the place of a proved entry is that entry's."""
+    if link is None:
+        return
+    leaf = decode_canonical(Leaf, logged.entry, max_bytes=MAX_LEAF_BYTES).body
+    if not isinstance(leaf, ChangeLeaf) or (leaf.change, leaf.signatures) != (
+        link.change,
+        link.signatures,
+    ):
+        raise EntryVoid(f"entry {logged.index} isn't the change that the chain has there")
 
 
 def _apply_link(register: Register, link: ChainLink, *, agency: str) -> None:

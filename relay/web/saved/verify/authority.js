@@ -3,7 +3,7 @@
  * are replayed from the charter, and what the replay calls void is trusted by nobody.
  * @module
  */
-import { hex, unb64u, utf8 } from "../../static/js/protocol/encoding.js";
+import { canonical, hex, unb64u, utf8 } from "../../static/js/protocol/encoding.js";
 import { NotCheckable } from "./checks.js";
 import { documentOf, must, requestUnverified, signedRequest } from "./document_reader.js";
 import { Register, parseLeaf } from "./register.js";
@@ -111,8 +111,14 @@ async function replayed(chain, { checkpoint, last, ...named }, agency, charter) 
     if (index > 0) register.skipTo(index);
     if (index === last.index) checkLast(register, last.entry);
     const entry = known.get(index);
+    const link = links.get(index);
+    if (entry !== undefined && link !== undefined) {
+      const { body } = parseLeaf(entry);
+      const isSame = body.change === link.change && canonical(body.signatures ?? null) === canonical(link.signatures);
+      must(isSame, "an entry isn't the change that the chain has there");
+    }
     if (entry !== undefined) await register.apply(entry);
-    else await applyLink(register, links.get(index), agency);
+    else await applyLink(register, link, agency);
   }
   if (last.index >= register.size) checkLast(register, last.entry);
   return register;
