@@ -18,6 +18,7 @@ from firmware.protocol.register.chain import LoggedEntry, replay_chain
 from firmware.protocol.register.extract import MAX_EXTRACT_BYTES, ProvenEntry, RegisterExtract
 from firmware.protocol.register.facts import Stamps, is_old_enough
 from firmware.protocol.register.records import AgreementRecord
+from firmware.protocol.register.register_file import WholeRegister
 from firmware.protocol.register.replay import Register
 from firmware.protocol.requests import SignedRequest
 from firmware.protocol.tlog.checkpoint import Checkpoint, parse_checkpoint
@@ -32,7 +33,6 @@ from relay.verify.document_reader import (
     signed_request,
 )
 from relay.verify.errors import NotCheckable
-from relay.verify.register_file import WholeRegister
 from relay.verify.wall_time import moment
 
 REGISTER, RELEASE = "register.json", "release.json"

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from firmware.protocol.encoding import WireError
+from firmware.protocol.register.register_file import REGISTER_FILE, WholeRegister
 from relay.verify.agency_key import KnownAgency
 from relay.verify.checks import Exit
 from relay.verify.document_reader import CLIP_NAME
@@ -26,6 +27,7 @@ from relay.verify.file_reader import (
     read_folder,
     read_key,
     read_policy,
+    read_register,
     read_small,
 )
 from relay.verify.report import Report, TrustAnchors, check_evidence
@@ -69,12 +71,22 @@ def _verify(options: argparse.Namespace) -> int:
         agency=agency,
         policy=None if options.policy is None else read_policy(Path(options.policy)),
         fleet_ca=None if options.fleet_ca is None else read_small(Path(options.fleet_ca)),
+        register=_register_of(options),
     )
     report = check_evidence(read_evidence(Path(options.evidence), key), given)
     print(json_of(report) if options.json else "\n".join(lines_of(report)))
     if options.court_pack is not None:
         _write_court_pack(report, Path(options.court_pack))
     return report.exit_code.value
+
+
+def _register_of(options: argparse.Namespace) -> WholeRegister | None:
+    """Return the whole register: the one that is named, else what lies beside the evidence."""
+    if options.register is not None:
+        return read_register(Path(options.register))
+    evidence = Path(options.evidence)
+    beside = (evidence if evidence.is_dir() else evidence.parent) / REGISTER_FILE
+    return read_register(beside) if beside.is_file() else None
 
 
 def _write_court_pack(report: Report, path: Path) -> None:
@@ -132,6 +144,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--key", help="agency-key.json, which opens a sealed package")
     parser.add_argument("--agreement", help="the agency's agreement, if its key isn't at hand")
     parser.add_argument("--policy", help="the policy of trusted logs and witnesses (tlog-policy)")
+    parser.add_argument("--register", metavar="FILE",
+                        help="the whole register (register.tlog, by doorward-monitor), which else "
+                        "is looked for beside the evidence")  # fmt: skip
     parser.add_argument("--fleet-ca", help="ca.pem of the fleet that the doorbell belongs to")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     parser.add_argument("--court-pack", metavar="OUT.pdf", help="also write it as a PDF")

@@ -30,6 +30,7 @@ from firmware.protocol.register.entries import (
     OfficerLeaf,
     RequestLeaf,
 )
+from firmware.protocol.register.register_file import WholeRegister
 from firmware.protocol.register.rules import check_area
 from firmware.protocol.requests import SignedCertificate, check_signatures
 from firmware.protocol.tlog.checkpoint import Checkpoint, parse_checkpoint
@@ -51,7 +52,6 @@ from relay.verify.document_reader import (
     statement_unverified,
 )
 from relay.verify.errors import NotCheckable
-from relay.verify.register_file import WholeRegister
 from relay.verify.wall_time import moment
 
 RELEASE, REGISTER = "release.json", "register.json"

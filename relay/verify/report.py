@@ -7,6 +7,7 @@ from typing import TypeVar
 from firmware.protocol.encoding import WireError, sha256_hex
 from firmware.protocol.footage import ClipManifest
 from firmware.protocol.grants import Statement
+from firmware.protocol.register.register_file import WholeRegister
 from firmware.protocol.requests import EvidenceRequest
 from firmware.protocol.tlog.policy import Policy
 from relay.verify import authority_checks, date_checks, document_checks, log_checks, recordings
@@ -25,7 +26,6 @@ from relay.verify.document_reader import (
 from relay.verify.evidence import Evidence
 from relay.verify.provenance import check_provenance
 from relay.verify.recordings import Recording
-from relay.verify.register_file import WholeRegister
 
 T = TypeVar("T")
 

@@ -24,13 +24,13 @@ from firmware.protocol.register.entries import (
     RefusedLeaf,
 )
 from firmware.protocol.register.extract import ChainLink, EarlierCheckpoint, RegisterExtract
+from firmware.protocol.register.register_file import WholeRegister
 from firmware.protocol.requests import SignedRequest
 from firmware.protocol.tlog.proof import parse_proof
 from relay.verify.authority_checks import check_ages, check_authority
 from relay.verify.checks import Exit
 from relay.verify.errors import NotCheckable
 from relay.verify.evidence import evidence_of_folder
-from relay.verify.register_file import WholeRegister
 from relay.verify.report import check_evidence
 from tests.fakes.log_town import HOUR_MS, Town, make_town, sign_p256, spki_of
 from tests.fakes.register_history import History

@@ -35,6 +35,7 @@ from firmware.protocol.register.entries import (
 )
 from firmware.protocol.register.extract import ProvenEntry, RegisterExtract
 from firmware.protocol.register.facts import RegisterFacts
+from firmware.protocol.register.register_file import WholeRegister
 from firmware.protocol.register.saved import TAG, SavedRegister
 from firmware.protocol.register.saved_form import unframe
 from firmware.protocol.requests import SignedRequest, SignedWithdrawal
@@ -42,7 +43,6 @@ from firmware.transparency.state import RegisterState
 from relay.tools.monitor.inspection import inspect_logs
 from relay.tools.monitor.seen_checkpoints import SeenCheckpoints
 from relay.verify.authority_checks import check_authority
-from relay.verify.register_file import WholeRegister
 from tests.fakes.log_town import CELL, OTHER_CELL, Town, TownOfficer, make_town
 
 GARBAGE = b64u(bytes(70))

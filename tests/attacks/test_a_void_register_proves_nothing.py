@@ -24,10 +24,10 @@ from firmware.protocol.register.entries import (
     RequestLeaf,
 )
 from firmware.protocol.register.extract import ChainLink, RegisterExtract
+from firmware.protocol.register.register_file import WholeRegister
 from firmware.protocol.requests import SignedRequest
 from relay.verify.checks import Exit, Result
 from relay.verify.evidence import evidence_of_folder
-from relay.verify.register_file import WholeRegister
 from relay.verify.report import Report, TrustAnchors, check_evidence
 from tests.fakes.log_town import Town, make_town, spki_of
 from tests.relay.evidence_files import Evidence, make_evidence
