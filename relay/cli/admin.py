@@ -192,8 +192,13 @@ def _given(options: argparse.Namespace, name: str) -> str:
 def _submit(options: argparse.Namespace) -> int:
     from relay.cli.admin_commands import submit
 
-    asyncio.run(submit(load(options.config), options.change))
+    is_charter = asyncio.run(submit(load(options.config), options.change))
     print("added to the register; it counts once witnesses have seen it for long enough")
+    if is_charter:
+        print(
+            "The policy names the charter now, so that nobody can put another in its place: start "
+            "the relay again, and give the same file to every doorbell's card and to the agencies."
+        )
     return 0
 
 

@@ -4,19 +4,26 @@ from pathlib import Path
 
 from firmware.protocol.encoding import sha256_hex
 from firmware.protocol.register.change_rules import check_agreement
+from firmware.protocol.register.changes import parse_header
 from firmware.protocol.register.entries import Agreement, AgreementMade, ChangeLeaf
+from firmware.protocol.register.replay import Register
 from relay.agency.changes import ChangeRefused, ProposedChange
 from relay.agency.merged_cells import check_own_merging
 from relay.agency.register import RegisterService
 from relay.cli.register import with_register
 from relay.config.settings import Config
+from relay.custody.keys import name_charter
 from relay.store import requests
 from relay.store.database import Database
 from relay.verify.file_reader import read_document
 
 
-async def submit(config: Config, path: Path) -> None:
-    """Add a change to the register, with its texts; RelayError if it would have no effect."""
+async def submit(config: Config, path: Path) -> bool:
+    """Add a change to the register, with its texts; RelayError if it would have no effect.
+
+    A charter is also named in the relay's policy: the file that everybody else trusts, too. Return
+    whether it was one.
+    """
     leaf, key, texts, agreement = _leaf_of(path)
 
     async def add(database: Database, register: RegisterService) -> None:
@@ -28,6 +35,11 @@ async def submit(config: Config, path: Path) -> None:
                 await requests.put_agreement_text(tx, sha256_hex(text.encode()), text)
 
     await with_register(config, add)
+    header = parse_header(leaf.change)
+    if header.kind == "charter" and config.log is not None:
+        first = Register(header.origin).next_entry(leaf)
+        name_charter(config.log.policy_path, header.origin, sha256_hex(first))
+    return header.kind == "charter"
 
 
 async def widenings(config: Config) -> int:

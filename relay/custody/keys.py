@@ -6,7 +6,7 @@ from pathlib import Path
 
 from firmware.protocol.encoding import WireError
 from firmware.protocol.register.entries import EXAMPLE_PREFIX
-from firmware.protocol.tlog.policy import Policy, parse_policy, policy_text
+from firmware.protocol.tlog.policy import CHARTER, Policy, parse_policy, policy_text
 from firmware.protocol.tlog.signed_note import NoteKey, NoteSigner, parse_key
 from relay.config.settings import LogConfig
 from relay.custody.errors import LogError
@@ -91,6 +91,19 @@ def make_policy(
     except WireError as error:
         raise LogError(f"these can't be a policy: {error}") from error
     return text
+
+
+def name_charter(path: Path, origin: str, digest: str) -> None:
+    """Add a register's charter to the policy in a file, or raise LogError."""
+    try:
+        line = f"{CHARTER} {origin} {digest}\n".encode()
+        parse_policy(path.read_bytes() + line)
+        with path.open("ab") as file:
+            file.write(line)
+    except OSError as error:
+        raise LogError(f"{path}: the charter isn't named in it: {error.strerror}") from error
+    except WireError as error:
+        raise LogError(f"{path}: the charter isn't named in it: {error}") from error
 
 
 def parse_witness(text: str) -> tuple[str, tuple[NoteKey, str]]:

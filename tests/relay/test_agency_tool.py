@@ -11,9 +11,10 @@ from msgspec.structs import replace
 from firmware.protocol.custody import SignedDeletionAnswer, check_deletion_answer
 from firmware.protocol.encoding import WireError, decode, decode_canonical, new_id, unb64u
 from firmware.protocol.passkeys import verify_p256
+from firmware.protocol.register.change_rules import check_agreement
+from firmware.protocol.register.changes import parse_change
 from firmware.protocol.register.entries import (
     Agreement,
-    Change,
     ChangeLeaf,
     OfficerRevoked,
     SignedAgreement,
@@ -25,7 +26,6 @@ from relay.agency.keys import (
     AgencyKeys,
     OfficerFile,
     certify,
-    check_agreement,
 )
 from relay.tools.agency.cli import main
 from relay.verify.agency_key import AgencyKey, OpeningKey
@@ -281,7 +281,7 @@ def test_an_officer_is_revoked_by_the_agencys_own_signature(keys: Path, tmp_path
     arguments = ("--key", keys / "agency-key.json", "--officer-id", officer_id)
     assert run("revoke-officer", *arguments, "--origin", ORIGIN, "--out", out) == 0
     leaf = decode(ChangeLeaf, out.read_bytes())
-    change = decode_canonical(Change, leaf.change.encode())
+    change = parse_change(leaf)
     assert change.body == OfficerRevoked(agency="lakeland", officer_id=officer_id)
     (signature,) = leaf.signatures
     message = change_message(leaf.change.encode())
