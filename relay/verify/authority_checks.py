@@ -8,6 +8,7 @@ Ages are the witnesses': an agreement counts once it was public for long enough,
 that by checkpoints that are old enough.
 """
 
+import functools
 from dataclasses import dataclass
 
 import msgspec
@@ -67,6 +68,28 @@ class Authority:
     proved: ProvedExtract
 
 
+class AuthorityReader:
+    """Who had authority, for all checks of one report: replayed once."""
+
+    def __init__(self, files: Files, policy: Policy | None, whole: WholeRegister | None) -> None:
+        self.files = files
+        self.policy = policy
+        self.whole = whole
+
+    def read(self) -> Authority:
+        """Return it, or raise WireError or NotCheckable."""
+        if isinstance(self._found, Authority):
+            return self._found
+        raise self._found
+
+    @functools.cached_property
+    def _found(self) -> Authority | WireError | NotCheckable:
+        try:
+            return authority_of(self.files, self.policy, self.whole)
+        except (WireError, NotCheckable) as error:
+            return error
+
+
 def extract_of(files: Files) -> RegisterExtract:
     """Return the extract, without proving anything."""
     return document_of(RegisterExtract, files, REGISTER, max_bytes=MAX_EXTRACT_BYTES)
@@ -109,13 +132,12 @@ def entries_of(extract: RegisterExtract) -> list[ProvenEntry]:
     return [*named, *extract.renewed, extract.last]
 
 
-def check_authority(files: Files, policy: Policy | None, whole: WholeRegister | None) -> str:
+def check_authority(reader: AuthorityReader) -> str:
     """Check that the register's administrators let this agency and these officers ask."""
-    authority = authority_of(files, policy, whole)
-    register = authority.register
+    register = reader.read().register
     by = ", ".join(sorted(register.admins))
     count = register.widenings + register.narrowings - 1
-    shown = "the whole register" if whole is not None else "the chain of changes"
+    shown = "the whole register" if reader.whole is not None else "the chain of changes"
     return f"by {shown}: {count} changes since the charter; administrators now: {by}"
 
 
@@ -150,13 +172,14 @@ def authority_of(files: Files, policy: Policy | None, whole: WholeRegister | Non
     return found
 
 
-def check_ages(files: Files, policy: Policy | None, whole: WholeRegister | None) -> str:
+def check_ages(reader: AuthorityReader) -> str:
     """Check that the agreement and both certificates were public for long enough (R17, R20)."""
+    files, policy = reader.files, reader.policy
     if policy is None:
         raise NotCheckable("no policy was given (--policy): whose times to believe isn't known")
     if RELEASE not in files:
         raise NotCheckable(f"without {RELEASE} nothing says by when the owner had released it")
-    found = authority_of(files, policy, whole)
+    found = reader.read()
     try:
         stamps, released_ms = _stamps(found.proved, policy), _released_ms(files, policy)
     except NoteRefused as error:  # said by the check of the witnesses, too

@@ -30,7 +30,6 @@ from firmware.protocol.register.entries import (
     OfficerLeaf,
     RequestLeaf,
 )
-from firmware.protocol.register.register_file import WholeRegister
 from firmware.protocol.register.rules import check_area
 from firmware.protocol.requests import SignedCertificate, check_signatures
 from firmware.protocol.tlog.checkpoint import Checkpoint, parse_checkpoint
@@ -39,7 +38,7 @@ from firmware.protocol.tlog.policy import Policy
 from firmware.protocol.tlog.proof import parse_proof
 from firmware.protocol.tlog.signed_note import parse_note
 from relay.verify.agency_key import KnownAgency
-from relay.verify.authority_checks import authority_of, extract_of, proved_extract
+from relay.verify.authority_checks import AuthorityReader, extract_of, proved_extract
 from relay.verify.document_reader import (
     Files,
     clip_numbers,
@@ -131,16 +130,15 @@ def check_witnesses(files: Files, policy: Policy | None) -> str:
     return "witnessed: " + ", ".join(said)
 
 
-def registered_agency(
-    files: Files, policy: Policy | None, whole: WholeRegister | None
-) -> KnownAgency | None:
+def registered_agency(reader: AuthorityReader) -> KnownAgency | None:
     """Return the agency as the register proves it, None unless every proof of it holds."""
+    files, policy = reader.files, reader.policy
     if policy is None or REGISTER not in files:
         return None
     try:
         check_register(files, policy)
         check_witnesses(files, policy)
-        agreement = authority_of(files, policy, whole).agreement.agreement
+        agreement = reader.read().agreement.agreement
     except (WireError, NotCheckable):
         return None
     return KnownAgency(id=agreement.agency, signing_key=unb64u(agreement.signing_key))

@@ -12,6 +12,7 @@ from firmware.protocol.requests import EvidenceRequest
 from firmware.protocol.tlog.policy import Policy
 from relay.verify import authority_checks, date_checks, document_checks, log_checks, recordings
 from relay.verify.agency_key import KnownAgency
+from relay.verify.authority_checks import AuthorityReader
 from relay.verify.checks import Check, Exit, Result, exit_code_of, run
 from relay.verify.document_reader import (
     Files,
@@ -73,11 +74,12 @@ class Report:
 def check_evidence(evidence: Evidence, given: TrustAnchors) -> Report:
     """Make every check."""
     files = evidence.files
-    agency = _agency(files, given)
+    reader = AuthorityReader(files, given.policy, given.register)
+    agency = _agency(reader, given)
     checks = [
         *_seal_checks(evidence),
         *_paper_checks(evidence, agency, given.fleet_ca),
-        *_log_checks(files, given),
+        *_log_checks(reader),
     ]
     found: list[Recording] = []
     for number in clip_numbers(files):
@@ -94,9 +96,9 @@ def check_evidence(evidence: Evidence, given: TrustAnchors) -> Report:
     )
 
 
-def _agency(files: Files, given: TrustAnchors) -> KnownAgency | None:
+def _agency(reader: AuthorityReader, given: TrustAnchors) -> KnownAgency | None:
     """Return the asking agency: by the register, which also has an agency's older keys."""
-    registered = log_checks.registered_agency(files, given.policy, given.register)
+    registered = log_checks.registered_agency(reader)
     is_same = given.agency is None or registered is None or given.agency.id == registered.id
     return registered or given.agency if is_same else given.agency
 
@@ -147,8 +149,8 @@ def _paper_checks(
     ]
 
 
-def _log_checks(files: Files, given: TrustAnchors) -> list[Check]:
-    policy = given.policy
+def _log_checks(reader: AuthorityReader) -> list[Check]:
+    files, policy = reader.files, reader.policy
     return [
         run(
             Exit.LOG,
@@ -158,12 +160,12 @@ def _log_checks(files: Files, given: TrustAnchors) -> list[Check]:
         run(
             Exit.LOG,
             "the register's administrators let the agency and its officers ask",
-            lambda: authority_checks.check_authority(files, policy, given.register),
+            lambda: authority_checks.check_authority(reader),
         ),
         run(
             Exit.LOG,
             "their agreement and certificates had been public for long enough",
-            lambda: authority_checks.check_ages(files, policy, given.register),
+            lambda: authority_checks.check_ages(reader),
         ),
         run(
             Exit.LOG,

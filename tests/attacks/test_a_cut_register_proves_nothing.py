@@ -27,12 +27,12 @@ from firmware.protocol.register.extract import ChainLink, EarlierCheckpoint, Reg
 from firmware.protocol.register.register_file import WholeRegister
 from firmware.protocol.requests import SignedRequest
 from firmware.protocol.tlog.proof import parse_proof
-from relay.verify.authority_checks import check_ages, check_authority
+from relay.verify.authority_checks import AuthorityReader, check_ages, check_authority
 from relay.verify.checks import Exit
 from relay.verify.errors import NotCheckable
 from relay.verify.evidence import evidence_of_folder
 from relay.verify.report import check_evidence
-from tests.fakes.log_town import HOUR_MS, Town, make_town, sign_p256, spki_of
+from tests.fakes.log_town import HOUR_MS, NOW_MS, Town, make_town, sign_p256, spki_of
 from tests.fakes.register_history import History
 from tests.relay.evidence_files import make_evidence
 
@@ -51,12 +51,12 @@ class Case:
 
     def check(self, extract: RegisterExtract) -> str:
         files = {"request.json": self.request.encode(), "register.json": extract.encode()}
-        return check_authority(files, self.town.policy, None)
+        return check_authority(AuthorityReader(files, self.town.policy, None))
 
 
 def full_town() -> Town:
     """A town in which another agency, limits, officers and administrators changed."""
-    town = make_town(age_days=20)
+    town = make_town(age_days=20, now_ms=NOW_MS - 100 * HOUR_MS)
     town.append(town.change(LIMITS))
     other = town.copy()
     other.agency_key = town.new_key()
@@ -304,7 +304,7 @@ def test_a_last_entry_that_counts_wrongly_hides_nothing_from_who_has_the_whole(c
     whole = WholeRegister(entries=tuple(town.register_log.entries))
     files = {"request.json": case.request.encode(), "register.json": held.encode()}
     with pytest.raises(WireError, match="suspended before the recording was released"):
-        check_authority(files, town.policy, whole)  # ... and the whole doesn't
+        check_authority(AuthorityReader(files, town.policy, whole))  # ... and the whole doesn't
     with pytest.raises(WireError, match="it counts"):
         lie.check(held)
 
@@ -327,7 +327,7 @@ def ages_of(case: Case, extract: RegisterExtract, *, released_ms: int | None = N
         "register.json": extract.encode(),
         "release.json": release.encode(),
     }
-    return check_ages(files, town.policy, None)
+    return check_ages(AuthorityReader(files, town.policy, None))
 
 
 def test_ages_are_shown_by_checkpoints_that_are_old_enough(aged: Case) -> None:
@@ -426,4 +426,4 @@ def test_signatures_in_a_certificate_of_another_key_are_found(case: Case) -> Non
     request = changed(case.request, officer=certificate)
     files = {"request.json": request.encode(), "register.json": case.extract.encode()}
     with pytest.raises(WireError, match="isn't in the register"):
-        check_authority(files, case.town.policy, None)
+        check_authority(AuthorityReader(files, case.town.policy, None))

@@ -29,7 +29,7 @@ from firmware.protocol.requests import SignedRequest
 from relay.verify.checks import Exit, Result
 from relay.verify.evidence import evidence_of_folder
 from relay.verify.report import Report, TrustAnchors, check_evidence
-from tests.fakes.log_town import Town, make_town, spki_of
+from tests.fakes.log_town import MINUTE_MS, Town, make_town, spki_of
 from tests.relay.evidence_files import Evidence, make_evidence
 
 
@@ -83,7 +83,12 @@ def replace_agreement(town: Town, agreement: object, leaf: ChangeLeaf) -> Town:
 
 @pytest.fixture(scope="module")
 def evidence(forgery: Forgery) -> Evidence:
-    return make_evidence(town=forgery.town, request=forgery.request)
+    return make_evidence(
+        town=forgery.town,
+        request=forgery.request,
+        said_ms=forgery.town.now_ms - 30 * MINUTE_MS,
+        known_ms=forgery.town.now_ms - 31 * MINUTE_MS,
+    )
 
 
 def report_of(evidence: Evidence, extract: RegisterExtract, **given: object) -> Report:

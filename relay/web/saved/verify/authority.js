@@ -16,6 +16,7 @@ import { checkConsistency, checkInclusion, checkWitnessed, parseProof, parseWitn
 /** @typedef {import("./tlog.js").Policy} Policy */
 /** @typedef {{entry: string, proof: string}} ProvenEntry */
 /** @typedef {{extract: any, checkpoint: Checkpoint, last: LoggedEntry, agreement: LoggedEntry, officer: LoggedEntry, cosigner: LoggedEntry, request: LoggedEntry, renewed: LoggedEntry[]}} ProvedExtract */
+/** @typedef {{register: Register, agreement: AgreementRecord, proved: ProvedExtract}} Authority */
 /** @typedef {import("../../static/js/protocol/encoding.js").Said} Said */
 
 const NAMED = ["agreement", "officer", "cosigner", "request"];
@@ -48,15 +49,15 @@ export async function provedExtract(files) {
   return { extract, checkpoint, last, agreement, officer, cosigner, request, renewed };
 }
 
-/** The register's administrators let this agency and these officers ask. @param {Files} files @param {Policy | null} policy @returns {Promise<Said>} */
-export async function checkAuthority(files, policy) {
-  const { register } = await authorityOf(files, policy);
+/** The register's administrators let this agency and these officers ask. @param {() => Promise<Authority>} authority @returns {Promise<Said>} */
+export async function checkAuthority(authority) {
+  const { register } = await authority();
   const count = register.widenings + register.narrowings - 1;
   const names = [...register.admins.keys()].sort().join(", ");
   return { template: "{count} changes since the charter; administrators now: {names}", values: { count, names } };
 }
 
-/** Who had authority. @param {Files} files @param {Policy | null} policy */
+/** Who had authority. @param {Files} files @param {Policy | null} policy @returns {Promise<Authority>} */
 export async function authorityOf(files, policy) {
   if (!files.has("register.json") && policy === null) {
     throw new NotCheckable("the doorbell packed no proof of it ({name})", { name: "register.json" });
@@ -137,11 +138,11 @@ function checkLast(register, entry) {
   register.checkCounts(parseLeaf(entry));
 }
 
-/** The agreement and both certificates were public for long enough (R17, R20). @param {Files} files @param {Policy | null} policy @returns {Promise<Said>} */
-export async function checkAges(files, policy) {
+/** The agreement and both certificates were public for long enough (R17, R20). @param {Files} files @param {Policy | null} policy @param {() => Promise<Authority>} authority @returns {Promise<Said>} */
+export async function checkAges(files, policy, authority) {
   if (policy === null) throw new NotCheckable("no policy is at hand: whose times to believe isn't known");
   if (!files.has("release.json")) throw new NotCheckable("without {name} nothing says by when it was there", { name: "release.json" });
-  const { register, agreement, proved } = await authorityOf(files, policy);
+  const { register, agreement, proved } = await authority();
   const { seen, released_ms } = await times(files, proved, policy);
   const [first] = /** @type {AgreementRecord[]} */ (register.agreements.get(agreement.agreement.agency));
   const { key_age_ms, agreement_age_ms } = register.delays;

@@ -5,7 +5,7 @@
  */
 import { canonical, hex, parseCanonical, sha256Hex, unb64u, unhex, utf8, join } from "../../static/js/protocol/encoding.js";
 import { LONGEST_PRE_ROLL_90K } from "../../static/js/protocol/footage.js";
-import { authorityOf, provedExtract, provenEntries } from "./authority.js";
+import { provedExtract, provenEntries } from "./authority.js";
 import { NotCheckable } from "./checks.js";
 import { checkSignatures } from "./document_checks.js";
 import {
@@ -160,13 +160,13 @@ export async function checkWitnesses(files, policy) {
   return { template: "{time}: the newest of {count} checkpoints", values: { count: notes.length, time: moment(Math.max(...times)) } };
 }
 
-/** The agency as the register proves it, null unless every proof of it holds. @param {Files} files @param {Policy | null} policy @returns {Promise<KnownAgency | null>} */
-export async function registeredAgency(files, policy) {
+/** The agency as the register proves it, null unless every proof of it holds. @param {Files} files @param {Policy | null} policy @param {() => Promise<import("./authority.js").Authority>} authority @returns {Promise<KnownAgency | null>} */
+export async function registeredAgency(files, policy, authority) {
   if (policy === null || !files.has("register.json")) return null;
   try {
     await checkRegister(files, policy);
     await checkWitnesses(files, policy);
-    const { agency, signing_key } = (await authorityOf(files, policy)).agreement.agreement;
+    const { agency, signing_key } = (await authority()).agreement.agreement;
     return { id: agency, signing_key };
   } catch {
     return null;
