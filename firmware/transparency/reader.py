@@ -194,12 +194,11 @@ def entries_at(store: RegisterStore, indices: Collection[int]) -> dict[int, byte
 def earlier_checkpoints(
     store: RegisterStore, followed: RegisterState, places: ExtractPlaces
 ) -> list[EarlierCheckpoint]:
-    """Return the checkpoints that show how old a request's agreement and certificates are.
+    """Return the oldest checkpoints that show how old is what let a request in (R17, R20).
 
-    Blocks. The oldest that hold the agency's first agreement (R20), and all of them (R17).
+    Blocks.
     """
-    newest = max(places.agreement, places.officer, places.cosigner)
-    wanted = {followed.seen_size(index) for index in (places.first_agreement, newest)}
+    wanted = {followed.seen_size(index) for index in places.aged}
     found: dict[int, EarlierCheckpoint] = {}
     for note in store.stamps.read():
         with suppress(WireError, LogUnreadable):  # one that doesn't count is in the store as well

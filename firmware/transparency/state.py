@@ -16,6 +16,7 @@ from firmware.protocol.register.facts import (
     agreement_in_force,
     facts_of,
     no_register,
+    place_of_limits,
 )
 from firmware.protocol.register.replay import Register
 from firmware.protocol.register.saved import save_register
@@ -206,7 +207,8 @@ class RegisterState:
         if agreement is None:
             return None
         version = self._register.agreements[agreement.agency][agreement.version - 1]
-        return places_of(self._register, record, agreement=version.index)
+        limits = self._register.limits[place_of_limits(self._register, self._stamps, now_ms)]
+        return places_of(self._register, record, agreement=version.index, limits=limits.index)
 
     def proof(self, index: int) -> bytes:
         """Return the tlog-proof that an entry is in the log of the newest checkpoint."""

@@ -17,10 +17,11 @@ from firmware.protocol.custody import ReleaseProof
 from firmware.protocol.encoding import WireError, unb64u
 from firmware.protocol.register.chain import LoggedEntry, replay_chain
 from firmware.protocol.register.extract import MAX_EXTRACT_BYTES, ProvenEntry, RegisterExtract
-from firmware.protocol.register.facts import Stamps, is_old_enough
+from firmware.protocol.register.facts import Stamps, is_old_enough, place_of_limits
 from firmware.protocol.register.records import AgreementRecord
 from firmware.protocol.register.register_file import WholeRegister
 from firmware.protocol.register.replay import Register
+from firmware.protocol.register.rules import RuleBroken, check_limits
 from firmware.protocol.requests import SignedRequest
 from firmware.protocol.tlog.checkpoint import Checkpoint, parse_checkpoint
 from firmware.protocol.tlog.merkle import leaf_hash, verify_consistency, verify_inclusion
@@ -199,7 +200,20 @@ def check_ages(reader: AuthorityReader) -> str:
                 f"that {what} had been public for {_length(age_ms)} when the owner released it is "
                 f"not shown{since}"
             )
+    _check_limits(files, found.register, stamps, released_ms)
     return f"by {moment(released_ms)}, when the release was witnessed"
+
+
+def _check_limits(files: Files, register: Register, stamps: Stamps, released_ms: int) -> None:
+    """Check that the request keeps the limits that were old enough (R17)."""
+    place = place_of_limits(register, stamps, released_ms)
+    try:
+        check_limits(request_unverified(files), register.limits[place].limits)
+    except RuleBroken as error:
+        raise NotCheckable(
+            "that the limits which let the request in had been public for "
+            f"{_length(register.delays.key_age_ms)} is not shown, and by the older ones {error}"
+        ) from error
 
 
 def _replayed(proved: ProvedExtract, agency: str, *, charter: str | None) -> Register:

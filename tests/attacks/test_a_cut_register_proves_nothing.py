@@ -346,6 +346,23 @@ def test_an_age_that_nothing_shows_ends_in_no_success(aged: Case) -> None:
     assert report.exit_code is Exit.INCOMPLETE
 
 
+def test_limits_that_are_too_young_to_count_let_nobody_in_here_either() -> None:
+    """Two administrators and the relay: looser limits, and a request by them at once."""
+    town = make_town(age_days=20, limits=Limits(max_window_ms=2 * HOUR_MS))
+    town.append(town.change(LimitsChanged(limits=Limits())))
+    begun_ms = town.now_ms
+    window = {"from_ms": begun_ms - 4 * HOUR_MS, "to_ms": begun_ms, "reason": "A long night."}
+    case = Case(town=town, request=town.publish(expires_ms=begun_ms + 6 * 24 * HOUR_MS, **window))
+    assert town.register.voids == []
+    with pytest.raises(NotCheckable, match=r"the limits .* 72 hours is not shown, .* 2 hours"):
+        ages_of(case, case.extract, released_ms=begun_ms + 71 * HOUR_MS)
+    town.wind(hours=73)
+    assert "when the release was witnessed" in ages_of(case, case.extract)
+    bare = changed(case.extract, ages=case.extract.ages[:-1])
+    with pytest.raises(NotCheckable, match=r"the limits .* 72 hours is not shown"):
+        ages_of(case, bare)
+
+
 def test_a_young_checkpoint_shows_no_age(aged: Case) -> None:
     town = aged.town
     note = town.register_log.checkpoint.decode()

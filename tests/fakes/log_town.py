@@ -70,7 +70,7 @@ from firmware.protocol.register.entries import (
     change_message,
 )
 from firmware.protocol.register.extract import EarlierCheckpoint, RegisterExtract
-from firmware.protocol.register.facts import RegisterFacts, Stamps, facts_of
+from firmware.protocol.register.facts import RegisterFacts, Stamps, facts_of, place_of_limits
 from firmware.protocol.register.replay import Register
 from firmware.protocol.requests import (
     COSIGN_TAG,
@@ -478,12 +478,11 @@ class Town:
     def extract(self, signed: SignedRequest) -> RegisterExtract:
         """Return what a package carries of the register for a request."""
         log, places = self.register_log, self.places(signed)
-        newest = max(places.agreement, places.officer, places.cosigner)
         return make_extract(
             places,
             dict(enumerate(log.entries)),
             prove=log.proof,
-            ages=[self.earlier(index) for index in dict.fromkeys((places.first_agreement, newest))],
+            ages=[self.earlier(index) for index in sorted(places.aged)],
         )
 
     def places(self, signed: SignedRequest) -> ExtractPlaces:
@@ -492,7 +491,8 @@ class Town:
         record = register.requests.get(signed.request_digest)
         if record is not None:
             agreement = register.agreements[record.request.agency][-1].index
-            return places_of(register, record, agreement=agreement)
+            limits = register.limits[place_of_limits(register, self.stamps, self.now_ms)].index
+            return places_of(register, record, agreement=agreement, limits=limits)
         agreement = self.index_of(self.agreement_leaf)
         return ExtractPlaces(
             agency=self.agreement.agency,
@@ -502,6 +502,7 @@ class Town:
             request=self.index_of(RequestLeaf(signed=signed)),
             renewed=(),
             first_agreement=agreement,
+            limits=0,
             last=self.register_log.size - 1,
             changes=tuple(register.changes[1:]),
             areas=frozenset({agreement}),

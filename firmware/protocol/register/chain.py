@@ -41,11 +41,19 @@ class ExtractPlaces:
     request: int
     renewed: tuple[int, ...]
     first_agreement: int
+    limits: int
+    """The limits in force; 0 where they are the charter's, which need no age."""
     last: int
     changes: tuple[int, ...]
     """All changes but the charter."""
     areas: frozenset[int]
     """The agreements that need their cells: requests were judged by them."""
+
+    @property
+    def aged(self) -> set[int]:
+        """The entries whose age decides: each has to be in an earlier checkpoint."""
+        newest = max(self.agreement, self.officer, self.cosigner)
+        return {self.first_agreement, newest, self.limits} - {0}
 
     @property
     def all(self) -> set[int]:
@@ -62,8 +70,13 @@ class LoggedEntry:
     entry: bytes
 
 
-def places_of(register: Register, record: RequestRecord, *, agreement: int) -> ExtractPlaces:
-    """Return what an extract for a published request needs; `agreement` is the one in force."""
+def places_of(
+    register: Register, record: RequestRecord, *, agreement: int, limits: int
+) -> ExtractPlaces:
+    """Return what an extract for a published request needs.
+
+    `agreement` and `limits` are where those in force are.
+    """
     request = record.request
     records = [record]
     if request.renewed_id is not None:
@@ -95,6 +108,7 @@ def places_of(register: Register, record: RequestRecord, *, agreement: int) -> E
         request=record.index,
         renewed=tuple(sorted(others - {officer, cosigner, record.index})),
         first_agreement=known[0].index,
+        limits=limits,
         last=register.size - 1,
         changes=tuple(index for index in register.changes if index > 0),
         areas=frozenset(judged),

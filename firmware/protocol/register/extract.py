@@ -30,7 +30,7 @@ MAX_LINKS = 20_000
 MAX_EXTRACT_BYTES = 2 * MAX_CHAIN_BYTES
 MAX_RENEWED = 3
 """A renewal brings the request that it renews, and the certificates of that one's officers."""
-MAX_AGES = 2
+MAX_AGES = 3
 
 
 class ProvenEntry(Document, frozen=True, kw_only=True):

@@ -6,7 +6,7 @@
 import { canonical, hex, unb64u, utf8 } from "../../static/js/protocol/encoding.js";
 import { NotCheckable } from "./checks.js";
 import { documentOf, must, requestUnverified, signedRequest } from "./document_reader.js";
-import { Register, parseLeaf } from "./register.js";
+import { Register, checkLimits, parseLeaf } from "./register.js";
 import { checkConsistency, checkInclusion, checkWitnessed, parseProof, parseWitnessed } from "./tlog.js";
 
 /** @typedef {import("./document_reader.js").Files} Files */
@@ -22,7 +22,7 @@ import { checkConsistency, checkInclusion, checkWitnessed, parseProof, parseWitn
 const NAMED = ["agreement", "officer", "cosigner", "request"];
 const HOUR_MS = 3_600_000;
 const MAX_RENEWED = 3;
-const MAX_AGES = 2;
+const MAX_AGES = 3;
 
 /** Every entry of the extract that is proved. @param {any} extract @returns {ProvenEntry[]} */
 export function provenEntries(extract) {
@@ -146,16 +146,23 @@ export async function checkAges(files, policy, authority) {
   const { seen, released_ms } = await times(files, proved, policy);
   const [first] = /** @type {AgreementRecord[]} */ (register.agreements.get(agreement.agreement.agency));
   const { key_age_ms, agreement_age_ms } = register.delays;
+  /** @param {number} index @param {number} age_ms */
+  const isOldEnough = (index, age_ms) => seen.some(({ size, time_ms }) => size > index && released_ms - time_ms >= age_ms);
   for (const [index, age_ms] of [
     [first.index, agreement_age_ms],
     [agreement.index, key_age_ms],
     [proved.officer.index, key_age_ms],
     [proved.cosigner.index, key_age_ms],
   ]) {
-    const since_ms = Math.min(...seen.filter(({ size }) => size > index).map(({ time_ms }) => time_ms));
-    if (!(released_ms - since_ms >= age_ms)) {
+    if (!isOldEnough(index, age_ms)) {
       throw new NotCheckable("that agreement and certificates had been public for {hours} hours when the owner released it is not shown", { hours: age_ms / HOUR_MS });
     }
+  }
+  const inForce = register.limits.filter(({ index }) => index === 0 || isOldEnough(index, key_age_ms)).at(-1);
+  try {
+    checkLimits(requestUnverified(files), inForce?.limits);
+  } catch {
+    throw new NotCheckable("that the limits which let the request in had been public for {hours} hours is not shown", { hours: key_age_ms / HOUR_MS });
   }
   return { template: "by {time}, when the release was witnessed", values: { time: `${new Date(released_ms).toISOString().slice(0, 19).replace("T", " ")} UTC` } };
 }

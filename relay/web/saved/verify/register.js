@@ -43,8 +43,8 @@ export class Register {
     this.chain = NO_CHANGES;
     /** @type {any} */
     this.delays = DELAYS;
-    /** @type {any} */
-    this.limits = null;
+    /** @type {{index: number, limits: any}[]} */
+    this.limits = [];
     /** @type {Map<string, Admin>} */
     this.admins = new Map();
     /** @type {Map<string, AgreementRecord[]>} */
@@ -157,7 +157,7 @@ export class Register {
       must(![...admins.keys()].some((id) => this.agreements.has(id)), "an agency has an administrator's id");
       return () => void (this.admins = admins);
     }
-    if (body.kind === "limits") return () => void (this.limits = body.limits);
+    if (body.kind === "limits") return () => void this.limits.push({ index, limits: body.limits });
     if (body.kind === "agreement") return this.preparedAgreement(index, body.signed, area);
     return () => {};
   }
@@ -173,7 +173,7 @@ export class Register {
     return () => {
       this.admins = admins;
       this.delays = charter.delays;
-      this.limits = charter.limits;
+      this.limits = [{ index, limits: charter.limits }];
     };
   }
 
@@ -240,7 +240,7 @@ export class Register {
     const judging = usable.at(-1);
     if (judging === undefined) throw new WireError("the agency is suspended, or has another key now");
     checkArea(request.cells, judging);
-    checkLimits(request, this.limits);
+    checkLimits(request, this.limits.at(-1)?.limits);
     if (request.renews) this.renew(request);
     this.requests.set(request.id, { request, renewedBy: null });
   }
@@ -343,7 +343,7 @@ function keepsTheRules({ delays, limits }) {
 }
 
 /** R2, R3 and R15, as firmware/protocol/register/rules.py has them. @param {any} request @param {any} limits */
-function checkLimits({ created_ms, expires_ms, from_ms, to_ms, cells, danger, reason }, limits) {
+export function checkLimits({ created_ms, expires_ms, from_ms, to_ms, cells, danger, reason }, limits) {
   const [life_ms, window_ms] = [expires_ms - created_ms, to_ms - from_ms];
   must(life_ms > 0 && life_ms <= limits.max_life_ms, "a request stands for longer than it may");
   must(window_ms >= limits.min_window_ms && window_ms <= limits.max_window_ms, "a request asks for more time than it may, or less");
