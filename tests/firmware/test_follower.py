@@ -627,10 +627,15 @@ def test_a_policy_of_anything_else_is_refused(tmp_path: Path) -> None:
         [keys[0], other.policy.logs[1].key],
         [*keys, other.policy.logs[0].key],
     ]
+    charters = dict(town.policy.charters)
     for logs in wrong:
-        path.write_bytes(policy_text(logs=logs, witnesses=witnesses, threshold=2))
-        with pytest.raises(StoreError):
+        named = charters if keys[0] in logs else {}
+        path.write_bytes(policy_text(logs=logs, witnesses=witnesses, threshold=2, charters=named))
+        with pytest.raises(StoreError, match="expected"):
             load_logs(path)
+    path.write_bytes(policy_text(logs=keys, witnesses=witnesses, threshold=2))
+    with pytest.raises(StoreError, match="doesn't name the charter of lakeland/register"):
+        load_logs(path)
     with pytest.raises(StoreError, match="can't be read"):
         load_logs(tmp_path / "nowhere.txt")
     with pytest.raises(WireError):
