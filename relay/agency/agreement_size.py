@@ -5,6 +5,7 @@ Pure, and without H3: the agency's own command asks it before anything is signed
 
 from firmware.protocol.register.changes import texts_of
 from firmware.protocol.register.entries import (
+    MAX_CELLS,
     MAX_CHANGES,
     MAX_LEAF_BYTES,
     NO_CHANGES,
@@ -19,7 +20,7 @@ from relay.agency.errors import AreaRefused
 
 CELL_KM2 = 0.105
 FITTING_CELLS = 2500
-"""So many fit with any name and keys, if none of them are merged: what an area is held to."""
+"""So many fit with any name and keys, if few of them are merged: what an area is held to."""
 _CELL_BYTES = 20
 """A cell in an entry: in a text of its own, with each quote escaped."""
 _LONGEST_ID = "a-" * 39 + "a"
@@ -29,10 +30,13 @@ _LONGEST_SIGNATURE = "A" * 96
 
 def check_fits(agreement: Agreement) -> None:
     """Raise AreaRefused if the entry with two administrators' signatures would be too large."""
+    cells = len(agreement.cells)
+    if cells > MAX_CELLS:
+        raise too_large(cells, most=MAX_CELLS)
     size = len(_longest_entry(agreement))
     if size > MAX_LEAF_BYTES:
         over = -(-(size - MAX_LEAF_BYTES) // _CELL_BYTES)
-        raise too_large(len(agreement.cells), most=max(1, len(agreement.cells) - over))
+        raise too_large(cells, most=max(1, cells - over))
 
 
 def too_large(cells: int, *, most: int = FITTING_CELLS) -> AreaRefused:

@@ -20,6 +20,7 @@ from typing import Protocol
 import msgspec
 
 from firmware.protocol.encoding import AgencyId, Line, WireError, decode, new_id, sha256_hex
+from firmware.protocol.register.changes import agreement_of
 from firmware.protocol.register.entries import Agreement
 from relay.agency.addresses import check_official, domain_of, read_address
 from relay.agency.agreement_versions import Difference, compare
@@ -299,7 +300,7 @@ class Onboarding:
         if row.enrolment is None:
             return OnboardingStatus(row=row)
         enrolment = decode(AgencyEnrolment, row.enrolment.encode(), max_bytes=MAX_ENROLMENT_BYTES)
-        agreement = msgspec.json.decode(enrolment.signed.agreement, type=Agreement)
+        agreement = agreement_of(enrolment.signed)
         proposed = None if row.proposed is None else proposed_of(row.proposed)
         known = view.facts.agreements.get(row.agency, ())
         is_in_register = any(fact.agreement == agreement for fact in known)

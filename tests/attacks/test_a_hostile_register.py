@@ -167,7 +167,7 @@ def signed_wrongly(kind: str) -> dict[str, tuple[Make, str]]:
     def replayed(scene: Scene) -> LeafBody:
         leaf = scene.change(kind)
         other = scene.change("program" if kind != "program" else "limits", by=("ann", "bob"))
-        return changed(leaf, change=other.change)
+        return changed(leaf, content=other.content)
 
     def elsewhere(scene: Scene) -> LeafBody:
         change = Change(

@@ -41,7 +41,7 @@ from firmware.protocol.requests import (
 MAX_LEAF_BYTES = 65_535
 """What an entry bundle of a tiled log can hold (c2sp.org/tlog-tiles)."""
 MAX_CELLS = 3000
-"""More aren't read. About 2,500 fit into one leaf; that is checked when an agency comes in."""
+"""More aren't read. So many fit into one leaf if none are merged; an agency's own are measured."""
 MAX_TERMS_BYTES = 8 * 1024
 MAX_AREA_BYTES = 60 * 1024
 AGREEMENT_TAG = b"doorward/agreement/v2"

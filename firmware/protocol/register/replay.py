@@ -160,13 +160,13 @@ class Register:
         """
         index, change, signatures = self.size, link.change, link.signatures
         header = self._check_header(change)
-        message = change_message(change.encode())
-        if link.content is msgspec.UNSET:
-            self._check_unseen(header, signatures, message)
-            take = _nothing
-        else:
+        self._check_right(header, change, signatures, is_part=True)
+        take = _nothing
+        if link.content is not msgspec.UNSET:
             body = parse_body(header, link.content, link.area)
-            take = self._prepare_body(index, body, signatures, message, is_part=True)
+            take = self._prepare_body(index, body, change, signatures, is_part=True)
+        elif header.kind == "charter":
+            raise EntryVoid("only the first entry is a charter")
         self.size += 1
         self._take_change(index, header, change, signatures)
         take()
@@ -212,11 +212,11 @@ class Register:
 
     def _prepare_change(self, index: int, leaf: ChangeLeaf) -> Callable[[], None]:
         header = self._check_header(leaf.change)
+        self._check_right(header, leaf.change, leaf.signatures)
         body = parse_body(header, leaf.content, leaf.area)
         if isinstance(body, AgreementMade) and leaf.area is msgspec.UNSET:
             raise EntryVoid("the agreement's cells are missing")
-        message = change_message(leaf.change.encode())
-        take = self._prepare_body(index, body, leaf.signatures, message)
+        take = self._prepare_body(index, body, leaf.change, leaf.signatures)
 
         def take_once() -> None:
             self._take_change(index, header, leaf.change, leaf.signatures)
@@ -244,59 +244,69 @@ class Register:
         self.chain = next_chain(self.chain, index=index, change=change, signatures=signatures)
         self.changes.append(index)
 
-    def _check_unseen(
-        self, header: ChangeHeader, signatures: list[ChangeSignature], message: bytes
+    def _check_right(
+        self,
+        header: ChangeHeader,
+        change: str,
+        signatures: list[ChangeSignature],
+        *,
+        is_part: bool = False,
     ) -> None:
+        """Raise EntryVoid unless its signers may make such a change; a charter names them itself.
+
+        Before its body is looked at: what is wrong there is nobody's fault who didn't sign it.
+        """
         if header.kind == "charter":
-            raise EntryVoid("only the first entry is a charter")
-        if header.kind == "officer_revoked":  # an unseen agency's own key isn't known
-            signatures = [one for one in signatures if one.by != header.agency]
-            self._check_admins(signatures, message, at_least=0)
-        else:
-            self._check_admins(signatures, message, at_least=2 if is_widening(header) else 1)
+            return
+        keys = {admin.id: admin.key for admin in self.admins.values()}
+        at_least = 2 if is_widening(header) else 1
+        if header.kind == "officer_revoked" and isinstance(header.agency, str):
+            newest = self.newest_agreement(header.agency)
+            if newest is not None:
+                keys[header.agency] = newest.agreement.signing_key
+            elif is_part:  # of an agency that isn't seen, the own key isn't known
+                signatures = [one for one in signatures if one.by != header.agency]
+                at_least = 0
+        check_signers(signatures, change_message(change.encode()), keys=keys, at_least=at_least)
 
     def _prepare_body(
         self,
         index: int,
         body: ChangeBody,
+        change: str,
         signatures: list[ChangeSignature],
-        message: bytes,
         *,
         is_part: bool = False,
     ) -> Callable[[], None]:
         match body:
             case Charter():
-                return self._prepare_charter(index, body, signatures, message)
+                return self._prepare_charter(index, body, change, signatures)
             case AdminsChanged():
-                self._check_admins(signatures, message, at_least=2)
                 admins = admins_by_id(body.admins)
                 if set(admins) & set(self.agreements):
                     raise EntryVoid("an agency has an administrator's id")
                 return lambda: setattr(self, "admins", admins)
             case LimitsChanged():
-                self._check_admins(signatures, message, at_least=2)
                 record = LimitsRecord(index=index, limits=body.limits)
                 return lambda: self.limits.append(record)
             case AgreementMade():
-                self._check_admins(signatures, message, at_least=2)
                 return self._prepare_agreement(index, body)
             case AgencySuspended():
-                self._check_admins(signatures, message, at_least=1)
                 return self._prepare_suspension(body)
             case OfficerRevoked():
-                return self._prepare_revocation(body, signatures, message, is_part=is_part)
+                return self._prepare_revocation(body, is_part=is_part)
             case ProgramReleased():
-                self._check_admins(signatures, message, at_least=2)
                 program = ProgramRecord(index=index, program=body)
                 return lambda: self.programs.append(program)
 
     def _prepare_charter(
-        self, index: int, charter: Charter, signatures: list[ChangeSignature], message: bytes
+        self, index: int, charter: Charter, change: str, signatures: list[ChangeSignature]
     ) -> Callable[[], None]:
         if index != 0:
             raise EntryVoid("only the first entry is a charter")
         admins = check_charter(charter, is_example=self.is_example)
-        check_signers(signatures, message, keys={a.id: a.key for a in charter.admins}, at_least=2)
+        keys = {admin.id: admin.key for admin in charter.admins}
+        check_signers(signatures, change_message(change.encode()), keys=keys, at_least=2)
 
         def take() -> None:
             self.admins = admins
@@ -326,19 +336,7 @@ class Register:
 
         return take
 
-    def _prepare_revocation(
-        self,
-        body: OfficerRevoked,
-        signatures: list[ChangeSignature],
-        message: bytes,
-        *,
-        is_part: bool,
-    ) -> Callable[[], None]:
-        keys = {admin.id: admin.key for admin in self.admins.values()}
-        newest = self.newest_agreement(body.agency)
-        if newest is not None:
-            keys[body.agency] = newest.agreement.signing_key
-        check_signers(signatures, message, keys=keys, at_least=1)
+    def _prepare_revocation(self, body: OfficerRevoked, *, is_part: bool) -> Callable[[], None]:
         known = self.officers.get((body.agency, body.officer_id), [])
         if not known and not is_part:  # of a part, nobody else's certificates are here
             raise EntryVoid("no such officer is certified")
@@ -348,12 +346,6 @@ class Register:
                 record.is_revoked = True
 
         return take
-
-    def _check_admins(
-        self, signatures: list[ChangeSignature], message: bytes, *, at_least: int
-    ) -> None:
-        keys = {admin.id: admin.key for admin in self.admins.values()}
-        check_signers(signatures, message, keys=keys, at_least=at_least)
 
     # --- agencies and their requests ---
 

@@ -104,9 +104,10 @@ export class Register {
     must(isWidening || header.follows === undefined, "what only narrows is bound to no place");
     must(!isWidening || header.follows === this.widenings, "another change was published since this one was written, or is missing");
     const message = join(CHANGE_TAG, utf8(change));
+    await this.checkRight(header, signatures, message, isWidening);
     let take = () => {};
     if (content === undefined) {
-      await this.checkUnseen(header, signatures, message, isWidening);
+      must(header.kind !== "charter", "only the first entry is a charter");
     } else {
       const body = await bodyOf(header, content);
       must(area === undefined || header.kind === "agreement", "only an agreement has an area");
@@ -122,15 +123,18 @@ export class Register {
     this.size = index + 1;
   }
 
-  /** @param {any} header @param {ChangeSignature[]} signatures @param {Uint8Array} message @param {boolean} isWidening */
-  async checkUnseen({ kind, agency }, signatures, message, isWidening) {
-    must(kind !== "charter", "only the first entry is a charter");
-    if (kind === "officer_revoked") {
-      // an unseen agency's own key isn't known
-      const others = signatures.filter(({ by }) => by !== agency);
-      return checkSigners(others, message, this.adminKeys(), 0);
+  /** Its signers may make such a change; a charter names them itself. @param {any} header @param {ChangeSignature[]} signatures @param {Uint8Array} message @param {boolean} isWidening */
+  async checkRight({ kind, agency }, signatures, message, isWidening) {
+    if (kind === "charter") return;
+    const keys = this.adminKeys();
+    const newest = this.agreements.get(agency)?.at(-1);
+    if (kind === "officer_revoked" && newest === undefined) {
+      // of an agency that isn't seen, the own key isn't known
+      await checkSigners(signatures.filter(({ by }) => by !== agency), message, keys, 0);
+      return;
     }
-    return checkSigners(signatures, message, this.adminKeys(), isWidening ? 2 : 1);
+    if (kind === "officer_revoked" && newest !== undefined) keys.set(agency, newest.agreement.signing_key);
+    await checkSigners(signatures, message, keys, isWidening ? 2 : 1);
   }
 
   adminKeys() {
@@ -144,9 +148,7 @@ export class Register {
    */
   async prepared(index, body, signatures, message, area) {
     if (body.kind === "charter") return this.preparedCharter(index, body, signatures, message);
-    if (body.kind === "officer_revoked") return this.preparedRevocation(body, signatures, message);
-    const keys = this.adminKeys();
-    await checkSigners(signatures, message, keys, body.kind === "suspended" ? 1 : 2);
+    if (body.kind === "officer_revoked") return this.preparedRevocation(body);
     if (body.kind === "suspended") {
       const known = this.agreements.get(body.agency);
       if (known === undefined) throw new WireError("no agency of this id is known");
@@ -192,12 +194,8 @@ export class Register {
     return () => void this.agreements.set(agreement.agency, [...known, record]);
   }
 
-  /** @param {any} body @param {ChangeSignature[]} signatures @param {Uint8Array} message */
-  async preparedRevocation({ agency, officer_id }, signatures, message) {
-    const keys = this.adminKeys();
-    const newest = this.agreements.get(agency)?.at(-1);
-    if (newest !== undefined) keys.set(agency, newest.agreement.signing_key);
-    await checkSigners(signatures, message, keys, 1);
+  /** @param {any} body */
+  preparedRevocation({ agency, officer_id }) {
     // Of an officer who isn't shown here there is nothing to take back.
     const known = this.officers.filter(({ certificate }) => certificate.agency === agency && certificate.officer_id === officer_id);
     return () => known.forEach((record) => (record.isRevoked = true));
