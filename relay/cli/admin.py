@@ -192,12 +192,13 @@ def _given(options: argparse.Namespace, name: str) -> str:
 def _submit(options: argparse.Namespace) -> int:
     from relay.cli.admin_commands import submit
 
-    is_charter = asyncio.run(submit(load(options.config), options.change))
+    charter = asyncio.run(submit(load(options.config), options.change))
     print("added to the register; it counts once witnesses have seen it for long enough")
-    if is_charter:
+    if charter is not None:
         print(
-            "The policy names the charter now, so that nobody can put another in its place: start "
-            "the relay again, and give the same file to every doorbell's card and to the agencies."
+            f"So that nobody can put another in its place, the policy has this line now, or needs "
+            f"it when it is made:\n{charter}\nStart the relay again, and give the same file to "
+            "every doorbell's card and to the agencies."
         )
     return 0
 

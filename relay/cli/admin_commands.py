@@ -18,11 +18,11 @@ from relay.store.database import Database
 from relay.verify.file_reader import read_document
 
 
-async def submit(config: Config, path: Path) -> bool:
+async def submit(config: Config, path: Path) -> str | None:
     """Add a change to the register, with its texts; RelayError if it would have no effect.
 
-    A charter is also named in the relay's policy: the file that everybody else trusts, too. Return
-    whether it was one.
+    A charter is also named in the relay's policy, the file that everybody else trusts, too: return
+    that line.
     """
     leaf, key, texts, agreement = _leaf_of(path)
 
@@ -36,10 +36,10 @@ async def submit(config: Config, path: Path) -> bool:
 
     await with_register(config, add)
     header = parse_header(leaf.change)
-    if header.kind == "charter" and config.log is not None:
-        first = Register(header.origin).next_entry(leaf)
-        name_charter(config.log.policy_path, header.origin, sha256_hex(first))
-    return header.kind == "charter"
+    if header.kind != "charter" or config.log is None:
+        return None
+    first = Register(header.origin).next_entry(leaf)
+    return name_charter(config.log.policy_path, header.origin, sha256_hex(first))
 
 
 async def widenings(config: Config) -> int:

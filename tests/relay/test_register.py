@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from firmware.protocol.encoding import WireError, decode, new_id
+from firmware.protocol.encoding import WireError, canonical, decode, new_id, sha256_hex
 from firmware.protocol.register.entries import (
     Admin,
     AdminsChanged,
@@ -34,6 +34,7 @@ from relay.agency.changes import (
 from relay.agency.keys import revoke_officer
 from relay.agency.register import NoLog, RegisterRefused, RelayRegister
 from relay.tools.agency.cli import main as agency_main
+from tests.fakes.log_town import make_town
 from tests.relay.databases import rows_of, url_of
 from tests.relay.http_people import Officer, certified_officer
 from tests.relay.http_world import CELLS, World, open_world
@@ -343,9 +344,17 @@ def test_a_register_is_made_by_command_lines_and_two_people(town: Town, capsys) 
     assert town.submit("charter.json") == 1
     assert "2 administrators must sign" in capsys.readouterr().err
     town.sign("charter.json", "bob")
+    policy = town.folder / "relay" / "policy.txt"
+    known = make_town("lakeland", kind="example")
+    policy.write_bytes(known.policy_text.partition(b"#charter")[0])
     assert town.submit("charter.json") == 0
+    (entry,) = town.entries()
+    line = f"#charter {ORIGIN} {sha256_hex(canonical(entry))}\n"
+    assert line in capsys.readouterr().out
+    assert policy.read_text().endswith(line)
     assert town.submit("charter.json") == 1
     assert len(town.entries()) == 1
+    assert policy.read_text().count("#charter") == 1
 
 
 def test_an_agency_takes_part_once_two_people_signed(town: Town, capsys) -> None:
