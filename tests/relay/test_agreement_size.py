@@ -4,6 +4,8 @@ from typing import Any
 
 import h3
 import pytest
+from msgspec import UNSET
+from msgspec.structs import replace
 
 from firmware.protocol.encoding import b64u, sha256_hex
 from firmware.protocol.register.entries import MAX_CELLS, MAX_LEAF_BYTES, Agreement
@@ -11,7 +13,7 @@ from firmware.protocol.register.replay import Register
 from relay.agency.agreement_size import FITTING_CELLS, check_fits
 from relay.agency.changes import generate_admin, propose_agreement, sign_change
 from relay.agency.enrolments import read_enrolment
-from relay.agency.errors import AreaRefused
+from relay.agency.errors import AreaRefused, OnboardingRefused
 from relay.agency.keys import AgencyEnrolment, NewAgency, generate_agency, sign_agreement
 from tests.relay.onboarding_people import TEXT
 
@@ -91,3 +93,10 @@ def test_what_could_never_be_submitted_is_refused_when_it_is_handed_in(agency: N
     with pytest.raises(AreaRefused) as refusal:
         read(agreement_of(agency, 1600, merged=groups))
     assert refusal.value.reason == "area_too_large"
+
+
+def test_an_enrolment_without_its_cells_is_refused(agency: NewAgency) -> None:
+    whole = enrolment_of(agency, agreement_of(agency, 10))
+    bare = replace(whole, signed=replace(whole.signed, area=UNSET))
+    with pytest.raises(OnboardingRefused, match="cells are missing"):
+        read_enrolment(bare.encode(), agency="mapleton", register=Register(ORIGIN), now_ms=1)

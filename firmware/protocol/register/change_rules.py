@@ -67,9 +67,9 @@ def is_widening(change: ChangeHeader) -> bool:
     return change.kind == "charter" or change.kind in WIDENING_KINDS
 
 
-def check_agreement(signed: SignedAgreement) -> Agreement:
+def check_agreement(signed: SignedAgreement, *, is_part: bool = False) -> Agreement:
     """Return the agreement if the key that it names signed it, or raise WireError."""
-    agreement = agreement_of(signed)
+    agreement = agreement_of(signed, is_part=is_part)
     key = unb64u(agreement.signing_key)
     load_p256(key)
     message = agreement_message(signed.agreement.encode())
@@ -78,9 +78,9 @@ def check_agreement(signed: SignedAgreement) -> Agreement:
     return agreement
 
 
-def parse_agreement(signed: SignedAgreement, *, origin: str) -> Agreement:
+def parse_agreement(signed: SignedAgreement, *, origin: str, is_part: bool = False) -> Agreement:
     """Return an agreement that its agency signed for this log, or raise WireError."""
-    agreement = check_agreement(signed)
+    agreement = check_agreement(signed, is_part=is_part)
     if agreement.origin != origin:
         raise EntryVoid("the agreement was made for another log")
     for one in agreement.sealing_keys:

@@ -99,14 +99,16 @@ def parse_body(
     return AgreementMade(signed=msgspec.structs.replace(body.signed, area=area))
 
 
-def agreement_of(signed: SignedAgreement) -> Agreement:
+def agreement_of(signed: SignedAgreement, *, is_part: bool = False) -> Agreement:
     """Return an agreement with its area, whoever signed it; WireError if the area is another.
 
-    One whose area was left out has no cells.
+    Of a part, the area may be left out; then it has no cells.
     """
     terms = terms_of(signed)
     facts = {name: getattr(terms, name) for name in AgreementFacts.__struct_fields__}
     if signed.area is msgspec.UNSET:
+        if not is_part:
+            raise EntryVoid("the agreement's cells are missing")
         return Agreement(**facts, cells=[])
     area = decode_canonical(AgreementArea, signed.area.encode(), max_bytes=MAX_AREA_BYTES)
     if area.digest() != terms.area_sha256:

@@ -214,8 +214,6 @@ class Register:
         header = self._check_header(leaf.change)
         self._check_right(header, leaf.change, leaf.signatures)
         body = parse_body(header, leaf.content, leaf.area)
-        if isinstance(body, AgreementMade) and leaf.area is msgspec.UNSET:
-            raise EntryVoid("the agreement's cells are missing")
         take = self._prepare_body(index, body, leaf.change, leaf.signatures)
 
         def take_once() -> None:
@@ -290,7 +288,7 @@ class Register:
                 record = LimitsRecord(index=index, limits=body.limits)
                 return lambda: self.limits.append(record)
             case AgreementMade():
-                return self._prepare_agreement(index, body)
+                return self._prepare_agreement(index, body, is_part=is_part)
             case AgencySuspended():
                 return self._prepare_suspension(body)
             case OfficerRevoked():
@@ -315,8 +313,10 @@ class Register:
 
         return take
 
-    def _prepare_agreement(self, index: int, body: AgreementMade) -> Callable[[], None]:
-        agreement = parse_agreement(body.signed, origin=self.origin)
+    def _prepare_agreement(
+        self, index: int, body: AgreementMade, *, is_part: bool
+    ) -> Callable[[], None]:
+        agreement = parse_agreement(body.signed, origin=self.origin, is_part=is_part)
         if agreement.agency in self.admins:
             raise EntryVoid("an administrator has this id")
         known = self.agreements.get(agreement.agency, [])
