@@ -11,7 +11,7 @@ request was withdrawn, and that the last entry itself tells the truth, which eve
 monitor checks, and nobody can from a part.
 """
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -75,7 +75,7 @@ class EarlierCheckpoint(Document, frozen=True, kw_only=True):
 class RegisterExtract(Document, frozen=True, kw_only=True):
     """`register.json`; without `chain` where that would be longer than MAX_CHAIN_BYTES."""
 
-    v: Annotated[int, msgspec.Meta(ge=2, le=2)] = 2
+    v: Literal[2] = 2
     agreement: ProvenEntry
     officer: ProvenEntry
     cosigner: ProvenEntry
