@@ -162,7 +162,7 @@ def authority_of(files: Files, policy: Policy | None, whole: WholeRegister | Non
         agreement=_standing_agreement(register, proved, request_unverified(files).agency),
         proved=proved,
     )
-    _check_officers(register, signed_request(files), found.agreement)
+    _check_officers(register, signed_request(files))
     if policy is None:
         raise NotCheckable("no policy was given (--policy): whose charter to believe isn't known")
     if charter is None:
@@ -244,15 +244,13 @@ def _standing_agreement(register: Register, proved: ProvedExtract, agency: str) 
     return record
 
 
-def _check_officers(register: Register, signed: SignedRequest, agreement: AgreementRecord) -> None:
+def _check_officers(register: Register, signed: SignedRequest) -> None:
     for certificate in (signed.officer, signed.cosigner):
         officer = register.officer_of(certificate)
         if officer is None:
             raise WireError("an officer's certificate isn't in the register")
         if officer.is_revoked:
             raise WireError("an officer's certificate was revoked before the release")
-        if unb64u(officer.signing_key) != unb64u(agreement.agreement.signing_key):
-            raise WireError("the agreement's key isn't the one that certified the officers")
 
 
 def _stamps(proved: ProvedExtract, policy: Policy) -> Stamps:

@@ -219,6 +219,17 @@ def test_a_part_that_was_cut_or_moved_is_refused(case: Case, name: str) -> None:
         case.check(forge(case.extract))
 
 
+def test_entries_of_two_trees_are_no_part_of_one(case: Case) -> None:
+    """The same keys signed another history once, in which this officer was certified."""
+    town = case.town.copy()
+    officer = case.extract.officer
+    log = town.register_log.fork(size=2)
+    log.append(officer.entry.encode(), at_ms=town.now_ms)
+    forged = changed(officer, proof=log.proof(2))
+    with pytest.raises(WireError, match="proved by different checkpoints"):
+        case.check(changed(case.extract, officer=forged))
+
+
 def test_the_whole_part_holds(case: Case) -> None:
     assert "8 changes since the charter; administrators now: ann, bob" in case.check(case.extract)
 
