@@ -23,7 +23,12 @@ from firmware.protocol.register.entries import (
     ProgramReleased,
     RefusedLeaf,
 )
-from firmware.protocol.register.extract import ChainLink, EarlierCheckpoint, RegisterExtract
+from firmware.protocol.register.extract import (
+    ChainLink,
+    EarlierCheckpoint,
+    ProvenEntry,
+    RegisterExtract,
+)
 from firmware.protocol.register.register_file import WholeRegister
 from firmware.protocol.requests import SignedRequest
 from firmware.protocol.tlog.proof import parse_proof
@@ -228,6 +233,13 @@ def test_entries_of_two_trees_are_no_part_of_one(case: Case) -> None:
     forged = changed(officer, proof=log.proof(2))
     with pytest.raises(WireError, match="proved by different checkpoints"):
         case.check(changed(case.extract, officer=forged))
+
+
+def test_the_charter_is_no_other_entry(case: Case) -> None:
+    log = case.town.register_log
+    charter = ProvenEntry(entry=log.entries[0].decode(), proof=log.proof(0))
+    with pytest.raises(WireError, match="entry 0 is the charter's place"):
+        case.check(changed(case.extract, renewed=[charter]))
 
 
 def test_the_whole_part_holds(case: Case) -> None:

@@ -26,7 +26,7 @@ from firmware.protocol.register.extract import (
     ProvenEntry,
     RegisterExtract,
 )
-from firmware.protocol.register.records import AgreementRecord, EntryVoid, RequestRecord
+from firmware.protocol.register.records import AgreementRecord, EntryVoid, RequestRecord, Void
 from firmware.protocol.register.replay import Register
 
 
@@ -183,14 +183,14 @@ def replay_chain(
     `last` is the log's last entry. Whatever was proved has effect, then.
     """
     register = Register(origin, charter=charter)
-    _apply(register, LoggedEntry(index=0, entry=chain.charter.encode()))
+    _check_effect(0, register.apply(chain.charter.encode()))
     links = {link.index: link for link in chain.links}
     if list(links) != sorted(links) or len(links) != len(chain.links):
         raise EntryVoid("the chain's changes are out of order, or one is there twice")
     known = {one.index: one for one in proven}
     for index in sorted(links.keys() | known.keys()):
-        if index > last.index:
-            raise EntryVoid(f"entry {index} comes after the log's last")
+        if not 0 < index <= last.index:
+            raise EntryVoid(f"entry {index} is the charter's place, or comes after the log's last")
         if index == last.index:
             _check_last(register, last)
         if index in known:
@@ -205,11 +205,13 @@ def replay_chain(
 
 
 def _apply(register: Register, logged: LoggedEntry) -> None:
-    if logged.index > 0:
-        register.skip_to(logged.index)
-    void = register.apply(logged.entry)
+    register.skip_to(logged.index)
+    _check_effect(logged.index, register.apply(logged.entry))
+
+
+def _check_effect(index: int, void: Void | None) -> None:
     if void is not None:
-        raise EntryVoid(f"entry {logged.index} of the register is void: {void.why}")
+        raise EntryVoid(f"entry {index} of the register is void: {void.why}")
 
 
 def _check_same(link: ChainLink | None, logged: LoggedEntry) -> None:

@@ -107,8 +107,8 @@ async function replayed(chain, { checkpoint, last, ...named }, agency, charter) 
   const known = new Map(proven.map(({ index, entry }) => [index, entry]));
   const indexes = [...new Set([...order, ...known.keys()])].sort((one, other) => one - other);
   for (const index of indexes) {
-    must(index <= last.index, "an entry comes after the log's last");
-    if (index > 0) register.skipTo(index);
+    must(index > 0 && index <= last.index, "an entry is in the charter's place, or comes after the log's last");
+    register.skipTo(index);
     if (index === last.index) checkLast(register, last.entry);
     const entry = known.get(index);
     const link = links.get(index);
