@@ -13,14 +13,15 @@ import logging
 import random
 import threading
 from contextlib import suppress
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import takewhile
 from pathlib import Path
 
 from firmware.protocol.commands import Accepted, RegisterGrew, ReplyBody
 from firmware.protocol.encoding import WireError
-from firmware.protocol.register.extract import ProvenEntry, RegisterExtract
+from firmware.protocol.register.chain import make_extract
+from firmware.protocol.register.extract import RegisterExtract
 from firmware.protocol.register.facts import RegisterFacts, no_register
 from firmware.protocol.requests import MAX_LIFE_MS, MAX_SKEW_MS
 from firmware.protocol.tlog.policy import Policy, Witnessed
@@ -152,17 +153,12 @@ class RegisterFollower:
             places = self._followed.places(request_digest, now_ms=now_ms)
             if places is None or self._store is None:
                 raise FollowError("the register has no such request that could be answered now")
-            entries = reader.entries_at(self._store, astuple(places))
-
-            def proven(index: int) -> ProvenEntry:
-                proof = self._followed.proof(index).decode()
-                return ProvenEntry(entry=entries[index].decode(), proof=proof)
-
-            return RegisterExtract(
-                agreement=proven(places.agreement),
-                officer=proven(places.officer),
-                cosigner=proven(places.cosigner),
-                request=proven(places.request),
+            entries = reader.entries_at(self._store, places.all)
+            return make_extract(
+                places,
+                entries,
+                prove=lambda index: self._followed.proof(index).decode(),
+                ages=reader.earlier_checkpoints(self._store, self._followed, places),
             )
 
     async def start(self) -> None:

@@ -1,6 +1,7 @@
 """Policy file: which two logs this doorbell follows, and which witnesses it trusts.
 
-It comes with the firmware or is stored at set-up; it never comes from the relay.
+It comes with the firmware or is stored at set-up; it never comes from the relay. It names the
+register's charter, so that no relay can begin the register with other administrators.
 """
 
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from pathlib import Path
 
 from firmware.errors import StoreError
 from firmware.protocol.encoding import WireError
-from firmware.protocol.tlog.policy import Policy, parse_policy
+from firmware.protocol.tlog.policy import CHARTER, Policy, parse_policy
 
 REGISTER = "/register"
 CUSTODY = "/custody"
@@ -47,4 +48,9 @@ def logs_of(policy: Policy) -> Logs:
     (town,) = towns
     if names != {town + REGISTER, town + CUSTODY}:
         raise WireError(f'expected keys of "{town}{REGISTER}" and "{town}{CUSTODY}", no others')
+    if policy.charter_of(town + REGISTER) is None:
+        raise WireError(
+            f"it doesn't name the charter of {town}{REGISTER} (a line {CHARTER}, which the relay's "
+            "policy has since its charter was submitted)"
+        )
     return Logs(policy=policy, register_origin=town + REGISTER, custody_origin=town + CUSTODY)

@@ -8,15 +8,20 @@ that a long first read takes little memory; they count once their root is that o
 import logging
 import time
 from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
 from itertools import islice
 
 from firmware.protocol.encoding import WireError
+from firmware.protocol.register.chain import ExtractPlaces
+from firmware.protocol.register.extract import EarlierCheckpoint
 from firmware.protocol.register.saved import load_register
 from firmware.protocol.register.saved_form import SavedUnusable
 from firmware.protocol.register.saved_stamps import NotesHash, load_stamps
+from firmware.protocol.tlog.checkpoint import parse_checkpoint
 from firmware.protocol.tlog.lines import parse_size
 from firmware.protocol.tlog.merkle import Tree, leaf_hash
 from firmware.protocol.tlog.policy import Policy, Witnessed
+from firmware.protocol.tlog.signed_note import parse_note
 from firmware.protocol.tlog.tiles import TILE_WIDTH, Bundle
 from firmware.transparency.errors import LogContradicts, LogUnreadable
 from firmware.transparency.register_store import RegisterStore, bytes_of
@@ -79,7 +84,12 @@ def _resume(
         if data is None:
             return entries
         register = load_register(
-            data, origin=followed.origin, tree=tree, entries=entries, code=saving.code
+            data,
+            origin=followed.origin,
+            tree=tree,
+            entries=entries,
+            code=saving.code,
+            charter=followed.charter,
         )
     except SavedUnusable as error:
         log.warning("the register's saved state isn't used, all entries are replayed: %s", error)
@@ -179,6 +189,23 @@ def entries_at(store: RegisterStore, indices: Collection[int]) -> dict[int, byte
     """Return some of the accepted entries. Blocks; it reads all that come before them."""
     upto = islice(store.entries.read(), max(indices) + 1)
     return {index: entry for index, entry in enumerate(upto) if index in indices}
+
+
+def earlier_checkpoints(
+    store: RegisterStore, followed: RegisterState, places: ExtractPlaces
+) -> list[EarlierCheckpoint]:
+    """Return the oldest checkpoints that show how old is what let a request in (R17, R20).
+
+    Blocks.
+    """
+    wanted = {followed.seen_size(index) for index in places.aged}
+    found: dict[int, EarlierCheckpoint] = {}
+    for note in store.stamps.read():
+        with suppress(WireError, LogUnreadable):  # one that doesn't count is in the store as well
+            size = parse_checkpoint(parse_note(note).text).size
+            if size in wanted and size not in found:
+                found[size] = followed.earlier(note)
+    return list(found.values())
 
 
 def parse_count(data: bytes, *, most: int) -> int:

@@ -5,16 +5,18 @@ back, and never becomes that of a log which doesn't begin with it. Not here: fil
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
-from firmware.protocol.encoding import WireError
+from firmware.protocol.encoding import WireError, b64u
 from firmware.protocol.footage import MAX_WITNESSED_BYTES
+from firmware.protocol.register.chain import ExtractPlaces, places_of
+from firmware.protocol.register.extract import EarlierCheckpoint
 from firmware.protocol.register.facts import (
     RegisterFacts,
     Stamps,
     agreement_in_force,
     facts_of,
     no_register,
+    place_of_limits,
 )
 from firmware.protocol.register.replay import Register
 from firmware.protocol.register.saved import save_register
@@ -23,16 +25,6 @@ from firmware.protocol.tlog.merkle import Frontier, Tree, leaf_hash
 from firmware.protocol.tlog.policy import Policy, Witnessed
 from firmware.protocol.tlog.proof import TlogProof
 from firmware.transparency.errors import LogContradicts, LogUnreadable
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Places:
-    """The indices of the entries by which a request could be made."""
-
-    agreement: int
-    officer: int
-    cosigner: int
-    request: int
 
 
 class PendingGrowth:
@@ -78,7 +70,7 @@ class RegisterState:
     def __init__(self, *, policy: Policy, origin: str) -> None:
         self._policy = policy
         self.origin = origin
-        self._register = Register(origin)
+        self._register = Register(origin, charter=policy.charter_of(origin))
         self._stamps = Stamps()
         self._tree = Tree()
         self._edge = Frontier()
@@ -90,6 +82,11 @@ class RegisterState:
     def size(self) -> int:
         """Number of accepted entries."""
         return self._tree.size
+
+    @property
+    def charter(self) -> str | None:
+        """SHA-256 over the first entry, where the policy names it."""
+        return self._policy.charter_of(self.origin)
 
     @property
     def newest(self) -> Witnessed | None:
@@ -200,24 +197,18 @@ class RegisterState:
         self._stamps.add(witnessed.checkpoint.size, witnessed.aged_ms)
         return True
 
-    def places(self, request_digest: str, *, now_ms: int) -> Places | None:
+    def places(self, request_digest: str, *, now_ms: int) -> ExtractPlaces | None:
         """Return where the entries are that gave a request its right; None if it has none now."""
         facts = self.facts(requests_since_ms=now_ms)  # of it, only the agreements are needed
         record = self._register.requests.get(request_digest)
         if record is None:
             return None
         agreement = agreement_in_force(facts, record.request.agency, now_ms)
-        officer = self._register.officer_of(record.signed.officer)
-        cosigner = self._register.officer_of(record.signed.cosigner)
-        if agreement is None or officer is None or cosigner is None:
+        if agreement is None:
             return None
         version = self._register.agreements[agreement.agency][agreement.version - 1]
-        return Places(
-            agreement=version.index,
-            officer=officer.index,
-            cosigner=cosigner.index,
-            request=record.index,
-        )
+        limits = self._register.limits[place_of_limits(self._register, self._stamps, now_ms)]
+        return places_of(self._register, record, agreement=version.index, limits=limits.index)
 
     def proof(self, index: int) -> bytes:
         """Return the tlog-proof that an entry is in the log of the newest checkpoint."""
@@ -225,6 +216,16 @@ class RegisterState:
             raise LogUnreadable("nothing of the register is known")
         hashes = tuple(self._tree.inclusion_proof(index))
         return TlogProof(index=index, hashes=hashes, note=self._newest.note).encode()
+
+    def seen_size(self, index: int) -> int | None:
+        """Return the size of the tree in which witnesses first saw an entry."""
+        return self._stamps.seen_size(index)
+
+    def earlier(self, note: bytes) -> EarlierCheckpoint:
+        """Return a checkpoint that was read before, with the proof that it is of this log."""
+        size = self.check(note).checkpoint.size
+        hashes = [b64u(one) for one in self._tree.consistency_proof(size)]
+        return EarlierCheckpoint(note=self._policy.only_known(note).decode(), hashes=hashes)
 
     def facts(self, *, requests_since_ms: int) -> RegisterFacts:
         """Return the register's facts for the rules, without requests that ended before."""

@@ -9,12 +9,10 @@ from typing import Literal
 
 from firmware.protocol.encoding import WireError, decode_canonical
 from firmware.protocol.passkeys import PasskeyKey
+from firmware.protocol.register.changes import parse_change
 from firmware.protocol.register.entries import (
-    MAX_LEAF_BYTES,
     Agreement,
-    Change,
     ChangeLeaf,
-    Leaf,
     OfficerLeaf,
     OfficerRevoked,
 )
@@ -141,13 +139,12 @@ class Agencies:
         view = await self._register.view()
         if view.register.officer_of(signed) is not None:
             return
-        entry = Leaf(body=OfficerLeaf(signed=signed)).encode()
-        await self._register.submit(entry, key=f"officer/{signed.digest()}")
+        await self._register.submit(OfficerLeaf(signed=signed), key=f"officer/{signed.digest()}")
 
     async def take_revocation(self, officer_id: str, leaf: ChangeLeaf) -> None:
         """Put an agency's own revocation of an officer into the register, or raise."""
         try:
-            change = decode_canonical(Change, leaf.change.encode(), max_bytes=MAX_LEAF_BYTES)
+            change = parse_change(leaf)
         except WireError as error:
             raise CertificateRefused(str(error)) from error
         body = change.body
@@ -155,7 +152,7 @@ class Agencies:
             raise CertificateRefused("this revokes no certificate of this officer")
         if any(one.by != body.agency for one in leaf.signatures):
             raise CertificateRefused("only the agency's own signature is taken here")
-        await self._register.submit(Leaf(body=leaf).encode(), key=f"change/{change.nonce}")
+        await self._register.submit(leaf, key=f"change/{change.nonce}")
 
     async def _check_passkey(self, officer_id: str, told: OfficerCertificate) -> None:
         async with self._database.read() as tx:

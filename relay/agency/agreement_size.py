@@ -3,12 +3,15 @@
 Pure, and without H3: the agency's own command asks it before anything is signed.
 """
 
+from firmware.protocol.register.changes import texts_of
 from firmware.protocol.register.entries import (
+    MAX_CELLS,
+    MAX_CHANGES,
     MAX_LEAF_BYTES,
+    NO_CHANGES,
     Agreement,
     AgreementMade,
     Change,
-    ChangeLeaf,
     ChangeSignature,
     Leaf,
     SignedAgreement,
@@ -17,9 +20,9 @@ from relay.agency.errors import AreaRefused
 
 CELL_KM2 = 0.105
 FITTING_CELLS = 2500
-"""So many fit with any name and keys, if none of them are merged: what an area is held to."""
-_CELL_BYTES = 24
-"""A cell in an entry: text (the agreement) in text (the change), with each quote escaped twice."""
+"""So many fit with any name and keys, if few of them are merged: what an area is held to."""
+_CELL_BYTES = 20
+"""A cell in an entry: in a text of its own, with each quote escaped."""
 _LONGEST_ID = "a-" * 39 + "a"
 _LONGEST_SIGNATURE = "A" * 96
 """ECDSA P-256 in DER has 72 bytes at most."""
@@ -27,10 +30,13 @@ _LONGEST_SIGNATURE = "A" * 96
 
 def check_fits(agreement: Agreement) -> None:
     """Raise AreaRefused if the entry with two administrators' signatures would be too large."""
+    cells = len(agreement.cells)
+    if cells > MAX_CELLS:
+        raise too_large(cells, most=MAX_CELLS)
     size = len(_longest_entry(agreement))
     if size > MAX_LEAF_BYTES:
         over = -(-(size - MAX_LEAF_BYTES) // _CELL_BYTES)
-        raise too_large(len(agreement.cells), most=max(1, len(agreement.cells) - over))
+        raise too_large(cells, most=max(1, cells - over))
 
 
 def too_large(cells: int, *, most: int = FITTING_CELLS) -> AreaRefused:
@@ -48,13 +54,23 @@ def too_large(cells: int, *, most: int = FITTING_CELLS) -> AreaRefused:
 
 
 def _longest_entry(agreement: Agreement) -> bytes:
-    signed = SignedAgreement(agreement=agreement.encode().decode(), signature=_LONGEST_SIGNATURE)
-    change = Change(
-        origin=agreement.origin,
-        nonce="a" * 26,
-        follows=1_000_000,
-        body=AgreementMade(signed=signed),
+    signed = SignedAgreement(
+        agreement=agreement.terms.encode().decode(),
+        signature=_LONGEST_SIGNATURE,
+        area=agreement.area.encode().decode(),
+    )
+    texts = texts_of(
+        Change(
+            origin=agreement.origin,
+            nonce="a" * 26,
+            follows=MAX_CHANGES,
+            body=AgreementMade(signed=signed),
+        )
     )
     one = ChangeSignature(by=_LONGEST_ID, signature=_LONGEST_SIGNATURE)
-    leaf = ChangeLeaf(change=change.encode().decode(), signatures=[one, one])
-    return Leaf(body=leaf).encode()
+    return Leaf(
+        widenings=MAX_CHANGES,
+        narrowings=MAX_CHANGES,
+        chain=NO_CHANGES,
+        body=texts.signed([one, one]),
+    ).encode()

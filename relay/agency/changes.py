@@ -19,33 +19,39 @@ from firmware.protocol.encoding import (
     WireError,
     b64u,
     decode,
-    decode_canonical,
     new_id,
     sha256_hex,
     unb64u,
 )
 from firmware.protocol.passkeys import spki_of, verify_p256
+from firmware.protocol.register.change_rules import check_agreement
+from firmware.protocol.register.changes import (
+    ChangeTexts,
+    agreement_of,
+    parse_change,
+    parse_header,
+    texts_of,
+)
 from firmware.protocol.register.entries import (
     MAX_LEAF_BYTES,
     Admin,
     AdminId,
     AdminsChanged,
     AgencySuspended,
-    Agreement,
     AgreementMade,
     Change,
     ChangeBody,
+    ChangeHeader,
     ChangeLeaf,
     ChangeSignature,
     Charter,
-    Leaf,
     LimitsChanged,
     OfficerRevoked,
     ProgramReleased,
     Widening,
     change_message,
 )
-from relay.agency.keys import AgencyEnrolment, check_agreement
+from relay.agency.keys import AgencyEnrolment
 from relay.errors import RelayError
 
 MAX_SIGNATURES = 8
@@ -80,25 +86,38 @@ class AdminKey(Document, frozen=True, kw_only=True):
 
 
 class ProposedChange(Document, frozen=True, kw_only=True):
-    """`change.json`: the canonical text of a `Change`, and who has signed it so far.
+    """`change.json`: the texts of a change, as in its `ChangeLeaf`, and who has signed it so far.
 
     `text` is an agreement's, which is published beside the register.
     """
 
-    v: Literal[1] = 1
+    v: Literal[2] = 2
     change: Annotated[str, msgspec.Meta(max_length=MAX_LEAF_BYTES)]
+    content: Annotated[str, msgspec.Meta(max_length=MAX_LEAF_BYTES)]
+    area: Annotated[str, msgspec.Meta(max_length=MAX_LEAF_BYTES)] | msgspec.UnsetType = (
+        msgspec.UNSET
+    )
     signatures: Annotated[list[ChangeSignature], msgspec.Meta(max_length=MAX_SIGNATURES)]
     text: str = ""
 
+    @property
+    def header(self) -> ChangeHeader:
+        """The signed text, parsed; raises WireError."""
+        return parse_header(self.change)
+
     def parsed(self) -> Change:
         """Return the change, or raise WireError."""
-        return decode_canonical(Change, self.change.encode(), max_bytes=MAX_LEAF_BYTES)
+        return parse_change(self._texts)
 
-    def entry(self) -> bytes:
-        """Return the register entry for this change."""
+    def leaf(self) -> ChangeLeaf:
+        """Return the body of the register's entry for this change."""
         if not self.signatures:
             raise ChangeRefused("nobody has signed this change yet")
-        return Leaf(body=ChangeLeaf(change=self.change, signatures=self.signatures)).encode()
+        return self._texts.signed(self.signatures)
+
+    @property
+    def _texts(self) -> ChangeTexts:
+        return ChangeTexts(change=self.change, content=self.content, area=self.area)
 
 
 def generate_admin(admin_id: str, name: str) -> AdminKey:
@@ -118,13 +137,17 @@ def propose(origin: str, body: ChangeBody, *, follows: int = 0, text: str = "") 
     `follows` is how many changes that widen the register has now: what widens can be made as the
     next one only. For a charter that is 0, and for what narrows it says nothing.
     """
-    change = Change(
-        origin=origin,
-        nonce=new_id(),
-        follows=follows if isinstance(body, Widening | Charter) else msgspec.UNSET,
-        body=body,
-    ).encode()
-    proposed = ProposedChange(change=change.decode(), signatures=[], text=text)
+    texts = texts_of(
+        Change(
+            origin=origin,
+            nonce=new_id(),
+            follows=follows if isinstance(body, Widening | Charter) else msgspec.UNSET,
+            body=body,
+        )
+    )
+    proposed = ProposedChange(
+        change=texts.change, content=texts.content, area=texts.area, signatures=[], text=text
+    )
     proposed.parsed()
     return proposed
 
@@ -239,7 +262,7 @@ def _describe_body(body: ChangeBody) -> list[str]:
 
 
 def _describe_agreement(body: AgreementMade) -> list[str]:
-    agreement = decode_canonical(Agreement, body.signed.agreement.encode())
+    agreement = agreement_of(body.signed)
     keys = ", ".join(sha256_hex(unb64u(key))[:16] for key in agreement.sealing_keys)
     return [
         f"agreement   with {agreement.name} ({agreement.agency}), version {agreement.version}",

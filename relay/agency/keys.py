@@ -32,15 +32,17 @@ from firmware.protocol.encoding import (
     X25519Key,
     b64u,
     decode,
-    decode_canonical,
     new_id,
     sha256_hex,
     unb64u,
 )
-from firmware.protocol.passkeys import PasskeyKey, load_passkey, verify_p256
+from firmware.protocol.passkeys import PasskeyKey, load_passkey
+from firmware.protocol.register.changes import texts_of
 from firmware.protocol.register.entries import (
     MAX_AGREEMENT_MS,
     Agreement,
+    AgreementArea,
+    AgreementTerms,
     Change,
     ChangeLeaf,
     ChangeSignature,
@@ -148,25 +150,21 @@ def generate_agency(agency_id: str, *, also: tuple[str, ...] = ()) -> NewAgency:
 
 def sign_agreement(key: AgencyKey, agreement: Agreement) -> SignedAgreement:
     """Return the agreement with the agency's signature, or raise WireError."""
-    text = _checked(Agreement, agreement).encode()
+    agreement = _checked(Agreement, agreement)
+    area = _checked(AgreementArea, agreement.area).encode()
+    text = _checked(AgreementTerms, agreement.terms).encode()
     if agreement.agency != key.agency or agreement.signing_key != b64u(key.signing_key_spki()):
         raise WireError("the agreement names another agency, or another signing key")
     if not 0 < agreement.ends_ms - agreement.begins_ms <= MAX_AGREEMENT_MS:
         raise WireError("an agreement holds for twelve months at most")
     return _checked(
         SignedAgreement,
-        SignedAgreement(agreement=text.decode(), signature=_sign(key, agreement_message(text))),
+        SignedAgreement(
+            agreement=text.decode(),
+            signature=_sign(key, agreement_message(text)),
+            area=area.decode(),
+        ),
     )
-
-
-def check_agreement(signed: SignedAgreement) -> Agreement:
-    """Return the agreement if the key that it names signed it, or raise WireError."""
-    text = signed.agreement.encode()
-    agreement = decode_canonical(Agreement, text)
-    key = unb64u(agreement.signing_key)
-    if not verify_p256(key, unb64u(signed.signature), agreement_message(text)):
-        raise WireError("the agency didn't sign this agreement")
-    return agreement
 
 
 def certify(
@@ -190,9 +188,10 @@ def certify(
 def revoke_officer(key: AgencyKey, officer_id: str, *, origin: str) -> ChangeLeaf:
     """Return the entry by which the agency itself takes an officer's certificates back."""
     body = OfficerRevoked(agency=key.agency, officer_id=officer_id)
-    change = _checked(Change, Change(origin=origin, nonce=new_id(), body=body)).encode()
-    signature = ChangeSignature(by=key.agency, signature=_sign(key, change_message(change)))
-    return ChangeLeaf(change=change.decode(), signatures=[signature])
+    texts = texts_of(Change(origin=origin, nonce=new_id(), body=body))
+    message = change_message(texts.change.encode())
+    signature = ChangeSignature(by=key.agency, signature=_sign(key, message))
+    return _checked(ChangeLeaf, texts.signed([signature]))
 
 
 def answer_deletion(

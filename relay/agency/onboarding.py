@@ -28,6 +28,7 @@ from firmware.protocol.encoding import (
     new_id,
     sha256_hex,
 )
+from firmware.protocol.register.changes import agreement_of
 from firmware.protocol.register.entries import Agreement
 from relay.agency.addresses import check_official, domain_of, read_address
 from relay.agency.agreement_versions import Difference, compare
@@ -263,7 +264,7 @@ class Onboarding:
         now_ms = self._clock.wall_ms()
         settings = await _check_domain(tx, row.agency, row.email)
         try:
-            await self._register.add(tx, joined.entry(), key=f"change/{joined.parsed().nonce}")
+            await self._register.add(tx, joined.leaf(), key=f"change/{joined.parsed().nonce}")
         except RegisterRefused as error:
             raise OnboardingRefused("register", str(error), why=str(error)) from error
         await requests.put_agreement_text(tx, sha256_hex(joined.text.encode()), joined.text)
@@ -308,7 +309,7 @@ class Onboarding:
         if row.enrolment is None:
             return OnboardingStatus(row=row)
         enrolment = decode(AgencyEnrolment, row.enrolment.encode(), max_bytes=MAX_ENROLMENT_BYTES)
-        agreement = msgspec.json.decode(enrolment.signed.agreement, type=Agreement)
+        agreement = agreement_of(enrolment.signed)
         proposed = None if row.proposed is None else proposed_of(row.proposed)
         known = view.facts.agreements.get(row.agency, ())
         is_in_register = any(fact.agreement == agreement for fact in known)

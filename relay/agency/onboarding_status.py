@@ -54,7 +54,7 @@ def counts_from(view: RegisterView, agreement: Agreement) -> int | None:
 def why_void(proposed: ProposedChange, view: RegisterView) -> str:
     """Return why a prepared change can't be submitted any more; empty if it can."""
     try:
-        check_place(proposed.parsed(), view.register.widenings)
+        check_place(proposed.header, view.register.widenings)
     except WireError as error:
         return str(error)
     return ""

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from firmware.protocol.register.entries import LeafBody
 from firmware.protocol.register.facts import RegisterFacts, Stamps, facts_of
 from firmware.protocol.register.replay import Register
 from relay.agency.register_replay import RegisterReplay
@@ -83,27 +84,31 @@ class RegisterService:
         self._replaying = RegisterReplay(origin, saved)
         self._one_at_a_time = asyncio.Lock()
 
-    async def submit(self, entry: bytes, *, key: str) -> None:
+    async def submit(self, body: LeafBody, *, key: str) -> None:
         """Add an entry by itself, or raise RegisterRefused."""
         async with self._database.begin() as tx:
-            await self.add(tx, entry, key=key)
+            await self.add(tx, body, key=key)
         self.wake()
 
-    async def add(self, tx: Transaction, entry: bytes, *, key: str) -> None:
+    async def add(self, tx: Transaction, body: LeafBody, *, key: str) -> None:
         """Add an entry with a transaction, or raise RegisterRefused. One a transaction.
 
-        Writers take turns, so what is refused here is what the entry would meet in its place.
-        (A second one would be replayed from what may still be rolled back.)
+        Writers take turns, so what is refused here is what the entry would meet in its place, and
+        what it counts before it is what there is. (A second one would be replayed from what may
+        still be rolled back.)
         """
-        why = (await self.replayed(tx)).would_refuse(entry)
+        register = await self.replayed(tx)
+        entry = register.next_entry(body)
+        why = register.would_refuse(entry)
         if why is not None:
             raise RegisterRefused(why)
         await self._log.add(tx, LOG, entry, key=key)
 
-    async def check(self, entry: bytes) -> None:
+    async def check(self, body: LeafBody) -> None:
         """Raise RegisterRefused if the entry would have no effect now; add nothing."""
         async with self._database.read() as tx:
-            why = (await self.replayed(tx)).would_refuse(entry)
+            register = await self.replayed(tx)
+        why = register.would_refuse(register.next_entry(body))
         if why is not None:
             raise RegisterRefused(why)
 

@@ -25,9 +25,9 @@ from firmware.protocol.custody import (
 )
 from firmware.protocol.encoding import WireError, decode_canonical
 from firmware.protocol.outcomes import parse_outcome
+from firmware.protocol.register.changes import parse_header
 from firmware.protocol.register.entries import (
     MAX_LEAF_BYTES,
-    Change,
     ChangeLeaf,
     Leaf,
     OfficerLeaf,
@@ -60,8 +60,7 @@ def answered_package(signed: SignedDeletionAnswer) -> str:
 def _name_in_register(leaf: Leaf) -> str | None:
     match leaf.body:
         case ChangeLeaf() as told:
-            text = told.change.encode()
-            return f"change/{decode_canonical(Change, text, max_bytes=MAX_LEAF_BYTES).nonce}"
+            return f"change/{parse_header(told.change).nonce}"
         case RequestLeaf() as told:
             return f"request/{parse_request(told.signed).id}"
         case OfficerLeaf() as told:

@@ -156,7 +156,7 @@ def _show(options: argparse.Namespace) -> int:
     proposed = read_document(ProposedChange, options.change)
     print("\n".join(describe(proposed)))
     if options.config is not None:
-        check_place(proposed.parsed(), _widenings(load(options.config)))
+        check_place(proposed.header, _widenings(load(options.config)))
     return 0
 
 
@@ -198,8 +198,14 @@ def _given(options: argparse.Namespace, name: str) -> str:
 def _submit(options: argparse.Namespace) -> int:
     from relay.cli.admin_commands import submit
 
-    asyncio.run(submit(load(options.config), options.change))
+    charter = asyncio.run(submit(load(options.config), options.change))
     print("added to the register; it counts once witnesses have seen it for long enough")
+    if charter is not None:
+        print(
+            f"So that nobody can put another in its place, the policy has this line now, or needs "
+            f"it when it is made:\n{charter}\nStart the relay again, and give the same file to "
+            "every doorbell's card and to the agencies."
+        )
     return 0
 
 

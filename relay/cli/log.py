@@ -23,6 +23,7 @@ from relay.custody.keys import (
     CUSTODY_KEY_FILE,
     POLICY_FILE,
     REGISTER_KEY_FILE,
+    charters_in,
     make_keys,
     make_policy,
     name_of,
@@ -95,7 +96,8 @@ def _run_policy(options: argparse.Namespace) -> int:
     witnesses = dict(options.witness)
     if len(witnesses) != len(options.witness):
         raise LogError("each witness has a name of its own")
-    text = make_policy(list(_keys(log).values()), witnesses, options.quorum)
+    keys = list(_keys(log).values())
+    text = make_policy(keys, witnesses, options.quorum, charters_in(log.policy_path))
     if options.out is None:
         print(text.decode(), end="")
     else:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from firmware.protocol.encoding import WireError
 from firmware.protocol.register.entries import EXAMPLE_PREFIX
-from firmware.protocol.tlog.policy import Policy, parse_policy, policy_text
+from firmware.protocol.tlog.policy import CHARTER, Policy, parse_policy, policy_text
 from firmware.protocol.tlog.signed_note import NoteKey, NoteSigner, parse_key
 from relay.config.settings import LogConfig
 from relay.custody.errors import LogError
@@ -75,7 +75,10 @@ def read_policy_file(config: LogConfig) -> Policy:
 
 
 def make_policy(
-    logs: Sequence[NoteKey], witnesses: Mapping[str, tuple[NoteKey, str]], quorum: int
+    logs: Sequence[NoteKey],
+    witnesses: Mapping[str, tuple[NoteKey, str]],
+    quorum: int,
+    charters: Mapping[str, str],
 ) -> bytes:
     """Return a policy's text, or raise LogError."""
     if not 1 <= quorum <= len(witnesses):
@@ -85,12 +88,40 @@ def make_policy(
         witnesses={name: key for name, (key, _) in witnesses.items()},
         threshold=quorum,
         urls={name: url for name, (_, url) in witnesses.items()},
+        charters=charters,
     )
     try:
         parse_policy(text)
     except WireError as error:
         raise LogError(f"these can't be a policy: {error}") from error
     return text
+
+
+def name_charter(path: Path, origin: str, digest: str) -> str:
+    """Add a register's charter to the policy in a file; return the line, or raise LogError.
+
+    Where there is no policy yet, whoever makes it adds the line.
+    """
+    line = f"{CHARTER} {origin} {digest}"
+    try:
+        if path.exists():
+            added = f"{line}\n".encode()
+            parse_policy(path.read_bytes() + added)
+            with path.open("ab") as file:
+                file.write(added)
+    except OSError as error:
+        raise LogError(f"{path}: the charter isn't named in it: {error.strerror}") from error
+    except WireError as error:
+        raise LogError(f"{path}: the charter isn't named in it: {error}") from error
+    return line
+
+
+def charters_in(path: Path | None) -> dict[str, str]:
+    """Return the charters that the policy in a file names; none if it isn't there, or is none."""
+    try:
+        return {} if path is None else dict(parse_policy(path.read_bytes()).charters)
+    except (OSError, WireError):
+        return {}
 
 
 def parse_witness(text: str) -> tuple[str, tuple[NoteKey, str]]:

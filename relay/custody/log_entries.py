@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from firmware.protocol.encoding import WireError, decode_canonical
+from firmware.protocol.register.changes import parse_change
 from firmware.protocol.register.entries import (
     MAX_LEAF_BYTES,
-    Change,
     ChangeLeaf,
     Charter,
     Delays,
@@ -72,8 +72,7 @@ async def charter_delays(tx: Transaction) -> Delays | None:
         try:
             leaf = decode_canonical(Leaf, entry, max_bytes=MAX_LEAF_BYTES)
             if isinstance(leaf.body, ChangeLeaf):
-                text = leaf.body.change.encode()
-                change = decode_canonical(Change, text, max_bytes=MAX_LEAF_BYTES)
+                change = parse_change(leaf.body)
                 if isinstance(change.body, Charter):
                     return change.body.delays
         except WireError:

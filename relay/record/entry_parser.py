@@ -20,13 +20,12 @@ from firmware.protocol.custody import (
 )
 from firmware.protocol.encoding import WireError, decode_canonical
 from firmware.protocol.outcomes import parse_outcome
+from firmware.protocol.register.changes import parse_change, terms_of
 from firmware.protocol.register.entries import (
     MAX_LEAF_BYTES,
     AdminsChanged,
     AgencySuspended,
-    Agreement,
     AgreementMade,
-    Change,
     ChangeBody,
     ChangeLeaf,
     Charter,
@@ -49,9 +48,7 @@ def register_row(index: int, entry: bytes) -> EntryRow:
         body = decode_canonical(Leaf, entry, max_bytes=MAX_LEAF_BYTES).body
         match body:
             case ChangeLeaf():
-                text = body.change.encode()
-                change = decode_canonical(Change, text, max_bytes=MAX_LEAF_BYTES)
-                return _change_row(index, change.body)
+                return _change_row(index, parse_change(body).body)
             case OfficerLeaf():
                 told = decode_canonical(OfficerCertificate, body.signed.certificate.encode())
                 return EntryRow(log="register", index=index, kind="officer", agency=told.agency)
@@ -100,8 +97,7 @@ def _change_row(index: int, body: ChangeBody) -> EntryRow:
         case LimitsChanged():
             return EntryRow(log="register", index=index, kind="limits")
         case AgreementMade():
-            text = body.signed.agreement.encode()
-            agreement = decode_canonical(Agreement, text, max_bytes=MAX_LEAF_BYTES)
+            agreement = terms_of(body.signed)
             version = str(agreement.version)
             return EntryRow(
                 log="register",

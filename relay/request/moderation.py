@@ -14,7 +14,7 @@ from typing import Annotated
 import msgspec
 
 from firmware.protocol.encoding import SAID_PATTERN, WireError, new_id
-from firmware.protocol.register.entries import Leaf, RefusedCategory, RefusedLeaf
+from firmware.protocol.register.entries import RefusedCategory, RefusedLeaf
 from relay.agency.changes import printable
 from relay.agency.register import RegisterService
 from relay.base.clock import Clock
@@ -161,8 +161,8 @@ class Moderation:
                     decided_ms=now_ms,
                 ),
             )
-            entry = Leaf(body=RefusedLeaf(agency=row.agency, category=category)).encode()
-            await self._register.add(tx, entry, key=f"refused/{row.id}")
+            leaf = RefusedLeaf(agency=row.agency, category=category)
+            await self._register.add(tx, leaf, key=f"refused/{row.id}")
         self._register.wake()
 
     async def _waiting(self, tx: Transaction, request_id: str, now_ms: int) -> RequestRow:

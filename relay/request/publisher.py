@@ -9,7 +9,7 @@ first: the counts don't depend on who was read first. From there doorbells read 
 import asyncio
 from typing import Protocol
 
-from firmware.protocol.register.entries import Leaf, RequestLeaf
+from firmware.protocol.register.entries import RequestLeaf
 from firmware.protocol.register.replay import Register
 from firmware.protocol.register.rules import RuleBroken, check_area, check_limits
 from relay.agency.register import RegisterRefused, RelayRegister
@@ -67,14 +67,13 @@ class Publisher:
                 words = "the request had ended before it was published"
                 raise RequestRefused("expired.publication", words)
             agency = require_agreement(await self._register.view(), row.agency)
-            entry = Leaf(body=RequestLeaf(signed=signed)).encode()
             async with self._database.begin() as tx:
                 now = await requests.find_request(tx, row.id)
                 if now is None or now.state != "passed":
                     return False  # taken back, or another replica was first
                 await require_agreed_text(tx, agency)
                 await self._require_no_outcome(tx, row)
-                await self._register.add(tx, entry, key=f"request/{row.id}")
+                await self._register.add(tx, RequestLeaf(signed=signed), key=f"request/{row.id}")
                 await requests.set_state(tx, row.id, "logged", now_ms)
         except (RegisterRefused, RequestRefused) as error:
             async with self._database.begin() as tx:

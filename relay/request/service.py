@@ -7,7 +7,7 @@ the register: `publishing` does, after `moderation`. The same hand-in twice is t
 from collections.abc import Sequence
 
 from firmware.protocol.encoding import WireError, decode_canonical
-from firmware.protocol.register.entries import Leaf, RequestLeaf, WithdrawnLeaf
+from firmware.protocol.register.entries import RequestLeaf, WithdrawnLeaf
 from firmware.protocol.register.rules import RuleBroken
 from firmware.protocol.requests import SignedRequest, SignedWithdrawal, Withdrawal
 from relay.agency.register import RegisterRefused, RelayRegister
@@ -130,9 +130,9 @@ class RequestService:
         record = (await self._register.view()).register.requests.get(told.request_digest)
         if record is not None and record.is_withdrawn and record.request.agency == told.agency:
             return
-        entry = Leaf(body=WithdrawnLeaf(signed=signed)).encode()
+        leaf = WithdrawnLeaf(signed=signed)
         try:
-            await self._register.submit(entry, key=f"withdrawn/{told.request_digest}")
+            await self._register.submit(leaf, key=f"withdrawn/{told.request_digest}")
         except RegisterRefused as error:
             if await self._is_withdrawn(told):  # both of its officers at the same moment
                 return
@@ -209,7 +209,7 @@ class RequestService:
         )
         try:
             check_counts(row.request, view, came_before(on_desk, row.id))
-            await self._register.check(Leaf(body=RequestLeaf(signed=signed)).encode())
+            await self._register.check(RequestLeaf(signed=signed))
         except RuleBroken as error:
             raise RequestRefused(error.rule, str(error)) from error
         except RegisterRefused as error:

@@ -14,11 +14,11 @@ from firmware.protocol.encoding import (
     P256Key,
     WireError,
     X25519Key,
-    decode_canonical,
     unb64u,
 )
-from firmware.protocol.passkeys import spki_of, verify_p256
-from firmware.protocol.register.entries import Agreement, SignedAgreement, agreement_message
+from firmware.protocol.passkeys import spki_of
+from firmware.protocol.register.change_rules import check_agreement
+from firmware.protocol.register.entries import SignedAgreement
 
 
 class AgencyKey(Document, frozen=True, kw_only=True):
@@ -81,13 +81,3 @@ class KnownAgency:
         """Return the agency of its public agreement, if its own key signed that."""
         agreement = check_agreement(signed)
         return cls(id=agreement.agency, signing_key=unb64u(agreement.signing_key))
-
-
-def check_agreement(signed: SignedAgreement) -> Agreement:
-    """Return the agreement if the key in it signed it, or raise WireError."""
-    text = signed.agreement.encode()
-    agreement = decode_canonical(Agreement, text)
-    key = unb64u(agreement.signing_key)
-    if not verify_p256(key, unb64u(signed.signature), agreement_message(text)):
-        raise WireError("the agency didn't sign this agreement")
-    return agreement

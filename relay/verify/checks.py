@@ -39,7 +39,7 @@ class Exit(IntEnum):
 _WORDS = {
     Exit.HOLDS: "every check was made, and holds",
     Exit.USAGE: "wrong use, or a file that can't be read",
-    Exit.INCOMPLETE: "nothing fails, but something could not be checked (it says what)",
+    Exit.INCOMPLETE: "nothing fails, but something was not checked, or not shown (it says what)",
     Exit.UNREADABLE: "the package can't be opened (no package, or not sealed to this key)",
     Exit.PACKAGE: "the package or a file of it was altered, added or taken out",
     Exit.DEVICE: "the doorbell's certificate or signature",

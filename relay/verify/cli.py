@@ -20,6 +20,7 @@ from pathlib import Path
 
 from firmware.protocol.command_line import ZERO, quiet_pipe
 from firmware.protocol.encoding import WireError
+from firmware.protocol.register.register_file import REGISTER_FILE, WholeRegister
 from relay.verify.agency_key import AgencyKey, KnownAgency, OpeningKey
 from relay.verify.checks import Exit
 from relay.verify.document_reader import CLIP_NAME
@@ -30,6 +31,7 @@ from relay.verify.file_reader import (
     read_folder,
     read_key,
     read_policy,
+    read_register,
     read_small,
 )
 from relay.verify.private_files import write_private_file, write_private_folder
@@ -74,6 +76,7 @@ def _verify(options: argparse.Namespace) -> int:
         agency=_agency(key, options.agreement),
         policy=None if options.policy is None else read_policy(Path(options.policy)),
         fleet_ca=None if options.fleet_ca is None else read_small(Path(options.fleet_ca)),
+        register=_register_of(options),
     )
     evidence = read_evidence(Path(options.evidence), key)
     report = check_evidence(evidence, given)
@@ -93,6 +96,15 @@ def _agency(key: AgencyKey | OpeningKey | None, agreement: str | None) -> KnownA
     if own is not None and own != agreed:
         raise WireError("--key and --agreement are of different agencies, or of different keys")
     return agreed
+
+
+def _register_of(options: argparse.Namespace) -> WholeRegister | None:
+    """Return the whole register: the one that is named, else what lies beside the evidence."""
+    if options.register is not None:
+        return read_register(Path(options.register))
+    evidence = Path(options.evidence)
+    beside = (evidence if evidence.is_dir() else evidence.parent) / REGISTER_FILE
+    return read_register(beside) if beside.is_file() else None
 
 
 def _court_pack() -> Callable[[Report], bytes]:
@@ -153,6 +165,11 @@ def _parser() -> argparse.ArgumentParser:
         ("--key", "FILE", "agency-key.json: opens a sealed package, and tells the agency"),
         ("--agreement", "FILE", "the agency's agreement, if its key isn't at hand"),
         ("--policy", "FILE", "the policy of trusted logs and witnesses (tlog-policy)"),
+        (
+            "--register",
+            "FILE",
+            "the whole register (register.tlog), if it doesn't lie beside the evidence",
+        ),
         ("--fleet-ca", "FILE", "ca.pem of the fleet that the doorbell belongs to"),
         ("--court-pack", "OUT.pdf", "also write the report as a PDF"),
         ("--page", "OUT.html", "only save the page that does the same in a browser; stands alone"),

@@ -47,11 +47,13 @@ def file_of(files: Files, name: str) -> bytes:
     return source.read(0, source.size_bytes)
 
 
-def document_of(kind: type[D], files: Files, name: str) -> D:
+def document_of(
+    kind: type[D], files: Files, name: str, *, max_bytes: int = MAX_MANIFEST_FILE_BYTES
+) -> D:
     """Return one file as a document, or raise WireError naming the file."""
     data = file_of(files, name)
     try:
-        return decode(kind, data, max_bytes=MAX_MANIFEST_FILE_BYTES)
+        return decode(kind, data, max_bytes=max_bytes)
     except WireError as error:
         raise WireError(f"{name}: {error}") from error
 

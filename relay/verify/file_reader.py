@@ -7,6 +7,11 @@ from pathlib import Path
 from firmware.protocol.encoding import D, WireError, decode
 from firmware.protocol.media.byte_source import ByteSource
 from firmware.protocol.register.entries import SignedAgreement
+from firmware.protocol.register.register_file import (
+    MAX_REGISTER_FILE_BYTES,
+    WholeRegister,
+    parse_register,
+)
 from firmware.protocol.tlog.policy import Policy, parse_policy
 from relay.verify.agency_key import AgencyKey, KnownAgency, OpeningKey
 from relay.verify.evidence import (
@@ -96,6 +101,11 @@ def read_agreement(path: Path) -> KnownAgency:
 def read_policy(path: Path) -> Policy:
     """Read the policy of trusted logs and witnesses (c2sp.org/tlog-policy)."""
     return parse_policy(read_small(path))
+
+
+def read_register(path: Path) -> WholeRegister:
+    """Read a whole register."""
+    return parse_register(_read(path, MAX_REGISTER_FILE_BYTES))
 
 
 def read_document(kind: type[D], path: Path) -> D:

@@ -17,18 +17,19 @@ from firmware.protocol.custody import (
     slot_root,
 )
 from firmware.protocol.encoding import WireError, decode_canonical, sha256_hex, unb64u
+from firmware.protocol.register.chain import LoggedEntry
+from firmware.protocol.register.change_rules import check_agreement
+from firmware.protocol.register.changes import parse_change
 from firmware.protocol.register.entries import (
     EXAMPLE_PREFIX,
     MAX_LEAF_BYTES,
     Agreement,
     AgreementMade,
-    Change,
     ChangeLeaf,
     Leaf,
     OfficerLeaf,
     RequestLeaf,
 )
-from firmware.protocol.register.extract import ProvenEntry, RegisterExtract
 from firmware.protocol.register.rules import check_area
 from firmware.protocol.requests import SignedCertificate, check_signatures
 from firmware.protocol.tlog.checkpoint import Checkpoint, parse_checkpoint
@@ -36,7 +37,8 @@ from firmware.protocol.tlog.merkle import leaf_hash, verify_inclusion
 from firmware.protocol.tlog.policy import Policy
 from firmware.protocol.tlog.proof import parse_proof
 from firmware.protocol.tlog.signed_note import parse_note
-from relay.verify.agency_key import KnownAgency, check_agreement
+from relay.verify.agency_key import KnownAgency
+from relay.verify.authority_checks import AuthorityReader, extract_of, proved_extract
 from relay.verify.document_reader import (
     Files,
     clip_numbers,
@@ -94,18 +96,18 @@ def check_capture(files: Files, number: int, policy: Policy | None) -> str:
 
 def check_register(files: Files, policy: Policy | None) -> str:
     """Check that request, both officers' certificates and the agreement are in the register."""
-    extract = document_of(RegisterExtract, files, _packed(files, REGISTER, policy))
-    origins = {_check_entry(entry).origin for entry in _entries(extract)}
+    _packed(files, REGISTER, policy)
+    proved = proved_extract(files)
     signed, request = signed_request(files), request_unverified(files)
-    body = _leaf(extract.request).body
+    body = _leaf(proved.request).body
     if not isinstance(body, RequestLeaf) or body.signed != signed:
         raise WireError("another request stands in the register")
-    _check_certificate(extract.officer, signed.officer)
-    _check_certificate(extract.cosigner, signed.cosigner)
-    agreement = _agreement(extract)
+    _check_certificate(proved.officer, signed.officer)
+    _check_certificate(proved.cosigner, signed.cosigner)
+    agreement = _agreement(proved.agreement)
     if agreement.agency != request.agency:
         raise WireError("the agreement is of another agency")
-    if origins != {agreement.origin}:
+    if proved.checkpoint.origin != agreement.origin:
         raise WireError("an entry is of another log than the register of the agreement")
     check_signatures(signed, unb64u(agreement.signing_key))
     if not agreement.begins_ms <= request.created_ms < agreement.ends_ms:
@@ -128,14 +130,15 @@ def check_witnesses(files: Files, policy: Policy | None) -> str:
     return "witnessed: " + ", ".join(said)
 
 
-def registered_agency(files: Files, policy: Policy | None) -> KnownAgency | None:
+def registered_agency(reader: AuthorityReader) -> KnownAgency | None:
     """Return the agency as the register proves it, None unless every proof of it holds."""
+    files, policy = reader.files, reader.policy
     if policy is None or REGISTER not in files:
         return None
     try:
         check_register(files, policy)
         check_witnesses(files, policy)
-        agreement = _agreement(document_of(RegisterExtract, files, REGISTER))
+        agreement = reader.read().agreement.agreement
     except (WireError, NotCheckable):
         return None
     return KnownAgency(id=agreement.agency, signing_key=unb64u(agreement.signing_key))
@@ -155,13 +158,16 @@ def notes_of(files: Files) -> Iterator[NamedNote]:
     if RELEASE in files:
         yield _named("the release", document_of(ReleaseProof, files, RELEASE).proof)
     if REGISTER in files:
-        extract = document_of(RegisterExtract, files, REGISTER)
-        for what, entry in zip(
-            ("the agreement", "the officer", "the co-signer", "the request"),
-            _entries(extract),
-            strict=True,
-        ):
-            yield _named(what, entry.proof)
+        extract = extract_of(files)
+        yield _named("the agreement", extract.agreement.proof)
+        yield _named("the officer", extract.officer.proof)
+        yield _named("the co-signer", extract.cosigner.proof)
+        yield _named("the request", extract.request.proof)
+        for entry in extract.renewed:
+            yield _named("the request that it renews", entry.proof)
+        yield _named("the register's last entry", extract.last.proof)
+        for earlier in extract.ages:
+            yield _of_note("the register before", earlier.note.encode())
     for number in clip_numbers(files):
         if (name := f"capture-{number}.json") in files:
             yield _named(f"clip-{number}", document_of(CaptureProof, files, name).proof)
@@ -188,7 +194,7 @@ def _check_custody(files: Files, checkpoint: Checkpoint) -> Checkpoint:
     town = checkpoint.origin.removesuffix(OF_CUSTODY)
     is_custody = checkpoint.origin == town + OF_CUSTODY
     if is_custody and REGISTER in files:
-        extract = document_of(RegisterExtract, files, REGISTER)
+        extract = extract_of(files)
         is_custody = _named("the request", extract.request.proof).origin == town + OF_REGISTER
     if not is_custody:
         raise WireError("it was committed to in another log than the town's custody log")
@@ -212,29 +218,21 @@ def _of_note(where: str, note: bytes) -> NamedNote:
     return NamedNote(where=where, note=note, origin=parse_checkpoint(parse_note(note).text).origin)
 
 
-def _entries(extract: RegisterExtract) -> list[ProvenEntry]:
-    return [extract.agreement, extract.officer, extract.cosigner, extract.request]
+def _leaf(logged: LoggedEntry) -> Leaf:
+    return decode_canonical(Leaf, logged.entry, max_bytes=MAX_LEAF_BYTES)
 
 
-def _check_entry(proven: ProvenEntry) -> Checkpoint:
-    return check_inclusion(proven.proof, proven.entry.encode())
-
-
-def _leaf(proven: ProvenEntry) -> Leaf:
-    return decode_canonical(Leaf, proven.entry.encode(), max_bytes=MAX_LEAF_BYTES)
-
-
-def _check_certificate(proven: ProvenEntry, certificate: SignedCertificate) -> None:
-    body = _leaf(proven).body
+def _check_certificate(logged: LoggedEntry, certificate: SignedCertificate) -> None:
+    body = _leaf(logged).body
     if not isinstance(body, OfficerLeaf) or body.signed != certificate:
         raise WireError("an officer's certificate isn't the one in the register")
 
 
-def _agreement(extract: RegisterExtract) -> Agreement:
-    body = _leaf(extract.agreement).body
+def _agreement(logged: LoggedEntry) -> Agreement:
+    body = _leaf(logged).body
     if not isinstance(body, ChangeLeaf):
         raise WireError("the register's entry isn't an agreement")
-    change = decode_canonical(Change, body.change.encode(), max_bytes=MAX_LEAF_BYTES)
+    change = parse_change(body)
     if not isinstance(change.body, AgreementMade):
         raise WireError("the register's entry isn't an agreement")
     return check_agreement(change.body.signed)

@@ -7,10 +7,12 @@ from typing import TypeVar
 from firmware.protocol.encoding import WireError, sha256_hex
 from firmware.protocol.footage import ClipManifest
 from firmware.protocol.grants import Statement
+from firmware.protocol.register.register_file import WholeRegister
 from firmware.protocol.requests import EvidenceRequest
 from firmware.protocol.tlog.policy import Policy
-from relay.verify import date_checks, document_checks, log_checks, recordings
+from relay.verify import authority_checks, date_checks, document_checks, log_checks, recordings
 from relay.verify.agency_key import KnownAgency
+from relay.verify.authority_checks import AuthorityReader
 from relay.verify.checks import Check, Exit, Result, exit_code_of, run
 from relay.verify.document_reader import (
     Files,
@@ -39,6 +41,8 @@ class TrustAnchors:
     """Which logs and witnesses are believed."""
     fleet_ca: bytes | None = None
     """PEM of the CA that certified the doorbell."""
+    register: WholeRegister | None = None
+    """The whole register, where the package's own chain isn't to be, or can't be, the measure."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,11 +79,12 @@ class Report:
 def check_evidence(evidence: Evidence, given: TrustAnchors) -> Report:
     """Make every check."""
     files = evidence.files
-    agency = _agency(files, given)
+    reader = AuthorityReader(files, given.policy, given.register)
+    agency = _agency(reader, given)
     checks = [
         *_seal_checks(evidence),
         *_paper_checks(evidence, agency, given.fleet_ca),
-        *_log_checks(files, given.policy),
+        *_log_checks(reader),
     ]
     found: list[Recording] = []
     for number in clip_numbers(files):
@@ -96,9 +101,9 @@ def check_evidence(evidence: Evidence, given: TrustAnchors) -> Report:
     )
 
 
-def _agency(files: Files, given: TrustAnchors) -> KnownAgency | None:
+def _agency(reader: AuthorityReader, given: TrustAnchors) -> KnownAgency | None:
     """Return the asking agency: by the register, which also has an agency's older keys."""
-    registered = log_checks.registered_agency(files, given.policy)
+    registered = log_checks.registered_agency(reader)
     is_same = given.agency is None or registered is None or given.agency.id == registered.id
     return registered or given.agency if is_same else given.agency
 
@@ -149,12 +154,23 @@ def _paper_checks(
     ]
 
 
-def _log_checks(files: Files, policy: Policy | None) -> list[Check]:
+def _log_checks(reader: AuthorityReader) -> list[Check]:
+    files, policy = reader.files, reader.policy
     return [
         run(
             Exit.LOG,
             "the request, its officers and their agency stand in the public register",
             lambda: log_checks.check_register(files, policy),
+        ),
+        run(
+            Exit.LOG,
+            "the register's administrators let the agency and its officers ask",
+            lambda: authority_checks.check_authority(reader),
+        ),
+        run(
+            Exit.LOG,
+            "their agreement and certificates had been public for long enough",
+            lambda: authority_checks.check_ages(reader),
         ),
         run(
             Exit.LOG,

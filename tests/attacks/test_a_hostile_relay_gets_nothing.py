@@ -53,7 +53,7 @@ from firmware.protocol.events import PackageReady, PackageUploaded, ReleaseCommi
 from firmware.protocol.grants import AddOwner, OwnerKeys, Recipient, SignedStatement, Statement
 from firmware.protocol.live import LiveOffer
 from firmware.protocol.notes import RequestsMatched, StatementRefused
-from firmware.protocol.register.entries import Leaf, LeafBody, OfficerLeaf, RequestLeaf
+from firmware.protocol.register.entries import LeafBody, OfficerLeaf, RequestLeaf
 from firmware.protocol.requests import EvidenceRequest, SignedRequest
 from firmware.protocol.tlog.proof import TlogProof
 from relay.verify.agency_key import AgencyKey
@@ -253,7 +253,8 @@ async def test_a_request_that_enough_witnesses_didnt_see_is_told_to_nobody(
     """Seen to succeed where `is_met_by` says yes. The log's own key signed it."""
     here.pass_time()
     forged = here.town.sign(_now(here, text="Made up."))
-    here.relay.town = with_entries(here.town, Leaf(body=RequestLeaf(signed=forged)).encode(), by=by)
+    entry = here.town.next_entry(RequestLeaf(signed=forged))
+    here.relay.town = with_entries(here.town, entry, by=by)
     await here.let_read()
     here.relay.town = here.town
     await here.let_read()

@@ -6,7 +6,7 @@ All of it is signed as it should be and published as it should be: only the coun
 from msgspec.structs import replace
 
 from firmware.consent.request_rules import RequestRefused, check_request
-from firmware.protocol.register.entries import Leaf, RequestLeaf
+from firmware.protocol.register.entries import RequestLeaf
 from firmware.protocol.requests import SignedRequest, parse_request
 from tests.fakes.log_town import CELL, DAY_MS, HOUR_MS, OTHER_CELL, Town, make_town
 
@@ -31,7 +31,7 @@ def counts(town: Town, signed: SignedRequest) -> bool:
 def refusal(town: Town, **changes: object) -> str | None:
     """Return why the register wouldn't take such a request now."""
     leaf = RequestLeaf(signed=town.sign(town.request(**changes)))
-    return town.register.would_refuse(Leaf(body=leaf).encode())
+    return town.register.would_refuse(town.next_entry(leaf))
 
 
 def emergency(town: Town, **changes: object) -> SignedRequest:

@@ -36,7 +36,8 @@ def doorbell_toml(folder: Path, *towns: str) -> dict[str, object]:
     if towns:
         key = NoteSigner.generate("witness.example/w", "cosignature").key
         logs = [key for town in towns for key in keys_of(town)]
-        text = policy_text(logs=logs, witnesses={"w": key}, threshold=1)
+        charters = {f"{town}/register": "0" * 64 for town in towns}
+        text = policy_text(logs=logs, witnesses={"w": key}, threshold=1, charters=charters)
         (folder / "policy.txt").write_bytes(text)
     (folder / "clock.json").write_bytes(TownClock(offset_ms=7 * DAY_MS).encode())
     return {"clock": {"example_file": "clock.json", "is_host_time_trusted": True}}

@@ -17,7 +17,6 @@ from firmware.protocol.encoding import new_id
 from firmware.protocol.passkeys import challenge
 from firmware.protocol.register.entries import (
     Delays,
-    Leaf,
     Limits,
     LimitsChanged,
     OfficerRevoked,
@@ -338,12 +337,17 @@ async def test_a_relay_that_lets_it_in_publishes_nothing(
     who = partner_of(officer) if fields.pop("is_swapped", False) else officer
     now_ms = world.clock.wall_ms()
     signed = signed_by_both(who, from_ms=now_ms - hours * HOUR_MS, to_ms=now_ms, **fields)
-    entry = Leaf(body=RequestLeaf(signed=signed)).encode()
+    entry = await entry_of(world, signed)
     async with world.database.begin() as tx:
         await world.log.add(tx, "register", entry, key=new_id())  # past every check of the relay
     view = await world.register.view()
     assert len(view.register.voids) == 1
     assert view.register.requests == {}
+
+
+async def entry_of(world: World, signed: SignedRequest) -> bytes:
+    register = (await world.register.view()).register
+    return register.next_entry(RequestLeaf(signed=signed))
 
 
 async def test_a_relay_cannot_publish_what_one_officer_signed(
@@ -355,7 +359,7 @@ async def test_a_relay_cannot_publish_what_one_officer_signed(
         replace(signed, cosignature=signed.assertion),
         replace(signed, cosigner=signed.officer),
     ):
-        entry = Leaf(body=RequestLeaf(signed=lie)).encode()
+        entry = await entry_of(world, lie)
         async with world.database.begin() as tx:
             await world.log.add(tx, "register", entry, key=new_id())
     view = await world.register.view()

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from firmware.consent.request_rules import RequestRefused, check_request
 from firmware.protocol.encoding import WireError, unb64u
 from firmware.protocol.passkeys import challenge
-from firmware.protocol.register.entries import Leaf, RequestLeaf, WithdrawnLeaf
+from firmware.protocol.register.entries import RequestLeaf, WithdrawnLeaf
 from firmware.protocol.requests import (
     WITHDRAW_TAG,
     OfficerRole,
@@ -92,7 +92,7 @@ def test_another_role_withdraws_nothing(role: OfficerRole) -> None:
     with pytest.raises(WireError, match="only an officer or an approver signs requests"):
         check_withdrawal(withdrawal, unb64u(town.agreement.signing_key))
     leaf = WithdrawnLeaf(signed=withdrawal)
-    why = town.register.would_refuse(Leaf(body=leaf).encode())
+    why = town.register.would_refuse(town.next_entry(leaf))
     assert why is not None
     assert "only an officer or an approver" in why
     town.append(leaf)

@@ -13,6 +13,7 @@ from typing import Literal
 import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
+from msgspec.structs import replace
 
 from firmware.protocol.custody import (
     DeletionAnswer,
@@ -33,7 +34,6 @@ from firmware.protocol.register.entries import (
     LimitsChanged,
     RefusedLeaf,
     RequestLeaf,
-    SignedAgreement,
 )
 from firmware.protocol.tlog.signed_note import parse_note
 from firmware.protocol.tlog.tiles import bundles_grown, encode_bundle
@@ -244,9 +244,9 @@ def test_an_entry_that_one_administrator_made_alone(town: Town) -> None:
 def test_an_agreement_that_the_agency_never_signed(town: Town) -> None:
     signed = town.sign_agreement(town.agreement).signed
     other = signed.agreement.replace("Lakeland Police", "Lakeland Polics")
-    body = AgreementMade(signed=SignedAgreement(agreement=other, signature=signed.signature))
+    body = AgreementMade(signed=replace(signed, agreement=other))
     town.append(town.change(body))
-    assert "didn't sign its agreement" in whats(seen(town))
+    assert "didn't sign this agreement" in whats(seen(town))
 
 
 def test_a_request_by_an_agency_that_is_suspended(town: Town) -> None:

@@ -43,8 +43,10 @@ from firmware.protocol.custody import (
     slot_entry,
     slot_leaf_hash,
 )
-from firmware.protocol.encoding import b64u, new_id, sha256_hex
+from firmware.protocol.encoding import b64u, canonical, new_id, sha256_hex
 from firmware.protocol.passkeys import challenge
+from firmware.protocol.register.chain import ExtractPlaces, make_extract, places_of
+from firmware.protocol.register.changes import texts_of
 from firmware.protocol.register.entries import (
     Admin,
     AgencySuspended,
@@ -56,7 +58,6 @@ from firmware.protocol.register.entries import (
     ChangeSignature,
     Charter,
     Delays,
-    Leaf,
     LeafBody,
     Limits,
     OfficerLeaf,
@@ -68,8 +69,8 @@ from firmware.protocol.register.entries import (
     agreement_message,
     change_message,
 )
-from firmware.protocol.register.extract import ProvenEntry, RegisterExtract
-from firmware.protocol.register.facts import RegisterFacts, Stamps, facts_of
+from firmware.protocol.register.extract import EarlierCheckpoint, RegisterExtract
+from firmware.protocol.register.facts import RegisterFacts, Stamps, facts_of, place_of_limits
 from firmware.protocol.register.replay import Register
 from firmware.protocol.requests import (
     COSIGN_TAG,
@@ -121,6 +122,7 @@ class TownLog:
     checkpoint: bytes = b""
     pinned: dict[str, bytes | None] = field(default_factory=dict)
     """What is served at a path instead of what is right; None: nothing."""
+    _counting: Register | None = field(default=None, init=False, repr=False)
 
     @property
     def origin(self) -> str:
@@ -129,6 +131,26 @@ class TownLog:
     @property
     def size(self) -> int:
         return len(self.entries)
+
+    def next_entry(self, body: LeafBody) -> bytes:
+        """Return the register's next entry, which counts what came before it."""
+        return self._counted().next_entry(body)
+
+    def next_entries(self, bodies: Sequence[LeafBody]) -> list[bytes]:
+        """Return the register's next entries, which are to be added together."""
+        register, entries = self._counted(), []
+        for body in bodies:
+            entries.append(register.next_entry(body))
+            register.apply(entries[-1])
+        return entries
+
+    def _counted(self) -> Register:
+        register = self._counting
+        if register is None or register.size > self.size:
+            register = self._counting = Register(self.origin)
+        for entry in self.entries[register.size :]:
+            register.apply(entry)
+        return register
 
     def append(self, *entries: bytes, at_ms: int) -> int:
         """Add entries under one checkpoint; return the index of the last."""
@@ -244,7 +266,8 @@ class Town:
     @property
     def register(self) -> Register:
         """The register's state, replayed from its entries."""
-        register = Register(self.register_log.origin)
+        origin = self.register_log.origin
+        register = Register(origin, charter=self.policy.charter_of(origin))
         for entry in self.register_log.entries:
             register.apply(entry)
         return register
@@ -267,7 +290,7 @@ class Town:
 
     def append(self, *bodies: LeafBody) -> int:
         """Publish entries under one checkpoint, witnessed now; return the last one's index."""
-        entries = [Leaf(body=body).encode() for body in bodies]
+        entries = self.register_log.next_entries(bodies)
         index = self.register_log.append(*entries, at_ms=self.now_ms)
         self.custody_log.cosign(at_ms=self.now_ms)
         return index
@@ -283,18 +306,28 @@ class Town:
         is_placed = isinstance(body, Widening | Charter)
         if is_placed and follows is None:
             follows = self.register.widenings
-        text = Change(
-            origin=self.register_log.origin,
-            nonce=new_id(),
-            follows=msgspec.UNSET if follows is None else follows,
-            body=body,
-        ).encode()
+        return self.sign_change(
+            Change(
+                origin=self.register_log.origin,
+                nonce=new_id(),
+                follows=msgspec.UNSET if follows is None else follows,
+                body=body,
+            ),
+            by=by,
+        )
+
+    def sign_change(self, change: Change, *, by: Sequence[str] = ("ann", "bob")) -> ChangeLeaf:
+        """Return a change with these signatures."""
+        texts = texts_of(change)
         keys = {**self.admin_keys, "lakeland-police": self.agency_key}
-        signatures = [
-            ChangeSignature(by=one, signature=sign_p256(keys[one], change_message(text)))
-            for one in by
-        ]
-        return ChangeLeaf(change=text.decode(), signatures=signatures)
+        message = change_message(texts.change.encode())
+        return texts.signed(
+            [ChangeSignature(by=one, signature=sign_p256(keys[one], message)) for one in by]
+        )
+
+    def next_entry(self, body: LeafBody) -> bytes:
+        """Return the entry that `body` would be now, without publishing it."""
+        return self.register_log.next_entry(body)
 
     def admin(self, name: str) -> Admin:
         """Return what the register says of an administrator."""
@@ -311,9 +344,14 @@ class Town:
 
     def sign_agreement(self, agreement: Agreement) -> AgreementMade:
         """Return an agreement with the agency's signature."""
-        text = agreement.encode()
-        signature = sign_p256(self.agency_key, agreement_message(text))
-        return AgreementMade(signed=SignedAgreement(agreement=text.decode(), signature=signature))
+        text = agreement.terms.encode()
+        return AgreementMade(
+            signed=SignedAgreement(
+                agreement=text.decode(),
+                signature=sign_p256(self.agency_key, agreement_message(text)),
+                area=agreement.area.encode().decode(),
+            )
+        )
 
     def make_agreement(self, **changes: Any) -> Agreement:
         """Publish the next version of the agency's agreement."""
@@ -439,16 +477,51 @@ class Town:
 
     def extract(self, signed: SignedRequest) -> RegisterExtract:
         """Return what a package carries of the register for a request."""
-        return RegisterExtract(
-            agreement=self._proven(self.agreement_leaf),
-            officer=self._proven(OfficerLeaf(signed=signed.officer)),
-            cosigner=self._proven(OfficerLeaf(signed=signed.cosigner)),
-            request=self._proven(RequestLeaf(signed=signed)),
+        log, places = self.register_log, self.places(signed)
+        return make_extract(
+            places,
+            dict(enumerate(log.entries)),
+            prove=log.proof,
+            ages=[self.earlier(index) for index in sorted(places.aged)],
         )
 
-    def _proven(self, body: LeafBody) -> ProvenEntry:
-        log, entry = self.register_log, Leaf(body=body).encode()
-        return ProvenEntry(entry=entry.decode(), proof=log.proof(log.entries.index(entry)))
+    def places(self, signed: SignedRequest) -> ExtractPlaces:
+        """Return where the entries of a request are, also if they are void."""
+        register = self.register
+        record = register.requests.get(signed.request_digest)
+        if record is not None:
+            agreement = register.agreements[record.request.agency][-1].index
+            limits = register.limits[place_of_limits(register, self.stamps, self.now_ms)].index
+            return places_of(register, record, agreement=agreement, limits=limits)
+        agreement = self.index_of(self.agreement_leaf)
+        return ExtractPlaces(
+            agency=self.agreement.agency,
+            agreement=agreement,
+            officer=self.index_of(OfficerLeaf(signed=signed.officer)),
+            cosigner=self.index_of(OfficerLeaf(signed=signed.cosigner)),
+            request=self.index_of(RequestLeaf(signed=signed)),
+            renewed=(),
+            first_agreement=agreement,
+            limits=0,
+            last=self.register_log.size - 1,
+            changes=tuple(register.changes[1:]),
+            areas=frozenset({agreement}),
+        )
+
+    def index_of(self, body: LeafBody) -> int:
+        """Return where an entry with this body is first."""
+        begin = b'{"body":' + canonical(msgspec.to_builtins(body)) + b',"chain":'
+        return next(i for i, one in enumerate(self.register_log.entries) if one.startswith(begin))
+
+    def earlier(self, index: int) -> EarlierCheckpoint:
+        """Return the first checkpoint that held an entry, with its proof."""
+        log = self.register_log
+        for note in log.stamps:
+            size = self.policy.check(note, origin=log.origin).checkpoint.size
+            if size > index:
+                hashes = [b64u(one) for one in log.tree.consistency_proof(size)]
+                return EarlierCheckpoint(note=note.decode(), hashes=hashes)
+        raise AssertionError(f"no stamp holds entry {index}")
 
     # --- the custody log's entries ---
 
@@ -604,11 +677,12 @@ def make_town(
     witnesses = {
         one: NoteSigner.generate(f"witness.{one}.example", "cosignature") for one in WITNESSES
     }
-    text = policy_text(
-        logs=[signer.key for signer in signers.values()],
-        witnesses={one: signer.key for one, signer in witnesses.items()},
-        threshold=2,
-    )
+    trusted: dict[str, Any] = {
+        "logs": [signer.key for signer in signers.values()],
+        "witnesses": {one: signer.key for one, signer in witnesses.items()},
+        "threshold": 2,
+    }
+    text = policy_text(**trusted)
     policy = parse_policy(text)
     sealing = [X25519PrivateKey.generate() for _ in range(2)]
     town = Town(
@@ -629,6 +703,10 @@ def make_town(
         limits=limits or Limits(),
     )
     town.append(town.change(charter))
+    origin, first = town.register_log.origin, sha256_hex(town.register_log.entries[0])
+    town.policy_text = policy_text(**trusted, charters={origin: first})
+    town.policy = parse_policy(town.policy_text)
+    town.register_log.policy = town.custody_log.policy = town.policy
     town.log_slot(town.now_ms // charter.delays.slot_ms - 1, [])
     agreed = b"The agreement."
     town.texts[sha256_hex(agreed)] = agreed

@@ -21,7 +21,7 @@ from firmware.consent.request_rules import check_request
 from firmware.protocol.encoding import decode_canonical
 from firmware.protocol.passkeys import Assertion
 from firmware.protocol.register import replay
-from firmware.protocol.register.entries import Leaf, RequestLeaf, WithdrawnLeaf
+from firmware.protocol.register.entries import LeafBody, RequestLeaf, WithdrawnLeaf
 from firmware.protocol.register.facts import Stamps, facts_of
 from firmware.protocol.register.replay import Register
 from firmware.protocol.requests import (
@@ -209,7 +209,7 @@ class RulePortal:
         signed = SignedWithdrawal(
             withdrawal=text.decode(), assertion=NOBODYS, officer=officer.certificate
         )
-        if self._append(Leaf(body=WithdrawnLeaf(signed=signed)).encode()):
+        if self._append(WithdrawnLeaf(signed=signed)):
             some = self._arrived[asked.id]
             self._arrived[asked.id] = [one for one in some if one[0] < self.now_ms]
 
@@ -271,16 +271,16 @@ class RulePortal:
 
     def _publish(self, request: EvidenceRequest, signed: SignedRequest) -> Asked | str:
         require_agreement(self._view(), self._agency)
-        if not self._append(Leaf(body=RequestLeaf(signed=signed)).encode()):
+        if not self._append(RequestLeaf(signed=signed)):
             return "register"
         self._arrived[request.id] = []
         self._began_ms[request.id] = self.now_ms
         self._let_doorbells_read(request, signed.request_digest)
         return Asked(id=request.id, area=frozenset(request.cells), day=self.day)
 
-    def _append(self, entry: bytes) -> bool:
+    def _append(self, body: LeafBody) -> bool:
         """Append an entry, witnessed now; tell if it has effect."""
-        is_taken = self._register.apply(entry) is None
+        is_taken = self._register.apply(self._register.next_entry(body)) is None
         self._stamps.add(self._register.size, self.now_ms)
         return is_taken
 

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import httpx2
@@ -11,6 +12,7 @@ import pytest
 from firmware.errors import StoreError
 from firmware.protocol.commands import RegisterGrew
 from firmware.protocol.encoding import WireError
+from firmware.protocol.register.entries import Limits, LimitsChanged
 from firmware.protocol.register.facts import agreement_in_force
 from firmware.protocol.tlog.policy import policy_text
 from firmware.protocol.tlog.proof import check_proof
@@ -19,6 +21,7 @@ from firmware.transparency.errors import FollowError, LogUnreachable, LogUnreada
 from firmware.transparency.follower import RegisterFollower
 from firmware.transparency.log_source import LogSource
 from firmware.transparency.policy_file import load_logs, load_logs_if_any, logs_of
+from relay.verify.authority_checks import AuthorityReader, check_ages, check_authority
 from tests.fakes.followers import LOG_URL, Followers
 from tests.fakes.log_town import DAY_MS, NOW_MS, make_town
 from tests.fakes.waiting import eventually
@@ -568,6 +571,41 @@ async def test_an_extract_proves_who_asked_and_by_which_right(followers: Followe
             follower.extract(digest)
 
 
+async def test_an_extract_is_enough_to_replay_who_let_the_agency_ask(followers: Followers) -> None:
+    """What a doorbell packs, the verifier takes: chain, last entry and ages."""
+    town = make_town(age_days=20)
+    town.append(town.change(LimitsChanged(limits=Limits(max_per_case=1))))
+    town.revoke(town.add_officer("Officer Gone"))
+    town.make_agreement()
+    town.wind(hours=100)
+    followers.clock.advance(100 * 3600)
+    signed = town.publish()
+    follower = followers.of(town)
+    await follower.read()
+    release = town.release_proof(device="a" * 20, grant_digest="0" * 64)
+    files = {
+        "request.json": signed.encode(),
+        "register.json": follower.extract(signed.request_digest).encode(),
+        "release.json": release.encode(),
+    }
+    reader = AuthorityReader(files, town.policy, None)
+    assert "4 changes since the charter" in check_authority(reader)
+    assert "when the release was witnessed" in check_ages(reader)
+
+
+async def test_a_register_with_another_charter_than_the_policys_lets_nobody_ask(
+    followers: Followers,
+) -> None:
+    town = make_town()
+    town.publish()
+    origin = town.register_log.origin
+    town.policy = replace(town.policy, charters=((origin, "0" * 64),))
+    follower = followers.of(town)
+    await follower.read()
+    assert follower.facts().agreements == {}
+    assert follower.facts().requests == {}
+
+
 def test_the_policy_names_both_logs_of_one_town(tmp_path: Path) -> None:
     town = make_town()
     path = tmp_path / "policy.txt"
@@ -589,10 +627,15 @@ def test_a_policy_of_anything_else_is_refused(tmp_path: Path) -> None:
         [keys[0], other.policy.logs[1].key],
         [*keys, other.policy.logs[0].key],
     ]
+    charters = dict(town.policy.charters)
     for logs in wrong:
-        path.write_bytes(policy_text(logs=logs, witnesses=witnesses, threshold=2))
-        with pytest.raises(StoreError):
+        named = charters if keys[0] in logs else {}
+        path.write_bytes(policy_text(logs=logs, witnesses=witnesses, threshold=2, charters=named))
+        with pytest.raises(StoreError, match="expected"):
             load_logs(path)
+    path.write_bytes(policy_text(logs=keys, witnesses=witnesses, threshold=2))
+    with pytest.raises(StoreError, match="doesn't name the charter of lakeland/register"):
+        load_logs(path)
     with pytest.raises(StoreError, match="can't be read"):
         load_logs(tmp_path / "nowhere.txt")
     with pytest.raises(WireError):

@@ -280,6 +280,7 @@ async def test_stamps_that_an_earlier_policy_let_count_say_nothing_under_a_stric
             logs=[one.key for one in town.policy.logs],
             witnesses={one.name: one.key for one in town.policy.witnesses},
             threshold=3,
+            charters=dict(town.policy.charters),
         )
     )
     # Seen to fail without the look at the policy in load_stamps.

@@ -6,14 +6,15 @@ import msgspec
 import pytest
 
 from firmware.consent.request_rules import RequestRefused, check_request
-from firmware.protocol.encoding import WireError, b64u, decode_canonical
+from firmware.protocol.encoding import WireError, b64u, sha256_hex
 from firmware.protocol.register.change_rules import check_place
+from firmware.protocol.register.changes import parse_change, parse_header, texts_of
 from firmware.protocol.register.counts import MAX_LIMITS_BACK
 from firmware.protocol.register.entries import (
     AdminsChanged,
     AgencySuspended,
     Change,
-    Leaf,
+    ChangeHeader,
     Limits,
     LimitsChanged,
     OfficerLeaf,
@@ -39,16 +40,21 @@ LOOSE_COUNTS = Limits(max_per_case=100, max_open_per_officer=100, area_quiet_ms=
 LOOSE = LimitsChanged(limits=LOOSE_COUNTS)
 STRICT = LimitsChanged(limits=Limits(max_per_case=1))
 PROGRAM = ProgramReleased(program="owner-app", version="1.2", sha256="a" * 64)
-PLACED = (
+PLACED_BODY = (
     b'{"body":{"kind":"program","program":"owner-app","sha256":"'
     + b"a" * 64
-    + b'","version":"1.2"}'
-    b',"domain":"doorward/register-change/v1","follows":7,"nonce":"aaaaaaaaaaaaaaaaaaaaaaaaaa"'
-    b',"origin":"example.a/register","v":1}'
+    + b'","version":"1.2"}}'
 )
+PLACED = (
+    b'{"body_sha256":"' + sha256_hex(PLACED_BODY).encode() + b'"'
+    b',"domain":"doorward/register-change/v2","follows":7,"kind":"program"'
+    b',"nonce":"aaaaaaaaaaaaaaaaaaaaaaaaaa","origin":"example.a/register","v":2}'
+)
+PLACED_NOWHERE_BODY = b'{"body":{"agency":"lakeland","kind":"suspended"}}'
 PLACED_NOWHERE = (
-    b'{"body":{"agency":"lakeland","kind":"suspended"},"domain":"doorward/register-change/v1"'
-    b',"nonce":"aaaaaaaaaaaaaaaaaaaaaaaaaa","origin":"example.a/register","v":1}'
+    b'{"agency":"lakeland","body_sha256":"' + sha256_hex(PLACED_NOWHERE_BODY).encode() + b'"'
+    b',"domain":"doorward/register-change/v2","kind":"suspended"'
+    b',"nonce":"aaaaaaaaaaaaaaaaaaaaaaaaaa","origin":"example.a/register","v":2}'
 )
 
 
@@ -124,7 +130,7 @@ def test_a_change_of_another_place_is_void(body: Any, follows: int | None, why: 
     place = msgspec.UNSET if follows is None else follows
     change = Change(origin="o/register", nonce="a" * 26, follows=place, body=body)
     with pytest.raises(WireError, match=why):
-        check_place(change, 2)
+        check_place(parse_header(texts_of(change).change), 2)
 
 
 @pytest.mark.parametrize("follows", [-1, 1.5, "2", None, True, 1_000_001])
@@ -133,7 +139,7 @@ def test_a_place_that_is_no_number_parses_to_nothing(town: Town, follows: object
     said = msgspec.json.decode(leaf.change)
     said["follows"] = follows
     with pytest.raises(msgspec.ValidationError):
-        msgspec.json.decode(msgspec.json.encode(said), type=Change)
+        msgspec.json.decode(msgspec.json.encode(said), type=ChangeHeader)
 
 
 def test_a_new_administrator_counts_at_once_and_what_they_sign_has_to_age(town: Town) -> None:
@@ -383,16 +389,17 @@ def test_a_program_of_another_place_or_one_person_is_none(town: Town) -> None:
 def test_an_empty_register_has_no_place_but_its_charters(town: Town) -> None:
     register = Register(town.register.origin)
     assert register.widenings == 0
-    assert register.apply(Leaf(body=town.change(STRICT)).encode()) is not None
+    assert register.apply(register.next_entry(town.change(STRICT))) is not None
     assert register.widenings == 0
 
 
 def test_a_change_has_one_text_with_its_place_in_it_and_without_where_it_has_none() -> None:
     suspended = AgencySuspended(agency="lakeland")
-    for follows, body, text in (
-        (7, PROGRAM, PLACED),
-        (msgspec.UNSET, suspended, PLACED_NOWHERE),
+    for follows, body, text, content in (
+        (7, PROGRAM, PLACED, PLACED_BODY),
+        (msgspec.UNSET, suspended, PLACED_NOWHERE, PLACED_NOWHERE_BODY),
     ):
         change = Change(origin="example.a/register", nonce="a" * 26, follows=follows, body=body)
-        assert change.encode() == text
-        assert decode_canonical(Change, text) == change
+        texts = texts_of(change)
+        assert (texts.change.encode(), texts.content.encode()) == (text, content)
+        assert parse_change(texts) == change

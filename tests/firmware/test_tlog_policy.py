@@ -280,3 +280,40 @@ def test_an_altered_checkpoint_is_refused():
     note = log.cosigned(ann=NOW_S, bea=NOW_S)
     with pytest.raises(NoteRefused, match="wrong"):
         log.policy().check(note.replace(b"\n2\n", b"\n3\n"), origin=ORIGIN)
+
+
+CHARTER_LINE = f"#charter {ORIGIN} {'0a' * 32}"
+
+
+def test_a_charter_is_a_comment_to_others_and_read_here():
+    log = WitnessedLog([b"a"])
+    text = log.policy_text()
+    policy = parse_policy(text + f"{CHARTER_LINE}\n".encode())
+    assert policy.charter_of(ORIGIN) == "0a" * 32
+    assert parse_policy(text).charter_of(ORIGIN) is None
+    assert CHARTER_LINE.startswith("#"), "c2sp.org/tlog-policy: comments begin so"
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        ([CHARTER_LINE, CHARTER_LINE], "is there already"),
+        ([CHARTER_LINE[:-1]], "expected: #charter"),
+        ([CHARTER_LINE + "0"], "expected: #charter"),
+        ([CHARTER_LINE.replace("0a", "0A")], "expected: #charter"),
+        ([CHARTER_LINE + " more"], "expected: #charter"),
+        (["#charter"], "expected: #charter"),
+        ([f"#charter log.elsewhere/register {'0' * 64}"], "a log that the policy doesn't know"),
+    ],
+    ids=["twice", "cut off", "too long", "in capitals", "with more", "empty", "of another log"],
+)
+def test_a_charter_that_is_written_otherwise_is_refused(lines: list[str], words: str):
+    text = WitnessedLog([b"a"]).policy_text() + "".join(f"{one}\n" for one in lines).encode()
+    with pytest.raises(WireError, match=words):
+        parse_policy(text)
+
+
+@pytest.mark.parametrize("line", ["# charter x y", "#charters x y", "#Charter x y", "##charter x"])
+def test_what_only_looks_like_a_charter_is_a_comment(line: str):
+    text = WitnessedLog([b"a"]).policy_text() + f"{line}\n".encode()
+    assert parse_policy(text).charters == ()

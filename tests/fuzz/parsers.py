@@ -26,6 +26,7 @@ from firmware.protocol.grants import SignedStatement, Statement
 from firmware.protocol.packages import read_header
 from firmware.protocol.register.entries import MAX_LEAF_BYTES, Leaf
 from firmware.protocol.register.extract import MAX_EXTRACT_BYTES, RegisterExtract
+from firmware.protocol.register.register_file import encode_register, parse_register
 from firmware.protocol.requests import SignedRequest, parse_request
 from firmware.protocol.tlog.checkpoint import parse_checkpoint
 from firmware.protocol.tlog.policy import parse_policy
@@ -33,6 +34,8 @@ from firmware.protocol.tlog.proof import parse_proof
 from firmware.protocol.tlog.signed_note import parse_key, parse_note
 from firmware.protocol.tlog.tiles import encode_bundle, parse_bundle
 from firmware.protocol.tlog.witness import AddCheckpoint, parse_add_checkpoint
+from relay.verify.authority_checks import AuthorityReader, check_authority
+from relay.verify.errors import NotCheckable
 from tests.fakes.consent_world import DEVICE, ConsentWorld, make_world
 from tests.fakes.film_parts import STARTED_MS, Film
 from tests.fakes.log_town import Town, make_town
@@ -104,6 +107,16 @@ def _replayed(town: Town) -> Again:
     return replayed
 
 
+def _authority(town: Town, signed: SignedRequest) -> Again:
+    """The verifier's replay of the part of a register that a package brings."""
+
+    def checked(data: bytes) -> None:
+        files = {"request.json": signed.encode(), "register.json": data}
+        check_authority(AuthorityReader(files, town.policy, None))
+
+    return checked
+
+
 def _policy(data: bytes) -> None:
     parse_policy(data)
 
@@ -164,6 +177,15 @@ def parsers() -> dict[str, Parser]:
         "extract": Parser(
             seeds=(town.extract(signed).encode(),),
             parse=_canonical(RegisterExtract, MAX_EXTRACT_BYTES),
+        ),
+        "authority": Parser(
+            seeds=(town.extract(signed).encode(),),
+            parse=_authority(town, signed),
+            refusals=(WireError, NotCheckable),
+        ),
+        "register-file": Parser(
+            seeds=(encode_register(leaves),),
+            parse=lambda data: encode_register(parse_register(data).entries),
         ),
         "note": Parser(seeds=(note,), parse=lambda d: parse_note(d).encode()),
         "note-key": Parser(seeds=tuple(keys), parse=_text(parse_key)),

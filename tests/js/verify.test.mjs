@@ -8,7 +8,7 @@ import test from "node:test";
 import { WireError, canonical, unb64u, utf8 } from "../../relay/web/static/js/protocol/encoding.js";
 import { contentFiles, openPackage } from "../../relay/web/saved/packages.js";
 import { CODE, inWords, run } from "../../relay/web/saved/verify/checks.js";
-import { checkAgreement } from "../../relay/web/saved/verify/logs.js";
+import { checkAgreement } from "../../relay/web/saved/verify/register.js";
 import { evidenceOf, isPartOfEvidence, readDocuments } from "../../relay/web/saved/verify/document_reader.js";
 import { partOf } from "../../relay/web/saved/verify/recordings.js";
 import { checkEvidence } from "../../relay/web/saved/verify/report.js";

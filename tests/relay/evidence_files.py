@@ -43,8 +43,6 @@ from firmware.protocol.grants import (
 )
 from firmware.protocol.media.tags import tags_of_manifest
 from firmware.protocol.passkeys import challenge
-from firmware.protocol.register.entries import ChangeLeaf, Leaf, OfficerLeaf, RequestLeaf
-from firmware.protocol.register.extract import ProvenEntry, RegisterExtract
 from firmware.protocol.released_part import part_within
 from firmware.protocol.requests import SignedRequest
 from relay.fleet.ca import Authority, check_csr, pem_of
@@ -335,6 +333,8 @@ def make_evidence(
     It says that it began at `said_ms`, and names a checkpoint that was witnessed at `known_ms`.
     """
     town, doorbell, film = town or make_town(), doorbell or Doorbell(), film or Film()
+    if request is None:
+        town = _before_its_requests(town)
     known = town.register_log.note(at_ms=known_ms).decode() if is_register_known else msgspec.UNSET
     request = request or town.publish(text=text)
     agreement = town.agreement
@@ -353,7 +353,7 @@ def make_evidence(
     proofs = {
         "capture-1.json": capture.encode(),
         "release.json": release.encode(),
-        "register.json": extract_of(town, request).encode(),
+        "register.json": town.extract(request).encode(),
     }
     return Evidence(
         town=town,
@@ -361,6 +361,17 @@ def make_evidence(
         grant_digest=packed.grant_digest,
         files=packed.files | proofs,
     )
+
+
+def _before_its_requests(town: Town) -> Town:
+    """Return the town before anybody asked: twice about one place in a day would be void."""
+    asked = [record.index for record in town.register.requests.values()]
+    if not asked:
+        return town
+    other = town.copy()
+    other.register_log = town.register_log.fork(size=min(asked))
+    other.cosign()
+    return other
 
 
 def with_files(evidence: Evidence, **changes: bytes | None) -> Evidence:
@@ -383,34 +394,6 @@ def regranted(evidence: Evidence, **terms: object) -> Evidence:
     release = evidence.town.release_proof(device=evidence.doorbell.device, grant_digest=digest)
     files = {"grant.json": grant.encode(), "release.json": release.encode()}
     return replace(with_files(evidence, **files), grant_digest=digest)
-
-
-def extract_of(town: Town, request: SignedRequest) -> RegisterExtract:
-    """Return the part of the town's register that proves a request."""
-    log = town.register_log
-    leaves = [msgspec.json.decode(entry, type=_AnyLeaf) for entry in log.entries]
-
-    def proven(index: int) -> ProvenEntry:
-        return ProvenEntry(entry=log.entries[index].decode(), proof=log.proof(index))
-
-    return RegisterExtract(
-        agreement=proven(max(i for i, leaf in enumerate(leaves) if _is_agreement(leaf.body))),
-        officer=proven(_index_of(log.entries, OfficerLeaf(signed=request.officer))),
-        cosigner=proven(_index_of(log.entries, OfficerLeaf(signed=request.cosigner))),
-        request=proven(_index_of(log.entries, RequestLeaf(signed=request))),
-    )
-
-
-class _AnyLeaf(msgspec.Struct):
-    body: dict
-
-
-def _is_agreement(body: dict) -> bool:
-    return body["type"] == "change" and '"kind":"agreement"' in body["change"]
-
-
-def _index_of(entries: list[bytes], body: OfficerLeaf | RequestLeaf | ChangeLeaf) -> int:
-    return entries.index(Leaf(body=body).encode())
 
 
 def self_signed(key: ec.EllipticCurvePrivateKey) -> bytes:

@@ -16,7 +16,7 @@ from firmware.protocol.custody import (
 from firmware.protocol.encoding import sha256_hex
 from firmware.protocol.outcomes import OUTCOME_TAG, Outcome, OutcomeKind, SignedOutcome
 from firmware.protocol.passkeys import challenge
-from firmware.protocol.register.entries import Leaf, RefusedCategory, RefusedLeaf
+from firmware.protocol.register.entries import RefusedCategory, RefusedLeaf
 from firmware.protocol.requests import EvidenceRequest
 from relay.custody.log_entries import LogEntries
 from tests.fakes.sequenced_entries import place_entries
@@ -39,8 +39,8 @@ async def log_custody(world: World, *bodies: CustodyBody, not_before_ms: int = 0
 
 async def refuse(world: World, category: RefusedCategory, *, agency: str = "lakeland") -> None:
     """Let a moderator's refusal stand in the register."""
-    entry = Leaf(body=RefusedLeaf(agency=agency, category=category)).encode()
-    await world.register.submit(entry, key=f"{category}/{world.clock.wall_ms()}")
+    leaf = RefusedLeaf(agency=agency, category=category)
+    await world.register.submit(leaf, key=f"{category}/{world.clock.wall_ms()}")
 
 
 async def publish(officer: Officer, **changes: object) -> EvidenceRequest:

@@ -10,6 +10,7 @@ from firmware.protocol.encoding import b64u, sha256_hex
 from firmware.protocol.register.entries import (
     Agreement,
     ChangeBody,
+    ChangeLeaf,
     Charter,
     Delays,
     Limits,
@@ -52,18 +53,20 @@ class RegisterTown:
 
     async def signed(
         self, body: ChangeBody, *admins: AdminKey, follows: int | None = None
-    ) -> bytes:
-        """Return the next change's entry with the signatures of these, or of both."""
+    ) -> ChangeLeaf:
+        """Return the next change with the signatures of these, or of both."""
         follows = await self.register.widenings() if follows is None else follows
         proposed = propose(self.register.origin, body, follows=follows)
         for admin in admins or self.admins:
             proposed = sign_change(proposed, admin)
-        return proposed.entry()
+        return proposed.leaf()
 
     async def change(self, body: ChangeBody, *admins: AdminKey) -> None:
         """Sign a change and submit it."""
-        entry = await self.signed(body, *admins)
-        await self.register.submit(entry, key=sha256_hex(entry))
+        leaf = await self.signed(body, *admins)
+        await self.register.submit(leaf, key=leaf.digest())
+        async with self.database.begin() as tx:
+            await requests.put_agreement_text(tx, sha256_hex(TEXT.encode()), TEXT)
 
     async def charter(self, *, delays: Delays = QUICK, limits: Limits = EASY) -> None:
         """Make the first entry."""
@@ -89,10 +92,8 @@ class RegisterTown:
         """Let an agency sign an agreement, and both administrators its entry."""
         given = {"cells": cells, "begins_ms": begins_ms, "ends_ms": ends_ms}
         agreement, proposed = await self.signed_agreement(agency_id, name, **given, **changes)
-        entry = proposed.entry()
-        await self.register.submit(entry, key=sha256_hex(entry))
-        async with self.database.begin() as tx:
-            await requests.put_agreement_text(tx, sha256_hex(TEXT.encode()), TEXT)
+        leaf = proposed.leaf()
+        await self.register.submit(leaf, key=leaf.digest())
         self.versions[agency_id] = agreement.version
         return agreement
 

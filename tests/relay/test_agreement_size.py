@@ -4,14 +4,16 @@ from typing import Any
 
 import h3
 import pytest
+from msgspec import UNSET
+from msgspec.structs import replace
 
 from firmware.protocol.encoding import b64u, sha256_hex
-from firmware.protocol.register.entries import MAX_LEAF_BYTES, Agreement
+from firmware.protocol.register.entries import MAX_CELLS, MAX_LEAF_BYTES, Agreement
 from firmware.protocol.register.replay import Register
 from relay.agency.agreement_size import FITTING_CELLS, check_fits
 from relay.agency.changes import generate_admin, propose_agreement, sign_change
 from relay.agency.enrolments import read_enrolment
-from relay.agency.errors import AreaRefused
+from relay.agency.errors import AreaRefused, OnboardingRefused
 from relay.agency.keys import AgencyEnrolment, NewAgency, generate_agency, sign_agreement
 from tests.relay.onboarding_people import TEXT
 
@@ -58,23 +60,22 @@ def entry_of(agency: NewAgency, agreement: Agreement) -> bytes:
     change = propose_agreement(enrolment_of(agency, agreement), follows=1_000_000)
     for letter in "ab":
         change = sign_change(change, generate_admin(f"{letter}-" * 39 + letter, "Ann"))
-    return change.entry()
+    register = Register(agreement.origin)
+    return register.next_entry(change.leaf())
 
 
 def test_as_many_cells_as_are_named_fit(agency: NewAgency) -> None:
-    refusal = refused(agreement_of(agency, 3000))
+    refusal = refused(agreement_of(agency, MAX_CELLS + 1))
     assert refusal.reason == "area_too_large"
-    assert refusal.facts["cells"] == 3000
-    most = int(refusal.facts["most"])
-    assert FITTING_CELLS <= most < 2800
-    fitting = agreement_of(agency, most)
+    assert refusal.facts["cells"] == MAX_CELLS + 1
+    assert refusal.facts["most"] == MAX_CELLS
+    fitting = agreement_of(agency, MAX_CELLS)
     check_fits(fitting)
     assert len(entry_of(agency, fitting)) <= MAX_LEAF_BYTES
-    assert refused(agreement_of(agency, most + 20)).facts["most"] in range(most, most + 20)
 
 
 def test_an_area_that_is_taken_fits_with_any_name_and_keys(agency: NewAgency) -> None:
-    longest = agreement_of(agency, FITTING_CELLS, name='"' * 200, version=10_000)
+    longest = agreement_of(agency, MAX_CELLS, name='"' * 200, version=10_000)
     check_fits(longest)
     assert len(entry_of(agency, longest)) <= MAX_LEAF_BYTES
 
@@ -86,11 +87,19 @@ def test_merged_cells_count_twice(agency: NewAgency) -> None:
 
 
 def test_what_could_never_be_submitted_is_refused_when_it_is_handed_in(agency: NewAgency) -> None:
-    def read(count: int) -> None:
-        data = enrolment_of(agency, agreement_of(agency, count)).encode()
+    def read(agreement: Agreement) -> None:
+        data = enrolment_of(agency, agreement).encode()
         read_enrolment(data, agency="mapleton", register=Register(ORIGIN), now_ms=1)
 
-    read(FITTING_CELLS)
+    read(agreement_of(agency, FITTING_CELLS))
+    groups = [CELLS[begin : begin + 4] for begin in range(0, 1600, 4)]
     with pytest.raises(AreaRefused) as refusal:
-        read(2800)
+        read(agreement_of(agency, 1600, merged=groups))
     assert refusal.value.reason == "area_too_large"
+
+
+def test_an_enrolment_without_its_cells_is_refused(agency: NewAgency) -> None:
+    whole = enrolment_of(agency, agreement_of(agency, 10))
+    bare = replace(whole, signed=replace(whole.signed, area=UNSET))
+    with pytest.raises(OnboardingRefused, match="cells are missing"):
+        read_enrolment(bare.encode(), agency="mapleton", register=Register(ORIGIN), now_ms=1)

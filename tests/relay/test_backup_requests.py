@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from firmware.protocol.custody import CustodyLeaf
-from firmware.protocol.register.entries import Leaf, RequestLeaf
+from firmware.protocol.register.entries import RequestLeaf
 from firmware.protocol.requests import SignedRequest, parse_request
 from relay.config.settings import Config
 from relay.custody.entries import outcome_key
@@ -83,8 +83,8 @@ async def found_again(
         await database.close()
 
 
-def entry_of(signed: SignedRequest) -> str:
-    return Leaf(body=RequestLeaf(signed=signed)).encode().decode()
+def entry_of(town: Town, signed: SignedRequest) -> str:
+    return town.next_entry(RequestLeaf(signed=signed)).decode()
 
 
 @pytest.mark.parametrize("state", ["waiting", "moderation", "passed", "refused"])
@@ -97,7 +97,7 @@ async def test_a_request_that_was_published_after_the_backup_waits_nowhere(
         await put_officer(tx, town)
         await put_request(tx, signed, state)
     await relay.back_up(tmp_path / "backup")
-    await relay.publish(entry_of(signed), log="register")
+    await relay.publish(entry_of(town, signed), log="register")
     relay.lose_machine()
     restored = await relay.restore(tmp_path / "backup", tmp_path / "new")
     row, _, appeals = await found_again(restored.config, signed)
@@ -115,7 +115,7 @@ async def test_a_request_of_after_the_backup_has_a_row_again(
         async with relay.running() as (database, _), database.begin() as tx:
             await put_officer(tx, town)
     await relay.back_up(tmp_path / "backup")
-    await relay.publish(entry_of(signed), log="register")
+    await relay.publish(entry_of(town, signed), log="register")
     relay.lose_machine()
     restored = await relay.restore(tmp_path / "backup", tmp_path / "new")
     row, officer, _ = await found_again(restored.config, signed)

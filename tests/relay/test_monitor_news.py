@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec.structs import replace as changed
 
 from firmware.protocol.custody import (
     DeletionAnswer,
@@ -16,7 +17,8 @@ from firmware.protocol.custody import (
     slot_entry,
 )
 from firmware.protocol.encoding import sha256_hex
-from firmware.protocol.register.entries import AgreementMade, Delays, SignedAgreement
+from firmware.protocol.register.changes import parse_header
+from firmware.protocol.register.entries import ChangeSignature, Delays, change_message
 from relay.tools.monitor import cli
 from relay.tools.monitor.agreement_texts import MAX_TEXTS
 from relay.tools.monitor.inspection import Inspection, inspect_logs
@@ -252,10 +254,19 @@ def test_what_is_no_entry_in_any_version_breaks_a_rule(town: Town, entry: bytes)
 
 def test_a_sign_in_a_text_does_not_hide_what_nobody_had_the_right_to(town: Town) -> None:
     """A relay would put one into whatever it makes up, to be told as of another version."""
-    right = town.sign_agreement(town.agreement).signed
-    turned = right.agreement.replace("Lakeland Police", "\u200eLakeland")
-    made_up = AgreementMade(signed=SignedAgreement(agreement=turned, signature=right.signature))
-    town.append(town.change(made_up, by=("ann",)))
+    right = town.change(town.sign_agreement(town.agreement), by=("ann",))
+    content = right.content.replace("Lakeland Police", "\u200eLakeland")
+    header = changed(parse_header(right.change), body_sha256=sha256_hex(content.encode()))
+    text = header.encode()
+    signature = sign_p256(town.admin_keys["ann"], change_message(text))
+    town.append(
+        changed(
+            right,
+            change=text.decode(),
+            content=content,
+            signatures=[ChangeSignature(by="ann", signature=signature)],
+        )
+    )
     found = seen(town)
     # Seen to succeed with the reason of the replay not compared in
     # relay/tools/monitor/unsupported_entries.py.

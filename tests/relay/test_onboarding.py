@@ -461,7 +461,7 @@ async def test_a_change_submitted_by_the_command_is_seen_here(world: World) -> N
     signed = change
     for key in world.town.admins:
         signed = sign_change(signed, key)
-    await world.register.submit(signed.entry(), key=f"change/{signed.parsed().nonce}")
+    await world.register.submit(signed.leaf(), key=f"change/{signed.parsed().nonce}")
     page = (await admin.get(f"/onboardings/{applicant.id}")).text
     assert 'id="counts"' in page
     assert 'id="refuse"' not in page

@@ -9,15 +9,17 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from firmware.protocol.encoding import WireError, decode, new_id
+from firmware.protocol.encoding import WireError, canonical, decode, new_id, sha256_hex
 from firmware.protocol.register.entries import (
     Admin,
     AdminsChanged,
     AgencySuspended,
     Delays,
+    LeafBody,
     Limits,
     LimitsChanged,
     OfficerRevoked,
+    RefusedLeaf,
 )
 from relay.__main__ import main
 from relay.agency.agencies import standing_of
@@ -32,6 +34,7 @@ from relay.agency.changes import (
 from relay.agency.keys import revoke_officer
 from relay.agency.register import NoLog, RegisterRefused, RelayRegister
 from relay.tools.agency.cli import main as agency_main
+from tests.fakes.log_town import make_town
 from tests.relay.databases import rows_of, url_of
 from tests.relay.http_people import Officer, certified_officer
 from tests.relay.http_world import CELLS, World, open_world
@@ -61,40 +64,40 @@ async def test_what_would_have_no_effect_is_refused_with_words_and_not_added(wor
     with pytest.raises(RegisterRefused, match="no right"):
         await world.town.change(limits, world.town.admins[0], generate_admin("eve", "Eve"))
     with pytest.raises(RegisterRefused):
-        await world.register.submit(b"{}", key="x")
+        await world.register.submit(RefusedLeaf(agency="nobody", category="worship"), key="x")
     assert await size_of(world) == size
 
 
 async def test_what_two_people_sign_is_added_once(world: World) -> None:
-    entry = await world.town.signed(LimitsChanged(limits=EASY))
+    leaf = await world.town.signed(LimitsChanged(limits=EASY))
     size = await size_of(world)
-    await world.register.submit(entry, key="first")
+    await world.register.submit(leaf, key="first")
     with pytest.raises(RegisterRefused, match="made before"):
-        await world.register.submit(entry, key="second")
+        await world.register.submit(leaf, key="second")
     assert await size_of(world) == size + 1
 
 
 async def test_writers_at_once_take_turns_and_one_of_each_kind_gets_in(world: World) -> None:
-    entry = await world.town.signed(LimitsChanged(limits=EASY))
-    tries = [world.register.submit(entry, key=f"k{number}") for number in range(5)]
+    leaf = await world.town.signed(LimitsChanged(limits=EASY))
+    tries = [world.register.submit(leaf, key=f"k{number}") for number in range(5)]
     results = await asyncio.gather(*tries, return_exceptions=True)
     assert sum(result is None for result in results) == 1
     assert not (await world.register.view()).register.voids
 
 
-async def add_and_fail(world: World, entry: bytes) -> None:
+async def add_and_fail(world: World, leaf: LeafBody) -> None:
     async with world.database.begin() as tx:
-        await world.register.add(tx, entry, key="x")
+        await world.register.add(tx, leaf, key="x")
         raise ZeroDivisionError
 
 
 async def test_an_entry_whose_transaction_fails_was_never_there(world: World) -> None:
-    entry = await world.town.signed(LimitsChanged(limits=EASY))
+    leaf = await world.town.signed(LimitsChanged(limits=EASY))
     size = await size_of(world)
     with pytest.raises(ZeroDivisionError):
-        await add_and_fail(world, entry)
+        await add_and_fail(world, leaf)
     assert await size_of(world) == size
-    await world.register.submit(entry, key="x")
+    await world.register.submit(leaf, key="x")
     assert await size_of(world) == size + 1
 
 
@@ -342,9 +345,17 @@ def test_a_register_is_made_by_command_lines_and_two_people(town: Town, capsys) 
     assert town.submit("charter.json") == 1
     assert "2 administrators must sign" in capsys.readouterr().err
     town.sign("charter.json", "bob")
+    policy = town.folder / "relay" / "policy.txt"
+    known = make_town("lakeland", kind="example")
+    policy.write_bytes(known.policy_text.partition(b"#charter")[0])
     assert town.submit("charter.json") == 0
+    (entry,) = town.entries()
+    line = f"#charter {ORIGIN} {sha256_hex(canonical(entry))}\n"
+    assert line in capsys.readouterr().out
+    assert policy.read_text().endswith(line)
     assert town.submit("charter.json") == 1
     assert len(town.entries()) == 1
+    assert policy.read_text().count("#charter") == 1
 
 
 def test_an_agency_takes_part_once_two_people_signed(town: Town, capsys) -> None:

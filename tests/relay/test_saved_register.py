@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from firmware.protocol.encoding import WireError
-from firmware.protocol.register.entries import Leaf, LimitsChanged, RefusedLeaf
+from firmware.protocol.register.entries import LimitsChanged, RefusedLeaf
 from firmware.protocol.register.saved import TAG, SavedRegister
 from firmware.protocol.register.saved_form import code_digest, frame, unframe
 from relay.agency.register import RegisterService
@@ -23,7 +23,7 @@ from tests.relay.register_town import EASY
 CODE = code_digest()
 MANY, SAVE_EVERY = 10, 40
 """Few, so that a test is short."""
-REFUSED = Leaf(body=RefusedLeaf(agency="lakeland", category="worship")).encode()
+REFUSED = RefusedLeaf(agency="lakeland", category="worship")
 
 
 @pytest.fixture(autouse=True)
@@ -52,10 +52,13 @@ def desk_of(world: World, path: Path) -> RegisterService:
 
 
 async def add(world: World, count: int) -> None:
+    register = (await world.register.view()).register
     async with world.database.begin() as tx:
         start = len(await world.log.added(tx, "register", 0))
         for number in range(start, start + count):
-            await world.log.add(tx, "register", REFUSED, key=f"refused:{number}")
+            await world.log.add(
+                tx, "register", register.next_entry(REFUSED), key=f"refused:{number}"
+            )
 
 
 async def refusals_of(desk: RegisterService, world: World) -> int:

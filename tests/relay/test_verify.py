@@ -228,7 +228,8 @@ def test_a_byte_that_nobody_hashes_is_still_the_doorbells(evidence: Evidence) ->
 
 
 def test_another_policys_witnesses_prove_nothing(evidence: Evidence) -> None:
-    given = replace(evidence.given, policy=make_town().policy)
+    charters = evidence.town.policy.charters
+    given = replace(evidence.given, policy=replace(make_town().policy, charters=charters))
     assert reported(evidence, evidence.listed(), given).exit_code is Exit.POLICY
 
 

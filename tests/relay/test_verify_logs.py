@@ -8,8 +8,9 @@ from msgspec.structs import replace as changed
 
 from firmware.protocol.custody import CaptureProof, ReleaseProof
 from firmware.protocol.encoding import b64u, decode, sha256_hex
-from firmware.protocol.register.entries import AgreementMade, SignedAgreement
+from firmware.protocol.register.entries import AgreementMade
 from firmware.protocol.register.extract import ProvenEntry, RegisterExtract
+from firmware.protocol.requests import SignedRequest
 from firmware.protocol.tlog.policy import parse_policy
 from firmware.protocol.tlog.proof import TlogProof, parse_proof
 from relay.verify.checks import Check, Exit, Result
@@ -31,7 +32,10 @@ def failed(
     """Return why which kinds of checks fail, if the doorbell packed these files instead."""
     listed = evidence.listed(**files)
     report = check_evidence(evidence_of_files(listed), given or evidence.given)
-    return {check.kind: check.detail for check in report.checks if _fails(check)}
+    whys: dict[Exit, str] = {}
+    for check in filter(_fails, report.checks):
+        whys[check.kind] = "; ".join(filter(None, [whys.get(check.kind), check.detail]))
+    return whys
 
 
 def _fails(check: Check) -> bool:
@@ -143,7 +147,8 @@ def with_agreement(town: Town, evidence: Evidence, made: AgreementMade) -> bytes
     """Return the extract with an agreement that stands in the log, but has no effect there."""
     town.append(town.change(made))
     fresh = proven(town, town.register_log.size - 1)
-    return changed(extract(evidence), agreement=fresh).encode()
+    request = decode(SignedRequest, evidence.files["request.json"])
+    return changed(town.extract(request), agreement=fresh).encode()
 
 
 AGREEMENTS = {
@@ -177,9 +182,8 @@ def test_an_agreement_that_the_agency_never_signed_is_found() -> None:
     town = make_town()
     evidence = make_evidence(town=town)
     signed = town.sign_agreement(town.agreement).signed
-    forged = SignedAgreement(
-        agreement=changed(town.agreement, version=2).encode().decode(), signature=signed.signature
-    )
+    other = changed(town.agreement, version=2).terms.encode().decode()
+    forged = changed(signed, agreement=other)
     told = failed(
         evidence, **{"register.json": with_agreement(town, evidence, AgreementMade(signed=forged))}
     )
@@ -227,6 +231,9 @@ def test_every_proof_in_the_package_is_put_to_the_policy(evidence: Evidence) -> 
         "the officer",
         "the co-signer",
         "the request",
+        "the register's last entry",
+        "the register before",
+        "the register before",
         "clip-1",
         "the register before clip-1",
     ]

@@ -89,6 +89,8 @@ async def make_town(settings: Settings) -> bool:
         commands += agency_commands(settings, folder, NEIGHBOUR_ID, NEIGHBOUR_NAME, NEIGHBOUR_CELLS)
     settings.doorbell_dir.mkdir(mode=0o700)
     await run_all(*commands, _card_command(settings))
+    # with the charter, which the relay's own policy names since it was submitted
+    shutil.copyfile(settings.relay_dir / settings.policy.name, settings.policy)
     made = {
         "is_made": True,
         "is_empty": settings.is_empty,

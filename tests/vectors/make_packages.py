@@ -7,20 +7,24 @@ and the page in a browser say the same of the same files. Keys and signatures ar
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from msgspec import ValidationError, convert
+from msgspec import UNSET, ValidationError, convert
+from msgspec.structs import replace
 
 from firmware.protocol.contents import MAX_FILES
 from firmware.protocol.decisions import IdentityGiven
-from firmware.protocol.encoding import b64u, canonical
+from firmware.protocol.encoding import b64u, canonical, decode
 from firmware.protocol.packages import FileName
+from firmware.protocol.register.extract import MAX_EXTRACT_BYTES, RegisterExtract
 from firmware.protocol.released_part import Provenance
 from relay.verify.evidence import is_part_of_evidence
 from relay.verify.report import Report, TrustAnchors, check_evidence
 from tests.attacks.test_a_changed_package_is_found import FORGERIES, Crime
+from tests.attacks.test_a_cut_register_proves_nothing import FORGED as CUT
+from tests.attacks.test_a_cut_register_proves_nothing import full_town
 from tests.attacks.test_an_owner_cannot_stretch_a_date import (
     TO_NOW_MS,
     beyond_its_end,
@@ -50,7 +54,7 @@ FORGED = (
 
 def main() -> None:
     """Record, pack, change, and write down what is found."""
-    evidence = make_evidence(film=film(), has_audio=True)
+    evidence = make_evidence(town=full_town(), film=film(), has_audio=True)
     neighbour = make_evidence(town=evidence.town, film=film(later_s=2), has_audio=True)
     opened = evidence.listed()
     crime = _Frozen(evidence, neighbour, opened, neighbour.listed())
@@ -59,9 +63,20 @@ def main() -> None:
     cases = [case(evidence, opened, name, opened, given) for name, given in GIVEN.items()]
     cases += [case(evidence, opened, name, FORGERIES[name](crime)) for name in FORGED]
     cases += [case(evidence, opened, name, make(opened)) for name, make in SHOWN.items()]
+    cases += [case(evidence, opened, *changed) for changed in registers(evidence)]
     cases += [of_its_own(name, make()) for name, make in OTHERS.items()]
     write("cases", cases)
     write("limits", limits())
+
+
+def registers(evidence: Evidence) -> Iterator[tuple[str, Files]]:
+    """Yield each way in which the register's part is cut, and the files with it."""
+    held = decode(RegisterExtract, evidence.files["register.json"], max_bytes=MAX_EXTRACT_BYTES)
+    ways = {name: forge for name, (forge, _) in CUT.items()}
+    ways["no age"] = lambda one: replace(one, ages=[])
+    ways["no chain"] = lambda one: replace(one, chain=UNSET)
+    for name, forge in ways.items():
+        yield f"a register: {name}", evidence.listed(**{"register.json": forge(held).encode()})
 
 
 class _Frozen(Crime):

@@ -2,20 +2,21 @@
 
 import msgspec
 
-from firmware.protocol.encoding import decode_canonical, unb64u
+from firmware.protocol.encoding import unb64u
 from firmware.protocol.passkeys import load_p256, verify_p256
+from firmware.protocol.register.changes import agreement_of
 from firmware.protocol.register.entries import (
     EXAMPLE_PREFIX,
     MAX_AGREEMENT_MS,
+    WIDENING_KINDS,
     Admin,
     Agreement,
-    Change,
+    ChangeHeader,
     ChangeSignature,
     Charter,
     Delays,
     Limits,
     SignedAgreement,
-    Widening,
     agreement_message,
 )
 from firmware.protocol.register.records import EntryVoid
@@ -45,10 +46,10 @@ def check_signers(
         raise EntryVoid(f"{at_least} administrators must sign this")
 
 
-def check_place(change: Change, widenings: int) -> None:
+def check_place(change: ChangeHeader, widenings: int) -> None:
     """Raise EntryVoid unless what widens comes right after what its signers knew of."""
     follows = change.follows
-    if not isinstance(change.body, Widening | Charter):
+    if not is_widening(change):
         if not isinstance(follows, msgspec.UnsetType):
             raise EntryVoid("what only narrows is bound to no place")
         return
@@ -60,14 +61,25 @@ def check_place(change: Change, widenings: int) -> None:
         raise EntryVoid("it follows a change that isn't in the register yet")
 
 
-def parse_agreement(signed: SignedAgreement, *, origin: str) -> Agreement:
-    """Return an agreement that its agency signed for this log, or raise WireError."""
-    text = signed.agreement.encode()
-    agreement = decode_canonical(Agreement, text)
+def is_widening(change: ChangeHeader) -> bool:
+    """Return whether it counts among what widens; the charter is the first of these."""
+    return change.kind == "charter" or change.kind in WIDENING_KINDS
+
+
+def check_agreement(signed: SignedAgreement, *, is_part: bool = False) -> Agreement:
+    """Return the agreement if the key that it names signed it, or raise WireError."""
+    agreement = agreement_of(signed, is_part=is_part)
     key = unb64u(agreement.signing_key)
     load_p256(key)
-    if not verify_p256(key, unb64u(signed.signature), agreement_message(text)):
-        raise EntryVoid("the agency didn't sign its agreement")
+    message = agreement_message(signed.agreement.encode())
+    if not verify_p256(key, unb64u(signed.signature), message):
+        raise EntryVoid("the agency didn't sign this agreement")
+    return agreement
+
+
+def parse_agreement(signed: SignedAgreement, *, origin: str, is_part: bool = False) -> Agreement:
+    """Return an agreement that its agency signed for this log, or raise WireError."""
+    agreement = check_agreement(signed, is_part=is_part)
     if agreement.origin != origin:
         raise EntryVoid("the agreement was made for another log")
     for one in agreement.sealing_keys:

@@ -4,6 +4,10 @@ What only the relay's operator may say is a `Change`, signed by administrators: 
 it widens who may ask (R17), and then for one place in the register; one where it narrows. What an
 agency says of itself is signed by its own key, and only published here. An entry that nobody had
 the right to make has no effect (replay.py says so); it stays in the log for everybody to see.
+
+Signed is only a short header, which names the body by its digest; an agreement in turn names its
+cells by theirs. So the headers of all changes, with the bodies of one agency's, are enough to
+replay who might ask (chain.py), and each leaf says how many changes came before it.
 """
 
 from typing import Annotated, Literal
@@ -39,9 +43,14 @@ from firmware.protocol.requests import (
 MAX_LEAF_BYTES = 65_535
 """What an entry bundle of a tiled log can hold (c2sp.org/tlog-tiles)."""
 MAX_CELLS = 3000
-"""More aren't read. About 2,500 fit into one leaf; that is checked when an agency comes in."""
-AGREEMENT_TAG = b"doorward/agreement/v1"
-CHANGE_TAG = b"doorward/register-change/v1"
+"""More aren't read. So many fit into one leaf if none are merged; an agency's own are measured."""
+MAX_TERMS_BYTES = 8 * 1024
+MAX_AREA_BYTES = 60 * 1024
+AGREEMENT_TAG = b"doorward/agreement/v2"
+CHANGE_TAG = b"doorward/register-change/v2"
+MAX_CHANGES = 1_000_000
+NO_CHANGES = "0" * 64
+"""`Leaf.chain` of the first entry."""
 EXAMPLE_PREFIX = "example."
 """A log whose origin begins so is an invented town's; its clock may be wound."""
 
@@ -101,18 +110,16 @@ class Admin(Document, frozen=True, kw_only=True):
     key: P256Key
 
 
-class Agreement(Document, frozen=True, kw_only=True):
-    """An agency's agreement: its terms of participation and its keys (R20).
+class AgreementFacts(Document, frozen=True, kw_only=True):
+    """An agreement but for its area: its terms of participation and its keys (R20).
 
-    `version` rises by one an agency. `text_sha256` is the published text's. A request's area is
-    inside `cells`; where it touches a group of `merged`, it has all of that group (R3: cells with
-    fewer than eight addresses). `vote` links to the vote of the agency's elected body; `gifts` says
-    what the agency gets for taking part, and `promotion` what it does for doorbells to be bought:
-    nothing, or there is no agreement.
+    `version` rises by one an agency. `text_sha256` is the published text's. `vote` links to the
+    vote of the agency's elected body; `gifts` says what the agency gets for taking part, and
+    `promotion` what it does for doorbells to be bought: nothing, or there is no agreement.
     """
 
-    v: Literal[1] = 1
-    domain: Literal["doorward/agreement/v1"] = "doorward/agreement/v1"
+    v: Literal[2] = 2
+    domain: Literal["doorward/agreement/v2"] = "doorward/agreement/v2"
     origin: Line
     agency: AgencyId
     name: Line
@@ -127,17 +134,59 @@ class Agreement(Document, frozen=True, kw_only=True):
     """SubjectPublicKeyInfo (P-256): certifies officers' passkeys."""
     sealing_keys: Annotated[list[X25519Key], msgspec.Meta(min_length=1, max_length=8)]
     """Raw X25519: what evidence is sealed to."""
+
+
+class AgreementTerms(AgreementFacts, frozen=True, kw_only=True):
+    """The signed text of an agreement; `area_sha256` is the digest of its `AgreementArea`."""
+
+    area_sha256: Digest
+
+
+class AgreementArea(Document, frozen=True, kw_only=True):
+    """The cells of an agreement.
+
+    A request's area is inside `cells`; where it touches a group of `merged`, it has all of that
+    group (R3: cells with fewer than eight addresses).
+    """
+
     cells: Annotated[list[Cell], msgspec.Meta(min_length=1, max_length=MAX_CELLS)]
     merged: Annotated[list[list[Cell]], msgspec.Meta(max_length=500)] = msgspec.field(
         default_factory=list
     )
 
 
-class SignedAgreement(Document, frozen=True, kw_only=True):
-    """The agency's own signature: ECDSA P-256/SHA-256 (DER) over AGREEMENT_TAG ‖ 0 ‖ text."""
+class Agreement(AgreementFacts, frozen=True, kw_only=True):
+    """An agreement with its area, as it is made of both texts. It isn't a wire form itself."""
 
-    agreement: Annotated[str, msgspec.Meta(max_length=60 * 1024)]
+    cells: Annotated[list[Cell], msgspec.Meta(max_length=MAX_CELLS)]
+    merged: Annotated[list[list[Cell]], msgspec.Meta(max_length=500)] = msgspec.field(
+        default_factory=list
+    )
+
+    @property
+    def area(self) -> AgreementArea:
+        """The part that the terms name by its digest."""
+        return AgreementArea(cells=self.cells, merged=self.merged)
+
+    @property
+    def terms(self) -> AgreementTerms:
+        """The part that the agency signs."""
+        facts = {name: getattr(self, name) for name in AgreementFacts.__struct_fields__}
+        return AgreementTerms(**facts, area_sha256=self.area.digest())
+
+
+class SignedAgreement(Document, frozen=True, kw_only=True):
+    """The agency's own signature: ECDSA P-256/SHA-256 (DER) over AGREEMENT_TAG ‖ 0 ‖ text.
+
+    `agreement` is the text of `AgreementTerms`, `area` that of its `AgreementArea`. In the body of
+    a change the area is left out: it stands beside it in the leaf.
+    """
+
+    agreement: Annotated[str, msgspec.Meta(max_length=MAX_TERMS_BYTES)]
     signature: ShortB64u
+    area: Annotated[str, msgspec.Meta(max_length=MAX_AREA_BYTES)] | msgspec.UnsetType = (
+        msgspec.UNSET
+    )
 
 
 class Charter(Document, frozen=True, kw_only=True, tag="charter", tag_field="kind"):
@@ -201,24 +250,48 @@ ChangeBody = (
 )
 
 
-class Change(Document, frozen=True, kw_only=True):
-    """A signed change: valid in this log only, and once only by its `nonce`.
+ChangeKind = Literal[
+    "charter", "admins", "limits", "agreement", "suspended", "officer_revoked", "program"
+]
+WIDENING_KINDS: frozenset[ChangeKind] = frozenset({"admins", "limits", "agreement", "program"})
 
+
+class ChangeHeader(Document, frozen=True, kw_only=True):
+    """The signed text of a change: valid in this log only, and once only by its `nonce`.
+
+    `body_sha256` is the digest of the body's canonical text; `kind` and `agency` are the body's.
     What widens also has one place only: `follows` says how many such changes the register has
     before it (a charter: 0; the first after it: 1). A relay that holds one back loses it with the
     next that it publishes. What narrows has no place, and may come at any time.
     """
 
-    v: Literal[1] = 1
-    domain: Literal["doorward/register-change/v1"] = "doorward/register-change/v1"
+    v: Literal[2] = 2
+    domain: Literal["doorward/register-change/v2"] = "doorward/register-change/v2"
     origin: Line
     nonce: Id
-    follows: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] | msgspec.UnsetType = msgspec.UNSET
+    kind: ChangeKind
+    agency: AgencyId | msgspec.UnsetType = msgspec.UNSET
+    follows: Annotated[int, msgspec.Meta(ge=0, le=MAX_CHANGES)] | msgspec.UnsetType = msgspec.UNSET
+    body_sha256: Digest
+
+
+class ChangeText(Document, frozen=True, kw_only=True):
+    """The body of a change as a document of its own."""
+
+    body: ChangeBody
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """A change, made of its header and its body."""
+
+    origin: str
+    nonce: str
+    follows: int | msgspec.UnsetType = msgspec.UNSET
     body: ChangeBody
 
 
 class ChangeSignature(Document, frozen=True, kw_only=True):
-    """ECDSA P-256/SHA-256 (DER) over CHANGE_TAG ‖ 0 ‖ the change's canonical text.
+    """ECDSA P-256/SHA-256 (DER) over CHANGE_TAG ‖ 0 ‖ the header's canonical text.
 
     `by` is an administrator's id, or the agency's own for what an agency may sign.
     """
@@ -228,9 +301,16 @@ class ChangeSignature(Document, frozen=True, kw_only=True):
 
 
 class ChangeLeaf(Document, frozen=True, kw_only=True, tag="change", tag_field="type"):
-    """`change` is the canonical text of a `Change`."""
+    """`change` is the canonical text of a `ChangeHeader`, `content` that of its `ChangeText`.
 
-    change: Annotated[str, msgspec.Meta(max_length=MAX_LEAF_BYTES)]
+    `area` is an agreement's.
+    """
+
+    change: Annotated[str, msgspec.Meta(max_length=MAX_TERMS_BYTES)]
+    content: Annotated[str, msgspec.Meta(max_length=MAX_LEAF_BYTES)]
+    area: Annotated[str, msgspec.Meta(max_length=MAX_AREA_BYTES)] | msgspec.UnsetType = (
+        msgspec.UNSET
+    )
     signatures: Annotated[list[ChangeSignature], msgspec.Meta(min_length=1, max_length=8)]
 
 
@@ -270,17 +350,25 @@ LeafBody = ChangeLeaf | OfficerLeaf | RequestLeaf | WithdrawnLeaf | RefusedLeaf
 
 
 class Leaf(Document, frozen=True, kw_only=True):
-    """One entry of the register."""
+    """One entry of the register.
 
-    v: Literal[1] = 1
+    `widenings` and `narrowings` are how many changes of each kind had effect before it, the charter
+    among the first; `chain` is the digest over them in their order (chain.py). One that says
+    otherwise is void for everybody, whatever it holds.
+    """
+
+    v: Literal[2] = 2
+    widenings: Annotated[int, msgspec.Meta(ge=0, le=MAX_CHANGES)]
+    narrowings: Annotated[int, msgspec.Meta(ge=0, le=MAX_CHANGES)]
+    chain: Digest
     body: LeafBody
 
 
 def change_message(change: bytes) -> bytes:
-    """Return the bytes that are signed for a change's canonical text."""
+    """Return the bytes that are signed for the canonical text of a change's header."""
     return CHANGE_TAG + b"\x00" + change
 
 
 def agreement_message(agreement: bytes) -> bytes:
-    """Return the bytes that the agency signs for an agreement's canonical text."""
+    """Return the bytes that the agency signs for the canonical text of an agreement's terms."""
     return AGREEMENT_TAG + b"\x00" + agreement

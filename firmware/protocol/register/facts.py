@@ -45,6 +45,11 @@ class Stamps:
         at = bisect_right(self._sizes, index)
         return self._times_ms[at] if at < len(self._times_ms) else None
 
+    def seen_size(self, index: int) -> int | None:
+        """Return the size of the tree in which entry `index` was first witnessed."""
+        at = bisect_right(self._sizes, index)
+        return self._sizes[at] if at < len(self._sizes) else None
+
     @property
     def size(self) -> int:
         """The size of the largest witnessed tree."""

@@ -4,6 +4,9 @@
 it changes nothing, and `voids` says why, so that a relay that lets one in is seen by every
 monitor. Everybody who replays the same entries has the same state: nothing here knows the time.
 
+Who has only a part of the entries (chain.py) replays it by the same code: `skip_to` passes those
+that aren't there, and `apply_link` takes a change of which only a part is.
+
 Not here: whether the log is the right one (protocol/tlog), and since when an entry may be
 counted on (facts.py).
 """
@@ -11,40 +14,46 @@ counted on (facts.py).
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from firmware.protocol.encoding import WireError, decode, decode_canonical, unb64u
+import msgspec
+
+from firmware.protocol.encoding import WireError, decode, decode_canonical, sha256_hex, unb64u
 from firmware.protocol.passkeys import load_passkey
 from firmware.protocol.register.change_rules import (
     admins_by_id,
     check_charter,
     check_place,
     check_signers,
+    is_widening,
     parse_agreement,
 )
+from firmware.protocol.register.changes import next_chain, parse_body, parse_header
 from firmware.protocol.register.counts import Counts
 from firmware.protocol.register.entries import (
     EXAMPLE_PREFIX,
     MAX_LEAF_BYTES,
+    NO_CHANGES,
     Admin,
     AdminsChanged,
     AgencySuspended,
     AgreementMade,
-    Change,
     ChangeBody,
+    ChangeHeader,
     ChangeLeaf,
     ChangeSignature,
     Charter,
     Delays,
     Leaf,
+    LeafBody,
     LimitsChanged,
     OfficerLeaf,
     OfficerRevoked,
     ProgramReleased,
     RefusedLeaf,
     RequestLeaf,
-    Widening,
     WithdrawnLeaf,
     change_message,
 )
+from firmware.protocol.register.extract import ChainLink
 from firmware.protocol.register.records import (
     AgreementRecord,
     EntryVoid,
@@ -78,8 +87,10 @@ MAX_WHY_CHARS = 300
 class Register:
     """The state of one register after the entries that were applied."""
 
-    def __init__(self, origin: str) -> None:
+    def __init__(self, origin: str, *, charter: str | None = None) -> None:
+        """`charter` is SHA-256 over the first entry; None where no policy names it."""
         self.origin = origin
+        self.charter = charter
         self.size = 0
         self.is_example = origin.startswith(EXAMPLE_PREFIX)
         self.delays = Delays()
@@ -93,6 +104,12 @@ class Register:
         self.programs: list[ProgramRecord] = []
         self.widenings = 0
         """How many changes that widen were taken, the charter among them: what the next follows."""
+        self.narrowings = 0
+        """How many changes that narrow were taken."""
+        self.chain = NO_CHANGES
+        """The digest over all changes that were taken."""
+        self.changes: list[int] = []
+        """The indexes of all changes that were taken."""
         self.refusals: Counter[tuple[str, str]] = Counter()
         """By agency and category."""
         self.voids: list[Void] = []
@@ -105,7 +122,7 @@ class Register:
         index = self.size
         self.size += 1
         try:
-            self._apply(index, decode_canonical(Leaf, entry, max_bytes=MAX_LEAF_BYTES))
+            self._prepare_entry(index, entry)()
         except WireError as error:
             void = Void(index=index, why=str(error)[:MAX_WHY_CHARS])
             self.voids.append(void)
@@ -118,21 +135,64 @@ class Register:
         Checks first and changes last, so that trying is the same as applying.
         """
         try:
-            self._prepare(self.size, decode_canonical(Leaf, entry, max_bytes=MAX_LEAF_BYTES))
+            self._prepare_entry(self.size, entry)
         except WireError as error:
             return str(error)
         return None
+
+    def next_entry(self, body: LeafBody) -> bytes:
+        """Return the entry by which `body` goes into this register next, whether void or not."""
+        return Leaf(
+            widenings=self.widenings, narrowings=self.narrowings, chain=self.chain, body=body
+        ).encode()
+
+    def skip_to(self, index: int) -> None:
+        """Pass the entries before `index`: none of them is a change that has effect."""
+        if index < self.size:
+            raise EntryVoid(f"entry {index} is out of order, or there twice")
+        self.size = index
+
+    def apply_link(self, link: ChainLink) -> None:
+        """Apply a change of which only a part is here, or raise EntryVoid.
+
+        Without its body, what it does to its own agency stays unknown: nothing of that one's may be
+        judged then.
+        """
+        index, change, signatures = self.size, link.change, link.signatures
+        header = self._check_header(change)
+        self._check_right(header, change, signatures, is_part=True)
+        take = _nothing
+        if link.content is not msgspec.UNSET:
+            body = parse_body(header, link.content, link.area)
+            take = self._prepare_body(index, body, change, signatures, is_part=True)
+        elif header.kind == "charter":
+            raise EntryVoid("only the first entry is a charter")
+        self.size += 1
+        self._take_change(index, header, change, signatures)
+        take()
+
+    def check_leaf_counts(self, leaf: Leaf) -> None:
+        """Raise EntryVoid unless a leaf counts the changes that were taken before it."""
+        said = (leaf.widenings, leaf.narrowings)
+        if said != (self.widenings, self.narrowings):
+            raise EntryVoid(
+                f"it counts {leaf.widenings} widening and {leaf.narrowings} narrowing changes "
+                f"before it, and there are {self.widenings} and {self.narrowings}"
+            )
+        if leaf.chain != self.chain:
+            raise EntryVoid("it counts other changes before it than there are")
 
     def request_by_id(self, request_id: str) -> RequestRecord | None:
         """Return a published request by its id."""
         digest = self._digests.get(request_id)
         return None if digest is None else self.requests[digest]
 
-    def _apply(self, index: int, leaf: Leaf) -> None:
-        self._prepare(index, leaf)()
-
-    def _prepare(self, index: int, leaf: Leaf) -> Callable[[], None]:
-        """Check a leaf; return what takes it."""
+    def _prepare_entry(self, index: int, entry: bytes) -> Callable[[], None]:
+        """Check an entry; return what takes it."""
+        if index == 0 and self.charter not in (None, sha256_hex(entry)):
+            raise EntryVoid("the first entry isn't the charter that the policy names")
+        leaf = decode_canonical(Leaf, entry, max_bytes=MAX_LEAF_BYTES)
+        self.check_leaf_counts(leaf)
         body = leaf.body
         if index == 0 and not isinstance(body, ChangeLeaf):
             raise EntryVoid("the first entry of a register is its charter")
@@ -151,60 +211,100 @@ class Register:
     # --- changes ---
 
     def _prepare_change(self, index: int, leaf: ChangeLeaf) -> Callable[[], None]:
-        text = leaf.change.encode()
-        change = decode_canonical(Change, text, max_bytes=MAX_LEAF_BYTES)
-        if change.origin != self.origin:
-            raise EntryVoid("made for another log")
-        if change.nonce in self._nonces:
-            raise EntryVoid("this change was made before")
-        check_place(change, self.widenings)
-        message = change_message(text)
-        take = self._prepare_body(index, change.body, leaf.signatures, message)
+        header = self._check_header(leaf.change)
+        self._check_right(header, leaf.change, leaf.signatures)
+        body = parse_body(header, leaf.content, leaf.area)
+        take = self._prepare_body(index, body, leaf.change, leaf.signatures)
 
         def take_once() -> None:
-            self._nonces.add(change.nonce)
-            if isinstance(change.body, Widening | Charter):
-                self.widenings += 1
+            self._take_change(index, header, leaf.change, leaf.signatures)
             take()
 
         return take_once
 
+    def _check_header(self, change: str) -> ChangeHeader:
+        header = parse_header(change)
+        if header.origin != self.origin:
+            raise EntryVoid("made for another log")
+        if header.nonce in self._nonces:
+            raise EntryVoid("this change was made before")
+        check_place(header, self.widenings)
+        return header
+
+    def _take_change(
+        self, index: int, header: ChangeHeader, change: str, signatures: list[ChangeSignature]
+    ) -> None:
+        self._nonces.add(header.nonce)
+        if is_widening(header):
+            self.widenings += 1
+        else:
+            self.narrowings += 1
+        self.chain = next_chain(self.chain, index=index, change=change, signatures=signatures)
+        self.changes.append(index)
+
+    def _check_right(
+        self,
+        header: ChangeHeader,
+        change: str,
+        signatures: list[ChangeSignature],
+        *,
+        is_part: bool = False,
+    ) -> None:
+        """Raise EntryVoid unless its signers may make such a change; a charter names them itself.
+
+        Before its body is looked at: what is wrong there is nobody's fault who didn't sign it.
+        """
+        if header.kind == "charter":
+            return
+        keys = {admin.id: admin.key for admin in self.admins.values()}
+        at_least = 2 if is_widening(header) else 1
+        if header.kind == "officer_revoked" and isinstance(header.agency, str):
+            newest = self.newest_agreement(header.agency)
+            if newest is not None:
+                keys[header.agency] = newest.agreement.signing_key
+            elif is_part:  # of an agency that isn't seen, the own key isn't known
+                signatures = [one for one in signatures if one.by != header.agency]
+                at_least = 0
+        check_signers(signatures, change_message(change.encode()), keys=keys, at_least=at_least)
+
     def _prepare_body(
-        self, index: int, body: ChangeBody, signatures: list[ChangeSignature], message: bytes
+        self,
+        index: int,
+        body: ChangeBody,
+        change: str,
+        signatures: list[ChangeSignature],
+        *,
+        is_part: bool = False,
     ) -> Callable[[], None]:
         match body:
             case Charter():
-                return self._prepare_charter(index, body, signatures, message)
+                return self._prepare_charter(index, body, change, signatures)
             case AdminsChanged():
-                self._check_admins(signatures, message, at_least=2)
                 admins = admins_by_id(body.admins)
                 if set(admins) & set(self.agreements):
                     raise EntryVoid("an agency has an administrator's id")
                 return lambda: setattr(self, "admins", admins)
             case LimitsChanged():
-                self._check_admins(signatures, message, at_least=2)
                 record = LimitsRecord(index=index, limits=body.limits)
                 return lambda: self.limits.append(record)
             case AgreementMade():
-                self._check_admins(signatures, message, at_least=2)
-                return self._prepare_agreement(index, body)
+                return self._prepare_agreement(index, body, is_part=is_part)
             case AgencySuspended():
-                self._check_admins(signatures, message, at_least=1)
                 return self._prepare_suspension(body)
             case OfficerRevoked():
-                return self._prepare_revocation(body, signatures, message)
+                return self._prepare_revocation(body, is_part=is_part)
             case ProgramReleased():
-                self._check_admins(signatures, message, at_least=2)
                 program = ProgramRecord(index=index, program=body)
                 return lambda: self.programs.append(program)
 
     def _prepare_charter(
-        self, index: int, charter: Charter, signatures: list[ChangeSignature], message: bytes
+        self, index: int, charter: Charter, change: str, signatures: list[ChangeSignature]
     ) -> Callable[[], None]:
         if index != 0:
             raise EntryVoid("only the first entry is a charter")
         admins = check_charter(charter, is_example=self.is_example)
-        check_signers(signatures, message, keys={a.id: a.key for a in charter.admins}, at_least=2)
+        keys = {admin.id: admin.key for admin in charter.admins}
+        check_signers(signatures, change_message(change.encode()), keys=keys, at_least=2)
 
         def take() -> None:
             self.admins = admins
@@ -213,8 +313,10 @@ class Register:
 
         return take
 
-    def _prepare_agreement(self, index: int, body: AgreementMade) -> Callable[[], None]:
-        agreement = parse_agreement(body.signed, origin=self.origin)
+    def _prepare_agreement(
+        self, index: int, body: AgreementMade, *, is_part: bool
+    ) -> Callable[[], None]:
+        agreement = parse_agreement(body.signed, origin=self.origin, is_part=is_part)
         if agreement.agency in self.admins:
             raise EntryVoid("an administrator has this id")
         known = self.agreements.get(agreement.agency, [])
@@ -234,16 +336,9 @@ class Register:
 
         return take
 
-    def _prepare_revocation(
-        self, body: OfficerRevoked, signatures: list[ChangeSignature], message: bytes
-    ) -> Callable[[], None]:
-        keys = {admin.id: admin.key for admin in self.admins.values()}
-        newest = self.newest_agreement(body.agency)
-        if newest is not None:
-            keys[body.agency] = newest.agreement.signing_key
-        check_signers(signatures, message, keys=keys, at_least=1)
-        known = self.officers.get((body.agency, body.officer_id))
-        if known is None:
+    def _prepare_revocation(self, body: OfficerRevoked, *, is_part: bool) -> Callable[[], None]:
+        known = self.officers.get((body.agency, body.officer_id), [])
+        if not known and not is_part:  # of a part, nobody else's certificates are here
             raise EntryVoid("no such officer is certified")
 
         def take() -> None:
@@ -251,12 +346,6 @@ class Register:
                 record.is_revoked = True
 
         return take
-
-    def _check_admins(
-        self, signatures: list[ChangeSignature], message: bytes, *, at_least: int
-    ) -> None:
-        keys = {admin.id: admin.key for admin in self.admins.values()}
-        check_signers(signatures, message, keys=keys, at_least=at_least)
 
     # --- agencies and their requests ---
 
@@ -406,3 +495,7 @@ class Register:
             raise EntryVoid(f"no agency {leaf.agency!r} is known")
         key = (leaf.agency, leaf.category)
         return lambda: self.refusals.update([key])
+
+
+def _nothing() -> None:
+    """Take nothing more of a change."""

@@ -52,9 +52,13 @@ class SavedRegister(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """`root` is that of the tree over the `size` entries that led to this."""
 
     origin: str
+    charter: str | None
     size: int
     root: bytes
     widenings: int
+    narrowings: int
+    chain: str
+    changes: list[int]
     delays: Delays
     limits: list[LimitsRecord]
     admins: dict[str, Admin]
@@ -71,9 +75,13 @@ def save_register(register: Register, *, root: bytes, code: bytes) -> bytes:
     """Return the state as bytes; `root` is that of the entries, `code` is `code_digest()`."""
     saved = SavedRegister(
         origin=register.origin,
+        charter=register.charter,
         size=register.size,
         root=root,
         widenings=register.widenings,
+        narrowings=register.narrowings,
+        chain=register.chain,
+        changes=register.changes,
         delays=register.delays,
         limits=register.limits,
         admins=register.admins,
@@ -97,7 +105,13 @@ def save_register(register: Register, *, root: bytes, code: bytes) -> bytes:
 
 
 def load_register(
-    data: bytes, *, origin: str, tree: Tree, entries: Iterable[bytes], code: bytes
+    data: bytes,
+    *,
+    origin: str,
+    tree: Tree,
+    entries: Iterable[bytes],
+    code: bytes,
+    charter: str | None = None,
 ) -> Register:
     """Return the state, or raise SavedUnusable.
 
@@ -107,11 +121,16 @@ def load_register(
     saved = unframe(TAG, SavedRegister, data, code=code)
     if saved.origin != origin:
         raise SavedUnusable(f"it is of {saved.origin}")
+    if saved.charter != charter:
+        raise SavedUnusable("the policy names another charter than when it was saved")
     if not 0 <= saved.size <= tree.size or tree.root(saved.size) != saved.root:
         raise SavedUnusable("it is of other entries than those that are here")
-    register = Register(origin)
+    register = Register(origin, charter=charter)
     register.size = saved.size
     register.widenings = saved.widenings
+    register.narrowings = saved.narrowings
+    register.chain = saved.chain
+    register.changes = saved.changes
     register.delays = saved.delays
     register.limits = saved.limits
     register.admins = saved.admins

@@ -4,6 +4,10 @@
     witness <name> <vkey> [<url>]
     group <name> all|any|<k> <name>...
     quorum <name>
+    #charter <origin> <sha256>
+
+The last is ours, and a comment to every other reader of the format: SHA-256 over a register's first
+entry, so that nobody can put other administrators in its place.
 
 Stricter than the specification in three points: `quorum none` is refused, because in Doorward
 nothing counts that nobody witnessed; so is a log's key as its own witness; and a last line without
@@ -27,7 +31,10 @@ from firmware.protocol.tlog.signed_note import (
 MAX_POLICY_BYTES = 64 * 1024
 MAX_LINES_OF_A_KIND = 64
 
+CHARTER = "#charter"
+
 _BLANKS = re.compile("[ \t]+")
+_DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 _NUMBER = re.compile(r"[1-9][0-9]{0,3}\Z")
 
 
@@ -77,6 +84,12 @@ class Policy:
     witnesses: tuple[Witness, ...]
     groups: tuple[Group, ...]
     quorum: str
+    charters: tuple[tuple[str, str], ...] = ()
+    """By origin: SHA-256 over the first entry of a register, in hexadecimal."""
+
+    def charter_of(self, origin: str) -> str | None:
+        """Return the digest of a register's first entry, None if the policy doesn't name it."""
+        return dict(self.charters).get(origin)
 
     def check(self, note: bytes, *, origin: str) -> Witnessed:
         """Return the checkpoint of `origin` if its log signed and the quorum is met, or raise."""
@@ -134,7 +147,8 @@ def parse_policy(text: bytes) -> Policy:
     reading = _Reading()
     for number, line in enumerate(text.decode("utf-8", "surrogateescape").split("\n"), 1):
         words = _BLANKS.split(line.strip(" \t"))
-        if words == [""] or words[0].startswith("#"):
+        is_comment = words[0].startswith("#") and words[0] != CHARTER
+        if words == [""] or is_comment:
             continue
         try:
             reading.read(words)
@@ -149,15 +163,18 @@ def policy_text(
     witnesses: Mapping[str, NoteKey],
     threshold: int,
     urls: Mapping[str, str] | None = None,
+    charters: Mapping[str, str] | None = None,
 ) -> bytes:
     """Return a policy's text: any `threshold` of these witnesses are the quorum.
 
-    `urls` say where the log finds a witness, by its name.
+    `urls` say where the log finds a witness, by its name; `charters` give the digest of a
+    register's first entry by its origin.
     """
     lines = [f"log {key.vkey}" for key in logs]
     for name, key in witnesses.items():
         lines.append(" ".join(["witness", name, key.vkey, *_listed((urls or {}).get(name))]))
     lines += [f"group witnesses {threshold} {' '.join(witnesses)}", "quorum witnesses"]
+    lines += [f"{CHARTER} {origin} {digest}" for origin, digest in (charters or {}).items()]
     return "".join(line + "\n" for line in lines).encode()
 
 
@@ -169,6 +186,7 @@ class _Reading:
     witnesses: list[Witness] = field(default_factory=list)
     groups: list[Group] = field(default_factory=list)
     quorum: str | None = None
+    charters: dict[str, str] = field(default_factory=dict)
     _members: set[str] = field(default_factory=set)
 
     def read(self, words: Sequence[str]) -> None:
@@ -178,6 +196,7 @@ class _Reading:
             "witness": self._read_witness,
             "group": self._read_group,
             "quorum": self._read_quorum,
+            CHARTER: self._read_charter,
         }
         keyword, *rest = words
         if keyword not in readers:
@@ -188,11 +207,15 @@ class _Reading:
         """Return what was read, if it is whole."""
         if self.quorum is None:
             raise WireError("a policy has one quorum line")
+        unknown = self.charters.keys() - {log.key.name for log in self.logs}
+        if unknown:
+            raise WireError(f"a charter of a log that the policy doesn't know: {min(unknown)}")
         return Policy(
             logs=tuple(self.logs),
             witnesses=tuple(self.witnesses),
             groups=tuple(self.groups),
             quorum=self.quorum,
+            charters=tuple(sorted(self.charters.items())),
         )
 
     def _read_log(self, words: Sequence[str]) -> None:
@@ -233,6 +256,15 @@ class _Reading:
             raise WireError("quorum none: nothing counts here that nobody witnessed")
         self._check_known(words[0])
         self.quorum = words[0]
+
+    def _read_charter(self, words: Sequence[str]) -> None:
+        if len(words) != 2 or not _DIGEST.match(words[1]):
+            raise WireError(f"expected: {CHARTER} <origin> <SHA-256 in hexadecimal>")
+        _check_room(list(self.charters))
+        origin, digest = words
+        if origin in self.charters:
+            raise WireError(f"the charter of {origin} is there already")
+        self.charters[origin] = digest
 
     def _key(self, vkey: str, kind: KeyKind) -> NoteKey:
         key = parse_key(vkey)

@@ -37,6 +37,7 @@ from firmware.protocol.encoding import (
     WireError,
     sha256_hex,
 )
+from firmware.protocol.register.change_rules import check_agreement
 from firmware.protocol.register.entries import Agreement, SignedAgreement
 from firmware.protocol.requests import Cell, OfficerRole
 from relay.agency.keys import (
@@ -46,7 +47,6 @@ from relay.agency.keys import (
     OfficerFile,
     answer_deletion,
     certify,
-    check_agreement,
     fingerprint_of,
     generate_agency,
     revoke_officer,

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from firmware.protocol.command_line import ZERO, quiet_pipe
 from firmware.protocol.encoding import WireError
+from firmware.protocol.register.register_file import encode_register
 from firmware.protocol.tlog.policy import parse_policy
 from relay.tools.monitor.errors import LogDishonest, MonitorError
 
@@ -53,6 +54,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return UNREADABLE
     finally:
         source.close()
+    if options.save_register is not None:
+        try:
+            options.save_register.write_bytes(encode_register(seen.register))
+        except OSError as error:
+            where = f"--save-register {options.save_register}"
+            print(f"doorward-monitor: {where}: {error.strerror}", file=sys.stderr)
+            return BAD_ARGUMENT
     code = _tell(seen)  # first: what was seen is remembered by now, and some of it is told once
     text = as_json(seen.report) if options.json else as_markdown(seen.report).encode()
     if options.report is None:
@@ -113,6 +121,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--state", type=Path, metavar="DIR", help="folder for the checkpoints that were seen"
     )
+    parser.add_argument(
+        "--save-register", type=Path, metavar="FILE",
+        help="also write the whole register here, as doorward-verify reads it (register.tlog)",
+    )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="the report as JSON, not Markdown")
     parser.add_argument("--report", type=Path, metavar="FILE", help="write it here (not printed)")
     return parser

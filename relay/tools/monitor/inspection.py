@@ -40,6 +40,8 @@ class Inspection:
     """New entries of a form that this version doesn't take."""
     notes: tuple[str, ...]
     """What this look can't tell."""
+    register: tuple[bytes, ...]
+    """The register's entries, as they were read and proved."""
 
 
 def inspect_logs(
@@ -88,6 +90,7 @@ def inspect_logs(
         missing=tuple(missing),
         uncounted=tuple(one for one in unread if one.index >= new_from[one.log]),
         notes=tuple(_notes(unread, count_unchecked_texts(replayed))),
+        register=register.entries,
     )
 
 

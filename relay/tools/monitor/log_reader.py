@@ -43,6 +43,8 @@ class ReadLog:
     stamps: Stamps
     as_of_ms: int
     """By when witnesses had seen all of these entries: the same for everybody who has them."""
+    charter: str | None = None
+    """SHA-256 over the first entry, where the policy names it."""
 
     @property
     def size(self) -> int:
@@ -85,6 +87,7 @@ class LogReader:
             entries=tuple(entries),
             stamps=stamps,
             as_of_ms=as_of_ms,
+            charter=self._policy.charter_of(self._origin),
         )
 
     def _witnessed(self, note: bytes) -> Witnessed:

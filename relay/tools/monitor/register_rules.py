@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from firmware.protocol.encoding import WireError, decode_canonical
+from firmware.protocol.register.changes import parse_change
 from firmware.protocol.register.entries import (
     MAX_LEAF_BYTES,
     AgencySuspended,
-    Change,
     ChangeLeaf,
     Leaf,
 )
@@ -62,7 +62,7 @@ class Replayed:
 
 def replay(log: ReadLog) -> Replayed:
     """Replay the register's entries."""
-    register = Register(log.origin)
+    register = Register(log.origin, charter=log.charter)
     suspended: dict[str, list[int]] = {}
     for index, entry in enumerate(log.entries):
         if register.apply(entry) is None and (agency := _suspends(entry)) is not None:
@@ -129,7 +129,7 @@ def _suspends(entry: bytes) -> str | None:
         leaf = decode_canonical(Leaf, entry, max_bytes=MAX_LEAF_BYTES)
         if not isinstance(leaf.body, ChangeLeaf):
             return None
-        change = decode_canonical(Change, leaf.body.change.encode(), max_bytes=MAX_LEAF_BYTES)
+        change = parse_change(leaf.body)
     except WireError:
         return None
     return change.body.agency if isinstance(change.body, AgencySuspended) else None

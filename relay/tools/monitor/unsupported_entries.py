@@ -14,10 +14,12 @@ import msgspec
 from firmware.protocol.encoding import Document, WireError, canonical, decode_canonical
 from firmware.protocol.register.entries import (
     MAX_LEAF_BYTES,
-    Agreement,
+    AgreementArea,
     AgreementMade,
-    Change,
+    AgreementTerms,
+    ChangeHeader,
     ChangeLeaf,
+    ChangeText,
     Leaf,
     LeafBody,
     OfficerLeaf,
@@ -73,11 +75,14 @@ def _documents(body: LeafBody) -> Iterator[tuple[type[Document], bytes]]:
     """Yield the signed texts in an entry, as far as they can be found."""
     match body:
         case ChangeLeaf():
-            text = body.change.encode()
-            yield Change, text
-            change = decode_canonical(Change, text, max_bytes=MAX_LEAF_BYTES).body
+            yield ChangeHeader, body.change.encode()
+            text = body.content.encode()
+            yield ChangeText, text
+            change = decode_canonical(ChangeText, text, max_bytes=MAX_LEAF_BYTES).body
             if isinstance(change, AgreementMade):
-                yield Agreement, change.signed.agreement.encode()
+                yield AgreementTerms, change.signed.agreement.encode()
+            if body.area is not msgspec.UNSET:
+                yield AgreementArea, body.area.encode()
         case OfficerLeaf():
             yield OfficerCertificate, body.signed.certificate.encode()
         case RequestLeaf():

@@ -11,7 +11,7 @@ import { WireError, parse, sha256Hex, text, unb64u, utf8 } from "../static/js/pr
 import { openPackage } from "./packages.js";
 import { apart, filledApart } from "../static/js/protocol/plain_text.js";
 import { CODE, inWords, saidBy } from "./verify/checks.js";
-import { checkAgreement } from "./verify/logs.js";
+import { checkAgreement } from "./verify/register.js";
 import { clipNumbers, clipOf, evidenceOf, readDocuments, requestUnverified, signedRequest, termsUnverified } from "./verify/document_reader.js";
 import { checkEvidence } from "./verify/report.js";
 import { parsePolicy } from "./verify/tlog.js";

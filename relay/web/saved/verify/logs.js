@@ -5,8 +5,7 @@
  */
 import { canonical, hex, parseCanonical, sha256Hex, unb64u, unhex, utf8, join } from "../../static/js/protocol/encoding.js";
 import { LONGEST_PRE_ROLL_90K } from "../../static/js/protocol/footage.js";
-import { verifyP256 } from "../../static/js/protocol/passkeys.js";
-import { isLine } from "../../static/js/protocol/plain_text.js";
+import { provedExtract, provenEntries } from "./authority.js";
 import { NotCheckable } from "./checks.js";
 import { checkSignatures } from "./document_checks.js";
 import {
@@ -20,21 +19,18 @@ import {
   signedRequest,
   statementUnverified,
 } from "./document_reader.js";
+import { areaOf, checkAgreement, checkArea, parseLeaf } from "./register.js";
 import { checkInclusion, checkWitnessed, inclusionRoot, leafHash, parseProof, parseWitnessed } from "./tlog.js";
 
 /** @typedef {import("./document_reader.js").Files} Files */
 /** @typedef {import("./document_reader.js").KnownAgency} KnownAgency */
 /** @typedef {import("./tlog.js").Policy} Policy */
-/** @typedef {{entry: string, proof: string}} ProvenEntry */
 
-const AGREEMENT_TAG = utf8("doorward/agreement/v1\0");
 const CLIP_TAG = utf8("doorward/clip-in-slot/v1\0");
 const EXAMPLE_PREFIX = "example.";
 const TICKS_PER_MS = 90;
 const SKEW_MS = 2 * 60_000;
 const LATEST_MS = 60 * 60_000;
-const VOTE = /^(?:none|https:\/\/[a-z0-9](?:[a-z0-9.-]{0,250}[a-z0-9])?(?::[0-9]{1,5})?(?:\/[A-Za-z0-9._~:/?#@!$&()*+,;=%-]*)?)$/;
-const EXTRACT = ["agreement", "officer", "cosigner", "request"];
 
 /** This very release was committed to in the custody log. @param {Files} files @param {Policy | null} policy */
 export async function checkRelease(files, policy) {
@@ -122,77 +118,55 @@ function custodyEntry(body) {
 
 /** The request, both officers and the agreement stand in the register. @param {Files} files @param {Policy | null} policy */
 export async function checkRegister(files, policy) {
-  const extract = packed(files, "register.json", policy);
-  const found = await Promise.all(EXTRACT.map((name) => checkInclusion(extract[name].proof, utf8(extract[name].entry))));
+  packed(files, "register.json", policy);
+  const proved = await provedExtract(files);
   const signed = signedRequest(files);
   const request = requestUnverified(files);
-  mustStand(extract.request, "request", signed, "another request stands in the register");
-  mustStand(extract.officer, "officer", signed.officer, "an officer's certificate isn't the one in the register");
-  mustStand(extract.cosigner, "officer", signed.cosigner, "an officer's certificate isn't the one in the register");
-  const agreement = await agreementOf(extract);
+  mustStand(proved.request.entry, "request", signed, "another request stands in the register");
+  mustStand(proved.officer.entry, "officer", signed.officer, "an officer's certificate isn't the one in the register");
+  mustStand(proved.cosigner.entry, "officer", signed.cosigner, "an officer's certificate isn't the one in the register");
+  const { agreement, area } = await agreementOf(proved.agreement.entry);
   must(agreement.agency === request.agency, "the agreement is of another agency");
-  const isOneLog = found.every((checkpoint) => checkpoint.origin === agreement.origin);
-  must(isOneLog, "an entry is of another log than the register of the agreement");
+  must(proved.checkpoint.origin === agreement.origin, "an entry is of another log than the register of the agreement");
   await checkSignatures(files, agreement.signing_key);
   const isInForce = agreement.begins_ms <= request.created_ms && request.created_ms < agreement.ends_ms;
   must(isInForce, "the agency had no agreement when it asked");
-  checkArea(request.cells, agreement);
+  checkArea(request.cells, area);
   return agreement.name;
 }
 
-/** @param {string[]} cells @param {any} agreement */
-function checkArea(cells, { cells: own, merged }) {
-  must(cells.every((cell) => own.includes(cell)), "a place isn't inside the agency's jurisdiction");
-  for (const group of merged ?? []) {
-    const asked = group.filter((/** @type {string} */ cell) => cells.includes(cell));
-    must(asked.length === 0 || asked.length === group.length, "cells with few addresses are asked for together");
-  }
-}
-
-/** @param {ProvenEntry} proven @param {string} type @param {unknown} signed @param {string} otherwise */
-function mustStand({ entry }, type, signed, otherwise) {
-  const { body } = parseCanonical(entry);
+/** @param {string} entry @param {string} type @param {unknown} signed @param {string} otherwise */
+function mustStand(entry, type, signed, otherwise) {
+  const { body } = parseLeaf(entry);
   must(body.type === type && canonical(body.signed) === canonical(signed), otherwise);
 }
 
-/** @param {Record<string, ProvenEntry>} extract */
-async function agreementOf({ agreement: { entry } }) {
-  const { body } = parseCanonical(entry);
-  must(body.type === "change", "the register's entry isn't an agreement");
-  const change = parseCanonical(body.change);
-  must(change.body.kind === "agreement", "the register's entry isn't an agreement");
-  return checkAgreement(change.body.signed);
-}
-
-/** Returns the agreement if the key in it signed it. @param {{agreement: string, signature: string}} signed */
-export async function checkAgreement(signed) {
-  const agreement = parseCanonical(signed.agreement);
-  must(agreement.domain === "doorward/agreement/v1" && agreement.v === 1, "not an agreement");
-  must(isLine(agreement.name), "the agency's name isn't one line of plain text");
-  must(typeof agreement.vote === "string" && VOTE.test(agreement.vote) && agreement.vote.length <= 300, "the agreement's vote is neither an https link nor none");
-  must(agreement.gifts === "none" && agreement.promotion === "none", "an agreement with gifts or promotion is none");
-  const message = join(AGREEMENT_TAG, utf8(signed.agreement));
-  const holds = await verifyP256(unb64u(agreement.signing_key), unb64u(signed.signature), message);
-  must(holds, "the agency didn't sign this agreement");
-  return agreement;
+/** @param {string} entry */
+async function agreementOf(entry) {
+  const { body: leaf } = parseLeaf(entry);
+  must(leaf.type === "change" && typeof leaf.area === "string", "the register's entry isn't an agreement");
+  const { body } = parseCanonical(leaf.content);
+  must(body.kind === "agreement", "the register's entry isn't an agreement");
+  const agreement = await checkAgreement(body.signed);
+  return { agreement, area: await areaOf(agreement, leaf.area) };
 }
 
 /** Each checkpoint is its log's, and enough witnesses cosigned it. @param {Files} files @param {Policy | null} policy */
 export async function checkWitnesses(files, policy) {
   if (policy === null) throw new NotCheckable("no policy is at hand: who signed the logs isn't known");
-  const notes = [...proofsOf(files).map(parseProof), ...checkpointsBefore(files)];
+  const notes = [...proofsOf(files).map(parseProof), ...earlierOf(files), ...checkpointsBefore(files)];
   must(notes.length > 0, "the package holds no proof from a log");
   const times = await Promise.all(notes.map((note) => checkWitnessed(policy, note)));
   return { template: "{time}: the newest of {count} checkpoints", values: { count: notes.length, time: moment(Math.max(...times)) } };
 }
 
-/** The agency as the register proves it, null unless every proof of it holds. @param {Files} files @param {Policy | null} policy @returns {Promise<KnownAgency | null>} */
-export async function registeredAgency(files, policy) {
+/** The agency as the register proves it, null unless every proof of it holds. @param {Files} files @param {Policy | null} policy @param {() => Promise<import("./authority.js").Authority>} authority @returns {Promise<KnownAgency | null>} */
+export async function registeredAgency(files, policy, authority) {
   if (policy === null || !files.has("register.json")) return null;
   try {
     await checkRegister(files, policy);
     await checkWitnesses(files, policy);
-    const { agency, signing_key } = await agreementOf(documentOf(files, "register.json"));
+    const { agency, signing_key } = (await authority()).agreement.agreement;
     return { id: agency, signing_key };
   } catch {
     return null;
@@ -220,8 +194,13 @@ function proofsOf(files) {
   const names = ["release.json", ...clipNumbers(files).map((number) => `capture-${number}.json`)];
   const proofs = names.filter((name) => files.has(name)).map((name) => documentOf(files, name).proof);
   if (!files.has("register.json")) return proofs;
-  const extract = documentOf(files, "register.json");
-  return [...proofs, ...EXTRACT.map((name) => extract[name].proof)];
+  return [...proofs, ...provenEntries(documentOf(files, "register.json")).map(({ proof }) => proof)];
+}
+
+/** The earlier checkpoints of the register. @param {Files} files */
+function earlierOf(files) {
+  if (!files.has("register.json")) return [];
+  return documentOf(files, "register.json").ages.map((/** @type {{note: string}} */ { note }) => parseWitnessed(note));
 }
 
 /** @param {Files} files @param {string} name @param {Policy | null} policy */

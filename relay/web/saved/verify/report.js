@@ -2,12 +2,14 @@
  * The verification report of one package, with the checks in the order of relay/verify/report.py.
  * @module
  */
+import { authorityOf, checkAges, checkAuthority } from "./authority.js";
 import { CODE, codeOf, run } from "./checks.js";
 import { checkCapture, checkDate, checkRegister, checkRelease, checkWitnesses, exampleOrigin, registeredAgency } from "./logs.js";
 import * as papers from "./document_checks.js";
 import { clipNumbers, termsUnverified } from "./document_reader.js";
 import * as recordings from "./recordings.js";
 
+/** @typedef {import("./authority.js").Authority} Authority */
 /** @typedef {import("./checks.js").Check} Check */
 /** @typedef {import("./document_reader.js").Evidence} Evidence */
 /** @typedef {import("./document_reader.js").KnownAgency} KnownAgency */
@@ -21,7 +23,8 @@ import * as recordings from "./recordings.js";
 export async function checkEvidence(evidence, given) {
   const { files, header } = evidence;
   const { policy, fleetCa } = given;
-  const agency = await knownAgency(evidence, given);
+  const authority = once(() => authorityOf(files, policy));
+  const agency = await knownAgency(evidence, given, authority);
   const checks = header === null ? [] : [await run(CODE.PACKAGE, "seal", async () => {})];
   checks.push(
     await run(CODE.PACKAGE, "files", () => papers.checkFiles(evidence)),
@@ -31,6 +34,8 @@ export async function checkEvidence(evidence, given) {
     await run(CODE.GRANT, "grant", () => papers.checkGrant(evidence, agency)),
     await run(CODE.GRANT, "clips", () => papers.checkClipsGiven(files)),
     await run(CODE.LOG, "register", () => checkRegister(files, policy)),
+    await run(CODE.LOG, "authority", () => checkAuthority(authority)),
+    await run(CODE.LOG, "ages", () => checkAges(files, policy, authority)),
     await run(CODE.LOG, "release", () => checkRelease(files, policy)),
     await run(CODE.POLICY, "witnesses", () => checkWitnesses(files, policy)),
   );
@@ -44,9 +49,16 @@ export async function checkEvidence(evidence, given) {
   return { checks, recordings: proven, code: codeOf(checks), example: exampleOrigin(files) };
 }
 
-/** Who must have asked: by the register, which knows an agency's older keys as well. @param {Evidence} evidence @param {Given} given */
-async function knownAgency({ files }, { agency, policy }) {
-  const registered = await registeredAgency(files, policy);
+/** Returns what is looked for once, however often it is asked for. @template T @param {() => Promise<T>} look @returns {() => Promise<T>} */
+function once(look) {
+  /** @type {Promise<T> | null} */
+  let found = null;
+  return () => (found ??= look());
+}
+
+/** Who must have asked: by the register, which knows an agency's older keys as well. @param {Evidence} evidence @param {Given} given @param {() => Promise<Authority>} authority */
+async function knownAgency({ files }, { agency, policy }, authority) {
+  const registered = await registeredAgency(files, policy, authority);
   const isSame = agency === null || registered === null || agency.id === registered.id;
   return isSame ? (registered ?? agency) : agency;
 }

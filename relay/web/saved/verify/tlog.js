@@ -13,8 +13,10 @@ import { must } from "./document_reader.js";
 /** @typedef {{origin: string, size: number, root: Uint8Array}} Checkpoint */
 /** @typedef {{index: number, hashes: Uint8Array[], note: Note, checkpoint: Checkpoint}} Proof */
 /** @typedef {{name: string, threshold: number, members: string[]}} Group */
-/** @typedef {{logs: NoteKey[], witnesses: Map<string, NoteKey>, groups: Group[], quorum: string}} Policy */
+/** @typedef {{logs: NoteKey[], witnesses: Map<string, NoteKey>, groups: Group[], quorum: string, charters: Map<string, string>}} Policy */
 
+/** A line of our own, which is a comment to every other reader of the format. */
+const CHARTER = "#charter";
 const HEADER = "c2sp.org/tlog-proof@v1";
 const LOG_KEY = 1;
 const WITNESS_KEY = 4;
@@ -52,6 +54,38 @@ export async function inclusionRoot({ index, size, leaf, hashes }) {
   }
   must(last === 0n, "the proof has too few hashes");
   return node;
+}
+
+/**
+ * Checks that the tree of a checkpoint begins with that of an earlier one (RFC 9162, 2.1.4.2).
+ * @param {Checkpoint} old @param {Checkpoint} newest @param {Uint8Array[]} hashes
+ */
+export async function checkConsistency(old, newest, hashes) {
+  must(old.size > 0 && old.size <= newest.size, "nothing can be proved of this size");
+  must(hashes.length <= 2 * MAX_HASHES && hashes.every((hash) => hash.length === 32), "not a proof");
+  if (old.size === newest.size) {
+    must(hashes.length === 0 && hex(old.root) === hex(newest.root), "one size has one root, and nothing to prove");
+    return;
+  }
+  let [place, last] = [BigInt(old.size) - 1n, BigInt(newest.size) - 1n];
+  while (place & 1n) [place, last] = [place >> 1n, last >> 1n];
+  const path = place === 0n ? [old.root, ...hashes] : hashes;
+  must(path.length > 0, "the proof has too few hashes");
+  let [before, after] = [path[0], path[0]];
+  for (const hash of path.slice(1)) {
+    must(last > 0n, "the proof has too many hashes");
+    if (place & 1n || place === last) {
+      before = await sha256(join(Uint8Array.of(1), hash, before));
+      after = await sha256(join(Uint8Array.of(1), hash, after));
+      while (!(place & 1n) && place > 0n) [place, last] = [place >> 1n, last >> 1n];
+    } else {
+      after = await sha256(join(Uint8Array.of(1), after, hash));
+    }
+    [place, last] = [place >> 1n, last >> 1n];
+  }
+  must(last === 0n, "the proof has too few hashes");
+  const isSame = hex(before) === hex(old.root) && hex(after) === hex(newest.root);
+  must(isSame, "the consistency proof leads to another root");
 }
 
 /** @param {string} proof @returns {Proof} */
@@ -110,13 +144,15 @@ function parseCheckpoint(noteText) {
 export async function parsePolicy(policy) {
   must(policy.endsWith("\n"), "the policy's last line doesn't end with a newline: was it cut off?");
   /** @type {Policy} */
-  const read = { logs: [], witnesses: new Map(), groups: [], quorum: "" };
+  const read = { logs: [], witnesses: new Map(), groups: [], quorum: "", charters: new Map() };
   for (const line of policy.split("\n")) {
     const words = line.trim().split(/[ \t]+/);
-    if (words[0] === "" || words[0].startsWith("#")) continue;
+    if (words[0] === "" || (words[0].startsWith("#") && words[0] !== CHARTER)) continue;
     await readLine(read, words);
   }
   must(read.quorum, "a policy has one quorum line");
+  const isKnown = [...read.charters.keys()].every((origin) => read.logs.some(({ name }) => name === origin));
+  must(isKnown, "a charter of a log that the policy doesn't know");
   return read;
 }
 
@@ -138,6 +174,10 @@ async function readLine(read, [keyword, ...words]) {
   } else if (keyword === "quorum") {
     must(!read.quorum && words[0] !== "none" && names.has(words[0]), "not a quorum");
     read.quorum = words[0];
+  } else if (keyword === CHARTER) {
+    const [origin, digest, ...more] = words;
+    must(origin && /^[0-9a-f]{64}$/.test(digest ?? "") && more.length === 0 && !read.charters.has(origin), "not a charter");
+    read.charters.set(origin, digest);
   } else {
     throw new WireError("a policy has no line that begins with {keyword}", { keyword });
   }

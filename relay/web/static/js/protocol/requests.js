@@ -90,7 +90,7 @@ export function requestDigest(signed) {
 /**
  * Returns the request if two officers signed it whom the agency certified.
  * @param {SignedRequest} signed
- * @param {Agency} agency
+ * @param {Pick<Agency, "id" | "signing_key">} agency
  * @returns {Promise<EvidenceRequest>}
  */
 export async function checkRequest(signed, agency) {
@@ -130,7 +130,7 @@ export function withdrawalText(what) {
 
 /**
  * @param {SignedCertificate} signed
- * @param {Agency} agency
+ * @param {Pick<Agency, "id" | "signing_key">} agency
  * @param {string} officerId
  * @param {string} name
  * @returns {Promise<OfficerCertificate>}
