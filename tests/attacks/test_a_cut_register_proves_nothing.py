@@ -37,7 +37,7 @@ from relay.verify.checks import Exit
 from relay.verify.errors import NotCheckable
 from relay.verify.report import check_evidence
 from tests.fakes.log_town import HOUR_MS, NOW_MS, Town, make_town, sign_p256, spki_of
-from tests.fakes.media import evidence_of_files
+from tests.fakes.media import evidence_of_files, in_memory
 from tests.fakes.register_history import History
 from tests.relay.evidence_files import make_evidence
 
@@ -56,7 +56,7 @@ class Case:
 
     def check(self, extract: RegisterExtract) -> str:
         files = {"request.json": self.request.encode(), "register.json": extract.encode()}
-        return check_authority(AuthorityReader(files, self.town.policy, None))
+        return check_authority(AuthorityReader(in_memory(files), self.town.policy, None))
 
 
 def full_town() -> Town:
@@ -327,7 +327,9 @@ def test_a_last_entry_that_counts_wrongly_hides_nothing_from_who_has_the_whole(c
     whole = WholeRegister(entries=tuple(town.register_log.entries))
     files = {"request.json": case.request.encode(), "register.json": held.encode()}
     with pytest.raises(WireError, match="suspended before the recording was released"):
-        check_authority(AuthorityReader(files, town.policy, whole))  # ... and the whole doesn't
+        check_authority(
+            AuthorityReader(in_memory(files), town.policy, whole)
+        )  # ... and the whole doesn't
     with pytest.raises(WireError, match="it counts"):
         lie.check(held)
 
@@ -350,7 +352,7 @@ def ages_of(case: Case, extract: RegisterExtract, *, released_ms: int | None = N
         "register.json": extract.encode(),
         "release.json": release.encode(),
     }
-    return check_ages(AuthorityReader(files, town.policy, None))
+    return check_ages(AuthorityReader(in_memory(files), town.policy, None))
 
 
 def test_ages_are_shown_by_checkpoints_that_are_old_enough(aged: Case) -> None:
@@ -466,4 +468,4 @@ def test_signatures_in_a_certificate_of_another_key_are_found(case: Case) -> Non
     request = changed(case.request, officer=certificate)
     files = {"request.json": request.encode(), "register.json": case.extract.encode()}
     with pytest.raises(WireError, match="isn't in the register"):
-        check_authority(AuthorityReader(files, case.town.policy, None))
+        check_authority(AuthorityReader(in_memory(files), case.town.policy, None))

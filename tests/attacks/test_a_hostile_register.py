@@ -44,6 +44,7 @@ from relay.tools.monitor.inspection import inspect_logs
 from relay.tools.monitor.seen_checkpoints import SeenCheckpoints
 from relay.verify.authority_checks import AuthorityReader, check_authority
 from tests.fakes.log_town import CELL, OTHER_CELL, Town, TownOfficer, make_town
+from tests.fakes.media import in_memory
 
 GARBAGE = b64u(bytes(70))
 LIMITS = LimitsChanged(limits=Limits(max_per_case=1))
@@ -519,7 +520,7 @@ def test_all_who_read_it_call_the_same_entries_void(scene: Scene, kind: str) -> 
     assert known(one) == known(other)
     files = files_of(lie.request, lie.town.extract(lie.request))
     assert "administrators now: ann, bob" in check_authority(
-        AuthorityReader(files, lie.town.policy, None)
+        AuthorityReader(in_memory(files), lie.town.policy, None)
     )
 
 
@@ -532,4 +533,6 @@ def test_a_package_that_rests_on_one_of_them_is_refused(scene: Scene, kind: str)
             continue
         resting = changed(held, renewed=[proven(lie.town, index)])
         with pytest.raises(WireError, match=f"entry {index} of the register is void"):
-            check_authority(AuthorityReader(files_of(lie.request, resting), lie.town.policy, None))
+            check_authority(
+                AuthorityReader(in_memory(files_of(lie.request, resting)), lie.town.policy, None)
+            )

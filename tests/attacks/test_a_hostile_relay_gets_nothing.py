@@ -67,7 +67,7 @@ from tests.attacks.aftermath import (
 )
 from tests.fakes.hostile_log import rebuilt
 from tests.fakes.log_town import HOUR_MS, MINUTE_MS, Town, make_town
-from tests.fakes.media import evidence_of_package
+from tests.fakes.media import bytes_of, evidence_of_package
 from tests.fakes.siege import DOOR_NUMBER, Siege, digest_of, siege, wall_ms
 from tests.fakes.waiting import eventually
 from tests.relay.evidence_files import Doorbell, Evidence
@@ -515,7 +515,7 @@ async def test_what_arrives_is_what_was_released_and_only_the_agency_opens_it(
     assert failed == []
     assert any("made between" in check.detail for check in report.checks)
     assert report.exit_code is Exit.INCOMPLETE  # nobody brought the fleet's CA
-    assert any(piece in evidence.files["clip-1.mp4"] for piece in pieces_of(here.card))
+    assert any(piece in bytes_of(evidence.files)["clip-1.mp4"] for piece in pieces_of(here.card))
 
 
 async def test_nothing_readable_and_no_key_has_left_in_any_direction(

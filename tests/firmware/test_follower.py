@@ -24,6 +24,7 @@ from firmware.transparency.policy_file import load_logs, load_logs_if_any, logs_
 from relay.verify.authority_checks import AuthorityReader, check_ages, check_authority
 from tests.fakes.followers import LOG_URL, Followers
 from tests.fakes.log_town import DAY_MS, NOW_MS, make_town
+from tests.fakes.media import in_memory
 from tests.fakes.waiting import eventually
 
 
@@ -588,7 +589,7 @@ async def test_an_extract_is_enough_to_replay_who_let_the_agency_ask(followers: 
         "register.json": follower.extract(signed.request_digest).encode(),
         "release.json": release.encode(),
     }
-    reader = AuthorityReader(files, town.policy, None)
+    reader = AuthorityReader(in_memory(files), town.policy, None)
     assert "4 changes since the charter" in check_authority(reader)
     assert "when the release was witnessed" in check_ages(reader)
 

@@ -39,7 +39,7 @@ from relay.verify.errors import NotCheckable
 from tests.fakes.consent_world import DEVICE, ConsentWorld, make_world
 from tests.fakes.film_parts import STARTED_MS, Film
 from tests.fakes.log_town import Town, make_town
-from tests.fakes.media import access_units, sound_units
+from tests.fakes.media import access_units, in_memory, sound_units
 from tests.fakes.sealed_package import seal_package
 
 Again = Callable[[bytes], bytes | None]
@@ -112,7 +112,7 @@ def _authority(town: Town, signed: SignedRequest) -> Again:
 
     def checked(data: bytes) -> None:
         files = {"request.json": signed.encode(), "register.json": data}
-        check_authority(AuthorityReader(files, town.policy, None))
+        check_authority(AuthorityReader(in_memory(files), town.policy, None))
 
     return checked
 
