@@ -4,7 +4,7 @@
 """
 
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from functools import partial
@@ -131,6 +131,8 @@ class DeskRig:
         self.now_ms = now_ms
         self.is_time_known = True
         self.told: list[EventBody] = []
+        self.told_ms: list[int] = []
+        """When each was."""
         self.events = PublishedEvents(self._on_publish)
         """As the outbox, it remembers over restarts what was published once."""
         self.keys = load_or_make_keys(folder / "keys")
@@ -151,11 +153,26 @@ class DeskRig:
         self.open_owners: Callable[[Path], OwnerStore] = OwnerStore
         self.open_browsers: Callable[[Path, OwnerStore], BrowserStore] = BrowserStore
         self.record = RigRecord(self)
-        self.register: Callable[[], RegisterFacts] = lambda: self.world.facts.register
+        self.batch_ms = 0
+        """How long a batch is; without one nothing waits for its end (R9)."""
+        self.is_waited_for = False
+        """Whether time passes while the desk waits for a statement's moment."""
+        self.wait: Callable[[float], Awaitable[None]] = self.sleep
+        self.register: Callable[[], RegisterFacts] = self._read_register
         """What the doorbell knows of the register; a test may let it follow one."""
         if not self.owners.owners:
             self.browsers.enrol(owner.browser, owner.passkey.credential_id, now_ms)
             self.owners.add(owner.owner)
+
+    def _read_register(self) -> RegisterFacts:
+        facts = self.world.facts.register
+        delays = msgspec.structs.replace(facts.delays, batch_ms=self.batch_ms)
+        return replace(facts, delays=delays)
+
+    async def sleep(self, seconds: float) -> None:
+        """Take no real time."""
+        if self.is_waited_for:
+            self.now_ms += round(seconds * 1000)
 
     def wall_ms(self) -> int:
         return self.now_ms
@@ -181,6 +198,7 @@ class DeskRig:
 
     async def _on_publish(self, body: EventBody) -> None:
         self.told.append(body)
+        self.told_ms.append(self.now_ms)
 
     def told_of(self, kind: type[B]) -> list[B]:
         return [body for body in self.told if isinstance(body, kind)]
@@ -302,6 +320,7 @@ class DeskRig:
             gathering=self.gathering,
             promises=self.promises,
             executor=self.executor,
+            sleep=lambda seconds: self.wait(seconds),
         )
 
     async def ask(self, desk: StatementIntake, signed: bytes) -> str:
