@@ -258,8 +258,11 @@ class Executor:
             now_ms=now_ms,
             expires_ms=min(checked.not_after_ms, now_ms + CONFIRMATION_LIFE_MS),
         )
+        batch_ms = self._gathering.batch_ms() if isinstance(checked, Grant) else None
         with self._promises.collect() as told:
-            await self._answers.confirmation_wanted(checked.digest, checked.signed)
+            await self._answers.confirmation_wanted(
+                checked.digest, checked.signed, batch_ms=batch_ms
+            )
         if await asyncio.to_thread(lambda: self._store.add_waiting(waiting, promises=told)):
             log.info("a statement waits for its owner")
             await self._promises.flush()

@@ -72,6 +72,16 @@ function correctionOf({ event, corrected_ms }) {
   return event.is_clock_trusted ? null : corrected_ms;
 }
 
+/** The relay's number of what it committed last; 0 if there is nothing. @param {Iterable<ReportedEvent>} all */
+export function lastSeq(all) {
+  return Math.max(0, ...[...all].map(({ relay_seq }) => relay_seq));
+}
+
+/** The one that the relay committed first. @param {Iterable<ReportedEvent>} all @returns {ReportedEvent | undefined} */
+export function firstReport(all) {
+  return [...all].sort((a, b) => a.relay_seq - b.relay_seq)[0];
+}
+
 /** For sorting newest first. @param {ReportedEvent} a @param {ReportedEvent} b */
 export function byTime(a, b) {
   return whenOf(b).ms - whenOf(a).ms || b.relay_seq - a.relay_seq;

@@ -8,7 +8,7 @@
 import { ApiError } from "./api.js";
 import { thisBrowser } from "./account.js";
 import { matchKey, matchesIn } from "./decision_notes.js";
-import { byTime, redate, newestReports, startOf } from "./event_groups.js";
+import { byTime, redate, firstReport, lastSeq, newestReports, startOf } from "./event_groups.js";
 import { NoteStore } from "./note_store.js";
 import { pause } from "./pause.js";
 import { nowMs } from "./town_time.js";
@@ -47,12 +47,6 @@ export class Household extends EventTarget {
     this.forged = new Set();
     /** @type {Map<string, ReportedEvent>} */
     this.told = new Map();
-    /**
-     * The first and last that the relay told, by its number. A note counts whatever it says and is
-     * forgotten then: what is fetched next mustn't tell.
-     * @type {{first: ReportedEvent | undefined, last: ReportedEvent | undefined}}
-     */
-    this.reach = { first: undefined, last: undefined };
     /** @type {Map<string, OpenedNote>} by event id */
     this.notes = new Map();
     /** @type {Map<string, OpenedNote>} those of doorbells that are gone, by the relay's word */
@@ -146,7 +140,7 @@ export class Household extends EventTarget {
     ]);
     this.hasHeard = true;
     if (this.asOfMs > 0) this.#forgetAll();
-    const known = this.reach.last?.relay_seq ?? 0;
+    const known = lastSeq(this.told.values());
     await this.#setDoorbells(doorbells, gone);
     this.isComplete = events.length < PAGE;
     await this.#takeAll(events);
@@ -235,7 +229,7 @@ export class Household extends EventTarget {
   async loadBackTo(fromMs) {
     for (let page = 0; page < MAX_PAGES_BACK && !this.isComplete; page += 1) {
       // Nothing is heard of before it happens.
-      const { first } = this.reach;
+      const first = firstReport(this.told.values());
       if (first !== undefined && first.received_ms < fromMs) return;
       await this.loadOlder();
     }
@@ -243,7 +237,7 @@ export class Household extends EventTarget {
 
   /** Loads one more page of older events. */
   async loadOlder() {
-    const { first } = this.reach;
+    const first = firstReport(this.told.values());
     const before = first === undefined ? "" : `&before_seq=${first.relay_seq}`;
     const { events } = await this.relay.get(`events?limit=${PAGE}${before}`);
     await this.#takeAll(events);
@@ -319,7 +313,6 @@ export class Household extends EventTarget {
   #forgetAll() {
     this.asOfMs = 0;
     this.told.clear();
-    this.reach = { first: undefined, last: undefined };
     this.notes.clear();
     this.aside.clear();
     this.noteIds.clear();
@@ -363,9 +356,6 @@ export class Household extends EventTarget {
   /** Takes what was told; a note of it is opened then, whoever began with it. @param {ReportedEvent} told */
   async #take(told) {
     const { event } = told;
-    const { first, last } = this.reach;
-    if (first === undefined || told.relay_seq < first.relay_seq) this.reach.first = told;
-    if (last === undefined || told.relay_seq > last.relay_seq) this.reach.last = told;
     const known = this.told.get(event.id);
     if (known !== undefined) {
       known.corrected_ms ??= told.corrected_ms;

@@ -5,8 +5,7 @@ asks now and then, whatever was told, is left out.
 
 Seen to succeed: with `matched` listened to in views/requests.js (`GET requests` follows a match and
 no other note), with the request fetched by its id or loaded back to its own window in release.js
-(both name it), with packages asked for only once something is given, with agencies' names only
-where one is refused, and with `reach` in household.js counting what is kept.
+(both name it), and with agencies' names asked for only where one is refused.
 """
 
 import asyncio
@@ -43,7 +42,6 @@ from firmware.protocol.notes import (
 )
 from relay.request.published_requests import PublishedRequest
 from relay.web.app_server import BUNDLE
-from tests.fakes.waiting import in_time
 from tests.flows.asked_home import Home, home_in_browser
 from tests.relay.http_world import HOUR_MS, OWNER_ORIGIN, RELAY_URL, World, open_world
 
@@ -202,29 +200,6 @@ async def test_opening_a_request_asks_the_same_whichever_it_is(
         assert seen["told"] == seen["other"] == seen["unknown"]
         assert not any(asked.id in one for asked in (told, other) for one in seen["told"])
         home.person.faults.clear()  # the unknown one's page says so
-
-
-async def test_a_line_that_comes_back_asks_the_same_whatever_was_told(world: World) -> None:
-    """A match is kept and an empty note isn't: where the app goes on mustn't depend on that."""
-    async with home_in_browser(world) as home:
-        for _ in range(130):
-            await world.tell(home.device, Motion(zones=[]))
-        await home.page.reload()
-        traffic = watch(home.page)
-        seen = []
-        for body in (Nothing(), match_of()):
-            await home.tell_in_slot(body)
-            for _ in range(100):
-                await world.tell(home.device, Motion(zones=[]))
-            await traffic.settle()
-            traffic.take()
-            await in_time(home.page.context.set_offline(True))
-            await asyncio.sleep(0.1)
-            await home.page.context.set_offline(False)
-            await traffic.settle()
-            seen.append([_without_numbers(one) for one in traffic.take()])
-        assert seen[0] == seen[1]
-        home.person.faults.clear()
 
 
 def _without_numbers(asked: str) -> str:

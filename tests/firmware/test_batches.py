@@ -66,3 +66,14 @@ def test_one_that_comes_a_little_late_belongs_to_the_batch_that_has_ended(
 def test_without_batches_nothing_waits() -> None:
     assert batch_end_ms(123, 0) == release_end_ms(123, 0) == commitment_due_ms(123, 0) == 123
     assert commitment_batch_end_ms(123, 0) == 123
+
+
+@pytest.mark.parametrize(
+    ("after_ms", "ends"),
+    [(0, 1), (BATCH_MS - MAX_LEAD_MS - 1, 1), (BATCH_MS - MAX_LEAD_MS, 2), (BATCH_MS - 1, 2)],
+)
+def test_a_release_goes_with_the_first_batch_whose_end_is_half_a_minute_away(
+    after_ms: int, ends: int
+) -> None:
+    begin_ms = 1000 * BATCH_MS
+    assert release_end_ms(begin_ms + after_ms, BATCH_MS) == begin_ms + ends * BATCH_MS

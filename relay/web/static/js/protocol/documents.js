@@ -105,7 +105,7 @@
  * @typedef {{type: "holds_now", statement_digest: string, holds: HeldTime[]}} HoldsNow
  * @typedef {{type: "owner_removed", name: string, by_name: string}} OwnerRemoved
  * @typedef {{type: "recovery_used", name: string, at_ms: number}} RecoveryUsed
- * @typedef {{type: "confirmation_wanted", statement_digest: string, door_page: string}} ConfirmationWanted
+ * @typedef {{type: "confirmation_wanted", statement_digest: string, door_page: string, batch_ms: number | null}} ConfirmationWanted
  * @typedef {{type: "statement_refused", statement_digest: string, reason: string, detail: string}} StatementRefused
  * @typedef {{type: "released", statement_digest: string, package_id: string}} ReleaseDone
  * @typedef {{type: "watching_began", session_id: string, name: string, browser_name: string, at_ms: number}} WatchingBegan
