@@ -16,9 +16,7 @@ Polygon = Sequence[tuple[int, int]]
 ClipTime = Literal["trusted", "corrected", "unknown"]
 """Whether the clock was right when it was recorded, was set right later, or neither."""
 
-Stage = Literal[
-    "held", "logging", "sealing", "sending", "sent", "failed", "damaged", "taken_back"
-]
+Stage = Literal["held", "logging", "sealing", "sending", "sent", "failed", "damaged", "taken_back"]
 UNDER_WAY: tuple[Stage, ...] = ("held", "logging", "sealing", "sending")
 
 

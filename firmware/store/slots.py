@@ -143,7 +143,6 @@ class SlotStore:
             clip_salt=b64u(row[0]),
             record=_record(row[1]),
             index=logged.index,
-            size=logged.size,
             hashes=logged.hashes,
             proof=logged.proof,
         )

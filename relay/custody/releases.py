@@ -7,8 +7,8 @@ an officer who watches the log would else know the second in which somebody gave
 
 import logging
 
-from firmware.protocol.commands import ReleaseLogged
 from firmware.protocol.batches import commitment_batch_end_ms
+from firmware.protocol.commands import ReleaseLogged
 from firmware.protocol.custody import CustodyLeaf, ReleaseLeaf
 from firmware.protocol.events import ReleaseCommitted
 from firmware.protocol.register.entries import Delays

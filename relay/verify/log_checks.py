@@ -14,7 +14,6 @@ from firmware.protocol.custody import (
     clip_commitment,
     release_entry,
     slot_entry,
-    slot_root,
 )
 from firmware.protocol.encoding import WireError, decode_canonical, sha256_hex, unb64u
 from firmware.protocol.register.entries import (
@@ -31,6 +30,7 @@ from firmware.protocol.register.entries import (
 from firmware.protocol.register.extract import ProvenEntry, RegisterExtract
 from firmware.protocol.register.rules import check_area
 from firmware.protocol.requests import SignedCertificate, check_signatures
+from firmware.protocol.slot_trees import slot_root
 from firmware.protocol.tlog.checkpoint import Checkpoint, parse_checkpoint
 from firmware.protocol.tlog.merkle import leaf_hash, verify_inclusion
 from firmware.protocol.tlog.policy import Policy
@@ -86,7 +86,7 @@ def check_capture(files: Files, number: int, policy: Policy | None) -> str:
         raise WireError("another doorbell committed to it")
     if clip_commitment(digest, unb64u(proof.clip_salt)) not in proof.record.clips:
         raise WireError("another recording was committed to")
-    root = slot_root(proof.record.digest(), index=proof.index, size=proof.size, hashes=proof.hashes)
+    root = slot_root(proof.record.digest(), index=proof.index, hashes=proof.hashes)
     entry = slot_entry(proof.record.slot, root)
     checkpoint = _check_custody(files, check_inclusion(proof.proof, entry))
     return f"slot {proof.record.slot} in {checkpoint.origin}"

@@ -24,7 +24,7 @@ from firmware.transparency.follower import RegisterFollower
 from firmware.transparency.log_source import LogSource
 from firmware.transparency.policy_file import logs_of
 from tests.fakes.intake import DeskRig, desk_rig
-from tests.fakes.log_town import EXAMPLE_DELAYS, Town
+from tests.fakes.log_town import Town
 from tests.fakes.waiting import eventually
 
 AT_MOST_S = 60.0
@@ -74,7 +74,7 @@ class House:
             signer=None,
             chance=random.Random(3),
         )
-        rig.register = self.follower.facts
+        rig.register = lambda: rig.with_its_batch(self.follower.facts())
 
     async def _answer(self, request: httpx2.Request) -> httpx2.Response:
         path = request.url.path.removeprefix("/log/")
@@ -88,8 +88,6 @@ class House:
         """Grant and confirm: all that is missing is the custody log's proof."""
         desk = self.rig.desk()
         await self.rig.confirm(desk, self.rig.sign())
-        self.rig.now_ms += EXAMPLE_DELAYS.batch_ms
-        await desk.commit_what_is_due()
         return desk
 
     async def hear(self) -> float:

@@ -158,14 +158,16 @@ class DeskRig:
         self.is_waited_for = False
         """Whether time passes while the desk waits for a statement's moment."""
         self.wait: Callable[[float], Awaitable[None]] = self.sleep
-        self.register: Callable[[], RegisterFacts] = self._read_register
+        self.register: Callable[[], RegisterFacts] = lambda: self.with_its_batch(
+            self.world.facts.register
+        )
         """What the doorbell knows of the register; a test may let it follow one."""
         if not self.owners.owners:
             self.browsers.enrol(owner.browser, owner.passkey.credential_id, now_ms)
             self.owners.add(owner.owner)
 
-    def _read_register(self) -> RegisterFacts:
-        facts = self.world.facts.register
+    def with_its_batch(self, facts: RegisterFacts) -> RegisterFacts:
+        """Return what is known of the register, with batches as long as this rig's."""
         delays = msgspec.structs.replace(facts.delays, batch_ms=self.batch_ms)
         return replace(facts, delays=delays)
 

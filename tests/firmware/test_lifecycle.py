@@ -407,9 +407,7 @@ def test_the_lifecycle_imports_nothing_that_does_io() -> None:
 
 # --- walks, one by one ---
 
-GRANT = Snapshot(
-    event=Event.YES, column="confirmed", is_grant=True, is_confirmed=True, is_due=True
-)
+GRANT = Snapshot(event=Event.YES, column="confirmed", is_grant=True, is_confirmed=True, is_due=True)
 EARLY = replace(GRANT, is_due=False)
 COMMITTED = replace(GRANT, is_committed=True, event=Event.START)
 LOGGED = replace(COMMITTED, event=Event.LOGGED, is_proof_given=True)

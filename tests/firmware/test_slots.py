@@ -15,11 +15,11 @@ from firmware.protocol.custody import (
     clip_commitment,
     fill_up,
     slot_entry,
-    slot_root,
 )
 from firmware.protocol.encoding import WireError, b64u, unb64u
 from firmware.protocol.events import MAX_SLOT_NOTES, SlotCommitted
 from firmware.protocol.notes import Nothing, RequestsMatched
+from firmware.protocol.slot_trees import slot_root
 from firmware.protocol.tlog.proof import check_proof
 from firmware.store.slots import MAX_UNLOGGED
 from tests.fakes.log_town import DAY_MS, EXAMPLE_DELAYS, make_town
@@ -37,7 +37,7 @@ def check(house: SlotHouse, proof: CaptureProof, manifest_digest: str) -> None:
     """Check a capture proof as who verifies evidence does."""
     record = proof.record
     assert clip_commitment(manifest_digest, unb64u(proof.clip_salt)) in record.clips
-    root = slot_root(record.digest(), index=proof.index, size=proof.size, hashes=proof.hashes)
+    root = slot_root(record.digest(), index=proof.index, hashes=proof.hashes)
     check_proof(
         proof.proof.encode(),
         entry=slot_entry(record.slot, root),
@@ -292,7 +292,7 @@ async def test_a_clip_that_was_sealed_anew_is_committed_to_anew(house: SlotHouse
 
 
 @pytest.mark.parametrize(
-    "what", ["index", "size", "hashes", "slot", "proof", "other log", "no quorum", "text"]
+    "what", ["index", "depth", "hashes", "slot", "proof", "other log", "no quorum", "text"]
 )
 async def test_an_answer_that_proves_nothing_is_refused_and_not_kept(
     house: SlotHouse, what: str
@@ -305,8 +305,8 @@ async def test_an_answer_that_proves_nothing_is_refused_and_not_kept(
     logged = town.log_slot(told.slot, [told.commitment])[told.commitment]
     release = town.log_release("ab" * 32)
     changes = {
-        "index": {"index": (logged.index + 1) % logged.size},
-        "size": {"size": logged.size + 1},
+        "index": {"index": logged.index ^ 1},
+        "depth": {"hashes": logged.hashes[:-1]},
         "hashes": {"hashes": [*logged.hashes[:-1], b64u(bytes(32))]},
         "slot": {"slot": told.slot},
         "proof": {"proof": release.proof},
