@@ -35,6 +35,10 @@ from firmware.protocol.register.entries import MAX_LEAF_BYTES
 from firmware.protocol.slot_trees import SlotHashes, SlotIndex
 
 DELETION_TAG = b"doorward/deletion/v1"
+IDENTITY_AGE_MS = 24 * 3600 * 1000
+"""A doorbell is shown to be so much older than a recording."""
+MAX_IDENTITY_AGE_MS = 30 * 24 * 3600 * 1000
+"""By no earlier slot: how long somebody has lived there is nobody's business."""
 MIN_CLIPS_IN_SLOT = 8
 MAX_CLIPS_IN_SLOT = 512
 """Both powers of two: a slot's record is filled up to one."""
@@ -95,6 +99,19 @@ class CaptureProof(Document, frozen=True, kw_only=True):
 
     v: Literal[2] = 2
     clip_salt: ShortB64u
+    record: SlotRecord
+    index: SlotIndex
+    hashes: SlotHashes
+    proof: ProofText
+
+
+class IdentityProof(Document, frozen=True, kw_only=True):
+    """The proof, for the package, that the doorbell was there some time before its recordings.
+
+    It is a slot's record of the same doorbell, as in `CaptureProof`; its clips stay closed.
+    """
+
+    v: Literal[1] = 1
     record: SlotRecord
     index: SlotIndex
     hashes: SlotHashes

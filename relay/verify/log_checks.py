@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from firmware.protocol.custody import (
     CaptureProof,
+    IdentityProof,
     ReleaseProof,
     clip_commitment,
     release_entry,
@@ -51,7 +52,7 @@ from relay.verify.document_reader import (
 from relay.verify.errors import NotCheckable
 from relay.verify.wall_time import moment
 
-RELEASE, REGISTER = "release.json", "register.json"
+RELEASE, REGISTER, IDENTITY = "release.json", "register.json", "identity.json"
 OF_REGISTER, OF_CUSTODY = "/register", "/custody"
 """How the names of a town's two logs end; before that they are the same."""
 
@@ -73,7 +74,7 @@ def check_release(files: Files, policy: Policy | None) -> str:
     record = release.record
     if (record.device, record.grant_digest) != (statement_unverified(files).device, digest):
         raise WireError("another release was committed to")
-    checkpoint = _check_custody(files, check_inclusion(release.proof, release_entry(record)))
+    checkpoint = check_custody(files, check_inclusion(release.proof, release_entry(record)))
     return f"in {checkpoint.origin}, among the first {checkpoint.size} entries"
 
 
@@ -88,7 +89,7 @@ def check_capture(files: Files, number: int, policy: Policy | None) -> str:
         raise WireError("another recording was committed to")
     root = slot_root(proof.record.digest(), index=proof.index, hashes=proof.hashes)
     entry = slot_entry(proof.record.slot, root)
-    checkpoint = _check_custody(files, check_inclusion(proof.proof, entry))
+    checkpoint = check_custody(files, check_inclusion(proof.proof, entry))
     return f"slot {proof.record.slot} in {checkpoint.origin}"
 
 
@@ -162,6 +163,8 @@ def notes_of(files: Files) -> Iterator[NamedNote]:
             strict=True,
         ):
             yield _named(what, entry.proof)
+    if IDENTITY in files:
+        yield _named("the doorbell", document_of(IdentityProof, files, IDENTITY).proof)
     for number in clip_numbers(files):
         if (name := f"capture-{number}.json") in files:
             yield _named(f"clip-{number}", document_of(CaptureProof, files, name).proof)
@@ -183,7 +186,7 @@ def check_inclusion(proof: str, entry: bytes) -> Checkpoint:
     return checkpoint
 
 
-def _check_custody(files: Files, checkpoint: Checkpoint) -> Checkpoint:
+def check_custody(files: Files, checkpoint: Checkpoint) -> Checkpoint:
     """Return the checkpoint if it is of the custody log of the same relay as the register's."""
     town = checkpoint.origin.removesuffix(OF_CUSTODY)
     is_custody = checkpoint.origin == town + OF_CUSTODY

@@ -4,7 +4,7 @@
 """
 
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from functools import partial
@@ -36,7 +36,7 @@ from firmware.outbox.publisher import OnceEventPublisher
 from firmware.outbox.uploader import Uploader
 from firmware.protocol.browsers import BrowserKeys
 from firmware.protocol.commands import SealedStatement
-from firmware.protocol.custody import CaptureProof
+from firmware.protocol.custody import CaptureProof, IdentityProof
 from firmware.protocol.decisions import OwnerSettings
 from firmware.protocol.encoding import b64u, decode, new_id, sha256_hex, unb64u
 from firmware.protocol.events import EventBody, Note, ReleaseCommitted
@@ -108,6 +108,9 @@ class RigRecord:
         return self._rig.world.town.extract(self._rig.world.signed_request)
 
     def capture_proof(self, _clip_id: str) -> CaptureProof | None:
+        return None
+
+    def identity_proof(self, _begins_ms: Sequence[int]) -> IdentityProof | None:
         return None
 
 
