@@ -67,7 +67,7 @@ class SlotTree:
         counter = 0
         while True:
             drawn = self._drawn(b"place", f"{commitment}/{counter}".encode())
-            place = int.from_bytes(drawn[:4], "big") % SLOT_SIZE
+            place: int = int.from_bytes(drawn[:4], "big") % SLOT_SIZE
             if place not in taken:
                 return place
             counter += 1

@@ -447,8 +447,8 @@ async def test_lies_about_a_slot_are_refused(here: Siege) -> None:
     for lie in (
         other,
         alien.log_slot(said.slot, [said.commitment])[said.commitment],
-        msgspec.structs.replace(true, index=(true.index + 1) % true.size),
-        msgspec.structs.replace(true, hashes=true.hashes[1:]),
+        msgspec.structs.replace(true, index=true.index ^ 1),
+        msgspec.structs.replace(true, hashes=[*true.hashes[1:], true.hashes[0]]),
         msgspec.structs.replace(true, proof=other.proof),
         msgspec.structs.replace(true, proof=""),
     ):

@@ -12,7 +12,7 @@ from relay.verify.checks import Check, Exit, Result
 from relay.verify.evidence import evidence_of_folder
 from relay.verify.report import check_evidence
 from tests.fakes.log_town import NOW_MS, make_town
-from tests.relay.evidence_files import Doorbell, Evidence, make_evidence, with_files
+from tests.relay.evidence_files import Doorbell, Evidence, Film, make_evidence, with_files
 
 BEGIN_MS = NOW_MS - 30 * 60_000
 WHAT = "clip-1.mp4: its doorbell was there a day before it, or longer"
@@ -23,7 +23,7 @@ def evidence_with(at_ms: int, device: Callable[[str], str] = lambda own: own) ->
     town, doorbell = make_town(now_ms=at_ms), Doorbell()
     proof = town.identity_proof(device=device(doorbell.device))
     town.wind(ms=NOW_MS - at_ms)
-    evidence = make_evidence(town=town, doorbell=doorbell)
+    evidence = make_evidence(town=town, doorbell=doorbell, film=Film(1, with_sound=False))
     return with_files(evidence, **{"identity.json": proof.encode()})
 
 
