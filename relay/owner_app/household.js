@@ -8,6 +8,7 @@
 import { ApiError } from "./api.js";
 import { thisBrowser } from "./account.js";
 import { matchKey, matchesIn } from "./decision_notes.js";
+import { nameOf } from "./door_names.js";
 import { byTime, redate, firstReport, lastSeq, newestReports, startOf } from "./event_groups.js";
 import { NoteStore } from "./note_store.js";
 import { pause } from "./pause.js";
@@ -21,7 +22,7 @@ import { openNote } from "./vendor/protocol/notes.js";
 /** @typedef {import("./vendor/protocol/documents.js").Health} Health */
 /** @typedef {import("./event_groups.js").ReportedEvent} ReportedEvent */
 /** @typedef {{received_ms: number, health: Health}} LastHealth by the relay's clock */
-/** @typedef {{device: string, name: string, state: "online" | "offline", since_ms: number, identity_key: string, sealing_key: string, health: LastHealth | null, troubles: ReportedEvent[]}} Doorbell `troubles` were open when it was loaded */
+/** @typedef {{device: string, name: string, state: "online" | "offline", since_ms: number, identity_key: string, sealing_key: string, health: LastHealth | null, troubles: ReportedEvent[]}} Doorbell `name` comes from its notes, `troubles` were open when it was loaded */
 /** @typedef {{device: string, name: string, since_ms: number}} GoneDoorbell it told the relay that this is no longer an owner */
 /** @typedef {{note: OwnerNote, time_ms: number}} OpenedNote */
 /** @typedef {DoorbellEvent & {body: ClipReady}} ClipEvent */
@@ -329,6 +330,7 @@ export class Household extends EventTarget {
     this.forged = await forgedOf(doorbells);
     this.doorbells = doorbells;
     this.gone = gone;
+    this.#nameAll();
     const devices = new Set(gone.map(({ device }) => device));
     for (const [id, { event }] of this.told) if (devices.has(event.device)) this.told.delete(id);
     // That it is gone is the relay's word alone: its notes come back if it does.
@@ -336,6 +338,12 @@ export class Household extends EventTarget {
       const [from, to] = devices.has(opened.note.device) ? [this.notes, this.aside] : [this.aside, this.notes];
       if (from.delete(id)) to.set(id, opened);
     }
+  }
+
+  /** Names the doorbells anew: their names come in notes. */
+  #nameAll() {
+    const notes = [...this.notes.values(), ...this.aside.values()];
+    for (const bell of [...this.doorbells, ...this.gone]) bell.name = nameOf(notes, bell.device);
   }
 
   /** Forgets a doorbell's notes for good, because its owner says so. @param {string} device */
@@ -387,6 +395,7 @@ export class Household extends EventTarget {
       if (note.body.type === "nothing") return;
       const known = new Set(this.matches.map(matchKey));
       this.notes.set(id, { note, time_ms: note.told_ms });
+      if (note.body.type === "settings_now") this.#nameAll();
       if (this.book.keep(told, note)) this.#writeSoon();
       const fresh = this.matches.filter((match) => !known.has(matchKey(match)));
       if (fresh.length > 0) this.#tell("matched", fresh);

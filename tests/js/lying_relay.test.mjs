@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
+import { nameOf } from "../../relay/owner_app/door_names.js";
 import { comparedKeys, decisionsOn, isFirstTime, rememberDecision } from "../../relay/owner_app/account.js";
 import { holdsOf, settingsOf } from "../../relay/owner_app/decision_notes.js";
 import { followEmergencies } from "../../relay/owner_app/emergency.js";
@@ -218,6 +219,30 @@ test("the settings that count are those with the highest number, whatever order 
   await household.load();
   const { settings, refused, isTold } = settingsOf(household, device);
   assert.deepEqual([settings.revision, settings.is_opted_in, refused, isTold], [2, true, ["lakeland"], true]);
+});
+
+test("a doorbell's name is its own word, and never the relay's", async () => {
+  const { household, doorbell, carry } = await home();
+  const { device } = doorbell;
+  const named = (revision, name) => ({
+    type: "settings_now",
+    statement_digest: "s",
+    settings: { revision, name, is_opted_in: false, has_reminder: false, masks: [] },
+    refused: [],
+  });
+  await household.load();
+  household.doorbell(device).name = "what the relay would like";
+  await household.load();
+  assert.equal(household.doorbell(device).name, nameOf([], device));
+  await carry(await doorbell.signed(doorbell.note(named(2, "Garden gate"), { told_ms: NOW })));
+  await carry(await doorbell.signed(doorbell.note(named(1, "Front door"), { told_ms: NOW + 9 })));
+  await household.load();
+  await household.reading;
+  assert.equal(household.doorbell(device).name, "Garden gate");
+  await carry(await doorbell.signed(doorbell.note(named(3, ""), { told_ms: NOW + 10 })));
+  await household.load();
+  await household.reading;
+  assert.equal(household.doorbell(device).name, nameOf([], device));
 });
 
 test("holds are those that the doorbell told of last, and those that are over are none", async () => {

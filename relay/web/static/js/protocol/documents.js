@@ -56,7 +56,7 @@
  * @typedef {{kind: "confirm", statement_digest: string, answer: "yes" | "no"}} Confirm
  * @typedef {{kind: "knock", statement_digest: string, language: "en" | "sv"}} Knock
  * @typedef {[number, number][]} MaskPolygon corners in thousandths of the picture, from the top left
- * @typedef {{revision: number, is_opted_in: boolean, has_reminder: boolean, masks: MaskPolygon[]}} OwnerSettings
+ * @typedef {{revision: number, name: string, is_opted_in: boolean, has_reminder: boolean, masks: MaskPolygon[]}} OwnerSettings
  * @typedef {{kind: "settings", settings: OwnerSettings}} ChangeSettings
  * @typedef {GrantTerms | AddOwner | RemoveOwner | EnrolBrowser | EndBrowser | Hold | Unhold | Revoke | Decline | RefuseAgency | ChangeSettings | SetRecovery | AddApprover | EndApprover | Confirm | Knock} Terms
  * @typedef {{v: 1, domain: "doorward/statement/v1", device: string, nonce: string, not_after_ms: number, terms: Terms}} Statement
