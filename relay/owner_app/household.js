@@ -15,6 +15,7 @@ import { pause } from "./pause.js";
 import { nowMs } from "./town_time.js";
 import { forgedOf, identityOf, keepSealingKey } from "./trust.js";
 import { openNote } from "./vendor/protocol/notes.js";
+import { openZones } from "./vendor/protocol/zones.js";
 
 /** @typedef {import("./vendor/protocol/documents.js").DoorbellEvent} DoorbellEvent */
 /** @typedef {import("./vendor/protocol/documents.js").ClipReady} ClipReady */
@@ -371,11 +372,25 @@ export class Household extends EventTarget {
       return this.openings.get(event.id);
     }
     this.told.set(event.id, told);
+    if (event.body.type === "motion") event.body.names = await this.#zonesOf(event.body);
     if (event.body.type !== "note" || event.body.credential_id !== this.owner.credential_id) return;
     const opening = this.#open(told, event.device, event.body);
     this.openings.set(event.id, opening);
     await opening;
     if (this.openings.get(event.id) === opening) this.openings.delete(event.id);
+  }
+
+  /** The names of a movement's zones, as far as they are sealed to this browser. @param {import("./vendor/protocol/documents.js").Motion} motion */
+  async #zonesOf({ zones }) {
+    try {
+      this.browser ??= await thisBrowser(this.owner);
+      const { id, pairs } = this.browser;
+      const mine = zones.find(({ browser }) => browser === id);
+      return mine === undefined ? [] : await openZones(mine.sealed, pairs.viewing);
+    } catch (error) {
+      console.warn("a movement's zones can't be opened", error);
+      return [];
+    }
   }
 
   /** Opens a note that is sealed to this browser. @param {ReportedEvent} told @param {string} device @param {{browser: string, sealed: string}} sealedNote */

@@ -284,3 +284,10 @@ test("a page waits for the relay's word, and takes what was kept only where ther
   assert.deepEqual(asked, [5]);
   await assert.rejects(known(household(false, 0, true)), /no network/);
 });
+
+test("names of zones that a relay writes into a movement are not taken", async () => {
+  const lie = told(1, { type: "motion", zones: ["Porch"], names: ["Porch"] });
+  const forged = told(2, { type: "motion", zones: [{ browser: "b", sealed: "AAAA" }], names: ["Porch"] });
+  const { household } = await follow({ said: [lie, forged].map((data) => ({ event: "doorbell", data })) });
+  assert.deepEqual(household.history.map(({ event }) => event.body.names), [[], []]);
+});

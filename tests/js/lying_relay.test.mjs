@@ -307,9 +307,10 @@ test("a relay's own words stand nowhere as the doorbell's: not as a trouble, not
   useCatalog("en", "en-US", words);
   const trouble = (is_over) => eventText({ body: { type: "trouble", code: "hello", is_over, detail } });
   assert.deepEqual([trouble(false), trouble(true)], ["no words", "over"]);
-  const motion = (...zones) => eventText({ body: { type: "motion", zones } });
+  const motion = (...names) => eventText({ body: { type: "motion", zones: ["Relay"], names } });
   assert.equal(motion("Porch", "x".repeat(41), "two\nlines", "\u202eback"), "in Porch");
   assert.equal(motion("x".repeat(41)), "motion");
+  assert.equal(motion(), "motion");
 });
 
 test("a login never signs a statement, though the relay chooses its challenge", async () => {

@@ -65,7 +65,7 @@
  * @typedef {"working" | "starting" | "missing" | "busy" | "frozen" | "unsupported" | "off"} CameraState
  * @typedef {"camera" | "card_full" | "card_slow" | "card_failing" | "storage_key" | "sound" | "too_much_motion" | "power_weak" | "too_hot" | "clock_unknown" | "register"} TroubleCode
  * @typedef {{type: "pressed", camera: CameraState}} Pressed
- * @typedef {{type: "motion", zones: string[]}} Motion
+ * @typedef {{type: "motion", zones: {browser: string, sealed: string}[], names?: string[]}} Motion `names` are opened in this browser
  * @typedef {{type: "trouble", code: TroubleCode, is_over: boolean, detail: string}} Trouble
  * @typedef {{type: "clock_set", from_seq: number, to_seq: number, offset_ms: number}} ClockSet
  * @typedef {{type: "clip_ready", clip_id: string, manifest_digest: string, trigger_event_id: string, more_trigger_ids: string[], started_ms: number, duration_ms: number, pre_roll_ms: number, is_cut_short: boolean}} ClipReady
