@@ -50,6 +50,7 @@ pytestmark = pytest.mark.browser
 ON_A_TIMER = re.compile(
     r"GET (packages|pairings/\w+|doorbells/\w+/ice|stream)$|POST doorbells/\w+/nonce$"
 )
+POLLED = re.compile(r"GET (packages|stream)$")
 QUIET_S = 0.15
 ROUTES = re.findall(r'^  "?(\w*)"?: \{ load:', (BUNDLE / "routes.js").read_text(), re.M)
 CLOSED_TO_OWNERS = ["welcome", "join"]
@@ -74,10 +75,10 @@ class Traffic:
             count = len(self.asked)
             await asyncio.sleep(QUIET_S)
 
-    def take(self) -> list[str]:
+    def take(self, but: re.Pattern[str] = ON_A_TIMER) -> list[str]:
         """Return what was asked since the last time, but for what a timer asks."""
         taken, self.asked = self.asked, []
-        return [one for one in taken if not ON_A_TIMER.match(one)]
+        return [one for one in taken if not but.match(one)]
 
 
 @pytest.fixture
@@ -131,11 +132,12 @@ def watch(page: Page) -> Traffic:
     return traffic
 
 
-async def go_to(home: Home, traffic: Traffic, address: str) -> list[str]:
-    """Open a page as one who presses a link; return what it asked."""
+async def go_to(home: Home, traffic: Traffic, address: str, *, waits_for: str = "h1") -> None:
+    """Open a page as one who presses a link, and look at what it asks from then on."""
+    traffic.take()
     await home.page.evaluate("(to) => { location.hash = `#/${to}`; }", address)
+    await home.page.wait_for_selector(waits_for)
     await traffic.settle()
-    return traffic.take()
 
 
 async def ask_for(home: Home, case_number: str, hours_ago: int) -> PublishedRequest:
@@ -159,6 +161,7 @@ async def test_no_note_makes_any_page_ask_the_relay(world: World) -> None:
         assert len(pages) > 10
         for page in pages:
             await go_to(home, traffic, page.format(**names))
+            traffic.take()
             await home.tell_in_slot(Nothing())
             await traffic.settle()
             silent = traffic.take()
@@ -190,10 +193,11 @@ async def test_opening_a_request_asks_the_same_whichever_it_is(
                 await home.page.goto(f"{OWNER_ORIGIN}/#/{address}")
                 await home.page.wait_for_selector("#release, main [role=alert]")
                 await traffic.settle()
-                seen[name] = sorted(map(_without_numbers, traffic.take()))
+                seen[name] = sorted(map(_without_numbers, traffic.take(POLLED)))
             else:
                 await go_to(home, traffic, "people")
-                seen[name] = sorted(await go_to(home, traffic, address))
+                await go_to(home, traffic, address, waits_for="#release, main [role=alert]")
+                seen[name] = sorted(traffic.take(POLLED))
             if name == "told":
                 await home.page.wait_for_selector("[data-device]")
         assert "GET requests" in seen["told"]
