@@ -54,6 +54,7 @@ from firmware.system.supervision import Part
 from firmware.transparency.public_record import PublicRecord
 
 LOOKED_AT_EVERY_S = 60.0
+DUE_EVERY_S = 1.0
 FORGOTTEN_MS = 60 * 24 * 3600 * 1000
 """Longer than a request and its renewal can stand."""
 
@@ -147,6 +148,7 @@ class ConsentWiring:
         return {
             "own page": self.serve_page,
             "statements": self.keep_in_order,
+            "releases": self.commit_releases,
             **self.record.parts,
         }
 
@@ -196,6 +198,12 @@ class ConsentWiring:
                 await asyncio.to_thread(self.record.requests.forget_old)
                 await self._refusal_counts.publish_due()
             await asyncio.sleep(LOOKED_AT_EVERY_S)
+
+    async def commit_releases(self) -> None:
+        """Commit to confirmed releases just before their batches' ends, until cancelled."""
+        while True:
+            await self.desk.commit_what_is_due()
+            await asyncio.sleep(DUE_EVERY_S)
 
     async def use_settings(self, settings: OwnerSettings) -> None:
         """Apply the owners' settings from now on, with their masks."""

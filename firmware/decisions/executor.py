@@ -3,7 +3,8 @@
     intake ─► take ────────────────┐
     own page, approver ─► confirm ─┼─► look at the statement ─► next_step ─► take it ─┐
     relay ─► go_on_as_logged ──────┤                                ▲                 │
-    each minute, at a start ───────┘                                └─────────────────┘
+    each minute, at a start ───────┤                                └─────────────────┘
+    just before a batch's end ─────┘
 
 Whether a step may be taken, and in which order, is lifecycle.py's table alone. After a crash a
 statement goes on from what is durable by then. One statement is processed at a time.
@@ -41,12 +42,14 @@ from firmware.decisions.lifecycle import (
     RESUMED,
     Column,
     Event,
+    Phase,
     Snapshot,
     Step,
     Verdict,
     after,
     failed_at,
     next_step,
+    phase_of,
 )
 from firmware.decisions.package_sealer import PackageSealer
 from firmware.decisions.recovery import Recovery
@@ -54,6 +57,7 @@ from firmware.decisions.replies import StatementReplies
 from firmware.decisions.settings import HouseholdSettings
 from firmware.errors import DoorwardError
 from firmware.outbox.deferred_events import DeferredEvents
+from firmware.protocol.batches import commitment_due_ms
 from firmware.protocol.commands import ReleaseLogged
 from firmware.protocol.custody import ReleaseRecord, new_salt
 from firmware.protocol.decisions import Revoke
@@ -67,6 +71,8 @@ from firmware.system.clock import Clock
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+LOOK_AGAIN_MS = 5_000
+"""A commitment that is due, while the clock or the register isn't known."""
 NOT_WAITING = Refusal(reason="expired", detail="nothing of that kind waits any more")
 TAKEN_BACK = Refusal(reason="revoked", detail="this grant was taken back")
 
@@ -145,6 +151,8 @@ class Executor:
         """Why statements have ended, by digest, whatever storage keeps of it."""
         self._undeleted: set[str] | None = None
         """Grants whose packages are still to be deleted; None: storage wasn't asked yet."""
+        self._due_ms: dict[str, int] = {}
+        """When the commitments of confirmed grants are due, by digest; derived, so not stored."""
         self._one_at_a_time = asyncio.Lock()
 
     # --- what happens to a statement ---
@@ -213,6 +221,14 @@ class Executor:
         async with self._one_at_a_time:
             await self._go_on_with_all(Event.TICK)
 
+    async def commit_what_is_due(self) -> None:
+        """Commit to the releases whose batch is about to end; called each second."""
+        now_ms = self._clock.wall_ms()
+        due = [digest for digest, due_ms in self._due_ms.items() if due_ms <= now_ms]
+        for digest in due:
+            async with self._one_at_a_time:
+                await self._go_on(digest, Event.TICK)
+
     async def resume(self) -> None:
         """Resume after a start: deferred events, confirmed statements, proofs not come yet.
 
@@ -226,10 +242,13 @@ class Executor:
         await self._recovery.recover()
         await self._delete_rest()
         for statement in await asyncio.to_thread(self._store.statements_in, "confirmed"):
-            try:
-                await self._look_at(statement.digest, event)
-            except Exception:  # supervisor: one mustn't keep the others, or the doorbell's start
-                log.exception("a confirmed statement could not go on")
+            await self._go_on(statement.digest, event)
+
+    async def _go_on(self, digest: str, event: Event) -> None:
+        try:
+            await self._look_at(digest, event)
+        except Exception:  # supervisor: one mustn't keep the others, or the doorbell's start
+            log.exception("a confirmed statement could not go on")
 
     async def _ask(self, checked: Judged) -> None:
         now_ms = self._clock.wall_ms()
@@ -239,8 +258,11 @@ class Executor:
             now_ms=now_ms,
             expires_ms=min(checked.not_after_ms, now_ms + CONFIRMATION_LIFE_MS),
         )
+        batch_ms = self._gathering.batch_ms() if isinstance(checked, Grant) else None
         with self._promises.collect() as told:
-            await self._answers.confirmation_wanted(checked.digest, checked.signed)
+            await self._answers.confirmation_wanted(
+                checked.digest, checked.signed, batch_ms=batch_ms
+            )
         if await asyncio.to_thread(lambda: self._store.add_waiting(waiting, promises=told)):
             log.info("a statement waits for its owner")
             await self._promises.flush()
@@ -273,6 +295,7 @@ class Executor:
         self, digest: str, event: Event, *, proof: bytes | None = None
     ) -> Refusal | None:
         """Take a confirmed statement as far as it can go now."""
+        self._due_ms.pop(digest, None)
         statement = await asyncio.to_thread(self._store.statement, digest)
         if statement is None or statement.state != "confirmed":
             return NOT_WAITING
@@ -302,8 +325,14 @@ class Executor:
             is_spent=is_resumed and self._store.is_spent(digest),
             is_here=is_grant and self._releasing.is_there(digest),
             is_over=self._clock.wall_ms() >= signed.not_after_ms,
+            is_due=is_grant and self._clock.wall_ms() >= self._due_of(statement),
         )
         return replace(snapshot, is_kept=is_resumed and self._is_kept(digest, terms, snapshot))
+
+    def _due_of(self, statement: WaitingStatement) -> int:
+        confirmed = statement.confirmed
+        confirmed_ms = statement.received_ms if confirmed is None else confirmed.confirmed_ms
+        return commitment_due_ms(confirmed_ms, self._gathering.batch_ms())
 
     def _is_kept(self, digest: str, terms: Terms, snapshot: Snapshot) -> bool:
         """Return whether the effect is durable, of a statement that was begun before."""
@@ -322,6 +351,7 @@ class Executor:
             step = next_step(walk.snapshot)
             if step is Step.REST:
                 _log_what_waits(walk)
+                self._note_due(walk)
                 return walk.answer
             if step is Step.FAIL:
                 raise _as(Exception, walk.error)
@@ -333,6 +363,13 @@ class Executor:
                 walk.snapshot = failed_at(walk.snapshot, step)
             else:
                 walk.snapshot = after(walk.snapshot, step, refusal)
+
+    def _note_due(self, walk: _Walk) -> None:
+        """Remember when to look again at a confirmed grant that isn't committed to yet."""
+        s = walk.snapshot
+        if phase_of(s) is Phase.CONFIRMED and s.is_grant:
+            again_ms = self._clock.wall_ms() + LOOK_AGAIN_MS
+            self._due_ms[walk.digest] = again_ms if s.is_due else self._due_of(walk.row)
 
     async def _take_step(self, step: Step, walk: _Walk) -> Refusal | None:
         """Do the I/O of one step; return the refusal of JUDGE, SEAL, CARRY_OUT or END, if any."""
@@ -499,6 +536,7 @@ class Executor:
     def _stop_in_memory(self, grant_digest: str) -> None:
         """Let nothing more of a grant leave until a restart: at once, and without storage."""
         self._ended[grant_digest] = TAKEN_BACK
+        self._due_ms.pop(grant_digest, None)
         self._releasing.end(grant_digest)
 
     async def _stop(self, walk: _Walk) -> None:

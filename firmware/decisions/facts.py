@@ -72,6 +72,10 @@ class FactCollector:
         self._household = household
         self._library = library
 
+    def batch_ms(self) -> int:
+        """Return the length of a batch (R9) by the register, or by the rules before it is read."""
+        return self._record.facts().delays.batch_ms
+
     def facts(self, *, unspent: str | None = None) -> Facts:
         """Return the facts; `unspent` is one digest that counts as not used (it is resumed)."""
         return Facts(

@@ -7,7 +7,9 @@ The rules are firmware.consent's and pure; intake gathers the facts for them, as
 confirmation and replies to them. Everything after "begun" or "confirmed" is the executor's.
 
 A statement is answered once. A repeated statement, in whatever bytes, gets no reply, so that a
-relay that repeats it doesn't learn its outcome.
+relay that repeats it doesn't learn its outcome. The command's reply and all notes about it leave
+`ANSWER_AFTER_MS` after it came, whatever was decided: neither what it says nor how long storage
+took can be told from the moment. A slower storage has the next whole multiple.
 """
 
 import asyncio
@@ -32,6 +34,10 @@ from firmware.system.clock import Clock
 
 log = logging.getLogger(__name__)
 
+ANSWER_AFTER_MS = 2_000
+"""Signatures, the six words and several syncs of a slow card fit into it."""
+
+Sleep = Callable[[float], Awaitable[None]]
 OpenKnock = Callable[[str, str], Awaitable[Refusal | None]]
 """Opens the knock for a statement's digest, in a language; says why if it can't."""
 
@@ -57,6 +63,7 @@ class StatementIntake:
         gathering: FactCollector,
         promises: DeferredEvents,
         executor: Executor,
+        sleep: Sleep = asyncio.sleep,
     ) -> None:
         self._keys = keys
         self._clock = clock
@@ -65,6 +72,7 @@ class StatementIntake:
         self._gathering = gathering
         self._promises = promises
         self._executor = executor
+        self._sleep = sleep
         self._open_knock: OpenKnock | None = None
 
     def knock_with(self, open_knock: OpenKnock) -> None:
@@ -72,11 +80,27 @@ class StatementIntake:
         self._open_knock = open_knock
 
     async def on_statement(self, command: SealedStatement) -> ReplyBody:
-        """Decrypt and judge a sealed statement; only the owners get the verdict."""
+        """Decrypt and judge a sealed statement; only the owners get the verdict, at its moment."""
+        came_ns = self._clock.monotonic_ns()
+        async with self._promises.hold_back():
+            try:
+                await self._take(command)
+            except Exception:
+                await self._wait_for_moment(came_ns)
+                raise
+            await self._wait_for_moment(came_ns)
+        return Accepted()
+
+    async def _wait_for_moment(self, came_ns: int) -> None:
+        passed_ms = (self._clock.monotonic_ns() - came_ns) // 1_000_000
+        moment_ms = (passed_ms // ANSWER_AFTER_MS + 1) * ANSWER_AFTER_MS
+        await self._sleep((moment_ms - passed_ms) / 1000)
+
+    async def _take(self, command: SealedStatement) -> None:
         data = open_statement(unb64u(command.sealed), self._keys.sealing_private_key)
         if await asyncio.to_thread(self._is_known, data):
             log.info("a statement came again")
-            return Accepted()
+            return
         checked = await asyncio.to_thread(self._judge, data)
         if isinstance(checked, Refusal):
             await self._answers.refused(data, checked)
@@ -87,7 +111,6 @@ class StatementIntake:
             refusal = await self._executor.take(checked)
             if refusal is not None:
                 await self._answers.refused(data, refusal)
-        return Accepted()
 
     async def approve(self, signed: SignedStatement) -> Refusal | None:
         """Take an approver's statement from its owner's own connection, and answer it there."""
@@ -142,6 +165,10 @@ class StatementIntake:
     def refuse(self, digest: str) -> bool:
         """Take the owner's no."""
         return self._executor.refuse(digest)
+
+    async def commit_what_is_due(self) -> None:
+        """Commit to the releases whose batch is about to end; called each second."""
+        await self._executor.commit_what_is_due()
 
     async def end_what_is_over(self) -> None:
         """Refuse confirmed statements that expired, and notify their owners; called each minute."""

@@ -10,6 +10,8 @@ its condition holds, and all that it needs is durable; the first one that applie
 
 Invariants, which tests/firmware/test_lifecycle.py holds over every reachable snapshot:
 
+- no commitment is made before its batch is about to end, so that a grant which is taken back until
+  then leaves nothing;
 - nothing is sealed before commitment, proof and spent digest are durable;
 - each judgement has facts gathered for it, and a sealed package is judged once more;
 - nothing is announced before it is durable that the statement is done;
@@ -156,6 +158,8 @@ class Snapshot:
     """Its deferred events aren't in the outbox yet."""
     is_over: bool = False
     """Its own time is over."""
+    is_due: bool = False
+    """Its batch is about to end (firmware.protocol.batches)."""
     verdict: Verdict | None = None
     """None: not judged since the last change."""
     ended: Reason | None = None
@@ -400,6 +404,12 @@ _JUDGEMENT: list[Transition] = [
         _GRANTS,
         "the given proof proves nothing",
         lambda s: s.verdict is Verdict.NOT_LOGGED and s.is_proof_given,
+        Step.REST,
+    ),
+    *_rows(
+        _CONFIRMED,
+        "not in the log, and its batch goes on",
+        lambda s: s.verdict is Verdict.NOT_LOGGED and not s.is_due,
         Step.REST,
     ),
     *_rows(

@@ -8,6 +8,7 @@ import asyncio
 import base64
 import hashlib
 import logging
+from collections.abc import Sequence
 from typing import Protocol
 
 import msgspec
@@ -26,7 +27,7 @@ from firmware.evidence.seal import (
 )
 from firmware.outbox.deferred_events import DeferredEvents
 from firmware.outbox.outgoing import Outgoing
-from firmware.protocol.custody import CaptureProof
+from firmware.protocol.custody import CaptureProof, IdentityProof
 from firmware.protocol.encoding import WireError
 from firmware.protocol.events import PackageReady, PackageWithdrawn
 from firmware.protocol.grants import ClipRange
@@ -44,6 +45,10 @@ class EvidenceRecord(Protocol):
 
     def capture_proof(self, clip_id: str) -> CaptureProof | None:
         """Return the proof that a clip was committed to in its slot, if there is one."""
+        ...
+
+    def identity_proof(self, begins_ms: Sequence[int]) -> IdentityProof | None:
+        """Return a slot of an earlier day than recordings that began then, if there is one."""
         ...
 
 
@@ -146,6 +151,7 @@ class PackageSealer:
                     certificate_pem=self._certificate_pem,
                     extract=extract,
                     signer=self._keys.signer,
+                    identity=self._identity(released.grant),
                 )
             )
             return await asyncio.to_thread(
@@ -159,6 +165,10 @@ class PackageSealer:
         except (ClipMismatchError, DoorwardError, OSError, WireError) as error:
             log.exception("a confirmed release could not be sealed")
             return Refusal(reason="clip_unknown", detail=f"it could not be sealed: {error}")
+
+    def _identity(self, grant: Grant) -> IdentityProof | None:
+        records = [self._library.find(clip.clip_id) for clip in grant.terms.clips]
+        return self._record.identity_proof([one.started_ms for one in records if one is not None])
 
     def _released_clip(self, granted: ClipRange, grant: Grant) -> ReleasedClip:
         record = self._library.find(granted.clip_id)

@@ -52,9 +52,13 @@ class StatementReplies:
         self._clock = clock
         self._door_url = door_url
 
-    async def confirmation_wanted(self, digest: str, signed: SignedStatement) -> None:
+    async def confirmation_wanted(
+        self, digest: str, signed: SignedStatement, *, batch_ms: int | None
+    ) -> None:
         """Reply that the statement waits for its owner at the doorbell's own page."""
-        wanted = ConfirmationWanted(statement_digest=digest, door_page=self._door_url)
+        wanted = ConfirmationWanted(
+            statement_digest=digest, door_page=self._door_url, batch_ms=batch_ms
+        )
         await self._tell(signed.assertion.credential_id, wanted, also=_newcomer_of(signed))
 
     async def released(self, digest: str, credential_id: str) -> None:

@@ -18,7 +18,7 @@ from firmware.protocol.contents import (
     contents_message,
     contents_of,
 )
-from firmware.protocol.custody import CaptureProof, ReleaseProof
+from firmware.protocol.custody import CaptureProof, IdentityProof, ReleaseProof
 from firmware.protocol.encoding import WireError, b64u, sha256_hex
 from firmware.protocol.footage import SignedManifest
 from firmware.protocol.grants import ClipRange
@@ -81,10 +81,12 @@ def seal_release(
     certificate_pem: bytes,
     extract: RegisterExtract,
     signer: Signer,
+    identity: IdentityProof | None = None,
 ) -> Iterator[bytes]:
     """Return the package of exactly the grant's clips, in its order, for its recipients only.
 
     All is checked before this returns; the package is sealed piece by piece as it is read.
+    `identity` shows that the doorbell was there before the recordings, where it can.
     """
     terms = release.grant.terms
     granted = [(clip.clip_id, clip.manifest_digest) for clip in terms.clips]
@@ -104,6 +106,8 @@ def seal_release(
     files["grant.json"] = release.grant.signed.encode()
     files["device.pem"] = certificate_pem
     files["register.json"] = extract.encode()
+    if identity is not None:
+        files["identity.json"] = identity.encode()
     logged = release.logged
     files["release.json"] = ReleaseProof(record=logged.record, proof=logged.proof.decode()).encode()
     text = contents_of(

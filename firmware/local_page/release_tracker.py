@@ -6,6 +6,7 @@ from firmware.errors import PackageDamaged, PackageOfAnotherVersion, TicketRefus
 from firmware.local_page.presenter import agency_name
 from firmware.local_page.views import ReleaseProgress, Stage
 from firmware.outbox.outgoing import Outgoing
+from firmware.protocol.batches import release_end_ms
 from firmware.protocol.encoding import decode
 from firmware.protocol.grants import GrantTerms, Statement
 from firmware.store.household import HouseholdStore
@@ -47,6 +48,9 @@ class ReleaseTracker:
             agency=agency_name(told.terms.recipient.agency, self._register.facts()),
             stage=self._stage(statement),
             confirmed_ms=statement.confirmed.confirmed_ms,
+            goes_ms=release_end_ms(
+                statement.confirmed.confirmed_ms, self._register.facts().delays.batch_ms
+            ),
             not_after_ms=told.not_after_ms,
         )
 
@@ -54,6 +58,8 @@ class ReleaseTracker:
         if statement.digest in self._household.revoked():
             return "taken_back"
         if statement.state == "confirmed":
+            if statement.release_record is None:
+                return "held"
             return "logging" if statement.release_proof is None else "sealing"
         if statement.state != "done":
             return "failed"

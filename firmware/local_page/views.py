@@ -16,8 +16,8 @@ Polygon = Sequence[tuple[int, int]]
 ClipTime = Literal["trusted", "corrected", "unknown"]
 """Whether the clock was right when it was recorded, was set right later, or neither."""
 
-Stage = Literal["logging", "sealing", "sending", "sent", "failed", "damaged", "taken_back"]
-UNDER_WAY: tuple[Stage, ...] = ("logging", "sealing", "sending")
+Stage = Literal["held", "logging", "sealing", "sending", "sent", "failed", "damaged", "taken_back"]
+UNDER_WAY: tuple[Stage, ...] = ("held", "logging", "sealing", "sending")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,7 +174,8 @@ class StatementView:
 class ReleaseProgress:
     """Progress of a confirmed grant.
 
-    "logging": it waits for the public log; "sealing"; "sending": sealed, and waits for the bucket
+    "held": nothing of it has left, and it goes with its batch's end (`goes_ms`); "logging": it
+    waits for the public log; "sealing"; "sending": sealed, and waits for the bucket
     or is on its way; "sent": all of it is there; "failed": a check failed after all, and nothing
     left; "damaged": storage damaged it before it was sent; "taken_back".
     """
@@ -183,4 +184,5 @@ class ReleaseProgress:
     agency: str
     stage: Stage
     confirmed_ms: int
+    goes_ms: int
     not_after_ms: int

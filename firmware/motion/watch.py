@@ -14,7 +14,7 @@ is told, once, and motion is silent until half as many are left in the last hour
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Literal, Protocol
 
@@ -22,9 +22,7 @@ from firmware.capture.camera_output import TICKS_PER_S, LumaFrame
 from firmware.config.motion_delay import dated_back_s
 from firmware.config.settings import MotionConfig
 from firmware.motion.detector import MotionDetector, Movement
-from firmware.outbox.publisher import EventPublisher
 from firmware.protocol.encoding import new_id
-from firmware.protocol.events import Motion
 from firmware.system.listeners import Listeners
 from firmware.system.ownership import Ownership
 
@@ -84,6 +82,14 @@ class MotionRecorder(Protocol):
         ...
 
 
+class MotionEvents(Protocol):
+    """Where motion is published and pushed: `firmware.notes.pushes.Pushes`."""
+
+    async def publish_motion(self, zones: Sequence[str], *, event_id: str) -> object:
+        """Publish motion in zones of these names."""
+        ...
+
+
 class MotionWatch:
     """The motion watch; `run` it until cancelled.
 
@@ -98,7 +104,7 @@ class MotionWatch:
         frames: Frames,
         recorder: MotionRecorder,
         owners: Ownership,
-        events: EventPublisher,
+        events: MotionEvents,
         pictures: PictureTaker,
         sensor: PresenceSensor,
         pause_s: float,
@@ -187,7 +193,7 @@ class MotionWatch:
         self._pictures.want(event_id, at_90k, task)
 
     async def _tell_movement(self, movement: Movement, event_id: str) -> bool:
-        await self._events.publish(Motion(zones=list(movement.zones)), event_id=event_id)
+        await self._events.publish_motion(movement.zones, event_id=event_id)
         return True
 
     def _has_told(self, task: asyncio.Task[bool]) -> None:

@@ -7,6 +7,8 @@ while the doorbell doesn't know the time, no hour is quiet.
 
 import asyncio
 import logging
+from collections.abc import Sequence
+from typing import Literal
 
 from firmware.enrolment.browsers import BrowserStore, EnrolledBrowser
 from firmware.errors import DoorwardError
@@ -16,6 +18,7 @@ from firmware.outbox.publisher import EventPublisher
 from firmware.protocol.encoding import WireError, b64u
 from firmware.protocol.events import Event, EventBody, Motion, Pressed, PushMessage, PushWanted
 from firmware.protocol.live import PushText, SetPush
+from firmware.protocol.zones import MAX_BROWSERS, SealedZones, seal_zones
 from firmware.system.clock import Clock
 
 LIFE_MS = 10 * 60 * 1000
@@ -42,21 +45,49 @@ class Pushes:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def publish(self, body: EventBody, *, event_id: str | None = None) -> Event:
-        """Publish a fact as usual, then push it if it is one of those; the caller never waits."""
+        """Publish a fact as usual, then push it if it is a press; the caller never waits."""
         event = await self._events.publish(body, event_id=event_id)
-        if isinstance(body, Pressed | Motion) and len(self._tasks) < MAX_WAITING:
-            task = asyncio.create_task(self._push(event, body), name="push")
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        if isinstance(body, Pressed):
+            self._begin_push(event, "pressed")
         return event
+
+    async def publish_motion(self, zones: Sequence[str], *, event_id: str) -> Event:
+        """Publish motion in zones of these names, sealed to each browser, and push it."""
+        sealed = await asyncio.to_thread(self._sealed_zones, zones)
+        event = await self._events.publish(Motion(zones=sealed), event_id=event_id)
+        self._begin_push(event, "motion", detail=", ".join(zones)[:200] or None)
+        return event
+
+    def _sealed_zones(self, zones: Sequence[str]) -> list[SealedZones]:
+        """Seal the names, also if there are none: that a place has no name says something too."""
+        found, now_ms = [], self._clock.wall_ms()
+        for browser in self._browsers.all():
+            if browser.has_expired(now_ms):
+                continue
+            try:
+                found += seal_zones(zones, [browser.keys])
+            except WireError as error:
+                log.warning("a browser can't be sealed to: %s", error)
+        return found[:MAX_BROWSERS]
+
+    def _begin_push(
+        self, event: Event, kind: Literal["pressed", "motion"], *, detail: str | None = None
+    ) -> None:
+        if len(self._tasks) >= MAX_WAITING:
+            return
+        task = asyncio.create_task(self._push(event, kind, detail), name="push")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def aclose(self) -> None:
         """Wait for the pushes under way."""
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _push(self, event: Event, body: Pressed | Motion) -> None:
+    async def _push(
+        self, event: Event, kind: Literal["pressed", "motion"], detail: str | None
+    ) -> None:
         try:
-            messages = await asyncio.to_thread(self._messages, event, body)
+            messages = await asyncio.to_thread(self._messages, event, kind, detail)
             if messages:
                 expires_ms = event.time_ms + LIFE_MS if event.is_clock_trusted else NEVER_MS
                 await self._events.publish(
@@ -65,13 +96,15 @@ class Pushes:
         except DoorwardError as error:
             log.error("an event isn't pushed: %s", error)
 
-    def _messages(self, event: Event, body: Pressed | Motion) -> list[PushMessage]:
+    def _messages(
+        self, event: Event, kind: Literal["pressed", "motion"], detail: str | None
+    ) -> list[PushMessage]:
         text = PushText(
             device=self._device,
             event_id=event.id,
-            kind="motion" if isinstance(body, Motion) else "pressed",
+            kind=kind,
             time_ms=event.time_ms if event.is_clock_trusted else None,
-            detail=_zones(body),
+            detail=detail,
         )
         plain = text.encode()
         return [
@@ -99,9 +132,3 @@ def _message(browser: EnrolledBrowser, push: SetPush, plain: bytes) -> PushMessa
     except WireError as error:
         log.warning("a browser can't be pushed to: %s", error)
         return None
-
-
-def _zones(body: Pressed | Motion) -> str | None:
-    if isinstance(body, Pressed) or not body.zones:
-        return None
-    return ", ".join(body.zones)[:200]

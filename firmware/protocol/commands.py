@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from firmware.protocol.custody import Count, ProofText, SlotNumber
+from firmware.protocol.custody import ProofText, SlotNumber
 from firmware.protocol.encoding import (
     B64u,
     DeviceId,
@@ -18,10 +18,10 @@ from firmware.protocol.encoding import (
     Document,
     Id,
     Line,
-    ShortB64u,
     WallTimeMs,
 )
 from firmware.protocol.live import SignedLive
+from firmware.protocol.slot_trees import SlotHashes, SlotIndex
 
 Url = Annotated[str, msgspec.Meta(min_length=8, max_length=4096)]
 
@@ -87,13 +87,12 @@ class ReleaseLogged(Document, frozen=True, kw_only=True, tag="release_logged", t
 class SlotLogged(Document, frozen=True, kw_only=True, tag="slot_logged", tag_field="type"):
     """The proof that a slot is in the custody log: the path from this doorbell's commitment.
 
-    `hashes` (base64url) is the inclusion proof of the commitment in the slot's tree of `size`.
+    `index` and `hashes` (base64url) are the commitment's place in the slot's tree, and its path.
     """
 
     slot: SlotNumber
-    index: Count
-    size: Count
-    hashes: Annotated[list[ShortB64u], msgspec.Meta(max_length=64)]
+    index: SlotIndex
+    hashes: SlotHashes
     proof: ProofText
 
 

@@ -32,9 +32,13 @@ from firmware.protocol.encoding import (
 from firmware.protocol.outcomes import SignedOutcome
 from firmware.protocol.passkeys import verify_p256
 from firmware.protocol.register.entries import MAX_LEAF_BYTES
-from firmware.protocol.tlog.merkle import inclusion_root, leaf_hash
+from firmware.protocol.slot_trees import SlotHashes, SlotIndex
 
 DELETION_TAG = b"doorward/deletion/v1"
+IDENTITY_AGE_MS = 24 * 3600 * 1000
+"""A doorbell is shown to be so much older than a recording."""
+MAX_IDENTITY_AGE_MS = 30 * 24 * 3600 * 1000
+"""By no earlier slot: how long somebody has lived there is nobody's business."""
 MIN_CLIPS_IN_SLOT = 8
 MAX_CLIPS_IN_SLOT = 512
 """Both powers of two: a slot's record is filled up to one."""
@@ -89,16 +93,28 @@ class KeyChangeRecord(Document, frozen=True, kw_only=True):
 class CaptureProof(Document, frozen=True, kw_only=True):
     """The proof, for the package, that a clip's manifest was committed to in a slot.
 
-    `index`, `size` and `hashes` (base64url) lead from the record's digest to the slot's root,
-    `proof` from the slot's leaf to a witnessed checkpoint of the custody log.
+    `index` and `hashes` (base64url) lead from the record's digest to the slot's root, `proof` from
+    the slot's leaf to a witnessed checkpoint of the custody log.
+    """
+
+    v: Literal[2] = 2
+    clip_salt: ShortB64u
+    record: SlotRecord
+    index: SlotIndex
+    hashes: SlotHashes
+    proof: ProofText
+
+
+class IdentityProof(Document, frozen=True, kw_only=True):
+    """The proof, for the package, that the doorbell was there some time before its recordings.
+
+    It is a slot's record of the same doorbell, as in `CaptureProof`; its clips stay closed.
     """
 
     v: Literal[1] = 1
-    clip_salt: ShortB64u
     record: SlotRecord
-    index: Count
-    size: Count
-    hashes: Annotated[list[ShortB64u], msgspec.Meta(max_length=64)]
+    index: SlotIndex
+    hashes: SlotHashes
     proof: ProofText
 
 
@@ -248,21 +264,6 @@ def release_entry(record: ReleaseRecord) -> bytes:
 def slot_entry(slot: int, root: bytes) -> bytes:
     """Return the entry of the custody log that belongs to a slot."""
     return CustodyLeaf(body=SlotLeaf(slot=slot, root=root.hex())).encode()
-
-
-def slot_leaf_hash(commitment: str) -> bytes:
-    """Return one doorbell's leaf in a slot's tree: its commitment's hash as a leaf."""
-    return leaf_hash(bytes.fromhex(commitment))
-
-
-def slot_root(commitment: str, *, index: int, size: int, hashes: Sequence[str]) -> bytes:
-    """Return the root of a slot's tree to which the path (base64url) leads, or raise WireError."""
-    return inclusion_root(
-        index=index,
-        size=size,
-        leaf_hash=slot_leaf_hash(commitment),
-        proof=[unb64u(one) for one in hashes],
-    )
 
 
 def clip_commitment(manifest_digest: str, salt: bytes) -> str:

@@ -138,6 +138,7 @@ class Knock(Document, frozen=True, kw_only=True, tag="knock", tag_field="kind"):
 class OwnerSettings(Document, frozen=True, kw_only=True):
     """All settings that owners make from afar. A new document replaces the old one as a whole.
 
+    `name` is the doorbell's, for its owners alone: empty until they give it one.
     `is_opted_in`: requests of police may be told here (R6); off until an owner says so.
     `has_reminder`: one reminder of an open request (R7). `masks` are never filmed, besides those of
     the doorbell's own file. The microphone and the knock aren't here: they are switched on at the
@@ -145,6 +146,7 @@ class OwnerSettings(Document, frozen=True, kw_only=True):
     """
 
     revision: Annotated[int, msgspec.Meta(ge=1, le=2**53 - 1)]
+    name: Annotated[str, msgspec.Meta(max_length=60, pattern=TEXT_PATTERN)] = ""
     is_opted_in: bool = False
     has_reminder: bool = False
     masks: Annotated[list[MaskPolygon], msgspec.Meta(max_length=4)] = msgspec.field(

@@ -24,6 +24,7 @@ from firmware.protocol.encoding import (
     X25519Key,
 )
 from firmware.protocol.thumbnails import SealedThumbnail
+from firmware.protocol.zones import MAX_BROWSERS, SealedZones
 
 NOTE_PLAIN_BYTES = 2560
 """Every note is padded to this size before it is sealed, so that its size says nothing. The longest
@@ -56,9 +57,11 @@ class Pressed(Document, frozen=True, kw_only=True, tag="pressed", tag_field="typ
 
 
 class Motion(Document, frozen=True, kw_only=True, tag="motion", tag_field="type"):
-    """Motion in these zones of the picture (none: anywhere; names are the owner's)."""
+    """Motion; `zones` has for each browser the sealed names of the zones that it is in, if any."""
 
-    zones: Annotated[list[Line], msgspec.Meta(max_length=8)] = msgspec.field(default_factory=list)
+    zones: Annotated[list[SealedZones], msgspec.Meta(max_length=MAX_BROWSERS)] = msgspec.field(
+        default_factory=list
+    )
 
 
 TroubleCode = Literal[

@@ -110,10 +110,14 @@ class RecoveryUsed(Document, frozen=True, kw_only=True, tag="recovery_used", tag
 class ConfirmationWanted(
     Document, frozen=True, kw_only=True, tag="confirmation_wanted", tag_field="type"
 ):
-    """A signed statement that waits for confirmation at the doorbell's own page."""
+    """A signed statement that waits for confirmation at the doorbell's own page.
+
+    `batch_ms` is a batch's length, with whose end what is confirmed goes; only grants have one.
+    """
 
     statement_digest: Digest
     door_page: Line
+    batch_ms: Annotated[int, msgspec.Meta(ge=0)] | None = None
 
 
 class StatementRefused(

@@ -61,6 +61,11 @@ class DeferredEventStore:
             ).fetchall()
         return [kept for kept in (self._parse(*row) for row in rows) if kept is not None]
 
+    def put(self, promises: Sequence[DeferredEvent]) -> None:
+        """Store events that are due."""
+        with self._database.write() as connection:
+            put_deferred_events(connection, promises)
+
     def hold(self, promises: Sequence[DeferredEvent], holder: str) -> None:
         """Store events that aren't due until `wake`, in place of the holder's earlier ones."""
         with self._database.write() as connection:

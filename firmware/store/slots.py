@@ -7,12 +7,21 @@ clip's commitment is deleted with it. firmware/transparency/slots.py decides a s
 from dataclasses import dataclass
 
 from firmware.protocol.commands import SlotLogged
-from firmware.protocol.custody import MAX_CLIPS_IN_SLOT, CaptureProof, SlotRecord
+from firmware.protocol.custody import (
+    MAX_CLIPS_IN_SLOT,
+    CaptureProof,
+    IdentityProof,
+    SlotRecord,
+)
 from firmware.protocol.encoding import b64u, decode
 from firmware.store.database import Connection, Database
 
 MAX_UNLOGGED = 8
 """So many slots wait for the log's answer; older ones get none any more."""
+SLOTS_A_GROUP = 36
+KEPT_GROUPS = 260
+"""Of each group (six hours, of slots of ten minutes) one slot is kept without a clip, for 65 days:
+a month before a recording of a month ago."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,9 +152,27 @@ class SlotStore:
             clip_salt=b64u(row[0]),
             record=_record(row[1]),
             index=logged.index,
-            size=logged.size,
             hashes=logged.hashes,
             proof=logged.proof,
+        )
+
+    def identity_proof(self, *, first: int, last: int) -> IdentityProof | None:
+        """Return the newest logged slot from `first` to `last`; never the first that there was.
+
+        The first would tell when somebody moved in; the newest tells no more than it has to.
+        """
+        with self._database.read() as connection:
+            row = connection.execute(
+                "SELECT record_json, logged_json FROM slots WHERE logged_json IS NOT NULL"
+                " AND slot BETWEEN ? AND ? AND slot > (SELECT min(slot) FROM slots)"
+                " ORDER BY slot DESC LIMIT 1",
+                (first, last),
+            ).fetchone()
+        if row is None:
+            return None
+        logged = decode(SlotLogged, row[1])
+        return IdentityProof(
+            record=_record(row[0]), index=logged.index, hashes=logged.hashes, proof=logged.proof
         )
 
     def announced(self) -> dict[tuple[str, str, bool], int]:
@@ -163,11 +190,15 @@ class SlotStore:
 
 
 def _prune(connection: Connection) -> None:
-    """Delete the slots' records of deleted clips, proofs of none, and slots too old for a proof."""
+    """Delete the records of deleted clips, slots too old for a proof, and all but a few others."""
     connection.execute("DELETE FROM slot_clips WHERE clip_id NOT IN (SELECT clip_id FROM clips)")
     connection.execute(
         "DELETE FROM slots WHERE slot < (SELECT max(slot) FROM slots) AND logged_json IS NOT NULL"
         " AND NOT EXISTS (SELECT 1 FROM slot_clips WHERE slot_clips.slot = slots.slot)"
+        " AND (slot NOT IN (SELECT max(slot) FROM slots WHERE logged_json IS NOT NULL"
+        "  GROUP BY slot / :group)"
+        " OR slot / :group <= (SELECT max(slot) FROM slots) / :group - :kept)",
+        {"group": SLOTS_A_GROUP, "kept": KEPT_GROUPS},
     )
     connection.execute(
         "DELETE FROM slots WHERE logged_json IS NULL AND slot NOT IN"

@@ -8,12 +8,17 @@ nothing can be released, and all else goes on.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 from firmware.decisions.request_intake import RequestIntake
 from firmware.protocol.commands import Accepted, RegisterGrew, ReplyBody, SlotLogged
-from firmware.protocol.custody import CaptureProof
+from firmware.protocol.custody import (
+    IDENTITY_AGE_MS,
+    MAX_IDENTITY_AGE_MS,
+    CaptureProof,
+    IdentityProof,
+)
 from firmware.protocol.register.entries import EXAMPLE_PREFIX
 from firmware.protocol.register.extract import RegisterExtract
 from firmware.protocol.register.facts import RegisterFacts, no_register
@@ -26,6 +31,8 @@ from firmware.transparency.policy_file import Logs
 from firmware.transparency.slots import SlotAnswers, Slots
 
 LOOK_AGAIN_S = 1.0
+WITNESSED_WITHIN_MS = 2 * 3600 * 1000
+"""So long after its end a slot that is kept was witnessed at the latest."""
 
 Part = Callable[[], Awaitable[None]]
 
@@ -101,6 +108,17 @@ class PublicRecord:
     def capture_proof(self, clip_id: str) -> CaptureProof | None:
         """Return the proof that a clip was committed to in its slot, if there is one."""
         return self._store.capture_proof(clip_id)
+
+    def identity_proof(self, begins_ms: Sequence[int]) -> IdentityProof | None:
+        """Return the newest slot that is a day older than all recordings that began then."""
+        slot_ms = None if self._follower is None else self._follower.slot_ms
+        if slot_ms is None or not begins_ms:
+            return None
+        newest_ms = min(begins_ms) - IDENTITY_AGE_MS - WITNESSED_WITHIN_MS
+        oldest_ms = max(begins_ms) - MAX_IDENTITY_AGE_MS
+        return self._store.identity_proof(
+            first=-(-oldest_ms // slot_ms), last=newest_ms // slot_ms - 1
+        )
 
     async def on_register_grew(self, command: RegisterGrew) -> ReplyBody:
         """The relay says that the register has more."""

@@ -32,10 +32,10 @@ from firmware.protocol.custody import (
     fill_up,
     new_salt,
     slot_entry,
-    slot_root,
 )
 from firmware.protocol.encoding import new_id
 from firmware.protocol.events import Note, SlotCommitted
+from firmware.protocol.slot_trees import slot_root
 from firmware.protocol.tlog.proof import check_proof
 from firmware.store.slots import SlotClip, SlotStore, StoredSlot
 from firmware.system.clock import Clock
@@ -88,9 +88,7 @@ class SlotAnswers:
         if record is None:
             log.info("an answer for slot %d, of which nothing is known", logged.slot)
             return
-        root = slot_root(
-            record.digest(), index=logged.index, size=logged.size, hashes=logged.hashes
-        )
+        root = slot_root(record.digest(), index=logged.index, hashes=logged.hashes)
         check_proof(
             logged.proof.encode(),
             entry=slot_entry(logged.slot, root),

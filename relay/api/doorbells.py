@@ -33,7 +33,6 @@ class DoorbellOut(BaseModel):
     """One doorbell; `health` is null before its first report, `troubles` are those not over yet."""
 
     device: str
-    name: str
     state: str
     since_ms: int
     identity_key: str
@@ -46,7 +45,6 @@ class GoneOut(BaseModel):
     """A doorbell that reported, at `since_ms`, that the caller is no longer an owner."""
 
     device: str
-    name: str
     since_ms: int
 
 
@@ -121,7 +119,6 @@ async def list_doorbells(services: Services, owner: Owner) -> DoorbellsOut:
         doorbells=[
             DoorbellOut(
                 device=row.device,
-                name=row.name,
                 state=row.state,
                 since_ms=row.since_ms,
                 identity_key=row.identity_key,
@@ -131,7 +128,7 @@ async def list_doorbells(services: Services, owner: Owner) -> DoorbellsOut:
             )
             for row in linked
         ],
-        gone=[GoneOut(device=one.device, name=one.name, since_ms=one.since_ms) for one in gone],
+        gone=[GoneOut(device=one.device, since_ms=one.since_ms) for one in gone],
     )
 
 

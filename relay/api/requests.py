@@ -1,4 +1,7 @@
-"""Published requests, and the states of released packages, for the owner's app."""
+"""Published requests, and the states of released packages, for the owner's app.
+
+Requests are fetched as one list only: no route names a request, so that opening one tells nothing.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +12,6 @@ from pydantic import BaseModel
 
 from relay.agency.agencies import Agency, public_agency
 from relay.api.auth import Owner, Services
-from relay.api.errors import not_found
 from relay.request.published_requests import PublishedRequest
 
 router = APIRouter()
@@ -51,16 +53,6 @@ async def list_requests(services: Services, _owner: Owner) -> RequestsOut:
     agencies = await services.agencies.all()
     published = await services.request_service.list()
     return RequestsOut(requests=[out for row in published if (out := _request(row, agencies))])
-
-
-@router.get("/requests/{request_id}")
-async def get_request(services: Services, _owner: Owner, request_id: str) -> RequestOut:
-    """Return one published request."""
-    row = await services.request_service.find(request_id)
-    out = None if row is None else _request(row, await services.agencies.all())
-    if out is None:
-        raise not_found("request")
-    return out
 
 
 @router.get("/packages")

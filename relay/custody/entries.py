@@ -9,6 +9,7 @@ when than the agency's pages do (R9).
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, NoReturn
 
+from firmware.protocol import batches
 from firmware.protocol.custody import (
     CustodyBody,
     CustodyLeaf,
@@ -208,7 +209,7 @@ def outcome_key(request_digest: str) -> str:
 async def batch_end_ms(tx: Transaction, now_ms: int) -> int:
     """Return the end of the batch under way (R9)."""
     batch_ms = (await charter_delays(tx) or Delays()).batch_ms
-    return now_ms if batch_ms == 0 else now_ms - now_ms % batch_ms + batch_ms
+    return batches.batch_end_ms(now_ms, batch_ms)
 
 
 def quarter_end_ms(quarter: str) -> int:

@@ -7,13 +7,14 @@ an officer who watches the log would else know the second in which somebody gave
 
 import logging
 
+from firmware.protocol.batches import commitment_batch_end_ms
 from firmware.protocol.commands import ReleaseLogged
 from firmware.protocol.custody import CustodyLeaf, ReleaseLeaf
 from firmware.protocol.events import ReleaseCommitted
+from firmware.protocol.register.entries import Delays
 from relay.base.allowances import Allowances, Rate, RateExceeded
 from relay.base.clock import Clock
-from relay.custody.entries import batch_end_ms
-from relay.custody.log_entries import Pending
+from relay.custody.log_entries import Pending, charter_delays
 from relay.custody.logs import Logs
 from relay.errors import UnknownDoorbell
 from relay.fleet.commands import Commands
@@ -47,7 +48,8 @@ class Releases:
             log.warning("rate limit: a doorbell's release isn't logged")
             return
         entry = CustodyLeaf(body=ReleaseLeaf(commitment=told.commitment)).encode()
-        end_ms = await batch_end_ms(tx, self._clock.wall_ms())
+        delays = await charter_delays(tx) or Delays()
+        end_ms = commitment_batch_end_ms(self._clock.wall_ms(), delays.batch_ms)
         pending = await self._logs.add(
             tx, "custody", entry, key=f"release:{told.commitment}", not_before_ms=end_ms
         )

@@ -1,8 +1,8 @@
 """Slots of time: in each, every doorbell commits to its recordings, or to none, all alike.
 
-When a slot is over, a tree over the commitments is made, in the order of their values and padded
-with random ones to a power of two: its root is one entry of the custody log, and neither shows how
-many doorbells there are nor which was first. Each doorbell that was in time gets its path.
+When a slot is over, a tree over the commitments is made (firmware.protocol.slot_trees): its root is
+one entry of the custody log, and neither it nor a path shows how many doorbells there are. Each
+doorbell that was in time gets its path; then the tree's seed is deleted.
 
 A slot in which no doorbell was heard has its entry too. One that is told too late, or of a time
 that isn't yet, isn't taken: its notes are carried all the same.
@@ -15,22 +15,20 @@ import secrets
 from typing import TYPE_CHECKING
 
 from firmware.protocol.commands import SlotLogged
-from firmware.protocol.custody import slot_entry, slot_leaf_hash
-from firmware.protocol.encoding import b64u
+from firmware.protocol.custody import slot_entry
 from firmware.protocol.events import SlotCommitted
-from firmware.protocol.tlog.merkle import Tree
+from firmware.protocol.slot_trees import SEED_BYTES, SlotTree
 from relay.base.clock import Clock
 from relay.custody.log_entries import LogEntries, Pending, charter_delays
 from relay.errors import UnknownDoorbell
 from relay.store import logs as rows
 from relay.store.database import Database, Transaction
-from relay.store.logs import SlotTree
+from relay.store.logs import ClosedSlot
 
 if TYPE_CHECKING:  # a backup reads entries' names here, and needs neither bucket nor broker
     from relay.custody.logs import Logs
     from relay.fleet.commands import Commands
 
-SMALLEST_TREE = 8
 MAX_GRACE_MS = 60_000
 MAX_CATCH_UP = 144
 """A relay that was away makes up for so many slots; doorbells' words for them may have waited."""
@@ -105,30 +103,28 @@ class Slots:
     async def tell(self) -> None:
         """Send their paths to the doorbells of those slots that are logged by now."""
         async with self._database.read() as tx:
-            trees = await rows.list_slot_trees(tx)
+            slots = await rows.list_closed_slots(tx)
             slot_ms = await slot_ms_of(tx) or 0
-        for tree in trees:
-            logged = await self._logs.find(Pending(log="custody", number=tree.number))
+        for closed in slots:
+            logged = await self._logs.find(Pending(log="custody", number=closed.number))
             if logged is None:
                 return
-            await self._tell(tree, logged.proof.decode(), slot_ms)
+            await self._tell(closed, logged.proof.decode(), slot_ms)
             async with self._database.begin() as tx:
-                await rows.forget_slots(tx, up_to=tree.slot)
+                await rows.forget_slots(tx, up_to=closed.slot)
 
-    async def _tell(self, slot: SlotTree, proof: str, slot_ms: int) -> None:
+    async def _tell(self, slot: ClosedSlot, proof: str, slot_ms: int) -> None:
         async with self._database.read() as tx:
             committed = await rows.commitments(tx, slot.slot)
-        tree = _tree_of(slot.leaves)
-        places = {commitment: index for index, commitment in enumerate(slot.leaves)}
+        tree = await asyncio.to_thread(SlotTree, slot.commitments, slot.seed)
         expires_ms = self._clock.wall_ms() + max(slot_ms, MIN_TOLD_LIFE_MS)
         for device, commitment in committed.items():
-            if commitment not in places:
+            if commitment not in tree:
                 continue  # it came between: the slot was closed by another relay
             body = SlotLogged(
                 slot=slot.slot,
-                index=places[commitment],
-                size=tree.size,
-                hashes=[b64u(one) for one in tree.inclusion_proof(places[commitment])],
+                index=tree.index(commitment),
+                hashes=tree.path(commitment),
                 proof=proof,
             )
             with contextlib.suppress(UnknownDoorbell):
@@ -156,24 +152,13 @@ async def close(tx: Transaction, logs: LogEntries, slot: int) -> None:
     key = _key(slot)
     if await rows.find_by_key(tx, "custody", key) is not None:
         return
-    leaves = padded(list((await rows.commitments(tx, slot)).values()))
-    entry = slot_entry(slot, _tree_of(leaves).root())
-    pending = await logs.add(tx, "custody", entry, key=key)
-    await rows.put_slot_tree(tx, SlotTree(slot=slot, leaves=leaves, number=pending.number))
-
-
-def padded(commitments: list[str]) -> tuple[str, ...]:
-    """Return commitments and random ones beside them, in the order of their values."""
-    size = SMALLEST_TREE
-    while size < len(commitments):
-        size *= 2
-    random = [secrets.token_hex(32) for _ in range(size - len(commitments))]
-    return tuple(sorted(commitments + random))
+    commitments = tuple((await rows.commitments(tx, slot)).values())
+    seed = secrets.token_bytes(SEED_BYTES)
+    tree = await asyncio.to_thread(SlotTree, commitments, seed)
+    pending = await logs.add(tx, "custody", slot_entry(slot, tree.root()), key=key)
+    closed = ClosedSlot(slot=slot, seed=seed, commitments=commitments, number=pending.number)
+    await rows.put_closed_slot(tx, closed)
 
 
 def _key(slot: int) -> str:
     return f"slot:{slot:0{SLOT_DIGITS}d}"
-
-
-def _tree_of(leaves: tuple[str, ...]) -> Tree:
-    return Tree(slot_leaf_hash(commitment) for commitment in leaves)

@@ -8,12 +8,14 @@
 import { ApiError } from "./api.js";
 import { thisBrowser } from "./account.js";
 import { matchKey, matchesIn } from "./decision_notes.js";
+import { nameOf } from "./door_names.js";
 import { byTime, redate, firstReport, lastSeq, newestReports, startOf } from "./event_groups.js";
 import { NoteStore } from "./note_store.js";
 import { pause } from "./pause.js";
 import { nowMs } from "./town_time.js";
 import { forgedOf, identityOf, keepSealingKey } from "./trust.js";
 import { openNote } from "./vendor/protocol/notes.js";
+import { openZones } from "./vendor/protocol/zones.js";
 
 /** @typedef {import("./vendor/protocol/documents.js").DoorbellEvent} DoorbellEvent */
 /** @typedef {import("./vendor/protocol/documents.js").ClipReady} ClipReady */
@@ -21,7 +23,7 @@ import { openNote } from "./vendor/protocol/notes.js";
 /** @typedef {import("./vendor/protocol/documents.js").Health} Health */
 /** @typedef {import("./event_groups.js").ReportedEvent} ReportedEvent */
 /** @typedef {{received_ms: number, health: Health}} LastHealth by the relay's clock */
-/** @typedef {{device: string, name: string, state: "online" | "offline", since_ms: number, identity_key: string, sealing_key: string, health: LastHealth | null, troubles: ReportedEvent[]}} Doorbell `troubles` were open when it was loaded */
+/** @typedef {{device: string, name: string, state: "online" | "offline", since_ms: number, identity_key: string, sealing_key: string, health: LastHealth | null, troubles: ReportedEvent[]}} Doorbell `name` comes from its notes, `troubles` were open when it was loaded */
 /** @typedef {{device: string, name: string, since_ms: number}} GoneDoorbell it told the relay that this is no longer an owner */
 /** @typedef {{note: OwnerNote, time_ms: number}} OpenedNote */
 /** @typedef {DoorbellEvent & {body: ClipReady}} ClipEvent */
@@ -329,6 +331,7 @@ export class Household extends EventTarget {
     this.forged = await forgedOf(doorbells);
     this.doorbells = doorbells;
     this.gone = gone;
+    this.#nameAll();
     const devices = new Set(gone.map(({ device }) => device));
     for (const [id, { event }] of this.told) if (devices.has(event.device)) this.told.delete(id);
     // That it is gone is the relay's word alone: its notes come back if it does.
@@ -336,6 +339,12 @@ export class Household extends EventTarget {
       const [from, to] = devices.has(opened.note.device) ? [this.notes, this.aside] : [this.aside, this.notes];
       if (from.delete(id)) to.set(id, opened);
     }
+  }
+
+  /** Names the doorbells anew: their names come in notes. */
+  #nameAll() {
+    const notes = [...this.notes.values(), ...this.aside.values()];
+    for (const bell of [...this.doorbells, ...this.gone]) bell.name = nameOf(notes, bell.device);
   }
 
   /** Forgets a doorbell's notes for good, because its owner says so. @param {string} device */
@@ -363,11 +372,25 @@ export class Household extends EventTarget {
       return this.openings.get(event.id);
     }
     this.told.set(event.id, told);
+    if (event.body.type === "motion") event.body.names = await this.#zonesOf(event.body);
     if (event.body.type !== "note" || event.body.credential_id !== this.owner.credential_id) return;
     const opening = this.#open(told, event.device, event.body);
     this.openings.set(event.id, opening);
     await opening;
     if (this.openings.get(event.id) === opening) this.openings.delete(event.id);
+  }
+
+  /** The names of a movement's zones, as far as they are sealed to this browser. @param {import("./vendor/protocol/documents.js").Motion} motion */
+  async #zonesOf({ zones }) {
+    try {
+      this.browser ??= await thisBrowser(this.owner);
+      const { id, pairs } = this.browser;
+      const mine = zones.find(({ browser }) => browser === id);
+      return mine === undefined ? [] : await openZones(mine.sealed, pairs.viewing);
+    } catch (error) {
+      console.warn("a movement's zones can't be opened", error);
+      return [];
+    }
   }
 
   /** Opens a note that is sealed to this browser. @param {ReportedEvent} told @param {string} device @param {{browser: string, sealed: string}} sealedNote */
@@ -387,6 +410,7 @@ export class Household extends EventTarget {
       if (note.body.type === "nothing") return;
       const known = new Set(this.matches.map(matchKey));
       this.notes.set(id, { note, time_ms: note.told_ms });
+      if (note.body.type === "settings_now") this.#nameAll();
       if (this.book.keep(told, note)) this.#writeSoon();
       const fresh = this.matches.filter((match) => !known.has(matchKey(match)));
       if (fresh.length > 0) this.#tell("matched", fresh);

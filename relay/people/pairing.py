@@ -41,7 +41,6 @@ class GoneDoorbell:
     """A doorbell that an account owned until `since_ms`."""
 
     device: str
-    name: str
     since_ms: int
 
 
@@ -113,14 +112,14 @@ class Pairings:
         found = []
         async with self._database.read() as tx:
             own = await people.list_credentials(tx, owner.id)
-            for one in await routing.list_once_linked(tx, owner.id):
+            for device in await routing.list_once_linked(tx, owner.id):
                 words = [
-                    await events.last_word_on_owner(tx, one.device, passkey.credential_id)
+                    await events.last_word_on_owner(tx, device, passkey.credential_id)
                     for passkey in own
                 ]
                 since_ms = max((word.received_ms for word in words if _says_gone(word)), default=0)
                 if self._clock.wall_ms() - since_ms < GONE_SHOWN_MS:
-                    found.append(GoneDoorbell(device=one.device, name=one.name, since_ms=since_ms))
+                    found.append(GoneDoorbell(device=device, since_ms=since_ms))
         return found
 
     async def doorbells(self, owner: Account) -> list[LinkedDoorbell]:

@@ -310,11 +310,12 @@ async def forget_release(tx: Transaction, commitment: str) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SlotTree:
-    """The commitments of one slot in the order of its tree, and where its root is logged."""
+class ClosedSlot:
+    """The commitments of one slot, the seed of its tree, and where its root is logged."""
 
     slot: int
-    leaves: tuple[str, ...]
+    seed: bytes
+    commitments: tuple[str, ...]
     number: int
 
 
@@ -335,22 +336,29 @@ async def commitments(tx: Transaction, slot: int) -> dict[str, str]:
     return {row.device: row.commitment for row in await tx.execute(query)}
 
 
-async def put_slot_tree(tx: Transaction, tree: SlotTree) -> None:
-    """Store the tree of a closed slot."""
+async def put_closed_slot(tx: Transaction, closed: ClosedSlot) -> None:
+    """Store a closed slot."""
+    leaves = json.dumps([closed.seed.hex(), *closed.commitments])
     await tx.execute(
-        insert(slot_trees).values(
-            slot=tree.slot, leaves=json.dumps(tree.leaves), number=tree.number
-        )
+        insert(slot_trees).values(slot=closed.slot, leaves=leaves, number=closed.number)
     )
 
 
-async def list_slot_trees(tx: Transaction) -> list[SlotTree]:
-    """Return the slots whose proofs aren't sent yet."""
+async def list_closed_slots(tx: Transaction) -> list[ClosedSlot]:
+    """Return the closed slots whose proofs aren't sent yet."""
     query = select(slot_trees).order_by(slot_trees.c.slot)
-    return [
-        SlotTree(slot=row.slot, leaves=tuple(json.loads(row.leaves)), number=row.number)
-        for row in await tx.execute(query)
-    ]
+    found = []
+    for row in await tx.execute(query):
+        seed, *commitments = json.loads(row.leaves)
+        found.append(
+            ClosedSlot(
+                slot=row.slot,
+                seed=bytes.fromhex(seed),
+                commitments=tuple(commitments),
+                number=row.number,
+            )
+        )
+    return found
 
 
 async def forget_slots(tx: Transaction, *, up_to: int) -> None:

@@ -26,20 +26,11 @@ class LinkedDoorbell:
     """A doorbell as its owner's app sees it."""
 
     device: str
-    name: str
     state: str
     since_ms: int
     identity_key: str
     sealing_key: str
     health: HealthRow | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LinkedName:
-    """A doorbell and its name."""
-
-    device: str
-    name: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +143,6 @@ async def list_linked(tx: Transaction, account_id: str) -> list[LinkedDoorbell]:
     return [
         LinkedDoorbell(
             device=row.device,
-            name=row.name,
             state=row.state,
             since_ms=row.state_since_ms,
             identity_key=row.identity_key,
@@ -172,11 +162,11 @@ async def unlink(tx: Transaction, account_id: str, device: str) -> None:
     )
 
 
-async def list_once_linked(tx: Transaction, account_id: str) -> list[LinkedName]:
+async def list_once_linked(tx: Transaction, account_id: str) -> list[str]:
     """Return the doorbells that an account once paired and no longer follows."""
     linked = select(account_doorbells.c.device).where(account_doorbells.c.account_id == account_id)
     query = (
-        select(doorbells.c.device, doorbells.c.name)
+        select(doorbells.c.device)
         .join(pairings, pairings.c.device == doorbells.c.device)
         .where(
             pairings.c.account_id == account_id,
@@ -186,7 +176,7 @@ async def list_once_linked(tx: Transaction, account_id: str) -> list[LinkedName]
         .distinct()
         .order_by(doorbells.c.device)
     )
-    return [LinkedName(device=row.device, name=row.name) for row in await tx.execute(query)]
+    return [row.device for row in await tx.execute(query)]
 
 
 async def list_owners(tx: Transaction, device: str) -> list[LinkedOwner]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import Enum, IntEnum
 
 from firmware.protocol.encoding import WireError
-from relay.verify.errors import NotCheckable
+from relay.verify.errors import NotCheckable, NotShown
 
 
 class Exit(IntEnum):
@@ -61,6 +61,8 @@ class Result(Enum):
     HOLDS = "holds"
     FAILS = "FAILS"
     NOT_CHECKED = "not checked"
+    NOT_SHOWN = "not shown"
+    """Evidence needn't show it; that it doesn't is said, and all else may hold."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,13 +81,15 @@ class Check:
 
 
 def run(kind: Exit, what: str, look: Callable[[], str | None]) -> Check:
-    """Run one check: `look` returns a detail, or raises WireError or NotCheckable."""
+    """Run one check: `look` returns a detail, or raises WireError, NotCheckable or NotShown."""
     try:
         detail = look()
     except WireError as error:
         return Check(kind=kind, what=what, result=Result.FAILS, detail=str(error))
     except NotCheckable as missing:
         return Check(kind=kind, what=what, result=Result.NOT_CHECKED, detail=str(missing))
+    except NotShown as missing:
+        return Check(kind=kind, what=what, result=Result.NOT_SHOWN, detail=str(missing))
     return Check(kind=kind, what=what, result=Result.HOLDS, detail=detail or "")
 
 
@@ -95,7 +99,7 @@ def exit_code_of(checks: Iterable[Check]) -> Exit:
     A changed file fails the list of files as well as its own check, which says more: so
     PACKAGE is named only if nothing else fails.
     """
-    listed = list(checks)
+    listed = [check for check in checks if check.result is not Result.NOT_SHOWN]
     failed = {check.kind for check in listed if check.result is Result.FAILS}
     if failed:
         return min(failed - {Exit.PACKAGE} or failed)

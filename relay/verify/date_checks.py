@@ -41,11 +41,11 @@ def check_date(files: Files, number: int, policy: Policy | None) -> str:
         raise NotCheckable(f"without {name} nothing says by when it was there")
     manifest = manifest_unverified(files, number)
     proof = document_of(CaptureProof, files, name).proof
-    by_ms = _seen_ms(parse_proof(proof.encode()).note, policy)
+    by_ms = seen_ms(parse_proof(proof.encode()).note, policy)
     note = manifest.witnessed_note
-    since_ms = None if note is None else _seen_ms(note, policy)
+    since_ms = None if note is None else seen_ms(note, policy)
     _check_witnessed(since_ms=since_ms, by_ms=by_ms)
-    begin_ms = _begin_ms(files, number, manifest)
+    begin_ms = begin_ms_of(files, number, manifest)
     if begin_ms is not None:
         _check_order(manifest, begin_ms, since_ms=since_ms, by_ms=by_ms)
     if since_ms is None:
@@ -53,12 +53,12 @@ def check_date(files: Files, number: int, policy: Policy | None) -> str:
     return f"made between {moment(since_ms)} and {moment(by_ms)}"
 
 
-def _seen_ms(note: bytes, policy: Policy) -> int:
+def seen_ms(note: bytes, policy: Policy) -> int:
     origin = parse_checkpoint(parse_note(note).text).origin
     return policy.check(note, origin=origin).aged_ms
 
 
-def _begin_ms(files: Files, number: int, manifest: ClipManifest) -> int | None:
+def begin_ms_of(files: Files, number: int, manifest: ClipManifest) -> int | None:
     """Return the recording's stated begin; None if it isn't known."""
     if manifest.is_clock_trusted:
         return manifest.started_ms

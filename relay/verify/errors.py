@@ -4,6 +4,7 @@ WireError                   (protocol) something isn't what it must be
 ├── UnreadablePackage       it can't be opened: no package, another key, a cut header
 └── AlteredPackage          it was sealed to this key, and isn't what was sealed
 NotCheckable                not a failure: what a check needs isn't at hand
+NotShown                    not a failure: the evidence doesn't claim it
 """
 
 from firmware.protocol.encoding import WireError
@@ -19,3 +20,7 @@ class AlteredPackage(WireError):
 
 class NotCheckable(Exception):
     """A check can't be made; the text says what is missing. Nobody may read it as "holds"."""
+
+
+class NotShown(Exception):
+    """Something that evidence may show and this doesn't; the text says why."""

@@ -14,7 +14,7 @@ from relay.verify.errors import AlteredPackage, UnreadablePackage
 
 PARTS_OF_EVIDENCE = re.compile(
     r"(clip|manifest|part|trim|capture)-[1-9][0-9]?\.(mp4|json)"
-    r"|(contents|device|grant|request|release|register)\.(json|pem)"
+    r"|(contents|device|grant|identity|request|release|register)\.(json|pem)"
 )
 """Names that mean something in evidence; others may lie beside opened files."""
 

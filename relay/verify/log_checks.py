@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 from firmware.protocol.custody import (
     CaptureProof,
+    IdentityProof,
     ReleaseProof,
     clip_commitment,
     release_entry,
     slot_entry,
-    slot_root,
 )
 from firmware.protocol.encoding import WireError, decode_canonical, sha256_hex, unb64u
 from firmware.protocol.register.chain import LoggedEntry
@@ -32,6 +32,7 @@ from firmware.protocol.register.entries import (
 )
 from firmware.protocol.register.rules import check_area
 from firmware.protocol.requests import SignedCertificate, check_signatures
+from firmware.protocol.slot_trees import slot_root
 from firmware.protocol.tlog.checkpoint import Checkpoint, parse_checkpoint
 from firmware.protocol.tlog.merkle import leaf_hash, verify_inclusion
 from firmware.protocol.tlog.policy import Policy
@@ -53,7 +54,7 @@ from relay.verify.document_reader import (
 from relay.verify.errors import NotCheckable
 from relay.verify.wall_time import moment
 
-RELEASE, REGISTER = "release.json", "register.json"
+RELEASE, REGISTER, IDENTITY = "release.json", "register.json", "identity.json"
 OF_REGISTER, OF_CUSTODY = "/register", "/custody"
 """How the names of a town's two logs end; before that they are the same."""
 
@@ -75,7 +76,7 @@ def check_release(files: Files, policy: Policy | None) -> str:
     record = release.record
     if (record.device, record.grant_digest) != (statement_unverified(files).device, digest):
         raise WireError("another release was committed to")
-    checkpoint = _check_custody(files, check_inclusion(release.proof, release_entry(record)))
+    checkpoint = check_custody(files, check_inclusion(release.proof, release_entry(record)))
     return f"in {checkpoint.origin}, among the first {checkpoint.size} entries"
 
 
@@ -88,9 +89,9 @@ def check_capture(files: Files, number: int, policy: Policy | None) -> str:
         raise WireError("another doorbell committed to it")
     if clip_commitment(digest, unb64u(proof.clip_salt)) not in proof.record.clips:
         raise WireError("another recording was committed to")
-    root = slot_root(proof.record.digest(), index=proof.index, size=proof.size, hashes=proof.hashes)
+    root = slot_root(proof.record.digest(), index=proof.index, hashes=proof.hashes)
     entry = slot_entry(proof.record.slot, root)
-    checkpoint = _check_custody(files, check_inclusion(proof.proof, entry))
+    checkpoint = check_custody(files, check_inclusion(proof.proof, entry))
     return f"slot {proof.record.slot} in {checkpoint.origin}"
 
 
@@ -168,6 +169,8 @@ def notes_of(files: Files) -> Iterator[NamedNote]:
         yield _named("the register's last entry", extract.last.proof)
         for earlier in extract.ages:
             yield _of_note("the register before", earlier.note.encode())
+    if IDENTITY in files:
+        yield _named("the doorbell", document_of(IdentityProof, files, IDENTITY).proof)
     for number in clip_numbers(files):
         if (name := f"capture-{number}.json") in files:
             yield _named(f"clip-{number}", document_of(CaptureProof, files, name).proof)
@@ -189,7 +192,7 @@ def check_inclusion(proof: str, entry: bytes) -> Checkpoint:
     return checkpoint
 
 
-def _check_custody(files: Files, checkpoint: Checkpoint) -> Checkpoint:
+def check_custody(files: Files, checkpoint: Checkpoint) -> Checkpoint:
     """Return the checkpoint if it is of the custody log of the same relay as the register's."""
     town = checkpoint.origin.removesuffix(OF_CUSTODY)
     is_custody = checkpoint.origin == town + OF_CUSTODY

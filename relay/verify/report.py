@@ -10,7 +10,14 @@ from firmware.protocol.grants import Statement
 from firmware.protocol.register.register_file import WholeRegister
 from firmware.protocol.requests import EvidenceRequest
 from firmware.protocol.tlog.policy import Policy
-from relay.verify import authority_checks, date_checks, document_checks, log_checks, recordings
+from relay.verify import (
+    authority_checks,
+    date_checks,
+    document_checks,
+    identity_checks,
+    log_checks,
+    recordings,
+)
 from relay.verify.agency_key import KnownAgency
 from relay.verify.authority_checks import AuthorityReader
 from relay.verify.checks import Check, Exit, Result, exit_code_of, run
@@ -214,6 +221,11 @@ def _recording_checks(
             Exit.CAPTURE,
             "its date lies between two moments that witnesses saw",
             lambda: date_checks.check_date(files, number, policy),
+        ),
+        (
+            Exit.CAPTURE,
+            "its doorbell was there a day before it, or longer",
+            lambda: identity_checks.check_identity(files, number, policy),
         ),
         (
             Exit.PROVENANCE,

@@ -389,7 +389,7 @@ async def test_junk_of_every_kind_does_nothing(here: Siege) -> None:
     """Seen to succeed (the link ended) without the catch of WireError in the session."""
     dice = random.Random(20261127)
     right = msgspec.json.decode(
-        _envelope(here, SlotLogged(slot=1, index=0, size=8, hashes=[], proof=""))
+        _envelope(here, SlotLogged(slot=1, index=0, hashes=["A" * 43] * 20, proof=""))
     )
     for _ in range(150):
         await here.say(dice.randbytes(dice.choice((0, 1, 40, 4000))))
@@ -448,8 +448,8 @@ async def test_lies_about_a_slot_are_refused(here: Siege) -> None:
     for lie in (
         other,
         alien.log_slot(said.slot, [said.commitment])[said.commitment],
-        msgspec.structs.replace(true, index=(true.index + 1) % true.size),
-        msgspec.structs.replace(true, hashes=true.hashes[1:]),
+        msgspec.structs.replace(true, index=true.index ^ 1),
+        msgspec.structs.replace(true, hashes=[*true.hashes[1:], true.hashes[0]]),
         msgspec.structs.replace(true, proof=other.proof),
         msgspec.structs.replace(true, proof=""),
     ):

@@ -74,7 +74,7 @@ class House:
             signer=None,
             chance=random.Random(3),
         )
-        rig.register = self.follower.facts
+        rig.register = lambda: rig.with_its_batch(self.follower.facts())
 
     async def _answer(self, request: httpx2.Request) -> httpx2.Response:
         path = request.url.path.removeprefix("/log/")

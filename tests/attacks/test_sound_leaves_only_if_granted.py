@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -48,6 +49,9 @@ class Kept:
         return self.world.town.extract(self.world.signed_request)
 
     def capture_proof(self, _clip_id: str) -> None:
+        return None
+
+    def identity_proof(self, _begins_ms: Sequence[int]) -> None:
         return None
 
     async def package(self, *, has_audio: bool) -> dict[str, bytes]:

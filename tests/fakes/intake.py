@@ -4,7 +4,7 @@
 """
 
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from functools import partial
@@ -36,7 +36,7 @@ from firmware.outbox.publisher import OnceEventPublisher
 from firmware.outbox.uploader import Uploader
 from firmware.protocol.browsers import BrowserKeys
 from firmware.protocol.commands import SealedStatement
-from firmware.protocol.custody import CaptureProof
+from firmware.protocol.custody import CaptureProof, IdentityProof
 from firmware.protocol.decisions import OwnerSettings
 from firmware.protocol.encoding import b64u, decode, new_id, sha256_hex, unb64u
 from firmware.protocol.events import EventBody, Note, ReleaseCommitted
@@ -110,6 +110,9 @@ class RigRecord:
     def capture_proof(self, _clip_id: str) -> CaptureProof | None:
         return None
 
+    def identity_proof(self, _begins_ms: Sequence[int]) -> IdentityProof | None:
+        return None
+
 
 class DeskRig:
     """One paired doorbell that has filmed one clip, in the world of one agency's request."""
@@ -131,6 +134,8 @@ class DeskRig:
         self.now_ms = now_ms
         self.is_time_known = True
         self.told: list[EventBody] = []
+        self.told_ms: list[int] = []
+        """When each was."""
         self.events = PublishedEvents(self._on_publish)
         """As the outbox, it remembers over restarts what was published once."""
         self.keys = load_or_make_keys(folder / "keys")
@@ -151,11 +156,28 @@ class DeskRig:
         self.open_owners: Callable[[Path], OwnerStore] = OwnerStore
         self.open_browsers: Callable[[Path, OwnerStore], BrowserStore] = BrowserStore
         self.record = RigRecord(self)
-        self.register: Callable[[], RegisterFacts] = lambda: self.world.facts.register
+        self.batch_ms = 0
+        """How long a batch is; without one nothing waits for its end (R9)."""
+        self.is_waited_for = False
+        """Whether time passes while the desk waits for a statement's moment."""
+        self.wait: Callable[[float], Awaitable[None]] = self.sleep
+        self.register: Callable[[], RegisterFacts] = lambda: self.with_its_batch(
+            self.world.facts.register
+        )
         """What the doorbell knows of the register; a test may let it follow one."""
         if not self.owners.owners:
             self.browsers.enrol(owner.browser, owner.passkey.credential_id, now_ms)
             self.owners.add(owner.owner)
+
+    def with_its_batch(self, facts: RegisterFacts) -> RegisterFacts:
+        """Return what is known of the register, with batches as long as this rig's."""
+        delays = msgspec.structs.replace(facts.delays, batch_ms=self.batch_ms)
+        return replace(facts, delays=delays)
+
+    async def sleep(self, seconds: float) -> None:
+        """Take no real time."""
+        if self.is_waited_for:
+            self.now_ms += round(seconds * 1000)
 
     def wall_ms(self) -> int:
         return self.now_ms
@@ -181,6 +203,7 @@ class DeskRig:
 
     async def _on_publish(self, body: EventBody) -> None:
         self.told.append(body)
+        self.told_ms.append(self.now_ms)
 
     def told_of(self, kind: type[B]) -> list[B]:
         return [body for body in self.told if isinstance(body, kind)]
@@ -302,6 +325,7 @@ class DeskRig:
             gathering=self.gathering,
             promises=self.promises,
             executor=self.executor,
+            sleep=lambda seconds: self.wait(seconds),
         )
 
     async def ask(self, desk: StatementIntake, signed: bytes) -> str:

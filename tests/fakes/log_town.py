@@ -33,6 +33,7 @@ from firmware.protocol.custody import (
     CaptureProof,
     CustodyBody,
     CustodyLeaf,
+    IdentityProof,
     ReleaseLeaf,
     ReleaseProof,
     ReleaseRecord,
@@ -41,7 +42,6 @@ from firmware.protocol.custody import (
     clip_commitment,
     parse_custody_leaf,
     slot_entry,
-    slot_leaf_hash,
 )
 from firmware.protocol.encoding import b64u, canonical, new_id, sha256_hex
 from firmware.protocol.passkeys import challenge
@@ -85,6 +85,7 @@ from firmware.protocol.requests import (
     Withdrawal,
     certificate_message,
 )
+from firmware.protocol.slot_trees import SEED_BYTES, SlotTree
 from firmware.protocol.tlog.checkpoint import Checkpoint, sign_checkpoint, sign_cosignature
 from firmware.protocol.tlog.merkle import Tree, leaf_hash
 from firmware.protocol.tlog.policy import Policy, Witnessed, parse_policy, policy_text
@@ -537,18 +538,14 @@ class Town:
 
     def log_slot(self, slot: int, commitments: Sequence[str]) -> dict[str, SlotLogged]:
         """Log a slot with these doorbells' commitments; return what each of them is told."""
-        padded = sorted(commitments)
-        size = max(8, 1 << (len(padded) - 1).bit_length()) if padded else 8
-        padded = sorted(padded + [secrets.token_hex(32) for _ in range(size - len(padded))])
-        tree = Tree(map(slot_leaf_hash, padded))
+        tree = SlotTree(commitments, secrets.token_bytes(SEED_BYTES))
         entry = slot_entry(slot, tree.root())
         proof = self.custody_log.proof(self.custody_log.append(entry, at_ms=self.now_ms))
         return {
             commitment: SlotLogged(
                 slot=slot,
-                index=padded.index(commitment),
-                size=size,
-                hashes=[b64u(one) for one in tree.inclusion_proof(padded.index(commitment))],
+                index=tree.index(commitment),
+                hashes=tree.path(commitment),
                 proof=proof,
             )
             for commitment in commitments
@@ -589,9 +586,15 @@ class Town:
             clip_salt=b64u(clip_salt),
             record=record,
             index=logged.index,
-            size=logged.size,
             hashes=logged.hashes,
             proof=logged.proof,
+        )
+
+    def identity_proof(self, *, device: str) -> IdentityProof:
+        """Log a slot of a doorbell now, and return what proves that it was there."""
+        proof = self.capture_proof(device=device, manifest_digest="cd" * 32)
+        return IdentityProof(
+            record=proof.record, index=proof.index, hashes=proof.hashes, proof=proof.proof
         )
 
     # --- what the relay serves ---

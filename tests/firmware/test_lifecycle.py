@@ -11,6 +11,8 @@ Seen to fail, each with one break of lifecycle.py:
 - `after` keeps the verdict at SEAL (`test_a_package_is_judged_once_more_after_it_was_sealed`);
 - ANNOUNCE follows SEALED (`test_nothing_is_announced_before_it_is_durable_that_it_is_done`);
 - `phase_of` asks memory for nothing (`test_what_ended_gets_no_step_that_releases_it`);
+- a grant whose batch goes on is committed to
+  (`test_nothing_is_committed_to_before_its_batch_is_about_to_end`);
 - STOP_GRANT comes after CARRY_OUT
   (`test_a_revocation_works_in_memory_before_storage_and_goes_on_when_that_fails`).
 """
@@ -96,6 +98,8 @@ def starts() -> Iterator[Snapshot]:
 def grants(event: Event) -> Iterator[Snapshot]:
     """Yield confirmed grants; before the first look nothing of the release is there."""
     first = Snapshot(event=event, column="confirmed", is_grant=True, is_confirmed=True)
+    yield first
+    first = replace(first, is_due=True)
     yield first
     if event is Event.YES:
         return
@@ -288,6 +292,15 @@ def test_nothing_is_announced_before_it_is_durable_that_it_is_done() -> None:
             assert Step.TELL_UNKEPT not in way
 
 
+def test_nothing_is_committed_to_before_its_batch_is_about_to_end() -> None:
+    for s in any_snapshots():
+        if next_step(s) is Step.COMMIT and phase_of(s) is Phase.CONFIRMED:
+            assert s.is_due
+    for s, step in walks().items():
+        if step is Step.COMMIT:
+            assert s.is_due
+
+
 def test_what_a_step_needs_is_durable_before_it() -> None:
     order = [Step.COMMIT, Step.KEEP_PROOF, Step.SPEND, Step.SEAL, Step.FINISH, Step.ANNOUNCE]
     for _, way in all_ways():
@@ -394,7 +407,8 @@ def test_the_lifecycle_imports_nothing_that_does_io() -> None:
 
 # --- walks, one by one ---
 
-GRANT = Snapshot(event=Event.YES, column="confirmed", is_grant=True, is_confirmed=True)
+GRANT = Snapshot(event=Event.YES, column="confirmed", is_grant=True, is_confirmed=True, is_due=True)
+EARLY = replace(GRANT, is_due=False)
 COMMITTED = replace(GRANT, is_committed=True, event=Event.START)
 LOGGED = replace(COMMITTED, event=Event.LOGGED, is_proof_given=True)
 PROVEN = replace(COMMITTED, has_proof=True)
@@ -450,6 +464,15 @@ WALKS: dict[str, tuple[Snapshot, dict[Step, Any], list[Step]]] = {
     "yes to what doesn't wait": (Snapshot(event=Event.YES, column="refused"), {}, [RE]),
     "no to what is confirmed": (Snapshot(event=Event.NO, column="done"), {}, [RE]),
     "confirmed": (GRANT, {J: NOT_LOGGED}, [J, C, RE]),
+    "confirmed, and its batch goes on": (EARLY, {J: NOT_LOGGED}, [J, RE]),
+    "a start: its batch goes on": (
+        replace(EARLY, event=Event.START), {J: NOT_LOGGED}, [J, RE],
+    ),
+    "its batch goes on, and it is refused": (EARLY, {J: EXPIRED}, [J, *TO_REFUSED]),
+    "its batch is about to end": (replace(GRANT, event=Event.TICK), {J: NOT_LOGGED}, [J, C, RE]),
+    "its batch goes on, and it was committed to": (
+        replace(COMMITTED, is_due=False), {J: NOT_LOGGED}, [J, C, RE],
+    ),
     "confirmed without a clock": (GRANT, {J: CLOCK}, [J, *TO_REFUSED]),
     "confirmed, and the commitment isn't stored": (GRANT, {J: NOT_LOGGED, C: FAILS}, [J, C, FA]),
     "released": (LOGGED, {}, [J, P, SP, SE, J, *TO_ANNOUNCED]),

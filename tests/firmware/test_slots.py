@@ -15,11 +15,11 @@ from firmware.protocol.custody import (
     clip_commitment,
     fill_up,
     slot_entry,
-    slot_root,
 )
 from firmware.protocol.encoding import WireError, b64u, unb64u
 from firmware.protocol.events import MAX_SLOT_NOTES, SlotCommitted
 from firmware.protocol.notes import Nothing, RequestsMatched
+from firmware.protocol.slot_trees import slot_root
 from firmware.protocol.tlog.proof import check_proof
 from firmware.store.slots import MAX_UNLOGGED
 from tests.fakes.log_town import DAY_MS, EXAMPLE_DELAYS, make_town
@@ -37,7 +37,7 @@ def check(house: SlotHouse, proof: CaptureProof, manifest_digest: str) -> None:
     """Check a capture proof as who verifies evidence does."""
     record = proof.record
     assert clip_commitment(manifest_digest, unb64u(proof.clip_salt)) in record.clips
-    root = slot_root(record.digest(), index=proof.index, size=proof.size, hashes=proof.hashes)
+    root = slot_root(record.digest(), index=proof.index, hashes=proof.hashes)
     check_proof(
         proof.proof.encode(),
         entry=slot_entry(record.slot, root),
@@ -292,7 +292,7 @@ async def test_a_clip_that_was_sealed_anew_is_committed_to_anew(house: SlotHouse
 
 
 @pytest.mark.parametrize(
-    "what", ["index", "size", "hashes", "slot", "proof", "other log", "no quorum", "text"]
+    "what", ["index", "depth", "hashes", "slot", "proof", "other log", "no quorum", "text"]
 )
 async def test_an_answer_that_proves_nothing_is_refused_and_not_kept(
     house: SlotHouse, what: str
@@ -305,8 +305,8 @@ async def test_an_answer_that_proves_nothing_is_refused_and_not_kept(
     logged = town.log_slot(told.slot, [told.commitment])[told.commitment]
     release = town.log_release("ab" * 32)
     changes = {
-        "index": {"index": (logged.index + 1) % logged.size},
-        "size": {"size": logged.size + 1},
+        "index": {"index": logged.index ^ 1},
+        "depth": {"hashes": logged.hashes[:-1]},
         "hashes": {"hashes": [*logged.hashes[:-1], b64u(bytes(32))]},
         "slot": {"slot": told.slot},
         "proof": {"proof": release.proof},
@@ -412,3 +412,44 @@ async def test_a_browser_that_cant_be_sealed_to_changes_no_count(house: SlotHous
     told = await house.pass_slot()
     assert told is not None
     assert [len(note.sealed) for note in told.notes] == [3478]
+
+
+async def day_of_slots(house: SlotHouse, count: int, *, every: int) -> list[int]:
+    """Let slots pass and be logged, `every` slots apart; return their numbers."""
+    slots = []
+    for _ in range(count):
+        house.clock.advance((every - 1) * house.slot_ms / 1000)
+        told = await house.pass_and_answer()
+        assert told is not None
+        slots.append(told.slot)
+    return slots
+
+
+async def test_a_slot_of_each_six_hours_stays_and_shows_that_the_doorbell_was_there(
+    house: SlotHouse,
+) -> None:
+    slots = await day_of_slots(house, 12, every=12)
+    kept = [slot for slot in slots if house.store.record(slot) is not None]
+    assert len(kept) <= 12 // 3 + 2
+    proof = house.store.identity_proof(first=0, last=slots[-2])
+    assert proof is not None
+    assert proof.record.slot in kept
+    assert proof.record.slot == max(slot for slot in kept if slot <= slots[-2])
+    root = slot_root(proof.record.digest(), index=proof.index, hashes=proof.hashes)
+    entry = slot_entry(proof.record.slot, root)
+    town = house.town
+    check_proof(
+        proof.proof.encode(), entry=entry, policy=town.policy, origin=town.custody_log.origin
+    )
+
+
+async def test_the_first_slot_never_leaves(house: SlotHouse) -> None:
+    """It would tell the day on which somebody moved in. Seen to leave without the `min(slot)`."""
+    slots = await day_of_slots(house, 3, every=36)
+    assert house.store.identity_proof(first=0, last=slots[0]) is None
+    assert house.store.identity_proof(first=0, last=slots[1]) is not None
+
+
+async def test_a_slot_that_is_too_old_or_too_young_is_not_given(house: SlotHouse) -> None:
+    slots = await day_of_slots(house, 4, every=36)
+    assert house.store.identity_proof(first=slots[1] + 1, last=slots[2] - 1) is None

@@ -78,6 +78,7 @@ RELEASES: Mapping[str, ReleaseProgress] = {
         agency="Lakeland Police",
         stage=stage,
         confirmed_ms=1_795_000_100_000,
+        goes_ms=1_795_000_500_000,
         not_after_ms=1_795_050_000_000,
     )
     for stage in get_args(Stage)

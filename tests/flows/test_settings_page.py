@@ -408,7 +408,7 @@ async def test_who_was_sent_away_is_told_so_in_words_on_an_open_page_and_at_the_
         await open_settings(home.page)
         await goes(home)
         said = home.page.locator("[data-testid=no-longer-owner]")
-        await expect(said).to_contain_text("no longer an owner of Front door")
+        await expect(said).to_contain_text(f"no longer an owner of Doorbell {home.device[-4:]}")
         await expect(home.page.locator("#see")).to_have_count(0)
         await in_time(home.page.evaluate(UNTIL_NO_DOOR_IS_KEPT))
         await home.page.reload()

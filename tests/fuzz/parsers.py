@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from firmware.consent.facts import UnverifiedStatement
 from firmware.consent.verifier import judge
-from firmware.protocol.custody import CaptureProof, ReleaseProof, parse_custody_leaf
+from firmware.protocol.custody import CaptureProof, IdentityProof, ReleaseProof, parse_custody_leaf
 from firmware.protocol.encoding import (
     Document,
     WireError,
@@ -152,6 +152,7 @@ def parsers() -> dict[str, Parser]:
     signed = town.publish()
     release = town.release_proof(device=DEVICE, grant_digest="ab" * 32)
     capture = town.capture_proof(device=DEVICE, manifest_digest="cd" * 32)
+    identity = town.identity_proof(device=DEVICE)
     leaves = tuple(town.register_log.entries)
     note = town.register_log.checkpoint
     text = parse_note(note).text
@@ -173,6 +174,9 @@ def parsers() -> dict[str, Parser]:
         ),
         "capture-proof": Parser(
             seeds=(capture.encode(),), parse=_canonical(CaptureProof, MAX_EXTRACT_BYTES)
+        ),
+        "identity-proof": Parser(
+            seeds=(identity.encode(),), parse=_canonical(IdentityProof, MAX_EXTRACT_BYTES)
         ),
         "extract": Parser(
             seeds=(town.extract(signed).encode(),),

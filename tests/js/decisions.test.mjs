@@ -93,7 +93,7 @@ test("anything else that is pasted is refused", async () => {
 
 test("settings follow on those before, and only a mask that is gone or changed widens", () => {
   const first = decisions.nextSettings(null, { is_opted_in: true });
-  assert.deepEqual(first, { revision: 1, is_opted_in: true, has_reminder: false, masks: [] });
+  assert.deepEqual(first, { revision: 1, name: "", is_opted_in: true, has_reminder: false, masks: [] });
   const [one, other] = [[[0, 0], [9, 0], [9, 9]], [[5, 5], [9, 5], [9, 9]]];
   const masked = decisions.nextSettings(first, { masks: [one] });
   assert.deepEqual([masked.revision, masked.is_opted_in], [2, true]);

@@ -8,7 +8,7 @@ import test from "node:test";
 
 const SAVED = new URL("../../relay/web/saved/", import.meta.url);
 const ENTRY = "page.js";
-const SAYS = /\b(must|require|mustStand|new WireError|new NotCheckable)\(/g;
+const SAYS = /\b(must|require|mustStand|new WireError|new NotCheckable|new NotShown)\(/g;
 const STRING = /^"((?:[^"\\]|\\.)*)"$/;
 
 /** The modules that a page loads, with what they say. */

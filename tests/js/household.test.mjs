@@ -34,7 +34,7 @@ class ScriptedRelay {
     if (path.startsWith("notes")) return { events: [], next_seq: 0, has_more: false };
     this.asked.push(path);
     if (path === "doorbells") {
-      const bell = { device: DOOR, name: "Front door", state: "online", since_ms: NOW };
+      const bell = { device: DOOR, state: "online", since_ms: NOW };
       return { doorbells: [{ ...bell, identity_key: "", sealing_key: "", health: this.health }] };
     }
     const before = Number(new URLSearchParams(path.split("?")[1]).get("before_seq") ?? Infinity);
@@ -89,7 +89,7 @@ test("a doorbell that is theirs no more is named, and what it told is forgotten"
   let isGone = false;
   relay.get = async (path) => {
     if (path !== "doorbells" || !isGone) return get(path);
-    return { doorbells: [], gone: [{ device: DOOR, name: "Front door", since_ms: NOW }] };
+    return { doorbells: [], gone: [{ device: DOOR, since_ms: NOW }] };
   };
   const household = new Household(relay, { credential_id: "c" });
   await household.load();
@@ -101,7 +101,7 @@ test("a doorbell that is theirs no more is named, and what it told is forgotten"
   assert.equal(await heard, DOOR);
   stop.abort();
   await following;
-  assert.deepEqual([household.history.length, household.doorbells, household.gone[0].name], [0, [], "Front door"]);
+  assert.deepEqual([household.history.length, household.doorbells, household.gone[0].device], [0, [], DOOR]);
 });
 
 test("a clock that is set on an open page dates what the page shows", async () => {
@@ -204,7 +204,7 @@ test("what was known is shown until the relay tells, and then nothing of it stay
   const body = { type: "motion", zones: [] };
   const relay = new ScriptedRelay({ events: [told(300, body)] });
   const household = new Household(relay, { credential_id: "c" });
-  const bell = { device: DOOR, name: "Front door", state: "online", since_ms: NOW };
+  const bell = { device: DOOR, state: "online", since_ms: NOW };
   await household.restore({ as_of_ms: NOW, doorbells: [bell], tolds: [told(1, body), told(2, body)] });
   assert.deepEqual([household.isLoaded, household.asOfMs, household.told.size], [true, NOW, 2]);
   await household.load();
@@ -283,4 +283,11 @@ test("a page waits for the relay's word, and takes what was kept only where ther
   await known(household(true, 6, true));
   assert.deepEqual(asked, [5]);
   await assert.rejects(known(household(false, 0, true)), /no network/);
+});
+
+test("names of zones that a relay writes into a movement are not taken", async () => {
+  const lie = told(1, { type: "motion", zones: ["Porch"], names: ["Porch"] });
+  const forged = told(2, { type: "motion", zones: [{ browser: "b", sealed: "AAAA" }], names: ["Porch"] });
+  const { household } = await follow({ said: [lie, forged].map((data) => ({ event: "doorbell", data })) });
+  assert.deepEqual(household.history.map(({ event }) => event.body.names), [[], []]);
 });

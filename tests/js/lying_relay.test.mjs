@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
+import { nameOf } from "../../relay/owner_app/door_names.js";
 import { comparedKeys, decisionsOn, isFirstTime, rememberDecision } from "../../relay/owner_app/account.js";
 import { holdsOf, settingsOf } from "../../relay/owner_app/decision_notes.js";
 import { followEmergencies } from "../../relay/owner_app/emergency.js";
@@ -220,6 +221,30 @@ test("the settings that count are those with the highest number, whatever order 
   assert.deepEqual([settings.revision, settings.is_opted_in, refused, isTold], [2, true, ["lakeland"], true]);
 });
 
+test("a doorbell's name is its own word, and never the relay's", async () => {
+  const { household, doorbell, carry } = await home();
+  const { device } = doorbell;
+  const named = (revision, name) => ({
+    type: "settings_now",
+    statement_digest: "s",
+    settings: { revision, name, is_opted_in: false, has_reminder: false, masks: [] },
+    refused: [],
+  });
+  await household.load();
+  household.doorbell(device).name = "what the relay would like";
+  await household.load();
+  assert.equal(household.doorbell(device).name, nameOf([], device));
+  await carry(await doorbell.signed(doorbell.note(named(2, "Garden gate"), { told_ms: NOW })));
+  await carry(await doorbell.signed(doorbell.note(named(1, "Front door"), { told_ms: NOW + 9 })));
+  await household.load();
+  await household.reading;
+  assert.equal(household.doorbell(device).name, "Garden gate");
+  await carry(await doorbell.signed(doorbell.note(named(3, ""), { told_ms: NOW + 10 })));
+  await household.load();
+  await household.reading;
+  assert.equal(household.doorbell(device).name, nameOf([], device));
+});
+
 test("holds are those that the doorbell told of last, and those that are over are none", async () => {
   const { household, doorbell, carry } = await home();
   const hold = (hold_digest, until_ms) => ({ hold_digest, from_ms: 1, to_ms: 2, until_ms });
@@ -282,9 +307,10 @@ test("a relay's own words stand nowhere as the doorbell's: not as a trouble, not
   useCatalog("en", "en-US", words);
   const trouble = (is_over) => eventText({ body: { type: "trouble", code: "hello", is_over, detail } });
   assert.deepEqual([trouble(false), trouble(true)], ["no words", "over"]);
-  const motion = (...zones) => eventText({ body: { type: "motion", zones } });
+  const motion = (...names) => eventText({ body: { type: "motion", zones: ["Relay"], names } });
   assert.equal(motion("Porch", "x".repeat(41), "two\nlines", "\u202eback"), "in Porch");
   assert.equal(motion("x".repeat(41)), "motion");
+  assert.equal(motion(), "motion");
 });
 
 test("a login never signs a statement, though the relay chooses its challenge", async () => {

@@ -295,7 +295,7 @@ async def test_every_kind_of_event_is_taken_in_and_a_clock_set_dates_those_befor
     doorbell = await enrol(relay, tmp_path)
     told = [
         doorbell.event(time_ms=90_000, is_clock_trusted=False, body=Pressed(camera="missing")),
-        doorbell.event(time_ms=95_000, is_clock_trusted=False, body=Motion(zones=["path"])),
+        doorbell.event(time_ms=95_000, is_clock_trusted=False, body=Motion()),
         doorbell.event(body=ClockSet(from_seq=1, to_seq=2, offset_ms=1_790_000_000_000)),
         doorbell.event(body=Trouble(code="power_weak", detail="The power supply is too weak.")),
         doorbell.event(

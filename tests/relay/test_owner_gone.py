@@ -75,7 +75,7 @@ async def test_who_is_no_owner_any_more_finds_it_said_and_the_doorbell_gone(worl
     assert await doors(ada) == [device]
     said = (await bo.get("/doorbells")).json()["gone"]
     now_ms = world.clock.wall_ms()
-    assert said == [{"device": device, "name": "Front door", "since_ms": now_ms}]
+    assert said == [{"device": device, "since_ms": now_ms}]
     assert (await ada.get("/doorbells")).json()["gone"] == []
     told = {one["event"]["device"] for one in (await bo.get("/events")).json()["events"]}
     assert told == {other}

@@ -70,7 +70,7 @@ EXPECTED: Final[dict[Named, Rule]] = {
                 ("GET", f"{API}/{what}")
                 for what in (
                     *("sessions", "reads", "joins", "doorbells", "events", "notes", "stream"),
-                    *("push", "requests", "packages", "requests/{request_id}"),
+                    *("push", "requests", "packages"),
                 )
             ),
             *(("POST", f"{API}/{what}") for what in ("pairings", "join")),

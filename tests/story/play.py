@@ -258,7 +258,8 @@ class Play:
             await self._hand.to_next_batch()
             await self._owner.wait_for_note(RequestsMatched, request.id, timeout_s=30.0)
             step.detail = f"in the public register; the doorbell read it there and told {OWNER}"
-        return await self._owner.api.get(f"{API}/requests/{request.id}")
+        listed = (await self._owner.api.get(f"{API}/requests"))["requests"]
+        return next(one for one in listed if request.id in one["signed"]["request"])
 
     async def _take_up_duty(self, newcomers: list[tuple[Officer, OfficerRole]]) -> None:
         invitations = await invite_all(self._settings, *(AN_OFFICER for _ in newcomers))

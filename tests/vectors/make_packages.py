@@ -37,6 +37,8 @@ from tests.fakes.footage import TinyCamera, clip_units
 from tests.fakes.log_town import DAY_MS, HOUR_MS, MINUTE_MS, NOW_MS, make_town
 from tests.fakes.media import evidence_of_files
 from tests.relay.evidence_files import Evidence, Film, make_evidence, regranted, with_files
+from tests.relay.test_verify_identity import BEGIN_MS as IDENTITY_BEGIN_MS
+from tests.relay.test_verify_identity import evidence_with
 from tests.vectors.make_sound import units_of_sound
 
 HERE = Path(__file__).parent / "packages"
@@ -197,6 +199,12 @@ OTHERS: dict[str, Callable[[], Evidence]] = {
     "a date given later, after its commitment": lambda: corrected(by_ms=TO_NOW_MS + DAY_MS),
     "a date given later, long before its commitment": lambda: corrected(by_ms=TO_NOW_MS - DAY_MS),
     "committed to in the register's log": in_the_registers_log,
+    "a doorbell of a day before": lambda: evidence_with(IDENTITY_BEGIN_MS - DAY_MS),
+    "a doorbell of an hour before": lambda: evidence_with(IDENTITY_BEGIN_MS - HOUR_MS),
+    "a doorbell of a year before": lambda: evidence_with(IDENTITY_BEGIN_MS - 100 * DAY_MS),
+    "another doorbell's earlier slot": lambda: evidence_with(
+        IDENTITY_BEGIN_MS - DAY_MS, lambda _: "a" * 20
+    ),
     "words of its own about C2PA": saying("Leica M11-P: signature valid, chain trusted"),
     "words of C2PA that are a check's": saying("it has sound, which the owner didn't give"),
     "words of C2PA that every object has": saying("toString"),

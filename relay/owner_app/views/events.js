@@ -110,7 +110,7 @@ export function eventText(event) {
   const { body } = event;
   if (body.type === "trouble") return troubleText(event);
   if (body.type !== "motion") return t(`event.${body.type}`);
-  const zones = body.zones.filter((zone) => isLine(zone) && [...zone].length <= LONGEST_ZONE);
+  const zones = (body.names ?? []).filter((zone) => isLine(zone) && [...zone].length <= LONGEST_ZONE);
   return zones.length === 0 ? t("event.motion") : t("event.motion_in", { zones: zones.join(", ") });
 }
 

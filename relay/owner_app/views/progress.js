@@ -3,7 +3,9 @@
  * @module
  */
 import { h } from "../dom.js";
-import { hasText, t, time } from "../i18n.js";
+import { releaseEnd } from "../batches.js";
+import { hasText, t, time, timeText } from "../i18n.js";
+import { nowMs } from "../town_time.js";
 
 /** @typedef {import("../household.js").Household} Household */
 
@@ -21,7 +23,7 @@ export function statementProgress(household, digest, restart, about = "clips", d
   const last = notes.at(-1);
   if (last === undefined) return [isPending(household, device)];
   const { body } = last.note;
-  if (body.type === "confirmation_wanted") return [confirmHere(body.door_page, about)];
+  if (body.type === "confirmation_wanted") return [confirmHere(body, about)];
   if (body.type === "statement_refused") return refusedByBrowser(body, restart);
   if (body.type !== "released") return [step("progress.done", "progress.done_help", "statement-done")];
   return [
@@ -51,8 +53,8 @@ function step(title, help, id) {
   return h("div", { class: "notice", id, role: "status" }, h("h2", {}, t(title)), h("p", {}, t(help)));
 }
 
-/** @param {string} doorPage @param {About} about */
-function confirmHere(doorPage, about) {
+/** @param {import("../vendor/protocol/documents.js").ConfirmationWanted} wanted @param {About} about */
+function confirmHere({ door_page: doorPage, batch_ms }, about) {
   const isWeb = /^https?:\/\//.test(doorPage);
   const link = {
     class: "button primary",
@@ -66,6 +68,7 @@ function confirmHere(doorPage, about) {
     { class: "notice", id: "confirm-at-door", role: "status" },
     h("h2", {}, t("progress.confirm")),
     h("p", {}, t(`progress.confirm_${about}`)),
+    typeof batch_ms === "number" && h("p", { id: "goes-at" }, t("progress.goes", { time: timeText(releaseEnd(nowMs(), batch_ms), "clock") })),
     isWeb
       ? h("a", link, t("progress.open_door"))
       : h("p", { class: "digest" }, doorPage),

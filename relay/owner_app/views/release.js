@@ -6,15 +6,20 @@
  * Nothing can be given here but to a request that the doorbell itself read in the public register:
  * its digest, the agency's name and whether it is an emergency come in the doorbell's own sealed
  * note, and what the relay shows must be the same.
+ *
+ * What is fetched for this page is the same for every request, whether a doorbell was asked or not.
  * @module
  */
+import { ApiError } from "../api.js";
+import { PackageStates } from "../package_states.js";
+import { fetchRequests, loadBackForAll } from "../published_requests.js";
 import { compare } from "../request_comparison.js";
 import { h } from "../dom.js";
 import { spanText, t, time } from "../i18n.js";
 import { nowMs } from "../town_time.js";
 import { letterAsks, letterTerms, letterTitle } from "../vendor/protocol/letter.js";
 import { apart } from "../vendor/protocol/plain_text.js";
-import { checkRequest, requestDigest } from "../vendor/protocol/requests.js";
+import { checkRequest } from "../vendor/protocol/requests.js";
 import { answers, declineOnly } from "./other_decisions.js";
 import { releasedOr } from "./released_clips.js";
 import { letter } from "./letter.js";
@@ -30,14 +35,18 @@ import { terms } from "./parts.js";
 export async function releasePage(context) {
   const { household, relay, parts } = context;
   const [requestId] = parts;
-  const [{ signed, agency, state }] = await Promise.all([relay.get(`requests/${requestId}`), household.heard()]);
+  const packages = new PackageStates(context);
+  const [items] = await Promise.all([fetchRequests(relay), household.heard()]);
+  await loadBackForAll(household, items);
+  const item = items.find((one) => one.request.id === requestId);
+  if (item === undefined) throw new ApiError(404, "not_found", "the relay lists no such request");
+  const { signed, digest, agency, state } = item;
   const request = await checkRequest(signed, agency);
-  const shown = { request, digest: await requestDigest(signed), agency };
+  const shown = { request, digest, agency };
   const { same, different } = compare(household, requestId, shown);
   if (different.length > 0) return somethingElse(context, shown, different);
-  if (same.length > 0) await household.loadBackTo(request.from_ms);
   const isOver = state !== "open" || request.expires_ms <= nowMs();
-  const doors = same.map((match) => door(context, { ...shown, device: match.device }, { isOver, isOnly: same.length === 1 }));
+  const doors = same.map((match) => door(context, { ...shown, device: match.device }, { packages, isOver, isOnly: same.length === 1 }));
   return {
     title: letterTitle(request, agency.name, t),
     body: [
@@ -55,14 +64,14 @@ export async function releasePage(context) {
   };
 }
 
-/** @param {Context} context @param {Asked} asked @param {{isOver: boolean, isOnly: boolean}} how */
-function door(context, asked, { isOver, isOnly }) {
+/** @param {Context} context @param {Asked} asked @param {{packages: PackageStates, isOver: boolean, isOnly: boolean}} how */
+function door(context, asked, { packages, isOver, isOnly }) {
   const name = context.household.doorbell(asked.device)?.name ?? asked.device;
   return h(
     "section",
     { "data-device": asked.device },
     !isOnly && h("h2", {}, name),
-    releasedOr(context, asked, () =>
+    releasedOr(context, asked, packages, () =>
       isOver ? [h("p", { class: "notice", id: "is-over" }, t("release.over"))] : letter(context, asked, answers(context, asked)),
     ),
   );

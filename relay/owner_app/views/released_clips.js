@@ -6,7 +6,6 @@
 import { decisionsOn, rememberDecision } from "../account.js";
 import { fill, h } from "../dom.js";
 import { currentLanguage, hasText, t } from "../i18n.js";
-import { pause } from "../pause.js";
 import { sendStatement } from "../statements.js";
 import { nowMs } from "../town_time.js";
 import { guarded, living } from "./parts.js";
@@ -14,16 +13,15 @@ import { standing, statementProgress } from "./progress.js";
 
 /** @typedef {import("../app.js").Context} Context */
 /** @typedef {import("../grant_terms.js").Asked} Asked */
-/** @typedef {{package_id: string, request_id: string, state: string, at_ms: number}} Package as the relay says */
+/** @typedef {import("../package_states.js").PackageStates} PackageStates */
 
-const LOOK_EVERY_MS = 5000;
 const GONE = ["erasing", "erased"];
 
 /**
  * Shows the letter until something is given, and then how that goes; changes by itself.
- * @param {Context} context @param {Asked} asked @param {() => (Node | false | null)[]} notGiven
+ * @param {Context} context @param {Asked} asked @param {PackageStates} packages @param {() => (Node | false | null)[]} notGiven
  */
-export function releasedOr(context, asked, notGiven) {
+export function releasedOr(context, asked, packages, notGiven) {
   const { household, left } = context;
   const place = h("div");
   let shown = "";
@@ -32,7 +30,7 @@ export function releasedOr(context, asked, notGiven) {
     const now = grant?.digest ?? "nothing";
     if (now === shown) return; // what is being filled in stays
     shown = now;
-    fill(place, grant === undefined ? notGiven() : new Given(context, asked, grant.digest).node);
+    fill(place, grant === undefined ? notGiven() : new Given(context, asked, grant.digest, packages).node);
   };
   look();
   household.addEventListener("change", look, { signal: left });
@@ -40,17 +38,20 @@ export function releasedOr(context, asked, notGiven) {
 }
 
 class Given {
-  /** @param {Context} context @param {Asked} asked @param {string} digest of the signed grant */
-  constructor(context, asked, digest) {
+  /** @param {Context} context @param {Asked} asked @param {string} digest of the signed grant @param {PackageStates} packages */
+  constructor(context, asked, digest, packages) {
     this.context = context;
     this.asked = asked;
     this.digest = digest;
-    /** @type {string} as the relay says; "" is unknown */
-    this.packageState = "";
+    this.packages = packages;
     this.knocked = "";
     this.said = h("div", { "aria-live": "polite" });
     this.node = h("div", {}, living(context, () => this.#content()), this.said);
-    void this.#follow();
+  }
+
+  /** As the relay says; "" is unknown. */
+  get packageState() {
+    return this.packages.of(this.#packageId());
   }
 
   #content() {
@@ -136,23 +137,6 @@ class Given {
   #reached() {
     if (standing(this.context.household, this.digest) !== "done") return "here";
     return this.packageState === "downloaded" ? "downloaded" : "before";
-  }
-
-  /** Asks the relay now and then where the package is. */
-  async #follow() {
-    const { household, relay, left } = this.context;
-    while (!left.aborted) {
-      const id = this.#packageId();
-      if (id !== undefined) {
-        const { packages } = await relay.get("packages").catch(() => ({ packages: [] }));
-        const found = packages.find((/** @type {Package} */ one) => one.package_id === id);
-        if (found !== undefined && found.state !== this.packageState) {
-          this.packageState = found.state;
-          household.dispatchEvent(new CustomEvent("change"));
-        }
-      }
-      await pause(LOOK_EVERY_MS, left);
-    }
   }
 
   #packageId() {

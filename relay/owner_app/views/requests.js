@@ -1,28 +1,26 @@
 /**
- * The page of requests: first those concerning this door, by the doorbell's own sealed notes.
+ * The page of requests: first those concerning this door, by the doorbell's own sealed notes. It
+ * fetches when it is opened and by the relay's own events, never because of a note.
  * @module
  */
 import { decisionsOn } from "../account.js";
 import { mayStand, settingsOf } from "../decision_notes.js";
 import { fill, h, skeleton } from "../dom.js";
 import { spanText, t, time } from "../i18n.js";
+import { fetchRequests } from "../published_requests.js";
 import { compare } from "../request_comparison.js";
 import { nowMs } from "../town_time.js";
-import { parseRequestUnverified, requestDigest } from "../vendor/protocol/requests.js";
 import { problem } from "./parts.js";
 import { standing } from "./progress.js";
 
 /** @typedef {import("../app.js").Context} Context */
 /** @typedef {import("../household.js").Household} Household */
 /** @typedef {import("../decision_notes.js").Match} Match */
-/** @typedef {import("../vendor/protocol/documents.js").Agency} Agency */
-/** @typedef {import("../vendor/protocol/documents.js").EvidenceRequest} EvidenceRequest */
-/** @typedef {{signed: import("../vendor/protocol/documents.js").SignedRequest, state: "open" | "renewed" | "withdrawn" | "expired", published_ms: number, agency: Agency}} Published */
-/** @typedef {Published & {request: EvidenceRequest, digest: string}} Item */
+/** @typedef {import("../published_requests.js").Item} Item */
 
 /** @param {Context} context */
 export function requestsPage(context) {
-  const { household, left } = context;
+  const { household, relay, left } = context;
   const place = h("div", {}, skeleton(3));
   /** @type {Item[]} */
   let items = [];
@@ -31,7 +29,7 @@ export function requestsPage(context) {
   };
   const load = async () => {
     try {
-      [items] = await Promise.all([published(context), household.heard()]);
+      [items] = await Promise.all([fetchRequests(relay), household.heard()]);
       redraw();
       household.addEventListener("change", redraw, { signal: left });
     } catch (error) {
@@ -40,28 +38,16 @@ export function requestsPage(context) {
   };
   const again = async () => {
     try {
-      items = await published(context);
+      items = await fetchRequests(relay);
       redraw();
     } catch (error) {
       console.warn("requests", error);
     }
   };
   household.addEventListener("request", again, { signal: left });
-  household.addEventListener("matched", again, { signal: left });
+  household.addEventListener("contact", () => household.hasContact && again(), { signal: left });
   void load();
   return { title: t("requests.title"), body: [h("p", { class: "lead" }, t("requests.lead")), place] };
-}
-
-/** @param {Context} context @returns {Promise<Item[]>} */
-async function published({ relay }) {
-  const { requests } = await relay.get("requests");
-  return Promise.all(
-    requests.map(async (/** @type {Published} */ one) => ({
-      ...one,
-      request: parseRequestUnverified(one.signed),
-      digest: await requestDigest(one.signed),
-    })),
-  );
 }
 
 /** @param {Item[]} items @param {Household} household */

@@ -11,6 +11,7 @@ import { fill, h } from "../dom.js";
 import { t, time } from "../i18n.js";
 import { sendStatement } from "../statements.js";
 import { nextSettings, widens } from "../vendor/protocol/decisions.js";
+import { withoutMisleading } from "../vendor/protocol/plain_text.js";
 import { keysSection } from "./keys.js";
 import { MaskEditor, drawnMasks } from "./masks.js";
 import { formerDoorbells, noDoorbell } from "./no_doorbell.js";
@@ -22,6 +23,8 @@ import { holdsSection, refusedSection } from "./settings_lists.js";
 /** @typedef {import("../app.js").Context} Context */
 /** @typedef {import("../vendor/protocol/documents.js").OwnerSettings} OwnerSettings */
 /** @typedef {{digest: string, mine: OwnerSettings, base: OwnerSettings | null}} SentSettings */
+
+const NAME_CHARS = 60;
 
 /** @param {Context} context */
 export async function settingsPage(context) {
@@ -121,16 +124,18 @@ class SettingsForm {
     const shown = proposed ?? before;
     this.isTouched = false;
     fill(this.said);
+    const name = h("input", { id: "door-name", type: "text", maxlength: NAME_CHARS, autocomplete: "off", value: shown?.name ?? "", "aria-describedby": "about-name" });
     const [opted, reminder] = [check("opted-in", shown?.is_opted_in), check("reminder", shown?.has_reminder)];
     const editor = new MaskEditor(this.context, this.device, shown?.masks ?? []);
     const widening = h("p", { class: "hint", role: "status" });
     const written = () =>
-      nextSettings(before, { is_opted_in: opted.checked, has_reminder: reminder.checked, masks: editor.masks });
+      nextSettings(before, { name: withoutMisleading(name.value).trim(), is_opted_in: opted.checked, has_reminder: reminder.checked, masks: editor.masks });
     const touched = () => {
       this.isTouched = true;
       fill(widening, widens(before, written()) && t("settings.waits_for_door"));
     };
     for (const box of [opted, reminder]) box.addEventListener("change", touched);
+    name.addEventListener("input", touched);
     editor.onChange = touched;
     const save = guarded(this.said, async () => {
       const base = before;
@@ -145,6 +150,9 @@ class SettingsForm {
       h(
         "form",
         { id: "settings-form", onsubmit: save },
+        h("label", { for: name.id }, t("settings.name")),
+        name,
+        h("p", { class: "hint", id: "about-name" }, t("settings.name_help")),
         h("h2", {}, t("settings.requests")),
         h("label", { for: opted.id }, opted, t("settings.opted_in")),
         h("p", { class: "hint" }, t("settings.opted_in_help")),
@@ -200,13 +208,14 @@ function check(id, isOn) {
 }
 
 /** One side of a conflict, in words and as a drawing. @param {string} title @param {OwnerSettings} settings */
-function said(title, { is_opted_in, has_reminder, masks }) {
+function said(title, { name, is_opted_in, has_reminder, masks }) {
   const yes = (/** @type {boolean} */ is) => t(is ? "settings.on" : "settings.off");
   return h(
     "div",
     {},
     h("h3", {}, t(title)),
     terms([
+      ["settings.name", name || "–"],
       ["settings.requests", yes(is_opted_in)],
       ["settings.reminder", yes(has_reminder)],
       ["settings.masks", masks.length ? drawnMasks(masks) : t("settings.no_masks")],

@@ -37,7 +37,7 @@ export function refusedSection(context, device) {
     names = new Map(requests.map((/** @type {{agency: {id: string, name: string}}} */ { agency }) => [agency.id, agency.name]));
     household.dispatchEvent(new CustomEvent("change"));
   };
-  if (settingsOf(household, device).refused.length > 0) load().catch((error) => console.warn("agencies' names", error));
+  load().catch((error) => console.warn("agencies' names", error)); // refused or not: a fetch mustn't tell
   const list = new SentList(context, device, { id: "refused", none: t("refused.none") }, () =>
     settingsOf(household, device).refused.map((agency) => ({
       key: agency,

@@ -77,7 +77,7 @@ slot_trees = Table(
     "slot_trees",
     metadata,
     Column("slot", BigInteger, primary_key=True),
-    Column("leaves", Text, nullable=False),  # JSON: commitments and padding, in the tree's order
+    Column("leaves", Text, nullable=False),  # JSON: the tree's seed, then commitments
     Column("number", BigInteger, nullable=False),  # in log_entries (custody)
 )
 

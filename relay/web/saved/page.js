@@ -157,7 +157,7 @@ function row({ what, where, result, detail }) {
   title.scope = "row";
   title.textContent = where ? `${where}: ${t(`check.${what}`)}` : t(`check.${what}`);
   const found = document.createElement("td");
-  found.className = { holds: "ok", fails: "bad", "not checked": "" }[result];
+  found.className = { holds: "ok", fails: "bad", "not checked": "", "not shown": "" }[result];
   found.dataset.result = result;
   found.textContent = t(`check.${result.replace(" ", "_")}`);
   const told = document.createElement("td");

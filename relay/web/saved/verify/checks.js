@@ -6,7 +6,7 @@
 import { Told } from "../../static/js/protocol/encoding.js";
 import { filledApart } from "../../static/js/protocol/plain_text.js";
 
-/** @typedef {"holds" | "fails" | "not checked"} Result */
+/** @typedef {"holds" | "fails" | "not checked" | "not shown"} Result */
 /** @typedef {import("../../static/js/protocol/encoding.js").Said} Said */
 /** @typedef {{kind: number, what: string, result: Result, detail: Said, where: string}} Check `what` is a text's key; `where` a file, or "" */
 
@@ -38,6 +38,15 @@ export class NotCheckable extends Told {
   }
 }
 
+/** Something that evidence may show and this doesn't: it is said, and all else may hold. */
+export class NotShown extends Told {
+  /** @param {string} template @param {Said["values"]} [values] */
+  constructor(template, values) {
+    super(template, values);
+    this.name = "NotShown";
+  }
+}
+
 /**
  * Makes one check. Whatever breaks while it is made, fails.
  * @param {number} kind
@@ -52,9 +61,14 @@ export async function run(kind, what, look, where = "") {
     const detail = typeof found === "string" ? { template: AS_SAID, values: { said: found } } : found;
     return { kind, what, where, result: "holds", detail };
   } catch (error) {
-    const result = error instanceof NotCheckable ? "not checked" : "fails";
-    return { kind, what, where, result, detail: saidBy(error) };
+    return { kind, what, where, result: resultOf(error), detail: saidBy(error) };
   }
+}
+
+/** @param {unknown} error @returns {Result} */
+function resultOf(error) {
+  if (error instanceof NotShown) return "not shown";
+  return error instanceof NotCheckable ? "not checked" : "fails";
 }
 
 /**
@@ -83,6 +97,7 @@ export function codeOf(checks) {
     const telling = failed.filter((kind) => kind !== CODE.PACKAGE);
     return telling.length > 0 ? Math.min(...telling) : CODE.PACKAGE;
   }
-  const holds = checks.length > 0 && checks.every((check) => check.result === "holds");
+  const claimed = checks.filter((check) => check.result !== "not shown");
+  const holds = claimed.length > 0 && claimed.every((check) => check.result === "holds");
   return holds ? CODE.HOLDS : CODE.INCOMPLETE;
 }

@@ -15,7 +15,7 @@ import { parseRequestUnverified } from "../../static/js/protocol/requests.js";
 
 /** Names that mean something in evidence, as in relay/verify/evidence.py. */
 const PART_OF_EVIDENCE =
-  /^((clip|manifest|part|trim|capture)-[1-9][0-9]?\.(mp4|json)|(contents|device|grant|request|release|register)\.(json|pem))$/;
+  /^((clip|manifest|part|trim|capture)-[1-9][0-9]?\.(mp4|json)|(contents|device|grant|identity|request|release|register)\.(json|pem))$/;
 
 const MAX_DOCUMENT_BYTES = 8 * 1024 * 1024;
 const CLIP_NAME = /^clip-([1-9][0-9]?)\.mp4$/;

@@ -3,11 +3,11 @@
  * checkpoint it is, and who saw it, needs a policy.
  * @module
  */
-import { canonical, hex, parseCanonical, sha256Hex, unb64u, unhex, utf8, join } from "../../static/js/protocol/encoding.js";
+import { canonical, deviceIdOf, hex, parseCanonical, sha256Hex, unb64u, unhex, utf8, join } from "../../static/js/protocol/encoding.js";
 import { LONGEST_PRE_ROLL_90K } from "../../static/js/protocol/footage.js";
 import { provedExtract, provenEntries } from "./authority.js";
-import { NotCheckable } from "./checks.js";
-import { checkSignatures } from "./document_checks.js";
+import { NotCheckable, NotShown } from "./checks.js";
+import { checkSignatures, deviceCertificate } from "./document_checks.js";
 import {
   clipNumbers,
   documentOf,
@@ -31,6 +31,10 @@ const EXAMPLE_PREFIX = "example.";
 const TICKS_PER_MS = 90;
 const SKEW_MS = 2 * 60_000;
 const LATEST_MS = 60 * 60_000;
+const IDENTITY = "identity.json";
+const IDENTITY_AGE_MS = 24 * 3_600_000;
+const MAX_IDENTITY_AGE_MS = 30 * IDENTITY_AGE_MS;
+const SLOT_DEPTH = 20;
 
 /** This very release was committed to in the custody log. @param {Files} files @param {Policy | null} policy */
 export async function checkRelease(files, policy) {
@@ -46,14 +50,40 @@ export async function checkRelease(files, policy) {
 
 /** The recording was committed to after it was made. @param {Files} files @param {number} number @param {Policy | null} policy */
 export async function checkCapture(files, number, policy) {
-  const { clip_salt, record, index, size, hashes, proof } = packed(files, `capture-${number}.json`, policy);
+  const { clip_salt, record, index, hashes, proof } = packed(files, `capture-${number}.json`, policy);
   const { device } = statementUnverified(files);
   must(record.domain === "doorward/slot/v1" && record.device === device, "another doorbell committed to it");
   const digest = unhex(await manifestDigest(files, number));
   const commitment = await sha256Hex(join(CLIP_TAG, unb64u(clip_salt), digest));
   must(record.clips.includes(commitment), "another recording was committed to");
+  await checkSlot(files, { record, index, hashes, proof });
+}
+
+/**
+ * The doorbell was there from a day to a month before: relay/verify/identity_checks.py.
+ * @param {Files} files @param {number} number @param {Policy | null} policy
+ * @returns {Promise<import("../../static/js/protocol/encoding.js").Said>}
+ */
+export async function checkIdentity(files, number, policy) {
+  if (!files.has(IDENTITY)) throw new NotShown("the doorbell packed no slot of an earlier day, as a new one can't");
+  const { record, index, hashes, proof } = documentOf(files, IDENTITY);
+  const device = await deviceIdOf(deviceCertificate(files).spki);
+  must(record.domain === "doorward/slot/v1" && record.device === device, "the earlier slot is another doorbell's");
+  await checkSlot(files, { record, index, hashes, proof });
+  if (policy === null) throw new NotCheckable("no policy is at hand: whose times to believe isn't known");
+  const by = await checkWitnessed(policy, parseProof(proof));
+  const begin = beginOf(files, number, manifestUnverified(files, number));
+  if (begin === null) throw new NotShown("the doorbell's clock wasn't set: how much older it is can't be said");
+  const isShown = begin - by >= IDENTITY_AGE_MS && begin - by <= MAX_IDENTITY_AGE_MS;
+  if (!isShown) throw new NotShown("its slot was in the log by {by}, which isn't a day to a month before the recording", { by: moment(by) });
+  return { template: "its key was in the log by {by}", values: { by: moment(by) } };
+}
+
+/** @param {Files} files @param {{record: any, index: number, hashes: string[], proof: string}} path from a slot's record to the log */
+async function checkSlot(files, { record, index, hashes, proof }) {
+  must(hashes.length === SLOT_DEPTH, "a slot's path has another depth");
   const leaf = await leafHash(unhex(await sha256Hex(utf8(canonical(record)))));
-  const root = hex(await inclusionRoot({ index, size, leaf, hashes: hashes.map(unb64u) }));
+  const root = hex(await inclusionRoot({ index, size: 2 ** SLOT_DEPTH, leaf, hashes: hashes.map(unb64u) }));
   mustBeCustody(files, (await checkInclusion(proof, custodyEntry({ type: "slot", slot: record.slot, root }))).origin);
 }
 
@@ -191,7 +221,7 @@ function checkpointsBefore(files) {
 
 /** @param {Files} files @returns {string[]} */
 function proofsOf(files) {
-  const names = ["release.json", ...clipNumbers(files).map((number) => `capture-${number}.json`)];
+  const names = ["release.json", IDENTITY, ...clipNumbers(files).map((number) => `capture-${number}.json`)];
   const proofs = names.filter((name) => files.has(name)).map((name) => documentOf(files, name).proof);
   if (!files.has("register.json")) return proofs;
   return [...proofs, ...provenEntries(documentOf(files, "register.json")).map(({ proof }) => proof)];

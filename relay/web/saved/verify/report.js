@@ -4,7 +4,7 @@
  */
 import { authorityOf, checkAges, checkAuthority } from "./authority.js";
 import { CODE, codeOf, run } from "./checks.js";
-import { checkCapture, checkDate, checkRegister, checkRelease, checkWitnesses, exampleOrigin, registeredAgency } from "./logs.js";
+import { checkCapture, checkDate, checkIdentity, checkRegister, checkRelease, checkWitnesses, exampleOrigin, registeredAgency } from "./logs.js";
 import * as papers from "./document_checks.js";
 import { clipNumbers, termsUnverified } from "./document_reader.js";
 import * as recordings from "./recordings.js";
@@ -73,6 +73,7 @@ async function recordingChecks({ files }, number, policy) {
     await run(CODE.SOUND, "sound", async () => void (await recordings.checkSound(files, number)), where),
     await run(CODE.CAPTURE, "capture", () => checkCapture(files, number, policy), where),
     await run(CODE.CAPTURE, "date", () => checkDate(files, number, policy), where),
+    await run(CODE.CAPTURE, "identity", () => checkIdentity(files, number, policy), where),
     await run(CODE.PROVENANCE, "provenance", () => recordings.checkProvenance(files, number), where),
   ];
 }

@@ -36,7 +36,7 @@ export function isIdentity({ name, address, contact, ...others }) {
 export const NO_IDENTITY = { name: "", address: "", contact: "" };
 
 /** @type {OwnerSettings} what counts before an owner has set anything here; never sent like this */
-export const NO_SETTINGS = { revision: 0, is_opted_in: false, has_reminder: false, masks: [] };
+export const NO_SETTINGS = { revision: 0, name: "", is_opted_in: false, has_reminder: false, masks: [] };
 
 /**
  * Returns whole settings that take the place of those before.

@@ -56,7 +56,7 @@
  * @typedef {{kind: "confirm", statement_digest: string, answer: "yes" | "no"}} Confirm
  * @typedef {{kind: "knock", statement_digest: string, language: "en" | "sv"}} Knock
  * @typedef {[number, number][]} MaskPolygon corners in thousandths of the picture, from the top left
- * @typedef {{revision: number, is_opted_in: boolean, has_reminder: boolean, masks: MaskPolygon[]}} OwnerSettings
+ * @typedef {{revision: number, name: string, is_opted_in: boolean, has_reminder: boolean, masks: MaskPolygon[]}} OwnerSettings
  * @typedef {{kind: "settings", settings: OwnerSettings}} ChangeSettings
  * @typedef {GrantTerms | AddOwner | RemoveOwner | EnrolBrowser | EndBrowser | Hold | Unhold | Revoke | Decline | RefuseAgency | ChangeSettings | SetRecovery | AddApprover | EndApprover | Confirm | Knock} Terms
  * @typedef {{v: 1, domain: "doorward/statement/v1", device: string, nonce: string, not_after_ms: number, terms: Terms}} Statement
@@ -65,7 +65,7 @@
  * @typedef {"working" | "starting" | "missing" | "busy" | "frozen" | "unsupported" | "off"} CameraState
  * @typedef {"camera" | "card_full" | "card_slow" | "card_failing" | "storage_key" | "sound" | "too_much_motion" | "power_weak" | "too_hot" | "clock_unknown" | "register"} TroubleCode
  * @typedef {{type: "pressed", camera: CameraState}} Pressed
- * @typedef {{type: "motion", zones: string[]}} Motion
+ * @typedef {{type: "motion", zones: {browser: string, sealed: string}[], names?: string[]}} Motion `names` are opened in this browser
  * @typedef {{type: "trouble", code: TroubleCode, is_over: boolean, detail: string}} Trouble
  * @typedef {{type: "clock_set", from_seq: number, to_seq: number, offset_ms: number}} ClockSet
  * @typedef {{type: "clip_ready", clip_id: string, manifest_digest: string, trigger_event_id: string, more_trigger_ids: string[], started_ms: number, duration_ms: number, pre_roll_ms: number, is_cut_short: boolean}} ClipReady
@@ -107,7 +107,7 @@
  * @typedef {{type: "holds_now", statement_digest: string, holds: HeldTime[]}} HoldsNow
  * @typedef {{type: "owner_removed", name: string, by_name: string}} OwnerRemoved
  * @typedef {{type: "recovery_used", name: string, at_ms: number}} RecoveryUsed
- * @typedef {{type: "confirmation_wanted", statement_digest: string, door_page: string}} ConfirmationWanted
+ * @typedef {{type: "confirmation_wanted", statement_digest: string, door_page: string, batch_ms: number | null}} ConfirmationWanted
  * @typedef {{type: "statement_refused", statement_digest: string, reason: string, detail: string}} StatementRefused
  * @typedef {{type: "released", statement_digest: string, package_id: string}} ReleaseDone
  * @typedef {{type: "watching_began", session_id: string, name: string, browser_name: string, at_ms: number}} WatchingBegan

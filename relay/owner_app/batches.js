@@ -1,0 +1,13 @@
+/**
+ * The end of the batch with which a release goes, as in firmware/protocol/batches.py.
+ * @module
+ */
+
+const MAX_LEAD_MS = 30_000;
+
+/** @param {number} confirmedMs @param {number} batchMs without batches nothing waits */
+export function releaseEnd(confirmedMs, batchMs) {
+  if (batchMs === 0) return confirmedMs;
+  const ms = confirmedMs + Math.min(MAX_LEAD_MS, Math.floor(batchMs / 4));
+  return ms - (ms % batchMs) + batchMs;
+}
