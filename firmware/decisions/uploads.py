@@ -14,7 +14,6 @@ import logging
 from collections.abc import Collection
 from typing import Literal, Protocol
 
-from firmware.decisions.package_sealer import package_id_of
 from firmware.errors import DoorwardError, TicketRefused, UploadError
 from firmware.outbox.outgoing import Outgoing
 from firmware.outbox.publisher import FactPublisher
@@ -32,6 +31,7 @@ from firmware.protocol.events import (
     PackageUploaded,
     PackageWithdrawn,
 )
+from firmware.protocol.releases import package_id_of
 from firmware.store.household import HouseholdStore
 from firmware.store.statements import StatementStore
 

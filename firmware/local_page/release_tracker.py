@@ -1,6 +1,5 @@
 """Progress of confirmed releases: in the log, sealed, sent. Nothing is decided here."""
 
-from firmware.decisions.package_sealer import package_id_of
 from firmware.decisions.request_intake import Register
 from firmware.errors import PackageDamaged, PackageOfAnotherVersion, TicketRefused
 from firmware.local_page.presenter import agency_name
@@ -8,6 +7,7 @@ from firmware.local_page.views import ReleaseProgress, Stage
 from firmware.outbox.outgoing import Outgoing
 from firmware.protocol.encoding import decode
 from firmware.protocol.grants import GrantTerms, Statement
+from firmware.protocol.releases import package_id_of
 from firmware.store.household import HouseholdStore
 from firmware.store.statements import StatementStore, WaitingStatement
 

@@ -4,8 +4,8 @@ A doorbell's part is a salted commitment: whoever holds the opened record can pr
 can tell whose it is. Log first, then act: a release leaves, a download begins and an object is
 erased once its entry is in a checkpoint that witnesses have signed.
 
-What a commitment is of, `ReleaseRecord` and `SlotRecord`, stays on the doorbell until it gives it
-away inside a package.
+What a commitment is of stays on the doorbell until a package leaves: a `SlotRecord` goes into the
+package, a `ReleaseRecord` (releases.py) to the relay as well, which holds the package to it.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,7 +24,6 @@ from firmware.protocol.encoding import (
     ShortB64u,
     WallTimeMs,
     WireError,
-    b64u,
     decode_canonical,
     sha256_hex,
     unb64u,
@@ -32,29 +31,24 @@ from firmware.protocol.encoding import (
 from firmware.protocol.outcomes import SignedOutcome
 from firmware.protocol.passkeys import verify_p256
 from firmware.protocol.register.entries import MAX_LEAF_BYTES
+from firmware.protocol.releases import ReleaseRecord, Salt
 from firmware.protocol.tlog.merkle import inclusion_root, leaf_hash
 
 DELETION_TAG = b"doorward/deletion/v1"
 MIN_CLIPS_IN_SLOT = 8
 MAX_CLIPS_IN_SLOT = 512
 """Both powers of two: a slot's record is filled up to one."""
+MAX_PACKAGES_PER_REQUEST = 3
+"""Of one doorbell. A band counts it once a request."""
 
-Quarter = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{4}-Q[1-4]\Z")]
+Quarter = Annotated[str, msgspec.Meta(pattern=r"^2[0-9]{3}-Q[1-4]\Z")]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+CheckName = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z_]{0,39}\Z")]
+"""A check's name, `refused_checks.RefusedCheck` or one of another version: never a text."""
 SlotNumber = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
 """Wall time in milliseconds divided by the register's slot_ms, rounded down."""
 ProofText = Annotated[str, msgspec.Meta(max_length=16 * 1024)]
 """A c2sp.org/tlog-proof: index, hashes and the witnessed checkpoint."""
-
-
-class ReleaseRecord(Document, frozen=True, kw_only=True):
-    """The record that a doorbell commits to before a release of exactly this grant."""
-
-    v: Literal[1] = 1
-    domain: Literal["doorward/release/v1"] = "doorward/release/v1"
-    device: DeviceId
-    grant_digest: Digest
-    salt: ShortB64u
 
 
 class SlotRecord(Document, frozen=True, kw_only=True):
@@ -103,10 +97,15 @@ class CaptureProof(Document, frozen=True, kw_only=True):
 
 
 class ReleaseProof(Document, frozen=True, kw_only=True):
-    """The proof, for the package, that a release was committed to before it left."""
+    """The proof, for the package, that its release was committed to before it left.
 
-    v: Literal[1] = 1
+    `salt_g` opens the record to the grant, `salt_d` to the package and its request (releases.py).
+    """
+
+    v: Literal[2] = 2
     record: ReleaseRecord
+    salt_g: Salt
+    salt_d: Salt
     proof: ProofText
 
 
@@ -130,7 +129,10 @@ class SlotLeaf(Document, frozen=True, kw_only=True, tag="slot", tag_field="type"
 
 
 class ReceivedLeaf(Document, frozen=True, kw_only=True, tag="received", tag_field="type"):
-    """An entry for an agency's count of recordings in a quarter, when it moved to another band."""
+    """An entry for an agency's count of answers in a quarter, when it moved to another band.
+
+    An answer is one doorbell's, to one request, in however many packages.
+    """
 
     agency: AgencyId
     quarter: Quarter
@@ -210,7 +212,7 @@ class RefusalsLeaf(Document, frozen=True, kw_only=True, tag="refusals", tag_fiel
     """An entry for the count of statements refused in a quarter, by the failed check (R11)."""
 
     quarter: Quarter
-    counts: Annotated[dict[Line, Count], msgspec.Meta(max_length=60)]
+    counts: Annotated[dict[CheckName, Count], msgspec.Meta(max_length=60)]
 
 
 CustodyBody = (
@@ -295,13 +297,6 @@ def check_deletion_answer(signed: SignedDeletionAnswer, signing_key: bytes) -> D
     if not verify_p256(signing_key, unb64u(signed.signature), deletion_message(text)):
         raise WireError("the agency didn't sign this answer")
     return decode_canonical(DeletionAnswer, text)
-
-
-def new_salt(random_bytes: bytes) -> str:
-    """Return 32 random bytes as a record's salt."""
-    if len(random_bytes) != 32:
-        raise WireError("a salt is 32 bytes")
-    return b64u(random_bytes)
 
 
 def quarter_of(wall_ms: int) -> str:

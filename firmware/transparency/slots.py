@@ -30,11 +30,10 @@ from firmware.protocol.custody import (
     SlotRecord,
     clip_commitment,
     fill_up,
-    new_salt,
     slot_entry,
     slot_root,
 )
-from firmware.protocol.encoding import new_id
+from firmware.protocol.encoding import new_id, new_salt
 from firmware.protocol.events import Note, SlotCommitted
 from firmware.protocol.tlog.proof import check_proof
 from firmware.store.slots import SlotClip, SlotStore, StoredSlot

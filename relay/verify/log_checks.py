@@ -30,6 +30,7 @@ from firmware.protocol.register.entries import (
 )
 from firmware.protocol.register.extract import ProvenEntry, RegisterExtract
 from firmware.protocol.register.rules import check_area
+from firmware.protocol.releases import is_of_delivery, is_of_grant
 from firmware.protocol.requests import SignedCertificate, check_signatures
 from firmware.protocol.tlog.checkpoint import Checkpoint, parse_checkpoint
 from firmware.protocol.tlog.merkle import leaf_hash, verify_inclusion
@@ -40,6 +41,7 @@ from relay.verify.agency_key import KnownAgency, check_agreement
 from relay.verify.document_reader import (
     Files,
     clip_numbers,
+    contents_unverified,
     document_of,
     manifest_unverified,
     request_unverified,
@@ -47,6 +49,7 @@ from relay.verify.document_reader import (
     signed_manifest,
     signed_request,
     statement_unverified,
+    terms_unverified,
 )
 from relay.verify.errors import NotCheckable
 from relay.verify.wall_time import moment
@@ -66,13 +69,22 @@ class NamedNote:
 
 
 def check_release(files: Files, policy: Policy | None) -> str:
-    """Check that the custody log has this release's commitment."""
+    """Check that the custody log has the commitment to release this grant's package."""
     proof = _packed(files, RELEASE, policy)
     release = document_of(ReleaseProof, files, proof)
     digest = sha256_hex(signed_grant(files).statement.encode())
-    record = release.record
-    if (record.device, record.grant_digest) != (statement_unverified(files).device, digest):
+    device = statement_unverified(files).device
+    record, terms = release.record, terms_unverified(files)
+    if not is_of_grant(record, device=device, grant_digest=digest, salt_g=release.salt_g):
         raise WireError("another release was committed to")
+    if not is_of_delivery(
+        record,
+        package_id=contents_unverified(files).package_id,
+        request_digest=terms.request_digest,
+        agency=terms.recipient.agency,
+        salt_d=release.salt_d,
+    ):
+        raise WireError("the release of another package was committed to")
     checkpoint = _check_custody(files, check_inclusion(release.proof, release_entry(record)))
     return f"in {checkpoint.origin}, among the first {checkpoint.size} entries"
 

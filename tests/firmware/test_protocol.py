@@ -39,6 +39,7 @@ from firmware.protocol.footage import GopHasher, merkle_root
 from firmware.protocol.grants import OwnerKeys
 from firmware.protocol.nal_units import split_annex_b, split_length_prefixed
 from firmware.protocol.passkeys import PasskeyKey
+from tests.fakes.releases import released
 
 DEVICE = "a" * 20
 OWNER = OwnerKeys(
@@ -81,6 +82,7 @@ BODIES = [
         size_bytes=9,
         part_bytes=8 * 1024 * 1024,
         part_sha256=["cd" * 32],
+        **released(),
     ),
     events.PackageUploaded(
         package_id=new_id(),

@@ -75,6 +75,8 @@ async def put_package(
                 object_key=None if state == "announced" else f"lakeland/{package_id}",
                 state=state,
                 at_ms=now_ms,
+                commitment=new_id(),
+                announced_ms=now_ms,
             ),
         )
     await database.close()

@@ -9,8 +9,16 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from sqlalchemy import delete
 
-from firmware.protocol.commands import Accepted, RegisterGrew, ReleaseLogged, Reply, SlotLogged
+from firmware.protocol.commands import (
+    Accepted,
+    RegisterGrew,
+    ReleaseLogged,
+    ReleaseNotLogged,
+    Reply,
+    SlotLogged,
+)
 from firmware.protocol.custody import (
     CustodyBody,
     CustodyLeaf,
@@ -24,7 +32,6 @@ from firmware.protocol.custody import (
     SignedDeletionAnswer,
     SlotLeaf,
     deletion_message,
-    new_salt,
     package_commitment,
     parse_custody_leaf,
     quarter_of,
@@ -46,19 +53,24 @@ from firmware.protocol.tlog.proof import check_proof
 from relay.custody.entries import AnswerRefused, CustodyEntries, quarter_end_ms
 from relay.custody.errors import KeyTaken
 from relay.custody.log_entries import LogEntries
+from relay.custody.releases import TELL_AGAIN_MS
 from relay.custody.service import CustodyService
 from relay.custody.slots import close, padded
 from relay.custody.tile_store import Retention, TileStore
 from relay.fleet.commands import Commands
 from relay.ingest.carried_events import carry
+from relay.ingest.expiry import RELEASE_LIFE_MS, Expiry
 from relay.store import custody, events, fleet, requests
 from relay.store.database import Database
 from relay.store.fleet import DoorbellRow
+from relay.store.schema import account_doorbells
 from tests.fakes.bus import RememberingBus
 from tests.fakes.clock import ManualClock
 from tests.fakes.log_house import MemoryBucket, make_keys, make_logs
 from tests.fakes.log_town import make_town
+from tests.fakes.releases import opening_of
 from tests.relay.databases import open_database
+from tests.relay.evidence_packages import give_owner
 
 DEVICES = ["a" * 20, "b" * 20, "c" * 20]
 CUSTODY = "example.lakeland/custody"
@@ -134,6 +146,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
                     last_seq=0,
                 ),
             )
+            await give_owner(tx, device, now_ms=0)
     house = House(tmp_path / "witnesses", database)
     charter = make_town().register_log.entries[0]
     async with database.begin() as tx:
@@ -164,7 +177,7 @@ async def test_an_agreements_text_is_published_under_its_hash_beside_the_logs(
 
 
 def a_record(device: str) -> ReleaseRecord:
-    return ReleaseRecord(device=device, grant_digest="ab" * 32, salt=new_salt(b"s" * 32))
+    return opening_of(device=device).record
 
 
 async def test_a_doorbell_hears_that_its_release_is_logged(house: House) -> None:
@@ -192,11 +205,15 @@ async def test_a_release_is_not_in_the_log_before_its_batch_is_over(house: House
     await house.told(ReleaseLogged, DEVICES[0])
 
 
-async def test_nothing_of_whose_release_it_was_stays(house: House) -> None:
+async def test_whose_release_it_was_is_forgotten_once_no_package_is_taken_for_it(
+    house: House,
+) -> None:
     record = a_record(DEVICES[0])
     await house.take(DEVICES[0], ReleaseCommitted(commitment=record.digest()))
     house.clock.advance(BATCH_S)
     await house.told(ReleaseLogged, DEVICES[0])
+    house.clock.advance(RELEASE_LIFE_MS / 1000 + 1)
+    await Expiry(house.database, house.clock).forget()
     async with house.database.read() as tx:
         left = await tx.exec_driver_sql("SELECT count(*) FROM release_commitments")
         assert left.scalar_one() == 0
@@ -210,6 +227,7 @@ async def test_the_same_commitment_again_has_one_entry_and_two_answers(house: Ho
         await house.take(DEVICES[0], ReleaseCommitted(commitment=record.digest()))
         house.clock.advance(BATCH_S)
         await house.told(ReleaseLogged, DEVICES[0])
+        house.clock.advance(TELL_AGAIN_MS / 1000)
     await house.told(ReleaseLogged, DEVICES[0], count=2)
     assert len(await house.custody()) <= 1 + 1  # and perhaps a slot
 
@@ -237,7 +255,20 @@ async def test_a_doorbell_that_commits_without_end_does_not_fill_the_log(house: 
     for number in range(60):
         await house.take(DEVICES[0], ReleaseCommitted(commitment=f"{number:064x}"), seq=number + 1)
     house.clock.advance(BATCH_S)
-    assert len([one for one in await house.custody() if hasattr(one, "commitment")]) == 30
+    assert len([one for one in await house.custody() if hasattr(one, "commitment")]) == 12
+    refused = ReleaseNotLogged(commitment=f"{12:064x}", reason="limit")
+    assert refused in await house.told(ReleaseNotLogged, DEVICES[0])
+
+
+async def test_a_doorbell_without_an_owner_commits_to_nothing(house: House) -> None:
+    async with house.database.begin() as tx:
+        await tx.execute(delete(account_doorbells))
+    record = a_record(DEVICES[0])
+    await house.take(DEVICES[0], ReleaseCommitted(commitment=record.digest()))
+    await house.take(DEVICES[0], KeyChangeCommitted(commitment="e" * 64))
+    told = await house.told(ReleaseNotLogged, DEVICES[0])
+    assert told == [ReleaseNotLogged(commitment=record.digest(), reason="owner")]
+    assert not [one for one in await house.custody() if hasattr(one, "commitment")]
 
 
 def current_slot(house: House) -> int:
@@ -523,7 +554,7 @@ async def answer_twice(answer, signed: SignedDeletionAnswer) -> None:
 async def test_refusals_are_summed_up_once_the_quarter_is_over_for_a_while(house: House) -> None:
     quarter = quarter_of(house.clock.wall_ms())
     end_ms = quarter_end_ms(quarter)
-    told = RefusalsCounted(quarter=quarter, counts={"window": 2, "odd text": 1})
+    told = RefusalsCounted(quarter=quarter, counts={"area": 2, "odd_name": 1})
     await house.take(DEVICES[0], told)  # it isn't over
     house.clock.set_wall_ms(end_ms + 1000)
     async with house.database.begin() as tx:
@@ -543,15 +574,16 @@ async def test_refusals_are_summed_up_once_the_quarter_is_over_for_a_while(house
                     last_seq=0,
                 ),
             )
+            await give_owner(tx, name * 20, now_ms=0)
     for name in "defg":
-        await house.take(name * 20, RefusalsCounted(quarter=quarter, counts={"window": 1}))
+        await house.take(name * 20, RefusalsCounted(quarter=quarter, counts={"area": 1}))
     house.clock.set_wall_ms(end_ms + 15 * 24 * 3600 * 1000)
     await house.desk._refusals.log_due()
     assert not [one for one in await house.custody() if isinstance(one, RefusalsLeaf)]  # only four
     await house.take("h" * 20, told)
     await house.desk._refusals.log_due()
     (leaf,) = [one for one in await house.custody() if isinstance(one, RefusalsLeaf)]
-    assert leaf == RefusalsLeaf(quarter=quarter, counts={"other": 1, "window": 6})
+    assert leaf == RefusalsLeaf(quarter=quarter, counts={"area": 6, "other": 1})
     await house.take(DEVICES[1], told)  # too late
     await house.desk._refusals.log_due()
     assert len([one for one in await house.custody() if isinstance(one, RefusalsLeaf)]) == 1

@@ -10,6 +10,7 @@ from firmware.protocol.custody import CaptureProof, ReleaseProof
 from firmware.protocol.encoding import b64u, decode, sha256_hex
 from firmware.protocol.register.entries import AgreementMade, SignedAgreement
 from firmware.protocol.register.extract import ProvenEntry, RegisterExtract
+from firmware.protocol.requests import SignedRequest
 from firmware.protocol.tlog.policy import parse_policy
 from firmware.protocol.tlog.proof import TlogProof, parse_proof
 from relay.verify.checks import Check, Exit, Result
@@ -61,6 +62,30 @@ def test_a_release_of_another_grant_proves_nothing(evidence: Evidence) -> None:
 def test_a_release_by_another_doorbell_proves_nothing(evidence: Evidence) -> None:
     other = evidence.town.release_proof(device="a" * 20, grant_digest=evidence.grant_digest)
     assert Exit.LOG in failed(evidence, **{"release.json": other.encode()})
+
+
+def test_the_release_of_another_package_proves_nothing(evidence: Evidence) -> None:
+    request = decode(SignedRequest, evidence.files["request.json"])
+    right = {
+        "device": evidence.doorbell.device,
+        "grant_digest": evidence.grant_digest,
+        "request_digest": request.request_digest,
+    }
+    for wrong in (
+        {"package_id": "a" * 26},
+        {"request_digest": "0" * 64},
+        {"agency": "another-agency"},
+    ):
+        other = evidence.town.release_proof(**(right | wrong))
+        assert failed(evidence, **{"release.json": other.encode()}) == {
+            Exit.LOG: "the release of another package was committed to"
+        }
+
+
+def test_a_release_whose_salts_were_swapped_proves_nothing(evidence: Evidence) -> None:
+    proof = decode(ReleaseProof, evidence.files["release.json"])
+    swapped = changed(proof, salt_g=proof.salt_d, salt_d=proof.salt_g)
+    assert Exit.LOG in failed(evidence, **{"release.json": swapped.encode()})
 
 
 def test_a_release_that_nobody_logged_proves_nothing(evidence: Evidence) -> None:
@@ -204,7 +229,12 @@ def test_too_few_witnesses_are_found(evidence: Evidence) -> None:
 def test_a_log_of_the_forgers_own_is_found(evidence: Evidence) -> None:
     own = make_town()  # the same names, other keys
     digest = evidence.grant_digest
-    proof = own.release_proof(device=evidence.doorbell.device, grant_digest=digest)
+    request = decode(SignedRequest, evidence.files["request.json"])
+    proof = own.release_proof(
+        device=evidence.doorbell.device,
+        grant_digest=digest,
+        request_digest=request.request_digest,
+    )
     assert set(failed(evidence, **{"release.json": proof.encode()})) == {Exit.POLICY}
 
 
