@@ -304,11 +304,14 @@ def test_a_download_while_the_agency_is_suspended_and_none_before(town: Town) ->
 
 
 def test_more_downloads_than_were_received(town: Town) -> None:
-    for number in range(5):
+    """Four answers at most are in the band, each of three packages at most."""
+    for number in range(13):
         town.log_release(f"{number:064x}")
     town.log_custody(ReceivedLeaf(agency=AGENCY, quarter=QUARTER, band="1-4"))
-    for number in range(5):
+    for number in range(12):
         town.log_custody(DownloadLeaf(agency=AGENCY, package=f"{number:064x}"))
+    assert seen(town).violations == ()
+    town.log_custody(DownloadLeaf(agency=AGENCY, package=f"{12:064x}"))
     assert "more packages than it is said to have received" in whats(seen(town))
 
 
@@ -418,11 +421,11 @@ def test_one_package_that_two_agencies_download(town: Town) -> None:
 
 
 def test_refusals_that_are_told_twice_or_before_their_quarter_is_over(town: Town) -> None:
-    town.log_custody(RefusalsLeaf(quarter="2026-Q1", counts={"window": 7}))
+    town.log_custody(RefusalsLeaf(quarter="2026-Q1", counts={"area": 7}))
     assert seen(town).violations == ()
-    town.log_custody(RefusalsLeaf(quarter="2026-Q1", counts={"window": 1}))
+    town.log_custody(RefusalsLeaf(quarter="2026-Q1", counts={"area": 1}))
     assert "told before\n" in whats(seen(town)) + "\n"
-    town.log_custody(RefusalsLeaf(quarter=QUARTER, counts={"window": 1}))
+    town.log_custody(RefusalsLeaf(quarter=QUARTER, counts={"area": 1}))
     assert "before it is over" in whats(seen(town))
 
 

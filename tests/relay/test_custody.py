@@ -595,15 +595,15 @@ async def test_a_quarter_that_is_in_the_log_is_told(
     """As after a restore: the counts are there again, and so is their sum, which was another."""
     monkeypatch.setattr("relay.custody.refusals.MIN_DOORBELLS", len(DEVICES))
     quarter = quarter_of(house.clock.wall_ms())
-    leaf = CustodyLeaf(body=RefusalsLeaf(quarter=quarter, counts={"window": 99})).encode()
+    leaf = CustodyLeaf(body=RefusalsLeaf(quarter=quarter, counts={"area": 99})).encode()
     async with house.database.begin() as tx:
         for device in DEVICES:
-            await custody.put_refusals(tx, quarter=quarter, device=device, counts={"window": 1})
+            await custody.put_refusals(tx, quarter=quarter, device=device, counts={"area": 1})
         await house.logs.add(tx, "custody", leaf, key=f"refusals:{quarter}")
     house.clock.set_wall_ms(quarter_end_ms(quarter) + 15 * 24 * 3600 * 1000)
     await house.desk._refusals.log_due()
     assert [one for one in await house.custody() if isinstance(one, RefusalsLeaf)] == [
-        RefusalsLeaf(quarter=quarter, counts={"window": 99})
+        RefusalsLeaf(quarter=quarter, counts={"area": 99})
     ]
     async with house.database.read() as tx:
         assert await custody.refusals(tx) == {}
