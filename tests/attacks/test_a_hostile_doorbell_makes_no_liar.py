@@ -5,6 +5,7 @@ packages of 2,000 random bytes of a doorbell without an owner made `doorward-mon
 ever. Each test names what it was seen to succeed without.
 """
 
+import os
 import random
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -50,8 +51,8 @@ from tests.fakes.live_relay import LiveRelay, live_relay
 AGENCY = "lakeland-police"
 DAY_S = 24 * 3600
 HONEST_PACKAGE = "h" * 26
-SEEDS = range(3)
-EVENTS_A_SEED = 150
+SEEDS = range(int(os.environ.get("DOORWARD_HOSTILE_SEEDS", "1")))
+EVENTS_A_SEED = 100
 
 
 @pytest.fixture
@@ -422,29 +423,27 @@ async def test_counts_of_refusals_have_names_of_a_list_and_a_ceiling(relay: Live
     assert leaf == RefusalsLeaf(quarter=quarter, counts={"area": 500, "other": 500})
 
 
-@pytest.mark.parametrize(
-    "told",
-    [
-        '"counts":{"area":2147483647},"quarter":"2026-Q2"',
-        '"counts":{"area":-1},"quarter":"2026-Q2"',
-        '"counts":{"Vote for nobody":1},"quarter":"2026-Q2"',
-        '"counts":{"area":1},"quarter":"0000-Q1"',
-        '"counts":{"area":1},"quarter":"9999-Q4"',
-    ],
+BENT_COUNTS = (
+    '"counts":{"area":2147483647},"quarter":"2026-Q2"',
+    '"counts":{"area":-1},"quarter":"2026-Q2"',
+    '"counts":{"Vote for nobody":1},"quarter":"2026-Q2"',
+    '"counts":{"area":1},"quarter":"0000-Q1"',
+    '"counts":{"area":1},"quarter":"9999-Q4"',
 )
-async def test_a_count_without_form_is_discarded_and_ingest_goes_on(
-    relay: LiveRelay, told: str
-) -> None:
+
+
+async def test_a_count_without_form_is_discarded_and_ingest_goes_on(relay: LiveRelay) -> None:
     """The last two ended ingest for every doorbell, again at each redelivery: no such year is.
 
     Seen to hang with `Quarter` taking any four digits.
     """
     device = await relay.enrol(has_owner=True)
-    event = relay.event(device, RefusalsCounted(quarter="2026-Q2", counts={"area": 1}))
     right = '"counts":{"area":1},"quarter":"2026-Q2"'
-    assert right in event.encode().decode()
-    await relay.hear_bytes(device, event.encode().decode().replace(right, told).encode())
-    relay.seqs[device] -= 1
+    for told in BENT_COUNTS:
+        event = relay.event(device, RefusalsCounted(quarter="2026-Q2", counts={"area": 1}))
+        assert right in event.encode().decode()
+        await relay.hear_bytes(device, event.encode().decode().replace(right, told).encode())
+        relay.seqs[device] -= 1
     await relay.hear(device, Pressed())
     async with relay.database.read() as tx:
         kinds = await tx.exec_driver_sql("SELECT kind FROM events")

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -319,6 +320,12 @@ def parsed(signed: SignedRequest) -> EvidenceRequest:
     return parse_request(signed)
 
 
+@cache
+def _town() -> Town:
+    """Return the town that each relay's own is a copy of: its keys take a while to make."""
+    return make_town(kind="example", delays=DELAYS)
+
+
 @asynccontextmanager
 async def live_relay(folder: Path) -> AsyncIterator[LiveRelay]:
     """Run a relay whose clock goes only when a test says so."""
@@ -326,7 +333,7 @@ async def live_relay(folder: Path) -> AsyncIterator[LiveRelay]:
     clock = ManualClock(wall_ms=NOW_MS)
     database = await open_database(folder / "relay.sqlite3")
     commands = Commands(bus=QueueBus(), database=database, clock=clock)
-    town = make_town(kind="example", delays=DELAYS)
+    town = _town().copy()
     relay = LiveRelay(folder, database, commands, clock, town)
 
     class Parts:
