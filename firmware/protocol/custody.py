@@ -34,7 +34,9 @@ from firmware.protocol.register.entries import MAX_LEAF_BYTES
 from firmware.protocol.releases import ReleaseRecord, Salt
 from firmware.protocol.tlog.merkle import inclusion_root, leaf_hash
 
-DELETION_TAG = b"doorward/deletion/v1"
+DELETION_TAG = b"doorward/deletion/v2"
+MAX_ANSWERED = 64
+"""Deletion requests that an agency answers with one signature."""
 MIN_CLIPS_IN_SLOT = 8
 MAX_CLIPS_IN_SLOT = 512
 """Both powers of two: a slot's record is filled up to one."""
@@ -157,29 +159,33 @@ class DeletionAskedLeaf(
 
 
 class DeletionAnswer(Document, frozen=True, kw_only=True):
-    """The agency's answer to a deletion request, signed by its own key."""
+    """The agency's answer to deletion requests, signed by its own key.
 
-    v: Literal[1] = 1
-    domain: Literal["doorward/deletion/v1"] = "doorward/deletion/v1"
+    One answer for all of `packages` (`package_commitment`s, rising): a doorbell that withdraws many
+    costs the agency one signature.
+    """
+
+    v: Literal[2] = 2
+    domain: Literal["doorward/deletion/v2"] = "doorward/deletion/v2"
     agency: AgencyId
-    package: Digest
+    packages: Annotated[list[Digest], msgspec.Meta(min_length=1, max_length=MAX_ANSWERED)]
     answer: Literal["deleted", "kept"]
     reason: Line
-    """Why it is kept, such as a court's order; or how it was deleted."""
+    """Why they are kept, such as a court's order; or how they were deleted."""
     answered_ms: WallTimeMs
 
 
 class SignedDeletionAnswer(Document, frozen=True, kw_only=True):
     """ECDSA P-256/SHA-256 (DER) by the agency's signing key over DELETION_TAG ‖ 0 ‖ text."""
 
-    answer: Annotated[str, msgspec.Meta(max_length=2048)]
+    answer: Annotated[str, msgspec.Meta(max_length=8192)]
     signature: ShortB64u
 
 
 class DeletionAnsweredLeaf(
     Document, frozen=True, kw_only=True, tag="deletion_answered", tag_field="type"
 ):
-    """An entry for the agency's answer to a deletion request."""
+    """An entry for the agency's answer to one deletion request or several."""
 
     signed: SignedDeletionAnswer
 
@@ -296,7 +302,15 @@ def check_deletion_answer(signed: SignedDeletionAnswer, signing_key: bytes) -> D
     text = signed.answer.encode()
     if not verify_p256(signing_key, unb64u(signed.signature), deletion_message(text)):
         raise WireError("the agency didn't sign this answer")
-    return decode_canonical(DeletionAnswer, text)
+    return parse_deletion_answer(text)
+
+
+def parse_deletion_answer(text: bytes) -> DeletionAnswer:
+    """Parse an answer's canonical text, or raise WireError; who signed it isn't checked."""
+    answer = decode_canonical(DeletionAnswer, text)
+    if answer.packages != sorted(set(answer.packages)):
+        raise WireError("the answered packages aren't in rising order, or one is named twice")
+    return answer
 
 
 def quarter_of(wall_ms: int) -> str:

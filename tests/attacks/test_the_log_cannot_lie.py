@@ -359,11 +359,11 @@ def asked(town: Town) -> str:
     return package
 
 
-def answer(town: Town, package: str, *, key: ec.EllipticCurvePrivateKey | None = None) -> None:
+def answer(town: Town, *packages: str, key: ec.EllipticCurvePrivateKey | None = None) -> None:
     """Log an answer to a deletion, signed by the agency unless by another key."""
     text = DeletionAnswer(
         agency=AGENCY,
-        package=package,
+        packages=sorted(packages),
         answer="deleted",
         reason="done",
         answered_ms=town.now_ms,
@@ -382,6 +382,17 @@ def test_an_answer_that_the_relay_made_up_for_the_agency(town: Town) -> None:
     answer(town, package)
     assert seen(town).report["agencies"][0]["deletions"]["deleted"] == 1
     answer(town, package)
+    assert "answered before" in whats(seen(town))
+
+
+def test_one_answer_to_many_deletions(town: Town) -> None:
+    packages = [asked(town) for _ in range(3)]
+    answer(town, *packages[:2])
+    found = seen(town)
+    assert found.violations == ()
+    (agency,) = found.report["agencies"]
+    assert (agency["deletions"]["deleted"], agency["deletions"]["unanswered"]) == (2, 1)
+    answer(town, *packages[1:])
     assert "answered before" in whats(seen(town))
 
 

@@ -34,12 +34,13 @@ from firmware.protocol.custody import (
     deletion_message,
     package_commitment,
     parse_custody_leaf,
+    parse_deletion_answer,
     quarter_of,
     release_entry,
     slot_entry,
     slot_root,
 )
-from firmware.protocol.encoding import b64u, new_id
+from firmware.protocol.encoding import WireError, b64u, new_id
 from firmware.protocol.events import (
     Event,
     KeyChangeCommitted,
@@ -490,7 +491,7 @@ async def test_an_erasure_is_logged_once(house: House) -> None:
 def signed_answer(key: ec.EllipticCurvePrivateKey, package: str, **changes) -> SignedDeletionAnswer:
     values = {
         "agency": "lakeland-pd",
-        "package": package_commitment(package),
+        "packages": [package_commitment(package)],
         "answer": "deleted",
         "reason": "erased from the case file",
         "answered_ms": 1_790_000_000_000,
@@ -499,6 +500,30 @@ def signed_answer(key: ec.EllipticCurvePrivateKey, package: str, **changes) -> S
     text = DeletionAnswer(**values).encode()
     signature = key.sign(deletion_message(text), ec.ECDSA(hashes.SHA256()))
     return SignedDeletionAnswer(answer=text.decode(), signature=b64u(signature))
+
+
+def test_an_answers_packages_rise_and_none_is_named_twice() -> None:
+    right = {
+        "agency": "lakeland-pd",
+        "answer": "deleted",
+        "reason": "erased",
+        "answered_ms": 1,
+    }
+    first, second = "11" * 32, "22" * 32
+    text = DeletionAnswer(packages=[first, second], **right).encode()
+    assert parse_deletion_answer(text).packages == [first, second]
+    for packages in ([second, first], [first, first], [], ["33" * 32] * 65):
+        with pytest.raises(WireError, match=r"rising order|length"):
+            parse_deletion_answer(DeletionAnswer(packages=packages, **right).encode())
+    for bent in (
+        text[:-1],
+        text + b" ",
+        text.replace(b'"v":2', b'"v":3'),
+        text.replace(b'"v":2', b'"v":2,"w":1'),
+        text.replace(b"deletion/v2", b"deletion/v1"),
+    ):
+        with pytest.raises(WireError, match="DeletionAnswer: "):
+            parse_deletion_answer(bent)
 
 
 async def test_only_the_agencys_own_key_answers_a_deletion(house: House) -> None:

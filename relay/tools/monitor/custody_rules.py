@@ -33,6 +33,7 @@ from firmware.protocol.custody import (
     SlotLeaf,
     check_deletion_answer,
     parse_custody_leaf,
+    parse_deletion_answer,
     quarter_of,
 )
 from firmware.protocol.encoding import WireError, decode, unb64u
@@ -220,7 +221,7 @@ class CustodyRules:
 
     def _deletion_answered(self, index: int, leaf: DeletionAnsweredLeaf) -> Iterator[str]:
         try:
-            told = decode(DeletionAnswer, leaf.signed.answer.encode())
+            told = parse_deletion_answer(leaf.signed.answer.encode())
         except WireError as error:
             what = describe_unsupported_document(leaf.signed.answer.encode(), error)
             if what is None:
@@ -228,18 +229,18 @@ class CustodyRules:
             else:
                 self._count_not(index, what)
             return
-        asked = self.state.deletions.get(told.package)
-        if asked is None or asked.agency != told.agency:
+        wishes = [self.state.deletions.get(package) for package in told.packages]
+        asked = [one for one in wishes if one is not None and one.agency == told.agency]
+        if len(asked) < len(wishes):
             yield "an answer to a deletion that nobody asked"
-            return
-        if asked.answer is not None:
+        elif any(one.answer is not None for one in asked):
             yield "a deletion that was answered before"
-            return
-        if not self._is_signed(leaf, told.agency):
+        elif not self._is_signed(leaf, told.agency):
             yield f"an answer to a deletion that {told.agency} didn't sign"
-            return
-        asked.answer = told
-        asked.is_late = self._log.seen_ms(index) > asked.answer_by_ms + SLACK_MS
+        else:
+            for one in asked:
+                one.answer = told
+                one.is_late = self._log.seen_ms(index) > one.answer_by_ms + SLACK_MS
 
     def _is_signed(self, leaf: DeletionAnsweredLeaf, agency: str) -> bool:
         for record in self._register.register.agreements.get(agency, ()):
