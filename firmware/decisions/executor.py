@@ -50,7 +50,7 @@ from firmware.decisions.lifecycle import (
 )
 from firmware.decisions.package_sealer import PackageSealer
 from firmware.decisions.recovery import Recovery
-from firmware.decisions.relay_refusals import NOT_LOGGED, NOT_TAKEN
+from firmware.decisions.relay_refusals import NOT_LOGGED, NOT_TAKEN, WAIT_FOR_LIMIT_MS
 from firmware.decisions.replies import StatementReplies
 from firmware.decisions.settings import HouseholdSettings
 from firmware.errors import DoorwardError
@@ -221,16 +221,28 @@ class Executor:
                     await self._look_at(statement.digest, Event.NOT_LOGGED, refusal=refusal)
 
     async def drop_not_taken(self, command: PackageNotTaken) -> None:
-        """Delete a released package that the relay doesn't take; its owner is told why."""
+        """Delete a released package that the relay doesn't take; its owner is told why.
+
+        Where only a limit is reached that passes, it is announced again for a day.
+        """
         async with self._one_at_a_time:
             for digest in await asyncio.to_thread(self._store.released):
                 if package_id_of(digest) != command.package_id:
                     continue
                 statement = await asyncio.to_thread(self._store.statement, digest)
+                if command.reason == "limit" and self._may_wait(statement):
+                    self._releasing.announce_later(digest)
+                    return
                 if statement is not None:
                     refusal = NOT_TAKEN[command.reason]
                     await self._answers.refused(statement.statement.encode(), refusal)
                 await self._releasing.drop(digest)
+
+    def _may_wait(self, statement: WaitingStatement | None) -> bool:
+        confirmed = None if statement is None else statement.confirmed
+        if confirmed is None:
+            return False
+        return 0 <= self._clock.wall_ms() - confirmed.confirmed_ms < WAIT_FOR_LIMIT_MS
 
     async def end_what_is_over(self) -> None:
         """Refuse expired statements and continue waiting ones; called each minute."""

@@ -53,6 +53,10 @@ class Sending(Protocol):
         """Send nothing more of a package: at once, in memory."""
         ...
 
+    def announce_later(self, package_id: str) -> None:
+        """Announce a package again after a while."""
+        ...
+
     async def stop(self, package_id: str) -> None:
         """Send nothing more of a package, and delete it; OSError if storage doesn't do so yet."""
         ...
@@ -115,6 +119,10 @@ class PackageSealer:
     def end(self, statement_digest: str) -> None:
         """Send nothing more of a grant's package until a restart, whatever storage does."""
         self._uploads.end(package_id_of(statement_digest))
+
+    def announce_later(self, statement_digest: str) -> None:
+        """Announce a package again that the relay doesn't take now."""
+        self._uploads.announce_later(package_id_of(statement_digest))
 
     async def drop(self, statement_digest: str) -> None:
         """Delete a package that the relay doesn't take; OSError if storage doesn't do so yet."""

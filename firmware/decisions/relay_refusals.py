@@ -1,7 +1,8 @@
 """Reasons of the relay for not logging a release, or not delivering a package, in words for owners.
 
 Such a refusal is the relay's own word, and no proof of anything: it ends a release that would wait
-for ever otherwise, and gives nothing away. What a hostile relay got before, it may have kept.
+for ever otherwise, and gives nothing away. What a hostile relay got before, it may have kept. A
+limit that passes is waited for, for `WAIT_FOR_LIMIT_MS` after the owner's yes.
 """
 
 from typing import Final
@@ -9,6 +10,7 @@ from typing import Final
 from firmware.consent.facts import Refusal
 from firmware.protocol.commands import NotLoggedReason, NotTakenReason
 
+WAIT_FOR_LIMIT_MS: Final = 24 * 3600 * 1000
 NOT_LOGGED: Final[dict[NotLoggedReason, Refusal]] = {
     "owner": Refusal(
         reason="relay",
@@ -50,7 +52,10 @@ NOT_TAKEN: Final[dict[NotTakenReason, Refusal]] = {
     ),
     "limit": Refusal(
         reason="relay_limit",
-        detail="the relay takes only so many packages at once, a request and a day: give it again"
-        " tomorrow",
+        detail="for a day the relay took no more packages of this doorbell: give it again",
+    ),
+    "request_limit": Refusal(
+        reason="relay_limit",
+        detail="the relay takes only so many packages of one doorbell for one request",
     ),
 }

@@ -132,7 +132,8 @@ NotTakenReason = Literal[
     "enrolled_late",  # the doorbell was enrolled after the requested time began
     "not_logged",  # its record isn't a published release of just this package by this doorbell
     "spent",  # another package is there for it
-    "limit",  # so many or so much is more than a doorbell or its owner may send
+    "limit",  # so many or so much is more than a doorbell or its owner may send now, or in a day
+    "request_limit",  # so many are more than a doorbell may send for one request
 ]
 
 

@@ -117,16 +117,17 @@ async def _check_quotas(tx: Transaction, announced: _Announced, *, now_ms: int) 
         announced.ready.request_id,
         since_ms=now_ms - DAY_MS,
     )
+    if used.all_of_request >= MAX_PACKAGES_PER_REQUEST:
+        text = f"a doorbell may answer a request with {MAX_PACKAGES_PER_REQUEST} packages"
+        raise PackageNotBound("request_limit", text)
     for text in _exceeded(used, announced.ready.size_bytes):
         raise PackageNotBound("limit", text)
 
 
 def _exceeded(used: packages.Usage, size_bytes: int) -> Iterator[str]:
-    """Yield a sentence for each quota that one more package of this size would exceed."""
+    """Yield a sentence for each passing quota that one more package of this size would exceed."""
     if used.open_of_request >= MAX_OPEN_PER_REQUEST:
         yield "another package for this request is still on its way"
-    if used.all_of_request >= MAX_PACKAGES_PER_REQUEST:
-        yield f"a doorbell may answer a request with {MAX_PACKAGES_PER_REQUEST} packages"
     if used.count_today >= MAX_PER_DAY:
         yield f"a doorbell may announce {MAX_PER_DAY} packages a day"
     if used.bytes_today + size_bytes > MAX_BYTES_PER_DAY:

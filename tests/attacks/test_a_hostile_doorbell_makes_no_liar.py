@@ -455,13 +455,30 @@ async def test_a_count_without_form_is_discarded_and_ingest_goes_on(relay: LiveR
         assert kept.scalar_one() == 0
 
 
+async def test_an_event_that_breaks_the_relay_takes_no_other_along(relay: LiveRelay) -> None:
+    """Seen to hang (the batch came again and again) without `_commit_what_can_be`."""
+    thief, honest = await relay.enrol(has_owner=True), await relay.enrol(has_owner=True)
+    relay.breaking.add(thief)
+    said = [
+        (thief, ReleaseCommitted(commitment="aa" * 32)),
+        (honest, ReleaseCommitted(commitment="bb" * 32)),
+        (thief, Pressed()),
+        (honest, Pressed()),
+    ]
+    await relay.hear_all([(one, relay.event(one, body).encode()) for one, body in said])
+    assert (await relay.inspect()).report["doorbells"]["releases"] == 1
+    async with relay.database.read() as tx:
+        kinds = await tx.exec_driver_sql("SELECT device FROM events WHERE kind = 'pressed'")
+        assert set(kinds.scalars()) >= {honest}
+
+
 # --- quotas ---
 
 
 async def test_a_request_takes_one_open_package_and_three_in_all(
     relay: LiveRelay, request_: EvidenceRequest
 ) -> None:
-    """Seen to succeed with each of the two taken out of `_exceeded`."""
+    """Seen to succeed with each of the two taken out of relay/evidence/admission.py."""
     thief = known_to(relay, await relay.enrol(has_owner=True), request_)
     first, second, third, fourth = await committed_all(relay, *[thief] * 4)
     await relay.hear(thief.device, first, second)
@@ -470,7 +487,7 @@ async def test_a_request_takes_one_open_package_and_three_in_all(
         await deliver(relay, thief.device, ready)
     assert await reasons(relay, thief.device) == ["limit"]
     await deliver(relay, thief.device, fourth)
-    assert await reasons(relay, thief.device) == ["limit"] * 2
+    assert await reasons(relay, thief.device) == ["limit", "request_limit"]
     assert len(await stored(relay)) == 3
 
 

@@ -123,8 +123,9 @@ class LiveRelay:
     commands: Commands
     clock: Clock
     town: Town
-    told: dict[str, Any] = field(default_factory=dict)
     seqs: dict[str, int] = field(default_factory=dict)
+    breaking: set[str] = field(default_factory=set)
+    """Doorbells whose commitments break the relay, as if by a fault that nobody knows."""
 
     def __post_init__(self) -> None:
         self.shelf = MemoryBucket()
@@ -243,10 +244,14 @@ class LiveRelay:
 
     async def hear_bytes(self, device: str, *data: bytes) -> None:
         """Let a doorbell publish any bytes as events."""
+        await self.hear_all([(device, one) for one in data])
+
+    async def hear_all(self, said: Sequence[tuple[str, bytes]]) -> None:
+        """Let several doorbells publish at once."""
         bus = self.bus
         messages = [
             QueuedMessage(subject=subject(device, "event"), data=one, queue=bus.queue)
-            for one in data
+            for device, one in said
         ]
         for message in messages:
             await bus.queue.put(message)
@@ -340,6 +345,8 @@ async def live_relay(folder: Path) -> AsyncIterator[LiveRelay]:
         """The relay's custody as ingest knows it, whichever process it is now."""
 
         async def take(self, tx: Any, event: Event) -> None:
+            if event.device in relay.breaking:
+                raise ValueError("year 0 is out of range")
             await relay.custody.take(tx, event)
 
         def wake(self) -> None:

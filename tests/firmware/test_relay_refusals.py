@@ -1,12 +1,14 @@
 """What the relay doesn't log or take ends at the doorbell, and its owner is told why, once."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import get_args
 
 import pytest
 
-from firmware.decisions.relay_refusals import NOT_LOGGED, NOT_TAKEN
+from firmware.decisions.relay_refusals import NOT_LOGGED, NOT_TAKEN, WAIT_FOR_LIMIT_MS
+from firmware.decisions.uploads import Standings, Uploads
 from firmware.protocol.commands import (
     Accepted,
     NotLoggedReason,
@@ -66,7 +68,39 @@ async def test_what_the_relay_says_of_another_commitment_or_of_a_logged_one_chan
     assert rig.store.state_of(digest) == "done"
 
 
-@pytest.mark.parametrize("reason", get_args(NotTakenReason))
+async def test_a_limit_that_passes_is_waited_for_a_day(rig: DeskRig) -> None:
+    desk = rig.desk()
+    digest = await rig.release(desk)
+    told = PackageNotTaken(package_id=package_id_of(digest), reason="limit")
+    for _ in range(2):
+        assert await desk.on_package_not_taken(told) == Accepted()
+    assert len(rig.kept()) == 1
+    assert refusals(rig) == []
+    assert len(rig.uploads._announced_later) == 1
+    rig.uploads.end(package_id_of(digest))
+    rig.now_ms += WAIT_FOR_LIMIT_MS
+    await desk.on_package_not_taken(told)
+    assert refusals(rig) == [(digest, "relay_limit")]
+    assert rig.kept() == {}
+
+
+async def test_a_package_that_waits_for_a_limit_is_announced_again(rig: DeskRig) -> None:
+    desk = rig.desk()
+    digest = await rig.release(desk)
+    uploads = Uploads(
+        uploader=rig.uploader,
+        outgoing=rig.outgoing,
+        events=rig.promises,
+        standings=Standings(rig.store, rig.household),
+        limit_retry_s=0.0,
+    )
+    uploads.announce_later(package_id_of(digest))
+    async with asyncio.timeout(60):
+        while len(rig.told_of(PackageReady)) < 2:  # noqa: ASYNC110 - the rig has no event
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("reason", [one for one in get_args(NotTakenReason) if one != "limit"])
 async def test_a_package_that_is_not_taken_is_deleted_and_its_owner_is_told_once(
     rig: DeskRig, reason: NotTakenReason
 ) -> None:
