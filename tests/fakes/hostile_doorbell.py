@@ -127,13 +127,13 @@ def _releases(known: Known, opening: ReleaseOpening, own: PackageReady) -> list[
         PackageWithdrawn(package_id=own.package_id),
         ReleaseCommitted(commitment=opening.record.digest()),
         own,  # before it is published
-        *(known.ready() for _ in range(20)),
+        *(known.ready() for _ in range(8)),
         huge,
         known.ready(agency="another-agency"),
         known.ready(request_id="b" * 26),
         known.ready(size_bytes=1, part_bytes=8 * MIB, part_sha256=["ab" * 32] * 3),
         uploaded(huge),
-        *(ReleaseCommitted(commitment=f"{number:064x}") for number in range(40)),
+        *(ReleaseCommitted(commitment=f"{number:064x}") for number in range(14)),
     ]
 
 

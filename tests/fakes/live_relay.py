@@ -255,7 +255,7 @@ class LiveRelay:
         ]
         for message in messages:
             await bus.queue.put(message)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(300):  # only a failure takes so long
             for message in messages:
                 await message.settled.wait()
 
