@@ -5,9 +5,10 @@ packages of 2,000 random bytes of a doorbell without an owner made `doorward-mon
 ever. Each test names what it was seen to succeed without.
 """
 
+import asyncio
 import os
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ from firmware.protocol.custody import (
 from firmware.protocol.encoding import new_id
 from firmware.protocol.events import (
     Event,
+    EventBody,
     KeyChangeCommitted,
     PackageReady,
     PackageWithdrawn,
@@ -41,12 +43,18 @@ from firmware.protocol.events import (
 )
 from firmware.protocol.register.entries import AgencySuspended
 from firmware.protocol.requests import EvidenceRequest
+from firmware.protocol.topics import topic
+from relay.base.clock import SystemClock
 from relay.custody.entries import quarter_end_ms
 from relay.store import packages, people
 from relay.store.people import Account
 from relay.tools.monitor.inspection import Inspection
 from tests.fakes.hostile_doorbell import Known, anything, everything, nonsense, uploaded
-from tests.fakes.live_relay import LiveRelay, live_relay
+from tests.fakes.live_relay import DELAYS, LiveRelay, live_relay
+from tests.fakes.log_town import make_town
+from tests.relay.doorbells import Doorbell, enrol
+from tests.relay.evidence_packages import enrolled_at
+from tests.relay.servers import Broker, new_relay, run_relay
 
 AGENCY = "lakeland-police"
 DAY_S = 24 * 3600
@@ -206,6 +214,92 @@ async def test_with_an_owner_it_claims_within_quota_and_the_relay_is_no_liar(
     assert found.report["doorbells"]["releases"] <= 1 + 12
     (agency,) = found.report["agencies"]
     assert agency["received"] == {honest.quarter: "1-4"}
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Broker]:
+    broker = Broker(new_relay(tmp_path / "data"))
+    broker.start()
+    yield broker
+    broker.stop()
+
+
+@pytest.mark.services
+async def test_with_a_real_certificate_at_the_real_broker_it_is_the_same(
+    broker: Broker, tmp_path: Path
+) -> None:
+    """Seen to fail as the twin's history does. An honest doorbell's answer counts beside it."""
+    late = LateCustody()
+    async with run_relay(broker.config, custody=late) as parts:
+        clock = SystemClock()
+        town = make_town(kind="example", delays=DELAYS, now_ms=clock.wall_ms())
+        relay = LiveRelay(tmp_path, parts.database, parts.commands, clock, town)
+        late.relay = relay
+        parts.hooked.append(relay.on_event)
+        running = asyncio.create_task(relay.custody.run())
+        await relay.begin_logs()
+        request = await relay.ask()
+        thief, honest = await enrol(parts, tmp_path), await enrol(parts, tmp_path)
+        async with parts.database.begin() as tx:
+            for doorbell in (thief, honest):
+                await enrolled_at(tx, doorbell.device, request.from_ms)
+        await relay.give_owner(honest.device)
+        right = known_to(relay, honest.device, request)
+        commitment, ready = known_to_commit(right)
+        overheard = replace(right, device=thief.device, commitments=[commitment], packages=[ready])
+        relay.objects.sizes[f"{AGENCY}/{ready.package_id}"] = ready.size_bytes
+        await say(honest, [ReleaseCommitted(commitment=commitment)])
+        await relay.published()
+        await say(thief, everything(overheard))
+        await say(honest, [ready])
+        await wait_for(lambda: has_come_to(relay, ready.package_id, "uploading"))
+        await say(honest, [uploaded(ready)])
+        await wait_for(lambda: has_come_to(relay, ready.package_id, "delivered"))
+        await say(thief, everything(overheard))
+        found = await relay.inspect()
+        running.cancel()
+        await asyncio.wait([running])
+        assert [one.package_id for one in await stored(relay)] == [ready.package_id]
+        assert len(await relay.deeds()) == 1
+    assert found.violations == ()
+    assert found.report["doorbells"]["releases"] == 1
+    assert found.report["agencies"][0]["received"] == {right.quarter: "1-4"}
+
+
+class LateCustody:
+    """What of doorbells' words is for the logs of a relay that is built a moment later."""
+
+    relay: LiveRelay
+
+    async def take(self, tx: Any, event: Event) -> None:
+        await self.relay.take(tx, event)
+
+    def wake(self) -> None:
+        self.relay.wake()
+
+
+async def say(doorbell: Doorbell, bodies: Sequence[EventBody]) -> None:
+    """Let a doorbell publish this, and wait for the receipt of the last."""
+    events = [doorbell.event(body=body) for body in (*bodies, Pressed())]
+
+    def publish() -> bool:
+        with doorbell.connect() as line:
+            assert line.subscribe(topic(doorbell.device, "command"))
+            for event in events:
+                line.publish("event", event.encode())
+            return line.wait_for_receipt(events[-1].id, wait_s=120)
+
+    assert await asyncio.to_thread(publish)
+
+
+async def has_come_to(relay: LiveRelay, package_id: str, state: str) -> bool:
+    return (package_id, state) in [(one.package_id, one.state) for one in await stored(relay)]
+
+
+async def wait_for(condition: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(120):
+        while not await condition():  # noqa: ASYNC110 - the database has no event
+            await asyncio.sleep(0.05)
 
 
 # --- a package without its release ---

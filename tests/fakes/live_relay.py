@@ -156,6 +156,25 @@ class LiveRelay:
             agreements=Agencies(self.register, self.database, self.clock),
         )
 
+    async def begin_logs(self) -> None:
+        """Begin both logs: the town's register, its agreement's text, and a first slot."""
+        async with self.database.begin() as tx:
+            for sha256, text in self.town.texts.items():
+                await requests.put_agreement_text(tx, sha256, text.decode())
+        await self.publish_register()
+        await self.custody._slots.close_due()
+        await self.published()
+
+    async def take(self, tx: Any, event: Event) -> None:
+        """Take what is for the logs, as ingest's custody: by whichever process it is now."""
+        if event.device in self.breaking:
+            raise ValueError("year 0 is out of range")
+        await self.custody.take(tx, event)
+
+    def wake(self) -> None:
+        """Wake the sequencers."""
+        self.custody.wake()
+
     async def on_event(self, row: EventRow) -> None:
         """Hand an event on, as relay/app/relay.py does."""
         match row.event.body:
@@ -341,17 +360,6 @@ async def live_relay(folder: Path) -> AsyncIterator[LiveRelay]:
     town = _town().copy()
     relay = LiveRelay(folder, database, commands, clock, town)
 
-    class Parts:
-        """The relay's custody as ingest knows it, whichever process it is now."""
-
-        async def take(self, tx: Any, event: Event) -> None:
-            if event.device in relay.breaking:
-                raise ValueError("year 0 is out of range")
-            await relay.custody.take(tx, event)
-
-        def wake(self) -> None:
-            relay.custody.wake()
-
     ingest = EventIngest(
         bus=relay.bus,
         database=database,
@@ -359,15 +367,11 @@ async def live_relay(folder: Path) -> AsyncIterator[LiveRelay]:
         notices=Hub(),
         pusher=NoPusher(),
         hooks=[relay.on_event],
-        custody=Parts(),
+        custody=relay,
     )
     tasks = [asyncio.create_task(part()) for part in (relay.custody.run, commands.run, ingest.run)]
     try:
-        async with database.begin() as tx:
-            for sha256, text in town.texts.items():
-                await requests.put_agreement_text(tx, sha256, text.decode())
-        await relay.publish_register()
-        await relay.custody._slots.close_due()
+        await relay.begin_logs()
         await relay.pass_time(hours=0.5)
         yield relay
     finally:
