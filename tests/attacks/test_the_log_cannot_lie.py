@@ -386,7 +386,13 @@ def test_an_answer_that_the_relay_made_up_for_the_agency(town: Town) -> None:
 
 
 def test_one_answer_to_many_deletions(town: Town) -> None:
-    packages = [asked(town) for _ in range(3)]
+    packages = [asked(town)]
+    for _ in range(2):
+        packages.append(package_commitment(new_id()))
+        town.log_release(f"{town.custody_log.size:064x}")
+        town.log_custody(DownloadLeaf(agency=AGENCY, package=packages[-1]))
+        by_ms = town.now_ms + 14 * DAY_MS
+        town.log_custody(DeletionAskedLeaf(agency=AGENCY, package=packages[-1], answer_by_ms=by_ms))
     answer(town, *packages[:2])
     found = seen(town)
     assert found.violations == ()
