@@ -5,32 +5,17 @@ from dataclasses import dataclass
 from typing import Literal, NewType
 
 from firmware.protocol.browsers import BrowserKeys
-from firmware.protocol.custody import ReleaseRecord
 from firmware.protocol.decisions import OwnerSettings
 from firmware.protocol.grants import GrantTerms, Owner, SignedStatement, Terms
 from firmware.protocol.passkeys import PasskeyKey
+from firmware.protocol.refused_checks import RefusedCheck
 from firmware.protocol.register.entries import Agreement
 from firmware.protocol.register.facts import RegisterFacts
+from firmware.protocol.releases import ReleaseOpening
 from firmware.protocol.requests import EvidenceRequest, SignedRequest
 from firmware.protocol.tlog.policy import Policy
 
-Reason = Literal[
-    # a statement, and who signed it
-    "form", "device", "owner", "assertion", "clock", "expired", "too_long", "spent",
-    # the request that a grant is for
-    "register", "request_unknown", "request_unseen", "request_withdrawn", "request_expired",
-    "officer", "request_signature", "agency_refused", "agreement", "rules", "area",
-    # the clips, and who could open them
-    "clip_unknown", "clip_digest", "clip_range", "clip_window", "clip_repeated", "audio",
-    "recipient", "revoked",
-    # the last words
-    "not_confirmed", "not_logged",
-    # what else owners decide
-    "already_owner", "browser", "hold", "settings", "approver", "last_owner",
-    "recovery", "not_waiting",
-    # what the memory card takes, keeps and gives back
-    "card", "card_until_restart", "card_spoilt",
-]  # fmt: skip
+Reason = RefusedCheck
 """The name of the first check that failed."""
 
 UnverifiedStatement = NewType("UnverifiedStatement", bytes)
@@ -159,9 +144,9 @@ class Confirmation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Logged:
-    """A release's commitment, and the custody log's proof of its inclusion."""
+    """What a release committed to, and the custody log's proof of the commitment's inclusion."""
 
-    record: ReleaseRecord
+    opening: ReleaseOpening
     proof: bytes
 
 

@@ -56,6 +56,7 @@ from firmware.protocol.grants import (
 )
 from firmware.protocol.passkeys import AssertionRefused, PasskeyKey, challenge, check_assertion
 from firmware.protocol.register.entries import Agreement
+from firmware.protocol.releases import is_of_delivery, is_of_grant, package_id_of
 from firmware.protocol.requests import EvidenceRequest
 from firmware.protocol.tlog.proof import check_proof
 
@@ -98,7 +99,7 @@ def release(
         if not isinstance(again, Grant):
             raise _Refused("form", "this is no grant")
         confirmed = _check_confirmation(again, confirmation, fresh)
-        proven = _check_logged(again.digest, logged, fresh)
+        proven = _check_logged(again, logged, fresh)
     except _REFUSED as error:
         return Refusal(reason=error.reason, detail=error.detail)
     return Release(grant=again, confirmation=confirmed, logged=proven)
@@ -291,12 +292,22 @@ def _check_approval(judged: Judged, confirmation: Confirmation, fresh: Facts) ->
         raise _Refused("not_confirmed", "the approver's word came too late")
 
 
-def _check_logged(digest: str, logged: Logged | None, fresh: Facts) -> Logged:
+def _check_logged(grant: Grant, logged: Logged | None, fresh: Facts) -> Logged:
     if logged is None:
         raise _Refused("not_logged", "the release isn't in the public log yet")
-    record = logged.record
-    if (record.device, record.grant_digest) != (fresh.device, digest):
+    opening, record = logged.opening, logged.opening.record
+    if not is_of_grant(
+        record, device=fresh.device, grant_digest=grant.digest, salt_g=opening.salt_g
+    ):
         raise _Refused("not_logged", "another release was logged")
+    if not is_of_delivery(
+        record,
+        package_id=package_id_of(grant.digest),
+        request_digest=grant.terms.request_digest,
+        agency=grant.terms.recipient.agency,
+        salt_d=opening.salt_d,
+    ):
+        raise _Refused("not_logged", "the release of another package was logged")
     try:
         witnessed = check_proof(
             logged.proof,

@@ -53,17 +53,18 @@ from firmware.decisions.lifecycle import (
 )
 from firmware.decisions.package_sealer import PackageSealer
 from firmware.decisions.recovery import Recovery
+from firmware.decisions.relay_refusals import NOT_LOGGED, NOT_TAKEN, WAIT_FOR_LIMIT_MS
 from firmware.decisions.replies import StatementReplies
 from firmware.decisions.settings import HouseholdSettings
 from firmware.errors import DoorwardError
 from firmware.outbox.deferred_events import DeferredEvents
 from firmware.protocol.batches import commitment_due_ms
-from firmware.protocol.commands import ReleaseLogged
-from firmware.protocol.custody import ReleaseRecord, new_salt
+from firmware.protocol.commands import PackageNotTaken, ReleaseLogged, ReleaseNotLogged
 from firmware.protocol.decisions import Revoke
 from firmware.protocol.encoding import decode
 from firmware.protocol.events import PackageReady, ReleaseCommitted
 from firmware.protocol.grants import GrantTerms, SignedStatement, Statement, Terms, kind_of
+from firmware.protocol.releases import open_release, package_id_of
 from firmware.store.deferred_events import DeferredEvent
 from firmware.store.statements import StatementStore, StoredConfirmation, WaitingStatement, Way
 from firmware.system.clock import Clock
@@ -210,11 +211,46 @@ class Executor:
         """Take the public log's proof of a release's commitment, and carry the release out."""
         async with self._one_at_a_time:
             for statement in await asyncio.to_thread(self._store.statements_in, "confirmed"):
-                record = statement.release_record
-                if record is not None and record.digest() == command.commitment:
+                opening = statement.release
+                if opening is not None and opening.record.digest() == command.commitment:
                     await self._look_at(
                         statement.digest, Event.LOGGED, proof=command.proof.encode()
                     )
+
+    async def end_as_not_logged(self, command: ReleaseNotLogged) -> None:
+        """End a release whose commitment the relay won't log; its owner is told why."""
+        async with self._one_at_a_time:
+            for statement in await asyncio.to_thread(self._store.statements_in, "confirmed"):
+                opening, proof = statement.release, statement.release_proof
+                if opening is None or proof is not None:
+                    continue
+                if opening.record.digest() == command.commitment:
+                    refusal = NOT_LOGGED[command.reason]
+                    await self._look_at(statement.digest, Event.NOT_LOGGED, refusal=refusal)
+
+    async def drop_not_taken(self, command: PackageNotTaken) -> None:
+        """Delete a released package that the relay doesn't take; its owner is told why.
+
+        Where only a limit is reached that passes, it is announced again for a day.
+        """
+        async with self._one_at_a_time:
+            for digest in await asyncio.to_thread(self._store.released):
+                if package_id_of(digest) != command.package_id:
+                    continue
+                statement = await asyncio.to_thread(self._store.statement, digest)
+                if command.reason == "limit" and self._may_wait(statement):
+                    self._releasing.announce_later(digest)
+                    return
+                if statement is not None:
+                    refusal = NOT_TAKEN[command.reason]
+                    await self._answers.refused(statement.statement.encode(), refusal)
+                await self._releasing.drop(digest)
+
+    def _may_wait(self, statement: WaitingStatement | None) -> bool:
+        confirmed = None if statement is None else statement.confirmed
+        if confirmed is None:
+            return False
+        return 0 <= self._clock.wall_ms() - confirmed.confirmed_ms < WAIT_FOR_LIMIT_MS
 
     async def end_what_is_over(self) -> None:
         """Refuse expired statements and continue waiting ones; called each minute."""
@@ -292,7 +328,12 @@ class Executor:
     # --- one statement, step by step ---
 
     async def _look_at(
-        self, digest: str, event: Event, *, proof: bytes | None = None
+        self,
+        digest: str,
+        event: Event,
+        *,
+        proof: bytes | None = None,
+        refusal: Refusal | None = None,
     ) -> Refusal | None:
         """Take a confirmed statement as far as it can go now."""
         self._due_ms.pop(digest, None)
@@ -303,7 +344,13 @@ class Executor:
             lambda: self._observe(statement, event, is_proof_given=proof is not None)
         )
         return await self._run(
-            _Walk(digest=digest, snapshot=snapshot, statement=statement, proof=proof)
+            _Walk(
+                digest=digest,
+                snapshot=snapshot,
+                statement=statement,
+                proof=proof,
+                refusal=refusal,
+            )
         )
 
     def _observe(
@@ -319,7 +366,7 @@ class Executor:
             is_grant=is_grant,
             is_revocation=isinstance(terms, Revoke),
             is_confirmed=statement.confirmed is not None,
-            is_committed=statement.release_record is not None,
+            is_committed=statement.release is not None,
             has_proof=statement.release_proof is not None,
             is_proof_given=is_proof_given,
             is_spent=is_resumed and self._store.is_spent(digest),
@@ -417,17 +464,20 @@ class Executor:
     async def _commit(self, walk: _Walk) -> None:
         """Store the release's commitment, then have it logged; a repetition logs the same."""
         statement = walk.row
-        record = statement.release_record
-        if record is None:
-            record = ReleaseRecord(
+        opening = statement.release
+        if opening is None:
+            terms = _as(GrantTerms, walk.terms)
+            opening = open_release(
                 device=self._device,
                 grant_digest=statement.digest,
-                salt=new_salt(self._randomness.randbytes(32)),
+                request_digest=terms.request_digest,
+                agency=terms.recipient.agency,
+                random_bytes=self._randomness.randbytes,
             )
-            await asyncio.to_thread(self._store.commit_to, record)
+            await asyncio.to_thread(self._store.commit_to, statement.digest, opening)
         if statement.release_proof is not None:
             await asyncio.to_thread(self._store.set_proof, statement.digest, None)
-        await self._promises.publish(ReleaseCommitted(commitment=record.digest()))
+        await self._promises.publish(ReleaseCommitted(commitment=opening.record.digest()))
 
     async def _keep_proof(self, walk: _Walk) -> None:
         released = _released(walk)
@@ -647,10 +697,10 @@ def _confirmation_of(statement: WaitingStatement) -> Confirmation | None:
 
 
 def _logged(statement: WaitingStatement, proof: bytes | None) -> Logged | None:
-    record, proven = statement.release_record, proof or statement.release_proof
-    if record is None or proven is None:
+    opening, proven = statement.release, proof or statement.release_proof
+    if opening is None or proven is None:
         return None
-    return Logged(record=record, proof=proven)
+    return Logged(opening=opening, proof=proven)
 
 
 def _released(walk: _Walk) -> Release:

@@ -24,7 +24,14 @@ from firmware.decisions.facts import FactCollector
 from firmware.decisions.replies import StatementReplies
 from firmware.enrolment.keys import DeviceKeys
 from firmware.outbox.deferred_events import DeferredEvents
-from firmware.protocol.commands import Accepted, ReleaseLogged, ReplyBody, SealedStatement
+from firmware.protocol.commands import (
+    Accepted,
+    PackageNotTaken,
+    ReleaseLogged,
+    ReleaseNotLogged,
+    ReplyBody,
+    SealedStatement,
+)
 from firmware.protocol.decisions import Confirm, EnrolBrowser, Knock
 from firmware.protocol.encoding import WireError, decode_canonical, sha256_hex, unb64u
 from firmware.protocol.grants import AddOwner, SignedStatement, open_statement
@@ -131,6 +138,16 @@ class StatementIntake:
     async def on_release_logged(self, command: ReleaseLogged) -> ReplyBody:
         """Carry out a release whose commitment the public log has included."""
         await self._executor.go_on_as_logged(command)
+        return Accepted()
+
+    async def on_release_not_logged(self, command: ReleaseNotLogged) -> ReplyBody:
+        """End a release that the relay won't log."""
+        await self._executor.end_as_not_logged(command)
+        return Accepted()
+
+    async def on_package_not_taken(self, command: PackageNotTaken) -> ReplyBody:
+        """Delete a package that the relay doesn't deliver."""
+        await self._executor.drop_not_taken(command)
         return Accepted()
 
     def words_of(self, checked: Judged) -> tuple[str, ...]:

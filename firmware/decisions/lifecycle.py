@@ -64,6 +64,7 @@ class Event(Enum):
     YES = "its owner said yes"
     NO = "its owner said no"
     LOGGED = "the log's proof came"
+    NOT_LOGGED = "the relay won't log it"
     TICK = "a minute passed"
     START = "the doorbell started"
     TAKEN_BACK = "its owner took it back"
@@ -386,6 +387,13 @@ _CARRYING_OUT_FAILED: list[Transition] = [
 ]
 
 _JUDGEMENT: list[Transition] = [
+    *_rows(
+        _COMMITTED,
+        "the relay won't log it",
+        lambda s: s.event is Event.NOT_LOGGED,
+        Step.END,
+        Phase.REFUSED,
+    ),
     *_rows(_COMMITTED, "the log was asked", lambda s: Step.COMMIT in s.taken, Step.REST),
     *_rows(
         _COMMITTED,

@@ -23,7 +23,7 @@ from firmware.enrolment.door_number import DoorFile, DoorNumber, hashed
 from firmware.enrolment.pairing import Pairing
 from firmware.errors import DoorwardError, RecoveryLocked, RecoveryWrong, VaultError
 from firmware.outbox.deferred_events import DeferredEvents
-from firmware.protocol.custody import KeyChangeRecord, new_salt
+from firmware.protocol.custody import KeyChangeRecord
 from firmware.protocol.decisions import RecoveryKeys
 from firmware.protocol.encoding import (
     MAX_MQTT_BYTES,
@@ -32,6 +32,7 @@ from firmware.protocol.encoding import (
     WallTimeMs,
     WireError,
     decode,
+    new_salt,
     sha256_hex,
     unb64u,
 )

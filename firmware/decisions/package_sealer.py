@@ -5,8 +5,6 @@ executor.py's.
 """
 
 import asyncio
-import base64
-import hashlib
 import logging
 from collections.abc import Sequence
 from typing import Protocol
@@ -32,6 +30,7 @@ from firmware.protocol.encoding import WireError
 from firmware.protocol.events import PackageReady, PackageWithdrawn
 from firmware.protocol.grants import ClipRange
 from firmware.protocol.register.extract import RegisterExtract
+from firmware.protocol.releases import package_id_of
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +56,10 @@ class Sending(Protocol):
 
     def end(self, package_id: str) -> None:
         """Send nothing more of a package: at once, in memory."""
+        ...
+
+    def announce_later(self, package_id: str) -> None:
+        """Announce a package again after a while."""
         ...
 
     async def stop(self, package_id: str) -> None:
@@ -122,6 +125,14 @@ class PackageSealer:
         """Send nothing more of a grant's package until a restart, whatever storage does."""
         self._uploads.end(package_id_of(statement_digest))
 
+    def announce_later(self, statement_digest: str) -> None:
+        """Announce a package again that the relay doesn't take now."""
+        self._uploads.announce_later(package_id_of(statement_digest))
+
+    async def drop(self, statement_digest: str) -> None:
+        """Delete a package that the relay doesn't take; OSError if storage doesn't do so yet."""
+        await self._uploads.stop(package_id_of(statement_digest))
+
     async def take_back(self, statement_digest: str) -> None:
         """Ask the agency to erase a grant's package (R14), and delete it here.
 
@@ -159,6 +170,7 @@ class PackageSealer:
                     package_id=package_id,
                     request_id=released.grant.request.id,
                     agency=released.grant.terms.recipient.agency,
+                    opening=released.logged.opening,
                     sealed=sealed,
                 )
             )
@@ -193,9 +205,3 @@ class PackageSealer:
             manifest=record.signed_manifest,
             capture=self._record.capture_proof(granted.clip_id),
         )
-
-
-def package_id_of(statement_digest: str) -> str:
-    """Return the one package id that a grant can ever lead to."""
-    raw = hashlib.sha256(b"doorward/package-id/v1\x00" + bytes.fromhex(statement_digest)).digest()
-    return base64.b32encode(raw).decode().lower()[:26]

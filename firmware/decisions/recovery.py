@@ -9,10 +9,11 @@ import asyncio
 import logging
 
 from firmware.consent.facts import Refusal
-from firmware.decisions.package_sealer import PackageSealer, package_id_of
+from firmware.decisions.package_sealer import PackageSealer
 from firmware.decisions.replies import StatementReplies
 from firmware.errors import DoorwardError
 from firmware.outbox.deferred_events import DeferredEvents
+from firmware.protocol.releases import package_id_of
 from firmware.store.statements import StatementStore
 
 log = logging.getLogger(__name__)

@@ -9,7 +9,6 @@ import logging
 from collections.abc import Sequence
 
 from firmware.consent.facts import Refusal
-from firmware.decisions.package_sealer import package_id_of
 from firmware.enrolment.owners import OwnerStore
 from firmware.notes.sealed_notes import Notes
 from firmware.outbox.deferred_events import DeferredEvents
@@ -25,6 +24,7 @@ from firmware.protocol.notes import (
     StatementDone,
     StatementRefused,
 )
+from firmware.protocol.releases import package_id_of
 from firmware.store.deferred_events import DeferredEvent
 from firmware.store.household import HouseholdStore
 from firmware.system.clock import Clock

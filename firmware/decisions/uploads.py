@@ -14,7 +14,6 @@ import logging
 from collections.abc import Collection
 from typing import Literal, Protocol
 
-from firmware.decisions.package_sealer import package_id_of
 from firmware.errors import DoorwardError, TicketRefused, UploadError
 from firmware.outbox.outgoing import Outgoing
 from firmware.outbox.publisher import FactPublisher
@@ -32,10 +31,13 @@ from firmware.protocol.events import (
     PackageUploaded,
     PackageWithdrawn,
 )
+from firmware.protocol.releases import package_id_of
 from firmware.store.household import HouseholdStore
 from firmware.store.statements import StatementStore
 
 RETRY_S = 20.0
+LIMIT_RETRY_S = 1800.0
+"""A relay that has reached a limit is asked again so often."""
 NOT_HERE = "this doorbell has no such package"
 
 Standing = Literal["unfinished", "released", "taken_back"]
@@ -79,12 +81,15 @@ class Uploads:
         events: FactPublisher,
         standings: PackageStandings,
         retry_s: float = RETRY_S,
+        limit_retry_s: float = LIMIT_RETRY_S,
     ) -> None:
         """Send the packages that `standings` returns as released."""
         self._uploader = uploader
         self._outgoing = outgoing
         self._events = events
         self._retry_s = retry_s
+        self._limit_retry_s = limit_retry_s
+        self._announced_later: dict[str, asyncio.Task[None]] = {}
         self._standings = standings
         self._running: dict[str, asyncio.Task[None]] = {}
         self._ended: set[str] = set()
@@ -115,9 +120,20 @@ class Uploads:
     def end(self, package_id: str) -> None:
         """Send nothing more of a package, also of the parts under way: at once, in memory."""
         self._ended.add(package_id)
-        running = self._running.get(package_id)
-        if running is not None:
-            running.cancel()
+        for tasks in (self._running, self._announced_later):
+            task = tasks.get(package_id)
+            if task is not None:
+                task.cancel()
+
+    def announce_later(self, package_id: str) -> None:
+        """Announce a package again after a while, once; a restart announces it as well."""
+        if package_id in self._announced_later or package_id in self._ended:
+            return
+        task = asyncio.create_task(
+            self._announce_after_a_while(package_id), name=f"announce {package_id}"
+        )
+        self._announced_later[package_id] = task
+        task.add_done_callback(lambda _: self._announced_later.pop(package_id, None))
 
     async def stop(self, package_id: str) -> None:
         """Send nothing more of a package, and delete it; OSError if storage doesn't do so yet."""
@@ -205,6 +221,15 @@ class Uploads:
     async def _say_sent(self, package_id: str) -> None:
         parts = await asyncio.to_thread(self._outgoing.uploaded_parts, package_id)
         await self._events.publish(PackageUploaded(package_id=package_id, parts=parts))
+
+    async def _announce_after_a_while(self, package_id: str) -> None:
+        await asyncio.sleep(self._limit_retry_s)
+        try:
+            if await asyncio.to_thread(self._standings.standing, package_id) == "released":
+                await self._announce(package_id)
+        except (DoorwardError, OSError):
+            log.exception("package %s can't be announced now, but later", package_id)
+            self._later(package_id)
 
     async def _announce(self, package_id: str) -> None:
         try:

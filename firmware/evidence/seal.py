@@ -109,7 +109,12 @@ def seal_release(
     if identity is not None:
         files["identity.json"] = identity.encode()
     logged = release.logged
-    files["release.json"] = ReleaseProof(record=logged.record, proof=logged.proof.decode()).encode()
+    files["release.json"] = ReleaseProof(
+        record=logged.opening.record,
+        salt_g=logged.opening.salt_g,
+        salt_d=logged.opening.salt_d,
+        proof=logged.proof.decode(),
+    ).encode()
     text = contents_of(
         files, package_id=package_id, device=device, grant_digest=release.grant.digest
     ).encode()

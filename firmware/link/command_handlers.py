@@ -10,9 +10,11 @@ from firmware.protocol.commands import (
     NonceWanted,
     Offer,
     PackageArrived,
+    PackageNotTaken,
     Receipt,
     RegisterGrew,
     ReleaseLogged,
+    ReleaseNotLogged,
     ReplyBody,
     SealedOrder,
     SealedStatement,
@@ -60,6 +62,14 @@ class OwnersStatements(Protocol):
         """Handle the custody log's proof of a release."""
         ...
 
+    async def on_release_not_logged(self, command: ReleaseNotLogged, /) -> ReplyBody:
+        """Handle that the relay won't log a release."""
+        ...
+
+    async def on_package_not_taken(self, command: PackageNotTaken, /) -> ReplyBody:
+        """Handle that the relay doesn't deliver a package."""
+        ...
+
 
 class PackageUploads(Protocol):
     """Uploads of packages to the bucket (`firmware.decisions.uploads.Uploads`)."""
@@ -105,6 +115,10 @@ class CommandRouter:
                 return await self._record.on_register_grew(command.body)
             case ReleaseLogged():
                 return await self._statements.on_release_logged(command.body)
+            case ReleaseNotLogged():
+                return await self._statements.on_release_not_logged(command.body)
+            case PackageNotTaken():
+                return await self._statements.on_package_not_taken(command.body)
             case SlotLogged():
                 return await self._record.on_slot_logged(command.body)
             case SealedStatement():

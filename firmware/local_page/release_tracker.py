@@ -1,6 +1,5 @@
 """Progress of confirmed releases: in the log, sealed, sent. Nothing is decided here."""
 
-from firmware.decisions.package_sealer import package_id_of
 from firmware.decisions.request_intake import Register
 from firmware.errors import PackageDamaged, PackageOfAnotherVersion, TicketRefused
 from firmware.local_page.presenter import agency_name
@@ -9,6 +8,7 @@ from firmware.outbox.outgoing import Outgoing
 from firmware.protocol.batches import release_end_ms
 from firmware.protocol.encoding import decode
 from firmware.protocol.grants import GrantTerms, Statement
+from firmware.protocol.releases import package_id_of
 from firmware.store.household import HouseholdStore
 from firmware.store.statements import StatementStore, WaitingStatement
 
@@ -58,7 +58,7 @@ class ReleaseTracker:
         if statement.digest in self._household.revoked():
             return "taken_back"
         if statement.state == "confirmed":
-            if statement.release_record is None:
+            if statement.release is None:
                 return "held"
             return "logging" if statement.release_proof is None else "sealing"
         if statement.state != "done":

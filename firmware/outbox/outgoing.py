@@ -31,6 +31,7 @@ from firmware.errors import (
 from firmware.outbox.bucket import Span
 from firmware.protocol.encoding import Document, Id, WireError, decode
 from firmware.protocol.events import MAX_PACKAGE_BYTES, PackageReady, UploadedPart
+from firmware.protocol.releases import ReleaseOpening
 from firmware.system.durable_files import write_atomic, write_atomic_pieces
 
 PART_BYTES = 8 * 1024 * 1024
@@ -61,9 +62,17 @@ class Outgoing:
         self._clear()
 
     def put(
-        self, *, package_id: Id, request_id: Id, agency: str, sealed: bytes | Iterable[bytes]
+        self,
+        *,
+        package_id: Id,
+        request_id: Id,
+        agency: str,
+        opening: ReleaseOpening,
+        sealed: bytes | Iterable[bytes],
     ) -> PackageReady:
         """Keep a sealed package, whole or piece by piece; return the event body that announces it.
+
+        Of the `opening` it tells what opens to the package, and nothing of the grant.
 
         Raises StoreError if it is too large, OSError if the card doesn't take it; nothing of it
         stays then.
@@ -84,6 +93,8 @@ class Outgoing:
                     _sha256(Span(path=path, offset=offset, size_bytes=part_bytes)).hex()
                     for offset in range(0, size_bytes, part_bytes)
                 ],
+                record=opening.record,
+                salt_d=opening.salt_d,
             )
             self._write(package_id, "json", ready.encode())
             self._path(package_id, "damaged").unlink(missing_ok=True)

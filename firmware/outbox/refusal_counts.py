@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from firmware.outbox.publisher import FactPublisher
 from firmware.protocol.custody import quarter_of
 from firmware.protocol.events import RefusalsCounted
+from firmware.protocol.refused_checks import MAX_COUNTED
 from firmware.store.household import HouseholdStore
 from firmware.system.clock import Clock
 
@@ -46,7 +47,8 @@ class RefusalCounts:
         is_due = self._after_ms <= now_ms - begin_ms < TELL_FOR_MS
         if not is_due or self._told == quarter:
             return
-        counts = await asyncio.to_thread(self._household.refusals, quarter)
+        counted = await asyncio.to_thread(self._household.refusals, quarter)
+        counts = {check: min(count, MAX_COUNTED) for check, count in counted.items()}
         await self._events.publish(RefusalsCounted(quarter=quarter, counts=counts))
         self._told = quarter
         await asyncio.to_thread(self._household.forget_refusals_before, quarter)

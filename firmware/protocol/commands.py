@@ -123,6 +123,40 @@ class PackageArrived(Document, frozen=True, kw_only=True, tag="package_arrived",
     package_id: Id
 
 
+NotTakenReason = Literal[
+    "form",  # its own figures contradict each other
+    "request",  # it answers no published request that stood when it was committed to
+    "agreement",  # its agency has no agreement any more
+    "owner",  # the relay knows of no owner of this doorbell
+    "enrolled_late",  # the doorbell was enrolled after the requested time began
+    "not_logged",  # its record isn't a published release of just this package by this doorbell
+    "spent",  # another package is there for it
+    "limit",  # so many or so much is more than a doorbell or its owner may send now, or in a day
+    "request_limit",  # so many are more than a doorbell may send for one request
+]
+
+
+class PackageNotTaken(
+    Document, frozen=True, kw_only=True, tag="package_not_taken", tag_field="type"
+):
+    """The relay's refusal of a package: it isn't delivered, and nothing public counts it."""
+
+    package_id: Id
+    reason: NotTakenReason
+
+
+NotLoggedReason = Literal["owner", "limit"]
+
+
+class ReleaseNotLogged(
+    Document, frozen=True, kw_only=True, tag="release_not_logged", tag_field="type"
+):
+    """The relay's refusal of a release's commitment: no proof of it will come."""
+
+    commitment: Digest
+    reason: NotLoggedReason
+
+
 LiveCommand = NonceWanted | Offer | Candidates | CloseSession
 CommandBody = (
     Receipt
@@ -137,6 +171,8 @@ CommandBody = (
     | SealedStatement
     | UploadTicket
     | PackageArrived
+    | PackageNotTaken
+    | ReleaseNotLogged
 )
 
 

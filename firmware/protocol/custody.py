@@ -4,8 +4,8 @@ A doorbell's part is a salted commitment: whoever holds the opened record can pr
 can tell whose it is. Log first, then act: a release leaves, a download begins and an object is
 erased once its entry is in a checkpoint that witnesses have signed.
 
-What a commitment is of, `ReleaseRecord` and `SlotRecord`, stays on the doorbell until it gives it
-away inside a package.
+What a commitment is of stays on the doorbell until a package leaves: a `SlotRecord` goes into the
+package, a `ReleaseRecord` (releases.py) to the relay as well, which holds the package to it.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,7 +24,6 @@ from firmware.protocol.encoding import (
     ShortB64u,
     WallTimeMs,
     WireError,
-    b64u,
     decode_canonical,
     sha256_hex,
     unb64u,
@@ -32,33 +31,30 @@ from firmware.protocol.encoding import (
 from firmware.protocol.outcomes import SignedOutcome
 from firmware.protocol.passkeys import verify_p256
 from firmware.protocol.register.entries import MAX_LEAF_BYTES
+from firmware.protocol.releases import ReleaseRecord, Salt
 from firmware.protocol.slot_trees import SlotHashes, SlotIndex
 
-DELETION_TAG = b"doorward/deletion/v1"
 IDENTITY_AGE_MS = 24 * 3600 * 1000
 """A doorbell is shown to be so much older than a recording."""
 MAX_IDENTITY_AGE_MS = 30 * 24 * 3600 * 1000
 """By no earlier slot: how long somebody has lived there is nobody's business."""
+DELETION_TAG = b"doorward/deletion/v2"
+MAX_ANSWERED = 64
+"""Deletion requests that an agency answers with one signature."""
 MIN_CLIPS_IN_SLOT = 8
 MAX_CLIPS_IN_SLOT = 512
 """Both powers of two: a slot's record is filled up to one."""
+MAX_PACKAGES_PER_REQUEST = 3
+"""Of one doorbell. A band counts it once a request."""
 
-Quarter = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{4}-Q[1-4]\Z")]
+Quarter = Annotated[str, msgspec.Meta(pattern=r"^2[0-9]{3}-Q[1-4]\Z")]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+CheckName = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z_]{0,39}\Z")]
+"""A check's name, `refused_checks.RefusedCheck` or one of another version: never a text."""
 SlotNumber = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
 """Wall time in milliseconds divided by the register's slot_ms, rounded down."""
 ProofText = Annotated[str, msgspec.Meta(max_length=16 * 1024)]
 """A c2sp.org/tlog-proof: index, hashes and the witnessed checkpoint."""
-
-
-class ReleaseRecord(Document, frozen=True, kw_only=True):
-    """The record that a doorbell commits to before a release of exactly this grant."""
-
-    v: Literal[1] = 1
-    domain: Literal["doorward/release/v1"] = "doorward/release/v1"
-    device: DeviceId
-    grant_digest: Digest
-    salt: ShortB64u
 
 
 class SlotRecord(Document, frozen=True, kw_only=True):
@@ -119,10 +115,15 @@ class IdentityProof(Document, frozen=True, kw_only=True):
 
 
 class ReleaseProof(Document, frozen=True, kw_only=True):
-    """The proof, for the package, that a release was committed to before it left."""
+    """The proof, for the package, that its release was committed to before it left.
 
-    v: Literal[1] = 1
+    `salt_g` opens the record to the grant, `salt_d` to the package and its request (releases.py).
+    """
+
+    v: Literal[2] = 2
     record: ReleaseRecord
+    salt_g: Salt
+    salt_d: Salt
     proof: ProofText
 
 
@@ -146,7 +147,10 @@ class SlotLeaf(Document, frozen=True, kw_only=True, tag="slot", tag_field="type"
 
 
 class ReceivedLeaf(Document, frozen=True, kw_only=True, tag="received", tag_field="type"):
-    """An entry for an agency's count of recordings in a quarter, when it moved to another band."""
+    """An entry for an agency's count of answers in a quarter, when it moved to another band.
+
+    An answer is one doorbell's, to one request, in however many packages.
+    """
 
     agency: AgencyId
     quarter: Quarter
@@ -171,29 +175,33 @@ class DeletionAskedLeaf(
 
 
 class DeletionAnswer(Document, frozen=True, kw_only=True):
-    """The agency's answer to a deletion request, signed by its own key."""
+    """The agency's answer to deletion requests, signed by its own key.
 
-    v: Literal[1] = 1
-    domain: Literal["doorward/deletion/v1"] = "doorward/deletion/v1"
+    One answer for all of `packages` (`package_commitment`s, rising): a doorbell that withdraws many
+    costs the agency one signature.
+    """
+
+    v: Literal[2] = 2
+    domain: Literal["doorward/deletion/v2"] = "doorward/deletion/v2"
     agency: AgencyId
-    package: Digest
+    packages: Annotated[list[Digest], msgspec.Meta(min_length=1, max_length=MAX_ANSWERED)]
     answer: Literal["deleted", "kept"]
     reason: Line
-    """Why it is kept, such as a court's order; or how it was deleted."""
+    """Why they are kept, such as a court's order; or how they were deleted."""
     answered_ms: WallTimeMs
 
 
 class SignedDeletionAnswer(Document, frozen=True, kw_only=True):
     """ECDSA P-256/SHA-256 (DER) by the agency's signing key over DELETION_TAG ‖ 0 ‖ text."""
 
-    answer: Annotated[str, msgspec.Meta(max_length=2048)]
+    answer: Annotated[str, msgspec.Meta(max_length=8192)]
     signature: ShortB64u
 
 
 class DeletionAnsweredLeaf(
     Document, frozen=True, kw_only=True, tag="deletion_answered", tag_field="type"
 ):
-    """An entry for the agency's answer to a deletion request."""
+    """An entry for the agency's answer to one deletion request or several."""
 
     signed: SignedDeletionAnswer
 
@@ -226,7 +234,7 @@ class RefusalsLeaf(Document, frozen=True, kw_only=True, tag="refusals", tag_fiel
     """An entry for the count of statements refused in a quarter, by the failed check (R11)."""
 
     quarter: Quarter
-    counts: Annotated[dict[Line, Count], msgspec.Meta(max_length=60)]
+    counts: Annotated[dict[CheckName, Count], msgspec.Meta(max_length=60)]
 
 
 CustodyBody = (
@@ -295,14 +303,15 @@ def check_deletion_answer(signed: SignedDeletionAnswer, signing_key: bytes) -> D
     text = signed.answer.encode()
     if not verify_p256(signing_key, unb64u(signed.signature), deletion_message(text)):
         raise WireError("the agency didn't sign this answer")
-    return decode_canonical(DeletionAnswer, text)
+    return parse_deletion_answer(text)
 
 
-def new_salt(random_bytes: bytes) -> str:
-    """Return 32 random bytes as a record's salt."""
-    if len(random_bytes) != 32:
-        raise WireError("a salt is 32 bytes")
-    return b64u(random_bytes)
+def parse_deletion_answer(text: bytes) -> DeletionAnswer:
+    """Parse an answer's canonical text, or raise WireError; who signed it isn't checked."""
+    answer = decode_canonical(DeletionAnswer, text)
+    if answer.packages != sorted(set(answer.packages)):
+        raise WireError("the answered packages aren't in rising order, or one is named twice")
+    return answer
 
 
 def quarter_of(wall_ms: int) -> str:

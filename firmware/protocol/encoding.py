@@ -188,6 +188,13 @@ def sha256_hex(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def new_salt(random_bytes: bytes) -> str:
+    """Return 32 random bytes as a record's salt."""
+    if len(random_bytes) != 32:
+        raise WireError("a salt is 32 bytes")
+    return b64u(random_bytes)
+
+
 def b64u(data: bytes) -> str:
     """Encode base64url without padding."""
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()

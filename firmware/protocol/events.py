@@ -10,8 +10,9 @@ from typing import Annotated, Literal
 import msgspec
 
 from firmware.protocol.browsers import BrowserId
-from firmware.protocol.custody import Count, Quarter, SlotNumber
+from firmware.protocol.custody import CheckName, Quarter, SlotNumber
 from firmware.protocol.encoding import (
+    AgencyId,
     B64u,
     DeviceId,
     Digest,
@@ -23,6 +24,8 @@ from firmware.protocol.encoding import (
     WallTimeMs,
     X25519Key,
 )
+from firmware.protocol.refused_checks import MAX_COUNTED
+from firmware.protocol.releases import ReleaseRecord, Salt
 from firmware.protocol.thumbnails import SealedThumbnail
 from firmware.protocol.zones import MAX_BROWSERS, SealedZones
 
@@ -35,6 +38,7 @@ MAX_SLOT_NOTES = 16
 
 MAX_PACKAGE_BYTES = 2**32
 
+RefusalCount = Annotated[int, msgspec.Meta(ge=0, le=MAX_COUNTED)]
 PartDigests = Annotated[list[Digest], msgspec.Meta(min_length=1, max_length=1000)]
 
 
@@ -165,7 +169,7 @@ class SlotCommitted(Document, frozen=True, kw_only=True, tag="slot", tag_field="
 class ReleaseCommitted(
     Document, frozen=True, kw_only=True, tag="release_committed", tag_field="type"
 ):
-    """A commitment to be logged before a release: the digest of a `custody.ReleaseRecord`."""
+    """A commitment to be logged before a release: the digest of a `releases.ReleaseRecord`."""
 
     commitment: Digest
 
@@ -195,18 +199,24 @@ class RefusalsCounted(
     """
 
     quarter: Quarter
-    counts: Annotated[dict[Line, Count], msgspec.Meta(max_length=60)]
+    counts: Annotated[dict[CheckName, RefusalCount], msgspec.Meta(max_length=60)]
 
 
 class PackageReady(Document, frozen=True, kw_only=True, tag="package_ready", tag_field="type"):
-    """A sealed evidence package that waits for an upload ticket; one SHA-256 for each part."""
+    """A sealed evidence package that waits for an upload ticket; one SHA-256 for each part.
+
+    `record` was committed to in the custody log, and `salt_d` opens it to this package: the relay
+    takes no other.
+    """
 
     package_id: Id
     request_id: Id
-    agency: Line
+    agency: AgencyId
     size_bytes: Annotated[int, msgspec.Meta(ge=1, le=MAX_PACKAGE_BYTES)]
     part_bytes: Annotated[int, msgspec.Meta(ge=5 * 1024 * 1024, le=64 * 1024 * 1024)]
     part_sha256: PartDigests
+    record: ReleaseRecord
+    salt_d: Salt
 
 
 class UploadedPart(Document, frozen=True, kw_only=True):

@@ -106,7 +106,7 @@ CREATE TABLE statements_of_4 (
     way               TEXT,                      -- consent.Confirmation.way, once confirmed
     confirmed_ms      INTEGER,
     approval          BLOB,                      -- grants.SignedStatement of an approver's key
-    release_record    BLOB,                      -- custody.ReleaseRecord: committed to
+    release_record    BLOB,                      -- releases.ReleaseOpening: committed to
     release_proof     BLOB                       -- tlog proof of it, once it is logged
 ) STRICT;
 INSERT INTO statements_of_4

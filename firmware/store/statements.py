@@ -9,9 +9,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from firmware.protocol.custody import ReleaseRecord
 from firmware.protocol.encoding import WireError, decode
 from firmware.protocol.grants import GrantTerms, SignedStatement, Statement
+from firmware.protocol.releases import ReleaseOpening
 from firmware.store.database import Connection, Database
 from firmware.store.deferred_events import DeferredEvent, drop_held, put_deferred_events, wake_held
 
@@ -49,8 +49,8 @@ class WaitingStatement:
     expires_ms: int
     state: StatementState
     confirmed: StoredConfirmation | None = None
-    release_record: ReleaseRecord | None = None
-    """The commitment of a grant; durable before it is published."""
+    release: ReleaseOpening | None = None
+    """What a grant's release commits to, with its salts; durable before it is published."""
     release_proof: bytes | None = None
 
 
@@ -180,12 +180,12 @@ class StatementStore:
             )
             return cursor.rowcount == 1
 
-    def commit_to(self, record: ReleaseRecord) -> None:
-        """Store the commitment of a release."""
+    def commit_to(self, digest: str, opening: ReleaseOpening) -> None:
+        """Store what the release of a grant commits to."""
         with self._database.write() as connection:
             connection.execute(
                 "UPDATE waiting_statements SET release_record = ? WHERE digest = ?",
-                (record.encode(), record.grant_digest),
+                (opening.encode(), digest),
             )
 
     def set_proof(self, digest: str, proof: bytes | None) -> None:
@@ -329,6 +329,6 @@ def _waiting(row: Row) -> WaitingStatement:
             if approval is None
             else decode(SignedStatement, approval, max_bytes=MAX_STATEMENT_BYTES),
         ),
-        release_record=None if record is None else decode(ReleaseRecord, record),
+        release=None if record is None else decode(ReleaseOpening, record),
         release_proof=proof,
     )

@@ -30,10 +30,9 @@ from firmware.protocol.custody import (
     SlotRecord,
     clip_commitment,
     fill_up,
-    new_salt,
     slot_entry,
 )
-from firmware.protocol.encoding import new_id
+from firmware.protocol.encoding import new_id, new_salt
 from firmware.protocol.events import Note, SlotCommitted
 from firmware.protocol.slot_trees import slot_root
 from firmware.protocol.tlog.proof import check_proof

@@ -87,6 +87,11 @@ class Agencies:
         """Return one agency, if the register has an agreement with it."""
         return agency_of(await self._register.view(), agency_id)
 
+    async def is_in_force(self, agency_id: str) -> bool:
+        """Return whether an agency has an agreement that counts now."""
+        agency = await self.find(agency_id)
+        return agency is not None and agency.state == "in_force"
+
     async def all(self) -> dict[str, Agency]:
         """Return all agencies by id."""
         view = await self._register.view()

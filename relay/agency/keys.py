@@ -196,16 +196,15 @@ def revoke_officer(key: AgencyKey, officer_id: str, *, origin: str) -> ChangeLea
 
 def answer_deletion(
     key: AgencyKey,
-    package_id: str,
-    *,
+    *package_ids: str,
     is_deleted: bool,
     reason: str,
     answered_ms: int,
 ) -> SignedDeletionAnswer:
-    """Return the agency's answer to an owner who asked for a recording to be deleted (R14)."""
+    """Return the agency's one answer to owners who asked for recordings to be deleted (R14)."""
     answer = DeletionAnswer(
         agency=key.agency,
-        package=package_commitment(package_id),
+        packages=sorted({package_commitment(one) for one in package_ids}),
         answer="deleted" if is_deleted else "kept",
         reason=reason,
         answered_ms=answered_ms,

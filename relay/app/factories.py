@@ -136,7 +136,9 @@ def open_evidence(
 ) -> Evidence:
     """Build the services that receive, deliver and erase packages."""
     objects = ObjectStore(config.bucket)
-    delivery = Delivery(database, clock, objects, commands, record=portal.record)
+    delivery = Delivery(
+        database, clock, objects, commands, record=portal.record, agreements=portal.agencies
+    )
     return Evidence(
         objects=objects,
         delivery=delivery,

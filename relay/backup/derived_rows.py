@@ -27,7 +27,7 @@ from firmware.protocol.requests import (
     SignedRequest,
     parse_request,
 )
-from relay.backup.entry_names import answered_package
+from relay.backup.entry_names import answered_packages
 from relay.custody.entries import ANSWER_WITHIN_MS
 from relay.store import custody, moderation, outcomes, packages, people, reads, recovery, requests
 from relay.store.custody import Deletion
@@ -54,14 +54,14 @@ async def restore_custody_rows(
         try:
             body = parse_custody_leaf(entry).body
             told = _outcome(body.signed) if isinstance(body, OutcomeLeaf) else None
-            commitment = _commitment(body)
+            commitments = _commitments(body)
         except WireError:
             continue
         if isinstance(body, OutcomeLeaf) and told is not None:
             await _file(tx, body.signed, *told, now_ms=now_ms)
-        package = None if commitment is None else stored.get(commitment)
-        if package is not None:
-            await _follow_package(tx, body, package)
+        for package in (stored.get(commitment) for commitment in commitments):
+            if package is not None:
+                await _follow_package(tx, body, package)
 
 
 async def restore_request_rows(tx: Transaction, entries: Sequence[bytes], now_ms: int) -> None:
@@ -80,14 +80,14 @@ async def restore_request_rows(tx: Transaction, entries: Sequence[bytes], now_ms
 # --- packages -----------------------------------------------------------------------------------
 
 
-def _commitment(body: CustodyBody) -> str | None:
+def _commitments(body: CustodyBody) -> list[str]:
     match body:
         case DownloadLeaf() | DeletionAskedLeaf() | ErasedLeaf():
-            return body.package
+            return [body.package]
         case DeletionAnsweredLeaf():
-            return answered_package(body.signed)
+            return answered_packages(body.signed)
         case _:
-            return None
+            return []
 
 
 async def _follow_package(tx: Transaction, body: CustodyBody, package: Package) -> None:

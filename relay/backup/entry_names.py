@@ -10,7 +10,6 @@ from collections.abc import Mapping
 
 from firmware.protocol.custody import (
     CustodyBody,
-    DeletionAnswer,
     DeletionAnsweredLeaf,
     DeletionAskedLeaf,
     ErasedLeaf,
@@ -22,6 +21,7 @@ from firmware.protocol.custody import (
     SignedDeletionAnswer,
     SlotLeaf,
     parse_custody_leaf,
+    parse_deletion_answer,
 )
 from firmware.protocol.encoding import WireError, decode_canonical
 from firmware.protocol.outcomes import parse_outcome
@@ -34,7 +34,7 @@ from firmware.protocol.register.entries import (
     RequestLeaf,
 )
 from firmware.protocol.requests import parse_request
-from relay.custody.entries import outcome_key
+from relay.custody.entries import answered_key, outcome_key
 from relay.custody.slots import SLOT_DIGITS
 from relay.store.packages import Package
 
@@ -52,9 +52,9 @@ def name_of(log: str, entry: bytes, packages: Mapping[str, Package]) -> str | No
         return None
 
 
-def answered_package(signed: SignedDeletionAnswer) -> str:
-    """Return the pseudonym of the package that an agency answered about, or raise WireError."""
-    return decode_canonical(DeletionAnswer, signed.answer.encode()).package
+def answered_packages(signed: SignedDeletionAnswer) -> list[str]:
+    """Return the pseudonyms of the packages that an agency answered about, or raise WireError."""
+    return parse_deletion_answer(signed.answer.encode()).packages
 
 
 def _name_in_register(leaf: Leaf) -> str | None:
@@ -88,7 +88,7 @@ def _name_in_custody(body: CustodyBody, packages: Mapping[str, Package]) -> str 
         case DeletionAskedLeaf():
             return _of_package("deletion", packages.get(body.package))
         case DeletionAnsweredLeaf():
-            return _of_package("deletion answered", packages.get(answered_package(body.signed)))
+            return answered_key(body.signed)
         case _:
             return None
 

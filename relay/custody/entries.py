@@ -122,21 +122,27 @@ class CustodyEntries:
         signing_key: bytes,
         now_ms: int,
     ) -> Pending:
-        """Log an agency's answer, signed by its newest agreement's key, or raise AnswerRefused."""
+        """Log an agency's answer, signed by its newest agreement's key, or raise AnswerRefused.
+
+        It is about `package_id`, and about others if it names them: all of them, or none.
+        """
         try:
             answer = check_deletion_answer(signed, signing_key)
         except WireError as error:
             raise AnswerRefused(str(error)) from error
-        if answer.agency != agency or answer.package != package_commitment(package_id):
+        if answer.agency != agency or package_commitment(package_id) not in answer.packages:
             raise AnswerRefused("the answer is about another package, or another agency's")
-        known = await custody.find_deletion(tx, package_id)
-        if known is None or known.agency != agency or known.asked_ms > now_ms:
-            raise AnswerRefused("nobody asked this agency to delete this package")
-        if known.answer is not None and known.answer != signed:
-            raise AnswerRefused("this was answered before, and the answer is public")
-        await custody.answer_deletion(tx, package_id, signed)
+        asked = {
+            package_commitment(one.package_id): one
+            for one in await custody.list_deletions(tx, agency, asked_until_ms=now_ms)
+        }
+        if not asked.keys() >= set(answer.packages):
+            raise AnswerRefused("nobody asked this agency to delete this package, or one of these")
+        for package in answer.packages:
+            if not await custody.answer_deletion(tx, asked[package].package_id, signed):
+                raise AnswerRefused("this was answered before, and the answer is public")
         leaf = DeletionAnsweredLeaf(signed=signed)
-        return await self._add(tx, leaf, key=f"deletion answered:{package_id}")
+        return await self._add(tx, leaf, key=answered_key(signed))
 
     async def outcome_filed(
         self, tx: Transaction, signed: SignedOutcome, *, request_digest: str
@@ -199,6 +205,11 @@ class NoRecord(Record):
     async def is_logged(self, pending: Pending) -> bool:  # noqa: ARG002
         """Return False."""
         return False
+
+
+def answered_key(signed: SignedDeletionAnswer) -> str:
+    """Return the key of an answer's entry in the custody log."""
+    return f"deletion answered:{signed.digest()}"
 
 
 def outcome_key(request_digest: str) -> str:

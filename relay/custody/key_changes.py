@@ -2,7 +2,8 @@
 
 Nothing waits.
 
-The commitment says nothing of whose door it was; its owners hold what opens it.
+The commitment says nothing of whose door it was; its owners hold what opens it. It counts apart
+from releases: one digest may be in both, and a doorbell without an owner has none.
 """
 
 import logging
@@ -12,6 +13,7 @@ from firmware.protocol.events import KeyChangeCommitted
 from relay.base.allowances import Allowances, Rate, RateExceeded
 from relay.base.clock import Clock
 from relay.custody.log_entries import LogEntries
+from relay.store import routing
 from relay.store.database import Transaction
 
 CHANGES = Rate(at_once=5, each_s=3600)
@@ -29,6 +31,9 @@ class KeyChanges:
 
     async def take(self, tx: Transaction, device: str, told: KeyChangeCommitted) -> None:
         """Add a doorbell's commitment; repeated, it stays one entry."""
+        if not await routing.has_owner(tx, device):
+            log.warning("a key change of a doorbell without an owner isn't logged")
+            return
         try:
             self._allowances.take(device, CHANGES)
         except RateExceeded:

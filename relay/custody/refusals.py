@@ -1,26 +1,26 @@
 """Statistics of doorbells' refusals, as sums that reveal no single doorbell (R11).
 
 A quarter's sum is logged once the quarter is over and its doorbells have had time to tell, and only
-if at least five did. A check's name comes from doorbells, and whoever makes one tell nonsense must
-not write it into a public log: what fewer than five told of is summed up as "other".
+if at least five that have an owner did. A check's name comes from doorbells, and a hostile one must
+not write into a public log: what isn't in the closed list, or was told by fewer than five, is
+summed up as "other". Of one check a doorbell counts `MAX_COUNTED` at most.
 """
 
 from collections import Counter
 
 from firmware.protocol.custody import CustodyLeaf, RefusalsLeaf
 from firmware.protocol.events import RefusalsCounted
+from firmware.protocol.refused_checks import COUNTED_CHECKS, MAX_COUNTED, OTHER
 from relay.base.clock import Clock
 from relay.custody.entries import quarter_end_ms
 from relay.custody.log_entries import LogEntries
-from relay.store import custody
+from relay.store import custody, routing
 from relay.store import logs as rows
 from relay.store.database import Database, Transaction
 
 MIN_DOORBELLS = 5
 TELL_WITHIN_MS = 14 * 24 * 3600 * 1000
 FORGET_AFTER_MS = 180 * 24 * 3600 * 1000
-MAX_COUNT = 2**31 - 1
-OTHER = "other"
 
 
 class Refusals:
@@ -34,10 +34,14 @@ class Refusals:
     async def take(self, tx: Transaction, device: str, told: RefusalsCounted) -> None:
         """Store a doorbell's counts of a quarter that is over, if they are still of use."""
         now_ms, end_ms = self._clock.wall_ms(), quarter_end_ms(told.quarter)
+        if not await routing.has_owner(tx, device):
+            return
         is_logged = await rows.find_by_key(tx, "custody", _key(told.quarter)) is not None
         if is_logged or not end_ms <= now_ms < end_ms + FORGET_AFTER_MS:
             return
-        await custody.put_refusals(tx, quarter=told.quarter, device=device, counts=told.counts)
+        await custody.put_refusals(
+            tx, quarter=told.quarter, device=device, counts=counted(told.counts)
+        )
 
     async def log_due(self) -> None:
         """Log the sums of quarters that ended long enough ago."""
@@ -60,6 +64,14 @@ class Refusals:
         self._logs.wake("custody")
 
 
+def counted(told: dict[str, int]) -> dict[str, int]:
+    """Return a doorbell's counts by the closed list of checks, each within its ceiling."""
+    total: Counter[str] = Counter()
+    for check, count in told.items():
+        total[check if check in COUNTED_CHECKS else OTHER] += count
+    return {check: min(count, MAX_COUNTED) for check, count in sorted(total.items())}
+
+
 def sum_refusals(told: list[dict[str, int]]) -> dict[str, int]:
     """Return the sums by check; checks of fewer than five doorbells are merged into one."""
     named = Counter(check for counts in told for check, count in counts.items() if count)
@@ -67,7 +79,7 @@ def sum_refusals(told: list[dict[str, int]]) -> dict[str, int]:
     for counts in told:
         for check, count in counts.items():
             total[check if named[check] >= MIN_DOORBELLS else OTHER] += count
-    return {check: min(count, MAX_COUNT) for check, count in sorted(total.items()) if count}
+    return {check: count for check, count in sorted(total.items()) if count}
 
 
 def _key(quarter: str) -> str:

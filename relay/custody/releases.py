@@ -1,31 +1,36 @@
 """Logging of releases: a doorbell's commitment is logged, then the doorbell gets the proof.
 
-The commitment says nothing of whose it is; who waits for it is forgotten once it is told. Like all
-that an owner's doing causes it gets its place at the end of the batch (R9): with one request open,
-an officer who watches the log would else know the second in which somebody gave something.
+Only a doorbell with an owner commits, and at most 12 times a day. Who committed is remembered until
+the commitment expires: a package is taken only from who committed to it (relay/evidence/admission).
+
+The commitment says nothing of whose it is. Like all that an owner's doing causes it gets its place
+at the end of the batch (R9): with one request open, an officer who watches the log would else know
+the second in which somebody gave something.
 """
 
 import logging
 
 from firmware.protocol.batches import commitment_batch_end_ms
-from firmware.protocol.commands import ReleaseLogged
+from firmware.protocol.commands import ReleaseLogged, ReleaseNotLogged
 from firmware.protocol.custody import CustodyLeaf, ReleaseLeaf
 from firmware.protocol.events import ReleaseCommitted
 from firmware.protocol.register.entries import Delays
-from relay.base.allowances import Allowances, Rate, RateExceeded
 from relay.base.clock import Clock
 from relay.custody.log_entries import Pending, charter_delays
 from relay.custody.logs import Logs
 from relay.errors import UnknownDoorbell
 from relay.fleet.commands import Commands
-from relay.store import logs as rows
+from relay.store import fleet, routing
+from relay.store import releases as rows
 from relay.store.database import Database, Transaction
-from relay.store.logs import WaitingRelease
+from relay.store.releases import ReleaseCommitment
 
 TOLD_LIFE_MS = 24 * 3600 * 1000
 """A proof that comes later than that is of no use: its checkpoint is no longer fresh anyway."""
-RELEASES = Rate(at_once=30, each_s=120)
-"""A doorbell gone wrong may not fill the public log."""
+DAY_MS = 24 * 3600 * 1000
+MAX_PER_DAY = 12
+TELL_AGAIN_MS = 60 * 1000
+"""A commitment that is repeated sooner brings no second proof: the first is still repeated."""
 
 log = logging.getLogger(__name__)
 
@@ -38,43 +43,76 @@ class Releases:
         self._database = database
         self._commands = commands
         self._clock = clock
-        self._allowances = Allowances(clock)
+        self._refused: list[tuple[str, ReleaseNotLogged]] = []
+        """Refusals that their doorbells aren't told yet."""
 
     async def take(self, tx: Transaction, device: str, told: ReleaseCommitted) -> None:
         """Add a doorbell's commitment; for a repeated one the proof is sent again."""
-        try:
-            self._allowances.take(device, RELEASES)
-        except RateExceeded:
-            log.warning("rate limit: a doorbell's release isn't logged")
+        now_ms = self._clock.wall_ms()
+        await fleet.hold(tx, device)
+        if not await routing.has_owner(tx, device):
+            self._refuse(device, ReleaseNotLogged(commitment=told.commitment, reason="owner"))
+            return
+        known = await rows.find(tx, told.commitment, device)
+        if known is not None:
+            if known.told_ms is not None and now_ms >= known.told_ms + TELL_AGAIN_MS:
+                await rows.set_told(tx, told.commitment, device, None)
+            return
+        if await rows.count_since(tx, device, now_ms - DAY_MS) >= MAX_PER_DAY:
+            self._refuse(device, ReleaseNotLogged(commitment=told.commitment, reason="limit"))
             return
         entry = CustodyLeaf(body=ReleaseLeaf(commitment=told.commitment)).encode()
         delays = await charter_delays(tx) or Delays()
-        end_ms = commitment_batch_end_ms(self._clock.wall_ms(), delays.batch_ms)
+        end_ms = commitment_batch_end_ms(now_ms, delays.batch_ms)
         pending = await self._logs.add(
-            tx, "custody", entry, key=f"release:{told.commitment}", not_before_ms=end_ms
+            tx,
+            "custody",
+            entry,
+            key=f"release:{told.commitment}",
+            not_before_ms=end_ms,
         )
-        waiting = WaitingRelease(commitment=told.commitment, device=device, number=pending.number)
-        await rows.put_release(tx, waiting)
+        release = ReleaseCommitment(
+            commitment=told.commitment,
+            device=device,
+            number=pending.number,
+            committed_ms=now_ms,
+            told_ms=None,
+        )
+        await rows.add(tx, release)
 
     async def tell(self) -> None:
-        """Send the proofs of all releases that are logged by now."""
+        """Send the proofs of all releases that are logged by now, and what isn't logged."""
+        refused, self._refused = self._refused, []
+        for device, body in refused:
+            await self._tell_refused(device, body)
         async with self._database.read() as tx:
-            waiting = await rows.list_releases(tx)
+            waiting = await rows.list_pending(tx)
         for release in waiting:
             logged = await self._logs.find(Pending(log="custody", number=release.number))
             if logged is None:
                 continue
             await self._tell(release, logged.proof.decode())
 
-    async def _tell(self, release: WaitingRelease, proof: str) -> None:
+    def _refuse(self, device: str, body: ReleaseNotLogged) -> None:
+        log.warning("a doorbell's release isn't logged: %s", body.reason)
+        if (device, body) not in self._refused:
+            self._refused.append((device, body))
+
+    async def _tell_refused(self, device: str, body: ReleaseNotLogged) -> None:
+        try:
+            await self._commands.send_few(device, body, self._clock.wall_ms() + TOLD_LIFE_MS)
+        except UnknownDoorbell:
+            log.info("a release isn't logged, and its doorbell is no longer enrolled")
+
+    async def _tell(self, release: ReleaseCommitment, proof: str) -> None:
         body = ReleaseLogged(commitment=release.commitment, proof=proof)
-        expires_ms = self._clock.wall_ms() + TOLD_LIFE_MS
+        now_ms = self._clock.wall_ms()
         command = None
         async with self._database.begin() as tx:
             try:
-                command = await self._commands.add(tx, release.device, body, expires_ms)
+                command = await self._commands.add(tx, release.device, body, now_ms + TOLD_LIFE_MS)
             except UnknownDoorbell:
                 log.info("a release is logged, and its doorbell is no longer enrolled")
-            await rows.forget_release(tx, release.commitment)
+            await rows.set_told(tx, release.commitment, release.device, now_ms)
         if command is not None:
             self._commands.dispatch(command)

@@ -13,6 +13,7 @@ from typing import Literal
 from firmware.protocol.custody import DeletionAnswer
 from firmware.protocol.encoding import decode
 from relay.base.clock import Clock
+from relay.custody.entries import answered_key
 from relay.request.batches import shown_ms
 from relay.store import chains, custody, logs, packages
 from relay.store.chains import PlacedEntry
@@ -138,7 +139,7 @@ async def _deletion(tx: Transaction, deletion: Deletion) -> list[Step]:
         kind=answer.answer,
         at_ms=max(answer.answered_ms, deletion.asked_ms),
         what=answer.reason,
-        entry=await _entry(tx, f"deletion answered:{package_id}"),
+        entry=None if deletion.answer is None else await _entry(tx, answered_key(deletion.answer)),
     )
     return [asked, answered]
 

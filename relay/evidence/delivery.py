@@ -1,6 +1,7 @@
 """Delivery of a package: ticket, upload, completion, download.
 
-    PackageReady ─► row + multipart upload + UploadTicket ─► doorbell PUTs the parts
+    PackageReady ─► bound to its logged release (admission.py), or PackageNotTaken
+                 ─► row + multipart upload + UploadTicket ─► doorbell PUTs the parts
     PackageUploaded ─► upload completed ─► delivered, PackageArrived to the doorbell
                        ─► an officer's download is logged, and then begins
     PackageWithdrawn ─► logged ─► erased; an agency that has it is asked to delete it
@@ -17,12 +18,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from firmware.protocol.commands import PackageArrived, PartTicket, UploadTicket
+from firmware.protocol.commands import (
+    NotTakenReason,
+    PackageArrived,
+    PackageNotTaken,
+    PartTicket,
+    UploadTicket,
+)
 from firmware.protocol.events import PackageReady, PackageUploaded, PackageWithdrawn, UploadedPart
 from relay.base.clock import Clock
 from relay.custody.entries import Record
-from relay.errors import RelayError, UploadLost
-from relay.store import packages, requests
+from relay.errors import UnknownDoorbell, UploadLost
+from relay.evidence.admission import PackageNotBound, PackageRefused, admit
+from relay.store import packages
 from relay.store.database import Database, Transaction
 from relay.store.objects import StoredObject
 from relay.store.packages import Package
@@ -35,10 +43,6 @@ OVER_STATES = frozenset({"delivered", "downloaded", "erasing", "erased"})
 """Nothing more is to be uploaded."""
 
 log = logging.getLogger(__name__)
-
-
-class PackageRefused(RelayError):
-    """A doorbell announced or finished an invalid package; the text says why."""
 
 
 class Objects(Protocol):
@@ -89,6 +93,18 @@ class Commands(Protocol):
         """Keep a command and repeat it until it is answered; return its id."""
         ...
 
+    async def send_few(self, device: str, body: PackageNotTaken, expires_ms: int) -> None:
+        """Do the same, unless many of this kind wait for the doorbell already."""
+        ...
+
+
+class Agreements(Protocol):
+    """The operation on agencies that delivery needs."""
+
+    async def is_in_force(self, agency: str) -> bool:
+        """Return whether the agency has an agreement that counts now."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Download:
@@ -109,16 +125,29 @@ class Delivery:
         commands: Commands,
         *,
         record: Record,
+        agreements: Agreements,
     ) -> None:
         self._database = database
         self._clock = clock
         self._objects = objects
         self._commands = commands
         self._record = record
+        self._agreements = agreements
 
     async def take_ready(self, device: str, ready: PackageReady) -> None:
-        """Open an upload for a sealed package and send its ticket."""
-        await self.send_ticket(await self._announce(device, ready))
+        """Open an upload for a sealed package that is bound to its release; send its ticket.
+
+        Else the doorbell is told why, and PackageNotBound is raised.
+        """
+        try:
+            async with self._database.begin() as tx:
+                package = await admit(tx, device, ready, now_ms=self._clock.wall_ms())
+        except PackageNotBound as error:
+            await self._say_not_taken(device, ready.package_id, error.reason)
+            raise
+        if package.state not in OVER_STATES:
+            await self._check_agreement(package)
+        await self.send_ticket(package)
 
     async def send_ticket(self, package: Package) -> None:
         """Send the ticket of a package that hasn't arrived, with a new upload if needed."""
@@ -277,34 +306,6 @@ class Delivery:
         await packages.set_downloaded(tx, package.package_id)
         return await packages.add_download(tx, package.package_id, officer.id, now_ms)
 
-    async def _announce(self, device: str, ready: PackageReady) -> Package:
-        _check_parts(ready)
-        async with self._database.begin() as tx:
-            known = await packages.find_package(tx, ready.package_id)
-            if known is not None:
-                if known.device != device or known.part_sha256 != tuple(ready.part_sha256):
-                    raise PackageRefused("another package has this id")
-                return known
-            now_ms = self._clock.wall_ms()
-            request = await requests.find_request(tx, ready.request_id)
-            if request is None or request.state != "logged" or request.agency != ready.agency:
-                raise PackageRefused("the package is for no request of the agency that it names")
-            package = Package(
-                package_id=ready.package_id,
-                request_id=ready.request_id,
-                device=device,
-                agency=ready.agency,
-                size_bytes=ready.size_bytes,
-                part_bytes=ready.part_bytes,
-                part_sha256=tuple(ready.part_sha256),
-                upload_id=None,
-                object_key=None,
-                state="announced",
-                at_ms=now_ms,
-            )
-            await packages.add_package(tx, package)
-            return package
-
     async def _with_upload(self, package: Package) -> Package | None:
         """Return the package with an open upload; None if it was withdrawn."""
         key, upload_id = _key_of(package), package.upload_id
@@ -340,19 +341,44 @@ class Delivery:
                 f"{stored.size_bytes} bytes were uploaded, not the {package.size_bytes} announced"
             )
 
+    async def _check_agreement(self, package: Package) -> None:
+        """Drop a package that came when its agency may receive nothing any more.
+
+        A doorbell chooses when it sends: nothing public may say that the relay delivered it.
+        """
+        if await self._agreements.is_in_force(package.agency):
+            return
+        async with self._database.begin() as tx:
+            await packages.set_never_arrived(tx, package.package_id)
+        if package.upload_id is not None:
+            await self._objects.abort(_key_of(package), package.upload_id)
+        await self._objects.delete(_key_of(package))
+        await self._say_not_taken(package.device, package.package_id, "agreement")
+        raise PackageNotBound("agreement", "the agency has no agreement that is in force")
+
     async def _set_delivered(self, package: Package) -> None:
+        await self._check_agreement(package)
         now_ms = self._clock.wall_ms()
         async with self._database.begin() as tx:
             known = await packages.find_package(tx, package.package_id)
             if known is None or known.state in OVER_STATES:
                 return
             await packages.set_delivered(tx, package.package_id, now_ms)
-            await self._record.received(tx, agency=package.agency, now_ms=now_ms)
+            if not await packages.has_earlier_arrived(tx, package):
+                await self._record.received(tx, agency=package.agency, now_ms=now_ms)
 
     async def _say_arrived(self, package: Package) -> None:
         """Notify the doorbell of the arrival, so that it deletes its copy."""
         arrived = PackageArrived(package_id=package.package_id)
         await self._commands.send(package.device, arrived, self._clock.wall_ms() + ARRIVED_LIFE_MS)
+
+    async def _say_not_taken(self, device: str, package_id: str, reason: NotTakenReason) -> None:
+        """Notify the doorbell, whose owner then gets to know."""
+        told = PackageNotTaken(package_id=package_id, reason=reason)
+        try:
+            await self._commands.send_few(device, told, self._clock.wall_ms() + ARRIVED_LIFE_MS)
+        except UnknownDoorbell:
+            log.info("a package isn't taken, and its doorbell is no longer enrolled")
 
     async def _write_ticket(self, package: Package) -> UploadTicket:
         key, upload_id = _key_of(package), package.upload_id or ""
@@ -375,11 +401,3 @@ def _is_there(package: Package) -> bool:
 
 def _key_of(package: Package) -> str:
     return package.own_key
-
-
-def _check_parts(ready: PackageReady) -> None:
-    expected = -(-ready.size_bytes // ready.part_bytes)
-    if len(ready.part_sha256) != expected:
-        raise PackageRefused(
-            f"{ready.size_bytes} bytes are {expected} parts, not {len(ready.part_sha256)}"
-        )

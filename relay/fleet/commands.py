@@ -31,6 +31,7 @@ LAST_REPEAT_S = 30.0
 IDLE_S = 60.0
 ASK_TIMEOUT_S = 8.0
 FULL_RETRY_S = 60
+MAX_OF_KIND = 16
 
 
 class CommandTooLarge(RelayError):
@@ -89,12 +90,24 @@ class Commands:
         async with self._database.begin() as tx:
             if isinstance(body, SealedStatement):
                 now_ms = self._clock.wall_ms()
-                waiting = await commands.count_statements(tx, device, now_ms=now_ms)
+                waiting = await commands.count_waiting(tx, device, SealedStatement, now_ms=now_ms)
                 if waiting >= commands.MAX_STATEMENTS:
                     raise RateExceeded(FULL_RETRY_S)
             command = await self.add(tx, device, body, expires_ms)
         self.dispatch(command)
         return command.id
+
+    async def send_few(self, device: str, body: CommandBody, expires_ms: int) -> None:
+        """Do as `send`, unless MAX_OF_KIND commands of its kind wait for the doorbell already.
+
+        For what a doorbell can bring about as often as it likes.
+        """
+        async with self._database.begin() as tx:
+            now_ms = self._clock.wall_ms()
+            if await commands.count_waiting(tx, device, type(body), now_ms=now_ms) >= MAX_OF_KIND:
+                return
+            command = await self.add(tx, device, body, expires_ms)
+        self.dispatch(command)
 
     async def ask(
         self, device: str, body: CommandBody, timeout_s: float = ASK_TIMEOUT_S

@@ -10,7 +10,8 @@ in a slot (relay/ingest/carried_events.py).
 Invariants: an event is committed once, whatever is sent twice; a receipt is only for what is
 committed; a message is acknowledged after all that, so a relay that dies in between gets it
 again. Hooks are therefore called at least once for an event and must be idempotent; a slow one
-holds up only its own event. A message that can't be read is logged and discarded.
+holds up only its own event. A message that can't be read, or whose event breaks what
+commits it, is logged and discarded.
 """
 
 import asyncio
@@ -26,7 +27,7 @@ from firmware.protocol.encoding import WireError, new_id
 from firmware.protocol.events import Event
 from relay.base.clock import Clock
 from relay.bus import Bus, StreamMessage
-from relay.custody.errors import LogUnavailable
+from relay.custody.errors import KeyTaken, LogUnavailable
 from relay.errors import BusUnavailable, ObjectStoreError, RelayError, StoreError, said
 from relay.fleet.message_parser import parse_device_message
 from relay.ingest.carried_events import NOTHING, Custody, FollowUp, NoCustody, carry, is_carried
@@ -45,6 +46,8 @@ HOOK_ATTEMPTS = 60
 EARLY_RETRY_S = 1.5
 BROKER_AWAY_S = 0.5
 
+UNUSABLE = (ArithmeticError, KeyTaken, LookupError, TypeError, ValueError)
+"""What an event brings about that no check foresaw; a database that is away is none of these."""
 RETRYABLE = (BusUnavailable, LogUnavailable, ObjectStoreError, StoreError, TimeoutError)
 
 EventHook = Callable[[EventRow], Awaitable[None]]
@@ -155,7 +158,7 @@ class EventIngest:
         told = [item for item in [await self._parse(delivery) for delivery in batch] if item]
         if not told:
             return []
-        result = await self._commit(told)
+        result = await self._commit_what_can_be(told)
         for item in result.committed:
             self._pusher.send(item.carried.pushes)
         if any(is_carried(item.event) and item.is_new for item in result.committed):
@@ -175,6 +178,25 @@ class EventIngest:
             await delivery.discard()
             return None
         return _Told(delivery=delivery, event=event)
+
+    async def _commit_what_can_be(self, told: Sequence[_Told]) -> "_Sorted":
+        """Commit a batch; if an event breaks it, each by itself, and discard the one that does.
+
+        Else a hostile doorbell could end ingest for all others, again at each redelivery.
+        """
+        try:
+            return await self._commit(told)
+        except UNUSABLE:
+            log.exception("ingest: %d events can't be committed together", len(told))
+        if len(told) == 1:
+            return _Sorted(refused=[told[0].delivery])
+        result = _Sorted()
+        for item in sorted(told, key=lambda item: (item.event.device, item.event.seq)):
+            alone = await self._commit_what_can_be([item])
+            result.committed += alone.committed
+            result.refused += alone.refused
+            result.early += alone.early
+        return result
 
     async def _commit(self, told: Sequence[_Told]) -> "_Sorted":
         result = _Sorted()

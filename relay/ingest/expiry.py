@@ -1,15 +1,17 @@
-"""Hourly deletion of expired rows: pictures, events, notes, pushes, drafts, commands."""
+"""Hourly deletion of expired rows: pictures, notes, pushes, drafts, commitments, commands."""
 
 import asyncio
 
 from relay.base.clock import Clock
 from relay.request.drafts import DRAFT_LIFE_MS
-from relay.store import carried_events, commands, drafts, events, push, thumbnails
+from relay.store import carried_events, commands, drafts, events, push, releases, thumbnails
 from relay.store.database import Database
 
 EACH_S = 3600.0
 CARRIED_LIFE_MS = thumbnails.LIFE_MS
 """A doorbell that tells a passing event again after that long is believed once more."""
+RELEASE_LIFE_MS = 30 * 24 * 3600 * 1000
+"""So long a doorbell may take from its commitment to the announcement of the package."""
 COMMAND_LIFE_MS = 7 * 24 * 3600 * 1000
 """After its answer, or its end: so long an app can ask what became of a command."""
 
@@ -36,4 +38,5 @@ class Expiry:
             await events.forget_slot_notes(tx, before_ms=now_ms - events.SLOT_NOTES_LIFE_MS)
             await push.forget_expired(tx, now_ms=now_ms)
             await drafts.forget(tx, before_ms=now_ms - DRAFT_LIFE_MS)
+            await releases.forget(tx, before_ms=now_ms - RELEASE_LIFE_MS)
             await commands.forget(tx, before_ms=now_ms - COMMAND_LIFE_MS)

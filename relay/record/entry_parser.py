@@ -7,7 +7,6 @@ from dataclasses import replace
 
 from firmware.protocol.custody import (
     CustodyBody,
-    DeletionAnswer,
     DeletionAnsweredLeaf,
     DeletionAskedLeaf,
     DownloadLeaf,
@@ -17,6 +16,7 @@ from firmware.protocol.custody import (
     ReceivedLeaf,
     RefusalsLeaf,
     parse_custody_leaf,
+    parse_deletion_answer,
 )
 from firmware.protocol.encoding import WireError, decode_canonical
 from firmware.protocol.outcomes import parse_outcome
@@ -120,9 +120,10 @@ def custody_row(index: int, entry: bytes) -> EntryRow | None:
         body = parse_custody_leaf(entry).body
         match body:
             case DeletionAnsweredLeaf():
-                answer = decode_canonical(DeletionAnswer, body.signed.answer.encode())
-                row = _package_row(index, "deletion_answered", answer.agency, answer.package)
-                return replace(row, detail=answer.answer)
+                answer = parse_deletion_answer(body.signed.answer.encode())
+                first, *more = answer.packages
+                row = _package_row(index, "deletion_answered", answer.agency, first)
+                return replace(row, detail=answer.answer, more_subjects=tuple(more))
             case OutcomeLeaf():
                 outcome = parse_outcome(body.signed)
                 return EntryRow(

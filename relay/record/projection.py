@@ -63,9 +63,10 @@ class Projection:
                 self.bands[row.agency, row.quarter] = row
             case "deletion_asked":
                 self.deletions.setdefault(subject, Deletion(asked=row))
-            case "deletion_answered" if subject in self.deletions:
-                deletion = self.deletions[subject]
-                deletion.answered = deletion.answered or row
+            case "deletion_answered":
+                for one in {subject, *row.more_subjects} & self.deletions.keys():
+                    deletion = self.deletions[one]
+                    deletion.answered = deletion.answered or row
             case "request":
                 self.requests.setdefault(subject, row)
             case "withdrawn":

@@ -36,6 +36,8 @@ class EntryRow:
     quarter: str | None = None
     subject: str | None = None
     """The digest of the request, or the commitment of the package, that it is about."""
+    more_subjects: tuple[str, ...] = ()
+    """deletion_answered: further packages that it is about."""
     seen_ms: int | None = None
     """By when witnesses had seen it."""
     answer_by_ms: int | None = None
@@ -68,16 +70,22 @@ class EntryQuery:
         """Return whether a row matches, as far as a row tells."""
         if self.agencies and row.agency not in self.agencies:
             return False
-        return self._is_of_year(row.seen_ms) and all(
-            asked is None or asked == found
-            for asked, found in (
-                (self.log, row.log),
-                (self.kind, row.kind),
-                (self.detail, row.detail),
-                (self.quarter, row.quarter),
-                (self.subject, row.subject),
+        return (
+            self._is_of_year(row.seen_ms)
+            and all(
+                asked is None or asked == found
+                for asked, found in (
+                    (self.log, row.log),
+                    (self.kind, row.kind),
+                    (self.detail, row.detail),
+                    (self.quarter, row.quarter),
+                )
             )
+            and self._is_about(row)
         )
+
+    def _is_about(self, row: EntryRow) -> bool:
+        return self.subject in (None, row.subject, *row.more_subjects)
 
     def _is_of_year(self, seen_ms: int | None) -> bool:
         if self.year is None:

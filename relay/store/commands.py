@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import delete, func, insert, or_, select, update
 from sqlalchemy.engine import RowMapping
 
-from firmware.protocol.commands import Command, Reply, SealedStatement
+from firmware.protocol.commands import Command, CommandBody, Reply, SealedStatement
 from firmware.protocol.encoding import MAX_MQTT_BYTES, decode
 from relay.store.database import Transaction
 from relay.store.schema import commands
@@ -73,14 +73,16 @@ async def unanswered(tx: Transaction, *, now_ms: int) -> list[Command]:
     return [_command(row).command for row in (await tx.execute(query)).mappings()]
 
 
-async def count_statements(tx: Transaction, device: str, *, now_ms: int) -> int:
-    """Return how many statements wait for a doorbell's reply and haven't expired."""
+async def count_waiting(
+    tx: Transaction, device: str, kind: type[CommandBody], *, now_ms: int
+) -> int:
+    """Return how many commands of a kind wait for a doorbell's reply and haven't expired."""
     query = (
         select(func.count())
         .select_from(commands)
         .where(
             commands.c.device == device,
-            commands.c.kind == STATEMENT,
+            commands.c.kind == kind.__struct_config__.tag,
             commands.c.answered_ms.is_(None),
             commands.c.expires_ms > now_ms,
         )

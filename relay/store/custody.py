@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy import Row, delete, insert, or_, select, update
 
 from firmware.protocol.custody import SignedDeletionAnswer
 from firmware.protocol.encoding import decode
@@ -52,13 +52,18 @@ async def list_deletions(tx: Transaction, agency: str, *, asked_until_ms: int) -
     return [_deletion(row) for row in await tx.execute(query)]
 
 
-async def answer_deletion(tx: Transaction, package_id: str, answer: SignedDeletionAnswer) -> None:
-    """Store the agency's answer."""
-    await tx.execute(
+async def answer_deletion(tx: Transaction, package_id: str, answer: SignedDeletionAnswer) -> bool:
+    """Store the agency's answer; False if there is another one."""
+    text = answer.encode().decode()
+    change = (
         update(deletions)
-        .where(deletions.c.package_id == package_id)
-        .values(answer=answer.encode().decode())
+        .where(
+            deletions.c.package_id == package_id,
+            or_(deletions.c.answer.is_(None), deletions.c.answer == text),
+        )
+        .values(answer=text)
     )
+    return (await tx.execute(change)).rowcount == 1
 
 
 # --- what is counted ---------------------------------------------------------------------------

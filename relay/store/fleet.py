@@ -92,6 +92,13 @@ async def get(tx: Transaction, device: str) -> DoorbellRow | None:
     return None if row is None else _doorbell(row)
 
 
+async def hold(tx: Transaction, device: str) -> DoorbellRow | None:
+    """Return one doorbell, and keep other transactions from its quotas until this one ends."""
+    query = select(doorbells).where(doorbells.c.device == device).with_for_update()
+    row = (await tx.execute(query)).mappings().one_or_none()
+    return None if row is None else _doorbell(row)
+
+
 async def list_active(tx: Transaction) -> list[DoorbellRow]:
     """Return every doorbell that isn't revoked."""
     query = select(doorbells).where(doorbells.c.revoked_ms.is_(None)).order_by(doorbells.c.device)

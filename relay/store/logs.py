@@ -17,7 +17,6 @@ from relay.store.schema import (
     log_checkpoints,
     log_entries,
     log_heads,
-    release_commitments,
     slot_commitments,
     slot_trees,
 )
@@ -261,49 +260,6 @@ async def publish(tx: Transaction, log: str, *, size: int, note: str, now_ms: in
         .values(published_size=size, published=note, published_ms=now_ms)
     )
     return (await tx.execute(change)).rowcount == 1
-
-
-# --- releases ----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WaitingRelease:
-    """A doorbell's release that waits to be logged."""
-
-    commitment: str
-    device: str
-    number: int
-
-
-async def put_release(tx: Transaction, waiting_release: WaitingRelease) -> None:
-    """Store a waiting release."""
-    known = select(release_commitments.c.commitment).where(
-        release_commitments.c.commitment == waiting_release.commitment
-    )
-    if (await tx.execute(known)).first() is None:
-        await tx.execute(
-            insert(release_commitments).values(
-                commitment=waiting_release.commitment,
-                device=waiting_release.device,
-                number=waiting_release.number,
-            )
-        )
-
-
-async def list_releases(tx: Transaction) -> list[WaitingRelease]:
-    """Return the waiting releases, in the order of the log."""
-    query = select(release_commitments).order_by(release_commitments.c.number)
-    return [
-        WaitingRelease(commitment=row.commitment, device=row.device, number=row.number)
-        for row in await tx.execute(query)
-    ]
-
-
-async def forget_release(tx: Transaction, commitment: str) -> None:
-    """Delete a release whose proof was sent."""
-    await tx.execute(
-        delete(release_commitments).where(release_commitments.c.commitment == commitment)
-    )
 
 
 # --- slots -------------------------------------------------------------------------------------

@@ -242,6 +242,33 @@ STEPS: Final[Mapping[int, Sequence[str]]] = {
         # A doorbell from before refuses an empty one, and says that it is to be enrolled anew.
         "ALTER TABLE doorbells ADD COLUMN evidence_certificate_pem TEXT NOT NULL DEFAULT ''",
     ),
+    8: (
+        # A package belongs to a logged release, of which the relay remembers who committed to it.
+        "DROP TABLE release_commitments",
+        """
+        CREATE TABLE release_commitments (
+            commitment TEXT NOT NULL,
+            device TEXT NOT NULL REFERENCES doorbells (device),
+            number BIGINT NOT NULL,
+            committed_ms BIGINT NOT NULL,
+            told_ms BIGINT,
+            PRIMARY KEY (commitment, device)
+        )
+        """,
+        """
+        CREATE INDEX release_commitments_by_device
+        ON release_commitments (device, committed_ms)
+        """,
+        "ALTER TABLE packages ADD COLUMN commitment TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE packages ADD COLUMN announced_ms BIGINT NOT NULL DEFAULT 0",
+        "ALTER TABLE packages ADD COLUMN arrived_ms BIGINT",
+        # Those that came before belong to none, and aren't taken any more; what arrived stays.
+        "UPDATE packages SET commitment = package_id, announced_ms = at_ms",
+        "UPDATE packages SET arrived_ms = at_ms WHERE state IN ('delivered', 'downloaded')",
+        "UPDATE packages SET state = 'erased' WHERE state IN ('announced', 'uploading')",
+        "CREATE UNIQUE INDEX packages_by_commitment ON packages (commitment)",
+        "CREATE INDEX packages_by_day ON packages (device, announced_ms)",
+    ),
 }
 """By the version that it leads to."""
 

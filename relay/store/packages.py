@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import ColumnElement, Row, func, insert, select, update
 
 from firmware.protocol.encoding import MAX_MQTT_BYTES, decode, new_id
 from firmware.protocol.events import Event, PackageUploaded
@@ -39,6 +39,9 @@ class Package:
     object_key: str | None
     state: str
     at_ms: int
+    commitment: str
+    """The logged release that it belongs to: one package each."""
+    announced_ms: int
 
     @property
     def own_key(self) -> str:
@@ -69,6 +72,8 @@ async def add_package(tx: Transaction, package: Package) -> None:
             object_key=package.object_key,
             state=package.state,
             at_ms=package.at_ms,
+            commitment=package.commitment,
+            announced_ms=package.announced_ms,
         )
     )
 
@@ -84,6 +89,56 @@ async def list_all(tx: Transaction) -> list[Package]:
     """Return every package in any state."""
     query = select(packages).order_by(packages.c.package_id)
     return [_package(row) for row in await tx.execute(query)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What a doorbell and its owners have used of their quotas."""
+
+    open_of_request: int
+    """Announced and not arrived yet, for one request."""
+    all_of_request: int
+    count_today: int
+    bytes_today: int
+    open_of_account: int
+    """Of the owner's account that has the most, over all its doorbells."""
+
+
+async def usage(tx: Transaction, device: str, request_id: str, *, since_ms: int) -> Usage:
+    """Return a doorbell's usage; `since_ms` is when the day began."""
+    is_open = packages.c.state.in_(ON_ITS_WAY_STATES)
+    of_request = (packages.c.device == device) & (packages.c.request_id == request_id)
+    today = (
+        await tx.execute(
+            select(func.count(), func.coalesce(func.sum(packages.c.size_bytes), 0)).where(
+                packages.c.device == device, packages.c.announced_ms > since_ms
+            )
+        )
+    ).one()
+    return Usage(
+        open_of_request=await _count(tx, of_request & is_open),
+        all_of_request=await _count(tx, of_request),
+        count_today=int(today[0]),
+        bytes_today=int(today[1]),
+        open_of_account=await _open_of_account(tx, device),
+    )
+
+
+async def _open_of_account(tx: Transaction, device: str) -> int:
+    own = select(account_doorbells.c.account_id).where(account_doorbells.c.device == device)
+    query = (
+        select(func.count())
+        .select_from(packages)
+        .join(account_doorbells, account_doorbells.c.device == packages.c.device)
+        .where(account_doorbells.c.account_id.in_(own), packages.c.state.in_(ON_ITS_WAY_STATES))
+        .group_by(account_doorbells.c.account_id)
+    )
+    return max((int(count) for count in (await tx.execute(query)).scalars()), default=0)
+
+
+async def _count(tx: Transaction, which: ColumnElement[bool]) -> int:
+    query = select(func.count()).select_from(packages).where(which)
+    return int((await tx.execute(query)).scalar_one())
 
 
 async def set_uploading(
@@ -118,7 +173,22 @@ async def set_upload_dropped(tx: Transaction, upload_id: str) -> None:
 
 async def set_delivered(tx: Transaction, package_id: str, now_ms: int) -> None:
     """Mark the package as delivered; `at_ms` stays the time of arrival from here."""
-    await _set(tx, package_id, state="delivered", at_ms=now_ms)
+    await _set(tx, package_id, state="delivered", at_ms=now_ms, arrived_ms=now_ms)
+
+
+async def has_earlier_arrived(tx: Transaction, package: Package) -> bool:
+    """Return whether another package of this doorbell arrived for the same request before."""
+    query = (
+        select(packages.c.package_id)
+        .where(
+            packages.c.device == package.device,
+            packages.c.request_id == package.request_id,
+            packages.c.package_id != package.package_id,
+            packages.c.arrived_ms.is_not(None),
+        )
+        .limit(1)
+    )
+    return (await tx.execute(query)).first() is not None
 
 
 async def set_downloaded(tx: Transaction, package_id: str) -> None:
@@ -293,4 +363,6 @@ def _package(row: Row[tuple[object, ...]]) -> Package:
         object_key=row.object_key,
         state=row.state,
         at_ms=row.at_ms,
+        commitment=row.commitment,
+        announced_ms=row.announced_ms,
     )

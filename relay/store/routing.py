@@ -179,6 +179,12 @@ async def list_once_linked(tx: Transaction, account_id: str) -> list[str]:
     return [row.device for row in await tx.execute(query)]
 
 
+async def has_owner(tx: Transaction, device: str) -> bool:
+    """Return whether an account owns the doorbell."""
+    query = select(account_doorbells.c.device).where(account_doorbells.c.device == device).limit(1)
+    return (await tx.execute(query)).first() is not None
+
+
 async def list_owners(tx: Transaction, device: str) -> list[LinkedOwner]:
     """Return the accounts that follow a doorbell, by name."""
     query = (

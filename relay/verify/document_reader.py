@@ -8,7 +8,13 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 
 from firmware.protocol.certified_key import certified_spki
-from firmware.protocol.contents import CONTENTS_NAME, Contents, SignedContents, check_contents
+from firmware.protocol.contents import (
+    CONTENTS_NAME,
+    MAX_CONTENTS_BYTES,
+    Contents,
+    SignedContents,
+    check_contents,
+)
 from firmware.protocol.encoding import D, WireError, decode, decode_canonical
 from firmware.protocol.footage import MAX_MANIFEST_BYTES, ClipManifest, SignedManifest
 from firmware.protocol.grants import GrantTerms, SignedStatement, Statement
@@ -117,6 +123,12 @@ def terms_unverified(files: Files) -> GrantTerms:
     if not isinstance(terms, GrantTerms):
         raise WireError("the owner's statement isn't a grant")
     return terms
+
+
+def contents_unverified(files: Files) -> Contents:
+    """Return the list of files, without verifying its signature."""
+    signed = decode_canonical(SignedContents, file_of(files, CONTENTS_NAME))
+    return decode_canonical(Contents, signed.contents.encode(), max_bytes=MAX_CONTENTS_BYTES)
 
 
 def signed_manifest(files: Files, number: int) -> SignedManifest:

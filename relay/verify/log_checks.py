@@ -31,6 +31,7 @@ from firmware.protocol.register.entries import (
     RequestLeaf,
 )
 from firmware.protocol.register.rules import check_area
+from firmware.protocol.releases import is_of_delivery, is_of_grant
 from firmware.protocol.requests import SignedCertificate, check_signatures
 from firmware.protocol.slot_trees import slot_root
 from firmware.protocol.tlog.checkpoint import Checkpoint, parse_checkpoint
@@ -43,6 +44,7 @@ from relay.verify.authority_checks import AuthorityReader, extract_of, proved_ex
 from relay.verify.document_reader import (
     Files,
     clip_numbers,
+    contents_unverified,
     document_of,
     manifest_unverified,
     request_unverified,
@@ -50,6 +52,7 @@ from relay.verify.document_reader import (
     signed_manifest,
     signed_request,
     statement_unverified,
+    terms_unverified,
 )
 from relay.verify.errors import NotCheckable
 from relay.verify.wall_time import moment
@@ -69,13 +72,22 @@ class NamedNote:
 
 
 def check_release(files: Files, policy: Policy | None) -> str:
-    """Check that the custody log has this release's commitment."""
+    """Check that the custody log has the commitment to release this grant's package."""
     proof = _packed(files, RELEASE, policy)
     release = document_of(ReleaseProof, files, proof)
     digest = sha256_hex(signed_grant(files).statement.encode())
-    record = release.record
-    if (record.device, record.grant_digest) != (statement_unverified(files).device, digest):
+    device = statement_unverified(files).device
+    record, terms = release.record, terms_unverified(files)
+    if not is_of_grant(record, device=device, grant_digest=digest, salt_g=release.salt_g):
         raise WireError("another release was committed to")
+    if not is_of_delivery(
+        record,
+        package_id=contents_unverified(files).package_id,
+        request_digest=terms.request_digest,
+        agency=terms.recipient.agency,
+        salt_d=release.salt_d,
+    ):
+        raise WireError("the release of another package was committed to")
     checkpoint = check_custody(files, check_inclusion(release.proof, release_entry(record)))
     return f"in {checkpoint.origin}, among the first {checkpoint.size} entries"
 

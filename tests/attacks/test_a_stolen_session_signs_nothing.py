@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from firmware.protocol.custody import DownloadLeaf, package_commitment
 from firmware.protocol.decisions import AddApprover, ChangeSettings, EnrolBrowser, OwnerSettings
 from firmware.protocol.encoding import WireError, b64u, decode, new_id, sha256_hex, unb64u
-from firmware.protocol.events import PackageReady, PackageUploaded, ReleaseCommitted, UploadedPart
+from firmware.protocol.events import PackageReady, ReleaseCommitted
 from firmware.protocol.grants import AddOwner, OwnerKeys, SignedStatement
 from firmware.protocol.passkeys import Assertion, challenge
 from firmware.protocol.requests import COSIGN_TAG
@@ -25,6 +25,7 @@ from tests.fakes.intake import DeskRig, desk_rig
 from tests.fakes.media import opened_package
 from tests.fakes.record import recorded
 from tests.fakes.sealed_package import seal_package
+from tests.relay.evidence_packages import released_package, uploaded
 from tests.relay.http_people import Officer, certified_officer, paired_owner
 from tests.relay.http_world import World, open_world
 from tests.story.authenticator import SoftPasskey
@@ -176,20 +177,17 @@ async def test_an_officers_session_opens_no_evidence_and_leaves_a_trace(
 
 async def delivered(world: World, request_id: str, sealed: bytes) -> str:
     device, digest = await world.enrol(), sha256_hex(sealed)
-    ready = PackageReady(
-        package_id=new_id(),
-        request_id=request_id,
-        agency="lakeland",
+    ready = await released_package(
+        world,
+        device,
+        request_id,
         size_bytes=len(sealed),
         part_bytes=8 * 1024 * 1024,
         part_sha256=[digest],
     )
-    part = UploadedPart(number=1, etag='"e"', sha256=digest)
     world.bucket.sizes[f"lakeland/{ready.package_id}"] = len(sealed)
     await world.delivery.take_ready(device, ready)
-    await world.delivery.take_uploaded(
-        device, PackageUploaded(package_id=ready.package_id, parts=[part])
-    )
+    await world.delivery.take_uploaded(device, uploaded(ready))
     return ready.package_id
 
 

@@ -25,10 +25,10 @@ from firmware.consent.facts import (
     UnverifiedStatement,
 )
 from firmware.consent.verifier import judge, release
-from firmware.protocol.custody import ReleaseRecord
 from firmware.protocol.encoding import Document, WireError, decode
 from firmware.protocol.grants import SignedStatement, Statement
 from firmware.protocol.register.facts import RequestFact
+from firmware.protocol.releases import ReleaseOpening
 from firmware.protocol.requests import SignedRequest
 from tests.fakes.consent_world import MINUTE_MS, NOW_MS, ConsentWorld, make_world
 from tests.fakes.log_town import DAY_MS, HOUR_MS
@@ -63,7 +63,7 @@ def right() -> tuple[ConsentWorld, Attempt]:
     logged = world.logged(grant.digest)
     log = world.town.custody_log
     log.cosign(at_ms=NOW_MS, by=("north", "east"))
-    logged = Logged(record=logged.record, proof=log.proof(log.size - 1).encode())
+    logged = Logged(opening=logged.opening, proof=log.proof(log.size - 1).encode())
     confirmation = world.confirmation(
         grant.digest, way="approver", approval=world.approval(key, grant.digest)
     )
@@ -222,10 +222,10 @@ def a_lie(world: ConsentWorld, attempt: Attempt, rng: random.Random) -> Attempt 
 
 
 def what_was_committed(_: ConsentWorld, attempt: Attempt, rng: random.Random) -> Attempt | None:
-    record: ReleaseRecord | None = changed(attempt.logged.record, rng)
-    return (
-        None if record is None else replace(attempt, logged=replace(attempt.logged, record=record))
-    )
+    opening: ReleaseOpening | None = changed(attempt.logged.opening, rng)
+    if opening is None:
+        return None
+    return replace(attempt, logged=replace(attempt.logged, opening=opening))
 
 
 def the_proof(_: ConsentWorld, attempt: Attempt, rng: random.Random) -> Attempt | None:

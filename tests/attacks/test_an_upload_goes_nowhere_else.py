@@ -25,6 +25,7 @@ from firmware.outbox.uploader import Uploader
 from firmware.protocol.commands import PartTicket, UploadTicket
 from firmware.protocol.encoding import new_id
 from tests.fakes.buckets import PartBucket, run_part_bucket
+from tests.fakes.releases import opening_of
 
 SEALED = b"sealed footage" * 1000
 
@@ -35,7 +36,11 @@ class Sender:
     def __init__(self, folder: Path, origin: str, *found: str, tls: ssl.SSLContext | None = None):
         self.outgoing = Outgoing(folder / "outgoing")
         self.ready = self.outgoing.put(
-            package_id=new_id(), request_id=new_id(), agency="lakeland", sealed=SEALED
+            package_id=new_id(),
+            request_id=new_id(),
+            agency="lakeland",
+            opening=opening_of(),
+            sealed=SEALED,
         )
         self.origin = origin
         self.asked: list[str] = []
@@ -151,6 +156,7 @@ async def test_one_foreign_part_stops_all_parts(tmp_path: Path, bucket: PartBuck
         package_id=new_id(),
         request_id=new_id(),
         agency="lakeland",
+        opening=opening_of(),
         sealed=[SEALED[:1000] * 9000, b"the second part"],
     )
     parts = [

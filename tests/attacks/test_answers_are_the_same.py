@@ -13,25 +13,21 @@ import pytest
 from sqlalchemy import event
 
 from firmware.protocol.commands import Accepted
-from firmware.protocol.encoding import new_id
 from firmware.protocol.events import (
-    PackageReady,
-    PackageUploaded,
     PackageWithdrawn,
     Pressed,
-    UploadedPart,
 )
 from firmware.protocol.register.entries import Delays
 from relay.evidence.delivery import DOWNLOAD_LIFE_S
 from relay.request.batches import next_boundary_ms
 from relay.web.agency.padding import STEP_BYTES, padded_size
 from tests.fakes.record import recorded
+from tests.relay.evidence_packages import deliver_package, released_package
 from tests.relay.http_people import Officer, Owner, certified_officer, paired_owner
 from tests.relay.http_world import World, open_world
 
 BATCH_MS = 15 * 60 * 1000
 BATCH = Delays(key_age_ms=0, agreement_age_ms=0, batch_ms=BATCH_MS)
-PART_BYTES = 5 * 1024 * 1024
 
 
 @dataclass
@@ -78,25 +74,10 @@ class Case:
         finally:
             event.remove(engine, "before_cursor_execute", note)
 
-    async def deliver(self) -> str:
-        """Let the doorbell send a package; return its id."""
-        package_id, digests = new_id(), ["a" * 64, "b" * 64]
-        ready = PackageReady(
-            package_id=package_id,
-            request_id=self.request_id,
-            agency="lakeland",
-            size_bytes=PART_BYTES + 1,
-            part_bytes=PART_BYTES,
-            part_sha256=digests,
-        )
-        await self.world.delivery.take_ready(self.device, ready)
-        parts = [
-            UploadedPart(number=number, etag=f'"{number}"', sha256=digest)
-            for number, digest in enumerate(digests, start=1)
-        ]
-        uploaded = PackageUploaded(package_id=package_id, parts=parts)
-        await self.world.delivery.take_uploaded(self.device, uploaded)
-        return package_id
+    async def deliver(self, *, of_another: bool = False) -> str:
+        """Let the doorbell, or another, send a package; return its id."""
+        device = "" if of_another else self.device
+        return await deliver_package(self.world, self.request_id, device=device)
 
 
 def new_id_like(letter: str) -> str:
@@ -156,14 +137,7 @@ async def add_a_doorbell(case: Case) -> None:
 
 async def begin_to_send(case: Case) -> None:
     """A grant under way: a package is announced and its ticket written."""
-    ready = PackageReady(
-        package_id=new_id(),
-        request_id=case.request_id,
-        agency="lakeland",
-        size_bytes=1,
-        part_bytes=PART_BYTES,
-        part_sha256=["b" * 64],
-    )
+    ready = await released_package(case.world, case.device, case.request_id)
     await case.world.delivery.take_ready(case.device, ready)
 
 
@@ -243,7 +217,7 @@ async def test_what_arrives_is_seen_when_the_batch_is_over_with_its_end_as_the_t
 async def test_within_a_batch_the_order_says_nothing(case: Case) -> None:
     sent = []
     for _ in range(6):
-        sent.append(await case.deliver())
+        sent.append(await case.deliver(of_another=True))
         case.world.clock.advance(1)
     case.world.clock.advance(BATCH_MS / 1000)
     shown = (await case.officer.http.get("/agency/evidence")).text
@@ -303,7 +277,7 @@ async def test_an_answers_size_counts_nothing(case: Case) -> None:
     for _ in range(4):
         for path, (_, content) in (await case.seen()).items():
             sizes[path].add(len(content))
-        await case.deliver()
+        await case.deliver(of_another=True)
         case.world.clock.advance(BATCH_MS / 1000)
     # Seen to fail with PaddedResponses taken out of relay/web/agency/app.py.
     assert {len(seen) for path, seen in sizes.items() if "/evidence/" not in path} == {1}

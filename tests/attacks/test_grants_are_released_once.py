@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 
 from firmware.consent.facts import Refusal, Release
-from firmware.decisions.package_sealer import package_id_of
 from firmware.protocol.commands import PackageArrived, Refused, UploadTicket
 from firmware.protocol.events import EventBody, PackageReady, Paired, ReleaseCommitted
 from firmware.protocol.notes import ConfirmationWanted, ReleaseDone, StatementRefused
 from firmware.protocol.packages import read_header
+from firmware.protocol.releases import package_id_of
 from firmware.store.deferred_events import DeferredEventStore
 from tests.fakes.consent_world import MINUTE_MS
 from tests.fakes.events import PublishedEvents

@@ -36,7 +36,6 @@ from hypothesis.stateful import (
 )
 
 from firmware.decisions.intake import StatementIntake
-from firmware.decisions.package_sealer import package_id_of
 from firmware.outbox.bucket import Bucket
 from firmware.outbox.uploader import Uploader
 from firmware.protocol.commands import PackageArrived, ReleaseLogged, UploadTicket
@@ -54,6 +53,7 @@ from firmware.protocol.decisions import (
 )
 from firmware.protocol.encoding import unb64u
 from firmware.protocol.events import EventBody, PackageReady, ReleaseCommitted, UploadedPart
+from firmware.protocol.releases import is_of_grant, package_id_of
 from firmware.protocol.tlog.policy import Witnessed
 from tests.fakes.consent_world import MINUTE_MS, NOW_MS, new_owner_passkey
 from tests.fakes.fuse import Fuse, FusedEvents, FusedHousehold, FusedOutgoing, FusedStore
@@ -177,7 +177,7 @@ class Books:
             return
         rig, digest = self.rig, grant.digest
         kept = rig.store.statement(digest)
-        record = None if kept is None else kept.release_record
+        opening = None if kept is None else kept.release
         checks = {
             "it is right": grant.is_right,
             "its owner is one": rig.owners.find(grant.by) is not None,
@@ -190,10 +190,15 @@ class Books:
             "the register is fresh": (
                 0 <= rig.now_ms - rig.world.facts.register.fresh_ms <= HOUR_MS
             ),
-            "it is logged": record is not None
-            and record.grant_digest == digest
+            "it is logged": opening is not None
+            and is_of_grant(
+                opening.record,
+                device=rig.keys.device,
+                grant_digest=digest,
+                salt_g=opening.salt_g,
+            )
             and any(
-                commitment == record.digest() and rig.now_ms - seen_ms <= HOUR_MS
+                commitment == opening.record.digest() and rig.now_ms - seen_ms <= HOUR_MS
                 for commitment, seen_ms in self.proofs
             ),
             "it is used up": digest in rig.store.spent(),

@@ -18,18 +18,17 @@ from starlette.staticfiles import StaticFiles
 from firmware.protocol.encoding import new_id
 from firmware.protocol.events import (
     Note,
-    PackageReady,
     PackageUploaded,
     PackageWithdrawn,
     Paired,
     Pressed,
-    UploadedPart,
 )
 from relay.evidence.chain import Chains
 from relay.evidence.delivery import PackageRefused
 from relay.store import people
 from tests.fakes.sample_keys import SESSION_KEY, X25519_KEY
 from tests.relay.event_pictures import picture_of, sealed_for
+from tests.relay.evidence_packages import deliver_package
 from tests.relay.http_people import Officer, Owner, certified_officer, officer_elsewhere
 from tests.relay.http_world import API, RELAY_URL, World, open_world
 
@@ -113,7 +112,6 @@ ENDLESS = {("GET", f"{API}/stream")}  # who hears what is tried in tests/relay/t
 OWN_SESSION = ("/session", "/sessions", "/sessions/end", "/logout")
 """What ends the caller's own sessions; tests/relay/test_sessions.py tries it with others'."""
 SIGNED = {"text": "{}", "signature": "c2lnbmF0dXJl"}
-PART_BYTES = 5 * 1024 * 1024
 Named = tuple[str, str]
 
 
@@ -199,19 +197,7 @@ async def pair(world: World, owner: Owner) -> tuple[str, str]:
 
 
 async def deliver(world: World, device: str, request_id: str) -> str:
-    package_id, digest = new_id(), "a" * 64
-    ready = PackageReady(
-        package_id=package_id,
-        request_id=request_id,
-        agency="lakeland",
-        size_bytes=PART_BYTES + 1,
-        part_bytes=PART_BYTES,
-        part_sha256=[digest, digest],
-    )
-    await world.delivery.take_ready(device, ready)
-    parts = [UploadedPart(number=number, etag='"1"', sha256=digest) for number in (1, 2)]
-    await world.delivery.take_uploaded(device, PackageUploaded(package_id=package_id, parts=parts))
-    return package_id
+    return await deliver_package(world, request_id, device=device)
 
 
 @pytest.fixture

@@ -10,11 +10,13 @@ import pytest
 
 from firmware.decisions.intake import StatementIntake
 from firmware.protocol.commands import ReleaseLogged
-from firmware.protocol.custody import CustodyLeaf, ReleaseLeaf, ReleaseRecord, new_salt
+from firmware.protocol.custody import CustodyLeaf, ReleaseLeaf
+from firmware.protocol.encoding import new_salt
 from firmware.protocol.events import PackageReady, ReleaseCommitted
 from firmware.protocol.tlog.proof import TlogProof, parse_proof
 from tests.fakes.intake import DeskRig, desk_rig
 from tests.fakes.log_town import Town, make_town
+from tests.fakes.releases import opening_of
 
 
 @pytest.fixture
@@ -66,7 +68,7 @@ def of_another_commitment(rig: DeskRig, commitment: str) -> ReleaseLogged:
 
 
 def of_another_grants_record(rig: DeskRig, commitment: str) -> ReleaseLogged:
-    record = ReleaseRecord(device=rig.keys.device, grant_digest="ab" * 32, salt=new_salt(bytes(32)))
+    record = opening_of(device=rig.keys.device, grant_digest="ab" * 32).record
     return ReleaseLogged(commitment=commitment, proof=logged(rig.world.town, record.digest()).proof)
 
 
@@ -165,8 +167,9 @@ async def test_a_grant_that_was_logged_before_it_was_confirmed_is_logged_again(r
     desk, signed = rig.desk(), rig.sign()
     digest = await rig.ask(desk, signed)
     assert rig.told_of(ReleaseCommitted) == []
-    guessed = ReleaseRecord(device=rig.keys.device, grant_digest=digest, salt=new_salt(bytes(32)))
-    early = logged(rig.world.town, guessed.digest())
+    request_digest = rig.world.signed_request.request_digest
+    guessed = opening_of(device=rig.keys.device, grant_digest=digest, request_digest=request_digest)
+    early = logged(rig.world.town, guessed.record.digest())
     assert await desk.confirm(digest) is None
     await desk.on_release_logged(early)
     assert rig.kept() == {}
@@ -206,6 +209,7 @@ async def test_no_commitment_tells_what_is_released(rig):
     second = await committed(rig, desk)
     assert first != second
     statements = rig.store.statements_in("confirmed")
-    salts = {one.release_record.salt for one in statements if one.release_record}
-    assert len(salts) == 2
+    openings = [one.release for one in statements if one.release]
+    salts = {salt for one in openings for salt in (one.record.salt, one.salt_g, one.salt_d)}
+    assert len(salts) == 6
     assert new_salt(bytes(32)) not in salts

@@ -307,11 +307,14 @@ def test_a_download_while_the_agency_is_suspended_and_none_before(town: Town) ->
 
 
 def test_more_downloads_than_were_received(town: Town) -> None:
-    for number in range(5):
+    """Four answers at most are in the band, each of three packages at most."""
+    for number in range(13):
         town.log_release(f"{number:064x}")
     town.log_custody(ReceivedLeaf(agency=AGENCY, quarter=QUARTER, band="1-4"))
-    for number in range(5):
+    for number in range(12):
         town.log_custody(DownloadLeaf(agency=AGENCY, package=f"{number:064x}"))
+    assert seen(town).violations == ()
+    town.log_custody(DownloadLeaf(agency=AGENCY, package=f"{12:064x}"))
     assert "more packages than it is said to have received" in whats(seen(town))
 
 
@@ -359,11 +362,11 @@ def asked(town: Town) -> str:
     return package
 
 
-def answer(town: Town, package: str, *, key: ec.EllipticCurvePrivateKey | None = None) -> None:
+def answer(town: Town, *packages: str, key: ec.EllipticCurvePrivateKey | None = None) -> None:
     """Log an answer to a deletion, signed by the agency unless by another key."""
     text = DeletionAnswer(
         agency=AGENCY,
-        package=package,
+        packages=sorted(packages),
         answer="deleted",
         reason="done",
         answered_ms=town.now_ms,
@@ -382,6 +385,23 @@ def test_an_answer_that_the_relay_made_up_for_the_agency(town: Town) -> None:
     answer(town, package)
     assert seen(town).report["agencies"][0]["deletions"]["deleted"] == 1
     answer(town, package)
+    assert "answered before" in whats(seen(town))
+
+
+def test_one_answer_to_many_deletions(town: Town) -> None:
+    packages = [asked(town)]
+    for _ in range(2):
+        packages.append(package_commitment(new_id()))
+        town.log_release(f"{town.custody_log.size:064x}")
+        town.log_custody(DownloadLeaf(agency=AGENCY, package=packages[-1]))
+        by_ms = town.now_ms + 14 * DAY_MS
+        town.log_custody(DeletionAskedLeaf(agency=AGENCY, package=packages[-1], answer_by_ms=by_ms))
+    answer(town, *packages[:2])
+    found = seen(town)
+    assert found.violations == ()
+    (agency,) = found.report["agencies"]
+    assert (agency["deletions"]["deleted"], agency["deletions"]["unanswered"]) == (2, 1)
+    answer(town, *packages[1:])
     assert "answered before" in whats(seen(town))
 
 
@@ -421,11 +441,11 @@ def test_one_package_that_two_agencies_download(town: Town) -> None:
 
 
 def test_refusals_that_are_told_twice_or_before_their_quarter_is_over(town: Town) -> None:
-    town.log_custody(RefusalsLeaf(quarter="2026-Q1", counts={"window": 7}))
+    town.log_custody(RefusalsLeaf(quarter="2026-Q1", counts={"area": 7}))
     assert seen(town).violations == ()
-    town.log_custody(RefusalsLeaf(quarter="2026-Q1", counts={"window": 1}))
+    town.log_custody(RefusalsLeaf(quarter="2026-Q1", counts={"area": 1}))
     assert "told before\n" in whats(seen(town)) + "\n"
-    town.log_custody(RefusalsLeaf(quarter=QUARTER, counts={"window": 1}))
+    town.log_custody(RefusalsLeaf(quarter=QUARTER, counts={"area": 1}))
     assert "before it is over" in whats(seen(town))
 
 

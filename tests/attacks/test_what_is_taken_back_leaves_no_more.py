@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from firmware.decisions.package_sealer import package_id_of
 from firmware.decisions.uploads import Standing, Uploads
 from firmware.outbox.outgoing import Outgoing
 from firmware.protocol.commands import Accepted, PartTicket, Refused, ReplyBody, UploadTicket
 from firmware.protocol.decisions import Revoke
 from firmware.protocol.events import PackageReady, PackageWithdrawn
 from firmware.protocol.notes import StatementDone, StatementRefused
+from firmware.protocol.releases import package_id_of
 from tests.fakes.buckets import PartBucket, run_part_bucket
 from tests.fakes.intake import DeskRig, PowerCut, desk_rig, digest_of
 

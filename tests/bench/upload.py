@@ -26,6 +26,7 @@ from relay.config.settings import BucketConfig
 from relay.store.objects import ObjectStore
 from tests.bench.children import REPOSITORY, Child
 from tests.bench.measuring import Goal, Readings, Result, Size
+from tests.fakes.releases import opening_of
 from tests.relay.servers import run_object_store
 
 DOORWARD = "Doorward"
@@ -128,6 +129,7 @@ class _Yard:
             package_id=new_id(),
             request_id=new_id(),
             agency="lakeland",
+            opening=opening_of(),
             sealed=random.Random(7).randbytes(package_bytes),
         )
 

@@ -39,6 +39,7 @@ from firmware.protocol.grants import (
 from firmware.protocol.passkeys import challenge
 from firmware.protocol.register.entries import Agreement, RequestLeaf
 from firmware.protocol.register.facts import RegisterFacts
+from firmware.protocol.releases import ReleaseOpening
 from firmware.protocol.requests import EvidenceRequest, SignedRequest
 from tests.fakes.log_town import CELL, MINUTE_MS, NOW_MS, Town, make_town
 from tests.story.authenticator import SoftPasskey
@@ -198,8 +199,13 @@ class ConsentWorld:
 
     def logged(self, digest: str, *, device: str = DEVICE) -> Logged:
         """Commit to a release and log it, as doorbell and relay do together."""
-        proof = self.town.release_proof(device=device, grant_digest=digest)
-        return Logged(record=proof.record, proof=proof.proof.encode())
+        proof = self.town.release_proof(
+            device=device,
+            grant_digest=digest,
+            request_digest=self.signed_request.request_digest,
+        )
+        opening = ReleaseOpening(record=proof.record, salt_g=proof.salt_g, salt_d=proof.salt_d)
+        return Logged(opening=opening, proof=proof.proof.encode())
 
 
 def new_owner_passkey() -> SoftPasskey:

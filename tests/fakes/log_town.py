@@ -36,7 +36,6 @@ from firmware.protocol.custody import (
     IdentityProof,
     ReleaseLeaf,
     ReleaseProof,
-    ReleaseRecord,
     SlotLeaf,
     SlotRecord,
     clip_commitment,
@@ -96,6 +95,7 @@ from firmware.protocol.tlog.tiles import (
     encode_bundle,
     tiles_grown,
 )
+from tests.fakes.releases import opening_of
 from tests.story.authenticator import SoftPasskey
 
 NOW_MS = 1_790_000_000_000
@@ -563,11 +563,15 @@ class Town:
             self.custody_log.append(*entries, at_ms=slots.stop * slot_ms)
         self.cosign()
 
-    def release_proof(self, *, device: str, grant_digest: str) -> ReleaseProof:
-        """Commit to a release and log it, as doorbell and relay do together."""
-        salt = b64u(secrets.token_bytes(32))
-        record = ReleaseRecord(device=device, grant_digest=grant_digest, salt=salt)
-        return ReleaseProof(record=record, proof=self.log_release(record.digest()).proof)
+    def release_proof(self, **released: str) -> ReleaseProof:
+        """Commit to a release and log it, as doorbell and relay do together (`opening_of`)."""
+        opening = opening_of(**{"agency": self.agreement.agency, **released})
+        return ReleaseProof(
+            record=opening.record,
+            salt_g=opening.salt_g,
+            salt_d=opening.salt_d,
+            proof=self.log_release(opening.record.digest()).proof,
+        )
 
     def capture_proof(
         self, *, device: str, manifest_digest: str, slot: int | None = None

@@ -18,8 +18,6 @@ import httpx2
 from firmware.decisions.request_intake import RequestIntake
 from firmware.enrolment.browsers import BrowserStore
 from firmware.enrolment.owners import OwnerStore
-from firmware.protocol.encoding import new_id
-from firmware.protocol.events import PackageReady, PackageUploaded, UploadedPart
 from firmware.protocol.register.entries import Delays, Limits
 from firmware.protocol.register.facts import RegisterFacts, facts_of
 from firmware.protocol.requests import EvidenceRequest
@@ -33,6 +31,7 @@ from tests.fakes.map_attacker import Arrival, Asked, Seen
 from tests.fakes.map_homes import Area, Home, Homes, Piece, Rect, jurisdiction, merged
 from tests.fakes.map_portals import BATCH_MS, answered_ms, snap
 from tests.fakes.recorder import Shelves
+from tests.relay.evidence_packages import deliver_package
 from tests.relay.http_people import Officer, certified_officer, id_of
 from tests.relay.http_world import DAY_MS, HOUR_MS, World, open_world
 
@@ -52,7 +51,6 @@ ENROLLED_FIRST = 50
 """So many doorbells the relay knows before anybody asks: any count of them would show."""
 PACKAGE_ROW = re.compile(r'<tr data-retention.*?data-ms="(\d+)".*?href="/agency/evidence/(\w+)"')
 RANDOM = re.compile(rb"[A-Za-z0-9_-]{16,}")
-PART_BYTES = 5 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -238,24 +236,8 @@ class RelayPortal:
 
     async def _deliver(self, home: Home, request_id: str) -> None:
         device = await self.device_of(home)
-        package_id = new_id()
+        package_id = await deliver_package(self.world, request_id, device=device)
         self._packages[package_id] = home.number
-        ready = PackageReady(
-            package_id=package_id,
-            request_id=request_id,
-            agency="lakeland",
-            size_bytes=PART_BYTES + 1,
-            part_bytes=PART_BYTES,
-            part_sha256=["a" * 64, "b" * 64],
-        )
-        await self.world.delivery.take_ready(device, ready)
-        parts = [
-            UploadedPart(number=number, etag=f'"{number}"', sha256=sha256)
-            for number, sha256 in enumerate(ready.part_sha256, start=1)
-        ]
-        await self.world.delivery.take_uploaded(
-            device, PackageUploaded(package_id=package_id, parts=parts)
-        )
 
 
 @asynccontextmanager

@@ -13,6 +13,7 @@ from firmware.protocol.events import PackageReady, PackageUploaded
 from relay.config.settings import Config
 from relay.store.objects import ObjectStore
 from tests.fakes.bucket_proxy import BucketProxy
+from tests.fakes.releases import opening_of
 
 TICKET_LIFE_S = 3600
 
@@ -49,7 +50,11 @@ async def open_bay(folder: Path, config: Config, proxy: BucketProxy, sealed: byt
     """Keep a package in `folder` and open its upload."""
     outgoing_folder = folder / "outgoing"
     ready = Outgoing(outgoing_folder).put(
-        package_id=new_id(), request_id=new_id(), agency="lakeland", sealed=sealed
+        package_id=new_id(),
+        request_id=new_id(),
+        agency="lakeland",
+        opening=opening_of(),
+        sealed=sealed,
     )
     store = ObjectStore(config.bucket)
     await store.ensure_bucket(config.public_url)

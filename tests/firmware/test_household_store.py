@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from firmware.protocol.custody import ReleaseRecord, new_salt
 from firmware.protocol.decisions import Decline, OwnerSettings, RecoveryKeys
 from firmware.protocol.encoding import new_id, sha256_hex
 from firmware.protocol.events import KeyChangeCommitted
@@ -15,6 +14,7 @@ from firmware.store.deferred_events import DeferredEventStore, deferred_event_of
 from firmware.store.household import Approver, HeldTime, HouseholdStore
 from firmware.store.statements import StatementStore, StoredConfirmation, WaitingStatement
 from tests.fakes.consent_world import DEVICE, make_world
+from tests.fakes.releases import opening_of
 from tests.fakes.sample_keys import P256_KEY, X25519_KEY
 
 DIGEST, OTHER = "ab" * 32, "cd" * 32
@@ -214,12 +214,12 @@ def test_only_what_waits_is_confirmed_and_only_once(card):
 
 
 def test_what_is_committed_to_and_its_proof_are_kept(card):
-    record = ReleaseRecord(device=DEVICE, grant_digest=DIGEST, salt=new_salt(bytes(32)))
+    opening = opening_of(device=DEVICE, grant_digest=DIGEST)
     card.statements.add_waiting(statement())
-    card.statements.commit_to(record)
+    card.statements.commit_to(DIGEST, opening)
     card.statements.set_proof(DIGEST, b"proof")
     kept = statement_as_kept(card)
-    assert (kept.release_record, kept.release_proof) == (record, b"proof")
+    assert (kept.release, kept.release_proof) == (opening, b"proof")
     card.statements.set_proof(DIGEST, None)
     assert statement_as_kept(card).release_proof is None
 

@@ -12,7 +12,6 @@ import pytest
 from firmware.consent.facts import Decision, Grant, Refusal, UnverifiedStatement
 from firmware.consent.verifier import judge
 from firmware.decisions.intake import StatementIntake, newcomer_code
-from firmware.decisions.package_sealer import package_id_of
 from firmware.protocol.commands import Accepted, ReleaseLogged, SealedStatement
 from firmware.protocol.decisions import (
     AddApprover,
@@ -33,6 +32,7 @@ from firmware.protocol.notes import (
     StatementRefused,
 )
 from firmware.protocol.pairing import newcomer_words
+from firmware.protocol.releases import package_id_of
 from firmware.store.statements import StatementStore
 from tests.fakes.intake import DeskRig, desk_rig, digest_of
 from tests.story.authenticator import SoftPasskey
@@ -155,8 +155,8 @@ async def test_what_is_committed_to_is_kept_before_it_is_told(rig):
     (committed,) = rig.told_of(ReleaseCommitted)
     statement = rig.store.statement(digest)
     assert statement is not None
-    assert statement.release_record is not None
-    assert statement.release_record.digest() == committed.commitment
+    assert statement.release is not None
+    assert statement.release.record.digest() == committed.commitment
     assert statement.state == "confirmed"
 
 

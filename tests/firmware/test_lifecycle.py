@@ -87,6 +87,9 @@ def starts() -> Iterator[Snapshot]:
     yield Snapshot(event=Event.TAKEN_BACK, is_grant=True, ended="revoked")
     for snapshot in [*grants(Event.START), *others()]:
         yield replace(snapshot, event=Event.TAKEN_BACK)
+    for snapshot in grants(Event.START):
+        if snapshot.is_committed and not snapshot.has_proof:
+            yield replace(snapshot, event=Event.NOT_LOGGED)
     for event in (Event.YES, *RESUMED):
         for snapshot in [*grants(event), *decisions(event)]:
             yield snapshot

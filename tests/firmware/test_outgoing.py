@@ -14,6 +14,7 @@ from firmware.protocol.commands import Command, PartTicket, UploadTicket
 from firmware.protocol.encoding import MAX_MQTT_BYTES, new_id
 from firmware.protocol.events import MAX_PACKAGE_BYTES, Event, PackageUploaded, UploadedPart
 from firmware.system import durable_files
+from tests.fakes.releases import opening_of
 
 MIB = 1024 * 1024
 AWS_URL_CHARS = 1150
@@ -26,7 +27,13 @@ def outgoing(tmp_path: Path) -> Outgoing:
 
 
 def put(outgoing: Outgoing, sealed: Iterator[bytes] | list[bytes] | bytes):
-    return outgoing.put(package_id=new_id(), request_id=new_id(), agency="lakeland", sealed=sealed)
+    return outgoing.put(
+        package_id=new_id(),
+        request_id=new_id(),
+        agency="lakeland",
+        opening=opening_of(),
+        sealed=sealed,
+    )
 
 
 def test_pieces_become_the_same_package_as_the_whole(outgoing: Outgoing) -> None:
@@ -187,7 +194,11 @@ def test_what_the_card_did_not_take_whole_is_not_there_later(
             (folder / f"{package_id}.damaged").mkdir()  # can't be unlinked
         with pytest.raises(OSError, match=r"Is a directory|input/output"):
             outgoing.put(
-                package_id=package_id, request_id=new_id(), agency="lakeland", sealed=b"sealed"
+                package_id=package_id,
+                request_id=new_id(),
+                agency="lakeland",
+                opening=opening_of(),
+                sealed=b"sealed",
             )
     for one in (outgoing, Outgoing(folder)):
         with pytest.raises(UploadError):

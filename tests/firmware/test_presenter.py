@@ -11,7 +11,6 @@ import pytest
 
 from firmware.clips.playback import manifest_of
 from firmware.decisions.intake import StatementIntake
-from firmware.decisions.package_sealer import package_id_of
 from firmware.local_page import views
 from firmware.local_page.presenter import StatementPresenter
 from firmware.local_page.release_tracker import ReleaseTracker
@@ -28,11 +27,12 @@ from firmware.protocol.decisions import (
     RemoveOwner,
     SetRecovery,
 )
-from firmware.protocol.encoding import b64u, sha256_hex, unb64u
+from firmware.protocol.encoding import b64u, decode, sha256_hex, unb64u
 from firmware.protocol.events import UploadedPart
 from firmware.protocol.footage import TICKS_PER_MS, Gop
 from firmware.protocol.grants import GrantTerms, Terms
 from firmware.protocol.pairing import approver_words, browser_words, recovery_key_words
+from firmware.protocol.releases import is_of_grant, package_id_of
 from tests.fakes.ffmpeg_reader import has_sound, read_units
 from tests.fakes.intake import DeskRig, desk_rig
 from tests.fakes.media import opened_package
@@ -163,8 +163,9 @@ async def test_what_is_played_is_what_the_agency_opens(page: Page) -> None:
     sent = page.package(digest)
     assert pictures(sent["clip-1.mp4"]) == pictures(played)
     assert not has_sound(played)
-    assert (
-        msgspec.json.decode(sent["release.json"], type=ReleaseProof).record.grant_digest == digest
+    proof = decode(ReleaseProof, sent["release.json"])
+    assert is_of_grant(
+        proof.record, device=page.rig.keys.device, grant_digest=digest, salt_g=proof.salt_g
     )
 
 

@@ -40,6 +40,7 @@ from firmware.protocol.grants import OwnerKeys
 from firmware.protocol.nal_units import split_annex_b, split_length_prefixed
 from firmware.protocol.passkeys import PasskeyKey
 from firmware.protocol.zones import seal_zones
+from tests.fakes.releases import released
 from tests.fakes.sample_keys import (
     OTHER_P256_KEY,
     OTHER_X25519_KEY,
@@ -90,6 +91,7 @@ BODIES = [
         size_bytes=9,
         part_bytes=8 * 1024 * 1024,
         part_sha256=["cd" * 32],
+        **released(),
     ),
     events.PackageUploaded(
         package_id=new_id(),

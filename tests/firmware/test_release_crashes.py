@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator
 import pytest
 
 from firmware.decisions.intake import StatementIntake
-from firmware.decisions.package_sealer import package_id_of
 from firmware.protocol.decisions import Revoke
 from firmware.protocol.events import EventBody, PackageReady, ReleaseCommitted
 from firmware.protocol.notes import ReleaseDone, StatementRefused
 from firmware.protocol.packages import read_header
+from firmware.protocol.releases import package_id_of
 from tests.fakes.fuse import Fuse, FusedEvents, FusedOutgoing, FusedStore
 from tests.fakes.intake import DeskRig, PowerCut, desk_rig, digest_of
 

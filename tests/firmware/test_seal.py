@@ -12,15 +12,17 @@ from firmware.clips.mp4 import plain_mp4
 from firmware.evidence.provenance import Claim, Provenance
 from firmware.evidence.seal import ClipMismatchError, ReleasedClip, granted_part, seal_release
 from firmware.protocol.contents import SignedContents, check_contents
-from firmware.protocol.custody import ReleaseProof, ReleaseRecord, new_salt
+from firmware.protocol.custody import ReleaseProof
 from firmware.protocol.encoding import b64u, decode, new_id, sha256_hex
 from firmware.protocol.footage import SignedManifest
 from firmware.protocol.grants import ClipRange, GrantTerms, Recipient
 from firmware.protocol.released_part import ReleasedPart
+from firmware.protocol.releases import is_of_grant
 from tests.fakes.credentials import Fleet, Identity
 from tests.fakes.film_parts import STARTED_MS, Film, from_gop, to_gop
 from tests.fakes.footage import HEIGHT, WIDTH
 from tests.fakes.media import opened_package
+from tests.fakes.releases import opening_of
 
 FILM = Film()
 SIGNED = SignedManifest(manifest=FILM.manifest.encode().decode(), signature="AA")
@@ -42,8 +44,8 @@ class Given:
         grant = SimpleNamespace(
             terms=self.terms, digest=GRANT_DIGEST, signed=PAPER, signed_request=PAPER
         )
-        record = ReleaseRecord(device=DEVICE, grant_digest=GRANT_DIGEST, salt=new_salt(bytes(32)))
-        return SimpleNamespace(grant=grant, logged=SimpleNamespace(record=record, proof=b"-"))
+        opening = opening_of(device=DEVICE, grant_digest=GRANT_DIGEST)
+        return SimpleNamespace(grant=grant, logged=SimpleNamespace(opening=opening, proof=b"-"))
 
     def clip(self, mp4: bytes | None = None, **changes: object) -> ReleasedClip:
         part = granted_part(
@@ -104,7 +106,7 @@ def test_a_package_says_beside_each_clip_which_part_it_is(part: Given) -> None:
 def test_a_package_says_what_stands_in_the_log_and_lists_all_its_files_signed(part: Given) -> None:
     files = part.seal(part.clip())
     proof = decode(ReleaseProof, files["release.json"])
-    assert (proof.record.device, proof.record.grant_digest) == (DEVICE, GRANT_DIGEST)
+    assert is_of_grant(proof.record, device=DEVICE, grant_digest=GRANT_DIGEST, salt_g=proof.salt_g)
     listed = check_contents(decode(SignedContents, files.pop("contents.json")), IDENTITY.spki)
     named = {file.name: file.sha256 for file in listed.files}
     assert named == {name: sha256_hex(data) for name, data in files.items()}

@@ -6,7 +6,6 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from firmware.decisions.package_sealer import package_id_of
 from firmware.protocol.commands import PackageArrived, Refused, UploadTicket
 from firmware.protocol.decisions import Decline, Revoke
 from firmware.protocol.encoding import decode
@@ -18,6 +17,7 @@ from firmware.protocol.events import (
 )
 from firmware.protocol.grants import SignedStatement
 from firmware.protocol.notes import StatementDone, StatementRefused
+from firmware.protocol.releases import package_id_of
 from tests.fakes.intake import DeskRig, DyingOutgoing, PowerCut, desk_rig
 
 

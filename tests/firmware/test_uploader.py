@@ -22,6 +22,7 @@ from firmware.protocol.encoding import new_id
 from firmware.protocol.events import EventBody, PackageReady, PackageUploaded
 from tests.fakes.buckets import PartBucket, run_part_bucket
 from tests.fakes.events import PublishedEvents
+from tests.fakes.releases import opening_of, released
 
 SEALED = b"".join(bytes([i]) * 1024 * 1024 for i in range(17))
 """Three parts: 8, 8 and 1 MiB."""
@@ -37,7 +38,11 @@ class Bench:
         self.slept_s: list[float] = []
         self.outgoing = Outgoing(folder)
         self.ready: PackageReady = self.outgoing.put(
-            package_id=new_id(), request_id=new_id(), agency="lakeland", sealed=SEALED
+            package_id=new_id(),
+            request_id=new_id(),
+            agency="lakeland",
+            opening=opening_of(),
+            sealed=SEALED,
         )
 
     def uploader(self) -> Uploader:
@@ -326,7 +331,11 @@ async def test_a_package_that_is_taken_back_stops_at_once(tmp_path: Path) -> Non
         origin = f"http://127.0.0.1:{silent.getsockname()[1]}"
         outgoing = Outgoing(tmp_path / "outgoing")
         ready = outgoing.put(
-            package_id=new_id(), request_id=new_id(), agency="lakeland", sealed=SEALED
+            package_id=new_id(),
+            request_id=new_id(),
+            agency="lakeland",
+            opening=opening_of(),
+            sealed=SEALED,
         )
         parts = [
             PartTicket(number=number, sha256=digest, url=f"{origin}/p?uploadId=u")
@@ -395,6 +404,7 @@ def sparse_package(folder: Path, size_bytes: int) -> PackageReady:
         size_bytes=size_bytes,
         part_bytes=part_bytes,
         part_sha256=[*digests, hashlib.sha256(bytes(rest)).hexdigest()],
+        **released(),
     )
     with (folder / f"{ready.package_id}.bin").open("wb") as file:
         file.truncate(size_bytes)

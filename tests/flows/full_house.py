@@ -224,6 +224,8 @@ async def _come_in_thousands(house: House, officer: Officer, asked: EvidenceRequ
                 object_key=f"k{number}",
                 state="delivered",
                 at_ms=now_ms - 5 * DAY_MS - number,
+                commitment=new_id(),
+                announced_ms=now_ms - 6 * DAY_MS,
             )
             await packages.add_package(tx, package)
     view = await world.register.view()

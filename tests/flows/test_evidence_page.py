@@ -121,6 +121,8 @@ async def deliver(world: World, officer: Officer) -> tuple[str, bytes]:
         object_key=f"lakeland/{package_id}",
         state="delivered",
         at_ms=world.clock.wall_ms(),
+        commitment=new_id(),
+        announced_ms=world.clock.wall_ms(),
     )
     async with world.database.begin() as tx:
         await packages.add_package(tx, package)

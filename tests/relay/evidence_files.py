@@ -44,6 +44,7 @@ from firmware.protocol.grants import (
 from firmware.protocol.media.tags import tags_of_manifest
 from firmware.protocol.passkeys import challenge
 from firmware.protocol.released_part import part_within
+from firmware.protocol.releases import package_id_of
 from firmware.protocol.requests import SignedRequest
 from relay.fleet.ca import Authority, check_csr, pem_of
 from relay.verify.agency_key import AgencyKey, KnownAgency
@@ -349,7 +350,11 @@ def make_evidence(
         given_s=given_s,
     )
     capture = town.capture_proof(device=doorbell.device, manifest_digest=packed.manifest_digest)
-    release = town.release_proof(device=doorbell.device, grant_digest=packed.grant_digest)
+    release = town.release_proof(
+        device=doorbell.device,
+        grant_digest=packed.grant_digest,
+        request_digest=request.request_digest,
+    )
     proofs = {
         "capture-1.json": capture.encode(),
         "release.json": release.encode(),
@@ -359,6 +364,7 @@ def make_evidence(
         town=town,
         doorbell=doorbell,
         grant_digest=packed.grant_digest,
+        package_id=package_id_of(packed.grant_digest),
         files=packed.files | proofs,
     )
 
@@ -391,7 +397,13 @@ def regranted(evidence: Evidence, **terms: object) -> Evidence:
         statement=text.decode(), assertion=owner.sign(challenge(STATEMENT_TAG, text))
     )
     digest = sha256_hex(text)
-    release = evidence.town.release_proof(device=evidence.doorbell.device, grant_digest=digest)
+    release = evidence.town.release_proof(
+        device=evidence.doorbell.device,
+        grant_digest=digest,
+        package_id=evidence.package_id,
+        request_digest=changed.request_digest,
+        agency=changed.recipient.agency,
+    )
     files = {"grant.json": grant.encode(), "release.json": release.encode()}
     return replace(with_files(evidence, **files), grant_digest=digest)
 

@@ -323,7 +323,9 @@ async def open_world(
         maps=maps or MapData(),
         has_mail=has_mail,
     )
-    world.delivery = Delivery(database, clock, world.bucket, commands, record=world.record)
+    world.delivery = Delivery(
+        database, clock, world.bucket, commands, record=world.record, agreements=world.agencies
+    )
     rules = EASY if name.startswith("example.") else Limits()
     await world.town.charter(delays=delays, limits=limits or rules)
     world.agreement = await world.town.agree(

@@ -8,7 +8,11 @@ import h3
 import pytest
 from msgspec.structs import replace
 
-from firmware.protocol.custody import SignedDeletionAnswer, check_deletion_answer
+from firmware.protocol.custody import (
+    SignedDeletionAnswer,
+    check_deletion_answer,
+    package_commitment,
+)
 from firmware.protocol.encoding import WireError, decode, new_id, unb64u
 from firmware.protocol.passkeys import verify_p256
 from firmware.protocol.register.change_rules import check_agreement
@@ -301,6 +305,21 @@ def test_an_answer_to_a_deletion_is_signed(keys: Path, tmp_path: Path) -> None:
     signed = decode(SignedDeletionAnswer, out.read_bytes())
     answer = check_deletion_answer(signed, unb64u(public_of(keys).signing_key))
     assert (answer.answer, answer.reason) == ("kept", "Kept by order of the court.")
+
+
+def test_one_answer_is_signed_for_many_deletions(keys: Path, tmp_path: Path, capsys) -> None:
+    out, ids = tmp_path / "answer.json", [new_id() for _ in range(64)]
+    packages = [word for one in [*ids, ids[0]] for word in ("--package", one)]
+    arguments = ("--key", keys / "agency-key.json", *packages, "--out", out)
+    assert run("deletion-answer", *arguments, "--deleted", "--reason", "Shredded.") == 0
+    assert "each of 64 recordings" in capsys.readouterr().out
+    signed = decode(SignedDeletionAnswer, out.read_bytes())
+    answer = check_deletion_answer(signed, unb64u(public_of(keys).signing_key))
+    assert answer.packages == sorted(package_commitment(one) for one in ids)
+    out.unlink()
+    more = (*arguments, "--package", new_id(), "--deleted", "--reason", "Shredded.")
+    assert run("deletion-answer", *more) == 2
+    assert not out.exists()
 
 
 def test_a_package_id_that_is_none_is_refused(keys: Path, capsys) -> None:

@@ -20,7 +20,7 @@ from firmware.protocol.encoding import new_id
 from relay.backup.errors import BackupError
 from relay.base.clock import SystemClock
 from relay.config.loader import load
-from relay.custody.entries import ANSWER_WITHIN_MS, CustodyEntries
+from relay.custody.entries import ANSWER_WITHIN_MS, CustodyEntries, answered_key
 from relay.custody.log_entries import LogEntries
 from relay.store import custody, packages
 from relay.store import logs as rows
@@ -81,6 +81,8 @@ async def put_package(
                 object_key=None if state == "announced" else f"lakeland/{package_id}",
                 state=state,
                 at_ms=now_ms,
+                commitment=new_id(),
+                announced_ms=now_ms,
             ),
         )
     await database.close()
@@ -202,7 +204,11 @@ async def test_wishes_and_answers_of_after_the_backup_are_known_again(
     package = package_commitment(package_id)
     await relay.back_up(tmp_path / "backup")
     answer = DeletionAnswer(
-        agency="lakeland", package=package, answer="kept", reason="A court's order.", answered_ms=7
+        agency="lakeland",
+        packages=[package],
+        answer="kept",
+        reason="A court's order.",
+        answered_ms=7,
     )
     signed = SignedDeletionAnswer(answer=answer.encode().decode(), signature="AAAA")
     by_ms = ANSWER_WITHIN_MS + 5
@@ -226,7 +232,7 @@ async def test_wishes_and_answers_of_after_the_backup_are_known_again(
         await CustodyEntries(LogEntries()).deletion_asked(
             tx, agency="lakeland", package_id=package_id, now_ms=9
         )
-        key = f"deletion answered:{package_id}"
+        key = answered_key(signed)
         assert await rows.find_by_key(tx, "custody", key) is not None
         assert len(await LogEntries().added(tx, "custody", 0)) == 2
     await database.close()

@@ -9,9 +9,17 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from sqlalchemy import delete
 
 from firmware.protocol.batches import MAX_GRACE_MS
-from firmware.protocol.commands import Accepted, RegisterGrew, ReleaseLogged, Reply, SlotLogged
+from firmware.protocol.commands import (
+    Accepted,
+    RegisterGrew,
+    ReleaseLogged,
+    ReleaseNotLogged,
+    Reply,
+    SlotLogged,
+)
 from firmware.protocol.custody import (
     CustodyBody,
     CustodyLeaf,
@@ -25,14 +33,14 @@ from firmware.protocol.custody import (
     SignedDeletionAnswer,
     SlotLeaf,
     deletion_message,
-    new_salt,
     package_commitment,
     parse_custody_leaf,
+    parse_deletion_answer,
     quarter_of,
     release_entry,
     slot_entry,
 )
-from firmware.protocol.encoding import b64u, new_id
+from firmware.protocol.encoding import WireError, b64u, new_id
 from firmware.protocol.events import (
     Event,
     KeyChangeCommitted,
@@ -47,19 +55,24 @@ from firmware.protocol.tlog.proof import check_proof
 from relay.custody.entries import AnswerRefused, CustodyEntries, quarter_end_ms
 from relay.custody.errors import KeyTaken
 from relay.custody.log_entries import LogEntries
+from relay.custody.releases import TELL_AGAIN_MS
 from relay.custody.service import CustodyService
 from relay.custody.slots import close
 from relay.custody.tile_store import Retention, TileStore
 from relay.fleet.commands import Commands
 from relay.ingest.carried_events import carry
+from relay.ingest.expiry import RELEASE_LIFE_MS, Expiry
 from relay.store import custody, events, fleet, requests
 from relay.store.database import Database
 from relay.store.fleet import DoorbellRow
+from relay.store.schema import account_doorbells
 from tests.fakes.bus import RememberingBus
 from tests.fakes.clock import ManualClock
 from tests.fakes.log_house import MemoryBucket, make_keys, make_logs
 from tests.fakes.log_town import make_town
+from tests.fakes.releases import opening_of
 from tests.relay.databases import open_database
+from tests.relay.evidence_packages import give_owner
 
 DEVICES = ["a" * 20, "b" * 20, "c" * 20]
 CUSTODY = "example.lakeland/custody"
@@ -136,6 +149,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
                     last_seq=0,
                 ),
             )
+            await give_owner(tx, device, now_ms=0)
     house = House(tmp_path / "witnesses", database)
     charter = make_town().register_log.entries[0]
     async with database.begin() as tx:
@@ -166,7 +180,7 @@ async def test_an_agreements_text_is_published_under_its_hash_beside_the_logs(
 
 
 def a_record(device: str) -> ReleaseRecord:
-    return ReleaseRecord(device=device, grant_digest="ab" * 32, salt=new_salt(b"s" * 32))
+    return opening_of(device=device).record
 
 
 async def test_a_doorbell_hears_that_its_release_is_logged(house: House) -> None:
@@ -207,6 +221,8 @@ async def test_nothing_of_whose_release_it_was_stays(house: House) -> None:
     await house.take(DEVICES[0], ReleaseCommitted(commitment=record.digest()))
     house.clock.advance(BATCH_S)
     await house.told(ReleaseLogged, DEVICES[0])
+    house.clock.advance(RELEASE_LIFE_MS / 1000 + 1)
+    await Expiry(house.database, house.clock).forget()
     async with house.database.read() as tx:
         left = await tx.exec_driver_sql("SELECT count(*) FROM release_commitments")
         assert left.scalar_one() == 0
@@ -220,6 +236,7 @@ async def test_the_same_commitment_again_has_one_entry_and_two_answers(house: Ho
         await house.take(DEVICES[0], ReleaseCommitted(commitment=record.digest()))
         house.clock.advance(BATCH_S)
         await house.told(ReleaseLogged, DEVICES[0])
+        house.clock.advance(TELL_AGAIN_MS / 1000)
     await house.told(ReleaseLogged, DEVICES[0], count=2)
     assert len(await house.custody()) <= 1 + 1  # and perhaps a slot
 
@@ -247,7 +264,20 @@ async def test_a_doorbell_that_commits_without_end_does_not_fill_the_log(house: 
     for number in range(60):
         await house.take(DEVICES[0], ReleaseCommitted(commitment=f"{number:064x}"), seq=number + 1)
     house.clock.advance(BATCH_S)
-    assert len([one for one in await house.custody() if hasattr(one, "commitment")]) == 30
+    assert len([one for one in await house.custody() if hasattr(one, "commitment")]) == 12
+    refused = ReleaseNotLogged(commitment=f"{12:064x}", reason="limit")
+    assert refused in await house.told(ReleaseNotLogged, DEVICES[0])
+
+
+async def test_a_doorbell_without_an_owner_commits_to_nothing(house: House) -> None:
+    async with house.database.begin() as tx:
+        await tx.execute(delete(account_doorbells))
+    record = a_record(DEVICES[0])
+    await house.take(DEVICES[0], ReleaseCommitted(commitment=record.digest()))
+    await house.take(DEVICES[0], KeyChangeCommitted(commitment="e" * 64))
+    told = await house.told(ReleaseNotLogged, DEVICES[0])
+    assert told == [ReleaseNotLogged(commitment=record.digest(), reason="owner")]
+    assert not [one for one in await house.custody() if hasattr(one, "commitment")]
 
 
 def current_slot(house: House) -> int:
@@ -461,7 +491,7 @@ async def test_an_erasure_is_logged_once(house: House) -> None:
 def signed_answer(key: ec.EllipticCurvePrivateKey, package: str, **changes) -> SignedDeletionAnswer:
     values = {
         "agency": "lakeland-pd",
-        "package": package_commitment(package),
+        "packages": [package_commitment(package)],
         "answer": "deleted",
         "reason": "erased from the case file",
         "answered_ms": 1_790_000_000_000,
@@ -470,6 +500,30 @@ def signed_answer(key: ec.EllipticCurvePrivateKey, package: str, **changes) -> S
     text = DeletionAnswer(**values).encode()
     signature = key.sign(deletion_message(text), ec.ECDSA(hashes.SHA256()))
     return SignedDeletionAnswer(answer=text.decode(), signature=b64u(signature))
+
+
+def test_an_answers_packages_rise_and_none_is_named_twice() -> None:
+    right = {
+        "agency": "lakeland-pd",
+        "answer": "deleted",
+        "reason": "erased",
+        "answered_ms": 1,
+    }
+    first, second = "11" * 32, "22" * 32
+    text = DeletionAnswer(packages=[first, second], **right).encode()
+    assert parse_deletion_answer(text).packages == [first, second]
+    for packages in ([second, first], [first, first], [], ["33" * 32] * 65):
+        with pytest.raises(WireError, match=r"rising order|length"):
+            parse_deletion_answer(DeletionAnswer(packages=packages, **right).encode())
+    for bent in (
+        text[:-1],
+        text + b" ",
+        text.replace(b'"v":2', b'"v":3'),
+        text.replace(b'"v":2', b'"v":2,"w":1'),
+        text.replace(b"deletion/v2", b"deletion/v1"),
+    ):
+        with pytest.raises(WireError, match="DeletionAnswer: "):
+            parse_deletion_answer(bent)
 
 
 async def test_only_the_agencys_own_key_answers_a_deletion(house: House) -> None:
@@ -525,7 +579,7 @@ async def answer_twice(answer, signed: SignedDeletionAnswer) -> None:
 async def test_refusals_are_summed_up_once_the_quarter_is_over_for_a_while(house: House) -> None:
     quarter = quarter_of(house.clock.wall_ms())
     end_ms = quarter_end_ms(quarter)
-    told = RefusalsCounted(quarter=quarter, counts={"window": 2, "odd text": 1})
+    told = RefusalsCounted(quarter=quarter, counts={"area": 2, "odd_name": 1})
     await house.take(DEVICES[0], told)  # it isn't over
     house.clock.set_wall_ms(end_ms + 1000)
     async with house.database.begin() as tx:
@@ -546,15 +600,16 @@ async def test_refusals_are_summed_up_once_the_quarter_is_over_for_a_while(house
                     last_seq=0,
                 ),
             )
+            await give_owner(tx, name * 20, now_ms=0)
     for name in "defg":
-        await house.take(name * 20, RefusalsCounted(quarter=quarter, counts={"window": 1}))
+        await house.take(name * 20, RefusalsCounted(quarter=quarter, counts={"area": 1}))
     house.clock.set_wall_ms(end_ms + 15 * 24 * 3600 * 1000)
     await house.desk._refusals.log_due()
     assert not [one for one in await house.custody() if isinstance(one, RefusalsLeaf)]  # only four
     await house.take("h" * 20, told)
     await house.desk._refusals.log_due()
     (leaf,) = [one for one in await house.custody() if isinstance(one, RefusalsLeaf)]
-    assert leaf == RefusalsLeaf(quarter=quarter, counts={"other": 1, "window": 6})
+    assert leaf == RefusalsLeaf(quarter=quarter, counts={"area": 6, "other": 1})
     await house.take(DEVICES[1], told)  # too late
     await house.desk._refusals.log_due()
     assert len([one for one in await house.custody() if isinstance(one, RefusalsLeaf)]) == 1
@@ -566,15 +621,15 @@ async def test_a_quarter_that_is_in_the_log_is_told(
     """As after a restore: the counts are there again, and so is their sum, which was another."""
     monkeypatch.setattr("relay.custody.refusals.MIN_DOORBELLS", len(DEVICES))
     quarter = quarter_of(house.clock.wall_ms())
-    leaf = CustodyLeaf(body=RefusalsLeaf(quarter=quarter, counts={"window": 99})).encode()
+    leaf = CustodyLeaf(body=RefusalsLeaf(quarter=quarter, counts={"area": 99})).encode()
     async with house.database.begin() as tx:
         for device in DEVICES:
-            await custody.put_refusals(tx, quarter=quarter, device=device, counts={"window": 1})
+            await custody.put_refusals(tx, quarter=quarter, device=device, counts={"area": 1})
         await house.logs.add(tx, "custody", leaf, key=f"refusals:{quarter}")
     house.clock.set_wall_ms(quarter_end_ms(quarter) + 15 * 24 * 3600 * 1000)
     await house.desk._refusals.log_due()
     assert [one for one in await house.custody() if isinstance(one, RefusalsLeaf)] == [
-        RefusalsLeaf(quarter=quarter, counts={"window": 99})
+        RefusalsLeaf(quarter=quarter, counts={"area": 99})
     ]
     async with house.database.read() as tx:
         assert await custody.refusals(tx) == {}

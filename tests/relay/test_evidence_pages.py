@@ -306,6 +306,8 @@ async def test_a_thousand_packages_are_shown_a_page_at_a_time(
                 object_key=f"k{number}",
                 state="delivered",
                 at_ms=now_ms - number,
+                commitment=new_id(),
+                announced_ms=now_ms - number,
             )
             await packages.add_package(tx, package)
     page = (await officer.http.get("/agency/evidence?page=20")).text

@@ -75,7 +75,7 @@ def test_everything_that_r18_makes_public_is_in_the_report(town: Town, tmp_path:
     town.append(RefusedLeaf(agency=AGENCY, category="worship"))
     quarter = quarter_of(town.now_ms)
     town.log_custody(LegalProcessLeaf(quarter=quarter, kind="subpoena", yielded=["nothing"]))
-    town.log_custody(RefusalsLeaf(quarter="2026-Q1", counts={"window": 7}))
+    town.log_custody(RefusalsLeaf(quarter="2026-Q1", counts={"area": 7}))
     _, text = run(town, tmp_path, "--json")
     report = json.loads(text)
     (agency,) = report["agencies"]
@@ -84,10 +84,20 @@ def test_everything_that_r18_makes_public_is_in_the_report(town: Town, tmp_path:
     assert report["custody"]["legal_process"] == [
         {"quarter": quarter, "kind": "subpoena", "yielded": ["nothing"], "count": 1}
     ]
-    assert report["custody"]["refusals_by_doorbells"] == {"2026-Q1": {"window": 7}}
+    assert report["doorbells"]["refusals"] == {"2026-Q1": {"area": 7}}
     _, page = run(town, tmp_path)
-    for word in (b"worship 1", b"subpoena", b"window 7", b"agreement 1"):
+    for word in (b"worship 1", b"subpoena", b"area 7", b"agreement 1"):
         assert word in page
+
+
+def test_a_check_that_this_version_does_not_know_is_no_violation(
+    town: Town, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    town.log_custody(RefusalsLeaf(quarter="2026-Q1", counts={"area": 7, "another_check": 2}))
+    code, text = run(town, tmp_path, "--json")
+    assert code == 6
+    assert "this version knows no check another_check" in capsys.readouterr().err
+    assert json.loads(text)["doorbells"]["refusals"] == {"2026-Q1": {"area": 7}}
 
 
 def test_what_a_log_says_cannot_break_the_page(town: Town, tmp_path: Path) -> None:

@@ -222,7 +222,7 @@ def test_an_entry_that_an_older_version_took_breaks_no_rule(town: Town, tmp_path
 def test_an_agencys_answer_that_an_older_version_took_breaks_no_rule(town: Town) -> None:
     text = DeletionAnswer(
         agency=town.agreement.agency,
-        package="33" * 32,
+        packages=["33" * 32],
         answer="deleted",
         reason=TURNED,
         answered_ms=town.now_ms,

@@ -20,12 +20,9 @@ from relay.store.database import Transaction
 from relay.store.objects import ObjectStore
 from relay.store.schema import downloads
 from tests.fakes.record import recorded
-from tests.relay.evidence_packages import place_all
+from tests.relay.evidence_packages import DIGESTS, PART_BYTES, place_all, released_package
 from tests.relay.http_people import Officer, certified_officer, officer_elsewhere
 from tests.relay.http_world import BUCKET_ORIGIN, World, open_world
-
-PART_BYTES = 5 * 1024 * 1024
-DIGESTS = ["a" * 64, "b" * 64]
 
 
 @dataclass
@@ -61,15 +58,9 @@ async def case(tmp_path) -> AsyncIterator[Case]:
     async with open_world(tmp_path) as world:
         officer = await certified_officer(world)
         request_id = (await officer.publish(officer.sign(officer.write()))).json()["id"]
-        ready = PackageReady(
-            package_id=new_id(),
-            request_id=request_id,
-            agency="lakeland",
-            size_bytes=PART_BYTES + 1,
-            part_bytes=PART_BYTES,
-            part_sha256=DIGESTS,
-        )
-        yield Case(world, officer, await world.enrol(), ready)
+        device = await world.enrol()
+        ready = await released_package(world, device, request_id)
+        yield Case(world, officer, device, ready)
 
 
 async def test_an_announced_package_gets_a_ticket_for_each_part(case: Case) -> None:

@@ -87,7 +87,7 @@ def ask_to_delete(town: Town, *, is_answered: bool) -> None:
     if is_answered:
         text = DeletionAnswer(
             agency=AGENCY,
-            package=package,
+            packages=[package],
             answer="deleted",
             reason="done",
             answered_ms=town.now_ms,

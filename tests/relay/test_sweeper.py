@@ -34,11 +34,10 @@ from relay.store.packages import Package
 from relay.store.people import Account
 from tests.fakes.record import recorded
 from tests.fakes.sequenced_entries import place_entries
+from tests.relay.evidence_packages import DIGESTS, released_package
 from tests.relay.http_people import Officer, certified_officer
 from tests.relay.http_world import CELLS, World, open_world
 
-PART_BYTES = 5 * 1024 * 1024
-DIGESTS = ["a" * 64, "b" * 64]
 DAY_S = 24 * 3600
 
 
@@ -120,16 +119,10 @@ async def case(tmp_path: Path) -> AsyncIterator[Case]:
     async with open_world(tmp_path) as world:
         officer = await certified_officer(world)
         request_id = (await officer.publish(officer.sign(officer.write()))).json()["id"]
-        ready = PackageReady(
-            package_id=new_id(),
-            request_id=request_id,
-            agency="lakeland",
-            size_bytes=PART_BYTES + 1,
-            part_bytes=PART_BYTES,
-            part_sha256=DIGESTS,
-        )
         world.bucket.opened_ms = world.clock.wall_ms()
-        yield Case(world, officer, await world.enrol(), ready)
+        device = await world.enrol()
+        ready = await released_package(world, device, request_id)
+        yield Case(world, officer, device, ready)
 
 
 async def test_an_unopened_package_is_logged_and_then_erased_after_30_days(case: Case) -> None:
@@ -155,7 +148,7 @@ async def test_what_officers_promised_to_keep_for_less_goes_sooner(case: Case) -
     """The page says so; seen to stay for 30 days."""
     short = case.officer.write(case_number="K-2", cells=CELLS[1:], retention_days=2)
     assert (await case.officer.publish(case.officer.sign(short))).is_success
-    case.ready = msgspec.structs.replace(case.ready, request_id=short.id)
+    case.ready = await released_package(case.world, case.device, short.id)
     await case.deliver()
     case.world.clock.advance(3 * DAY_S)
     await case.sweep()

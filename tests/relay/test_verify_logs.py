@@ -67,6 +67,30 @@ def test_a_release_by_another_doorbell_proves_nothing(evidence: Evidence) -> Non
     assert Exit.LOG in failed(evidence, **{"release.json": other.encode()})
 
 
+def test_the_release_of_another_package_proves_nothing(evidence: Evidence) -> None:
+    request = decode(SignedRequest, evidence.files["request.json"])
+    right = {
+        "device": evidence.doorbell.device,
+        "grant_digest": evidence.grant_digest,
+        "request_digest": request.request_digest,
+    }
+    for wrong in (
+        {"package_id": "a" * 26},
+        {"request_digest": "0" * 64},
+        {"agency": "another-agency"},
+    ):
+        other = evidence.town.release_proof(**(right | wrong))
+        assert failed(evidence, **{"release.json": other.encode()}) == {
+            Exit.LOG: "the release of another package was committed to"
+        }
+
+
+def test_a_release_whose_salts_were_swapped_proves_nothing(evidence: Evidence) -> None:
+    proof = decode(ReleaseProof, evidence.files["release.json"])
+    swapped = changed(proof, salt_g=proof.salt_d, salt_d=proof.salt_g)
+    assert Exit.LOG in failed(evidence, **{"release.json": swapped.encode()})
+
+
 def test_a_release_that_nobody_logged_proves_nothing(evidence: Evidence) -> None:
     proof = decode(ReleaseProof, evidence.files["release.json"])
     record = changed(proof.record, salt=b64u(bytes(32)))
@@ -208,7 +232,12 @@ def test_too_few_witnesses_are_found(evidence: Evidence) -> None:
 def test_a_log_of_the_forgers_own_is_found(evidence: Evidence) -> None:
     own = make_town()  # the same names, other keys
     digest = evidence.grant_digest
-    proof = own.release_proof(device=evidence.doorbell.device, grant_digest=digest)
+    request = decode(SignedRequest, evidence.files["request.json"])
+    proof = own.release_proof(
+        device=evidence.doorbell.device,
+        grant_digest=digest,
+        request_digest=request.request_digest,
+    )
     assert set(failed(evidence, **{"release.json": proof.encode()})) == {Exit.POLICY}
 
 

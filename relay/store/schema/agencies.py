@@ -54,6 +54,11 @@ packages = Table(
     Column("object_key", Text),
     Column("state", Text, nullable=False),  # announced | uploading | delivered | downloaded
     Column("at_ms", BigInteger, nullable=False),
+    Column("commitment", Text, nullable=False),  # of the release that it belongs to
+    Column("announced_ms", BigInteger, nullable=False),
+    Column("arrived_ms", BigInteger),
+    Index("packages_by_commitment", "commitment", unique=True),
+    Index("packages_by_day", "device", "announced_ms"),
 )
 
 downloads = Table(

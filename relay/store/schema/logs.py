@@ -4,6 +4,7 @@ from sqlalchemy import (
     BigInteger,
     Column,
     ForeignKey,
+    Index,
     Table,
     Text,
     UniqueConstraint,
@@ -54,13 +55,16 @@ log_checkpoints = Table(
     UniqueConstraint("log", "stamp"),
 )
 
-# Who is to hear of a release once it is in the log; deleted when that is told.
+# Which doorbell committed to which release; a package is taken for one of these only.
 release_commitments = Table(
     "release_commitments",
     metadata,
     Column("commitment", Text, primary_key=True),  # hexadecimal
-    Column("device", Text, ForeignKey("doorbells.device"), nullable=False),
+    Column("device", Text, ForeignKey("doorbells.device"), primary_key=True),
     Column("number", BigInteger, nullable=False),  # in log_entries (custody)
+    Column("committed_ms", BigInteger, nullable=False),
+    Column("told_ms", BigInteger),  # when its proof was sent last
+    Index("release_commitments_by_device", "device", "committed_ms"),
 )
 
 # What doorbells committed to in slots that aren't told yet; deleted then.

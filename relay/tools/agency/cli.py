@@ -32,6 +32,7 @@ import msgspec
 
 from firmware.companion.authenticator.errors import PersonError
 from firmware.protocol.command_line import ZERO, quiet_pipe
+from firmware.protocol.custody import MAX_ANSWERED
 from firmware.protocol.encoding import (
     ID_PATTERN,
     WireError,
@@ -210,14 +211,16 @@ def _deletion_answer(options: argparse.Namespace) -> int:
     key = read_document(AgencyKey, Path(options.key))
     signed = answer_deletion(
         key,
-        _id(options.package, "--package"),
+        *(_id(one, "--package") for one in options.package),
         is_deleted=options.deleted,
         reason=options.reason,
         answered_ms=_now_ms(),
     )
     Path(options.out).write_bytes(signed.encode())
     said = "was deleted" if options.deleted else "is kept"
-    print(f"{options.out}: says, signed and in public, that the recording {said}.")
+    count = len(set(options.package))
+    what = "the recording" if count == 1 else f"each of {count} recordings"
+    print(f"{options.out}: says, signed and in public, that {what} {said}.")
     return 0
 
 
@@ -428,7 +431,10 @@ def _add_deletion_answer(commands: "argparse._SubParsersAction[argparse.Argument
     text = "answer an owner who asked for a downloaded recording to be deleted"
     answer = commands.add_parser("deletion-answer", help=text, description=text)
     answer.add_argument("--key", required=True, help="agency-key.json")
-    answer.add_argument("--package", required=True, help="the package's id")
+    answer.add_argument(
+        "--package", required=True, action="append", metavar="ID",
+        help=f"the package's id; up to {MAX_ANSWERED} times for the same answer about each",
+    )  # fmt: skip
     what = answer.add_mutually_exclusive_group(required=True)
     what.add_argument("--deleted", action="store_true", help="it was deleted")
     what.add_argument("--kept", action="store_true", help="it is kept; --reason says why")

@@ -5,6 +5,10 @@ only rise and count no more than was released, nobody downloads before a release
 agreement, or what was erased, and a deletion is asked and answered in time and by the agency's own
 key. Times are the witnesses'. What should be there and isn't, is no entry's fault: it is told
 beside the violations.
+
+A violation is always the relay's own deed. Commitments and counts are what doorbells claim
+(`Claims`), and a doorbell may be hostile: no rule hangs on their content. Each rule on deeds is one
+that a relay can keep whatever doorbells say, since it takes a package for a logged release only.
 """
 
 from collections import Counter, defaultdict
@@ -13,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import get_args
 
 from firmware.protocol.custody import (
+    MAX_PACKAGES_PER_REQUEST,
     CustodyBody,
     DeletionAnswer,
     DeletionAnsweredLeaf,
@@ -28,10 +33,12 @@ from firmware.protocol.custody import (
     SlotLeaf,
     check_deletion_answer,
     parse_custody_leaf,
+    parse_deletion_answer,
     quarter_of,
 )
 from firmware.protocol.encoding import WireError, decode, unb64u
 from firmware.protocol.outcomes import Outcome
+from firmware.protocol.refused_checks import COUNTED_CHECKS
 from relay.tools.monitor.log_reader import ReadLog
 from relay.tools.monitor.outcome_rules import OutcomeRules
 from relay.tools.monitor.register_rules import Replayed
@@ -66,13 +73,23 @@ class Deletion:
 
 
 @dataclass(slots=True)
+class Claims:
+    """What doorbells said, which the relay only wrote down."""
+
+    releases: set[str] = field(default_factory=set)
+    """Commitments; those of key changes are a set of their own: one digest may be in both."""
+    key_changes: set[str] = field(default_factory=set)
+    refusals: dict[str, dict[str, int]] = field(default_factory=dict)
+    """Statements that doorbells refused, by quarter and check."""
+
+
+@dataclass(slots=True)
 class CustodyState:
     """The state after the custody log's entries."""
 
     slots: Slots
     outcomes: OutcomeRules
-    releases: int = 0
-    key_changes: int = 0
+    claims: Claims = field(default_factory=Claims)
     bands: dict[tuple[str, str], str] = field(default_factory=dict)
     """By agency and quarter."""
     downloads: Counter[str] = field(default_factory=Counter)
@@ -81,7 +98,6 @@ class CustodyState:
     erased: dict[str, str] = field(default_factory=dict)
     deletions: dict[str, Deletion] = field(default_factory=dict)
     legal: list[LegalProcessLeaf] = field(default_factory=list)
-    refusals: dict[str, dict[str, int]] = field(default_factory=dict)
     violations: list[Violation] = field(default_factory=list)
     uncounted: list[Violation] = field(default_factory=list)
     """Entries of a form that this version doesn't take: no rule is broken for all it knows."""
@@ -101,7 +117,6 @@ class CustodyRules:
         )
         self._log = log
         self._register = register
-        self._commitments: set[str] = set()
         self._packages_of: dict[str, set[str]] = defaultdict(set)
 
     def take_all(self) -> CustodyState:
@@ -143,16 +158,16 @@ class CustodyRules:
         return taking[type(body)](index, body)
 
     def _release(self, _index: int, leaf: ReleaseLeaf) -> Iterator[str]:
-        self.state.releases += 1
-        if leaf.commitment in self._commitments:
+        releases = self.state.claims.releases
+        if leaf.commitment in releases:
             yield "a release that was committed to before"
-        self._commitments.add(leaf.commitment)
+        releases.add(leaf.commitment)
 
     def _key_changed(self, _index: int, leaf: KeyChangedLeaf) -> Iterator[str]:
-        self.state.key_changes += 1
-        if leaf.commitment in self._commitments:
+        key_changes = self.state.claims.key_changes
+        if leaf.commitment in key_changes:
             yield "a key change that was committed to before"
-        self._commitments.add(leaf.commitment)
+        key_changes.add(leaf.commitment)
 
     def _slot(self, index: int, leaf: SlotLeaf) -> Iterator[str]:
         slots, seen_ms = self.state.slots, self._log.seen_ms(index)
@@ -171,7 +186,7 @@ class CustodyRules:
         yield from self._check_quarter(index, leaf.quarter)
         yield from self._check_agency(index, leaf.agency, "received something", slack_ms=DAY_MS)
         bands[key] = leaf.band
-        if sum(LEAST_IN_BAND[band] for band in bands.values()) > self.state.releases:
+        if sum(LEAST_IN_BAND[band] for band in bands.values()) > len(self.state.claims.releases):
             yield "more packages are said to be received than doorbells had committed to release"
 
     def _download(self, index: int, leaf: DownloadLeaf) -> Iterator[str]:
@@ -184,14 +199,14 @@ class CustodyRules:
             yield f"a package of {owner} is downloaded by {leaf.agency}"
         state.downloads[leaf.agency] += 1
         self._packages_of[leaf.agency].add(leaf.package)
-        if len(state.downloaded) > state.releases:
+        if len(state.downloaded) > len(state.claims.releases):
             yield "more packages are downloaded than doorbells had committed to release"
         if len(self._packages_of[leaf.agency]) > self._most_received(leaf.agency):
             yield f"{leaf.agency} downloads more packages than it is said to have received"
 
     def _most_received(self, agency: str) -> float:
         bands = [band for (of, _), band in self.state.bands.items() if of == agency]
-        return float("inf") if "5+" in bands else 4 * len(bands)
+        return float("inf") if "5+" in bands else 4 * len(bands) * MAX_PACKAGES_PER_REQUEST
 
     def _deletion_asked(self, index: int, leaf: DeletionAskedLeaf) -> Iterator[str]:
         state = self.state
@@ -206,7 +221,7 @@ class CustodyRules:
 
     def _deletion_answered(self, index: int, leaf: DeletionAnsweredLeaf) -> Iterator[str]:
         try:
-            told = decode(DeletionAnswer, leaf.signed.answer.encode())
+            told = parse_deletion_answer(leaf.signed.answer.encode())
         except WireError as error:
             what = describe_unsupported_document(leaf.signed.answer.encode(), error)
             if what is None:
@@ -214,18 +229,18 @@ class CustodyRules:
             else:
                 self._count_not(index, what)
             return
-        asked = self.state.deletions.get(told.package)
-        if asked is None or asked.agency != told.agency:
+        wishes = [self.state.deletions.get(package) for package in told.packages]
+        asked = [one for one in wishes if one is not None and one.agency == told.agency]
+        if len(asked) < len(wishes):
             yield "an answer to a deletion that nobody asked"
-            return
-        if asked.answer is not None:
+        elif any(one.answer is not None for one in asked):
             yield "a deletion that was answered before"
-            return
-        if not self._is_signed(leaf, told.agency):
+        elif not self._is_signed(leaf, told.agency):
             yield f"an answer to a deletion that {told.agency} didn't sign"
-            return
-        asked.answer = told
-        asked.is_late = self._log.seen_ms(index) > asked.answer_by_ms + SLACK_MS
+        else:
+            for one in asked:
+                one.answer = told
+                one.is_late = self._log.seen_ms(index) > one.answer_by_ms + SLACK_MS
 
     def _is_signed(self, leaf: DeletionAnsweredLeaf, agency: str) -> bool:
         for record in self._register.register.agreements.get(agency, ()):
@@ -268,11 +283,16 @@ class CustodyRules:
         self.state.legal.append(leaf)
 
     def _refusals(self, index: int, leaf: RefusalsLeaf) -> Iterator[str]:
-        if leaf.quarter in self.state.refusals:
+        refusals = self.state.claims.refusals
+        if unknown := sorted(leaf.counts.keys() - COUNTED_CHECKS):
+            self._count_not(index, f"this version knows no check {', '.join(unknown)}")
+        if leaf.quarter in refusals:
             yield f"the refusals of {leaf.quarter} were told before"
         if leaf.quarter >= quarter_of(self._log.seen_ms(index)):
             yield f"the refusals of {leaf.quarter} are told before it is over"
-        self.state.refusals[leaf.quarter] = dict(leaf.counts)
+        refusals[leaf.quarter] = {
+            check: count for check, count in leaf.counts.items() if check in COUNTED_CHECKS
+        }
 
     def _check_quarter(self, index: int, quarter: str) -> Iterator[str]:
         seen_ms = self._log.seen_ms(index)

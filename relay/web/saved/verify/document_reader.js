@@ -122,6 +122,11 @@ export function grantDigest(files) {
   return sha256Hex(utf8(signedGrant(files).statement));
 }
 
+/** The package's id, by the list of files; who signed that isn't looked at here. @param {Files} files @returns {string} */
+export function packageIdUnverified(files) {
+  return parseCanonical(documentOf(files, "contents.json").contents).package_id;
+}
+
 /** @param {Files} files @param {number} number */
 export function signedManifest(files, number) {
   return documentOf(files, `manifest-${number}.json`);

@@ -15,9 +15,11 @@ import {
   manifestDigest,
   manifestUnverified,
   must,
+  packageIdUnverified,
   requestUnverified,
   signedRequest,
   statementUnverified,
+  termsUnverified,
 } from "./document_reader.js";
 import { areaOf, checkAgreement, checkArea, parseLeaf } from "./register.js";
 import { checkInclusion, checkWitnessed, inclusionRoot, leafHash, parseProof, parseWitnessed } from "./tlog.js";
@@ -36,12 +38,17 @@ const IDENTITY_AGE_MS = 24 * 3_600_000;
 const MAX_IDENTITY_AGE_MS = 30 * IDENTITY_AGE_MS;
 const SLOT_DEPTH = 20;
 
-/** This very release was committed to in the custody log. @param {Files} files @param {Policy | null} policy */
+/** The release of this grant's package was committed to in the custody log. @param {Files} files @param {Policy | null} policy */
 export async function checkRelease(files, policy) {
-  const { record, proof } = packed(files, "release.json", policy);
+  const { record, salt_g, salt_d, proof } = packed(files, "release.json", policy);
   const { device } = statementUnverified(files);
-  const isThis = record.domain === "doorward/release/v1" && record.device === device;
-  must(isThis && record.grant_digest === (await grantDigest(files)), "another release was committed to");
+  const { request_digest, recipient } = termsUnverified(files);
+  const isThis = record.domain === "doorward/release/v2" && record.v === 2 && record.device === device;
+  const grant = await openingDigest("grant", { grant_digest: await grantDigest(files), salt: salt_g });
+  must(isThis && record.grant === grant, "another release was committed to");
+  const package_id = packageIdUnverified(files);
+  const delivery = await openingDigest("delivery", { package_id, request_digest, agency: recipient.agency, salt: salt_d });
+  must(record.delivery === delivery, "the release of another package was committed to");
   const commitment = await sha256Hex(utf8(canonical(record)));
   const { origin } = await checkInclusion(proof, custodyEntry({ type: "release", commitment }));
   mustBeCustody(files, origin);
@@ -139,6 +146,11 @@ function checkOrder({ is_clock_trusted, pre_roll_90k, duration_90k }, begin, { s
 /** @param {number} wall_ms */
 function moment(wall_ms) {
   return `${new Date(wall_ms).toISOString().slice(0, 19).replace("T", " ")} UTC`;
+}
+
+/** What a record's part is the digest of: firmware/protocol/releases.py. @param {"grant" | "delivery"} part @param {Record<string, string>} opened */
+function openingDigest(part, opened) {
+  return sha256Hex(utf8(canonical({ v: 2, domain: `doorward/release-${part}/v2`, ...opened })));
 }
 
 /** @param {Record<string, unknown>} body */
