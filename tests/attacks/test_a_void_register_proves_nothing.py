@@ -30,7 +30,7 @@ from relay.verify.checks import Exit, Result
 from relay.verify.report import Report, TrustAnchors, check_evidence
 from tests.fakes.log_town import MINUTE_MS, Town, make_town, spki_of
 from tests.fakes.media import evidence_of_files
-from tests.relay.evidence_files import Evidence, make_evidence
+from tests.relay.evidence_files import Evidence, Film, make_evidence
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,7 @@ class Forgery:
     agreement: ChangeLeaf
 
 
-@pytest.fixture(scope="module")
-def forgery() -> Forgery:
+def make_forgery() -> Forgery:
     """An agency's key of the relay's own, two invented officers, and a request of theirs."""
     town = make_town()
     town.agency_key = town.new_key()
@@ -73,22 +72,28 @@ def forgery() -> Forgery:
     signed = town.sign(request, officer=first, cosigner=second)
     town.append(RequestLeaf(signed=signed))
     assert len(town.register.voids) == 4, "all of it is void for a follower"
-    return Forgery(town=replace_agreement(town, agreement, leaf), request=signed, agreement=leaf)
+    town.agreement, town.agreement_leaf = agreement, leaf
+    return Forgery(town=town, request=signed, agreement=leaf)
 
 
-def replace_agreement(town: Town, agreement: object, leaf: ChangeLeaf) -> Town:
-    town.agreement, town.agreement_leaf = agreement, leaf  # type: ignore[assignment]
-    return town
-
-
-@pytest.fixture(scope="module")
-def evidence(forgery: Forgery) -> Evidence:
+def evidence_of(forgery: Forgery) -> Evidence:
     return make_evidence(
+        film=Film(1, with_sound=False),
         town=forgery.town,
         request=forgery.request,
         said_ms=forgery.town.now_ms - 30 * MINUTE_MS,
         known_ms=forgery.town.now_ms - 31 * MINUTE_MS,
     )
+
+
+@pytest.fixture(scope="module")
+def forgery() -> Forgery:
+    return make_forgery()
+
+
+@pytest.fixture(scope="module")
+def evidence(forgery: Forgery) -> Evidence:
+    return evidence_of(forgery)
 
 
 def report_of(evidence: Evidence, extract: RegisterExtract, **given: object) -> Report:

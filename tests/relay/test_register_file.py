@@ -1,6 +1,7 @@
 """The whole register in one file: what a reader takes, and what it says of anything else."""
 
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -9,6 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firmware.protocol.encoding import WireError
+from firmware.protocol.register.chain import make_extract
+from firmware.protocol.register.entries import Limits, LimitsChanged
+from firmware.protocol.register.extract import MAX_CHAIN_BYTES, Chain
 from firmware.protocol.register.register_file import (
     HEADER,
     REGISTER_FILE,
@@ -69,6 +73,26 @@ def test_a_register_in_another_order_or_of_another_log_is_refused() -> None:
 
 
 # --- in place of a chain that no package holds ---
+
+
+def test_a_chain_of_more_than_four_megabytes_is_left_out() -> None:
+    town = make_town()
+    signed = town.publish()
+    index = town.append(town.change(LimitsChanged(limits=Limits(max_per_case=1))))
+    places, entries = town.places(signed), dict(enumerate(town.register_log.entries))
+
+    def chain_of(count: int) -> Chain | msgspec.UnsetType:
+        """Return the chain of a package, as if this change had been made so often."""
+        many = replace(places, changes=tuple(range(index, index + count)))
+        logged = entries | dict.fromkeys(many.changes, entries[index])
+        return make_extract(many, logged, prove=town.register_log.proof, ages=[]).chain
+
+    few = chain_of(100)
+    assert not isinstance(few, msgspec.UnsetType)
+    link_bytes = len(few.encode()) // 100
+    most = MAX_CHAIN_BYTES // link_bytes
+    assert chain_of(most - 100) is not msgspec.UNSET
+    assert chain_of(most + 100) is msgspec.UNSET
 
 
 @pytest.fixture

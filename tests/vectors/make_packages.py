@@ -25,6 +25,7 @@ from relay.verify.report import Report, TrustAnchors, check_evidence
 from tests.attacks.test_a_changed_package_is_found import FORGERIES, Crime
 from tests.attacks.test_a_cut_register_proves_nothing import FORGED as CUT
 from tests.attacks.test_a_cut_register_proves_nothing import full_town
+from tests.attacks.test_a_void_register_proves_nothing import evidence_of, make_forgery
 from tests.attacks.test_an_owner_cannot_stretch_a_date import (
     TO_NOW_MS,
     beyond_its_end,
@@ -173,6 +174,7 @@ def saying(provenance: str) -> Callable[[], Evidence]:
 
 
 OTHERS: dict[str, Callable[[], Evidence]] = {
+    "an agency that nobody let in": lambda: evidence_of(make_forgery()),
     "a part of a recording": of_part,
     "an invented town": lambda: make_evidence(
         town=make_town(kind="example"), film=Film(1, with_sound=False)
