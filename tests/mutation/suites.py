@@ -37,6 +37,7 @@ _PASSKEY_TESTS = (
     "tests/attacks/test_one_key_is_one_person.py",
 )
 _REGISTER_TESTS = (
+    "tests/firmware/test_register_limits.py",
     "tests/firmware/test_register.py",
     "tests/firmware/test_request_rules.py",
     "tests/firmware/test_saved_register.py",
