@@ -19,7 +19,7 @@ RULES = {
 LOOSER_IS_LESS = {
     "min_window_ms", "area_quiet_ms", "key_age_ms", "agreement_age_ms", "batch_ms",
 }  # fmt: skip
-THIRD_CELL = "891f0000007ffff"
+THIRD_CELL = "891f000000bffff"
 EITHER_WAY = {"slot_ms"}
 """It is the same everywhere, for what it hides is who is there."""
 
