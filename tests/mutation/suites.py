@@ -153,6 +153,7 @@ SUITES: dict[str, Suite] = {
         tests=(
             "tests/relay/test_role_matrix.py",
             "tests/attacks/test_nobody_reaches_anothers_things.py",
+            "tests/relay/test_first_day.py",
             "tests/relay/test_sessions.py",
             "tests/relay/test_roles.py",
         ),
