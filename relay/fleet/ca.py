@@ -148,7 +148,7 @@ def check_csr(csr_pem: str) -> CertificateRequest:
     try:
         key = requested_key(csr)
     except WireError as error:
-        raise EnrolmentRefused("key", f"the doorbell's key is {error}") from error
+        raise EnrolmentRefused("key", f"the doorbell's key must be P-256: {error}") from error
     if not is_signed:
         raise EnrolmentRefused("signature", "the request isn't signed by its own key")
     device = device_id_of(spki_of(key))

@@ -19,5 +19,7 @@ PUSH_KEY = b64u(_P256.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint
 
 NO_P256_KEY = b64u(P256_HEAD + bytes(64))
 """In the form of a key, and no point of the curve."""
+NO_SESSION_KEY = b64u(b"\x02" + (1).to_bytes(32, "big"))
+"""In the form of a key, and no point of the curve has this x."""
 NO_X25519_KEY = b64u(bytes(32))
 """In the form of a key, and of low order: nothing can be sealed to it."""

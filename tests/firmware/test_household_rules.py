@@ -38,7 +38,7 @@ from firmware.protocol.decisions import (
     Unhold,
 )
 from firmware.protocol.encoding import b64u
-from firmware.protocol.grants import AddOwner, GrantTerms, Terms
+from firmware.protocol.grants import AddOwner, GrantTerms, Owner, Terms
 from firmware.protocol.passkeys import PasskeyKey
 from tests.fakes.consent_world import (
     NOW_MS,
@@ -47,7 +47,7 @@ from tests.fakes.consent_world import (
     new_owner_passkey,
     reason,
 )
-from tests.fakes.sample_keys import NO_P256_KEY, NO_X25519_KEY
+from tests.fakes.sample_keys import NO_P256_KEY, NO_SESSION_KEY, NO_X25519_KEY
 from tests.story.authenticator import SoftPasskey
 from tests.story.browser import SoftBrowser
 
@@ -195,7 +195,7 @@ def test_a_newcomer_brings_a_browser_of_their_own(world):
     assert reason(world.judged(world.newcomer(browser=BROWSER.keys))) == "browser"
 
 
-@pytest.mark.parametrize("key", ["A", "AAAA", b64u(b"\x30\x00")])
+@pytest.mark.parametrize("key", ["A", "AAAA", b64u(b"\x30\x00"), NO_P256_KEY])
 def test_a_newcomer_whose_passkey_cant_be_used_is_refused(world, key):
     passkey = msgspec.structs.replace(new_owner_passkey().key, public_key=key)
     assert reason(world.judged(world.newcomer(passkey=passkey))) == "form"
@@ -214,6 +214,16 @@ def test_nobody_removes_a_stranger_or_the_last_owner(world):
 def test_a_browser_whose_keys_cant_be_used_is_refused(world, key, value):
     keys = msgspec.structs.replace(SoftBrowser.create().keys, **{key: value})
     assert reason(world.judged(EnrolBrowser(browser=keys))) == "form"
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("session_key", NO_SESSION_KEY), ("viewing_key", NO_X25519_KEY)]
+)
+def test_a_browser_whose_keys_are_none_is_refused(world, key, value):
+    keys = msgspec.structs.replace(SoftBrowser.create().keys, **{key: value})
+    answer = world.judged(EnrolBrowser(browser=keys))
+    assert reason(answer) == "form"
+    assert "can't be used" in answer.detail
 
 
 @pytest.mark.parametrize("terms_of", [EnrolBrowser, EndBrowser])
@@ -408,3 +418,10 @@ def test_a_refusal_says_the_check_and_why(world):
         check_decision(Unhold(hold_digest=DIGEST), ada(world), world.facts)
     assert (caught.value.reason, caught.value.detail) == ("hold", "there is no such hold")
     assert isinstance(world.newcomer(), AddOwner)
+
+
+def test_an_owner_whose_stored_key_is_none_signs_nothing(world):
+    """No owner is admitted with one: it stands for a card that gives back something else."""
+    broken = msgspec.structs.replace(world.owner.key, public_key=NO_P256_KEY)
+    world = world.with_facts(owners=(Owner(name="Ada", passkey=broken),))
+    assert reason(world.judged(world.terms())) == "form"

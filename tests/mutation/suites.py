@@ -37,6 +37,7 @@ _PASSKEY_TESTS = (
     "tests/attacks/test_one_key_is_one_person.py",
 )
 _REGISTER_TESTS = (
+    "tests/firmware/test_register_limits.py",
     "tests/firmware/test_register.py",
     "tests/firmware/test_request_rules.py",
     "tests/firmware/test_saved_register.py",
@@ -152,6 +153,7 @@ SUITES: dict[str, Suite] = {
         tests=(
             "tests/relay/test_role_matrix.py",
             "tests/attacks/test_nobody_reaches_anothers_things.py",
+            "tests/relay/test_first_day.py",
             "tests/relay/test_sessions.py",
             "tests/relay/test_roles.py",
         ),

@@ -386,13 +386,13 @@ def with_files(evidence: Evidence, **changes: bytes | None) -> Evidence:
     return replace(evidence, files=files)
 
 
-def regranted(evidence: Evidence, **terms: object) -> Evidence:
+def regranted(evidence: Evidence, owner: SoftPasskey | None = None, **terms: object) -> Evidence:
     """Return evidence under a grant that says something else; a passkey signed it, too."""
     signed = decode(SignedStatement, evidence.files["grant.json"])
     said = decode(Statement, signed.statement.encode())
     changed = msgspec.structs.replace(said.terms, **terms)
     text = msgspec.structs.replace(said, terms=changed).encode()
-    owner = SoftPasskey.create(rp_id="owner.test", origin="http://owner.test")
+    owner = owner or SoftPasskey.create(rp_id="owner.test", origin="http://owner.test")
     grant = SignedStatement(
         statement=text.decode(), assertion=owner.sign(challenge(STATEMENT_TAG, text))
     )

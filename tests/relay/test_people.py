@@ -134,6 +134,7 @@ async def test_a_demo_relay_takes_demo_passkeys(tmp_path) -> None:
             rp_id="owner.test", origin=OWNER_ORIGIN, aaguid=DEMO_BYTES
         )
         assert (await owner.register()).status_code == 200
+        assert (await owner.log_in()).status_code == 200
     assert DEMO_AAGUID.replace("-", "") == DEMO_BYTES.hex()
 
 

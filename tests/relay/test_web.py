@@ -13,6 +13,7 @@ from relay.web.app_server import build_app_server
 from relay.web.i18n import choose_language, load_texts, read_folder
 from relay.web.pages import size
 from relay.web.security import MAX_BODY_BYTES
+from tests.fakes.sample_keys import X25519_KEY
 from tests.relay.http_people import Officer, certified_officer
 from tests.relay.http_world import API, OWNER_ORIGIN, RELAY_URL, World, open_world
 
@@ -119,7 +120,7 @@ async def test_health_names_what_is_down(world: World) -> None:
 
 
 async def test_a_refused_enrolment_says_why(world: World) -> None:
-    body = {"secret": "eA", "csr_pem": "-", "sealing_key": "eA"}
+    body = {"secret": "eA", "csr_pem": "-", "sealing_key": X25519_KEY}
     answer = await world.browser().post("/enrol", json=body)
     assert (answer.status_code, answer.json()["error"]["code"]) == (403, "claim")
 
