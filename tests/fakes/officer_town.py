@@ -16,7 +16,7 @@ from relay.tools.agency.officer_passkey import join
 from tests.fakes.bent_relay import Change, as_it_is, carry
 from tests.fakes.fido_device import FidoKeyFake
 from tests.fakes.terminal import FakePrompts
-from tests.flows.serving import serving
+from tests.flows.serving import behind_proxy, serving
 from tests.relay.http_world import RELAY_URL, World, open_world
 
 SITE = Site.of(RELAY_URL)
@@ -58,7 +58,7 @@ class OfficerTown:
 @asynccontextmanager
 async def officer_town(folder: Path) -> AsyncIterator[OfficerTown]:
     """Open it."""
-    async with open_world(folder) as world, serving(world.app) as port:
+    async with open_world(folder) as world, serving(behind_proxy(world.app)) as port:
         with httpx2.Client(trust_env=False) as http:
             yield OfficerTown(
                 world=world,

@@ -25,7 +25,7 @@ from firmware.enrolment.pairing import Pairing
 from firmware.protocol.grants import OwnerKeys
 from tests.fakes.bent_relay import Change, as_it_is, carry
 from tests.fakes.terminal import FakeTerminal, ManualPatience
-from tests.flows.serving import serving
+from tests.flows.serving import behind_proxy, serving
 from tests.relay.http_world import OWNER_ORIGIN, World, open_world
 
 SITE = Site.of(OWNER_ORIGIN)
@@ -138,7 +138,7 @@ async def pairing_town(folder: Path) -> AsyncIterator[PairingTown]:
     bell = folder / "bell"
     bell.mkdir()
     keys = load_or_make_keys(bell)
-    async with open_world(folder) as world, serving(world.app) as port:
+    async with open_world(folder) as world, serving(behind_proxy(world.app)) as port:
         http = httpx2.Client(trust_env=False)
         await world.enrol_online(keys)
         yield PairingTown(

@@ -21,7 +21,7 @@ from tests.fakes.asked_house import asked_line
 from tests.fakes.intake import DeskRig, desk_rig
 from tests.fakes.porch import Porch, porch
 from tests.flows.live_session import Carrier
-from tests.flows.serving import serving
+from tests.flows.serving import behind_proxy, serving
 from tests.relay.http_people import paired_owner
 from tests.relay.http_world import World, open_world
 
@@ -117,7 +117,10 @@ async def home(folder: Path) -> AsyncIterator[Home]:
         world.clock.set_wall_ms(rig.now_ms)
         desk = rig.desk()
         line = asked_line(rig, desk)
-        async with porch(asked=line, keys=rig.keys) as here, serving(world.app) as port:
+        async with (
+            porch(asked=line, keys=rig.keys) as here,
+            serving(behind_proxy(world.app)) as port,
+        ):
             await world.enrol_online(here.keys)
             carrier, relay = Carrier(world, here), f"http://127.0.0.1:{port}"
             carrying = asyncio.create_task(carrier.run(), name="carrier")

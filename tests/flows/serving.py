@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 
 @asynccontextmanager
@@ -21,3 +22,15 @@ async def serving(app: Any, port: int = 0) -> AsyncIterator[int]:
         finally:
             server.should_exit = True
             await running
+
+
+def behind_proxy(app: ASGIApp, host: str = "relay.test") -> ASGIApp:
+    """Return the app behind a proxy that asks for it by its own name, whatever it was asked by."""
+
+    async def proxied(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            kept = [(name, value) for name, value in scope["headers"] if name != b"host"]
+            scope = {**scope, "headers": [*kept, (b"host", host.encode())]}
+        await app(scope, receive, send)
+
+    return proxied

@@ -19,7 +19,7 @@ from firmware.protocol.players import PlayerSetup, parse_code_text, setup_text
 from tests.fakes.porch import Porch, porch
 from tests.fakes.waiting import eventually, in_time
 from tests.flows.live_session import Carrier
-from tests.flows.serving import serving
+from tests.flows.serving import behind_proxy, serving
 from tests.relay.http_people import paired_owner
 from tests.relay.http_world import World, open_world
 
@@ -66,7 +66,11 @@ class Home:
 
 @asynccontextmanager
 async def home(folder: Path) -> AsyncIterator[Home]:
-    async with open_world(folder) as world, porch() as here, serving(world.app) as port:
+    async with (
+        open_world(folder) as world,
+        porch() as here,
+        serving(behind_proxy(world.app)) as port,
+    ):
         world.clock.set_wall_ms(time.time_ns() // 1_000_000)
         await world.enrol_online(here.keys)
         carrying = asyncio.create_task(Carrier(world, here).run(), name="carrier")
