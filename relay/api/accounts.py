@@ -10,7 +10,7 @@ from relay.people.ceremonies import SignedIn, Started
 
 router = APIRouter()
 
-FOR_EVERYBODY = {"security": []}
+FOR_EVERYBODY: dict[str, Any] = {"security": []}  # Any: a part of OpenAPI's JSON
 """For the API's description: no token is wanted."""
 
 
