@@ -139,6 +139,7 @@ class Recorder:
         """The last one, which the writer may not have written to its end yet."""
         self._waiting = Waiting()
         self._lost_before = 0
+        self._expected_90k: int | None = None
         self._pre_rolls_ms: deque[int] = deque(maxlen=PRE_ROLLS_KEPT)
         self._making_thumbnails: set[asyncio.Task[None]] = set()
 
@@ -170,7 +171,8 @@ class Recorder:
         if self._recording is not None:
             self._prolong(self._recording, trigger)
             return self.clip_id
-        units = self._ring.snapshot(at_pts_90k - self._reach.back_90k) if self._is_running else ()
+        earliest_90k = min(at_pts_90k, self._expected_90k or at_pts_90k)
+        units = self._ring.snapshot(earliest_90k - self._reach.back_90k) if self._is_running else ()
         if not units:
             if len(self._waiting.triggers) < MAX_TRIGGERS:
                 self._waiting.triggers.append(trigger)
@@ -190,6 +192,11 @@ class Recorder:
             return None
         recording.wanted_to_90k = max(recording.wanted_to_90k, at_pts_90k)
         return recording.start.clip_id
+
+    def expect(self, from_pts_90k: int | None) -> None:
+        """Begin the next clip early enough for motion from this time on, which may be told after
+        its trigger; None: nothing is expected."""
+        self._expected_90k = from_pts_90k
 
     async def run(self) -> None:
         """Record until cancelled; what is being recorded then is finished as cut short."""

@@ -93,6 +93,11 @@ class MotionDetector:
             return None
         return self._compare(background, areas, now, frame)
 
+    @property
+    def suspected_since_90k(self) -> int | None:
+        """When the oldest blob began that may still count; None if nothing is followed."""
+        return min((track.began_90k for track in self._tracks), default=None)
+
     def reset(self) -> None:
         """Begin anew, as after a new mask."""
         self._background = None

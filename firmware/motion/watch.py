@@ -55,6 +55,11 @@ class PictureTaker(Protocol):
 class Detector(Protocol):
     """The detector that judges frames: `MotionDetector`."""
 
+    @property
+    def suspected_since_90k(self) -> int | None:
+        """When the oldest thing began that may yet turn out to move."""
+        ...
+
     def look(self, frame: LumaFrame) -> Movement | None:
         """Return what moves in this frame."""
         ...
@@ -79,6 +84,10 @@ class MotionRecorder(Protocol):
 
     def extend(self, at_pts_90k: int) -> str | None:
         """Prolong the running clip."""
+        ...
+
+    def expect(self, from_pts_90k: int | None) -> None:
+        """Let a press's clip begin early enough for motion that may be told after it."""
         ...
 
 
@@ -143,13 +152,25 @@ class MotionWatch:
                     frame = await self._frames.next()
                     if not self._settings.is_on or not self._owners.has_owner():
                         self._detector = None
+                        self._recorder.expect(None)
                         continue
                     if self._detector is None:
                         self._detector = self._make_detector(self._settings)
-                    movement = await loop.run_in_executor(thread, self._detector.look, frame)
+                    detector = self._detector
+                    movement = await loop.run_in_executor(thread, detector.look, frame)
+                    self._expect(detector.suspected_since_90k, frame.pts_90k)
                     self._take(movement, frame.pts_90k)
             finally:
                 await asyncio.gather(*self._telling, return_exceptions=True)
+
+    def _expect(self, since_90k: int | None, at_90k: int) -> None:
+        earliest_90k = at_90k - self._back_90k
+        self._recorder.expect(None if since_90k is None else max(since_90k, earliest_90k))
+
+    @property
+    def _back_90k(self) -> int:
+        """How far a movement is dated back at most."""
+        return round(dated_back_s(self._settings) * TICKS_PER_S)
 
     def _take(self, movement: Movement | None, at_90k: int) -> None:
         movement = self._second_opinion(movement, at_90k)
@@ -183,8 +204,8 @@ class MotionWatch:
     def _begin(self, movement: Movement, at_90k: int) -> None:
         self._last_90k = at_90k
         event_id = new_id()
-        back_90k = round(dated_back_s(self._settings) * TICKS_PER_S)
-        self._recorder.trigger(event_id, "motion", max(movement.began_pts_90k, at_90k - back_90k))
+        began_90k = max(movement.began_pts_90k, at_90k - self._back_90k)
+        self._recorder.trigger(event_id, "motion", began_90k)
         self._until_90k = at_90k + round(LEAST_PAUSE_S * TICKS_PER_S)
         self._recorder.extend(max(at_90k, self._until_90k - self._pause_90k))
         task = asyncio.create_task(self._tell_movement(movement, event_id), name="motion")

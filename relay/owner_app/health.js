@@ -110,7 +110,7 @@ function clips({ clip_count: count, oldest_clip_ms: oldest }) {
 
 /** @param {Health} health */
 function preRoll({ pre_roll_ms: least, pre_roll_set_ms: set }) {
-  if (least === null || set === null) return [];
+  if (typeof least !== "number" || typeof set !== "number") return [];
   const duration = durationText(least - (least % 1000)); // rounded up, it could contradict itself
   if (least >= set) return [fact("before", "health.before.fine", { duration })];
   return [fact("before", "health.before.short", { duration, set: durationText(set) }, true)];

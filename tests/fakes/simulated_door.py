@@ -66,6 +66,19 @@ class ListedClips:
         self._is_first = False
         self.written_90k[-1] = unit.pts_90k - self.begun[-1][1]
 
+    def mark(self, start: ClipStart) -> None:
+        self.begun[-1] = (start, self.begun[-1][1])
+
+    @property
+    def kinds(self) -> list[list[str]]:
+        """Of each clip, what triggered it."""
+        return [[mark.kind for mark in start.triggers] for start, _ in self.begun]
+
+    @property
+    def marks_90k(self) -> list[int]:
+        """Where in its clip each trigger is."""
+        return [mark.at_90k for start, _ in self.begun for mark in start.triggers]
+
     def __getattr__(self, name: str) -> Callable[..., None]:
         if name.startswith("_"):
             raise AttributeError(name)

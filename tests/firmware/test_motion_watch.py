@@ -27,6 +27,7 @@ class ScriptedDetector:
         self._moving = moving
         self._zones = zones
         self.looked: list[float] = []
+        self.suspected_since_90k: int | None = None
         self.threads: set[int] = set()
 
     def look(self, frame: LumaFrame) -> Movement | None:
@@ -42,6 +43,8 @@ class ScriptedDetector:
 class PatientDetector:
     """Says that all has moved since the beginning; implements `Detector`."""
 
+    suspected_since_90k = 0
+
     def look(self, frame: LumaFrame) -> Movement | None:
         return Movement(began_pts_90k=0, at_pts_90k=frame.pts_90k)
 
@@ -52,12 +55,16 @@ class Recorded:
 
     triggers: list[tuple[str, str, float]] = field(default_factory=list)
     extended: list[float] = field(default_factory=list)
+    expected: list[float | None] = field(default_factory=list)
 
     def trigger(
         self, event_id: str, kind: Literal["pressed", "motion"], at_pts_90k: int
     ) -> str | None:
         self.triggers.append((event_id, kind, round(at_pts_90k / TICKS_PER_S, 3)))
         return None
+
+    def expect(self, from_pts_90k: int | None) -> None:
+        self.expected.append(None if from_pts_90k is None else from_pts_90k / TICKS_PER_S)
 
     def extend(self, at_pts_90k: int) -> str | None:
         self.extended.append(at_pts_90k / TICKS_PER_S)
@@ -216,6 +223,7 @@ async def test_a_movement_is_dated_back_no_further_than_memory_reaches():
     async with running(Rig(lambda _: True, make_detector=lambda _: PatientDetector())) as rig:
         await rig.see(100)
     assert [at_s for *_, at_s in rig.recorder.triggers] == [100 - dated_back_s(MotionConfig())]
+    assert rig.recorder.expected == [100 - dated_back_s(MotionConfig())]
 
 
 async def test_a_storm_is_told_once_and_ends_when_half_as_many_are_left_in_the_hour():

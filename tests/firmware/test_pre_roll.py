@@ -38,6 +38,10 @@ class LateDetector:
         self._known_90k = 0
         self.firsts_90k: list[int] = []
 
+    @property
+    def suspected_since_90k(self) -> int | None:
+        return self._began_90k
+
     def look(self, frame: LumaFrame) -> Movement | None:
         if not frame.data[0]:
             self._began_90k = None
@@ -125,6 +129,29 @@ async def test_a_hundred_presses_have_their_pre_roll(tmp_path: Path, fps: int, l
             await door.film(dice.uniform(7.5, 9.5))
             door.press(late_s=late_s)
     assert_each_has_its_pre_roll(door, COUNT)
+
+
+@pytest.mark.parametrize("judging_s", [0.05, JUDGING_OF_FOUR_TIMES_TOO_SLOW_S])
+@pytest.mark.parametrize("fps", [30, 7])
+async def test_motion_that_is_known_only_after_a_press_has_its_pre_roll_in_the_presss_clip(
+    tmp_path: Path, fps: int, judging_s: float
+):
+    dice, detector = seeded_dice(), LateDetector()
+    door = SimulatedDoor(
+        tmp_path, fps=fps, judging_s=judging_s, make_detector=lambda _: detector, dice=dice
+    )
+    async with running(door):
+        for _ in range(10):
+            door.leap(3600)
+            await door.film(FILLING_S)
+            detector.late_s = 2.2
+            await door.film_judged(dice.uniform(0.5, 1.7), moving)
+            door.press()
+            await door.film_judged(3.0, moving)
+            await door.film_judged(0.3, still)
+            await door.film(20)
+    assert door.clips.kinds == [["pressed", "motion"]] * 10
+    assert min(door.clips.marks_90k) >= PRE_ROLL_90K
 
 
 @pytest.mark.parametrize("fps", [30, 7])

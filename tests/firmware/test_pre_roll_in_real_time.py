@@ -50,6 +50,10 @@ class SlowDetector:
     def __init__(self, settings: MotionConfig) -> None:
         self._detector = MotionDetector(settings)
 
+    @property
+    def suspected_since_90k(self) -> int | None:
+        return self._detector.suspected_since_90k
+
     def look(self, frame: LumaFrame) -> Movement | None:
         time.sleep(0.4)
         return self._detector.look(frame)

@@ -30,6 +30,8 @@ SICK = {
     "is_clock_trusted": False,
     "memory_free_bytes": 41_000_000,
     "clip_count": 412,
+    "pre_roll_ms": 4_700,
+    "pre_roll_set_ms": 6_000,
 }
 
 FOOTAGE = "**/vendor/protocol/footage.js"

@@ -10,7 +10,6 @@ import ssl
 from pathlib import Path
 
 import pytest
-from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
@@ -20,7 +19,7 @@ from firmware.protocol.encoding import new_id
 from firmware.protocol.topics import topic
 from relay.base.clock import SystemClock
 from relay.fleet.ca import Authority, check_csr, key_pem, pem_of
-from relay.store import events, fleet
+from relay.store import events
 from tests.relay.doorbells import Doorbell, csr_of, enrol, id_of
 from tests.relay.servers import Broker, Relay, run_relay
 
@@ -103,22 +102,6 @@ async def test_a_certificate_of_another_ca_does_not_get_through_the_handshake(
     # The handshake refuses; the next test looks at what stands behind it.
     with pytest.raises((ssl.SSLError, ConnectionError, PermissionError)):
         await asyncio.to_thread(stranger.open)
-
-
-async def test_an_evidence_certificate_does_not_get_through_the_handshake(
-    relay: Relay, tmp_path: Path
-) -> None:
-    doorbell = await enrol(relay, tmp_path)
-    certificate = x509.load_pem_x509_certificate(doorbell.cert_file.read_bytes())
-    async with relay.database.read() as tx:
-        row = await fleet.get(tx, doorbell.device)
-    assert row is not None
-    evidence = x509.load_pem_x509_certificate(row.evidence_certificate_pem.encode())
-    assert evidence.public_key() == certificate.public_key()
-    doorbell.cert_file.write_text(row.evidence_certificate_pem)
-    # Seen to get in with both uses in one certificate.
-    with pytest.raises((ssl.SSLError, ConnectionError, PermissionError)):
-        await asyncio.to_thread(doorbell.open)
 
 
 async def test_a_ca_that_only_the_broker_trusts_certifies_no_doorbell(

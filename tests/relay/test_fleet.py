@@ -132,15 +132,6 @@ def test_a_certificate_without_a_device_id_is_refused(authority: Authority) -> N
         callout_of(authority).judge(request_of(("dw.>", broker)))
 
 
-def test_an_evidence_certificate_does_not_connect(authority: Authority) -> None:
-    """Seen to be let in without the check of its use in `Callout.judge`."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    csr = check_csr(csr_of(key, id_of(key)))
-    evidence = pem_of(authority.sign_evidence(csr, NOW_MS))
-    with pytest.raises(ConnectionRefused, match="isn't for the broker"):
-        callout_of(authority).judge(request_of((csr.device, evidence)))
-
-
 def test_an_evidence_certificate_is_for_the_same_key_and_name_for_twenty_years(
     authority: Authority,
 ) -> None:
