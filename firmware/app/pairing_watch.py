@@ -32,4 +32,4 @@ class PairingWatch:
             language=sounding.settings.language,
         )
         self.codes = PairingCodeScanner(filming.luma.subscribe(), household.pairing, clock, events)
-        self.codes.read.add(self.voice.start)
+        household.pairing_messages.revealed.add(self.voice.start)

@@ -21,6 +21,7 @@ from firmware.protocol.encoding import (
     ShortB64u,
     WallTimeMs,
 )
+from firmware.protocol.pairing import SignedPairingAnswer
 from firmware.protocol.thumbnails import SealedThumbnail
 
 NOTE_PLAIN_BYTES = 2560
@@ -112,16 +113,13 @@ class ClipReady(Document, frozen=True, kw_only=True, tag="clip_ready", tag_field
     is_cut_short: bool
 
 
-class PairingAnswer(Document, frozen=True, kw_only=True, tag="pairing_answer", tag_field="type"):
-    """The doorbell's answer to an owner's QR code: its own public keys.
-
-    The owner's app computes the six words over both sides' keys; the owner compares them with
-    the doorbell's own page. `identity_key` is SubjectPublicKeyInfo, `sealing_key` raw X25519.
-    """
+class PairingAnswered(
+    Document, frozen=True, kw_only=True, tag="pairing_answered", tag_field="type"
+):
+    """The doorbell's signed answer to a pairing code that its camera read."""
 
     pairing_id: Id
-    identity_key: B64u
-    sealing_key: B64u
+    signed: SignedPairingAnswer
 
 
 class Paired(Document, frozen=True, kw_only=True, tag="paired", tag_field="type"):
@@ -251,7 +249,7 @@ EventBody = (
     | ClipReady
     | Trouble
     | ClockSet
-    | PairingAnswer
+    | PairingAnswered
     | Paired
     | OwnerGone
     | Note

@@ -238,6 +238,7 @@ STEPS: Final[Mapping[int, Sequence[str]]] = {
         "CREATE INDEX ix_deletions_agency ON deletions (agency)",
     ),
     6: TO_VERSION_6,
+    7: ("ALTER TABLE pairings ADD COLUMN answers TEXT",),
 }
 """By the version that it leads to."""
 

@@ -17,11 +17,12 @@ from firmware.protocol.events import (
     Event,
     PackageReady,
     PackageUploaded,
-    PairingAnswer,
+    PairingAnswered,
     ReleaseCommitted,
     SlotCommitted,
     UploadedPart,
 )
+from firmware.protocol.pairing import SignedPairingAnswer
 from relay.base.clock import SystemClock
 from relay.errors import BusUnavailable, EnrolmentRefused, UnknownDoorbell
 from relay.fleet.revocation import revoke
@@ -150,7 +151,9 @@ def everything(doorbell: Doorbell) -> list[Event]:
             part_sha256=["ab" * 32],
         ),
         PackageUploaded(package_id=new_id(), parts=[part]),
-        PairingAnswer(pairing_id=new_id(), identity_key="AAAA", sealing_key="AAAA"),
+        PairingAnswered(
+            pairing_id=new_id(), signed=SignedPairingAnswer(answer="{}", signature="AAAA")
+        ),
     ]
     return [doorbell.event(body=body) for body in bodies]
 

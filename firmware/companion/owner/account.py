@@ -13,6 +13,7 @@ from firmware.companion.authenticator.passkey import Attested, login_credential
 from firmware.companion.authenticator.relay_calls import RegistrationChallenge, RelayCalls, Secret
 from firmware.protocol.encoding import DeviceId, Id, Line, ShortB64u, b64u
 from firmware.protocol.grants import OwnerKeys
+from firmware.protocol.pairing import SignedPairingAnswer
 from firmware.protocol.passkeys import Assertion, PasskeyKey
 from firmware.protocol.players import RelayUrl, ViewerToken
 
@@ -20,7 +21,7 @@ MAX_NOTES_BYTES = 2 * 1024 * 1024
 NEWEST_SEQ = 2**53
 """Of nothing that is newer than this, a relay says which is its newest."""
 
-State = Literal["waiting", "answered", "paired"]
+State = Literal["waiting", "answered", "revealed", "stopped", "paired"]
 
 
 class About(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,12 +71,10 @@ class SignedIn(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PairingStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """The state of a pairing; the keys are the doorbell's, as stated by the relay."""
+    """The state of a pairing by the relay's word, and what doorbells signed for its code."""
 
     state: State
-    device: DeviceId | None = None
-    identity_key: ShortB64u | None = None
-    sealing_key: ShortB64u | None = None
+    answers: Annotated[list[SignedPairingAnswer], msgspec.Meta(max_length=2)]
 
 
 class PendingJoin(msgspec.Struct, frozen=True, kw_only=True):
@@ -164,6 +163,15 @@ class Account:
     def pairing(self, pairing_id: Id) -> PairingStatus:
         """Return how far a pairing has come."""
         return self._calls.send(PairingStatus, "GET", f"pairings/{pairing_id}")
+
+    def reveal(self, pairing_id: Id, reveal: str) -> PairingStatus:
+        """Send the third message of a pairing."""
+        body = {"reveal": reveal}
+        return self._calls.send(PairingStatus, "POST", f"pairings/{pairing_id}/reveal", body)
+
+    def stop_pairing(self, pairing_id: Id) -> PairingStatus:
+        """End a pairing, at the doorbell too."""
+        return self._calls.send(PairingStatus, "DELETE", f"pairings/{pairing_id}")
 
     def viewer_token(self, device: DeviceId, browser: Id) -> str:
         """Return a new token for the signalling of a player at an own doorbell."""
