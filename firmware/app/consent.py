@@ -90,10 +90,13 @@ class ConsentWiring:
         self.door_alerts = DoorNumberAlerts(
             door_number=self._door_number,
             notes=household.notes,
+            owners=household.owners,
+            browsers=household.browsers,
             clock=site.clock,
             door_url=site.config.door.url,
         )
         panel.service_pressed.add(self.door_alerts.on_service_pressed)
+        household.orders.door_link_wanted.add(self.door_alerts.on_link_wanted)
         self._holding = Holds(
             household=self._household,
             statements=self._statements,

@@ -2,8 +2,8 @@
 
 Towards the doorbell they are an app (a code of their own before the camera), towards the app a
 doorbell (a real, enrolled one, and the relay). They want both sides to have the same words. Here
-the words are cut to 12 bits, so that luck alone gives one hit in 4,096 tries; whoever may compute ahead
-gets there every time, which the three broken orders below show. The runs are seeded.
+the words are cut to 12 bits, so that luck alone gives one hit in 4,096 tries. Whoever may compute
+ahead gets there every time, which the two broken orders below show. The runs are seeded.
 """
 
 import hashlib

@@ -132,6 +132,7 @@ class Doorbell:
     changes: int = 0
     told: list[str] = field(default_factory=list)
     links: list[str] = field(default_factory=list)
+    locked: Locked | None = None
     ear: MicrophoneView = EAR
     releases: list[ReleaseProgress] = field(default_factory=list)
     hand: KnockView = KNOCK
@@ -181,6 +182,8 @@ class Doorbell:
 
     async def check_door_number(self, number: str, link: str = "") -> DoorNumberAnswer:
         self.links.append(link)
+        if self.locked is not None:
+            return self.locked
         if self.wrong_tries >= 5:
             return Locked(wait_s=3600)
         if number == NUMBER:

@@ -20,6 +20,21 @@ from firmware.protocol.pairing import (
 )
 
 
+@dataclass(frozen=True)
+class NoKeys:
+    """Keys of a doorbell that reads no code in a test."""
+
+    identity_key: str = ""
+    sealing_key: str = ""
+
+    def sign(self, data: bytes) -> bytes:
+        """Refuse: there is nothing to sign."""
+        raise AssertionError(f"{len(data)} bytes to sign, and no code is read here")
+
+
+NO_KEYS = NoKeys()
+
+
 def forged_answer(keys: DeviceKeys, answer: PairingAnswer) -> SignedPairingAnswer:
     """Return an answer to the same code by other keys, as a side between would give it."""
     text = msgspec.structs.replace(

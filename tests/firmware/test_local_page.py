@@ -13,7 +13,7 @@ import pytest
 
 from firmware.local_page.errors import PortTaken
 from firmware.local_page.guard import own_origins
-from firmware.local_page.ports import Outcome, PairingView
+from firmware.local_page.ports import Locked, Outcome, PairingView
 from firmware.local_page.server import listen, serve
 from firmware.local_page.texts import LANGUAGES
 from firmware.local_page.web_app import door_app
@@ -133,6 +133,32 @@ async def test_no_door_number_is_taken_without_words_on_the_page(home: Home) -> 
         assert reply.status_code == 409
 
     assert home.bell.told == []
+
+
+async def test_a_link_past_a_lock_counts_in_the_browser_that_opens_it_and_needs_the_number(
+    home: Home,
+) -> None:
+    opened = await home.web.get("/unlock/token-of-the-link")
+    assert (opened.status_code, opened.headers["location"]) == (303, "/confirm")
+    cookie = opened.headers["set-cookie"].lower()
+    assert "httponly" in cookie
+    assert "samesite=strict" in cookie
+    assert "Something waits" in (await home.web.get("/confirm")).text  # still locked
+    await home.post("/unlock", door_number="000000")
+    assert home.bell.links == ["token-of-the-link"]
+    assert (await home.web.get(CLIP_URL)).status_code == 403
+
+
+async def test_a_lock_says_which_ways_lead_past_it(home: Home) -> None:
+    for locked, says in (
+        (Locked(wait_s=3600), "60 minutes"),
+        (Locked(wait_s=24 * 3600), "24 hours"),
+        (Locked(wait_s=5, needs_button=True), "Fifty wrong tries"),
+    ):
+        home.bell.locked = locked
+        page = await home.post("/unlock", door_number=NUMBER)
+        assert (page.status_code, says in page.text) == (429, True)
+        assert "service button" in page.text
 
 
 async def test_before_unlocking_nobody_learns_who_asks_for_what(home: Home) -> None:
