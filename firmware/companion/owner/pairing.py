@@ -289,7 +289,7 @@ def _stopped_for_today(door_url: str) -> str:
     page = f"{door_url}/pair" if door_url else "its own page in your home network"
     return (
         "Twice within a day another word was chosen, so this program stops for a day. Look at "
-        f"{page}: it says which code the doorbell has read, and whose. If these weren't slips, "
+        f"{page}: it says why pairing closed. If these weren't slips, "
         "don't pair through this relay, and ask its operator"
     )
 
