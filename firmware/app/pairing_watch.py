@@ -1,6 +1,6 @@
 """Wiring of pairing at the door: the camera's code reader, and the speaker.
 
-luma ─► pairing code ─► pairing ─► six words ─► speaker
+luma ─► pairing code ─► pairing ─► four words ─► speaker
 """
 
 from firmware.app.camera import CameraWiring
