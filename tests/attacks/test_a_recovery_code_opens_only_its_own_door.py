@@ -65,6 +65,17 @@ async def test_the_machine_itself_confirms_no_recovery_without_the_code(house: L
     assert house.pairing.confirm(house.now_ms, recovered=code.reveal) is not None
 
 
+async def test_before_the_second_press_even_the_right_code_lets_nobody_in(
+    house: LostHouse,
+) -> None:
+    """Seen to fail without the state in `OwnerRecovery.wanted`: a try was spent."""
+    house.show(is_pressed=False)
+    answer = await house.recover()
+    assert isinstance(answer, Outcome)
+    assert "Nobody is recovering" in answer.detail
+    assert is_as_it_was(house)
+
+
 async def test_what_was_signed_for_one_person_lets_no_other_in(house: LostHouse) -> None:
     """Somebody at home sees what the program sent, and shows a code of their own at once."""
     code = house.show()
