@@ -13,8 +13,10 @@
     │   └── AnswerRefused       the relay's answer isn't what the claim pins
     ├── DoorNumberError
     │   ├── DoorNumberInvalid   not six digits
+    │   │   └── DoorNumberWeak  six digits that people guess: a date, a run, a repeat
     │   ├── DoorNumberWrong     how many tries are left
-    │   └── DoorNumberLocked    for how long
+    │   ├── DoorNumberLocked    for how long, or until the service button is pressed
+    │   └── DoorLinkRefused     no link past a lock can be given
     ├── RecoveryError
     │   ├── RecoveryWrong       not the recovery code that counts: how many tries are left
     │   └── RecoveryLocked      for how long
@@ -57,6 +59,7 @@ trees of their own (companion/*/errors.py): they share no code with the doorbell
 """
 
 from pathlib import Path
+from typing import Literal
 
 from firmware.protocol.events import CameraState
 
@@ -149,8 +152,16 @@ class DoorNumberError(DoorwardError):
 class DoorNumberInvalid(DoorNumberError):
     """The text isn't six digits."""
 
-    def __init__(self) -> None:
-        super().__init__("a door number is exactly six digits")
+    def __init__(self, detail: str = "a door number is exactly six digits") -> None:
+        super().__init__(detail)
+
+
+class DoorNumberWeak(DoorNumberInvalid):
+    """The number is one of those that are guessed first; `weakness` says why."""
+
+    def __init__(self, weakness: Literal["run", "repeat", "date"]) -> None:
+        super().__init__(f"a door number mustn't be a {weakness}: others would try it first")
+        self.weakness = weakness
 
 
 class DoorNumberWrong(DoorNumberError):
@@ -162,11 +173,17 @@ class DoorNumberWrong(DoorNumberError):
 
 
 class DoorNumberLocked(DoorNumberError):
-    """Too many wrong tries."""
+    """Too many wrong tries; `needs_button`: so many that only the service button helps."""
 
-    def __init__(self, wait_s: int) -> None:
-        super().__init__(f"too many wrong tries; wait {-(-wait_s // 60)} minutes")
+    def __init__(self, wait_s: int, *, needs_button: bool = False) -> None:
+        wait = f"wait {-(-wait_s // 60)} minutes"
+        super().__init__(f"too many wrong tries; {'service button' if needs_button else wait}")
         self.wait_s = wait_s
+        self.needs_button = needs_button
+
+
+class DoorLinkRefused(DoorNumberError):
+    """No link past the lock of the door number can be given; the text says why."""
 
 
 class RecoveryError(DoorwardError):

@@ -97,7 +97,8 @@ class Bell:
             front = _MockFront(panel, panel.gpio, self, camera)
             self._control = ControlSocket(Path(settings.control_socket), front)
         panel.pressed.add(self._on_bell)
-        panel.pairing_wanted.add(self._on_service)
+        panel.pairing_wanted.add(self._on_service_held)
+        panel.service_pressed.add(self._on_service_pressed)
 
     async def start(self) -> None:
         """Take presses from now on; listen on the control socket, if there is one."""
@@ -166,10 +167,15 @@ class Bell:
             return False
         return True
 
-    def _on_service(self) -> None:
+    def _on_service_pressed(self) -> None:
+        """Take the second press of a pairing; at other times a short press means nothing here."""
+        if self._is_open and self._pairing.press_service(self._clock.monotonic_ns() // 1_000_000):
+            log.info("the service button confirmed a pairing; the door number is still to be set")
+
+    def _on_service_held(self) -> None:
         if not self._is_open:
             return
-        if not self._pairing.press_service(self._clock.monotonic_ns() // 1_000_000):
+        if not self._pairing.hold_service(self._clock.monotonic_ns() // 1_000_000):
             log.warning(
                 "the service button does nothing: this doorbell has an owner and no recovery key"
             )

@@ -14,6 +14,7 @@ from firmware.app.household import Household
 from firmware.app.knock import KnockWiring
 from firmware.app.link import RelayWay
 from firmware.app.site import Site
+from firmware.decisions.door_number_alerts import DoorNumberAlerts
 from firmware.decisions.executor import Executor
 from firmware.decisions.facts import FactCollector
 from firmware.decisions.first_pairing import FirstPairing
@@ -87,6 +88,16 @@ class ConsentWiring:
         self._household = HouseholdStore(recording.database)
         self._outgoing = Outgoing(site.config.data_dir / "outgoing")
         self._door_number = DoorNumber(site.config.data_dir / "door.json", clock=site.clock)
+        self.door_alerts = DoorNumberAlerts(
+            door_number=self._door_number,
+            notes=household.notes,
+            owners=household.owners,
+            browsers=household.browsers,
+            clock=site.clock,
+            door_url=site.config.door.url,
+        )
+        panel.service_pressed.add(self.door_alerts.on_service_pressed)
+        household.orders.door_link_wanted.add(self.door_alerts.on_link_wanted)
         self._holding = Holds(
             household=self._household,
             statements=self._statements,
@@ -359,6 +370,7 @@ class ConsentWiring:
             ),
             desk=self.desk,
             door_number=self._door_number,
+            alerts=self.door_alerts,
             showing=self._showing,
             progress=self._progress,
             knock=KnockControl(

@@ -25,7 +25,7 @@ from firmware.app.household import Household
 from firmware.app.link import RelayWay
 from firmware.app.live import LiveWiring
 from firmware.app.pairing_watch import PairingWatch
-from firmware.app.public_record import open_record
+from firmware.app.public_record import followed_register, open_record
 from firmware.app.site import Site
 from firmware.app.upkeep import Upkeep
 from firmware.config.motion_delay import latest_verdict_s
@@ -64,6 +64,7 @@ class Doorbell:
             events=events,
             promises=promises,
             replies=sounding,
+            register=followed_register(config.log.policy_path),
         )
         record = open_record(site, database=database, household=household, relay=relay)
         self._recording = recording = ClipWiring(
@@ -137,6 +138,7 @@ class Doorbell:
             record=consenting.record,
             statements=consenting.desk,
             uploads=consenting.uploads,
+            pairing=self._household.pairing_messages,
         )
         parts: dict[str, Part] = {
             **self.filming.parts,

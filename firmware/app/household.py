@@ -12,7 +12,8 @@ from firmware.decisions.admission import Admission
 from firmware.enrolment.browsers import BrowserStore
 from firmware.enrolment.keys import DeviceKeys
 from firmware.enrolment.owners import OwnerStore
-from firmware.enrolment.pairing import Pairing
+from firmware.enrolment.pairing import FollowedRegister, Pairing
+from firmware.enrolment.pairing_messages import PairingMessages
 from firmware.live.browser_orders import Orders, ReplyPlayer
 from firmware.live.nonces import Nonces
 from firmware.live.signature_checks import SignatureChecks
@@ -36,6 +37,7 @@ class Household:
         events: EventPublisher,
         promises: DeferredEvents,
         replies: ReplyPlayer,
+        register: FollowedRegister,
     ) -> None:
         self._clock = clock
         self.owners = OwnerStore(data_dir / "owners.json")
@@ -51,10 +53,11 @@ class Household:
             clock=clock,
         )
         self.pairing = Pairing(
-            identity_key=keys.identity_key,
-            sealing_key=keys.sealing_key,
+            keys=keys,
             has_owner=self.has_owner(),
+            register=register,
         )
+        self.pairing_messages = PairingMessages(self.pairing, clock)
         self.checks = SignatureChecks(
             device=keys.device,
             nonces=Nonces(clock=clock),

@@ -1,6 +1,6 @@
 """Wiring of pairing at the door: the camera's code reader, and the speaker.
 
-luma ─► pairing code ─► pairing ─► six words ─► speaker
+luma ─► pairing code ─► pairing ─► four words ─► speaker
 """
 
 from firmware.app.camera import CameraWiring
@@ -32,4 +32,4 @@ class PairingWatch:
             language=sounding.settings.language,
         )
         self.codes = PairingCodeScanner(filming.luma.subscribe(), household.pairing, clock, events)
-        self.codes.read.add(self.voice.start)
+        household.pairing_messages.revealed.add(self.voice.start)

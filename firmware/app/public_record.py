@@ -1,11 +1,14 @@
 """The public logs, put together: the register's follower, the requests' desk, and the slots."""
 
 import logging
+from pathlib import Path
 
 from firmware.app.household import Household
 from firmware.app.link import RelayWay
 from firmware.app.site import Site
 from firmware.decisions.request_intake import Register, RequestIntake
+from firmware.enrolment.pairing import FollowedRegister
+from firmware.protocol.encoding import sha256_hex
 from firmware.store.database import Database
 from firmware.store.household import HouseholdStore
 from firmware.store.slots import SlotStore
@@ -17,6 +20,15 @@ from firmware.transparency.public_record import NoRegister, PublicRecord
 from firmware.transparency.slots import SlotAnswers, Slots
 
 log = logging.getLogger(__name__)
+
+
+def followed_register(policy_path: Path) -> FollowedRegister:
+    """Return the policy and the register's origin as pairing names them; StoreError."""
+    logs = load_logs_if_any(policy_path)
+    if logs is None:
+        return FollowedRegister()
+    digest = sha256_hex(policy_path.read_bytes())
+    return FollowedRegister(policy_digest=digest, origin=logs.register_origin)
 
 
 def open_record(

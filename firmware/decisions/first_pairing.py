@@ -1,6 +1,6 @@
-"""First pairing of a doorbell without an owner: the person who sets its door number owns it.
+"""First pairing of a doorbell without an owner, completed by setting the door number.
 
-    service button ─► code before the camera ─► words compared ─► door number ─► owner
+    service button ─► code ─► words ─► service button ─► door number ─► owner
 
 Order: door number, deferred event of the pairing (stored, not due yet), browser, owner, event due,
 event published. After a crash before the owner is stored nobody was paired, and the service button
@@ -54,15 +54,15 @@ class FirstPairing:
         self._one_at_a_time = asyncio.Lock()
 
     async def complete(self, door_number: str) -> str | None:
-        """Store the person of the six words as owner; None: done, else the error for the page.
+        """Store the person of the four words as owner; None: done, else the error for the page.
 
         Raises DoorNumberInvalid. One after the other: of two who send a number, the one who pairs
         has set it.
         """
         async with self._one_at_a_time:
             view = self._pairing.view(self._now_ms())
-            if view.state != "words" or view.is_recovery:  # before the door number is touched
-                return "Nobody is pairing. Hold the service button."
+            if view.state != "pressed" or view.is_recovery:  # before the door number is touched
+                return "Nobody is pairing, or the service button wasn't pressed after the words."
             try:
                 await asyncio.to_thread(self._door_number.choose, door_number)
             except OSError as error:

@@ -35,7 +35,7 @@ from firmware.protocol.commands import (
 from firmware.protocol.decisions import Confirm, EnrolBrowser, Knock
 from firmware.protocol.encoding import WireError, decode_canonical, sha256_hex, unb64u
 from firmware.protocol.grants import AddOwner, SignedStatement, open_statement
-from firmware.protocol.pairing import PairingCode, browser_words, newcomer_words
+from firmware.protocol.pairing import browser_words, newcomer_words
 from firmware.store.statements import StatementStore, WaitingStatement, Way
 from firmware.system.clock import Clock
 
@@ -157,7 +157,7 @@ class StatementIntake:
         """
         match checked.terms:
             case AddOwner() as terms:
-                return newcomer_words(newcomer_code(terms))
+                return newcomer_words(terms.pairing_id, terms.owner)
             case EnrolBrowser() as terms:
                 return browser_words(self._keys.device, terms.browser)
             case _:
@@ -248,8 +248,3 @@ class StatementIntake:
 
     def _judge(self, data: bytes) -> Judged | Refusal:
         return judge(UnverifiedStatement(data), self._gathering.facts())
-
-
-def newcomer_code(terms: AddOwner) -> PairingCode:
-    """Return the newcomer's keys as a code, for the six words over them."""
-    return PairingCode(pairing_id=terms.pairing_id, owner=terms.owner)

@@ -1,6 +1,6 @@
 """Recovery of access for an owner who lost all passkeys, by the printed recovery code.
 
-    service button ─► code before the camera ─► words compared ─► recovery code ─► owner
+    service button ─► code ─► words ─► service button ─► recovery code ─► owner
 
 The new passkey becomes an owner beside those that there are; clips and settings stay. Every owner
 is notified, and the public log gets a salted commitment, so that nobody comes in unseen. The code
@@ -38,7 +38,7 @@ from firmware.protocol.encoding import (
 )
 from firmware.protocol.events import KeyChangeCommitted, Paired
 from firmware.protocol.grants import OwnerKeys
-from firmware.protocol.pairing import PairingCode
+from firmware.protocol.pairing import PairingReveal
 from firmware.protocol.recovery import RecoveryUse, SignedRecoveryUse, check_recovery_use
 from firmware.store.household import HouseholdStore
 from firmware.system.clock import Clock
@@ -119,10 +119,10 @@ class OwnerRecovery:
     def wanted(self) -> RecoveryUse | None:
         """Return the challenge that the recovery key must sign; None: nobody is recovering."""
         now_ms = self._clock.monotonic_ns() // 1_000_000
-        code = self._pairing.code(now_ms)
-        if code is None or not self._pairing.view(now_ms).is_recovery:
+        reveal, view = self._pairing.reveal(now_ms), self._pairing.view(now_ms)
+        if reveal is None or view.state != "pressed" or not view.is_recovery:
             return None
-        return RecoveryUse(device=self._device, code_digest=code.digest())
+        return RecoveryUse(device=self._device, reveal_digest=reveal.digest())
 
     async def recover(self, signed: SignedRecoveryUse, door_number: str) -> str | None:
         """Make the person of the pairing an owner again; None: done, else why it can't be.
@@ -130,10 +130,10 @@ class OwnerRecovery:
         Raises RecoveryWrong, RecoveryLocked, DoorNumberInvalid.
         """
         async with self._one_at_a_time:
-            code, keys = await asyncio.to_thread(self._check, signed)
+            reveal, keys = await asyncio.to_thread(self._check, signed)
             door = await asyncio.to_thread(hashed, door_number)
             now_ms = self._clock.monotonic_ns() // 1_000_000
-            confirmed = self._pairing.confirm(now_ms, recovered=code)
+            confirmed = self._pairing.confirm(now_ms, recovered=reveal)
             if confirmed is None:
                 return "The ten minutes are over. Begin again."
             begun = StartedRecovery(
@@ -166,8 +166,8 @@ class OwnerRecovery:
             ):  # it mustn't keep the doorbell from starting
                 log.exception("a recovery that was begun can't go on")
 
-    def _check(self, signed: SignedRecoveryUse) -> tuple[PairingCode, RecoveryKeys]:
-        """Return the pairing code that the key that counts signed, and that key.
+    def _check(self, signed: SignedRecoveryUse) -> tuple[PairingReveal, RecoveryKeys]:
+        """Return what was revealed and signed by the key that counts, and that key.
 
         A try is counted before that.
         """
@@ -175,17 +175,17 @@ class OwnerRecovery:
         if wait_s:
             raise RecoveryLocked(wait_s)
         self._tries.begin()
-        keys, code = self._keys, self._pairing.code(self._clock.monotonic_ns() // 1_000_000)
+        keys, reveal = self._keys, self._pairing.reveal(self._clock.monotonic_ns() // 1_000_000)
         try:
-            if keys is None or code is None:
+            if keys is None or reveal is None:
                 raise WireError("nobody is recovering")
-            check_recovery_use(signed, keys, device=self._device, code=code)
+            check_recovery_use(signed, keys, device=self._device, reveal=reveal)
         except WireError as error:
             log.warning("a recovery code was refused: %s", error)
             wait_s = self._tries.wait_s()
             raise (RecoveryLocked(wait_s) if wait_s else RecoveryWrong(self._tries.left)) from error
         self._tries.succeed()
-        return code, keys
+        return reveal, keys
 
     def _record_of(self, owner: OwnerKeys) -> KeyChangeRecord:
         return KeyChangeRecord(

@@ -58,6 +58,10 @@ class DeviceKeys:
     """Raw X25519, 32 bytes."""
     sealing_public_key: bytes
 
+    def sign(self, data: bytes) -> bytes:
+        """Return the identity key's ECDSA signature (DER) over SHA-256 of `data`."""
+        return self.signer.sign(data)
+
     @property
     def identity_key(self) -> str:
         """The identity's SubjectPublicKeyInfo in base64url, as documents carry it."""

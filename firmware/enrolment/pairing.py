@@ -1,31 +1,89 @@
-"""The pairing state machine: pure, with the time passed in.
+"""The pairing state machine: pure but for its nonce and signature, with the time passed in.
 
-    closed ──service button──► open ──QR code read──► words ──confirmed──► paired
-                                 ▲  10 minutes           │ 10 minutes
-                                 └──service button───────┘──► closed, or paired as it was
+    closed ─button held─► open ─code read─► answered ─reveal─► words ─button pressed─► pressed
+                            ▲                   │                │                       │
+                            └── button held ────┴────────────────┴── 10 minutes          │
+                                                                 another code ► closed   ▼
+                                                                                 number set: paired
 
 It opens only by the service button inside the case: while the doorbell has no owner, or, if its
 owners have set a recovery key, to let somebody in who holds the printed code (`is_recovery`).
-The first code read in the window counts; a person who sees other words than the owner's app shows
-presses the service button again. Times are monotonic milliseconds. The caller stores owners and the
-door number, and publishes events.
+
+What a code commits to is frozen before the doorbell's nonce is drawn, and nothing is revealed to
+it before it has answered: so nobody can compute words ahead (firmware/protocol/pairing.py). Until
+the second press the camera goes on reading, and another code closes the window: somebody else is
+pairing. Nothing that arrives over a network makes an owner; the second press is the person at the
+case who has seen that the app took the words. Times are monotonic milliseconds. The caller stores
+owners and the door number, and publishes events.
 """
 
+import hashlib
+import logging
+import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol
 
-from firmware.protocol.encoding import WireError
-from firmware.protocol.events import Paired, PairingAnswer
-from firmware.protocol.grants import OwnerKeys, check_owner_keys
-from firmware.protocol.pairing import PairingCode, parse_qr_text, six_words
+from firmware.protocol.encoding import WireError, b64u
+from firmware.protocol.events import Paired
+from firmware.protocol.grants import OwnerKeys
+from firmware.protocol.pairing import (
+    ANSWER_TAG,
+    NONCE_BYTES,
+    OLD_QR_PREFIX,
+    PairingAnswer,
+    PairingCode,
+    PairingReveal,
+    SignedPairingAnswer,
+    pairing_words,
+    parse_qr_text,
+    parse_reveal,
+)
+
+log = logging.getLogger(__name__)
 
 WINDOW_MS = 10 * 60 * 1000
 
+Problem = Literal["", "old_code", "spent_code", "another_code", "reveal", "stopped"]
+"""Why no code is taken, or why the window closed:
 
-@dataclass(frozen=True, slots=True)
+`old_code`: of an app from before this form; `spent_code`: answered once, and never again;
+`another_code`: the camera saw a second one; `reveal`: what came for the code isn't what it
+commits to; `stopped`: in the app a wrong word was tapped, or the person broke it off.
+"""
+
+
+class PairingKeys(Protocol):
+    """The doorbell's keys, as `firmware.enrolment.keys.DeviceKeys`."""
+
+    @property
+    def identity_key(self) -> str:
+        """The identity's SubjectPublicKeyInfo, base64url."""
+        ...
+
+    @property
+    def sealing_key(self) -> str:
+        """The raw public sealing key, base64url."""
+        ...
+
+    def sign(self, data: bytes) -> bytes:
+        """Return the identity key's signature (DER)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FollowedRegister:
+    """The public register that a doorbell follows, as its answer names it."""
+
+    policy_digest: str = hashlib.sha256(b"").hexdigest()
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Closed:
-    """Pairing is closed."""
+    """Pairing is closed; `problem` is why, if something was wrong."""
+
+    problem: Problem = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,33 +92,56 @@ class Open:
 
     until_ms: int
     is_recovery: bool
+    problem: Problem = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Words:
-    """A code was read; the owner compares the six words."""
+class Answered:
+    """A code was read and answered; the app hasn't revealed yet what it commits to."""
 
     code: PairingCode
-    words: tuple[str, ...]
+    signed: SignedPairingAnswer
     until_ms: int
     is_recovery: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    """The app's keys are known; the person finds the four words in the app.
+
+    `is_pressed`: after that, the service button was pressed; what is missing is the door number.
+    """
+
+    code: PairingCode
+    signed: SignedPairingAnswer
+    reveal: PairingReveal
+    words: tuple[str, ...]
+    until_ms: int
+    is_recovery: bool
+    is_pressed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HasOwner:
-    """Paired: final until a reset, but for a recovery."""
+    """Paired: final until a reset, but for a recovery, which `problem` says that it failed."""
+
+    problem: Problem = ""
+
+
+State = Closed | Open | Answered | Words | HasOwner
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairingView:
-    """State of pairing for the local page."""
+    """State of pairing for the local page and the light."""
 
-    state: Literal["closed", "open", "words", "paired"]
+    state: Literal["closed", "open", "answered", "words", "pressed", "paired"]
     words: tuple[str, ...] = ()
     owner_name: str = ""
     left_ms: int = 0
     is_recovery: bool = False
     """There is an owner; a person who pairs now needs the printed recovery code."""
+    problem: Problem = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,19 +153,29 @@ class ConfirmedPairing:
 
 
 class Pairing:
-    """One doorbell's pairing; keys are base64url as in the protocol."""
+    """One doorbell's pairing. All on the loop; `read_code` takes about 0.1 ms."""
 
-    def __init__(self, *, identity_key: str, sealing_key: str, has_owner: bool) -> None:
-        self._identity_key = identity_key
-        self._sealing_key = sealing_key
-        self._state: Closed | Open | Words | HasOwner = HasOwner() if has_owner else Closed()
+    def __init__(
+        self,
+        *,
+        keys: PairingKeys,
+        has_owner: bool,
+        register: FollowedRegister | None = None,
+        random_bytes: Callable[[int], bytes] = secrets.token_bytes,
+    ) -> None:
+        self._keys = keys
+        self._register = register or FollowedRegister()
+        self._random_bytes = random_bytes
+        self._state: State = HasOwner() if has_owner else Closed()
+        self._spent: set[str] = set()
+        """Commitments that were answered since the start: presence is needed for each."""
         self._may_recover: Callable[[], bool] = lambda: False
 
     def recover_if(self, may_recover: Callable[[], bool]) -> None:
         """Set the function that returns whether a recovery key counts here."""
         self._may_recover = may_recover
 
-    def press_service(self, now_ms: int) -> bool:
+    def hold_service(self, now_ms: int) -> bool:
         """Open the window, or begin again; False if there is an owner and no recovery key."""
         is_recovery = _has_owner(self._at(now_ms))
         if is_recovery and not self._may_recover():
@@ -92,59 +183,129 @@ class Pairing:
         self._state = Open(until_ms=now_ms + WINDOW_MS, is_recovery=is_recovery)
         return True
 
+    def press_service(self, now_ms: int) -> bool:
+        """Note the second, short press; return whether words were waiting for it."""
+        state = self._at(now_ms)
+        if not isinstance(state, Words) or state.is_pressed:
+            return False
+        self._state = replace(state, is_pressed=True, until_ms=now_ms + WINDOW_MS)
+        return True
+
     def is_reading(self, now_ms: int) -> bool:
-        """Return whether the camera should look for a code."""
-        return isinstance(self._at(now_ms), Open)
+        """Return whether the camera should look for a code: until the second press."""
+        state = self._at(now_ms)
+        return isinstance(state, Open | Answered) or (
+            isinstance(state, Words) and not state.is_pressed
+        )
 
-    def read_code(self, text: str, now_ms: int) -> PairingAnswer | None:
-        """Take a scanned text; return the event to publish if it began a pairing.
+    def read_code(self, text: str, now_ms: int) -> SignedPairingAnswer | None:
+        """Take a scanned text; return the answer to publish if it began a pairing.
 
-        Anything but a pairing code in an open window is ignored. Takes about 0.1 s (PBKDF2).
+        Anything but a pairing code is ignored. Another code than the one that was answered closes
+        the window.
         """
         state = self._at(now_ms)
-        if not isinstance(state, Open):
-            return None
         try:
             code = parse_qr_text(text)
-            check_owner_keys(code.owner)
         except WireError:
+            if isinstance(state, Open) and text.startswith(OLD_QR_PREFIX):
+                self._state = replace(state, problem="old_code")
             return None
-        words = six_words(code, identity_key=self._identity_key, sealing_key=self._sealing_key)
-        if self._state is not state:
-            return None  # the button or another code came while a thread computed the words
-        self._state = Words(
-            code=code,
-            words=tuple(words),
-            until_ms=now_ms + WINDOW_MS,
+        match state:
+            case Open() if code.commitment in self._spent:
+                self._state = replace(state, problem="spent_code")
+            case Open():
+                return self._answer(state, code)
+            case Answered() | Words(is_pressed=False):
+                if code != state.code:
+                    self._close(state, "another_code")
+        return None
+
+    def _answer(self, state: Open, code: PairingCode) -> SignedPairingAnswer:
+        """Freeze the code; only then draw the nonce, and sign the answer."""
+        self._spent.add(code.commitment)
+        answer = PairingAnswer(
+            pairing_id=code.pairing_id,
+            commitment=code.commitment,
+            identity_key=self._keys.identity_key,
+            sealing_key=self._keys.sealing_key,
+            nonce=b64u(self._random_bytes(NONCE_BYTES)),
+            policy_digest=self._register.policy_digest,
+            register_origin=self._register.origin,
             is_recovery=state.is_recovery,
         )
-        return PairingAnswer(
-            pairing_id=code.pairing_id,
-            identity_key=self._identity_key,
-            sealing_key=self._sealing_key,
+        text = answer.encode()
+        signed = SignedPairingAnswer(
+            answer=text.decode(), signature=b64u(self._keys.sign(ANSWER_TAG + text))
         )
+        self._state = Answered(
+            code=code, signed=signed, until_ms=state.until_ms, is_recovery=state.is_recovery
+        )
+        return signed
 
-    def code(self, now_ms: int) -> PairingCode | None:
-        """Return the code that was read, while its words are compared."""
-        state = self._at(now_ms)
-        return state.code if isinstance(state, Words) else None
+    def take_reveal(self, pairing_id: str, text: str, now_ms: int) -> str | None:
+        """Take the third message, once; None: the words are there, else why they aren't.
 
-    def confirm(
-        self, now_ms: int, *, recovered: PairingCode | None = None
-    ) -> ConfirmedPairing | None:
-        """Confirm the compared words: return the owner to store, or None outside of `words`.
-
-        A recovery is confirmed only by the code that the recovery key has signed for: `recovered`.
+        A reveal that the code doesn't commit to closes the window; the same one again is no other.
         """
         state = self._at(now_ms)
-        if not isinstance(state, Words):
+        if isinstance(state, Words) and state.code.pairing_id == pairing_id:
+            is_same = state.reveal.encode() == text.encode()
+            return None if is_same else "the keys of this pairing are known already"
+        if not isinstance(state, Answered) or state.code.pairing_id != pairing_id:
+            return "no pairing of this id waits here"
+        try:
+            reveal = parse_reveal(text)
+            if reveal.code != state.code:
+                raise WireError("the code that the camera read doesn't commit to this")
+        except WireError as error:
+            log.warning("a pairing is closed: %s", error)
+            self._close(state, "reveal")
+            return str(error)
+        self._state = Words(
+            code=state.code,
+            signed=state.signed,
+            reveal=reveal,
+            words=pairing_words(state.signed, reveal),
+            until_ms=state.until_ms,
+            is_recovery=state.is_recovery,
+        )
+        return None
+
+    def stop(self, pairing_id: str, now_ms: int) -> bool:
+        """Close the window because the app's person broke it off; False: it isn't this pairing."""
+        state = self._at(now_ms)
+        if not isinstance(state, Answered | Words) or state.code.pairing_id != pairing_id:
+            return False
+        self._close(state, "stopped")
+        return True
+
+    def messages(self, now_ms: int) -> Answered | Words | None:
+        """Return what was exchanged so far, from the code on."""
+        state = self._at(now_ms)
+        return state if isinstance(state, Answered | Words) else None
+
+    def reveal(self, now_ms: int) -> PairingReveal | None:
+        """Return the keys of the app that pairs, once they are revealed."""
+        state = self._at(now_ms)
+        return state.reveal if isinstance(state, Words) else None
+
+    def confirm(
+        self, now_ms: int, *, recovered: PairingReveal | None = None
+    ) -> ConfirmedPairing | None:
+        """Return the owner to store; None unless the button was pressed after the words.
+
+        A recovery is confirmed only by the keys that the recovery key has signed for: `recovered`.
+        """
+        state = self._at(now_ms)
+        if not isinstance(state, Words) or not state.is_pressed:
             return None
-        if recovered != (state.code if state.is_recovery else None):
+        if recovered != (state.reveal if state.is_recovery else None):
             return None
         self._state = HasOwner()
-        credential_id = state.code.owner.passkey.credential_id
+        credential_id = state.reveal.owner.passkey.credential_id
         event = Paired(pairing_id=state.code.pairing_id, credential_id=credential_id)
-        return ConfirmedPairing(owner=state.code.owner, event=event)
+        return ConfirmedPairing(owner=state.reveal.owner, event=event)
 
     def undo(self, *, is_recovery: bool = False) -> None:
         """Undo `confirm` after a storage error: the button opens pairing again."""
@@ -153,27 +314,43 @@ class Pairing:
     def view(self, now_ms: int) -> PairingView:
         """Return the state for the local page."""
         match self._at(now_ms):
-            case Open(until_ms=until_ms, is_recovery=is_recovery):
-                return PairingView(state="open", left_ms=until_ms - now_ms, is_recovery=is_recovery)
-            case Words(code=code, words=words, until_ms=until_ms, is_recovery=is_recovery):
+            case Open() as state:
                 return PairingView(
-                    state="words",
-                    words=words,
-                    owner_name=code.owner.name,
-                    left_ms=until_ms - now_ms,
-                    is_recovery=is_recovery,
+                    state="open",
+                    left_ms=state.until_ms - now_ms,
+                    is_recovery=state.is_recovery,
+                    problem=state.problem,
                 )
-            case HasOwner():
-                return PairingView(state="paired")
-            case Closed():
-                return PairingView(state="closed")
+            case Answered() as state:
+                return PairingView(
+                    state="answered",
+                    left_ms=state.until_ms - now_ms,
+                    is_recovery=state.is_recovery,
+                )
+            case Words() as state:
+                return PairingView(
+                    state="pressed" if state.is_pressed else "words",
+                    words=state.words,
+                    owner_name=state.reveal.owner.name,
+                    left_ms=state.until_ms - now_ms,
+                    is_recovery=state.is_recovery,
+                )
+            case HasOwner(problem=problem):
+                return PairingView(state="paired", problem=problem)
+            case Closed(problem=problem):
+                return PairingView(state="closed", problem=problem)
 
-    def _at(self, now_ms: int) -> Closed | Open | Words | HasOwner:
+    def _close(self, state: Answered | Words, problem: Problem) -> None:
+        self._state = HasOwner(problem=problem) if state.is_recovery else Closed(problem=problem)
+
+    def _at(self, now_ms: int) -> State:
         state = self._state
-        if isinstance(state, Open | Words) and now_ms >= state.until_ms:
+        if isinstance(state, Open | Answered | Words) and now_ms >= state.until_ms:
             self._state = HasOwner() if state.is_recovery else Closed()
         return self._state
 
 
-def _has_owner(state: Closed | Open | Words | HasOwner) -> bool:
-    return isinstance(state, HasOwner) or (isinstance(state, Open | Words) and state.is_recovery)
+def _has_owner(state: State) -> bool:
+    return isinstance(state, HasOwner) or (
+        isinstance(state, Open | Answered | Words) and state.is_recovery
+    )

@@ -11,6 +11,8 @@ from firmware.protocol.commands import (
     Offer,
     PackageArrived,
     PackageNotTaken,
+    PairingRevealed,
+    PairingStopped,
     Receipt,
     RegisterGrew,
     ReleaseLogged,
@@ -83,6 +85,14 @@ class PackageUploads(Protocol):
         ...
 
 
+class PairingIntake(Protocol):
+    """Intake of a pairing's messages (`firmware.enrolment.pairing_messages.PairingMessages`)."""
+
+    async def on_pairing(self, command: PairingRevealed | PairingStopped, /) -> ReplyBody:
+        """Take one message."""
+        ...
+
+
 class CommandRouter:
     """Passes each command to the part that carries it out; implements `CommandHandler`.
 
@@ -97,12 +107,14 @@ class CommandRouter:
         record: PublicLogs,
         statements: OwnersStatements,
         uploads: PackageUploads,
+        pairing: PairingIntake,
     ) -> None:
         self._live = live
         self._orders = orders
         self._record = record
         self._statements = statements
         self._uploads = uploads
+        self._pairing = pairing
 
     async def handle(self, command: Command) -> ReplyBody | None:
         """Carry out one command; receipts never come here."""
@@ -127,5 +139,7 @@ class CommandRouter:
                 return await self._uploads.on_ticket(command.body)
             case PackageArrived():
                 return await self._uploads.on_arrived(command.body)
+            case PairingRevealed() | PairingStopped():
+                return await self._pairing.on_pairing(command.body)
             case Receipt():
                 return None

@@ -1,4 +1,4 @@
-"""Orders of enrolled browsers outside of a live session: push subscriptions and quick replies.
+"""Orders of enrolled browsers outside of a live session: push, quick replies, a door link.
 
 An order comes sealed to this doorbell, signed by the browser's session key, with a nonce of ours.
 It widens nothing: who may see was decided when the browser was enrolled.
@@ -16,8 +16,16 @@ from firmware.notes.push_encryption import check_push_keys
 from firmware.notes.quiet_hours import check_quiet_hours
 from firmware.protocol.commands import Accepted, Refused, ReplyBody, SealedOrder
 from firmware.protocol.encoding import WireError, as_line, decode_canonical, unb64u
-from firmware.protocol.live import ORDER_SEAL_INFO, EndPush, PlayReply, SetPush, SignedLive
+from firmware.protocol.live import (
+    ORDER_SEAL_INFO,
+    EndPush,
+    PlayReply,
+    SetPush,
+    SignedLive,
+    WantDoorLink,
+)
 from firmware.protocol.sealing import open_sealed
+from firmware.system.listeners import Listeners
 
 MAX_ORDER_BYTES = 16 * 1024
 
@@ -41,7 +49,10 @@ class ChecksOrders(Protocol):
 
 
 class Orders:
-    """The intake of browsers' orders: checks each and carries it out."""
+    """The intake of browsers' orders: checks each and carries it out.
+
+    `door_link_wanted` is notified of the browser that asks for a link past the door number's lock.
+    """
 
     def __init__(
         self,
@@ -51,6 +62,7 @@ class Orders:
         browsers: BrowserStore,
         replies: ReplyPlayer,
     ) -> None:
+        self.door_link_wanted = Listeners[str]()
         self._sealing_private_key = sealing_private_key
         self._checks = checks
         self._browsers = browsers
@@ -67,7 +79,9 @@ class Orders:
             return Refused(reason=error.reason, detail=error.detail)
         return Accepted()
 
-    async def _carry_out(self, body: SetPush | EndPush | PlayReply, browser: str) -> None:
+    async def _carry_out(
+        self, body: SetPush | EndPush | PlayReply | WantDoorLink, browser: str
+    ) -> None:
         try:
             match body:
                 case SetPush():
@@ -79,6 +93,8 @@ class Orders:
                     await asyncio.to_thread(self._browsers.set_push, browser, None)
                 case PlayReply():
                     await self._replies.play_reply(body)
+                case WantDoorLink():
+                    self.door_link_wanted.notify(browser)
         except (WireError, DoorwardError, OSError) as error:
             log.warning("a browser's order can't be carried out: %s", error)
             detail = as_line(str(error), otherwise="it can't be done")

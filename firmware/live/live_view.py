@@ -29,9 +29,9 @@ from firmware.protocol.commands import (
     ReplyBody,
 )
 from firmware.protocol.encoding import as_line
+from firmware.protocol.events import PairingAnswered
 from firmware.protocol.notes import WatchingBegan, WatchingEnded
 from firmware.system.clock import Clock
-from firmware.system.listeners import Listeners
 from firmware.system.ownership import Ownership
 
 log = logging.getLogger(__name__)
@@ -180,15 +180,11 @@ def refused(error: LiveError) -> Refused:
 
 
 class PairingCodeScanner:
-    """Reads pairing codes in what the camera sees, while pairing is open.
-
-    `read` is notified when a code was read, whose words are to be compared.
-    """
+    """Reads pairing codes in what the camera sees, as long as pairing wants to read."""
 
     def __init__(
         self, luma: LumaSlot, pairing: Pairing, clock: Clock, events: EventPublisher
     ) -> None:
-        self.read = Listeners[()]()
         self._luma = luma
         self._pairing = pairing
         self._clock = clock
@@ -201,10 +197,12 @@ class PairingCodeScanner:
             if not self._pairing.is_reading(self._now_ms()):
                 continue
             for text in await asyncio.to_thread(read_texts, frame):
-                answer = await asyncio.to_thread(self._pairing.read_code, text, self._now_ms())
-                if answer is not None:
-                    self.read.notify()
-                    await self._events.publish(answer)
+                answer = self._pairing.read_code(text, self._now_ms())
+                state = self._pairing.messages(self._now_ms())
+                if answer is not None and state is not None:
+                    await self._events.publish(
+                        PairingAnswered(pairing_id=state.code.pairing_id, signed=answer)
+                    )
 
     def _now_ms(self) -> int:
         return self._clock.monotonic_ns() // 1_000_000

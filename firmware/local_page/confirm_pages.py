@@ -62,6 +62,10 @@ class ConfirmPages:
         """Check the door number."""
         return await self._entry.unlock(request, then="/confirm", locked_page=self._locked_page)
 
+    async def open_link(self, request: Request) -> Response:
+        """Open the page by a link past a lock."""
+        return await self._entry.open_link(request, then="/confirm")
+
     async def lock(self, request: Request) -> Response:
         """Forget this browser."""
         return await self._entry.lock(request, then="/confirm")

@@ -8,13 +8,17 @@ from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
+from firmware.enrolment.door_number import LINK_S
 from firmware.local_page.forms import is_door_number, read_form
 from firmware.local_page.ports import DoorbellPort, Locked, Unlocked, WrongNumber
 from firmware.local_page.responses import Responses, wants_json
 from firmware.local_page.unlocked_browsers import COOKIE, UNLOCKED_S, UnlockedBrowsers
 from firmware.system.clock import Clock
+
+LINK_COOKIE = "dw_door_link"
+MAX_LINK_CHARS = 64
 
 LockedPage = Callable[[Request, int, str], Awaitable[Response]]
 """Returns a page that asks for the number, with a status and what was wrong with the last one."""
@@ -43,15 +47,17 @@ class DoorNumberEntry:
             return await self.refused(request, HTTPStatus.BAD_REQUEST, error, locked_page)
         async with self._one_try_at_a_time:
             changes = self._ports.number_changes()
-            answer = await self._ports.check_door_number(number)
+            link = request.cookies.get(LINK_COOKIE, "")[:MAX_LINK_CHARS]
+            answer = await self._ports.check_door_number(number, link)
         match answer:
             case Unlocked():
                 return self._admitted(request, then, changes)
             case WrongNumber(tries_left=left):
                 error = texts("unlock.wrong", tries_left=left)
                 status, facts = HTTPStatus.FORBIDDEN, {"tries_left": left}
-            case Locked(wait_s=wait_s):
-                error = texts("unlock.locked", minutes=max(1, -(-wait_s // 60)))
+            case Locked(wait_s=wait_s, needs_button=needs_button):
+                key = "unlock.button" if needs_button else "unlock.locked_ways"
+                error = texts(key, wait=texts.wait(wait_s))
                 status, facts = HTTPStatus.TOO_MANY_REQUESTS, {"tries_left": 0, "wait_s": wait_s}
         return await self.refused(request, status, error, locked_page, **facts)
 
@@ -69,6 +75,19 @@ class DoorNumberEntry:
         self._browsers.lock(request.cookies.get(COOKIE))
         response = self._replies.done(request, then)
         response.delete_cookie(COOKIE, httponly=True, samesite="strict")
+        return response
+
+    async def open_link(self, request: Request, *, then: str) -> Response:
+        """Remember in this browser the link past a lock by which it came; the number is needed."""
+        response = RedirectResponse(then, HTTPStatus.SEE_OTHER)
+        response.set_cookie(
+            LINK_COOKIE,
+            request.path_params["token"][:MAX_LINK_CHARS],
+            LINK_S,
+            secure=request.url.scheme == "https",
+            httponly=True,
+            samesite="strict",
+        )
         return response
 
     def _admitted(self, request: Request, then: str, changes: int) -> Response:

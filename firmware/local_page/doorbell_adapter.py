@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 
+from firmware.decisions.door_number_alerts import DoorNumberAlerts
 from firmware.decisions.intake import StatementIntake
 from firmware.enrolment.door_number import DoorNumber
 from firmware.errors import DoorNumberInvalid, DoorNumberLocked, DoorNumberWrong
@@ -36,6 +38,7 @@ class DoorbellAdapter:
         pairing: PairingPage,
         desk: StatementIntake,
         door_number: DoorNumber,
+        alerts: DoorNumberAlerts,
         showing: StatementPresenter,
         progress: ReleaseTracker,
         knock: KnockControl,
@@ -45,6 +48,7 @@ class DoorbellAdapter:
         self._pairing = pairing
         self._desk = desk
         self._door_number = door_number
+        self._alerts = alerts
         self._showing = showing
         self._progress = progress
         self._knock = knock
@@ -60,11 +64,11 @@ class DoorbellAdapter:
         return self._pairing.pairing_view()
 
     async def complete_pairing(self, door_number: str) -> Outcome:
-        """Make the person of the six words the owner of this doorbell, with this door number."""
+        """Make the person of the four words the owner of this doorbell, with this door number."""
         return await self._pairing.complete_pairing(door_number)
 
     async def recover(self, recovery: str, door_number: str) -> Outcome | WrongNumber | Locked:
-        """Make the owner of the six words an owner, by the printed words or what its key signed."""
+        """Make the owner of the four words an owner, by the printed code or what its key signed."""
         return await self._pairing.recover(recovery, door_number)
 
     async def waiting(self) -> Sequence[StatementView]:
@@ -88,12 +92,13 @@ class DoorbellAdapter:
         """Return how often the door number was set since the start."""
         return self._door_number.changes
 
-    async def check_door_number(self, number: str) -> DoorNumberAnswer:
-        """Check six digits; tries are counted durably."""
+    async def check_door_number(self, number: str, link: str = "") -> DoorNumberAnswer:
+        """Check six digits; tries are counted durably, and owners are told of a lock."""
         try:
-            await asyncio.to_thread(self._door_number.check, number)
+            await asyncio.to_thread(partial(self._door_number.check, number, link=link))
         except DoorNumberLocked as error:
-            return Locked(wait_s=error.wait_s)
+            await self._alerts.notify_if_due()
+            return Locked(wait_s=error.wait_s, needs_button=error.needs_button)
         except DoorNumberWrong as error:
             return WrongNumber(tries_left=error.tries_left)
         except DoorNumberInvalid:

@@ -4,7 +4,7 @@ import asyncio
 import re
 from urllib.parse import parse_qs
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 MAX_FORM_BYTES = 4096
 READ_S = 5.0
@@ -49,6 +49,8 @@ async def _read_body(request: Request) -> bytes:
                     raise FormRefused(413, f"at most {MAX_FORM_BYTES} bytes")
     except TimeoutError as error:
         raise FormRefused(408, "the form took too long to arrive") from error
+    except ClientDisconnect as error:  # nobody reads the answer, and the log isn't filled
+        raise FormRefused(400, "the connection ended before the form did") from error
     return bytes(body)
 
 

@@ -7,6 +7,7 @@ from http import HTTPStatus
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from firmware.enrolment.number_choice import propose, weakness_of
 from firmware.local_page.forms import is_door_number, read_form
 from firmware.local_page.ports import DoorbellPort, Locked, Outcome, WrongNumber
 from firmware.local_page.responses import Responses, wants_json
@@ -42,12 +43,12 @@ class HomePages:
         view = self._ports.pairing_view()
         if wants_json(request):
             return JSONResponse({**asdict(view), "words": list(view.words)})
-        return self._replies.page(request, "pair.html", view=view, error="")
+        return self._replies.page(request, "pair.html", view=view, error="", proposal=propose())
 
     async def complete_pairing(self, request: Request) -> Response:
-        """Take the door number, twice, and complete the first pairing."""
+        """Take the door number and complete the first pairing."""
         texts = self._replies.texts(request)
-        form = await read_form(request, "door_number", "door_number_again")
+        form = await read_form(request, "door_number")
         error = self._number_error(request, form, is_recovery=False)
         if error:
             return self._pairing_refused(request, error)
@@ -62,7 +63,7 @@ class HomePages:
         The code is never shown again, and isn't part of any answer.
         """
         texts = self._replies.texts(request)
-        form = await read_form(request, "recovery", "door_number", "door_number_again")
+        form = await read_form(request, "recovery", "door_number")
         error = self._number_error(request, form, is_recovery=True)
         if error:
             return self._pairing_refused(request, error)
@@ -73,7 +74,7 @@ class HomePages:
             case WrongNumber(tries_left=left):
                 error = texts("recover.wrong", tries_left=left)
             case Locked(wait_s=wait_s):
-                error = texts("unlock.locked", minutes=max(1, -(-wait_s // 60)))
+                error = texts("unlock.locked", wait=texts.wait(wait_s))
             case Outcome(is_done=False, detail=detail):
                 error = detail or texts("error.other")
         if error:
@@ -83,11 +84,14 @@ class HomePages:
     def _number_error(self, request: Request, form: dict[str, str], *, is_recovery: bool) -> str:
         texts, view = self._replies.texts(request), self._ports.pairing_view()
         number = form["door_number"].strip()
-        if view.state != "words" or view.is_recovery is not is_recovery:
+        if view.state == "words":
+            return texts("pair.press_first")
+        if view.state != "pressed" or view.is_recovery is not is_recovery:
             return texts("pair.not_now")
         if not is_door_number(number):
             return texts("pair.six_digits")
-        return "" if form["door_number_again"].strip() == number else texts("pair.differ")
+        weakness = weakness_of(number)
+        return "" if weakness is None else texts(f"pair.weak.{weakness}")
 
     def _pairing_refused(self, request: Request, error: str) -> Response:
         if wants_json(request):
@@ -98,4 +102,5 @@ class HomePages:
             status=HTTPStatus.CONFLICT,
             view=self._ports.pairing_view(),
             error=error,
+            proposal=propose(),
         )

@@ -40,7 +40,8 @@ class PairingPage:
     def pairing_view(self) -> PairingView:
         """Return where pairing stands."""
         now_ms = self._clock.monotonic_ns() // 1_000_000
-        view, code = self._pairing.view(now_ms), self._pairing.code(now_ms)
+        view, known = self._pairing.view(now_ms), self._pairing.messages(now_ms)
+        reveal = self._pairing.reveal(now_ms)
         return PairingView(
             state=view.state,
             words=view.words,
@@ -48,13 +49,14 @@ class PairingPage:
             is_recovery=view.is_recovery,
             may_recover=self._recovering.may_recover,
             device=self._keys.device,
-            code="" if code is None else code.encode().decode(),
-            identity_key=self._keys.identity_key,
-            sealing_key=self._keys.sealing_key,
+            code="" if known is None else known.code.text,
+            answer="" if known is None else known.signed.encode().decode(),
+            reveal="" if reveal is None else reveal.encode().decode(),
+            problem=view.problem,
         )
 
     async def complete_pairing(self, door_number: str) -> Outcome:
-        """Make the person of the six words the owner of this doorbell, with this door number."""
+        """Make the person of the four words the owner of this doorbell, with this door number."""
         try:
             problem = await self._first_pairing.complete(door_number)
         except DoorNumberInvalid as error:
@@ -62,7 +64,7 @@ class PairingPage:
         return Outcome(is_done=problem is None, detail=problem or "")
 
     async def recover(self, recovery: str, door_number: str) -> Outcome | WrongNumber | Locked:
-        """Make the owner of the six words an owner, by the printed words or what its key signed."""
+        """Make the owner of the four words an owner, by the printed code or what its key signed."""
         use = self._recovering.wanted()
         if use is None:
             return Outcome(is_done=False, detail="Nobody is recovering. Hold the service button.")

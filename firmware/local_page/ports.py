@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from firmware.enrolment.pairing import Problem
 from firmware.knock.service import KnockEnd
 from firmware.local_page.views import ReleaseProgress, StatementView
 from firmware.panel.pattern import PressKind
@@ -47,22 +48,24 @@ class MicrophoneView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairingView:
-    """State of pairing; `words` are six in state "words" and none otherwise.
+    """State of pairing; `words` are four in states "words" and "pressed", and none otherwise.
 
     `is_recovery`: there is an owner, and whoever pairs now needs the printed recovery code.
-    `may_recover`: the service button would open that. `code` is the text of the code that the
-    camera read, for a program that compares the words itself; the keys are the doorbell's.
+    `may_recover`: the service button would open that. `code`, `answer` and `reveal` are the three
+    messages so far, for a program that computes the words itself. `problem`: why the window closed,
+    or takes no code.
     """
 
-    state: Literal["closed", "open", "words", "paired"]
+    state: Literal["closed", "open", "answered", "words", "pressed", "paired"]
     words: Sequence[str] = ()
     owner_name: str = ""
     is_recovery: bool = False
     may_recover: bool = False
     device: str = ""
     code: str = ""
-    identity_key: str = ""
-    sealing_key: str = ""
+    answer: str = ""
+    reveal: str = ""
+    problem: Problem = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,16 +90,20 @@ class Unlocked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WrongNumber:
-    """The door number was wrong; after `tries_left` more there is an hour's pause."""
+    """The door number was wrong; after `tries_left` more there is a pause."""
 
     tries_left: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Locked:
-    """The door number is locked after too many wrong tries, for this long."""
+    """A number or code is locked after too many wrong tries, for this long.
+
+    `needs_button`: after so many that only the service button helps.
+    """
 
     wait_s: int
+    needs_button: bool = False
 
 
 DoorNumberAnswer = Unlocked | WrongNumber | Locked
@@ -122,11 +129,11 @@ class DoorbellPort(Protocol):
         ...
 
     async def complete_pairing(self, door_number: str) -> Outcome:
-        """Make the owner of the six words the owner here; `door_number` is six digits."""
+        """Make the owner of the four words the owner here; `door_number` is six digits."""
         ...
 
     async def recover(self, recovery: str, door_number: str) -> Outcome | WrongNumber | Locked:
-        """Make the owner of the six words an owner, by the printed words or what its key signed."""
+        """Make the owner of the four words an owner, by the printed code or what its key signed."""
         ...
 
     async def waiting(self) -> Sequence[StatementView]:
@@ -149,8 +156,11 @@ class DoorbellPort(Protocol):
         """Return how often the door number was set since the start."""
         ...
 
-    async def check_door_number(self, number: str) -> DoorNumberAnswer:
-        """Check six digits; tries are counted durably."""
+    async def check_door_number(self, number: str, link: str = "") -> DoorNumberAnswer:
+        """Check six digits; tries are counted durably.
+
+        `link` is the token of the link past a lock by which the page was opened.
+        """
         ...
 
     async def confirm(self, digest: str) -> Outcome:

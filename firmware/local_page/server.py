@@ -7,9 +7,10 @@ from collections.abc import Callable, Generator
 import uvicorn
 from starlette.types import ASGIApp
 
+from firmware.local_page.connections import BoundedConnection
 from firmware.local_page.errors import PortTaken
 
-MAX_CONNECTIONS = 32
+BACKLOG = 128
 KEEP_ALIVE_S = 5
 SHUTDOWN_S = 2
 
@@ -40,7 +41,8 @@ async def serve(
         proxy_headers=False,
         lifespan="off",
         ws="none",
-        limit_concurrency=MAX_CONNECTIONS,
+        http=BoundedConnection,
+        backlog=BACKLOG,
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=SHUTDOWN_S,
     )
@@ -65,7 +67,7 @@ def listen(host: str, port: int) -> socket.socket:
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(address)
-            listener.listen(MAX_CONNECTIONS)
+            listener.listen(BACKLOG)
         except OSError:
             listener.close()
             raise

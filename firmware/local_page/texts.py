@@ -86,6 +86,16 @@ class Texts:
         minutes, seconds = divmod(-(-duration_ms // 1000), 60)
         return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
 
+    def wait(self, wait_s: int) -> str:
+        """Write how long somebody has to wait, rounded up to minutes, or to hours from two on."""
+        minutes = max(1, -(-wait_s // 60))
+        hours = -(-minutes // 60)
+        return (
+            self("wait.hours", hours=hours)
+            if minutes > 120
+            else self("wait.minutes", minutes=minutes)
+        )
+
     def size(self, size_bytes: int) -> str:
         """Write a size in whole gigabytes, or megabytes where it is less than one."""
         unit, name = (10**9, "GB") if size_bytes >= 10**9 else (10**6, "MB")

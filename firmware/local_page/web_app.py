@@ -52,6 +52,7 @@ def door_app(
         Route("/confirm", confirming.show),
         Route("/unlock", confirming.unlock, methods=["POST"]),
         Route("/lock", confirming.lock, methods=["POST"]),
+        Route("/unlock/{token}", confirming.open_link),
         Route("/confirm/{digest}", confirming.confirm, methods=["POST"]),
         Route("/refuse/{digest}", confirming.refuse, methods=["POST"]),
         Route(MICROPHONE, microphone.show),

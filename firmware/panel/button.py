@@ -119,10 +119,12 @@ class Button:
 
 
 class ServiceButton:
-    """The button behind the security screw: 3 s opens pairing, 15 s from power-on resets.
+    """The button behind the security screw: a short press, 3 s for pairing, 15 s for a reset.
 
-    Only a button that is down already when the doorbell starts, within the board's first minute,
-    and stays down, resets: neither a program that was restarted nor a long press later on does.
+    `pressed_shortly` is notified once a press that was shorter than what pairing needs is over,
+    `pairing_wanted` when one has lasted so long. For a reset
+    only a button counts that is down already when the doorbell starts, within the board's first
+    minute, and stays down: neither a program that was restarted nor a long press later on resets.
     `start` looks whether it is, once `countdown` (whether one runs) and `reset_wanted` have their
     listeners.
     """
@@ -153,6 +155,10 @@ class ServiceButton:
             hold_s=pairing_hold_s,
         )
         self._button.released.add(self._stop_countdown)
+        self._button.edges.add(self._note_edge)
+        self.pressed_shortly = Listeners[()]()
+        self._pairing_hold_s = pairing_hold_s
+        self._down_ns: int | None = None
         self.pairing_wanted = self._button.held
 
     def start(self) -> None:
@@ -168,6 +174,13 @@ class ServiceButton:
         """Release the pin."""
         self._button.close()
         self._stop_countdown()
+
+    def _note_edge(self, edge: Edge) -> None:
+        """Tell a short press from a long one by the edges' own times."""
+        down_ns, self._down_ns = self._down_ns, edge.at_ns if edge.is_down else None
+        is_over = not edge.is_down and down_ns is not None
+        if is_over and edge.at_ns - (down_ns or 0) < self._pairing_hold_s * 1e9:
+            self.pressed_shortly.notify()
 
     def _reset(self) -> None:
         if not self._button.is_down:

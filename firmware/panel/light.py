@@ -108,7 +108,7 @@ SIGNALS: Final[Mapping[LightState, Signal]] = {
     ),
     LightState.WORDS: Signal(
         looks="two blinks, then a pause of a second",
-        means="The code was read: compare the six words on the doorbell's own page.",
+        means="Four words wait for your app, or were found there: press the service button once.",
         steps=_blinks(2, on_s=0.2, off_s=0.2, pause_s=1.0),
     ),
     LightState.PAIRING: Signal(

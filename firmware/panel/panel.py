@@ -37,7 +37,8 @@ class Panel:
 
     Build it inside the running loop, add the listeners of `reset_wanted`, then `start` it.
     `pressed` is notified after each chime, `bell_edges` whenever the outer button goes down or up,
-    after that, `pairing_wanted` when the inner button asks for pairing.
+    after that, `service_pressed` after each short press of the inner button, and `pairing_wanted`
+    when it was held for pairing.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class Panel:
             uptime=uptime or BoardUptime(),
         )
         self._service.countdown.add(partial(self.light.set, LightState.RESET))
+        self.service_pressed = self._service.pressed_shortly
         self.pairing_wanted = self._service.pairing_wanted
         self.reset_wanted = self._service.reset_wanted
 

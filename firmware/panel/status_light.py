@@ -72,8 +72,8 @@ class StatusLight:
         pairing = self._pairing.view(self._clock.monotonic_ns() // 1_000_000).state
         for state, is_on in (
             (LightState.WATCHED, bool(self._live.watchers)),
-            (LightState.WORDS, pairing == "words"),
-            (LightState.PAIRING, pairing == "open"),
+            (LightState.WORDS, pairing in ("words", "pressed")),
+            (LightState.PAIRING, pairing in ("open", "answered")),
             (LightState.TROUBLE, bool(self._health.troubles)),
             (LightState.RECORDING, self._recorder.clip_id is not None),
         ):

@@ -21,6 +21,7 @@ from firmware.protocol.encoding import (
     WallTimeMs,
 )
 from firmware.protocol.live import SignedLive
+from firmware.protocol.pairing import MAX_REVEAL_BYTES
 from firmware.protocol.slot_trees import SlotHashes, SlotIndex
 
 Url = Annotated[str, msgspec.Meta(min_length=8, max_length=4096)]
@@ -157,6 +158,21 @@ class ReleaseNotLogged(
     reason: NotLoggedReason
 
 
+class PairingRevealed(
+    Document, frozen=True, kw_only=True, tag="pairing_revealed", tag_field="type"
+):
+    """The third message of a pairing: the text of a `pairing.PairingReveal`."""
+
+    pairing_id: Id
+    reveal: Annotated[str, msgspec.Meta(max_length=MAX_REVEAL_BYTES)]
+
+
+class PairingStopped(Document, frozen=True, kw_only=True, tag="pairing_stopped", tag_field="type"):
+    """The end of a pairing: in the app a wrong word was tapped, or the person broke it off."""
+
+    pairing_id: Id
+
+
 LiveCommand = NonceWanted | Offer | Candidates | CloseSession
 CommandBody = (
     Receipt
@@ -173,6 +189,8 @@ CommandBody = (
     | PackageArrived
     | PackageNotTaken
     | ReleaseNotLogged
+    | PairingRevealed
+    | PairingStopped
 )
 
 

@@ -19,11 +19,10 @@ from firmware.protocol.encoding import (
     Document,
     Id,
     Line,
-    P256Key,
     ShortB64u,
     WallTimeMs,
-    X25519Key,
 )
+from firmware.protocol.pairing import SignedPairingAnswer
 from firmware.protocol.refused_checks import MAX_COUNTED
 from firmware.protocol.releases import ReleaseRecord, Salt
 from firmware.protocol.thumbnails import SealedThumbnail
@@ -121,16 +120,13 @@ class ClipReady(Document, frozen=True, kw_only=True, tag="clip_ready", tag_field
     is_cut_short: bool
 
 
-class PairingAnswer(Document, frozen=True, kw_only=True, tag="pairing_answer", tag_field="type"):
-    """The doorbell's answer to an owner's QR code: its own public keys.
-
-    The owner's app computes the six words over both sides' keys; the owner compares them with
-    the doorbell's own page. `identity_key` is SubjectPublicKeyInfo, `sealing_key` raw X25519.
-    """
+class PairingAnswered(
+    Document, frozen=True, kw_only=True, tag="pairing_answered", tag_field="type"
+):
+    """The doorbell's signed answer to a pairing code that its camera read."""
 
     pairing_id: Id
-    identity_key: P256Key
-    sealing_key: X25519Key
+    signed: SignedPairingAnswer
 
 
 class Paired(Document, frozen=True, kw_only=True, tag="paired", tag_field="type"):
@@ -266,7 +262,7 @@ EventBody = (
     | ClipReady
     | Trouble
     | ClockSet
-    | PairingAnswer
+    | PairingAnswered
     | Paired
     | OwnerGone
     | Note

@@ -142,6 +142,13 @@ class PlayReply(Document, frozen=True, kw_only=True, tag="play_reply", tag_field
     reply_id: Id | None
 
 
+class WantDoorLink(Document, frozen=True, kw_only=True, tag="want_door_link", tag_field="type"):
+    """A request for a link past the door number's lock, which comes as a sealed note.
+
+    It admits nobody: the number is still needed, with five tries.
+    """
+
+
 class BrowserOrder(Document, frozen=True, kw_only=True):
     """An enrolled browser's order outside of a live session; it widens nothing."""
 
@@ -151,7 +158,7 @@ class BrowserOrder(Document, frozen=True, kw_only=True):
     device: DeviceId
     nonce: Id
     browser: BrowserId
-    body: SetPush | EndPush | PlayReply
+    body: SetPush | EndPush | PlayReply | WantDoorLink
 
 
 class SignedLive(Document, frozen=True, kw_only=True):

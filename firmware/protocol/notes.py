@@ -171,6 +171,29 @@ class BrowserEnded(Document, frozen=True, kw_only=True, tag="browser_ended", tag
     name: Line
 
 
+class DoorLocked(Document, frozen=True, kw_only=True, tag="door_locked", tag_field="type"):
+    """The door number was tried wrongly too often, at the doorbell's own page.
+
+    `until_ms` is when it counts again; None: only after the service button was pressed, or
+    the doorbell doesn't know the time.
+    """
+
+    wrong_total: Annotated[int, msgspec.Meta(ge=0, le=10**6)]
+    until_ms: WallTimeMs | None
+    needs_button: bool
+
+
+class DoorLink(Document, frozen=True, kw_only=True, tag="door_link", tag_field="type"):
+    """A link past the lock of the door number, for the browser that asked; it counts once.
+
+    The number is still needed. `refused` says why there is no link, and `url` is empty then.
+    """
+
+    url: Annotated[str, msgspec.Meta(max_length=400)]
+    until_ms: WallTimeMs | None
+    refused: Annotated[str, msgspec.Meta(max_length=200)] = ""
+
+
 NoteBody = (
     Nothing
     | RequestsMatched
@@ -186,6 +209,8 @@ NoteBody = (
     | WatchingEnded
     | BrowserEnrolled
     | BrowserEnded
+    | DoorLocked
+    | DoorLink
 )
 
 

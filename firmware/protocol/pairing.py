@@ -1,54 +1,228 @@
-"""Pairing: the QR code that an owner's app shows to the doorbell's camera, and the six words.
+"""Pairing: three messages with a commitment and four words; six words for pasted keys.
 
-The QR text is `DW1:` and base64url of the canonical `PairingCode`. Both sides compute six
-words over the keys of both; a relay that swaps any key makes them differ. 48 bits of words are
-stretched by PBKDF2 (200,000 rounds), so that finding a look-alike in the pairing's ten minutes
-is out of reach.
+    1  app → doorbell, by QR code only: "DW2:" + base64url(pairing id ‖ commitment)
+    2  doorbell → app: a signed `PairingAnswer` with a nonce that is drawn only now
+    3  app → doorbell: the `PairingReveal` that the commitment is of, with the app's nonce
+
+Both sides then compute four words over all three messages; the doorbell shows them, and the person
+finds them in the app. Nobody can compute ahead: a side that is committed doesn't know the other's
+nonce yet. So 32 bits suffice, and one that stands between has one try of 2⁻³².
+
+Keys that are pasted or printed have no round trip. For them six words are stretched by PBKDF2
+(200,000 rounds), so that finding a look-alike costs about 2^65.
 """
 
 import hashlib
 import json
+from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib import resources
-from typing import Literal
+from typing import Annotated, Literal
+
+import msgspec
 
 from firmware.protocol.browsers import BrowserKeys
 from firmware.protocol.decisions import RecoveryKeys
 from firmware.protocol.encoding import (
+    Digest,
     Document,
     Id,
+    ShortB64u,
     WireError,
     b64u,
     canonical,
     decode_canonical,
+    device_id_of,
     unb64u,
 )
-from firmware.protocol.grants import OwnerKeys
-from firmware.protocol.passkeys import PasskeyKey
+from firmware.protocol.grants import OwnerKeys, check_owner_keys
+from firmware.protocol.passkeys import PasskeyKey, load_p256, verify_p256
+from firmware.protocol.sealing import seal_to
 
-QR_PREFIX = "DW1:"
+QR_PREFIX = "DW2:"
+OLD_QR_PREFIX = "DW1:"
+COMMIT_TAG = b"doorward/pair-commit/v2\x00"
+ANSWER_TAG = b"doorward/pair-answer/v2\x00"
+WORDS_TAG = b"doorward/pair-words/v2\x00"
+NONCE_BYTES = 32
+WORD_COUNT = 4
+MAX_REVEAL_BYTES = 4096
+MAX_ANSWER_BYTES = 4096
+
 WORDS_ROUNDS = 200_000
 WORDS_SALT = b"doorward/six-words/v1"
 
+_ID_BYTES = 26
+_CODE_BYTES = _ID_BYTES + 32
+Nonce = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{43}\Z")]
+"""32 random bytes, base64url."""
 
-class PairingCode(Document, frozen=True, kw_only=True):
-    """The content of the QR code: the owner's public keys, and the id of this pairing."""
 
-    v: Literal[1] = 1
+class PairingInvalid(WireError):
+    """A message of a pairing isn't what it must be; the text says what was wrong."""
+
+
+class SecondAnswer(PairingInvalid):
+    """Two different doorbells, or one twice, answered the same code: the pairing is over."""
+
+
+class PairingCode(msgspec.Struct, frozen=True, kw_only=True):
+    """The first message: the id of this pairing, and what its reveal will be the preimage of."""
+
+    pairing_id: Id
+    commitment: Digest
+
+    @property
+    def text(self) -> str:
+        """The text of the QR code."""
+        return QR_PREFIX + b64u(self.pairing_id.encode() + bytes.fromhex(self.commitment))
+
+
+class PairingAnswer(Document, frozen=True, kw_only=True):
+    """The second message: the doorbell's keys, what it follows, and its nonce."""
+
+    v: Literal[2] = 2
+    pairing_id: Id
+    commitment: Digest
+    identity_key: ShortB64u
+    """SubjectPublicKeyInfo (DER) of the P-256 key that signs this answer."""
+    sealing_key: ShortB64u
+    """Raw X25519."""
+    nonce: Nonce
+    policy_digest: Digest
+    """SHA-256 of the policy file of public logs; of nothing where there is none."""
+    register_origin: Annotated[str, msgspec.Meta(max_length=200, pattern=r"^[!-~]*\Z")]
+    """The origin of the register that this doorbell follows; empty: none."""
+    is_recovery: bool
+    """The doorbell has an owner: the printed recovery code is needed as well."""
+
+    @property
+    def device(self) -> str:
+        """The doorbell's id, which its identity key makes."""
+        return device_id_of(unb64u(self.identity_key))
+
+
+class SignedPairingAnswer(Document, frozen=True, kw_only=True):
+    """`answer` is the canonical text; the identity key signs ANSWER_TAG ‖ it (DER)."""
+
+    answer: Annotated[str, msgspec.Meta(max_length=MAX_ANSWER_BYTES)]
+    signature: ShortB64u
+
+
+class PairingReveal(Document, frozen=True, kw_only=True):
+    """The third message: the owner's public keys and the app's nonce."""
+
+    v: Literal[2] = 2
     pairing_id: Id
     owner: OwnerKeys
+    nonce: Nonce
+
+    @property
+    def code(self) -> PairingCode:
+        """The code that commits to this."""
+        commitment = hashlib.sha256(COMMIT_TAG + self.encode()).hexdigest()
+        return PairingCode(pairing_id=self.pairing_id, commitment=commitment)
 
 
-def qr_text(code: PairingCode) -> str:
-    """Return the text of the QR code."""
-    return QR_PREFIX + b64u(code.encode())
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnsweredPairing:
+    """An offer that a doorbell has answered: only now its reveal may leave the app."""
+
+    signed: SignedPairingAnswer
+    answer: PairingAnswer
+    reveal: PairingReveal
+    words: tuple[str, ...]
+
+
+class PairingOffer:
+    """The app's side of one pairing. Its nonce is never used again: make a new offer instead."""
+
+    def __init__(self, owner: OwnerKeys, *, pairing_id: str, nonce: bytes) -> None:
+        """`nonce` is 32 fresh random bytes."""
+        if len(nonce) != NONCE_BYTES:
+            raise ValueError(f"a nonce is {NONCE_BYTES} bytes")
+        self._reveal = PairingReveal(pairing_id=pairing_id, owner=owner, nonce=b64u(nonce))
+        self.code = self._reveal.code
+        self._answered: AnsweredPairing | None = None
+        self._is_over = False
+
+    def take_answer(self, signed: SignedPairingAnswer) -> AnsweredPairing:
+        """Freeze the first answer to this code; return it with the reveal and the words.
+
+        The same answer again is no other. Raises PairingInvalid, and SecondAnswer for another one,
+        after which nothing is taken any more.
+        """
+        answer = check_answer(signed, self.code)
+        if self._answered is not None and self._answered.signed != signed:
+            self._is_over = True
+        if self._is_over:
+            raise SecondAnswer("a second doorbell answered the same code, so the code is spent")
+        if self._answered is None:
+            self._answered = AnsweredPairing(
+                signed=signed,
+                answer=answer,
+                reveal=self._reveal,
+                words=pairing_words(signed, self._reveal),
+            )
+        return self._answered
 
 
 def parse_qr_text(text: str) -> PairingCode:
-    """Parse a scanned text, or raise WireError."""
+    """Parse a scanned text, or raise PairingInvalid."""
+    if text.startswith(OLD_QR_PREFIX):
+        raise PairingInvalid("a pairing code of an older app, which no doorbell takes any more")
     if not text.startswith(QR_PREFIX):
-        raise WireError("not a Doorward pairing code")
-    return decode_canonical(PairingCode, unb64u(text[len(QR_PREFIX) :]), max_bytes=2048)
+        raise PairingInvalid("not a Doorward pairing code")
+    if len(text) > len(QR_PREFIX) + 2 * _CODE_BYTES:
+        raise PairingInvalid("a pairing code that is too long")
+    raw = unb64u(text[len(QR_PREFIX) :])
+    if len(raw) != _CODE_BYTES:
+        raise PairingInvalid(f"a pairing code of {len(raw)} bytes instead of {_CODE_BYTES}")
+    try:
+        return msgspec.convert(
+            {"pairing_id": raw[:_ID_BYTES].decode("ascii"), "commitment": raw[_ID_BYTES:].hex()},
+            PairingCode,
+        )
+    except (UnicodeDecodeError, msgspec.ValidationError) as error:
+        raise PairingInvalid("a pairing code whose id is none") from error
+
+
+def check_answer(signed: SignedPairingAnswer, code: PairingCode) -> PairingAnswer:
+    """Return the answer if it is a doorbell's own and to this code, or raise PairingInvalid."""
+    answer = decode_canonical(PairingAnswer, signed.answer.encode(), max_bytes=MAX_ANSWER_BYTES)
+    identity_key = unb64u(answer.identity_key)
+    load_p256(identity_key)
+    seal_to(unb64u(answer.sealing_key), b"", b"")
+    if not verify_p256(identity_key, unb64u(signed.signature), ANSWER_TAG + signed.answer.encode()):
+        raise PairingInvalid("the answer isn't signed by the key that it names")
+    if (answer.pairing_id, answer.commitment) != (code.pairing_id, code.commitment):
+        raise PairingInvalid("the answer is to another code")
+    unb64u(answer.nonce)
+    return answer
+
+
+def parse_reveal(text: str) -> PairingReveal:
+    """Parse the third message, or raise WireError; its code isn't compared yet."""
+    reveal = decode_canonical(PairingReveal, text.encode(), max_bytes=MAX_REVEAL_BYTES)
+    check_owner_keys(reveal.owner)
+    unb64u(reveal.nonce)
+    return reveal
+
+
+def pairing_words(signed: SignedPairingAnswer, reveal: PairingReveal) -> tuple[str, ...]:
+    """Return the four words over all three messages."""
+    digest = pairing_digest(signed, reveal)
+    return tuple(word_list()[byte] for byte in digest[:WORD_COUNT])
+
+
+def pairing_digest(signed: SignedPairingAnswer, reveal: PairingReveal) -> bytes:
+    """Return SHA-256 over all three messages, as they were sent."""
+    messages = {
+        "answer": signed.encode().decode(),
+        "code": reveal.code.text,
+        "reveal": reveal.encode().decode(),
+    }
+    return hashlib.sha256(WORDS_TAG + canonical(messages)).digest()
 
 
 @cache
@@ -57,19 +231,6 @@ def word_list() -> list[str]:
     text = resources.files("firmware.protocol").joinpath("words.json").read_text("utf-8")
     words: list[str] = json.loads(text)
     return words
-
-
-def six_words(code: PairingCode, *, identity_key: str, sealing_key: str) -> list[str]:
-    """Return the six words over the owner's keys and the doorbell's (both base64url)."""
-    return list(
-        _words(
-            {
-                "code": code.encode().decode(),
-                "identity_key": identity_key,
-                "sealing_key": sealing_key,
-            }
-        )
-    )
 
 
 @lru_cache(maxsize=64)
@@ -82,12 +243,12 @@ def browser_words(device: str, browser: BrowserKeys) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=64)
-def newcomer_words(code: PairingCode) -> tuple[str, ...]:
+def newcomer_words(pairing_id: str, owner: OwnerKeys) -> tuple[str, ...]:
     """Return six words over the keys of a newcomer, whom an owner's statement adds.
 
     The newcomer's own app and the doorbell's page show the same, unless somebody swapped keys.
     """
-    return tuple(six_words(code, identity_key="", sealing_key=""))
+    return _words({"owner": owner.encode().decode(), "pairing_id": pairing_id})
 
 
 @lru_cache(maxsize=64)

@@ -1,7 +1,7 @@
 """The use of the printed recovery code: its signing key admits a new passkey after a loss.
 
-What is signed names the doorbell and exactly the keys that its camera read from the new owner's app
-in this pairing, so that it is good for nothing else, and once.
+What is signed names the doorbell and exactly the keys that the new owner's app revealed in this
+pairing, so that it is good for nothing else, and once.
 """
 
 from typing import Annotated, Literal
@@ -19,7 +19,7 @@ from firmware.protocol.encoding import (
     decode_canonical,
     unb64u,
 )
-from firmware.protocol.pairing import PairingCode
+from firmware.protocol.pairing import PairingReveal
 from firmware.protocol.passkeys import verify_p256
 
 RECOVERY_TAG = b"doorward/recovery/v1\x00"
@@ -27,13 +27,13 @@ USE_PREFIX = "DWU1:"
 
 
 class RecoveryUse(Document, frozen=True, kw_only=True):
-    """The admission of the person of this pairing code as an owner of this doorbell."""
+    """The admission of the person of this pairing as an owner of this doorbell."""
 
     v: Literal[1] = 1
     domain: Literal["doorward/recovery/v1"] = "doorward/recovery/v1"
     device: DeviceId
-    code_digest: Digest
-    """Of the `pairing.PairingCode` that the doorbell's camera read."""
+    reveal_digest: Digest
+    """Of the `pairing.PairingReveal` to which the code committed that the camera read."""
 
 
 class SignedRecoveryUse(Document, frozen=True, kw_only=True):
@@ -65,7 +65,7 @@ def recovery_message(use: RecoveryUse) -> bytes:
 
 
 def check_recovery_use(
-    signed: SignedRecoveryUse, keys: RecoveryKeys, *, device: str, code: PairingCode
+    signed: SignedRecoveryUse, keys: RecoveryKeys, *, device: str, reveal: PairingReveal
 ) -> None:
     """Raise WireError unless the recovery key signed exactly this pairing of this doorbell."""
     text = signed.use.encode()
@@ -74,5 +74,5 @@ def check_recovery_use(
     use = decode_canonical(RecoveryUse, text)
     if use.device != device:
         raise WireError("signed for another doorbell")
-    if use.code_digest != code.digest():
+    if use.reveal_digest != reveal.digest():
         raise WireError("signed for another pairing")

@@ -1,11 +1,11 @@
-"""Speaks the six words of a pairing at the door, which the doorbell's own page shows.
+"""Speaks the four words of a pairing at the door, which the doorbell's own page shows.
 
-    pairing code was read ─► espeak-ng ─► speaker: what it is, the words, and the words again
+    the app revealed its keys ─► espeak-ng ─► speaker: what it is, the words, and the words again
 
 They are no secret. They are English words, so an English voice says them in any language. Saying
-never holds pairing up: it is a task of its own. It ends as soon as these words aren't to be
-compared any more: confirmed, over, or begun anew. Without sound card or espeak-ng the page says
-them alone.
+never holds pairing up: it is a task of its own. It ends as soon as these words aren't to be found
+any more: confirmed by the service button, over, or begun anew. Without sound card or espeak-ng the
+page shows them alone.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ import logging
 from collections.abc import Mapping
 
 from firmware.enrolment.pairing import Pairing
+from firmware.protocol.pairing import PairingReveal
 from firmware.sound.errors import SoundError
 from firmware.sound.frames import SAMPLE_RATE
 from firmware.sound.speaker import Speaker
@@ -22,8 +23,8 @@ from firmware.system.clock import Clock
 log = logging.getLogger(__name__)
 
 INTRODUCTIONS: Mapping[Language, str] = {
-    "en": "Pairing. Your app shows six words. They must be these:",
-    "sv": "Dörrklockan paras ihop med din app. Den visar sex engelska ord. De ska vara dessa:",
+    "en": "Pairing. In your app, tap these four words, one after the other:",
+    "sv": "Dörrklockan paras. Tryck i appen på de här fyra engelska orden, ett i taget:",
 }
 PAUSE_S = 0.5
 PAUSE_BEFORE_AGAIN_S = 1.5
@@ -63,27 +64,32 @@ class PairingVoice:
 
     async def _run(self) -> None:
         now_ms = self._now_ms()
-        code, words = self._pairing.code(now_ms), self._pairing.view(now_ms).words
-        if code is None:
+        reveal, words = self._pairing.reveal(now_ms), self._pairing.view(now_ms).words
+        if reveal is None:
             return
-        saying = asyncio.create_task(self._say(words), name="six words")
+        saying = asyncio.create_task(self._say(words), name="four words")
         try:
-            while not saying.done() and self._pairing.code(self._now_ms()) is code:
+            while not saying.done() and self._are_shown(reveal):
                 await asyncio.wait({saying}, timeout=LOOK_EVERY_S)
         finally:
             saying.cancel()
             await asyncio.gather(saying, return_exceptions=True)
 
+    def _are_shown(self, reveal: PairingReveal) -> bool:
+        now_ms = self._now_ms()
+        is_same = self._pairing.reveal(now_ms) is reveal
+        return is_same and self._pairing.view(now_ms).state == "words"
+
     async def _say(self, words: tuple[str, ...]) -> None:
         if not self._speaker.has_device:
-            log.info("the six words are shown and not said: there is no sound card ([sound] card)")
+            log.info("the four words are shown and not said: there is no sound card ([sound] card)")
             return
         try:
             await self._speaker.say(await self._spoken(words))
         except SoundError as error:
-            log.warning("the six words are shown and can't be said: %s", error)
+            log.warning("the four words are shown and can't be said: %s", error)
         except Exception:  # supervisor: whatever fails here, pairing goes on
-            log.exception("saying the six words failed")
+            log.exception("saying the four words failed")
 
     async def _spoken(self, words: tuple[str, ...]) -> bytes:
         introduction = await self._speech.speak(INTRODUCTIONS[self._language], self._language)

@@ -4,9 +4,10 @@ from typing import Any
 
 import msgspec
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from firmware.protocol.grants import OwnerKeys
+from firmware.protocol.pairing import MAX_REVEAL_BYTES
 from relay.api.auth import Owner, Services
 from relay.api.errors import ApiError, not_found
 from relay.api.ids import DeviceId, PairingId
@@ -21,13 +22,28 @@ class PairingIn(BaseModel):
     pairing_id: PairingId
 
 
+class AnswerOut(BaseModel):
+    """A protocol.pairing.SignedPairingAnswer."""
+
+    answer: str
+    signature: str
+
+
 class PairingOut(BaseModel):
-    """A pairing's state: waiting, answered or paired; the keys are as the doorbell sent them."""
+    """A pairing's state: waiting, answered, revealed, stopped or paired.
+
+    `answers` are what doorbells signed for its code: with a second one the app ends the pairing.
+    """
 
     state: str
-    device: str | None
-    identity_key: str | None
-    sealing_key: str | None
+    answers: list[AnswerOut]
+
+
+class RevealIn(BaseModel):
+    """The text of a protocol.pairing.PairingReveal; the relay doesn't look into it."""
+
+    model_config = ConfigDict(extra="forbid")
+    reveal: str = Field(min_length=1, max_length=MAX_REVEAL_BYTES)
 
 
 class JoinIn(BaseModel):
@@ -68,10 +84,22 @@ async def get_pairing(services: Services, owner: Owner, pairing_id: str) -> Pair
         raise not_found("pairing")
     return PairingOut(
         state=pairing.state,
-        device=pairing.device,
-        identity_key=pairing.identity_key,
-        sealing_key=pairing.sealing_key,
+        answers=[AnswerOut(answer=one.answer, signature=one.signature) for one in pairing.answers],
     )
+
+
+@router.post("/pairings/{pairing_id}/reveal", status_code=202)
+async def reveal(services: Services, owner: Owner, pairing_id: str, body: RevealIn) -> PairingOut:
+    """Pass the third message to the doorbell that has answered."""
+    await services.pairings.reveal(owner, pairing_id, body.reveal)
+    return await get_pairing(services, owner, pairing_id)
+
+
+@router.delete("/pairings/{pairing_id}")
+async def stop_pairing(services: Services, owner: Owner, pairing_id: str) -> PairingOut:
+    """End a pairing because another word was tapped, or the person broke it off."""
+    await services.pairings.stop(owner, pairing_id)
+    return await get_pairing(services, owner, pairing_id)
 
 
 @router.post("/join", status_code=201)

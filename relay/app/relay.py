@@ -23,7 +23,7 @@ from firmware.protocol.events import (
     PackageUploaded,
     PackageWithdrawn,
     Paired,
-    PairingAnswer,
+    PairingAnswered,
 )
 from relay.app.factories import open_evidence, open_fleet, open_portal
 from relay.app.http import Health, build_http
@@ -71,9 +71,9 @@ class Relay:
         machine = SystemClock()  # for what broker, TURN and push services hold to their own time
         self._config, self._database = config, database
         self._hub = Hub()
-        self._pairings = Pairings(database, clock)
         self._fleet = open_fleet(config, database, clock, machine=machine)
         commands = self._fleet.commands
+        self._pairings = Pairings(database, clock, commands)
         self._portal = open_portal(config, database, clock, commands=commands, hub=self._hub)
         self._evidence = open_evidence(
             config, database, clock, machine=machine, commands=commands, portal=self._portal
@@ -206,8 +206,8 @@ class Relay:
     async def _on_event(self, row: EventRow) -> None:
         """Dispatch an event to the part that acts on it."""
         match row.event.body:
-            case PairingAnswer() as answer:
-                await self._pairings.take_answer(row.device, answer)
+            case PairingAnswered() as answered:
+                await self._pairings.take_answer(row.device, answered)
             case Paired() as paired:
                 await self._pairings.take_paired(row.device, paired)
                 self._hub.doorbell_linked()

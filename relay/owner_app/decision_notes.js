@@ -78,12 +78,13 @@ export function holdsOf(household, device, nowMs) {
 }
 
 /**
- * Returns what owners must be told of themselves: who is gone, and by whom; that the recovery code was used.
+ * Returns what owners must be told of themselves: who is gone, and by whom; that the recovery code was used;
+ * that the door number is locked.
  * @param {Household} household @param {string} device
  */
 export function warningsOf(household, device) {
   return inOrder(household.notes.values())
-    .filter(({ note }) => note.device === device && (note.body.type === "owner_removed" || note.body.type === "recovery_used"))
+    .filter(({ note }) => note.device === device && ["owner_removed", "recovery_used", "door_locked"].includes(note.body.type))
     .reverse();
 }
 

@@ -20,13 +20,14 @@ const KEPT = [
   "holds_now",
   "owner_removed",
   "recovery_used",
+  "door_locked",
   "confirmation_wanted",
   "statement_done",
   "statement_refused",
   "released",
 ];
 /** An owner mustn't miss them, however long ago they came. @type {NoteBody["type"][]} */
-const WARNINGS = ["owner_removed", "recovery_used"];
+const WARNINGS = ["owner_removed", "recovery_used", "door_locked"];
 const MOST = 300;
 
 /** @param {string} credentialId */

@@ -2,7 +2,7 @@
  * The check that a passkey named by the relay is the one that was just made or used here.
  *
  * Its public half goes into the code that a doorbell reads. Taken from the relay unchecked it could
- * be the relay's own: the relay would be the owner, and both sides' six words would be the same.
+ * be the relay's own: the relay would be the owner, and both sides' words would be the same.
  * @module
  */
 import { LOGIN_TAG } from "./vendor/browser/passkey.js";

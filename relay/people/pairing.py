@@ -4,12 +4,15 @@ The doorbell decides who its owners are; a lie here costs somebody a wrong list,
 A doorbell can only join an account that waits for that very pairing.
 """
 
+import logging
 from dataclasses import dataclass
-from typing import TypeGuard
+from typing import Protocol, TypeGuard
 
+from firmware.protocol.commands import PairingRevealed, PairingStopped
 from firmware.protocol.encoding import WireError, decode
-from firmware.protocol.events import OwnerGone, Paired, PairingAnswer
+from firmware.protocol.events import OwnerGone, Paired, PairingAnswered
 from firmware.protocol.grants import OwnerKeys
+from firmware.protocol.pairing import PairingAnswer
 from relay.base.clock import Clock
 from relay.errors import RelayError
 from relay.store import events, fleet, people, push, routing, viewers
@@ -17,6 +20,8 @@ from relay.store.database import Database, Transaction
 from relay.store.events import EventRow
 from relay.store.people import Account
 from relay.store.routing import Join, LinkedDoorbell, LinkedOwner, Pairing
+
+log = logging.getLogger(__name__)
 
 PAIRING_LIFE_MS = 10 * 60 * 1000
 GONE_SHOWN_MS = 30 * 24 * 3600 * 1000
@@ -44,12 +49,23 @@ class GoneDoorbell:
     since_ms: int
 
 
+class DoorbellCommands(Protocol):
+    """Commands to doorbells (`relay.fleet.commands.Commands`)."""
+
+    async def tell(
+        self, device: str, body: PairingRevealed | PairingStopped, expires_ms: int
+    ) -> None:
+        """Send a command without storing it, repeated until it is answered or over."""
+        ...
+
+
 class Pairings:
     """Accounts' pending pairings, and their links to doorbells."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, commands: DoorbellCommands) -> None:
         self._database = database
         self._clock = clock
+        self._commands = commands
 
     async def start(self, owner: Account, pairing_id: str) -> None:
         """Let an account wait ten minutes for a doorbell that reads its code."""
@@ -68,12 +84,54 @@ class Pairings:
         async with self._database.read() as tx:
             return await routing.find_pairing(tx, pairing_id, owner.id)
 
-    async def take_answer(self, device: str, answer: PairingAnswer) -> None:
-        """Fill in the pairing whose code a doorbell has read."""
+    async def take_answer(self, device: str, answered: PairingAnswered) -> None:
+        """Add a doorbell's answer to the pairing whose code it has read.
+
+        Dropped unless the answer itself names this doorbell and this pairing: the app would end
+        the pairing because of it.
+        """
+        try:
+            answer = decode(PairingAnswer, answered.signed.answer.encode())
+            if (answer.device, answer.pairing_id) != (device, answered.pairing_id):
+                raise WireError("it names another doorbell or pairing")
+        except WireError as error:
+            log.warning("a doorbell's answer to a pairing code is dropped: %s", error)
+            return
         async with self._database.begin() as tx:
             await routing.answer_pairing(
-                tx, answer.pairing_id, device=device, now_ms=self._clock.wall_ms()
+                tx,
+                answered.pairing_id,
+                answered.signed,
+                device=device,
+                now_ms=self._clock.wall_ms(),
             )
+
+    async def reveal(self, owner: Account, pairing_id: str, reveal: str) -> None:
+        """Pass the third message of a pairing to the doorbell that answered first."""
+        async with self._database.begin() as tx:
+            pairing = await self._own(tx, owner, pairing_id)
+            if pairing.device is None or pairing.state not in ("answered", "revealed"):
+                raise PairingRefused("no doorbell has answered this code, or the pairing is over")
+            await routing.set_pairing_state(tx, pairing_id, "revealed")
+        body = PairingRevealed(pairing_id=pairing_id, reveal=reveal)
+        await self._commands.tell(pairing.device, body, pairing.expires_ms)
+
+    async def stop(self, owner: Account, pairing_id: str) -> None:
+        """End a pairing, at the doorbell too, because the app's person broke it off."""
+        async with self._database.begin() as tx:
+            pairing = await self._own(tx, owner, pairing_id)
+            if pairing.state == "paired":
+                raise PairingRefused("the doorbell has its owner already")
+            await routing.set_pairing_state(tx, pairing_id, "stopped")
+        if pairing.device is not None:
+            body = PairingStopped(pairing_id=pairing_id)
+            await self._commands.tell(pairing.device, body, pairing.expires_ms)
+
+    async def _own(self, tx: Transaction, owner: Account, pairing_id: str) -> Pairing:
+        pairing = await routing.find_pairing(tx, pairing_id, owner.id)
+        if pairing is None or pairing.expires_ms <= self._clock.wall_ms():
+            raise PairingRefused("this pairing is over; show a new code")
+        return pairing
 
     async def take_paired(self, device: str, paired: Paired) -> None:
         """Link a doorbell's new owner: from now on that account follows it."""

@@ -269,6 +269,7 @@ STEPS: Final[Mapping[int, Sequence[str]]] = {
         "CREATE UNIQUE INDEX packages_by_commitment ON packages (commitment)",
         "CREATE INDEX packages_by_day ON packages (device, announced_ms)",
     ),
+    9: ("ALTER TABLE pairings ADD COLUMN answers TEXT",),
 }
 """By the version that it leads to."""
 

@@ -5,8 +5,10 @@ Routing is comfort, not security: the doorbell alone decides who its owners are.
 
 from dataclasses import dataclass
 
+import msgspec
 from sqlalchemy import Row, delete, insert, or_, select, update
 
+from firmware.protocol.pairing import SignedPairingAnswer
 from relay.store.database import Transaction
 from relay.store.health import HealthRow, health_row
 from relay.store.schema import (
@@ -19,6 +21,9 @@ from relay.store.schema import (
     pairings,
 )
 from relay.store.upserts import upsert
+
+MAX_ANSWERS = 2
+"""To one code: with the second, other one the pairing is over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,14 +48,14 @@ class LinkedOwner:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pairing:
-    """An account that waits for a doorbell; the keys are there once it answered."""
+    """An account that waits for a doorbell; `answers` are what doorbells signed for its code."""
 
     pairing_id: str
     account_id: str
     device: str | None
     state: str
-    identity_key: str | None
-    sealing_key: str | None
+    expires_ms: int
+    answers: tuple[SignedPairingAnswer, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,25 +84,38 @@ async def add_pairing(
 
 async def find_pairing(tx: Transaction, pairing_id: str, account_id: str) -> Pairing | None:
     """Return an account's own pairing."""
-    query = (
-        select(pairings, doorbells.c.identity_key, doorbells.c.sealing_key)
-        .outerjoin(doorbells, doorbells.c.device == pairings.c.device)
-        .where(pairings.c.pairing_id == pairing_id, pairings.c.account_id == account_id)
+    query = select(pairings).where(
+        pairings.c.pairing_id == pairing_id, pairings.c.account_id == account_id
     )
     row = (await tx.execute(query)).first()
     return None if row is None else _pairing(row)
 
 
-async def answer_pairing(tx: Transaction, pairing_id: str, *, device: str, now_ms: int) -> None:
-    """Fill in the pairing whose code a doorbell has read, unless it has expired."""
+async def answer_pairing(
+    tx: Transaction, pairing_id: str, answer: SignedPairingAnswer, *, device: str, now_ms: int
+) -> None:
+    """Add an answer to the pairing whose code a doorbell has read, unless it has expired.
+
+    The first says which doorbell it is; a second, other one is kept so that the app ends it.
+    """
+    is_open = (pairings.c.pairing_id == pairing_id) & (pairings.c.expires_ms > now_ms)
+    row = (await tx.execute(select(pairings).where(is_open))).first()
+    if row is None:
+        return
+    known = _answers(row.answers)
+    if answer in known or len(known) >= MAX_ANSWERS:
+        return
+    text = msgspec.json.encode([*known, answer]).decode()
+    values = {"answers": text} if known else {"answers": text, "device": device}
+    if row.state == "waiting":
+        values["state"] = "answered"
+    await tx.execute(update(pairings).where(is_open).values(**values))
+
+
+async def set_pairing_state(tx: Transaction, pairing_id: str, state: str) -> None:
+    """Note how far a pairing has come."""
     await tx.execute(
-        update(pairings)
-        .where(
-            pairings.c.pairing_id == pairing_id,
-            pairings.c.expires_ms > now_ms,
-            pairings.c.state == "waiting",
-        )
-        .values(device=device, state="answered")
+        update(pairings).where(pairings.c.pairing_id == pairing_id).values(state=state)
     )
 
 
@@ -237,6 +255,10 @@ def _pairing(row: Row[tuple[object, ...]]) -> Pairing:
         account_id=row.account_id,
         device=row.device,
         state=row.state,
-        identity_key=row.identity_key,
-        sealing_key=row.sealing_key,
+        expires_ms=row.expires_ms,
+        answers=_answers(row.answers),
     )
+
+
+def _answers(text: str | None) -> tuple[SignedPairingAnswer, ...]:
+    return () if text is None else msgspec.json.decode(text, type=tuple[SignedPairingAnswer, ...])

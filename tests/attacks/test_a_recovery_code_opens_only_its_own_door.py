@@ -7,7 +7,6 @@ import pytest
 
 from firmware.local_page.ports import Locked, Outcome, WrongNumber
 from firmware.protocol.encoding import b64u
-from firmware.protocol.pairing import qr_text
 from firmware.protocol.recovery import RecoveryUse, SignedRecoveryUse, recovery_use_text
 from firmware.vault.recovery_words import make_recovery_key, sign_recovery_use
 from tests.fakes.owner_recovery import DOOR_NUMBER, LostHouse, lost_house
@@ -62,14 +61,25 @@ async def test_the_page_of_pairing_lets_nobody_in_without_the_code(house: LostHo
 async def test_the_machine_itself_confirms_no_recovery_without_the_code(house: LostHouse) -> None:
     code = house.show()
     assert house.pairing.confirm(house.now_ms) is None
-    assert house.pairing.confirm(house.now_ms, recovered=house.newcomer()) is None
-    assert house.pairing.confirm(house.now_ms, recovered=code) is not None
+    assert house.pairing.confirm(house.now_ms, recovered=house.newcomer().reveal) is None
+    assert house.pairing.confirm(house.now_ms, recovered=code.reveal) is not None
+
+
+async def test_before_the_second_press_even_the_right_code_lets_nobody_in(
+    house: LostHouse,
+) -> None:
+    """Seen to fail without the state in `OwnerRecovery.wanted`: a try was spent."""
+    house.show(is_pressed=False)
+    answer = await house.recover()
+    assert isinstance(answer, Outcome)
+    assert "Nobody is recovering" in answer.detail
+    assert is_as_it_was(house)
 
 
 async def test_what_was_signed_for_one_person_lets_no_other_in(house: LostHouse) -> None:
     """Somebody at home sees what the program sent, and shows a code of their own at once."""
     code = house.show()
-    use = RecoveryUse(device=house.rig.keys.device, code_digest=code.digest())
+    use = RecoveryUse(device=house.rig.keys.device, reveal_digest=code.reveal.digest())
     sent = recovery_use_text(sign_recovery_use(" ".join(house.recovery.words), use))
     house.show(house.newcomer("Mallory"))
     assert isinstance(await house.recover(sent), WrongNumber)
@@ -86,8 +96,7 @@ async def test_a_code_swapped_between_check_and_pairing_gets_nowhere(house: Lost
 
     def succeed_and_swap() -> None:
         succeed()
-        house.pairing.press_service(house.now_ms)
-        assert house.pairing.read_code(qr_text(house.newcomer("Mallory")), house.now_ms)
+        house.show(house.newcomer("Mallory"))
 
     house.tries.succeed = succeed_and_swap  # type: ignore[method-assign]
     assert not (await house.recover()).is_done
@@ -96,7 +105,7 @@ async def test_a_code_swapped_between_check_and_pairing_gets_nowhere(house: Lost
 
 async def test_what_was_signed_for_one_doorbell_opens_no_other(house: LostHouse) -> None:
     code = house.show()
-    use = RecoveryUse(device="a" * 20, code_digest=code.digest())
+    use = RecoveryUse(device="a" * 20, reveal_digest=code.reveal.digest())
     signed = sign_recovery_use(" ".join(house.recovery.words), use)
     assert isinstance(await house.recover(recovery_use_text(signed)), WrongNumber)
     assert is_as_it_was(house)
@@ -105,7 +114,7 @@ async def test_what_was_signed_for_one_doorbell_opens_no_other(house: LostHouse)
 async def test_a_spent_code_is_good_for_nothing(house: LostHouse) -> None:
     code = house.show()
     assert await house.recover() == Outcome(is_done=True)
-    assert not house.pairing.press_service(house.now_ms)
+    assert not house.pairing.hold_service(house.now_ms)
     house.recovering.on_keys(make_recovery_key().public)
     house.show(house.newcomer("Mallory"))
     assert isinstance(await house.recover(), WrongNumber)
@@ -118,7 +127,7 @@ async def test_a_spent_code_is_spent_after_a_restart_too(house: LostHouse) -> No
     await house.recover()
     house.start()
     await house.recovering.start()
-    assert not house.pairing.press_service(house.now_ms)
+    assert not house.pairing.hold_service(house.now_ms)
 
 
 @pytest.mark.parametrize("junk", ["DWU1:", "DWU1:e30", "DWU1:!", "DWU1:" + "A" * 3000])
@@ -130,7 +139,7 @@ async def test_junk_for_a_signature_is_refused(house: LostHouse, junk: str) -> N
 
 async def test_a_signature_by_nobody_is_refused(house: LostHouse) -> None:
     code = house.show()
-    use = RecoveryUse(device=house.rig.keys.device, code_digest=code.digest())
+    use = RecoveryUse(device=house.rig.keys.device, reveal_digest=code.reveal.digest())
     forged = SignedRecoveryUse(use=use.encode().decode(), signature=b64u(b"\x30\x06" + bytes(6)))
     assert isinstance(await house.recover(recovery_use_text(forged)), WrongNumber)
     assert is_as_it_was(house)

@@ -17,17 +17,17 @@ from firmware.protocol.events import (
     Event,
     PackageReady,
     PackageUploaded,
-    PairingAnswer,
+    PairingAnswered,
     ReleaseCommitted,
     SlotCommitted,
     UploadedPart,
 )
+from firmware.protocol.pairing import SignedPairingAnswer
 from relay.base.clock import SystemClock
 from relay.errors import BusUnavailable, EnrolmentRefused, UnknownDoorbell
 from relay.fleet.revocation import revoke
 from relay.store import commands, fleet
 from tests.fakes.releases import released
-from tests.fakes.sample_keys import P256_KEY, X25519_KEY
 from tests.relay.doorbells import Connection, Doorbell, claim_secret, enrol, enrolment_request
 from tests.relay.http_people import paired_owner
 from tests.relay.http_world import open_world
@@ -153,7 +153,9 @@ def everything(doorbell: Doorbell) -> list[Event]:
             **released(),
         ),
         PackageUploaded(package_id=new_id(), parts=[part]),
-        PairingAnswer(pairing_id=new_id(), identity_key=P256_KEY, sealing_key=X25519_KEY),
+        PairingAnswered(
+            pairing_id=new_id(), signed=SignedPairingAnswer(answer="{}", signature="AAAA")
+        ),
     ]
     return [doorbell.event(body=body) for body in bodies]
 

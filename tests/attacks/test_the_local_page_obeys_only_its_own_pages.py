@@ -34,7 +34,7 @@ REBOUND = """async () => {
     const answer = await fetch(path, { headers: { Accept: "application/json" } });
     seen.push(answer.ok ? await answer.text() : answer.status);
   }
-  const body = new URLSearchParams({ door_number: "111111", door_number_again: "111111" });
+  const body = new URLSearchParams({ door_number: "493817" });
   const answer = await fetch("/pair", { method: "POST", body });
   return [...seen, answer.status];
 }"""
@@ -95,7 +95,7 @@ async def visit() -> AsyncIterator[Visit]:
 @pytest.mark.browser
 async def test_a_name_pointed_at_the_doorbell_reads_and_pairs_nothing(visit: Visit) -> None:
     """The Host in guard.py; with the Origin out as well, the attacker's number pairs."""
-    visit.bell.view = PairingView(state="words", words=WORDS, owner_name="Maria")
+    visit.bell.view = PairingView(state="pressed", words=WORDS, owner_name="Maria")
     rebound = visit.door.replace("localhost", FOREIGN)
 
     async def before_it_was_pointed_here(route: Route) -> None:
@@ -112,7 +112,7 @@ async def test_a_name_pointed_at_the_doorbell_reads_and_pairs_nothing(visit: Vis
 @pytest.mark.parametrize(
     ("path", "fields"),
     [
-        ("/pair", {"door_number": "111111", "door_number_again": "111111"}),
+        ("/pair", {"door_number": "493817"}),
         (f"/confirm/{DIGEST}", {}),
         ("/knock/pattern", {f"press_{n}": "short" if n % 2 else "long" for n in range(1, 7)}),
         ("/microphone", {"wish": "on"}),
@@ -123,7 +123,7 @@ async def test_a_form_on_another_page_does_nothing_here(
 ) -> None:
     """The Origin in guard.py: from another port of this machine all of them did it."""
     await visit.unlock()
-    visit.bell.view = PairingView(state="words" if path == "/pair" else "paired", words=WORDS)
+    visit.bell.view = PairingView(state="pressed" if path == "/pair" else "paired", words=WORDS)
     inputs = "".join(f'<input name="{name}" value="{value}">' for name, value in fields.items())
     await visit.fall_for(f'<form method="post" action="{visit.door}{path}">{inputs}</form>', host)
     async with visit.page.expect_navigation() as sent:

@@ -43,6 +43,7 @@ NUMBER = "493817"
 MP4 = bytes(range(256)) * 4
 CET = timezone(timedelta(hours=1), "CET")
 WORDS = ("acorn", "bridge", "candle", "dune", "ember", "fern")
+FOUR_WORDS = WORDS[:4]
 CLIP = ClipView(
     from_ms=1_795_000_000_000,
     to_ms=1_795_000_012_000,
@@ -119,8 +120,8 @@ class Doorbell:
 
     view: PairingView = field(
         default_factory=lambda: PairingView(
-            state="words",
-            words=WORDS,
+            state="pressed",
+            words=FOUR_WORDS,
             owner_name="Maria",
         )
     )
@@ -130,6 +131,8 @@ class Doorbell:
     wrong_tries: int = 0
     changes: int = 0
     told: list[str] = field(default_factory=list)
+    links: list[str] = field(default_factory=list)
+    locked: Locked | None = None
     ear: MicrophoneView = EAR
     releases: list[ReleaseProgress] = field(default_factory=list)
     hand: KnockView = KNOCK
@@ -137,7 +140,7 @@ class Doorbell:
     def status(self) -> DoorbellStatus:
         return DoorbellStatus(
             device="e" * 20,
-            is_paired=self.view.state in ("words", "paired"),
+            is_paired=self.view.state in ("pressed", "paired"),
             is_online=True,
             is_clock_trusted=True,
             clip_count=3,
@@ -177,7 +180,10 @@ class Doorbell:
     def number_changes(self) -> int:
         return self.changes
 
-    async def check_door_number(self, number: str) -> DoorNumberAnswer:
+    async def check_door_number(self, number: str, link: str = "") -> DoorNumberAnswer:
+        self.links.append(link)
+        if self.locked is not None:
+            return self.locked
         if self.wrong_tries >= 5:
             return Locked(wait_s=3600)
         if number == NUMBER:

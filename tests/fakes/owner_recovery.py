@@ -13,13 +13,12 @@ from firmware.enrolment.door_number import DoorNumber
 from firmware.enrolment.pairing import Pairing
 from firmware.local_page.pairing_page import PairingPage
 from firmware.local_page.ports import Locked, Outcome, WrongNumber
-from firmware.protocol.encoding import new_id
 from firmware.protocol.grants import OwnerKeys
-from firmware.protocol.pairing import PairingCode, qr_text
 from firmware.store.deferred_events import DeferredEventStore
 from firmware.vault.recovery_words import RecoveryKey, make_recovery_key
 from tests.fakes.consent_world import new_owner_passkey
 from tests.fakes.intake import DeskRig, desk_rig
+from tests.fakes.pairing_app import PairingApp
 from tests.story.browser import SoftBrowser
 
 DOOR_NUMBER = "271828"
@@ -40,8 +39,7 @@ class LostHouse:
         """Start the pairing at the doorbell's page, for the first time or again."""
         rig, folder = self.rig, self.rig.folder
         self.pairing = Pairing(
-            identity_key=rig.keys.identity_key,
-            sealing_key=rig.keys.sealing_key,
+            keys=rig.keys,
             has_owner=bool(rig.owners.owners),
         )
         self.number = self.open_door_number(folder / "door.json", clock=rig)
@@ -84,18 +82,22 @@ class LostHouse:
 
     def newcomer(
         self, name: str = "Ada again", *, browser: SoftBrowser | None = None
-    ) -> PairingCode:
-        """Return what a new app shows."""
+    ) -> PairingApp:
+        """Return a new app, which shows a code."""
         browser = browser or SoftBrowser.create("New")
         owner = OwnerKeys(name=name, passkey=new_owner_passkey().key, browser=browser.keys)
-        return PairingCode(pairing_id=new_id(), owner=owner)
+        return PairingApp(owner)
 
-    def show(self, code: PairingCode | None = None) -> PairingCode:
-        """Hold the service button, then a code before the camera."""
-        code = code or self.newcomer()
-        assert self.pairing.press_service(self.now_ms)
-        assert self.pairing.read_code(qr_text(code), self.now_ms)
-        return code
+    def show(self, app: PairingApp | None = None, *, is_pressed: bool = True) -> PairingApp:
+        """Hold the service button, then a code before the camera; press it after the words."""
+        app = app or self.newcomer()
+        assert self.pairing.hold_service(self.now_ms)
+        assert app.show(self.pairing, self.now_ms)
+        text = app.reveal.encode().decode()
+        assert self.pairing.take_reveal(app.pairing_id, text, self.now_ms) is None
+        if is_pressed:
+            assert self.pairing.press_service(self.now_ms)
+        return app
 
     async def recover(
         self, words: str | None = None, number: str = NEW_NUMBER

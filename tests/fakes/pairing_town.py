@@ -4,7 +4,7 @@
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,11 +18,16 @@ from firmware.companion.owner.key_file import FileKey, load_passkey_file, make_k
 from firmware.companion.owner.local_page_client import PairingShown
 from firmware.companion.owner.owner_passkey import OwnerPasskey
 from firmware.companion.owner.pairing import PairedDoorbell, pair, sign_in
+from firmware.companion.owner.wrong_taps import WrongTaps
 from firmware.companion.viewer.folder import Folder
 from firmware.companion.viewer.player_keys import PlayerKeys
 from firmware.enrolment.keys import DeviceKeys, load_or_make_keys
 from firmware.enrolment.pairing import Pairing
+from firmware.protocol.commands import PairingRevealed, PairingStopped
+from firmware.protocol.encoding import decode
+from firmware.protocol.events import PairingAnswered
 from firmware.protocol.grants import OwnerKeys
+from firmware.protocol.pairing import PairingAnswer, SignedPairingAnswer
 from tests.fakes.bent_relay import Change, as_it_is, carry
 from tests.fakes.terminal import FakeTerminal, ManualPatience
 from tests.flows.serving import behind_proxy, serving
@@ -33,7 +38,7 @@ SITE = Site.of(OWNER_ORIGIN)
 
 @dataclass
 class PairingTown:
-    """Everybody. The owner compares words as people do: `is_careful`, or just says yes."""
+    """Everybody. The owner taps the word that the doorbell says, or, if not `is_careful`, any."""
 
     world: World
     relay: str
@@ -51,9 +56,18 @@ class PairingTown:
     asked: list[str] = field(default_factory=list)
     patience: ManualPatience = field(default_factory=lambda: ManualPatience(speed=100))
     sent: list[str] = field(default_factory=list)
+    codes: list[str] = field(default_factory=list)
+    bend: Callable[[str], str] = lambda text: text
+    """What the relay makes of a reveal on its way to the doorbell."""
+    now_ms: int = 0
+
+    def __post_init__(self) -> None:
+        self.taps = WrongTaps(self.folder / "wrong-taps.json", lambda: self.now_ms)
 
     def passkey(self) -> FileKey:
-        """Make a passkey in a file."""
+        """Make a passkey in a file; once it is there, return it."""
+        if (self.folder / "passkey").exists():
+            return self.passkey_again()
         return make_key_file(self.folder / "passkey", name="Ada", passphrase="", site=SITE)
 
     def passkey_again(self) -> FileKey:
@@ -89,40 +103,59 @@ class PairingTown:
             terminal=FakeTerminal(self._ask, said=self.said),
             patience=self.patience,
             show_code=self.show,
+            taps=self.taps,
             door=self if has_door else None,  # type: ignore[arg-type]
         )
 
     def pairing(self) -> PairingShown:
         """Answer as the doorbell's own page."""
-        view, code = self.bell.view(0), self.bell.code(0)
+        view, known = self.bell.view(0), self.bell.messages(0)
         return PairingShown(
             state=view.state,
             device=self.keys.device,
-            code="" if code is None else code.encode().decode(),
-            identity_key=self.keys.identity_key,
-            sealing_key=self.keys.sealing_key,
+            code="" if known is None else known.code.text,
+            answer="" if known is None else known.signed.encode().decode(),
         )
 
     def show(self, text: str) -> None:
         """Hold a code before the camera, once the service button was held."""
-        self.bell.press_service(0)
-        if not self.reads_code:
-            return
-        answer = self.bell.read_code(text, 0)
-        assert answer is not None
-        self._on_loop(self.world.pairings.take_answer(self.keys.device, answer))
+        self.codes.append(text)
+        self.bell.hold_service(0)
+        if self.reads_code:
+            self.answer(self.keys.device, self.bell.read_code(text, 0))
+
+    def answer(self, device: str, signed: SignedPairingAnswer | None) -> None:
+        """Let a doorbell's answer reach the relay."""
+        assert signed is not None
+        pairing_id = decode(PairingAnswer, signed.answer.encode()).pairing_id
+        answered = PairingAnswered(pairing_id=pairing_id, signed=signed)
+        self._on_loop(self.world.pairings.take_answer(device, answered))
 
     def _ask(self, prompt: str) -> str:
-        """Compare the words, and choose the door number if they are the same."""
+        """Tap the words that the doorbell says; then press its button, and set the number."""
         self.asked.append(prompt)
-        is_same = " ".join(self.bell.view(0).words) in self.said[-1]
-        if self.is_careful and not is_same:
-            return "no"
-        if self.chooses_number:
+        self._on_loop(self.hear())
+        words, place = self.bell.view(0).words, int(self.said[-1].split()[1]) - 1
+        offered = self.said[-1].partition(":")[2].split()
+        wanted = words[place] if words else ""
+        if wanted not in offered:
+            return "0" if self.is_careful else "1"
+        if place == 3 and self.chooses_number:
+            assert self.bell.press_service(0)
             confirmed = self.bell.confirm(0)
             assert confirmed is not None
             self._on_loop(self.world.pairings.take_paired(self.keys.device, confirmed.event))
-        return "yes"
+        return offered[offered.index(wanted) - 1]
+
+    async def hear(self) -> None:
+        """Let the doorbell take what the relay has told it."""
+        for body in await self.world.told(self.keys.device):
+            match body:
+                case PairingRevealed(pairing_id=pairing_id, reveal=text):
+                    self.bell.take_reveal(pairing_id, self.bend(text), 0)
+                case PairingStopped(pairing_id=pairing_id):
+                    self.bell.stop(pairing_id, 0)
+        await self.world.answer(self.keys.device)
 
     def _on_loop(self, work: Any) -> None:
         asyncio.run_coroutine_threadsafe(work, self.loop).result(5)
@@ -146,9 +179,7 @@ async def pairing_town(folder: Path) -> AsyncIterator[PairingTown]:
             relay=f"http://127.0.0.1:{port}",
             folder=folder,
             keys=keys,
-            bell=Pairing(
-                identity_key=keys.identity_key, sealing_key=keys.sealing_key, has_owner=False
-            ),
+            bell=Pairing(keys=keys, has_owner=False),
             invitation=await world.invite_owner(),
             loop=asyncio.get_running_loop(),
             http=http,

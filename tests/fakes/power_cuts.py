@@ -17,13 +17,13 @@ from firmware.protocol.encoding import new_id, unb64u
 from firmware.protocol.events import Event, EventBody, Note
 from firmware.protocol.grants import Owner
 from firmware.protocol.notes import open_note
-from firmware.protocol.pairing import PairingCode
 from firmware.store.statements import StatementStore
 from firmware.vault.recovery_words import make_recovery_key
 from tests.fakes.consent_world import NOW_MS
 from tests.fakes.fuse import Fuse, FusedBrowsers, FusedDatabase, FusedDoorNumber, FusedOwners
 from tests.fakes.intake import DeskRig
 from tests.fakes.owner_recovery import LostHouse
+from tests.fakes.pairing_app import PairingApp
 from tests.story.authenticator import SoftPasskey
 from tests.story.browser import SoftBrowser
 
@@ -125,7 +125,7 @@ class CutHouse:
         await self.house.recovering.resume()
         await self.house.desk.resume()
 
-    def show_new_phone(self) -> PairingCode:
+    def show_new_phone(self) -> PairingApp:
         """Show a new app's code; nothing that was told before counts."""
         phone = SoftBrowser.create("New phone")
         self.home.phones["New"] = phone

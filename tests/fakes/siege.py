@@ -12,6 +12,7 @@ doorbell is kept in `taken`, byte for byte.
 
 import asyncio
 import os
+import secrets
 import socket
 import subprocess
 import sys
@@ -32,6 +33,7 @@ from firmware.protocol.claims import Claim, Enrolment, EnrolmentRequest
 from firmware.protocol.commands import (
     Command,
     CommandBody,
+    PairingRevealed,
     Receipt,
     RegisterGrew,
     Reply,
@@ -44,7 +46,7 @@ from firmware.protocol.events import (
     Event,
     EventBody,
     Note,
-    PairingAnswer,
+    PairingAnswered,
     Pressed,
     SlotCommitted,
 )
@@ -60,7 +62,7 @@ from firmware.protocol.grants import (
     seal_statement,
 )
 from firmware.protocol.notes import NoteBody, open_note
-from firmware.protocol.pairing import PairingCode, qr_text, six_words
+from firmware.protocol.pairing import NONCE_BYTES, PairingOffer, pairing_words
 from firmware.protocol.passkeys import challenge
 from firmware.protocol.requests import SignedRequest
 from tests.fakes.broker import Broker, free_port
@@ -417,17 +419,25 @@ is_opted_in = true
 
     async def _pair(self) -> None:
         owner = OwnerKeys(name="Ada", passkey=self.owner.key, browser=self.browser.keys)
-        code = PairingCode(pairing_id=new_id(), owner=owner)
+        offer = PairingOffer(owner, pairing_id=new_id(), nonce=secrets.token_bytes(NONCE_BYTES))
         await self.door.hold_service_button()
         await self.door.wait_until_pairing_is("open", timeout_s=10)
-        await self.door.show(qr_png(qr_text(code)), 20)
+        await self.door.show(qr_png(offer.code.text), 20)
+        await eventually(lambda: self.told(PairingAnswered), 20)
+        (answered,) = self.told(PairingAnswered)
+        found = offer.take_answer(answered.signed)
+        self.identity_key = unb64u(found.answer.identity_key)
+        self.sealing_key = found.answer.sealing_key
+        text = found.reveal.encode().decode()
+        await self.command(PairingRevealed(pairing_id=offer.code.pairing_id, reveal=text))
         shown = await self.door.wait_until_pairing_is("words", timeout_s=20)
-        await eventually(lambda: self.told(PairingAnswer), 10)
-        (answer,) = self.told(PairingAnswer)
-        self.identity_key, self.sealing_key = unb64u(answer.identity_key), answer.sealing_key
-        swapped = SoftBrowser.create("relay").keys.viewing_key
-        said = six_words(code, identity_key=answer.identity_key, sealing_key=swapped)
-        self.words = (list(shown["words"]), said)
+        swapped = msgspec.structs.replace(
+            found.answer, sealing_key=SoftBrowser.create("relay").keys.viewing_key
+        )
+        other = msgspec.structs.replace(answered.signed, answer=swapped.encode().decode())
+        self.words = (list(shown["words"]), list(pairing_words(other, found.reveal)))
+        await self.door.press_service_button()
+        await self.door.wait_until_pairing_is("pressed", timeout_s=10)
         await self.door.choose_number(DOOR_NUMBER)
         await self.door.wait_until_pairing_is("paired", timeout_s=10)
 

@@ -50,6 +50,7 @@ from tests.fakes.bad_card import BadCard
 from tests.fakes.board import ManualBoard, ManualUptime
 from tests.fakes.events import NoPictures
 from tests.fakes.ownership import Owned
+from tests.fakes.pairing_app import NO_KEYS
 from tests.fakes.recorder import RecordingRig, running
 from tests.fakes.waiting import eventually
 from tests.faults.breakable_camera import FPS, BreakableCamera
@@ -145,7 +146,7 @@ class House:
             self.panel,
             clock=clock,
             recorder=self.recording.recorder,
-            pairing=Pairing(identity_key="", sealing_key="", has_owner=True),
+            pairing=Pairing(keys=NO_KEYS, has_owner=True),
             owners=Owned(),
             camera=ShownNothing(self.keeper),
             events=self.teller,

@@ -14,10 +14,10 @@ import pytest
 from firmware.decisions.first_pairing import HOLDER
 from firmware.local_page.ports import Outcome
 from firmware.protocol.events import Paired
-from firmware.protocol.pairing import PairingCode
 from firmware.store.deferred_events import DeferredEventStore
 from tests.fakes.intake import PowerCut, desk_rig
 from tests.fakes.owner_recovery import NEW_NUMBER
+from tests.fakes.pairing_app import PairingApp
 from tests.fakes.power_cuts import CUTS_EVERY, CutHouse, Told, TwoOwners
 
 OWN_FILES = ("owners.json", "browsers.json", "door.json")
@@ -26,7 +26,7 @@ OWN_FILES = ("owners.json", "browsers.json", "door.json")
 class NewHome(CutHouse):
     """A doorbell that nobody owns, over one card."""
 
-    async def reset(self) -> PairingCode:
+    async def reset(self) -> PairingApp:
         """Forget all who own it, and show a new app's code."""
         self.home.fuse.set(None)
         for name in OWN_FILES:
@@ -43,7 +43,7 @@ class NewHome(CutHouse):
     def promise_store(self) -> DeferredEventStore:
         return self.house.first_pairing._promise_store
 
-    def is_in(self, code: PairingCode) -> bool:
+    def is_in(self, code: PairingApp) -> bool:
         return self.rig.owners.find(code.owner.passkey.credential_id) is not None
 
 
@@ -136,7 +136,7 @@ async def test_a_card_that_keeps_no_promise_pairs_nobody(
     assert "memory card" in outcome.detail
     assert not new.is_in(code)
     assert new.home.told() == Told()
-    new.house.show(code)
+    new.house.show(code.renew())
     assert await new.pair() == Outcome(is_done=True)
 
 

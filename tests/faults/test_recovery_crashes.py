@@ -15,18 +15,18 @@ from firmware.errors import StoreError
 from firmware.local_page.ports import Outcome
 from firmware.protocol.events import KeyChangeCommitted
 from firmware.protocol.grants import Owner
-from firmware.protocol.pairing import PairingCode
 from firmware.vault.recovery_words import make_recovery_key
 from tests.fakes.consent_world import new_owner_passkey
 from tests.fakes.intake import PowerCut, desk_rig
 from tests.fakes.owner_recovery import NEW_NUMBER
+from tests.fakes.pairing_app import PairingApp
 from tests.fakes.power_cuts import CUTS_EVERY, CutHouse, Told, TwoOwners
 
 
 class LostHome(CutHouse):
     """Two owners who lost their passkeys, and a printed code, over one card."""
 
-    async def lose(self) -> PairingCode:
+    async def lose(self) -> PairingApp:
         """Print a code, lose the passkeys, and show a new app's code."""
         self.home.fuse.set(None)
         self.house.recovery = make_recovery_key()
@@ -36,7 +36,7 @@ class LostHome(CutHouse):
         await self.start()
         return self.show_new_phone()
 
-    def is_in(self, code: PairingCode) -> bool:
+    def is_in(self, code: PairingApp) -> bool:
         owner = self.rig.owners.find(code.owner.passkey.credential_id)
         return owner is not None and self.rig.browsers.find(code.owner.browser.id) is not None
 

@@ -13,6 +13,7 @@ from firmware.app.bell import Bell
 from firmware.capture.camera_output import pts_90k_of
 from firmware.companion.owner.cli import send_order
 from firmware.config.settings import PanelConfig
+from firmware.enrolment.keys import load_or_make_keys
 from firmware.enrolment.pairing import Pairing
 from firmware.errors import ControlError, OutboxFull
 from firmware.panel.control_socket import PanelView
@@ -21,7 +22,12 @@ from firmware.panel.panel import Panel
 from firmware.panel.pins import load_pins
 from firmware.protocol.encoding import new_id
 from firmware.protocol.events import CameraState, Event, EventBody, Pressed
+from firmware.protocol.grants import OwnerKeys
 from firmware.system.clock import SystemClock
+from tests.fakes.pairing_app import PairingApp
+from tests.fakes.waiting import eventually
+from tests.story.authenticator import SoftPasskey
+from tests.story.browser import SoftBrowser
 
 DEVICE = "abcdefghijklmnop2345"
 
@@ -47,7 +53,7 @@ class House:
             has_infrared=False,
             clock=self.clock,
         )
-        self.pairing = Pairing(identity_key="", sealing_key="", has_owner=False)
+        self.pairing = Pairing(keys=load_or_make_keys(folder / "keys"), has_owner=False)
         self.bell = Bell(
             settings,
             self.panel,
@@ -235,6 +241,19 @@ async def test_held_for_three_seconds_the_inner_button_pairs_and_the_outer_only_
         assert inner.pairing.view(now_ms).state == "open"
         assert outer.pairing.view(now_ms).state == "closed"
     assert (inner.happened, outer.happened) == ([], ["clip", "told"])
+
+
+async def test_a_short_press_of_the_inner_button_confirms_the_words(tmp_path: Path) -> None:
+    async with house(tmp_path) as home:
+        now_ms = home.clock.monotonic_ns() // 1_000_000
+        home.pairing.hold_service(now_ms)
+        passkey = SoftPasskey.create(rp_id="localhost", origin="http://localhost").key
+        owner = OwnerKeys(name="Ada", passkey=passkey, browser=SoftBrowser.create().keys)
+        PairingApp(owner).meet(home.pairing, now_ms)
+        await home.order({"do": "press", "pin": "bell"})
+        assert home.pairing.view(now_ms).state == "words"
+        await home.order({"do": "press", "pin": "service"})
+        await eventually(lambda: home.pairing.view(now_ms).state == "pressed")
 
 
 async def test_the_commands_ok_means_that_the_press_is_told(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from firmware.consent.facts import Decision, Grant, Refusal, UnverifiedStatement
 from firmware.consent.verifier import judge
-from firmware.decisions.intake import StatementIntake, newcomer_code
+from firmware.decisions.intake import StatementIntake
 from firmware.protocol.commands import Accepted, ReleaseLogged, SealedStatement
 from firmware.protocol.decisions import (
     AddApprover,
@@ -98,9 +98,9 @@ def test_swapped_keys_of_a_newcomer_change_the_six_words(rig):
     browser = msgspec.structs.replace(terms.owner.browser, viewing_key=b64u(b"\x09" + bytes(31)))
     swapped = msgspec.structs.replace(terms.owner, browser=browser)
     other = msgspec.structs.replace(terms, owner=swapped)
-    words = newcomer_words(newcomer_code(terms))
+    words = newcomer_words(terms.pairing_id, terms.owner)
     assert len(words) == 6
-    assert words != newcomer_words(newcomer_code(other))
+    assert words != newcomer_words(other.pairing_id, other.owner)
 
 
 async def test_only_what_lets_somebody_in_has_words_to_compare(rig):

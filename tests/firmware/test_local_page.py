@@ -6,13 +6,14 @@ import re
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import httpx2
 import pytest
 
 from firmware.local_page.errors import PortTaken
 from firmware.local_page.guard import own_origins
-from firmware.local_page.ports import Outcome, PairingView
+from firmware.local_page.ports import Locked, Outcome, PairingView
 from firmware.local_page.server import listen, serve
 from firmware.local_page.texts import LANGUAGES
 from firmware.local_page.web_app import door_app
@@ -86,35 +87,78 @@ async def test_refuses_posts_of_foreign_pages(
 ) -> None:
     await home.unlock()
     home.bell.told.clear()
-    fields = {"door_number": NUMBER, "door_number_again": NUMBER}
+    fields = {"door_number": NUMBER}
     reply = await home.web.post(path, data=fields, headers=headers)
 
     assert reply.status_code == 403
     assert home.bell.told == []
 
 
-async def test_pairing_shows_the_words_and_takes_the_number_twice(home: Home) -> None:
+async def test_before_the_second_press_the_page_shows_the_words_and_takes_no_number(
+    home: Home,
+) -> None:
+    home.bell.view = replace(home.bell.view, state="words")
     page = (await home.web.get("/pair")).text
-    differ = await home.post("/pair", door_number=NUMBER, door_number_again="000000")
-    short = await home.post("/pair", door_number="12345", door_number_again="12345")
-    foreign = await home.post("/pair", door_number="١٢٣٤٥٦", door_number_again="١٢٣٤٥٦")
-    assert home.bell.told == []
-    done = await home.post("/pair", True, door_number=NUMBER, door_number_again=NUMBER)
+    reply = await home.post("/pair", True, door_number=NUMBER)
 
-    assert re.findall("<li>(.*?)</li>", page) == list(Doorbell().view.words)
-    assert [differ.status_code, short.status_code, foreign.status_code] == [409, 409, 409]
-    assert "differ" in differ.text
+    assert re.findall("<li>(.*?)</li>", page) == list(home.bell.view.words)
+    assert "<form" not in page
+    assert (reply.status_code, home.bell.told) == (409, [])
+    assert "Press the service button" in reply.json()["error"]
+
+
+async def test_after_it_the_page_proposes_a_number_and_takes_any_that_isnt_weak(
+    home: Home,
+) -> None:
+    pages = [(await home.web.get("/pair")).text for _ in range(5)]
+    proposed = [re.findall('name="door_number"[^>]* value="([0-9]{6})"', one)[0] for one in pages]
+    short = await home.post("/pair", door_number="12345")
+    foreign = await home.post("/pair", door_number="١٢٣٤٥٦")
+    weak = [await home.post("/pair", door_number=one) for one in ("123456", "112233", "010190")]
+    assert home.bell.told == []
+    done = await home.post("/pair", True, door_number=NUMBER)
+
+    assert len(set(proposed)) > 1
+    assert [reply.status_code for reply in (short, foreign, *weak)] == [409] * 5
+    for reply, says in zip(weak, ("a run", "repeat themselves", "a date"), strict=True):
+        assert says in reply.text
     assert done.json() == {"ok": True}
     assert home.bell.told == [f"pair {NUMBER}"]
 
 
 async def test_no_door_number_is_taken_without_words_on_the_page(home: Home) -> None:
-    for state in ("closed", "open", "paired"):
+    for state in ("closed", "open", "answered", "words", "paired"):
         home.bell.view = PairingView(state=state)
-        reply = await home.post("/pair", True, door_number=NUMBER, door_number_again=NUMBER)
+        reply = await home.post("/pair", True, door_number=NUMBER)
         assert reply.status_code == 409
 
     assert home.bell.told == []
+
+
+async def test_a_link_past_a_lock_counts_in_the_browser_that_opens_it_and_needs_the_number(
+    home: Home,
+) -> None:
+    opened = await home.web.get("/unlock/token-of-the-link")
+    assert (opened.status_code, opened.headers["location"]) == (303, "/confirm")
+    cookie = opened.headers["set-cookie"].lower()
+    assert "httponly" in cookie
+    assert "samesite=strict" in cookie
+    assert "Something waits" in (await home.web.get("/confirm")).text  # still locked
+    await home.post("/unlock", door_number="000000")
+    assert home.bell.links == ["token-of-the-link"]
+    assert (await home.web.get(CLIP_URL)).status_code == 403
+
+
+async def test_a_lock_says_which_ways_lead_past_it(home: Home) -> None:
+    for locked, says in (
+        (Locked(wait_s=3600), "60 minutes"),
+        (Locked(wait_s=24 * 3600), "24 hours"),
+        (Locked(wait_s=5, needs_button=True), "Fifty wrong tries"),
+    ):
+        home.bell.locked = locked
+        page = await home.post("/unlock", door_number=NUMBER)
+        assert (page.status_code, says in page.text) == (429, True)
+        assert "service button" in page.text
 
 
 async def test_before_unlocking_nobody_learns_who_asks_for_what(home: Home) -> None:

@@ -9,14 +9,14 @@ from firmware.local_page.ports import Locked, Outcome, PairingView, WrongNumber
 from tests.fakes.local_page import NUMBER, WORDS, Home, door_page
 
 CODE = "acid " * 17 + "zebra"
-FORM = {"recovery": CODE, "door_number": NUMBER, "door_number_again": NUMBER}
+FORM = {"recovery": CODE, "door_number": NUMBER}
 
 
 @pytest.fixture
 async def home() -> AsyncIterator[Home]:
     async with door_page() as found:
         found.bell.view = PairingView(
-            state="words", words=WORDS, owner_name="Maria", is_recovery=True, may_recover=True
+            state="pressed", words=WORDS, owner_name="Maria", is_recovery=True, may_recover=True
         )
         yield found
 
@@ -27,7 +27,15 @@ async def test_the_page_asks_for_the_words_and_for_a_new_number(home: Home, lang
     assert 'action="/recover"' in page
     assert 'name="recovery"' in page
     assert 'autocomplete="off"' in page
+
+
+async def test_before_the_second_press_it_shows_the_words_alone(home: Home) -> None:
+    home.bell.view = replace(home.bell.view, state="words")
+    page = (await home.web.get("/pair")).text
     assert all(word in page for word in WORDS)
+    assert 'name="recovery"' not in page
+    assert (await home.post("/recover", **FORM)).status_code == 409
+    assert home.bell.told == []
 
 
 async def test_ordinary_pairing_asks_for_no_recovery_code(home: Home) -> None:
@@ -41,7 +49,7 @@ async def test_ordinary_pairing_asks_for_no_recovery_code(home: Home) -> None:
 
 
 async def test_ordinary_pairing_is_refused_while_somebody_recovers(home: Home) -> None:
-    reply = await home.post("/pair", door_number=NUMBER, door_number_again=NUMBER)
+    reply = await home.post("/pair", door_number=NUMBER)
     assert reply.status_code == 409
     assert home.bell.told == []
 
@@ -73,7 +81,7 @@ async def test_a_refusal_says_why_and_never_repeats_the_code(
 
 @pytest.mark.parametrize(
     "change",
-    [{"door_number": "12345"}, {"door_number_again": "000000"}],
+    [{"door_number": "12345"}, {"door_number": "010190"}],
 )
 async def test_a_number_that_is_wrong_in_itself_hands_nothing_on(home: Home, change: dict) -> None:
     assert (await home.post("/recover", **{**FORM, **change})).status_code == 409
@@ -94,8 +102,8 @@ async def test_a_paired_page_says_how_to_recover(home: Home) -> None:
     assert "doorward recovery" in (await home.web.get("/pair")).text
 
 
-async def test_tools_are_told_the_keys_that_the_words_are_made_of(home: Home) -> None:
-    home.bell.view = replace(home.bell.view, device="e" * 20, identity_key="aWQ", code="{}")
+async def test_tools_are_told_the_messages_that_the_words_are_made_of(home: Home) -> None:
+    home.bell.view = replace(home.bell.view, device="e" * 20, code="DW2:x", answer="{}")
     told = (await home.web.get("/pair", headers={"Accept": "application/json"})).json()
-    assert (told["device"], told["identity_key"], told["code"]) == ("e" * 20, "aWQ", "{}")
+    assert (told["device"], told["code"], told["answer"]) == ("e" * 20, "DW2:x", "{}")
     assert told["is_recovery"] is True

@@ -30,7 +30,7 @@ async def test_the_right_words_make_the_new_passkey_an_owner(house: LostHouse) -
     house.rig.household.set_settings(OwnerSettings(revision=1, is_opted_in=True))
     code = house.show()
     view = house.page.pairing_view()
-    assert (view.state, view.is_recovery, len(view.words)) == ("words", True, 6)
+    assert (view.state, view.is_recovery, len(view.words)) == ("pressed", True, 4)
     assert await house.recover() == Outcome(is_done=True)
 
     assert [one.name for one in house.rig.owners.owners] == ["Ada", "Ada again"]
@@ -74,7 +74,7 @@ async def test_the_code_is_spent_and_a_new_one_counts(house: LostHouse) -> None:
     await house.recover()
     assert house.rig.household.recovery() is None
     assert house.sealed_to[-1] is None
-    assert not house.pairing.press_service(house.now_ms)
+    assert not house.pairing.hold_service(house.now_ms)
     new = make_recovery_key()
     house.recovering.on_keys(new.public)
     assert house.sealed_to[-1] == unb64u(new.public.sealing_key)
@@ -85,7 +85,7 @@ async def test_the_code_is_spent_and_a_new_one_counts(house: LostHouse) -> None:
 
 async def test_a_recovery_key_that_an_owner_sets_counts_at_once(tmp_path: Path) -> None:
     async with lost_house(tmp_path, has_recovery=False) as house:
-        assert not house.pairing.press_service(house.now_ms)
+        assert not house.pairing.hold_service(house.now_ms)
         keys: list = []
         house.rig.deciding.on_recovery_key.add(keys.append)
         terms = SetRecovery(keys=house.recovery.public)
@@ -96,7 +96,7 @@ async def test_a_recovery_key_that_an_owner_sets_counts_at_once(tmp_path: Path) 
 
 async def test_without_a_recovery_key_the_button_opens_nothing(tmp_path: Path) -> None:
     async with lost_house(tmp_path, has_recovery=False) as house:
-        assert not house.pairing.press_service(house.now_ms)
+        assert not house.pairing.hold_service(house.now_ms)
         assert house.page.pairing_view().state == "paired"
         assert not house.page.pairing_view().may_recover
         assert await house.recover() == Outcome(
@@ -123,7 +123,7 @@ async def test_words_that_are_none_cost_no_try(house: LostHouse) -> None:
 
 async def test_a_program_may_send_what_it_signed_instead_of_the_words(house: LostHouse) -> None:
     code = house.show()
-    use = RecoveryUse(device=house.rig.keys.device, code_digest=code.digest())
+    use = RecoveryUse(device=house.rig.keys.device, reveal_digest=code.reveal.digest())
     signed = sign_recovery_use(" ".join(house.recovery.words), use)
     assert await house.recover(recovery_use_text(signed)) == Outcome(is_done=True)
 

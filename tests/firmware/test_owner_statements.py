@@ -34,7 +34,7 @@ from firmware.protocol.notes import (
     seal_note,
 )
 from firmware.protocol.owner_codes import approver_code_text
-from firmware.protocol.pairing import PairingCode, approver_words
+from firmware.protocol.pairing import approver_words
 from tests.fakes.pairing_town import PairingTown, pairing_town
 from tests.fakes.terminal import FakeTerminal, ManualPatience
 from tests.relay.http_people import Owner
@@ -99,9 +99,9 @@ class Paired:
         person = Owner(self.town.world, name)
         await person.register()
         owner = OwnerKeys(name=name, passkey=person.passkey.key, browser=person.browser.keys)
-        code = PairingCode(pairing_id=new_id(), owner=owner)
-        await person.post("/pairings", {"pairing_id": code.pairing_id})
-        body = {"device": self.town.keys.device, "pairing_id": code.pairing_id}
+        pairing_id = new_id()
+        await person.post("/pairings", {"pairing_id": pairing_id})
+        body = {"device": self.town.keys.device, "pairing_id": pairing_id}
         joined = await person.post("/join", body | {"owner": msgspec.to_builtins(owner)})
         assert joined.is_success
 
@@ -260,7 +260,7 @@ def test_plain_http_over_the_internet_is_warned_of_and_asked_about(relay: str) -
     said: list[str] = []
     check_way(relay, FakeTerminal("yes", said=said))
     assert "can read and change what passes" in said[0]
-    assert "compare the six words" in said[0]
+    assert "the four words would be others" in said[0]
     with pytest.raises(OwnerError, match="https://"):
         check_way(relay, FakeTerminal("", said=said))
 

@@ -1,83 +1,136 @@
-"""firmware.enrolment: pairing, owners and the door number."""
+"""firmware.enrolment.pairing: from the service button over the words to an owner."""
 
-import stat
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from firmware.enrolment.door_number import LOCK_S, DoorNumber
-from firmware.enrolment.owners import OwnerStore
-from firmware.enrolment.pairing import WINDOW_MS, Pairing
-from firmware.errors import DoorNumberInvalid, DoorNumberLocked, DoorNumberWrong, StoreError
-from firmware.protocol.encoding import b64u, canonical, new_id
+from firmware.enrolment.keys import DeviceKeys, load_or_make_keys
+from firmware.enrolment.pairing import WINDOW_MS, FollowedRegister, Pairing
+from firmware.enrolment.pairing_messages import PairingMessages
+from firmware.protocol.commands import Accepted, PairingRevealed, PairingStopped, Refused
+from firmware.protocol.encoding import b64u, sha256_hex
 from firmware.protocol.grants import OwnerKeys
-from firmware.protocol.pairing import PairingCode, qr_text, six_words
 from tests.fakes.clock import ManualClock
+from tests.fakes.pairing_app import PairingApp
 from tests.story.authenticator import SoftPasskey
 from tests.story.browser import SoftBrowser
 
 BROWSER = SoftBrowser.create().keys
+REGISTER = FollowedRegister(policy_digest=sha256_hex(b"policy"), origin="example.town/register")
 
-# Pairing
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> DeviceKeys:
+    return load_or_make_keys(tmp_path_factory.mktemp("keys"))
 
 
-def owner(name: str = "Ada", credential_id: str = "Y3JlZA") -> OwnerKeys:
-    made = SoftPasskey.create(rp_id="localhost", origin="http://localhost").key
-    passkey = msgspec.structs.replace(made, credential_id=credential_id)
+@pytest.fixture
+def machine(keys: DeviceKeys) -> Pairing:
+    return Pairing(keys=keys, has_owner=False, register=REGISTER)
+
+
+def owner(name: str = "Ada") -> OwnerKeys:
+    passkey = SoftPasskey.create(rp_id="localhost", origin="http://localhost").key
     return OwnerKeys(name=name, passkey=passkey, browser=BROWSER)
 
 
-def code(name: str = "Ada") -> PairingCode:
-    return PairingCode(pairing_id=new_id(), owner=owner(name))
+def app(name: str = "Ada") -> PairingApp:
+    return PairingApp(owner(name))
 
 
-def pairing(*, has_owner: bool = False) -> Pairing:
-    return Pairing(identity_key="aWQ", sealing_key="c2Vh", has_owner=has_owner)
+def open_window(machine: Pairing, now_ms: int = 0) -> Pairing:
+    assert machine.hold_service(now_ms)
+    return machine
 
 
-def test_pairing_goes_from_the_button_over_the_words_to_an_owner() -> None:
-    machine, shown = pairing(), code()
+def test_pairing_goes_from_the_button_over_the_words_and_a_second_press_to_an_owner(
+    machine: Pairing, keys: DeviceKeys
+) -> None:
+    phone = app()
     assert machine.view(0).state == "closed"
-    assert machine.press_service(0)
+    assert machine.hold_service(0)
     assert machine.is_reading(1)
-    answer = machine.read_code(qr_text(shown), 2)
-    assert answer is not None
-    assert answer.pairing_id == shown.pairing_id
+    answered = phone.meet(machine, 2)
     view = machine.view(3)
-    expected = six_words(shown, identity_key="aWQ", sealing_key="c2Vh")
-    assert (view.state, list(view.words), view.owner_name) == ("words", expected, "Ada")
-    confirmed = machine.confirm(4)
+    assert (view.state, view.words, view.owner_name) == ("words", answered.words, "Ada")
+    assert len(answered.words) == 4
+    assert machine.press_service(4)
+    assert machine.view(5).state == "pressed"
+    assert machine.view(5).words == answered.words
+    confirmed = machine.confirm(6)
     assert confirmed is not None
-    assert confirmed.owner == shown.owner
-    assert confirmed.event.credential_id == shown.owner.passkey.credential_id
-    assert machine.view(5).state == "paired"
+    assert confirmed.owner == phone.owner
+    assert confirmed.event.credential_id == phone.owner.passkey.credential_id
+    assert machine.view(7).state == "paired"
 
 
-def test_no_code_is_read_before_the_service_button() -> None:
-    machine = pairing()
-    assert machine.read_code(qr_text(code()), 0) is None
+def test_the_answer_names_the_doorbell_and_the_register_that_it_follows(
+    machine: Pairing, keys: DeviceKeys
+) -> None:
+    answer = app().meet(open_window(machine), 1).answer
+    assert (answer.device, answer.sealing_key) == (keys.device, keys.sealing_key)
+    assert answer.policy_digest == sha256_hex(b"policy")
+    assert answer.register_origin == "example.town/register"
+    assert not answer.is_recovery
+
+
+def test_a_doorbell_with_an_owner_says_so_in_its_answer(keys: DeviceKeys) -> None:
+    machine = Pairing(keys=keys, has_owner=True)
+    machine.recover_if(lambda: True)
+    assert app().meet(open_window(machine), 1).answer.is_recovery
+
+
+def test_without_the_second_press_there_is_no_owner(machine: Pairing) -> None:
+    app().meet(open_window(machine), 1)
+    assert machine.confirm(2) is None
+    assert machine.view(2).state == "words"
+
+
+def test_a_press_before_the_words_is_none(machine: Pairing) -> None:
+    assert not machine.press_service(0)
+    open_window(machine)
+    assert not machine.press_service(1)
+    phone = app()
+    signed = phone.show(machine, 1)
+    assert signed is not None
+    assert not machine.press_service(2)
+    assert machine.view(2).state == "answered"
+
+
+def test_no_code_is_read_before_the_service_button(machine: Pairing) -> None:
+    assert app().show(machine, 0) is None
     assert machine.confirm(0) is None
     assert machine.view(0).state == "closed"
 
 
-def test_the_service_button_opens_nothing_once_there_is_an_owner() -> None:
-    machine = pairing(has_owner=True)
-    assert not machine.press_service(0)
-    assert machine.read_code(qr_text(code()), 1) is None
+def test_the_service_button_opens_nothing_once_there_is_an_owner(keys: DeviceKeys) -> None:
+    machine = Pairing(keys=keys, has_owner=True)
+    assert not machine.hold_service(0)
+    assert app().show(machine, 1) is None
     assert machine.view(1).state == "paired"
 
 
-@pytest.mark.parametrize("is_code_read", [False, True])
-def test_the_window_closes_after_ten_minutes(is_code_read: bool) -> None:
-    machine = pairing()
-    machine.press_service(0)
-    if is_code_read:
-        machine.read_code(qr_text(code()), 0)
-    assert machine.view(WINDOW_MS - 1).state != "closed"
+@pytest.mark.parametrize("until", ["open", "answered", "words"])
+def test_the_window_closes_after_ten_minutes(machine: Pairing, until: str) -> None:
+    open_window(machine)
+    phone = app()
+    if until == "words":
+        phone.meet(machine, 1)
+    elif until == "answered":
+        phone.show(machine, 1)
+    assert machine.view(WINDOW_MS - 1).state == until
     assert machine.view(WINDOW_MS).state == "closed"
     assert machine.confirm(WINDOW_MS) is None
-    assert machine.read_code(qr_text(code()), WINDOW_MS) is None
+    assert not machine.press_service(WINDOW_MS)
+    assert app().show(machine, WINDOW_MS) is None
+
+
+def test_the_press_gives_ten_minutes_for_the_door_number(machine: Pairing) -> None:
+    app().meet(open_window(machine), 1)
+    assert machine.press_service(WINDOW_MS - 1)
+    assert machine.view(2 * WINDOW_MS - 2).state == "pressed"
+    assert machine.view(2 * WINDOW_MS - 1).state == "closed"
 
 
 @pytest.mark.parametrize(
@@ -90,7 +143,7 @@ def test_the_window_closes_after_ten_minutes(is_code_read: bool) -> None:
         {"passkey": "cHVi"},
     ],
 )
-def test_a_code_with_keys_that_cant_be_used_is_no_code(changes: dict[str, str]) -> None:
+def test_keys_that_cant_be_used_close_the_window(machine: Pairing, changes: dict[str, str]) -> None:
     keys = owner()
     if "passkey" in changes:
         broken = msgspec.structs.replace(keys.passkey, public_key=changes["passkey"])
@@ -98,139 +151,141 @@ def test_a_code_with_keys_that_cant_be_used_is_no_code(changes: dict[str, str]) 
     else:
         browser = msgspec.structs.replace(keys.browser, **changes)
         keys = msgspec.structs.replace(keys, browser=browser)
-    machine = pairing()
-    machine.press_service(0)
-    shown = PairingCode(pairing_id=new_id(), owner=keys)
-    assert machine.read_code(qr_text(shown), 1) is None
-    assert machine.view(1).state == "open"
+    phone = PairingApp(keys)
+    open_window(machine)
+    assert phone.show(machine, 1) is not None
+    text = phone.reveal.encode().decode()
+    assert machine.take_reveal(phone.pairing_id, text, 2) is not None
+    assert (machine.view(2).state, machine.view(2).problem) == ("closed", "reveal")
 
 
-def test_a_second_code_changes_nothing_until_the_button_is_pressed_again() -> None:
-    machine = pairing()
-    machine.press_service(0)
-    machine.read_code(qr_text(code("Mallory")), 1)
-    assert machine.read_code(qr_text(code("Ada")), 2) is None
-    assert machine.view(2).owner_name == "Mallory"
-    machine.press_service(3)
-    machine.read_code(qr_text(code("Ada")), 4)
-    assert machine.view(4).owner_name == "Ada"
+@pytest.mark.parametrize("until", ["answered", "words"])
+def test_another_code_before_the_camera_closes_the_window_and_says_why(
+    machine: Pairing, until: str
+) -> None:
+    open_window(machine)
+    phone = app()
+    phone.meet(machine, 1) if until == "words" else phone.show(machine, 1)
+    assert machine.is_reading(2)
+    assert phone.show(machine, 2) is None  # its own code again is no other
+    assert machine.view(2).state == until
+    assert app("Mallory").show(machine, 3) is None
+    assert (machine.view(3).state, machine.view(3).problem) == ("closed", "another_code")
+    assert machine.confirm(3) is None
+
+
+def test_after_the_second_press_the_camera_reads_no_more(machine: Pairing) -> None:
+    app().meet(open_window(machine), 1)
+    machine.press_service(2)
+    assert not machine.is_reading(3)
+    assert app("Mallory").show(machine, 3) is None
+    assert machine.view(3).state == "pressed"
+
+
+def test_a_code_that_was_answered_is_never_answered_again(machine: Pairing) -> None:
+    phone = app()
+    assert phone.show(open_window(machine), 1) is not None
+    open_window(machine, 2)
+    assert phone.show(machine, 3) is None
+    assert (machine.view(3).state, machine.view(3).problem) == ("open", "spent_code")
+    assert app().show(machine, 4) is not None
+
+
+def test_the_nonce_is_drawn_only_once_a_code_was_read(keys: DeviceKeys) -> None:
+    drawn: list[int] = []
+
+    def draw(size: int) -> bytes:
+        drawn.append(size)
+        return bytes([len(drawn)]) * size
+
+    machine = Pairing(keys=keys, has_owner=False, random_bytes=draw)
+    open_window(machine)
+    machine.read_code("https://example.org", 1)
+    assert drawn == []
+    first = app().meet(machine, 1)
+    assert drawn == [32]
+    open_window(machine, 2)
+    second = app().meet(machine, 3)
+    assert drawn == [32, 32]
+    assert first.answer.nonce != second.answer.nonce
+
+
+def test_a_reveal_for_another_pairing_changes_nothing(machine: Pairing) -> None:
+    phone, other = app(), app()
+    phone.show(open_window(machine), 1)
+    text = other.reveal.encode().decode()
+    assert machine.take_reveal(other.pairing_id, text, 2) is not None
+    assert machine.view(2).state == "answered"
+
+
+def test_a_reveal_to_which_the_code_doesnt_commit_closes_the_window(machine: Pairing) -> None:
+    phone = app()
+    phone.show(open_window(machine), 1)
+    swapped = msgspec.structs.replace(phone.reveal, owner=owner("Mallory"))
+    problem = machine.take_reveal(phone.pairing_id, swapped.encode().decode(), 2)
+    assert problem == "the code that the camera read doesn't commit to this"
+    assert (machine.view(2).state, machine.view(2).problem) == ("closed", "reveal")
+    text = phone.reveal.encode().decode()
+    assert machine.take_reveal(phone.pairing_id, text, 3) is not None  # too late
+
+
+def test_a_second_reveal_is_refused_and_the_same_one_is_no_second(machine: Pairing) -> None:
+    phone = app()
+    words = phone.meet(open_window(machine), 1).words
+    text = phone.reveal.encode().decode()
+    assert machine.take_reveal(phone.pairing_id, text, 2) is None
+    assert machine.take_reveal(phone.pairing_id, text.replace("Ada", "Eve"), 2) is not None
+    assert machine.view(2).words == words
+
+
+def test_the_app_stops_only_its_own_pairing(machine: Pairing) -> None:
+    phone = app()
+    phone.meet(open_window(machine), 1)
+    assert not machine.stop(app().pairing_id, 2)
+    assert machine.view(2).state == "words"
+    assert machine.stop(phone.pairing_id, 3)
+    assert (machine.view(3).state, machine.view(3).problem) == ("closed", "stopped")
+    assert not machine.press_service(4)
+
+
+def test_a_code_of_the_first_form_is_refused_and_the_page_says_so(machine: Pairing) -> None:
+    open_window(machine)
+    assert machine.read_code("DW1:eyJ2IjoxfQ", 1) is None
+    assert (machine.view(1).state, machine.view(1).problem) == ("open", "old_code")
+    assert app().show(machine, 2) is not None
 
 
 @pytest.mark.parametrize(
-    "text", ["", "DW1:", "DW1:e30", "https://example.org", "DW1:" + "A" * 9999]
+    "text", ["", "DW2:", "DW2:e30", "https://example.org", "DW2:" + "A" * 9999, "DW3:e30"]
 )
-def test_other_codes_are_ignored(text: str) -> None:
-    machine = pairing()
-    machine.press_service(0)
+def test_other_codes_are_ignored(machine: Pairing, text: str) -> None:
+    open_window(machine)
     assert machine.read_code(text, 1) is None
-    assert machine.view(1).state == "open"
+    assert (machine.view(1).state, machine.view(1).problem) == ("open", "")
 
 
-# Owners
-
-
-def test_owners_survive_a_restart_in_a_private_file(tmp_path: Path) -> None:
-    path = tmp_path / "owners.json"
-    store = OwnerStore(path)
-    store.add(owner("Ada", "YQ").owner)
-    bo = owner("Bo", "Yg").owner
-    store.add(bo)
-    again = OwnerStore(path)
-    assert [known.name for known in again.owners] == ["Ada", "Bo"]
-    assert again.find("Yg") == bo
-    assert again.find("eA") is None
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-
-
-def test_owners_of_the_first_version_stay_owners_and_have_no_browser(tmp_path: Path) -> None:
-    path = tmp_path / "owners.json"
-    ada = owner("Ada")
-    old = {"name": ada.name, "note_key": "AQ", "passkey": msgspec.to_builtins(ada.passkey)}
-    path.write_bytes(canonical({"owners": [old], "v": 1}))
-    store = OwnerStore(path)
-    assert store.owners == (ada.owner,)
-    store.add(owner("Bo", "Yg").owner)
-    assert [known.name for known in OwnerStore(path).owners] == ["Ada", "Bo"]
-
-
-def test_the_same_passkey_is_one_owner(tmp_path: Path) -> None:
-    store = OwnerStore(tmp_path / "owners.json")
-    store.add(owner("Ada").owner)
-    store.add(owner("Ada Lovelace").owner)
-    assert [known.name for known in store.owners] == ["Ada Lovelace"]
-
-
-def test_a_damaged_owners_file_is_never_no_owner(tmp_path: Path) -> None:
-    path = tmp_path / "owners.json"
-    path.write_bytes(b'{"v":1}')
-    with pytest.raises(StoreError):
-        OwnerStore(path)
-
-
-# Door number
-
-
-@pytest.fixture
-def door(tmp_path: Path) -> tuple[DoorNumber, ManualClock, Path]:
-    clock = ManualClock()
-    number = DoorNumber(tmp_path / "door.json", clock=clock)
-    number.choose("123456")
-    return number, clock, tmp_path / "door.json"
-
-
-def try_wrongly(number: DoorNumber, times: int) -> None:
-    for _ in range(times):
-        with pytest.raises((DoorNumberWrong, DoorNumberLocked)):
-            number.check("000000")
-
-
-def test_the_right_number_opens_and_gives_all_tries_back(
-    door: tuple[DoorNumber, ManualClock, Path],
+async def test_the_relays_messages_reach_the_pairing_and_the_words_are_told_once(
+    machine: Pairing,
 ) -> None:
-    number, _, path = door
-    try_wrongly(number, 4)
-    number.check("123456")
-    with pytest.raises(DoorNumberWrong) as caught:
-        number.check("000000")
-    assert caught.value.tries_left == 4
-    assert "123456" not in path.read_text()
+    clock, told = ManualClock(), []
+    now_ms = clock.monotonic_ns() // 1_000_000
+    messages = PairingMessages(machine, clock)
+    messages.revealed.add(lambda: told.append("words"))
+    phone = app()
+    phone.show(open_window(machine, now_ms), now_ms)
+    reveal = PairingRevealed(pairing_id=phone.pairing_id, reveal=phone.reveal.encode().decode())
+    assert await messages.on_pairing(reveal) == Accepted()
+    assert await messages.on_pairing(reveal) == Accepted()  # commands may come twice
+    assert told == ["words"]
+    refused = await messages.on_pairing(PairingRevealed(pairing_id="a" * 26, reveal="{}"))
+    assert isinstance(refused, Refused)
+    await messages.on_pairing(PairingStopped(pairing_id=phone.pairing_id))
+    assert machine.view(now_ms).problem == "stopped"
 
 
-def test_five_wrong_tries_lock_it_for_an_hour(door: tuple[DoorNumber, ManualClock, Path]) -> None:
-    number, clock, _ = door
-    try_wrongly(number, 5)
-    clock.advance(LOCK_S - 1)
-    with pytest.raises(DoorNumberLocked):
-        number.check("123456")
-    clock.advance(1)
-    number.check("123456")
-    with pytest.raises(DoorNumberWrong) as caught:
-        number.check("000000")
-    assert caught.value.tries_left == 4
-
-
-def test_a_restart_gives_no_further_tries(door: tuple[DoorNumber, ManualClock, Path]) -> None:
-    number, clock, path = door
-    try_wrongly(number, 3)
-    again = DoorNumber(path, clock=clock)
-    try_wrongly(again, 2)
-    after_boot = DoorNumber(path, clock=ManualClock(monotonic_s=0))
-    with pytest.raises(DoorNumberLocked) as caught:
-        after_boot.check("123456")
-    assert caught.value.wait_s == LOCK_S
-
-
-@pytest.mark.parametrize("text", ["", "12345", "1234567", "12345a", "１２３４５６", "123456\n"])
-def test_a_door_number_is_six_digits(door: tuple[DoorNumber, ManualClock, Path], text: str) -> None:
-    number, _, _ = door
-    with pytest.raises(DoorNumberInvalid):
-        number.check(text)
-    with pytest.raises(DoorNumberInvalid):
-        number.choose(text)
-
-
-def test_no_number_is_right_before_one_was_chosen(tmp_path: Path) -> None:
-    number = DoorNumber(tmp_path / "door.json", clock=ManualClock())
-    assert not number.is_set
-    with pytest.raises(StoreError):
-        number.check("000000")
+def test_a_careless_store_is_undone(machine: Pairing, tmp_path: Path) -> None:
+    app().meet(open_window(machine), 1)
+    machine.press_service(2)
+    assert machine.confirm(3) is not None
+    machine.undo()
+    assert machine.view(4).state == "closed"

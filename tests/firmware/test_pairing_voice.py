@@ -1,10 +1,11 @@
-"""firmware.sound.pairing_voice: the six words are said while they are compared, and hold nothing
-up."""
+"""firmware.sound.pairing_voice: the four words are said while they are looked for, and hold
+nothing up."""
 
 import asyncio
 import logging
 import random
 import shutil
+import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -14,12 +15,13 @@ from PIL import Image
 from firmware.capture.camera_output import LumaFrame
 from firmware.capture.unit_hub import LumaHub
 from firmware.companion.owner.terminal_qr import save_qr
+from firmware.enrolment.keys import load_or_make_keys
 from firmware.enrolment.pairing import WINDOW_MS, Pairing
+from firmware.enrolment.pairing_messages import PairingMessages
 from firmware.live.live_view import PairingCodeScanner
-from firmware.protocol.encoding import new_id
-from firmware.protocol.events import PairingAnswer
+from firmware.protocol.commands import Accepted, PairingRevealed
+from firmware.protocol.events import PairingAnswered
 from firmware.protocol.grants import OwnerKeys
-from firmware.protocol.pairing import PairingCode, qr_text
 from firmware.sound.echo_reference import EchoReference
 from firmware.sound.frames import SAMPLE_RATE, SILENCE
 from firmware.sound.pairing_voice import INTRODUCTIONS, PAUSE_BEFORE_AGAIN_S, PairingVoice
@@ -28,6 +30,7 @@ from firmware.sound.speaker import Speaker
 from firmware.sound.speech import MAX_TEXT_CHARS, Language, Speech
 from tests.fakes.clock import ManualClock
 from tests.fakes.events import PublishedEvents
+from tests.fakes.pairing_app import PairingApp
 from tests.fakes.sound import FakeCard
 from tests.fakes.waiting import eventually
 from tests.story.authenticator import SoftPasskey
@@ -36,12 +39,12 @@ from tests.story.browser import SoftBrowser
 needs_espeak = pytest.mark.skipif(
     shutil.which("espeak-ng") is None, reason="espeak-ng is missing (apt: espeak-ng)"
 )
+KEYS = load_or_make_keys(Path(tempfile.mkdtemp()))
 PASSKEY = SoftPasskey.create(rp_id="localhost", origin="http://localhost").key
 
 
-def new_code() -> PairingCode:
-    owner = OwnerKeys(name="Ada", passkey=PASSKEY, browser=SoftBrowser.create().keys)
-    return PairingCode(pairing_id=new_id(), owner=owner)
+def new_app() -> PairingApp:
+    return PairingApp(OwnerKeys(name="Ada", passkey=PASSKEY, browser=SoftBrowser.create().keys))
 
 
 class NotedSpeech(Speech):
@@ -78,7 +81,7 @@ class Door:
             played=EchoReference(),
         )
         self.speech = NotedSpeech(program)
-        self.pairing = Pairing(identity_key="aWQ", sealing_key="c2Vh", has_owner=has_owner)
+        self.pairing = Pairing(keys=KEYS, has_owner=has_owner)
         self.pairing.recover_if(lambda: has_owner)
         self.voice = PairingVoice(
             self.pairing,
@@ -97,13 +100,16 @@ class Door:
     def words(self) -> str:
         return ". ".join(self.pairing.view(self.now_ms).words)
 
-    def read(self) -> PairingCode:
-        """Hold the service button, then a new code before the camera."""
-        code = new_code()
-        assert self.pairing.press_service(self.now_ms)
-        assert self.pairing.read_code(qr_text(code), self.now_ms)
+    def read(self) -> None:
+        """Hold the service button, then a new code before the camera; its app reveals its keys."""
+        assert self.pairing.hold_service(self.now_ms)
+        new_app().meet(self.pairing, self.now_ms)
         self.voice.start()
-        return code
+
+    def confirm(self) -> None:
+        """Press the service button after the words."""
+        assert self.pairing.press_service(self.now_ms)
+        assert self.pairing.confirm(self.now_ms) is not None
 
     async def hear(self, seconds: float) -> bytes:
         """Return what the card plays."""
@@ -122,7 +128,7 @@ class Door:
 
     async def falls_silent(self) -> None:
         """Wait until it stops; nothing is left to be heard then, which would last many seconds."""
-        await eventually(lambda: not any(t.get_name() == "six words" for t in asyncio.all_tasks()))
+        await eventually(lambda: not any(t.get_name() == "four words" for t in asyncio.all_tasks()))
         assert {self.card.say() for _ in range(1500)} == {SILENCE}
 
     async def aclose(self) -> None:
@@ -150,7 +156,7 @@ async def test_the_words_are_said_twice_by_an_english_voice(
     (introduction, of, first), (words, by, second) = door.speech.spoken
     assert (introduction, of) == (INTRODUCTIONS[language], language)
     assert (words, by) == (door.words, "en")
-    assert len(words.split(". ")) == 6
+    assert len(words.split(". ")) == 4
     begin = said.index(first[:4000])
     assert said[begin:].startswith(first)
     once = said.index(second)
@@ -169,7 +175,7 @@ def test_what_is_said_is_short_enough(language: Language) -> None:
 async def test_it_stops_when_the_pairing_is_confirmed(door: Door) -> None:
     door.read()
     await door.is_said()
-    assert door.pairing.confirm(door.now_ms) is not None
+    assert door.pairing.press_service(door.now_ms)
     await door.falls_silent()
 
 
@@ -186,7 +192,7 @@ async def test_begun_anew_it_stops_and_says_the_new_words_alone(door: Door) -> N
     door.read()
     await door.is_said()
     old = door.words
-    assert door.pairing.press_service(door.now_ms)
+    assert door.pairing.hold_service(door.now_ms)
     await door.falls_silent()
     door.read()
     await door.is_said()
@@ -202,8 +208,8 @@ async def test_without_a_sound_card_a_log_line_says_why(caplog: pytest.LogCaptur
     with caplog.at_level(logging.INFO):
         door.read()
         await eventually(lambda: "no sound card" in caplog.text)
-    assert len(door.pairing.view(door.now_ms).words) == 6
-    assert door.pairing.confirm(door.now_ms) is not None
+    assert len(door.pairing.view(door.now_ms).words) == 4
+    door.confirm()
     await door.aclose()
 
 
@@ -214,7 +220,7 @@ async def test_without_espeak_pairing_goes_on_and_a_log_line_says_what_to_instal
     door.read()
     await eventually(lambda: "apt install espeak-ng" in caplog.text)
     assert not door.card.opened
-    assert door.pairing.confirm(door.now_ms) is not None
+    door.confirm()
     await door.aclose()
 
 
@@ -225,18 +231,22 @@ async def test_a_speech_that_hangs_delays_no_answer(tmp_path: Path) -> None:
     hub = LumaHub(asyncio.get_running_loop())
     slot = hub.subscribe()
     watch = PairingCodeScanner(slot, door.pairing, door.clock, events)
-    watch.read.add(door.voice.start)
+    messages = PairingMessages(door.pairing, door.clock)
+    messages.revealed.add(door.voice.start)
     watching = asyncio.create_task(watch.run())
-    assert door.pairing.press_service(door.now_ms)
-    slot.offer(_picture(new_code(), tmp_path / "code.png"))
-    await eventually(lambda: [type(body) for body in events.bodies] == [PairingAnswer])
-    assert door.pairing.confirm(door.now_ms) is not None
+    assert door.pairing.hold_service(door.now_ms)
+    app = new_app()
+    slot.offer(_picture(app.offer.code.text, tmp_path / "code.png"))
+    await eventually(lambda: [type(body) for body in events.bodies] == [PairingAnswered])
+    reveal = PairingRevealed(pairing_id=app.pairing_id, reveal=app.reveal.encode().decode())
+    assert await messages.on_pairing(reveal) == Accepted()
+    door.confirm()
     watching.cancel()
     await door.aclose()
 
 
-def _picture(code: PairingCode, path: Path) -> LumaFrame:
-    save_qr(qr_text(code), path)
+def _picture(text: str, path: Path) -> LumaFrame:
+    save_qr(text, path)
     image = Image.open(path).convert("L")
     size = {"width": image.width, "height": image.height, "stride": image.width}
     return LumaFrame(**size, data=image.tobytes(), pts_90k=0)

@@ -20,6 +20,7 @@ NAMES = (
     "statement", "verifier", "request", "register-leaf", "register", "custody-leaf",
     "release-proof", "capture-proof", "extract", "authority", "register-file", "note", "note-key",
     "checkpoint", "add-checkpoint", "proof", "policy", "bundle", "package-header", "mp4",
+    "pairing-code", "pairing-answer", "pairing-reveal",
 )  # fmt: skip
 
 

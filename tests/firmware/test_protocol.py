@@ -42,8 +42,6 @@ from firmware.protocol.passkeys import PasskeyKey
 from firmware.protocol.zones import seal_zones
 from tests.fakes.releases import released
 from tests.fakes.sample_keys import (
-    OTHER_P256_KEY,
-    OTHER_X25519_KEY,
     P256_KEY,
     SESSION_KEY,
     X25519_KEY,
@@ -75,7 +73,10 @@ BODIES = [
     events.Trouble(code="card_full", detail="The card is full."),
     events.Trouble(code="camera", is_over=True, detail="The camera works again."),
     events.ClockSet(from_seq=1, to_seq=7, offset_ms=-5),
-    events.PairingAnswer(pairing_id=new_id(), identity_key=P256_KEY, sealing_key=X25519_KEY),
+    events.PairingAnswered(
+        pairing_id=new_id(),
+        signed=pairing.SignedPairingAnswer(answer="{}", signature="AQ"),
+    ),
     events.Paired(pairing_id=new_id(), credential_id="AQ"),
     events.OwnerGone(credential_id="AQ"),
     events.Note(credential_id="AQ", browser="b" * 20, sealed="AQ"),
@@ -216,23 +217,6 @@ def test_a_subject_names_its_doorbell_and_nothing_else():
     for bad in ("dw.a.event", "dw." + DEVICE, f"x.{DEVICE}.event", f"dw.{DEVICE}.event.more"):
         with pytest.raises(WireError):
             topics.device_of_subject(bad)
-
-
-def test_the_qr_text_survives_the_round_trip():
-    code = pairing.PairingCode(pairing_id=new_id(), owner=OWNER)
-    assert pairing.parse_qr_text(pairing.qr_text(code)) == code
-    for bad in ("", "DW1:", "DW2:AAAA", "https://example.org", "DW1:!!"):
-        with pytest.raises(WireError):
-            pairing.parse_qr_text(bad)
-
-
-def test_six_words_change_with_any_key():
-    code = pairing.PairingCode(pairing_id="a" * 26, owner=OWNER)
-    words = pairing.six_words(code, identity_key=P256_KEY, sealing_key=X25519_KEY)
-    assert len(words) == 6
-    assert len(set(pairing.word_list())) == 256
-    assert words != pairing.six_words(code, identity_key=P256_KEY, sealing_key=OTHER_X25519_KEY)
-    assert words != pairing.six_words(code, identity_key=OTHER_P256_KEY, sealing_key=X25519_KEY)
 
 
 def _signed_note(identity: FileSigner, body: notes.NoteBody) -> notes.SignedNote:

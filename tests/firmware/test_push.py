@@ -38,6 +38,7 @@ from firmware.protocol.live import (
     PushText,
     QuietHours,
     SetPush,
+    WantDoorLink,
 )
 from firmware.protocol.sealing import seal_to
 from firmware.protocol.zones import SEALED_CHARS, open_zones
@@ -314,6 +315,17 @@ async def test_an_enrolled_browser_sets_and_ends_push(doorbell):
     assert len(await doorbell.push(Pressed())) == 1
     assert await doorbell.order(browser, EndPush()) == Accepted()
     assert len(await doorbell.push(Pressed())) == 1  # the one of before
+
+
+async def test_a_wish_for_a_door_link_names_the_browser_that_signed_it(doorbell):
+    wanted: list[str] = []
+    doorbell.orders.door_link_wanted.add(wanted.append)
+    browser = doorbell.enrolled()
+    assert await doorbell.order(browser, WantDoorLink()) == Accepted()
+    assert wanted == [browser.keys.id]
+    refused = await doorbell.order(SoftBrowser.create(), WantDoorLink())
+    assert isinstance(refused, Refused)
+    assert len(wanted) == 1
 
 
 async def test_a_quick_reply_is_passed_on(doorbell):

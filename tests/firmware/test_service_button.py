@@ -33,6 +33,7 @@ class Case:
             reset_hold_s=RESET_S,
         )
         self.button.pairing_wanted.add(lambda: self.done.append("pairing"))
+        self.button.pressed_shortly.add(lambda: self.done.append("short"))
         self.button.countdown.add(lambda is_on: self.done.append("blinks" if is_on else "stops"))
         self.button.reset_wanted.add(self._reset)
         self.button.start()
@@ -114,11 +115,13 @@ async def test_a_long_press_in_daily_life_pairs_and_does_not_reset(open_case: Op
     assert case.done == ["pairing"]
 
 
-async def test_a_short_press_does_nothing(open_case: OpenCase) -> None:
+async def test_a_short_press_is_told_once_it_is_over_and_opens_nothing(
+    open_case: OpenCase,
+) -> None:
     case = open_case(is_held=False)
     await case.gpio.press("service", PAIRING_S / 3)
     await asyncio.sleep(PAIRING_S)
-    assert case.done == []
+    assert case.done == ["short"]
 
 
 async def test_held_from_power_on_it_does_not_pair(open_case: OpenCase) -> None:

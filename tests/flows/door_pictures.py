@@ -6,7 +6,7 @@ from dataclasses import replace
 from playwright.async_api import Page
 
 from firmware.local_page.ports import PairingView
-from tests.fakes.local_page import NUMBER, WORDS
+from tests.fakes.local_page import FOUR_WORDS, NUMBER
 from tests.flows.asking_doors import KNOCKS, RELEASES, WAITING, AskingDoorbell, asking_door
 from tests.flows.browser import chromium, sit_down
 from tests.flows.camera import IN_ENGLISH_ONLY, Camera
@@ -16,7 +16,10 @@ OPEN = PairingView(state="open", is_recovery=True)
 RECOVERING: Mapping[str, PairingView] = {
     "may": PairingView(state="paired", may_recover=True),
     "open": OPEN,
-    "words": replace(OPEN, state="words", words=WORDS, owner_name="Maria"),
+    "closed": PairingView(state="paired", may_recover=True, problem="another_code"),
+    "answered": replace(OPEN, state="answered"),
+    "words": replace(OPEN, state="words", words=FOUR_WORDS, owner_name="Maria"),
+    "pressed": replace(OPEN, state="pressed", words=FOUR_WORDS, owner_name="Maria"),
 }
 PAIRED = PairingView(state="paired")
 

@@ -10,8 +10,8 @@ from firmware.capture.camera_output import LumaFrame
 from firmware.capture.qr_reader import read_texts
 from firmware.companion.owner.waiting_texts import time_text
 from firmware.enrolment.pairing import Pairing
-from firmware.protocol.commands import SealedStatement
-from firmware.protocol.events import Note
+from firmware.protocol.commands import PairingRevealed, SealedStatement
+from firmware.protocol.events import Note, PairingAnswered
 from tests.fakes.waiting import eventually, in_time
 from tests.flows.laptop_home import Home, home
 from tests.relay.http_world import OWNER_ORIGIN
@@ -29,11 +29,9 @@ def read_picture(path: Path) -> str:
 
 
 async def pair(at: Home, key: Path) -> list[str]:
-    """Pair Bea, and return the words that her terminal showed; the doorbell had the same."""
-    bell = Pairing(
-        identity_key=at.rig.keys.identity_key, sealing_key=at.rig.keys.sealing_key, has_owner=False
-    )
-    bell.press_service(0)
+    """Pair Bea, who chooses the words that the doorbell says; return them."""
+    bell = Pairing(keys=at.rig.keys, has_owner=False)
+    bell.hold_service(0)
     picture = at.folder / "code.png"
     child = await at.start(
         *(CLI, "pair", "--relay", at.relay, "--name", "Bea", "--owner-origin", OWNER_ORIGIN),
@@ -44,15 +42,23 @@ async def pair(at: Home, key: Path) -> list[str]:
     assert child.stdout is not None
     child.stdin.write(b"long and blue\n")
     printed = await in_time(child.stdout.readuntil(b"blinks twice.\n"), READY_S)
-    answer = bell.read_code(read_picture(picture), 0)
-    assert answer is not None, printed
-    await at.world.pairings.take_answer(at.rig.keys.device, answer)
-    printed = await in_time(child.stdout.readuntil(b"(yes/no) "), READY_S)
-    found = re.search(rb"\n  ([a-z]+(?: [a-z]+){5})\n", printed)
-    assert found is not None, printed
-    words = found[1].decode().split()
-    assert words == list(bell.view(0).words)
-    child.stdin.write(b"yes\n")
+    signed = bell.read_code(read_picture(picture), 0)
+    known = bell.messages(0)
+    assert signed is not None, printed
+    assert known is not None
+    answered = PairingAnswered(pairing_id=known.code.pairing_id, signed=signed)
+    await at.world.pairings.take_answer(at.rig.keys.device, answered)
+    await eventually(lambda: any(isinstance(one, PairingRevealed) for one in at.carrier.seen), 60)
+    (reveal,) = (one for one in at.carrier.seen if isinstance(one, PairingRevealed))
+    assert bell.take_reveal(reveal.pairing_id, reveal.reveal, 0) is None
+    words = list(bell.view(0).words)
+    for word in words:
+        printed = await in_time(child.stdout.readuntil(b"(0-4) "), READY_S)
+        found = re.search(rf"([1-4]) {word}\b", printed.decode())
+        assert found is not None, printed
+        child.stdin.write(f"{found[1]}\n".encode())
+    await in_time(child.stdout.readuntil(b"service button inside the case once"), READY_S)
+    assert bell.press_service(0)
     confirmed = bell.confirm(0)
     assert confirmed is not None
     for admit_owner, enrol in (
@@ -76,7 +82,7 @@ def sealed_to(at: Home) -> list[SealedStatement]:
 async def test_a_terminal_pairs_and_then_sees_who_owns_the_doorbell(tmp_path: Path) -> None:
     async with home(tmp_path) as at:
         key = tmp_path / "passkey.json"
-        assert len(await pair(at, key)) == 6
+        assert len(await pair(at, key)) == 4
         code, printed = await at.run(CLI, "owners")
         assert code == 0, printed
         assert "Bea (you)" in printed

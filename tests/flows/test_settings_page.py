@@ -21,9 +21,12 @@ from firmware.protocol.decisions import (
     SetRecovery,
     Unhold,
 )
-from firmware.protocol.encoding import b64u, canonical, new_id, sha256_hex
+from firmware.protocol.encoding import b64u, canonical, new_id, sha256_hex, unb64u
 from firmware.protocol.events import Event, OwnerGone, Paired
+from firmware.protocol.live import ORDER_SEAL_INFO
 from firmware.protocol.notes import (
+    DoorLink,
+    DoorLocked,
     HeldTime,
     HoldsNow,
     OwnerRemoved,
@@ -34,6 +37,7 @@ from firmware.protocol.notes import (
 )
 from firmware.protocol.pairing import approver_words, recovery_key_words
 from firmware.protocol.passkeys import PasskeyKey
+from firmware.protocol.sealing import open_sealed
 from relay.store import events
 from tests.fakes.waiting import in_time
 from tests.flows.asked_home import Home, digest_of, home_in_browser, terms_of
@@ -430,3 +434,64 @@ async def test_that_the_recovery_code_was_used_is_not_to_be_missed(world: World)
         await home.tell(RecoveryUsed(name="Eve", at_ms=world.clock.wall_ms()))
         await open_settings(home.page)
         await expect(home.page.locator("#warnings")).to_contain_text("Eve paired a new passkey")
+
+
+@pytest.mark.parametrize(
+    ("locked", "says"),
+    [
+        (DoorLocked(wrong_total=5, until_ms=None, needs_button=False), "5 wrong door numbers"),
+        (DoorLocked(wrong_total=50, until_ms=None, needs_button=True), "until the service button"),
+    ],
+)
+async def test_a_locked_door_number_is_not_to_be_missed(
+    world: World, locked: DoorLocked, says: str
+) -> None:
+    async with home_in_browser(world) as home:
+        await home.tell(locked)
+        await open_settings(home.page)
+        await expect(home.page.locator("#warnings")).to_contain_text(says)
+
+
+async def test_a_link_past_the_lock_is_asked_of_the_doorbell_and_shown(world: World) -> None:
+    async with home_in_browser(world) as home:
+        orders: list[str] = []
+
+        async def take(route: Route) -> None:
+            orders.append(str(route.request.post_data))
+            path = route.request.url.rpartition("/")[2]
+            answer = {"nonce": new_id()} if path == "nonce" else {}
+            await route.fulfill(json=answer, headers={"Access-Control-Allow-Origin": OWNER_ORIGIN})
+
+        for path in ("nonce", "orders"):
+            await home.page.route(f"**/api/v1/doorbells/*/{path}", take)
+        early = DoorLink(url="http://door.local:8402/unlock/early", until_ms=None)
+        await home.tell(early)
+        await open_settings(home.page)
+        assert await home.page.locator("#open-door-link").count() == 0  # nobody asked here
+        await home.page.click("#want-door-link")
+        await expect(home.page.locator("#door-link")).to_contain_text("in a moment")
+        sealed = json.loads(orders[1])["sealed"]
+        opened = open_sealed(home.keys.sealing_private_key, unb64u(sealed), ORDER_SEAL_INFO)
+        assert '"want_door_link"' in json.loads(opened)["text"]
+        world.clock.advance(1)
+        url = "http://door.local:8402/unlock/token"
+        await home.tell(DoorLink(url=url, until_ms=world.clock.wall_ms() + 600_000))
+        await expect(home.page.locator("#open-door-link")).to_have_attribute("href", url)
+        assert await home.page.evaluate(WIDER_THAN_SCREEN) == []
+
+
+async def test_no_link_of_another_kind_is_ever_shown(world: World) -> None:
+    """A doorbell's word, too, is no script."""
+    async with home_in_browser(world) as home:
+
+        async def take(route: Route) -> None:
+            headers = {"Access-Control-Allow-Origin": OWNER_ORIGIN}
+            await route.fulfill(json={"nonce": new_id()}, headers=headers)
+
+        await home.page.route("**/api/v1/doorbells/*/nonce", take)
+        await home.page.route("**/api/v1/doorbells/*/orders", take)
+        await open_settings(home.page)
+        await home.page.click("#want-door-link")
+        await home.tell(DoorLink(url="javascript:alert(1)", until_ms=None))
+        await expect(home.page.locator("#no-door-link")).to_be_visible()
+        assert await home.page.locator("#open-door-link").count() == 0

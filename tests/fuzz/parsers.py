@@ -9,10 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from firmware.consent.facts import UnverifiedStatement
 from firmware.consent.verifier import judge
+from firmware.enrolment.keys import FileSigner
 from firmware.protocol.custody import CaptureProof, IdentityProof, ReleaseProof, parse_custody_leaf
 from firmware.protocol.encoding import (
     Document,
@@ -22,8 +24,16 @@ from firmware.protocol.encoding import (
     decode_canonical,
     new_id,
 )
-from firmware.protocol.grants import SignedStatement, Statement
+from firmware.protocol.grants import OwnerKeys, SignedStatement, Statement
 from firmware.protocol.packages import read_header
+from firmware.protocol.pairing import (
+    ANSWER_TAG,
+    PairingAnswer,
+    SignedPairingAnswer,
+    check_answer,
+    parse_qr_text,
+    parse_reveal,
+)
 from firmware.protocol.register.entries import MAX_LEAF_BYTES, Leaf
 from firmware.protocol.register.extract import MAX_EXTRACT_BYTES, RegisterExtract
 from firmware.protocol.register.register_file import encode_register, parse_register
@@ -40,7 +50,10 @@ from tests.fakes.consent_world import DEVICE, ConsentWorld, make_world
 from tests.fakes.film_parts import STARTED_MS, Film
 from tests.fakes.log_town import Town, make_town
 from tests.fakes.media import access_units, in_memory, sound_units
+from tests.fakes.pairing_app import PairingApp
 from tests.fakes.sealed_package import seal_package
+from tests.story.authenticator import SoftPasskey
+from tests.story.browser import SoftBrowser
 
 Again = Callable[[bytes], bytes | None]
 
@@ -205,4 +218,36 @@ def parsers() -> dict[str, Parser]:
         ),
         "package-header": Parser(seeds=(_package(),), parse=_header),
         "mp4": Parser(seeds=(mp4,), parse=_mp4),
+        **_pairing_parsers(),
+    }
+
+
+def _pairing_parsers() -> dict[str, Parser]:
+    """Return those of a pairing's three messages."""
+    passkey = SoftPasskey.create(rp_id="localhost", origin="http://localhost").key
+    owner = OwnerKeys(name="Åsa", passkey=passkey, browser=SoftBrowser.create().keys)
+    app, signer = PairingApp(owner), FileSigner(ec.generate_private_key(ec.SECP256R1()))
+    answer = PairingAnswer(
+        pairing_id=app.pairing_id,
+        commitment=app.offer.code.commitment,
+        identity_key=b64u(signer.spki),
+        sealing_key=b64u(X25519PrivateKey.generate().public_key().public_bytes_raw()),
+        nonce=b64u(bytes(32)),
+        policy_digest="ab" * 32,
+        register_origin="example.town/register",
+        is_recovery=False,
+    ).encode()
+    signed = SignedPairingAnswer(
+        answer=answer.decode(), signature=b64u(signer.sign(ANSWER_TAG + answer))
+    )
+
+    def answered(data: bytes) -> bytes:
+        found = decode_canonical(SignedPairingAnswer, data)
+        check_answer(found, app.offer.code)
+        return found.encode()
+
+    return {
+        "pairing-code": Parser(seeds=(app.offer.code.text.encode(),), parse=_text(parse_qr_text)),
+        "pairing-answer": Parser(seeds=(signed.encode(),), parse=answered),
+        "pairing-reveal": Parser(seeds=(app.reveal.encode(),), parse=_text(parse_reveal)),
     }

@@ -14,7 +14,7 @@ const vectors = (name) =>
 
 const encoding = await use("encoding.js");
 const { challenge, derSignature, rawSignature } = await use("passkeys.js");
-const { newcomerWords, qrText, sixWords } = await use("pairing.js");
+const { SecondAnswer, newOffer, newcomerWords, takeAnswer, wordsToChoose } = await use("pairing.js");
 const { importSealingPair, newSealingPair, openSealed, rawPublicKey, sealTo } =
   await use("sealing.js");
 const { openNote } = await use("notes.js");
@@ -70,14 +70,91 @@ test("an ECDSA signature goes from raw to DER and back", () => {
   assert.equal(rawSignature(new Uint8Array(70)), null);
 });
 
-test("the QR text and the six words are the doorbell's", async () => {
+/** The offer of the vectors, whose nonce a test may know. */
+function knownOffer({ owner, pairing_id, nonce }) {
+  return newOffer(owner, { pairing_id, nonce: unb64u(nonce) });
+}
+
+test("the code, the reveal and the four words are the doorbell's", async () => {
   const vector = vectors("pairing");
-  assert.equal(qrText(vector.code), vector.qr_text);
-  const words = await sixWords(vector.code, vector.identity_key, vector.sealing_key);
-  assert.deepEqual(words, vector.words);
-  const others = await sixWords(vector.code, vector.identity_key, vector.identity_key);
-  assert.notDeepEqual(others, vector.words);
-  assert.deepEqual(await newcomerWords(vector.code), vector.newcomer_words);
+  const offer = await knownOffer(vector);
+  assert.equal(offer.code, vector.qr_text);
+  const answered = await takeAnswer(offer, vector.signed);
+  assert.equal(answered.reveal, vector.reveal);
+  assert.equal(answered.device, vector.device);
+  assert.deepEqual(answered.words, vector.words);
+  assert.equal(await takeAnswer(offer, { ...vector.signed }), answered); // the same again
+  assert.deepEqual(await newcomerWords(vector.pairing_id, vector.owner), vector.newcomer_words);
+});
+
+test("no offer has the nonce or the id of another, or shows its own", async () => {
+  const { owner } = vectors("pairing");
+  const offers = await Promise.all(Array.from({ length: 20 }, () => newOffer(owner)));
+  assert.equal(new Set(offers.map(({ code }) => code)).size, 20);
+  assert.equal(new Set(offers.map(({ pairing_id }) => pairing_id)).size, 20);
+  for (const offer of offers) {
+    assert.deepEqual(Object.keys(offer).sort(), ["answered", "code", "isOver", "pairing_id"]);
+    assert.equal(offer.answered, null);
+  }
+});
+
+/** Signs an answer as a doorbell would. */
+async function signedAnswer(changes) {
+  const vector = vectors("pairing");
+  const pair = await crypto.subtle.generateKey({ name: "ECDSA", namedCurve: "P-256" }, false, ["sign"]);
+  const spki = new Uint8Array(await crypto.subtle.exportKey("spki", pair.publicKey));
+  const answer = canonical({ ...JSON.parse(vector.signed.answer), identity_key: b64u(spki), ...changes });
+  const message = new Uint8Array([...utf8("doorward/pair-answer/v2\0"), ...utf8(answer)]);
+  const raw = await crypto.subtle.sign({ name: "ECDSA", hash: "SHA-256" }, pair.privateKey, message);
+  return { answer, signature: b64u(derSignature(new Uint8Array(raw))) };
+}
+
+test("a second, different answer ends a pairing for ever", async () => {
+  const vector = vectors("pairing");
+  const offer = await knownOffer(vector);
+  await takeAnswer(offer, vector.signed);
+  await assert.rejects(takeAnswer(offer, await signedAnswer({})), SecondAnswer);
+  await assert.rejects(takeAnswer(offer, vector.signed), SecondAnswer);
+});
+
+for (const [what, changes, why] of [
+  ["another code's", { commitment: "ab".repeat(32) }, /another code/],
+  ["another pairing's", { pairing_id: "b".repeat(26) }, /another code/],
+  ["another signer's", { identity_key: vectors("pairing").owner.passkey.public_key }, /isn't signed/],
+  ["a short key's", { sealing_key: "AAAA" }, /can't be used/],
+  ["a short nonce's", { nonce: "AAAA" }, /can't be used/],
+  ["a version to come's", { v: 3 }, /isn't one/],
+  ["an unknown field's", { more: 1 }, /isn't one/],
+]) {
+  test(`${what} answer is refused, and nothing is frozen by it`, async () => {
+    const offer = await knownOffer(vectors("pairing"));
+    await assert.rejects(takeAnswer(offer, await signedAnswer(changes)), why);
+    assert.equal(offer.answered, null);
+    assert.deepEqual((await takeAnswer(offer, vectors("pairing").signed)).words, vectors("pairing").words);
+  });
+}
+
+test("an answer in a second form is refused", async () => {
+  const { signed } = vectors("pairing");
+  const offer = await knownOffer(vectors("pairing"));
+  const twice = signed.answer.replace("{", '{"v":2,');
+  for (const answer of [` ${signed.answer}`, twice, signed.answer.slice(0, -1), "null", "[]", ""]) {
+    await assert.rejects(takeAnswer(offer, { ...signed, answer }), WireError);
+  }
+});
+
+test("of four words to choose from one is right, and none is in another place", () => {
+  const right = vectors("pairing").words;
+  const places = new Set();
+  for (let at = 0; at < 4; at += 1) {
+    for (let run = 0; run < 50; run += 1) {
+      const offered = wordsToChoose(right, at);
+      assert.equal(new Set(offered).size, 4);
+      assert.deepEqual(offered.filter((word) => right.includes(word)), [right[at]]);
+      places.add(offered.indexOf(right[at]));
+    }
+  }
+  assert.equal(places.size, 4);
 });
 
 test("opens what the doorbell sealed and what this browser sealed", async () => {

@@ -305,7 +305,7 @@ async def open_world(
         hub=hub,
         bus=bus,
         commands=commands,
-        pairings=Pairings(database, clock),
+        pairings=Pairings(database, clock, commands),
         delivery=None,  # type: ignore[arg-type]  # set below
         log=log,
         register=register,

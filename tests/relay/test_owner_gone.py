@@ -12,7 +12,6 @@ from firmware.protocol.encoding import new_id
 from firmware.protocol.events import (
     OwnerGone,
     Paired,
-    PairingAnswer,
     Pressed,
     PushMessage,
     PushWanted,
@@ -20,9 +19,9 @@ from firmware.protocol.events import (
 from relay.api.stream import Audience, stream
 from relay.people.pairing import GONE_SHOWN_MS
 from relay.store import people, push
-from tests.fakes.sample_keys import P256_KEY, X25519_KEY
 from tests.relay.http_people import Owner
 from tests.relay.http_world import API, World, open_world
+from tests.relay.pairing_answers import answered_by
 
 PLAYER = "b" * 20
 MINUTE_MS = 60_000
@@ -185,8 +184,7 @@ async def test_a_doorbell_unlinks_nobody_but_at_itself(world: World) -> None:
     await comes(world, evil, eve)
     pairing_id = new_id()
     await bo.post("/pairings", {"pairing_id": pairing_id})
-    answer = PairingAnswer(pairing_id=pairing_id, identity_key=P256_KEY, sealing_key=X25519_KEY)
-    await world.pairings.take_answer(evil, answer)
+    await world.pairings.take_answer(evil, await answered_by(world, evil, pairing_id))
     await goes(world, evil, bo)
     await comes(world, device, bo)
     await goes(world, evil, bo)

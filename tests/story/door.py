@@ -33,6 +33,10 @@ class Door:
         """Hold the service button inside the case."""
         await self._control({"do": "press", "pin": "service", "hold_s": hold_s})
 
+    async def press_service_button(self) -> None:
+        """Press the service button shortly: the second press of a pairing."""
+        await self._control({"do": "press", "pin": "service"})
+
     async def show(self, png: bytes, seconds: float) -> None:
         """Hold a picture before the camera."""
         picture = base64.b64encode(png).decode()
@@ -48,7 +52,7 @@ class Door:
         )
 
     async def pairing(self) -> Json:
-        """Return what the page says about pairing: its state, and the six words."""
+        """Return what the page says about pairing: its state, and the four words."""
         return await self.page.get("/pair")
 
     async def wait_until_pairing_is(self, state: str, timeout_s: float) -> Json:
@@ -61,10 +65,8 @@ class Door:
         )
 
     async def choose_number(self, door_number: str) -> None:
-        """Agree to the six words and choose the door number, which pairs."""
-        await self.page.post_form(
-            "/pair", {"door_number": door_number, "door_number_again": door_number}
-        )
+        """Set the door number after the second press, which pairs."""
+        await self.page.post_form("/pair", {"door_number": door_number})
 
     async def unlock(self, door_number: str) -> None:
         """Type the door number."""

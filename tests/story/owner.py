@@ -3,8 +3,8 @@
 What they keep is in one file (mode 0600), so that a second start of the story finds them again.
 """
 
-import asyncio
 import json
+import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ from firmware.protocol.grants import (
 )
 from firmware.protocol.live import LiveOffer, SignedLive, check_answer
 from firmware.protocol.notes import NoteBody, RequestsMatched, StatementRefused, open_note
-from firmware.protocol.pairing import PairingCode, qr_text, six_words
+from firmware.protocol.pairing import NONCE_BYTES, PairingOffer, SignedPairingAnswer
 from firmware.protocol.passkeys import challenge
 from tests.story.api import Api, Inbox, Json, Message, ask_until
 from tests.story.authenticator import SoftPasskey
@@ -45,7 +45,7 @@ N = TypeVar("N", bound=NoteBody)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DoorbellKeys:
-    """The doorbell's public keys, as compared by the six words; base64url."""
+    """The doorbell's public keys, as its four words named them; base64url."""
 
     device: str
     identity_key: str
@@ -98,27 +98,30 @@ class Owner:
         await self._sign_in("login", begun["session"], self._passkey.log_in(begun["options"]))
 
     async def pair(self, door: Door, door_number: str) -> list[str]:
-        """Pair with a doorbell that has no owner: QR code, six words, door number."""
-        code = PairingCode(pairing_id=new_id(), owner=self.keys)
-        await self.api.post(f"{API}/pairings", {"pairing_id": code.pairing_id})
+        """Pair with a doorbell that has no owner: code, answer, reveal, words, button, number."""
+        offer = PairingOffer(self.keys, pairing_id=new_id(), nonce=secrets.token_bytes(NONCE_BYTES))
+        pairing_id = offer.code.pairing_id
+        await self.api.post(f"{API}/pairings", {"pairing_id": pairing_id})
         await door.hold_service_button()
         await door.wait_until_pairing_is("open", timeout_s=10.0)
-        await door.show(qr_png(qr_text(code)), QR_SHOWN_S)
-        shown = await door.wait_until_pairing_is("words", timeout_s=QR_SHOWN_S)
-        answer = await self._wait_for_pairing(code.pairing_id, "answered")
-        keys = DoorbellKeys(
-            device=answer["device"],
-            identity_key=answer["identity_key"],
-            sealing_key=answer["sealing_key"],
-        )
-        words = await asyncio.to_thread(
-            six_words, code, identity_key=keys.identity_key, sealing_key=keys.sealing_key
-        )
+        await door.show(qr_png(offer.code.text), QR_SHOWN_S)
+        told = await self._wait_for_pairing(pairing_id, "answered", timeout_s=QR_SHOWN_S)
+        answered = offer.take_answer(msgspec.convert(told["answers"][0], SignedPairingAnswer))
+        reveal = {"reveal": answered.reveal.encode().decode()}
+        await self.api.post(f"{API}/pairings/{pairing_id}/reveal", reveal)
+        shown = await door.wait_until_pairing_is("words", timeout_s=10.0)
+        words = list(answered.words)
         if words != list(shown["words"]):
-            raise StoryError(f"the app says {words}, the doorbell says {shown['words']}")
+            raise StoryError(f"the app wants {words}, the doorbell says {shown['words']}")
+        await door.press_service_button()
+        await door.wait_until_pairing_is("pressed", timeout_s=10.0)
         await door.choose_number(door_number)
-        await self._wait_for_pairing(code.pairing_id, "paired")
-        self.doorbell = keys
+        await self._wait_for_pairing(pairing_id, "paired")
+        self.doorbell = DoorbellKeys(
+            device=answered.answer.device,
+            identity_key=answered.answer.identity_key,
+            sealing_key=answered.answer.sealing_key,
+        )
         self._save()
         return words
 
@@ -259,12 +262,12 @@ class Owner:
         signed_in = await self.api.post(f"{API}/owner/{way}/verify", body)
         self.api.http.headers["Authorization"] = f"Bearer {signed_in['token']}"
 
-    async def _wait_for_pairing(self, pairing_id: str, state: str) -> Json:
+    async def _wait_for_pairing(self, pairing_id: str, state: str, timeout_s: float = 15.0) -> Json:
         return await ask_until(
             f"the pairing is {state}",
             lambda: self.api.get(f"{API}/pairings/{pairing_id}"),
             lambda said: bool(said["state"] == state),
-            timeout_s=15.0,
+            timeout_s=timeout_s,
         )
 
     async def _send_statement(self, terms: Terms) -> str:

@@ -209,7 +209,7 @@ class Play:
             invitation = await invite(self._settings, "owner")
             await owner.register(invitation["invitation"])
             words = await owner.pair(self._door, DOOR_NUMBER)
-            step.detail = f"both sides say: {' '.join(words)}"
+            step.detail = f"the doorbell says: {' '.join(words)}"
 
     async def _ring(self) -> Json:
         owner = self._owner

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from firmware.protocol.encoding import decode
 from firmware.protocol.grants import OwnerKeys
-from firmware.protocol.pairing import PairingCode, newcomer_words
+from firmware.protocol.pairing import newcomer_words
 from tests.story.api import Json
 from tests.story.officer import Officer
 from tests.story.owner import API, Owner
@@ -226,7 +226,7 @@ async def _awaiting(people: People) -> list[Json]:
 def words_of(join: Json) -> list[str]:
     """Return the six words that the newcomer's own app shows."""
     owner = decode(OwnerKeys, json.dumps(join["owner"]).encode())
-    return list(newcomer_words(PairingCode(pairing_id=join["pairing_id"], owner=owner)))
+    return list(newcomer_words(join["pairing_id"], owner))
 
 
 def _newest_evidence(settings: Settings) -> Path:

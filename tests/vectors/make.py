@@ -117,16 +117,35 @@ def _is_line(text: str) -> bool:
 
 
 def pairing_vectors() -> dict[str, Any]:
-    """A QR text and its six words."""
-    code = pairing.PairingCode(pairing_id=AN_ID, owner=_owner(b"note key".ljust(32)))
-    identity_key, sealing_key = b64u(b"identity"), b64u(b"sealing")
+    """A pairing's three messages and its four words; a newcomer's six."""
+    owner, nonce = _owner(b"note key".ljust(32)), bytes(range(32))
+    offer = pairing.PairingOffer(owner, pairing_id=AN_ID, nonce=nonce)
+    identity = ec.generate_private_key(ec.SECP256R1())
+    key = X25519PrivateKey.generate().public_key().public_bytes_raw()
+    answer = pairing.PairingAnswer(
+        pairing_id=AN_ID,
+        commitment=offer.code.commitment,
+        identity_key=b64u(_spki(identity.public_key())),
+        sealing_key=b64u(key),
+        nonce=b64u(nonce[::-1]),
+        policy_digest=sha256_hex(b"policy"),
+        register_origin="example.town/register",
+        is_recovery=False,
+    )
+    text = answer.encode()
+    signature = identity.sign(pairing.ANSWER_TAG + text, ec.ECDSA(hashes.SHA256()))
+    signed = pairing.SignedPairingAnswer(answer=text.decode(), signature=b64u(signature))
+    answered = offer.take_answer(signed)
     return {
-        "code": json.loads(code.encode()),
-        "qr_text": pairing.qr_text(code),
-        "identity_key": identity_key,
-        "sealing_key": sealing_key,
-        "words": pairing.six_words(code, identity_key=identity_key, sealing_key=sealing_key),
-        "newcomer_words": list(pairing.newcomer_words(code)),
+        "owner": json.loads(owner.encode()),
+        "pairing_id": AN_ID,
+        "nonce": b64u(nonce),
+        "qr_text": offer.code.text,
+        "signed": json.loads(signed.encode()),
+        "device": answer.device,
+        "reveal": answered.reveal.encode().decode(),
+        "words": list(answered.words),
+        "newcomer_words": list(pairing.newcomer_words(AN_ID, owner)),
     }
 
 

@@ -15,13 +15,12 @@ from firmware.protocol.encoding import (
     DeviceId,
     Id,
     Line,
-    P256Key,
     PasskeyPublicKey,
     ShortB64u,
-    X25519Key,
     b64u,
 )
 from firmware.protocol.grants import OwnerKeys
+from firmware.protocol.pairing import SignedPairingAnswer
 from firmware.protocol.passkeys import Assertion, PasskeyKey
 from firmware.protocol.players import RelayUrl, ViewerToken
 
@@ -29,7 +28,7 @@ MAX_NOTES_BYTES = 2 * 1024 * 1024
 NEWEST_SEQ = 2**53
 """Of nothing that is newer than this, a relay says which is its newest."""
 
-State = Literal["waiting", "answered", "paired"]
+State = Literal["waiting", "answered", "revealed", "stopped", "paired"]
 
 
 class About(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,12 +82,10 @@ class SignedIn(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PairingStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """The state of a pairing; the keys are the doorbell's, as stated by the relay."""
+    """The state of a pairing by the relay's word, and what doorbells signed for its code."""
 
     state: State
-    device: DeviceId | None = None
-    identity_key: P256Key | None = None
-    sealing_key: X25519Key | None = None
+    answers: Annotated[list[SignedPairingAnswer], msgspec.Meta(max_length=2)]
 
 
 class PendingJoin(msgspec.Struct, frozen=True, kw_only=True):
@@ -177,6 +174,15 @@ class Account:
     def pairing(self, pairing_id: Id) -> PairingStatus:
         """Return how far a pairing has come."""
         return self._calls.send(PairingStatus, "GET", f"pairings/{pairing_id}")
+
+    def reveal(self, pairing_id: Id, reveal: str) -> PairingStatus:
+        """Send the third message of a pairing."""
+        body = {"reveal": reveal}
+        return self._calls.send(PairingStatus, "POST", f"pairings/{pairing_id}/reveal", body)
+
+    def stop_pairing(self, pairing_id: Id) -> PairingStatus:
+        """End a pairing, at the doorbell too."""
+        return self._calls.send(PairingStatus, "DELETE", f"pairings/{pairing_id}")
 
     def viewer_token(self, device: DeviceId, browser: Id) -> str:
         """Return a new token for the signalling of a player at an own doorbell."""

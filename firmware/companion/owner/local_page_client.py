@@ -1,7 +1,7 @@
 """The client of the doorbell's own page on the home network, for `doorward recovery --pair`.
 
 The page has no TLS, so whoever sits between may answer in its place. The recovery words don't go
-there: the six words are computed here, from the keys that it names, and the recovery key signs
+there: the four words are computed here, from the messages that it shows, and the recovery key signs
 here. The door number does go there, as it does from any browser at home.
 """
 
@@ -9,12 +9,19 @@ import httpx2
 import msgspec
 
 from firmware.companion.owner.errors import PageFailed
-from firmware.protocol.encoding import WireError, decode_canonical, device_id_of, unb64u
-from firmware.protocol.pairing import PairingCode, six_words
+from firmware.protocol.encoding import WireError, decode_canonical
+from firmware.protocol.pairing import (
+    MAX_ANSWER_BYTES,
+    PairingReveal,
+    SignedPairingAnswer,
+    check_answer,
+    pairing_words,
+    parse_reveal,
+)
 from firmware.protocol.plain_text import plain
 
 TIMEOUT_S = 10.0
-MAX_ANSWER_BYTES = 64 * 1024
+MAX_PAGE_BYTES = 64 * 1024
 
 
 class PairingShown(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,22 +31,27 @@ class PairingShown(msgspec.Struct, frozen=True, kw_only=True):
     is_recovery: bool = False
     device: str = ""
     code: str = ""
-    identity_key: str = ""
-    sealing_key: str = ""
+    answer: str = ""
+    reveal: str = ""
 
-    def pairing_code(self) -> PairingCode:
-        """Return the code that the doorbell's camera read, or raise PageFailed."""
+    def revealed(self) -> PairingReveal:
+        """Return the keys of the app that pairs, to which the code commits; or PageFailed."""
         try:
-            if device_id_of(unb64u(self.identity_key)) != self.device:
-                raise WireError("its name isn't that of its key")
-            return decode_canonical(PairingCode, self.code.encode(), max_bytes=4096)
+            reveal = parse_reveal(self.reveal)
+            answer = check_answer(self._signed(), reveal.code)
+            if self.code != reveal.code.text or answer.device != self.device:
+                raise WireError("its messages don't belong together")
         except WireError as error:
             raise PageFailed(f"what answered isn't a doorbell that pairs: {error}") from error
+        return reveal
 
-    def words(self) -> list[str]:
-        """Return the six words over both sides' keys, computed here."""
-        return six_words(
-            self.pairing_code(), identity_key=self.identity_key, sealing_key=self.sealing_key
+    def words(self) -> tuple[str, ...]:
+        """Return the four words over all three messages, computed here."""
+        return pairing_words(self._signed(), self.revealed())
+
+    def _signed(self) -> SignedPairingAnswer:
+        return decode_canonical(
+            SignedPairingAnswer, self.answer.encode(), max_bytes=2 * MAX_ANSWER_BYTES
         )
 
 
@@ -67,7 +79,6 @@ class LocalPageClient:
         form = {
             "recovery": recovery,
             "door_number": door_number,
-            "door_number_again": door_number,
         }
         self._send("POST", "/recover", form)
 
@@ -80,7 +91,7 @@ class LocalPageClient:
                 data = b""
                 for piece in response.iter_bytes():
                     data += piece
-                    if len(data) > MAX_ANSWER_BYTES:
+                    if len(data) > MAX_PAGE_BYTES:
                         raise PageFailed(f"{self._url} isn't a doorbell's own page")
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             raise PageFailed(

@@ -22,7 +22,7 @@ from firmware.protocol.grants import (
     seal_statement,
 )
 from firmware.protocol.owner_codes import ApproverCode
-from firmware.protocol.pairing import PairingCode, newcomer_words
+from firmware.protocol.pairing import newcomer_words
 from firmware.protocol.passkeys import challenge
 from firmware.protocol.plain_text import plain
 
@@ -82,7 +82,7 @@ def let_in(
             check_owner_keys(join.owner)
         except WireError as error:
             raise OwnerError(f"somebody wants in with keys that can't be used: {error}") from error
-        words = newcomer_words(PairingCode(pairing_id=join.pairing_id, owner=join.owner))
+        words = newcomer_words(join.pairing_id, join.owner)
         terminal.say(
             f"“{plain(join.owner.name)}” wants to be an owner: to see, hear and decide all that "
             f"you do. Their own app shows six words:\n\n  {' '.join(words)}\n"

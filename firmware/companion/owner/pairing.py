@@ -1,23 +1,28 @@
 """`doorward pair`: pairing as a doorbell's first owner from a terminal, without a browser.
 
-    sign_in ─► passkey registered (or known) ─► pair ─► code, answer, six words, paired ─► set_up
+    sign_in ─► passkey registered (or known) ─► pair ─► code, answer, reveal, words ─► set_up
 
 What the relay says is held to what this program knows: its own passkey, and that a doorbell's id is
-made of its key. What it can't know, whether these are *this* doorbell's keys, the owner compares.
+made of its key. What it can't know, whether these are *this* doorbell's keys, the owner tells by
+four words that only the doorbell shows.
 """
 
-from collections.abc import Callable
+import contextlib
+import random
+import secrets
+from collections.abc import Callable, Sequence
 from ipaddress import ip_address
 from typing import Literal, Protocol
 from urllib.parse import urlsplit
 
 from firmware.companion.authenticator.errors import AccountFailed
 from firmware.companion.authenticator.passkey import Site
-from firmware.companion.owner.account import Account, PairingStatus, State
+from firmware.companion.owner.account import Account, PairingStatus
 from firmware.companion.owner.approval import Terminal
 from firmware.companion.owner.errors import OwnerError, PairingFailed
 from firmware.companion.owner.local_page_client import PairingShown
 from firmware.companion.owner.owner_passkey import OwnerPasskey
+from firmware.companion.owner.wrong_taps import WrongTaps
 from firmware.companion.viewer.folder import Folder
 from firmware.companion.viewer.player_keys import PlayerKeys
 from firmware.protocol.encoding import (
@@ -26,19 +31,26 @@ from firmware.protocol.encoding import (
     P256Key,
     WireError,
     X25519Key,
-    device_id_of,
     new_id,
     unb64u,
 )
 from firmware.protocol.grants import Owner, OwnerKeys
-from firmware.protocol.pairing import PairingCode, qr_text, six_words
-from firmware.protocol.passkeys import PasskeyKey, load_p256, login_challenge
+from firmware.protocol.pairing import (
+    NONCE_BYTES,
+    AnsweredPairing,
+    PairingOffer,
+    SecondAnswer,
+    word_list,
+)
+from firmware.protocol.passkeys import PasskeyKey, login_challenge
 from firmware.protocol.plain_text import plain
 from firmware.protocol.players import PlayerSetup, RelayUrl, setup_text
 
 WINDOW_S = 600.0
 """As long as the relay and the doorbell wait."""
 POLL_S = 1.0
+OFFERED = 4
+"""Words to choose from, for each of the four."""
 AGAIN = (
     "Hold the service button inside the case for three seconds, so that the doorbell forgets this "
     "code, and run the same command again"
@@ -46,7 +58,7 @@ AGAIN = (
 
 
 class PairedDoorbell(Document, frozen=True, kw_only=True):
-    """The doorbell as its words were compared, and who owns it: public halves only."""
+    """The doorbell as its words were found, and who owns it: public halves only."""
 
     v: Literal[1] = 1
     relay: RelayUrl
@@ -87,7 +99,7 @@ def check_way(relay: str, terminal: Terminal) -> None:
     terminal.say(
         f"{plain(relay)} is plain HTTP: whoever is on the way can read and change what passes, and "
         "use your account at the relay, your invitation too. They can't put other keys in the "
-        "place of yours or the doorbell's unseen: compare the six words."
+        "place of yours or the doorbell's unseen: the four words would be others."
     )
     if terminal.ask("Go on without encryption? (yes/no) ").strip().lower() != "yes":
         raise OwnerError("then give the relay's address with https://")
@@ -144,38 +156,50 @@ def pair(
     terminal: Terminal,
     patience: PairingTimeouts,
     show_code: Callable[[str], None],
+    taps: WrongTaps,
     door: PairingPage | None = None,
     door_url: str = "",
+    chance: random.Random | None = None,
 ) -> PairedDoorbell:
-    """Show the code to a doorbell, let the owner compare the words, and wait until it is paired.
+    """Show the code to a doorbell, let the owner find the words, and wait until it is paired.
 
     Raises AccountFailed, PageFailed, PairingFailed or OwnerError. The keys that it returns are
-    those whose words were compared, whatever the relay says later.
+    those whose words were found, whatever the relay says later. `chance` mixes the words offered.
     """
-    code = PairingCode(pairing_id=new_id(), owner=owner)
-    account.start_pairing(code.pairing_id)
-    show_code(qr_text(code))
-    told = _wait_for(account, code, ("answered", "paired"), patience, "the doorbell reads the code")
-    paired = _keys_of(told, relay, owner)
-    if door is not None:
-        _compare_at_home(door.pairing(), code, paired)
-    words = six_words(code, identity_key=paired.identity_key, sealing_key=paired.sealing_key)
-    terminal.say(
-        "The doorbell has read it. Its own page shows six words, and it says them if it has a "
-        "loudspeaker. They must be these:\n\n"
-        f"  {' '.join(words)}\n"
+    if taps.is_too_many:
+        raise PairingFailed(_stopped_for_today(door_url))
+    offer = PairingOffer(owner, pairing_id=new_id(), nonce=secrets.token_bytes(NONCE_BYTES))
+    pairing_id = offer.code.pairing_id
+    account.start_pairing(pairing_id)
+    show_code(offer.code.text)
+    told = _wait_for(account, offer, _is_answered, patience, "the doorbell reads the code")
+    answered = _take(offer, told)[0]
+    paired = PairedDoorbell(
+        relay=relay,
+        device=answered.answer.device,
+        identity_key=answered.answer.identity_key,
+        sealing_key=answered.answer.sealing_key,
+        owner=owner.owner,
     )
-    if terminal.ask("Are they the same, in the same order? (yes/no) ").strip().lower() != "yes":
+    if door is not None:
+        _compare_at_home(door.pairing(), offer, answered)
+    account.reveal(pairing_id, answered.reveal.encode().decode())
+    _say_what_answered(terminal, answered)
+    if not _finds_words(terminal, answered.words, chance or random.SystemRandom()):
+        with contextlib.suppress(AccountFailed):  # the doorbell forgets it with the window
+            account.stop_pairing(pairing_id)
+        taps.add()
         raise PairingFailed(
-            "then another code was read, or somebody is in between: choose no door number, and "
-            f"nothing was set up here. {AGAIN}"
+            "then another code was read, or somebody is in between: don't press the service "
+            f"button, choose no door number. Nothing was set up here. "
+            f"{_stopped_for_today(door_url) if taps.is_too_many else AGAIN}"
         )
     where = f" ({door_url})" if door_url else ""
     terminal.say(
-        f"Now choose your door number of six digits on the doorbell's own page{where}: that "
-        "confirms it."
+        "All four are right. Now press the service button inside the case once, shortly; then set "
+        f"your door number on the doorbell's own page{where}."
     )
-    _wait_for(account, code, ("paired",), patience, "the door number is chosen")
+    _wait_for(account, offer, _is_paired, patience, "the door number is set")
     return paired
 
 
@@ -211,59 +235,96 @@ def _own(told: PasskeyKey, own: PasskeyKey | None) -> PasskeyKey:
     return own
 
 
-def _keys_of(told: PairingStatus, relay: str, owner: OwnerKeys) -> PairedDoorbell:
+def _is_answered(told: PairingStatus) -> bool:
+    return bool(told.answers)
+
+
+def _is_paired(told: PairingStatus) -> bool:
+    return told.state == "paired"
+
+
+def _take(offer: PairingOffer, told: PairingStatus) -> list[AnsweredPairing]:
+    """Return what doorbells answered; PairingFailed if it is none, or there are two."""
     try:
-        if told.device is None or told.identity_key is None or told.sealing_key is None:
-            raise WireError("it names no keys")
-        spki = unb64u(told.identity_key)
-        load_p256(spki)
-        if device_id_of(spki) != told.device:
-            raise WireError("its name isn't made of its key")
+        return [offer.take_answer(signed) for signed in told.answers]
+    except SecondAnswer as error:
+        raise PairingFailed(f"{error}. Choose no door number. {AGAIN}") from error
     except WireError as error:
         raise PairingFailed(
             f"what answered through the relay isn't a doorbell ({error}): somebody is in between. "
             f"{AGAIN}"
         ) from error
-    return PairedDoorbell(
-        relay=relay,
-        device=told.device,
-        identity_key=told.identity_key,
-        sealing_key=told.sealing_key,
-        owner=owner.owner,
+
+
+def _say_what_answered(terminal: Terminal, answered: AnsweredPairing) -> None:
+    register = plain(answered.answer.register_origin) or "none: it can release nothing"
+    owned = (
+        "It has an owner already, so its page will ask for the printed recovery code.\n"
+        if answered.answer.is_recovery
+        else ""
+    )
+    terminal.say(
+        f"The doorbell has read it. The public register that it follows: {register}.\n{owned}"
+        "Its own page shows four words, and it says them if it has a loudspeaker. They aren't "
+        "shown here: choose the one that you hear or read there."
     )
 
 
-def _compare_at_home(shown: PairingShown, code: PairingCode, paired: PairedDoorbell) -> None:
+def _finds_words(terminal: Terminal, words: Sequence[str], chance: random.Random) -> bool:
+    """Offer four words for each, and return whether the right one was chosen every time."""
+    others = [word for word in word_list() if word not in words]
+    for number, word in enumerate(words, 1):
+        offered = [word, *chance.sample(others, OFFERED - 1)]
+        chance.shuffle(offered)
+        listed = "   ".join(f"{index} {one}" for index, one in enumerate(offered, 1))
+        terminal.say(f"Word {number} of {len(words)}:   {listed}   0 none of these")
+        numbers = {"0": "", **{str(index): one for index, one in enumerate(offered, 1)}}
+        while (typed := terminal.ask("Which one? (0-4) ").strip()) not in numbers:
+            terminal.say("Type its number.")
+        if numbers[typed] != word:
+            return False
+    return True
+
+
+def _stopped_for_today(door_url: str) -> str:
+    page = f"{door_url}/pair" if door_url else "its own page in your home network"
+    return (
+        "Twice within a day another word was chosen, so this program stops for a day. Look at "
+        f"{page}: it says why pairing closed. If these weren't slips, "
+        "don't pair through this relay, and ask its operator"
+    )
+
+
+def _compare_at_home(shown: PairingShown, offer: PairingOffer, answered: AnsweredPairing) -> None:
     """Compare the relay's word with the doorbell's own page: a second pair of eyes, no substitute.
 
     The page is plain HTTP, so whoever sits in the home network as well could make both the same.
     """
-    if shown.state == "paired":  # somebody was quick; the words are compared all the same
+    if shown.state == "paired":  # somebody was quick; the words are found all the same
         return
-    if shown.state != "words":
+    if shown.state not in ("answered", "words", "pressed"):
         raise PairingFailed(
             f"the relay says that a doorbell answered, but this one has read no code. {AGAIN}"
         )
-    named = (shown.device, shown.identity_key, shown.sealing_key)
-    if named != (paired.device, paired.identity_key, paired.sealing_key):
+    if shown.code != offer.code.text:
+        raise PairingFailed(
+            f"the doorbell has read another code than this one. Choose no door number. {AGAIN}"
+        )
+    if shown.answer != answered.signed.encode().decode():
         raise PairingFailed(
             "the relay names other keys than the doorbell's own page: somebody is in between, or "
             f"--door is another doorbell. Choose no door number. {AGAIN}"
-        )
-    if shown.pairing_code() != code:
-        raise PairingFailed(
-            f"the doorbell has read another code than this one. Choose no door number. {AGAIN}"
         )
 
 
 def _wait_for(
     account: Account,
-    code: PairingCode,
-    states: tuple[State, ...],
+    offer: PairingOffer,
+    is_it: Callable[[PairingStatus], bool],
     patience: PairingTimeouts,
     until: str,
 ) -> PairingStatus:
-    """Ask until the pairing is in one of the states; a relay that is away for a while may be."""
+    """Ask until the pairing has come so far; a relay that is away for a while may be."""
     ends_s = patience.monotonic_s() + WINDOW_S
     away = ""
     try:
@@ -271,8 +332,9 @@ def _wait_for(
             minutes, seconds = divmod(int(left_s), 60)
             patience.show(f"Waiting until {until} ({minutes}:{seconds:02} left){away} …")
             try:
-                told = account.pairing(code.pairing_id)
-                if told.state in states:
+                told = account.pairing(offer.code.pairing_id)
+                _take(offer, told)
+                if is_it(told):
                     return told
                 away = ""
             except AccountFailed as error:

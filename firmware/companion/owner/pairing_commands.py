@@ -1,7 +1,7 @@
 """The command `doorward pair`, and the files that it keeps.
 
 In the folder of `doorward-view`, beside its own files: `doorbell.json`, the doorbell as its words
-were compared, and `passkey.json`, which passkey in a FIDO2 key it is. Both hold public halves only.
+were found, and `passkey.json`, which passkey in a FIDO2 key it is. Both hold public halves only.
 """
 
 import argparse
@@ -40,6 +40,7 @@ from firmware.companion.owner.prompts import (
     passphrase,
 )
 from firmware.companion.owner.terminal_qr import check_room, draw_qr, is_drawable, save_qr
+from firmware.companion.owner.wrong_taps import WrongTaps
 from firmware.companion.viewer.folder import Folder
 from firmware.companion.viewer.player_keys import PlayerKeys
 from firmware.protocol.encoding import WireError, decode
@@ -49,6 +50,7 @@ from firmware.system.durable_files import write_atomic
 
 PASSKEY_NAME = "passkey.json"
 DOORBELL_NAME = "doorbell.json"
+WRONG_TAPS_NAME = "wrong-taps.json"
 MAX_FILE_BYTES = 8192
 
 
@@ -102,6 +104,7 @@ def _paired(
             show_code=lambda text: _show_code(text, options.qr),
             door=LocalPageClient(http, options.door) if options.door else None,
             door_url=options.door or "",
+            taps=WrongTaps(options.data / WRONG_TAPS_NAME, lambda: time.time_ns() // 1_000_000),
         )
 
 

@@ -7,6 +7,7 @@ from firmware.companion.owner.approval import Terminal
 from firmware.companion.owner.errors import OwnerError, PageFailed
 from firmware.companion.owner.local_page_client import LocalPageClient
 from firmware.companion.owner.terminal_qr import draw_qr, is_drawable
+from firmware.enrolment.number_choice import propose
 from firmware.protocol.owner_codes import recovery_code_text
 from firmware.protocol.pairing import recovery_key_words
 from firmware.protocol.plain_text import plain
@@ -90,23 +91,25 @@ def pair_again(
     Raises PageFailed, VaultError or OwnerError. The words never leave this machine.
     """
     shown = page.pairing()
-    if shown.state != "words" or not shown.is_recovery:
+    if shown.state not in ("words", "pressed") or not shown.is_recovery:
         raise PageFailed(
             "nobody is recovering there: hold the service button inside the case for three "
             "seconds, show the new app's code to the camera, and run this again"
         )
-    code = shown.pairing_code()
-    terminal.say(f"“{plain(code.owner.name)}” wants to be an owner. Six words:")
+    reveal = shown.revealed()
+    terminal.say(f"“{plain(reveal.owner.name)}” wants to be an owner. Tap these words in the app:")
     terminal.say(f"\n  {' '.join(shown.words())}\n")
-    question = "Does the new app show the same, in the same order? (yes/no) "
+    question = "Has the app taken all four, and did you press the service button? (yes/no) "
     if terminal.ask(question).strip() != "yes":
         raise OwnerError("then somebody is in between: stop here, and begin again")
+    if page.pairing().reveal != shown.reveal:
+        raise PageFailed("the doorbell pairs with another app now: stop here, and begin again")
     words = ask_secret("The 18 recovery words: ")
-    use = RecoveryUse(device=shown.device, code_digest=code.digest())
+    use = RecoveryUse(device=shown.device, reveal_digest=reveal.digest())
     signed = sign_recovery_use(words, use)
-    number = ask_secret("A new door number (six digits): ")
-    if ask_secret("The same once more: ") != number:
-        raise OwnerError("the two numbers differ; begin again")
+    proposal = propose()
+    number = terminal.ask(f"A new door number (six digits; Enter takes {proposal}): ").strip()
+    number = number or proposal
     page.recover(recovery_use_text(signed), number)
     terminal.say(
         "Done: the new app's passkey is an owner, and every owner is told. This recovery code "

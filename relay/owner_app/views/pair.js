@@ -1,55 +1,103 @@
 /**
- * The page of pairing: the code for the doorbell's camera, then six words to compare.
+ * The page of pairing: the code for the doorbell's camera, then four words that only the doorbell
+ * shows, each to be found among four.
  *
- * Whether they are the same, the owner alone says. The relay may call a pairing done whenever it
- * likes: the words stay until they are answered, and no key counts as compared before.
+ * Whether the words are the doorbell's, the person alone tells, by tapping them. The relay may call a
+ * pairing done whenever it likes: no key counts as compared before the fourth tap.
  * @module
  */
-import { ownerKeys, rememberKeys } from "../account.js";
+import { addWrongTap, hasTooManyWrongTaps, ownerKeys, rememberKeys } from "../account.js";
 import { nameField } from "./browsers.js";
 import { fill, h, svg } from "../dom.js";
 import { t } from "../i18n.js";
-import { pairingReaches } from "../statements.js";
-import { deviceIdOf, newId, unb64u } from "../vendor/protocol/encoding.js";
-import { qrText, sixWords } from "../vendor/protocol/pairing.js";
+import { pause } from "../pause.js";
+import { SecondAnswer, newOffer, takeAnswer, wordsToChoose } from "../vendor/protocol/pairing.js";
 import qrcode from "../vendor/qrcode.mjs";
 import { problem } from "./parts.js";
 
 /** @typedef {import("../app.js").Context} Context */
-/** @typedef {import("../vendor/protocol/documents.js").PairingCode} PairingCode */
+/** @typedef {import("../vendor/protocol/pairing.js").Answered} Answered */
+/** @typedef {import("../vendor/protocol/pairing.js").Offer} Offer */
 
 const QUIET_MODULES = 4;
+const LOOK_EVERY_MS = 1000;
+const LIFE_MS = 10 * 60 * 1000;
+
+/** The ten minutes of a code are over. */
+class CodeOver extends Error {}
 
 /** @param {Context} context */
 export async function pairPage(context) {
-  const { relay, household, left } = context;
-  /** @type {PairingCode} */
-  const code = { v: 1, pairing_id: newId(), owner: await ownerKeys(household.owner) };
-  await relay.post("pairings", { pairing_id: code.pairing_id });
-  const place = h("div", {}, showCode(qrText(code)), nameField(context, async () => {
-    code.owner = await ownerKeys(household.owner);
-    place.querySelector("#pair-qr")?.replaceWith(qrFigure(qrText(code)));
-  }));
-  pair(context, code, place).catch((error) => {
-    if (!left.aborted) fill(place, problem(error), again());
-  });
+  const place = h("div");
+  if (hasTooManyWrongTaps(context.household.owner)) fill(place, showStoppedForToday());
+  else await begin(context, place);
   return { title: t("pair.title"), body: [place] };
 }
 
-/** @param {Context} context @param {PairingCode} code @param {HTMLElement} place */
-async function pair({ relay, household, left }, code, place) {
-  const answer = await pairingReaches(relay, code.pairing_id, ["answered", "paired"], left);
-  if (answer === null) return;
-  const { device, identity_key, sealing_key } = answer;
-  if ((await deviceIdOf(unb64u(identity_key))) !== device) throw new Error("not the doorbell's key");
-  const words = await sixWords(code, identity_key, sealing_key);
-  if (!(await areSame(place, words))) return fill(place, showDifferent());
+/** Shows a new code. @param {Context} context @param {HTMLElement} place */
+async function begin(context, place) {
+  const { relay, household } = context;
+  const ended = new AbortController();
+  const offer = await newOffer(await ownerKeys(household.owner));
+  await relay.post("pairings", { pairing_id: offer.pairing_id });
+  const anew = async () => {  // the name is part of what the code stands for
+    ended.abort();
+    await begin(context, place);
+  };
+  fill(place, showCode(offer.code), nameField(context, anew));
+  const left = AbortSignal.any([context.left, ended.signal]);
+  pair({ ...context, left }, offer, place).catch((error) => {
+    if (!left.aborted) fill(place, explained(error), again());
+  });
+}
+
+/** @param {Context} context @param {Offer} offer @param {HTMLElement} place */
+async function pair(context, offer, place) {
+  const { relay, household, left } = context;
+  const endsAt = Date.now() + LIFE_MS;
+  const answered = await reaches(context, offer, () => offer.answered !== null, endsAt);
+  if (answered === null || offer.answered === null) return;
+  await relay.post(`pairings/${offer.pairing_id}/reveal`, { reveal: offer.answered.reveal });
+  if (!(await findsWords(place, offer.answered))) return stop(context, offer, place);
   if (left.aborted) return;
+  const { device, answer } = offer.answered;
+  const { identity_key, sealing_key } = answer;
   rememberKeys(device, { identity_key, sealing_key });
-  fill(place, showSame(words));
-  if ((await pairingReaches(relay, code.pairing_id, ["paired"], left)) === null) return;
+  fill(place, showFound(offer.answered));
+  const paired = await reaches(context, offer, ({ state }) => state === "paired", endsAt + LIFE_MS);
+  if (paired === null) return;
   await household.load();
   fill(place, showPaired());
+}
+
+/**
+ * Follows a pairing until it has come so far, or the page is left. Each answer is looked at: with a
+ * second, other one the pairing is over.
+ * @param {Context} context @param {Offer} offer
+ * @param {(told: {state: string}) => boolean} isIt @param {number} endsAt
+ */
+async function reaches({ relay, left }, offer, isIt, endsAt) {
+  while (!left.aborted) {
+    const told = await relay.get(`pairings/${offer.pairing_id}`);
+    for (const { answer, signature } of told.answers) await takeAnswer(offer, { answer, signature });
+    if (isIt(told)) return told;
+    if (Date.now() > endsAt) throw new CodeOver();
+    await pause(LOOK_EVERY_MS, left);
+  }
+  return null;
+}
+
+/** A wrong word ends both sides. @param {Context} context @param {Offer} offer @param {HTMLElement} place */
+async function stop({ relay, household }, offer, place) {
+  addWrongTap(household.owner);
+  fill(place, hasTooManyWrongTaps(household.owner) ? showStoppedForToday() : showDifferent());
+  await relay.delete(`pairings/${offer.pairing_id}`).catch((error) => console.warn("the doorbell's side", error));
+}
+
+/** @param {unknown} error */
+function explained(error) {
+  if (error instanceof SecondAnswer) return warning("second-answer", t("pair.second_answer"));
+  return error instanceof CodeOver ? warning("code-over", t("pair.over")) : problem(error);
 }
 
 /** @param {string} text */
@@ -93,45 +141,60 @@ function qrPicture(text) {
   );
 }
 
-/** Shows the words until the owner has said whether they are the same. @param {HTMLElement} place @param {string[]} words @returns {Promise<boolean>} */
-function areSame(place, words) {
-  return new Promise((answer) => {
-    fill(
-      place,
-      h("p", { class: "lead" }, t("pair.compare")),
-      sixShown(words),
-      h("p", { id: "same-question" }, t("pair.same")),
-      h(
-        "div",
-        { class: "choice", role: "group", "aria-labelledby": "same-question" },
-        h("button", { id: "same-words", onclick: () => answer(true) }, t("pair.yes")),
-        h("button", { id: "other-words", onclick: () => answer(false) }, t("pair.no")),
-      ),
-      h("div", { class: "warning" }, h("p", {}, t("pair.differ"))),
-    );
+/** Offers four words for each of the doorbell's. @param {HTMLElement} place @param {Answered} answered @returns {Promise<boolean>} whether all were found */
+function findsWords(place, { answer, words }) {
+  return new Promise((found) => {
+    /** @param {number} at */
+    const ask = (at) => {
+      /** @param {string} word */
+      const take = (word) => {
+        if (word !== words[at]) found(false);
+        else if (at + 1 < words.length) ask(at + 1);
+        else found(true);
+      };
+      fill(
+        place,
+        h("p", { class: "lead" }, t("pair.find")),
+        answer.is_recovery ? h("div", { class: "notice" }, h("p", {}, t("pair.is_recovery"))) : [],
+        h("h2", { id: "which-word", tabindex: "-1" }, t("pair.which", { number: at + 1, count: words.length })),
+        h(
+          "div",
+          { class: "choice four", role: "group", "aria-labelledby": "which-word", "data-place": String(at) },
+          wordsToChoose(words, at).map((word) => h("button", { lang: "en", translate: "no", onclick: () => take(word) }, word)),
+        ),
+        h("div", { class: "actions" }, h("button", { id: "no-such-word", onclick: () => found(false) }, t("pair.none"))),
+      );
+      if (at > 0) document.getElementById("which-word")?.focus();
+    };
+    ask(0);
   });
 }
 
-/** @param {string[]} words that were compared; they stay, since the doorbell's page shows them too */
-function showSame(words) {
+/** @param {Answered} answered whose words were found */
+function showFound({ answer }) {
+  const register = answer.register_origin;
   return [
-    h("p", { class: "lead", role: "status" }, t("pair.number")),
-    sixShown(words),
+    h("p", { class: "lead", id: "words-found", role: "status" }, t("pair.found")),
+    h(
+      "ol",
+      { class: "steps" },
+      ["pair.press", "pair.number"].map((key) => h("li", {}, t(key))),
+    ),
+    h("p", { class: "muted" }, register ? t("pair.register", { register }) : t("pair.no_register")),
     h("p", { class: "muted" }, t("pair.door_waiting")),
   ];
 }
 
 function showDifferent() {
   return [
-    h("div", { class: "warning", id: "words-differ", role: "alert" }, h("p", {}, t("pair.stopped"))),
+    warning("words-differ", t("pair.stopped")),
     h("p", {}, t("pair.stopped_help")),
     again(),
   ];
 }
 
-/** @param {string[]} words */
-function sixShown(words) {
-  return h("ol", { class: "words", id: "words" }, words.map((word) => h("li", { lang: "en" }, word)));
+function showStoppedForToday() {
+  return [warning("stopped-today", t("pair.stopped_today")), h("p", {}, t("pair.stopped_today_help"))];
 }
 
 function showPaired() {
@@ -139,6 +202,11 @@ function showPaired() {
     h("div", { class: "notice", id: "paired", role: "status" }, h("p", {}, t("pair.done"))),
     h("div", { class: "actions" }, h("a", { class: "button primary", id: "to-door", href: "#/" }, t("pair.to_door"))),
   ];
+}
+
+/** @param {string} id @param {string} text */
+function warning(id, text) {
+  return h("div", { class: "warning", id, role: "alert" }, h("p", {}, text));
 }
 
 function again() {

@@ -50,7 +50,7 @@ export function peoplePage(context) {
 async function joinRow(context, join) {
   const { household } = context;
   const { owner, device, pairing_id } = join;
-  const words = await newcomerWords({ v: 1, pairing_id, owner });
+  const words = await newcomerWords(pairing_id, owner);
   const place = h("div", { "aria-live": "polite" });
   const problems = h("div", { "aria-live": "polite" });
   const label = t("people.let_in", { name: owner.name });

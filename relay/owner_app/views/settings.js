@@ -12,6 +12,7 @@ import { t, time } from "../i18n.js";
 import { sendStatement } from "../statements.js";
 import { nextSettings, widens } from "../vendor/protocol/decisions.js";
 import { withoutMisleading } from "../vendor/protocol/plain_text.js";
+import { doorLink, lockedText } from "./door_link.js";
 import { keysSection } from "./keys.js";
 import { MaskEditor, drawnMasks } from "./masks.js";
 import { formerDoorbells, noDoorbell } from "./no_doorbell.js";
@@ -49,23 +50,30 @@ export async function settingsPage(context) {
       ownersSection(context, device),
       h("h2", {}, t("settings.at_the_door")),
       h("p", {}, t("settings.at_the_door_help")),
+      doorLink(context, bell),
     ],
   };
 }
 
-/** Who is gone, and that somebody used the recovery code: an owner must not miss it. @param {Context} context @param {string} device */
+/** Who is gone, that somebody used the recovery code or guessed at the door number: an owner must not miss it. @param {Context} context @param {string} device */
 function warnings({ household, left }, device) {
   const place = h("div", { id: "warnings" });
   const draw = () => {
     const lines = warningsOf(household, device).map(({ note: { body }, time_ms }) => {
-      const words = body.type === "recovery_used" ? t("settings.recovery_used", { name: body.name }) : ownerGone(body);
-      return h("li", {}, words, " ", h("span", { class: "muted" }, time(time_ms)));
+      return h("li", {}, warningText(body), " ", h("span", { class: "muted" }, time(time_ms)));
     });
     fill(place, lines.length > 0 && h("ul", { class: "warning", role: "status" }, lines.slice(0, 5)));
   };
   draw();
   household.addEventListener("change", draw, { signal: left });
   return place;
+}
+
+/** @param {import("../vendor/protocol/documents.js").NoteBody} body */
+function warningText(body) {
+  if (body.type === "recovery_used") return t("settings.recovery_used", { name: body.name });
+  if (body.type === "door_locked") return lockedText(body);
+  return ownerGone(body);
 }
 
 /** @param {import("../vendor/protocol/documents.js").NoteBody} body */

@@ -38,7 +38,7 @@ export function askPage(context) {
     await relay.post("pairings", { pairing_id });
     const owner = await ownerKeys(household.owner);
     await relay.post("join", { pairing_id, owner });
-    const words = await newcomerWords({ v: 1, pairing_id, owner });
+    const words = await newcomerWords(pairing_id, owner);
     place.replaceChildren(
       h("div", { class: "notice", id: "has-asked", role: "status" }, h("p", {}, t("ask.waiting"))),
       h("p", {}, t("ask.words")),

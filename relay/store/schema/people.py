@@ -90,8 +90,9 @@ pairings = Table(
     Column("pairing_id", Text, primary_key=True),
     Column("account_id", Text, ForeignKey("accounts.id"), nullable=False),
     Column("device", Text),
-    Column("state", Text, nullable=False),  # waiting | answered | paired
+    Column("state", Text, nullable=False),  # waiting | answered | revealed | stopped | paired
     Column("expires_ms", BigInteger, nullable=False),
+    Column("answers", Text),  # JSON list of protocol.pairing.SignedPairingAnswer: two at most
 )
 
 # A newcomer asks to be signed in by an existing owner.

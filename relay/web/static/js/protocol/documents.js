@@ -5,7 +5,9 @@
  * @typedef {{credential_id: string, authenticator_data: string, client_data_json: string, signature: string}} Assertion
  * @typedef {{name: string, session_key: string, viewing_key: string}} BrowserKeys
  * @typedef {{name: string, passkey: PasskeyKey, browser: BrowserKeys}} OwnerKeys
- * @typedef {{v: 1, pairing_id: string, owner: OwnerKeys}} PairingCode
+ * @typedef {{v: 2, pairing_id: string, owner: OwnerKeys, nonce: string}} PairingReveal
+ * @typedef {{v: 2, pairing_id: string, commitment: string, identity_key: string, sealing_key: string, nonce: string, policy_digest: string, register_origin: string, is_recovery: boolean}} PairingAnswer
+ * @typedef {{answer: string, signature: string}} SignedPairingAnswer
  *
  * @typedef {object} EvidenceRequest
  * @property {1} v
@@ -69,13 +71,13 @@
  * @typedef {{type: "trouble", code: TroubleCode, is_over: boolean, detail: string}} Trouble
  * @typedef {{type: "clock_set", from_seq: number, to_seq: number, offset_ms: number}} ClockSet
  * @typedef {{type: "clip_ready", clip_id: string, manifest_digest: string, trigger_event_id: string, more_trigger_ids: string[], started_ms: number, duration_ms: number, pre_roll_ms: number, is_cut_short: boolean}} ClipReady
- * @typedef {{type: "pairing_answer", pairing_id: string, identity_key: string, sealing_key: string}} PairingAnswer
+ * @typedef {{type: "pairing_answered", pairing_id: string, signed: SignedPairingAnswer}} PairingAnswered
  * @typedef {{type: "paired", pairing_id: string, credential_id: string}} Paired
  * @typedef {{type: "owner_gone", credential_id: string}} OwnerGone
  * @typedef {{type: "note", credential_id: string, browser: string, sealed: string}} Note
  * @typedef {{type: "package_ready", package_id: string, request_id: string}} PackageReady
  * @typedef {{type: "package_uploaded", package_id: string}} PackageUploaded
- * @typedef {Pressed | Motion | Trouble | ClockSet | ClipReady | PairingAnswer | Paired | OwnerGone | Note | PackageReady | PackageUploaded} EventBody
+ * @typedef {Pressed | Motion | Trouble | ClockSet | ClipReady | PairingAnswered | Paired | OwnerGone | Note | PackageReady | PackageUploaded} EventBody
  * @typedef {{v: 1, id: string, device: string, seq: number, time_ms: number, is_clock_trusted: boolean, body: EventBody}} DoorbellEvent
  *
  * @typedef {object} Health
@@ -114,7 +116,9 @@
  * @typedef {{type: "watching_ended", session_id: string, at_ms: number, has_talked: boolean}} WatchingEnded
  * @typedef {{type: "browser_enrolled", browser: string, name: string, until_ms: number}} BrowserEnrolled
  * @typedef {{type: "browser_ended", browser: string, name: string}} BrowserEnded
- * @typedef {Nothing | RequestsMatched | StatementDone | SettingsNow | HoldsNow | OwnerRemoved | RecoveryUsed | ConfirmationWanted | StatementRefused | ReleaseDone | WatchingBegan | WatchingEnded | BrowserEnrolled | BrowserEnded} NoteBody
+ * @typedef {{type: "door_locked", wrong_total: number, until_ms: number | null, needs_button: boolean}} DoorLocked
+ * @typedef {{type: "door_link", url: string, until_ms: number | null, refused: string}} DoorLink
+ * @typedef {Nothing | RequestsMatched | StatementDone | SettingsNow | HoldsNow | OwnerRemoved | RecoveryUsed | ConfirmationWanted | StatementRefused | ReleaseDone | WatchingBegan | WatchingEnded | BrowserEnrolled | BrowserEnded | DoorLocked | DoorLink} NoteBody
  * @typedef {{device: string, id: string, told_ms: number, sealing_key: string, body: NoteBody}} OwnerNote
  *
  * @typedef {{text: string, signature: string}} SignedLive
@@ -123,7 +127,7 @@
  * @typedef {{v: 1, domain: "doorward/live-answer/v1", device: string, session_id: string, nonce: string, offer_digest: string, offer_fingerprints: string[], answer_fingerprints: string[], expires_ms: number, lasts_s: number, sdp: string}} LiveAnswer
  * @typedef {{from_minute: number, to_minute: number, time_zone: string}} QuietHours
  * @typedef {{type: "set_push", p256dh: string, auth: string, kinds: ("pressed" | "motion")[], quiet: QuietHours | null}} SetPush
- * @typedef {{type: "end_push"} | {type: "play_reply", event_id: string, reply_id: string | null} | SetPush} OrderBody
+ * @typedef {{type: "end_push"} | {type: "want_door_link"} | {type: "play_reply", event_id: string, reply_id: string | null} | SetPush} OrderBody
  * @typedef {{v: 1, domain: "doorward/browser-order/v1", device: string, nonce: string, browser: string, body: OrderBody}} BrowserOrder
  *
  * @typedef {{v: 1, domain: "doorward/thumbnail/v1", device: string, event_id: string, taken_ms: number, age_ms: number, jpeg_sha256: string}} PictureFacts

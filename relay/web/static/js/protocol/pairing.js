@@ -1,44 +1,141 @@
 /**
- * The pairing's QR text and six words, as in firmware/protocol/pairing.py.
+ * The app's side of pairing, and the six words of pasted keys, as in firmware/protocol/pairing.py.
+ *
+ * An offer's reveal is returned only with the answer of a doorbell, and its nonce is never used again.
  * @module
  */
 import words from "../../vendor/words.js";
-import { b64u, canonical, utf8 } from "./encoding.js";
+import { WireError, b64u, canonical, deviceIdOf, join, newId, parseCanonical, unb64u, utf8 } from "./encoding.js";
+import { verifyP256 } from "./passkeys.js";
 
 /** @typedef {import("./documents.js").BrowserKeys} BrowserKeys */
-/** @typedef {import("./documents.js").PairingCode} PairingCode */
+/** @typedef {import("./documents.js").OwnerKeys} OwnerKeys */
+/** @typedef {import("./documents.js").PairingAnswer} PairingAnswer */
+/** @typedef {import("./documents.js").PairingReveal} PairingReveal */
+/** @typedef {import("./documents.js").SignedPairingAnswer} SignedPairingAnswer */
+/** @typedef {{pairing_id: string, code: string, answered: Answered | null, isOver: boolean}} Offer what the app shows of a pairing */
+/** @typedef {{signed: SignedPairingAnswer, answer: PairingAnswer, device: string, reveal: string, words: string[]}} Answered */
 
-const QR_PREFIX = "DW1:";
+const QR_PREFIX = "DW2:";
+const COMMIT_TAG = utf8("doorward/pair-commit/v2\0");
+const ANSWER_TAG = utf8("doorward/pair-answer/v2\0");
+const WORDS_TAG = utf8("doorward/pair-words/v2\0");
+const NONCE_BYTES = 32;
+const WORD_COUNT = 4;
 const WORDS_ROUNDS = 200_000;
 const WORDS_SALT = "doorward/six-words/v1";
 
-/** @param {PairingCode} code */
-export function qrText(code) {
-  return QR_PREFIX + b64u(utf8(canonical(code)));
+/** Two doorbells answered the same code, or one twice: the pairing is over. */
+export class SecondAnswer extends WireError {}
+
+/** What stays in this module until a doorbell has answered. @type {WeakMap<Offer, PairingReveal>} */
+const hidden = new WeakMap();
+
+/**
+ * Returns a new offer: the code for the doorbell's camera. Its nonce is fresh.
+ * @param {OwnerKeys} owner
+ * @param {{pairing_id: string, nonce: Uint8Array}} [chosen] by tests only
+ * @returns {Promise<Offer>}
+ */
+export async function newOffer(owner, chosen) {
+  const { pairing_id, nonce } = chosen ?? {
+    pairing_id: newId(),
+    nonce: crypto.getRandomValues(new Uint8Array(NONCE_BYTES)),
+  };
+  /** @type {PairingReveal} */
+  const reveal = { v: 2, pairing_id, owner, nonce: b64u(nonce) };
+  const committed = await crypto.subtle.digest("SHA-256", join(COMMIT_TAG, utf8(canonical(reveal))));
+  const code = QR_PREFIX + b64u(join(utf8(pairing_id), new Uint8Array(committed)));
+  /** @type {Offer} */
+  const offer = { pairing_id, code, answered: null, isOver: false };
+  hidden.set(offer, reveal);
+  return offer;
 }
 
 /**
- * Returns the six words over the owner's keys and the doorbell's.
- * @param {PairingCode} code
- * @param {string} identityKey base64url
- * @param {string} sealingKey base64url
- * @returns {Promise<string[]>}
+ * Freezes the first answer to an offer's code, and returns it with the reveal and the four words.
+ *
+ * The same answer again is no other. Throws WireError, and SecondAnswer for another one, after which
+ * nothing is taken any more.
+ * @param {Offer} offer
+ * @param {SignedPairingAnswer} signed
+ * @returns {Promise<Answered>}
  */
-export function sixWords(code, identityKey, sealingKey) {
-  return wordsOver({
-    code: canonical(code),
-    identity_key: identityKey,
-    sealing_key: sealingKey,
-  });
+export async function takeAnswer(offer, signed) {
+  const { answer, device } = await checkAnswer(offer, signed);
+  const known = offer.answered;
+  if (known !== null && canonical(known.signed) !== canonical(signed)) offer.isOver = true;
+  if (offer.isOver) throw new SecondAnswer("a second doorbell answered the same code, so the code is spent");
+  if (known !== null) return known;
+  const reveal = canonical(hidden.get(offer));
+  const words = await pairingWords(offer.code, signed, reveal);
+  offer.answered = { signed, answer, device, reveal, words };
+  return offer.answered;
+}
+
+/** @param {Offer} offer @param {SignedPairingAnswer} signed */
+async function checkAnswer(offer, { answer: text, signature }) {
+  /** @type {PairingAnswer} */
+  const answer = parseCanonical(text);
+  const known = ["commitment", "identity_key", "is_recovery", "nonce", "pairing_id", "policy_digest", "register_origin", "sealing_key", "v"];
+  if (answer === null || typeof answer !== "object" || Object.keys(answer).sort().join() !== known.join() || answer.v !== 2) {
+    throw new WireError("the answer isn't one to a pairing code");
+  }
+  const identity = unb64u(answer.identity_key);
+  if (!(await verifyP256(identity, unb64u(signature), join(ANSWER_TAG, utf8(text))))) {
+    throw new WireError("the answer isn't signed by the key that it names");
+  }
+  const raw = unb64u(offer.code.slice(QR_PREFIX.length));
+  const commitment = Array.from(raw.slice(-32), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  if (answer.pairing_id !== offer.pairing_id || answer.commitment !== commitment) {
+    throw new WireError("the answer is to another code");
+  }
+  if (unb64u(answer.sealing_key).length !== 32 || unb64u(answer.nonce).length !== NONCE_BYTES) {
+    throw new WireError("the answer's keys can't be used");
+  }
+  return { answer, device: await deviceIdOf(identity) };
+}
+
+/**
+ * Returns the four words over all three messages.
+ * @param {string} code @param {SignedPairingAnswer} signed @param {string} reveal
+ */
+export async function pairingWords(code, { answer, signature }, reveal) {
+  const messages = { answer: canonical({ answer, signature }), code, reveal };
+  const digest = await crypto.subtle.digest("SHA-256", join(WORDS_TAG, utf8(canonical(messages))));
+  return Array.from(new Uint8Array(digest).slice(0, WORD_COUNT), (byte) => words[byte]);
+}
+
+/**
+ * Returns four words to choose from, in random order: the right one, and three that are in no place.
+ * @param {string[]} right the four words @param {number} place
+ */
+export function wordsToChoose(right, place) {
+  const others = words.filter((word) => !right.includes(word));
+  const offered = [right[place]];
+  while (offered.length < WORD_COUNT) {
+    offered.splice(below(offered.length + 1), 0, ...others.splice(below(others.length), 1));
+  }
+  return offered;
+}
+
+/** A random number from 0 to below a limit. @param {number} limit at most 256 */
+function below(limit) {
+  const most = 256 - (256 % limit);
+  for (;;) {
+    const [byte] = crypto.getRandomValues(new Uint8Array(1));
+    if (byte < most) return byte % limit;
+  }
 }
 
 /**
  * Six words over a newcomer's keys alone, who becomes an owner by an owner's word: their own app
  * and the doorbell's page show the same, unless somebody swapped keys.
- * @param {PairingCode} code
+ * @param {string} pairing_id
+ * @param {OwnerKeys} owner
  */
-export function newcomerWords(code) {
-  return sixWords(code, "", "");
+export function newcomerWords(pairing_id, owner) {
+  return wordsOver({ owner: canonical(owner), pairing_id });
 }
 
 /**
