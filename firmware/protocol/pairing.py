@@ -27,8 +27,10 @@ from firmware.protocol.encoding import (
     Digest,
     Document,
     Id,
+    P256Key,
     ShortB64u,
     WireError,
+    X25519Key,
     b64u,
     canonical,
     decode_canonical,
@@ -84,9 +86,9 @@ class PairingAnswer(Document, frozen=True, kw_only=True):
     v: Literal[2] = 2
     pairing_id: Id
     commitment: Digest
-    identity_key: ShortB64u
+    identity_key: P256Key
     """SubjectPublicKeyInfo (DER) of the P-256 key that signs this answer."""
-    sealing_key: ShortB64u
+    sealing_key: X25519Key
     """Raw X25519."""
     nonce: Nonce
     policy_digest: Digest

@@ -111,9 +111,9 @@ def signed(answer: PairingAnswer) -> SignedPairingAnswer:
     return SignedPairingAnswer(answer=answer.encode().decode(), signature="S" * 95)
 
 
-AT_THE_APP, APP_REVEAL, APP_ANSWER = side("Ada", "e" * 43, "a" * 26)
+AT_THE_APP, APP_REVEAL, APP_ANSWER = side("Ada", "e" * 41 + "gA", "a" * 26)
 """The owner's app, which the attacker's doorbell answers."""
-AT_THE_DOOR, DOOR_REVEAL, DOOR_ANSWER = side("Eve", "d" * 43, "b" * 26)
+AT_THE_DOOR, DOOR_REVEAL, DOOR_ANSWER = side("Eve", "d" * 41 + "gA", "b" * 26)
 """The owner's doorbell, before which the attacker's code is held."""
 
 

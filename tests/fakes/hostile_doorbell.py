@@ -27,7 +27,7 @@ from firmware.protocol.events import (
     PackageUploaded,
     PackageWithdrawn,
     Paired,
-    PairingAnswer,
+    PairingAnswered,
     PushMessage,
     PushWanted,
     RefusalsCounted,
@@ -36,6 +36,7 @@ from firmware.protocol.events import (
     Trouble,
     UploadedPart,
 )
+from firmware.protocol.pairing import SignedPairingAnswer
 from firmware.protocol.releases import ReleaseOpening
 from tests.fakes.releases import opening_of
 
@@ -158,7 +159,10 @@ def _of_owners(known: Known) -> list[EventBody]:
     for credential in known.credentials:
         pairing_id = new_id()
         found += [
-            PairingAnswer(pairing_id=pairing_id, identity_key="AAAA", sealing_key="AAAA"),
+            PairingAnswered(
+                pairing_id=pairing_id,
+                signed=SignedPairingAnswer(answer="{}", signature="AAAA"),
+            ),
             Paired(pairing_id=pairing_id, credential_id=credential),
             OwnerGone(credential_id=credential),
             Note(credential_id=credential, browser="b" * 20, sealed="AAAA"),
