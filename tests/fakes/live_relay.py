@@ -31,7 +31,7 @@ from firmware.protocol.events import (
     PackageUploaded,
     PackageWithdrawn,
     Paired,
-    PairingAnswer,
+    PairingAnswered,
 )
 from firmware.protocol.register.entries import Delays
 from firmware.protocol.requests import EvidenceRequest, SignedRequest, parse_request
@@ -178,7 +178,7 @@ class LiveRelay:
     async def on_event(self, row: EventRow) -> None:
         """Hand an event on, as relay/app/relay.py does."""
         match row.event.body:
-            case PairingAnswer() as answer:
+            case PairingAnswered() as answer:
                 await self.pairings.take_answer(row.device, answer)
             case Paired() as paired:
                 await self.pairings.take_paired(row.device, paired)
