@@ -19,21 +19,10 @@ class FleetCa:
     def __init__(self) -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test fleet CA")])
-        usage = x509.KeyUsage(
-            digital_signature=False,
-            content_commitment=False,
-            key_encipherment=False,
-            data_encipherment=False,
-            key_agreement=False,
-            key_cert_sign=True,
-            crl_sign=True,
-            encipher_only=False,
-            decipher_only=False,
-        )
         builder = (
             self._builder(self._name, self._key.public_key())
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-            .add_extension(usage, critical=True)
+            .add_extension(_key_usage(is_ca=True), critical=True)
         )
         self.certificate = builder.sign(self._key, hashes.SHA256())
 
@@ -64,8 +53,11 @@ class FleetCa:
         subject = csr.subject
         if name is not None:
             subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        builder = self._builder(subject, csr.public_key(), valid).add_extension(
-            x509.ExtendedKeyUsage([usage]), critical=False
+        builder = (
+            self._builder(subject, csr.public_key(), valid)
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(_key_usage(is_ca=False), critical=True)
+            .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
         )
         return _pem(builder.sign(self._key, hashes.SHA256()))
 
@@ -105,6 +97,20 @@ class FleetCa:
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
             .add_extension(issuer_id, critical=False)
         )
+
+
+def _key_usage(*, is_ca: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=not is_ca,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=is_ca,
+        crl_sign=is_ca,
+        encipher_only=False,
+        decipher_only=False,
+    )
 
 
 def _pem(certificate: x509.Certificate) -> str:
