@@ -135,7 +135,7 @@ class LiveRelay:
         self.register = RelayRegister(
             self.logs, self.database, self.clock, origin=self.logs.origin("register")
         )
-        self.pairings = Pairings(self.database, self.clock)
+        self.pairings = Pairings(self.database, self.clock, self.commands)
         self.open_parts()
 
     def open_parts(self) -> None:
