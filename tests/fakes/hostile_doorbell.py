@@ -258,7 +258,7 @@ def _text(info: Any, name: str, known: Known, rng: random.Random) -> str:
     if name in named:
         return rng.choice(named[name])
     texts = ["x", "Gate", '"; DROP TABLE packages; --', "<b>&amp;</b>", "ö" * 50]
-    coded = ["", "AAAA", "A" * 400, P256_KEY, X25519_KEY, SESSION_KEY]
+    coded = ["", "AAAA", "A" * 400, "A" * 406, P256_KEY, X25519_KEY, SESSION_KEY]
     ids = [new_id(), "a" * 26, "b" * 20, "ab" * 32, "00" * 32]
     plain = [text for text in texts if _may_be(text, info)]
     return rng.choice(plain or [text for text in coded + ids if _may_be(text, info)])

@@ -204,6 +204,7 @@ class LiveRelay:
             identity_key="",
             sealing_key="",
             certificate_pem="",
+            evidence_certificate_pem="",
             enrolled_ms=enrolled_ms,
             revoked_ms=None,
             state="online",
@@ -337,6 +338,10 @@ class LiveRelay:
     def fetch(self, path: str, *, max_bytes: int) -> bytes | None:  # noqa: ARG002 (a Source)
         """Return a file of the logs, as everybody gets it."""
         return self.shelf.files.get(path)
+
+    def fetch_page(self, path: str, *, max_bytes: int) -> bytes | None:  # noqa: ARG002 (a Site)
+        """Return a page of the relay, which serves agreements' texts alone."""
+        return self.town.page(path)
 
 
 def parsed(signed: SignedRequest) -> EvidenceRequest:
