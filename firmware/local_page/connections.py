@@ -28,6 +28,9 @@ class BoundedConnection(H11Protocol):
     uvicorn 0.54 has a timeout between requests, and none for a request that never ends.
     """
 
+    head_s = HEAD_S
+    body_s = BODY_S
+
     def __init__(
         self,
         config: Config,
@@ -54,7 +57,7 @@ class BoundedConnection(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a connection, or abort one that gives way."""
         super().connection_made(transport)
-        self._set_deadline(HEAD_S)
+        self._set_deadline(self.head_s)
         others = [one for one in self.connections if isinstance(one, BoundedConnection)]
         by_address = Counter(one.address for one in others)
         if by_address[self.address] > MAX_PER_ADDRESS:
@@ -87,7 +90,7 @@ class BoundedConnection(H11Protocol):
         is_in_body = cycle is not None and not cycle.response_complete
         if self._deadline is None or is_in_body != self._is_in_body:
             self._is_in_body = is_in_body
-            self._set_deadline(BODY_S if is_in_body else HEAD_S)
+            self._set_deadline(self.body_s if is_in_body else self.head_s)
 
     def _set_deadline(self, seconds: float | None) -> None:
         if self._deadline is not None:

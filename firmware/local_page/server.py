@@ -24,11 +24,17 @@ class _Server(uvicorn.Server):
 
 
 async def serve(
-    app: ASGIApp, host: str, port: int, *, on_ready: Callable[[int], None] | None = None
+    app: ASGIApp,
+    host: str,
+    port: int,
+    *,
+    on_ready: Callable[[int], None] | None = None,
+    connection: type[BoundedConnection] = BoundedConnection,
 ) -> None:
     """Serve until cancelled; raise PortTaken if the address can't be had.
 
     `on_ready` is told the port (of use when `port` is 0) as soon as connections are taken.
+    `connection` is what bounds each.
     """
     listener = listen(host, port)
     if on_ready is not None:
@@ -41,7 +47,7 @@ async def serve(
         proxy_headers=False,
         lifespan="off",
         ws="none",
-        http=BoundedConnection,
+        http=connection,
         backlog=BACKLOG,
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=SHUTDOWN_S,
