@@ -67,7 +67,7 @@ async def home() -> AsyncIterator[Home]:
 async def test_no_page_says_what_waits_or_how_the_knock_is(
     home: Home, path: str, headers: dict[str, str]
 ) -> None:
-    """`is_unlocked` in confirming.py, telling.py and knocking.py."""
+    """`is_unlocked` in confirm_pages.py, json_views.py and knock_pages.py."""
     home.bell.view = PairingView(state="paired")
     text = (await home.web.get(path, headers=headers)).text
 
@@ -89,7 +89,7 @@ async def test_no_page_says_what_waits_or_how_the_knock_is(
 async def test_nothing_is_decided_or_switched(
     home: Home, path: str, fields: dict[str, str], cookie: str
 ) -> None:
-    """`is_unlocked` in confirming.py, knocking.py and microphone.py."""
+    """`is_unlocked` in confirm_pages.py, knock_pages.py and microphone_pages.py."""
     headers = {"Origin": URL, "Cookie": f"dw_door={cookie}"}
     reply = await home.web.post(path, data=fields, headers=headers)
 
@@ -98,7 +98,7 @@ async def test_nothing_is_decided_or_switched(
 
 
 async def test_the_page_is_locked_again_after_ten_minutes_for_every_path(home: Home) -> None:
-    """The end in unlocking.py."""
+    """The end in unlocked_browsers.py."""
     await home.unlock()
     home.clock.advance(601)
 
@@ -132,7 +132,7 @@ class NumberedDoorbell(Doorbell):
 
 
 async def test_of_many_guesses_at_once_five_are_looked_at(tmp_path: Path) -> None:
-    """`_one_try_at_a_time` in entry.py: without it many were judged before one was counted."""
+    """`_one_try_at_a_time` in door_number_entry.py: without it many were judged before one was counted."""
     clock = ManualClock()
     bell = NumberedDoorbell(tmp_path, clock)
     bell.number.choose(NUMBER)
@@ -154,7 +154,7 @@ async def test_of_many_guesses_at_once_five_are_looked_at(tmp_path: Path) -> Non
 
 
 async def test_what_cannot_be_shown_or_given_is_not_confirmed_by_its_digest(home: Home) -> None:
-    """`_has_problem` and the lookup in confirming.py."""
+    """`_has_problem` and the lookup in confirm_pages.py."""
     short = replace(CLIP, problem="no whole group of pictures lies there")
     home.bell.waits = [asking(replace(ASKED_GRANT, clips=(short,)))]
     await home.unlock()
@@ -165,7 +165,7 @@ async def test_what_cannot_be_shown_or_given_is_not_confirmed_by_its_digest(home
 
 
 async def test_a_foreign_done_says_nothing(home: Home) -> None:
-    """DONE in confirming.py."""
+    """DONE in confirm_pages.py."""
     home.bell.waits = []
     await home.unlock()
     for word in ("<script>alert(1)</script>", "released", "../x"):
@@ -183,7 +183,7 @@ async def test_pairing_at_the_page_ends_once_there_is_an_owner(home: Home) -> No
 
 
 async def test_a_new_number_sends_out_whoever_had_entered_another(home: Home) -> None:
-    """The number of changes in unlocking.py: by pairing, or by a recovery that ends later."""
+    """The number of changes in unlocked_browsers.py: by pairing, or by a recovery that ends later."""
     await home.unlock()
     home.bell.changes += 1
     told = (await home.web.get("/knock", headers=JSON)).json()
@@ -195,7 +195,7 @@ async def test_a_new_number_sends_out_whoever_had_entered_another(home: Home) ->
 async def test_a_number_that_changes_while_another_is_checked_lets_nobody_in(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The number of changes before the check in entry.py."""
+    """The number of changes before the check in door_number_entry.py."""
 
     async def slow(number: str, link: str = "") -> DoorNumberAnswer:
         home.bell.changes += 1

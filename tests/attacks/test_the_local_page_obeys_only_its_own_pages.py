@@ -158,7 +158,7 @@ async def test_the_page_is_never_framed(visit: Visit, host: str) -> None:
 
 @pytest.mark.browser
 async def test_a_link_elsewhere_opens_the_page_locked(visit: Visit) -> None:
-    """SameSite=Strict in entry.py: with Lax it opens unlocked."""
+    """SameSite=Strict in door_number_entry.py: with Lax it opens unlocked."""
     await visit.unlock()
     await visit.fall_for(f'<a href="{visit.door}/confirm">Win a bicycle</a>')
     async with visit.page.expect_navigation():

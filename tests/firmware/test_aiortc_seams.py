@@ -1,7 +1,7 @@
 """What firmware/live/aiortc_sender.py leans on inside of aiortc, aioice and pylibsrtp.
 
 None of it is promised by them. A test that fails here says what changed upstream: read it there,
-mend fanout.py, then put the new state down here.
+mend aiortc_sender.py, then put the new state down here.
 """
 
 import hashlib
@@ -42,7 +42,7 @@ REPLACED = {
     TurnTransport.sendto: "cee46ff3776d1c37",
     Session.protect: "4ea86b30b940a084",
 }
-"""What fanout.py does in their place or calls: the beginning of its source's SHA-256."""
+"""What aiortc_sender.py does in their place or calls: the beginning of its source's SHA-256."""
 
 
 @pytest.mark.parametrize(("name", "line"), UPSTREAM.items())
