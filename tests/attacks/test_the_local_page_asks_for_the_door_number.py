@@ -132,7 +132,7 @@ class NumberedDoorbell(Doorbell):
 
 
 async def test_of_many_guesses_at_once_five_are_looked_at(tmp_path: Path) -> None:
-    """`_one_try_at_a_time` in door_number_entry.py: without it many were judged before one was counted."""
+    """`_one_try_at_a_time` in door_number_entry.py: else many are judged before one is counted."""
     clock = ManualClock()
     bell = NumberedDoorbell(tmp_path, clock)
     bell.number.choose(NUMBER)
@@ -183,7 +183,7 @@ async def test_pairing_at_the_page_ends_once_there_is_an_owner(home: Home) -> No
 
 
 async def test_a_new_number_sends_out_whoever_had_entered_another(home: Home) -> None:
-    """The number of changes in unlocked_browsers.py: by pairing, or by a recovery that ends later."""
+    """The number of changes in unlocked_browsers.py: by pairing, or by a later recovery."""
     await home.unlock()
     home.bell.changes += 1
     told = (await home.web.get("/knock", headers=JSON)).json()
