@@ -533,7 +533,7 @@ BENT_COUNTS = (
 async def test_a_count_without_form_is_discarded_and_ingest_goes_on(relay: LiveRelay) -> None:
     """The last two ended ingest for every doorbell, again at each redelivery: no such year is.
 
-    Seen to hang with `Quarter` taking any four digits.
+    Two gates hold now: the form of `Quarter`, and ingest, which discards what breaks a batch.
     """
     device = await relay.enrol(has_owner=True)
     right = '"counts":{"area":1},"quarter":"2026-Q2"'

@@ -307,7 +307,7 @@ class LiveRelay:
     async def published(self, log: Any = "custody") -> None:
         """Wait until all that was added to a log is published."""
         self.logs.wake(log)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(300):
             while True:
                 async with self.database.read() as tx:
                     head = await logs.get_head(tx, log)
