@@ -140,13 +140,13 @@ EVERY: dict[str, tuple[Make, str]] = {
     "one narrowing too many": (counting("narrowings", lambda n: n + 1), "it counts"),
     "one narrowing too few": (counting("narrowings", lambda n: n - 1), "it counts"),
     "other changes before it": (counting("chain", lambda _: "0" * 64), "counts other changes"),
-    "a count that is a text": (counting("widenings", str), "Expected `int`"),
-    "an older version": (counting("v", lambda _: 1), "Invalid enum value"),
-    "a later version": (counting("v", lambda _: 3), "Invalid enum value"),
+    "a count that is a text": (counting("widenings", str), "a whole number was expected"),
+    "an older version": (counting("v", lambda _: 1), "none of the values that may stand here"),
+    "a later version": (counting("v", lambda _: 3), "none of the values that may stand here"),
     "another spelling": (spelt(lambda one: one.replace(b'{"body"', b'{ "body"')), "canonical"),
     "cut off": (spelt(lambda one: one[:-1]), "Leaf"),
     "twice": (spelt(lambda one: one + one), "Leaf"),
-    "a field more": (spelt(lambda one: one[:-1] + b',"x":1}'), "unknown field"),
+    "a field more": (spelt(lambda one: one[:-1] + b',"x":1}'), "isn't known here"),
     "a field twice": (spelt(lambda one: one[:-1] + b',"v":2}'), "canonical"),
 }
 """What is wrong with any kind, and the words in which it is said."""
@@ -460,6 +460,9 @@ class TownSource:
 
     def fetch(self, path: str, *, max_bytes: int) -> bytes | None:  # noqa: ARG002
         return self.town.file(path)
+
+    def fetch_page(self, path: str, *, max_bytes: int) -> bytes | None:  # noqa: ARG002
+        return self.town.page(path)
 
 
 def monitored(town: Town) -> set[int]:

@@ -29,6 +29,9 @@ class TownSource:
     def fetch(self, path: str, *, max_bytes: int) -> bytes | None:  # noqa: ARG002
         return self.town.file(path)
 
+    def fetch_page(self, path: str, *, max_bytes: int) -> bytes | None:  # noqa: ARG002
+        return self.town.page(path)
+
 
 def seen(town: Town) -> Inspection:
     return inspect_logs(

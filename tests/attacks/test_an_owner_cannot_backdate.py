@@ -38,8 +38,12 @@ def report_of(evidence: Evidence, files: dict[str, bytes] | None = None) -> Repo
 
 
 def flagged(report: Report, kind: Exit) -> list[Check]:
-    """Return what isn't said to hold."""
-    return [check for check in report.checks if check.kind is kind and not check.holds]
+    """Return what isn't said to hold, but for what a new doorbell can't show of its age."""
+    return [
+        check
+        for check in report.checks
+        if check.kind is kind and not check.holds and check.result is not Result.NOT_SHOWN
+    ]
 
 
 def short() -> Film:

@@ -111,8 +111,8 @@ async def ignore(_case: Case) -> None:
 
 
 async def look_at_it(case: Case) -> None:
+    """Opening one of them asks for nothing more: the app has the whole list."""
     assert (await case.owner.get("/requests")).is_success
-    assert (await case.owner.get(f"/requests/{case.request_id}")).is_success
 
 
 async def send_a_statement(case: Case) -> None:

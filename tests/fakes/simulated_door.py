@@ -7,7 +7,7 @@ film passes before its verdict counts. The card isn't there: clips are listed as
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +24,7 @@ from firmware.motion.watch import Detector, MotionWatch
 from firmware.protocol.encoding import new_id
 from firmware.system.listeners import Listeners
 from tests.fakes.clock import ManualClock
-from tests.fakes.events import NoPictures, PublishedEvents
+from tests.fakes.events import NoPictures
 from tests.fakes.ownership import Owned
 from tests.fakes.sink import FakeLamp
 
@@ -127,13 +127,14 @@ class SimulatedDoor:
             ),
             owners=Owned(),
         )
-        self.events = PublishedEvents()
+        self.told: list[str] = []
+        """The ids of the motion events."""
         self.watch = MotionWatch(
             config.motion,
             frames=self,
             recorder=self.recorder,
             owners=Owned(),
-            events=self.events,  # type: ignore[arg-type]
+            events=self,
             pictures=NoPictures(),
             sensor=NoSensor(),
             pause_s=config.clips.post_roll_s,
@@ -152,6 +153,10 @@ class SimulatedDoor:
         """Wait for a frame, as the watch does; what was judged before counts by now."""
         self._is_wanted.set()
         return await self._frames.get()
+
+    async def publish_motion(self, zones: Sequence[str], *, event_id: str) -> None:  # noqa: ARG002
+        """Keep that motion was told."""
+        self.told.append(event_id)
 
     async def film(self, seconds: float) -> None:
         """Let time pass with pictures that jitter by a tenth, and without motion."""

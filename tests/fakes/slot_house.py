@@ -39,6 +39,7 @@ from tests.fakes.clock import ManualClock
 from tests.fakes.listed_clips import keep
 from tests.fakes.log_town import CELL, Town, make_town
 from tests.fakes.recorder import Shelves
+from tests.fakes.sample_keys import X25519_KEY
 from tests.story.authenticator import SoftPasskey
 from tests.story.browser import SoftBrowser
 
@@ -179,7 +180,7 @@ class SlotHouse:
             request_digest=request_digest,
             clips=[ClipRange(clip_id=new_id(), manifest_digest="0" * 64, from_ms=1, to_ms=2)],
             has_audio=False,
-            recipient=Recipient(agency="lakeland-police", sealing_keys=["AA"]),
+            recipient=Recipient(agency="lakeland-police", sealing_keys=[X25519_KEY]),
         )
         statement = Statement(device=self.keys.device, nonce=new_id(), not_after_ms=1, terms=terms)
         assertion = Assertion(

@@ -18,8 +18,9 @@ SEED = int(os.environ.get("DOORWARD_SEED", random.randrange(2**32)))
 MIN_ROUNDS = 50
 NAMES = (
     "statement", "verifier", "request", "register-leaf", "register", "custody-leaf",
-    "release-proof", "capture-proof", "extract", "authority", "register-file", "note", "note-key",
-    "checkpoint", "add-checkpoint", "proof", "policy", "bundle", "package-header", "mp4",
+    "release-proof", "capture-proof", "identity-proof", "extract", "authority", "register-file",
+    "note", "note-key", "checkpoint", "add-checkpoint", "proof", "policy", "bundle",
+    "package-header", "mp4",
     "pairing-code", "pairing-answer", "pairing-reveal",
 )  # fmt: skip
 

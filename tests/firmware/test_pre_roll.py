@@ -218,7 +218,7 @@ async def test_what_moves_within_ten_seconds_of_an_event_is_in_its_clip(tmp_path
         await door.film(9)
     ((_, begin_90k),) = door.clips.begun
     assert begin_90k + door.clips.written_90k[0] >= last_90k + 5 * TICKS_PER_S
-    assert len(door.events.bodies) == 1
+    assert len(door.told) == 1
 
 
 async def test_a_movement_that_waits_for_the_hours_limit_is_dated_back_no_further_than_memory(

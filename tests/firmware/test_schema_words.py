@@ -13,6 +13,7 @@ from firmware.protocol.encoding import WireError, canonical, decode
 from firmware.protocol.grants import Statement
 from firmware.protocol.register.entries import Agreement
 from firmware.protocol.requests import EvidenceRequest
+from tests.fakes.sample_keys import X25519_KEY
 from tests.vectors.make_requests import _request
 
 SCHEMA = re.compile(r"Expected|`(?:str|int|array|object|bool|null|float)`|regex|Invalid|\^\(|\\u")
@@ -37,7 +38,7 @@ def grant(clips: list[Any]) -> dict[str, Any]:
             "request_digest": "0" * 64,
             "clips": clips,
             "has_audio": False,
-            "recipient": {"agency": "lakeland", "sealing_keys": ["AAAA"]},
+            "recipient": {"agency": "lakeland", "sealing_keys": [X25519_KEY]},
         },
     }
 

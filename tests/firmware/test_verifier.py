@@ -405,7 +405,7 @@ def test_what_is_logged_is_this_doorbells_release_of_this_grant(world):
 def test_a_proof_of_another_record_is_none(world):
     grant = world.granted()
     logged, other = world.logged(grant.digest), world.logged(grant.digest)
-    swapped = replace(logged, record=other.record)
+    swapped = replace(logged, opening=other.opening)
     answer = release(grant, world.confirmation(grant.digest), swapped, world.facts)
     assert reason(answer) == "not_logged"
 

@@ -57,10 +57,10 @@ async def test_the_dashboard_counts_every_open_request(tmp_path: Path) -> None:
 async def test_a_request_names_the_newest_recordings_and_leads_to_all(tmp_path: Path) -> None:
     async with open_world(tmp_path) as world:
         officer = await certified_officer(world)
-        draft, device = officer.sign(officer.write()), await world.enrol()
+        draft = officer.sign(officer.write())
         await officer.publish(draft)
         for _ in range(21):
-            await deliver_package(world, id_of(draft), device=device)
+            await deliver_package(world, id_of(draft), device=await world.enrol())
         page = (await officer.http.get(f"/agency/requests/{id_of(draft)}")).text
         assert page.count('<li><a href="/agency/evidence/') == 20
         assert '<a class="button" href="/agency/evidence">' in page

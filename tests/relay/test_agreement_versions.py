@@ -4,9 +4,10 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firmware.protocol.encoding import b64u, sha256_hex
+from firmware.protocol.encoding import b64u, sha256_hex, unb64u
 from firmware.protocol.register.entries import Agreement
 from relay.agency.agreement_versions import MAX_PIECES, Piece, compare, compare_texts
+from tests.fakes.sample_keys import OTHER_P256_KEY, OTHER_X25519_KEY, P256_KEY, X25519_KEY
 
 OLD = """# Agreement
 
@@ -15,6 +16,8 @@ One. Two. Three. Four. Five. Six. Seven.
 Officers answer for them.
 """
 NEW = OLD.replace("30 days", "20 days").replace("\nOfficers", "\nNobody sells them.\nOfficers")
+
+THIRD_KEY = b64u((7).to_bytes(32, "little"))
 
 
 def agreement(text: str, **changes: object) -> Agreement:
@@ -29,8 +32,8 @@ def agreement(text: str, **changes: object) -> Agreement:
         "promotion": "none",
         "begins_ms": 1,
         "ends_ms": 1000,
-        "signing_key": b64u(b"signing"),
-        "sealing_keys": [b64u(b"one"), b64u(b"two")],
+        "signing_key": P256_KEY,
+        "sealing_keys": [X25519_KEY, OTHER_X25519_KEY],
         "cells": ["8928308280fffff", "8928308280bffff"],
     }
     return msgspec.convert(fields | changes, Agreement)
@@ -62,7 +65,7 @@ def test_the_terms_that_changed_are_told() -> None:
         version=2,
         name="Lakeland County Police",
         ends_ms=2000,
-        sealing_keys=[b64u(b"two"), b64u(b"three")],
+        sealing_keys=[OTHER_X25519_KEY, THIRD_KEY],
         cells=["8928308280fffff", "89283082803ffff"],
         merged=[["8928308280fffff"]],
     )
@@ -73,15 +76,15 @@ def test_the_terms_that_changed_are_told() -> None:
     ]
     assert difference.cells_added == ["89283082803ffff"]
     assert difference.cells_removed == ["8928308280bffff"]
-    assert difference.keys_added == [sha256_hex(b"three")[:16]]
-    assert difference.keys_removed == [sha256_hex(b"one")[:16]]
+    assert difference.keys_added == [sha256_hex(unb64u(THIRD_KEY))[:16]]
+    assert difference.keys_removed == [sha256_hex(unb64u(X25519_KEY))[:16]]
     assert difference.is_merging_changed
     assert difference.is_text_changed
     assert difference.has_new_keys
 
 
 def test_another_signing_key_is_a_new_key() -> None:
-    old, new = agreement(OLD), agreement(OLD, signing_key=b64u(b"another"))
+    old, new = agreement(OLD), agreement(OLD, signing_key=OTHER_P256_KEY)
     difference = compare(old, OLD, new, OLD)
     assert difference.has_new_keys
     assert [term.name for term in difference.terms] == ["signing_key"]

@@ -352,23 +352,23 @@ async def test_the_notes_of_a_slot_are_for_their_owners_and_not_among_the_events
     house: House,
 ) -> None:
     notes = [
-        Note(credential_id=one, browser="b" * 20, sealed="AAAA") for one in ("ann", "ann", "bea")
+        Note(credential_id=one, browser="b" * 20, sealed="AAAA") for one in ("annA", "annA", "beaA")
     ]
     slot = current_slot(house)
     told = SlotCommitted(slot=slot, commitment="11" * 32, notes=notes)
     await house.take(DEVICES[0], told)
     async with house.database.read() as tx:
-        mine = await events.notes_for(tx, DEVICES, credential_ids=["ann"])
+        mine = await events.notes_for(tx, DEVICES, credential_ids=["annA"])
         assert [row.event.body for row in mine] == notes[:2]
         assert len({row.event.id for row in mine}) == 2
-        assert await events.newest(tx, DEVICES, credential_ids=["ann", "bea"]) == []
+        assert await events.newest(tx, DEVICES, credential_ids=["annA", "beaA"]) == []
         newer = await events.notes_for(
-            tx, DEVICES, credential_ids=["ann"], after_seq=mine[0].relay_seq
+            tx, DEVICES, credential_ids=["annA"], after_seq=mine[0].relay_seq
         )
         assert newer == mine[1:]
     async with house.database.begin() as tx:
         await events.forget_slot_notes(tx, before_ms=house.clock.wall_ms() + 1)
-        assert await events.notes_for(tx, DEVICES, credential_ids=["ann"]) == []
+        assert await events.notes_for(tx, DEVICES, credential_ids=["annA"]) == []
 
 
 async def test_every_doorbell_hears_that_the_register_grew_and_only_the_newest(
@@ -513,7 +513,7 @@ def test_an_answers_packages_rise_and_none_is_named_twice() -> None:
     text = DeletionAnswer(packages=[first, second], **right).encode()
     assert parse_deletion_answer(text).packages == [first, second]
     for packages in ([second, first], [first, first], [], ["33" * 32] * 65):
-        with pytest.raises(WireError, match=r"rising order|length"):
+        with pytest.raises(WireError, match=r"rising order|a list holds"):
             parse_deletion_answer(DeletionAnswer(packages=packages, **right).encode())
     for bent in (
         text[:-1],

@@ -9,9 +9,9 @@ import pytest
 from firmware.protocol.custody import IDENTITY_AGE_MS, MAX_IDENTITY_AGE_MS, IdentityProof
 from firmware.protocol.encoding import decode
 from relay.verify.checks import Check, Exit, Result
-from relay.verify.evidence import evidence_of_folder
 from relay.verify.report import check_evidence
 from tests.fakes.log_town import NOW_MS, make_town
+from tests.fakes.media import evidence_of_files
 from tests.relay.evidence_files import Doorbell, Evidence, Film, make_evidence, with_files
 
 BEGIN_MS = NOW_MS - 30 * 60_000
@@ -30,7 +30,7 @@ def evidence_with(at_ms: int, device: Callable[[str], str] = lambda own: own) ->
 def checked(evidence: Evidence, policy: bool = True, **files: bytes | None) -> tuple[Check, Exit]:
     """Return the check and the whole result, if the doorbell packed these files instead."""
     given = evidence.given if policy else replace(evidence.given, policy=None)
-    report = check_evidence(evidence_of_folder(evidence.listed(**files)), given)
+    report = check_evidence(evidence_of_files(evidence.listed(**files)), given)
     (check,) = [one for one in report.checks if one.what == WHAT]
     return check, report.exit_code
 
