@@ -160,7 +160,7 @@ async def test_a_co_signature_for_one_request_is_none_for_another(
     [
         ("window", {"hours": 13, "reason": "It was a long night."}),
         ("reason", {"hours": 3}),
-        ("text", {"hours": 3, "reason": "  \n "}),
+        ("form", {"hours": 3, "reason": "  \n "}),
         ("emergency", {"hours": 3, "danger": DANGER, "reason": "It was a long night."}),
         ("age", {"days_back": 31}),
         ("future", {"days_back": -1}),

@@ -3,9 +3,9 @@
 import pytest
 
 from relay.verify.checks import Exit, Result
-from relay.verify.evidence import evidence_of_folder
 from relay.verify.report import check_evidence
 from tests.fakes.lying_passkey import LIES, LyingPasskey
+from tests.fakes.media import evidence_of_files
 from tests.relay.evidence_files import Evidence, make_evidence, regranted
 from tests.story.authenticator import SoftPasskey
 
@@ -18,7 +18,7 @@ def evidence() -> Evidence:
 
 
 def failing(evidence: Evidence) -> set[Exit]:
-    checks = check_evidence(evidence_of_folder(evidence.listed()), evidence.given).checks
+    checks = check_evidence(evidence_of_files(evidence.listed()), evidence.given).checks
     return {check.kind for check in checks if check.result is Result.FAILS}
 
 

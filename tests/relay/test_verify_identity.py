@@ -88,7 +88,7 @@ def test_without_a_policy_nobody_says_how_old_it_is() -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda text: text[:-1], "truncated"),
+        (lambda text: text[:-1], "it ends too early"),
         (lambda text: text.replace(b'"v":1', b'"v":2', 1), ""),
         (lambda text: text.replace(b'"index":', b'"size":8,"index":', 1), "size"),
         (lambda text: text[:-1] + b',"index":1}', ""),
