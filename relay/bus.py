@@ -4,7 +4,8 @@ Doorbells speak MQTT to the same broker. Their events and states lie in two JetS
 from which any number of relays pull through one durable consumer each; commands and replies
 are plain messages, because commands are repeated until they are answered.
 
-    DW_EVENTS  dw.*.event   work queue on disk: a message leaves when it is acknowledged
+    DW_EVENTS  dw.*.event   work queue on disk: a message leaves when it is acknowledged; of one
+                            doorbell at most MAX_WAITING_EVENTS, so that its flood delays no other
     DW_STATUS  dw.*.status  the last state of each doorbell
 """
 
@@ -22,6 +23,7 @@ from nats.js.api import (
     AckPolicy,
     ConsumerConfig,
     DeliverPolicy,
+    DiscardPolicy,
     RetentionPolicy,
     StorageType,
     StreamConfig,
@@ -40,6 +42,9 @@ log = logging.getLogger(__name__)
 EVENTS_STREAM = "DW_EVENTS"
 STATUS_STREAM = "DW_STATUS"
 EVENTS_STREAM_MAX_BYTES = 1024**3
+MAX_WAITING_EVENTS = 64
+"""Of one doorbell; overflow: the newest is dropped. A doorbell has 20 without a receipt under way,
+and tells each again until its receipt."""
 DURABLE = "relay"
 MAX_BATCH = 500
 PULL_EXPIRES_S = 5.0
@@ -313,6 +318,9 @@ class Bus:
                 retention=RetentionPolicy.WORK_QUEUE,
                 storage=StorageType.FILE,
                 max_bytes=EVENTS_STREAM_MAX_BYTES,
+                max_msgs_per_subject=MAX_WAITING_EVENTS,
+                discard=DiscardPolicy.NEW,
+                discard_new_per_subject=True,
             )
         )
         await streams.add_stream(
