@@ -24,6 +24,7 @@ from relay.notify.push_sender import Outcome
 from relay.notify.pusher import Pusher
 from relay.store import events, people, push, schema
 from tests.fakes.live_relay import NoPusher, QueueBus, QueuedMessage
+from tests.fakes.waiting import eventually
 from tests.relay.doorbells import Doorbell, enrol
 from tests.relay.http_people import paired_owner
 from tests.relay.http_world import World, open_world
