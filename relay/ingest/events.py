@@ -35,7 +35,7 @@ from relay.ingest.carried_events import NOTHING, Custody, FollowUp, NoCustody, c
 from relay.ingest.event_order import EventOrder
 from relay.ingest.event_quota import EventQuota
 from relay.store import carried_events, events, fleet
-from relay.store.database import Database, Transaction
+from relay.store.database import UNSTORABLE, Database, Transaction
 from relay.store.events import EventRow
 from relay.store.push import PushRow
 
@@ -49,7 +49,7 @@ EARLY_RETRY_S = 1.5
 EXCESS_RETRY_S = 10.0
 BROKER_AWAY_S = 0.5
 
-UNUSABLE = (ArithmeticError, KeyTaken, LookupError, TypeError, ValueError)
+UNUSABLE = (ArithmeticError, KeyTaken, LookupError, TypeError, ValueError, *UNSTORABLE)
 """What an event brings about that no check foresaw; a database that is away is none of these."""
 RETRYABLE = (BusUnavailable, LogUnavailable, ObjectStoreError, StoreError, TimeoutError)
 

@@ -7,8 +7,6 @@ Owners see `relay_seq`. It rises in the order of commit, but is made of the time
 would tell each owner how many events, and so doorbells and browsers, all others have.
 """
 
-import base64
-import hashlib
 import secrets
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -17,7 +15,7 @@ import msgspec
 from sqlalchemy import delete, func, insert, or_, select, update
 from sqlalchemy.engine import RowMapping
 
-from firmware.protocol.encoding import MAX_MQTT_BYTES, decode
+from firmware.protocol.encoding import MAX_MQTT_BYTES, decode, new_id
 from firmware.protocol.events import ClockSet, Event, Note, OwnerGone, Paired, Trouble
 from relay.store.database import Transaction
 from relay.store.schema import events
@@ -102,10 +100,13 @@ async def add(tx: Transaction, event: Event, *, received_ms: int) -> EventRow:
 async def add_slot_notes(
     tx: Transaction, told: Event, notes: Sequence[Note], *, received_ms: int
 ) -> list[EventRow]:
-    """Store the notes of one slot as separate events, each for its owner."""
+    """Store the notes of one slot as separate events, each for its owner.
+
+    Their ids are fresh: one made of the slot's could be taken by the doorbell beforehand.
+    """
     rows = []
-    for place, note in enumerate(notes):
-        event = msgspec.structs.replace(told, id=_part_id(told.id, place), body=note)
+    for note in notes:
+        event = msgspec.structs.replace(told, id=new_id(), body=note)
         seq = await _next_seq(tx, received_ms)
         values = {
             "relay_seq": seq,
@@ -163,12 +164,6 @@ async def forget_slot_notes(tx: Transaction, *, before_ms: int) -> None:
     """Delete the notes of slots from before a time, read or not."""
     old = (events.c.kind == SLOT_NOTE) & (events.c.received_ms < before_ms)
     await tx.execute(delete(events).where(old))
-
-
-def _part_id(event_id: str, place: int) -> str:
-    """Return a deterministic id for a part of an event."""
-    digest = hashlib.sha256(f"{event_id}/{place}".encode()).digest()
-    return base64.b32encode(digest[:17]).decode().lower()[:26]
 
 
 async def _correct(tx: Transaction, told: Event, clock: ClockSet) -> None:

@@ -13,7 +13,7 @@ from relay.store.events import SEQ_BITS
 from tests.relay.http_people import Owner, paired_owner
 from tests.relay.http_world import World, open_world
 
-NOTE = Note(credential_id="c" * 22, browser="b" * 20, sealed="eA")
+NOTE = Note(credential_id="c" * 20, browser="b" * 20, sealed="eA")
 
 
 @pytest.fixture
