@@ -28,6 +28,7 @@ from nats.js.api import (
     StorageType,
     StreamConfig,
 )
+from nats.js.errors import BadRequestError
 
 from firmware.protocol.topics import (
     ALL_EVENTS_SUBJECT,
@@ -311,7 +312,7 @@ class Bus:
 
     async def _ensure_streams(self) -> None:
         streams = self._client.jetstream()
-        await streams.add_stream(
+        for config in (
             StreamConfig(
                 name=EVENTS_STREAM,
                 subjects=[ALL_EVENTS_SUBJECT],
@@ -321,16 +322,18 @@ class Bus:
                 max_msgs_per_subject=MAX_WAITING_EVENTS,
                 discard=DiscardPolicy.NEW,
                 discard_new_per_subject=True,
-            )
-        )
-        await streams.add_stream(
+            ),
             StreamConfig(
                 name=STATUS_STREAM,
                 subjects=[ALL_STATUS_SUBJECT],
                 storage=StorageType.FILE,
                 max_msgs_per_subject=1,
-            )
-        )
+            ),
+        ):
+            try:
+                await streams.add_stream(config)
+            except BadRequestError:  # it is there with other limits
+                await streams.update_stream(config)
         for stream in (EVENTS_STREAM, STATUS_STREAM):
             consumer = ConsumerConfig(
                 durable_name=DURABLE,

@@ -10,7 +10,9 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import nats
 import pytest
+from nats.js.api import RetentionPolicy
 from sqlalchemy import func, select
 
 from firmware.protocol.commands import Accepted, CloseSession, Reply
@@ -24,8 +26,10 @@ from firmware.protocol.events import (
     PushWanted,
     SlotCommitted,
 )
-from firmware.protocol.topics import subject, topic
+from firmware.protocol.topics import ALL_EVENTS_SUBJECT, subject, topic
 from relay.api.stream import Audience, stream
+from relay.bus import EVENTS_STREAM, MAX_WAITING_EVENTS
+from relay.fleet.broker_keys import BrokerKeys
 from relay.fleet.commands import UNKNOWN_REPLIES
 from relay.ingest.event_quota import BYTES_A_S, EventQuota
 from relay.ingest.events import EventIngest
@@ -78,7 +82,21 @@ def pressed(doorbell: Doorbell, wait_s: float) -> bool:
         line.subscribe(topic(doorbell.device, "command"))
         event = doorbell.event()
         line.publish("event", event.encode())
-        return line.wait_for_receipt(event.id, wait_s=wait_s)
+        return bool(line.wait_for_receipt(event.id, wait_s=wait_s))
+
+
+@pytest.mark.services
+async def test_a_stream_from_before_gets_the_limit_too(broker: Broker) -> None:
+    keys = BrokerKeys.load(broker.config.broker_keys_path)
+    client = await nats.connect(broker.config.broker.url, nkeys_seed_str=keys.relay_seed)
+    streams = client.jetstream()
+    await streams.add_stream(
+        name=EVENTS_STREAM, subjects=[ALL_EVENTS_SUBJECT], retention=RetentionPolicy.WORK_QUEUE
+    )
+    async with run_relay(broker.config):
+        config = (await streams.stream_info(EVENTS_STREAM)).config
+    await client.close()
+    assert config.max_msgs_per_subject == MAX_WAITING_EVENTS
 
 
 @pytest.mark.services
@@ -109,7 +127,6 @@ async def test_a_flood_cuts_no_other_owner_off_their_stream(world: World) -> Non
     # Seen to end here (StopAsyncIteration) without STRANGERS_LENGTH.
     async with asyncio.timeout(5):
         assert ring.id in await anext(said)
-    await said.aclose()
 
 
 async def test_a_doorbell_that_is_linked_in_a_flood_is_read_anew(world: World) -> None:
