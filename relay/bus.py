@@ -4,7 +4,8 @@ Doorbells speak MQTT to the same broker. Their events and states lie in two JetS
 from which any number of relays pull through one durable consumer each; commands and replies
 are plain messages, because commands are repeated until they are answered.
 
-    DW_EVENTS  dw.*.event   work queue on disk: a message leaves when it is acknowledged
+    DW_EVENTS  dw.*.event   work queue on disk: a message leaves when it is acknowledged; of one
+                            doorbell at most MAX_WAITING_EVENTS, so that its flood delays no other
     DW_STATUS  dw.*.status  the last state of each doorbell
 """
 
@@ -22,10 +23,12 @@ from nats.js.api import (
     AckPolicy,
     ConsumerConfig,
     DeliverPolicy,
+    DiscardPolicy,
     RetentionPolicy,
     StorageType,
     StreamConfig,
 )
+from nats.js.errors import BadRequestError
 
 from firmware.protocol.topics import (
     ALL_EVENTS_SUBJECT,
@@ -40,6 +43,9 @@ log = logging.getLogger(__name__)
 EVENTS_STREAM = "DW_EVENTS"
 STATUS_STREAM = "DW_STATUS"
 EVENTS_STREAM_MAX_BYTES = 1024**3
+MAX_WAITING_EVENTS = 64
+"""Of one doorbell; overflow: the newest is dropped. A doorbell has 20 without a receipt under way,
+and tells each again until its receipt."""
 DURABLE = "relay"
 MAX_BATCH = 500
 PULL_EXPIRES_S = 5.0
@@ -306,23 +312,28 @@ class Bus:
 
     async def _ensure_streams(self) -> None:
         streams = self._client.jetstream()
-        await streams.add_stream(
+        for config in (
             StreamConfig(
                 name=EVENTS_STREAM,
                 subjects=[ALL_EVENTS_SUBJECT],
                 retention=RetentionPolicy.WORK_QUEUE,
                 storage=StorageType.FILE,
                 max_bytes=EVENTS_STREAM_MAX_BYTES,
-            )
-        )
-        await streams.add_stream(
+                max_msgs_per_subject=MAX_WAITING_EVENTS,
+                discard=DiscardPolicy.NEW,
+                discard_new_per_subject=True,
+            ),
             StreamConfig(
                 name=STATUS_STREAM,
                 subjects=[ALL_STATUS_SUBJECT],
                 storage=StorageType.FILE,
                 max_msgs_per_subject=1,
-            )
-        )
+            ),
+        ):
+            try:
+                await streams.add_stream(config)
+            except BadRequestError:  # it is there with other limits
+                await streams.update_stream(config)
         for stream in (EVENTS_STREAM, STATUS_STREAM):
             consumer = ConsumerConfig(
                 durable_name=DURABLE,

@@ -177,7 +177,7 @@ async def list_notes(
             after_seq=after_seq,
             limit=NOTES_A_PAGE,
         )
-        newest_seq = await events.newest_seq(tx)
+        newest_seq = await events.newest_seq(tx, sorted(audience.devices))
     return NotesOut(
         events=[event_object(row) for row in rows if is_for_browser(row, browser)],
         next_seq=rows[-1].relay_seq if rows else min(after_seq, newest_seq),

@@ -22,6 +22,7 @@ from relay.notify.hub import (
     RequestAppeared,
     StateChanged,
     ThumbnailKept,
+    device_of,
 )
 from relay.store.events import EventRow
 from relay.store.health import HealthRow
@@ -90,6 +91,7 @@ async def stream(
         audience = await find_audience()
         if audience is None:
             return
+        listener.devices = audience.devices
         refreshed_s = now()
         yield ": hello\n\n"
         while True:
@@ -101,11 +103,15 @@ async def stream(
             is_linked = isinstance(notice, DoorbellLinked)
             age_s = now() - refreshed_s
             if notice is None or is_linked or age_s >= (REFRESH_S if is_unsure else ping_s):
-                before = audience.devices
+                before, has_missed = audience.devices, listener.has_missed
+                listener.has_missed = False
                 audience = await find_audience()
                 refreshed_s = now()
                 if audience is None:
                     return
+                if audience.devices - before and (has_missed or listener.has_missed):
+                    return  # what was dropped may have been the new doorbell's
+                listener.devices = audience.devices
                 for device in sorted(before - audience.devices):
                     yield _frame("gone", {"device": device})
             if notice is None:
@@ -117,17 +123,8 @@ async def stream(
 
 
 def _is_by_stranger(notice: Notice, audience: Audience) -> bool:
-    match notice:
-        case EventCommitted(row=row):
-            return row.device not in audience.devices
-        case (
-            StateChanged(device=device)
-            | HealthChanged(device=device)
-            | ThumbnailKept(device=device)
-        ):
-            return device not in audience.devices
-        case RequestAppeared() | DoorbellLinked():
-            return False
+    device = device_of(notice)
+    return device is not None and device not in audience.devices
 
 
 def _write(notice: Notice, audience: Audience) -> str | None:

@@ -126,7 +126,7 @@ def build_metrics_server(metrics: Metrics, ask: Callable[[], Awaitable[Figures]]
 
 _GAUGES: Final[Sequence[tuple[str, str, list[str]]]] = (
     ("up", "Whether a part answers.", ["part"]),
-    ("events", "Events of doorbells that were ever committed.", []),
+    ("events", "Events of doorbells that are stored.", []),
     ("commands_waiting", "Commands that doorbells haven't answered yet.", []),
     ("pushes_waiting", "Pushes that aren't handed over yet.", []),
     ("doorbells", "Doorbells that are enrolled.", []),

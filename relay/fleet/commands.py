@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from firmware.protocol.commands import Command, CommandBody, Reply, ReplyBody, SealedStatement
 from firmware.protocol.encoding import MAX_MQTT_BYTES, WireError, new_id
-from relay.base.allowances import RateExceeded
+from relay.base.allowances import Allowances, Rate, RateExceeded
 from relay.base.clock import Clock
 from relay.bus import Bus
 from relay.errors import BusUnavailable, CommandUnanswered, RelayError, UnknownDoorbell
@@ -29,6 +29,9 @@ log = logging.getLogger(__name__)
 FIRST_REPEAT_S = 1.0
 LAST_REPEAT_S = 30.0
 IDLE_S = 60.0
+UNKNOWN_REPLIES = Rate(at_once=50, each_s=0.5)
+"""Replies of one doorbell to commands that this relay doesn't repeat: another replica's, or none's.
+Each costs a write, so a flood of them would hold up everybody's."""
 ASK_TIMEOUT_S = 8.0
 FULL_RETRY_S = 60
 MAX_OF_KIND = 16
@@ -64,6 +67,7 @@ class Commands:
         self._told: dict[tuple[str, type[CommandBody]], str] = {}
         self._wake = asyncio.Event()
         self._is_listening = False
+        self._unknown_replies = Allowances(clock)
 
     async def run(self) -> None:
         """Receive replies, and repeat unanswered commands, until cancelled."""
@@ -197,10 +201,23 @@ class Commands:
         if self._is_told(reply):
             self._pending.pop(reply.in_reply_to, None)
             return
+        if not self._may_be_ours(reply):
+            return
         async with self._database.begin() as tx:
             is_first = await commands.answer(tx, reply, answered_ms=self._clock.wall_ms())
         if is_first:  # neither a repeated reply, nor one to somebody else's command
             self._pending.pop(reply.in_reply_to, None)
+
+    def _may_be_ours(self, reply: Reply) -> bool:
+        """Return whether a reply is looked up: it answers a command of ours, or there are few."""
+        pending = self._pending.get(reply.in_reply_to)
+        if pending is not None and pending.command.device == reply.device:
+            return True
+        try:
+            self._unknown_replies.take(reply.device, UNKNOWN_REPLIES)
+        except RateExceeded:
+            return False
+        return True
 
     def _is_told(self, reply: Reply) -> bool:
         """Return whether this answers a command that isn't kept."""

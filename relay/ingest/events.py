@@ -9,7 +9,8 @@ in a slot (relay/ingest/carried_events.py).
 
 Invariants: an event is committed once, whatever is sent twice; a receipt is only for what is
 committed; a message is acknowledged after all that, so a relay that dies in between gets it
-again. Hooks are therefore called at least once for an event and must be idempotent; a slow one
+again. What one doorbell tells beyond its allowance (relay/ingest/event_quota.py) comes again later.
+Hooks are therefore called at least once for an event and must be idempotent; a slow one
 holds up only its own event. A message that can't be read, or whose event breaks what
 commits it, is logged and discarded.
 """
@@ -24,7 +25,7 @@ from typing import Protocol
 
 from firmware.protocol.commands import Command, Receipt
 from firmware.protocol.encoding import WireError, new_id
-from firmware.protocol.events import Event
+from firmware.protocol.events import Event, PushWanted
 from relay.base.clock import Clock
 from relay.bus import Bus, StreamMessage
 from relay.custody.errors import KeyTaken, LogUnavailable
@@ -32,8 +33,9 @@ from relay.errors import BusUnavailable, ObjectStoreError, RelayError, StoreErro
 from relay.fleet.message_parser import parse_device_message
 from relay.ingest.carried_events import NOTHING, Custody, FollowUp, NoCustody, carry, is_carried
 from relay.ingest.event_order import EventOrder
+from relay.ingest.event_quota import EventQuota
 from relay.store import carried_events, events, fleet
-from relay.store.database import Database, Transaction
+from relay.store.database import UNSTORABLE, Database, Transaction
 from relay.store.events import EventRow
 from relay.store.push import PushRow
 
@@ -44,9 +46,10 @@ HOOK_TIMEOUT_S = 15.0
 HOOK_RETRY_S = 2.0
 HOOK_ATTEMPTS = 60
 EARLY_RETRY_S = 1.5
+EXCESS_RETRY_S = 10.0
 BROKER_AWAY_S = 0.5
 
-UNUSABLE = (ArithmeticError, KeyTaken, LookupError, TypeError, ValueError)
+UNUSABLE = (ArithmeticError, KeyTaken, LookupError, TypeError, ValueError, *UNSTORABLE)
 """What an event brings about that no check foresaw; a database that is away is none of these."""
 RETRYABLE = (BusUnavailable, LogUnavailable, ObjectStoreError, StoreError, TimeoutError)
 
@@ -110,11 +113,12 @@ class _Known:
 
 @dataclass(slots=True)
 class _Sorted:
-    """One batch, sorted: `early` events wait for those before them."""
+    """One batch, sorted: `early` events wait for those before them, `excess` for their turn."""
 
     committed: list[_Committed] = field(default_factory=list)
     refused: list[StreamMessage] = field(default_factory=list)
     early: list[StreamMessage] = field(default_factory=list)
+    excess: list[StreamMessage] = field(default_factory=list)
 
 
 class EventIngest:
@@ -131,6 +135,7 @@ class EventIngest:
         hooks: Sequence[EventHook] = (),
         custody: Custody | None = None,
         monotonic_s: Callable[[], float] = time.monotonic,
+        quota: EventQuota | None = None,
     ) -> None:
         self._bus = bus
         self._database = database
@@ -140,6 +145,7 @@ class EventIngest:
         self._hooks = tuple(hooks)
         self._custody: Custody = custody or NoCustody()
         self._order = EventOrder(monotonic_s=monotonic_s)
+        self._quota = quota or EventQuota(monotonic_s=monotonic_s)
 
     async def run(self) -> None:
         """Process events until cancelled."""
@@ -168,6 +174,8 @@ class EventIngest:
             await delivery.discard()
         for delivery in result.early:
             await delivery.retry(EARLY_RETRY_S)
+        for delivery in result.excess:
+            await delivery.retry(EXCESS_RETRY_S)
         return result.committed
 
     async def _parse(self, delivery: StreamMessage) -> _Told | None:
@@ -196,6 +204,7 @@ class EventIngest:
             result.committed += alone.committed
             result.refused += alone.refused
             result.early += alone.early
+            result.excess += alone.excess
         return result
 
     async def _commit(self, told: Sequence[_Told]) -> "_Sorted":
@@ -220,6 +229,9 @@ class EventIngest:
                 if self._order.must_wait(event.device, event.seq, last_seq=last_seq):
                     result.early.append(item.delivery)
                     continue
+                if not self._quota.take(event.device, len(item.delivery.data)):
+                    result.excess.append(item.delivery)
+                    continue
                 last_seqs[event.device] = max(last_seq, event.seq)
                 result.committed.append(await self._add(tx, item, known))
         return result
@@ -228,7 +240,11 @@ class EventIngest:
         event, now_ms = item.event, self._clock.wall_ms()
         await fleet.raise_last_seq(tx, event.device, event.seq)
         row, passing = None, NOTHING
-        if is_carried(event):
+        if isinstance(event.body, PushWanted) and not self._quota.take_push(event.device):
+            log.warning("push %s of %s dropped: too many", event.id, event.device)
+            await carried_events.add(tx, event, received_ms=now_ms)
+            known.digests[event.id] = event.digest()
+        elif is_carried(event):
             passing = await carry(tx, event, received_ms=now_ms, custody=self._custody)
             known.digests[event.id] = event.digest()
         else:

@@ -2,7 +2,9 @@
 
 Every listener gets every notice and picks what its owner may hear. A listener that falls behind
 by QUEUE_LENGTH is cut off (`next` says so once): it connects again and reads what it missed from
-the database, so nothing is lost and nobody is slowed down. Each replica has a hub of its own.
+the database, so nothing is lost and nobody is slowed down. Of doorbells that aren't its own, at
+most STRANGERS_LENGTH notices wait: one doorbell's flood cuts off nobody else's listener. Each
+replica has a hub of its own.
 """
 
 import asyncio
@@ -16,6 +18,8 @@ from relay.store.events import EventRow
 from relay.store.health import HealthRow
 
 QUEUE_LENGTH = 256
+STRANGERS_LENGTH = 16
+"""Of other doorbells: one is enough to look again whose doorbells these are."""
 MAX_STREAMS = 20
 """Of one account at once: every browser of a household, each in several windows."""
 
@@ -73,11 +77,18 @@ class ListenerTooSlow(Exception):
 
 
 class Listener:
-    """One open stream's queue of notices."""
+    """One open stream's queue of notices.
+
+    `devices` are the doorbells that it listens for, None as long as that isn't known.
+    `has_missed` tells whether notices of others were dropped.
+    """
 
     def __init__(self) -> None:
+        self.devices: frozenset[str] | None = None
+        self.has_missed = False
         # Overflow: the listener is cut off (see the module's docstring).
-        self._queue: asyncio.Queue[Notice] = asyncio.Queue(QUEUE_LENGTH)
+        self._queue: asyncio.Queue[tuple[Notice, bool]] = asyncio.Queue(QUEUE_LENGTH)
+        self._strangers = 0
         self._is_cut_off = False
 
     async def next(self, timeout_s: float) -> Notice | None:
@@ -86,16 +97,40 @@ class Listener:
             raise ListenerTooSlow
         try:
             async with asyncio.timeout(timeout_s):
-                return await self._queue.get()
+                notice, is_strange = await self._queue.get()
         except TimeoutError:
             return None
+        self._strangers -= is_strange
+        return notice
 
     def put(self, notice: Notice) -> None:
         """Queue a notice without waiting."""
+        device = device_of(notice)
+        is_strange = device is not None and self.devices is not None and device not in self.devices
+        if is_strange and self._strangers >= STRANGERS_LENGTH:
+            self.has_missed = True
+            return
         try:
-            self._queue.put_nowait(notice)
+            self._queue.put_nowait((notice, is_strange))
         except asyncio.QueueFull:
             self._is_cut_off = True
+        else:
+            self._strangers += is_strange
+
+
+def device_of(notice: Notice) -> str | None:
+    """Return the doorbell that a notice is about; None if it is about none."""
+    match notice:
+        case EventCommitted(row=row):
+            return row.device
+        case (
+            StateChanged(device=device)
+            | HealthChanged(device=device)
+            | ThumbnailKept(device=device)
+        ):
+            return device
+        case RequestAppeared() | DoorbellLinked():
+            return None
 
 
 class Hub:

@@ -19,7 +19,7 @@ from typing import TypeAlias
 
 from sqlalchemy import Connection, event, insert, inspect, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from relay.errors import StoreError
@@ -30,6 +30,9 @@ from relay.store.schema import SCHEMA_VERSION, metadata, schema_version
 log = logging.getLogger(__name__)
 
 BUSY_TIMEOUT_MS = 10_000
+
+UNSTORABLE = (DataError, IntegrityError)
+"""What a database raises for rows that it can't take, now or later; of all else it may recover."""
 
 Transaction: TypeAlias = AsyncConnection
 """What the repositories in this folder take as their first argument."""

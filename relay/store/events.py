@@ -2,10 +2,12 @@
 
 An event that was told by a clock that wasn't set is dated anew by the doorbell's next ClockSet,
 once: `time_ms` stays as it was told, `corrected_ms` is what it means.
+
+Owners see `relay_seq`. It rises in the order of commit, but is made of the time of receipt: a count
+would tell each owner how many events, and so doorbells and browsers, all others have.
 """
 
-import base64
-import hashlib
+import secrets
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -13,7 +15,7 @@ import msgspec
 from sqlalchemy import delete, func, insert, or_, select, update
 from sqlalchemy.engine import RowMapping
 
-from firmware.protocol.encoding import MAX_MQTT_BYTES, decode
+from firmware.protocol.encoding import MAX_MQTT_BYTES, decode, new_id
 from firmware.protocol.events import ClockSet, Event, Note, OwnerGone, Paired, Trouble
 from relay.store.database import Transaction
 from relay.store.schema import events
@@ -24,6 +26,8 @@ SLOT_NOTE = "slot_note"
 """The kind of a note that came in a slot; its payload's body is a note like any other."""
 SLOT_NOTES_LIFE_MS = 7 * 24 * 3600 * 1000
 """As long as a request stands: who opens the app within that time finds what was told."""
+SEQ_BITS = 8
+"""Random bits below the milliseconds in `relay_seq`; a browser's numbers have 53 bits in all."""
 MAX_CLOCK_SETS_READ = 50
 MAX_OWNER_WORDS_READ = 500
 MAX_TROUBLES_READ = 500
@@ -68,7 +72,9 @@ async def add(tx: Transaction, event: Event, *, received_ms: int) -> EventRow:
     """Store one event whose id is not known yet; a ClockSet corrects the times of earlier ones."""
     body = event.body
     corrected_ms = None if event.is_clock_trusted else await _correction_of(tx, event)
+    relay_seq = await _next_seq(tx, received_ms)
     values = {
+        "relay_seq": relay_seq,
         "event_id": event.id,
         "device": event.device,
         "seq": event.seq,
@@ -80,12 +86,11 @@ async def add(tx: Transaction, event: Event, *, received_ms: int) -> EventRow:
         "credential_id": body.credential_id if isinstance(body, Note) else None,
         "payload": event.encode().decode(),
     }
-    result = await tx.execute(insert(events).values(**values))
-    key = result.inserted_primary_key
+    await tx.execute(insert(events).values(**values))
     if isinstance(body, ClockSet):
         await _correct(tx, event, body)
     return EventRow(
-        relay_seq=int(key[0]) if key else 0,
+        relay_seq=relay_seq,
         received_ms=received_ms,
         event=event,
         corrected_ms=corrected_ms,
@@ -95,11 +100,16 @@ async def add(tx: Transaction, event: Event, *, received_ms: int) -> EventRow:
 async def add_slot_notes(
     tx: Transaction, told: Event, notes: Sequence[Note], *, received_ms: int
 ) -> list[EventRow]:
-    """Store the notes of one slot as separate events, each for its owner."""
+    """Store the notes of one slot as separate events, each for its owner.
+
+    Their ids are fresh: one made of the slot's could be taken by the doorbell beforehand.
+    """
     rows = []
-    for place, note in enumerate(notes):
-        event = msgspec.structs.replace(told, id=_part_id(told.id, place), body=note)
+    for note in notes:
+        event = msgspec.structs.replace(told, id=new_id(), body=note)
+        seq = await _next_seq(tx, received_ms)
         values = {
+            "relay_seq": seq,
             "event_id": event.id,
             "device": event.device,
             "seq": event.seq,
@@ -110,9 +120,7 @@ async def add_slot_notes(
             "credential_id": note.credential_id,
             "payload": event.encode().decode(),
         }
-        result = await tx.execute(insert(events).values(**values))
-        key = result.inserted_primary_key
-        seq = int(key[0]) if key else 0
+        await tx.execute(insert(events).values(**values))
         rows.append(EventRow(relay_seq=seq, received_ms=received_ms, event=event))
     return rows
 
@@ -139,21 +147,23 @@ async def notes_for(
     return [_event(row) for row in (await tx.execute(query)).mappings()]
 
 
-async def newest_seq(tx: Transaction) -> int:
-    """Return the sequence number of the last committed event; 0 without events."""
-    return int((await tx.execute(select(func.max(events.c.relay_seq)))).scalar() or 0)
+async def newest_seq(tx: Transaction, devices: Sequence[str]) -> int:
+    """Return the number of these doorbells' last committed event; 0 without events."""
+    query = select(func.max(events.c.relay_seq)).where(events.c.device.in_(devices))
+    return int((await tx.execute(query)).scalar() or 0)
+
+
+async def _next_seq(tx: Transaction, received_ms: int) -> int:
+    """Return the number of the next event: above all others, by the time of its receipt."""
+    by_time = received_ms << SEQ_BITS | secrets.randbelow(1 << SEQ_BITS)
+    newest = (await tx.execute(select(func.max(events.c.relay_seq)))).scalar()
+    return max(by_time, int(newest or 0) + 1)
 
 
 async def forget_slot_notes(tx: Transaction, *, before_ms: int) -> None:
     """Delete the notes of slots from before a time, read or not."""
     old = (events.c.kind == SLOT_NOTE) & (events.c.received_ms < before_ms)
     await tx.execute(delete(events).where(old))
-
-
-def _part_id(event_id: str, place: int) -> str:
-    """Return a deterministic id for a part of an event."""
-    digest = hashlib.sha256(f"{event_id}/{place}".encode()).digest()
-    return base64.b32encode(digest[:17]).decode().lower()[:26]
 
 
 async def _correct(tx: Transaction, told: Event, clock: ClockSet) -> None:

@@ -28,7 +28,7 @@ async def count_all(tx: Transaction, now_ms: int) -> Counts:
     enrolled = select(func.count()).where(doorbells.c.revoked_ms.is_(None))
     waiting = await list_waiting(tx, now_ms)
     queries = {
-        "events": select(func.coalesce(func.max(events.c.relay_seq), 0)),
+        "events": select(func.count()).select_from(events),
         "commands_waiting": select(func.count()).where(
             commands.c.answered_ms.is_(None), commands.c.expires_ms > now_ms
         ),

@@ -53,7 +53,8 @@ claims = Table(
 
 # --- what doorbells say, and what they are told ----------------------------------------------
 
-# Every committed event. relay_seq gives the order of commit; event_id makes it once only.
+# Every committed event. relay_seq gives the order of commit, by time (relay/store/events.py);
+# event_id makes it once only.
 events = Table(
     "events",
     metadata,
