@@ -236,7 +236,11 @@ class RelayPortal:
 
     async def _deliver(self, home: Home, request_id: str) -> None:
         device = await self.device_of(home)
-        package_id = await deliver_package(self.world, request_id, device=device)
+        # Releases are logged as a batch ends, and packages come after that.
+        logged_ms = self.world.clock.wall_ms() // BATCH_MS * BATCH_MS
+        package_id = await deliver_package(
+            self.world, request_id, device=device, logged_ms=logged_ms
+        )
         self._packages[package_id] = home.number
 
 

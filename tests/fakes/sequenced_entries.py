@@ -12,9 +12,14 @@ from relay.store import logs
 from relay.store.database import Database
 
 
-async def place_entries(database: Database, clock: Clock, log: LogName = "custody") -> int:
-    """Place what may have its place by now, and show it to the world; return the log's size."""
-    now_ms = clock.wall_ms()
+async def place_entries(
+    database: Database, clock: Clock, log: LogName = "custody", *, at_ms: int | None = None
+) -> int:
+    """Place what may have its place by now, and show it to the world; return the log's size.
+
+    `at_ms` is when that was, if not now.
+    """
+    now_ms = clock.wall_ms() if at_ms is None else at_ms
     async with database.begin() as tx:
         await logs.ensure_head(tx, log)
         old_size = (await logs.get_head(tx, log)).size

@@ -29,8 +29,12 @@ async def released_package(
     size_bytes: int = PART_BYTES + 1,
     part_bytes: int = PART_BYTES,
     part_sha256: Sequence[str] = DIGESTS,
+    logged_ms: int | None = None,
 ) -> PackageReady:
-    """Let an owned doorbell, enrolled long ago, commit to a package; return its announcement."""
+    """Let an owned doorbell, enrolled long ago, commit to a package; return its announcement.
+
+    `logged_ms` is when the release got its place in the log, if not now.
+    """
     package_id = new_id()
     async with world.database.begin() as tx:
         row = await requests.find_request(tx, request_id)
@@ -43,7 +47,7 @@ async def released_package(
         await give_owner(tx, device, now_ms=world.clock.wall_ms())
         await enrolled_at(tx, device, 0)
         await commit(tx, device, opening.record.digest(), now_ms=world.clock.wall_ms())
-    await place_entries(world.database, world.clock)
+    await place_entries(world.database, world.clock, at_ms=logged_ms)
     return PackageReady(
         package_id=package_id,
         request_id=request_id,
@@ -95,11 +99,16 @@ def uploaded(ready: PackageReady) -> PackageUploaded:
 
 
 async def deliver_package(
-    world: World, request_id: str, *, device: str = "", download_by: Officer | None = None
+    world: World,
+    request_id: str,
+    *,
+    device: str = "",
+    download_by: Officer | None = None,
+    logged_ms: int | None = None,
 ) -> str:
     """Let a package arrive for a published request; return its id."""
     device = device or await world.enrol()
-    ready = await released_package(world, device, request_id)
+    ready = await released_package(world, device, request_id, logged_ms=logged_ms)
     await world.delivery.take_ready(device, ready)
     await world.delivery.take_uploaded(device, uploaded(ready))
     if download_by is not None:
