@@ -197,12 +197,14 @@ class ConsentWorld:
         terms = Confirm(statement_digest=digest, answer=answer)
         return self.signed(self.statement(terms, **changes), by)
 
-    def logged(self, digest: str, *, device: str = DEVICE) -> Logged:
+    def logged(
+        self, digest: str, *, device: str = DEVICE, request_digest: str | None = None
+    ) -> Logged:
         """Commit to a release and log it, as doorbell and relay do together."""
         proof = self.town.release_proof(
             device=device,
             grant_digest=digest,
-            request_digest=self.signed_request.request_digest,
+            request_digest=request_digest or self.signed_request.request_digest,
         )
         opening = ReleaseOpening(record=proof.record, salt_g=proof.salt_g, salt_d=proof.salt_d)
         return Logged(opening=opening, proof=proof.proof.encode())

@@ -23,6 +23,7 @@ from tests.faults.town import Town, running_town
 from tests.story.api import Json, ask_until
 from tests.story.servers import program
 from tests.story.settings import StoryError
+from tests.story.town import AHEAD_MS
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
 
@@ -62,13 +63,17 @@ class Ringer:
 
     async def _ring_for_ever(self) -> None:
         while True:
-            from_ms = time.time_ns() // 1_000_000
+            from_ms = _town_ms()
             self.tried_count += 1
             with suppress(StoryError, OSError):
                 await self._door.ring()
-                to_ms = time.time_ns() // 1_000_000
+                to_ms = _town_ms()
                 self.taken.append(Ring(from_ms=from_ms, to_ms=to_ms))
             await asyncio.sleep(self._dice.uniform(0.1, 0.5))
+
+
+def _town_ms() -> int:
+    return time.time_ns() // 1_000_000 + AHEAD_MS
 
 
 async def test_kills_at_any_moment_lose_no_press_and_break_no_clip(tmp_path: Path) -> None:

@@ -397,7 +397,11 @@ def test_how_old_a_proof_may_be_is_what_the_registers_charter_says(world):
 
 def test_what_is_logged_is_this_doorbells_release_of_this_grant(world):
     grant, other = world.granted(), world.granted()
-    for logged in (world.logged(other.digest), world.logged(grant.digest, device="z" * 20)):
+    for logged in (
+        world.logged(other.digest),
+        world.logged(grant.digest, device="z" * 20),
+        world.logged(grant.digest, request_digest="0" * 64),
+    ):
         answer = release(grant, world.confirmation(grant.digest), logged, world.facts)
         assert reason(answer) == "not_logged"
 

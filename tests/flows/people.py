@@ -10,6 +10,7 @@ from pathlib import Path
 
 from playwright.async_api import Page, expect
 
+from tests.flows.browser import PATIENCE_MS
 from tests.story.door import Door
 from tests.story.officer import Agency
 from tests.story.register import pass_request
@@ -107,7 +108,7 @@ async def ring_and_see_it(page: Page, door: Door) -> str:
     await page.evaluate("window.notReloaded = true")
     await door.ring()
     await page.wait_for_selector("[data-testid=event-pressed]", timeout=5_000)
-    await page.wait_for_selector("[data-testid=event-pressed] a", timeout=20_000)
+    await page.wait_for_selector("[data-testid=event-pressed] a", timeout=PATIENCE_MS)
     assert await page.evaluate("window.notReloaded")
     link = page.locator("[data-testid=event-pressed] a").first
     clip_id = (await link.get_attribute("href") or "").rpartition("/")[2]

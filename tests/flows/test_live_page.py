@@ -267,7 +267,7 @@ async def test_a_snapshot_is_the_picture_that_is_shown(tmp_path: Path) -> None:
         async with at.page.expect_download() as downloading:
             await at.page.click("#snapshot")
         download = await downloading.value
-        assert download.suggested_filename.startswith("front-door-20")
+        assert download.suggested_filename.startswith(f"doorbell-{at.device[-4:]}-20")
         file = await download.path()
         with av.open(io.BytesIO(await asyncio.to_thread(file.read_bytes))) as picture:
             frame = next(picture.decode(video=0))
