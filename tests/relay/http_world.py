@@ -20,6 +20,7 @@ from firmware.protocol.claims import Enrolment, EnrolmentRequest
 from firmware.protocol.commands import Accepted, Command, CommandBody, Reply, ReplyBody
 from firmware.protocol.encoding import b64u, device_id_of, new_id
 from firmware.protocol.events import Event, EventBody
+from firmware.protocol.passkeys import P256_HEAD
 from firmware.protocol.register.entries import EXAMPLE_PREFIX, Agreement, Delays, Limits
 from firmware.protocol.topics import subject
 from relay.agency.agencies import Agencies
@@ -78,6 +79,7 @@ from tests.fakes.compiled_templates import COMPILED
 from tests.fakes.objects import RememberingBucket
 from tests.fakes.post import RememberingPost
 from tests.fakes.record import RememberingRecord
+from tests.fakes.sample_keys import X25519_KEY
 from tests.fakes.sequenced_entries import time_of
 from tests.fakes.town_clock import WoundManualClock
 from tests.fakes.witnessed_log import WitnessedLog
@@ -179,9 +181,10 @@ class World:
 
     async def enrol(self) -> str:
         """Enrol a doorbell and return its device id."""
-        identity = new_id().encode()  # a relay doesn't look into keys, the app holds the id to it
+        # A key in form alone: a relay doesn't look into keys, the app holds the id to it.
+        identity = P256_HEAD + new_id().encode() + bytes(64 - 26)
         device = device_id_of(identity)
-        await self._add_doorbell(device, b64u(identity), "c2VhbGluZw", "offline")
+        await self._add_doorbell(device, b64u(identity), X25519_KEY, "offline")
         return device
 
     async def enrol_online(self, keys: DeviceKeys) -> None:
