@@ -188,7 +188,7 @@ async def paths_of(method: str) -> AsyncIterator[tuple[Home, list[str]]]:
         home.bell.told.clear()
         origins = own_origins(URL, listen_host="127.0.0.1", listen_port=8402)
         paths = [
-            route.path.format(digest=DIGEST, number="1")
+            route.path.format(digest=DIGEST, number="1", token="t" * 26)
             for route in door_app(home.bell, origins=origins).routes
             if method in (getattr(route, "methods", None) or ())
         ]
