@@ -91,6 +91,7 @@ async def get_pairing(services: Services, owner: Owner, pairing_id: str) -> Pair
 @router.post("/pairings/{pairing_id}/reveal", status_code=202)
 async def reveal(services: Services, owner: Owner, pairing_id: str, body: RevealIn) -> PairingOut:
     """Pass the third message to the doorbell that has answered."""
+    await get_pairing(services, owner, pairing_id)  # another's is as unknown as none
     await services.pairings.reveal(owner, pairing_id, body.reveal)
     return await get_pairing(services, owner, pairing_id)
 
@@ -98,6 +99,7 @@ async def reveal(services: Services, owner: Owner, pairing_id: str, body: Reveal
 @router.delete("/pairings/{pairing_id}")
 async def stop_pairing(services: Services, owner: Owner, pairing_id: str) -> PairingOut:
     """End a pairing because another word was tapped, or the person broke it off."""
+    await get_pairing(services, owner, pairing_id)
     await services.pairings.stop(owner, pairing_id)
     return await get_pairing(services, owner, pairing_id)
 

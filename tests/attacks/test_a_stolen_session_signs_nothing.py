@@ -210,6 +210,8 @@ async def test_an_owners_session_only_carries_what_the_doorbell_judges(world: Wo
         "POST /api/v1/owner/register/verify",
         "POST /api/v1/owner/login/options",
         "POST /api/v1/owner/login/verify",
+        "DELETE /api/v1/pairings/{pairing_id}",
+        "POST /api/v1/pairings/{pairing_id}/reveal",
         "DELETE /api/v1/session",
         "DELETE /api/v1/sessions",
         "DELETE /api/v1/sessions/{session_id}",
