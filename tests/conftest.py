@@ -5,9 +5,11 @@ containers have it): hundreds of processes start here, and each would compile al
 """
 
 import gc
+import logging
 import os
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -48,6 +50,16 @@ def pytest_collection_finish() -> None:
 def pytest_unconfigure() -> None:
     """Let the interpreter find it again: extension modules report what is left at its end."""
     gc.unfreeze()
+
+
+@pytest.fixture(autouse=True)
+def log_levels() -> Iterator[None]:
+    """Give loggers their levels back: commands that run in a test's process quieten them."""
+    quietened = [logging.getLogger(), logging.getLogger("relay.bus")]
+    levels = [logger.level for logger in quietened]
+    yield
+    for logger, level in zip(quietened, levels, strict=True):
+        logger.setLevel(level)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

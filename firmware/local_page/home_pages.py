@@ -91,7 +91,7 @@ class HomePages:
         if not is_door_number(number):
             return texts("pair.six_digits")
         weakness = weakness_of(number)
-        return "" if weakness is None else texts(f"pair.weak.{weakness}")
+        return "" if weakness is None else texts("pair.weak." + weakness)
 
     def _pairing_refused(self, request: Request, error: str) -> Response:
         if wants_json(request):

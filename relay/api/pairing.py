@@ -3,7 +3,7 @@
 from typing import Any
 
 import msgspec
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
 
 from firmware.protocol.grants import OwnerKeys
@@ -88,18 +88,22 @@ async def get_pairing(services: Services, owner: Owner, pairing_id: str) -> Pair
     )
 
 
-@router.post("/pairings/{pairing_id}/reveal", status_code=202)
+async def own_pairing(services: Services, owner: Owner, pairing_id: str) -> None:
+    """Raise 404 for another's pairing as for none, before the body is looked at."""
+    if await services.pairings.find(owner, pairing_id) is None:
+        raise not_found("pairing")
+
+
+@router.post("/pairings/{pairing_id}/reveal", status_code=202, dependencies=[Depends(own_pairing)])
 async def reveal(services: Services, owner: Owner, pairing_id: str, body: RevealIn) -> PairingOut:
     """Pass the third message to the doorbell that has answered."""
-    await get_pairing(services, owner, pairing_id)  # another's is as unknown as none
     await services.pairings.reveal(owner, pairing_id, body.reveal)
     return await get_pairing(services, owner, pairing_id)
 
 
-@router.delete("/pairings/{pairing_id}")
+@router.delete("/pairings/{pairing_id}", dependencies=[Depends(own_pairing)])
 async def stop_pairing(services: Services, owner: Owner, pairing_id: str) -> PairingOut:
     """End a pairing because another word was tapped, or the person broke it off."""
-    await get_pairing(services, owner, pairing_id)
     await services.pairings.stop(owner, pairing_id)
     return await get_pairing(services, owner, pairing_id)
 

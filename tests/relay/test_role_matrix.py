@@ -83,6 +83,8 @@ EXPECTED: Final[dict[Named, Rule]] = {
         [
             ("DELETE", f"{API}/sessions/{{session_id}}"),
             ("GET", f"{API}/pairings/{{pairing_id}}"),
+            ("DELETE", f"{API}/pairings/{{pairing_id}}"),
+            ("POST", f"{API}/pairings/{{pairing_id}}/reveal"),
             ("GET", f"{API}/commands/{{command_id}}"),
             ("DELETE", DOORBELL),
             *(("GET", f"{DOORBELL}/{what}") for what in ("owners", "ice", "viewers")),
@@ -280,6 +282,7 @@ class Matrix:
         draft = officer.sign(officer.write())
         return {
             f"{API}/pairings": {"pairing_id": new_id()},
+            f"{API}/pairings/{{pairing_id}}/reveal": {"reveal": "{}"},
             f"{API}/push/{{browser}}": {"endpoint": "https://push.test/eve"},
             f"{DOORBELL}/statements": {"sealed": "eA"},
             f"{DOORBELL}/orders": {"sealed": "eA"},

@@ -95,7 +95,7 @@ def test_a_linter_takes_the_apis_description(town: LivingTown, tmp_path: Path):
     said = json.loads(done.stdout)
     assert [(one["ruleId"], one["message"]) for one in said["problems"]] == []
     told = json.loads(description.read_text())
-    assert list(told["components"]["securitySchemes"]) == ["session"]
+    assert list(told["components"]["securitySchemes"]) == ["session", "player"]
     open_to_all = [
         path
         for path, operations in told["paths"].items()
