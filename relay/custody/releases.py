@@ -11,7 +11,12 @@ the second in which somebody gave something.
 import logging
 
 from firmware.protocol.batches import commitment_batch_end_ms
-from firmware.protocol.commands import ReleaseLogged, ReleaseNotLogged
+from firmware.protocol.commands import (
+    Command,
+    NotLoggedReason,
+    ReleaseLogged,
+    ReleaseNotLogged,
+)
 from firmware.protocol.custody import CustodyLeaf, ReleaseLeaf
 from firmware.protocol.events import ReleaseCommitted
 from firmware.protocol.register.entries import Delays
@@ -43,15 +48,15 @@ class Releases:
         self._database = database
         self._commands = commands
         self._clock = clock
-        self._refused: list[tuple[str, ReleaseNotLogged]] = []
-        """Refusals that their doorbells aren't told yet."""
+        self._refusals: list[Command] = []
+        """Kept in the database with the event that they answer, and not sent yet."""
 
     async def take(self, tx: Transaction, device: str, told: ReleaseCommitted) -> None:
         """Add a doorbell's commitment; for a repeated one the proof is sent again."""
         now_ms = self._clock.wall_ms()
         await fleet.hold(tx, device)
         if not await routing.has_owner(tx, device):
-            self._refuse(device, ReleaseNotLogged(commitment=told.commitment, reason="owner"))
+            await self._refuse(tx, device, told, "owner")
             return
         known = await rows.find(tx, told.commitment, device)
         if known is not None:
@@ -59,7 +64,7 @@ class Releases:
                 await rows.set_told(tx, told.commitment, device, None)
             return
         if await rows.count_since(tx, device, now_ms - DAY_MS) >= MAX_PER_DAY:
-            self._refuse(device, ReleaseNotLogged(commitment=told.commitment, reason="limit"))
+            await self._refuse(tx, device, told, "limit")
             return
         entry = CustodyLeaf(body=ReleaseLeaf(commitment=told.commitment)).encode()
         delays = await charter_delays(tx) or Delays()
@@ -82,9 +87,9 @@ class Releases:
 
     async def tell(self) -> None:
         """Send the proofs of all releases that are logged by now, and what isn't logged."""
-        refused, self._refused = self._refused, []
-        for device, body in refused:
-            await self._tell_refused(device, body)
+        refusals, self._refusals = self._refusals, []
+        for refusal in refusals:
+            self._commands.dispatch(refusal)
         async with self._database.read() as tx:
             waiting = await rows.list_pending(tx)
         for release in waiting:
@@ -93,16 +98,19 @@ class Releases:
                 continue
             await self._tell(release, logged.proof.decode())
 
-    def _refuse(self, device: str, body: ReleaseNotLogged) -> None:
-        log.warning("a doorbell's release isn't logged: %s", body.reason)
-        if (device, body) not in self._refused:
-            self._refused.append((device, body))
-
-    async def _tell_refused(self, device: str, body: ReleaseNotLogged) -> None:
+    async def _refuse(
+        self, tx: Transaction, device: str, told: ReleaseCommitted, reason: NotLoggedReason
+    ) -> None:
+        log.warning("a doorbell's release isn't logged: %s", reason)
+        body = ReleaseNotLogged(commitment=told.commitment, reason=reason)
+        expires_ms = self._clock.wall_ms() + TOLD_LIFE_MS
         try:
-            await self._commands.send_few(device, body, self._clock.wall_ms() + TOLD_LIFE_MS)
+            refusal = await self._commands.add_few(tx, device, body, expires_ms)
         except UnknownDoorbell:
             log.info("a release isn't logged, and its doorbell is no longer enrolled")
+            return
+        if refusal is not None:
+            self._refusals.append(refusal)
 
     async def _tell(self, release: ReleaseCommitment, proof: str) -> None:
         body = ReleaseLogged(commitment=release.commitment, proof=proof)

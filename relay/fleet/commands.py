@@ -107,11 +107,18 @@ class Commands:
         For what a doorbell can bring about as often as it likes.
         """
         async with self._database.begin() as tx:
-            now_ms = self._clock.wall_ms()
-            if await commands.count_waiting(tx, device, type(body), now_ms=now_ms) >= MAX_OF_KIND:
-                return
-            command = await self.add(tx, device, body, expires_ms)
-        self.dispatch(command)
+            command = await self.add_few(tx, device, body, expires_ms)
+        if command is not None:
+            self.dispatch(command)
+
+    async def add_few(
+        self, tx: Transaction, device: str, body: CommandBody, expires_ms: int
+    ) -> Command | None:
+        """Do as `add`, with the bound of `send_few`; None: so many wait already."""
+        now_ms = self._clock.wall_ms()
+        if await commands.count_waiting(tx, device, type(body), now_ms=now_ms) >= MAX_OF_KIND:
+            return None
+        return await self.add(tx, device, body, expires_ms)
 
     async def ask(
         self, device: str, body: CommandBody, timeout_s: float = ASK_TIMEOUT_S
