@@ -16,13 +16,16 @@ MAX_TOLD_READ = 50
 ON_ITS_WAY_STATES = ("announced", "uploading")
 ARRIVED_STATES = ("delivered", "downloaded", "erasing")
 """What an agency sees: one that is about to be erased until that is public."""
+GONE_STATES = ("erased", "not_taken")
+"""What is in the bucket of them is to be deleted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Package:
     """One sealed package.
 
-    `state` goes announced, uploading, delivered, downloaded, erasing, erased.
+    `state` goes announced, uploading, delivered, downloaded, erasing, erased; or it ends as
+    not_taken, when the agency may receive nothing any more.
 
     An upload that the bucket lost or that was dropped leads back from uploading to announced. Of
     an erased package `object_key` goes last, once the object is gone.
@@ -217,12 +220,12 @@ async def set_erased(tx: Transaction, package_id: str) -> None:
 
 async def set_never_arrived(tx: Transaction, package_id: str) -> bool:
     """Mark a package withdrawn before it arrived: its uploaded parts are dropped."""
-    change = (
-        update(packages)
-        .where(packages.c.package_id == package_id, packages.c.state.in_(ON_ITS_WAY_STATES))
-        .values(state="erased")
-    )
-    return (await tx.execute(change)).rowcount == 1
+    return await _set_off_its_way(tx, package_id, state="erased")
+
+
+async def set_not_taken(tx: Transaction, package_id: str) -> bool:
+    """Mark a package as not taken, unless it is over; its uploaded parts are dropped."""
+    return await _set_off_its_way(tx, package_id, state="not_taken")
 
 
 async def list_erasing(tx: Transaction) -> list[Package]:
@@ -253,8 +256,10 @@ async def list_unopened(tx: Transaction, *, before_ms: int) -> list[Package]:
 
 
 async def list_erased_objects(tx: Transaction) -> list[Package]:
-    """Return the erased packages whose object or parts may still be there."""
-    query = select(packages).where(packages.c.state == "erased", packages.c.object_key.is_not(None))
+    """Return the packages that are gone, and whose object or parts may still be there."""
+    query = select(packages).where(
+        packages.c.state.in_(GONE_STATES), packages.c.object_key.is_not(None)
+    )
     return [_package(row) for row in await tx.execute(query)]
 
 
@@ -344,6 +349,15 @@ async def is_any_downloaded(tx: Transaction, request_ids: list[str]) -> bool:
         .limit(1)
     )
     return (await tx.execute(query)).first() is not None
+
+
+async def _set_off_its_way(tx: Transaction, package_id: str, *, state: str) -> bool:
+    change = (
+        update(packages)
+        .where(packages.c.package_id == package_id, packages.c.state.in_(ON_ITS_WAY_STATES))
+        .values(state=state)
+    )
+    return (await tx.execute(change)).rowcount == 1
 
 
 async def _set(tx: Transaction, package_id: str, **values: str | int) -> None:

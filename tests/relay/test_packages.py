@@ -8,12 +8,19 @@ import pytest
 from sqlalchemy import select
 
 from firmware.outbox.outgoing import MAX_PARTS
-from firmware.protocol.commands import Command, PackageArrived, PartTicket, UploadTicket
+from firmware.protocol.commands import (
+    Command,
+    PackageArrived,
+    PackageNotTaken,
+    PartTicket,
+    UploadTicket,
+)
 from firmware.protocol.custody import DownloadLeaf
 from firmware.protocol.encoding import MAX_MQTT_BYTES, new_id
 from firmware.protocol.events import PackageReady, PackageUploaded, PackageWithdrawn, UploadedPart
 from firmware.protocol.register.entries import AgencySuspended
 from relay.config.settings import BucketConfig
+from relay.errors import ObjectStoreError
 from relay.evidence.delivery import DOWNLOAD_LIFE_S, PackageRefused
 from relay.store import packages
 from relay.store.database import Transaction
@@ -155,6 +162,37 @@ async def test_a_relay_that_died_behind_the_completion_delivers_nonetheless(case
     [package] = await case.world.delivery.list_for_agency("lakeland")
     assert package.state == "delivered"
     assert isinstance((await case.world.told(case.device))[-1], PackageArrived)
+
+
+@pytest.mark.parametrize("is_uploaded", [True, False])
+async def test_what_is_not_taken_is_told_so_again_though_the_bucket_was_away(
+    case: Case, monkeypatch: pytest.MonkeyPatch, *, is_uploaded: bool
+) -> None:
+    """Seen to be told as arrived, with the state kept before the doorbell's command was."""
+    await case.world.delivery.take_ready(case.device, case.ready)
+    await case.world.answer(case.device)
+    await case.world.bucket.complete(
+        f"lakeland/{case.ready.package_id}", "upload-1", case.uploaded.parts
+    )
+    await case.world.town.change(AgencySuspended(agency="lakeland"), case.world.town.admins[0])
+
+    async def away(*_: str) -> None:
+        raise ObjectStoreError("the bucket is away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(case.world.bucket, "delete", away)
+        with pytest.raises(ObjectStoreError):
+            await case.world.delivery.take_uploaded(case.device, case.uploaded)
+    if is_uploaded:  # the event comes again until it succeeds
+        await case.world.delivery.take_uploaded(case.device, case.uploaded)
+    else:
+        await case.world.delivery.take_ready(case.device, case.ready)
+    told = await case.world.told(case.device)
+    assert set(map(type, told)) == {PackageNotTaken}
+    assert {(one.package_id, one.reason) for one in told} == {(case.ready.package_id, "agreement")}
+    async with case.world.database.read() as tx:
+        gone = await packages.list_erased_objects(tx)
+    assert [one.package_id for one in gone] == [case.ready.package_id]  # to be swept
 
 
 async def test_an_object_of_another_size_than_announced_is_deleted(case: Case) -> None:
