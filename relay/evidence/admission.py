@@ -28,6 +28,8 @@ MAX_OPEN_PER_REQUEST = 1
 MAX_PER_DAY = 8
 MAX_BYTES_PER_DAY = 8 * 2**30
 MAX_OPEN_PER_ACCOUNT = 20
+UPLOAD_LIFE_MS = 7 * DAY_MS
+"""An upload that is open for longer is dropped, and a package on its way blocks no other."""
 COMMITTED_SLACK_MS = 15 * 60 * 1000
 """An event may be so long on its way when its request ends."""
 
@@ -116,6 +118,7 @@ async def _check_quotas(tx: Transaction, announced: _Announced, *, now_ms: int) 
         announced.doorbell.device,
         announced.ready.request_id,
         since_ms=now_ms - DAY_MS,
+        open_since_ms=now_ms - UPLOAD_LIFE_MS,
     )
     if used.all_of_request >= MAX_PACKAGES_PER_REQUEST:
         text = f"a doorbell may answer a request with {MAX_PACKAGES_PER_REQUEST} packages"

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Row, func, insert, select, update
 from firmware.protocol.encoding import MAX_MQTT_BYTES, decode, new_id
 from firmware.protocol.events import Event, PackageUploaded
 from relay.store.database import Transaction
-from relay.store.schema import account_doorbells, downloads, events, packages
+from relay.store.schema import account_doorbells, doorbells, downloads, events, packages
 
 MAX_TOLD_READ = 50
 """A package whose arrival was told that many arrivals ago is announced anew by its doorbell."""
@@ -99,17 +99,22 @@ class Usage:
     """What a doorbell and its owners have used of their quotas."""
 
     open_of_request: int
-    """Announced and not arrived yet, for one request."""
+    """Announced lately and not arrived yet, for one request."""
     all_of_request: int
     count_today: int
     bytes_today: int
     open_of_account: int
-    """Of the owner's account that has the most, over all its doorbells."""
+    """Of the owner's account that has the most, over all its doorbells that aren't revoked."""
 
 
-async def usage(tx: Transaction, device: str, request_id: str, *, since_ms: int) -> Usage:
-    """Return a doorbell's usage; `since_ms` is when the day began."""
-    is_open = packages.c.state.in_(ON_ITS_WAY_STATES)
+async def usage(
+    tx: Transaction, device: str, request_id: str, *, since_ms: int, open_since_ms: int
+) -> Usage:
+    """Return a doorbell's usage; `since_ms` is when the day began.
+
+    What was announced before `open_since_ms` and hasn't arrived is given up, and open no more.
+    """
+    is_open = packages.c.state.in_(ON_ITS_WAY_STATES) & (packages.c.announced_ms > open_since_ms)
     of_request = (packages.c.device == device) & (packages.c.request_id == request_id)
     today = (
         await tx.execute(
@@ -123,17 +128,18 @@ async def usage(tx: Transaction, device: str, request_id: str, *, since_ms: int)
         all_of_request=await _count(tx, of_request),
         count_today=int(today[0]),
         bytes_today=int(today[1]),
-        open_of_account=await _open_of_account(tx, device),
+        open_of_account=await _open_of_account(tx, device, is_open),
     )
 
 
-async def _open_of_account(tx: Transaction, device: str) -> int:
+async def _open_of_account(tx: Transaction, device: str, is_open: ColumnElement[bool]) -> int:
     own = select(account_doorbells.c.account_id).where(account_doorbells.c.device == device)
     query = (
         select(func.count())
         .select_from(packages)
         .join(account_doorbells, account_doorbells.c.device == packages.c.device)
-        .where(account_doorbells.c.account_id.in_(own), packages.c.state.in_(ON_ITS_WAY_STATES))
+        .join(doorbells, doorbells.c.device == packages.c.device)
+        .where(account_doorbells.c.account_id.in_(own), is_open, doorbells.c.revoked_ms.is_(None))
         .group_by(account_doorbells.c.account_id)
     )
     return max((int(count) for count in (await tx.execute(query)).scalars()), default=0)

@@ -46,7 +46,7 @@ from firmware.protocol.requests import EvidenceRequest
 from firmware.protocol.topics import topic
 from relay.base.clock import SystemClock
 from relay.custody.entries import quarter_end_ms
-from relay.store import packages, people
+from relay.store import fleet, packages, people
 from relay.store.people import Account
 from relay.tools.monitor.inspection import Inspection
 from tests.fakes.hostile_doorbell import Known, anything, everything, nonsense, uploaded
@@ -616,19 +616,57 @@ async def test_a_day_takes_eight_gib(relay: LiveRelay) -> None:
     assert await reasons(relay, thief) == ["limit"]
 
 
-async def test_an_account_has_twenty_packages_on_their_way_with_all_its_doorbells(
+async def twenty_on_their_way(
     relay: LiveRelay, request_: EvidenceRequest
-) -> None:
-    """Seen to succeed with `open_of_account` taken out."""
+) -> tuple[list[str], PackageReady]:
+    """Announce 21 packages, each by another doorbell of one account; return the last one, too."""
     account = await relay.give_owner(await relay.enrol(has_owner=False))
     devices = [await relay.enrol(has_owner=False) for _ in range(21)]
     for device in devices:
         await relay.give_owner(device, account)
     doorbells = [known_to(relay, device, request_) for device in devices]
-    for known, ready in zip(doorbells, await committed_all(relay, *doorbells), strict=True):
+    readies = await committed_all(relay, *doorbells)
+    for known, ready in zip(doorbells, readies, strict=True):
         await relay.hear(known.device, ready)
+    return devices, readies[-1]
+
+
+async def test_an_account_has_twenty_packages_on_their_way_with_all_its_doorbells(
+    relay: LiveRelay, request_: EvidenceRequest
+) -> None:
+    """Seen to succeed with `open_of_account` taken out."""
+    devices, _ = await twenty_on_their_way(relay, request_)
     assert len(await stored(relay)) == 20
     assert await reasons(relay, devices[-1]) == ["limit"]
+
+
+async def test_a_revoked_doorbells_package_keeps_no_other_doorbell_from_sending(
+    relay: LiveRelay, request_: EvidenceRequest
+) -> None:
+    """Seen to fail with every doorbell's packages counted."""
+    devices, last = await twenty_on_their_way(relay, request_)
+    async with relay.database.begin() as tx:
+        await fleet.revoke(tx, devices[0], revoked_ms=relay.clock.wall_ms())
+    await relay.hear(devices[-1], last)
+    assert len(await stored(relay)) == 21
+
+
+async def test_a_package_that_was_never_uploaded_blocks_others_for_a_week(
+    relay: LiveRelay, request_: EvidenceRequest
+) -> None:
+    """Seen to fail with packages of any age counted, of the account and of the request."""
+    devices, last = await twenty_on_their_way(relay, request_)
+    known = known_to(relay, devices[0], request_)
+    second = await committed(relay, known)
+    for hours in (0, 7 * 24 - 1):
+        await relay.pass_time(hours=hours)
+        await relay.hear(devices[-1], last)
+        await relay.hear(devices[0], second)
+        assert len(await stored(relay)) == 20
+    await relay.pass_time(hours=1)
+    await relay.hear(devices[-1], last)
+    await relay.hear(devices[0], second)
+    assert len(await stored(relay)) == 22
 
 
 async def test_a_day_takes_twelve_commitments_and_a_restart_resets_nothing(
