@@ -274,6 +274,8 @@ STEPS: Final[Mapping[int, Sequence[str]]] = {
         """,
         "DELETE FROM commands WHERE kind = 'slot_logged'",
         "DELETE FROM slot_trees",
+        "ALTER TABLE commands ADD COLUMN about TEXT",
+        "CREATE UNIQUE INDEX commands_by_about ON commands (device, kind, about)",
     ),
 }
 """By the version that it leads to."""

@@ -106,8 +106,10 @@ commands = Table(
     Column("created_ms", BigInteger, nullable=False),
     Column("expires_ms", BigInteger, nullable=False),
     Column("kind", Text, nullable=False),
+    Column("about", Text),  # a package or commitment: of one kind only the newest is kept
     Column("payload", Text, nullable=False),  # canonical JSON of protocol.commands.Command
     Column("answered_ms", BigInteger),
     Column("reply", Text),  # canonical JSON of protocol.commands.Reply
     Index("commands_unanswered", "answered_ms", "expires_ms"),
+    Index("commands_by_about", "device", "kind", "about", unique=True),
 )
