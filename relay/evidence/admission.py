@@ -60,7 +60,7 @@ async def admit(tx: Transaction, device: str, ready: PackageReady, *, now_ms: in
 
     One that was bound before is returned as it is.
     """
-    doorbell = await fleet.hold(tx, device)
+    doorbell = await fleet.get(tx, device)
     _check_parts(ready)
     known = await packages.find_package(tx, ready.package_id)
     if known is not None:

@@ -274,6 +274,9 @@ STEPS: Final[Mapping[int, Sequence[str]]] = {
         """,
         "DELETE FROM commands WHERE kind = 'slot_logged'",
         "DELETE FROM slot_trees",
+        # A doorbell's name is its owners', and sealed.
+        "ALTER TABLE doorbells DROP COLUMN name",
+        "CREATE INDEX doorbells_by_state ON doorbells (revoked_ms, state)",
         "ALTER TABLE commands ADD COLUMN about TEXT",
         "CREATE UNIQUE INDEX commands_by_about ON commands (device, kind, about)",
     ),

@@ -196,7 +196,6 @@ class World:
     ) -> None:
         row = DoorbellRow(
             device=device,
-            name="Front door",
             identity_key=identity_key,
             sealing_key=sealing_key,
             certificate_pem="-",
