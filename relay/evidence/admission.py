@@ -1,9 +1,13 @@
 """Admission of packages: each is bound to the logged release that it belongs to, within quotas.
 
 The relay distrusts doorbells as well: one may be stolen, or bought to discredit a town. A package
-is taken only if its doorbell has an owner and was enrolled before the requested time began, if its
-record is a published release that this very doorbell committed to while the request stood, and if
-the record opens to what is announced. A record opens to one package, and a package spends it.
+is taken only if
+
+- its doorbell has an owner, and was enrolled before the requested time began;
+- the public log has a release to which this very doorbell committed while the request stood; and
+- that release is of this package, for this request and agency.
+
+A release is of one package only, and no second one is taken for it.
 
 All of it is in the database, so a restart or a second relay process resets no quota. What can't be
 bound is told to its doorbell, and stays out of the public record.
