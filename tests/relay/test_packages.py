@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import pytest
+from msgspec.structs import replace
 from sqlalchemy import select
 
 from firmware.outbox.outgoing import MAX_PARTS
@@ -21,8 +22,9 @@ from firmware.protocol.events import PackageReady, PackageUploaded, PackageWithd
 from firmware.protocol.register.entries import AgencySuspended
 from relay.config.settings import BucketConfig
 from relay.errors import ObjectStoreError
+from relay.evidence.admission import PackageNotBound
 from relay.evidence.delivery import DOWNLOAD_LIFE_S, PackageRefused
-from relay.store import packages
+from relay.store import fleet, packages
 from relay.store.database import Transaction
 from relay.store.objects import ObjectStore
 from relay.store.schema import downloads
@@ -104,6 +106,27 @@ async def test_what_a_doorbell_says_again_is_kept_and_repeated_once(
         kinds = (await tx.exec_driver_sql("SELECT kind FROM commands ORDER BY kind")).scalars()
         assert list(kinds) == ["package_arrived", "upload_ticket"]
     assert len(case.world.commands._pending) == (0 if is_answered else 2)
+
+
+async def test_a_package_of_more_or_fewer_parts_than_its_size_has_is_not_taken(case: Case) -> None:
+    """Seen to be taken with the look at the number of parts taken out."""
+    for digests in (DIGESTS[:1], [*DIGESTS, DIGESTS[0]]):
+        with pytest.raises(PackageNotBound, match="2 parts"):
+            await case.world.delivery.take_ready(
+                case.device, replace(case.ready, part_sha256=list(digests))
+            )
+    told = PackageNotTaken(package_id=case.ready.package_id, reason="form")
+    assert await case.world.told(case.device) == [told]
+
+
+async def test_a_doorbell_that_was_revoked_meanwhile_sends_nothing(case: Case) -> None:
+    """Seen to be taken without the look at `revoked_ms`: its event may wait for its turn."""
+    async with case.world.database.begin() as tx:
+        await fleet.revoke(tx, case.device, revoked_ms=case.world.clock.wall_ms())
+    with pytest.raises(PackageNotBound, match="no such doorbell is enrolled"):
+        await case.world.delivery.take_ready(case.device, case.ready)
+    async with case.world.database.read() as tx:
+        assert await packages.find_package(tx, case.ready.package_id) is None
 
 
 async def test_an_uploaded_package_is_delivered_once(case: Case) -> None:
