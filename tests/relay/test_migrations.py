@@ -149,7 +149,7 @@ async def test_who_was_signed_in_stays_so_and_can_end_that_session_by_name(old: 
 async def test_what_version_6_wrote_in_another_form_is_gone_and_all_else_can_be_read(
     old: Path,
 ) -> None:
-    """Seen to fail, each by itself, with any of the last four statements of step 7 taken out."""
+    """Seen to fail, each by itself, with any of the four deletions of step 7 taken out."""
     with sqlite3.connect(old) as raw:
         for version in range(2, 7):
             for statement in STEPS[version]:
