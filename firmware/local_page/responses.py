@@ -16,6 +16,21 @@ from firmware.local_page.texts import COOKIE, Texts, language_of
 LANGUAGE_COOKIE_S = 365 * 24 * 3600
 
 
+POSTED_TO: Mapping[str, str] = {
+    "recover": "/pair",
+    **dict.fromkeys(("unlock", "lock", "refuse"), "/confirm"),
+}
+"""Where a page is whose form goes to another address, by that one's first part."""
+
+
+def _shown_at(request: Request) -> str:
+    """Return the address at which a browser sees this page again: a form's own is no page."""
+    if request.method != "POST":
+        return request.url.path
+    first = request.url.path.split("/")[1]
+    return POSTED_TO.get(first, f"/{first}")
+
+
 def wants_json(request: Request) -> bool:
     """Return whether the caller is a tool."""
     return request.headers.get("accept", "").startswith("application/json")
@@ -45,7 +60,7 @@ class Responses:
         """Render a page; its template sees `t` (the texts) and `facts`."""
         texts = self.texts(request)
         html = self._templates.get_template(template).render(
-            t=texts, path=request.url.path, example_town=self._example_town, **facts
+            t=texts, path=_shown_at(request), example_town=self._example_town, **facts
         )
         response = HTMLResponse(html, status)
         if request.query_params.get("lang") == texts.language:

@@ -106,6 +106,11 @@ class Agencies:
         async with self._database.read() as tx:
             return await read_agreed_text(tx, sha256)
 
+    async def has_fit_text(self, agency: Agency) -> bool:
+        """Return whether the text of an agency's agreement is stored as it was signed."""
+        async with self._database.read() as tx:
+            return not await find_unfit_texts(tx, [agency.agreement.text_sha256])
+
     async def list_unfit_texts(self) -> list[TextNotAgreed]:
         """Return an error for each agreement in the register whose text is altered or missing."""
         async with self._database.read() as tx:

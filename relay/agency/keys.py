@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from firmware.protocol.custody import (
+    MAX_ANSWERED,
     DeletionAnswer,
     SignedDeletionAnswer,
     deletion_message,
@@ -69,6 +70,19 @@ class OfficerFile(Document, frozen=True, kw_only=True):
     officer_id: Id
     name: Line
     passkey: PasskeyKey
+
+
+class DeletionDraft(Document, frozen=True, kw_only=True):
+    """`deletion-draft.json`: an answer to deletion requests, as the relay's page wrote it.
+
+    Nobody has signed it: whoever holds the agency's key reads it first.
+    """
+
+    v: Literal[1] = 1
+    domain: Literal["doorward/deletion-draft/v1"] = "doorward/deletion-draft/v1"
+    packages: Annotated[list[Id], msgspec.Meta(min_length=1, max_length=MAX_ANSWERED)]
+    answer: Literal["deleted", "kept"]
+    reason: Line
 
 
 class SealingKey(Document, frozen=True, kw_only=True):

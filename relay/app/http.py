@@ -20,7 +20,7 @@ from relay.base.metrics import Metrics
 from relay.base.request_ids import FACE_SCOPES, RequestIds
 from relay.base.request_ids import HEADER as NUMBER_HEADER
 from relay.config.settings import NO_LIMITS, LimitsConfig
-from relay.custody.errors import TextNotAgreed
+from relay.custody.errors import PolicyUnbound, TextNotAgreed
 from relay.errors import EnrolmentRefused
 from relay.web.admin.app import build_admin
 from relay.web.admin.services import AdminServices
@@ -114,6 +114,7 @@ def build_http(services: HttpServices) -> ASGIApp:
             WireError: _on_error(services.public),
             EnrolmentRefused: _on_error(services.public),
             TextNotAgreed: _on_error(services.public),
+            PolicyUnbound: _on_error(services.public),
             Exception: on_unexpected_error(services.public.pages),
         },
     )
@@ -213,5 +214,7 @@ def _classify(error: Exception) -> tuple[int, str, str]:
             return 403, error.reason, str(error)
         case TextNotAgreed():
             return 503, "agreement_text", str(error)
+        case PolicyUnbound():
+            return 503, "policy_unbound", str(error)
         case _:
             return 422, "invalid", str(error)

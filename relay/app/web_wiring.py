@@ -19,6 +19,7 @@ from relay.base.metrics import Metrics
 from relay.config.settings import Config, LogConfig, host_of
 from relay.custody.log_entries import LOGS, LogName
 from relay.custody.logs import Logs
+from relay.custody.served_policy import check_served_policy
 from relay.custody.service import CustodyService
 from relay.evidence.chain import Chains
 from relay.evidence.deletions import Deletions
@@ -250,8 +251,15 @@ def _public_services(parts: Parts, pages: Pages, places: Places) -> PublicServic
 def _public_logs(parts: Parts, logs: Logs, config: LogConfig) -> PublicLogs:
     """Return the log files and policy that anybody needs to check the logs without this relay."""
     origins = {log: logs.origin(log) for log in LOGS}
+    text = config.policy_path.read_bytes()
+
+    async def policy() -> bytes:
+        async with parts.database.read() as tx:
+            await check_served_policy(tx, text, origin=origins["register"])
+        return text
+
     return PublicLogs(
         witnessing=WitnessStatus(parts.database, logs.policy, origins),
-        policy_text=config.policy_path.read_bytes(),
+        policy=policy,
         proof=logs.proof,
     )

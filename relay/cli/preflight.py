@@ -25,9 +25,10 @@ from relay.base.networks import is_mixed
 from relay.cli.check_result import CheckResult
 from relay.cli.register import with_register
 from relay.config.settings import Config
-from relay.custody.errors import LogError
+from relay.custody.errors import LogError, PolicyUnbound
 from relay.custody.keys import read_policy_file
 from relay.custody.log_entries import LOGS
+from relay.custody.served_policy import check_served_policy
 from relay.custody.text_reader import find_unfit_texts
 from relay.errors import ConfigError, RelayError, StoreError, said
 from relay.map.map_data import MapData
@@ -258,6 +259,26 @@ async def check_agreement_texts(config: Config) -> list[CheckResult]:
         return await with_register(config, look)
     except (RelayError, WireError, OSError):
         return []  # said elsewhere
+
+
+async def check_policy_charter(config: Config) -> list[CheckResult]:
+    """Check that the policy which people are served names the register's charter."""
+    if config.log is None:
+        return []
+    try:
+        text = config.log.policy_path.read_bytes()
+        database = await Database.open(config.database)
+    except (OSError, StoreError):
+        return []  # said elsewhere
+    try:
+        async with database.read() as tx:
+            await check_served_policy(tx, text, origin=f"{config.log.name}/register")
+    except PolicyUnbound as error:
+        detail = f"{error}. It isn't served: correct {config.log.policy_path}, and start again"
+        return [CheckResult(what="policy", is_ok=False, detail=detail)]
+    finally:
+        await database.close()
+    return []
 
 
 _MEND_TEXT = (

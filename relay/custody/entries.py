@@ -43,8 +43,15 @@ ANSWER_WITHIN_MS = 14 * 24 * 3600 * 1000
 NO_LOG = "this relay keeps no log (doorward-relay log init), so it can't do so"
 
 
+AnswerRefusal = Literal["unsigned", "other", "unasked", "answered"]
+
+
 class AnswerRefused(LogError):
-    """An agency's answer to a deletion request is invalid; the text says why."""
+    """An agency's answer to deletion requests is invalid; text and `reason` say why."""
+
+    def __init__(self, reason: AnswerRefusal, text: str) -> None:
+        super().__init__(text)
+        self.reason = reason
 
 
 class CustodyEntries:
@@ -117,30 +124,35 @@ class CustodyEntries:
         tx: Transaction,
         signed: SignedDeletionAnswer,
         *,
-        package_id: str,
+        package_id: str | None,
         agency: str,
         signing_key: bytes,
         now_ms: int,
     ) -> Pending:
         """Log an agency's answer, signed by its newest agreement's key, or raise AnswerRefused.
 
-        It is about `package_id`, and about others if it names them: all of them, or none.
+        It is about `package_id`, if one is given, and about others if it names them: all, or none.
         """
         try:
             answer = check_deletion_answer(signed, signing_key)
         except WireError as error:
-            raise AnswerRefused(str(error)) from error
-        if answer.agency != agency or package_commitment(package_id) not in answer.packages:
-            raise AnswerRefused("the answer is about another package, or another agency's")
+            raise AnswerRefused("unsigned", str(error)) from error
+        about = answer.packages if package_id is None else [package_commitment(package_id)]
+        if answer.agency != agency or not set(about) <= set(answer.packages):
+            raise AnswerRefused("other", "the answer is about another package, or another agency's")
         asked = {
             package_commitment(one.package_id): one
             for one in await custody.list_deletions(tx, agency, asked_until_ms=now_ms)
         }
         if not asked.keys() >= set(answer.packages):
-            raise AnswerRefused("nobody asked this agency to delete this package, or one of these")
+            raise AnswerRefused(
+                "unasked", "nobody asked this agency to delete this package, or one of these"
+            )
         for package in answer.packages:
             if not await custody.answer_deletion(tx, asked[package].package_id, signed):
-                raise AnswerRefused("this was answered before, and the answer is public")
+                raise AnswerRefused(
+                    "answered", "this was answered before, and the answer is public"
+                )
         leaf = DeletionAnsweredLeaf(signed=signed)
         return await self._add(tx, leaf, key=answered_key(signed))
 

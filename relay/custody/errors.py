@@ -5,7 +5,8 @@ RelayError
     ├── LogUnavailable   what was to be logged isn't witnessed yet; try again later
     ├── KeyTaken         another entry was added under this key
     ├── LogContradicts   going on would show the world two histories; nothing is signed any more
-    └── TextNotAgreed    an agreement's stored text isn't the one that the register names
+    ├── TextNotAgreed    an agreement's stored text isn't the one that the register names
+    └── PolicyUnbound    the policy to be served doesn't name this register's charter
 """
 
 from relay.errors import RelayError
@@ -43,6 +44,10 @@ class TextNotAgreed(LogError):
         super().__init__(f"the agreement's text {what}")
         self.sha256 = sha256
         self.found = found
+
+
+class PolicyUnbound(LogError):
+    """The policy isn't served, since it doesn't name the charter that the register begins with."""
 
 
 def contradiction_in(group: BaseExceptionGroup[BaseException]) -> LogContradicts | None:

@@ -37,12 +37,28 @@ class Deletions:
         async with self._database.read() as tx:
             return await custody.list_deletions(tx, agency, asked_until_ms=self._clock.wall_ms())
 
+    async def list_requests(self, agency: str) -> dict[str, str]:
+        """Return the evidence request that each of an agency's packages answers, by package."""
+        async with self._database.read() as tx:
+            return await packages.list_requests(tx, agency)
+
     async def answer(self, package_id: str, signed: SignedDeletionAnswer) -> None:
-        """Log an answer by the key of the package's agency, or raise LogError."""
+        """Log an answer about a package by the key of its agency, or raise LogError."""
         async with self._database.read() as tx:
             package = await packages.find_package(tx, package_id)
-        agency = None if package is None else await self._agencies.find(package.agency)
-        if package is None or agency is None:
+        if package is None:
+            raise DeletionUnknown("nobody asked for this package to be deleted")
+        await self._log(package.agency, signed, package_id=package_id)
+
+    async def answer_many(self, agency_id: str, signed: SignedDeletionAnswer) -> None:
+        """Log an agency's answer about whatever packages it names, or raise LogError."""
+        await self._log(agency_id, signed, package_id=None)
+
+    async def _log(
+        self, agency_id: str, signed: SignedDeletionAnswer, *, package_id: str | None
+    ) -> None:
+        agency = await self._agencies.find(agency_id)
+        if agency is None:
             raise DeletionUnknown("nobody asked for this package to be deleted")
         async with self._database.begin() as tx:
             await self._happenings.deletion_answered(

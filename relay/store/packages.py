@@ -301,6 +301,12 @@ async def list_delivered(tx: Transaction, agency: str) -> list[Package]:
     return [_package(row) for row in await tx.execute(query)]
 
 
+async def list_requests(tx: Transaction, agency: str) -> dict[str, str]:
+    """Return the request that each of an agency's packages answers, erased ones too."""
+    query = select(packages.c.package_id, packages.c.request_id).where(packages.c.agency == agency)
+    return {row.package_id: row.request_id for row in await tx.execute(query)}
+
+
 async def list_of_account(tx: Transaction, account_id: str) -> list[Package]:
     """Return the packages of an owner's own doorbells, newest first."""
     query = (

@@ -139,7 +139,7 @@ def check_authority(reader: AuthorityReader) -> str:
     by = ", ".join(sorted(register.admins))
     count = register.widenings + register.narrowings - 1
     shown = "the whole register" if reader.whole is not None else "the chain of changes"
-    return f"by {shown}: {count} changes since the charter; administrators now: {by}"
+    return f"by {shown}; changes since the charter: {count}; administrators now: {by}"
 
 
 def authority_of(files: Files, policy: Policy | None, whole: WholeRegister | None) -> Authority:

@@ -107,6 +107,19 @@ async def test_the_agency_cannot_ask_meanwhile(world: World, tamper: Tamper) -> 
     assert await problems_of(officer) == []
 
 
+@pytest.mark.parametrize("path", ["/agency", "/agency/requests/new"])
+async def test_the_agency_is_told_before_it_writes_anything(
+    world: World, tamper: Tamper, path: str
+) -> None:
+    # Seen to say nothing until the form was checked.
+    officer = await certified_officer(world)
+    assert 'id="text-unfit"' not in (await officer.http.get(path)).text
+    await tamper(world)
+    page = html.unescape((await officer.http.get(path)).text)
+    assert 'id="text-unfit"' in page
+    assert "Your agency can't ask now" in page
+
+
 async def test_what_was_drafted_before_is_neither_co_signed_nor_published(world: World) -> None:
     # Seen to fail with require_agreed_text out of RequestService.cosign, and out of Publisher.
     officer = await certified_officer(world)

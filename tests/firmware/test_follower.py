@@ -590,7 +590,7 @@ async def test_an_extract_is_enough_to_replay_who_let_the_agency_ask(followers: 
         "release.json": release.encode(),
     }
     reader = AuthorityReader(in_memory(files), town.policy, None)
-    assert "4 changes since the charter" in check_authority(reader)
+    assert "changes since the charter: 4;" in check_authority(reader)
     assert "when the release was witnessed" in check_ages(reader)
 
 

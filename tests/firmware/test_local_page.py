@@ -372,6 +372,33 @@ async def test_the_chosen_language_stays(home: Home) -> None:
     assert "Din dörrklocka" in (await home.web.get("/", headers={"Accept-Language": "en"})).text
 
 
+@pytest.mark.parametrize(
+    ("form", "fields", "lit"),
+    [
+        ("/unlock", "door_number", "/confirm"),
+        (f"/confirm/{DIGEST}", "", "/confirm"),
+        (f"/refuse/{DIGEST}", "", "/confirm"),
+        ("/microphone/unlock", "door_number", "/microphone"),
+        ("/knock/unlock", "door_number", "/knock"),
+        ("/pair", "door_number", None),
+        ("/recover", "door_number recovery", None),
+    ],
+)
+async def test_a_page_that_refuses_a_form_leads_on_to_the_form_in_either_language(
+    home: Home, form: str, fields: str, lit: str | None
+) -> None:
+    """Seen to lead to GET of the form's own address, where there is no page."""
+    home.bell.view = replace(home.bell.view, state="words")  # looks again every three seconds
+    refused = await home.post(form, **dict.fromkeys(fields.split(), "000001"))
+    assert refused.status_code in (403, 409)
+    links = re.findall(r'href="([^"]*[?]lang=..)"', refused.text)
+    assert len(links) == 2
+    for link in (*links, *re.findall(r'content="3; url=([^"]+)"', refused.text)):
+        assert (await home.web.get(str(refused.url.join(link)))).status_code == 200, link
+    assert re.findall(r'href="([^"]+)" aria-current="page"', refused.text) == [lit] * bool(lit)
+    assert 'content="3"' not in refused.text
+
+
 def test_a_page_that_listens_everywhere_is_called_by_its_url_only() -> None:
     own = own_origins("http://doorbell.local:8402", listen_host="0.0.0.0", listen_port=8402)
 

@@ -34,6 +34,8 @@ async def test_before_the_second_press_it_shows_the_words_alone(home: Home) -> N
     page = (await home.web.get("/pair")).text
     assert all(word in page for word in WORDS)
     assert 'name="recovery"' not in page
+    assert "the new passkey isn&#39;t let in" in page
+    assert "nobody owns" not in page  # seen to say so, below "This doorbell has an owner"
     assert (await home.post("/recover", **FORM)).status_code == 409
     assert home.bell.told == []
 

@@ -23,7 +23,8 @@ from relay.config.settings import LimitsConfig, OidcConfig
 from relay.evidence.sweeper import PackageSweeper
 from relay.people.sessions import open_session
 from relay.request.drafts import DraftForm
-from relay.store import oidc, onboardings, packages, people, reads, requests
+from relay.store import custody, oidc, onboardings, packages, people, reads, requests
+from relay.store.custody import Deletion
 from relay.store.people import Account
 from tests.fakes.sequenced_entries import place_entries
 from tests.fakes.town_clock import WoundManualClock
@@ -37,6 +38,8 @@ from tests.relay.record_world import fill
 from tests.relay.register_town import NAME
 
 MANY = 1000
+WANTED_BACK = 100
+"""Of the many packages: more than one signature answers."""
 ISSUER = "https://login.lakeland.example"
 """Where nobody answers: the sign-in of the agency's own."""
 LONG_TEXT = "A bicycle was taken from the yard behind the school, and somebody saw a van. " * 8
@@ -228,6 +231,15 @@ async def _come_in_thousands(house: House, officer: Officer, asked: EvidenceRequ
                 announced_ms=now_ms - 6 * DAY_MS,
             )
             await packages.add_package(tx, package)
+            if number < WANTED_BACK:
+                wanted = Deletion(
+                    package_id=package.package_id,
+                    agency="lakeland",
+                    asked_ms=now_ms - 20 * DAY_MS,
+                    answer_by_ms=now_ms + (number - 3) * DAY_MS,
+                    answer=None,
+                )
+                await custody.put_deletion(tx, wanted)
     view = await world.register.view()
     (record,) = [one for one in view.register.requests.values() if one.request.id == asked.id]
     written = officer.write(text=LONG_TEXT)
@@ -248,6 +260,7 @@ def _addresses(house: House) -> list[tuple[str, str]]:
         ("newcomer", "/agency/evidence"),
         ("revoked", "/agency/requests"),
         ("officer", "/agency/evidence?page=20"),
+        ("officer", "/agency/evidence/deletions?page=2"),
         ("officer", "/agency/requests/nobodys"),
         (AGENCY_ADMIN, "/agency/staff?page=21"),
         ("officer", "/agency/requests?page=20"),

@@ -215,8 +215,13 @@ async def test_each_code_is_a_new_one_and_so_is_each_reveal(tmp_path: Path) -> N
         assert (len(codes), len(nonces)) == (2, 2)
 
 
-async def test_another_name_for_the_browser_makes_another_code(tmp_path: Path) -> None:
+async def test_another_name_makes_another_code_and_a_recovery_says_what_comes(
+    tmp_path: Path,
+) -> None:
+    """Seen to say of a doorbell that has an owner: "Before that nobody owns the doorbell"."""
     async with at_the_page(tmp_path) as at:
+        at.bell = Pairing(keys=at.keys, has_owner=True)
+        at.bell.recover_if(lambda: True)
         before = await at.code()
         await at.page.fill("#browser-name", "Ada's phone")
         await at.page.locator("#browser-name").press("Tab")
@@ -226,3 +231,10 @@ async def test_another_name_for_the_browser_makes_another_code(tmp_path: Path) -
         known = at.bell.reveal(0)
         assert known is not None
         assert msgspec.to_builtins(known)["owner"]["browser"]["name"] == "Ada's phone"
+        for place in range(4):
+            await at.tap(place)
+        await at.page.wait_for_selector("#words-found")
+        shown = await at.page.locator("main").inner_text()
+        assert "nobody new is let in" in shown
+        assert "recovery code" in shown
+        assert "nobody owns" not in shown

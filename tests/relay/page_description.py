@@ -69,6 +69,7 @@ FORMS: Final[dict[str, tuple[str, ...]]] = {
     "/agency/staff/{officer_id}/restore": (),
     "/agency/settings": ("networks", "max_sessions"),
     "/agency/drafts/{draft_id}/delete": (),
+    "/agency/evidence/deletions": ("action", "package", "answer", "reason"),
     "/agency/requests/new": (
         *("action", "draft_id", "case_number", "incident_type", "text", "reason", "contact"),
         *("danger", "cells", "cell", "from", "to", "retention_days", "onward_sharing"),
@@ -89,6 +90,7 @@ FILES: Final[dict[str, str]] = {
     f"{FOR_AGENCIES}/area": "file",
     f"{CASE}/signed": "file",
     f"{PACKAGE}/answer": "answer",
+    "/agency/evidence/deletions": "signed",
 }
 """Where files come in, and the form's field."""
 QUERIES: Final[dict[str, tuple[str, ...]]] = {
@@ -116,7 +118,7 @@ WORDS: Final[dict[str, Json]] = {
     "ahead_ms": COUNT,
     "max_sessions": COUNT,
     "step": {"enum": ["minutes", "batch", "day", "week", "year"]},
-    "action": {"enum": ["save", "check", "look", "file", ""]},
+    "action": {"enum": ["save", "check", "look", "file", "draft", "answer", ""]},
     "area": {"anyOf": [{"enum": ["59, 18\n59.1, 18.1\n59, 18.1", "8928308280fffff"]}, TEXT]},
     "verdict": {"enum": ["passed", "refused", "upheld", "overturned", ""]},
     "session": {"enum": ["", "a" * 16]},

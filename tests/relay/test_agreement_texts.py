@@ -1,5 +1,6 @@
 """Agreements' texts as the operator looks after them: `check`, `restore-text`, publication."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -10,12 +11,14 @@ from firmware.protocol.encoding import sha256_hex
 from firmware.protocol.register.entries import Delays, Limits
 from relay.agency.changes import ChangeRefused
 from relay.agency.register import RegisterService
+from relay.base.clock import SystemClock
 from relay.cli.admin_commands import restore_text
-from relay.cli.preflight import check_agreement_texts
+from relay.cli.preflight import check_agreement_texts, check_policy_charter
 from relay.cli.register import with_register
 from relay.config.settings import Config
 from relay.store.database import Database
 from tests.fakes.lost_relay import make_relay
+from tests.fakes.sequenced_entries import place_entries
 from tests.relay.http_world import CELLS
 from tests.relay.register_town import TEXT, RegisterTown
 
@@ -92,3 +95,25 @@ def test_nobody_but_the_reader_takes_a_text_out_of_the_database() -> None:
         if "find_agreement_text(" in path.read_text()
     }
     assert callers == {"custody/text_reader.py", "store/requests.py"}
+
+
+async def test_check_fails_for_a_policy_that_does_not_name_the_charter(config: Config) -> None:
+    """Neither without its line nor with another digest is it served; with the line it is."""
+    assert config.log is not None
+    origin, path = f"{config.log.name}/register", config.log.policy_path
+    assert await check_policy_charter(config) == []  # the register's first entry has no place yet
+
+    async def place(database: Database, _: RegisterService) -> None:
+        await place_entries(database, SystemClock(), "register")
+
+    await with_register(config, place)
+    (missing,) = await check_policy_charter(config)
+    assert not missing.is_ok
+    line = re.findall(rf"#charter {re.escape(origin)} [0-9a-f]{{64}}", missing.detail)[0]
+    bare = path.read_bytes()
+    path.write_bytes(bare + f"{line[:-64]}{'0' * 64}\n".encode())
+    (another,) = await check_policy_charter(config)
+    assert f"names {'0' * 64}" in another.detail
+    path.write_bytes(bare + f"{line}\n".encode())
+    assert await check_policy_charter(config) == []
+    assert await check_policy_charter(replace(config, log=None)) == []

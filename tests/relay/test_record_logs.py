@@ -13,17 +13,21 @@ import pytest
 from starlette.applications import Starlette
 
 from firmware.protocol.custody import CustodyLeaf, LegalProcessLeaf, SlotLeaf
+from firmware.protocol.encoding import sha256_hex
 from firmware.protocol.tlog.merkle import leaf_hash
-from firmware.protocol.tlog.policy import parse_policy
+from firmware.protocol.tlog.policy import CHARTER, parse_policy
 from firmware.protocol.tlog.proof import check_proof
 from relay.agency.agencies import Agencies
 from relay.agency.register import RelayRegister
 from relay.base.clock import SystemClock
+from relay.custody.errors import PolicyUnbound
 from relay.custody.log_entries import LOGS, LogName
 from relay.custody.logs import Logs
+from relay.custody.served_policy import check_served_policy
 from relay.record.public_record import PublicRecord
 from relay.record.witness_status import WitnessStatus
 from relay.store.database import Database
+from relay.store.logs import entries
 from relay.web.pages import Pages
 from relay.web.public.app import PublicFace
 from relay.web.public.services import PublicLogs, PublicServices
@@ -50,14 +54,20 @@ class House:
 
 
 @asynccontextmanager
-async def house_in(folder: Path, *, away: set[str]) -> AsyncIterator[House]:
-    """Publish a charter and three custody entries, with some witnesses away."""
+async def house_in(
+    folder: Path, *, away: set[str], charter: str | None = ""
+) -> AsyncIterator[House]:
+    """Publish a charter and three custody entries, with some witnesses away.
+
+    The policy names this `charter`; "" is the published one, None is none.
+    """
     clock, database = SystemClock(), await open_database(folder / "relay.sqlite3")
     keys = make_keys(folder / "witnesses")
     keys.away |= away
     logs = make_logs(keys, database, MemoryBucket())
     running = asyncio.create_task(logs.run())
-    register = RelayRegister(logs, database, clock, origin=logs.origin("register"))
+    origin = logs.origin("register")
+    register = RelayRegister(logs, database, clock, origin=origin)
     town = RegisterTown(register, database)
     await town.charter()
     async with database.begin() as tx:
@@ -68,6 +78,17 @@ async def house_in(folder: Path, *, away: set[str]) -> AsyncIterator[House]:
             entry = CustodyLeaf(body=leaf).encode()
             pending = await logs.add(tx, "custody", entry, key=str(number))
     await logs.logged(pending)
+
+    async with database.read() as tx:
+        (first,) = await entries(tx, "register", 0, 1)
+    policy_text = keys.policy_text
+    if charter is not None:
+        policy_text += f"{CHARTER} {origin} {charter or sha256_hex(first)}\n".encode()
+
+    async def policy() -> bytes:
+        async with database.read() as tx:
+            await check_served_policy(tx, policy_text, origin=origin)
+        return policy_text
 
     def time_of(log: LogName, note: bytes) -> int:
         return logs.policy.check(note, origin=logs.origin(log)).aged_ms
@@ -85,7 +106,7 @@ async def house_in(folder: Path, *, away: set[str]) -> AsyncIterator[House]:
                 witnessing=WitnessStatus(
                     database, logs.policy, {log: logs.origin(log) for log in LOGS}
                 ),
-                policy_text=keys.policy_text,
+                policy=policy,
                 proof=logs.proof,
             ),
             monitor_report_path=report,
@@ -123,8 +144,20 @@ async def test_whoever_doubts_finds_all_that_a_monitor_needs(house: House) -> No
     assert "doorward-monitor --policy policy.txt --log http://relay.test/log" in page
     for signer in house.keys.signers.values():
         assert signer.key.vkey in page.replace("&#43;", "+")
-    policy = await house.http.get("/transparency/policy")
-    assert parse_policy(policy.content) == house.logs.policy
+    served = await house.http.get("/transparency/policy")
+    policy = parse_policy(served.content)
+    assert (policy.logs, policy.witnesses) == (house.logs.policy.logs, house.logs.policy.witnesses)
+    assert len(policy.charters) == 1
+
+
+@pytest.mark.parametrize("charter", [None, "0" * 64])
+async def test_a_policy_that_names_no_charter_or_another_is_not_served(
+    tmp_path: Path, charter: str | None
+) -> None:
+    """Seen to be served: whoever takes such a copy believes another register, or any."""
+    async with house_in(tmp_path, away=set(), charter=charter) as house:
+        with pytest.raises(PolicyUnbound, match="not the charter that the register begins with"):
+            await house.http.get("/transparency/policy")
 
 
 async def test_the_proof_of_an_entry_holds_anywhere(house: House) -> None:

@@ -61,6 +61,7 @@ def _of(roles: frozenset[Who], thing: Literal["none", "agency's", "officer's"] =
 DOORBELL = f"{API}/doorbells/{{device}}"
 REQUEST = "/agency/requests/{request_id}"
 PACKAGE = "/agency/evidence/{package_id}"
+DELETIONS = "/agency/evidence/deletions"
 CASE = "/admin/onboardings/{onboarding_id}"
 EXPECTED: Final[dict[Named, Rule]] = {
     # The API: owners, and of what has an id its own owner.
@@ -156,6 +157,8 @@ EXPECTED: Final[dict[Named, Rule]] = {
         _of(WRITERS, "agency's"),
     ),
     ("GET", "/agency/evidence"): _of(CERTIFIED),
+    ("GET", DELETIONS): _of(CERTIFIED),
+    ("POST", DELETIONS): _of(CERTIFIED),
     ("GET", "/agency/outcomes"): _of(CERTIFIED),
     **dict.fromkeys(
         [

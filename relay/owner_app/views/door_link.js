@@ -7,7 +7,7 @@
  */
 import { thisBrowser } from "../account.js";
 import { fill, h } from "../dom.js";
-import { t, time } from "../i18n.js";
+import { t, time, timeWithin } from "../i18n.js";
 import { sendOrder } from "../orders.js";
 import { isOwnStatement, trustedKeys } from "../trust.js";
 import { guarded } from "./parts.js";
@@ -46,9 +46,13 @@ export function doorLink(context, doorbell) {
   );
 }
 
-/** Says that the door number is locked. @param {DoorLocked} body */
-export function lockedText({ wrong_total, needs_button }) {
-  return t(needs_button ? "settings.door_locked_button" : "settings.door_locked", { count: wrong_total });
+/** Says that the door number is locked, and until when. @param {DoorLocked} body */
+export function lockedText({ wrong_total, needs_button, until_ms }) {
+  const tried = t("settings.door_tried", { count: wrong_total });
+  const other = t("settings.door_other");
+  if (needs_button) return `${tried} ${t("settings.door_locked_button")} ${other}`;
+  const locked = until_ms === null ? t("settings.door_locked") : t("settings.door_locked_until", { until: timeWithin(until_ms) });
+  return `${tried} ${locked} ${other}`;
 }
 
 /**

@@ -173,13 +173,12 @@ function findsWords(place, { answer, words }) {
 /** @param {Answered} answered whose words were found */
 function showFound({ answer }) {
   const register = answer.register_origin;
+  const [before, number] = answer.is_recovery
+    ? ["pair.before_recovery", "pair.number_recovery"]
+    : ["pair.before", "pair.number"];
   return [
     h("p", { class: "lead", id: "words-found", role: "status" }, t("pair.found")),
-    h(
-      "ol",
-      { class: "steps" },
-      ["pair.press", "pair.number"].map((key) => h("li", {}, t(key))),
-    ),
+    h("ol", { class: "steps" }, h("li", {}, `${t("pair.press")} ${t(before)}`), h("li", {}, t(number))),
     h("p", { class: "muted" }, register ? t("pair.register", { register }) : t("pair.no_register")),
     h("p", { class: "muted" }, t("pair.door_waiting")),
   ];

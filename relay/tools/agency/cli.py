@@ -9,6 +9,7 @@
     doorward-agency officer --key KEYS/agency-key.json --officer officer.json --out cert.json
     doorward-agency revoke-officer --key KEYS/agency-key.json --officer-id ID --origin ... --out ...
     doorward-agency deletion-answer --key KEYS/agency-key.json --package ID --deleted --reason ...
+    doorward-agency deletion-answer --key KEYS/agency-key.json --draft deletion-draft.json --out ...
     doorward-agency open PACKAGE --key KEYS/agency-key.json --out DIR
         [--policy policy.txt --fleet-ca ca.pem]
     doorward-agency verify FOLDER
@@ -45,6 +46,7 @@ from relay.agency.keys import (
     MAX_TEXT_BYTES,
     AgencyEnrolment,
     AgencyKeys,
+    DeletionDraft,
     OfficerFile,
     answer_deletion,
     certify,
@@ -209,19 +211,40 @@ def _revoke_officer(options: argparse.Namespace) -> int:
 
 def _deletion_answer(options: argparse.Namespace) -> int:
     key = read_document(AgencyKey, Path(options.key))
+    draft = _deletion_draft(options)
+    is_deleted = draft.answer == "deleted"
     signed = answer_deletion(
         key,
-        *(_id(one, "--package") for one in options.package),
-        is_deleted=options.deleted,
-        reason=options.reason,
+        *draft.packages,
+        is_deleted=is_deleted,
+        reason=draft.reason,
         answered_ms=_now_ms(),
     )
     Path(options.out).write_bytes(signed.encode())
-    said = "was deleted" if options.deleted else "is kept"
-    count = len(set(options.package))
+    said = "was deleted" if is_deleted else "is kept"
+    count = len(set(draft.packages))
     what = "the recording" if count == 1 else f"each of {count} recordings"
     print(f"{options.out}: says, signed and in public, that {what} {said}.")
+    if options.draft is not None:
+        print("\n".join([f"  {visible(draft.reason)}", *(f"  {one}" for one in draft.packages)]))
+        print("A page of the relay wrote this draft: send the answer only if it is what you mean.")
     return 0
+
+
+def _deletion_draft(options: argparse.Namespace) -> DeletionDraft:
+    """Return the answer as a file or the options say it, never as both do."""
+    has_answer = options.deleted or options.kept
+    if options.draft is not None:
+        if has_answer or options.reason is not None:
+            raise WireError("--draft says what is answered: leave out --deleted, --kept, --reason")
+        return read_document(DeletionDraft, Path(options.draft))
+    if not has_answer or options.reason is None:
+        raise WireError("--package wants --deleted or --kept as well, and --reason")
+    return DeletionDraft(
+        packages=[_id(one, "--package") for one in options.package],
+        answer="deleted" if options.deleted else "kept",
+        reason=options.reason,
+    )
 
 
 def _open(options: argparse.Namespace) -> int:
@@ -431,14 +454,19 @@ def _add_deletion_answer(commands: "argparse._SubParsersAction[argparse.Argument
     text = "answer an owner who asked for a downloaded recording to be deleted"
     answer = commands.add_parser("deletion-answer", help=text, description=text)
     answer.add_argument("--key", required=True, help="agency-key.json")
-    answer.add_argument(
-        "--package", required=True, action="append", metavar="ID",
+    which = answer.add_mutually_exclusive_group(required=True)
+    which.add_argument(
+        "--draft", metavar="FILE",
+        help="deletion-draft.json of the relay's page: which packages, and what is answered",
+    )  # fmt: skip
+    which.add_argument(
+        "--package", action="append", metavar="ID",
         help=f"the package's id; up to {MAX_ANSWERED} times for the same answer about each",
     )  # fmt: skip
-    what = answer.add_mutually_exclusive_group(required=True)
+    what = answer.add_mutually_exclusive_group()
     what.add_argument("--deleted", action="store_true", help="it was deleted")
     what.add_argument("--kept", action="store_true", help="it is kept; --reason says why")
-    answer.add_argument("--reason", required=True, help="how it was deleted, or why it is kept")
+    answer.add_argument("--reason", help="how it was deleted, or why it is kept")
     answer.add_argument("--out", required=True, help="where the signed answer goes")
     answer.set_defaults(run=_deletion_answer)
 

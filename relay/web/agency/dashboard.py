@@ -30,6 +30,7 @@ async def home(request: Request) -> Response:
         officer=officer,
         is_open=is_open,
         standing=standing,
+        is_text_fit=await services.agencies.has_fit_text(officer.agency),
         certificate_ends_ms=_ends_soon_ms(view, officer),
         days_left=days_left(view, officer.agency.id),
         has_passkey=await services.staff.has_passkey(officer.account),

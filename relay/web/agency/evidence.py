@@ -14,13 +14,15 @@ from firmware.protocol.custody import SignedDeletionAnswer
 from firmware.protocol.encoding import WireError, decode
 from firmware.protocol.requests import EvidenceRequest
 from relay.agency.register import RegisterView
-from relay.custody.errors import LogError
+from relay.custody.entries import AnswerRefused
 from relay.evidence.chain import Chain, answers_of
+from relay.evidence.deletions import DeletionUnknown
 from relay.evidence.retention import Retention, retention_of
 from relay.request.batches import batch_ms_of
 from relay.request.published_requests import PublishedRequest, find_published
 from relay.verify.saved_page import saved_page_digest
 from relay.web.agency.arrived_evidence import ArrivedPackage, find_arrived, list_arrived
+from relay.web.agency.deletions import MAX_ANSWER_BYTES, why_refused
 from relay.web.agency.services import AgencyServices
 from relay.web.agency.session import (
     Officer,
@@ -36,7 +38,6 @@ from relay.web.security import page_policy
 
 PACKAGES_A_PAGE = 50
 OWED_SHOWN = 10
-MAX_ANSWER_BYTES = 8 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +68,7 @@ async def list_page(request: Request) -> Response:
     agency = officer.agency.id
     rows = await _rows(services, agency, await services.agencies.view())
     deletions = await services.deletions.list(agency)
+    waiting = [one for one in deletions if one.answer is None]
     unfiled = [one for one in await services.outcomes.list_due(agency) if one.due_ms is not None]
     owed = [one for one in unfiled if one.state in ("due", "overdue")]
     return services.pages.render(
@@ -75,7 +77,8 @@ async def list_page(request: Request) -> Response:
         csrf=officer.csrf,
         officer=officer,
         paged=page_of(request, rows, size=PACKAGES_A_PAGE),
-        deletions=[one for one in deletions if one.answer is None],
+        deletions=waiting[:OWED_SHOWN],
+        more_deletions=max(0, len(waiting) - OWED_SHOWN),
         answered=sum(one.answer is not None for one in deletions),
         now_ms=services.clock.wall_ms(),
         outcomes=owed[:OWED_SHOWN],
@@ -131,14 +134,16 @@ async def upload_answer(request: Request) -> Response:
     officer = await require_officer_post(request)
     await require_certified(request, officer)
     await _find_case(request, officer)
+    services = services_of(request)
     package_id = request.path_params["package_id"]
     form = await read_form(request, csrf=officer.csrf, max_files=1)
     try:
         data = await file_in(form, "answer")
         signed = decode(SignedDeletionAnswer, data, max_bytes=MAX_ANSWER_BYTES)
-        await services_of(request).deletions.answer(package_id, signed)
-    except (WireError, LogError) as error:
-        return await _package_page(request, officer, refused=str(error))
+        await services.deletions.answer(package_id, signed)
+    except (WireError, AnswerRefused, DeletionUnknown) as error:
+        refused = why_refused(services.pages.texts(request), error)
+        return await _package_page(request, officer, refused=refused)
     return RedirectResponse(f"/agency/evidence/{package_id}", status_code=303)
 
 

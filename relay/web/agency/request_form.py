@@ -163,6 +163,7 @@ async def _page(
         "agency/request_new.html",
         csrf=officer.csrf,
         officer=officer,
+        is_text_fit=await services.agencies.has_fit_text(officer.agency),
         incident_types=INCIDENT_TYPES,
         limits=limits,
         limit_values=limit_values(limits),

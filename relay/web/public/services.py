@@ -17,7 +17,8 @@ class PublicLogs:
     """Both logs' witnesses, policy and proofs, for checks without trust in this relay."""
 
     witnessing: WitnessStatus
-    policy_text: bytes
+    policy: Callable[[], Awaitable[bytes]]
+    """Returns the policy's text, or raises PolicyUnbound."""
     proof: Callable[[LogName, int], Awaitable[bytes | None]]
     """Returns the c2sp.org/tlog-proof of an entry."""
 

@@ -124,9 +124,8 @@ class TransparencyPages:
         """GET /transparency/policy: whom this relay's doorbells believe about the logs."""
         if self._services.logs is None:
             raise HTTPException(404, "this relay keeps no logs")
-        return PlainTextResponse(
-            self._services.logs.policy_text, headers={"cache-control": "no-cache"}
-        )
+        text = await self._services.logs.policy()
+        return PlainTextResponse(text, headers={"cache-control": "no-cache"})
 
     async def monitor_report(self, _request: Request) -> Response:
         """GET /transparency/monitor-report.json: the operator's own report, as it is."""

@@ -54,7 +54,7 @@ export async function checkAuthority(authority) {
   const { register } = await authority();
   const count = register.widenings + register.narrowings - 1;
   const names = [...register.admins.keys()].sort().join(", ");
-  return { template: "{count} changes since the charter; administrators now: {names}", values: { count, names } };
+  return { template: "changes since the charter: {count}; administrators now: {names}", values: { count, names } };
 }
 
 /** Who had authority. @param {Files} files @param {Policy | null} policy @returns {Promise<Authority>} */

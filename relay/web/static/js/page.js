@@ -118,9 +118,10 @@ function nameZone(locale) {
 }
 
 function markCurrentPage() {
+  const place = location.pathname.replace(/^\/for-agencies/, "/agency");
   for (const link of document.querySelectorAll("body > header nav a")) {
     const path = link.getAttribute("href") ?? "";
-    if (location.pathname.startsWith(path)) link.setAttribute("aria-current", "page");
+    if (place.startsWith(path)) link.setAttribute("aria-current", "page");
   }
 }
 
