@@ -39,6 +39,7 @@ class Ring:
 
     def set_late(self, late_s: float) -> None:
         """Keep this much more than the pre-roll from now on."""
+        self.late_90k = round(late_s * TICKS_PER_S)
         window_s = self._pre_roll_s + late_s + LONGEST_GOP_S + SLACK_S
         self._window_90k = round(window_s * TICKS_PER_S)
 

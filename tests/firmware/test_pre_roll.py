@@ -154,6 +154,28 @@ async def test_motion_that_is_known_only_after_a_press_has_its_pre_roll_in_the_p
     assert min(door.clips.marks_90k) >= PRE_ROLL_90K
 
 
+@pytest.mark.parametrize("back_s", [0.0, 0.5])
+@pytest.mark.parametrize("silent_s", [20, 70])
+async def test_a_press_after_the_camera_halted_while_something_moved_gets_no_old_pictures(
+    tmp_path: Path, silent_s: float, back_s: float
+):
+    dice, detector = seeded_dice(), LateDetector()
+    detector.late_s = 2.2
+    door = SimulatedDoor(
+        tmp_path, fps=10, judging_s=0.05, make_detector=lambda _: detector, dice=dice
+    )
+    async with running(door):
+        await door.film(FILLING_S)
+        await door.film_judged(1.0, moving)
+        door.leap(silent_s)
+        came_back_90k = door.now_90k
+        await door.film(back_s)
+        door.press()
+        await door.film(2)
+    ((_, begin_90k),) = door.clips.begun
+    assert begin_90k >= came_back_90k
+
+
 @pytest.mark.parametrize("fps", [30, 7])
 async def test_who_walks_by_and_who_comes_nearer_are_recorded_from_before_their_first_picture(
     tmp_path: Path, fps: int
