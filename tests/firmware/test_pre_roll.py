@@ -176,6 +176,31 @@ async def test_a_press_after_the_camera_halted_while_something_moved_gets_no_old
     assert begin_90k >= came_back_90k
 
 
+async def test_a_clip_after_a_gap_of_the_camera_is_no_short_pre_roll_for_want_of_memory(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    door = SimulatedDoor(
+        tmp_path,
+        fps=10,
+        judging_s=0,
+        make_detector=lambda _: LateDetector(),
+        dice=seeded_dice(),
+    )
+    async with running(door):
+        await door.film(FILLING_S)
+        door.leap(30)
+        await door.film(2)
+        door.press()
+        await door.film(20)
+        assert door.clips.begun[0][0].pre_roll_90k < PRE_ROLL_90K
+        assert door.recorder.shortest_pre_roll_ms is None
+        await door.film(FILLING_S)
+        door.press()
+    assert door.recorder.shortest_pre_roll_ms is not None
+    assert door.recorder.shortest_pre_roll_ms >= 6_000
+    assert "ring_max_bytes" not in caplog.text
+
+
 @pytest.mark.parametrize("fps", [30, 7])
 async def test_who_walks_by_and_who_comes_nearer_are_recorded_from_before_their_first_picture(
     tmp_path: Path, fps: int
