@@ -42,6 +42,7 @@ STAGES: dict[Stage, str] = {
     "sent": "sent",
     "failed": "failed; nothing left",
     "damaged": "spoilt by the memory card; what wasn't sent never will be: take back what was",
+    "not_taken": "not taken by the relay, and deleted; your app says why",
     "taken_back": "taken back",
 }
 
