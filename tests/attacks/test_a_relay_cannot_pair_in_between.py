@@ -186,6 +186,8 @@ async def test_a_second_answer_ends_the_pairing_whenever_it_comes(
     bend_answers(town, later)
     assert "second doorbell answered" in await refused(town)
     assert len(revealed(town)) == 1
+    await town.hear()
+    assert (town.bell.view(0).state, town.bell.view(0).problem) == ("closed", "stopped")
 
 
 async def test_with_the_doorbells_own_page_even_a_careless_owner_is_warned(

@@ -197,6 +197,9 @@ async def test_a_second_answer_ends_the_pairing(tmp_path: Path) -> None:
         for place in range(4):
             await at.tap(place)
         await expect(at.page.locator("#second-answer")).to_contain_text("second doorbell")
+        assert await at.remembered() is None
+        await at.carry()
+        assert (at.bell.view(0).state, at.bell.view(0).problem) == ("closed", "stopped")
 
 
 async def test_each_code_is_a_new_one_and_so_is_each_reveal(tmp_path: Path) -> None:
