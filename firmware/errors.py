@@ -183,7 +183,15 @@ class DoorNumberLocked(DoorNumberError):
 
 
 class DoorLinkRefused(DoorNumberError):
-    """No link past the lock of the door number can be given; the text says why."""
+    """No link past the lock of the door number can be given; `reason` says why."""
+
+    def __init__(self, reason: Literal["unlocked", "needs_button"]) -> None:
+        super().__init__(
+            "the door number isn't locked, so no link is needed"
+            if reason == "unlocked"
+            else "after so many wrong numbers only the service button helps"
+        )
+        self.reason = reason
 
 
 class RecoveryError(DoorwardError):

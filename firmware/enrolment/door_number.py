@@ -166,11 +166,9 @@ class DoorNumber:
             now_s = self._now_s()
             state = self._lock_state(now_s)
             if state is None:
-                raise DoorLinkRefused("the door number isn't locked, so no link is needed")
+                raise DoorLinkRefused("unlocked")
             if state.needs_button:
-                raise DoorLinkRefused(
-                    f"after {MAX_WRONG} wrong numbers only the service button helps"
-                )
+                raise DoorLinkRefused("needs_button")
             token = self._new_token()
             self._link = _Way(until_s=now_s + LINK_S, token_digest=_digest(token))
             return token

@@ -144,8 +144,9 @@ def test_after_fifty_wrong_numbers_only_the_service_button_helps(door: Door) -> 
     assert door.locked().needs_button
     door.restart()
     assert door.locked().needs_button
-    with pytest.raises(DoorLinkRefused, match="only the service button"):
+    with pytest.raises(DoorLinkRefused, match="only the service button") as caught:
         door.number.make_link()
+    assert caught.value.reason == "needs_button"
     assert door.number.allow_by_button()
     door.number.check(RIGHT)
     assert door.wrong() == 4
