@@ -157,11 +157,10 @@ class DoorNumberInvalid(DoorNumberError):
 
 
 class DoorNumberWeak(DoorNumberInvalid):
-    """The number is one of those that are guessed first; `weakness` says why."""
+    """The number is one of those that are guessed first; the text says why."""
 
     def __init__(self, weakness: Literal["run", "repeat", "date"]) -> None:
         super().__init__(f"a door number mustn't be a {weakness}: others would try it first")
-        self.weakness = weakness
 
 
 class DoorNumberWrong(DoorNumberError):
