@@ -12,9 +12,9 @@ import pytest
 
 from firmware.capture.camera_output import TICKS_PER_S, LumaFrame
 from firmware.clips.ring import LONGEST_GOP_S, SLACK_S
-from firmware.config.motion_delay import GROWTH_S, JUDGING_S, dated_back_s, latest_verdict_s
+from firmware.config.motion_delay import GROWTH_S, dated_back_s, latest_verdict_s
 from firmware.config.settings import Config, MotionConfig
-from firmware.motion.detector import LONGEST_GAP_S, MotionDetector, Movement
+from firmware.motion.detector import MotionDetector, Movement
 from tests.fakes.simulated_door import SimulatedDoor, running
 from tests.faults.doorbells import seeded_dice
 
@@ -299,10 +299,6 @@ async def test_the_ring_of_usual_settings_takes_three_megabytes(tmp_path: Path):
 def test_without_motion_memory_keeps_nothing_for_it():
     off = MotionConfig(is_on=False)
     assert dated_back_s(off) == latest_verdict_s(off) == 0
-
-
-def test_a_verdict_is_in_time_as_long_as_the_detector_takes_pictures_to_be_of_one_scene():
-    assert JUDGING_S >= LONGEST_GAP_S
 
 
 class DrawnStreet:
