@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from firmware.clips.playback import manifest_of
+from firmware.clips.record import manifest_of
 from firmware.decisions.intake import StatementIntake
 from firmware.local_page import views
 from firmware.local_page.presenter import StatementPresenter
