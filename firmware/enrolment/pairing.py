@@ -96,7 +96,7 @@ class Open:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answering:
+class CodeRead:
     """A code was read, and its answer is being signed."""
 
     code: PairingCode
@@ -138,7 +138,7 @@ class HasOwner:
     problem: Problem = ""
 
 
-Timed = Open | Answering | Answered | Words
+Timed = Open | CodeRead | Answered | Words
 """The states that end with the ten minutes."""
 State = Closed | Timed | HasOwner
 
@@ -206,7 +206,7 @@ class Pairing:
     def is_reading(self, now_ms: int) -> bool:
         """Return whether the camera should look for a code: until the second press."""
         state = self._at(now_ms)
-        return isinstance(state, Open | Answering | Answered) or (
+        return isinstance(state, Open | CodeRead | Answered) or (
             isinstance(state, Words) and not state.is_pressed
         )
 
@@ -228,7 +228,7 @@ class Pairing:
                 self._state = replace(state, problem="spent_code")
             case Open():
                 return self._answer(state, code)
-            case Answering() | Answered() | Words(is_pressed=False):
+            case CodeRead() | Answered() | Words(is_pressed=False):
                 if code != state.code:
                     self._close(state, "another_code")
         return None
@@ -243,7 +243,7 @@ class Pairing:
     def keep(self, signed: SignedPairingAnswer, now_ms: int) -> bool:
         """Keep the signed answer, to be published; False: its pairing ended meanwhile."""
         state = self._at(now_ms)
-        if not isinstance(state, Answering) or state.answer.encode() != signed.answer.encode():
+        if not isinstance(state, CodeRead) or state.answer.encode() != signed.answer.encode():
             return False
         self._state = Answered(
             code=state.code, signed=signed, until_ms=state.until_ms, is_recovery=state.is_recovery
@@ -263,7 +263,7 @@ class Pairing:
             register_origin=self._register.origin,
             is_recovery=state.is_recovery,
         )
-        self._state = Answering(
+        self._state = CodeRead(
             code=code, answer=answer, until_ms=state.until_ms, is_recovery=state.is_recovery
         )
         return answer
@@ -346,7 +346,7 @@ class Pairing:
                     is_recovery=state.is_recovery,
                     problem=state.problem,
                 )
-            case Answering() as state:
+            case CodeRead() as state:
                 return PairingView(
                     state="open",
                     left_ms=state.until_ms - now_ms,
@@ -371,7 +371,7 @@ class Pairing:
             case Closed(problem=problem):
                 return PairingView(state="closed", problem=problem)
 
-    def _close(self, state: Answering | Answered | Words, problem: Problem) -> None:
+    def _close(self, state: CodeRead | Answered | Words, problem: Problem) -> None:
         self._state = HasOwner(problem=problem) if state.is_recovery else Closed(problem=problem)
 
     def _at(self, now_ms: int) -> State:
