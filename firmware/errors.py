@@ -176,7 +176,8 @@ class DoorNumberLocked(DoorNumberError):
 
     def __init__(self, wait_s: int, *, needs_button: bool = False) -> None:
         wait = f"wait {-(-wait_s // 60)} minutes"
-        super().__init__(f"too many wrong tries; {'service button' if needs_button else wait}")
+        help_text = "only the service button inside the case helps" if needs_button else wait
+        super().__init__(f"too many wrong tries; {help_text}")
         self.wait_s = wait_s
         self.needs_button = needs_button
 
