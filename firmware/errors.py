@@ -157,11 +157,10 @@ class DoorNumberInvalid(DoorNumberError):
 
 
 class DoorNumberWeak(DoorNumberInvalid):
-    """The number is one of those that are guessed first; `weakness` says why."""
+    """The number is one of those that are guessed first; the text says why."""
 
     def __init__(self, weakness: Literal["run", "repeat", "date"]) -> None:
         super().__init__(f"a door number mustn't be a {weakness}: others would try it first")
-        self.weakness = weakness
 
 
 class DoorNumberWrong(DoorNumberError):
@@ -177,13 +176,22 @@ class DoorNumberLocked(DoorNumberError):
 
     def __init__(self, wait_s: int, *, needs_button: bool = False) -> None:
         wait = f"wait {-(-wait_s // 60)} minutes"
-        super().__init__(f"too many wrong tries; {'service button' if needs_button else wait}")
+        help_text = "only the service button inside the case helps" if needs_button else wait
+        super().__init__(f"too many wrong tries; {help_text}")
         self.wait_s = wait_s
         self.needs_button = needs_button
 
 
 class DoorLinkRefused(DoorNumberError):
-    """No link past the lock of the door number can be given; the text says why."""
+    """No link past the lock of the door number can be given; `reason` says why."""
+
+    def __init__(self, reason: Literal["unlocked", "needs_button"]) -> None:
+        super().__init__(
+            "the door number isn't locked, so no link is needed"
+            if reason == "unlocked"
+            else "after so many wrong numbers only the service button helps"
+        )
+        self.reason = reason
 
 
 class RecoveryError(DoorwardError):

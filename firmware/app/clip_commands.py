@@ -21,15 +21,15 @@ from firmware.clips.deletions import DeletionSigner
 from firmware.clips.folder_lock import is_locked, locked_alone
 from firmware.clips.fragment import ClipUnit
 from firmware.clips.library import Library
-from firmware.clips.record import ClipRecord, ClipStart
+from firmware.clips.record import ClipRecord, ClipStart, manifest_of
 from firmware.config.loader import load_config
 from firmware.config.settings import Config
 from firmware.enrolment.keys import load_or_make_keys
 from firmware.errors import ConfigError, DoorwardError, StoreError, VaultError
 from firmware.evidence.manifest import ManifestSigner
 from firmware.protocol.deletions import Deletion
-from firmware.protocol.encoding import WireError, decode
-from firmware.protocol.footage import MAX_MANIFEST_BYTES, ClipManifest, SignedManifest
+from firmware.protocol.encoding import decode
+from firmware.protocol.footage import ClipManifest, SignedManifest
 from firmware.protocol.media.tags import tags_of
 from firmware.store.database import Database
 from firmware.system.clock import SystemClock
@@ -134,14 +134,14 @@ def _list(shelves: _Shelves, options: argparse.Namespace) -> int:
 
 
 def _line(record: ClipRecord) -> str:
-    manifest = _manifest_of(record)
+    manifest = _readable(record.signed_manifest)
     words = [
         "held" if record.is_held else "",
         "cut short" if record.is_cut_short else "",
         DATING_WORDS[record.dating],
         "sound" if manifest and manifest.sound_track else "",
         f"{manifest.lost_units} pictures lost" if manifest and manifest.lost_units else "",
-        "" if manifest else "not sealed yet",
+        "" if manifest else "manifest damaged",
     ]
     triggers = "+".join(trigger.kind for trigger in manifest.triggers) if manifest else "?"
     return (
@@ -153,7 +153,7 @@ def _line(record: ClipRecord) -> str:
 
 
 def _as_json(record: ClipRecord) -> dict[str, object]:
-    manifest = _manifest_of(record)
+    manifest = _readable(record.signed_manifest)
     return {
         "clip_id": record.clip_id,
         "counter": record.counter,
@@ -362,15 +362,11 @@ def _pieces(
     yield write(units, reader.sound.units, width=start.width, height=start.height, tags=tags)
 
 
-def _manifest_of(record: ClipRecord) -> ClipManifest | None:
-    """Return the manifest, or None if it is of an older form: the doorbell's start renews it."""
-    return _readable(record.signed_manifest)
-
-
 def _readable(signed: SignedManifest) -> ClipManifest | None:
+    """Return the manifest, or None if it is damaged: the clip is listed and exported without it."""
     try:
-        return decode(ClipManifest, signed.manifest.encode(), max_bytes=MAX_MANIFEST_BYTES)
-    except WireError:
+        return manifest_of(signed)
+    except VaultError:
         return None
 
 

@@ -10,8 +10,7 @@ import asyncio
 import logging
 
 from firmware.clips.library import Library
-from firmware.clips.playback import manifest_of
-from firmware.clips.record import ClipRecord
+from firmware.clips.record import ClipRecord, manifest_of
 from firmware.errors import VaultError
 from firmware.outbox.publisher import EventPublisher
 from firmware.protocol.events import ClipReady

@@ -10,8 +10,8 @@ import logging
 import os
 
 from firmware.clips.library import Library
-from firmware.clips.playback import ClipFile, examine, manifest_of
-from firmware.clips.record import ClipEnd, ClipRecord, ClipSigner, ClipStart
+from firmware.clips.playback import ClipFile, examine
+from firmware.clips.record import ClipEnd, ClipRecord, ClipSigner, ClipStart, manifest_of
 from firmware.errors import VaultError
 from firmware.system.durable_files import sync_file, sync_folder
 from firmware.vault.sealed_file import MAGIC, Vault, open_plain

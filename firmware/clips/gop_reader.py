@@ -7,8 +7,8 @@ manifest doesn't describe. Reading goes from the clip's beginning, since that is
 from collections.abc import Iterator, Sequence
 
 from firmware.clips.fragment import ClipUnit
-from firmware.clips.playback import Playback, manifest_of
-from firmware.clips.record import ClipRecord
+from firmware.clips.playback import Playback
+from firmware.clips.record import ClipRecord, manifest_of
 from firmware.errors import VaultError
 from firmware.protocol.footage import Gop, GopHasher
 

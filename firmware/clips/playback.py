@@ -14,7 +14,14 @@ from firmware.clips.fragment import (
 )
 from firmware.clips.library import Library
 from firmware.clips.mp4 import plain_mp4
-from firmware.clips.record import DEFAULT_FRAME_90K, ClipEnd, ClipRecord, ClipStart, Ended
+from firmware.clips.record import (
+    DEFAULT_FRAME_90K,
+    ClipEnd,
+    ClipRecord,
+    ClipStart,
+    Ended,
+    manifest_of,
+)
 from firmware.errors import VaultError
 from firmware.protocol.encoding import WireError, decode
 from firmware.protocol.footage import (
@@ -235,11 +242,3 @@ class Playback:
         except VaultError:
             if not record.is_cut_short:
                 raise
-
-
-def manifest_of(signed: SignedManifest) -> ClipManifest:
-    """Return the manifest, which this doorbell signed itself; VaultError if it has another form."""
-    try:
-        return decode(ClipManifest, signed.manifest.encode(), max_bytes=MAX_MANIFEST_BYTES)
-    except WireError as error:
-        raise VaultError(f"a manifest of another form: {error}") from error

@@ -10,8 +10,16 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from firmware.capture.camera_output import TICKS_PER_S
-from firmware.protocol.encoding import Digest, Document, Id, WallTimeMs
-from firmware.protocol.footage import ClipTrigger, Gop, SignedManifest, SoundTrack
+from firmware.errors import VaultError
+from firmware.protocol.encoding import Digest, Document, Id, WallTimeMs, WireError, decode
+from firmware.protocol.footage import (
+    MAX_MANIFEST_BYTES,
+    ClipManifest,
+    ClipTrigger,
+    Gop,
+    SignedManifest,
+    SoundTrack,
+)
 
 DEFAULT_FRAME_90K = 3000
 """How long a clip's only picture is taken to last."""
@@ -106,6 +114,14 @@ class ClipSigner(Protocol):
     def sign(self, start: ClipStart, end: ClipEnd) -> SignedManifest:
         """Return the signed manifest of a clip that has ended; may be called from any thread."""
         ...
+
+
+def manifest_of(signed: SignedManifest) -> ClipManifest:
+    """Return the manifest, which this doorbell signed itself; VaultError if it has another form."""
+    try:
+        return decode(ClipManifest, signed.manifest.encode(), max_bytes=MAX_MANIFEST_BYTES)
+    except WireError as error:
+        raise VaultError(f"a manifest of another form: {error}") from error
 
 
 def ms_of(ticks_90k: int) -> int:

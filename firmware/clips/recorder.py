@@ -171,8 +171,7 @@ class Recorder:
         if self._recording is not None:
             self._prolong(self._recording, trigger)
             return self.clip_id
-        earliest_90k = min(at_pts_90k, self._expected_90k or at_pts_90k)
-        units = self._ring.snapshot(earliest_90k - self._reach.back_90k) if self._is_running else ()
+        units = self._units_for(at_pts_90k) if self._is_running else ()
         if not units:
             if len(self._waiting.triggers) < MAX_TRIGGERS:
                 self._waiting.triggers.append(trigger)
@@ -182,6 +181,20 @@ class Recorder:
         if self._ring.is_filled:
             self._note_pre_roll(at_pts_90k - units[0].pts_90k)
         return self.clip_id
+
+    def _units_for(self, at_pts_90k: int) -> tuple[AccessUnit, ...]:
+        """Return what a clip of this trigger begins with; empty if the camera is silent.
+
+        What is expected counts no longer than memory is kept for it: only a frame renews it, and
+        a camera that has halted gives none.
+        """
+        units = self._ring.snapshot(at_pts_90k - self._reach.back_90k)
+        expected_90k = self._expected_90k
+        if not units or expected_90k is None:
+            return units
+        if not at_pts_90k - self._ring.late_90k <= expected_90k < at_pts_90k:
+            return units
+        return self._ring.snapshot(expected_90k - self._reach.back_90k)
 
     def extend(self, at_pts_90k: int) -> str | None:
         """Prolong the running clip, because motion goes on; None if there is none to prolong."""

@@ -12,6 +12,7 @@ from firmware.capture.camera_output import TICKS_PER_S, AccessUnit
 
 LONGEST_GOP_S = 1.25
 """Sources make a key frame at least every second; this leaves room for a late one."""
+LONGEST_GOP_90K = round(LONGEST_GOP_S * TICKS_PER_S)
 SLACK_S = 0.5
 """How late a trigger may be told."""
 
@@ -34,18 +35,21 @@ class Ring:
         self._gops: deque[_Gop] = deque()
         self._earliest_90k = -1
         self._is_filled = False
+        self._gap_90k = -1
+        """The first picture after the camera's last gap."""
         self.max_bytes = max_bytes
         self.size_bytes = 0
 
     def set_late(self, late_s: float) -> None:
         """Keep this much more than the pre-roll from now on."""
+        self.late_90k = round(late_s * TICKS_PER_S)
         window_s = self._pre_roll_s + late_s + LONGEST_GOP_S + SLACK_S
         self._window_90k = round(window_s * TICKS_PER_S)
 
     @property
     def is_filled(self) -> bool:
-        """Whether anything was dropped for want of room since the start or the last mask: until
-        then a short pre-roll has no other reason."""
+        """Whether anything was dropped that came since the start, the last mask or the camera's
+        last gap: until then a short pre-roll has no other reason."""
         return self._is_filled
 
     @property
@@ -57,6 +61,10 @@ class Ring:
         """Add one unit; those before the first key frame are dropped."""
         if unit.pts_90k < self._earliest_90k:
             return
+        newest_90k = self.newest_pts_90k
+        if newest_90k is not None and unit.pts_90k - newest_90k > LONGEST_GOP_90K:
+            self._is_filled = False
+            self._gap_90k = unit.pts_90k
         if unit.is_key:
             self._gops.append(_Gop())
         elif not self._gops:
@@ -88,7 +96,7 @@ class Ring:
             if gop.units[0].pts_90k > from_pts_90k:
                 break
             # What ended long before is no pre-roll: the camera was silent in between.
-            is_stale = gop.units[-1].pts_90k < from_pts_90k - round(LONGEST_GOP_S * TICKS_PER_S)
+            is_stale = gop.units[-1].pts_90k < from_pts_90k - LONGEST_GOP_90K
             begin = index + is_stale
         return tuple(
             unit for index, gop in enumerate(self._gops) if index >= begin for unit in gop.units
@@ -103,5 +111,7 @@ class Ring:
             self._forget_oldest()
 
     def _forget_oldest(self) -> None:
-        self._is_filled = True
-        self.size_bytes -= self._gops.popleft().size_bytes
+        oldest = self._gops.popleft()
+        self.size_bytes -= oldest.size_bytes
+        if oldest.units[0].pts_90k >= self._gap_90k:
+            self._is_filled = True

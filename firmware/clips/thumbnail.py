@@ -11,8 +11,8 @@ import av.error
 from firmware.capture.jpeg import fitting_jpeg, last_picture
 from firmware.clips.fragment import ClipUnit
 from firmware.clips.library import Library
-from firmware.clips.playback import ClipReader, manifest_of
-from firmware.clips.record import ClipRecord
+from firmware.clips.playback import ClipReader
+from firmware.clips.record import ClipRecord, manifest_of
 from firmware.errors import DoorwardError, VaultError
 from firmware.protocol.encoding import WireError
 from firmware.vault.sealed_file import Kind, Vault, is_torn

@@ -15,7 +15,6 @@ from firmware.enrolment.door_number import LINK_S, DoorNumber
 from firmware.enrolment.owners import OwnerStore
 from firmware.errors import DoorLinkRefused, DoorwardError
 from firmware.protocol.browsers import BrowserKeys
-from firmware.protocol.encoding import as_line
 from firmware.protocol.grants import Owner
 from firmware.protocol.notes import DoorLink, DoorLocked, NoteBody
 from firmware.system.clock import Clock
@@ -100,8 +99,7 @@ class DoorNumberAlerts:
         try:
             token = await asyncio.to_thread(self._door_number.make_link)
         except DoorLinkRefused as error:
-            refused = as_line(str(error), otherwise="no link can be given")
-            return DoorLink(url="", until_ms=None, refused=refused)
+            return DoorLink(url="", until_ms=None, refused=error.reason)
         now_ms = self._clock.wall_ms()
         until_ms = now_ms + LINK_S * 1000 if self._clock.is_trusted() else None
         return DoorLink(url=f"{self._door_url}/unlock/{token}", until_ms=until_ms)

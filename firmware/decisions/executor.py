@@ -231,12 +231,15 @@ class Executor:
     async def drop_not_taken(self, command: PackageNotTaken) -> None:
         """Delete a released package that the relay doesn't take; its owner is told why.
 
-        Where only a limit is reached that passes, it is announced again for a day.
+        Where only a limit is reached that passes, it is announced again for a day. One that isn't
+        here any more has arrived, was taken back or was deleted so: nothing is said of it.
         """
         async with self._one_at_a_time:
             for digest in await asyncio.to_thread(self._store.released):
                 if package_id_of(digest) != command.package_id:
                     continue
+                if not await asyncio.to_thread(self._releasing.is_there, digest):
+                    return
                 statement = await asyncio.to_thread(self._store.statement, digest)
                 if command.reason == "limit" and self._may_wait(statement):
                     self._releasing.announce_later(digest)

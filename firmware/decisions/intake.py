@@ -42,7 +42,7 @@ from firmware.system.clock import Clock
 log = logging.getLogger(__name__)
 
 ANSWER_AFTER_MS = 2_000
-"""Signatures, the six words and several syncs of a slow card fit into it."""
+"""More than verifying signatures, stretching six words and several syncs of a slow card take."""
 
 Sleep = Callable[[float], Awaitable[None]]
 OpenKnock = Callable[[str, str], Awaitable[Refusal | None]]

@@ -12,7 +12,8 @@ from typing import Protocol
 import msgspec
 
 from firmware.clips.library import Library
-from firmware.clips.playback import Playback, manifest_of
+from firmware.clips.playback import Playback
+from firmware.clips.record import manifest_of
 from firmware.consent.facts import Grant, Refusal, Release
 from firmware.enrolment.keys import DeviceKeys
 from firmware.errors import DoorwardError, UploadError

@@ -1,8 +1,8 @@
-"""Reasons of the relay for not logging a release, or not delivering a package, in words for owners.
+"""Refusals by the relay to log a release or to deliver a package, and their texts for owners.
 
-Such a refusal is the relay's own word, and no proof of anything: it ends a release that would wait
-for ever otherwise, and gives nothing away. What a hostile relay got before, it may have kept. A
-limit that passes is waited for, for `WAIT_FOR_LIMIT_MS` after the owner's yes.
+A refusal is the relay's claim and proves nothing: it only ends a release that would otherwise wait
+for ever. A hostile relay may have kept the package that it refuses. After a refusal for a limit the
+release is retried, until `WAIT_FOR_LIMIT_MS` after the owner's confirmation.
 """
 
 from typing import Final

@@ -120,7 +120,7 @@ class DoorNumber:
         self._button: _Way | None = None
         self._link: _Way | None = None
         is_locked = self._file is not None and self._file.wrong_tries >= MAX_TRIES
-        self._locked_until_s = self._now_s + self._pause_s if is_locked else None
+        self._locked_until_s = self._now_s() + self._pause_s if is_locked else None
 
     @property
     def is_set(self) -> bool:
@@ -149,28 +149,28 @@ class DoorNumber:
         `link` is the token of the link by which the page was opened, if it was.
         """
         with self._one_at_a_time:
-            self._check(number, link)
+            self._check(number, link, self._now_s())
 
     def allow_by_button(self) -> bool:
         """Open the way of the service button, if the number is locked; return whether it is."""
         with self._one_at_a_time:
-            if self._lock_state() is None:
+            now_s = self._now_s()
+            if self._lock_state(now_s) is None:
                 return False
-            self._button = _Way(until_s=self._now_s + BUTTON_S)
+            self._button = _Way(until_s=now_s + BUTTON_S)
             return True
 
     def make_link(self) -> str:
         """Return the token of a new link, which replaces an earlier one; or DoorLinkRefused."""
         with self._one_at_a_time:
-            state = self._lock_state()
+            now_s = self._now_s()
+            state = self._lock_state(now_s)
             if state is None:
-                raise DoorLinkRefused("the door number isn't locked, so no link is needed")
+                raise DoorLinkRefused("unlocked")
             if state.needs_button:
-                raise DoorLinkRefused(
-                    f"after {MAX_WRONG} wrong numbers only the service button helps"
-                )
+                raise DoorLinkRefused("needs_button")
             token = self._new_token()
-            self._link = _Way(until_s=self._now_s + LINK_S, token_digest=_digest(token))
+            self._link = _Way(until_s=now_s + LINK_S, token_digest=_digest(token))
             return token
 
     def lock_to_tell(self, now_ms: int) -> LockState | None:
@@ -179,7 +179,7 @@ class DoorNumber:
         They are told at the first lock since the number was right, and then once a day.
         """
         with self._one_at_a_time:
-            state, file = self._lock_state(), self._file
+            state, file = self._lock_state(self._now_s()), self._file
             if state is None or file is None:
                 return None
             if file.told_ms is not None and 0 <= now_ms - file.told_ms < TOLD_EVERY_MS:
@@ -187,11 +187,13 @@ class DoorNumber:
             self._save(msgspec.structs.replace(file, told_ms=now_ms))
             return state
 
-    def _check(self, number: str, link: str) -> None:
+    def _check(self, number: str, link: str, now_s: float) -> None:
+        """Judge one try; all of it at one time, so that no pause ends in between."""
         if self._file is None:
             raise StoreError(self._path, "no door number was chosen; pair the doorbell first")
-        self._end_pause()
-        way = self._way_past(link) if self._lock_state() is not None else None
+        self._end_pause(now_s)
+        locked = self._lock_state(now_s)
+        way = None if locked is None else self._way_past(locked, link, now_s)
         _check_digits(number)
         self._count_try(self._file, way)
         if hmac.compare_digest(
@@ -201,9 +203,9 @@ class DoorNumber:
             self._unlock()
             return
         if way is None and self._file.wrong_tries >= MAX_TRIES:
-            self._locked_until_s = self._now_s + self._pause_s
+            self._locked_until_s = now_s + self._pause_s
         left = MAX_TRIES - self._file.wrong_tries if way is None else way.tries_left
-        state = self._lock_state()
+        state = self._lock_state(now_s)
         if state is not None and (left == 0 or way is None):
             raise DoorNumberLocked(state.wait_s, needs_button=state.needs_button)
         raise DoorNumberWrong(left)
@@ -221,24 +223,22 @@ class DoorNumber:
             msgspec.structs.replace(file, wrong_tries=tries, pauses=pauses, wrong_total=total)
         )
 
-    def _way_past(self, link: str) -> _Way:
+    def _way_past(self, state: LockState, link: str, now_s: float) -> _Way:
         """Return the way by which this try is allowed; DoorNumberLocked: there is none."""
-        state = self._lock_state()
-        assert state is not None  # noqa: S101  # the caller has asked
         ways = [self._button]
         if self._link is not None and not state.needs_button:
             is_its = hmac.compare_digest(self._link.token_digest, _digest(link))
             ways += [self._link] if is_its else []
         for way in ways:
-            if way is not None and way.tries_left > 0 and self._now_s < way.until_s:
+            if way is not None and way.tries_left > 0 and now_s < way.until_s:
                 return way
         raise DoorNumberLocked(state.wait_s, needs_button=state.needs_button)
 
-    def _lock_state(self) -> LockState | None:
+    def _lock_state(self, now_s: float) -> LockState | None:
         if self._file is None:
             return None
         needs_button = self._file.wrong_total >= MAX_WRONG
-        left_s = 0.0 if self._locked_until_s is None else self._locked_until_s - self._now_s
+        left_s = 0.0 if self._locked_until_s is None else self._locked_until_s - now_s
         if not needs_button and left_s <= 0:
             return None
         return LockState(
@@ -247,17 +247,16 @@ class DoorNumber:
             needs_button=needs_button,
         )
 
-    def _end_pause(self) -> None:
+    def _end_pause(self, now_s: float) -> None:
         if self._locked_until_s is None or self._file is None:
             return
-        if self._now_s >= self._locked_until_s:
+        if now_s >= self._locked_until_s:
             self._save(msgspec.structs.replace(self._file, wrong_tries=0))
             self._locked_until_s = None
 
     def _unlock(self) -> None:
         self._locked_until_s = self._button = self._link = None
 
-    @property
     def _now_s(self) -> float:
         return monotonic_s(self._clock)
 

@@ -16,6 +16,7 @@ from cryptography.x509.oid import NameOID
 
 from firmware.errors import StoreError
 from firmware.protocol.encoding import b64u, device_id_of
+from firmware.protocol.passkeys import spki_of
 from firmware.system.durable_files import write_atomic
 
 IDENTITY_FILE = "identity.key"
@@ -31,9 +32,7 @@ class FileSigner:
     @property
     def spki(self) -> bytes:
         """The public key as SubjectPublicKeyInfo (DER)."""
-        return self._key.public_key().public_bytes(
-            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-        )
+        return spki_of(self._key.public_key())
 
     def sign(self, data: bytes) -> bytes:
         """Return the ECDSA signature (DER) over SHA-256 of `data`."""

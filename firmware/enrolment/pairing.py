@@ -1,4 +1,4 @@
-"""The pairing state machine: pure but for its nonce and signature, with the time passed in.
+"""The pairing state machine: pure but for its nonce, with the time passed in.
 
     closed ─button held─► open ─code read─► answered ─reveal─► words ─button pressed─► pressed
                             ▲                   │                │                       │
@@ -96,6 +96,16 @@ class Open:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CodeRead:
+    """A code was read, and its answer is being signed."""
+
+    code: PairingCode
+    answer: PairingAnswer
+    until_ms: int
+    is_recovery: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answered:
     """A code was read and answered; the app hasn't revealed yet what it commits to."""
 
@@ -128,7 +138,9 @@ class HasOwner:
     problem: Problem = ""
 
 
-State = Closed | Open | Answered | Words | HasOwner
+Timed = Open | CodeRead | Answered | Words
+"""The states that end with the ten minutes."""
+State = Closed | Timed | HasOwner
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +165,7 @@ class ConfirmedPairing:
 
 
 class Pairing:
-    """One doorbell's pairing. All on the loop; `read_code` takes about 0.1 ms."""
+    """One doorbell's pairing. All on the loop but `sign`."""
 
     def __init__(
         self,
@@ -194,12 +206,12 @@ class Pairing:
     def is_reading(self, now_ms: int) -> bool:
         """Return whether the camera should look for a code: until the second press."""
         state = self._at(now_ms)
-        return isinstance(state, Open | Answered) or (
+        return isinstance(state, Open | CodeRead | Answered) or (
             isinstance(state, Words) and not state.is_pressed
         )
 
-    def read_code(self, text: str, now_ms: int) -> SignedPairingAnswer | None:
-        """Take a scanned text; return the answer to publish if it began a pairing.
+    def read_code(self, text: str, now_ms: int) -> PairingAnswer | None:
+        """Take a scanned text; return the answer to `sign` and `keep` if it began a pairing.
 
         Anything but a pairing code is ignored. Another code than the one that was answered closes
         the window.
@@ -216,13 +228,30 @@ class Pairing:
                 self._state = replace(state, problem="spent_code")
             case Open():
                 return self._answer(state, code)
-            case Answered() | Words(is_pressed=False):
+            case CodeRead() | Answered() | Words(is_pressed=False):
                 if code != state.code:
                     self._close(state, "another_code")
         return None
 
-    def _answer(self, state: Open, code: PairingCode) -> SignedPairingAnswer:
-        """Freeze the code; only then draw the nonce, and sign the answer."""
+    def sign(self, answer: PairingAnswer) -> SignedPairingAnswer:
+        """Sign an answer; on any thread, for it waits for whatever holds the key."""
+        text = answer.encode()
+        return SignedPairingAnswer(
+            answer=text.decode(), signature=b64u(self._keys.sign(ANSWER_TAG + text))
+        )
+
+    def keep(self, signed: SignedPairingAnswer, now_ms: int) -> bool:
+        """Keep the signed answer, to be published; False: its pairing ended meanwhile."""
+        state = self._at(now_ms)
+        if not isinstance(state, CodeRead) or state.answer.encode() != signed.answer.encode():
+            return False
+        self._state = Answered(
+            code=state.code, signed=signed, until_ms=state.until_ms, is_recovery=state.is_recovery
+        )
+        return True
+
+    def _answer(self, state: Open, code: PairingCode) -> PairingAnswer:
+        """Freeze the code; only then draw the nonce."""
         self._spent.add(code.commitment)
         answer = PairingAnswer(
             pairing_id=code.pairing_id,
@@ -234,14 +263,10 @@ class Pairing:
             register_origin=self._register.origin,
             is_recovery=state.is_recovery,
         )
-        text = answer.encode()
-        signed = SignedPairingAnswer(
-            answer=text.decode(), signature=b64u(self._keys.sign(ANSWER_TAG + text))
+        self._state = CodeRead(
+            code=code, answer=answer, until_ms=state.until_ms, is_recovery=state.is_recovery
         )
-        self._state = Answered(
-            code=code, signed=signed, until_ms=state.until_ms, is_recovery=state.is_recovery
-        )
-        return signed
+        return answer
 
     def take_reveal(self, pairing_id: str, text: str, now_ms: int) -> str | None:
         """Take the third message, once; None: the words are there, else why they aren't.
@@ -321,6 +346,12 @@ class Pairing:
                     is_recovery=state.is_recovery,
                     problem=state.problem,
                 )
+            case CodeRead() as state:
+                return PairingView(
+                    state="open",
+                    left_ms=state.until_ms - now_ms,
+                    is_recovery=state.is_recovery,
+                )
             case Answered() as state:
                 return PairingView(
                     state="answered",
@@ -340,17 +371,15 @@ class Pairing:
             case Closed(problem=problem):
                 return PairingView(state="closed", problem=problem)
 
-    def _close(self, state: Answered | Words, problem: Problem) -> None:
+    def _close(self, state: CodeRead | Answered | Words, problem: Problem) -> None:
         self._state = HasOwner(problem=problem) if state.is_recovery else Closed(problem=problem)
 
     def _at(self, now_ms: int) -> State:
         state = self._state
-        if isinstance(state, Open | Answered | Words) and now_ms >= state.until_ms:
+        if isinstance(state, Timed) and now_ms >= state.until_ms:
             self._state = HasOwner() if state.is_recovery else Closed()
         return self._state
 
 
 def _has_owner(state: State) -> bool:
-    return isinstance(state, HasOwner) or (
-        isinstance(state, Open | Answered | Words) and state.is_recovery
-    )
+    return isinstance(state, HasOwner) or (isinstance(state, Timed) and state.is_recovery)

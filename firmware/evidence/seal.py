@@ -9,7 +9,7 @@ against it. Uploading belongs to outbox/, the format to protocol/packages.py.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from firmware.clips.playback import manifest_of
+from firmware.clips.record import manifest_of
 from firmware.consent.facts import Release
 from firmware.evidence.manifest import Signer
 from firmware.protocol.contents import (

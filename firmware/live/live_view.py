@@ -198,10 +198,12 @@ class PairingCodeScanner:
                 continue
             for text in await asyncio.to_thread(read_texts, frame):
                 answer = self._pairing.read_code(text, self._now_ms())
-                state = self._pairing.messages(self._now_ms())
-                if answer is not None and state is not None:
+                if answer is None:
+                    continue
+                signed = await asyncio.to_thread(self._pairing.sign, answer)
+                if self._pairing.keep(signed, self._now_ms()):
                     await self._events.publish(
-                        PairingAnswered(pairing_id=state.code.pairing_id, signed=answer)
+                        PairingAnswered(pairing_id=answer.pairing_id, signed=signed)
                     )
 
     def _now_ms(self) -> int:

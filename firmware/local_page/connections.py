@@ -17,9 +17,9 @@ from uvicorn.server import ServerState
 MAX_CONNECTIONS = 64
 MAX_PER_ADDRESS = 16
 HEAD_S = 5.0
-"""From the connection, or the first byte of a later request, to the end of its header fields."""
+"""Timeout of a request's header fields, from the connection or a later request's first byte."""
 BODY_S = 8.0
-"""From there to the end of the body; longer than `forms.READ_S`, which answers with a reason."""
+"""Timeout of its body, from then on; longer than `forms.READ_S`, after which a reason is sent."""
 
 
 class BoundedConnection(H11Protocol):

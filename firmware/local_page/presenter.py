@@ -8,8 +8,8 @@ the same clip, by the same functions, and only for a grant that waits.
 import logging
 
 from firmware.clips.library import Library
-from firmware.clips.playback import Playback, manifest_of
-from firmware.clips.record import ClipRecord, Dating
+from firmware.clips.playback import Playback
+from firmware.clips.record import ClipRecord, Dating, manifest_of
 from firmware.consent.facts import Decision, Grant
 from firmware.decisions.intake import PendingStatement, StatementIntake
 from firmware.decisions.request_intake import Register

@@ -69,7 +69,9 @@ class ReleaseTracker:
         try:
             self._outgoing.announced(package_id)
         except TicketRefused:
-            return "sent"  # deleted here, for it has arrived whole
+            # Deleted here: the relay refused it, or it has arrived whole.
+            was_refused = self._household.was_told_refused(statement.digest)
+            return "not_taken" if was_refused else "sent"
         except PackageDamaged:
             return "damaged"
         except PackageOfAnotherVersion:

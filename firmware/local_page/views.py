@@ -16,7 +16,9 @@ Polygon = Sequence[tuple[int, int]]
 ClipTime = Literal["trusted", "corrected", "unknown"]
 """Whether the clock was right when it was recorded, was set right later, or neither."""
 
-Stage = Literal["held", "logging", "sealing", "sending", "sent", "failed", "damaged", "taken_back"]
+Stage = Literal[
+    "held", "logging", "sealing", "sending", "sent", "failed", "damaged", "not_taken", "taken_back"
+]
 UNDER_WAY: tuple[Stage, ...] = ("held", "logging", "sealing", "sending")
 
 
@@ -177,7 +179,8 @@ class ReleaseProgress:
     "held": nothing of it has left, and it goes with its batch's end (`goes_ms`); "logging": it
     waits for the public log; "sealing"; "sending": sealed, and waits for the bucket
     or is on its way; "sent": all of it is there; "failed": a check failed after all, and nothing
-    left; "damaged": storage damaged it before it was sent; "taken_back".
+    left; "damaged": storage damaged it before it was sent; "not_taken": the relay refused
+    the package, and it was deleted; "taken_back".
     """
 
     digest: str

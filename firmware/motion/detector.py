@@ -23,6 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from firmware.capture.camera_output import TICKS_PER_S, LumaFrame
+from firmware.config.motion_delay import JUDGING_S
 from firmware.config.settings import MotionConfig
 from firmware.motion.areas import Areas
 from firmware.motion.background import Background
@@ -38,7 +39,6 @@ FLASH_S = 0.6
 """... for longer than a flash of light."""
 WHOLE_PICTURE = 0.5
 """Of the pixels; whoever moved before may cover them all."""
-LONGEST_GAP_S = 1.5
 STILL_S = 0.5
 """What hasn't changed for so long doesn't move any more."""
 CONTRAST_LEVELS = 6.0
@@ -84,7 +84,7 @@ class MotionDetector:
             self._areas = Areas(self._settings, *now.shape)
             self._begin(now, SETTLE_S)
             return None
-        if not 0 < gap_s <= LONGEST_GAP_S:
+        if not 0 < gap_s <= JUDGING_S:
             self._begin(now, SETTLE_S)
             return None
         self._interval_s += 0.2 * (gap_s - self._interval_s)

@@ -44,7 +44,7 @@ Polygon = Annotated[list[tuple[int, int]], msgspec.Meta(max_length=8)]
 Polygons = Annotated[list[Polygon], msgspec.Meta(max_length=4)]
 Stage = Literal[
     "waiting", "not_confirmed", "held", "logging", "sealing", "sending", "sent", "failed",
-    "damaged", "taken_back",
+    "damaged", "not_taken", "taken_back",
 ]  # fmt: skip
 """Of a grant: it waits for the owner's last word, didn't get it, or is as far as that."""
 PartNumber = Annotated[int, msgspec.Meta(ge=1, le=16)]

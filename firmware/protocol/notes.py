@@ -6,7 +6,7 @@ and an id of its own, by which a browser knows a note that it has seen. Each nam
 statements are sealed: whoever has one note takes that key from nobody else.
 """
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -186,12 +186,13 @@ class DoorLocked(Document, frozen=True, kw_only=True, tag="door_locked", tag_fie
 class DoorLink(Document, frozen=True, kw_only=True, tag="door_link", tag_field="type"):
     """A link past the lock of the door number, for the browser that asked; it counts once.
 
-    The number is still needed. `refused` says why there is no link, and `url` is empty then.
+    The number is still needed. `refused` says why there is no link, and `url` is empty then:
+    the number isn't locked, or only the service button helps.
     """
 
     url: Annotated[str, msgspec.Meta(max_length=400)]
     until_ms: WallTimeMs | None
-    refused: Annotated[str, msgspec.Meta(max_length=200)] = ""
+    refused: Literal["", "unlocked", "needs_button"] = ""
 
 
 NoteBody = (

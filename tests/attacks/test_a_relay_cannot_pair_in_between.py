@@ -35,7 +35,7 @@ from firmware.protocol.pairing import (
 )
 from firmware.protocol.passkeys import challenge
 from tests.fakes.bent_relay import Json, as_it_is
-from tests.fakes.pairing_app import PairingApp, forged_answer
+from tests.fakes.pairing_app import PairingApp, forged_answer, read_code
 from tests.fakes.pairing_town import SITE, PairingTown, pairing_town
 from tests.fakes.terminal import FakeTerminal
 from tests.relay.http_people import Owner
@@ -186,6 +186,8 @@ async def test_a_second_answer_ends_the_pairing_whenever_it_comes(
     bend_answers(town, later)
     assert "second doorbell answered" in await refused(town)
     assert len(revealed(town)) == 1
+    await town.hear()
+    assert (town.bell.view(0).state, town.bell.view(0).problem) == ("closed", "stopped")
 
 
 async def test_with_the_doorbells_own_page_even_a_careless_owner_is_warned(
@@ -212,7 +214,7 @@ async def test_a_relay_that_answers_for_a_doorbell_that_read_nothing_is_found_at
             return answer
         other = Pairing(keys=town.keys, has_owner=False)
         other.hold_service(0)
-        signed = other.read_code(town.codes[-1], 0)
+        signed = read_code(other, town.codes[-1], 0)
         return answer | {"state": "answered", "answers": [msgspec.to_builtins(signed)]}
 
     town.change = made_up

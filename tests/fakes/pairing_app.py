@@ -2,9 +2,13 @@
 
 import secrets
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import msgspec
+from PIL import Image
 
+from firmware.capture.camera_output import LumaFrame
+from firmware.companion.owner.terminal_qr import save_qr
 from firmware.enrolment.keys import DeviceKeys
 from firmware.enrolment.pairing import Pairing
 from firmware.protocol.encoding import b64u, new_id
@@ -44,6 +48,24 @@ def forged_answer(keys: DeviceKeys, answer: PairingAnswer) -> SignedPairingAnswe
     return SignedPairingAnswer(answer=text.decode(), signature=signature)
 
 
+def read_code(bell: Pairing, text: str, now_ms: int) -> SignedPairingAnswer | None:
+    """Hold a text before the camera; return the doorbell's answer, signed and kept."""
+    answer = bell.read_code(text, now_ms)
+    if answer is None:
+        return None
+    signed = bell.sign(answer)
+    assert bell.keep(signed, now_ms)
+    return signed
+
+
+def code_picture(text: str, path: Path) -> LumaFrame:
+    """Return what a camera sees of a code; `path` is where its picture may be written."""
+    save_qr(text, path)
+    image = Image.open(path).convert("L")
+    size = {"width": image.width, "height": image.height, "stride": image.width}
+    return LumaFrame(**size, data=image.tobytes(), pts_90k=0)
+
+
 @dataclass
 class PairingApp:
     """One code of an app, and what came of it."""
@@ -71,7 +93,7 @@ class PairingApp:
 
     def show(self, bell: Pairing, now_ms: int) -> SignedPairingAnswer | None:
         """Hold the code before the camera."""
-        return bell.read_code(self.offer.code.text, now_ms)
+        return read_code(bell, self.offer.code.text, now_ms)
 
     def meet(self, bell: Pairing, now_ms: int) -> AnsweredPairing:
         """Exchange all three messages."""

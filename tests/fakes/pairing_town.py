@@ -29,6 +29,7 @@ from firmware.protocol.events import PairingAnswered
 from firmware.protocol.grants import OwnerKeys
 from firmware.protocol.pairing import PairingAnswer, SignedPairingAnswer
 from tests.fakes.bent_relay import Change, as_it_is, carry
+from tests.fakes.pairing_app import read_code
 from tests.fakes.terminal import FakeTerminal, ManualPatience
 from tests.flows.serving import behind_proxy, serving
 from tests.relay.http_world import OWNER_ORIGIN, World, open_world
@@ -122,7 +123,7 @@ class PairingTown:
         self.codes.append(text)
         self.bell.hold_service(0)
         if self.reads_code:
-            self.answer(self.keys.device, self.bell.read_code(text, 0))
+            self.answer(self.keys.device, read_code(self.bell, text, 0))
 
     def answer(self, device: str, signed: SignedPairingAnswer | None) -> None:
         """Let a doorbell's answer reach the relay."""

@@ -6,6 +6,8 @@ import json
 import os
 import resource
 import shutil
+import sqlite3
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +21,7 @@ from firmware.clips.fragment import ClipUnit
 from firmware.clips.record import ClipRecord
 from firmware.enrolment.keys import load_or_make_keys
 from firmware.protocol.encoding import new_id, unb64u
-from firmware.protocol.footage import Gop, GopHasher
+from firmware.protocol.footage import Gop, GopHasher, SignedManifest
 from firmware.vault.recovery_words import make_recovery_key
 from tests.fakes.ffmpeg_reader import read_units
 from tests.fakes.heard import HandFeed, tone
@@ -84,6 +86,20 @@ def test_lists_as_json(doorbell: Doorbell, capsys) -> None:
     assert [clip["clip_id"] for clip in listed["clips"]] == [c.clip_id for c in doorbell.clips]
     assert listed["clips"][0]["triggers"][0]["kind"] == "pressed"
     assert listed["open"] == []
+
+
+def test_a_clip_with_a_damaged_manifest_is_listed_without_it(doorbell: Doorbell, capsys) -> None:
+    damaged = SignedManifest(manifest="{}", signature="")
+    with closing(sqlite3.connect(doorbell.folder / "library.sqlite3")) as database, database:
+        database.execute(
+            "UPDATE clips SET manifest_json = ? WHERE clip_id = ?",
+            (damaged.encode(), doorbell.clips[0].clip_id),
+        )
+    assert doorbell.run("list") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert ["manifest damaged" in line for line in lines] == [True, False, False]
+    assert doorbell.run("list", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["clips"][0]["triggers"] == []
 
 
 def test_lists_what_was_deleted_and_why(doorbell: Doorbell, capsys) -> None:

@@ -114,6 +114,18 @@ def test_a_try_during_a_pause_isnt_counted(door: Door) -> None:
     assert door.wrong() == 4
 
 
+@pytest.mark.parametrize("reads", range(1, 5))
+def test_a_pause_that_ends_while_a_try_is_judged_harms_nothing(door: Door, reads: int) -> None:
+    door.try_wrongly(5)
+    door.clock.advance(PAUSES_S[0] - reads)
+    steady = door.clock.monotonic_ns
+    door.clock.monotonic_ns = lambda: (door.clock.advance(1), steady())[1]  # type: ignore[method-assign]
+    with pytest.raises((DoorNumberWrong, DoorNumberLocked)):
+        door.number.check(WRONG)
+    door.restart()
+    assert door.number.tries_left in {0, 4}
+
+
 def test_a_restart_gives_no_further_tries_and_shortens_no_pause(door: Door) -> None:
     door.try_wrongly(3)
     door.restart()
@@ -132,8 +144,9 @@ def test_after_fifty_wrong_numbers_only_the_service_button_helps(door: Door) -> 
     assert door.locked().needs_button
     door.restart()
     assert door.locked().needs_button
-    with pytest.raises(DoorLinkRefused, match="only the service button"):
+    with pytest.raises(DoorLinkRefused, match="only the service button") as caught:
         door.number.make_link()
+    assert caught.value.reason == "needs_button"
     assert door.number.allow_by_button()
     door.number.check(RIGHT)
     assert door.wrong() == 4

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from firmware.decisions.door_number_alerts import DoorNumberAlerts
-from firmware.enrolment.door_number import DoorNumber
+from firmware.enrolment.door_number import MAX_WRONG, DoorNumber
 from firmware.errors import DoorNumberLocked, DoorNumberWrong
 from firmware.notes.sealed_notes import Notes
 from firmware.protocol.notes import DoorLink, DoorLocked
@@ -104,9 +104,14 @@ async def test_a_link_leads_to_the_page_and_needs_the_number(door: Door) -> None
 
 
 async def test_without_a_lock_there_is_no_link_and_it_says_so(door: Door) -> None:
-    link = await door.link()
-    assert (link.url, link.until_ms) == ("", None)
-    assert "isn't locked" in link.refused
+    assert await door.link() == DoorLink(url="", until_ms=None, refused="unlocked")
+
+
+async def test_after_fifty_wrong_numbers_there_is_no_link_and_it_says_so(door: Door) -> None:
+    for _ in range(MAX_WRONG // 5):
+        await door.try_wrongly(5)
+        door.rig.now_ms += DAY_MS
+    assert await door.link() == DoorLink(url="", until_ms=None, refused="needs_button")
 
 
 async def test_a_browser_that_isnt_enrolled_gets_nothing(door: Door) -> None:

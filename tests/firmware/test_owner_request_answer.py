@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from firmware.clips.playback import manifest_of
+from firmware.clips.record import manifest_of
 from firmware.companion.authenticator.errors import AccountFailed
 from firmware.companion.owner.account import NEWEST_SEQ, NoteBatch
 from firmware.companion.owner.errors import LineFailed, OwnerError

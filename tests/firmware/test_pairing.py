@@ -1,18 +1,24 @@
 """firmware.enrolment.pairing: from the service button over the words to an owner."""
 
+import asyncio
+import threading
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from firmware.capture.unit_hub import LumaHub
 from firmware.enrolment.keys import DeviceKeys, load_or_make_keys
 from firmware.enrolment.pairing import WINDOW_MS, FollowedRegister, Pairing
 from firmware.enrolment.pairing_messages import PairingMessages
+from firmware.live.live_view import PairingCodeScanner
 from firmware.protocol.commands import Accepted, PairingRevealed, PairingStopped, Refused
 from firmware.protocol.encoding import b64u, sha256_hex
 from firmware.protocol.grants import OwnerKeys
 from tests.fakes.clock import ManualClock
-from tests.fakes.pairing_app import PairingApp
+from tests.fakes.events import PublishedEvents
+from tests.fakes.pairing_app import PairingApp, code_picture, read_code
+from tests.fakes.waiting import eventually
 from tests.story.authenticator import SoftPasskey
 from tests.story.browser import SoftBrowser
 
@@ -200,7 +206,7 @@ def test_the_nonce_is_drawn_only_once_a_code_was_read(keys: DeviceKeys) -> None:
 
     machine = Pairing(keys=keys, has_owner=False, random_bytes=draw)
     open_window(machine)
-    machine.read_code("https://example.org", 1)
+    read_code(machine, "https://example.org", 1)
     assert drawn == []
     first = app().meet(machine, 1)
     assert drawn == [32]
@@ -250,7 +256,7 @@ def test_the_app_stops_only_its_own_pairing(machine: Pairing) -> None:
 
 def test_a_code_of_the_first_form_is_refused_and_the_page_says_so(machine: Pairing) -> None:
     open_window(machine)
-    assert machine.read_code("DW1:eyJ2IjoxfQ", 1) is None
+    assert read_code(machine, "DW1:eyJ2IjoxfQ", 1) is None
     assert (machine.view(1).state, machine.view(1).problem) == ("open", "old_code")
     assert app().show(machine, 2) is not None
 
@@ -260,8 +266,42 @@ def test_a_code_of_the_first_form_is_refused_and_the_page_says_so(machine: Pairi
 )
 def test_other_codes_are_ignored(machine: Pairing, text: str) -> None:
     open_window(machine)
-    assert machine.read_code(text, 1) is None
+    assert read_code(machine, text, 1) is None
     assert (machine.view(1).state, machine.view(1).problem) == ("open", "")
+
+
+class SlowKeys:
+    """A doorbell's keys behind a chip that takes its time."""
+
+    def __init__(self, keys: DeviceKeys) -> None:
+        self._keys = keys
+        self.identity_key, self.sealing_key = keys.identity_key, keys.sealing_key
+        self.asked, self.done = threading.Event(), threading.Event()
+
+    def sign(self, data: bytes) -> bytes:
+        self.asked.set()
+        assert self.done.wait(5), "the loop waits for this signature"
+        return self._keys.sign(data)
+
+
+async def test_a_slow_signature_holds_nothing_up_and_answers_no_window_that_was_opened_since(
+    keys: DeviceKeys, tmp_path: Path
+) -> None:
+    clock, events, slow = ManualClock(), PublishedEvents(), SlowKeys(keys)
+    now_ms = clock.monotonic_ns() // 1_000_000
+    machine = open_window(Pairing(keys=slow, has_owner=False), now_ms)
+    slot = LumaHub(asyncio.get_running_loop()).subscribe()
+    scanning = asyncio.create_task(PairingCodeScanner(slot, machine, clock, events).run())
+    slot.offer(code_picture(app().offer.code.text, tmp_path / "first.png"))
+    await eventually(slow.asked.is_set)
+    assert machine.view(now_ms).state == "open"
+    open_window(machine, now_ms)
+    slow.done.set()
+    second = app()
+    slot.offer(code_picture(second.offer.code.text, tmp_path / "second.png"))
+    await eventually(lambda: events.bodies != [])
+    assert [body.pairing_id for body in events.bodies] == [second.pairing_id]
+    scanning.cancel()
 
 
 async def test_the_relays_messages_reach_the_pairing_and_the_words_are_told_once(

@@ -10,11 +10,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
-from firmware.capture.camera_output import LumaFrame
 from firmware.capture.unit_hub import LumaHub
-from firmware.companion.owner.terminal_qr import save_qr
 from firmware.enrolment.keys import load_or_make_keys
 from firmware.enrolment.pairing import WINDOW_MS, Pairing
 from firmware.enrolment.pairing_messages import PairingMessages
@@ -30,7 +27,7 @@ from firmware.sound.speaker import Speaker
 from firmware.sound.speech import MAX_TEXT_CHARS, Language, Speech
 from tests.fakes.clock import ManualClock
 from tests.fakes.events import PublishedEvents
-from tests.fakes.pairing_app import PairingApp
+from tests.fakes.pairing_app import PairingApp, code_picture
 from tests.fakes.sound import FakeCard
 from tests.fakes.waiting import eventually
 from tests.story.authenticator import SoftPasskey
@@ -236,17 +233,10 @@ async def test_a_speech_that_hangs_delays_no_answer(tmp_path: Path) -> None:
     watching = asyncio.create_task(watch.run())
     assert door.pairing.hold_service(door.now_ms)
     app = new_app()
-    slot.offer(_picture(app.offer.code.text, tmp_path / "code.png"))
+    slot.offer(code_picture(app.offer.code.text, tmp_path / "code.png"))
     await eventually(lambda: [type(body) for body in events.bodies] == [PairingAnswered])
     reveal = PairingRevealed(pairing_id=app.pairing_id, reveal=app.reveal.encode().decode())
     assert await messages.on_pairing(reveal) == Accepted()
     door.confirm()
     watching.cancel()
     await door.aclose()
-
-
-def _picture(text: str, path: Path) -> LumaFrame:
-    save_qr(text, path)
-    image = Image.open(path).convert("L")
-    size = {"width": image.width, "height": image.height, "stride": image.width}
-    return LumaFrame(**size, data=image.tobytes(), pts_90k=0)

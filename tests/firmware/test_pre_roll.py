@@ -12,9 +12,9 @@ import pytest
 
 from firmware.capture.camera_output import TICKS_PER_S, LumaFrame
 from firmware.clips.ring import LONGEST_GOP_S, SLACK_S
-from firmware.config.motion_delay import GROWTH_S, JUDGING_S, dated_back_s, latest_verdict_s
+from firmware.config.motion_delay import GROWTH_S, dated_back_s, latest_verdict_s
 from firmware.config.settings import Config, MotionConfig
-from firmware.motion.detector import LONGEST_GAP_S, MotionDetector, Movement
+from firmware.motion.detector import MotionDetector, Movement
 from tests.fakes.simulated_door import SimulatedDoor, running
 from tests.faults.doorbells import seeded_dice
 
@@ -154,6 +154,53 @@ async def test_motion_that_is_known_only_after_a_press_has_its_pre_roll_in_the_p
     assert min(door.clips.marks_90k) >= PRE_ROLL_90K
 
 
+@pytest.mark.parametrize("back_s", [0.0, 0.5])
+@pytest.mark.parametrize("silent_s", [20, 70])
+async def test_a_press_after_the_camera_halted_while_something_moved_gets_no_old_pictures(
+    tmp_path: Path, silent_s: float, back_s: float
+):
+    dice, detector = seeded_dice(), LateDetector()
+    detector.late_s = 2.2
+    door = SimulatedDoor(
+        tmp_path, fps=10, judging_s=0.05, make_detector=lambda _: detector, dice=dice
+    )
+    async with running(door):
+        await door.film(FILLING_S)
+        await door.film_judged(1.0, moving)
+        door.leap(silent_s)
+        came_back_90k = door.now_90k
+        await door.film(back_s)
+        door.press()
+        await door.film(2)
+    ((_, begin_90k),) = door.clips.begun
+    assert begin_90k >= came_back_90k
+
+
+async def test_a_clip_after_a_gap_of_the_camera_is_no_short_pre_roll_for_want_of_memory(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    door = SimulatedDoor(
+        tmp_path,
+        fps=10,
+        judging_s=0,
+        make_detector=lambda _: LateDetector(),
+        dice=seeded_dice(),
+    )
+    async with running(door):
+        await door.film(FILLING_S)
+        door.leap(30)
+        await door.film(2)
+        door.press()
+        await door.film(20)
+        assert door.clips.begun[0][0].pre_roll_90k < PRE_ROLL_90K
+        assert door.recorder.shortest_pre_roll_ms is None
+        await door.film(FILLING_S)
+        door.press()
+    assert door.recorder.shortest_pre_roll_ms is not None
+    assert door.recorder.shortest_pre_roll_ms >= 6_000
+    assert "ring_max_bytes" not in caplog.text
+
+
 @pytest.mark.parametrize("fps", [30, 7])
 async def test_who_walks_by_and_who_comes_nearer_are_recorded_from_before_their_first_picture(
     tmp_path: Path, fps: int
@@ -252,10 +299,6 @@ async def test_the_ring_of_usual_settings_takes_three_megabytes(tmp_path: Path):
 def test_without_motion_memory_keeps_nothing_for_it():
     off = MotionConfig(is_on=False)
     assert dated_back_s(off) == latest_verdict_s(off) == 0
-
-
-def test_a_verdict_is_in_time_as_long_as_the_detector_takes_pictures_to_be_of_one_scene():
-    assert JUDGING_S >= LONGEST_GAP_S
 
 
 class DrawnStreet:

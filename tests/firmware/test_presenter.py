@@ -9,12 +9,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from firmware.clips.playback import manifest_of
+from firmware.clips.record import manifest_of
 from firmware.decisions.intake import StatementIntake
 from firmware.local_page import views
 from firmware.local_page.presenter import StatementPresenter
 from firmware.local_page.release_tracker import ReleaseTracker
 from firmware.outbox.outgoing import Outgoing
+from firmware.protocol.commands import PackageNotTaken
 from firmware.protocol.custody import ReleaseProof
 from firmware.protocol.decisions import (
     AddApprover,
@@ -203,6 +204,18 @@ async def test_a_confirmed_release_is_followed_to_the_bucket_and_back(page: Page
     assert stage(page, digest) == "sending"
     page.rig.outgoing.discard(package_id_of(digest))  # it has arrived whole
     assert stage(page, digest) == "sent"
+    page.rig.household.revoke(digest, page.rig.now_ms)
+    assert stage(page, digest) == "taken_back"
+
+
+async def test_what_the_relay_did_not_take_is_not_said_to_be_sent(page: Page) -> None:
+    await page.grant()
+    digest = page.digest
+    assert await page.desk.confirm(digest) is None
+    await page.rig.log_release(page.desk)
+    told = PackageNotTaken(package_id=package_id_of(digest), reason="agreement")
+    await page.desk.on_package_not_taken(told)
+    assert stage(page, digest) == "not_taken"
     page.rig.household.revoke(digest, page.rig.now_ms)
     assert stage(page, digest) == "taken_back"
 

@@ -13,10 +13,12 @@ from firmware.protocol.commands import (
     Accepted,
     NotLoggedReason,
     NotTakenReason,
+    PackageArrived,
     PackageNotTaken,
     ReleaseNotLogged,
     UploadTicket,
 )
+from firmware.protocol.decisions import Revoke
 from firmware.protocol.encoding import MAX_LINE_CHARS
 from firmware.protocol.events import PackageReady, PackageWithdrawn, ReleaseCommitted
 from firmware.protocol.notes import StatementRefused
@@ -117,6 +119,25 @@ async def test_a_package_that_is_not_taken_is_deleted_and_its_owner_is_told_once
     assert not isinstance(await rig.uploads.on_ticket(ticket), Accepted)
     await rig.desk().resume()
     assert len(rig.told_of(PackageReady)) == 1
+
+
+@pytest.mark.parametrize("reason", ["limit", "spent"])
+@pytest.mark.parametrize("is_withdrawn", [False, True])
+async def test_a_package_that_is_gone_is_not_said_to_be_refused(
+    rig: DeskRig, reason: NotTakenReason, is_withdrawn: bool
+) -> None:
+    desk = rig.desk()
+    digest = await rig.release(desk)
+    package_id = package_id_of(digest)
+    if is_withdrawn:
+        await desk.on_statement(rig.seal(rig.sign(Revoke(grant_digest=digest))))
+    else:
+        await rig.uploads.on_arrived(PackageArrived(package_id=package_id))
+    assert rig.kept() == {}
+    told = PackageNotTaken(package_id=package_id, reason=reason)
+    assert await desk.on_package_not_taken(told) == Accepted()
+    assert refusals(rig) == []
+    assert rig.uploads._announced_later == {}
 
 
 async def test_nothing_is_deleted_that_the_doorbell_does_not_know(rig: DeskRig) -> None:

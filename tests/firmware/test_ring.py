@@ -122,6 +122,20 @@ def test_a_cleared_ring_shows_nothing_from_before_the_new_mask() -> None:
     assert [u.pts_90k for u in ring.snapshot(0)] == [6 * SECOND]
 
 
+def test_a_ring_is_filled_once_it_has_dropped_what_came_since_the_last_gap() -> None:
+    ring = filled(2)
+    assert not ring.is_filled
+    for tenth in range(20, 100):
+        ring.add(unit(tenth / 10, is_key=tenth % 10 == 0))
+    assert ring.is_filled
+    for tenth in range(700, 720):
+        ring.add(unit(tenth / 10, is_key=tenth % 10 == 0))
+    assert not ring.is_filled  # it dropped what was from before the gap only
+    for tenth in range(720, 800):
+        ring.add(unit(tenth / 10, is_key=tenth % 10 == 0))
+    assert ring.is_filled
+
+
 def test_several_who_read_get_the_same_units() -> None:
     ring = filled(5)
     one, other = ring.snapshot(2 * SECOND), ring.snapshot(3 * SECOND)

@@ -14,6 +14,7 @@ from firmware.enrolment.keys import DeviceKeys, load_or_make_keys
 from firmware.enrolment.pairing import Pairing
 from firmware.protocol.commands import PairingRevealed, PairingStopped
 from firmware.protocol.events import PairingAnswered
+from tests.fakes.pairing_app import read_code
 from tests.fakes.waiting import eventually
 from tests.flows.browser import sit_down
 from tests.flows.camera import TOO_SMALL, WIDER_THAN_SCREEN
@@ -45,7 +46,7 @@ class AtThePage:
         """Hold the code before a doorbell's camera; its answer reaches the relay."""
         bell, keys = bell or self.bell, keys or self.keys
         assert bell.hold_service(0)
-        signed = bell.read_code(await self.code(), 0)
+        signed = read_code(bell, await self.code(), 0)
         known = bell.messages(0)
         assert signed is not None
         assert known is not None
@@ -188,7 +189,7 @@ async def test_a_second_answer_ends_the_pairing(tmp_path: Path) -> None:
         code = await at.code()
         await at.show_code()
         await at.carry()
-        signed = other.read_code(code, 0)
+        signed = read_code(other, code, 0)
         known = other.messages(0)
         assert signed is not None
         assert known is not None
@@ -197,6 +198,9 @@ async def test_a_second_answer_ends_the_pairing(tmp_path: Path) -> None:
         for place in range(4):
             await at.tap(place)
         await expect(at.page.locator("#second-answer")).to_contain_text("second doorbell")
+        assert await at.remembered() is None
+        await at.carry()
+        assert (at.bell.view(0).state, at.bell.view(0).problem) == ("closed", "stopped")
 
 
 async def test_each_code_is_a_new_one_and_so_is_each_reveal(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from firmware.companion.owner.waiting_texts import time_text
 from firmware.enrolment.pairing import Pairing
 from firmware.protocol.commands import PairingRevealed, SealedStatement
 from firmware.protocol.events import Note, PairingAnswered
+from tests.fakes.pairing_app import read_code
 from tests.fakes.waiting import eventually, in_time
 from tests.flows.laptop_home import Home, home
 from tests.relay.http_world import OWNER_ORIGIN
@@ -42,7 +43,7 @@ async def pair(at: Home, key: Path) -> list[str]:
     assert child.stdout is not None
     child.stdin.write(b"long and blue\n")
     printed = await in_time(child.stdout.readuntil(b"blinks twice.\n"), READY_S)
-    signed = bell.read_code(read_picture(picture), 0)
+    signed = read_code(bell, read_picture(picture), 0)
     known = bell.messages(0)
     assert signed is not None, printed
     assert known is not None

@@ -495,3 +495,7 @@ async def test_no_link_of_another_kind_is_ever_shown(world: World) -> None:
         await home.tell(DoorLink(url="javascript:alert(1)", until_ms=None))
         await expect(home.page.locator("#no-door-link")).to_be_visible()
         assert await home.page.locator("#open-door-link").count() == 0
+        for reason, says in (("unlocked", "isn't locked"), ("needs_button", "service button")):
+            world.clock.advance(1)
+            await home.tell(DoorLink(url="", until_ms=None, refused=reason))
+            await expect(home.page.locator("#no-door-link")).to_contain_text(says)

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable
 from typing import Protocol, TypeVar
 from urllib.parse import urlsplit
 
-from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from fido2.client import (
     ClientError,
@@ -41,7 +40,7 @@ from fido2.webauthn import (
 from firmware.companion.authenticator.errors import KeyRefused
 from firmware.companion.authenticator.passkey import Attested, CreationWanted, Site
 from firmware.protocol.encoding import b64u, unb64u
-from firmware.protocol.passkeys import Assertion, PasskeyKey
+from firmware.protocol.passkeys import Assertion, PasskeyKey, spki_of
 
 TIMEOUT_MS = 60_000
 _AAGUID_AT = 37
@@ -282,6 +281,4 @@ def _spki(key: ES256) -> bytes:
         public = ec.EllipticCurvePublicNumbers(x, y, ec.SECP256R1()).public_key()
     except ValueError as error:
         raise KeyRefused("the key made a public key that isn't one") from error
-    return public.public_bytes(
-        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
+    return spki_of(public)

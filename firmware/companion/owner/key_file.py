@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -40,6 +40,7 @@ from firmware.protocol.passkeys import (
     Assertion,
     PasskeyKey,
     load_p256,
+    spki_of,
 )
 from firmware.system.durable_files import write_atomic
 
@@ -146,7 +147,7 @@ class FileKey:
             private = ec.derive_private_key(
                 int.from_bytes(_scalar(self._kept, self._ask_passphrase), "big"), ec.SECP256R1()
             )
-            if _spki(private) != unb64u(self._kept.public_key):
+            if spki_of(private.public_key()) != unb64u(self._kept.public_key):
                 raise KeyRefused("the key file is damaged: its private half belongs to another key")
             self._private = private
         return self._private
@@ -170,7 +171,7 @@ def make_key_file(path: Path, *, name: str, passphrase: str, site: Site | None =
     kept = KeptKey(
         name=name,
         credential_id=new_credential_id(),
-        public_key=b64u(_spki(private)),
+        public_key=b64u(spki_of(private.public_key())),
         scalar=None if passphrase else b64u(scalar),
         sealed=_seal(scalar, passphrase) if passphrase else None,
         site=site,
@@ -260,12 +261,6 @@ def _open(sealed: Sealed, passphrase: str) -> bytes:
 def _under(passphrase: str, salt: bytes) -> bytes:
     return hashlib.scrypt(
         passphrase.encode(), salt=salt, n=SCRYPT_N, r=8, p=1, dklen=32, maxmem=256 * 1024 * 1024
-    )
-
-
-def _spki(private: ec.EllipticCurvePrivateKey) -> bytes:
-    return private.public_key().public_bytes(
-        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
     )
 
 

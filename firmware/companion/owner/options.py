@@ -15,12 +15,13 @@ Become a doorbell's first owner from a terminal, with no page in between. Have r
 from the relay's operator; a FIDO2 key with a PIN, or a file for the passkey (--key-file); and the
 doorbell, whose service button is inside its case.
 
-What happens: the passkey is made and registered at the relay. A code is drawn, which you hold
-before the doorbell's camera. Six words are printed, and the doorbell's own page shows six: only if
-they are the same is nobody in between. There you then choose its door number.
+What happens: the passkey is made and registered at the relay, and a code is drawn. Hold the service
+button for three seconds, then the code before the doorbell's camera. The doorbell's own page shows
+four words, and it says them if it has a loudspeaker. Choose each among four here: after a wrong one
+both sides stop. Then press the service button once, shortly, and set the door number on that page.
 
 Afterwards `doorward owners` and `doorward-view` work on this machine. If something breaks off, run
-the same command again: it goes on with the passkey that it made.
+the same command again: it goes on with the passkey that it made, and draws a new code.
 """
 _KEY_FILE = (
     "keep the passkey in this file instead of a FIDO2 key. Under a passphrase it is as safe as "

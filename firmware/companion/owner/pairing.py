@@ -10,7 +10,7 @@ four words that only the doorbell shows.
 import contextlib
 import random
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from ipaddress import ip_address
 from typing import Literal, Protocol
 from urllib.parse import urlsplit
@@ -173,7 +173,7 @@ def pair(
     account.start_pairing(pairing_id)
     show_code(offer.code.text)
     told = _wait_for(account, offer, _is_answered, patience, "the doorbell reads the code")
-    answered = _take(offer, told)[0]
+    answered = _take(account, offer, told)[0]
     paired = PairedDoorbell(
         relay=relay,
         device=answered.answer.device,
@@ -182,18 +182,19 @@ def pair(
         owner=owner.owner,
     )
     if door is not None:
-        _compare_at_home(door.pairing(), offer, answered)
+        shown = door.pairing()
+        with _ending_both_sides(account, offer):
+            _compare_at_home(shown, offer, answered)
     account.reveal(pairing_id, answered.reveal.encode().decode())
     _say_what_answered(terminal, answered)
     if not _finds_words(terminal, answered.words, chance or random.SystemRandom()):
-        with contextlib.suppress(AccountFailed):  # the doorbell forgets it with the window
-            account.stop_pairing(pairing_id)
         taps.add()
-        raise PairingFailed(
-            "then another code was read, or somebody is in between: don't press the service "
-            f"button, choose no door number. Nothing was set up here. "
-            f"{_stopped_for_today(door_url) if taps.is_too_many else AGAIN}"
-        )
+        with _ending_both_sides(account, offer):
+            raise PairingFailed(
+                "then another code was read, or somebody is in between: don't press the service "
+                f"button, choose no door number. Nothing was set up here. "
+                f"{_stopped_for_today(door_url) if taps.is_too_many else AGAIN}"
+            )
     where = f" ({door_url})" if door_url else ""
     terminal.say(
         "All four are right. Now press the service button inside the case once, shortly; then set "
@@ -243,17 +244,29 @@ def _is_paired(told: PairingStatus) -> bool:
     return told.state == "paired"
 
 
-def _take(offer: PairingOffer, told: PairingStatus) -> list[AnsweredPairing]:
-    """Return what doorbells answered; PairingFailed if it is none, or there are two."""
+@contextlib.contextmanager
+def _ending_both_sides(account: Account, offer: PairingOffer) -> Iterator[None]:
+    """End the pairing at the relay and the doorbell too if it fails here."""
     try:
-        return [offer.take_answer(signed) for signed in told.answers]
-    except SecondAnswer as error:
-        raise PairingFailed(f"{error}. Choose no door number. {AGAIN}") from error
-    except WireError as error:
-        raise PairingFailed(
-            f"what answered through the relay isn't a doorbell ({error}): somebody is in between. "
-            f"{AGAIN}"
-        ) from error
+        yield
+    except PairingFailed:
+        with contextlib.suppress(AccountFailed):  # the doorbell forgets it with the window
+            account.stop_pairing(offer.code.pairing_id)
+        raise
+
+
+def _take(account: Account, offer: PairingOffer, told: PairingStatus) -> list[AnsweredPairing]:
+    """Return what doorbells answered; PairingFailed if it is none, or there are two."""
+    with _ending_both_sides(account, offer):
+        try:
+            return [offer.take_answer(signed) for signed in told.answers]
+        except SecondAnswer as error:
+            raise PairingFailed(f"{error}. Choose no door number. {AGAIN}") from error
+        except WireError as error:
+            raise PairingFailed(
+                f"what answered through the relay isn't a doorbell ({error}): somebody is in "
+                f"between. {AGAIN}"
+            ) from error
 
 
 def _say_what_answered(terminal: Terminal, answered: AnsweredPairing) -> None:
@@ -333,7 +346,7 @@ def _wait_for(
             patience.show(f"Waiting until {until} ({minutes}:{seconds:02} left){away} …")
             try:
                 told = account.pairing(offer.code.pairing_id)
-                _take(offer, told)
+                _take(account, offer, told)
                 if is_it(told):
                     return told
                 away = ""

@@ -34,14 +34,15 @@ SHORT_CHARS = 8
 STAGES: dict[Stage, str] = {
     "waiting": "waits for your last word (doorward approve, or its own page)",
     "not_confirmed": "never got your last word; nothing left",
-    "held": "confirmed; it goes with the end of the quarter of an hour, and taken back until then"
-    " it leaves nothing",
+    "held": "confirmed; it goes at the end of the quarter of an hour; until half a minute before,"
+    " you can take it back without a trace",
     "logging": "confirmed; it waits for the public log",
     "sealing": "confirmed and logged; it is being sealed",
     "sending": "sealed; on its way",
     "sent": "sent",
     "failed": "failed; nothing left",
     "damaged": "spoilt by the memory card; what wasn't sent never will be: take back what was",
+    "not_taken": "not taken by the relay, and deleted; your app says why",
     "taken_back": "taken back",
 }
 

@@ -73,7 +73,7 @@ function newest({ household }, device, before) {
 /** @param {DoorLink} link */
 function shown({ url, until_ms, refused }) {
   if (!url.startsWith("http://") && !url.startsWith("https://")) {
-    return h("p", { class: "notice", id: "no-door-link", role: "status" }, t(refused.includes("isn't locked") ? "door_link.unlocked" : "door_link.refused"));
+    return h("p", { class: "notice", id: "no-door-link", role: "status" }, t(refused === "unlocked" ? "door_link.unlocked" : "door_link.refused"));
   }
   return [
     h("p", { role: "status" }, t("door_link.here"), " ", until_ms === null ? "" : h("span", { class: "muted" }, t("door_link.until"), " ", time(until_ms))),

@@ -11,6 +11,7 @@ import { nameField } from "./browsers.js";
 import { fill, h, svg } from "../dom.js";
 import { t } from "../i18n.js";
 import { pause } from "../pause.js";
+import { WireError } from "../vendor/protocol/encoding.js";
 import { SecondAnswer, newOffer, takeAnswer, wordsToChoose } from "../vendor/protocol/pairing.js";
 import qrcode from "../vendor/qrcode.mjs";
 import { problem } from "./parts.js";
@@ -46,8 +47,9 @@ async function begin(context, place) {
   };
   fill(place, showCode(offer.code), nameField(context, anew));
   const left = AbortSignal.any([context.left, ended.signal]);
-  pair({ ...context, left }, offer, place).catch((error) => {
+  pair({ ...context, left }, offer, place).catch(async (error) => {
     if (!left.aborted) fill(place, explained(error), again());
+    if (error instanceof WireError) await endAtDoorbell(relay, offer);
   });
 }
 
@@ -59,7 +61,7 @@ async function pair(context, offer, place) {
   if (answered === null || offer.answered === null) return;
   await relay.post(`pairings/${offer.pairing_id}/reveal`, { reveal: offer.answered.reveal });
   if (!(await findsWords(place, offer.answered))) return stop(context, offer, place);
-  if (left.aborted) return;
+  if ((await reaches(context, offer, () => true, endsAt)) === null) return;  // a second one may have come meanwhile
   const { device, answer } = offer.answered;
   const { identity_key, sealing_key } = answer;
   rememberKeys(device, { identity_key, sealing_key });
@@ -91,6 +93,11 @@ async function reaches({ relay, left }, offer, isIt, endsAt) {
 async function stop({ relay, household }, offer, place) {
   addWrongTap(household.owner);
   fill(place, hasTooManyWrongTaps(household.owner) ? showStoppedForToday() : showDifferent());
+  await endAtDoorbell(relay, offer);
+}
+
+/** @param {Context["relay"]} relay @param {Offer} offer */
+async function endAtDoorbell(relay, offer) {
   await relay.delete(`pairings/${offer.pairing_id}`).catch((error) => console.warn("the doorbell's side", error));
 }
 

@@ -117,7 +117,7 @@
  * @typedef {{type: "browser_enrolled", browser: string, name: string, until_ms: number}} BrowserEnrolled
  * @typedef {{type: "browser_ended", browser: string, name: string}} BrowserEnded
  * @typedef {{type: "door_locked", wrong_total: number, until_ms: number | null, needs_button: boolean}} DoorLocked
- * @typedef {{type: "door_link", url: string, until_ms: number | null, refused: string}} DoorLink
+ * @typedef {{type: "door_link", url: string, until_ms: number | null, refused: "" | "unlocked" | "needs_button"}} DoorLink
  * @typedef {Nothing | RequestsMatched | StatementDone | SettingsNow | HoldsNow | OwnerRemoved | RecoveryUsed | ConfirmationWanted | StatementRefused | ReleaseDone | WatchingBegan | WatchingEnded | BrowserEnrolled | BrowserEnded | DoorLocked | DoorLink} NoteBody
  * @typedef {{device: string, id: string, told_ms: number, sealing_key: string, body: NoteBody}} OwnerNote
  *
