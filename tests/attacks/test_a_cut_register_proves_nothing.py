@@ -18,8 +18,10 @@ from firmware.protocol.register.chain import LoggedEntry, replay_chain
 from firmware.protocol.register.entries import (
     AdminsChanged,
     AgencySuspended,
+    ChangeSignature,
     Limits,
     LimitsChanged,
+    OfficerRevoked,
     ProgramReleased,
     RefusedLeaf,
 )
@@ -39,7 +41,7 @@ from relay.verify.report import check_evidence
 from tests.fakes.log_town import HOUR_MS, NOW_MS, Town, make_town, sign_p256, spki_of
 from tests.fakes.media import evidence_of_files, in_memory
 from tests.fakes.register_history import History
-from tests.relay.evidence_files import make_evidence
+from tests.relay.evidence_files import Evidence, Film, make_evidence, with_files
 
 PROGRAM = ProgramReleased(program="owner-app", version="1.2", sha256="a" * 64)
 LIMITS = LimitsChanged(limits=Limits(max_per_case=1))
@@ -312,6 +314,44 @@ def test_the_second_of_two_changes_for_one_place_is_no_substitute(case: Case) ->
     )
     with pytest.raises(WireError, match="counts other changes before it"):
         forked.check(with_links(held, [*links_of(held)[:-1], link]))
+
+
+def suspended_last(forge: Callable[[Town, list[ChainLink]], list[ChainLink]]) -> Evidence:
+    """Evidence under a checkpoint whose last entry suspends the agency, with another chain."""
+    evidence = make_evidence(film=Film(1, with_sound=False))
+    town = evidence.town
+    town.suspend()
+    held = town.extract(msgspec.json.decode(evidence.files["request.json"], type=SignedRequest))
+    forged = with_links(held, forge(town, links_of(held)))
+    return with_files(evidence, **{"register.json": forged.encode()})
+
+
+def unsigned_revocation(town: Town, links: list[ChainLink]) -> list[ChainLink]:
+    """Replace the last by a change that nobody signed: an unknown agency's officer, revoked."""
+    leaf = town.change(OfficerRevoked(agency="nowhere", officer_id="a" * 26), by=("ann",))
+    forged = ChainLink(
+        index=links[-1].index,
+        change=leaf.change,
+        signatures=[ChangeSignature(by="nowhere", signature=b64u(bytes(70)))],
+    )
+    return [*links[:-1], forged]
+
+
+LAST: dict[str, Callable[[Town, list[ChainLink]], list[ChainLink]]] = {
+    "the suspension shown": lambda _, links: links,
+    "the suspension left out": lambda _, links: links[:-1],
+    "the suspension replaced": unsigned_revocation,
+}
+
+
+@pytest.mark.parametrize("name", LAST)
+def test_a_suspension_that_is_the_logs_last_entry_is_seen_whatever_the_chain_has_there(
+    name: str,
+) -> None:
+    """Seen to hold with a forged change in its place, and in the page without any."""
+    evidence = suspended_last(LAST[name])
+    report = check_evidence(evidence_of_files(evidence.listed()), evidence.given)
+    assert report.exit_code is Exit.LOG
 
 
 def test_a_last_entry_that_counts_wrongly_hides_nothing_from_who_has_the_whole(case: Case) -> None:
