@@ -5,7 +5,8 @@ package brings, or over the whole register where the reader has it. An entry tha
 right to make is void in the log, however well it is proved to be there, so it is trusted by nobody.
 
 Ages are the witnesses': an agreement counts once it was public for long enough, and a package shows
-that by checkpoints that are old enough.
+that by checkpoints that are old enough. The newest one is as fresh at the release as a doorbell
+needs it: an older one could be from before a suspension.
 """
 
 import functools
@@ -28,6 +29,7 @@ from firmware.protocol.tlog.merkle import leaf_hash, verify_consistency, verify_
 from firmware.protocol.tlog.policy import Policy
 from firmware.protocol.tlog.proof import parse_proof
 from firmware.protocol.tlog.signed_note import NoteRefused, parse_note
+from relay.verify.date_checks import SKEW_MS
 from relay.verify.document_reader import (
     Files,
     document_of,
@@ -183,9 +185,15 @@ def check_ages(reader: AuthorityReader) -> str:
     found = reader.read()
     try:
         stamps, released_ms = _stamps(found.proved, policy), _released_ms(files, policy)
+        fresh_ms = _fresh_ms(found.proved, policy)
     except NoteRefused as error:  # said by the check of the witnesses, too
         raise NotCheckable(f"how long they had been public is not shown: {error}") from error
     delays = found.register.delays
+    if released_ms - fresh_ms > delays.freshness_ms + SKEW_MS:
+        raise NotCheckable(
+            f"witnesses saw the register that is here {moment(fresh_ms)}, and the release "
+            f"{moment(released_ms)}: what changed in between is not shown"
+        )
     first = found.register.agreements[found.agreement.agreement.agency][0]
     for what, index, age_ms in (
         ("the agency's first agreement", first.index, delays.agreement_age_ms),
@@ -267,6 +275,12 @@ def _stamps(proved: ProvedExtract, policy: Policy) -> Stamps:
         )
         stamps.add(witnessed.checkpoint.size, witnessed.aged_ms)
     return stamps
+
+
+def _fresh_ms(proved: ProvedExtract, policy: Policy) -> int:
+    """Return when witnesses last saw the register's checkpoint, by the proof of its last entry."""
+    note = parse_proof(proved.extract.last.proof.encode()).note
+    return policy.check(note, origin=proved.checkpoint.origin).fresh_ms
 
 
 def _released_ms(files: Files, policy: Policy) -> int:

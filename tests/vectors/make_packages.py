@@ -25,7 +25,12 @@ from relay.verify.evidence import is_part_of_evidence
 from relay.verify.report import Report, TrustAnchors, check_evidence
 from tests.attacks.test_a_changed_package_is_found import FORGERIES, Crime
 from tests.attacks.test_a_cut_register_proves_nothing import FORGED as CUT
-from tests.attacks.test_a_cut_register_proves_nothing import LAST, full_town, suspended_last
+from tests.attacks.test_a_cut_register_proves_nothing import (
+    LAST,
+    full_town,
+    outdated,
+    suspended_last,
+)
 from tests.attacks.test_a_void_register_proves_nothing import evidence_of, make_forgery
 from tests.attacks.test_an_owner_cannot_stretch_a_date import (
     TO_NOW_MS,
@@ -219,6 +224,7 @@ OTHERS: dict[str, Callable[[], Evidence]] = {
     ),
     "a program among the files": lambda: with_files(silent(), **{"report.pdf.exe": b"MZ"}),
     **{f"a last entry: {name}": partial(suspended_last, forge) for name, forge in LAST.items()},
+    "a register from before a suspension": outdated,
 }
 
 

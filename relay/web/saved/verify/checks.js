@@ -79,6 +79,11 @@ export function inWords({ template, values }, texts) {
   return filledApart(Object.hasOwn(texts, template) ? texts[template] : template, values);
 }
 
+/** @param {number} wall_ms */
+export function moment(wall_ms) {
+  return `${new Date(wall_ms).toISOString().slice(0, 19).replace("T", " ")} UTC`;
+}
+
 /** What an error says, also one that isn't ours: a document without what must be in it. @param {unknown} error @returns {Said} */
 export function saidBy(error) {
   if (error instanceof Told) return error.said;
