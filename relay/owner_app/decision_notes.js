@@ -83,9 +83,11 @@ export function holdsOf(household, device, nowMs) {
  * @param {Household} household @param {string} device
  */
 export function warningsOf(household, device) {
-  return inOrder(household.notes.values())
+  const all = inOrder(household.notes.values())
     .filter(({ note }) => note.device === device && ["owner_removed", "recovery_used", "door_locked"].includes(note.body.type))
     .reverse();
+  const locks = all.filter(({ note }) => note.body.type === "door_locked");
+  return all.filter((one) => one.note.body.type !== "door_locked" || one === locks[0]);
 }
 
 /** @param {Household} household @param {string} device @returns {NoteBody[]} oldest first */

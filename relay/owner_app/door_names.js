@@ -11,7 +11,7 @@ import { t } from "./i18n.js";
 const SHOWN_CHARS = 4;
 
 /** @param {string} device */
-export function unnamed(device) {
+function unnamed(device) {
   return t("door.unnamed", { last: device.slice(-SHOWN_CHARS) });
 }
 

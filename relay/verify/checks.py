@@ -39,7 +39,7 @@ class Exit(IntEnum):
 _WORDS = {
     Exit.HOLDS: "every check was made, and holds",
     Exit.USAGE: "wrong use, or a file that can't be read",
-    Exit.INCOMPLETE: "nothing fails, but something was not checked, or not shown (it says what)",
+    Exit.INCOMPLETE: "nothing fails, but something was not checked (it says what)",
     Exit.UNREADABLE: "the package can't be opened (no package, or not sealed to this key)",
     Exit.PACKAGE: "the package or a file of it was altered, added or taken out",
     Exit.DEVICE: "the doorbell's certificate or signature",
@@ -62,7 +62,7 @@ class Result(Enum):
     FAILS = "FAILS"
     NOT_CHECKED = "not checked"
     NOT_SHOWN = "not shown"
-    """Evidence needn't show it; that it doesn't is said, and all else may hold."""
+    """Evidence needn't show it (a new doorbell can't show its age); that it doesn't is said."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -169,3 +169,12 @@ test("a relay that says once that a doorbell is gone takes nothing from the book
   assert.equal(next.notes.size, 0);
   assert.equal((await visit()).notes.size, 0);
 });
+
+test("locks of the door number push no other warning off: only the newest of them warns", async () => {
+  const { visit, tell, device } = await home();
+  await tell(recovered);
+  for (let day = 1; day <= 8; day += 1) await tell({ type: "door_locked", wrong_total: 5 * day, until_ms: null, needs_button: false }, NOW + day);
+  const household = await visit();
+  const told = warningsOf(household, device).map(({ note: { body } }) => [body.type, body.wrong_total]);
+  assert.deepEqual(told, [["door_locked", 40], ["recovery_used", undefined]]);
+});

@@ -68,7 +68,7 @@ function confirmHere({ door_page: doorPage, batch_ms }, about) {
     { class: "notice", id: "confirm-at-door", role: "status" },
     h("h2", {}, t("progress.confirm")),
     h("p", {}, t(`progress.confirm_${about}`)),
-    typeof batch_ms === "number" && h("p", { id: "goes-at" }, t("progress.goes", { time: timeText(releaseEnd(nowMs(), batch_ms), "clock") })),
+    typeof batch_ms === "number" && batch_ms > 0 && h("p", { id: "goes-at" }, t("progress.goes", { time: timeText(releaseEnd(nowMs(), batch_ms), "clock") })),
     isWeb
       ? h("a", link, t("progress.open_door"))
       : h("p", { class: "digest" }, doorPage),
