@@ -2,7 +2,8 @@
 
 A relay that plots with others could enrol an invented doorbell after the fact. One whose slot is in
 the witnessed log a day before the recording wasn't made up for it. Evidence shows a day to a month
-and no more: the first slot would tell when somebody moved in. A young doorbell shows nothing.
+and no more: the first slot would tell when somebody moved in. A young doorbell shows nothing, and
+so would an invented one: what isn't shown is told apart from what fails, and is no success either.
 """
 
 from firmware.protocol.custody import (

@@ -207,6 +207,9 @@ OTHERS: dict[str, Callable[[], Evidence]] = {
     "a date given later, after its commitment": lambda: corrected(by_ms=TO_NOW_MS + DAY_MS),
     "a date given later, long before its commitment": lambda: corrected(by_ms=TO_NOW_MS - DAY_MS),
     "committed to in the register's log": in_the_registers_log,
+    "a doorbell that shows no earlier slot": lambda: with_files(
+        silent(), **{"identity.json": None}
+    ),
     "a doorbell of a day before": lambda: evidence_with(IDENTITY_BEGIN_MS - DAY_MS),
     "a doorbell of an hour before": lambda: evidence_with(IDENTITY_BEGIN_MS - HOUR_MS),
     "a doorbell of a year before": lambda: evidence_with(IDENTITY_BEGIN_MS - 100 * DAY_MS),
