@@ -29,8 +29,10 @@ from firmware.protocol.tlog.merkle import leaf_hash, verify_consistency, verify_
 from firmware.protocol.tlog.policy import Policy
 from firmware.protocol.tlog.proof import parse_proof
 from firmware.protocol.tlog.signed_note import NoteRefused, parse_note
-from relay.verify.date_checks import SKEW_MS
+from relay.verify.date_checks import SKEW_MS, seen_ms
 from relay.verify.document_reader import (
+    REGISTER,
+    RELEASE,
     Files,
     document_of,
     request_unverified,
@@ -39,7 +41,6 @@ from relay.verify.document_reader import (
 from relay.verify.errors import NotCheckable
 from relay.verify.wall_time import moment
 
-REGISTER, RELEASE = "register.json", "release.json"
 HOUR_MS, DAY_MS = 3_600_000, 24 * 3_600_000
 
 
@@ -285,9 +286,8 @@ def _fresh_ms(proved: ProvedExtract, policy: Policy) -> int:
 
 def _released_ms(files: Files, policy: Policy) -> int:
     """Return by when witnesses had seen the release: it isn't older than its own checkpoint."""
-    note = parse_proof(document_of(ReleaseProof, files, RELEASE).proof.encode()).note
-    origin = parse_checkpoint(parse_note(note).text).origin
-    return policy.check(note, origin=origin).aged_ms
+    proof = document_of(ReleaseProof, files, RELEASE).proof
+    return seen_ms(parse_proof(proof.encode()).note, policy)
 
 
 def _proved(entry: ProvenEntry) -> tuple[Checkpoint, LoggedEntry]:

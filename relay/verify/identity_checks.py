@@ -18,13 +18,14 @@ from firmware.protocol.tlog.policy import Policy
 from firmware.protocol.tlog.proof import parse_proof
 from relay.verify.date_checks import begin_ms_of, seen_ms
 from relay.verify.document_reader import (
+    IDENTITY,
     Files,
     device_certificate,
     document_of,
     manifest_unverified,
 )
 from relay.verify.errors import NotCheckable, NotShown
-from relay.verify.log_checks import IDENTITY, check_custody, check_inclusion
+from relay.verify.log_checks import check_custody, check_inclusion
 from relay.verify.wall_time import moment
 
 
