@@ -93,7 +93,11 @@ def _ask(talk: SignerPipe, data: bytes) -> bytes:
 
 
 def _give_up_rights(limit_bytes: int) -> None:
-    """Drop rights: no new files, connections or processes; bounded memory, time and file size."""
+    """Drop rights: no new files or connections; bounded memory, time and file size.
+
+    A process that it forked would have the same limits. (RLIMIT_NPROC would also keep the
+    library from its own threads, and counts for nothing where this runs as root.)
+    """
     for what, limit in (
         (resource.RLIMIT_NOFILE, 0),
         (resource.RLIMIT_CORE, 0),

@@ -21,6 +21,7 @@ from firmware.protocol.encoding import (
     Document,
     Id,
     Line,
+    Random32,
     ShortB64u,
     WallTimeMs,
     WireError,
@@ -31,7 +32,7 @@ from firmware.protocol.encoding import (
 from firmware.protocol.outcomes import SignedOutcome
 from firmware.protocol.passkeys import verify_p256
 from firmware.protocol.register.entries import MAX_LEAF_BYTES
-from firmware.protocol.releases import ReleaseRecord, Salt
+from firmware.protocol.releases import ReleaseRecord
 from firmware.protocol.slot_trees import SlotHashes, SlotIndex
 
 IDENTITY_AGE_MS = 24 * 3600 * 1000
@@ -122,8 +123,8 @@ class ReleaseProof(Document, frozen=True, kw_only=True):
 
     v: Literal[2] = 2
     record: ReleaseRecord
-    salt_g: Salt
-    salt_d: Salt
+    salt_g: Random32
+    salt_d: Random32
     proof: ProofText
 
 

@@ -48,6 +48,9 @@ B64u = Annotated[str, msgspec.Meta(pattern=_B64U_PATTERN, max_length=MAX_DOCUMEN
 ShortB64u = Annotated[str, msgspec.Meta(pattern=_B64U_PATTERN, max_length=4096)]
 """The same, for a signature, a credential id or an assertion's field."""
 
+Random32 = Annotated[str, msgspec.Meta(pattern=rf"^{_SIGN}{{43}}\Z")]
+"""32 random bytes in base64url: a nonce, or the salt of a commitment."""
+
 P256_HEAD = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d03010703420004")
 """The beginning of each P-256 SubjectPublicKeyInfo with a named curve and an uncompressed point.
 

@@ -19,12 +19,13 @@ from firmware.protocol.encoding import (
     Document,
     Id,
     Line,
+    Random32,
     ShortB64u,
     WallTimeMs,
 )
 from firmware.protocol.pairing import SignedPairingAnswer
 from firmware.protocol.refused_checks import MAX_COUNTED
-from firmware.protocol.releases import ReleaseRecord, Salt
+from firmware.protocol.releases import ReleaseRecord
 from firmware.protocol.thumbnails import SealedThumbnail
 from firmware.protocol.zones import MAX_BROWSERS, SealedZones
 
@@ -212,7 +213,7 @@ class PackageReady(Document, frozen=True, kw_only=True, tag="package_ready", tag
     part_bytes: Annotated[int, msgspec.Meta(ge=5 * 1024 * 1024, le=64 * 1024 * 1024)]
     part_sha256: PartDigests
     record: ReleaseRecord
-    salt_d: Salt
+    salt_d: Random32
 
 
 class UploadedPart(Document, frozen=True, kw_only=True):

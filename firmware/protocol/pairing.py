@@ -28,6 +28,7 @@ from firmware.protocol.encoding import (
     Document,
     Id,
     P256Key,
+    Random32,
     ShortB64u,
     WireError,
     X25519Key,
@@ -35,6 +36,7 @@ from firmware.protocol.encoding import (
     canonical,
     decode_canonical,
     device_id_of,
+    sha256_hex,
     unb64u,
 )
 from firmware.protocol.grants import OwnerKeys, check_owner_keys
@@ -56,8 +58,6 @@ WORDS_SALT = b"doorward/six-words/v1"
 
 _ID_BYTES = 26
 _CODE_BYTES = _ID_BYTES + 32
-Nonce = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{43}\Z")]
-"""32 random bytes, base64url."""
 
 
 class PairingInvalid(WireError):
@@ -90,7 +90,7 @@ class PairingAnswer(Document, frozen=True, kw_only=True):
     """SubjectPublicKeyInfo (DER) of the P-256 key that signs this answer."""
     sealing_key: X25519Key
     """Raw X25519."""
-    nonce: Nonce
+    nonce: Random32
     policy_digest: Digest
     """SHA-256 of the policy file of public logs; of nothing where there is none."""
     register_origin: Annotated[str, msgspec.Meta(max_length=200, pattern=r"^[!-~]*\Z")]
@@ -117,12 +117,12 @@ class PairingReveal(Document, frozen=True, kw_only=True):
     v: Literal[2] = 2
     pairing_id: Id
     owner: OwnerKeys
-    nonce: Nonce
+    nonce: Random32
 
     @property
     def code(self) -> PairingCode:
         """The code that commits to this."""
-        commitment = hashlib.sha256(COMMIT_TAG + self.encode()).hexdigest()
+        commitment = sha256_hex(COMMIT_TAG + self.encode())
         return PairingCode(pairing_id=self.pairing_id, commitment=commitment)
 
 

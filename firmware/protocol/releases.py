@@ -12,9 +12,7 @@ record opens to one package.
 import base64
 import hashlib
 from collections.abc import Callable
-from typing import Annotated, Literal
-
-import msgspec
+from typing import Literal
 
 from firmware.protocol.encoding import (
     AgencyId,
@@ -22,11 +20,9 @@ from firmware.protocol.encoding import (
     Digest,
     Document,
     Id,
+    Random32,
     new_salt,
 )
-
-Salt = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{43}\Z")]
-"""32 random bytes as base64url."""
 
 
 class ReleaseRecord(Document, frozen=True, kw_only=True):
@@ -40,7 +36,7 @@ class ReleaseRecord(Document, frozen=True, kw_only=True):
     device: DeviceId
     grant: Digest
     delivery: Digest
-    salt: Salt
+    salt: Random32
 
 
 class GrantOpening(Document, frozen=True, kw_only=True):
@@ -49,7 +45,7 @@ class GrantOpening(Document, frozen=True, kw_only=True):
     v: Literal[2] = 2
     domain: Literal["doorward/release-grant/v2"] = "doorward/release-grant/v2"
     grant_digest: Digest
-    salt: Salt
+    salt: Random32
 
 
 class DeliveryOpening(Document, frozen=True, kw_only=True):
@@ -60,7 +56,7 @@ class DeliveryOpening(Document, frozen=True, kw_only=True):
     package_id: Id
     request_digest: Digest
     agency: AgencyId
-    salt: Salt
+    salt: Random32
 
 
 class ReleaseOpening(Document, frozen=True, kw_only=True):
@@ -68,8 +64,8 @@ class ReleaseOpening(Document, frozen=True, kw_only=True):
 
     v: Literal[2] = 2
     record: ReleaseRecord
-    salt_g: Salt
-    salt_d: Salt
+    salt_g: Random32
+    salt_d: Random32
 
 
 def open_release(

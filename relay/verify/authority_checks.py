@@ -5,7 +5,8 @@ package brings, or over the whole register where the reader has it. An entry tha
 right to make is void in the log, however well it is proved to be there, so it is trusted by nobody.
 
 Ages are the witnesses': an agreement counts once it was public for long enough, and a package shows
-that by checkpoints that are old enough.
+that by checkpoints that are old enough. The newest one is as fresh at the release as a doorbell
+needs it: an older one could be from before a suspension.
 """
 
 import functools
@@ -28,7 +29,10 @@ from firmware.protocol.tlog.merkle import leaf_hash, verify_consistency, verify_
 from firmware.protocol.tlog.policy import Policy
 from firmware.protocol.tlog.proof import parse_proof
 from firmware.protocol.tlog.signed_note import NoteRefused, parse_note
+from relay.verify.date_checks import SKEW_MS, seen_ms
 from relay.verify.document_reader import (
+    REGISTER,
+    RELEASE,
     Files,
     document_of,
     request_unverified,
@@ -37,7 +41,6 @@ from relay.verify.document_reader import (
 from relay.verify.errors import NotCheckable
 from relay.verify.wall_time import moment
 
-REGISTER, RELEASE = "register.json", "release.json"
 HOUR_MS, DAY_MS = 3_600_000, 24 * 3_600_000
 
 
@@ -183,9 +186,15 @@ def check_ages(reader: AuthorityReader) -> str:
     found = reader.read()
     try:
         stamps, released_ms = _stamps(found.proved, policy), _released_ms(files, policy)
+        fresh_ms = _fresh_ms(found.proved, policy)
     except NoteRefused as error:  # said by the check of the witnesses, too
         raise NotCheckable(f"how long they had been public is not shown: {error}") from error
     delays = found.register.delays
+    if released_ms - fresh_ms > delays.freshness_ms + SKEW_MS:
+        raise NotCheckable(
+            f"witnesses saw the register that is here {moment(fresh_ms)}, and the release "
+            f"{moment(released_ms)}: what changed in between is not shown"
+        )
     first = found.register.agreements[found.agreement.agreement.agency][0]
     for what, index, age_ms in (
         ("the agency's first agreement", first.index, delays.agreement_age_ms),
@@ -269,11 +278,16 @@ def _stamps(proved: ProvedExtract, policy: Policy) -> Stamps:
     return stamps
 
 
+def _fresh_ms(proved: ProvedExtract, policy: Policy) -> int:
+    """Return when witnesses last saw the register's checkpoint, by the proof of its last entry."""
+    note = parse_proof(proved.extract.last.proof.encode()).note
+    return policy.check(note, origin=proved.checkpoint.origin).fresh_ms
+
+
 def _released_ms(files: Files, policy: Policy) -> int:
     """Return by when witnesses had seen the release: it isn't older than its own checkpoint."""
-    note = parse_proof(document_of(ReleaseProof, files, RELEASE).proof.encode()).note
-    origin = parse_checkpoint(parse_note(note).text).origin
-    return policy.check(note, origin=origin).aged_ms
+    proof = document_of(ReleaseProof, files, RELEASE).proof
+    return seen_ms(parse_proof(proof.encode()).note, policy)
 
 
 def _proved(entry: ProvenEntry) -> tuple[Checkpoint, LoggedEntry]:

@@ -49,7 +49,11 @@ def _read(c2pa: Any, clip: io.FileIO, settings: dict[str, object]) -> dict[str, 
 
 
 def _give_up_rights() -> None:
-    """Drop rights: no new files, connections or processes; bounded memory and time."""
+    """Drop rights: no new files or connections; bounded memory and time.
+
+    A process that it forked would have the same limits. (RLIMIT_NPROC would also keep the
+    library from its own threads, and counts for nothing where this runs as root.)
+    """
     for what, limit in (
         (resource.RLIMIT_NOFILE, 0),
         (resource.RLIMIT_CORE, 0),

@@ -39,7 +39,7 @@ class Exit(IntEnum):
 _WORDS = {
     Exit.HOLDS: "every check was made, and holds",
     Exit.USAGE: "wrong use, or a file that can't be read",
-    Exit.INCOMPLETE: "nothing fails, but something was not checked (it says what)",
+    Exit.INCOMPLETE: "nothing fails, but something was not checked, or not shown (it says what)",
     Exit.UNREADABLE: "the package can't be opened (no package, or not sealed to this key)",
     Exit.PACKAGE: "the package or a file of it was altered, added or taken out",
     Exit.DEVICE: "the doorbell's certificate or signature",
@@ -62,7 +62,7 @@ class Result(Enum):
     FAILS = "FAILS"
     NOT_CHECKED = "not checked"
     NOT_SHOWN = "not shown"
-    """Evidence needn't show it (a new doorbell can't show its age); that it doesn't is said."""
+    """Honest evidence may be unable to show it: a new doorbell can't show its age."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,9 +97,10 @@ def exit_code_of(checks: Iterable[Check]) -> Exit:
     """Return the exit code of all checks together.
 
     A changed file fails the list of files as well as its own check, which says more: so
-    PACKAGE is named only if nothing else fails.
+    PACKAGE is named only if nothing else fails. What isn't shown is no success: whoever made a
+    doorbell up afterwards would leave out what shows its age.
     """
-    listed = [check for check in checks if check.result is not Result.NOT_SHOWN]
+    listed = list(checks)
     failed = {check.kind for check in listed if check.result is Result.FAILS}
     if failed:
         return min(failed - {Exit.PACKAGE} or failed)

@@ -20,7 +20,6 @@ from pathlib import Path
 
 from firmware.protocol.command_line import ZERO, quiet_pipe
 from firmware.protocol.encoding import WireError
-from firmware.protocol.register.register_file import REGISTER_FILE, WholeRegister
 from relay.verify.agency_key import AgencyKey, KnownAgency, OpeningKey
 from relay.verify.checks import Exit
 from relay.verify.document_reader import CLIP_NAME
@@ -76,7 +75,7 @@ def _verify(options: argparse.Namespace) -> int:
         agency=_agency(key, options.agreement),
         policy=None if options.policy is None else read_policy(Path(options.policy)),
         fleet_ca=None if options.fleet_ca is None else read_small(Path(options.fleet_ca)),
-        register=_register_of(options),
+        register=read_register(Path(options.evidence), options.register),
     )
     evidence = read_evidence(Path(options.evidence), key)
     report = check_evidence(evidence, given)
@@ -96,15 +95,6 @@ def _agency(key: AgencyKey | OpeningKey | None, agreement: str | None) -> KnownA
     if own is not None and own != agreed:
         raise WireError("--key and --agreement are of different agencies, or of different keys")
     return agreed
-
-
-def _register_of(options: argparse.Namespace) -> WholeRegister | None:
-    """Return the whole register: the one that is named, else what lies beside the evidence."""
-    if options.register is not None:
-        return read_register(Path(options.register))
-    evidence = Path(options.evidence)
-    beside = (evidence if evidence.is_dir() else evidence.parent) / REGISTER_FILE
-    return read_register(beside) if beside.is_file() else None
 
 
 def _court_pack() -> Callable[[Report], bytes]:

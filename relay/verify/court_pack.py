@@ -103,7 +103,7 @@ def _verdict(report: Report) -> str:
     if report.exit_code is Exit.HOLDS:
         return "Every check was made, and holds."
     if report.exit_code is Exit.INCOMPLETE:
-        return 'No check fails. Some could not be made: they are marked "not checked".'
+        return 'No check fails. "Not checked" and "not shown" say what could not be made or seen.'
     return f"A CHECK FAILS: {report.exit_code.words}. Don't rely on this evidence."
 
 

@@ -68,7 +68,7 @@ an accurate result.
 by the process of digital identification described in it.
 
 4. On the date below I ran {program} on these files. It said: {result}. I attach its output. Where
-it says "not checked", I make no statement.
+it says "not checked" or "not shown", I make no statement.
 
 5. I have read "What this can't show" in this pack.
 

@@ -25,6 +25,7 @@ from firmware.protocol.requests import EvidenceRequest, SignedRequest, parse_req
 MAX_MANIFEST_FILE_BYTES = 512 * 1024
 MAX_CERTIFICATE_BYTES = 64 * 1024
 MAX_DOCUMENT_FILE_BYTES = 8 * 1024 * 1024
+RELEASE, REGISTER, IDENTITY = "release.json", "register.json", "identity.json"
 CLIP_NAME = re.compile(r"clip-([1-9][0-9]?)\.mp4")
 
 Files = Mapping[str, ByteSource]

@@ -4,7 +4,7 @@ WireError                   (protocol) something isn't what it must be
 ├── UnreadablePackage       it can't be opened: no package, another key, a cut header
 └── AlteredPackage          it was sealed to this key, and isn't what was sealed
 NotCheckable                not a failure: what a check needs isn't at hand
-NotShown                    not a failure: the evidence doesn't claim it
+NotShown                    not a failure: honest evidence may be unable to show it
 """
 
 from firmware.protocol.encoding import WireError
@@ -23,4 +23,4 @@ class NotCheckable(Exception):
 
 
 class NotShown(Exception):
-    """Something that evidence may show and this doesn't; the text says why."""
+    """Something that this evidence doesn't show; the text says why. It never ends in success."""

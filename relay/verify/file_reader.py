@@ -9,6 +9,7 @@ from firmware.protocol.media.byte_source import ByteSource
 from firmware.protocol.register.entries import SignedAgreement
 from firmware.protocol.register.register_file import (
     MAX_REGISTER_FILE_BYTES,
+    REGISTER_FILE,
     WholeRegister,
     parse_register,
 )
@@ -103,8 +104,12 @@ def read_policy(path: Path) -> Policy:
     return parse_policy(read_small(path))
 
 
-def read_register(path: Path) -> WholeRegister:
-    """Read a whole register."""
+def read_register(evidence: Path, named: str | None) -> WholeRegister | None:
+    """Read the whole register: the one that is named, else what lies beside the evidence."""
+    beside = (evidence if evidence.is_dir() else evidence.parent) / REGISTER_FILE
+    path = beside if named is None else Path(named)
+    if named is None and not path.is_file():
+        return None
     return parse_register(_read(path, MAX_REGISTER_FILE_BYTES))
 
 

@@ -2,7 +2,8 @@
 
 A relay that plots with others could enrol an invented doorbell after the fact. One whose slot is in
 the witnessed log a day before the recording wasn't made up for it. Evidence shows a day to a month
-and no more: the first slot would tell when somebody moved in. A young doorbell shows nothing.
+and no more: the first slot would tell when somebody moved in. A young doorbell shows nothing, and
+so would an invented one: what isn't shown is told apart from what fails, and is no success either.
 """
 
 from firmware.protocol.custody import (
@@ -17,13 +18,14 @@ from firmware.protocol.tlog.policy import Policy
 from firmware.protocol.tlog.proof import parse_proof
 from relay.verify.date_checks import begin_ms_of, seen_ms
 from relay.verify.document_reader import (
+    IDENTITY,
     Files,
     device_certificate,
     document_of,
     manifest_unverified,
 )
 from relay.verify.errors import NotCheckable, NotShown
-from relay.verify.log_checks import IDENTITY, check_custody, check_inclusion
+from relay.verify.log_checks import check_custody, check_inclusion
 from relay.verify.wall_time import moment
 
 

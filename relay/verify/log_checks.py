@@ -42,6 +42,9 @@ from firmware.protocol.tlog.signed_note import parse_note
 from relay.verify.agency_key import KnownAgency
 from relay.verify.authority_checks import AuthorityReader, extract_of, proved_extract
 from relay.verify.document_reader import (
+    IDENTITY,
+    REGISTER,
+    RELEASE,
     Files,
     clip_numbers,
     contents_unverified,
@@ -57,7 +60,6 @@ from relay.verify.document_reader import (
 from relay.verify.errors import NotCheckable
 from relay.verify.wall_time import moment
 
-RELEASE, REGISTER, IDENTITY = "release.json", "register.json", "identity.json"
 OF_REGISTER, OF_CUSTODY = "/register", "/custody"
 """How the names of a town's two logs end; before that they are the same."""
 

@@ -1,7 +1,7 @@
 """Files of opened evidence: footage, which nobody but the person who opened it may read.
 
-Folders are 0700 and files 0600, whatever the umask is. Nothing that is there is overwritten,
-and a folder that couldn't be written whole isn't left behind.
+Folders are 0700 and files 0600, whatever the umask is. A folder is always a new one, and isn't left
+behind if it couldn't be written whole; a single file takes the place of one of its name.
 """
 
 import os

@@ -14,6 +14,7 @@ const web = dirname(fileURLToPath(import.meta.url));
 const ENTRY = join(web, "saved/page.js");
 const IMPORT = /^import (?:\{([^}]*)\}|\* as (\w+)) from "([^"]+)";\n/gms;
 const EXPORT = /^export (?:async )?(?:function\*?|class|const) (\w+)/gm;
+const EXPORTS = /^export \{ ?([\w, ]*?) ?\};?$/gm;
 
 /** @param {string} target where the page goes */
 export function writeSavedPage(target) {
@@ -60,14 +61,13 @@ function modulesOf(path, done) {
   done.set(path, `m${done.size}`);
   const source = readFileSync(path, "utf8");
   const parts = [...source.matchAll(IMPORT)].flatMap(([, , , from]) => modulesOf(resolve(path, from), done));
-  const body = source
-    .replace(IMPORT, (_, names, all, from) => {
-      const module = done.get(resolve(path, from));
-      return all ? `const ${all} = ${module};\n` : `const {${names.replaceAll(" as ", ": ")}} = ${module};\n`;
-    })
-    .replace(/^export \{\};?$/gm, "");
+  const body = source.replace(IMPORT, (_, names, all, from) => {
+    const module = done.get(resolve(path, from));
+    return all ? `const ${all} = ${module};\n` : `const {${names.replaceAll(" as ", ": ")}} = ${module};\n`;
+  });
   const exported = [...body.matchAll(EXPORT)].map(([, name]) => name);
-  const plain = body.replace(/^export (?=(?:async )?(?:function\*?|class|const) )/gm, "");
+  for (const [, names] of body.matchAll(EXPORTS)) exported.push(...names.split(", ").filter(Boolean));
+  const plain = body.replace(EXPORTS, "").replace(/^export (?=(?:async )?(?:function\*?|class|const) )/gm, "");
   if (/^(import|export)\b/m.test(plain)) throw new Error(`${path} imports or exports in a way that isn't known here`);
   return [...parts, `const ${done.get(path)} = (() => {\n${plain}\nreturn { ${exported.join(", ")} };\n})();`];
 }

@@ -36,9 +36,14 @@ for (const target of [join(pages, "vendor"), join(app, "vendor")]) {
   mkdirSync(target, { recursive: true });
   copy("node_modules/hpke/index.js", join(target, "hpke.js"));
   copy("node_modules/hpke/index.d.ts", join(target, "hpke.d.ts"));
+  for (const name of ["sha2", "_md", "_u64", "utils"]) {
+    copy(`node_modules/@noble/hashes/${name}.js`, join(target, `noble/${name}.js`));
+    copy(`node_modules/@noble/hashes/${name}.d.ts`, join(target, `noble/${name}.d.ts`));
+  }
   writeWords(join(target, "words.js"));
 }
-copy("node_modules/hpke/LICENSE.md", join(pages, "vendor/hpke.LICENSE.md")); // wheels carry it
+copy("node_modules/hpke/LICENSE.md", join(pages, "vendor/hpke.LICENSE.md")); // wheels carry them
+copy("node_modules/@noble/hashes/LICENSE", join(pages, "vendor/noble/LICENSE"));
 writeMapFiles(root, join(pages, "vendor"));
 copy("node_modules/qrcode-generator/dist/qrcode.mjs", join(app, "vendor/qrcode.mjs"));
 writeFileSync(

@@ -18,8 +18,10 @@ from firmware.protocol.register.chain import LoggedEntry, replay_chain
 from firmware.protocol.register.entries import (
     AdminsChanged,
     AgencySuspended,
+    ChangeSignature,
     Limits,
     LimitsChanged,
+    OfficerRevoked,
     ProgramReleased,
     RefusedLeaf,
 )
@@ -33,13 +35,14 @@ from firmware.protocol.register.register_file import WholeRegister
 from firmware.protocol.requests import SignedRequest
 from firmware.protocol.tlog.proof import parse_proof
 from relay.verify.authority_checks import AuthorityReader, check_ages, check_authority
-from relay.verify.checks import Exit
+from relay.verify.checks import Exit, Result
+from relay.verify.date_checks import SKEW_MS
 from relay.verify.errors import NotCheckable
 from relay.verify.report import check_evidence
 from tests.fakes.log_town import HOUR_MS, NOW_MS, Town, make_town, sign_p256, spki_of
 from tests.fakes.media import evidence_of_files, in_memory
 from tests.fakes.register_history import History
-from tests.relay.evidence_files import make_evidence
+from tests.relay.evidence_files import Evidence, Film, make_evidence, regranted, with_files
 
 PROGRAM = ProgramReleased(program="owner-app", version="1.2", sha256="a" * 64)
 LIMITS = LimitsChanged(limits=Limits(max_per_case=1))
@@ -314,6 +317,44 @@ def test_the_second_of_two_changes_for_one_place_is_no_substitute(case: Case) ->
         forked.check(with_links(held, [*links_of(held)[:-1], link]))
 
 
+def suspended_last(forge: Callable[[Town, list[ChainLink]], list[ChainLink]]) -> Evidence:
+    """Evidence under a checkpoint whose last entry suspends the agency, with another chain."""
+    evidence = make_evidence(film=Film(1, with_sound=False))
+    town = evidence.town
+    town.suspend()
+    held = town.extract(msgspec.json.decode(evidence.files["request.json"], type=SignedRequest))
+    forged = with_links(held, forge(town, links_of(held)))
+    return with_files(evidence, **{"register.json": forged.encode()})
+
+
+def unsigned_revocation(town: Town, links: list[ChainLink]) -> list[ChainLink]:
+    """Replace the last by a change that nobody signed: an unknown agency's officer, revoked."""
+    leaf = town.change(OfficerRevoked(agency="nowhere", officer_id="a" * 26), by=("ann",))
+    forged = ChainLink(
+        index=links[-1].index,
+        change=leaf.change,
+        signatures=[ChangeSignature(by="nowhere", signature=b64u(bytes(70)))],
+    )
+    return [*links[:-1], forged]
+
+
+LAST: dict[str, Callable[[Town, list[ChainLink]], list[ChainLink]]] = {
+    "the suspension shown": lambda _, links: links,
+    "the suspension left out": lambda _, links: links[:-1],
+    "the suspension replaced": unsigned_revocation,
+}
+
+
+@pytest.mark.parametrize("name", LAST)
+def test_a_suspension_that_is_the_logs_last_entry_is_seen_whatever_the_chain_has_there(
+    name: str,
+) -> None:
+    """Seen to hold with a forged change in its place, and in the page without any."""
+    evidence = suspended_last(LAST[name])
+    report = check_evidence(evidence_of_files(evidence.listed()), evidence.given)
+    assert report.exit_code is Exit.LOG
+
+
 def test_a_last_entry_that_counts_wrongly_hides_nothing_from_who_has_the_whole(case: Case) -> None:
     """The one lie that a part can't show. It is void in the log, for every follower and monitor."""
     lie = replace(case, town=case.town.copy())
@@ -379,9 +420,10 @@ def test_limits_that_are_too_young_to_count_let_nobody_in_here_either() -> None:
     window = {"from_ms": begun_ms - 4 * HOUR_MS, "to_ms": begun_ms, "reason": "A long night."}
     case = Case(town=town, request=town.publish(expires_ms=begun_ms + 6 * 24 * HOUR_MS, **window))
     assert town.register.voids == []
+    town.wind(hours=71)
     with pytest.raises(NotCheckable, match=r"the limits .* 72 hours is not shown, .* 2 hours"):
-        ages_of(case, case.extract, released_ms=begun_ms + 71 * HOUR_MS)
-    town.wind(hours=73)
+        ages_of(case, case.extract)
+    town.wind(hours=2)
     assert "when the release was witnessed" in ages_of(case, case.extract)
     bare = changed(case.extract, ages=case.extract.ages[:-1])
     with pytest.raises(NotCheckable, match=r"the limits .* 72 hours is not shown"):
@@ -400,6 +442,31 @@ def test_a_release_before_the_agreement_was_old_enough_isnt_shown(aged: Case) ->
     begun_ms = aged.town.agreement.begins_ms
     with pytest.raises(NotCheckable, match="7 days"):
         ages_of(aged, aged.extract, released_ms=begun_ms + 7 * 24 * HOUR_MS - 1000)
+
+
+def outdated() -> Evidence:
+    """Evidence released two hours after its part of the register, and after a suspension."""
+    evidence = make_evidence(film=Film(1, with_sound=False))
+    evidence.town.suspend()
+    evidence.town.wind(hours=2)
+    return regranted(evidence)
+
+
+def test_a_register_from_before_a_suspension_ends_in_no_success_after_it() -> None:
+    """Seen to hold: a relay and a bad doorbell packed the checkpoint before the suspension."""
+    evidence = outdated()
+    report = check_evidence(evidence_of_files(evidence.listed()), evidence.given)
+    assert report.exit_code is Exit.INCOMPLETE
+    (why,) = [one.detail for one in report.checks if one.result is Result.NOT_CHECKED]
+    assert "what changed in between is not shown" in why
+
+
+def test_a_register_counts_as_long_as_a_doorbell_releases_by_it(aged: Case) -> None:
+    fresh_ms = aged.town.register_log.witnessed().fresh_ms
+    latest_ms = fresh_ms + HOUR_MS + SKEW_MS
+    assert "witnessed" in ages_of(aged, aged.extract, released_ms=latest_ms)
+    with pytest.raises(NotCheckable, match="what changed in between is not shown"):
+        ages_of(aged, aged.extract, released_ms=latest_ms + 1000)
 
 
 def test_an_old_checkpoint_of_another_history_is_refused(aged: Case) -> None:

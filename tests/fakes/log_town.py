@@ -88,7 +88,7 @@ from firmware.protocol.slot_trees import SEED_BYTES, SlotTree
 from firmware.protocol.tlog.checkpoint import Checkpoint, sign_checkpoint, sign_cosignature
 from firmware.protocol.tlog.merkle import Tree, leaf_hash
 from firmware.protocol.tlog.policy import Policy, Witnessed, parse_policy, policy_text
-from firmware.protocol.tlog.proof import TlogProof
+from firmware.protocol.tlog.proof import TlogProof, parse_proof
 from firmware.protocol.tlog.signed_note import NoteSigner, parse_note
 from firmware.protocol.tlog.tiles import (
     bundles_grown,
@@ -594,11 +594,17 @@ class Town:
             proof=logged.proof,
         )
 
-    def identity_proof(self, *, device: str) -> IdentityProof:
-        """Log a slot of a doorbell now, and return what proves that it was there."""
-        proof = self.capture_proof(device=device, manifest_digest="cd" * 32)
+    def identity_proof(self, *, device: str, at_ms: int | None = None) -> IdentityProof:
+        """Log a slot of a doorbell, and return what proves that it was there at that time."""
+        at_ms = self.now_ms if at_ms is None else at_ms
+        slot = at_ms // self.register.delays.slot_ms
+        proof = self.capture_proof(device=device, manifest_digest="cd" * 32, slot=slot)
+        logged = replace(parse_proof(proof.proof.encode()), note=self.custody_log.note(at_ms=at_ms))
         return IdentityProof(
-            record=proof.record, index=proof.index, hashes=proof.hashes, proof=proof.proof
+            record=proof.record,
+            index=proof.index,
+            hashes=proof.hashes,
+            proof=logged.encode().decode(),
         )
 
     # --- what the relay serves ---

@@ -121,8 +121,9 @@ for (const [what, changes, why] of [
   ["another code's", { commitment: "ab".repeat(32) }, /another code/],
   ["another pairing's", { pairing_id: "b".repeat(26) }, /another code/],
   ["another signer's", { identity_key: vectors("pairing").owner.passkey.public_key }, /isn't signed/],
-  ["a short key's", { sealing_key: "AAAA" }, /can't be used/],
-  ["a short nonce's", { nonce: "AAAA" }, /can't be used/],
+  ["a short key's", { sealing_key: "AAAA" }, /not an X25519/],
+  ["a second text's", { sealing_key: b64u(new Uint8Array(32).fill(255)) }, /X25519 public key in its one form/],
+  ["a short nonce's", { nonce: "AAAA" }, /nonce isn't 32 bytes/],
   ["a version to come's", { v: 3 }, /isn't one/],
   ["an unknown field's", { more: 1 }, /isn't one/],
 ]) {

@@ -20,6 +20,7 @@ from firmware.protocol.contents import (
     contents_message,
     contents_of,
 )
+from firmware.protocol.custody import IDENTITY_AGE_MS
 from firmware.protocol.encoding import b64u, decode, device_id_of, new_id, sha256_hex
 from firmware.protocol.footage import (
     MANIFEST_TAG,
@@ -349,6 +350,8 @@ def make_evidence(
         has_audio=has_audio,
         given_s=given_s,
     )
+    earlier_ms = said_ms - 2 * IDENTITY_AGE_MS
+    identity = town.identity_proof(device=doorbell.device, at_ms=earlier_ms)
     capture = town.capture_proof(device=doorbell.device, manifest_digest=packed.manifest_digest)
     release = town.release_proof(
         device=doorbell.device,
@@ -356,6 +359,7 @@ def make_evidence(
         request_digest=request.request_digest,
     )
     proofs = {
+        "identity.json": identity.encode(),
         "capture-1.json": capture.encode(),
         "release.json": release.encode(),
         "register.json": town.extract(request).encode(),

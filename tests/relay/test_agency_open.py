@@ -1,10 +1,12 @@
 """`doorward-agency open`: the files, what holds, and an exit code if anything fails."""
 
 import hashlib
+import shutil
 from pathlib import Path
 
 import pytest
 
+from firmware.protocol.register.register_file import REGISTER_FILE, encode_register
 from relay.tools.agency.cli import main
 from relay.verify.agency_key import OpeningKey
 from relay.verify.checks import Exit
@@ -66,6 +68,39 @@ def test_a_key_that_can_only_open_does(evidence: Evidence, tmp_path: Path) -> No
     )
     (tmp_path / "sealing-key-desk.json").write_bytes(only_opens.encode())
     assert opened(evidence.write(tmp_path), tmp_path / "sealing-key-desk.json") == 0
+
+
+@pytest.mark.parametrize("wrong", ["policy", "fleet-ca", "register"])
+def test_nothing_is_written_if_an_option_cannot_be_read(
+    evidence: Evidence, tmp_path: Path, wrong: str, capsys
+) -> None:
+    """Seen to leave the opened folder behind, unchecked, for a policy that isn't there."""
+    written = evidence.write(tmp_path)
+    nowhere = str(tmp_path / "nowhere")
+    assert opened_with(written, written.key, f"--{wrong}", nowhere) == Exit.USAGE
+    assert nowhere in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_whole_register_is_read_from_beside_the_package_or_as_named(
+    evidence: Evidence, tmp_path: Path, capsys
+) -> None:
+    """Seen to be ignored beside the package."""
+    written = evidence.write(tmp_path)
+    whole = encode_register(evidence.town.register_log.entries)
+    named = tmp_path / "saved.tlog"
+    named.write_bytes(whole)
+    trusted = ("--policy", str(written.policy), "--fleet-ca", str(written.fleet_ca))
+    opened_with(written, written.key, *trusted, "--register", str(named))
+    assert "by the whole register" in capsys.readouterr().out
+    shutil.rmtree(tmp_path / "out")
+    (tmp_path / REGISTER_FILE).write_bytes(whole)
+    opened(written)
+    assert "by the whole register" in capsys.readouterr().out
+    shutil.rmtree(tmp_path / "out")
+    (tmp_path / REGISTER_FILE).write_bytes(b"something else")
+    assert opened(written) == Exit.USAGE
+    assert not (tmp_path / "out").exists()
 
 
 def test_evidence_that_fails_ends_with_what_fails(evidence, tmp_path: Path, capsys) -> None:

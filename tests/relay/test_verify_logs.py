@@ -247,7 +247,7 @@ def test_a_policy_that_knows_other_logs_is_found(evidence: Evidence) -> None:
 
 
 def test_a_package_without_any_proof_fails_a_reader_who_brings_a_policy(evidence) -> None:
-    files = dict.fromkeys(("release.json", "register.json", "capture-1.json"))
+    files = dict.fromkeys(("release.json", "register.json", "identity.json", "capture-1.json"))
     assert set(failed(evidence, **files)) == {Exit.LOG, Exit.CAPTURE}
     plain = make_evidence(film=Film(1, with_sound=False), is_register_known=False)
     assert set(failed(plain, **files)) == {Exit.LOG, Exit.POLICY, Exit.CAPTURE}
@@ -263,6 +263,7 @@ def test_every_proof_in_the_package_is_put_to_the_policy(evidence: Evidence) -> 
         "the register's last entry",
         "the register before",
         "the register before",
+        "the doorbell",
         "clip-1",
         "the register before clip-1",
     ]

@@ -7,7 +7,7 @@ import contextlib
 import io
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from tests.story.children import run_to_end
 from tests.story.settings import StoryError
@@ -18,27 +18,31 @@ COMMAND_S = 20.0
 Command = Sequence[str]
 
 
-async def run_all(*commands: Command) -> list[str]:
-    """Run commands in their order; return what each printed, or raise StoryError."""
-    words = [sys.executable, "-m", "tests.story.commands", json.dumps(commands)]
+async def run_all(*commands: Command, right: Collection[int] = (0,)) -> list[str]:
+    """Run commands in their order; return what each printed.
+
+    StoryError: one didn't end with a code that is `right`.
+    """
+    words = [sys.executable, "-m", "tests.story.commands", json.dumps([right, *commands])]
     said = await run_to_end(words, timeout_s=30.0 + COMMAND_S * len(commands))
     printed: list[str] = json.loads(said)
     return printed
 
 
-async def run_one(*command: str) -> str:
+async def run_one(*command: str, right: Collection[int] = (0,)) -> str:
     """Run one command; return what it printed."""
-    (printed,) = await run_all(command)
+    (printed,) = await run_all(command, right=right)
     return printed
 
 
 def main() -> int:
     """Run what the first argument says; print what they printed, as JSON."""
     printed = []
-    for name, *arguments in json.loads(sys.argv[1]):
+    right, *commands = json.loads(sys.argv[1])
+    for name, *arguments in commands:
         with contextlib.redirect_stdout(io.StringIO()) as said:
             code = _main_of(name)(arguments)
-        if code:
+        if code not in right:
             print(f"{name} {' '.join(arguments)}\nended with {code}", file=sys.stderr)
             return 1
         printed.append(said.getvalue())

@@ -21,6 +21,7 @@ from firmware.protocol.requests import (
     SignedCertificate,
     Withdrawal,
 )
+from relay.verify.checks import Exit
 from tests.story.api import Api, Json, ask_until
 from tests.story.authenticator import SoftPasskey
 from tests.story.commands import run_all, run_one
@@ -64,11 +65,18 @@ class Agency:
         return [decode(SignedCertificate, answer.read_bytes()) for answer in answers]
 
     async def open(self, package: Path, folder: Path, *, policy: Path, fleet_ca: Path) -> None:
-        """Open and verify a downloaded package into `folder`."""
-        await run_one(
+        """Open and verify a downloaded package into `folder`.
+
+        All is checked, and holds; only that it is a day old can't be shown by a new doorbell.
+        """
+        said = await run_one(
             "doorward-agency", "open", str(package), "--key", str(self.key_file),
             "--policy", str(policy), "--fleet-ca", str(fleet_ca), "--out", str(folder),
+            right=(Exit.HOLDS.value, Exit.INCOMPLETE.value),
         )  # fmt: skip
+        unmade = [line for line in said.splitlines() if line.startswith("not checked  ")]
+        if unmade:
+            raise StoryError(f"the evidence isn't checked whole: {unmade}")
 
 
 class Officer:

@@ -34,6 +34,7 @@ from firmware.protocol.encoding import (
     b64u,
     canonical,
     device_id_of,
+    is_blank,
     sha256_hex,
     unb64u,
 )
@@ -95,6 +96,7 @@ def encoding_vectors() -> dict[str, Any]:
                 "code": mark,
                 "is_line": _is_line(chr(mark)),
                 "is_text": re.match(TEXT_PATTERN, chr(mark)) is not None,
+                "is_blank": is_blank(chr(mark)),
             }
             for mark in marks
         ],

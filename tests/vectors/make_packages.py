@@ -8,6 +8,7 @@ and the page in a browser say the same of the same files. Keys and signatures ar
 
 import json
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,12 @@ from relay.verify.evidence import is_part_of_evidence
 from relay.verify.report import Report, TrustAnchors, check_evidence
 from tests.attacks.test_a_changed_package_is_found import FORGERIES, Crime
 from tests.attacks.test_a_cut_register_proves_nothing import FORGED as CUT
-from tests.attacks.test_a_cut_register_proves_nothing import full_town
+from tests.attacks.test_a_cut_register_proves_nothing import (
+    LAST,
+    full_town,
+    outdated,
+    suspended_last,
+)
 from tests.attacks.test_a_void_register_proves_nothing import evidence_of, make_forgery
 from tests.attacks.test_an_owner_cannot_stretch_a_date import (
     TO_NOW_MS,
@@ -201,6 +207,9 @@ OTHERS: dict[str, Callable[[], Evidence]] = {
     "a date given later, after its commitment": lambda: corrected(by_ms=TO_NOW_MS + DAY_MS),
     "a date given later, long before its commitment": lambda: corrected(by_ms=TO_NOW_MS - DAY_MS),
     "committed to in the register's log": in_the_registers_log,
+    "a doorbell that shows no earlier slot": lambda: with_files(
+        silent(), **{"identity.json": None}
+    ),
     "a doorbell of a day before": lambda: evidence_with(IDENTITY_BEGIN_MS - DAY_MS),
     "a doorbell of an hour before": lambda: evidence_with(IDENTITY_BEGIN_MS - HOUR_MS),
     "a doorbell of a year before": lambda: evidence_with(IDENTITY_BEGIN_MS - 100 * DAY_MS),
@@ -217,6 +226,8 @@ OTHERS: dict[str, Callable[[], Evidence]] = {
         silent(), identity=IdentityGiven(name="Berg\u202e")
     ),
     "a program among the files": lambda: with_files(silent(), **{"report.pdf.exe": b"MZ"}),
+    **{f"a last entry: {name}": partial(suspended_last, forge) for name, forge in LAST.items()},
+    "a register from before a suspension": outdated,
 }
 
 

@@ -193,6 +193,7 @@ def replay_chain(
             raise EntryVoid(f"entry {index} is the charter's place, or comes after the log's last")
         if index == last.index:
             _check_last(register, last)
+            _check_same(links.get(index), last)
         if index in known:
             _check_same(links.get(index), known[index])
             _apply(register, known[index])

@@ -353,7 +353,7 @@ class Leaf(Document, frozen=True, kw_only=True):
     """One entry of the register.
 
     `widenings` and `narrowings` are how many changes of each kind had effect before it, the charter
-    among the first; `chain` is the digest over them in their order (chain.py). One that says
+    among the first; `chain` is the digest over them in their order (changes.py). One that says
     otherwise is void for everybody, whatever it holds.
     """
 

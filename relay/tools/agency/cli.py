@@ -11,7 +11,7 @@
     doorward-agency deletion-answer --key KEYS/agency-key.json --package ID --deleted --reason ...
     doorward-agency deletion-answer --key KEYS/agency-key.json --draft deletion-draft.json --out ...
     doorward-agency open PACKAGE --key KEYS/agency-key.json --out DIR
-        [--policy policy.txt --fleet-ca ca.pem]
+        [--policy policy.txt --fleet-ca ca.pem --register register.tlog]
     doorward-agency verify FOLDER
     doorward-agency page --out verify.html
 
@@ -64,16 +64,16 @@ from relay.tools.agency.area_command import (
     print_location,
 )
 from relay.tools.agency.passkey_command import add_passkey, passkey_lines
-from relay.verify.agency_key import AgencyKey, KnownAgency, OpeningKey
+from relay.verify.agency_key import AgencyKey, KnownAgency
 from relay.verify.checks import Exit
 from relay.verify.cli import main as verify_main
 from relay.verify.errors import AlteredPackage, UnreadablePackage
-from relay.verify.evidence import Evidence
 from relay.verify.file_reader import (
     read_document,
     read_evidence,
     read_key,
     read_policy,
+    read_register,
     read_small,
 )
 from relay.verify.private_files import write_private_folder
@@ -248,13 +248,22 @@ def _deletion_draft(options: argparse.Namespace) -> DeletionDraft:
 
 
 def _open(options: argparse.Namespace) -> int:
-    key = read_key(Path(options.key))
-    evidence = read_evidence(Path(options.package), key)
+    """Open evidence and check it; the files are there whatever the report says of them."""
+    package, key = Path(options.package), read_key(Path(options.key))
+    given = TrustAnchors(
+        agency=KnownAgency.of_key(key),
+        policy=None if options.policy is None else read_policy(Path(options.policy)),
+        fleet_ca=None if options.fleet_ca is None else read_small(Path(options.fleet_ca)),
+        register=read_register(package, options.register),
+    )
+    evidence = read_evidence(package, key)
     out = Path(options.out)
     write_private_folder(out, evidence.files)
-    code = _report(evidence, key, options)
+    report = check_evidence(evidence, given)
+    report = replace(report, readings=read_clips(evidence.files, given.fleet_ca))
+    print("\n".join(lines_of(report)))
     print(f"{len(evidence.files)} files in {out}; hand them on with `doorward-verify {out}`")
-    return code
+    return report.exit_code.value
 
 
 def _page(options: argparse.Namespace) -> int:
@@ -262,19 +271,6 @@ def _page(options: argparse.Namespace) -> int:
     print(f"{options.out}: open it in a browser; it needs no network, and sends nothing.")
     print(f"SHA-256 {digest}")
     return 0
-
-
-def _report(evidence: Evidence, key: AgencyKey | OpeningKey, options: argparse.Namespace) -> int:
-    """Print the report and return its exit code; the files are opened whatever it says."""
-    given = TrustAnchors(
-        agency=KnownAgency.of_key(key),
-        policy=None if options.policy is None else read_policy(Path(options.policy)),
-        fleet_ca=None if options.fleet_ca is None else read_small(Path(options.fleet_ca)),
-    )
-    report = check_evidence(evidence, given)
-    report = replace(report, readings=read_clips(evidence.files, given.fleet_ca))
-    print("\n".join(lines_of(report)))
-    return report.exit_code.value
 
 
 def _now_ms() -> int:
@@ -361,6 +357,7 @@ def _parser() -> argparse.ArgumentParser:
     open_.add_argument("--key", required=True, help="agency-key.json")
     open_.add_argument("--out", required=True, help="a new folder for what is inside")
     open_.add_argument("--policy", help="trusted logs and witnesses; without it not all is checked")
+    open_.add_argument("--register", help="the whole register, if it isn't beside the package")
     open_.add_argument("--fleet-ca", help="ca.pem of the fleet; without it not all is checked")
     open_.set_defaults(run=_open)
     text = "check evidence that was opened, or a package: all that doorward-verify does"

@@ -3,11 +3,11 @@
  * are replayed from the charter, and what the replay calls void is trusted by nobody.
  * @module
  */
-import { canonical, hex, unb64u, utf8 } from "../../static/js/protocol/encoding.js";
-import { NotCheckable } from "./checks.js";
+import { WireError, canonical, hex, unb64u, utf8 } from "../../static/js/protocol/encoding.js";
+import { NotCheckable, moment } from "./checks.js";
 import { documentOf, must, requestUnverified, signedRequest } from "./document_reader.js";
 import { Register, checkLimits, parseLeaf } from "./register.js";
-import { checkConsistency, checkInclusion, checkWitnessed, parseProof, parseWitnessed } from "./tlog.js";
+import { SKEW_MS, checkConsistency, checkInclusion, checkWitnessed, parseProof, parseWitnessed } from "./tlog.js";
 
 /** @typedef {import("./document_reader.js").Files} Files */
 /** @typedef {import("./register.js").AgreementRecord} AgreementRecord */
@@ -109,19 +109,38 @@ async function replayed(chain, { checkpoint, last, ...named }, agency, charter) 
   for (const index of indexes) {
     must(index > 0 && index <= last.index, "an entry is in the charter's place, or comes after the log's last");
     register.skipTo(index);
-    if (index === last.index) checkLast(register, last.entry);
     const entry = known.get(index);
     const link = links.get(index);
-    if (entry !== undefined && link !== undefined) {
-      const { body } = parseLeaf(entry);
-      const isSame = body.change === link.change && canonical(body.signatures ?? null) === canonical(link.signatures);
-      must(isSame, "an entry isn't the change that the chain has there");
+    if (index === last.index) {
+      checkLast(register, last.entry);
+      checkSame(link, last.entry);
     }
-    if (entry !== undefined) await register.apply(entry);
-    else await applyLink(register, link, agency);
+    if (entry !== undefined) {
+      checkSame(link, entry);
+      await register.apply(entry);
+    } else {
+      await applyLink(register, link, agency);
+    }
   }
-  if (last.index >= register.size) checkLast(register, last.entry);
+  if (last.index >= register.size) {
+    register.skipTo(last.index);
+    checkLast(register, last.entry);
+    await register.apply(last.entry).catch(passVoid); // of a part only, so it may be void here and not in the log
+  }
   return register;
+}
+
+/** A link in the place of a proved entry is that entry's. @param {any} link undefined where there is none @param {string} entry */
+function checkSame(link, entry) {
+  if (link === undefined) return;
+  const { body } = parseLeaf(entry);
+  const isSame = body.change === link.change && canonical(body.signatures ?? null) === canonical(link.signatures);
+  must(isSame, "an entry isn't the change that the chain has there");
+}
+
+/** @param {unknown} error */
+function passVoid(error) {
+  if (!(error instanceof WireError)) throw error;
 }
 
 /** @param {Register} register @param {any} link @param {string} agency */
@@ -142,9 +161,13 @@ export async function checkAges(files, policy, authority) {
   if (policy === null) throw new NotCheckable("no policy is at hand: whose times to believe isn't known");
   if (!files.has("release.json")) throw new NotCheckable("without {name} nothing says by when it was there", { name: "release.json" });
   const { register, agreement, proved } = await authority();
-  const { seen, released_ms } = await times(files, proved, policy);
+  const { seen, fresh_ms, released_ms } = await times(files, proved, policy);
   const [first] = /** @type {AgreementRecord[]} */ (register.agreements.get(agreement.agreement.agency));
-  const { key_age_ms, agreement_age_ms } = register.delays;
+  const { key_age_ms, agreement_age_ms, freshness_ms } = register.delays;
+  if (released_ms - fresh_ms > freshness_ms + SKEW_MS) {
+    const values = { since: moment(fresh_ms), by: moment(released_ms) };
+    throw new NotCheckable("witnesses saw the register that is here {since}, and the release {by}: what changed in between is not shown", values);
+  }
   /** @param {number} index @param {number} age_ms */
   const isOldEnough = (index, age_ms) => seen.some(({ size, time_ms }) => size > index && released_ms - time_ms >= age_ms);
   for (const [index, age_ms] of [
@@ -163,10 +186,10 @@ export async function checkAges(files, policy, authority) {
   } catch {
     throw new NotCheckable("that the limits which let the request in had been public for {hours} hours is not shown", { hours: key_age_ms / HOUR_MS });
   }
-  return { template: "by {time}, when the release was witnessed", values: { time: `${new Date(released_ms).toISOString().slice(0, 19).replace("T", " ")} UTC` } };
+  return { template: "by {time}, when the release was witnessed", values: { time: moment(released_ms) } };
 }
 
-/** When witnesses had seen what, and the release. @param {Files} files @param {ProvedExtract} proved @param {Policy} policy */
+/** When witnesses had seen what, last the register, and the release. @param {Files} files @param {ProvedExtract} proved @param {Policy} policy */
 async function times(files, { extract, checkpoint }, policy) {
   const parsed = extract.ages.map((/** @type {any} */ { note, hashes }) => ({ witnessed: parseWitnessed(note), hashes }));
   const release = parseProof(documentOf(files, "release.json").proof);
@@ -174,11 +197,13 @@ async function times(files, { extract, checkpoint }, policy) {
   const seen = [];
   for (const { witnessed, hashes } of parsed) {
     must(witnessed.checkpoint.origin === checkpoint.origin, "a checkpoint of another log than the register");
-    const time_ms = await trusted(policy, witnessed);
+    const { aged_ms: time_ms } = await trusted(policy, witnessed);
     await checkConsistency(witnessed.checkpoint, checkpoint, hashes.map(unb64u));
     seen.push({ size: witnessed.checkpoint.size, time_ms });
   }
-  return { seen, released_ms: await trusted(policy, release) };
+  const { fresh_ms } = await trusted(policy, parseProof(extract.last.proof));
+  const { aged_ms: released_ms } = await trusted(policy, release);
+  return { seen, fresh_ms, released_ms };
 }
 
 /** @param {Policy} policy @param {{note: import("./tlog.js").Note, checkpoint: Checkpoint}} witnessed */

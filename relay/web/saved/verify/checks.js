@@ -38,7 +38,7 @@ export class NotCheckable extends Told {
   }
 }
 
-/** Something that evidence may show and this doesn't: it is said, and all else may hold. */
+/** Something that this evidence doesn't show, as honest evidence may be unable to. It never ends in success. */
 export class NotShown extends Told {
   /** @param {string} template @param {Said["values"]} [values] */
   constructor(template, values) {
@@ -79,6 +79,11 @@ export function inWords({ template, values }, texts) {
   return filledApart(Object.hasOwn(texts, template) ? texts[template] : template, values);
 }
 
+/** @param {number} wall_ms */
+export function moment(wall_ms) {
+  return `${new Date(wall_ms).toISOString().slice(0, 19).replace("T", " ")} UTC`;
+}
+
 /** What an error says, also one that isn't ours: a document without what must be in it. @param {unknown} error @returns {Said} */
 export function saidBy(error) {
   if (error instanceof Told) return error.said;
@@ -88,7 +93,7 @@ export function saidBy(error) {
 
 /**
  * What the checks say together. A changed file fails the list of files as well as its own check,
- * which says more: so PACKAGE is named only if nothing else fails.
+ * which says more: so PACKAGE is named only if nothing else fails. What isn't shown is no success.
  * @param {Check[]} checks
  */
 export function codeOf(checks) {
@@ -97,7 +102,6 @@ export function codeOf(checks) {
     const telling = failed.filter((kind) => kind !== CODE.PACKAGE);
     return telling.length > 0 ? Math.min(...telling) : CODE.PACKAGE;
   }
-  const claimed = checks.filter((check) => check.result !== "not shown");
-  const holds = claimed.length > 0 && claimed.every((check) => check.result === "holds");
+  const holds = checks.length > 0 && checks.every((check) => check.result === "holds");
   return holds ? CODE.HOLDS : CODE.INCOMPLETE;
 }

@@ -6,7 +6,7 @@
 import { canonical, deviceIdOf, hex, parseCanonical, sha256Hex, unb64u, unhex, utf8, join } from "../../static/js/protocol/encoding.js";
 import { LONGEST_PRE_ROLL_90K } from "../../static/js/protocol/footage.js";
 import { provedExtract, provenEntries } from "./authority.js";
-import { NotCheckable, NotShown } from "./checks.js";
+import { NotCheckable, NotShown, moment } from "./checks.js";
 import { checkSignatures, deviceCertificate } from "./document_checks.js";
 import {
   clipNumbers,
@@ -22,7 +22,7 @@ import {
   termsUnverified,
 } from "./document_reader.js";
 import { areaOf, checkAgreement, checkArea, parseLeaf } from "./register.js";
-import { checkInclusion, checkWitnessed, inclusionRoot, leafHash, parseProof, parseWitnessed } from "./tlog.js";
+import { SKEW_MS, checkInclusion, checkWitnessed, inclusionRoot, leafHash, parseProof, parseWitnessed } from "./tlog.js";
 
 /** @typedef {import("./document_reader.js").Files} Files */
 /** @typedef {import("./document_reader.js").KnownAgency} KnownAgency */
@@ -31,7 +31,6 @@ import { checkInclusion, checkWitnessed, inclusionRoot, leafHash, parseProof, pa
 const CLIP_TAG = utf8("doorward/clip-in-slot/v1\0");
 const EXAMPLE_PREFIX = "example.";
 const TICKS_PER_MS = 90;
-const SKEW_MS = 2 * 60_000;
 const LATEST_MS = 60 * 60_000;
 const IDENTITY = "identity.json";
 const IDENTITY_AGE_MS = 24 * 3_600_000;
@@ -78,7 +77,7 @@ export async function checkIdentity(files, number, policy) {
   must(record.domain === "doorward/slot/v1" && record.device === device, "the earlier slot is another doorbell's");
   await checkSlot(files, { record, index, hashes, proof });
   if (policy === null) throw new NotCheckable("no policy is at hand: whose times to believe isn't known");
-  const by = await checkWitnessed(policy, parseProof(proof));
+  const { aged_ms: by } = await checkWitnessed(policy, parseProof(proof));
   const begin = beginOf(files, number, manifestUnverified(files, number));
   if (begin === null) throw new NotShown("the doorbell's clock wasn't set: how much older it is can't be said");
   const isShown = begin - by >= IDENTITY_AGE_MS && begin - by <= MAX_IDENTITY_AGE_MS;
@@ -112,9 +111,9 @@ export async function checkDate(files, number, policy) {
   if (policy === null) throw new NotCheckable("no policy is at hand: whose times to believe isn't known");
   if (!files.has(name)) throw new NotCheckable("without {name} nothing says by when it was there", { name });
   const manifest = manifestUnverified(files, number);
-  const by = await checkWitnessed(policy, parseProof(documentOf(files, name).proof));
+  const { aged_ms: by } = await checkWitnessed(policy, parseProof(documentOf(files, name).proof));
   const { witnessed } = manifest;
-  const since = witnessed === undefined ? null : await checkWitnessed(policy, parseWitnessed(witnessed));
+  const since = witnessed === undefined ? null : (await checkWitnessed(policy, parseWitnessed(witnessed))).aged_ms;
   must(since === null || since <= by + SKEW_MS, "its description names a checkpoint that is younger than its commitment");
   const begin = beginOf(files, number, manifest);
   if (begin !== null) checkOrder(manifest, begin, { since, by });
@@ -141,11 +140,6 @@ function checkOrder({ is_clock_trusted, pre_roll_90k, duration_90k }, begin, { s
   }
   must(isInTime, "its date is wrong: witnesses had seen its commitment before");
   if (by - ended > LATEST_MS) throw new NotCheckable("it was committed to only by {by}: its date isn't proven", { by: moment(by) });
-}
-
-/** @param {number} wall_ms */
-function moment(wall_ms) {
-  return `${new Date(wall_ms).toISOString().slice(0, 19).replace("T", " ")} UTC`;
 }
 
 /** What a record's part is the digest of: firmware/protocol/releases.py. @param {"grant" | "delivery"} part @param {Record<string, string>} opened */
@@ -198,7 +192,8 @@ export async function checkWitnesses(files, policy) {
   if (policy === null) throw new NotCheckable("no policy is at hand: who signed the logs isn't known");
   const notes = [...proofsOf(files).map(parseProof), ...earlierOf(files), ...checkpointsBefore(files)];
   must(notes.length > 0, "the package holds no proof from a log");
-  const times = await Promise.all(notes.map((note) => checkWitnessed(policy, note)));
+  const found = await Promise.all(notes.map((note) => checkWitnessed(policy, note)));
+  const times = found.map(({ aged_ms }) => aged_ms);
   return { template: "{time}: the newest of {count} checkpoints", values: { count: notes.length, time: moment(Math.max(...times)) } };
 }
 

@@ -5,8 +5,8 @@
  */
 import { WireError, canonical, join, parseCanonical, sha256Hex, unb64u, unhex, utf8 } from "../../static/js/protocol/encoding.js";
 import { checkRequest, parseRequestUnverified } from "../../static/js/protocol/requests.js";
-import { verifyP256 } from "../../static/js/protocol/passkeys.js";
-import { isLine } from "../../static/js/protocol/plain_text.js";
+import { importP256, verifyP256 } from "../../static/js/protocol/passkeys.js";
+import { isBlank, isLine } from "../../static/js/protocol/plain_text.js";
 import { must } from "./document_reader.js";
 
 /** @typedef {{by: string, signature: string}} ChangeSignature */
@@ -311,7 +311,7 @@ export function checkArea(cells, { cells: own, merged }) {
 /** @param {Admin[]} admins */
 async function adminsById(admins) {
   must(Array.isArray(admins) && admins.length >= 2, "a register has two administrators or more");
-  for (const { key } of admins) await crypto.subtle.importKey("spki", unb64u(key), { name: "ECDSA", namedCurve: "P-256" }, false, ["verify"]);
+  for (const { key } of admins) await importP256(unb64u(key));
   const byId = new Map(admins.map((admin) => [admin.id, admin]));
   const isApart = byId.size === admins.length && new Set(admins.map(({ key }) => key)).size === admins.length;
   must(isApart, "each administrator has an id and a key of their own");
@@ -349,9 +349,9 @@ export function checkLimits({ created_ms, expires_ms, from_ms, to_ms, cells, dan
   must(life_ms > 0 && life_ms <= limits.max_life_ms, "a request stands for longer than it may");
   must(window_ms >= limits.min_window_ms && window_ms <= limits.max_window_ms, "a request asks for more time than it may, or less");
   must(to_ms <= created_ms + MAX_SKEW_MS, "a request may not ask for a time that isn't over");
-  must(!danger || danger.trim(), "an emergency says what the danger is");
+  must(danger === "" || !isBlank(danger), "an emergency says what the danger is");
   must(from_ms >= created_ms - limits.max_age_ms, "a request goes back further than it may");
   const isLong = window_ms > limits.long_window_ms;
-  must(!isLong || (!danger && reason?.trim()), "for so much time a reason must be written, and no emergency asks for it");
+  must(!isLong || (danger === "" && !isBlank(reason)), "for so much time a reason must be written, and no emergency asks for it");
   must(new Set(cells).size === cells.length && cells.length <= limits.max_cells, "a place is named twice, or too many are");
 }

@@ -15,6 +15,8 @@ import { must } from "./document_reader.js";
 /** @typedef {{name: string, threshold: number, members: string[]}} Group */
 /** @typedef {{logs: NoteKey[], witnesses: Map<string, NoteKey>, groups: Group[], quorum: string, charters: Map<string, string>}} Policy */
 
+/** Witnesses' clocks and a doorbell's may differ by so much. */
+export const SKEW_MS = 2 * 60_000;
 /** A line of our own, which is a comment to every other reader of the format. */
 const CHARTER = "#charter";
 const HEADER = "c2sp.org/tlog-proof@v1";
@@ -205,8 +207,9 @@ async function parseKey(vkey, kind) {
 }
 
 /**
- * Checks that the log signed and a quorum cosigned; returns by when a quorum had (ms).
+ * Checks that the log signed and a quorum cosigned; returns by when a quorum had, and since when one has.
  * @param {Policy} policy @param {{note: Note, checkpoint: Checkpoint}} proof
+ * @returns {Promise<{aged_ms: number, fresh_ms: number}>} as `Witnessed` in firmware/protocol/tlog/policy.py
  */
 export async function checkWitnessed(policy, { note, checkpoint }) {
   const logs = policy.logs.filter((log) => log.name === checkpoint.origin);
@@ -220,13 +223,20 @@ export async function checkWitnessed(policy, { note, checkpoint }) {
     if (found !== null) times.push([name, await cosignedAt(note, found, key)]);
   }
   times.sort(([, one], [, other]) => one - other);
+  const [aged_ms, fresh_ms] = [timeOfQuorum(policy, times), timeOfQuorum(policy, times.toReversed())];
+  if (aged_ms !== null && fresh_ms !== null) return { aged_ms, fresh_ms };
+  const found = { count: times.length, origin: checkpoint.origin };
+  throw new WireError("known witnesses that cosigned {origin}: {count}, which is no quorum", found);
+}
+
+/** The time of the cosignature that completes the quorum, in the order given. @param {Policy} policy @param {[string, number][]} times */
+function timeOfQuorum(policy, times) {
   const seen = new Set();
   for (const [name, time_ms] of times) {
     seen.add(name);
     if (isMet(policy, seen)) return time_ms;
   }
-  const found = { count: times.length, origin: checkpoint.origin };
-  throw new WireError("known witnesses that cosigned {origin}: {count}, which is no quorum", found);
+  return null;
 }
 
 /** @param {Policy} policy @param {Set<string>} names */

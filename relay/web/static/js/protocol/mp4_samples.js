@@ -16,7 +16,7 @@ import { children, first, fullBoxVersion, only, uint32At } from "./mp4_boxes.js"
 /** Samples of one track; ten minutes at 60 pictures a second are 36,000. */
 const MAX_SAMPLES = 100_000;
 /** One picture; the largest that a doorbell's encoder makes is below one MiB. */
-export const MAX_SAMPLE_BYTES = 16 * 1024 * 1024;
+const MAX_SAMPLE_BYTES = 16 * 1024 * 1024;
 
 /** Where the samples of one track lie, and when they begin. */
 export class SampleTable {

@@ -5,8 +5,9 @@
  * @module
  */
 import words from "../../vendor/words.js";
-import { WireError, b64u, canonical, deviceIdOf, join, newId, parseCanonical, unb64u, utf8 } from "./encoding.js";
+import { WireError, b64u, canonical, deviceIdOf, hex, join, newId, parseCanonical, sha256, unb64u, utf8 } from "./encoding.js";
 import { verifyP256 } from "./passkeys.js";
+import { checkX25519 } from "./sealing.js";
 
 /** @typedef {import("./documents.js").BrowserKeys} BrowserKeys */
 /** @typedef {import("./documents.js").OwnerKeys} OwnerKeys */
@@ -44,8 +45,8 @@ export async function newOffer(owner, chosen) {
   };
   /** @type {PairingReveal} */
   const reveal = { v: 2, pairing_id, owner, nonce: b64u(nonce) };
-  const committed = await crypto.subtle.digest("SHA-256", join(COMMIT_TAG, utf8(canonical(reveal))));
-  const code = QR_PREFIX + b64u(join(utf8(pairing_id), new Uint8Array(committed)));
+  const committed = await sha256(join(COMMIT_TAG, utf8(canonical(reveal))));
+  const code = QR_PREFIX + b64u(join(utf8(pairing_id), committed));
   /** @type {Offer} */
   const offer = { pairing_id, code, answered: null, isOver: false };
   hidden.set(offer, reveal);
@@ -85,14 +86,12 @@ async function checkAnswer(offer, { answer: text, signature }) {
   if (!(await verifyP256(identity, unb64u(signature), join(ANSWER_TAG, utf8(text))))) {
     throw new WireError("the answer isn't signed by the key that it names");
   }
-  const raw = unb64u(offer.code.slice(QR_PREFIX.length));
-  const commitment = Array.from(raw.slice(-32), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  const commitment = hex(unb64u(offer.code.slice(QR_PREFIX.length)).slice(-32));
   if (answer.pairing_id !== offer.pairing_id || answer.commitment !== commitment) {
     throw new WireError("the answer is to another code");
   }
-  if (unb64u(answer.sealing_key).length !== 32 || unb64u(answer.nonce).length !== NONCE_BYTES) {
-    throw new WireError("the answer's keys can't be used");
-  }
+  checkX25519(unb64u(answer.sealing_key));
+  if (unb64u(answer.nonce).length !== NONCE_BYTES) throw new WireError("the answer's nonce isn't 32 bytes");
   return { answer, device: await deviceIdOf(identity) };
 }
 
@@ -100,10 +99,10 @@ async function checkAnswer(offer, { answer: text, signature }) {
  * Returns the four words over all three messages.
  * @param {string} code @param {SignedPairingAnswer} signed @param {string} reveal
  */
-export async function pairingWords(code, { answer, signature }, reveal) {
+async function pairingWords(code, { answer, signature }, reveal) {
   const messages = { answer: canonical({ answer, signature }), code, reveal };
-  const digest = await crypto.subtle.digest("SHA-256", join(WORDS_TAG, utf8(canonical(messages))));
-  return Array.from(new Uint8Array(digest).slice(0, WORD_COUNT), (byte) => words[byte]);
+  const digest = await sha256(join(WORDS_TAG, utf8(canonical(messages))));
+  return Array.from(digest.slice(0, WORD_COUNT), (byte) => words[byte]);
 }
 
 /**
