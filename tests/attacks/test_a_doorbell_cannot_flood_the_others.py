@@ -184,7 +184,7 @@ def hear(
             is_clock_trusted=True,
             body=body,
         )
-        message = QueuedMessage(subject(device, "event"), event.encode(), bus.queue)
+        message = QueuedMessage(subject(device, "event"), event.encode(), bus)
         bus.queue.put_nowait(message)
         found.append(message)
     return found

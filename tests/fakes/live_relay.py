@@ -75,7 +75,7 @@ class QueuedMessage:
 
     subject: str
     data: bytes
-    queue: asyncio.Queue[QueuedMessage]
+    bus: QueueBus
     attempts: int = 1
     settled: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -85,17 +85,26 @@ class QueuedMessage:
     async def discard(self) -> None:
         self.settled.set()
 
-    async def retry(self, _delay_s: float) -> None:
+    async def retry(self, delay_s: float) -> None:
         self.attempts += 1
-        await self.queue.put(self)
+        self.bus.waited_s += delay_s
+        await self.bus.queue.put(self)
 
 
 class QueueBus(RememberingBus):
-    """A broker between doorbells and relay in memory."""
+    """A broker between doorbells and relay in memory.
+
+    A message that is put off comes again at once, and so long goes by on the broker's own clock.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.queue: asyncio.Queue[QueuedMessage] = asyncio.Queue()
+        self.waited_s = 0.0
+
+    def monotonic_s(self) -> float:
+        """Return the seconds that messages were put off for."""
+        return self.waited_s
 
     async def events(self) -> Any:  # Any: stands for a Puller
         return self
@@ -270,7 +279,7 @@ class LiveRelay:
         """Let several doorbells publish at once."""
         bus = self.bus
         messages = [
-            QueuedMessage(subject=subject(device, "event"), data=one, queue=bus.queue)
+            QueuedMessage(subject=subject(device, "event"), data=one, bus=bus)
             for device, one in said
         ]
         for message in messages:
@@ -373,6 +382,7 @@ async def live_relay(folder: Path) -> AsyncIterator[LiveRelay]:
         pusher=NoPusher(),
         hooks=[relay.on_event],
         custody=relay,
+        monotonic_s=relay.bus.monotonic_s,
     )
     tasks = [asyncio.create_task(part()) for part in (relay.custody.run, commands.run, ingest.run)]
     try:
