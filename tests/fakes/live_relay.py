@@ -63,9 +63,9 @@ from tests.fakes.objects import RememberingBucket
 from tests.relay.databases import open_database
 
 DELAYS = Delays(
-    key_age_ms=0, agreement_age_ms=0, freshness_ms=3600_000, slot_ms=600_000, batch_ms=0
+    key_age_ms=0, agreement_age_ms=0, freshness_ms=3600_000, slot_ms=1_800_000, batch_ms=0
 )
-"""An example town in which everything counts at once."""
+"""An example town in which everything counts at once, and a day has 48 slots."""
 LONG_AGO_MS = 0
 
 
@@ -303,7 +303,7 @@ class LiveRelay:
         ]
 
     async def pass_time(self, *, hours: float) -> None:
-        """Let time pass; of the slots' ends only the last is kept."""
+        """Let time pass, and each slot that is over get its entry."""
         clock = self.clock
         assert isinstance(clock, ManualClock)
         clock.advance(hours * 3600)
