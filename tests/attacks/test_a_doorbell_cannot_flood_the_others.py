@@ -39,7 +39,7 @@ from relay.notify.push_sender import Outcome
 from relay.notify.pusher import Pusher
 from relay.store import events, people, push, schema
 from tests.fakes.live_relay import NoPusher, QueueBus, QueuedMessage
-from tests.fakes.waiting import eventually
+from tests.fakes.waiting import PATIENCE_S, eventually
 from tests.relay.doorbells import Doorbell, enrol
 from tests.relay.http_people import paired_owner
 from tests.relay.http_world import World, open_world
@@ -109,7 +109,7 @@ async def test_a_flood_of_events_out_of_order_holds_up_nobody_else(
         await asyncio.to_thread(flooded, bad, 2_500)
         # Seen to fail without the limit for each subject in relay/bus.py: what was put off filled
         # all 2,000 places of what isn't acknowledged, and nobody was served for 45 seconds.
-        assert await asyncio.to_thread(pressed, good, 8)
+        assert await asyncio.to_thread(pressed, good, 30)
 
 
 async def test_a_flood_cuts_no_other_owner_off_their_stream(world: World) -> None:
@@ -126,7 +126,7 @@ async def test_a_flood_cuts_no_other_owner_off_their_stream(world: World) -> Non
         world.hub.event_committed(row)
     ring = await world.tell(good, Pressed())
     # Seen to end here (StopAsyncIteration) without STRANGERS_LENGTH.
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         assert ring.id in await anext(said)
 
 
@@ -146,7 +146,7 @@ async def test_a_doorbell_that_is_linked_in_a_flood_is_read_anew(world: World) -
     mine.add(new)
     await world.tell(new, Pressed())
     world.hub.doorbell_linked()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         assert [frame async for frame in said] == []
 
 
@@ -185,7 +185,7 @@ def hear(
             is_clock_trusted=True,
             body=body,
         )
-        message = QueuedMessage(subject(device, "event"), event.encode(), bus.queue)
+        message = QueuedMessage(subject(device, "event"), event.encode(), bus)
         bus.queue.put_nowait(message)
         found.append(message)
     return found
@@ -304,7 +304,7 @@ async def test_a_flood_of_replies_holds_up_nobody_elses(world: World) -> None:
     for _ in range(UNKNOWN_REPLIES.at_once):
         await reply(bad, new_id())
     async with world.database.begin():  # whoever else writes: a reply that wants to must wait
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(PATIENCE_S):
             # Seen to fail (TimeoutError) without `_may_be_ours` in Commands.take_reply.
             for _ in range(500):
                 await reply(bad, new_id())

@@ -81,7 +81,7 @@ def known_to(relay: LiveRelay, device: str, request: EvidenceRequest, **more: An
         request_digest=request.digest(),
         agency=AGENCY,
         quarter=quarter_of(relay.clock.wall_ms()),
-        slot=relay.clock.wall_ms() // 600_000,
+        slot=relay.clock.wall_ms() // DELAYS.slot_ms,
         **more,
     )
 

@@ -40,11 +40,10 @@ from firmware.protocol.register.saved import TAG, SavedRegister
 from firmware.protocol.register.saved_form import unframe
 from firmware.protocol.requests import SignedRequest, SignedWithdrawal
 from firmware.transparency.state import RegisterState
-from relay.tools.monitor.inspection import inspect_logs
-from relay.tools.monitor.seen_checkpoints import SeenCheckpoints
 from relay.verify.authority_checks import AuthorityReader, check_authority
 from tests.fakes.log_town import CELL, OTHER_CELL, Town, TownOfficer, make_town
 from tests.fakes.media import in_memory
+from tests.fakes.town_monitor import seen
 
 GARBAGE = b64u(bytes(70))
 LIMITS = LimitsChanged(limits=Limits(max_per_case=1))
@@ -454,22 +453,9 @@ def voids_of(state: RegisterState) -> dict[int, str]:
     return {void.index: void.why for void in saved.voids}
 
 
-class TownSource:
-    def __init__(self, town: Town) -> None:
-        self.town = town
-
-    def fetch(self, path: str, *, max_bytes: int) -> bytes | None:  # noqa: ARG002
-        return self.town.file(path)
-
-    def fetch_page(self, path: str, *, max_bytes: int) -> bytes | None:  # noqa: ARG002
-        return self.town.page(path)
-
-
 def monitored(town: Town) -> set[int]:
     """Return which entries a monitor reports."""
-    found = inspect_logs(
-        TownSource(town), town.policy, SeenCheckpoints(None), wall_ms=lambda: town.now_ms
-    )
+    found = seen(town)
     told = [*found.violations, *found.uncounted]
     return {one.index for one in told if one.log == "register" and one.index is not None}
 

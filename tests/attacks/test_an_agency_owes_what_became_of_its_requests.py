@@ -13,30 +13,12 @@ from firmware.protocol.encoding import WireError, unb64u
 from firmware.protocol.outcomes import SignedOutcome, check_outcome, parse_outcome
 from firmware.protocol.passkeys import challenge
 from firmware.protocol.requests import WITHDRAW_TAG, SignedRequest
-from relay.tools.monitor.inspection import Inspection, inspect_logs
 from relay.tools.monitor.report import as_markdown
-from relay.tools.monitor.seen_checkpoints import SeenCheckpoints
 from tests.fakes.log_town import DAY_MS, HOUR_MS, Town, make_town
 from tests.fakes.outcomes import log_download, outcome_in, sign_outcome
+from tests.fakes.town_monitor import seen
 
 AGENCY = "lakeland-police"
-
-
-class TownSource:
-    def __init__(self, town: Town) -> None:
-        self.town = town
-
-    def fetch(self, path: str, *, max_bytes: int) -> bytes | None:  # noqa: ARG002
-        return self.town.file(path)
-
-    def fetch_page(self, path: str, *, max_bytes: int) -> bytes | None:  # noqa: ARG002
-        return self.town.page(path)
-
-
-def seen(town: Town) -> Inspection:
-    return inspect_logs(
-        TownSource(town), town.policy, SeenCheckpoints(None), wall_ms=lambda: town.now_ms
-    )
 
 
 def broken(town: Town) -> list[str]:

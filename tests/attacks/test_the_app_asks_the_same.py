@@ -8,7 +8,6 @@ no other note), with the request fetched by its id or loaded back to its own win
 (both name it), and with agencies' names asked for only where one is refused.
 """
 
-import asyncio
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -53,7 +52,7 @@ ON_A_TIMER = re.compile(
     r"GET (packages|pairings/\w+|doorbells/\w+/ice|stream)$|POST doorbells/\w+/nonce$"
 )
 POLLED = re.compile(r"GET (packages|stream)$")
-QUIET_S = 0.15
+QUIET_MS = 150
 ROUTES = re.findall(r'^  "?(\w*)"?: \{ load:', (BUNDLE / "routes.js").read_text(), re.M)
 CLOSED_TO_OWNERS = ["welcome", "join"]
 BEHIND_A_LIST = {"clip": "clips/{device}/{id}", "release": "requests/{request}"}
@@ -63,19 +62,29 @@ BEHIND_A_LIST = {"clip": "clips/{device}/{id}", "release": "requests/{request}"}
 class Traffic:
     """What a page asked of the relay, in order."""
 
+    page: Page
     asked: list[str] = field(default_factory=list)
+    unanswered: set[Request] = field(default_factory=set)
+    """But for what a timer asks: a stream is never answered whole."""
 
     def hear(self, request: Request) -> None:
         if request.url.startswith(RELAY_URL) and request.method != "OPTIONS":
             path = request.url.removeprefix(f"{RELAY_URL}/api/v1/")
             self.asked.append(f"{request.method} {path}")
+            if not ON_A_TIMER.match(self.asked[-1]):
+                self.unanswered.add(request)
+
+    def answered(self, request: Request) -> None:
+        self.unanswered.discard(request)
 
     async def settle(self) -> None:
-        """Wait until nothing was asked for a while."""
+        """Wait until all is answered, and nothing was asked for a while of the page's own time."""
         count = -1
-        while count != len(self.asked):
+        while self.unanswered or count != len(self.asked):
             count = len(self.asked)
-            await asyncio.sleep(QUIET_S)
+            await self.page.evaluate(
+                "(ms) => new Promise((done) => { setTimeout(done, ms); })", QUIET_MS
+            )
 
     def take(self, but: re.Pattern[str] = ON_A_TIMER) -> list[str]:
         """Return what was asked since the last time, but for what a timer asks."""
@@ -131,8 +140,10 @@ def one_of_each(now_ms: int) -> list[NoteBody]:
 
 
 def watch(page: Page) -> Traffic:
-    traffic = Traffic()
+    traffic = Traffic(page)
     page.on("request", traffic.hear)
+    page.on("requestfinished", traffic.answered)
+    page.on("requestfailed", traffic.answered)
     return traffic
 
 

@@ -52,27 +52,10 @@ from tests.fakes.hostile_log import (
     without_revocation,
 )
 from tests.fakes.log_town import DAY_MS, HOUR_MS, NOW_MS, Town, make_town
+from tests.fakes.town_monitor import seen
 
 AGENCY = "lakeland-police"
 QUARTER = quarter_of(NOW_MS)
-
-
-class TownSource:
-    def __init__(self, town: Town) -> None:
-        self.town = town
-
-    def fetch(self, path: str, *, max_bytes: int) -> bytes | None:  # noqa: ARG002
-        return self.town.file(path)
-
-    def fetch_page(self, path: str, *, max_bytes: int) -> bytes | None:  # noqa: ARG002
-        return self.town.page(path)
-
-
-def seen(town: Town, memory: Path | None = None, *, now_ms: int | None = None) -> Inspection:
-    at_ms = town.now_ms if now_ms is None else now_ms
-    return inspect_logs(
-        TownSource(town), town.policy, SeenCheckpoints(memory), wall_ms=lambda: at_ms
-    )
 
 
 @pytest.fixture

@@ -63,9 +63,9 @@ from tests.fakes.objects import RememberingBucket
 from tests.relay.databases import open_database
 
 DELAYS = Delays(
-    key_age_ms=0, agreement_age_ms=0, freshness_ms=3600_000, slot_ms=600_000, batch_ms=0
+    key_age_ms=0, agreement_age_ms=0, freshness_ms=3600_000, slot_ms=1_800_000, batch_ms=0
 )
-"""An example town in which everything counts at once."""
+"""An example town in which everything counts at once, and a day has 48 slots."""
 LONG_AGO_MS = 0
 
 
@@ -75,7 +75,7 @@ class QueuedMessage:
 
     subject: str
     data: bytes
-    queue: asyncio.Queue[QueuedMessage]
+    bus: QueueBus
     attempts: int = 1
     settled: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -85,17 +85,26 @@ class QueuedMessage:
     async def discard(self) -> None:
         self.settled.set()
 
-    async def retry(self, _delay_s: float) -> None:
+    async def retry(self, delay_s: float) -> None:
         self.attempts += 1
-        await self.queue.put(self)
+        self.bus.waited_s += delay_s
+        await self.bus.queue.put(self)
 
 
 class QueueBus(RememberingBus):
-    """A broker between doorbells and relay in memory."""
+    """A broker between doorbells and relay in memory.
+
+    A message that is put off comes again at once, and so long goes by on the broker's own clock.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.queue: asyncio.Queue[QueuedMessage] = asyncio.Queue()
+        self.waited_s = 0.0
+
+    def monotonic_s(self) -> float:
+        """Return the seconds that messages were put off for."""
+        return self.waited_s
 
     async def events(self) -> Any:  # Any: stands for a Puller
         return self
@@ -269,7 +278,7 @@ class LiveRelay:
         """Let several doorbells publish at once."""
         bus = self.bus
         messages = [
-            QueuedMessage(subject=subject(device, "event"), data=one, queue=bus.queue)
+            QueuedMessage(subject=subject(device, "event"), data=one, bus=bus)
             for device, one in said
         ]
         for message in messages:
@@ -293,7 +302,7 @@ class LiveRelay:
         ]
 
     async def pass_time(self, *, hours: float) -> None:
-        """Let time pass; of the slots' ends only the last is kept."""
+        """Let time pass, and each slot that is over get its entry."""
         clock = self.clock
         assert isinstance(clock, ManualClock)
         clock.advance(hours * 3600)
@@ -372,6 +381,7 @@ async def live_relay(folder: Path) -> AsyncIterator[LiveRelay]:
         pusher=NoPusher(),
         hooks=[relay.on_event],
         custody=relay,
+        monotonic_s=relay.bus.monotonic_s,
     )
     tasks = [asyncio.create_task(part()) for part in (relay.custody.run, commands.run, ingest.run)]
     try:

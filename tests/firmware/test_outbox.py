@@ -18,6 +18,7 @@ from firmware.errors import EventRefused, StoreError
 from firmware.outbox.queue import MAX_EVENT_BYTES, MAX_TOLD_ONCE, MAX_UNDATED, Outbox, Undated
 from firmware.protocol.encoding import b64u, new_id
 from firmware.protocol.events import Event, Note, Pressed
+from tests.fakes.waiting import in_time
 
 DEVICE = "a" * 20
 SCHEMA_1 = """
@@ -195,7 +196,7 @@ async def test_an_append_in_another_thread_wakes_the_loop(outbox: Outbox) -> Non
     assert not waiting.done()
     thread = threading.Thread(target=press, args=(outbox,))
     thread.start()
-    await asyncio.wait_for(waiting, 2)
+    await in_time(waiting)
     thread.join()
 
 

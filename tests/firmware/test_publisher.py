@@ -13,6 +13,7 @@ from firmware.outbox.queue import Outbox
 from firmware.protocol.encoding import new_id
 from firmware.protocol.events import Event, EventBody, Motion, Pressed
 from tests.fakes.clock import ManualClock
+from tests.fakes.waiting import PATIENCE_S
 
 DEVICE = "a" * 20
 
@@ -112,7 +113,7 @@ async def test_who_waits_for_a_failing_card_is_let_go_when_the_doorbell_ends(
     told = asyncio.create_task(teller.publish(Pressed()))
     await asyncio.sleep(0.02)
     teller.stop_retrying()
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(PATIENCE_S):
         with pytest.raises(StoreError):
             await told
         with pytest.raises(StoreError):

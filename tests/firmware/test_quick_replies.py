@@ -25,7 +25,7 @@ from firmware.sound.speech import MAX_TEXT_CHARS, Speech
 from firmware.sound.unanswered import Unanswered
 from tests.fakes.clock import ManualClock
 from tests.fakes.sound import FakeCard, tone
-from tests.fakes.waiting import eventually
+from tests.fakes.waiting import eventually, in_time
 
 needs_espeak = pytest.mark.skipif(
     shutil.which("espeak-ng") is None, reason="espeak-ng is missing (apt: espeak-ng)"
@@ -100,7 +100,7 @@ async def test_a_recording_is_kept_and_said_as_it_was(voice: Voice) -> None:
     assert [(r.name, r.kind) for r in again.replies.replies] == [("Coming!", "recording")]
     playing = asyncio.create_task(voice.replies.play(reply.id))
     assert (await voice.hear(1.5)).startswith(sound)
-    await asyncio.wait_for(playing, 2)
+    await in_time(playing)
     assert voice.played == 1
 
 

@@ -25,7 +25,7 @@ from firmware.sound.sound_system import SoundWiring
 from tests.fakes.clock import ManualClock
 from tests.fakes.peers import ListedVoice
 from tests.fakes.sound import FakeCard, tone
-from tests.fakes.waiting import eventually
+from tests.fakes.waiting import eventually, in_time
 
 
 class Door:
@@ -73,7 +73,7 @@ async def test_a_listener_gets_opus_that_sounds_as_the_door_does(door: Door) -> 
         await door.hear(1)
     packets.append(await hearing)
     while len(packets) < 8:
-        packets.append(await asyncio.wait_for(track.recv(), 1))
+        packets.append(await in_time(track.recv()))
     for packet in packets:
         (frame,) = decoder.decode(JitterFrame(data=bytes(packet), timestamp=packet.pts))
         heard += bytes(frame.planes[0])[: FRAME_BYTES * 2]
@@ -120,7 +120,7 @@ async def test_one_encoder_serves_all_and_rests_when_nobody_listens(tmp_path: Pa
     hearing = [asyncio.create_task(track.recv()) for track in tracks]
     await eventually(lambda: door.card.open_now("microphone"))
     await door.hear(20)
-    first = [await asyncio.wait_for(task, 1) for task in hearing]
+    first = [await in_time(task) for task in hearing]
     assert len(made) == 1
     assert len({bytes(packet) for packet in first}) == 1
     for track in tracks:
@@ -147,7 +147,7 @@ async def test_an_encoder_that_fails_is_told_and_made_anew_for_the_next_listener
     with feed.subscribe("second", max_packets=10) as packets:
         await eventually(lambda: door.card.open_now("microphone"))
         await door.hear(20)
-        assert (await asyncio.wait_for(anext(packets), 1)).data
+        assert (await in_time(anext(packets))).data
     door.running.cancel()
 
 
@@ -160,7 +160,7 @@ async def test_a_track_that_stops_while_it_waits_ends(door: Door) -> None:
         await asyncio.sleep(0.02)
         track.stop()
         with pytest.raises(MediaStreamError):
-            await asyncio.wait_for(waiting, 1)
+            await in_time(waiting)
         track.listen(True)
     await eventually(lambda: not door.card.open_now("microphone"))
 

@@ -15,7 +15,7 @@ from firmware.sound.speaker import MAX_FRAMES, OPEN_FOR_S, START_FRAMES, Speaker
 from firmware.sound.talk_floor import STALE_S, TalkFloor
 from tests.fakes.clock import ManualClock
 from tests.fakes.sound import FakeCard, tone
-from tests.fakes.waiting import eventually
+from tests.fakes.waiting import eventually, in_time
 
 VOICE = [tone(300 + 10 * n, FRAME_SAMPLES) for n in range(50)]
 
@@ -112,7 +112,7 @@ async def test_talk_ends_a_quick_reply() -> None:
         assert mouth.say() == tone(200, FRAME_SAMPLES)
         for frame in VOICE[:START_FRAMES]:
             mouth.speaker.play(frame)
-        await asyncio.wait_for(saying, 1)
+        await in_time(saying)
         assert [mouth.say() for _ in range(3)] == [*VOICE[:2], SILENCE]
 
 
@@ -122,7 +122,7 @@ async def test_a_whole_sound_is_said_once_and_its_end_is_known() -> None:
         saying = asyncio.create_task(mouth.speaker.say(sound))
         await asyncio.sleep(0)
         said = b"".join(mouth.say() for _ in range(4))
-        await asyncio.wait_for(saying, 1)
+        await in_time(saying)
         assert said == sound + bytes(len(said) - len(sound))
         assert mouth.say() == SILENCE
 

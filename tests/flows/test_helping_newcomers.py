@@ -6,6 +6,7 @@ from contextlib import suppress
 import httpx2
 import pytest
 
+from tests.fakes.waiting import in_time
 from tests.relay.servers import free_port
 from tests.story.api import Api
 from tests.story.settings import StoryError
@@ -24,8 +25,7 @@ async def rounds_of(*outcomes: Exception) -> int:
         is_done.set()
 
     helping = asyncio.create_task(again_and_again(work, each_s=0))
-    async with asyncio.timeout(5):
-        await is_done.wait()
+    await in_time(is_done.wait())
     helping.cancel()
     with suppress(asyncio.CancelledError):
         await helping

@@ -21,9 +21,8 @@ from firmware.protocol.register.changes import parse_header
 from firmware.protocol.register.entries import ChangeSignature, Delays, change_message
 from relay.tools.monitor import cli
 from relay.tools.monitor.agreement_texts import MAX_TEXTS
-from relay.tools.monitor.inspection import Inspection, inspect_logs
+from relay.tools.monitor.inspection import Inspection
 from relay.tools.monitor.report import as_markdown
-from relay.tools.monitor.seen_checkpoints import SeenCheckpoints
 from tests.fakes.hostile_log import rebuilt
 from tests.fakes.log_town import (
     EXAMPLE_DELAYS,
@@ -35,27 +34,11 @@ from tests.fakes.log_town import (
     make_town,
     sign_p256,
 )
+from tests.fakes.town_monitor import seen
 
 SLOT_MS = 10 * MINUTE_MS
 TURNED = "\u202a+46 8 123 45\u202c"
 """A telephone number as it comes out of a clipboard."""
-
-
-class TownSource:
-    def __init__(self, town: Town) -> None:
-        self.town = town
-
-    def fetch(self, path: str, *, max_bytes: int) -> bytes | None:  # noqa: ARG002
-        return self.town.file(path)
-
-    def fetch_page(self, path: str, *, max_bytes: int) -> bytes | None:  # noqa: ARG002
-        return self.town.page(path)
-
-
-def seen(town: Town, memory: Path | None = None) -> Inspection:
-    return inspect_logs(
-        TownSource(town), town.policy, SeenCheckpoints(memory), wall_ms=lambda: town.now_ms
-    )
 
 
 def slots_of(found: Inspection) -> tuple[int, int]:

@@ -29,30 +29,16 @@ from relay.record.figures import AgencyCounts
 from relay.record.projection import Projection
 from relay.record.public_record import RecordView
 from relay.record.yearly_report import yearly_report, years_of
-from relay.tools.monitor.inspection import inspect_logs
 from relay.tools.monitor.report import Report
-from relay.tools.monitor.seen_checkpoints import SeenCheckpoints
 from tests.fakes.log_town import DAY_MS, NOW_MS, Town, make_town
 from tests.fakes.outcomes import log_download, outcome_in
+from tests.fakes.town_monitor import seen
 
 AGENCY = "lakeland-police"
 
 
-class TownSource:
-    def __init__(self, town: Town) -> None:
-        self.town = town
-
-    def fetch(self, path: str, *, max_bytes: int) -> bytes | None:  # noqa: ARG002
-        return self.town.file(path)
-
-    def fetch_page(self, path: str, *, max_bytes: int) -> bytes | None:  # noqa: ARG002
-        return self.town.page(path)
-
-
 def counted_by_a_monitor(town: Town) -> Report:
-    found = inspect_logs(
-        TownSource(town), town.policy, SeenCheckpoints(None), wall_ms=lambda: town.now_ms
-    )
+    found = seen(town)
     assert found.violations == ()
     (agency,) = found.report["agencies"]
     told: Report = agency

@@ -18,6 +18,7 @@ from relay.api.stream import Audience, stream
 from relay.ingest.carried_events import NoCustody, carry
 from relay.ingest.expiry import Expiry
 from relay.store import carried_events, events, thumbnails
+from tests.fakes.waiting import in_time
 from tests.relay.event_pictures import FACTS, IDENTITY_SPKI, JPEG, picture_of, sealed_for
 from tests.relay.http_people import Owner, paired_owner
 from tests.relay.http_world import World, open_world
@@ -200,7 +201,7 @@ async def test_an_open_page_hears_of_a_picture_only_of_its_own_doorbells(world: 
     # Seen to fail with the test for the device taken out of _write.
     world.hub.thumbnail_kept("b", "secret")
     world.hub.thumbnail_kept("a", "mine")
-    frame = await asyncio.wait_for(heard, 2)
+    frame = await in_time(heard)
     assert frame.startswith("event: thumbnail\n")
     assert json.loads(frame.partition("data: ")[2]) == {"device": "a", "event_id": "mine"}
     await frames.aclose()
