@@ -66,6 +66,8 @@ class Commands:
         self._pending: dict[str, _Pending] = {}
         self._asked: dict[str, _Asked] = {}
         self._told: dict[tuple[str, type[CommandBody]], str] = {}
+        self._newest: dict[commands.Topic, str] = {}
+        """By topic, the only command that is repeated."""
         self._wake = asyncio.Event()
         self._is_listening = False
         self._unknown_replies = Allowances(clock)
@@ -141,7 +143,7 @@ class Commands:
             raise CommandUnanswered(f"the doorbell didn't answer in {timeout_s:g} s") from error
         finally:
             del self._asked[command.id]
-            self._pending.pop(command.id, None)
+            self._forget(command.id)
 
     async def tell(self, device: str, body: CommandBody, expires_ms: int) -> None:
         """Send a command without storing it; it replaces an older one of its kind.
@@ -152,7 +154,7 @@ class Commands:
         async with self._database.read() as tx:
             command = await self._command(tx, device, body, expires_ms)
         kind = (device, type(body))
-        self._pending.pop(self._told.get(kind, ""), None)
+        self._forget(self._told.get(kind, ""))
         self._told[kind] = command.id
         self.dispatch(command)
 
@@ -184,9 +186,6 @@ class Commands:
 
     def dispatch(self, command: Command) -> None:
         """Publish a command now, and again until it is answered; one that it replaces no more."""
-        for other in [one.command for one in self._pending.values()]:
-            if commands.is_replaced(other, command):
-                self._pending.pop(other.id, None)
         self._schedule(command)
         self._wake.set()
 
@@ -210,7 +209,7 @@ class Commands:
                 asked.reply.set_result(reply.body)
             return
         if self._is_told(reply):
-            self._pending.pop(reply.in_reply_to, None)
+            self._forget(reply.in_reply_to)
             return
         if not self._may_be_ours(reply):
             return
@@ -218,7 +217,7 @@ class Commands:
             await commands.answer(tx, reply, answered_ms=self._clock.wall_ms())
         # Another replica may have stored the reply, or have replaced the command.
         if self._is_of(reply):
-            self._pending.pop(reply.in_reply_to, None)
+            self._forget(reply.in_reply_to)
 
     def _may_be_ours(self, reply: Reply) -> bool:
         """Return whether a reply is looked up: it answers a command of ours, or there are few."""
@@ -243,7 +242,18 @@ class Commands:
         return self._told.get((reply.device, type(pending.command.body))) == reply.in_reply_to
 
     def _schedule(self, command: Command) -> None:
+        topic = commands.topic_of(command)
+        if topic is not None:
+            self._forget(self._newest.get(topic, ""))
+            self._newest[topic] = command.id
         self._pending[command.id] = _Pending(command=command, data=command.encode(), next_at=0.0)
+
+    def _forget(self, command_id: str) -> None:
+        """Repeat a command no more."""
+        pending = self._pending.pop(command_id, None)
+        topic = None if pending is None else commands.topic_of(pending.command)
+        if topic is not None and self._newest.get(topic) == command_id:
+            del self._newest[topic]
 
     async def _publish_due(self) -> float:
         """Publish the commands that are due; return the time until the next."""
@@ -251,7 +261,7 @@ class Commands:
         now_ms = self._clock.wall_ms()
         for command_id, pending in list(self._pending.items()):
             if now_ms >= pending.command.expires_ms:
-                self._pending.pop(command_id, None)
+                self._forget(command_id)
             elif pending.next_at <= now:
                 pending.next_at = now + pending.wait_s
                 pending.wait_s = min(2 * pending.wait_s, LAST_REPEAT_S)

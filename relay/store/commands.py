@@ -40,41 +40,44 @@ class CommandRow:
         return "expired" if now_ms >= self.command.expires_ms else "waiting"
 
 
-def about(body: CommandBody) -> str | None:
-    """Return the package or commitment that a command is about, where a doorbell causes it.
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """The package or commitment that a command is about, where its doorbell causes it.
 
-    What a doorbell can bring about as often as it likes: of one kind, the newest replaces others.
+    What a doorbell can bring about as often as it likes: of one topic, the newest command replaces
+    the others.
     """
-    match body:
-        case UploadTicket() | PackageArrived() | PackageNotTaken():
-            return body.package_id
-        case ReleaseLogged() | ReleaseNotLogged():
-            return body.commitment
+
+    device: str
+    kind: str
+    about: str
+
+
+def topic_of(command: Command) -> Topic | None:
+    """Return a command's topic; None for one that replaces no other."""
+    match command.body:
+        case UploadTicket() | PackageArrived() | PackageNotTaken() as body:
+            about = body.package_id
+        case ReleaseLogged() | ReleaseNotLogged() as body:
+            about = body.commitment
         case _:
             return None
-
-
-def is_replaced(command: Command, by: Command) -> bool:
-    """Return whether a newer command to the same doorbell is about the same thing."""
-    same = about(by.body)
-    if same is None or command.device != by.device or type(command.body) is not type(by.body):
-        return False
-    return about(command.body) == same
+    return Topic(command.device, _kind_of(command), about)
 
 
 async def add(tx: Transaction, command: Command) -> None:
-    """Keep a new command, in place of one of its kind about the same thing, answered or not."""
-    kind, same = type(command.body).__struct_config__.tag, about(command.body)
-    if same is not None:
-        replaced = (commands.c.device == command.device) & (commands.c.kind == kind)
-        await tx.execute(delete(commands).where(replaced, commands.c.about == same))
+    """Keep a new command, in place of one of its topic, answered or not."""
+    topic = topic_of(command)
+    if topic is not None:
+        replaced = (commands.c.device == topic.device) & (commands.c.kind == topic.kind)
+        await tx.execute(delete(commands).where(replaced, commands.c.about == topic.about))
     values = {
         "id": command.id,
         "device": command.device,
         "created_ms": command.time_ms,
         "expires_ms": command.expires_ms,
-        "kind": kind,
-        "about": same,
+        "kind": _kind_of(command),
+        "about": None if topic is None else topic.about,
         "payload": command.encode().decode(),
     }
     await tx.execute(insert(commands).values(**values))
@@ -146,6 +149,10 @@ async def answer(tx: Transaction, reply: Reply, *, answered_ms: int) -> None:
         .values(answered_ms=answered_ms, reply=reply.encode().decode())
     )
     await tx.execute(change)
+
+
+def _kind_of(command: Command) -> str:
+    return str(type(command.body).__struct_config__.tag)
 
 
 def _command(row: RowMapping) -> CommandRow:

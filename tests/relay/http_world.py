@@ -252,7 +252,7 @@ class World:
                 command
                 for command in list(self.bus.commands.values())
                 if await command_rows.get(tx, command.id) is None
-                and command_rows.about(command.body) is None  # such are kept: one was replaced
+                and command_rows.topic_of(command) is None  # such are kept: one was replaced
                 and command.expires_ms > now_ms
             ]
         return [command for command in (*sent, *asked) if command.device == device]
