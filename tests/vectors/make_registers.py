@@ -9,15 +9,28 @@ in a browser calls the same entries void as everybody else. Keys and signatures 
 import json
 import random
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from firmware.protocol.encoding import b64u
+from msgspec.structs import replace
+
+from firmware.protocol.encoding import b64u, sha256_hex
 from firmware.protocol.register.entries import Limits
 from firmware.protocol.register.register_file import HEADER, WholeRegister, encode_register
 from firmware.protocol.register.replay import Register
+from firmware.protocol.register.succession import succession_to
 from firmware.protocol.requests import SignedRequest
+from firmware.protocol.tlog.checkpoint import Checkpoint
+from firmware.protocol.tlog.merkle import Tree, leaf_hash
 from tests.attacks.test_a_hostile_register import RIGHT, hostile, make_scene
+from tests.attacks.test_a_successor_is_signed_for_by_the_old import (
+    NEW,
+    OWN,
+    charter,
+    people,
+    whole,
+)
 from tests.fakes.log_town import DAY_MS, HOUR_MS, Town, make_town
 from tests.fakes.register_history import History
 
@@ -39,6 +52,7 @@ def main() -> None:
     registers += [told("a history", history_of(0, every), 0)]
     registers += [told("requests", history_of(1, ASKING), 0)]
     registers += [told("as many requests as may be", busy_town(), 0)]
+    registers += [told_of(name, NEW, [entry]) for name, entry in successors()]
     vectors = {"base": written(base), "registers": registers, "files": files()}
     PATH.write_text(json.dumps(vectors, indent=1) + "\n", "utf-8")
 
@@ -88,18 +102,38 @@ def busy_town() -> Town:
     return town
 
 
+def successors() -> Iterator[tuple[str, bytes]]:
+    """Yield charters that succeed another register, signed by enough people and by too few."""
+    old = make_town()
+    named = succession_to(whole(old), people(old))
+    theirs = [*people(old, "ann"), replace(OWN[0], key=old.admin("bob").key)]
+    for name, leaf in {
+        "a successor": charter(old, named),
+        "a successor by one of the old": charter(old, named, by=("cem", "dan", "ann")),
+        "a successor by one of the new": charter(old, named, by=("cem", "ann", "bob")),
+        "a successor of itself": charter(old, replace(named, origin=NEW)),
+        "a successor by one of two keys": charter(old, replace(named, by=theirs)),
+    }.items():
+        yield name, Register(NEW).next_entry(leaf)
+
+
 def told(name: str, town: Town, shared: int) -> dict[str, Any]:
+    """A town's register, as `told_of` has it."""
+    return told_of(name, town.register_log.origin, town.register_log.entries, shared)
+
+
+def told_of(name: str, origin: str, entries: list[bytes], shared: int = 0) -> dict[str, Any]:
     """One register: its entries after the `shared` ones of the base, and what they come to."""
-    log = town.register_log
-    checkpoint, charter = log.witnessed().checkpoint, town.policy.charter_of(log.origin)
-    register = WholeRegister(entries=tuple(log.entries)).replayed(checkpoint, charter=charter)
+    root = Tree(map(leaf_hash, entries)).root()
+    checkpoint, first = Checkpoint(origin=origin, size=len(entries), root=root), entries[0]
+    register = WholeRegister(entries=tuple(entries)).replayed(checkpoint, charter=sha256_hex(first))
     return {
         "name": name,
-        "origin": checkpoint.origin,
-        "charter": charter,
-        "root": b64u(checkpoint.root),
+        "origin": origin,
+        "charter": sha256_hex(first),
+        "root": b64u(root),
         "shared": shared,
-        "entries": written(log.entries[shared:]),
+        "entries": written(entries[shared:]),
         "state": state_of(register),
     }
 

@@ -176,7 +176,7 @@ export class Register {
     must(charter.is_example === isExample, "a log is an example if, and only if, its name says so");
     must(isExample || keepsTheRules(charter), "shorter delays or looser limits than the rules allow");
     const admins = await adminsById(charter.admins);
-    await checkSigners(signatures, message, new Map([...admins].map(([id, { key }]) => [id, key])), 2);
+    await checkCharterSigners(charter, signatures, message, this.origin);
     return () => {
       this.admins = admins;
       this.delays = charter.delays;
@@ -351,6 +351,22 @@ async function checkSealingKey(key) {
   } catch {
     throw new WireError("nothing can be sealed to a key of the agreement");
   }
+}
+
+/** Two of its administrators signed, and two of those whom it succeeds; whether they were that register's isn't known here. @param {any} charter @param {ChangeSignature[]} signatures @param {Uint8Array} message @param {string} origin */
+async function checkCharterSigners({ admins, succeeds }, signatures, message, origin) {
+  /** @param {Map<string, Admin>} people */
+  const keysOf = (people) => new Map([...people].map(([id, { key }]) => [id, key]));
+  const own = keysOf(await adminsById(admins));
+  must(succeeds === undefined || succeeds.origin !== origin, "a register doesn't succeed itself");
+  const old = succeeds === undefined ? new Map() : keysOf(await adminsById(succeeds.by));
+  const isOne = [...old].every(([id, key]) => (own.get(id) ?? key) === key);
+  must(isOne, "an administrator has another key than in the register that this one succeeds");
+  await checkSigners(signatures, message, new Map([...own, ...old]), 2);
+  /** @param {Map<string, string>} keys */
+  const signersOf = (keys) => new Set(signatures.map(({ by }) => by).filter((by) => keys.has(by))).size;
+  must(signersOf(own) >= 2, "{count} administrators must sign this", { count: 2 });
+  must(succeeds === undefined || signersOf(old) >= 2, "{count} administrators of the register that it succeeds must sign this", { count: 2 });
 }
 
 /** @param {{certificate: string, signature: string}} signed @param {string} signingKey */

@@ -62,7 +62,13 @@ const isAdmins = listOf(of(ADMIN), 2, 20);
 const SIGNED_AGREEMENT = { agreement: upTo(MAX_TERMS_BYTES), signature: isShortB64u, area: orNone(upTo(MAX_AREA_BYTES)) };
 /** @type {Record<string, Form>} */
 const BODIES = {
-  charter: { is_example: (value) => typeof value === "boolean", admins: isAdmins, delays: of(DELAYS), limits: of(LIMITS) },
+  charter: {
+    is_example: (value) => typeof value === "boolean",
+    admins: isAdmins,
+    delays: of(DELAYS),
+    limits: of(LIMITS),
+    succeeds: orNone(of({ origin: isLine, size: within(1, Number.MAX_SAFE_INTEGER), root: isDigest, by: isAdmins })),
+  },
   admins: { admins: isAdmins },
   limits: { limits: of(LIMITS) },
   agreement: { signed: of(SIGNED_AGREEMENT) },
