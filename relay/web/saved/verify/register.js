@@ -5,7 +5,7 @@
  * @module
  */
 import { WireError, canonical, join, sha256Hex, unb64u, unhex, utf8 } from "../../static/js/protocol/encoding.js";
-import { WITHDRAW_TAG, checkRequest, mayAsk, parseRequestUnverified, requestDigest } from "../../static/js/protocol/requests.js";
+import { WITHDRAW_TAG, checkCertificate, checkOfficers, mayAsk, parseRequestUnverified, requestDigest } from "../../static/js/protocol/requests.js";
 import { challenge, checkAssertion, checkPasskey, importP256, verifyP256 } from "../../static/js/protocol/passkeys.js";
 import { sealTo } from "../../static/js/protocol/sealing.js";
 import { must } from "./document_reader.js";
@@ -239,7 +239,8 @@ export class Register {
     const officer = await this.officerOf(signed.officer);
     const cosigner = await this.officerOf(signed.cosigner);
     must(!officer.isRevoked && !cosigner.isRevoked, "an officer's certificate was revoked");
-    await checkRequest(signed, { id: request.agency, signing_key: officer.signingKey });
+    const drafter = await certified(signed.officer, officer, officer.signingKey);
+    await checkOfficers(signed, request, drafter, await certified(signed.cosigner, cosigner, officer.signingKey));
     const known = this.agreements.get(request.agency) ?? [];
     const usable = known.filter(({ agreement, isSuspended }) => !isSuspended && agreement.signing_key === officer.signingKey);
     const judging = usable.at(-1);
@@ -367,6 +368,12 @@ async function checkCharterSigners({ admins, succeeds }, signatures, message, or
   const signersOf = (keys) => new Set(signatures.map(({ by }) => by).filter((by) => keys.has(by))).size;
   must(signersOf(own) >= 2, "{count} administrators must sign this", { count: 2 });
   must(succeeds === undefined || signersOf(old) >= 2, "{count} administrators of the register that it succeeds must sign this", { count: 2 });
+}
+
+/** A request's certificate; one that is in the register was checked on its way in. @param {{certificate: string, signature: string}} signed @param {OfficerRecord} record @param {string} signingKey */
+function certified(signed, record, signingKey) {
+  const isChecked = signed.certificate === record.text && signed.signature === record.signature && record.signingKey === signingKey;
+  return isChecked ? record.certificate : checkCertificate(signed, signingKey);
 }
 
 /** @param {{certificate: string, signature: string}} signed @param {string} signingKey */

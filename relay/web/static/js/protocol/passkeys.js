@@ -81,6 +81,7 @@ export async function checkPasskey(spki) {
 
 /** @param {Uint8Array} spki @returns {Promise<CryptoKey | null>} null if it is another kind of key */
 async function importRsa(spki) {
+  if (hex(spki.subarray(0, P256_HEAD.length / 2)) === P256_HEAD) return null;
   const key = await crypto.subtle
     .importKey("spki", join(spki), RS256, true, ["verify"])
     .catch(() => null);
