@@ -9,7 +9,7 @@ accepted form, and keys are compared as keys: `is_same_key`.
 
 import hashlib
 import json
-from typing import Literal
+from typing import Literal, NoReturn
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
@@ -218,9 +218,13 @@ def _load_rsa(spki: bytes) -> rsa.RSAPublicKey:
     return key
 
 
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} isn't JSON")
+
+
 def _parse_client_data(data: bytes) -> dict[str, object]:
     try:
-        parsed = json.loads(data)
+        parsed = json.loads(data.decode(), parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise AssertionRefused("client_data", "not JSON") from error
     if not isinstance(parsed, dict):

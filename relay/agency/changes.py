@@ -48,6 +48,7 @@ from firmware.protocol.register.entries import (
     LimitsChanged,
     OfficerRevoked,
     ProgramReleased,
+    Succession,
     Widening,
     change_message,
 )
@@ -245,6 +246,7 @@ def _describe_body(body: ChangeBody) -> list[str]:
                 *(f"admin       {_describe_admin(admin)}" for admin in body.admins),
                 f"delays      {_pairs(body.delays)}",
                 f"limits      {_pairs(body.limits)}",
+                *_describe_succession(body.succeeds),
             ]
         case AdminsChanged():
             lines = [f"admin       {_describe_admin(admin)}" for admin in body.admins]
@@ -259,6 +261,15 @@ def _describe_body(body: ChangeBody) -> list[str]:
             return [f"revokes     officer {body.officer_id} of {body.agency}"]
         case ProgramReleased():
             return [f"program     {body.program} {body.version}, SHA-256 {body.sha256}"]
+
+
+def _describe_succession(old: Succession | msgspec.UnsetType) -> list[str]:
+    if isinstance(old, msgspec.UnsetType):
+        return []
+    return [
+        f"succeeds    {old.origin} after its {old.size} entries, root {old.root}",
+        *(f"also signs  {_describe_admin(admin)}, of that register" for admin in old.by),
+    ]
 
 
 def _describe_agreement(body: AgreementMade) -> list[str]:

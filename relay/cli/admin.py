@@ -16,6 +16,8 @@ import argparse
 import asyncio
 from pathlib import Path
 
+import msgspec
+
 from firmware.protocol.encoding import sha256_hex
 from firmware.protocol.register.change_rules import check_place
 from firmware.protocol.register.entries import (
@@ -30,8 +32,10 @@ from firmware.protocol.register.entries import (
     LimitsChanged,
     OfficerRevoked,
     ProgramReleased,
+    Succession,
     Widening,
 )
+from firmware.protocol.register.succession import succession_to
 from relay.agency.changes import (
     AdminKey,
     ProposedChange,
@@ -45,7 +49,7 @@ from relay.agency.keys import AgencyEnrolment, write_new_file
 from relay.config.loader import load
 from relay.config.settings import Config
 from relay.errors import ConfigError
-from relay.verify.file_reader import read_document
+from relay.verify.file_reader import read_document, read_register
 
 _UNITS_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
@@ -105,8 +109,25 @@ def _charter(options: argparse.Namespace) -> int:
         raise ConfigError("--key-age and the like", options.origin, expected)
     admins = [read_document(Admin, path) for path in options.admin]
     limits = Limits() if options.limits is None else read_document(Limits, options.limits)
-    body = Charter(is_example=is_example, admins=admins, delays=delays, limits=limits)
+    body = Charter(
+        is_example=is_example,
+        admins=admins,
+        delays=delays,
+        limits=limits,
+        succeeds=_succession(options),
+    )
     return _write_proposal(options, propose(options.origin, body))
+
+
+def _succession(options: argparse.Namespace) -> Succession | msgspec.UnsetType:
+    """Return what the new register says of the old one, which is checked first."""
+    if options.succeeds is None and not options.old_admin:
+        return msgspec.UNSET
+    if options.succeeds is None or len(options.old_admin) < 2:
+        expected = "register.tlog of the old register, and --old-admin for two who sign for it"
+        raise ConfigError("--succeeds", options.succeeds, expected)
+    by = [read_document(Admin, path) for path in options.old_admin]
+    return succession_to(read_register(options.succeeds), by)
 
 
 def _propose(options: argparse.Namespace) -> int:
@@ -248,6 +269,20 @@ def _add_charter(actions: "argparse._SubParsersAction[argparse.ArgumentParser]")
         help="an administrator's public file; at least two",
     )
     charter.add_argument("--limits", type=Path, metavar="FILE", help="stricter limits, as JSON")
+    charter.add_argument(
+        "--succeeds",
+        type=Path,
+        metavar="register.tlog",
+        help="where the register begins anew: the old one, as doorward-monitor saved it at its end",
+    )
+    charter.add_argument(
+        "--old-admin",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="ID.json",
+        help="an administrator of the old register who signs, too; two",
+    )
     for name in Delays.__struct_fields__:
         charter.add_argument(
             "--" + name.removesuffix("_ms").replace("_", "-"),

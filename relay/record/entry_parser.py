@@ -36,6 +36,7 @@ from firmware.protocol.register.entries import (
     ProgramReleased,
     RefusedLeaf,
     RequestLeaf,
+    Succession,
     WithdrawnLeaf,
 )
 from firmware.protocol.requests import OfficerCertificate, Withdrawal, parse_request
@@ -91,7 +92,9 @@ def void_row(index: int) -> EntryRow:
 def _change_row(index: int, body: ChangeBody) -> EntryRow:
     match body:
         case Charter():
-            return EntryRow(log="register", index=index, kind="charter")
+            old = body.succeeds
+            detail = old.origin if isinstance(old, Succession) else ""
+            return EntryRow(log="register", index=index, kind="charter", detail=detail)
         case AdminsChanged():
             return EntryRow(log="register", index=index, kind="admins")
         case LimitsChanged():

@@ -166,6 +166,9 @@ def authority_of(files: Files, policy: Policy | None, whole: WholeRegister | Non
         proved=proved,
     )
     _check_officers(register, signed_request(files))
+    record = register.requests.get(signed_request(files).request_digest)
+    if record is not None and record.is_withdrawn:
+        raise WireError("the request was withdrawn before the recording was released")
     if policy is None:
         raise NotCheckable("no policy was given (--policy): whose charter to believe isn't known")
     if charter is None:

@@ -30,8 +30,8 @@ from relay.verify.file_reader import (
     read_folder,
     read_key,
     read_policy,
-    read_register,
     read_small,
+    register_of,
 )
 from relay.verify.private_files import write_private_file, write_private_folder
 from relay.verify.readings import read_clips
@@ -75,7 +75,7 @@ def _verify(options: argparse.Namespace) -> int:
         agency=_agency(key, options.agreement),
         policy=None if options.policy is None else read_policy(Path(options.policy)),
         fleet_ca=None if options.fleet_ca is None else read_small(Path(options.fleet_ca)),
-        register=read_register(Path(options.evidence), options.register),
+        register=register_of(Path(options.evidence), options.register),
     )
     evidence = read_evidence(Path(options.evidence), key)
     report = check_evidence(evidence, given)

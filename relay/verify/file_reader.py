@@ -104,13 +104,17 @@ def read_policy(path: Path) -> Policy:
     return parse_policy(read_small(path))
 
 
-def read_register(evidence: Path, named: str | None) -> WholeRegister | None:
-    """Read the whole register: the one that is named, else what lies beside the evidence."""
-    beside = (evidence if evidence.is_dir() else evidence.parent) / REGISTER_FILE
-    path = beside if named is None else Path(named)
-    if named is None and not path.is_file():
-        return None
+def read_register(path: Path) -> WholeRegister:
+    """Read a whole register."""
     return parse_register(_read(path, MAX_REGISTER_FILE_BYTES))
+
+
+def register_of(evidence: Path, named: str | None) -> WholeRegister | None:
+    """Read the whole register: the one that is named, else what lies beside the evidence."""
+    if named is not None:
+        return read_register(Path(named))
+    beside = (evidence if evidence.is_dir() else evidence.parent) / REGISTER_FILE
+    return read_register(beside) if beside.is_file() else None
 
 
 def read_document(kind: type[D], path: Path) -> D:

@@ -338,6 +338,34 @@ def unsigned_revocation(town: Town, links: list[ChainLink]) -> list[ChainLink]:
     return [*links[:-1], forged]
 
 
+def withdrawn_before() -> Evidence:
+    """Evidence of a request that its agency had taken back before the owner released."""
+    evidence = make_evidence(film=Film(1, with_sound=False))
+    town = evidence.town
+    signed = msgspec.json.decode(evidence.files["request.json"], type=SignedRequest)
+    town.withdraw(signed)
+    return with_files(evidence, **{"register.json": town.extract(signed).encode()})
+
+
+def asked_twice() -> Evidence:
+    """Evidence of a request about a place that was asked about just before: void, by R4."""
+    town = make_town()
+    town.publish(case_number="FIRST")
+    return make_evidence(town=town, request=town.publish(), film=Film(1, with_sound=False))
+
+
+def lying_last() -> Evidence:
+    """Evidence under a last entry that doesn't count the suspension before it."""
+    evidence = make_evidence(film=Film(1, with_sound=False))
+    town = evidence.town
+    leaf = town.next_entry(RefusedLeaf(agency="lakeland-police", category="worship"))
+    town.suspend()
+    town.register_log.append(leaf, at_ms=town.now_ms)
+    held = town.extract(msgspec.json.decode(evidence.files["request.json"], type=SignedRequest))
+    forged = with_links(held, links_of(held)[:-1])
+    return with_files(evidence, **{"register.json": forged.encode()})
+
+
 LAST: dict[str, Callable[[Town, list[ChainLink]], list[ChainLink]]] = {
     "the suspension shown": lambda _, links: links,
     "the suspension left out": lambda _, links: links[:-1],
@@ -373,6 +401,18 @@ def test_a_last_entry_that_counts_wrongly_hides_nothing_from_who_has_the_whole(c
         )  # ... and the whole doesn't
     with pytest.raises(WireError, match="it counts"):
         lie.check(held)
+
+
+@pytest.mark.parametrize("has_whole", [True, False], ids=["the whole", "a part"])
+def test_a_request_that_was_withdrawn_before_the_release_is_refused(has_whole: bool) -> None:
+    """Seen to hold, with the whole register too, while nobody asked whether it was withdrawn."""
+    evidence = withdrawn_before()
+    whole = WholeRegister(entries=tuple(evidence.town.register_log.entries))
+    given = replace(evidence.given, register=whole if has_whole else None)
+    report = check_evidence(evidence_of_files(evidence.listed()), given)
+    assert report.exit_code is Exit.LOG
+    (why,) = {one.detail for one in report.checks if one.result is Result.FAILS}
+    assert why == "the request was withdrawn before the recording was released"
 
 
 # --- ages ---

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace as changed
 
-from firmware.protocol.encoding import WireError, b64u, canonical, new_id
+from firmware.protocol.encoding import WireError, b64u, canonical, new_id, sha256_hex, unb64u
 from firmware.protocol.register.changes import KINDS
 from firmware.protocol.register.entries import (
     AdminsChanged,
@@ -32,6 +32,7 @@ from firmware.protocol.register.entries import (
     RefusedLeaf,
     RequestLeaf,
     WithdrawnLeaf,
+    change_message,
 )
 from firmware.protocol.register.extract import ProvenEntry, RegisterExtract
 from firmware.protocol.register.facts import RegisterFacts
@@ -41,7 +42,7 @@ from firmware.protocol.register.saved_form import unframe
 from firmware.protocol.requests import SignedRequest, SignedWithdrawal
 from firmware.transparency.state import RegisterState
 from relay.verify.authority_checks import AuthorityReader, check_authority
-from tests.fakes.log_town import CELL, OTHER_CELL, Town, TownOfficer, make_town
+from tests.fakes.log_town import CELL, OTHER_CELL, Town, TownOfficer, make_town, sign_p256
 from tests.fakes.media import in_memory
 from tests.fakes.town_monitor import seen
 
@@ -143,12 +144,32 @@ EVERY: dict[str, tuple[Make, str]] = {
     "an older version": (counting("v", lambda _: 1), "none of the values that may stand here"),
     "a later version": (counting("v", lambda _: 3), "none of the values that may stand here"),
     "another spelling": (spelt(lambda one: one.replace(b'{"body"', b'{ "body"')), "canonical"),
+    "no text": (spelt(lambda one: one.replace(b'"body"', b'"bod\xff"')), "Leaf"),
     "cut off": (spelt(lambda one: one[:-1]), "Leaf"),
     "twice": (spelt(lambda one: one + one), "Leaf"),
     "a field more": (spelt(lambda one: one[:-1] + b',"x":1}'), "isn't known here"),
     "a field twice": (spelt(lambda one: one[:-1] + b',"v":2}'), "canonical"),
 }
 """What is wrong with any kind, and the words in which it is said."""
+
+
+def with_a_byte_to_spare(signature: str) -> str:
+    """Return an ECDSA signature in another encoding: its first number has one zero byte more."""
+    der = unb64u(signature)
+    number = b"\0" + der[4 : 4 + der[3]]
+    return b64u(bytes([der[0], der[1] + 1, der[2], len(number)]) + number + der[4 + der[3] :])
+
+
+def resigned(scene: Scene, leaf: ChangeLeaf, **header: Any) -> ChangeLeaf:
+    """Return a change with other fields in its header, signed by the same people."""
+    town = scene.town
+    keys = {**town.admin_keys, "lakeland-police": town.agency_key}
+    change = canonical(msgspec.json.decode(leaf.change) | header)
+    signatures = [
+        changed(one, signature=sign_p256(keys[one.by], change_message(change)))
+        for one in leaf.signatures
+    ]
+    return changed(leaf, change=change.decode(), signatures=signatures)
 
 
 def signed_wrongly(kind: str) -> dict[str, tuple[Make, str]]:
@@ -159,6 +180,12 @@ def signed_wrongly(kind: str) -> dict[str, tuple[Make, str]]:
         leaf = scene.change(kind)
         first, *others = leaf.signatures
         return changed(leaf, signatures=[changed(first, signature=GARBAGE), *others])
+
+    def padded(scene: Scene) -> LeafBody:
+        leaf = scene.change(kind)
+        first, *others = leaf.signatures
+        spelt_anew = changed(first, signature=with_a_byte_to_spare(first.signature))
+        return changed(leaf, signatures=[spelt_anew, *others])
 
     def stranger(scene: Scene) -> LeafBody:
         leaf = scene.change(kind)
@@ -182,8 +209,21 @@ def signed_wrongly(kind: str) -> dict[str, tuple[Make, str]]:
         leaf = scene.change(kind, by=("ann",))
         return changed(leaf, signatures=leaf.signatures * 2)
 
+    def header_with_more(scene: Scene) -> LeafBody:
+        return resigned(scene, scene.change(kind), x=1)
+
+    def body_with_more(scene: Scene) -> LeafBody:
+        leaf = scene.change(kind)
+        body = msgspec.json.decode(leaf.content)["body"] | {"x": 1}
+        content = canonical({"body": body})
+        leaf = changed(leaf, content=content.decode())
+        return resigned(scene, leaf, body_sha256=sha256_hex(content))
+
     ways: dict[str, tuple[Make, str]] = {
+        "a header with a field more": (header_with_more, "isn't known here"),
+        "a body with a field more": (body_with_more, "isn't known here"),
         "a forged signature": (garbage, "doesn't match|only the first entry"),
+        "a signature with a byte to spare": (padded, "doesn't match|only the first entry"),
         "a stranger's signature": (stranger, "no right|only the first entry"),
         "another body than was signed": (replayed, "isn't the one that was signed"),
         "for another log": (elsewhere, "another log"),
@@ -246,6 +286,18 @@ def other_certificate(scene: Scene, **changes: Any) -> LeafBody:
 
 def request_with(**how: Any) -> Make:
     return lambda scene: RequestLeaf(signed=scene.request(**how))
+
+
+def request_of_client_data(encode: Callable[[str], bytes]) -> Make:
+    """Return what makes a request whose officer's passkey signed client data in another form."""
+
+    def make(scene: Scene) -> LeafBody:
+        signed, officer = scene.request(), scene.town.officer
+        said = unb64u(signed.assertion.client_data_json).decode()
+        assertion = officer.passkey.assertion_over(encode(said))
+        return RequestLeaf(signed=changed(signed, assertion=assertion))
+
+    return make
 
 
 def forged_request(scene: Scene) -> LeafBody:
@@ -339,6 +391,18 @@ OWN: dict[str, dict[str, tuple[Make, str]]] = {
             "revoked",
         ),
         "with a forged signature": (forged_request, "made by another passkey"),
+        "with client data in UTF-16": (
+            request_of_client_data(lambda said: said.encode("utf-16")),
+            "not JSON",
+        ),
+        "with a number in its client data that is none": (
+            request_of_client_data(lambda said: said[:-1].encode() + b',"x":NaN}'),
+            "not JSON",
+        ),
+        "with client data that is no object": (
+            request_of_client_data(lambda _: b"null"),
+            "not an object",
+        ),
         "co-signed by its officer": (
             lambda scene: RequestLeaf(signed=scene.request(cosigner=scene.town.officer)),
             "their own request",
@@ -385,6 +449,10 @@ anybody ask who couldn't: what came first had effect, and R4 bounds how often.""
 
 @pytest.fixture(scope="module")
 def scene() -> Scene:
+    return make_scene()
+
+
+def make_scene() -> Scene:
     town = make_town(age_days=20)
     town.now_ms -= 5 * 24 * 3_600_000
     revoked = town.add_officer("Officer Revoked")
@@ -518,7 +586,7 @@ def test_a_package_that_rests_on_one_of_them_is_refused(scene: Scene, kind: str)
     lie = hostile(scene, kind)
     held = lie.town.extract(lie.request)
     for index, (way, _) in lie.ways.items():
-        if (kind, way) in UNSEEN_IN_A_PART:
+        if (kind, way) in UNSEEN_IN_A_PART or way == "no text":  # which no package can hold
             continue
         resting = changed(held, renewed=[proven(lie.town, index)])
         with pytest.raises(WireError, match=f"entry {index} of the register is void"):

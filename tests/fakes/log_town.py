@@ -63,6 +63,7 @@ from firmware.protocol.register.entries import (
     OfficerRevoked,
     RequestLeaf,
     SignedAgreement,
+    Succession,
     Widening,
     WithdrawnLeaf,
     agreement_message,
@@ -677,10 +678,13 @@ def make_town(
     delays: Delays | None = None,
     limits: Limits | None = None,
     cells: Sequence[str] = (CELL, OTHER_CELL),
+    admin_keys: Mapping[str, ec.EllipticCurvePrivateKey] | None = None,
+    succeeds: Succession | msgspec.UnsetType = msgspec.UNSET,
 ) -> Town:
     """Make a town whose agency may ask: all of it was published `age_days` ago.
 
-    A "real" one has the rules' own delays; an "example" is an invented town with short ones.
+    A "real" one has the rules' own delays; an "example" is an invented town with short ones. One
+    whose register succeeds another's has that one's administrators, by their keys.
     """
     if kind == "example":
         name, delays = f"example.{name}", delays or EXAMPLE_DELAYS
@@ -704,7 +708,9 @@ def make_town(
         custody_log=TownLog(signers["custody"], witnesses, policy),
         policy=policy,
         policy_text=text,
-        admin_keys={one: ec.generate_private_key(ec.SECP256R1()) for one in ("ann", "bob")},
+        admin_keys=dict(
+            admin_keys or {one: ec.generate_private_key(ec.SECP256R1()) for one in ("ann", "bob")}
+        ),
         agency_key=ec.generate_private_key(ec.SECP256R1()),
         sealing_private_keys=[key.private_bytes_raw() for key in sealing],
         now_ms=now_ms - round(age_days * DAY_MS),
@@ -714,6 +720,7 @@ def make_town(
         admins=[town.admin(one) for one in town.admin_keys],
         delays=delays or Delays(),
         limits=limits or Limits(),
+        succeeds=succeeds,
     )
     town.append(town.change(charter))
     origin, first = town.register_log.origin, sha256_hex(town.register_log.entries[0])

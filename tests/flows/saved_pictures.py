@@ -2,25 +2,32 @@
 
 from pathlib import Path
 
+from msgspec import UNSET
+from msgspec.structs import replace
 from playwright.async_api import Page
 
+from firmware.protocol.encoding import decode
+from firmware.protocol.requests import SignedRequest
 from relay.tools.agency.cli import main as agency
 from tests.fakes.log_town import make_town
 from tests.flows.browser import chromium
 from tests.flows.camera import THEMES, WIDTHS_PX, Camera
-from tests.relay.evidence_files import Film, Written, make_evidence
+from tests.relay.evidence_files import Evidence, Film, Written, make_evidence, with_files
 
 LOCALES = {"en": "en-GB", "sv": "sv-SE"}
-STATES = ("empty", "unchecked", "checked", "damaged")
+STATES = ("empty", "unchecked", "checked", "damaged", "wanting")
 
 
 async def take_saved(camera: Camera, folder: Path) -> None:
-    """Take it empty, with what couldn't be checked, with all that holds, and with damaged files."""
+    """Take it empty, with what couldn't be checked, with all that holds, with damaged files, and
+    with what only register.tlog shows.
+    """
     folder.mkdir()
     evidence = make_evidence(has_audio=True, town=make_town(kind="example"))
     written = evidence.write(folder)
     signed = evidence.town.sign_agreement(evidence.town.agreement).signed
     (folder / "agreement.json").write_bytes(signed.encode())
+    wanting = _without_chain(evidence, folder / "wanting")
     damaged = _damage(written)
     agency(["page", "--out", str(folder / "verify.html")])
     async with chromium() as browser:
@@ -31,6 +38,8 @@ async def take_saved(camera: Camera, folder: Path) -> None:
                 await page.goto((folder / "verify.html").as_uri())
                 if state == "damaged":
                     await _check(page, damaged, None, folder)
+                elif state == "wanting":
+                    await _check(page, wanting, None, folder)
                 elif state != "empty":
                     papers = folder if state == "checked" else None
                     await _check(page, [written.package], written.key, papers)
@@ -55,6 +64,15 @@ def _damage(written: Written) -> list[Path]:
     (written.opened / "clip-1.mp4").write_bytes(Film(2.1, with_sound=True).mp4())
     (written.opened / "capture-1.json").unlink()
     (written.opened / "note.txt").write_text("looks harmless")
+    return sorted(written.opened.iterdir())
+
+
+def _without_chain(evidence: Evidence, folder: Path) -> list[Path]:
+    """Write the same with a register whose changes no package holds; return what is opened."""
+    request = decode(SignedRequest, evidence.files["request.json"])
+    extract = replace(evidence.town.extract(request), chain=UNSET)
+    folder.mkdir()
+    written = with_files(evidence, **{"register.json": extract.encode()}).write(folder)
     return sorted(written.opened.iterdir())
 
 

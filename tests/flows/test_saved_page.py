@@ -10,9 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from msgspec import UNSET
+from msgspec.structs import replace
 from playwright.async_api import Page, expect
 
-from firmware.protocol.encoding import canonical, sha256_hex
+from firmware.protocol.encoding import canonical, decode, sha256_hex
+from firmware.protocol.register.register_file import encode_register
+from firmware.protocol.requests import SignedRequest
 from relay.tools.agency.cli import main
 from relay.verify.agency_key import OpeningKey
 from relay.verify.saved_page import SAVED_PAGE
@@ -104,6 +108,67 @@ async def test_opened_files_are_checked_without_any_key(tmp_path: Path) -> None:
     async with desk(make_evidence(), tmp_path) as at:
         await at.check(*at.written.opened.iterdir(), **all_at_hand(tmp_path))
         await expect(at.page.locator("#status")).to_have_text("Every check was made, and holds.")
+
+
+@pytest.fixture
+def chainless() -> Evidence:
+    """Evidence whose register has more changes than a package holds."""
+    evidence = make_evidence()
+    request = decode(SignedRequest, evidence.files["request.json"])
+    extract = replace(evidence.town.extract(request), chain=UNSET)
+    return with_files(evidence, **{"register.json": extract.encode()})
+
+
+async def test_a_register_that_is_needed_is_asked_for_and_taken(
+    chainless: Evidence, tmp_path: Path
+) -> None:
+    saved = tmp_path / "register.tlog"
+    async with desk(chainless, tmp_path) as at:
+        await at.check(at.written.package, key=at.written.key, **all_at_hand(tmp_path))
+        await expect(at.page.locator("#status")).to_contain_text("something could not be checked")
+        await expect(at.page.locator("#wanted")).to_contain_text(
+            "Give the file register.tlog that lies beside the case"
+        )
+        assert await at.page.evaluate(WIDER_THAN_SCREEN) == []
+        saved.write_bytes(encode_register(chainless.town.register_log.entries))
+        async with at.page.expect_file_chooser() as asked:
+            await at.page.click("#choose")
+        await (await asked.value).set_files(saved)  # and it checks anew by itself
+        await expect(at.page.locator("#status")).to_have_text("Every check was made, and holds.")
+        await expect(at.page.locator("#wanted")).to_be_hidden()
+        await expect(at.page.locator("#checks")).to_contain_text("by the whole register: 1 changes")
+
+
+async def test_a_register_may_lie_among_the_evidence(chainless: Evidence, tmp_path: Path) -> None:
+    saved = tmp_path / "register.tlog"
+    saved.write_bytes(encode_register(chainless.town.register_log.entries))
+    async with desk(chainless, tmp_path) as at:
+        await at.check(at.written.package, saved, key=at.written.key, **all_at_hand(tmp_path))
+        await expect(at.page.locator("#status")).to_have_text("Every check was made, and holds.")
+        await expect(at.page.locator("#beside")).to_be_empty()
+
+
+OTHER_REGISTERS = {
+    "another's": (make_town().register_log.entries * 2, "ur en annan logg än bevisets register"),
+    "too short": ([], "register.tlog har 0 poster, och bevisets register hade 5"),
+    "cut off": ([b"one"], "register.tlog är avhuggen i post 0"),
+}
+
+
+async def test_a_register_that_is_not_the_evidences_is_told_and_another_asked_for(
+    chainless: Evidence, tmp_path: Path
+) -> None:
+    saved = tmp_path / "register.tlog"
+    async with desk(chainless, tmp_path, locale="sv-SE") as at:
+        await at.page.set_input_files("#evidence", list(at.written.opened.iterdir()))
+        await at.page.set_input_files("#policy", tmp_path / "policy.txt")
+        for name, (entries, told) in OTHER_REGISTERS.items():
+            data = encode_register(entries)
+            saved.write_bytes(data[:-1] if name == "cut off" else data)
+            await at.page.set_input_files("#register", saved)
+            await at.page.click("#check:not([disabled])")
+            await expect(at.page.locator("main")).to_contain_text(told)
+            await expect(at.page.locator("#wanted")).to_contain_text("Ge även filen register.tlog")
 
 
 async def test_a_changed_recording_is_found_and_not_told_of(tmp_path: Path) -> None:

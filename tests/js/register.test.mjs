@@ -37,7 +37,7 @@ async function charterOf(...keys) {
   const delays = { key_age_ms: 72 * HOUR_MS, agreement_age_ms: 168 * HOUR_MS, freshness_ms: HOUR_MS, slot_ms: 600_000, batch_ms: 900_000 };
   const admins = keys.map((key, place) => ({ id: `admin-${place}`, name: `Admin ${place}`, key }));
   const content = canonical({ body: { kind: "charter", is_example: false, admins, delays, limits: LIMITS } });
-  const header = { v: 2, domain: "doorward/register-change/v2", kind: "charter", nonce: "a", origin: "town/register", follows: 0 };
+  const header = { v: 2, domain: "doorward/register-change/v2", kind: "charter", nonce: "a".repeat(26), origin: "town/register", follows: 0 };
   const change = canonical({ ...header, body_sha256: await sha256Hex(utf8(content)) });
   const body = { type: "change", change, signatures: [], content };
   return canonical({ v: 2, widenings: 0, narrowings: 0, chain: "0".repeat(64), body });

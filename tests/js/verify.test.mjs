@@ -9,6 +9,7 @@ import { WireError, canonical, unb64u, utf8 } from "../../relay/web/static/js/pr
 import { contentFiles, openPackage } from "../../relay/web/saved/packages.js";
 import { CODE, inWords, run } from "../../relay/web/saved/verify/checks.js";
 import { checkAgreement } from "../../relay/web/saved/verify/register.js";
+import { readRegister } from "../../relay/web/saved/verify/register_file.js";
 import { evidenceOf, isPartOfEvidence, readDocuments } from "../../relay/web/saved/verify/document_reader.js";
 import { partOf } from "../../relay/web/saved/verify/recordings.js";
 import { checkEvidence } from "../../relay/web/saved/verify/report.js";
@@ -37,13 +38,14 @@ function filesOf({ own, changes }) {
   return files;
 }
 
-async function givenOf({ own, given }) {
+async function givenOf({ own, given, register }) {
   const { agreement, policy, fleet_ca } = own?.given ?? GIVEN;
   const { agency, signing_key } = await checkAgreement(agreement);
   return {
     agency: given.includes("agency") ? { id: agency, signing_key } : null,
     policy: given.includes("policy") ? await parsePolicy(policy) : null,
     fleetCa: given.includes("fleet_ca") ? fleet_ca : null,
+    register: register === undefined ? null : await readRegister(new Blob([unb64u(register)])),
   };
 }
 

@@ -21,6 +21,7 @@ from firmware.protocol.register.entries import (
     OfficerRevoked,
     RefusedLeaf,
 )
+from firmware.protocol.register.register_file import encode_register
 from relay.__main__ import main
 from relay.agency.agencies import standing_of
 from relay.agency.changes import (
@@ -439,6 +440,27 @@ def test_a_real_town_has_the_rules_delays(tmp_path: Path, capsys) -> None:
     assert main([*charter, "--key-age", "2s", *out]) == 2
     assert "example" in capsys.readouterr().err
     assert main([*charter, *out]) == 0
+
+
+def test_a_charter_names_the_register_that_it_succeeds(tmp_path: Path, capsys) -> None:
+    old, saved = make_town(), tmp_path / "old.tlog"
+    saved.write_bytes(encode_register(old.register_log.entries))
+    for one in ("cem", "dan"):
+        main(["admin", "keygen", "--id", one, "--name", one, "--out", str(tmp_path)])
+    for one in ("ann", "bob"):
+        (tmp_path / f"{one}.json").write_bytes(old.admin(one).encode())
+    charter = ["admin", "charter", "--origin", "lakeland/register2", "--succeeds", str(saved)]
+    for option, one in (("admin", "cem"), ("admin", "dan"), ("old-admin", "ann")):
+        charter += [f"--{option}", str(tmp_path / f"{one}.json")]
+    out = ["--out", str(tmp_path / "charter.json")]
+    assert main([*charter, *out]) == 2
+    assert "two who sign for it" in capsys.readouterr().err
+    assert main([*charter, "--old-admin", str(tmp_path / "dan.json"), *out]) == 1
+    assert "'dan' is no administrator of lakeland/register" in capsys.readouterr().err
+    assert main([*charter, "--old-admin", str(tmp_path / "bob.json"), *out]) == 0
+    said = capsys.readouterr().out
+    assert "succeeds    lakeland/register after its 4 entries" in said
+    assert "also signs  bob" in said
 
 
 @pytest.mark.parametrize("span", ["3", "3x", "-3s", "s", "３s", "1.5h"])

@@ -9,6 +9,7 @@ from msgspec import convert
 
 from firmware.protocol.encoding import unb64u
 from firmware.protocol.register.entries import SignedAgreement
+from firmware.protocol.register.register_file import parse_register
 from firmware.protocol.tlog.policy import parse_policy
 from relay.verify.agency_key import AgencyKey, KnownAgency
 from relay.verify.report import Report, TrustAnchors, check_evidence
@@ -44,6 +45,7 @@ def given_of(case: dict[str, Any]) -> TrustAnchors:
         agency=KnownAgency.of_agreement(agreement) if "agency" in case["given"] else None,
         policy=parse_policy(at_hand["policy"].encode()) if "policy" in case["given"] else None,
         fleet_ca=at_hand["fleet_ca"].encode() if "fleet_ca" in case["given"] else None,
+        register=parse_register(unb64u(case["register"])) if "register" in case else None,
     )
 
 

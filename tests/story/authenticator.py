@@ -89,7 +89,10 @@ class SoftPasskey:
 
     def sign(self, challenge: bytes) -> Assertion:
         """Make an assertion over a challenge."""
-        client_data = self._client_data("get", challenge)
+        return self.assertion_over(self._client_data("get", challenge))
+
+    def assertion_over(self, client_data: bytes) -> Assertion:
+        """Make an assertion over client data, whatever they say."""
         authenticator_data = self._authenticator_data(FLAGS)
         signed = authenticator_data + hashlib.sha256(client_data).digest()
         return Assertion(

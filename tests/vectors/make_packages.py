@@ -7,7 +7,8 @@ and the page in a browser say the same of the same files. Keys and signatures ar
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace as update
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from firmware.protocol.decisions import IdentityGiven
 from firmware.protocol.encoding import b64u, canonical, decode
 from firmware.protocol.packages import FileName
 from firmware.protocol.register.extract import MAX_EXTRACT_BYTES, RegisterExtract
+from firmware.protocol.register.register_file import WholeRegister, encode_register
 from firmware.protocol.released_part import Provenance
 from relay.verify.evidence import is_part_of_evidence
 from relay.verify.report import Report, TrustAnchors, check_evidence
@@ -27,9 +29,12 @@ from tests.attacks.test_a_changed_package_is_found import FORGERIES, Crime
 from tests.attacks.test_a_cut_register_proves_nothing import FORGED as CUT
 from tests.attacks.test_a_cut_register_proves_nothing import (
     LAST,
+    asked_twice,
     full_town,
+    lying_last,
     outdated,
     suspended_last,
+    withdrawn_before,
 )
 from tests.attacks.test_a_void_register_proves_nothing import evidence_of, make_forgery
 from tests.attacks.test_an_owner_cannot_stretch_a_date import (
@@ -74,6 +79,7 @@ def main() -> None:
     cases += [case(evidence, opened, name, make(opened)) for name, make in SHOWN.items()]
     cases += [case(evidence, opened, *changed) for changed in registers(evidence)]
     cases += [of_its_own(name, make()) for name, make in OTHERS.items()]
+    cases += whole_registers(evidence, opened)
     write("cases", cases)
     write("limits", limits())
 
@@ -86,6 +92,30 @@ def registers(evidence: Evidence) -> Iterator[tuple[str, Files]]:
     ways["no chain"] = lambda one: replace(one, chain=UNSET)
     for name, forge in ways.items():
         yield f"a register: {name}", evidence.listed(**{"register.json": forge(held).encode()})
+
+
+def whole_registers(evidence: Evidence, opened: Files) -> Iterator[dict[str, Any]]:
+    """Yield evidence with the whole register beside it: the right one, and others."""
+    entries = list(evidence.town.register_log.entries)
+    held = decode(RegisterExtract, evidence.files["register.json"], max_bytes=MAX_EXTRACT_BYTES)
+    chainless = evidence.listed(**{"register.json": replace(held, chain=UNSET).encode()})
+    yield case(evidence, opened, "the whole register", opened, entries=entries)
+    yield case(evidence, opened, "the whole in place of a chain", chainless, entries=entries)
+    for name, other in {
+        "what came later": [*entries, b"what came later"],
+        "too few entries": entries[:-1],
+        "two entries swapped": [entries[0], entries[2], entries[1], *entries[3:]],
+        "another's": make_town().register_log.entries * 2,
+    }.items():
+        yield case(evidence, opened, f"a whole register: {name}", opened, entries=other)
+    for name, make in {
+        "a last entry that lies": lying_last,
+        "a withdrawn request": withdrawn_before,
+        "a request too many": asked_twice,
+    }.items():
+        own = make()
+        yield of_its_own(f"{name}, by a part", own)
+        yield of_its_own(f"{name}, by the whole", own, entries=own.town.register_log.entries)
 
 
 class _Frozen(Crime):
@@ -262,16 +292,33 @@ def fits(text: str, kind: Any) -> bool:  # Any: an annotated type
 
 
 def case(
-    evidence: Evidence, opened: Files, name: str, files: Files, given: tuple[str, ...] = ALL
+    evidence: Evidence,
+    opened: Files,
+    name: str,
+    files: Files,
+    given: tuple[str, ...] = ALL,
+    *,
+    entries: Sequence[bytes] = (),
 ) -> dict[str, Any]:
-    """Say what changed, and what is found."""
+    """Say what changed, and what is found; `entries` are the whole register's, if it is given."""
     changes = {
         one: None if one not in files else change_of(opened.get(one, b""), files[one])
         for one in sorted(opened.keys() | files.keys())
         if opened.get(one) != files.get(one)
     }
-    said = told(check_evidence(evidence_of_files(files), given_by(evidence, given)))
-    return {"name": name, "given": given, "changes": changes, **said}
+    anchors = with_register(given_by(evidence, given), entries)
+    said = told(check_evidence(evidence_of_files(files), anchors))
+    return {"name": name, "given": given, "changes": changes, **beside(entries), **said}
+
+
+def with_register(given: TrustAnchors, entries: Sequence[bytes]) -> TrustAnchors:
+    """Give the whole register as well, if there is one."""
+    return given if not entries else update(given, register=WholeRegister(entries=tuple(entries)))
+
+
+def beside(entries: Sequence[bytes]) -> dict[str, str]:
+    """`register.tlog`, if it lies beside the evidence."""
+    return {"register": b64u(encode_register(entries))} if entries else {}
 
 
 def change_of(old: bytes, new: bytes) -> dict[str, Any]:
@@ -282,12 +329,13 @@ def change_of(old: bytes, new: bytes) -> dict[str, Any]:
     return {"first": first, "bytes": b64u(new[first : len(new) - last]), "last": last}
 
 
-def of_its_own(name: str, evidence: Evidence) -> dict[str, Any]:
+def of_its_own(name: str, evidence: Evidence, *, entries: Sequence[bytes] = ()) -> dict[str, Any]:
     """Say what is found of other evidence, which brings what is given along."""
     opened = evidence.listed()
-    said = told(check_evidence(evidence_of_files(opened), evidence.given))
+    given = with_register(evidence.given, entries)
+    said = told(check_evidence(evidence_of_files(opened), given))
     own = {"files": encoded(opened), "given": given_of(evidence)}
-    return {"name": name, "own": own, "given": ALL, "changes": {}, **said}
+    return {"name": name, "own": own, "given": ALL, "changes": {}, **beside(entries), **said}
 
 
 def told(report: Report) -> dict[str, Any]:

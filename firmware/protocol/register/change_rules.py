@@ -17,6 +17,7 @@ from firmware.protocol.register.entries import (
     Delays,
     Limits,
     SignedAgreement,
+    Succession,
     agreement_message,
 )
 from firmware.protocol.register.records import EntryVoid
@@ -98,6 +99,30 @@ def check_charter(charter: Charter, *, is_example: bool) -> dict[str, Admin]:
     if not is_example and not _keeps_the_rules(charter):
         raise EntryVoid("shorter delays or looser limits than the rules allow")
     return admins_by_id(charter.admins)
+
+
+def check_charter_signers(
+    charter: Charter, signatures: list[ChangeSignature], message: bytes, *, origin: str
+) -> None:
+    """Raise EntryVoid unless two of its administrators signed, and two of whom it succeeds.
+
+    Whether those were the older register's, only who has it can say (succession.py).
+    """
+    own = {admin.id: admin.key for admin in charter.admins}
+    old: dict[str, str] = {}
+    if isinstance(charter.succeeds, Succession):
+        if charter.succeeds.origin == origin:
+            raise EntryVoid("a register doesn't succeed itself")
+        old = {one: admin.key for one, admin in admins_by_id(charter.succeeds.by).items()}
+    for one in own.keys() & old.keys():
+        if own[one] != old[one]:
+            raise EntryVoid(f"{one!r} has another key here than in the register that it succeeds")
+    check_signers(signatures, message, keys=own | old, at_least=2)
+    signed = {one.by for one in signatures}
+    if len(signed & own.keys()) < 2:
+        raise EntryVoid("2 administrators must sign this")
+    if old and len(signed & old.keys()) < 2:
+        raise EntryVoid("2 administrators of the register that it succeeds must sign this")
 
 
 def _keeps_the_rules(charter: Charter) -> bool:

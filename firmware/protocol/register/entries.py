@@ -189,6 +189,18 @@ class SignedAgreement(Document, frozen=True, kw_only=True):
     )
 
 
+class Succession(Document, frozen=True, kw_only=True):
+    """The register that a new one succeeds, as it ended; `by` are of its administrators.
+
+    Two of them sign the charter that says so, besides two of its own (succession.py).
+    """
+
+    origin: Line
+    size: Annotated[int, msgspec.Meta(ge=1, le=2**53 - 1)]
+    root: Digest
+    by: Annotated[list[Admin], msgspec.Meta(min_length=2, max_length=20)]
+
+
 class Charter(Document, frozen=True, kw_only=True, tag="charter", tag_field="kind"):
     """The first entry of a register: its administrators, limits and delays."""
 
@@ -196,6 +208,7 @@ class Charter(Document, frozen=True, kw_only=True, tag="charter", tag_field="kin
     admins: Annotated[list[Admin], msgspec.Meta(min_length=2, max_length=20)]
     delays: Delays
     limits: Limits
+    succeeds: Succession | msgspec.UnsetType = msgspec.UNSET
 
 
 class AdminsChanged(Document, frozen=True, kw_only=True, tag="admins", tag_field="kind"):

@@ -21,6 +21,7 @@ from firmware.protocol.passkeys import load_passkey
 from firmware.protocol.register.change_rules import (
     admins_by_id,
     check_charter,
+    check_charter_signers,
     check_place,
     check_signers,
     is_widening,
@@ -303,8 +304,9 @@ class Register:
         if index != 0:
             raise EntryVoid("only the first entry is a charter")
         admins = check_charter(charter, is_example=self.is_example)
-        keys = {admin.id: admin.key for admin in charter.admins}
-        check_signers(signatures, change_message(change.encode()), keys=keys, at_least=2)
+        check_charter_signers(
+            charter, signatures, change_message(change.encode()), origin=self.origin
+        )
 
         def take() -> None:
             self.admins = admins

@@ -73,8 +73,8 @@ from relay.verify.file_reader import (
     read_evidence,
     read_key,
     read_policy,
-    read_register,
     read_small,
+    register_of,
 )
 from relay.verify.private_files import write_private_folder
 from relay.verify.readings import read_clips
@@ -254,7 +254,7 @@ def _open(options: argparse.Namespace) -> int:
         agency=KnownAgency.of_key(key),
         policy=None if options.policy is None else read_policy(Path(options.policy)),
         fleet_ca=None if options.fleet_ca is None else read_small(Path(options.fleet_ca)),
-        register=read_register(package, options.register),
+        register=register_of(package, options.register),
     )
     evidence = read_evidence(package, key)
     out = Path(options.out)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from firmware.protocol.command_line import ZERO, quiet_pipe
 from firmware.protocol.encoding import WireError
-from firmware.protocol.register.register_file import encode_register
+from firmware.protocol.register.register_file import encode_register, parse_register
 from firmware.protocol.tlog.policy import parse_policy
 from relay.tools.monitor.errors import LogDishonest, MonitorError
 
@@ -61,6 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             where = f"--save-register {options.save_register}"
             print(f"doorward-monitor: {where}: {error.strerror}", file=sys.stderr)
             return BAD_ARGUMENT
+    if options.succeeds is not None and not _is_successor(seen, options.succeeds):
+        return VIOLATED
     code = _tell(seen)  # first: what was seen is remembered by now, and some of it is told once
     text = as_json(seen.report) if options.json else as_markdown(seen.report).encode()
     if options.report is None:
@@ -72,6 +74,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"doorward-monitor: --report {options.report}: {error.strerror}", file=sys.stderr)
         return code or BAD_ARGUMENT
     return code
+
+
+def _is_successor(seen: "Inspection", path: Path) -> bool:
+    """Tell whether the register's charter succeeds the old register in a file, and say so."""
+    from firmware.protocol.register.succession import check_succession, succession_of
+
+    try:
+        named = succession_of(seen.register[0]) if seen.register else None
+        if named is None:
+            raise WireError("its charter names no register that it succeeds")
+        check_succession(named, parse_register(path.read_bytes()))
+    except (OSError, WireError) as error:
+        print(f"doorward-monitor: --succeeds {path}: {error}", file=sys.stderr)
+        return False
+    print(f"doorward-monitor: it succeeds {named.origin}, as two of its administrators signed")
+    return True
 
 
 def _tell(seen: "Inspection") -> int:
@@ -124,6 +142,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--save-register", type=Path, metavar="FILE",
         help="also write the whole register here, as doorward-verify reads it (register.tlog)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--succeeds", type=Path, metavar="FILE",
+        help="the register that this one must succeed, as you saved it at its end (register.tlog)",
     )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="the report as JSON, not Markdown")
     parser.add_argument("--report", type=Path, metavar="FILE", help="write it here (not printed)")

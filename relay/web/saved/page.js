@@ -13,6 +13,7 @@ import { apart, filledApart } from "../static/js/protocol/plain_text.js";
 import { CODE, inWords, saidBy } from "./verify/checks.js";
 import { checkAgreement } from "./verify/register.js";
 import { clipNumbers, clipOf, evidenceOf, readDocuments, requestUnverified, signedRequest, termsUnverified } from "./verify/document_reader.js";
+import { REGISTER_FILE, readRegister } from "./verify/register_file.js";
 import { checkEvidence } from "./verify/report.js";
 import { parsePolicy } from "./verify/tlog.js";
 
@@ -37,6 +38,8 @@ for (const element of document.querySelectorAll("[data-text]")) {
 if (location.protocol === "file:") {
   button.addEventListener("click", () => void check());
   button.disabled = false;
+  byId("choose").addEventListener("click", () => byId("register").click());
+  byId("register").addEventListener("change", () => void (byId("wanted").hidden || check()));
 } else if (location.protocol.startsWith("http")) {
   say(t("saved.served"), "bad");
 } else {
@@ -46,6 +49,7 @@ if (location.protocol === "file:") {
 async function check() {
   button.disabled = true;
   byId("found").hidden = true;
+  byId("wanted").hidden = true;
   say(t("saved.working"));
   try {
     const key = await readKey();
@@ -54,10 +58,13 @@ async function check() {
       agency: (await readAgreement()) ?? agencyOf(key),
       policy: await readPolicy(),
       fleetCa: await readText("fleet-ca"),
+      register: await readWhole(),
     });
     show(evidence, report, await papers(evidence.files));
   } catch (error) {
-    say(words(saidBy(error)), "bad");
+    const said = saidBy(error);
+    say(words(said), "bad");
+    if (isOfRegister(said)) wantRegister();
   } finally {
     button.disabled = false;
   }
@@ -122,9 +129,29 @@ async function readPolicy() {
   return read === null ? null : parsePolicy(read);
 }
 
+/** The whole register: the one that is named, else what lies among the evidence. */
+async function readWhole() {
+  const [file] = [...chosen("register"), ...chosen("evidence").filter(({ name }) => name === REGISTER_FILE)];
+  if (file === undefined) return null;
+  const whole = await readRegister(file);
+  whole.onProgress = (done, all) => say(t("saved.replaying", { done, all }));
+  return whole;
+}
+
+/** Whether what is said is of the register's file: that it is missing, or which is wrong. @param {import("../static/js/protocol/encoding.js").Said} said */
+function isOfRegister({ values }) {
+  return values.name === REGISTER_FILE;
+}
+
+function wantRegister() {
+  byId("wanted-words").textContent = t("saved.wanted", { name: REGISTER_FILE });
+  byId("choose").textContent = t("saved.choose", { name: REGISTER_FILE });
+  byId("wanted").hidden = false;
+}
+
 /** @param {KeyFile | null} key @returns {Promise<Evidence>} */
 async function readEvidence(key) {
-  const files = chosen("evidence");
+  const files = chosen("evidence").filter(({ name }) => name !== REGISTER_FILE);
   if (files.length === 0) throw new WireError(t("saved.nothing"));
   if (files.length > 1) {
     const named = await readDocuments(new Map(files.map((file) => [file.name, file])));
@@ -142,6 +169,7 @@ function show({ files, beside }, { checks, recordings, code, example }, told) {
   say(t(outcome, { code }), code >= CODE.UNREADABLE ? "bad" : code === CODE.HOLDS ? "ok" : "");
   byId("example").textContent = example === null ? "" : t("saved.example", { origin: example });
   byId("checks").replaceChildren(...checks.map(row));
+  if (checks.some(({ result, detail }) => result !== "holds" && isOfRegister(detail))) wantRegister();
   byId("papers").replaceChildren(...told);
   const proven = recordings.flatMap((recording) => described(files, recording));
   byId("recordings").replaceChildren(...(proven.length > 0 ? proven : [t("saved.no_recordings")]));

@@ -4,9 +4,12 @@
  * @module
  */
 import { WireError, canonical, hex, unb64u, utf8 } from "../../static/js/protocol/encoding.js";
+import { requestDigest } from "../../static/js/protocol/requests.js";
 import { NotCheckable, moment } from "./checks.js";
 import { documentOf, must, requestUnverified, signedRequest } from "./document_reader.js";
-import { Register, checkLimits, parseLeaf } from "./register.js";
+import { Register, checkLimits } from "./register.js";
+import { REGISTER_FILE } from "./register_file.js";
+import { checkLink, parseLeaf } from "./register_forms.js";
 import { SKEW_MS, checkConsistency, checkInclusion, checkWitnessed, parseProof, parseWitnessed } from "./tlog.js";
 
 /** @typedef {import("./document_reader.js").Files} Files */
@@ -16,6 +19,7 @@ import { SKEW_MS, checkConsistency, checkInclusion, checkWitnessed, parseProof, 
 /** @typedef {import("./tlog.js").Policy} Policy */
 /** @typedef {{entry: string, proof: string}} ProvenEntry */
 /** @typedef {{extract: any, checkpoint: Checkpoint, last: LoggedEntry, agreement: LoggedEntry, officer: LoggedEntry, cosigner: LoggedEntry, request: LoggedEntry, renewed: LoggedEntry[]}} ProvedExtract */
+/** @typedef {import("./register_file.js").WholeRegister} WholeRegister */
 /** @typedef {{register: Register, agreement: AgreementRecord, proved: ProvedExtract}} Authority */
 /** @typedef {import("../../static/js/protocol/encoding.js").Said} Said */
 
@@ -49,16 +53,18 @@ export async function provedExtract(files) {
   return { extract, checkpoint, last, agreement, officer, cosigner, request, renewed };
 }
 
-/** The register's administrators let this agency and these officers ask. @param {() => Promise<Authority>} authority @returns {Promise<Said>} */
-export async function checkAuthority(authority) {
+/** The register's administrators let this agency and these officers ask. @param {() => Promise<Authority>} authority @param {WholeRegister | null} whole @returns {Promise<Said>} */
+export async function checkAuthority(authority, whole) {
   const { register } = await authority();
   const count = register.widenings + register.narrowings - 1;
   const names = [...register.admins.keys()].sort().join(", ");
-  return { template: "changes since the charter: {count}; administrators now: {names}", values: { count, names } };
+  const values = { count, names };
+  if (whole !== null) return { template: "by the whole register; changes since the charter: {count}; administrators now: {names}", values };
+  return { template: "by the chain of changes; changes since the charter: {count}; administrators now: {names}", values };
 }
 
-/** Who had authority. @param {Files} files @param {Policy | null} policy @returns {Promise<Authority>} */
-export async function authorityOf(files, policy) {
+/** Who had authority. @param {Files} files @param {Policy | null} policy @param {WholeRegister | null} whole @returns {Promise<Authority>} */
+export async function authorityOf(files, policy, whole) {
   if (!files.has("register.json") && policy === null) {
     throw new NotCheckable("the doorbell packed no proof of it ({name})", { name: "register.json" });
   }
@@ -66,16 +72,38 @@ export async function authorityOf(files, policy) {
   const { origin } = proved.checkpoint;
   const charter = policy?.charters.get(origin) ?? null;
   const { agency } = requestUnverified(files);
-  const { chain } = proved.extract;
-  if (chain === undefined) {
-    throw new NotCheckable("the chain of the register's changes is longer than a package holds: doorward-verify reads the whole register, this page doesn't");
-  }
-  const register = await replayed(chain, proved, agency, charter);
+  const register = await (whole === null ? byChain(proved, agency, charter) : byWhole(whole, proved, charter));
   const agreement = standing(register.agreements.get(agency) ?? [], proved.agreement.index);
   await checkOfficers(register, signedRequest(files));
+  const record = register.requests.get(await requestDigest(signedRequest(files)));
+  must(record === undefined || !record.isWithdrawn, "the request was withdrawn before the recording was released");
   if (policy === null) throw new NotCheckable("no policy is at hand: whose charter to believe isn't known");
   if (charter === null) throw new NotCheckable("the policy doesn't name the charter of {origin}, so it isn't known whose administrators these are", { origin });
   return { register, agreement, proved };
+}
+
+/** The register by all its entries: what is proved has effect in it. @param {WholeRegister} whole @param {ProvedExtract} proved @param {string | null} charter */
+async function byWhole(whole, proved, charter) {
+  const { register, voids } = await whole.replayed(proved.checkpoint, charter);
+  for (const { index } of provenOf(proved)) {
+    const why = voids.get(index);
+    if (why !== undefined) throw why;
+  }
+  return register;
+}
+
+/** The register by the chain that the package brings. @param {ProvedExtract} proved @param {string} agency @param {string | null} charter */
+async function byChain(proved, agency, charter) {
+  const { chain } = proved.extract;
+  if (chain === undefined) {
+    throw new NotCheckable("the register's chain of changes is longer than a package holds, and {name}, the whole register, isn't at hand", { name: REGISTER_FILE });
+  }
+  return replayed(chain, proved, agency, charter);
+}
+
+/** What must have effect for the request to stand. @param {ProvedExtract} proved */
+function provenOf({ agreement, officer, cosigner, request, renewed }) {
+  return [agreement, officer, cosigner, request, ...renewed];
 }
 
 /** @param {AgreementRecord[]} known @param {number} index */
@@ -96,15 +124,16 @@ async function checkOfficers(register, { officer, cosigner }) {
 }
 
 /** The register after the chain and the proved entries. @param {any} chain @param {ProvedExtract} proved @param {string} agency @param {string | null} charter */
-async function replayed(chain, { checkpoint, last, ...named }, agency, charter) {
+async function replayed(chain, proved, agency, charter) {
+  const { checkpoint, last } = proved;
   const register = new Register(checkpoint.origin, charter);
   await register.apply(chain.charter);
+  chain.links.forEach(checkLink);
   const links = new Map(chain.links.map((/** @type {import("./register.js").ChainLink} */ link) => [link.index, link]));
   const order = [...links.keys()];
   const isInOrder = links.size === chain.links.length && order.every((index, place) => index > (order[place - 1] ?? 0));
   must(isInOrder, "the chain's changes are out of order, or one is there twice");
-  const proven = [named.agreement, named.officer, named.cosigner, named.request, ...named.renewed];
-  const known = new Map(proven.map(({ index, entry }) => [index, entry]));
+  const known = new Map(provenOf(proved).map(({ index, entry }) => [index, entry]));
   const indexes = [...new Set([...order, ...known.keys()])].sort((one, other) => one - other);
   for (const index of indexes) {
     must(index > 0 && index <= last.index, "an entry is in the charter's place, or comes after the log's last");

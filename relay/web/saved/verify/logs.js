@@ -21,7 +21,8 @@ import {
   statementUnverified,
   termsUnverified,
 } from "./document_reader.js";
-import { areaOf, checkAgreement, checkArea, parseLeaf } from "./register.js";
+import { areaOf, checkAgreement, checkArea } from "./register.js";
+import { parseLeaf } from "./register_forms.js";
 import { SKEW_MS, checkInclusion, checkWitnessed, inclusionRoot, leafHash, parseProof, parseWitnessed } from "./tlog.js";
 
 /** @typedef {import("./document_reader.js").Files} Files */

@@ -1,13 +1,17 @@
 /**
- * The replay of a part of the register: the charter, all changes after it, and the entries that are
- * proved. The rules are those of firmware/protocol/register/replay.py, and its words.
+ * The replay of the register: of all its entries, or of a part, which is the charter, all changes
+ * after it, and the entries that are proved. The rules are those of
+ * firmware/protocol/register/replay.py, and its words.
  * @module
  */
-import { WireError, canonical, join, parseCanonical, sha256Hex, unb64u, unhex, utf8 } from "../../static/js/protocol/encoding.js";
-import { checkRequest, parseRequestUnverified } from "../../static/js/protocol/requests.js";
-import { importP256, verifyP256 } from "../../static/js/protocol/passkeys.js";
-import { isBlank, isLine } from "../../static/js/protocol/plain_text.js";
+import { WireError, canonical, join, sha256Hex, unb64u, unhex, utf8 } from "../../static/js/protocol/encoding.js";
+import { WITHDRAW_TAG, checkCertificate, checkOfficers, mayAsk, parseRequestUnverified, requestDigest } from "../../static/js/protocol/requests.js";
+import { challenge, checkAssertion, checkPasskey, importP256, verifyP256 } from "../../static/js/protocol/passkeys.js";
+import { isBlank } from "../../static/js/protocol/plain_text.js";
+import { sealTo } from "../../static/js/protocol/sealing.js";
 import { must } from "./document_reader.js";
+import { Counts } from "./register_counts.js";
+import { parseArea, parseBody, parseCertificate, parseHeader, parseLeaf, parseTerms, parseWithdrawal } from "./register_forms.js";
 
 /** @typedef {{by: string, signature: string}} ChangeSignature */
 /** @typedef {{index: number, change: string, signatures: ChangeSignature[], content?: string, area?: string}} ChainLink */
@@ -15,8 +19,8 @@ import { must } from "./document_reader.js";
 /** @typedef {{index: number, agreement: any, cells: string[], merged: string[][], isSuspended: boolean}} AgreementRecord */
 /** @typedef {{index: number, text: string, signature: string, certificate: any, signingKey: string, isRevoked: boolean}} OfficerRecord */
 /** @typedef {{id: string, name: string, key: string}} Admin */
+/** @typedef {import("./register_counts.js").RequestRecord} RequestRecord */
 
-const VOTE = /^(?:none|https:\/\/[a-z0-9](?:[a-z0-9.-]{0,250}[a-z0-9])?(?::[0-9]{1,5})?(?:\/[A-Za-z0-9._~:/?#@!$&()*+,;=%-]*)?)$/;
 const AGREEMENT_TAG = utf8("doorward/agreement/v2\0");
 const CHANGE_TAG = utf8("doorward/register-change/v2\0");
 const CHAIN_TAG = utf8("doorward/register-chain/v1\0");
@@ -24,7 +28,6 @@ const OFFICER_TAG = utf8("doorward/officer/v1\0");
 const NO_CHANGES = "0".repeat(64);
 const EXAMPLE_PREFIX = "example.";
 const WIDENING = ["charter", "admins", "limits", "agreement", "program"];
-const KINDS = [...WIDENING, "suspended", "officer_revoked"];
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 const MAX_AGREEMENT_MS = 366 * DAY_MS;
@@ -32,7 +35,7 @@ const MAX_SKEW_MS = 10 * 60_000;
 /** As in firmware/protocol/register/entries.py. */
 const DELAYS = { key_age_ms: 72 * HOUR_MS, agreement_age_ms: 7 * DAY_MS, freshness_ms: HOUR_MS, slot_ms: 600_000, batch_ms: 900_000 };
 
-/** The state of a register of which only a part is here. */
+/** The state of a register after the entries that were applied. */
 export class Register {
   /** @param {string} origin @param {string | null} charter SHA-256 over the first entry; null where no policy names it */
   constructor(origin, charter) {
@@ -52,8 +55,11 @@ export class Register {
     this.agreements = new Map();
     /** @type {OfficerRecord[]} */
     this.officers = [];
-    /** @type {Map<string, {request: any, renewedBy: string | null}>} */
+    /** By the digest that grants name. @type {Map<string, RequestRecord>} */
     this.requests = new Map();
+    /** Their digests by their ids. @type {Map<string, string>} */
+    this.digests = new Map();
+    this.counts = new Counts();
     /** @type {Set<string>} */
     this.nonces = new Set();
   }
@@ -74,14 +80,15 @@ export class Register {
     const { body } = leaf;
     must(index > 0 || body.type === "change", "the first entry of a register is its charter");
     if (body.type === "change") {
-      must(typeof body.content === "string", "the body of a change is missing");
       await this.applyLink({ ...body, index }, true);
     } else if (body.type === "officer") {
       await this.applyOfficer(index, body.signed);
     } else if (body.type === "request") {
       await this.applyRequest(body.signed);
+    } else if (body.type === "withdrawn") {
+      await this.applyWithdrawal(body.signed);
     } else {
-      throw new WireError("an entry of this kind proves nothing here");
+      must(this.agreements.has(body.agency), "no agency of this id is known");
     }
     this.size = index + 1;
   }
@@ -96,16 +103,14 @@ export class Register {
 
   /** Applies a change, of which the body may be left out. @param {ChainLink} link @param {boolean} [isWhole] */
   async applyLink({ index, change, signatures, content, area }, isWhole = false) {
-    const header = parseCanonical(change);
-    const isHeader = header.v === 2 && header.domain === "doorward/register-change/v2" && KINDS.includes(header.kind);
-    must(isHeader && typeof header.nonce === "string", "not a change of the register");
+    const header = parseHeader(change);
     must(header.origin === this.origin, "made for another log");
     must(!this.nonces.has(header.nonce), "this change was made before");
     const isWidening = WIDENING.includes(header.kind);
     must(isWidening || header.follows === undefined, "what only narrows is bound to no place");
     must(!isWidening || header.follows === this.widenings, "another change was published since this one was written, or is missing");
     const message = join(CHANGE_TAG, utf8(change));
-    await this.checkRight(header, signatures, message, isWidening);
+    await this.checkRight(header, signatures, message, isWhole);
     let take = () => {};
     if (content === undefined) {
       must(header.kind !== "charter", "only the first entry is a charter");
@@ -113,7 +118,7 @@ export class Register {
       const body = await bodyOf(header, content);
       must(area === undefined || header.kind === "agreement", "only an agreement has an area");
       must(!isWhole || area !== undefined || header.kind !== "agreement", "the agreement's cells are missing");
-      take = await this.prepared(index, body, signatures, message, area);
+      take = await this.prepared(index, body, signatures, message, area, isWhole);
     }
     this.nonces.add(header.nonce);
     if (isWidening) this.widenings += 1;
@@ -124,18 +129,18 @@ export class Register {
     this.size = index + 1;
   }
 
-  /** Its signers may make such a change; a charter names them itself. @param {any} header @param {ChangeSignature[]} signatures @param {Uint8Array} message @param {boolean} isWidening */
-  async checkRight({ kind, agency }, signatures, message, isWidening) {
+  /** Its signers may make such a change; a charter names them itself. @param {any} header @param {ChangeSignature[]} signatures @param {Uint8Array} message @param {boolean} isWhole */
+  async checkRight({ kind, agency }, signatures, message, isWhole) {
     if (kind === "charter") return;
     const keys = this.adminKeys();
     const newest = this.agreements.get(agency)?.at(-1);
-    if (kind === "officer_revoked" && newest === undefined) {
+    if (kind === "officer_revoked" && newest === undefined && agency !== undefined && !isWhole) {
       // of an agency that isn't seen, the own key isn't known
       await checkSigners(signatures.filter(({ by }) => by !== agency), message, keys, 0);
       return;
     }
     if (kind === "officer_revoked" && newest !== undefined) keys.set(agency, newest.agreement.signing_key);
-    await checkSigners(signatures, message, keys, isWidening ? 2 : 1);
+    await checkSigners(signatures, message, keys, WIDENING.includes(kind) ? 2 : 1);
   }
 
   adminKeys() {
@@ -145,11 +150,11 @@ export class Register {
   /**
    * Checks a change's body; returns what takes it.
    * @param {number} index @param {any} body @param {ChangeSignature[]} signatures @param {Uint8Array} message
-   * @param {string | undefined} area @returns {Promise<() => void>}
+   * @param {string | undefined} area @param {boolean} isWhole @returns {Promise<() => void>}
    */
-  async prepared(index, body, signatures, message, area) {
+  async prepared(index, body, signatures, message, area, isWhole) {
     if (body.kind === "charter") return this.preparedCharter(index, body, signatures, message);
-    if (body.kind === "officer_revoked") return this.preparedRevocation(body);
+    if (body.kind === "officer_revoked") return this.preparedRevocation(body, isWhole);
     if (body.kind === "suspended") {
       const known = this.agreements.get(body.agency);
       if (known === undefined) throw new WireError("no agency of this id is known");
@@ -172,7 +177,7 @@ export class Register {
     must(charter.is_example === isExample, "a log is an example if, and only if, its name says so");
     must(isExample || keepsTheRules(charter), "shorter delays or looser limits than the rules allow");
     const admins = await adminsById(charter.admins);
-    await checkSigners(signatures, message, new Map([...admins].map(([id, { key }]) => [id, key])), 2);
+    await checkCharterSigners(charter, signatures, message, this.origin);
     return () => {
       this.admins = admins;
       this.delays = charter.delays;
@@ -185,6 +190,7 @@ export class Register {
     must(signed.area === undefined, "an agreement's area stands beside its body, not in it");
     const agreement = await checkAgreement(signed);
     must(agreement.origin === this.origin, "the agreement was made for another log");
+    for (const key of agreement.sealing_keys) await checkSealingKey(key);
     const length_ms = agreement.ends_ms - agreement.begins_ms;
     must(length_ms > 0 && length_ms <= MAX_AGREEMENT_MS, "an agreement holds for twelve months at most");
     must(!this.admins.has(agreement.agency), "an administrator has this id");
@@ -195,22 +201,22 @@ export class Register {
     return () => void this.agreements.set(agreement.agency, [...known, record]);
   }
 
-  /** @param {any} body */
-  preparedRevocation({ agency, officer_id }) {
-    // Of an officer who isn't shown here there is nothing to take back.
+  /** @param {any} body @param {boolean} isWhole */
+  preparedRevocation({ agency, officer_id }, isWhole) {
     const known = this.officers.filter(({ certificate }) => certificate.agency === agency && certificate.officer_id === officer_id);
+    // Of a part, nobody else's certificates are here: there is nothing to take back.
+    must(!isWhole || known.length > 0, "no such officer is certified");
     return () => known.forEach((record) => (record.isRevoked = true));
   }
 
   /** @param {number} index @param {{certificate: string, signature: string}} signed */
   async applyOfficer(index, signed) {
-    const certificate = parseCanonical(signed.certificate);
-    must(certificate.domain === "doorward/officer/v1" && certificate.v === 1, "not an officer's certificate");
-    must(isLine(certificate.name), "an officer's name isn't one line of plain text");
+    const certificate = parseCertificate(signed.certificate);
     const newest = this.agreements.get(certificate.agency)?.at(-1);
     if (newest === undefined) throw new WireError("no agency of this id is known");
     const signingKey = newest.agreement.signing_key;
     must(await isCertified(signed, signingKey), "the agency didn't certify this officer");
+    await checkPasskey(unb64u(certificate.passkey.public_key));
     const text = signed.certificate;
     const isThere = this.officers.some((one) => one.text === text && one.signingKey === signingKey);
     must(!isThere, "this certificate is here already");
@@ -229,62 +235,75 @@ export class Register {
   /** @param {any} signed */
   async applyRequest(signed) {
     const request = parseRequestUnverified(signed);
-    must(!this.requests.has(request.id), "this request was published before");
+    const digest = await requestDigest(signed);
+    must(!this.requests.has(digest) && !this.digests.has(request.id), "this request was published before");
     const officer = await this.officerOf(signed.officer);
     const cosigner = await this.officerOf(signed.cosigner);
     must(!officer.isRevoked && !cosigner.isRevoked, "an officer's certificate was revoked");
-    await checkRequest(signed, { id: request.agency, signing_key: officer.signingKey });
+    const drafter = await certified(signed.officer, officer, officer.signingKey);
+    await checkOfficers(signed, request, drafter, await certified(signed.cosigner, cosigner, officer.signingKey));
     const known = this.agreements.get(request.agency) ?? [];
     const usable = known.filter(({ agreement, isSuspended }) => !isSuspended && agreement.signing_key === officer.signingKey);
     const judging = usable.at(-1);
     if (judging === undefined) throw new WireError("the agency is suspended, or has another key now");
     checkArea(request.cells, judging);
-    checkLimits(request, this.limits.at(-1)?.limits);
-    if (request.renews) this.renew(request);
-    this.requests.set(request.id, { request, renewedBy: null });
+    const limits = this.limits.at(-1)?.limits;
+    checkLimits(request, limits);
+    const renewed = request.renews === undefined ? null : this.renewedBy(request);
+    this.counts.check(request, limits, renewed);
+    const record = { request: this.counts.kept(request), isWithdrawn: false, renewedBy: null };
+    this.requests.set(digest, record);
+    this.digests.set(request.id, digest);
+    this.counts.add(record);
+    if (renewed !== null) renewed.renewedBy = digest;
   }
 
-  /** @param {any} request */
-  renew(request) {
-    const record = this.requests.get(request.renews);
-    if (record === undefined) throw new WireError("the request that it renews isn't in the register");
+  /** What a request renews. @param {any} request @returns {RequestRecord} */
+  renewedBy(request) {
+    const record = this.requests.get(this.digests.get(request.renews) ?? "");
+    if (record === undefined || record.isWithdrawn) throw new WireError("the request that it renews isn't in the register");
     const renewed = record.request;
-    must(record.renewedBy === null && !renewed.renews, "a request can be renewed once");
+    /** @type {Record<string, unknown>} */
+    const kept = { ...renewed };
+    must(record.renewedBy === null && renewed.renews === undefined, "a request can be renewed once");
     const names = ["agency", "case_number", "incident_type", "cells", "from_ms", "to_ms", "danger"];
-    const isSame = names.every((name) => canonical(request[name] ?? "") === canonical(renewed[name] ?? ""));
+    const isSame = canonical(names.map((name) => request[name])) === canonical(names.map((name) => kept[name]));
     must(isSame, "a renewal asks for the same case, place and time");
     const stands = renewed.created_ms <= request.created_ms && request.created_ms <= renewed.expires_ms;
     must(stands, "a request can be renewed while it stands");
     must(request.expires_ms >= renewed.expires_ms, "a renewal stands as long as what it renews, or longer");
-    record.renewedBy = request.id;
+    return record;
   }
-}
 
-/** @param {string} entry */
-export function parseLeaf(entry) {
-  const leaf = parseCanonical(entry);
-  const names = Object.keys(leaf).sort().join();
-  must(names === "body,chain,narrowings,v,widenings" && leaf.v === 2, "not an entry of the register");
-  must(typeof leaf.body?.type === "string", "not an entry of the register");
-  return leaf;
+  /** @param {any} signed */
+  async applyWithdrawal(signed) {
+    const officer = await this.officerOf(signed.officer);
+    must(!officer.isRevoked, "an officer's certificate was revoked");
+    const withdrawal = parseWithdrawal(signed.withdrawal);
+    const { agency, officer_id, passkey } = officer.certificate;
+    must(agency === withdrawal.agency && officer_id === withdrawal.officer_id, "an officer's certificate is for somebody else");
+    must(mayAsk(officer.certificate), "only an officer or an approver signs requests");
+    await checkAssertion(signed.assertion, passkey, await challenge(WITHDRAW_TAG, signed.withdrawal));
+    const record = this.requests.get(withdrawal.request_digest);
+    if (record === undefined || record.request.agency !== withdrawal.agency) throw new WireError("the agency published no such request");
+    must(!record.isWithdrawn, "this request was withdrawn before");
+    const renewed = this.requests.get(this.digests.get(record.request.renews ?? "") ?? "");
+    for (const one of [record, renewed]) if (one !== undefined) one.isWithdrawn = true;
+  }
 }
 
 /** @param {any} header @param {string} content */
 async function bodyOf(header, content) {
   must((await sha256Hex(utf8(content))) === header.body_sha256, "its body isn't the one that was signed");
-  const { body } = parseCanonical(content);
-  const agency = body.kind === "agreement" ? parseCanonical(body.signed.agreement).agency : body.agency;
+  const body = parseBody(content);
+  const agency = body.kind === "agreement" ? parseTerms(body.signed.agreement).agency : body.agency;
   must(body.kind === header.kind && agency === header.agency, "its header says another kind or agency than its body");
   return body;
 }
 
 /** Returns the agreement's terms if the key in them signed them. @param {{agreement: string, signature: string}} signed */
 export async function checkAgreement(signed) {
-  const agreement = parseCanonical(signed.agreement);
-  must(agreement.domain === "doorward/agreement/v2" && agreement.v === 2, "not an agreement");
-  must(isLine(agreement.name), "the agency's name isn't one line of plain text");
-  must(typeof agreement.vote === "string" && VOTE.test(agreement.vote) && agreement.vote.length <= 300, "the agreement's vote is neither an https link nor none");
-  must(agreement.gifts === "none" && agreement.promotion === "none", "an agreement with gifts or promotion is none");
+  const agreement = parseTerms(signed.agreement);
   const message = join(AGREEMENT_TAG, utf8(signed.agreement));
   const holds = await verifyP256(unb64u(agreement.signing_key), unb64u(signed.signature), message);
   must(holds, "the agency didn't sign this agreement");
@@ -293,9 +312,8 @@ export async function checkAgreement(signed) {
 
 /** @param {any} agreement @param {string} area @returns {Promise<{cells: string[], merged: string[][]}>} */
 export async function areaOf(agreement, area) {
-  const { cells, merged } = parseCanonical(area);
-  const digest = await sha256Hex(utf8(area));
-  must(digest === agreement.area_sha256 && Array.isArray(cells) && Array.isArray(merged), "the cells aren't those of the agreement");
+  const { cells, merged } = parseArea(area);
+  must((await sha256Hex(utf8(area))) === agreement.area_sha256, "the cells aren't those of the agreement");
   return { cells, merged };
 }
 
@@ -310,7 +328,6 @@ export function checkArea(cells, { cells: own, merged }) {
 
 /** @param {Admin[]} admins */
 async function adminsById(admins) {
-  must(Array.isArray(admins) && admins.length >= 2, "a register has two administrators or more");
   for (const { key } of admins) await importP256(unb64u(key));
   const byId = new Map(admins.map((admin) => [admin.id, admin]));
   const isApart = byId.size === admins.length && new Set(admins.map(({ key }) => key)).size === admins.length;
@@ -327,6 +344,37 @@ async function checkSigners(signatures, message, keys, atLeast) {
     must(holds, "the signature of {by} doesn't match", { by });
   }
   must(new Set(signatures.map(({ by }) => by)).size >= atLeast, "{count} administrators must sign this", { count: atLeast });
+}
+
+/** A key that nothing can be sealed to would make a grant fail once it is spent. @param {string} key */
+async function checkSealingKey(key) {
+  try {
+    await sealTo(unb64u(key), new Uint8Array(), new Uint8Array());
+  } catch {
+    throw new WireError("nothing can be sealed to a key of the agreement");
+  }
+}
+
+/** Two of its administrators signed, and two of those whom it succeeds; whether they were that register's isn't known here. @param {any} charter @param {ChangeSignature[]} signatures @param {Uint8Array} message @param {string} origin */
+async function checkCharterSigners({ admins, succeeds }, signatures, message, origin) {
+  /** @param {Map<string, Admin>} people */
+  const keysOf = (people) => new Map([...people].map(([id, { key }]) => [id, key]));
+  const own = keysOf(await adminsById(admins));
+  must(succeeds === undefined || succeeds.origin !== origin, "a register doesn't succeed itself");
+  const old = succeeds === undefined ? new Map() : keysOf(await adminsById(succeeds.by));
+  const isOne = [...old].every(([id, key]) => (own.get(id) ?? key) === key);
+  must(isOne, "an administrator has another key than in the register that this one succeeds");
+  await checkSigners(signatures, message, new Map([...own, ...old]), 2);
+  /** @param {Map<string, string>} keys */
+  const signersOf = (keys) => new Set(signatures.map(({ by }) => by).filter((by) => keys.has(by))).size;
+  must(signersOf(own) >= 2, "{count} administrators must sign this", { count: 2 });
+  must(succeeds === undefined || signersOf(old) >= 2, "{count} administrators of the register that it succeeds must sign this", { count: 2 });
+}
+
+/** A request's certificate; one that is in the register was checked on its way in. @param {{certificate: string, signature: string}} signed @param {OfficerRecord} record @param {string} signingKey */
+function certified(signed, record, signingKey) {
+  const isChecked = signed.certificate === record.text && signed.signature === record.signature && record.signingKey === signingKey;
+  return isChecked ? record.certificate : checkCertificate(signed, signingKey);
 }
 
 /** @param {{certificate: string, signature: string}} signed @param {string} signingKey */

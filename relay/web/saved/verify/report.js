@@ -15,15 +15,16 @@ import * as recordings from "./recordings.js";
 /** @typedef {import("./document_reader.js").KnownAgency} KnownAgency */
 /** @typedef {import("./tlog.js").Policy} Policy */
 /** @typedef {import("../../static/js/protocol/documents.js").ClipManifest} ClipManifest */
-/** @typedef {{agency: KnownAgency | null, policy: Policy | null, fleetCa: string | null}} Given */
+/** @typedef {import("./register_file.js").WholeRegister} WholeRegister */
+/** @typedef {{agency: KnownAgency | null, policy: Policy | null, fleetCa: string | null, register: WholeRegister | null}} Given */
 /** @typedef {{number: number, manifest: ClipManifest, has_sound: boolean, is_sound_given: boolean, part: import("./recordings.js").ReleasedPart}} Recording */
 /** @typedef {{checks: Check[], recordings: Recording[], code: number, example: string | null}} Report */
 
 /** @param {Evidence} evidence @param {Given} given @returns {Promise<Report>} */
 export async function checkEvidence(evidence, given) {
   const { files, header } = evidence;
-  const { policy, fleetCa } = given;
-  const authority = once(() => authorityOf(files, policy));
+  const { policy, fleetCa, register } = given;
+  const authority = once(() => authorityOf(files, policy, register));
   const agency = await knownAgency(evidence, given, authority);
   const checks = header === null ? [] : [await run(CODE.PACKAGE, "seal", async () => {})];
   checks.push(
@@ -34,7 +35,7 @@ export async function checkEvidence(evidence, given) {
     await run(CODE.GRANT, "grant", () => papers.checkGrant(evidence, agency)),
     await run(CODE.GRANT, "clips", () => papers.checkClipsGiven(files)),
     await run(CODE.LOG, "register", () => checkRegister(files, policy)),
-    await run(CODE.LOG, "authority", () => checkAuthority(authority)),
+    await run(CODE.LOG, "authority", () => checkAuthority(authority, register)),
     await run(CODE.LOG, "ages", () => checkAges(files, policy, authority)),
     await run(CODE.LOG, "release", () => checkRelease(files, policy)),
     await run(CODE.POLICY, "witnesses", () => checkWitnesses(files, policy)),

@@ -103,7 +103,11 @@ export function utf8(text) {
 
 /** @param {Uint8Array} data @returns {string} */
 export function text(data) {
-  return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(data);
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(data);
+  } catch {
+    throw new WireError("not text (UTF-8)");
+  }
 }
 
 /** @param {...Uint8Array} parts @returns {Bytes} */

@@ -2,7 +2,7 @@
  * Passkey challenges, signatures and assertions, as in firmware/protocol/passkeys.py.
  * @module
  */
-import { WireError, b64u, hex, join, sha256, text, unb64u, utf8 } from "./encoding.js";
+import { WireError, b64u, hex, join, parse, sha256, text, unb64u, utf8 } from "./encoding.js";
 
 /** @typedef {import("./documents.js").Assertion} Assertion */
 /** @typedef {import("./documents.js").PasskeyKey} PasskeyKey */
@@ -81,6 +81,7 @@ export async function checkPasskey(spki) {
 
 /** @param {Uint8Array} spki @returns {Promise<CryptoKey | null>} null if it is another kind of key */
 async function importRsa(spki) {
+  if (hex(spki.subarray(0, P256_HEAD.length / 2)) === P256_HEAD) return null;
   const key = await crypto.subtle
     .importKey("spki", join(spki), RS256, true, ["verify"])
     .catch(() => null);
@@ -122,7 +123,9 @@ export function rawSignature(der) {
     const size = der[position + 1];
     let number = der.subarray(position + 2, position + 2 + size);
     if (size === 0 || number.length !== size || number[0] & 0x80) return null;
-    if (number[0] === 0 && number.length > 1) number = number.subarray(1);
+    const isPadded = number[0] === 0 && number.length > 1;
+    if (isPadded && !(number[1] & 0x80)) return null; // a byte to spare is no DER
+    if (isPadded) number = number.subarray(1);
     if (number.length > 32) return null;
     raw.set(number, end - number.length);
     position += 2 + size;
@@ -150,14 +153,14 @@ export function derSignature(raw) {
  */
 export async function checkAssertion(assertion, key, expectedChallenge) {
   const clientDataBytes = unb64u(assertion.client_data_json);
-  const clientData = JSON.parse(text(clientDataBytes));
+  const clientData = parseClientData(clientDataBytes);
   const data = unb64u(assertion.authenticator_data);
   const rpIdHash = await sha256(utf8(key.rp_id));
   require(assertion.credential_id === key.credential_id, "made by another passkey");
   require(clientData.type === "webauthn.get", "not an assertion");
   require(clientData.challenge === b64u(expectedChallenge), "signs something else");
   require(clientData.origin === key.origin, "made on another page");
-  require((clientData.crossOrigin ?? false) === false, "made inside another site's frame");
+  require(!Object.hasOwn(clientData, "crossOrigin") || clientData.crossOrigin === false, "made inside another site's frame");
   require(data.length >= 37, "authenticator data is too short");
   require(b64u(data.subarray(0, 32)) === b64u(rpIdHash), "made for another site");
   require((data[32] & FLAG_USER_PRESENT) !== 0, "nobody touched the authenticator");
@@ -165,6 +168,13 @@ export async function checkAssertion(assertion, key, expectedChallenge) {
   const signed = join(data, await sha256(clientDataBytes));
   const holds = await verifyPasskey(unb64u(key.public_key), unb64u(assertion.signature), signed);
   require(holds, "the signature doesn't match");
+}
+
+/** @param {Uint8Array} data @returns {Record<string, unknown>} */
+function parseClientData(data) {
+  const parsed = parse(text(data));
+  require(typeof parsed === "object" && parsed !== null && !Array.isArray(parsed), "client data is no object");
+  return parsed;
 }
 
 /** @param {boolean} condition @param {string} otherwise */

@@ -96,9 +96,20 @@ export function requestDigest(signed) {
 export async function checkRequest(signed, agency) {
   const request = parseRequestUnverified(signed);
   if (request.agency !== agency.id) throw new WireError("the request names another agency");
-  const { officer_id, officer_name, cosigner_id, cosigner_name } = request;
-  const drafter = await checkOfficer(signed.officer, agency, officer_id, officer_name);
-  const cosigner = await checkOfficer(signed.cosigner, agency, cosigner_id, cosigner_name);
+  const drafter = await checkCertificate(signed.officer, agency.signing_key);
+  const cosigner = await checkCertificate(signed.cosigner, agency.signing_key);
+  await checkOfficers(signed, request, drafter, cosigner);
+  return request;
+}
+
+/**
+ * Checks what `checkRequest` does, with certificates that were checked.
+ * @param {SignedRequest} signed @param {EvidenceRequest} request
+ * @param {OfficerCertificate} drafter @param {OfficerCertificate} cosigner
+ */
+export async function checkOfficers(signed, request, drafter, cosigner) {
+  checkNamed(drafter, request.agency, request.officer_id, request.officer_name);
+  checkNamed(cosigner, request.agency, request.cosigner_id, request.cosigner_name);
   must(mayAsk(drafter) && mayAsk(cosigner), "only an officer or an approver signs requests");
   must(drafter.officer_id !== cosigner.officer_id, "an officer can't co-sign their own request");
   must(!(await isSamePasskey(drafter.passkey, cosigner.passkey)), "both signatures are by one passkey");
@@ -110,7 +121,6 @@ export async function checkRequest(signed, agency) {
   await checkAssertion(signed.assertion, drafter.passkey, drafted);
   const cosigned = await challenge(COSIGN_TAG, signed.request);
   await checkAssertion(signed.cosignature, cosigner.passkey, cosigned);
-  return request;
 }
 
 /** Tells whether whoever is certified may sign requests and withdrawals. @param {{role: string}} certificate */
@@ -128,25 +138,21 @@ export function withdrawalText(what) {
   return canonical(withdrawal);
 }
 
-/**
- * @param {SignedCertificate} signed
- * @param {Pick<Agency, "id" | "signing_key">} agency
- * @param {string} officerId
- * @param {string} name
- * @returns {Promise<OfficerCertificate>}
- */
-async function checkOfficer(signed, agency, officerId, name) {
+/** Returns an officer's certificate if the agency's key signed it. @param {SignedCertificate} signed @param {string} signingKey @returns {Promise<OfficerCertificate>} */
+export async function checkCertificate(signed, signingKey) {
   const message = join(utf8(OFFICER_TAG), new Uint8Array(1), utf8(signed.certificate));
-  const holds = await verifyP256(unb64u(agency.signing_key), unb64u(signed.signature), message);
+  const holds = await verifyP256(unb64u(signingKey), unb64u(signed.signature), message);
   must(holds, "the agency didn't certify this officer");
   const certificate = /** @type {OfficerCertificate} */ (parseCanonical(signed.certificate));
   must(certificate.domain === OFFICER_TAG && certificate.v === 1, "not an officer's certificate");
-  must(
-    certificate.agency === agency.id && certificate.officer_id === officerId,
-    "an officer's certificate is for somebody else",
-  );
-  must(certificate.name === name, "the officer's certificate names somebody else");
   return certificate;
+}
+
+/** @param {OfficerCertificate} certificate @param {string} agency @param {string} officerId @param {string} name */
+function checkNamed(certificate, agency, officerId, name) {
+  const isTheirs = certificate.agency === agency && certificate.officer_id === officerId;
+  must(isTheirs, "an officer's certificate is for somebody else");
+  must(certificate.name === name, "the officer's certificate names somebody else");
 }
 
 /** @param {boolean} condition @param {string} otherwise */
