@@ -107,6 +107,7 @@ def test_any_flipped_bit_of_a_sealed_package_is_found(crime: Crime) -> None:
         assert crime.package(bytes(altered)) in FOUND, f"seed {SEED}"
 
 
+@pytest.mark.slow
 def test_any_flipped_bit_of_the_opened_files_is_found(crime: Crime) -> None:
     dice, files = random.Random(SEED), crime.files
     names = itertools.cycle(sorted(files))  # each file as often, not only the large ones

@@ -543,8 +543,8 @@ async def test_counts_of_refusals_have_names_of_a_list_and_a_ceiling(relay: Live
     clock: Any = relay.clock
     clock.set_wall_ms(quarter_end_ms(quarter) + 1000)
     lies = {"area": 100, "the_relay_lies": 100, "is_lying": 100}
-    for device in [*owned, *strangers]:
-        await relay.hear(device, RefusalsCounted(quarter=quarter, counts=lies))
+    told = RefusalsCounted(quarter=quarter, counts=lies)
+    await relay.hear_all([(one, relay.event(one, told).encode()) for one in [*owned, *strangers]])
     clock.advance(15 * DAY_S)
     await relay.custody._refusals.log_due()
     (leaf,) = [one for one in await relay.deeds() if isinstance(one, RefusalsLeaf)]

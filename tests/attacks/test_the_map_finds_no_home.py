@@ -90,6 +90,7 @@ async def test_half_of_a_merged_group_is_found_where_it_may_be_asked_about_alone
 # --- and none of Doorward's ---
 
 
+@pytest.mark.slow
 async def test_a_month_of_asking_finds_no_doorbell_better_than_a_cell() -> None:
     """In the very worlds in which a drawn area and a number give a house away."""
     before, went, refused = [], [], Counter[str]()

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.mutation.mutants import mutants_of
 from tests.mutation.suites import SUITES
 from tests.mutation.trials import source_of, survivors_known, trials
@@ -17,6 +19,7 @@ EVERY = os.environ.get("DOORWARD_MUTANTS_EVERY")
 SAMPLE = ["--each", "1", "--cpu-s", "40", "--at-least", "70"]
 
 
+@pytest.mark.slow
 def test_nine_of_ten_mutants_are_noticed():
     """Of a sample, 70 percent have to do: it is so small that three may be what a tenth is of."""
     run = subprocess.run(

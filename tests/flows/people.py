@@ -66,12 +66,12 @@ async def show_code(page: Page, door: Door) -> None:
     await page.wait_for_selector("#pair-qr svg, #pair-qr canvas, #pair-qr img")
     picture = await page.locator("#pair-qr").screenshot()
     await door.show(picture, seconds=CODE_SHOWN_S)
-    await expect(page.locator("[data-place='0'] button")).to_have_count(4, timeout=20_000)
+    await expect(page.locator("[data-place='0'] button")).to_have_count(4)
 
 
 async def tap_words(page: Page, home: Page, count: int = 4) -> None:
     """Tap in the app, one after the other, the words that the doorbell's own page shows."""
-    await expect(home.locator(".words li")).to_have_count(4, timeout=10_000)
+    await expect(home.locator(".words li")).to_have_count(4)
     for place, word in enumerate(await home.locator(".words li").all_inner_texts()):
         if place < count:
             await page.click(f"[data-place='{place}'] button:text-is('{word.strip()}')")
@@ -80,7 +80,7 @@ async def tap_words(page: Page, home: Page, count: int = 4) -> None:
 async def press_and_set_number(home: Page, door: Door) -> None:
     """Press the service button a second time, and set the door number on the doorbell's page."""
     await door.press_service_button()
-    await home.wait_for_selector("[name=door_number]", timeout=10_000)
+    await home.wait_for_selector("[name=door_number]")
     await set_door_number(home)
 
 
@@ -99,7 +99,7 @@ async def pair(page: Page, home: Page, door: Door, settings: Settings) -> None:
     await tap_words(page, home)
     await page.wait_for_selector("#words-found")
     await press_and_set_number(home, door)
-    await page.wait_for_selector("#paired", timeout=10_000)
+    await page.wait_for_selector("#paired")
 
 
 async def ring_and_see_it(page: Page, door: Door) -> str:
@@ -107,7 +107,7 @@ async def ring_and_see_it(page: Page, door: Door) -> str:
     await page.click("#to-door")
     await page.evaluate("window.notReloaded = true")
     await door.ring()
-    await page.wait_for_selector("[data-testid=event-pressed]", timeout=5_000)
+    await page.wait_for_selector("[data-testid=event-pressed]")
     await page.wait_for_selector("[data-testid=event-pressed] a", timeout=PATIENCE_MS)
     assert await page.evaluate("window.notReloaded")
     link = page.locator("[data-testid=event-pressed] a").first
@@ -303,7 +303,7 @@ async def confirm(home: Page, settings: Settings, case_number: str) -> None:
     video = await home.wait_for_selector("video")
     assert (await video.evaluate(PLAYS))["at"] >= 0.5
     await release(home)
-    await expect(home.locator("main")).not_to_contain_text(case_number, timeout=15_000)
+    await expect(home.locator("main")).not_to_contain_text(case_number)
 
 
 async def unlock(home: Page) -> None:
@@ -360,7 +360,7 @@ async def opened_offline(page: Page, settings: Settings) -> AsyncIterator[Page]:
     await desk.set_input_files("#policy", settings.policy)
     await desk.set_input_files("#fleet-ca", settings.relay_dir / "ca.pem")
     await desk.click("#check:not([disabled])")
-    video = await desk.wait_for_selector("#recordings video", timeout=20_000)
+    video = await desk.wait_for_selector("#recordings video")
     assert (await video.evaluate(PLAYS))["at"] >= 0.5
     yield desk
     await context.close()

@@ -38,7 +38,7 @@ async def see_details(page: Page) -> None:
 
 async def see_clip(page: Page) -> None:
     """Wait for the clip, and look a second into it."""
-    await page.wait_for_selector("video#clip-video", timeout=20_000)
+    await page.wait_for_selector("video#clip-video")
     await page.evaluate("() => { document.querySelector('video').currentTime = 1; }")
 
 

@@ -96,7 +96,7 @@ async def watch_live(page: Page) -> None:
 async def play_clip(page: Page, clip_id: str) -> None:
     await page.evaluate("location.hash = '#/clips'")
     await page.click(f"[data-clip='{clip_id}'] a")
-    video = await page.wait_for_selector("video#clip-video", timeout=20_000)
+    video = await page.wait_for_selector("video#clip-video")
     seen = await video.evaluate(PLAYS)
     assert seen["at"] >= 0.5, seen
 

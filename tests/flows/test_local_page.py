@@ -98,9 +98,9 @@ async def test_what_would_leave_is_played_and_then_followed_until_it_is_sent(
     await home.page.click(f"form[action='/confirm/{DIGEST}'] button")
     await expect(home.page.locator("h1")).to_have_text("Waiting for the public log")
     home.bell.releases = [RELEASES["sending"]]
-    await expect(home.page.locator("h1")).to_contain_text("on its way", timeout=6000)
+    await expect(home.page.locator("h1")).to_contain_text("on its way")
     home.bell.releases = [RELEASES["sent"]]
-    await expect(home.page.locator("h1")).to_have_text("Sent to Lakeland Police", timeout=6000)
+    await expect(home.page.locator("h1")).to_have_text("Sent to Lakeland Police")
     assert home.bell.told == [f"confirm {DIGEST}"]
 
 

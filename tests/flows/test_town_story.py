@@ -181,7 +181,7 @@ async def goes_on(
     await owner.evaluate("location.hash = '#/'")
     await owner.wait_for_selector("#to-door, #see")
     await door.ring()
-    await owner.wait_for_selector("[data-testid=event-pressed] a", timeout=20_000)
+    await owner.wait_for_selector("[data-testid=event-pressed] a")
     await sign_in(officer, settings)
     await officer.goto(f"{settings.relay_url}/agency/requests/{request_id}")
     assert await officer.get_attribute("#standing", "data-state") not in ("open", None)

@@ -212,6 +212,7 @@ def sender(tmp_path: Path) -> Iterator[Sender]:
         runner.run(world.__aexit__(None, None, None))
 
 
+@pytest.mark.slow
 def test_nothing_that_is_sent_is_answered_with_a_mistake(sender):
     document = sender.run(sender.everybody.people["nobody"].ask("GET", f"{API}/openapi.json"))
     operations = list(operations_of(sender.everybody, document.json()))
