@@ -32,14 +32,14 @@ test("a danger and a reason say something, by the doorbell's own list of blanks"
   assert.throws(() => checkLimits({ ...long, reason: "" }, LIMITS), /reason must be written/);
 });
 
-/** Returns a charter with these keys of two administrators, which nobody signed. */
+/** Returns a charter with these keys of two administrators, which only one of them signed. */
 async function charterOf(...keys) {
   const delays = { key_age_ms: 72 * HOUR_MS, agreement_age_ms: 168 * HOUR_MS, freshness_ms: HOUR_MS, slot_ms: 600_000, batch_ms: 900_000 };
   const admins = keys.map((key, place) => ({ id: `admin-${place}`, name: `Admin ${place}`, key }));
   const content = canonical({ body: { kind: "charter", is_example: false, admins, delays, limits: LIMITS } });
   const header = { v: 2, domain: "doorward/register-change/v2", kind: "charter", nonce: "a".repeat(26), origin: "town/register", follows: 0 };
   const change = canonical({ ...header, body_sha256: await sha256Hex(utf8(content)) });
-  const body = { type: "change", change, signatures: [], content };
+  const body = { type: "change", change, signatures: [{ by: "admin-0", signature: "AA" }], content };
   return canonical({ v: 2, widenings: 0, narrowings: 0, chain: "0".repeat(64), body });
 }
 
@@ -47,6 +47,6 @@ test("an administrator's key has one text, as every key", async () => {
   const { right, second } = vectors("keys").keys.find(({ kind }) => kind === "p256");
   const { signing_key: other } = vectors("requests").agency;
   const taken = async (key) => new Register("town/register", null).apply(await charterOf(key, other));
-  await assert.rejects(taken(right), /administrators must sign/);
-  for (const { what, text } of second) await assert.rejects(taken(text), /one form|not a P-256|base64url/, what);
+  await assert.rejects(taken(right), /signature of admin-0 doesn't match/);
+  for (const { what, text } of second) await assert.rejects(taken(text), /one form|not a P-256|base64url|not the body of a change/, what);
 });
