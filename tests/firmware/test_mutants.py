@@ -14,7 +14,7 @@ from tests.mutation.trials import source_of, survivors_known, trials
 
 ROOT = Path(__file__).parents[2]
 EVERY = os.environ.get("DOORWARD_MUTANTS_EVERY")
-SAMPLE = ["--each", "1", "--cpu-s", "40", "--at-least", "70"]
+SAMPLE = ["--each", "4", "--cpu-s", "45", "--at-least", "80"]
 
 
 def test_nine_of_ten_mutants_are_noticed():

@@ -232,6 +232,12 @@ def test_the_seal_to_a_second_text_opens_with_the_first_so_it_is_refused() -> No
         seal_to(second, b"", b"")
 
 
+@pytest.mark.parametrize("size", [0, 31, 33])
+def test_an_x25519_key_of_another_size_is_none(size: int) -> None:
+    with pytest.raises(WireError, match="not 32"):
+        check_x25519(bytes(size))
+
+
 def test_keys_are_compared_as_keys() -> None:
     right = b64u(spki_of(P256))
     assert is_same_key(right, right)

@@ -245,6 +245,11 @@ def test_a_state_that_says_more_than_is_read_isnt_used(full: History) -> None:
             loaded(full, frame(TAG, wrong, code=CODE))
 
 
+def test_a_request_takes_few_bytes_for_cards_wear_out() -> None:
+    one = SavedRequest(index=99_999, withdrawn_index=99_999, renewed_by=None, keeps_from=9)
+    assert len(msgspec.msgpack.encode(one)) <= 13
+
+
 def test_entries_that_end_too_soon_are_no_register(full: History) -> None:
     with pytest.raises(SavedUnusable, match="aren't here"):
         load_register(
