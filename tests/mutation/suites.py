@@ -128,6 +128,7 @@ SUITES: dict[str, Suite] = {
             "tests/relay/test_verify.py",
             "tests/relay/test_verify_logs.py",
             "tests/relay/test_verify_vectors.py",
+            "tests/relay/test_agency_key.py",
             "tests/relay/test_verify_dates.py",
             "tests/relay/test_verify_grant_signature.py",
             "tests/relay/test_verify_identity.py",
