@@ -1,7 +1,7 @@
 """Tests notice if any part of what a decision rests on is wrong; `make soak` tries all mutants.
 
 DOORWARD_MUTANTS_EVERY=1 tries each of them (some hours); without it, three of each suite are tried,
-as far as 35 seconds of a processor go. The end of the run names how many of which suite.
+as far as 45 seconds of a processor go. The end of the run names how many of which suite.
 """
 
 import os
@@ -17,7 +17,7 @@ from tests.mutation.trials import source_of, survivors_known, trials
 
 ROOT = Path(__file__).parents[2]
 EVERY = os.environ.get("DOORWARD_MUTANTS_EVERY")
-SAMPLE = ["--each", "3", "--cpu-s", "35", "--at-least", "70"]
+SAMPLE = ["--each", "3", "--cpu-s", "45", "--at-least", "70"]
 
 
 def test_nine_of_ten_mutants_are_noticed(record_property: Callable[[str, object], None]):

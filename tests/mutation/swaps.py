@@ -26,6 +26,7 @@ import pytest
 from tests.mutation.mutants import Function, Mutant
 from tests.mutation.suites import ROOT
 from tests.mutation.trials import (
+    CHILD_CPU_S,
     PYTEST,
     Trial,
     cpu_s_used,
@@ -116,17 +117,29 @@ class _Session:
         code = _changed_code(trial)
         found = functions.get(_place_of(code), [])
 
+        coming = self._coming_by(trial, items)
+
         def notices() -> bool:
             for one in found:
                 one.__code__ = code
-            return self._is_failing(self._coming_by(trial, items))
+            return self._is_failing(coming)
 
         is_swappable = bool(found) and all(
             one.__code__.co_freevars == code.co_freevars for one in found
         )
-        return (is_swappable and in_child(notices, cpu_s=self.cpu_s - cpu_s_used())) or is_noticed(
-            trial.suite.tests, trial, cpu_s=self.cpu_s - cpu_s_used()
-        )
+        if is_swappable and in_child(notices, cpu_s=min(self._left_s, self._enough_s(coming))):
+            return True
+        return is_noticed(trial.suite.tests, trial, cpu_s=self._left_s)
+
+    @property
+    def _left_s(self) -> float:
+        return self.cpu_s - cpu_s_used()
+
+    def _enough_s(self, items: Sequence[pytest.Item]) -> float:
+        """Return how long these tests may take before a loop in them has no end."""
+        if not self.seen:
+            return CHILD_CPU_S
+        return 5 + 3 * sum(self.seen[item.nodeid][0] for item in items)
 
     def _is_failing(self, items: Sequence[pytest.Item]) -> bool:
         return any(self._fails(item, following) for item, following in _with_next(items))
