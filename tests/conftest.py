@@ -63,14 +63,23 @@ def log_levels() -> Iterator[None]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Name the slowest tests, set-up and tear-down included, and why tests were skipped."""
+    """Name the slowest tests, set-up and tear-down included, what tests have to tell beside their
+    result, and why tests were skipped.
+    """
     seconds: Counter[str] = Counter()
+    told: list[str] = []
     for reports in terminalreporter.stats.values():
         for report in reports:
             if isinstance(report, pytest.TestReport):
                 seconds[report.nodeid] += report.duration
+                if report.when == "call":
+                    told.extend(
+                        str(text) for name, text in report.user_properties if name == "told"
+                    )
     for nodeid, taken_s in seconds.most_common(SLOWEST):
         terminalreporter.write_line(f"{taken_s:6.1f} s  {nodeid}")
+    for text in told:
+        terminalreporter.write_line(text)
     reasons = Counter(
         report.longrepr[2].removeprefix("Skipped: ")
         for report in terminalreporter.stats.get("skipped", [])

@@ -174,12 +174,13 @@ class _OpenedChunks(ByteSource):
 
     def __init__(self, key: bytes, header: bytes, body: ByteSource) -> None:
         count = max(1, -(-body.size_bytes // SEALED_CHUNK_BYTES))
-        super().__init__(max(0, body.size_bytes - count * TAG_BYTES))
+        super().__init__(body.size_bytes - count * TAG_BYTES)
         self._cipher = AESGCM(key)
         self._aad = bytes.fromhex(sha256_hex(header))
         self._body = body
         self._count = count
-        self._number, self._chunk = -1, b""
+        self._number: int | None = None
+        self._chunk = b""
         self._open(count - 1)  # a package that was cut off says so before it is read
 
     def _read(self, begin: int, size_bytes: int) -> bytes:

@@ -130,6 +130,15 @@ def test_a_clock_that_was_set_later_gives_a_date_that_holds() -> None:
     assert report.exit_code is Exit.HOLDS
 
 
+def test_a_clock_that_was_set_later_is_held_to_the_same_bound() -> None:
+    length_ms = short().manifest("a" * 20).duration_90k // TICKS_PER_MS
+    to_bound_ms = TO_NOW_MS + 32 * MINUTE_MS - length_ms
+    known_ms = NOW_MS - 31 * MINUTE_MS
+    assert not flagged(report_of(corrected(by_ms=to_bound_ms, known_ms=known_ms)), Exit.CAPTURE)
+    late = report_of(corrected(by_ms=to_bound_ms + 1, known_ms=known_ms))
+    assert [check.result for check in flagged(late, Exit.CAPTURE)] == [Result.NOT_CHECKED]
+
+
 @pytest.mark.parametrize(
     ("by_ms", "known_ms", "result", "words"),
     [

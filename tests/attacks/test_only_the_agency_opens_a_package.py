@@ -14,6 +14,7 @@ from firmware.protocol.media.byte_source import MemorySource
 from firmware.protocol.packages import (
     CHUNK_BYTES,
     MAGIC,
+    MAX_HEADER_BYTES,
     ContentFile,
     ContentIndex,
     open_package,
@@ -94,6 +95,30 @@ def test_a_header_is_read_whole_or_not_at_all(sealed):
         read_header(sealed[: begin - 1])
 
 
+def test_another_kind_of_file_is_no_package(sealed, agency):
+    for position in range(len(MAGIC)):
+        other = bytearray(sealed)
+        other[position] ^= 1
+        with pytest.raises(WireError, match="not a Doorward evidence package"):
+            opened_package(bytes(other), *agency)
+
+
+@pytest.mark.parametrize(
+    ("size", "reason"),
+    [(MAX_HEADER_BYTES, "PackageHeader"), (MAX_HEADER_BYTES + 1, "large"), (2**24, "large")],
+)
+def test_a_header_is_no_larger_than_it_may_be(size: int, reason: str):
+    with pytest.raises(WireError, match=reason):
+        read_header(MAGIC + size.to_bytes(4, "big") + bytes(MAX_HEADER_BYTES + 1))
+
+
+def test_nothing_behind_the_header_is_cut_off(sealed, agency):
+    _, begin = read_header(sealed)
+    for end in (begin, begin + 15, begin + 16):
+        with pytest.raises(WireError, match="altered or cut off"):
+            opened_package(sealed[:end], *agency)
+
+
 def test_refuses_what_is_no_package(agency):
     for junk in (b"", b"PK\x03\x04", MAGIC, MAGIC + b"\xff\xff\xff\xff"):
         with pytest.raises(WireError):
@@ -119,6 +144,10 @@ MORE_OR_LESS = "more or less than its index names"
 LYING: list[tuple[str, bytes, str]] = [
     ("nothing", b"", "no index"),
     ("three bytes", b"\0\0\0", "no index"),
+    ("an index of no bytes", b"\0\0\0\0", "ContentIndex"),
+    ("an index without its last byte", inside(BOTH)[:-1], "index is cut off or too large"),
+    ("an index as large as it may be", (65_536).to_bytes(4, "big") + bytes(70_000), "ContentIndex"),
+    ("an index of files that aren't there", inside(BOTH), MORE_OR_LESS),
     ("an index of four gigabytes", b"\xff" * 200, "index is cut off or too large"),
     ("an index longer than it", inside(BOTH)[:100], "index is cut off or too large"),
     ("an index beyond its limit", (65_537).to_bytes(4, "big") + bytes(70_000), "too large"),

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from firmware.consent.request_rules import RequestRefused, check_request
-from firmware.protocol.encoding import WireError, unb64u
+from firmware.protocol.encoding import WireError, new_id, unb64u
 from firmware.protocol.passkeys import challenge
 from firmware.protocol.register.entries import RequestLeaf, WithdrawnLeaf
 from firmware.protocol.requests import (
@@ -58,9 +58,16 @@ def is_asked(town: Town, signed: SignedRequest) -> bool:
 
 
 def withdrawal_by(town: Town, clerk: TownOfficer, signed: SignedRequest) -> SignedWithdrawal:
-    text = Withdrawal(
-        request_digest=signed.request_digest, agency=town.agreement.agency, officer_id=clerk.id
-    ).encode()
+    return signed_withdrawal(
+        clerk,
+        Withdrawal(
+            request_digest=signed.request_digest, agency=town.agreement.agency, officer_id=clerk.id
+        ),
+    )
+
+
+def signed_withdrawal(clerk: TownOfficer, withdrawal: Withdrawal) -> SignedWithdrawal:
+    text = withdrawal.encode()
     return SignedWithdrawal(
         withdrawal=text.decode(),
         assertion=clerk.passkey.sign(challenge(WITHDRAW_TAG, text)),
@@ -97,6 +104,47 @@ def test_another_role_withdraws_nothing(role: OfficerRole) -> None:
     assert "only an officer or an approver" in why
     town.append(leaf)
     assert is_asked(town, signed)
+
+
+@pytest.mark.parametrize("named", ["agency", "officer_id", "cosigner_id"])
+def test_a_certificate_signs_for_nobody_else(named: str) -> None:
+    town = make_town()
+    other = "harbour-police" if named == "agency" else new_id()
+    signed = town.sign(town.request(**{named: other}))
+    with pytest.raises(WireError, match="for somebody else"):
+        check_signatures(signed, unb64u(town.agreement.signing_key))
+    town.append(RequestLeaf(signed=signed))
+    assert not is_asked(town, signed)
+
+
+@pytest.mark.parametrize("named", ["agency", "officer_id"])
+def test_nobody_withdraws_in_anothers_name(named: str) -> None:
+    town = make_town()
+    signed = town.publish()
+    honest = Withdrawal(
+        request_digest=signed.request_digest,
+        agency=town.agreement.agency,
+        officer_id=town.officer.id,
+    )
+    key = unb64u(town.agreement.signing_key)
+    assert check_withdrawal(signed_withdrawal(town.officer, honest), key) == honest
+    other = "harbour-police" if named == "agency" else town.cosigner.id
+    with pytest.raises(WireError, match="another officer's"):
+        check_withdrawal(signed_withdrawal(town.officer, replace(honest, **{named: other})), key)
+
+
+def test_a_withdrawal_that_another_passkey_signed_is_none() -> None:
+    town = make_town()
+    withdrawal = withdrawal_by(town, town.officer, town.publish())
+    by_another = replace(
+        withdrawal_by(town, town.cosigner, town.publish()),
+        withdrawal=withdrawal.withdrawal,
+        officer=withdrawal.officer,
+    )
+    key = unb64u(town.agreement.signing_key)
+    check_withdrawal(withdrawal, key)
+    with pytest.raises(WireError, match="another passkey"):
+        check_withdrawal(by_another, key)
 
 
 def test_who_may_ask_has_one_of_two_roles_in_the_certificate_that_the_agency_signed() -> None:

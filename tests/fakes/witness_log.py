@@ -31,7 +31,8 @@ class WitnessedLog:
     def append(self, entry: bytes) -> int:
         """Add an entry; return its index."""
         self.entries.append(entry)
-        return self.tree.append(leaf_hash(entry))
+        self.tree.append(leaf_hash(entry))
+        return self.tree.size - 1
 
     def policy_text(self, *, threshold: int = 2) -> bytes:
         """Return the policy: so many of the three."""

@@ -55,6 +55,14 @@ def test_the_truth_holds(honest: SoftPasskey) -> None:
     check_assertion(honest.sign(CHALLENGE), honest.key, CHALLENGE)
 
 
+def test_a_browser_that_does_not_say_whether_it_is_in_a_frame_is_in_none(
+    honest: SoftPasskey,
+) -> None:
+    """The member is newer than WebAuthn: a browser without it signs in no frame of another site."""
+    older = LyingPasskey.of(honest, Lie(reason="cross_origin", without="crossOrigin"))
+    check_assertion(older.sign(CHALLENGE), honest.key, CHALLENGE)
+
+
 @pytest.mark.parametrize("lie", LIES)
 def test_a_lie_is_refused_by_its_own_check(honest: SoftPasskey, lie: str) -> None:
     assertion = LyingPasskey.of(honest, LIES[lie]).sign(CHALLENGE)

@@ -10,8 +10,9 @@ from firmware.consent.verifier import decide, judge
 from firmware.enrolment.browsers import MAX_BROWSERS, BrowserStore
 from firmware.enrolment.owners import OwnerStore
 from firmware.errors import StoreError
-from firmware.protocol.browsers import SESSION_KEY_LIFE_MS
+from firmware.protocol.browsers import SESSION_KEY_LIFE_MS, check_browser_keys
 from firmware.protocol.decisions import EndBrowser, EnrolBrowser
+from firmware.protocol.encoding import WireError, b64u
 from firmware.protocol.live import SetPush
 from firmware.protocol.notes import (
     BrowserEnded,
@@ -52,6 +53,17 @@ def ada(world: ConsentWorld) -> str:
 def knowing(world: ConsentWorld, browser: SoftBrowser, credential_id: str) -> ConsentWorld:
     fact = BrowserFact(credential_id=credential_id, keys=browser.keys)
     return replace(world, facts=replace(world.facts, browsers={browser.keys.id: fact}))
+
+
+# The keys
+
+
+def test_a_session_key_that_is_no_point_of_the_curve_is_refused():
+    keys = SoftBrowser.create().keys
+    check_browser_keys(keys)
+    off = msgspec.structs.replace(keys, session_key=b64u(b"\x02" + bytes(31) + b"\x01"))
+    with pytest.raises(WireError, match="not a P-256 point"):
+        check_browser_keys(off)
 
 
 # The rules

@@ -372,6 +372,13 @@ def test_a_step_leads_to_the_phase_that_the_table_says() -> None:
                 assert phase_of(then) is row.to, (row, s)
 
 
+def test_each_step_leaves_a_column_that_there_is() -> None:
+    for step in Step:
+        assert after(GRANT, step).column in (None, *COLUMNS)
+    for step, column in ((Step.CONFIRM, "confirmed"), (Step.KEEP_NO, "refused")):
+        assert after(Snapshot(event=Event.YES, column="waiting"), step).column == column
+
+
 def test_each_row_of_the_table_is_used() -> None:
     used = {id(transition_for(s)) for s in walks()}
     resting = {Step.REST, Step.FAIL}

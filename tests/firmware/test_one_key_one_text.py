@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 import firmware
 import relay
@@ -42,7 +43,14 @@ from firmware.protocol.encoding import (
     unb64u,
 )
 from firmware.protocol.live import SetPush
-from firmware.protocol.passkeys import PasskeyKey, is_same_key, load_p256, load_passkey, spki_of
+from firmware.protocol.passkeys import (
+    PasskeyKey,
+    is_same_key,
+    is_same_passkey,
+    load_p256,
+    load_passkey,
+    spki_of,
+)
 from firmware.protocol.sealing import check_x25519, seal_to
 from firmware.protocol.tlog.lines import b64, unb64
 from firmware.protocol.tlog.policy import parse_policy, policy_text
@@ -224,12 +232,38 @@ def test_the_seal_to_a_second_text_opens_with_the_first_so_it_is_refused() -> No
         seal_to(second, b"", b"")
 
 
+@pytest.mark.parametrize("size", [0, 31, 33])
+def test_an_x25519_key_of_another_size_is_none(size: int) -> None:
+    with pytest.raises(WireError, match="not 32"):
+        check_x25519(bytes(size))
+
+
 def test_keys_are_compared_as_keys() -> None:
     right = b64u(spki_of(P256))
     assert is_same_key(right, right)
     assert not is_same_key(right, b64u(spki_of(RSA)))
     with pytest.raises(WireError):
         is_same_key(right, b64u(second_texts.compressed_spki(P256)))
+
+
+def test_a_key_that_was_read_from_a_second_text_is_written_as_the_first() -> None:
+    second = serialization.load_der_public_key(second_texts.compressed_spki(P256))
+    assert isinstance(second, ec.EllipticCurvePublicKey)
+    assert spki_of(second) == spki_of(P256)
+
+
+def test_a_key_of_another_curve_has_no_text() -> None:
+    with pytest.raises(WireError, match="only P-256"):
+        spki_of(ec.generate_private_key(ec.SECP384R1()).public_key())
+
+
+def test_passkeys_of_one_key_or_one_id_are_one() -> None:
+    one = PasskeyKey(credential_id="AAAA", public_key=b64u(spki_of(P256)), rp_id="a", origin="b")
+    assert is_same_passkey(one, replace(one, credential_id="AAAB"))
+    assert is_same_passkey(one, replace(one, public_key=b64u(spki_of(RSA))))
+    assert not is_same_passkey(
+        one, replace(one, credential_id="AAAB", public_key=b64u(spki_of(RSA)))
+    )
 
 
 # --- base64 ---

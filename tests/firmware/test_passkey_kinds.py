@@ -15,6 +15,7 @@ from firmware.protocol.passkeys import (
     check_assertion,
     load_p256,
     load_passkey,
+    login_challenge,
     verify_p256,
     verify_passkey,
 )
@@ -42,6 +43,15 @@ def passkey(rsa_bits: int | None) -> SoftPasskey:
 def test_an_assertion_of_either_kind_holds(bits: int | None) -> None:
     key = passkey(bits)
     check_assertion(key.sign(CHALLENGE), key.key, CHALLENGE)
+
+
+def test_a_login_signs_neither_what_the_server_gave_nor_another_login() -> None:
+    key = passkey(None)
+    login = key.sign(login_challenge(CHALLENGE))
+    check_assertion(login, key.key, login_challenge(CHALLENGE))
+    for other in (CHALLENGE, login_challenge(CHALLENGE[::-1])):
+        with pytest.raises(AssertionRefused, match="signs something else"):
+            check_assertion(login, key.key, other)
 
 
 @pytest.mark.parametrize("bits", [None, 2048])

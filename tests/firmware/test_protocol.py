@@ -28,11 +28,13 @@ from firmware.protocol import (
 from firmware.protocol.browsers import BrowserKeys
 from firmware.protocol.encoding import (
     WireError,
+    as_line,
     b64u,
     decode,
     decode_canonical,
     device_id_of,
     new_id,
+    new_salt,
     unb64u,
 )
 from firmware.protocol.footage import GopHasher, merkle_root
@@ -185,6 +187,11 @@ def test_a_status_survives_the_round_trip_and_no_truncation(health):
             decode(events.Status, data[:end])
 
 
+def test_a_document_may_have_the_most_bytes_that_are_allowed():
+    data = event(events.Pressed()).encode()
+    assert decode(events.Event, data, max_bytes=len(data)).encode() == data
+
+
 def test_an_oversized_document_is_refused_before_it_is_parsed():
     with pytest.raises(WireError, match="at most 10 are allowed"):
         decode(events.Event, b"x" * 11, max_bytes=10)
@@ -205,6 +212,28 @@ def test_base64url_has_one_text_for_each_value(data):
 def test_other_base64_texts_are_refused(text):
     with pytest.raises(WireError):
         unb64u(text)
+
+
+def test_a_salt_has_the_bytes_that_hide_a_record():
+    assert new_salt(bytes(32)) == b64u(bytes(32))
+    for size in (31, 33):
+        with pytest.raises(WireError, match="32 bytes"):
+            new_salt(bytes(size))
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("it broke", "it broke"),
+        ("it\nbroke\x00", "it broke "),
+        ("x" * 201, "x" * 200),
+        ("", "unknown"),
+        (" \n\u200b", "unknown"),
+    ],
+)
+def test_any_text_becomes_a_line(text, line):
+    assert as_line(text, otherwise="unknown") == line
+    assert msgspec.convert(line, encoding.Line) == line
 
 
 def test_ids_have_the_form_that_the_protocol_names():

@@ -199,6 +199,57 @@ def test_a_state_of_other_entries_isnt_used(full: History) -> None:
         loaded(full, data, full.entries[:-1])
 
 
+def test_a_state_of_no_entries_is_an_empty_register(full: History) -> None:
+    assert state_of(loaded(full, saved(full, 0))) == state_of(Register(full.origin))
+
+
+@pytest.mark.parametrize("size", [-1, 100_000])
+def test_a_state_of_a_size_that_no_log_had_isnt_used(full: History, size: int) -> None:
+    body = unframe(TAG, SavedRegister, saved(full), code=CODE)
+    forged = msgspec.structs.replace(body, size=size)
+    with pytest.raises(SavedUnusable, match="other entries"):
+        loaded(full, frame(TAG, forged, code=CODE))
+
+
+def test_a_state_under_another_charter_isnt_used(full: History) -> None:
+    with pytest.raises(SavedUnusable, match="another charter"):
+        load_register(
+            saved(full),
+            origin=full.origin,
+            tree=tree_of(full.entries),
+            entries=full.entries,
+            code=CODE,
+            charter="ab" * 32,
+        )
+
+
+def test_a_state_that_says_more_than_is_read_isnt_used(full: History) -> None:
+    """Another form of the file, or of a request in it, is no form of this program's."""
+
+    class MoreOfAll(SavedRegister, frozen=True, kw_only=True):
+        more: int = 1
+
+    class MoreOfOne(SavedRequest, frozen=True, array_like=True):
+        more: int = 1
+
+    body = unframe(TAG, SavedRegister, saved(full), code=CODE)
+    parts = {name: getattr(body, name) for name in body.__struct_fields__}
+    requests = [
+        MoreOfOne(one.index, one.withdrawn_index, one.renewed_by, one.keeps_from)
+        for one in body.requests
+    ]
+    assert requests
+    assert loaded(full, frame(TAG, SavedRegister(**parts), code=CODE))
+    for wrong in (MoreOfAll(**parts), SavedRegister(**parts | {"requests": requests})):
+        with pytest.raises(SavedUnusable, match="can't be read"):
+            loaded(full, frame(TAG, wrong, code=CODE))
+
+
+def test_a_request_takes_few_bytes_for_cards_wear_out() -> None:
+    one = SavedRequest(index=99_999, withdrawn_index=99_999, renewed_by=None, keeps_from=9)
+    assert len(msgspec.msgpack.encode(one)) <= 13
+
+
 def test_entries_that_end_too_soon_are_no_register(full: History) -> None:
     with pytest.raises(SavedUnusable, match="aren't here"):
         load_register(

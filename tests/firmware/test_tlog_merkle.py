@@ -277,6 +277,12 @@ def test_leaves_added_at_once_are_those_added_one_by_one():
             assert at_once.root() == singly.root()
 
 
+def test_no_hash_proves_that_a_tree_grew_from_none_or_not_at_all():
+    tree = tree_of(5)
+    assert tree.consistency_proof(0) == tree.consistency_proof(5) == []
+    assert tree.consistency_proof(0, 0) == []
+
+
 def test_a_tree_is_consistent_with_itself_by_no_hash_at_all():
     root = Tree([leaf_hash(b"x")]).root()
     itself = {"old_size": 1, "size": 1, "old_root": root, "root": root}

@@ -16,7 +16,7 @@ from firmware.protocol.tlog.checkpoint import (
     sign_checkpoint,
     sign_cosignature,
 )
-from firmware.protocol.tlog.lines import b64
+from firmware.protocol.tlog.lines import b64, decode_text
 from firmware.protocol.tlog.signed_note import (
     MAX_NOTE_BYTES,
     MAX_SIGNATURES,
@@ -195,6 +195,12 @@ def test_a_note_is_no_larger_in_all_than_it_may_be():
         parse_note(b"x" + largest)
 
 
+def test_a_note_is_as_large_as_it_may_be():
+    assert decode_text(b"abc\n", what="text", max_bytes=4) == "abc\n"
+    with pytest.raises(WireError, match="at most 3"):
+        decode_text(b"abc\n", what="text", max_bytes=3)
+
+
 def test_a_checkpoint_is_no_larger_than_a_note():
     with pytest.raises(WireError, match="at most"):
         parse_checkpoint(b"x" * MAX_NOTE_BYTES + b"\n")
@@ -255,7 +261,31 @@ def test_a_checkpoint_with_a_bit_flipped_is_refused_or_another(
         return
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"origin": ""},
+        {"origin": "o\n1"},
+        {"extensions": ("more", "")},
+        {"extensions": ("more\nlines", "more")},
+        {"root": bytes(31)},
+        {"root": bytes(33)},
+        {"size": -1},
+        {"size": 2**63},
+    ],
+)
+def test_a_checkpoint_that_nobody_could_read_is_not_written(changes: dict[str, object]):
+    right = Checkpoint(origin="o", size=1, root=bytes(32))
+    assert dataclasses.replace(right, size=0).encode()
+    with pytest.raises(ValueError, match=r"one line each|entries"):
+        dataclasses.replace(right, **changes).encode()
+
+
 ROOT = b64(bytes(32))
+
+
+def test_the_longest_origin_is_read():
+    assert parse_checkpoint(f"{'x' * 255}\n1\n{ROOT}\n".encode()).origin == "x" * 255
 
 
 @pytest.mark.parametrize(
@@ -295,6 +325,31 @@ def test_a_cosignature_tells_its_time():
     line = sign_cosignature(text, witness, NOW_S)
     assert parse_signatures(line.line().encode()) == (line,)
     assert cosignature_time_ms(text, line, witness.key) == NOW_S * 1000
+    last_s = 253_402_300_799  # of the year 9999
+    for time_s in (1, last_s):
+        line = sign_cosignature(text, witness, time_s)
+        assert cosignature_time_ms(text, line, witness.key) == time_s * 1000
+    with pytest.raises(ValueError, match="time"):
+        sign_cosignature(text, witness, last_s + 1)
+
+
+def test_a_signature_of_another_witness_or_of_a_log_is_no_cosignature():
+    witness, log = signer("witness.example/w", "cosignature"), WitnessedLog([b"a"])
+    text = log.checkpoint().encode()
+    (by_log,) = parse_note(log.signed()).signatures
+    by_witness = sign_cosignature(text, witness, NOW_S)
+    for line, key in ((by_witness, log.witnesses["ann"].key), (by_log, log.signer.key)):
+        with pytest.raises(NoteRefused, match=f"not a cosignature by {key.name}"):
+            cosignature_time_ms(text, line, key)
+
+
+def test_a_witness_of_the_logs_name_is_not_the_log():
+    log = WitnessedLog([b"a"])
+    witness = signer(log.origin, "cosignature")
+    text = log.checkpoint().encode()
+    note = Note(text=text, signatures=(sign_cosignature(text, witness, NOW_S),)).encode()
+    with pytest.raises(NoteRefused, match="isn't signed by a key"):
+        open_checkpoint(note, logs=[witness.key], witnesses={})
 
 
 @given(st.integers(0, 8 * (8 + 64) - 1))

@@ -13,6 +13,8 @@ import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
 _COMPARE: dict[type[ast.cmpop], tuple[type[ast.cmpop], ...]] = {
     ast.Lt: (ast.LtE, ast.GtE),
     ast.LtE: (ast.Lt, ast.Gt),
@@ -25,6 +27,8 @@ _COMPARE: dict[type[ast.cmpop], tuple[type[ast.cmpop], ...]] = {
     ast.In: (ast.NotIn,),
     ast.NotIn: (ast.In,),
 }
+_OF_RECORDS = ("frozen", "kw_only")
+"""How a class is written down; what it holds is the same."""
 _ARITHMETIC: dict[type[ast.operator], type[ast.operator]] = {
     ast.Add: ast.Sub,
     ast.Sub: ast.Add,
@@ -47,9 +51,30 @@ class Mutant:
     changed: ast.AST
 
     @property
+    def changed_tree(self) -> ast.Module:
+        """The module with the change, each line where it was."""
+        return _with(self.tree, self.node, self.changed)
+
+    @property
     def source(self) -> str:
         """The module's source with the change, which takes tens of milliseconds to make."""
-        return _with(self.tree, self.node, self.changed)
+        return ast.unparse(self.changed_tree)
+
+    @property
+    def function(self) -> Function | None:
+        """The outermost function in whose body the change is; None: the import runs it."""
+        return _function_around(self.tree, self.node)
+
+
+def _function_around(tree: ast.AST, node: ast.AST) -> Function | None:
+    for one in ast.iter_child_nodes(tree):
+        if any(part is node for part in ast.walk(one)):
+            if isinstance(one, Function) and any(
+                part is node for line in one.body for part in ast.walk(line)
+            ):
+                return one
+            return _function_around(one, node)
+    return None
 
 
 def mutants_of(source: str) -> Iterator[Mutant]:
@@ -99,6 +124,9 @@ def _left_alone(tree: ast.Module) -> set[int]:
         if isinstance(node, ast.ClassDef):
             for decorator in node.decorator_list:
                 leave(decorator)
+            for keyword in node.keywords:
+                if keyword.arg in _OF_RECORDS:
+                    leave(keyword)
     return alone
 
 
@@ -139,7 +167,7 @@ def _changes(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
             yield "second", orelse
         case ast.Raise():
             yield "no raise", ast.Pass()
-        case ast.Return(value=ast.expr() as value) if not _is_none(value):
+        case ast.Return(value=ast.expr() as value) if not _is_none_or_false(value):
             yield "returns None", ast.Return(value=ast.Constant(None))
         case ast.Expr(value=ast.Call()):
             yield "not called", ast.Pass()
@@ -151,8 +179,8 @@ def _changes(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
             return
 
 
-def _is_none(node: ast.expr) -> bool:
-    return isinstance(node, ast.Constant) and node.value is None
+def _is_none_or_false(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and (node.value is None or node.value is False)
 
 
 def _compared(node: ast.Compare) -> Iterator[tuple[str, ast.AST]]:
@@ -173,14 +201,17 @@ def _other(value: object) -> list[object]:
     return []
 
 
-def _with(tree: ast.Module, node: ast.AST, changed: ast.AST) -> str:
-    """Return the module's source with one node changed."""
+def _with(tree: ast.Module, node: ast.AST, changed: ast.AST) -> ast.Module:
+    """Return the module with one node changed."""
     place = next(at for at, one in enumerate(ast.walk(tree)) if one is node)
     other = copy.deepcopy(tree)
     target = next(one for at, one in enumerate(ast.walk(other)) if at == place)
 
+    here = ast.copy_location(copy.deepcopy(changed), target)
+
     class Replace(ast.NodeTransformer):
         def visit(self, one: ast.AST) -> ast.AST:
-            return changed if one is target else self.generic_visit(one)
+            return here if one is target else self.generic_visit(one)
 
-    return ast.unparse(ast.fix_missing_locations(Replace().visit(other)))
+    whole: ast.Module = ast.fix_missing_locations(Replace().visit(other))
+    return whole

@@ -1,7 +1,8 @@
 """Trials of mutants: do the tests of what a decision rests on notice if any part of it is wrong?
 
-Each mutant runs in a forked child, in which nothing of ours is imported yet: its module is loaded
-with the one change, then the tests of its suite run until the first that fails. Mutants that no
+Each mutant runs in a forked child, where the tests of its suite run until the first that fails.
+What is inside a function is tried by `swaps`; here, what the import of a module runs: nothing of
+ours is imported in the child yet, and its module is loaded with the one change. Mutants that no
 test can notice stand in survivors.toml, each with the reason.
 """
 
@@ -13,7 +14,7 @@ import resource
 import signal
 import sys
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.abc import MetaPathFinder
@@ -30,6 +31,7 @@ CHILD_CPU_S = 60
 CHILD_S = 600
 """A change that never ends is noticed too."""
 OURS = ("firmware", "relay", "provisioning", "tests")
+PYTEST = ("-q", "-x", "-p", "no:cacheprovider", "--no-header")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +46,11 @@ class Trial:
     def name(self) -> str:
         """The module's whole name."""
         return f"{self.suite.package}.{self.module}"
+
+    @property
+    def path(self) -> str:
+        """The module's path from the repository's root."""
+        return self.suite.path(self.module)
 
     @property
     def text(self) -> str:
@@ -81,28 +88,41 @@ def trials(suites: Sequence[Suite] = tuple(SUITES.values())) -> list[Trial]:
     ]  # fmt: skip
 
 
-def survivors(chosen: Sequence[Trial]) -> Iterator[Trial]:
-    """Try these; give those that no test noticed."""
-    for trial in chosen:
-        if not is_noticed(trial.suite.tests, trial):
-            yield trial
-
-
-def is_noticed(tests: Sequence[str], trial: Trial | None) -> bool:
+def is_noticed(tests: Sequence[str], trial: Trial | None, *, cpu_s: float = CHILD_CPU_S) -> bool:
     """Tell whether these tests fail against a mutant; None: against the source as it is."""
+    return in_child(lambda: _run(tests, trial) != 0, cpu_s=cpu_s)
+
+
+def in_child(notices: Callable[[], bool], *, cpu_s: float = CHILD_CPU_S) -> bool:
+    """Run this in a forked child; a child that breaks or doesn't end has noticed, too."""
+    at_most_s = max(1, round(min(cpu_s, CHILD_CPU_S)))
     sys.stdout.flush()
     pid = os.fork()
     if pid == 0:
         os.setpgid(0, 0)
-        resource.setrlimit(resource.RLIMIT_CPU, (CHILD_CPU_S, CHILD_CPU_S))
+        resource.setrlimit(resource.RLIMIT_CPU, (at_most_s, at_most_s))
         signal.alarm(CHILD_S)
         with contextlib.suppress(BaseException):
-            os._exit(_run(tests, trial))
+            os._exit(int(notices()))
         os._exit(99)
     _, status = os.waitpid(pid, 0)
     with contextlib.suppress(ProcessLookupError):
         os.killpg(pid, signal.SIGKILL)  # what its tests left behind
     return status != 0
+
+
+def cpu_s_used() -> float:
+    """Return how long this process and its children have kept a processor."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
+
+
+def ready_hypothesis() -> None:
+    """Let a property be tried with the same examples each time."""
+    from hypothesis import settings
+
+    settings.register_profile("mutants", database=None, derandomize=True, deadline=None)
+    settings.load_profile("mutants")
 
 
 def warm_up(suites: Sequence[Suite]) -> None:
@@ -132,12 +152,10 @@ def _run(tests: Sequence[str], trial: Trial | None) -> int:
     if trial is not None:
         sys.meta_path.insert(0, _Finder(trial.name, trial.mutant.source))
     import pytest
-    from hypothesis import settings
 
-    settings.register_profile("mutants", database=None, derandomize=True, deadline=None)
-    settings.load_profile("mutants")
+    ready_hypothesis()
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        return int(pytest.main(["-q", "-x", "-p", "no:cacheprovider", "--no-header", *tests]))
+        return int(pytest.main([*PYTEST, *tests]))
 
 
 class _Finder(MetaPathFinder):

@@ -48,12 +48,11 @@ class Tree:
         """The number of leaves."""
         return len(self._levels[0])
 
-    def append(self, leaf_hash: bytes) -> int:
-        """Add a leaf by its hash; return its index. Nodes are hashed when they are asked for."""
+    def append(self, leaf_hash: bytes) -> None:
+        """Add a leaf by its hash. Nodes are hashed when they are asked for."""
         if len(leaf_hash) != HASH_BYTES:
             raise ValueError(f"a leaf's hash has {HASH_BYTES} bytes, not {len(leaf_hash)}")
         self._levels[0].append(leaf_hash)
-        return len(self._levels[0]) - 1
 
     def root(self, size: int | None = None) -> bytes:
         """Return the root over the first `size` leaves; over all without it."""
