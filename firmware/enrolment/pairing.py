@@ -224,19 +224,8 @@ class Pairing:
     def _answer(self, state: Open, code: PairingCode) -> SignedPairingAnswer:
         """Freeze the code; only then draw the nonce, and sign the answer."""
         self._spent.add(code.commitment)
-        answer = PairingAnswer(
-            pairing_id=code.pairing_id,
-            commitment=code.commitment,
-            identity_key=self._keys.identity_key,
-            sealing_key=self._keys.sealing_key,
-            nonce=b64u(self._random_bytes(NONCE_BYTES)),
-            policy_digest=self._register.policy_digest,
-            register_origin=self._register.origin,
-            is_recovery=state.is_recovery,
-        )
-        text = answer.encode()
-        signed = SignedPairingAnswer(
-            answer=text.decode(), signature=b64u(self._keys.sign(ANSWER_TAG + text))
+        signed = signed_answer(
+            self._keys, self._register, code, self._random_bytes, is_recovery=state.is_recovery
         )
         self._state = Answered(
             code=code, signed=signed, until_ms=state.until_ms, is_recovery=state.is_recovery
@@ -348,6 +337,28 @@ class Pairing:
         if isinstance(state, Open | Answered | Words) and now_ms >= state.until_ms:
             self._state = HasOwner() if state.is_recovery else Closed()
         return self._state
+
+
+def signed_answer(
+    keys: PairingKeys,
+    register: FollowedRegister,
+    code: PairingCode,
+    random_bytes: Callable[[int], bytes],
+    *,
+    is_recovery: bool,
+) -> SignedPairingAnswer:
+    """Draw the doorbell's nonce for a code that is frozen, and return the second message."""
+    text = PairingAnswer(
+        pairing_id=code.pairing_id,
+        commitment=code.commitment,
+        identity_key=keys.identity_key,
+        sealing_key=keys.sealing_key,
+        nonce=b64u(random_bytes(NONCE_BYTES)),
+        policy_digest=register.policy_digest,
+        register_origin=register.origin,
+        is_recovery=is_recovery,
+    ).encode()
+    return SignedPairingAnswer(answer=text.decode(), signature=b64u(keys.sign(ANSWER_TAG + text)))
 
 
 def _has_owner(state: State) -> bool:

@@ -96,7 +96,7 @@ class OwnerRemovalView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrowserView:
-    """A browser of the signer's that would watch; it shows the same six words."""
+    """A browser that would watch: four words to tap there, or six of pasted keys to compare."""
 
     kind: ClassVar = "session"
     name: str

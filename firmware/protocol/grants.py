@@ -158,6 +158,15 @@ def kind_of(terms: Terms) -> str:
     return str(type(terms).__struct_config__.tag)
 
 
+def newcomer_in(terms: Terms) -> dict[str, OwnerKeys | BrowserKeys]:
+    """Return the keys that a statement lets in, by the commitment of their pairing."""
+    match terms:
+        case EnrolBrowser(browser=browser, commitment=str() as commitment):
+            return {commitment: browser}
+        case _:
+            return {}
+
+
 def signer_of(signed: SignedStatement, owners: Iterable[Owner]) -> Owner | None:
     """Return the owner who truly signed this text, whatever else is wrong with it."""
     expected = challenge(STATEMENT_TAG, signed.statement.encode())

@@ -39,8 +39,16 @@ class PairingOut(BaseModel):
     answers: list[AnswerOut]
 
 
+class CommitmentIn(BaseModel):
+    """A newcomer's first message, which a camera doesn't read; without `device` the only one."""
+
+    model_config = ConfigDict(extra="forbid")
+    device: DeviceId | None = None
+    commitment: str = Field(pattern="^[0-9a-f]{64}$")
+
+
 class RevealIn(BaseModel):
-    """The text of a protocol.pairing.PairingReveal; the relay doesn't look into it."""
+    """The text of a protocol.pairing.Reveal; the relay doesn't look into it."""
 
     model_config = ConfigDict(extra="forbid")
     reveal: str = Field(min_length=1, max_length=MAX_REVEAL_BYTES)
@@ -92,6 +100,15 @@ async def own_pairing(services: Services, owner: Owner, pairing_id: str) -> None
     """Raise 404 for another's pairing as for none, before the body is looked at."""
     if await services.pairings.find(owner, pairing_id) is None:
         raise not_found("pairing")
+
+
+@router.post("/pairings/{pairing_id}/commitment", dependencies=[Depends(own_pairing)])
+async def commit(
+    services: Services, owner: Owner, pairing_id: str, body: CommitmentIn
+) -> PairingOut:
+    """Pass a newcomer's first message to a doorbell that has an owner, and return its answer."""
+    await services.pairings.commit(owner, pairing_id, body.commitment, body.device)
+    return await get_pairing(services, owner, pairing_id)
 
 
 @router.post("/pairings/{pairing_id}/reveal", status_code=202, dependencies=[Depends(own_pairing)])

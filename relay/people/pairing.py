@@ -8,11 +8,19 @@ import logging
 from dataclasses import dataclass
 from typing import Protocol, TypeGuard
 
-from firmware.protocol.commands import PairingRevealed, PairingStopped
+from firmware.protocol.commands import (
+    NewcomerAnswered,
+    NewcomerCommitted,
+    PairingRevealed,
+    PairingStopped,
+    Refused,
+    ReplyBody,
+)
 from firmware.protocol.encoding import WireError, decode
 from firmware.protocol.events import OwnerGone, Paired, PairingAnswered
 from firmware.protocol.grants import OwnerKeys
 from firmware.protocol.pairing import PairingAnswer
+from relay.base.allowances import Allowances, Rate, RateExceeded
 from relay.base.clock import Clock
 from relay.errors import RelayError
 from relay.store import events, fleet, people, push, routing, viewers
@@ -24,12 +32,18 @@ from relay.store.routing import Join, LinkedDoorbell, LinkedOwner, Pairing
 log = logging.getLogger(__name__)
 
 PAIRING_LIFE_MS = 10 * 60 * 1000
+COMMITTING = Rate(at_once=4, each_s=300)
+"""Of one account at one doorbell, which takes eight newcomers in ten minutes."""
 GONE_SHOWN_MS = 30 * 24 * 3600 * 1000
 """So long those who are no longer owners are told so."""
 
 
 class PairingRefused(RelayError):
     """A pairing or join can't be started; the text says what to do."""
+
+
+class DoorbellBusy(PairingRefused):
+    """The doorbell is pairing as many newcomers as it takes at a time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +72,10 @@ class DoorbellCommands(Protocol):
         """Send a command without storing it, repeated until it is answered or over."""
         ...
 
+    async def ask(self, device: str, body: NewcomerCommitted) -> ReplyBody:
+        """Send a command, keeping nothing, and wait for its reply, or raise CommandUnanswered."""
+        ...
+
 
 class Pairings:
     """Accounts' pending pairings, and their links to doorbells."""
@@ -66,6 +84,7 @@ class Pairings:
         self._database = database
         self._clock = clock
         self._commands = commands
+        self._allowances = Allowances(clock)
 
     async def start(self, owner: Account, pairing_id: str) -> None:
         """Let an account wait ten minutes for a doorbell that reads its code."""
@@ -83,6 +102,35 @@ class Pairings:
         """Return an account's own pairing."""
         async with self._database.read() as tx:
             return await routing.find_pairing(tx, pairing_id, owner.id)
+
+    async def commit(
+        self, newcomer: Account, pairing_id: str, commitment: str, device: str | None
+    ) -> None:
+        """Pass a newcomer's commitment to a doorbell that has an owner, and take its answer.
+
+        Without `device` it is the relay's only doorbell.
+
+        Raises PairingRefused or CommandUnanswered.
+        """
+        async with self._database.read() as tx:
+            await self._own(tx, newcomer, pairing_id)
+            enrolled = [doorbell.device for doorbell in await fleet.list_active(tx)]
+        target = device or (enrolled[0] if len(enrolled) == 1 else None)
+        if target is None or target not in enrolled:
+            raise PairingRefused("say which doorbell you want to join")
+        try:
+            self._allowances.take(f"{newcomer.id} {target}", COMMITTING)
+        except RateExceeded as error:
+            raise DoorbellBusy(f"that is too often; {error}") from error
+        body = NewcomerCommitted(pairing_id=pairing_id, commitment=commitment)
+        reply = await self._commands.ask(target, body)
+        if isinstance(reply, Refused) and reply.reason == "busy":
+            raise DoorbellBusy(reply.detail)
+        if not isinstance(reply, NewcomerAnswered):
+            said = reply.detail if isinstance(reply, Refused) else "is the doorbell up to date?"
+            raise PairingRefused(said)
+        answered = PairingAnswered(pairing_id=pairing_id, signed=reply.signed)
+        await self.take_answer(target, answered)
 
     async def take_answer(self, device: str, answered: PairingAnswered) -> None:
         """Add a doorbell's answer to the pairing whose code it has read.

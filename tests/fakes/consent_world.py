@@ -255,6 +255,7 @@ def make_world(now_ms: int = NOW_MS) -> ConsentWorld:
         },
         spent=frozenset(),
         browsers={},
+        newcomers={},
         household=HouseholdFacts(approvers={}, waiting={}),
     )
     return ConsentWorld(owner=owner, town=town, signed_request=signed, facts=facts, clip_id=clip_id)

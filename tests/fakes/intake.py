@@ -27,6 +27,7 @@ from firmware.decisions.settings import HouseholdSettings
 from firmware.decisions.uploads import Standings, Uploads
 from firmware.enrolment.browsers import BrowserStore
 from firmware.enrolment.keys import load_or_make_keys
+from firmware.enrolment.newcomers import Newcomers
 from firmware.enrolment.owners import OwnerStore
 from firmware.notes.sealed_notes import Notes
 from firmware.outbox.bucket import Bucket
@@ -51,6 +52,7 @@ from firmware.protocol.grants import (
     seal_statement,
 )
 from firmware.protocol.notes import NoteBody, open_note
+from firmware.protocol.pairing import AnsweredPairing, PairedKeys
 from firmware.protocol.passkeys import PasskeyKey
 from firmware.protocol.register.extract import RegisterExtract
 from firmware.protocol.register.facts import RegisterFacts
@@ -62,6 +64,7 @@ from firmware.store.household import HouseholdStore
 from firmware.store.statements import StatementStore
 from tests.fakes.consent_world import CELL, MINUTE_MS, NOW_MS, make_world, new_owner_passkey
 from tests.fakes.events import PublishedEvents
+from tests.fakes.pairing_app import meet_by_network
 from tests.fakes.recorder import recording_rig
 from tests.fakes.sound_recorder import listening_rig, live
 from tests.story.authenticator import SoftPasskey
@@ -239,6 +242,7 @@ class DeskRig:
         self.owners = self.open_owners(self.folder / "owners.json")
         self.browsers = self.open_browsers(self.folder / "browsers.json", self.owners)
         self.household = self.open_household(self.database)
+        self.newcomers = Newcomers(keys=self.keys, has_owner=lambda: bool(self.owners.owners))
         notes = Notes(
             keys=self.keys,
             owners=self.owners,
@@ -285,6 +289,7 @@ class DeskRig:
             record=self.record,
             owners=self.owners,
             browsers=self.browsers,
+            newcomers=self.newcomers,
             statements=self.store,
             household=self.household,
             library=self.library,
@@ -320,6 +325,7 @@ class DeskRig:
         return StatementIntake(
             keys=self.keys,
             clock=self,
+            newcomers=self.newcomers,
             answers=answers,
             facts_store=self.store,
             gathering=self.gathering,
@@ -399,6 +405,10 @@ class DeskRig:
     def seal_junk(self, junk: bytes) -> SealedStatement:
         """Seal whatever it is."""
         return SealedStatement(sealed=b64u(seal_to(self.keys.sealing_public_key, junk, SEAL_INFO)))
+
+    def paired(self, keys: PairedKeys) -> AnsweredPairing:
+        """Exchange a newcomer's three messages with the doorbell, now."""
+        return meet_by_network(self.newcomers, keys, self.monotonic_ns() // 1_000_000)
 
     def newcomer(
         self,

@@ -12,7 +12,7 @@ from firmware.protocol.commands import Accepted, PairingRevealed, PairingStopped
 from firmware.protocol.encoding import b64u, sha256_hex
 from firmware.protocol.grants import OwnerKeys
 from tests.fakes.clock import ManualClock
-from tests.fakes.pairing_app import PairingApp
+from tests.fakes.pairing_app import PairingApp, no_newcomers
 from tests.story.authenticator import SoftPasskey
 from tests.story.browser import SoftBrowser
 
@@ -269,7 +269,7 @@ async def test_the_relays_messages_reach_the_pairing_and_the_words_are_told_once
 ) -> None:
     clock, told = ManualClock(), []
     now_ms = clock.monotonic_ns() // 1_000_000
-    messages = PairingMessages(machine, clock)
+    messages = PairingMessages(machine, no_newcomers(), clock)
     messages.revealed.add(lambda: told.append("words"))
     phone = app()
     phone.show(open_window(machine, now_ms), now_ms)

@@ -9,7 +9,7 @@ import { nowMs } from "../town_time.js";
 
 /** @typedef {import("../household.js").Household} Household */
 
-/** @typedef {"clips" | "person" | "browser" | "settings" | "key"} About */
+/** @typedef {"clips" | "person" | "browser" | "words" | "settings" | "key"} About */
 
 /**
  * @param {Household} household
