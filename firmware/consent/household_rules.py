@@ -126,6 +126,7 @@ def _check_addition(terms: AddOwner, facts: Facts) -> None:
         raise Forbidden("approver", "a key that confirms can't be an owner's passkey")
     if terms.owner.browser.id in facts.browsers:
         raise Forbidden("browser", "the new owner's browser is an owner's here already")
+    _check_newcomer(terms.commitment, terms.owner, facts)
 
 
 def _check_removal(terms: RemoveOwner, facts: Facts) -> None:

@@ -35,8 +35,8 @@ from firmware.protocol.commands import (
 )
 from firmware.protocol.decisions import Confirm, EnrolBrowser, Knock
 from firmware.protocol.encoding import WireError, decode_canonical, sha256_hex, unb64u
-from firmware.protocol.grants import AddOwner, SignedStatement, Terms, newcomer_in, open_statement
-from firmware.protocol.pairing import browser_words, newcomer_words
+from firmware.protocol.grants import SignedStatement, Terms, newcomer_in, open_statement
+from firmware.protocol.pairing import browser_words
 from firmware.store.statements import StatementStore, WaitingStatement, Way
 from firmware.system.clock import Clock
 
@@ -160,8 +160,6 @@ class StatementIntake:
         remembered then.
         """
         match checked.terms:
-            case AddOwner() as terms:
-                return newcomer_words(terms.pairing_id, terms.owner)
             case EnrolBrowser(commitment=None) as terms:
                 return browser_words(self._keys.device, terms.browser)
             case terms:

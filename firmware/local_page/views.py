@@ -79,7 +79,7 @@ class GrantView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewOwnerView:
-    """A person who would be an owner too; their own app shows the same six words."""
+    """A person who would be an owner too: four words to tap in their own app."""
 
     kind: ClassVar = "add_owner"
     name: str

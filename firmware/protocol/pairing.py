@@ -292,15 +292,6 @@ def browser_words(device: str, browser: BrowserKeys) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=64)
-def newcomer_words(pairing_id: str, owner: OwnerKeys) -> tuple[str, ...]:
-    """Return six words over the keys of a newcomer, whom an owner's statement adds.
-
-    The newcomer's own app and the doorbell's page show the same, unless somebody swapped keys.
-    """
-    return _words({"owner": owner.encode().decode(), "pairing_id": pairing_id})
-
-
-@lru_cache(maxsize=64)
 def recovery_key_words(keys: RecoveryKeys) -> tuple[str, ...]:
     """Return six words over the public halves of a recovery key: they stand on its paper, too."""
     return _words({"recovery": keys.encode().decode()})

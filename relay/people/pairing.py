@@ -18,8 +18,7 @@ from firmware.protocol.commands import (
 )
 from firmware.protocol.encoding import WireError, decode
 from firmware.protocol.events import OwnerGone, Paired, PairingAnswered
-from firmware.protocol.grants import OwnerKeys
-from firmware.protocol.pairing import PairingAnswer
+from firmware.protocol.pairing import PairingAnswer, PairingReveal
 from relay.base.allowances import Allowances, Rate, RateExceeded
 from relay.base.clock import Clock
 from relay.errors import RelayError
@@ -44,15 +43,6 @@ class PairingRefused(RelayError):
 
 class DoorbellBusy(PairingRefused):
     """The doorbell is pairing as many newcomers as it takes at a time."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JoinRequest:
-    """A newcomer's public keys, for an owner to sign."""
-
-    pairing_id: str
-    device: str
-    owner: OwnerKeys
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,40 +233,27 @@ class Pairings:
         async with self._database.begin() as tx:
             await _unlink(tx, owner.id, device)
 
-    async def join(
-        self, newcomer: Account, pairing_id: str, keys: OwnerKeys, device: str | None
-    ) -> None:
-        """Ask the owners of a doorbell to sign a newcomer in.
-
-        Without `device` it is the relay's only doorbell.
-        """
+    async def join(self, newcomer: Account, pairing_id: str, reveal: PairingReveal) -> None:
+        """Ask the owners of the doorbell that answered a newcomer to sign them in."""
         async with self._database.begin() as tx:
             own = await people.list_credentials(tx, newcomer.id)
-            if keys.passkey.credential_id not in {row.credential_id for row in own}:
+            if reveal.owner.passkey.credential_id not in {row.credential_id for row in own}:
                 raise PairingRefused("this passkey isn't yours here")
-            if await routing.find_pairing(tx, pairing_id, newcomer.id) is None:
-                raise PairingRefused("start the pairing first")
-            enrolled = [doorbell.device for doorbell in await fleet.list_active(tx)]
-            target = device or (enrolled[0] if len(enrolled) == 1 else None)
-            if target not in enrolled:
-                raise PairingRefused("say which doorbell you want to join")
-            join = Join(pairing_id=pairing_id, device=target, owner=keys.encode().decode())
+            pairing = await self._own(tx, newcomer, pairing_id)
+            if pairing.device is None or reveal.pairing_id != pairing_id:
+                raise PairingRefused("no doorbell has answered this")
+            join = Join(
+                pairing_id=pairing_id, device=pairing.device, reveal=reveal.encode().decode()
+            )
             now_ms = self._clock.wall_ms()
             if not await routing.add_join(tx, join, account_id=newcomer.id, now_ms=now_ms):
-                raise PairingRefused("another newcomer has this pairing; show a new code")
+                raise PairingRefused("another newcomer has this pairing; begin anew")
 
-    async def joins(self, owner: Account) -> list[JoinRequest]:
-        """Return the newcomers who wait for this owner's signature."""
+    async def joins(self, owner: Account) -> list[Join]:
+        """Return the newcomers who wait for this owner's signature, as long as one can count."""
+        since_ms = self._clock.wall_ms() - PAIRING_LIFE_MS
         async with self._database.read() as tx:
-            rows = await routing.list_joins(tx, owner.id)
-        found = []
-        for row in rows:
-            try:
-                keys = decode(OwnerKeys, row.owner.encode())
-            except WireError:  # written by an older version; nobody can sign it any more
-                continue
-            found.append(JoinRequest(pairing_id=row.pairing_id, device=row.device, owner=keys))
-        return found
+            return await routing.list_joins(tx, owner.id, since_ms=since_ms)
 
 
 async def _unlink(tx: Transaction, account_id: str, device: str) -> None:

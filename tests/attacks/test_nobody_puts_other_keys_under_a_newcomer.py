@@ -233,6 +233,7 @@ async def test_what_waits_ends_with_its_pairing(rig: DeskRig, end: str) -> None:
         case "late":
             rig.wind(minutes=5)
         case _:
+            rig.newcomers = rig.no_newcomers()
             desk = rig.desk()
     assert desk.waiting() == []
     refusal = await desk.confirm(digest)

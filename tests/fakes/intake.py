@@ -39,7 +39,7 @@ from firmware.protocol.browsers import BrowserKeys
 from firmware.protocol.commands import SealedStatement
 from firmware.protocol.custody import CaptureProof, IdentityProof
 from firmware.protocol.decisions import OwnerSettings
-from firmware.protocol.encoding import b64u, decode, new_id, sha256_hex, unb64u
+from firmware.protocol.encoding import b64u, decode, sha256_hex, unb64u
 from firmware.protocol.events import EventBody, Note, ReleaseCommitted
 from firmware.protocol.grants import (
     SEAL_INFO,
@@ -158,6 +158,7 @@ class DeskRig:
         self.open_household: Callable[[Database], HouseholdStore] = HouseholdStore
         self.open_owners: Callable[[Path], OwnerStore] = OwnerStore
         self.open_browsers: Callable[[Path, OwnerStore], BrowserStore] = BrowserStore
+        self.newcomers = self.no_newcomers()
         self.record = RigRecord(self)
         self.batch_ms = 0
         """How long a batch is; without one nothing waits for its end (R9)."""
@@ -242,7 +243,6 @@ class DeskRig:
         self.owners = self.open_owners(self.folder / "owners.json")
         self.browsers = self.open_browsers(self.folder / "browsers.json", self.owners)
         self.household = self.open_household(self.database)
-        self.newcomers = Newcomers(keys=self.keys, has_owner=lambda: bool(self.owners.owners))
         notes = Notes(
             keys=self.keys,
             owners=self.owners,
@@ -406,6 +406,10 @@ class DeskRig:
         """Seal whatever it is."""
         return SealedStatement(sealed=b64u(seal_to(self.keys.sealing_public_key, junk, SEAL_INFO)))
 
+    def no_newcomers(self) -> Newcomers:
+        """Return what takes newcomers, as it is after a restart."""
+        return Newcomers(keys=self.keys, has_owner=lambda: bool(self.owners.owners))
+
     def paired(self, keys: PairedKeys) -> AnsweredPairing:
         """Exchange a newcomer's three messages with the doorbell, now."""
         return meet_by_network(self.newcomers, keys, self.monotonic_ns() // 1_000_000)
@@ -413,18 +417,20 @@ class DeskRig:
     def newcomer(
         self,
         *,
+        name: str = "Bo",
         passkey: PasskeyKey | None = None,
         browser: BrowserKeys | None = None,
         **changes: str,
     ) -> AddOwner:
-        """Return what lets Bo be an owner too; `changes` are to the keys of Bo's browser."""
+        """Return what lets Bo, who is paired, be an owner too; `changes` are to Bo's browser."""
         browser = browser or SoftBrowser.create("Bo's phone").keys
         keys = OwnerKeys(
-            name="Bo",
+            name=name,
             passkey=passkey or new_owner_passkey().key,
             browser=msgspec.structs.replace(browser, **changes),
         )
-        return AddOwner(pairing_id=new_id(), owner=keys)
+        code = self.paired(keys).reveal.code
+        return AddOwner(pairing_id=code.pairing_id, owner=keys, commitment=code.commitment)
 
 
 def digest_of(signed: bytes) -> str:

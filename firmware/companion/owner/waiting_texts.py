@@ -63,7 +63,7 @@ def lines_of(line: WaitingLine, zone: tzinfo | None) -> list[str]:
     match asked:
         case GrantAsked():
             return [*head, *_grant(asked, zone)]
-        case BrowserAsked() if len(asked.words) == WORD_COUNT:
+        case OwnerAsked() | BrowserAsked() if len(asked.words) == WORD_COUNT:
             return [*head, *_words_to_tap(asked.words)]
         case OwnerAsked() | BrowserAsked() | ApproverAsked():
             return [*head, *_words(asked.words, "Their own screen shows the same six words:")]

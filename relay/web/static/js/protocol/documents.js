@@ -42,7 +42,7 @@
  * @typedef {{clip_id: string, manifest_digest: string, from_ms: number, to_ms: number}} ClipRange
  * @typedef {{name: string, address: string, contact: string}} IdentityGiven
  * @typedef {{kind: "grant", request_digest: string, clips: ClipRange[], has_audio: boolean, identity: IdentityGiven, recipient: {agency: string, sealing_keys: string[]}}} GrantTerms
- * @typedef {{kind: "add_owner", pairing_id: string, owner: OwnerKeys}} AddOwner
+ * @typedef {{kind: "add_owner", pairing_id: string, owner: OwnerKeys, commitment: string}} AddOwner
  * @typedef {{kind: "session", browser: BrowserKeys, commitment: string | null}} EnrolBrowser `commitment`: null for pasted keys
  * @typedef {{kind: "end_session", browser: string}} EndBrowser
  * @typedef {{kind: "hold", from_ms: number, to_ms: number}} Hold

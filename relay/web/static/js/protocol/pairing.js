@@ -139,16 +139,6 @@ function below(limit) {
 }
 
 /**
- * Six words over a newcomer's keys alone, who becomes an owner by an owner's word: their own app
- * and the doorbell's page show the same, unless somebody swapped keys.
- * @param {string} pairing_id
- * @param {OwnerKeys} owner
- */
-export function newcomerWords(pairing_id, owner) {
-  return wordsOver({ owner: canonical(owner), pairing_id });
-}
-
-/**
  * Six words over the keys of a browser that is to watch one doorbell: that browser and the
  * doorbell's page show the same, unless somebody swapped keys.
  * @param {string} device
