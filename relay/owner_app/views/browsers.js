@@ -14,7 +14,7 @@ import { SESSION_KEY_LIFE_MS } from "../vendor/protocol/browsers.js";
 import { withoutMisleading } from "../vendor/protocol/plain_text.js";
 import { guarded, known, living } from "./parts.js";
 import { standing, statementProgress } from "./progress.js";
-import { findThroughRelay, showStoppedForToday } from "./tapping.js";
+import { findThroughRelay, showStoppedForToday } from "./four_taps.js";
 
 /** @typedef {import("../app.js").Context} Context */
 /** @typedef {import("../household.js").Household} Household */

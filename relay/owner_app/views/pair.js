@@ -14,7 +14,7 @@ import { pause } from "../pause.js";
 import { SecondAnswer, newOffer, takeAnswer } from "../vendor/protocol/pairing.js";
 import qrcode from "../vendor/qrcode.mjs";
 import { problem } from "./parts.js";
-import { findsWords, showStoppedForToday, warning } from "./tapping.js";
+import { findsWords, showStoppedForToday, warning } from "./four_taps.js";
 
 /** @typedef {import("../app.js").Context} Context */
 /** @typedef {import("../vendor/protocol/pairing.js").Answered} Answered */

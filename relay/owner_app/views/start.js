@@ -9,7 +9,7 @@ import { pairThroughRelay } from "../newcomer.js";
 import { pairingReaches } from "../statements.js";
 import { nameField } from "./browsers.js";
 import { guarded, problem } from "./parts.js";
-import { findThroughRelay, showStoppedForToday } from "./tapping.js";
+import { findThroughRelay, showStoppedForToday } from "./four_taps.js";
 
 /** @typedef {import("../app.js").Context} Context */
 
