@@ -28,6 +28,7 @@ from firmware.companion.owner.pairing import log_in, set_up, sign_in
 from firmware.companion.owner.terminal_qr import save_qr
 from firmware.companion.viewer.folder import Folder
 from firmware.enrolment.newcomers import Newcomers
+from firmware.enrolment.pairing import FollowedRegister
 from firmware.protocol.commands import SealedStatement
 from firmware.protocol.decisions import AddApprover, EnrolBrowser
 from firmware.protocol.encoding import b64u, decode, unb64u
@@ -83,6 +84,22 @@ async def test_a_terminal_pairs_with_the_doorbell_whose_words_it_shows(
     assert (paired.device, paired.sealing_key) == (town.keys.device, town.keys.sealing_key)
     assert paired.owner == owner.owner
     assert town.bell.view(0).state == "paired"
+
+
+@pytest.mark.parametrize("is_same", [True, False])
+async def test_a_doorbell_that_follows_another_policy_is_not_paired(
+    town: PairingTown, is_same: bool
+) -> None:
+    """Before anything is revealed. Seen to fail without the comparison."""
+    account = town.account()
+    owner = await town.sign_in(account, town.passkey())
+    digest = FollowedRegister().policy_digest if is_same else "ab" * 32
+    if is_same:
+        assert await town.pair(account, owner, policy_digest=digest)
+        return
+    with pytest.raises(PairingFailed, match="another policy"):
+        await town.pair(account, owner, policy_digest=digest)
+    assert await town.world.told(town.keys.device) == []
 
 
 async def test_afterwards_the_folder_of_the_player_reaches_that_doorbell(town: PairingTown) -> None:

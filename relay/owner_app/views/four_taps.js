@@ -54,7 +54,7 @@ export function findsWords(place, { words }, lead) {
  * @param {{offer: Offer, answered: Answered}} paired
  * @param {string} then what to do once all four are right
  */
-export async function findThroughRelay({ relay, household, left }, place, { offer, answered }, then) {
+export async function findThroughRelay({ relay, household, left, policy }, place, { offer, answered }, then) {
   try {
     const isFound = await findsWords(place, answered, [h("p", {}, t("words.find"))]);
     if (left.aborted) return;
@@ -62,7 +62,7 @@ export async function findThroughRelay({ relay, household, left }, place, { offe
     if (isFound) {
       const { identity_key, sealing_key } = answered.answer;
       rememberKeys(answered.device, { identity_key, sealing_key });
-      fill(place, h("p", { class: "ok", id: "words-found", role: "status" }, t("pair.found"), " ", then));
+      fill(place, otherPolicy(policy, answered), h("p", { class: "ok", id: "words-found", role: "status" }, t("pair.found"), " ", then));
       return;
     }
     addWrongTap(household.owner);
@@ -73,6 +73,16 @@ export async function findThroughRelay({ relay, household, left }, place, { offe
     fill(place, error instanceof SecondAnswer ? warning("second-answer", t("words.second_answer")) : problem(error));
   }
   await stopPairing(relay, offer);
+}
+
+/**
+ * Says so where the doorbell follows other public logs than those that this app was given.
+ * @param {import("../app.js").Policy | null} policy @param {Answered} answered
+ */
+export function otherPolicy(policy, { answer }) {
+  if (policy === null || policy.digest === answer.policy_digest) return false;
+  const names = { register: answer.register_origin || "–", known: policy.register_origin };
+  return warning("other-policy", t("pair.other_policy", names));
 }
 
 export function showStoppedForToday() {

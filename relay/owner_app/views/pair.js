@@ -14,7 +14,7 @@ import { pause } from "../pause.js";
 import { SecondAnswer, newOffer, takeAnswer } from "../vendor/protocol/pairing.js";
 import qrcode from "../vendor/qrcode.mjs";
 import { problem } from "./parts.js";
-import { findsWords, showStoppedForToday, warning } from "./four_taps.js";
+import { findsWords, otherPolicy, showStoppedForToday, warning } from "./four_taps.js";
 
 /** @typedef {import("../app.js").Context} Context */
 /** @typedef {import("../vendor/protocol/pairing.js").Answered} Answered */
@@ -64,7 +64,7 @@ async function pair(context, offer, place) {
   const { device, answer } = offer.answered;
   const { identity_key, sealing_key } = answer;
   rememberKeys(device, { identity_key, sealing_key });
-  fill(place, showFound(offer.answered));
+  fill(place, otherPolicy(context.policy, offer.answered), showFound(offer.answered));
   const paired = await reaches(context, offer, ({ state }) => state === "paired", endsAt + LIFE_MS);
   if (paired === null) return;
   await household.load();
