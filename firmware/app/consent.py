@@ -121,6 +121,7 @@ class ConsentWiring:
         self.desk = StatementIntake(
             keys=site.keys,
             clock=site.clock,
+            newcomers=household.newcomers,
             answers=self._answers,
             facts_store=self._statements,
             gathering=self._gathering,
@@ -297,6 +298,7 @@ class ConsentWiring:
             record=self.record,
             owners=self._people.owners,
             browsers=self._people.browsers,
+            newcomers=self._people.newcomers,
             statements=self._statements,
             household=self._household,
             library=self._recording.library,

@@ -11,6 +11,7 @@ from pathlib import Path
 from firmware.decisions.admission import Admission
 from firmware.enrolment.browsers import BrowserStore
 from firmware.enrolment.keys import DeviceKeys
+from firmware.enrolment.newcomers import Newcomers
 from firmware.enrolment.owners import OwnerStore
 from firmware.enrolment.pairing import FollowedRegister, Pairing
 from firmware.enrolment.pairing_messages import PairingMessages
@@ -57,7 +58,8 @@ class Household:
             has_owner=self.has_owner(),
             register=register,
         )
-        self.pairing_messages = PairingMessages(self.pairing, clock)
+        self.newcomers = Newcomers(keys=keys, has_owner=self.has_owner, register=register)
+        self.pairing_messages = PairingMessages(self.pairing, self.newcomers, clock)
         self.checks = SignatureChecks(
             device=keys.device,
             nonces=Nonces(clock=clock),

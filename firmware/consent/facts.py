@@ -7,6 +7,7 @@ from typing import Literal, NewType
 from firmware.protocol.browsers import BrowserKeys
 from firmware.protocol.decisions import OwnerSettings
 from firmware.protocol.grants import GrantTerms, Owner, SignedStatement, Terms
+from firmware.protocol.pairing import PairedKeys
 from firmware.protocol.passkeys import PasskeyKey
 from firmware.protocol.refused_checks import RefusedCheck
 from firmware.protocol.register.entries import Agreement
@@ -87,6 +88,8 @@ class Facts:
     spent: frozenset[str]
     browsers: Mapping[str, BrowserFact]
     """The enrolled browsers by `BrowserId`, expired ones too."""
+    newcomers: Mapping[str, PairedKeys]
+    """By their commitments, the keys of those whose three messages of pairing are there."""
     household: HouseholdFacts
 
 

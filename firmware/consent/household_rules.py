@@ -26,6 +26,7 @@ from firmware.protocol.decisions import (
 )
 from firmware.protocol.encoding import WireError, unb64u
 from firmware.protocol.grants import AddOwner, Terms, check_owner_keys
+from firmware.protocol.pairing import PairedKeys
 from firmware.protocol.passkeys import is_same_passkey, load_p256
 from firmware.protocol.sealing import seal_to
 
@@ -125,6 +126,7 @@ def _check_addition(terms: AddOwner, facts: Facts) -> None:
         raise Forbidden("approver", "a key that confirms can't be an owner's passkey")
     if terms.owner.browser.id in facts.browsers:
         raise Forbidden("browser", "the new owner's browser is an owner's here already")
+    _check_newcomer(terms.commitment, terms.owner, facts)
 
 
 def _check_removal(terms: RemoveOwner, facts: Facts) -> None:
@@ -142,6 +144,17 @@ def _check_enrolment(terms: EnrolBrowser, credential_id: str, facts: Facts) -> N
     known = facts.browsers.get(terms.browser.id)
     if known is not None and known.credential_id != credential_id:
         raise Forbidden("browser", "this browser is another owner's")
+    if terms.commitment is not None:
+        _check_newcomer(terms.commitment, terms.browser, facts)
+
+
+def _check_newcomer(commitment: str, keys: PairedKeys, facts: Facts) -> None:
+    """Demand the three messages of a pairing, so that the words to compare are of these keys."""
+    paired = facts.newcomers.get(commitment)
+    if paired is None:
+        raise Forbidden("newcomer", "no pairing of these keys is open here; begin anew")
+    if paired != keys:
+        raise Forbidden("newcomer", "other keys were paired than the ones that were signed")
 
 
 def _check_ending(terms: EndBrowser, credential_id: str, facts: Facts) -> None:

@@ -37,7 +37,7 @@ from firmware.consent.facts import (
 )
 from firmware.consent.sealed import keeps_back
 from firmware.consent.verifier import CONFIRMATION_LIFE_MS, decide, judge, release
-from firmware.decisions.facts import FactCollector
+from firmware.decisions.facts import FactCollector, Resumed
 from firmware.decisions.lifecycle import (
     RESUMED,
     Column,
@@ -450,8 +450,8 @@ class Executor:
     async def _judge(self, walk: _Walk) -> Refusal | None:
         """Gather facts afresh, and ask consent; a sealed package is judged as such."""
         s = walk.snapshot
-        unspent = walk.digest if s.event in RESUMED else None
-        facts = await asyncio.to_thread(lambda: self._gathering.facts(unspent=unspent))
+        resumed = Resumed(digest=walk.digest, terms=walk.terms) if s.event in RESUMED else None
+        facts = await asyncio.to_thread(lambda: self._gathering.facts(resumed=resumed))
         if s.is_grant and s.is_kept:
             walk.refusal = keeps_back(walk.row.statement, facts)
             return walk.refusal

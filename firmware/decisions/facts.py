@@ -4,6 +4,8 @@ Nothing is judged here. Without a policy of its own (config `[log] policy`) a do
 log: then nothing of the register is known, and no grant can hold.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 from firmware.clips.library import Library
@@ -15,9 +17,11 @@ from firmware.consent.facts import (
     HouseholdFacts,
 )
 from firmware.enrolment.browsers import BrowserStore
+from firmware.enrolment.newcomers import Newcomers, Opened
 from firmware.enrolment.owners import OwnerStore
 from firmware.protocol.encoding import decode
 from firmware.protocol.footage import MAX_MANIFEST_BYTES, ClipManifest
+from firmware.protocol.grants import Terms, newcomer_in
 from firmware.protocol.register.facts import RegisterFacts
 from firmware.protocol.tlog.policy import Policy
 from firmware.store.household import HouseholdStore
@@ -46,6 +50,14 @@ class FollowedRecord(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resumed:
+    """A statement that goes on after a crash: neither spent, nor its newcomer unknown by that."""
+
+    digest: str
+    terms: Terms
+
+
 class FactCollector:
     """Collects one doorbell's facts. Its method reads storage: not on the loop."""
 
@@ -58,6 +70,7 @@ class FactCollector:
         record: FollowedRecord,
         owners: OwnerStore,
         browsers: BrowserStore,
+        newcomers: Newcomers,
         statements: StatementStore,
         household: HouseholdStore,
         library: Library,
@@ -68,6 +81,7 @@ class FactCollector:
         self._record = record
         self._owners = owners
         self._browsers = browsers
+        self._newcomers = newcomers
         self._statements = statements
         self._household = household
         self._library = library
@@ -76,8 +90,8 @@ class FactCollector:
         """Return the length of a batch (R9) by the register, or by the rules before it is read."""
         return self._record.facts().delays.batch_ms
 
-    def facts(self, *, unspent: str | None = None) -> Facts:
-        """Return the facts; `unspent` is one digest that counts as not used (it is resumed)."""
+    def facts(self, *, resumed: Resumed | None = None) -> Facts:
+        """Return the facts; of a statement that is resumed, those that it was begun with."""
         return Facts(
             device=self._device,
             cell=self._cell,
@@ -96,13 +110,20 @@ class FactCollector:
                 )
                 for clip in self._library.finished()
             },
-            spent=self._statements.spent() - {unspent},
+            spent=self._statements.spent() - {None if resumed is None else resumed.digest},
             browsers={
                 browser.keys.id: BrowserFact(credential_id=browser.credential_id, keys=browser.keys)
                 for browser in self._browsers.all()
             },
+            newcomers={
+                **{commitment: one.keys for commitment, one in self._opened().items()},
+                **({} if resumed is None else newcomer_in(resumed.terms)),
+            },
             household=self._decided(),
         )
+
+    def _opened(self) -> Mapping[str, Opened]:
+        return self._newcomers.opened(self._clock.monotonic_ns() // 1_000_000)
 
     def _decided(self) -> HouseholdFacts:
         household = self._household

@@ -23,6 +23,7 @@ from firmware.decisions.executor import Executor
 from firmware.decisions.facts import FactCollector
 from firmware.decisions.replies import StatementReplies
 from firmware.enrolment.keys import DeviceKeys
+from firmware.enrolment.newcomers import Newcomers, Opened
 from firmware.outbox.deferred_events import DeferredEvents
 from firmware.protocol.commands import (
     Accepted,
@@ -34,8 +35,8 @@ from firmware.protocol.commands import (
 )
 from firmware.protocol.decisions import Confirm, EnrolBrowser, Knock
 from firmware.protocol.encoding import WireError, decode_canonical, sha256_hex, unb64u
-from firmware.protocol.grants import AddOwner, SignedStatement, open_statement
-from firmware.protocol.pairing import browser_words, newcomer_words
+from firmware.protocol.grants import SignedStatement, Terms, newcomer_in, open_statement
+from firmware.protocol.pairing import browser_words
 from firmware.store.statements import StatementStore, WaitingStatement, Way
 from firmware.system.clock import Clock
 
@@ -65,6 +66,7 @@ class StatementIntake:
         *,
         keys: DeviceKeys,
         clock: Clock,
+        newcomers: Newcomers,
         answers: StatementReplies,
         facts_store: StatementStore,
         gathering: FactCollector,
@@ -74,6 +76,7 @@ class StatementIntake:
     ) -> None:
         self._keys = keys
         self._clock = clock
+        self._newcomers = newcomers
         self._answers = answers
         self._store = facts_store
         self._gathering = gathering
@@ -151,17 +154,22 @@ class StatementIntake:
         return Accepted()
 
     def words_of(self, checked: Judged) -> tuple[str, ...]:
-        """Return the six words to compare with the other side's, if the statement has any.
+        """Return the words to compare with the other side's, if the statement has any.
 
-        Slow the first time (many rounds of a hash), remembered then.
+        Four of a pairing; six of pasted keys, slow the first time (many rounds of a hash),
+        remembered then.
         """
         match checked.terms:
-            case AddOwner() as terms:
-                return newcomer_words(terms.pairing_id, terms.owner)
-            case EnrolBrowser() as terms:
+            case EnrolBrowser(commitment=None) as terms:
                 return browser_words(self._keys.device, terms.browser)
-            case _:
-                return ()
+            case terms:
+                opened = self._newcomer_in(terms)
+                return () if opened is None else opened.words
+
+    def _newcomer_in(self, terms: Terms) -> Opened | None:
+        """Return the open pairing that a statement names."""
+        opened = self._newcomers.opened(self._clock.monotonic_ns() // 1_000_000)
+        return next((opened[one] for one in newcomer_in(terms) if one in opened), None)
 
     def waiting(self) -> list[PendingStatement]:
         """Return the waiting statements that would still be granted, oldest first."""

@@ -235,10 +235,7 @@ class Pairing:
 
     def sign(self, answer: PairingAnswer) -> SignedPairingAnswer:
         """Sign an answer; on any thread, for it waits for whatever holds the key."""
-        text = answer.encode()
-        return SignedPairingAnswer(
-            answer=text.decode(), signature=b64u(self._keys.sign(ANSWER_TAG + text))
-        )
+        return sign_answer(answer, self._keys)
 
     def keep(self, signed: SignedPairingAnswer, now_ms: int) -> bool:
         """Keep the signed answer, to be published; False: its pairing ended meanwhile."""
@@ -253,15 +250,8 @@ class Pairing:
     def _answer(self, state: Open, code: PairingCode) -> PairingAnswer:
         """Freeze the code; only then draw the nonce."""
         self._spent.add(code.commitment)
-        answer = PairingAnswer(
-            pairing_id=code.pairing_id,
-            commitment=code.commitment,
-            identity_key=self._keys.identity_key,
-            sealing_key=self._keys.sealing_key,
-            nonce=b64u(self._random_bytes(NONCE_BYTES)),
-            policy_digest=self._register.policy_digest,
-            register_origin=self._register.origin,
-            is_recovery=state.is_recovery,
+        answer = answer_to(
+            code, self._keys, self._register, self._random_bytes, is_recovery=state.is_recovery
         )
         self._state = CodeRead(
             code=code, answer=answer, until_ms=state.until_ms, is_recovery=state.is_recovery
@@ -379,6 +369,33 @@ class Pairing:
         if isinstance(state, Timed) and now_ms >= state.until_ms:
             self._state = HasOwner() if state.is_recovery else Closed()
         return self._state
+
+
+def answer_to(
+    code: PairingCode,
+    keys: PairingKeys,
+    register: FollowedRegister,
+    random_bytes: Callable[[int], bytes],
+    *,
+    is_recovery: bool,
+) -> PairingAnswer:
+    """Draw the doorbell's nonce for a code that is frozen, and return the answer to it."""
+    return PairingAnswer(
+        pairing_id=code.pairing_id,
+        commitment=code.commitment,
+        identity_key=keys.identity_key,
+        sealing_key=keys.sealing_key,
+        nonce=b64u(random_bytes(NONCE_BYTES)),
+        policy_digest=register.policy_digest,
+        register_origin=register.origin,
+        is_recovery=is_recovery,
+    )
+
+
+def sign_answer(answer: PairingAnswer, keys: PairingKeys) -> SignedPairingAnswer:
+    """Sign an answer; on any thread, for it waits for whatever holds the key."""
+    text = answer.encode()
+    return SignedPairingAnswer(answer=text.decode(), signature=b64u(keys.sign(ANSWER_TAG + text)))
 
 
 def _has_owner(state: State) -> bool:

@@ -7,6 +7,7 @@ from firmware.protocol.commands import (
     CloseSession,
     Command,
     LiveCommand,
+    NewcomerCommitted,
     NonceWanted,
     Offer,
     PackageArrived,
@@ -88,7 +89,9 @@ class PackageUploads(Protocol):
 class PairingIntake(Protocol):
     """Intake of a pairing's messages (`firmware.enrolment.pairing_messages.PairingMessages`)."""
 
-    async def on_pairing(self, command: PairingRevealed | PairingStopped, /) -> ReplyBody:
+    async def on_pairing(
+        self, command: NewcomerCommitted | PairingRevealed | PairingStopped, /
+    ) -> ReplyBody:
         """Take one message."""
         ...
 
@@ -139,7 +142,7 @@ class CommandRouter:
                 return await self._uploads.on_ticket(command.body)
             case PackageArrived():
                 return await self._uploads.on_arrived(command.body)
-            case PairingRevealed() | PairingStopped():
+            case NewcomerCommitted() | PairingRevealed() | PairingStopped():
                 return await self._pairing.on_pairing(command.body)
             case Receipt():
                 return None

@@ -81,7 +81,7 @@ class GrantView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewOwnerView:
-    """A person who would be an owner too; their own app shows the same six words."""
+    """A person who would be an owner too: four words to tap in their own app."""
 
     kind: ClassVar = "add_owner"
     name: str
@@ -98,7 +98,7 @@ class OwnerRemovalView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrowserView:
-    """A browser of the signer's that would watch; it shows the same six words."""
+    """A browser that would watch: four words to tap there, or six of pasted keys to compare."""
 
     kind: ClassVar = "session"
     name: str

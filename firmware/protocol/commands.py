@@ -21,7 +21,7 @@ from firmware.protocol.encoding import (
     WallTimeMs,
 )
 from firmware.protocol.live import SignedLive
-from firmware.protocol.pairing import MAX_REVEAL_BYTES
+from firmware.protocol.pairing import MAX_REVEAL_BYTES, SignedPairingAnswer
 from firmware.protocol.slot_trees import SlotHashes, SlotIndex
 
 Url = Annotated[str, msgspec.Meta(min_length=8, max_length=4096)]
@@ -158,10 +158,19 @@ class ReleaseNotLogged(
     reason: NotLoggedReason
 
 
+class NewcomerCommitted(
+    Document, frozen=True, kw_only=True, tag="newcomer_committed", tag_field="type"
+):
+    """The first message of a newcomer's pairing; answered by `NewcomerAnswered`."""
+
+    pairing_id: Id
+    commitment: Digest
+
+
 class PairingRevealed(
     Document, frozen=True, kw_only=True, tag="pairing_revealed", tag_field="type"
 ):
-    """The third message of a pairing: the text of a `pairing.PairingReveal`."""
+    """The third message of a pairing: the text of a `pairing.Reveal`."""
 
     pairing_id: Id
     reveal: Annotated[str, msgspec.Meta(max_length=MAX_REVEAL_BYTES)]
@@ -189,6 +198,7 @@ CommandBody = (
     | PackageArrived
     | PackageNotTaken
     | ReleaseNotLogged
+    | NewcomerCommitted
     | PairingRevealed
     | PairingStopped
 )
@@ -218,6 +228,14 @@ class Answer(Document, frozen=True, kw_only=True, tag="answer", tag_field="type"
     signed: SignedLive
 
 
+class NewcomerAnswered(
+    Document, frozen=True, kw_only=True, tag="newcomer_answered", tag_field="type"
+):
+    """The second message of a newcomer's pairing."""
+
+    signed: SignedPairingAnswer
+
+
 class Accepted(Document, frozen=True, kw_only=True, tag="accepted", tag_field="type"):
     """An acceptance: the command was received and handled; nothing about a decision."""
 
@@ -229,7 +247,7 @@ class Refused(Document, frozen=True, kw_only=True, tag="refused", tag_field="typ
     detail: Line
 
 
-ReplyBody = LiveNonce | Answer | Accepted | Refused
+ReplyBody = LiveNonce | Answer | NewcomerAnswered | Accepted | Refused
 
 
 class Reply(Document, frozen=True, kw_only=True):

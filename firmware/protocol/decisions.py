@@ -36,10 +36,12 @@ class EnrolBrowser(Document, frozen=True, kw_only=True, tag="session", tag_field
     """Enrol a browser of the owner's to watch and hear, for 30 days from now.
 
     A new session key widens who may see, so the doorbell asks for confirmation; one that it knows
-    already is only renewed.
+    already is only renewed. `commitment` is the first message of that browser's pairing; None: the
+    keys were pasted (another player's), and six words stand for them.
     """
 
     browser: BrowserKeys
+    commitment: Digest | None = None
 
 
 class EndBrowser(Document, frozen=True, kw_only=True, tag="end_session", tag_field="kind"):

@@ -109,10 +109,14 @@ def check_owner_keys(keys: OwnerKeys) -> None:
 
 
 class AddOwner(Document, frozen=True, kw_only=True, tag="add_owner", tag_field="kind"):
-    """Add an owner. It widens, so the doorbell asks for confirmation."""
+    """Add an owner. It widens, so the doorbell asks for confirmation.
+
+    `commitment` is the first message of the new owner's pairing.
+    """
 
     pairing_id: Id
     owner: OwnerKeys
+    commitment: Digest
 
 
 Terms = (
@@ -156,6 +160,17 @@ class SignedStatement(Document, frozen=True, kw_only=True):
 def kind_of(terms: Terms) -> str:
     """Return the tag that a statement's terms have on the wire."""
     return str(type(terms).__struct_config__.tag)
+
+
+def newcomer_in(terms: Terms) -> dict[str, OwnerKeys | BrowserKeys]:
+    """Return the keys that a statement lets in, by the commitment of their pairing."""
+    match terms:
+        case AddOwner(owner=owner, commitment=commitment):
+            return {commitment: owner}
+        case EnrolBrowser(browser=browser, commitment=str() as commitment):
+            return {commitment: browser}
+        case _:
+            return {}
 
 
 def signer_of(signed: SignedStatement, owners: Iterable[Owner]) -> Owner | None:

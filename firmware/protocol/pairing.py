@@ -8,6 +8,9 @@ Both sides then compute four words over all three messages; the doorbell shows t
 finds them in the app. Nobody can compute ahead: a side that is committed doesn't know the other's
 nonce yet. So 32 bits suffice, and one that stands between has one try of 2⁻³².
 
+A newcomer to a doorbell that has an owner, a further owner or a browser, sends the same three
+messages through the relay; an owner's statement then names the commitment.
+
 Keys that are pasted or printed have no round trip. For them six words are stretched by PBKDF2
 (200,000 rounds), so that finding a look-alike costs about 2^65.
 """
@@ -17,11 +20,11 @@ import json
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib import resources
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 import msgspec
 
-from firmware.protocol.browsers import BrowserKeys
+from firmware.protocol.browsers import BrowserKeys, check_browser_keys
 from firmware.protocol.decisions import RecoveryKeys
 from firmware.protocol.encoding import (
     Digest,
@@ -111,12 +114,9 @@ class SignedPairingAnswer(Document, frozen=True, kw_only=True):
     signature: ShortB64u
 
 
-class PairingReveal(Document, frozen=True, kw_only=True):
-    """The third message: the owner's public keys and the app's nonce."""
-
+class _Reveal(Document, frozen=True, kw_only=True):
     v: Literal[2] = 2
     pairing_id: Id
-    owner: OwnerKeys
     nonce: Random32
 
     @property
@@ -126,24 +126,51 @@ class PairingReveal(Document, frozen=True, kw_only=True):
         return PairingCode(pairing_id=self.pairing_id, commitment=commitment)
 
 
+class PairingReveal(_Reveal, frozen=True, kw_only=True):
+    """The third message: the owner's public keys and the app's nonce."""
+
+    owner: OwnerKeys
+
+    @property
+    def keys(self) -> OwnerKeys:
+        """The keys that this reveals."""
+        return self.owner
+
+
+class BrowserReveal(_Reveal, frozen=True, kw_only=True):
+    """The third message of a further browser of an owner's."""
+
+    browser: BrowserKeys
+
+    @property
+    def keys(self) -> BrowserKeys:
+        """The keys that this reveals."""
+        return self.browser
+
+
+Reveal = PairingReveal | BrowserReveal
+PairedKeys = OwnerKeys | BrowserKeys
+R = TypeVar("R", PairingReveal, BrowserReveal)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnsweredPairing:
     """An offer that a doorbell has answered: only now its reveal may leave the app."""
 
     signed: SignedPairingAnswer
     answer: PairingAnswer
-    reveal: PairingReveal
+    reveal: Reveal
     words: tuple[str, ...]
 
 
 class PairingOffer:
     """The app's side of one pairing. Its nonce is never used again: make a new offer instead."""
 
-    def __init__(self, owner: OwnerKeys, *, pairing_id: str, nonce: bytes) -> None:
+    def __init__(self, keys: PairedKeys, *, pairing_id: str, nonce: bytes) -> None:
         """`nonce` is 32 fresh random bytes."""
         if len(nonce) != NONCE_BYTES:
             raise ValueError(f"a nonce is {NONCE_BYTES} bytes")
-        self._reveal = PairingReveal(pairing_id=pairing_id, owner=owner, nonce=b64u(nonce))
+        self._reveal = _reveal_of(keys, pairing_id, b64u(nonce))
         self.code = self._reveal.code
         self._answered: AnsweredPairing | None = None
         self._is_over = False
@@ -204,20 +231,40 @@ def check_answer(signed: SignedPairingAnswer, code: PairingCode) -> PairingAnswe
 
 
 def parse_reveal(text: str) -> PairingReveal:
-    """Parse the third message, or raise WireError; its code isn't compared yet."""
-    reveal = decode_canonical(PairingReveal, text.encode(), max_bytes=MAX_REVEAL_BYTES)
+    """Parse an owner's third message, or raise WireError; its code isn't compared yet."""
+    reveal = _parse_reveal(PairingReveal, text)
     check_owner_keys(reveal.owner)
+    return reveal
+
+
+def parse_browser_reveal(text: str) -> BrowserReveal:
+    """Parse a browser's third message, or raise WireError; its code isn't compared yet."""
+    reveal = _parse_reveal(BrowserReveal, text)
+    check_browser_keys(reveal.browser)
+    return reveal
+
+
+def _parse_reveal(kind: type[R], text: str) -> R:
+    reveal = decode_canonical(kind, text.encode(), max_bytes=MAX_REVEAL_BYTES)
     unb64u(reveal.nonce)
     return reveal
 
 
-def pairing_words(signed: SignedPairingAnswer, reveal: PairingReveal) -> tuple[str, ...]:
+def _reveal_of(keys: PairedKeys, pairing_id: str, nonce: str) -> Reveal:
+    match keys:
+        case OwnerKeys():
+            return PairingReveal(pairing_id=pairing_id, owner=keys, nonce=nonce)
+        case BrowserKeys():
+            return BrowserReveal(pairing_id=pairing_id, browser=keys, nonce=nonce)
+
+
+def pairing_words(signed: SignedPairingAnswer, reveal: Reveal) -> tuple[str, ...]:
     """Return the four words over all three messages."""
     digest = pairing_digest(signed, reveal)
     return tuple(word_list()[byte] for byte in digest[:WORD_COUNT])
 
 
-def pairing_digest(signed: SignedPairingAnswer, reveal: PairingReveal) -> bytes:
+def pairing_digest(signed: SignedPairingAnswer, reveal: Reveal) -> bytes:
     """Return SHA-256 over all three messages, as they were sent."""
     messages = {
         "answer": signed.encode().decode(),
@@ -242,15 +289,6 @@ def browser_words(device: str, browser: BrowserKeys) -> tuple[str, ...]:
     That browser and the doorbell's page show the same, unless somebody swapped keys.
     """
     return _words({"browser": browser.encode().decode(), "device": device})
-
-
-@lru_cache(maxsize=64)
-def newcomer_words(pairing_id: str, owner: OwnerKeys) -> tuple[str, ...]:
-    """Return six words over the keys of a newcomer, whom an owner's statement adds.
-
-    The newcomer's own app and the doorbell's page show the same, unless somebody swapped keys.
-    """
-    return _words({"owner": owner.encode().decode(), "pairing_id": pairing_id})
 
 
 @lru_cache(maxsize=64)

@@ -18,7 +18,7 @@ RefusedCheck = Literal[
     "not_confirmed", "not_logged",
     # what else owners decide
     "already_owner", "browser", "hold", "settings", "approver", "last_owner",
-    "recovery", "not_waiting",
+    "recovery", "not_waiting", "newcomer",
     # what the memory card takes, keeps and gives back
     "card", "card_until_restart", "card_spoilt",
     # what the relay doesn't log or deliver, as it says

@@ -18,7 +18,7 @@ from relay.errors import (
 from relay.live.signalling import LiveRefused
 from relay.notify.push_endpoints import EndpointRefused, EndpointUnresolved
 from relay.people.errors import SignInRefused
-from relay.people.pairing import PairingRefused
+from relay.people.pairing import DoorbellBusy, PairingRefused
 
 
 class ApiError(Exception):
@@ -59,6 +59,8 @@ def _classify(error: Exception) -> tuple[int, str]:
             return error.status, error.code
         case SignInRefused():
             return 403 if error.reason == "demo_passkey" else 400, error.reason
+        case DoorbellBusy():
+            return 409, "pairing_busy"
         case PairingRefused():
             return 409, "pairing"
         case LiveRefused():

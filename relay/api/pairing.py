@@ -1,13 +1,10 @@
 """Pairings and joins: they link accounts to the doorbells that they follow."""
 
-from typing import Any
-
-import msgspec
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
 
-from firmware.protocol.grants import OwnerKeys
-from firmware.protocol.pairing import MAX_REVEAL_BYTES
+from firmware.protocol.encoding import WireError
+from firmware.protocol.pairing import MAX_REVEAL_BYTES, parse_reveal
 from relay.api.auth import Owner, Services
 from relay.api.errors import ApiError, not_found
 from relay.api.ids import DeviceId, PairingId
@@ -39,28 +36,35 @@ class PairingOut(BaseModel):
     answers: list[AnswerOut]
 
 
+class CommitmentIn(BaseModel):
+    """A newcomer's first message, which a camera doesn't read; without `device` the only one."""
+
+    model_config = ConfigDict(extra="forbid")
+    device: DeviceId | None = None
+    commitment: str = Field(pattern="^[0-9a-f]{64}$")
+
+
 class RevealIn(BaseModel):
-    """The text of a protocol.pairing.PairingReveal; the relay doesn't look into it."""
+    """The text of a protocol.pairing.Reveal; the relay doesn't look into it."""
 
     model_config = ConfigDict(extra="forbid")
     reveal: str = Field(min_length=1, max_length=MAX_REVEAL_BYTES)
 
 
 class JoinIn(BaseModel):
-    """A newcomer's public keys."""
+    """The third message of a newcomer who would be an owner, at the doorbell that answered."""
 
     model_config = ConfigDict(extra="forbid")
-    device: DeviceId | None = None
     pairing_id: PairingId
-    owner: dict[str, Any]  # Any: protocol.grants.OwnerKeys, parsed below
+    reveal: str = Field(min_length=1, max_length=MAX_REVEAL_BYTES)
 
 
 class JoinOut(BaseModel):
-    """A newcomer who waits for an owner's signature."""
+    """A newcomer who waits for a signature; `reveal` is a protocol.pairing.PairingReveal."""
 
     pairing_id: str
     device: str
-    owner: dict[str, Any]  # Any: protocol.grants.OwnerKeys
+    reveal: str
 
 
 class JoinsOut(BaseModel):
@@ -94,6 +98,15 @@ async def own_pairing(services: Services, owner: Owner, pairing_id: str) -> None
         raise not_found("pairing")
 
 
+@router.post("/pairings/{pairing_id}/commitment", dependencies=[Depends(own_pairing)])
+async def commit(
+    services: Services, owner: Owner, pairing_id: str, body: CommitmentIn
+) -> PairingOut:
+    """Pass a newcomer's first message to a doorbell that has an owner, and return its answer."""
+    await services.pairings.commit(owner, pairing_id, body.commitment, body.device)
+    return await get_pairing(services, owner, pairing_id)
+
+
 @router.post("/pairings/{pairing_id}/reveal", status_code=202, dependencies=[Depends(own_pairing)])
 async def reveal(services: Services, owner: Owner, pairing_id: str, body: RevealIn) -> PairingOut:
     """Pass the third message to the doorbell that has answered."""
@@ -110,12 +123,12 @@ async def stop_pairing(services: Services, owner: Owner, pairing_id: str) -> Pai
 
 @router.post("/join", status_code=201)
 async def join(services: Services, owner: Owner, body: JoinIn) -> PairingOut:
-    """Ask the owners of a doorbell to sign the caller in."""
+    """Ask the owners of the doorbell that answered to sign the caller in."""
     try:
-        keys = msgspec.convert(body.owner, OwnerKeys)
-    except msgspec.ValidationError as error:
-        raise ApiError(422, "invalid", f"owner: {error}") from error
-    await services.pairings.join(owner, body.pairing_id, keys, body.device)
+        reveal = parse_reveal(body.reveal)
+    except WireError as error:
+        raise ApiError(422, "invalid", f"reveal: {error}") from error
+    await services.pairings.join(owner, body.pairing_id, reveal)
     return await get_pairing(services, owner, body.pairing_id)
 
 
@@ -127,7 +140,7 @@ async def list_joins(services: Services, owner: Owner) -> JoinsOut:
             JoinOut(
                 pairing_id=found.pairing_id,
                 device=found.device,
-                owner=msgspec.to_builtins(found.owner),
+                reveal=found.reveal,
             )
             for found in await services.pairings.joins(owner)
         ]

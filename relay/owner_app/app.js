@@ -22,6 +22,7 @@ import { noPicture, problem } from "./views/parts.js";
 import { forgetWorkerStore } from "./worker_store.js";
 
 /** @typedef {{demo_passkeys: boolean, owner_origin: string, owner_rp_id: string, relay_name: string, example_town?: string}} RelayConfig (`example_town`: the name of an invented town's logs) */
+/** @typedef {{digest: string, register_origin: string}} Policy */
 /** @typedef {import("./account.js").Owner} Owner */
 
 /**
@@ -29,6 +30,7 @@ import { forgetWorkerStore } from "./worker_store.js";
  * @typedef {object} Context
  * @property {Relay} relay
  * @property {RelayConfig} config
+ * @property {Policy | null} policy of public logs, if whoever serves the app knows which one doorbells are to follow
  * @property {Household} household of the one who is signed in
  * @property {LivePrefetch} ready calls to their doorbells
  * @property {Pictures} pictures of their events
@@ -48,8 +50,9 @@ const NAV = ["", "clips", "requests", "people"];
 const SLOW_MS = 300;
 
 class App {
-  /** @param {Relay} relay @param {string} relayUrl @param {RelayConfig} config */
-  constructor(relay, relayUrl, config) {
+  /** @param {Relay} relay @param {string} relayUrl @param {RelayConfig} config @param {Policy | null} policy */
+  constructor(relay, relayUrl, config, policy) {
+    this.policy = policy;
     this.relay = relay;
     this.relayUrl = relayUrl;
     this.config = config;
@@ -89,6 +92,7 @@ class App {
     const context = /** @type {Context} */ ({
       relay: this.relay,
       config: this.config,
+      policy: this.policy,
       household: this.household,
       ready: this.ready,
       pictures: this.pictures,
@@ -270,9 +274,9 @@ async function boot() {
   await loadLanguage();
   const main = element("main");
   try {
-    const { relay_url } = await (await fetch("./config.json", { cache: "no-store" })).json();
+    const { relay_url, policy } = await (await fetch("./config.json", { cache: "no-store" })).json();
     const relay = new Relay(relay_url);
-    new App(relay, relay_url, await relayConfig(relay, relay_url)).start();
+    new App(relay, relay_url, await relayConfig(relay, relay_url), policy ?? null).start();
   } catch (error) {
     console.error(error);
     const again = h("button", { class: "primary", onclick: () => location.reload() }, t("error.again"));

@@ -57,6 +57,18 @@ export function isOwnStatement(device) {
   return comparedKeys(device) !== null;
 }
 
+/**
+ * Throws KeysDiffer unless it was this doorbell that answered a newcomer, by the keys that are known of it.
+ * @param {Household} household @param {string} device
+ * @param {import("./vendor/protocol/pairing.js").Answered} answered
+ */
+export function checkAnswered(household, device, { answer, device: answering }) {
+  const known = trustedKeys(household, device);
+  if (answering !== device || answer.identity_key !== known.identity_key || answer.sealing_key !== known.sealing_key) {
+    throw new KeysDiffer("another doorbell answered, or with other keys");
+  }
+}
+
 /** The key by which a doorbell signs. @param {Household} household @param {string} device */
 export function identityOf(household, device) {
   return unb64u(trueDoorbell(household, device).identity_key);

@@ -8,11 +8,18 @@ import logging
 from dataclasses import dataclass
 from typing import Protocol, TypeGuard
 
-from firmware.protocol.commands import PairingRevealed, PairingStopped
+from firmware.protocol.commands import (
+    NewcomerAnswered,
+    NewcomerCommitted,
+    PairingRevealed,
+    PairingStopped,
+    Refused,
+    ReplyBody,
+)
 from firmware.protocol.encoding import WireError, decode
 from firmware.protocol.events import OwnerGone, Paired, PairingAnswered
-from firmware.protocol.grants import OwnerKeys
-from firmware.protocol.pairing import PairingAnswer
+from firmware.protocol.pairing import PairingAnswer, PairingReveal
+from relay.base.allowances import Allowances, Rate, RateExceeded
 from relay.base.clock import Clock
 from relay.errors import RelayError
 from relay.store import events, fleet, people, push, routing, viewers
@@ -24,6 +31,8 @@ from relay.store.routing import Join, LinkedDoorbell, LinkedOwner, Pairing
 log = logging.getLogger(__name__)
 
 PAIRING_LIFE_MS = 10 * 60 * 1000
+COMMITTING = Rate(at_once=4, each_s=300)
+"""Of one account at one doorbell, which takes eight newcomers in ten minutes."""
 GONE_SHOWN_MS = 30 * 24 * 3600 * 1000
 """So long those who are no longer owners are told so."""
 
@@ -32,13 +41,8 @@ class PairingRefused(RelayError):
     """A pairing or join can't be started; the text says what to do."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JoinRequest:
-    """A newcomer's public keys, for an owner to sign."""
-
-    pairing_id: str
-    device: str
-    owner: OwnerKeys
+class DoorbellBusy(PairingRefused):
+    """The doorbell is pairing as many newcomers as it takes at a time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +62,10 @@ class DoorbellCommands(Protocol):
         """Send a command without storing it, repeated until it is answered or over."""
         ...
 
+    async def ask(self, device: str, body: NewcomerCommitted) -> ReplyBody:
+        """Send a command, keeping nothing, and wait for its reply, or raise CommandUnanswered."""
+        ...
+
 
 class Pairings:
     """Accounts' pending pairings, and their links to doorbells."""
@@ -66,6 +74,7 @@ class Pairings:
         self._database = database
         self._clock = clock
         self._commands = commands
+        self._allowances = Allowances(clock)
 
     async def start(self, owner: Account, pairing_id: str) -> None:
         """Let an account wait ten minutes for a doorbell that reads its code."""
@@ -83,6 +92,35 @@ class Pairings:
         """Return an account's own pairing."""
         async with self._database.read() as tx:
             return await routing.find_pairing(tx, pairing_id, owner.id)
+
+    async def commit(
+        self, newcomer: Account, pairing_id: str, commitment: str, device: str | None
+    ) -> None:
+        """Pass a newcomer's commitment to a doorbell that has an owner, and take its answer.
+
+        Without `device` it is the relay's only doorbell.
+
+        Raises PairingRefused or CommandUnanswered.
+        """
+        async with self._database.read() as tx:
+            await self._own(tx, newcomer, pairing_id)
+            enrolled = [doorbell.device for doorbell in await fleet.list_active(tx)]
+        target = device or (enrolled[0] if len(enrolled) == 1 else None)
+        if target is None or target not in enrolled:
+            raise PairingRefused("say which doorbell you want to join")
+        try:
+            self._allowances.take(f"{newcomer.id} {target}", COMMITTING)
+        except RateExceeded as error:
+            raise DoorbellBusy(f"that is too often; {error}") from error
+        body = NewcomerCommitted(pairing_id=pairing_id, commitment=commitment)
+        reply = await self._commands.ask(target, body)
+        if isinstance(reply, Refused) and reply.reason == "busy":
+            raise DoorbellBusy(reply.detail)
+        if not isinstance(reply, NewcomerAnswered):
+            said = reply.detail if isinstance(reply, Refused) else "is the doorbell up to date?"
+            raise PairingRefused(said)
+        answered = PairingAnswered(pairing_id=pairing_id, signed=reply.signed)
+        await self.take_answer(target, answered)
 
     async def take_answer(self, device: str, answered: PairingAnswered) -> None:
         """Add a doorbell's answer to the pairing whose code it has read.
@@ -195,40 +233,27 @@ class Pairings:
         async with self._database.begin() as tx:
             await _unlink(tx, owner.id, device)
 
-    async def join(
-        self, newcomer: Account, pairing_id: str, keys: OwnerKeys, device: str | None
-    ) -> None:
-        """Ask the owners of a doorbell to sign a newcomer in.
-
-        Without `device` it is the relay's only doorbell.
-        """
+    async def join(self, newcomer: Account, pairing_id: str, reveal: PairingReveal) -> None:
+        """Ask the owners of the doorbell that answered a newcomer to sign them in."""
         async with self._database.begin() as tx:
             own = await people.list_credentials(tx, newcomer.id)
-            if keys.passkey.credential_id not in {row.credential_id for row in own}:
+            if reveal.owner.passkey.credential_id not in {row.credential_id for row in own}:
                 raise PairingRefused("this passkey isn't yours here")
-            if await routing.find_pairing(tx, pairing_id, newcomer.id) is None:
-                raise PairingRefused("start the pairing first")
-            enrolled = [doorbell.device for doorbell in await fleet.list_active(tx)]
-            target = device or (enrolled[0] if len(enrolled) == 1 else None)
-            if target not in enrolled:
-                raise PairingRefused("say which doorbell you want to join")
-            join = Join(pairing_id=pairing_id, device=target, owner=keys.encode().decode())
+            pairing = await self._own(tx, newcomer, pairing_id)
+            if pairing.device is None or reveal.pairing_id != pairing_id:
+                raise PairingRefused("no doorbell has answered this")
+            join = Join(
+                pairing_id=pairing_id, device=pairing.device, reveal=reveal.encode().decode()
+            )
             now_ms = self._clock.wall_ms()
             if not await routing.add_join(tx, join, account_id=newcomer.id, now_ms=now_ms):
-                raise PairingRefused("another newcomer has this pairing; show a new code")
+                raise PairingRefused("another newcomer has this pairing; begin anew")
 
-    async def joins(self, owner: Account) -> list[JoinRequest]:
-        """Return the newcomers who wait for this owner's signature."""
+    async def joins(self, owner: Account) -> list[Join]:
+        """Return the newcomers who wait for this owner's signature, as long as one can count."""
+        since_ms = self._clock.wall_ms() - PAIRING_LIFE_MS
         async with self._database.read() as tx:
-            rows = await routing.list_joins(tx, owner.id)
-        found = []
-        for row in rows:
-            try:
-                keys = decode(OwnerKeys, row.owner.encode())
-            except WireError:  # written by an older version; nobody can sign it any more
-                continue
-            found.append(JoinRequest(pairing_id=row.pairing_id, device=row.device, owner=keys))
-        return found
+            return await routing.list_joins(tx, owner.id, since_ms=since_ms)
 
 
 async def _unlink(tx: Transaction, account_id: str, device: str) -> None:

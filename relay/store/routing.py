@@ -60,11 +60,11 @@ class Pairing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Join:
-    """A newcomer's public keys (JSON of OwnerKeys), waiting for an owner's signature."""
+    """A newcomer's third message (protocol.pairing.PairingReveal): it waits for a signature."""
 
     pairing_id: str
     device: str
-    owner: str
+    reveal: str
 
 
 async def add_pairing(
@@ -222,29 +222,33 @@ async def add_join(tx: Transaction, join: Join, *, account_id: str, now_ms: int)
     """Store a newcomer's keys; False if the id is taken."""
     taken = (await tx.execute(select(joins).where(joins.c.pairing_id == join.pairing_id))).first()
     if taken is not None:
-        return bool(taken.account_id == account_id and taken.owner == join.owner)
+        return bool(taken.account_id == account_id and taken.owner == join.reveal)
     await tx.execute(
         insert(joins).values(
             pairing_id=join.pairing_id,
             account_id=account_id,
             device=join.device,
-            owner=join.owner,
+            owner=join.reveal,
             created_ms=now_ms,
         )
     )
     return True
 
 
-async def list_joins(tx: Transaction, account_id: str) -> list[Join]:
-    """Return the waiting joins to the account's doorbells."""
+async def list_joins(tx: Transaction, account_id: str, *, since_ms: int) -> list[Join]:
+    """Return the waiting joins to the account's doorbells that came since then."""
     query = (
         select(joins)
         .join(account_doorbells, account_doorbells.c.device == joins.c.device)
-        .where(account_doorbells.c.account_id == account_id, joins.c.done_ms.is_(None))
+        .where(
+            account_doorbells.c.account_id == account_id,
+            joins.c.done_ms.is_(None),
+            joins.c.created_ms > since_ms,
+        )
         .order_by(joins.c.created_ms)
     )
     return [
-        Join(pairing_id=row.pairing_id, device=row.device, owner=row.owner)
+        Join(pairing_id=row.pairing_id, device=row.device, reveal=row.owner)
         for row in await tx.execute(query)
     ]
 

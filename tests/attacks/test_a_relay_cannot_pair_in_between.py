@@ -17,25 +17,28 @@ from firmware.companion.owner.owner_statements import let_in
 from firmware.companion.owner.pairing import log_in, set_up
 from firmware.companion.viewer.folder import Folder
 from firmware.enrolment.keys import DeviceKeys, load_or_make_keys
+from firmware.enrolment.newcomers import Newcomers
 from firmware.enrolment.pairing import Pairing
+from firmware.protocol.commands import SealedStatement
 from firmware.protocol.decisions import EnrolBrowser
-from firmware.protocol.encoding import b64u, decode, new_id
+from firmware.protocol.encoding import b64u, decode, new_id, unb64u
 from firmware.protocol.grants import (
     STATEMENT_TAG,
+    AddOwner,
     OwnerKeys,
     SignedStatement,
     Statement,
+    open_statement,
     signer_of,
 )
 from firmware.protocol.pairing import (
     PairingAnswer,
     SignedPairingAnswer,
-    newcomer_words,
     parse_reveal,
 )
 from firmware.protocol.passkeys import challenge
 from tests.fakes.bent_relay import Json, as_it_is
-from tests.fakes.pairing_app import PairingApp, forged_answer, read_code
+from tests.fakes.pairing_app import PairingApp, forged_answer, meet_by_network, read_code
 from tests.fakes.pairing_town import SITE, PairingTown, pairing_town
 from tests.fakes.terminal import FakeTerminal
 from tests.relay.http_people import Owner
@@ -342,27 +345,31 @@ async def test_keys_swapped_after_the_words_were_compared_are_never_used(
     assert folder.setup().identity_key == town.keys.identity_key
 
 
-async def test_a_swapped_newcomer_shows_other_words(town: PairingTown) -> None:
-    """Seen to fail where nobody is asked."""
+async def test_a_swapped_newcomer_is_signed_by_another_commitment(
+    town: PairingTown, tmp_path: Path
+) -> None:
+    """The relay shows the owner keys of its own, and the doorbell has answered the newcomer's.
+
+    What is signed names the commitment to these very keys, whatever the relay says: a doorbell that
+    was never committed to them refuses it, and one that was shows other words than the newcomer's.
+    """
     account, passkey = town.account(), town.passkey()
     paired = await town.pair(account, await town.sign_in(account, passkey))
-    nils, mallory = Owner(town.world, "Nils"), Owner(town.world, "Nils")
-    own, theirs = (
-        OwnerKeys(name="Nils", passkey=one.passkey.key, browser=one.browser.keys)
-        for one in (nils, mallory)
-    )
-    pairing_id = new_id()
+    nils, mallory = (Owner(town.world, "Nils") for _ in range(2))
+    door = Newcomers(keys=town.keys, has_owner=lambda: True)
+    own, theirs = (meet_by_network(door, one.keys) for one in (nils, mallory))
     join = {
-        "pairing_id": pairing_id,
+        "pairing_id": own.answer.pairing_id,
         "device": town.keys.device,
-        "owner": msgspec.to_builtins(theirs),
+        "reveal": theirs.reveal.encode().decode(),
     }
     town.change = lambda path, answer: {"joins": [join]} if path == "joins" else answer
-    said: list[str] = []
-
-    def compare(_prompt: str) -> str:
-        return "yes" if " ".join(newcomer_words(pairing_id, own)) in said[-1] else "no"
-
-    terminal = FakeTerminal(compare, said=said)
-    assert await asyncio.to_thread(let_in, account, passkey, paired, terminal, now_ms=5) == {}
-    assert await town.world.told(town.keys.device) == []
+    terminal = FakeTerminal("yes")
+    assert await asyncio.to_thread(let_in, account, passkey, paired, terminal, now_ms=5)
+    (sent,) = await town.world.told(town.keys.device)
+    assert isinstance(sent, SealedStatement)
+    opened = open_statement(unb64u(sent.sealed), town.keys.sealing_private_key)
+    terms = decode(Statement, decode(SignedStatement, opened).statement.encode()).terms
+    assert isinstance(terms, AddOwner)
+    assert (terms.owner, terms.commitment) == (mallory.keys, theirs.answer.commitment)
+    assert door.opened(0)[terms.commitment].words != own.words

@@ -24,7 +24,7 @@ from firmware.consent.facts import (
 )
 from firmware.consent.verifier import judge, release
 from firmware.protocol.decisions import Confirm
-from firmware.protocol.encoding import new_id
+from firmware.protocol.encoding import new_id, sha256_hex
 from firmware.protocol.grants import (
     STATEMENT_TAG,
     AddOwner,
@@ -36,6 +36,7 @@ from firmware.protocol.grants import (
     SignedStatement,
     Statement,
 )
+from firmware.protocol.pairing import PairedKeys
 from firmware.protocol.passkeys import challenge
 from firmware.protocol.register.entries import Agreement, RequestLeaf
 from firmware.protocol.register.facts import RegisterFacts
@@ -68,6 +69,8 @@ class ConsentWorld:
     signed_request: SignedRequest
     facts: Facts
     clip_id: str
+    paired: dict[str, PairedKeys]
+    """What `facts.newcomers` is."""
 
     @property
     def agreement(self) -> Agreement:
@@ -160,7 +163,9 @@ class ConsentWorld:
         keys = OwnerKeys(
             name="Bo", passkey=new_owner_passkey().key, browser=SoftBrowser.create().keys
         )
-        return AddOwner(pairing_id=new_id(), owner=msgspec.structs.replace(keys, **changes))
+        owner, commitment = msgspec.structs.replace(keys, **changes), sha256_hex(new_id().encode())
+        self.paired[commitment] = owner
+        return AddOwner(pairing_id=new_id(), owner=owner, commitment=commitment)
 
     def signed(self, statement: Statement, by: SoftPasskey | None = None) -> SignedStatement:
         return msgspec.json.decode(self.sign(statement, by=by), type=SignedStatement)
@@ -237,6 +242,7 @@ def make_world(now_ms: int = NOW_MS) -> ConsentWorld:
     """
     beginning, signed, register = _asking_town(now_ms)
     owner, town, clip_id = new_owner_passkey(), beginning.copy(), new_id()
+    paired: dict[str, PairedKeys] = {}
     facts = Facts(
         device=DEVICE,
         cell=CELL,
@@ -255,6 +261,9 @@ def make_world(now_ms: int = NOW_MS) -> ConsentWorld:
         },
         spent=frozenset(),
         browsers={},
+        newcomers=paired,
         household=HouseholdFacts(approvers={}, waiting={}),
     )
-    return ConsentWorld(owner=owner, town=town, signed_request=signed, facts=facts, clip_id=clip_id)
+    return ConsentWorld(
+        owner=owner, town=town, signed_request=signed, facts=facts, clip_id=clip_id, paired=paired
+    )

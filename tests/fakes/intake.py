@@ -27,6 +27,7 @@ from firmware.decisions.settings import HouseholdSettings
 from firmware.decisions.uploads import Standings, Uploads
 from firmware.enrolment.browsers import BrowserStore
 from firmware.enrolment.keys import load_or_make_keys
+from firmware.enrolment.newcomers import Newcomers
 from firmware.enrolment.owners import OwnerStore
 from firmware.notes.sealed_notes import Notes
 from firmware.outbox.bucket import Bucket
@@ -38,7 +39,7 @@ from firmware.protocol.browsers import BrowserKeys
 from firmware.protocol.commands import SealedStatement
 from firmware.protocol.custody import CaptureProof, IdentityProof
 from firmware.protocol.decisions import OwnerSettings
-from firmware.protocol.encoding import b64u, decode, new_id, sha256_hex, unb64u
+from firmware.protocol.encoding import b64u, decode, sha256_hex, unb64u
 from firmware.protocol.events import EventBody, Note, ReleaseCommitted
 from firmware.protocol.grants import (
     SEAL_INFO,
@@ -51,6 +52,7 @@ from firmware.protocol.grants import (
     seal_statement,
 )
 from firmware.protocol.notes import NoteBody, open_note
+from firmware.protocol.pairing import AnsweredPairing, PairedKeys
 from firmware.protocol.passkeys import PasskeyKey
 from firmware.protocol.register.extract import RegisterExtract
 from firmware.protocol.register.facts import RegisterFacts
@@ -62,6 +64,7 @@ from firmware.store.household import HouseholdStore
 from firmware.store.statements import StatementStore
 from tests.fakes.consent_world import CELL, MINUTE_MS, NOW_MS, make_world, new_owner_passkey
 from tests.fakes.events import PublishedEvents
+from tests.fakes.pairing_app import meet_by_network
 from tests.fakes.recorder import recording_rig
 from tests.fakes.sound_recorder import listening_rig, live
 from tests.story.authenticator import SoftPasskey
@@ -155,6 +158,7 @@ class DeskRig:
         self.open_household: Callable[[Database], HouseholdStore] = HouseholdStore
         self.open_owners: Callable[[Path], OwnerStore] = OwnerStore
         self.open_browsers: Callable[[Path, OwnerStore], BrowserStore] = BrowserStore
+        self.newcomers = self.no_newcomers()
         self.record = RigRecord(self)
         self.batch_ms = 0
         """How long a batch is; without one nothing waits for its end (R9)."""
@@ -285,6 +289,7 @@ class DeskRig:
             record=self.record,
             owners=self.owners,
             browsers=self.browsers,
+            newcomers=self.newcomers,
             statements=self.store,
             household=self.household,
             library=self.library,
@@ -320,6 +325,7 @@ class DeskRig:
         return StatementIntake(
             keys=self.keys,
             clock=self,
+            newcomers=self.newcomers,
             answers=answers,
             facts_store=self.store,
             gathering=self.gathering,
@@ -400,21 +406,31 @@ class DeskRig:
         """Seal whatever it is."""
         return SealedStatement(sealed=b64u(seal_to(self.keys.sealing_public_key, junk, SEAL_INFO)))
 
+    def no_newcomers(self) -> Newcomers:
+        """Return what takes newcomers, as it is after a restart."""
+        return Newcomers(keys=self.keys, has_owner=lambda: bool(self.owners.owners))
+
+    def paired(self, keys: PairedKeys) -> AnsweredPairing:
+        """Exchange a newcomer's three messages with the doorbell, now."""
+        return meet_by_network(self.newcomers, keys, self.monotonic_ns() // 1_000_000)
+
     def newcomer(
         self,
         *,
+        name: str = "Bo",
         passkey: PasskeyKey | None = None,
         browser: BrowserKeys | None = None,
         **changes: str,
     ) -> AddOwner:
-        """Return what lets Bo be an owner too; `changes` are to the keys of Bo's browser."""
+        """Return what lets Bo, who is paired, be an owner too; `changes` are to Bo's browser."""
         browser = browser or SoftBrowser.create("Bo's phone").keys
         keys = OwnerKeys(
-            name="Bo",
+            name=name,
             passkey=passkey or new_owner_passkey().key,
             browser=msgspec.structs.replace(browser, **changes),
         )
-        return AddOwner(pairing_id=new_id(), owner=keys)
+        code = self.paired(keys).reveal.code
+        return AddOwner(pairing_id=code.pairing_id, owner=keys, commitment=code.commitment)
 
 
 def digest_of(signed: bytes) -> str:

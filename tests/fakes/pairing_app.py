@@ -10,6 +10,7 @@ from PIL import Image
 from firmware.capture.camera_output import LumaFrame
 from firmware.companion.owner.terminal_qr import save_qr
 from firmware.enrolment.keys import DeviceKeys
+from firmware.enrolment.newcomers import Newcomers
 from firmware.enrolment.pairing import Pairing
 from firmware.protocol.encoding import b64u, new_id
 from firmware.protocol.grants import OwnerKeys
@@ -17,6 +18,7 @@ from firmware.protocol.pairing import (
     ANSWER_TAG,
     NONCE_BYTES,
     AnsweredPairing,
+    PairedKeys,
     PairingAnswer,
     PairingOffer,
     PairingReveal,
@@ -37,6 +39,19 @@ class NoKeys:
 
 
 NO_KEYS = NoKeys()
+
+
+def no_newcomers() -> Newcomers:
+    """Return what takes newcomers at a doorbell to which none comes."""
+    return Newcomers(keys=NO_KEYS, has_owner=lambda: False)
+
+
+def meet_by_network(newcomers: Newcomers, keys: PairedKeys, now_ms: int = 0) -> AnsweredPairing:
+    """Exchange all three messages of a newcomer's pairing."""
+    offer = PairingOffer(keys, pairing_id=new_id(), nonce=secrets.token_bytes(NONCE_BYTES))
+    answered = offer.take_answer(newcomers.commit(offer.code, now_ms))
+    newcomers.reveal(offer.code.pairing_id, answered.reveal.encode().decode(), now_ms)
+    return answered
 
 
 def forged_answer(keys: DeviceKeys, answer: PairingAnswer) -> SignedPairingAnswer:

@@ -93,7 +93,12 @@ class PairingTown:
         return OwnerKeys(name="Ada", passkey=key, browser=self.player().public)
 
     async def pair(
-        self, account: Account, owner: OwnerKeys, *, has_door: bool = False
+        self,
+        account: Account,
+        owner: OwnerKeys,
+        *,
+        has_door: bool = False,
+        policy_digest: str | None = None,
     ) -> PairedDoorbell:
         """Pair as the program does, off the loop."""
         return await asyncio.to_thread(
@@ -105,6 +110,7 @@ class PairingTown:
             patience=self.patience,
             show_code=self.show,
             taps=self.taps,
+            policy_digest=policy_digest,
             door=self if has_door else None,  # type: ignore[arg-type]
         )
 

@@ -70,15 +70,15 @@ def added(home: TwoOwners) -> AddOwner:
         home.rig.owners.remove(known.passkey.credential_id)
     phone = SoftBrowser.create("Cy's phone")
     home.phones["Cy"] = phone
-    keys = OwnerKeys(name="Cy", passkey=new_owner_passkey().key, browser=phone.keys)
-    return AddOwner(pairing_id=new_id(), owner=keys)
+    return home.rig.newcomer(name="Cy", browser=phone.keys)
 
 
 def enrolled(home: TwoOwners) -> EnrolBrowser:
     if "Laptop" in home.phones:
         home.rig.browsers.end(home.phones["Laptop"].keys.id)
-    home.phones["Laptop"] = SoftBrowser.create("Laptop")
-    return EnrolBrowser(browser=home.phones["Laptop"].keys)
+    laptop = home.phones["Laptop"] = SoftBrowser.create("Laptop")
+    commitment = home.rig.paired(laptop.keys).answer.commitment
+    return EnrolBrowser(browser=laptop.keys, commitment=commitment)
 
 
 def ended(home: TwoOwners) -> EndBrowser:
@@ -220,6 +220,8 @@ async def once(home: TwoOwners, case: Case, at: int | None, *, is_after: bool) -
         was_cut = True
     if at is not None and not was_cut:
         return None
+    if home.rig.store.state_of(digest_of(signed)) not in (None, "waiting"):
+        home.rig.newcomers = home.rig.no_newcomers()  # else a restart asks for a new pairing
     await home.stay_up()
     await decide(home, signed)  # no receipt came, so the relay sends it again
     await home.stay_up()

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import Any
 
-import msgspec
 import pytest
 
 from firmware.consent.facts import Decision, Grant, Refusal, UnverifiedStatement
@@ -31,7 +30,6 @@ from firmware.protocol.notes import (
     StatementDone,
     StatementRefused,
 )
-from firmware.protocol.pairing import newcomer_words
 from firmware.protocol.releases import package_id_of
 from firmware.store.statements import StatementStore
 from tests.fakes.intake import DeskRig, desk_rig, digest_of
@@ -93,23 +91,13 @@ async def test_every_answer_to_the_relay_is_the_same(rig):
         assert await desk.on_statement(rig.seal(data)) == Accepted()
 
 
-def test_swapped_keys_of_a_newcomer_change_the_six_words(rig):
-    terms = rig.newcomer()
-    browser = msgspec.structs.replace(terms.owner.browser, viewing_key=b64u(b"\x09" + bytes(31)))
-    swapped = msgspec.structs.replace(terms.owner, browser=browser)
-    other = msgspec.structs.replace(terms, owner=swapped)
-    words = newcomer_words(terms.pairing_id, terms.owner)
-    assert len(words) == 6
-    assert words != newcomer_words(other.pairing_id, other.owner)
-
-
 async def test_only_what_lets_somebody_in_has_words_to_compare(rig):
     desk = rig.desk()
     await rig.ask(desk, rig.sign(rig.newcomer()))
     await rig.ask(desk, rig.sign())
     checked = [asked.checked for asked in desk.waiting()]
     assert {type(one) for one in checked} == {Decision, Grant}
-    assert [len(desk.words_of(one)) for one in checked if isinstance(one, Decision)] == [6]
+    assert [len(desk.words_of(one)) for one in checked if isinstance(one, Decision)] == [4]
     assert [len(desk.words_of(one)) for one in checked if isinstance(one, Grant)] == [0]
 
 

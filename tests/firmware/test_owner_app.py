@@ -53,6 +53,13 @@ def test_it_serves_what_the_relays_own_app_server_serves(bundle: Path) -> None:
         }
 
 
+def test_a_policy_that_was_given_is_told_to_the_app(bundle: Path) -> None:
+    policy = {"digest": "ab" * 32, "register_origin": "example.town/register"}
+    app = build_app(RELAY, bundle=bundle, policy=policy)
+    told = TestClient(app, base_url="http://localhost:8420").get("/config.json").json()
+    assert told == {"relay_url": RELAY, "policy": policy}
+
+
 def test_another_machines_name_is_not_answered(bundle: Path) -> None:
     """A page elsewhere that points its own name here (DNS rebinding) gets nothing."""
     app = build_app(RELAY, bundle=bundle)

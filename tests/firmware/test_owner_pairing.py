@@ -27,19 +27,20 @@ from firmware.companion.owner.owner_statements import let_in, renew
 from firmware.companion.owner.pairing import log_in, set_up, sign_in
 from firmware.companion.owner.terminal_qr import save_qr
 from firmware.companion.viewer.folder import Folder
+from firmware.enrolment.newcomers import Newcomers
+from firmware.enrolment.pairing import FollowedRegister
 from firmware.protocol.commands import SealedStatement
 from firmware.protocol.decisions import AddApprover, EnrolBrowser
-from firmware.protocol.encoding import b64u, decode, new_id, unb64u
+from firmware.protocol.encoding import b64u, decode, unb64u
 from firmware.protocol.grants import (
     AddOwner,
-    OwnerKeys,
     SignedStatement,
     Statement,
     open_statement,
     signer_of,
 )
 from firmware.protocol.owner_codes import approver_code_text
-from firmware.protocol.pairing import approver_words, newcomer_words, parse_qr_text
+from firmware.protocol.pairing import approver_words, parse_qr_text, parse_reveal
 from firmware.protocol.passkeys import check_assertion, login_challenge
 from relay.people.passkeys import Site as RelaySite
 from relay.people.passkeys import check_registration
@@ -49,6 +50,7 @@ from tests.fakes.pairing_town import SITE, PairingTown, pairing_town
 from tests.fakes.terminal import FakePrompts, FakeTerminal
 from tests.relay.http_people import Owner
 from tests.relay.http_world import API, OWN_MACHINE, OWNER_ORIGIN
+from tests.relay.newcomers_door import NewcomersDoor
 
 
 @pytest.fixture(autouse=True)
@@ -82,6 +84,22 @@ async def test_a_terminal_pairs_with_the_doorbell_whose_words_it_shows(
     assert (paired.device, paired.sealing_key) == (town.keys.device, town.keys.sealing_key)
     assert paired.owner == owner.owner
     assert town.bell.view(0).state == "paired"
+
+
+@pytest.mark.parametrize("is_same", [True, False])
+async def test_a_doorbell_that_follows_another_policy_is_not_paired(
+    town: PairingTown, is_same: bool
+) -> None:
+    """Before anything is revealed. Seen to fail without the comparison."""
+    account = town.account()
+    owner = await town.sign_in(account, town.passkey())
+    digest = FollowedRegister().policy_digest if is_same else "ab" * 32
+    if is_same:
+        assert await town.pair(account, owner, policy_digest=digest)
+        return
+    with pytest.raises(PairingFailed, match="another policy"):
+        await town.pair(account, owner, policy_digest=digest)
+    assert await town.world.told(town.keys.device) == []
 
 
 async def test_afterwards_the_folder_of_the_player_reaches_that_doorbell(town: PairingTown) -> None:
@@ -368,29 +386,29 @@ async def test_another_passkey_than_the_one_that_paired_signs_nothing(
 
 
 @pytest.mark.parametrize("answer", ["yes", "no"])
-async def test_a_newcomer_is_let_in_by_the_words_over_the_keys_that_are_signed(
+async def test_a_newcomer_is_let_in_by_the_commitment_to_the_keys_that_are_signed(
     town: PairingTown, answer: str
 ) -> None:
     account, passkey = town.account(), town.passkey()
     paired = await town.pair(account, await town.sign_in(account, passkey))
     nils = Owner(town.world, "Nils")
     await nils.register()
-    owner = OwnerKeys(name="Nils", passkey=nils.passkey.key, browser=nils.browser.keys)
-    pairing_id = new_id()
-    await nils.post("/pairings", {"pairing_id": pairing_id})
-    body = {"device": town.keys.device, "pairing_id": pairing_id}
-    joined = await nils.post("/join", body | {"owner": msgspec.to_builtins(owner)})
-    assert joined.is_success
+    bell = NewcomersDoor(town.world, town.keys, Newcomers(keys=town.keys, has_owner=lambda: True))
+    join = await bell.met(nils, nils.keys)
+    assert (await nils.post("/join", join)).is_success
     said: list[str] = []
     terminal = FakeTerminal(answer, said=said)
     signed = await asyncio.to_thread(let_in, account, passkey, paired, terminal, now_ms=5)
-    assert " ".join(newcomer_words(pairing_id, owner)) in said[0]
+    assert "“Nils” wants to be an owner" in said[0]
     if answer == "no":
         assert (signed, await town.world.told(town.keys.device)) == ({}, [])
     else:
         assert list(signed.values()) == ["Nils"]
         _, statement = await sent_to(town)
-        assert statement.terms == AddOwner(pairing_id=pairing_id, owner=owner)
+        code = parse_reveal(join["reveal"]).code
+        assert statement.terms == AddOwner(
+            pairing_id=code.pairing_id, owner=nils.keys, commitment=code.commitment
+        )
 
 
 # The command.

@@ -17,7 +17,7 @@ from firmware.protocol.encoding import b64u, sha256_hex
 from firmware.protocol.grants import OwnerKeys
 from tests.fakes.clock import ManualClock
 from tests.fakes.events import PublishedEvents
-from tests.fakes.pairing_app import PairingApp, code_picture, read_code
+from tests.fakes.pairing_app import PairingApp, code_picture, no_newcomers, read_code
 from tests.fakes.waiting import eventually
 from tests.story.authenticator import SoftPasskey
 from tests.story.browser import SoftBrowser
@@ -309,7 +309,7 @@ async def test_the_relays_messages_reach_the_pairing_and_the_words_are_told_once
 ) -> None:
     clock, told = ManualClock(), []
     now_ms = clock.monotonic_ns() // 1_000_000
-    messages = PairingMessages(machine, clock)
+    messages = PairingMessages(machine, no_newcomers(), clock)
     messages.revealed.add(lambda: told.append("words"))
     phone = app()
     phone.show(open_window(machine, now_ms), now_ms)

@@ -27,7 +27,7 @@ from firmware.sound.speaker import Speaker
 from firmware.sound.speech import MAX_TEXT_CHARS, Language, Speech
 from tests.fakes.clock import ManualClock
 from tests.fakes.events import PublishedEvents
-from tests.fakes.pairing_app import PairingApp, code_picture
+from tests.fakes.pairing_app import PairingApp, code_picture, no_newcomers
 from tests.fakes.sound import FakeCard
 from tests.fakes.waiting import eventually
 from tests.story.authenticator import SoftPasskey
@@ -228,7 +228,7 @@ async def test_a_speech_that_hangs_delays_no_answer(tmp_path: Path) -> None:
     hub = LumaHub(asyncio.get_running_loop())
     slot = hub.subscribe()
     watch = PairingCodeScanner(slot, door.pairing, door.clock, events)
-    messages = PairingMessages(door.pairing, door.clock)
+    messages = PairingMessages(door.pairing, no_newcomers(), door.clock)
     messages.revealed.add(door.voice.start)
     watching = asyncio.create_task(watch.run())
     assert door.pairing.hold_service(door.now_ms)

@@ -258,7 +258,7 @@ async def test_each_other_kind_is_shown_with_what_decides(page: Page) -> None:
     newcomer = page.rig.newcomer()
     added = await page.asked(newcomer)
     assert isinstance(added, views.NewOwnerView)
-    assert (added.name, len(added.words)) == ("Bo", 6)
+    assert (added.name, len(added.words)) == ("Bo", 4)
     page.rig.owners.add(newcomer.owner.owner)
 
     gone = await page.asked(RemoveOwner(credential_id=newcomer.owner.passkey.credential_id))

@@ -179,7 +179,7 @@ CHECKS: list[tuple[Reason, Break]] = [
 
 ELSEWHERE: set[Reason] = {
     "already_owner", "browser", "hold", "settings", "approver", "last_owner",
-    "recovery", "not_waiting", "card", "card_until_restart", "card_spoilt",
+    "recovery", "not_waiting", "newcomer", "card", "card_until_restart", "card_spoilt",
     "relay", "relay_limit", "relay_enrolled_late",
 }  # fmt: skip
 """Of other decisions (test_household_rules.py), of the card (tests/faults), and of the relay."""

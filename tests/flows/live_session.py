@@ -7,7 +7,7 @@ relay would.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +23,9 @@ from firmware.consent.facts import (
     UnverifiedStatement,
 )
 from firmware.consent.verifier import judge
+from firmware.enrolment.newcomers import Newcomers, Opened
+from firmware.enrolment.pairing import Pairing
+from firmware.enrolment.pairing_messages import PairingCommand, PairingMessages
 from firmware.protocol.browsers import SESSION_KEY_LIFE_MS
 from firmware.protocol.commands import (
     Accepted,
@@ -41,6 +44,7 @@ from firmware.protocol.notes import BrowserEnrolled, NoteBody
 from firmware.protocol.register.facts import no_register
 from firmware.protocol.topics import subject
 from relay.web.app_server import BUNDLE
+from tests.fakes.clock import ManualClock
 from tests.fakes.log_town import make_town
 from tests.fakes.porch import Porch, porch
 from tests.fakes.waiting import eventually
@@ -65,6 +69,17 @@ class Carrier:
     """What every offer is answered with, if anything."""
     on_statement: Callable[[SealedStatement], Awaitable[ReplyBody]] | None = None
     """The doorbell's desk, where there is one."""
+    newcomers: Newcomers = field(init=False)
+
+    def __post_init__(self) -> None:
+        keys = self.here.keys
+        self.newcomers = Newcomers(keys=keys, has_owner=lambda: True)
+        self._clock, camera = ManualClock(), Pairing(keys=keys, has_owner=True)
+        self._pairing = PairingMessages(camera, self.newcomers, self._clock)
+
+    def opened(self) -> Mapping[str, Opened]:
+        """Return the newcomers whose three messages are there."""
+        return self.newcomers.opened(self._clock.monotonic_ns() // 1_000_000)
 
     async def run(self) -> None:
         """Carry until cancelled."""
@@ -85,6 +100,8 @@ class Carrier:
             answered = self.refuse
         elif isinstance(body, LiveCommand):
             answered = await self.here.viewing.on_command(body)
+        elif isinstance(body, PairingCommand):
+            answered = await self._pairing.on_pairing(body)
         elif isinstance(body, SealedStatement) and self.on_statement is not None:
             answered = await self.on_statement(body)
         if self.change_reply is not None:
@@ -194,6 +211,7 @@ async def judged(at: Visit) -> Judged | Refusal:
             known.keys.id: BrowserFact(credential_id=known.credential_id, keys=known.keys)
             for known in at.here.browsers.all()
         },
+        newcomers={c: one.keys for c, one in at.carrier.opened().items()},
         household=HouseholdFacts(approvers={}, waiting={}),
     )
     return judge(UnverifiedStatement(data), facts)

@@ -77,6 +77,13 @@ async def tap_words(page: Page, home: Page, count: int = 4) -> None:
             await page.click(f"[data-place='{place}'] button:text-is('{word.strip()}')")
 
 
+async def tap_newcomers_words(page: Page, home: Page) -> None:
+    """Tap in a newcomer's app the words that the doorbell's own page shows of them."""
+    for place, word in enumerate((await home.locator("main .six").inner_text()).split()):
+        await page.click(f"[data-place='{place}'] button:text-is('{word}')")
+    await expect(page.locator("#words-found")).to_be_visible()
+
+
 async def press_and_set_number(home: Page, door: Door) -> None:
     """Press the service button a second time, and set the door number on the doorbell's page."""
     await door.press_service_button()

@@ -11,7 +11,7 @@ import pytest
 from playwright.async_api import Page, Request, Route, expect
 
 from firmware.enrolment.keys import DeviceKeys, load_or_make_keys
-from firmware.enrolment.pairing import Pairing
+from firmware.enrolment.pairing import FollowedRegister, Pairing
 from firmware.protocol.commands import PairingRevealed, PairingStopped
 from firmware.protocol.events import PairingAnswered
 from tests.fakes.pairing_app import read_code
@@ -19,7 +19,7 @@ from tests.fakes.waiting import eventually
 from tests.flows.browser import sit_down
 from tests.flows.camera import TOO_SMALL, WIDER_THAN_SCREEN
 from tests.flows.household import PHONE, app_browser
-from tests.relay.http_world import OWNER_ORIGIN, World, open_world
+from tests.relay.http_world import OWNER_ORIGIN, RELAY_URL, World, open_world
 
 pytestmark = pytest.mark.browser
 
@@ -125,6 +125,29 @@ async def test_four_taps_a_press_and_a_number_pair(tmp_path: Path) -> None:
         assert confirmed is not None
         await at.world.pairings.take_paired(at.keys.device, confirmed.event)
         await at.page.wait_for_selector("#paired")
+
+
+@pytest.mark.parametrize("digest", ["ab" * 32, FollowedRegister().policy_digest])
+async def test_other_public_logs_than_the_app_was_given_are_said(
+    tmp_path: Path, digest: str
+) -> None:
+    """Seen to fail without the comparison."""
+    policy = {"digest": digest, "register_origin": "example.town/register"}
+
+    async def configure(route: Route) -> None:
+        await route.fulfill(json={"relay_url": RELAY_URL, "policy": policy})
+
+    async with at_the_page(tmp_path) as at:
+        await at.page.route("**/config.json", configure)
+        await at.page.reload()
+        await at.page.wait_for_selector("#pair-qr svg")
+        await at.show_code()
+        await at.carry()
+        for place in range(4):
+            await at.tap(place)
+        await at.page.wait_for_selector("#words-found")
+        is_other = digest != FollowedRegister().policy_digest
+        await expect(at.page.locator("#other-policy")).to_have_count(int(is_other))
 
 
 async def test_the_app_shows_no_word_that_is_right_by_itself(tmp_path: Path) -> None:

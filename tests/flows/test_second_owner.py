@@ -9,7 +9,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from tests.flows.browser import chromium, pictured_on_failure, sit_down, unpaired_town
-from tests.flows.people import join_as_owner, pair, unlock
+from tests.flows.people import join_as_owner, pair, tap_newcomers_words, unlock
 from tests.story.settings import Settings
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -43,6 +43,9 @@ async def test_who_is_sent_away_at_the_door_is_told_so_on_the_page_that_they_hav
             await pair(owner.page, home.page, door, settings)
             await join_as_owner(guest.page, settings, "Nora")
             await let_in(guest.page, owner.page, settings)
+            await home.page.goto(f"{settings.door_url}/confirm")
+            await unlock(home.page)
+            await tap_newcomers_words(guest.page, home.page)
             await say_yes(home.page, settings)
             await expect(owner.page.locator("[data-testid=let-in-done]")).to_be_visible()
             await guest.page.goto(f"{settings.app_url}/#/")

@@ -14,7 +14,7 @@ const vectors = (name) =>
 
 const encoding = await use("encoding.js");
 const { challenge, derSignature, rawSignature } = await use("passkeys.js");
-const { SecondAnswer, newOffer, newcomerWords, takeAnswer, wordsToChoose } = await use("pairing.js");
+const { SecondAnswer, newOffer, takeAnswer, wordsToChoose } = await use("pairing.js");
 const { importSealingPair, newSealingPair, openSealed, rawPublicKey, sealTo } =
   await use("sealing.js");
 const { openNote } = await use("notes.js");
@@ -72,7 +72,7 @@ test("an ECDSA signature goes from raw to DER and back", () => {
 
 /** The offer of the vectors, whose nonce a test may know. */
 function knownOffer({ owner, pairing_id, nonce }) {
-  return newOffer(owner, { pairing_id, nonce: unb64u(nonce) });
+  return newOffer({ owner }, { pairing_id, nonce: unb64u(nonce) });
 }
 
 test("the code, the reveal and the four words are the doorbell's", async () => {
@@ -84,16 +84,17 @@ test("the code, the reveal and the four words are the doorbell's", async () => {
   assert.equal(answered.device, vector.device);
   assert.deepEqual(answered.words, vector.words);
   assert.equal(await takeAnswer(offer, { ...vector.signed }), answered); // the same again
-  assert.deepEqual(await newcomerWords(vector.pairing_id, vector.owner), vector.newcomer_words);
+  const browser = await newOffer({ browser: vector.owner.browser }, { pairing_id: vector.pairing_id, nonce: unb64u(vector.nonce) });
+  assert.equal(browser.commitment, vector.browser_commitment);
 });
 
 test("no offer has the nonce or the id of another, or shows its own", async () => {
   const { owner } = vectors("pairing");
-  const offers = await Promise.all(Array.from({ length: 20 }, () => newOffer(owner)));
+  const offers = await Promise.all(Array.from({ length: 20 }, () => newOffer({ owner })));
   assert.equal(new Set(offers.map(({ code }) => code)).size, 20);
   assert.equal(new Set(offers.map(({ pairing_id }) => pairing_id)).size, 20);
   for (const offer of offers) {
-    assert.deepEqual(Object.keys(offer).sort(), ["answered", "code", "isOver", "pairing_id"]);
+    assert.deepEqual(Object.keys(offer).sort(), ["answered", "code", "commitment", "isOver", "pairing_id"]);
     assert.equal(offer.answered, null);
   }
 });

@@ -7,6 +7,7 @@ import httpx2
 
 from firmware.protocol.encoding import new_id
 from firmware.protocol.events import Paired
+from firmware.protocol.grants import OwnerKeys
 from firmware.protocol.passkeys import challenge
 from firmware.protocol.requests import (
     COSIGN_TAG,
@@ -34,6 +35,11 @@ class Owner:
         self.passkey = SoftPasskey.create(rp_id="owner.test", origin=OWNER_ORIGIN)
         self.browser = SoftBrowser.create()
         self.http = world.browser()
+
+    @property
+    def keys(self) -> OwnerKeys:
+        """Their public keys."""
+        return OwnerKeys(name=self.name, passkey=self.passkey.key, browser=self.browser.keys)
 
     async def register(self, invitation: str | None = None) -> httpx2.Response:
         """Use an invitation; returns the last answer."""

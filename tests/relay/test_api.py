@@ -4,20 +4,23 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import msgspec
 import pytest
 
+from firmware.enrolment.newcomers import MAX_OPEN
 from firmware.protocol.commands import PairingRevealed, PairingStopped, SealedStatement
 from firmware.protocol.encoding import new_id
 from firmware.protocol.events import ClockSet, Health, Note, Paired, Pressed
-from firmware.protocol.grants import OwnerKeys
+from firmware.protocol.pairing import PairingCode, PairingReveal
 from relay.api.stream import REFRESH_S, Audience, stream
 from relay.notify.hub import QUEUE_LENGTH
 from relay.store import health as health_rows
 from relay.store.health import HealthRow
 from tests.relay.http_people import Owner, paired_owner
 from tests.relay.http_world import API, OWN_MACHINE, OWNER_ORIGIN, RELAY_URL, World, open_world
+from tests.relay.newcomers_door import NewcomersDoor
 from tests.relay.pairing_answers import answered_by
 from tests.story.authenticator import SoftPasskey
 
@@ -142,31 +145,79 @@ async def test_somebody_elses_pairing_is_not_found(world: World) -> None:
     assert (await eve.post("/pairings", {"pairing_id": pairing_id})).status_code == 409
 
 
-async def test_a_newcomer_is_shown_to_the_owners_until_they_are_in(world: World) -> None:
-    device = await world.enrol()
-    owner = await paired_owner(world, device)
+async def test_a_newcomer_is_shown_to_the_owners_until_they_are_in(
+    world: World, tmp_path: Path
+) -> None:
+    bell = await NewcomersDoor.enrol(world, tmp_path)
+    owner = await paired_owner(world, bell.device)
     newcomer = Owner(world, "Bo")
     await newcomer.register()
-    keys = OwnerKeys(name="Bo", passkey=newcomer.passkey.key, browser=newcomer.browser.keys)
-    join = {"pairing_id": new_id(), "owner": msgspec.to_builtins(keys)}
-    await newcomer.post("/pairings", {"pairing_id": join["pairing_id"]})
+    join = await bell.met(newcomer, newcomer.keys)
     assert (await newcomer.post("/join", join)).status_code == 201
-    assert (await owner.get("/joins")).json()["joins"] == [join | {"device": device}]
+    assert (await owner.get("/joins")).json()["joins"] == [join | {"device": bell.device}]
     assert (await newcomer.get("/doorbells")).json() == {"doorbells": [], "gone": []}
     paired = Paired(pairing_id=join["pairing_id"], credential_id=newcomer.passkey.key.credential_id)
-    await world.pairings.take_paired(device, paired)
+    await world.pairings.take_paired(bell.device, paired)
     assert (await owner.get("/joins")).json() == {"joins": []}
     assert len((await newcomer.get("/doorbells")).json()["doorbells"]) == 1
 
 
-async def test_nobody_joins_with_another_persons_passkey(world: World) -> None:
-    owner = await paired_owner(world, await world.enrol())
+async def test_a_newcomer_is_shown_for_ten_minutes(world: World, tmp_path: Path) -> None:
+    """As long as the doorbell pairs them."""
+    bell = await NewcomersDoor.enrol(world, tmp_path)
+    owner = await paired_owner(world, bell.device)
+    newcomer = Owner(world, "Bo")
+    await newcomer.register()
+    join = await bell.met(newcomer, newcomer.keys)
+    assert (await newcomer.post("/join", join)).status_code == 201
+    world.clock.advance(600)
+    assert (await owner.get("/joins")).json() == {"joins": []}
+
+
+async def test_nobody_joins_with_another_persons_passkey(world: World, tmp_path: Path) -> None:
+    bell = await NewcomersDoor.enrol(world, tmp_path)
+    owner = await paired_owner(world, bell.device)
     eve = Owner(world, "Eve")
     await eve.register()
-    keys = OwnerKeys(name="Eve", passkey=owner.passkey.key, browser=eve.browser.keys)
-    join = {"pairing_id": new_id(), "owner": msgspec.to_builtins(keys)}
-    await eve.post("/pairings", {"pairing_id": join["pairing_id"]})
-    assert (await eve.post("/join", join)).status_code == 409
+    keys = msgspec.structs.replace(eve.keys, passkey=owner.passkey.key)
+    assert (await eve.post("/join", await bell.met(eve, keys))).status_code == 409
+
+
+async def test_nobody_joins_before_a_doorbell_has_answered(world: World) -> None:
+    await world.enrol()
+    eve = Owner(world, "Eve")
+    await eve.register()
+    pairing_id = new_id()
+    await eve.post("/pairings", {"pairing_id": pairing_id})
+    reveal = PairingReveal(pairing_id=pairing_id, owner=eve.keys, nonce="A" * 43)
+    body = {"pairing_id": pairing_id, "reveal": reveal.encode().decode()}
+    assert (await eve.post("/join", body)).status_code == 409
+    other = await eve.post("/join", body | {"reveal": "{}"})
+    assert (other.status_code, other.json()["error"]["code"]) == (422, "invalid")
+
+
+async def test_a_doorbell_that_takes_no_more_newcomers_is_busy(
+    world: World, tmp_path: Path
+) -> None:
+    bell = await NewcomersDoor.enrol(world, tmp_path)
+    for number in range(MAX_OPEN):
+        bell.newcomers.commit(PairingCode(pairing_id=new_id(), commitment=f"{number:064x}"), 0)
+    eve = Owner(world, "Eve")
+    await eve.register()
+    answer = await bell.commit(eve, PairingCode(pairing_id=new_id(), commitment="ab" * 32))
+    assert (answer.status_code, answer.json()["error"]["code"]) == (409, "pairing_busy")
+
+
+async def test_one_account_leaves_places_to_others(world: World, tmp_path: Path) -> None:
+    """Seen to fail without the relay's count of an account's commitments."""
+    bell = await NewcomersDoor.enrol(world, tmp_path)
+    eve = Owner(world, "Eve")
+    await eve.register()
+    codes = [
+        (await bell.commit(eve, PairingCode(pairing_id=new_id(), commitment=f"{n:064x}")))
+        for n in range(5)
+    ]
+    assert [one.status_code for one in codes] == [200, 200, 200, 200, 409]
 
 
 async def test_events_are_those_of_own_doorbells_newest_first(world: World) -> None:

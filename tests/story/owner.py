@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import msgspec
 
-from firmware.protocol.encoding import b64u, decode, new_id, sha256_hex, unb64u
+from firmware.protocol.encoding import b64u, new_id, sha256_hex, unb64u
 from firmware.protocol.grants import (
     STATEMENT_TAG,
     AddOwner,
@@ -28,7 +28,12 @@ from firmware.protocol.grants import (
 )
 from firmware.protocol.live import LiveOffer, SignedLive, check_answer
 from firmware.protocol.notes import NoteBody, RequestsMatched, StatementRefused, open_note
-from firmware.protocol.pairing import NONCE_BYTES, PairingOffer, SignedPairingAnswer
+from firmware.protocol.pairing import (
+    NONCE_BYTES,
+    PairingOffer,
+    SignedPairingAnswer,
+    parse_reveal,
+)
 from firmware.protocol.passkeys import challenge
 from tests.story.api import Api, Inbox, Json, Message, ask_until
 from tests.story.authenticator import SoftPasskey
@@ -212,8 +217,11 @@ class Owner:
 
     async def sign_in_newcomer(self, join: Json) -> str:
         """Sign that a newcomer may be an owner too; return the statement's digest."""
-        owner = decode(OwnerKeys, json.dumps(join["owner"]).encode())
-        return await self._send_statement(AddOwner(pairing_id=join["pairing_id"], owner=owner))
+        reveal = parse_reveal(join["reveal"])
+        terms = AddOwner(
+            pairing_id=reveal.pairing_id, owner=reveal.owner, commitment=reveal.code.commitment
+        )
+        return await self._send_statement(terms)
 
     async def watch_live(self, *, frame_count: int) -> Viewing:
         """Watch live view until so many frames are decoded."""

@@ -119,7 +119,7 @@ def _is_line(text: str) -> bool:
 
 
 def pairing_vectors() -> dict[str, Any]:
-    """A pairing's three messages and its four words; a newcomer's six."""
+    """A pairing's three messages and its four words; and what commits to a browser's keys."""
     owner, nonce = _owner(b"note key".ljust(32)), bytes(range(32))
     offer = pairing.PairingOffer(owner, pairing_id=AN_ID, nonce=nonce)
     identity = ec.generate_private_key(ec.SECP256R1())
@@ -138,6 +138,7 @@ def pairing_vectors() -> dict[str, Any]:
     signature = identity.sign(pairing.ANSWER_TAG + text, ec.ECDSA(hashes.SHA256()))
     signed = pairing.SignedPairingAnswer(answer=text.decode(), signature=b64u(signature))
     answered = offer.take_answer(signed)
+    browser = pairing.PairingOffer(owner.browser, pairing_id=AN_ID, nonce=nonce)
     return {
         "owner": json.loads(owner.encode()),
         "pairing_id": AN_ID,
@@ -147,7 +148,7 @@ def pairing_vectors() -> dict[str, Any]:
         "device": answer.device,
         "reveal": answered.reveal.encode().decode(),
         "words": list(answered.words),
-        "newcomer_words": list(pairing.newcomer_words(AN_ID, owner)),
+        "browser_commitment": browser.code.commitment,
     }
 
 

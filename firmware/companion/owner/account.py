@@ -19,8 +19,7 @@ from firmware.protocol.encoding import (
     ShortB64u,
     b64u,
 )
-from firmware.protocol.grants import OwnerKeys
-from firmware.protocol.pairing import SignedPairingAnswer
+from firmware.protocol.pairing import MAX_REVEAL_BYTES, SignedPairingAnswer
 from firmware.protocol.passkeys import Assertion, PasskeyKey
 from firmware.protocol.players import RelayUrl, ViewerToken
 
@@ -93,7 +92,8 @@ class PendingJoin(msgspec.Struct, frozen=True, kw_only=True):
 
     pairing_id: Id
     device: DeviceId
-    owner: OwnerKeys
+    reveal: Annotated[str, msgspec.Meta(max_length=MAX_REVEAL_BYTES)]
+    """The third message of their pairing."""
 
 
 class _Joins(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,7 +5,7 @@ Same bytes, same headers. It is reached on this machine only, and by this machin
 
 import errno
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import uvicorn
@@ -25,11 +25,19 @@ NO_IPV6 = {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL}
 """This machine has no ::1, so nobody else can be there either."""
 
 
-def build_app(relay_url: str, *, bundle: Path) -> Starlette:
-    """Return the app for the relay at `relay_url`."""
+def build_app(
+    relay_url: str, *, bundle: Path, policy: Mapping[str, str] | None = None
+) -> Starlette:
+    """Return the app for the relay at `relay_url`.
+
+    `policy` is what the app compares the policy with that a doorbell says it follows.
+    """
+    known = {} if policy is None else {"policy": dict(policy)}
 
     async def config(_request: Request) -> Response:
-        return JSONResponse({"relay_url": relay_url}, headers={"Cache-Control": "no-store"})
+        return JSONResponse(
+            {"relay_url": relay_url, **known}, headers={"Cache-Control": "no-store"}
+        )
 
     return Starlette(
         routes=[

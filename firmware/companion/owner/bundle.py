@@ -19,6 +19,7 @@ import httpx2
 
 from firmware.companion.owner.errors import BundleRefused
 from firmware.errors import StoreError
+from firmware.protocol.encoding import sha256_hex
 from firmware.protocol.register.entries import ProgramReleased
 from firmware.protocol.register.facts import is_old_enough
 from firmware.system.clock import Clock, SystemClock
@@ -31,6 +32,15 @@ MAX_FILES = 2000
 INDEX = "index.html"
 CLOCK_SLACK_MS = 5 * 60 * 1000
 HOUR_MS = 60 * 60 * 1000
+
+
+def policy_named(path: Path) -> dict[str, str]:
+    """Return how a doorbell names this policy when it is paired, or raise BundleRefused."""
+    try:
+        origin = load_logs(path).register_origin
+        return {"digest": sha256_hex(path.read_bytes()), "register_origin": origin}
+    except (StoreError, OSError) as error:
+        raise BundleRefused(f"the policy can't be read: {error}") from error
 
 
 def find_bundle() -> Path:

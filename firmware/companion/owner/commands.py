@@ -110,7 +110,8 @@ def run_app(options: argparse.Namespace) -> int:
 
     listeners = listen(options.port)
     print(f"The owner's app: http://localhost:{options.port} (its relay: {options.relay})")
-    asyncio.run(serve(build_app(options.relay, bundle=bundle), listeners))
+    policy = None if options.policy is None else app.policy_named(options.policy)
+    asyncio.run(serve(build_app(options.relay, bundle=bundle, policy=policy), listeners))
     return 0
 
 

@@ -79,6 +79,10 @@ def _add_pairing(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "--door", metavar="URL", help="the doorbell's own page, such as http://192.168.1.40:8402: "
         "then its keys are compared from here as well",
     )  # fmt: skip
+    pairing.add_argument(
+        "--policy", type=Path, metavar="FILE", help="the policy of public logs that came with the "
+        "card: the doorbell must follow this very file, or nothing is paired",
+    )  # fmt: skip
     add_key_file(pairing, _KEY_FILE)
     pairing.add_argument(
         "--qr", type=Path, metavar="FILE", help="write the code as a picture (.png or .svg) "
@@ -102,8 +106,8 @@ def _add_signing(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     letting = commands.add_parser(
         "let-in",
         help="let somebody be an owner too, where you paired from",
-        description="Shows who has asked to be an owner, with six words, and signs for them with "
-        "your passkey. The doorbell's own page asks once more.",
+        description="Shows who has asked to be an owner, and signs for them with your passkey. The "
+        "doorbell's own page asks once more, with four words that they find in their own app.",
     )
     letting.set_defaults(run=_let_in)
     adding = commands.add_parser(

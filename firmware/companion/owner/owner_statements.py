@@ -18,11 +18,10 @@ from firmware.protocol.grants import (
     SignedStatement,
     Statement,
     Terms,
-    check_owner_keys,
     seal_statement,
 )
 from firmware.protocol.owner_codes import ApproverCode
-from firmware.protocol.pairing import newcomer_words
+from firmware.protocol.pairing import parse_reveal
 from firmware.protocol.passkeys import challenge
 from firmware.protocol.plain_text import plain
 
@@ -71,25 +70,29 @@ def let_in(
 
     The names stand under the digests of the statements.
 
-    Raises AccountFailed, KeyRefused or OwnerError. The words are computed here, over the very keys
-    that are signed: a relay that swaps them shows others than the newcomer's own app does.
+    Raises AccountFailed, KeyRefused or OwnerError. The commitment is computed here, over the very
+    keys that are signed: a relay that swaps them has the doorbell show other words than the
+    newcomer's own app wants.
     """
     signed = {}
     for join in account.joins():
         if join.device != paired.device:
             continue
         try:
-            check_owner_keys(join.owner)
+            reveal = parse_reveal(join.reveal)
         except WireError as error:
             raise OwnerError(f"somebody wants in with keys that can't be used: {error}") from error
-        words = newcomer_words(join.pairing_id, join.owner)
+        owner = reveal.owner
         terminal.say(
-            f"“{plain(join.owner.name)}” wants to be an owner: to see, hear and decide all that "
-            f"you do. Their own app shows six words:\n\n  {' '.join(words)}\n"
+            f"“{plain(owner.name)}” wants to be an owner: to see, hear and decide all that you do. "
+            "If you sign, the doorbell's own page shows four words: read them to the newcomer, "
+            "whose own app says whether they are right."
         )
-        if terminal.ask("The same, and let them in? (yes/no) ").strip().lower() == "yes":
-            terms = AddOwner(pairing_id=join.pairing_id, owner=join.owner)
-            signed[send(account, passkey, paired, terms, now_ms)] = join.owner.name
+        if terminal.ask("Let them in? (yes/no) ").strip().lower() == "yes":
+            terms = AddOwner(
+                pairing_id=reveal.pairing_id, owner=owner, commitment=reveal.code.commitment
+            )
+            signed[send(account, passkey, paired, terms, now_ms)] = owner.name
     return signed
 
 

@@ -159,12 +159,14 @@ def pair(
     taps: WrongTaps,
     door: PairingPage | None = None,
     door_url: str = "",
+    policy_digest: str | None = None,
     chance: random.Random | None = None,
 ) -> PairedDoorbell:
     """Show the code to a doorbell, let the owner find the words, and wait until it is paired.
 
     Raises AccountFailed, PageFailed, PairingFailed or OwnerError. The keys that it returns are
-    those whose words were found, whatever the relay says later. `chance` mixes the words offered.
+    those whose words were found, whatever the relay says later. `policy_digest` is that of the
+    policy that the doorbell must follow, if one is known. `chance` mixes the words offered.
     """
     if taps.is_too_many:
         raise PairingFailed(_stopped_for_today(door_url))
@@ -185,6 +187,13 @@ def pair(
         shown = door.pairing()
         with _ending_both_sides(account, offer):
             _compare_at_home(shown, offer, answered)
+    if policy_digest not in (None, answered.answer.policy_digest):
+        with _ending_both_sides(account, offer):
+            raise PairingFailed(
+                "the doorbell follows another policy of public logs than the file that you gave "
+                f"(its register: {plain(answered.answer.register_origin) or 'none'}): whoever set "
+                "it up may have given it logs of their own. Nothing was paired"
+            )
     account.reveal(pairing_id, answered.reveal.encode().decode())
     _say_what_answered(terminal, answered)
     if not _finds_words(terminal, answered.words, chance or random.SystemRandom()):

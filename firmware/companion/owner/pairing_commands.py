@@ -43,7 +43,7 @@ from firmware.companion.owner.terminal_qr import check_room, draw_qr, is_drawabl
 from firmware.companion.owner.wrong_taps import WrongTaps
 from firmware.companion.viewer.folder import Folder
 from firmware.companion.viewer.player_keys import PlayerKeys
-from firmware.protocol.encoding import WireError, decode
+from firmware.protocol.encoding import WireError, decode, sha256_hex
 from firmware.protocol.grants import OwnerKeys
 from firmware.protocol.plain_text import plain
 from firmware.system.durable_files import write_atomic
@@ -104,8 +104,18 @@ def _paired(
             show_code=lambda text: _show_code(text, options.qr),
             door=LocalPageClient(http, options.door) if options.door else None,
             door_url=options.door or "",
+            policy_digest=_digest_of(options.policy),
             taps=WrongTaps(options.data / WRONG_TAPS_NAME, lambda: time.time_ns() // 1_000_000),
         )
+
+
+def _digest_of(policy: Path | None) -> str | None:
+    if policy is None:
+        return None
+    try:
+        return sha256_hex(policy.read_bytes())
+    except OSError as error:
+        raise OwnerError(f"{policy} can't be read: {error.strerror}") from error
 
 
 @contextmanager

@@ -52,7 +52,7 @@ def run_let_in(options: argparse.Namespace) -> int:
                 print(
                     outcome_text(
                         _wait_for(answers, digest),
-                        waits=f"{who} waits for your yes, with the same six words",
+                        waits=f"{who} waits for your yes, once their app has the four words",
                         done=f"{who} is an owner now.",
                     )
                 )

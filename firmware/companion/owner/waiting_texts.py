@@ -21,6 +21,7 @@ from firmware.protocol.asking import (
     SettingsAsked,
     WaitingLine,
 )
+from firmware.protocol.pairing import WORD_COUNT
 from firmware.protocol.plain_text import plain
 
 WIDTH = 96
@@ -62,6 +63,8 @@ def lines_of(line: WaitingLine, zone: tzinfo | None) -> list[str]:
     match asked:
         case GrantAsked():
             return [*head, *_grant(asked, zone)]
+        case OwnerAsked() | BrowserAsked() if len(asked.words) == WORD_COUNT:
+            return [*head, *_words_to_tap(asked.words)]
         case OwnerAsked() | BrowserAsked() | ApproverAsked():
             return [*head, *_words(asked.words, "Their own screen shows the same six words:")]
         case RecoveryAsked():
@@ -188,6 +191,12 @@ def _settings(asked: SettingsAsked) -> list[str]:
 def _words(words: Sequence[str], says: str) -> list[str]:
     return [says, "", f"  {' '.join(one_line(word) for word in words)}", "",
             "Say yes only if they are the same."]  # fmt: skip
+
+
+def _words_to_tap(words: Sequence[str]) -> list[str]:
+    return ["On their own screen these four words are found, in this order:", "",
+            f"  {' '.join(one_line(word) for word in words)}", "",
+            "Say yes only once it says that all four are right."]  # fmt: skip
 
 
 def _corners(polygon: Sequence[tuple[int, int]]) -> str:

@@ -2,21 +2,24 @@
  * The page of the owner's browsers: which may watch, admitting this one, and removing one.
  * @module
  */
-import { browserName, rememberBrowserName, thisBrowser } from "../account.js";
+import { browserName, hasTooManyWrongTaps, rememberBrowserName, thisBrowser } from "../account.js";
 import { knownBrowsers } from "../known_browsers.js";
 import { fill, h } from "../dom.js";
 import { t, time } from "../i18n.js";
+import { pairThroughRelay } from "../newcomer.js";
 import { sendStatement } from "../statements.js";
 import { nowMs } from "../town_time.js";
+import { checkAnswered } from "../trust.js";
 import { SESSION_KEY_LIFE_MS } from "../vendor/protocol/browsers.js";
-import { browserWords } from "../vendor/protocol/pairing.js";
 import { withoutMisleading } from "../vendor/protocol/plain_text.js";
 import { guarded, known, living } from "./parts.js";
-import { statementProgress } from "./progress.js";
+import { standing, statementProgress } from "./progress.js";
+import { findThroughRelay, showStoppedForToday } from "./four_taps.js";
 
 /** @typedef {import("../app.js").Context} Context */
 /** @typedef {import("../household.js").Household} Household */
 /** @typedef {import("../known_browsers.js").KnownBrowser} KnownBrowser */
+/** @typedef {import("../vendor/protocol/pairing.js").Answered} Answered */
 
 const MAX_NAME = 60;
 
@@ -125,30 +128,27 @@ async function enrolment(context, device, doorName) {
     fill(place, known && h("p", {}, t("browsers.may"), " ", time(known.until_ms, "day")), button);
   };
   const enrol = guarded(problems, async () => {
+    if (hasTooManyWrongTaps(household.owner)) return fill(place, showStoppedForToday());
     const { keys } = await thisBrowser(household.owner);
-    const words = await browserWords(device, keys);
+    const check = (/** @type {Answered} */ answered) => checkAnswered(household, device, answered);
+    const paired = await pairThroughRelay(context.relay, { browser: keys }, check, device);
     const sinceMs = current()?.time_ms ?? 0;
-    const digest = await sendStatement(household, device, { kind: "session", browser: keys });
+    const digest = await sendStatement(household, device, { kind: "session", browser: keys, commitment: paired.offer.commitment });
+    const words = h("div", { "data-testid": "browser-words" });
+    let isAsked = false;
     const content = () => {
       const now = current();
       if (now !== undefined && now.time_ms > sinceMs) return [enrolled(device, now)];
-      const isRefused = household.notesOn(digest).at(-1)?.note.body.type === "statement_refused";
-      return [!isRefused && wordsToCompare(words), ...statementProgress(household, digest, start, "browser")];
+      if (standing(household, digest) === "asked" && !isAsked) {
+        isAsked = true;
+        void findThroughRelay(context, words, paired, t("browsers.found"));
+      }
+      return statementProgress(household, digest, start, "words");
     };
-    fill(place, living(context, content));
+    fill(place, living(context, content), words);
   });
   start();
   return h("section", { class: "card", "data-device": device }, h("h2", {}, doorName), place, problems);
-}
-
-/** @param {string[]} words */
-function wordsToCompare(words) {
-  return h(
-    "div",
-    {},
-    h("p", {}, t("browsers.words")),
-    h("ol", { class: "words", "data-testid": "browser-words" }, words.map((word) => h("li", { lang: "en" }, word))),
-  );
 }
 
 /** @param {string} device @param {KnownBrowser} known */

@@ -12,9 +12,10 @@ import { fill, h, svg } from "../dom.js";
 import { t } from "../i18n.js";
 import { pause } from "../pause.js";
 import { WireError } from "../vendor/protocol/encoding.js";
-import { SecondAnswer, newOffer, takeAnswer, wordsToChoose } from "../vendor/protocol/pairing.js";
+import { SecondAnswer, newOffer, takeAnswer } from "../vendor/protocol/pairing.js";
 import qrcode from "../vendor/qrcode.mjs";
 import { problem } from "./parts.js";
+import { findsWords, otherPolicy, showStoppedForToday, warning } from "./four_taps.js";
 
 /** @typedef {import("../app.js").Context} Context */
 /** @typedef {import("../vendor/protocol/pairing.js").Answered} Answered */
@@ -39,7 +40,7 @@ export async function pairPage(context) {
 async function begin(context, place) {
   const { relay, household } = context;
   const ended = new AbortController();
-  const offer = await newOffer(await ownerKeys(household.owner));
+  const offer = await newOffer({ owner: await ownerKeys(household.owner) });
   await relay.post("pairings", { pairing_id: offer.pairing_id });
   const anew = async () => {  // the name is part of what the code stands for
     ended.abort();
@@ -60,12 +61,12 @@ async function pair(context, offer, place) {
   const answered = await reaches(context, offer, () => offer.answered !== null, endsAt);
   if (answered === null || offer.answered === null) return;
   await relay.post(`pairings/${offer.pairing_id}/reveal`, { reveal: offer.answered.reveal });
-  if (!(await findsWords(place, offer.answered))) return stop(context, offer, place);
+  if (!(await findsWords(place, offer.answered, lead(offer.answered)))) return stop(context, offer, place);
   if ((await reaches(context, offer, () => true, endsAt)) === null) return;  // a second one may have come meanwhile
   const { device, answer } = offer.answered;
   const { identity_key, sealing_key } = answer;
   rememberKeys(device, { identity_key, sealing_key });
-  fill(place, showFound(offer.answered));
+  fill(place, otherPolicy(context.policy, offer.answered), showFound(offer.answered));
   const paired = await reaches(context, offer, ({ state }) => state === "paired", endsAt + LIFE_MS);
   if (paired === null) return;
   await household.load();
@@ -148,33 +149,10 @@ function qrPicture(text) {
   );
 }
 
-/** Offers four words for each of the doorbell's. @param {HTMLElement} place @param {Answered} answered @returns {Promise<boolean>} whether all were found */
-function findsWords(place, { answer, words }) {
-  return new Promise((found) => {
-    /** @param {number} at */
-    const ask = (at) => {
-      /** @param {string} word */
-      const take = (word) => {
-        if (word !== words[at]) found(false);
-        else if (at + 1 < words.length) ask(at + 1);
-        else found(true);
-      };
-      fill(
-        place,
-        h("p", { class: "lead" }, t("pair.find")),
-        answer.is_recovery ? h("div", { class: "notice" }, h("p", {}, t("pair.is_recovery"))) : [],
-        h("h2", { id: "which-word", tabindex: "-1" }, t("pair.which", { number: at + 1, count: words.length })),
-        h(
-          "div",
-          { class: "choice four", role: "group", "aria-labelledby": "which-word", "data-place": String(at) },
-          wordsToChoose(words, at).map((word) => h("button", { lang: "en", translate: "no", onclick: () => take(word) }, word)),
-        ),
-        h("div", { class: "actions" }, h("button", { id: "no-such-word", onclick: () => found(false) }, t("pair.none"))),
-      );
-      if (at > 0) document.getElementById("which-word")?.focus();
-    };
-    ask(0);
-  });
+/** @param {Answered} answered */
+function lead({ answer }) {
+  const owned = answer.is_recovery && h("div", { class: "notice" }, h("p", {}, t("pair.is_recovery")));
+  return [h("p", { class: "lead" }, t("pair.find")), owned];
 }
 
 /** @param {Answered} answered whose words were found */
@@ -199,20 +177,11 @@ function showDifferent() {
   ];
 }
 
-function showStoppedForToday() {
-  return [warning("stopped-today", t("pair.stopped_today")), h("p", {}, t("pair.stopped_today_help"))];
-}
-
 function showPaired() {
   return [
     h("div", { class: "notice", id: "paired", role: "status" }, h("p", {}, t("pair.done"))),
     h("div", { class: "actions" }, h("a", { class: "button primary", id: "to-door", href: "#/" }, t("pair.to_door"))),
   ];
-}
-
-/** @param {string} id @param {string} text */
-function warning(id, text) {
-  return h("div", { class: "warning", id, role: "alert" }, h("p", {}, text));
 }
 
 function again() {

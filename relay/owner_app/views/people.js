@@ -6,14 +6,15 @@
 import { fill, h, skeleton } from "../dom.js";
 import { t } from "../i18n.js";
 import { sendStatement } from "../statements.js";
-import { newcomerWords } from "../vendor/protocol/pairing.js";
+import { parseCanonical } from "../vendor/protocol/encoding.js";
+import { commitmentOf } from "../vendor/protocol/pairing.js";
 import { browsersSection } from "./browsers.js";
 import { guarded, known, living, problem } from "./parts.js";
 import { statementProgress } from "./progress.js";
 import { readsSection } from "./reads.js";
 
 /** @typedef {import("../app.js").Context} Context */
-/** @typedef {{pairing_id: string, device: string, owner: import("../vendor/protocol/documents.js").OwnerKeys}} Join */
+/** @typedef {{pairing_id: string, device: string, reveal: string}} Join */
 
 /** @param {Context} context */
 export function peoplePage(context) {
@@ -49,8 +50,10 @@ export function peoplePage(context) {
 /** @param {Context} context @param {Join} join */
 async function joinRow(context, join) {
   const { household } = context;
-  const { owner, device, pairing_id } = join;
-  const words = await newcomerWords(pairing_id, owner);
+  const { device, reveal } = join;
+  /** @type {{pairing_id: string, owner: import("../vendor/protocol/documents.js").OwnerKeys}} */
+  const { pairing_id, owner } = parseCanonical(reveal);
+  const commitment = await commitmentOf(reveal);
   const place = h("div", { "aria-live": "polite" });
   const problems = h("div", { "aria-live": "polite" });
   const label = t("people.let_in", { name: owner.name });
@@ -59,7 +62,7 @@ async function joinRow(context, join) {
   const isIn = () =>
     household.history.some(({ event: { body } }) => body.type === "paired" && body.pairing_id === pairing_id);
   const letIn = guarded(problems, async () => {
-    const digest = await sendStatement(household, device, { kind: "add_owner", pairing_id, owner });
+    const digest = await sendStatement(household, device, { kind: "add_owner", pairing_id, owner, commitment });
     const done = () =>
       h("p", { class: "ok", "data-testid": "let-in-done" }, t("people.done", { name: owner.name }));
     fill(
@@ -73,8 +76,7 @@ async function joinRow(context, join) {
     { class: "card", "data-testid": "join", "data-pairing": pairing_id },
     h("h3", {}, t("people.asks", { name: owner.name })),
     h("p", {}, t("people.widens", { door: household.doorbell(device)?.name ?? device })),
-    h("p", {}, t("people.words")),
-    h("p", { lang: "en", "data-testid": "newcomer-words" }, h("strong", {}, words.join(" "))),
+    h("p", {}, t("people.words", { name: owner.name })),
     place,
     problems,
   );

@@ -2,16 +2,19 @@
  * The page after joining: pair a doorbell, or ask to join a household.
  * @module
  */
-import { ownerKeys } from "../account.js";
-import { h } from "../dom.js";
+import { hasTooManyWrongTaps, ownerKeys } from "../account.js";
+import { fill, h } from "../dom.js";
 import { t } from "../i18n.js";
+import { pairThroughRelay } from "../newcomer.js";
 import { pairingReaches } from "../statements.js";
-import { newId } from "../vendor/protocol/encoding.js";
-import { newcomerWords } from "../vendor/protocol/pairing.js";
 import { nameField } from "./browsers.js";
 import { guarded, problem } from "./parts.js";
+import { findThroughRelay, showStoppedForToday } from "./four_taps.js";
 
 /** @typedef {import("../app.js").Context} Context */
+
+/** As long as a doorbell pairs a newcomer. */
+const LIFE_MS = 10 * 60 * 1000;
 
 /** @param {Context} context */
 export function startPage({ household }) {
@@ -34,17 +37,15 @@ export function askPage(context) {
   const place = h("div", { "aria-live": "polite" });
   const ask = guarded(place, async () => {
     const { relay, household } = context;
-    const pairing_id = newId();
-    await relay.post("pairings", { pairing_id });
+    if (hasTooManyWrongTaps(household.owner)) return fill(place, showStoppedForToday());
     const owner = await ownerKeys(household.owner);
-    await relay.post("join", { pairing_id, owner });
-    const words = await newcomerWords(pairing_id, owner);
-    place.replaceChildren(
-      h("div", { class: "notice", id: "has-asked", role: "status" }, h("p", {}, t("ask.waiting"))),
-      h("p", {}, t("ask.words")),
-      h("ol", { class: "words", id: "ask-words" }, words.map((word) => h("li", { lang: "en" }, word))),
-    );
-    waitUntilLetIn(context, pairing_id, place);
+    const paired = await pairThroughRelay(relay, { owner }, () => {});
+    const { pairing_id } = paired.offer;
+    await relay.post("join", { pairing_id, reveal: paired.answered.reveal });
+    const words = h("div", { id: "ask-words" });
+    fill(place, h("div", { class: "notice", id: "has-asked", role: "status" }, h("p", {}, t("ask.waiting"))), words);
+    void findThroughRelay(context, words, paired, t("ask.found"));
+    void waitUntilLetIn(context, pairing_id, place);
   });
   return {
     title: t("ask.title"),
@@ -59,12 +60,15 @@ export function askPage(context) {
 }
 
 /**
- * The words stay, whatever the relay says: whoever confirms at the doorbell still has to hear them.
+ * The words stay, whatever the relay says: whoever confirms at the doorbell still has to hear of them.
  * @param {Context} context @param {string} id @param {HTMLElement} place
  */
 async function waitUntilLetIn({ relay, household, left }, id, place) {
+  const tooLate = AbortSignal.timeout(LIFE_MS);
   try {
-    if ((await pairingReaches(relay, id, ["paired"], left)) === null) return;
+    const told = await pairingReaches(relay, id, ["paired", "stopped"], AbortSignal.any([left, tooLate]));
+    if (left.aborted || told?.state === "stopped") return;
+    if (told === null) return fill(place, h("p", { class: "notice", id: "ask-over", role: "status" }, t("ask.over")));
     await household.load();
     const toDoor = h("a", { class: "button primary", id: "to-door", href: "#/" }, t("pair.to_door"));
     place.querySelector("#has-asked")?.replaceChildren(h("p", {}, t("ask.done")), toDoor);

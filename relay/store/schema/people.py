@@ -102,7 +102,7 @@ joins = Table(
     Column("pairing_id", Text, primary_key=True),
     Column("account_id", Text, ForeignKey("accounts.id"), nullable=False),
     Column("device", Text, nullable=False),
-    Column("owner", Text, nullable=False),  # JSON of protocol.grants.OwnerKeys
+    Column("owner", Text, nullable=False),  # JSON of protocol.pairing.PairingReveal
     Column("created_ms", BigInteger, nullable=False),
     Column("done_ms", BigInteger),
 )

@@ -5,7 +5,7 @@
  * @typedef {{credential_id: string, authenticator_data: string, client_data_json: string, signature: string}} Assertion
  * @typedef {{name: string, session_key: string, viewing_key: string}} BrowserKeys
  * @typedef {{name: string, passkey: PasskeyKey, browser: BrowserKeys}} OwnerKeys
- * @typedef {{v: 2, pairing_id: string, owner: OwnerKeys, nonce: string}} PairingReveal
+ * @typedef {{v: 2, pairing_id: string, nonce: string} & ({owner: OwnerKeys} | {browser: BrowserKeys})} PairingReveal
  * @typedef {{v: 2, pairing_id: string, commitment: string, identity_key: string, sealing_key: string, nonce: string, policy_digest: string, register_origin: string, is_recovery: boolean}} PairingAnswer
  * @typedef {{answer: string, signature: string}} SignedPairingAnswer
  *
@@ -42,8 +42,8 @@
  * @typedef {{clip_id: string, manifest_digest: string, from_ms: number, to_ms: number}} ClipRange
  * @typedef {{name: string, address: string, contact: string}} IdentityGiven
  * @typedef {{kind: "grant", request_digest: string, clips: ClipRange[], has_audio: boolean, identity: IdentityGiven, recipient: {agency: string, sealing_keys: string[]}}} GrantTerms
- * @typedef {{kind: "add_owner", pairing_id: string, owner: OwnerKeys}} AddOwner
- * @typedef {{kind: "session", browser: BrowserKeys}} EnrolBrowser
+ * @typedef {{kind: "add_owner", pairing_id: string, owner: OwnerKeys, commitment: string}} AddOwner
+ * @typedef {{kind: "session", browser: BrowserKeys, commitment: string | null}} EnrolBrowser `commitment`: null for pasted keys
  * @typedef {{kind: "end_session", browser: string}} EndBrowser
  * @typedef {{kind: "hold", from_ms: number, to_ms: number}} Hold
  * @typedef {{kind: "unhold", hold_digest: string}} Unhold

@@ -1,11 +1,12 @@
 /**
- * The app's side of pairing, and the six words of pasted keys, as in firmware/protocol/pairing.py.
+ * The app's side of pairing, at the camera or through the relay, and the six words of pasted keys, as
+ * in firmware/protocol/pairing.py.
  *
  * An offer's reveal is returned only with the answer of a doorbell, and its nonce is never used again.
  * @module
  */
 import words from "../../vendor/words.js";
-import { WireError, b64u, canonical, deviceIdOf, hex, join, newId, parseCanonical, sha256, unb64u, utf8 } from "./encoding.js";
+import { WireError, b64u, canonical, deviceIdOf, join, newId, parseCanonical, sha256, sha256Hex, unb64u, unhex, utf8 } from "./encoding.js";
 import { verifyP256 } from "./passkeys.js";
 import { checkX25519 } from "./sealing.js";
 
@@ -14,7 +15,8 @@ import { checkX25519 } from "./sealing.js";
 /** @typedef {import("./documents.js").PairingAnswer} PairingAnswer */
 /** @typedef {import("./documents.js").PairingReveal} PairingReveal */
 /** @typedef {import("./documents.js").SignedPairingAnswer} SignedPairingAnswer */
-/** @typedef {{pairing_id: string, code: string, answered: Answered | null, isOver: boolean}} Offer what the app shows of a pairing */
+/** @typedef {{owner: OwnerKeys} | {browser: BrowserKeys}} PairedKeys a first or further owner's, or a further browser's */
+/** @typedef {{pairing_id: string, commitment: string, code: string, answered: Answered | null, isOver: boolean}} Offer what leaves the app of a pairing before its answer */
 /** @typedef {{signed: SignedPairingAnswer, answer: PairingAnswer, device: string, reveal: string, words: string[]}} Answered */
 
 const QR_PREFIX = "DW2:";
@@ -33,24 +35,29 @@ export class SecondAnswer extends WireError {}
 const hidden = new WeakMap();
 
 /**
- * Returns a new offer: the code for the doorbell's camera. Its nonce is fresh.
- * @param {OwnerKeys} owner
+ * Returns a new offer: the commitment, and the code with it for the doorbell's camera. Its nonce is fresh.
+ * @param {PairedKeys} keys
  * @param {{pairing_id: string, nonce: Uint8Array}} [chosen] by tests only
  * @returns {Promise<Offer>}
  */
-export async function newOffer(owner, chosen) {
+export async function newOffer(keys, chosen) {
   const { pairing_id, nonce } = chosen ?? {
     pairing_id: newId(),
     nonce: crypto.getRandomValues(new Uint8Array(NONCE_BYTES)),
   };
   /** @type {PairingReveal} */
-  const reveal = { v: 2, pairing_id, owner, nonce: b64u(nonce) };
-  const committed = await sha256(join(COMMIT_TAG, utf8(canonical(reveal))));
-  const code = QR_PREFIX + b64u(join(utf8(pairing_id), committed));
+  const reveal = { v: 2, pairing_id, ...keys, nonce: b64u(nonce) };
+  const commitment = await commitmentOf(canonical(reveal));
+  const code = QR_PREFIX + b64u(join(utf8(pairing_id), unhex(commitment)));
   /** @type {Offer} */
-  const offer = { pairing_id, code, answered: null, isOver: false };
+  const offer = { pairing_id, commitment, code, answered: null, isOver: false };
   hidden.set(offer, reveal);
   return offer;
+}
+
+/** What commits to the text of a reveal. @param {string} reveal */
+export function commitmentOf(reveal) {
+  return sha256Hex(join(COMMIT_TAG, utf8(reveal)));
 }
 
 /**
@@ -86,8 +93,7 @@ async function checkAnswer(offer, { answer: text, signature }) {
   if (!(await verifyP256(identity, unb64u(signature), join(ANSWER_TAG, utf8(text))))) {
     throw new WireError("the answer isn't signed by the key that it names");
   }
-  const commitment = hex(unb64u(offer.code.slice(QR_PREFIX.length)).slice(-32));
-  if (answer.pairing_id !== offer.pairing_id || answer.commitment !== commitment) {
+  if (answer.pairing_id !== offer.pairing_id || answer.commitment !== offer.commitment) {
     throw new WireError("the answer is to another code");
   }
   checkX25519(unb64u(answer.sealing_key));
@@ -125,16 +131,6 @@ function below(limit) {
     const [byte] = crypto.getRandomValues(new Uint8Array(1));
     if (byte < most) return byte % limit;
   }
-}
-
-/**
- * Six words over a newcomer's keys alone, who becomes an owner by an owner's word: their own app
- * and the doorbell's page show the same, unless somebody swapped keys.
- * @param {string} pairing_id
- * @param {OwnerKeys} owner
- */
-export function newcomerWords(pairing_id, owner) {
-  return wordsOver({ owner: canonical(owner), pairing_id });
 }
 
 /**
