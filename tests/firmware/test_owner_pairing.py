@@ -29,7 +29,7 @@ from firmware.companion.owner.terminal_qr import save_qr
 from firmware.companion.viewer.folder import Folder
 from firmware.enrolment.newcomers import Newcomers
 from firmware.enrolment.pairing import FollowedRegister
-from firmware.protocol.commands import SealedStatement
+from firmware.protocol.commands import PairingStopped, SealedStatement
 from firmware.protocol.decisions import AddApprover, EnrolBrowser
 from firmware.protocol.encoding import b64u, decode, unb64u
 from firmware.protocol.grants import (
@@ -99,7 +99,8 @@ async def test_a_doorbell_that_follows_another_policy_is_not_paired(
         return
     with pytest.raises(PairingFailed, match="another policy"):
         await town.pair(account, owner, policy_digest=digest)
-    assert await town.world.told(town.keys.device) == []
+    (told,) = await town.world.told(town.keys.device)
+    assert isinstance(told, PairingStopped)
 
 
 async def test_afterwards_the_folder_of_the_player_reaches_that_doorbell(town: PairingTown) -> None:
