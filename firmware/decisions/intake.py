@@ -15,7 +15,7 @@ took can be told from the moment. A slower storage has the next whole multiple.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from firmware.consent.facts import Decision, Judged, Refusal, UnverifiedStatement
 from firmware.consent.verifier import judge
@@ -178,8 +178,21 @@ class StatementIntake:
         for statement in self._store.waiting(self._clock.wall_ms()):
             checked = judge(UnverifiedStatement(statement.statement.encode()), facts)
             if not isinstance(checked, Refusal):
-                asked.append(PendingStatement(statement=statement, checked=checked))
+                ends_ms = self._ends_ms(statement, checked)
+                asked.append(
+                    PendingStatement(
+                        statement=replace(statement, expires_ms=ends_ms), checked=checked
+                    )
+                )
         return asked
+
+    def _ends_ms(self, statement: WaitingStatement, checked: Judged) -> int:
+        """Return until when a statement waits: not longer than the pairing that it names."""
+        opened = self._newcomer_in(checked.terms)
+        if opened is None:
+            return statement.expires_ms
+        left_ms = opened.until_ms - self._clock.monotonic_ns() // 1_000_000
+        return min(statement.expires_ms, self._clock.wall_ms() + left_ms)
 
     async def confirm(
         self, digest: str, way: Way = "door_page", approval: SignedStatement | None = None

@@ -140,10 +140,11 @@ async def test_what_no_owner_signed_asks_for_nothing(here: Siege, request_: Sign
     """Seen to succeed without the passkey's signature (`load_passkey(...).verify`)."""
     relay, browser = SoftPasskey.create(rp_id="owner.test", origin="https://owner.test"), _phone()
     keys = OwnerKeys(name="Ada", passkey=relay.key, browser=browser.keys)
+    commitment = await here.paired(keys)
     for terms in (
         here.grant(request_),
         EnrolBrowser(browser=browser.keys),
-        AddOwner(pairing_id=new_id(), owner=keys),
+        AddOwner(pairing_id=new_id(), owner=keys, commitment=commitment),
         AddApprover(name="mine", key=relay.key),
         ChangeSettings(settings=OwnerSettings(revision=9, is_opted_in=True)),
     ):

@@ -211,6 +211,7 @@ async def test_an_owners_session_only_carries_what_the_doorbell_judges(world: Wo
         "POST /api/v1/owner/login/options",
         "POST /api/v1/owner/login/verify",
         "DELETE /api/v1/pairings/{pairing_id}",
+        "POST /api/v1/pairings/{pairing_id}/commitment",
         "POST /api/v1/pairings/{pairing_id}/reveal",
         "DELETE /api/v1/session",
         "DELETE /api/v1/sessions",
@@ -270,10 +271,11 @@ async def test_an_owners_session_makes_no_statement(rig: DeskRig) -> None:
     newcomer = SoftBrowser.create("Thief's")
     own = SoftPasskey.create(rp_id="owner.test", origin=ORIGIN)
     keys = OwnerKeys(name="Thief", passkey=own.key, browser=newcomer.keys)
+    commitment = rig.paired(keys).answer.commitment
     for terms in (
         rig.terms(),
         EnrolBrowser(browser=newcomer.keys),
-        AddOwner(pairing_id=new_id(), owner=keys),
+        AddOwner(pairing_id=new_id(), owner=keys, commitment=commitment),
         AddApprover(name="Mine", key=own.key),
         ChangeSettings(settings=OwnerSettings(revision=1)),
     ):

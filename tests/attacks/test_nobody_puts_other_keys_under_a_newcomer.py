@@ -227,6 +227,7 @@ async def test_what_waits_ends_with_its_pairing(rig: DeskRig, end: str) -> None:
     terms = EnrolBrowser(browser=browser, commitment=answered.answer.commitment)
     rig.wind(minutes=5)
     digest = await rig.ask(desk, rig.sign(terms))
+    assert [one.statement.expires_ms for one in desk.waiting()] == [rig.now_ms + LIFE_MS // 2]
     match end:
         case "stopped":
             rig.newcomers.stop(answered.answer.pairing_id)

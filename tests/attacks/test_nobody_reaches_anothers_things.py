@@ -180,6 +180,7 @@ class Case:
             f"{API}/doorbells/{{device}}/sessions/{{session_id}}/candidates": {"signed": SIGNED},
             f"{API}/doorbells/{{device}}/orders": {"sealed": "AAAA"},
             f"{API}/doorbells/{{device}}/statements": {"sealed": "AAAA"},
+            f"{API}/pairings/{{pairing_id}}/commitment": {"commitment": "ab" * 32},
             f"{API}/pairings/{{pairing_id}}/reveal": {"reveal": "{}"},
             f"{API}/push/{{browser}}": {"endpoint": "https://push.test/eve"},
         }

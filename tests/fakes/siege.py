@@ -33,6 +33,8 @@ from firmware.protocol.claims import Claim, Enrolment, EnrolmentRequest
 from firmware.protocol.commands import (
     Command,
     CommandBody,
+    NewcomerAnswered,
+    NewcomerCommitted,
     PairingRevealed,
     Receipt,
     RegisterGrew,
@@ -62,7 +64,7 @@ from firmware.protocol.grants import (
     seal_statement,
 )
 from firmware.protocol.notes import NoteBody, open_note
-from firmware.protocol.pairing import NONCE_BYTES, PairingOffer, pairing_words
+from firmware.protocol.pairing import NONCE_BYTES, PairedKeys, PairingOffer, pairing_words
 from firmware.protocol.passkeys import challenge
 from firmware.protocol.requests import SignedRequest
 from tests.fakes.broker import Broker, free_port
@@ -217,6 +219,18 @@ class Siege:
         ]
 
     # --- what the relay says ---
+
+    async def paired(self, keys: PairedKeys) -> str:
+        """Exchange a newcomer's three messages with the doorbell; return the commitment."""
+        offer = PairingOffer(keys, pairing_id=new_id(), nonce=secrets.token_bytes(NONCE_BYTES))
+        code = offer.code
+        reply = await self.command(
+            NewcomerCommitted(pairing_id=code.pairing_id, commitment=code.commitment)
+        )
+        assert isinstance(reply, NewcomerAnswered), reply
+        text = offer.take_answer(reply.signed).reveal.encode().decode()
+        await self.command(PairingRevealed(pairing_id=code.pairing_id, reveal=text))
+        return code.commitment
 
     async def command(
         self,

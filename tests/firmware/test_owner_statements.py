@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from firmware.companion.owner import key_file, statement_commands
@@ -17,6 +16,7 @@ from firmware.companion.owner.owner_statements import renew
 from firmware.companion.owner.pairing import PairedDoorbell, check_way
 from firmware.companion.owner.reply_inbox import ReplyInbox
 from firmware.enrolment.keys import DeviceKeys, load_or_make_keys
+from firmware.enrolment.newcomers import Newcomers
 from firmware.protocol.commands import SealedStatement
 from firmware.protocol.encoding import b64u, decode, new_id, sha256_hex, unb64u
 from firmware.protocol.events import Note
@@ -38,6 +38,7 @@ from firmware.protocol.pairing import approver_words
 from tests.fakes.pairing_town import PairingTown, pairing_town
 from tests.fakes.terminal import FakeTerminal, ManualPatience
 from tests.relay.http_people import Owner
+from tests.relay.newcomers_door import NewcomersDoor
 
 UNTIL_MS = 1_800_000_000_000
 DOOR_PAGE = "http://192.168.1.40:8402"
@@ -98,11 +99,9 @@ class Paired:
         """Somebody asks to be an owner too."""
         person = Owner(self.town.world, name)
         await person.register()
-        owner = OwnerKeys(name=name, passkey=person.passkey.key, browser=person.browser.keys)
-        pairing_id = new_id()
-        await person.post("/pairings", {"pairing_id": pairing_id})
-        body = {"device": self.town.keys.device, "pairing_id": pairing_id}
-        joined = await person.post("/join", body | {"owner": msgspec.to_builtins(owner)})
+        door = Newcomers(keys=self.town.keys, has_owner=lambda: True)
+        bell = NewcomersDoor(self.town.world, self.town.keys, door)
+        joined = await person.post("/join", await bell.met(person, person.keys))
         assert joined.is_success
 
 

@@ -85,6 +85,7 @@ EXPECTED: Final[dict[Named, Rule]] = {
             ("DELETE", f"{API}/sessions/{{session_id}}"),
             ("GET", f"{API}/pairings/{{pairing_id}}"),
             ("DELETE", f"{API}/pairings/{{pairing_id}}"),
+            ("POST", f"{API}/pairings/{{pairing_id}}/commitment"),
             ("POST", f"{API}/pairings/{{pairing_id}}/reveal"),
             ("GET", f"{API}/commands/{{command_id}}"),
             ("DELETE", DOORBELL),
@@ -285,6 +286,7 @@ class Matrix:
         draft = officer.sign(officer.write())
         return {
             f"{API}/pairings": {"pairing_id": new_id()},
+            f"{API}/pairings/{{pairing_id}}/commitment": {"commitment": "ab" * 32},
             f"{API}/pairings/{{pairing_id}}/reveal": {"reveal": "{}"},
             f"{API}/push/{{browser}}": {"endpoint": "https://push.test/eve"},
             f"{DOORBELL}/statements": {"sealed": "eA"},
