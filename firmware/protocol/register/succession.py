@@ -25,6 +25,9 @@ from firmware.protocol.tlog.merkle import Frontier, leaf_hash
 def succession_of(first: bytes) -> Succession | None:
     """Return what a register's first entry says that it succeeds, or raise WireError."""
     body = _change_of(first)
+    void = Register(parse_header(body.change).origin).apply(first)
+    if void is not None:
+        raise EntryVoid(f"its charter is void: {void.why}")
     charter = parse_change(body).body
     if not isinstance(charter, Charter) or not isinstance(charter.succeeds, Succession):
         return None

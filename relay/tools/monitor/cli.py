@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from firmware.protocol.command_line import ZERO, quiet_pipe
 from firmware.protocol.encoding import WireError
-from firmware.protocol.register.register_file import encode_register, parse_register
+from firmware.protocol.register.register_file import WholeRegister, encode_register, parse_register
 from firmware.protocol.tlog.policy import parse_policy
 from relay.tools.monitor.errors import LogDishonest, MonitorError
 
@@ -34,6 +34,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         policy = parse_policy(options.policy.read_bytes())
     except (OSError, WireError) as error:
         print(f"doorward-monitor: --policy {options.policy}: {error}", file=sys.stderr)
+        return BAD_ARGUMENT
+    try:
+        old = None if options.succeeds is None else parse_register(options.succeeds.read_bytes())
+    except (OSError, WireError) as error:
+        print(f"doorward-monitor: --succeeds {options.succeeds}: {error}", file=sys.stderr)
         return BAD_ARGUMENT
     from relay.tools.monitor.inspection import inspect_logs
     from relay.tools.monitor.report import as_json, as_markdown
@@ -61,9 +66,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             where = f"--save-register {options.save_register}"
             print(f"doorward-monitor: {where}: {error.strerror}", file=sys.stderr)
             return BAD_ARGUMENT
-    if options.succeeds is not None and not _is_successor(seen, options.succeeds):
-        return VIOLATED
+    is_right = old is None or _is_successor(seen, old)
     code = _tell(seen)  # first: what was seen is remembered by now, and some of it is told once
+    code = code if is_right else VIOLATED
     text = as_json(seen.report) if options.json else as_markdown(seen.report).encode()
     if options.report is None:
         sys.stdout.buffer.write(text)
@@ -76,19 +81,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def _is_successor(seen: "Inspection", path: Path) -> bool:
-    """Tell whether the register's charter succeeds the old register in a file, and say so."""
+def _is_successor(seen: "Inspection", old: WholeRegister) -> bool:
+    """Tell whether the register's charter succeeds an old register, and say so."""
     from firmware.protocol.register.succession import check_succession, succession_of
 
     try:
         named = succession_of(seen.register[0]) if seen.register else None
         if named is None:
             raise WireError("its charter names no register that it succeeds")
-        check_succession(named, parse_register(path.read_bytes()))
-    except (OSError, WireError) as error:
-        print(f"doorward-monitor: --succeeds {path}: {error}", file=sys.stderr)
+        check_succession(named, old)
+    except WireError as error:
+        print(f"doorward-monitor: it doesn't succeed the old register: {error}", file=sys.stderr)
         return False
-    print(f"doorward-monitor: it succeeds {named.origin}, as two of its administrators signed")
+    words = f"it succeeds {named.origin}, as two of its administrators signed"
+    print(f"doorward-monitor: note: {words}", file=sys.stderr)
     return True
 
 
