@@ -99,6 +99,9 @@ async def reader(world: World) -> httpx2.AsyncClient:
     async def proof(_log: LogName, _index: int) -> bytes:
         return b"a proof"
 
+    async def policy() -> bytes:
+        return POLICY_TEXT
+
     face = PublicFace(
         PublicServices(
             pages=Pages(relay_name="Testtown", compiled=COMPILED),
@@ -109,7 +112,7 @@ async def reader(world: World) -> httpx2.AsyncClient:
             relay_name="Testtown",
             logs=PublicLogs(
                 witnessing=WitnessStatus(world.database, parse_policy(POLICY_TEXT), origins),
-                policy_text=POLICY_TEXT,
+                policy=policy,
                 proof=proof,
             ),
         )
