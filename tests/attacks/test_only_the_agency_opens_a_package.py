@@ -176,6 +176,21 @@ def test_refuses_what_a_hostile_doorbell_can_seal(agency, plain: bytes, reason: 
         opened_package(seal_plain(plain, agency[1]), *agency)
 
 
+def test_what_fills_a_chunk_is_one_chunk(agency):
+    around = 4 + len(ContentIndex(files=[entry("clip-1.mp4", bytes(CHUNK_BYTES - 200))]).encode())
+    files = {"clip-1.mp4": bytes(CHUNK_BYTES - around)}
+    sealed = seal_package(
+        package_id=new_id(),
+        device="a" * 20,
+        agency="lakeland",
+        grant_digest="12" * 32,
+        recipients=[b64u(agency[1])],
+        files=files,
+    )
+    assert len(sealed) - read_header(sealed)[1] == CHUNK_BYTES + 16
+    assert opened_package(sealed, *agency) == files
+
+
 def test_opens_what_is_right_by_the_same_tools(agency):
     sealed = seal_plain(inside(BOTH, A, B), agency[1])
     assert opened_package(sealed, *agency) == {"clip-1.mp4": A, "part-1.json": B}

@@ -19,7 +19,6 @@ from firmware.protocol.tlog.checkpoint import (
 from firmware.protocol.tlog.lines import b64, decode_text
 from firmware.protocol.tlog.signed_note import (
     MAX_NOTE_BYTES,
-    MAX_SIGNATURES,
     Note,
     NoteKey,
     NoteRefused,
@@ -178,7 +177,7 @@ SIGNED = b"text\n\n\xe2\x80\x94 name AAAAAAA=\n"
         (SIGNED.replace(b"AAAAAAA=", b"AAAAAAA"), "base64"),
         (SIGNED.replace(b"AAAAAAA=", b"AAAAAAB="), "canonical"),
         (SIGNED.replace(b"AAAAAAA=", b"AAAAAA=="), "too short"),
-        (SIGNED + SIGNED.split(b"\n\n")[1] * MAX_SIGNATURES, "at most"),
+        (SIGNED + SIGNED.split(b"\n\n")[1] * 64, "at most"),
         (b"x" * MAX_NOTE_BYTES + SIGNED, "at most"),
     ],
 )  # fmt: skip
@@ -204,6 +203,11 @@ def test_a_note_is_as_large_as_it_may_be():
 def test_a_checkpoint_is_no_larger_than_a_note():
     with pytest.raises(WireError, match="at most"):
         parse_checkpoint(b"x" * MAX_NOTE_BYTES + b"\n")
+
+
+def test_a_note_has_as_many_signatures_as_it_may_have():
+    text, line = SIGNED.split(b"\n\n")
+    assert len(parse_note(text + b"\n\n" + line * 64).signatures) == 64
 
 
 def test_the_last_empty_line_separates_text_and_signatures():

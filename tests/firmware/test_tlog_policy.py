@@ -129,6 +129,7 @@ def test_a_policy_has_a_limit_for_each_kind_of_line():
         f"witness w{number} {NoteSigner.generate('w', 'cosignature').key.vkey}\n"
         for number in range(MAX_LINES_OF_A_KIND + 1)
     ]
+    assert len(lines) == 65
     parse_policy("".join([*lines[:-1], "quorum w0\n"]).encode())
     with pytest.raises(WireError, match="at most"):
         parse_policy("".join([*lines, "quorum w0\n"]).encode())

@@ -56,6 +56,10 @@ def test_a_proof_is_written_and_read(index: int, hashes: tuple[bytes, ...], extr
     assert parse_proof(proof.encode()) == proof
 
 
+def test_a_proof_begins_as_the_specification_says():
+    assert PROOF.startswith(b"c2sp.org/tlog-proof@v1\nindex 7\n")
+
+
 def test_every_entry_of_a_witnessed_log_is_proved():
     for index, entry in enumerate(LOG.entries):
         check(LOG.proof(index), entry)
