@@ -15,10 +15,11 @@ from firmware.clips.crash_recovery import close_open_clips
 from firmware.clips.deletions import DeletionSigner
 from firmware.clips.library import Library
 from firmware.clips.playback import Playback
-from firmware.clips.recorder import Recorder, WitnessedRegister
+from firmware.clips.recorder import Recorder
+from firmware.clips.recording import WitnessedRegister
 from firmware.clips.retention import Retention
 from firmware.clips.thumbnail import Thumbnails
-from firmware.clips.writer import QUEUE_EXTRA_BYTES, ClipWriter
+from firmware.clips.writer import ClipWriter
 from firmware.config.settings import ClipsConfig, Config
 from firmware.enrolment.keys import DeviceKeys
 from firmware.evidence.manifest import ManifestSigner
@@ -170,7 +171,6 @@ class ClipWiring:
             vault=self._vault,
             retention=self._retention,
             signer=self._signer,
-            max_bytes=filming.ring.max_bytes + QUEUE_EXTRA_BYTES,
         )
         return Recorder(
             camera=filming,

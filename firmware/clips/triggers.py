@@ -1,6 +1,6 @@
-"""Triggers that begin or prolong a clip, and those that wait for the first picture. Pure data."""
+"""Triggers that begin or prolong a clip. Pure data."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from firmware.protocol.footage import ClipTrigger
@@ -20,12 +20,3 @@ class Trigger:
         """Return it as the manifest of a clip tells it; one from before the clip counts as 0."""
         at_90k = max(0, self.at_pts_90k - first_pts_90k)
         return ClipTrigger(event_id=self.event_id, kind=self.kind, at_90k=at_90k)
-
-
-@dataclass(slots=True)
-class Waiting:
-    """Triggers that came before there was a picture."""
-
-    triggers: list[Trigger] = field(default_factory=list)
-    wanted_to_90k: int = 0
-    """The last of them, or the last motion."""

@@ -39,7 +39,6 @@ from firmware.enrolment.keys import load_or_make_keys
 from firmware.errors import VaultError
 from firmware.evidence.manifest import ManifestSigner
 from firmware.protocol.encoding import new_id, unb64u
-from firmware.protocol.footage import NO_MASK_DIGEST
 from firmware.store.database import Database
 from firmware.vault import storage_key
 from firmware.vault.key_choice import recovery_keys_of
@@ -95,7 +94,6 @@ class Doorbell:
     """A recorder over a data folder with its keys, library and vault, as at the door."""
 
     size = (WIDTH, HEIGHT)
-    mask_digest = NO_MASK_DIGEST
 
     def __init__(self, folder: Path, key: StorageKey, recovery: RecoveryKey) -> None:
         keys = load_or_make_keys(folder)
@@ -124,7 +122,6 @@ class Doorbell:
                 min_free_bytes=0,
             ),
             signer=ManifestSigner(keys.signer, keys.device),
-            max_bytes=10**8,
         )
         self.recorder = Recorder(
             camera=self,

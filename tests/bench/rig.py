@@ -20,11 +20,10 @@ from firmware.clips.record import ClipRecord
 from firmware.clips.recorder import Recorder
 from firmware.clips.retention import Retention
 from firmware.clips.ring import Ring
-from firmware.clips.writer import QUEUE_EXTRA_BYTES, ClipWriter
+from firmware.clips.writer import ClipWriter
 from firmware.enrolment.keys import load_or_make_keys
 from firmware.evidence.manifest import ManifestSigner
 from firmware.protocol.encoding import new_id
-from firmware.protocol.footage import NO_MASK_DIGEST
 from firmware.store.database import Database
 from firmware.system.clock import Clock
 from firmware.vault.sealed_file import Kind, Purpose, SealedWriter, Vault
@@ -90,8 +89,6 @@ class DurableWriter:
 class Rig:
     """Hub, ring, recorder, library and vault on the running loop. Thumbnails aren't made."""
 
-    mask_digest = NO_MASK_DIGEST
-
     def __init__(
         self,
         folder: Path,
@@ -129,7 +126,6 @@ class Rig:
                 min_free_bytes=0,
             ),
             signer=ManifestSigner(keys.signer, keys.device),
-            max_bytes=self.ring.max_bytes + QUEUE_EXTRA_BYTES,
         )
         self.recorder = Recorder(
             camera=self,

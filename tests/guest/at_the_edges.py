@@ -26,7 +26,7 @@ from firmware.clips.clip_span import clip_span_of
 from firmware.clips.record import ClipRecord
 from firmware.clips.recorder import Recorder
 from firmware.clips.ring import Ring
-from firmware.clips.writer import QUEUE_EXTRA_BYTES, ClipWriter
+from firmware.clips.writer import ClipWriter
 from firmware.config.settings import CameraConfig
 from firmware.errors import CameraError
 from firmware.panel.button import Button, Press
@@ -34,7 +34,6 @@ from firmware.panel.chime import Chime
 from firmware.panel.gpio import Gpio
 from firmware.panel.pins import load_pins
 from firmware.protocol.encoding import new_id
-from firmware.protocol.footage import NO_MASK_DIGEST
 from firmware.system.clock import SystemClock
 from tests.fakes.ownership import Owned
 from tests.fakes.recorder import Shelves
@@ -176,7 +175,6 @@ class Door:
     """Camera, ring, recorder and library, as the doorbell has them."""
 
     size = (WIDTH, HEIGHT)
-    mask_digest = NO_MASK_DIGEST
 
     def __init__(self, guest: Guest, folder: Path) -> None:
         folder.mkdir()
@@ -191,7 +189,6 @@ class Door:
             vault=shelves.vault,
             retention=shelves.retention,
             signer=shelves.manifest_signer,
-            max_bytes=self.ring.max_bytes + QUEUE_EXTRA_BYTES,
         )
         self.recorder = Recorder(
             camera=self,
