@@ -9,6 +9,7 @@ import asyncio
 import logging
 
 from firmware.app.camera import CameraWiring
+from firmware.clips.clip_cutter import ClipCutter, WitnessedRegister
 from firmware.clips.clip_news import ClipNews
 from firmware.clips.clip_span import clip_span_of
 from firmware.clips.crash_recovery import close_open_clips
@@ -16,7 +17,6 @@ from firmware.clips.deletions import DeletionSigner
 from firmware.clips.library import Library
 from firmware.clips.playback import Playback
 from firmware.clips.recorder import Recorder
-from firmware.clips.recording import WitnessedRegister
 from firmware.clips.retention import Retention
 from firmware.clips.thumbnail import Thumbnails
 from firmware.clips.writer import ClipWriter
@@ -172,7 +172,7 @@ class ClipWiring:
             retention=self._retention,
             signer=self._signer,
         )
-        return Recorder(
+        cutter = ClipCutter(
             camera=filming,
             writer=writer,
             library=self.library,
@@ -183,8 +183,13 @@ class ClipWiring:
                 post_roll_s=clips.post_roll_s,
                 longest_s=clips.longest_s,
             ),
-            owners=owners,
-            thumbnails=self._thumbnails,
             register=register,
             sound=self.sound,
+        )
+        return Recorder(
+            cutter=cutter,
+            writer=writer,
+            library=self.library,
+            owners=owners,
+            thumbnails=self._thumbnails,
         )

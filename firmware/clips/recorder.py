@@ -14,22 +14,13 @@ from collections.abc import Callable
 from functools import partial
 
 from firmware.capture.daemon_call import call_in_daemon
-from firmware.clips.clip_span import ClipSpan
+from firmware.clips.clip_cutter import MAX_TRIGGERS, ClipCutter
 from firmware.clips.folder_lock import locked
 from firmware.clips.library import Library
 from firmware.clips.record import ClipRecord, StorageState
-from firmware.clips.recording import (
-    MAX_TRIGGERS,
-    Asked,
-    RecordedCamera,
-    Recording,
-    WitnessedRegister,
-)
 from firmware.clips.thumbnail import Thumbnails
 from firmware.clips.triggers import Trigger, TriggerKind
 from firmware.clips.writer import LISTING_RETRY_S, ClipWriter
-from firmware.sound.clip_sound import ClipSound
-from firmware.system.clock import Clock
 from firmware.system.listeners import Listeners
 from firmware.system.ownership import Ownership
 
@@ -49,24 +40,18 @@ class Recorder:
     def __init__(
         self,
         *,
-        camera: RecordedCamera,
+        cutter: ClipCutter,
         writer: ClipWriter,
         library: Library,
-        clock: Clock,
-        boot_id: str,
-        reach: ClipSpan,
         owners: Ownership,
         thumbnails: Thumbnails | None = None,
-        register: WitnessedRegister | None = None,
-        sound: ClipSound | None = None,
         turn_s: float = TURN_S,
     ) -> None:
-        """The writer is this recorder's alone. Without `register`, a clip names no checkpoint."""
+        """The cutter, and the writer that it writes by, are this recorder's alone."""
         self.clips = Listeners[ClipRecord]()
         self.card_states = Listeners[StorageState]()
-        self._ring = camera.ring
+        self._cutter = cutter
         self._library = library
-        self._reach = reach
         self._owners = owners
         self._thumbnails = thumbnails
         self._turn_s = turn_s
@@ -74,18 +59,8 @@ class Recorder:
         self._writer = writer
         writer.listed.add(self._on_listed)
         writer.card.states.add(self._on_card_state)
-        self._recording = Recording(
-            camera=camera,
-            writer=writer,
-            library=library,
-            clock=clock,
-            boot_id=boot_id,
-            reach=reach,
-            register=register,
-            sound=sound,
-        )
         self._changed = threading.Condition()
-        self._triggers: list[Asked] = []
+        self._triggers: list[Trigger] = []
         self._extended_90k: int | None = None
         self._is_stopping = False
         self._expected_90k: int | None = None
@@ -94,7 +69,7 @@ class Recorder:
     @property
     def clip_id(self) -> str | None:
         """The clip that is being recorded."""
-        return self._recording.clip_id
+        return self._cutter.clip_id
 
     @property
     def sync_p99_ms(self) -> int | None:
@@ -105,7 +80,7 @@ class Recorder:
     def shortest_pre_roll_ms(self) -> int | None:
         """The shortest pre-roll of the last clips; None before the first. Those that began before
         memory was filled don't count."""
-        return self._recording.shortest_pre_roll_ms
+        return self._cutter.shortest_pre_roll_ms
 
     def trigger(self, event_id: str, kind: TriggerKind, at_pts_90k: int) -> None:
         """Have a clip begun, or the running one prolonged; nothing if nobody is paired.
@@ -114,12 +89,16 @@ class Recorder:
         """
         if not self._owners.has_owner():
             return
-        trigger = Trigger(event_id=event_id, kind=kind, at_pts_90k=at_pts_90k)
-        earliest_90k = min(at_pts_90k, self._expected_90k or at_pts_90k)
+        trigger = Trigger(
+            event_id=event_id,
+            kind=kind,
+            at_pts_90k=at_pts_90k,
+            earliest_90k=min(at_pts_90k, self._expected_90k or at_pts_90k),
+        )
         with self._changed:
-            self._ring.keep_also_from(earliest_90k - self._reach.back_90k)  # it may be at the disk
+            self._cutter.keep_for(trigger)  # the thread may be waiting for the disk
             if len(self._triggers) < MAX_TRIGGERS:
-                self._triggers.append(Asked(trigger, earliest_90k))
+                self._triggers.append(trigger)
             self._changed.notify()
 
     def extend(self, at_pts_90k: int) -> None:
@@ -157,16 +136,16 @@ class Recorder:
             triggers, self._triggers = self._triggers, []
             extended_90k, self._extended_90k = self._extended_90k, None
         if extended_90k is not None:  # before its clip may end
-            self._recording.extend(extended_90k)
-        self._recording.turn(triggers)
+            self._cutter.extend(extended_90k)
+        self._cutter.turn(triggers)
         if extended_90k is not None:  # the clip that has begun
-            self._recording.extend(extended_90k)
+            self._cutter.extend(extended_90k)
         self._writer.list_late_ones()
 
     def finish(self) -> None:
         """Take what was filmed, and finish the clip as cut short. On the thread."""
         self.turn()
-        self._recording.stop()
+        self._cutter.stop()
         self._writer.list_late_ones(is_last_try=True)
 
     def _run(self) -> None:
@@ -178,7 +157,7 @@ class Recorder:
 
     def _sleep(self, began_s: float) -> None:
         """Sleep until a trigger comes, or the next turn is due."""
-        if not self._recording.is_idle:
+        if not self._cutter.is_idle:
             left_s: float | None = began_s + self._turn_s - time.monotonic()
         else:
             left_s = LISTING_RETRY_S if self._writer.has_unlisted else None

@@ -15,6 +15,8 @@ class Trigger:
     event_id: str
     kind: TriggerKind
     at_pts_90k: int
+    earliest_90k: int
+    """From when on its clip is wanted: motion that is told later may have begun before it."""
 
     def marked(self, first_pts_90k: int) -> ClipTrigger:
         """Return it as the manifest of a clip tells it; one from before the clip counts as 0."""

@@ -24,6 +24,7 @@ import pytest
 
 from firmware.capture.camera_output import AccessUnit, pts_90k_of
 from firmware.capture.unit_hub import UnitHub
+from firmware.clips.clip_cutter import ClipCutter
 from firmware.clips.clip_span import clip_span_of
 from firmware.clips.deletions import DeletionSigner
 from firmware.clips.library import Library
@@ -123,13 +124,18 @@ class Doorbell:
             ),
             signer=ManifestSigner(keys.signer, keys.device),
         )
-        self.recorder = Recorder(
+        cutter = ClipCutter(
             camera=self,
             writer=writer,
             library=self.library,
             clock=self.clock,
             boot_id=boot_id,
             reach=clip_span_of(pre_roll_s=3, post_roll_s=2, longest_s=60),
+        )
+        self.recorder = Recorder(
+            cutter=cutter,
+            writer=writer,
+            library=self.library,
             owners=Owned(),
             thumbnails=Thumbnails(self.library, self.vault),
         )

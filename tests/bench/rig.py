@@ -12,6 +12,7 @@ from pathlib import Path
 
 from firmware.capture.camera_output import AccessUnit
 from firmware.capture.unit_hub import UnitHub
+from firmware.clips.clip_cutter import ClipCutter
 from firmware.clips.clip_span import clip_span_of
 from firmware.clips.deletions import DeletionSigner
 from firmware.clips.library import Library
@@ -127,13 +128,18 @@ class Rig:
             ),
             signer=ManifestSigner(keys.signer, keys.device),
         )
-        self.recorder = Recorder(
+        cutter = ClipCutter(
             camera=self,
             writer=writer,
             library=self.library,
             clock=clock,
             boot_id=boot_id,
             reach=clip_span_of(pre_roll_s=pre_roll_s, post_roll_s=post_roll_s, longest_s=longest_s),
+        )
+        self.recorder = Recorder(
+            cutter=cutter,
+            writer=writer,
+            library=self.library,
             owners=Owned(),
         )
         self.recorder.clips.add(self._on_clip)

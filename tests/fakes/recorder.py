@@ -13,6 +13,7 @@ from pathlib import Path
 
 from firmware.capture.camera_output import AccessUnit, pts_90k_of
 from firmware.capture.unit_hub import UnitHub
+from firmware.clips.clip_cutter import ClipCutter
 from firmware.clips.clip_span import clip_span_of
 from firmware.clips.deletions import DeletionSigner
 from firmware.clips.library import Library
@@ -133,16 +134,21 @@ class RecordingRig(Shelves):
             retention=self.retention,
             signer=self.manifest_signer,
         )
-        self.recorder = Recorder(
+        cutter = ClipCutter(
             camera=self,
             writer=writer,
             library=self.library,
             clock=self.clock,
             boot_id=self.boot_id,
             reach=clip_span_of(pre_roll_s=pre_roll_s, post_roll_s=post_roll_s, longest_s=longest_s),
+            sound=self.sound,
+        )
+        self.recorder = Recorder(
+            cutter=cutter,
+            writer=writer,
+            library=self.library,
             owners=self,
             thumbnails=self.thumbnails,
-            sound=self.sound,
             turn_s=TURN_S,
         )
         self.recorder.clips.add(self.clips.put_nowait)

@@ -15,6 +15,7 @@ from pathlib import Path
 from firmware.app.camera import CameraWiring
 from firmware.capture.camera_output import TICKS_PER_S, AccessUnit, LumaFrame
 from firmware.capture.frame_selection import KeyFrameSelector, luma_pacer
+from firmware.clips.clip_cutter import ClipCutter
 from firmware.clips.clip_span import clip_span_of
 from firmware.clips.record import ClipStart
 from firmware.clips.recorder import Recorder
@@ -118,7 +119,7 @@ class SimulatedDoor:
         if late_s is not None:
             self.filming.ring.set_late(late_s)
         self.clips = ListedClips(folder)
-        self.recorder = Recorder(
+        cutter = ClipCutter(
             camera=self.filming,
             writer=self.clips,  # type: ignore[arg-type]
             library=self.clips,  # type: ignore[arg-type]
@@ -129,6 +130,11 @@ class SimulatedDoor:
                 post_roll_s=config.clips.post_roll_s,
                 longest_s=config.clips.longest_s,
             ),
+        )
+        self.recorder = Recorder(
+            cutter=cutter,
+            writer=self.clips,  # type: ignore[arg-type]
+            library=self.clips,  # type: ignore[arg-type]
             owners=Owned(),
         )
         self.told: list[str] = []

@@ -22,6 +22,7 @@ from firmware.capture.camera_output import AccessUnit, pts_90k_of
 from firmware.capture.unit_hub import UnitHub
 from firmware.capture.video_source import Mask
 from firmware.capture.webcam import WebcamSource, captured_ns, open_v4l2
+from firmware.clips.clip_cutter import ClipCutter
 from firmware.clips.clip_span import clip_span_of
 from firmware.clips.record import ClipRecord
 from firmware.clips.recorder import Recorder
@@ -190,13 +191,18 @@ class Door:
             retention=shelves.retention,
             signer=shelves.manifest_signer,
         )
-        self.recorder = Recorder(
+        cutter = ClipCutter(
             camera=self,
             writer=writer,
             library=shelves.library,
             clock=guest.clock,
             boot_id=shelves.boot_id,
             reach=clip_span_of(pre_roll_s=PRE_ROLL_S, post_roll_s=POST_ROLL_S, longest_s=60),
+        )
+        self.recorder = Recorder(
+            cutter=cutter,
+            writer=writer,
+            library=shelves.library,
             owners=Owned(),
         )
         self.recorder.clips.add(self.finished.put_nowait)

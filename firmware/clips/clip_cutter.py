@@ -1,4 +1,4 @@
-"""The recording: decides which pictures become which clip. On the recorder's thread alone.
+"""The clip cutter: decides which pictures become which clip. On the recorder's thread alone.
 
 A clip begins at the key frame at or before trigger − pre-roll, and ends with the first picture at
 or after its last trigger, or the last motion, + post-roll. A trigger during a clip prolongs it;
@@ -65,14 +65,6 @@ class WitnessedRegister(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A trigger, and from when on its clip is wanted: it may be told before earlier motion."""
-
-    trigger: Trigger
-    earliest_90k: int
-
-
 @dataclass(slots=True)
 class _Waiting:
     """Triggers that have no clip yet."""
@@ -102,8 +94,8 @@ class _Clip:
     again_at_ns: int = 0
 
 
-class Recording:
-    """What is recorded now, and what is to be."""
+class ClipCutter:
+    """Cuts the film in the ring into clips, around their triggers."""
 
     def __init__(
         self,
@@ -117,7 +109,7 @@ class Recording:
         register: WitnessedRegister | None = None,
         sound: ClipSound | None = None,
     ) -> None:
-        """The writer is this recording's alone. Without `register`, a clip names no checkpoint."""
+        """The writer is this cutter's alone. Without `register`, a clip names no checkpoint."""
         self._camera = camera
         self._ring = camera.ring
         self._writer = writer
@@ -149,6 +141,10 @@ class Recording:
         memory was filled don't count. Any thread may look."""
         return min(tuple(self._pre_rolls_ms), default=None)
 
+    def keep_for(self, trigger: Trigger) -> None:
+        """Have the ring keep its clip's beginning from now on. Any thread may call it."""
+        self._ring.keep_also_from(trigger.earliest_90k - self._reach.back_90k)
+
     def extend(self, at_pts_90k: int) -> None:
         """Prolong the clip, if there is one, because motion goes on."""
         if self._clip is not None:
@@ -156,13 +152,13 @@ class Recording:
         elif self._waiting.triggers:
             self._waiting.wanted_to_90k = max(self._waiting.wanted_to_90k, at_pts_90k)
 
-    def turn(self, asked: Sequence[Asked] = ()) -> None:
-        """Take what was filmed since the last turn, begin what was asked for, make it durable."""
-        later = [one for one in asked if not self._is_prolonged_by(one.trigger)]
+    def turn(self, triggers: Sequence[Trigger] = ()) -> None:
+        """Take what was filmed since the last turn, begin what was triggered, make it durable."""
+        later = [trigger for trigger in triggers if not self._is_prolonged_by(trigger)]
         self._attempt(self._take_new)
-        for one in later:
-            self._ask(one)
-        self._attempt(self._begin_asked)
+        for trigger in later:
+            self._want(trigger)
+        self._attempt(self._begin_wanted)
         self._keep()
 
     def stop(self) -> None:
@@ -197,7 +193,7 @@ class Recording:
         self._attempt(lambda: self._prolong(clip, trigger))
         return True
 
-    def _begin_asked(self) -> None:
+    def _begin_wanted(self) -> None:
         clip = self._clip
         if clip is None:
             self._begin_for_waiting()
@@ -325,17 +321,17 @@ class Recording:
                 self._reach.pre_roll_90k // 90,
             )
 
-    def _ask(self, asked: Asked) -> None:
+    def _want(self, trigger: Trigger) -> None:
         """Have a clip begun, or one that goes on prolonged."""
-        trigger, clip, waiting = asked.trigger, self._clip, self._waiting
+        clip, waiting = self._clip, self._waiting
         if clip is not None:
             self._attempt(lambda: self._prolong(clip, trigger))
             return
         if not waiting.triggers:
-            waiting.earliest_90k = asked.earliest_90k
+            waiting.earliest_90k = trigger.earliest_90k
         if len(waiting.triggers) < MAX_TRIGGERS:
             waiting.triggers.append(trigger)
-        waiting.earliest_90k = min(waiting.earliest_90k, asked.earliest_90k)
+        waiting.earliest_90k = min(waiting.earliest_90k, trigger.earliest_90k)
         waiting.wanted_to_90k = max(waiting.wanted_to_90k, trigger.at_pts_90k)
 
     def _prolong(self, clip: _Clip, trigger: Trigger) -> None:
