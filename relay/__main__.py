@@ -188,6 +188,7 @@ async def _revoke(config: Config, device: str) -> None:
 def _run_app(options: argparse.Namespace) -> int:
     import uvicorn
 
+    from relay.base.http_server import server_settings
     from relay.base.networks import NETWORK_EXPECTED, parse_network
     from relay.config.settings import LimitsConfig
     from relay.web.app_server import build_app_server
@@ -207,16 +208,8 @@ def _run_app(options: argparse.Namespace) -> int:
     except OSError as error:
         expected = f"an address that is free ({error.strerror})"
         raise ConfigError("--listen", options.listen, expected) from error
-    server = uvicorn.Server(
-        uvicorn.Config(
-            build_app_server(relay_url, limits=LimitsConfig(trusted_proxies=trusted)),
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,  # relay/web/rate_limits.py knows whom to believe
-            lifespan="off",
-        )
-    )
+    app = build_app_server(relay_url, limits=LimitsConfig(trusted_proxies=trusted))
+    server = uvicorn.Server(server_settings(app))
     logging.getLogger(__name__).info("owner's app ready on %s", listen)
     asyncio.run(server.serve(sockets=[listener]))
     return 0

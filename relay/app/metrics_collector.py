@@ -59,7 +59,6 @@ class MetricsCollector:
                 "bucket": health.is_bucket_up,
                 "database": health.is_database_up,
             },
-            events=counts.events,
             commands_waiting=counts.commands_waiting,
             pushes_waiting=counts.pushes_waiting,
             doorbells=counts.doorbells,

@@ -30,6 +30,7 @@ from relay.app.http import Health, build_http
 from relay.app.metrics_collector import MetricsCollector
 from relay.app.web_wiring import Parts, http_services
 from relay.base.clock import Clock, SystemClock, clock_of
+from relay.base.http_server import server_settings
 from relay.base.metrics import Metrics, build_metrics_server
 from relay.config.settings import Config
 from relay.config.values import Address
@@ -131,17 +132,7 @@ class Relay:
 
     async def run(self) -> None:
         """Serve HTTP, with the background tasks beside it for as long as that runs."""
-        server = uvicorn.Server(
-            uvicorn.Config(
-                self._http,
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                proxy_headers=False,  # relay/web/rate_limits.py knows whom to believe
-                lifespan="off",
-                timeout_graceful_shutdown=SHUTDOWN_S,
-            )
-        )
+        server = uvicorn.Server(server_settings(self._http, graceful_s=SHUTDOWN_S))
         await _compare(self._portal.custody)
         if self._config.metrics.listen is not None:
             _listen("metrics.listen", self._config.metrics.listen).close()  # say so at the start
@@ -192,9 +183,8 @@ class Relay:
         if self._config.metrics.listen is None:
             return
         app = build_metrics_server(self._metrics, self._figures.gather)
-        settings = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off")
         listener = _listen("metrics.listen", self._config.metrics.listen)
-        await _Beside(settings).serve(sockets=[listener])
+        await _Beside(server_settings(app)).serve(sockets=[listener])
 
     async def _prepare_bucket(self) -> None:
         await self._evidence.objects.ensure_bucket(self._config.public_url)

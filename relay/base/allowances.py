@@ -1,4 +1,4 @@
-"""Rate limits by account: a burst of requests, then one each so many seconds (token bucket).
+"""Rate limits: a burst, then one each so many seconds (token bucket); by account, or by any key.
 
 Kept in memory by each replica: it holds off a page or a stranger that asks without end, and is no
 promise. A doorbell guards itself against the relay.
@@ -24,18 +24,25 @@ class RateExceeded(RelayError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rate:
-    """A rate: `at_once` requests in a row, and one more each `each_s` seconds."""
+    """A rate: `at_once` in a row, and one more each `each_s` seconds."""
 
     at_once: int
     each_s: float
 
 
 @dataclass(slots=True)
-class _Spent:
+class Bucket:
     """The spent part of one rate, at a time."""
 
-    count: float
-    at_ms: int
+    spent: float = 0.0
+    at_s: float = 0.0
+
+    def wait_s(self, amount: float, rate: Rate, now_s: float) -> float:
+        """Return the time until that much is left: 0 if it is now."""
+        passed_s = max(0.0, now_s - self.at_s)  # the clock may be set back
+        self.spent = max(0.0, self.spent - passed_s / rate.each_s)
+        self.at_s = now_s
+        return max(0.0, self.spent + amount - rate.at_once) * rate.each_s
 
 
 class Allowances:
@@ -43,20 +50,17 @@ class Allowances:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._spent: dict[str, _Spent] = {}
+        self._buckets: dict[str, Bucket] = {}
 
     def take(self, key: str, rate: Rate) -> None:
         """Count one more, or raise RateExceeded and count nothing."""
-        now_ms = self._clock.wall_ms()
-        spent = self._spent.pop(key, None) or _Spent(0.0, now_ms)
-        passed_s = max(0, now_ms - spent.at_ms) / 1000  # the clock may be set back
-        left = max(0.0, spent.count - passed_s / rate.each_s)
-        is_over = left + 1 > rate.at_once
-        self._spent[key] = _Spent(left if is_over else left + 1, now_ms)
-        while len(self._spent) > MAX_REMEMBERED:
-            del self._spent[next(iter(self._spent))]  # who asked longest ago
-        if is_over:
-            raise RateExceeded(math.ceil((left + 1 - rate.at_once) * rate.each_s))
+        bucket = self._buckets[key] = self._buckets.pop(key, Bucket())
+        while len(self._buckets) > MAX_REMEMBERED:
+            del self._buckets[next(iter(self._buckets))]  # who asked longest ago
+        wait_s = bucket.wait_s(1, rate, self._clock.wall_ms() / 1000)
+        if wait_s > 0:
+            raise RateExceeded(math.ceil(wait_s))
+        bucket.spent += 1
 
 
 def charge(state: Any, account_id: str) -> None:  # Any: the web framework's bag of a request

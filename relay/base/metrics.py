@@ -37,7 +37,6 @@ class Figures:
     """A relay's metrics at one moment; None where a part doesn't exist."""
 
     parts_up: Mapping[str, bool]
-    events: int
     commands_waiting: int
     pushes_waiting: int
     doorbells: int
@@ -85,7 +84,6 @@ class Metrics:
         for name, is_up in figures.parts_up.items():
             self._gauges["up"].labels(name).set(is_up)
         for name in (
-            "events",
             "commands_waiting",
             "pushes_waiting",
             "doorbells",
@@ -126,7 +124,6 @@ def build_metrics_server(metrics: Metrics, ask: Callable[[], Awaitable[Figures]]
 
 _GAUGES: Final[Sequence[tuple[str, str, list[str]]]] = (
     ("up", "Whether a part answers.", ["part"]),
-    ("events", "Events of doorbells that are stored.", []),
     ("commands_waiting", "Commands that doorbells haven't answered yet.", []),
     ("pushes_waiting", "Pushes that aren't handed over yet.", []),
     ("doorbells", "Doorbells that are enrolled.", []),

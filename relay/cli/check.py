@@ -16,6 +16,7 @@ from relay.base.clock import SystemClock, clock_of
 from relay.bus import Bus
 from relay.cli import preflight
 from relay.cli.check_result import CheckResult
+from relay.cli.store_keys import check_store_keys
 from relay.config.settings import Config, LogConfig, OidcConfig
 from relay.config.values import IceUrl
 from relay.custody.keys import read_key_file, read_policy_file
@@ -55,6 +56,7 @@ async def _look_around(config: Config) -> list[CheckResult]:
     clock = clock_of(config.example.clock_path, config.example_town)
     findings = [
         preflight.check_store_address(config),
+        await check_store_keys(config.bucket),
         preflight.check_proxies(config),
         preflight.check_disk_space(config),
         await preflight.check_database_file(config),

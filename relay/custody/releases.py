@@ -25,8 +25,8 @@ from relay.custody.log_entries import Pending, charter_delays
 from relay.custody.logs import Logs
 from relay.errors import UnknownDoorbell
 from relay.fleet.commands import Commands
-from relay.store import fleet, routing
 from relay.store import releases as rows
+from relay.store import routing
 from relay.store.database import Database, Transaction
 from relay.store.releases import ReleaseCommitment
 
@@ -54,7 +54,6 @@ class Releases:
     async def take(self, tx: Transaction, device: str, told: ReleaseCommitted) -> None:
         """Add a doorbell's commitment; for a repeated one the proof is sent again."""
         now_ms = self._clock.wall_ms()
-        await fleet.hold(tx, device)
         if not await routing.has_owner(tx, device):
             await self._refuse(tx, device, told, "owner")
             return

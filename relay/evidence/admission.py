@@ -1,9 +1,13 @@
 """Admission of packages: each is bound to the logged release that it belongs to, within quotas.
 
 The relay distrusts doorbells as well: one may be stolen, or bought to discredit a town. A package
-is taken only if its doorbell has an owner and was enrolled before the requested time began, if its
-record is a published release that this very doorbell committed to while the request stood, and if
-the record opens to what is announced. A record opens to one package, and a package spends it.
+is taken only if
+
+- its doorbell has an owner, and was enrolled before the requested time began;
+- the public log has a release to which this very doorbell committed while the request stood; and
+- that release is of this package, for this request and agency.
+
+A release is of one package only, and no second one is taken for it.
 
 All of it is in the database, so a restart or a second relay process resets no quota. What can't be
 bound is told to its doorbell, and stays out of the public record.
@@ -28,6 +32,8 @@ MAX_OPEN_PER_REQUEST = 1
 MAX_PER_DAY = 8
 MAX_BYTES_PER_DAY = 8 * 2**30
 MAX_OPEN_PER_ACCOUNT = 20
+UPLOAD_LIFE_MS = 7 * DAY_MS
+"""An upload that is open for longer is dropped, and a package on its way blocks no other."""
 COMMITTED_SLACK_MS = 15 * 60 * 1000
 """An event may be so long on its way when its request ends."""
 
@@ -58,7 +64,7 @@ async def admit(tx: Transaction, device: str, ready: PackageReady, *, now_ms: in
 
     One that was bound before is returned as it is.
     """
-    doorbell = await fleet.hold(tx, device)
+    doorbell = await fleet.get(tx, device)
     _check_parts(ready)
     known = await packages.find_package(tx, ready.package_id)
     if known is not None:
@@ -116,6 +122,7 @@ async def _check_quotas(tx: Transaction, announced: _Announced, *, now_ms: int) 
         announced.doorbell.device,
         announced.ready.request_id,
         since_ms=now_ms - DAY_MS,
+        open_since_ms=now_ms - UPLOAD_LIFE_MS,
     )
     if used.all_of_request >= MAX_PACKAGES_PER_REQUEST:
         text = f"a doorbell may answer a request with {MAX_PACKAGES_PER_REQUEST} packages"

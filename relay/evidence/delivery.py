@@ -13,12 +13,14 @@ doorbell keeps its package until PackageArrived, so that an upload that the buck
 out begins anew. What happens without an event is in relay/evidence/sweeper.py.
 """
 
+import contextlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from firmware.protocol.commands import (
+    Command,
     NotTakenReason,
     PackageArrived,
     PackageNotTaken,
@@ -39,7 +41,7 @@ from relay.store.people import Account
 TICKET_LIFE_MS = 24 * 3600 * 1000
 ARRIVED_LIFE_MS = 30 * 24 * 3600 * 1000
 DOWNLOAD_LIFE_S = 600
-OVER_STATES = frozenset({"delivered", "downloaded", "erasing", "erased"})
+OVER_STATES = frozenset({"delivered", "downloaded", "erasing", "erased", "not_taken"})
 """Nothing more is to be uploaded."""
 
 log = logging.getLogger(__name__)
@@ -97,6 +99,16 @@ class Commands(Protocol):
         """Do the same, unless many of this kind wait for the doorbell already."""
         ...
 
+    async def add_few(
+        self, tx: Transaction, device: str, body: PackageNotTaken, expires_ms: int
+    ) -> Command | None:
+        """Keep it as part of a transaction instead, unless many wait; then `dispatch` it."""
+        ...
+
+    def dispatch(self, command: Command) -> None:
+        """Repeat a kept command until it is answered."""
+        ...
+
 
 class Agreements(Protocol):
     """The operation on agencies that delivery needs."""
@@ -151,7 +163,10 @@ class Delivery:
 
     async def send_ticket(self, package: Package) -> None:
         """Send the ticket of a package that hasn't arrived, with a new upload if needed."""
-        if package.state in OVER_STATES or await self._has_come_unnoticed(package):
+        if package.state in OVER_STATES:
+            await self._say_over(package)
+            return
+        if await self._has_come_unnoticed(package):
             await self._say_arrived(package)
             return
         opened = await self._with_upload(package)
@@ -174,7 +189,7 @@ class Delivery:
         if package is None or package.device != device:
             raise PackageRefused("the doorbell never announced this package")
         if package.state in OVER_STATES:
-            await self._say_arrived(package)
+            await self._say_over(package)
             return
         parts = sorted(uploaded.parts, key=lambda part: part.number)
         if [part.sha256 for part in parts] != list(package.part_sha256):
@@ -206,7 +221,7 @@ class Delivery:
             if package.device != device:
                 raise PackageRefused("the doorbell never announced this package")
             is_on_its_way = await packages.set_never_arrived(tx, package.package_id)
-            is_erased = is_on_its_way or package.state == "erased"  # told again
+            is_erased = is_on_its_way or package.state in packages.GONE_STATES  # told again
             if package.state == "downloaded":
                 await self._record.deletion_asked(
                     tx,
@@ -348,12 +363,17 @@ class Delivery:
         """
         if await self._agreements.is_in_force(package.agency):
             return
-        async with self._database.begin() as tx:
-            await packages.set_never_arrived(tx, package.package_id)
+        told = PackageNotTaken(package_id=package.package_id, reason="agreement")
+        expires_ms, command = self._clock.wall_ms() + ARRIVED_LIFE_MS, None
+        async with self._database.begin() as tx:  # whatever fails below, it stays not taken
+            if await packages.set_not_taken(tx, package.package_id):
+                with contextlib.suppress(UnknownDoorbell):
+                    command = await self._commands.add_few(tx, package.device, told, expires_ms)
+        if command is not None:
+            self._commands.dispatch(command)
         if package.upload_id is not None:
             await self._objects.abort(_key_of(package), package.upload_id)
         await self._objects.delete(_key_of(package))
-        await self._say_not_taken(package.device, package.package_id, "agreement")
         raise PackageNotBound("agreement", "the agency has no agreement that is in force")
 
     async def _set_delivered(self, package: Package) -> None:
@@ -366,6 +386,13 @@ class Delivery:
             await packages.set_delivered(tx, package.package_id, now_ms)
             if not await packages.has_earlier_arrived(tx, package):
                 await self._record.received(tx, agency=package.agency, now_ms=now_ms)
+
+    async def _say_over(self, package: Package) -> None:
+        """Notify the doorbell again of how its package ended."""
+        if package.state == "not_taken":
+            await self._say_not_taken(package.device, package.package_id, "agreement")
+        else:
+            await self._say_arrived(package)
 
     async def _say_arrived(self, package: Package) -> None:
         """Notify the doorbell of the arrival, so that it deletes its copy."""

@@ -17,6 +17,7 @@ from typing import Protocol
 
 from relay.base.clock import Clock
 from relay.errors import RelayError
+from relay.evidence.admission import UPLOAD_LIFE_MS
 from relay.evidence.delivery import TICKET_LIFE_MS, Delivery
 from relay.store import packages, requests
 from relay.store.database import Database, Transaction
@@ -26,7 +27,6 @@ from relay.store.packages import Package
 EACH_S = 600.0
 ERASING_EACH_S = 3.0
 DAY_MS = 24 * 3600 * 1000
-UPLOAD_LIFE_MS = 7 * DAY_MS
 UNOPENED_LIFE_MS = 30 * DAY_MS
 
 log = logging.getLogger(__name__)

@@ -4,9 +4,10 @@ What the broker hands to an MQTT subscriber can get lost, so a command is repeat
 2 s, 4 s … 30 s, and at once when its doorbell says that it is online, until its reply or its
 expiry. Every command is idempotent by id. What is *sent* is kept, and a relay that starts takes
 up what is unanswered; of owners' statements, which any session may send, a bounded number waits
-for one doorbell. What is *told* is of use now or not at all, and isn't kept. What is *asked*, while
-somebody waits for the reply, is of use to nobody later and often says where somebody is: it is
-never written down.
+for one doorbell; and of what a doorbell brings about itself, of each kind only the newest about one
+package or commitment. What is *told* is of use now or not at all, and isn't kept. What is *asked*,
+while somebody waits for the reply, is of use to nobody later and often says where somebody is: it
+is never written down.
 """
 
 import asyncio
@@ -182,7 +183,10 @@ class Commands:
         return command
 
     def dispatch(self, command: Command) -> None:
-        """Publish a command now, and again until it is answered."""
+        """Publish a command now, and again until it is answered; one that it replaces no more."""
+        for other in [one.command for one in self._pending.values()]:
+            if commands.is_replaced(other, command):
+                self._pending.pop(other.id, None)
         self._schedule(command)
         self._wake.set()
 
@@ -211,20 +215,25 @@ class Commands:
         if not self._may_be_ours(reply):
             return
         async with self._database.begin() as tx:
-            is_first = await commands.answer(tx, reply, answered_ms=self._clock.wall_ms())
-        if is_first:  # neither a repeated reply, nor one to somebody else's command
+            await commands.answer(tx, reply, answered_ms=self._clock.wall_ms())
+        # Another replica may have stored the reply, or have replaced the command.
+        if self._is_of(reply):
             self._pending.pop(reply.in_reply_to, None)
 
     def _may_be_ours(self, reply: Reply) -> bool:
         """Return whether a reply is looked up: it answers a command of ours, or there are few."""
-        pending = self._pending.get(reply.in_reply_to)
-        if pending is not None and pending.command.device == reply.device:
+        if self._is_of(reply):
             return True
         try:
             self._unknown_replies.take(reply.device, UNKNOWN_REPLIES)
         except RateExceeded:
             return False
         return True
+
+    def _is_of(self, reply: Reply) -> bool:
+        """Return whether a reply is of the doorbell to whose command, repeated here, it is one."""
+        pending = self._pending.get(reply.in_reply_to)
+        return pending is not None and pending.command.device == reply.device
 
     def _is_told(self, reply: Reply) -> bool:
         """Return whether this answers a command that isn't kept."""

@@ -86,7 +86,6 @@ class EnrolmentService:
             tx,
             DoorbellRow(
                 device=csr.device,
-                name=f"Doorbell {csr.device[-4:]}",  # its owners' name for it is sealed
                 identity_key=b64u(csr.identity_key),
                 sealing_key=request.sealing_key,
                 certificate_pem=issued.certificate_pem,

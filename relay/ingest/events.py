@@ -212,7 +212,7 @@ class EventIngest:
         async with self._database.begin() as tx:
             ids = [item.event.id for item in told]
             known = _Known(await events.known(tx, ids), await carried_events.known(tx, ids))
-            last_seqs = {bell.device: bell.last_seq for bell in await fleet.list_active(tx)}
+            last_seqs = await fleet.last_seqs(tx, {item.event.device for item in told})
             for item in sorted(told, key=lambda item: (item.event.device, item.event.seq)):
                 event = item.event
                 if reason := _reason_against(event, known, last_seqs):

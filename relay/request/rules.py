@@ -26,16 +26,19 @@ DeskRule = Literal[
     "officer.name", "officer.certificate", "officer.filing",
     "cosigner.self", "cosigner.none", "cosigner.role", "cosigner.name", "cosigner.other",
     "emergency.approver", "open_limit.desk", "signature", "created", "id_taken", "register",
-    "expired.cosigning", "expired.moderation", "expired.publication",
-    "state.cosigned", "state.desk", "state.moderated", "state.public",
+    "expired.cosigning", "expired.publication",
+    "state.cosigned", "state.desk", "state.public",
     "state.outcome", "state.renewed", "state.filed", "state.no_download", "state.open",
     "state.not_early",
-    "state.appealed", "state.not_refused", "state.appeal_late", "state.appeal_decided",
-    "moderator", "outcome_due",
+    "state.appealed", "state.not_refused", "state.appeal_late", "outcome_due",
 ]  # fmt: skip
-"""What only the relay refuses, by name."""
-RefusalName = Rule | DeskRule
-"""Every reason for which a request is refused: relay/web/problem_texts.py has words for each."""
+"""What only the relay refuses its officers, by name."""
+ModeratorRule = Literal[
+    "expired.moderation", "moderator", "state.appeal_decided", "state.moderated"
+]
+"""What it refuses a moderator."""
+RefusalName = Rule | DeskRule | ModeratorRule
+"""Every reason for a refusal: relay/web/agency/problem_texts.py has words for the officers'."""
 
 
 class RequestRefused(RelayError):

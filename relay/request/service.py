@@ -14,7 +14,7 @@ from relay.agency.register import RegisterRefused, RelayRegister
 from relay.base.clock import Clock
 from relay.request.agreed_text import require_agreed_text
 from relay.request.outcomes import require_outcomes
-from relay.request.published_requests import PublishedRequest, find_published, list_published
+from relay.request.published_requests import PublishedRequest, list_published
 from relay.request.rules import (
     RequestRefused,
     another_certificate,
@@ -187,10 +187,6 @@ class RequestService:
         now_ms = self._clock.wall_ms()
         async with self._database.read() as tx:
             return await requests.list_stopped(tx, officer.id, since_ms=since_ms, now_ms=now_ms)
-
-    async def find(self, request_id: str) -> PublishedRequest | None:
-        """Return one published request."""
-        return find_published(await self._register.view(), request_id)
 
     async def list(self, *, agency: str | None = None) -> list[PublishedRequest]:
         """Return the newest published requests, of one agency or of all."""

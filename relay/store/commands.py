@@ -5,7 +5,17 @@ from dataclasses import dataclass
 from sqlalchemy import delete, func, insert, or_, select, update
 from sqlalchemy.engine import RowMapping
 
-from firmware.protocol.commands import Command, CommandBody, Reply, SealedStatement
+from firmware.protocol.commands import (
+    Command,
+    CommandBody,
+    PackageArrived,
+    PackageNotTaken,
+    ReleaseLogged,
+    ReleaseNotLogged,
+    Reply,
+    SealedStatement,
+    UploadTicket,
+)
 from firmware.protocol.encoding import MAX_MQTT_BYTES, decode
 from relay.store.database import Transaction
 from relay.store.schema import commands
@@ -30,14 +40,41 @@ class CommandRow:
         return "expired" if now_ms >= self.command.expires_ms else "waiting"
 
 
+def about(body: CommandBody) -> str | None:
+    """Return the package or commitment that a command is about, where a doorbell causes it.
+
+    What a doorbell can bring about as often as it likes: of one kind, the newest replaces others.
+    """
+    match body:
+        case UploadTicket() | PackageArrived() | PackageNotTaken():
+            return body.package_id
+        case ReleaseLogged() | ReleaseNotLogged():
+            return body.commitment
+        case _:
+            return None
+
+
+def is_replaced(command: Command, by: Command) -> bool:
+    """Return whether a newer command to the same doorbell is about the same thing."""
+    same = about(by.body)
+    if same is None or command.device != by.device or type(command.body) is not type(by.body):
+        return False
+    return about(command.body) == same
+
+
 async def add(tx: Transaction, command: Command) -> None:
-    """Keep a new command."""
+    """Keep a new command, in place of one of its kind about the same thing, answered or not."""
+    kind, same = type(command.body).__struct_config__.tag, about(command.body)
+    if same is not None:
+        replaced = (commands.c.device == command.device) & (commands.c.kind == kind)
+        await tx.execute(delete(commands).where(replaced, commands.c.about == same))
     values = {
         "id": command.id,
         "device": command.device,
         "created_ms": command.time_ms,
         "expires_ms": command.expires_ms,
-        "kind": type(command.body).__struct_config__.tag,
+        "kind": kind,
+        "about": same,
         "payload": command.encode().decode(),
     }
     await tx.execute(insert(commands).values(**values))
@@ -97,8 +134,8 @@ async def forget(tx: Transaction, *, before_ms: int) -> None:
     await tx.execute(change)
 
 
-async def answer(tx: Transaction, reply: Reply, *, answered_ms: int) -> bool:
-    """Store the first reply; False if it matches no command of that doorbell, or is repeated."""
+async def answer(tx: Transaction, reply: Reply, *, answered_ms: int) -> None:
+    """Store the first reply to a command of that doorbell; a repeated one changes nothing."""
     change = (
         update(commands)
         .where(
@@ -108,7 +145,7 @@ async def answer(tx: Transaction, reply: Reply, *, answered_ms: int) -> bool:
         )
         .values(answered_ms=answered_ms, reply=reply.encode().decode())
     )
-    return (await tx.execute(change)).rowcount == 1
+    await tx.execute(change)
 
 
 def _command(row: RowMapping) -> CommandRow:

@@ -1,8 +1,9 @@
 """Tables of the fleet: enrolled doorbells and their claims."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.engine import RowMapping
 
 from relay.store.database import Transaction
@@ -14,7 +15,6 @@ class DoorbellRow:
     """One enrolled doorbell. Keys are base64url."""
 
     device: str
-    name: str
     identity_key: str
     sealing_key: str
     certificate_pem: str
@@ -92,22 +92,18 @@ async def get(tx: Transaction, device: str) -> DoorbellRow | None:
     return None if row is None else _doorbell(row)
 
 
-async def hold(tx: Transaction, device: str) -> DoorbellRow | None:
-    """Return one doorbell, and keep other transactions from its quotas until this one ends."""
-    query = select(doorbells).where(doorbells.c.device == device).with_for_update()
-    row = (await tx.execute(query)).mappings().one_or_none()
-    return None if row is None else _doorbell(row)
-
-
 async def list_active(tx: Transaction) -> list[DoorbellRow]:
     """Return every doorbell that isn't revoked."""
     query = select(doorbells).where(doorbells.c.revoked_ms.is_(None)).order_by(doorbells.c.device)
     return [_doorbell(row) for row in (await tx.execute(query)).mappings()]
 
 
-async def count(tx: Transaction) -> int:
-    """Return the number of doorbells ever enrolled."""
-    return (await tx.execute(select(func.count()).select_from(doorbells))).scalar_one()
+async def last_seqs(tx: Transaction, devices: Collection[str]) -> dict[str, int]:
+    """Return those of these doorbells that aren't revoked, each with its highest event number."""
+    query = select(doorbells.c.device, doorbells.c.last_seq).where(
+        doorbells.c.device.in_(devices), doorbells.c.revoked_ms.is_(None)
+    )
+    return {row.device: row.last_seq for row in await tx.execute(query)}
 
 
 async def revoked_devices(tx: Transaction) -> frozenset[str]:

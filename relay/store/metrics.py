@@ -6,14 +6,13 @@ from sqlalchemy import func, select
 
 from relay.store.database import Transaction
 from relay.store.requests import list_waiting
-from relay.store.schema import commands, doorbells, events, pushes
+from relay.store.schema import commands, doorbells, pushes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
     """The number of rows by kind."""
 
-    events: int
     commands_waiting: int
     pushes_waiting: int
     doorbells: int
@@ -28,7 +27,6 @@ async def count_all(tx: Transaction, now_ms: int) -> Counts:
     enrolled = select(func.count()).where(doorbells.c.revoked_ms.is_(None))
     waiting = await list_waiting(tx, now_ms)
     queries = {
-        "events": select(func.count()).select_from(events),
         "commands_waiting": select(func.count()).where(
             commands.c.answered_ms.is_(None), commands.c.expires_ms > now_ms
         ),

@@ -241,8 +241,6 @@ STEPS: Final[Mapping[int, Sequence[str]]] = {
     7: (
         # A doorbell from before refuses an empty one, and says that it is to be enrolled anew.
         "ALTER TABLE doorbells ADD COLUMN evidence_certificate_pem TEXT NOT NULL DEFAULT ''",
-    ),
-    8: (
         # A package belongs to a logged release, of which the relay remembers who committed to it.
         "DROP TABLE release_commitments",
         """
@@ -268,8 +266,20 @@ STEPS: Final[Mapping[int, Sequence[str]]] = {
         "UPDATE packages SET state = 'erased' WHERE state IN ('announced', 'uploading')",
         "CREATE UNIQUE INDEX packages_by_commitment ON packages (commitment)",
         "CREATE INDEX packages_by_day ON packages (device, announced_ms)",
+        "ALTER TABLE pairings ADD COLUMN answers TEXT",
+        # What has another form now, or none. A zone had its name in clear, and stood as a text.
+        "DELETE FROM events WHERE kind IN ('pairing_answer', 'package_ready')",
+        """
+        DELETE FROM events WHERE kind = 'motion' AND payload LIKE '%"zones":["%'
+        """,
+        "DELETE FROM commands WHERE kind = 'slot_logged'",
+        "DELETE FROM slot_trees",
+        # A doorbell's name is its owners', and sealed.
+        "ALTER TABLE doorbells DROP COLUMN name",
+        "CREATE INDEX doorbells_by_state ON doorbells (revoked_ms, state)",
+        "ALTER TABLE commands ADD COLUMN about TEXT",
+        "CREATE UNIQUE INDEX commands_by_about ON commands (device, kind, about)",
     ),
-    9: ("ALTER TABLE pairings ADD COLUMN answers TEXT",),
 }
 """By the version that it leads to."""
 

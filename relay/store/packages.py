@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Row, func, insert, select, update
 from firmware.protocol.encoding import MAX_MQTT_BYTES, decode, new_id
 from firmware.protocol.events import Event, PackageUploaded
 from relay.store.database import Transaction
-from relay.store.schema import account_doorbells, downloads, events, packages
+from relay.store.schema import account_doorbells, doorbells, downloads, events, packages
 
 MAX_TOLD_READ = 50
 """A package whose arrival was told that many arrivals ago is announced anew by its doorbell."""
@@ -16,13 +16,16 @@ MAX_TOLD_READ = 50
 ON_ITS_WAY_STATES = ("announced", "uploading")
 ARRIVED_STATES = ("delivered", "downloaded", "erasing")
 """What an agency sees: one that is about to be erased until that is public."""
+GONE_STATES = ("erased", "not_taken")
+"""What is in the bucket of them is to be deleted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Package:
     """One sealed package.
 
-    `state` goes announced, uploading, delivered, downloaded, erasing, erased.
+    `state` goes announced, uploading, delivered, downloaded, erasing, erased; or it ends as
+    not_taken, when the agency may receive nothing any more.
 
     An upload that the bucket lost or that was dropped leads back from uploading to announced. Of
     an erased package `object_key` goes last, once the object is gone.
@@ -96,17 +99,22 @@ class Usage:
     """What a doorbell and its owners have used of their quotas."""
 
     open_of_request: int
-    """Announced and not arrived yet, for one request."""
+    """Announced lately and not arrived yet, for one request."""
     all_of_request: int
     count_today: int
     bytes_today: int
     open_of_account: int
-    """Of the owner's account that has the most, over all its doorbells."""
+    """Of the owner's account that has the most, over all its doorbells that aren't revoked."""
 
 
-async def usage(tx: Transaction, device: str, request_id: str, *, since_ms: int) -> Usage:
-    """Return a doorbell's usage; `since_ms` is when the day began."""
-    is_open = packages.c.state.in_(ON_ITS_WAY_STATES)
+async def usage(
+    tx: Transaction, device: str, request_id: str, *, since_ms: int, open_since_ms: int
+) -> Usage:
+    """Return a doorbell's usage; `since_ms` is when the day began.
+
+    What was announced before `open_since_ms` and hasn't arrived is given up, and open no more.
+    """
+    is_open = packages.c.state.in_(ON_ITS_WAY_STATES) & (packages.c.announced_ms > open_since_ms)
     of_request = (packages.c.device == device) & (packages.c.request_id == request_id)
     today = (
         await tx.execute(
@@ -120,17 +128,18 @@ async def usage(tx: Transaction, device: str, request_id: str, *, since_ms: int)
         all_of_request=await _count(tx, of_request),
         count_today=int(today[0]),
         bytes_today=int(today[1]),
-        open_of_account=await _open_of_account(tx, device),
+        open_of_account=await _open_of_account(tx, device, is_open),
     )
 
 
-async def _open_of_account(tx: Transaction, device: str) -> int:
+async def _open_of_account(tx: Transaction, device: str, is_open: ColumnElement[bool]) -> int:
     own = select(account_doorbells.c.account_id).where(account_doorbells.c.device == device)
     query = (
         select(func.count())
         .select_from(packages)
         .join(account_doorbells, account_doorbells.c.device == packages.c.device)
-        .where(account_doorbells.c.account_id.in_(own), packages.c.state.in_(ON_ITS_WAY_STATES))
+        .join(doorbells, doorbells.c.device == packages.c.device)
+        .where(account_doorbells.c.account_id.in_(own), is_open, doorbells.c.revoked_ms.is_(None))
         .group_by(account_doorbells.c.account_id)
     )
     return max((int(count) for count in (await tx.execute(query)).scalars()), default=0)
@@ -217,12 +226,12 @@ async def set_erased(tx: Transaction, package_id: str) -> None:
 
 async def set_never_arrived(tx: Transaction, package_id: str) -> bool:
     """Mark a package withdrawn before it arrived: its uploaded parts are dropped."""
-    change = (
-        update(packages)
-        .where(packages.c.package_id == package_id, packages.c.state.in_(ON_ITS_WAY_STATES))
-        .values(state="erased")
-    )
-    return (await tx.execute(change)).rowcount == 1
+    return await _set_off_its_way(tx, package_id, state="erased")
+
+
+async def set_not_taken(tx: Transaction, package_id: str) -> bool:
+    """Mark a package as not taken, unless it is over; its uploaded parts are dropped."""
+    return await _set_off_its_way(tx, package_id, state="not_taken")
 
 
 async def list_erasing(tx: Transaction) -> list[Package]:
@@ -253,8 +262,10 @@ async def list_unopened(tx: Transaction, *, before_ms: int) -> list[Package]:
 
 
 async def list_erased_objects(tx: Transaction) -> list[Package]:
-    """Return the erased packages whose object or parts may still be there."""
-    query = select(packages).where(packages.c.state == "erased", packages.c.object_key.is_not(None))
+    """Return the packages that are gone, and whose object or parts may still be there."""
+    query = select(packages).where(
+        packages.c.state.in_(GONE_STATES), packages.c.object_key.is_not(None)
+    )
     return [_package(row) for row in await tx.execute(query)]
 
 
@@ -344,6 +355,15 @@ async def is_any_downloaded(tx: Transaction, request_ids: list[str]) -> bool:
         .limit(1)
     )
     return (await tx.execute(query)).first() is not None
+
+
+async def _set_off_its_way(tx: Transaction, package_id: str, *, state: str) -> bool:
+    change = (
+        update(packages)
+        .where(packages.c.package_id == package_id, packages.c.state.in_(ON_ITS_WAY_STATES))
+        .values(state=state)
+    )
+    return (await tx.execute(change)).rowcount == 1
 
 
 async def _set(tx: Transaction, package_id: str, **values: str | int) -> None:

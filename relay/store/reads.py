@@ -14,7 +14,6 @@ from relay.store.schema import (
     accounts,
     admin_reads,
     credentials,
-    doorbells,
     sessions,
     viewer_tokens,
 )
@@ -56,7 +55,7 @@ class SessionSeen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountFile:
-    """The facts of an account that administrators see; doorbells by name only."""
+    """The facts of an account that administrators see; of doorbells the last characters."""
 
     id: str
     role: str
@@ -187,12 +186,7 @@ async def account_file(tx: Transaction, account_id: str, now_ms: int) -> Account
         .where(sessions.c.account_id == account_id, sessions.c.expires_ms > now_ms)
         .order_by(sessions.c.created_ms.desc())
     )
-    own = (
-        select(doorbells.c.name)
-        .join(account_doorbells, account_doorbells.c.device == doorbells.c.device)
-        .where(account_doorbells.c.account_id == account_id)
-        .order_by(doorbells.c.name)
-    )
+    own = select(account_doorbells.c.device).where(account_doorbells.c.account_id == account_id)
     return AccountFile(
         id=row.id,
         role=row.role,
@@ -206,7 +200,7 @@ async def account_file(tx: Transaction, account_id: str, now_ms: int) -> Account
             SessionSeen(created_ms=one.created_ms, expires_ms=one.expires_ms, browser=one.browser)
             for one in await tx.execute(open_sessions)
         ],
-        doorbells=list((await tx.execute(own)).scalars()),
+        doorbells=sorted(device[-4:] for device in (await tx.execute(own)).scalars()),
     )
 
 

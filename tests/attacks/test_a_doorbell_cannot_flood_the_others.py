@@ -28,10 +28,11 @@ from firmware.protocol.events import (
 )
 from firmware.protocol.topics import ALL_EVENTS_SUBJECT, subject, topic
 from relay.api.stream import Audience, stream
+from relay.base.allowances import Rate
 from relay.bus import EVENTS_STREAM, MAX_WAITING_EVENTS
 from relay.fleet.broker_keys import BrokerKeys
 from relay.fleet.commands import UNKNOWN_REPLIES
-from relay.ingest.event_quota import BYTES_A_S, EventQuota
+from relay.ingest.event_quota import BYTES, EventQuota
 from relay.ingest.events import EventIngest
 from relay.notify.hub import QUEUE_LENGTH, Hub
 from relay.notify.push_sender import Outcome
@@ -197,13 +198,14 @@ async def test_what_one_doorbell_adds_to_the_database_is_limited(
     large = Note(credential_id="c" * 20, browser=BROWSER, sealed="e" * 60_000)
     told = hear(bus, device, [large] * count)
     size_bytes = len(told[0].data)
+    few = Rate(at_once=10 * size_bytes + 1000, each_s=BYTES.each_s)
     ingest = EventIngest(
         bus=bus,
         database=world.database,
         clock=world.clock,
         notices=Hub(),
         pusher=NoPusher(),
-        quota=EventQuota(monotonic_s=clock, bytes_at_once=10 * size_bytes + 1000),
+        quota=EventQuota(monotonic_s=clock, size_bytes=few),
     )
     running = asyncio.create_task(ingest.run())
 
@@ -213,7 +215,7 @@ async def test_what_one_doorbell_adds_to_the_database_is_limited(
     await eventually(lambda: told[-1].attempts > 2)
     # Seen to fail (all of it was kept) without the quota in EventIngest._commit.
     assert kept() == 10
-    clock.now_s += 5 * size_bytes / BYTES_A_S
+    clock.now_s += 5 * size_bytes * BYTES.each_s
     await eventually(lambda: kept() >= 15)  # nothing is lost: it goes on, at the rate
     await asyncio.sleep(0.1)
     assert kept() == 15

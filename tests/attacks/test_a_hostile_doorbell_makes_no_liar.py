@@ -46,7 +46,7 @@ from firmware.protocol.requests import EvidenceRequest
 from firmware.protocol.topics import topic
 from relay.base.clock import SystemClock
 from relay.custody.entries import quarter_end_ms
-from relay.store import packages, people
+from relay.store import fleet, packages, people, requests
 from relay.store.people import Account
 from relay.tools.monitor.inspection import Inspection
 from tests.fakes.hostile_doorbell import Known, anything, everything, nonsense, uploaded
@@ -181,7 +181,10 @@ async def say_all(relay: LiveRelay, known: Known, rng: random.Random) -> None:
 async def test_whatever_it_says_the_public_record_is_an_honest_twins(
     tmp_path: Path, seed: int
 ) -> None:
-    """Seen to fail with `has_owner`, the record's device, or the commitment not looked at."""
+    """Seen to fail with `has_owner` taken out of relay/custody/releases.py.
+
+    All else that is looked at has an attack of its own below: this doorbell lacks an owner first.
+    """
     honest, honest_deeds = await history(tmp_path / "honest", None)
     hostile, hostile_deeds = await history(tmp_path / "hostile", seed)
     assert honest["violations"] == honest["missing"] == ()
@@ -193,7 +196,7 @@ async def test_whatever_it_says_the_public_record_is_an_honest_twins(
 async def test_with_an_owner_it_claims_within_quota_and_the_relay_is_no_liar(
     relay: LiveRelay, request_: EvidenceRequest, seed: int
 ) -> None:
-    """Seen to fail with the bands counted by package, or the monitor's sets put together."""
+    """Seen to fail with the monitor's sets put together."""
     honest = known_to(relay, await relay.enrol(has_owner=True), request_)
     ready = await delivered(relay, honest)
     hostile = replace(
@@ -308,7 +311,7 @@ async def wait_for(condition: Callable[[], Awaitable[bool]]) -> None:
 async def test_without_an_owner_nothing_is_taken_and_the_doorbell_is_told(
     relay: LiveRelay, request_: EvidenceRequest
 ) -> None:
-    """The first finding. Seen to succeed with `_check_doorbell` and `has_owner` taken out."""
+    """The first finding. Seen to succeed with `has_owner` taken out of either of its places."""
     thief = known_to(relay, await relay.enrol(has_owner=False), request_)
     readies = [known_to_commit(thief) for _ in range(3)]
     for opened, _ in readies:
@@ -378,6 +381,19 @@ async def test_another_doorbells_record_is_of_no_use(
     await relay.hear(honest.device, ready)  # and it keeps the honest one from nothing
     assert [one.device for one in await stored(relay)] == [honest.device]
     assert (await relay.inspect()).report["doorbells"]["releases"] == 1
+
+
+async def test_a_request_that_is_not_published_is_answered_with_nothing(
+    relay: LiveRelay, request_: EvidenceRequest
+) -> None:
+    """Seen to succeed without the look at the request's state."""
+    thief = known_to(relay, await relay.enrol(has_owner=True), request_)
+    ready = await committed(relay, thief)
+    async with relay.database.begin() as tx:
+        await requests.set_state(tx, request_.id, "passed", relay.clock.wall_ms())
+    await relay.hear(thief.device, ready)
+    assert await stored(relay) == []
+    assert await reasons(relay, thief.device) == ["request"]
 
 
 async def test_a_commitment_is_for_one_package_one_request_and_one_agency(
@@ -490,19 +506,33 @@ async def test_a_band_counts_a_doorbells_packages_for_a_request_once(
 async def test_a_key_change_over_a_releases_commitment_confuses_nobody(
     relay: LiveRelay, request_: EvidenceRequest
 ) -> None:
-    """Seen to fail with the monitor's two sets put together: "a key change … before"."""
+    """Seen to fail with the monitor's two sets put together: "a key change … before".
+
+    And with `has_owner` taken out of relay/custody/key_changes.py.
+    """
     honest = known_to(relay, await relay.enrol(has_owner=True), request_)
     thief, stranger = await relay.enrol(has_owner=True), await relay.enrol(has_owner=False)
     ready = await committed(relay, honest)
     for device in (stranger, thief):
         await relay.hear(device, KeyChangeCommitted(commitment=ready.record.digest()))
         await relay.hear(device, KeyChangeCommitted(commitment="ee" * 32))
+    await relay.hear(stranger, KeyChangeCommitted(commitment="dd" * 32))
     await relay.hear(thief, ReleaseCommitted(commitment="ee" * 32))
     await relay.hear(honest.device, ready)
     found = await relay.inspect()
     assert found.violations == ()
     assert found.report["doorbells"]["key_changes"] == 2
     assert len(await stored(relay)) == 1
+
+
+async def test_key_changes_without_end_do_not_fill_the_log(relay: LiveRelay) -> None:
+    """Seen to log all twenty with the allowance taken out of relay/custody/key_changes.py."""
+    thief = await relay.enrol(has_owner=True)
+    for number in range(20):
+        await relay.hear(thief, KeyChangeCommitted(commitment=f"{number:064x}"))
+    await relay.pass_time(hours=0.5)
+    found = await relay.inspect()
+    assert found.report["doorbells"]["key_changes"] == 5
 
 
 async def test_counts_of_refusals_have_names_of_a_list_and_a_ceiling(relay: LiveRelay) -> None:
@@ -555,9 +585,9 @@ async def test_an_event_that_breaks_the_relay_takes_no_other_along(relay: LiveRe
     thief, honest = await relay.enrol(has_owner=True), await relay.enrol(has_owner=True)
     relay.breaking.add(thief)
     said = [
-        (thief, ReleaseCommitted(commitment="aa" * 32)),
+        (thief, Pressed()),  # first: what comes after a number that is missing waits for it
         (honest, ReleaseCommitted(commitment="bb" * 32)),
-        (thief, Pressed()),
+        (thief, ReleaseCommitted(commitment="aa" * 32)),
         (honest, Pressed()),
     ]
     await relay.hear_all([(one, relay.event(one, body).encode()) for one, body in said])
@@ -587,7 +617,7 @@ async def test_a_request_takes_one_open_package_and_three_in_all(
 
 
 async def test_a_day_takes_eight_packages_and_a_restart_resets_nothing(relay: LiveRelay) -> None:
-    """Seen to succeed with `count_today` taken out, and with the counts kept in memory."""
+    """Seen to succeed with `count_today` taken out. The restart is `open_parts`."""
     thief = await relay.enrol(has_owner=True)
     requests = [await relay.ask(case_number=f"LK-{number}") for number in range(9)]
     knowns = [known_to(relay, thief, request) for request in requests]
@@ -616,19 +646,57 @@ async def test_a_day_takes_eight_gib(relay: LiveRelay) -> None:
     assert await reasons(relay, thief) == ["limit"]
 
 
-async def test_an_account_has_twenty_packages_on_their_way_with_all_its_doorbells(
+async def twenty_on_their_way(
     relay: LiveRelay, request_: EvidenceRequest
-) -> None:
-    """Seen to succeed with `open_of_account` taken out."""
+) -> tuple[list[str], PackageReady]:
+    """Announce 21 packages, each by another doorbell of one account; return the last one, too."""
     account = await relay.give_owner(await relay.enrol(has_owner=False))
     devices = [await relay.enrol(has_owner=False) for _ in range(21)]
     for device in devices:
         await relay.give_owner(device, account)
     doorbells = [known_to(relay, device, request_) for device in devices]
-    for known, ready in zip(doorbells, await committed_all(relay, *doorbells), strict=True):
+    readies = await committed_all(relay, *doorbells)
+    for known, ready in zip(doorbells, readies, strict=True):
         await relay.hear(known.device, ready)
+    return devices, readies[-1]
+
+
+async def test_an_account_has_twenty_packages_on_their_way_with_all_its_doorbells(
+    relay: LiveRelay, request_: EvidenceRequest
+) -> None:
+    """Seen to succeed with `open_of_account` taken out."""
+    devices, _ = await twenty_on_their_way(relay, request_)
     assert len(await stored(relay)) == 20
     assert await reasons(relay, devices[-1]) == ["limit"]
+
+
+async def test_a_revoked_doorbells_package_keeps_no_other_doorbell_from_sending(
+    relay: LiveRelay, request_: EvidenceRequest
+) -> None:
+    """Seen to fail with every doorbell's packages counted."""
+    devices, last = await twenty_on_their_way(relay, request_)
+    async with relay.database.begin() as tx:
+        await fleet.revoke(tx, devices[0], revoked_ms=relay.clock.wall_ms())
+    await relay.hear(devices[-1], last)
+    assert len(await stored(relay)) == 21
+
+
+async def test_a_package_that_was_never_uploaded_blocks_others_for_a_week(
+    relay: LiveRelay, request_: EvidenceRequest
+) -> None:
+    """Seen to fail with packages of any age counted, of the account and of the request."""
+    devices, last = await twenty_on_their_way(relay, request_)
+    known = known_to(relay, devices[0], request_)
+    second = await committed(relay, known)
+    for hours in (0, 7 * 24 - 1):
+        await relay.pass_time(hours=hours)
+        await relay.hear(devices[-1], last)
+        await relay.hear(devices[0], second)
+        assert len(await stored(relay)) == 20
+    await relay.pass_time(hours=1)
+    await relay.hear(devices[-1], last)
+    await relay.hear(devices[0], second)
+    assert len(await stored(relay)) == 22
 
 
 async def test_a_day_takes_twelve_commitments_and_a_restart_resets_nothing(
@@ -661,7 +729,7 @@ async def test_refusals_without_end_fill_neither_memory_nor_the_table_of_command
 async def test_a_commitment_said_again_and_again_brings_one_proof_a_minute(
     relay: LiveRelay,
 ) -> None:
-    """Seen to bring one for each with `TELL_AGAIN_MS` not looked at."""
+    """Seen to bring ten with `TELL_AGAIN_MS` not looked at: one whenever proofs were sent."""
     thief = await relay.enrol(has_owner=True)
     await relay.hear(thief, ReleaseCommitted(commitment="aa" * 32))
     await relay.published()

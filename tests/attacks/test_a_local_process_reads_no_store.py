@@ -7,7 +7,10 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from msgspec.structs import replace
 
+from relay.cli.check import _look_around
+from relay.cli.store_keys import OWN_PORTS, WHAT, OwnPorts, check_store_keys
 from relay.config.settings import Config
 from relay.store.objects import ObjectStore
 from tests.relay.servers import BIN, run_object_store, store_ports
@@ -32,6 +35,14 @@ REQUESTS = [
     ("admin.port", "GET", "/"),
     ("s3.port", "GET", "/evidence?list-type=2"),
 ]
+
+
+def own_ports(config: Config) -> dict[str, OwnPorts]:
+    ports = store_ports(config)
+    return {
+        server: OwnPorts(ports[f"{server}.port"], ports[f"{server}.port.grpc"])
+        for server in OWN_PORTS
+    }
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +98,41 @@ async def test_the_stores_own_shell_gets_in_nowhere(
     await shell.wait()
     assert b"sealed" not in done
     assert await objects.get(KEY, max_bytes=10_000) == SEALED
+
+
+@pytest.mark.parametrize(
+    ("without", "said"),
+    [
+        ("-config_dir", "its filer speaks gRPC without TLS at 127.0.0.1:"),
+        ("-disableHttp", "its master answers at http://127.0.0.1:"),
+        ("-s3.config", "/evidence?list-type=2&max-keys=1 answers 200 with no signature"),
+    ],
+)
+def test_check_says_which_keys_a_store_was_started_without(
+    tmp_path: Path, without: str, said: str
+) -> None:
+    """The relay works just as well with such a store. Each was seen to fail without its look."""
+    with run_object_store(tmp_path, without=without) as config:
+        asyncio.run(ObjectStore(config.bucket).ensure_bucket("http://relay.test"))
+        found = asyncio.run(check_store_keys(config.bucket, own_ports(config)))
+        if without == "-s3.config":
+            whole = asyncio.run(_look_around(config))
+            assert [one for one in whole if one.what == WHAT and not one.is_ok] == [found]
+    assert found is not None
+    assert not found.is_ok
+    assert said in found.detail
+    assert "Start it with its s3.json and security.toml and -disableHttp" in found.detail
+
+
+async def test_check_finds_nothing_open_in_a_store_with_its_keys(
+    store: Config, objects: ObjectStore
+) -> None:
+    assert objects is not None
+    found = await check_store_keys(store.bucket, own_ports(store))
+    assert found is not None
+    assert found.is_ok, found.detail
+    away = replace(store.bucket, endpoint="http://127.0.0.1:9")
+    assert await check_store_keys(away, own_ports(store)) is None  # `bucket` says that
 
 
 def test_what_lets_the_store_in_is_its_owners_alone(store: Config) -> None:

@@ -1,11 +1,21 @@
 """Host and X-Forwarded-For: what callers write there is believed only as far as configured."""
 
+import asyncio
+import socket
+from pathlib import Path
+
 import httpx2
 import pytest
+import uvicorn
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.types import Receive, Scope, Send
 
+from relay.base.http_server import server_settings
 from relay.config.settings import NO_LIMITS, LimitsConfig
 from tests.relay.http_world import RELAY_URL, World, open_world
 
+RELAY = Path(__file__).parents[2] / "relay"
 OWN = ["relay.test", "RELAY.test", "relay.test:80"]
 OTHERS = [
     "evil.example",
@@ -69,3 +79,44 @@ async def test_without_a_configured_proxy_nobody_says_who_calls(tmp_path) -> Non
             http.headers["X-Forwarded-For"] = f"192.0.2.{number}"
             answers.append((await http.post("/agency/login/options", json={})).status_code)
     assert answers[-1] == 429
+
+
+@pytest.mark.parametrize(("trusted", "is_kept"), [((), False), (("127.0.0.1/32",), True)])
+async def test_a_requests_number_comes_from_configured_proxies_only(
+    tmp_path, trusted: tuple[str, ...], is_kept: bool
+) -> None:
+    # Seen to fail, each, with another list of proxies at RequestIds in relay/app/http.py.
+    limits = LimitsConfig(trusted_proxies=trusted)
+    async with open_world(tmp_path, limits_config=limits) as world:
+        headers = {"X-Request-Id": "brought-by-somebody"}
+        answer = await world.browser(RELAY_URL).get("/", headers=headers)
+    assert (answer.headers["X-Request-Id"] == "brought-by-somebody") == is_kept
+
+
+async def caller(scope: Scope, receive: Receive, send: Send) -> None:
+    client = Request(scope).client
+    assert client is not None
+    await PlainTextResponse(client.host)(scope, receive, send)
+
+
+async def test_the_server_itself_believes_no_neighbour() -> None:
+    """uvicorn by itself believes whatever this machine says of who calls."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(server_settings(caller, graceful_s=1))
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    headers = {"X-Forwarded-For": "192.0.2.7", "X-Forwarded-Proto": "https"}
+    async with httpx2.AsyncClient(trust_env=False) as http:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        # Seen to fail (192.0.2.7) without proxy_headers=False.
+        assert (await http.get(url, headers=headers)).text == "127.0.0.1"
+    server.should_exit = True
+    await serving
+
+
+def test_every_server_of_the_relay_has_these_settings() -> None:
+    made = [
+        str(path.relative_to(RELAY))
+        for path in RELAY.rglob("*.py")
+        if "uvicorn.Config(" in path.read_text()
+    ]
+    assert sorted(made) == ["base/http_server.py", "tools/witness/cli.py"]

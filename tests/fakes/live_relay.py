@@ -200,7 +200,6 @@ class LiveRelay:
         device = new_id()[:20]
         row = DoorbellRow(
             device=device,
-            name="Front door",
             identity_key="",
             sealing_key="",
             certificate_pem="",

@@ -36,7 +36,7 @@ from firmware.protocol.notes import (
     RequestsMatched,
 )
 from firmware.protocol.register.facts import facts_of
-from relay.request.published_requests import PublishedRequest
+from relay.request.published_requests import PublishedRequest, find_published
 from relay.store import events
 from tests.fakes.log_town import make_town
 from tests.fakes.waiting import in_time
@@ -79,7 +79,7 @@ class Home:
         draft = self.officer.sign(self.officer.write(**changes))
         answer = await self.officer.publish(draft)
         assert answer.is_success, answer.text
-        published = await self.world.request_service.find(id_of(draft))
+        published = find_published(await self.world.register.view(), id_of(draft))
         assert published is not None
         return published
 

@@ -196,7 +196,6 @@ class World:
     ) -> None:
         row = DoorbellRow(
             device=device,
-            name="Front door",
             identity_key=identity_key,
             sealing_key=sealing_key,
             certificate_pem="-",
@@ -252,7 +251,9 @@ class World:
             asked = [
                 command
                 for command in list(self.bus.commands.values())
-                if await command_rows.get(tx, command.id) is None and command.expires_ms > now_ms
+                if await command_rows.get(tx, command.id) is None
+                and command_rows.about(command.body) is None  # such are kept: one was replaced
+                and command.expires_ms > now_ms
             ]
         return [command for command in (*sent, *asked) if command.device == device]
 

@@ -207,8 +207,8 @@ async def run_relay(
 
 
 @contextlib.contextmanager
-def run_object_store(folder: Path) -> Iterator[Config]:
-    """Run SeaweedFS in `folder`, for the relay whose settings it yields."""
+def run_object_store(folder: Path, *, without: str = "") -> Iterator[Config]:
+    """Run SeaweedFS in `folder`, without one option, for the relay whose settings it yields."""
     s3_port = free_port()
     config = new_relay(folder / "relay", s3_port=s3_port)
     (folder / "data").mkdir()
@@ -217,16 +217,26 @@ def run_object_store(folder: Path) -> Iterator[Config]:
         for server in ("master", "volume", "filer", "admin")
         for name in (f"{server}.port", f"{server}.port.grpc")
     }
+    keys_dir = folder if without == "-config_dir" else config.data_dir
+    guards = {
+        "-disableHttp": "-disableHttp",
+        "-s3.config": f"-s3.config={config.data_dir / 's3.json'}",
+    }
+    guards.pop(without, None)
     (folder / "ports.json").write_text(json.dumps({"s3.port": s3_port, **own_ports}))
     ports = [f"-{name}={number}" for name, number in own_ports.items()]
     with (folder / "weed.log").open("wb") as log:
         process = subprocess.Popen(
             [
-                *(BIN / "weed", "-logtostderr=true", f"-config_dir={config.data_dir}"),
-                *("mini", f"-dir={folder / 'data'}", "-disableHttp"),
+                *(BIN / "weed", "-logtostderr=true", f"-config_dir={keys_dir}"),
+                *("mini", f"-dir={folder / 'data'}", *guards.values()),
                 *("-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-webdav=false", "-admin.ui=false"),
-                *("-master.telemetry=false", f"-s3.config={config.data_dir / 's3.json'}"),
-                *(f"-s3.port={s3_port}", f"-s3.port.grpc={free_port()}", *ports),
+                *(
+                    "-master.telemetry=false",
+                    f"-s3.port={s3_port}",
+                    f"-s3.port.grpc={free_port()}",
+                    *ports,
+                ),
                 *("-s3.port.iceberg=0", "-s3.port.lance=0"),
                 *(
                     f"-s3.localSocket={folder / 's3.sock'}",
@@ -235,7 +245,7 @@ def run_object_store(folder: Path) -> Iterator[Config]:
             ],
             stdout=log,
             stderr=log,
-            cwd=config.data_dir,  # where its own keys are
+            cwd=keys_dir,  # where its own keys are
             start_new_session=True,
         )
     try:
@@ -269,7 +279,8 @@ def wait_for_s3(port: int, process: subprocess.Popen[bytes]) -> None:
     end = time.monotonic() + 30
     while time.monotonic() < end and process.poll() is None:
         try:
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=1)
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=1).close()
+            return
         except urllib.error.HTTPError:
             return  # 403 without credentials: it answers
         except OSError:

@@ -87,7 +87,7 @@ async def test_an_accounts_page_is_written_down_before_it_is_shown(world: World)
     ada = await paired_owner(world, device, "Ada Lind")
     page = (await admin.get(f"/accounts/{await account_of(world, ada)}")).text
     assert "Ada Lind" in page
-    assert "Front door" in page
+    assert f'<dd id="doorbells">{device[-4:]}</dd>' in page
     assert device not in page
     assert await reads_of(ada) == [("Mia Sund", "account")]
 

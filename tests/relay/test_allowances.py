@@ -35,4 +35,4 @@ def test_strangers_without_number_fill_no_memory() -> None:
     allowances = Allowances(ManualClock())
     for number in range(MAX_REMEMBERED + 100):
         allowances.take(str(number), Rate(at_once=2, each_s=10))
-    assert len(allowances._spent) == MAX_REMEMBERED
+    assert len(allowances._buckets) == MAX_REMEMBERED

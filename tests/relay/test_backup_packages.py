@@ -44,7 +44,6 @@ async def put_package(
     async with database.begin() as tx:
         times = {"enrolled_ms": now_ms, "state_since_ms": now_ms}
         texts = {
-            "name": "",
             "identity_key": "",
             "sealing_key": "",
             "certificate_pem": "",

@@ -137,7 +137,6 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
                 tx,
                 DoorbellRow(
                     device=device,
-                    name=device[0],
                     identity_key="",
                     sealing_key="",
                     certificate_pem="",
@@ -588,7 +587,6 @@ async def test_refusals_are_summed_up_once_the_quarter_is_over_for_a_while(house
                 tx,
                 DoorbellRow(
                     device=name * 20,
-                    name=name,
                     identity_key="",
                     sealing_key="",
                     certificate_pem="",

@@ -3,6 +3,7 @@
 schema_v1.sql was dumped from a database that version 1 of the schema wrote.
 """
 
+import json
 import re
 import sqlite3
 import subprocess
@@ -14,12 +15,13 @@ from sqlalchemy import inspect
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateTable
 
+from firmware.protocol.encoding import canonical
 from firmware.protocol.tlog.signed_note import NoteSigner
 from relay.__main__ import main
 from relay.errors import SchemaTooOld, StoreError
 from relay.people.secrets import hash_of
 from relay.people.sessions import Sessions
-from relay.store import events, fleet, health
+from relay.store import commands, events, fleet, health, logs
 from relay.store.database import Database
 from relay.store.migrations import STEPS
 from relay.store.schema import SCHEMA_VERSION, metadata
@@ -40,6 +42,21 @@ INSERT INTO packages VALUES
 INSERT INTO downloads VALUES ('n', 'p', 'o', 1);
 """
 """What one officer alone had asked, and was given."""
+FORMS_OF_VERSION_6: list[dict[str, object]] = [
+    {"type": "motion", "zones": []},
+    {"type": "motion", "zones": ["The path"]},
+    {"type": "pairing_answer", "pairing_id": "p" * 26, "identity_key": "aa", "sealing_key": "aa"},
+    {
+        "type": "package_ready",
+        "package_id": "p" * 26,
+        "request_id": "r" * 26,
+        "agency": "lakeland",
+        "size_bytes": 1,
+        "part_bytes": 2**23,
+        "part_sha256": ["ab" * 32],
+    },
+]
+"""Of these, today's code reads the first alone."""
 
 
 @pytest.fixture
@@ -127,6 +144,57 @@ async def test_who_was_signed_in_stays_so_and_can_end_that_session_by_name(old: 
     assert await standing.end_one("s", session.id)
     assert await standing.find("token", "owner") is None
     await database.close()
+
+
+async def test_what_version_6_wrote_in_another_form_is_gone_and_all_else_can_be_read(
+    old: Path,
+) -> None:
+    """Seen to fail, each by itself, with any of the four deletions of step 7 taken out."""
+    with sqlite3.connect(old) as raw:
+        for version in range(2, 7):
+            for statement in STEPS[version]:
+                raw.execute(statement)
+        raw.execute("UPDATE schema_version SET version = 6")
+        for number, body in enumerate(FORMS_OF_VERSION_6, start=4):
+            add_event(raw, number, body)
+        command = {
+            "id": "c" * 26,
+            "device": DEVICE,
+            "time_ms": 1,
+            "expires_ms": 2**50,
+            "v": 1,
+            "body": {
+                "type": "slot_logged",
+                "slot": 1,
+                "index": 1,
+                "size": 2,
+                "hashes": ["aa"],
+                "proof": "-",
+            },
+        }
+        raw.execute(
+            "INSERT INTO commands (id, device, created_ms, expires_ms, kind, payload) "
+            "VALUES (?, ?, 1, ?, 'slot_logged', ?)",
+            (command["id"], DEVICE, 2**50, canonical(command).decode()),
+        )
+        raw.execute("INSERT INTO slot_trees VALUES (1, ?, 1)", (f'["{"ab" * 32}"]',))
+    database = await Database.open(old, is_migrating=True)
+    async with database.read() as tx:
+        rows = await events.newest(tx, [DEVICE], credential_ids=["Y3JlZA"])
+        assert {row.event.seq for row in rows} == {1, 2, 4}
+        assert await commands.unanswered(tx, now_ms=2) == []
+        assert await logs.list_closed_slots(tx) == []
+    await database.close()
+
+
+def add_event(raw: sqlite3.Connection, seq: int, body: dict[str, object]) -> None:
+    (payload,) = raw.execute("SELECT payload FROM events WHERE seq = 1").fetchone()
+    event = {**json.loads(payload), "id": f"{seq:a>26}", "seq": seq, "body": body}
+    raw.execute(
+        "INSERT INTO events (event_id, device, seq, kind, time_ms, received_ms, payload) "
+        "VALUES (?, ?, ?, ?, 1, 1, ?)",
+        (event["id"], DEVICE, seq, body["type"], canonical(event).decode()),
+    )
 
 
 async def test_it_is_brought_forward_once_and_then_only_opened(old: Path) -> None:
@@ -250,7 +318,7 @@ def test_the_steps_run_on_postgresql_too(postgres: list[str]) -> None:
     names = (  # what the steps so far touch
         *("doorbells", "events", "accounts", "schema_version", "agencies"),
         *("officer_certificates", "requests", "packages", "downloads"),
-        *("invitations", "sessions", "pairings"),
+        *("invitations", "sessions", "pairings", "commands"),
     )
     made = [
         statement.replace("INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT", "BIGSERIAL PRIMARY KEY")
@@ -259,7 +327,7 @@ def test_the_steps_run_on_postgresql_too(postgres: list[str]) -> None:
             rf'^(?:CREATE TABLE {name} \(.*?^\);|INSERT INTO "{name}" [^\n]*)', V1, re.M | re.S
         )
     ]
-    assert len(made) == 12 + 1 + 3 + 1 + 1
+    assert len(made) == 13 + 1 + 3 + 1 + 1
     steps = [f"{statement};" for version in sorted(STEPS) for statement in STEPS[version]]
     run_sql(postgres, "\n".join([*made, ASKED, *steps]))
     flags = "SELECT seq || ':' || is_clock_trusted FROM events ORDER BY seq;"
@@ -273,7 +341,7 @@ def test_the_steps_run_on_postgresql_too(postgres: list[str]) -> None:
             *("requests", "packages", "downloads", "log_heads", "log_entries", "log_checkpoints"),
             *("release_commitments", "slot_commitments", "slot_trees", "received_counts"),
             *("refusal_counts", "deletions", "invitations", "sessions", "pairings"),
-            *("request_drafts",),
+            *("request_drafts", "commands"),
             *("moderation_decisions", "appeals", "outcomes", "oidc_identities"),
             *("agency_settings", "onboardings", "reminders", "admin_reads"),
         )

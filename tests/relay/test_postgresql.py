@@ -25,6 +25,7 @@ from firmware.protocol.tlog.signed_note import parse_note
 from firmware.protocol.tlog.tiles import parse_bundle
 from firmware.protocol.topics import topic
 from relay.errors import StoreError
+from relay.request.published_requests import find_published
 from relay.store import custody, events
 from relay.store.database import Database, shown
 from relay.store.schema import received_counts
@@ -74,7 +75,7 @@ async def test_a_request_goes_into_the_register(tmp_path: Path) -> None:
         officer = await certified_officer(world)
         draft = officer.sign(officer.write())
         assert (await officer.publish(draft)).is_success
-        published = await world.request_service.find(id_of(draft))
+        published = find_published(await world.register.view(), id_of(draft))
         assert published is not None
         assert published.state == "open"
         assert (await world.browser().get(f"/requests/{id_of(draft)}")).status_code == 200

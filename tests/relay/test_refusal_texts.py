@@ -11,9 +11,9 @@ from firmware.protocol.register.entries import Limits
 from firmware.protocol.register.rules import Rule
 from relay.request.drafts import DraftRefused
 from relay.request.form_checks import FormProblem, Problem, limit_values
-from relay.request.rules import RequestRefused
+from relay.request.rules import ModeratorRule, RequestRefused
+from relay.web.agency.problem_texts import REFUSALS, problem_text, refusal_text, why_void
 from relay.web.i18n import Texts, load_texts
-from relay.web.problem_texts import PROBLEMS, REFUSALS, problem_text, refusal_text, why_void
 
 HOME = Path(__file__).parents[2]
 LANGUAGES = load_texts()
@@ -79,7 +79,7 @@ def test_each_refusal_of_a_draft_has_a_sentence(texts: Texts, reason: str) -> No
 
 
 def test_each_name_in_the_table_is_raised_somewhere_and_no_other() -> None:
-    assert frozenset(REFUSALS) == RAISED
+    assert {*REFUSALS, *get_args(ModeratorRule)} == RAISED
     assert frozenset(re.findall(r'DraftRefused\("([a-z_]+)"', SOURCES)) == {
         "drafts_full",
         "not_found",
@@ -93,7 +93,8 @@ def test_no_sentence_is_left_of_a_rule_that_is_gone(texts: Texts) -> None:
     said = {key.removeprefix("problem.") for key in keys if key.startswith("problem.")}
     fields = {"case_number", "retention_days", "incident_type", "onward_sharing"}
     known = {
-        *PROBLEMS,
+        *REFUSALS,
+        *get_args(FormProblem),
         *(f"{name}.void" for name in REFUSALS),
         *(f"malformed.{field}" for field in fields),
         "drafts_full",

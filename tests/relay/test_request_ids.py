@@ -201,7 +201,6 @@ async def test_the_figures_of_a_whole_relay_name_nobody() -> None:
     async def ask() -> Figures:
         return Figures(
             parts_up={"bucket": False},
-            events=7,
             commands_waiting=1,
             pushes_waiting=2,
             doorbells=3,
@@ -220,7 +219,7 @@ async def test_the_figures_of_a_whole_relay_name_nobody() -> None:
         assert (await client.get("/")).status_code == 404
     for line in (
         'doorward_up{part="bucket"} 0.0',
-        "doorward_events 7.0",
+        "doorward_doorbells 3.0",
         "doorward_moderation_oldest_seconds 90.0",
         "doorward_agreement_days_left NaN",
         'doorward_log_published_entries{log="custody"} 4.0',

@@ -10,6 +10,7 @@ from firmware.protocol.encoding import new_id
 from firmware.protocol.passkeys import challenge
 from firmware.protocol.register.entries import AgencySuspended, Delays, Limits, OfficerRevoked
 from firmware.protocol.requests import COSIGN_TAG, REQUEST_TAG
+from relay.request.published_requests import find_published
 from relay.store import requests
 from tests.relay.http_people import Officer, certified_officer, id_of
 from tests.relay.http_world import CELLS, DAY_MS, HOUR_MS, World, open_world
@@ -46,7 +47,7 @@ async def state_of(world: World, request_id: str) -> str:
     async with world.database.read() as tx:
         row = await requests.find_request(tx, request_id)
     assert row is not None
-    published = await world.request_service.find(request_id)
+    published = find_published(await world.register.view(), request_id)
     return row.state if published is None else published.state
 
 
@@ -66,7 +67,7 @@ async def test_a_request_goes_from_one_officer_to_another_to_a_moderator_to_the_
     assert await state_of(world, request_id) == "passed"
     assert await world.publishing.publish_due() == [request_id]
     assert await state_of(world, request_id) == "open"
-    published = await world.request_service.find(request_id)
+    published = find_published(await world.register.view(), request_id)
     assert published is not None
     assert published.signed.request == draft.request
 
@@ -351,7 +352,7 @@ async def test_a_lapse_suspends_what_was_published_until_a_new_agreement_counts(
     await officer.publish(officer.sign(request))
 
     async def stands(state: str) -> bool:
-        found = await world.request_service.find(request.id)
+        found = find_published(await world.register.view(), request.id)
         page = (await officer.http.get(f"/agency/requests/{request.id}")).text
         return found is not None and found.state == state and f'data-state="{state}"' in page
 

@@ -26,8 +26,9 @@ from firmware.protocol.register.entries import Delays
 from relay.agency.keys import answer_deletion
 from relay.custody.errors import LogUnavailable
 from relay.errors import ObjectStoreError
+from relay.evidence.admission import UPLOAD_LIFE_MS
 from relay.evidence.delivery import TICKET_LIFE_MS, PackageRefused
-from relay.evidence.sweeper import UNOPENED_LIFE_MS, UPLOAD_LIFE_MS, PackageSweeper
+from relay.evidence.sweeper import UNOPENED_LIFE_MS, PackageSweeper
 from relay.request.batches import next_boundary_ms
 from relay.store import events, packages, people
 from relay.store.packages import Package

@@ -192,6 +192,13 @@ async def test_the_owners_app_has_a_limit_for_each_address(tmp_path: Path) -> No
     async with httpx2.AsyncClient(transport=transport, base_url=OWNER_ORIGIN) as browser:
         answers = [await browser.get("/") for _ in range(4)]
         another = await browser.get("/", headers={"X-Forwarded-For": "192.0.2.7"})
+    lone = build_app_server(RELAY_URL, bundle=tmp_path, limits=LimitsConfig(factor=0.001))
+    transport = httpx2.ASGITransport(app=lone)
+    async with httpx2.AsyncClient(transport=transport, base_url=OWNER_ORIGIN) as browser:
+        for number in range(4):  # each says that it came for somebody else
+            header = {"X-Forwarded-For": f"192.0.2.{number}"}
+            last = await browser.get("/", headers=header)
+    assert last.status_code == 429  # and no proxy is believed unless it is named
     assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
     assert int(answers[-1].headers["retry-after"]) > 0
     assert another.status_code == 200  # as a proxy on this machine says

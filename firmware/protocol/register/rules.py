@@ -8,14 +8,14 @@ now is judged by who acts: firmware.consent at the doorbell, relay.request befor
 from collections.abc import Sequence
 from typing import Literal
 
-from firmware.protocol.encoding import WireError, is_blank
+from firmware.protocol.encoding import WireError
 from firmware.protocol.register.entries import Agreement, Limits
 from firmware.protocol.requests import MAX_SKEW_MS, EvidenceRequest
 
 Rule = Literal[
     "life", "window", "future", "age", "reason", "case_limit", "open_limit", "area_quiet",
     "area.twice", "area.many", "area.outside", "area.merged",
-    "emergency.danger", "emergency.long", "emergency.open",
+    "emergency.long", "emergency.open",
     "renewal.unknown", "renewal.once", "renewal.other", "renewal.over", "renewal.shorter",
 ]  # fmt: skip
 """The rules by their names; pages have a sentence for each."""
@@ -49,8 +49,6 @@ def check_limits(request: EvidenceRequest, limits: Limits) -> None:
         )
     if request.to_ms > request.created_ms + MAX_SKEW_MS:
         raise RuleBroken("future", "a request may not ask for a time that isn't over")
-    if request.is_emergency and is_blank(request.danger):
-        raise RuleBroken("emergency.danger", "an emergency says what the danger is")
     if request.from_ms < request.created_ms - limits.max_age_ms:
         raise RuleBroken("age", f"a request may go back {limits.max_age_ms // DAY_MS} days at most")
     _check_long_window(request, limits, window_ms)
@@ -66,7 +64,7 @@ def _check_long_window(request: EvidenceRequest, limits: Limits, window_ms: int)
         return
     if request.is_emergency:
         raise RuleBroken("emergency.long", f"an emergency may ask for {hours} hours at most")
-    if is_blank(request.reason):
+    if not request.reason:
         raise RuleBroken("reason", f"for more than {hours} hours a reason must be written")
 
 

@@ -15,7 +15,7 @@ import { standing, statementProgress } from "./progress.js";
 /** @typedef {import("../grant_terms.js").Asked} Asked */
 /** @typedef {import("../package_states.js").PackageStates} PackageStates */
 
-const GONE = ["erasing", "erased"];
+const GONE = ["erasing", "erased", "not_taken"];
 
 /**
  * Shows the letter until something is given, and then how that goes; changes by itself.

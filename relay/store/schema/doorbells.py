@@ -20,7 +20,6 @@ doorbells = Table(
     "doorbells",
     metadata,
     Column("device", Text, primary_key=True),
-    Column("name", Text, nullable=False),
     Column("identity_key", Text, nullable=False),
     Column("sealing_key", Text, nullable=False),
     Column("certificate_pem", Text, nullable=False),
@@ -30,6 +29,7 @@ doorbells = Table(
     Column("state", Text, nullable=False, default="offline"),  # online | offline
     Column("state_since_ms", BigInteger, nullable=False),
     Column("last_seq", BigInteger, nullable=False, default=0),  # highest event seq committed
+    Index("doorbells_by_state", "revoked_ms", "state"),
 )
 
 # How each doorbell is, by its last word; no history.
@@ -58,7 +58,7 @@ claims = Table(
 events = Table(
     "events",
     metadata,
-    Column("relay_seq", SERIAL, primary_key=True, autoincrement=True),
+    Column("relay_seq", SERIAL, primary_key=True, autoincrement=False),
     Column("event_id", Text, nullable=False, unique=True),
     Column("device", Text, nullable=False),
     Column("seq", BigInteger, nullable=False),
@@ -72,7 +72,6 @@ events = Table(
     Index("events_by_device", "device", "relay_seq"),
     Index("events_by_seq", "device", "seq"),
     Index("events_by_kind", "device", "kind", "seq"),
-    sqlite_autoincrement=True,
 )
 
 # Events that pass through: only that they came (relay/store/carried_events.py).
@@ -106,8 +105,10 @@ commands = Table(
     Column("created_ms", BigInteger, nullable=False),
     Column("expires_ms", BigInteger, nullable=False),
     Column("kind", Text, nullable=False),
+    Column("about", Text),  # a package or commitment: of one kind only the newest is kept
     Column("payload", Text, nullable=False),  # canonical JSON of protocol.commands.Command
     Column("answered_ms", BigInteger),
     Column("reply", Text),  # canonical JSON of protocol.commands.Reply
     Index("commands_unanswered", "answered_ms", "expires_ms"),
+    Index("commands_by_about", "device", "kind", "about", unique=True),
 )

@@ -34,10 +34,10 @@ from relay.web.agency import (
     sign_in,
 )
 from relay.web.agency.padding import PaddedResponses
+from relay.web.agency.problem_texts import refusal_text
 from relay.web.agency.services import AgencyServices
 from relay.web.agency.session import FACE, GuardedRoute, get, post, services_of
 from relay.web.json_responses import PageError, error_json, is_form, wants_json, with_retry_after
-from relay.web.problem_texts import refusal_text
 from relay.web.server_errors import on_unexpected_error
 
 CONFLICTS = frozenset({"id_taken", "state"})

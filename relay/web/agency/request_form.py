@@ -18,6 +18,7 @@ from relay.map.cells import cell_at, centre_of
 from relay.map.places import Place
 from relay.request.drafts import DraftForm, SavedDraft
 from relay.request.form_checks import FormReport, limit_values
+from relay.web.agency.problem_texts import problem_text
 from relay.web.agency.request_form_parser import read_draft_id, read_form, read_text, utc_field
 from relay.web.agency.requests import signing
 from relay.web.agency.session import (
@@ -32,7 +33,6 @@ from relay.web.forms import form_of
 from relay.web.i18n import Texts
 from relay.web.json_responses import not_found, read_json
 from relay.web.owner_texts import owner_words
-from relay.web.problem_texts import problem_text
 from relay.web.security import page_policy
 
 MAX_LISTED_CELLS = 200

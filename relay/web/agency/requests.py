@@ -18,6 +18,7 @@ from relay.request.rules import RequestRefused
 from relay.store.requests import Cosigned, Draft, RequestRow
 from relay.web.agency.appeals import judged
 from relay.web.agency.arrived_evidence import list_arrived
+from relay.web.agency.problem_texts import why_void
 from relay.web.agency.session import (
     Officer,
     require_officer,
@@ -27,7 +28,6 @@ from relay.web.agency.session import (
 from relay.web.agency.visibility import require_row, seen_by_of
 from relay.web.json_responses import not_found, read_json
 from relay.web.pagination import Paged, number_in
-from relay.web.problem_texts import why_void
 
 REQUESTS_A_PAGE = 50
 NEVER_PUBLIC = frozenset({"refused", "void", "taken_back", "expired"})

@@ -1,7 +1,7 @@
 """Texts of refusals and problems of requests, in the reader's language.
 
-There is one text for each name in `RefusalName`, `problem.NAME`, the same at hand-in and at the
-form's check; `problem.NAME.FIELD` where a field of the form says it in other words,
+There is one text for each name in `Rule` and `DeskRule`, `problem.NAME`, the same at hand-in and at
+the form's check; `problem.NAME.FIELD` where a field of the form says it in other words,
 `problem.NAME.void` where it says why a request that was passed isn't published.
 """
 
@@ -11,13 +11,12 @@ from typing import Final, get_args
 
 from firmware.protocol.register.rules import Rule
 from relay.request.drafts import DraftRefused
-from relay.request.form_checks import FormProblem, Problem
+from relay.request.form_checks import Problem
 from relay.request.rules import DeskRule, RequestRefused
 from relay.web.i18n import Texts
 
 REFUSALS: Final[tuple[str, ...]] = (*get_args(Rule), *get_args(DeskRule))
-"""Every name in `RefusalName`."""
-PROBLEMS: Final[tuple[str, ...]] = (*REFUSALS, *get_args(FormProblem))
+"""The name of every refusal that officers meet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

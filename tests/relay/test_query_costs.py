@@ -1,0 +1,93 @@
+"""What is asked at each scrape and for each batch costs the same, however large fleet and history.
+
+SQLite says of each statement how it would run: SCAN reads a table or an index from end to end.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+
+from firmware.protocol.encoding import new_id
+from firmware.protocol.events import Event, Pressed
+from firmware.protocol.topics import subject
+from relay.ingest.events import EventIngest
+from relay.store import metrics
+from tests.fakes.live_relay import NoPusher, QueueBus, QueuedMessage
+from tests.relay.databases import ON_SQLITE_ONLY
+from tests.relay.http_world import World, open_world
+
+pytestmark = ON_SQLITE_ONLY
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    async with open_world(tmp_path) as world:
+        yield world
+
+
+@contextmanager
+def noted(world: World) -> Iterator[list[tuple[str, Any]]]:
+    """Note every statement that is run meanwhile, with its values."""
+    run: list[tuple[str, Any]] = []
+    engine = world.database._engine.sync_engine
+
+    def note(_c: object, _cur: object, statement: str, values: Any, *_more: object) -> None:
+        run.append((statement, values))
+
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        yield run
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
+
+
+async def steps(world: World, run: list[tuple[str, Any]]) -> list[str]:
+    """Return how SQLite goes about these statements."""
+    found = []
+    async with world.database.read() as tx:
+        for statement, values in run:
+            if statement.startswith(("SELECT", "UPDATE", "DELETE")):
+                plan = await tx.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
+                found += [str(row[-1]) for row in plan]
+    return found
+
+
+async def test_a_scrape_reads_no_table_from_end_to_end(world: World) -> None:
+    with noted(world) as run:
+        async with world.database.read() as tx:
+            await metrics.count_all(tx, world.clock.wall_ms())
+    # Seen to fail (SCAN events) while the events were counted.
+    planned = await steps(world, run)
+    scans = {step.split()[1] for step in planned if step.startswith("SCAN")}
+    assert scans.isdisjoint({"events", "doorbells", "commands", "requests"})
+    doorbells = [step for step in planned if "doorbells" in step]
+    assert len(doorbells) == 2
+    assert all("COVERING INDEX" in step for step in doorbells)  # their certificates stay unread
+
+
+async def test_a_batch_of_events_reads_only_the_doorbells_that_sent_it(world: World) -> None:
+    device, bus = await world.enrol(), QueueBus()
+    ingest = EventIngest(
+        bus=bus, database=world.database, clock=world.clock, notices=world.hub, pusher=NoPusher()
+    )
+    told = Event(
+        id=new_id(), device=device, seq=1, time_ms=1, is_clock_trusted=True, body=Pressed()
+    )
+    message = QueuedMessage(subject(device, "event"), told.encode(), bus.queue)
+    with noted(world) as run:
+        bus.queue.put_nowait(message)
+        running = asyncio.create_task(ingest.run())
+        async with asyncio.timeout(5):
+            await message.settled.wait()
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+    # Seen to fail while each batch read the whole fleet.
+    doorbells = [step for step in await steps(world, run) if "doorbells" in step]
+    assert len(doorbells) == 2
+    assert all("(device=?)" in step for step in doorbells)
