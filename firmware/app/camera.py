@@ -54,10 +54,14 @@ class CameraWiring:
         self._clock = clock
         profile = board()
         log.info("this board is %s", profile)
+        self._file_masks = config.privacy.masks
+        self._owner_masks: tuple[Polygon, ...] = ()
+        self.mask = Mask(self._file_masks)
         self.ring = Ring(
             pre_roll_s=config.clips.pre_roll_s,
             max_bytes=min(config.clips.ring_max_bytes, profile.max_ring_bytes),
             late_s=latest_verdict_s(config.motion),
+            mask_digest=self.mask.digest,
         )
         self.hub = UnitHub(self.ring, loop)
         self.luma = LumaHub(loop)
@@ -67,9 +71,6 @@ class CameraWiring:
         self.hidden = Listeners[()]()
         """Notified when a new mask is wanted: what else is kept of pictures is to be forgotten."""
         self._shown_since_90k = 0
-        self._file_masks = config.privacy.masks
-        self._owner_masks: tuple[Polygon, ...] = ()
-        self.mask = Mask(self._file_masks)
         self._camera = (make_camera or camera_of)(config.camera, clock, lamp)
         self.keeper = CameraKeeper(
             self._camera,
@@ -112,8 +113,7 @@ class CameraWiring:
 
     def newest_key_frame(self) -> AccessUnit | None:
         """Return the newest whole picture that is kept; it stays when the camera falls silent."""
-        newest_90k = self.ring.newest_pts_90k
-        kept = () if newest_90k is None else self.ring.snapshot(newest_90k)
+        kept = self.ring.newest_gop()
         return kept[0] if kept else None
 
     async def run(self) -> None:
@@ -147,7 +147,7 @@ class CameraWiring:
         self.small.discard_before(now_90k)
         if self.small_stream is not None:
             self.small_stream.discard_before(now_90k)
-        self.ring.clear(before_pts_90k=now_90k)
+        self.ring.clear(before_pts_90k=now_90k, mask_digest=mask.digest)
         self.hidden.notify()
         self.mask = mask
         await self.keeper.set_mask(mask)

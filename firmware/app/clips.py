@@ -9,16 +9,17 @@ import asyncio
 import logging
 
 from firmware.app.camera import CameraWiring
+from firmware.clips.clip_cutter import ClipCutter, WitnessedRegister
 from firmware.clips.clip_news import ClipNews
 from firmware.clips.clip_span import clip_span_of
 from firmware.clips.crash_recovery import close_open_clips
 from firmware.clips.deletions import DeletionSigner
 from firmware.clips.library import Library
 from firmware.clips.playback import Playback
-from firmware.clips.recorder import Recorder, WitnessedRegister
+from firmware.clips.recorder import Recorder
 from firmware.clips.retention import Retention
 from firmware.clips.thumbnail import Thumbnails
-from firmware.clips.writer import QUEUE_EXTRA_BYTES, ClipWriter
+from firmware.clips.writer import ClipWriter
 from firmware.config.settings import ClipsConfig, Config
 from firmware.enrolment.keys import DeviceKeys
 from firmware.evidence.manifest import ManifestSigner
@@ -170,9 +171,8 @@ class ClipWiring:
             vault=self._vault,
             retention=self._retention,
             signer=self._signer,
-            max_bytes=filming.ring.max_bytes + QUEUE_EXTRA_BYTES,
         )
-        return Recorder(
+        cutter = ClipCutter(
             camera=filming,
             writer=writer,
             library=self.library,
@@ -183,8 +183,13 @@ class ClipWiring:
                 post_roll_s=clips.post_roll_s,
                 longest_s=clips.longest_s,
             ),
-            owners=owners,
-            thumbnails=self._thumbnails,
             register=register,
             sound=self.sound,
+        )
+        return Recorder(
+            cutter=cutter,
+            writer=writer,
+            library=self.library,
+            owners=owners,
+            thumbnails=self._thumbnails,
         )

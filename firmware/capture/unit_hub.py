@@ -1,9 +1,10 @@
 """The hubs that carry pictures from the camera's thread to subscribers on the asyncio loop.
 
-`UnitHub.put` runs on the source's thread and only appends; all else runs on the loop. The ring
-gets each unit first, so whoever reacts to a unit finds it there. No bytes are copied. For a new
-mask all hubs are told to `discard_before`, so that nothing filmed without it is handed on; who
-holds units of its own (the ring) is cleared beside them.
+`UnitHub.put` runs on the source's thread: it adds the unit to the ring and, while somebody
+watches, appends it for the loop, where all else runs. The ring gets each unit first, so whoever
+reacts to a unit finds it there. No bytes are copied. For a new mask all hubs are told to
+`discard_before`, so that nothing filmed without it is handed on; who holds units of its own (the
+ring) is cleared beside them.
 """
 
 import asyncio
@@ -31,7 +32,11 @@ class UnitStore(Protocol):
     """Keeps access units (`firmware.clips.ring.Ring`)."""
 
     def add(self, unit: AccessUnit) -> None:
-        """Keep one unit; called on the loop, before any subscription gets it."""
+        """Keep one unit; called on the source's thread, before any subscription gets it."""
+        ...
+
+    def newest_gop(self) -> Sequence[AccessUnit]:
+        """Return the units from the newest key frame on."""
         ...
 
 
@@ -44,12 +49,13 @@ class UnitSource(Protocol):
 
 
 class UnitHub:
-    """Hands access units to the ring and to all subscriptions.
+    """Hands access units to the ring and, while there are subscriptions, to them on the loop.
 
-    Overflow rule of the handover queue: when the loop stood still for so long that it is full,
-    new units are dropped up to the next key frame that finds room. What was queued stays, so
-    all who read see whole GOPs from their beginning, one perhaps without its end. So it is, too,
-    when a unit comes whose time isn't later than that of the one before.
+    With no subscription the loop isn't woken. Overflow rule of the handover queue: when the loop
+    stood still for so long that it is full, new units are dropped up to the next key frame that
+    finds room. What was queued stays, so all who subscribe see whole GOPs from their beginning,
+    one perhaps without its end; the ring has them all. A unit whose time isn't later than that of
+    the one before is dropped for all, up to the next key frame.
     """
 
     def __init__(
@@ -66,19 +72,20 @@ class UnitHub:
         self._queue: deque[AccessUnit] = deque()
         self._is_scheduled = False
         self._is_key_wanted = False
-        self._is_hiding = False
+        self._is_queue_full = False
         self._last_pts_90k = -1
         self._oldest_pts_90k = 0
         self._subscriptions: list[Subscription] = []
-        self._gop: list[AccessUnit] = []
         self.dropped_units = 0
-        """Lost to slowness; what a new mask hides isn't counted."""
+        """Lost to a loop that stood still; what a new mask hides isn't counted."""
 
     def put(self, unit: AccessUnit) -> None:
         """Hand in one unit on the source's thread; never waits for the loop."""
         with self._lock:
             if not self._accept(unit):
-                self.dropped_units += not self._is_hiding
+                return
+            self._ring.add(unit)
+            if not self._subscriptions or not self._has_room(unit):
                 return
             self._queue.append(unit)
             if self._is_scheduled:
@@ -89,34 +96,45 @@ class UnitHub:
     def subscribe(self, name: str, *, max_units: int = SUBSCRIPTION_MAX_UNITS) -> "Subscription":
         """Return the units from the next key frame on; close it, or use it by `with`."""
         subscription = Subscription(name, max_units, self)
-        self._subscriptions.append(subscription)
+        with self._lock:
+            self._subscriptions.append(subscription)
+        return subscription
+
+    def subscribe_late(self, name: str, *, max_units: int) -> "Subscription":
+        """Return the newest GOP and what follows; without it if it is more than may wait."""
+        subscription = Subscription(name, max_units, self)
+        with self._lock:
+            self._subscriptions.append(subscription)
+            gop = self._ring.newest_gop()
+            is_hidden = not gop or gop[0].pts_90k < self._oldest_pts_90k
+        if not is_hidden and len(gop) < max_units:
+            for unit in gop:
+                subscription.offer(unit)
         return subscription
 
     def leave(self, subscription: "Subscription") -> None:
         """Remove a closed subscription."""
-        self._subscriptions.remove(subscription)
+        with self._lock:
+            self._subscriptions.remove(subscription)
+            if not self._subscriptions:
+                self._queue.clear()
 
     @property
     def late(self) -> "LateFeed":
         """The feed for late subscribers: from the newest key frame on."""
         return LateFeed(self)
 
-    @property
-    def newest_gop(self) -> Sequence[AccessUnit]:
-        """The units from the newest key frame on; none while a mask hides them."""
-        return self._gop
-
     def discard_before(self, pts_90k: int) -> None:
         """Drop all older units and those that follow up to the next key frame.
 
         Call it on the loop, once nothing more is put without a new mask, with the time of then:
-        what is on its way is older. What waits here and at the subscriptions is dropped as well.
+        what is on its way is older. What waits here and at the subscriptions is dropped as well;
+        the ring is its owner's to clear.
         """
-        self._gop.clear()
         with self._lock:
             self._queue.clear()
             self._oldest_pts_90k = max(self._oldest_pts_90k, pts_90k)
-            self._is_key_wanted = self._is_hiding = True
+            self._is_key_wanted = True
         for subscription in self._subscriptions:
             subscription.discard()
 
@@ -126,33 +144,28 @@ class UnitHub:
         if unit.pts_90k <= self._last_pts_90k:
             self._is_key_wanted = True
             return False
-        if len(self._queue) >= self._max_units:
-            self._is_key_wanted = True
-        elif unit.is_key:
-            self._is_key_wanted = self._is_hiding = False
+        if unit.is_key:
+            self._is_key_wanted = False
         if self._is_key_wanted:
             return False
         self._last_pts_90k = unit.pts_90k
         return True
+
+    def _has_room(self, unit: AccessUnit) -> bool:
+        if len(self._queue) >= self._max_units:
+            self._is_queue_full = True
+        elif unit.is_key:
+            self._is_queue_full = False
+        self.dropped_units += self._is_queue_full
+        return not self._is_queue_full
 
     def _drain(self) -> None:
         with self._lock:
             units, self._queue = self._queue, deque()
             self._is_scheduled = False
         for unit in units:
-            self._ring.add(unit)
-            self._keep(unit)
             for subscription in self._subscriptions:
                 subscription.offer(unit)
-
-    def _keep(self, unit: AccessUnit) -> None:
-        """Keep the newest GOP for late subscribers; the ring holds the same bytes."""
-        if unit.is_key:
-            self._gop = []
-        elif not 0 < len(self._gop) < self._max_units:
-            self._gop = []
-            return
-        self._gop.append(unit)
 
 
 class LateFeed:
@@ -163,11 +176,7 @@ class LateFeed:
 
     def subscribe(self, name: str, *, max_units: int = SUBSCRIPTION_MAX_UNITS) -> "Subscription":
         """Return the newest GOP and what follows; without it if it is more than may wait."""
-        subscription = self._hub.subscribe(name, max_units=max_units)
-        gop = self._hub.newest_gop
-        for unit in gop if len(gop) < max_units else ():
-            subscription.offer(unit)
-        return subscription
+        return self._hub.subscribe_late(name, max_units=max_units)
 
 
 class Subscription(LoopQueue[AccessUnit]):
@@ -183,9 +192,13 @@ class Subscription(LoopQueue[AccessUnit]):
         self.name = name
         self.dropped_units = 0
         self._is_key_wanted = True
+        self._last_pts_90k = -1
 
     def offer(self, unit: AccessUnit) -> None:
-        """Take one unit from the hub (on the loop)."""
+        """Take one unit from the hub (on the loop); nothing if it had this one or a later one."""
+        if unit.pts_90k <= self._last_pts_90k:
+            return
+        self._last_pts_90k = unit.pts_90k
         if self._is_full:
             log.warning("%s is too slow: %d access units dropped", self.name, len(self._items))
             self.dropped_units += len(self._items)

@@ -1,6 +1,6 @@
 """The health of storage: sync times, when trouble is reported, and the delay before a retry.
 
-Called from the writer's thread, and for lost pictures from the loop; announces changes only.
+Called on the recorder's thread; announces changes only.
 """
 
 import errno
@@ -84,8 +84,9 @@ class StorageHealth:
 
     def index_worked(self) -> None:
         """Note that the index was written."""
-        self._is_index_failing = False
-        self.worked()
+        if self._is_index_failing:
+            self._is_index_failing = False
+            self.worked()
 
     def _tell(self, state: StorageState) -> None:
         with self._lock:

@@ -1,6 +1,6 @@
-"""Triggers that begin or prolong a clip, and those that wait for the first picture. Pure data."""
+"""Triggers that begin or prolong a clip. Pure data."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from firmware.protocol.footage import ClipTrigger
@@ -15,17 +15,10 @@ class Trigger:
     event_id: str
     kind: TriggerKind
     at_pts_90k: int
+    expected_90k: int | None = None
+    """When motion began that may be told later; its clip is to begin early enough for that."""
 
     def marked(self, first_pts_90k: int) -> ClipTrigger:
         """Return it as the manifest of a clip tells it; one from before the clip counts as 0."""
         at_90k = max(0, self.at_pts_90k - first_pts_90k)
         return ClipTrigger(event_id=self.event_id, kind=self.kind, at_90k=at_90k)
-
-
-@dataclass(slots=True)
-class Waiting:
-    """Triggers that came before there was a picture."""
-
-    triggers: list[Trigger] = field(default_factory=list)
-    wanted_to_90k: int = 0
-    """The last of them, or the last motion."""

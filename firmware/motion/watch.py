@@ -76,13 +76,11 @@ class Frames(Protocol):
 class MotionRecorder(Protocol):
     """The recorder: `firmware.clips.recorder.Recorder`."""
 
-    def trigger(
-        self, event_id: str, kind: Literal["pressed", "motion"], at_pts_90k: int
-    ) -> str | None:
+    def trigger(self, event_id: str, kind: Literal["pressed", "motion"], at_pts_90k: int) -> None:
         """Start a clip, or join the running one."""
         ...
 
-    def extend(self, at_pts_90k: int) -> str | None:
+    def extend(self, at_pts_90k: int) -> None:
         """Prolong the running clip."""
         ...
 

@@ -1,11 +1,12 @@
 """Sound for clips: the last seconds in memory, and a running clip's share not yet taken.
 
 Beside the ring of pictures, and as bounded: `keep_s` of samples as the microphone gives them (96
-kB a second); older ones are dropped. Nothing is encoded before a clip wants it. Lives on the
-loop; never waits, so pictures never wait for sound. When the microphone is switched off, what it
-held is forgotten.
+kB a second); older ones are dropped. Nothing is encoded before a clip wants it. Filled on the
+loop, taken on the recorder's thread; never waits, so pictures never wait for sound. When the
+microphone is switched off, what it held is forgotten.
 """
 
+import threading
 from collections import deque
 
 from firmware.sound.frames import FRAME_90K, FRAMES_PER_S, SoundFeed, SoundFrame
@@ -20,15 +21,17 @@ class ClipSound:
 
     def __init__(self, feed: SoundFeed, *, keep_s: float) -> None:
         self._feed = feed
+        self._lock = threading.Lock()
         max_frames = max(1, round(keep_s * FRAMES_PER_S))
         self._kept: deque[SoundFrame] = deque(maxlen=max_frames)
         self._wanted: deque[SoundFrame] | None = None
 
     def forget(self) -> None:
         """Drop the sound that no clip has taken yet; called when the microphone is switched off."""
-        self._kept.clear()
-        if self._wanted is not None:
-            self._wanted.clear()
+        with self._lock:
+            self._kept.clear()
+            if self._wanted is not None:
+                self._wanted.clear()
 
     async def run(self) -> None:
         """Listen until cancelled."""
@@ -43,15 +46,17 @@ class ClipSound:
         """Begin a clip's sound at this moment; a previous clip's ends."""
         if not self._feed.is_on:
             self.forget()
-        wanted = (frame for frame in self._kept if frame.pts_90k + FRAME_90K > from_pts_90k)
-        self._wanted = deque(wanted, maxlen=self._kept.maxlen)
+        with self._lock:
+            wanted = (frame for frame in self._kept if frame.pts_90k + FRAME_90K > from_pts_90k)
+            self._wanted = deque(wanted, maxlen=self._kept.maxlen)
 
     def take(self, to_pts_90k: int, *, most: int = FRAMES_A_PICTURE) -> tuple[SoundFrame, ...]:
         """Return the clip's sound up to this moment that wasn't taken yet."""
-        wanted = self._wanted
         taken: list[SoundFrame] = []
-        while wanted and wanted[0].pts_90k <= to_pts_90k and len(taken) < most:
-            taken.append(wanted.popleft())
+        with self._lock:
+            wanted = self._wanted
+            while wanted and wanted[0].pts_90k <= to_pts_90k and len(taken) < most:
+                taken.append(wanted.popleft())
         return tuple(taken)
 
     def end(self, to_pts_90k: int) -> tuple[SoundFrame, ...]:
@@ -61,6 +66,7 @@ class ClipSound:
         return rest
 
     def _keep(self, frame: SoundFrame) -> None:
-        self._kept.append(frame)
-        if self._wanted is not None:
-            self._wanted.append(frame)
+        with self._lock:
+            self._kept.append(frame)
+            if self._wanted is not None:
+                self._wanted.append(frame)

@@ -24,6 +24,7 @@ import pytest
 
 from firmware.capture.camera_output import AccessUnit, pts_90k_of
 from firmware.capture.unit_hub import UnitHub
+from firmware.clips.clip_cutter import ClipCutter
 from firmware.clips.clip_span import clip_span_of
 from firmware.clips.deletions import DeletionSigner
 from firmware.clips.library import Library
@@ -39,7 +40,6 @@ from firmware.enrolment.keys import load_or_make_keys
 from firmware.errors import VaultError
 from firmware.evidence.manifest import ManifestSigner
 from firmware.protocol.encoding import new_id, unb64u
-from firmware.protocol.footage import NO_MASK_DIGEST
 from firmware.store.database import Database
 from firmware.vault import storage_key
 from firmware.vault.key_choice import recovery_keys_of
@@ -95,7 +95,6 @@ class Doorbell:
     """A recorder over a data folder with its keys, library and vault, as at the door."""
 
     size = (WIDTH, HEIGHT)
-    mask_digest = NO_MASK_DIGEST
 
     def __init__(self, folder: Path, key: StorageKey, recovery: RecoveryKey) -> None:
         keys = load_or_make_keys(folder)
@@ -124,15 +123,19 @@ class Doorbell:
                 min_free_bytes=0,
             ),
             signer=ManifestSigner(keys.signer, keys.device),
-            max_bytes=10**8,
         )
-        self.recorder = Recorder(
+        cutter = ClipCutter(
             camera=self,
             writer=writer,
             library=self.library,
             clock=self.clock,
             boot_id=boot_id,
             reach=clip_span_of(pre_roll_s=3, post_roll_s=2, longest_s=60),
+        )
+        self.recorder = Recorder(
+            cutter=cutter,
+            writer=writer,
+            library=self.library,
             owners=Owned(),
             thumbnails=Thumbnails(self.library, self.vault),
         )

@@ -166,7 +166,7 @@ class Door:
         self.filming.hidden.add(lambda: self.hidden.append(self.camera.is_hiding))
 
     def pre_roll(self) -> list[AccessUnit]:
-        return list(self.filming.ring.snapshot(0))
+        return list(self.filming.ring.snapshot(0).units)
 
 
 @asynccontextmanager

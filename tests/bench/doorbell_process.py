@@ -17,6 +17,7 @@ import json
 import random
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -28,7 +29,6 @@ from firmware.capture.camera_keeper import CameraKeeper
 from firmware.capture.camera_output import AccessUnit, pts_90k_of
 from firmware.capture.rescue import Rescue
 from firmware.capture.unit_hub import LumaHub, SmallHub, UnitHub
-from firmware.capture.video_source import Mask
 from firmware.clips.ring import Ring
 from firmware.config.loader import parse_config
 from firmware.config.settings import Config
@@ -94,15 +94,14 @@ class EncodedFilming:
             bitrate_bps=BITRATE_BPS,
         )
 
-    @property
-    def mask_digest(self) -> str:
-        return Mask().digest
-
     def add(self, unit: AccessUnit) -> None:
         self.ring.add(unit)
         if not self._has_begun:
             self._has_begun = True
             say(first_unit_ns=time.monotonic_ns())
+
+    def newest_gop(self) -> Sequence[AccessUnit]:
+        return self.ring.newest_gop()
 
 
 async def run(given: argparse.Namespace) -> None:

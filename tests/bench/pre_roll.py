@@ -116,7 +116,7 @@ async def _pass(rig: Rig, clock: ManualClock, units: Iterator[AccessUnit], secon
 async def _trigger(rig: Rig, units: Iterator[AccessUnit]) -> _Delay:
     """Trigger once, while pictures go on coming, and wait until the pre-roll is safe."""
     at_90k = rig.ring.newest_pts_90k or 0
-    wanted = len(rig.ring.snapshot(at_90k - round(rig.pre_roll_s * TICKS_PER_S)))
+    wanted = len(rig.ring.snapshot(at_90k - round(rig.pre_roll_s * TICKS_PER_S)).units)
     rig.vault.syncs = []
     begin_ns = time.perf_counter_ns()
     rig.recorder.trigger(new_id(), "pressed", at_90k)

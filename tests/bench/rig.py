@@ -12,6 +12,7 @@ from pathlib import Path
 
 from firmware.capture.camera_output import AccessUnit
 from firmware.capture.unit_hub import UnitHub
+from firmware.clips.clip_cutter import ClipCutter
 from firmware.clips.clip_span import clip_span_of
 from firmware.clips.deletions import DeletionSigner
 from firmware.clips.library import Library
@@ -20,11 +21,10 @@ from firmware.clips.record import ClipRecord
 from firmware.clips.recorder import Recorder
 from firmware.clips.retention import Retention
 from firmware.clips.ring import Ring
-from firmware.clips.writer import QUEUE_EXTRA_BYTES, ClipWriter
+from firmware.clips.writer import ClipWriter
 from firmware.enrolment.keys import load_or_make_keys
 from firmware.evidence.manifest import ManifestSigner
 from firmware.protocol.encoding import new_id
-from firmware.protocol.footage import NO_MASK_DIGEST
 from firmware.store.database import Database
 from firmware.system.clock import Clock
 from firmware.vault.sealed_file import Kind, Purpose, SealedWriter, Vault
@@ -90,8 +90,6 @@ class DurableWriter:
 class Rig:
     """Hub, ring, recorder, library and vault on the running loop. Thumbnails aren't made."""
 
-    mask_digest = NO_MASK_DIGEST
-
     def __init__(
         self,
         folder: Path,
@@ -129,15 +127,19 @@ class Rig:
                 min_free_bytes=0,
             ),
             signer=ManifestSigner(keys.signer, keys.device),
-            max_bytes=self.ring.max_bytes + QUEUE_EXTRA_BYTES,
         )
-        self.recorder = Recorder(
+        cutter = ClipCutter(
             camera=self,
             writer=writer,
             library=self.library,
             clock=clock,
             boot_id=boot_id,
             reach=clip_span_of(pre_roll_s=pre_roll_s, post_roll_s=post_roll_s, longest_s=longest_s),
+        )
+        self.recorder = Recorder(
+            cutter=cutter,
+            writer=writer,
+            library=self.library,
             owners=Owned(),
         )
         self.recorder.clips.add(self._on_clip)

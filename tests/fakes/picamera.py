@@ -20,6 +20,9 @@ PI_CONTROLS = {
     "AeFlickerMode": (0, 1, 0),
     "AeFlickerPeriod": (100, 1_000_000, None),
     "AfMode": (0, 2, 0),
+    "AfRange": (0, 2, 0),
+    "NoiseReductionMode": (0, 4, 0),
+    "Saturation": (0.0, 32.0, 1.0),
     "LensPosition": (0.0, 15.0, 1.0),
 }
 SPS_PPS = b"\x00\x00\x00\x01\x67\x42\x80\x1e\x00\x00\x00\x01\x68\xce\x3c\x80"

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from firmware.capture.camera_output import AccessUnit, pts_90k_of
 from firmware.capture.unit_hub import UnitHub
+from firmware.clips.clip_cutter import ClipCutter
 from firmware.clips.clip_span import clip_span_of
 from firmware.clips.deletions import DeletionSigner
 from firmware.clips.library import Library
@@ -20,13 +21,12 @@ from firmware.clips.playback import Playback
 from firmware.clips.record import ClipRecord, StorageState
 from firmware.clips.recorder import Recorder
 from firmware.clips.retention import Retention
-from firmware.clips.ring import Ring
+from firmware.clips.ring import KEPT_EXTRA_BYTES, Ring
 from firmware.clips.thumbnail import Thumbnails
-from firmware.clips.writer import QUEUE_EXTRA_BYTES, ClipWriter
+from firmware.clips.writer import ClipWriter
 from firmware.enrolment.keys import FileSigner
 from firmware.evidence.manifest import ManifestSigner
 from firmware.protocol.encoding import new_id
-from firmware.protocol.footage import NO_MASK_DIGEST
 from firmware.sound.clip_sound import ClipSound
 from firmware.sound.frames import SoundFeed
 from firmware.store.database import Database
@@ -39,6 +39,7 @@ from tests.fakes.footage import FPS, HEIGHT, WIDTH, SoftSigner, TinyCamera
 
 DEVICE = "abcdefghijklmnop2345"
 PRE_ROLL_S, POST_ROLL_S, LONGEST_S = 3.0, 2.0, 12.0
+TURN_S = 0.01
 
 
 class Shelves:
@@ -97,7 +98,8 @@ class RecordingRig(Shelves):
         folder: Path,
         clock: Clock | None = None,
         *,
-        queue_max_bytes: int | None = None,
+        ring_max_bytes: int = 10**7,
+        kept_extra_bytes: int = KEPT_EXTRA_BYTES,
         card: BadCard | None = None,
         pre_roll_s: float = PRE_ROLL_S,
         post_roll_s: float = POST_ROLL_S,
@@ -117,8 +119,9 @@ class RecordingRig(Shelves):
         )
         self.is_paired = True
         self.size = (WIDTH, HEIGHT)
-        self.mask_digest = NO_MASK_DIGEST
-        self.ring = Ring(pre_roll_s=pre_roll_s, max_bytes=10**7)
+        self.ring = Ring(
+            pre_roll_s=pre_roll_s, max_bytes=ring_max_bytes, kept_extra_bytes=kept_extra_bytes
+        )
         self.hub = UnitHub(self.ring, asyncio.get_running_loop())
         self.camera = TinyCamera(pts_90k_of(self.clock.monotonic_ns()))
         self.clips: asyncio.Queue[ClipRecord] = asyncio.Queue()
@@ -130,18 +133,23 @@ class RecordingRig(Shelves):
             vault=self.vault,
             retention=self.retention,
             signer=self.manifest_signer,
-            max_bytes=queue_max_bytes or self.ring.max_bytes + QUEUE_EXTRA_BYTES,
         )
-        self.recorder = Recorder(
+        cutter = ClipCutter(
             camera=self,
             writer=writer,
             library=self.library,
             clock=self.clock,
             boot_id=self.boot_id,
             reach=clip_span_of(pre_roll_s=pre_roll_s, post_roll_s=post_roll_s, longest_s=longest_s),
+            sound=self.sound,
+        )
+        self.recorder = Recorder(
+            cutter=cutter,
+            writer=writer,
+            library=self.library,
             owners=self,
             thumbnails=self.thumbnails,
-            sound=self.sound,
+            turn_s=TURN_S,
         )
         self.recorder.clips.add(self.clips.put_nowait)
         self.recorder.card_states.add(self.card_states.append)
@@ -163,6 +171,11 @@ class RecordingRig(Shelves):
         thread.join()
         self.clock.advance(seconds)
         await asyncio.sleep(0.02)
+
+    def hide(self, mask_digest: str) -> None:
+        """Hide other parts of the picture from now on, as `CameraWiring.hide` does."""
+        self.hub.discard_before(self.now_90k)
+        self.ring.clear(before_pts_90k=self.now_90k, mask_digest=mask_digest)
 
     def press(self) -> str:
         """Trigger now; return the event's id."""
@@ -192,6 +205,17 @@ async def running(rig: RecordingRig) -> AsyncIterator[RecordingRig]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        rig.database.close()
+
+
+@asynccontextmanager
+async def taking_turns(rig: RecordingRig) -> AsyncIterator[RecordingRig]:
+    """Let a test call the recorder's `turn` itself: its film plays faster than a thread turns."""
+    try:
+        yield rig
+    finally:
+        rig.recorder.finish()
+        await rig.recorder.settle()
         rig.database.close()
 
 

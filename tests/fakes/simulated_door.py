@@ -15,6 +15,7 @@ from pathlib import Path
 from firmware.app.camera import CameraWiring
 from firmware.capture.camera_output import TICKS_PER_S, AccessUnit, LumaFrame
 from firmware.capture.frame_selection import KeyFrameSelector, luma_pacer
+from firmware.clips.clip_cutter import ClipCutter
 from firmware.clips.clip_span import clip_span_of
 from firmware.clips.record import ClipStart
 from firmware.clips.recorder import Recorder
@@ -48,7 +49,7 @@ class ListedClips:
     written_90k: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.listed, self.failed = Listeners[object](), Listeners[object]()
+        self.listed = Listeners[object]()
         self.card = StorageHealth()
         self._is_first = False
 
@@ -78,6 +79,10 @@ class ListedClips:
     def marks_90k(self) -> list[int]:
         """Where in its clip each trigger is."""
         return [mark.at_90k for start, _ in self.begun for mark in start.triggers]
+
+    @property
+    def durable_to_90k(self) -> int | None:
+        return self.begun[-1][1] + self.written_90k[-1] if self.written_90k else None
 
     def __getattr__(self, name: str) -> Callable[..., None]:
         if name.startswith("_"):
@@ -114,7 +119,7 @@ class SimulatedDoor:
         if late_s is not None:
             self.filming.ring.set_late(late_s)
         self.clips = ListedClips(folder)
-        self.recorder = Recorder(
+        cutter = ClipCutter(
             camera=self.filming,
             writer=self.clips,  # type: ignore[arg-type]
             library=self.clips,  # type: ignore[arg-type]
@@ -125,6 +130,11 @@ class SimulatedDoor:
                 post_roll_s=config.clips.post_roll_s,
                 longest_s=config.clips.longest_s,
             ),
+        )
+        self.recorder = Recorder(
+            cutter=cutter,
+            writer=self.clips,  # type: ignore[arg-type]
+            library=self.clips,  # type: ignore[arg-type]
             owners=Owned(),
         )
         self.told: list[str] = []
@@ -182,13 +192,14 @@ class SimulatedDoor:
         """Ring the bell; it is told `late_s` after it happened."""
         at_90k = self.now_90k - round(late_s * TICKS_PER_S)
         self.recorder.trigger(new_id(), "pressed", at_90k)
+        self.recorder.turn()
 
     async def _judge(self, frame: LumaFrame) -> None:
         await self._is_wanted.wait()
         self._is_wanted.clear()
         self._frames.put_nowait(frame)
         await self._is_wanted.wait()
-        await _turns()
+        await self._turns()
 
     async def _film_to(self, end_90k: int) -> None:
         count = 0
@@ -203,8 +214,14 @@ class SimulatedDoor:
                 self._newest_luma_90k = pts_90k
             count += 1
             if count % 200 == 0:
-                await _turns()
-        await _turns()
+                await self._turns()
+        await self._turns()
+
+    async def _turns(self) -> None:
+        """Let the watch judge what it has, and the recorder take what was filmed."""
+        for _ in range(4):
+            await asyncio.sleep(0)
+        self.recorder.turn()
 
 
 class NoSensor:
@@ -214,20 +231,13 @@ class NoSensor:
         return None
 
 
-async def _turns() -> None:
-    """Let the hub hand over what it has, and the recorder take it."""
-    for _ in range(4):
-        await asyncio.sleep(0)
-
-
 @asynccontextmanager
 async def running(door: SimulatedDoor) -> AsyncIterator[SimulatedDoor]:
-    """Let the door's recorder and watch run."""
-    tasks = [asyncio.create_task(part()) for part in (door.recorder.run, door.watch.run)]
-    await _turns()
+    """Let the door's watch run; the recorder's turns are the door's."""
+    task = asyncio.create_task(door.watch.run())
+    await asyncio.sleep(0)
     try:
         yield door
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

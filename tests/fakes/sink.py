@@ -1,6 +1,6 @@
 """A camera's sink that hands each picture to a function, for tests that film without a keeper."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from firmware.capture.camera_output import AccessUnit, LumaFrame, SmallPicture
 
@@ -33,6 +33,10 @@ class PictureList(list):
 
     def add(self, unit: AccessUnit) -> None:
         self.append(unit)
+
+    def newest_gop(self) -> Sequence[AccessUnit]:
+        keys = [index for index, unit in enumerate(self) if unit.is_key]
+        return self[keys[-1] :] if keys else []
 
     def put(self, picture: AccessUnit | LumaFrame | SmallPicture) -> None:
         self.append(picture)

@@ -32,7 +32,7 @@ from msgspec.structs import replace
 
 from firmware.app.camera import CameraWiring
 from firmware.app.clips import ClipWiring
-from firmware.capture.camera_output import pts_90k_of
+from firmware.capture.camera_output import TICKS_PER_S, pts_90k_of
 from firmware.capture.unit_hub import UnitHub
 from firmware.clips.ring import Ring
 from firmware.config.settings import ClipsConfig, Config
@@ -42,7 +42,6 @@ from firmware.outbox.publisher import EventWriter
 from firmware.outbox.queue import Outbox
 from firmware.protocol.encoding import new_id
 from firmware.protocol.events import Pressed
-from firmware.protocol.footage import NO_MASK_DIGEST
 from firmware.store.database import Database
 from firmware.system.clock import SystemClock
 from firmware.system.supervision import keep_running
@@ -54,6 +53,7 @@ CLIPS = ClipsConfig(
     pre_roll_s=3.0, post_roll_s=2.0, longest_s=12.0, keep_bytes=10**9, min_free_bytes=0
 )
 """Shorter than any owner may set, so that much happens in little time."""
+POST_ROLL_90K = round(CLIPS.post_roll_s * TICKS_PER_S)
 PRESS_EVERY_S = (0.1, 1.5)
 PAUSE_EVERY_S = 9.0
 PAUSE_S = 3.0
@@ -68,7 +68,6 @@ class TinyFilming:
     """What `ClipWiring` needs of `firmware.app.camera.CameraWiring`, around a tiny camera."""
 
     size = (WIDTH, HEIGHT)
-    mask_digest = NO_MASK_DIGEST
 
     def __init__(self, first_pts_90k: int) -> None:
         self.ring = Ring(pre_roll_s=CLIPS.pre_roll_s, max_bytes=CLIPS.ring_max_bytes)
@@ -100,6 +99,7 @@ class RecordingHalf:
             events=self._teller,
         )
         self._recording.recorder.card_states.add(lambda state: note("card", state.code))
+        self._pressed_90k = 0
         self._presses: set[asyncio.Task[None]] = set()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -139,11 +139,13 @@ class RecordingHalf:
                 is_pause = filmed_s % PAUSE_EVERY_S > PAUSE_EVERY_S - PAUSE_S
                 next_press_s = filmed_s + (PAUSE_S if is_pause else dice.uniform(*PRESS_EVERY_S))
             await asyncio.sleep(max(0.001, began_s + filmed_s / self._speed - time.monotonic()))
-            if self._recording.recorder.clip_id is not None:
+            is_wanted = unit.pts_90k <= self._pressed_90k + POST_ROLL_90K
+            if is_wanted and self._recording.recorder.clip_id is not None:
                 self._note("unit", f"{self._life}-{number - 1}", at_ns=handed_ns)
 
     def _press(self, at_pts_90k: int) -> None:
         event_id = new_id()
+        self._pressed_90k = at_pts_90k
         self._note("rang", event_id)
         task = asyncio.create_task(self._tell_press(event_id, at_pts_90k), name="press")
         self._presses.add(task)

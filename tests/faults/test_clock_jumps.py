@@ -109,6 +109,7 @@ class JumpyDoorbell:
         for _ in range(round(seconds * FPS)):
             (unit,) = self._filming.camera.film(1 / FPS)
             self._filming.hub.put(named(unit, f"film-{len(self.filmed_ms)}"))
+            self.recording.recorder.turn()
             self.filmed_ms.append(self.true_ms)
             self.kernel.advance(1 / FPS)
             await asyncio.sleep(0.001)
@@ -120,7 +121,9 @@ class JumpyDoorbell:
         event_id = new_id()
         self.pressings.append(Pressing(event_id, self.true_ms))
         at_90k = pts_90k_of(self.clock.monotonic_ns())
-        clip_id = self.recording.recorder.trigger(event_id, "pressed", at_90k)
+        self.recording.recorder.trigger(event_id, "pressed", at_90k)
+        self.recording.recorder.turn()
+        clip_id = self.recording.recorder.clip_id
         assert clip_id is not None
         self._clip_ids.add(clip_id)
         telling = self.teller.publish(Pressed(), event_id=event_id)
@@ -178,13 +181,12 @@ class JumpyDoorbell:
 async def doorbell(folder: Path, *, wrong_ms: int = 0) -> AsyncIterator[JumpyDoorbell]:
     """A doorbell that films and records; its first seconds of film are there."""
     jumpy = JumpyDoorbell(folder, wrong_ms=wrong_ms)
-    recorder = asyncio.create_task(jumpy.recording.recorder.run())
     try:
         await jumpy.film(CLIPS.pre_roll_s + 2)
         yield jumpy
     finally:
-        recorder.cancel()
-        await asyncio.gather(recorder, return_exceptions=True)
+        jumpy.recording.recorder.finish()
+        await jumpy.recording.recorder.settle()
         await asyncio.to_thread(jumpy.teller.close)
         await jumpy.recording.aclose()
         jumpy.outbox.close()

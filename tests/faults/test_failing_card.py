@@ -20,10 +20,9 @@ from pathlib import Path
 
 import pytest
 
-from firmware.clips.writer import FRAGMENT_AGE_S
 from tests.fakes.bad_card import BadCard
 from tests.fakes.footage import FPS
-from tests.fakes.recorder import RecordingRig, running
+from tests.fakes.recorder import TURN_S, RecordingRig, running
 from tests.fakes.waiting import eventually
 from tests.faults import strace
 from tests.faults.doorbells import RecordingDoorbell, seeded_dice
@@ -339,7 +338,7 @@ async def test_a_sync_that_fails_costs_no_picture_that_follows(
         await rig.film(4.3)
         rig.press()
         await rig.film_slowly(0.2)
-        await asyncio.sleep(2 * FRAGMENT_AGE_S)
+        await asyncio.sleep(5 * TURN_S)
         syncs, card.stall_s = card.syncs, 0.3
         await rig.film_slowly(0.1)
         await eventually(lambda: card.syncs > syncs)

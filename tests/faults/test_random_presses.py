@@ -1,11 +1,10 @@
 """A hundred presses at random moments of one long film: none misses its beginning or its end.
 
-Presses come in quick succession and far apart, are told up to 0.4 s late, and the loop stands
+Presses come in quick succession and far apart, are told up to 0.4 s late, and the recorder stands
 still now and then. The film plays as fast as this machine can; pictures and presses bear the
-times of their own clock, which is what the recorder goes by.
+times of their own clock, which is what the recorder goes by. Its turns are the test's.
 """
 
-import asyncio
 import heapq
 import random
 from collections.abc import Iterator
@@ -21,7 +20,7 @@ from firmware.config.settings import ClipsConfig
 from firmware.protocol.encoding import new_id
 from firmware.protocol.footage import ClipManifest, check_manifest
 from tests.fakes.clock import ManualClock
-from tests.fakes.recorder import RecordingRig, running
+from tests.fakes.recorder import RecordingRig, taking_turns
 from tests.faults.doorbells import seeded_dice
 from tests.faults.encoded_film import EncodedFilm, Picture
 from tests.faults.named_units import name_of
@@ -69,7 +68,7 @@ async def test_every_press_has_all_of_its_pre_roll_and_post_roll(tmp_path: Path)
     presses = list(random_presses(dice, rig.now_90k))
     seconds = (presses[-1].at_90k - rig.now_90k) / TICKS_PER_S + 2 * LIMITS.post_roll_s
     film = list(EncodedFilm(dice).play(rig.now_90k, seconds))
-    async with running(rig):
+    async with taking_turns(rig):
         await play(rig, film, presses, dice)
     clips = rig.library.in_order()
     manifests = [check_manifest(clip.signed_manifest, rig.signer.spki) for clip in clips]
@@ -97,7 +96,6 @@ async def play(
 ) -> None:
     """Let everything happen in the order of the clock, which is set to each moment."""
     assert isinstance(rig.clock, ManualClock)
-    loop = asyncio.get_running_loop()
     arrivals = (
         (picture.unit.pts_90k + round(dice.uniform(*ENCODER_S) * TICKS_PER_S), n)
         for n, picture in enumerate(film)
@@ -114,13 +112,10 @@ async def play(
             rig.hub.put(film[n].unit)
             still_for -= 1
         else:
-            press = (presses[n].event_id, "pressed", presses[n].at_90k)
-            loop.call_soon(rig.recorder.trigger, *press)  # some between ring and recorder
+            rig.recorder.trigger(presses[n].event_id, "pressed", presses[n].at_90k)
         if still_for <= 0:
-            await asyncio.sleep(0)
-            await asyncio.sleep(0)
+            rig.recorder.turn()
             still_for = dice.randint(1, STANDSTILL_UNITS) if dice.random() < STANDSTILL else 0
-    await asyncio.sleep(0.1)
 
 
 def in_order(arrivals: Iterator[tuple[int, int]]) -> Iterator[tuple[int, int]]:

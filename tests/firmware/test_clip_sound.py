@@ -94,7 +94,8 @@ async def test_sound_ends_at_once_when_the_microphone_goes_off(tmp_path: Path) -
     assert track is not None
     last = track.spans[-1]
     end_90k = last.first_pts_90k + last.unit_count * SOUND_UNIT_90K
-    assert end_90k == pytest.approx((clip.duration_ms - 1100) * 90, abs=SECOND / 5)
+    off_90k = (clip.duration_ms - 1100) * 90
+    assert off_90k - 1.2 * SECOND < end_90k < off_90k + SECOND / 5  # what wasn't taken yet is lost
 
 
 async def test_after_a_failure_of_the_card_the_next_clip_has_all_of_its_sound(
@@ -198,17 +199,20 @@ async def test_a_clip_that_was_killed_keeps_its_sound_up_to_the_last_fragment(
     assert all(level > 0.3 for level in levels(samples[:-4800]))
 
 
-async def test_a_full_queue_drops_sound_before_pictures(tmp_path: Path) -> None:
-    """The card stands still until half of the queue is full; the film has lost nothing then."""
+async def test_a_card_that_stands_still_for_long_costs_sound_before_pictures(
+    tmp_path: Path,
+) -> None:
+    """It stands still for longer than sound is kept; the film has lost nothing then."""
     card = BadCard()
-    async with listening_rig(tmp_path, card=card, queue_max_bytes=400_000) as (rig, feed):
+    async with listening_rig(tmp_path, card=card) as (rig, feed):
         await live(rig, feed, 4)
         rig.press()
+        rig.recorder.extend(rig.now_90k + 9 * SECOND)
         await live(rig, feed, 0.5)
         card.stall_s = 2.0
-        await live(rig, feed, 4)
+        await live(rig, feed, 9)
         card.stall_s = 0.0
-        await live(rig, feed, 2.5)
+        await live(rig, feed, 3)
         clip = await rig.next_clip()
         manifest = check_manifest(clip.signed_manifest, rig.signer.spki)
     assert manifest.lost_units == 0

@@ -5,7 +5,13 @@ import itertools
 import pytest
 
 from firmware.capture.frame_selection import FrameRateLimiter
-from firmware.capture.pi.controls import controls_of, frame_durations, widest_mode
+from firmware.capture.pi.controls import (
+    controls_of,
+    focus_controls,
+    frame_durations,
+    night_controls,
+    widest_mode,
+)
 from firmware.capture.pi.night import NightSwitch
 from firmware.config.settings import CameraConfig
 from tests.fakes.picamera import PI_CONTROLS
@@ -38,6 +44,32 @@ def test_only_controls_that_the_camera_lists_are_set():
         "AfMode": 0,
         "LensPosition": 2.0,
     }
+
+
+def test_a_lens_that_is_fixed_or_not_there_gets_no_focus():
+    fixed = {name: value for name, value in PI_CONTROLS.items() if name != "LensPosition"}
+    assert focus_controls(CameraConfig(), fixed, is_held=True) == {}
+
+
+@pytest.mark.parametrize(
+    ("focus_m", "is_held", "controls"),
+    [
+        (0.0, False, {"AfMode": 2, "AfRange": 0}),
+        (0.0, True, {"AfMode": 0, "LensPosition": 1 / 1.2}),
+        (0.5, False, {"AfMode": 0, "LensPosition": 2.0}),
+        (0.5, True, {"AfMode": 0, "LensPosition": 2.0}),
+        (0.01, False, {"AfMode": 0, "LensPosition": 15.0}),
+    ],
+)
+def test_focus_is_the_owners_or_the_lenss_own(focus_m, is_held, controls):
+    settings = CameraConfig(focus_m=focus_m)
+    assert focus_controls(settings, PI_CONTROLS, is_held=is_held) == controls
+
+
+def test_colours_go_only_under_infrared_light():
+    by_night = night_controls(is_night=True, has_infrared=False, listed=PI_CONTROLS)
+    assert by_night == {"NoiseReductionMode": 2}
+    assert night_controls(is_night=True, has_infrared=True, listed={}) == {}
 
 
 def test_frame_durations_stay_within_what_the_sensor_can_do():

@@ -121,7 +121,10 @@ class StillCamera:
     def turn_to_night(self, is_night: bool) -> None:
         pass
 
-    def limit_durations(self, is_night: bool) -> None:
+    def repeat_controls(self, is_night: bool) -> None:
+        pass
+
+    def hold_focus(self, is_held: bool) -> None:
         pass
 
 
@@ -435,8 +438,33 @@ def test_at_night_pictures_may_take_longer_and_the_infrared_light_shines(rig):
     assert rig.lamp.switched == [True]
     assert rig.source.fps == 10
     assert rig.system.camera.controls["FrameDurationLimits"] == (33_333, 100_000)
+    assert rig.system.camera.controls["Saturation"] == 0.0
+    assert rig.system.camera.controls["NoiseReductionMode"] == 2
     rig.source.stop()
     assert rig.lamp.switched == [True, False]
+
+
+def test_a_lens_that_moves_focuses_by_itself_from_the_first_picture_on(rig):
+    """libcamera leaves it at one metre otherwise."""
+    assert rig.system.camera.controls["AfMode"] == 2
+
+
+def test_an_autofocus_that_hunts_is_held_where_a_visitor_stands_and_tried_again(rig):
+    scanning, focused = {"AfState": 1}, {"AfState": 2}
+    rig.film(19, **scanning)
+    assert rig.system.camera.controls["AfMode"] == 2
+    rig.film(2, **scanning)
+    assert rig.system.camera.controls["AfMode"] == 0
+    assert rig.system.camera.controls["LensPosition"] == pytest.approx(1 / 1.2)
+    rig.film(601, **focused)
+    assert rig.system.camera.controls["AfMode"] == 2
+
+
+def test_an_autofocus_that_finds_each_visitor_is_left_alone(rig):
+    for _ in range(10):
+        rig.film(1.5, AfState=1)
+        rig.film(10, AfState=2)
+    assert rig.system.camera.controls["AfMode"] == 2
 
 
 def test_a_bitrate_that_the_hardware_does_not_take_is_told(rig, tmp_path):

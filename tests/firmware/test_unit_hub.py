@@ -24,6 +24,13 @@ async def taken(subscription: Subscription, count: int) -> list[int]:
     return numbers([await anext(subscription) for _ in range(count)])
 
 
+class NoLoop:
+    """A loop that nothing may call."""
+
+    def call_soon_threadsafe(self, _: object) -> None:
+        raise AssertionError("the loop was woken")
+
+
 def put_from_a_thread(hub: UnitHub, units: range) -> None:
     """Put all units before the loop gets a turn, as when it stands still."""
     thread = threading.Thread(target=lambda: [hub.put(unit(number)) for number in units])
@@ -83,12 +90,32 @@ async def test_the_ring_has_each_unit_before_any_subscriber_sees_it() -> None:
 async def test_a_loop_that_stood_still_loses_units_only_up_to_the_next_key_frame() -> None:
     ring = PictureList()
     hub = UnitHub(ring, asyncio.get_running_loop(), max_units=7)
-    put_from_a_thread(hub, range(12))
-    await asyncio.sleep(0.01)
-    put_from_a_thread(hub, range(12, 17))
-    await asyncio.sleep(0.01)
-    assert numbers(ring) == [0, 1, 2, 3, 4, 5, 6, 15, 16]
+    with hub.subscribe("viewer") as viewer:
+        put_from_a_thread(hub, range(12))
+        await asyncio.sleep(0.01)
+        put_from_a_thread(hub, range(12, 17))
+        assert await taken(viewer, 9) == [0, 1, 2, 3, 4, 5, 6, 15, 16]
     assert hub.dropped_units == 8
+    assert numbers(ring) == list(range(17))
+
+
+async def test_a_loop_that_nobody_needs_is_not_woken() -> None:
+    ring = PictureList()
+    hub = UnitHub(ring, NoLoop())  # type: ignore[arg-type]
+    put_from_a_thread(hub, range(5))
+    hub.subscribe("viewer").close()
+    put_from_a_thread(hub, range(5, 9))
+    assert numbers(ring) == list(range(9))
+
+
+async def test_who_comes_while_units_wait_for_others_gets_each_once() -> None:
+    hub = UnitHub(PictureList(), asyncio.get_running_loop())
+    with hub.subscribe("first") as first:
+        put_from_a_thread(hub, range(8))  # not handed on yet
+        with hub.late.subscribe("second") as second:
+            put_from_a_thread(hub, range(8, 10))
+            assert await taken(second, 5) == [5, 6, 7, 8, 9]
+        assert await taken(first, 10) == list(range(10))
 
 
 async def test_a_slow_subscriber_goes_on_at_a_key_frame() -> None:
@@ -182,7 +209,7 @@ async def test_a_camera_that_outlives_the_loop_is_not_ended_by_it() -> None:
 
     with ThreadPoolExecutor(1) as camera:
         assert camera.submit(film).exception() is None
-    assert ring == []
+    assert numbers(ring) == [0, 1]
 
 
 def luma(pts_90k: int) -> LumaFrame:

@@ -22,11 +22,12 @@ from firmware.capture.camera_output import AccessUnit, pts_90k_of
 from firmware.capture.unit_hub import UnitHub
 from firmware.capture.video_source import Mask
 from firmware.capture.webcam import WebcamSource, captured_ns, open_v4l2
+from firmware.clips.clip_cutter import ClipCutter
 from firmware.clips.clip_span import clip_span_of
 from firmware.clips.record import ClipRecord
 from firmware.clips.recorder import Recorder
 from firmware.clips.ring import Ring
-from firmware.clips.writer import QUEUE_EXTRA_BYTES, ClipWriter
+from firmware.clips.writer import ClipWriter
 from firmware.config.settings import CameraConfig
 from firmware.errors import CameraError
 from firmware.panel.button import Button, Press
@@ -34,7 +35,6 @@ from firmware.panel.chime import Chime
 from firmware.panel.gpio import Gpio
 from firmware.panel.pins import load_pins
 from firmware.protocol.encoding import new_id
-from firmware.protocol.footage import NO_MASK_DIGEST
 from firmware.system.clock import SystemClock
 from tests.fakes.ownership import Owned
 from tests.fakes.recorder import Shelves
@@ -176,7 +176,6 @@ class Door:
     """Camera, ring, recorder and library, as the doorbell has them."""
 
     size = (WIDTH, HEIGHT)
-    mask_digest = NO_MASK_DIGEST
 
     def __init__(self, guest: Guest, folder: Path) -> None:
         folder.mkdir()
@@ -191,15 +190,19 @@ class Door:
             vault=shelves.vault,
             retention=shelves.retention,
             signer=shelves.manifest_signer,
-            max_bytes=self.ring.max_bytes + QUEUE_EXTRA_BYTES,
         )
-        self.recorder = Recorder(
+        cutter = ClipCutter(
             camera=self,
             writer=writer,
             library=shelves.library,
             clock=guest.clock,
             boot_id=shelves.boot_id,
             reach=clip_span_of(pre_roll_s=PRE_ROLL_S, post_roll_s=POST_ROLL_S, longest_s=60),
+        )
+        self.recorder = Recorder(
+            cutter=cutter,
+            writer=writer,
+            library=shelves.library,
             owners=Owned(),
         )
         self.recorder.clips.add(self.finished.put_nowait)

@@ -119,7 +119,7 @@ async def film() -> dict[str, Any]:
         await asyncio.sleep(1.0)
         await asyncio.to_thread(camera.stop)
     await asyncio.sleep(0.1)
-    kept = ring.snapshot(ring.newest_pts_90k - 3 * 90_000 if ring.newest_pts_90k else 0)
+    kept = ring.snapshot(ring.newest_pts_90k - 3 * 90_000 if ring.newest_pts_90k else 0).units
     return {
         "asked_ns": asked_ns,
         "masking_ns": masking_ns,

@@ -10,7 +10,13 @@ from firmware.config.settings import CameraConfig
 
 MICROSECONDS = 1_000_000
 
-AF_MANUAL = 0
+AF_MANUAL, AF_CONTINUOUS = 0, 2
+"""AfMode. libcamera begins with a lens that stands at 1 m, and moves only in the other modes."""
+AF_RANGE_NORMAL = 0
+HELD_FOCUS_M = 1.2
+"""Where a visitor stands; the street behind is less sharp."""
+NOISE_FAST, NOISE_HIGH_QUALITY = 1, 2
+"""NoiseReductionMode."""
 FLICKER_MANUAL = 1
 METERING = {"backlit": 0, "centre": 0, "average": 2}
 """AeMeteringMode: 0 is centre-weighted, 2 is the whole picture."""
@@ -31,10 +37,36 @@ def controls_of(settings: CameraConfig, listed: Listed) -> dict[str, Any]:  # An
         wanted["AeFlickerMode"] = FLICKER_MANUAL
         # Lamps flicker with each half wave.
         wanted["AeFlickerPeriod"] = MICROSECONDS // (2 * settings.flicker_hz)
-    if settings.focus_m and "LensPosition" in listed:
-        nearest = float(listed["LensPosition"][1])
-        wanted["AfMode"] = AF_MANUAL
-        wanted["LensPosition"] = min(1 / settings.focus_m, nearest)  # dioptres
+    wanted |= focus_controls(settings, listed, is_held=False)
+    return {name: value for name, value in wanted.items() if name in listed}
+
+
+def focus_controls(
+    settings: CameraConfig, listed: Listed, *, is_held: bool
+) -> dict[str, float | int]:
+    """Return the controls of a lens that moves: where the owner set it, or wherever it is sharp.
+
+    `is_held`: at `HELD_FOCUS_M`, because it doesn't find where. Empty for a lens that is fixed.
+    """
+    if "LensPosition" not in listed:
+        return {}
+    focus_m = settings.focus_m or (HELD_FOCUS_M if is_held else 0.0)
+    if not focus_m:
+        return {"AfMode": AF_CONTINUOUS, "AfRange": AF_RANGE_NORMAL}
+    nearest = float(listed["LensPosition"][1])
+    return {"AfMode": AF_MANUAL, "LensPosition": min(1 / focus_m, nearest)}  # dioptres
+
+
+def night_controls(*, is_night: bool, has_infrared: bool, listed: Listed) -> dict[str, float | int]:
+    """Return the controls that differ by night: less noise, and no colours under infrared light.
+
+    What infrared light shows has no colours: white balance would make it pink.
+    """
+    wanted: dict[str, float | int] = {
+        "NoiseReductionMode": NOISE_HIGH_QUALITY if is_night else NOISE_FAST
+    }
+    if has_infrared:
+        wanted["Saturation"] = 0.0 if is_night else 1.0
     return {name: value for name, value in wanted.items() if name in listed}
 
 

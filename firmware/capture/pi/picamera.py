@@ -19,7 +19,9 @@ from firmware.capture.board import BoardProfile, check_fits, check_system
 from firmware.capture.pi.controls import (
     MICROSECONDS,
     controls_of,
+    focus_controls,
     frame_durations,
+    night_controls,
     widest_mode,
 )
 from firmware.capture.pi.encoders import film_output, filming, keyed
@@ -135,6 +137,7 @@ class PicameraSource:
         self._sensor: dict[str, Any] | None = None
         self._has_looked_at_modes = False
         self._is_small_wanted = False
+        self._is_focus_held = False
         self._running: _Running | None = None
         self._encoder: Any = None
 
@@ -209,7 +212,7 @@ class PicameraSource:
             self._max_fps = max(1, min(fps, self._settings.fps))
             if self._running is not None:
                 self._running.film.set_max_fps(self._max_fps)
-                self.limit_durations(self._running.film.is_night)
+                self.repeat_controls(self._running.film.is_night)
 
     def set_bitrate(self, bitrate_bps: int) -> None:
         """Set the encoder's target bitrate, within the board's limits.
@@ -255,6 +258,7 @@ class PicameraSource:
         log.info(
             "filming %d×%d with %s", main.width, main.height, "hardware" if is_hardware else "x264"
         )
+        self._is_focus_held = False
         self._running = _Running(stack=stack, camera=camera, film=film, is_hardware=is_hardware)
         film.is_small_wanted = self._is_small_wanted  # after it can be set from another thread
         self._start_encoder(self._running)
@@ -351,10 +355,16 @@ class PicameraSource:
         log.info("night begins" if is_night else "day begins")
         if self._lamp is not None:
             self._lamp.set_infrared(is_night)
-        self.limit_durations(is_night)
+        self.repeat_controls(is_night)
 
-    def limit_durations(self, is_night: bool) -> None:
-        """Set the camera's frame durations; on any thread.
+    def hold_focus(self, is_held: bool) -> None:
+        """Hold the lens where a visitor stands, or let it focus again; on the camera's thread."""
+        log.warning("the autofocus hunts, so the lens is held" if is_held else "it may focus again")
+        self._is_focus_held = is_held
+        self.repeat_controls(self._running is not None and self._running.film.is_night)
+
+    def repeat_controls(self, is_night: bool) -> None:
+        """Set the camera's controls that change while it films; on any thread.
 
         Said again at each key frame, because picamera2 may lose a control that is set while it
         hands a request back.
@@ -362,14 +372,20 @@ class PicameraSource:
         running = self._running
         if running is None:
             return
-        camera = running.camera
-        durations = frame_durations(
-            max_fps=self._max_fps,
-            min_fps=self._settings.night_fps if is_night else self._max_fps,
-            listed=camera.camera_controls,
+        listed = running.camera.camera_controls
+        controls: dict[str, Any] = dict(  # Any: as libcamera takes them
+            frame_durations(
+                max_fps=self._max_fps,
+                min_fps=self._settings.night_fps if is_night else self._max_fps,
+                listed=listed,
+            )
         )
-        if durations:
-            camera.set_controls(durations)
+        controls |= night_controls(
+            is_night=is_night, has_infrared=self._lamp is not None, listed=listed
+        )
+        controls |= focus_controls(self._settings, listed, is_held=self._is_focus_held)
+        if controls:
+            running.camera.set_controls(controls)
 
 
 def _open(stack: CameraStack) -> Any:

@@ -20,6 +20,7 @@ from firmware.capture.frame_selection import (
     luma_pacer,
     small_pacer,
 )
+from firmware.capture.pi.focus import FocusHold
 from firmware.capture.pi.night import NightSwitch
 from firmware.capture.pi.sensor_time import SensorTime
 from firmware.capture.pi.streams import Stream, i420_of
@@ -49,14 +50,18 @@ class _Masking:
 
 
 class FilmedCamera(Protocol):
-    """The camera of a pipeline; both methods are called on the camera's thread."""
+    """The camera of a pipeline; its methods are called on the camera's thread."""
 
     def turn_to_night(self, is_night: bool) -> None:
         """Called when night begins or ends."""
         ...
 
-    def limit_durations(self, is_night: bool) -> None:
-        """Set anew how long a picture may take; called about once a second."""
+    def repeat_controls(self, is_night: bool) -> None:
+        """Set again what changes while filming; called about once a second."""
+        ...
+
+    def hold_focus(self, is_held: bool) -> None:
+        """Called when the lens is to be held where a visitor stands, or to be sharp by itself."""
         ...
 
 
@@ -91,6 +96,7 @@ class PicturePipeline:
         self._luma = luma_pacer()
         self._small = small_pacer()
         self._night = NightSwitch(day_frame_us=day_frame_us)
+        self._focus = FocusHold()
         self._masking = _masking_of(mask, main, lores)
         self._shown = (self._masking, 0)
         self._parameter_sets = b""
@@ -176,12 +182,15 @@ class PicturePipeline:
             and self._night.see(gain=gain, exposure_us=exposure_us, at_ns=at_ns)
         ):
             self._camera.turn_to_night(self._night.is_night)
+        focus = metadata.get("AfState")
+        if focus is not None and self._focus.see(state=focus, at_ns=at_ns):
+            self._camera.hold_focus(self._focus.is_held)
         is_masked_anew = masking is not self._shown[0]
         if is_masked_anew:
             self.keys.force()
         if self.keys.is_due(at_ns):
             encoder.force_key_frame()
-            self._camera.limit_durations(self._night.is_night)
+            self._camera.repeat_controls(self._night.is_night)
         if is_masked_anew:
             self._shown = (masking, metadata["SensorTimestamp"] // 1000)
         encode()
