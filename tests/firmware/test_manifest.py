@@ -10,9 +10,9 @@ import pytest
 from msgspec import convert
 
 from firmware.capture.camera_output import AccessUnit
+from firmware.clips.clip_cutter import SILENT_90K
 from firmware.clips.clip_span import clip_span_of
 from firmware.clips.record import ClipEnd, ClipStart
-from firmware.clips.recorder import SILENT_90K
 from firmware.clips.ring import LONGEST_GOP_S
 from firmware.evidence.manifest import ManifestSigner
 from firmware.protocol.encoding import WireError, b64u, new_id, unb64u
