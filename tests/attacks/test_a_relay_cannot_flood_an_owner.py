@@ -67,7 +67,7 @@ async def test_a_refused_statement_said_again_and_again_is_told_once(rig):
 @pytest.mark.parametrize("which", ["viewing_key", "session_key"])
 async def test_a_newcomer_whose_keys_cant_be_used_is_refused_at_once(rig, which, key):
     desk = rig.desk()
-    await desk.on_statement(rig.seal(rig.sign(rig.newcomer(**{which: key}))))
+    await desk.on_statement(rig.seal(rig.sign(rig.stranger(**{which: key}))))
     assert desk.waiting() == []
     (refused,) = rig.notes()
     assert isinstance(refused, StatementRefused)
@@ -77,7 +77,7 @@ async def test_a_newcomer_whose_keys_cant_be_used_is_refused_at_once(rig, which,
 async def test_an_owner_who_cant_be_told_keeps_no_other_from_being_told(rig):
     store = OwnerStore(rig.folder / "owners.json")
     (ada,) = store.owners
-    bo = rig.newcomer(viewing_key=b64u(bytes(32))).owner
+    bo = rig.stranger(viewing_key=b64u(bytes(32))).owner
     rig.browsers.enrol(bo.browser, bo.passkey.credential_id, None)
     (rig.folder / "owners.json").unlink()
     store = OwnerStore(rig.folder / "owners.json")

@@ -39,7 +39,7 @@ from firmware.protocol.browsers import BrowserKeys
 from firmware.protocol.commands import SealedStatement
 from firmware.protocol.custody import CaptureProof, IdentityProof
 from firmware.protocol.decisions import OwnerSettings
-from firmware.protocol.encoding import b64u, decode, sha256_hex, unb64u
+from firmware.protocol.encoding import b64u, decode, new_id, sha256_hex, unb64u
 from firmware.protocol.events import EventBody, Note, ReleaseCommitted
 from firmware.protocol.grants import (
     SEAL_INFO,
@@ -423,14 +423,29 @@ class DeskRig:
         **changes: str,
     ) -> AddOwner:
         """Return what lets Bo, who is paired, be an owner too; `changes` are to Bo's browser."""
+        stranger = self.stranger(name=name, passkey=passkey, browser=browser, **changes)
+        code = self.paired(stranger.owner).reveal.code
+        return msgspec.structs.replace(
+            stranger, pairing_id=code.pairing_id, commitment=code.commitment
+        )
+
+    def stranger(
+        self,
+        *,
+        name: str = "Bo",
+        passkey: PasskeyKey | None = None,
+        browser: BrowserKeys | None = None,
+        **changes: str,
+    ) -> AddOwner:
+        """Return the same of one whom the doorbell never answered."""
         browser = browser or SoftBrowser.create("Bo's phone").keys
         keys = OwnerKeys(
             name=name,
             passkey=passkey or new_owner_passkey().key,
             browser=msgspec.structs.replace(browser, **changes),
         )
-        code = self.paired(keys).reveal.code
-        return AddOwner(pairing_id=code.pairing_id, owner=keys, commitment=code.commitment)
+        commitment = sha256_hex(new_id().encode())
+        return AddOwner(pairing_id=new_id(), owner=keys, commitment=commitment)
 
 
 def digest_of(signed: bytes) -> str:

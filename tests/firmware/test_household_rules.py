@@ -425,3 +425,16 @@ def test_an_owner_whose_stored_key_is_none_signs_nothing(world):
     broken = msgspec.structs.replace(world.owner.key, public_key=NO_P256_KEY)
     world = world.with_facts(owners=(Owner(name="Ada", passkey=broken),))
     assert reason(world.judged(world.terms())) == "form"
+
+
+@pytest.mark.parametrize("is_owner", [True, False])
+def test_a_newcomer_is_let_in_by_the_pairing_of_these_very_keys(is_owner: bool) -> None:
+    world = make_world()
+    terms = world.newcomer() if is_owner else EnrolBrowser(browser=SoftBrowser.create().keys)
+    commitment = "ab" * 32
+    named = msgspec.structs.replace(terms, commitment=commitment)
+    assert reason(world.judged(named)) == "newcomer"
+    world.paired[commitment] = world.newcomer().owner
+    assert reason(world.judged(named)) == "newcomer"
+    world.paired[commitment] = named.owner if isinstance(named, AddOwner) else named.browser
+    assert world.decision(named).is_widening

@@ -166,6 +166,7 @@ class Home:
                     credential_id=self.owner.passkey.credential_id, keys=self.owner.browser
                 )
             },
+            newcomers={},
             household=self.household,
         )
 
