@@ -43,7 +43,7 @@ async def record(given: argparse.Namespace) -> None:
         first_90k = min(rig.ring.newest_pts_90k, pts_90k_of(clock.monotonic_ns()))
         rig.recorder.trigger(new_id(), "pressed", first_90k)
         _, clip = await rig.listed.get()
-        used_s = {name: used - before_s[name] for name, used in thread_times_s().items()}
+        used_s = {name: used - before_s.get(name, 0.0) for name, used in thread_times_s().items()}
         say(
             clip={
                 "duration_ms": clip.duration_ms,
@@ -51,7 +51,7 @@ async def record(given: argparse.Namespace) -> None:
                 "reading_s": camera.reading_s,
                 "camera_s": used_s["camera"] - camera.reading_s,
                 "loop_s": used_s["MainThread"],
-                "writer_s": used_s["clip-writer"],
+                "writer_s": used_s["recorder"],
             }
         )
         await asyncio.to_thread(camera.join)

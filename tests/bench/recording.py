@@ -85,9 +85,9 @@ def _note(recorded: Sequence[_Recorded], *, has_peer: bool) -> str:
     return (
         "Doorward's side has ring, index, signed manifest and sealing in it. Of its time, "
         f"{median(lambda one: one.reading)} is Python's reading of the pipe, which no camera "
-        f"needs, {median(lambda one: one.camera)} the camera's thread handing over, "
-        f"{median(lambda one: one.loop)} the event loop with ring and recorder, "
-        f"{median(lambda one: one.writer)} the writer's thread.{missing}"
+        f"needs, {median(lambda one: one.camera)} the camera's thread with the ring, "
+        f"{median(lambda one: one.loop)} the event loop, "
+        f"{median(lambda one: one.writer)} the recorder's thread.{missing}"
     )
 
 
