@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from firmware.config.loader import load_config
 from firmware.config.settings import Config
-from firmware.errors import ConfigError, DoorwardError, NumPyMissing
+from firmware.errors import ConfigError, DoorwardError
 from firmware.protocol.command_line import quiet_pipe
 
 if TYPE_CHECKING:
@@ -113,12 +113,8 @@ def _run(command: str, config: Config, config_file: Path) -> int:
         return 0
     if command == "status":
         return _print_status(config)
-    try:
-        from firmware.app.process import run  # only `run` needs the camera's libraries
-    except ModuleNotFoundError as error:
-        if error.name != "numpy":
-            raise
-        raise NumPyMissing from error
+    from firmware.app.process import run  # only `run` needs the pins' library
+
     return run(config, partial(load_config, config_file))
 
 

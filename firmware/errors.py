@@ -59,9 +59,10 @@ trees of their own (companion/*/errors.py): they share no code with the doorbell
 """
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from firmware.protocol.events import CameraState
+if TYPE_CHECKING:  # else every error would load all documents, and the bell would wait for them
+    from firmware.protocol.events import CameraState
 
 
 class DoorwardError(Exception):
@@ -112,7 +113,7 @@ class NumPyMissing(DoorwardError):
 class CameraError(DoorwardError):
     """The camera gives no pictures; `state` is the value that is reported to the owner."""
 
-    def __init__(self, state: CameraState, detail: str) -> None:
+    def __init__(self, state: "CameraState", detail: str) -> None:
         super().__init__(detail)
         self.state: CameraState = state
         self.detail = detail

@@ -13,7 +13,7 @@ from firmware.app.link import RelayWay
 from firmware.app.site import Site
 from firmware.motion.watch import MotionWatch
 from firmware.notes.event_pictures import EventPictures, PictureSealer
-from firmware.panel.panel import Panel
+from firmware.panel.doorstep import Doorstep
 
 
 class Alerts:
@@ -23,7 +23,7 @@ class Alerts:
         self,
         site: Site,
         *,
-        panel: Panel,
+        doorstep: Doorstep,
         filming: CameraWiring,
         recording: ClipWiring,
         household: Household,
@@ -45,12 +45,12 @@ class Alerts:
             owners=household,
             events=household.pushes,
             pictures=self.pictures,
-            sensor=panel,
+            sensor=doorstep.panel,
             pause_s=site.config.clips.post_roll_s,
         )
         self.bell = Bell(
-            site.config.panel,
-            panel,
+            doorstep,
+            boot=site.clock.boot_id,
             clock=site.clock,
             recorder=recording.recorder,
             pairing=household.pairing,

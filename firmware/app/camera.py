@@ -5,6 +5,7 @@ choice of the camera, and the effect of new masks, are decided here.
 """
 
 import asyncio
+import contextlib
 import logging
 import random
 from collections.abc import Callable, Sequence
@@ -162,6 +163,17 @@ class CameraWiring:
         if not isinstance(self._camera, ReplaySource):
             raise CameraError("unsupported", "only the replay camera can be shown a picture")
         await asyncio.to_thread(self._camera.show, picture_png, seconds)
+
+
+def load_camera(kind: str) -> None:
+    """Import what `camera_of` needs for this kind. On a thread: it may take seconds."""
+    if kind == "picamera":
+        import firmware.capture.pi.picamera
+    elif kind == "webcam":
+        import firmware.capture.webcam
+    else:
+        with contextlib.suppress(ImportError):  # `camera_of` says what is missing
+            import firmware.capture.replay.scene  # noqa: F401 - as the others: loaded here
 
 
 def camera_of(settings: CameraConfig, clock: SystemClock, lamp: InfraredLamp) -> VideoSource:

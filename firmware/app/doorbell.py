@@ -33,8 +33,8 @@ from firmware.config.settings import Config
 from firmware.errors import DoorwardError
 from firmware.link.command_handlers import CommandRouter
 from firmware.outbox.deferred_events import DeferredEvents
+from firmware.panel.doorstep import Doorstep
 from firmware.panel.light import LightState
-from firmware.panel.panel import Panel
 from firmware.panel.status_light import StatusLight
 from firmware.sound.sound_system import SoundWiring
 from firmware.store.database import Database
@@ -47,8 +47,9 @@ log = logging.getLogger(__name__)
 class Doorbell:
     """All parts of one enrolled doorbell. Build it inside the running loop, then `run` it."""
 
-    def __init__(self, site: Site, panel: Panel, end: LastResort) -> None:
-        self._site, self._panel = site, panel
+    def __init__(self, site: Site, doorstep: Doorstep, end: LastResort) -> None:
+        self._site, self._panel = site, doorstep.panel
+        panel = doorstep.panel
         config, clock = site.config, site.clock
         database = Database(config.data_dir / "library.sqlite3")
         self._relay = relay = RelayWay(site)
@@ -91,7 +92,7 @@ class Doorbell:
         )
         self._alerts = alerts = Alerts(
             site,
-            panel=panel,
+            doorstep=doorstep,
             filming=filming,
             recording=recording,
             household=household,
@@ -151,9 +152,9 @@ class Doorbell:
             "light": self._lighting.run,
             "link": partial(self._relay.link.run, commands),
         }
-        await self._alerts.bell.start()
         await self._recording.recover()
         await consenting.take_settings()
+        self._alerts.bell.start()
         running = [
             asyncio.create_task(keep_running(name, part, source=self._site.source), name=name)
             for name, part in parts.items()
@@ -161,7 +162,6 @@ class Doorbell:
         try:
             await consenting.start()
             await consenting.uploads.resume(self._relay.outbox.pending(10_000))
-            await self._live.sessions.warm_up()
             self._panel.light.set(LightState.STARTING, False)
             log.info("doorbell ready, its own page is %s", self._site.config.door.url)
             await stop.wait()

@@ -21,9 +21,10 @@ from firmware.live.signature_checks import SignatureChecks
 from firmware.notes.pushes import Pushes
 from firmware.notes.sealed_notes import Notes
 from firmware.outbox.deferred_events import DeferredEvents
-from firmware.outbox.publisher import EventPublisher
+from firmware.outbox.publisher import EarlyEventPublisher
 from firmware.protocol.browsers import BrowserKeys
 from firmware.system.clock import Clock
+from firmware.system.ownership import OWNERS_FILE
 
 
 class Household:
@@ -35,13 +36,13 @@ class Household:
         *,
         keys: DeviceKeys,
         clock: Clock,
-        events: EventPublisher,
+        events: EarlyEventPublisher,
         promises: DeferredEvents,
         replies: ReplyPlayer,
         register: FollowedRegister,
     ) -> None:
         self._clock = clock
-        self.owners = OwnerStore(data_dir / "owners.json")
+        self.owners = OwnerStore(data_dir / OWNERS_FILE)
         self.browsers = BrowserStore(data_dir / "browsers.json", self.owners)
         self.notes = Notes(
             keys=keys, owners=self.owners, browsers=self.browsers, clock=clock, events=promises

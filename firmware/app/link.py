@@ -19,7 +19,7 @@ class RelayWay:
     def __init__(self, site: Site) -> None:
         data_dir, keys, enrolment = site.config.data_dir, site.keys, site.enrolment
         self.outbox = Outbox(data_dir / "outbox.sqlite3", keys.device, boot=site.clock.boot_id)
-        self.events = EventWriter(self.outbox, site.clock)
+        self.events = EventWriter(self.outbox, site.clock, boot=site.clock.boot_id)
         self.link = LinkSession(
             identity=Identity(
                 device=keys.device, boot_id=site.boot_id, version=version("doorward")

@@ -1,33 +1,25 @@
-"""The doorbell's process: signals, the lock against a second one, enrolment, then `Doorbell`.
+"""The doorbell's process, in stages: first the bell, then all else.
 
-The panel works from the first moment on, so that the bell rings also while it enrols.
+The first stage is what a press needs: pins, chime, light, the clock, and a file that keeps presses.
+It works from the first moment on, also while it enrols, and imports nothing else: a house test has
+the list. The rest (`firmware.app.enrolled`) is loaded by a thread, so that the bell needn't wait.
 """
 
 import asyncio
 import logging
-import random
 import signal
 from collections.abc import Callable
-from functools import partial
 
-import httpx2
-
-from firmware.app.doorbell import Doorbell
-from firmware.app.simulated_clock import kernel_of
-from firmware.app.site import Site
 from firmware.clips.folder_lock import locked_alone
 from firmware.config.settings import Config
-from firmware.enrolment.client import Enroller
-from firmware.enrolment.keys import load_or_make_keys
+from firmware.errors import NumPyMissing
+from firmware.panel.doorstep import Doorstep
 from firmware.panel.light import LightState
 from firmware.panel.panel import Panel, open_gpio
-from firmware.protocol.encoding import new_id
-from firmware.system.clock import SystemClock
+from firmware.system.clock import Kernel, LinuxKernel, SystemClock
 from firmware.system.factory_reset import finish_wipe, order_wipe
-from firmware.system.supervision import LastResort, OneAtATime, Watchdog
+from firmware.system.supervision import LastResort, Watchdog
 from firmware.system.systemd import of_this_process
-
-HTTP_TIMEOUT_S = 30.0
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +34,7 @@ def run(config: Config, reload: Callable[[], Config]) -> int:
 
 
 async def _run(config: Config, reload: Callable[[], Config]) -> int:
-    kernel = kernel_of(config)
+    kernel = _kernel_of(config)
     stop = _stop_on_signals()
     clock = SystemClock(
         is_host_time_trusted=config.clock.is_host_time_trusted,
@@ -62,53 +54,59 @@ async def _run(config: Config, reload: Callable[[], Config]) -> int:
         clock=clock,
     )
     panel.reset_wanted.add(reset)
+    doorstep = Doorstep(
+        config.panel, panel, data_dir=config.data_dir, clock=clock, boot=clock.boot_id
+    )
     panel.start()
     panel.light.set(LightState.STARTING, True)
+    await doorstep.start()
     manager = of_this_process()
     watchdog = Watchdog(manager)
     guarding = asyncio.create_task(watchdog.run(), name="watchdog")
     manager.ready()  # the bell rings from here on
     end = LastResort(stop, manager)
     try:
-        async with httpx2.AsyncClient(trust_env=False, timeout=HTTP_TIMEOUT_S) as http:
-            site = await _enrol(config, clock, http, stop)
-            if site is not None:
-                doorbell = Doorbell(site, panel, end)
-                watchdog.watch("camera keeper", doorbell.filming.keeper)
-                reloading = OneAtATime(partial(doorbell.reload, reload), name="reload")
-                asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reloading.ask)
-                await doorbell.run(stop)
+        await asyncio.to_thread(_load_the_rest, config)
+        from firmware.app.enrolled import run_enrolled  # loaded by now
+
+        if not stop.is_set():
+            await run_enrolled(
+                config,
+                reload,
+                clock=clock,
+                doorstep=doorstep,
+                watchdog=watchdog,
+                end=end,
+                stop=stop,
+            )
     finally:
         manager.stopping()
         guarding.cancel()
-        await panel.close()
+        try:
+            await panel.close()
+        finally:  # no press comes any more; the last ones are kept
+            await doorstep.close()
     return end.exit_code
 
 
-async def _enrol(
-    config: Config, clock: SystemClock, http: httpx2.AsyncClient, stop: asyncio.Event
-) -> Site | None:
-    """Return the site once the doorbell is enrolled; None if it is stopped before."""
-    source = random.SystemRandom()
-    keys = load_or_make_keys(config.data_dir)
-    enroller = Enroller(
-        data_dir=config.data_dir, claim_file=config.claim_file, keys=keys, http=http, source=source
-    )
-    enrolling = asyncio.create_task(enroller.enrol_patiently(), name="enrolment")
-    stopping = asyncio.create_task(stop.wait(), name="stop")
-    await asyncio.wait({enrolling, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    if not enrolling.done():
-        enrolling.cancel()
-        return None
-    return Site(
-        config=config,
-        keys=keys,
-        enrolment=enrolling.result(),
-        clock=clock,
-        boot_id=new_id(),
-        http=http,
-        source=source,
-    )
+def _load_the_rest(config: Config) -> None:
+    """Import all that follows the first stage: seconds on a small board. On a thread."""
+    try:
+        from firmware.app.camera import load_camera
+        from firmware.app.enrolled import run_enrolled  # noqa: F401 - for the loop
+    except ModuleNotFoundError as error:
+        if error.name != "numpy":
+            raise
+        raise NumPyMissing from error
+    load_camera(config.camera.kind)
+
+
+def _kernel_of(config: Config) -> Kernel:
+    if config.clock.example_path is None:
+        return LinuxKernel()
+    from firmware.app.simulated_clock import kernel_of  # only an example town has one
+
+    return kernel_of(config)
 
 
 def _stop_on_signals() -> asyncio.Event:

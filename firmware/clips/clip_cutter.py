@@ -346,10 +346,10 @@ class ClipCutter:
             return
         if len(waiting.triggers) < MAX_TRIGGERS:
             waiting.triggers.append(trigger)
-        waiting.wanted_to_90k = max(waiting.wanted_to_90k, trigger.at_pts_90k)
+        waiting.wanted_to_90k = max(waiting.wanted_to_90k, trigger.wanted_to_90k)
 
     def _prolong(self, clip: _Clip, trigger: Trigger) -> None:
-        clip.wanted_to_90k = max(clip.wanted_to_90k, trigger.at_pts_90k)
+        clip.wanted_to_90k = max(clip.wanted_to_90k, trigger.wanted_to_90k)
         if len(clip.triggers) >= MAX_TRIGGERS:
             return  # it is told by its event
         clip.triggers.append(trigger)

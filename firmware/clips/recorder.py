@@ -82,10 +82,13 @@ class Recorder:
         memory was filled don't count."""
         return self._cutter.shortest_pre_roll_ms
 
-    def trigger(self, event_id: str, kind: TriggerKind, at_pts_90k: int) -> None:
+    def trigger(
+        self, event_id: str, kind: TriggerKind, at_pts_90k: int, *, told_pts_90k: int = 0
+    ) -> None:
         """Have a clip begun, or the running one prolonged; nothing if nobody is paired.
 
-        If the camera has no picture yet, the clip begins once the first comes.
+        If the camera has no picture yet, the clip begins once the first comes. What is told long
+        after it happened says when it was told: the clip goes on after that.
         """
         if not self._owners.has_owner():
             return
@@ -94,6 +97,7 @@ class Recorder:
             kind=kind,
             at_pts_90k=at_pts_90k,
             expected_90k=self._expected_90k,
+            told_pts_90k=told_pts_90k,
         )
         with self._changed:
             self._cutter.keep_for(trigger)  # the thread may be waiting for the disk

@@ -17,6 +17,13 @@ class Trigger:
     at_pts_90k: int
     expected_90k: int | None = None
     """When motion began that may be told later; its clip is to begin early enough for that."""
+    told_pts_90k: int = 0
+    """When it was told, if long after it happened: its clip is wanted beyond this time."""
+
+    @property
+    def wanted_to_90k(self) -> int:
+        """The time that its clip's post-roll comes after."""
+        return max(self.at_pts_90k, self.told_pts_90k)
 
     def marked(self, first_pts_90k: int) -> ClipTrigger:
         """Return it as the manifest of a clip tells it; one from before the clip counts as 0."""

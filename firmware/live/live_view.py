@@ -67,6 +67,7 @@ class LiveView:
         try:
             match command:
                 case NonceWanted():
+                    self.live.expect_viewer()
                     return LiveNonce(nonce=self._checks.give_nonce())
                 case Offer():
                     signed = await self.live.answer(

@@ -2,8 +2,8 @@
 
 An offer counts only when an enrolled browser signed it with a fresh nonce of ours
 (signature_checks.py), and each answer is signed for it alone (sdp_answer.py). session.py serves one
-session; aiortc is reached through a `PeerMaker` only, and imported when it is first needed or by
-`warm_up`, so that the bell doesn't wait for it.
+session; aiortc is reached through a `PeerMaker` only, and imported when somebody asks for a nonce,
+so that neither the bell waits for it nor a doorbell pays for it that nobody watches.
 """
 
 import asyncio
@@ -76,6 +76,7 @@ class LiveSessions:
         self._ice_rule = IceServerRule(limits.private_ice_hosts)
         self._small_bps: int | None = None
         self._is_warm = False
+        self._warming: asyncio.Task[None] | None = None
         self._visits: dict[str, LiveSession] = {}
         self._opening: dict[str, asyncio.Task[LiveSession]] = {}
 
@@ -90,8 +91,12 @@ class LiveSessions:
         watchers = (visit.watcher for visit in self._visits.values())
         return tuple(watcher for watcher in watchers if watcher is not None)
 
-    async def warm_up(self) -> None:
-        """Import slow modules ahead of the first viewer, off the loop."""
+    def expect_viewer(self) -> None:
+        """Begin to import slow modules: who asks for a nonce will send an offer."""
+        if not self._is_warm and self._warming is None:
+            self._warming = asyncio.create_task(self._warm_up(), name="live warm-up")
+
+    async def _warm_up(self) -> None:
         if not self._is_warm:
             await asyncio.to_thread(importlib.import_module, PEER_MODULE)
             self._is_warm = True
@@ -100,7 +105,7 @@ class LiveSessions:
         self, session_id: str, signed: SignedLive, ice_servers: Sequence[IceServer] = ()
     ) -> SignedLive:
         """Open a session and return the signed answer, or raise LiveError with a reason."""
-        await self.warm_up()
+        await self._warm_up()
         if session_id not in self._visits and session_id not in self._opening:
             self._begin_to_open(session_id, signed, ice_servers)
         visit = await self._opened(session_id)
@@ -150,6 +155,8 @@ class LiveSessions:
         for opening in list(self._opening.values()):
             opening.cancel()
         await asyncio.gather(*(visit.close() for visit in list(self._visits.values())))
+        if self._warming is not None:
+            await asyncio.gather(self._warming, return_exceptions=True)
 
     def _begin_to_open(
         self, session_id: str, signed: SignedLive, servers: Sequence[IceServer]
@@ -233,7 +240,7 @@ class LiveSessions:
 
 
 class RealPeers:
-    """The factory of aiortc connections (`PeerMaker`). `warm_up` imports slow modules."""
+    """The factory of aiortc connections (`PeerMaker`), which `LiveSessions` has imported before."""
 
     def __init__(self, clock: Clock, random_source: random.Random) -> None:
         self._clock = clock

@@ -14,7 +14,8 @@ from firmware.enrolment.browsers import BrowserStore, EnrolledBrowser
 from firmware.errors import DoorwardError
 from firmware.notes.push_encryption import encrypt
 from firmware.notes.quiet_hours import is_quiet
-from firmware.outbox.publisher import EventPublisher
+from firmware.outbox.early_presses import EarlyPress
+from firmware.outbox.publisher import EarlyEventPublisher
 from firmware.protocol.encoding import WireError, b64u
 from firmware.protocol.events import Event, EventBody, Motion, Pressed, PushMessage, PushWanted
 from firmware.protocol.live import PushText, SetPush
@@ -30,13 +31,13 @@ log = logging.getLogger(__name__)
 
 
 class Pushes:
-    """Publishes events and pushes some of them; implements `EventPublisher`.
+    """Publishes events and pushes some of them; implements `EarlyEventPublisher`.
 
     All on the loop, but for the encryption.
     """
 
     def __init__(
-        self, *, device: str, browsers: BrowserStore, clock: Clock, events: EventPublisher
+        self, *, device: str, browsers: BrowserStore, clock: Clock, events: EarlyEventPublisher
     ) -> None:
         self._device = device
         self._browsers = browsers
@@ -48,6 +49,13 @@ class Pushes:
         """Publish a fact as usual, then push it if it is a press; the caller never waits."""
         event = await self._events.publish(body, event_id=event_id)
         if isinstance(body, Pressed):
+            self._begin_push(event, "pressed")
+        return event
+
+    async def publish_early(self, body: EventBody, press: EarlyPress) -> Event | None:
+        """Publish a press from before, and push it; None if it was published before."""
+        event = await self._events.publish_early(body, press)
+        if event is not None:
             self._begin_push(event, "pressed")
         return event
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from firmware.errors import OutboxFull, StoreError
+from firmware.outbox.early_presses import EarlyPress
 from firmware.outbox.queue import Outbox
 from firmware.protocol.encoding import new_id
 from firmware.protocol.events import Event, EventBody
@@ -47,6 +48,14 @@ class EventPublisher(Protocol):
         ...
 
 
+class EarlyEventPublisher(EventPublisher, Protocol):
+    """Reports facts to the relay, also those from before it was there."""
+
+    async def publish_early(self, body: EventBody, press: EarlyPress) -> Event | None:
+        """Publish what happened then, with its time; None if it was published before."""
+        ...
+
+
 class OnceEventPublisher(EventPublisher, Protocol):
     """Reports facts, and some of them exactly once."""
 
@@ -60,19 +69,22 @@ class _Moment:
     """The time of a fact, by both clocks."""
 
     wall_ms: int
-    monotonic_ms: int
+    monotonic_ms: int | None
+    """None: of another boot, so no clock of this one dates it."""
     is_trusted: bool
 
 
 class EventWriter:
     """Appends to the outbox on one thread: the loop never waits for the disk.
 
-    Implements `OnceEventPublisher`.
+    Implements `OnceEventPublisher` and `EarlyEventPublisher`.
     """
 
-    def __init__(self, outbox: Outbox, clock: Clock) -> None:
+    def __init__(self, outbox: Outbox, clock: Clock, *, boot: str = "") -> None:
+        """`boot` is the kernel's id of this boot; "": not known."""
         self._outbox = outbox
         self._clock = clock
+        self._boot = boot
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="outbox")
         self._waiting = 0
         self._is_closing = threading.Event()
@@ -86,19 +98,36 @@ class EventWriter:
         """Publish likewise, unless it was published under this id before, by any start of ours."""
         await self._hand_over(lambda moment: self._append_once(event_id, body, moment))
 
-    async def _hand_over(self, append: Callable[[_Moment], T]) -> T:
+    async def publish_early(self, body: EventBody, press: EarlyPress) -> Event | None:
+        """Publish under the press's id and with its time, once; None if that was done before."""
+        is_of_this_boot = bool(self._boot) and press.boot == self._boot
+        moment = _Moment(
+            wall_ms=press.time_ms,
+            monotonic_ms=press.monotonic_ns // 1_000_000 if is_of_this_boot else None,
+            is_trusted=press.is_clock_trusted,
+        )
+        return await self._hand_over(
+            lambda moment: self._append_once(press.id, body, moment), moment=moment
+        )
+
+    async def _hand_over(
+        self, append: Callable[[_Moment], T], *, moment: _Moment | None = None
+    ) -> T:
         if self._waiting >= MAX_WAITING:
             raise OutboxFull(MAX_WAITING)
-        moment = _Moment(
-            wall_ms=self._clock.wall_ms(),
-            monotonic_ms=self._clock.monotonic_ns() // 1_000_000,
-            is_trusted=self._clock.is_trusted(),
-        )
+        moment = moment or self._now()
         self._waiting += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, append, moment)
         finally:
             self._waiting -= 1
+
+    def _now(self) -> _Moment:
+        return _Moment(
+            wall_ms=self._clock.wall_ms(),
+            monotonic_ms=self._clock.monotonic_ns() // 1_000_000,
+            is_trusted=self._clock.is_trusted(),
+        )
 
     def stop_retrying(self) -> None:
         """From now on try each event once: a failing card must not hold up the doorbell's end."""
@@ -109,9 +138,10 @@ class EventWriter:
         self.stop_retrying()
         self._thread.shutdown(wait=True)
 
-    def _append_once(self, event_id: str, body: EventBody, moment: _Moment) -> None:
-        if not self._outbox.has_event(event_id):  # all is told on this one thread
-            self._append(event_id, body, moment, is_once=True)
+    def _append_once(self, event_id: str, body: EventBody, moment: _Moment) -> Event | None:
+        if self._outbox.has_event(event_id):  # all is told on this one thread
+            return None
+        return self._append(event_id, body, moment, is_once=True)
 
     def _append(
         self, event_id: str, body: EventBody, moment: _Moment, *, is_once: bool = False

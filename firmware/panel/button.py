@@ -4,7 +4,8 @@ gpiozero's own debounce isn't used: its mock ignores it, and both kinds of pins 
 alike. A press counts once the contact has been closed for `debounce_ms` without a break, and
 carries the time of the edge that began it; so neither bouncing nor a spark counts. How long it was
 closed is told by the edges' own times: a loop that was busy meanwhile misses no press. A contact
-that is closed already when the pin is opened is down, but was never pressed.
+that is closed already when the pin is opened is down, and was pressed only if it opens soon:
+whoever rings while the doorbell starts lets go, a contact that is stuck doesn't.
 """
 
 import asyncio
@@ -21,6 +22,8 @@ log = logging.getLogger(__name__)
 PAIRING_HOLD_S = 3.0
 RESET_HOLD_S = 15.0
 FIRST_MINUTE_S = 60.0
+HELD_AT_START_S = 2.0
+"""A contact that is closed at the start and opens within this time was pressed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +45,8 @@ class Button:
     """One debounced button. All listeners are called on the loop.
 
     `pressed` is notified once a press, `held` once more if it lasts `hold_s`; `released` whenever
-    the contact has opened; `edges` last, also after a listener of the others has failed.
+    the contact has opened; `edges` last, also after a listener of the others has failed. A press
+    that began before the pin was opened is told at its end, as of when the pin was opened.
     """
 
     def __init__(
@@ -54,7 +58,9 @@ class Button:
         clock: Clock,
         loop: asyncio.AbstractEventLoop,
         hold_s: float = PAIRING_HOLD_S,
+        held_at_start_s: float = HELD_AT_START_S,
     ) -> None:
+        self._held_at_start_s = held_at_start_s
         self._debounce_s = debounce_ms / 1000
         self._clock = clock
         self._loop = loop
@@ -68,6 +74,7 @@ class Button:
         self._holding: asyncio.TimerHandle | None = None
         self._contact = gpio.contact(name, self._hand_over)
         self._is_down = self._contact.is_active
+        self._down_at_start_ns = clock.monotonic_ns() if self._is_down else None
 
     @property
     def is_down(self) -> bool:
@@ -112,10 +119,20 @@ class Button:
             self._holding.cancel()
             self._holding = None
         if not is_down:
+            self._end_press_from_before(at_ns)
             self.released.notify()
             return
         self._holding = self._loop.call_later(self._hold_s - self._debounce_s, self.held.notify)
         self.pressed.notify(Press(at_ns=at_ns))
+
+    def _end_press_from_before(self, at_ns: int) -> None:
+        """Tell a press that began before the pin was opened, unless it was a spark or is stuck."""
+        began_ns, self._down_at_start_ns = self._down_at_start_ns, None
+        if began_ns is None:
+            return
+        lasted_s = (at_ns - began_ns) / 1e9
+        if self._debounce_s <= lasted_s <= self._held_at_start_s:
+            self.pressed.notify(Press(at_ns=began_ns))
 
 
 class ServiceButton:

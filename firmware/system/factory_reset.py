@@ -34,6 +34,7 @@ FILES = (
     "ca.pem",
     "library.sqlite3",
     "outbox.sqlite3",
+    "early-presses.jsonl",
     "camera-rescue.json",
     "clock.json",
     "troubles.json",

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
-import firmware.app.process  # all that the doorbell's own program loads
+import firmware.app.enrolled  # all that the doorbell's own program loads
 import firmware.live.peer  # noqa: F401  # and loads later
 from firmware.app.clips import ClipWiring
 from firmware.capture.camera_keeper import CameraKeeper

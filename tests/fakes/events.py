@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 
+from firmware.outbox.early_presses import EarlyPress
 from firmware.protocol.encoding import new_id
 from firmware.protocol.events import Event, EventBody
 
@@ -9,8 +10,8 @@ OnPublish = Callable[[EventBody], Awaitable[object]]
 
 
 class PublishedEvents:
-    """Implements `firmware.outbox.publisher.OnceEventPublisher`; `bodies` has what was published,
-    in order.
+    """Implements `OnceEventPublisher` and `EarlyEventPublisher` of firmware.outbox.publisher;
+    `bodies` has what was published, in order.
 
     `on_publish` is awaited before an event is accepted, and may raise to refuse it.
     """
@@ -43,6 +44,11 @@ class PublishedEvents:
     async def publish_once(self, body: EventBody, event_id: str) -> None:
         if all(event.id != event_id for event in self.events):
             await self.publish(body, event_id=event_id)
+
+    async def publish_early(self, body: EventBody, press: EarlyPress) -> Event | None:
+        if any(event.id == press.id for event in self.events):
+            return None
+        return await self.publish(body, event_id=press.id)
 
 
 class NoPictures:

@@ -38,6 +38,7 @@ from firmware.health.reporter import TroubleReporter
 from firmware.health.troubles import HOLDS, Hold, Troubles
 from firmware.outbox.publisher import EventWriter
 from firmware.outbox.queue import Outbox
+from firmware.panel.doorstep import Doorstep
 from firmware.panel.gpio import MockGpio
 from firmware.panel.panel import Panel
 from firmware.panel.pins import load_pins
@@ -142,9 +143,12 @@ class House:
             has_infrared=False,
             clock=clock,
         )
+        self.doorstep = Doorstep(
+            settings, self.panel, data_dir=folder, clock=clock, boot=clock.boot_id
+        )
         self.bell = Bell(
-            settings,
-            self.panel,
+            self.doorstep,
+            boot=clock.boot_id,
             clock=clock,
             recorder=self.recording.recorder,
             pairing=Pairing(keys=NO_KEYS, has_owner=True),
@@ -230,7 +234,7 @@ async def house(folder: Path) -> AsyncIterator[House]:
     """A doorbell that has filmed for a while."""
     home = House(folder)
     home.panel.start()
-    await home.bell.start()
+    home.bell.start()
     parts = (home.keeper.run(), home.recording.recorder.run(), home.health.run())
     running_parts = [asyncio.create_task(part) for part in parts]
     try:
@@ -246,6 +250,7 @@ async def house(folder: Path) -> AsyncIterator[House]:
         await asyncio.to_thread(home.teller.close)
         await home.recording.aclose()
         home.outbox.close()
+        await home.doorstep.close()
         await home.panel.close()
 
 

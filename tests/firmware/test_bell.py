@@ -16,7 +16,9 @@ from firmware.config.settings import PanelConfig
 from firmware.enrolment.keys import load_or_make_keys
 from firmware.enrolment.pairing import Pairing
 from firmware.errors import ControlError, OutboxFull
+from firmware.outbox.early_presses import EarlyPress
 from firmware.panel.control_socket import PanelView
+from firmware.panel.doorstep import Doorstep
 from firmware.panel.gpio import MockGpio
 from firmware.panel.panel import Panel
 from firmware.panel.pins import load_pins
@@ -53,10 +55,13 @@ class House:
             has_infrared=False,
             clock=self.clock,
         )
+        self.doorstep = Doorstep(
+            settings, self.panel, data_dir=folder, clock=self.clock, boot=self.clock.boot_id
+        )
         self.pairing = Pairing(keys=load_or_make_keys(folder / "keys"), has_owner=False)
         self.bell = Bell(
-            settings,
-            self.panel,
+            self.doorstep,
+            boot=self.clock.boot_id,
             clock=self.clock,
             recorder=self,
             pairing=self.pairing,
@@ -77,7 +82,8 @@ class House:
     def want(self, event_id: str, at_pts_90k: int, told: asyncio.Task[bool]) -> None:
         self.pictures.append((event_id, at_pts_90k, told))
 
-    def trigger(self, *trigger: Any) -> None:
+    def trigger(self, *trigger: Any, told_pts_90k: int) -> None:
+        assert told_pts_90k == 0  # each is told at once
         if self.is_recorder_broken:
             raise RuntimeError("the recorder has a fault")
         self.done.append(("clip", trigger))
@@ -92,6 +98,9 @@ class House:
         )
         self.done.append(("told", event))
         return event
+
+    async def publish_early(self, body: EventBody, press: EarlyPress) -> Event:
+        return await self.publish(body, event_id=press.id)
 
     async def show(self, picture: bytes, seconds: float) -> None:
         self.done.append(("shown", (picture, seconds)))
@@ -119,11 +128,13 @@ class House:
 async def house(folder: Path, **options: Any) -> AsyncIterator[House]:
     house = House(folder, **options)
     house.panel.start()
-    await house.bell.start()
+    await house.doorstep.start()
+    house.bell.start()
     try:
         yield house
     finally:
         await house.bell.close()
+        await house.doorstep.close()
         await house.panel.close()
 
 
@@ -217,12 +228,13 @@ async def test_an_outbox_that_hangs_delays_neither_chime_nor_clip(tmp_path: Path
             return await super().publish(body, event_id=event_id)
 
     home = Hanging(tmp_path)
-    await home.bell.start()
+    home.bell.start()
     await ring(home)
     assert (home.happened, home.chimes) == (["clip"], 1)
     hangs.set()
     await home.bell.close()
     assert home.happened == ["clip", "told"]
+    await home.doorstep.close()
     await home.panel.close()
 
 

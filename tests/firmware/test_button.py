@@ -17,7 +17,9 @@ DEBOUNCE_MS = 30
 class Finger:
     """A bell button on a mock pin, and what came of it."""
 
-    def __init__(self, *, hold_s: float = 0.25, is_held: bool = False) -> None:
+    def __init__(
+        self, *, hold_s: float = 0.25, is_held: bool = False, held_at_start_s: float = 2.0
+    ) -> None:
         self.pins = MockGpio(load_pins())
         self.presses: list[Press] = []
         self.holds = self.releases = 0
@@ -30,6 +32,7 @@ class Finger:
             clock=SystemClock(),
             loop=asyncio.get_running_loop(),
             hold_s=hold_s,
+            held_at_start_s=held_at_start_s,
         )
         self.button.pressed.add(self.presses.append)
         self.button.released.add(self._on_release)
@@ -116,8 +119,32 @@ async def test_a_short_press_is_no_long_one(finger: Finger) -> None:
     assert finger.holds == 0
 
 
-async def test_a_button_that_was_down_from_the_start_was_not_pressed() -> None:
+async def test_a_press_that_began_before_the_pin_was_opened_is_told_at_its_end() -> None:
+    before_ns = SystemClock().monotonic_ns()
     finger = Finger(is_held=True)
+    opened_ns = SystemClock().monotonic_ns()
+    await asyncio.sleep(0.06)
+    assert finger.presses == []
+    finger.pins.set_active("bell", is_active=False)
+    await asyncio.sleep(0.06)
+    (press,) = finger.presses
+    assert before_ns <= press.at_ns <= opened_ns
+    await finger.pins.press("bell", 0.1)
+    assert len(finger.presses) == 2
+    finger.button.close()
+
+
+async def test_a_contact_that_is_closed_for_a_moment_at_the_start_was_not_pressed() -> None:
+    """As a wire is until its pull-up has charged it."""
+    finger = Finger(is_held=True)
+    finger.pins.set_active("bell", is_active=False)
+    await asyncio.sleep(0.06)
+    assert finger.presses == []
+    finger.button.close()
+
+
+async def test_a_button_that_is_stuck_from_the_start_was_not_pressed() -> None:
+    finger = Finger(is_held=True, held_at_start_s=0.1)
     assert finger.button.is_down
     await asyncio.sleep(0.3)
     assert (finger.presses, finger.holds, finger.releases) == ([], 0, 0)

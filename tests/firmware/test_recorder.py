@@ -22,6 +22,7 @@ from firmware.clips.record import ClipRecord
 from firmware.protocol.encoding import new_id
 from firmware.protocol.footage import ClipManifest, GopHasher, check_manifest
 from tests.fakes.bad_card import BadCard
+from tests.fakes.clock import ManualClock
 from tests.fakes.recorder import RecordingRig, Shelves, recording_rig, running
 
 SECOND = 90_000
@@ -202,6 +203,23 @@ async def test_a_press_before_the_first_picture_records_from_the_first_one(tmp_p
         clip = await rig.next_clip()
     assert clip.pre_roll_ms <= 10
     assert clip.duration_ms >= 1_800
+
+
+async def test_a_press_that_is_told_late_has_a_clip_of_what_follows(tmp_path: Path) -> None:
+    """As one that came while the doorbell loaded: its post-roll is over before a picture is."""
+    rig = RecordingRig(tmp_path)
+    assert isinstance(rig.clock, ManualClock)
+    event_id, at_90k = new_id(), rig.now_90k
+    rig.clock.advance(20)
+    rig.camera.skip(20)
+    rig.recorder.trigger(event_id, "pressed", at_90k, told_pts_90k=rig.now_90k)
+    async with running(rig):
+        await rig.film(4)
+        clip = await rig.next_clip()
+        manifest = manifest_of(clip, rig)
+    (trigger,) = manifest.triggers
+    assert (trigger.event_id, trigger.at_90k, manifest.pre_roll_90k) == (event_id, 0, 0)
+    assert 1.8 * SECOND <= manifest.duration_90k <= 2.4 * SECOND
 
 
 async def test_a_camera_that_falls_silent_ends_the_clip_as_cut_short(tmp_path: Path) -> None:
