@@ -359,7 +359,14 @@ def _pieces(
         is_clock_trusted=start.is_clock_trusted,
     )
     write = fragmented_mp4 if form == "fmp4" else plain_mp4
-    yield write(units, reader.sound.units, width=start.width, height=start.height, tags=tags)
+    yield write(
+        units,
+        reader.sound.units,
+        width=start.width,
+        height=start.height,
+        rotation=start.rotation,
+        tags=tags,
+    )
 
 
 def _manifest_of(record: ClipRecord) -> ClipManifest | None:

@@ -158,7 +158,14 @@ class _WholeClip:
 
     def mp4(self, units: list[ClipUnit], sound: list[SoundUnit], *, first_gop: int = 0) -> bytes:
         tags = tags_of_manifest(self.manifest, first_gop)
-        return plain_mp4(units, sound, width=self.width, height=self.height, tags=tags)
+        return plain_mp4(
+            units,
+            sound,
+            width=self.width,
+            height=self.height,
+            rotation=self.manifest.shown_rotation,
+            tags=tags,
+        )
 
 
 class Playback:

@@ -12,6 +12,7 @@ from typing import Literal, Protocol
 from firmware.capture.camera_output import TICKS_PER_S
 from firmware.protocol.encoding import Digest, Document, Id, WallTimeMs
 from firmware.protocol.footage import ClipTrigger, Gop, SignedManifest, SoundTrack
+from firmware.protocol.media.rotation import Rotation
 
 DEFAULT_FRAME_90K = 3000
 """How long a clip's only picture is taken to last."""
@@ -39,6 +40,8 @@ class ClipStart(Document, frozen=True, kw_only=True):
     """Wall time minus monotonic time when it began: what dates it once the clock is right."""
     width: int
     height: int
+    rotation: Rotation = 0
+    """By how many degrees clockwise the pictures are turned to be shown."""
     pre_roll_90k: int
     mask_digest: Digest
     triggers: list[ClipTrigger]

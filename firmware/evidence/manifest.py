@@ -54,4 +54,5 @@ class ManifestSigner:
             video_root=merkle_root(gop.leaf for gop in end.gops),
             sound=end.sound or msgspec.UNSET,
             witnessed=start.witnessed or msgspec.UNSET,
+            rotation=start.rotation or msgspec.UNSET,
         )

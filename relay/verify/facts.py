@@ -11,10 +11,11 @@ TICKS_PER_MS = 90
 def facts_of(recording: Recording) -> list[str]:
     """Return the facts of one recording; unusual ones come last."""
     manifest = recording.manifest
+    width, height = manifest.shown_size
     facts = [
         f"recording number {manifest.counter} of this doorbell",
         f"begun {moment(manifest.started_ms)}, by the doorbell's clock",
-        f"{seconds(manifest.duration_90k)} of {manifest.width} × {manifest.height}",
+        f"{seconds(manifest.duration_90k)} of {width} × {height}",
         *_part_facts(recording),
     ]
     facts += [

@@ -5,7 +5,7 @@
 import { fill, h } from "../dom.js";
 import { durationText, t, tn } from "../i18n.js";
 import { trustedKeys } from "../trust.js";
-import { NO_MASK_DIGEST } from "../vendor/protocol/footage.js";
+import { NO_MASK_DIGEST, shownSize } from "../vendor/protocol/footage.js";
 import { problem } from "./parts.js";
 
 /** @typedef {import("../app.js").Context} Context */
@@ -55,7 +55,9 @@ function checkedVideo({ blob }, left) {
  * What is known of a checked clip, in words.
  * @param {import("../vendor/protocol/documents.js").ClipManifest} manifest
  */
-export function clipFacts({ width, height, gops, lost_units, mask_digest, is_clock_trusted }) {
+export function clipFacts(manifest) {
+  const { gops, lost_units, mask_digest, is_clock_trusted } = manifest;
+  const [width, height] = shownSize(manifest);
   const pictures = gops.reduce((sum, gop) => sum + gop.unit_count, 0);
   return [
     h(

@@ -2,7 +2,7 @@
  * Facts of a signed clip manifest, as texts of the page with their values.
  * @module
  */
-import { NO_MASK_DIGEST } from "../static/js/protocol/footage.js";
+import { NO_MASK_DIGEST, shownSize } from "../static/js/protocol/footage.js";
 
 /** @typedef {import("../static/js/protocol/documents.js").ClipManifest} ClipManifest */
 /** @typedef {{text: string, values: Record<string, string | number>, isOdd: boolean}} Fact */
@@ -18,7 +18,8 @@ const LITTLE_90K = PER_SECOND_90K / 10;
  * @returns {Fact[]} what is odd comes last
  */
 export function factsOf(manifest, { has_sound, is_sound_given = has_sound }) {
-  const { counter, started_ms, duration_90k, width, height, triggers, lost_units } = manifest;
+  const { counter, started_ms, duration_90k, triggers, lost_units } = manifest;
+  const [width, height] = shownSize(manifest);
   const facts = [
     fact("number", { counter }),
     fact("begun", { time: new Date(started_ms).toISOString().slice(0, 19).replace("T", " ") }),

@@ -156,6 +156,7 @@
  * @property {Gop[]} gops
  * @property {string} video_root
  * @property {SoundTrack} [sound] left out where none was recorded
+ * @property {90 | 180 | 270} [rotation] by how many degrees clockwise the pictures are turned to be shown; left out where they aren't
  * @property {string} [witnessed] the newest checkpoint that was known when it began, as a note
  *
  * @typedef {{manifest: string, signature: string}} SignedManifest
