@@ -15,6 +15,7 @@ from firmware.capture.camera_output import AccessUnit, pts_90k_of
 from firmware.capture.replay.source import ReplaySource
 from firmware.capture.rescue import Rescue
 from firmware.capture.small_stream import SmallStream
+from firmware.capture.turn import turn_of
 from firmware.capture.unit_hub import LumaHub, SmallHub, UnitHub
 from firmware.capture.video_source import InfraredLamp, Mask, VideoSource
 from firmware.clips.ring import Ring
@@ -23,6 +24,7 @@ from firmware.config.polygon import Polygon
 from firmware.config.settings import CameraConfig, Config
 from firmware.errors import CameraError
 from firmware.protocol.events import CameraState
+from firmware.protocol.media.rotation import Rotation
 from firmware.system.clock import SystemClock
 from firmware.system.listeners import Listeners
 from firmware.system.supervision import Part
@@ -71,6 +73,7 @@ class CameraWiring:
         self.hidden = Listeners[()]()
         """Notified when a new mask is wanted: what else is kept of pictures is to be forgotten."""
         self._shown_since_90k = 0
+        self._rotation = turn_of(config.camera).rotation
         self._camera = (make_camera or camera_of)(config.camera, clock, lamp)
         self.keeper = CameraKeeper(
             self._camera,
@@ -92,8 +95,13 @@ class CameraWiring:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Width and height of the pictures."""
+        """Width and height of the coded pictures."""
         return self._camera.width, self._camera.height
+
+    @property
+    def rotation(self) -> Rotation:
+        """By how many degrees clockwise coded pictures are turned to be shown."""
+        return self._rotation
 
     @property
     def state(self) -> CameraState:
@@ -186,4 +194,5 @@ def camera_of(settings: CameraConfig, clock: SystemClock, lamp: InfraredLamp) ->
         fps=settings.fps,
         bitrate_bps=settings.bitrate_bps,
         file=settings.file,
+        turn=turn_of(settings),
     )

@@ -125,7 +125,7 @@ def _turn(output: io.BytesIO, matrix: bytes) -> None:
     moov = only_in_file(file_boxes(MemorySource(output.getvalue())), b"moov")
     with output.getbuffer() as data:
         for kind, trak in boxes(data[moov.begin : moov.end]):
-            if kind == b"trak" and only(only(trak, b"mdia"), b"hdlr")[8:12] == b"vide":
+            if kind == b"trak" and bytes(only(only(trak, b"mdia"), b"hdlr")[8:12]) == b"vide":
                 tkhd = only(trak, b"tkhd")
                 begin = matrix_begin(tkhd)
                 tkhd[begin : begin + MATRIX_BYTES] = matrix

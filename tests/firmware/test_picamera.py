@@ -192,6 +192,50 @@ def planes_of(small: SmallPicture) -> Planes:
     return Planes(array, small.width, small.height)
 
 
+QUARTERS = {90: -1, 180: -2, 270: -3}
+TOP_LEFT = Mask(polygons=(((0.0, 0.0), (0.5, 0.0), (0.5, 0.25), (0.0, 0.25)),))
+
+
+@pytest.mark.parametrize("rotation", [90, 270])
+def test_a_mask_hides_the_shown_corner_of_a_camera_on_its_side(rotation):
+    rig = Rig(width=640, height=384, rotation=rotation)
+    rig.source.set_small(True)
+    rig.source.set_mask(TOP_LEFT)
+    rig.start()
+    request = rig.system.camera.take(rig.at_ns)
+    coded = request.buffers["main"][: 640 * 384].reshape(384, 640)
+    shown = np.rot90(coded, QUARTERS[rotation])
+    small, luma = planes_of(rig.smalls[0]), rig.lumas[0]
+    seen = np.frombuffer(luma.data, np.uint8).reshape(luma.height, luma.stride)[:, : luma.width]
+    for picture in (shown, small.y, seen):
+        assert picture.shape == (640, 384)
+        assert (picture[:160, :192] == 16).all()
+        assert (picture[160:] == 100).all()
+        assert (picture[:, 192:] == 100).all()
+    assert (small.u[:80, :96] == 128).all()
+    assert (small.v[80:] == 200).all()
+
+
+@pytest.mark.parametrize("rotation", [90, 270])
+def test_luma_and_small_pictures_are_turned_and_what_is_coded_is_not(rotation):
+    rig = Rig(width=400, height=304, rotation=rotation)
+    rig.source.set_small(True)
+    rig.start()
+    request = rig.system.camera.take(rig.at_ns)
+    for name in ("main", "lores"):
+        request.buffers[name][0] = 255  # the sensor's top left corner
+    rig.at_ns += SECOND
+    request._metadata["SensorTimestamp"] = rig.at_ns
+    rig.system.camera.encoder.encode("main", request)
+    corner = {90: (0, -1), 270: (-1, 0)}[rotation]
+    assert planes_of(rig.smalls[-1]).y[corner] == 255
+    luma = rig.lumas[-1]
+    assert (luma.width, luma.height, luma.stride) == (304, 400, 304)
+    assert np.frombuffer(luma.data, np.uint8).reshape(400, 304)[corner] == 255
+    assert (rig.source.width, rig.source.height) == (400, 304)
+    assert rig.units[-1].data.endswith(b"\xff" + bytes([100]) * 3)
+
+
 def test_small_pictures_come_fifteen_times_a_second_and_only_while_they_are_wanted(rig):
     rig.film(1)
     rig.source.set_small(True)
@@ -547,6 +591,10 @@ def test_a_camera_that_gives_another_size_or_cannot_turn_is_unsupported():
         (180, False, (True, True)),
         (0, True, (True, False)),
         (180, True, (False, True)),
+        (90, False, (False, False)),
+        (270, False, (False, False)),
+        (90, True, (False, True)),
+        (270, True, (False, True)),
     ],
 )
 def test_the_sensor_turns_and_mirrors_the_picture(rotation, is_mirrored, flips):

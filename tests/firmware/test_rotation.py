@@ -9,30 +9,31 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
-from firmware.capture.i420 import Planes
-from firmware.capture.x264 import Encoder
 from firmware.clips.fragment import ClipUnit
 from firmware.clips.mp4 import fragmented_mp4, plain_mp4
+from firmware.clips.playback import manifest_of
+from firmware.clips.thumbnail import jpeg_of
+from firmware.live.clip_source import LibraryClips
 from firmware.protocol.encoding import WireError
 from firmware.protocol.media.rotation import ROTATIONS, Rotation, matrix_of, rotation_of
 from tests.fakes.footage import clip_units
+from tests.fakes.marked_film import (
+    HEIGHT,
+    SHOWN_CORNER,
+    WIDTH,
+    MarkedCamera,
+    bright_corner,
+    shown_size,
+)
 from tests.fakes.media import mp4_of
-
-WIDTH, HEIGHT = 128, 64
-CORNERS = {0: (0, 0), 90: (0, -1), 180: (-1, -1), 270: (-1, 0)}
-"""Row and column of the shown picture in which the coded one's top left corner is."""
+from tests.fakes.recorder import recording_rig
 
 
 @pytest.fixture(scope="module")
 def units() -> list[ClipUnit]:
-    """Two seconds of a dark picture whose top left corner is bright."""
-    encoder = Encoder(WIDTH, HEIGHT, 10, 200_000)
-    array = np.full((HEIGHT * 3 // 2, WIDTH), 128, np.uint8)
-    array[:HEIGHT] = 30
-    array[:16, :16] = 220
-    filmed = [encoder.encode(Planes(array, WIDTH, HEIGHT), n * 9000) for n in range(20)]
-    return clip_units([unit for made in filmed for unit in made])
+    return clip_units(MarkedCamera().film(20))
 
 
 def shown_by_ffmpeg(mp4: bytes, path: Path) -> tuple[np.ndarray, int]:
@@ -59,9 +60,8 @@ def test_a_player_turns_the_marked_corner_where_it_belongs(
     mp4 = write(units, width=WIDTH, height=HEIGHT, rotation=rotation)
     picture, told = shown_by_ffmpeg(mp4, tmp_path / "clip.mp4")
     assert -told % 360 == rotation  # ffprobe counts the other way round
-    assert picture.shape == ((HEIGHT, WIDTH) if rotation % 180 == 0 else (WIDTH, HEIGHT))
-    bright = {where for where in CORNERS.values() if picture[where] > 150}
-    assert bright == {CORNERS[rotation]}
+    assert picture.shape[::-1] == shown_size(rotation)
+    assert bright_corner(picture) == SHOWN_CORNER[rotation]
 
 
 @pytest.mark.parametrize("rotation", ROTATIONS)
@@ -78,6 +78,33 @@ def test_a_turned_film_has_the_same_bytes_but_for_its_matrix(units: list[ClipUni
     turned = plain_mp4(units, width=WIDTH, height=HEIGHT, rotation=90)
     matrices = [matrix_of(angle, width=WIDTH, height=HEIGHT) for angle in (90, 0)]
     assert turned.replace(*matrices) == upright
+
+
+@pytest.mark.parametrize("rotation", ROTATIONS)
+def test_a_clips_small_picture_is_upright(rotation: Rotation, units: list[ClipUnit]) -> None:
+    jpeg = jpeg_of(units[:3], rotation)
+    assert jpeg is not None
+    picture = np.asarray(Image.open(io.BytesIO(jpeg)).convert("L"))
+    assert picture.shape[::-1] == shown_size(rotation)
+    assert bright_corner(picture) == SHOWN_CORNER[rotation]
+
+
+async def test_a_camera_on_its_side_makes_clips_that_are_shown_upright(tmp_path: Path) -> None:
+    async with recording_rig(tmp_path) as rig:
+        rig.rotation = 270
+        await rig.film(4)
+        rig.press()
+        await rig.film(3)
+        clip = await rig.next_clip()
+        mp4 = rig.playback.plain_mp4(clip)
+        reel = await LibraryClips(rig.library, rig.playback).read_gops(clip.clip_id, 0)
+        while (picture := rig.playback.picture(clip)) is None:
+            await rig.film(0.1)
+    assert mp4_of(mp4).rotation == 270
+    assert reel is not None
+    assert reel.rotation == 270
+    assert Image.open(io.BytesIO(picture)).size == (64, 96)
+    assert manifest_of(clip.signed_manifest).rotation == 270
 
 
 def header(matrix: bytes, width: int = WIDTH << 16, height: int = HEIGHT << 16) -> memoryview:

@@ -29,6 +29,7 @@ from firmware.capture.pi.faults import failure_of
 from firmware.capture.pi.pipeline import PicturePipeline
 from firmware.capture.pi.sensor_time import SensorTime
 from firmware.capture.pi.streams import WANTED_FORMAT, Stream, streams_of
+from firmware.capture.turn import turn_of
 from firmware.capture.video_source import InfraredLamp, Mask, PictureSink, small_size
 from firmware.config.settings import MIN_BITRATE_BPS, CameraConfig
 from firmware.errors import CameraError
@@ -249,6 +250,7 @@ class PicameraSource:
             main=main,
             lores=lores,
             mask=self._mask,
+            rotation=turn_of(self._settings).rotation,
             max_fps=self._max_fps,
             day_frame_us=MICROSECONDS // self._settings.fps,
             mapped_array=stack.mapped_array,
@@ -269,8 +271,8 @@ class PicameraSource:
         if not self._has_looked_at_modes:
             self._sensor = _sensor_of(camera, wanted)
             self._has_looked_at_modes = True
-        is_turned = wanted.rotation == 180
-        transform = stack.transform(hflip=is_turned != wanted.is_mirrored, vflip=is_turned)
+        turn = turn_of(wanted)
+        transform = stack.transform(hflip=turn.is_flipped_x, vflip=turn.is_flipped_y)
         listed = camera.camera_controls
         durations = frame_durations(max_fps=self._max_fps, min_fps=self._max_fps, listed=listed)
         more = {} if self._sensor is None else {"sensor": self._sensor}
