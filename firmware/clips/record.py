@@ -11,7 +11,7 @@ from typing import Literal, Protocol
 
 from firmware.capture.camera_output import TICKS_PER_S
 from firmware.protocol.encoding import Digest, Document, Id, WallTimeMs
-from firmware.protocol.footage import ClipTrigger, Gop, SignedManifest, SoundTrack
+from firmware.protocol.footage import ClipTrigger, Gaps, Gop, SignedManifest, SoundTrack
 from firmware.protocol.media.rotation import Rotation
 
 DEFAULT_FRAME_90K = 3000
@@ -59,6 +59,7 @@ class ClipEnd:
     lost_units: int
     size_bytes: int
     sound: SoundTrack | None = None
+    gaps: Gaps | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -86,6 +86,16 @@ class SoundTrack(Document, frozen=True, kw_only=True):
     root: Digest
 
 
+class Gaps(Document, frozen=True, kw_only=True):
+    """How often a clip goes a quarter of a second or more without a picture, and how long at most.
+
+    Counted where pictures came clearly faster before (firmware.capture.gaps).
+    """
+
+    count: Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
+    longest_90k: Annotated[int, msgspec.Meta(ge=1, le=LONGEST_CLIP_90K)]
+
+
 class ClipTrigger(Document, frozen=True, kw_only=True):
     """A trigger that started or prolonged the clip, and its time in it."""
 
@@ -104,7 +114,8 @@ class ClipManifest(Document, frozen=True, kw_only=True):
     `mask_digest` is SHA-256 over the privacy mask's canonical JSON (`NO_MASK_DIGEST`: none).
     `width` and `height` are of the coded pictures; `rotation` is by how many degrees clockwise they
     are turned to be shown, left out where they aren't. `mask_digest` is of the shown picture.
-    `sound` is left out where none was recorded. `witnessed` is the newest checkpoint of the public
+    `gaps` is left out where the camera skipped nothing that shows, `sound` where none was recorded.
+    `witnessed` is the newest checkpoint of the public
     register that the doorbell knew when the clip began, with its cosignatures (a note as text): so
     the description wasn't made before witnesses signed that. It is left out where none was known.
     """
@@ -130,6 +141,12 @@ class ClipManifest(Document, frozen=True, kw_only=True):
     sound: SoundTrack | msgspec.UnsetType = msgspec.UNSET
     witnessed: WitnessedText | msgspec.UnsetType = msgspec.UNSET
     rotation: Literal[90, 180, 270] | msgspec.UnsetType = msgspec.UNSET
+    gaps: Gaps | msgspec.UnsetType = msgspec.UNSET
+
+    @property
+    def picture_gaps(self) -> Gaps | None:
+        """Return the gaps between pictures, or None if there are none."""
+        return None if isinstance(self.gaps, msgspec.UnsetType) else self.gaps
 
     @property
     def shown_rotation(self) -> Rotation:

@@ -36,6 +36,9 @@ def odd_facts_of(recording: Recording) -> list[str]:
         facts.append("it ends early: the doorbell was interrupted while it recorded")
     if manifest.lost_units:
         facts.append(f"{manifest.lost_units} pictures are missing: the card couldn't keep up")
+    if manifest.picture_gaps is not None:
+        count, longest = manifest.picture_gaps.count, seconds(manifest.picture_gaps.longest_90k)
+        facts.append(f"the camera skipped pictures: {count} gaps, the longest of {longest}")
     if sound is not None and recording.has_sound and sound.lost_90k >= PER_SECOND_90K // 10:
         lost = seconds(sound.lost_90k)
         facts.append(f"{lost} of it are silent because the microphone gave no sound")
