@@ -60,6 +60,7 @@ class CameraConfig(Struct, frozen=True, kw_only=True):
         Literal[0, 50, 60], Meta(description="50 or 60 (the mains), or 0 for none"), INSTALLER
     ] = 50
     metering: Annotated[Literal["backlit", "centre", "average"], OWNER] = "backlit"
+    hdr: Annotated[Literal["auto", "sensor", "off"], INSTALLER] = "auto"
     has_infrared: Annotated[bool, INSTALLER] = False
 
 

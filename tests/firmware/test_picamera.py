@@ -23,6 +23,7 @@ from firmware.errors import CameraError
 from firmware.protocol.nal_units import split_annex_b
 from tests.fakes.clock import ManualClock
 from tests.fakes.picamera import (
+    PI_5_CONTROLS,
     FakeCameraSystem,
     FakeEncoder,
     FakeMappedArray,
@@ -602,6 +603,35 @@ def test_the_sensor_turns_and_mirrors_the_picture(rotation, is_mirrored, flips):
     rig.start()
     transform = rig.system.camera.configured["transform"]
     assert (transform.hflip, transform.vflip) == flips
+
+
+def test_hdr_of_a_pi_5_is_on_by_day_and_off_at_night():
+    rig = Rig()
+    rig.system.controls = PI_5_CONTROLS
+    rig.start()
+    rig.film(0.2)
+    assert rig.source.hdr_mode == 3
+    rig.film(5, fps=10, AnalogueGain=16.0, ExposureTime=100_000)
+    assert rig.system.camera.controls["HdrMode"] == 0
+    assert rig.source.hdr_mode == 0
+
+
+@pytest.mark.parametrize(("hdr", "was_on"), [("sensor", False), ("auto", True), ("off", True)])
+def test_the_sensors_own_hdr_is_switched_before_the_camera_is_opened(hdr, was_on):
+    rig = Rig(hdr=hdr)
+    rig.system.has_imx708, rig.system.is_sensor_hdr = True, was_on
+    rig.start()
+    assert rig.system.hdr_when_opened == [hdr == "sensor"]
+    rig.source.stop()
+    rig.start()
+    assert rig.system.hdr_switches == [hdr == "sensor"]  # once, though it was started twice
+
+
+def test_hdr_that_the_sensor_has_not_or_does_not_take_is_unsupported_or_busy():
+    assert "Camera Module 3" in refusal(Rig(hdr="sensor")).detail
+    stuck = Rig(hdr="sensor")
+    stuck.system.has_imx708 = stuck.system.is_sensor_stuck = True
+    assert refusal(stuck).state == "busy"
 
 
 def test_more_than_the_board_can_do_is_refused_before_the_camera_is_opened():

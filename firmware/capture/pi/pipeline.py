@@ -107,6 +107,7 @@ class PicturePipeline:
         self._parameter_sets = b""
         self._encoder: Any = None
         self.keys = KeyFrameSelector()
+        self.hdr_mode = 0
         self.dropped_pictures = 0
         self.dropped_small = 0
 
@@ -187,6 +188,7 @@ class PicturePipeline:
             and self._night.see(gain=gain, exposure_us=exposure_us, at_ns=at_ns)
         ):
             self._camera.turn_to_night(self._night.is_night)
+        self.hdr_mode = metadata.get("HdrMode", 0)
         focus = metadata.get("AfState")
         if focus is not None and self._focus.see(state=focus, at_ns=at_ns):
             self._camera.hold_focus(self._focus.is_held)
