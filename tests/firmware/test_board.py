@@ -60,7 +60,7 @@ def test_the_default_settings_fit_every_board(profile: BoardProfile):
     ("profile", "settings", "key"),
     [
         (ZERO_2_W, {"width": 1920, "height": 1080}, "width"),
-        (PI_5, {"height": 1080}, "height"),
+        (PI_5, {"height": 1088}, "height"),
         (PI_4, {"width": 1920, "height": 1080, "fps": 60}, "fps"),
         (ZERO_2_W, {"bitrate_bps": 8_000_000}, "bitrate_bps"),
     ],
