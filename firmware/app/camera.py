@@ -68,8 +68,7 @@ class CameraWiring:
         self.hub = UnitHub(self.ring, loop)
         self.luma = LumaHub(loop)
         self.small = SmallHub(loop)
-        self.small_stream = SmallStream(self.small) if profile.has_room_for_small_stream else None
-        """None: this board has no room for one."""
+        self.small_stream = SmallStream(self.small)
         self.hidden = Listeners[()]()
         """Notified when a new mask is wanted: what else is kept of pictures is to be forgotten."""
         self._shown_since_90k = 0
@@ -116,8 +115,7 @@ class CameraWiring:
     @property
     def parts(self) -> dict[str, Part]:
         """The parts that run as long as the doorbell does."""
-        small = {} if self.small_stream is None else {"small stream": self.small_stream.run}
-        return {"camera": self.run, **small}
+        return {"camera": self.run, "small stream": self.small_stream.run}
 
     def newest_key_frame(self) -> AccessUnit | None:
         """Return the newest whole picture that is kept; it stays when the camera falls silent."""
@@ -153,8 +151,7 @@ class CameraWiring:
         self._shown_since_90k = now_90k
         self.luma.discard_before(now_90k)
         self.small.discard_before(now_90k)
-        if self.small_stream is not None:
-            self.small_stream.discard_before(now_90k)
+        self.small_stream.discard_before(now_90k)
         self.ring.clear(before_pts_90k=now_90k, mask_digest=mask.digest)
         self.hidden.notify()
         self.mask = mask

@@ -79,11 +79,6 @@ def test_each_board_says_that_its_limits_are_not_measured_and_what_bounds_its_me
     assert "MB" in str(profile) or "GB" in str(profile)
 
 
-def test_the_smallest_board_alone_has_no_room_for_a_second_stream():
-    profiles = (ZERO_2_W, PI_3, PI_4, PI_5, OTHER)
-    assert [p.name for p in profiles if not p.has_room_for_small_stream] == [ZERO_2_W.name]
-
-
 @pytest.mark.parametrize("profile", [ZERO_2_W, PI_3, PI_4, PI_5, OTHER])
 def test_the_default_ring_fits_every_board(profile: BoardProfile):
     assert ClipsConfig().ring_max_bytes <= profile.max_ring_bytes
