@@ -16,6 +16,7 @@ from firmware.capture.camera_output import AccessUnit, pts_90k_of
 from firmware.capture.replay.source import ReplaySource
 from firmware.capture.rescue import Rescue
 from firmware.capture.small_stream import SmallStream
+from firmware.capture.turn import turn_of
 from firmware.capture.unit_hub import LumaHub, SmallHub, UnitHub
 from firmware.capture.video_source import InfraredLamp, Mask, VideoSource
 from firmware.clips.ring import Ring
@@ -24,6 +25,7 @@ from firmware.config.polygon import Polygon
 from firmware.config.settings import CameraConfig, Config
 from firmware.errors import CameraError
 from firmware.protocol.events import CameraState
+from firmware.protocol.media.rotation import Rotation
 from firmware.system.clock import SystemClock
 from firmware.system.listeners import Listeners
 from firmware.system.supervision import Part
@@ -67,11 +69,11 @@ class CameraWiring:
         self.hub = UnitHub(self.ring, loop)
         self.luma = LumaHub(loop)
         self.small = SmallHub(loop)
-        self.small_stream = SmallStream(self.small) if profile.has_room_for_small_stream else None
-        """None: this board has no room for one."""
+        self.small_stream = SmallStream(self.small)
         self.hidden = Listeners[()]()
         """Notified when a new mask is wanted: what else is kept of pictures is to be forgotten."""
         self._shown_since_90k = 0
+        self._rotation = turn_of(config.camera).rotation
         self._camera = (make_camera or camera_of)(config.camera, clock, lamp)
         self.keeper = CameraKeeper(
             self._camera,
@@ -93,8 +95,13 @@ class CameraWiring:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Width and height of the pictures."""
+        """Width and height of the coded pictures."""
         return self._camera.width, self._camera.height
+
+    @property
+    def rotation(self) -> Rotation:
+        """By how many degrees clockwise coded pictures are turned to be shown."""
+        return self._rotation
 
     @property
     def state(self) -> CameraState:
@@ -109,8 +116,7 @@ class CameraWiring:
     @property
     def parts(self) -> dict[str, Part]:
         """The parts that run as long as the doorbell does."""
-        small = {} if self.small_stream is None else {"small stream": self.small_stream.run}
-        return {"camera": self.run, **small}
+        return {"camera": self.run, "small stream": self.small_stream.run}
 
     def newest_key_frame(self) -> AccessUnit | None:
         """Return the newest whole picture that is kept; it stays when the camera falls silent."""
@@ -146,8 +152,7 @@ class CameraWiring:
         self._shown_since_90k = now_90k
         self.luma.discard_before(now_90k)
         self.small.discard_before(now_90k)
-        if self.small_stream is not None:
-            self.small_stream.discard_before(now_90k)
+        self.small_stream.discard_before(now_90k)
         self.ring.clear(before_pts_90k=now_90k, mask_digest=mask.digest)
         self.hidden.notify()
         self.mask = mask
@@ -198,4 +203,5 @@ def camera_of(settings: CameraConfig, clock: SystemClock, lamp: InfraredLamp) ->
         fps=settings.fps,
         bitrate_bps=settings.bitrate_bps,
         file=settings.file,
+        turn=turn_of(settings),
     )

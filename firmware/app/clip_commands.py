@@ -29,7 +29,7 @@ from firmware.errors import ConfigError, DoorwardError, StoreError, VaultError
 from firmware.evidence.manifest import ManifestSigner
 from firmware.protocol.deletions import Deletion
 from firmware.protocol.encoding import decode
-from firmware.protocol.footage import ClipManifest, SignedManifest
+from firmware.protocol.footage import ClipManifest, Gaps, SignedManifest
 from firmware.protocol.media.tags import tags_of
 from firmware.store.database import Database
 from firmware.system.clock import SystemClock
@@ -141,6 +141,7 @@ def _line(record: ClipRecord) -> str:
         DATING_WORDS[record.dating],
         "sound" if manifest and manifest.sound_track else "",
         f"{manifest.lost_units} pictures lost" if manifest and manifest.lost_units else "",
+        _gap_words(manifest.picture_gaps) if manifest else "",
         "" if manifest else "manifest damaged",
     ]
     triggers = "+".join(trigger.kind for trigger in manifest.triggers) if manifest else "?"
@@ -150,6 +151,14 @@ def _line(record: ClipRecord) -> str:
         f"  {record.size_bytes / 1e6:7.2f} MB  {triggers}  "
         + ", ".join(word for word in words if word)
     ).rstrip()
+
+
+def _gap_words(gaps: Gaps | None) -> str:
+    return "" if gaps is None else f"{gaps.count} gaps, up to {gaps.longest_90k / 90_000:.1f} s"
+
+
+def _gaps_as_json(gaps: Gaps | None) -> dict[str, int] | None:
+    return None if gaps is None else {"count": gaps.count, "longest_ms": gaps.longest_90k // 90}
 
 
 def _as_json(record: ClipRecord) -> dict[str, object]:
@@ -166,6 +175,7 @@ def _as_json(record: ClipRecord) -> dict[str, object]:
         "is_cut_short": record.is_cut_short,
         "is_held": record.is_held,
         "lost_units": manifest.lost_units if manifest else None,
+        "gaps": _gaps_as_json(manifest.picture_gaps if manifest else None),
         "has_sound": bool(manifest and manifest.sound_track),
         "manifest_digest": record.manifest_digest,
         "triggers": [
@@ -359,7 +369,14 @@ def _pieces(
         is_clock_trusted=start.is_clock_trusted,
     )
     write = fragmented_mp4 if form == "fmp4" else plain_mp4
-    yield write(units, reader.sound.units, width=start.width, height=start.height, tags=tags)
+    yield write(
+        units,
+        reader.sound.units,
+        width=start.width,
+        height=start.height,
+        rotation=start.rotation,
+        tags=tags,
+    )
 
 
 def _readable(signed: SignedManifest) -> ClipManifest | None:

@@ -34,7 +34,12 @@ class LiveWiring:
     ) -> None:
         config, clock = site.config, site.clock
         self.sessions = LiveSessions(
-            sources=live_sources(filming.hub.late, filming.keeper, filming.small_stream),
+            sources=live_sources(
+                filming.hub.late,
+                filming.keeper,
+                filming.small_stream,
+                rotation=filming.rotation,
+            ),
             shelf=recording.shelf,
             checks=household.checks,
             signer=AnswerSigner(site.keys.signer, device=site.keys.device, clock=clock),

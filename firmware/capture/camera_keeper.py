@@ -27,6 +27,7 @@ from firmware.capture.camera_output import (
 from firmware.capture.camera_timeouts import CameraTimeouts
 from firmware.capture.daemon_call import call_in_daemon
 from firmware.capture.driver_calls import CallHung, DriverCalls
+from firmware.capture.gaps import RecentGaps
 from firmware.capture.mask_gate import MaskGate
 from firmware.capture.rate import Rate
 from firmware.capture.rescue import Rescue
@@ -110,6 +111,7 @@ class CameraKeeper:
         self._last_key_ns = 0
         self._noting: asyncio.Task[object] | None = None
         self._rate = Rate()
+        self._gaps = RecentGaps()
         self._gate = MaskGate()
         self._max_fps: int | None = None
         self._usual_bitrate_bps = bitrate_bps
@@ -129,6 +131,11 @@ class CameraKeeper:
     def fps_milli(self) -> int:
         """Pictures per 1,000 s, measured over the last few seconds."""
         return self._rate.fps_milli
+
+    @property
+    def recent_gaps_ms(self) -> list[int]:
+        """How long each gap between pictures was in the last ten minutes."""
+        return self._gaps.lengths_ms(pts_90k_of(self._clock.monotonic_ns()))
 
     @property
     def bitrate_bps(self) -> int:
@@ -245,6 +252,7 @@ class CameraKeeper:
             self._last_key_ns = now_ns
         self._units += 1
         self._unit_bytes += len(unit.data)
+        self._gaps.add(unit.pts_90k)
         if self._gate.lets_unit(unit):
             self._unit_hub.put(unit)
 

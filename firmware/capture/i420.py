@@ -39,12 +39,19 @@ class Planes:
         """Return a picture of its own."""
         return Planes(self.array.copy(), self.width, self.height)
 
-    def turn(self, *, rotation: int, is_mirrored: bool) -> None:
-        """Turn by 0 or 180 degrees, then swap left and right if it is mirrored."""
-        rows = slice(None, None, -1 if rotation else 1)
-        columns = slice(None, None, -1 if bool(rotation) != is_mirrored else 1)
+    def flip(self, *, is_flipped_x: bool, is_flipped_y: bool) -> None:
+        """Swap left and right, and top and bottom."""
+        rows = slice(None, None, -1 if is_flipped_y else 1)
+        columns = slice(None, None, -1 if is_flipped_x else 1)
         for plane in (self.y, self.u, self.v):
             plane[:] = plane[rows, columns].copy()
+
+    def turned(self, rotation: int) -> "Planes":
+        """Return a picture of its own, turned clockwise by a right angle."""
+        planes = [turned(plane, rotation) for plane in (self.y, self.u, self.v)]
+        height, width = planes[0].shape
+        flat = np.concatenate([plane.reshape(-1) for plane in planes])
+        return Planes(flat.reshape(height * 3 // 2, width), width, height)
 
     def luma(self, scale: int) -> Bytes:
         """Return the luma with `scale`×`scale` pixels made one, their mean; the rest is cut."""
@@ -80,6 +87,11 @@ class Planes:
             self.u[y // 2 : (y + rows) // 2, x // 2 : (x + columns) // 2] = 128
             self.v[y // 2 : (y + rows) // 2, x // 2 : (x + columns) // 2] = 128
             x += columns
+
+
+def turned(plane: Bytes, rotation: int) -> Bytes:
+    """Return a view of a plane, turned clockwise by 0, 90, 180 or 270 degrees."""
+    return np.rot90(plane, -rotation // 90)
 
 
 def _blend(

@@ -11,6 +11,8 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace
 
+from firmware.protocol.media.rotation import Rotation
+
 Try = tuple[int, int]
 """Width, and quality on FFmpeg's scale of quantisers: 2 is best, 31 is worst."""
 
@@ -29,16 +31,19 @@ def last_picture(coded: Iterable[bytes]) -> VideoFrame | None:
     return last
 
 
-def fitting_jpeg(frame: VideoFrame, tries: Iterable[Try], max_bytes: int) -> bytes | None:
+def fitting_jpeg(
+    frame: VideoFrame, tries: Iterable[Try], max_bytes: int, *, rotation: Rotation = 0
+) -> bytes | None:
     """Return the first try that is small enough, or None; none is wider than the frame.
 
-    May raise FFmpegError.
+    It is turned by `rotation` once it has its size. May raise FFmpegError.
     """
     small: VideoFrame | None = None
+    small_width = 0
     for width, quality in tries:
         width = min(width, frame.width)
-        if small is None or small.width != width:
-            small = _sized(frame, width)
+        if small is None or small_width != width:
+            small, small_width = _turned(_sized(frame, width), rotation), width
         jpeg = _encoded(small, quality)
         if 0 < len(jpeg) <= max_bytes:
             return jpeg
@@ -54,6 +59,20 @@ def _sized(frame: VideoFrame, width: int) -> VideoFrame:
         dst_colorspace=Colorspace.ITU601,
         dst_color_range=ColorRange.JPEG,
     )
+
+
+def _turned(frame: VideoFrame, rotation: Rotation) -> VideoFrame:
+    if not rotation:
+        return frame
+    import numpy as np  # a camera that is turned has it
+
+    from firmware.capture.i420 import Planes
+
+    array = frame.to_ndarray().astype(np.uint8, copy=False)
+    planes = Planes(array, frame.width, frame.height).turned(rotation)
+    turned = VideoFrame.from_ndarray(planes.array, frame.format.name)
+    turned.color_range, turned.colorspace = frame.color_range, frame.colorspace
+    return turned
 
 
 def _encoded(frame: VideoFrame, quality: int) -> bytes:

@@ -1,10 +1,12 @@
 """The owner's privacy mask, painted into a picture before anything else sees it.
 
 A mask hides whole macroblocks (16×16 pixels): each that a polygon covers, however little of it. So
-no block that an encoder compresses mixes what is hidden with what is shown. What a polygon encloses
-is worked out once (rectangles, the non-zero winding rule: a loop drawn over itself has no hole);
-painting a picture is a few block fills. Polygons are of the upright picture, and so are the
-buffers painted here: a source turns and mirrors its pictures first (on a Pi, the sensor does).
+no block that an encoder compresses mixes what is hidden with what is shown; its deblocking filter
+may draw what is shown up to three pixels into the black. What a polygon encloses is worked out once
+(rectangles, the non-zero winding rule: a loop drawn over itself has no hole); painting a picture is
+a few block fills. Polygons are of the buffers that are painted: a source flips its pictures first
+(on a Pi, the sensor does), and where the camera is on its side, `turn.coded_mask` turns the
+owner's polygons back.
 
 Needs NumPy, and nothing else.
 """

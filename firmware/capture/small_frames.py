@@ -13,6 +13,7 @@ from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoRef
 
 from firmware.capture.camera_output import SmallPicture
 from firmware.capture.video_source import small_size
+from firmware.protocol.media.rotation import Rotation
 
 if TYPE_CHECKING:
     from firmware.capture.i420 import Planes
@@ -21,30 +22,34 @@ FORMAT = "yuv420p"
 
 
 class Shrinker:
-    """Scales pictures of one size down. For one thread."""
+    """Scales pictures of one size down, and turns them upright. For one thread."""
 
-    def __init__(self, width: int, height: int) -> None:
+    def __init__(self, width: int, height: int, rotation: Rotation = 0) -> None:
+        self._rotation = rotation
         self._small_size = small_size(width, height)
         self._reformatter = VideoReformatter()
 
     def small(self, picture: Planes, pts_90k: int) -> SmallPicture:
         """Return a small picture of its own."""
-        width, height = self._small_size
+        small = self._shrunk(picture)
+        if self._rotation:
+            small = small.turned(self._rotation)
         return SmallPicture(
-            pts_90k=pts_90k, width=width, height=height, data=self._small_bytes(picture)
+            pts_90k=pts_90k, width=small.width, height=small.height, data=small.array.tobytes()
         )
 
-    def _small_bytes(self, picture: Planes) -> bytes:
+    def _shrunk(self, picture: Planes) -> Planes:
+        import numpy as np  # it may be missing where nothing films
+
+        from firmware.capture.i420 import Planes
+
         width, height = self._small_size
         if (width, height) == (picture.width, picture.height):
-            return picture.array.tobytes()
+            return picture
         frame = VideoFrame.from_ndarray(picture.array, FORMAT)
         # A new reformatter each time would work out its filters anew: 4 ms instead of 1.
-        return (
-            self._reformatter.reformat(frame, width, height, interpolation=Interpolation.AREA)
-            .to_ndarray()
-            .tobytes()
-        )
+        small = self._reformatter.reformat(frame, width, height, interpolation=Interpolation.AREA)
+        return Planes(small.to_ndarray().astype(np.uint8, copy=False), width, height)
 
 
 def frame_of(picture: SmallPicture) -> VideoFrame:

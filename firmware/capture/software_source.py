@@ -3,8 +3,16 @@
 A camera builds upon it, hands its pictures to the finisher, and decides when it films.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from firmware.capture.turn import UPRIGHT, Turn
 from firmware.capture.video_source import Mask
 from firmware.capture.x264 import Finisher
+
+if TYPE_CHECKING:
+    from firmware.capture.i420 import Planes
 
 
 class SoftwareSource:
@@ -14,13 +22,26 @@ class SoftwareSource:
     """
 
     def __init__(
-        self, width: int, height: int, *, fps: int, bitrate_bps: int, thread_count: int
+        self,
+        width: int,
+        height: int,
+        *,
+        fps: int,
+        bitrate_bps: int,
+        thread_count: int,
+        turn: Turn = UPRIGHT,
     ) -> None:
         self._width, self._height = width, height
         self._configured_fps = self._fps = fps
         self._finisher = Finisher(
-            width, height, fps=fps, bitrate_bps=bitrate_bps, thread_count=thread_count
+            width,
+            height,
+            fps=fps,
+            bitrate_bps=bitrate_bps,
+            thread_count=thread_count,
+            rotation=turn.rotation,
         )
+        self._turn = turn
 
     @property
     def width(self) -> int:
@@ -61,3 +82,9 @@ class SoftwareSource:
     def restart_encoder(self) -> None:
         """Begin the encoder anew at the next frame."""
         self._finisher.restart()
+
+    def _flip(self, picture: Planes) -> None:
+        """Flip a picture as a Pi's sensor does."""
+        turn = self._turn
+        if turn.is_flipped_x or turn.is_flipped_y:
+            picture.flip(is_flipped_x=turn.is_flipped_x, is_flipped_y=turn.is_flipped_y)

@@ -1,7 +1,7 @@
 """A USB or other V4L2 camera, for people without a Pi camera.
 
 Read by FFmpeg's V4L2 device, which PyAV's wheels contain. Whatever the camera gives (JPEG or plain
-pictures) is decoded, turned upright, masked and encoded in software. A camera that gives nothing
+pictures) is decoded, flipped, masked and encoded in software. A camera that gives nothing
 but H.264 is refused: an encoder inside the camera sees what the mask should hide.
 """
 
@@ -21,6 +21,7 @@ from firmware.capture.board import check_board
 from firmware.capture.camera_output import pts_90k_of
 from firmware.capture.frame_selection import FrameRateLimiter
 from firmware.capture.software_source import SoftwareSource
+from firmware.capture.turn import turn_of
 from firmware.capture.video_source import PictureSink
 from firmware.config.settings import CameraConfig
 from firmware.errors import CameraError
@@ -71,6 +72,7 @@ class WebcamSource(SoftwareSource):
             fps=settings.fps,
             bitrate_bps=settings.bitrate_bps,
             thread_count=thread_count,
+            turn=turn_of(settings),
         )
         self._settings = settings
         self._clock = clock
@@ -172,9 +174,7 @@ class WebcamSource(SoftwareSource):
         if pacer is not None and not pacer.is_due(pts_90k * 100_000 // 9):
             return
         picture = self._fitter.fit(frame)
-        turn = self._settings
-        if turn.rotation or turn.is_mirrored:
-            picture.turn(rotation=turn.rotation, is_mirrored=turn.is_mirrored)
+        self._flip(picture)
         self._finisher.take(picture, pts_90k, sink)
 
 

@@ -27,6 +27,7 @@ from firmware.clips.ring import Filmed, Ring
 from firmware.clips.triggers import Trigger
 from firmware.clips.writer import ClipWriter
 from firmware.protocol.encoding import new_id
+from firmware.protocol.media.rotation import Rotation
 from firmware.sound.clip_sound import ClipSound
 from firmware.system.clock import Clock
 
@@ -52,7 +53,12 @@ class RecordedCamera(Protocol):
 
     @property
     def size(self) -> tuple[int, int]:
-        """Width and height of the pictures."""
+        """Width and height of the coded pictures."""
+        ...
+
+    @property
+    def rotation(self) -> Rotation:
+        """By how many degrees clockwise they are turned to be shown."""
         ...
 
 
@@ -313,6 +319,7 @@ class ClipCutter:
             clock_difference_ms=wall_ms - monotonic_ns // 1_000_000,
             width=width,
             height=height,
+            rotation=self._camera.rotation,
             pre_roll_90k=min(mark.at_90k for mark in marks),
             mask_digest=filmed.mask_digest,
             triggers=marks,

@@ -69,6 +69,7 @@ class ClipNews:
                 duration_ms=record.duration_ms,
                 pre_roll_ms=record.pre_roll_ms,
                 is_cut_short=record.is_cut_short,
+                gaps=manifest.gaps,
             )
         )
         if event.is_clock_trusted or record.dating == "unknown":

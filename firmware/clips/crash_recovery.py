@@ -94,6 +94,7 @@ def _finish(
             lost_units=manifest.lost_units,
             size_bytes=end.size_bytes,
             sound=manifest.sound_track,
+            gaps=manifest.picture_gaps,
         )
     else:
         signed = signer.sign(start, end)

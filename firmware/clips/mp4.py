@@ -30,6 +30,9 @@ from firmware.capture.camera_output import TICKS_PER_S
 from firmware.clips.fragment import ClipUnit, SoundUnit
 from firmware.clips.record import DEFAULT_FRAME_90K
 from firmware.protocol.footage import SOUND_UNIT_90K
+from firmware.protocol.media.boxes import boxes, file_boxes, only, only_in_file
+from firmware.protocol.media.byte_source import MemorySource
+from firmware.protocol.media.rotation import MATRIX_BYTES, Rotation, matrix_begin, matrix_of
 from firmware.protocol.media.tags import UNTAGGED, Tags
 from firmware.sound.aac import BITRATE_BPS
 from firmware.sound.frames import SAMPLE_RATE
@@ -50,6 +53,7 @@ def plain_mp4(
     *,
     width: int,
     height: int,
+    rotation: Rotation = 0,
     tags: Tags = UNTAGGED,
 ) -> bytes:
     """Return the clip as plain MP4 with its index in front, for players and for evidence.
@@ -63,7 +67,7 @@ def plain_mp4(
         options["movie_timescale"] = str(MOVIE_HZ)
         listed = [replace(unit, pts_90k=unit.pts_90k - begin_90k) for unit in listed]
         sound = [replace(unit, pts_90k=unit.pts_90k - begin_90k) for unit in sound]
-    return _muxed(listed, sound, options, width=width, height=height, tags=tags)
+    return _muxed(listed, sound, options, width=width, height=height, rotation=rotation, tags=tags)
 
 
 def fragmented_mp4(
@@ -72,10 +76,13 @@ def fragmented_mp4(
     *,
     width: int,
     height: int,
+    rotation: Rotation = 0,
     tags: Tags = UNTAGGED,
 ) -> bytes:
     """Return the clip as fragmented MP4, for players that begin before they have all of it."""
-    return _muxed(list(units), sound, _FRAGMENTED, width=width, height=height, tags=tags)
+    return _muxed(
+        list(units), sound, _FRAGMENTED, width=width, height=height, rotation=rotation, tags=tags
+    )
 
 
 def annex_b(units: Iterable[ClipUnit]) -> Iterator[bytes]:
@@ -91,6 +98,7 @@ def _muxed(
     *,
     width: int,
     height: int,
+    rotation: Rotation = 0,
     tags: Tags,
 ) -> bytes:
     output = io.BytesIO()
@@ -107,7 +115,20 @@ def _muxed(
             packets.sort(key=itemgetter(0))
         for _, packet in packets:
             container.mux(packet)
+    if rotation:
+        _turn(output, matrix_of(rotation, width=width, height=height))
     return output.getvalue()
+
+
+def _turn(output: io.BytesIO, matrix: bytes) -> None:
+    """Write the film's matrix into a muxed file: PyAV can't set it."""
+    moov = only_in_file(file_boxes(MemorySource(output.getvalue())), b"moov")
+    with output.getbuffer() as data:
+        for kind, trak in boxes(data[moov.begin : moov.end]):
+            if kind == b"trak" and bytes(only(only(trak, b"mdia"), b"hdlr")[8:12]) == b"vide":
+                tkhd = only(trak, b"tkhd")
+                begin = matrix_begin(tkhd)
+                tkhd[begin : begin + MATRIX_BYTES] = matrix
 
 
 def _metadata(tags: Tags) -> dict[str, str]:

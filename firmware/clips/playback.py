@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 
+from firmware.capture.gaps import GapCounter
 from firmware.clips.fragment import (
     ClipUnit,
     SoundPart,
@@ -29,6 +30,7 @@ from firmware.protocol.footage import (
     SOUND_UNIT_90K,
     SPAN_UNITS,
     ClipManifest,
+    Gaps,
     GopHasher,
     SignedManifest,
     SoundHasher,
@@ -101,6 +103,7 @@ class Footage:
         self._hasher = GopHasher()
         self._last_pts_90k = 0
         self._frame_90k = DEFAULT_FRAME_90K
+        self._gaps = GapCounter()
         self._sound_hasher = SoundHasher()
         self._lost_sound_90k = 0
         self.unit_count = 0
@@ -108,6 +111,7 @@ class Footage:
     def add(self, unit: ClipUnit) -> None:
         """Take the next unit; the first must be a key frame."""
         self._hasher.add(unit.pts_90k, unit.is_key, unit.nal_units)
+        self._gaps.add(unit.pts_90k)
         if self.unit_count:
             self._frame_90k = unit.pts_90k - self._last_pts_90k
         self._last_pts_90k = unit.pts_90k
@@ -130,7 +134,12 @@ class Footage:
             lost_units=lost_units,
             size_bytes=size_bytes,
             sound=self._sound_hasher.finish(lost_90k=self._lost_sound_90k),
+            gaps=self._found_gaps(),
         )
+
+    def _found_gaps(self) -> Gaps | None:
+        found = self._gaps
+        return Gaps(count=found.count, longest_90k=found.longest_90k) if found.count else None
 
 
 def examine(file: SealedFile, *, lost_units: int = 0) -> ClipFile:
@@ -165,7 +174,14 @@ class _WholeClip:
 
     def mp4(self, units: list[ClipUnit], sound: list[SoundUnit], *, first_gop: int = 0) -> bytes:
         tags = tags_of_manifest(self.manifest, first_gop)
-        return plain_mp4(units, sound, width=self.width, height=self.height, tags=tags)
+        return plain_mp4(
+            units,
+            sound,
+            width=self.width,
+            height=self.height,
+            rotation=self.manifest.shown_rotation,
+            tags=tags,
+        )
 
 
 class Playback:

@@ -16,10 +16,12 @@ from firmware.protocol.footage import (
     MAX_MANIFEST_BYTES,
     ClipManifest,
     ClipTrigger,
+    Gaps,
     Gop,
     SignedManifest,
     SoundTrack,
 )
+from firmware.protocol.media.rotation import Rotation
 
 DEFAULT_FRAME_90K = 3000
 """How long a clip's only picture is taken to last."""
@@ -47,6 +49,8 @@ class ClipStart(Document, frozen=True, kw_only=True):
     """Wall time minus monotonic time when it began: what dates it once the clock is right."""
     width: int
     height: int
+    rotation: Rotation = 0
+    """By how many degrees clockwise the pictures are turned to be shown."""
     pre_roll_90k: int
     mask_digest: Digest
     triggers: list[ClipTrigger]
@@ -64,6 +68,7 @@ class ClipEnd:
     lost_units: int
     size_bytes: int
     sound: SoundTrack | None = None
+    gaps: Gaps | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ from firmware.clips.playback import ClipReader
 from firmware.clips.record import ClipRecord, manifest_of
 from firmware.errors import DoorwardError, VaultError
 from firmware.protocol.encoding import WireError
+from firmware.protocol.media.rotation import Rotation
 from firmware.vault.sealed_file import Kind, Vault, is_torn
 
 log = logging.getLogger(__name__)
@@ -38,7 +39,8 @@ class Thumbnails:
         path.unlink(missing_ok=True)
         manifest = manifest_of(record.signed_manifest)
         reader = ClipReader(self._vault.open(record.path))
-        picture = jpeg_of(_up_to(manifest.triggers[0].at_90k, _readable(reader)))
+        gop = _up_to(manifest.triggers[0].at_90k, _readable(reader))
+        picture = jpeg_of(gop, manifest.shown_rotation)
         if picture is None:
             log.warning("clip %s: no picture could be made", record.clip_id)
             return False
@@ -75,11 +77,13 @@ class Thumbnails:
             return False
 
 
-def jpeg_of(gop: list[ClipUnit]) -> bytes | None:
-    """Return the last picture of these units (a GOP or its beginning) as a small JPEG."""
+def jpeg_of(gop: list[ClipUnit], rotation: Rotation = 0) -> bytes | None:
+    """Return the last picture of these units (a GOP or its beginning) as a small upright JPEG."""
     try:
         frame = last_picture(unit.data for unit in gop)
-        return None if frame is None else fitting_jpeg(frame, TRIES, MAX_BYTES)
+        if frame is None:
+            return None
+        return fitting_jpeg(frame, TRIES, MAX_BYTES, rotation=rotation)
     except av.error.FFmpegError as error:
         log.warning("a picture could not be decoded: %s", error)
     return None

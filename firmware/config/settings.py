@@ -51,13 +51,16 @@ class CameraConfig(Struct, frozen=True, kw_only=True):
     fps: Annotated[int, whole(5, 60), INSTALLER] = 30
     night_fps: Annotated[int, whole(5, 60), INSTALLER] = 10
     bitrate_bps: Annotated[int, whole(MIN_BITRATE_BPS, 20_000_000), INSTALLER] = 2_000_000
-    rotation: Annotated[Literal[0, 180], Meta(description="0 or 180 (degrees)"), INSTALLER] = 0
+    rotation: Annotated[
+        Literal[0, 90, 180, 270], Meta(description="0, 90, 180 or 270 (degrees)"), INSTALLER
+    ] = 0
     is_mirrored: Annotated[bool, INSTALLER] = False
     focus_m: Annotated[float, number(0, 50, "metres (0: the lens decides)"), INSTALLER] = 0.0
     flicker_hz: Annotated[
         Literal[0, 50, 60], Meta(description="50 or 60 (the mains), or 0 for none"), INSTALLER
     ] = 50
     metering: Annotated[Literal["backlit", "centre", "average"], OWNER] = "backlit"
+    hdr: Annotated[Literal["auto", "sensor", "off"], INSTALLER] = "auto"
     has_infrared: Annotated[bool, INSTALLER] = False
 
 

@@ -54,4 +54,6 @@ class ManifestSigner:
             video_root=merkle_root(gop.leaf for gop in end.gops),
             sound=end.sound or msgspec.UNSET,
             witnessed=start.witnessed or msgspec.UNSET,
+            gaps=end.gaps or msgspec.UNSET,
+            rotation=start.rotation or msgspec.UNSET,
         )

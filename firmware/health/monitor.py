@@ -23,6 +23,8 @@ from firmware.system.listeners import Listeners
 
 LOOK_EVERY_S = 10.0
 PUBLISH_EVERY_S = 60.0
+GAPS_TOLD = 3
+"""So many gaps between pictures in ten minutes are a trouble; one may be a hiccup."""
 LEAST_PAUSE_S = 1.0
 """However often something changes, looks are at least this far apart."""
 
@@ -47,6 +49,11 @@ class WatchedCamera(Protocol):
     @property
     def fps_milli(self) -> int:
         """Pictures per 1,000 s, measured."""
+        ...
+
+    @property
+    def recent_gaps_ms(self) -> Sequence[int]:
+        """How long each gap between pictures was in the last ten minutes."""
         ...
 
     def set_max_fps(self, fps: int) -> Coroutine[Any, Any, None]:
@@ -201,7 +208,7 @@ class HealthMonitor:
         self._max_fps_set = max_fps
 
     def _health_of(self, reading: Reading, facts: ClipFacts) -> Health:
-        throttling = reading.throttling
+        throttling, gaps_ms = reading.throttling, self._camera.recent_gaps_ms
         if throttling is not None and throttling.had_weak_power:
             self._had_weak_power = True
         return Health(
@@ -209,6 +216,8 @@ class HealthMonitor:
             camera=self._camera.state,
             fps_milli=self._camera.fps_milli,
             max_fps=self._ladder.max_fps,
+            gap_count=len(gaps_ms),
+            longest_gap_ms=max(gaps_ms, default=0),
             temperature_milli_c=reading.temperature_milli_c,
             has_weak_power=None if throttling is None else throttling.has_weak_power,
             had_weak_power=None if throttling is None else self._had_weak_power,
@@ -229,6 +238,8 @@ class HealthMonitor:
         present: set[TroubleCode] = set()
         if health.camera not in ("working", "starting", "off"):
             present.add("camera")
+        if health.gap_count >= GAPS_TOLD:
+            present.add("camera_gaps")
         if self._card_trouble is not None:
             present.add(self._card_trouble)
         if self._sound is not None and self._sound.has_failed:

@@ -19,6 +19,10 @@ CAMERA: dict[CameraState, str] = {
 }
 BEGUN: dict[TroubleCode, str] = {
     "camera": "The camera gives no pictures.",
+    "camera_gaps": (
+        "The camera skips pictures, so that clips have gaps: the board is too busy or too hot, its "
+        "power too weak, or the camera's cable loose."
+    ),
     "card_full": (
         "The card is full and only held clips are left: new clips are lost. "
         "End a hold, or use a larger card."
@@ -55,6 +59,7 @@ BEGUN: dict[TroubleCode, str] = {
 }
 OVER: dict[TroubleCode, str] = {
     "camera": "The camera works again.",
+    "camera_gaps": "The camera skips no more pictures.",
     "card_full": "There is room on the card again.",
     "card_slow": "The card keeps up again.",
     "card_failing": "The card works again.",

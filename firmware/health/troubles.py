@@ -33,6 +33,7 @@ class Hold:
 
 HOLDS: Mapping[TroubleCode, Hold] = {
     "camera": Hold(begin_s=10, end_s=30),
+    "camera_gaps": Hold(begin_s=0, end_s=600),
     "card_full": Hold(begin_s=0, end_s=300),
     "card_slow": Hold(begin_s=0, end_s=600),
     "card_failing": Hold(begin_s=0, end_s=300),

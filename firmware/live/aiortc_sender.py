@@ -19,10 +19,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from aiortc import RTCRtpSender
-from aiortc.codecs import is_rtx
+from aiortc.codecs import HEADER_EXTENSIONS, is_rtx
 from aiortc.rtcdtlstransport import RTCDtlsTransport
 from aiortc.rtcdtlstransport import State as DtlsState
-from aiortc.rtcrtpparameters import RTCRtpSendParameters
+from aiortc.rtcrtpparameters import RTCRtpHeaderExtensionParameters, RTCRtpSendParameters
 from aiortc.rtp import (
     RTCP_PSFB_APP,
     RTCP_PSFB_FIR,
@@ -46,6 +46,10 @@ from firmware.system.clock import Clock
 log = logging.getLogger(__name__)
 
 MID_URI = "urn:ietf:params:rtp-hdrext:sdes:mid"
+ORIENTATION_URI = "urn:3gpp:video-orientation"
+"""3GPP TS 26.114 7.4.5; that WebRTC has it says RFC 7742 section 4."""
+ORIENTATION_ID = 4
+"""Free in an offer of aiortc's; an answer has the offer's number."""
 ABS_SEND_TIME_URI = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"
 FIRST_REPORT_S = 0.1
 MOST_QUEUED_BYTES = 256 * 1024
@@ -68,12 +72,20 @@ def attach(
     Call it before the answer is made. The sender's `stop` (so the connection's `close`) ends the
     viewer, says BYE and lets go of everything.
     """
+    _know_orientation()
     viewer = RtpSender(source, clock=clock, random_source=random_source)
     seam = _Seam(sender, viewer, random_source)
     sender.send = seam.send  # type: ignore[method-assign]
     sender.stop = seam.stop  # type: ignore[method-assign]
     sender._handle_rtcp_packet = seam.on_rtcp  # type: ignore[method-assign]
     return viewer
+
+
+def _know_orientation() -> None:
+    """Make aiortc agree to the extension by which a viewer turns the picture; idempotent."""
+    known = HEADER_EXTENSIONS["video"]
+    if all(extension.uri != ORIENTATION_URI for extension in known):
+        known.append(RTCRtpHeaderExtensionParameters(id=ORIENTATION_ID, uri=ORIENTATION_URI))
 
 
 class _Seam:
@@ -167,6 +179,7 @@ def _stream_parameters(sender: RTCRtpSender, given: RTCRtpSendParameters) -> Str
         mid=given.muxId,
         mid_id=ids.get(MID_URI),
         abs_send_time_id=ids.get(ABS_SEND_TIME_URI),
+        orientation_id=ids.get(ORIENTATION_URI),
     )
 
 

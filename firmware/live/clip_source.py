@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from firmware.clips.fragment import ClipUnit
 from firmware.clips.gop_reader import begin_90k, gops_from
 from firmware.clips.library import Library
-from firmware.clips.playback import Playback
+from firmware.clips.playback import Playback, manifest_of
 from firmware.clips.record import ClipRecord
 from firmware.errors import VaultError
 from firmware.live.feed import ClipFile, ClipGops, ClipSummary
@@ -72,6 +72,7 @@ class LibraryClips:
             from_ms=first_90k // TICKS_PER_MS,
             duration_ms=record.duration_ms,
             gops=self._gops(record, first_90k),
+            rotation=manifest_of(record.signed_manifest).shown_rotation,
         )
 
     async def _gops(self, record: ClipRecord, first_90k: int) -> AsyncIterator[Sequence[ClipUnit]]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from firmware.protocol.footage import SignedManifest
+from firmware.protocol.media.rotation import Rotation
 
 Dating = Literal["trusted", "unknown", "dated", "latest"]
 """How a clip's time is known, as `firmware.clips.record` has it."""
@@ -97,6 +98,8 @@ class ClipGops:
     """Where it begins: the key frame at or before what was asked for."""
     duration_ms: int
     gops: AsyncIterator[Sequence[Unit]]
+    rotation: Rotation = 0
+    """By how many degrees clockwise its pictures are turned to be shown."""
 
 
 class ClipSource(Protocol):

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from firmware.live.feed import Unit
+from firmware.protocol.media.rotation import Rotation
 
 MAX_PAYLOAD_BYTES = 1200
 """With headers, SRTP's tag and a TURN channel it still fits what any path carries (1280 bytes)."""
@@ -21,16 +22,25 @@ _FU_START, _FU_END = 0x80, 0x40
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackedUnit:
-    """One access unit as the payloads of its RTP packets, in order; the last one ends it."""
+    """One access unit as the payloads of its RTP packets, in order; the last one ends it.
+
+    `rotation` is by how many degrees clockwise its picture is turned to be shown.
+    """
 
     pts_90k: int
     is_key: bool
     payloads: tuple[bytes, ...]
+    rotation: Rotation = 0
 
 
-def pack_unit(unit: Unit) -> PackedUnit:
+def pack_unit(unit: Unit, rotation: Rotation = 0) -> PackedUnit:
     """Pack one access unit."""
-    return PackedUnit(pts_90k=unit.pts_90k, is_key=unit.is_key, payloads=payloads_of(unit.data))
+    return PackedUnit(
+        pts_90k=unit.pts_90k,
+        is_key=unit.is_key,
+        payloads=payloads_of(unit.data),
+        rotation=rotation,
+    )
 
 
 def payloads_of(data: bytes, max_bytes: int = MAX_PAYLOAD_BYTES) -> tuple[bytes, ...]:

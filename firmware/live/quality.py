@@ -13,6 +13,7 @@ from firmware.live.feed import UnitFeed
 from firmware.live.link_estimate import LinkEstimate, LinkReport, Reason, StreamChoice
 from firmware.live.rtp_sender import RtpSender
 from firmware.live.stream_source import StreamSource
+from firmware.protocol.media.rotation import Rotation
 from firmware.system.clock import Clock
 from firmware.system.listeners import Listeners
 
@@ -58,10 +59,15 @@ class LiveSources:
             self.small.discard()
 
 
-def live_sources(units: UnitFeed, encoder: MainEncoder, small: SmallFeed | None) -> LiveSources:
-    """Return the live streams for all viewers."""
+def live_sources(
+    units: UnitFeed, encoder: MainEncoder, small: SmallFeed | None, *, rotation: Rotation = 0
+) -> LiveSources:
+    """Return the live streams for all viewers.
+
+    `rotation` is the main stream's; the small one is made of pictures that are upright already.
+    """
     return LiveSources(
-        main=StreamSource("main", units, encoder),
+        main=StreamSource("main", units, encoder, rotation=rotation),
         small=None if small is None else StreamSource("small", small, small),
         main_encoder=encoder,
         small_encoder=small,

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from firmware.live.packets_h264 import PackedUnit
+from firmware.protocol.media.rotation import ROTATIONS, Rotation
 
 HISTORY_PACKETS = 2048
 """A power of two; one 1080p key frame is about 130 packets."""
@@ -38,6 +39,7 @@ class StreamParameters:
     mid: str = ""
     mid_id: int | None = None
     abs_send_time_id: int | None = None
+    orientation_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +54,31 @@ class _Sent:
 
 
 class ExtensionBlock:
-    """The header extensions of a packet (RFC 8285), prebuilt except for the send time."""
+    """The header extensions of a packet (RFC 8285), prebuilt except for the send time.
+
+    Each packet has its picture's orientation, not the last of a key frame alone, as 3GPP TS 26.114
+    7.4.5 allows: so all packets of a picture but the last stay of one size.
+    """
 
     def __init__(self, parameters: StreamParameters) -> None:
+        self._time_at: int | None = None
+        self._blocks = {rotation: self._block(parameters, rotation) for rotation in ROTATIONS}
+
+    def at(self, now_s: float, rotation: Rotation) -> bytes:
+        """Return the extensions for a packet sent now, by the caller's clock."""
+        block = self._blocks[rotation]
+        if self._time_at is None:
+            return block
+        send_time = (int(now_s * SEND_TIME_PER_S) & 0xFFFFFF).to_bytes(3, "big")
+        return block[: self._time_at] + send_time + block[self._time_at + 3 :]
+
+    def _block(self, parameters: StreamParameters, rotation: Rotation) -> bytes:
         elements: list[tuple[int, bytes]] = []
         if parameters.mid_id is not None and parameters.mid:
             elements.append((parameters.mid_id, parameters.mid.encode()))
+        if parameters.orientation_id is not None:
+            # Camera and flip bits are 0; by how many quarters the receiver turns it clockwise.
+            elements.append((parameters.orientation_id, bytes([rotation // 90])))
         if parameters.abs_send_time_id is not None:
             elements.append((parameters.abs_send_time_id, bytes(3)))
         is_short = all(0 < id_ < 15 and 0 < len(value) <= 16 for id_, value in elements)
@@ -67,14 +88,7 @@ class ExtensionBlock:
         self._time_at = 4 + len(block) - 3 if parameters.abs_send_time_id is not None else None
         block += bytes(-len(block) % 4)
         head = struct.pack("!HH", _ONE_BYTE if is_short else _TWO_BYTES, len(block) // 4)
-        self._block = head + block if block else b""
-
-    def at(self, now_s: float) -> bytes:
-        """Return the extensions for a packet sent now, by the caller's clock."""
-        if self._time_at is None:
-            return self._block
-        send_time = (int(now_s * SEND_TIME_PER_S) & 0xFFFFFF).to_bytes(3, "big")
-        return self._block[: self._time_at] + send_time + self._block[self._time_at + 3 :]
+        return head + block if block else b""
 
 
 class RtpStream:
@@ -100,7 +114,7 @@ class RtpStream:
     ) -> list[bytes]:
         """Return the packets of a unit's payloads from `begin` to `end`, ready to be protected."""
         parameters, sequence = self.parameters, self._sequence
-        extension = self._extensions.at(now_s)
+        extension = self._extensions.at(now_s, unit.rotation)
         first_byte = _VERSION | (_HAS_EXTENSION if extension else 0)
         kind, last, ssrc = parameters.payload_type, len(unit.payloads) - 1, parameters.ssrc
         sent = _Sent(sequence, timestamp, extension, unit, begin)
@@ -133,7 +147,8 @@ class RtpStream:
         else:
             kind, ssrc = parameters.rtx_payload_type, parameters.rtx_ssrc
             number = self._rtx_sequence & 0xFFFF
-            extension, original = self._extensions.at(now_s), wire_sequence.to_bytes(2, "big")
+            extension = self._extensions.at(now_s, sent.unit.rotation)
+            original = wire_sequence.to_bytes(2, "big")
             self._rtx_sequence += 1
         first_byte = _VERSION | (_HAS_EXTENSION if extension else 0)
         head = _FIXED.pack(first_byte, marker | kind, number, sent.timestamp, ssrc)

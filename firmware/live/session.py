@@ -207,7 +207,7 @@ class LiveSession:
     def play(self, clip_id: str, reel: ClipGops) -> None:
         """Play a clip over the video track."""
         feed = ClipFeed(reel)
-        clip = StreamSource("clip", feed, is_live=False)
+        clip = StreamSource("clip", feed, is_live=False, rotation=reel.rotation)
         feed.places.add(partial(self._clips.send_position, clip_id))
         feed.ended.add(partial(self._clips.send_played, clip_id))
         feed.ended.add(partial(self._quality.go_live, after=clip))

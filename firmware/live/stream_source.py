@@ -18,6 +18,7 @@ from firmware.capture.camera_output import TICKS_PER_S
 from firmware.live.feed import UnitFeed, UnitStream
 from firmware.live.key_frame_gate import KEY_FRAME_INTERVAL_S, KeyFrameEncoder, KeyFrameGate
 from firmware.live.packets_h264 import PackedUnit, pack_unit
+from firmware.protocol.media.rotation import Rotation
 
 MAX_QUEUED_UNITS = 60
 BURST_MOST_PACKETS = 40
@@ -53,7 +54,8 @@ class StreamSource:
     """A stream of access units with its sinks. Use it in one loop only.
 
     `encoder` makes the key frames that takers ask for; a recording has none. `is_live` tells that
-    the units' times are the monotonic clock's, not those of a recording.
+    the units' times are the monotonic clock's, not those of a recording. `rotation` is by how many
+    degrees clockwise its pictures are turned to be shown.
     """
 
     def __init__(
@@ -63,10 +65,12 @@ class StreamSource:
         encoder: KeyFrameEncoder | None = None,
         *,
         is_live: bool = True,
+        rotation: Rotation = 0,
         key_frame_interval_s: float = KEY_FRAME_INTERVAL_S,
     ) -> None:
         self.name = name
         self.is_live = is_live
+        self._rotation = rotation
         self._feed = feed
         self._gate = KeyFrameGate(encoder, interval_s=key_frame_interval_s)
         self._takers: list[StreamSink] = []
@@ -145,7 +149,7 @@ class StreamSource:
                 self._gate.ask()
             if unit.is_key:
                 self._gate.fulfil()
-            packed = pack_unit(unit)
+            packed = pack_unit(unit, self._rotation)
             if packed.payloads:
                 self._keep(packed)
                 await self._send(packed)

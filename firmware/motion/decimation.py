@@ -1,4 +1,4 @@
-"""Decimates a luma frame to about 160 pixels wide: each output value is the mean of a k×k block.
+"""Decimates a luma frame to about 160 pixels on its longer side, by the means of k×k blocks.
 
 For k = 2 and 4, eight pixels are added at once in 64-bit words; NumPy has no faster way. Needs
 NumPy only.
@@ -17,15 +17,15 @@ _LOW_HALF = np.uint32(0xFFFF)
 _HALF_BITS = np.uint32(16)
 
 
-def block_of(width: int) -> int:
-    """Return k for a frame of this width."""
-    return max(1, round(width / WIDTH))
+def block_of(longer: int) -> int:
+    """Return k for a frame of which this is the longer side."""
+    return max(1, round(longer / WIDTH))
 
 
 def decimated(frame: LumaFrame, out: Floats | None = None) -> Floats:
     """Return rows × columns of block means (0 to 255); rows and columns without a whole block
     are left out, and so are columns beyond a multiple of 4."""
-    k = block_of(frame.width)
+    k = block_of(max(frame.width, frame.height))
     rows, columns = frame.height // k, frame.width // k // 4 * 4
     pixels = np.frombuffer(frame.data, dtype=np.uint8, count=frame.height * frame.stride)
     luma = pixels.reshape(frame.height, frame.stride)[: rows * k, : columns * k]

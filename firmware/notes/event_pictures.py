@@ -15,7 +15,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from av import VideoFrame
 from av.error import FFmpegError
 
 from firmware.capture.camera_output import TICKS_PER_S, AccessUnit, SmallPicture, pts_90k_of
@@ -27,6 +26,7 @@ from firmware.outbox.publisher import EventPublisher
 from firmware.protocol.browsers import BrowserKeys
 from firmware.protocol.encoding import b64u, sha256_hex
 from firmware.protocol.events import Thumbnail
+from firmware.protocol.media.rotation import Rotation
 from firmware.protocol.thumbnails import (
     FACTS_TAG,
     MAX_JPEG_BYTES,
@@ -79,6 +79,11 @@ class PicturedCamera(Protocol):
     @property
     def shown_since_90k(self) -> int:
         """Time before which no picture may be shown any more."""
+        ...
+
+    @property
+    def rotation(self) -> Rotation:
+        """By how many degrees clockwise coded pictures are turned to be shown."""
         ...
 
     def newest_key_frame(self) -> AccessUnit | None:
@@ -205,7 +210,7 @@ class EventPictures:
         taken = await self._next_small() or self._kept()
         if taken is None:
             return None
-        jpeg = await asyncio.to_thread(_jpeg_of, taken)
+        jpeg = await asyncio.to_thread(_jpeg_of, taken, self._camera.rotation)
         if jpeg is None:
             return None
         now_ms, now_90k = self._clock.wall_ms(), pts_90k_of(self._clock.monotonic_ns())
@@ -245,15 +250,18 @@ async def _is_accepted(told: Told) -> bool:
     return not told.cancelled() and told.exception() is None and told.result()
 
 
-def _frame_of(taken: SmallPicture | AccessUnit) -> VideoFrame | None:
-    return frame_of(taken) if isinstance(taken, SmallPicture) else last_picture([taken.data])
+def _jpeg_of(taken: SmallPicture | AccessUnit, rotation: Rotation) -> bytes | None:
+    """Return the picture as an upright JPEG; None if it can't be decoded. Blocks.
 
-
-def _jpeg_of(taken: SmallPicture | AccessUnit) -> bytes | None:
-    """Return the picture as a JPEG; None if it can't be decoded. Blocks."""
+    Small pictures are upright already.
+    """
     try:
-        frame = _frame_of(taken)
-        return None if frame is None else fitting_jpeg(frame, TRIES, MAX_JPEG_BYTES)
+        if isinstance(taken, SmallPicture):
+            return fitting_jpeg(frame_of(taken), TRIES, MAX_JPEG_BYTES)
+        frame = last_picture([taken.data])
+        if frame is None:
+            return None
+        return fitting_jpeg(frame, TRIES, MAX_JPEG_BYTES, rotation=rotation)
     except FFmpegError as error:
         log.warning("a picture could not be decoded: %s", error)
         return None

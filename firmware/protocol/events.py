@@ -23,6 +23,7 @@ from firmware.protocol.encoding import (
     ShortB64u,
     WallTimeMs,
 )
+from firmware.protocol.footage import Gaps
 from firmware.protocol.pairing import SignedPairingAnswer
 from firmware.protocol.refused_checks import MAX_COUNTED
 from firmware.protocol.releases import ReleaseRecord
@@ -70,6 +71,7 @@ class Motion(Document, frozen=True, kw_only=True, tag="motion", tag_field="type"
 
 TroubleCode = Literal[
     "camera",  # no pictures; `detail` says why
+    "camera_gaps",  # the camera skips pictures
     "card_full",  # nothing unprotected is left to delete: new clips are lost
     "card_slow",  # the card can't keep up: parts of clips were lost
     "card_failing",  # the card gives errors
@@ -107,6 +109,7 @@ class ClipReady(Document, frozen=True, kw_only=True, tag="clip_ready", tag_field
     """A finished clip in the doorbell's library.
 
     `trigger_event_id` is the event that started it, `more_trigger_ids` those that came within.
+    `gaps` is left out where the camera skipped nothing that shows.
     """
 
     clip_id: Id
@@ -119,6 +122,7 @@ class ClipReady(Document, frozen=True, kw_only=True, tag="clip_ready", tag_field
     duration_ms: int
     pre_roll_ms: int
     is_cut_short: bool
+    gaps: Gaps | msgspec.UnsetType = msgspec.UNSET
 
 
 class PairingAnswered(
@@ -297,7 +301,8 @@ class Health(Document, frozen=True, kw_only=True):
 
     Power, heat and throttling are as the board's firmware says (bits of `vcgencmd
     get_throttled`); `had_weak_power` since its start. `fps_milli` is pictures per 1,000 s.
-    `max_fps` is what heat allows at the moment. `pre_roll_ms` is the shortest of the last clips',
+    `max_fps` is what heat allows at the moment. `gap_count` and `longest_gap_ms` are the gaps
+    between pictures in the last ten minutes. `pre_roll_ms` is the shortest of the last clips',
     `pre_roll_set_ms` what the owner has set.
     """
 
@@ -305,6 +310,8 @@ class Health(Document, frozen=True, kw_only=True):
     camera: CameraState
     fps_milli: Amount
     max_fps: Amount
+    gap_count: Amount = 0
+    longest_gap_ms: Amount = 0
     temperature_milli_c: Annotated[int, msgspec.Meta(ge=-100_000, le=200_000)] | None = None
     has_weak_power: bool | None = None
     had_weak_power: bool | None = None

@@ -31,6 +31,7 @@ from firmware.protocol.encoding import (
     decode_canonical,
     unb64u,
 )
+from firmware.protocol.media.rotation import Rotation
 from firmware.protocol.passkeys import verify_p256
 from firmware.protocol.tlog.merkle import Tree, leaf_hash
 
@@ -85,6 +86,16 @@ class SoundTrack(Document, frozen=True, kw_only=True):
     root: Digest
 
 
+class Gaps(Document, frozen=True, kw_only=True):
+    """How often a clip goes a quarter of a second or more without a picture, and how long at most.
+
+    Counted where pictures came clearly faster before (firmware.capture.gaps).
+    """
+
+    count: Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
+    longest_90k: Annotated[int, msgspec.Meta(ge=1, le=LONGEST_CLIP_90K)]
+
+
 class ClipTrigger(Document, frozen=True, kw_only=True):
     """A trigger that started or prolonged the clip, and its time in it."""
 
@@ -101,7 +112,10 @@ class ClipManifest(Document, frozen=True, kw_only=True):
     much video there is before the first trigger. `ended` is "cut_short" where the recording was
     broken off; then `duration_90k` says where. `lost_units` were dropped for a slow card.
     `mask_digest` is SHA-256 over the privacy mask's canonical JSON (`NO_MASK_DIGEST`: none).
-    `sound` is left out where none was recorded. `witnessed` is the newest checkpoint of the public
+    `width` and `height` are of the coded pictures; `rotation` is by how many degrees clockwise they
+    are turned to be shown, left out where they aren't. `mask_digest` is of the shown picture.
+    `gaps` is left out where the camera skipped nothing that shows, `sound` where none was recorded.
+    `witnessed` is the newest checkpoint of the public
     register that the doorbell knew when the clip began, with its cosignatures (a note as text): so
     the description wasn't made before witnesses signed that. It is left out where none was known.
     """
@@ -126,6 +140,24 @@ class ClipManifest(Document, frozen=True, kw_only=True):
     video_root: Digest
     sound: SoundTrack | msgspec.UnsetType = msgspec.UNSET
     witnessed: WitnessedText | msgspec.UnsetType = msgspec.UNSET
+    rotation: Literal[90, 180, 270] | msgspec.UnsetType = msgspec.UNSET
+    gaps: Gaps | msgspec.UnsetType = msgspec.UNSET
+
+    @property
+    def picture_gaps(self) -> Gaps | None:
+        """Return the gaps between pictures, or None if there are none."""
+        return None if isinstance(self.gaps, msgspec.UnsetType) else self.gaps
+
+    @property
+    def shown_rotation(self) -> Rotation:
+        """Return by how many degrees clockwise the pictures are turned to be shown."""
+        return 0 if isinstance(self.rotation, msgspec.UnsetType) else self.rotation
+
+    @property
+    def shown_size(self) -> tuple[int, int]:
+        """Return width and height of the pictures as they are shown."""
+        is_upright = self.shown_rotation in (0, 180)
+        return (self.width, self.height) if is_upright else (self.height, self.width)
 
     @property
     def sound_track(self) -> SoundTrack | None:

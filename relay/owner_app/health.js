@@ -4,7 +4,7 @@
  * What can't be known is left out. Figures are in the reader's language; there is no page here.
  * @module
  */
-import { bytesText, durationText, timeText } from "./i18n.js";
+import { bytesText, durationText, momentText, timeText } from "./i18n.js";
 
 /** @typedef {import("./vendor/protocol/documents.js").Health} Health */
 /** @typedef {import("./vendor/protocol/documents.js").CameraState} CameraState */
@@ -43,12 +43,14 @@ export function factsOf(health) {
 }
 
 /** @param {Health} health */
-function camera({ camera: state, fps_milli, max_fps, temperature_milli_c }) {
+function camera({ camera: state, fps_milli, max_fps, temperature_milli_c, gap_count, longest_gap_ms }) {
   const pictures = Math.round(fps_milli / 1000);
   if (state !== "working") return [fact("camera", `health.camera.${state}`, {}, isBlind(state))];
   const isHeld = (temperature_milli_c ?? 0) >= HOT_MILLI_C - 5000 && max_fps < 30;
   const limit = isHeld ? [fact("limit", "health.limit", { max: max_fps }, true)] : [];
-  return [fact("camera", "health.camera.working", { pictures }), ...limit];
+  const skipped = { count: gap_count, longest: momentText(longest_gap_ms) };
+  const gaps = gap_count ? [fact("gaps", "health.gaps", skipped, true)] : [];
+  return [fact("camera", "health.camera.working", { pictures }), ...limit, ...gaps];
 }
 
 /** @param {Health} health */

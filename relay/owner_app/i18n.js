@@ -156,6 +156,12 @@ export function durationText(ms) {
   return t("time.minutes", { minutes, seconds: seconds % 60 });
 }
 
+/** @param {number} ms "0.4 sec", for what lasts a moment */
+export function momentText(ms) {
+  const style = /** @type {const} */ ({ style: "unit", unit: "second", maximumFractionDigits: 1 });
+  return new Intl.NumberFormat(locale, style).format(ms / 1000);
+}
+
 /** @param {number} ms "3 hours ago", for what lies in the past */
 export function agoText(ms) {
   const minutes = Math.max(1, Math.round((nowMs() - ms) / 60_000));

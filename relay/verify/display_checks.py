@@ -10,24 +10,28 @@ import struct
 from firmware.protocol.encoding import WireError
 from firmware.protocol.media.boxes import boxes, first, full_box, only
 from firmware.protocol.media.mp4 import CLOCK_HZ, Mp4, edits_of, sample_table, with_words
+from firmware.protocol.media.rotation import Rotation, matrix_of, rotation_of
 
-UNTURNED = struct.pack(">9i", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
+UNTURNED = matrix_of(0, width=0, height=0)
 KINDS = {b"ftyp", b"moov", b"mdat", b"free", b"uuid"}
 """uuid: where C2PA keeps its claim. No moof: players would go on with what it brings."""
 DESCRIBES = {b"avcC", b"btrt", b"pasp", b"colr"}
 SQUARE = struct.pack(">II", 1, 1)
 
 
-def check_display(mp4: Mp4, *, width: int, height: int, created_1904_s: int) -> None:
+def check_display(
+    mp4: Mp4, *, width: int, height: int, rotation: Rotation, created_1904_s: int
+) -> None:
     """Raise WireError if the metadata would make a player show the film altered.
 
-    `created_1904_s` is what a player may be told of when it was recorded; 0 says nothing.
+    `rotation` is by how much a player must turn it, `created_1904_s` what it may be told of when
+    it was recorded; 0 says nothing.
     """
-    with_words(lambda: _check_shown(mp4, width=width, height=height))
+    with_words(lambda: _check_shown(mp4, width=width, height=height, rotation=rotation))
     with_words(lambda: _check_times(mp4, {0, created_1904_s}))
 
 
-def _check_shown(mp4: Mp4, *, width: int, height: int) -> None:
+def _check_shown(mp4: Mp4, *, width: int, height: int, rotation: Rotation) -> None:
     for box in mp4.boxes:
         if box.kind not in KINDS:
             raise WireError(f"the clip has a box that it mustn't have: {box.kind!r}")
@@ -41,10 +45,9 @@ def _check_shown(mp4: Mp4, *, width: int, height: int) -> None:
         or bytes(mvhd[at + 16 : at + 52]) != UNTURNED
     ):
         raise WireError("the clip is turned, stretched or played at another speed")
-    for trak in mp4.tracks.values():
+    for handler, trak in mp4.tracks.items():
         tkhd = full_box(only(trak, b"tkhd"), "tkhd", newest=1)
-        at = 52 if tkhd[0] == 1 else 40
-        if bytes(tkhd[at : at + 36]) != UNTURNED:
+        if rotation_of(tkhd) != (rotation if handler == b"vide" else 0):
             raise WireError("the clip is turned or stretched")
         if not tkhd[3] & 1:
             raise WireError("a track of the clip is switched off")

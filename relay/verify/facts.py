@@ -11,10 +11,11 @@ TICKS_PER_MS = 90
 def facts_of(recording: Recording) -> list[str]:
     """Return the facts of one recording; unusual ones come last."""
     manifest = recording.manifest
+    width, height = manifest.shown_size
     facts = [
         f"recording number {manifest.counter} of this doorbell",
         f"begun {moment(manifest.started_ms)}, by the doorbell's clock",
-        f"{seconds(manifest.duration_90k)} of {manifest.width} × {manifest.height}",
+        f"{seconds(manifest.duration_90k)} of {width} × {height}",
         *_part_facts(recording),
     ]
     facts += [
@@ -35,6 +36,9 @@ def odd_facts_of(recording: Recording) -> list[str]:
         facts.append("it ends early: the doorbell was interrupted while it recorded")
     if manifest.lost_units:
         facts.append(f"{manifest.lost_units} pictures are missing: the card couldn't keep up")
+    if manifest.picture_gaps is not None:
+        count, longest = manifest.picture_gaps.count, seconds(manifest.picture_gaps.longest_90k)
+        facts.append(f"the camera skipped pictures: {count} gaps, the longest of {longest}")
     if sound is not None and recording.has_sound and sound.lost_90k >= PER_SECOND_90K // 10:
         lost = seconds(sound.lost_90k)
         facts.append(f"{lost} of it are silent because the microphone gave no sound")

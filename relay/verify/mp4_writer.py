@@ -17,6 +17,7 @@ from firmware.protocol.media.byte_source import (
     RangeSource,
 )
 from firmware.protocol.media.mp4 import CLOCK_HZ, Sample
+from firmware.protocol.media.rotation import Rotation, matrix_of
 from firmware.protocol.media.tags import Tags
 from firmware.protocol.nal_units import split_length_prefixed
 
@@ -28,7 +29,7 @@ SOUND_UNIT_90K = 1920
 SPS, PPS = 7, 8
 LONE_PICTURE_90K = 9000
 SOUND_BITRATE_BPS = 64_000
-_UNTURNED = struct.pack(">9i", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
+_UNTURNED = matrix_of(0, width=0, height=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +48,7 @@ class _Track:
     header: bytes
     entry: bytes
     size: tuple[int, int]
+    matrix: bytes
     volume: int
 
 
@@ -58,6 +60,7 @@ def plain_mp4(
     keys: Sequence[int],
     width: int,
     height: int,
+    rotation: Rotation = 0,
     tags: Tags,
 ) -> ByteSource:
     """Return the MP4 of samples that lie in `source`; they are read when it is.
@@ -65,7 +68,8 @@ def plain_mp4(
     Times count from the first picture; sound follows itself without a gap. `keys` are the places
     of the key frames among the pictures, from 0.
     """
-    tracks = [_film(source, pictures, keys, width=width, height=height)]
+    matrix = matrix_of(rotation, width=width, height=height)
+    tracks = [_film(source, pictures, keys, matrix, width=width, height=height)]
     if sound:
         tracks.append(_sound(sound))
     ftyp = _box(b"ftyp", b"isom", b"\x00\x00\x02\x00", b"isomiso2avc1mp41")
@@ -94,7 +98,13 @@ def _runs(samples: Sequence[Sample]) -> Iterator[tuple[int, int]]:
 
 
 def _film(
-    source: ByteSource, pictures: Sequence[Sample], keys: Sequence[int], *, width: int, height: int
+    source: ByteSource,
+    pictures: Sequence[Sample],
+    keys: Sequence[int],
+    matrix: bytes,
+    *,
+    width: int,
+    height: int,
 ) -> _Track:
     durations = [later.pts_90k - one.pts_90k for one, later in pairwise(pictures)]
     durations.append(durations[-1] if durations else LONE_PICTURE_90K)
@@ -112,6 +122,7 @@ def _film(
         header=_full_box(b"vmhd", 1, bytes(8)),
         entry=_avc1(first, width=width, height=height),
         size=(width, height),
+        matrix=matrix,
         volume=0,
     )
 
@@ -130,6 +141,7 @@ def _sound(sound: Sequence[Sample]) -> _Track:
         header=_full_box(b"smhd", 0, bytes(4)),
         entry=_mp4a(),
         size=(0, 0),
+        matrix=_UNTURNED,
         volume=0x0100,
     )
 
@@ -169,7 +181,7 @@ def _trak(track: _Track, offset: int, created_s: int) -> bytes:
         b"tkhd", 3,
         struct.pack(">IIIII8xHHHH", created_s, created_s, track.number, 0,
                     _shown(track) + _waits(track), 0, 0, track.volume, 0),
-        _UNTURNED, struct.pack(">II", track.size[0] << 16, track.size[1] << 16),
+        track.matrix, struct.pack(">II", track.size[0] << 16, track.size[1] << 16),
     )  # fmt: skip
     mdhd = _full_box(
         b"mdhd", 0, struct.pack(">IIIIHH", created_s, created_s, track.timescale,

@@ -167,6 +167,7 @@ def check_pictures(files: Files, number: int) -> tuple[int, ...]:
         mp4,
         width=manifest.width,
         height=manifest.height,
+        rotation=manifest.shown_rotation,
         created_1904_s=tags_of_manifest(manifest, part.first_gop).created_1904_s,
     )
     if trimmed_part(files, number) is not None and not is_same(
@@ -187,6 +188,7 @@ def rewritten(source: ByteSource, manifest: ClipManifest, part: ReleasedPart) ->
         keys=list(accumulate(counts[:-1], initial=0)),
         width=manifest.width,
         height=manifest.height,
+        rotation=manifest.shown_rotation,
         tags=tags_of_manifest(manifest, part.first_gop),
     )
 

@@ -102,6 +102,7 @@ def _cut(
         keys=list(accumulate(kept[:-1], initial=0)),
         width=manifest.width,
         height=manifest.height,
+        rotation=manifest.shown_rotation,
         tags=tags_of_manifest(manifest, part.first_gop),
     )
 

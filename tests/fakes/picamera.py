@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from firmware.capture.pi.picamera import CameraStack
+from firmware.capture.pi.sensor_hdr import switch_of
 
 PI_CONTROLS = {
     "FrameDurationLimits": (8_000, 1_000_000, None),
@@ -22,9 +23,12 @@ PI_CONTROLS = {
     "AfMode": (0, 2, 0),
     "AfRange": (0, 2, 0),
     "NoiseReductionMode": (0, 4, 0),
+    "HdrMode": (0, 4, 0),
     "Saturation": (0.0, 32.0, 1.0),
     "LensPosition": (0.0, 15.0, 1.0),
 }
+PI_5_CONTROLS = PI_CONTROLS | {"ScalerCrops": (None, None, None)}
+"""libcamera lists HdrMode for each Pi; what its ISP lists besides tells a Pi 5 (ipa_base.cpp)."""
 SPS_PPS = b"\x00\x00\x00\x01\x67\x42\x80\x1e\x00\x00\x00\x01\x68\xce\x3c\x80"
 START_CODE = b"\x00\x00\x00\x01"
 
@@ -177,10 +181,32 @@ class FakeCamera:
             buffer = np.full(luma_bytes * 3 // 2 - short_bytes, 200, np.uint8)
             buffer[:luma_bytes] = 100
             buffers[name] = buffer
+        if "ScalerCrops" in self.camera_controls and self.controls.get("HdrMode"):
+            metadata = {"HdrMode": self.controls["HdrMode"], **metadata}  # never when it is off
         request = FakeRequest(buffers, {"SensorTimestamp": at_ns, **metadata})
         for encoder in self.encoders:
             encoder.encode("main", request)
         return request
+
+
+class FakeImx708:
+    """picamera2's devices.imx708.IMX708: the switch of the sensor's HDR, while nothing uses it."""
+
+    def __init__(self, system: "FakeCameraSystem") -> None:
+        if not system.has_imx708:
+            raise RuntimeError("IMX708: Requested IMX708 camera device not be found")
+        self.device_fd = self._system = system
+
+    def __enter__(self) -> "FakeImx708":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def set_sensor_hdr_mode(self, enable: bool) -> None:
+        self._system.hdr_switches.append(enable)
+        if not self._system.is_sensor_stuck:  # else it prints why, and returns
+            self._system.is_sensor_hdr = enable
 
 
 class FakeCameraSystem:
@@ -191,6 +217,11 @@ class FakeCameraSystem:
         self.modes: list[dict[str, Any]] = []
         self.sizes: dict[str, tuple[int, int]] = {}
         self.is_plugged_in = True
+        self.has_imx708 = False
+        self.is_sensor_hdr = False
+        self.is_sensor_stuck = False
+        self.hdr_switches: list[bool] = []
+        self.hdr_when_opened: list[bool] = []
         self.can_turn = True
         self.open_fails: Callable[[FakeCamera], None] | None = None
         self.configure_fails: Exception | None = None
@@ -210,6 +241,7 @@ class FakeCameraSystem:
                 if system.open_fails is not None:
                     system.open_fails(self)
                 system.cameras.append(self)
+                system.hdr_when_opened.append(system.is_sensor_hdr)
 
             @staticmethod
             def global_camera_info() -> list[dict[str, Any]]:
@@ -222,5 +254,8 @@ class FakeCameraSystem:
             output=FakeOutput,
             mapped_array=FakeMappedArray,
             transform=FakeTransform,
+            switch_sensor_hdr=switch_of(
+                lambda: FakeImx708(system), lambda device: bool(device.is_sensor_hdr)
+            ),
             has_hardware_encoder=True,
         )

@@ -24,6 +24,7 @@ from firmware.notes.event_pictures import (
 from firmware.protocol.browsers import BrowserKeys
 from firmware.protocol.encoding import new_id
 from firmware.protocol.events import Event, EventBody, Thumbnail
+from firmware.protocol.media.rotation import Rotation
 from firmware.protocol.thumbnails import SealedThumbnail, open_thumbnail
 from tests.fakes.clock import ManualClock
 from tests.story.browser import SoftBrowser
@@ -59,6 +60,7 @@ class House:
         self.kept: AccessUnit | None = None
         self.shown_since_90k = 0
         self.level = 60
+        self.rotation: Rotation = 0
         self.wanted: list[bool] = []
         self.told: list[Thumbnail] = []
         self.tell_fails: Exception | None = None

@@ -27,6 +27,7 @@ from firmware.clips.writer import ClipWriter
 from firmware.enrolment.keys import FileSigner
 from firmware.evidence.manifest import ManifestSigner
 from firmware.protocol.encoding import new_id
+from firmware.protocol.media.rotation import Rotation
 from firmware.sound.clip_sound import ClipSound
 from firmware.sound.frames import SoundFeed
 from firmware.store.database import Database
@@ -119,6 +120,7 @@ class RecordingRig(Shelves):
         )
         self.is_paired = True
         self.size = (WIDTH, HEIGHT)
+        self.rotation: Rotation = 0
         self.ring = Ring(
             pre_roll_s=pre_roll_s, max_bytes=ring_max_bytes, kept_extra_bytes=kept_extra_bytes
         )

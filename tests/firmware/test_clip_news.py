@@ -17,6 +17,7 @@ from firmware.health.clock_watch import ClockWatch
 from firmware.live.clip_source import LibraryClips
 from firmware.outbox.queue import Outbox
 from firmware.protocol.events import ClipReady, ClockSet, Event, EventBody
+from firmware.protocol.footage import Gaps
 from tests.fakes.clock import ManualClock
 from tests.fakes.recorder import POST_ROLL_S, RecordingRig, running
 
@@ -117,6 +118,18 @@ async def test_a_clip_of_a_right_clock_is_told_once(bell: Doorbell) -> None:
     await bell.news.publish_pending()
     assert len(bell.tellings(record)) == 1
     assert bell.start_in_the_app(record) == bell.start_in_the_library(record)
+
+
+async def test_a_clip_of_a_camera_that_skipped_pictures_says_so(bell: Doorbell) -> None:
+    await bell.watch.look()
+    await bell.begin_clip()
+    bell.rig.camera.skip(0.5)
+    record = await bell.end_clip()
+    await bell.news.publish_pending()
+    (told,) = bell.tellings(record)
+    assert isinstance(told.gaps, Gaps)
+    assert told.gaps.count == 1
+    assert told.gaps.longest_90k == pytest.approx(0.6 * 90_000, abs=200)
 
 
 @pytest.mark.parametrize("wrong_ms", [-HOUR_MS, -YEARS_MS, YEARS_MS])

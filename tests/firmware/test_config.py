@@ -114,7 +114,7 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
             100_000,
             "a whole number from 250000 to 20000000",
         ),
-        ({"camera": {"rotation": 90}}, "camera.rotation", 90, "0 or 180 (degrees)"),
+        ({"camera": {"rotation": 45}}, "camera.rotation", 45, "0, 90, 180 or 270 (degrees)"),
         (
             {"camera": {"fps": 10, "night_fps": 15}},
             "camera.night_fps",

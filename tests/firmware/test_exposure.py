@@ -6,6 +6,7 @@ import pytest
 
 from firmware.capture.frame_selection import FrameRateLimiter
 from firmware.capture.pi.controls import (
+    contrast_controls,
     controls_of,
     focus_controls,
     frame_durations,
@@ -14,7 +15,7 @@ from firmware.capture.pi.controls import (
 )
 from firmware.capture.pi.night import NightSwitch
 from firmware.config.settings import CameraConfig
-from tests.fakes.picamera import PI_CONTROLS
+from tests.fakes.picamera import PI_5_CONTROLS, PI_CONTROLS
 
 SECOND = 1_000_000_000
 
@@ -64,6 +65,25 @@ def test_a_lens_that_is_fixed_or_not_there_gets_no_focus():
 def test_focus_is_the_owners_or_the_lenss_own(focus_m, is_held, controls):
     settings = CameraConfig(focus_m=focus_m)
     assert focus_controls(settings, PI_CONTROLS, is_held=is_held) == controls
+
+
+@pytest.mark.parametrize(
+    ("hdr", "is_night", "controls"),
+    [
+        ("auto", False, {"ExposureValue": 0.0, "HdrMode": 3}),
+        ("auto", True, {"ExposureValue": 1.0, "HdrMode": 0}),
+        ("off", False, {"ExposureValue": 1.0, "HdrMode": 0}),
+        ("sensor", False, {"ExposureValue": 1.0, "HdrMode": 0}),
+    ],
+)
+def test_a_pi_5_merges_exposures_by_day_and_needs_no_stop_more(hdr, is_night, controls):
+    settings = CameraConfig(hdr=hdr)
+    assert contrast_controls(settings, PI_5_CONTROLS, is_night=is_night) == controls
+
+
+def test_a_pi_that_only_lists_hdr_is_not_asked_for_it():
+    assert contrast_controls(CameraConfig(), PI_CONTROLS, is_night=False) == {"ExposureValue": 1.0}
+    assert contrast_controls(CameraConfig(), {"HdrMode": (0, 4, 0)}, is_night=False) == {}
 
 
 def test_colours_go_only_under_infrared_light():

@@ -58,6 +58,7 @@ class Camera:
     def __init__(self) -> None:
         self.state: CameraState = "working"
         self.fps_milli = 29_970
+        self.recent_gaps_ms: list[int] = []
         self.max_fps: list[int] = []
 
     async def set_max_fps(self, fps: int) -> None:
@@ -326,6 +327,21 @@ async def test_health_says_what_was_measured() -> None:
         oldest_clip_ms=77,
     )
     assert decode(Health, health.encode()) == health
+
+
+async def test_a_camera_that_skips_pictures_is_told_in_words_and_a_hiccup_is_not() -> None:
+    bench = Bench()
+    bench.camera.recent_gaps_ms = [400, 1_200]
+    health = await bench.monitor.look()
+    assert (health.gap_count, health.longest_gap_ms) == (2, 1_200)
+    assert bench.codes() == []
+    bench.camera.recent_gaps_ms = [400, 1_200, 300]
+    await bench.look_for(60)
+    assert bench.codes() == [("camera_gaps", False)]
+    assert "skips pictures" in bench.told[0].detail
+    bench.camera.recent_gaps_ms = []
+    await bench.look_for(700)
+    assert bench.codes() == [("camera_gaps", False), ("camera_gaps", True)]
 
 
 async def test_weak_power_is_remembered_though_the_kernel_clears_its_bit() -> None:

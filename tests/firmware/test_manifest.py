@@ -15,17 +15,19 @@ from firmware.clips.clip_span import clip_span_of
 from firmware.clips.record import ClipEnd, ClipStart
 from firmware.clips.ring import LONGEST_GOP_S
 from firmware.evidence.manifest import ManifestSigner
-from firmware.protocol.encoding import WireError, b64u, new_id, unb64u
+from firmware.protocol.encoding import WireError, b64u, decode, new_id, unb64u
 from firmware.protocol.footage import (
     LONGEST_CLIP_90K,
     LONGEST_PRE_ROLL_90K,
     MANIFEST_TAG,
+    ClipManifest,
     ClipTrigger,
     GopHasher,
     SignedManifest,
     check_manifest,
     merkle_root,
 )
+from firmware.protocol.media.rotation import ROTATIONS, Rotation
 from firmware.protocol.nal_units import split_annex_b, split_length_prefixed
 from tests.fakes.footage import SoftSigner, TinyCamera
 
@@ -90,6 +92,26 @@ def test_another_doorbells_key_refutes_it() -> None:
     signed = ManifestSigner(SoftSigner(), DEVICE).sign(start, end)
     with pytest.raises(WireError, match="isn't signed by this doorbell"):
         check_manifest(signed, SoftSigner().spki)
+
+
+@pytest.mark.parametrize("rotation", ROTATIONS)
+def test_a_manifest_says_by_how_much_its_pictures_are_turned(rotation: Rotation) -> None:
+    signer = SoftSigner()
+    start, end = described(TinyCamera().film(2))
+    start = msgspec.structs.replace(start, rotation=rotation)
+    signed = ManifestSigner(signer, DEVICE).sign(start, end)
+    manifest = check_manifest(signed, signer.spki)
+    assert manifest.shown_rotation == rotation
+    assert manifest.shown_size == ((96, 64) if rotation % 180 == 0 else (64, 96))
+    assert ("rotation" in json.loads(signed.manifest)) == (rotation != 0)
+
+
+@pytest.mark.parametrize("rotation", [0, 45, -90, 360, "90", None])
+def test_a_manifest_turns_by_right_angles_only(rotation: object) -> None:
+    start, end = described(TinyCamera().film(2))
+    plain = json.loads(ManifestSigner(SoftSigner(), DEVICE).sign(start, end).manifest)
+    with pytest.raises(WireError):
+        decode(ClipManifest, json.dumps(plain | {"rotation": rotation}).encode())
 
 
 def test_one_changed_character_refutes_it() -> None:

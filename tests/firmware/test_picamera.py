@@ -23,6 +23,7 @@ from firmware.errors import CameraError
 from firmware.protocol.nal_units import split_annex_b
 from tests.fakes.clock import ManualClock
 from tests.fakes.picamera import (
+    PI_5_CONTROLS,
     FakeCameraSystem,
     FakeEncoder,
     FakeMappedArray,
@@ -190,6 +191,50 @@ def test_a_mask_is_painted_on_y_u_and_v_of_padded_rows_and_on_luma():
 def planes_of(small: SmallPicture) -> Planes:
     array = np.frombuffer(small.data, np.uint8).reshape(-1, small.width)
     return Planes(array, small.width, small.height)
+
+
+QUARTERS = {90: -1, 180: -2, 270: -3}
+TOP_LEFT = Mask(polygons=(((0.0, 0.0), (0.5, 0.0), (0.5, 0.25), (0.0, 0.25)),))
+
+
+@pytest.mark.parametrize("rotation", [90, 270])
+def test_a_mask_hides_the_shown_corner_of_a_camera_on_its_side(rotation):
+    rig = Rig(width=640, height=384, rotation=rotation)
+    rig.source.set_small(True)
+    rig.source.set_mask(TOP_LEFT)
+    rig.start()
+    request = rig.system.camera.take(rig.at_ns)
+    coded = request.buffers["main"][: 640 * 384].reshape(384, 640)
+    shown = np.rot90(coded, QUARTERS[rotation])
+    small, luma = planes_of(rig.smalls[0]), rig.lumas[0]
+    seen = np.frombuffer(luma.data, np.uint8).reshape(luma.height, luma.stride)[:, : luma.width]
+    for picture in (shown, small.y, seen):
+        assert picture.shape == (640, 384)
+        assert (picture[:160, :192] == 16).all()
+        assert (picture[160:] == 100).all()
+        assert (picture[:, 192:] == 100).all()
+    assert (small.u[:80, :96] == 128).all()
+    assert (small.v[80:] == 200).all()
+
+
+@pytest.mark.parametrize("rotation", [90, 270])
+def test_luma_and_small_pictures_are_turned_and_what_is_coded_is_not(rotation):
+    rig = Rig(width=400, height=304, rotation=rotation)
+    rig.source.set_small(True)
+    rig.start()
+    request = rig.system.camera.take(rig.at_ns)
+    for name in ("main", "lores"):
+        request.buffers[name][0] = 255  # the sensor's top left corner
+    rig.at_ns += SECOND
+    request._metadata["SensorTimestamp"] = rig.at_ns
+    rig.system.camera.encoder.encode("main", request)
+    corner = {90: (0, -1), 270: (-1, 0)}[rotation]
+    assert planes_of(rig.smalls[-1]).y[corner] == 255
+    luma = rig.lumas[-1]
+    assert (luma.width, luma.height, luma.stride) == (304, 400, 304)
+    assert np.frombuffer(luma.data, np.uint8).reshape(400, 304)[corner] == 255
+    assert (rig.source.width, rig.source.height) == (400, 304)
+    assert rig.units[-1].data.endswith(b"\xff" + bytes([100]) * 3)
 
 
 def test_small_pictures_come_fifteen_times_a_second_and_only_while_they_are_wanted(rig):
@@ -547,6 +592,10 @@ def test_a_camera_that_gives_another_size_or_cannot_turn_is_unsupported():
         (180, False, (True, True)),
         (0, True, (True, False)),
         (180, True, (False, True)),
+        (90, False, (False, False)),
+        (270, False, (False, False)),
+        (90, True, (False, True)),
+        (270, True, (False, True)),
     ],
 )
 def test_the_sensor_turns_and_mirrors_the_picture(rotation, is_mirrored, flips):
@@ -554,6 +603,35 @@ def test_the_sensor_turns_and_mirrors_the_picture(rotation, is_mirrored, flips):
     rig.start()
     transform = rig.system.camera.configured["transform"]
     assert (transform.hflip, transform.vflip) == flips
+
+
+def test_hdr_of_a_pi_5_is_on_by_day_and_off_at_night():
+    rig = Rig()
+    rig.system.controls = PI_5_CONTROLS
+    rig.start()
+    rig.film(0.2)
+    assert rig.source.hdr_mode == 3
+    rig.film(5, fps=10, AnalogueGain=16.0, ExposureTime=100_000)
+    assert rig.system.camera.controls["HdrMode"] == 0
+    assert rig.source.hdr_mode == 0
+
+
+@pytest.mark.parametrize(("hdr", "was_on"), [("sensor", False), ("auto", True), ("off", True)])
+def test_the_sensors_own_hdr_is_switched_before_the_camera_is_opened(hdr, was_on):
+    rig = Rig(hdr=hdr)
+    rig.system.has_imx708, rig.system.is_sensor_hdr = True, was_on
+    rig.start()
+    assert rig.system.hdr_when_opened == [hdr == "sensor"]
+    rig.source.stop()
+    rig.start()
+    assert rig.system.hdr_switches == [hdr == "sensor"]  # once, though it was started twice
+
+
+def test_hdr_that_the_sensor_has_not_or_does_not_take_is_unsupported_or_busy():
+    assert "Camera Module 3" in refusal(Rig(hdr="sensor")).detail
+    stuck = Rig(hdr="sensor")
+    stuck.system.has_imx708 = stuck.system.is_sensor_stuck = True
+    assert refusal(stuck).state == "busy"
 
 
 def test_more_than_the_board_can_do_is_refused_before_the_camera_is_opened():

@@ -26,6 +26,7 @@ from firmware.live.rtp_stream import (
     StreamParameters,
     ntp_of,
 )
+from firmware.protocol.media.rotation import Rotation
 
 PARAMETERS = StreamParameters(
     ssrc=0x11223344,
@@ -95,13 +96,21 @@ def test_only_the_last_packet_of_a_picture_has_the_marker() -> None:
     mid=st.text(alphabet="abc019", max_size=20),
     mid_id=st.one_of(st.none(), st.integers(1, 20)),
     abs_send_time_id=st.one_of(st.none(), st.integers(21, 30), st.integers(1, 14)),
+    orientation_id=st.one_of(st.none(), st.integers(31, 40), st.integers(1, 14)),
 )
 def test_header_extensions_say_what_was_negotiated(
-    mid: str, mid_id: int | None, abs_send_time_id: int | None
+    mid: str, mid_id: int | None, abs_send_time_id: int | None, orientation_id: int | None
 ) -> None:
-    if mid_id == abs_send_time_id:
+    ids = [one for one in (mid_id, abs_send_time_id, orientation_id) if one is not None]
+    if len(ids) != len(set(ids)):
         return
-    parameters = replace(PARAMETERS, mid=mid, mid_id=mid_id, abs_send_time_id=abs_send_time_id)
+    parameters = replace(
+        PARAMETERS,
+        mid=mid,
+        mid_id=mid_id,
+        abs_send_time_id=abs_send_time_id,
+        orientation_id=orientation_id,
+    )
     (packet,) = stream_of(parameters).packets_of(unit_of(b"x"), 0, 1, timestamp=5, now_s=2.25)
 
     read = parsed(packet, parameters)
@@ -110,10 +119,26 @@ def test_header_extensions_say_what_was_negotiated(
     assert read.payload == b"x"
 
 
+TURNED = replace(PARAMETERS, orientation_id=4)
+
+
+@pytest.mark.parametrize(("rotation", "byte"), [(0, "00"), (90, "01"), (180, "02"), (270, "03")])
+def test_each_packet_says_by_how_many_quarters_its_picture_is_turned(
+    rotation: Rotation, byte: str
+) -> None:
+    stream, unit = stream_of(TURNED), replace(unit_of(b"a", b"b"), rotation=rotation)
+    packets = stream.packets_of(unit, 0, 2, timestamp=5, now_s=1.5)
+    again = stream.rtx_packet(1001, 1.5)
+
+    # No longer than without: the padding gives it room.
+    element = bytes.fromhex(f"bede0002 1030 40{byte} 32060000")
+    assert [packet[12:24] for packet in (*packets, again)] == [element] * 3
+
+
 def test_the_time_of_sending_wraps_after_64_seconds() -> None:
     block = ExtensionBlock(PARAMETERS)
 
-    assert block.at(3.5) == block.at(67.5) != block.at(4.5)
+    assert block.at(3.5, 0) == block.at(67.5, 0) != block.at(4.5, 0)
 
 
 def test_a_lost_packet_comes_again_on_its_own_stream() -> None:

@@ -155,6 +155,27 @@ def test_the_picture_is_turned_and_mirrored(
     assert max(levels) > 180
 
 
+@pytest.mark.parametrize(
+    ("rotation", "is_mirrored", "bright"),
+    [(90, False, 1), (270, False, 2), (90, True, 0), (270, True, 3)],
+)
+def test_a_picture_on_its_side_is_turned_by_whoever_shows_it(
+    tmp_path: Path, rotation: int, is_mirrored: bool, bright: int
+) -> None:
+    source = camera(FakeWebcam(tmp_path), rotation=rotation, is_mirrored=is_mirrored)
+    source.set_small(True)
+    with filming(source, count=2) as film:
+        coded = decoded(film.units)[-1][:240]
+        luma = film.lumas[-1]
+    assert coded.shape == (240, 320)
+    shown = np.rot90(coded, -rotation // 90)
+    levels = quarters(shown, width=240)
+    assert levels.index(max(levels)) == bright
+    seen = np.frombuffer(luma.data, np.uint8).reshape(320, 240)
+    levels = quarters(seen, width=240)
+    assert levels.index(max(levels)) == bright
+
+
 def test_another_size_is_fitted_between_black_bars(tmp_path: Path) -> None:
     device = FakeWebcam(tmp_path, size=(160, 120))
     with filming(camera(device, width=480), count=2) as film:

@@ -85,8 +85,11 @@ def test_a_new_mask_is_in_the_very_next_picture_and_that_is_a_key_frame() -> Non
     assert film.key_numbers() == [0, 5]
     pictures = decoded(film.units)
     assert np.abs(pictures[4][:HEIGHT, : WIDTH // 2].astype(int) - 16).max() > 50
+    hidden = (
+        WIDTH // 2 - 3
+    )  # the deblocking filter draws what is shown three pixels over the border
     for picture in pictures[5:]:
-        assert np.abs(picture[:HEIGHT, : WIDTH // 2].astype(int) - 16).max() <= 2
+        assert np.abs(picture[:HEIGHT, :hidden].astype(int) - 16).max() <= 2
         assert np.abs(picture[:HEIGHT, WIDTH // 2 :].astype(int) - 16).max() > 50
 
 

@@ -55,6 +55,12 @@ test("a doorbell that is well has all figures and nothing to look at", () => {
   assert.deepEqual(named(WELL, "card").values, { free: "12.3 GB", total: "31.9 GB" });
 });
 
+test("a camera that skips pictures is marked", () => {
+  const changes = { gap_count: 4, longest_gap_ms: 1_240 };
+  assert.deepEqual(bad(changes), [["health.gaps", { count: 4, longest: "1.2 sec" }]]);
+  assert.deepEqual(bad({ gap_count: 0, longest_gap_ms: 0 }), []);
+});
+
 test("what can't be known is left out", () => {
   const names = factsOf(UNKNOWN).map(({ name }) => name);
   assert.deepEqual(names, ["camera", "clock", "clips"]);

@@ -28,6 +28,19 @@ test("no mask is the digest of an empty list, as the doorbell has it", () => {
   assert.equal(createHash("sha256").update("[]").digest("hex"), NO_MASK_DIGEST);
 });
 
+test("gaps are told with the longest", () => {
+  assert.deepEqual(odd({ gaps: { count: 2, longest_90k: 54_000 } }), ["fact.gaps"]);
+  const told = factsOf({ ...PLAIN, gaps: { count: 2, longest_90k: 54_000 } }, { has_sound: false }).at(-1);
+  assert.deepEqual(told.values, { count: 2, seconds: "0.6" });
+});
+
+test("a recording that hangs on its side has the size that is shown", () => {
+  for (const [rotation, width, height] of [[90, 720, 1280], [180, 1280, 720], [270, 720, 1280]]) {
+    const size = factsOf({ ...PLAIN, rotation }, { has_sound: false }).find(({ text }) => text === "fact.size");
+    assert.deepEqual(size.values, { seconds: "15.0", width, height });
+  }
+});
+
 test("an ordinary recording has its number, its size and what set it off", () => {
   assert.deepEqual(factsOf(PLAIN, { has_sound: false }), [
     { text: "fact.number", values: { counter: 42 }, isOdd: false },

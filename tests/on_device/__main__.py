@@ -14,6 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from firmware.capture.board import BoardProfile, board, check_fits, check_system
+from firmware.capture.pi.controls import HDR_SINGLE_EXPOSURE
 from firmware.capture.pi.picamera import PicameraSource, has_hardware_encoder
 from firmware.capture.video_source import VideoSource
 from firmware.config.settings import CameraConfig
@@ -40,6 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         check_fits(profile, settings)
         source = PicameraSource(settings=settings, profile=profile, clock=SystemClock())
         findings = measure(source, profile, options, wait_for_dark=_wait_for_dark)
+        findings.append(_hdr(source, profile))
     except CameraError as error:
         print(f"no pictures ({error.state}): {error.detail}", file=sys.stderr)
         return 1
@@ -107,6 +109,19 @@ def _encoder(profile: BoardProfile) -> Finding:
         value="there" if is_there else "none, libx264 is used",
         is_right=is_there == profile.has_hardware_encoder,
         wanted="there" if profile.has_hardware_encoder else "none",
+    )
+
+
+def _hdr(source: PicameraSource, profile: BoardProfile) -> Finding:
+    """Film a moment by day: a Pi 5 tells HdrMode 3 with its pictures, another Pi none."""
+    reel = measuring.Reel()
+    source.start(reel)
+    reel.wait(15)
+    mode = source.hdr_mode
+    source.stop()
+    wanted = 0 if profile.has_hardware_encoder else HDR_SINGLE_EXPOSURE
+    return Finding(
+        what="HdrMode by day", value=mode, is_right=mode == wanted, wanted=f"{wanted} (not covered)"
     )
 
 

@@ -1,7 +1,7 @@
 """What is measured of the small pictures and the small stream that is made of them.
 
 Whether they show what the main stream shows (a wrong stride shears them, a wrong layout colours
-them), and what they cost this board: the figure by which `has_room_for_small_stream` is judged.
+them), and what they cost this board. That a Zero 2 W can pay it is computed only.
 """
 
 import asyncio

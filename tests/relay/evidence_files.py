@@ -1,5 +1,6 @@
 """Evidence of a real recording, as a doorbell packs it, with both logs of a town behind it."""
 
+from copy import copy
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -42,6 +43,7 @@ from firmware.protocol.grants import (
     SignedStatement,
     Statement,
 )
+from firmware.protocol.media.rotation import Rotation
 from firmware.protocol.media.tags import tags_of_manifest
 from firmware.protocol.passkeys import challenge
 from firmware.protocol.released_part import part_within
@@ -68,6 +70,13 @@ class Film:
         self.width, self.height = WIDTH, HEIGHT
         self.units = clip_units(TinyCamera().film(seconds))
         self.sound = units_of_sound() if with_sound else []
+        self.rotation: Rotation = 0
+
+    def turned(self, rotation: Rotation) -> "Film":
+        """Return the same film as a doorbell makes it that hangs on its side."""
+        turned = copy(self)
+        turned.rotation = rotation
+        return turned
 
     def mp4(self, sound: list[SoundUnit] | None = None) -> bytes:
         return plain_mp4(
@@ -75,6 +84,7 @@ class Film:
             self.sound if sound is None else sound,
             width=self.width,
             height=self.height,
+            rotation=self.rotation,
         )
 
     def gops(self) -> GopHasher:
@@ -111,6 +121,7 @@ class Film:
             gops=gops,
             video_root=merkle_root(gop.leaf for gop in gops),
             sound=self.track() or msgspec.UNSET,
+            rotation=self.rotation or msgspec.UNSET,
         )
         return msgspec.structs.replace(right, **changes)
 
@@ -305,6 +316,7 @@ def pack(
             film.sound[spans],
             width=film.width,
             height=film.height,
+            rotation=film.rotation,
             tags=tags_of_manifest(manifest, part.first_gop),
         ),
         "manifest-1.json": signed.encode(),

@@ -6,20 +6,22 @@ from collections.abc import Callable
 import pytest
 
 from firmware.protocol.encoding import WireError
+from firmware.protocol.media.rotation import ROTATIONS, Rotation, matrix_of
 from relay.verify.display_checks import check_display
 from tests.fakes.footage import HEIGHT, WIDTH
 from tests.fakes.media import access_units, mp4_of
 from tests.relay.evidence_files import Film
 
-PLAIN = Film().mp4()
-TURNED = struct.pack(">9i", 0, 1 << 16, 0, -(1 << 16), 0, 0, 0, 0, 1 << 30)
+FILM = Film()
+PLAIN = FILM.mp4()
+TURNED = matrix_of(90, width=WIDTH, height=HEIGHT)
 UNTURNED = struct.pack(">9i", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
 
 
-def show(mp4: bytes) -> None:
+def show(mp4: bytes, rotation: Rotation = 0) -> None:
     opened = mp4_of(mp4)
     list(opened.pictures())
-    check_display(opened, width=WIDTH, height=HEIGHT, created_1904_s=CREATED)
+    check_display(opened, width=WIDTH, height=HEIGHT, rotation=rotation, created_1904_s=CREATED)
 
 
 def at(mp4: bytes, kind: bytes, offset: int, data: bytes) -> bytes:
@@ -101,6 +103,28 @@ ALTERED: list[tuple[str, Callable[[bytes], bytes], str]] = [
 
 def test_a_plain_file_is_shown_as_it_is() -> None:
     show(PLAIN)
+
+
+@pytest.mark.parametrize("signed", ROTATIONS)
+@pytest.mark.parametrize("shown", ROTATIONS)
+def test_a_film_is_turned_exactly_as_was_signed(shown: Rotation, signed: Rotation) -> None:
+    film = FILM.turned(shown)
+    if shown == signed:
+        show(film.mp4(), signed)
+        return
+    with pytest.raises(WireError, match="turned"):
+        show(film.mp4(), signed)
+
+
+def test_only_the_film_is_turned_and_nothing_but_it() -> None:
+    turned = FILM.turned(90).mp4()
+    whole = turned.replace(UNTURNED, TURNED, 1)  # the movie's own matrix comes first
+    with pytest.raises(WireError, match="turned"):
+        show(whole, 90)
+    begin = turned.index(b"tkhd", turned.index(b"tkhd") + 4) + 4 + 40
+    heard = turned[:begin] + TURNED + turned[begin + 36 :]
+    with pytest.raises(WireError, match="turned"):
+        show(heard, 90)
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,11 @@ import av
 import pytest
 
 from firmware.protocol.encoding import WireError, decode
+from firmware.protocol.media.rotation import Rotation
 from firmware.protocol.released_part import ReleasedPart
 from relay.verify.checks import Exit, Result
 from relay.verify.cli import main
+from relay.verify.facts import facts_of
 from relay.verify.report import Report, check_evidence
 from tests.fakes.footage import HEIGHT, WIDTH
 from tests.fakes.media import access_units, evidence_of_files, sound_units
@@ -51,6 +53,18 @@ def test_a_trimmed_clip_holds_whole_parts_inside_the_seconds_and_verifies(eviden
     (recording,) = report.recordings
     assert recording.is_trimmed
     assert recording.has_sound
+
+
+@pytest.mark.parametrize("rotation", [90, 180, 270])
+def test_a_film_that_is_shown_turned_stays_so_when_it_is_trimmed(rotation: Rotation) -> None:
+    evidence = make_evidence(film=film().turned(rotation), has_audio=True)
+    assert looked_at(evidence, evidence.listed()).exit_code is Exit.HOLDS
+    trimmed = trim(evidence.listed(), 1, from_s=1.5, to_s=4.6)
+    report = looked_at(evidence, trimmed.files)
+    assert report.exit_code is Exit.HOLDS
+    assert any(f"of {HEIGHT} × {WIDTH}" in fact for fact in facts_of(*report.recordings)) == (
+        rotation != 180
+    )
 
 
 def test_a_part_that_was_released_can_be_trimmed_further(partly_given: Evidence) -> None:

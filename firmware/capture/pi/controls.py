@@ -17,6 +17,10 @@ HELD_FOCUS_M = 1.2
 """Where a visitor stands; the street behind is less sharp."""
 NOISE_FAST, NOISE_HIGH_QUALITY = 1, 2
 """NoiseReductionMode."""
+HDR_OFF, HDR_SINGLE_EXPOSURE = 0, 3
+"""HdrMode: several pictures of one short exposure, brightened where it is dark."""
+ONLY_WITH_HDR = "ScalerCrops"
+"""libcamera lists HdrMode for each Pi, but does it on a Pi 5 alone; this is listed only there."""
 FLICKER_MANUAL = 1
 METERING = {"backlit": 0, "centre": 0, "average": 2}
 """AeMeteringMode: 0 is centre-weighted, 2 is the whole picture."""
@@ -31,13 +35,31 @@ def controls_of(settings: CameraConfig, listed: Listed) -> dict[str, Any]:  # An
     """Return the controls that stay the same while the camera runs."""
     wanted: dict[str, Any] = {  # Any: as above
         "AeMeteringMode": METERING[settings.metering],
-        "ExposureValue": BACKLIT_EV if settings.metering == "backlit" else 0.0,
     }
     if settings.flicker_hz and "AeFlickerPeriod" in listed:
         wanted["AeFlickerMode"] = FLICKER_MANUAL
         # Lamps flicker with each half wave.
         wanted["AeFlickerPeriod"] = MICROSECONDS // (2 * settings.flicker_hz)
     wanted |= focus_controls(settings, listed, is_held=False)
+    wanted |= contrast_controls(settings, listed, is_night=False)
+    return {name: value for name, value in wanted.items() if name in listed}
+
+
+def contrast_controls(
+    settings: CameraConfig, listed: Listed, *, is_night: bool
+) -> dict[str, float | int]:
+    """Return the controls for a dark porch before a bright street.
+
+    Where the processor does HDR, it brightens what is dark, so no stop more is measured. At night
+    it is off: its short exposures would see nothing.
+    """
+    has_hdr = "HdrMode" in listed and ONLY_WITH_HDR in listed
+    is_hdr = has_hdr and settings.hdr == "auto" and not is_night
+    wanted: dict[str, float | int] = {
+        "ExposureValue": BACKLIT_EV if settings.metering == "backlit" and not is_hdr else 0.0
+    }
+    if has_hdr:
+        wanted["HdrMode"] = HDR_SINGLE_EXPOSURE if is_hdr else HDR_OFF
     return {name: value for name, value in wanted.items() if name in listed}
 
 

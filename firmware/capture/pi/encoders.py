@@ -6,9 +6,15 @@ The classes are made when picamera2 is there, so that this can be imported witho
 from typing import Any
 
 from firmware.capture.pi.pipeline import PicturePipeline
+from firmware.capture.x264 import PRESET
 
 BURST = 2
 """libx264 may take twice its bitrate for a moment, and makes it good within a second."""
+
+
+ONE_SLICE_PIXELS_PER_S = 1280 * 720 * 30
+MOST_SLICES = 3
+"""A Pi 5 has four cores, and the doorbell needs one."""
 
 
 def filming(kind: Any, film: PicturePipeline) -> Any:
@@ -33,15 +39,25 @@ def film_output(kind: Any, film: PicturePipeline, encoder: Any) -> Any:
     return FilmOutput()
 
 
+def slices_of(width: int, height: int, fps: float) -> int:
+    """Return into how many slices libx264 cuts a picture, each encoded by a thread of its own.
+
+    Computed, not measured on a Pi (docs/decisions/0070): 720p30 takes about half of one core of a
+    Pi 5, 1080p30 a whole one, so that one thread would be late at each key frame.
+    """
+    return 1 if width * height * fps <= ONE_SLICE_PIXELS_PER_S else MOST_SLICES
+
+
 def keyed(kind: Any) -> Any:
     """Return a LibavH264Encoder class that answers at once, forces key frames and bounds bursts.
 
     Seen in picamera2 0.3.38: it asks for a key frame by `frame.pict_type = "I"`, where PyAV from
     14 on takes only a number, and the exception ends picamera2's thread. And it encodes by frame
-    threads, so that each picture comes out late by one picture a thread: one thread is enough
-    for 720p, comes at once, and makes one slice a picture as the hardware does.
+    threads, so that each picture comes out late by one picture a thread. Here threads share a
+    picture, each with a slice of its own, so it comes at once; up to 720p one is enough.
     """
-    from av.video.frame import PictureType  # only where libx264 is used
+    from av.codec.context import ThreadType  # only where libx264 is used
+    from av.video.frame import PictureType
 
     class KeyedStream:
         """A wrapper of PyAV's stream: marks the next frame as a key frame on request."""
@@ -63,8 +79,10 @@ def keyed(kind: Any) -> Any:
         _stream: Any
 
         def _start(self) -> None:
-            self.threads = 1
+            self.threads = slices_of(self.width, self.height, self.framerate)
+            self.preset = PRESET  # picamera2 takes "ultrafast" for baseline
             super()._start()
+            self._stream.codec_context.thread_type = ThreadType.SLICE
             self._stream.codec_context.options |= {
                 "forced-idr": "1",
                 "maxrate": str(self.bitrate * BURST),

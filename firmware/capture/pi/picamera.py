@@ -18,6 +18,7 @@ from typing import Any
 from firmware.capture.board import BoardProfile, check_fits, check_system
 from firmware.capture.pi.controls import (
     MICROSECONDS,
+    contrast_controls,
     controls_of,
     focus_controls,
     frame_durations,
@@ -27,8 +28,10 @@ from firmware.capture.pi.controls import (
 from firmware.capture.pi.encoders import film_output, filming, keyed
 from firmware.capture.pi.faults import failure_of
 from firmware.capture.pi.pipeline import PicturePipeline
+from firmware.capture.pi.sensor_hdr import SwitchHdr, switch_of
 from firmware.capture.pi.sensor_time import SensorTime
 from firmware.capture.pi.streams import WANTED_FORMAT, Stream, streams_of
+from firmware.capture.turn import turn_of
 from firmware.capture.video_source import InfraredLamp, Mask, PictureSink, small_size
 from firmware.config.settings import MIN_BITRATE_BPS, CameraConfig
 from firmware.errors import CameraError
@@ -59,6 +62,7 @@ class CameraStack:
     output: type[Any]
     mapped_array: type[Any]
     transform: type[Any]
+    switch_sensor_hdr: SwitchHdr
     has_hardware_encoder: bool
     """Whether this board has the VideoCore's H.264 encoder."""
 
@@ -73,6 +77,10 @@ def load_stack() -> CameraStack:
         from picamera2.outputs import Output
     except ImportError as error:
         raise CameraError("unsupported", f"{NOT_INSTALLED} ({error})") from error
+    try:
+        from picamera2.devices import imx708
+    except ImportError:  # a picamera2 from before it
+        imx708 = None
     return CameraStack(
         camera=Picamera2,
         hardware_encoder=H264Encoder,
@@ -80,6 +88,7 @@ def load_stack() -> CameraStack:
         output=Output,
         mapped_array=MappedArray,
         transform=Transform,
+        switch_sensor_hdr=switch_of(imx708 and imx708.IMX708),
         has_hardware_encoder=has_hardware_encoder(),
     )
 
@@ -165,6 +174,12 @@ class PicameraSource:
         running = self._running
         return 0 if running is None else running.film.dropped_pictures
 
+    @property
+    def hdr_mode(self) -> int:
+        """The HdrMode that the last picture was made with; 0: none, or the sensor's own."""
+        running = self._running
+        return 0 if running is None else running.film.hdr_mode
+
     def start(self, sink: PictureSink) -> None:
         """Open the camera and film; CameraError if that fails."""
         check_system()
@@ -173,6 +188,7 @@ class PicameraSource:
             if self._running is not None:
                 self._end(self._running.camera)
             stack = self._load()
+            stack.switch_sensor_hdr(self._settings.hdr == "sensor")
             camera = _open(stack)
             failure: CameraError | None = None
             try:
@@ -249,6 +265,7 @@ class PicameraSource:
             main=main,
             lores=lores,
             mask=self._mask,
+            rotation=turn_of(self._settings).rotation,
             max_fps=self._max_fps,
             day_frame_us=MICROSECONDS // self._settings.fps,
             mapped_array=stack.mapped_array,
@@ -269,8 +286,8 @@ class PicameraSource:
         if not self._has_looked_at_modes:
             self._sensor = _sensor_of(camera, wanted)
             self._has_looked_at_modes = True
-        is_turned = wanted.rotation == 180
-        transform = stack.transform(hflip=is_turned != wanted.is_mirrored, vflip=is_turned)
+        turn = turn_of(wanted)
+        transform = stack.transform(hflip=turn.is_flipped_x, vflip=turn.is_flipped_y)
         listed = camera.camera_controls
         durations = frame_durations(max_fps=self._max_fps, min_fps=self._max_fps, listed=listed)
         more = {} if self._sensor is None else {"sensor": self._sensor}
@@ -383,6 +400,7 @@ class PicameraSource:
         controls |= night_controls(
             is_night=is_night, has_infrared=self._lamp is not None, listed=listed
         )
+        controls |= contrast_controls(self._settings, listed, is_night=is_night)
         controls |= focus_controls(self._settings, listed, is_held=self._is_focus_held)
         if controls:
             running.camera.set_controls(controls)

@@ -23,9 +23,11 @@ from firmware.capture.frame_selection import (
 from firmware.capture.pi.focus import FocusHold
 from firmware.capture.pi.night import NightSwitch
 from firmware.capture.pi.sensor_time import SensorTime
-from firmware.capture.pi.streams import Stream, i420_of
+from firmware.capture.pi.streams import Stream, i420_of, turned_luma
+from firmware.capture.turn import coded_mask
 from firmware.capture.video_source import Mask, PictureSink
 from firmware.protocol.encoding import WireError
+from firmware.protocol.media.rotation import Rotation
 from firmware.protocol.nal_units import split_annex_b
 
 if TYPE_CHECKING:
@@ -69,7 +71,8 @@ class PicturePipeline:
     """One run of the camera, from its start to its stop.
 
     `mapped_array` is picamera2's MappedArray. `is_small_wanted` says for each picture whether a
-    small one is handed to the sink as well.
+    small one is handed to the sink as well. Masks are of the shown picture, which is the coded one
+    turned by `rotation`; luma frames and small pictures are handed out as they are shown.
     """
 
     def __init__(
@@ -80,6 +83,7 @@ class PicturePipeline:
         main: Stream,
         lores: Stream,
         mask: Mask,
+        rotation: Rotation = 0,
         max_fps: int,
         day_frame_us: int,
         mapped_array: type[Any],  # Any: picamera2 has no types, here and below
@@ -97,11 +101,13 @@ class PicturePipeline:
         self._small = small_pacer()
         self._night = NightSwitch(day_frame_us=day_frame_us)
         self._focus = FocusHold()
-        self._masking = _masking_of(mask, main, lores)
+        self._rotation = rotation
+        self._masking = self._painting(mask)
         self._shown = (self._masking, 0)
         self._parameter_sets = b""
         self._encoder: Any = None
         self.keys = KeyFrameSelector()
+        self.hdr_mode = 0
         self.dropped_pictures = 0
         self.dropped_small = 0
 
@@ -116,7 +122,7 @@ class PicturePipeline:
         What the encoder still holds from before is not handed on: when this returns, nothing
         comes any more that the new mask hides.
         """
-        self._masking = _masking_of(mask, self._main, self._lores)
+        self._masking = self._painting(mask)
 
     def begin_encoder(self, encoder: Any) -> None:
         """Accept only this encoder's output: it begins with a key frame and SPS of its own."""
@@ -182,6 +188,7 @@ class PicturePipeline:
             and self._night.see(gain=gain, exposure_us=exposure_us, at_ns=at_ns)
         ):
             self._camera.turn_to_night(self._night.is_night)
+        self.hdr_mode = metadata.get("HdrMode", 0)
         focus = metadata.get("AfState")
         if focus is not None and self._focus.see(state=focus, at_ns=at_ns):
             self._camera.hold_focus(self._focus.is_held)
@@ -219,14 +226,15 @@ class PicturePipeline:
         stream = self._lores
         self._paint(masking.lores, stream, request)
         with self._mapped_array(request, stream.name, reshape=False) as mapped:
-            data = i420_of(mapped.array, stream)
+            data = i420_of(mapped.array, stream, self._rotation)
         if masking is not self._masking:
             return
+        is_upright = self._rotation in (0, 180)
         self._sink.on_small(
             SmallPicture(
                 pts_90k=pts_90k_of(at_ns),
-                width=stream.width,
-                height=stream.height,
+                width=stream.width if is_upright else stream.height,
+                height=stream.height if is_upright else stream.width,
                 data=data,
                 is_bt709=stream.is_bt709,
             )
@@ -240,19 +248,27 @@ class PicturePipeline:
             luma = mapped.array[: stream.height * stream.stride]
             if masking.lores is not None:
                 masking.lores.paint_luma(luma, stream.stride)
-            data = luma.tobytes()
+            if self._rotation:
+                data, width, height = turned_luma(luma, stream, self._rotation)
+                stride = width
+            else:
+                data, width, height = luma.tobytes(), stream.width, stream.height
+                stride = stream.stride
         if masking is not self._masking:
             return
         self._sink.on_luma(
             LumaFrame(
                 pts_90k=pts_90k_of(at_ns),
-                width=stream.width,
-                height=stream.height,
-                stride=stream.stride,
+                width=width,
+                height=height,
+                stride=stride,
                 data=data,
                 gain=gain,
             )
         )
+
+    def _painting(self, mask: Mask) -> _Masking:
+        return _masking_of(coded_mask(mask, self._rotation), self._main, self._lores)
 
     def _with_parameter_sets(self, frame: bytes) -> bytes:
         """Return a key frame with SPS and PPS: picamera2 drops a buffer that holds only them.

@@ -8,6 +8,7 @@ from typing import Any
 
 from firmware.config.settings import CameraConfig
 from firmware.errors import CameraError
+from firmware.protocol.media.rotation import Rotation
 
 WANTED_FORMAT = "YUV420"
 SUPPORTED_FORMATS = ("YUV420", "NV12")
@@ -48,8 +49,22 @@ def streams_of(
     return main, lores
 
 
-def i420_of(buffer: Any, stream: Stream) -> bytes:  # Any: a NumPy array, as MappedArray's
-    """Return a stream's buffer (flat bytes) as I420 without padding; ValueError if it's short."""
+def turned_luma(luma: Any, stream: Stream, rotation: Rotation) -> tuple[bytes, int, int]:
+    """Return a stream's luma (flat bytes) turned clockwise, with its width and height."""
+    from firmware.capture.i420 import turned  # NumPy comes with picamera2, not with us
+
+    plane = turned(luma.reshape(stream.height, stream.stride)[:, : stream.width], rotation)
+    height, width = plane.shape
+    return plane.tobytes(), width, height
+
+
+def i420_of(buffer: Any, stream: Stream, rotation: Rotation = 0) -> bytes:
+    """Return a stream's buffer (flat bytes) as I420 without padding, turned clockwise.
+
+    The buffer is a NumPy array, as MappedArray's. ValueError if it is too short.
+    """
+    from firmware.capture.i420 import turned  # as above
+
     width, height, stride = stream.width, stream.height, stream.stride
     luma = buffer[: height * stride].reshape(height, stride)[:, :width]
     chroma = buffer[height * stride : height * stride * 3 // 2]
@@ -58,7 +73,7 @@ def i420_of(buffer: Any, stream: Stream) -> bytes:  # Any: a NumPy array, as Map
     else:
         pairs = chroma.reshape(height // 2, stride)[:, :width]
         u, v = pairs[:, 0::2], pairs[:, 1::2]
-    return b"".join(plane.tobytes() for plane in (luma, u, v))
+    return b"".join(turned(plane, rotation).tobytes() for plane in (luma, u, v))
 
 
 def _stream(name: str, given: dict[str, Any], is_bt709: bool) -> Stream:

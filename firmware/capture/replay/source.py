@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from firmware.capture.camera_output import pts_90k_of
 from firmware.capture.software_source import SoftwareSource
+from firmware.capture.turn import UPRIGHT, Turn
 from firmware.capture.video_source import PictureSink
 from firmware.errors import DoorwardError
 from firmware.system.clock import Clock
@@ -46,7 +47,8 @@ class ReplaySource(SoftwareSource):
     """Implements `source.VideoSource`.
 
     `file` is a video to film instead of the porch. `marker` draws a square that stands for this
-    text into every frame, by which a test finds leaked pictures.
+    text into every frame, by which a test finds leaked pictures. The scene is what a sensor sees:
+    with `turn`, whoever shows it turns it.
     """
 
     def __init__(
@@ -60,9 +62,17 @@ class ReplaySource(SoftwareSource):
         file: Path | None = None,
         marker: str = "",
         thread_count: int = 1,
+        turn: Turn = UPRIGHT,
     ) -> None:
         self._scene = _open_scene(file, width, height)
-        super().__init__(width, height, fps=fps, bitrate_bps=bitrate_bps, thread_count=thread_count)
+        super().__init__(
+            width,
+            height,
+            fps=fps,
+            bitrate_bps=bitrate_bps,
+            thread_count=thread_count,
+            turn=turn,
+        )
         self._clock = clock
         self._overlay, self._marker = _overlays(marker, width, height)
         self._held: _Held | None = None
@@ -123,6 +133,7 @@ class ReplaySource(SoftwareSource):
     def _film(self, now_ns: int, elapsed_s: float) -> Planes:
         held = self._held  # what is there at the picture's time, however long drawing takes
         picture = self._scene.draw(elapsed_s)
+        self._flip(picture)
         if held is not None and now_ns < held.until_ns:
             picture.paste(held.planes, held.x, held.y)
         if self._marker is not None:

@@ -27,6 +27,7 @@ from firmware.protocol.media.boxes import (
     only_in_file,
 )
 from firmware.protocol.media.byte_source import ByteSource
+from firmware.protocol.media.rotation import Rotation, rotation_of
 from firmware.protocol.media.sample_table import SampleTable
 from firmware.protocol.nal_units import split_length_prefixed
 
@@ -98,6 +99,11 @@ class Mp4:
     def movie_timescale(self) -> int:
         """The movie's ticks a second, which edits are counted in."""
         return with_words(lambda: _timescale_of(only(self.moov, b"mvhd"), "mvhd"))
+
+    @property
+    def rotation(self) -> Rotation:
+        """By how many degrees clockwise a player turns the pictures."""
+        return with_words(lambda: rotation_of(only(self.tracks[b"vide"], b"tkhd")))
 
     @property
     def has_sound(self) -> bool:

@@ -3,9 +3,9 @@
  * @module
  */
 import { fill, h } from "../dom.js";
-import { durationText, t, tn } from "../i18n.js";
+import { durationText, momentText, t, tn } from "../i18n.js";
 import { trustedKeys } from "../trust.js";
-import { NO_MASK_DIGEST } from "../vendor/protocol/footage.js";
+import { NO_MASK_DIGEST, shownSize } from "../vendor/protocol/footage.js";
 import { problem } from "./parts.js";
 
 /** @typedef {import("../app.js").Context} Context */
@@ -55,7 +55,9 @@ function checkedVideo({ blob }, left) {
  * What is known of a checked clip, in words.
  * @param {import("../vendor/protocol/documents.js").ClipManifest} manifest
  */
-export function clipFacts({ width, height, gops, lost_units, mask_digest, is_clock_trusted }) {
+export function clipFacts(manifest) {
+  const { gops, lost_units, gaps, mask_digest, is_clock_trusted } = manifest;
+  const [width, height] = shownSize(manifest);
   const pictures = gops.reduce((sum, gop) => sum + gop.unit_count, 0);
   return [
     h(
@@ -64,6 +66,7 @@ export function clipFacts({ width, height, gops, lost_units, mask_digest, is_clo
       t("clip.verified", { pictures, width, height }),
     ),
     lost_units > 0 && h("p", { class: "warn-text" }, tn("clip.lost", lost_units)),
+    gaps !== undefined && h("p", { class: "warn-text" }, t("clip.gaps", { count: gaps.count, longest: momentText(gaps.longest_90k / 90) })),
     !is_clock_trusted && h("p", { class: "muted" }, t("clip.clock")),
     mask_digest !== NO_MASK_DIGEST && h("p", { class: "muted" }, t("clip.masked")),
   ];

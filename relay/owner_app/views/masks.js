@@ -10,7 +10,7 @@ import { FULL, MAX_CORNERS, MAX_MASKS, MIN_CORNERS } from "../vendor/protocol/de
 /** @typedef {import("../app.js").Context} Context */
 /** @typedef {import("../vendor/protocol/documents.js").MaskPolygon} MaskPolygon */
 
-/** The drawing's units: thousandths of the width, and as wide as pictures usually are. */
+/** The drawing's units: thousandths of the width, and as high as pictures usually are. */
 const HEIGHT = 562;
 const STEP = 10;
 const BIG_STEP = 50;
@@ -24,6 +24,7 @@ export class MaskEditor {
   constructor(context, device, masks) {
     this.masks = structuredClone(masks);
     this.onChange = () => {};
+    this.height = HEIGHT;
     this.stage = h("div", { class: "mask-stage" });
     this.list = h("ul", { class: "rows", id: "masks" });
     this.add = h("button", { type: "button", id: "add-mask", onclick: () => this.#add() }, t("masks.add"));
@@ -41,16 +42,27 @@ export class MaskEditor {
     if (left.aborted) return;
     if (picture?.state === "shown") {
       const taken = t("masks.taken", { time: dateText(picture.takenMs) });
-      this.stage.prepend(h("img", { src: picture.url, alt: t("masks.picture") }));
+      const shown = /** @type {HTMLImageElement} */ (h("img", { src: picture.url, alt: t("masks.picture") }));
+      shown.addEventListener("load", () => this.#fit(shown), { once: true });
+      this.stage.prepend(shown);
       this.stage.after(h("p", { class: "hint", id: "mask-picture-taken" }, taken));
     } else this.stage.after(h("p", { class: "hint" }, t("masks.no_picture")));
+  }
+
+  /** A doorbell on its side has an upright picture. @param {HTMLImageElement} picture */
+  #fit({ naturalWidth, naturalHeight }) {
+    this.height = Math.round((FULL * naturalHeight) / naturalWidth);
+    this.stage.style.aspectRatio = `${naturalWidth} / ${naturalHeight}`;
+    this.stage.classList.toggle("upright", naturalHeight > naturalWidth);
+    this.drawing.setAttribute("viewBox", `0 0 ${FULL} ${this.height}`);
+    this.#draw();
   }
 
   #draw() {
     const focused = document.activeElement?.getAttribute("data-corner");
     fill(
       this.drawing,
-      this.masks.map((mask) => svg("polygon", { class: "mask", points: pointsOf(mask) })),
+      this.masks.map((mask) => svg("polygon", { class: "mask", points: pointsOf(mask, this.height) })),
       this.masks.map((mask, number) => mask.map((_, corner) => this.#handle(number, corner))),
     );
     if (focused) this.#focus(focused);
@@ -69,7 +81,7 @@ export class MaskEditor {
     const [x, y] = this.masks[number][corner];
     const handle = svg("circle", {
       cx: x,
-      cy: (y * HEIGHT) / FULL,
+      cy: (y * this.height) / FULL,
       r: 22,
       tabindex: 0,
       role: "button",
@@ -168,13 +180,13 @@ export class MaskEditor {
 /** A drawing of masks without the picture. @param {MaskPolygon[]} masks */
 export function drawnMasks(masks) {
   const words = t("masks.count", { count: masks.length });
-  const polygons = masks.map((mask) => svg("polygon", { class: "mask", points: pointsOf(mask) }));
+  const polygons = masks.map((mask) => svg("polygon", { class: "mask", points: pointsOf(mask, HEIGHT) }));
   return svg("svg", { class: "drawn-masks", viewBox: `0 0 ${FULL} ${HEIGHT}`, role: "img", "aria-label": words }, ...polygons);
 }
 
-/** @param {MaskPolygon} mask */
-function pointsOf(mask) {
-  return mask.map(([x, y]) => `${x},${(y * HEIGHT) / FULL}`).join(" ");
+/** @param {MaskPolygon} mask @param {number} height of the drawing */
+function pointsOf(mask, height) {
+  return mask.map(([x, y]) => `${x},${(y * height) / FULL}`).join(" ");
 }
 
 /** @param {number} at */

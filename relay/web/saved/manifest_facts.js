@@ -2,7 +2,7 @@
  * Facts of a signed clip manifest, as texts of the page with their values.
  * @module
  */
-import { NO_MASK_DIGEST } from "../static/js/protocol/footage.js";
+import { NO_MASK_DIGEST, shownSize } from "../static/js/protocol/footage.js";
 
 /** @typedef {import("../static/js/protocol/documents.js").ClipManifest} ClipManifest */
 /** @typedef {{text: string, values: Record<string, string | number>, isOdd: boolean}} Fact */
@@ -18,7 +18,8 @@ const LITTLE_90K = PER_SECOND_90K / 10;
  * @returns {Fact[]} what is odd comes last
  */
 export function factsOf(manifest, { has_sound, is_sound_given = has_sound }) {
-  const { counter, started_ms, duration_90k, width, height, triggers, lost_units } = manifest;
+  const { counter, started_ms, duration_90k, triggers, lost_units, gaps } = manifest;
+  const [width, height] = shownSize(manifest);
   const facts = [
     fact("number", { counter }),
     fact("begun", { time: new Date(started_ms).toISOString().slice(0, 19).replace("T", " ") }),
@@ -31,6 +32,7 @@ export function factsOf(manifest, { has_sound, is_sound_given = has_sound }) {
   if (!manifest.is_clock_trusted) facts.push(odd("clock"));
   if (manifest.ended === "cut_short") facts.push(odd("cut_short"));
   if (lost_units > 0) facts.push(odd("lost", { count: lost_units }));
+  if (gaps !== undefined) facts.push(odd("gaps", { count: gaps.count, seconds: seconds(gaps.longest_90k) }));
   if (sound !== undefined && has_sound && sound.lost_90k >= LITTLE_90K) {
     facts.push(odd("silent", { seconds: seconds(sound.lost_90k) }));
   }

@@ -4,12 +4,13 @@
  */
 import { hex } from "../../static/js/protocol/encoding.js";
 import { byteAt, children, descend, first, fullBoxVersion, only, uint32At } from "../../static/js/protocol/mp4_boxes.js";
+import { rotationOf } from "../../static/js/protocol/mp4_rotation.js";
 import { must } from "./document_reader.js";
 
 /** @typedef {import("../../static/js/protocol/mp4.js").Mp4} Mp4 */
 /** @typedef {import("../../static/js/protocol/mp4.js").Track} Track */
 /** @typedef {import("../../static/js/protocol/mp4_boxes.js").Box} Box */
-/** @typedef {{width: number, height: number, created_1904_s: number}} Told what a player may be told; 0: nothing of when it was recorded */
+/** @typedef {{width: number, height: number, rotation: number, created_1904_s: number}} Told what a player may be told; created 0: nothing of when it was recorded */
 
 const KINDS = ["ftyp", "moov", "mdat", "free", "uuid"];
 const DESCRIBES = ["avcC", "btrt", "pasp", "colr"];
@@ -24,7 +25,7 @@ export async function checkShown(mp4, told) {
 }
 
 /** @param {Mp4} mp4 @param {Set<string>} own what the first picture brings, in hex @param {Told} told */
-function checkIndex(mp4, own, { width, height }) {
+function checkIndex(mp4, own, { width, height, rotation }) {
   const { view, moov } = mp4;
   for (const { type } of mp4.boxes) must(KINDS.includes(type), "the clip has a box that it mustn't have: {type}", { type });
   const index = children(view, moov);
@@ -37,9 +38,9 @@ function checkIndex(mp4, own, { width, height }) {
   const header = fullBoxVersion(view, mvhd, 1) === 1 ? 32 : 20;
   const isNormal = bytes(mvhd, header, 4) === "00010000" && bytes(mvhd, header + 16, 36) === UNTURNED;
   must(isNormal, "the clip is turned, stretched or played at another speed");
-  for (const track of mp4.tracks.values()) {
+  for (const [handler, track] of mp4.tracks) {
     const tkhd = track.tkhd();
-    must(bytes(tkhd, fullBoxVersion(view, tkhd, 1) === 1 ? 52 : 40, 36) === UNTURNED, "the clip is turned or stretched");
+    must(rotationOf(view, tkhd) === (handler === "vide" ? rotation : 0), "the clip is turned or stretched");
     must(byteAt(view, tkhd, 3) & 1, "a track of the clip is switched off");
   }
   const film = /** @type {Track} */ (mp4.tracks.get("vide"));

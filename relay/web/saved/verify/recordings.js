@@ -106,8 +106,8 @@ export async function checkPictures(files, number) {
   }
   const isAll = place === signed.length;
   must(isAll, "the pictures differ from what was signed, from part {at} on", { at: part.first_gop + place + 1 });
-  const { width, height } = manifest;
-  await checkShown(mp4, { width, height, created_1904_s: createdOf(manifest, offset) });
+  const { width, height, rotation = 0 } = manifest;
+  await checkShown(mp4, { width, height, rotation, created_1904_s: createdOf(manifest, offset) });
   return { template: "pictures: {count}", values: { count: mp4.pictureTimes().length } };
 }
 

@@ -65,7 +65,7 @@
  * @typedef {{statement: string, assertion: Assertion}} SignedStatement
  *
  * @typedef {"working" | "starting" | "missing" | "busy" | "frozen" | "unsupported" | "off"} CameraState
- * @typedef {"camera" | "card_full" | "card_slow" | "card_failing" | "storage_key" | "sound" | "too_much_motion" | "power_weak" | "too_hot" | "clock_unknown" | "register"} TroubleCode
+ * @typedef {"camera" | "camera_gaps" | "card_full" | "card_slow" | "card_failing" | "storage_key" | "sound" | "too_much_motion" | "power_weak" | "too_hot" | "clock_unknown" | "register"} TroubleCode
  * @typedef {{type: "pressed", camera: CameraState}} Pressed
  * @typedef {{type: "motion", zones: {browser: string, sealed: string}[], names?: string[]}} Motion `names` are opened in this browser
  * @typedef {{type: "trouble", code: TroubleCode, is_over: boolean, detail: string}} Trouble
@@ -85,6 +85,8 @@
  * @property {CameraState} camera
  * @property {number} fps_milli
  * @property {number} max_fps
+ * @property {number} gap_count between pictures, in the last ten minutes
+ * @property {number} longest_gap_ms
  * @property {number | null} temperature_milli_c
  * @property {boolean | null} has_weak_power
  * @property {boolean | null} had_weak_power
@@ -156,6 +158,8 @@
  * @property {Gop[]} gops
  * @property {string} video_root
  * @property {SoundTrack} [sound] left out where none was recorded
+ * @property {{count: number, longest_90k: number}} [gaps] between pictures, where the camera skipped some
+ * @property {90 | 180 | 270} [rotation] by how many degrees clockwise the pictures are turned to be shown; left out where they aren't
  * @property {string} [witnessed] the newest checkpoint that was known when it began, as a note
  *
  * @typedef {{manifest: string, signature: string}} SignedManifest

@@ -44,7 +44,9 @@ const MANIFEST_FIELDS = [
   ...["triggers", "gops", "video_root"],
 ].sort();
 
-const OPTIONAL_FIELDS = ["sound", "witnessed"];
+const OPTIONAL_FIELDS = ["sound", "witnessed", "rotation", "gaps"];
+/** Left out where pictures aren't turned to be shown. */
+const TURNED_BY = [undefined, 90, 180, 270];
 
 /** `mask_digest` of a clip without a privacy mask: SHA-256 over `[]`. */
 export const NO_MASK_DIGEST = "4f53cda18c2baa0c0354bb5f9a3ecbe5ed12ab4d8e11ba873c2f11161202b945";
@@ -184,9 +186,24 @@ export async function checkManifest(signed, identitySpki) {
   const { witnessed } = manifest;
   const isNote = typeof witnessed === "string" && witnessed.length > 0 && witnessed.length <= MAX_WITNESSED;
   if (witnessed !== undefined && !isNote) throw new WireError("the clip manifest's checkpoint isn't one");
+  if (!TURNED_BY.includes(manifest.rotation)) throw new WireError("the clip manifest turns its pictures by another angle");
+  const { gaps } = manifest;
+  if (gaps !== undefined && !(isCount(gaps?.count) && isCount(gaps.longest_90k) && Object.keys(gaps).length === 2)) {
+    throw new WireError("the clip manifest's gaps aren't counted as they must be");
+  }
   if (manifest.sound !== undefined) await checkSoundTrack(manifest.sound);
   checkTimes(manifest);
   return manifest;
+}
+
+/** Returns width and height of a clip's pictures as they are shown. @param {ClipManifest} manifest @returns {[number, number]} */
+export function shownSize({ width, height, rotation }) {
+  return (rotation ?? 0) % 180 === 0 ? [width, height] : [height, width];
+}
+
+/** @param {unknown} value */
+function isCount(value) {
+  return Number.isSafeInteger(value) && Number(value) > 0;
 }
 
 /** Throws for times that no doorbell makes: whoever has its key would date with them. @param {ClipManifest} manifest */

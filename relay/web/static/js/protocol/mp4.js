@@ -14,6 +14,7 @@
 import { WireError, hex } from "./encoding.js";
 import { isKeyFrame, splitLengthPrefixed } from "./footage.js";
 import { byteAt, children, descend, fileBoxes, first, fourcc, fullBoxVersion, only, uint32At, whole } from "./mp4_boxes.js";
+import { rotationOf } from "./mp4_rotation.js";
 import { SampleTable } from "./mp4_samples.js";
 
 /** @typedef {import("./footage.js").AccessUnit} AccessUnit */
@@ -63,6 +64,11 @@ export class Mp4 {
   /** The movie's ticks a second, which edits are counted in. */
   get movieTimescale() {
     return timescaleOf(this.view, descend(this.view, this.moov, "mvhd"));
+  }
+
+  /** By how many degrees clockwise a player turns the pictures. @returns {0 | 90 | 180 | 270} */
+  get rotation() {
+    return rotationOf(this.view, /** @type {Track} */ (this.tracks.get("vide")).tkhd());
   }
 
   /** Returns a track's edit list, restricted to forms that clips use. @param {Box} trak @returns {Edit[]} */
