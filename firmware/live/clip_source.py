@@ -10,8 +10,8 @@ from collections.abc import AsyncIterator, Sequence
 from firmware.clips.fragment import ClipUnit
 from firmware.clips.gop_reader import begin_90k, gops_from
 from firmware.clips.library import Library
-from firmware.clips.playback import Playback, manifest_of
-from firmware.clips.record import ClipRecord
+from firmware.clips.playback import Playback
+from firmware.clips.record import ClipRecord, manifest_of
 from firmware.errors import VaultError
 from firmware.live.feed import ClipFile, ClipGops, ClipSummary
 
