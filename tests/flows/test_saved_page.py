@@ -136,7 +136,9 @@ async def test_a_register_that_is_needed_is_asked_for_and_taken(
         await (await asked.value).set_files(saved)  # and it checks anew by itself
         await expect(at.page.locator("#status")).to_have_text("Every check was made, and holds.")
         await expect(at.page.locator("#wanted")).to_be_hidden()
-        await expect(at.page.locator("#checks")).to_contain_text("by the whole register: 1 changes")
+        await expect(at.page.locator("#checks")).to_contain_text(
+            "by the whole register; changes since the charter: 1;"
+        )
 
 
 async def test_a_register_may_lie_among_the_evidence(chainless: Evidence, tmp_path: Path) -> None:
