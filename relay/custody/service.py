@@ -18,6 +18,7 @@ from firmware.protocol.events import (
 )
 from firmware.protocol.tlog.signed_note import NoteSigner
 from relay.base.clock import Clock
+from relay.base.signals import LOOK_S
 from relay.config.settings import LogConfig
 from relay.custody.agreement_texts import AgreementTexts
 from relay.custody.entries import Record
@@ -41,7 +42,8 @@ from relay.store.database import Database, Transaction
 
 GREW_LIFE_MS = 10 * 60 * 1000
 """A doorbell looks by itself every ten minutes."""
-LOOK_EACH_S = 1.0
+TEXTS_AGAIN_S = 10.0
+"""After the bucket didn't take an agreement's text."""
 REFUSALS_EACH_S = 3600.0
 
 log = logging.getLogger(__name__)
@@ -71,7 +73,7 @@ class CustodyService:
         self._refusals = Refusals(logs=logs, database=database, clock=clock)
         self._key_changes = KeyChanges(logs=logs, clock=clock)
         self._texts = AgreementTexts(shelf=shelf, database=database)
-        self._wake = asyncio.Event()
+        self._waiter = database.signals.waiter("texts", "releases")
         self._register_size = 0
         self._is_prepared = False
         logs.on_published("register", self._on_register)
@@ -90,11 +92,6 @@ class CustodyService:
                 await self._refusals.take(tx, event.device, told)
             case _:
                 pass
-
-    def wake(self) -> None:
-        """Wake the sequencers after the commit."""
-        self.logs.wake("custody")
-        self._wake.set()
 
     async def compare(self) -> None:
         """Raise LogContradicts if the bucket shows that the logs mustn't go on."""
@@ -118,24 +115,21 @@ class CustodyService:
 
     async def _on_register(self, size: int) -> None:
         self._register_size = size
-        self._wake.set()
+        self._waiter.wake()
 
     async def _on_custody(self, _size: int) -> None:
-        self._wake.set()
+        self._waiter.wake()
 
     async def _tell(self) -> None:
         told_size = 0
         while True:
-            self._wake.clear()
             await self._releases.tell()
             await self._slots.tell()
-            await self._texts.publish()
+            has_published = await self._texts.publish()
             if self._register_size > told_size:
                 told_size = self._register_size
                 await self._tell_all(told_size)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_EACH_S):
-                    await self._wake.wait()
+            await self._waiter.wait(LOOK_S if has_published else TEXTS_AGAIN_S)
 
     async def _tell_all(self, size: int) -> None:
         """Send every doorbell the register's new size; only the newest is repeated."""

@@ -33,8 +33,7 @@ MAX_GRACE_MS = 60_000
 MAX_CATCH_UP = 144
 """A relay that was away makes up for so many slots; doorbells' words for them may have waited."""
 MIN_TOLD_LIFE_MS = 10_000
-MAX_WAIT_S = 5.0
-NO_CHARTER_S = 0.5
+SHORTEST_WAIT_S = 0.02
 SLOT_DIGITS = 16
 
 log = logging.getLogger(__name__)
@@ -55,6 +54,7 @@ class Slots:
         self._database = database
         self._commands = commands
         self._clock = clock
+        self._waiter = database.signals.waiter("published")
 
     async def take(self, tx: Transaction, device: str, told: SlotCommitted) -> bool:
         """Keep a doorbell's commitment; False if its slot isn't open."""
@@ -76,12 +76,12 @@ class Slots:
             async with self._database.read() as tx:
                 slot_ms = await slot_ms_of(tx)
             if slot_ms is None:
-                await asyncio.sleep(NO_CHARTER_S)
+                await self._waiter.wait()  # the first entry that is published is the charter
                 continue
             await self.close_due()
             closes_ms = (self._newest_over(slot_ms) + 2) * slot_ms + grace_ms(slot_ms)
             wait_s = (closes_ms - self._clock.wall_ms()) / 1000
-            await asyncio.sleep(min(MAX_WAIT_S, max(0.02, wait_s)))
+            await self._waiter.wait(max(SHORTEST_WAIT_S, wait_s))
 
     async def close_due(self) -> None:
         """Close every slot that is over and not closed yet."""
@@ -97,8 +97,6 @@ class Slots:
         for slot in range(first, over + 1):
             async with self._database.begin() as tx:
                 await close(tx, self._logs, slot)
-        if over >= first:
-            self._logs.wake("custody")
 
     async def tell(self) -> None:
         """Send their paths to the doorbells of those slots that are logged by now."""

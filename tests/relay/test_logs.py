@@ -160,7 +160,7 @@ async def test_each_size_has_one_stamp_the_first_that_a_quorum_signed(
         clock.advance(3600)  # the same tree is cosigned again: no new stamp
         before = bucket.files["custody/checkpoint"]
         for _ in range(100):
-            logs.wake()
+            database.signals.hear("custody")
             await asyncio.sleep(0.02)
             if bucket.files["custody/checkpoint"] != before:
                 break

@@ -1,0 +1,80 @@
+"""Signals: whoever waits for work is woken by the commit that brings some, in every relay.
+
+    a transaction notes a topic ─► committed ─► waiters here ─► by the broker, waiters elsewhere
+
+A signal carries nothing: who is woken looks into the database. So one too many costs a look, and a
+lost one (the broker was away, a command of the operator's didn't reach it) a minute: no waiter
+waits longer than `LOOK_S`, nor beyond the time at which it knows that something is due.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Literal, get_args
+
+Topic = Literal["register", "custody", "published", "requests", "texts", "releases"]
+"""What was changed: an entry was added to a log, one of them published, a request passed, an
+agreement's text stored, an answer to a release is due."""
+TOPICS: tuple[Topic, ...] = get_args(Topic)
+LOOK_S = 60.0
+
+
+class Waiter:
+    """One task's place to wait for signals; those that come while it works aren't lost."""
+
+    def __init__(self) -> None:
+        self._woken = asyncio.Event()
+
+    def wake(self) -> None:
+        """End the wait of now, or the next one."""
+        self._woken.set()
+
+    async def wait(self, timeout_s: float = LOOK_S) -> None:
+        """Wait for a signal, for `timeout_s` or LOOK_S; then look for work."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(min(timeout_s, LOOK_S)):
+                await self._woken.wait()
+        self._woken.clear()
+
+
+class Signals:
+    """The signals of one database, in one process."""
+
+    def __init__(self) -> None:
+        self._waiters: dict[Topic, list[Waiter]] = {topic: [] for topic in TOPICS}
+        self._untold: set[Topic] = set()
+        self._has_untold = asyncio.Event()
+
+    def waiter(self, *topics: Topic) -> Waiter:
+        """Return a new waiter for these topics."""
+        waiter = Waiter()
+        for topic in topics:
+            self._waiters[topic].append(waiter)
+        return waiter
+
+    def give(self, topics: Iterable[Topic]) -> None:
+        """Wake the waiters here at once, and others' by whoever carries signals to them."""
+        for topic in topics:
+            self._untold.add(topic)
+            self._has_untold.set()
+            self.hear(topic)
+
+    def hear(self, *topics: Topic) -> None:
+        """Wake the waiters here: something was changed elsewhere."""
+        for topic in topics:
+            for waiter in self._waiters[topic]:
+                waiter.wake()
+
+    def take_untold(self) -> frozenset[Topic]:
+        """Return what the other processes weren't told yet; from here on it counts as told."""
+        untold = frozenset(self._untold)
+        self._untold.clear()
+        self._has_untold.clear()
+        return untold
+
+    async def carry(self, tell: Callable[[Topic], Awaitable[None]]) -> None:
+        """Tell the other processes of each signal, until cancelled. Many of a kind are one."""
+        while True:
+            await self._has_untold.wait()
+            for topic in sorted(self.take_untold()):
+                await tell(topic)
