@@ -5,7 +5,6 @@ a larger tree is published ─► the doorbells that wait are told; all are told
 """
 
 import asyncio
-import contextlib
 import logging
 
 from firmware.protocol.commands import RegisterGrew
@@ -34,7 +33,6 @@ from relay.custody.sequencer import Sequencer
 from relay.custody.slots import Slots
 from relay.custody.tile_store import Bucket, Retention, TileStore
 from relay.custody.witnesses import Witnesses
-from relay.errors import UnknownDoorbell
 from relay.fleet.commands import Commands
 from relay.store import fleet
 from relay.store.cache_file import CacheFile
@@ -134,11 +132,9 @@ class CustodyService:
     async def _tell_all(self, size: int) -> None:
         """Send every doorbell the register's new size; only the newest is repeated."""
         async with self._database.read() as tx:
-            doorbells = await fleet.list_active(tx)
+            devices = await fleet.active_devices(tx)
         expires_ms = self._clock.wall_ms() + GREW_LIFE_MS
-        for doorbell in doorbells:
-            with contextlib.suppress(UnknownDoorbell):
-                await self._commands.tell(doorbell.device, RegisterGrew(size=size), expires_ms)
+        await self._commands.tell_many(dict.fromkeys(devices, RegisterGrew(size=size)), expires_ms)
 
     async def _sum_up(self) -> None:
         while True:

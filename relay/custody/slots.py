@@ -9,9 +9,9 @@ that isn't yet, isn't taken: its notes are carried all the same.
 """
 
 import asyncio
-import contextlib
 import logging
 import secrets
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from firmware.protocol.commands import SlotLogged
@@ -20,7 +20,6 @@ from firmware.protocol.events import SlotCommitted
 from firmware.protocol.slot_trees import SEED_BYTES, SlotTree
 from relay.base.clock import Clock
 from relay.custody.log_entries import LogEntries, Pending, charter_delays
-from relay.errors import UnknownDoorbell
 from relay.store import logs as rows
 from relay.store.database import Database, Transaction
 from relay.store.logs import ClosedSlot
@@ -115,22 +114,29 @@ class Slots:
         async with self._database.read() as tx:
             committed = await rows.commitments(tx, slot.slot)
         tree = await asyncio.to_thread(SlotTree, slot.commitments, slot.seed)
+        bodies = await asyncio.to_thread(_told, slot.slot, tree, committed, proof)
         expires_ms = self._clock.wall_ms() + max(slot_ms, MIN_TOLD_LIFE_MS)
-        for device, commitment in committed.items():
-            if commitment not in tree:
-                continue  # it came between: the slot was closed by another relay
-            body = SlotLogged(
-                slot=slot.slot,
-                index=tree.index(commitment),
-                hashes=tree.path(commitment),
-                proof=proof,
-            )
-            with contextlib.suppress(UnknownDoorbell):
-                await self._commands.tell(device, body, expires_ms)
+        await self._commands.tell_many(bodies, expires_ms)
 
     def _newest_over(self, slot_ms: int) -> int:
         """Return the newest slot whose end and grace have passed."""
         return (self._clock.wall_ms() - grace_ms(slot_ms)) // slot_ms - 1
+
+
+def _told(
+    slot: int, tree: SlotTree, committed: Mapping[str, str], proof: str
+) -> dict[str, SlotLogged]:
+    """Return what each doorbell is told.
+
+    Not of a commitment that came between: the slot was closed by another relay.
+    """
+    return {
+        device: SlotLogged(
+            slot=slot, index=tree.index(commitment), hashes=tree.path(commitment), proof=proof
+        )
+        for device, commitment in committed.items()
+        if commitment in tree
+    }
 
 
 async def slot_ms_of(tx: Transaction) -> int | None:

@@ -208,8 +208,8 @@ class Pairings:
                 raise PairingRefused("this passkey isn't yours here")
             if await routing.find_pairing(tx, pairing_id, newcomer.id) is None:
                 raise PairingRefused("start the pairing first")
-            enrolled = [doorbell.device for doorbell in await fleet.list_active(tx)]
-            target = device or (enrolled[0] if len(enrolled) == 1 else None)
+            enrolled = await fleet.active_devices(tx)
+            target = device or (min(enrolled) if len(enrolled) == 1 else None)
             if target not in enrolled:
                 raise PairingRefused("say which doorbell you want to join")
             join = Join(pairing_id=pairing_id, device=target, owner=keys.encode().decode())

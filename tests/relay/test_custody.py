@@ -388,11 +388,7 @@ async def test_every_doorbell_hears_that_the_register_grew_and_only_the_newest(
                 break
             await asyncio.sleep(0.02)
         assert told[-1].size == 4
-        waiting = [
-            one.command.body
-            for one in house.commands._pending.values()
-            if one.command.device == device
-        ]
+        waiting = [one.body for one in house.commands._pending.of_device(device)]
         assert [body.size for body in waiting if isinstance(body, RegisterGrew)] == [4]
 
 
