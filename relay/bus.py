@@ -53,6 +53,7 @@ PULL_EXPIRES_S = 5.0
 PULL_LOST_S = PULL_EXPIRES_S + 1.0
 """The broker says when a request has run out; one of which it says nothing by then is lost."""
 ACK_WAIT_S = 20.0
+TELL_S = 3.0
 CALLOUT_SUBJECT = "$SYS.REQ.USER.AUTH"
 REVOKED_SUBJECT = "relay.revoked"
 SIGNAL_SUBJECT = "relay.signal"
@@ -189,24 +190,24 @@ class Bus:
         """Tell all relays that there may be work, from a process that isn't one; BusUnavailable."""
         client = Client()
 
-        async def failed(error: Exception) -> None:
-            log.debug("broker: %s", said(error))
+        async def failed(error: Exception) -> None:  # the client would try on for two minutes
+            raise BusUnavailable(f"the broker doesn't answer: {said(error)}") from error
 
         try:
-            await client.connect(
-                self._url,
-                name="command",
-                nkeys_seed_str=self._relay_seed,
-                tls=self._tls,
-                error_cb=failed,
-                allow_reconnect=False,
-                connect_timeout=2,
-            )
-            for topic in topics:
-                await client.publish(f"{SIGNAL_SUBJECT}.{topic}", self._own_id)
-            await client.drain()
+            async with asyncio.timeout(TELL_S):
+                await client.connect(
+                    self._url,
+                    name="command",
+                    nkeys_seed_str=self._relay_seed,
+                    tls=self._tls,
+                    error_cb=failed,
+                    allow_reconnect=False,
+                )
+                for topic in topics:
+                    await client.publish(f"{SIGNAL_SUBJECT}.{topic}", self._own_id)
+                await client.drain()
         except (NatsError, OSError, TimeoutError) as error:
-            raise BusUnavailable(f"can't tell the relay: {said(error)}") from error
+            raise BusUnavailable(f"the broker doesn't answer: {said(error)}") from error
 
     async def connect(self) -> None:
         """Wait for the broker, for ever; the client re-establishes lost connections by itself."""

@@ -22,7 +22,8 @@ LOOK_S = 60.0
 class Waiter:
     """One task's place to wait for signals; those that come while it works aren't lost."""
 
-    def __init__(self) -> None:
+    def __init__(self, look_s: float = LOOK_S) -> None:
+        self._look_s = look_s
         self._woken = asyncio.Event()
 
     def wake(self) -> None:
@@ -30,9 +31,9 @@ class Waiter:
         self._woken.set()
 
     async def wait(self, timeout_s: float = LOOK_S) -> None:
-        """Wait for a signal, for `timeout_s` or LOOK_S; then look for work."""
+        """Wait for a signal, for `timeout_s` or the longest time; then look for work."""
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(min(timeout_s, LOOK_S)):
+            async with asyncio.timeout(min(timeout_s, self._look_s)):
                 await self._woken.wait()
         self._woken.clear()
 
@@ -40,14 +41,15 @@ class Waiter:
 class Signals:
     """The signals of one database, in one process."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, look_s: float = LOOK_S) -> None:
+        self._look_s = look_s
         self._waiters: dict[Topic, list[Waiter]] = {topic: [] for topic in TOPICS}
         self._untold: set[Topic] = set()
         self._has_untold = asyncio.Event()
 
     def waiter(self, *topics: Topic) -> Waiter:
         """Return a new waiter for these topics."""
-        waiter = Waiter()
+        waiter = Waiter(self._look_s)
         for topic in topics:
             self._waiters[topic].append(waiter)
         return waiter
