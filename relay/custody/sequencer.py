@@ -27,7 +27,7 @@ from firmware.protocol.tlog.checkpoint import Checkpoint, parse_checkpoint, sign
 from firmware.protocol.tlog.merkle import Tree
 from firmware.protocol.tlog.proof import TlogProof
 from firmware.protocol.tlog.signed_note import NoteSigner, parse_note
-from firmware.protocol.tlog.tiles import bundles_grown, tiles_grown
+from firmware.protocol.tlog.tiles import TILE_WIDTH, bundles_grown, tiles_grown
 from relay.base.clock import Clock
 from relay.base.signals import LOOK_S
 from relay.custody.errors import LogContradicts, LogUnavailable
@@ -90,6 +90,7 @@ class Sequencer:
         self._changed = asyncio.Condition()
         self._listeners: list[Published] = []
         self._told_size = 0
+        self._swept_tiles = -1
         self._is_checked = False
 
     @property
@@ -152,6 +153,7 @@ class Sequencer:
         async with self._database.read() as tx:
             head = await logs.get_head(tx, self.name)
         await self._tell(head.published_size)
+        await self._sweep(head.published_size)
         return 0.0 if self._has_turn else BESIDE_S
 
     async def proof(self, index: int) -> tuple[Head, bytes] | None:
@@ -422,6 +424,17 @@ class Sequencer:
             await self._shelf.put_stamps(self.name, bundle, notes)
         if count > there and not await self._shelf.put_stamps_count(self.name, count, there=there):
             raise self._overtaken("another count of stamps")
+
+    async def _sweep(self, size: int) -> None:
+        """Delete what a tile that has become full has made superfluous; at the start, all of it."""
+        if not self._has_turn or size // TILE_WIDTH == self._swept_tiles:
+            return
+        try:
+            await self._shelf.sweep(self.name)
+        except ObjectStoreError as error:
+            log.warning("log %s: partial tiles stay for now: %s", self.origin, error)
+            return
+        self._swept_tiles = size // TILE_WIDTH
 
     async def _tell(self, size: int) -> None:
         if size <= self._told_size:
