@@ -4,6 +4,9 @@ When a slot is over, a tree over the commitments is made (firmware.protocol.slot
 one entry of the custody log, and neither it nor a path shows how many doorbells there are. Each
 doorbell that was in time gets its path; then the tree's seed is deleted.
 
+In a town whose slots are short, several are closed at once while the logs have no other entries: a
+demo that is left running would else make a checkpoint every other second.
+
 A slot in which no doorbell was heard has its entry too. One that is told too late, or of a time
 that isn't yet, isn't taken: its notes are carried all the same.
 """
@@ -11,7 +14,8 @@ that isn't yet, isn't taken: its notes are carried all the same.
 import asyncio
 import logging
 import secrets
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from firmware.protocol.commands import SlotLogged
@@ -33,6 +37,12 @@ MAX_CATCH_UP = 144
 """A relay that was away makes up for so many slots; doorbells' words for them may have waited."""
 MIN_TOLD_LIFE_MS = 10_000
 SHORTEST_WAIT_S = 0.02
+REST_MS = 60_000
+"""Slots as long as that, or longer, are each closed in time. Of shorter ones as many are closed at
+once, at most, as are over in that time."""
+QUIET_S = 60.0
+REST_PART = 4
+"""They wait for a quarter of the time, after QUIET_S, in which nothing else was added to a log."""
 SLOT_DIGITS = 16
 
 log = logging.getLogger(__name__)
@@ -47,13 +57,23 @@ class Slots:
     """Closes slots, logs them, and sends proofs to their doorbells."""
 
     def __init__(
-        self, *, logs: "Logs", database: Database, commands: "Commands", clock: Clock
+        self,
+        *,
+        logs: "Logs",
+        database: Database,
+        commands: "Commands",
+        clock: Clock,
+        monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._logs = logs
         self._database = database
         self._commands = commands
         self._clock = clock
-        self._waiter = database.signals.waiter("published")
+        self._published = database.signals.waiter("published")
+        self._added = database.signals.waiter("register")
+        self._monotonic_s = monotonic_s
+        self._busy_s = 0.0
+        self._known_count = 0
 
     async def take(self, tx: Transaction, device: str, told: SlotCommitted) -> bool:
         """Keep a doorbell's commitment; False if its slot isn't open."""
@@ -74,21 +94,32 @@ class Slots:
         while True:
             async with self._database.read() as tx:
                 slot_ms = await slot_ms_of(tx)
+                rest_s = await self._rest_s(tx)
             if slot_ms is None:
-                await self._waiter.wait()  # the first entry that is published is the charter
+                await self._published.wait()  # the first entry that is published is the charter
                 continue
-            await self.close_due()
+            self._known_count += await self.close_due()
             closes_ms = (self._newest_over(slot_ms) + 2) * slot_ms + grace_ms(slot_ms)
             wait_s = (closes_ms - self._clock.wall_ms()) / 1000
-            await self._waiter.wait(max(SHORTEST_WAIT_S, wait_s))
+            if slot_ms < REST_MS:
+                wait_s = max(wait_s, rest_s)
+            await self._added.wait(max(SHORTEST_WAIT_S, wait_s))
 
-    async def close_due(self) -> None:
-        """Close every slot that is over and not closed yet."""
+    async def _rest_s(self, tx: Transaction) -> float:
+        """Return how long short slots may wait: the longer, the longer only slots were added."""
+        count, now_s = await rows.count_added(tx), self._monotonic_s()
+        if count > self._known_count:
+            self._busy_s, self._known_count = now_s, count
+        quiet_s = max(0.0, now_s - self._busy_s - QUIET_S)
+        return min(REST_MS / 1000, quiet_s / REST_PART)
+
+    async def close_due(self) -> int:
+        """Close every slot that is over and not closed yet; return how many."""
         async with self._database.read() as tx:
             slot_ms = await slot_ms_of(tx)
             last = await last_closed(tx)
         if slot_ms is None:
-            return
+            return 0
         over = self._newest_over(slot_ms)
         first = over if last is None else max(last + 1, over - MAX_CATCH_UP + 1)
         if last is not None and first > last + 1:
@@ -96,6 +127,7 @@ class Slots:
         for slot in range(first, over + 1):
             async with self._database.begin() as tx:
                 await close(tx, self._logs, slot)
+        return over + 1 - first
 
     async def tell(self) -> None:
         """Send their paths to the doorbells of those slots that are logged by now."""

@@ -74,6 +74,12 @@ async def ensure_head(tx: Transaction, log: str) -> None:
         await tx.execute(insert(log_heads).values(log=log, **fresh))
 
 
+async def count_added(tx: Transaction) -> int:
+    """Return how many entries were ever added to all logs."""
+    query = select(func.coalesce(func.sum(log_heads.c.added), 0))
+    return int((await tx.execute(query)).scalar_one())
+
+
 async def find_by_key(tx: Transaction, log: str, key: str) -> Entry | None:
     """Return the entry that was added under a key."""
     query = select(log_entries).where(log_entries.c.log == log, log_entries.c.key == key)

@@ -58,7 +58,7 @@ from relay.custody.errors import KeyTaken
 from relay.custody.log_entries import LogEntries
 from relay.custody.releases import TELL_AGAIN_MS
 from relay.custody.service import CustodyService
-from relay.custody.slots import close
+from relay.custody.slots import Slots, close
 from relay.custody.tile_store import Retention, TileStore
 from relay.fleet.commands import Commands
 from relay.ingest.carried_events import carry
@@ -305,6 +305,40 @@ async def test_each_doorbell_of_a_slot_gets_its_own_way_to_the_one_entry(house: 
         )
     told_others = [c for c in house.bus.commands.values() if c.device == DEVICES[2]]
     assert not [c for c in told_others if isinstance(c.body, SlotLogged)]
+
+
+async def test_short_slots_wait_for_each_other_while_nothing_else_is_added(house: House) -> None:
+    """Else a demo that is left running makes a checkpoint every other second."""
+    now_s = 1000.0
+    slots = Slots(
+        logs=house.logs,
+        database=house.database,
+        commands=house.commands,
+        clock=house.clock,
+        monotonic_s=lambda: now_s,
+    )
+
+    async def rest_s() -> float:
+        async with house.database.read() as tx:
+            return await slots._rest_s(tx)
+
+    async def add(key: str) -> None:
+        async with house.database.begin() as tx:
+            await house.logs.add(tx, "register", key.encode(), key=key)
+
+    await slots.close_due()  # the house does so too, at its start
+    assert await rest_s() == 0
+    now_s += 60
+    assert await rest_s() == 0
+    now_s += 40
+    assert await rest_s() == 10
+    house.clock.advance(5 * SLOT_MS / 1000)
+    slots._known_count += await slots.close_due()  # a slot's own entry is no news
+    assert await rest_s() == 10
+    await add("news")
+    assert await rest_s() == 0
+    now_s += 24 * 3600
+    assert await rest_s() == 60
 
 
 async def test_a_slot_without_a_doorbell_has_its_entry_too(house: House) -> None:
