@@ -35,6 +35,7 @@ if TYPE_CHECKING:  # a backup reads entries' names here, and needs neither bucke
 MAX_GRACE_MS = 60_000
 MAX_CATCH_UP = 144
 """A relay that was away makes up for so many slots; doorbells' words for them may have waited."""
+AT_ONCE = 48
 MIN_TOLD_LIFE_MS = 10_000
 SHORTEST_WAIT_S = 0.02
 REST_MS = 60_000
@@ -124,9 +125,10 @@ class Slots:
         first = over if last is None else max(last + 1, over - MAX_CATCH_UP + 1)
         if last is not None and first > last + 1:
             log.warning("slots: %d slots weren't logged (the relay was down)", first - last - 1)
-        for slot in range(first, over + 1):
-            async with self._database.begin() as tx:
-                await close(tx, self._logs, slot)
+        for start in range(first, over + 1, AT_ONCE):
+            async with self._database.begin() as tx:  # each commit is a checkpoint
+                for slot in range(start, min(start + AT_ONCE, over + 1)):
+                    await close(tx, self._logs, slot)
         return over + 1 - first
 
     async def tell(self) -> None:
