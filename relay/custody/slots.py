@@ -34,13 +34,16 @@ if TYPE_CHECKING:  # a backup reads entries' names here, and needs neither bucke
 
 MAX_GRACE_MS = 60_000
 MAX_CATCH_UP = 144
-"""A relay that was away makes up for so many slots; doorbells' words for them may have waited."""
+"""A relay that was away makes up for so many slots; doorbells' words for them may have waited. Of
+older ones those have an entry in which a doorbell has committed to something."""
 AT_ONCE = 48
 MIN_TOLD_LIFE_MS = 10_000
 SHORTEST_WAIT_S = 0.02
-REST_MS = 60_000
-"""Slots as long as that, or longer, are each closed in time. Of shorter ones as many are closed at
-once, at most, as are over in that time."""
+LONG_SLOT_MS = 60_000
+"""Slots of that length, and longer ones, are each closed in time."""
+REST_S = 240.0
+REST_SLOTS = 120
+"""Of shorter ones, at most so many are closed at once."""
 QUIET_S = 60.0
 REST_PART = 4
 """They wait for a quarter of the time, after QUIET_S, in which nothing else was added to a log."""
@@ -102,8 +105,8 @@ class Slots:
             self._known_count += await self.close_due()
             closes_ms = (self._newest_over(slot_ms) + 2) * slot_ms + grace_ms(slot_ms)
             wait_s = (closes_ms - self._clock.wall_ms()) / 1000
-            if slot_ms < REST_MS:
-                wait_s = max(wait_s, rest_s)
+            if slot_ms < LONG_SLOT_MS:
+                wait_s = max(wait_s, min(rest_s, REST_SLOTS * slot_ms / 1000))
             await self._added.wait(max(SHORTEST_WAIT_S, wait_s))
 
     async def _rest_s(self, tx: Transaction) -> float:
@@ -112,24 +115,27 @@ class Slots:
         if count > self._known_count:
             self._busy_s, self._known_count = now_s, count
         quiet_s = max(0.0, now_s - self._busy_s - QUIET_S)
-        return min(REST_MS / 1000, quiet_s / REST_PART)
+        return min(REST_S, quiet_s / REST_PART)
 
     async def close_due(self) -> int:
         """Close every slot that is over and not closed yet; return how many."""
         async with self._database.read() as tx:
             slot_ms = await slot_ms_of(tx)
             last = await last_closed(tx)
+            committed = await rows.committed_slots(tx)
         if slot_ms is None:
             return 0
         over = self._newest_over(slot_ms)
         first = over if last is None else max(last + 1, over - MAX_CATCH_UP + 1)
-        if last is not None and first > last + 1:
-            log.warning("slots: %d slots weren't logged (the relay was down)", first - last - 1)
-        for start in range(first, over + 1, AT_ONCE):
+        older = [] if last is None else [slot for slot in committed if last < slot < first]
+        if last is not None and (missing := first - last - 1 - len(older)):
+            log.warning("slots: %d slots weren't logged (the relay was down)", missing)
+        due = [*older, *range(first, over + 1)]
+        for start in range(0, len(due), AT_ONCE):
             async with self._database.begin() as tx:  # each commit is a checkpoint
-                for slot in range(start, min(start + AT_ONCE, over + 1)):
+                for slot in due[start : start + AT_ONCE]:
                     await close(tx, self._logs, slot)
-        return over + 1 - first
+        return len(due)
 
     async def tell(self) -> None:
         """Send their paths to the doorbells of those slots that are logged by now."""

@@ -312,6 +312,12 @@ async def commitments(tx: Transaction, slot: int) -> dict[str, str]:
     return {row.device: row.commitment for row in await tx.execute(query)}
 
 
+async def committed_slots(tx: Transaction) -> list[int]:
+    """Return the slots of which a commitment is kept, in order."""
+    query = select(slot_commitments.c.slot).distinct().order_by(slot_commitments.c.slot)
+    return list((await tx.execute(query)).scalars())
+
+
 async def put_closed_slot(tx: Transaction, closed: ClosedSlot) -> None:
     """Store a closed slot."""
     leaves = json.dumps([closed.seed.hex(), *closed.commitments])
