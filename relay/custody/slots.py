@@ -36,14 +36,14 @@ MAX_GRACE_MS = 60_000
 MAX_CATCH_UP = 144
 """A relay that was away makes up for so many slots; doorbells' words for them may have waited. Of
 older ones those have an entry in which a doorbell has committed to something."""
-AT_ONCE = 48
+AT_ONCE = 120
+"""Of one transaction: each commit is a checkpoint, and so several files."""
 MIN_TOLD_LIFE_MS = 10_000
 SHORTEST_WAIT_S = 0.02
 LONG_SLOT_MS = 60_000
 """Slots of that length, and longer ones, are each closed in time."""
 REST_S = 240.0
-REST_SLOTS = 120
-"""Of shorter ones, at most so many are closed at once."""
+"""Of shorter ones, those that are over in that time, or AT_ONCE, are closed together."""
 QUIET_S = 60.0
 REST_PART = 4
 """They wait for a quarter of the time, after QUIET_S, in which nothing else was added to a log."""
@@ -106,7 +106,7 @@ class Slots:
             closes_ms = (self._newest_over(slot_ms) + 2) * slot_ms + grace_ms(slot_ms)
             wait_s = (closes_ms - self._clock.wall_ms()) / 1000
             if slot_ms < LONG_SLOT_MS:
-                wait_s = max(wait_s, min(rest_s, REST_SLOTS * slot_ms / 1000))
+                wait_s = max(wait_s, min(rest_s, AT_ONCE * slot_ms / 1000))
             await self._added.wait(max(SHORTEST_WAIT_S, wait_s))
 
     async def _rest_s(self, tx: Transaction) -> float:
@@ -132,7 +132,7 @@ class Slots:
             log.warning("slots: %d slots weren't logged (the relay was down)", missing)
         due = [*older, *range(first, over + 1)]
         for start in range(0, len(due), AT_ONCE):
-            async with self._database.begin() as tx:  # each commit is a checkpoint
+            async with self._database.begin() as tx:
                 for slot in due[start : start + AT_ONCE]:
                     await close(tx, self._logs, slot)
         return len(due)
