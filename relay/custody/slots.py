@@ -76,12 +76,13 @@ class Slots:
         self._published = database.signals.waiter("published")
         self._added = database.signals.waiter("register")
         self._monotonic_s = monotonic_s
+        self._slot_ms: int | None = None
         self._busy_s = 0.0
         self._known_count = 0
 
     async def take(self, tx: Transaction, device: str, told: SlotCommitted) -> bool:
         """Keep a doorbell's commitment; False if its slot isn't open."""
-        slot_ms = await slot_ms_of(tx)
+        slot_ms = await self._length_ms(tx)
         if slot_ms is None:
             return False
         last = await last_closed(tx)
@@ -97,7 +98,7 @@ class Slots:
         """Close each slot when its time has come, until cancelled."""
         while True:
             async with self._database.read() as tx:
-                slot_ms = await slot_ms_of(tx)
+                slot_ms = await self._length_ms(tx)
                 rest_s = await self._rest_s(tx)
             if slot_ms is None:
                 await self._published.wait()  # the first entry that is published is the charter
@@ -120,7 +121,7 @@ class Slots:
     async def close_due(self) -> int:
         """Close every slot that is over and not closed yet; return how many."""
         async with self._database.read() as tx:
-            slot_ms = await slot_ms_of(tx)
+            slot_ms = await self._length_ms(tx)
             last = await last_closed(tx)
             committed = await rows.committed_slots(tx)
         if slot_ms is None:
@@ -141,7 +142,7 @@ class Slots:
         """Send their paths to the doorbells of those slots that are logged by now."""
         async with self._database.read() as tx:
             slots = await rows.list_closed_slots(tx)
-            slot_ms = await slot_ms_of(tx) or 0
+            slot_ms = await self._length_ms(tx) or 0
         for closed in slots:
             logged = await self._logs.find(Pending(log="custody", number=closed.number))
             if logged is None:
@@ -157,6 +158,12 @@ class Slots:
         bodies = await asyncio.to_thread(_told, slot.slot, tree, committed, proof)
         expires_ms = self._clock.wall_ms() + max(slot_ms, MIN_TOLD_LIFE_MS)
         await self._commands.tell_many(bodies, expires_ms)
+
+    async def _length_ms(self, tx: Transaction) -> int | None:
+        """Return a slot's length; the charter, which says it, never changes."""
+        if self._slot_ms is None:
+            self._slot_ms = await slot_ms_of(tx)
+        return self._slot_ms
 
     def _newest_over(self, slot_ms: int) -> int:
         """Return the newest slot whose end and grace have passed."""

@@ -21,6 +21,7 @@ from relay.store.schema import (
     slot_commitments,
     slot_trees,
 )
+from relay.store.upserts import upsert
 
 Log = Literal["register", "custody"]
 
@@ -297,13 +298,8 @@ class ClosedSlot:
 
 async def put_commitment(tx: Transaction, *, slot: int, device: str, commitment: str) -> None:
     """Store a doorbell's first commitment of a slot."""
-    known = select(slot_commitments.c.slot).where(
-        slot_commitments.c.slot == slot, slot_commitments.c.device == device
-    )
-    if (await tx.execute(known)).first() is None:
-        await tx.execute(
-            insert(slot_commitments).values(slot=slot, device=device, commitment=commitment)
-        )
+    statement = upsert(tx, slot_commitments).values(slot=slot, device=device, commitment=commitment)
+    await tx.execute(statement.on_conflict_do_nothing())
 
 
 async def commitments(tx: Transaction, slot: int) -> dict[str, str]:

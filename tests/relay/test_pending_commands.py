@@ -1,7 +1,6 @@
 """Commands that wait, for ten thousand doorbells: each is published when it is due, in one pass."""
 
 import asyncio
-import base64
 import time
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from relay.store import fleet
 from relay.store.schema import doorbells
 from tests.fakes.bus import RememberingBus
 from tests.fakes.clock import ManualClock
+from tests.fakes.names import device_names
 from tests.relay.databases import open_database
 
 MANY = 10_000
@@ -77,8 +77,7 @@ async def test_ten_thousand_doorbells_are_told_in_one_pass(tmp_path: Path) -> No
     database = await open_database(tmp_path / "relay.sqlite3")
     bus, clock = RememberingBus(), ManualClock()
     commands = Commands(bus=bus, database=database, clock=clock)
-    names = [base64.b32encode(number.to_bytes(15, "little")) for number in range(MANY)]
-    devices = [name.decode().lower()[:20] for name in names]
+    devices = device_names(MANY)
     async with database.begin() as tx:
         await tx.execute(insert(doorbells), [a_doorbell(device) for device in devices[:-1]])
         await fleet.revoke(tx, devices[0], revoked_ms=1)
