@@ -186,7 +186,7 @@ class Bus:
         """Whether the broker answers right now."""
         return bool(self._client.is_connected and self._system.is_connected)
 
-    async def tell_signals(self, topics: Iterable[str]) -> None:
+    async def publish_signals(self, topics: Iterable[str]) -> None:
         """Tell all relays that there may be work, from a process that isn't one; BusUnavailable."""
         client = Client()
 
@@ -254,7 +254,7 @@ class Bus:
 
         await self._subscribe(REVOKED_SUBJECT, decoded)
 
-    async def tell_signal(self, topic: str) -> None:
+    async def publish_signal(self, topic: str) -> None:
         """Tell every other relay that there may be work."""
         await self._publish(f"{SIGNAL_SUBJECT}.{topic}", self._own_id)
 

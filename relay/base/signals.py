@@ -44,8 +44,8 @@ class Signals:
     def __init__(self, *, look_s: float = LOOK_S) -> None:
         self._look_s = look_s
         self._waiters: dict[Topic, list[Waiter]] = {topic: [] for topic in TOPICS}
-        self._untold: set[Topic] = set()
-        self._has_untold = asyncio.Event()
+        self._unpublished: set[Topic] = set()
+        self._has_unpublished = asyncio.Event()
 
     def waiter(self, *topics: Topic) -> Waiter:
         """Return a new waiter for these topics."""
@@ -57,8 +57,8 @@ class Signals:
     def give(self, topics: Iterable[Topic]) -> None:
         """Wake the waiters here at once, and others' by whoever carries signals to them."""
         for topic in topics:
-            self._untold.add(topic)
-            self._has_untold.set()
+            self._unpublished.add(topic)
+            self._has_unpublished.set()
             self.hear(topic)
 
     def hear(self, *topics: Topic) -> None:
@@ -67,16 +67,16 @@ class Signals:
             for waiter in self._waiters[topic]:
                 waiter.wake()
 
-    def take_untold(self) -> frozenset[Topic]:
+    def take_unpublished(self) -> frozenset[Topic]:
         """Return what the other processes weren't told yet; from here on it counts as told."""
-        untold = frozenset(self._untold)
-        self._untold.clear()
-        self._has_untold.clear()
-        return untold
+        unpublished = frozenset(self._unpublished)
+        self._unpublished.clear()
+        self._has_unpublished.clear()
+        return unpublished
 
     async def carry(self, tell: Callable[[Topic], Awaitable[None]]) -> None:
         """Tell the other processes of each signal, until cancelled. Many of a kind are one."""
         while True:
-            await self._has_untold.wait()
-            for topic in sorted(self.take_untold()):
+            await self._has_unpublished.wait()
+            for topic in sorted(self.take_unpublished()):
                 await tell(topic)

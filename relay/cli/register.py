@@ -30,15 +30,15 @@ async def with_register(
             saved=CacheFile(config.saved_register_path),
         )
         used = await use(database, register)
-        await tell_relays(config, database)
+        await notify_relays(config, database)
         return used
     finally:
         await database.close()
 
 
-async def tell_relays(config: Config, database: Database) -> None:
+async def notify_relays(config: Config, database: Database) -> None:
     """Tell the relays that run what this command has committed for them to do."""
-    topics = database.signals.take_untold()
+    topics = database.signals.take_unpublished()
     if not topics:
         return
     from relay.bus import Bus
@@ -47,7 +47,7 @@ async def tell_relays(config: Config, database: Database) -> None:
     try:
         keys = BrokerKeys.load(config.broker_keys_path)
         bus = Bus(config.broker.url, relay_seed=keys.relay_seed, system_seed=keys.system_seed)
-        await bus.tell_signals(topics)
+        await bus.publish_signals(topics)
     except RelayError as error:
         print(f"{error}. A relay that runs sees it within a minute.", file=sys.stderr)
 

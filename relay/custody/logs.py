@@ -92,14 +92,14 @@ class Logs(LogEntries):
         self._database.signals.hear(pending.log)  # so much hangs on it that it is looked for again
         end = asyncio.get_running_loop().time() + timeout_s
         while True:
-            told_size = writer.told_size
+            seen_size = writer.published_size
             found = await self.find(pending)
             if found is not None:
                 return found
             left_s = end - asyncio.get_running_loop().time()
             if left_s <= 0:
                 raise self._not_yet(pending.log)
-            await writer.grown(told_size, left_s)
+            await writer.grown(seen_size, left_s)
 
     async def never_logged(self, log: LogName) -> NoReturn:
         """Raise as `logged` does for an unwitnessed entry: after as long, with the same text."""

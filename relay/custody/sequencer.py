@@ -94,7 +94,7 @@ class Sequencer:
         self._is_checked = False
 
     @property
-    def told_size(self) -> int:
+    def published_size(self) -> int:
         """The published size that this relay's listeners were told last."""
         return self._told_size
 
@@ -167,11 +167,11 @@ class Sequencer:
         note = head.published.encode()
         return head, TlogProof(index=index, hashes=tuple(hashes), note=note).encode()
 
-    async def grown(self, told_size: int, timeout_s: float) -> None:
-        """Wait until more than `told_size` entries are published, or for so long."""
+    async def grown(self, seen_size: int, timeout_s: float) -> None:
+        """Wait until more than `seen_size` entries are published, or for so long."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s), self._changed:
-                await self._changed.wait_for(lambda: self._told_size > told_size)
+                await self._changed.wait_for(lambda: self._told_size > seen_size)
 
     # --- the turn ---
 
@@ -429,12 +429,11 @@ class Sequencer:
         """Delete what a tile that has become full has made superfluous; at the start, all of it."""
         if not self._has_turn or size // TILE_WIDTH == self._swept_tiles:
             return
+        self._swept_tiles = size // TILE_WIDTH  # what fails is done with the next full tile
         try:
             await self._shelf.sweep(self.name)
         except ObjectStoreError as error:
             log.warning("log %s: partial tiles stay for now: %s", self.origin, error)
-            return
-        self._swept_tiles = size // TILE_WIDTH
 
     async def _tell(self, size: int) -> None:
         if size <= self._told_size:

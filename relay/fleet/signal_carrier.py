@@ -31,7 +31,7 @@ class SignalCarrier:
 
     async def _tell(self, topic: Topic) -> None:
         try:
-            await self._bus.tell_signal(topic)
+            await self._bus.publish_signal(topic)
         except BusUnavailable as error:
             log.warning("other relays see new work within a minute only: %s", error)
 

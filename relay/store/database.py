@@ -31,7 +31,7 @@ from relay.store.schema import SCHEMA_VERSION, metadata, schema_version
 log = logging.getLogger(__name__)
 
 BUSY_TIMEOUT_MS = 10_000
-_SIGNALS = "doorward signals"
+_SIGNALS = "signals"
 
 UNSTORABLE = (DataError, IntegrityError)
 """What a database raises for rows that it can't take, now or later; of all else it may recover."""

@@ -35,7 +35,7 @@ async def test_a_doorbell_gives_no_signal(broker: Broker, tmp_path: Path) -> Non
         await SignalCarrier(relay.bus, relay.database.signals).start()
         doorbell = await enrol(relay, tmp_path)
         waiter = relay.database.signals.waiter(*TOPICS)
-        relay.database.signals.take_untold()
+        relay.database.signals.take_unpublished()
         truth = doorbell.event()
 
         def tell() -> bool:
@@ -59,7 +59,7 @@ async def test_a_doorbell_hears_no_signal(broker: Broker, tmp_path: Path, wanted
         spy = await enrol(relay, tmp_path)
         line = await asyncio.to_thread(spy.open)
         is_granted = await asyncio.to_thread(line.subscribe, wanted)
-        await relay.bus.tell_signal("custody")
+        await relay.bus.publish_signal("custody")
         await asyncio.sleep(0.3)
         heard = line.messages.qsize()
         await asyncio.to_thread(line.close)

@@ -104,7 +104,7 @@ async def test_a_commit_wakes_who_waits_for_it_and_nobody_else(database: Databas
     async with database.begin() as tx:
         await requests.put_agreement_text(tx, "a" * 64, "text")
     assert not await is_woken(waiter, 0.05)
-    assert database.signals.take_untold() == {"custody", "texts"}
+    assert database.signals.take_unpublished() == {"custody", "texts"}
 
 
 async def test_what_is_rolled_back_wakes_nobody_neither_now_nor_with_the_next_commit(
