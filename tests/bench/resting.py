@@ -2,8 +2,8 @@
 
 With one doorbell it is the whole town as the story starts it, with the delays of real ones: the
 relay's process is looked at from outside. Ten thousand doorbells aren't started: what they say in
-one slot goes through the relay's own ingest, logs and commands, on a real database, without broker
-and bucket.
+one slot is carried into a real database, and goes through the relay's logs and commands, without
+the broker, its acknowledgements and the bucket.
 """
 
 import asyncio
