@@ -30,12 +30,17 @@ class Waiter:
         """End the wait of now, or the next one."""
         self._woken.set()
 
-    async def wait(self, timeout_s: float = LOOK_S) -> None:
-        """Wait for a signal, for `timeout_s` or the longest time; then look for work."""
+    async def wait(self, timeout_s: float = LOOK_S) -> bool:
+        """Wait for a signal, for `timeout_s` or the longest time; then look for work.
+
+        Return whether there was a signal.
+        """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(min(timeout_s, self._look_s)):
                 await self._woken.wait()
+        is_woken = self._woken.is_set()
         self._woken.clear()
+        return is_woken
 
 
 class Signals:

@@ -96,6 +96,8 @@ class Slots:
 
     async def run(self) -> None:
         """Close each slot when its time has come, until cancelled."""
+        rests_until_s = 0.0
+        is_woken = True
         while True:
             async with self._database.read() as tx:
                 slot_ms = await self._length_ms(tx)
@@ -103,12 +105,14 @@ class Slots:
             if slot_ms is None:
                 await self._published.wait()  # the first entry that is published is the charter
                 continue
-            self._known_count += await self.close_due()
+            if is_woken or rest_s == 0 or self._monotonic_s() >= rests_until_s:
+                self._known_count += await self.close_due()
+                longest_s = AT_ONCE * slot_ms / 1000 if slot_ms < LONG_SLOT_MS else 0.0
+                rests_until_s = self._monotonic_s() + min(rest_s, longest_s)
             closes_ms = (self._newest_over(slot_ms) + 2) * slot_ms + grace_ms(slot_ms)
             wait_s = (closes_ms - self._clock.wall_ms()) / 1000
-            if slot_ms < LONG_SLOT_MS:
-                wait_s = max(wait_s, min(rest_s, AT_ONCE * slot_ms / 1000))
-            await self._added.wait(max(SHORTEST_WAIT_S, wait_s))
+            wait_s = max(SHORTEST_WAIT_S, wait_s, rests_until_s - self._monotonic_s())
+            is_woken = await self._added.wait(wait_s)
 
     async def _rest_s(self, tx: Transaction) -> float:
         """Return how long short slots may wait: the longer, the longer only slots were added."""

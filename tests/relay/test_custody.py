@@ -52,7 +52,7 @@ from firmware.protocol.events import (
 from firmware.protocol.register.entries import Delays
 from firmware.protocol.slot_trees import slot_root
 from firmware.protocol.tlog.proof import check_proof
-from relay.base.signals import TOPICS
+from relay.base.signals import TOPICS, Signals
 from relay.custody.entries import AnswerRefused, CustodyEntries, quarter_end_ms
 from relay.custody.errors import KeyTaken
 from relay.custody.log_entries import LogEntries
@@ -72,6 +72,7 @@ from tests.fakes.clock import ManualClock
 from tests.fakes.log_house import MemoryBucket, make_keys, make_logs
 from tests.fakes.log_town import make_town
 from tests.fakes.releases import opening_of
+from tests.fakes.sequenced_entries import place_entries
 from tests.relay.databases import open_database
 from tests.relay.evidence_packages import give_owner
 
@@ -339,6 +340,45 @@ async def test_short_slots_wait_for_each_other_while_nothing_else_is_added(house
     assert await rest_s() == 0
     now_s += 24 * 3600
     assert await rest_s() == 240
+
+
+async def test_a_rest_is_longer_than_a_look_and_ends_with_news(tmp_path: Path) -> None:
+    """Seen to fail, with a batch at each look, before the rest had an end of its own."""
+    database = await open_database(tmp_path / "relay.sqlite3")
+    database.signals = Signals(look_s=0.02)
+    clock, now_s = ManualClock(), 1000.0
+    logs = make_logs(make_keys(tmp_path / "witnesses"), database, MemoryBucket(), clock=clock)
+    commands = Commands(bus=RememberingBus(), database=database, clock=clock)
+    slots = Slots(
+        logs=logs, database=database, commands=commands, clock=clock, monotonic_s=lambda: now_s
+    )
+    charter = make_town(kind="example", delays=Delays(slot_ms=2_000)).register_log.entries[0]
+    async with database.begin() as tx:
+        await logs.add(tx, "register", charter, key="charter")
+    await place_entries(database, clock, "register")
+    task = asyncio.create_task(slots.run())
+
+    async def count(within_s: float = 0.3) -> int:
+        await asyncio.sleep(within_s)
+        async with database.read() as tx:
+            return len(await logs.added(tx, "custody", 0))
+
+    assert await count() == 1
+    now_s += 400  # of quiet: the next batch is in 85 s
+    clock.advance(10)
+    before = await count()
+    clock.advance(10)
+    assert await count() == before
+    now_s += 86
+    assert await count() == before + 5
+    clock.advance(10)
+    assert await count() == before + 5
+    async with database.begin() as tx:
+        await logs.add(tx, "register", b"news", key="news")
+    assert await count() == before + 10
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    await database.close()
 
 
 async def test_a_slot_with_a_commitment_has_its_entry_however_late(house: House) -> None:
