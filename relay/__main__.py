@@ -186,9 +186,7 @@ async def _revoke(config: Config, device: str) -> None:
 
 
 def _run_app(options: argparse.Namespace) -> int:
-    import uvicorn
-
-    from relay.base.http_server import server_settings
+    from relay.base.http_server import QuietServer, server_settings
     from relay.base.networks import NETWORK_EXPECTED, parse_network
     from relay.config.settings import LimitsConfig
     from relay.web.app_server import build_app_server
@@ -209,7 +207,7 @@ def _run_app(options: argparse.Namespace) -> int:
         expected = f"an address that is free ({error.strerror})"
         raise ConfigError("--listen", options.listen, expected) from error
     app = build_app_server(relay_url, limits=LimitsConfig(trusted_proxies=trusted))
-    server = uvicorn.Server(server_settings(app))
+    server = QuietServer(server_settings(app))
     logging.getLogger(__name__).info("owner's app ready on %s", listen)
     asyncio.run(server.serve(sockets=[listener]))
     return 0

@@ -12,8 +12,9 @@ are plain messages, because commands are repeated until they are answered.
 import asyncio
 import json
 import logging
+import secrets
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 
 from nats.aio.client import Client
@@ -49,9 +50,14 @@ and tells each again until its receipt."""
 DURABLE = "relay"
 MAX_BATCH = 500
 PULL_EXPIRES_S = 5.0
+PULL_LOST_S = PULL_EXPIRES_S + 1.0
+"""The broker says when a request has run out; one of which it says nothing by then is lost."""
 ACK_WAIT_S = 20.0
+TELL_S = 3.0
 CALLOUT_SUBJECT = "$SYS.REQ.USER.AUTH"
 REVOKED_SUBJECT = "relay.revoked"
+SIGNAL_SUBJECT = "relay.signal"
+"""What relays tell each other; a doorbell may neither say nor hear it (relay/fleet/callout.py)."""
 
 MessageHandler = Callable[[str, bytes], Awaitable[None]]
 
@@ -92,7 +98,8 @@ class Puller:
         self._stream = stream
         self._inbox = client.new_inbox()
         # Holds at most what was asked for: MAX_BATCH, and the rest of one request before it.
-        self._arrived: asyncio.Queue[Msg] = asyncio.Queue()
+        # None: the request has lapsed.
+        self._arrived: asyncio.Queue[Msg | None] = asyncio.Queue()
         self._wanted = 0
         self._asked_at = 0.0
 
@@ -103,13 +110,14 @@ class Puller:
     def lapse(self) -> None:
         """Forget the pull request under way: a broker that was away has forgotten it too."""
         self._wanted = 0
+        self._arrived.put_nowait(None)
 
-    async def next(self, limit: int = MAX_BATCH, wait_s: float = 1.0) -> list[StreamMessage]:
-        """Wait for a first message, then take what is there; empty after `wait_s`."""
+    async def next(self, limit: int = MAX_BATCH) -> list[StreamMessage]:
+        """Wait for a first message, then take what is there; empty when a request ran out."""
         await self._ask_for(limit)
         batch: list[StreamMessage] = []
         try:
-            async with asyncio.timeout(wait_s):
+            async with asyncio.timeout_at(self._asked_at + PULL_LOST_S):
                 first = await self._arrived.get()
             self._take(first, batch)
             while len(batch) < limit:
@@ -120,7 +128,7 @@ class Puller:
 
     async def _ask_for(self, limit: int) -> None:
         now = asyncio.get_running_loop().time()
-        if self._wanted > 0 and now < self._asked_at + PULL_EXPIRES_S:
+        if self._wanted > 0 and now < self._asked_at + PULL_LOST_S:
             return
         request = {"batch": limit, "expires": int(PULL_EXPIRES_S * 1_000_000_000)}
         api = f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{DURABLE}"
@@ -130,7 +138,9 @@ class Puller:
             raise BusUnavailable(f"can't pull from {self._stream}: {error}") from error
         self._wanted, self._asked_at = limit, now
 
-    def _take(self, message: Msg, batch: list[StreamMessage]) -> None:
+    def _take(self, message: Msg | None, batch: list[StreamMessage]) -> None:
+        if message is None:
+            return
         status = (message.headers or {}).get("Status")
         if status is not None:
             self._wanted = 0
@@ -169,11 +179,35 @@ class Bus:
         self._is_closing = False
         self._reconnected: list[Callable[[], Awaitable[None]]] = []
         self._pullers: dict[str, Puller] = {}
+        self._own_id = secrets.token_bytes(8)
 
     @property
     def is_connected(self) -> bool:
         """Whether the broker answers right now."""
         return bool(self._client.is_connected and self._system.is_connected)
+
+    async def publish_signals(self, topics: Iterable[str]) -> None:
+        """Tell all relays that there may be work, from a process that isn't one; BusUnavailable."""
+        client = Client()
+
+        async def failed(error: Exception) -> None:  # the client would try on for two minutes
+            raise BusUnavailable(f"the broker doesn't answer: {said(error)}") from error
+
+        try:
+            async with asyncio.timeout(TELL_S):
+                await client.connect(
+                    self._url,
+                    name="command",
+                    nkeys_seed_str=self._relay_seed,
+                    tls=self._tls,
+                    error_cb=failed,
+                    allow_reconnect=False,
+                )
+                for topic in topics:
+                    await client.publish(f"{SIGNAL_SUBJECT}.{topic}", self._own_id)
+                await client.drain()
+        except (NatsError, OSError, TimeoutError) as error:
+            raise BusUnavailable(f"the broker doesn't answer: {said(error)}") from error
 
     async def connect(self) -> None:
         """Wait for the broker, for ever; the client re-establishes lost connections by itself."""
@@ -219,6 +253,19 @@ class Bus:
             await handler(data.decode())
 
         await self._subscribe(REVOKED_SUBJECT, decoded)
+
+    async def publish_signal(self, topic: str) -> None:
+        """Tell every other relay that there may be work."""
+        await self._publish(f"{SIGNAL_SUBJECT}.{topic}", self._own_id)
+
+    async def on_signal(self, handler: Callable[[str], None]) -> None:
+        """Call `handler(topic)` with each signal of another relay."""
+
+        async def heard(subject: str, data: bytes) -> None:
+            if data != self._own_id:
+                handler(subject.removeprefix(f"{SIGNAL_SUBJECT}."))
+
+        await self._subscribe(f"{SIGNAL_SUBJECT}.*", heard)
 
     async def serve_callout(self, respond: Callable[[bytes], bytes | None]) -> None:
         """Serve the broker's auth callout requests. Replicas share the questions."""

@@ -256,8 +256,6 @@ class Onboarding:
             is_enough = len(joined.signatures) >= NEEDED_SIGNATURES
             if is_enough:
                 await self._submit(tx, row, joined)
-        if is_enough:
-            self._register.wake()
         return is_enough
 
     async def _submit(self, tx: Transaction, row: OnboardingRow, joined: ProposedChange) -> None:

@@ -39,10 +39,6 @@ class RegisterEntries(Protocol):
         """Return all entries from the `since`-th on, placed or not, in their order for ever."""
         ...
 
-    def wake(self, log: LogName | None = None) -> None:
-        """Wake the sequencer, so that added entries are placed at once."""
-        ...
-
 
 class RegisterLog(RegisterEntries, Protocol):
     """The operations of the register's log that reading needs besides."""
@@ -88,7 +84,6 @@ class RegisterService:
         """Add an entry by itself, or raise RegisterRefused."""
         async with self._database.begin() as tx:
             await self.add(tx, body, key=key)
-        self.wake()
 
     async def add(self, tx: Transaction, body: LeafBody, *, key: str) -> None:
         """Add an entry with a transaction, or raise RegisterRefused. One a transaction.
@@ -116,10 +111,6 @@ class RegisterService:
         """Return the number of widening changes so far: the next one names it."""
         async with self._database.read() as tx:
             return (await self.replayed(tx)).widenings
-
-    def wake(self) -> None:
-        """Wake the sequencer; call it when the transaction is committed."""
-        self._log.wake(LOG)
 
     async def replayed(self, tx: Transaction) -> Register:
         """Return the register after all that was added so far."""
@@ -181,6 +172,3 @@ class NoLog:
     async def stamps(self, tx: Transaction, log: LogName) -> Stamps:  # noqa: ARG002
         """Return no cosigned times."""
         return Stamps()
-
-    def wake(self, log: LogName | None = None) -> None:
-        """Do nothing."""

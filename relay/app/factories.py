@@ -26,6 +26,7 @@ from relay.fleet.callout import Callout
 from relay.fleet.commands import Commands
 from relay.fleet.enrolment import EnrolmentService
 from relay.fleet.revocation import Revocations
+from relay.fleet.signal_carrier import SignalCarrier
 from relay.mail import SmtpMailer
 from relay.notify.hub import Hub
 from relay.request.outcomes import Outcomes
@@ -44,6 +45,7 @@ class Fleet:
     """The broker, and the services that exchange messages with doorbells."""
 
     bus: Bus
+    signals: SignalCarrier
     revocations: Revocations
     callout: Callout
     commands: Commands
@@ -89,6 +91,7 @@ def open_fleet(config: Config, database: Database, clock: Clock, *, machine: Clo
     )
     return Fleet(
         bus=bus,
+        signals=SignalCarrier(bus, database.signals),
         revocations=revocations,
         callout=callout,
         commands=Commands(bus=bus, database=database, clock=clock),

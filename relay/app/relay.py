@@ -28,9 +28,10 @@ from firmware.protocol.events import (
 from relay.app.factories import open_evidence, open_fleet, open_portal
 from relay.app.http import Health, build_http
 from relay.app.metrics_collector import MetricsCollector
+from relay.app.town_watch import TownWatch
 from relay.app.web_wiring import Parts, http_services
-from relay.base.clock import Clock, SystemClock, clock_of
-from relay.base.http_server import server_settings
+from relay.base.clock import Clock, SimulatedClock, SystemClock, clock_of
+from relay.base.http_server import QuietServer, server_settings
 from relay.base.metrics import Metrics, build_metrics_server
 from relay.config.settings import Config
 from relay.config.values import Address
@@ -72,6 +73,9 @@ class Relay:
         machine = SystemClock()  # for what broker, TURN and push services hold to their own time
         self._config, self._database = config, database
         self._hub = Hub()
+        self._town: TownWatch | None = None
+        if isinstance(clock, SimulatedClock):
+            self._town = TownWatch(clock, database.signals)
         self._fleet = open_fleet(config, database, clock, machine=machine)
         commands = self._fleet.commands
         self._pairings = Pairings(database, clock, commands)
@@ -132,12 +136,12 @@ class Relay:
 
     async def run(self) -> None:
         """Serve HTTP, with the background tasks beside it for as long as that runs."""
-        server = uvicorn.Server(server_settings(self._http, graceful_s=SHUTDOWN_S))
+        server = QuietServer(server_settings(self._http, graceful_s=SHUTDOWN_S))
         await _compare(self._portal.custody)
         if self._config.metrics.listen is not None:
             _listen("metrics.listen", self._config.metrics.listen).close()  # say so at the start
         parts = asyncio.create_task(self._run_parts(), name="relay parts")
-        parts.add_done_callback(lambda _: setattr(server, "should_exit", True))
+        parts.add_done_callback(lambda _: server.stop())
         ready = asyncio.create_task(self._say_ready(server), name="ready")
         try:
             await server.serve(sockets=[_listen("listen", self._config.listen)])
@@ -163,7 +167,9 @@ class Relay:
             await self._fleet.bus.connect()
             await self._fleet.revocations.start()
             await self._fleet.bus.serve_callout(self._fleet.callout.respond)
+            await self._fleet.signals.start()
             for name, part in {
+                "signals": self._fleet.signals.run,
                 "revocations": self._fleet.revocations.run,
                 "commands": self._fleet.commands.run,
                 "events": self._events.run,
@@ -174,6 +180,7 @@ class Relay:
                 "packages": self._evidence.sweeping.run,
                 **({} if logs is None else {"logs": logs.run}),
                 **({} if reminders is None else {"reminders": reminders.run}),
+                **({} if self._town is None else {"town": self._town.run}),
                 **({} if self._config.metrics.listen is None else {"metrics": self._run_metrics}),
             }.items():
                 group.create_task(_keep_running(name, part), name=name)
@@ -240,7 +247,7 @@ def _listen(key: str, address: Address) -> socket.socket:
         raise ConfigError(key, str(address), expected) from error
 
 
-class _Beside(uvicorn.Server):
+class _Beside(QuietServer):
     """A second HTTP server, which leaves signals to the main one."""
 
     @contextmanager

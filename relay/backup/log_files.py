@@ -21,6 +21,7 @@ from relay.backup.manifest import write_secret
 from relay.backup.observed_trees import LogFileSource
 from relay.custody.tile_store import (
     MAX_SMALL_BYTES,
+    PARTIAL,
     STAMPS_COUNT_PATH,
     TileStore,
     is_path,
@@ -52,7 +53,7 @@ async def newest_notes(name: str, shelf: LogFileSource) -> list[bytes]:
     found = [] if note is None else [note]
     count = await count_stored_stamps(name, shelf)
     for bundle in list(bundles_grown(max(count - 1, 0), count))[-1:]:
-        data = await shelf.get(f"{name}/{stamps_path(bundle)}", max_bytes=MAX_BUNDLE_BYTES)
+        _, data = await _found(shelf, f"{name}/{stamps_path(bundle)}")
         try:
             found += [] if data is None else bundle.new_entries(data)
         except WireError as error:
@@ -60,6 +61,15 @@ async def newest_notes(name: str, shelf: LogFileSource) -> list[bytes]:
                 error
             )
     return found
+
+
+async def _found(shelf: LogFileSource, key: str) -> tuple[str, bytes | None]:
+    """Return a file and its name: a partial one that has become full may be gone."""
+    data = await shelf.get(key, max_bytes=MAX_BUNDLE_BYTES)
+    full = key.partition(PARTIAL)[0]
+    if data is not None or full == key:
+        return key, data
+    return full, await shelf.get(full, max_bytes=MAX_BUNDLE_BYTES)
 
 
 async def count_stored_stamps(name: str, shelf: LogFileSource) -> int:
@@ -85,10 +95,10 @@ async def save_log(name: str, shelf: LogFileSource, folder: Path) -> int:
         raise BackupError(f"the bucket's checkpoint of {name} can't be read: {error}") from error
     saved = 0
     for path in _paths(size, count):
-        data = await shelf.get(f"{name}/{path}", max_bytes=MAX_BUNDLE_BYTES)
+        key, data = await _found(shelf, f"{name}/{path}")
         if data is None:
-            raise BackupError(f"the bucket has no {name}/{path}, which its checkpoint needs")
-        write_secret(folder / name / path, data)
+            raise BackupError(f"the bucket has no {key}, which its checkpoint needs")
+        write_secret(folder / key, data)
         saved += 1
     if count:
         write_secret(folder / name / STAMPS_COUNT_PATH, f"{count}\n".encode())

@@ -167,7 +167,7 @@ async def _read(shelf: LogFileSource, name: str, path: str, bundle: Bundle) -> l
         return None  # another shelf may have it whole; the root decides
 
 
-async def _add(tx: Transaction, log: str, entry: bytes, *, key: str, now_ms: int) -> int:
+async def _add(tx: Transaction, log: logs.Log, entry: bytes, *, key: str, now_ms: int) -> int:
     """Store an entry; its first time isn't known, so it counts as added now."""
     hashed = leaf_hash(entry).hex()
     return await logs.add_entry(

@@ -18,7 +18,7 @@ PIECE = 1024
 class StoredLog:
     """A log that is consistent with itself; the tree has all placed entries."""
 
-    name: str
+    name: logs.Log
     origin: str
     tree: Tree
     published_size: int
@@ -31,7 +31,7 @@ class StoredLog:
         return self.tree.size
 
 
-async def read_log(tx: Transaction, name: str, origin: str) -> StoredLog:
+async def read_log(tx: Transaction, name: logs.Log, origin: str) -> StoredLog:
     """Read a whole log, or raise BackupDamaged if it is inconsistent."""
     head = await logs.get_head(tx, name)
     tree = Tree()

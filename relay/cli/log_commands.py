@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from firmware.protocol.tlog.policy import Policy
 from relay.base.clock import clock_of
+from relay.cli.register import notify_relays
 from relay.config.settings import Config, LogConfig
 from relay.custody.entries import CustodyEntries
 from relay.custody.legal_process import LegalKind, LegalYield
@@ -43,6 +44,7 @@ async def add_legal_process(config: Config, kind: LegalKind, yielded: Sequence[L
                 yielded=sorted(set(yielded)),
                 now_ms=_now_ms(config),
             )
+        await notify_relays(config, database)
     finally:
         await database.close()
 

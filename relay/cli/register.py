@@ -1,5 +1,6 @@
 """The register and clock for commands: opened before a command, closed after it."""
 
+import sys
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -7,7 +8,7 @@ from relay.agency.register import RegisterService
 from relay.base.clock import Clock, clock_of
 from relay.config.settings import Config
 from relay.custody.log_entries import LogEntries
-from relay.errors import ConfigError
+from relay.errors import ConfigError, RelayError
 from relay.store.cache_file import CacheFile
 from relay.store.database import Database
 
@@ -28,9 +29,27 @@ async def with_register(
             origin=f"{config.log.name}/register",
             saved=CacheFile(config.saved_register_path),
         )
-        return await use(database, register)
+        used = await use(database, register)
+        await notify_relays(config, database)
+        return used
     finally:
         await database.close()
+
+
+async def notify_relays(config: Config, database: Database) -> None:
+    """Tell the relays that run what this command has committed for them to do."""
+    topics = database.signals.take_unpublished()
+    if not topics:
+        return
+    from relay.bus import Bus
+    from relay.fleet.broker_keys import BrokerKeys
+
+    try:
+        keys = BrokerKeys.load(config.broker_keys_path)
+        bus = Bus(config.broker.url, relay_seed=keys.relay_seed, system_seed=keys.system_seed)
+        await bus.publish_signals(topics)
+    except RelayError as error:
+        print(f"{error}. A relay that runs sees it within a minute.", file=sys.stderr)
 
 
 def clock_in(config: Config) -> Clock:

@@ -25,8 +25,8 @@ class AgreementTexts:
         self._published: set[str] = set()
         self._unfit: set[str] = set()
 
-    async def publish(self) -> None:
-        """Publish the texts that aren't yet; a failed upload is tried again later."""
+    async def publish(self) -> bool:
+        """Publish the texts that aren't yet; False if an upload failed, to be tried again later."""
         async with self._database.read() as tx:
             known = await requests.list_agreement_texts(tx)
         for sha256 in known:
@@ -41,8 +41,9 @@ class AgreementTexts:
                 continue
             except ObjectStoreError as error:
                 log.warning("an agreement's text isn't published yet: %s", error)
-                return
+                return False
             self._published.add(sha256)
+        return True
 
     def _tell_once(self, error: TextNotAgreed) -> None:
         if error.sha256 not in self._unfit:

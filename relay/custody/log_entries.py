@@ -5,7 +5,6 @@ the entries; it needs the bucket and the witnesses, and so their clients.
 """
 
 from dataclasses import dataclass
-from typing import Literal
 
 from firmware.protocol.encoding import WireError, decode_canonical
 from firmware.protocol.register.changes import parse_change
@@ -22,7 +21,7 @@ from relay.custody.errors import KeyTaken
 from relay.store import logs
 from relay.store.database import Transaction
 
-LogName = Literal["register", "custody"]
+LogName = logs.Log
 LOGS: tuple[LogName, ...] = ("register", "custody")
 
 
@@ -61,9 +60,6 @@ class LogEntries:
     async def added(self, tx: Transaction, log: LogName, since: int) -> list[bytes]:
         """Return the entries from index `since` on, sequenced or not."""
         return await logs.added(tx, log, since)
-
-    def wake(self, log: LogName | None = None) -> None:
-        """Do nothing: the sequencer's process looks within a second."""
 
 
 async def charter_delays(tx: Transaction) -> Delays | None:

@@ -2,7 +2,6 @@
 
 async with database.begin() as tx:
     pending = await logs.add(tx, "custody", entry, key="download:" + download_id)
-logs.wake("custody")
 logged = await logs.logged(pending)      # LogUnavailable: try again later, it stays on its way
 ...                                      # only now act
 """
@@ -17,7 +16,7 @@ from firmware.protocol.register.facts import Stamps
 from firmware.protocol.tlog.policy import Policy
 from relay.custody.cosigned_times import CosignedTimes
 from relay.custody.errors import LogUnavailable
-from relay.custody.log_entries import LOGS, LogEntries, LogName, Pending, charter_delays
+from relay.custody.log_entries import LogEntries, LogName, Pending, charter_delays
 from relay.custody.sequencer import Published, Sequencer
 from relay.store import logs
 from relay.store.cache_file import CacheFile
@@ -25,8 +24,6 @@ from relay.store.database import Database, Transaction
 from relay.store.logs import Head
 
 LOGGED_WITHIN_S = 10.0
-LOOK_AGAIN_S = 0.5
-"""Another relay may have published what is waited for here."""
 REFRESH_MS = 15 * 60 * 1000
 """An unchanged tree is cosigned again so often, so that everybody sees that nothing is withheld."""
 
@@ -85,11 +82,6 @@ class Logs(LogEntries):
             for name, writer in self._writers.items():
                 group.create_task(writer.run(), name=f"log {name}")
 
-    def wake(self, log: LogName | None = None) -> None:
-        """Wake the sequencers; otherwise they look each second."""
-        for name in LOGS if log is None else (log,):
-            self._writers[name].wake()
-
     def on_published(self, log: LogName, listener: Published) -> None:
         """Call `listener(size)` after a larger tree was published; it may be called for many."""
         self._writers[log].on_published(listener)
@@ -97,16 +89,17 @@ class Logs(LogEntries):
     async def logged(self, pending: Pending, *, timeout_s: float = LOGGED_WITHIN_S) -> LoggedEntry:
         """Wait until an entry is witnessed and published; LogUnavailable if that takes longer."""
         writer = self._writers[pending.log]
-        writer.wake()
+        self._database.signals.hear(pending.log)  # so much hangs on it that it is looked for again
         end = asyncio.get_running_loop().time() + timeout_s
         while True:
+            seen_size = writer.published_size
             found = await self.find(pending)
             if found is not None:
                 return found
             left_s = end - asyncio.get_running_loop().time()
             if left_s <= 0:
                 raise self._not_yet(pending.log)
-            await writer.changed(min(left_s, LOOK_AGAIN_S))
+            await writer.grown(seen_size, left_s)
 
     async def never_logged(self, log: LogName) -> NoReturn:
         """Raise as `logged` does for an unwitnessed entry: after as long, with the same text."""

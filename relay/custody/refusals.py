@@ -61,7 +61,6 @@ class Refusals:
                 elif now_ms < end_ms + FORGET_AFTER_MS:
                     continue
                 await custody.forget_refusals(tx, [quarter])
-        self._logs.wake("custody")
 
 
 def counted(told: dict[str, int]) -> dict[str, int]:

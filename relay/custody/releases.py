@@ -27,7 +27,7 @@ from relay.errors import UnknownDoorbell
 from relay.fleet.commands import Commands
 from relay.store import releases as rows
 from relay.store import routing
-from relay.store.database import Database, Transaction
+from relay.store.database import Database, Transaction, signal
 from relay.store.releases import ReleaseCommitment
 
 TOLD_LIFE_MS = 24 * 3600 * 1000
@@ -61,6 +61,7 @@ class Releases:
         if known is not None:
             if known.told_ms is not None and now_ms >= known.told_ms + TELL_AGAIN_MS:
                 await rows.set_told(tx, told.commitment, device, None)
+                signal(tx, "releases")
             return
         if await rows.count_since(tx, device, now_ms - DAY_MS) >= MAX_PER_DAY:
             await self._refuse(tx, device, told, "limit")
@@ -110,6 +111,7 @@ class Releases:
             return
         if refusal is not None:
             self._refusals.append(refusal)
+            signal(tx, "releases")
 
     async def _tell(self, release: ReleaseCommitment, proof: str) -> None:
         body = ReleaseLogged(commitment=release.commitment, proof=proof)

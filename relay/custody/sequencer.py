@@ -3,6 +3,10 @@
     waiting entries ─► places, size and root in one transaction ─► tiles ─► cosignatures
                     ─► stamp ─► checkpoint ─► published in the database: now whoever waits may act
 
+Nothing polls. A signal (relay/base/signals.py) or a time that is known ends the wait; a look in a
+read transaction says whether anything is to be done; only then the turn is taken, and kept until
+nothing is.
+
 Each step can be done again and gives the same: a crash between any two of them loses nothing, and
 makes no second tree of a size. Of several relays on one database one at a time has the turn; the
 database itself refuses a place that is taken, and the bucket a checkpoint in the place of another
@@ -23,9 +27,11 @@ from firmware.protocol.tlog.checkpoint import Checkpoint, parse_checkpoint, sign
 from firmware.protocol.tlog.merkle import Tree
 from firmware.protocol.tlog.proof import TlogProof
 from firmware.protocol.tlog.signed_note import NoteSigner, parse_note
-from firmware.protocol.tlog.tiles import bundles_grown, tiles_grown
+from firmware.protocol.tlog.tiles import TILE_WIDTH, bundles_grown, tiles_grown
 from relay.base.clock import Clock
+from relay.base.signals import LOOK_S
 from relay.custody.errors import LogContradicts, LogUnavailable
+from relay.custody.log_entries import LogName
 from relay.custody.tile_store import TileStore
 from relay.custody.witnesses import Witnesses
 from relay.errors import ObjectStoreError
@@ -35,10 +41,12 @@ from relay.store.logs import Head
 
 MAX_BATCH = 1024
 TURN_MS = 6_000
-"""So long after a relay was killed another, or itself, goes on. It is renewed as long as a step
-takes, and nothing depends on its being kept: places, tiles, stamps and checkpoints are refused
+"""So long after a relay was killed at work another, or itself, goes on. It is renewed as long as a
+step takes, and nothing depends on its being kept: places, tiles, stamps and checkpoints are refused
 where another relay was first."""
-POLL_S = 1.0
+BESIDE_S = 0.5
+"""While there is work, and another relay has the turn, this one looks again so soon."""
+SHORTEST_WAIT_S = 0.02
 FIRST_RETRY_S = 0.25
 LAST_RETRY_S = 10.0
 
@@ -53,7 +61,7 @@ class Sequencer:
 
     def __init__(
         self,
-        name: str,
+        name: LogName,
         *,
         signer: NoteSigner,
         database: Database,
@@ -77,15 +85,18 @@ class Sequencer:
         self._holder = new_id()
         self._tree = Tree()
         self._growing = asyncio.Lock()
-        self._wake = asyncio.Event()
+        self._has_turn = False
+        self._waiter = database.signals.waiter(name, "published")
         self._changed = asyncio.Condition()
         self._listeners: list[Published] = []
         self._told_size = 0
+        self._swept_tiles = -1
         self._is_checked = False
 
-    def wake(self) -> None:
-        """Wake the sequencer: an entry waits for its index."""
-        self._wake.set()
+    @property
+    def published_size(self) -> int:
+        """The published size that this relay's listeners were told last."""
+        return self._told_size
 
     def on_published(self, listener: Published) -> None:
         """Call `listener(size)` whenever the published tree has grown."""
@@ -96,23 +107,19 @@ class Sequencer:
         retry_s = FIRST_RETRY_S
         try:
             while True:
-                self._wake.clear()
                 try:
-                    is_more = await self.step()
+                    wait_s = await self.step()
                     retry_s = FIRST_RETRY_S
                 except (ObjectStoreError, LogUnavailable) as error:
                     log.warning("sequencer of log %s waits: %s", self.origin, error)
                     await asyncio.sleep(retry_s)
                     retry_s = min(2 * retry_s, LAST_RETRY_S)
                     continue
-                if not is_more:
-                    with contextlib.suppress(TimeoutError):
-                        async with asyncio.timeout(POLL_S):
-                            await self._wake.wait()
+                if wait_s > 0:
+                    await self._waiter.wait(wait_s)
         finally:
             with contextlib.suppress(Exception):
-                async with self._database.begin() as tx:
-                    await logs.let_go(tx, self.name, holder=self._holder)
+                await self._let_go()
 
     async def compare(self) -> None:
         """Raise LogContradicts if this database is older than the published log.
@@ -127,22 +134,27 @@ class Sequencer:
             note = await self._shelf.checkpoint(self.name)
         await self._check_checkpoint(note, head)
 
-    async def step(self) -> bool:
-        """Run one round if this relay holds the lease; True if more entries wait."""
+    async def step(self) -> float:
+        """Do one round of what is due; return for how many seconds nothing will be."""
+        wait_s = await self._idle_s()
+        if wait_s > 0:
+            await self._let_go()
+            return wait_s
         async with self._database.begin() as tx:
-            is_mine = await self._hold(tx)
+            self._has_turn = await self._hold(tx)
             head = await logs.get_head(tx, self.name)
-        if is_mine:
+        if self._has_turn:
             async with self._renewing():
                 if not self._is_checked:
                     await self._check_published(head)
-                head, is_more = await self._place()
+                head = await self._place()
                 if head.size > head.published_size or await self._is_stale(head):
                     await self._publish(head)
         async with self._database.read() as tx:
             head = await logs.get_head(tx, self.name)
         await self._tell(head.published_size)
-        return is_mine and is_more
+        await self._sweep(head.published_size)
+        return 0.0 if self._has_turn else BESIDE_S
 
     async def proof(self, index: int) -> tuple[Head, bytes] | None:
         """Return a published entry's proof with the newest checkpoint; None if it isn't there."""
@@ -155,13 +167,34 @@ class Sequencer:
         note = head.published.encode()
         return head, TlogProof(index=index, hashes=tuple(hashes), note=note).encode()
 
-    async def changed(self, timeout_s: float) -> None:
-        """Wait until something was published, or for so long."""
+    async def grown(self, seen_size: int, timeout_s: float) -> None:
+        """Wait until more than `seen_size` entries are published, or for so long."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s), self._changed:
-                await self._changed.wait()
+                await self._changed.wait_for(lambda: self._told_size > seen_size)
 
     # --- the turn ---
+
+    async def _idle_s(self) -> float:
+        """Look without the turn; return for how long nothing is due, 0 if something is now."""
+        async with self._database.read() as tx:
+            head = await logs.get_head(tx, self.name)
+            place_ms = await logs.next_place_ms(tx, self.name)
+        await self._tell(head.published_size)
+        now_ms = self._clock.wall_ms()
+        times_ms = [] if place_ms is None else [place_ms]
+        if head.published is not None:
+            times_ms.append(head.published_ms + await self._refresh_ms())
+        if not self._is_checked or head.size > head.published_size:
+            times_ms.append(now_ms)
+        due_s = (min(times_ms) - now_ms) / 1000 if times_ms else LOOK_S
+        return 0.0 if due_s <= 0 else max(due_s, SHORTEST_WAIT_S)
+
+    async def _let_go(self) -> None:
+        if self._has_turn:
+            async with self._database.begin() as tx:
+                await logs.let_go(tx, self.name, holder=self._holder)
+            self._has_turn = False
 
     async def _hold(self, tx: Transaction) -> bool:
         now_ms = self._clock.wall_ms()
@@ -201,8 +234,8 @@ class Sequencer:
 
     # --- places ---
 
-    async def _place(self) -> tuple[Head, bool]:
-        """Give waiting entries their indexes; return the head, and whether more wait."""
+    async def _place(self) -> Head:
+        """Give waiting entries their indexes; return the head."""
         async with self._growing:
             try:
                 async with self._database.begin() as tx:
@@ -212,7 +245,7 @@ class Sequencer:
                 raise
         if count:
             self._reach("placed and committed")
-        return head, count == MAX_BATCH
+        return head
 
     async def _place_in(self, tx: Transaction) -> tuple[Head, int]:
         head = await logs.get_head(tx, self.name)
@@ -391,6 +424,16 @@ class Sequencer:
             await self._shelf.put_stamps(self.name, bundle, notes)
         if count > there and not await self._shelf.put_stamps_count(self.name, count, there=there):
             raise self._overtaken("another count of stamps")
+
+    async def _sweep(self, size: int) -> None:
+        """Delete what a tile that has become full has made superfluous; at the start, all of it."""
+        if not self._has_turn or size // TILE_WIDTH == self._swept_tiles:
+            return
+        self._swept_tiles = size // TILE_WIDTH  # what fails is done with the next full tile
+        try:
+            await self._shelf.sweep(self.name)
+        except ObjectStoreError as error:
+            log.warning("log %s: partial tiles stay for now: %s", self.origin, error)
 
     async def _tell(self, size: int) -> None:
         if size <= self._told_size:

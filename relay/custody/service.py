@@ -5,7 +5,6 @@ a larger tree is published ─► the doorbells that wait are told; all are told
 """
 
 import asyncio
-import contextlib
 import logging
 
 from firmware.protocol.commands import RegisterGrew
@@ -18,6 +17,7 @@ from firmware.protocol.events import (
 )
 from firmware.protocol.tlog.signed_note import NoteSigner
 from relay.base.clock import Clock
+from relay.base.signals import LOOK_S
 from relay.config.settings import LogConfig
 from relay.custody.agreement_texts import AgreementTexts
 from relay.custody.entries import Record
@@ -33,7 +33,6 @@ from relay.custody.sequencer import Sequencer
 from relay.custody.slots import Slots
 from relay.custody.tile_store import Bucket, Retention, TileStore
 from relay.custody.witnesses import Witnesses
-from relay.errors import UnknownDoorbell
 from relay.fleet.commands import Commands
 from relay.store import fleet
 from relay.store.cache_file import CacheFile
@@ -41,7 +40,8 @@ from relay.store.database import Database, Transaction
 
 GREW_LIFE_MS = 10 * 60 * 1000
 """A doorbell looks by itself every ten minutes."""
-LOOK_EACH_S = 1.0
+TEXTS_AGAIN_S = 10.0
+"""After the bucket didn't take an agreement's text."""
 REFUSALS_EACH_S = 3600.0
 
 log = logging.getLogger(__name__)
@@ -71,7 +71,7 @@ class CustodyService:
         self._refusals = Refusals(logs=logs, database=database, clock=clock)
         self._key_changes = KeyChanges(logs=logs, clock=clock)
         self._texts = AgreementTexts(shelf=shelf, database=database)
-        self._wake = asyncio.Event()
+        self._waiter = database.signals.waiter("texts", "releases")
         self._register_size = 0
         self._is_prepared = False
         logs.on_published("register", self._on_register)
@@ -90,11 +90,6 @@ class CustodyService:
                 await self._refusals.take(tx, event.device, told)
             case _:
                 pass
-
-    def wake(self) -> None:
-        """Wake the sequencers after the commit."""
-        self.logs.wake("custody")
-        self._wake.set()
 
     async def compare(self) -> None:
         """Raise LogContradicts if the bucket shows that the logs mustn't go on."""
@@ -118,33 +113,30 @@ class CustodyService:
 
     async def _on_register(self, size: int) -> None:
         self._register_size = size
-        self._wake.set()
+        self._waiter.wake()
 
     async def _on_custody(self, _size: int) -> None:
-        self._wake.set()
+        self._waiter.wake()
 
     async def _tell(self) -> None:
         told_size = 0
         while True:
-            self._wake.clear()
             await self._releases.tell()
             await self._slots.tell()
-            await self._texts.publish()
+            has_published = await self._texts.publish()
             if self._register_size > told_size:
                 told_size = self._register_size
                 await self._tell_all(told_size)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_EACH_S):
-                    await self._wake.wait()
+            await self._waiter.wait(LOOK_S if has_published else TEXTS_AGAIN_S)
 
     async def _tell_all(self, size: int) -> None:
         """Send every doorbell the register's new size; only the newest is repeated."""
         async with self._database.read() as tx:
-            doorbells = await fleet.list_active(tx)
+            devices = await fleet.active_devices(tx)
         expires_ms = self._clock.wall_ms() + GREW_LIFE_MS
-        for doorbell in doorbells:
-            with contextlib.suppress(UnknownDoorbell):
-                await self._commands.tell(doorbell.device, RegisterGrew(size=size), expires_ms)
+        await self._commands.notify_many(
+            dict.fromkeys(devices, RegisterGrew(size=size)), expires_ms
+        )
 
     async def _sum_up(self) -> None:
         while True:

@@ -7,6 +7,9 @@
 
 What never changes is written once: a file of that name with other bytes in it is a contradiction,
 never overwritten. Where the store has Object Lock, it refuses for a while to delete them.
+
+A partial tile is deleted once the full one is there, never before: whoever looks for it then takes
+the full one (c2sp.org/tlog-tiles).
 """
 
 import hashlib
@@ -32,6 +35,7 @@ from relay.custody.errors import LogContradicts
 from relay.store.objects import ObjectLock
 
 STAMPS_COUNT_PATH = "stamps/count"
+PARTIAL = ".p/"
 MAX_TEXT_BYTES = 1024 * 1024
 MAX_SMALL_BYTES = 256 * 1024
 BYTES_TYPE = "application/octet-stream"
@@ -69,6 +73,18 @@ class Bucket(Protocol):
 
     async def get(self, key: str, *, max_bytes: int) -> bytes | None:
         """Return an object's bytes; None if there is none."""
+        ...
+
+    async def list_keys(self, prefix: str) -> frozenset[str]:
+        """Return the names of all objects that begin so."""
+        ...
+
+    async def drop_under(self, prefix: str) -> None:
+        """Delete all objects that begin so, with their versions; those that are locked stay."""
+        ...
+
+    async def drop_older(self, key: str) -> None:
+        """Delete what an object was before, where the store keeps it."""
         ...
 
 
@@ -136,6 +152,15 @@ class TileStore:
         """Replace the published checkpoint `seen` by the newest; False if another is there."""
         key = f"{name}/{CHECKPOINT_PATH}"
         return await self._bucket.swap(key, note, old=seen, content_type=TEXT_TYPE)
+
+    async def sweep(self, name: str) -> None:
+        """Delete partial tiles and bundles whose full one is there, and old checkpoints."""
+        keys = await self._bucket.list_keys(f"{name}/")
+        partial = {key.partition(PARTIAL)[0] for key in keys if PARTIAL in key}
+        for full in sorted(partial & keys):
+            await self._bucket.drop_under(f"{full}{PARTIAL}")
+        for path in (CHECKPOINT_PATH, STAMPS_COUNT_PATH):
+            await self._bucket.drop_older(f"{name}/{path}")
 
     async def put_text(self, text: bytes) -> str:
         """Publish a text; return its SHA-256 in hexadecimal, which is its name."""

@@ -5,7 +5,7 @@
                         an open upload for a week        ─► dropped with its parts
                         arrived 30 days ago, unopened    ─► logged, then erased (trust.md, R19);
                         sooner, if the officers promised to keep it for less
-    every few seconds   to be erased, and that is public ─► erased
+    a log is published  to be erased, and that is public ─► erased
 
 Each step may happen twice: a relay may die between any two.
 """
@@ -25,7 +25,6 @@ from relay.store.objects import OpenUpload
 from relay.store.packages import Package
 
 EACH_S = 600.0
-ERASING_EACH_S = 3.0
 DAY_MS = 24 * 3600 * 1000
 UNOPENED_LIFE_MS = 30 * DAY_MS
 
@@ -66,6 +65,7 @@ class PackageSweeper:
         self._clock = clock
         self._objects = objects
         self._delivery = delivery
+        self._waiter = database.signals.waiter("published")
 
     async def run(self) -> None:
         """Sweep until cancelled."""
@@ -75,7 +75,7 @@ class PackageSweeper:
                 await self.sweep()
                 next_s = asyncio.get_running_loop().time() + EACH_S
             await self.erase()
-            await asyncio.sleep(ERASING_EACH_S)
+            await self._waiter.wait(next_s - asyncio.get_running_loop().time())
 
     async def erase(self) -> None:
         """Finish the erasures whose entries are published by now."""

@@ -13,6 +13,7 @@ is never written down.
 import asyncio
 import contextlib
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from firmware.protocol.commands import Command, CommandBody, Reply, ReplyBody, SealedStatement
@@ -22,13 +23,12 @@ from relay.base.clock import Clock
 from relay.bus import Bus
 from relay.errors import BusUnavailable, CommandUnanswered, RelayError, UnknownDoorbell
 from relay.fleet.message_parser import parse_device_message
+from relay.fleet.pending_commands import Pending, PendingCommands
 from relay.store import commands, fleet
 from relay.store.database import Database, Transaction
 
 log = logging.getLogger(__name__)
 
-FIRST_REPEAT_S = 1.0
-LAST_REPEAT_S = 30.0
 IDLE_S = 60.0
 UNKNOWN_REPLIES = Rate(at_once=50, each_s=0.5)
 """Replies of one doorbell to commands that this relay doesn't repeat: another replica's, or none's.
@@ -36,18 +36,16 @@ Each costs a write, so a flood of them would hold up everybody's."""
 ASK_TIMEOUT_S = 8.0
 FULL_RETRY_S = 60
 MAX_OF_KIND = 16
+AT_ONCE = 100
+"""So many are encoded or published before others have their turn."""
 
 
 class CommandTooLarge(RelayError):
     """A command exceeds the broker's size limit."""
 
 
-@dataclass(slots=True)
-class _Pending:
-    command: Command
-    data: bytes
-    next_at: float
-    wait_s: float = FIRST_REPEAT_S
+def _unknown(device: str) -> UnknownDoorbell:
+    return UnknownDoorbell(f"no doorbell {device} is enrolled here")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,11 +61,9 @@ class Commands:
         self._bus = bus
         self._database = database
         self._clock = clock
-        self._pending: dict[str, _Pending] = {}
+        self._pending = PendingCommands()
         self._asked: dict[str, _Asked] = {}
         self._told: dict[tuple[str, type[CommandBody]], str] = {}
-        self._newest: dict[commands.Topic, str] = {}
-        """By topic, the only command that is repeated."""
         self._wake = asyncio.Event()
         self._is_listening = False
         self._unknown_replies = Allowances(clock)
@@ -80,7 +76,7 @@ class Commands:
         async with self._database.read() as tx:
             left = await commands.unanswered(tx, now_ms=self._clock.wall_ms())
         for command in left:
-            self._schedule(command)
+            self._pending.add(command)
         while True:
             self._wake.clear()
             delay_s = await self._publish_due()
@@ -132,7 +128,9 @@ class Commands:
         """
         expires_ms = self._clock.wall_ms() + int(timeout_s * 1000)
         async with self._database.read() as tx:
-            command = await self._command(tx, device, body, expires_ms)
+            if not await fleet.is_active(tx, device):
+                raise _unknown(device)
+        command = self._command(device, body, expires_ms)
         asked = _Asked(device=device, reply=asyncio.get_running_loop().create_future())
         self._asked[command.id] = asked
         self.dispatch(command)
@@ -143,7 +141,7 @@ class Commands:
             raise CommandUnanswered(f"the doorbell didn't answer in {timeout_s:g} s") from error
         finally:
             del self._asked[command.id]
-            self._forget(command.id)
+            self._pending.drop(command.id)
 
     async def tell(self, device: str, body: CommandBody, expires_ms: int) -> None:
         """Send a command without storing it; it replaces an older one of its kind.
@@ -152,26 +150,33 @@ class Commands:
         now or not at all. Raises UnknownDoorbell or CommandTooLarge.
         """
         async with self._database.read() as tx:
-            command = await self._command(tx, device, body, expires_ms)
-        kind = (device, type(body))
-        self._forget(self._told.get(kind, ""))
-        self._told[kind] = command.id
-        self.dispatch(command)
+            if not await fleet.is_active(tx, device):
+                raise _unknown(device)
+        self._tell(self._command(device, body, expires_ms))
+        self._wake.set()
+
+    async def notify_many(self, bodies: Mapping[str, CommandBody], expires_ms: int) -> None:
+        """Do as `tell` for many doorbells; who is no longer enrolled is left out."""
+        async with self._database.read() as tx:
+            active = await fleet.active_devices(tx)
+        for number, (device, body) in enumerate(bodies.items()):
+            if device in active:
+                self._tell(self._command(device, body, expires_ms))
+            if number % AT_ONCE == 0:
+                await asyncio.sleep(0)  # there is more to do than this
+        self._wake.set()
 
     async def add(
         self, tx: Transaction, device: str, body: CommandBody, expires_ms: int
     ) -> Command:
         """Keep a command as part of a transaction; `dispatch` it once that is committed."""
-        command = await self._command(tx, device, body, expires_ms)
+        if not await fleet.is_active(tx, device):
+            raise _unknown(device)
+        command = self._command(device, body, expires_ms)
         await commands.add(tx, command)
         return command
 
-    async def _command(
-        self, tx: Transaction, device: str, body: CommandBody, expires_ms: int
-    ) -> Command:
-        doorbell = await fleet.get(tx, device)
-        if doorbell is None or doorbell.revoked_ms is not None:
-            raise UnknownDoorbell(f"no doorbell {device} is enrolled here")
+    def _command(self, device: str, body: CommandBody, expires_ms: int) -> Command:
         command = Command(
             id=new_id(),
             device=device,
@@ -186,14 +191,17 @@ class Commands:
 
     def dispatch(self, command: Command) -> None:
         """Publish a command now, and again until it is answered; one that it replaces no more."""
-        self._schedule(command)
+        topic = commands.topic_of(command)
+        if topic is not None:
+            for other in self._pending.of_device(command.device):
+                if commands.topic_of(other) == topic:
+                    self._pending.drop(other.id)
+        self._pending.add(command)
         self._wake.set()
 
     async def doorbell_online(self, device: str) -> None:
         """Repeat this doorbell's unanswered commands at once."""
-        for pending in self._pending.values():
-            if pending.command.device == device:
-                pending.next_at, pending.wait_s = 0.0, FIRST_REPEAT_S
+        self._pending.hasten(device)
         self._wake.set()
 
     async def take_reply(self, subject: str, data: bytes) -> None:
@@ -209,7 +217,7 @@ class Commands:
                 asked.reply.set_result(reply.body)
             return
         if self._is_told(reply):
-            self._forget(reply.in_reply_to)
+            self._pending.drop(reply.in_reply_to)
             return
         if not self._may_be_ours(reply):
             return
@@ -217,7 +225,7 @@ class Commands:
             await commands.answer(tx, reply, answered_ms=self._clock.wall_ms())
         # Another replica may have stored the reply, or have replaced the command.
         if self._is_of(reply):
-            self._forget(reply.in_reply_to)
+            self._pending.drop(reply.in_reply_to)
 
     def _may_be_ours(self, reply: Reply) -> bool:
         """Return whether a reply is looked up: it answers a command of ours, or there are few."""
@@ -231,45 +239,36 @@ class Commands:
 
     def _is_of(self, reply: Reply) -> bool:
         """Return whether a reply is of the doorbell to whose command, repeated here, it is one."""
-        pending = self._pending.get(reply.in_reply_to)
-        return pending is not None and pending.command.device == reply.device
+        command = self._pending.find(reply.in_reply_to)
+        return command is not None and command.device == reply.device
 
     def _is_told(self, reply: Reply) -> bool:
         """Return whether this answers a command that isn't kept."""
-        pending = self._pending.get(reply.in_reply_to)
-        if pending is None:
+        command = self._pending.find(reply.in_reply_to)
+        if command is None:
             return False
-        return self._told.get((reply.device, type(pending.command.body))) == reply.in_reply_to
+        return self._told.get((reply.device, type(command.body))) == reply.in_reply_to
 
-    def _schedule(self, command: Command) -> None:
-        topic = commands.topic_of(command)
-        if topic is not None:
-            self._forget(self._newest.get(topic, ""))
-            self._newest[topic] = command.id
-        self._pending[command.id] = _Pending(command=command, data=command.encode(), next_at=0.0)
-
-    def _forget(self, command_id: str) -> None:
-        """Repeat a command no more."""
-        pending = self._pending.pop(command_id, None)
-        topic = None if pending is None else commands.topic_of(pending.command)
-        if topic is not None and self._newest.get(topic) == command_id:
-            del self._newest[topic]
+    def _tell(self, command: Command) -> None:
+        kind = (command.device, type(command.body))
+        self._pending.drop(self._told.get(kind, ""))
+        self._told[kind] = command.id
+        self._pending.add(command)
 
     async def _publish_due(self) -> float:
         """Publish the commands that are due; return the time until the next."""
-        now = asyncio.get_running_loop().time()
-        now_ms = self._clock.wall_ms()
-        for command_id, pending in list(self._pending.items()):
+        now_ms, loop = self._clock.wall_ms(), asyncio.get_running_loop()
+        for number, pending in enumerate(self._pending.take_due(loop.time())):
             if now_ms >= pending.command.expires_ms:
-                self._forget(command_id)
-            elif pending.next_at <= now:
-                pending.next_at = now + pending.wait_s
-                pending.wait_s = min(2 * pending.wait_s, LAST_REPEAT_S)
-                await self._publish(pending)
-        due = min((pending.next_at for pending in self._pending.values()), default=now + IDLE_S)
-        return max(0.0, due - asyncio.get_running_loop().time())
+                self._pending.drop(pending.command.id)
+                continue
+            await self._publish(pending)
+            if number % AT_ONCE == AT_ONCE - 1:
+                await asyncio.sleep(0)
+        due = self._pending.next_at()
+        return IDLE_S if due is None else max(0.0, due - loop.time())
 
-    async def _publish(self, pending: _Pending) -> None:
+    async def _publish(self, pending: Pending) -> None:
         try:
             await self._bus.publish_command(pending.command.device, pending.data)
         except BusUnavailable as error:

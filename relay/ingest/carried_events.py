@@ -36,10 +36,6 @@ class Custody(Protocol):
         """Add a commitment, or counts, in the transaction that commits the event."""
         ...
 
-    def wake(self) -> None:
-        """Wake the sequencers after the commit."""
-        ...
-
 
 class NoCustody:
     """The custody of a relay without logs: commitments are dropped, so nothing is ever released."""
@@ -48,9 +44,6 @@ class NoCustody:
         """Drop the commitment."""
         if isinstance(event.body, ReleaseCommitted):
             log.warning("a doorbell's release is dropped: this relay has no [log]")
-
-    def wake(self) -> None:
-        """Do nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

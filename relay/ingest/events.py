@@ -167,8 +167,6 @@ class EventIngest:
         result = await self._commit_what_can_be(told)
         for item in result.committed:
             self._pusher.send(item.carried.pushes)
-        if any(is_carried(item.event) and item.is_new for item in result.committed):
-            self._custody.wake()
         await self._send_receipts(result.committed)
         for delivery in result.refused:
             await delivery.discard()

@@ -104,8 +104,8 @@ class Pairings:
         """
         async with self._database.read() as tx:
             await self._own(tx, newcomer, pairing_id)
-            enrolled = [doorbell.device for doorbell in await fleet.list_active(tx)]
-        target = device or (enrolled[0] if len(enrolled) == 1 else None)
+            enrolled = await fleet.active_devices(tx)
+        target = device or (min(enrolled) if len(enrolled) == 1 else None)
         if target is None or target not in enrolled:
             raise PairingRefused("say which doorbell you want to join")
         try:

@@ -163,7 +163,6 @@ class Moderation:
             )
             leaf = RefusedLeaf(agency=row.agency, category=category)
             await self._register.add(tx, leaf, key=f"refused/{row.id}")
-        self._register.wake()
 
     async def _waiting(self, tx: Transaction, request_id: str, now_ms: int) -> RequestRow:
         row = await requests.find_request(tx, request_id)

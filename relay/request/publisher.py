@@ -6,7 +6,6 @@ case, doesn't go in, and its officers read why. In a batch, what came onto the d
 first: the counts don't depend on who was read first. From there doorbells read it by themselves.
 """
 
-import asyncio
 from typing import Protocol
 
 from firmware.protocol.register.entries import RequestLeaf
@@ -14,6 +13,7 @@ from firmware.protocol.register.replay import Register
 from firmware.protocol.register.rules import RuleBroken, check_area, check_limits
 from relay.agency.register import RegisterRefused, RelayRegister
 from relay.base.clock import Clock
+from relay.base.signals import LOOK_S
 from relay.request.agreed_text import require_agreed_text
 from relay.request.batches import batch_ms_of, next_boundary_ms, seen_until_ms
 from relay.request.rules import RequestRefused, require_agreement
@@ -21,9 +21,8 @@ from relay.store import outcomes, requests
 from relay.store.database import Database, Transaction
 from relay.store.requests import RequestRow
 
-LONGEST_WAIT_S = 3.0
-"""Another replica may have passed a request meanwhile, or an invented town's clock was wound."""
 SHORTEST_WAIT_S = 0.2
+FOREVER_MS = 2**62
 
 
 class Notices(Protocol):
@@ -44,15 +43,18 @@ class Publisher:
         self._clock = clock
         self._register = register
         self._notices = notices
+        self._waiter = database.signals.waiter("requests")
 
     async def run(self) -> None:
         """Publish due requests until cancelled."""
         while True:
             await self.publish_due()
-            await asyncio.sleep(await self._wait_s())
+            await self._waiter.wait(await self._wait_s())
 
     async def publish_due(self) -> list[str]:
         """Publish the requests approved before the last boundary; return the published ids."""
+        if not await self._has_passed():
+            return []
         batch_ms = batch_ms_of(await self._register.view())
         until_ms = seen_until_ms(self._clock.wall_ms(), batch_ms)
         async with self._database.read() as tx:
@@ -82,7 +84,6 @@ class Publisher:
                     why = await self._why(tx, row, error)
                     await requests.set_state(tx, row.id, "void", now_ms, why=why)
             return False
-        self._register.wake()
         self._notices.request_published(row.id)
         return True
 
@@ -104,11 +105,18 @@ class Publisher:
             return error.name
         return _rule_of(row, await self._register.replayed(tx)) or str(error)
 
+    async def _has_passed(self) -> bool:
+        async with self._database.read() as tx:
+            return bool(await requests.list_passed(tx, FOREVER_MS))
+
     async def _wait_s(self) -> float:
+        """Return the time to the next boundary, or to the next look if nothing waits for one."""
+        if not await self._has_passed():
+            return LOOK_S
         now_ms = self._clock.wall_ms()
         batch_ms = batch_ms_of(await self._register.view())
         wait_s = (next_boundary_ms(now_ms, batch_ms) - now_ms) / 1000
-        return min(max(wait_s, SHORTEST_WAIT_S), LONGEST_WAIT_S)
+        return max(wait_s, SHORTEST_WAIT_S)
 
 
 def _rule_of(row: RequestRow, register: Register) -> str | None:

@@ -22,6 +22,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from relay.base.signals import Signals, Topic
 from relay.errors import StoreError
 from relay.store.migrations import check_tables, check_version, migrate
 from relay.store.postgresql import READING, check_suitable, postgresql_engine
@@ -30,6 +31,7 @@ from relay.store.schema import SCHEMA_VERSION, metadata, schema_version
 log = logging.getLogger(__name__)
 
 BUSY_TIMEOUT_MS = 10_000
+_SIGNALS = "signals"
 
 UNSTORABLE = (DataError, IntegrityError)
 """What a database raises for rows that it can't take, now or later; of all else it may recover."""
@@ -42,6 +44,7 @@ class Database:
     """One open database. Make it with `Database.open`."""
 
     def __init__(self, engine: AsyncEngine) -> None:
+        self.signals = Signals()
         self._engine = engine
         self._writer = asyncio.Lock()
         is_postgresql = engine.dialect.name == "postgresql"
@@ -70,7 +73,10 @@ class Database:
     async def begin(self) -> AsyncIterator[Transaction]:
         """Open a write transaction: commits at the end of the block, rolls back if it raises."""
         async with self._writer, self._engine.begin() as connection:
+            connection.info.pop(_SIGNALS, None)  # of one that was rolled back
             yield connection
+            topics = connection.info.pop(_SIGNALS, frozenset())
+        self.signals.give(topics)
 
     @contextlib.asynccontextmanager
     async def read(self) -> AsyncIterator[Transaction]:
@@ -90,6 +96,11 @@ class Database:
     async def close(self) -> None:
         """Close all connections."""
         await self._engine.dispose()
+
+
+def signal(tx: Transaction, topic: Topic) -> None:
+    """Have a write transaction give a signal once it is committed."""
+    tx.info.setdefault(_SIGNALS, set()).add(topic)
 
 
 def shown(place: Path | str) -> str:

@@ -92,10 +92,18 @@ async def get(tx: Transaction, device: str) -> DoorbellRow | None:
     return None if row is None else _doorbell(row)
 
 
-async def list_active(tx: Transaction) -> list[DoorbellRow]:
-    """Return every doorbell that isn't revoked."""
-    query = select(doorbells).where(doorbells.c.revoked_ms.is_(None)).order_by(doorbells.c.device)
-    return [_doorbell(row) for row in (await tx.execute(query)).mappings()]
+async def is_active(tx: Transaction, device: str) -> bool:
+    """Return whether a doorbell is enrolled and not revoked."""
+    query = select(doorbells.c.device).where(
+        doorbells.c.device == device, doorbells.c.revoked_ms.is_(None)
+    )
+    return (await tx.execute(query)).first() is not None
+
+
+async def active_devices(tx: Transaction) -> frozenset[str]:
+    """Return the ids of all doorbells that aren't revoked."""
+    query = select(doorbells.c.device).where(doorbells.c.revoked_ms.is_(None))
+    return frozenset((await tx.execute(query)).scalars())
 
 
 async def last_seqs(tx: Transaction, devices: Collection[str]) -> dict[str, int]:

@@ -9,10 +9,11 @@ does no harm.
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from sqlalchemy import Column, Row, Select, bindparam, delete, func, insert, or_, select, update
 
-from relay.store.database import Transaction
+from relay.store.database import Transaction, signal
 from relay.store.schema import (
     log_checkpoints,
     log_entries,
@@ -20,6 +21,9 @@ from relay.store.schema import (
     slot_commitments,
     slot_trees,
 )
+from relay.store.upserts import upsert
+
+Log = Literal["register", "custody"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,11 +59,26 @@ async def get_head(tx: Transaction, log: str) -> Head:
     )
 
 
+async def next_place_ms(tx: Transaction, log: str) -> int | None:
+    """Return when the first of the waiting entries may get its place; None if none waits."""
+    query = select(func.min(log_entries.c.not_before_ms)).where(
+        log_entries.c.log == log, log_entries.c.leaf_index.is_(None)
+    )
+    found: int | None = (await tx.execute(query)).scalar_one_or_none()
+    return found
+
+
 async def ensure_head(tx: Transaction, log: str) -> None:
     """Insert a log's row if it isn't there."""
     if (await tx.execute(select(log_heads.c.log).where(log_heads.c.log == log))).first() is None:
         fresh = {"added": 0, "size": 0, "published_size": 0, "published_ms": 0, "held_until_ms": 0}
         await tx.execute(insert(log_heads).values(log=log, **fresh))
+
+
+async def count_added(tx: Transaction) -> int:
+    """Return how many entries were ever added to all logs."""
+    query = select(func.coalesce(func.sum(log_heads.c.added), 0))
+    return int((await tx.execute(query)).scalar_one())
 
 
 async def find_by_key(tx: Transaction, log: str, key: str) -> Entry | None:
@@ -77,7 +96,7 @@ async def find_by_number(tx: Transaction, log: str, number: int) -> Entry | None
 
 
 async def add_entry(
-    tx: Transaction, log: str, *, key: str, entry: str, leaf_hash: str, not_before_ms: int = 0
+    tx: Transaction, log: Log, *, key: str, entry: str, leaf_hash: str, not_before_ms: int = 0
 ) -> int:
     """Insert an entry; return its number. Until the commit no other transaction adds one."""
     await ensure_head(tx, log)
@@ -94,6 +113,7 @@ async def add_entry(
             not_before_ms=not_before_ms,
         )
     )
+    signal(tx, log)
     return number
 
 
@@ -254,6 +274,7 @@ async def stamps(tx: Transaction, log: str, from_stamp: int, to_stamp: int) -> l
 
 async def publish(tx: Transaction, log: str, *, size: int, note: str, now_ms: int) -> bool:
     """Store a witnessed checkpoint as published; False if a larger tree is published."""
+    signal(tx, "published")
     change = (
         update(log_heads)
         .where(log_heads.c.log == log, log_heads.c.published_size <= size, log_heads.c.size >= size)
@@ -277,19 +298,20 @@ class ClosedSlot:
 
 async def put_commitment(tx: Transaction, *, slot: int, device: str, commitment: str) -> None:
     """Store a doorbell's first commitment of a slot."""
-    known = select(slot_commitments.c.slot).where(
-        slot_commitments.c.slot == slot, slot_commitments.c.device == device
-    )
-    if (await tx.execute(known)).first() is None:
-        await tx.execute(
-            insert(slot_commitments).values(slot=slot, device=device, commitment=commitment)
-        )
+    statement = upsert(tx, slot_commitments).values(slot=slot, device=device, commitment=commitment)
+    await tx.execute(statement.on_conflict_do_nothing())
 
 
 async def commitments(tx: Transaction, slot: int) -> dict[str, str]:
     """Return the commitments of a slot, by doorbell."""
     query = select(slot_commitments).where(slot_commitments.c.slot == slot)
     return {row.device: row.commitment for row in await tx.execute(query)}
+
+
+async def committed_slots(tx: Transaction) -> list[int]:
+    """Return the slots of which a commitment is kept, in order."""
+    query = select(slot_commitments.c.slot).distinct().order_by(slot_commitments.c.slot)
+    return list((await tx.execute(query)).scalars())
 
 
 async def put_closed_slot(tx: Transaction, closed: ClosedSlot) -> None:

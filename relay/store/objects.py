@@ -242,6 +242,43 @@ class ObjectStore:
 
         return await self._call("store an object", put)
 
+    async def list_keys(self, prefix: str) -> frozenset[str]:
+        """Return the names of all objects that begin so."""
+
+        def listed() -> frozenset[str]:
+            pages = self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=self._bucket, Prefix=prefix
+            )
+            return frozenset(one["Key"] for page in pages for one in page.get("Contents", []))
+
+        return await self._call("list objects", listed)
+
+    async def drop_under(self, prefix: str) -> None:
+        """Delete all objects that begin so, with their versions; those that are locked stay."""
+        await self._call("delete objects", lambda: self._drop(prefix, lambda _version: True))
+
+    async def drop_older(self, key: str) -> None:
+        """Delete what an object was before, where the store keeps it."""
+
+        def is_older(version: dict[str, Any]) -> bool:
+            return bool(version["Key"] == key and not version["IsLatest"])
+
+        await self._call("delete versions", lambda: self._drop(key, is_older))
+
+    def _drop(self, prefix: str, is_over: Callable[[dict[str, Any]], bool]) -> None:
+        pages = self._client.get_paginator("list_object_versions").paginate(
+            Bucket=self._bucket, Prefix=prefix
+        )
+        for page in pages:  # of 1,000 at most, as many as can be deleted at once
+            found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+            over = [
+                {"Key": one["Key"], "VersionId": one["VersionId"]} for one in found if is_over(one)
+            ]
+            if over:
+                self._client.delete_objects(
+                    Bucket=self._bucket, Delete={"Objects": over, "Quiet": True}
+                )
+
     async def swap(self, key: str, data: bytes, *, old: bytes | None, content_type: str) -> bool:
         """Store an object in the place of `old`, or where none is; False if there is another.
 

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Row, and_, func, insert, or_, select, upda
 from firmware.protocol.encoding import Document, decode
 from firmware.protocol.passkeys import Assertion
 from firmware.protocol.requests import EvidenceRequest, SignedCertificate, SignedRequest
-from relay.store.database import Transaction
+from relay.store.database import Transaction, signal
 from relay.store.schema import agreement_texts, requests
 from relay.store.upserts import upsert
 
@@ -132,6 +132,8 @@ async def set_state(
     why: str | None = None,
 ) -> None:
     """Set a request's state; `category` and `why` give the reason if it was stopped."""
+    if state == "passed":
+        signal(tx, "requests")
     await _set(tx, request_id, state=state, category=category, why=why, changed_ms=now_ms)
 
 
@@ -259,6 +261,7 @@ async def list_passed(tx: Transaction, before_ms: int) -> list[RequestRow]:
 
 async def put_agreement_text(tx: Transaction, sha256: str, text: str) -> None:
     """Store an agreement's text by its SHA-256, in the place of whatever was stored for that."""
+    signal(tx, "texts")
     statement = upsert(tx, agreement_texts).values(sha256=sha256, text=text)
     await tx.execute(
         statement.on_conflict_do_update(

@@ -277,9 +277,6 @@ class LateCustody:
     async def take(self, tx: Any, event: Event) -> None:
         await self.relay.take(tx, event)
 
-    def wake(self) -> None:
-        self.relay.wake()
-
 
 async def say(doorbell: Doorbell, bodies: Sequence[EventBody]) -> None:
     """Let a doorbell publish this, and wait for the receipt of the last."""

@@ -56,9 +56,6 @@ class Desk:
     async def take(self, _tx: object, event: Event) -> None:
         self.taken.append(event)
 
-    def wake(self) -> None:
-        pass
-
 
 async def cut(line: Connection, within_s: float = AT_MOST_S) -> float:
     """Wait until a line is cut; return after how long."""

@@ -27,6 +27,7 @@ from tests.bench import (
     packages,
     pre_roll,
     recording,
+    resting,
     ring,
     road,
     upload,
@@ -68,6 +69,7 @@ BENCHMARKS = (
     logs,
     upload,
     commands,
+    resting,
 )
 
 

@@ -27,10 +27,10 @@ from tests.bench.senders import lacks_peers
 from tests.fakes import witness_peer
 
 DATE = dt.date(2026, 1, 2)
-ALONE = ("D11", "D6 road", "verify")
+ALONE = ("D11", "D6 road", "L8", "verify")
 """Nobody else does the same."""
-MAY_BE_NOTHING = ("D8", "D8 libwebrtc")
-"""In a second, a picture may never stand still."""
+MAY_BE_NOTHING = ("D8", "D8 libwebrtc", "L8", "L8 wake-ups", "L8 syncs")
+"""In a second, a picture may never stand still, and a relay may sleep."""
 PEER_MAY_BE_NOTHING = (*MAY_BE_NOTHING, "D8 decoded", "D8 libwebrtc decoded")
 """In a second, stock aiortc may show none at all."""
 

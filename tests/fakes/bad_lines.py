@@ -51,6 +51,15 @@ class SlowBucket:
             await self._line.pass_along()
         return await self._bucket.get(key, max_bytes=max_bytes)
 
+    async def list_keys(self, prefix: str) -> frozenset[str]:
+        return await self._bucket.list_keys(prefix)
+
+    async def drop_under(self, prefix: str) -> None:
+        await self._bucket.drop_under(prefix)
+
+    async def drop_older(self, key: str) -> None:
+        await self._bucket.drop_older(key)
+
 
 class _SlowWitness(httpx2.AsyncBaseTransport):
     def __init__(self, way: httpx2.AsyncBaseTransport, line: Line, host: str) -> None:

@@ -40,6 +40,7 @@ from relay.agency.agencies import Agencies
 from relay.agency.register import RelayRegister
 from relay.backup.derived_rows import restore_request_rows
 from relay.base.clock import Clock
+from relay.base.signals import TOPICS
 from relay.custody.service import CustodyService
 from relay.custody.tile_store import Retention, TileStore
 from relay.evidence.delivery import Delivery
@@ -180,10 +181,6 @@ class LiveRelay:
             raise ValueError("year 0 is out of range")
         await self.custody.take(tx, event)
 
-    def wake(self) -> None:
-        """Wake the sequencers."""
-        self.custody.wake()
-
     async def on_event(self, row: EventRow) -> None:
         """Hand an event on, as relay/app/relay.py does."""
         match row.event.body:
@@ -306,6 +303,7 @@ class LiveRelay:
         clock = self.clock
         assert isinstance(clock, ManualClock)
         clock.advance(hours * 3600)
+        self.database.signals.hear(*TOPICS)
         await self.custody._slots.close_due()
         await self.published("register")
         await self.published()
@@ -314,7 +312,7 @@ class LiveRelay:
 
     async def published(self, log: Any = "custody") -> None:
         """Wait until all that was added to a log is published."""
-        self.logs.wake(log)
+        self.database.signals.hear(log)
         async with asyncio.timeout(300):
             while True:
                 async with self.database.read() as tx:

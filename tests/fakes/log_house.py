@@ -36,6 +36,7 @@ class MemoryBucket:
     files: dict[str, bytes] = field(default_factory=dict)
     locks: dict[str, ObjectLock] = field(default_factory=dict)
     written: list[str] = field(default_factory=list)
+    dropped: list[str] = field(default_factory=list)
     is_lockable: bool = True
     is_away: bool = False
     is_comparing: bool = True
@@ -83,6 +84,20 @@ class MemoryBucket:
     async def get(self, key: str, *, max_bytes: int) -> bytes | None:  # noqa: ARG002
         self._check()
         return self.files.get(key)
+
+    async def list_keys(self, prefix: str) -> frozenset[str]:
+        self._check()
+        if prefix in self.away_keys:
+            raise ObjectStoreError(f"the bucket doesn't list {prefix}")
+        return frozenset(key for key in self.files if key.startswith(prefix))
+
+    async def drop_under(self, prefix: str) -> None:
+        for key in await self.list_keys(prefix) - self.locks.keys():
+            del self.files[key]
+            self.dropped.append(key)
+
+    async def drop_older(self, key: str) -> None:  # noqa: ARG002 (it keeps nothing)
+        self._check()
 
     def _check(self) -> None:
         if self.is_away:

@@ -78,6 +78,17 @@ class FolderBucket:
         except FileNotFoundError:
             return None
 
+    async def list_keys(self, prefix: str) -> frozenset[str]:
+        paths = (path for path in (self._folder / prefix).rglob("*") if path.is_file())
+        return frozenset(str(path.relative_to(self._folder)) for path in paths)
+
+    async def drop_under(self, prefix: str) -> None:
+        for key in await self.list_keys(prefix):
+            (self._folder / key).unlink(missing_ok=True)
+
+    async def drop_older(self, key: str) -> None:
+        """Nothing is kept."""
+
     def _beside(self, key: str, data: bytes) -> Path:
         path = self._folder / f"{key}.{os.getpid()}.new"
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -17,13 +17,9 @@ class WitnessedLog(LogEntries):
         self._clock = clock
         self._stamps = Stamps()
         self.is_away = False
-        self.woken = 0
 
     async def stamps(self, tx: Transaction, log: LogName) -> Stamps:
         size = len(await self.added(tx, log, 0))
         if not self.is_away and size > self._stamps.size:
             self._stamps.add(size, self._clock.wall_ms())
         return self._stamps
-
-    def wake(self, log: LogName | None = None) -> None:  # noqa: ARG002 (as the real one)
-        self.woken += 1

@@ -12,6 +12,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from relay.base.clock import SystemClock
+from relay.base.signals import Signals
 from relay.config.loader import load
 from relay.custody.keys import read_key_file, read_policy_file
 from relay.custody.log_entries import LOGS
@@ -34,6 +35,7 @@ async def run(config_path: Path, point: str) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     database = await Database.open(config.database)
+    database.signals = Signals(look_s=0.2)  # nobody carries the test's signals here
     clock = SystemClock()
     bucket = ObjectStore(replace(config.bucket, name=config.log.bucket))
     shelf = TileStore(bucket, clock, Retention(mode="governance", days=1))

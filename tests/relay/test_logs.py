@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from firmware.protocol.tlog.merkle import ProofRefused, Tree, leaf_hash
 from firmware.protocol.tlog.proof import check_proof
 from firmware.protocol.tlog.signed_note import NoteRefused, parse_note
 from firmware.protocol.tlog.tiles import bundles_grown, parse_bundle, tiles_grown
+from relay.backup.log_files import save_log
 from relay.custody.errors import KeyTaken, LogContradicts, LogUnavailable
 from relay.custody.logs import Logs, refresh_ms_of
 from relay.custody.service import CustodyService
@@ -21,6 +23,7 @@ from relay.fleet.commands import Commands
 from relay.store import logs as rows
 from relay.store.database import Database
 from relay.store.schema import log_entries
+from relay.tools.monitor.log_reader import LogReader
 from tests.fakes.bus import RememberingBus
 from tests.fakes.clock import ManualClock
 from tests.fakes.log_house import LogKeys, MemoryBucket, make_keys, make_logs
@@ -40,6 +43,16 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
 @pytest.fixture
 def keys(tmp_path: Path) -> LogKeys:
     return make_keys(tmp_path / "witnesses")
+
+
+@dataclass
+class Shelf:
+    """Implements `relay.tools.monitor.source.Source`."""
+
+    bucket: MemoryBucket
+
+    def fetch(self, path: str, *, max_bytes: int) -> bytes | None:  # noqa: ARG002
+        return self.bucket.files.get(path)
 
 
 @contextlib.asynccontextmanager
@@ -160,7 +173,7 @@ async def test_each_size_has_one_stamp_the_first_that_a_quorum_signed(
         clock.advance(3600)  # the same tree is cosigned again: no new stamp
         before = bucket.files["custody/checkpoint"]
         for _ in range(100):
-            logs.wake()
+            database.signals.hear("custody")
             await asyncio.sleep(0.02)
             if bucket.files["custody/checkpoint"] != before:
                 break
@@ -393,6 +406,48 @@ async def test_what_never_changes_is_locked_and_what_changes_is_not(
     }
     days = {name: round((lock.until_ms / 1000 - 0) / 86400) for name, lock in bucket.locks.items()}
     assert days["custody/tile/0/000"] - days["custody/tile/1/000.p/1"] == 370
+
+
+async def test_a_partial_tile_goes_once_the_full_one_is_there_and_never_before(
+    tmp_path: Path, database: Database, keys: LogKeys
+) -> None:
+    """Seen to fail with `& keys` taken out of TileStore.sweep, and without the sweep."""
+    bucket = MemoryBucket()
+    async with running(make_logs(keys, database, bucket)) as logs:
+        for number in range(3):
+            await logs.logged((await add(database, logs, str(number)))[0])
+        partial = {key for key in bucket.files if ".p/" in key and key.startswith("custody/")}
+        assert len(partial) == 9  # of hashes, entries and stamps
+        older = bucket.files["custody/checkpoint"]
+        await logs.logged((await add(database, logs, *map(str, range(3, 256))))[-1])
+        await logs.logged((await add(database, logs, "next"))[0])
+    assert set(bucket.dropped) == {key for key in partial if "stamps" not in key}
+    assert bucket.files.keys() >= {"custody/tile/0/000", "custody/tile/entries/000"}
+    assert len(published_entries(bucket)) == 257
+    reader = LogReader(Shelf(bucket), keys.policy, name="custody", origin=ORIGIN)
+    bucket.files["custody/checkpoint"] = older  # as one sees it who began to read before
+    assert reader.read().entries == (b"0", b"1", b"2")
+    bucket.files["custody/stamps/count"] = b"3\n"
+    assert await save_log("custody", bucket, tmp_path / "backup") == 3
+    assert (tmp_path / "backup/custody/tile/entries/000").exists()
+
+
+async def test_what_was_left_goes_at_the_next_start_and_a_bucket_that_refuses_stops_nothing(
+    database: Database, keys: LogKeys
+) -> None:
+    bucket = MemoryBucket()
+    async with running(make_logs(keys, database, bucket)) as logs:
+        await logs.logged((await add(database, logs, *map(str, range(256))))[-1])
+    bucket.files["custody/tile/0/000.p/7"] = b"left"
+    bucket.away_keys.add("custody/")
+    async with running(make_logs(keys, database, bucket)) as logs:
+        await logs.logged((await add(database, logs, "more"))[-1])
+        assert "custody/tile/0/000.p/7" in bucket.files
+    bucket.away_keys.clear()
+    async with running(make_logs(keys, database, bucket)) as logs:
+        async with asyncio.timeout(10):
+            while "custody/tile/0/000.p/7" in bucket.files:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from firmware.protocol.encoding import new_id
 from firmware.protocol.events import UploadedPart
 from relay.config.settings import BucketConfig, Config
 from relay.errors import ObjectStoreError, UploadLost
-from relay.store.objects import ObjectStore, checksum_of
+from relay.store.objects import ObjectLock, ObjectStore, checksum_of
 
 pytestmark = pytest.mark.services
 
@@ -198,3 +198,34 @@ async def test_a_store_out_of_reach_is_a_clear_error() -> None:
     )
     with pytest.raises(ObjectStoreError, match="localhost:9"):
         await ObjectStore(away).check()
+
+
+async def test_what_is_dropped_is_gone_with_its_versions_and_what_is_locked_stays(
+    object_server: Config,
+) -> None:
+    """The logs' bucket: one that can lock keeps a version of all that is written over."""
+    bucket = ObjectStore(replace(object_server.bucket, name=f"logs-{new_id()[:12].lower()}"))
+    assert await bucket.ensure_lockable()
+    text = {"content_type": "text/plain"}
+    for number in range(3):
+        await bucket.put_new(f"log/tile/000.p/{number}", b"partial", **text)
+    await bucket.put_new("log/tile/000", b"full", **text)
+    lock = ObjectLock(mode="governance", until_ms=time.time_ns() // 10**6 + 86_400_000)
+    await bucket.put_new("log/tile/000.p/9", b"locked", **text, lock=lock)
+    old = None
+    for note in (b"one", b"two", b"three"):
+        assert await bucket.swap("log/checkpoint", note, old=old, **text)
+        old = note
+    assert versions(bucket, "log/checkpoint") == 3
+    await bucket.drop_older("log/checkpoint")
+    await bucket.drop_under("log/tile/000.p/")
+    assert versions(bucket, "log/checkpoint") == 1
+    assert await bucket.get("log/checkpoint", max_bytes=9) == b"three"
+    left = await bucket.list_keys("log/")
+    assert left == {"log/checkpoint", "log/tile/000", "log/tile/000.p/9"}
+    assert versions(bucket, "log/tile/000.p/") == 1
+
+
+def versions(bucket: ObjectStore, prefix: str) -> int:
+    answer = bucket._client.list_object_versions(Bucket=bucket._bucket, Prefix=prefix)
+    return len([*answer.get("Versions", []), *answer.get("DeleteMarkers", [])])

@@ -17,9 +17,8 @@ REGISTER_ORIGIN = f"{LOG_NAME}/register"
 ADMINS = {"ann": "Ann Berg", "bob": "Bob Ek"}
 LIMITS = Limits(area_quiet_ms=0, max_open_per_officer=100)
 """The story is played again and again, at one door; elsewhere an area is left alone for a day."""
-SHORT_DELAYS = ("--key-age", "2s", "--agreement-age", "2s", "--slot", "2s", "--batch", "1s")
-REAL_DELAYS = ("--slot", "2s")
-"""As everywhere, for a town whose clock is wound; but owners needn't wait for each slot."""
+SHORT_DELAYS = ("--key-age", "2s", "--agreement-age", "2s", "--batch", "1s")
+"""Of a town whose clock isn't wound; others have them as everywhere."""
 VOTE = "https://council.example/lakeland/2026-117"
 """No such vote was ever taken: the town is invented."""
 AGREEMENT_TEXT = """\
@@ -63,7 +62,8 @@ def charter_commands(settings: Settings) -> list[Command]:
             "admin", "charter",
             "--origin", REGISTER_ORIGIN,
             *public,
-            *(REAL_DELAYS if settings.has_real_delays else SHORT_DELAYS),
+            "--slot", settings.slot,
+            *(() if settings.has_real_delays else SHORT_DELAYS),
             "--limits", str(limits),
             "--out", str(charter),
         ),

@@ -62,6 +62,8 @@ class Settings:
     """Whether things take as long here as anywhere, and the clock is wound; else they are short."""
     is_empty: bool = False
     """Whether the town begins without agency, owner and example data."""
+    slot: str = "2s"
+    """As everywhere it would be ten minutes, but owners needn't wait for each slot."""
 
     @property
     def relay_url(self) -> str:
