@@ -139,7 +139,6 @@ def _paced(units: Units) -> Run:
 
 async def _record_paced(units: Units) -> Run:
     clock = SystemClock()
-    begin_90k = pts_90k_of(clock.monotonic_ns())
     times_ns: list[int] = []
     with tempfile.TemporaryDirectory(prefix="doorward-bench-") as folder:
         rig = Rig(
@@ -151,16 +150,15 @@ async def _record_paced(units: Units) -> Run:
             longest_s=10 * len(units) / FPS,
         )
 
-        def put(unit: AccessUnit) -> None:
-            pts_90k = unit.pts_90k - units[0].pts_90k + begin_90k
-            rig.hub.put(replace(unit, pts_90k=pts_90k))
-
         async with recording(rig):
             loop = asyncio.get_running_loop()
             done = asyncio.Event()
+            begin_90k = pts_90k_of(clock.monotonic_ns())
+            shift_90k = begin_90k - units[0].pts_90k
+            filmed = [replace(unit, pts_90k=unit.pts_90k + shift_90k) for unit in units]
 
             def film() -> None:
-                _hand_in(units, put, times_ns)
+                _hand_in(filmed, rig.hub.put, times_ns)
                 loop.call_soon_threadsafe(done.set)
 
             threading.Thread(target=film).start()
