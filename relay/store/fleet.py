@@ -92,6 +92,13 @@ async def get(tx: Transaction, device: str) -> DoorbellRow | None:
     return None if row is None else _doorbell(row)
 
 
+async def only_active(tx: Transaction) -> str | None:
+    """Return the one doorbell that isn't revoked; None if there is none, or more than one."""
+    query = select(doorbells.c.device).where(doorbells.c.revoked_ms.is_(None)).limit(2)
+    found = (await tx.execute(query)).scalars().all()
+    return found[0] if len(found) == 1 else None
+
+
 async def list_active(tx: Transaction) -> list[DoorbellRow]:
     """Return every doorbell that isn't revoked."""
     query = select(doorbells).where(doorbells.c.revoked_ms.is_(None)).order_by(doorbells.c.device)
