@@ -25,7 +25,6 @@ from firmware.capture.camera_output import (
     pts_90k_of,
 )
 from firmware.capture.camera_timeouts import CameraTimeouts
-from firmware.capture.daemon_call import call_in_daemon
 from firmware.capture.driver_calls import CallHung, DriverCalls
 from firmware.capture.gaps import RecentGaps
 from firmware.capture.mask_gate import MaskGate
@@ -37,6 +36,7 @@ from firmware.errors import CameraError
 from firmware.protocol.events import CameraState
 from firmware.system.backoff import Backoff
 from firmware.system.clock import Clock
+from firmware.system.daemon_call import call_in_daemon
 from firmware.system.listeners import Listeners
 from firmware.system.supervision import Heartbeat
 

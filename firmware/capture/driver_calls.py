@@ -9,9 +9,9 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from firmware.capture.daemon_call import call_in_daemon
 from firmware.errors import CameraError
 from firmware.system.clock import Clock
+from firmware.system.daemon_call import call_in_daemon
 from firmware.system.supervision import Heartbeat
 
 log = logging.getLogger(__name__)

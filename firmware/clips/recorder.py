@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from firmware.capture.daemon_call import call_in_daemon
 from firmware.clips.clip_cutter import MAX_TRIGGERS, ClipCutter
 from firmware.clips.folder_lock import locked
 from firmware.clips.library import Library
@@ -21,6 +20,7 @@ from firmware.clips.record import ClipRecord, StorageState
 from firmware.clips.thumbnail import Thumbnails
 from firmware.clips.triggers import Trigger, TriggerKind
 from firmware.clips.writer import LISTING_RETRY_S, ClipWriter
+from firmware.system.daemon_call import call_in_daemon
 from firmware.system.listeners import Listeners
 from firmware.system.ownership import Ownership
 

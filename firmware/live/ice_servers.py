@@ -24,10 +24,10 @@ from typing import Literal
 
 import ifaddr
 
-from firmware.capture.daemon_call import call_in_daemon
 from firmware.live.errors import LiveError
 from firmware.protocol.commands import IceServer
 from firmware.protocol.public_addresses import is_public
+from firmware.system.daemon_call import call_in_daemon
 
 logger = logging.getLogger(__name__)
 

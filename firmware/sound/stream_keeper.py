@@ -12,10 +12,10 @@ import random
 import threading
 from typing import Literal, Protocol
 
-from firmware.capture.daemon_call import call_in_daemon
 from firmware.sound.audio_device import DeviceStream
 from firmware.sound.errors import SoundError
 from firmware.system.backoff import Backoff
+from firmware.system.daemon_call import call_in_daemon
 from firmware.system.listeners import Listeners
 
 log = logging.getLogger(__name__)

@@ -104,9 +104,9 @@ class Pairings:
         """
         async with self._database.read() as tx:
             await self._own(tx, newcomer, pairing_id)
-            enrolled = await fleet.active_devices(tx)
-        target = device or (min(enrolled) if len(enrolled) == 1 else None)
-        if target is None or target not in enrolled:
+            target = device or await fleet.only_active(tx)
+            doorbell = None if target is None else await fleet.get(tx, target)
+        if target is None or doorbell is None or doorbell.revoked_ms is not None:
             raise PairingRefused("say which doorbell you want to join")
         try:
             self._allowances.take(f"{newcomer.id} {target}", COMMITTING)

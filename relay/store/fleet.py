@@ -106,6 +106,13 @@ async def active_devices(tx: Transaction) -> frozenset[str]:
     return frozenset((await tx.execute(query)).scalars())
 
 
+async def only_active(tx: Transaction) -> str | None:
+    """Return the one doorbell that isn't revoked; None if there is none, or more than one."""
+    query = select(doorbells.c.device).where(doorbells.c.revoked_ms.is_(None)).limit(2)
+    found = (await tx.execute(query)).scalars().all()
+    return found[0] if len(found) == 1 else None
+
+
 async def last_seqs(tx: Transaction, devices: Collection[str]) -> dict[str, int]:
     """Return those of these doorbells that aren't revoked, each with its highest event number."""
     query = select(doorbells.c.device, doorbells.c.last_seq).where(

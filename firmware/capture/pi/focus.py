@@ -19,6 +19,7 @@ class FocusHold:
 
     def __init__(self) -> None:
         self._scans: deque[tuple[int, int]] = deque()
+        self._scanned_ns = 0
         self._last_ns: int | None = None
         self._held_since_ns: int | None = None
 
@@ -37,10 +38,12 @@ class FocusHold:
             return True
         if state == SCANNING and last_ns is not None:
             self._scans.append((at_ns, at_ns - last_ns))
+            self._scanned_ns += at_ns - last_ns
         while self._scans and at_ns - self._scans[0][0] > LOOKED_AT_NS:
-            self._scans.popleft()
-        if sum(lasted_ns for _, lasted_ns in self._scans) < HUNTS_FOR_NS:
+            self._scanned_ns -= self._scans.popleft()[1]
+        if self._scanned_ns < HUNTS_FOR_NS:
             return False
         self._scans.clear()
+        self._scanned_ns = 0
         self._held_since_ns = at_ns
         return True
