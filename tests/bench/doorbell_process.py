@@ -152,7 +152,7 @@ async def run(given: argparse.Namespace) -> None:
     recording.recorder.card_states.add(health.set_card)
     motion = MotionWatch(
         config.motion,
-        frames=filming.luma.subscribe(),
+        frames=filming.luma,
         recorder=recording.recorder,
         owners=Owned(),
         events=teller,
