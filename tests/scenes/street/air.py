@@ -59,12 +59,12 @@ class Fall:
 
 
 RAIN = Fall(
-    count=2600,
+    count=6000,
     speed_m_s=(5.5, 8.5),
-    radius_m=(0.0008, 0.0016),
+    radius_m=(0.0009, 0.0022),
     drift_m_s=0.6,
     swirl_m_s=0.1,
-    cover=0.3,
+    cover=0.6,
     shine=1.3,
 )
 SNOW = Fall(
@@ -124,15 +124,20 @@ class Precipitation:
             _lay_over(picture, layer, opacity, shining, blur)
 
     def _at(self, at_s: float) -> NDArray[np.float64]:
-        gust = self._fall.drift_m_s * (1 + self._gusts.at(at_s))
         fallen = self._start.copy()
         turn = self._pace * at_s
         swirl = self._fall.swirl_m_s / self._pace
-        fallen[:, 0] += self._sign * gust * at_s * 0 + swirl * np.sin(turn + self._phase[:, 0])
-        fallen[:, 0] += self._sign * self._fall.drift_m_s * at_s
+        fallen[:, 0] += swirl * np.sin(turn + self._phase[:, 0])
+        fallen[:, 0] += self._sign * self._drifted_m(at_s)
         fallen[:, 2] += swirl * np.sin(0.8 * turn + self._phase[:, 1])
         fallen[:, 1] -= self._speed * at_s
         return _LOW + np.mod(fallen - _LOW, _HIGH - _LOW)
+
+    def _drifted_m(self, at_s: float) -> float:
+        """Return how far the wind has carried everything, faster in gusts."""
+        seconds = np.linspace(0, at_s, 2 + int(2 * at_s))
+        strengths = [0.4 + self._gusts.at(float(second)) for second in seconds]
+        return self._fall.drift_m_s * float(np.trapezoid(strengths, seconds))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -229,7 +234,8 @@ class Web:
             sway *= 0.4 + 0.6 * np.sin(np.pi * np.clip(far, 0, 1))
             corners = np.round(16 * (self._hub + line + sway)).astype(np.int32)
             cv2.polylines(layer, [corners], False, int(255 * shine), 2, cv2.LINE_AA, 4)
-        _lay_over(picture, layer, 0.5, 0.9 * lights.at(0.8), 2.0)
+        # A thread is far thinner than its blurred picture: it covers little of each pixel.
+        _lay_over(picture, layer, 0.018, lights.at(0.8), 1.6)
 
 
 def _streaks(starts: NDArray[np.float64], ends: NDArray[np.float64], width: int) -> Bytes:

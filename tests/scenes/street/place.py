@@ -194,7 +194,7 @@ class _Canvas:
         wall = np.where(door, tone * 0.45, wall)
         self._cover(y < eaves, wall, (0, 0, -1), HOUSES_M, x, y)
         self._windows[pane & (y < eaves)] = (
-            self._rng.random(64)[(number * 6 + np.floor(inside * 3)).astype(int) % 64] < 0.35
+            self._rng.random(64)[(number * 6 + np.floor(inside * 3)).astype(int) % 64] < 0.16
         )[pane & (y < eaves)]
         ridge = eaves + self._rng.uniform(1.4, 2.4) * np.clip(3.2 - 5 * np.abs(inside - 0.5), 0, 1)
         tiles = 0.16 * (1 + 0.25 * ((y * 7) % 1 > 0.8) + 0.15 * sample(self._fine, x * 60, y * 60))

@@ -276,7 +276,7 @@ def _swept(place: Place, *starts_s: float) -> Headlights:
                 return x, 7.6 - 0.8 * part, -side * (0.15 + 2.1 * part)
         return None
 
-    return Headlights(pose=pose, boards=place.boards, level=steady(2.2))
+    return Headlights(pose=pose, boards=place.boards, level=steady(8.0))
 
 
 def _shaking(rng: Rng, most_px: float, gusts: Gusts) -> Shake:
@@ -337,7 +337,7 @@ def rain_by_day(rng: Rng, place: Place) -> Staging:
     gusts = Gusts(rng, 0.5)
     body = replace(_person(rng), has_umbrella=bool(rng.random() < 0.6))
     walker = Actor(number=1, body=body, way=_visit(rng, float(rng.uniform(10, 12)), 1.8, 5))
-    rain = Precipitation(rng, place.lens, replace(RAIN, count=int(rng.uniform(1500, 4500))), gusts)
+    rain = Precipitation(rng, place.lens, replace(RAIN, count=int(rng.uniform(4000, 9000))), gusts)
     return Staging(
         place=place,
         lights=_overcast(0.11),
@@ -349,7 +349,7 @@ def rain_by_day(rng: Rng, place: Place) -> Staging:
 
 
 def _snowfall(rng: Rng, place: Place) -> Precipitation:
-    fall = replace(SNOW, count=int(rng.uniform(2000, 5000)))
+    fall = replace(SNOW, count=int(rng.uniform(3000, 6500)))
     return Precipitation(rng, place.lens, fall, Gusts(rng, 0.6))
 
 
@@ -391,7 +391,7 @@ def headlights_and_person(rng: Rng, place: Place) -> Staging:
 
 def storm_at_night(rng: Rng, place: Place) -> Staging:
     gusts = Gusts(rng, float(rng.uniform(1.3, 1.9)))
-    fall = replace(RAIN, drift_m_s=2.5, cover=0.1, count=int(rng.uniform(2500, 4500)))
+    fall = replace(RAIN, drift_m_s=2.5, cover=0.35, count=int(rng.uniform(4000, 8000)))
     walker = Actor(number=1, body=_person(rng), way=_visit(rng, float(rng.uniform(14, 17)), 1.6, 3))
     return Staging(
         place=place,
@@ -406,7 +406,7 @@ def storm_at_night(rng: Rng, place: Place) -> Staging:
 
 
 def infrared_rain(rng: Rng, place: Place) -> Staging:
-    fall = replace(RAIN, cover=0.25, shine=0.8, count=int(rng.uniform(1200, 3500)))
+    fall = replace(RAIN, cover=0.25, shine=0.8, count=int(rng.uniform(2500, 7000)))
     walker = Actor(number=1, body=_person(rng), way=_visit(rng, float(rng.uniform(10, 13)), 1.3, 8))
     return Staging(
         place=place,
@@ -432,7 +432,7 @@ def infrared_noise(rng: Rng, place: Place) -> Staging:
     walker = Actor(number=1, body=_person(rng), way=_visit(rng, float(rng.uniform(8, 11)), 1.2, 9))
     return Staging(
         place=place,
-        lights=_infrared(place, 0.015),
+        lights=_infrared(place, 0.028),
         actors=(walker,),
         infrared_from_s=0.0,
         settings=replace(_NIGHT, denoise=0.0),
