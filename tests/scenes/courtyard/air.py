@@ -116,7 +116,7 @@ class Snow:
         self._speed = dice.uniform(0.6, 1.3, count)
         self._phase = dice.uniform(0, 6.28, count)
         self._wind = wind
-        self._flake_m = dice.uniform(0.0025, 0.006, count)
+        self._flake_m = dice.uniform(0.004, 0.012, count)
 
     def draw(self, picture: Floats, depth: Floats, lens: Lens, air: Air) -> None:
         """Draw all flakes where they are now."""
@@ -136,8 +136,8 @@ class Snow:
         ):
             radius = lens.focal_px * (flake / 2 + 0.0009) / far
             sharp = lens.focal_px * flake / 2 / far
-            opaque = min(1.0, (sharp / radius) ** 2 * 1.6) * min(1.0, radius * radius * 3)
-            bright = 0.85 * air.tone + 0.75 * air.infrared / max(far, 0.25) ** 2
+            opaque = min(1.0, (sharp / radius) ** 2 * 1.9) * min(1.0, radius * radius * 3)
+            bright = 1.05 * air.tone + 0.75 * air.infrared / max(far, 0.25) ** 2
             streak = air.exposure_s * lens.focal_px / far * 1.0
             _disc(picture, depth, column, row, max(radius, 0.6), opaque, bright, far, streak)
 
@@ -223,14 +223,14 @@ class Spider:
 
     def draw(self, picture: Floats, depth: Floats, lens: Lens, air: Air) -> None:
         """Draw threads that swing in the air, and the spider once it has come."""
-        bright = 4.5 * air.infrared + 0.2 * air.tone
+        bright = 2.0 * air.infrared + 0.2 * air.tone
         for number, (x0, y0, x1, y1) in enumerate(self._threads):
             swing = (2.5 + 4 * air.gust) * np.sin(1.6 * air.at_s + number * 2)
             bend = np.sin(np.linspace(0, np.pi, 160)) * swing
             columns = np.linspace(x0, x1, 160) + bend
             rows = np.linspace(y0, y1, 160) + bend * 0.5
             pixels = np.clip(rows, 0, HEIGHT - 2).astype(int), np.clip(columns, 0, WIDTH - 2).astype(int)
-            glint = 0.05 + 0.05 * np.sin(np.linspace(0, 9, 160) + number + 0.8 * swing)
+            glint = 0.018 + 0.018 * np.sin(np.linspace(0, 9, 160) + number + 0.8 * swing)
             for down in (0, 1):
                 at = pixels[0] + down, pixels[1]
                 picture[at] += (glint * (bright - picture[at])).astype(np.float32)

@@ -12,7 +12,7 @@ import numpy as np
 from tests.scenes.courtyard.lens import FINE, WIDTH, Floats, Lens
 from tests.scenes.courtyard.site import INFRARED, Foliage, Site, ground_albedo, item_albedo
 from tests.scenes.courtyard.solids import Solid
-from tests.scenes.courtyard.texture import pick, pick_solid
+from tests.scenes.courtyard.texture import pick, pick_cells
 
 FAR_M = 140.0
 
@@ -136,11 +136,11 @@ def leaves_hit(
                 continue
             at = origins[rows] if origins.ndim > 1 else origins
             points = at + rays[rows] * hit[rows][:, None]
-            noise = pick_solid(site.textures.leaf, points, foliage.leaf_per_m)
+            noise = pick_cells(site.textures, points, foliage.leaf_per_m)
             leaf = noise > hole
             rows = tuple(index[leaf] for index in rows)
             distance[rows] = hit[rows]
-            tilt = pick_solid(site.textures.leaf, points[leaf] + 3.7, foliage.leaf_per_m)
+            tilt = pick_cells(site.textures, points[leaf] + 3.7, foliage.leaf_per_m)
             leaned = facing[rows] + 0.45 * np.stack([tilt, np.roll(tilt, 3), -tilt], axis=-1)
             normals[rows] = leaned / np.linalg.norm(leaned, axis=-1, keepdims=True)
             albedo[rows] = foliage.albedo * (1.15 - 0.24 * depth) * (1 + 0.22 * noise[leaf])
@@ -165,7 +165,7 @@ def cast_foliage(site: Site, foliage: Foliage) -> Layer | None:
     layer.sway_px = (
         foliage.sway_m * rise * site.lens.focal_px / np.maximum(layer.surface.distance, 0.5)
     ).astype(np.float32)
-    layer.flutter = pick_solid(site.textures.leaf, points, foliage.leaf_per_m * 0.7)
+    layer.flutter = pick_cells(site.textures, points, foliage.leaf_per_m * 0.7)
     return layer
 
 

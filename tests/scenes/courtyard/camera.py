@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tests.scenes.courtyard.lens import HEIGHT, WIDTH, Floats
+from tests.scenes.courtyard.texture import enlarge
 
 _FULL_WELL = 6500
 _READ_ELECTRONS = 3.2
@@ -54,9 +55,14 @@ class Camera:
         hot = dice.integers(0, HEIGHT * WIDTH, 12)
         self._hot = hot, dice.uniform(0.0005, 0.004, 12).astype(np.float32)
         self._before: Floats | None = None
-        self._glare_rows, self._glare_columns = _glare(HEIGHT // 8), _glare(WIDTH // 8)
+        self._glare = [
+            (share * _gaussian(HEIGHT // 8, reach), _gaussian(WIDTH // 8, reach))
+            for reach, share in ((1.3, 0.16), (3.5, 0.06), (10.0, 0.025))
+        ]
         light = np.arange(4096) / 4095
-        curve = ((1 - np.exp(-2.4 * light)) / (1 - np.exp(-2.4))) ** (1 / 2.05)
+        curve = ((1 - np.exp(-2.4 * light)) / (1 - np.exp(-2.4))) ** (1 / 1.85)
+        # Darker shadows and brighter lights, as picture processors like it.
+        curve -= 0.055 * np.sin(2 * np.pi * curve)
         self._curve = curve.astype(np.float32)
 
     @property
@@ -82,12 +88,12 @@ class Camera:
 
     def _with_glare(self, light: Floats) -> Floats:
         """Stray light about lamps that are far brighter than the rest."""
-        over = np.minimum(light, 30)
-        coarse = over.reshape(HEIGHT // 8, 8, WIDTH // 8, 8).mean(axis=(1, 3))
+        coarse = np.minimum(light, 12).reshape(HEIGHT // 8, 8, WIDTH // 8, 8).mean(axis=(1, 3))
         if coarse.max() < 1.1:
             return light
-        stray = self._glare_rows @ np.maximum(coarse - 0.7, 0) @ self._glare_columns
-        return light + np.repeat(np.repeat(stray, 8, axis=0), 8, axis=1).astype(np.float32)
+        over = np.maximum(coarse - 0.7, 0)
+        stray = sum(rows @ over @ columns for rows, columns in self._glare)
+        return light + enlarge(stray.astype(np.float32), 8)
 
     def _read(self, light: Floats, gain: float) -> Floats:
         np.clip(light, 0, 1.4, out=light)
@@ -174,7 +180,8 @@ def _shifted(light: Floats, shift: tuple[float, float]) -> Floats:
     return light.astype(np.float32)
 
 
-def _glare(size: int) -> Floats:
-    away = np.abs(np.arange(size)[:, None] - np.arange(size)[None])
-    near = np.exp(-((away / 1.6) ** 2)) * 0.12 + np.exp(-away / 9.0) * 0.02
+def _gaussian(size: int, reach: float) -> Floats:
+    """The matrix that blurs along one axis."""
+    away = np.arange(size)[:, None] - np.arange(size)[None]
+    near = np.exp(-((away / reach) ** 2)) / (reach * np.sqrt(np.pi))
     return near.astype(np.float32)

@@ -79,7 +79,7 @@ def _painted(textures: Textures, part: Part, points: Floats, normals: Floats) ->
     from_start = points - part.start
     along = (from_start @ part.axis).astype(np.float32)
     around = np.arctan2(normals @ part.side, normals @ np.cross(part.axis, part.side))
-    folds = pick(textures.cloud, along * 70 + around * 6, around * 14 + along * 25)
+    folds = pick(textures.cloud, along * 70 + 9 * np.sin(around), 14 * np.cos(around) + along * 25)
     tone = 1 + 0.12 * folds.clip(-2, 2)
     if paint.pattern == "stripes":
         tone *= 1 - paint.contrast * (along % paint.period_m < paint.period_m / 2)

@@ -160,6 +160,8 @@ class Person:
         hip_z = -min(ankle[2] for _, ankle, _ in legs) + 0.045 * tall
         pelvis = foot + _UP * hip_z + idle
         lean = forward * (0.03 + 0.09 * max(0.0, brisk - 1)) * tall
+        if step.gesture == "lean":
+            lean += (0.13 * forward - 0.1 * _UP) * tall * np.sin(np.pi * step.gesture_share)
         neck = pelvis + _UP * 0.285 * tall + lean + idle
         parts: list[Part] = []
         contacts = []
@@ -174,22 +176,24 @@ class Person:
             contacts.append(np.array([*(heel + toe * 0.05 * tall)[:2], foot[2]]))
         flat = np.eye(3) + 0.55 * np.outer(forward, forward)
         wide = 0.092 * tall * build
-        parts.append(
-            _limb(pelvis, neck - _UP * 0.07 * tall, wide, clothes.top, side, stretch=flat)
-        )
+        waist = pelvis + _UP * 0.075 * tall
+        parts.append(_limb(waist, neck - _UP * 0.075 * tall, wide, clothes.top, side, stretch=flat))
+        hips = side * 0.035 * tall * build
+        for paint, at in ((clothes.top, pelvis + _UP * 0.045 * tall), (clothes.legs, pelvis)):
+            parts.append(_limb(at - hips, at + hips, 0.058 * tall * build, paint, forward))
         shoulders = neck - _UP * 0.035 * tall
         parts.append(
             _limb(
-                shoulders - side * 0.085 * tall,
-                shoulders + side * 0.085 * tall,
-                0.05 * tall * build,
+                shoulders - side * 0.078 * tall,
+                shoulders + side * 0.078 * tall,
+                0.038 * tall * build,
                 clothes.top,
                 forward,
             )
         )
         if clothes.coat_m:
             hem = pelvis - _UP * clothes.coat_m * tall / 1.75
-            parts.append(_limb(pelvis, hem, wide * 1.12, clothes.top, side, stretch=flat))
+            parts.append(_limb(waist, hem, wide * 1.04, clothes.top, side, stretch=flat))
         parts += self._arms(step, shoulders, forward, side, phase, brisk, at_s)
         parts += self._head(neck, forward, side, at_s, step)
         if clothes.has_backpack:
@@ -237,7 +241,7 @@ class Person:
         raised = float(np.sin(np.pi * step.gesture_share) ** 0.5) if step.gesture else 0.0
         parts = []
         for sign, turn in ((1, np.pi), (-1, 0.0)):
-            shoulder = shoulders + side * sign * 0.115 * tall
+            shoulder = shoulders + side * sign * 0.108 * tall * self._build**0.5
             swing, elbow = 0.42 * brisk * np.sin(phase + turn), 0.15 + 0.25 * brisk
             if has_parcel or (clothes.has_umbrella and sign < 0):
                 swing, elbow = 0.35, 1.25
@@ -269,7 +273,26 @@ class Person:
         face = forward * np.cos(turn) + side * np.sin(turn)
         middle = neck + _UP * 0.075 * tall + forward * 0.012 * tall
         radius = 0.046 * tall * size
+        across = np.cross(_UP, face)
+        eyes = middle + _UP * 0.036 * tall * size + face * radius * 0.8
+        mouth = middle - _UP * 0.008 * tall + face * radius * 0.86
+        dark = Paint(visible=clothes.skin.visible * 0.3, infrared=0.15)
+        nose = middle + _UP * 0.012 * tall + face * radius
         return [
+            *(
+                _limb(
+                    eyes + across * sign * radius * 0.28,
+                    eyes + across * sign * radius * 0.55,
+                    0.006 * tall,
+                    dark,
+                    side,
+                )
+                for sign in (1, -1)
+            ),
+            _limb(
+                mouth - across * radius * 0.3, mouth + across * radius * 0.3, 0.006 * tall, dark, side
+            ),
+            _limb(nose, nose + _UP * 0.02 * tall, 0.007 * tall, clothes.skin, side),
             _limb(neck - _UP * 0.03 * tall, middle, 0.03 * tall, clothes.skin, side),
             _limb(middle, middle + _UP * 0.045 * tall * size, radius, clothes.skin, side),
             _limb(

@@ -111,7 +111,8 @@ def _close_to_the_lens(dice: Dice, site: Site) -> Plan:
         *_way_in(site, 1.4, end=(0.1, 1.1)),
         Stand(seconds=2.0, gesture="ring", gesture_s=1.5),
         Walk(x=0.02, y=near, speed=0.5),
-        Stand(seconds=float(dice.uniform(3, 6)), facing=(0.05, -1)),
+        Stand(seconds=3.0, facing=(0.05, -1), gesture="lean", gesture_s=3.0),
+        Stand(seconds=float(dice.uniform(2, 4)), facing=(0.05, -1)),
         Walk(x=0.3, y=1.2, speed=0.6),
         *_way_out(site, _side(dice), 1.4),
     ]
@@ -475,7 +476,7 @@ def _plan(
     is_night: bool = False,
 ) -> Plan:
     make = Make(
-        target=float(dice.uniform(0.09, 0.13)),
+        target=float(dice.uniform(0.11, 0.17)),
         speed=float(dice.uniform(0.06, 0.2)),
         lag=int(dice.integers(1, 4)),
         max_gain=float(dice.choice([8.0, 12.0, 16.0])),

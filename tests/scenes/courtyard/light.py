@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tests.scenes.courtyard.buffers import Backdrop, Surface, leaves_hit
-from tests.scenes.courtyard.lens import HEIGHT, WIDTH, Floats
+from tests.scenes.courtyard.lens import Floats
 from tests.scenes.courtyard.site import Foliage, Site
-from tests.scenes.courtyard.solids import Convex, Solid, box, is_hidden
-from tests.scenes.courtyard.texture import blend, smooth
+from tests.scenes.courtyard.solids import Blockers, Convex, Solid, box
+from tests.scenes.courtyard.texture import blend, enlarge, smooth
 
 COARSE = 4
 _SHADE_TEXEL_M = 0.025
@@ -109,11 +109,12 @@ class Lighting:
         self._sun_to = sun_to
         self._clouds = clouds
         self._is_night = is_night
-        self._blockers: list[Solid] = [item.solid for item in site.items if item.material != "lamp"]
-        self._blockers += [_core(hedge) for hedge in site.hedges]
-        self._blockers.append(box((-9.0, -6.0, 0.0), (9.0, -0.02, 6.5)))
+        solids: list[Solid] = [item.solid for item in site.items if item.material != "lamp"]
+        solids += [_core(hedge) for hedge in site.hedges]
+        solids.append(box((-9.0, -6.0, 0.0), (9.0, -0.02, 6.5)))
         if has_canopy:
-            self._blockers += site.canopy
+            solids += site.canopy
+        self._blockers = Blockers(solids)
         self._shades: list[LeafShade] = []
         self._across = _basis(sun_to) if sun_to is not None else np.eye(3, dtype=np.float32)
         self._backdrop = backdrop
@@ -122,7 +123,6 @@ class Lighting:
         rays = backdrop.rays[COARSE // 2 :: COARSE, COARSE // 2 :: COARSE]
         high = np.maximum(rays[..., 2], 0.06)
         self._sky_x, self._sky_y = rays[..., 0] / high * 420, rays[..., 1] / high * 420
-        self._rows, self._columns = _enlarging(HEIGHT), _enlarging(WIDTH)
         if sun_to is not None:
             self._shades = [self._leaf_shade(crown, sun_to) for crown in site.crowns]
             self._find_shaded(backdrop.surface)
@@ -135,7 +135,7 @@ class Lighting:
         sun = np.zeros(shape, np.float32)
         if self._sun_to is not None:
             facing = self._facing(surface.normals, self._sun_to, is_foliage=is_foliage)
-            hidden = is_hidden(self._blockers, flat, self._sun_to, np.inf).reshape(shape)
+            hidden = self._blockers.hide(flat, self._sun_to, is_sun=True).reshape(shape)
             sun = facing * (1 - hidden)
         nothing = np.zeros(shape, np.float32)
         return Received(
@@ -153,16 +153,16 @@ class Lighting:
         probes = foot + np.array([[0, 0, share * height] for share in (0.12, 0.5, 0.9)], np.float32)
         shares = np.clip((surface.points[:, 2] - foot[2]) / height, 0.12, 0.9)
 
-        def open_to(target: Floats, far: float) -> Floats:
-            hidden = is_hidden(self._blockers, probes.astype(np.float32), target, far)
+        def open_to(target: Floats, *, is_sun: bool) -> Floats:
+            hidden = self._blockers.hide(probes.astype(np.float32), target, is_sun=is_sun)
             return np.interp(shares, (0.12, 0.5, 0.9), 1 - hidden).astype(np.float32)
 
         if self._sun_to is not None:
             sun = self._facing(surface.normals, self._sun_to, is_foliage=False)
-            sun *= open_to(self._sun_to, np.inf) * self.leaf_share(surface.points, at_s)
+            sun *= open_to(self._sun_to, is_sun=True) * self.leaf_share(surface.points, at_s)
         if self._is_night:
             street = self._lamp(surface, self._site.street_lamp, False, shadows=False)
-            street *= open_to(self._site.street_lamp, 0.0)
+            street *= open_to(self._site.street_lamp, is_sun=False)
             porch = self._lamp(surface, self._site.porch_lamp, False, shadows=False)
         return Received(
             sky=self._sky_share(surface),
@@ -198,7 +198,7 @@ class Lighting:
         texture = self._site.textures.cloud
         ground = self._clouds.sun_share(texture, self._coarse_x, self._coarse_y, at_s)
         sky = self._clouds.sun_share(texture, self._sky_x, self._sky_y, at_s)
-        return self.enlarge(ground), self.enlarge(sky)
+        return enlarge(ground, COARSE), enlarge(sky, COARSE)
 
     def cloud_share_at(self, place: Floats, at_s: float) -> float:
         """What clouds leave of the sun at one place."""
@@ -206,10 +206,6 @@ class Lighting:
             return 1.0
         x, y = np.array([place[0]]), np.array([place[1]])
         return float(self._clouds.sun_share(self._site.textures.cloud, x, y, at_s)[0])
-
-    def enlarge(self, coarse: Floats) -> Floats:
-        """A picture of a quarter's size, bilinear."""
-        return (self._rows @ coarse.astype(np.float32) @ self._columns.T).astype(np.float32)
 
     def shade_leaves(self, sun_share: Floats, gust: float, at_s: float) -> None:
         """Multiply the backdrop's share of the sun by what the crowns let through, in place."""
@@ -297,7 +293,7 @@ class Lighting:
         if shadows:
             near = distance < 30
             hidden = np.zeros(distance.shape, np.float32)
-            hidden[near] = is_hidden(self._blockers, surface.points[near], lamp, 0.0)
+            hidden[near] = self._blockers.hide(surface.points[near], lamp, is_sun=False)
             light *= 1 - hidden
         return light
 
@@ -358,17 +354,6 @@ def _basis(sun_to: Floats) -> Floats:
     aside = np.cross(sun_to, [0.0, 0.0, 1.0])
     aside /= np.linalg.norm(aside)
     return np.stack([aside, np.cross(aside, sun_to), sun_to]).astype(np.float32)
-
-
-def _enlarging(size: int) -> Floats:
-    """The matrix of linear interpolation from a quarter of `size`."""
-    small = size // COARSE
-    at = np.clip((np.arange(size) - COARSE // 2) / COARSE, 0, small - 1)
-    low = np.minimum(at.astype(int), small - 2)
-    matrix = np.zeros((size, small), np.float32)
-    matrix[np.arange(size), low] = 1 - (at - low)
-    matrix[np.arange(size), low + 1] = at - low
-    return matrix
 
 
 def _sway(u: Floats, v: Floats, way: float, at_s: float, number: int) -> tuple[Floats, Floats]:

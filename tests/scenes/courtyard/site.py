@@ -288,7 +288,7 @@ def _hedges(
             Foliage(
                 shells=shells,
                 outline=shells[0],
-                leaf_per_m=150,
+                leaf_per_m=34,
                 albedo=0.11,
                 sway_m=0.05,
                 foot_z=0.2,
@@ -333,7 +333,7 @@ def _trees(
             Foliage(
                 shells=shells,
                 outline=shells[0],
-                leaf_per_m=70 if size > 0.5 else 120,
+                leaf_per_m=17 if size > 0.5 else 30,
                 albedo=float(dice.uniform(0.08, 0.16)),
                 sway_m=0.22 * size,
                 foot_z=trunk * 0.5,

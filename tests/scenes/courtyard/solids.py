@@ -147,34 +147,37 @@ class Capsule:
 Solid = Convex | Capsule
 
 
-def is_hidden(solids: list[Solid], points: Floats, target: Floats, far: float) -> Floats:
-    """Whether anything stands between each point (n × 3) and a light, 0 or 1.
+class Blockers:
+    """Solids that stand in the way of light."""
 
-    `target` is the unit direction to a sun (`far` infinite), or the place of a lamp (`far` 0).
-    """
-    if far:
-        rays = np.broadcast_to(target, points.shape).astype(np.float32)
-        limit = np.full(len(points), np.inf, np.float32)
-    else:
-        rays = target - points
-        limit = np.linalg.norm(rays, axis=-1)
-        rays = (rays / limit[:, None]).astype(np.float32)
-    hidden = np.zeros(len(points), bool)
-    for solid in solids:
-        left = np.flatnonzero(~hidden)
-        centres, radii = solid.balls()
-        left = left[_near_line(points[left], rays[left], centres, radii)]
-        if len(left):
-            distance, _ = solid.hit(points[left], rays[left])
-            hidden[left] = (distance > 0.02) & (distance < limit[left])
-    return hidden.astype(np.float32)
+    def __init__(self, solids: list[Solid]) -> None:
+        self._solids = solids
+        balls = [solid.balls() for solid in solids]
+        self._middles = np.array([centres.mean(axis=0) for centres, _ in balls], np.float32)
+        self._reaches = [
+            float((np.linalg.norm(centres - middle, axis=-1) + radii).max())
+            for (centres, radii), middle in zip(balls, self._middles, strict=True)
+        ]
 
+    def hide(self, points: Floats, target: Floats, *, is_sun: bool) -> Floats:
+        """Whether anything stands between each point (n × 3) and a light, 0 or 1.
 
-def _near_line(points: Floats, rays: Floats, centres: Floats, radii: Floats) -> Floats:
-    """Which rays come near the ball around all of a solid's balls."""
-    middle = centres.mean(axis=0)
-    reach = float((np.linalg.norm(centres - middle, axis=-1) + radii).max())
-    to_middle = middle - points
-    along = (to_middle * rays).sum(axis=-1)
-    aside2 = (to_middle * to_middle).sum(axis=-1) - along**2
-    return (aside2 < reach**2) & (along > -reach)
+        `target` is the unit direction to a sun, or the place of a lamp.
+        """
+        if is_sun:
+            rays = np.broadcast_to(target, points.shape).astype(np.float32)
+            limit = np.full(len(points), np.inf, np.float32)
+        else:
+            rays = target - points
+            limit = np.linalg.norm(rays, axis=-1)
+            rays = (rays / limit[:, None]).astype(np.float32)
+        hidden = np.zeros(len(points), bool)
+        for solid, middle, reach in zip(self._solids, self._middles, self._reaches, strict=True):
+            to_middle = middle - points
+            along = (to_middle * rays).sum(axis=-1)
+            aside2 = (to_middle * to_middle).sum(axis=-1) - along**2
+            left = np.flatnonzero((aside2 < reach**2) & (along > -reach) & ~hidden)
+            if len(left):
+                distance, _ = solid.hit(points[left], rays[left])
+                hidden[left] = (distance > 0.02) & (distance < limit[left])
+        return hidden.astype(np.float32)

@@ -12,11 +12,11 @@ SIZE = 512
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Textures:
-    """Noise of mean 0 and deviation 1, SIZE × SIZE, periodic: smooth, rough, and leaf by leaf."""
+    """Noise of mean 0 and deviation 1, SIZE × SIZE, periodic: smooth, rough, and without any likeness."""
 
     cloud: Floats
     grain: Floats
-    leaf: Floats
+    white: Floats
 
 
 def make_textures(dice: np.random.Generator) -> Textures:
@@ -24,7 +24,7 @@ def make_textures(dice: np.random.Generator) -> Textures:
     return Textures(
         cloud=_filtered(dice, lambda wave: np.where(wave > 0, np.maximum(wave, 1.0) ** -1.7, 0)),
         grain=_filtered(dice, lambda wave: np.where(wave > 0, np.maximum(wave, 4.0) ** -0.6, 0)),
-        leaf=_filtered(dice, lambda wave: np.exp(-(((wave - 60) / 22) ** 2))),
+        white=dice.standard_normal((SIZE, SIZE)).astype(np.float32),
     )
 
 
@@ -61,7 +61,28 @@ def pick_solid(texture: Floats, points: Floats, per_m: float) -> Floats:
     return (first + second) * np.float32(0.7071)
 
 
+def pick_cells(textures: Textures, points: Floats, per_m: float) -> Floats:
+    """Noise in space that is the same within a cell, as a leaf is; `per_m` cells a metre."""
+    x, y, z = (np.floor(points[..., axis] * np.float32(per_m)).astype(np.int64) for axis in range(3))
+    mixed = (x * 73856093) ^ (y * 19349663) ^ (z * 83492791)
+    return textures.white.ravel()[(mixed ^ (mixed >> 13)) & (SIZE * SIZE - 1)]
+
+
 def smooth(low: float, high: float, value: NDArray[np.floating]) -> Floats:
     """0 below `low`, 1 above `high`, smooth between (the usual cubic)."""
     share = np.clip((value - low) / (high - low), 0, 1)
     return (share * share * (3 - 2 * share)).astype(np.float32)
+
+
+def enlarge(coarse: Floats, times: int) -> Floats:
+    """A picture so many times as large, linear between its pixels."""
+    for axis in (0, 1):
+        count = coarse.shape[axis]
+        at = np.clip((np.arange(count * times) + 0.5) / times - 0.5, 0, count - 1.001)
+        low = at.astype(np.int64)
+        share = (at - low).astype(np.float32)
+        first, second = np.take(coarse, low, axis=axis), np.take(coarse, low + 1, axis=axis)
+        second -= first
+        second *= share[:, None] if axis == 0 else share[None]
+        coarse = first + second
+    return coarse
