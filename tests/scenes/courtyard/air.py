@@ -14,8 +14,13 @@ from tests.scenes.courtyard.lens import HEIGHT, WIDTH, Floats, Lens
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Air:
-    """What falling things need of a moment; `tone` is the radiance of the sky around."""
+    """What falling things need of a moment; `tone` is the radiance of the sky around.
 
+    `depth` is how far each pixel's nearest surface is, in metres.
+    """
+
+    depth: Floats
+    lens: Lens
     at_s: float
     exposure_s: float
     gust: float
@@ -27,7 +32,7 @@ class Air:
 class Airborne(Protocol):
     """Anything that draws itself into the air."""
 
-    def draw(self, picture: Floats, depth: Floats, lens: Lens, air: Air) -> None:
+    def draw(self, picture: Floats, air: Air) -> None:
         """Change `picture` (radiance) in place."""
 
 
@@ -39,7 +44,7 @@ class Rain:
         self._slant = slant
         self._pulse = dice.uniform(0, 6.28, 3)
 
-    def draw(self, picture: Floats, depth: Floats, lens: Lens, air: Air) -> None:
+    def draw(self, picture: Floats, air: Air) -> None:
         """Draw other drops in each picture: none is in two, they fall too fast."""
         strength = 1 + 0.35 * np.sin(0.7 * air.at_s + self._pulse[0]) + 0.5 * air.gust
         count = air.dice.poisson(self._count * max(0.2, strength))
@@ -47,16 +52,16 @@ class Rain:
         row = air.dice.uniform(-40, HEIGHT, count)
         distance = 0.25 + 7 * air.dice.uniform(0, 1, count) ** 0.6
         inside = (column >= 0) & (column < WIDTH) & (row >= 0)
-        behind = depth[
+        behind = air.depth[
             np.clip(row, 0, HEIGHT - 1).astype(int), np.clip(column, 0, WIDTH - 1).astype(int)
         ]
         keep = ~inside | (distance < behind)
         column, row, distance = column[keep], row[keep], distance[keep]
-        length = np.clip(lens.focal_px * 7.0 * air.exposure_s / distance, 1.5, 130)
-        width = lens.focal_px * 0.0022 / distance + 0.25
+        length = np.clip(air.lens.focal_px * 7.0 * air.exposure_s / distance, 1.5, 130)
+        width = air.lens.focal_px * 0.0022 / distance + 0.25
         slant = self._slant + 0.35 * air.gust + air.dice.normal(0, 0.03, len(row))
         _streaks(picture, column, row, length, slant, width, distance, air)
-        _splashes(picture, depth, lens, air, round(self._count * 0.15))
+        _splashes(picture, air, round(self._count * 0.15))
 
 
 def _streaks(
@@ -69,7 +74,7 @@ def _streaks(
     distance: Floats,
     air: Air,
 ) -> None:
-    samples = 48
+    samples = int(length.max(initial=1.0)) + 2
     share = (np.arange(samples) + 0.5) / samples
     thick = np.clip(np.round(width * 1.4), 1, 4).astype(int)
     cover = np.zeros(HEIGHT * WIDTH)
@@ -92,11 +97,11 @@ def _streaks(
     picture += cover * np.float32(air.tone) + light.reshape(HEIGHT, WIDTH).astype(np.float32)
 
 
-def _splashes(picture: Floats, depth: Floats, lens: Lens, air: Air, count: int) -> None:
+def _splashes(picture: Floats, air: Air, count: int) -> None:
     """Small bright dots where drops hit the ground near by."""
     row = (HEIGHT * (0.5 + 0.5 * air.dice.uniform(0, 1, count))).astype(int) - 1
     column = air.dice.integers(0, WIDTH - 1, count)
-    far = depth[row, column]
+    far = air.depth[row, column]
     near = far < 7
     row, column, far = row[near], column[near], far[near]
     amount = (0.3 / np.maximum(far, 0.8)).astype(np.float32)
@@ -118,7 +123,7 @@ class Snow:
         self._wind = wind
         self._flake_m = dice.uniform(0.004, 0.012, count)
 
-    def draw(self, picture: Floats, depth: Floats, lens: Lens, air: Air) -> None:
+    def draw(self, picture: Floats, air: Air) -> None:
         """Draw all flakes where they are now."""
         t = air.at_s
         drift = self._wind * t + 0.9 * np.sin(0.35 * t)
@@ -127,19 +132,54 @@ class Snow:
         places[:, 1] += 0.12 * np.cos(1.7 * t + self._phase) - 0.2 * t
         places[:, 2] -= self._speed * t
         places = places % self._size + self._corner
-        distance = np.linalg.norm(places - lens.position, axis=1)
-        at = lens.project(places.astype(np.float32))
-        seen = (at[:, 0] > -12) & (at[:, 0] < WIDTH + 12) & (at[:, 1] > -12) & (at[:, 1] < HEIGHT + 12)
-        seen &= ((places - lens.position) @ lens.axes[2] > 0.05) & (distance > 0.15)
-        for (column, row), far, flake in zip(
-            at[seen], distance[seen], self._flake_m[seen], strict=True
-        ):
-            radius = lens.focal_px * (flake / 2 + 0.0009) / far
-            sharp = lens.focal_px * flake / 2 / far
-            opaque = min(1.0, (sharp / radius) ** 2 * 1.9) * min(1.0, radius * radius * 3)
-            bright = 1.05 * air.tone + 0.75 * air.infrared / max(far, 0.25) ** 2
-            streak = air.exposure_s * lens.focal_px / far * 1.0
-            _disc(picture, depth, column, row, max(radius, 0.6), opaque, bright, far, streak)
+        distance = np.linalg.norm(places - air.lens.position, axis=1)
+        at = air.lens.project(places.astype(np.float32))
+        seen = (
+            (at[:, 0] > -12) & (at[:, 0] < WIDTH + 12) & (at[:, 1] > -12) & (at[:, 1] < HEIGHT + 12)
+        )
+        seen &= ((places - air.lens.position) @ air.lens.axes[2] > 0.05) & (distance > 0.15)
+        at, distance, flake_m = at[seen], distance[seen], self._flake_m[seen]
+        sharp = air.lens.focal_px * flake_m / 2 / distance
+        radius = sharp + air.lens.focal_px * 0.0009 / distance
+        opaque = np.minimum((sharp / radius) ** 2 * 1.9, 1) * np.minimum(radius * radius * 3, 1)
+        bright = 1.05 * air.tone + 0.75 * air.infrared / np.maximum(distance, 0.25) ** 2
+        streak = 0.6 * air.exposure_s * air.lens.focal_px / distance
+        is_dot = (radius < 0.9) & (streak < 2)
+        _dots(picture, air.depth, at[is_dot], opaque[is_dot], bright[is_dot], distance[is_dot])
+        for n in np.flatnonzero(~is_dot):
+            _disc(
+                picture,
+                air.depth,
+                at[n, 0],
+                at[n, 1],
+                max(radius[n], 0.6),
+                opaque[n],
+                bright[n],
+                distance[n],
+                streak[n],
+            )
+
+
+def _dots(
+    picture: Floats, depth: Floats, at: Floats, opaque: Floats, bright: Floats, distance: Floats
+) -> None:
+    """Dots of about a pixel, shared between the four that they touch."""
+    left, top = np.floor(at[:, 0] - 0.5).astype(int), np.floor(at[:, 1] - 0.5).astype(int)
+    right_share, lower_share = at[:, 0] - 0.5 - left, at[:, 1] - 0.5 - top
+    cover, light = np.zeros(HEIGHT * WIDTH), np.zeros(HEIGHT * WIDTH)
+    for down in (0, 1):
+        for aside in (0, 1):
+            row, column = top + down, left + aside
+            inside = (row >= 0) & (row < HEIGHT) & (column >= 0) & (column < WIDTH)
+            share = (lower_share if down else 1 - lower_share) * opaque
+            share = share * (right_share if aside else 1 - right_share)
+            inside[inside] &= depth[row[inside], column[inside]] > distance[inside]
+            pixels = row[inside] * WIDTH + column[inside]
+            cover += np.bincount(pixels, share[inside], HEIGHT * WIDTH)
+            light += np.bincount(pixels, (share * bright)[inside], HEIGHT * WIDTH)
+    cover = np.minimum(cover, 1).reshape(HEIGHT, WIDTH).astype(np.float32)
+    picture *= 1 - cover
+    picture += light.reshape(HEIGHT, WIDTH).astype(np.float32)
 
 
 def _disc(
@@ -171,7 +211,7 @@ def _disc(
 
 
 class Insects:
-    """Moths and midges about the infrared lamp: short bright curves close to the lens."""
+    """Moths and midges about the infrared lamp: short bright curves close to the air.lens."""
 
     def __init__(self, dice: np.random.Generator, *, count: int, length_s: float) -> None:
         self._flights = []
@@ -190,21 +230,25 @@ class Insects:
                 )
             )
 
-    def draw(self, picture: Floats, depth: Floats, lens: Lens, air: Air) -> None:
+    def draw(self, picture: Floats, air: Air) -> None:
         """Draw each along its way during the exposure."""
         for begin, end, middle, away, reach, pace, phase, size in self._flights:
             if not begin <= air.at_s < end:
                 continue
             for step in np.linspace(-1, 0, 7):
                 t = air.at_s + step * air.exposure_s
-                swing = reach * (np.sin(pace * t + phase) + 0.3 * np.sin(2.7 * pace * t + phase * 2))
+                swing = reach * (
+                    np.sin(pace * t + phase) + 0.3 * np.sin(2.7 * pace * t + phase * 2)
+                )
                 local = np.array(
                     [middle[0] + swing[0], middle[1] + 0.6 * swing[1], away * (1 + 0.6 * swing[2])]
                 )
                 far = float(np.linalg.norm(local))
-                column, row = lens.project(lens.position + local.astype(np.float32) @ lens.axes)
+                column, row = air.lens.project(
+                    air.lens.position + local.astype(np.float32) @ air.lens.axes
+                )
                 flap = 0.6 + 0.4 * np.sin(150 * t)
-                radius = lens.focal_px * (size * (0.5 + 0.5 * flap) + 0.0011) / far
+                radius = air.lens.focal_px * (size * (0.5 + 0.5 * flap) + 0.0011) / far
                 bright = 0.5 * air.infrared / far**2 + air.tone * 0.5
                 _disc(picture, None, column, row, radius, 0.3, bright, far)
 
@@ -221,7 +265,7 @@ class Spider:
         self._begin_s = float(dice.uniform(2, 12))
         self._threads = dice.uniform((0, 0, 0, 0), (WIDTH, HEIGHT, WIDTH, HEIGHT), (4, 4))
 
-    def draw(self, picture: Floats, depth: Floats, lens: Lens, air: Air) -> None:
+    def draw(self, picture: Floats, air: Air) -> None:
         """Draw threads that swing in the air, and the spider once it has come."""
         bright = 2.0 * air.infrared + 0.2 * air.tone
         for number, (x0, y0, x1, y1) in enumerate(self._threads):
@@ -229,7 +273,10 @@ class Spider:
             bend = np.sin(np.linspace(0, np.pi, 160)) * swing
             columns = np.linspace(x0, x1, 160) + bend
             rows = np.linspace(y0, y1, 160) + bend * 0.5
-            pixels = np.clip(rows, 0, HEIGHT - 2).astype(int), np.clip(columns, 0, WIDTH - 2).astype(int)
+            pixels = (
+                np.clip(rows, 0, HEIGHT - 2).astype(int),
+                np.clip(columns, 0, WIDTH - 2).astype(int),
+            )
             glint = 0.018 + 0.018 * np.sin(np.linspace(0, 9, 160) + number + 0.8 * swing)
             for down in (0, 1):
                 at = pixels[0] + down, pixels[1]
@@ -274,7 +321,7 @@ class LensDrops:
             for _ in range(count)
         ]
 
-    def draw(self, picture: Floats, depth: Floats, lens: Lens, air: Air) -> None:
+    def draw(self, picture: Floats, air: Air) -> None:
         """Draw those that have fallen by now."""
         for begin, column, fallen, radius, speed in self._drops:
             age = air.at_s - begin

@@ -40,7 +40,7 @@ class Backdrop:
 
 @dataclass(slots=True, kw_only=True)
 class Layer:
-    """Foliage or a gate at `top`:…, `left`:… in the picture; `sway_px` is its pixels' way in a gust."""
+    """Foliage or a gate, its corner at `top` and `left`; `sway_px` is how far a gust moves pixels."""
 
     top: int
     left: int
@@ -55,7 +55,9 @@ def cast_backdrop(site: Site) -> Backdrop:
     """Rays at the sensor's own resolution against all that is opaque."""
     rays = site.lens.rays(FINE)
     shape = rays.shape[:2]
-    ground = np.where(rays[..., 2] < -1e-4, -site.lens.position[2] / np.minimum(rays[..., 2], -1e-4), np.inf)
+    ground = np.where(
+        rays[..., 2] < -1e-4, -site.lens.position[2] / np.minimum(rays[..., 2], -1e-4), np.inf
+    )
     distance = ground.astype(np.float32)
     normals = np.zeros((*shape, 3), np.float32)
     normals[..., 2] = 1

@@ -23,8 +23,11 @@ _SHUTTER_S = 1 / 2500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Make:
-    """What differs between cameras. `speed` is the share of its error that exposure mends a picture,
-    `lag` how many pictures late it measures, `smoothing` the denoiser's strength."""
+    """What differs between cameras.
+
+    `speed` is the share of its error that exposure corrects with each picture, `lag` how many
+    pictures late it measures, `smoothing` the denoiser's strength.
+    """
 
     target: float = 0.11
     speed: float = 0.15
@@ -68,7 +71,9 @@ class Camera:
     @property
     def gain(self) -> float:
         """The sensor's gain of the next picture."""
-        return float(np.clip(self._total * _SHUTTER_S / self._make.longest_s, 1, self._make.max_gain))
+        return float(
+            np.clip(self._total * _SHUTTER_S / self._make.longest_s, 1, self._make.max_gain)
+        )
 
     @property
     def exposure_s(self) -> float:

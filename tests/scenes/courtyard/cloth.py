@@ -34,7 +34,11 @@ class Cloth:
         """Draw it in front of what is farther away; `light` is what falls on it."""
         x, y, z = self.top
         corners = np.array(
-            [[x + a * self.width, y, z - b * self.height] for a in (0, 0.5, 1) for b in (0, 0.5, 1)],
+            [
+                [x + a * self.width, y, z - b * self.height]
+                for a in (0, 0.5, 1)
+                for b in (0, 0.5, 1)
+            ],
             np.float32,
         )
         left, top, right, bottom = lens.window(corners, np.full(len(corners), 0.4, np.float32))

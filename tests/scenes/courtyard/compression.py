@@ -42,6 +42,8 @@ class Compression:
         frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
         frame.pts = self._number
         self._number += 1
-        decoded = [out for packet in self._encoder.encode(frame) for out in self._decoder.decode(packet)]
+        decoded = [
+            out for packet in self._encoder.encode(frame) for out in self._decoder.decode(packet)
+        ]
         (picture,) = decoded
         return picture.to_ndarray()[:HEIGHT].copy()

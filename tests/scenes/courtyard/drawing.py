@@ -98,7 +98,7 @@ def _painted(textures: Textures, part: Part, points: Floats, normals: Floats) ->
 
 
 def shadow(pose: Pose, across: Floats, flatten, *, edge: float) -> Floats | None:  # type: ignore[no-untyped-def]
-    """What a figure leaves of a light on each pixel, 0 to 1; None if its shadow isn't in the picture.
+    """What a figure leaves of a light on each pixel, 0 to 1; None without a shadow in view.
 
     `across` has the pixels' coordinates across the light's rays, `flatten` gives those of points.
     """
@@ -152,7 +152,7 @@ def _casters(pose: Pose) -> tuple[Floats, Floats, Floats]:
 
 
 def contact_shade(pose: Pose, points: Floats) -> tuple[np.ndarray, Floats]:
-    """Flat indices of pixels on the ground close below a figure, and what is left of the sky there."""
+    """Flat indices of ground pixels close below a figure, and what is left of the sky there."""
     x, y, z = points[..., 0].ravel(), points[..., 1].ravel(), points[..., 2].ravel()
     size = pose.contact_radius
     low = pose.contacts.min(axis=0) - 3 * size

@@ -4,6 +4,7 @@ Each is a few solids in the world with a paint each. `Pose.contacts` is where it
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
@@ -179,7 +180,8 @@ class Person:
         waist = pelvis + _UP * 0.075 * tall
         parts.append(_limb(waist, neck - _UP * 0.075 * tall, wide, clothes.top, side, stretch=flat))
         hips = side * 0.035 * tall * build
-        for paint, at in ((clothes.top, pelvis + _UP * 0.045 * tall), (clothes.legs, pelvis)):
+        seat = clothes.top if clothes.coat_m else clothes.legs
+        for paint, at in ((clothes.top, pelvis + _UP * 0.045 * tall), (seat, pelvis)):
             parts.append(_limb(at - hips, at + hips, 0.058 * tall * build, paint, forward))
         shoulders = neck - _UP * 0.035 * tall
         parts.append(
@@ -193,7 +195,7 @@ class Person:
         )
         if clothes.coat_m:
             hem = pelvis - _UP * clothes.coat_m * tall / 1.75
-            parts.append(_limb(waist, hem, wide * 1.04, clothes.top, side, stretch=flat))
+            parts.append(_limb(waist, hem, wide * 1.12, clothes.top, side, stretch=flat))
         parts += self._arms(step, shoulders, forward, side, phase, brisk, at_s)
         parts += self._head(neck, forward, side, at_s, step)
         if clothes.has_backpack:
@@ -290,7 +292,11 @@ class Person:
                 for sign in (1, -1)
             ),
             _limb(
-                mouth - across * radius * 0.3, mouth + across * radius * 0.3, 0.006 * tall, dark, side
+                mouth - across * radius * 0.3,
+                mouth + across * radius * 0.3,
+                0.006 * tall,
+                dark,
+                side,
             ),
             _limb(nose, nose + _UP * 0.02 * tall, 0.007 * tall, clothes.skin, side),
             _limb(neck - _UP * 0.03 * tall, middle, 0.03 * tall, clothes.skin, side),
@@ -442,9 +448,7 @@ class Cyclist:
             hub = foot + forward * at + _UP * 0.34
             turns = np.linspace(0, 2 * np.pi, 13)
             rim = [hub + 0.32 * (np.cos(a) * forward + np.sin(a) * _UP) for a in turns]
-            parts += [
-                _limb(a, b, 0.022, frame, side) for a, b in zip(rim[:-1], rim[1:], strict=True)
-            ]
+            parts += [_limb(a, b, 0.022, frame, side) for a, b in pairwise(rim)]
         seat, crank = foot - forward * 0.2 + _UP * 0.95, foot - forward * 0.05 + _UP * 0.3
         bars = foot + forward * 0.4 + _UP * 1.05
         for a, b in (

@@ -45,7 +45,9 @@ def _two_visitors(dice: Dice, site: Site) -> Plan:
     side = _side(dice)
     plan.figures = [
         _visitor(dice, site, side=side, aside=0.3),
-        _visitor(dice, site, side=side, aside=-0.35, begin_s=_QUIET_S + 1.2, deep=1.25, rings=False),
+        _visitor(
+            dice, site, side=side, aside=-0.35, begin_s=_QUIET_S + 1.2, deep=1.25, rings=False
+        ),
     ]
     return plan
 
@@ -100,7 +102,9 @@ def _cat(dice: Dice, site: Site) -> Plan:
         Walk(x=side * 10.0, y=site.pavement_y, speed=2.0),
     ]
     tone = float(dice.choice([0.04, 0.2, 0.45]))
-    plan.figures = [Cat(site, Route(_QUIET_S, site.gap_x + 2.4 * side, site.pavement_y, legs), tone)]
+    plan.figures = [
+        Cat(site, Route(_QUIET_S, site.gap_x + 2.4 * side, site.pavement_y, legs), tone)
+    ]
     return plan
 
 
@@ -125,7 +129,11 @@ def _cyclists(dice: Dice, site: Site) -> Plan:
     plan = _day(dice, site, sun=float(dice.choice([0.0, 0.9])), per_s=15)
     low, high = site.road_y
     plan.figures = []
-    for begin_s, lane, way in ((9.0, low + 1.0, -1), (20.0, high - 1.5, 1), (31.0, site.pavement_y, -1)):
+    for begin_s, lane, way in (
+        (9.0, low + 1.0, -1),
+        (20.0, high - 1.5, 1),
+        (31.0, site.pavement_y, -1),
+    ):
         start = -way * 17.0
         legs: list[Walk | Stand] = [Walk(x=-start, y=lane, speed=float(dice.uniform(3.5, 6)))]
         route = Route(begin_s + float(dice.uniform(0, 3)), start, lane, legs)
@@ -199,7 +207,9 @@ def _snow_visitor(dice: Dice, site: Site) -> Plan:
     plan = _overcast(dice, site, 0.25)
     plan.snow = float(dice.uniform(0.5, 0.95))
     plan.mist_per_m = 0.016
-    plan.air = [Snow(dice, count=int(dice.integers(700, 1500)), wind=float(dice.uniform(-0.8, 0.8)))]
+    plan.air = [
+        Snow(dice, count=int(dice.integers(1500, 4000)), wind=float(dice.uniform(-0.8, 0.8)))
+    ]
     plan.figures = [_visitor(dice, site, coat_m=0.3)]
     return plan
 
@@ -214,7 +224,7 @@ def _infrared_snow(dice: Dice, site: Site) -> Plan:
     plan = _infrared(dice, site, per_s=15)
     plan.snow = float(dice.uniform(0.4, 0.9))
     plan.mist_per_m = 0.01
-    plan.air = [Snow(dice, count=int(dice.integers(500, 1100)), wind=float(dice.uniform(-1, 1)))]
+    plan.air = [Snow(dice, count=int(dice.integers(1200, 3000)), wind=float(dice.uniform(-1, 1)))]
     return plan
 
 
@@ -241,7 +251,10 @@ def _headlights(dice: Dice, site: Site) -> Plan:
 def _headlights_visitor(dice: Dice, site: Site) -> Plan:
     plan = _night(dice, site)
     plan.beams = _turning_cars(dice, site, [14.5, 30.0])
-    plan.figures = [_visitor(dice, site)]
+    lane, way = site.road_y[0] + 1.4, _side(dice)
+    passes: list[Walk | Stand] = [Walk(x=way * 32.0, y=lane, speed=float(dice.uniform(7, 11)))]
+    route = Route(float(dice.uniform(19, 26)), -way * 32.0, lane, passes)
+    plan.figures = [_visitor(dice, site), Car(route, 0.3, headlights=float(dice.uniform(6, 14)))]
     return plan
 
 
@@ -300,7 +313,12 @@ def _dusk_visitor(dice: Dice, site: Site) -> Plan:
 def _door_slam(dice: Dice, site: Site) -> Plan:
     plan = _day(dice, site, sun=float(dice.choice([0.0, 0.9])), per_s=15)
     slams = [
-        (float(at_s), float(dice.uniform(3, 8)), float(dice.uniform(7, 12)), float(dice.normal(0, 0.7)))
+        (
+            float(at_s),
+            float(dice.uniform(3, 8)),
+            float(dice.uniform(7, 12)),
+            float(dice.normal(0, 0.7)),
+        )
         for at_s in dice.uniform(8.5, 41, 5)
     ]
 
@@ -352,7 +370,9 @@ def _washing_visitor(dice: Dice, site: Site) -> Plan:
 
 def _exposure_hunt(dice: Dice, site: Site) -> Plan:
     plan = _day(dice, site, sun=0.9, per_s=15)
-    plan.make = replace(plan.make, speed=float(dice.uniform(0.3, 0.38)), lag=int(dice.integers(3, 5)))
+    plan.make = replace(
+        plan.make, speed=float(dice.uniform(0.3, 0.38)), lag=int(dice.integers(3, 5))
+    )
     times = np.cumsum(dice.uniform(4, 8, 9)) + 6
     plain = plan.levels
 
@@ -425,7 +445,7 @@ def _day(
         dice,
         site,
         per_s=per_s,
-        levels=lambda at_s: Levels(sky=sky, sun=sun),
+        levels=lambda _at_s: Levels(sky=sky, sun=sun),
         sun_to=sun_to.astype(np.float32),
         clouds=Clouds(threshold=1.1, depth=0.35, softness=0.8, texel_m=6.0, wind=(2.0, 0.7)),
         start=1.0,
@@ -433,17 +453,17 @@ def _day(
 
 
 def _overcast(dice: Dice, site: Site, sky: float, *, per_s: int = 10) -> Plan:
-    return _plan(dice, site, per_s=per_s, levels=lambda at_s: Levels(sky=sky), start=2.5)
+    return _plan(dice, site, per_s=per_s, levels=lambda _at_s: Levels(sky=sky), start=2.5)
 
 
 def _night(dice: Dice, site: Site, *, per_s: int = 10) -> Plan:
     """A night in the light of the street lamp and a rest of the sky's."""
-    street, sky = float(dice.uniform(0.025, 0.06)), float(dice.uniform(0.0003, 0.0008))
+    street, sky = float(dice.uniform(0.012, 0.045)), float(dice.uniform(0.00006, 0.0003))
     return _plan(
         dice,
         site,
         per_s=per_s,
-        levels=lambda at_s: Levels(sky=sky, street=street, glow=0.03),
+        levels=lambda _at_s: Levels(sky=sky, street=street, glow=0.009),
         start=800,
         is_night=True,
     )
@@ -456,7 +476,7 @@ def _infrared(dice: Dice, site: Site, *, per_s: int = 10) -> Plan:
         dice,
         site,
         per_s=per_s,
-        levels=lambda at_s: Levels(
+        levels=lambda _at_s: Levels(
             sky=0.00008, street=street, infrared=lit, glow=0.01, is_infrared=True
         ),
         start=500,
@@ -521,10 +541,10 @@ def _wind(dice: Dice, base: float, swing: float) -> Callable[[float], float]:
 
 
 def _turning_cars(dice: Dice, site: Site, begins: list[float]) -> Callable[[float], list[Beam]]:
-    """Cars that turn beyond the neighbour's fence: their light sweeps, they themselves aren't seen."""
-    low, high = site.road_y
+    """Headlights of cars that turn behind the neighbour's fence, themselves unseen."""
+    middle = sum(site.road_y) / 2
     runs = [
-        (begin + float(dice.uniform(0, 2)), _side(dice), float(dice.uniform(3, 9)),
+        (begin + float(dice.uniform(0, 2)), _side(dice), float(dice.uniform(6, 18)),
          float(dice.uniform(3.0, 5.5)), float(dice.uniform(0.15, 0.9)))
         for begin in begins
     ]  # fmt: skip
@@ -540,7 +560,8 @@ def _turning_cars(dice: Dice, site: Site, begins: list[float]) -> Callable[[floa
             lit.append(
                 Beam(
                     place=np.array(
-                        [side * (22 - 6 * share), (low + high) / 2 + 1.5 - 2.5 * share, 0.7], np.float32
+                        [side * site.fence_x * (2.0 - 0.3 * share), middle - 1.5 * share, 0.75],
+                        np.float32,
                     ),
                     direction=np.array([-side * np.cos(swing), -np.sin(swing), 0.0], np.float32),
                     strength=strength * fade,
@@ -632,9 +653,7 @@ def _somebody(
 ) -> Person:
     clothes: Clothes = dress(dice, 0.3)
     if has_umbrella or coat_m:
-        clothes = replace(
-            clothes, has_umbrella=has_umbrella, coat_m=max(clothes.coat_m, coat_m)
-        )
+        clothes = replace(clothes, has_umbrella=has_umbrella, coat_m=max(clothes.coat_m, coat_m))
     return Person(
         site,
         route,

@@ -47,7 +47,7 @@ class Lens:
         )
 
     def window(self, points: Floats, radii: Floats) -> tuple[int, int, int, int]:
-        """Left, top, right, bottom of the pixels that balls at `points` may cover; empty if none."""
+        """Left, top, right, bottom of the pixels that balls may cover; empty if none."""
         distance = np.linalg.norm(points - self.position, axis=-1)
         if np.any(distance < radii * 1.1):
             return 0, 0, WIDTH, HEIGHT
@@ -63,11 +63,11 @@ class Lens:
         )
 
 
-def make_lens(*, position: tuple[float, float, float], yaw: float, pitch: float, view: float) -> Lens:
+def make_lens(
+    *, position: tuple[float, float, float], yaw: float, pitch: float, view: float
+) -> Lens:
     """A lens that looks along +y, turned by `yaw` and down by `pitch`; all angles in radians."""
-    forward = np.array(
-        [np.sin(yaw) * np.cos(pitch), np.cos(yaw) * np.cos(pitch), -np.sin(pitch)]
-    )
+    forward = np.array([np.sin(yaw) * np.cos(pitch), np.cos(yaw) * np.cos(pitch), -np.sin(pitch)])
     right = np.array([np.cos(yaw), -np.sin(yaw), 0.0])
     down = np.cross(forward, right)
     return Lens(

@@ -141,13 +141,17 @@ class Lighting:
         return Received(
             sky=self._sky_share(surface),
             sun=sun,
-            street=self._lamp(surface, self._site.street_lamp, is_foliage) if self._is_night else nothing,
-            porch=self._lamp(surface, self._site.porch_lamp, is_foliage) if self._is_night else nothing,
+            street=self._lamp(surface, self._site.street_lamp, is_foliage)
+            if self._is_night
+            else nothing,
+            porch=self._lamp(surface, self._site.porch_lamp, is_foliage)
+            if self._is_night
+            else nothing,
             infrared=self._from_lens(surface, is_foliage),
         )
 
-    def receive_moving(self, surface: Surface, foot: Floats, height: float, at_s: float) -> Received:
-        """The same for a mover's pixels, whose shadow from what stands is sampled along its height."""
+    def receive_moving(self, surface: Surface, foot: Floats, height: float) -> Received:
+        """The same for a mover's pixels; what shades it is sampled at three heights of it."""
         count = len(surface.points)
         sun, street, porch = (np.zeros(count, np.float32) for _ in range(3))
         probes = foot + np.array([[0, 0, share * height] for share in (0.12, 0.5, 0.9)], np.float32)
@@ -159,7 +163,7 @@ class Lighting:
 
         if self._sun_to is not None:
             sun = self._facing(surface.normals, self._sun_to, is_foliage=False)
-            sun *= open_to(self._sun_to, is_sun=True) * self.leaf_share(surface.points, at_s)
+            sun *= open_to(self._sun_to, is_sun=True) * self.leaf_share(surface.points)
         if self._is_night:
             street = self._lamp(surface, self._site.street_lamp, False, shadows=False)
             street *= open_to(self._site.street_lamp, is_sun=False)
@@ -179,7 +183,7 @@ class Lighting:
         sun_share: Floats | float,
         lit: Floats | float = 1.0,
     ) -> Floats:
-        """All light that falls on a surface; `lit` is what movers' shadows leave of sun and porch."""
+        """All light that falls on a surface; `lit` is what movers' shadows leave of the lamp."""
         light = received.sky * np.float32(levels.sky)
         if levels.sun > 0:
             light += received.sun * (levels.sun * sun_share * lit)
@@ -215,8 +219,8 @@ class Lighting:
             moved_u, moved_v = _sway(u, v, gust * shade.sway_m, at_s, number)
             flat[shade.pixels] *= shade.lookup(u + moved_u, v + moved_v)
 
-    def leaf_share(self, points: Floats, at_s: float) -> Floats:
-        """The same for any points."""
+    def leaf_share(self, points: Floats) -> Floats:
+        """What the crowns let through to any points, without wind."""
         u, v, toward = (points @ axis for axis in self._across)
         share = np.ones(len(points), np.float32)
         for shade in self._shades:
@@ -232,7 +236,7 @@ class Lighting:
         side = np.array([-beam.direction[1], beam.direction[0], 0], np.float32)
         aside = (away @ side) / np.maximum(along, 0.05)
         rise = away[..., 2] / np.maximum(along, 0.05)
-        cone = np.exp(-((aside / 0.42) ** 2)) * (1 - smooth(-0.01, 0.035, rise) * 0.96)
+        cone = np.exp(-((aside / 0.42) ** 2)) * (1 - smooth(-0.01, 0.06, rise) * 0.9)
         facing = -(away * surface.normals).sum(axis=-1) / np.sqrt(distance2)
         light = beam.strength * cone * np.maximum(facing, 0) * (along > 0.05) / distance2
         return (light * (1 - self._behind_hedge(surface.points, beam.place))).astype(np.float32)
@@ -307,7 +311,7 @@ class Lighting:
         return (facing / distance**2 * (0.12 + 0.88 * smooth(0.35, 0.95, ahead))).astype(np.float32)
 
     def _leaf_shade(self, crown: Foliage, sun_to: Floats) -> LeafShade:
-        """The crown seen from the sun: rays along its direction, blurred as the sun's disc does it."""
+        """The crown seen from the sun: parallel rays, blurred as the sun's disc does it."""
         balls = [solid.balls() for solid in crown.outline]
         places = np.concatenate([centres @ self._across.T for centres, _ in balls])
         reach = max(float(radii.max()) for _, radii in balls) + 0.1
@@ -373,4 +377,3 @@ def sky_radiance(site: Site, backdrop: Backdrop, levels: Levels, clear: Floats |
     white = 1.25 - 0.2 * up
     tone = blue * clear + white * (1 - clear)
     return (tone * (levels.sky * 1.6 + levels.sun * 0.12) + levels.glow * 0.002).astype(np.float32)
-

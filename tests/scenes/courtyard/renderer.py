@@ -33,15 +33,15 @@ class Plan:
     sun_to: Floats | None = None
     clouds: Clouds | None = None
     has_canopy: bool = False
-    gust: Callable[[float], float] = lambda at_s: 0.0
+    gust: Callable[[float], float] = lambda _at_s: 0.0
     figures: list[Figure] = field(default_factory=list)
-    beams: Callable[[float], list[Beam]] = lambda at_s: []
+    beams: Callable[[float], list[Beam]] = lambda _at_s: []
     air: list[Airborne] = field(default_factory=list)
     cloths: list[Cloth] = field(default_factory=list)
     mist_per_m: float = 0.0
     wetness: float = 0.0
     snow: float = 0.0
-    shake: Callable[[float], tuple[float, float]] = lambda at_s: (0.0, 0.0)
+    shake: Callable[[float], tuple[float, float]] = lambda _at_s: (0.0, 0.0)
     make: Make = field(default_factory=Make)
     start: float = 1.0
     bits_per_s: int = 300_000
@@ -100,7 +100,9 @@ class Renderer:
         plan = self._plan
         for surface in (backdrop.surface, *(layer.surface for layer in self._layers)):
             up = np.clip(surface.normals[..., 2] * 1.6 - 0.5, 0, 1)
-            rough = np.clip(0.8 + 0.5 * np.sin(surface.points[..., 0] * 5 + surface.visible * 40), 0, 1)
+            rough = np.clip(
+                0.8 + 0.5 * np.sin(surface.points[..., 0] * 5 + surface.visible * 40), 0, 1
+            )
             lying = (plan.snow * up * rough).astype(np.float32)
             for albedo in (surface.visible, surface.infrared):
                 albedo *= 1 - np.float32(0.35 * plan.wetness) * up
@@ -116,8 +118,9 @@ class Renderer:
     def _compose(self, at_s: float, exposure_s: float) -> tuple[Floats, tuple[Mover, ...]]:
         plan, backdrop, lighting = self._plan, self._backdrop, self._lighting
         levels, gust = plan.levels(at_s), plan.gust(at_s)
-        poses = [pose for figure in plan.figures if (pose := figure.pose(at_s)) is not None]
-        numbers = [n for n, figure in enumerate(plan.figures) if figure.pose(at_s) is not None]
+        posed = [(n, figure.pose(at_s)) for n, figure in enumerate(plan.figures)]
+        poses = [pose for _, pose in posed if pose is not None]
+        numbers = [n for n, pose in posed if pose is not None]
         beams = plan.beams(at_s) + [pose.beam for pose in poses if pose.beam is not None]
 
         depth = backdrop.surface.distance.copy()
@@ -159,6 +162,8 @@ class Renderer:
             )
             through[depth < before] = 0
         air = Air(
+            depth=depth,
+            lens=plan.site.lens,
             at_s=at_s,
             exposure_s=max(exposure_s, 1 / 250),
             gust=gust,
@@ -167,7 +172,7 @@ class Renderer:
             dice=self._dice,
         )
         for airborne in plan.air:
-            airborne.draw(picture, depth, plan.site.lens, air)
+            airborne.draw(picture, air)
         movers = self._truth(poses, numbers, owner, through)
         return picture, movers
 
@@ -236,7 +241,7 @@ class Renderer:
         sky: float,
     ) -> Floats:
         lighting, surface = self._lighting, figure.surface
-        received = lighting.receive_moving(surface, pose.foot, pose.height, at_s)
+        received = lighting.receive_moving(surface, pose.foot, pose.height)
         light = lighting.fall(received, levels, lighting.cloud_share_at(pose.foot, at_s))
         for beam in beams:
             if beam is not pose.beam:
@@ -286,7 +291,9 @@ class Renderer:
         if gust > 0.01 and layer.sway_px.max() > 0:
             alpha, colour = _swayed(layer, colour, gust, at_s, number)
             flutter = np.sin(np.float32(7.3 * at_s) + 4 * layer.flutter)
-            colour = colour * (1 + np.float32(min(0.3, 0.22 * gust)) * flutter * layer.flutter.clip(-1, 1))
+            colour = colour * (
+                1 + np.float32(min(0.3, 0.22 * gust)) * flutter * layer.flutter.clip(-1, 1)
+            )
         colour = colour * light
         if self._plan.mist_per_m:
             colour = self._in_mist(colour, surface.distance, sky)
@@ -329,8 +336,10 @@ def _swayed(
     twig = np.sin(place[..., 0] * 4.1 + place[..., 2] * 2.3 + np.float32(4.7 * at_s))
     way = layer.sway_px * (np.float32(gust) * (np.float32(bough) + np.float32(0.4) * twig))
     at = np.arange(columns, dtype=np.float32)[None] - way
-    rise = layer.sway_px * np.float32(0.25 * gust) * np.sin(
-        place[..., 2] * 3.3 + np.float32(5.9 * at_s)
+    rise = (
+        layer.sway_px
+        * np.float32(0.25 * gust)
+        * np.sin(place[..., 2] * 3.3 + np.float32(5.9 * at_s))
     )
     row = np.clip(np.rint(np.arange(rows)[:, None] - rise), 0, rows - 1).astype(np.int32) * columns
     np.clip(at, 0, columns - 1.001, out=at)

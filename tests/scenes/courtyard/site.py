@@ -125,7 +125,7 @@ def make_site(dice: np.random.Generator) -> Site:
     items += [
         Item(solid=Capsule(start=pole, end=head * [1, 0, 1] + pole * [0, 1, 0], radius=0.07),
              material="metal", albedo=0.25),
-        Item(solid=Capsule(start=head, end=head + [0, 0.25, 0], radius=0.09),
+        Item(solid=Capsule(start=head, end=head + np.array([0, 0.25, 0], np.float32), radius=0.09),
              material="lamp", albedo=0.8),
     ]  # fmt: skip
     return Site(
@@ -166,7 +166,7 @@ def _house(dice: np.random.Generator, side: int, door_x: float) -> list[Item]:
              material="stone", albedo=stone),
         Item(solid=box((porch_low, PORCH_DEEP, 0), (porch_high, PORCH_DEEP + 0.35, PORCH_HIGH / 2)),
              material="stone", albedo=stone * 0.9),
-        Item(solid=Capsule(start=pot, end=pot + [0, 0, 0.22], radius=0.15),
+        Item(solid=Capsule(start=pot, end=_above(pot, 0.22), radius=0.15),
              material="brick", albedo=0.25),
         Item(solid=turned_box((bin_x, far + 0.5, 0), (0.5, 0.6, 1.0), taper=-0.1),
              material="paint", albedo=float(dice.uniform(0.05, 0.3))),
@@ -174,7 +174,7 @@ def _house(dice: np.random.Generator, side: int, door_x: float) -> list[Item]:
     if dice.random() < 0.5:
         items.append(
             Item(
-                solid=Capsule(start=post, end=post + [0, 0, 2.5], radius=0.06),
+                solid=Capsule(start=post, end=_above(post, 2.5), radius=0.06),
                 material="paint",
                 albedo=0.6,
             )
@@ -182,9 +182,7 @@ def _house(dice: np.random.Generator, side: int, door_x: float) -> list[Item]:
     return items
 
 
-def _borders(
-    dice: np.random.Generator, hedge_y: float, gap_x: float, fence_x: float
-) -> list[Item]:
+def _borders(dice: np.random.Generator, hedge_y: float, gap_x: float, fence_x: float) -> list[Item]:
     """Fences to both neighbours and the gate's posts."""
     post = float(dice.uniform(0.2, 0.5))
     fence = "planks" if dice.random() < 0.6 else "brick"
@@ -312,7 +310,7 @@ def _trees(
         foot = np.array([x, y, 0], np.float32)
         trunks.append(
             Item(
-                solid=Capsule(start=foot, end=foot + [0, 0, trunk + size * 0.6], radius=0.09 * size),
+                solid=Capsule(start=foot, end=_above(foot, trunk + size * 0.6), radius=0.09 * size),
                 material="bark",
                 albedo=0.13,
             )
@@ -320,7 +318,9 @@ def _trees(
         blobs = [
             (
                 foot
-                + np.array([*dice.uniform(-0.75, 0.75, 2) * size, trunk + dice.uniform(0, 1.4) * size]),
+                + np.array(
+                    [*dice.uniform(-0.75, 0.75, 2) * size, trunk + dice.uniform(0, 1.4) * size]
+                ),
                 dice.uniform(0.5, 0.85) * size,
             )
             for _ in range(11)
@@ -343,6 +343,10 @@ def _trees(
     return tuple(crowns), trunks
 
 
+def _above(place: Floats, rise: float) -> Floats:
+    return (place + np.array([0, 0, rise])).astype(np.float32)
+
+
 def _ball(middle: Floats, radius: float) -> Capsule:
     place = np.asarray(middle, np.float32)
     return Capsule(
@@ -358,16 +362,16 @@ def _gate(dice: np.random.Generator, gap_x: float, hedge_y: float) -> tuple[Soli
     along = np.array([-outward * np.cos(angle), -np.sin(angle), 0.0])
     rails: list[Solid] = [
         Capsule(
-            start=(hinge + [0, 0, z]).astype(np.float32),
-            end=(hinge + along * 1.0 + [0, 0, z]).astype(np.float32),
+            start=_above(hinge, z),
+            end=_above(hinge + along, z),
             radius=0.025,
         )
         for z in (0.2, 1.0)
     ]
     rails += [
         Capsule(
-            start=(hinge + along * at + [0, 0, 0.12]).astype(np.float32),
-            end=(hinge + along * at + [0, 0, 1.1]).astype(np.float32),
+            start=_above(hinge + along * at, 0.12),
+            end=_above(hinge + along * at, 1.1),
             radius=0.018,
         )
         for at in np.linspace(0.05, 1.0, 8)
@@ -413,7 +417,9 @@ def _joints(x: Floats, y: Floats, size: float, near: Floats) -> Floats:
     return 1 - 0.45 * line * near
 
 
-def item_albedo(site: Site, item: Item, points: Floats, normals: Floats, distance: Floats) -> Floats:
+def item_albedo(
+    site: Site, item: Item, points: Floats, normals: Floats, distance: Floats
+) -> Floats:
     """Albedo in visible light of points on one item."""
     textures = site.textures
     if item.material in {"lamp", "metal"}:

@@ -51,7 +51,7 @@ def turned_box(
     heading: float = 0.0,
     taper: float = 0.0,
 ) -> Convex:
-    """A box around the middle of its floor, turned about z; `taper` narrows its top's x by a share."""
+    """A box on the middle of its floor, turned about z; `taper` is by how much its top is shorter."""
     half_x, half_y, high = size[0] / 2, size[1] / 2, size[2]
     lean = half_x * taper / high
     local = [
@@ -124,9 +124,7 @@ class Capsule:
         cap_b = ray_on_away - np.where(beyond, ray_on_axis, 0)
         cap_c = away2 - np.where(beyond, 2 * away_on_axis - length2, 0) - self.radius**2
         cap_root = cap_b**2 - speed2 * cap_c
-        cap = np.where(
-            cap_root > 0, (-cap_b - np.sqrt(np.maximum(cap_root, 0))) / speed2, np.inf
-        )
+        cap = np.where(cap_root > 0, (-cap_b - np.sqrt(np.maximum(cap_root, 0))) / speed2, np.inf)
         meets = np.where(capped, cap, meets)
         meets[meets <= 1e-3] = np.inf
         found = np.where(np.isfinite(meets), meets, 0)[..., None] * rays + away

@@ -12,7 +12,7 @@ SIZE = 512
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Textures:
-    """Noise of mean 0 and deviation 1, SIZE × SIZE, periodic: smooth, rough, and without any likeness."""
+    """Periodic noise of mean 0 and deviation 1, SIZE × SIZE: smooth, rough and white."""
 
     cloud: Floats
     grain: Floats
@@ -48,8 +48,12 @@ def blend(texture: Floats, across: NDArray[np.floating], along: NDArray[np.float
     right_share, lower_share = across - left, along - top
     rows = left.astype(np.int32) & (SIZE - 1), (left.astype(np.int32) + 1) & (SIZE - 1)
     lines = top.astype(np.int32) & (SIZE - 1), (top.astype(np.int32) + 1) & (SIZE - 1)
-    upper = texture[lines[0], rows[0]] * (1 - right_share) + texture[lines[0], rows[1]] * right_share
-    lower = texture[lines[1], rows[0]] * (1 - right_share) + texture[lines[1], rows[1]] * right_share
+    upper = (
+        texture[lines[0], rows[0]] * (1 - right_share) + texture[lines[0], rows[1]] * right_share
+    )
+    lower = (
+        texture[lines[1], rows[0]] * (1 - right_share) + texture[lines[1], rows[1]] * right_share
+    )
     return (upper * (1 - lower_share) + lower * lower_share).astype(np.float32)
 
 
@@ -63,7 +67,9 @@ def pick_solid(texture: Floats, points: Floats, per_m: float) -> Floats:
 
 def pick_cells(textures: Textures, points: Floats, per_m: float) -> Floats:
     """Noise in space that is the same within a cell, as a leaf is; `per_m` cells a metre."""
-    x, y, z = (np.floor(points[..., axis] * np.float32(per_m)).astype(np.int64) for axis in range(3))
+    x, y, z = (
+        np.floor(points[..., axis] * np.float32(per_m)).astype(np.int64) for axis in range(3)
+    )
     mixed = (x * 73856093) ^ (y * 19349663) ^ (z * 83492791)
     return textures.white.ravel()[(mixed ^ (mixed >> 13)) & (SIZE * SIZE - 1)]
 
