@@ -7,7 +7,7 @@ tuning set, and a new maker is needed in their place.
 
 `kinds` lists what happens; `site` is the place, `buffers` its cast, `light` what falls on it,
 `figures` and `route` who moves, `air` and `cloth` what disturbs, `camera` and `compression` what is
-left of it. `renderer` puts them together. The truth is counted from the pixels that show.
+left of it. `renderer` puts them together; `truth` counts the pixels that show.
 """
 
 from tests.scenes.courtyard.kinds import KINDS, scene

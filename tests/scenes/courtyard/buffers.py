@@ -40,7 +40,7 @@ class Backdrop:
 
 @dataclass(slots=True, kw_only=True)
 class Layer:
-    """Foliage or a gate, its corner at `top` and `left`; `sway_px` is how far a gust moves pixels."""
+    """Foliage or a gate, its corner at `top` and `left`; `sway_px` is how far gusts move pixels."""
 
     top: int
     left: int

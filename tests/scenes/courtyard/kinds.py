@@ -421,14 +421,20 @@ KINDS = tuple(_RECIPES)
 
 def scene(kind: str, seed: int) -> MadeScene:
     """The scene of a kind and a seed."""
-    recipe, has_weather = _RECIPES[kind]
+    _, has_weather = _RECIPES[kind]
 
     def pictures() -> Iterator[Picture]:
-        layout, events, noise = np.random.default_rng([KINDS.index(kind), seed, 77]).spawn(3)
-        plan = recipe(events, make_site(layout))
+        plan, noise = make_plan(kind, seed)
         return Renderer(plan, noise).pictures()
 
     return MadeScene(kind=kind, seed=seed, has_weather=has_weather, pictures=pictures)
+
+
+def make_plan(kind: str, seed: int) -> tuple[Plan, Dice]:
+    """All that happens in a scene, and the dice for noise and what falls."""
+    layout, events, noise = np.random.default_rng([KINDS.index(kind), seed, 77]).spawn(3)
+    recipe, _ = _RECIPES[kind]
+    return recipe(events, make_site(layout)), noise
 
 
 def _day(

@@ -15,10 +15,8 @@ from tests.scenes.courtyard.figures import Figure, Pose
 from tests.scenes.courtyard.lens import HEIGHT, WIDTH, Floats
 from tests.scenes.courtyard.light import Beam, Clouds, Levels, Lighting, sky_radiance
 from tests.scenes.courtyard.site import Site
+from tests.scenes.courtyard.truth import movers_seen
 from tests.scenes.made import Mover, Picture
-
-_SEEN = 0.5
-"""Behind leaves or bars, a pixel counts as visible if at least this share of it is."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -173,8 +171,7 @@ class Renderer:
         )
         for airborne in plan.air:
             airborne.draw(picture, air)
-        movers = self._truth(poses, numbers, owner, through)
-        return picture, movers
+        return picture, movers_seen(poses, numbers, owner, through)
 
     def _backdrop_radiance(
         self,
@@ -302,28 +299,6 @@ class Renderer:
         part = picture[window]
         part += alpha * (colour - part)
         through[window] *= 1 - alpha
-
-    def _truth(
-        self, poses: list[Pose], numbers: list[int], owner: np.ndarray, through: Floats
-    ) -> tuple[Mover, ...]:
-        """Each mover's box and area, from the pixels of it that show."""
-        seen = np.where(through.ravel() >= _SEEN, owner, -1).reshape(HEIGHT, WIDTH)
-        movers = []
-        for number, pose in enumerate(poses):
-            mask = seen == number
-            count = int(np.count_nonzero(mask))
-            if count == 0 or not pose.is_counted:
-                continue
-            rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-            movers.append(
-                Mover(
-                    number=numbers[number],
-                    box=(int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1),
-                    area=count / (HEIGHT * WIDTH),
-                    is_still=pose.is_still,
-                )
-            )
-        return tuple(movers)
 
 
 def _swayed(

@@ -51,7 +51,7 @@ def turned_box(
     heading: float = 0.0,
     taper: float = 0.0,
 ) -> Convex:
-    """A box on the middle of its floor, turned about z; `taper` is by how much its top is shorter."""
+    """A box on the middle of its floor, turned about z; `taper` is what its top lacks in length."""
     half_x, half_y, high = size[0] / 2, size[1] / 2, size[2]
     lean = half_x * taper / high
     local = [
