@@ -235,7 +235,7 @@ class Insects:
         for begin, end, middle, away, reach, pace, phase, size in self._flights:
             if not begin <= air.at_s < end:
                 continue
-            for step in np.linspace(-1, 0, 7):
+            for step in np.linspace(-1, 0, 16):
                 t = air.at_s + step * air.exposure_s
                 swing = reach * (
                     np.sin(pace * t + phase) + 0.3 * np.sin(2.7 * pace * t + phase * 2)
@@ -250,7 +250,7 @@ class Insects:
                 flap = 0.6 + 0.4 * np.sin(150 * t)
                 radius = air.lens.focal_px * (size * (0.5 + 0.5 * flap) + 0.0011) / far
                 bright = 0.5 * air.infrared / far**2 + air.tone * 0.5
-                _disc(picture, None, column, row, radius, 0.3, bright, far)
+                _disc(picture, None, column, row, radius, 0.16, bright, far)
 
 
 class Spider:

@@ -178,7 +178,7 @@ def _quick_clouds(dice: Dice, site: Site) -> Plan:
         threshold=float(dice.uniform(-0.2, 0.3)),
         depth=float(dice.uniform(0.6, 0.9)),
         softness=float(dice.uniform(0.1, 0.3)),
-        texel_m=float(dice.uniform(1.2, 2.4)),
+        texel_m=float(dice.uniform(0.25, 0.5)),
         wind=(float(dice.choice([-1, 1]) * dice.uniform(7, 15)), float(dice.uniform(-5, 5))),
     )
     return plan
@@ -370,9 +370,10 @@ def _washing_visitor(dice: Dice, site: Site) -> Plan:
 
 def _exposure_hunt(dice: Dice, site: Site) -> Plan:
     plan = _day(dice, site, sun=0.9, per_s=15)
-    plan.make = replace(
-        plan.make, speed=float(dice.uniform(0.3, 0.38)), lag=int(dice.integers(3, 5))
-    )
+    lag = int(dice.integers(2, 5))
+    # Beyond this speed, a control loop that measures so late never comes to rest.
+    most = 2 * np.sin(np.pi / (2 * (2 * (lag + 1) + 1)))
+    plan.make = replace(plan.make, speed=float(dice.uniform(0.65, 0.92) * most), lag=lag)
     times = np.cumsum(dice.uniform(4, 8, 9)) + 6
     plain = plan.levels
 

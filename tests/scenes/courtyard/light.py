@@ -15,6 +15,8 @@ from tests.scenes.courtyard.texture import blend, enlarge, smooth
 
 COARSE = 4
 _SHADE_TEXEL_M = 0.025
+_SKY_TEXELS = 110
+_SKY_PACE = 0.08
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +124,7 @@ class Lighting:
         self._coarse_x, self._coarse_y = small[..., 0].copy(), small[..., 1].copy()
         rays = backdrop.rays[COARSE // 2 :: COARSE, COARSE // 2 :: COARSE]
         high = np.maximum(rays[..., 2], 0.06)
-        self._sky_x, self._sky_y = rays[..., 0] / high * 420, rays[..., 1] / high * 420
+        self._sky_x, self._sky_y = rays[..., 0] / high, rays[..., 1] / high
         if sun_to is not None:
             self._shades = [self._leaf_shade(crown, sun_to) for crown in site.crowns]
             self._find_shaded(backdrop.surface)
@@ -201,7 +203,11 @@ class Lighting:
             return 1.0, 1.0
         texture = self._site.textures.cloud
         ground = self._clouds.sun_share(texture, self._coarse_x, self._coarse_y, at_s)
-        sky = self._clouds.sun_share(texture, self._sky_x, self._sky_y, at_s)
+        # High up, the same pattern is larger and passes more slowly across the view.
+        scale = _SKY_TEXELS * self._clouds.texel_m
+        sky = self._clouds.sun_share(
+            texture, self._sky_x * scale, self._sky_y * scale, at_s * _SKY_PACE
+        )
         return enlarge(ground, COARSE), enlarge(sky, COARSE)
 
     def cloud_share_at(self, place: Floats, at_s: float) -> float:
