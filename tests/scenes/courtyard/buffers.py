@@ -64,10 +64,9 @@ def cast_backdrop(site: Site) -> Backdrop:
     owner = np.where(distance < FAR_M, -1, -2).astype(np.int16)
     for number, item in enumerate(site.items):
         window = _fine_window(site.lens, item.solid)
-        hit, facing = item.solid.hit(site.lens.position, rays[window])
+        hit = item.solid.hit(site.lens.position, rays[window])
         closer = hit < distance[window]
         distance[window][closer] = hit[closer]
-        normals[window][closer] = facing[closer]
         owner[window][closer] = number
     distance = np.minimum(distance, FAR_M)
     points = site.lens.position + rays * distance[..., None]
@@ -77,6 +76,7 @@ def cast_backdrop(site: Site) -> Backdrop:
         mine = owner == number
         if not mine.any():
             continue
+        normals[mine] = item.solid.normals_at(points[mine])
         albedo = item_albedo(site, item, points[mine], normals[mine], distance[mine])
         visible[mine] = albedo
         infrared[mine] = np.clip(albedo * INFRARED.get(item.material, 1.0), 0, 0.9)
@@ -132,7 +132,7 @@ def leaves_hit(
     holes = (0.9, 0.45, 0.1, -9.0 if foliage.sway_m < 0.1 else -0.6)
     for depth, (solids, hole) in enumerate(zip(foliage.shells, holes, strict=True)):
         for solid in solids:
-            hit, facing = solid.hit(origins, rays)
+            hit = solid.hit(origins, rays)
             rows = np.nonzero(hit < distance)
             if not len(rows[0]):
                 continue
@@ -143,7 +143,9 @@ def leaves_hit(
             rows = tuple(index[leaf] for index in rows)
             distance[rows] = hit[rows]
             tilt = pick_cells(site.textures, points[leaf] + 3.7, foliage.leaf_per_m)
-            leaned = facing[rows] + 0.45 * np.stack([tilt, np.roll(tilt, 3), -tilt], axis=-1)
+            leaned = solid.normals_at(points[leaf]) + 0.45 * np.stack(
+                [tilt, np.roll(tilt, 3), -tilt], axis=-1
+            )
             normals[rows] = leaned / np.linalg.norm(leaned, axis=-1, keepdims=True)
             albedo[rows] = foliage.albedo * (1.15 - 0.24 * depth) * (1 + 0.22 * noise[leaf])
     return distance, normals, np.clip(albedo, 0.015, 0.5)
@@ -180,10 +182,11 @@ def cast_gate(site: Site) -> Layer | None:
     distance = np.full(rays.shape[:-1], np.inf, np.float32)
     normals = np.zeros(rays.shape, np.float32)
     for solid in site.gate:
-        hit, facing = solid.hit(site.lens.position, rays)
+        hit = solid.hit(site.lens.position, rays)
         closer = hit < distance
         distance[closer] = hit[closer]
-        normals[closer] = facing[closer]
+        points = site.lens.position + rays[closer] * hit[closer][:, None]
+        normals[closer] = solid.normals_at(points)
     return _layer(site, window, distance, normals, np.full_like(distance, 0.16), infrared_gain=0.9)
 
 

@@ -32,10 +32,8 @@ def draw_figure(
     left, top = min(w[0] for w in seen), min(w[1] for w in seen)
     right, bottom = max(w[2] for w in seen), max(w[3] for w in seen)
     near = depth[top:bottom, left:right].copy()
-    hit_any = np.zeros(near.shape, bool)
-    normals = np.zeros((*near.shape, 3), np.float32)
-    values = np.zeros((*near.shape, 4), np.float32)
-    for part, window in zip(pose.parts, windows, strict=True):
+    owner = np.full(near.shape, -1, np.int16)
+    for number, (part, window) in enumerate(zip(pose.parts, windows, strict=True)):
         part_rays = rays[window[1] : window[3], window[0] : window[2]]
         if part_rays.size == 0:
             continue
@@ -43,27 +41,29 @@ def draw_figure(
             slice(window[1] - top, window[3] - top),
             slice(window[0] - left, window[2] - left),
         )
-        hit, facing = part.solid.hit(lens.position, part_rays)
+        hit = part.solid.hit(lens.position, part_rays)
         closer = hit < near[inner]
-        if not closer.any():
-            continue
         near[inner][closer] = hit[closer]
-        hit_any[inner] |= closer
-        normals[inner][closer] = facing[closer]
-        points = lens.position + part_rays[closer] * hit[closer][:, None]
-        values[inner][closer] = _painted(textures, part, points, facing[closer])
-    if not hit_any.any():
+        owner[inner][closer] = number
+    rows, columns = np.nonzero(owner >= 0)
+    if not len(rows):
         return None
     depth[top:bottom, left:right] = near
-    rows, columns = np.nonzero(hit_any)
-    distance = near[hit_any]
-    values = values[hit_any]
+    distance, owner = near[rows, columns], owner[rows, columns]
     pixels = (rows + top) * WIDTH + columns + left
+    points = lens.position + rays.reshape(-1, 3)[pixels] * distance[:, None]
+    normals = np.zeros((len(pixels), 3), np.float32)
+    values = np.zeros((len(pixels), 4), np.float32)
+    for number, part in enumerate(pose.parts):
+        mine = np.flatnonzero(owner == number)
+        if len(mine):
+            normals[mine] = part.solid.normals_at(points[mine])
+            values[mine] = _painted(textures, part, points[mine], normals[mine])
     return Drawn(
         pixels=pixels,
         surface=Surface(
-            points=lens.position + rays.reshape(-1, 3)[pixels] * distance[:, None],
-            normals=normals[hit_any],
+            points=points,
+            normals=normals,
             distance=distance,
             visible=values[:, 0],
             infrared=values[:, 1],

@@ -41,7 +41,7 @@ def _quiet_visitor(dice: Dice, site: Site) -> Plan:
 
 
 def _two_visitors(dice: Dice, site: Site) -> Plan:
-    plan = _day(dice, site, sun=float(dice.choice([0.0, 0.9])), per_s=15)
+    plan = _day(dice, site, sun=float(dice.choice([0.0, 0.9])))
     side = _side(dice)
     plan.figures = [
         _visitor(dice, site, side=side, aside=0.3),

@@ -1,6 +1,7 @@
 """Solids and where rays meet them: convex polyhedra, and capsules that may be flattened.
 
-A hit is the distance along the ray (unit directions), infinite where it misses.
+A hit is the distance along the ray (unit directions), infinite where it misses. Normals point
+outward, and are asked for where a hit was found.
 """
 
 from dataclasses import dataclass
@@ -18,21 +19,23 @@ class Convex:
     offsets: Floats
     corners: Floats
 
-    def hit(self, origins: Floats, rays: Floats) -> tuple[Floats, Floats]:
-        """Distances and outward normals."""
+    def hit(self, origins: Floats, rays: Floats) -> Floats:
+        """Distances."""
         near = np.zeros(rays.shape[:-1], np.float32)
         far = np.full(rays.shape[:-1], np.inf, np.float32)
-        face = np.zeros(rays.shape[:-1], np.int8)
-        for number, (normal, offset) in enumerate(zip(self.normals, self.offsets, strict=True)):
+        for normal, offset in zip(self.normals, self.offsets, strict=True):
             slope = rays @ normal
             slope[slope == 0] = 1e-9
             meets = (offset - origins @ normal) / slope
-            entering = (slope < 0) & (meets > near)
-            near[entering] = meets[entering]
-            face[entering] = number
+            np.copyto(near, meets, where=(slope < 0) & (meets > near))
             np.copyto(far, meets, where=(slope > 0) & (meets < far))
         near[(near >= far) | (near <= 1e-3)] = np.inf
-        return near, self.normals[face]
+        return near
+
+    def normals_at(self, points: Floats) -> Floats:
+        """The normals of the faces that points lie in."""
+        faces = np.argmax(points @ self.normals.T - self.offsets, axis=-1)
+        return self.normals[faces]
 
     def balls(self) -> tuple[Floats, Floats]:
         """Centres and radii of balls that hold its outline, for `Lens.window`."""
@@ -100,8 +103,8 @@ class Capsule:
     radius: float
     stretch: Floats | None = None
 
-    def hit(self, origins: Floats, rays: Floats) -> tuple[Floats, Floats]:
-        """Distances and outward normals."""
+    def hit(self, origins: Floats, rays: Floats) -> Floats:
+        """Distances."""
         start, end = self.start, self.end
         if self.stretch is not None:
             origins, rays = origins @ self.stretch.T, rays @ self.stretch.T
@@ -127,13 +130,21 @@ class Capsule:
         cap = np.where(cap_root > 0, (-cap_b - np.sqrt(np.maximum(cap_root, 0))) / speed2, np.inf)
         meets = np.where(capped, cap, meets)
         meets[meets <= 1e-3] = np.inf
-        found = np.where(np.isfinite(meets), meets, 0)[..., None] * rays + away
-        share = np.clip(found @ axis / length2, 0, 1)
-        normals = (found - share[..., None] * axis) / self.radius
+        return meets.astype(np.float32)
+
+    def normals_at(self, points: Floats) -> Floats:
+        """The normals at points of its surface."""
+        start, end = self.start, self.end
+        if self.stretch is not None:
+            points = points @ self.stretch.T
+            start, end = self.stretch @ start, self.stretch @ end
+        axis = (end - start).astype(np.float32)
+        away = points - start
+        share = np.clip(away @ axis / (float(axis @ axis) + 1e-9), 0, 1)
+        normals = (away - share[..., None] * axis) / self.radius
         if self.stretch is not None:
             normals = normals @ self.stretch
-            normals /= np.maximum(np.linalg.norm(normals, axis=-1, keepdims=True), 1e-6)
-        return meets.astype(np.float32), normals.astype(np.float32)
+        return normals / np.maximum(np.linalg.norm(normals, axis=-1, keepdims=True), 1e-6)
 
     def balls(self) -> tuple[Floats, Floats]:
         """Centres and radii of balls that hold its outline, for `Lens.window`."""
@@ -176,6 +187,6 @@ class Blockers:
             aside2 = (to_middle * to_middle).sum(axis=-1) - along**2
             left = np.flatnonzero((aside2 < reach**2) & (along > -reach) & ~hidden)
             if len(left):
-                distance, _ = solid.hit(points[left], rays[left])
+                distance = solid.hit(points[left], rays[left])
                 hidden[left] = (distance > 0.02) & (distance < limit[left])
         return hidden.astype(np.float32)
