@@ -203,7 +203,7 @@ class Person:
             paint = Paint(visible=0.07, infrared=0.3)
             parts.append(_limb(back, back - _UP * 0.17 * tall, 0.075 * tall, paint, side))
         if clothes.has_umbrella:
-            top = neck + _UP * 0.34 * tall + forward * 0.06 * tall
+            top = neck + _UP * 0.34 * tall + forward * 0.06 * tall - side * 0.06 * tall
             dome = Capsule(
                 start=top.astype(np.float32),
                 end=(top + _UP * 0.01).astype(np.float32),
@@ -212,7 +212,7 @@ class Person:
             )
             canopy = Paint(visible=clothes.legs.visible, infrared=0.35, gloss=0.05)
             parts.append(Part(solid=dome, paint=canopy, start=top, axis=_UP, side=side))
-            stick = neck - _UP * 0.1 * tall + forward * 0.12 * tall
+            stick = neck - _UP * 0.14 * tall + forward * 0.14 * tall - side * 0.11 * tall
             parts.append(_limb(stick, top, 0.012, Paint(visible=0.3, infrared=0.4), side))
         return parts, contacts
 

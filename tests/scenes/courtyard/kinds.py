@@ -60,7 +60,8 @@ def _courier(dice: Dice, site: Site) -> Plan:
     throw_s = Route(begin_s, *_corner(site, side), there).end_s + 0.55
     legs = [*there, Stand(seconds=1.3, gesture="throw", gesture_s=1.0), *_way_out(site, -side, 2.0)]
     hand = np.array([_path_x(site, throw_y), throw_y - 0.55, 1.25])
-    lies = np.array([site.door_x + dice.uniform(-0.5, 0.5), dice.uniform(0.7, 1.2), 0.32])
+    lies_x, lies_y = site.door_x + float(dice.uniform(-0.4, 0.4)), float(dice.uniform(1.45, 2.2))
+    lies = np.array([lies_x, lies_y, site.floor(lies_x, lies_y)])
     courier = _somebody(
         dice, site, Route(begin_s, *_corner(site, side), legs), parcel_until_s=throw_s
     )
