@@ -17,6 +17,7 @@ class HandedFrames:
         self._is_closed = False
 
     def subscribe_thread(self) -> "HandedFrames":
+        self._is_closed = False
         return self
 
     def next(self) -> LumaFrame | None:
@@ -42,4 +43,4 @@ class HandedFrames:
             assert self._changed.wait_for(lambda: self._is_wanted, PATIENCE_S)
             self._is_wanted, self._frame = False, frame
             self._changed.notify_all()
-            assert self._changed.wait_for(lambda: self._is_wanted, PATIENCE_S)
+            assert self._changed.wait_for(lambda: self._is_wanted or self._is_closed, PATIENCE_S)

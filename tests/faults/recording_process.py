@@ -12,6 +12,7 @@ and tells, a line each, what the doorbell can be held to afterwards (times are m
     rang NANOSECONDS ID         somebody pressed
     press NANOSECONDS ID        this press was accepted: its event lies in the outbox
     card NANOSECONDS CODE       the owner is to be told this of the card
+    pulse NANOSECONDS           a thread that does nothing else woke, as it does every PULSE_S
     done NANOSECONDS
 
 Nothing of the doorbell's own is patched: the parts are the real ones, from camera to card.
@@ -23,6 +24,7 @@ import ctypes
 import random
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -49,6 +51,7 @@ from firmware.system.supervision import keep_running
 from tests.fakes.footage import FPS, HEIGHT, WIDTH, TinyCamera
 from tests.fakes.ownership import Owned
 from tests.faults.named_units import named
+from tests.faults.remains import PULSE_S
 
 CLIPS = ClipsConfig(
     pre_roll_s=3.0, post_roll_s=2.0, longest_s=12.0, keep_bytes=10**9, min_free_bytes=0
@@ -180,6 +183,14 @@ async def be_recording_half(
     note("done")
 
 
+def pulse(journal: Path) -> None:
+    """Note that this process goes on; where it doesn't, the machine is too busy. On a thread."""
+    with journal.open("ab", buffering=0) as file:
+        while True:
+            file.write(b"pulse %d\n" % time.monotonic_ns())
+            time.sleep(PULSE_S)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="tests.faults.recording_process", description=__doc__)
     parser.add_argument("folder", type=Path)
@@ -194,6 +205,7 @@ def main() -> None:
         if given.wait:
             print("waiting", flush=True)
             sys.stdin.readline()
+        threading.Thread(target=pulse, args=(given.journal,), daemon=True).start()
         asyncio.run(
             be_recording_half(given.folder, journal, speed=given.speed, keep_bytes=given.keep_bytes)
         )

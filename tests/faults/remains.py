@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -27,6 +28,9 @@ from tests.faults.named_units import name_of
 S = 1_000_000_000
 """Nanoseconds in a second."""
 EVERYTHING = 10**6
+PULSE_S = 0.05
+"""How often a life says that it goes on."""
+HELD_UP_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,13 @@ class Life:
     rings: list[Handed] = field(default_factory=list)
     presses: list[Handed] = field(default_factory=list)
     card: list[Handed] = field(default_factory=list)
+    pulses_ns: list[int] = field(default_factory=list)
+
+    def is_held_up(self, from_ns: int, to_ns: int) -> bool:
+        """Whether a busy machine kept the process from going on for longer than `HELD_UP_S`."""
+        between = [at_ns for at_ns in self.pulses_ns if from_ns < at_ns < to_ns]
+        gaps_s = [(later - sooner) / S for sooner, later in pairwise([from_ns, *between, to_ns])]
+        return sum(max(0.0, gap_s - 1.5 * PULSE_S) for gap_s in gaps_s) > HELD_UP_S
 
 
 def read_journal(path: Path) -> list[Life]:
@@ -71,6 +82,8 @@ def read_journal(path: Path) -> list[Life]:
                 lives[-1].rings.append(Handed(at_ns, rest[0]))
             case "press":
                 lives[-1].presses.append(Handed(at_ns, rest[0]))
+            case "pulse" if lives:
+                lives[-1].pulses_ns.append(at_ns)
             case "card":
                 lives[-1].card.append(Handed(at_ns, rest[0]))
     return lives

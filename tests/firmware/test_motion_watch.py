@@ -50,6 +50,15 @@ class PatientDetector:
         return Movement(began_pts_90k=0, at_pts_90k=frame.pts_90k)
 
 
+class FailingDetector:
+    """Can't judge anything; implements `Detector`."""
+
+    suspected_since_90k = None
+
+    def look(self, frame: LumaFrame) -> Movement | None:
+        raise ValueError(frame.pts_90k)
+
+
 @dataclass
 class Recorded:
     """Takes what the recorder is told; implements `MotionRecorder`."""
@@ -229,6 +238,18 @@ async def test_frames_are_judged_on_a_thread_of_their_own():
         await rig.see(100, 101)
     assert threading.get_ident() not in rig.detectors[0].threads
     assert rig.detectors[0].looked == [100, 101]
+
+
+async def test_a_detector_that_fails_ends_the_watch_and_a_watch_begun_anew_has_another():
+    detectors: list[Detector] = [FailingDetector(), ScriptedDetector(lambda _: True)]
+    rig = Rig(lambda _: True, make_detector=lambda _: detectors.pop(0))
+    failing = asyncio.create_task(rig.watch.run())
+    await rig.see(100)
+    with pytest.raises(ValueError, match="9000000"):
+        await failing
+    async with running(rig):
+        await rig.see(101)
+    assert len(rig.told) == 1
 
 
 async def test_nothing_is_judged_while_motion_is_off():

@@ -18,7 +18,7 @@ from firmware.motion.detector import MotionDetector, Movement
 from tests.fakes.simulated_door import SimulatedDoor, running
 from tests.faults.doorbells import seeded_dice
 
-RATES = (60, 30, 15, 10, 7)
+RATES = (30, 15, 10, 7)
 COUNT = 100
 PRE_ROLL_90K = 6 * TICKS_PER_S
 JUDGING_OF_FOUR_TIMES_TOO_SLOW_S = 4 * 0.1
@@ -117,7 +117,7 @@ async def many_motions(
 
 
 @pytest.mark.parametrize("late_s", [0.0, JUDGING_OF_FOUR_TIMES_TOO_SLOW_S])
-@pytest.mark.parametrize("fps", RATES)
+@pytest.mark.parametrize("fps", [60, *RATES])
 async def test_a_hundred_presses_have_their_pre_roll(tmp_path: Path, fps: int, late_s: float):
     dice = seeded_dice()
     door = SimulatedDoor(

@@ -28,7 +28,8 @@ class Program:
     name: str
     command: Sequence[str]
     is_ready: IsReady
-    timeout_s: float = 20.0
+    timeout_s: float = 90.0
+    """Of a busy machine; one that ends instead is noticed at once."""
     folder: Path | None = None
     """Where it is started; None: here."""
 

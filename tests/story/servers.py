@@ -117,7 +117,6 @@ class Servers:
             is_ready=answers_http(
                 f"http://127.0.0.1:{self._settings.ports.s3}/", is_any_status=True
             ),
-            timeout_s=30.0,
             folder=self._settings.relay_dir,  # where the store's own keys are
         )
 
@@ -128,7 +127,6 @@ class Servers:
                 program("doorward-relay"), "serve", "--config", str(self._settings.relay_toml),
             ],
             is_ready=answers_http(f"{self._settings.relay_url}/healthz"),
-            timeout_s=30.0,
         )  # fmt: skip
 
     def _app(self) -> Program:
@@ -168,7 +166,6 @@ class Servers:
             name="doorbell",
             command=[program("doorward-firmware"), "--config", str(config), "run"],
             is_ready=answers_http(f"{self._settings.door_url}/"),
-            timeout_s=30.0,
         )
 
 
