@@ -62,6 +62,10 @@ bench: setup  ## measure for 40 minutes, and write docs/benchmarks.md and .json 
 		echo "set-up: going on without; what is missing is said in the table" >&2
 	$(VENV)/python -m tests.bench $(ARGS)
 
+idle: setup  ## watch demo, relay and doorbell at rest for an hour: docs/idle.json and benchmarks.md
+	@.ci/debian $(FAULTS)
+	$(VENV)/python -m tests.bench.idle $(ARGS)
+
 soak: setup  ## the long forms: 1,000 kills, 200 power cuts, every failing call, live view, a guest (hours)
 	@.ci/debian $(FAULTS) $(POSTGRES)
 	DOORWARD_MUTATIONS=100000 $(VENV)/pytest tests/attacks/test_altered_grants_are_refused.py $(ARGS)

@@ -13,7 +13,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -102,8 +103,16 @@ def measure(size: Size) -> list[Result]:
 
 
 async def _at_rest(folder: Path, runs: int, window_s: float) -> list[_Rest]:
+    async with town_at_rest(folder / "t") as children:
+        await asyncio.sleep(min(SETTLE_S, 2 * window_s))
+        return [await _window(children.pid("relay"), window_s) for _ in range(runs)]
+
+
+@asynccontextmanager
+async def town_at_rest(folder: Path) -> AsyncIterator[Children]:
+    """Run a town with slots of ten minutes, and one doorbell that nobody has paired."""
     settings = Settings(
-        data_dir=folder / "t",
+        data_dir=folder,
         ports=Ports(**dict(zip(PORT_NAMES, free_ports(len(PORT_NAMES)), strict=True))),
         video=None,
         is_once=True,
@@ -120,8 +129,7 @@ async def _at_rest(folder: Path, runs: int, window_s: float) -> list[_Rest]:
     try:
         await servers.start_carriers()
         await Play(settings, people, servers, Steps(sys.stderr)).begin_empty()
-        await asyncio.sleep(min(SETTLE_S, 2 * window_s))
-        return [await _window(children.pid("relay"), window_s) for _ in range(runs)]
+        yield children
     finally:
         await people.close()
         await children.stop_all()
@@ -130,18 +138,18 @@ async def _at_rest(folder: Path, runs: int, window_s: float) -> list[_Rest]:
 
 async def _window(pid: int, window_s: float) -> _Rest:
     """Watch without strace first, which would cost the relay time."""
-    begun_s, used_s, woken = time.monotonic(), cpu_s(pid), _switches(pid)
+    begun_s, used_s, woken = time.monotonic(), cpu_s(pid), count_wakes(pid)
     await asyncio.sleep(window_s)
     took_s = time.monotonic() - begun_s
-    used_s, woken = cpu_s(pid) - used_s, _switches(pid) - woken
+    used_s, woken = cpu_s(pid) - used_s, count_wakes(pid) - woken
     return _Rest(
         cpu_percent=100 * used_s / took_s,
         wakes=woken / took_s,
-        syncs=await asyncio.to_thread(_syncs, pid, window_s) / window_s,
+        syncs=await asyncio.to_thread(count_syncs, pid, window_s) / window_s,
     )
 
 
-def _switches(pid: int) -> int:
+def count_wakes(pid: int) -> int:
     """Return how often the threads of a process have waited."""
     count = 0
     for status in Path(f"/proc/{pid}/task").glob("*/status"):
@@ -151,7 +159,8 @@ def _switches(pid: int) -> int:
     return count
 
 
-def _syncs(pid: int, window_s: float) -> int:
+def count_syncs(pid: int, window_s: float) -> int:
+    """Return how often a process calls fsync and fdatasync in that time, by strace."""
     command = ["strace", "-f", "-qq", "-e", "trace=fsync,fdatasync", "-p", str(pid)]
     with tempfile.TemporaryFile("w+") as told:
         watch = subprocess.Popen(command, stderr=told)

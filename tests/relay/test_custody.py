@@ -58,7 +58,7 @@ from relay.custody.errors import KeyTaken
 from relay.custody.log_entries import LogEntries
 from relay.custody.releases import TELL_AGAIN_MS
 from relay.custody.service import CustodyService
-from relay.custody.slots import Slots, close
+from relay.custody.slots import REST_S, Slots, close
 from relay.custody.tile_store import Retention, TileStore
 from relay.fleet.commands import Commands
 from relay.ingest.carried_events import carry
@@ -339,7 +339,7 @@ async def test_short_slots_wait_for_each_other_while_nothing_else_is_added(house
     await add("news")
     assert await rest_s() == 0
     now_s += 24 * 3600
-    assert await rest_s() == 240
+    assert await rest_s() == REST_S
 
 
 async def test_a_rest_is_longer_than_a_look_and_ends_with_news(tmp_path: Path) -> None:
@@ -459,6 +459,22 @@ async def test_the_notes_of_a_slot_are_for_their_owners_and_not_among_the_events
     async with house.database.begin() as tx:
         await events.forget_slot_notes(tx, before_ms=house.clock.wall_ms() + 1)
         assert await events.notes_for(tx, DEVICES, credential_ids=["annA"]) == []
+
+
+async def test_the_newest_slots_notes_are_kept_for_each_doorbell_and_browser(house: House) -> None:
+    slot = current_slot(house)
+    for device, owners, count in ((DEVICES[0], ("annA", "beaA"), 3), (DEVICES[1], ("eveA",), 2)):
+        for number in range(count):
+            notes = [
+                Note(credential_id=one, browser="b" * 20, sealed=f"{number}AAA") for one in owners
+            ]
+            told = SlotCommitted(slot=slot + number, commitment="11" * 32, notes=notes)
+            await house.take(device, told, seq=7 * number)
+    async with house.database.begin() as tx:
+        await events.keep_newest_slot_notes(tx, slots=2)
+        for owner, kept in (("annA", "12"), ("beaA", "12"), ("eveA", "01")):
+            left = await events.notes_for(tx, DEVICES, credential_ids=[owner])
+            assert [row.event.body.sealed[0] for row in left] == list(kept)
 
 
 async def test_every_doorbell_hears_that_the_register_grew_and_only_the_newest(
