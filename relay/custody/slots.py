@@ -80,19 +80,20 @@ class Slots:
         self._busy_s = 0.0
         self._known_count = 0
 
-    async def take(self, tx: Transaction, device: str, told: SlotCommitted) -> bool:
-        """Keep a doorbell's commitment; False if its slot isn't open."""
+    async def take(self, tx: Transaction, device: str, told: SlotCommitted) -> None:
+        """Keep a doorbell's commitment, unless its slot isn't open."""
         slot_ms = await self._length_ms(tx)
         if slot_ms is None:
-            return False
-        last = await last_closed(tx)
+            return
         newest = self._clock.wall_ms() // slot_ms + 1  # its clock may be a little ahead
-        if told.slot > newest or (last is not None and told.slot <= last):
-            return False
-        if told.slot <= self._newest_over(slot_ms) - MAX_CATCH_UP:
-            return False
-        await rows.put_commitment(tx, slot=told.slot, device=device, commitment=told.commitment)
-        return True
+        if self._newest_over(slot_ms) - MAX_CATCH_UP < told.slot <= newest:
+            await rows.put_commitment(
+                tx,
+                slot=told.slot,
+                device=device,
+                commitment=told.commitment,
+                closed_by=("custody", _key(told.slot), LAST_KEY),
+            )
 
     async def run(self) -> None:
         """Close each slot when its time has come, until cancelled."""
@@ -198,7 +199,7 @@ async def slot_ms_of(tx: Transaction) -> int | None:
 
 async def last_closed(tx: Transaction) -> int | None:
     """Return the newest slot that has its entry."""
-    key = await rows.last_key(tx, "custody", _key(0), _key(10**SLOT_DIGITS - 1))
+    key = await rows.last_key(tx, "custody", _key(0), LAST_KEY)
     return None if key is None else int(key.removeprefix("slot:"))
 
 
@@ -217,3 +218,6 @@ async def close(tx: Transaction, logs: LogEntries, slot: int) -> None:
 
 def _key(slot: int) -> str:
     return f"slot:{slot:0{SLOT_DIGITS}d}"
+
+
+LAST_KEY = _key(10**SLOT_DIGITS - 1)

@@ -11,7 +11,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import Column, Row, Select, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import (
+    Column,
+    Row,
+    Select,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
 
 from relay.store.database import Transaction, signal
 from relay.store.schema import (
@@ -296,9 +309,22 @@ class ClosedSlot:
     number: int
 
 
-async def put_commitment(tx: Transaction, *, slot: int, device: str, commitment: str) -> None:
-    """Store a doorbell's first commitment of a slot."""
-    statement = upsert(tx, slot_commitments).values(slot=slot, device=device, commitment=commitment)
+async def put_commitment(
+    tx: Transaction, *, slot: int, device: str, commitment: str, closed_by: tuple[str, str, str]
+) -> None:
+    """Store a doorbell's first commitment of a slot.
+
+    Not if the slot is closed: a log (the first of `closed_by`) has an entry whose key lies between
+    the other two. One statement does both, since each doorbell needs it in each slot.
+    """
+    log, first, last = closed_by
+    is_closed = exists().where(
+        log_entries.c.log == log, log_entries.c.key >= first, log_entries.c.key <= last
+    )
+    values = {"slot": slot, "device": device, "commitment": commitment}
+    columns = slot_commitments.c
+    given = select(*(literal(value, columns[name].type) for name, value in values.items()))
+    statement = upsert(tx, slot_commitments).from_select(list(values), given.where(~is_closed))
     await tx.execute(statement.on_conflict_do_nothing())
 
 
