@@ -20,7 +20,6 @@ from sqlalchemy import (
     exists,
     func,
     insert,
-    literal,
     or_,
     select,
     update,
@@ -34,7 +33,6 @@ from relay.store.schema import (
     slot_commitments,
     slot_trees,
 )
-from relay.store.upserts import upsert
 
 Log = Literal["register", "custody"]
 
@@ -309,23 +307,36 @@ class ClosedSlot:
     number: int
 
 
+_AN_ENTRY, _COMMITTED = log_entries.c, slot_commitments.c
+_PUT_COMMITMENT = insert(slot_commitments).from_select(
+    ["slot", "device", "commitment"],
+    select(
+        bindparam("in_slot", type_=_COMMITTED.slot.type),
+        bindparam("by_device", type_=_COMMITTED.device.type),
+        bindparam("told", type_=_COMMITTED.commitment.type),
+    ).where(
+        ~exists().where(
+            _COMMITTED.slot == bindparam("in_slot"), _COMMITTED.device == bindparam("by_device")
+        ),
+        ~exists().where(
+            _AN_ENTRY.log == bindparam("log"),
+            _AN_ENTRY.key.between(bindparam("first"), bindparam("last")),
+        ),
+    ),
+)
+
+
 async def put_commitment(
     tx: Transaction, *, slot: int, device: str, commitment: str, closed_by: tuple[str, str, str]
 ) -> None:
     """Store a doorbell's first commitment of a slot.
 
     Not if the slot is closed: a log (the first of `closed_by`) has an entry whose key lies between
-    the other two. One statement does both, since each doorbell needs it in each slot.
+    the other two. It is one statement, made once, because each doorbell needs it in each slot.
     """
     log, first, last = closed_by
-    is_closed = exists().where(
-        log_entries.c.log == log, log_entries.c.key >= first, log_entries.c.key <= last
-    )
-    values = {"slot": slot, "device": device, "commitment": commitment}
-    columns = slot_commitments.c
-    given = select(*(literal(value, columns[name].type) for name, value in values.items()))
-    statement = upsert(tx, slot_commitments).from_select(list(values), given.where(~is_closed))
-    await tx.execute(statement.on_conflict_do_nothing())
+    values = {"in_slot": slot, "by_device": device, "told": commitment}
+    await tx.execute(_PUT_COMMITMENT, {**values, "log": log, "first": first, "last": last})
 
 
 async def commitments(tx: Transaction, slot: int) -> dict[str, str]:
