@@ -42,7 +42,7 @@ MIN_TOLD_LIFE_MS = 10_000
 SHORTEST_WAIT_S = 0.02
 LONG_SLOT_MS = 60_000
 """Slots of that length, and longer ones, are each closed in time."""
-REST_S = 600.0
+REST_S = 1200.0
 """Of shorter ones, those that are over in that time, or AT_ONCE, are closed together."""
 QUIET_S = 60.0
 REST_PART = 4

@@ -10,8 +10,8 @@ from relay.store.database import Database
 EACH_S = 3600.0
 CARRIED_LIFE_MS = thumbnails.LIFE_MS
 """A doorbell that tells a passing event again after that long is believed once more."""
-SLOTS_WITH_NOTES = 2016
-"""Two weeks of ten-minute slots: only where slots are shorter are there more within their life."""
+SLOTS_WITH_NOTES = 1008
+"""A week of ten-minute slots: only where slots are shorter are there more within their life."""
 RELEASE_LIFE_MS = 30 * 24 * 3600 * 1000
 """So long a doorbell may take from its commitment to the announcement of the package."""
 COMMAND_LIFE_MS = 7 * 24 * 3600 * 1000

@@ -174,7 +174,7 @@ async def _watch_both(folder: Path, length_s: float) -> list[Setting]:
     async with _demo(demo_folder) as pids, town_at_rest(town_folder) as children:
         towns = [
             Town(
-                name="The demo, left running (slots of 2 s, somebody walks by every 24 s)",
+                name="The demo, left running (slots of 10 s, a visitor every five minutes)",
                 folder=demo_folder,
                 pids=pids,
             ),
@@ -291,7 +291,7 @@ async def _sizes(folder: Path, length_s: float) -> list[dict[str, int]]:
     while (left_s := ends_s - time.monotonic()) > 0:
         await asyncio.sleep(min(LOOK_S, length_s / 4, left_s))
         looks.append(await asyncio.to_thread(sizes_of, folder))
-        print(dt.datetime.now(dt.UTC).strftime("%H:%M:%S"), folder.name, looks[-1], flush=True)
+        print(f"{folder}: {sum(looks[-1].values()):,} bytes", file=sys.stderr, flush=True)
     return looks
 
 

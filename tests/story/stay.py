@@ -43,9 +43,8 @@ This town has two administrators, whose key files are on this machine, and nobod
 no owner. doorward-agency makes an agency's keys and its agreement (docs/guide/agency.md); the pages
 for agencies and administrators go on from there. Seven days are one press at the town's clock."""
 PORCH = """
-The camera shows a rendered porch, and somebody walks up to it every 24 seconds: that is motion,
-told and recorded as a ring is. In the long run it is too much of it: then the doorbell says so,
-as a real one would, and is silent about motion for a while. Rings are always told."""
+The camera shows a rendered porch, and somebody walks up to it every 24 seconds at first, later
+every five minutes: that is motion, told and recorded as a ring is."""
 ONLY_LOOPBACK = """
 This machine has no network interface but loopback, and browsers need one for live view:
 connect to any network for that. Everything else works."""
