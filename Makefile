@@ -1,6 +1,6 @@
 # Doorward: `make` lists what there is. Everything sets itself up; see .ci/setup.
 .DEFAULT_GOAL := help
-.PHONY: help house setup demo check test strangers lock smoke bench soak screenshots
+.PHONY: help house setup demo check test strangers lock smoke bench idle soak screenshots
 VENV := .venv/bin
 BROWSER := chromium fonts-dejavu-core
 TURN := coturn

@@ -118,7 +118,7 @@ def main() -> int:
     (given.out / "idle.json").write_text(as_json(run))
     document = given.out / "benchmarks.md"
     before = document.read_text() if document.exists() else ""
-    document.write_text(with_section(before, run))
+    document.write_text(before.partition(HEADING)[0] + section_in(given.out))
     return 0
 
 
@@ -132,9 +132,10 @@ def parse_run(text: bytes) -> IdleRun:
     return msgspec.json.decode(text, type=IdleRun)
 
 
-def with_section(document: str, run: IdleRun) -> str:
-    """Return docs/benchmarks.md with this run as its last section."""
-    return document.partition(HEADING)[0] + HEADING + as_markdown(run)
+def section_in(folder: Path) -> str:
+    """Return the last section of docs/benchmarks.md; "" if there was no such run."""
+    written = folder / "idle.json"
+    return HEADING + as_markdown(parse_run(written.read_bytes())) if written.exists() else ""
 
 
 def as_markdown(run: IdleRun) -> str:

@@ -218,11 +218,19 @@ def count_syncs(pid: int, window_s: float) -> int:
     command = ["strace", "-f", "-qq", "-e", "trace=fsync,fdatasync", "-p", str(pid)]
     with tempfile.TemporaryFile("w+") as told:
         watch = subprocess.Popen(command, stderr=told)
+        _wait_until_traced(pid, watch)
         time.sleep(window_s)
         watch.terminate()
         watch.wait()
         told.seek(0)
         return told.read().count("sync(")
+
+
+def _wait_until_traced(pid: int, watch: subprocess.Popen[bytes]) -> None:
+    while "TracerPid:\t0\n" in Path(f"/proc/{pid}/status").read_text():
+        if watch.poll() is not None:
+            raise NotHere("strace may not look at other processes here")
+        time.sleep(0.01)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
