@@ -79,12 +79,14 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class IdleRun(msgspec.Struct, frozen=True, kw_only=True):
-    """docs/idle.json."""
+    """One run; docs/idle.json has a list of them."""
 
     date: str
     machine: str
     minutes: float
     settings: list[Setting]
+    note: str = ""
+    """What a reader must know to judge the figures."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,27 +117,29 @@ def main() -> int:
         settings=settings,
     )
     given.out.mkdir(exist_ok=True)
-    (given.out / "idle.json").write_text(as_json(run))
+    (given.out / "idle.json").write_text(as_json([run]))
     document = given.out / "benchmarks.md"
     before = document.read_text() if document.exists() else ""
     document.write_text(before.partition(HEADING)[0] + section_in(given.out))
     return 0
 
 
-def as_json(run: IdleRun) -> str:
+def as_json(runs: Sequence[IdleRun]) -> str:
     """Return docs/idle.json."""
-    return msgspec.json.format(msgspec.json.encode(run), indent=1).decode() + "\n"
+    return msgspec.json.format(msgspec.json.encode(runs), indent=1).decode() + "\n"
 
 
-def parse_run(text: bytes) -> IdleRun:
+def parse_runs(text: bytes) -> list[IdleRun]:
     """Return what docs/idle.json tells."""
-    return msgspec.json.decode(text, type=IdleRun)
+    return msgspec.json.decode(text, type=list[IdleRun])
 
 
 def section_in(folder: Path) -> str:
     """Return the last section of docs/benchmarks.md; "" if there was no such run."""
     written = folder / "idle.json"
-    return HEADING + as_markdown(parse_run(written.read_bytes())) if written.exists() else ""
+    if not written.exists():
+        return ""
+    return HEADING + "".join(map(as_markdown, parse_runs(written.read_bytes())))
 
 
 def as_markdown(run: IdleRun) -> str:
@@ -146,6 +150,7 @@ def as_markdown(run: IdleRun) -> str:
         "threads) are of the first\ntwo thirds, syncs (fsync, fdatasync) of the last third, when "
         'strace looked on. "A day" is computed from the second half.\n'
     )
+    head += f"{run.note}\n" if run.note else ""
     return head + "".join(_setting_text(one, run.minutes) for one in run.settings)
 
 
@@ -242,9 +247,7 @@ async def watch(town: Town, length_s: float) -> Setting:
     took_s = time.monotonic() - begun_s
     spent = {name: _Counters.of(pid).less(before[name]) for name, pid in town.pids.items()}
     traced_s = length_s - took_s
-    counted = await asyncio.gather(
-        *(asyncio.to_thread(count_syncs, pid, traced_s) for pid in town.pids.values())
-    )
+    counted = await asyncio.gather(*(count_syncs(pid, traced_s) for pid in town.pids.values()))
     programs = [
         ProgramAtRest(
             name=name,

@@ -9,7 +9,6 @@ the broker, its acknowledgements and the bucket. The requests to a bucket are co
 import asyncio
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -199,7 +198,7 @@ async def _window(pid: int, window_s: float) -> _Rest:
     return _Rest(
         cpu_percent=100 * used_s / took_s,
         wakes=woken / took_s,
-        syncs=await asyncio.to_thread(count_syncs, pid, window_s) / window_s,
+        syncs=await count_syncs(pid, window_s) / window_s,
     )
 
 
@@ -213,24 +212,20 @@ def count_wakes(pid: int) -> int:
     return count
 
 
-def count_syncs(pid: int, window_s: float) -> int:
+async def count_syncs(pid: int, window_s: float) -> int:
     """Return how often a process calls fsync and fdatasync in that time, by strace."""
     command = ["strace", "-f", "-qq", "-e", "trace=fsync,fdatasync", "-p", str(pid)]
     with tempfile.TemporaryFile("w+") as told:
-        watch = subprocess.Popen(command, stderr=told)
-        _wait_until_traced(pid, watch)
-        time.sleep(window_s)
+        watch = await asyncio.create_subprocess_exec(*command, stderr=told)
+        while "TracerPid:\t0\n" in Path(f"/proc/{pid}/status").read_text():
+            if watch.returncode is not None:
+                raise NotHere("strace may not look at other processes here")
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(window_s)
         watch.terminate()
-        watch.wait()
+        await watch.wait()
         told.seek(0)
         return told.read().count("sync(")
-
-
-def _wait_until_traced(pid: int, watch: subprocess.Popen[bytes]) -> None:
-    while "TracerPid:\t0\n" in Path(f"/proc/{pid}/status").read_text():
-        if watch.poll() is not None:
-            raise NotHere("strace may not look at other processes here")
-        time.sleep(0.01)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,7 @@ from tests.bench.idle import (
     as_json,
     as_markdown,
     growths_of,
-    parse_run,
+    parse_runs,
     section_in,
     sizes_of,
     watch,
@@ -43,7 +43,9 @@ def a_run(*, minutes: float = 60) -> IdleRun:
     )
     store = Growth(name="store", begin_mb=1.0, half_mb=2.0, end_mb=2.5)
     town = Setting(name="A town", programs=[relay], growths=[store])
-    return IdleRun(date="2026-01-02", machine="a machine", minutes=minutes, settings=[town])
+    return IdleRun(
+        date="2026-01-02", machine="a machine", minutes=minutes, settings=[town], note="A."
+    )
 
 
 def test_a_program_that_writes_is_seen_to(tmp_path: Path) -> None:
@@ -88,8 +90,8 @@ def test_growths_are_sorted_with_the_whole_at_the_end() -> None:
 def test_a_run_is_written_as_the_last_section_and_read_again(tmp_path: Path) -> None:
     assert section_in(tmp_path) == ""
     run = a_run()
-    (tmp_path / "idle.json").write_text(as_json(run))
-    assert parse_run((tmp_path / "idle.json").read_bytes()) == run
+    (tmp_path / "idle.json").write_text(as_json([run]))
+    assert parse_runs((tmp_path / "idle.json").read_bytes()) == [run]
     assert section_in(tmp_path) == HEADING + as_markdown(run)
     assert "| relay | 0.10 | 7.0 | 0.00 | 1.5 |" in section_in(tmp_path)
     assert "| store | 1.00 | 2.00 | 2.50 | 24 |" in section_in(tmp_path)
