@@ -343,7 +343,7 @@ async def test_short_slots_wait_for_each_other_while_nothing_else_is_added(house
 
 
 async def test_a_rest_is_longer_than_a_look_and_ends_with_news(tmp_path: Path) -> None:
-    """Seen to fail, with a batch at each look, before the rest had an end of its own."""
+    """Seen to fail with slots closed at each look, and with their own entries counted as news."""
     database = await open_database(tmp_path / "relay.sqlite3")
     database.signals = Signals(look_s=0.02)
     clock, now_s, looks = ManualClock(), 1000.0, 0

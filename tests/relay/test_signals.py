@@ -153,7 +153,8 @@ async def test_a_lost_signal_costs_time_and_no_more(
 
 
 async def test_a_relay_at_rest_neither_writes_nor_looks(tmp_path: Path, keys: LogKeys) -> None:
-    """Seen to fail, with dozens of each, before signals: the turns were renewed each second."""
+    """Seen to fail with a second as the longest wait of sequencers, slots or telling, and with the
+    turn renewed each second."""
     database = await CountingDatabase.open(place_of(tmp_path / "rest.sqlite3"))
     assert isinstance(database, CountingDatabase)
     clock, bucket = SystemClock(), MemoryBucket()
