@@ -5,7 +5,7 @@ one entry of the custody log, and neither it nor a path shows how many doorbells
 doorbell that was in time gets its path; then the tree's seed is deleted.
 
 In a town whose slots are short, several are closed at once while the logs have no other entries: a
-demo that is left running would else make a checkpoint every other second.
+demo that is left running would else make a checkpoint, and several files, every ten seconds.
 
 A slot in which no doorbell was heard has its entry too. One that is told too late, or of a time
 that isn't yet, isn't taken: its notes are carried all the same.

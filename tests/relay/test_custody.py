@@ -309,7 +309,7 @@ async def test_each_doorbell_of_a_slot_gets_its_own_way_to_the_one_entry(house: 
 
 
 async def test_short_slots_wait_for_each_other_while_nothing_else_is_added(house: House) -> None:
-    """Else a demo that is left running makes a checkpoint every other second."""
+    """Else a demo that is left running makes a checkpoint every ten seconds."""
     now_s = 1000.0
     slots = Slots(
         logs=house.logs,
