@@ -1,6 +1,6 @@
 # Doorward: `make` lists what there is. Everything sets itself up; see .ci/setup.
 .DEFAULT_GOAL := help
-.PHONY: help house setup demo check test strangers lock smoke bench soak screenshots
+.PHONY: help house setup demo check test strangers lock smoke bench idle soak screenshots
 VENV := .venv/bin
 BROWSER := chromium fonts-dejavu-core
 TURN := coturn
@@ -61,6 +61,10 @@ bench: setup  ## measure for 40 minutes, and write docs/benchmarks.md and .json 
 	@.ci/debian $(PEERS) && .ci/debian $(BROWSER) && .ci/peers || \
 		echo "set-up: going on without; what is missing is said in the table" >&2
 	$(VENV)/python -m tests.bench $(ARGS)
+
+idle: setup  ## watch demo, relay and doorbell at rest for an hour: docs/idle.json and benchmarks.md
+	@.ci/debian $(FAULTS)
+	$(VENV)/python -m tests.bench.idle $(ARGS)
 
 soak: setup  ## the long forms: 1,000 kills, 200 power cuts, every failing call, live view, a guest (hours)
 	@.ci/debian $(FAULTS) $(POSTGRES)

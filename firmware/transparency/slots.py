@@ -85,7 +85,7 @@ class SlotAnswers:
     def _take_answer(self, logged: SlotLogged) -> None:
         record = self._store.record(logged.slot)
         if record is None:
-            log.info("an answer for slot %d, of which nothing is known", logged.slot)
+            log.debug("an answer for slot %d, of which nothing is known", logged.slot)
             return
         root = slot_root(record.digest(), index=logged.index, hashes=logged.hashes)
         check_proof(

@@ -5,7 +5,7 @@ one entry of the custody log, and neither it nor a path shows how many doorbells
 doorbell that was in time gets its path; then the tree's seed is deleted.
 
 In a town whose slots are short, several are closed at once while the logs have no other entries: a
-demo that is left running would else make a checkpoint every other second.
+demo that is left running would else make a checkpoint, and several files, every ten seconds.
 
 A slot in which no doorbell was heard has its entry too. One that is told too late, or of a time
 that isn't yet, isn't taken: its notes are carried all the same.
@@ -42,7 +42,7 @@ MIN_TOLD_LIFE_MS = 10_000
 SHORTEST_WAIT_S = 0.02
 LONG_SLOT_MS = 60_000
 """Slots of that length, and longer ones, are each closed in time."""
-REST_S = 240.0
+REST_S = 1200.0
 """Of shorter ones, those that are over in that time, or AT_ONCE, are closed together."""
 QUIET_S = 60.0
 REST_PART = 4
@@ -80,19 +80,20 @@ class Slots:
         self._busy_s = 0.0
         self._known_count = 0
 
-    async def take(self, tx: Transaction, device: str, told: SlotCommitted) -> bool:
-        """Keep a doorbell's commitment; False if its slot isn't open."""
+    async def take(self, tx: Transaction, device: str, told: SlotCommitted) -> None:
+        """Keep a doorbell's commitment, unless its slot isn't open."""
         slot_ms = await self._length_ms(tx)
         if slot_ms is None:
-            return False
-        last = await last_closed(tx)
+            return
         newest = self._clock.wall_ms() // slot_ms + 1  # its clock may be a little ahead
-        if told.slot > newest or (last is not None and told.slot <= last):
-            return False
-        if told.slot <= self._newest_over(slot_ms) - MAX_CATCH_UP:
-            return False
-        await rows.put_commitment(tx, slot=told.slot, device=device, commitment=told.commitment)
-        return True
+        if self._newest_over(slot_ms) - MAX_CATCH_UP < told.slot <= newest:
+            await rows.put_commitment(
+                tx,
+                slot=told.slot,
+                device=device,
+                commitment=told.commitment,
+                closed_by=("custody", _key(told.slot), LAST_KEY),
+            )
 
     async def run(self) -> None:
         """Close each slot when its time has come, until cancelled."""
@@ -198,7 +199,7 @@ async def slot_ms_of(tx: Transaction) -> int | None:
 
 async def last_closed(tx: Transaction) -> int | None:
     """Return the newest slot that has its entry."""
-    key = await rows.last_key(tx, "custody", _key(0), _key(10**SLOT_DIGITS - 1))
+    key = await rows.last_key(tx, "custody", _key(0), LAST_KEY)
     return None if key is None else int(key.removeprefix("slot:"))
 
 
@@ -217,3 +218,6 @@ async def close(tx: Transaction, logs: LogEntries, slot: int) -> None:
 
 def _key(slot: int) -> str:
     return f"slot:{slot:0{SLOT_DIGITS}d}"
+
+
+LAST_KEY = _key(10**SLOT_DIGITS - 1)

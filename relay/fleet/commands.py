@@ -152,7 +152,7 @@ class Commands:
         async with self._database.read() as tx:
             if not await fleet.is_active(tx, device):
                 raise _unknown(device)
-        self._tell(self._command(device, body, expires_ms))
+        self._tell(*self._encoded(device, body, expires_ms))
         self._wake.set()
 
     async def notify_many(self, bodies: Mapping[str, CommandBody], expires_ms: int) -> None:
@@ -161,7 +161,7 @@ class Commands:
             active = await fleet.active_devices(tx)
         for number, (device, body) in enumerate(bodies.items()):
             if device in active:
-                self._tell(self._command(device, body, expires_ms))
+                self._tell(*self._encoded(device, body, expires_ms))
             if number % AT_ONCE == 0:
                 await asyncio.sleep(0)  # there is more to do than this
         self._wake.set()
@@ -177,6 +177,9 @@ class Commands:
         return command
 
     def _command(self, device: str, body: CommandBody, expires_ms: int) -> Command:
+        return self._encoded(device, body, expires_ms)[0]
+
+    def _encoded(self, device: str, body: CommandBody, expires_ms: int) -> tuple[Command, bytes]:
         command = Command(
             id=new_id(),
             device=device,
@@ -184,10 +187,10 @@ class Commands:
             expires_ms=expires_ms,
             body=body,
         )
-        size_bytes = len(command.encode())
-        if size_bytes > MAX_MQTT_BYTES:
-            raise CommandTooLarge(f"a command of {size_bytes} bytes, at most {MAX_MQTT_BYTES}")
-        return command
+        data = command.encode()
+        if len(data) > MAX_MQTT_BYTES:
+            raise CommandTooLarge(f"a command of {len(data)} bytes, at most {MAX_MQTT_BYTES}")
+        return command, data
 
     def dispatch(self, command: Command) -> None:
         """Publish a command now, and again until it is answered; one that it replaces no more."""
@@ -249,11 +252,11 @@ class Commands:
             return False
         return self._told.get((reply.device, type(command.body))) == reply.in_reply_to
 
-    def _tell(self, command: Command) -> None:
+    def _tell(self, command: Command, data: bytes) -> None:
         kind = (command.device, type(command.body))
         self._pending.drop(self._told.get(kind, ""))
         self._told[kind] = command.id
-        self._pending.add(command)
+        self._pending.add(command, data)
 
     async def _publish_due(self) -> float:
         """Publish the commands that are due; return the time until the next."""

@@ -49,9 +49,9 @@ class PendingCommands:
         """Return a doorbell's commands."""
         return [pending.command for pending in self._by_device.get(device, {}).values()]
 
-    def add(self, command: Command) -> None:
-        """Add a command, which is due at once."""
-        pending = Pending(command=command, data=command.encode())
+    def add(self, command: Command, data: bytes | None = None) -> None:
+        """Add a command, which is due at once; `data` is its encoding, if that was made."""
+        pending = Pending(command=command, data=command.encode() if data is None else data)
         self._by_id[command.id] = pending
         self._by_device.setdefault(command.device, {})[command.id] = pending
         self._schedule(pending, 0.0)

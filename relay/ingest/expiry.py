@@ -10,6 +10,8 @@ from relay.store.database import Database
 EACH_S = 3600.0
 CARRIED_LIFE_MS = thumbnails.LIFE_MS
 """A doorbell that tells a passing event again after that long is believed once more."""
+SLOTS_WITH_NOTES = 1008
+"""A week of ten-minute slots: only where slots are shorter are there more within their life."""
 RELEASE_LIFE_MS = 30 * 24 * 3600 * 1000
 """So long a doorbell may take from its commitment to the announcement of the package."""
 COMMAND_LIFE_MS = 7 * 24 * 3600 * 1000
@@ -36,6 +38,7 @@ class Expiry:
             await thumbnails.forget(tx, now_ms=now_ms)
             await carried_events.forget(tx, before_ms=now_ms - CARRIED_LIFE_MS)
             await events.forget_slot_notes(tx, before_ms=now_ms - events.SLOT_NOTES_LIFE_MS)
+            await events.keep_newest_slot_notes(tx, slots=SLOTS_WITH_NOTES)
             await push.forget_expired(tx, now_ms=now_ms)
             await drafts.forget(tx, before_ms=now_ms - DRAFT_LIFE_MS)
             await releases.forget(tx, before_ms=now_ms - RELEASE_LIFE_MS)

@@ -12,6 +12,8 @@ from firmware.protocol.events import Event
 from relay.store.database import Transaction
 from relay.store.schema import carried_events
 
+_ADD = insert(carried_events)
+
 
 async def known(tx: Transaction, event_ids: Collection[str]) -> dict[str, str]:
     """Return the digests of those of these events that are known, by event id."""
@@ -23,14 +25,8 @@ async def known(tx: Transaction, event_ids: Collection[str]) -> dict[str, str]:
 
 async def add(tx: Transaction, event: Event, *, received_ms: int) -> None:
     """Store one event whose id is not known yet."""
-    await tx.execute(
-        insert(carried_events).values(
-            event_id=event.id,
-            device=event.device,
-            digest=event.digest(),
-            received_ms=received_ms,
-        )
-    )
+    values = {"event_id": event.id, "device": event.device, "digest": event.digest()}
+    await tx.execute(_ADD, {**values, "received_ms": received_ms})
 
 
 async def forget(tx: Transaction, *, before_ms: int) -> None:

@@ -166,6 +166,23 @@ async def forget_slot_notes(tx: Transaction, *, before_ms: int) -> None:
     await tx.execute(delete(events).where(old))
 
 
+async def keep_newest_slot_notes(tx: Transaction, *, slots: int) -> None:
+    """Delete each doorbell's notes of all but its newest slots, read or not."""
+    of_slots = events.c.kind == SLOT_NOTE
+    crowded = (
+        select(events.c.device)
+        .where(of_slots)
+        .group_by(events.c.device)
+        .having(func.count() > slots)
+    )
+    for device in (await tx.execute(crowded)).scalars().all():
+        is_its = of_slots & (events.c.device == device)
+        newest = select(events.c.seq).where(is_its).distinct().order_by(events.c.seq.desc())
+        oldest_kept = (await tx.execute(newest.offset(slots - 1).limit(1))).scalar()
+        if oldest_kept is not None:
+            await tx.execute(delete(events).where(is_its & (events.c.seq < oldest_kept)))
+
+
 async def _correct(tx: Transaction, told: Event, clock: ClockSet) -> None:
     """Correct the times of the events that `clock` names, only of earlier, uncorrected ones."""
     change = (

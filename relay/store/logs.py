@@ -11,7 +11,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import Column, Row, Select, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import (
+    Column,
+    Row,
+    Select,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from relay.store.database import Transaction, signal
 from relay.store.schema import (
@@ -21,7 +33,6 @@ from relay.store.schema import (
     slot_commitments,
     slot_trees,
 )
-from relay.store.upserts import upsert
 
 Log = Literal["register", "custody"]
 
@@ -296,10 +307,36 @@ class ClosedSlot:
     number: int
 
 
-async def put_commitment(tx: Transaction, *, slot: int, device: str, commitment: str) -> None:
-    """Store a doorbell's first commitment of a slot."""
-    statement = upsert(tx, slot_commitments).values(slot=slot, device=device, commitment=commitment)
-    await tx.execute(statement.on_conflict_do_nothing())
+_AN_ENTRY, _COMMITTED = log_entries.c, slot_commitments.c
+_PUT_COMMITMENT = insert(slot_commitments).from_select(
+    ["slot", "device", "commitment"],
+    select(
+        bindparam("in_slot", type_=_COMMITTED.slot.type),
+        bindparam("by_device", type_=_COMMITTED.device.type),
+        bindparam("told", type_=_COMMITTED.commitment.type),
+    ).where(
+        ~exists().where(
+            _COMMITTED.slot == bindparam("in_slot"), _COMMITTED.device == bindparam("by_device")
+        ),
+        ~exists().where(
+            _AN_ENTRY.log == bindparam("log"),
+            _AN_ENTRY.key.between(bindparam("first"), bindparam("last")),
+        ),
+    ),
+)
+
+
+async def put_commitment(
+    tx: Transaction, *, slot: int, device: str, commitment: str, closed_by: tuple[str, str, str]
+) -> None:
+    """Store a doorbell's first commitment of a slot.
+
+    Not if the slot is closed: a log (the first of `closed_by`) has an entry whose key lies between
+    the other two. It is one statement, made once, because each doorbell needs it in each slot.
+    """
+    log, first, last = closed_by
+    values = {"in_slot": slot, "by_device": device, "told": commitment}
+    await tx.execute(_PUT_COMMITMENT, {**values, "log": log, "first": first, "last": last})
 
 
 async def commitments(tx: Transaction, slot: int) -> dict[str, str]:

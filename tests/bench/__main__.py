@@ -20,6 +20,7 @@ from tests.bench import (
     finishing,
     first_frame,
     grants,
+    idle,
     latency,
     logs,
     lossy,
@@ -166,7 +167,8 @@ def _write(
     written = folder / "benchmarks.json"
     before = parse_entries(written.read_bytes()) if written.exists() else []
     entries = merged(before, anew, [_name(benchmark) for benchmark in BENCHMARKS])
-    (folder / "benchmarks.md").write_text(as_markdown(entries, lacking))
+    document = as_markdown(entries, lacking) + idle.section_in(folder)
+    (folder / "benchmarks.md").write_text(document)
     written.write_text(as_json(entries))
 
 

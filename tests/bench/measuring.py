@@ -9,7 +9,9 @@ from typing import Literal, TypeVar
 
 log = logging.getLogger(__name__)
 
-Unit = Literal["µs", "ms", "s", "MB", "% of a core", "s frozen", "pictures", "ms/MB", "a second"]
+Unit = Literal[
+    "µs", "ms", "s", "MB", "% of a core", "s frozen", "pictures", "ms/MB", "a second", "a day"
+]
 NS_PER: dict[Unit, int] = {"µs": 1_000, "ms": 1_000_000, "s": 1_000_000_000}
 
 

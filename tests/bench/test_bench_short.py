@@ -29,7 +29,15 @@ from tests.fakes import witness_peer
 DATE = dt.date(2026, 1, 2)
 ALONE = ("D11", "D6 road", "L8", "verify")
 """Nobody else does the same."""
-MAY_BE_NOTHING = ("D8", "D8 libwebrtc", "L8", "L8 wake-ups", "L8 syncs")
+MAY_BE_NOTHING = (
+    "D8",
+    "D8 libwebrtc",
+    "L8",
+    "L8 wake-ups",
+    "L8 syncs",
+    "L8 rest 10,000",
+    "L8 database",
+)
 """In a second, a picture may never stand still, and a relay may sleep."""
 PEER_MAY_BE_NOTHING = (*MAY_BE_NOTHING, "D8 decoded", "D8 libwebrtc decoded")
 """In a second, stock aiortc may show none at all."""

@@ -203,6 +203,13 @@ def test_a_visitor_comes_and_goes() -> None:
     assert (gone == empty).all()
 
 
+def test_visitors_come_less_often_after_the_first_six_minutes() -> None:
+    scene = PorchScene(320, 180)
+    empty = scene.draw(1).y
+    visits = [at_s for at_s in range(12, 1200, 12) if (scene.draw(at_s).y != empty).any()]
+    assert visits == [*range(12, 360, 24), 360 + 12, 660 + 12, 960 + 12]
+
+
 def brightening_video(path: Path) -> None:
     """Write half a second in which every picture is lighter than the one before."""
     with av.open(str(path), "w") as container:

@@ -10,7 +10,7 @@ from tests.fakes.waiting import in_time
 from tests.relay.servers import free_port
 from tests.story.api import Api
 from tests.story.settings import StoryError
-from tests.story.stay import again_and_again
+from tests.story.stay import POLL_S, REST_POLL_S, Seen, again_and_again
 
 
 async def rounds_of(*outcomes: Exception) -> int:
@@ -24,7 +24,7 @@ async def rounds_of(*outcomes: Exception) -> int:
             raise outcomes[begun - 1]
         is_done.set()
 
-    helping = asyncio.create_task(again_and_again(work, each_s=0))
+    helping = asyncio.create_task(again_and_again(work, pause_s=lambda: 0.0))
     await in_time(is_done.wait())
     helping.cancel()
     with suppress(asyncio.CancelledError):
@@ -48,3 +48,16 @@ async def test_a_server_that_is_away_is_a_sentence_of_the_story() -> None:
         with pytest.raises(StoryError, match="ConnectError"):
             await ask
     await api.close()
+
+
+def test_helpers_look_less_often_while_there_is_nothing_to_do() -> None:
+    now_s = 1000.0
+    seen = Seen(lambda: now_s)
+    assert seen.pause_s() == POLL_S
+    now_s += 120
+    assert seen.pause_s() == 4
+    now_s += 24 * 3600
+    assert seen.pause_s() == REST_POLL_S
+    seen.add("somebody")
+    assert "somebody" in seen
+    assert seen.pause_s() == POLL_S

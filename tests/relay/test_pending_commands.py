@@ -73,7 +73,7 @@ def test_those_of_one_doorbell_are_hastened_and_nobody_elses() -> None:
 
 
 async def test_ten_thousand_doorbells_are_told_in_one_pass(tmp_path: Path) -> None:
-    """Before, each took a transaction and a look at all others: this took minutes."""
+    """With a transaction for each it took more than 100 s on a busy machine."""
     database = await open_database(tmp_path / "relay.sqlite3")
     bus, clock = RememberingBus(), ManualClock()
     commands = Commands(bus=bus, database=database, clock=clock)

@@ -1,7 +1,7 @@
 """The servers of the story: broker, object store, witnesses, relay, owner's app, doorbell.
 
 The broker's and the store's configuration is written by `doorward-relay init`. The store wants
-nine more ports for itself, all on 127.0.0.1; they are chosen anew where one is taken.
+seven more ports for itself, all on 127.0.0.1; they are chosen anew where one is taken.
 """
 
 import asyncio
@@ -31,8 +31,6 @@ STORE_PORT_FLAGS = (
     "-filer.port",
     "-filer.port.grpc",
     "-s3.port.grpc",
-    "-admin.port",
-    "-admin.port.grpc",
 )
 
 
@@ -97,12 +95,13 @@ class Servers:
                 program("weed"),
                 "-logtostderr=true",
                 f"-config_dir={self._settings.relay_dir}",
-                "mini",
+                "server",  # "mini" has a worker that looks for its admin each few seconds
+                "-filer",
+                "-s3",
                 "-disableHttp",
                 f"-dir={folder}",
                 "-ip=127.0.0.1",
                 "-ip.bind=127.0.0.1",
-                "-bucket=evidence",
                 f"-s3.config={self._settings.relay_dir / 's3.json'}",
                 f"-s3.port={self._settings.ports.s3}",
                 *(f"{flag}={number}" for flag, number in port_flags),
@@ -110,9 +109,9 @@ class Servers:
                 "-s3.port.lance=0",
                 f"-s3.localSocket={folder / 's3.sock'}",
                 f"-filer.localSocket={folder / 'filer.sock'}",
-                "-webdav=false",
-                "-admin.ui=false",
                 "-master.telemetry=false",
+                "-master.volumeSizeLimitMB=128",
+                "-volume.max=0",
             ],
             is_ready=answers_http(
                 f"http://127.0.0.1:{self._settings.ports.s3}/", is_any_status=True

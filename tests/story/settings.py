@@ -14,6 +14,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+DEMO_SLOT = "10s"
+"""Long enough that a demo which is left running doesn't fill the disk with slots."""
 MAX_DATA_PATH_BYTES = 80
 """Unix sockets lie in the data folder, and their paths may be 107 bytes long."""
 
@@ -154,6 +156,7 @@ def parse_settings(arguments: list[str]) -> Settings:
         is_json=given.json,
         has_real_delays=True,
         is_empty=given.empty,
+        slot=DEMO_SLOT,
     )
 
 

@@ -24,6 +24,9 @@ from tests.story.settings import Settings, StoryError, has_only_loopback
 from tests.story.town import AGENCY_NAME, AN_OFFICER, invite_all
 
 POLL_S = 1.0
+REST_POLL_S = 10.0
+REST_PART = 30
+"""With nothing to do they look less often: after a 30th of the time in which there was nothing."""
 MODERATED_AFTER_S = 15.0
 """So long a newcomer who is an administrator has to do it."""
 INVITATIONS = """\
@@ -40,9 +43,8 @@ This town has two administrators, whose key files are on this machine, and nobod
 no owner. doorward-agency makes an agency's keys and its agreement (docs/guide/agency.md); the pages
 for agencies and administrators go on from there. Seven days are one press at the town's clock."""
 PORCH = """
-The camera shows a rendered porch, and somebody walks up to it every 24 seconds: that is motion,
-told and recorded as a ring is. In the long run it is too much of it: then the doorbell says so,
-as a real one would, and is silent about motion for a while. Rings are always told."""
+The camera shows a rendered porch, and somebody walks up to it every 24 seconds at first, later
+every five minutes: that is motion, told and recorded as a ring is."""
 ONLY_LOOPBACK = """
 This machine has no network interface but loopback, and browsers need one for live view:
 connect to any network for that. Everything else works."""
@@ -124,23 +126,51 @@ def _print(settings: Settings, addresses: dict[str, str], words: str) -> None:
     sys.stderr.flush()
 
 
+class Seen:
+    """What was seen to, by name; and how long nothing new was."""
+
+    def __init__(self, monotonic_s: Callable[[], float] = time.monotonic) -> None:
+        self._names: set[str] = set()
+        self._monotonic_s = monotonic_s
+        self._busy_s = monotonic_s()
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._names
+
+    def add(self, name: str) -> None:
+        """Note that this was seen to."""
+        self._names.add(name)
+        self._busy_s = self._monotonic_s()
+
+    def pause_s(self) -> float:
+        """Return how long to wait until looking again."""
+        return min(REST_POLL_S, max(POLL_S, (self._monotonic_s() - self._busy_s) / REST_PART))
+
+
 async def help_newcomers(settings: Settings, people: People) -> None:
     """Let newcomers in, for ever."""
-    seen: set[str] = set()
+    seen = Seen()
     waits_since_s: dict[str, float] = {}
     await asyncio.gather(
-        again_and_again(lambda: _let_owners_in(people, seen), people.owner),
-        again_and_again(lambda: _certify_officers(settings, people, seen), people.officer),
+        again_and_again(lambda: _let_owners_in(people, seen), people.owner, pause_s=seen.pause_s),
+        again_and_again(
+            lambda: _certify_officers(settings, people, seen),
+            people.officer,
+            pause_s=seen.pause_s,
+        ),
         again_and_again(
             lambda: _bring_requests_on(settings, people, seen, waits_since_s),
             people.officer,
             people.cosigner,
+            pause_s=seen.pause_s,
         ),
     )
 
 
 async def again_and_again(
-    work: Callable[[], Awaitable[None]], *signed_in: Owner | Officer, each_s: float = POLL_S
+    work: Callable[[], Awaitable[None]],
+    *signed_in: Owner | Officer,
+    pause_s: Callable[[], float],
 ) -> None:
     """Do it for ever; sign in anew where the clock was wound; say each new trouble once."""
     trouble = ""
@@ -158,10 +188,10 @@ async def again_and_again(
             if told != trouble:
                 trouble = told
                 print(f"a newcomer couldn't be helped: {trouble}", file=sys.stderr, flush=True)
-        await asyncio.sleep(each_s)
+        await asyncio.sleep(pause_s())
 
 
-async def _let_owners_in(people: People, seen: set[str]) -> None:
+async def _let_owners_in(people: People, seen: Seen) -> None:
     for join in (await people.owner.api.get(f"{API}/joins"))["joins"]:
         if join["pairing_id"] in seen:
             continue
@@ -176,7 +206,7 @@ async def _let_owners_in(people: People, seen: set[str]) -> None:
         print(f"{people.owner.name} let {name} in as an owner", file=sys.stderr, flush=True)
 
 
-async def _certify_officers(settings: Settings, people: People, seen: set[str]) -> None:
+async def _certify_officers(settings: Settings, people: People, seen: Seen) -> None:
     for officer in await _awaiting(people):
         if officer["officer_id"] in seen:
             continue
@@ -187,7 +217,7 @@ async def _certify_officers(settings: Settings, people: People, seen: set[str]) 
 
 
 async def _bring_requests_on(
-    settings: Settings, people: People, seen: set[str], waits_since_s: dict[str, float]
+    settings: Settings, people: People, seen: Seen, waits_since_s: dict[str, float]
 ) -> None:
     for officer in (people.officer, people.cosigner):
         await _cosign_for(officer, seen)
@@ -206,7 +236,7 @@ async def _bring_requests_on(
         print("a moderator passed a request", file=sys.stderr, flush=True)
 
 
-async def _cosign_for(officer: Officer, seen: set[str]) -> None:
+async def _cosign_for(officer: Officer, seen: Seen) -> None:
     for request_id in await officer.requests_to_cosign():
         if (mark := f"cosigned {request_id}") in seen:
             continue

@@ -147,6 +147,9 @@ example_file = {json.dumps(str(settings.town_clock))}
 [log]
 policy = {json.dumps(str(settings.policy))}
 
+[clips]
+keep_bytes = 120_000_000
+
 [place]
 cell = "{DOORBELL_CELL}"
 is_opted_in = true

@@ -25,6 +25,9 @@ from firmware.errors import DoorwardError
 
 VISIT_S = 24.0
 """One round: empty, the visitor comes (3 s), presses (11 s), turns (14 s), is gone (21 s)."""
+FIRST_VISITS = 15
+LATER_EACH_S = 300.0
+"""After the first visits one begins so often: a camera left running films few recordings."""
 MAX_PICTURE_PIXELS = 4096 * 4096
 MARKER_CELLS = 8
 
@@ -42,7 +45,7 @@ class Scene(Protocol):
 
 
 class PorchScene:
-    """The rendered porch, in which a visitor comes every 24 s."""
+    """The rendered porch, in which a visitor comes every 24 s for six minutes, then every 300 s."""
 
     def __init__(self, width: int, height: int) -> None:
         self._width = width
@@ -52,7 +55,7 @@ class PorchScene:
 
     def draw(self, elapsed_s: float) -> Planes:
         picture = self._backdrop.copy()
-        now_s = elapsed_s % VISIT_S
+        now_s = _since_visit_s(elapsed_s)
         distance_m, is_facing = _where(now_s)
         if distance_m is None:
             return picture
@@ -166,6 +169,12 @@ def picture_planes(png: bytes, width: int, height: int) -> tuple[Planes, int, in
     fit_h = max(2, int(shown.height * scale) // 2 * 2)
     planes = planes_of(shown.resize((fit_w, fit_h), filter_))
     return planes, (width - fit_w) // 4 * 2, (height - fit_h) // 4 * 2
+
+
+def _since_visit_s(elapsed_s: float) -> float:
+    """Return how long ago the newest round began."""
+    later_s = elapsed_s - FIRST_VISITS * VISIT_S
+    return elapsed_s % VISIT_S if later_s < 0 else later_s % LATER_EACH_S
 
 
 def _where(now_s: float) -> tuple[float | None, bool]:
