@@ -59,7 +59,8 @@ class CameraConfig(Struct, frozen=True, kw_only=True):
     flicker_hz: Annotated[
         Literal[0, 50, 60], Meta(description="50 or 60 (the mains), or 0 for none"), INSTALLER
     ] = 50
-    metering: Annotated[Literal["backlit", "centre", "average"], OWNER] = "backlit"
+    metering: Annotated[Literal["faces", "centre", "average"], OWNER] = "faces"
+    backlight: Annotated[Literal["auto", "shadows", "off"], OWNER] = "auto"
     hdr: Annotated[Literal["auto", "sensor", "off"], INSTALLER] = "auto"
     has_infrared: Annotated[bool, INSTALLER] = False
 

@@ -26,6 +26,7 @@ from firmware.capture.pi.controls import (
     widest_mode,
 )
 from firmware.capture.pi.encoders import film_output, filming, keyed
+from firmware.capture.pi.face_exposure import FaceExposure
 from firmware.capture.pi.faults import failure_of
 from firmware.capture.pi.pipeline import PicturePipeline
 from firmware.capture.pi.sensor_hdr import SwitchHdr, switch_of
@@ -180,6 +181,12 @@ class PicameraSource:
         running = self._running
         return 0 if running is None else running.film.hdr_mode
 
+    @property
+    def exposure_ev(self) -> float:
+        """By how many stops the picture is made brighter or darker now, for faces."""
+        running = self._running
+        return 0.0 if running is None else running.film.exposure_ev
+
     def start(self, sink: PictureSink) -> None:
         """Open the camera and film; CameraError if that fails."""
         check_system()
@@ -270,6 +277,7 @@ class PicameraSource:
             day_frame_us=MICROSECONDS // self._settings.fps,
             mapped_array=stack.mapped_array,
             time=SensorTime(self._clock),
+            exposure=self._face_exposure(camera),
         )
         is_hardware = stack.has_hardware_encoder
         log.info(
@@ -304,6 +312,11 @@ class PicameraSource:
             )
         )
         return streams_of(camera.camera_configuration(), wanted, transform)
+
+    def _face_exposure(self, camera: Any) -> FaceExposure | None:
+        if self._settings.metering != "faces" or "ExposureValue" not in camera.camera_controls:
+            return None
+        return FaceExposure(is_backlight_lifted=self._settings.backlight == "auto")
 
     def _start_encoder(self, running: _Running) -> None:
         film, stack = running.film, running.stack
@@ -400,7 +413,9 @@ class PicameraSource:
         controls |= night_controls(
             is_night=is_night, has_infrared=self._lamp is not None, listed=listed
         )
-        controls |= contrast_controls(self._settings, listed, is_night=is_night)
+        controls |= contrast_controls(
+            self._settings, listed, is_night=is_night, ev=running.film.exposure_ev
+        )
         controls |= focus_controls(self._settings, listed, is_held=self._is_focus_held)
         if controls:
             running.camera.set_controls(controls)
