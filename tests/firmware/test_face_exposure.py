@@ -61,8 +61,9 @@ def test_a_face_before_a_bright_street_is_lifted_within_three_seconds():
 
 
 def test_exposure_settles_and_does_not_hunt():
-    changes = evs(rig_before(before_a_street()), 60)[60:]
-    assert len(set(changes)) == 1
+    changes = evs(rig_before(before_a_street()), 40)
+    assert len(set(changes[100:])) == 1
+    assert len(set(changes)) <= 6
 
 
 def test_it_goes_back_when_the_visitor_has_left():
@@ -132,10 +133,14 @@ def test_shadows_are_libcameras_own_where_the_sensors_tuning_has_them(has_shadow
     """A Camera Module 3 on a Pi 4 has none: the picture stays, though its metadata say shadows."""
     scene = np.full(PIXELS, 20.0)
     scene[:15] = 1000.0
-    rig = rig_before(scene, has_shadows=has_shadows, backlight="shadows", metering="average")
-    rig.film(3, fps=10)
-    assert rig.system.camera.controls["AeConstraintMode"] == 2
-    assert (face_of(rig) > 50) is is_lifted
+    shadows, off = (
+        rig_before(scene, has_shadows=has_shadows, backlight=backlight, metering="average")
+        for backlight in ("shadows", "off")
+    )
+    for one in (shadows, off):
+        one.film(3, fps=10)
+    assert shadows.system.camera.controls["AeConstraintMode"] == 2
+    assert (face_of(shadows) > face_of(off) + 20) is is_lifted
 
 
 def test_what_a_mask_hides_does_not_count():

@@ -485,8 +485,15 @@ def test_at_night_pictures_may_take_longer_and_the_infrared_light_shines(rig):
     assert rig.system.camera.controls["FrameDurationLimits"] == (33_333, 100_000)
     assert rig.system.camera.controls["Saturation"] == 0.0
     assert rig.system.camera.controls["NoiseReductionMode"] == 2
-    rig.source.stop()
+    assert not rig.system.camera.has_white_balance
+    rig.film(6, AnalogueGain=12.0, DigitalGain=1.0, ExposureTime=33_000)
+    rig.film(21, AnalogueGain=1.0, DigitalGain=1.0, ExposureTime=1_000)
     assert rig.lamp.switched == [True, False]
+    assert rig.system.camera.has_white_balance
+    assert rig.system.camera.controls["NoiseReductionMode"] == 1
+    rig.film(4, AnalogueGain=12.0, DigitalGain=1.0, ExposureTime=33_000)
+    rig.source.stop()
+    assert rig.lamp.switched == [True, False, True, False]
 
 
 def test_a_lens_that_moves_focuses_by_itself_from_the_first_picture_on(rig):

@@ -27,7 +27,7 @@ PLACE = (0.3, 0.1, 0.7, 0.6)
 """Left, top, right and bottom, as parts of the picture: where heads of visitors are."""
 DARK_PART, BRIGHT_PART = 1 / 3, 1 / 6
 """Of the place's pixels: about what a person takes of it, and what a lit face does."""
-TOO_DARK, LIFTED, TOO_LIGHT = 0.07, 0.14, 0.3
+TOO_DARK, LIFTED, TOO_LIGHT = 0.07, 0.2, 0.3
 """Of the dark part, linear: a face a good stop below middle grey, one that is lifted enough, and a
 place in which nothing is dark."""
 BURNT, LIT = 0.6, 0.25
@@ -38,7 +38,8 @@ it goes on brightening without end."""
 SEEN_EACH_NS = 300_000_000
 AT_REST = 1.15
 """Of two measurements' dark and bright parts, at most: else libcamera still follows what was set."""
-MOST_WAITS = 8
+FIRST_WAITS, MOST_WAITS = 3, 8
+"""Measurements after a correction, at least and at most: it shows some pictures later."""
 FIRST_STEP_EV, LONGEST_STEP_EV, SHORTEST_STEP_EV = 0.5, 0.75, 0.03
 SETTLED_STEPS = 20
 NOISE_TO_STOP, NOISE_TO_GO_BACK = 0.5 * NIGHT_FROM, 0.75 * NIGHT_FROM
@@ -111,6 +112,7 @@ class FaceExposure:
         self._seen_ns: int | None = None
         self._step_ev = FIRST_STEP_EV
         self._direction = 0
+        self._has_turned = False
         self._settled = 0
         self._last: PlaceLevels | None = None
         self._waits = 0
@@ -129,10 +131,9 @@ class FaceExposure:
         if levels is None:
             return False
         is_moving = last is None or not _is_near(levels, last)
-        self._waits = self._waits + 1 if is_moving else 0
-        if is_moving and self._waits < MOST_WAITS:
+        self._waits += 1
+        if self._waits < (MOST_WAITS if is_moving else FIRST_WAITS):
             return False
-        self._waits = 0
         lowest, highest = (LEAST_NIGHT_EV, 0.0) if is_night else (LEAST_DAY_EV, self._highest_ev)
         wanted = _night_direction(levels, self.ev) if is_night else _day_direction(levels, self.ev)
         if self.ev >= 0 and darkness > NOISE_TO_STOP:
@@ -140,7 +141,7 @@ class FaceExposure:
             wanted = -1 if is_noisy else min(wanted, 0)
         before, self.ev = self.ev, self._stepped(wanted, lowest, highest)
         if self.ev != before:
-            self._last = None  # it begins to move now
+            self._waits = 0
         return self.ev != before
 
     def reset(self) -> bool:
@@ -152,12 +153,13 @@ class FaceExposure:
         if direction == 0:
             self._settled += 1
             if self._settled >= SETTLED_STEPS:
-                self._step_ev, self._direction = FIRST_STEP_EV, 0
+                self._step_ev, self._direction, self._has_turned = FIRST_STEP_EV, 0, False
             return min(max(self.ev, lowest), highest)
         self._settled = 0
         if direction == -self._direction:
             self._step_ev = max(self._step_ev / 2, SHORTEST_STEP_EV)
-        elif direction == self._direction:
+            self._has_turned = True
+        elif direction == self._direction and not self._has_turned:
             self._step_ev = min(self._step_ev * 1.5, LONGEST_STEP_EV)
         self._direction = direction
         stepped = self.ev + direction * self._step_ev
