@@ -2,10 +2,10 @@
 
 As in Raspberry Pi's libcamera (26bfadc, src/ipa/rpi): `computeInitialY`, `computeGain`,
 `constraintComputeGain`, `computeTargetExposure`, `filterExposure`, `applyDigitalGain` and
-`divideUpExposure` of controller/rpi/agc_channel.cpp; EXPOSURE_VALUE, AE_METERING_MODE and AE_CONSTRAINT_MODE of
-common/ipa_base.cpp; weights, constraints, profile and gamma of pisp/data/imx708.json. What it sets
-shows three pictures later, as a sensor does. Channel 0 only: while HDR runs, another one counts,
-and ExposureValue changes nothing.
+`divideUpExposure` of controller/rpi/agc_channel.cpp; EXPOSURE_VALUE, AE_METERING_MODE and
+AE_CONSTRAINT_MODE of common/ipa_base.cpp; weights, constraints, profile and gamma of
+pisp/data/imx708.json. What it sets shows three pictures later, as a sensor does. Channel 0 only:
+while HDR runs, another one counts, and ExposureValue changes nothing.
 """
 
 from collections import deque
@@ -24,7 +24,13 @@ CENTRE_WEIGHTED = """
 112223333322211 112233343332211 112233444332211 112233343332211 112223333322211
 112222333222211 112222222222211 111122222221111 011111222111110 001111111111100
 """
-SPOT = {5: (0, 0, 1, 0, 0), 6: (0, 1, 2, 1, 0), 7: (1, 2, 3, 2, 1), 8: (0, 1, 2, 1, 0), 9: (0, 0, 1, 0, 0)}
+SPOT = {
+    5: (0, 0, 1, 0, 0),
+    6: (0, 1, 2, 1, 0),
+    7: (1, 2, 3, 2, 1),
+    8: (0, 1, 2, 1, 0),
+    9: (0, 0, 1, 0, 0),
+}
 METERING = {
     0: np.array([[int(weight) for weight in row] for row in CENTRE_WEIGHTED.split()], float),
     1: np.array([[0] * 5 + list(SPOT.get(row, [0] * 5)) + [0] * 5 for row in range(ZONES)], float),

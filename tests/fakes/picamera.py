@@ -182,13 +182,17 @@ class FakeCamera:
         return encoder
 
     def take(self, at_ns: int, *, short_bytes: int = 0, **metadata: Any) -> FakeRequest:
-        """Film one grey picture (luma 100, chroma 200); `short_bytes` are missing of it."""
+        """Film one picture (luma 100, chroma 200 or grey); `short_bytes` are missing of it.
+
+        It tells of itself as ipa_base.cpp's reportMetadata does.
+        """
         buffers = {}
         for name, given in self.camera_configuration().items():
             if name == "transform":
                 continue
             luma_bytes = given["stride"] * given["size"][1]
-            buffer = np.full(luma_bytes * 3 // 2 - short_bytes, 200, np.uint8)
+            chroma = 200 if self.controls.get("Saturation", 1.0) else 128
+            buffer = np.full(luma_bytes * 3 // 2 - short_bytes, chroma, np.uint8)
             buffer[:luma_bytes] = 100
             buffers[name] = buffer
         if self._system.light is not None:
@@ -197,6 +201,10 @@ class FakeCamera:
             metadata = told | metadata
         if "ScalerCrops" in self.camera_controls and self.controls.get("HdrMode"):
             metadata = {"HdrMode": self.controls["HdrMode"], **metadata}  # never when it is off
+        if not self.has_white_balance:
+            metadata = {"ColourGains": self.controls["ColourGains"], **metadata}
+        if self.controls.get("AfMode") == 2:
+            metadata = {"AfState": 2, "LensPosition": 1.0, **metadata}
         request = FakeRequest(buffers, {"SensorTimestamp": at_ns, **metadata})
         for encoder in self.encoders:
             encoder.encode("main", request)
@@ -206,7 +214,7 @@ class FakeCamera:
 def _lay(luma: np.ndarray, buffer: np.ndarray, given: dict[str, Any]) -> None:
     """Scale a scene's luma up to a stream's."""
     (width, height), stride = given["size"], given["stride"]
-    rows, columns = (np.arange(n) * of // n for n, of in zip((height, width), luma.shape))
+    rows, columns = (np.arange(n) * of // n for n, of in zip((height, width), luma.shape, strict=True))
     buffer[: height * stride].reshape(height, stride)[:, :width] = luma[rows][:, columns]
 
 

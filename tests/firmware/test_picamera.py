@@ -617,10 +617,10 @@ def test_hdr_of_a_pi_5_is_on_by_day_and_off_at_night():
     rig.system.controls = PI_5_CONTROLS
     rig.start()
     rig.film(0.2)
-    assert rig.source.hdr_mode == 3
+    assert rig.source.metadata["HdrMode"] == 3
     rig.film(5, fps=10, AnalogueGain=16.0, ExposureTime=100_000)
     assert rig.system.camera.controls["HdrMode"] == 0
-    assert rig.source.hdr_mode == 0
+    assert "HdrMode" not in rig.source.metadata
 
 
 @pytest.mark.parametrize(("hdr", "was_on"), [("sensor", False), ("auto", True), ("off", True)])

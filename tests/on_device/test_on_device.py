@@ -8,14 +8,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from firmware.capture.board import PI_4
+from firmware.capture.board import OTHER, PI_4
 from firmware.capture.camera_output import SmallPicture
 from firmware.capture.i420 import Planes
+from firmware.capture.pi.picamera import PicameraSource
 from firmware.capture.x264 import Encoder
+from firmware.config.settings import CameraConfig
+from tests.fakes.auto_exposure import FakeAutoExposure
+from tests.fakes.clock import ManualClock
+from tests.fakes.picamera import PI_5_CONTROLS, PI_CONTROLS, FakeCameraSystem
 from tests.fakes.source import QuickSource
 from tests.on_device import small as small_measuring
 from tests.on_device.__main__ import _options, main, measure, report, table
 from tests.on_device.measuring import Finding
+from tests.on_device.picture import MakeSource, measure_night, measure_picture
 
 ROOT = Path(__file__).parents[2]
 
@@ -92,3 +98,29 @@ def test_it_explains_itself():
     shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert shown.returncode == 0
     assert "--heat-s" in shown.stdout
+
+
+SECOND = 1_000_000_000
+
+
+class PumpedSource(PicameraSource):
+    """A Pi's camera in memory that has filmed its seconds when it has started."""
+
+    def __init__(self, system: FakeCameraSystem, *, skips: bool = False, **rest) -> None:
+        super().__init__(profile=OTHER, clock=ManualClock(), load=system.stack, **rest)
+        self._system = system
+        self._skips = skips
+
+    def start(self, sink) -> None:
+        super().start(sink)
+        for number in range(60):
+            late = 8 * (self._skips and number > 30)
+            self._system.camera.take((1_000 + (number + late) / 10).__trunc__() * SECOND)
+
+
+def maker(system: FakeCameraSystem, **pumped) -> MakeSource:
+    def make(*, lamp=None, **settings) -> PumpedSource:
+        camera = CameraConfig(kind="picamera", width=320, height=240, fps=10, **settings)
+        return PumpedSource(system, settings=camera, lamp=lamp, **pumped)
+
+    return make

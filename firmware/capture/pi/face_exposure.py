@@ -45,7 +45,7 @@ SETTLED_STEPS = 20
 NOISE_TO_STOP, NOISE_TO_GO_BACK = 0.5 * NIGHT_FROM, 0.75 * NIGHT_FROM
 """Darkness as in night.py: what is lifted gets noisy, and alone must not begin a night."""
 EVERY_NTH = 4
-"""Of the rows and columns, for a thousand pixels tell as much as sixteen thousand."""
+"""Of the rows and columns: fewer pixels tell as much."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

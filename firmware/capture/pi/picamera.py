@@ -176,10 +176,10 @@ class PicameraSource:
         return 0 if running is None else running.film.dropped_pictures
 
     @property
-    def hdr_mode(self) -> int:
-        """The HdrMode that the last picture was made with; 0: none, or the sensor's own."""
+    def metadata(self) -> dict[str, Any]:
+        """What libcamera told of the last picture, by the names of its controls."""
         running = self._running
-        return 0 if running is None else running.film.hdr_mode
+        return {} if running is None else dict(running.film.metadata)
 
     @property
     def exposure_ev(self) -> float:

@@ -119,7 +119,7 @@ class PicturePipeline:
         self._parameter_sets = b""
         self._encoder: Any = None
         self.keys = KeyFrameSelector()
-        self.hdr_mode = 0
+        self.metadata: dict[str, Any] = {}
         self.dropped_pictures = 0
         self.dropped_small = 0
 
@@ -208,7 +208,7 @@ class PicturePipeline:
             )
         ):
             self._camera.turn_to_night(self._night.is_night)
-        self.hdr_mode = metadata.get("HdrMode", 0)
+        self.metadata = metadata
         focus = metadata.get("AfState")
         if focus is not None and self._focus.see(state=focus, at_ns=at_ns):
             self._camera.hold_focus(self._focus.is_held)
@@ -238,7 +238,7 @@ class PicturePipeline:
         exposure = self._exposure
         if exposure is None or not exposure.is_due(at_ns):
             return
-        if self.hdr_mode:
+        if self.metadata.get("HdrMode"):
             is_other = exposure.reset()
         else:
             place = place_of(shown_luma(luma, self._lores, self._rotation))
