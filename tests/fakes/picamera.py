@@ -202,7 +202,7 @@ class FakeCamera:
         if "ScalerCrops" in self.camera_controls and self.controls.get("HdrMode"):
             metadata = {"HdrMode": self.controls["HdrMode"], **metadata}  # never when it is off
         if not self.has_white_balance:
-            metadata = {"ColourGains": self.controls["ColourGains"], **metadata}
+            metadata = {"ColourGains": self.controls.get("ColourGains", (1.9, 1.6)), **metadata}
         if self.controls.get("AfMode") == 2:
             metadata = {"AfState": 2, "LensPosition": 1.0, **metadata}
         request = FakeRequest(buffers, {"SensorTimestamp": at_ns, **metadata})
@@ -214,7 +214,9 @@ class FakeCamera:
 def _lay(luma: np.ndarray, buffer: np.ndarray, given: dict[str, Any]) -> None:
     """Scale a scene's luma up to a stream's."""
     (width, height), stride = given["size"], given["stride"]
-    rows, columns = (np.arange(n) * of // n for n, of in zip((height, width), luma.shape, strict=True))
+    rows, columns = (
+        np.arange(n) * of // n for n, of in zip((height, width), luma.shape, strict=True)
+    )
     buffer[: height * stride].reshape(height, stride)[:, :width] = luma[rows][:, columns]
 
 

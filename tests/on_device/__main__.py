@@ -43,9 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         check_system()
         check_fits(profile, settings)
         make = _maker(settings, profile)
-        findings = measure_picture(
-            make, options.film_s, has_hdr=not profile.has_hardware_encoder
-        )
+        findings = measure_picture(make, options.film_s, has_hdr=not profile.has_hardware_encoder)
         findings += measure(make(), profile, options, wait_for_dark=_wait_for_dark)
         if options.dark:
             findings += measure_night(make, options.film_s)

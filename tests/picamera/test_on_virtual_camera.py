@@ -284,7 +284,7 @@ def test_picamera2_and_libcamera_take_each_control_of_a_pi(on_its_side):
     assert set(told(on_its_side, "AfMode")) == {2}
     assert set(told(on_its_side, "AeConstraintMode")) == {0}
     assert 0 < on_its_side["lifted_ev"] <= 1.5
-    assert told(on_its_side, "ExposureValue")[0] > 0
+    assert on_its_side["lifted_ev"] in told(on_its_side, "ExposureValue")
 
 
 def test_night_by_infrared_is_grey_with_less_noise_and_no_white_balance(on_its_side):

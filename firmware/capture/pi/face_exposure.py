@@ -37,7 +37,7 @@ MOST_EV, LEAST_DAY_EV, LEAST_NIGHT_EV = 1.5, -1.0, -2.0
 it goes on brightening without end."""
 SEEN_EACH_NS = 300_000_000
 AT_REST = 1.15
-"""Of two measurements' dark and bright parts, at most: else libcamera still follows what was set."""
+"""Of two measurements' dark and bright parts, at most: else libcamera still follows."""
 FIRST_WAITS, MOST_WAITS = 3, 8
 """Measurements after a correction, at least and at most: it shows some pictures later."""
 FIRST_STEP_EV, LONGEST_STEP_EV, SHORTEST_STEP_EV = 0.5, 0.75, 0.03
