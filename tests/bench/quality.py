@@ -34,7 +34,7 @@ BITRATES_BPS = (1_000_000, 2_000_000, 4_000_000)
 NOISE_SIGMA = 8.0
 LOOKED_AT = 7
 """Not a part of a key frame's thirty, so that each place between two is looked at."""
-AS_GOOD_DB, AS_GOOD_SSIM = 0.1, 0.002
+AS_GOOD_DB, AS_GOOD_SSIM = 0.1, 0.005
 WINDOW = 8
 C1, C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 
@@ -86,7 +86,7 @@ def settings() -> Iterator[tuple[str, str, int, str, int]]:
 def chosen(table: Sequence[Quality]) -> str:
     """Return the preset that takes least CPU of those that are as good as the best.
 
-    As good: nowhere more than 0.1 dB or 0.002 of SSIM below the best at that light and bitrate.
+    As good: nowhere more than 0.1 dB or 0.005 of SSIM below the best at that light and bitrate.
     """
     rows = [row for row in table if row.thread_count == 1]
     presets = {row.preset for row in rows}

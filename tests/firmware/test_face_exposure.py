@@ -186,6 +186,19 @@ def test_any_luma_is_measured(level):
     assert 0 <= found.dark == found.bright <= 1
 
 
+@pytest.mark.parametrize(("darkness", "after"), [(0.5, 1), (5.0, 0), (7.0, -1)])
+def test_what_is_lifted_gets_noisy_so_it_stops_before_it_looks_like_night(darkness, after):
+    exposure = FaceExposure(is_backlight_lifted=True)
+    dark = PlaceLevels(dark=0.01, bright=0.9)
+    for step in range(6):
+        exposure.see(dark, is_night=False, darkness=0.5, at_ns=step * SECOND)
+    lifted = exposure.ev
+    assert 0 < lifted < 1.5
+    for step in range(6, 12):
+        exposure.see(dark, is_night=False, darkness=darkness, at_ns=step * SECOND)
+    assert np.sign(exposure.ev - lifted) == after
+
+
 def test_corrections_stay_within_their_limits_whatever_is_measured():
     dice = np.random.default_rng(2)
     exposure = FaceExposure(is_backlight_lifted=True)
