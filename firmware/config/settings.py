@@ -145,12 +145,14 @@ class LiveConfig(Struct, frozen=True, kw_only=True):
     """Live view."""
 
     private_ice_hosts: Annotated[Hosts, INSTALLER] = ()
+    has_small_stream: Annotated[bool, INSTALLER] = True
 
 
 class HealthConfig(Struct, frozen=True, kw_only=True):
-    """Actions that the doorbell may take by itself against troubles."""
+    """Actions that the doorbell may take by itself against troubles, and what it reports as one."""
 
     may_reboot: Annotated[bool, INSTALLER] = False
+    gaps_reported: Annotated[int, whole(0, 100), OWNER] = 3
 
 
 class DoorConfig(Struct, frozen=True, kw_only=True):
