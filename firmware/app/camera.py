@@ -117,8 +117,10 @@ class CameraWiring:
     @property
     def parts(self) -> dict[str, Part]:
         """The parts that run as long as the doorbell does."""
-        small = self.small_stream
-        return {"camera": self.run} | ({} if small is None else {"small stream": small.run})
+        parts: dict[str, Part] = {"camera": self.run}
+        if self.small_stream is not None:
+            parts["small stream"] = self.small_stream.run
+        return parts
 
     def newest_key_frame(self) -> AccessUnit | None:
         """Return the newest whole picture that is kept; it stays when the camera falls silent."""

@@ -137,8 +137,7 @@ def filmed_by_clocks(sensor_ns: int, now_ns: int, slept_ns: int) -> list[AccessU
     film = PicturePipeline(
         FunctionSink(units.append),
         StillCamera(),
-        main=stream,
-        lores=stream,
+        streams=(stream, stream),
         mask=Mask(),
         max_fps=30,
         day_frame_us=33_333,

@@ -265,12 +265,11 @@ class PicameraSource:
                 self._end(self._running.camera)
 
     def _begin(self, stack: CameraStack, camera: Any, sink: PictureSink) -> None:
-        main, lores = self._configure(stack, camera)
+        streams = self._configure(stack, camera)
         film = PicturePipeline(
             sink,
             self,
-            main=main,
-            lores=lores,
+            streams=streams,
             mask=self._mask,
             rotation=turn_of(self._settings).rotation,
             max_fps=self._max_fps,
@@ -281,7 +280,10 @@ class PicameraSource:
         )
         is_hardware = stack.has_hardware_encoder
         log.info(
-            "filming %d×%d with %s", main.width, main.height, "hardware" if is_hardware else "x264"
+            "filming %d×%d with %s",
+            self.width,
+            self.height,
+            "hardware" if is_hardware else "x264",
         )
         self._is_focus_held = False
         self._running = _Running(stack=stack, camera=camera, film=film, is_hardware=is_hardware)

@@ -79,9 +79,10 @@ class FilmedCamera(Protocol):
 class PicturePipeline:
     """One run of the camera, from its start to its stop.
 
-    `mapped_array` is picamera2's MappedArray. `is_small_wanted` says for each picture whether a
-    small one is handed to the sink as well. Masks are of the shown picture, which is the coded one
-    turned by `rotation`; luma frames and small pictures are handed out as they are shown.
+    `streams` are main and lores; `mapped_array` is picamera2's MappedArray. `is_small_wanted` says
+    for each picture whether a small one is handed to the sink as well. Masks are of the shown
+    picture, which is the coded one turned by `rotation`; luma frames and small pictures are handed
+    out as they are shown.
     `exposure` None: it is all libcamera's.
     """
 
@@ -90,8 +91,7 @@ class PicturePipeline:
         sink: PictureSink,
         camera: FilmedCamera,
         *,
-        main: Stream,
-        lores: Stream,
+        streams: tuple[Stream, Stream],
         mask: Mask,
         rotation: Rotation = 0,
         max_fps: int,
@@ -104,8 +104,7 @@ class PicturePipeline:
         self._camera = camera
         self._time = time
         self.is_small_wanted = False
-        self._main = main
-        self._lores = lores
+        self._main, self._lores = streams
         self._mapped_array = mapped_array
         self._rate = FrameRateLimiter(max_fps)
         self._luma = luma_pacer()
