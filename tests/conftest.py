@@ -1,4 +1,5 @@
-"""What holds for every test: processes that start quickly, and how a run is reported.
+"""What holds for every test: processes that start quickly, no limits of Hypothesis' own on an
+example's time, which a busy machine passes, and how a run is reported.
 
 Bytecode is written, also where the environment says not to (PYTHONDONTWRITEBYTECODE, as many
 containers have it): hundreds of processes start here, and each would compile all its modules anew.
@@ -13,11 +14,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 SLOWEST = 10
 
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+settings.register_profile(
+    "busy machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("busy machine")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -40,7 +40,7 @@ class Alerts:
         )
         self.motion = MotionWatch(
             site.config.motion,
-            frames=filming.luma.subscribe(),
+            frames=filming.luma,
             recorder=recording.recorder,
             owners=household,
             events=household.pushes,

@@ -31,5 +31,5 @@ class PairingWatch:
             clock=clock,
             language=sounding.settings.language,
         )
-        self.codes = PairingCodeScanner(filming.luma.subscribe(), household.pairing, clock, events)
+        self.codes = PairingCodeScanner(filming.luma, household.pairing, clock, events)
         household.pairing_messages.revealed.add(self.voice.start)

@@ -1,4 +1,6 @@
-"""The hubs that carry pictures from the camera's thread to subscribers on the asyncio loop.
+"""The hubs that carry pictures from the camera's thread to subscribers.
+
+Most of those are on the asyncio loop; motion reads luma frames on a thread of its own.
 
 `UnitHub.put` runs on the source's thread: it adds the unit to the ring and, while somebody
 watches, appends it for the loop, where all else runs. The ring gets each unit first, so whoever
@@ -13,7 +15,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, Self, TypeVar
 
 from firmware.capture.camera_output import AccessUnit, LumaFrame, SmallPicture
 from firmware.capture.loop_queue import LoopQueue
@@ -22,6 +24,7 @@ from firmware.system.listeners import Listeners
 log = logging.getLogger(__name__)
 
 P = TypeVar("P", LumaFrame, SmallPicture)
+S = TypeVar("S")
 
 HANDOVER_MAX_UNITS = 600
 """20 s at 30 fps: longer than any stall of the loop that a doorbell should survive."""
@@ -220,9 +223,10 @@ class Subscription(LoopQueue[AccessUnit]):
 class PictureHub(Generic[P]):
     """Hands the newest picture from the source's thread to each reader, at its own pace.
 
-    `wanted` is notified, on the loop, when the first begins to look (True) and when nobody does
-    any more. Overflow rule of the handover: one place; a newer picture replaces one that the loop
-    hasn't taken.
+    Readers are on the loop (`subscribe`), which isn't woken without one, or on a thread of their
+    own (`subscribe_thread`). `wanted` is notified, on the loop, when the first begins to look
+    (True) and when nobody does any more. Overflow rule of the handover to the loop: one place; a
+    newer picture replaces one that the loop hasn't taken.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -231,11 +235,18 @@ class PictureHub(Generic[P]):
         self._lock = threading.Lock()
         self._waiting: P | None = None
         self._slots: list[PictureSlot[P]] = []
+        self._thread_slots: list[ThreadSlot[P]] = []
         self._oldest_pts_90k = 0
 
     def put(self, picture: P) -> None:
         """Take one picture on the source's thread."""
         with self._lock:
+            if picture.pts_90k < self._oldest_pts_90k:
+                return
+            for slot in self._thread_slots:
+                slot.offer(picture)
+            if not self._slots:
+                return
             is_scheduled = self._waiting is not None
             self._waiting = picture
         if not is_scheduled:
@@ -244,21 +255,44 @@ class PictureHub(Generic[P]):
     def subscribe(self) -> "PictureSlot[P]":
         """Return a slot of the caller's own; close it, or use it by `with`."""
         slot = PictureSlot[P](self)
-        self._slots.append(slot)
-        if len(self._slots) == 1:
-            self.wanted.notify(True)
+        self._join(self._slots, slot)
+        return slot
+
+    def subscribe_thread(self) -> "ThreadSlot[P]":
+        """Return a slot for a reader on a thread of its own; close it, or use it by `with`."""
+        slot = ThreadSlot[P](self)
+        self._join(self._thread_slots, slot)
         return slot
 
     def discard_before(self, pts_90k: int) -> None:
         """Drop older pictures, and those that wait (on the loop)."""
-        self._oldest_pts_90k = max(self._oldest_pts_90k, pts_90k)
+        with self._lock:
+            self._oldest_pts_90k = max(self._oldest_pts_90k, pts_90k)
+            for thread_slot in self._thread_slots:
+                thread_slot.discard()
         for slot in self._slots:
             slot.discard()
 
     def leave(self, slot: "PictureSlot[P]") -> None:
         """Remove a closed slot."""
-        self._slots.remove(slot)
-        if not self._slots:
+        self._remove(self._slots, slot)
+
+    def leave_thread(self, slot: "ThreadSlot[P]") -> None:
+        """Remove a closed slot of a thread."""
+        self._remove(self._thread_slots, slot)
+
+    def _join(self, slots: list[S], slot: S) -> None:
+        with self._lock:
+            slots.append(slot)
+            is_first = len(self._slots) + len(self._thread_slots) == 1
+        if is_first:
+            self.wanted.notify(True)
+
+    def _remove(self, slots: list[S], slot: S) -> None:
+        with self._lock:
+            slots.remove(slot)
+            is_unused = not self._slots and not self._thread_slots
+        if is_unused:
             self.wanted.notify(False)
 
     def _hand_on(self) -> None:
@@ -297,8 +331,55 @@ class PictureSlot(LoopQueue[P]):
         self._hub.leave(self)
 
 
+class ThreadSlot(Generic[P]):
+    """The newest picture, for one reader on a thread of its own.
+
+    Overflow rule: one place; a newer picture replaces an older that nobody took.
+    """
+
+    def __init__(self, hub: PictureHub[P]) -> None:
+        self._hub: PictureHub[P] = hub
+        self._changed = threading.Condition()
+        self._picture: P | None = None
+        self._is_closed = False
+
+    def offer(self, picture: P) -> None:
+        """Take one picture from the hub (on the source's thread)."""
+        with self._changed:
+            self._picture = picture
+            self._changed.notify()
+
+    def discard(self) -> None:
+        """Drop a picture that waits."""
+        with self._changed:
+            self._picture = None
+
+    def close(self) -> None:
+        """Close the slot (on the loop); may be called twice. A waiting reader gets None."""
+        with self._changed:
+            if self._is_closed:
+                return
+            self._is_closed = True
+            self._picture = None
+            self._changed.notify()
+        self._hub.leave_thread(self)
+
+    def next(self) -> P | None:
+        """Wait for a picture that came after the last one taken; None once this is closed."""
+        with self._changed:
+            while self._picture is None and not self._is_closed:
+                self._changed.wait()
+            picture, self._picture = self._picture, None
+            return picture
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
 LumaHub = PictureHub[LumaFrame]
-LumaSlot = PictureSlot[LumaFrame]
 SmallHub = PictureHub[SmallPicture]
 SmallSlot = PictureSlot[SmallPicture]
 

@@ -39,6 +39,7 @@ from firmware.protocol.pairing import (
     parse_qr_text,
     parse_reveal,
 )
+from firmware.system.listeners import Listeners
 
 log = logging.getLogger(__name__)
 
@@ -165,7 +166,10 @@ class ConfirmedPairing:
 
 
 class Pairing:
-    """One doorbell's pairing. All on the loop but `sign`."""
+    """One doorbell's pairing. All on the loop but `sign`.
+
+    `opened` is notified whenever the window was opened.
+    """
 
     def __init__(
         self,
@@ -182,6 +186,7 @@ class Pairing:
         self._spent: set[str] = set()
         """Commitments that were answered since the start: presence is needed for each."""
         self._may_recover: Callable[[], bool] = lambda: False
+        self.opened = Listeners[()]()
 
     def recover_if(self, may_recover: Callable[[], bool]) -> None:
         """Set the function that returns whether a recovery key counts here."""
@@ -193,6 +198,7 @@ class Pairing:
         if is_recovery and not self._may_recover():
             return False
         self._state = Open(until_ms=now_ms + WINDOW_MS, is_recovery=is_recovery)
+        self.opened.notify()
         return True
 
     def press_service(self, now_ms: int) -> bool:

@@ -7,8 +7,9 @@ import asyncio
 import logging
 from dataclasses import dataclass
 
+from firmware.capture.camera_output import LumaFrame
 from firmware.capture.qr_reader import read_texts
-from firmware.capture.unit_hub import LumaSlot
+from firmware.capture.unit_hub import LumaHub
 from firmware.enrolment.pairing import Pairing
 from firmware.live.errors import LiveError
 from firmware.live.sessions import LiveSessions
@@ -181,31 +182,43 @@ def refused(error: LiveError) -> Refused:
 
 
 class PairingCodeScanner:
-    """Reads pairing codes in what the camera sees, as long as pairing wants to read."""
+    """Reads pairing codes in what the camera sees, from when pairing's window is opened."""
 
     def __init__(
-        self, luma: LumaSlot, pairing: Pairing, clock: Clock, events: EventPublisher
+        self, luma: LumaHub, pairing: Pairing, clock: Clock, events: EventPublisher
     ) -> None:
         self._luma = luma
         self._pairing = pairing
         self._clock = clock
         self._events = events
+        self._is_opened = asyncio.Event()
+        pairing.opened.add(self._is_opened.set)
 
     async def run(self) -> None:
-        """Scan until cancelled."""
+        """Scan until cancelled; without an open window no frame is asked for."""
         while True:
-            frame = await self._luma.next()
-            if not self._pairing.is_reading(self._now_ms()):
+            self._is_opened.clear()
+            if self._pairing.is_reading(self._now_ms()):
+                await self._scan()
+            else:
+                await self._is_opened.wait()
+
+    async def _scan(self) -> None:
+        """Scan frames as long as pairing wants to read."""
+        with self._luma.subscribe() as frames:
+            while self._pairing.is_reading(self._now_ms()):
+                await self._read(await frames.next())
+
+    async def _read(self, frame: LumaFrame) -> None:
+        for text in await asyncio.to_thread(read_texts, frame):
+            answer = self._pairing.read_code(text, self._now_ms())
+            if answer is None:
                 continue
-            for text in await asyncio.to_thread(read_texts, frame):
-                answer = self._pairing.read_code(text, self._now_ms())
-                if answer is None:
-                    continue
-                signed = await asyncio.to_thread(self._pairing.sign, answer)
-                if self._pairing.keep(signed, self._now_ms()):
-                    await self._events.publish(
-                        PairingAnswered(pairing_id=answer.pairing_id, signed=signed)
-                    )
+            signed = await asyncio.to_thread(self._pairing.sign, answer)
+            if self._pairing.keep(signed, self._now_ms()):
+                await self._events.publish(
+                    PairingAnswered(pairing_id=answer.pairing_id, signed=signed)
+                )
 
     def _now_ms(self) -> int:
         return self._clock.monotonic_ns() // 1_000_000

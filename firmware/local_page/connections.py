@@ -7,7 +7,9 @@ oldest. A request that is whole is never cut off.
 """
 
 import asyncio
+import time
 from collections import Counter
+from email.utils import formatdate
 from typing import Any
 
 from uvicorn.config import Config
@@ -73,6 +75,8 @@ class BoundedConnection(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take bytes: they prolong nothing, but a head that ends begins the body's time."""
+        date = formatdate(time.time(), usegmt=True).encode()  # RFC 9110 6.6.1
+        self.server_state.default_headers = [(b"date", date), *self.config.encoded_headers]
         super().data_received(data)
         self._look()
 

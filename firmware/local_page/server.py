@@ -1,5 +1,6 @@
 """HTTP server of the page inside the doorbell's own loop: no signal handlers, no process."""
 
+import asyncio
 import contextlib
 import socket
 from collections.abc import Callable, Generator
@@ -16,11 +17,16 @@ SHUTDOWN_S = 2
 
 
 class _Server(uvicorn.Server):
-    """uvicorn without signal handlers: signals stay with the owner of the loop."""
+    """uvicorn without signal handlers, which stay with the owner of the loop, and without its
+    timer, which wakes ten times a second to look whether it is to end, and what the date is."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
         yield
+
+    async def main_loop(self) -> None:
+        """Wait to be cancelled; each connection sets the date of its answers."""
+        await asyncio.Event().wait()
 
 
 async def serve(

@@ -1,6 +1,7 @@
 """The motion watch: turns luma frames into motion events and clips.
 
-The pictures are judged on a thread of its own, never on the loop. A movement triggers a clip from
+The frames are taken and judged on a thread of its own, which wakes the loop only for a movement,
+and for each frame where a presence sensor has its say. A movement triggers a clip from
 the first frame that it was in, and is told once, when it begins (durably, like a press); while
 it goes on, the clip is prolonged. What comes after a pause longer than the post-roll is another
 movement, but not within ten seconds of the event: the clip lasts as long, and has it. Before an
@@ -12,10 +13,11 @@ is told, once, and motion is silent until half as many are left in the last hour
 """
 
 import asyncio
+import contextlib
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Literal, Protocol
 
 from firmware.capture.camera_output import TICKS_PER_S, LumaFrame
@@ -23,6 +25,7 @@ from firmware.config.motion_delay import dated_back_s
 from firmware.config.settings import MotionConfig
 from firmware.motion.detector import MotionDetector, Movement
 from firmware.protocol.encoding import new_id
+from firmware.system.daemon_call import call_in_daemon
 from firmware.system.listeners import Listeners
 from firmware.system.ownership import Ownership
 
@@ -66,10 +69,22 @@ class Detector(Protocol):
 
 
 class Frames(Protocol):
-    """The source of frames: the hub's slot, which keeps the newest."""
+    """The newest frame, for a reader on a thread of its own (`unit_hub.ThreadSlot`)."""
 
-    async def next(self) -> LumaFrame:
-        """Wait for a frame that came after the last one taken."""
+    def next(self) -> LumaFrame | None:
+        """Wait for a frame that came after the last one taken; None once this is closed."""
+        ...
+
+    def close(self) -> None:
+        """End the wait; may be called twice."""
+        ...
+
+
+class FrameSource(Protocol):
+    """The source of frames: `firmware.capture.unit_hub.LumaHub`."""
+
+    def subscribe_thread(self) -> Frames:
+        """Return the frames from now on."""
         ...
 
 
@@ -85,7 +100,8 @@ class MotionRecorder(Protocol):
         ...
 
     def expect(self, from_pts_90k: int | None) -> None:
-        """Let a press's clip begin early enough for motion that may be told after it."""
+        """Let a press's clip begin early enough for motion that may be told after it. On the
+        watch's thread."""
         ...
 
 
@@ -108,7 +124,7 @@ class MotionWatch:
         self,
         settings: MotionConfig,
         *,
-        frames: Frames,
+        frames: FrameSource,
         recorder: MotionRecorder,
         owners: Ownership,
         events: MotionEvents,
@@ -126,7 +142,7 @@ class MotionWatch:
         self._sensor = sensor
         self._pause_90k = round(pause_s * TICKS_PER_S)
         self._make_detector = make_detector
-        self._detector: Detector | None = None
+        self._settings_count = 0
         self._present_90k: int | None = None
         self.storms = Listeners[bool]()
         self._limit = _Limit(self.storms)
@@ -139,27 +155,39 @@ class MotionWatch:
     def set_settings(self, settings: MotionConfig) -> None:
         """Apply these settings, quiet for the first seconds; also after a new mask."""
         self._settings = settings
-        self._detector = None
+        self._settings_count += 1
 
     async def run(self) -> None:
         """Watch until cancelled; pending events are still published."""
-        loop = asyncio.get_running_loop()
-        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="motion") as thread:
-            try:
-                while True:
-                    frame = await self._frames.next()
-                    if not self._settings.is_on or not self._owners.has_owner():
-                        self._detector = None
-                        self._recorder.expect(None)
-                        continue
-                    if self._detector is None:
-                        self._detector = self._make_detector(self._settings)
-                    detector = self._detector
-                    movement = await loop.run_in_executor(thread, detector.look, frame)
-                    self._expect(detector.suspected_since_90k, frame.pts_90k)
-                    self._take(movement, frame.pts_90k)
-            finally:
-                await asyncio.gather(*self._telling, return_exceptions=True)
+        frames = self._frames.subscribe_thread()
+        judge = partial(self._judge, frames, asyncio.get_running_loop())
+        judging = asyncio.create_task(call_in_daemon(judge, name="motion"))
+        try:
+            await asyncio.shield(judging)
+        finally:
+            frames.close()
+            await asyncio.wait({judging})
+            await asyncio.gather(*self._telling, return_exceptions=True)
+
+    def _judge(self, frames: Frames, loop: asyncio.AbstractEventLoop) -> None:
+        """Judge frames until there are no more. On the watch's thread."""
+        detector: Detector | None = None
+        count = self._settings_count
+        while (frame := frames.next()) is not None:
+            if count != self._settings_count:
+                detector, count = None, self._settings_count
+            settings = self._settings
+            if not settings.is_on or not self._owners.has_owner():
+                detector = None
+                self._recorder.expect(None)
+                continue
+            if detector is None:
+                detector = self._make_detector(settings)
+            movement = detector.look(frame)
+            self._expect(detector.suspected_since_90k, frame.pts_90k)
+            if movement is not None or settings.presence != "none":
+                with contextlib.suppress(RuntimeError):  # how asyncio says that the loop is closed
+                    loop.call_soon_threadsafe(self._take, movement, frame.pts_90k)
 
     def _expect(self, since_90k: int | None, at_90k: int) -> None:
         earliest_90k = at_90k - self._back_90k

@@ -730,7 +730,6 @@ async def test_a_commitment_said_again_and_again_brings_one_proof_a_minute(
     thief = await relay.enrol(has_owner=True)
     await relay.hear(thief, ReleaseCommitted(commitment="aa" * 32))
     await relay.published()
-    relay.custody.wake()
     for _ in range(20):
         await relay.hear(thief, ReleaseCommitted(commitment="aa" * 32))
     await relay.custody._releases.tell()

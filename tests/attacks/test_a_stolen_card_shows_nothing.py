@@ -40,6 +40,7 @@ from firmware.enrolment.keys import load_or_make_keys
 from firmware.errors import VaultError
 from firmware.evidence.manifest import ManifestSigner
 from firmware.protocol.encoding import new_id, unb64u
+from firmware.protocol.media.rotation import Rotation
 from firmware.store.database import Database
 from firmware.vault import storage_key
 from firmware.vault.key_choice import recovery_keys_of
@@ -95,6 +96,7 @@ class Doorbell:
     """A recorder over a data folder with its keys, library and vault, as at the door."""
 
     size = (WIDTH, HEIGHT)
+    rotation: Rotation = 0
 
     def __init__(self, folder: Path, key: StorageKey, recovery: RecoveryKey) -> None:
         keys = load_or_make_keys(folder)

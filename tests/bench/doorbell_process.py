@@ -51,6 +51,7 @@ from firmware.outbox.queue import Outbox
 from firmware.protocol.encoding import new_id
 from firmware.protocol.events import Pressed
 from firmware.protocol.live import LiveAnswer, LiveOffer, parse_unverified
+from firmware.protocol.media.rotation import Rotation
 from firmware.store.database import Database
 from firmware.system.clock import SystemClock
 from firmware.system.supervision import LastResort
@@ -77,6 +78,7 @@ class EncodedFilming:
         loop = asyncio.get_running_loop()
         self._has_begun = False
         self.size = (source.width, source.height)
+        self.rotation: Rotation = 0
         self.ring = Ring(pre_roll_s=config.clips.pre_roll_s, max_bytes=config.clips.ring_max_bytes)
         self.hub = UnitHub(self, loop)
         self.luma = LumaHub(loop)
@@ -150,7 +152,7 @@ async def run(given: argparse.Namespace) -> None:
     recording.recorder.card_states.add(health.set_card)
     motion = MotionWatch(
         config.motion,
-        frames=filming.luma.subscribe(),
+        frames=filming.luma,
         recorder=recording.recorder,
         owners=Owned(),
         events=teller,

@@ -19,8 +19,8 @@ from firmware.config.settings import MotionConfig
 from firmware.motion.detector import MotionDetector
 from tests.bench import motion_program
 from tests.bench.detectors import QUIET_FRAMES, FrameDetector, FrigateStyle, Mog2, Own
-from tests.footage.debian import FootageMissing, footage
 from tests.footage.marks import film_frames, read_marks
+from tests.footage.packages import FootageMissing, footage
 from tests.scenes import HELD_OUT_SEEDS, TEST_SEEDS, TUNING_SEEDS
 from tests.scenes.rendering import KINDS, LENGTH_S, PER_S, Scene, SceneKind, Shot
 from tests.scenes.scoring import Score, score, truth_of

@@ -2,12 +2,15 @@
 
 import errno
 import os
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 from firmware.vault.sealed_file import Kind, Purpose, SealedWriter, Vault
 from firmware.vault.storage_key import StorageKey
+
+LONGEST_STALL_S = 30.0
 
 
 class BadCard:
@@ -19,6 +22,10 @@ class BadCard:
         self.is_full: Callable[[], bool] = lambda: False
         self.stall_s = 0.0
         self.syncs = 0
+        self.may_sync = threading.Event()
+        """While it is cleared, a sync waits for it; after `LONGEST_STALL_S` it is set."""
+        self.may_sync.set()
+        self.is_stalled = False
 
     def touch(self) -> None:
         """Raise what a system call on this card would raise."""
@@ -66,6 +73,10 @@ class BadCardWriter:
         self.write_rest()
         self._card.syncs += 1
         time.sleep(self._card.stall_s)
+        self._card.is_stalled = True
+        if not self._card.may_sync.wait(LONGEST_STALL_S):
+            self._card.may_sync.set()
+        self._card.is_stalled = False
         self._card.touch()
         if self._card.sync_error is not None:
             raise OSError(self._card.sync_error, os.strerror(self._card.sync_error))

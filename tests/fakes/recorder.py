@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from firmware.capture.camera_output import AccessUnit, pts_90k_of
@@ -121,6 +122,7 @@ class RecordingRig(Shelves):
         self.is_paired = True
         self.size = (WIDTH, HEIGHT)
         self.rotation: Rotation = 0
+        self.kept_extra_bytes = kept_extra_bytes
         self.ring = Ring(
             pre_roll_s=pre_roll_s, max_bytes=ring_max_bytes, kept_extra_bytes=kept_extra_bytes
         )
@@ -163,10 +165,10 @@ class RecordingRig(Shelves):
     def now_90k(self) -> int:
         return pts_90k_of(self.clock.monotonic_ns())
 
-    async def film(self, seconds: float) -> None:
-        """Let time pass with pictures; they come from another thread."""
+    async def film(self, seconds: float, *, filler: bytes = b"") -> None:
+        """Let time pass with pictures, each `filler` longer; they come from another thread."""
         assert isinstance(self.clock, ManualClock)
-        units = self.camera.film(seconds)
+        units = [replace(unit, data=unit.data + filler) for unit in self.camera.film(seconds)]
         self.filmed += units
         thread = threading.Thread(target=lambda: [self.hub.put(unit) for unit in units])
         thread.start()

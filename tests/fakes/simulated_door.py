@@ -26,6 +26,7 @@ from firmware.protocol.encoding import new_id
 from firmware.system.listeners import Listeners
 from tests.fakes.clock import ManualClock
 from tests.fakes.events import NoPictures
+from tests.fakes.handed_frames import HandedFrames
 from tests.fakes.ownership import Owned
 from tests.fakes.sink import FakeLamp
 
@@ -137,11 +138,12 @@ class SimulatedDoor:
             library=self.clips,  # type: ignore[arg-type]
             owners=Owned(),
         )
+        self._handed = HandedFrames()
         self.told: list[str] = []
         """The ids of the motion events."""
         self.watch = MotionWatch(
             config.motion,
-            frames=self,
+            frames=self._handed,
             recorder=self.recorder,
             owners=Owned(),
             events=self,
@@ -156,13 +158,6 @@ class SimulatedDoor:
         self._keys = KeyFrameSelector()
         self._luma = luma_pacer()
         self._newest_luma_90k = 0
-        self._frames: asyncio.Queue[LumaFrame] = asyncio.Queue()
-        self._is_wanted = asyncio.Event()
-
-    async def next(self) -> LumaFrame:
-        """Wait for a frame, as the watch does; what was judged before counts by now."""
-        self._is_wanted.set()
-        return await self._frames.get()
 
     async def publish_motion(self, zones: Sequence[str], *, event_id: str) -> None:  # noqa: ARG002
         """Keep that motion was told."""
@@ -182,7 +177,8 @@ class SimulatedDoor:
                 continue
             frame = picture(self._newest_luma_90k)
             await self._film_to(self.now_90k + self._judging_90k)
-            await self._judge(frame)
+            await self._handed.hand(frame)
+            await self._turns()
 
     def leap(self, seconds: float) -> None:
         """Let time pass without pictures."""
@@ -193,13 +189,6 @@ class SimulatedDoor:
         at_90k = self.now_90k - round(late_s * TICKS_PER_S)
         self.recorder.trigger(new_id(), "pressed", at_90k)
         self.recorder.turn()
-
-    async def _judge(self, frame: LumaFrame) -> None:
-        await self._is_wanted.wait()
-        self._is_wanted.clear()
-        self._frames.put_nowait(frame)
-        await self._is_wanted.wait()
-        await self._turns()
 
     async def _film_to(self, end_90k: int) -> None:
         count = 0

@@ -42,6 +42,7 @@ from firmware.outbox.publisher import EventWriter
 from firmware.outbox.queue import Outbox
 from firmware.protocol.encoding import new_id
 from firmware.protocol.events import Pressed
+from firmware.protocol.media.rotation import Rotation
 from firmware.store.database import Database
 from firmware.system.clock import SystemClock
 from firmware.system.supervision import keep_running
@@ -68,6 +69,7 @@ class TinyFilming:
     """What `ClipWiring` needs of `firmware.app.camera.CameraWiring`, around a tiny camera."""
 
     size = (WIDTH, HEIGHT)
+    rotation: Rotation = 0
 
     def __init__(self, first_pts_90k: int) -> None:
         self.ring = Ring(pre_roll_s=CLIPS.pre_roll_s, max_bytes=CLIPS.ring_max_bytes)

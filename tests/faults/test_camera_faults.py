@@ -45,6 +45,7 @@ from firmware.panel.pins import load_pins
 from firmware.protocol.encoding import new_id
 from firmware.protocol.events import CameraState, ClipReady, EventBody, Pressed, Trouble
 from firmware.protocol.footage import check_manifest
+from firmware.protocol.media.rotation import Rotation
 from firmware.store.database import Database
 from firmware.system.clock import SystemClock
 from tests.fakes.bad_card import BadCard
@@ -86,6 +87,8 @@ T = TypeVar("T", bound=EventBody)
 class OpenEyes:
     """What `ClipWiring` needs of `firmware.app.camera.CameraWiring`, around a camera that
     breaks."""
+
+    rotation: Rotation = 0
 
     def __init__(self, camera: BreakableCamera) -> None:
         self.size = (camera.width, camera.height)

@@ -1,12 +1,14 @@
 """The doorbell's own page, asked over HTTP as browsers, tools and attackers ask."""
 
 import asyncio
+import datetime as dt
 import json
 import re
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from email.utils import parsedate_to_datetime
 
 import httpx2
 import pytest
@@ -437,6 +439,8 @@ async def test_serves_in_the_loop_and_leaves_signals_alone() -> None:
             )
         assert signal.getsignal(signal.SIGTERM) is before
 
+    dated = parsedate_to_datetime(reply.headers["date"])
+    assert abs(dated - dt.datetime.now(dt.UTC)) < dt.timedelta(minutes=5)
     assert json.loads(reply.text)["clip_count"] == 3
     with pytest.raises(httpx2.ConnectError):
         async with httpx2.AsyncClient() as web:

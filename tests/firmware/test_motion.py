@@ -19,8 +19,8 @@ from firmware.motion.detector import MotionDetector, Movement
 from firmware.motion.illumination import SAME_LIGHT, exposure
 from firmware.motion.limits import Limits
 from firmware.motion.zones import CellGrid, inside
-from tests.footage.debian import FootageMissing, footage
 from tests.footage.marks import film_frames, read_marks
+from tests.footage.packages import FootageMissing, footage
 from tests.scenes import TEST_SEEDS
 from tests.scenes.rendering import KINDS, Scene, SceneKind
 from tests.scenes.scoring import Score, score, truth_of

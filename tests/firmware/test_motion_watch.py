@@ -14,6 +14,7 @@ from firmware.config.motion_delay import dated_back_s
 from firmware.config.settings import MotionConfig
 from firmware.motion.detector import Movement
 from firmware.motion.watch import LEAST_PAUSE_S, MOST_PER_HOUR, Detector, MotionWatch
+from tests.fakes.handed_frames import HandedFrames
 from tests.fakes.ownership import Owned
 
 PAUSE_S = 6.0
@@ -69,26 +70,6 @@ class Recorded:
     def extend(self, at_pts_90k: int) -> str | None:
         self.extended.append(at_pts_90k / TICKS_PER_S)
         return None
-
-
-class HandedFrames:
-    """Hands out a frame and waits until it was judged; implements `Frames`."""
-
-    def __init__(self) -> None:
-        self._frames: asyncio.Queue[LumaFrame] = asyncio.Queue()
-        self._is_wanted = asyncio.Event()
-
-    async def next(self) -> LumaFrame:
-        self._is_wanted.set()
-        return await self._frames.get()
-
-    async def hand(self, frame: LumaFrame) -> None:
-        await self._is_wanted.wait()
-        self._is_wanted.clear()
-        self._frames.put_nowait(frame)
-        await self._is_wanted.wait()
-        for _ in range(3):  # what was begun is told
-            await asyncio.sleep(0)
 
 
 @dataclass(frozen=True)

@@ -290,17 +290,38 @@ async def test_a_slow_signature_holds_nothing_up_and_answers_no_window_that_was_
     clock, events, slow = ManualClock(), PublishedEvents(), SlowKeys(keys)
     now_ms = clock.monotonic_ns() // 1_000_000
     machine = open_window(Pairing(keys=slow, has_owner=False), now_ms)
-    slot = LumaHub(asyncio.get_running_loop()).subscribe()
-    scanning = asyncio.create_task(PairingCodeScanner(slot, machine, clock, events).run())
-    slot.offer(code_picture(app().offer.code.text, tmp_path / "first.png"))
+    hub = LumaHub(asyncio.get_running_loop())
+    scanning = asyncio.create_task(PairingCodeScanner(hub, machine, clock, events).run())
+    await asyncio.sleep(0)  # it asks for frames
+    hub.put(code_picture(app().offer.code.text, tmp_path / "first.png"))
     await eventually(slow.asked.is_set)
     assert machine.view(now_ms).state == "open"
     open_window(machine, now_ms)
     slow.done.set()
     second = app()
-    slot.offer(code_picture(second.offer.code.text, tmp_path / "second.png"))
+    hub.put(code_picture(second.offer.code.text, tmp_path / "second.png"))
     await eventually(lambda: events.bodies != [])
     assert [body.pairing_id for body in events.bodies] == [second.pairing_id]
+    scanning.cancel()
+
+
+async def test_the_camera_is_asked_for_frames_only_while_the_window_is_open(
+    machine: Pairing, tmp_path: Path
+) -> None:
+    clock, hub = ManualClock(), LumaHub(asyncio.get_running_loop())
+    wanted: list[bool] = []
+    hub.wanted.add(wanted.append)
+    scanner = PairingCodeScanner(hub, machine, clock, PublishedEvents())
+    scanning = asyncio.create_task(scanner.run())
+    await asyncio.sleep(0.01)
+    assert wanted == []
+    open_window(machine, clock.monotonic_ns() // 1_000_000)
+    await eventually(lambda: wanted == [True])
+    clock.advance(WINDOW_MS / 1000)
+    hub.put(code_picture(app().offer.code.text, tmp_path / "late.png"))
+    await eventually(lambda: wanted == [True, False])
+    open_window(machine, clock.monotonic_ns() // 1_000_000)
+    await eventually(lambda: wanted == [True, False, True])
     scanning.cancel()
 
 

@@ -18,7 +18,7 @@ from firmware.motion.detector import MotionDetector, Movement
 from tests.fakes.simulated_door import SimulatedDoor, running
 from tests.faults.doorbells import seeded_dice
 
-RATES = (30, 15, 10, 7)
+RATES = (60, 30, 15, 10, 7)
 COUNT = 100
 PRE_ROLL_90K = 6 * TICKS_PER_S
 JUDGING_OF_FOUR_TIMES_TOO_SLOW_S = 4 * 0.1

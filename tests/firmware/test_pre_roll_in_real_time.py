@@ -88,7 +88,7 @@ async def test_ten_presses_and_ten_motions_have_their_pre_roll(
     )
     watch = MotionWatch(
         config.motion,
-        frames=filming.luma.subscribe(),
+        frames=filming.luma,
         recorder=recording.recorder,
         owners=owned,
         events=PublishedEvents(),  # type: ignore[arg-type]

@@ -213,7 +213,7 @@ def test_a_reader_that_stalls_costs_who_adds_nothing() -> None:
 
     reading = iter(took.units)
     next(reading)
-    threading.Thread(target=film).start()
+    threading.Thread(target=film, daemon=True).start()
     assert added.wait(10)  # while the reader stands in the middle
     assert sum(1 for _ in reading) == 29
 

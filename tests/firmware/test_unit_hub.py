@@ -10,6 +10,7 @@ import pytest
 from firmware.capture.camera_output import AccessUnit, LumaFrame
 from firmware.capture.unit_hub import LumaHub, Subscription, UnitHub
 from tests.fakes.sink import PictureList
+from tests.fakes.waiting import PATIENCE_S
 
 
 def unit(number: int, *, gop: int = 5) -> AccessUnit:
@@ -286,3 +287,36 @@ async def test_closing_ends_the_wait_for_a_picture_and_hands_on_none_that_waited
     late.close()
     with pytest.raises(StopAsyncIteration):
         await late.next()
+
+
+def test_a_reader_on_a_thread_gets_the_newest_frame_and_the_loop_is_not_woken() -> None:
+    hub = LumaHub(NoLoop())  # type: ignore[arg-type]
+    with hub.subscribe_thread() as frames:
+        for pts_90k in (1, 2, 3):
+            hub.put(luma(pts_90k))
+        newest = frames.next()
+    assert newest is not None
+    assert newest.pts_90k == 3
+    hub.put(luma(4))
+    assert frames.next() is None
+
+
+def test_after_a_new_mask_a_reader_on_a_thread_gets_no_older_frame() -> None:
+    hub = LumaHub(NoLoop())  # type: ignore[arg-type]
+    with hub.subscribe_thread() as frames:
+        hub.put(luma(1))
+        hub.discard_before(5)
+        hub.put(luma(4))
+        hub.put(luma(5))
+        newest = frames.next()
+    assert newest is not None
+    assert newest.pts_90k == 5
+
+
+def test_closing_ends_the_wait_of_a_reader_on_a_thread() -> None:
+    frames = LumaHub(NoLoop()).subscribe_thread()  # type: ignore[arg-type]
+    with ThreadPoolExecutor(1) as reader:
+        waiting = reader.submit(frames.next)
+        frames.close()
+        frames.close()
+        assert waiting.result(PATIENCE_S) is None

@@ -3,22 +3,25 @@
 import asyncio
 import errno
 import itertools
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from firmware.capture.camera_output import AccessUnit
 from firmware.clips.crash_recovery import close_open_clips
 from firmware.clips.fragment import decode_fragment
 from firmware.clips.library import Library
 from firmware.clips.playback import examine
 from firmware.clips.record import ClipEnd, ClipRecord, ClipStart
 from firmware.clips.recorder import Recorder
-from firmware.protocol.footage import GopHasher, SignedManifest, check_manifest
+from firmware.protocol.footage import ClipManifest, GopHasher, SignedManifest, check_manifest
 from firmware.vault.sealed_file import Kind
 from tests.fakes.bad_card import BadCard
+from tests.fakes.footage import FPS
 from tests.fakes.listed_clips import keep
-from tests.fakes.recorder import RecordingRig, Shelves, running
+from tests.fakes.recorder import POST_ROLL_S, PRE_ROLL_S, RecordingRig, Shelves, running
 from tests.fakes.waiting import eventually
 
 FILLER = b"\x00\x00\x00\x01\x0c" + b"\xff" * 60_000
@@ -173,6 +176,68 @@ async def test_a_card_that_is_too_slow_costs_pictures_that_are_counted_and_told(
     gaps = [b for a, b in itertools.pairwise(units) if b.pts_90k - a.pts_90k > 15_000]
     assert gaps == [] or all(unit.is_key for unit in gaps)
     assert [state.code for state in rig.card_states] == ["slow", "ok"]
+
+
+async def film_a_stall(
+    rig: RecordingRig, card: BadCard, filler: bytes = b""
+) -> dict[str, Sequence[AccessUnit]]:
+    """Press, and film ten seconds while a sync takes as long, with two presses more.
+
+    Return the pictures that each press wants, by its event.
+    """
+    await rig.film(5)
+    pressed = {rig.press(): len(rig.filmed)}
+    await rig.film_slowly(0.5)
+    card.may_sync.clear()
+    try:
+        await rig.film_slowly(0.1)
+        await eventually(lambda: card.is_stalled)
+        for tenth in range(1, 101):
+            await rig.film(0.1, filler=filler)
+            assert rig.ring.size_bytes <= rig.ring.max_bytes + rig.kept_extra_bytes
+            if tenth in (15, 80):
+                pressed[rig.press()] = len(rig.filmed)
+        assert card.is_stalled, "the camera waited for the card"
+    finally:
+        card.may_sync.set()
+    await rig.film_slowly(0.5)
+    await rig.film_slowly(3)
+    before, after = round(PRE_ROLL_S * FPS), round(POST_ROLL_S * FPS)
+    return {event_id: rig.filmed[at - before : at + after] for event_id, at in pressed.items()}
+
+
+async def test_a_card_that_stalls_for_ten_seconds_costs_no_picture_and_no_press(
+    tmp_path: Path,
+) -> None:
+    card = BadCard()
+    async with running(RecordingRig(tmp_path, card=card)) as rig:
+        pressed = await film_a_stall(rig, card)
+        clips = [await rig.next_clip(), await rig.next_clip()]
+        kept = {unit.data for clip in clips for unit in rig.playback.units(clip)}
+    manifests = [check_manifest(clip.signed_manifest, rig.signer.spki) for clip in clips]
+    assert [m.lost_units for m in manifests] == [0, 0]
+    assert [m.ended for m in manifests] == ["complete", "complete"]
+    assert triggers_of(manifests) == list(pressed)
+    assert [unit for units in pressed.values() for unit in units if unit.data not in kept] == []
+
+
+async def test_a_press_while_the_ring_is_at_its_limit_is_kept_with_what_there_is(
+    tmp_path: Path,
+) -> None:
+    card = BadCard()
+    rig = RecordingRig(tmp_path, card=card, ring_max_bytes=400_000, kept_extra_bytes=50_000)
+    async with running(rig):
+        pressed = await film_a_stall(rig, card, FILLER)
+        clips: list[ClipManifest] = []
+        while triggers_of(clips) != list(pressed):
+            clip = await rig.next_clip()
+            clips.append(check_manifest(clip.signed_manifest, rig.signer.spki))
+    assert sum(clip.lost_units for clip in clips) > 0
+    assert "slow" in [state.code for state in rig.card_states]
+
+
+def triggers_of(manifests: Sequence[ClipManifest]) -> list[str]:
+    return [trigger.event_id for manifest in manifests for trigger in manifest.triggers]
 
 
 async def test_the_card_is_never_waited_for_on_the_loop(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def read_all(path: Path) -> str:
             pass
         for _ in mp4.sound():
             pass
-        check_display(mp4, width=1, height=1, created_1904_s=0)
+        check_display(mp4, width=1, height=1, rotation=0, created_1904_s=0)
     except WireError as error:
         return str(error)
     return ""

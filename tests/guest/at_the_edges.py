@@ -35,6 +35,7 @@ from firmware.panel.chime import Chime
 from firmware.panel.gpio import Gpio
 from firmware.panel.pins import load_pins
 from firmware.protocol.encoding import new_id
+from firmware.protocol.media.rotation import Rotation
 from firmware.system.clock import SystemClock
 from tests.fakes.ownership import Owned
 from tests.fakes.recorder import Shelves
@@ -176,6 +177,7 @@ class Door:
     """Camera, ring, recorder and library, as the doorbell has them."""
 
     size = (WIDTH, HEIGHT)
+    rotation: Rotation = 0
 
     def __init__(self, guest: Guest, folder: Path) -> None:
         folder.mkdir()
