@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from firmware.capture.pi.encoders import MOST_SLICES, keyed
 from firmware.capture.x264 import Encoder
 from tests.fakes.libav_encoder import FakeLibavEncoder
-from tests.footage.debian import FootageMissing, footage
+from tests.footage.packages import FootageMissing, footage
 
 FIRST, COUNT, FPS = 100, 150, 30
 PRESETS = ("ultrafast", "superfast", "veryfast")
