@@ -17,6 +17,7 @@ import av
 import tests.picamera.virtual  # noqa: F401  # before the firmware looks for picamera2
 from firmware.capture.board import OTHER
 from firmware.capture.camera_output import AccessUnit, LumaFrame, SmallPicture
+from firmware.capture.gaps import GapCounter
 from firmware.capture.pi.picamera import PicameraSource
 from firmware.capture.unit_hub import UnitHub
 from firmware.capture.video_source import Mask
@@ -48,6 +49,7 @@ PI_LISTS = {
 TOP = Mask(polygons=(((0.0, 0.0), (1.0, 0.0), (1.0, 0.1), (0.0, 0.1)),))
 """The shown picture's first tenth."""
 SECONDS_AT_MOST = 40
+PAUSE_S = 1.5
 HIDDEN = Mask(polygons=(((0.0, 0.0), (WALL / WIDTH, 0.0), (WALL / WIDTH, 1.0), (0.0, 1.0)),))
 
 
@@ -125,9 +127,13 @@ async def film_as_a_pi() -> dict[str, Any]:
         await asyncio.sleep(0.1)
         if lamp.switched and side.told[-1].get("ColourGains"):
             break
-    await asyncio.sleep(1.5)
+    notes.phase = "skipping"
+    side.pause_s = PAUSE_S
+    await passed(notes, PAUSE_S + 1.0)
     dropped = camera.dropped_pictures
     await asyncio.to_thread(camera.stop)
+    gaps = GapCounter()
+    longest_ms = max(gaps.add(unit.pts_90k) for _, _, unit in notes.units) // 90
     luma, small = notes.lumas[-1][1], notes.smalls[-1][1]
     rows = [luma.data[at * luma.stride : at * luma.stride + luma.width] for at in range(64)]
     return {
@@ -139,6 +145,7 @@ async def film_as_a_pi() -> dict[str, Any]:
         "small": [small.width, small.height],
         "top_of_luma": [max(row) for row in rows],
         "units": len(notes.units),
+        "longest_gap_ms": longest_ms,
         "enums": libcameras_numbers(),
     }
 

@@ -298,6 +298,10 @@ def test_night_by_infrared_is_grey_with_less_noise_and_no_white_balance(on_its_s
     assert told(on_its_side, "ExposureValue")[-1] <= 0
 
 
+def test_a_sensor_that_skips_pictures_makes_a_gap(on_its_side):
+    assert on_its_side["longest_gap_ms"] >= 1_500
+
+
 def test_the_numbers_that_are_set_are_libcameras_own(on_its_side):
     assert on_its_side["enums"] == {
         "AfMode.Manual": controls.AF_MANUAL,

@@ -53,13 +53,14 @@ class PiSide:
     """What a Pi's camera says besides, and what it was told and gave.
 
     `listed` are names of libcamera's controls with least and most, `metadata` what each picture
-    tells from now on.
+    tells from now on; with `pause_s` the sensor skips pictures once, for so long.
     """
 
     listed: dict[str, tuple[Any, Any]] = dataclasses.field(default_factory=dict)
     metadata: dict[str, Any] = dataclasses.field(default_factory=dict)
     told: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     taken_ns: list[int] = dataclasses.field(default_factory=list)
+    pause_s: float = 0.0
 
     def controls(self) -> dict[Any, Any]:
         """Return the listed controls as libcamera's camera does."""
@@ -180,6 +181,8 @@ class Sensor:
                 request = self._waiting.get(timeout=0.1)
             except queue.Empty:
                 continue
+            pause_s, self._side.pause_s = self._side.pause_s, 0.0
+            self._stopped.wait(pause_s)
             self._side.taken_ns.append(time.monotonic_ns())
             self._camera.queue_request(request)
 
