@@ -69,7 +69,8 @@ class CameraWiring:
         self.hub = UnitHub(self.ring, loop)
         self.luma = LumaHub(loop)
         self.small = SmallHub(loop)
-        self.small_stream = SmallStream(self.small)
+        self.small_stream = SmallStream(self.small) if config.live.has_small_stream else None
+        """None: viewers on a poor line get still pictures."""
         self.hidden = Listeners[()]()
         """Notified when a new mask is wanted: what else is kept of pictures is to be forgotten."""
         self._shown_since_90k = 0
@@ -116,7 +117,10 @@ class CameraWiring:
     @property
     def parts(self) -> dict[str, Part]:
         """The parts that run as long as the doorbell does."""
-        return {"camera": self.run, "small stream": self.small_stream.run}
+        parts: dict[str, Part] = {"camera": self.run}
+        if self.small_stream is not None:
+            parts["small stream"] = self.small_stream.run
+        return parts
 
     def newest_key_frame(self) -> AccessUnit | None:
         """Return the newest whole picture that is kept; it stays when the camera falls silent."""
@@ -152,7 +156,8 @@ class CameraWiring:
         self._shown_since_90k = now_90k
         self.luma.discard_before(now_90k)
         self.small.discard_before(now_90k)
-        self.small_stream.discard_before(now_90k)
+        if self.small_stream is not None:
+            self.small_stream.discard_before(now_90k)
         self.ring.clear(before_pts_90k=now_90k, mask_digest=mask.digest)
         self.hidden.notify()
         self.mask = mask

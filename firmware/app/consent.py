@@ -14,6 +14,7 @@ from firmware.app.household import Household
 from firmware.app.knock import KnockWiring
 from firmware.app.link import RelayWay
 from firmware.app.site import Site
+from firmware.capture.turn import shown_size
 from firmware.decisions.door_number_alerts import DoorNumberAlerts
 from firmware.decisions.executor import Executor
 from firmware.decisions.facts import FactCollector
@@ -135,6 +136,7 @@ class ConsentWiring:
             library=recording.library,
             playback=recording.playback,
             register=record,
+            picture_size=shown_size(site.config.camera),
         )
         self._progress = ReleaseTracker(
             statements=self._statements,

@@ -49,6 +49,7 @@ class Upkeep:
             clock=site.clock,
             sound=sounding,
             register=record,
+            gaps_reported=site.config.health.gaps_reported,
         )
         self.health.published.add(relay.link.set_health)
         filming.keeper.states.add(self.health.check_now)

@@ -37,6 +37,12 @@ def turn_of(settings: CameraConfig) -> Turn:
     return Turn(is_flipped_y=is_mirrored, rotation=settings.rotation)
 
 
+def shown_size(settings: CameraConfig) -> tuple[int, int]:
+    """Return width and height of a camera's picture as it is shown."""
+    width, height = settings.width, settings.height
+    return (width, height) if settings.rotation in (0, 180) else (height, width)
+
+
 def coded_mask(mask: Mask, rotation: Rotation) -> Mask:
     """Return a mask of the shown picture as one of the coded picture; its digest is another."""
     if rotation == 0:

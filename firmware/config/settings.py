@@ -59,7 +59,8 @@ class CameraConfig(Struct, frozen=True, kw_only=True):
     flicker_hz: Annotated[
         Literal[0, 50, 60], Meta(description="50 or 60 (the mains), or 0 for none"), INSTALLER
     ] = 50
-    metering: Annotated[Literal["backlit", "centre", "average"], OWNER] = "backlit"
+    metering: Annotated[Literal["faces", "centre", "average"], OWNER] = "faces"
+    backlight: Annotated[Literal["auto", "shadows", "off"], OWNER] = "auto"
     hdr: Annotated[Literal["auto", "sensor", "off"], INSTALLER] = "auto"
     has_infrared: Annotated[bool, INSTALLER] = False
 
@@ -144,12 +145,14 @@ class LiveConfig(Struct, frozen=True, kw_only=True):
     """Live view."""
 
     private_ice_hosts: Annotated[Hosts, INSTALLER] = ()
+    has_small_stream: Annotated[bool, INSTALLER] = True
 
 
 class HealthConfig(Struct, frozen=True, kw_only=True):
-    """Actions that the doorbell may take by itself against troubles."""
+    """Actions that the doorbell may take by itself against troubles, and what it reports as one."""
 
     may_reboot: Annotated[bool, INSTALLER] = False
+    gaps_reported: Annotated[int, whole(0, 100), OWNER] = 3
 
 
 class DoorConfig(Struct, frozen=True, kw_only=True):

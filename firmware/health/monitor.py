@@ -23,7 +23,7 @@ from firmware.system.listeners import Listeners
 
 LOOK_EVERY_S = 10.0
 PUBLISH_EVERY_S = 60.0
-GAPS_TOLD = 3
+GAPS_REPORTED = 3
 """So many gaps between pictures in ten minutes are a trouble; one may be a hiccup."""
 LEAST_PAUSE_S = 1.0
 """However often something changes, looks are at least this far apart."""
@@ -118,8 +118,10 @@ class HealthMonitor:
         clock: Clock,
         sound: WatchedSound | None = None,
         register: WatchedRegister | None = None,
+        gaps_reported: int = GAPS_REPORTED,
         look_every_s: float = LOOK_EVERY_S,
     ) -> None:
+        """`gaps_reported` 0: gaps are no trouble."""
         self.published = Listeners[Health]()
         self._board = board
         self._camera = camera
@@ -129,6 +131,7 @@ class HealthMonitor:
         self._clock = clock
         self._sound = sound
         self._register = register
+        self._gaps_reported = gaps_reported
         self._look_every_s = look_every_s
         self._facts = ClipFacts()
         self._is_wanted = asyncio.Event()
@@ -238,7 +241,7 @@ class HealthMonitor:
         present: set[TroubleCode] = set()
         if health.camera not in ("working", "starting", "off"):
             present.add("camera")
-        if health.gap_count >= GAPS_TOLD:
+        if 0 < self._gaps_reported <= health.gap_count:
             present.add("camera_gaps")
         if self._card_trouble is not None:
             present.add(self._card_trouble)

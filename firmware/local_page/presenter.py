@@ -57,13 +57,16 @@ class StatementPresenter:
         library: Library,
         playback: Playback,
         register: Register,
+        picture_size: tuple[int, int],
     ) -> None:
+        """`picture_size`: width and height of the camera's picture as it is shown."""
         self._desk = desk
         self._owners = owners
         self._household = household
         self._library = library
         self._playback = playback
         self._register = register
+        self._picture_size = picture_size
 
     def waiting(self, *, of: str | None = None) -> list[views.StatementView]:
         """Return the statements that wait and would still be right, oldest first.
@@ -141,7 +144,7 @@ class StatementPresenter:
             case RefuseAgency(agency=agency):
                 return views.AgencyView(name=agency_name(agency, self._register.facts()))
             case ChangeSettings(settings=settings):
-                return _settings(self._household.settings(), settings)
+                return self._settings(settings)
             case SetRecovery(keys=keys):
                 is_first = self._household.recovery() is None
                 return views.RecoveryView(words=recovery_key_words(keys), is_first=is_first)
@@ -150,6 +153,19 @@ class StatementPresenter:
             case other:
                 log.error("nothing can be shown of a %s, so it can't be confirmed", type(other))
                 return None
+
+    def _settings(self, after: OwnerSettings) -> views.SettingsView:
+        before = self._household.settings() or OwnerSettings(revision=1)
+        return views.SettingsView(
+            picture_size=self._picture_size,
+            removed=[_polygon(mask) for mask in before.masks if mask not in after.masks],
+            kept=[_polygon(mask) for mask in before.masks if mask in after.masks],
+            added=[_polygon(mask) for mask in after.masks if mask not in before.masks],
+            is_opted_in=after.is_opted_in,
+            was_opted_in=before.is_opted_in,
+            has_reminder=after.has_reminder,
+            had_reminder=before.has_reminder,
+        )
 
     def _grant(self, grant: Grant) -> views.GrantView:
         request, terms = grant.request, grant.terms
@@ -211,19 +227,6 @@ def _lost(granted: ClipRange, problem: str) -> views.ClipView:
         has_sound=False,
         time="trusted",
         problem=problem,
-    )
-
-
-def _settings(before: OwnerSettings | None, after: OwnerSettings) -> views.SettingsView:
-    before = before or OwnerSettings(revision=1)
-    return views.SettingsView(
-        removed=[_polygon(mask) for mask in before.masks if mask not in after.masks],
-        kept=[_polygon(mask) for mask in before.masks if mask in after.masks],
-        added=[_polygon(mask) for mask in after.masks if mask not in before.masks],
-        is_opted_in=after.is_opted_in,
-        was_opted_in=before.is_opted_in,
-        has_reminder=after.has_reminder,
-        had_reminder=before.has_reminder,
     )
 
 

@@ -118,6 +118,8 @@ class SettingsView:
     """Settings under which more would be seen than before."""
 
     kind: ClassVar = "settings"
+    picture_size: tuple[int, int]
+    """Width and height as shown; masks are in thousandths of each."""
     removed: Sequence[Polygon]
     kept: Sequence[Polygon]
     added: Sequence[Polygon]

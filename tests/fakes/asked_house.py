@@ -143,6 +143,7 @@ def asked_line(rig: DeskRig, desk: StatementIntake) -> LocalAskedService:
         library=rig.library,
         playback=rig.playback,
         register=rig.record,
+        picture_size=(1280, 720),
     )
     requests = AskedRequests(
         desk=RequestIntake(

@@ -92,6 +92,7 @@ OTHERS: tuple[Asked, ...] = (
     BrowserView(name="Maria's laptop", words=WORDS),
     AgencyView(name="Lakeland Police"),
     SettingsView(
+        picture_size=(1280, 720),
         removed=[[(0, 0), (330, 0), (330, 1000), (0, 1000)]],
         kept=[[(700, 100), (900, 100), (900, 400), (700, 400)]],
         added=[],

@@ -13,10 +13,12 @@ import numpy as np
 
 from firmware.capture.pi.picamera import CameraStack
 from firmware.capture.pi.sensor_hdr import switch_of
+from tests.fakes.auto_exposure import FakeAutoExposure
 
 PI_CONTROLS = {
     "FrameDurationLimits": (8_000, 1_000_000, None),
     "AeMeteringMode": (0, 3, 0),
+    "AeConstraintMode": (0, 3, 0),
     "ExposureValue": (-8.0, 8.0, 0.0),
     "AeFlickerMode": (0, 1, 0),
     "AeFlickerPeriod": (100, 1_000_000, None),
@@ -25,6 +27,8 @@ PI_CONTROLS = {
     "NoiseReductionMode": (0, 4, 0),
     "HdrMode": (0, 4, 0),
     "Saturation": (0.0, 32.0, 1.0),
+    "AwbEnable": (False, True, None),
+    "ColourGains": (0.0, 32.0, None),
     "LensPosition": (0.0, 15.0, 1.0),
 }
 PI_5_CONTROLS = PI_CONTROLS | {"ScalerCrops": (None, None, None)}
@@ -125,6 +129,7 @@ class FakeCamera:
         self.encoders: set[FakeEncoder] = set()
         self.controls: dict[str, Any] = {}
         self.configured: dict[str, Any] = {}
+        self.has_white_balance = True
         self.is_started = False
         self.is_closed = False
 
@@ -159,7 +164,12 @@ class FakeCamera:
         self.is_started = True
 
     def set_controls(self, controls: dict[str, Any]) -> None:
+        """Gains of colours that aren't 0 switch white balance off (ipa_base.cpp, COLOUR_GAINS)."""
         self.controls |= controls
+        if "AwbEnable" in controls:
+            self.has_white_balance = bool(controls["AwbEnable"])
+        if "ColourGains" in controls:
+            self.has_white_balance = 0.0 in controls["ColourGains"]
 
     def close(self) -> None:
         self.is_started, self.is_closed = False, True
@@ -172,21 +182,42 @@ class FakeCamera:
         return encoder
 
     def take(self, at_ns: int, *, short_bytes: int = 0, **metadata: Any) -> FakeRequest:
-        """Film one grey picture (luma 100, chroma 200); `short_bytes` are missing of it."""
+        """Film one picture (luma 100, chroma 200 or grey); `short_bytes` are missing of it.
+
+        It tells of itself as ipa_base.cpp's reportMetadata does.
+        """
         buffers = {}
         for name, given in self.camera_configuration().items():
             if name == "transform":
                 continue
             luma_bytes = given["stride"] * given["size"][1]
-            buffer = np.full(luma_bytes * 3 // 2 - short_bytes, 200, np.uint8)
+            chroma = 200 if self.controls.get("Saturation", 1.0) else 128
+            buffer = np.full(luma_bytes * 3 // 2 - short_bytes, chroma, np.uint8)
             buffer[:luma_bytes] = 100
             buffers[name] = buffer
+        if self._system.light is not None:
+            luma, told = self._system.light.picture(self.controls)
+            _lay(luma, buffers["lores"], self.camera_configuration()["lores"])
+            metadata = told | metadata
         if "ScalerCrops" in self.camera_controls and self.controls.get("HdrMode"):
             metadata = {"HdrMode": self.controls["HdrMode"], **metadata}  # never when it is off
+        if not self.has_white_balance:
+            metadata = {"ColourGains": self.controls.get("ColourGains", (1.9, 1.6)), **metadata}
+        if self.controls.get("AfMode") == 2:
+            metadata = {"AfState": 2, "LensPosition": 1.0, **metadata}
         request = FakeRequest(buffers, {"SensorTimestamp": at_ns, **metadata})
         for encoder in self.encoders:
             encoder.encode("main", request)
         return request
+
+
+def _lay(luma: np.ndarray, buffer: np.ndarray, given: dict[str, Any]) -> None:
+    """Scale a scene's luma up to a stream's."""
+    (width, height), stride = given["size"], given["stride"]
+    rows, columns = (
+        np.arange(n) * of // n for n, of in zip((height, width), luma.shape, strict=True)
+    )
+    buffer[: height * stride].reshape(height, stride)[:, :width] = luma[rows][:, columns]
 
 
 class FakeImx708:
@@ -217,6 +248,7 @@ class FakeCameraSystem:
         self.modes: list[dict[str, Any]] = []
         self.sizes: dict[str, tuple[int, int]] = {}
         self.is_plugged_in = True
+        self.light: FakeAutoExposure | None = None
         self.has_imx708 = False
         self.is_sensor_hdr = False
         self.is_sensor_stuck = False

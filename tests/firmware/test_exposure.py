@@ -38,8 +38,9 @@ def test_only_controls_that_the_camera_lists_are_set():
     settings = CameraConfig(focus_m=0.5, flicker_hz=60)
     assert controls_of(settings, {"FrameDurationLimits": (0, 1, None)}) == {}
     assert controls_of(settings, PI_CONTROLS) == {
-        "AeMeteringMode": 0,
-        "ExposureValue": 1.0,
+        "AeMeteringMode": 1,
+        "AeConstraintMode": 0,
+        "ExposureValue": 0.0,
         "AeFlickerMode": 1,
         "AeFlickerPeriod": 8333,
         "AfMode": 0,
@@ -70,25 +71,48 @@ def test_focus_is_the_owners_or_the_lenss_own(focus_m, is_held, controls):
 @pytest.mark.parametrize(
     ("hdr", "is_night", "controls"),
     [
-        ("auto", False, {"ExposureValue": 0.0, "HdrMode": 3}),
-        ("auto", True, {"ExposureValue": 1.0, "HdrMode": 0}),
-        ("off", False, {"ExposureValue": 1.0, "HdrMode": 0}),
-        ("sensor", False, {"ExposureValue": 1.0, "HdrMode": 0}),
+        ("auto", False, {"ExposureValue": 0.0, "HdrMode": 3, "AeMeteringMode": 1}),
+        ("auto", True, {"ExposureValue": 0.7, "HdrMode": 0, "AeMeteringMode": 0}),
+        ("off", False, {"ExposureValue": 0.7, "HdrMode": 0, "AeMeteringMode": 1}),
+        ("sensor", False, {"ExposureValue": 0.7, "HdrMode": 0, "AeMeteringMode": 1}),
     ],
 )
 def test_a_pi_5_merges_exposures_by_day_and_needs_no_stop_more(hdr, is_night, controls):
     settings = CameraConfig(hdr=hdr)
-    assert contrast_controls(settings, PI_5_CONTROLS, is_night=is_night) == controls
+    found = contrast_controls(settings, PI_5_CONTROLS, is_night=is_night, ev=0.7)
+    assert found == controls | {"AeConstraintMode": 0}
+
+
+@pytest.mark.parametrize(
+    ("hdr", "is_night", "mode"), [("off", False, 2), ("off", True, 0), ("auto", False, 0)]
+)
+def test_shadows_are_lifted_by_day_and_not_beside_hdr(hdr, is_night, mode):
+    """HDR's short channel has other "shadows" (pisp/data/imx708.json); at night they are noise."""
+    settings = CameraConfig(hdr=hdr, backlight="shadows")
+    found = contrast_controls(settings, PI_5_CONTROLS, is_night=is_night, ev=0.0)
+    assert found["AeConstraintMode"] == mode
 
 
 def test_a_pi_that_only_lists_hdr_is_not_asked_for_it():
-    assert contrast_controls(CameraConfig(), PI_CONTROLS, is_night=False) == {"ExposureValue": 1.0}
-    assert contrast_controls(CameraConfig(), {"HdrMode": (0, 4, 0)}, is_night=False) == {}
+    found = contrast_controls(CameraConfig(), PI_CONTROLS, is_night=False, ev=0.3)
+    assert found == {"ExposureValue": 0.3, "AeMeteringMode": 1, "AeConstraintMode": 0}
+    assert contrast_controls(CameraConfig(), {"HdrMode": ()}, is_night=False, ev=0.3) == {}
 
 
-def test_colours_go_only_under_infrared_light():
+def test_colours_and_white_balance_go_only_under_infrared_light():
     by_night = night_controls(is_night=True, has_infrared=False, listed=PI_CONTROLS)
     assert by_night == {"NoiseReductionMode": 2}
+    assert night_controls(is_night=True, has_infrared=True, listed=PI_CONTROLS) == {
+        "NoiseReductionMode": 2,
+        "Saturation": 0.0,
+        "AwbEnable": False,
+        "ColourGains": (1.0, 1.0),
+    }
+    assert night_controls(is_night=False, has_infrared=True, listed=PI_CONTROLS) == {
+        "NoiseReductionMode": 1,
+        "Saturation": 1.0,
+        "AwbEnable": True,
+    }
     assert night_controls(is_night=True, has_infrared=True, listed={}) == {}
 
 

@@ -74,6 +74,7 @@ class Bench:
         kept_in: Path | None = None,
         look_every_s: float = 10,
         tell_patience_s: float = 5,
+        gaps_reported: int = 3,
     ) -> None:
         self.board = ManualBoard()
         self.camera = Camera()
@@ -104,6 +105,7 @@ class Bench:
             clock=self.clock,
             sound=self,
             register=self,
+            gaps_reported=gaps_reported,
             look_every_s=look_every_s,
         )
         self.monitor.published.add(self.published.append)
@@ -342,6 +344,15 @@ async def test_a_camera_that_skips_pictures_is_told_in_words_and_a_hiccup_is_not
     bench.camera.recent_gaps_ms = []
     await bench.look_for(700)
     assert bench.codes() == [("camera_gaps", False), ("camera_gaps", True)]
+
+
+@pytest.mark.parametrize(("gaps_reported", "is_told"), [(0, False), (1, True), (2, False)])
+async def test_owners_say_how_many_gaps_are_reported(gaps_reported: int, is_told: bool) -> None:
+    bench = Bench(gaps_reported=gaps_reported)
+    bench.camera.recent_gaps_ms = [400]
+    health = await bench.monitor.look()
+    assert health.gap_count == 1
+    assert (bench.codes() == [("camera_gaps", False)]) is is_told
 
 
 async def test_weak_power_is_remembered_though_the_kernel_clears_its_bit() -> None:

@@ -137,8 +137,7 @@ def filmed_by_clocks(sensor_ns: int, now_ns: int, slept_ns: int) -> list[AccessU
     film = PicturePipeline(
         FunctionSink(units.append),
         StillCamera(),
-        main=stream,
-        lores=stream,
+        streams=(stream, stream),
         mask=Mask(),
         max_fps=30,
         day_frame_us=33_333,
@@ -485,8 +484,15 @@ def test_at_night_pictures_may_take_longer_and_the_infrared_light_shines(rig):
     assert rig.system.camera.controls["FrameDurationLimits"] == (33_333, 100_000)
     assert rig.system.camera.controls["Saturation"] == 0.0
     assert rig.system.camera.controls["NoiseReductionMode"] == 2
-    rig.source.stop()
+    assert not rig.system.camera.has_white_balance
+    rig.film(6, AnalogueGain=12.0, DigitalGain=1.0, ExposureTime=33_000)
+    rig.film(21, AnalogueGain=1.0, DigitalGain=1.0, ExposureTime=1_000)
     assert rig.lamp.switched == [True, False]
+    assert rig.system.camera.has_white_balance
+    assert rig.system.camera.controls["NoiseReductionMode"] == 1
+    rig.film(4, AnalogueGain=12.0, DigitalGain=1.0, ExposureTime=33_000)
+    rig.source.stop()
+    assert rig.lamp.switched == [True, False, True, False]
 
 
 def test_a_lens_that_moves_focuses_by_itself_from_the_first_picture_on(rig):
@@ -501,7 +507,7 @@ def test_an_autofocus_that_hunts_is_held_where_a_visitor_stands_and_tried_again(
     rig.film(2, **scanning)
     assert rig.system.camera.controls["AfMode"] == 0
     assert rig.system.camera.controls["LensPosition"] == pytest.approx(1 / 1.2)
-    rig.film(601, **focused)
+    rig.film(601, fps=5, **focused)
     assert rig.system.camera.controls["AfMode"] == 2
 
 
@@ -610,10 +616,10 @@ def test_hdr_of_a_pi_5_is_on_by_day_and_off_at_night():
     rig.system.controls = PI_5_CONTROLS
     rig.start()
     rig.film(0.2)
-    assert rig.source.hdr_mode == 3
+    assert rig.source.metadata["HdrMode"] == 3
     rig.film(5, fps=10, AnalogueGain=16.0, ExposureTime=100_000)
     assert rig.system.camera.controls["HdrMode"] == 0
-    assert rig.source.hdr_mode == 0
+    assert "HdrMode" not in rig.source.metadata
 
 
 @pytest.mark.parametrize(("hdr", "was_on"), [("sensor", False), ("auto", True), ("off", True)])

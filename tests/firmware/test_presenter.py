@@ -106,6 +106,7 @@ async def page(tmp_path: Path) -> AsyncIterator[Page]:
             library=rig.library,
             playback=rig.playback,
             register=rig.record,
+            picture_size=(720, 1280),
         )
         progress = ReleaseTracker(
             statements=rig.store,
@@ -298,6 +299,7 @@ async def test_settings_show_which_masks_go_stay_and_come(page: Page) -> None:
         [[(500, 500), (600, 500), (600, 600)]],
         [[(1, 1), (2, 1), (2, 2)]],
     )
+    assert asked.picture_size == (720, 1280)
     assert (asked.was_opted_in, asked.is_opted_in) == (True, False)
     assert (asked.had_reminder, asked.has_reminder) == (False, True)
 

@@ -2,18 +2,29 @@
 
 import asyncio
 import itertools
+import random
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 
+from firmware.app.camera import CameraWiring
 from firmware.capture.camera_output import AccessUnit, SmallPicture
 from firmware.capture.small_stream import MAX_BITRATE_BPS, MIN_BITRATE_BPS, SmallStream
 from firmware.capture.unit_hub import SmallHub, Subscription
+from firmware.capture.video_source import Mask
+from firmware.config.settings import Config, LiveConfig
+from firmware.live.quality import live_sources
 from firmware.protocol.nal_units import split_annex_b
+from firmware.system.clock import SystemClock
+from firmware.system.supervision import LastResort
+from firmware.system.systemd import ServiceManager
+from tests.fakes.sink import FakeLamp
+from tests.fakes.source import QuickSource
 from tests.fakes.waiting import eventually
 
 WIDTH, HEIGHT = 640, 360
@@ -289,3 +300,21 @@ async def test_a_slow_encoder_leaves_pictures_out_and_is_never_behind() -> None:
             home.put()
         unit = await anext(watching)
     assert unit.pts_90k == home.pts_90k
+
+
+@pytest.mark.parametrize("has_small_stream", [True, False])
+async def test_a_board_without_time_to_spare_can_go_without(
+    tmp_path: Path, has_small_stream: bool
+) -> None:
+    filming = CameraWiring(
+        Config(data_dir=tmp_path, live=LiveConfig(has_small_stream=has_small_stream)),
+        clock=SystemClock(),
+        lamp=FakeLamp(),
+        restarter=LastResort(asyncio.Event(), ServiceManager({}, pid=1)),
+        source=random.Random(1),
+        make_camera=lambda *_: QuickSource(),
+    )
+    sources = live_sources(filming.hub, filming.keeper, filming.small_stream)
+    assert (sources.small is not None) is has_small_stream
+    assert ("small stream" in filming.parts) is has_small_stream
+    await filming.hide(Mask(polygons=(((0.0, 0.0), (1.0, 0.0), (1.0, 1.0)),)))

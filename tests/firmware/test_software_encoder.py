@@ -1,6 +1,8 @@
 """The software encoder of a Pi 5: at once, in slices where one thread would be late."""
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import av
 import numpy as np
@@ -8,12 +10,21 @@ import pytest
 
 from firmware.capture.board import PI_5, check_fits
 from firmware.capture.camera_output import AccessUnit
-from firmware.capture.pi.encoders import MOST_SLICES, keyed, slices_of
+from firmware.capture.pi.encoders import (
+    MOST_BUSY,
+    MOST_SLICES,
+    PI_5_NS_PER_PIXEL,
+    busy_cores,
+    keyed,
+    slices_of,
+)
 from firmware.config.settings import CameraConfig
+from firmware.errors import CameraError
 from firmware.live.packets_h264 import MAX_PAYLOAD_BYTES, pack_unit
 from firmware.protocol.nal_units import split_annex_b
 from tests.fakes.libav_encoder import FakeLibavEncoder
 
+ROOT = Path(__file__).parents[2]
 IDR, SLICE, STAP_A, FU_A = 5, 1, 24, 28
 
 
@@ -99,3 +110,27 @@ def unpacked(payloads: tuple[bytes, ...]) -> bytes:
 
 def test_a_pi_5_films_1080p30_and_no_more():
     check_fits(PI_5, CameraConfig(width=1920, height=1080, fps=30, bitrate_bps=4_000_000))
+    with pytest.raises(CameraError, match="at most 30"):
+        check_fits(PI_5, CameraConfig(width=1920, height=1080, fps=60, bitrate_bps=4_000_000))
+
+
+def computed_in_the_document() -> list[tuple[int, int, float, int]]:
+    """Return width, height, computed ms a picture on one core, and slices, as docs/picture.md."""
+    text = (ROOT / "docs/picture.md").read_text("utf-8").partition("## A Pi 5 at 1080p30")[2]
+    row = re.compile(r"\| (\d+)×(\d+) \|.*\| ([\d.]+) ms \| [\d.]+ ms \| (\d) \|")
+    return [
+        (int(width), int(height), float(ms), int(slices))
+        for width, height, ms, slices in row.findall(text)
+    ]
+
+
+def test_what_the_firmware_chooses_on_a_pi_5_is_what_the_document_computed():
+    rows = computed_in_the_document()
+    assert {(width, height) for width, height, *_ in rows} == {(1280, 720), (1920, 1080)}
+    for width, height, ms, slices in rows:
+        assert ms <= width * height * PI_5_NS_PER_PIXEL / 1e6 * 1.01
+        assert slices_of(width, height, 30) == slices
+        assert busy_cores(width, height, 30) / slices <= MOST_BUSY
+    assert max(ms * 1e6 / (width * height) for width, height, ms, _ in rows) == pytest.approx(
+        PI_5_NS_PER_PIXEL, rel=0.02
+    )

@@ -25,9 +25,11 @@ from firmware.consent.facts import (
 )
 from firmware.consent.verifier import judge
 from firmware.enrolment.keys import DeviceKeys, load_or_make_keys
+from firmware.notes.event_pictures import EventPicture, PictureSealer
+from firmware.protocol.browsers import BrowserKeys
 from firmware.protocol.commands import SealedStatement
 from firmware.protocol.encoding import decode, new_id, sha256_hex, unb64u
-from firmware.protocol.events import ClipReady, Event, Motion, Pressed, SlotCommitted
+from firmware.protocol.events import ClipReady, Event, Motion, Pressed, SlotCommitted, Thumbnail
 from firmware.protocol.grants import OwnerKeys, SignedStatement, Statement, open_statement
 from firmware.protocol.notes import (
     ConfirmationWanted,
@@ -37,7 +39,7 @@ from firmware.protocol.notes import (
 )
 from firmware.protocol.register.facts import facts_of
 from relay.request.published_requests import PublishedRequest, find_published
-from relay.store import events
+from relay.store import events, thumbnails
 from tests.fakes.log_town import make_town
 from tests.fakes.waiting import in_time
 from tests.flows.browser import Person, sit_down
@@ -117,6 +119,24 @@ class Home:
                 )
             for row in rows:
                 self.world.hub.event_committed(row)
+
+    async def ring_with_picture(self, jpeg: bytes) -> Event:
+        """Let somebody ring, and the doorbell send a picture of it."""
+        rang = await self.world.tell(self.device, Pressed(), time_ms=self.world.clock.wall_ms())
+        sealer = PictureSealer(device=self.device, signer=self.keys.signer, household=self)
+        now_ms = self.world.clock.wall_ms()
+        sealed = sealer.seal(
+            EventPicture(event_id=rang.id, pts_90k=0, taken_ms=now_ms, age_ms=0, jpeg=jpeg)
+        )
+        assert sealed is not None
+        told = Thumbnail(for_event_id=rang.id, sealed=sealed)
+        async with self.world.database.begin() as tx:
+            await thumbnails.add(tx, self.device, told, received_ms=now_ms)
+        self.world.hub.thumbnail_kept(self.device, rang.id)
+        return rang
+
+    def browsers_that_see(self) -> list[BrowserKeys]:
+        return [self.owner.browser]
 
     async def record(self, clip: ClipReady, *, has_sound: bool = True, **how: Any) -> ClipReady:
         """Let the doorbell have a clip in its library, and tell it."""

@@ -10,7 +10,8 @@ import pytest
 from playwright.async_api import Page, expect
 
 from firmware.local_page.texts import LANGUAGES
-from tests.fakes.local_page import DIGEST, NUMBER, asking
+from firmware.local_page.views import SettingsView
+from tests.fakes.local_page import DIGEST, NUMBER, OTHERS, asking
 from tests.flows.asking_doors import (
     GRANTS,
     KNOCKS,
@@ -102,6 +103,25 @@ async def test_what_would_leave_is_played_and_then_followed_until_it_is_sent(
     home.bell.releases = [RELEASES["sent"]]
     await expect(home.page.locator("h1")).to_have_text("Sent to Lakeland Police")
     assert home.bell.told == [f"confirm {DIGEST}"]
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 720), (720, 1280), (640, 480)])
+async def test_masks_are_drawn_in_the_shape_of_the_shown_picture(
+    home: AtHome, width: int, height: int
+) -> None:
+    (asked,) = (one for one in OTHERS if isinstance(one, SettingsView))
+    home.bell.waits = [asking(replace(asked, picture_size=(width, height)))]
+    await home.unlock()
+    drawing = home.page.locator(".masks svg")
+    box = await drawing.bounding_box()
+    assert box is not None
+    assert box["height"] / box["width"] == pytest.approx(height / width, rel=0.03)
+    rows = 1600 * height / width
+    points = await home.page.locator("polygon.removed").get_attribute("points")
+    assert points is not None
+    corners = [tuple(map(float, corner.split(","))) for corner in points.split()]
+    assert corners[2] == pytest.approx((0.33 * 1600, rows), abs=1)
+    await home.is_in_good_shape()
 
 
 async def test_both_answers_weigh_the_same_and_neither_is_first_in_focus(home: AtHome) -> None:

@@ -1,11 +1,13 @@
 """Settings in Chromium: each change is one that the doorbell takes, and none is lost unseen."""
 
+import io
 import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from playwright.async_api import Page, Route, expect
 
 from firmware.consent.facts import Decision, HouseholdFacts, Refusal
@@ -194,6 +196,40 @@ async def test_a_mask_is_drawn_by_a_finger_too(world: World) -> None:
         x, y = (await saved(home)).masks[0][0]
         assert x == 0
         assert abs(y - 100) <= 10
+
+
+def jpeg(width: int, height: int) -> bytes:
+    """Return a small picture."""
+    file = io.BytesIO()
+    Image.new("RGB", (width, height), "green").save(file, "JPEG")
+    return file.getvalue()
+
+
+async def test_masks_are_drawn_in_the_upright_shape_of_a_camera_on_its_side(world: World) -> None:
+    async with home_in_browser(world) as home:
+        await home.ring_with_picture(jpeg(180, 320))
+        await counts(home, OwnerSettings(revision=3, masks=[MASK]))
+        await open_settings(home.page)
+        stage = home.page.locator(".mask-stage svg")
+        await expect(stage).to_have_attribute("viewBox", "0 0 1000 1778")
+        await home.page.check("#reminder")
+        await home.page.click("#save-settings")
+        signed = await home.sent()
+        await counts(home, OwnerSettings(revision=4, masks=[MASK]))
+        refused = StatementRefused(
+            statement_digest=digest_of(signed), reason="settings", detail="changed meanwhile"
+        )
+        await home.tell(refused)
+        drawn = home.page.locator("#settings-conflict .drawn-masks")
+        await expect(drawn).to_have_count(2)
+        for number in (0, 1):
+            await expect(drawn.nth(number)).to_have_attribute("viewBox", "0 0 1000 1778")
+            await expect(drawn.nth(number).locator("polygon")).to_have_attribute(
+                "points", "0,0 250,0 250,1066.8 0,1422.4"
+            )
+            box = await drawn.nth(number).bounding_box()
+            assert box is not None
+            assert box["height"] > 1.5 * box["width"]
 
 
 async def test_who_was_slower_sees_both_and_decides(world: World) -> None:

@@ -12,17 +12,20 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
+
+from msgspec.structs import replace
 
 from firmware.capture.board import BoardProfile, board, check_fits, check_system
-from firmware.capture.pi.controls import HDR_SINGLE_EXPOSURE
 from firmware.capture.pi.picamera import PicameraSource, has_hardware_encoder
-from firmware.capture.video_source import VideoSource
+from firmware.capture.video_source import InfraredLamp, VideoSource
 from firmware.config.settings import CameraConfig
 from firmware.errors import CameraError
 from firmware.health.linux import LinuxBoard
 from firmware.system.clock import SystemClock
 from tests.on_device import measuring
 from tests.on_device.measuring import Finding
+from tests.on_device.picture import MakeSource, measure_night, measure_picture
 from tests.on_device.small import measure_small
 
 DMA_HEAPS = Path("/dev/dma_heap")
@@ -39,9 +42,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         check_system()
         check_fits(profile, settings)
-        source = PicameraSource(settings=settings, profile=profile, clock=SystemClock())
-        findings = measure(source, profile, options, wait_for_dark=_wait_for_dark)
-        findings.append(_hdr(source, profile))
+        make = _maker(settings, profile)
+        findings = measure_picture(make, options.film_s, has_hdr=not profile.has_hardware_encoder)
+        findings += measure(make(), profile, options, wait_for_dark=_wait_for_dark)
+        if options.dark:
+            findings += measure_night(make, options.film_s)
     except CameraError as error:
         print(f"no pictures ({error.state}): {error.detail}", file=sys.stderr)
         return 1
@@ -112,17 +117,16 @@ def _encoder(profile: BoardProfile) -> Finding:
     )
 
 
-def _hdr(source: PicameraSource, profile: BoardProfile) -> Finding:
-    """Film a moment by day: a Pi 5 tells HdrMode 3 with its pictures, another Pi none."""
-    reel = measuring.Reel()
-    source.start(reel)
-    reel.wait(15)
-    mode = source.hdr_mode
-    source.stop()
-    wanted = 0 if profile.has_hardware_encoder else HDR_SINGLE_EXPOSURE
-    return Finding(
-        what="HdrMode by day", value=mode, is_right=mode == wanted, wanted=f"{wanted} (not covered)"
-    )
+def _maker(settings: CameraConfig, profile: BoardProfile) -> MakeSource:
+    def make(*, lamp: InfraredLamp | None = None, **changed: Any) -> PicameraSource:
+        return PicameraSource(
+            settings=replace(settings, **changed),
+            profile=profile,
+            clock=SystemClock(),
+            lamp=lamp,
+        )
+
+    return make
 
 
 def _heaps() -> Finding:

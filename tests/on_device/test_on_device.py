@@ -8,14 +8,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from firmware.capture.board import PI_4
+from firmware.capture.board import OTHER, PI_4
 from firmware.capture.camera_output import SmallPicture
 from firmware.capture.i420 import Planes
+from firmware.capture.pi.picamera import PicameraSource
 from firmware.capture.x264 import Encoder
+from firmware.config.settings import CameraConfig
+from tests.fakes.auto_exposure import PIXELS, FakeAutoExposure
+from tests.fakes.clock import ManualClock
+from tests.fakes.picamera import PI_5_CONTROLS, PI_CONTROLS, FakeCameraSystem
 from tests.fakes.source import QuickSource
+from tests.firmware.test_face_exposure import before_a_street
 from tests.on_device import small as small_measuring
 from tests.on_device.__main__ import _options, main, measure, report, table
 from tests.on_device.measuring import Finding
+from tests.on_device.picture import MakeSource, measure_night, measure_picture
 
 ROOT = Path(__file__).parents[2]
 
@@ -92,3 +99,65 @@ def test_it_explains_itself():
     shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert shown.returncode == 0
     assert "--heat-s" in shown.stdout
+
+
+SECOND = 1_000_000_000
+
+
+class PumpedSource(PicameraSource):
+    """A Pi's camera in memory that has filmed its six seconds when it has started."""
+
+    def __init__(self, system: FakeCameraSystem, *, skips: bool, **rest) -> None:
+        super().__init__(profile=OTHER, clock=ManualClock(), load=system.stack, **rest)
+        self._system = system
+        self._skips = skips
+
+    def start(self, sink) -> None:
+        super().start(sink)
+        for number in range(60):
+            late = 8 if self._skips and number > 30 else 0
+            self._system.camera.take(1_000 * SECOND + (number + late) * SECOND // 10)
+
+
+def pi(scene: np.ndarray, *, skips: bool = False, **controls) -> MakeSource:
+    """Return a maker of a Pi's cameras before a scene; `controls` are listed besides, or not."""
+
+    def make(*, lamp=None, **settings) -> PumpedSource:
+        system = FakeCameraSystem()
+        listed = PI_CONTROLS | controls
+        system.controls = {name: value for name, value in listed.items() if value is not None}
+        system.light = FakeAutoExposure(scene)
+        camera = CameraConfig(kind="picamera", width=320, height=240, fps=10, **settings)
+        return PumpedSource(system, skips=skips, settings=camera, lamp=lamp)
+
+    return make
+
+
+def wrong(findings: list[Finding]) -> set[str]:
+    return {finding.what for finding in findings if finding.is_right is False}
+
+
+def test_each_setting_of_the_picture_is_asked_and_found_right():
+    found = measure_picture(pi(before_a_street()), 0.0, has_hdr=False)
+    assert wrong(found) == set()
+    assert value(found, "autofocus") == "state 2, at 1.00 m"
+    assert value(found, "luma of a camera on its side") == "240×320"
+    off, auto = (
+        value(found, f"dark part of the place of faces, backlight {mode}")
+        for mode in ("off", "auto")
+    )
+    assert auto > off
+    pi_5 = pi(before_a_street(), ScalerCrops=PI_5_CONTROLS["ScalerCrops"])
+    assert value(measure_picture(pi_5, 0.0, has_hdr=True), "HdrMode by day") == 3
+
+
+def test_a_camera_that_skips_or_does_no_hdr_is_found():
+    found = measure_picture(pi(before_a_street(), skips=True), 0.0, has_hdr=True)
+    assert wrong(found) == {"gaps in the pictures", "HdrMode by day"}
+
+
+def test_an_infrared_night_is_asked_and_what_it_lacks_found():
+    dark = np.full(PIXELS, 0.02)
+    assert wrong(measure_night(pi(dark), 0.0)) == set()
+    lacking = measure_night(pi(dark, ColourGains=None, Saturation=None), 0.0)
+    assert wrong(lacking) == {"gains of red and blue at night", "colour of a picture at night"}

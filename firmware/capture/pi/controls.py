@@ -22,41 +22,48 @@ HDR_OFF, HDR_SINGLE_EXPOSURE = 0, 3
 ONLY_WITH_HDR = "ScalerCrops"
 """libcamera lists HdrMode for each Pi, but does it on a Pi 5 alone; this is listed only there."""
 FLICKER_MANUAL = 1
-METERING = {"backlit": 0, "centre": 0, "average": 2}
-"""AeMeteringMode: 0 is centre-weighted, 2 is the whole picture."""
-BACKLIT_EV = 1.0
-"""A face before a bright street: the visitor stands in the middle, so measure there, and a stop
-more; the street may burn out. A custom metering table would need a tuning file for each sensor."""
+METERING = {"faces": 1, "centre": 0, "average": 2}
+"""AeMeteringMode: 1 ("spot") is the middle alone, where a visitor stands; face_exposure looks at
+the head. 0 is the whole picture with more weight in the middle, 2 without. 3 ("custom") is in no
+sensor's tuning file, and a sensor that has no 1 (monochrome ones) stays at 0."""
+METERING_AT_NIGHT = METERING | {"faces": 0}
+"""By the spot alone, a visitor in infrared light would make the night look like day."""
+CONSTRAINT_NORMAL, CONSTRAINT_SHADOWS = 0, 2
+"""AeConstraintMode. A sensor whose tuning file has no "shadows" stays as it is."""
+AWB_GAINS_OF_INFRARED = (1.0, 1.0)
+"""ColourGains of red and blue: behind each of a sensor's colour filters, infrared is as bright."""
 
 Listed = Mapping[str, tuple[Any, Any, Any]]  # Any: numbers or tuples, as picamera2 lists them
 
 
 def controls_of(settings: CameraConfig, listed: Listed) -> dict[str, Any]:  # Any: as above
     """Return the controls that stay the same while the camera runs."""
-    wanted: dict[str, Any] = {  # Any: as above
-        "AeMeteringMode": METERING[settings.metering],
-    }
+    wanted: dict[str, Any] = {}  # Any: as above
     if settings.flicker_hz and "AeFlickerPeriod" in listed:
         wanted["AeFlickerMode"] = FLICKER_MANUAL
         # Lamps flicker with each half wave.
         wanted["AeFlickerPeriod"] = MICROSECONDS // (2 * settings.flicker_hz)
     wanted |= focus_controls(settings, listed, is_held=False)
-    wanted |= contrast_controls(settings, listed, is_night=False)
+    wanted |= contrast_controls(settings, listed, is_night=False, ev=0.0)
     return {name: value for name, value in wanted.items() if name in listed}
 
 
 def contrast_controls(
-    settings: CameraConfig, listed: Listed, *, is_night: bool
+    settings: CameraConfig, listed: Listed, *, is_night: bool, ev: float
 ) -> dict[str, float | int]:
-    """Return the controls for a dark porch before a bright street.
+    """Return the controls for a dark porch before a bright street; `ev` is face_exposure's.
 
-    Where the processor does HDR, it brightens what is dark, so no stop more is measured. At night
-    it is off: its short exposures would see nothing.
+    Where the processor does HDR, it brightens what is dark, and libcamera gives ExposureValue to
+    another channel than HDR's (agc->setEv(0, …), ipa_base.cpp), so nothing is added. At night HDR
+    is off, because its short exposures would see nothing, and shadows are left dark.
     """
     has_hdr = "HdrMode" in listed and ONLY_WITH_HDR in listed
     is_hdr = has_hdr and settings.hdr == "auto" and not is_night
+    are_shadows_lifted = settings.backlight == "shadows" and not is_night and not is_hdr
     wanted: dict[str, float | int] = {
-        "ExposureValue": BACKLIT_EV if settings.metering == "backlit" and not is_hdr else 0.0
+        "AeMeteringMode": (METERING_AT_NIGHT if is_night else METERING)[settings.metering],
+        "ExposureValue": 0.0 if is_hdr else ev,
+        "AeConstraintMode": CONSTRAINT_SHADOWS if are_shadows_lifted else CONSTRAINT_NORMAL,
     }
     if has_hdr:
         wanted["HdrMode"] = HDR_SINGLE_EXPOSURE if is_hdr else HDR_OFF
@@ -79,16 +86,22 @@ def focus_controls(
     return {"AfMode": AF_MANUAL, "LensPosition": min(1 / focus_m, nearest)}  # dioptres
 
 
-def night_controls(*, is_night: bool, has_infrared: bool, listed: Listed) -> dict[str, float | int]:
+def night_controls(
+    *, is_night: bool, has_infrared: bool, listed: Listed
+) -> dict[str, float | int | bool | tuple[float, float]]:
     """Return the controls that differ by night: less noise, and no colours under infrared light.
 
-    What infrared light shows has no colours: white balance would make it pink.
+    What infrared light shows has no colours: white balance would search for some, make it pink and
+    amplify one colour's noise. ColourGains switch it off (ipa_base.cpp), AwbEnable on again.
     """
-    wanted: dict[str, float | int] = {
+    wanted: dict[str, float | int | bool | tuple[float, float]] = {
         "NoiseReductionMode": NOISE_HIGH_QUALITY if is_night else NOISE_FAST
     }
     if has_infrared:
         wanted["Saturation"] = 0.0 if is_night else 1.0
+        wanted["AwbEnable"] = not is_night
+        if is_night:
+            wanted["ColourGains"] = AWB_GAINS_OF_INFRARED
     return {name: value for name, value in wanted.items() if name in listed}
 
 

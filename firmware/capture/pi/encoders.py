@@ -12,7 +12,10 @@ BURST = 2
 """libx264 may take twice its bitrate for a moment, and makes it good within a second."""
 
 
-ONE_SLICE_PIXELS_PER_S = 1280 * 720 * 30
+PI_5_NS_PER_PIXEL = 17.4
+"""libx264's time on one core of a Pi 5: computed in docs/picture.md, not measured."""
+MOST_BUSY = 0.5
+"""Part of a core that a slice's thread may take: key frames and noise take more."""
 MOST_SLICES = 3
 """A Pi 5 has four cores, and the doorbell needs one."""
 
@@ -42,10 +45,18 @@ def film_output(kind: Any, film: PicturePipeline, encoder: Any) -> Any:
 def slices_of(width: int, height: int, fps: float) -> int:
     """Return into how many slices libx264 cuts a picture, each encoded by a thread of its own.
 
-    Computed, not measured on a Pi (docs/decisions/0070): 720p30 takes about half of one core of a
-    Pi 5, 1080p30 a whole one, so that one thread would be late at each key frame.
+    One thread, if that keeps up; else as many as the board has to spare.
     """
-    return 1 if width * height * fps <= ONE_SLICE_PIXELS_PER_S else MOST_SLICES
+    return 1 if busy_cores(width, height, fps) <= MOST_BUSY else MOST_SLICES
+
+
+def busy_cores(width: int, height: int, fps: float) -> float:
+    """Return how many cores of a Pi 5 libx264 keeps busy: computed, not measured on a Pi.
+
+    720p30 takes about half of one, 1080p30 a whole one, so that one thread would be late at each
+    key frame.
+    """
+    return width * height * fps * PI_5_NS_PER_PIXEL / 1e9
 
 
 def keyed(kind: Any) -> Any:

@@ -24,11 +24,12 @@ class NightSwitch:
         self._night_since_ns = 0
         self._lit_darkness: float | None = None
         self.is_night = False
+        self.darkness = 0.0
 
     def see(self, *, gain: float, exposure_us: int, at_ns: int) -> bool:
         """Take one picture's gain and exposure; return whether night or day has just begun."""
-        darkness = gain * exposure_us / self._day_frame_us
-        if not self._has_lasted(self._is_other(darkness, at_ns), at_ns):
+        self.darkness = gain * exposure_us / self._day_frame_us
+        if not self._has_lasted(self._is_other(self.darkness, at_ns), at_ns):
             return False
         self.is_night = not self.is_night
         self._changing_since_ns = None

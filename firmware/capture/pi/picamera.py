@@ -26,6 +26,7 @@ from firmware.capture.pi.controls import (
     widest_mode,
 )
 from firmware.capture.pi.encoders import film_output, filming, keyed
+from firmware.capture.pi.face_exposure import FaceExposure
 from firmware.capture.pi.faults import failure_of
 from firmware.capture.pi.pipeline import PicturePipeline
 from firmware.capture.pi.sensor_hdr import SwitchHdr, switch_of
@@ -175,10 +176,16 @@ class PicameraSource:
         return 0 if running is None else running.film.dropped_pictures
 
     @property
-    def hdr_mode(self) -> int:
-        """The HdrMode that the last picture was made with; 0: none, or the sensor's own."""
+    def metadata(self) -> dict[str, Any]:
+        """What libcamera told of the last picture, by the names of its controls."""
         running = self._running
-        return 0 if running is None else running.film.hdr_mode
+        return {} if running is None else dict(running.film.metadata)
+
+    @property
+    def exposure_ev(self) -> float:
+        """By how many stops the picture is made brighter or darker now, for faces."""
+        running = self._running
+        return 0.0 if running is None else running.film.exposure_ev
 
     def start(self, sink: PictureSink) -> None:
         """Open the camera and film; CameraError if that fails."""
@@ -258,22 +265,25 @@ class PicameraSource:
                 self._end(self._running.camera)
 
     def _begin(self, stack: CameraStack, camera: Any, sink: PictureSink) -> None:
-        main, lores = self._configure(stack, camera)
+        streams = self._configure(stack, camera)
         film = PicturePipeline(
             sink,
             self,
-            main=main,
-            lores=lores,
+            streams=streams,
             mask=self._mask,
             rotation=turn_of(self._settings).rotation,
             max_fps=self._max_fps,
             day_frame_us=MICROSECONDS // self._settings.fps,
             mapped_array=stack.mapped_array,
             time=SensorTime(self._clock),
+            exposure=self._face_exposure(camera),
         )
         is_hardware = stack.has_hardware_encoder
         log.info(
-            "filming %d×%d with %s", main.width, main.height, "hardware" if is_hardware else "x264"
+            "filming %d×%d with %s",
+            self.width,
+            self.height,
+            "hardware" if is_hardware else "x264",
         )
         self._is_focus_held = False
         self._running = _Running(stack=stack, camera=camera, film=film, is_hardware=is_hardware)
@@ -304,6 +314,11 @@ class PicameraSource:
             )
         )
         return streams_of(camera.camera_configuration(), wanted, transform)
+
+    def _face_exposure(self, camera: Any) -> FaceExposure | None:
+        if self._settings.metering != "faces" or "ExposureValue" not in camera.camera_controls:
+            return None
+        return FaceExposure(is_backlight_lifted=self._settings.backlight == "auto")
 
     def _start_encoder(self, running: _Running) -> None:
         film, stack = running.film, running.stack
@@ -400,7 +415,9 @@ class PicameraSource:
         controls |= night_controls(
             is_night=is_night, has_infrared=self._lamp is not None, listed=listed
         )
-        controls |= contrast_controls(self._settings, listed, is_night=is_night)
+        controls |= contrast_controls(
+            self._settings, listed, is_night=is_night, ev=running.film.exposure_ev
+        )
         controls |= focus_controls(self._settings, listed, is_held=self._is_focus_held)
         if controls:
             running.camera.set_controls(controls)

@@ -20,10 +20,11 @@ from firmware.capture.frame_selection import (
     luma_pacer,
     small_pacer,
 )
+from firmware.capture.pi.face_exposure import FaceExposure, levels_of, place_of
 from firmware.capture.pi.focus import FocusHold
 from firmware.capture.pi.night import NightSwitch
 from firmware.capture.pi.sensor_time import SensorTime
-from firmware.capture.pi.streams import Stream, i420_of, turned_luma
+from firmware.capture.pi.streams import Stream, i420_of, shown_luma
 from firmware.capture.turn import coded_mask
 from firmware.capture.video_source import Mask, PictureSink
 from firmware.protocol.encoding import WireError
@@ -31,6 +32,10 @@ from firmware.protocol.media.rotation import Rotation
 from firmware.protocol.nal_units import split_annex_b
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from firmware.capture.i420 import Bytes
     from firmware.capture.mask import MaskPainter
 
 log = logging.getLogger(__name__)
@@ -45,10 +50,14 @@ LOG_EVERY = 300
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Masking:
-    """A mask as it was set; each setting is another object. None: nothing is hidden."""
+    """A mask as it was set; each setting is another object. None: nothing is hidden.
+
+    `shown` says which pixels of the place of faces aren't hidden.
+    """
 
     main: MaskPainter | None = None
     lores: MaskPainter | None = None
+    shown: NDArray[np.bool_] | None = None
 
 
 class FilmedCamera(Protocol):
@@ -70,9 +79,11 @@ class FilmedCamera(Protocol):
 class PicturePipeline:
     """One run of the camera, from its start to its stop.
 
-    `mapped_array` is picamera2's MappedArray. `is_small_wanted` says for each picture whether a
-    small one is handed to the sink as well. Masks are of the shown picture, which is the coded one
-    turned by `rotation`; luma frames and small pictures are handed out as they are shown.
+    `streams` are main and lores; `mapped_array` is picamera2's MappedArray. `is_small_wanted` says
+    for each picture whether a small one is handed to the sink as well. Masks are of the shown
+    picture, which is the coded one turned by `rotation`; luma frames and small pictures are handed
+    out as they are shown.
+    `exposure` None: it is all libcamera's.
     """
 
     def __init__(
@@ -80,34 +91,34 @@ class PicturePipeline:
         sink: PictureSink,
         camera: FilmedCamera,
         *,
-        main: Stream,
-        lores: Stream,
+        streams: tuple[Stream, Stream],
         mask: Mask,
         rotation: Rotation = 0,
         max_fps: int,
         day_frame_us: int,
         mapped_array: type[Any],  # Any: picamera2 has no types, here and below
         time: SensorTime,
+        exposure: FaceExposure | None = None,
     ) -> None:
         self._sink = sink
         self._camera = camera
         self._time = time
         self.is_small_wanted = False
-        self._main = main
-        self._lores = lores
+        self._main, self._lores = streams
         self._mapped_array = mapped_array
         self._rate = FrameRateLimiter(max_fps)
         self._luma = luma_pacer()
         self._small = small_pacer()
         self._night = NightSwitch(day_frame_us=day_frame_us)
         self._focus = FocusHold()
+        self._exposure = exposure
         self._rotation = rotation
         self._masking = self._painting(mask)
         self._shown = (self._masking, 0)
         self._parameter_sets = b""
         self._encoder: Any = None
         self.keys = KeyFrameSelector()
-        self.hdr_mode = 0
+        self.metadata: dict[str, Any] = {}
         self.dropped_pictures = 0
         self.dropped_small = 0
 
@@ -115,6 +126,11 @@ class PicturePipeline:
     def is_night(self) -> bool:
         """Whether the sensor has so little light that it is filmed as night."""
         return self._night.is_night
+
+    @property
+    def exposure_ev(self) -> float:
+        """By how many stops libcamera's exposure is corrected for faces."""
+        return 0.0 if self._exposure is None else self._exposure.ev
 
     def set_mask(self, mask: Mask) -> None:
         """Paint this from the next picture on, which is a key frame.
@@ -185,10 +201,13 @@ class PicturePipeline:
         if (
             gain is not None
             and exposure_us is not None
-            and self._night.see(gain=gain, exposure_us=exposure_us, at_ns=at_ns)
+            # What is darkened, so that no lit face burns out, is as dark as before: no day begins.
+            and self._night.see(
+                gain=gain / 2 ** min(0.0, self.exposure_ev), exposure_us=exposure_us, at_ns=at_ns
+            )
         ):
             self._camera.turn_to_night(self._night.is_night)
-        self.hdr_mode = metadata.get("HdrMode", 0)
+        self.metadata = metadata
         focus = metadata.get("AfState")
         if focus is not None and self._focus.see(state=focus, at_ns=at_ns):
             self._camera.hold_focus(self._focus.is_held)
@@ -212,6 +231,22 @@ class PicturePipeline:
                 painter.paint_yuv420(mapped.array, stream.stride)
             else:
                 painter.paint_nv12(mapped.array, stream.stride)
+
+    def _see_exposure(self, masking: _Masking, luma: Bytes, at_ns: int) -> None:
+        """Measure the place of faces, twice a second; HDR does by itself what this is for."""
+        exposure = self._exposure
+        if exposure is None or not exposure.is_due(at_ns):
+            return
+        if self.metadata.get("HdrMode"):
+            is_other = exposure.reset()
+        else:
+            place = place_of(shown_luma(luma, self._lores, self._rotation))
+            levels = levels_of(place, masking.shown)
+            is_other = exposure.see(
+                levels, is_night=self.is_night, darkness=self._night.darkness, at_ns=at_ns
+            )
+        if is_other:
+            self._camera.repeat_controls(self.is_night)
 
     def _try_small(self, masking: _Masking, request: Any, at_ns: int) -> None:
         """Pass on a small picture; if that fails, filming goes on without small pictures."""
@@ -248,9 +283,11 @@ class PicturePipeline:
             luma = mapped.array[: stream.height * stream.stride]
             if masking.lores is not None:
                 masking.lores.paint_luma(luma, stream.stride)
+            self._see_exposure(masking, luma, at_ns)
             if self._rotation:
-                data, width, height = turned_luma(luma, stream, self._rotation)
-                stride = width
+                plane = shown_luma(luma, stream, self._rotation)
+                height, width = plane.shape
+                data, stride = plane.tobytes(), width
             else:
                 data, width, height = luma.tobytes(), stream.width, stream.height
                 stride = stream.stride
@@ -268,7 +305,9 @@ class PicturePipeline:
         )
 
     def _painting(self, mask: Mask) -> _Masking:
-        return _masking_of(coded_mask(mask, self._rotation), self._main, self._lores)
+        return _masking_of(
+            coded_mask(mask, self._rotation), self._main, self._lores, self._rotation
+        )
 
     def _with_parameter_sets(self, frame: bytes) -> bytes:
         """Return a key frame with SPS and PPS: picamera2 drops a buffer that holds only them.
@@ -288,13 +327,20 @@ class PicturePipeline:
         return self._parameter_sets + frame if self._parameter_sets else b""
 
 
-def _masking_of(mask: Mask, main: Stream, lores: Stream) -> _Masking:
+def _masking_of(mask: Mask, main: Stream, lores: Stream, rotation: Rotation) -> _Masking:
     if not mask:
         return _Masking()
-    from firmware.capture.mask import MaskPainter  # NumPy comes with picamera2, not with us
+    import numpy as np  # it comes with picamera2, not with us
 
+    from firmware.capture.mask import MaskPainter
+
+    painter = MaskPainter(mask, lores.width, lores.height)
+    luma = np.full(lores.height * lores.stride, 255, np.uint8)
+    painter.paint_luma(luma, lores.stride)
     return _Masking(
-        MaskPainter(mask, main.width, main.height), MaskPainter(mask, lores.width, lores.height)
+        MaskPainter(mask, main.width, main.height),
+        painter,
+        place_of(shown_luma(luma, lores, rotation)) == 255,
     )
 
 

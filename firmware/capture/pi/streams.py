@@ -3,12 +3,17 @@
 Pure functions over picamera2's configurations and buffers.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from firmware.config.settings import CameraConfig
 from firmware.errors import CameraError
 from firmware.protocol.media.rotation import Rotation
+
+if TYPE_CHECKING:
+    from firmware.capture.i420 import Bytes
 
 WANTED_FORMAT = "YUV420"
 SUPPORTED_FORMATS = ("YUV420", "NV12")
@@ -49,13 +54,11 @@ def streams_of(
     return main, lores
 
 
-def turned_luma(luma: Any, stream: Stream, rotation: Rotation) -> tuple[bytes, int, int]:
-    """Return a stream's luma (flat bytes) turned clockwise, with its width and height."""
+def shown_luma(luma: Bytes, stream: Stream, rotation: Rotation) -> Bytes:
+    """Return a view of a stream's luma (flat bytes) without padding, turned clockwise."""
     from firmware.capture.i420 import turned  # NumPy comes with picamera2, not with us
 
-    plane = turned(luma.reshape(stream.height, stream.stride)[:, : stream.width], rotation)
-    height, width = plane.shape
-    return plane.tobytes(), width, height
+    return turned(luma.reshape(stream.height, stream.stride)[:, : stream.width], rotation)
 
 
 def i420_of(buffer: Any, stream: Stream, rotation: Rotation = 0) -> bytes:

@@ -36,11 +36,10 @@ export class MaskEditor {
   }
 
   /** @param {Context} context @param {string} device */
-  async #showPicture({ household, pictures, left }, device) {
-    const told = household.history.find((one) => one.event.device === device && one.has_thumbnail);
-    const picture = told && (await pictures.get(told));
-    if (left.aborted) return;
-    if (picture?.state === "shown") {
+  async #showPicture(context, device) {
+    const picture = await newestPicture(context, device);
+    if (context.left.aborted) return;
+    if (picture !== null) {
       const taken = t("masks.taken", { time: dateText(picture.takenMs) });
       const shown = /** @type {HTMLImageElement} */ (h("img", { src: picture.url, alt: t("masks.picture") }));
       shown.addEventListener("load", () => this.#fit(shown), { once: true });
@@ -49,11 +48,11 @@ export class MaskEditor {
     } else this.stage.after(h("p", { class: "hint" }, t("masks.no_picture")));
   }
 
-  /** A doorbell on its side has an upright picture. @param {HTMLImageElement} picture */
-  #fit({ naturalWidth, naturalHeight }) {
-    this.height = Math.round((FULL * naturalHeight) / naturalWidth);
-    this.stage.style.aspectRatio = `${naturalWidth} / ${naturalHeight}`;
-    this.stage.classList.toggle("upright", naturalHeight > naturalWidth);
+  /** @param {HTMLImageElement} picture */
+  #fit(picture) {
+    this.height = heightOf(picture);
+    this.stage.style.aspectRatio = `${FULL} / ${this.height}`;
+    this.stage.classList.toggle("upright", this.height > FULL);
     this.drawing.setAttribute("viewBox", `0 0 ${FULL} ${this.height}`);
     this.#draw();
   }
@@ -177,11 +176,35 @@ export class MaskEditor {
   }
 }
 
-/** A drawing of masks without the picture. @param {MaskPolygon[]} masks */
-export function drawnMasks(masks) {
+/** A drawing of masks without the picture, in its shape. @param {Context} context @param {string} device @param {MaskPolygon[]} masks */
+export function drawnMasks(context, device, masks) {
   const words = t("masks.count", { count: masks.length });
-  const polygons = masks.map((mask) => svg("polygon", { class: "mask", points: pointsOf(mask, HEIGHT) }));
-  return svg("svg", { class: "drawn-masks", viewBox: `0 0 ${FULL} ${HEIGHT}`, role: "img", "aria-label": words }, ...polygons);
+  const drawing = svg("svg", { class: "drawn-masks", role: "img", "aria-label": words });
+  const draw = (/** @type {number} */ height) => {
+    drawing.setAttribute("viewBox", `0 0 ${FULL} ${height}`);
+    drawing.classList.toggle("upright", height > FULL);
+    fill(drawing, masks.map((mask) => svg("polygon", { class: "mask", points: pointsOf(mask, height) })));
+  };
+  draw(HEIGHT);
+  void newestPicture(context, device).then((picture) => {
+    if (picture === null || context.left.aborted) return;
+    const shown = new Image();
+    shown.addEventListener("load", () => draw(heightOf(shown)), { once: true });
+    shown.src = picture.url;
+  });
+  return drawing;
+}
+
+/** The newest picture of a doorbell that may be shown. @param {Context} context @param {string} device */
+async function newestPicture({ household, pictures }, device) {
+  const told = household.history.find((one) => one.event.device === device && one.has_thumbnail);
+  const picture = told && (await pictures.get(told));
+  return picture?.state === "shown" ? picture : null;
+}
+
+/** The height of a drawing as of a picture: a doorbell on its side has an upright one. @param {HTMLImageElement} picture */
+function heightOf({ naturalWidth, naturalHeight }) {
+  return Math.round((FULL * naturalHeight) / naturalWidth);
 }
 
 /** @param {MaskPolygon} mask @param {number} height of the drawing */

@@ -23,6 +23,7 @@ import { holdsSection, refusedSection } from "./settings_lists.js";
 
 /** @typedef {import("../app.js").Context} Context */
 /** @typedef {import("../vendor/protocol/documents.js").OwnerSettings} OwnerSettings */
+/** @typedef {import("../vendor/protocol/documents.js").MaskPolygon} MaskPolygon */
 /** @typedef {{digest: string, mine: OwnerSettings, base: OwnerSettings | null}} SentSettings */
 
 const NAME_CHARS = 60;
@@ -190,7 +191,8 @@ class SettingsForm {
       this.#form(now, mine);
       this.shown = JSON.stringify([now?.revision, null]);
     };
-    const sides = [said("settings.yours", mine), ...(isKnown && now ? [said("settings.theirs", now)] : [])];
+    const drawn = (/** @type {MaskPolygon[]} */ masks) => drawnMasks(this.context, this.device, masks);
+    const sides = [said("settings.yours", mine, drawn), ...(isKnown && now ? [said("settings.theirs", now, drawn)] : [])];
     fill(
       this.place,
       h(
@@ -215,8 +217,8 @@ function check(id, isOn) {
   return h("input", { type: "checkbox", id, checked: isOn === true });
 }
 
-/** One side of a conflict, in words and as a drawing. @param {string} title @param {OwnerSettings} settings */
-function said(title, { name, is_opted_in, has_reminder, masks }) {
+/** One side of a conflict, in words and as a drawing. @param {string} title @param {OwnerSettings} settings @param {(masks: MaskPolygon[]) => SVGElement} drawn */
+function said(title, { name, is_opted_in, has_reminder, masks }, drawn) {
   const yes = (/** @type {boolean} */ is) => t(is ? "settings.on" : "settings.off");
   return h(
     "div",
@@ -226,7 +228,7 @@ function said(title, { name, is_opted_in, has_reminder, masks }) {
       ["settings.name", name || "–"],
       ["settings.requests", yes(is_opted_in)],
       ["settings.reminder", yes(has_reminder)],
-      ["settings.masks", masks.length ? drawnMasks(masks) : t("settings.no_masks")],
+      ["settings.masks", masks.length ? drawn(masks) : t("settings.no_masks")],
     ]),
   );
 }
