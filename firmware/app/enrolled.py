@@ -11,6 +11,7 @@ from functools import partial
 
 import httpx2
 
+from firmware.app.camera import MakeCamera
 from firmware.app.doorbell import Doorbell
 from firmware.app.site import Site
 from firmware.config.settings import Config
@@ -33,13 +34,14 @@ async def run_enrolled(
     watchdog: Watchdog,
     end: LastResort,
     stop: asyncio.Event,
+    make_camera: MakeCamera | None = None,
 ) -> None:
     """Enrol, if need be, and be the doorbell until `stop` is set."""
     async with httpx2.AsyncClient(trust_env=False, timeout=HTTP_TIMEOUT_S) as http:
         site = await _enrol(config, clock, http, stop)
         if site is None:
             return
-        doorbell = Doorbell(site, doorstep, end)
+        doorbell = Doorbell(site, doorstep, end, make_camera=make_camera)
         watchdog.watch("camera keeper", doorbell.filming.keeper)
         reloading = OneAtATime(partial(doorbell.reload, reload), name="reload")
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reloading.ask)
