@@ -56,9 +56,7 @@ def film(seconds: int) -> tuple[AccessUnit, ...]:
 
 
 @functools.cache
-def grainy_film(
-    width: int, height: int, bitrate_bps: int, begin_s: float = VISITOR_FROM_S
-) -> Film:
+def grainy_film(width: int, height: int, bitrate_bps: int, begin_s: float = VISITOR_FROM_S) -> Film:
     """Return a loop that has the bitrate: a visitor on the porch, seen by a noisy sensor.
 
     `begin_s` is where the scene begins: at 0 the porch is empty.

@@ -13,20 +13,20 @@ import signal
 import socket
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from firmware.clips.deletions import DeletionSigner
 from firmware.clips.library import Library
 from firmware.clips.playback import Playback
-from firmware.clips.record import ClipRecord
+from firmware.clips.record import ClipRecord, ClipStart
 from firmware.enrolment.keys import load_or_make_keys
-from firmware.protocol.encoding import new_id, unb64u
+from firmware.protocol.encoding import decode, new_id, unb64u
 from firmware.protocol.live import LiveOffer, SignedLive, check_answer
 from firmware.store.database import Database
 from firmware.system.clock import SystemClock
@@ -44,8 +44,10 @@ from tests.story.servers import Servers
 from tests.story.settings import PORT_NAMES, Ports, Settings, free_ports
 from tests.story.town import invite, make_town, write_doorbell_settings
 
-PATIENCE_S = 120.0
+T = TypeVar("T")
+PATIENCE_S = 200.0
 """Only what is broken takes so long."""
+MEMORY_EACH_S = 0.5
 POLL_S = 0.001
 KEEP_BYTES = 200_000_000
 PRE_ROLL_S = 6.0
@@ -84,8 +86,7 @@ class Usage:
 class Doorbell:
     """One life of the doorbell's process, seen from outside."""
 
-    def __init__(self, home: "Home", settings: Path, films: Films) -> None:
-        self._home = home
+    def __init__(self, settings: Path, films: Films) -> None:
         self._log = settings.with_suffix(".log")
         self._log.unlink(missing_ok=True)
         self._child = Child(
@@ -96,7 +97,6 @@ class Doorbell:
             errors=self._log,
         )
         self._control = settings.with_name("control.sock")
-        self.folder = settings.parent
 
     @property
     def pid(self) -> int:
@@ -155,11 +155,16 @@ class Doorbell:
 
     async def window(self, seconds: float) -> Usage:
         """Watch it for so long."""
+        usage, _ = await self.during(asyncio.sleep(seconds))
+        return usage
+
+    async def during(self, until: Coroutine[Any, Any, T]) -> tuple[Usage, T]:
+        """Watch it until this is over; return what that gave, too."""
         begin = await self._looked()
-        begun_s = time.monotonic()
         memory_mb = self.memory_mb
-        while (left_s := begun_s + seconds - time.monotonic()) > 0:
-            await asyncio.sleep(min(0.5, left_s))
+        waiting = asyncio.create_task(until)
+        while not waiting.done():
+            await asyncio.wait({waiting}, timeout=MEMORY_EACH_S)
             memory_mb = max(memory_mb, self.memory_mb)
         end = await self._looked()
         took_s = end.at_s - begin.at_s
@@ -167,12 +172,13 @@ class Doorbell:
             name: 100 * (used_s - begin.thread_s.get(name, 0.0)) / took_s
             for name, used_s in end.thread_s.items()
         }
-        return Usage(
+        usage = Usage(
             cpu_percent=100 * (end.cpu_s - begin.cpu_s) / took_s,
             thread_percent=used,
             wakes=(end.wakes - begin.wakes) / took_s,
             memory_mb=memory_mb,
         )
+        return usage, waiting.result()
 
     async def stop(self) -> None:
         """End it as the service manager does."""
@@ -219,11 +225,12 @@ class Home:
     def __init__(self, folder: Path, base: str, *, door_port: int, owner: Owner | None) -> None:
         """`base` are the settings that its surroundings need."""
         self.folder = folder
-        self._base = base
+        self._base, self._camera, self._clips = base, "", ""
         self.page = Api(f"http://127.0.0.1:{door_port}")
         self._owner = owner
         self.database = Database(folder / "library.sqlite3")
         keys = load_or_make_keys(folder)
+        self.public_key = keys.signer.spki
         self._library = Library(
             self.database,
             folder / "clips",
@@ -233,7 +240,13 @@ class Home:
 
     @contextmanager
     def doorbell(
-        self, films: Films, *, post_roll_s: float, longest_s: float, pre_roll_s: float = PRE_ROLL_S
+        self,
+        films: Films,
+        *,
+        post_roll_s: float,
+        longest_s: float = 120.0,
+        pre_roll_s: float = PRE_ROLL_S,
+        has_motion: bool = True,
     ) -> Iterator[Doorbell]:
         """Start the doorbell; it is gone at the end of the block."""
         self._clips = (
@@ -245,7 +258,7 @@ class Home:
             f'[camera]\nkind = "replay"\nwidth = {films.width}\nheight = {films.height}\n'
             f"fps = 30\nbitrate_bps = {films.bitrate_bps}\n"
         )
-        doorbell = Doorbell(self, self.write_settings(has_motion=True), films)
+        doorbell = Doorbell(self.write_settings(has_motion=has_motion), films)
         try:
             yield doorbell
         finally:
@@ -255,7 +268,7 @@ class Home:
         """Write the doorbell's settings; it reads them at its start and when told to."""
         path = self.folder / "bench.toml"
         motion = f"[motion]\nis_on = {str(has_motion).lower()}\n"
-        path.write_text("\n".join((self._base, self._camera, self._clips, motion)))
+        path.write_text(f"{self._base}\n{self._camera}\n{self._clips}\n{motion}")
         return path
 
     def answer(self) -> Callable[[str], Awaitable[str]]:
@@ -293,14 +306,16 @@ class Home:
         """Return the finished clips, the oldest first."""
         return self._library.finished()
 
-    def start_of(self, clip_id: str) -> dict[str, Any]:  # Any: JSON's values
-        """Return what a clip's first record says."""
+    def first_ms(self, clip: ClipRecord) -> float:
+        """Return the monotonic time of a clip's first picture."""
         with self.database.read() as connection:
             row = connection.execute(
-                "SELECT start_json FROM clips WHERE clip_id = ?", (clip_id,)
+                "SELECT start_json FROM clips WHERE clip_id = ?", (clip.clip_id,)
             ).fetchone()
-        told: dict[str, Any] = json.loads(row[0])
-        return told
+        start = decode(ClipStart, row[0])
+        if start.clock_difference_ms is None:
+            raise RuntimeError("the clip doesn't say by how much the clocks differ")
+        return start.started_ms - start.clock_difference_ms
 
     def plain_mp4(self, clip: ClipRecord) -> bytes:
         """Return a clip as its owner plays it."""
@@ -374,9 +389,7 @@ async def town_home(folder: Path) -> AsyncIterator[Home]:
         await children.kill("doorbell")
         written = (settings.doorbell_dir / "doorbell.toml").read_text()
         base = written[written.index("[panel]") :]
-        home = Home(
-            settings.doorbell_dir, base, door_port=settings.ports.door, owner=people.owner
-        )
+        home = Home(settings.doorbell_dir, base, door_port=settings.ports.door, owner=people.owner)
         try:
             yield home
         finally:

@@ -190,6 +190,8 @@ def _goal(goal: Goal | None, unit: str) -> str:
         parts.append(f"ratio ≤ {_rounded(goal.ratio):g}")
     if goal.over_peer is not None:
         parts.append(f"≤ {_rounded(goal.over_peer):g} {unit} over the peer")
+    if goal.highest is not None:
+        parts.append(f"the slowest ≤ {_rounded(goal.highest):g} {unit}")
     return ", ".join(parts)
 
 

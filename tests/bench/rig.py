@@ -25,6 +25,7 @@ from firmware.clips.writer import ClipWriter
 from firmware.enrolment.keys import load_or_make_keys
 from firmware.evidence.manifest import ManifestSigner
 from firmware.protocol.encoding import new_id
+from firmware.protocol.media.rotation import Rotation
 from firmware.store.database import Database
 from firmware.system.clock import Clock
 from firmware.vault.sealed_file import Kind, Purpose, SealedWriter, Vault
@@ -115,6 +116,7 @@ class Rig:
         self.listed: asyncio.Queue[tuple[int, ClipRecord]] = asyncio.Queue()
         boot_id = new_id()
         self.size = size
+        self.rotation: Rotation = 0
         writer = ClipWriter(
             library=self.library,
             vault=self.vault,
