@@ -1,8 +1,8 @@
 """The recorder: the thread that records, and its handle on the loop.
 
 The loop only leaves triggers here; deciding and all disk writes are the thread's. It sleeps until a
-trigger, then takes what was filmed every `TURN_S`, and as a clip ends: so neither the camera nor the loop is woken or
-stopped by a recording. Nothing is recorded before an owner is paired.
+trigger, then takes what was filmed every `TURN_S`, and when a clip ends: so neither the camera nor
+the loop is woken or stopped by a recording. Nothing is recorded before an owner is paired.
 """
 
 import asyncio
