@@ -271,6 +271,11 @@ class Home:
         path.write_text(f"{self._base}\n{self._camera}\n{self._clips}\n{motion}")
         return path
 
+    @property
+    def has_viewer(self) -> bool:
+        """Whether somebody lives here who can watch."""
+        return self._owner is not None
+
     def answer(self) -> Callable[[str], Awaitable[str]]:
         """Return what takes a viewer's offer to the doorbell, by the whole road."""
         owner = self._owner

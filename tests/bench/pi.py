@@ -21,6 +21,8 @@ class Board:
     """A board, and how many times longer it is taken to need than the machine of the rows."""
 
     name: str
+    profile: str
+    """Its name in firmware/capture/board.py."""
     factor: float
     reason: str
 
@@ -28,22 +30,26 @@ class Board:
 BOARDS = (
     Board(
         name="Zero 2 W",
+        profile="Raspberry Pi Zero 2 W",
         factor=A53_FACTOR * 1.4 / 1.0,
         reason="the Pi 3B+'s core, a Cortex-A53, at 1.0 instead of 1.4 GHz",
     ),
     Board(
         name="3B+",
+        profile="Raspberry Pi 3",
         factor=A53_FACTOR,
         reason="a Cortex-A53 is assumed to be 8 to 10 times slower; 9 here",
     ),
     Board(
         name="4",
+        profile="Raspberry Pi 4",
         factor=A53_FACTOR * EVENTS_PI_3 / EVENTS_PI_4,
         reason=f"the Pi 3B+'s, by one core's `sysbench cpu`: {EVENTS_PI_4:.0f} to "
         f"{EVENTS_PI_3:.0f} events a second",
     ),
     Board(
         name="5",
+        profile="Raspberry Pi 5",
         factor=A53_FACTOR * EVENTS_PI_3 / EVENTS_PI_5,
         reason=f"likewise: {EVENTS_PI_5:.0f} to {EVENTS_PI_3:.0f}",
     ),
@@ -103,6 +109,16 @@ def pi_table(rows: Sequence[Row]) -> str:
         + "".join(f"| {name_of(row)} | {row.what} | {row.value:.3g} MB |\n" for row in memory)
         + f"| **all** | with a viewer and a clip | **{_sum(memory):.3g} MB** |\n"
     )
+
+
+def computed(rows: Sequence[Row], profile: str) -> dict[str, float]:
+    """Return what is computed for a board, by the rows' ids; StopIteration for an unknown board."""
+    factor = next(board.factor for board in BOARDS if board.profile == profile)
+    return {
+        row.id: row.value * (1.0 if row.id.endswith(MEMORY_SUFFIX) else factor)
+        for row in rows
+        if is_part(row)
+    }
 
 
 def _cpu(row: Row) -> list[str]:

@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from tests.bench.home import (
     Films,
     Home,
     Usage,
+    bare_home,
     town_home,
     write_films,
 )
@@ -80,6 +81,7 @@ class _Seen:
     """Idle, motion switched off."""
     view_s: float
     watched: Usage
+    """As idle where nobody can watch."""
     recorded: Usage
     """Watched, and a clip is recorded to its end."""
     filled_mb: float
@@ -91,6 +93,15 @@ def measure(size: Size) -> list[Result]:
     """Let doorbells live one after the other in one town."""
     with tempfile.TemporaryDirectory(prefix="dwb-") as name:
         return asyncio.run(_measure(Path(name), size))
+
+
+async def parts_without_viewer(folder: Path, *, runs: int, window_s: float) -> list[Result]:
+    """Measure by part what a folder without a town around it can: all but a viewer."""
+    films = _films(folder, "small", SMALL)
+    async with bare_home(folder / "t") as home:
+        lives = [await _live(home, films, window_s, is_full=True) for _ in range(runs)]
+    sound = [await microphone_percent(window_s) for _ in range(runs)]
+    return [part for part in _parts(lives, sound) if not part.id.startswith("part viewer")]
 
 
 async def _measure(folder: Path, size: Size) -> list[Result]:
@@ -274,7 +285,7 @@ async def _live(home: Home, films: Films, window_s: float, *, is_full: bool) -> 
         home.write_settings(has_motion=True)
         doorbell.reload()
         view_s = await _view_s(home, doorbell)
-        async with _watching(home, is_full=is_full):
+        async with _watching(home, is_full=is_full) if home.has_viewer else nullcontext():
             await asyncio.sleep(settle_s)
             watched = await doorbell.window(window_s)
             recorded, _ = await doorbell.during(_record(home, doorbell, settle_s))
