@@ -109,6 +109,7 @@ async def _measure(folder: Path, size: Size) -> list[Result]:
     window_s = min(WINDOW_S, size.real_time_s)
     small = _films(folder, "small", SMALL if is_full else SHORT_FORM)
     large = _films(folder, "large", LARGE) if is_full else small
+    sound = [await microphone_percent(window_s) for _ in range(size.real_time_runs)]
     lives: list[_Seen] = []
     busy: list[Usage] = []
     async with town_home(folder / "t") as home:
@@ -122,7 +123,6 @@ async def _measure(folder: Path, size: Size) -> list[Result]:
             for pre_roll_s in (PRE_ROLLS_S if is_full else ())
             if (used := await tried_async(lambda s=pre_roll_s: _fill(home, small, s), "D11"))
         ]
-    sound = [await microphone_percent(window_s) for _ in range(size.real_time_runs)]
     needed(lives, "D11")
     needed(busy, "D13")
     return [*_whole(lives, busy, points), *_parts(lives, sound)]
