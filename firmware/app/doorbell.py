@@ -18,7 +18,7 @@ from collections.abc import Callable
 from functools import partial
 
 from firmware.app.alerts import Alerts
-from firmware.app.camera import CameraWiring, MakeCamera
+from firmware.app.camera import CameraWiring
 from firmware.app.clips import ClipWiring
 from firmware.app.consent import ConsentWiring
 from firmware.app.household import Household
@@ -47,15 +47,7 @@ log = logging.getLogger(__name__)
 class Doorbell:
     """All parts of one enrolled doorbell. Build it inside the running loop, then `run` it."""
 
-    def __init__(
-        self,
-        site: Site,
-        doorstep: Doorstep,
-        end: LastResort,
-        *,
-        make_camera: MakeCamera | None = None,
-    ) -> None:
-        """`make_camera` stands in for the camera that the settings name."""
+    def __init__(self, site: Site, doorstep: Doorstep, end: LastResort) -> None:
         self._site, self._panel = site, doorstep.panel
         panel = doorstep.panel
         config, clock = site.config, site.clock
@@ -63,14 +55,7 @@ class Doorbell:
         self._relay = relay = RelayWay(site)
         events = relay.events
         promises = DeferredEvents(store=DeferredEventStore(database), events=events)
-        filming = CameraWiring(
-            config,
-            clock=clock,
-            lamp=panel,
-            restarter=end,
-            source=site.source,
-            make_camera=make_camera,
-        )
+        filming = CameraWiring.at(site, lamp=panel, restarter=end)
         sounding = SoundWiring(config.sound, config.data_dir, clock=clock, source=site.source)
         self.filming, self._sounding = filming, sounding
         self._household = household = Household(

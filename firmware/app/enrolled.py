@@ -11,9 +11,9 @@ from functools import partial
 
 import httpx2
 
-from firmware.app.camera import MakeCamera
 from firmware.app.doorbell import Doorbell
 from firmware.app.site import Site
+from firmware.capture.video_source import MakeCamera
 from firmware.config.settings import Config
 from firmware.enrolment.client import Enroller
 from firmware.enrolment.keys import load_or_make_keys
@@ -38,10 +38,10 @@ async def run_enrolled(
 ) -> None:
     """Enrol, if need be, and be the doorbell until `stop` is set."""
     async with httpx2.AsyncClient(trust_env=False, timeout=HTTP_TIMEOUT_S) as http:
-        site = await _enrol(config, clock, http, stop)
+        site = await _enrol(config, clock, http, stop, make_camera)
         if site is None:
             return
-        doorbell = Doorbell(site, doorstep, end, make_camera=make_camera)
+        doorbell = Doorbell(site, doorstep, end)
         watchdog.watch("camera keeper", doorbell.filming.keeper)
         reloading = OneAtATime(partial(doorbell.reload, reload), name="reload")
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reloading.ask)
@@ -49,7 +49,11 @@ async def run_enrolled(
 
 
 async def _enrol(
-    config: Config, clock: SystemClock, http: httpx2.AsyncClient, stop: asyncio.Event
+    config: Config,
+    clock: SystemClock,
+    http: httpx2.AsyncClient,
+    stop: asyncio.Event,
+    make_camera: MakeCamera | None,
 ) -> Site | None:
     """Return the site once the doorbell is enrolled; None if it is stopped before."""
     source = random.SystemRandom()
@@ -71,4 +75,5 @@ async def _enrol(
         boot_id=new_id(),
         http=http,
         source=source,
+        make_camera=make_camera,
     )

@@ -23,7 +23,7 @@ from firmware.system.supervision import LastResort, Watchdog
 from firmware.system.systemd import of_this_process
 
 if TYPE_CHECKING:
-    from firmware.app.camera import MakeCamera
+    from firmware.capture.video_source import MakeCamera
 
 log = logging.getLogger(__name__)
 

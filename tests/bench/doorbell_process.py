@@ -43,7 +43,7 @@ class Answering:
         clock: "SystemClock",  # noqa: ARG002
         lamp: "InfraredLamp",  # noqa: ARG002
     ) -> "EncodedSource":
-        """Implement `firmware.app.camera.MakeCamera`."""
+        """Implement `firmware.capture.video_source.MakeCamera`."""
         from tests.bench.encoded_source import EncodedSource  # not in the first stage
 
         film, visit = self._films
