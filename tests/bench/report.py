@@ -62,6 +62,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     machine: str
     load: float | None = None
     """The load average (1 minute) when the benchmark began; None if it wasn't noted."""
+    nice: int = 0
+    """The scheduling priority that the benchmark ran with (nice(2))."""
     commit: str | None = None
     """What was measured, "+" if there was more than is committed; None if it wasn't noted."""
 
@@ -73,6 +75,7 @@ class Setting:
     date: dt.date
     machine: str
     load: float
+    nice: int
     commit: str
 
 
@@ -82,6 +85,7 @@ def setting_now() -> Setting:
         date=dt.datetime.now(dt.UTC).date(),
         machine=machine_text(),
         load=os.getloadavg()[0],
+        nice=os.nice(0),
         commit=_commit(),
     )
 
@@ -120,6 +124,7 @@ def entry_of(result: Result, *, benchmark: str, setting: Setting) -> Entry:
         date=setting.date.isoformat(),
         machine=f"{setting.machine}; {NOT_A_PI}",
         load=_rounded(setting.load),
+        nice=setting.nice,
         commit=setting.commit,
     )
 
@@ -229,7 +234,8 @@ def _row(entry: Entry, letters: Mapping[str, str]) -> list[str]:
         "–" if entry.ratio is None else f"{entry.ratio:g}",
         f"{entry.goal}: {verdict}" if entry.goal else "–",
         f"{letters[entry.machine]}, {entry.date}"
-        + ("" if entry.load is None else f", {entry.load:g}"),
+        + ("" if entry.load is None else f", {entry.load:g}")
+        + (f" (nice {entry.nice})" if entry.nice else ""),
     ]
 
 

@@ -98,7 +98,7 @@ def alone(goal: Goal | None = None) -> Result:
 
 
 def entry(result: Result, benchmark: str = "counting", date: dt.date = DATE) -> Entry:
-    setting = Setting(date=date, machine="An abacus", load=0.5, commit="0123456789")
+    setting = Setting(date=date, machine="An abacus", load=0.5, nice=0, commit="0123456789")
     return entry_of(result, benchmark=benchmark, setting=setting)
 
 
