@@ -32,7 +32,7 @@ from firmware.store.database import Database
 from firmware.system.clock import SystemClock
 from firmware.vault.sealed_file import Vault
 from firmware.vault.storage_key import FileStorageKey
-from tests.bench.children import Child, cpu_s, memory_bytes
+from tests.bench.children import REPOSITORY, Child, cpu_s, memory_bytes
 from tests.bench.feed import write_luma, write_unit
 from tests.bench.film import Film
 from tests.fakes.paired_folder import make_paired_folder
@@ -45,6 +45,9 @@ from tests.story.settings import PORT_NAMES, Ports, Settings, free_ports
 from tests.story.town import invite, make_town, write_doorbell_settings
 
 T = TypeVar("T")
+UNIT = REPOSITORY / "provisioning" / "systemd" / "doorward.service"
+OF_A_HOME = "HOME"
+"""What the unit sets that another machine hasn't."""
 PATIENCE_S = 200.0
 """Only what is broken takes so long."""
 MEMORY_EACH_S = 0.5
@@ -95,6 +98,7 @@ class Doorbell:
             films.empty,
             films.visit,
             errors=self._log,
+            environment=service_environment(),
         )
         self._control = settings.with_name("control.sock")
 
@@ -403,6 +407,14 @@ async def town_home(folder: Path) -> AsyncIterator[Home]:
         await people.close()
         await children.stop_all()
         servers.clean_up()
+
+
+def service_environment() -> dict[str, str]:
+    """Return what the doorbell's unit sets, the allocator's settings among it."""
+    lines = (line for line in UNIT.read_text().splitlines() if line.startswith("Environment="))
+    words = (word for line in lines for word in line.removeprefix("Environment=").split())
+    pairs = (word.partition("=") for word in words)
+    return {name: value for name, _, value in pairs if name != OF_A_HOME}
 
 
 def write_films(empty: Film, visit: Film, folder: Path, bitrate_bps: int) -> Films:

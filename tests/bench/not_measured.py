@@ -14,7 +14,7 @@ class NotMeasured:
     why: str
 
 
-_FLEET = "no benchmark yet: it needs thousands of connected doorbells or owners beside the relay"
+_FLEET = "it needs thousands of connected doorbells or owners beside the relay"
 NOT_MEASURED = (
     NotMeasured(
         id="L1",
@@ -38,19 +38,19 @@ NOT_MEASURED = (
         id="L4",
         what="API reads a second of the busiest page's query, 1,000,000 events stored",
         goal="≥ 0.3 of plain Starlette; flat from 10,000 to 10,000,000 events",
-        why="no benchmark yet: it needs a database of that size, which takes long to fill",
+        why="it needs a database of that size, which takes long to fill",
     ),
     NotMeasured(
         id="L6",
         what="pause for a receipt and for an open page when a process of a cluster is killed",
         goal="nothing lost or doubled; p99 ≤ 10 s",
-        why="no benchmark: no cluster of three brokers and two databases is started by tests/bench",
+        why="tests/bench starts no cluster of three brokers and two databases",
     ),
     NotMeasured(
         id="L7",
         what="what a doorbell downloads of the register a year; its memory at 1,000,000 entries",
         goal="≤ 1.2 × the entries' size; bounded memory",
-        why="no benchmark yet: it needs a register of a million entries, witnessed",
+        why="it needs a register of a million entries, witnessed",
     ),
     NotMeasured(
         id="P1",

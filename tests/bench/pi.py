@@ -127,7 +127,7 @@ def _cpu(row: Row) -> list[str]:
 
 
 def _percent(value: float) -> str:
-    return f"{value:.2g} %"
+    return f"{value:.2g} %" if value < 99.5 else f"{value:.0f} %"
 
 
 def _sum(rows: Sequence[Row]) -> float:
