@@ -1,8 +1,8 @@
 """`make bench`: measure everything and write docs/benchmarks.md and docs/benchmarks.json.
 
-It takes about 40 minutes, and nothing else should run meanwhile. `make bench ARGS="--only recording
-whole"` measures these anew and leaves the other rows as they were, each with its date; `--dry`
-writes nothing.
+It takes about two hours, most of them at a camera's pace, and nothing else should run meanwhile.
+`make bench ARGS="--only recording whole"` measures these anew and leaves the other rows as they
+were, each with its date, machine and commit; `--dry` writes nothing.
 """
 
 import argparse
