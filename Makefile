@@ -57,7 +57,7 @@ lock:  ## resolve pyproject.toml into requirements/ anew
 smoke: setup  ## import each side in an environment that has only its own extra
 	$(VENV)/pytest tests/smoke $(ARGS)
 
-bench: setup  ## measure for 40 minutes, and write docs/benchmarks.md and .json (tests/bench)
+bench: setup  ## measure for two hours, and write docs/benchmarks.md and .json (tests/bench)
 	@.ci/debian $(PEERS) && .ci/debian $(BROWSER) && .ci/peers || \
 		echo "set-up: going on without; what is missing is said in the table" >&2
 	$(VENV)/python -m tests.bench $(ARGS)

@@ -8,8 +8,10 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Self
 
+from firmware.app.site import Site
 from firmware.capture.board import board
 from firmware.capture.camera_keeper import CameraKeeper, Restarter
 from firmware.capture.camera_output import AccessUnit, pts_90k_of
@@ -18,7 +20,7 @@ from firmware.capture.rescue import Rescue
 from firmware.capture.small_stream import SmallStream
 from firmware.capture.turn import turn_of
 from firmware.capture.unit_hub import LumaHub, SmallHub, UnitHub
-from firmware.capture.video_source import InfraredLamp, Mask, VideoSource
+from firmware.capture.video_source import InfraredLamp, MakeCamera, Mask, VideoSource
 from firmware.clips.ring import Ring
 from firmware.config.motion_delay import latest_verdict_s
 from firmware.config.polygon import Polygon
@@ -34,9 +36,6 @@ from firmware.system.uptime import BoardUptime
 log = logging.getLogger(__name__)
 
 CAMERA_RESCUE_FILE = "camera-rescue.json"
-
-MakeCamera = Callable[[CameraConfig, SystemClock, InfraredLamp], VideoSource]
-"""Makes the camera that the settings name; `camera_of` is the usual one."""
 
 
 class CameraWiring:
@@ -93,6 +92,18 @@ class CameraWiring:
             bitrate_bps=config.camera.bitrate_bps,
         )
         self.small.wanted.add(self.keeper.want_small)
+
+    @classmethod
+    def at(cls, site: Site, *, lamp: InfraredLamp, restarter: Restarter) -> Self:
+        """Build it for one doorbell, with the site's camera if it has one of its own."""
+        return cls(
+            site.config,
+            clock=site.clock,
+            lamp=lamp,
+            restarter=restarter,
+            source=site.source,
+            make_camera=site.make_camera,
+        )
 
     @property
     def size(self) -> tuple[int, int]:

@@ -55,7 +55,7 @@ class Doorbell:
         self._relay = relay = RelayWay(site)
         events = relay.events
         promises = DeferredEvents(store=DeferredEventStore(database), events=events)
-        filming = CameraWiring(config, clock=clock, lamp=panel, restarter=end, source=site.source)
+        filming = CameraWiring.at(site, lamp=panel, restarter=end)
         sounding = SoundWiring(config.sound, config.data_dir, clock=clock, source=site.source)
         self.filming, self._sounding = filming, sounding
         self._household = household = Household(

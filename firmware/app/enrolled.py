@@ -13,6 +13,7 @@ import httpx2
 
 from firmware.app.doorbell import Doorbell
 from firmware.app.site import Site
+from firmware.capture.video_source import MakeCamera
 from firmware.config.settings import Config
 from firmware.enrolment.client import Enroller
 from firmware.enrolment.keys import load_or_make_keys
@@ -33,10 +34,11 @@ async def run_enrolled(
     watchdog: Watchdog,
     end: LastResort,
     stop: asyncio.Event,
+    make_camera: MakeCamera | None = None,
 ) -> None:
     """Enrol, if need be, and be the doorbell until `stop` is set."""
     async with httpx2.AsyncClient(trust_env=False, timeout=HTTP_TIMEOUT_S) as http:
-        site = await _enrol(config, clock, http, stop)
+        site = await _enrol(config, clock, http, stop, make_camera)
         if site is None:
             return
         doorbell = Doorbell(site, doorstep, end)
@@ -47,7 +49,11 @@ async def run_enrolled(
 
 
 async def _enrol(
-    config: Config, clock: SystemClock, http: httpx2.AsyncClient, stop: asyncio.Event
+    config: Config,
+    clock: SystemClock,
+    http: httpx2.AsyncClient,
+    stop: asyncio.Event,
+    make_camera: MakeCamera | None,
 ) -> Site | None:
     """Return the site once the doorbell is enrolled; None if it is stopped before."""
     source = random.SystemRandom()
@@ -69,4 +75,5 @@ async def _enrol(
         boot_id=new_id(),
         http=http,
         source=source,
+        make_camera=make_camera,
     )

@@ -9,6 +9,7 @@ import asyncio
 import logging
 import signal
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from firmware.clips.folder_lock import locked_alone
 from firmware.config.settings import Config
@@ -21,19 +22,29 @@ from firmware.system.factory_reset import finish_wipe, order_wipe
 from firmware.system.supervision import LastResort, Watchdog
 from firmware.system.systemd import of_this_process
 
+if TYPE_CHECKING:
+    from firmware.capture.video_source import MakeCamera
+
 log = logging.getLogger(__name__)
 
 
-def run(config: Config, reload: Callable[[], Config]) -> int:
-    """Run the doorbell until SIGTERM or SIGINT; return the exit code. StoreError if one runs."""
+def run(
+    config: Config, reload: Callable[[], Config], *, make_camera: "MakeCamera | None" = None
+) -> int:
+    """Run the doorbell until SIGTERM or SIGINT; return the exit code. StoreError if one runs.
+
+    `make_camera` stands in for `firmware.app.camera.camera_of`, and loads what it needs.
+    """
     config.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     with locked_alone(config.data_dir):
         finish_wipe(config.data_dir)
-        exit_code = asyncio.run(_run(config, reload))
+        exit_code = asyncio.run(_run(config, reload, make_camera))
         return 0 if finish_wipe(config.data_dir) else exit_code
 
 
-async def _run(config: Config, reload: Callable[[], Config]) -> int:
+async def _run(
+    config: Config, reload: Callable[[], Config], make_camera: "MakeCamera | None"
+) -> int:
     kernel = _kernel_of(config)
     stop = _stop_on_signals()
     clock = SystemClock(
@@ -66,7 +77,7 @@ async def _run(config: Config, reload: Callable[[], Config]) -> int:
     manager.ready()  # the bell rings from here on
     end = LastResort(stop, manager)
     try:
-        await asyncio.to_thread(_load_the_rest, config)
+        await asyncio.to_thread(_load_the_rest, None if make_camera else config.camera.kind)
         from firmware.app.enrolled import run_enrolled  # loaded by now
 
         if not stop.is_set():
@@ -78,6 +89,7 @@ async def _run(config: Config, reload: Callable[[], Config]) -> int:
                 watchdog=watchdog,
                 end=end,
                 stop=stop,
+                make_camera=make_camera,
             )
     finally:
         manager.stopping()
@@ -89,7 +101,7 @@ async def _run(config: Config, reload: Callable[[], Config]) -> int:
     return end.exit_code
 
 
-def _load_the_rest(config: Config) -> None:
+def _load_the_rest(camera_kind: str | None) -> None:
     """Import all that follows the first stage: seconds on a small board. On a thread."""
     try:
         from firmware.app.camera import load_camera
@@ -98,7 +110,8 @@ def _load_the_rest(config: Config) -> None:
         if error.name != "numpy":
             raise
         raise NumPyMissing from error
-    load_camera(config.camera.kind)
+    if camera_kind is not None:
+        load_camera(camera_kind)
 
 
 def _kernel_of(config: Config) -> Kernel:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import httpx2
 
+from firmware.capture.video_source import MakeCamera
 from firmware.config.settings import Config
 from firmware.enrolment.keys import DeviceKeys
 from firmware.protocol.claims import Enrolment
@@ -23,3 +24,5 @@ class Site:
     """A new one at each start of the process; clips are dated by it."""
     http: httpx2.AsyncClient
     source: random.Random
+    make_camera: MakeCamera | None = None
+    """Makes what stands in for the camera that the settings name."""

@@ -1,11 +1,14 @@
 """The interface of cameras: `VideoSource`, its mask and its sink."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from firmware.capture.camera_output import AccessUnit, LumaFrame, SmallPicture
 from firmware.config.polygon import Polygon
+from firmware.config.settings import CameraConfig
 from firmware.protocol.encoding import canonical, sha256_hex
+from firmware.system.clock import SystemClock
 
 LUMA_WIDTH = 640
 """About the width of the luma frames: a QR code on a phone needs it; motion decimates further."""
@@ -123,3 +126,7 @@ class VideoSource(Protocol):
     def stop(self) -> None:
         """End; when this returns, nothing is called any more. `start` may follow."""
         ...
+
+
+MakeCamera = Callable[[CameraConfig, SystemClock, InfraredLamp], VideoSource]
+"""Makes the camera that the settings name; `firmware.app.camera.camera_of` is the usual one."""

@@ -38,6 +38,9 @@ MAX_GOPS = 900
 """A manifest takes 1,000; viewers may ask for many key frames."""
 SILENT_90K = TICKS_PER_S
 """So long after its end was due, a picture is no longer a clip's last: the camera was silent."""
+LAST_TURN_S = 0.05
+"""So soon after its end was due, and again until it is there, the last picture is looked for: a clip
+is listed at once."""
 STALL_S = 2.0
 """So long after its end was due, a clip without new video is closed as cut short."""
 RETRY_FOR_S = 30.0
@@ -144,6 +147,17 @@ class ClipCutter:
         """The shortest pre-roll of the last clips; None before the first. Those that began before
         memory was filled don't count. Any thread may look."""
         return min(tuple(self._pre_rolls_ms), default=None)
+
+    def next_turn_s(self, turn_s: float) -> float:
+        """Return in how long to take the next turn: sooner than usual when the clip ends."""
+        clip = self._clip
+        if clip is None:
+            return turn_s
+        end_90k = clip.wanted_to_90k + self._reach.post_roll_90k
+        left_90k = end_90k - pts_90k_of(self._clock.monotonic_ns())
+        if left_90k < -SILENT_90K:
+            return turn_s
+        return min(turn_s, max(0, left_90k) / TICKS_PER_S + LAST_TURN_S)
 
     def keep_for(self, trigger: Trigger) -> None:
         """Have the ring keep its clip's beginning from now on. Any thread may call it."""

@@ -1,8 +1,8 @@
 """The recorder: the thread that records, and its handle on the loop.
 
 The loop only leaves triggers here; deciding and all disk writes are the thread's. It sleeps until a
-trigger, then takes what was filmed every `TURN_S`: so neither the camera nor the loop is woken or
-stopped by a recording. Nothing is recorded before an owner is paired.
+trigger, then takes what was filmed every `TURN_S`, and when a clip ends: so neither the camera nor
+the loop is woken or stopped by a recording. Nothing is recorded before an owner is paired.
 """
 
 import asyncio
@@ -162,7 +162,8 @@ class Recorder:
     def _sleep(self, began_s: float) -> None:
         """Sleep until a trigger comes, or the next turn is due."""
         if not self._cutter.is_idle:
-            left_s: float | None = began_s + self._turn_s - time.monotonic()
+            turn_s = self._cutter.next_turn_s(self._turn_s)
+            left_s: float | None = began_s + turn_s - time.monotonic()
         else:
             left_s = LISTING_RETRY_S if self._writer.has_unlisted else None
         with self._changed:

@@ -1,12 +1,11 @@
 """`make bench`: measure everything and write docs/benchmarks.md and docs/benchmarks.json.
 
-It takes about 40 minutes, and nothing else should run meanwhile. `make bench ARGS="--only recording
-whole"` measures these anew and leaves the other rows as they were, each with its date; `--dry`
-writes nothing.
+It takes about two hours, most of them at a camera's pace, and nothing else should run meanwhile.
+`make bench ARGS="--only recording whole"` measures these anew and leaves the other rows as they
+were, each with its date, machine and commit; `--dry` writes nothing.
 """
 
 import argparse
-import datetime as dt
 import logging
 import sys
 import time
@@ -40,13 +39,15 @@ from tests.bench.measuring import FULL, NotHere, Result, Size
 from tests.bench.plot import as_svg
 from tests.bench.report import (
     FAILED,
+    NEVER,
+    Setting,
     as_json,
     as_markdown,
     entry_of,
-    machine_text,
     merged,
     parse_entries,
     plot_file,
+    setting_now,
 )
 
 log = logging.getLogger(__name__)
@@ -88,10 +89,10 @@ def main() -> int:
     given = parser.parse_args()
     logging.getLogger("firmware").setLevel(logging.ERROR)  # each rig would warn anew
     size = replace(FULL, runs=given.runs, real_time_runs=min(given.runs, FULL.real_time_runs))
-    machine = machine_text()
+    setting = setting_now()
     results, lacking = measure_all(given.only or names, size)
     if not given.dry:
-        _write(given.out, results, lacking, machine)
+        _write(given.out, results, lacking, setting)
     has_failed = any(why == FAILED for why in lacking.values())
     missed = any(result.is_met is False for one in results.values() for result in one)
     return 1 if has_failed or missed else 0
@@ -154,20 +155,22 @@ def _write(
     folder: Path,
     results: Mapping[str, Sequence[Result]],
     lacking: Mapping[str, str],
-    machine: str,
+    setting: Setting,
 ) -> None:
-    today = dt.datetime.now(dt.UTC).date()
     (folder / "images").mkdir(exist_ok=True)
     anew = []
     for name, measured in results.items():
         for result in measured:
-            anew.append(entry_of(result, benchmark=name, machine=machine, date=today))
+            anew.append(entry_of(result, benchmark=name, setting=setting))
             if result.points:
                 (folder / plot_file(result.id)).write_text(as_svg(result))
     written = folder / "benchmarks.json"
     before = parse_entries(written.read_bytes()) if written.exists() else []
-    entries = merged(before, anew, [_name(benchmark) for benchmark in BENCHMARKS])
-    document = as_markdown(entries, lacking) + idle.section_in(folder)
+    names = [_name(benchmark) for benchmark in BENCHMARKS]
+    entries = merged(before, anew, names)
+    written_of = {entry.benchmark for entry in entries}
+    unwritten = {name: NEVER for name in names if name not in written_of}
+    document = as_markdown(entries, {**unwritten, **lacking}) + idle.section_in(folder)
     (folder / "benchmarks.md").write_text(document)
     written.write_text(as_json(entries))
 

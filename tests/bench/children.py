@@ -6,7 +6,8 @@ import select
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import IO, Any
 
@@ -42,13 +43,25 @@ class Child:
         *arguments: object,
         python: str | Path = sys.executable,
         prefix: Sequence[str] = (),
+        errors: Path | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
-        """Start it, by another Python or behind another command (`nsenter …`) if given."""
+        """Start it, by another Python or behind another command (`nsenter …`) if given.
+
+        What it logs goes into the file `errors`, or to where this program's goes. `environment` is
+        added to this program's own.
+        """
         command = [*prefix, str(python), "-m", module, *map(str, arguments)]
         self.started_ns = time.monotonic_ns()
-        self._process = subprocess.Popen(
-            command, cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        )
+        with errors.open("ab") if errors else nullcontext() as log:
+            self._process = subprocess.Popen(
+                command,
+                cwd=REPOSITORY,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env={**os.environ, **(environment or {})},
+            )
         self._heard = b""
         self.pid = self._process.pid
 

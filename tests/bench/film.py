@@ -56,8 +56,11 @@ def film(seconds: int) -> tuple[AccessUnit, ...]:
 
 
 @functools.cache
-def grainy_film(width: int, height: int, bitrate_bps: int) -> Film:
-    """Return a loop that has the bitrate: a visitor on the porch, seen by a noisy sensor."""
+def grainy_film(width: int, height: int, bitrate_bps: int, begin_s: float = VISITOR_FROM_S) -> Film:
+    """Return a loop that has the bitrate: a visitor on the porch, seen by a noisy sensor.
+
+    `begin_s` is where the scene begins: at 0 the porch is empty.
+    """
     scene, encoder = PorchScene(width, height), Encoder(width, height, FPS, bitrate_bps)
     dice = np.random.default_rng(7)
     shape = (height * 3 // 2, width)
@@ -67,7 +70,7 @@ def grainy_film(width: int, height: int, bitrate_bps: int) -> Film:
     units: list[AccessUnit] = []
     luma: list[LumaFrame] = []
     for number in range(LOOP_S * FPS):
-        picture = scene.draw(VISITOR_FROM_S + number / FPS)
+        picture = scene.draw(begin_s + number / FPS)
         picture.array[:] = np.clip(picture.array + grains[number % GRAINS], 0, 255)
         if number % (FPS // LUMA_PER_S) == 0:
             small = picture.luma(max(1, width // LUMA_WIDTH))

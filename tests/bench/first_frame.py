@@ -50,7 +50,7 @@ def measure(size: Size) -> list[Result]:
             goal=Goal(ratio=1.0),
             note="Doorward begins with the newest key frame that it has kept and what followed it;"
             " if that is older than 0.4 s when the offer comes, it asks for another meanwhile. The"
-            " peer keeps none and asks for a key frame once it is connected. A key frame that is"
+            " peer does the same. A key frame that is"
             " asked for is the film's next picture, but at least 0.5 s after the last, for both."
             " The page offers without `.local` candidates."
             + beside(LIBDATACHANNEL, libdatachannel),

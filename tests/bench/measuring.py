@@ -3,7 +3,7 @@
 import logging
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
@@ -52,7 +52,7 @@ FULL = Size(
     real_time_runs=5,
     real_time_s=60.0,
     triggers=100,
-    clip_lengths_s=(10, 30, 60),
+    clip_lengths_s=(15, 30, 120),
     pre_rolls_s=(2.0, 6.0, 15.0),
     ring_s=10.0,
     joins=21,
@@ -116,6 +116,8 @@ class Goal:
     ratio: float | None = None
     over_peer: float | None = None
     """So much more than the peer's value."""
+    highest: float | None = None
+    """No reading may be above: where a p99 would take too long."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +145,8 @@ class Result:
     points: Sequence[Point] = ()
     axis: str = ""
     """What the points' sizes are, with their unit."""
+    all_readings: Sequence[float] = ()
+    """Of every size, in the result's unit: what `Goal.highest` is about."""
 
     @property
     def values(self) -> list[float]:
@@ -190,6 +194,7 @@ class Result:
             (self.goal.p99, self.p99),
             (self.goal.ratio, self.ratio),
             (self.goal.over_peer, self.over_peer),
+            (self.goal.highest, max(self.all_readings, default=None)),
         )
         aimed_at = [(most, value) for most, value in measured if most is not None]
         if any(value is not None and value > most for most, value in aimed_at):
@@ -247,6 +252,16 @@ def tried(run: Callable[[], Given], what: str) -> Given | None:
     for _ in range(2):
         try:
             return run()
+        except Exception:  # the supervisor: whatever it was, it ends this run alone
+            log.warning("a run of %s failed", what, exc_info=True)
+    return None
+
+
+async def tried_async(run: Callable[[], Awaitable[Given]], what: str) -> Given | None:
+    """Do the same as `tried`, on a loop."""
+    for _ in range(2):
+        try:
+            return await run()
         except Exception:  # the supervisor: whatever it was, it ends this run alone
             log.warning("a run of %s failed", what, exc_info=True)
     return None

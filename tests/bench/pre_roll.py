@@ -1,20 +1,22 @@
-"""D3: from a trigger to the moment when all of the pre-roll is safe on the disk."""
+"""D3: from a trigger to the moment when all of the pre-roll is safe on the disk.
+
+The peer writes the same pictures' bytes into a new file by one call and syncs it, in turns with
+each trigger. The film plays faster than time: what is timed begins with a trigger over a full ring,
+and meanwhile pictures come at the camera's pace.
+"""
 
 import asyncio
 import os
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from firmware.capture.camera_output import TICKS_PER_S, AccessUnit
 from firmware.clips.ring import LONGEST_GOP_S, SLACK_S
 from firmware.protocol.encoding import new_id
-from tests.bench import circular
-from tests.bench.circular import PeerMissing
 from tests.bench.film import FPS, Film, grainy_film
 from tests.bench.measuring import Goal, Point, Result, Run, Size
 from tests.bench.rig import Rig, recording
@@ -34,6 +36,7 @@ class _Delay:
 
     first_ns: int
     all_ns: int
+    peer_ns: int
 
 
 def measure(size: Size) -> list[Result]:
@@ -50,23 +53,19 @@ def measure(size: Size) -> list[Result]:
             for length_s in size.pre_rolls_s
             if length_s != usual_s
         }
-        peer_ns, note = _peer(Path(name) / "peer.mp4", film, usual_s)
     sync_ms = statistics.median(syncs_ms)
     what = f"of the pre-roll safe on the disk ({usual_s:g} s, 1080p{FPS}, 4 Mbit/s)"
-    points = [Point(size=s, value=_median_ms(run)) for s, run in others.items()]
-    points.append(Point(size=usual_s, value=statistics.median(map(_median_ms, runs))))
+    points = [_point(s, [run]) for s, run in others.items()]
+    points.append(_point(usual_s, runs))
     whole = Result(
         id="D3",
         what=f"trigger → all {what}",
         unit="ms",
         own_runs=[Run(times_ns=[delay.all_ns for delay in run]) for run in runs],
-        peer="CircularOutput2: until its file has been given the picture of the trigger"
-        if peer_ns
-        else "",
-        peer_runs=[Run(times_ns=[peer_ns])] if peer_ns else (),
+        peer="the same pictures written to a new file and synced, plainly",
+        peer_runs=[Run(times_ns=[delay.peer_ns for delay in run]) for run in runs],
         goal=Goal(p99=MARGIN_MS + 2 * sync_ms),
-        note=note
-        or f"One sync of this device takes {sync_ms:.2g} ms here (median of "
+        note=f"One sync of this device takes {sync_ms:.2g} ms here (median of "
         f"{SYNCS * size.runs}, {FRAGMENT_BYTES // 1000} kB each), which the goal counts twice.",
         points=sorted(points, key=lambda point: point.size),
         axis="pre-roll, s",
@@ -116,7 +115,9 @@ async def _pass(rig: Rig, clock: ManualClock, units: Iterator[AccessUnit], secon
 async def _trigger(rig: Rig, units: Iterator[AccessUnit]) -> _Delay:
     """Trigger once, while pictures go on coming, and wait until the pre-roll is safe."""
     at_90k = rig.ring.newest_pts_90k or 0
-    wanted = len(rig.ring.snapshot(at_90k - round(rig.pre_roll_s * TICKS_PER_S)).units)
+    units_before = rig.ring.snapshot(at_90k - round(rig.pre_roll_s * TICKS_PER_S)).units
+    wanted = len(units_before)
+    peer_ns = _written_ns(rig.folder / "peer", b"".join(unit.data for unit in units_before))
     rig.vault.syncs = []
     begin_ns = time.perf_counter_ns()
     rig.recorder.trigger(new_id(), "pressed", at_90k)
@@ -128,7 +129,7 @@ async def _trigger(rig: Rig, units: Iterator[AccessUnit]) -> _Delay:
     syncs = list(rig.vault.syncs)
     first = next(sync for sync in syncs if sync.unit_count > 0)
     last = next(sync for sync in syncs if sync.unit_count >= wanted)
-    return _Delay(first.at_ns - begin_ns, last.at_ns - begin_ns)
+    return _Delay(first.at_ns - begin_ns, last.at_ns - begin_ns, peer_ns)
 
 
 async def _film_on(rig: Rig, units: Iterator[AccessUnit]) -> None:
@@ -151,41 +152,21 @@ def _sync_ms(path: Path) -> float:
     return statistics.median(times_ms)
 
 
-def _median_ms(run: list[_Delay]) -> float:
-    return statistics.median(delay.all_ns for delay in run) / 1e6
+def _written_ns(path: Path, data: bytes) -> int:
+    """Return what the peer takes; it is given the bytes in one piece."""
+    begin_ns = time.perf_counter_ns()
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+    os.write(descriptor, data)
+    os.fdatasync(descriptor)
+    end_ns = time.perf_counter_ns()
+    os.close(descriptor)
+    path.unlink()
+    return end_ns - begin_ns
 
 
-def _peer(file: Path, film: Film, pre_roll_s: float) -> tuple[int, str]:
-    """Return the peer's delay in ns (of video, which is real time with a camera), or why not."""
-    try:
-        outputs = circular.outputs()
-    except PeerMissing as error:
-        return 0, str(error)
-    ring = outputs.circular_of(pre_roll_s, film.width, film.height)
-    units = film.on()
-    for _ in range(round(2 * pre_roll_s * FPS)):
-        circular.put(ring, next(units))
-    at = next(units)
-    at = replace(at, data=bytes(bytearray(at.data)))  # so that it can be told from its likes
-    spy = _Spy(outputs.pyav(str(file)), at.data)
-    circular.put(ring, at)
-    ring.open_output(spy)
-    while not spy.has_seen:
-        unit = next(units)
-        circular.put(ring, unit)
-    ring.stop()
-    return (unit.pts_90k - at.pts_90k) * 100_000 // 9, ""
-
-
-class _Spy:
-    """Implements picamera2's Output: passes all on, and sees when one picture comes."""
-
-    def __init__(self, inner: Any, picture: bytes) -> None:  # Any: picamera2 has no types
-        self.has_seen = False
-        self._inner = inner
-        self._picture = picture
-        self.start, self.stop, self._add_stream = inner.start, inner.stop, inner._add_stream
-
-    def outputframe(self, frame: bytes, *rest: object) -> None:
-        self._inner.outputframe(frame, *rest)
-        self.has_seen = self.has_seen or frame is self._picture
+def _point(length_s: float, runs: Sequence[Sequence[_Delay]]) -> Point:
+    return Point(
+        size=length_s,
+        value=statistics.median(delay.all_ns for run in runs for delay in run) / 1e6,
+        peer_value=statistics.median(delay.peer_ns for run in runs for delay in run) / 1e6,
+    )

@@ -4,7 +4,7 @@
 
 Takes access units from stdin (tests.bench.feed), as a camera's thread would, and makes one clip of
 the first SECONDS of them. Says `ready`, and `clip` once it is sealed, signed and listed: how long
-it is, how often it was synced, and what each thread took of the CPU since `ready`.
+it is, and what each thread took of the CPU since `ready`.
 """
 
 import argparse
@@ -47,7 +47,6 @@ async def record(given: argparse.Namespace) -> None:
         say(
             clip={
                 "duration_ms": clip.duration_ms,
-                "syncs": len(rig.vault.syncs),
                 "reading_s": camera.reading_s,
                 "camera_s": used_s["camera"] - camera.reading_s,
                 "loop_s": used_s["MainThread"],

@@ -7,18 +7,23 @@ before stays beside it, each with its own date.
 import datetime as dt
 import os
 import platform
+import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
 import msgspec
 
 from tests.bench.measuring import Goal, Result
+from tests.bench.not_measured import not_measured_table
+from tests.bench.pi import is_part, pi_table
 
 COMMAND = "make bench"
 NOT_A_PI = "not measured on a Pi"
 FAILED = "failed in this run and is missing above"
+NEVER = "hasn't been run for this table yet"
 
 
 class PointEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,9 +60,37 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """The module of tests/bench that measured it: `make bench ARGS="--only …"`."""
     date: str
     machine: str
+    load: float | None = None
+    """The load average (1 minute) when the benchmark began; None if it wasn't noted."""
+    nice: int = 0
+    """The scheduling priority that the benchmark ran with (nice(2))."""
+    commit: str | None = None
+    """What was measured, "+" if there was more than is committed; None if it wasn't noted."""
 
 
-def entry_of(result: Result, *, benchmark: str, machine: str, date: dt.date) -> Entry:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """Where, when and of what a benchmark was measured."""
+
+    date: dt.date
+    machine: str
+    load: float
+    nice: int
+    commit: str
+
+
+def setting_now() -> Setting:
+    """Return this machine, its load, this moment, and what is measured."""
+    return Setting(
+        date=dt.datetime.now(dt.UTC).date(),
+        machine=machine_text(),
+        load=os.getloadavg()[0],
+        nice=os.nice(0),
+        commit=_commit(),
+    )
+
+
+def entry_of(result: Result, *, benchmark: str, setting: Setting) -> Entry:
     """Return a result as it is written down."""
     peers = result.peer_values
     return Entry(
@@ -88,8 +121,11 @@ def entry_of(result: Result, *, benchmark: str, machine: str, date: dt.date) -> 
         runs=len(result.own_runs),
         command=COMMAND,
         benchmark=benchmark,
-        date=date.isoformat(),
-        machine=f"{machine}; {NOT_A_PI}",
+        date=setting.date.isoformat(),
+        machine=f"{setting.machine}; {NOT_A_PI}",
+        load=_rounded(setting.load),
+        nice=setting.nice,
+        commit=setting.commit,
     )
 
 
@@ -116,28 +152,35 @@ def parse_entries(text: bytes) -> list[Entry]:
 
 def as_markdown(entries: Sequence[Entry], lacking: Mapping[str, str] = MappingProxyType({})) -> str:
     """Return docs/benchmarks.md; `lacking` says of benchmarks without result why."""
-    machines = sorted({f"{entry.date}: {entry.machine}" for entry in entries})
+    letters = _letters(entries)
     head = (
         "# Benchmarks\n\n"
-        f"**{NOT_A_PI[0].upper()}{NOT_A_PI[1:]}.** By `{COMMAND}`, each row on its date:\n\n"
-        + "".join(f"- {machine}\n" for machine in machines)
+        f"**{NOT_A_PI[0].upper()}{NOT_A_PI[1:]}.** By `{COMMAND}`, each row on its date and "
+        "machine:\n\n"
+        + "".join(f"- **{letter}**: {machine}\n" for machine, letter in letters.items())
         + "\nEach value is the median of its runs, least and most in brackets. Part and peer run "
-        "in turns on the same work,\non a machine that others use as well: the ratio is the "
-        "result, not the time. tests/bench/ shows what is measured\nexactly; benchmarks.json holds "
-        "the same figures.\n\n"
-        "| id | what | runs | value | p99 | peer | peer's value | ratio | goal | date |\n"
+        "in turns on the same work,\non machines that others use as well: the ratio is the "
+        "result, not the time; the load is the machine's average\nas the benchmark began. "
+        "Delays suffer from others' work: those at *nice* -5 or -10 ran before it, the others "
+        "beside it.\ntests/bench/ shows what is measured exactly; benchmarks.json holds the same "
+        "figures and each row's commit. Rows\ncalled *hot* come from a loop without sleeps.\n\n"
+        "| id | what | runs | value | p99 | peer | peer's value | ratio | goal | machine, date, "
+        "load |\n"
         "|---|---|---|---|---|---|---|---|---|---|\n"
     )
-    table = "".join(f"| {' | '.join(_row(entry))} |\n" for entry in entries)
+    shown = [entry for entry in entries if not is_part(entry)]
+    table = "".join(f"| {' | '.join(_row(entry, letters))} |\n" for entry in shown)
     notes = "".join(f"- **{name}** {why}.\n" for name, why in lacking.items()) + "".join(
-        f"- **{entry.id}**: {entry.note}\n" for entry in entries if entry.note
+        f"- **{entry.id}**: {entry.note}\n" for entry in shown if entry.note
     )
     plots = "".join(
         f"![{entry.what}, by {entry.by}]({plot_file(entry.id)})\n"
         for entry in entries
         if entry.points
     )
-    return "\n".join(part for part in (head + table, notes, plots) if part)
+    measured = {entry.id for entry in entries}
+    parts = (head + table, notes, not_measured_table(measured), pi_table(entries), plots)
+    return "\n".join(part for part in parts if part)
 
 
 def plot_file(result_id: str) -> str:
@@ -155,12 +198,29 @@ def machine_text() -> str:
     return (
         f"{names[0] if names else platform.machine()}, {os.cpu_count()} cores, "
         f"{platform.system()} {platform.release().partition('-')[0]}, "
-        f"Python {platform.python_version()}, files on {_file_system()}, "
-        f"load {os.getloadavg()[0]:.1f}"
+        f"Python {platform.python_version()}, files on {_file_system()}"
     )
 
 
-def _row(entry: Entry) -> list[str]:
+def _letters(entries: Sequence[Entry]) -> dict[str, str]:
+    """Return a letter for each machine."""
+    machines = sorted({entry.machine for entry in entries})
+    return {machine: chr(ord("A") + number) for number, machine in enumerate(machines)}
+
+
+def _commit() -> str:
+    """Return the commit that is checked out, with "+" if more is in the files."""
+    root = Path(__file__).resolve().parents[2]
+
+    def git(*words: str) -> str:
+        ran = subprocess.run(["git", *words], cwd=root, capture_output=True, text=True, check=True)
+        return ran.stdout.strip()
+
+    more = "+" if git("status", "--porcelain", "--untracked-files=no") else ""
+    return git("rev-parse", "--short=10", "HEAD") + more
+
+
+def _row(entry: Entry, letters: Mapping[str, str]) -> list[str]:
     verdict = {True: "met", False: "**not met**", None: "can't be told"}[entry.met]
     return [
         entry.id,
@@ -174,7 +234,9 @@ def _row(entry: Entry) -> list[str]:
         else _spread(entry.peer_value, entry.peer_min, entry.peer_max, entry.unit),
         "–" if entry.ratio is None else f"{entry.ratio:g}",
         f"{entry.goal}: {verdict}" if entry.goal else "–",
-        entry.date,
+        f"{letters[entry.machine]}, {entry.date}"
+        + ("" if entry.load is None else f", {entry.load:g}")
+        + (f" (nice {entry.nice})" if entry.nice else ""),
     ]
 
 
@@ -190,6 +252,8 @@ def _goal(goal: Goal | None, unit: str) -> str:
         parts.append(f"ratio ≤ {_rounded(goal.ratio):g}")
     if goal.over_peer is not None:
         parts.append(f"≤ {_rounded(goal.over_peer):g} {unit} over the peer")
+    if goal.highest is not None:
+        parts.append(f"the slowest ≤ {_rounded(goal.highest):g} {unit}")
     return ", ".join(parts)
 
 

@@ -102,7 +102,7 @@ class Rig:
         longest_s: float = 60.0,
     ) -> None:
         keys = load_or_make_keys(folder)
-        self.pre_roll_s = pre_roll_s
+        self.folder, self.pre_roll_s = folder, pre_roll_s
         self.vault = DurableVault(FileStorageKey(folder / "storage.key"))
         self.database = Database(folder / "library.sqlite3")
         self.library = Library(

@@ -138,7 +138,7 @@ class RecordingRig(Shelves):
             retention=self.retention,
             signer=self.manifest_signer,
         )
-        cutter = ClipCutter(
+        self.cutter = cutter = ClipCutter(
             camera=self,
             writer=writer,
             library=self.library,

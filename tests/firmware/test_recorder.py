@@ -23,7 +23,13 @@ from firmware.protocol.encoding import new_id
 from firmware.protocol.footage import ClipManifest, GopHasher, check_manifest
 from tests.fakes.bad_card import BadCard
 from tests.fakes.clock import ManualClock
-from tests.fakes.recorder import RecordingRig, Shelves, recording_rig, running
+from tests.fakes.recorder import (
+    RecordingRig,
+    Shelves,
+    recording_rig,
+    running,
+    taking_turns,
+)
 
 SECOND = 90_000
 
@@ -139,6 +145,23 @@ async def test_a_press_soon_after_the_start_has_the_pre_roll_there_is(tmp_path: 
         await rig.film(3)
         clip = await rig.next_clip()
     assert 1_400 <= clip.pre_roll_ms <= 1_600
+
+
+async def test_turns_come_sooner_when_a_clip_ends_so_that_it_is_listed_at_once(
+    tmp_path: Path,
+) -> None:
+    async with taking_turns(RecordingRig(tmp_path, post_roll_s=2.0)) as rig:
+        assert rig.cutter.next_turn_s(0.4) == 0.4
+        await rig.film(5.5)
+        rig.press()
+        rig.recorder.turn()
+        assert rig.cutter.next_turn_s(0.4) == 0.4
+        rig.clock.advance(1.8)
+        assert rig.cutter.next_turn_s(0.4) == pytest.approx(0.25)
+        rig.clock.advance(0.4)
+        assert rig.cutter.next_turn_s(0.4) == pytest.approx(0.05)  # its last picture is late
+        rig.clock.advance(1.0)
+        assert rig.cutter.next_turn_s(0.4) == 0.4  # it isn't coming
 
 
 async def test_a_second_press_prolongs_the_clip(tmp_path: Path) -> None:

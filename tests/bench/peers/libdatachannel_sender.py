@@ -1,4 +1,6 @@
-"""libdatachannel (C++) as a sender with all that it has for this: SR, NACK, PLI, key frame on join.
+"""libdatachannel (C++) as a sender with all that it has for this: SR, NACK and PLI.
+
+It keeps the newest GOP and sends it at once to whoever joins, as Doorward does.
 
 Runs in the peers' environment (`.ci/peers`):
 `.state/peers/bin/python -m tests.bench.peers.libdatachannel_sender FILM`.
@@ -9,6 +11,8 @@ import random
 import re
 import sys
 import threading
+import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from libdatachannel import (
@@ -25,7 +29,7 @@ from libdatachannel import (
     Track,
 )
 
-from firmware.capture.camera_output import TICKS_PER_S, AccessUnit
+from firmware.capture.camera_output import TICKS_PER_S, AccessUnit, pts_90k_of
 from tests.bench.peers.film_camera import FilmCamera
 from tests.bench.peers.speaking import obey
 
@@ -33,6 +37,8 @@ HISTORY_PACKETS = 2048
 """As Doorward's; its own would be 512."""
 PAYLOAD_BYTES = 1200
 GATHER_S = 5.0
+OLD_KEY_S = 0.4
+"""As firmware.live has it, which needs more than the peers' environment has."""
 
 
 class LibdatachannelSender:
@@ -40,10 +46,13 @@ class LibdatachannelSender:
 
     def __init__(self, camera: FilmCamera) -> None:
         self._camera = camera
-        self._viewers: list[tuple[PeerConnection, Track]] = []
+        self._viewers: list[_Viewing] = []
+        self._gop: list[AccessUnit] = []
+        self._lock = threading.Lock()
         camera.start(self._hand_on)
 
     def answer(self, offer: str) -> str:
+        self._ask_if_old()
         peer = PeerConnection(Configuration())
         has_gathered = threading.Event()
         peer.on_gathering_state_change(
@@ -51,26 +60,60 @@ class LibdatachannelSender:
         )
         track = peer.add_track(_video(offer))
         track.set_media_handler(_media_handler(track, self._camera))
-        track.on_open(self._camera.request_key_frame)
+        viewing = _Viewing(peer, track)
+        track.on_open(lambda: self._begin(viewing))
         peer.set_remote_description(Description(offer, Description.Type.Offer))
         if not has_gathered.wait(GATHER_S):
             raise RuntimeError("libdatachannel gathered no candidates")
-        self._viewers.append((peer, track))
+        with self._lock:
+            self._viewers.append(viewing)
         return str(peer.local_description())
 
     def leave(self) -> None:
-        while self._viewers:
-            peer, track = self._viewers.pop()
-            track.reset_callbacks()
-            peer.reset_callbacks()
-            peer.close()
+        with self._lock:
+            leaving, self._viewers = self._viewers, []
+        for viewing in leaving:
+            viewing.track.reset_callbacks()
+            viewing.peer.reset_callbacks()
+            viewing.peer.close()
+
+    def _ask_if_old(self) -> None:
+        """Ask for a key frame while it connects, if the kept one is old, as Doorward does."""
+        with self._lock:
+            begun_90k = self._gop[0].pts_90k if self._gop else 0
+        if pts_90k_of(time.monotonic_ns()) - begun_90k > OLD_KEY_S * TICKS_PER_S:
+            self._camera.request_key_frame()
+
+    def _begin(self, viewing: "_Viewing") -> None:
+        """Send the kept GOP at once, and what follows once it is through."""
+        with self._lock:
+            for unit in self._gop:
+                viewing.send(unit)
+            viewing.has_begun = True
 
     def _hand_on(self, unit: AccessUnit) -> None:
-        for _, track in list(self._viewers):
-            if track.is_open():
-                # Its viewer may leave at this moment.
-                with contextlib.suppress(RuntimeError):
-                    track.send_frame(unit.data, FrameInfo(unit.pts_90k & 0xFFFFFFFF))
+        with self._lock:
+            if unit.is_key:
+                self._gop = []
+            self._gop.append(unit)
+            for viewing in self._viewers:
+                if viewing.has_begun:
+                    viewing.send(unit)
+
+
+@dataclass(slots=True)
+class _Viewing:
+    """One viewer; it is sent nothing before the kept GOP."""
+
+    peer: PeerConnection
+    track: Track
+    has_begun: bool = False
+
+    def send(self, unit: AccessUnit) -> None:
+        """Send a picture, unless its viewer leaves at this moment."""
+        if self.track.is_open():
+            with contextlib.suppress(RuntimeError):
+                self.track.send_frame(unit.data, FrameInfo(unit.pts_90k & 0xFFFFFFFF))
 
 
 def _video(offer: str) -> Description.Video:
