@@ -49,8 +49,11 @@ SETTLE_S = 20.0
 MANY = 10_000
 SLOTS_A_DAY = 24 * 3600 // SLOT_S
 SLOTS_SWEPT = 264
-"""So many that a tile has become full, and the partial ones are gone."""
-SWEPT = f"an average of {SLOTS_SWEPT} slots. Until a tile is full there are its partial ones, too."
+"""So many that a tile has become full, and its partial ones are gone."""
+SWEPT = (
+    f"an average of {SLOTS_SWEPT} slots. The partial bundles of stamps are most of it: "
+    "they are deleted with the next full tile of entries, which is after 512."
+)
 BATCH = 500
 """As many events as ingest takes at once."""
 
@@ -96,7 +99,7 @@ def measure(size: Size) -> list[Result]:
             unit="a second",
             own_runs=[Readings(values=[rest.syncs]) for rest in rests],
             goal=Goal(value=0.0),
-            note="At a slot's end and at a checkpoint's refresh there are some: not at rest.",
+            note="About one a minute. A slot's end and a checkpoint's refresh have some as well.",
         ),
         Result(
             id=f"L8 rest {MANY:,}",
@@ -140,7 +143,8 @@ def _per_day(whose: str, suffix: str, slots: Sequence["_Slots"]) -> list[Result]
             unit="MB",
             own_runs=[Readings(values=[slot.row_bytes * SLOTS_A_DAY / 1e6]) for slot in slots],
             note="Computed from a slot's. What makes a doorbell's words count once is kept for 30 "
-            "days; a slot's note, of 4 KB, for each browser for 7.",
+            "days; a slot's note, of 4 KB, for each browser for 7."
+            + (" Pages that later slots use again are counted in each." if suffix else ""),
         ),
     ]
 
