@@ -39,8 +39,8 @@ MAX_GOPS = 900
 SILENT_90K = TICKS_PER_S
 """So long after its end was due, a picture is no longer a clip's last: the camera was silent."""
 LAST_TURN_S = 0.05
-"""So soon after its end was due, and again until it is there, the last picture is looked for: a clip
-is listed at once."""
+"""So soon after its end was due, and again until it is there, the last picture is looked for: a
+clip is listed at once."""
 STALL_S = 2.0
 """So long after its end was due, a clip without new video is closed as cut short."""
 RETRY_FOR_S = 30.0
