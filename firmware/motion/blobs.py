@@ -1,23 +1,56 @@
 """Blobs of one frame, and their tracking from frame to frame."""
 
+import math
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 from firmware.capture.camera_output import TICKS_PER_S
+from firmware.motion.zones import CELL
 
 FORGET_90K = round(0.35 * TICKS_PER_S)
 """A blob that wasn't seen for so long is over."""
 MAX_TRACKS = 12
+PLACES = 30
+"""Frames that a track's places are kept for: three seconds."""
+SOON_FRAMES = 10
+TRAVEL_SIZES, TRAVEL_CELLS = 0.7, 1.5
+"""Who walks goes so far within a second: this part of their size, or so many cells ..."""
+DIRECT = 0.55
+"""... and this part of the way that they go is the way from there to here: leaves go to and fro."""
+GROWTH = 2.0
+"""Who comes nearer grows by so much within a second."""
+STIRRED_PX = 3
+"""Pixels that change even of those who stand."""
+FADES = 0.98
+"""In a frame: to half in three seconds and a half."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blob:
-    """Connected cells of one frame with hot pixels."""
+    """Connected cells of one frame with hot pixels; `changed_px` of them changed since the last."""
 
     cells: int
     hot_px: int
-    is_changing: bool
+    centre: tuple[float, float]
+    """Column and row, in cells."""
+    changed_px: int
     is_light: bool
+
+    @property
+    def is_changing(self) -> bool:
+        """Whether so much changed that it moves."""
+        return self.changed_px >= max(4, self.hot_px // 12)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a track was: the middle of its hot pixels, in cells, and how many they were."""
+
+    column: float
+    row: float
+    hot_px: int
 
 
 @dataclass(slots=True, kw_only=True)
@@ -25,17 +58,50 @@ class Track:
     """A blob that is followed; `solid_frames` are those in which it wasn't mere light."""
 
     cells: int
+    hot_px: int
     began_90k: int
     seen_90k: int
     changed_90k: int
+    """When it last moved; `stirred_90k`: when anything in it did."""
+    stirred_90k: int
     largest_px: int
+    places: deque[Place]
+    """Those of the last second, the newest last."""
+    recent_px: float = 0.0
+    """The largest of the last seconds: it fades."""
     frames: int = 1
     solid_frames: int = 0
+    changing_frames: int = 0
+    empty_frames: int = 0
+    """Those, in a row, in which nobody was in it any more."""
     has_moved: bool = False
+
+    def has_gone(self, sizes: float, cells: float = math.inf) -> bool:
+        """Return whether it went straight, within the last second, so many times its own size or
+        so many cells."""
+        places = list(self.places)[-SOON_FRAMES:]
+        size = max(place.hot_px for place in places) ** 0.5 / CELL
+        way = sum(_distance(a, b) for a, b in pairwise(places))
+        gone = _distance(places[0], places[-1])
+        return gone >= min(sizes * size, cells) and gone >= DIRECT * way
+
+    def has_travelled(self) -> bool:
+        """Return whether it went somewhere, or grew, within the last second."""
+        if self.has_gone(TRAVEL_SIZES, TRAVEL_CELLS):
+            return True
+        places = list(self.places)[-SOON_FRAMES:]
+        here = places[-1]
+        is_busy = self.changing_frames * 2 > self.frames
+        return is_busy and here.hot_px >= GROWTH * min(
+            place.hot_px for place in places[:-2] or places
+        )
 
 
 def follow(
-    tracks: list[Track], blobs: list[Blob], at_90k: int, grown: Callable[[int], int]
+    tracks: list[Track],
+    blobs: list[Blob],
+    at_90k: int,
+    grown: Callable[[int], int],
 ) -> list[Track]:
     """Return the tracks after one more frame: gone on, joined, begun or forgotten.
 
@@ -66,18 +132,41 @@ def _go_on(track: Track, blobs: list[Blob], at_90k: int) -> None:
         track.cells |= blob.cells
     track.seen_90k = at_90k
     track.frames += 1
-    track.largest_px = max(track.largest_px, sum(blob.hot_px for blob in blobs))
+    track.hot_px = sum(blob.hot_px for blob in blobs)
+    track.largest_px = max(track.largest_px, track.hot_px)
+    track.places.append(_place(blobs))
+    track.recent_px = max(track.recent_px * FADES, track.hot_px)
     track.solid_frames += is_solid
     if any(blob.is_changing for blob in blobs):
         track.changed_90k = at_90k
+        track.changing_frames += 1
+    if any(blob.changed_px >= STIRRED_PX for blob in blobs):
+        track.stirred_90k = at_90k
+
+
+def _distance(a: Place, b: Place) -> float:
+    return math.hypot(a.column - b.column, a.row - b.row)
+
+
+def _place(blobs: list[Blob]) -> Place:
+    total = max(1, sum(blob.hot_px for blob in blobs))
+    return Place(
+        column=sum(blob.centre[0] * blob.hot_px for blob in blobs) / total,
+        row=sum(blob.centre[1] * blob.hot_px for blob in blobs) / total,
+        hot_px=total,
+    )
 
 
 def _begun(blob: Blob, at_90k: int) -> Track:
     return Track(
         cells=blob.cells,
+        hot_px=blob.hot_px,
         began_90k=at_90k,
         seen_90k=at_90k,
         changed_90k=at_90k,
+        stirred_90k=at_90k,
         largest_px=blob.hot_px,
+        places=deque([_place([blob])], PLACES),
         solid_frames=not blob.is_light,
+        changing_frames=blob.is_changing,
     )

@@ -1,24 +1,67 @@
-"""Illumination changes of the background: exposure, local light, and changes by light alone.
+"""Illumination: exposure, local light, and changes by light alone.
 
-Pictures are decimated ones, as float32; a change of light multiplies what is above video's black.
+Pictures are decimated ones (`firmware.motion.decimation`); a change of light multiplies what is
+above video's black.
 """
+
+import math
 
 import numpy as np
 from numpy.typing import NDArray
 
+from firmware.motion.decimation import SCALE, Shorts
+
 Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]
 
-BLACK = 16.0
+BLACK = 16 * SCALE
 """Video's black: what a change of exposure leaves alone."""
-DARKEST = 4.0
-"""Levels above black below which a ratio would be noise."""
-SAME_LIGHT = np.float32(0.004)
+DARKEST = 4 * SCALE
+"""Above black: less would make a ratio noise."""
+MOST = 2 * 255 * SCALE
+"""The most that a picture may have in another light."""
+SAME_LIGHT = 0.004
 """A gain of so much is none."""
+EVEN_LIGHT = 0.03
+"""Blocks whose gains differ from 1 by no more are in the background's light."""
 BLOCK = 8
 """Pixels in the side of a block, for the local light."""
 SOFT_EDGE = 0.5
 """Of light, even the steepest 3 % change by less than this part of the whole within 2 pixels."""
+TEXTURE = 0.75
+"""The background's texture is seen below mere light with at least this correlation ..."""
+TEXTURE_LEVELS = 2.0
+"""... where the background has so much texture (differences of neighbours, root mean square)."""
+TEXTURE_PX = 24
+CLEARLY = 1.2
+"""Times as strong is an outline that is one of the background's rather than of the picture's."""
+
+
+class Exposure:
+    """The gain of the whole picture: the median ratio of one pixel in 25 to the background's."""
+
+    def __init__(self, ground: Shorts) -> None:
+        self.set_ground(ground)
+
+    def set_ground(self, ground: Shorts) -> None:
+        """Compare with this background from now on."""
+        sampled = _one_in_25(ground)
+        self._light = np.maximum(sampled.astype(np.float32) - BLACK, DARKEST)
+        self._darker = sampled - _tolerance(self._light)
+        self._brighter = sampled + _tolerance(self._light)
+        self._middle = (sampled.size - 1) // 2
+
+    def gain(self, now: Shorts) -> float:
+        """Return the gain; 1 if it is the same."""
+        sampled = _one_in_25(now)
+        if (
+            np.count_nonzero(sampled < self._darker) <= self._middle
+            and np.count_nonzero(sampled > self._brighter) <= self._middle
+        ):
+            return 1.0
+        ratio = np.maximum(sampled.astype(np.float32) - BLACK, DARKEST) / self._light
+        gain = float(np.partition(ratio.ravel(), self._middle)[self._middle])
+        return 1.0 if abs(gain - 1) < SAME_LIGHT else gain
 
 
 class LocalLight:
@@ -31,8 +74,9 @@ class LocalLight:
         self._beside = _fives((np.arange(columns) - 2).clip(0, max(0, columns - 5)), columns)
         self._around = _fives(np.arange(rows) - 2, rows)
 
-    def measure(self, now: Floats, ground: Floats, out: Floats) -> Floats:
-        """Return each pixel's gain: the median of the blocks around it, interpolated.
+    def measure(self, now: Shorts, ground: Shorts) -> Floats | None:
+        """Return each pixel's gain: the median of the blocks around it, interpolated. None if it
+        is 1 everywhere.
 
         It is the median of 5 in the column, of the medians of 5 in the row. The two outermost
         columns take the outermost five: who comes in from the side covers those two first, and
@@ -42,45 +86,28 @@ class LocalLight:
         blocks /= _sampled(ground)
         wide = _median_of_5([blocks.take(five, axis=1) for five in self._beside])
         smooth = _median_of_5([wide.take(five, axis=0) for five in self._around])
-        return np.matmul(self._down, smooth @ self._across, out=out)
+        if float(np.abs(smooth - 1).max()) < EVEN_LIGHT:
+            return None
+        gains: Floats = self._down @ (smooth @ self._across)
+        return gains
 
 
-def sampled_light(plane: Floats) -> Floats:
-    """Return the light of one pixel in 25, in a row: what `exposure` compares."""
-    light: Floats = np.maximum(plane[2::5, 2::5] - BLACK, DARKEST)
-    return light.ravel()
+def unlit(plane: Shorts, gain: Floats | float) -> Shorts:
+    """Return the picture as it would be with so many times less light."""
+    work = plane.astype(np.float32)
+    work -= BLACK
+    work /= gain
+    work += BLACK + 0.5
+    return np.clip(work, 0, MOST, out=work).astype(np.int16)
 
 
-def exposure(now: Floats, ground: Floats) -> float:
-    """Return the gain of the whole picture, the median of the pixels' own; 1 if it is the same."""
-    ratio = now / ground
-    middle = (ratio.size - 1) // 2
-    darker, not_brighter = ratio <= 1 - SAME_LIGHT, ratio < 1 + SAME_LIGHT
-    if np.count_nonzero(darker) <= middle < np.count_nonzero(not_brighter):
-        return 1.0
-    return float(np.partition(ratio, middle)[middle])
-
-
-def lit(plane: Floats, gain: Floats | float, out: Floats) -> Floats:
-    """Return the picture as it would be with so many times the light: the plane itself if with 1,
-    else `out`."""
-    if isinstance(gain, float):
-        if gain == 1.0:
-            return plane
-        np.multiply(plane, np.float32(gain), out=out)
-        out += np.float32(BLACK * (1 - gain))
-    else:
-        np.subtract(plane, BLACK, out=out)
-        out *= gain
-        out += BLACK
-    return np.clip(out, 0, 255, out=out)
-
-
-def is_light(now: Floats, ground: Floats) -> bool:
+def is_soft(now: Shorts, ground: Shorts) -> bool:
     """Return whether the ratio to the background is smooth: a beam, a shadow, a blurred insect."""
-    ratio = np.maximum(now - BLACK + 8, DARKEST) / np.maximum(ground - BLACK + 8, DARKEST)
-    if min(ratio.shape) < 4:
+    if min(now.shape) < 4:
         return False
+    offset = 8 * SCALE - BLACK
+    ratio = np.maximum(now.astype(np.float32) + offset, DARKEST)
+    ratio /= np.maximum(ground.astype(np.float32) + offset, DARKEST)
     across = np.abs(ratio[:, 2:] - ratio[:, :-2]).ravel()
     down = np.abs(ratio[2:] - ratio[:-2]).ravel()
     steep = _rank(across, 0.97), _rank(down, 0.97)
@@ -88,12 +115,45 @@ def is_light(now: Floats, ground: Floats) -> bool:
     return max(steep) < SOFT_EDGE * (_rank(flat, 0.98) - _rank(flat, 0.02))
 
 
-def _sampled(plane: Floats) -> Floats:
+def texture_correlation(now: Shorts, ground: Shorts, hot: Bools) -> float | None:
+    """Return how much of the background's texture is still seen where it is hot, -1 to 1; None if
+    it has none there. What stands before it hides it; light doesn't."""
+    inner = hot[:, 1:] & hot[:, :-1]
+    if np.count_nonzero(inner) < TEXTURE_PX:
+        return None
+    before = (ground[:, 1:] - ground[:, :-1])[inner].astype(np.float32)
+    after = (now[:, 1:] - now[:, :-1])[inner].astype(np.float32)
+    power = float(before @ before)
+    if power < before.size * (TEXTURE_LEVELS * SCALE) ** 2:
+        return None
+    return float(before @ after) / math.sqrt(max(1.0, power * float(after @ after)))
+
+
+def has_left(now: Shorts, ground: Shorts, hot: Bools) -> bool:
+    """Return whether these hot pixels are where something was rather than is: their outline is an
+    edge of the background more than of the picture."""
+    here = there = 0
+    for axis in (0, 1):
+        is_outline = np.diff(hot, axis=axis)
+        here += int(np.abs(np.diff(now, axis=axis)[is_outline]).sum())
+        there += int(np.abs(np.diff(ground, axis=axis)[is_outline]).sum())
+    return there > CLEARLY * here
+
+
+def _one_in_25(plane: Shorts) -> Shorts:
+    return plane[2::5, 2::5]
+
+
+def _tolerance(light: Floats) -> Shorts:
+    return (light * SAME_LIGHT).astype(np.int16)
+
+
+def _sampled(plane: Shorts) -> Floats:
     """Return the light of each 8×8 block: the mean of four of its pixels, above black."""
     rows, columns = plane.shape[0] // BLOCK, plane.shape[1] // BLOCK
     quarter = plane[BLOCK // 4 :: BLOCK // 2, BLOCK // 4 :: BLOCK // 2][: 2 * rows, : 2 * columns]
     tall = quarter[::2] + quarter[1::2]
-    light = tall[:, ::2] + tall[:, 1::2]
+    light: Floats = (tall[:, ::2] + tall[:, 1::2]).astype(np.float32)
     light *= 0.25
     light -= BLACK
     return np.maximum(light, DARKEST, out=light)
