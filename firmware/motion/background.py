@@ -28,7 +28,7 @@ SWAY_PART = 4
 SWAY_STEP = 4 * SCALE * FINE
 SWAY_FACTOR = 2.0
 ODD_LIGHT = 0.02
-CLIPPED = 250 * SCALE
+CLIPPED, NEARLY_CLIPPED = 250 * SCALE, 180 * SCALE
 ODD_LIGHT_S = 0.6
 """Another exposure that lasts longer than a flash becomes the background's own."""
 CHANGE_FACTOR = 1.4
@@ -191,9 +191,10 @@ class Background:
             steps[self._held] = 0
 
     def _learn_light(self) -> None:
-        """Come a tenth nearer to the exposure of now; what is too bright to measure is copied."""
+        """Come a tenth nearer to the exposure of now; what is too bright to measure is copied, but
+        for whoever stands before it."""
         by = 1 + (self._gain - 1) * 0.1
-        clipped = self.ground >= CLIPPED
+        clipped = (self.ground >= CLIPPED) & (self.now >= NEARLY_CLIPPED)
         self.ground[clipped] = self.now[clipped]
         for plane in (self.ground, self.now):
             np.copyto(plane, _relit(plane, by), casting="unsafe")

@@ -153,8 +153,9 @@ class MotionDetector:
         known = self._known(areas)
         parts, seen = areas.parts(hot, hot_px), background.now
         if parts:
-            plain, known_px = hot, areas.pixels_of(known) if known else None
-            hot, seen = background.hot_in_local_light(hot, known_px)
+            plain, large = hot, self._large(areas)
+            large_px = areas.pixels_of(large) if large else None
+            hot, seen = background.hot_in_local_light(hot, large_px)
             if hot is not plain:
                 hot_px = int(np.count_nonzero(hot))
                 parts = areas.parts(hot, hot_px)
@@ -224,6 +225,14 @@ class MotionDetector:
             if track.has_moved:
                 cells |= track.cells
         return areas.grown(cells)
+
+    def _large(self, areas: Areas) -> int:
+        """Return the cells of those who are so large that they would pass for local light."""
+        cells = 0
+        for track in self._tracks:
+            if track.has_moved and track.hot_px >= STAYS_PART * areas.pixels:
+                cells |= track.cells
+        return cells
 
     def _movement(self, areas: Areas) -> Movement | None:
         moving = [track for track in self._tracks if self._is_moving(track, areas)]

@@ -33,7 +33,7 @@ TEXTURE = 0.75
 TEXTURE_LEVELS = 2.0
 """... where the background has so much texture (differences of neighbours, root mean square)."""
 TEXTURE_PX = 24
-CLEARLY = 1.2
+CLEARLY = 1.1
 """Times as strong is an outline that is one of the background's rather than of the picture's."""
 
 
