@@ -25,6 +25,6 @@ def scene(kind: str, seed: int) -> MadeScene:
 
     def pictures() -> Iterator[Picture]:
         rng = np.random.default_rng((crc32(kind.encode()), seed))
-        return film.pictures(chosen.stage(rng, new_place(rng)), rng)
+        return film.pictures(chosen.stage(rng, new_place(rng, chosen.hedge_m)), rng)
 
     return MadeScene(kind=kind, seed=seed, has_weather=chosen.has_weather, pictures=pictures)

@@ -15,10 +15,10 @@ from tests.scenes.street.figures import Car
 from tests.scenes.street.lens import HEIGHT, WIDTH
 from tests.scenes.street.light import NONE, Level, Light, Sun
 from tests.scenes.street.movement import Actor
-from tests.scenes.street.place import Place, facing_point
+from tests.scenes.street.place import Place, facing_point, in_infrared
 from tests.scenes.street.sensor import Sensor, Settings
 from tests.scenes.street.texture import fractal
-from tests.scenes.street.wind import CrownShadow, Flag, Foliage
+from tests.scenes.street.wind import Clouds, CrownShadow, Flag, Foliage
 
 LENGTH_S = 40
 _EXPOSURE_PARTS = 3
@@ -44,12 +44,13 @@ class Staging:
     foliage: Foliage | None = None
     crown_shadow: CrownShadow | None = None
     flag: Flag | None = None
-    clouds: Callable[[float], Image] | None = None
+    clouds: Clouds | None = None
     windows: Level = NONE
     shake: Shake | None = None
     settings: Settings = field(default_factory=Settings)
     bits_per_s: int = 1_200_000
     haze: float = 0.0
+    infrared_from_s: float = np.inf
 
 
 def pictures(staging: Staging, rng: np.random.Generator) -> Iterator[Picture]:
@@ -71,6 +72,7 @@ class _Film:
             for light in staging.lights
             if not light.moves
         }
+        self._infrared_albedo = in_infrared(staging.place).albedo
         self._half = self._place.surface.every_other()
         self._is_metered = False
 
@@ -107,10 +109,13 @@ class _Film:
             else:
                 light_map += level * self._still_maps[id(light)]
         if staging.clouds:
-            self._sun *= staging.clouds(at_s)
+            self._sun *= staging.clouds.sunlit(at_s)
         if staging.crown_shadow:
             self._sun *= staging.crown_shadow.sunlit(at_s)
-        self._albedo = self._place.albedo
+        is_infrared = at_s >= staging.infrared_from_s
+        self._albedo = self._infrared_albedo if is_infrared else self._place.albedo
+        if staging.clouds:
+            self._albedo = staging.clouds.sky(at_s, self._albedo)
         if staging.foliage:
             self._albedo = staging.foliage.bend(self._albedo, at_s)
         self._light = light_map
@@ -190,7 +195,7 @@ class _Film:
                 )
                 row = int(np.clip(self._place.lens.project(np.array([x, 0, z]))[1], 0, HEIGHT - 1))
                 if self._staging.clouds:
-                    value *= float(self._staging.clouds(at_s)[row, column])
+                    value *= float(self._staging.clouds.sunlit(at_s)[row, column])
                 value = max(value, 0.35 * light.level(at_s) * (value > 0))
                 side = float(np.clip(2 * light.direction[0], -1, 1))
             total += value

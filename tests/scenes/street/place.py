@@ -5,7 +5,7 @@ with a gate, a tree, and the porch's wall and post. What lights it is in `light`
 leaves in `wind`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -74,27 +74,53 @@ class Screen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """The street as the lens sees it: `albedo`, and `foliage` (1 on leaves that wind can move)."""
+    """The street as the lens sees it: `albedo`, and `foliage` (1 on leaves that wind can move).
+
+    `windows` is 1 on panes behind which a lamp can burn; (`sky_u`, `sky_v`) are the clouds' own
+    coordinates.
+    """
 
     lens: Lens
     surface: Surface
     albedo: Image
     foliage: Image
     windows: Image
+    sky_u: Image
+    sky_v: Image
     screens: tuple[Screen, ...]
     boards: tuple[Board, ...]
 
 
-def build(rng: np.random.Generator, lens: Lens) -> Place:
+def build(rng: np.random.Generator, lens: Lens, hedge_m: float) -> Place:
     """Return a street whose measures, colours and textures follow from `rng`."""
     canvas = _Canvas(rng, lens)
     canvas.paint_sky()
     canvas.paint_houses()
     canvas.paint_ground()
     canvas.paint_tree()
-    canvas.paint_hedge()
+    canvas.paint_hedge(hedge_m)
     canvas.paint_porch()
     return canvas.place()
+
+
+def snowed(rng: np.random.Generator, place: Place) -> Place:
+    """Return the place with snow on what faces the sky, trodden on the path."""
+    ground = place.surface
+    patches = sample(fractal(rng), ground.x * 40, ground.z * 40)
+    lying = smoothstep(0.3, 0.8, ground.normal_y) * (1 - ground.is_sky)
+    trodden = (np.abs(ground.x) < PATH_HALF_M) & (ground.z < HEDGE_M) | (ground.z > ROAD_M[0])
+    share = lying * np.clip(0.9 - trodden * (0.45 + 0.3 * patches), 0, 1)
+    share = np.maximum(share, 0.35 * place.foliage)
+    albedo = place.albedo + share * (0.78 + 0.04 * patches - place.albedo)
+    return replace(place, albedo=albedo.astype(np.float32))
+
+
+def in_infrared(place: Place) -> Place:
+    """Return the place as a camera without its infrared filter sees it: leaves and grass shine."""
+    is_garden = (place.surface.normal_y > 0.9) & (place.surface.z < HEDGE_M)
+    grows = np.maximum(place.foliage, is_garden & (np.abs(place.surface.x) > PATH_HALF_M))
+    albedo = np.minimum(0.9, place.albedo * (1 + 1.6 * grows))
+    return replace(place, albedo=albedo.astype(np.float32))
 
 
 class _Canvas:
@@ -136,15 +162,17 @@ class _Canvas:
             albedo=np.clip(_shrunk(self._albedo), 0.015, 0.95),
             foliage=_shrunk(self._foliage),
             windows=_shrunk(self._windows),
+            sky_u=np.ascontiguousarray(self._sky_u[::_SAMPLES, ::_SAMPLES]),
+            sky_v=np.ascontiguousarray(self._sky_v[::_SAMPLES, ::_SAMPLES]),
             screens=tuple(Screen(z=z, coverage=_shrunk(mask)) for z, mask in self._screens),
             boards=tuple(self._boards),
         )
 
     def paint_sky(self) -> None:
         up = self._dy / np.hypot(self._dx, self._dz)
-        u = self._dx / np.maximum(0.05, self._dy + 0.15) * 60
-        v = 60 / np.maximum(0.05, self._dy + 0.15)
-        clouds = smoothstep(-0.6, 1.2, sample(self._rough, u, v))
+        self._sky_u = (self._dx / np.maximum(0.05, self._dy + 0.15) * 60).astype(np.float32)
+        self._sky_v = (60 / np.maximum(0.05, self._dy + 0.15)).astype(np.float32)
+        clouds = smoothstep(-0.6, 1.2, sample(self._rough, self._sky_u, self._sky_v))
         self._albedo[:] = 0.62 - 0.25 * np.clip(up, 0, 1) + 0.3 * clouds
 
     def paint_houses(self) -> None:
@@ -213,10 +241,9 @@ class _Canvas:
         self._screen(z, trunk & (y < 3.2) | crown)
         self._boards.append(Board(left=at - 0.14, right=at + 0.14, top=3, z=z))
 
-    def paint_hedge(self) -> None:
+    def paint_hedge(self, height: float) -> None:
         x, y = self._hit_z(HEDGE_M)
         gap = self._rng.uniform(0.95, 1.3)
-        height = self._rng.uniform(0.72, 0.95)
         top = (
             height
             + 0.06 * sample(self._rough, x * 30, 0 * x)

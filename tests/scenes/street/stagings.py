@@ -6,12 +6,15 @@ from itertools import pairwise
 
 import numpy as np
 
+from tests.scenes.street.air import RAIN, SNOW, Insects, Precipitation, Web
 from tests.scenes.street.figures import Car, Parcel, Person, Quadruped
-from tests.scenes.street.film import Staging
+from tests.scenes.street.film import Shake, Staging
 from tests.scenes.street.lens import Lens
-from tests.scenes.street.light import Light, Sky, Sun, ramp, steady
+from tests.scenes.street.light import Headlights, Infrared, Lamp, Light, Sky, Sun, ramp, steady
 from tests.scenes.street.movement import Actor, Way
-from tests.scenes.street.place import FRONT_WALK_M, Place, build
+from tests.scenes.street.place import FRONT_WALK_M, Place, build, snowed
+from tests.scenes.street.sensor import Settings
+from tests.scenes.street.wind import Clouds, CrownShadow, Flag, Foliage, Gusts
 
 Rng = np.random.Generator
 
@@ -20,19 +23,20 @@ Rng = np.random.Generator
 class Kind:
     """A kind of scene."""
 
-    has_weather: bool
+    has_weather: bool = False
+    hedge_m: tuple[float, float] = (0.72, 0.95)
     stage: Callable[[Rng, Place], Staging]
 
 
-def new_place(rng: Rng) -> Place:
-    """Return a street seen by a doorbell beside the door."""
+def new_place(rng: Rng, hedge_m: tuple[float, float] = (0.72, 0.95)) -> Place:
+    """Return a street seen by a doorbell beside the door; `hedge_m` bounds the hedge's height."""
     lens = Lens(
         height_m=float(rng.uniform(1.2, 1.45)),
         focal_px=float(rng.uniform(285, 315)),
         pitch=float(rng.uniform(0.02, 0.09)),
         distortion=float(rng.uniform(0.05, 0.08)),
     )
-    return build(rng, lens)
+    return build(rng, lens, float(rng.uniform(*hedge_m)))
 
 
 def _side(rng: Rng) -> float:
@@ -237,12 +241,320 @@ def car_stops(rng: Rng, place: Place) -> Staging:
     return Staging(place=place, lights=_daylight(rng, place), actors=(actor,))
 
 
+def _overcast(level: float) -> tuple[Light, ...]:
+    return (Sky(level=steady(level)),)
+
+
+def _street_lamps(rng: Rng, level: float = 1.0) -> tuple[Light, ...]:
+    """Light at night: the sky above a town, a street lamp, and a lamp above the door."""
+    return (
+        Sky(level=steady(0.0009 * level)),
+        Lamp(
+            level=steady(0.32 * level),
+            at=(_side(rng) * float(rng.uniform(3.5, 6)), 5.2, float(rng.uniform(7, 8))),
+        ),
+        Lamp(level=steady(0.012 * level), at=(0.5 * _side(rng), 2.5, -0.1)),
+    )
+
+
+def _infrared(place: Place, level: float = 0.05) -> tuple[Light, ...]:
+    return (
+        Sky(level=steady(0.00006)),
+        Infrared(level=steady(level), height_m=place.lens.height_m),
+    )
+
+
+def _swept(place: Place, *starts_s: float) -> Headlights:
+    """Headlights of cars that turn in a side street, so that only their light is seen."""
+    side = 1.0 if place.boards[-1].left > 0 else -1.0
+
+    def pose(at_s: float) -> tuple[float, float, float] | None:
+        for starts in starts_s:
+            part = (at_s - starts) / 4.5
+            if 0 <= part <= 1:
+                x = side * (13.5 - 2.5 * part)
+                return x, 7.6 - 0.8 * part, -side * (0.15 + 2.1 * part)
+        return None
+
+    return Headlights(pose=pose, boards=place.boards, level=steady(2.2))
+
+
+def _shaking(rng: Rng, most_px: float, gusts: Gusts) -> Shake:
+    hertz = rng.uniform([0.4, 1.8, 3.6], [0.8, 2.6, 4.6])
+    phases = rng.uniform(0, 6, (3, 3))
+    parts = np.array([0.45, 0.4, 0.15])
+
+    def at(at_s: float) -> tuple[float, float, float]:
+        waves = np.sin(2 * np.pi * hertz * at_s + phases) @ parts
+        roll, across, down = most_px * gusts.at(at_s) * waves
+        return 0.06 * float(roll), float(across), 0.6 * float(down)
+
+    return Shake(at=at)
+
+
+def quick_clouds(rng: Rng, place: Place) -> Staging:
+    clouds = Clouds(rng, place, float(rng.uniform(8, 14)))
+    actors = () if rng.random() < 0.3 else (_cat(rng, float(rng.uniform(14, 18))),)
+    return Staging(place=place, lights=_daylight(rng, place, 0.9), actors=actors, clouds=clouds)
+
+
+def wind_alone(rng: Rng, place: Place) -> Staging:
+    gusts = Gusts(rng, float(rng.uniform(0.7, 1.3)))
+    return Staging(
+        place=place,
+        lights=_daylight(rng, place, 0.9),
+        foliage=Foliage(rng, place, gusts),
+        crown_shadow=CrownShadow(rng, place, gusts),
+    )
+
+
+def wind_and_visitor(rng: Rng, place: Place) -> Staging:
+    gusts = Gusts(rng, float(rng.uniform(0.6, 1.2)))
+    return replace(visitor(rng, place), foliage=Foliage(rng, place, gusts))
+
+
+def flag(rng: Rng, place: Place) -> Staging:
+    gusts = Gusts(rng, float(rng.uniform(0.7, 1.2)))
+    pole = Flag(
+        x=_side(rng) * float(rng.uniform(1.5, 2.2)),
+        z=float(rng.uniform(3.6, 4.6)),
+        top_m=float(rng.uniform(2.3, 2.8)),
+        gusts=gusts,
+    )
+    body = _person(rng)
+    way = _across(rng, float(rng.uniform(16, 20)), FRONT_WALK_M, 1.4, 10)
+    walker = Actor(number=1, body=body, way=way)
+    return Staging(place=place, lights=_daylight(rng, place), actors=(walker,), flag=pole)
+
+
+def shaken(rng: Rng, place: Place) -> Staging:
+    shake = _shaking(rng, float(rng.uniform(1.5, 3.0)), Gusts(rng, 1.0))
+    walker = Actor(number=1, body=_person(rng), way=_visit(rng, 12, 2.2, 3))
+    return Staging(place=place, lights=_daylight(rng, place), actors=(walker,), shake=shake)
+
+
+def rain_by_day(rng: Rng, place: Place) -> Staging:
+    gusts = Gusts(rng, 0.5)
+    body = replace(_person(rng), has_umbrella=bool(rng.random() < 0.6))
+    walker = Actor(number=1, body=body, way=_visit(rng, float(rng.uniform(10, 12)), 1.8, 5))
+    rain = Precipitation(rng, place.lens, replace(RAIN, count=int(rng.uniform(1500, 4500))), gusts)
+    return Staging(
+        place=place,
+        lights=_overcast(0.11),
+        actors=(walker,),
+        air=(rain,),
+        haze=0.15,
+        foliage=Foliage(rng, place, gusts),
+    )
+
+
+def _snowfall(rng: Rng, place: Place) -> Precipitation:
+    fall = replace(SNOW, count=int(rng.uniform(2000, 5000)))
+    return Precipitation(rng, place.lens, fall, Gusts(rng, 0.6))
+
+
+def snow_and_cat(rng: Rng, place: Place) -> Staging:
+    actor = _cat(rng, float(rng.uniform(10, 14)))
+    return Staging(
+        place=snowed(rng, place),
+        lights=_overcast(0.16),
+        actors=(actor,),
+        air=(_snowfall(rng, place),),
+        haze=0.3,
+    )
+
+
+def snow_and_person(rng: Rng, place: Place) -> Staging:
+    walker = Actor(number=1, body=_person(rng), way=_visit(rng, 11, 1.5, 5))
+    return Staging(
+        place=snowed(rng, place),
+        lights=_overcast(float(rng.uniform(0.03, 0.15))),
+        actors=(walker,),
+        air=(_snowfall(rng, place),),
+        haze=0.35,
+    )
+
+
+def headlights_alone(rng: Rng, place: Place) -> Staging:
+    sweeps = (float(rng.uniform(6, 9)), float(rng.uniform(17, 21)), float(rng.uniform(29, 33)))
+    lights = (*_street_lamps(rng), _swept(place, *sweeps))
+    return Staging(place=place, lights=lights, windows=steady(0.02), settings=_NIGHT)
+
+
+def headlights_and_person(rng: Rng, place: Place) -> Staging:
+    lights = (*_street_lamps(rng), _swept(place, float(rng.uniform(7, 9)), 22.0))
+    walker = Actor(number=1, body=_person(rng), way=_visit(rng, 15, 1.4, 5))
+    return Staging(
+        place=place, lights=lights, actors=(walker,), windows=steady(0.02), settings=_NIGHT
+    )
+
+
+def storm_at_night(rng: Rng, place: Place) -> Staging:
+    gusts = Gusts(rng, float(rng.uniform(1.3, 1.9)))
+    fall = replace(RAIN, drift_m_s=2.5, cover=0.1, count=int(rng.uniform(2500, 4500)))
+    walker = Actor(number=1, body=_person(rng), way=_visit(rng, float(rng.uniform(14, 17)), 1.6, 3))
+    return Staging(
+        place=place,
+        lights=(*_street_lamps(rng), _swept(place, 8.0, 31.0)),
+        actors=(walker,),
+        air=(Precipitation(rng, place.lens, fall, gusts),),
+        foliage=Foliage(rng, place, gusts),
+        shake=_shaking(rng, 1.2, gusts),
+        windows=steady(0.02),
+        settings=_NIGHT,
+    )
+
+
+def infrared_rain(rng: Rng, place: Place) -> Staging:
+    fall = replace(RAIN, cover=0.25, shine=0.8, count=int(rng.uniform(1200, 3500)))
+    walker = Actor(number=1, body=_person(rng), way=_visit(rng, float(rng.uniform(10, 13)), 1.3, 8))
+    return Staging(
+        place=place,
+        lights=_infrared(place),
+        actors=(walker,),
+        air=(Precipitation(rng, place.lens, fall, Gusts(rng, 0.6)),),
+        infrared_from_s=0.0,
+        settings=_NIGHT,
+    )
+
+
+def infrared_insects(rng: Rng, place: Place) -> Staging:
+    return Staging(
+        place=place,
+        lights=_infrared(place),
+        air=(Insects(rng, float(rng.uniform(0.7, 2.0)), 40),),
+        infrared_from_s=0.0,
+        settings=_NIGHT,
+    )
+
+
+def infrared_noise(rng: Rng, place: Place) -> Staging:
+    walker = Actor(number=1, body=_person(rng), way=_visit(rng, float(rng.uniform(8, 11)), 1.2, 9))
+    return Staging(
+        place=place,
+        lights=_infrared(place, 0.015),
+        actors=(walker,),
+        infrared_from_s=0.0,
+        settings=replace(_NIGHT, denoise=0.0),
+    )
+
+
+def dusk_into_the_lens(rng: Rng, place: Place) -> Staging:
+    way = _visit(rng, float(rng.uniform(7, 9)), float(rng.uniform(0.42, 0.55)), 8)
+    walker = Actor(number=1, body=_person(rng), way=way)
+    return Staging(
+        place=place,
+        lights=(*_overcast(0.012), *_street_lamps(rng, 0.7)),
+        actors=(walker,),
+        windows=steady(0.02),
+        settings=_NIGHT,
+    )
+
+
+def dusk_to_infrared(rng: Rng, place: Place) -> Staging:
+    switch = float(rng.uniform(9, 13))
+    after = switch + 1e-3
+    walker = Actor(number=1, body=_person(rng), way=_visit(rng, switch + 8, 1.4, 5))
+    return Staging(
+        place=place,
+        lights=(
+            Sky(level=ramp((0, 0.006), (switch, 0.0035), (after, 0.0015), (40, 0.0007))),
+            Infrared(
+                level=ramp((0, 0.0), (switch, 0.0), (after, 0.05)), height_m=place.lens.height_m
+            ),
+        ),
+        actors=(walker,),
+        windows=steady(0.015),
+        infrared_from_s=switch,
+        settings=replace(_NIGHT, pace=0.5),
+    )
+
+
+def day_to_night(rng: Rng, place: Place) -> Staging:
+    seconds = np.linspace(0, 40, 21)
+    levels = np.geomspace(0.25, 0.0025, 21)
+    points = [(float(second), float(level)) for second, level in zip(seconds, levels, strict=True)]
+    walker = Actor(number=1, body=_person(rng), way=_visit(rng, float(rng.uniform(20, 22)), 1.6, 4))
+    return Staging(
+        place=place,
+        lights=(Sky(level=ramp(*points)), *_street_lamps(rng, 0.5)),
+        actors=(walker,),
+        windows=ramp((0, 0.0), (18, 0.0), (18.1, 0.02)),
+        settings=replace(_NIGHT, most_gain=12.0),
+    )
+
+
+def exposure_steps(rng: Rng, place: Place) -> Staging:
+    seconds = np.arange(0, 41, 4)
+    levels = 0.02 * 2.0 ** rng.uniform(-1.1, 1.1, len(seconds))
+    points = [(float(second), float(level)) for second, level in zip(seconds, levels, strict=True)]
+    walker = Actor(number=1, body=_person(rng), way=_visit(rng, float(rng.uniform(15, 18)), 1.8, 4))
+    return Staging(
+        place=place,
+        lights=(Sky(level=ramp(*points)),),
+        actors=(walker,),
+        settings=Settings(step_ev=0.5, denoise=0.3),
+    )
+
+
+def half_hidden(rng: Rng, place: Place) -> Staging:
+    side, start = _side(rng), float(rng.uniform(8, 10))
+    way = Way(
+        (start, -side * 9, FRONT_WALK_M),
+        (start + 4, -side * 3.2, FRONT_WALK_M),
+        (start + 7, -side * 2.9, FRONT_WALK_M),
+        (start + 9.5, 0, FRONT_WALK_M - 0.2),
+        (start + 12, side * 3.5, FRONT_WALK_M),
+        (start + 17, side * 10, FRONT_WALK_M),
+    )
+    far = _across(rng, start + 4, 15.3, 1.3, 14)
+    actors = (
+        Actor(number=1, body=_person(rng), way=way),
+        Actor(number=2, body=_person(rng), way=far),
+    )
+    return Staging(place=place, lights=_daylight(rng, place), actors=actors)
+
+
+def web(rng: Rng, place: Place) -> Staging:
+    walker = Actor(number=1, body=_person(rng), way=_visit(rng, float(rng.uniform(20, 24)), 1.6, 3))
+    return Staging(
+        place=place,
+        lights=_infrared(place),
+        actors=(walker,),
+        air=(Web(rng, Gusts(rng, float(rng.uniform(0.5, 1.1)))),),
+        infrared_from_s=0.0,
+        settings=_NIGHT,
+    )
+
+
+_NIGHT = Settings(denoise=0.45)
+
 STAGINGS: dict[str, Kind] = {
-    "day, a visitor waits at the door": Kind(has_weather=False, stage=visitor),
-    "day, a courier leaves a parcel": Kind(has_weather=False, stage=courier),
-    "day, a runner": Kind(has_weather=False, stage=runner),
-    "day, a cat": Kind(has_weather=False, stage=cat),
-    "day, a person with a dog": Kind(has_weather=False, stage=dog_walker),
-    "day, cars pass": Kind(has_weather=False, stage=cars_pass),
-    "day, a car stops": Kind(has_weather=False, stage=car_stops),
+    "day, a visitor waits at the door": Kind(stage=visitor),
+    "day, a courier leaves a parcel": Kind(stage=courier),
+    "day, a runner": Kind(stage=runner),
+    "day, a cat": Kind(stage=cat),
+    "day, a person with a dog": Kind(stage=dog_walker),
+    "day, cars pass": Kind(stage=cars_pass),
+    "day, a car stops": Kind(stage=car_stops),
+    "day, a walker half hidden": Kind(stage=half_hidden, hedge_m=(1.2, 1.45)),
+    "quick clouds, a cat or nobody": Kind(stage=quick_clouds, has_weather=True),
+    "wind in the leaves and their shadow, nobody": Kind(stage=wind_alone, has_weather=True),
+    "wind in the hedge, a visitor": Kind(stage=wind_and_visitor, has_weather=True),
+    "a flag, a passer-by": Kind(stage=flag, has_weather=True),
+    "shaking mast, a visitor": Kind(stage=shaken, has_weather=True),
+    "rain by day, a visitor": Kind(stage=rain_by_day, has_weather=True),
+    "snow by day, a cat": Kind(stage=snow_and_cat, has_weather=True),
+    "snow, a visitor": Kind(stage=snow_and_person, has_weather=True),
+    "night, headlights, nobody": Kind(stage=headlights_alone, has_weather=True),
+    "night, headlights, a visitor": Kind(stage=headlights_and_person, has_weather=True),
+    "storm at night, a visitor": Kind(stage=storm_at_night, has_weather=True),
+    "infrared, rain, a visitor": Kind(stage=infrared_rain, has_weather=True),
+    "infrared, insects, nobody": Kind(stage=infrared_insects, has_weather=True),
+    "infrared, noise, a visitor": Kind(stage=infrared_noise),
+    "infrared, a web, a visitor": Kind(stage=web, has_weather=True),
+    "dusk, into the lens": Kind(stage=dusk_into_the_lens),
+    "dusk, switch to infrared, a visitor": Kind(stage=dusk_to_infrared),
+    "day to night, a visitor": Kind(stage=day_to_night),
+    "exposure in steps, a visitor": Kind(stage=exposure_steps),
 }

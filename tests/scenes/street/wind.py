@@ -105,6 +105,32 @@ class CrownShadow:
         return cv2.resize(half, (WIDTH, HEIGHT), interpolation=cv2.INTER_LINEAR)
 
 
+class Clouds:
+    """Quick clouds: their shadows cross the street, and they move through the sky."""
+
+    def __init__(self, rng: np.random.Generator, place: Place, speed_m_s: float) -> None:
+        ground = place.surface.every_other()
+        self._texture = fractal(rng, coarsest=8, finest=64, roughness=1.2)
+        self._sky = fractal(rng, coarsest=8, finest=128, roughness=1.0)
+        self._u, self._v = ground.x * 2.2, ground.z * 2.2
+        self._sky_u, self._sky_v = place.sky_u, place.sky_v
+        self._is_sky = place.surface.is_sky.astype(np.float32)
+        self._speed = speed_m_s * 2.2
+
+    def sunlit(self, at_s: float) -> Image:
+        """Return the part of the sun that comes through, 0 to 1."""
+        cover = smoothstep(
+            -0.25, 0.35, sample(self._texture, self._u + self._speed * at_s, self._v)
+        )
+        half = (1 - 0.85 * cover).astype(np.float32)
+        return cv2.resize(half, (WIDTH, HEIGHT), interpolation=cv2.INTER_LINEAR)
+
+    def sky(self, at_s: float, albedo: Image) -> Image:
+        """Return the albedo with the clouds where they are in the sky."""
+        bank = smoothstep(-0.5, 1, sample(self._sky, self._sky_u + 6 * at_s, self._sky_v))
+        return albedo + self._is_sky * (0.5 + 0.42 * bank - albedo).astype(np.float32)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Flag:
     """A flag on a pole; (x, z) is the pole's foot, `top_m` its height."""
