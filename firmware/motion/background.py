@@ -51,7 +51,7 @@ class Background:
         self._turn = 0
         self._gain = 1.0
         self._odd_light_s = 0.0
-        self._contrast = -1
+        self._contrast, self._is_known = 0, False
         self._limits = Limits(first.shape)
         self._exposure = Exposure(first)
         self._local_light = LocalLight(*first.shape)
@@ -83,7 +83,6 @@ class Background:
         self._seen = 1
         self._held = None
         self._note_ground()
-        self._contrast = -1
 
     def settle(self) -> None:
         """Average the first frames."""
@@ -95,23 +94,30 @@ class Background:
         self._unrest += (change - self._unrest) // np.int16(min(self._seen, 10))
         self._sway += (away - self._sway) // np.int16(min(self._seen, 20))
         self._note_ground()
-        self._contrast = -1
 
     def hot(self, contrast: int, out: Bools) -> Bools:
         """Return which pixels are brighter or darker than all background around them, in `out`.
 
         What was learnt counts every fourth frame: that is soon enough.
         """
-        if contrast != self._contrast or self._turn == 0:
-            self._contrast = contrast
+        if contrast != self._contrast or not self._is_known:
+            self._contrast, self._is_known = contrast, True
             unrest = (self._unrest * np.float32(UNREST_FACTOR / FINE)).astype(np.int16)
             sway = (self._sway * np.float32(SWAY_FACTOR / FINE)).astype(np.int16)
             self._limits.set_threshold(unrest, sway, contrast)
         hot = self._limits.hot(self.now, out)
-        if abs(self._gain - 1) > ODD_LIGHT:  # too bright to measure: in another light unknown
-            hot &= self.ground < CLIPPED
-            hot &= self.now < BLACK + (CLIPPED - BLACK) / self._gain
+        if abs(self._gain - 1) > ODD_LIGHT:
+            self._cool_clipped(hot)
         return hot
+
+    def _cool_clipped(self, hot: Bools) -> None:
+        """Take from `hot` what is brighter than a background too bright to measure, or darker than
+        the background but too bright to measure."""
+        is_brighter = self.now > self.ground
+        unknown = is_brighter & (self.ground >= CLIPPED)
+        brightest = BLACK + (CLIPPED - BLACK) / self._gain
+        unknown |= ~is_brighter & (self.now >= int(brightest))
+        hot &= ~unknown
 
     def hot_in_local_light(self, hot: Bools, known: Bools | None) -> tuple[Bools, Shorts]:
         """Return which of these are hot in the light that each part of the picture has, or are
@@ -138,17 +144,17 @@ class Background:
         """Take what is at these pixels for background."""
         np.copyto(self.ground, self.now, where=pixels)
         self._note_ground()
-        self._contrast = -1
 
-    def learn(self, interval_s: float) -> None:
-        """Adapt slowly to the current frame: one part of the model per frame, in turn."""
+    def learn(self, seen: Shorts, interval_s: float) -> None:
+        """Adapt slowly to the current frame, `seen` in the background's light: one part of the
+        model per frame, in turn."""
         self._turn = (self._turn + 1) % 4
         if self._turn % 2:
             self._learn_unrest()
         elif self._turn:
-            self._learn_sway()
+            self._learn_sway(seen)
         else:
-            self._learn_ground()
+            self._learn_ground(seen)
         is_odd = abs(self._gain - 1) > 0.01
         self._odd_light_s = self._odd_light_s + interval_s if is_odd else 0.0
         if self._odd_light_s > ODD_LIGHT_S:
@@ -159,9 +165,10 @@ class Background:
         self._exposure.set_ground(self.ground)
         self._limits.set_high(self.ground)
         self._limits.set_low(self.ground)
+        self._is_known = False
 
-    def _learn_ground(self) -> None:
-        away = np.subtract(self.now, self.ground, out=self._work)
+    def _learn_ground(self, seen: Shorts) -> None:
+        away = np.subtract(seen, self.ground, out=self._work)
         away >>= GROUND_PART
         np.maximum(away, -GROUND_STEP, out=away)
         np.minimum(away, GROUND_STEP, out=away)
@@ -174,8 +181,8 @@ class Background:
         change = np.subtract(self.now, self._before, out=self._work)
         self._follow(self._unrest, np.abs(change, out=change), UNREST_STEP, UNREST_PART)
 
-    def _learn_sway(self) -> None:
-        away = np.subtract(self.now, self.ground, out=self._work)
+    def _learn_sway(self, seen: Shorts) -> None:
+        away = np.subtract(seen, self.ground, out=self._work)
         self._follow(self._sway, np.abs(away, out=away), SWAY_STEP, SWAY_PART)
 
     def _follow(self, mean: Shorts, values: Shorts, most: int, part: int) -> None:

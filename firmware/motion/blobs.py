@@ -19,6 +19,9 @@ TRAVEL_SIZES, TRAVEL_CELLS = 0.7, 1.5
 """Who walks goes so far within a second: this part of their size, or so many cells ..."""
 DIRECT = 0.55
 """... and this part of the way that they go is the way from there to here: leaves go to and fro."""
+STEADY_SIZES = 0.6
+"""From frame to frame a walker's step changes by no more of their size; an insect's does, and so
+does what is one leaf now and another then."""
 GROWTH = 2.0
 """Who comes nearer grows by so much within a second."""
 STIRRED_PX = 3
@@ -83,18 +86,21 @@ class Track:
         size = max(place.hot_px for place in places) ** 0.5 / CELL
         way = sum(_distance(a, b) for a, b in pairwise(places))
         gone = _distance(places[0], places[-1])
-        return gone >= min(sizes * size, cells) and gone >= DIRECT * way
+        turns = [_turn(a, b, c) for a, b, c in zip(places, places[1:], places[2:], strict=False)]
+        return (
+            gone >= min(sizes * size, cells)
+            and gone >= DIRECT * way
+            and sum(turns) <= STEADY_SIZES * size * len(turns)
+        )
 
-    def has_travelled(self) -> bool:
-        """Return whether it went somewhere, or grew, within the last second."""
+    def has_travelled(self, near_px: float) -> bool:
+        """Return whether it went somewhere, or grew and is near, within the last second."""
         if self.has_gone(TRAVEL_SIZES, TRAVEL_CELLS):
             return True
         places = list(self.places)[-SOON_FRAMES:]
-        here = places[-1]
+        least_px = min(place.hot_px for place in places)
         is_busy = self.changing_frames * 2 > self.frames
-        return is_busy and here.hot_px >= GROWTH * min(
-            place.hot_px for place in places[:-2] or places
-        )
+        return is_busy and places[-1].hot_px >= max(near_px, GROWTH * least_px)
 
 
 def follow(
@@ -105,12 +111,12 @@ def follow(
 ) -> list[Track]:
     """Return the tracks after one more frame: gone on, joined, begun or forgotten.
 
-    `grown` adds all neighbours to a set of cells: a blob goes on within three cells of itself.
+    `grown` adds all neighbours to a set of cells: a blob goes on within two cells of itself.
     """
     left = sorted(blobs, key=lambda blob: -blob.hot_px)
     kept = []
     for track in sorted(tracks, key=lambda track: track.began_90k):
-        near = grown(grown(grown(track.cells)))
+        near = grown(grown(track.cells))
         own = [blob for blob in left if blob.cells & near]
         if own:
             left = [blob for blob in left if not blob.cells & near]
@@ -137,6 +143,7 @@ def _go_on(track: Track, blobs: list[Blob], at_90k: int) -> None:
     track.places.append(_place(blobs))
     track.recent_px = max(track.recent_px * FADES, track.hot_px)
     track.solid_frames += is_solid
+    track.empty_frames = 0 if is_solid else track.empty_frames + 1
     if any(blob.is_changing for blob in blobs):
         track.changed_90k = at_90k
         track.changing_frames += 1
@@ -146,6 +153,11 @@ def _go_on(track: Track, blobs: list[Blob], at_90k: int) -> None:
 
 def _distance(a: Place, b: Place) -> float:
     return math.hypot(a.column - b.column, a.row - b.row)
+
+
+def _turn(a: Place, b: Place, c: Place) -> float:
+    """Return how much the step from b to c differs from that from a to b."""
+    return math.hypot(c.column - 2 * b.column + a.column, c.row - 2 * b.row + a.row)
 
 
 def _place(blobs: list[Blob]) -> Place:

@@ -32,7 +32,7 @@ from firmware.motion.areas import Areas
 from firmware.motion.background import Background
 from firmware.motion.blobs import Blob, Track, follow
 from firmware.motion.decimation import SCALE, Decimator, Shorts
-from firmware.motion.illumination import TEXTURE, Bools, has_left, is_soft, texture_correlation
+from firmware.motion.illumination import Bools, is_background, is_soft
 from firmware.motion.weather import Weather
 
 SETTLE_S = 3.0
@@ -58,8 +58,10 @@ STAYS_S = 180.0
 """... and a car that has been parked for so long is told no more."""
 FAR_SIZES, FAR_PART = 2.0, 0.6
 """Of what goes straight for so many times its size, less needs to be seen."""
-EMPTY_S = 0.4
-"""A place is empty if it looks so for so long."""
+NEAR = 4.0
+"""Times the least size: who comes nearer is as large."""
+EMPTY_S = 0.5
+"""What was somebody is light, or a place that they left, if it looks so for so long."""
 PART_LEFT = 0.4
 """What is left, and still, of something larger was put down."""
 ABSORB_S = 4.0
@@ -170,8 +172,8 @@ class MotionDetector:
         self._least_px = areas.needed_px(sum(blob.hot_px for blob in blobs))
         self._tracks = follow(self._tracks, blobs, self._last_90k, areas.grown)
         movement = self._movement(areas)
-        self._settle_what_stays(background, areas, hot, seen)
-        background.learn(self._interval_s)
+        self._settle_what_stays(background, areas, hot)
+        background.learn(seen, self._interval_s)
         return movement or self._carried_on()
 
     def _is_another_picture(self, hot_px: int, hot: Bools) -> bool:
@@ -251,17 +253,22 @@ class MotionDetector:
         """Return whether a track moves; a frame lasts up to the next: 3 of 0.1 s are 0.3 s."""
         lasts_s = (track.seen_90k - track.began_90k) / TICKS_PER_S + self._interval_s
         if not track.has_moved:
+            is_brief = self._settings.min_time_s < 2.5 * self._interval_s
             part = FAR_PART if track.has_gone(FAR_SIZES) else 1.0
             track.has_moved = (
                 track.largest_px >= part * self._least_px
                 and lasts_s >= self._settings.min_time_s - self._interval_s / 2
                 and track.solid_frames * 2 > track.frames
                 and track.changing_frames >= min(track.frames, 2)
-                and (track.frames < 3 or track.has_travelled())
+                and ((is_brief and track.frames < 3) or track.has_travelled(NEAR * self._least_px))
             )
         if not track.has_moved:
             return False
-        return self._for_s(track.changed_90k) <= STILL_S or self._stays(track, areas)
+        if track.empty_frames * self._interval_s >= EMPTY_S:
+            track.has_moved = False
+            return False
+        track.has_moved = self._for_s(track.changed_90k) <= STILL_S or self._stays(track, areas)
+        return track.has_moved
 
     def _stays(self, track: Track, areas: Areas) -> bool:
         """Return whether a track is somebody who came in and stands."""
@@ -276,18 +283,13 @@ class MotionDetector:
     def _for_s(self, since_90k: int) -> float:
         return (self._last_90k - since_90k) / TICKS_PER_S
 
-    def _settle_what_stays(
-        self, background: Background, areas: Areas, hot: Bools, seen: Shorts
-    ) -> None:
+    def _settle_what_stays(self, background: Background, areas: Areas, hot: Bools) -> None:
         """Hold the background below those who stay; let what was put down become background."""
         held = done = 0
         for track in self._tracks:
             if self._stays(track, areas):
                 is_still = self._for_s(track.changed_90k) > STILL_S
-                is_empty = is_still and _is_nobody(background, areas, hot, seen, track.cells)
-                track.empty_frames = track.empty_frames + 1 if is_empty else 0
-                if track.empty_frames * self._interval_s >= EMPTY_S:
-                    track.has_moved = False
+                if is_still and track.empty_frames * self._interval_s >= EMPTY_S:
                     done |= track.cells
                 else:
                     held |= track.cells
@@ -323,7 +325,8 @@ def _blob(
         hot_px=areas.count(cells),
         centre=areas.centre(cells),
         changed_px=background.changed_px(box),
-        is_light=not is_known and _is_light(background.ground[box], seen[box], hot[box]),
+        is_light=_is_nobody(background, areas, hot, seen, cells)
+        or (not is_known and is_soft(seen[box], background.ground[box])),
     )
 
 
@@ -331,10 +334,4 @@ def _is_nobody(background: Background, areas: Areas, hot: Bools, seen: Shorts, c
     """Return whether what is hot in these cells is light, or where somebody was."""
     box = areas.box(cells)
     part = hot[box] & areas.pixels_of(cells)[box]
-    now, ground = seen[box], background.ground[box]
-    return has_left(now, ground, part) or _is_light(ground, now, part)
-
-
-def _is_light(ground: Shorts, seen: Shorts, hot: Bools) -> bool:
-    correlation = texture_correlation(seen, ground, hot)
-    return is_soft(seen, ground) if correlation is None else correlation > TEXTURE
+    return is_background(seen[box], background.ground[box], part)

@@ -28,13 +28,15 @@ BLOCK = 8
 """Pixels in the side of a block, for the local light."""
 SOFT_EDGE = 0.5
 """Of light, even the steepest 3 % change by less than this part of the whole within 2 pixels."""
-TEXTURE = 0.75
+NOVEL = 0.42
+"""Of the edges along its outline, before and now, so much differs where somebody stands."""
+CLEARLY = 1.1
+"""Times as strong is an outline that is one of the background's rather than of the picture's."""
+TEXTURE = 0.6
 """The background's texture is seen below mere light with at least this correlation ..."""
 TEXTURE_LEVELS = 2.0
 """... where the background has so much texture (differences of neighbours, root mean square)."""
 TEXTURE_PX = 24
-CLEARLY = 1.1
-"""Times as strong is an outline that is one of the background's rather than of the picture's."""
 
 
 class Exposure:
@@ -115,29 +117,34 @@ def is_soft(now: Shorts, ground: Shorts) -> bool:
     return max(steep) < SOFT_EDGE * (_rank(flat, 0.98) - _rank(flat, 0.02))
 
 
-def texture_correlation(now: Shorts, ground: Shorts, hot: Bools) -> float | None:
-    """Return how much of the background's texture is still seen where it is hot, -1 to 1; None if
-    it has none there. What stands before it hides it; light doesn't."""
-    inner = hot[:, 1:] & hot[:, :-1]
-    if np.count_nonzero(inner) < TEXTURE_PX:
-        return None
-    before = (ground[:, 1:] - ground[:, :-1])[inner].astype(np.float32)
-    after = (now[:, 1:] - now[:, :-1])[inner].astype(np.float32)
-    power = float(before @ before)
-    if power < before.size * (TEXTURE_LEVELS * SCALE) ** 2:
-        return None
-    return float(before @ after) / math.sqrt(max(1.0, power * float(after @ after)))
+def is_background(now: Shorts, ground: Shorts, hot: Bools) -> bool:
+    """Return whether what is hot is the background in another light, or where something was.
 
-
-def has_left(now: Shorts, ground: Shorts, hot: Bools) -> bool:
-    """Return whether these hot pixels are where something was rather than is: their outline is an
-    edge of the background more than of the picture."""
-    here = there = 0
+    Somebody who stands before the background has an outline that it hasn't; a shadow's or a beam's
+    is mostly that of what it falls on, with the same edges on both sides, and the background's
+    texture is still seen in it. Where something was, the outline is only the background's.
+    """
+    here = there = both = 0
+    power_before = power_after = product = 0.0
+    count = 0
     for axis in (0, 1):
+        after, before = np.diff(now, axis=axis), np.diff(ground, axis=axis)
         is_outline = np.diff(hot, axis=axis)
-        here += int(np.abs(np.diff(now, axis=axis)[is_outline]).sum())
-        there += int(np.abs(np.diff(ground, axis=axis)[is_outline]).sum())
-    return there > CLEARLY * here
+        edge_after, edge_before = after[is_outline], before[is_outline]
+        here += int(np.abs(edge_after).sum())
+        there += int(np.abs(edge_before).sum())
+        both += int(np.abs(edge_after - edge_before).sum())
+        is_inner = hot[1:] & hot[:-1] if axis == 0 else hot[:, 1:] & hot[:, :-1]
+        inner_after = after[is_inner].astype(np.float32)
+        inner_before = before[is_inner].astype(np.float32)
+        count += inner_after.size
+        power_before += float(inner_before @ inner_before)
+        power_after += float(inner_after @ inner_after)
+        product += float(inner_before @ inner_after)
+    if both < NOVEL * (here + there) or there > CLEARLY * here:
+        return True
+    has_texture = count >= TEXTURE_PX and power_before >= count * (TEXTURE_LEVELS * SCALE) ** 2
+    return has_texture and product > TEXTURE * math.sqrt(power_before * power_after)
 
 
 def _one_in_25(plane: Shorts) -> Shorts:
