@@ -81,16 +81,18 @@ class Track:
 
     def has_gone(self, sizes: float, cells: float = math.inf) -> bool:
         """Return whether it went straight, within the last second, so many times its own size or
-        so many cells."""
-        places = list(self.places)[-SOON_FRAMES:]
+        so many cells, to where it hadn't been before."""
+        before, places = list(self.places)[:-SOON_FRAMES], list(self.places)[-SOON_FRAMES:]
         size = max(place.hot_px for place in places) ** 0.5 / CELL
+        least = min(sizes * size, cells)
+        here = places[-1]
+        gone = _distance(places[0], here)
         way = sum(_distance(a, b) for a, b in pairwise(places))
-        gone = _distance(places[0], places[-1])
         turns = [_turn(a, b, c) for a, b, c in zip(places, places[1:], places[2:], strict=False)]
         return (
-            gone >= min(sizes * size, cells)
-            and gone >= DIRECT * way
+            gone >= max(least, DIRECT * way)
             and sum(turns) <= STEADY_SIZES * size * len(turns)
+            and all(_distance(place, here) >= least / 2 for place in before)
         )
 
     def has_travelled(self, near_px: float) -> bool:
@@ -99,7 +101,8 @@ class Track:
             return True
         places = list(self.places)[-SOON_FRAMES:]
         least_px = min(place.hot_px for place in places)
-        is_busy = self.changing_frames * 2 > self.frames
+        grows = sum(b.hot_px > a.hot_px for a, b in pairwise(places))
+        is_busy = self.changing_frames * 2 > self.frames and grows * 2 > len(places)
         return is_busy and places[-1].hot_px >= max(near_px, GROWTH * least_px)
 
 
@@ -130,7 +133,8 @@ def follow(
 
 def _go_on(track: Track, blobs: list[Blob], at_90k: int) -> None:
     """Continue a track; one that was mere light until now begins at this frame."""
-    is_solid = any(not blob.is_light for blob in blobs)
+    solid_px = sum(blob.hot_px for blob in blobs if not blob.is_light)
+    is_solid = solid_px * 2 > sum(blob.hot_px for blob in blobs)
     if is_solid and not track.solid_frames:
         track.began_90k, track.frames, track.largest_px = at_90k, 0, 0
     track.cells = 0

@@ -56,7 +56,7 @@ STAYS_STIFF_S = 10.0
 """Nobody stands without stirring for so long ..."""
 STAYS_S = 180.0
 """... and a car that has been parked for so long is told no more."""
-FAR_SIZES, FAR_PART = 2.0, 0.6
+FAR_SIZES, FAR_PART = 3.0, 0.6
 """Of what goes straight for so many times its size, less needs to be seen."""
 NEAR = 4.0
 """Times the least size: who comes nearer is as large."""
@@ -260,7 +260,7 @@ class MotionDetector:
                 and lasts_s >= self._settings.min_time_s - self._interval_s / 2
                 and track.solid_frames * 2 > track.frames
                 and track.changing_frames >= min(track.frames, 2)
-                and ((is_brief and track.frames < 3) or track.has_travelled(NEAR * self._least_px))
+                and (is_brief or (track.frames > 2 and track.has_travelled(NEAR * self._least_px)))
             )
         if not track.has_moved:
             return False
