@@ -19,11 +19,12 @@ TRAVEL_SIZES, TRAVEL_CELLS = 0.7, 1.5
 """Who walks goes so far within a second: this part of their size, or so many cells ..."""
 DIRECT = 0.55
 """... and this part of the way that they go is the way from there to here: leaves go to and fro."""
-STEADY_SIZES = 0.6
+STEADY_SIZES = 0.9
 """From frame to frame a walker's step changes by no more of their size; an insect's does, and so
 does what is one leaf now and another then."""
-GROWTH = 2.0
-"""Who comes nearer grows by so much within a second."""
+GROWTH, GROWTH_FRAMES = 2.0, 6
+"""Who comes nearer is so many times as large in the second half of their frames (of three seconds,
+at least so many) as in the first."""
 STIRRED_PX = 3
 """Pixels that change even of those who stand."""
 FADES = 0.98
@@ -96,14 +97,17 @@ class Track:
         )
 
     def has_travelled(self, near_px: float) -> bool:
-        """Return whether it went somewhere, or grew and is near, within the last second."""
-        if self.has_gone(TRAVEL_SIZES, TRAVEL_CELLS):
-            return True
-        places = list(self.places)[-SOON_FRAMES:]
-        least_px = min(place.hot_px for place in places)
-        grows = sum(b.hot_px > a.hot_px for a, b in pairwise(places))
-        is_busy = self.changing_frames * 2 > self.frames and grows * 2 > len(places)
-        return is_busy and places[-1].hot_px >= max(near_px, GROWTH * least_px)
+        """Return whether it went somewhere within the last second, or grew and is near."""
+        if self.changing_frames * 3 < self.frames:
+            return False
+        return self.has_gone(TRAVEL_SIZES, TRAVEL_CELLS) or self._has_grown(near_px)
+
+    def _has_grown(self, near_px: float) -> bool:
+        sizes = [place.hot_px for place in self.places]
+        if len(sizes) < GROWTH_FRAMES or self.hot_px < near_px:
+            return False
+        half = len(sizes) // 2
+        return sum(sizes[-half:]) >= GROWTH * sum(sizes[:half])
 
 
 def follow(

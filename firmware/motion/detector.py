@@ -56,11 +56,14 @@ STAYS_STIFF_S = 10.0
 """Nobody stands without stirring for so long ..."""
 STAYS_S = 180.0
 """... and a car that has been parked for so long is told no more."""
+LEAST_FRAMES, MORE_FRAMES = 3, 3
+RESTLESS_FADES = 0.03
+"""In a frame, of the number of blobs that came and went: within three seconds."""
 FAR_SIZES, FAR_PART = 3.0, 0.6
 """Of what goes straight for so many times its size, less needs to be seen."""
-NEAR = 4.0
+NEAR = 3.0
 """Times the least size: who comes nearer is as large."""
-EMPTY_S = 0.5
+EMPTY_S = 1.0
 """What was somebody is light, or a place that they left, if it looks so for so long."""
 PART_LEFT = 0.4
 """What is left, and still, of something larger was put down."""
@@ -101,6 +104,7 @@ class MotionDetector:
         self._odd_since_90k: int | None = None
         self._carried: Movement | None = None
         self._hot_px = 0
+        self._restless = 0.0
         self._least_px = 0.0
         self._interval_s = 0.1
 
@@ -170,7 +174,11 @@ class MotionDetector:
             for cells in parts
         ]
         self._least_px = areas.needed_px(sum(blob.hot_px for blob in blobs))
-        self._tracks = follow(self._tracks, blobs, self._last_90k, areas.grown)
+        before = list(self._tracks)
+        self._tracks = follow(before, blobs, self._last_90k, areas.grown)
+        kept = {id(track) for track in self._tracks}
+        lapsed = sum(id(track) not in kept and not track.has_moved for track in before)
+        self._restless += lapsed - RESTLESS_FADES * self._restless
         movement = self._movement(areas)
         self._settle_what_stays(background, areas, hot)
         background.learn(seen, self._interval_s)
@@ -249,6 +257,11 @@ class MotionDetector:
             zones=tuple(name for name, zone in areas.zones if zone & cells),
         )
 
+    def _least_frames(self) -> int:
+        """Return the frames in which a track must have been seen: more where much comes and goes,
+        for then some of it seems to travel by chance."""
+        return LEAST_FRAMES + min(MORE_FRAMES, int(self._restless))
+
     def _is_moving(self, track: Track, areas: Areas) -> bool:
         """Return whether a track moves; a frame lasts up to the next: 3 of 0.1 s are 0.3 s."""
         lasts_s = (track.seen_90k - track.began_90k) / TICKS_PER_S + self._interval_s
@@ -260,7 +273,13 @@ class MotionDetector:
                 and lasts_s >= self._settings.min_time_s - self._interval_s / 2
                 and track.solid_frames * 2 > track.frames
                 and track.changing_frames >= min(track.frames, 2)
-                and (is_brief or (track.frames > 2 and track.has_travelled(NEAR * self._least_px)))
+                and (
+                    is_brief
+                    or (
+                        track.frames >= self._least_frames()
+                        and track.has_travelled(NEAR * self._least_px)
+                    )
+                )
             )
         if not track.has_moved:
             return False
