@@ -17,11 +17,17 @@ PLACES = 30
 SOON_FRAMES = 10
 TRAVEL_SIZES, TRAVEL_CELLS = 0.7, 1.5
 """Who walks goes so far within a second: this part of their size, or so many cells ..."""
+CONFINED_SIZES, SAME_SIZE = 1.0, 1.25
+"""What stays this near and of about this size for three seconds is a flag, or leaves, or stands."""
+AGAIN = 0.4
+"""Who moved before needs to travel this part of it to be told again."""
 DIRECT = 0.55
 """... and this part of the way that they go is the way from there to here: leaves go to and fro."""
-STEADY_SIZES = 0.9
+STEADY_SIZES = 1.0
 """From frame to frame a walker's step changes by no more of their size; an insect's does, and so
 does what is one leaf now and another then."""
+QUICK_SIZES = 0.5
+"""In a frame."""
 GROWTH, GROWTH_FRAMES = 2.0, 6
 """Who comes nearer is so many times as large in the second half of their frames (of three seconds,
 at least so many) as in the first."""
@@ -79,6 +85,7 @@ class Track:
     empty_frames: int = 0
     """Those, in a row, in which nobody was in it any more."""
     has_moved: bool = False
+    moved_before: bool = False
 
     def has_gone(self, sizes: float, cells: float = math.inf) -> bool:
         """Return whether it went straight, within the last second, so many times its own size or
@@ -96,18 +103,41 @@ class Track:
             and all(_distance(place, here) >= least / 2 for place in before)
         )
 
+    def is_quick(self) -> bool:
+        """Return whether its steps are as large as insects', drops' and flakes'."""
+        places = list(self.places)[-SOON_FRAMES:]
+        size = max(place.hot_px for place in places) ** 0.5 / CELL
+        way = sum(_distance(a, b) for a, b in pairwise(places))
+        return way > QUICK_SIZES * size * (len(places) - 1)
+
+    def is_upright(self) -> bool:
+        """Return whether it goes up or down rather than across."""
+        places = list(self.places)[-SOON_FRAMES:]
+        return abs(places[-1].row - places[0].row) > abs(places[-1].column - places[0].column)
+
+    def is_confined(self) -> bool:
+        """Return whether it stayed in one place for three seconds, and didn't grow or shrink."""
+        if len(self.places) < PLACES or not 1 / SAME_SIZE < self._growth() < SAME_SIZE:
+            return False
+        size = max(place.hot_px for place in self.places) ** 0.5 / CELL
+        here = self.places[-1]
+        return all(_distance(place, here) <= CONFINED_SIZES * size for place in self.places)
+
     def has_travelled(self, near_px: float) -> bool:
         """Return whether it went somewhere within the last second, or grew and is near."""
         if self.changing_frames * 3 < self.frames:
             return False
-        return self.has_gone(TRAVEL_SIZES, TRAVEL_CELLS) or self._has_grown(near_px)
+        part = AGAIN if self.moved_before else 1.0
+        return self.has_gone(part * TRAVEL_SIZES, part * TRAVEL_CELLS) or self._has_grown(near_px)
 
     def _has_grown(self, near_px: float) -> bool:
+        is_near = self.hot_px >= near_px and len(self.places) >= GROWTH_FRAMES
+        return is_near and self._growth() >= GROWTH
+
+    def _growth(self) -> float:
         sizes = [place.hot_px for place in self.places]
-        if len(sizes) < GROWTH_FRAMES or self.hot_px < near_px:
-            return False
         half = len(sizes) // 2
-        return sum(sizes[-half:]) >= GROWTH * sum(sizes[:half])
+        return sum(sizes[-half:]) / max(1, sum(sizes[:half]))
 
 
 def follow(
@@ -118,12 +148,12 @@ def follow(
 ) -> list[Track]:
     """Return the tracks after one more frame: gone on, joined, begun or forgotten.
 
-    `grown` adds all neighbours to a set of cells: a blob goes on within two cells of itself.
+    `grown` adds all neighbours to a set of cells: a blob goes on within three cells of itself.
     """
     left = sorted(blobs, key=lambda blob: -blob.hot_px)
     kept = []
     for track in sorted(tracks, key=lambda track: track.began_90k):
-        near = grown(grown(track.cells))
+        near = grown(grown(grown(track.cells)))
         own = [blob for blob in left if blob.cells & near]
         if own:
             left = [blob for blob in left if not blob.cells & near]

@@ -56,12 +56,12 @@ STAYS_STIFF_S = 10.0
 """Nobody stands without stirring for so long ..."""
 STAYS_S = 180.0
 """... and a car that has been parked for so long is told no more."""
-LEAST_FRAMES, MORE_FRAMES = 3, 3
+LEAST_FRAMES, MORE_FRAMES, QUICK_FACTOR = 3, 3, 3
 RESTLESS_FADES = 0.03
 """In a frame, of the number of blobs that came and went: within three seconds."""
 FAR_SIZES, FAR_PART = 3.0, 0.6
 """Of what goes straight for so many times its size, less needs to be seen."""
-NEAR = 3.0
+NEAR = 1.5
 """Times the least size: who comes nearer is as large."""
 EMPTY_S = 1.0
 """What was somebody is light, or a place that they left, if it looks so for so long."""
@@ -257,10 +257,15 @@ class MotionDetector:
             zones=tuple(name for name, zone in areas.zones if zone & cells),
         )
 
-    def _least_frames(self) -> int:
-        """Return the frames in which a track must have been seen: more where much comes and goes,
-        for then some of it seems to travel by chance."""
-        return LEAST_FRAMES + min(MORE_FRAMES, int(self._restless))
+    def _has_travelled(self, track: Track) -> bool:
+        """Return whether a track went somewhere, in enough frames: in more where much comes and
+        goes, for then some of it seems to travel by chance, and insects fly straight on too."""
+        more = min(MORE_FRAMES, int(self._restless))
+        if track.is_quick():
+            if track.is_upright():
+                return False
+            more *= QUICK_FACTOR
+        return track.frames >= LEAST_FRAMES + more and track.has_travelled(NEAR * self._least_px)
 
     def _is_moving(self, track: Track, areas: Areas) -> bool:
         """Return whether a track moves; a frame lasts up to the next: 3 of 0.1 s are 0.3 s."""
@@ -273,20 +278,16 @@ class MotionDetector:
                 and lasts_s >= self._settings.min_time_s - self._interval_s / 2
                 and track.solid_frames * 2 > track.frames
                 and track.changing_frames >= min(track.frames, 2)
-                and (
-                    is_brief
-                    or (
-                        track.frames >= self._least_frames()
-                        and track.has_travelled(NEAR * self._least_px)
-                    )
-                )
+                and (is_brief or self._has_travelled(track))
             )
         if not track.has_moved:
             return False
         if track.empty_frames * self._interval_s >= EMPTY_S:
-            track.has_moved = False
+            track.has_moved = track.moved_before = False
             return False
-        track.has_moved = self._for_s(track.changed_90k) <= STILL_S or self._stays(track, areas)
+        track.moved_before = True
+        is_going = self._for_s(track.changed_90k) <= STILL_S and not track.is_confined()
+        track.has_moved = is_going or self._stays(track, areas)
         return track.has_moved
 
     def _stays(self, track: Track, areas: Areas) -> bool:
@@ -312,6 +313,8 @@ class MotionDetector:
                     done |= track.cells
                 else:
                     held |= track.cells
+            elif track.has_moved:
+                held |= track.cells
             elif self._for_s(track.changed_90k) > ABSORB_S:
                 done |= track.cells
         background.hold(areas.pixels_of(areas.grown(held)) if held else None)
