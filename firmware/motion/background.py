@@ -22,7 +22,8 @@ GROUND_PART, GROUND_STEP = 3, 3
 UNREST_PART = 3
 """The unrest follows an eighth of the way every second frame: within about 2 s ..."""
 UNREST_STEP = 4 * SCALE * FINE
-UNREST_FACTOR = 2.5
+UNREST_FACTOR, UNREST_FACTOR_IN_WEATHER = 2.5, 1.5
+"""In weather only what is hot twice counts: less is enough."""
 SWAY_PART = 4
 """... and the sway (how far pixels are from the background) a sixteenth every fourth: in 6 s."""
 SWAY_STEP = 4 * SCALE * FINE
@@ -95,14 +96,15 @@ class Background:
         self._sway += (away - self._sway) // np.int16(min(self._seen, 20))
         self._note_ground()
 
-    def hot(self, contrast: int, out: Bools) -> Bools:
+    def hot(self, contrast: int, out: Bools, *, is_weather: bool) -> Bools:
         """Return which pixels are brighter or darker than all background around them, in `out`.
 
         What was learnt counts every fourth frame: that is soon enough.
         """
         if contrast != self._contrast or not self._is_known:
             self._contrast, self._is_known = contrast, True
-            unrest = (self._unrest * np.float32(UNREST_FACTOR / FINE)).astype(np.int16)
+            factor = UNREST_FACTOR_IN_WEATHER if is_weather else UNREST_FACTOR
+            unrest = (self._unrest * np.float32(factor / FINE)).astype(np.int16)
             sway = (self._sway * np.float32(SWAY_FACTOR / FINE)).astype(np.int16)
             self._limits.set_threshold(unrest, sway, contrast)
         hot = self._limits.hot(self.now, out)

@@ -19,6 +19,7 @@ TRAVEL_SIZES, TRAVEL_CELLS = 0.7, 1.5
 """Who walks goes so far within a second: this part of their size, or so many cells ..."""
 CONFINED_SIZES, SAME_SIZE = 1.0, 1.25
 """What stays this near and of about this size for three seconds is a flag, or leaves, or stands."""
+SHRUNK = 3
 AGAIN = 0.4
 """Who moved before needs to travel this part of it to be told again."""
 DIRECT = 0.55
@@ -91,9 +92,12 @@ class Track:
         """Return whether it went straight, within the last second, so many times its own size or
         so many cells, to where it hadn't been before."""
         before, places = list(self.places)[:-SOON_FRAMES], list(self.places)[-SOON_FRAMES:]
-        size = max(place.hot_px for place in places) ** 0.5 / CELL
+        largest_px = max(place.hot_px for place in places)
+        size = largest_px**0.5 / CELL
         least = min(sizes * size, cells)
         here = places[-1]
+        if here.hot_px * SHRUNK < largest_px:  # what is left of it is elsewhere than its middle
+            return False
         gone = _distance(places[0], here)
         way = sum(_distance(a, b) for a, b in pairwise(places))
         turns = [_turn(a, b, c) for a, b, c in zip(places, places[1:], places[2:], strict=False)]
@@ -131,8 +135,9 @@ class Track:
         return self.has_gone(part * TRAVEL_SIZES, part * TRAVEL_CELLS) or self._has_grown(near_px)
 
     def _has_grown(self, near_px: float) -> bool:
-        is_near = self.hot_px >= near_px and len(self.places) >= GROWTH_FRAMES
-        return is_near and self._growth() >= GROWTH
+        count = len(self.places)
+        is_near = self.hot_px >= (near_px if count < 3 * GROWTH_FRAMES else near_px / 2)
+        return count >= GROWTH_FRAMES and is_near and self._growth() >= GROWTH
 
     def _growth(self) -> float:
         sizes = [place.hot_px for place in self.places]

@@ -61,7 +61,7 @@ RESTLESS_FADES = 0.03
 """In a frame, of the number of blobs that came and went: within three seconds."""
 FAR_SIZES, FAR_PART = 3.0, 0.6
 """Of what goes straight for so many times its size, less needs to be seen."""
-NEAR = 1.5
+NEAR = 3.0
 """Times the least size: who comes nearer is as large."""
 EMPTY_S = 1.0
 """What was somebody is light, or a place that they left, if it looks so for so long."""
@@ -150,7 +150,7 @@ class MotionDetector:
     def _compare(self, background: Background, areas: Areas, frame: LumaFrame) -> Movement | None:
         contrast = self._contrast * (1 + CONTRAST_PER_STOP * math.log2(max(1.0, frame.gain or 1.0)))
         weather = self._weather
-        hot = background.hot(round(contrast * SCALE), weather.next)
+        hot = background.hot(round(contrast * SCALE), weather.next, is_weather=weather.is_bad)
         hot_px = int(np.count_nonzero(hot))
         weather.take(hot_px, self._followed(areas))
         if weather.is_bad:
@@ -277,6 +277,7 @@ class MotionDetector:
                 track.largest_px >= part * self._least_px
                 and lasts_s >= self._settings.min_time_s - self._interval_s / 2
                 and track.solid_frames * 2 > track.frames
+                and self._for_s(track.changed_90k) <= STILL_S
                 and track.changing_frames >= min(track.frames, 2)
                 and (is_brief or self._has_travelled(track))
             )
