@@ -16,9 +16,9 @@ Box = tuple[slice, slice]
 
 FINE = 16
 """Unrest and sway are kept in so many parts of a unit."""
-GROUND_PART, GROUND_STEP = 3, 3
-"""The background follows an eighth (2**-3) of the way every fourth frame, at most so many units:
-2 levels a second."""
+GROUND_PART, GROUND_STEP = 2, 6
+"""The background follows a quarter (2**-2) of the way every eighth frame, at most so many units: 2
+levels a second."""
 UNREST_PART = 3
 """The unrest follows an eighth of the way every second frame: within about 2 s ..."""
 UNREST_STEP = 4 * SCALE * FINE
@@ -99,7 +99,7 @@ class Background:
     def hot(self, contrast: int, out: Bools, *, is_weather: bool) -> Bools:
         """Return which pixels are brighter or darker than all background around them, in `out`.
 
-        What was learnt counts every fourth frame: that is soon enough.
+        What was learnt counts every eighth frame: that is soon enough.
         """
         if contrast != self._contrast or not self._is_known:
             self._contrast, self._is_known = contrast, True
@@ -150,13 +150,13 @@ class Background:
     def learn(self, seen: Shorts, interval_s: float) -> None:
         """Adapt slowly to the current frame, `seen` in the background's light: one part of the
         model per frame, in turn."""
-        self._turn = (self._turn + 1) % 4
+        self._turn = (self._turn + 1) % 8
         if self._turn % 2:
             self._learn_unrest()
+        elif self._turn == 4:
+            self._learn_ground(seen)
         elif self._turn:
             self._learn_sway(seen)
-        else:
-            self._learn_ground(seen)
         is_odd = abs(self._gain - 1) > 0.01
         self._odd_light_s = self._odd_light_s + interval_s if is_odd else 0.0
         if self._odd_light_s > ODD_LIGHT_S:

@@ -20,8 +20,9 @@ TRAVEL_SIZES, TRAVEL_CELLS = 0.7, 1.5
 CONFINED_SIZES, SAME_SIZE = 1.0, 1.25
 """What stays this near and of about this size for three seconds is a flag, or leaves, or stands."""
 SHRUNK = 3
+CHANGED_SIZE = 1.5
 AGAIN = 0.4
-"""Who moved before needs to travel this part of it to be told again."""
+"""Who moved before is told again when they come nearer, go away, or travel this part of it."""
 DIRECT = 0.55
 """... and this part of the way that they go is the way from there to here: leaves go to and fro."""
 STEADY_SIZES = 1.0
@@ -131,6 +132,8 @@ class Track:
         """Return whether it went somewhere within the last second, or grew and is near."""
         if self.changing_frames * 3 < self.frames:
             return False
+        if self.moved_before and not 1 / CHANGED_SIZE < self._growth() < CHANGED_SIZE:
+            return True
         part = AGAIN if self.moved_before else 1.0
         return self.has_gone(part * TRAVEL_SIZES, part * TRAVEL_CELLS) or self._has_grown(near_px)
 

@@ -284,7 +284,7 @@ class MotionDetector:
         if not track.has_moved:
             return False
         if track.empty_frames * self._interval_s >= EMPTY_S:
-            track.has_moved = track.moved_before = False
+            track.has_moved = False
             return False
         track.moved_before = True
         is_going = self._for_s(track.changed_90k) <= STILL_S and not track.is_confined()
