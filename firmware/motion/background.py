@@ -70,9 +70,9 @@ class Background:
         """What each pixel must be brighter or darker by."""
         return self._limits.threshold
 
-    def see(self, frame: Shorts) -> None:
-        """Take the next frame."""
-        self._gain = self._exposure.gain(frame)
+    def see(self, frame: Shorts, large: Bools | None) -> None:
+        """Take the next frame; its exposure is measured beside those who are `large` in it."""
+        self._gain = self._exposure.gain(frame, large, self._gain)
         if self._gain != 1.0:
             frame = unlit(frame, self._gain)
         self._before, self.now = self.now, frame

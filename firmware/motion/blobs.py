@@ -23,9 +23,9 @@ SHRUNK = 3
 CHANGED_SIZE = 1.5
 AGAIN = 0.4
 """Who moved before is told again when they come nearer, go away, or travel this part of it."""
-DIRECT = 0.55
+DIRECT, QUICK_DIRECT = 0.55, 0.85
 """... and this part of the way that they go is the way from there to here: leaves go to and fro."""
-STEADY_SIZES = 1.0
+STEADY_SIZES, QUICK_STEADY_SIZES = 1.0, 0.7
 """From frame to frame a walker's step changes by no more of their size; an insect's does, and so
 does what is one leaf now and another then."""
 QUICK_SIZES = 0.5
@@ -102,9 +102,11 @@ class Track:
         gone = _distance(places[0], here)
         way = sum(_distance(a, b) for a, b in pairwise(places))
         turns = [_turn(a, b, c) for a, b, c in zip(places, places[1:], places[2:], strict=False)]
+        is_quick = way > QUICK_SIZES * size * (len(places) - 1)
+        steady, direct = (QUICK_STEADY_SIZES, QUICK_DIRECT) if is_quick else (STEADY_SIZES, DIRECT)
         return (
-            gone >= max(least, DIRECT * way)
-            and sum(turns) <= STEADY_SIZES * size * len(turns)
+            gone >= max(least, direct * way)
+            and sum(turns) <= steady * size * len(turns)
             and all(_distance(place, here) >= least / 2 for place in before)
         )
 

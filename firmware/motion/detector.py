@@ -56,7 +56,9 @@ STAYS_STIFF_S = 10.0
 """Nobody stands without stirring for so long ..."""
 STAYS_S = 180.0
 """... and a car that has been parked for so long is told no more."""
-LEAST_FRAMES, MORE_FRAMES, QUICK_FACTOR = 3, 3, 3
+FEW = 2
+LEAST_FRAMES, MORE_FRAMES = 3, 3
+QUICK_FRAMES, QUICK_FACTOR = 2, 3
 RESTLESS_FADES = 0.03
 """In a frame, of the number of blobs that came and went: within three seconds."""
 FAR_SIZES, FAR_PART = 3.0, 0.6
@@ -125,7 +127,8 @@ class MotionDetector:
             self._begin(picture)
             return None
         self._interval_s += 0.2 * (gap_s - self._interval_s)
-        background.see(picture)
+        large = self._large(areas)
+        background.see(picture, areas.pixels_of(large) if large else None)
         if frame.pts_90k < self._settled_90k:
             background.settle()
             return self._carried_on()
@@ -196,11 +199,13 @@ class MotionDetector:
         return hot_px > WHOLE_PICTURE * hot.size and not self._has_told()
 
     def _followed(self, areas: Areas) -> Bools | None:
-        """Return the pixels of what is followed and around it."""
-        if not self._tracks:
+        """Return the pixels of those who are followed and around them: of all, if they are few."""
+        are_few = len(self._tracks) <= FEW
+        followed = [track for track in self._tracks if are_few or track.has_moved]
+        if not followed:
             return None
         cells = 0
-        for track in self._tracks:
+        for track in followed:
             cells |= track.cells
         return areas.pixels_of(areas.grown(areas.grown(cells)))
 
@@ -264,7 +269,7 @@ class MotionDetector:
         if track.is_quick():
             if track.is_upright():
                 return False
-            more *= QUICK_FACTOR
+            more = QUICK_FRAMES + more * QUICK_FACTOR
         return track.frames >= LEAST_FRAMES + more and track.has_travelled(NEAR * self._least_px)
 
     def _is_moving(self, track: Track, areas: Areas) -> bool:

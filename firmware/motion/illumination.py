@@ -5,6 +5,7 @@ above video's black.
 """
 
 import math
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from firmware.motion.decimation import SCALE, Shorts
 
 Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]
+_Plane = TypeVar("_Plane", Shorts, Bools)
 
 BLACK = 16 * SCALE
 """Video's black: what a change of exposure leaves alone."""
@@ -22,6 +24,8 @@ MOST = 2 * 255 * SCALE
 """The most that a picture may have in another light."""
 SAME_LIGHT = 0.004
 """A gain of so much is none."""
+LEAST_SEEN = 0.15
+"""Of the sampled pixels: where less is free, the exposure can't be measured."""
 EVEN_LIGHT = 0.03
 """Blocks whose gains differ from 1 by no more are in the background's light."""
 BLOCK = 8
@@ -53,8 +57,11 @@ class Exposure:
         self._brighter = sampled + _tolerance(self._light)
         self._middle = (sampled.size - 1) // 2
 
-    def gain(self, now: Shorts) -> float:
-        """Return the gain; 1 if it is the same."""
+    def gain(self, now: Shorts, covered: Bools | None = None, before: float = 1.0) -> float:
+        """Return the gain, measured where the background isn't covered; 1 if it is the same, and
+        that of `before` if nearly all is covered."""
+        if covered is not None:
+            return self._gain_beside(now, covered, before)
         sampled = _one_in_25(now)
         if (
             np.count_nonzero(sampled < self._darker) <= self._middle
@@ -63,6 +70,15 @@ class Exposure:
             return 1.0
         ratio = np.maximum(sampled.astype(np.float32) - BLACK, DARKEST) / self._light
         gain = float(np.partition(ratio.ravel(), self._middle)[self._middle])
+        return 1.0 if abs(gain - 1) < SAME_LIGHT else gain
+
+    def _gain_beside(self, now: Shorts, covered: Bools, before: float) -> float:
+        is_free = ~_one_in_25(covered)
+        count = int(np.count_nonzero(is_free))
+        if count < LEAST_SEEN * is_free.size:
+            return before
+        light = np.maximum(_one_in_25(now)[is_free].astype(np.float32) - BLACK, DARKEST)
+        gain = float(np.partition(light / self._light[is_free], count // 2)[count // 2])
         return 1.0 if abs(gain - 1) < SAME_LIGHT else gain
 
 
@@ -147,7 +163,7 @@ def is_background(now: Shorts, ground: Shorts, hot: Bools) -> bool:
     return has_texture and product > TEXTURE * math.sqrt(power_before * power_after)
 
 
-def _one_in_25(plane: Shorts) -> Shorts:
+def _one_in_25(plane: _Plane) -> _Plane:
     return plane[2::5, 2::5]
 
 
