@@ -65,6 +65,8 @@ FAR_SIZES, FAR_PART = 3.0, 0.6
 """Of what goes straight for so many times its size, less needs to be seen."""
 NEAR = 3.0
 """Times the least size: who comes nearer is as large."""
+NEAR_PART = 0.2
+"""Of the picture: a coat so near hides the background's edges, and has none of its own."""
 EMPTY_S = 1.0
 """What was somebody is light, or a place that they left, if it looks so for so long."""
 PART_LEFT = 0.4
@@ -73,7 +75,7 @@ ABSORB_S = 4.0
 """What doesn't move any more for so long becomes background."""
 CONTRAST_LEVELS = 6.0
 """At sensitivity 5; each step is a fifth more or less."""
-CONTRAST_PER_STOP = 0.1
+CONTRAST_PER_STOP = 0.07
 """So much more contrast is wanted for each doubling of the sensor's gain."""
 
 
@@ -153,10 +155,11 @@ class MotionDetector:
     def _compare(self, background: Background, areas: Areas, frame: LumaFrame) -> Movement | None:
         contrast = self._contrast * (1 + CONTRAST_PER_STOP * math.log2(max(1.0, frame.gain or 1.0)))
         weather = self._weather
-        hot = background.hot(round(contrast * SCALE), weather.next, is_weather=weather.is_bad)
+        is_twice = weather.is_bad or background.is_noisy
+        hot = background.hot(round(contrast * SCALE), weather.next, is_twice=is_twice)
         hot_px = int(np.count_nonzero(hot))
         weather.take(hot_px, self._followed(areas))
-        if weather.is_bad:
+        if is_twice:
             hot = weather.lasting()
             hot_px = int(np.count_nonzero(hot))
         known = self._known(areas)
@@ -362,4 +365,5 @@ def _is_nobody(background: Background, areas: Areas, hot: Bools, seen: Shorts, c
     """Return whether what is hot in these cells is light, or where somebody was."""
     box = areas.box(cells)
     part = hot[box] & areas.pixels_of(cells)[box]
-    return is_background(seen[box], background.ground[box], part)
+    is_near = part.size > NEAR_PART * areas.pixels
+    return is_background(seen[box], background.ground[box], part, is_near=is_near)

@@ -133,7 +133,7 @@ def is_soft(now: Shorts, ground: Shorts) -> bool:
     return max(steep) < SOFT_EDGE * (_rank(flat, 0.98) - _rank(flat, 0.02))
 
 
-def is_background(now: Shorts, ground: Shorts, hot: Bools) -> bool:
+def is_background(now: Shorts, ground: Shorts, hot: Bools, *, is_near: bool) -> bool:
     """Return whether what is hot is the background in another light, or where something was.
 
     Somebody who stands before the background has an outline that it hasn't; a shadow's or a beam's
@@ -157,7 +157,7 @@ def is_background(now: Shorts, ground: Shorts, hot: Bools) -> bool:
         power_before += float(inner_before @ inner_before)
         power_after += float(inner_after @ inner_after)
         product += float(inner_before @ inner_after)
-    if both < NOVEL * (here + there) or there > CLEARLY * here:
+    if both < NOVEL * (here + there) or (not is_near and there > CLEARLY * here):
         return True
     has_texture = count >= TEXTURE_PX and power_before >= count * (TEXTURE_LEVELS * SCALE) ** 2
     return has_texture and product > TEXTURE * math.sqrt(power_before * power_after)
