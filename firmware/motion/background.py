@@ -22,10 +22,8 @@ levels a second."""
 UNREST_PART = 3
 """The unrest follows an eighth of the way every second frame: within about 2 s ..."""
 UNREST_STEP = 4 * SCALE * FINE
-UNREST_FACTOR, UNREST_FACTOR_TWICE = 2.5, 1.5
-"""Less is enough where only what is hot in two frames counts."""
-NOISE, LESS_NOISE = 2.5, 1.0
-"""Mean unrest, in levels, from which two frames are averaged, and until which they are."""
+UNREST_FACTOR, UNREST_FACTOR_IN_WEATHER = 2.5, 1.5
+"""In weather only what is hot twice counts: less is enough."""
 SWAY_PART = 4
 """... and the sway (how far pixels are from the background) a sixteenth every fourth: in 6 s."""
 SWAY_STEP = 4 * SCALE * FINE
@@ -49,9 +47,6 @@ class Background:
         self._before = first.copy()
         self._unrest = np.full_like(first, SCALE * FINE)
         self._sway = np.full_like(first, SCALE * FINE)
-        self._raw = first
-        self.is_noisy = False
-        """Whether the sensor is so noisy that two frames are averaged."""
         self._held: Bools | None = None
         self._seen = 1
         self._turn = 0
@@ -80,11 +75,6 @@ class Background:
         self._gain = self._exposure.gain(frame, large, self._gain)
         if self._gain != 1.0:
             frame = unlit(frame, self._gain)
-        if self.is_noisy:
-            raw, frame = frame, (frame + self._raw) >> 1
-            self._raw = raw
-        else:
-            self._raw = frame
         self._before, self.now = self.now, frame
 
     def begin_anew(self) -> None:
@@ -106,15 +96,14 @@ class Background:
         self._sway += (away - self._sway) // np.int16(min(self._seen, 20))
         self._note_ground()
 
-    def hot(self, contrast: int, out: Bools, *, is_twice: bool) -> Bools:
-        """Return which pixels are brighter or darker than all background around them, in `out`; with
-        less for it if they count only where they are so twice.
+    def hot(self, contrast: int, out: Bools, *, is_weather: bool) -> Bools:
+        """Return which pixels are brighter or darker than all background around them, in `out`.
 
         What was learnt counts every eighth frame: that is soon enough.
         """
         if contrast != self._contrast or not self._is_known:
             self._contrast, self._is_known = contrast, True
-            factor = UNREST_FACTOR_TWICE if is_twice else UNREST_FACTOR
+            factor = UNREST_FACTOR_IN_WEATHER if is_weather else UNREST_FACTOR
             unrest = (self._unrest * np.float32(factor / FINE)).astype(np.int16)
             sway = (self._sway * np.float32(SWAY_FACTOR / FINE)).astype(np.int16)
             self._limits.set_threshold(unrest, sway, contrast)
@@ -181,8 +170,6 @@ class Background:
         self._is_known = False
 
     def _learn_ground(self, seen: Shorts) -> None:
-        noise = float(self._unrest[::5, ::5].mean()) / (SCALE * FINE)
-        self.is_noisy = noise > (LESS_NOISE if self.is_noisy else NOISE)
         away = np.subtract(seen, self.ground, out=self._work)
         away >>= GROUND_PART
         np.maximum(away, -GROUND_STEP, out=away)

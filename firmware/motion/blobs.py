@@ -11,6 +11,8 @@ from firmware.motion.zones import CELL
 
 FORGET_90K = round(0.35 * TICKS_PER_S)
 """A blob that wasn't seen for so long is over."""
+REACH, REACH_IN_WEATHER = 3, 1
+"""Cells; drops and flakes would carry a track on from one to the next."""
 MAX_TRACKS = 12
 PLACES = 30
 """Frames that a track's places are kept for: three seconds."""
@@ -115,7 +117,7 @@ class Track:
         places = list(self.places)[-SOON_FRAMES:]
         size = max(place.hot_px for place in places) ** 0.5 / CELL
         way = sum(_distance(a, b) for a, b in pairwise(places))
-        return way > QUICK_SIZES * size * (len(places) - 1)
+        return bool(way > QUICK_SIZES * size * (len(places) - 1))
 
     def is_upright(self) -> bool:
         """Return whether it goes up or down rather than across."""
@@ -147,7 +149,7 @@ class Track:
     def _growth(self) -> float:
         sizes = [place.hot_px for place in self.places]
         half = len(sizes) // 2
-        return sum(sizes[-half:]) / max(1, sum(sizes[:half]))
+        return float(sum(sizes[-half:]) / max(1, sum(sizes[:half])))
 
 
 def follow(
@@ -155,15 +157,19 @@ def follow(
     blobs: list[Blob],
     at_90k: int,
     grown: Callable[[int], int],
+    *,
+    reach: int = REACH,
 ) -> list[Track]:
     """Return the tracks after one more frame: gone on, joined, begun or forgotten.
 
-    `grown` adds all neighbours to a set of cells: a blob goes on within three cells of itself.
+    `grown` adds all neighbours to a set of cells: a blob goes on within `reach` cells of itself.
     """
     left = sorted(blobs, key=lambda blob: -blob.hot_px)
     kept = []
     for track in sorted(tracks, key=lambda track: track.began_90k):
-        near = grown(grown(grown(track.cells)))
+        near = track.cells
+        for _ in range(reach):
+            near = grown(near)
         own = [blob for blob in left if blob.cells & near]
         if own:
             left = [blob for blob in left if not blob.cells & near]

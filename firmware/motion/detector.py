@@ -30,7 +30,7 @@ from firmware.config.motion_delay import JUDGING_S
 from firmware.config.settings import MotionConfig
 from firmware.motion.areas import Areas
 from firmware.motion.background import Background
-from firmware.motion.blobs import Blob, Track, follow
+from firmware.motion.blobs import REACH, REACH_IN_WEATHER, Blob, Track, follow
 from firmware.motion.decimation import SCALE, Decimator, Shorts
 from firmware.motion.illumination import Bools, is_background, is_soft
 from firmware.motion.weather import Weather
@@ -75,7 +75,7 @@ ABSORB_S = 4.0
 """What doesn't move any more for so long becomes background."""
 CONTRAST_LEVELS = 6.0
 """At sensitivity 5; each step is a fifth more or less."""
-CONTRAST_PER_STOP = 0.07
+CONTRAST_PER_STOP = 0.1
 """So much more contrast is wanted for each doubling of the sensor's gain."""
 
 
@@ -155,11 +155,10 @@ class MotionDetector:
     def _compare(self, background: Background, areas: Areas, frame: LumaFrame) -> Movement | None:
         contrast = self._contrast * (1 + CONTRAST_PER_STOP * math.log2(max(1.0, frame.gain or 1.0)))
         weather = self._weather
-        is_twice = weather.is_bad or background.is_noisy
-        hot = background.hot(round(contrast * SCALE), weather.next, is_twice=is_twice)
+        hot = background.hot(round(contrast * SCALE), weather.next, is_weather=weather.is_bad)
         hot_px = int(np.count_nonzero(hot))
         weather.take(hot_px, self._followed(areas))
-        if is_twice:
+        if weather.is_bad:
             hot = weather.lasting()
             hot_px = int(np.count_nonzero(hot))
         known = self._known(areas)
@@ -181,7 +180,8 @@ class MotionDetector:
         ]
         self._least_px = areas.needed_px(sum(blob.hot_px for blob in blobs))
         before = list(self._tracks)
-        self._tracks = follow(before, blobs, self._last_90k, areas.grown)
+        reach = REACH_IN_WEATHER if weather.is_bad else REACH
+        self._tracks = follow(before, blobs, self._last_90k, areas.grown, reach=reach)
         kept = {id(track) for track in self._tracks}
         lapsed = sum(id(track) not in kept and not track.has_moved for track in before)
         self._restless += lapsed - RESTLESS_FADES * self._restless
