@@ -32,7 +32,7 @@ ODD_LIGHT = 0.02
 CLIPPED, NEARLY_CLIPPED = 250 * SCALE, 180 * SCALE
 ODD_LIGHT_S = 0.6
 """Another exposure that lasts longer than a flash becomes the background's own."""
-CHANGE_FACTOR = 1.4
+CHANGE_FACTOR = 1.0
 """Of the threshold: what a pixel changes by, from frame to frame, where something moves."""
 
 

@@ -295,9 +295,13 @@ class MotionDetector:
             track.has_moved = False
             return False
         track.moved_before = True
-        is_going = self._for_s(track.changed_90k) <= STILL_S and not track.is_confined()
+        is_going = self._for_s(track.changed_90k) <= STILL_S and not self._is_confined(track)
         track.has_moved = is_going or self._stays(track, areas)
         return track.has_moved
+
+    def _is_confined(self, track: Track) -> bool:
+        """Return whether a track is small and stays in its place: a flag, or leaves."""
+        return track.recent_px < NEAR * self._least_px and track.is_confined()
 
     def _stays(self, track: Track, areas: Areas) -> bool:
         """Return whether a track is somebody who came in and stands."""

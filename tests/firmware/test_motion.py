@@ -91,8 +91,8 @@ def test_finds_who_walks_through_a_scene_and_little_else(kind: SceneKind):
         for seed in SEEDS:
             total += judged(kind, seed, size)[1]
     assert total.missed == 0
-    assert total.in_time >= total.visits * 0.85
-    assert total.f1 >= 0.8, total
+    assert total.longest_delay_s <= 2.0, total
+    assert total.f1 >= 0.85, total
 
 
 @pytest.mark.parametrize("kind", QUIET)
@@ -106,7 +106,8 @@ def test_tells_nothing_before_anybody_comes(kind: SceneKind):
 def test_the_heaviest_rain_is_no_motion_and_hides_nobody():
     _, total = judged("rain", HEAVIEST_RAIN, SIZES[0])
     assert total.false_alarms == 0
-    assert total.in_time == total.visits > 0
+    assert total.visits > 0
+    assert total.longest_delay_s <= 1.0, total
 
 
 def test_the_same_scene_is_rendered_the_same():
