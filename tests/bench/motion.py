@@ -48,7 +48,7 @@ def measure(size: Size) -> list[Result]:
                 times_ns += timed(partial(detector.is_moving, frame)).times_ns
         return Run(times_ns=times_ns)
 
-    paced_s = min(PACED_S, size.real_time_s / 2)
+    paced_s = min(PACED_S, size.real_time_s / 6)
     paced = in_turns(
         size.real_time_runs,
         partial(_judge_paced, films, Own, paced_s),
