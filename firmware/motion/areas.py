@@ -28,6 +28,10 @@ class Areas:
         rows = -(-height // CELL)
         self.grid = CellGrid(rows=rows, columns=width // CELL)
         self._every = self.grid.every
+        rim = np.ones((rows, self.grid.stride), dtype=np.bool_)
+        rim[1:-1, 1:-2] = rim[:, -1] = False
+        self.rim = self.grid.pack(rim)
+        """The outermost cells: who comes in is seen there first."""
         self._height = height
         self.pixels = height * width
         self._padded: Bools = np.zeros((rows * CELL, width), dtype=np.bool_)

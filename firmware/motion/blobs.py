@@ -88,6 +88,8 @@ class Track:
     changing_frames: int = 0
     empty_frames: int = 0
     """Those, in a row, in which nobody was in it any more."""
+    first_cells: int = 0
+    first_px: int = 0
     has_moved: bool = False
     moved_before: bool = False
 
@@ -235,4 +237,6 @@ def _begun(blob: Blob, at_90k: int) -> Track:
         places=deque([_place([blob])], PLACES),
         solid_frames=not blob.is_light,
         changing_frames=blob.is_changing,
+        first_cells=blob.cells,
+        first_px=blob.hot_px,
     )

@@ -57,6 +57,8 @@ STAYS_STIFF_S = 10.0
 STAYS_S = 180.0
 """... and a car that has been parked for so long is told no more."""
 FEW = 2
+SUDDEN, SUDDEN_FRAMES = 8.0, 4
+"""Times the least size: nobody is so large in their first frame, but a beam or a lamp is."""
 LEAST_FRAMES, MORE_FRAMES = 3, 3
 QUICK_FRAMES, QUICK_FACTOR = 2, 3
 RESTLESS_FADES = 0.03
@@ -265,7 +267,7 @@ class MotionDetector:
             zones=tuple(name for name, zone in areas.zones if zone & cells),
         )
 
-    def _has_travelled(self, track: Track) -> bool:
+    def _has_travelled(self, track: Track, areas: Areas) -> bool:
         """Return whether a track went somewhere, in enough frames: in more where much comes and
         goes, for then some of it seems to travel by chance, and insects fly straight on too."""
         more = min(MORE_FRAMES, int(self._restless))
@@ -273,6 +275,10 @@ class MotionDetector:
             if track.is_upright():
                 return False
             more = QUICK_FRAMES + more * QUICK_FACTOR
+        if track.first_px >= SUDDEN * self._least_px and not track.first_cells & areas.rim:
+            more += SUDDEN_FRAMES
+            if track.empty_frames or track.solid_frames * 4 < track.frames * 3:
+                return False
         return track.frames >= LEAST_FRAMES + more and track.has_travelled(NEAR * self._least_px)
 
     def _is_moving(self, track: Track, areas: Areas) -> bool:
@@ -287,7 +293,7 @@ class MotionDetector:
                 and track.solid_frames * 2 > track.frames
                 and self._for_s(track.changed_90k) <= STILL_S
                 and track.changing_frames >= min(track.frames, 2)
-                and (is_brief or self._has_travelled(track))
+                and (is_brief or self._has_travelled(track, areas))
             )
         if not track.has_moved:
             return False

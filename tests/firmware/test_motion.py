@@ -74,7 +74,7 @@ class Street:
 
     def walk(self, *, frames: int, side: int = 40, top: int = 100) -> list[Movement | None]:
         """Let a square walk from the left."""
-        return [self.show((8 * step, top, side)) for step in range(1, frames + 1)]
+        return [self.show((8 * step, top, side)) for step in range(frames)]
 
 
 def judged(kind: SceneKind, seed: int, size: tuple[int, int]) -> tuple[list[bool], Score]:
