@@ -123,7 +123,7 @@ def test_a_camera_that_shakes_is_no_motion():
     yard, dice = Yard(), np.random.default_rng(8)
     told = []
     for _ in range(80):
-        down, right = dice.integers(-3, 4, 2)
+        down, right = dice.integers(-7, 8, 2)
         told.append(yard.show(np.roll(yard.wall, (down, right), (0, 1))))
     assert not any(told)
 
