@@ -28,7 +28,12 @@ class Areas:
         rows = -(-height // CELL)
         self.grid = CellGrid(rows=rows, columns=width // CELL)
         self._every = self.grid.every
+        rim = np.ones((rows, self.grid.stride), dtype=np.bool_)
+        rim[1:-1, 1:-2] = rim[:, -1] = False
+        self.rim = self.grid.pack(rim)
+        """The outermost cells: who comes in is seen there first."""
         self._height = height
+        self.pixels = height * width
         self._padded: Bools = np.zeros((rows * CELL, width), dtype=np.bool_)
         self._active: Bools = np.zeros((rows, self.grid.stride), dtype=np.bool_)
         self._counts = np.zeros((rows, width // CELL), dtype=np.uint32)
@@ -67,6 +72,18 @@ class Areas:
     def count(self, cells: int) -> int:
         """Return how many hot pixels these cells hold (after `parts`)."""
         return int(self._counts[self.grid.unpack(cells)].sum())
+
+    def centre(self, cells: int) -> tuple[float, float]:
+        """Return column and row of the middle of these cells' hot pixels (after `parts`)."""
+        rows, columns = np.nonzero(self.grid.unpack(cells))
+        weights = self._counts[rows, columns].astype(np.float32)
+        total = max(1.0, float(weights.sum()))
+        return float(weights @ columns) / total, float(weights @ rows) / total
+
+    def pixels_of(self, cells: int) -> Bools:
+        """Return which pixels are in these cells."""
+        wide = self.grid.unpack(cells).repeat(CELL, axis=0)[: self._height]
+        return wide.repeat(CELL, axis=1)
 
     def needed_px(self, found_px: int) -> float:
         """Return the hot pixels that a movement needs, if so many are in parts (after `parts`)."""

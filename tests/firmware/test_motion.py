@@ -14,18 +14,18 @@ from msgspec.structs import replace
 from firmware.capture.camera_output import TICKS_PER_S, LumaFrame
 from firmware.config.settings import MotionConfig
 from firmware.motion.blobs import Blob, Track, follow
-from firmware.motion.decimation import block_of, decimated
+from firmware.motion.decimation import SCALE, Decimator, block_of
 from firmware.motion.detector import MotionDetector, Movement
-from firmware.motion.illumination import SAME_LIGHT, exposure
+from firmware.motion.illumination import BLACK, SAME_LIGHT, Exposure
 from firmware.motion.limits import Limits
 from firmware.motion.zones import CellGrid, inside
 from tests.footage.marks import film_frames, read_marks
 from tests.footage.packages import FootageMissing, footage
 from tests.scenes import TEST_SEEDS
+from tests.scenes.porch import scene
 from tests.scenes.rendering import KINDS, Scene, SceneKind
-from tests.scenes.scoring import Score, score, truth_of
+from tests.scenes.scoring import Score, frames_of, score, truth_of
 
-LEAST_AREA = MotionConfig().min_size_percent / 100
 SEEDS = TEST_SEEDS[: int(os.environ.get("DOORWARD_SCENE_SEEDS", "1"))]
 SIZES = ((320, 240), (640, 360))[: 1 if len(SEEDS) == 1 else 2]
 QUIET: tuple[SceneKind, ...] = (
@@ -74,15 +74,14 @@ class Street:
 
     def walk(self, *, frames: int, side: int = 40, top: int = 100) -> list[Movement | None]:
         """Let a square walk from the left."""
-        return [self.show((8 * step, top, side)) for step in range(1, frames + 1)]
+        return [self.show((8 * step, top, side)) for step in range(frames)]
 
 
 def judged(kind: SceneKind, seed: int, size: tuple[int, int]) -> tuple[list[bool], Score]:
     detector = MotionDetector(MotionConfig())
-    shots = list(Scene(kind=kind, seed=seed, width=size[0], height=size[1]).shots())
-    told = [detector.look(shot.frame) is not None for shot in shots]
-    truth, firsts = truth_of(shots, LEAST_AREA)
-    return told, score(told, truth, firsts)
+    frames = frames_of(scene(kind, seed, width=size[0], height=size[1]))
+    told = [detector.look(frame.frame) is not None for frame in frames]
+    return told, score(told, truth_of(frames))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -91,9 +90,9 @@ def test_finds_who_walks_through_a_scene_and_little_else(kind: SceneKind):
     for size in SIZES:
         for seed in SEEDS:
             total += judged(kind, seed, size)[1]
-    assert total.found == total.walkers
-    assert total.found_in_time >= total.walkers * 0.85
-    assert total.f1 >= 0.9, total
+    assert total.missed == 0
+    assert total.longest_delay_s <= 2.0, total
+    assert total.f1 >= 0.85, total
 
 
 @pytest.mark.parametrize("kind", QUIET)
@@ -107,7 +106,8 @@ def test_tells_nothing_before_anybody_comes(kind: SceneKind):
 def test_the_heaviest_rain_is_no_motion_and_hides_nobody():
     _, total = judged("rain", HEAVIEST_RAIN, SIZES[0])
     assert total.false_alarms == 0
-    assert total.found_in_time == total.walkers > 0
+    assert total.visits > 0
+    assert total.longest_delay_s <= 1.0, total
 
 
 def test_the_same_scene_is_rendered_the_same():
@@ -207,7 +207,8 @@ def test_somebody_pale_who_comes_in_from_the_side_is_no_light():
 def test_somebody_who_steps_into_mere_light_begins_there_and_then():
     tracks: list[Track] = []
     for at_90k in range(0, 9000 * 12, 9000):
-        blob = Blob(cells=1, hot_px=50, is_changing=True, is_light=at_90k < 9000 * 10)
+        is_light = at_90k < 9000 * 10
+        blob = Blob(cells=1, hot_px=50, centre=(0, 0), changed_px=20, is_light=is_light)
         tracks = follow(tracks, [blob], at_90k, lambda cells: cells)
     (track,) = tracks
     assert (track.began_90k, track.frames, track.solid_frames) == (9000 * 10, 2, 2)
@@ -216,11 +217,11 @@ def test_somebody_who_steps_into_mere_light_begins_there_and_then():
 def test_what_was_put_down_is_no_motion_after_a_moment_and_background_after_some_seconds():
     street = Street()
     street.pass_by()
-    street.walk(frames=6)
-    told = [street.show((48, 100, 40)) is not None for _ in range(60)]
+    street.walk(frames=6, side=26)
+    told = [street.show((48, 100, 26)) is not None for _ in range(60)]
     assert not any(told[10:])
     assert not any(street.pass_by(1))
-    later = [street.show((48, 100, 40)) is not None for _ in range(10)]
+    later = [street.show((48, 100, 26)) is not None for _ in range(10)]
     assert not any(later)
 
 
@@ -245,7 +246,7 @@ def test_somebody_who_fills_a_small_zone_is_told():
     zone = ((0.3, 0.4), (0.5, 0.4), (0.5, 0.6), (0.3, 0.6))
     street = Street(zones=(zone,), zone_names=("Step",))
     street.pass_by()
-    assert any(street.walk(frames=12, side=120, top=60))
+    assert any(street.walk(frames=12, side=80, top=80))
 
 
 def test_the_night_s_gain_asks_for_more_contrast():
@@ -278,9 +279,7 @@ def test_finds_people_in_the_marked_zones_of_a_street(zone: str):
     detector = MotionDetector(MotionConfig(zones=(marked.polygon,)))
     frames = film_frames(film("vtest.avi"), 320, 240)
     told = [detector.look(frame) is not None for frame in frames]
-    truth = marked.truth(marks.frames, marks.tolerance_frames)
-    truth[:33] = [None] * 33  # it settles
-    total = score(told, truth, [])
+    total = score(told, marks.truth(marked))
     assert total.precision >= 0.99, total
     assert total.recall >= (0.8 if zone == "road" else 0.99), total
 
@@ -293,10 +292,11 @@ def film(name: str):
 
 
 def plain_means(frame: LumaFrame, k: int) -> np.ndarray:
+    """Return the means of the blocks, or for k = 4 of their second rows, in units of SCALE."""
     rows, columns = frame.height // k, frame.width // k // 4 * 4
-    picture = np.frombuffer(frame.data, np.uint8).reshape(frame.height, frame.stride)
-    blocks = picture[: rows * k, : columns * k].reshape(rows, k, columns, k)
-    return blocks.mean(axis=(1, 3))
+    pixels = np.frombuffer(frame.data, np.uint8).reshape(frame.height, frame.stride).astype(float)
+    blocks = pixels[: rows * k, : columns * k].reshape(rows, k, columns, k)
+    return (blocks[:, 1] if k == 4 else blocks.mean(axis=1)).mean(axis=-1) * SCALE
 
 
 @settings(max_examples=40, deadline=None)
@@ -311,18 +311,22 @@ def test_decimation_is_the_mean_of_each_block(width: int, height: int, padding: 
     frame = LumaFrame(
         pts_90k=0, width=width, height=height, stride=width + padding, data=data.tobytes()
     )
-    assert np.allclose(decimated(frame), plain_means(frame, block_of(width)), atol=1e-3)
+    decimated = Decimator(width, height).decimate(frame)
+    assert np.array_equal(decimated, np.floor(plain_means(frame, block_of(width)) + 1e-9))
 
 
-@given(st.lists(st.floats(0.984375, 1.015625, width=32), min_size=1, max_size=60))
+@given(st.lists(st.floats(0.875, 1.125), min_size=4, max_size=4))
 def test_the_exposure_is_the_median_ratio_or_1_where_that_is_about_the_same(ratios: list[float]):
-    now = np.array(ratios, np.float32)
-    middle = np.sort(now)[(len(ratios) - 1) // 2]
-    is_same = 1 - SAME_LIGHT < middle < 1 + SAME_LIGHT
-    assert exposure(now, np.ones_like(now)) == (1.0 if is_same else middle)
+    ground = np.full((30, 40), BLACK + 400, np.int16)
+    now = ground.copy()
+    for quarter, ratio in enumerate(ratios):
+        now[:, 10 * quarter : 10 * quarter + 10] = np.rint(BLACK + 400 * ratio)
+    middle = float(np.sort((now[0, ::10] - BLACK) / 400.0)[1])
+    gain = Exposure(ground).gain(now)
+    assert gain == (1.0 if abs(middle - 1) < SAME_LIGHT else pytest.approx(middle, abs=1e-6))
 
 
-def plain_hot(now: np.ndarray, ground: np.ndarray, threshold: np.ndarray) -> np.ndarray:
+def plain_hot(now: np.ndarray, ground: np.ndarray, threshold: int) -> np.ndarray:
     """Return what is hot by comparing with each neighbour; the outermost columns are wrong."""
     shifts = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
     padded = np.pad(ground, 1, mode="edge")
@@ -333,29 +337,27 @@ def plain_hot(now: np.ndarray, ground: np.ndarray, threshold: np.ndarray) -> np.
 
 @given(
     seed=st.integers(0, 2**32 - 1),
-    steps=st.lists(st.sampled_from(("frame", "threshold", "ground", "lit")), max_size=8),
+    steps=st.lists(st.sampled_from(("frame", "threshold", "ground")), max_size=8),
 )
 def test_hot_pixels_are_those_beyond_all_neighbours_whatever_was_kept_from_before(
     seed: int, steps: list[str]
 ):
     dice = np.random.default_rng(seed)
     shape = (9, 12)
-    now, ground = (dice.uniform(0, 255, shape).astype(np.float32) for _ in range(2))
-    zero, limits = np.zeros_like(now), Limits(shape)
-    threshold = 6.0
-    limits.set_threshold(zero, zero, threshold)
-    for step in [*steps, "frame"]:
+    ground = dice.integers(0, 255 * SCALE, shape).astype(np.int16)
+    zero, limits = np.zeros_like(ground), Limits(shape)
+    unrest = sway = zero
+    for step in ["ground", "threshold", *steps, "frame"]:
         if step == "threshold":
-            threshold = dice.uniform(2, 30)
-            limits.set_threshold(zero, zero, threshold)
+            unrest, sway = (dice.integers(0, 200, shape).astype(np.int16) for _ in range(2))
         elif step == "ground":
-            ground = dice.uniform(0, 255, shape).astype(np.float32)
-            limits.forget()
-        gain = dice.choice((0.8, 1.0, 1.2)) if step == "frame" else 1.0
-        lit = np.clip(16 + (ground - 16) * np.float32(gain), 0, 255)
-        now = np.rint(dice.uniform(0, 255, shape)).astype(np.float32) + np.float32(0.123)
-        hot = limits.hot_beside(now, lit) if step == "lit" else limits.hot(now, ground, float(gain))
-        expected = plain_hot(now, lit, np.float32(threshold))
+            ground = dice.integers(0, 255 * SCALE, shape).astype(np.int16)
+            limits.set_high(ground)
+            limits.set_low(ground)
+        limits.set_threshold(unrest, sway, 24)
+        now = dice.integers(0, 255 * SCALE, shape).astype(np.int16)
+        hot = limits.hot(now, np.empty(shape, np.bool_))
+        expected = plain_hot(now, ground, np.maximum(unrest, sway) + 24)
         assert np.array_equal(hot[:, 1:-1], expected[:, 1:-1])
 
 

@@ -10,6 +10,7 @@ import av
 from firmware.capture.camera_output import TICKS_PER_S, LumaFrame
 from firmware.capture.video_source import LUMA_PER_S
 from firmware.config.polygon import Polygon
+from tests.scenes.scoring import QUIET_S, Truth
 
 VTEST = Path(__file__).with_name("vtest.json")
 
@@ -52,6 +53,14 @@ class Marks:
     fps: int
     tolerance_frames: int
     zones: dict[str, MarkedZone]
+
+    def truth(self, zone: MarkedZone) -> Truth:
+        """Return what must be told in a zone, as `tests.scenes.scoring` compares it."""
+        must_tell = zone.truth(self.frames, self.tolerance_frames)
+        settling = round(QUIET_S * LUMA_PER_S) + self.tolerance_frames
+        must_tell[:settling] = [None] * settling
+        at_s = tuple(number / LUMA_PER_S for number in range(self.frames))
+        return Truth(at_s=at_s, must_tell=tuple(must_tell), visits=())
 
 
 def read_marks(path: Path = VTEST) -> Marks:
