@@ -2,9 +2,9 @@
 
 `python -m tests.bench.motion_accuracy` judges the scenes of each maker (`MAKERS`), with the same
 code for all (tests/scenes/scoring.py), and the films that were marked by hand. A maker that isn't
-there is said to be absent. `--maker NAME` judges one maker and prints its table; `--first` takes
-the first seed of each group only. Where Debian's program `motion` isn't installed, or footage
-can't be fetched, the document says so. It takes half an hour.
+there is said to be absent. `--maker NAME` judges one maker and keeps the others' figures in the
+document; `--first` takes the first seed of each group only. Where Debian's program `motion` isn't
+installed, or footage can't be fetched, the document says so. It takes half an hour.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from firmware.config.settings import MotionConfig
 from firmware.motion.detector import MotionDetector
 from tests.bench import motion_program
 from tests.bench.detectors import FrameDetector, FrigateStyle, Mog2, Own
-from tests.footage.marks import film_frames, read_marks
+from tests.footage.marks import HELD_OUT, film_frames, read_marks
 from tests.footage.packages import FootageMissing, footage
 from tests.scenes import HELD_OUT_SEEDS, TUNING_SEEDS
 from tests.scenes.scoring import Score, f1_interval, frames_of, score, truth_of
@@ -84,11 +84,6 @@ MAKERS = (
         what="rendered by a third hand, not opened until the detector was finished",
         groups=(Group(seeds=(1, 2), use="never tuned on, judged once", is_held_out=True),),
     ),
-    Maker(
-        name="films",
-        what="filmed, marked by hand, not opened until the detector was finished",
-        groups=(Group(seeds=(1,), use="never tuned on, judged once", is_held_out=True),),
-    ),
 )
 
 
@@ -145,46 +140,55 @@ RULE = "|---" * 9 + "|"
 def main() -> int:
     """Judge and write; the exit code is 1 if a peer is ahead on scenes held out."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.motion_accuracy")
-    parser.add_argument("--maker", choices=[maker.name for maker in MAKERS], help="print its table")
+    parser.add_argument("--maker", choices=[maker.name for maker in MAKERS], help="only this one")
     parser.add_argument("--first", action="store_true", help="the first seed of each group only")
     given = parser.parse_args()
-    makers = [maker for maker in MAKERS if given.maker in (None, maker.name)]
+    kept = [] if given.maker is None else _scores_of((DOCS / "motion.json").read_text())
     scores: list[SceneScore] = []
     parts: list[str] = []
-    for maker in makers:
-        found, text = _judged(maker, is_short=given.first)
+    for maker in MAKERS:
+        if given.maker in (None, maker.name):
+            found = _judged(maker, is_short=given.first)
+        else:
+            found = [one for one in kept if one.maker == maker.name]
         scores += found
-        parts += text
-    if given.maker is not None:
-        sys.stdout.write("\n".join(parts) + "\n")
-        return 0
+        parts += _section(maker, found)
     program = WITH_PROGRAM if motion_program.is_installed() else WITHOUT_PROGRAM
-    parts = [HEAD.format(program=program), *parts, "\n## Films used before, marked by hand\n"]
-    parts += _films()
+    parts = [HEAD.format(program=program), *parts]
+    parts += ["\n## Films held out, marked by hand\n", *_held_out_films()]
+    parts += ["\n## Films used before, marked by hand\n", *_films()]
     (DOCS / "motion.md").write_text("\n".join(parts) + "\n")
     (DOCS / "motion.json").write_text(_json(scores))
     return int(_is_peer_ahead(scores))
 
 
-def _judged(maker: Maker, *, is_short: bool) -> tuple[list[SceneScore], list[str]]:
-    """Return a maker's scores and its section of the document."""
-    parts = [f"\n## Maker: {maker.name}\n", f"{maker.what[0].upper()}{maker.what[1:]}."]
+def _judged(maker: Maker, *, is_short: bool) -> list[SceneScore]:
+    """Return a maker's scores; none if it isn't there."""
     if importlib.util.find_spec(f"tests.scenes.{maker.name}") is None:
-        return [], [*parts, "Absent here: not judged."]
+        return []
     kinds: Sequence[str] = importlib.import_module(f"tests.scenes.{maker.name}").KINDS
     scores: list[SceneScore] = []
     for group in maker.groups:
         seeds = group.seeds[:1] if is_short else group.seeds
         work = [(maker.name, group.use, kind, seed) for kind, seed in product(kinds, seeds)]
         with ProcessPoolExecutor(max_workers=WORKERS) as pool:
-            found = [one for many in pool.map(_judge_scene, work) for one in many]
+            scores += [one for many in pool.map(_judge_scene, work) for one in many]
         if group.is_held_out and motion_program.is_installed():
             with ThreadPoolExecutor(max_workers=PROGRAMS) as threads:
-                found += threads.map(_judge_program, work)
-        scores += found
-        numbers = ", ".join(map(str, seeds))
+                scores += threads.map(_judge_program, work)
+    return scores
+
+
+def _section(maker: Maker, scores: Sequence[SceneScore]) -> list[str]:
+    """Return a maker's section of the document."""
+    parts = [f"\n## Maker: {maker.name}\n", f"{maker.what[0].upper()}{maker.what[1:]}."]
+    if not scores:
+        return [*parts, "Not judged here."]
+    for group in maker.groups:
+        found = [one for one in scores if one.use == group.use]
+        numbers = ", ".join(map(str, dict.fromkeys(one.seed for one in found)))
         parts += ["", f"### {maker.name}: {group.use} ({numbers})", "", *_tables(found)]
-    return scores, parts
+    return parts
 
 
 def _judge_scene(work: tuple[str, str, str, int]) -> list[SceneScore]:
@@ -298,6 +302,30 @@ def _films() -> list[str]:
     return lines
 
 
+def _held_out_films() -> list[str]:
+    """Judge the films that nobody looked at while tuning, each in the zones that were marked."""
+    lines = [
+        "| film, zone | told of moving | told of still | alarms | still, s |",
+        "|---" * 5 + "|",
+    ]
+    for path in HELD_OUT:
+        marks = read_marks(path)
+        try:
+            film = footage(marks.film)
+        except FootageMissing as why:
+            lines.append(f"| {marks.film}: not judged, {why} | – | – | – | – |")
+            continue
+        for name, zone in marks.zones.items():
+            detector = MotionDetector(MotionConfig(zones=(zone.polygon,)))
+            told = [detector.look(frame) is not None for frame in film_frames(film, *SIZE)]
+            one = score(told, marks.truth(zone))
+            lines.append(
+                f"| {marks.film}, {name} | {one.hits} of {one.hits + one.misses} | "
+                f"{one.false_frames} | {one.false_alarms} | {one.nobody_s:.1f} |"
+            )
+    return lines
+
+
 def _json(scores: Sequence[SceneScore]) -> str:
     table = [
         {
@@ -312,6 +340,25 @@ def _json(scores: Sequence[SceneScore]) -> str:
         for one in scores
     ]
     return json.dumps(table, indent=1) + "\n"
+
+
+def _scores_of(text: str) -> list[SceneScore]:
+    """Read what `_json` wrote."""
+    return [
+        SceneScore(
+            maker=row["maker"],
+            use=row["seeds"],
+            kind=row["kind"],
+            seed=row["seed"],
+            has_weather=row["has_weather"],
+            detector=row["detector"],
+            score=Score(
+                **{name: row[name] for name in Score.__slots__ if name != "delays_s"},
+                delays_s=tuple(row["delays_s"]),
+            ),
+        )
+        for row in json.loads(text)
+    ]
 
 
 if __name__ == "__main__":
