@@ -30,7 +30,7 @@ S = 1_000_000_000
 EVERYTHING = 10**6
 PULSE_S = 0.05
 """How often a life says that it goes on."""
-HELD_UP_S = 0.2
+USUAL_GAP_NS = round(1.5 * PULSE_S * S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +54,11 @@ class Life:
     card: list[Handed] = field(default_factory=list)
     pulses_ns: list[int] = field(default_factory=list)
 
-    def is_held_up(self, from_ns: int, to_ns: int) -> bool:
-        """Whether a busy machine kept the process from going on for longer than `HELD_UP_S`."""
+    def held_up_ns(self, from_ns: int, to_ns: int) -> int:
+        """Return for how long a busy machine kept the process from going on."""
         between = [at_ns for at_ns in self.pulses_ns if from_ns < at_ns < to_ns]
-        gaps_s = [(later - sooner) / S for sooner, later in pairwise([from_ns, *between, to_ns])]
-        return sum(max(0.0, gap_s - 1.5 * PULSE_S) for gap_s in gaps_s) > HELD_UP_S
+        gaps_ns = [later - sooner for sooner, later in pairwise([from_ns, *between, to_ns])]
+        return sum(max(0, gap_ns - USUAL_GAP_NS) for gap_ns in gaps_ns)
 
 
 def read_journal(path: Path) -> list[Life]:
