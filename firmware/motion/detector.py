@@ -57,7 +57,9 @@ STAYS_STIFF_S = 10.0
 STAYS_S = 180.0
 """... and a car that has been parked for so long is told no more."""
 FEW = 2
-SUDDEN, SUDDEN_FRAMES = 8.0, 4
+DENSE = 5.0
+"""Blobs that came and went lately: drops and flakes lie close to each other."""
+SUDDEN, SUDDEN_FRAMES = 8.0, 3
 """Times the least size: nobody is so large in their first frame, but a beam or a lamp is."""
 LEAST_FRAMES, MORE_FRAMES = 3, 3
 QUICK_FRAMES, QUICK_FACTOR = 2, 3
@@ -182,7 +184,8 @@ class MotionDetector:
         ]
         self._least_px = areas.needed_px(sum(blob.hot_px for blob in blobs))
         before = list(self._tracks)
-        reach = REACH_IN_WEATHER if weather.is_bad else REACH
+        is_dense = weather.is_bad and self._restless > DENSE
+        reach = REACH_IN_WEATHER if is_dense else REACH
         self._tracks = follow(before, blobs, self._last_90k, areas.grown, reach=reach)
         kept = {id(track) for track in self._tracks}
         lapsed = sum(id(track) not in kept and not track.has_moved for track in before)
@@ -277,7 +280,7 @@ class MotionDetector:
             more = QUICK_FRAMES + more * QUICK_FACTOR
         if track.first_px >= SUDDEN * self._least_px and not track.first_cells & areas.rim:
             more += SUDDEN_FRAMES
-            if track.empty_frames or track.solid_frames * 4 < track.frames * 3:
+            if track.empty_frames:
                 return False
         return track.frames >= LEAST_FRAMES + more and track.has_travelled(NEAR * self._least_px)
 
