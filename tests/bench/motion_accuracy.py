@@ -153,12 +153,12 @@ def main() -> int:
             found = [one for one in kept if one.maker == maker.name]
         scores += found
         parts += _section(maker, found)
+    (DOCS / "motion.json").write_text(_json(scores))
     program = WITH_PROGRAM if motion_program.is_installed() else WITHOUT_PROGRAM
     parts = [HEAD.format(program=program), *parts]
     parts += ["\n## Films held out, marked by hand\n", *_held_out_films()]
     parts += ["\n## Films used before, marked by hand\n", *_films()]
     (DOCS / "motion.md").write_text("\n".join(parts) + "\n")
-    (DOCS / "motion.json").write_text(_json(scores))
     return int(_is_peer_ahead(scores))
 
 

@@ -57,7 +57,7 @@ class Marks:
     def truth(self, zone: MarkedZone) -> Truth:
         """Return what must be told in a zone, as `tests.scenes.scoring` compares it."""
         must_tell = zone.truth(self.frames, self.tolerance_frames)
-        settling = round(QUIET_S * LUMA_PER_S) + self.tolerance_frames
+        settling = min(self.frames, round(QUIET_S * LUMA_PER_S) + self.tolerance_frames)
         must_tell[:settling] = [None] * settling
         at_s = tuple(number / LUMA_PER_S for number in range(self.frames))
         return Truth(at_s=at_s, must_tell=tuple(must_tell), visits=())
