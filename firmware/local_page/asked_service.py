@@ -133,6 +133,7 @@ class LocalAskedService:
 
 def _line(statement: StatementView) -> WaitingLine:
     facts: dict[str, Any] = asdict(statement.asked)  # Any: JSON values
+    facts.pop("picture_size", None)  # for the page's drawing alone
     told = {
         "statement_digest": statement.digest,
         "signer_name": statement.signer_name,
