@@ -133,6 +133,9 @@ def write_doorbell_settings(settings: Settings) -> None:
 kind = "replay"
 {camera}
 
+[clips]
+keep_bytes = 120_000_000
+
 [panel]
 pins = "mock"
 
@@ -146,9 +149,6 @@ example_file = {json.dumps(str(settings.town_clock))}
 
 [log]
 policy = {json.dumps(str(settings.policy))}
-
-[clips]
-keep_bytes = 120_000_000
 
 [place]
 cell = "{DOORBELL_CELL}"
