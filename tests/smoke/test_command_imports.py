@@ -144,10 +144,13 @@ RUNS = {
         "moderate list",
         "moderate people",
         "log show",
-        "legal-process add --kind subpoena --yielded nothing",
         "invite owner",
         "invite doorbell",
         "migrate",
+    ),
+    "relay with its logs, which tells the relays that run": at_relay(
+        "legal-process add --kind subpoena --yielded nothing",
+        uses=frozenset({"nats", "nkeys", "nacl"}),
     ),
     "relay init": Run(
         program="doorward-relay",
