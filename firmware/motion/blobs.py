@@ -106,8 +106,9 @@ class Track:
         gone = _distance(places[0], here)
         way = sum(_distance(a, b) for a, b in pairwise(places))
         turns = [_turn(a, b, c) for a, b, c in zip(places, places[1:], places[2:], strict=False)]
-        is_quick = way > QUICK_SIZES * size * (len(places) - 1)
-        steady, direct = (QUICK_STEADY_SIZES, QUICK_DIRECT) if is_quick else (STEADY_SIZES, DIRECT)
+        steady, direct = STEADY_SIZES, DIRECT
+        if self.is_quick():
+            steady, direct = QUICK_STEADY_SIZES, QUICK_DIRECT
         return (
             gone >= max(least, direct * way)
             and sum(turns) <= steady * size * len(turns)

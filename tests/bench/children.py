@@ -66,6 +66,11 @@ class Child:
         self.pid = self._process.pid
 
     @property
+    def has_ended(self) -> bool:
+        """Whether it has exited."""
+        return self._process.poll() is not None
+
+    @property
     def input(self) -> IO[bytes]:
         """What the child reads."""
         if self._process.stdin is None:

@@ -125,6 +125,8 @@ class Doorbell:
                 )
                 break
             except (FileNotFoundError, ConnectionRefusedError):
+                if self._child.has_ended:
+                    raise RuntimeError(self._log.read_text()[-2000:]) from None
                 if time.monotonic() > end_s:
                     raise
                 await asyncio.sleep(0.002)
@@ -139,6 +141,8 @@ class Doorbell:
         """Wait until all parts have loaded."""
         end_s = time.monotonic() + PATIENCE_S
         while "doorbell ready" not in self._log.read_text():
+            if self._child.has_ended:
+                raise RuntimeError(self._log.read_text()[-2000:])
             if time.monotonic() > end_s:
                 raise TimeoutError(self._log.read_text()[-2000:])
             await asyncio.sleep(0.05)
