@@ -181,6 +181,7 @@ class RegisterFollower:
         stale = Backoff(first_s=FIRST_RETRY_S, max_s=self._poll_every_s, source=self._chance)
         while True:
             self._is_wanted.clear()
+            ahead_ms = self._ahead_ms()
             try:
                 await self.read()
             except (LogUnreadable, LogContradicts) as error:
@@ -198,7 +199,7 @@ class RegisterFollower:
                     wait_s = min(wait_s, stale.next_s())  # witnesses may sign again any moment
                 else:
                     stale.reset()
-            await self._pause(max(wait_s, LEAST_PAUSE_S))
+            await self._pause(max(wait_s, LEAST_PAUSE_S), ahead_ms)
 
     async def on_grown(self, command: RegisterGrew) -> ReplyBody:
         """Read soon, as the relay announces growth; nothing else of its message is trusted."""
@@ -221,10 +222,12 @@ class RegisterFollower:
                 await asyncio.to_thread(self._refresh)
                 await asyncio.to_thread(self._save)
 
-    async def _pause(self, wait_s: float) -> None:
-        """Wait; less, if the relay announces growth or the clock leaps ahead."""
+    async def _pause(self, wait_s: float, ahead_ms: int) -> None:
+        """Wait; less, if the relay announces growth or the clock leaps ahead.
+
+        `ahead_ms` is from before the last reading: a leap during it counts as well.
+        """
         ends_ns = self._clock.monotonic_ns() + round(wait_s * 1e9)
-        ahead_ms = self._ahead_ms()
         while self._ahead_ms() - ahead_ms <= LEAP_MS:
             left_s = (ends_ns - self._clock.monotonic_ns()) / 1e9
             if left_s <= 0:

@@ -134,7 +134,9 @@ class CustodyService:
         async with self._database.read() as tx:
             devices = await fleet.active_devices(tx)
         expires_ms = self._clock.wall_ms() + GREW_LIFE_MS
-        await self._commands.tell_many(dict.fromkeys(devices, RegisterGrew(size=size)), expires_ms)
+        await self._commands.send_to_each(
+            dict.fromkeys(devices, RegisterGrew(size=size)), expires_ms
+        )
 
     async def _sum_up(self) -> None:
         while True:

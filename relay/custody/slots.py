@@ -162,7 +162,7 @@ class Slots:
         tree = await asyncio.to_thread(SlotTree, slot.commitments, slot.seed)
         bodies = await asyncio.to_thread(_told, slot.slot, tree, committed, proof)
         expires_ms = self._clock.wall_ms() + max(slot_ms, MIN_TOLD_LIFE_MS)
-        await self._commands.tell_many(bodies, expires_ms)
+        await self._commands.send_to_each(bodies, expires_ms)
 
     async def _length_ms(self, tx: Transaction) -> int | None:
         """Return a slot's length; the charter, which says it, never changes."""

@@ -155,7 +155,7 @@ class Commands:
         self._tell(*self._encoded(device, body, expires_ms))
         self._wake.set()
 
-    async def tell_many(self, bodies: Mapping[str, CommandBody], expires_ms: int) -> None:
+    async def send_to_each(self, bodies: Mapping[str, CommandBody], expires_ms: int) -> None:
         """Do as `tell` for many doorbells; who is no longer enrolled is left out."""
         async with self._database.read() as tx:
             active = await fleet.active_devices(tx)

@@ -407,6 +407,31 @@ async def test_a_leap_of_the_clock_makes_it_read_at_once(
     running.cancel()
 
 
+async def test_a_leap_of_the_clock_during_a_reading_makes_it_read_again(
+    followers: Followers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The wait isn't counted from the clock after the leap; seen to fail measured in `_pause`."""
+    monkeypatch.setattr("firmware.transparency.follower.LOOK_AGAIN_S", 0.05)
+    town = make_town()
+    follower = followers.of(town)
+    await follower.start()
+    save = follower._save
+    saves = 0
+
+    def save_and_leap() -> None:
+        nonlocal saves
+        saves += 1
+        save()
+        if saves == 1:
+            town.wind(days=3)
+            followers.clock.set_wall_ms(town.now_ms)
+
+    follower._save = save_and_leap  # type: ignore[method-assign]
+    running = asyncio.create_task(follower.run())
+    await eventually(lambda: follower.facts().fresh_ms == town.now_ms and saves == 2)
+    running.cancel()
+
+
 async def test_a_stale_log_is_looked_at_again_soon(followers: Followers) -> None:
     """Witnesses that were away may sign any moment; seen to fail with `_is_stale` False."""
     town = make_town()
@@ -417,7 +442,7 @@ async def test_a_stale_log_is_looked_at_again_soon(followers: Followers) -> None
     assert follower._is_stale()
     waits: list[float] = []
 
-    async def pause(wait_s: float) -> None:
+    async def pause(wait_s: float, ahead_ms: int) -> None:
         waits.append(wait_s)
         if len(waits) == 3:
             town.wind(hours=2)

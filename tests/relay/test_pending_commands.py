@@ -87,7 +87,7 @@ async def test_ten_thousand_doorbells_are_told_in_one_pass(tmp_path: Path) -> No
     }
     task = asyncio.create_task(commands.run())
     begun_s = time.thread_time()
-    await commands.tell_many(bodies, clock.wall_ms() + 60_000)
+    await commands.send_to_each(bodies, clock.wall_ms() + 60_000)
     async with asyncio.timeout(60):
         while len(bus.commands) < MANY - 2:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
@@ -114,6 +114,6 @@ async def test_the_newest_of_what_is_told_replaces_the_older(tmp_path: Path, cou
         await tx.execute(insert(doorbells), [a_doorbell("a" * 20)])
     commands = Commands(bus=bus, database=database, clock=clock)
     for size in range(1, count + 1):
-        await commands.tell_many({"a" * 20: RegisterGrew(size=size)}, clock.wall_ms() + 1000)
+        await commands.send_to_each({"a" * 20: RegisterGrew(size=size)}, clock.wall_ms() + 1000)
     assert [one.body for one in commands._pending.of_device("a" * 20)] == [RegisterGrew(size=count)]
     await database.close()
