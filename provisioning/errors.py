@@ -1,8 +1,29 @@
-"""Errors of making a card: each text says what is wrong and what to do."""
+"""Errors of making a card: each text says what is wrong and what to do.
+
+ProvisioningError
+├── TargetRefused   this disk isn't overwritten, or none can be told from the others
+├── ImageRefused    the image isn't one that a doorbell can be made of
+├── CardFailed      the card was pulled, is worn, or isn't what it says
+├── CardDamaged     what is on the card, or in the image, contradicts itself
+├── CardFull        there is no room left on a partition
+└── Cancelled       a person stopped it
+"""
 
 
 class ProvisioningError(Exception):
     """The root of all errors of provisioning."""
+
+
+class TargetRefused(ProvisioningError):
+    """A disk isn't overwritten, or none can be told from the others."""
+
+
+class ImageRefused(ProvisioningError):
+    """An image isn't one that a doorbell can be made of; nothing was written."""
+
+
+class CardFailed(ProvisioningError):
+    """The card was pulled, is worn, or isn't what it says."""
 
 
 class CardDamaged(ProvisioningError):
@@ -11,3 +32,7 @@ class CardDamaged(ProvisioningError):
 
 class CardFull(ProvisioningError):
     """There is no room left on a partition."""
+
+
+class Cancelled(ProvisioningError):
+    """A person stopped it; the card is blank."""
