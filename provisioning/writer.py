@@ -242,6 +242,23 @@ class Writer:
             thread.join()
 
 
+def verify(image: Image, card: Medium, progress: Progress) -> Written:
+    """Compare a whole card with its image; raise CardFailed at the first piece that differs.
+
+    A card that was customised since differs in its first partition.
+    """
+    digest, position = hashlib.sha256(), 0
+    for piece in image.pieces(limit=card.size):
+        if card.read(position, len(piece)) != piece:
+            raise CardFailed(
+                f"the card differs from {image.path.name} within 4 MB from {position / 1e6:.0f} MB"
+            )
+        digest.update(piece)
+        position += len(piece)
+        progress("reading back", position, image.packed_position / max(1, image.packed_bytes))
+    return Written(size=position, sha256=digest.hexdigest())
+
+
 def probe(card: Medium, places: int = 64) -> None:
     """Raise CardFailed unless the card keeps what it is given at so many places over its length.
 

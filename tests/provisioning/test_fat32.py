@@ -3,8 +3,6 @@
 import contextlib
 import random
 import shutil
-import struct
-import subprocess
 from datetime import datetime
 from pathlib import Path
 
@@ -16,10 +14,17 @@ from provisioning.block_file import BlockFile, Blocks
 from provisioning.errors import CardDamaged, CardFull
 from provisioning.fat32.volume import Volume
 from provisioning.partitions import read_partitions
+from tests.provisioning.card_images import (
+    SIZE,
+    START,
+    check,
+    make_image,
+    needs_fat_tools,
+    read_by_mtools,
+    run,
+)
 
 AT = datetime(2026, 11, 30, 12, 34, 56)  # noqa: DTZ001 - FAT knows local times only
-START = 4 * 1024 * 1024
-SIZE = 40 * 1024 * 1024
 NAMES = st.text(
     st.characters(codec="utf-8", categories=("L", "N"), max_codepoint=0x2FFF)
     | st.sampled_from(" .-_+,;=[]~'"),
@@ -27,44 +32,13 @@ NAMES = st.text(
     max_size=40,
 ).map(lambda name: name.strip(" ."))
 
-pytestmark = pytest.mark.skipif(
-    not all(shutil.which(tool) for tool in ("mkfs.vfat", "fsck.vfat", "mcopy")),
-    reason="mtools or dosfstools isn't installed",
-)
-
-
-def run(*command: object) -> bytes:
-    done = subprocess.run([str(word) for word in command], check=False, capture_output=True)
-    assert done.returncode == 0, (command, done.stdout, done.stderr)
-    return done.stdout
+pytestmark = needs_fat_tools
 
 
 @pytest.fixture(scope="session")
 def fresh_image(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A card as pi-gen makes one: MBR, FAT32 with clusters of one sector, some files by mtools."""
     image = tmp_path_factory.mktemp("card") / "fresh.img"
-    with image.open("wb") as file:
-        file.truncate(START + SIZE + 1024 * 1024)
-        file.seek(446)
-        file.write(struct.pack("<B3xB3xII", 0, 0x0C, START // 512, SIZE // 512))
-        file.seek(510)
-        file.write(b"\x55\xaa")
-    run(
-        "mkfs.vfat",
-        "-F",
-        32,
-        "-s",
-        1,
-        "-n",
-        "bootfs",
-        "--offset",
-        START // 512,
-        image,
-        SIZE // 1024,
-    )
-    source = image.parent / "cmdline.txt"
-    source.write_bytes(b"console=tty1 root=PARTUUID=1234-02 rootwait\n")
-    run("mcopy", "-i", f"{image}@@{START}", source, "::cmdline.txt")
+    make_image(image, {"cmdline.txt": b"console=tty1 root=PARTUUID=1234-02 rootwait\n"})
     run("mmd", "-i", f"{image}@@{START}", "::overlays")
     return image
 
@@ -83,19 +57,6 @@ def volume_of(blocks: Blocks) -> Volume:
 def write(image: Path, files: dict[str, bytes]) -> None:
     with BlockFile(image, is_writable=True) as blocks:
         volume_of(blocks).write(files, at=AT)
-
-
-def read_by_mtools(image: Path, path: str) -> bytes:
-    return run("mcopy", "-n", "-i", f"{image}@@{START}", f"::{path}", "-")
-
-
-def check(image: Path) -> None:
-    """fsck.vfat finds nothing to mend, in a copy of the partition alone."""
-    alone = image.with_suffix(".fat")
-    with image.open("rb") as file:
-        file.seek(START)
-        alone.write_bytes(file.read(SIZE))
-    run("fsck.vfat", "-n", alone)
 
 
 def test_a_card_of_mtools_is_read(image: Path):
@@ -244,7 +205,7 @@ def test_a_folder_grows(image: Path):
         (START + 22, "a 16-bit table size"),
         (START + 13, "the clusters' length"),
         (START + 36, "the tables' length"),
-        (START + 44, "the root folder's cluster"),
+        (START + 46, "the root folder's cluster"),
         (START + 510, "the signature"),
         (510, "the partition table's signature"),
     ],

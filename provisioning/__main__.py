@@ -1,0 +1,199 @@
+"""The command line of `doorward-flash`: makes cards for doorbells, on Linux.
+
+    doorward-flash list                        which disks may be flashed, and why others may not
+    doorward-flash flash IMAGE [DISK]          write an image to a card, and read it back
+    doorward-flash verify IMAGE DISK           read a flashed card back once more
+
+Nothing is overwritten but a removable disk that holds nothing mounted, and that a person confirmed.
+Exit codes: 0 done, 1 it couldn't be done, 2 a bad argument, 130 stopped.
+"""
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from firmware.protocol.command_line import ZERO, quiet_pipe
+from provisioning import targets
+from provisioning.errors import Cancelled, ProvisioningError, TargetRefused
+from provisioning.image import Image, check_base
+from provisioning.progress import BarProgress, JsonProgress
+from provisioning.targets import Disk
+from provisioning.writer import Card, Writer, probe, verify
+
+LSBLK_S = 20.0
+STOPPED = 130
+
+
+@quiet_pipe
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        code: int = options.run(options)
+    except Cancelled as error:
+        print(f"doorward-flash: {error}", file=sys.stderr)
+        return STOPPED
+    except ProvisioningError as error:
+        print(f"doorward-flash: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return STOPPED
+    return code
+
+
+def _list(options: argparse.Namespace) -> int:
+    disks = list_disks()
+    if options.json:
+        rows = [
+            {
+                "path": disk.path,
+                "size": disk.size,
+                "vendor": disk.vendor,
+                "model": disk.model,
+                "serial": disk.serial,
+                "refused": disk.refused,
+            }
+            for disk in disks
+        ]
+        print(json.dumps(rows, indent=2))
+        return 0
+    able = [disk for disk in disks if disk.refused is None]
+    for disk in able:
+        print(f"{disk.label}  (serial {disk.serial or 'unknown'})")
+    if not able:
+        print("There is no card to flash. Put one into a reader, then look again.")
+    others = [disk for disk in disks if disk.refused is not None]
+    if others:
+        print("\nNever overwritten:")
+        for disk in others:
+            print(f"  {disk.label}: {disk.refused}")
+    return 0
+
+
+def _flash(options: argparse.Namespace) -> int:
+    with Image(options.image) as image:
+        check_base(image)
+        disk = _target(options)
+        if not options.yes:
+            _confirm(disk)
+        if not options.allow_file:
+            _check_same(disk)
+        progress = JsonProgress() if options.json else BarProgress()
+        with Card(Path(disk.path)) as card, progress:
+            writer = Writer(image, card, progress.show)
+            with _stopping(writer):
+                if options.probe:
+                    probe(card)
+                written, first = writer.write(sha256=options.sha256)
+                writer.read_back(written, first)
+                writer.finish(first)
+        progress.done(disk.path, written)
+    return 0
+
+
+def _verify(options: argparse.Namespace) -> int:
+    progress = JsonProgress() if options.json else BarProgress()
+    with Image(options.image) as image, Card(options.disk) as card, progress:
+        written = verify(image, card, progress.show)
+    progress.done(str(options.disk), written)
+    return 0
+
+
+def list_disks() -> list[Disk]:
+    """Return this machine's disks; raise TargetRefused if they can't be listed."""
+    try:
+        done = subprocess.run(targets.COMMAND, check=True, capture_output=True, timeout=LSBLK_S)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise TargetRefused(f"lsblk doesn't work here ({error}); is util-linux there?") from error
+    return targets.parse_disks(done.stdout)
+
+
+def _target(options: argparse.Namespace) -> Disk:
+    if options.allow_file:
+        path = Path(options.disk or "")
+        if not path.is_file():
+            raise TargetRefused(f"{path} is no file; make one with truncate")
+        size = path.stat().st_size
+        return Disk(path=str(path), size=size, vendor="", model="file", serial="", refused=None)
+    return targets.pick(list_disks(), options.disk)
+
+
+def _confirm(disk: Disk) -> None:
+    """Have a person confirm; an unusually large disk by typing its model."""
+    if not sys.stdin.isatty():
+        raise TargetRefused("nobody is there to confirm; say --yes if that is meant")
+    print(f"All that is on this card will be lost:\n\n    {disk.label}\n")
+    wanted = disk.model if disk.is_unusual and disk.model else "yes"
+    if input(f"Type {wanted!r} to overwrite it: ").strip() != wanted:
+        raise TargetRefused("not confirmed; nothing was written")
+
+
+def _check_same(disk: Disk) -> None:
+    """Look again, just before it is opened: names move when cards are changed."""
+    for other in list_disks():
+        if other.path == disk.path:
+            if other.refused is None and other.is_same(disk):
+                return
+            raise TargetRefused(f"{disk.path} is another card now; nothing was written")
+    raise TargetRefused(f"{disk.path} is gone; nothing was written")
+
+
+@contextmanager
+def _stopping(writer: Writer) -> Iterator[None]:
+    """Let Ctrl-C, and an end by a signal, leave a blank card."""
+
+    def stop(*_: object) -> None:
+        writer.cancel()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="doorward-flash",
+        description=__doc__,
+        epilog=ZERO,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    listing = commands.add_parser(
+        "list", help="show which disks may be flashed, and why others not"
+    )
+    listing.add_argument("--json", action="store_true", help="for programs")
+    listing.set_defaults(run=_list)
+
+    flash = commands.add_parser("flash", help="write an image to a card, and read it back")
+    flash.add_argument("image", type=Path, metavar="IMAGE", help="an .img, .img.xz or .img.zst")
+    flash.add_argument("disk", nargs="?", metavar="DISK", help="the card; needed among several")
+    flash.add_argument("--sha256", metavar="HEX", help="what the unpacked image must have")
+    flash.add_argument("--probe", action="store_true", help="try the card at 64 places first")
+    flash.add_argument("--yes", action="store_true", help="don't ask")
+    flash.add_argument("--json", action="store_true", help="progress for programs, a line each")
+    flash.add_argument(
+        "--allow-file", action="store_true", help="write into a file, to try it without a card"
+    )
+    flash.set_defaults(run=_flash)
+
+    check = commands.add_parser("verify", help="compare a flashed card with its image")
+    check.add_argument("image", type=Path, metavar="IMAGE")
+    check.add_argument("disk", type=Path, metavar="DISK")
+    check.add_argument("--json", action="store_true", help="progress for programs, a line each")
+    check.set_defaults(run=_verify)
+    return parser
+
+
+if __name__ == "__main__":
+    os.umask(0o077)
+    sys.exit(main())

@@ -1,0 +1,117 @@
+"""`doorward-flash` from end to end, into a file in a card's place."""
+
+import hashlib
+import json
+import lzma
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from provisioning.__main__ import main
+from tests.provisioning.card_images import LENGTH, make_image, needs_fat_tools
+
+pytestmark = needs_fat_tools
+
+TRIXIE = {
+    "kernel8.img": b"kernel",
+    "cmdline.txt": b"root=PARTUUID=1234-02",
+    "config.txt": b"arm_64bit=1",
+    "user-data": b"#cloud-config",
+    "meta-data": b"instance-id: rpi-image",
+    "network-config": b"{}",
+}
+
+
+@pytest.fixture(scope="session")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    image = tmp_path_factory.mktemp("base") / "trixie.img"
+    make_image(image, TRIXIE)
+    with image.open("r+b") as file:
+        file.seek(-1024 * 1024, os.SEEK_END)
+        file.write(os.urandom(1024 * 1024))
+    return image
+
+
+@pytest.fixture
+def card(tmp_path: Path) -> Path:
+    path = tmp_path / "card"
+    with path.open("wb") as file:
+        file.write(b"\xee" * 4096)
+        file.truncate(LENGTH + 10_000_384)
+    return path
+
+
+def test_an_image_is_flashed_read_back_and_verified(base: Path, card: Path, capsys):
+    packed = base.with_suffix(".img.xz")
+    packed.write_bytes(lzma.compress(base.read_bytes(), preset=0))
+    assert main(["flash", str(packed), str(card), "--allow-file", "--yes", "--json"]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {row["stage"] for row in rows} == {"writing", "reading back", "done"}
+    assert rows[-1]["sha256"] == hashlib.sha256(base.read_bytes()).hexdigest()
+    assert card.read_bytes()[:LENGTH] == base.read_bytes()
+    assert main(["verify", str(base), str(card)]) == 0
+    assert "were read back" in capsys.readouterr().out
+
+
+def test_a_card_that_differs_says_where(base: Path, card: Path, capsys):
+    assert main(["flash", str(base), str(card), "--allow-file", "--yes", "--json"]) == 0
+    with card.open("r+b") as file:
+        file.seek(21_000_000)
+        file.write(b"x")
+    assert main(["verify", str(base), str(card), "--json"]) == 1
+    assert "from 21 MB" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("missing", "why"),
+    [
+        (("user-data", "meta-data", "network-config"), "no cloud-init"),
+        (("kernel8.img",), "no 64-bit kernel"),
+    ],
+)
+def test_an_image_that_no_doorbell_can_be_made_of_is_refused_before_a_card_is_opened(
+    tmp_path: Path, card: Path, capsys, missing: tuple[str, ...], why: str
+):
+    image = tmp_path / "old.img"
+    make_image(image, {name: data for name, data in TRIXIE.items() if name not in missing})
+    before = card.read_bytes()
+    assert main(["flash", str(image), str(card), "--allow-file", "--yes"]) == 1
+    assert why in capsys.readouterr().err
+    assert card.read_bytes() == before
+
+
+def test_rubbish_is_no_image(tmp_path: Path, card: Path, capsys):
+    image = tmp_path / "rubbish.img"
+    image.write_bytes(os.urandom(1_000_000))
+    assert main(["flash", str(image), str(card), "--allow-file", "--yes"]) == 1
+    assert "no image that a Pi boots" in capsys.readouterr().err
+
+
+def test_nobody_who_could_confirm_means_nothing_is_written(base: Path, card: Path):
+    command = [sys.executable, "-m", "provisioning", "flash", base, card, "--allow-file"]
+    before = card.read_bytes()
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    assert (done.returncode, card.read_bytes()) == (1, before)
+    assert b"--yes" in done.stderr
+
+
+def test_ctrl_c_leaves_a_blank_card(base: Path, card: Path):
+    pipe = card.parent / "slow.img"
+    pipe.write_bytes(base.read_bytes())
+    command = [sys.executable, "-m", "provisioning", "flash", pipe, card, "--allow-file", "--yes"]
+    with subprocess.Popen(
+        [*command, "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as it:
+        assert it.stdout is not None
+        assert b"writing" in it.stdout.readline()
+        it.send_signal(signal.SIGINT)
+        _, said = it.communicate()
+    if it.returncode == 130:  # else it was quicker than the signal
+        assert b"blank" in said
+        assert not any(card.read_bytes()[: 4 * 1024 * 1024])
+    else:
+        assert it.returncode == 0
