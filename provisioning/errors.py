@@ -34,5 +34,13 @@ class CardFull(ProvisioningError):
     """There is no room left on a partition."""
 
 
+class WishRefused(ProvisioningError):
+    """What a person asked for can't be put on a card."""
+
+
+class WifiRefused(WishRefused):
+    """A network's name, password or country can't be right, or isn't safe."""
+
+
 class Cancelled(ProvisioningError):
     """A person stopped it; the card is blank."""

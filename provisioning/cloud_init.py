@@ -1,0 +1,160 @@
+"""The files by which a card's first boot becomes a doorbell: for cloud-init, the firmware, and us.
+
+Pure: what a person wished, and what is on the card, become the bytes of files. YAML is written as
+JSON, which YAML reads as it is, so no name or password can end a string. What cloud-init can't be
+told by a file is done by our own first boot.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from firmware.protocol.claims import Claim
+from provisioning.errors import CardDamaged, WishRefused
+from provisioning.wifi import Network
+
+FOLDER = "doorward"
+CLAIM, POLICY = f"{FOLDER}/claim.json", f"{FOLDER}/policy.txt"
+CMDLINE, CONFIG = "cmdline.txt", "config.txt"
+USER_DATA, META_DATA, NETWORK_CONFIG = "user-data", "meta-data", "network-config"
+CONFIG_BEGIN = "# --- doorward: begin; changed when the card is customised anew ---"
+CONFIG_END = "# --- doorward: end ---"
+BOOT = "/boot/firmware"
+STATE = "/var/lib/doorward"
+MAX_HOSTNAME = 63
+MAX_LINE_BYTES = 4096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Wishes:
+    """What a person says of one doorbell; `serial` is on its label, and its host name."""
+
+    serial: str
+    claim: Claim
+    policy: bytes | None
+    network: Network | None
+    ssh_key: str | None = None
+
+
+def card_files(wishes: Wishes, *, instance: str, have: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Return the files to write; `have` are the card's cmdline.txt and config.txt.
+
+    `instance` is another one each time: cloud-init takes a card with it for a new machine. Raises
+    WishRefused, or CardDamaged if the card's own files can't be built on.
+    """
+    _check_serial(wishes.serial)
+    _check_ssh_key(wishes.ssh_key)
+    files = {
+        USER_DATA: b"#cloud-config\n" + _json(user_data(wishes)),
+        META_DATA: _json({"instance-id": instance, "dsmode": "local"}),
+        NETWORK_CONFIG: _json(network_config(wishes.network)),
+        CMDLINE: cmdline(have.get(CMDLINE), instance),
+        CONFIG: config_block(have.get(CONFIG, b"")),
+        CLAIM: wishes.claim.encode() + b"\n",
+    }
+    if wishes.policy is not None:
+        files[POLICY] = wishes.policy
+    return files
+
+
+def user_data(wishes: Wishes) -> dict[str, Any]:
+    """Return cloud-init's user-data: a host name, a locked system user, SSH only with a key."""
+    user: dict[str, Any] = {"name": "doorward-admin", "lock_passwd": True, "sudo": None}
+    if wishes.ssh_key is not None:
+        user |= {"ssh_authorized_keys": [wishes.ssh_key], "sudo": "ALL=(ALL) NOPASSWD:ALL"}
+    ssh = "enable" if wishes.ssh_key is not None else "disable"
+    return {
+        "hostname": wishes.serial.lower(),
+        "manage_etc_hosts": True,
+        "preserve_hostname": False,
+        "user": user,
+        "ssh_pwauth": False,
+        "disable_root": True,
+        "runcmd": [
+            ["systemctl", ssh, "--now", "ssh"],
+            ["sh", "-c", f"sh {BOOT}/{FOLDER}/first-boot.sh"],
+        ],
+    }
+
+
+def network_config(network: Network | None) -> dict[str, Any]:
+    """Return netplan's form, version 2: any cable, and the one Wi-Fi network if there is one."""
+    config: dict[str, Any] = {
+        "version": 2,
+        "ethernets": {"cable": {"match": {"name": "e*"}, "dhcp4": True, "optional": True}},
+    }
+    if network is not None:
+        kind = "sae" if network.security == "wpa3" else "psk"
+        point: dict[str, Any] = {"auth": {"key-management": kind, "password": network.key}}
+        if network.is_hidden:
+            point["hidden"] = True
+        config["wifis"] = {
+            "wlan0": {
+                "dhcp4": True,
+                "optional": True,
+                "regulatory-domain": network.country,
+                "access-points": {network.ssid: point},
+            }
+        }
+    return config
+
+
+def cmdline(now: bytes | None, instance: str) -> bytes:
+    """Return the kernel's one line: as it was, and where cloud-init finds its data."""
+    if now is None or b"root=" not in now:
+        raise CardDamaged("the card's cmdline.txt names no root partition; flash the image anew")
+    words = now.decode("utf-8", errors="strict").split()
+    kept = [word for word in words if not word.startswith("ds=nocloud")]
+    line = " ".join([*kept, f"ds=nocloud;i={instance}"]).encode() + b"\n"
+    if len(line) > MAX_LINE_BYTES:
+        raise CardDamaged("the card's cmdline.txt is too long; flash the image anew")
+    return line
+
+
+def config_block(now: bytes) -> bytes:
+    """Return config.txt with our block at its end, in the place of an older one."""
+    text = now.decode("utf-8", errors="replace")
+    before, begin, rest = text.partition(CONFIG_BEGIN)
+    if begin:
+        _, end, after = rest.partition(CONFIG_END)
+        if not end:
+            raise CardDamaged("the card's config.txt has half a block of ours; flash it anew")
+        text = before + after.lstrip("\n")
+    lines = [
+        CONFIG_BEGIN,
+        "[all]",
+        "camera_auto_detect=1",
+        "dtparam=i2c_arm=on",
+        "dtparam=i2s=on",
+        "dtparam=watchdog=on",
+        CONFIG_END,
+    ]
+    head = text.rstrip("\n")
+    return ((head + "\n\n" if head else "") + "\n".join(lines) + "\n").encode()
+
+
+def _check_serial(serial: str) -> None:
+    allowed = set("abcdefghijklmnopqrstuvwxyz0123456789-")
+    if (
+        not 1 <= len(serial) <= MAX_HOSTNAME
+        or not set(serial.lower()) <= allowed
+        or (serial.startswith("-") or serial.endswith("-"))
+    ):
+        raise WishRefused(
+            f"{serial!r} can't be a doorbell's name: letters, digits and dashes, at most "
+            f"{MAX_HOSTNAME}"
+        )
+
+
+def _check_ssh_key(key: str | None) -> None:
+    if key is None:
+        return
+    words = key.split()
+    kinds = ("ssh-ed25519", "ecdsa-sha2-nistp256", "sk-ssh-ed25519@openssh.com", "ssh-rsa")
+    if "\n" in key.strip() or len(words) < 2 or words[0] not in kinds:
+        raise WishRefused("that is no SSH public key; give the line of a file that ends with .pub")
+
+
+def _json(document: object) -> bytes:
+    return json.dumps(document, indent=2, ensure_ascii=True).encode() + b"\n"
