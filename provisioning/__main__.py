@@ -2,13 +2,15 @@
 
     doorward-flash list                        which disks may be flashed, and why others may not
     doorward-flash flash IMAGE [DISK]          write an image to a card, and read it back
-    doorward-flash verify IMAGE DISK           read a flashed card back once more
+    doorward-flash customise DISK --claim ...  give a flashed card its claim and its Wi-Fi
+    doorward-flash verify IMAGE DISK           compare an uncustomised card with its image
 
 Nothing is overwritten but a removable disk that holds nothing mounted, and that a person confirmed.
 Exit codes: 0 done, 1 it couldn't be done, 2 a bad argument, 130 stopped.
 """
 
 import argparse
+import getpass
 import json
 import os
 import signal
@@ -16,18 +18,25 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
+from firmware.protocol.claims import Claim
 from firmware.protocol.command_line import ZERO, quiet_pipe
+from firmware.protocol.encoding import WireError, decode
 from provisioning import targets
-from provisioning.errors import Cancelled, ProvisioningError, TargetRefused
+from provisioning.cloud_init import Wishes
+from provisioning.customise import customise
+from provisioning.errors import Cancelled, ProvisioningError, TargetRefused, WishRefused
 from provisioning.image import Image, check_base
 from provisioning.progress import BarProgress, JsonProgress
 from provisioning.targets import Disk
+from provisioning.wifi import Network, network_of
 from provisioning.writer import Card, Writer, probe, verify
 
 LSBLK_S = 20.0
 STOPPED = 130
+MAX_INPUT_BYTES = 64 * 1024
 
 
 @quiet_pipe
@@ -95,6 +104,63 @@ def _flash(options: argparse.Namespace) -> int:
                 writer.finish(first)
         progress.done(disk.path, written)
     return 0
+
+
+def _customise(options: argparse.Namespace) -> int:
+    wishes = Wishes(
+        serial=options.serial,
+        claim=read_claim(options.claim),
+        policy=None if options.policy is None else _read(options.policy, "policy"),
+        network=_network(options),
+        ssh_key=None
+        if options.ssh_key is None
+        else _read(options.ssh_key, "SSH key").decode(errors="replace").strip(),
+    )
+    names = customise(Path(options.disk), wishes, at=datetime.now().astimezone())
+    ends = datetime.fromtimestamp(wishes.claim.expires_ms / 1000).astimezone()
+    print(f"{options.disk}: {len(names)} files are on the card, and were read back.")
+    print(
+        f"Its claim enrols one doorbell, once, for whoever holds the card, until {ends:%Y-%m-%d}. "
+        "A lost card is a lost Wi-Fi password: what is deleted stays in flash memory."
+    )
+    return 0
+
+
+def _network(options: argparse.Namespace) -> Network | None:
+    if options.ssid is None:
+        return None
+    if options.password_file is not None:
+        password = _read(options.password_file, "password").decode(errors="replace").rstrip("\n")
+    elif sys.stdin.isatty():
+        password = getpass.getpass(f"Password of {options.ssid}: ")
+    else:
+        raise WishRefused("nobody is there to type the password; give --password-file")
+    return network_of(
+        options.ssid,
+        password,
+        country=options.country or "",
+        security="wpa3" if options.wpa3 else "wpa2",
+        is_hidden=options.hidden,
+    )
+
+
+def read_claim(path: Path) -> Claim:
+    """Read a relay's claim, or raise WishRefused."""
+    try:
+        return decode(Claim, _read(path, "claim"))
+    except WireError as error:
+        raise WishRefused(f"{path} is no claim of a relay's: {error}") from error
+
+
+def _read(path: Path, what: str) -> bytes:
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_INPUT_BYTES + 1)
+    except OSError as error:
+        raise WishRefused(f"the {what} {path} can't be read: {error.strerror}") from error
+    if len(data) > MAX_INPUT_BYTES:
+        raise WishRefused(f"the {what} {path} has more than {MAX_INPUT_BYTES} bytes")
+    return data
 
 
 def _verify(options: argparse.Namespace) -> int:
@@ -185,6 +251,19 @@ def _parser() -> argparse.ArgumentParser:
         "--allow-file", action="store_true", help="write into a file, to try it without a card"
     )
     flash.set_defaults(run=_flash)
+
+    give = commands.add_parser("customise", help="give a flashed card its claim and its Wi-Fi")
+    give.add_argument("disk", metavar="DISK", help="the card, or an image")
+    give.add_argument("--serial", required=True, help="the doorbell's name, as on its label")
+    give.add_argument("--claim", type=Path, required=True, help="the relay's claim.json")
+    give.add_argument("--policy", type=Path, help="policy.txt: which logs it believes")
+    give.add_argument("--ssid", help="the Wi-Fi network; none: by cable, or later")
+    give.add_argument("--country", help="where the Wi-Fi is, such as SE")
+    give.add_argument("--password-file", type=Path, help="instead of typing it")
+    give.add_argument("--wpa3", action="store_true", help="the network is WPA3 only")
+    give.add_argument("--hidden", action="store_true", help="the network doesn't show its name")
+    give.add_argument("--ssh-key", type=Path, help="a public key: switches SSH on, for it alone")
+    give.set_defaults(run=_customise)
 
     check = commands.add_parser("verify", help="compare a flashed card with its image")
     check.add_argument("image", type=Path, metavar="IMAGE")

@@ -70,3 +70,7 @@ class BlockFile:
     def sync(self) -> None:
         """Return once all that was written would survive the card being pulled."""
         os.fsync(self._descriptor)
+
+    def forget_cached(self) -> None:
+        """Have what is read next come from the medium, as far as the kernel lets go of it."""
+        os.posix_fadvise(self._descriptor, 0, 0, os.POSIX_FADV_DONTNEED)

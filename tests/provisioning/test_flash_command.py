@@ -4,6 +4,7 @@ import hashlib
 import json
 import lzma
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,8 +12,16 @@ from pathlib import Path
 
 import pytest
 
+from firmware.protocol.claims import Claim
+from firmware.protocol.encoding import decode
 from provisioning.__main__ import main
-from tests.provisioning.card_images import LENGTH, make_image, needs_fat_tools
+from tests.provisioning.card_images import (
+    LENGTH,
+    check,
+    make_image,
+    needs_fat_tools,
+    read_by_mtools,
+)
 
 pytestmark = needs_fat_tools
 
@@ -115,3 +124,60 @@ def test_ctrl_c_leaves_a_blank_card(base: Path, card: Path):
         assert not any(card.read_bytes()[: 4 * 1024 * 1024])
     else:
         assert it.returncode == 0
+
+
+CLAIM = Claim(
+    relay_url="https://relay.example", secret="c2VjcmV0", ca_sha256="0" * 64, expires_ms=1
+)
+
+
+def customised(base: Path, folder: Path, *more: str) -> Path:
+    card = Path(shutil.copy(base, folder / "card.img"))
+    (folder / "claim.json").write_bytes(CLAIM.encode())
+    (folder / "password").write_text("correct horse\n")
+    wanted = ["--serial", "dw-1", "--claim", str(folder / "claim.json"), *more]
+    assert main(["customise", str(card), *wanted]) == 0
+    return card
+
+
+def test_a_card_gets_its_claim_and_its_wifi(base: Path, tmp_path: Path, capsys):
+    password = str(tmp_path / "password")
+    network = ["--ssid", "Home", "--country", "SE", "--password-file", password]
+    card = customised(base, tmp_path, *network)
+    check(card)
+    assert decode(Claim, read_by_mtools(card, "doorward/claim.json")) == CLAIM
+    assert b"ds=nocloud;i=doorward-" in read_by_mtools(card, "cmdline.txt")
+    assert b"root=PARTUUID=1234-02" in read_by_mtools(card, "cmdline.txt")
+    assert b'"SE"' in read_by_mtools(card, "network-config")
+    assert read_by_mtools(card, "kernel8.img") == b"kernel"
+    assert "enrols one doorbell, once" in capsys.readouterr().out
+
+
+def test_each_card_is_another_machine_for_cloud_init(base: Path, tmp_path: Path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    cards = [customised(base, tmp_path / name) for name in "ab"]
+    first, second = (read_by_mtools(card, "meta-data") for card in cards)
+    assert first != second
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"claim.json": b"{}"}, "no claim"),
+        ({"claim.json": b"x" * 70_000}, "more than"),
+        ({"password": b"short"}, "WEP"),
+    ],
+)
+def test_wrong_input_leaves_the_card_as_it_was(
+    base: Path, tmp_path: Path, capsys, change: dict[str, bytes], why: str
+):
+    card = Path(shutil.copy(base, tmp_path / "card.img"))
+    given = {"claim.json": CLAIM.encode(), "password": b"correct horse", **change}
+    for name, data in given.items():
+        (tmp_path / name).write_bytes(data)
+    claim, password = str(tmp_path / "claim.json"), str(tmp_path / "password")
+    network = ["--ssid", "Home", "--country", "SE", "--password-file", password]
+    assert main(["customise", str(card), "--serial", "dw-1", "--claim", claim, *network]) == 1
+    assert why in capsys.readouterr().err
+    assert card.read_bytes() == base.read_bytes()
