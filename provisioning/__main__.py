@@ -3,6 +3,8 @@
     doorward-flash list                        which disks may be flashed, and why others may not
     doorward-flash flash IMAGE [DISK]          write an image to a card, and read it back
     doorward-flash customise DISK --claim ...  give a flashed card its claim and its Wi-Fi
+    doorward-flash batch IMAGE DISK... --claims FOLDER --ledger FILE
+                                               many cards at once, each with a claim of its own
     doorward-flash verify IMAGE DISK           compare an uncustomised card with its image
 
 Nothing is overwritten but a removable disk that holds nothing mounted, and that a person confirmed.
@@ -16,6 +18,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -25,11 +28,22 @@ from firmware.protocol.claims import Claim
 from firmware.protocol.command_line import ZERO, quiet_pipe
 from firmware.protocol.encoding import WireError, decode
 from provisioning import targets
+from provisioning.batch import Batch, orders_of
 from provisioning.cloud_init import Wishes
 from provisioning.customise import customise
-from provisioning.errors import Cancelled, ProvisioningError, TargetRefused, WishRefused
+from provisioning.errors import (
+    Cancelled,
+    LedgerRefused,
+    ProvisioningError,
+    ReleaseRefused,
+    TargetRefused,
+    WishRefused,
+)
 from provisioning.image import Image, check_base
-from provisioning.progress import BarProgress, JsonProgress
+from provisioning.ledger import open_ledger
+from provisioning.progress import BarProgress, BatchProgress, JsonProgress
+from provisioning.release.images import listed_image
+from provisioning.release.signed_document import parse_signers
 from provisioning.targets import Disk
 from provisioning.wifi import Network, network_of
 from provisioning.writer import Card, Writer, probe, verify
@@ -86,6 +100,7 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _flash(options: argparse.Namespace) -> int:
+    promised = _promised(options)
     with Image(options.image) as image:
         check_base(image)
         disk = _target(options)
@@ -99,23 +114,56 @@ def _flash(options: argparse.Namespace) -> int:
             with _stopping(writer):
                 if options.probe:
                     probe(card)
-                written, first = writer.write(sha256=options.sha256)
+                written, first = writer.write(sha256=promised)
                 writer.read_back(written, first)
                 writer.finish(first)
         progress.done(disk.path, written)
     return 0
 
 
+def _promised(options: argparse.Namespace) -> str | None:
+    """Return the unpacked image's SHA-256 that was given, or that a signed list promises."""
+    if options.list is None:
+        digest: str | None = options.sha256
+        return digest
+    if options.signers is None:
+        raise ReleaseRefused("a signed list needs --signers: the file that says whose keys count")
+    signers = parse_signers(_read(options.signers, "signers' file").decode(errors="replace"))
+    return listed_image(_read(options.list, "signed list"), signers, options.image).sha256
+
+
+def _batch(options: argparse.Namespace) -> int:
+    promised = _promised(options)
+    with Image(options.image) as image:
+        check_base(image)
+    known = list_disks()
+    disks = [targets.pick(known, path) for path in dict.fromkeys(options.disks)]
+    claims = [(path.stem, read_claim(path)) for path in sorted(options.claims.glob("*.json"))]
+    if not claims:
+        raise LedgerRefused(f"{options.claims} has no claims (NAME.json, one a doorbell)")
+    if not options.yes:
+        for disk in disks:
+            _confirm(disk)
+    common = _wishes(options, serial=claims[0][0], claim=claims[0][1])
+    with open_ledger(options.ledger) as ledger, BatchProgress(as_json=options.json) as progress:
+        batch = Batch(
+            options.image,
+            ledger,
+            sha256=promised,
+            wall_ms=lambda: time.time_ns() // 1_000_000,
+            check_same=_check_same,
+            progress_of=progress.of,
+        )
+        with _stopping(batch):
+            outcomes = batch.run(orders_of(disks, claims, common, ledger))
+    for outcome in outcomes:
+        name = outcome.order.wishes.serial
+        print(f"{outcome.order.disk.path}: {outcome.why or f'done, it is {name}'}")
+    return int(any(outcome.why is not None for outcome in outcomes))
+
+
 def _customise(options: argparse.Namespace) -> int:
-    wishes = Wishes(
-        serial=options.serial,
-        claim=read_claim(options.claim),
-        policy=None if options.policy is None else _read(options.policy, "policy"),
-        network=_network(options),
-        ssh_key=None
-        if options.ssh_key is None
-        else _read(options.ssh_key, "SSH key").decode(errors="replace").strip(),
-    )
+    wishes = _wishes(options, serial=options.serial, claim=read_claim(options.claim))
     names = customise(Path(options.disk), wishes, at=datetime.now().astimezone())
     ends = datetime.fromtimestamp(wishes.claim.expires_ms / 1000).astimezone()
     print(f"{options.disk}: {len(names)} files are on the card, and were read back.")
@@ -124,6 +172,17 @@ def _customise(options: argparse.Namespace) -> int:
         "A lost card is a lost Wi-Fi password: what is deleted stays in flash memory."
     )
     return 0
+
+
+def _wishes(options: argparse.Namespace, *, serial: str, claim: Claim) -> Wishes:
+    key = None if options.ssh_key is None else _read(options.ssh_key, "SSH key")
+    return Wishes(
+        serial=serial,
+        claim=claim,
+        policy=None if options.policy is None else _read(options.policy, "policy"),
+        network=_network(options),
+        ssh_key=None if key is None else key.decode(errors="replace").strip(),
+    )
 
 
 def _network(options: argparse.Namespace) -> Network | None:
@@ -211,7 +270,7 @@ def _check_same(disk: Disk) -> None:
 
 
 @contextmanager
-def _stopping(writer: Writer) -> Iterator[None]:
+def _stopping(writer: Writer | Batch) -> Iterator[None]:
     """Let Ctrl-C, and an end by a signal, leave a blank card."""
 
     def stop(*_: object) -> None:
@@ -243,7 +302,7 @@ def _parser() -> argparse.ArgumentParser:
     flash = commands.add_parser("flash", help="write an image to a card, and read it back")
     flash.add_argument("image", type=Path, metavar="IMAGE", help="an .img, .img.xz or .img.zst")
     flash.add_argument("disk", nargs="?", metavar="DISK", help="the card; needed among several")
-    flash.add_argument("--sha256", metavar="HEX", help="what the unpacked image must have")
+    _add_promise(flash)
     flash.add_argument("--probe", action="store_true", help="try the card at 64 places first")
     flash.add_argument("--yes", action="store_true", help="don't ask")
     flash.add_argument("--json", action="store_true", help="progress for programs, a line each")
@@ -256,14 +315,21 @@ def _parser() -> argparse.ArgumentParser:
     give.add_argument("disk", metavar="DISK", help="the card, or an image")
     give.add_argument("--serial", required=True, help="the doorbell's name, as on its label")
     give.add_argument("--claim", type=Path, required=True, help="the relay's claim.json")
-    give.add_argument("--policy", type=Path, help="policy.txt: which logs it believes")
-    give.add_argument("--ssid", help="the Wi-Fi network; none: by cable, or later")
-    give.add_argument("--country", help="where the Wi-Fi is, such as SE")
-    give.add_argument("--password-file", type=Path, help="instead of typing it")
-    give.add_argument("--wpa3", action="store_true", help="the network is WPA3 only")
-    give.add_argument("--hidden", action="store_true", help="the network doesn't show its name")
-    give.add_argument("--ssh-key", type=Path, help="a public key: switches SSH on, for it alone")
+    _add_wishes(give)
     give.set_defaults(run=_customise)
+
+    batch = commands.add_parser("batch", help="make many cards at once, with a ledger")
+    batch.add_argument("image", type=Path, metavar="IMAGE", help="an .img, .img.xz or .img.zst")
+    batch.add_argument("disks", nargs="+", metavar="DISK", help="each card to overwrite")
+    batch.add_argument(
+        "--claims", type=Path, required=True, metavar="FOLDER", help="NAME.json, one a doorbell"
+    )
+    batch.add_argument("--ledger", type=Path, required=True, help="what was issued; kept for good")
+    _add_promise(batch)
+    _add_wishes(batch)
+    batch.add_argument("--yes", action="store_true", help="don't ask")
+    batch.add_argument("--json", action="store_true", help="progress for programs, a line each")
+    batch.set_defaults(run=_batch)
 
     check = commands.add_parser("verify", help="compare a flashed card with its image")
     check.add_argument("image", type=Path, metavar="IMAGE")
@@ -271,6 +337,22 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--json", action="store_true", help="progress for programs, a line each")
     check.set_defaults(run=_verify)
     return parser
+
+
+def _add_promise(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--sha256", metavar="HEX", help="what the unpacked image must have")
+    parser.add_argument("--list", type=Path, help="a signed list of images, instead of --sha256")
+    parser.add_argument("--signers", type=Path, help="whose keys count for the list, and how many")
+
+
+def _add_wishes(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--policy", type=Path, help="policy.txt: which logs it believes")
+    parser.add_argument("--ssid", help="the Wi-Fi network; none: by cable, or later")
+    parser.add_argument("--country", help="where the Wi-Fi is, such as SE")
+    parser.add_argument("--password-file", type=Path, help="instead of typing it")
+    parser.add_argument("--wpa3", action="store_true", help="the network is WPA3 only")
+    parser.add_argument("--hidden", action="store_true", help="the network doesn't show its name")
+    parser.add_argument("--ssh-key", type=Path, help="a public key: switches SSH on, for it alone")
 
 
 if __name__ == "__main__":

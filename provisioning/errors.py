@@ -22,6 +22,14 @@ class ImageRefused(ProvisioningError):
     """An image isn't one that a doorbell can be made of; nothing was written."""
 
 
+class ReleaseRefused(ProvisioningError):
+    """A signed list or bundle isn't signed by enough, or isn't what was signed."""
+
+
+class LedgerRefused(ProvisioningError):
+    """The ledger of a batch can't be kept, or a claim was issued before."""
+
+
 class CardFailed(ProvisioningError):
     """The card was pulled, is worn, or isn't what it says."""
 

@@ -3,10 +3,12 @@
 import json
 import sys
 import time
+from threading import Lock
 from types import TracebackType
 from typing import Protocol, TextIO
 
-from provisioning.writer import Stage, Written
+from provisioning.targets import Disk
+from provisioning.writer import Progress, Stage, Written
 
 EACH_S = 0.5
 
@@ -52,8 +54,8 @@ class BarProgress:
             TimeRemainingColumn(),
             console=Console(stderr=True),
         )
-        self._tasks: dict[Stage, TaskID] = {}
-        self._began: dict[Stage, float] = {}
+        self._tasks: dict[str, TaskID] = {}
+        self._began: dict[str, float] = {}
 
     def __enter__(self) -> "BarProgress":
         self._bars.start()
@@ -67,14 +69,14 @@ class BarProgress:
     ) -> None:
         self._bars.stop()
 
-    def show(self, stage: Stage, size: int, part: float) -> None:
-        """Move the stage's bar."""
-        now = time.monotonic()
-        if stage not in self._tasks:
-            self._began[stage] = now
-            self._tasks[stage] = self._bars.add_task(stage, total=1.0, speed="")
-        speed = size / max(0.1, now - self._began[stage]) / 1e6
-        self._bars.update(self._tasks[stage], completed=part, speed=f"{speed:.0f} MB/s")
+    def show(self, stage: Stage, size: int, part: float, *, name: str | None = None) -> None:
+        """Move the stage's bar, or that of this name."""
+        now, name = time.monotonic(), name or stage
+        if name not in self._tasks:
+            self._began[name] = now
+            self._tasks[name] = self._bars.add_task(name, total=1.0, speed="")
+        speed = size / max(0.1, now - self._began[name]) / 1e6
+        self._bars.update(self._tasks[name], completed=part, speed=f"{speed:.0f} MB/s")
 
     def done(self, path: str, written: Written) -> None:
         """Say what is on the card."""
@@ -86,8 +88,10 @@ class BarProgress:
 class JsonProgress:
     """A line of JSON twice a second, and one at the end."""
 
-    def __init__(self, output: TextIO | None = None) -> None:
+    def __init__(self, *, path: str | None = None, output: TextIO | None = None) -> None:
+        """`path` names the card in each line, where there are several."""
         self._output = output or sys.stdout
+        self._named: dict[str, object] = {} if path is None else {"path": path}
         self._told_s = float("-inf")
 
     def __enter__(self) -> "JsonProgress":
@@ -110,4 +114,39 @@ class JsonProgress:
         )
 
     def _print(self, row: dict[str, object]) -> None:
-        print(json.dumps(row), file=self._output, flush=True)
+        print(json.dumps(self._named | row), file=self._output, flush=True)
+
+
+class BatchProgress:
+    """A bar a card, or lines of JSON with the card's path."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self._bars: BarProgress | None = None if as_json else BarProgress()
+        self._lock = Lock()
+
+    def __enter__(self) -> "BatchProgress":
+        if self._bars is not None:
+            self._bars.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._bars is not None:
+            self._bars.__exit__(kind, error, trace)
+
+    def of(self, disk: Disk) -> Progress:
+        """Return the progress of one card; it is called on that card's thread."""
+        lines = JsonProgress(path=disk.path)
+
+        def show(stage: Stage, size: int, part: float) -> None:
+            with self._lock:
+                if self._bars is None:
+                    lines.show(stage, size, part)
+                else:
+                    self._bars.show(stage, size, part, name=f"{disk.path} {stage}")
+
+        return show

@@ -1,0 +1,102 @@
+"""Documents signed by n of several offline keys, as C2SP notes.
+
+    doorward images              the purpose: a signature for one counts for no other
+    {"images": […], "v": 1}      canonical JSON (RFC 8785), on one line
+    (empty line)
+    — release.example/a …        one line a signature
+
+Source: c2sp.org/signed-note. The signers' file names the keys that count, one vkey a line, and how
+many of them must have signed: `quorum 2`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from firmware.protocol.encoding import Document, WireError, decode_canonical
+from firmware.protocol.tlog.signed_note import (
+    NoteKey,
+    NoteSigner,
+    parse_key,
+    parse_note,
+    sign_note,
+)
+from provisioning.errors import ReleaseRefused
+
+MAX_BYTES = 120 * 1024
+MAX_SIGNERS = 16
+LEAST_QUORUM = 2
+_PREFIX = b"doorward "
+
+D = TypeVar("D", bound=Document)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signers:
+    """The keys that count, and how many of them must have signed."""
+
+    keys: tuple[NoteKey, ...]
+    quorum: int
+
+
+def parse_signers(text: str) -> Signers:
+    """Read a signers' file, or raise ReleaseRefused."""
+    keys: dict[bytes, NoteKey] = {}
+    quorum = 0
+    for number, line in enumerate(text.splitlines(), 1):
+        words = line.split("#", 1)[0].split()
+        if not words:
+            continue
+        if words[0] == "quorum" and len(words) == 2 and words[1].isascii() and words[1].isdigit():
+            quorum = int(words[1])
+            continue
+        try:
+            key = parse_key(" ".join(words))
+        except WireError as error:
+            raise ReleaseRefused(
+                f"line {number} of the signers' file is no key: {error}"
+            ) from error
+        if key.kind != "ed25519" or key.public_key in keys:
+            raise ReleaseRefused(
+                f"line {number} of the signers' file: a witness's key, or named twice"
+            )
+        keys[key.public_key] = key
+    if not LEAST_QUORUM <= quorum <= len(keys) <= MAX_SIGNERS:
+        raise ReleaseRefused(
+            f"the signers' file has {len(keys)} keys and a quorum of {quorum}; it needs at least "
+            f"{LEAST_QUORUM} of at most {MAX_SIGNERS}"
+        )
+    return Signers(keys=tuple(keys.values()), quorum=quorum)
+
+
+def sign_document(document: Document, purpose: str, signers: Sequence[NoteSigner]) -> bytes:
+    """Return the note of a document, signed by these."""
+    return sign_note(_text(document.encode(), purpose), signers)
+
+
+def open_document(kind: type[D], data: bytes, purpose: str, signers: Signers) -> D:
+    """Return a document that enough signers have signed for this purpose, or ReleaseRefused."""
+    if len(data) > MAX_BYTES:
+        raise ReleaseRefused(f"a signed list has at most {MAX_BYTES} bytes, not {len(data)}")
+    try:
+        note = parse_note(data)
+        first, _, rest = note.text.partition(b"\n")
+        if first != _PREFIX + purpose.encode():
+            raise ReleaseRefused(f"it was signed as {first[:60]!r}, not as Doorward's {purpose}")
+        signed = {
+            key.public_key
+            for key in signers.keys
+            for signature in note.signatures
+            if signature.is_of(key) and key.verifies(signature.signature, note.text)
+        }
+        if len(signed) < signers.quorum:
+            raise ReleaseRefused(
+                f"{len(signed)} of the signers that count have signed it; {signers.quorum} must"
+            )
+        return decode_canonical(kind, rest.removesuffix(b"\n"), max_bytes=MAX_BYTES)
+    except WireError as error:
+        raise ReleaseRefused(f"the signed list is damaged: {error}") from error
+
+
+def _text(document: bytes, purpose: str) -> bytes:
+    return _PREFIX + purpose.encode() + b"\n" + document + b"\n"
