@@ -5,6 +5,8 @@
     doorward-flash customise DISK --claim ...  give a flashed card its claim and its Wi-Fi
     doorward-flash batch IMAGE DISK... --claims FOLDER --ledger FILE
                                                many cards at once, each with a claim of its own
+    doorward-flash label SERIAL... --link URL --out FILE
+                                               stickers with serial and service link, PDF or SVG
     doorward-flash verify IMAGE DISK           compare an uncustomised card with its image
 
 Nothing is overwritten but a removable disk that holds nothing mounted, and that a person confirmed.
@@ -40,6 +42,7 @@ from provisioning.errors import (
     WishRefused,
 )
 from provisioning.image import Image, check_base
+from provisioning.labels import labels_of, pdf_sheets, svg_sheets
 from provisioning.ledger import open_ledger
 from provisioning.progress import BarProgress, BatchProgress, JsonProgress
 from provisioning.release.images import listed_image
@@ -222,6 +225,28 @@ def _read(path: Path, what: str) -> bytes:
     return data
 
 
+def _label(options: argparse.Namespace) -> int:
+    out: Path = options.out
+    labels = labels_of(options.serials, options.link)
+    match out.suffix.lower():
+        case ".pdf":
+            sheets = {out: pdf_sheets(labels)}
+        case ".svg":
+            sheets = {
+                out.with_stem(f"{out.stem}-{number}"): sheet
+                for number, sheet in enumerate(svg_sheets(labels), 1)
+            }
+        case _:
+            raise WishRefused(f"{out} ends neither with .pdf nor with .svg")
+    for path, data in sheets.items():
+        try:
+            path.write_bytes(data)
+        except OSError as error:
+            raise WishRefused(f"{path} can't be written: {error.strerror}") from error
+        print(path)
+    return 0
+
+
 def _verify(options: argparse.Namespace) -> int:
     progress = JsonProgress() if options.json else BarProgress()
     with Image(options.image) as image, Card(options.disk) as card, progress:
@@ -330,6 +355,12 @@ def _parser() -> argparse.ArgumentParser:
     batch.add_argument("--yes", action="store_true", help="don't ask")
     batch.add_argument("--json", action="store_true", help="progress for programs, a line each")
     batch.set_defaults(run=_batch)
+
+    label = commands.add_parser("label", help="print stickers with serial and service link")
+    label.add_argument("serials", nargs="+", metavar="SERIAL")
+    label.add_argument("--link", required=True, metavar="URL", help="with {serial} in it")
+    label.add_argument("--out", type=Path, required=True, help="a .pdf, or an .svg (one a sheet)")
+    label.set_defaults(run=_label)
 
     check = commands.add_parser("verify", help="compare a flashed card with its image")
     check.add_argument("image", type=Path, metavar="IMAGE")
