@@ -64,6 +64,7 @@ from provisioning.writer import Card, verify
 
 LSBLK_S = 20.0
 STOPPED = 130
+LOOP_MAJOR = 7
 
 
 @quiet_pipe
@@ -165,7 +166,7 @@ def _batch(options: argparse.Namespace) -> int:
             options.image,
             ledger,
             sha256=promised,
-            wall_ms=lambda: time.time_ns() // 1_000_000,
+            wall_ms=_wall_ms,
             check_same=_check_same,
             progress_of=progress.of,
         )
@@ -185,14 +186,14 @@ def _all_wishes(options: argparse.Namespace) -> list[Wishes]:
     files = sorted(options.invitations.glob("*.json"))
     if not files:
         raise LedgerRefused(f"{options.invitations} has no invitations (NAME.json, one a doorbell)")
-    common = _answers(options)
+    common, now_ms = _answers(options), _wall_ms()
     if common.ssid and common.password is None and is_there() and not options.yes:
-        common = ask_missing(
-            msgspec.structs.replace(common, invitation=str(files[0]), name=files[0].stem),
-            StandardTerminal(),
-        )
+        first = msgspec.structs.replace(common, invitation=str(files[0]), serial=files[0].stem)
+        common = ask_missing(first, StandardTerminal(), now_ms=now_ms)
     return [
-        wishes_of(msgspec.structs.replace(common, invitation=str(path), name=path.stem))
+        wishes_of(
+            msgspec.structs.replace(common, invitation=str(path), serial=path.stem), now_ms=now_ms
+        )
         for path in files
     ]
 
@@ -234,8 +235,12 @@ def _said_of(wishes: Wishes) -> str:
 def _wishes(options: argparse.Namespace) -> Wishes:
     answers = _answers(options)
     if is_there() and not options.yes and options.answers is None:
-        answers = ask_missing(answers, StandardTerminal())
-    return wishes_of(answers)
+        answers = ask_missing(answers, StandardTerminal(), now_ms=_wall_ms())
+    return wishes_of(answers, now_ms=_wall_ms())
+
+
+def _wall_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def _answers(options: argparse.Namespace) -> Answers:
@@ -294,9 +299,16 @@ def list_disks() -> list[Disk]:
 def _target(options: argparse.Namespace) -> Disk:
     if options.allow_file:
         path = Path(options.disk or "")
-        if not path.is_file():
-            raise TargetRefused(f"{path} is no file; make one with truncate")
-        size = path.stat().st_size
+        try:
+            with path.open("rb") as file:
+                size = file.seek(0, os.SEEK_END)
+                is_loop = os.major(os.fstat(file.fileno()).st_rdev) == LOOP_MAJOR
+        except OSError as error:
+            raise TargetRefused(f"{path} can't be opened: {error.strerror}") from error
+        if not path.is_file() and not is_loop:
+            raise TargetRefused(
+                f"{path} is neither a file nor a loop device; leave --allow-file out"
+            )
         return Disk(path=str(path), size=size, vendor="", model="file", serial="", refused=None)
     return targets.pick(list_disks(), options.disk)
 
@@ -334,17 +346,17 @@ def _parser() -> argparse.ArgumentParser:
     flash.add_argument("--yes", action="store_true", help="don't ask")
     flash.add_argument("--json", action="store_true", help="progress for programs, a line each")
     flash.add_argument(
-        "--allow-file", action="store_true", help="write into a file, to try it without a card"
+        "--allow-file",
+        action="store_true",
+        help="write into a file or a loop device, to try it without a card",
     )
-    flash.add_argument("--invitation", metavar="FILE|LINK", help="customise it in the same run")
-    flash.add_argument("--name", help="the doorbell's name, as on its label")
+    _add_invitation(flash)
     _add_wishes(flash)
     flash.set_defaults(run=_flash)
 
     give = commands.add_parser("customise", help="give a flashed card its claim and its Wi-Fi")
     give.add_argument("disk", metavar="DISK", help="the card, or an image")
-    give.add_argument("--invitation", metavar="FILE|LINK", help="the relay's doorward.json")
-    give.add_argument("--name", help="the doorbell's name, as on its label")
+    _add_invitation(give)
     give.add_argument("--yes", action="store_true", help="don't ask")
     _add_wishes(give)
     give.set_defaults(run=_customise)
@@ -386,7 +398,20 @@ def _add_promise(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--signers", type=Path, help="whose keys count for the list, and how many")
 
 
+def _add_invitation(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--serial", help="the doorbell's name, as on its label")
+    parser.add_argument(
+        "--invitation",
+        metavar="FILE-OR-LINK",
+        help="the relay's doorward.json, its link, or - for either on standard input (a link in an "
+        "argument is seen by all who use this machine); until it is used, for at most 14 days, "
+        "whoever holds it can enrol a doorbell",
+    )
+
+
 def _add_wishes(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--relay", metavar="URL", help="refuse an invitation to another relay")
+    parser.add_argument("--policy", help="instead of the invitation's: policy.txt")
     parser.add_argument("--answers", type=Path, help="a TOML file with all that is asked")
     parser.add_argument("--ssid", help="the Wi-Fi network; none: by cable, or later")
     parser.add_argument("--country", help="where the Wi-Fi is, such as SE")

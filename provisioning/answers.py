@@ -5,24 +5,22 @@ name and checks all of it, before any disk is opened. A flag counts more than th
 says is asked, if somebody is there to answer.
 """
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal, Protocol
 
 import msgspec
 
-from firmware.protocol.claims import MAX_LINK_BYTES, Claim, Invitation, read_invitation
-from firmware.protocol.encoding import WireError
+from firmware.protocol.claims import Invitation
 from firmware.protocol.settings_file import SECRET, SettingFault, decode, read_toml
 from provisioning.cloud_init import Wishes, check_serial, check_wishes
 from provisioning.errors import WifiRefused, WishRefused
+from provisioning.invitation import LINKS, invitation_of, invited_network
 from provisioning.wifi import Network, check_country, check_ssid, network_of
 
 Board = Literal["zero2w", "pi3", "pi4", "pi5", "cm4"]
 BOARDS: tuple[Board, ...] = ("zero2w", "pi3", "pi4", "pi5", "cm4")
 MAX_INPUT_BYTES = 64 * 1024
-LINKS = ("https://", "http://")
 
 
 def _words(text: str) -> msgspec.Meta:
@@ -33,7 +31,9 @@ class Answers(msgspec.Struct, frozen=True, kw_only=True):
     """One doorbell's answers; None is what nobody has said."""
 
     invitation: Annotated[str | None, _words("the relay's doorward.json, or its link")] = None
-    name: Annotated[str | None, _words("the doorbell's name, as on its label")] = None
+    relay: Annotated[str | None, _words("the relay's address, to refuse another's")] = None
+    serial: Annotated[str | None, _words("the doorbell's name, as on its label")] = None
+    policy: Annotated[str | None, _words("policy.txt, instead of the invitation's")] = None
     ssid: Annotated[str | None, _words("the Wi-Fi network's name")] = None
     password: Annotated[str | None, _words("the Wi-Fi network's password"), SECRET] = None
     security: Annotated[Literal["wpa2", "wpa3"], _words('"wpa2" or "wpa3"')] = "wpa2"
@@ -46,7 +46,7 @@ class Answers(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         """Never show the password."""
-        return f"Answers({self.name!r}, {self.ssid!r})"
+        return f"Answers({self.serial!r}, {self.ssid!r})"
 
 
 class Terminal(Protocol):
@@ -73,13 +73,13 @@ def read_answers(path: Path) -> Answers:
         raise WishRefused(f"{path}: {fault}") from fault
     beside = {
         key: str(path.parent / value)
-        for key in ("invitation", "ssh_key")
+        for key in ("invitation", "policy", "ssh_key")
         if (value := getattr(answers, key)) and not value.startswith(LINKS)
     }
     return msgspec.structs.replace(answers, **beside)
 
 
-def ask_missing(answers: Answers, terminal: Terminal) -> Answers:
+def ask_missing(answers: Answers, terminal: Terminal, *, now_ms: int) -> Answers:
     """Return the answers with what a person types for those that are missing, once it is right."""
     given: dict[str, object] = {}
 
@@ -94,11 +94,18 @@ def ask_missing(answers: Answers, terminal: Terminal) -> Answers:
             given[key] = typed
             return typed
 
+    def invited() -> Invitation:
+        return _invitation_of(_now(answers, given), now_ms)
+
     if answers.invitation is None:
-        ask("invitation", "The relay's invitation (doorward.json, or its link): ", invitation_of)
-    if answers.name is None and invitation_of(_now(answers, given).invitation).name is None:
-        ask("name", "The doorbell's name, such as front-door: ", check_serial)
-    if answers.ssid is None and invitation_of(_now(answers, given).invitation).network is None:
+        ask(
+            "invitation",
+            "The relay's invitation (doorward.json, or its link): ",
+            lambda text: _invitation_of(msgspec.structs.replace(answers, invitation=text), now_ms),
+        )
+    if answers.serial is None and invited().name is None:
+        ask("serial", "The doorbell's name, such as front-door: ", check_serial)
+    if answers.ssid is None and invited().network is None:
         ask("ssid", "Wi-Fi network (nothing: by cable): ", _check_network_name)
     wanted = _now(answers, given)
     if wanted.ssid and answers.country is None:
@@ -117,20 +124,20 @@ def ask_missing(answers: Answers, terminal: Terminal) -> Answers:
     return _now(answers, given)
 
 
-def wishes_of(
-    answers: Answers, *, now_ms: Callable[[], int] = lambda: time.time_ns() // 10**6
-) -> Wishes:
+def wishes_of(answers: Answers, *, now_ms: int) -> Wishes:
     """Return what is put on the card, all of it checked; raise WishRefused."""
-    invitation = invitation_of(answers.invitation)
-    check_claim(invitation.claim, now_ms())
-    name = answers.name or invitation.name
-    if name is None:
-        raise WishRefused("the doorbell has no name; give --name, such as front-door")
+    invitation = _invitation_of(answers, now_ms)
+    serial = answers.serial or invitation.name
+    if serial is None:
+        raise WishRefused("the doorbell has no name; give --serial, such as front-door")
+    policy = None if invitation.policy is None else invitation.policy.encode()
+    if answers.policy is not None:
+        policy = read_file(Path(answers.policy), "policy")
     wishes = Wishes(
-        serial=name,
+        serial=serial,
         claim=invitation.claim,
-        policy=None if invitation.policy is None else invitation.policy.encode(),
-        network=_network_of(answers, invitation),
+        policy=policy,
+        network=_network_of(answers) or invited_network(invitation),
         ssh_key=_ssh_key_of(answers.ssh_key) or invitation.ssh_key,
         board=answers.board,
         has_sound=answers.sound,
@@ -138,31 +145,6 @@ def wishes_of(
     )
     check_wishes(wishes)
     return wishes
-
-
-def invitation_of(text: str | None) -> Invitation:
-    """Read an invitation from its file's path or from its link, or raise WishRefused."""
-    if not text:
-        raise WishRefused(
-            "the relay's invitation is missing; its operator makes one with "
-            "`doorward-relay invite doorbell --out doorward.json`"
-        )
-    is_link = text.startswith(LINKS)
-    data = text.encode() if is_link else read_file(Path(text), "invitation", MAX_LINK_BYTES)
-    try:
-        return read_invitation(data)
-    except WireError as error:
-        what = "the link" if is_link else text
-        raise WishRefused(f"{what} is no invitation of a relay's: {error}") from error
-
-
-def check_claim(claim: Claim, now_ms: int) -> None:
-    """Raise WishRefused if a claim has ended: a card with it would never enrol."""
-    if claim.expires_ms <= now_ms:
-        ended = time.strftime("%Y-%m-%d", time.localtime(claim.expires_ms / 1000))
-        raise WishRefused(
-            f"the invitation ended on {ended}; ask the relay's operator for another one"
-        )
 
 
 def read_file(path: Path, what: str, limit: int = MAX_INPUT_BYTES) -> bytes:
@@ -186,36 +168,34 @@ def _asked_password(answers: Answers, terminal: Terminal) -> str:
     while True:
         password = terminal.ask_secret(f"Password of {answers.ssid}: ")
         try:
-            _network_of(msgspec.structs.replace(answers, password=password), None)
+            _network_of(msgspec.structs.replace(answers, password=password))
         except WifiRefused as error:
             terminal.tell(f"  {error}")
             continue
         return password
 
 
-def _network_of(answers: Answers, invitation: Invitation | None) -> Network | None:
-    if answers.ssid == "":
+def _network_of(answers: Answers) -> Network | None:
+    if not answers.ssid:
         return None
-    if answers.ssid is not None:
-        if answers.password is None:
-            raise WishRefused("nobody is there to type the Wi-Fi's password; give --password-file")
-        return network_of(
-            answers.ssid,
-            answers.password,
-            country=(answers.country or "").upper(),
-            security=answers.security,
-            is_hidden=answers.hidden,
-        )
-    if invitation is None or invitation.network is None:
-        return None
-    invited = invitation.network
+    if answers.password is None:
+        raise WishRefused("nobody is there to type the Wi-Fi's password; give --password-file")
     return network_of(
-        invited.ssid,
-        invited.key,
-        country=invited.country,
-        security=invited.security,
-        is_hidden=invited.is_hidden,
+        answers.ssid,
+        answers.password,
+        country=(answers.country or "").upper(),
+        security=answers.security,
+        is_hidden=answers.hidden,
     )
+
+
+def _invitation_of(answers: Answers, now_ms: int) -> Invitation:
+    if not answers.invitation:
+        raise WishRefused(
+            "the relay's invitation is missing; its operator makes one with "
+            "`doorward-relay invite doorbell --out doorward.json`"
+        )
+    return invitation_of(answers.invitation, relay=answers.relay, now_ms=now_ms)
 
 
 def _ssh_key_of(path: str | None) -> str | None:

@@ -66,6 +66,7 @@ class Flasher:
 
     def _customise(self, first: bytes, wishes: Wishes, at: datetime) -> bytes:
         """Write the files of a first boot; return the card's beginning, with them."""
+        self._progress("customising", 0, 0.0)
         try:
             with BlockFile(self._path, is_writable=True) as blocks:
                 held = HeldBack(blocks, first)
@@ -78,6 +79,7 @@ class Flasher:
             raise CardFailed(
                 f"{self._path} can't be customised: {error.strerror or error}"
             ) from error
+        self._progress("customising", sum(len(data) for data in files.values()), 1.0)
         return held.first
 
     def _check(self, what: str) -> None:

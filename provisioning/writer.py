@@ -19,7 +19,7 @@ from typing import Literal, Protocol
 from provisioning.errors import Cancelled, CardFailed, ImageRefused, ProvisioningError
 from provisioning.image import PIECE, Image
 
-Stage = Literal["writing", "reading back"]
+Stage = Literal["writing", "reading back", "customising"]
 QUEUE = 4
 SECTOR = 4096
 """O_DIRECT's pieces are multiples of it, on every card."""
