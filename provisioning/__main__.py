@@ -43,6 +43,7 @@ from provisioning.answers import (
 from provisioning.batch import Batch, orders_of
 from provisioning.cloud_init import Wishes
 from provisioning.customise import customise
+from provisioning.doctor import examine_path
 from provisioning.errors import (
     Cancelled,
     LedgerRefused,
@@ -257,6 +258,25 @@ def _answers(options: argparse.Namespace) -> Answers:
     return msgspec.structs.replace(answers, **given)
 
 
+def _doctor(options: argparse.Namespace) -> int:
+    findings = examine_path(options.disk, now_ms=_wall_ms())
+    wrong = [one for one in findings if one.is_fault]
+    if options.json:
+        rows = [{"code": one.code, "text": one.text, "do": one.do} for one in findings]
+        print(json.dumps({"path": str(options.disk), "findings": rows}, indent=2))
+        return int(bool(wrong))
+    if wrong:
+        print(f"{options.disk}: what is wrong, the likeliest cause first.\n")
+    else:
+        print(f"{options.disk}: nothing wrong can be seen from outside.\n")
+    for number, one in enumerate(wrong, 1):
+        print(f"{number}. {one.text}\n   {one.do}")
+    for one in findings:
+        if not one.is_fault:
+            print(f"-  {one.text}")
+    return int(bool(wrong))
+
+
 def _label(options: argparse.Namespace) -> int:
     out: Path = options.out
     labels = labels_of(options.serials, options.link)
@@ -377,6 +397,11 @@ def _parser() -> argparse.ArgumentParser:
     batch.add_argument("--yes", action="store_true", help="don't ask")
     batch.add_argument("--json", action="store_true", help="progress for programs, a line each")
     batch.set_defaults(run=_batch)
+
+    doctor = commands.add_parser("doctor", help="say why a card doesn't become a doorbell")
+    doctor.add_argument("disk", type=Path, metavar="DISK-OR-IMAGE", help="it is only read")
+    doctor.add_argument("--json", action="store_true", help="for programs")
+    doctor.set_defaults(run=_doctor)
 
     label = commands.add_parser("label", help="print stickers with serial and service link")
     label.add_argument("serials", nargs="+", metavar="SERIAL")
