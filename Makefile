@@ -99,6 +99,7 @@ soak: setup  ## the long forms: 1,000 kills, 200 power cuts, every failing call,
 	.ci/postgres $(VENV)/pytest tests/relay $(ARGS)
 	$(VENV)/pytest tests/guest/soak.py $(ARGS)
 
-screenshots: setup  ## take pictures of every page (tests/flows/screenshots.py)
-	@.ci/debian $(BROWSER)
+screenshots: setup  ## take pictures of every page, and of doorward-flash (tests/flows/screenshots.py)
+	@.ci/debian $(BROWSER) $(FLASH)
+	$(VENV)/python -m tests.provisioning.pictures
 	$(VENV)/python -m tests.flows.screenshots $(ARGS)
