@@ -121,12 +121,17 @@ def vendor_data() -> bytes:
 
 
 def cmdline(now: bytes | None, instance: str) -> bytes:
-    """Return the kernel's one line: as it was, and where cloud-init finds its data."""
+    """Return the kernel's one line: where cloud-init finds its data, and the root as it shall be.
+
+    `resize` would let the initramfs give the whole card to the root, and nothing would be left for
+    data. The kernel mounts the root read-only; /etc/fstab says whether it stays so.
+    """
     if now is None or b"root=" not in now:
         raise CardDamaged("the card's cmdline.txt names no root partition; flash the image anew")
     words = now.decode("utf-8", errors="surrogateescape").split()
-    kept = [word for word in words if not word.startswith("ds=nocloud")]
-    text = " ".join([*kept, f"ds=nocloud;i={instance}"]) + "\n"
+    ours = ("resize", "ro", "rw")
+    kept = [word for word in words if word not in ours and not word.startswith("ds=nocloud")]
+    text = " ".join([*kept, "ro", f"ds=nocloud;i={instance}"]) + "\n"
     line = text.encode(errors="surrogateescape")
     if len(line) > MAX_LINE_BYTES:
         raise CardDamaged("the card's cmdline.txt is too long; flash the image anew")

@@ -43,9 +43,18 @@ def files_of(wanted: Wishes, have: dict[str, bytes] = HAVE) -> dict[str, bytes]:
 
 def test_the_kernels_line_stays_one_and_names_the_instance():
     line = files_of(wishes())["cmdline.txt"]
-    assert line == HAVE["cmdline.txt"].rstrip() + b" ds=nocloud;i=doorward-0011\n"
+    begin = HAVE["cmdline.txt"].removesuffix(b" resize\n")
+    assert line == begin + b" ro ds=nocloud;i=doorward-0011\n"
     again = files_of(wishes(), {**HAVE, "cmdline.txt": line})["cmdline.txt"]
     assert again == line
+
+
+@pytest.mark.parametrize("word", ["resize", "rw"])
+def test_the_kernels_line_lets_nothing_take_the_whole_card_or_write_to_the_root(word: str):
+    have = f"{word} root=PARTUUID=12ab-02 {word} rootwait resize.x=1 {word}\n".encode()
+    words = files_of(wishes(), {**HAVE, "cmdline.txt": have})["cmdline.txt"].split()
+    assert word.encode() not in words
+    assert words == [b"root=PARTUUID=12ab-02", b"rootwait", b"resize.x=1", b"ro", words[-1]]
 
 
 def test_the_block_in_config_txt_is_replaced_and_nothing_else():
