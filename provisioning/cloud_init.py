@@ -12,6 +12,7 @@ from typing import Any
 
 from firmware.panel.pins import load_pins
 from firmware.protocol.claims import Claim
+from provisioning import netplan
 from provisioning.boot_config import config_lines, with_block
 from provisioning.errors import CardDamaged, WishRefused
 from provisioning.wifi import Network
@@ -21,6 +22,8 @@ CLAIM, POLICY = f"{FOLDER}/claim.json", f"{FOLDER}/policy.txt"
 SETTINGS = f"{FOLDER}/settings.json"
 CMDLINE, CONFIG = "cmdline.txt", "config.txt"
 USER_DATA, META_DATA, NETWORK_CONFIG = "user-data", "meta-data", "network-config"
+VENDOR_DATA = "vendor-data"
+FIRST_BOOT = f"{FOLDER}/first-boot.pyz"
 BOOT = "/boot/firmware"
 STATE = "/var/lib/doorward"
 MAX_HOSTNAME = 63
@@ -51,8 +54,9 @@ def card_files(wishes: Wishes, *, instance: str, have: Mapping[str, bytes]) -> d
     lines = config_lines(load_pins(), has_sound=wishes.has_sound)
     files = {
         USER_DATA: b"#cloud-config\n" + _json(user_data(wishes)),
+        VENDOR_DATA: vendor_data(),
         META_DATA: _json({"instance-id": instance, "dsmode": "local"}),
-        NETWORK_CONFIG: _json(network_config(wishes.network)),
+        NETWORK_CONFIG: netplan.encode(netplan.network_config(wishes.network)),
         CMDLINE: cmdline(have.get(CMDLINE), instance),
         CONFIG: with_block(have.get(CONFIG, b""), lines),
         CLAIM: wishes.claim.encode() + b"\n",
@@ -90,33 +94,30 @@ def user_data(wishes: Wishes) -> dict[str, Any]:
         "user": user,
         "ssh_pwauth": False,
         "disable_root": True,
-        "runcmd": [
-            ["systemctl", ssh, "--now", "ssh"],
-            ["sh", "-c", f"sh {BOOT}/{FOLDER}/first-boot.sh"],
-        ],
+        "runcmd": [["systemctl", ssh, "--now", "ssh"]],
     }
 
 
-def network_config(network: Network | None) -> dict[str, Any]:
-    """Return netplan's form, version 2: any cable, and the one Wi-Fi network if there is one."""
-    config: dict[str, Any] = {
-        "version": 2,
-        "ethernets": {"cable": {"match": {"name": "e*"}, "dhcp4": True, "optional": True}},
-    }
-    if network is not None:
-        kind = "sae" if network.security == "wpa3" else "psk"
-        point: dict[str, Any] = {"auth": {"key-management": kind, "password": network.key}}
-        if network.is_hidden:
-            point["hidden"] = True
-        config["wifis"] = {
-            "wlan0": {
-                "dhcp4": True,
-                "optional": True,
-                "regulatory-domain": network.country,
-                "access-points": {network.ssid: point},
-            }
-        }
-    return config
+def vendor_data() -> bytes:
+    """Return cloud-init's vendor-data: starts the first boot at every boot, and moves no partition.
+
+    A wizard such as Raspberry Pi Imager's writes user-data anew and leaves this. `bootcmd` runs
+    before the card's partition is mounted for sure, so the program is a unit of its own, which
+    waits for the mount and holds up nothing.
+    """
+    start = [
+        "systemd-run",
+        "--no-block",
+        "--collect",
+        "--unit=doorward-first-boot",
+        "--description=Doorward's first boot",
+        f"--property=RequiresMountsFor={BOOT}",
+        "/usr/bin/python3",
+        "-I",
+        f"{BOOT}/{FIRST_BOOT}",
+    ]
+    document = {"bootcmd": [start], "growpart": {"mode": "off"}, "resize_rootfs": False}
+    return b"#cloud-config\n" + _json(document)
 
 
 def cmdline(now: bytes | None, instance: str) -> bytes:
