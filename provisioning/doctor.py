@@ -9,6 +9,7 @@ say, by `provision-status.json`.
 
 import json
 import struct
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,15 +21,17 @@ from firmware.protocol.claims import Claim
 from firmware.protocol.encoding import WireError, decode
 from provisioning import boot_config, cloud_init
 from provisioning.block_file import BlockFile
-from provisioning.errors import CardDamaged, CardFailed, WishRefused
+from provisioning.bundle_on_card import BUNDLE_FILE
+from provisioning.errors import CardDamaged, CardFailed, ReleaseRefused, WishRefused
 from provisioning.fat32.health import faults
 from provisioning.fat32.volume import Volume
 from provisioning.image import CLOUD_INIT_FILES, KERNELS, PIECE, boot_partition
 from provisioning.partitions import MBR_ENTRIES_AT, Partition, read_partitions
+from provisioning.release.bundle import Target, check_bundle
+from provisioning.release.signed_document import parse_signers
 
 SETTINGS, STATUS = cloud_init.SETTINGS, f"{cloud_init.FOLDER}/provision-status.json"
 INVITATION = "doorward.json"
-VENDOR_DATA, FIRST_BOOT = "vendor-data", f"{cloud_init.FOLDER}/first-boot.pyz"
 FIRMWARE = {
     "zero2w": ("bootcode.bin", "start.elf", "fixup.dat"),
     "pi3": ("bootcode.bin", "start.elf", "fixup.dat"),
@@ -204,6 +207,7 @@ class _Files:
         yield from self._cmdline(disk_id, partitions)
         yield from self._config()
         yield from self._cloud_init()
+        yield from self._bundle()
         yield from self._claim()
         yield from self._last_words()
 
@@ -300,7 +304,8 @@ class _Files:
                 text="user-data doesn't begin with #cloud-config: cloud-init passes it over.",
                 do=f"{_upper(CUSTOMISE)}.",
             )
-        if VENDOR_DATA not in self._root or FIRST_BOOT.rpartition("/")[2] not in self._inner:
+        first_boot = cloud_init.FIRST_BOOT.rpartition("/")[2]
+        if cloud_init.VENDOR_DATA not in self._root or first_boot not in self._inner:
             yield Finding(
                 code="no_first_boot",
                 text="vendor-data or doorward/first-boot.pyz is missing: nothing starts Doorward.",
@@ -312,6 +317,41 @@ class _Files:
                 code="by_cable",
                 text="The card has no Wi-Fi network: the doorbell must hang on a cable.",
             )
+
+    def _bundle(self) -> Iterator[Finding]:
+        """Check the bundle as a first boot does, by the signers that the card names."""
+        missing = [name for name in (BUNDLE_FILE, "signers.txt") if name not in self._inner]
+        if missing:
+            if not self._has_status():
+                yield Finding(
+                    code="no_bundle",
+                    text=f"The card has no doorward/{' and no doorward/'.join(missing)}: there is "
+                    "nothing to install.",
+                    do="Customise it anew with --bundle and --signers.",
+                )
+            return
+        board = self._board()
+        try:
+            with tempfile.TemporaryDirectory(prefix="doorward-doctor-") as folder:
+                copy = Path(folder) / BUNDLE_FILE
+                with copy.open("wb") as file:
+                    file.writelines(self._volume.pieces(f"{cloud_init.FOLDER}/{BUNDLE_FILE}"))
+                signers = parse_signers(self._text(f"{cloud_init.FOLDER}/signers.txt"))
+                target: Target | None = "aarch64-cp313" if board in FIRMWARE else None
+                note = check_bundle(copy, signers, target=target).note
+        except ReleaseRefused as error:
+            yield Finding(
+                code="bundle_refused",
+                text=f"The first boot refuses what it should install: {error}.",
+                do="Customise it anew with --bundle and --signers, from a source that you trust.",
+            )
+            return
+        made = datetime.fromtimestamp(note.made_ms / 1000, tz=UTC)
+        yield Finding(
+            code="bundle",
+            text=f"Its bundle is Doorward {note.version} of {made:%Y-%m-%d} for {note.target}, "
+            "whole, and signed by enough of those whom its signers.txt names.",
+        )
 
     def _claim(self) -> Iterator[Finding]:
         if INVITATION in self._root:
