@@ -2,8 +2,9 @@
 
     doorward-flash list                        which disks may be flashed, and why others may not
     doorward-flash flash IMAGE [DISK]          write an image to a card, and read it back
-    doorward-flash customise DISK --claim ...  give a flashed card its claim and its Wi-Fi
-    doorward-flash batch IMAGE DISK... --claims FOLDER --ledger FILE
+    doorward-flash customise DISK --invitation FILE-OR-LINK ...
+                                               give a flashed card its claim and its Wi-Fi
+    doorward-flash batch IMAGE DISK... --invitations FOLDER --ledger FILE
                                                many cards at once, each with a claim of its own
     doorward-flash label SERIAL... --link URL --out FILE
                                                stickers with serial and service link, PDF or SVG
@@ -26,9 +27,8 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from firmware.protocol.claims import Claim
+from firmware.protocol.claims import Invitation
 from firmware.protocol.command_line import ZERO, quiet_pipe
-from firmware.protocol.encoding import WireError, decode
 from provisioning import targets
 from provisioning.batch import Batch, orders_of
 from provisioning.cloud_init import Wishes
@@ -42,6 +42,7 @@ from provisioning.errors import (
     WishRefused,
 )
 from provisioning.image import Image, check_base
+from provisioning.invitation import invitation_of, invited_network
 from provisioning.labels import labels_of, pdf_sheets, svg_sheets
 from provisioning.ledger import open_ledger
 from provisioning.progress import BarProgress, BatchProgress, JsonProgress
@@ -141,13 +142,17 @@ def _batch(options: argparse.Namespace) -> int:
         check_base(image)
     known = list_disks()
     disks = [targets.pick(known, path) for path in dict.fromkeys(options.disks)]
-    claims = [(path.stem, read_claim(path)) for path in sorted(options.claims.glob("*.json"))]
-    if not claims:
-        raise LedgerRefused(f"{options.claims} has no claims (NAME.json, one a doorbell)")
+    invited = [
+        (path.stem, _invitation(options, str(path)))
+        for path in sorted(options.invitations.glob("*.json"))
+    ]
+    if not invited:
+        raise LedgerRefused(f"{options.invitations} has no invitations (NAME.json, one a doorbell)")
     if not options.yes:
         for disk in disks:
             _confirm(disk)
-    common = _wishes(options, serial=claims[0][0], claim=claims[0][1])
+    common = _wishes(options, serial=invited[0][0], invitation=invited[0][1])
+    claims = [(serial, invitation.claim) for serial, invitation in invited]
     with open_ledger(options.ledger) as ledger, BatchProgress(as_json=options.json) as progress:
         batch = Batch(
             options.image,
@@ -166,7 +171,11 @@ def _batch(options: argparse.Namespace) -> int:
 
 
 def _customise(options: argparse.Namespace) -> int:
-    wishes = _wishes(options, serial=options.serial, claim=read_claim(options.claim))
+    invitation = _invitation(options, options.invitation)
+    serial = options.serial or invitation.name
+    if serial is None:
+        raise WishRefused("the doorbell needs a name, as on its label; give --serial")
+    wishes = _wishes(options, serial=serial, invitation=invitation)
     names = customise(Path(options.disk), wishes, at=datetime.now().astimezone())
     ends = datetime.fromtimestamp(wishes.claim.expires_ms / 1000).astimezone()
     print(f"{options.disk}: {len(names)} files are on the card, and were read back.")
@@ -177,15 +186,24 @@ def _customise(options: argparse.Namespace) -> int:
     return 0
 
 
-def _wishes(options: argparse.Namespace, *, serial: str, claim: Claim) -> Wishes:
-    key = None if options.ssh_key is None else _read(options.ssh_key, "SSH key")
+def _wishes(options: argparse.Namespace, *, serial: str, invitation: Invitation) -> Wishes:
+    """Return what was asked for: an option goes before what the invitation says."""
+    policy, key = invitation.policy, invitation.ssh_key
+    if options.policy is not None:
+        policy = _read(options.policy, "policy").decode(errors="replace")
+    if options.ssh_key is not None:
+        key = _read(options.ssh_key, "SSH key").decode(errors="replace").strip()
     return Wishes(
         serial=serial,
-        claim=claim,
-        policy=None if options.policy is None else _read(options.policy, "policy"),
-        network=_network(options),
-        ssh_key=None if key is None else key.decode(errors="replace").strip(),
+        claim=invitation.claim,
+        policy=None if policy is None else policy.encode(),
+        network=_network(options) or invited_network(invitation),
+        ssh_key=key,
     )
+
+
+def _invitation(options: argparse.Namespace, given: str) -> Invitation:
+    return invitation_of(given, relay=options.relay, now_ms=time.time_ns() // 1_000_000)
 
 
 def _network(options: argparse.Namespace) -> Network | None:
@@ -204,14 +222,6 @@ def _network(options: argparse.Namespace) -> Network | None:
         security="wpa3" if options.wpa3 else "wpa2",
         is_hidden=options.hidden,
     )
-
-
-def read_claim(path: Path) -> Claim:
-    """Read a relay's claim, or raise WishRefused."""
-    try:
-        return decode(Claim, _read(path, "claim"))
-    except WireError as error:
-        raise WishRefused(f"{path} is no claim of a relay's: {error}") from error
 
 
 def _read(path: Path, what: str) -> bytes:
@@ -338,8 +348,15 @@ def _parser() -> argparse.ArgumentParser:
 
     give = commands.add_parser("customise", help="give a flashed card its claim and its Wi-Fi")
     give.add_argument("disk", metavar="DISK", help="the card, or an image")
-    give.add_argument("--serial", required=True, help="the doorbell's name, as on its label")
-    give.add_argument("--claim", type=Path, required=True, help="the relay's claim.json")
+    give.add_argument("--serial", help="the doorbell's name, as on its label")
+    give.add_argument(
+        "--invitation",
+        required=True,
+        metavar="FILE-OR-LINK",
+        help="the relay's doorward.json, its link, or - for either on standard input (a link in an "
+        "argument is seen by all who use this machine); until it is used, for at most 14 days, "
+        "whoever holds it can enrol a doorbell",
+    )
     _add_wishes(give)
     give.set_defaults(run=_customise)
 
@@ -347,7 +364,11 @@ def _parser() -> argparse.ArgumentParser:
     batch.add_argument("image", type=Path, metavar="IMAGE", help="an .img, .img.xz or .img.zst")
     batch.add_argument("disks", nargs="+", metavar="DISK", help="each card to overwrite")
     batch.add_argument(
-        "--claims", type=Path, required=True, metavar="FOLDER", help="NAME.json, one a doorbell"
+        "--invitations",
+        type=Path,
+        required=True,
+        metavar="FOLDER",
+        help="NAME.json, one a doorbell",
     )
     batch.add_argument("--ledger", type=Path, required=True, help="what was issued; kept for good")
     _add_promise(batch)
@@ -377,7 +398,8 @@ def _add_promise(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_wishes(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--policy", type=Path, help="policy.txt: which logs it believes")
+    parser.add_argument("--relay", metavar="URL", help="refuse an invitation to another relay")
+    parser.add_argument("--policy", type=Path, help="instead of the invitation's: policy.txt")
     parser.add_argument("--ssid", help="the Wi-Fi network; none: by cable, or later")
     parser.add_argument("--country", help="where the Wi-Fi is, such as SE")
     parser.add_argument("--password-file", type=Path, help="instead of typing it")
