@@ -4,6 +4,7 @@ QEMU doesn't run the Pi's own firmware, so it is given kernel and initramfs; wha
 is read from the card's cmdline.txt. There is no hardware help: the processor is emulated.
 """
 
+import asyncio
 import contextlib
 import re
 import shutil
@@ -19,8 +20,6 @@ from provisioning.image import boot_partition
 from provisioning.partitions import read_partitions
 from tests.boot.base_image import BaseImage
 
-import os
-CPU = os.environ.get("RIG_CPU","max")
 MEMORY_MIB = 1024
 LOOK_AGAIN_S = 0.25
 END_S = 10.0
@@ -47,7 +46,7 @@ class Machine:
             path.read_text(errors="replace") for path in (self.console, self.journal) if path.exists()
         )
 
-    def wait_for(self, pattern: str, *, within_s: float) -> float:
+    async def wait_for(self, pattern: str, *, within_s: float) -> float:
         """Wait until a line matches; return the seconds since the start."""
         wanted = re.compile(pattern, re.MULTILINE)
         until_s = time.monotonic() + within_s
@@ -56,15 +55,16 @@ class Machine:
                 raise BootFailed(f"QEMU ended before {pattern!r}\n{self.tail()}")
             if time.monotonic() > until_s:
                 raise BootFailed(f"no {pattern!r} within {within_s:.0f} s\n{self.tail()}")
-            time.sleep(LOOK_AGAIN_S)
+            await asyncio.sleep(LOOK_AGAIN_S)
         return time.monotonic() - self.started_s
 
-    def wait_for_end(self, *, within_s: float) -> None:
+    async def wait_for_end(self, *, within_s: float) -> None:
         """Wait until it has switched itself off."""
-        try:
-            self.process.wait(within_s)
-        except subprocess.TimeoutExpired:
-            raise BootFailed(f"it didn't end within {within_s:.0f} s\n{self.tail()}") from None
+        until_s = time.monotonic() + within_s
+        while self.process.poll() is None:
+            if time.monotonic() > until_s:
+                raise BootFailed(f"it didn't end within {within_s:.0f} s\n{self.tail()}")
+            await asyncio.sleep(LOOK_AGAIN_S)
 
     def tail(self, lines: int = 60) -> str:
         """Return the last lines of console and journal."""
@@ -97,14 +97,14 @@ def booted(
     forwards = "".join(f",hostfwd=tcp:127.0.0.1:{here}-:{there}" for there, here in ports.items())
     command = [
         *_nice(),
-        *("qemu-system-x86_64", "-M", "q35", "-accel", "tcg,thread=multi", "-cpu", CPU),
+        *("qemu-system-x86_64", "-M", "q35", "-accel", "tcg,thread=multi", "-cpu", "max"),
         *("-smp", "2", "-m", str(MEMORY_MIB), "-display", "none", "-monitor", "none"),
         *("-serial", f"file:{console}", "-serial", f"file:{journal}"),
         *("-drive", f"file={card},format=raw,if=virtio,discard=unmap"),
         *("-nic", f"user,model=virtio-net-pci{forwards}"),
         *("-device", "virtio-rng-pci"),
         *("-kernel", str(base.system.kernel), "-initrd", str(base.system.initramfs)),
-        *("-append", kernel_line(card) + os.environ.get("RIG_APPEND","")),
+        *("-append", kernel_line(card)),
         *(("-rtc", f"base={clock}") if clock else ()),
     ]
     with (folder / f"{name}.qemu").open("wb") as log:

@@ -5,6 +5,7 @@ The object store is this machine's own: no package leaves the doorbell in the pr
 """
 
 import contextlib
+import sqlite3
 import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -14,7 +15,6 @@ import httpx2
 
 from tests.boot.base_image import BaseImage
 from tests.boot.tls_front import certificate_for, front
-from tests.story.api import Json
 from tests.story.children import Children, Program, answers_http
 from tests.story.commands import run_all
 from tests.story.owner import Owner
@@ -23,7 +23,7 @@ from tests.story.settings import PORT_NAMES, Ports, Settings, free_ports
 from tests.story.town import invite
 
 HOST = "10.0.2.2"
-LOG_NAME = "example.boot"
+LOG_NAME = "boot.test"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,12 +65,11 @@ class Relay:
         )
         return owner
 
-    async def doorbells(self) -> list[Json]:
-        """Return the doorbells that ever enrolled, from the relay's own database."""
-        printed = await run_all(
-            ("doorward-relay", "doorbells", "--config", str(self.settings.relay_toml), "--json")
-        )
-        return printed  # type: ignore[return-value]
+    def enrolled(self) -> list[str]:
+        """Return the ids of the doorbells that ever enrolled, from the relay's own database."""
+        file = self.settings.relay_dir / "relay.sqlite3"
+        with contextlib.closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as database:
+            return [row[0] for row in database.execute("SELECT device FROM doorbells")]
 
     async def start(self) -> None:
         """Start the relay itself, which was stopped."""
@@ -145,6 +144,20 @@ async def _init(settings: Settings, url: str, store_url: str) -> None:
             "--s3-port", str(ports.s3),
         ),
         ("doorward-relay", "log", "init", *config, "--name", LOG_NAME),
-        ("doorward-relay", "log", "policy", *config, "--out",
-         str(settings.relay_dir / settings.policy.name)),
+    )  # fmt: skip
+    (vkey,) = await run_all(
+        (
+            "doorward-witness", "keygen",
+            "--name", "witness.example",
+            "--key", str(settings.data_dir / "witness.key"),
+            "--data", str(settings.data_dir / "witness"),
+        )
+    )  # fmt: skip
+    witness = f"witness={vkey.strip()}@http://127.0.0.1:{ports.witness1}/"
+    await run_all(
+        (
+            "doorward-relay", "log", "policy", *config,
+            "--witness", witness, "--quorum", "1",
+            "--out", str(settings.relay_dir / settings.policy.name),
+        )
     )  # fmt: skip

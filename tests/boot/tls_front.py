@@ -67,7 +67,8 @@ async def front(port: int, behind: int, certificate: Path) -> AsyncIterator[None
         assert task is not None
         open_now.add(task)
         try:
-            await _hand_on(reader, writer, behind)
+            with contextlib.suppress(asyncio.CancelledError):  # only `front`'s end cancels it
+                await _hand_on(reader, writer, behind)
         finally:
             open_now.discard(task)
 
