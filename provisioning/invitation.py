@@ -8,10 +8,12 @@ from firmware.protocol.encoding import WireError
 from provisioning.errors import WishRefused
 from provisioning.wifi import Network, network_of
 
+LINKS = ("https://", "http://")
+
 
 def invitation_of(given: str, *, relay: str | None, now_ms: int) -> Invitation:
     """Read an invitation; raise WishRefused for a spent one, or another relay's than `relay`."""
-    if given.startswith(("https://", "http://")):
+    if given.startswith(LINKS):
         data, name = given.encode(errors="replace"), "the link"
     elif given == "-":
         data, name = sys.stdin.buffer.read(MAX_LINK_BYTES + 1), "standard input"
@@ -52,5 +54,6 @@ def _read(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
             return file.read(MAX_LINK_BYTES + 1)
-    except OSError as error:
-        raise WishRefused(f"the invitation {path} can't be read: {error.strerror}") from error
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise WishRefused(f"the invitation {path} can't be read: {why}") from error

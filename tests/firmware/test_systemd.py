@@ -284,7 +284,7 @@ def test_the_unit_exposes_at_most_1_5() -> None:
 @pytest.mark.parametrize("unit", sorted(path.name for path in UNITS.glob("doorward*.*")))
 def test_systemd_understands_every_line_of_the_units(unit: str, tmp_path: Path) -> None:
     for path in UNITS.iterdir():
-        text = path.read_text().replace("/opt/doorward/bin/doorward-firmware", "/bin/true")
+        text = path.read_text().replace("/opt/doorward/current/bin/doorward-firmware", "/bin/true")
         text = text.replace("/opt/doorward/units/doorward-reboot ", "/bin/true ")
         (tmp_path / path.name).write_text(text)
     done = subprocess.run(
@@ -395,7 +395,7 @@ def test_the_guide_installs_every_unit_where_the_others_look_for_it() -> None:
     guide = (UNITS.parents[1] / "docs/guide/pi.md").read_text()
     for path in UNITS.iterdir():
         assert path.name in guide
-    assert values_of("ExecStart")[0].startswith("/opt/doorward/bin/doorward-firmware ")
+    assert values_of("ExecStart")[0].startswith("/opt/doorward/current/bin/doorward-firmware ")
     assert values_of("ExecStart", "doorward-reboot.service")[0].startswith(
         "/opt/doorward/units/doorward-reboot "
     )

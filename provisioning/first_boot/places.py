@@ -1,0 +1,33 @@
+"""Paths of the machine that is being set up."""
+
+CARD_ROOT = "/boot/firmware"
+"""The card's FAT partition: what a flasher, or a person at a PC, put there."""
+CARD = f"{CARD_ROOT}/doorward"
+INVITATION = f"{CARD_ROOT}/doorward.json"
+NETWORK_CONFIG = f"{CARD_ROOT}/network-config"
+BUNDLE = f"{CARD}/bundle.tar"
+SIGNERS = f"{CARD}/signers.txt"
+CARD_CLAIM = f"{CARD}/claim.json"
+CARD_POLICY = f"{CARD}/policy.txt"
+CARD_SETTINGS = f"{CARD}/settings.json"
+STATUS = f"{CARD}/provision-status.json"
+
+INSTALLED = "/opt/doorward"
+VERSIONS = f"{INSTALLED}/versions"
+CURRENT = f"{INSTALLED}/current"
+UNIT_FILES = f"{INSTALLED}/units"
+PROGRAM = f"{CURRENT}/bin/doorward-firmware"
+
+CONFIG = "/etc/doorward"
+DOORBELL_TOML = f"{CONFIG}/doorbell.toml"
+POLICY = f"{CONFIG}/policy.txt"
+
+STATE = "/var/lib/doorward"
+CLAIM = f"{STATE}/claim.json"
+ENROLMENT = f"{STATE}/enrolment.json"
+OWNERS = f"{STATE}/owners.json"
+
+NETPLAN = "/etc/netplan/60-doorward.yaml"
+SCRATCH = "/run/doorward-first-boot"
+"""In memory, for files that programs want to read."""
+USER = "doorward"

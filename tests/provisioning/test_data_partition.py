@@ -1,0 +1,210 @@
+"""The first boot's data partition, on real disks in images."""
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from provisioning.first_boot.data_partition import (
+    DATA,
+    LABEL,
+    MIB,
+    STATE,
+    UNFINISHED,
+    DataPartition,
+)
+from provisioning.first_boot.disk import contents_of, disk_of_root, ext4_bytes
+from provisioning.first_boot.errors import StepFailed
+from provisioning.first_boot.host import Host
+from provisioning.first_boot.mount_table import Mount, mount_at
+from tests.fakes.cut_host import CutHost, PowerCut
+from tests.fakes.flashed_card import (
+    DISK_ID,
+    FSTAB,
+    SIZES,
+    InsertedCard,
+    as_the_power_went,
+    flashed_image,
+    inserted,
+    reason_against,
+)
+
+pytestmark = pytest.mark.skipif(bool(reason_against()), reason=reason_against() or "-")
+STEP = DataPartition(SIZES)
+
+
+@contextmanager
+def new_card(folder: Path, **shape: object) -> Iterator[InsertedCard]:
+    image = flashed_image(folder / "card.img", **shape)  # type: ignore[arg-type]
+    with inserted(image, folder / "root") as card:
+        for name in ("etc", "var/lib"):
+            (card.root / name).mkdir(parents=True)
+        (card.root / "etc/fstab").write_text(FSTAB)
+        subprocess.run(["sync", "--file-system", card.root], check=True)
+        yield card
+
+
+def sh(*argv: str) -> str:
+    return subprocess.run(argv, check=True, capture_output=True, text=True).stdout
+
+
+def assert_done(host: Host) -> None:
+    assert STEP.is_done(host)
+    disk = disk_of_root(host)
+    boot, root, data = disk.partitions
+    assert boot.start == 2048
+    assert root.size * 512 == SIZES.max_root
+    assert data.start == root.end
+    assert data.end == disk.end
+    assert ext4_bytes(host, root.node) == SIZES.max_root
+    found = contents_of(host, data.node)
+    assert (found.kind, found.label) == ("ext4", LABEL)
+    entry = mount_at((host.read("/etc/fstab") or b"").decode(), DATA)
+    assert entry is not None
+    assert entry.source == f"PARTUUID={data.uuid}"
+    again = CutHost(host)
+    assert STEP.is_done(again)
+    assert again.changes == []
+
+
+@pytest.mark.parametrize("kind", ["dos", "gpt"])
+def test_root_grows_to_its_bound_and_the_rest_is_for_data(tmp_path: Path, kind: str):
+    with new_card(tmp_path, kind=kind) as card:
+        host = card.host()
+        assert not STEP.is_done(host)
+        STEP.do(host)
+        assert_done(host)
+        assert sh("lsblk", "-nro", "PARTUUID", f"{card.disk}p3").strip() in ("", _uuid(host))
+        (card.root / STATE[1:] / "owners.json").write_text("[]")
+        assert (card.root / DATA[1:] / "doorward/owners.json").read_text() == "[]"
+        modes = [(card.root / at[1:]).stat().st_mode & 0o777 for at in (DATA, STATE)]
+        assert modes == [0o700, 0o700]
+
+
+def _uuid(host: Host) -> str:
+    return disk_of_root(host).partitions[2].uuid
+
+
+def test_the_partition_is_named_as_the_kernel_names_it(tmp_path: Path):
+    with new_card(tmp_path) as card:
+        STEP.do(card.host())
+        sysfs = Path(f"/sys/class/block/{Path(card.disk).name}p3/partition").read_text()
+        assert _uuid(card.host()) == f"{DISK_ID}-0{sysfs.strip()}"
+
+
+def test_a_power_cut_at_any_change_costs_nothing(tmp_path: Path):
+    cut_at, cuts = 0, []
+    while True:
+        folder = tmp_path / str(cut_at)
+        folder.mkdir()
+        with new_card(folder) as card:
+            host = CutHost(card.host(), cut_at)
+            try:
+                STEP.do(host)
+                break
+            except PowerCut as cut:
+                cuts.append(str(cut))
+                left = as_the_power_went(card, folder / "left.img")
+        with inserted(left, folder / "root") as card:
+            if not STEP.is_done(card.host()):
+                STEP.do(card.host())
+            assert_done(card.host())
+        cut_at += 1
+    assert [cut.split()[0] for cut in cuts[:2]] == ["sfdisk", "partx"]
+    assert cuts[-1] == "write /etc/fstab"
+
+
+def test_the_recordings_of_a_card_that_is_flashed_anew_stay(tmp_path: Path):
+    with new_card(tmp_path) as card:
+        STEP.do(card.host())
+        (card.root / STATE[1:] / "clip").write_bytes(b"evidence")
+    image = flashed_image(tmp_path / "anew.img")
+    with image.open("rb") as fresh, (tmp_path / "card.img").open("r+b") as old:
+        old.write(fresh.read(33 * MIB))
+    with inserted(tmp_path / "card.img", tmp_path / "root") as card:
+        for name in ("etc", "var/lib"):
+            (card.root / name).mkdir(parents=True)
+        (card.root / "etc/fstab").write_text(FSTAB)
+        STEP.do(card.host())
+        assert_done(card.host())
+        assert (card.root / STATE[1:] / "clip").read_bytes() == b"evidence"
+
+
+def test_half_a_file_system_is_made_anew_and_nobody_elses_is_touched(tmp_path: Path):
+    with new_card(tmp_path) as card:
+        host = card.host()
+        STEP.do(host)
+        node = f"{card.disk}p3"
+        sh("umount", str(card.root / STATE[1:]), str(card.root / DATA[1:]))
+        sh("e2label", node, UNFINISHED)
+        with Path(node).open("r+b") as disk:
+            disk.seek(8 * 1024)
+            disk.write(b"\xff" * 64 * 1024)
+        STEP.do(host)
+        assert_done(host)
+        sh("umount", str(card.root / STATE[1:]), str(card.root / DATA[1:]))
+        for label in ("photos", ""):
+            sh("e2label", node, label)
+            before = sh("sha256sum", node)
+            with pytest.raises(StepFailed, match="left as it is") as refused:
+                STEP.do(host)
+            assert refused.value.code == "data_partition_foreign"
+            assert sh("sha256sum", node) == before
+
+
+def test_a_damaged_file_system_of_ours_is_mended_and_keeps_its_files(tmp_path: Path):
+    with new_card(tmp_path) as card:
+        host = card.host()
+        STEP.do(host)
+        (card.root / STATE[1:] / "clip").write_bytes(b"evidence")
+        sh("umount", str(card.root / STATE[1:]), str(card.root / DATA[1:]))
+        node = f"{card.disk}p3"
+        with Path(node).open("r+b") as disk:
+            disk.seek(2 * 1024)
+            disk.write(b"\xff" * 1024)
+        STEP.do(host)
+        assert (card.root / STATE[1:] / "clip").read_bytes() == b"evidence"
+
+
+@pytest.mark.parametrize(
+    ("shape", "code", "words"),
+    [
+        ({"size_mib": 48}, "card_too_small", "buy one of at least 16 GB"),
+        ({"size_mib": 96, "root_mib": 86}, "root_fills_card", "flash the card anew"),
+    ],
+)
+def test_a_card_without_room_is_refused_unchanged(
+    tmp_path: Path, shape: dict[str, int], code: str, words: str
+):
+    with new_card(tmp_path, **shape) as card:
+        host = CutHost(card.host())
+        with pytest.raises(StepFailed, match=words) as refused:
+            STEP.do(host)
+        assert refused.value.code == code
+        assert not refused.value.will_retry
+        assert host.changes == []
+
+
+def test_a_card_with_other_partitions_is_refused_unchanged(tmp_path: Path):
+    with new_card(tmp_path) as card:
+        table = sh("sfdisk", "--dump", card.disk) + "start=120000, size=8M, type=83\nsize=8M\n"
+        subprocess.run(
+            ["sfdisk", "-q", "--force", "--no-reread", "--no-tell-kernel", card.disk],
+            input=table, text=True, check=True, capture_output=True,
+        )  # fmt: skip
+        host = CutHost(card.host())
+        with pytest.raises(StepFailed, match="neither Raspberry Pi OS nor Doorward"):
+            STEP.do(host)
+        assert host.changes == []
+
+
+def test_what_fstab_says_elsewhere_stays(tmp_path: Path):
+    with new_card(tmp_path) as card:
+        STEP.do(card.host())
+        table = (card.root / "etc/fstab").read_text()
+        assert table.startswith(FSTAB)
+        bind = Mount(source=f"{DATA}/doorward", at=STATE, kind="none", options="bind,nofail")
+        assert mount_at(table, STATE) == bind
+        assert table.count(DATA) == 2
