@@ -10,16 +10,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from firmware.panel.pins import load_pins
 from firmware.protocol.claims import Claim
+from provisioning import netplan
+from provisioning.boot_config import config_lines, with_block
 from provisioning.errors import CardDamaged, WishRefused
 from provisioning.wifi import Network
 
 FOLDER = "doorward"
 CLAIM, POLICY = f"{FOLDER}/claim.json", f"{FOLDER}/policy.txt"
+SETTINGS = f"{FOLDER}/settings.json"
 CMDLINE, CONFIG = "cmdline.txt", "config.txt"
 USER_DATA, META_DATA, NETWORK_CONFIG = "user-data", "meta-data", "network-config"
-CONFIG_BEGIN = "# --- doorward: begin; changed when the card is customised anew ---"
-CONFIG_END = "# --- doorward: end ---"
+VENDOR_DATA = "vendor-data"
+FIRST_BOOT = f"{FOLDER}/first-boot.pyz"
 BOOT = "/boot/firmware"
 STATE = "/var/lib/doorward"
 MAX_HOSTNAME = 63
@@ -35,6 +39,9 @@ class Wishes:
     policy: bytes | None
     network: Network | None
     ssh_key: str | None = None
+    board: str | None = None
+    has_sound: bool = False
+    rotation: int = 0
 
 
 def card_files(wishes: Wishes, *, instance: str, have: Mapping[str, bytes]) -> dict[str, bytes]:
@@ -43,19 +50,35 @@ def card_files(wishes: Wishes, *, instance: str, have: Mapping[str, bytes]) -> d
     `instance` is another one each time: cloud-init takes a card with it for a new machine. Raises
     WishRefused, or CardDamaged if the card's own files can't be built on.
     """
-    _check_serial(wishes.serial)
-    _check_ssh_key(wishes.ssh_key)
+    check_wishes(wishes)
+    lines = config_lines(load_pins(), has_sound=wishes.has_sound)
     files = {
         USER_DATA: b"#cloud-config\n" + _json(user_data(wishes)),
+        VENDOR_DATA: vendor_data(),
         META_DATA: _json({"instance-id": instance, "dsmode": "local"}),
-        NETWORK_CONFIG: _json(network_config(wishes.network)),
+        NETWORK_CONFIG: netplan.encode(netplan.network_config(wishes.network)),
         CMDLINE: cmdline(have.get(CMDLINE), instance),
-        CONFIG: config_block(have.get(CONFIG, b"")),
+        CONFIG: with_block(have.get(CONFIG, b""), lines),
         CLAIM: wishes.claim.encode() + b"\n",
+        SETTINGS: _json(
+            {
+                "v": 1,
+                "board": wishes.board,
+                "sound": wishes.has_sound,
+                "rotation": wishes.rotation,
+            }
+        ),
     }
     if wishes.policy is not None:
         files[POLICY] = wishes.policy
     return files
+
+
+def check_wishes(wishes: Wishes) -> None:
+    """Raise WishRefused if a wish can't be put on any card."""
+    check_serial(wishes.serial)
+    _check_ssh_key(wishes.ssh_key)
+    config_lines(load_pins(), has_sound=wishes.has_sound)
 
 
 def user_data(wishes: Wishes) -> dict[str, Any]:
@@ -71,33 +94,30 @@ def user_data(wishes: Wishes) -> dict[str, Any]:
         "user": user,
         "ssh_pwauth": False,
         "disable_root": True,
-        "runcmd": [
-            ["systemctl", ssh, "--now", "ssh"],
-            ["sh", "-c", f"sh {BOOT}/{FOLDER}/first-boot.sh"],
-        ],
+        "runcmd": [["systemctl", ssh, "--now", "ssh"]],
     }
 
 
-def network_config(network: Network | None) -> dict[str, Any]:
-    """Return netplan's form, version 2: any cable, and the one Wi-Fi network if there is one."""
-    config: dict[str, Any] = {
-        "version": 2,
-        "ethernets": {"cable": {"match": {"name": "e*"}, "dhcp4": True, "optional": True}},
-    }
-    if network is not None:
-        kind = "sae" if network.security == "wpa3" else "psk"
-        point: dict[str, Any] = {"auth": {"key-management": kind, "password": network.key}}
-        if network.is_hidden:
-            point["hidden"] = True
-        config["wifis"] = {
-            "wlan0": {
-                "dhcp4": True,
-                "optional": True,
-                "regulatory-domain": network.country,
-                "access-points": {network.ssid: point},
-            }
-        }
-    return config
+def vendor_data() -> bytes:
+    """Return cloud-init's vendor-data: starts the first boot at every boot, and moves no partition.
+
+    A wizard such as Raspberry Pi Imager's writes user-data anew and leaves this. `bootcmd` runs
+    before the card's partition is mounted for sure, so the program is a unit of its own, which
+    waits for the mount and holds up nothing.
+    """
+    start = [
+        "systemd-run",
+        "--no-block",
+        "--collect",
+        "--unit=doorward-first-boot",
+        "--description=Doorward's first boot",
+        f"--property=RequiresMountsFor={BOOT}",
+        "/usr/bin/python3",
+        "-I",
+        f"{BOOT}/{FIRST_BOOT}",
+    ]
+    document = {"bootcmd": [start], "growpart": {"mode": "off"}, "resize_rootfs": False}
+    return b"#cloud-config\n" + _json(document)
 
 
 def cmdline(now: bytes | None, instance: str) -> bytes:
@@ -108,38 +128,18 @@ def cmdline(now: bytes | None, instance: str) -> bytes:
     """
     if now is None or b"root=" not in now:
         raise CardDamaged("the card's cmdline.txt names no root partition; flash the image anew")
-    words = now.decode("utf-8", errors="strict").split()
+    words = now.decode("utf-8", errors="surrogateescape").split()
     ours = ("resize", "ro", "rw")
     kept = [word for word in words if word not in ours and not word.startswith("ds=nocloud")]
-    line = " ".join([*kept, "ro", f"ds=nocloud;i={instance}"]).encode() + b"\n"
+    text = " ".join([*kept, "ro", f"ds=nocloud;i={instance}"]) + "\n"
+    line = text.encode(errors="surrogateescape")
     if len(line) > MAX_LINE_BYTES:
         raise CardDamaged("the card's cmdline.txt is too long; flash the image anew")
     return line
 
 
-def config_block(now: bytes) -> bytes:
-    """Return config.txt with our block at its end, in the place of an older one."""
-    text = now.decode("utf-8", errors="replace")
-    before, begin, rest = text.partition(CONFIG_BEGIN)
-    if begin:
-        _, end, after = rest.partition(CONFIG_END)
-        if not end:
-            raise CardDamaged("the card's config.txt has half a block of ours; flash it anew")
-        text = before + after.lstrip("\n")
-    lines = [
-        CONFIG_BEGIN,
-        "[all]",
-        "camera_auto_detect=1",
-        "dtparam=i2c_arm=on",
-        "dtparam=i2s=on",
-        "dtparam=watchdog=on",
-        CONFIG_END,
-    ]
-    head = text.rstrip("\n")
-    return ((head + "\n\n" if head else "") + "\n".join(lines) + "\n").encode()
-
-
-def _check_serial(serial: str) -> None:
+def check_serial(serial: str) -> None:
+    """Raise WishRefused unless a doorbell can have this name."""
     allowed = set("abcdefghijklmnopqrstuvwxyz0123456789-")
     if (
         not 1 <= len(serial) <= MAX_HOSTNAME

@@ -1,4 +1,10 @@
-"""Errors of a first boot: each has a code for programs and a text that says what to do."""
+"""Errors of a first boot: each has a code for programs and a text that says what to do.
+
+FirstBootError
+├── CommandFailed     a program of the system failed
+├── DocumentRefused   a file isn't what it must be
+└── StepFailed        a step can't be done now
+"""
 
 
 class FirstBootError(Exception):
@@ -11,6 +17,11 @@ class CommandFailed(FirstBootError):
     def __init__(self, program: str, message: str) -> None:
         super().__init__(f"{program}: {message}")
         self.program = program
+        self.message = message
+
+
+class DocumentRefused(FirstBootError):
+    """A file isn't what it must be; the text says where, and never repeats a secret."""
 
 
 class StepFailed(FirstBootError):

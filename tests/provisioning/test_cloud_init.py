@@ -14,6 +14,7 @@ from firmware.protocol.claims import Claim
 from firmware.protocol.encoding import decode
 from provisioning.cloud_init import Wishes, card_files
 from provisioning.errors import CardDamaged, WifiRefused, WishRefused
+from provisioning.netplan import encode
 from provisioning.wifi import network_of
 
 HAVE = {
@@ -121,11 +122,22 @@ def test_no_name_or_password_ends_a_string(ssid: str, password: str):
     assert points[ssid]["auth"]["password"] == password
 
 
+def test_vendor_data_starts_the_first_boot_at_every_boot_without_waiting_for_it():
+    document = json.loads(files_of(wishes())["vendor-data"].removeprefix(b"#cloud-config\n"))
+    (command,) = document["bootcmd"]
+    assert command[:2] == ["systemd-run", "--no-block"]
+    assert "--property=RequiresMountsFor=/boot/firmware" in command
+    assert command[-1] == "/boot/firmware/doorward/first-boot.pyz"
+    assert (document["growpart"], document["resize_rootfs"]) == ({"mode": "off"}, False)
+    assert "first-boot" not in files_of(wishes())["user-data"].decode()
+
+
 @pytest.mark.skipif(shutil.which("cloud-init") is None, reason="cloud-init isn't installed")
 @pytest.mark.parametrize("key", [None, KEY])
-def test_cloud_init_finds_no_fault_with_it(tmp_path: Path, key: str | None):
-    path = tmp_path / "user-data"
-    path.write_bytes(files_of(wishes(ssh_key=key))["user-data"])
+@pytest.mark.parametrize("name", ["user-data", "vendor-data"])
+def test_cloud_init_finds_no_fault_with_it(tmp_path: Path, key: str | None, name: str):
+    path = tmp_path / name
+    path.write_bytes(files_of(wishes(ssh_key=key))[name])
     command = ["cloud-init", "schema", "-c", str(path), "-t", "cloud-config"]
     done = subprocess.run(command, capture_output=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -133,13 +145,15 @@ def test_cloud_init_finds_no_fault_with_it(tmp_path: Path, key: str | None):
 
 @pytest.mark.skipif(shutil.which("netplan") is None, reason="netplan isn't installed")
 @pytest.mark.parametrize("security", ["wpa2", "wpa3"])
-@pytest.mark.parametrize("ssid", ["Home", 'Ada\'s "home" $(x) \\n #1', "Häuslein ☕", "{}: -"])
+@pytest.mark.parametrize(
+    "ssid", ["Home", "🏠", 'Ada\'s "home" $(x) \\n #1', "Hus ☕", "{}: -"]
+)
 def test_netplan_reads_the_same_network(tmp_path: Path, ssid: str, security: Any):
     network = network_of(ssid, "correct horse", country="SE", security=security)
     folder = tmp_path / "etc" / "netplan"
     folder.mkdir(parents=True)
     config = {"network": json.loads(files_of(wishes(network=network))["network-config"])}
-    (folder / "50-cloud-init.yaml").write_text(json.dumps(config))
+    (folder / "50-cloud-init.yaml").write_bytes(encode(config))
     (folder / "50-cloud-init.yaml").chmod(0o600)
     command = ["netplan", "get", "--root-dir", str(tmp_path), "wifis.wlan0.access-points"]
     done = subprocess.run(command, capture_output=True, check=False)

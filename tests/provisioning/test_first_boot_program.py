@@ -1,0 +1,155 @@
+"""The first boot as a whole: to its end, cut at any moment, and once more."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from provisioning.first_boot.board import MODEL, board_of
+from provisioning.first_boot.notices import Notices
+from provisioning.first_boot.program import Program, has_nothing_to_do, make_steps
+from tests.fakes.first_boot_machine import Machine, PowerCut, World, WorldTimer, contents_of
+from tests.provisioning.bundles import CLAIM, TARGET, bundle_of, flashed, invitation, write_card
+
+STATUS = "boot/firmware/doorward/provision-status.json"
+
+
+def boot(machine: Machine, *, patience_s: float = 600.0) -> None:
+    """Start the program as the machine does at each boot."""
+    machine.world.slept_s = 0.0
+    if has_nothing_to_do(machine):
+        return
+    timer = WorldTimer(machine.world, patience_s=patience_s)
+    board, notices = board_of(machine), Notices()
+    steps = make_steps(machine, board, notices, timer, target=TARGET)
+    Program(machine, steps, displays=[], notices=notices, timer=timer, board=board).run()
+
+
+def status_of(root: Path) -> dict[str, object]:
+    return json.loads((root / STATUS).read_bytes())
+
+
+def set_board(root: Path, model: str) -> None:
+    path = root / MODEL.lstrip("/")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(model.encode() + b"\0")
+
+
+def test_a_flashed_card_becomes_a_doorbell(tmp_path: Path):
+    write_card(tmp_path, flashed())
+    machine = Machine(tmp_path, World())
+    boot(machine)
+    status = status_of(tmp_path)
+    assert (status["state"], status["code"], status["version"]) == ("done", "done", "0.2.0")
+    assert status["relay"] == "https://relay.example"
+    assert status["register_origin"] == "example.org/town/register"
+    assert machine.world.enrolled == [CLAIM["secret"]]
+    assert machine.world.started == ["doorward.service"]
+    assert not (tmp_path / "boot/firmware/doorward/claim.json").exists()
+    command = (tmp_path / "opt/doorward/current/bin/doorward-firmware").read_text()
+    assert command.startswith(f"#!{tmp_path}/opt/doorward/versions/0.2.0/bin/python\n")
+
+
+def test_a_dragged_file_is_enough_and_its_password_leaves_the_card(tmp_path: Path):
+    card = {name: data for name, data in flashed().items() if "bundle" in name or "sign" in name}
+    write_card(tmp_path, {**card, "doorward.json": invitation()})
+    boot(Machine(tmp_path, World()))
+    assert status_of(tmp_path)["code"] == "done"
+    assert status_of(tmp_path)["name"] == "dw-7k2m"
+    left = contents_of(tmp_path / "boot/firmware")
+    assert not any(b"a" * 64 in data or b"c2VjcmV0" in data for data in left.values())
+    assert b"a" * 64 in (tmp_path / "etc/netplan/60-doorward.yaml").read_bytes()
+
+
+def test_a_second_boot_changes_no_byte_and_runs_no_program(tmp_path: Path):
+    write_card(tmp_path, flashed())
+    boot(Machine(tmp_path, World()))
+    before = contents_of(tmp_path)
+    machine = Machine(tmp_path, World())
+    boot(machine)
+    assert contents_of(tmp_path) == before
+    assert machine.commands == []
+
+
+def without_times(root: Path) -> dict[str, bytes]:
+    found = contents_of(root)
+    status = json.loads(found[STATUS])
+    found[STATUS] = json.dumps({k: v for k, v in status.items() if not k.endswith("_ms")}).encode()
+    return {name: data.replace(str(root).encode(), b"ROOT") for name, data in found.items()}
+
+
+@pytest.fixture
+def memory() -> Iterator[Path]:
+    """A folder in memory: hundreds of boots sync thousands of files."""
+    shared = Path("/dev/shm")
+    with TemporaryDirectory(dir=shared if shared.is_dir() else None) as folder:
+        yield Path(folder)
+
+
+def test_cut_at_any_moment_it_converges_to_the_same_end(memory: Path):
+    card = {**flashed(), "doorward.json": invitation()}
+    whole = memory / "whole"
+    write_card(whole, card)
+    machine = Machine(whole, World())
+    boot(machine)
+    expected = without_times(whole)
+    for moment in range(1, machine.moments + 1):
+        root = memory / str(moment)
+        write_card(root, card)
+        world = World()
+        with pytest.raises(PowerCut):
+            boot(Machine(root, world, cut_at=moment))
+        boot(Machine(root, world))
+        assert without_times(root) == expected, f"cut at moment {moment}"
+        assert set(world.enrolled) == {CLAIM["secret"]}
+
+
+def test_another_version_is_put_beside_and_the_link_is_turned(tmp_path: Path):
+    write_card(tmp_path, flashed())
+    boot(Machine(tmp_path, World()))
+    old = contents_of(tmp_path / "opt/doorward/versions/0.2.0")
+    write_card(tmp_path, {"doorward/bundle.tar": bundle_of(version="0.3.0")})
+    machine = Machine(tmp_path, World())
+    boot(machine)
+    assert (tmp_path / "opt/doorward/current").readlink() == Path("versions/0.3.0")
+    assert contents_of(tmp_path / "opt/doorward/versions/0.2.0") == old
+    assert machine.world.enrolled == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        ("doorward-firmware: the claim can't be used (used): another doorbell", "claim_used"),
+        ("doorward-firmware: the claim can't be used (expired): too old", "claim_expired"),
+        ("doorward-firmware: the relay at https://relay.example didn't answer: x", "relay_away"),
+        ("the relay at x didn't answer: certificate is not yet valid", "no_time"),
+        (
+            "doorward-firmware: the relay answered with another CA than the claim names",
+            "relay_other",
+        ),
+        ("Traceback", "enrol_failed"),
+    ],
+)
+def test_says_why_it_isnt_enrolled(tmp_path: Path, answer: str, code: str):
+    write_card(tmp_path, flashed())
+    world = World(enrol_answer=answer)
+    with pytest.raises(PowerCut):
+        boot(Machine(tmp_path, world))
+    assert (status_of(tmp_path)["state"], status_of(tmp_path)["code"]) == ("waiting", code)
+    world.enrol_answer = None
+    boot(Machine(tmp_path, world))
+    assert status_of(tmp_path)["code"] == "done"
+
+
+def test_a_wait_of_hours_writes_the_status_only_when_it_changes(tmp_path: Path):
+    write_card(tmp_path, flashed())
+    machine = Machine(tmp_path, World(enrol_answer="the relay at x didn't answer: y"))
+    with pytest.raises(PowerCut):
+        boot(machine, patience_s=2 * 3600)
+    tries = sum(command[0] == "runuser" for command in machine.commands)
+    before = (tmp_path / STATUS).stat().st_ino
+    assert tries > 100
+    assert status_of(tmp_path)["code"] == "relay_away"
+    assert (tmp_path / STATUS).stat().st_ino == before
