@@ -14,7 +14,6 @@ import argparse
 import os
 import sys
 import tempfile
-import zipapp
 from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
@@ -39,6 +38,7 @@ from provisioning.release.bundle import (
     replace_note,
     write_bundle,
 )
+from provisioning.release.first_boot_zip import pack_first_boot
 from provisioning.release.signed_document import (
     MAX_BYTES,
     parse_signers,
@@ -92,7 +92,7 @@ def _bundle(options: argparse.Namespace) -> int:
         files[REQUIREMENTS] = folder / REQUIREMENTS
         files[REQUIREMENTS].write_text(requirements_text(wheels), "utf-8")
         files[FIRST_BOOT] = folder / FIRST_BOOT
-        _pack_first_boot(files[FIRST_BOOT])
+        files[FIRST_BOOT].write_bytes(pack_first_boot())
         note = BundleNote(
             version=options.version or checkout.version,
             made_ms=checkout.made_ms(),
@@ -163,17 +163,6 @@ def _read(path: Path, limit: int, *, is_longer: bool = False) -> bytes:
     if len(data) > limit:
         raise ReleaseRefused(f"{path} has more than {limit} bytes")
     return data
-
-
-def _pack_first_boot(out: Path) -> None:
-    with tempfile.TemporaryDirectory() as made:
-        package = Path(made) / "provisioning"
-        (package / "first_boot").mkdir(parents=True)
-        (package / "__init__.py").write_text("")
-        source = Path(__file__).parents[1] / "first_boot"
-        for path in sorted(source.glob("*.py")):
-            (package / "first_boot" / path.name).write_bytes(path.read_bytes())
-        zipapp.create_archive(made, out, main="provisioning.first_boot.__main__:main")
 
 
 def _parser() -> argparse.ArgumentParser:

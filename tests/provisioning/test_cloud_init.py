@@ -126,7 +126,7 @@ def test_vendor_data_starts_the_first_boot_at_every_boot_without_waiting_for_it(
     document = json.loads(files_of(wishes())["vendor-data"].removeprefix(b"#cloud-config\n"))
     (command,) = document["bootcmd"]
     assert command[:2] == ["systemd-run", "--no-block"]
-    assert "--property=RequiresMountsFor=/boot/firmware" in command
+    assert "--property=RequiresMountsFor=/boot/firmware /var/lib/doorward" in command
     assert command[-1] == "/boot/firmware/doorward/first-boot.pyz"
     assert (document["growpart"], document["resize_rootfs"]) == ({"mode": "off"}, False)
     assert "first-boot" not in files_of(wishes())["user-data"].decode()
@@ -145,9 +145,7 @@ def test_cloud_init_finds_no_fault_with_it(tmp_path: Path, key: str | None, name
 
 @pytest.mark.skipif(shutil.which("netplan") is None, reason="netplan isn't installed")
 @pytest.mark.parametrize("security", ["wpa2", "wpa3"])
-@pytest.mark.parametrize(
-    "ssid", ["Home", "🏠", 'Ada\'s "home" $(x) \\n #1', "Hus ☕", "{}: -"]
-)
+@pytest.mark.parametrize("ssid", ["Home", "🏠", 'Ada\'s "home" $(x) \\n #1', "Hus ☕", "{}: -"])
 def test_netplan_reads_the_same_network(tmp_path: Path, ssid: str, security: Any):
     network = network_of(ssid, "correct horse", country="SE", security=security)
     folder = tmp_path / "etc" / "netplan"
