@@ -28,7 +28,7 @@ MAX_SIGNATURES = 64
 MAX_SIGNERS = 16
 MAX_SIGNERS_BYTES = 16 * 1024
 LEAST_QUORUM = 2
-MAX_FILES = 400
+MAX_FILES = 512
 MAX_FILE_BYTES = 300_000_000
 MAX_MS = 253_402_300_799_999
 PIECE_BYTES = 1024 * 1024
@@ -36,13 +36,13 @@ ED25519 = b"\x01"
 SPKI = bytes.fromhex("302a300506032b6570032100")
 """What stands before an Ed25519 key in a SubjectPublicKeyInfo (RFC 8410 section 4)."""
 FILE_NAME = (
-    r"(wheels/[A-Za-z0-9][A-Za-z0-9._+-]{0,200}\.whl|debs/[A-Za-z0-9][A-Za-z0-9._+~%-]{0,200}\.deb"
+    r"(wheels/[A-Za-z0-9][A-Za-z0-9._+!-]{0,200}\.whl|debs/[A-Za-z0-9][A-Za-z0-9._+~%-]{0,200}\.deb"
     r"|requirements\.txt|first-boot\.pyz)"
 )
 VERSION = r"[0-9A-Za-z][0-9A-Za-z.+-]{0,62}"
 TARGET = r"(aarch64|x86_64)-cp3[0-9]{1,2}"
 PACKAGE_NAME = r"[a-z0-9][a-z0-9.+-]{1,100}"
-PACKAGE_VERSION = r"[A-Za-z0-9.+:~-]{1,100}"
+PACKAGE_VERSION = r"[^\x00-\x1f\x7f]{1,200}"
 
 
 class BundleRefused(DocumentRefused):

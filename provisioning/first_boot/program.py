@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from provisioning.first_boot.board import Board, board_of
 from provisioning.first_boot.bundle_check import BundleCheck, is_installed, machine_target
 from provisioning.first_boot.clock import ClockStep
+from provisioning.first_boot.data_partition import DataPartition
 from provisioning.first_boot.displays import BoardLight, Display, Screen, Voice
 from provisioning.first_boot.enrol import Enrol
 from provisioning.first_boot.errors import CommandFailed, StepFailed
@@ -26,6 +27,7 @@ from provisioning.first_boot.network import NetworkStep, address_of
 from provisioning.first_boot.notices import Notice, Notices
 from provisioning.first_boot.page import Page
 from provisioning.first_boot.places import CARD_CLAIM, ENROLMENT, INVITATION, STATUS
+from provisioning.first_boot.read_only import ReadOnlySystem
 from provisioning.first_boot.settings import Settings, card_settings, host_name
 from provisioning.first_boot.start import Start
 from provisioning.first_boot.status import (
@@ -169,9 +171,16 @@ def has_nothing_to_do(host: Host) -> bool:
 
 
 def make_steps(
-    host: Host, board: Board, notices: Notices, timer: Timer, *, target: str
+    host: Host,
+    board: Board,
+    notices: Notices,
+    timer: Timer,
+    *,
+    target: str,
+    data_partition: Step,
+    read_only_system: Step,
 ) -> list[Step]:
-    """Return the steps, in order."""
+    """Return the steps, in order; the two of the disk's layout are given."""
     check = BundleCheck(target)
     camera = board.camera
     with suppress(StepFailed):  # the step that reads the settings reports it
@@ -180,11 +189,13 @@ def make_steps(
         InvitationFile(),
         NetworkStep(board, timer),
         check,
+        data_partition,
         ServiceUser(),
         Install(check, notices, needs_picamera=camera == "picamera"),
         Settings(board),
         ClockStep(check, notices, timer),
         Enrol(),
+        read_only_system,
         Start(),
     ]
 
@@ -213,7 +224,15 @@ def main() -> int:
         if not is_only:
             return 0
         board, notices, page = board_of(host), Notices(), Page()
-        steps = make_steps(host, board, notices, timer, target=machine_target())
+        steps = make_steps(
+            host,
+            board,
+            notices,
+            timer,
+            target=machine_target(),
+            data_partition=DataPartition(),
+            read_only_system=ReadOnlySystem(),
+        )
         displays: list[Display] = [page, Screen(host), BoardLight(host), Voice(host)]
         Program(host, steps, displays=displays, notices=notices, timer=timer, board=board).run()
         timer.sleep(LAST_LOOK_S)

@@ -10,7 +10,14 @@ import pytest
 from provisioning.first_boot.board import MODEL, board_of
 from provisioning.first_boot.notices import Notices
 from provisioning.first_boot.program import Program, has_nothing_to_do, make_steps
-from tests.fakes.first_boot_machine import Machine, PowerCut, World, WorldTimer, contents_of
+from tests.fakes.first_boot_machine import (
+    Machine,
+    PowerCut,
+    StandInStep,
+    World,
+    WorldTimer,
+    contents_of,
+)
 from tests.provisioning.bundles import CLAIM, TARGET, bundle_of, flashed, invitation, write_card
 
 STATUS = "boot/firmware/doorward/provision-status.json"
@@ -23,7 +30,15 @@ def boot(machine: Machine, *, patience_s: float = 600.0) -> None:
         return
     timer = WorldTimer(machine.world, patience_s=patience_s)
     board, notices = board_of(machine), Notices()
-    steps = make_steps(machine, board, notices, timer, target=TARGET)
+    steps = make_steps(
+        machine,
+        board,
+        notices,
+        timer,
+        target=TARGET,
+        data_partition=StandInStep("data_partition"),
+        read_only_system=StandInStep("read_only_system"),
+    )
     Program(machine, steps, displays=[], notices=notices, timer=timer, board=board).run()
 
 
