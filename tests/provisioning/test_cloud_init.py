@@ -145,9 +145,7 @@ def test_cloud_init_finds_no_fault_with_it(tmp_path: Path, key: str | None, name
 
 @pytest.mark.skipif(shutil.which("netplan") is None, reason="netplan isn't installed")
 @pytest.mark.parametrize("security", ["wpa2", "wpa3"])
-@pytest.mark.parametrize(
-    "ssid", ["Home", "🏠", 'Ada\'s "home" $(x) \\n #1', "Hus ☕", "{}: -"]
-)
+@pytest.mark.parametrize("ssid", ["Home", "🏠", 'Ada\'s "home" $(x) \\n #1', "Hus ☕", "{}: -"])
 def test_netplan_reads_the_same_network(tmp_path: Path, ssid: str, security: Any):
     network = network_of(ssid, "correct horse", country="SE", security=security)
     folder = tmp_path / "etc" / "netplan"
