@@ -82,6 +82,9 @@ def check_ssid(ssid: str) -> None:
         raise WifiRefused(f"a network's name has 1 to {MAX_SSID_BYTES} bytes; this has {size}")
     if any(not character.isprintable() for character in ssid):
         raise WifiRefused("the network's name has a character that can't be shown; rename it")
+    if ";" in ssid and set(ssid) <= set("0123456789; "):
+        # netplan writes it as it is; NetworkManager reads a list of bytes (nm-settings-keyfile).
+        raise WifiRefused("NetworkManager takes a name of digits and semicolons for another one")
 
 
 def _check_password(password: str) -> None:

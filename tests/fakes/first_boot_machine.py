@@ -16,6 +16,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
+from provisioning.first_boot.board import MODEL
 from provisioning.first_boot.errors import CommandFailed
 from provisioning.first_boot.host import Host
 from provisioning.first_boot.places import ENROLMENT, STATE
@@ -263,6 +264,13 @@ class StandInStep:
 
     def do(self, host: Host) -> None:
         host.write(f"/etc/{self.name}", b"")
+
+
+def set_board(root: Path, model: str) -> None:
+    """Let the kernel name this board."""
+    path = root / MODEL.lstrip("/")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(model.encode() + b"\0")
 
 
 def contents_of(root: Path) -> dict[str, bytes]:

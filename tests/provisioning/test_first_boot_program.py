@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from provisioning.first_boot.board import MODEL, board_of
+from provisioning.first_boot.board import board_of
 from provisioning.first_boot.notices import Notices
 from provisioning.first_boot.program import Program, has_nothing_to_do, make_steps
 from tests.fakes.first_boot_machine import (
@@ -44,12 +44,6 @@ def boot(machine: Machine, *, patience_s: float = 600.0) -> None:
 
 def status_of(root: Path) -> dict[str, object]:
     return json.loads((root / STATUS).read_bytes())
-
-
-def set_board(root: Path, model: str) -> None:
-    path = root / MODEL.lstrip("/")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(model.encode() + b"\0")
 
 
 def test_a_flashed_card_becomes_a_doorbell(tmp_path: Path):
