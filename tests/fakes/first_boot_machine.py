@@ -245,6 +245,8 @@ class Machine(Host):
     def _systemctl(self, *argv: str) -> None:
         if argv[0] == "start":
             self.world.started.append(argv[1])
+        if argv[0] == "is-active" and argv[-1] not in self.world.started:
+            raise CommandFailed("systemctl", "inactive")
 
     def _append(self, absolute: str, line: str) -> None:
         path = self.path(absolute)

@@ -164,6 +164,17 @@ def test_cut_at_any_moment_it_converges_to_the_same_end(memory: Path):
         assert set(world.enrolled) == {CLAIM["secret"]}
 
 
+def test_a_card_flashed_anew_over_a_doorbells_data_starts_it_without_enrolling(tmp_path: Path):
+    write_card(tmp_path, flashed())
+    kept = tmp_path / "var/lib/doorward/enrolment.json"
+    kept.parent.mkdir(parents=True)
+    kept.write_text("{}")
+    machine = Machine(tmp_path, World())
+    boot(machine)
+    assert (machine.world.enrolled, machine.world.started) == ([], ["doorward.service"])
+    assert status_of(tmp_path)["code"] == "done"
+
+
 def test_another_version_is_put_beside_and_the_link_is_turned(tmp_path: Path):
     write_card(tmp_path, flashed())
     boot(Machine(tmp_path, World()))
