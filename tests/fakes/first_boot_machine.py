@@ -16,10 +16,11 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
+from provisioning.first_boot.board import MODEL
 from provisioning.first_boot.errors import CommandFailed
 from provisioning.first_boot.host import Host
 from provisioning.first_boot.places import ENROLMENT, STATE
-from tests.provisioning.bundles import UNITS
+from tests.provisioning.first_boot_cards import UNITS
 
 ADDRESS = "192.168.1.23"
 UPDATE_ERROR = "Temporary failure resolving 'deb.debian.org'"
@@ -244,6 +245,8 @@ class Machine(Host):
     def _systemctl(self, *argv: str) -> None:
         if argv[0] == "start":
             self.world.started.append(argv[1])
+        if argv[0] == "is-active" and argv[-1] not in self.world.started:
+            raise CommandFailed("systemctl", "inactive")
 
     def _append(self, absolute: str, line: str) -> None:
         path = self.path(absolute)
@@ -263,6 +266,13 @@ class StandInStep:
 
     def do(self, host: Host) -> None:
         host.write(f"/etc/{self.name}", b"")
+
+
+def set_board(root: Path, model: str) -> None:
+    """Let the kernel name this board."""
+    path = root / MODEL.lstrip("/")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(model.encode() + b"\0")
 
 
 def contents_of(root: Path) -> dict[str, bytes]:
