@@ -31,6 +31,9 @@ PROSE = {"doorward object store"}
 """A certificate's name."""
 NO_PROGRAMS = {"doorward-player", "doorward-setup", "doorward-storage", "doorward-reboot"}
 """Prefixes of codes, a key's label, and a unit of systemd."""
+NO_PROGRAMS |= {"doorward-data", "doorward-new", "doorward-invitation", "doorward-network"}
+NO_PROGRAMS |= {"doorward-maintenance"}
+"""Labels of the data partition, units of systemd, and a script that is on a doorbell only."""
 
 
 def texts() -> Iterator[tuple[str, str]]:

@@ -170,7 +170,7 @@ def test_half_a_file_system_is_made_anew_and_nobody_elses_is_touched(master: Pat
         for label in ("photos", ""):
             sh("e2label", node, label)
             before = sh("sha256sum", node)
-            with pytest.raises(StepFailed, match="left as it is") as refused:
+            with pytest.raises(StepFailed, match=f"{node} holds ext4") as refused:
                 STEP.do(host)
             assert refused.value.code == "data_partition_foreign"
             assert sh("sha256sum", node) == before
@@ -191,18 +191,16 @@ def test_a_damaged_file_system_of_ours_is_mended_and_keeps_its_files(master: Pat
 
 
 @pytest.mark.parametrize(
-    ("shape", "code", "words"),
+    ("shape", "code"),
     [
-        ({"size_mib": 48}, "card_too_small", "buy one of at least 16 GB"),
-        ({"size_mib": 96, "root_mib": 86}, "root_fills_card", "flash the card anew"),
+        ({"size_mib": 48}, "card_too_small"),
+        ({"size_mib": 96, "root_mib": 86}, "root_fills_card"),
     ],
 )
-def test_a_card_without_room_is_refused_unchanged(
-    tmp_path: Path, shape: dict[str, int], code: str, words: str
-):
+def test_a_card_without_room_is_refused_unchanged(tmp_path: Path, shape: dict[str, int], code: str):
     with other_card(tmp_path, **shape) as card:
         host = CutHost(card.host())
-        with pytest.raises(StepFailed, match=words) as refused:
+        with pytest.raises(StepFailed, match=r"the card has 0\.\d+ GB, and needs") as refused:
             STEP.do(host)
         assert refused.value.code == code
         assert not refused.value.will_retry
@@ -217,7 +215,7 @@ def test_a_card_with_other_partitions_is_refused_unchanged(master: Path, tmp_pat
             input=table, text=True, check=True, capture_output=True,
         )  # fmt: skip
         host = CutHost(card.host())
-        with pytest.raises(StepFailed, match="neither Raspberry Pi OS nor Doorward"):
+        with pytest.raises(StepFailed, match="Raspberry Pi OS has two"):
             STEP.do(host)
         assert host.changes == []
 
