@@ -165,7 +165,7 @@ def _signal(facts: CheckFacts) -> Finding:
     dbm = facts.reading.signal_dbm
     if dbm is None:
         return Finding(check="signal", mark="none", says="signal_none")
-    values = {"dbm": f"−{-dbm}"}
+    values = {"dbm": _signed(dbm)}
     if dbm >= GOOD_DBM:
         return Finding(check="signal", mark="pass", says="signal_good", values=values)
     if dbm >= ENOUGH_DBM:
@@ -214,11 +214,16 @@ def _microphone(facts: CheckFacts) -> Finding:
         return Finding(
             check="microphone", mark="todo", says="microphone_opens", does="microphone_opens"
         )
-    values = {"now": round(sound.level_dbfs), "most": round(sound.highest_dbfs)}
+    values = {"now": _signed(sound.level_dbfs), "most": _signed(sound.highest_dbfs)}
     if sound.highest_dbfs >= HEARD_DBFS:
         return Finding(check="microphone", mark="pass", says="microphone", values=values)
     does = "microphone_silent" if sound.highest_dbfs <= SILENT_DBFS else "microphone"
     return Finding(check="microphone", mark="todo", says="microphone", does=does, values=values)
+
+
+def _signed(decibels: float) -> str:
+    """Write decibels with a real minus sign."""
+    return f"{round(decibels)}".replace("-", "\N{MINUS SIGN}")
 
 
 def _sound_failed(facts: CheckFacts, check: CheckId, trouble: str) -> Finding:
@@ -238,9 +243,10 @@ def _clock(facts: CheckFacts) -> Finding:
     off_ms = facts.off_ms
     if off_ms is None:
         return Finding(check="clock", mark="pass", says="clock")
-    values = {"seconds": round(abs(off_ms) / 1000)}
     if abs(off_ms) < CLOCK_OFF_MS:
+        values = {"seconds": round(abs(off_ms) / 1000)}
         return Finding(check="clock", mark="pass", says="clock_same", values=values)
+    values = {"minutes": round(abs(off_ms) / 60_000)}
     return Finding(check="clock", mark="look", says="clock_off", does="clock_off", values=values)
 
 
@@ -250,11 +256,8 @@ def _card(facts: CheckFacts) -> Finding:
     speed = facts.card_speed
     if speed is None:
         return Finding(check="card", mark="todo", says="card_none", does="card_none")
-    tenths = speed.bytes_per_s // 100_000
-    values: dict[str, int | str] = {
-        "speed": f"{tenths // 10}.{tenths % 10}",
-        "slowest": speed.slowest_ms,
-    }
+    megabytes = speed.bytes_per_s // 1_000_000
+    values = {"speed": megabytes, "slowest": speed.slowest_ms}
     if speed.bytes_per_s < SLOW_BYTES_PER_S:
         return Finding(check="card", mark="fail", says="card", does="card_slow", values=values)
     if speed.bytes_per_s < FAST_BYTES_PER_S or speed.slowest_ms > SLOW_SYNC_MS:

@@ -87,12 +87,12 @@ class CheckPages:
         )
 
     async def picture(self, request: Request) -> Response:
-        """Return the camera's next picture."""
+        """Return the camera's next picture; 204 if it gives none."""
         if not self._is_holder(request):
             return self._shut_out(request)
         jpeg = await self._session.jpeg()
         if jpeg is None or not self._is_holder(request):  # it may have ended meanwhile
-            return Response(status_code=HTTPStatus.SERVICE_UNAVAILABLE)
+            return Response(status_code=HTTPStatus.NO_CONTENT)
         return Response(jpeg, media_type="image/jpeg")
 
     async def unlock(self, request: Request) -> Response:

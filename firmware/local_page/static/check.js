@@ -30,7 +30,7 @@ function showFinding(finding) {
   const item = find(`#check-${finding.check}`);
   const isNew = item.dataset.mark !== finding.mark;
   item.dataset.mark = finding.mark;
-  say(find(".mark", item), finding.word);
+  say(find(".verdict", item), finding.word);
   say(find(".says", item), finding.says);
   const does = find(".does", item);
   say(does, finding.does);
