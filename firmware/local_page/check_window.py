@@ -149,6 +149,7 @@ class CheckWindow:
                 if self._code.digits is None and self.stage == "asked":
                     self.end()
                 raise
+            self._end_if_over()
             missing = self.missing(is_unlocked=is_unlocked)
             if asked is None or self._window is not asked or missing is not None:
                 self.end()  # it changed while the try was written down

@@ -81,10 +81,11 @@ class StatusLight:
     async def run(self) -> None:
         """Update the light until cancelled."""
         while True:
-            self._look()
+            self.look()
             await asyncio.sleep(LOOK_EVERY_S)
 
-    def _look(self) -> None:
+    def look(self) -> None:
+        """Set the light's states by what is so now."""
         pairing = self._pairing.view(self._clock.monotonic_ns() // 1_000_000).state
         for state, is_on in (
             (LightState.WATCHED, bool(self._live.watchers) or self._check.is_open),
