@@ -20,7 +20,13 @@ from firmware.capture.rescue import Rescue
 from firmware.capture.small_stream import SmallStream
 from firmware.capture.turn import turn_of
 from firmware.capture.unit_hub import LumaHub, SmallHub, UnitHub
-from firmware.capture.video_source import InfraredLamp, MakeCamera, Mask, VideoSource
+from firmware.capture.video_source import (
+    DescribedCamera,
+    InfraredLamp,
+    MakeCamera,
+    Mask,
+    VideoSource,
+)
 from firmware.clips.ring import Ring
 from firmware.config.motion_delay import latest_verdict_s
 from firmware.config.polygon import Polygon
@@ -74,6 +80,7 @@ class CameraWiring:
         """Notified when a new mask is wanted: what else is kept of pictures is to be forgotten."""
         self._shown_since_90k = 0
         self._rotation = turn_of(config.camera).rotation
+        self._kind = config.camera.kind
         self._camera = (make_camera or camera_of)(config.camera, clock, lamp)
         self.keeper = CameraKeeper(
             self._camera,
@@ -119,6 +126,23 @@ class CameraWiring:
     def state(self) -> CameraState:
         """Whether there are pictures, or why not."""
         return self.keeper.state
+
+    @property
+    def fps_milli(self) -> int:
+        """Pictures per 1,000 s, measured over the last few seconds."""
+        return self.keeper.fps_milli
+
+    @property
+    def model(self) -> str:
+        """The camera's own name, or the kind that is set."""
+        camera = self._camera
+        return (camera.model if isinstance(camera, DescribedCamera) else "") or self._kind
+
+    @property
+    def lens_milli_dioptres(self) -> int | None:
+        """Where a lens that focuses by itself is, 1,000/m; None for any other."""
+        camera = self._camera
+        return camera.lens_milli_dioptres if isinstance(camera, DescribedCamera) else None
 
     @property
     def shown_since_90k(self) -> int:

@@ -13,6 +13,7 @@ from firmware.app.clips import ClipWiring
 from firmware.app.household import Household
 from firmware.app.knock import KnockWiring
 from firmware.app.link import RelayWay
+from firmware.app.public_record import followed_register
 from firmware.app.site import Site
 from firmware.capture.turn import shown_size
 from firmware.decisions.door_number_alerts import DoorNumberAlerts
@@ -32,13 +33,14 @@ from firmware.health.monitor import HealthMonitor
 from firmware.knock.pattern_store import KnockStore
 from firmware.local_page.asked_requests import AskedRequests
 from firmware.local_page.asked_service import LocalAskedService
+from firmware.local_page.check_session import CheckSession
 from firmware.local_page.doorbell_adapter import DoorbellAdapter
 from firmware.local_page.guard import own_origins
 from firmware.local_page.pairing_page import PairingPage
 from firmware.local_page.presenter import StatementPresenter
 from firmware.local_page.release_tracker import ReleaseTracker
 from firmware.local_page.server import serve
-from firmware.local_page.status import PageStatus
+from firmware.local_page.status import PageStatus, TiedTo
 from firmware.local_page.switches import KnockControl, MicrophoneControl
 from firmware.local_page.web_app import door_app
 from firmware.outbox.bucket import Bucket
@@ -77,6 +79,7 @@ class ConsentWiring:
         relay: RelayWay,
         promises: DeferredEvents,
         health: HealthMonitor,
+        check: CheckSession,
     ) -> None:
         self._site = site
         self._filming = filming
@@ -154,7 +157,7 @@ class ConsentWiring:
             statements=self.desk,
             clock=site.clock,
         )
-        self._page = self._make_page(health, sounding)
+        self._page = self._make_page(health, sounding, check)
 
     @property
     def parts(self) -> dict[str, Part]:
@@ -352,7 +355,9 @@ class ConsentWiring:
             household=self._household,
         )
 
-    def _make_page(self, health: HealthMonitor, sounding: SoundWiring) -> DoorbellAdapter:
+    def _make_page(
+        self, health: HealthMonitor, sounding: SoundWiring, check: CheckSession
+    ) -> DoorbellAdapter:
         """Return the adapter between the local page and the doorbell's parts."""
         return DoorbellAdapter(
             status=PageStatus(
@@ -364,6 +369,10 @@ class ConsentWiring:
                 link=self._relay.link,
                 health=health,
                 microphone=sounding.microphone,
+                tied_to=TiedTo(
+                    relay_host=self._site.enrolment.broker_host,
+                    register=followed_register(self._site.config.log.policy_path),
+                ),
             ),
             pairing=PairingPage(
                 keys=self._site.keys,
@@ -381,4 +390,5 @@ class ConsentWiring:
                 store=self._knocks, speaker=sounding.speaker, desk=self.knocking.desk
             ),
             ear=MicrophoneControl(microphone=sounding.microphone, settings=self._site.config.sound),
+            check=check,
         )

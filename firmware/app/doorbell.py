@@ -19,6 +19,7 @@ from functools import partial
 
 from firmware.app.alerts import Alerts
 from firmware.app.camera import CameraWiring
+from firmware.app.check import CheckWiring
 from firmware.app.clips import ClipWiring
 from firmware.app.consent import ConsentWiring
 from firmware.app.household import Household
@@ -100,6 +101,15 @@ class Doorbell:
         )
         alerts.motion.storms.add(upkeep.health.set_storm)
         self._pairing = PairingWatch(filming, sounding, household, clock=clock, events=events)
+        self._checking = checking = CheckWiring(
+            site,
+            panel=panel,
+            filming=filming,
+            sounding=sounding,
+            recording=recording,
+            household=household,
+            pictures=alerts.pictures,
+        )
         self._consenting = ConsentWiring(
             site,
             panel=panel,
@@ -111,6 +121,7 @@ class Doorbell:
             relay=relay,
             promises=promises,
             health=upkeep.health,
+            check=checking.session,
         )
         self._live = live = LiveWiring(
             site,
@@ -128,6 +139,7 @@ class Doorbell:
             live=live.sessions,
             recorder=recording.recorder,
             health=upkeep.health,
+            check=checking.window,
         )
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -149,6 +161,7 @@ class Doorbell:
             "sound": self._sounding.run,
             "motion": self._alerts.motion.run,
             "pairing": self._pairing.codes.run,
+            "check": self._checking.window.run,
             "light": self._lighting.run,
             "link": partial(self._relay.link.run, commands),
         }

@@ -8,6 +8,7 @@ from firmware.decisions.door_number_alerts import DoorNumberAlerts
 from firmware.decisions.intake import StatementIntake
 from firmware.enrolment.door_number import DoorNumber
 from firmware.errors import DoorNumberInvalid, DoorNumberLocked, DoorNumberWrong
+from firmware.local_page.check_session import CheckSession
 from firmware.local_page.pairing_page import PairingPage
 from firmware.local_page.ports import (
     DoorbellStatus,
@@ -43,6 +44,7 @@ class DoorbellAdapter:
         progress: ReleaseTracker,
         knock: KnockControl,
         ear: MicrophoneControl,
+        check: CheckSession,
     ) -> None:
         self._status = status
         self._pairing = pairing
@@ -53,6 +55,7 @@ class DoorbellAdapter:
         self._progress = progress
         self._knock = knock
         self._ear = ear
+        self.check = check
         self._one_part_at_a_time = asyncio.Lock()  # each is put together whole, in memory
 
     def status(self) -> DoorbellStatus:

@@ -6,6 +6,7 @@ from typing import Literal, Protocol
 
 from firmware.enrolment.pairing import Problem
 from firmware.knock.service import KnockEnd
+from firmware.local_page.check_session import CheckSession
 from firmware.local_page.views import ReleaseProgress, StatementView
 from firmware.panel.pattern import PressKind
 from firmware.protocol.events import CameraState, TroubleCode
@@ -28,6 +29,10 @@ class DoorbellStatus:
     card_total_bytes: int | None = None
     troubles: Sequence[TroubleCode] = ()
     microphone: MicrophoneState | None = None
+    relay_host: str = ""
+    register_origin: str = ""
+    policy_digest: str = ""
+    """What pairing ties the doorbell to, for who compares it before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +124,11 @@ class Outcome:
 
 class DoorbellPort(Protocol):
     """Everything that the page needs of the doorbell."""
+
+    @property
+    def check(self) -> CheckSession:
+        """The installer's check, and the window that it takes."""
+        ...
 
     def status(self) -> DoorbellStatus:
         """Return the doorbell's status."""

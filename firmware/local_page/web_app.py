@@ -9,6 +9,8 @@ from starlette.middleware import Middleware
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from firmware.local_page.check_pages import PATH as CHECK
+from firmware.local_page.check_pages import CheckPages
 from firmware.local_page.confirm_pages import ConfirmPages
 from firmware.local_page.door_number_entry import DoorNumberEntry
 from firmware.local_page.forms import FormRefused
@@ -44,6 +46,7 @@ def door_app(
     confirming = ConfirmPages(ports, replies, entry)
     microphone = MicrophonePages(ports, replies, entry)
     knocking = KnockPages(ports, replies, entry)
+    checking = CheckPages(ports, ports.check, replies=replies, entry=entry, clock=clock)
     routes = [
         Route("/", home.status),
         Route("/pair", home.pair),
@@ -64,6 +67,17 @@ def door_app(
         Route(f"{KNOCK}/lock", knocking.lock, methods=["POST"]),
         Route(f"{KNOCK}/pattern", knocking.choose, methods=["POST"]),
         Route(f"{KNOCK}/off", knocking.switch_off, methods=["POST"]),
+        Route(CHECK, checking.show),
+        Route(f"{CHECK}/now", checking.now),
+        Route(f"{CHECK}/picture.jpg", checking.picture),
+        Route(f"{CHECK}/unlock", checking.unlock, methods=["POST"]),
+        Route(f"{CHECK}/begin", checking.begin, methods=["POST"]),
+        Route(f"{CHECK}/digits", checking.enter, methods=["POST"]),
+        Route(f"{CHECK}/chime", checking.chime, methods=["POST"]),
+        Route(f"{CHECK}/play", checking.play, methods=["POST"]),
+        Route(f"{CHECK}/card", checking.measure_card, methods=["POST"]),
+        Route(f"{CHECK}/answer", checking.answer, methods=["POST"]),
+        Route(f"{CHECK}/end", checking.end, methods=["POST"]),
         Route("/clips/{digest}/{number}.mp4", confirming.part),
         Route("/releases/{digest}", confirming.release),
         Mount("/static", StaticFiles(packages=[("firmware.local_page", "static")])),

@@ -7,6 +7,7 @@ from datetime import timedelta, timezone
 
 import httpx2
 
+from firmware.local_page.check_session import CheckSession
 from firmware.local_page.guard import own_origins
 from firmware.local_page.ports import (
     DoorbellStatus,
@@ -35,6 +36,7 @@ from firmware.local_page.views import (
 )
 from firmware.local_page.web_app import door_app
 from firmware.panel.pattern import PressKind
+from tests.fakes.check_page import CheckedDoor
 from tests.fakes.clock import ManualClock
 
 URL = "http://localhost:8402"
@@ -137,6 +139,17 @@ class Doorbell:
     ear: MicrophoneView = EAR
     releases: list[ReleaseProgress] = field(default_factory=list)
     hand: KnockView = KNOCK
+    clock: ManualClock = field(default_factory=ManualClock)
+
+    def __post_init__(self) -> None:
+        self.checked = CheckedDoor(self, self.clock)
+
+    @property
+    def check(self) -> CheckSession:
+        return self.checked.session
+
+    def has_owner(self) -> bool:
+        return self.view.state == "paired"
 
     def status(self) -> DoorbellStatus:
         return DoorbellStatus(
@@ -146,6 +159,9 @@ class Doorbell:
             is_clock_trusted=True,
             clip_count=3,
             addresses=(URL,),
+            relay_host="relay.lakeland.example",
+            register_origin="register.lakeland.example/log",
+            policy_digest="5e" * 32,
         )
 
     def pairing_view(self) -> PairingView:
@@ -239,7 +255,8 @@ class Home:
 
 @asynccontextmanager
 async def door_page() -> AsyncIterator[Home]:
-    bell, clock = Doorbell(), ManualClock()
+    bell = Doorbell()
+    clock = bell.clock
     app = door_app(
         bell, origins=own_origins(URL, listen_host="127.0.0.1", listen_port=8402),
         clock=clock, zone=CET,
