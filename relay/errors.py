@@ -10,6 +10,7 @@ RelayError
 ├── UploadLost            the bucket no longer has an upload or one of its parts
 ├── BusUnavailable        the broker is out of reach
 ├── EnrolmentRefused      a claim or CSR doesn't hold
+├── RenewalRefused        a doorbell's certificate isn't renewed
 ├── ClockRefused          a town's clock can't be wound, or not so
 ├── UnknownDoorbell       no such doorbell is enrolled
 └── CommandUnanswered     a doorbell didn't answer in time
@@ -99,6 +100,14 @@ class BusUnavailable(RelayError):
 
 class EnrolmentRefused(RelayError):
     """An enrolment is refused; `reason` is one word, the text says what to do."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+
+
+class RenewalRefused(RelayError):
+    """A certificate isn't renewed; `reason` is one word, the text says what to do."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)

@@ -48,8 +48,7 @@ class Doorbell:
     """All parts of one enrolled doorbell. Build it inside the running loop, then `run` it."""
 
     def __init__(self, site: Site, doorstep: Doorstep, end: LastResort) -> None:
-        self._site, self._panel = site, doorstep.panel
-        panel = doorstep.panel
+        self._site, self._panel = site, (panel := doorstep.panel)
         config, clock = site.config, site.clock
         database = Database(config.data_dir / "library.sqlite3")
         self._relay = relay = RelayWay(site)
@@ -140,6 +139,7 @@ class Doorbell:
             statements=consenting.desk,
             uploads=consenting.uploads,
             pairing=self._household.pairing_messages,
+            identity=self._relay.identity,
         )
         parts: dict[str, Part] = {
             **self.filming.parts,

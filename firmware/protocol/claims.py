@@ -46,7 +46,7 @@ class Enrolment(Document, frozen=True, kw_only=True):
     v: Literal[1] = 1
     device: DeviceId
     certificate_pem: Pem
-    """For the broker, for a year."""
+    """For the broker, for 90 days; `certificate.pem` has the one that was renewed last."""
     evidence_certificate_pem: Pem
     """For content credentials, for 20 years, and for nothing else. The same key, name and CA."""
     ca_pem: Pem
@@ -54,5 +54,7 @@ class Enrolment(Document, frozen=True, kw_only=True):
     broker_port: Annotated[int, msgspec.Meta(ge=1, le=65535)]
     bucket_origin: Line
     """Scheme, host and port of the bucket: the only place a package is ever sent to."""
+    relay_url: Line
+    """Where certificates are renewed, such as `https://relay.example`."""
     log_url: Line
     """Under which both logs are served, as static files."""

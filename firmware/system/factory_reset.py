@@ -31,6 +31,8 @@ FILES = (
     "recovery.json",
     "enrolment.json",
     "certificate.pem",
+    "boots.json",
+    "cloned.json",
     "ca.pem",
     "library.sqlite3",
     "outbox.sqlite3",

@@ -25,6 +25,7 @@ from relay.fleet.ca import Authority
 from relay.fleet.callout import Callout
 from relay.fleet.commands import Commands
 from relay.fleet.enrolment import EnrolmentService
+from relay.fleet.renewal import RenewalService
 from relay.fleet.revocation import Revocations
 from relay.fleet.signal_carrier import SignalCarrier
 from relay.mail import SmtpMailer
@@ -50,6 +51,7 @@ class Fleet:
     callout: Callout
     commands: Commands
     enrolling: EnrolmentService
+    renewals: RenewalService
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +100,7 @@ def open_fleet(config: Config, database: Database, clock: Clock, *, machine: Clo
         enrolling=EnrolmentService(
             database=database, authority=authority, config=config, clock=machine
         ),
+        renewals=RenewalService(database=database, authority=authority, clock=machine),
     )
 
 

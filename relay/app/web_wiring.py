@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from firmware.protocol.claims import Enrolment, EnrolmentRequest
 from firmware.protocol.encoding import WireError
+from firmware.protocol.renewals import Renewal, RenewalRequest
 from relay.agency.agencies import Agencies
 from relay.agency.onboarding import Onboarding
 from relay.agency.register import RelayRegister
@@ -82,6 +83,7 @@ class Parts:
     web_push: WebPush
     onboarding: Onboarding
     enrol: Callable[[EnrolmentRequest], Awaitable[Enrolment]]
+    renew: Callable[[RenewalRequest], Awaitable[Renewal]]
     check_health: Callable[[], Awaitable[Health]]
     metrics: Metrics
 
@@ -110,6 +112,7 @@ def http_services(parts: Parts) -> HttpServices:
         public_url=config.public_url,
         log_routes=[] if parts.custody is None else parts.custody.files.routes(),
         enrol=parts.enrol,
+        renew=parts.renew,
         check_health=parts.check_health,
         limits=config.limits,
         metrics=parts.metrics,

@@ -8,7 +8,7 @@ from firmware.protocol.sealing import check_x25519
 from relay.base.clock import Clock
 from relay.config.settings import Config
 from relay.errors import EnrolmentRefused
-from relay.fleet.ca import Authority, CertificateRequest, check_csr, pem_of
+from relay.fleet.ca import Authority, CertificateRequest, check_csr, ends_ms_of, pem_of
 from relay.fleet.claims import hash_of
 from relay.store import fleet
 from relay.store.database import Database, Transaction
@@ -44,6 +44,7 @@ class EnrolmentService:
             broker_host=self._config.broker.mqtt_host,
             broker_port=self._config.broker.mqtt_port,
             bucket_origin=self._config.bucket.endpoint,
+            relay_url=self._config.public_url,
             log_url=self._config.log_url,
         )
 
@@ -69,15 +70,18 @@ class EnrolmentService:
         if now_ms >= claim.expires_ms:
             raise EnrolmentRefused("expired", "the claim is too old; get a new one")
         await fleet.use_claim(tx, secret_hash, device=csr.device, used_ms=now_ms)
+        certificate = self._authority.sign_doorbell(csr, now_ms)
+        ends_ms = ends_ms_of(certificate)
         issued = _Issued(
-            pem_of(self._authority.sign_doorbell(csr, now_ms)),
+            pem_of(certificate),
             pem_of(self._authority.sign_evidence(csr, now_ms)),
         )
         if doorbell is not None:
-            await fleet.renew(
+            await fleet.enrol_again(
                 tx,
                 csr.device,
                 certificate_pem=issued.certificate_pem,
+                certificate_ends_ms=ends_ms,
                 evidence_certificate_pem=issued.evidence_certificate_pem,
                 sealing_key=request.sealing_key,
             )
@@ -90,6 +94,7 @@ class EnrolmentService:
                 sealing_key=request.sealing_key,
                 certificate_pem=issued.certificate_pem,
                 evidence_certificate_pem=issued.evidence_certificate_pem,
+                certificate_ends_ms=ends_ms,
                 enrolled_ms=now_ms,
                 revoked_ms=None,
                 state="offline",
