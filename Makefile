@@ -1,6 +1,6 @@
 # Doorward: `make` lists what there is. Everything sets itself up; see .ci/setup.
 .DEFAULT_GOAL := help
-.PHONY: help house setup demo check test strangers lock smoke bench idle soak screenshots
+.PHONY: help house setup demo check test strangers lock smoke bench bundle idle soak screenshots
 VENV := .venv/bin
 BROWSER := chromium fonts-dejavu-core
 TURN := coturn
@@ -61,6 +61,9 @@ bench: setup  ## measure for two hours, and write docs/benchmarks.md and .json (
 	@.ci/debian $(PEERS) && .ci/debian $(BROWSER) && .ci/peers || \
 		echo "set-up: going on without; what is missing is said in the table" >&2
 	$(VENV)/python -m tests.bench $(ARGS)
+
+bundle: setup  ## gather what a first boot installs, for signing (ARGS="--out FILE"; doorward-release)
+	@$(VENV)/python -m provisioning.release bundle $(ARGS)
 
 idle: setup  ## watch demo, relay and doorbell at rest for an hour: docs/idle.json and benchmarks.md
 	@.ci/debian $(FAULTS)

@@ -130,7 +130,7 @@ class ClaimRefused(EnrolmentError):
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(
             f"the claim can't be used ({code}): {detail}. "
-            "Ask the relay's operator for a new claim.json"
+            "Ask the relay's operator for a new invitation"
         )
         self.code = code
 

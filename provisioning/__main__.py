@@ -1,38 +1,49 @@
 """The command line of `doorward-flash`: makes cards for doorbells, on Linux.
 
     doorward-flash list                        which disks may be flashed, and why others may not
-    doorward-flash flash IMAGE [DISK]          write an image to a card, and read it back
-    doorward-flash customise DISK --claim ...  give a flashed card its claim and its Wi-Fi
-    doorward-flash batch IMAGE DISK... --claims FOLDER --ledger FILE
+    doorward-flash flash IMAGE [DISK] [--invitation FILE ...]
+                                               write an image to a card, read it back, customise it
+    doorward-flash customise DISK [--invitation FILE ...]
+                                               give a flashed card its claim and its Wi-Fi
+    doorward-flash batch IMAGE DISK... --invitations FOLDER --ledger FILE
                                                many cards at once, each with a claim of its own
+    doorward-flash doctor DISK-OR-IMAGE        say why a card doesn't become a doorbell
     doorward-flash label SERIAL... --link URL --out FILE
                                                stickers with serial and service link, PDF or SVG
     doorward-flash verify IMAGE DISK           compare an uncustomised card with its image
 
 Nothing is overwritten but a removable disk that holds nothing mounted, and that a person confirmed.
+What isn't said by flags or by --answers is asked, if somebody is there.
 Exit codes: 0 done, 1 it couldn't be done, 2 a bad argument, 130 stopped.
 """
 
 import argparse
-import getpass
 import json
 import os
-import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-from firmware.protocol.claims import Claim
+import msgspec
+
 from firmware.protocol.command_line import ZERO, quiet_pipe
-from firmware.protocol.encoding import WireError, decode
 from provisioning import targets
+from provisioning.answers import (
+    BOARDS,
+    Answers,
+    ask_missing,
+    read_answers,
+    read_file,
+    wishes_of,
+)
 from provisioning.batch import Batch, orders_of
 from provisioning.cloud_init import Wishes
 from provisioning.customise import customise
+from provisioning.doctor import examine_path
 from provisioning.errors import (
     Cancelled,
     LedgerRefused,
@@ -41,6 +52,7 @@ from provisioning.errors import (
     TargetRefused,
     WishRefused,
 )
+from provisioning.flasher import Flasher
 from provisioning.image import Image, check_base
 from provisioning.labels import labels_of, pdf_sheets, svg_sheets
 from provisioning.ledger import open_ledger
@@ -48,12 +60,12 @@ from provisioning.progress import BarProgress, BatchProgress, JsonProgress
 from provisioning.release.images import listed_image
 from provisioning.release.signed_document import parse_signers
 from provisioning.targets import Disk
-from provisioning.wifi import Network, network_of
-from provisioning.writer import Card, Writer, probe, verify
+from provisioning.terminal import StandardTerminal, confirm, is_there, stopping
+from provisioning.writer import Card, verify
 
 LSBLK_S = 20.0
 STOPPED = 130
-MAX_INPUT_BYTES = 64 * 1024
+LOOP_MAJOR = 7
 
 
 @quiet_pipe
@@ -69,6 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"doorward-flash: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
+        print("\ndoorward-flash: stopped; nothing was written", file=sys.stderr)
         return STOPPED
     return code
 
@@ -107,20 +120,24 @@ def _flash(options: argparse.Namespace) -> int:
     with Image(options.image) as image:
         check_base(image)
         disk = _target(options)
+        wishes = _wishes(options) if options.invitation or options.answers else None
         if not options.yes:
-            _confirm(disk)
+            confirm(disk)
         if not options.allow_file:
             _check_same(disk)
         progress = JsonProgress() if options.json else BarProgress()
-        with Card(Path(disk.path)) as card, progress:
-            writer = Writer(image, card, progress.show)
-            with _stopping(writer):
-                if options.probe:
-                    probe(card)
-                written, first = writer.write(sha256=promised)
-                writer.read_back(written, first)
-                writer.finish(first)
-        progress.done(disk.path, written)
+        flasher = Flasher(image, Path(disk.path), progress.show)
+        with stopping(flasher):
+            with progress:
+                written = flasher.make(
+                    sha256=promised,
+                    wishes=wishes,
+                    at=datetime.now().astimezone(),
+                    is_probed=options.probe,
+                )
+            progress.done(disk.path, written)
+            if wishes is not None and not options.json:
+                print(_said_of(wishes))
     return 0
 
 
@@ -131,8 +148,8 @@ def _promised(options: argparse.Namespace) -> str | None:
         return digest
     if options.signers is None:
         raise ReleaseRefused("a signed list needs --signers: the file that says whose keys count")
-    signers = parse_signers(_read(options.signers, "signers' file").decode(errors="replace"))
-    return listed_image(_read(options.list, "signed list"), signers, options.image).sha256
+    signers = parse_signers(read_file(options.signers, "signers' file").decode(errors="replace"))
+    return listed_image(read_file(options.list, "signed list"), signers, options.image).sha256
 
 
 def _batch(options: argparse.Namespace) -> int:
@@ -141,88 +158,123 @@ def _batch(options: argparse.Namespace) -> int:
         check_base(image)
     known = list_disks()
     disks = [targets.pick(known, path) for path in dict.fromkeys(options.disks)]
-    claims = [(path.stem, read_claim(path)) for path in sorted(options.claims.glob("*.json"))]
-    if not claims:
-        raise LedgerRefused(f"{options.claims} has no claims (NAME.json, one a doorbell)")
+    wishes = _all_wishes(options)
     if not options.yes:
         for disk in disks:
-            _confirm(disk)
-    common = _wishes(options, serial=claims[0][0], claim=claims[0][1])
+            confirm(disk)
     with open_ledger(options.ledger) as ledger, BatchProgress(as_json=options.json) as progress:
         batch = Batch(
             options.image,
             ledger,
             sha256=promised,
-            wall_ms=lambda: time.time_ns() // 1_000_000,
+            wall_ms=_wall_ms,
             check_same=_check_same,
             progress_of=progress.of,
         )
-        with _stopping(batch):
-            outcomes = batch.run(orders_of(disks, claims, common, ledger))
-    for outcome in outcomes:
-        name = outcome.order.wishes.serial
-        print(f"{outcome.order.disk.path}: {outcome.why or f'done, it is {name}'}")
+        orders = orders_of(disks, wishes, ledger)
+        with stopping(batch):
+            outcomes = batch.run(orders)
+            for outcome in outcomes:
+                name = outcome.order.wishes.serial
+                print(f"{outcome.order.disk.path}: {outcome.why or f'done, it is {name}'}")
+    if batch.is_cancelled and any(outcome.why is not None for outcome in outcomes):
+        return STOPPED
     return int(any(outcome.why is not None for outcome in outcomes))
 
 
+def _all_wishes(options: argparse.Namespace) -> list[Wishes]:
+    """Return what each doorbell of a batch is to have; all is checked before a disk is opened."""
+    files = sorted(options.invitations.glob("*.json"))
+    if not files:
+        raise LedgerRefused(f"{options.invitations} has no invitations (NAME.json, one a doorbell)")
+    common, now_ms = _answers(options), _wall_ms()
+    if common.ssid and common.password is None and is_there() and not options.yes:
+        first = msgspec.structs.replace(common, invitation=str(files[0]), serial=files[0].stem)
+        common = ask_missing(first, StandardTerminal(), now_ms=now_ms)
+    return [
+        wishes_of(
+            msgspec.structs.replace(common, invitation=str(path), serial=path.stem), now_ms=now_ms
+        )
+        for path in files
+    ]
+
+
 def _customise(options: argparse.Namespace) -> int:
-    wishes = _wishes(options, serial=options.serial, claim=read_claim(options.claim))
-    names = customise(Path(options.disk), wishes, at=datetime.now().astimezone())
-    ends = datetime.fromtimestamp(wishes.claim.expires_ms / 1000).astimezone()
-    print(f"{options.disk}: {len(names)} files are on the card, and were read back.")
-    print(
-        f"Its claim enrols one doorbell, once, for whoever holds the card, until {ends:%Y-%m-%d}. "
-        "A lost card is a lost Wi-Fi password: what is deleted stays in flash memory."
-    )
+    wishes = _wishes(options)
+    stop = threading.Event()
+    with stopping(_Stop(stop)):
+        names = customise(
+            Path(options.disk), wishes, at=datetime.now().astimezone(), is_cancelled=stop
+        )
+        print(f"{options.disk}: {len(names)} files are on the card, and were read back.")
+        print(_said_of(wishes))
     return 0
 
 
-def _wishes(options: argparse.Namespace, *, serial: str, claim: Claim) -> Wishes:
-    key = None if options.ssh_key is None else _read(options.ssh_key, "SSH key")
-    return Wishes(
-        serial=serial,
-        claim=claim,
-        policy=None if options.policy is None else _read(options.policy, "policy"),
-        network=_network(options),
-        ssh_key=None if key is None else key.decode(errors="replace").strip(),
+class _Stop:
+    def __init__(self, event: threading.Event) -> None:
+        self.cancel = event.set
+
+
+def _said_of(wishes: Wishes) -> str:
+    """Return what a person must know of a card that was customised."""
+    ends = datetime.fromtimestamp(wishes.claim.expires_ms / 1000).astimezone()
+    said = (
+        f"{wishes.serial}: put the card in, and give it power.\n"
+        "Its claim is a bearer secret until it is used: whoever holds the card enrols one doorbell "
+        f"with it, once, until {ends:%Y-%m-%d}."
+    )
+    if wishes.network is None:
+        return said
+    what = "password" if wishes.network.security == "wpa3" else "derived key"
+    return (
+        f"{said}\nThe Wi-Fi's {what} on it joins {wishes.network.ssid} as its password does. What "
+        "is deleted from a card stays in flash memory: a lost card is a lost Wi-Fi password."
     )
 
 
-def _network(options: argparse.Namespace) -> Network | None:
-    if options.ssid is None:
-        return None
+def _wishes(options: argparse.Namespace) -> Wishes:
+    answers = _answers(options)
+    if is_there() and not options.yes and options.answers is None:
+        answers = ask_missing(answers, StandardTerminal(), now_ms=_wall_ms())
+    return wishes_of(answers, now_ms=_wall_ms())
+
+
+def _wall_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _answers(options: argparse.Namespace) -> Answers:
+    """Return what the file of answers says, and the flags, which count more."""
+    answers = Answers() if options.answers is None else read_answers(options.answers)
+    given = {
+        key: value
+        for key in Answers.__struct_fields__
+        if (value := getattr(options, key, None)) is not None
+    }
     if options.password_file is not None:
-        password = _read(options.password_file, "password").decode(errors="replace").rstrip("\n")
-    elif sys.stdin.isatty():
-        password = getpass.getpass(f"Password of {options.ssid}: ")
+        password = read_file(options.password_file, "password").decode(errors="replace")
+        given["password"] = password.removesuffix("\n")
+    return msgspec.structs.replace(answers, **given)
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    findings = examine_path(options.disk, now_ms=_wall_ms())
+    wrong = [one for one in findings if one.is_fault]
+    if options.json:
+        rows = [{"code": one.code, "text": one.text, "do": one.do} for one in findings]
+        print(json.dumps({"path": str(options.disk), "findings": rows}, indent=2))
+        return int(bool(wrong))
+    if wrong:
+        print(f"{options.disk}: what is wrong, the likeliest cause first.\n")
     else:
-        raise WishRefused("nobody is there to type the password; give --password-file")
-    return network_of(
-        options.ssid,
-        password,
-        country=options.country or "",
-        security="wpa3" if options.wpa3 else "wpa2",
-        is_hidden=options.hidden,
-    )
-
-
-def read_claim(path: Path) -> Claim:
-    """Read a relay's claim, or raise WishRefused."""
-    try:
-        return decode(Claim, _read(path, "claim"))
-    except WireError as error:
-        raise WishRefused(f"{path} is no claim of a relay's: {error}") from error
-
-
-def _read(path: Path, what: str) -> bytes:
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_INPUT_BYTES + 1)
-    except OSError as error:
-        raise WishRefused(f"the {what} {path} can't be read: {error.strerror}") from error
-    if len(data) > MAX_INPUT_BYTES:
-        raise WishRefused(f"the {what} {path} has more than {MAX_INPUT_BYTES} bytes")
-    return data
+        print(f"{options.disk}: nothing wrong can be seen from outside.\n")
+    for number, one in enumerate(wrong, 1):
+        print(f"{number}. {one.text}\n   {one.do}")
+    for one in findings:
+        if not one.is_fault:
+            print(f"-  {one.text}")
+    return int(bool(wrong))
 
 
 def _label(options: argparse.Namespace) -> int:
@@ -267,21 +319,18 @@ def list_disks() -> list[Disk]:
 def _target(options: argparse.Namespace) -> Disk:
     if options.allow_file:
         path = Path(options.disk or "")
-        if not path.is_file():
-            raise TargetRefused(f"{path} is no file; make one with truncate")
-        size = path.stat().st_size
+        try:
+            with path.open("rb") as file:
+                size = file.seek(0, os.SEEK_END)
+                is_loop = os.major(os.fstat(file.fileno()).st_rdev) == LOOP_MAJOR
+        except OSError as error:
+            raise TargetRefused(f"{path} can't be opened: {error.strerror}") from error
+        if not path.is_file() and not is_loop:
+            raise TargetRefused(
+                f"{path} is neither a file nor a loop device; leave --allow-file out"
+            )
         return Disk(path=str(path), size=size, vendor="", model="file", serial="", refused=None)
     return targets.pick(list_disks(), options.disk)
-
-
-def _confirm(disk: Disk) -> None:
-    """Have a person confirm; an unusually large disk by typing its model."""
-    if not sys.stdin.isatty():
-        raise TargetRefused("nobody is there to confirm; say --yes if that is meant")
-    print(f"All that is on this card will be lost:\n\n    {disk.label}\n")
-    wanted = disk.model if disk.is_unusual and disk.model else "yes"
-    if input(f"Type {wanted!r} to overwrite it: ").strip() != wanted:
-        raise TargetRefused("not confirmed; nothing was written")
 
 
 def _check_same(disk: Disk) -> None:
@@ -292,21 +341,6 @@ def _check_same(disk: Disk) -> None:
                 return
             raise TargetRefused(f"{disk.path} is another card now; nothing was written")
     raise TargetRefused(f"{disk.path} is gone; nothing was written")
-
-
-@contextmanager
-def _stopping(writer: Writer | Batch) -> Iterator[None]:
-    """Let Ctrl-C, and an end by a signal, leave a blank card."""
-
-    def stop(*_: object) -> None:
-        writer.cancel()
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -332,14 +366,18 @@ def _parser() -> argparse.ArgumentParser:
     flash.add_argument("--yes", action="store_true", help="don't ask")
     flash.add_argument("--json", action="store_true", help="progress for programs, a line each")
     flash.add_argument(
-        "--allow-file", action="store_true", help="write into a file, to try it without a card"
+        "--allow-file",
+        action="store_true",
+        help="write into a file or a loop device, to try it without a card",
     )
+    _add_invitation(flash)
+    _add_wishes(flash)
     flash.set_defaults(run=_flash)
 
     give = commands.add_parser("customise", help="give a flashed card its claim and its Wi-Fi")
     give.add_argument("disk", metavar="DISK", help="the card, or an image")
-    give.add_argument("--serial", required=True, help="the doorbell's name, as on its label")
-    give.add_argument("--claim", type=Path, required=True, help="the relay's claim.json")
+    _add_invitation(give)
+    give.add_argument("--yes", action="store_true", help="don't ask")
     _add_wishes(give)
     give.set_defaults(run=_customise)
 
@@ -347,7 +385,11 @@ def _parser() -> argparse.ArgumentParser:
     batch.add_argument("image", type=Path, metavar="IMAGE", help="an .img, .img.xz or .img.zst")
     batch.add_argument("disks", nargs="+", metavar="DISK", help="each card to overwrite")
     batch.add_argument(
-        "--claims", type=Path, required=True, metavar="FOLDER", help="NAME.json, one a doorbell"
+        "--invitations",
+        type=Path,
+        required=True,
+        metavar="FOLDER",
+        help="NAME.json, one a doorbell",
     )
     batch.add_argument("--ledger", type=Path, required=True, help="what was issued; kept for good")
     _add_promise(batch)
@@ -355,6 +397,11 @@ def _parser() -> argparse.ArgumentParser:
     batch.add_argument("--yes", action="store_true", help="don't ask")
     batch.add_argument("--json", action="store_true", help="progress for programs, a line each")
     batch.set_defaults(run=_batch)
+
+    doctor = commands.add_parser("doctor", help="say why a card doesn't become a doorbell")
+    doctor.add_argument("disk", type=Path, metavar="DISK-OR-IMAGE", help="it is only read")
+    doctor.add_argument("--json", action="store_true", help="for programs")
+    doctor.set_defaults(run=_doctor)
 
     label = commands.add_parser("label", help="print stickers with serial and service link")
     label.add_argument("serials", nargs="+", metavar="SERIAL")
@@ -376,14 +423,45 @@ def _add_promise(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--signers", type=Path, help="whose keys count for the list, and how many")
 
 
+def _add_invitation(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--serial", help="the doorbell's name, as on its label")
+    parser.add_argument(
+        "--invitation",
+        metavar="FILE-OR-LINK",
+        help="the relay's doorward.json, its link, or - for either on standard input (a link in an "
+        "argument is seen by all who use this machine); until it is used, for at most 14 days, "
+        "whoever holds it can enrol a doorbell",
+    )
+
+
 def _add_wishes(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--policy", type=Path, help="policy.txt: which logs it believes")
+    parser.add_argument("--relay", metavar="URL", help="refuse an invitation to another relay")
+    parser.add_argument("--policy", help="instead of the invitation's: policy.txt")
+    parser.add_argument("--answers", type=Path, help="a TOML file with all that is asked")
     parser.add_argument("--ssid", help="the Wi-Fi network; none: by cable, or later")
     parser.add_argument("--country", help="where the Wi-Fi is, such as SE")
     parser.add_argument("--password-file", type=Path, help="instead of typing it")
-    parser.add_argument("--wpa3", action="store_true", help="the network is WPA3 only")
-    parser.add_argument("--hidden", action="store_true", help="the network doesn't show its name")
-    parser.add_argument("--ssh-key", type=Path, help="a public key: switches SSH on, for it alone")
+    parser.add_argument(
+        "--wpa3",
+        action="store_const",
+        const="wpa3",
+        dest="security",
+        help="the network is WPA3 only",
+    )
+    parser.add_argument(
+        "--hidden", action="store_true", default=None, help="the network doesn't show its name"
+    )
+    parser.add_argument("--ssh-key", help="a .pub file: switches SSH on, for that key alone")
+    parser.add_argument("--board", choices=BOARDS, help="which Raspberry Pi it is")
+    parser.add_argument(
+        "--sound", action="store_true", default=None, help="a microphone or loudspeaker is fitted"
+    )
+    parser.add_argument(
+        "--rotation",
+        type=int,
+        choices=(0, 90, 180, 270),
+        help="degrees by which its picture is turned to be upright",
+    )
 
 
 if __name__ == "__main__":

@@ -6,19 +6,18 @@ claim and stops no other.
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from threading import Lock
 
-from firmware.protocol.claims import Claim
 from provisioning.cloud_init import Wishes
-from provisioning.customise import customise
 from provisioning.errors import LedgerRefused, ProvisioningError
+from provisioning.flasher import Flasher
 from provisioning.image import Image
 from provisioning.ledger import Ledger, LedgerRow, Step, digest_of
 from provisioning.targets import Disk
-from provisioning.writer import Card, Progress, Writer
+from provisioning.writer import Progress
 
 MAX_READERS = 16
 
@@ -59,7 +58,7 @@ class Batch:
         self._check_same = check_same
         self._progress_of = progress_of
         self._lock = Lock()
-        self._writers: list[Writer] = []
+        self._flashers: list[Flasher] = []
         self._is_cancelled = False
 
     def run(self, orders: Sequence[Order]) -> list[Outcome]:
@@ -67,18 +66,24 @@ class Batch:
         with ThreadPoolExecutor(max_workers=MAX_READERS, thread_name_prefix="card") as threads:
             return list(threads.map(self._make, orders))
 
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether somebody stopped it."""
+        return self._is_cancelled
+
     def cancel(self) -> None:
         """Stop all soon; each card is blank or done."""
         self._is_cancelled = True
-        for writer in list(self._writers):
-            writer.cancel()
+        for flasher in list(self._flashers):
+            flasher.cancel()
 
     def _make(self, order: Order) -> Outcome:
+        if self._is_cancelled:
+            return Outcome(order=order, why="stopped; nothing was written")
         image_digest = None
         try:
             self._note(order, "taken")
-            image_digest = self._write(order.disk)
-            customise(Path(order.disk.path), order.wishes, at=datetime.now().astimezone())
+            image_digest = self._flash(order)
         except LedgerRefused as error:
             return Outcome(order=order, why=str(error))
         except ProvisioningError as error:
@@ -87,18 +92,15 @@ class Batch:
         self._note(order, "done", image=image_digest)
         return Outcome(order=order, why=None)
 
-    def _write(self, disk: Disk) -> str:
+    def _flash(self, order: Order) -> str:
         with Image(self._image) as image:
-            self._check_same(disk)
-            with Card(Path(disk.path)) as card:
-                writer = Writer(image, card, self._progress_of(disk))
-                self._writers.append(writer)
-                if self._is_cancelled:
-                    writer.cancel()
-                written, first = writer.write(sha256=self._sha256)
-                writer.read_back(written, first)
-                writer.finish(first)
-        return written.sha256
+            self._check_same(order.disk)
+            flasher = Flasher(image, Path(order.disk.path), self._progress_of(order.disk))
+            self._flashers.append(flasher)
+            if self._is_cancelled:
+                flasher.cancel()
+            at = datetime.now().astimezone()
+            return flasher.make(sha256=self._sha256, wishes=order.wishes, at=at).sha256
 
     def _note(
         self, order: Order, step: Step, *, image: str | None = None, why: str | None = None
@@ -118,25 +120,21 @@ class Batch:
             self._ledger.add(row)
 
 
-def orders_of(
-    disks: Sequence[Disk], claims: Sequence[tuple[str, Claim]], common: Wishes, ledger: Ledger
-) -> list[Order]:
-    """Give each disk a claim that was never taken; raise LedgerRefused if there are too few.
+def orders_of(disks: Sequence[Disk], wishes: Sequence[Wishes], ledger: Ledger) -> list[Order]:
+    """Give each disk wishes whose claim was never taken; raise LedgerRefused if there are too few.
 
-    `claims` are names of doorbells and their claims; all else is `common`.
+    All claims must be of one relay: a claim of another would be refused there, one card later.
     """
-    free = [
-        (serial, claim)
-        for serial, claim in claims
-        if not ledger.is_taken(claim) and not ledger.is_used(serial)
-    ]
-    if len({digest_of(claim) for _, claim in free}) < len(free):
+    free = [one for one in wishes if not (ledger.is_taken(one.claim) or ledger.is_used(one.serial))]
+    if len({digest_of(one.claim) for one in free}) < len(free):
         raise LedgerRefused("two of the claims are the same; ask the relay's operator for others")
+    relays = sorted({one.claim.relay_url for one in free})
+    if len(relays) > 1 or len({one.claim.ca_sha256 for one in free}) > 1:
+        raise LedgerRefused(
+            f"the invitations are of several relays ({', '.join(relays)}); make a batch for each"
+        )
     if len(free) < len(disks):
         raise LedgerRefused(
-            f"{len(disks)} cards want a claim, and {len(free)} of {len(claims)} weren't issued yet"
+            f"{len(disks)} cards want a claim, and {len(free)} of {len(wishes)} weren't issued yet"
         )
-    return [
-        Order(disk=disk, wishes=replace(common, serial=serial, claim=claim))
-        for disk, (serial, claim) in zip(disks, free, strict=False)
-    ]
+    return [Order(disk=disk, wishes=one) for disk, one in zip(disks, free, strict=False)]

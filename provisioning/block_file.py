@@ -47,6 +47,11 @@ class BlockFile:
     ) -> None:
         os.close(self._descriptor)
 
+    @property
+    def size(self) -> int:
+        """Its length in bytes."""
+        return os.lseek(self._descriptor, 0, os.SEEK_END)
+
     def read(self, at: int, count: int) -> bytes:
         """Return up to `count` bytes from byte `at`; fewer at the end."""
         pieces = []

@@ -10,16 +10,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from firmware.panel.pins import load_pins
 from firmware.protocol.claims import Claim
+from provisioning.boot_config import config_lines, with_block
 from provisioning.errors import CardDamaged, WishRefused
 from provisioning.wifi import Network
 
 FOLDER = "doorward"
 CLAIM, POLICY = f"{FOLDER}/claim.json", f"{FOLDER}/policy.txt"
+SETTINGS = f"{FOLDER}/settings.json"
 CMDLINE, CONFIG = "cmdline.txt", "config.txt"
 USER_DATA, META_DATA, NETWORK_CONFIG = "user-data", "meta-data", "network-config"
-CONFIG_BEGIN = "# --- doorward: begin; changed when the card is customised anew ---"
-CONFIG_END = "# --- doorward: end ---"
 BOOT = "/boot/firmware"
 STATE = "/var/lib/doorward"
 MAX_HOSTNAME = 63
@@ -35,6 +36,9 @@ class Wishes:
     policy: bytes | None
     network: Network | None
     ssh_key: str | None = None
+    board: str | None = None
+    has_sound: bool = False
+    rotation: int = 0
 
 
 def card_files(wishes: Wishes, *, instance: str, have: Mapping[str, bytes]) -> dict[str, bytes]:
@@ -43,19 +47,34 @@ def card_files(wishes: Wishes, *, instance: str, have: Mapping[str, bytes]) -> d
     `instance` is another one each time: cloud-init takes a card with it for a new machine. Raises
     WishRefused, or CardDamaged if the card's own files can't be built on.
     """
-    _check_serial(wishes.serial)
-    _check_ssh_key(wishes.ssh_key)
+    check_wishes(wishes)
+    lines = config_lines(load_pins(), has_sound=wishes.has_sound)
     files = {
         USER_DATA: b"#cloud-config\n" + _json(user_data(wishes)),
         META_DATA: _json({"instance-id": instance, "dsmode": "local"}),
         NETWORK_CONFIG: _json(network_config(wishes.network)),
         CMDLINE: cmdline(have.get(CMDLINE), instance),
-        CONFIG: config_block(have.get(CONFIG, b"")),
+        CONFIG: with_block(have.get(CONFIG, b""), lines),
         CLAIM: wishes.claim.encode() + b"\n",
+        SETTINGS: _json(
+            {
+                "v": 1,
+                "board": wishes.board,
+                "sound": wishes.has_sound,
+                "rotation": wishes.rotation,
+            }
+        ),
     }
     if wishes.policy is not None:
         files[POLICY] = wishes.policy
     return files
+
+
+def check_wishes(wishes: Wishes) -> None:
+    """Raise WishRefused if a wish can't be put on any card."""
+    check_serial(wishes.serial)
+    _check_ssh_key(wishes.ssh_key)
+    config_lines(load_pins(), has_sound=wishes.has_sound)
 
 
 def user_data(wishes: Wishes) -> dict[str, Any]:
@@ -104,37 +123,17 @@ def cmdline(now: bytes | None, instance: str) -> bytes:
     """Return the kernel's one line: as it was, and where cloud-init finds its data."""
     if now is None or b"root=" not in now:
         raise CardDamaged("the card's cmdline.txt names no root partition; flash the image anew")
-    words = now.decode("utf-8", errors="strict").split()
+    words = now.decode("utf-8", errors="surrogateescape").split()
     kept = [word for word in words if not word.startswith("ds=nocloud")]
-    line = " ".join([*kept, f"ds=nocloud;i={instance}"]).encode() + b"\n"
+    text = " ".join([*kept, f"ds=nocloud;i={instance}"]) + "\n"
+    line = text.encode(errors="surrogateescape")
     if len(line) > MAX_LINE_BYTES:
         raise CardDamaged("the card's cmdline.txt is too long; flash the image anew")
     return line
 
 
-def config_block(now: bytes) -> bytes:
-    """Return config.txt with our block at its end, in the place of an older one."""
-    text = now.decode("utf-8", errors="replace")
-    before, begin, rest = text.partition(CONFIG_BEGIN)
-    if begin:
-        _, end, after = rest.partition(CONFIG_END)
-        if not end:
-            raise CardDamaged("the card's config.txt has half a block of ours; flash it anew")
-        text = before + after.lstrip("\n")
-    lines = [
-        CONFIG_BEGIN,
-        "[all]",
-        "camera_auto_detect=1",
-        "dtparam=i2c_arm=on",
-        "dtparam=i2s=on",
-        "dtparam=watchdog=on",
-        CONFIG_END,
-    ]
-    head = text.rstrip("\n")
-    return ((head + "\n\n" if head else "") + "\n".join(lines) + "\n").encode()
-
-
-def _check_serial(serial: str) -> None:
+def check_serial(serial: str) -> None:
+    """Raise WishRefused unless a doorbell can have this name."""
     allowed = set("abcdefghijklmnopqrstuvwxyz0123456789-")
     if (
         not 1 <= len(serial) <= MAX_HOSTNAME

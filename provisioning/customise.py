@@ -1,41 +1,70 @@
 """Customises a flashed card: writes the first boot's files into its boot partition, and reads them.
 
 The card is opened for nobody else, nothing is mounted, and each file is there as before or as after
-if the card is pulled.
+if the card is pulled. A card of which only some files were written, because somebody stopped it, is
+made blank.
 """
 
 import secrets
+import threading
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
-from provisioning.block_file import BlockFile
+from provisioning.block_file import BlockFile, Blocks
 from provisioning.cloud_init import CMDLINE, CONFIG, Wishes, card_files
-from provisioning.errors import CardFailed
+from provisioning.errors import Cancelled, CardFailed
 from provisioning.fat32.volume import Volume
 from provisioning.image import boot_partition
 from provisioning.partitions import read_partitions
+from provisioning.writer import Card, blank
 
 
-def customise(path: Path, wishes: Wishes, *, at: datetime) -> list[str]:
+def customise(
+    path: Path,
+    wishes: Wishes,
+    *,
+    at: datetime,
+    is_cancelled: threading.Event | None = None,
+) -> list[str]:
     """Write the files of a first boot; return their names.
 
     `at` is the local time for the files' dates. Raises WishRefused before anything is written,
-    CardDamaged, CardFull, or CardFailed if the card is in use, gone, or keeps something else.
+    CardDamaged, CardFull, CardFailed if the card is in use, gone, or keeps something else, or
+    Cancelled.
     """
-    instance = f"doorward-{secrets.token_hex(8)}"
+    stop = is_cancelled or threading.Event()
+    if stop.is_set():
+        raise Cancelled("stopped; nothing was written")
     try:
         with BlockFile(path, is_writable=True) as blocks:
-            volume = Volume(blocks, boot_partition(read_partitions(blocks)))
-            present = {name.lower() for name in volume.names()}
-            have = {name: volume.read(name) for name in (CMDLINE, CONFIG) if name in present}
-            files = card_files(wishes, instance=instance, have=have)
-            volume.write(files, at=at)
+            files = write_files(blocks, wishes, at=at)
         with BlockFile(path) as blocks:
             blocks.forget_cached()
-            volume = Volume(blocks, boot_partition(read_partitions(blocks)))
-            for name, data in files.items():
-                if volume.read(name) != data:
-                    raise CardFailed(f"the card doesn't keep {name}; take another card")
+            compare_files(blocks, files)
     except OSError as error:
         raise CardFailed(f"{path} can't be customised: {error.strerror or error}") from error
+    if stop.is_set():
+        with Card(path) as card:
+            blank(card)
+        raise Cancelled("stopped; the card is blank and can be flashed again")
     return list(files)
+
+
+def write_files(blocks: Blocks, wishes: Wishes, *, at: datetime) -> dict[str, bytes]:
+    """Write the files of a first boot into the boot partition; return them."""
+    instance = f"doorward-{secrets.token_hex(8)}"
+    volume = Volume(blocks, boot_partition(read_partitions(blocks)))
+    present = {name.lower() for name in volume.names()}
+    have = {name: volume.read(name) for name in (CMDLINE, CONFIG) if name in present}
+    files = card_files(wishes, instance=instance, have=have)
+    volume.write(files, at=at)
+    return files
+
+
+def compare_files(blocks: Blocks, files: Mapping[str, bytes]) -> None:
+    """Raise CardFailed unless the boot partition gives these files back."""
+    volume = Volume(blocks, boot_partition(read_partitions(blocks)))
+    for name, data in files.items():
+        if volume.read(name) != data:
+            raise CardFailed(f"the card doesn't keep {name}; take another card")

@@ -44,11 +44,8 @@ def network_of(
     is_hidden: bool = False,
 ) -> Network:
     """Check a network's name and password; raise WifiRefused with what is wrong."""
-    _check_ssid(ssid)
-    if COUNTRY.fullmatch(country) is None:
-        raise WifiRefused(
-            f"{country!r} is no country; Wi-Fi needs it in two capital letters, such as SE or US"
-        )
+    check_ssid(ssid)
+    check_country(country)
     if not password:
         raise WifiRefused("a network without a password isn't joined; everybody could listen in")
     if security == "wpa2" and HEX_KEY.fullmatch(password):
@@ -67,7 +64,16 @@ def derived_key(ssid: str, password: str) -> str:
     ).hex()
 
 
-def _check_ssid(ssid: str) -> None:
+def check_country(country: str) -> None:
+    """Raise WifiRefused unless it is a country's two capital letters."""
+    if COUNTRY.fullmatch(country) is None:
+        raise WifiRefused(
+            f"{country!r} is no country; Wi-Fi needs it in two capital letters, such as SE or US"
+        )
+
+
+def check_ssid(ssid: str) -> None:
+    """Raise WifiRefused unless a network can have this name."""
     try:
         size = len(ssid.encode())
     except UnicodeEncodeError as error:

@@ -19,7 +19,7 @@ from typing import Literal, Protocol
 from provisioning.errors import Cancelled, CardFailed, ImageRefused, ProvisioningError
 from provisioning.image import PIECE, Image
 
-Stage = Literal["writing", "reading back"]
+Stage = Literal["writing", "reading back", "customising"]
 QUEUE = 4
 SECTOR = 4096
 """O_DIRECT's pieces are multiples of it, on every card."""
@@ -132,14 +132,21 @@ class Card:
 class Writer:
     """Writes one image to one card. `cancel` may be called by a signal's handler."""
 
-    def __init__(self, image: Image, card: Medium, progress: Progress) -> None:
+    def __init__(
+        self,
+        image: Image,
+        card: Medium,
+        progress: Progress,
+        is_cancelled: threading.Event | None = None,
+    ) -> None:
+        """`is_cancelled` may be shared with what else is done for this card."""
         self._image = image
         self._card = card
         self._progress = progress
-        self._is_cancelled = threading.Event()
+        self._is_cancelled = is_cancelled or threading.Event()
 
     def cancel(self) -> None:
-        """Stop soon: `write` and `read_back` raise Cancelled."""
+        """Stop soon: `write`, `read_back` and `finish` raise Cancelled."""
         self._is_cancelled.set()
 
     def write(self, *, sha256: str | None = None) -> tuple[Written, bytes]:
@@ -148,10 +155,9 @@ class Writer:
         `sha256` is what a manifest promises of the unpacked image. Raises ImageRefused, CardFailed
         or Cancelled; the card is blank then.
         """
-        blank, first, position = bytes(PIECE), b"", 0
+        first, position = b"", 0
         digest = hashlib.sha256()
-        self._card.write(0, blank)
-        self._card.sync()  # from here on it is blank, whatever happens
+        blank(self._card)  # from here on it is blank, whatever happens
         for piece, packed in self._pieces():
             digest.update(piece)
             if position == 0:
@@ -189,10 +195,14 @@ class Writer:
 
     def finish(self, first: bytes) -> None:
         """Write the first piece, which makes it a card with partitions, and read it back."""
+        self._check()
         self._card.write(0, first)
         self._card.sync()
-        if self._card.read(0, len(first)) != first:
-            self._card.write(0, bytes(PIECE))
+        keeps_it = self._card.read(0, len(first)) == first
+        if not keeps_it or self._is_cancelled.is_set():
+            blank(self._card)
+        self._check()
+        if not keeps_it:
             raise CardFailed("the card doesn't keep its partition table; take another card")
 
     def _check(self) -> None:
@@ -240,6 +250,12 @@ class Writer:
         finally:
             is_over.set()
             thread.join()
+
+
+def blank(card: Medium) -> None:
+    """Make a card visibly blank: no partition table, nothing that boots. Raises CardFailed."""
+    card.write(0, bytes(PIECE))
+    card.sync()
 
 
 def verify(image: Image, card: Medium, progress: Progress) -> Written:

@@ -34,6 +34,11 @@ class Table:
         self._free_change = 0
         self._search_from = self._hint()
 
+    @property
+    def layout(self) -> Layout:
+        """Where the tables and clusters lie."""
+        return self._layout
+
     def chain(self, first: int) -> Iterator[int]:
         """Yield a chain's clusters, or raise CardDamaged if it leaves the card or never ends."""
         cluster = first

@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from firmware.protocol.encoding import Document, WireError, decode_canonical
 from firmware.protocol.tlog.signed_note import (
+    Note,
     NoteKey,
     NoteSigner,
     parse_key,
@@ -74,28 +75,65 @@ def sign_document(document: Document, purpose: str, signers: Sequence[NoteSigner
     return sign_note(_text(document.encode(), purpose), signers)
 
 
+def unsigned_document(document: Document, purpose: str) -> bytes:
+    """Return the text that signers sign, which counts for nobody before they do."""
+    return _text(document.encode(), purpose)
+
+
+def with_signature(data: bytes, signer: NoteSigner) -> bytes:
+    """Return a note with one more signature, which takes the place of an older one by the key.
+
+    `data` may be signed by nobody yet. Who signs has read what it says. Raises ReleaseRefused.
+    """
+    try:
+        note = _parse(data)
+    except WireError as error:
+        raise ReleaseRefused(f"that is no document to sign: {error}") from error
+    if not note.text.startswith(_PREFIX):
+        raise ReleaseRefused("that is no document of Doorward's releases")
+    return note.with_signatures(signer.sign(note.text)).encode()
+
+
+def read_unverified(kind: type[D], data: bytes, purpose: str) -> D:
+    """Return a document whoever signed it, or nobody; raise ReleaseRefused."""
+    return _open(kind, data, purpose, None)
+
+
 def open_document(kind: type[D], data: bytes, purpose: str, signers: Signers) -> D:
     """Return a document that enough signers have signed for this purpose, or ReleaseRefused."""
+    return _open(kind, data, purpose, signers)
+
+
+def _open(kind: type[D], data: bytes, purpose: str, signers: Signers | None) -> D:
     if len(data) > MAX_BYTES:
         raise ReleaseRefused(f"a signed list has at most {MAX_BYTES} bytes, not {len(data)}")
     try:
-        note = parse_note(data)
+        note = _parse(data)
         first, _, rest = note.text.partition(b"\n")
         if first != _PREFIX + purpose.encode():
             raise ReleaseRefused(f"it was signed as {first[:60]!r}, not as Doorward's {purpose}")
-        signed = {
-            key.public_key
-            for key in signers.keys
-            for signature in note.signatures
-            if signature.is_of(key) and key.verifies(signature.signature, note.text)
-        }
-        if len(signed) < signers.quorum:
-            raise ReleaseRefused(
-                f"{len(signed)} of the signers that count have signed it; {signers.quorum} must"
-            )
+        if signers is not None:
+            _check_signatures(note, signers)
         return decode_canonical(kind, rest.removesuffix(b"\n"), max_bytes=MAX_BYTES)
     except WireError as error:
         raise ReleaseRefused(f"the signed list is damaged: {error}") from error
+
+
+def _parse(data: bytes) -> Note:
+    return parse_note(data) if b"\n\n" in data else Note(text=data, signatures=())
+
+
+def _check_signatures(note: Note, signers: Signers) -> None:
+    signed = {
+        key.public_key
+        for key in signers.keys
+        for signature in note.signatures
+        if signature.is_of(key) and key.verifies(signature.signature, note.text)
+    }
+    if len(signed) < signers.quorum:
+        raise ReleaseRefused(
+            f"{len(signed)} of the signers that count have signed it; {signers.quorum} must"
+        )
 
 
 def _text(document: bytes, purpose: str) -> bytes:

@@ -16,7 +16,14 @@ def add_invite_command(commands: "argparse._SubParsersAction[argparse.ArgumentPa
     text = "make a one-time invitation for a doorbell, an owner, an officer or an administrator"
     parser = commands.add_parser("invite", help=text, description=text)
     parser.add_argument("whom", choices=("doorbell", "owner", "officer", "admin"))
-    parser.add_argument("--out", type=Path, metavar="FILE", help="doorbell: write claim.json here")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="doorbell: write doorward.json here; it enrols one doorbell for whoever holds it, "
+        "once, and ends in 14 days",
+    )
+    parser.add_argument("--link", action="store_true", help="doorbell: print it as a link")
     parser.add_argument("--device", metavar="ID", help="owner: the doorbell of a co-owner")
     parser.add_argument("--agency", metavar="ID", help="officer: the agency (required)")
     parser.add_argument(
@@ -32,7 +39,7 @@ def _invite(options: argparse.Namespace) -> int:
     if options.whom == "doorbell":
         from relay.cli.doorbell_invitation import invite_doorbell
 
-        return asyncio.run(invite_doorbell(config, options.out))
+        return asyncio.run(invite_doorbell(config, options.out, is_link=options.link))
     if options.mail is not None:
         if options.whom not in ("officer", "admin"):
             raise ConfigError("--mail", options.mail, "an officer or an administrator to invite")

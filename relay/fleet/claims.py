@@ -7,7 +7,7 @@ from firmware.protocol.encoding import b64u, sha256_hex
 from relay.store import fleet
 from relay.store.database import Transaction
 
-CLAIM_LIFE_MS = 30 * 24 * 3600 * 1000
+CLAIM_LIFE_MS = 14 * 24 * 3600 * 1000
 
 
 async def new_claim(tx: Transaction, *, relay_url: str, ca_sha256: str, now_ms: int) -> Claim:

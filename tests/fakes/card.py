@@ -1,5 +1,6 @@
 """A card in memory that fails as cards do; implements `provisioning.writer.Medium`."""
 
+import errno
 from collections.abc import Callable
 
 from provisioning.errors import CardFailed
@@ -54,3 +55,22 @@ class FakeCard:
 
     def sync(self) -> None:
         pass
+
+
+class UnreadableBlocks:
+    """A fake card for those who only read: zeros, and an error from the byte `from_at` on."""
+
+    def __init__(self, size: int, *, from_at: int) -> None:
+        self.size = size
+        self._from_at = from_at
+
+    def read(self, at: int, count: int) -> bytes:
+        if at + count > self._from_at:
+            raise OSError(errno.EIO, "Input/output error")
+        return bytes(count)
+
+    def write(self, at: int, data: bytes) -> None:
+        raise AssertionError(f"{len(data)} bytes are written at {at}")
+
+    def sync(self) -> None:
+        raise AssertionError("something was written")

@@ -12,6 +12,16 @@ START = 4 * 1024 * 1024
 SIZE = 40 * 1024 * 1024
 LENGTH = START + SIZE + 1024 * 1024
 
+TRIXIE = {
+    "kernel8.img": b"kernel",
+    "cmdline.txt": b"root=PARTUUID=1234-02",
+    "config.txt": b"arm_64bit=1",
+    "user-data": b"#cloud-config",
+    "meta-data": b"instance-id: rpi-image",
+    "network-config": b"{}",
+}
+"""A boot partition as Raspberry Pi OS Trixie has it, as far as anything looks at it."""
+
 needs_fat_tools = pytest.mark.skipif(
     not all(shutil.which(tool) for tool in ("mkfs.vfat", "fsck.vfat", "mcopy")),
     reason="mtools or dosfstools isn't installed",

@@ -5,6 +5,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from firmware.protocol.claims import Claim
@@ -28,8 +29,7 @@ def claim(number: int) -> Claim:
     )
 
 
-CLAIMS = [(f"dw-{n}", claim(n)) for n in range(6)]
-COMMON = Wishes(serial="x", claim=claim(0), policy=None, network=None)
+WISHES = [Wishes(serial=f"dw-{n}", claim=claim(n), policy=None, network=None) for n in range(6)]
 
 
 def disk(path: Path) -> Disk:
@@ -61,7 +61,7 @@ def run(image: Path, ledger_file: Path, disks: list[Disk], gone: str = "") -> li
             check_same=check_same,
             progress_of=lambda _disk: lambda *_: None,
         )
-        return [one.why for one in batch.run(orders_of(disks, CLAIMS, COMMON, ledger))]
+        return [one.why for one in batch.run(orders_of(disks, WISHES, ledger))]
 
 
 @needs_fat_tools
@@ -99,7 +99,7 @@ def test_a_card_that_fails_stops_no_other_and_costs_its_claim(image: Path, tmp_p
         (failed,) = [row for row in ledger.rows if row.step == "failed"]
         assert failed.serial == "dw-0"
         assert ledger.is_taken(claim(0))
-        again = orders_of([small], CLAIMS, COMMON, ledger)
+        again = orders_of([small], WISHES, ledger)
     assert again[0].wishes.claim == claim(2)
 
 
@@ -155,9 +155,34 @@ def test_too_few_claims_and_doubled_ones_are_told(tmp_path: Path):
     disks = [disk(tmp_path / f"card{n}") for n in range(2)]
     with open_ledger(tmp_path / "ledger") as ledger:
         with pytest.raises(LedgerRefused, match="1 of 1"):
-            orders_of(disks, CLAIMS[:1], COMMON, ledger)
+            orders_of(disks, WISHES[:1], ledger)
         with pytest.raises(LedgerRefused, match="the same"):
-            orders_of(disks, [("a", claim(1)), ("b", claim(1))], COMMON, ledger)
-        orders = orders_of(disks, CLAIMS, COMMON, ledger)
+            orders_of(disks, [WISHES[1], replace(WISHES[1], serial="b")], ledger)
+        orders = orders_of(disks, WISHES, ledger)
     assert [order.wishes.serial for order in orders] == ["dw-0", "dw-1"]
-    assert orders[0] == Order(disk=disks[0], wishes=replace(COMMON, serial="dw-0", claim=claim(0)))
+    assert orders[0] == Order(disk=disks[0], wishes=WISHES[0])
+
+
+def test_a_batch_is_for_one_relay(tmp_path: Path):
+    elsewhere = msgspec.structs.replace(claim(1), relay_url="https://other.example")
+    mixed = [WISHES[0], replace(WISHES[1], claim=elsewhere)]
+    with open_ledger(tmp_path / "ledger") as ledger:
+        with pytest.raises(LedgerRefused, match="several relays"):
+            orders_of([disk(tmp_path / "a")], mixed, ledger)
+        assert orders_of([disk(tmp_path / "a")], mixed[1:], ledger)
+
+
+def test_a_batch_that_was_stopped_begins_no_card(image: Path, tmp_path: Path):
+    card = disk(tmp_path / "a")
+    with open_ledger(tmp_path / "ledger") as ledger:
+        batch = Batch(
+            image,
+            ledger,
+            sha256=None,
+            wall_ms=lambda: 1,
+            check_same=lambda _disk: None,
+            progress_of=lambda _disk: lambda *_: None,
+        )
+        batch.cancel()
+        (outcome,) = batch.run(orders_of([card], WISHES, ledger))
+        assert (outcome.why, ledger.rows) == ("stopped; nothing was written", ())

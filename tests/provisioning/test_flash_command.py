@@ -5,18 +5,20 @@ import json
 import lzma
 import os
 import shutil
-import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from firmware.protocol.claims import Claim
+from firmware.protocol.claims import Claim, Invitation, InvitedNetwork
 from firmware.protocol.encoding import decode
 from provisioning.__main__ import main
 from tests.provisioning.card_images import (
     LENGTH,
+    TRIXIE,
     check,
     make_image,
     needs_fat_tools,
@@ -24,15 +26,6 @@ from tests.provisioning.card_images import (
 )
 
 pytestmark = needs_fat_tools
-
-TRIXIE = {
-    "kernel8.img": b"kernel",
-    "cmdline.txt": b"root=PARTUUID=1234-02",
-    "config.txt": b"arm_64bit=1",
-    "user-data": b"#cloud-config",
-    "meta-data": b"instance-id: rpi-image",
-    "network-config": b"{}",
-}
 
 
 @pytest.fixture(scope="session")
@@ -108,34 +101,26 @@ def test_nobody_who_could_confirm_means_nothing_is_written(base: Path, card: Pat
     assert b"--yes" in done.stderr
 
 
-def test_ctrl_c_leaves_a_blank_card(base: Path, card: Path):
-    pipe = card.parent / "slow.img"
-    pipe.write_bytes(base.read_bytes())
-    command = [sys.executable, "-m", "provisioning", "flash", pipe, card, "--allow-file", "--yes"]
-    with subprocess.Popen(
-        [*command, "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as it:
-        assert it.stdout is not None
-        assert b"writing" in it.stdout.readline()
-        it.send_signal(signal.SIGINT)
-        _, said = it.communicate()
-    if it.returncode == 130:  # else it was quicker than the signal
-        assert b"blank" in said
-        assert not any(card.read_bytes()[: 4 * 1024 * 1024])
-    else:
-        assert it.returncode == 0
-
-
 CLAIM = Claim(
-    relay_url="https://relay.example", secret="c2VjcmV0", ca_sha256="0" * 64, expires_ms=1
+    relay_url="https://relay.example",
+    secret="c2VjcmV0",
+    ca_sha256="0" * 64,
+    expires_ms=(int(time.time()) + 3600) * 1000,
 )
+INVITATION = Invitation(claim=CLAIM, policy="a policy\n")
+
+
+def of_claim(**changed: object) -> bytes:
+    return msgspec.structs.replace(
+        INVITATION, claim=msgspec.structs.replace(CLAIM, **changed)
+    ).encode()
 
 
 def customised(base: Path, folder: Path, *more: str) -> Path:
     card = Path(shutil.copy(base, folder / "card.img"))
-    (folder / "claim.json").write_bytes(CLAIM.encode())
+    (folder / "doorward.json").write_bytes(INVITATION.encode())
     (folder / "password").write_text("correct horse\n")
-    wanted = ["--serial", "dw-1", "--claim", str(folder / "claim.json"), *more]
+    wanted = ["--serial", "dw-1", "--invitation", str(folder / "doorward.json"), *more]
     assert main(["customise", str(card), *wanted]) == 0
     return card
 
@@ -146,11 +131,26 @@ def test_a_card_gets_its_claim_and_its_wifi(base: Path, tmp_path: Path, capsys):
     card = customised(base, tmp_path, *network)
     check(card)
     assert decode(Claim, read_by_mtools(card, "doorward/claim.json")) == CLAIM
+    assert read_by_mtools(card, "doorward/policy.txt") == b"a policy\n"
     assert b"ds=nocloud;i=doorward-" in read_by_mtools(card, "cmdline.txt")
     assert b"root=PARTUUID=1234-02" in read_by_mtools(card, "cmdline.txt")
     assert b'"SE"' in read_by_mtools(card, "network-config")
     assert read_by_mtools(card, "kernel8.img") == b"kernel"
-    assert "enrols one doorbell, once" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "bearer secret until it is used" in said
+    assert "derived key on it joins Home as its password does" in said
+    assert "a lost card is a lost Wi-Fi password" in said
+
+
+def test_a_link_brings_name_network_and_ssh_key(base: Path, tmp_path: Path):
+    card = Path(shutil.copy(base, tmp_path / "card.img"))
+    network = InvitedNetwork(ssid="Home", key="0f" * 32, security="wpa2", country="SE")
+    key = "ssh-ed25519 AAAA ann"
+    invitation = Invitation(claim=CLAIM, network=network, name="front-door", ssh_key=key)
+    assert main(["customise", str(card), "--invitation", invitation.link]) == 0
+    assert b'"0f0f' in read_by_mtools(card, "network-config")
+    assert b'"front-door"' in read_by_mtools(card, "user-data")
+    assert key.encode() in read_by_mtools(card, "user-data")
 
 
 def test_each_card_is_another_machine_for_cloud_init(base: Path, tmp_path: Path):
@@ -164,8 +164,11 @@ def test_each_card_is_another_machine_for_cloud_init(base: Path, tmp_path: Path)
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        ({"claim.json": b"{}"}, "no claim"),
-        ({"claim.json": b"x" * 70_000}, "more than"),
+        ({"doorward.json": b"{}"}, "no invitation"),
+        ({"doorward.json": CLAIM.encode()}, "no invitation"),
+        ({"doorward.json": b"x" * 99_000}, "no invitation"),
+        ({"doorward.json": of_claim(expires_ms=1)}, "has ended"),
+        ({"doorward.json": of_claim(relay_url="https://relay.evil")}, "not to https://relay.ex"),
         ({"password": b"short"}, "WEP"),
     ],
 )
@@ -173,11 +176,12 @@ def test_wrong_input_leaves_the_card_as_it_was(
     base: Path, tmp_path: Path, capsys, change: dict[str, bytes], why: str
 ):
     card = Path(shutil.copy(base, tmp_path / "card.img"))
-    given = {"claim.json": CLAIM.encode(), "password": b"correct horse", **change}
+    given = {"doorward.json": INVITATION.encode(), "password": b"correct horse", **change}
     for name, data in given.items():
         (tmp_path / name).write_bytes(data)
-    claim, password = str(tmp_path / "claim.json"), str(tmp_path / "password")
+    invitation, password = str(tmp_path / "doorward.json"), str(tmp_path / "password")
+    wanted = ["--serial", "dw-1", "--invitation", invitation, "--relay", "https://relay.example"]
     network = ["--ssid", "Home", "--country", "SE", "--password-file", password]
-    assert main(["customise", str(card), "--serial", "dw-1", "--claim", claim, *network]) == 1
+    assert main(["customise", str(card), *wanted, *network]) == 1
     assert why in capsys.readouterr().err
     assert card.read_bytes() == base.read_bytes()

@@ -166,13 +166,13 @@ def test_a_claim_that_cant_be_written_isnt_made(
 ) -> None:
     assert init(tmp_path / "relay") == 0
     invite = ["invite", "doorbell", "--config", str(tmp_path / "relay" / "relay.toml"), "--out"]
-    assert main([*invite, str(tmp_path / "none" / "claim.json")]) == 1
-    assert "claim.json: No such file" in capsys.readouterr().err
+    assert main([*invite, str(tmp_path / "none" / "doorward.json")]) == 1
+    assert "doorward.json: No such file" in capsys.readouterr().err
     claims = "SELECT count(*) FROM claims"
     assert rows_of(tmp_path / "relay" / "relay.sqlite3", claims) == [(0,)]
-    (tmp_path / "claim.json").write_text("an older one, which was longer" * 100)
-    assert main([*invite, str(tmp_path / "claim.json")]) == 0
-    assert json.loads((tmp_path / "claim.json").read_text())
+    (tmp_path / "doorward.json").write_text("an older one, which was longer" * 100)
+    assert main([*invite, str(tmp_path / "doorward.json")]) == 0
+    assert json.loads((tmp_path / "doorward.json").read_text())
     assert rows_of(tmp_path / "relay" / "relay.sqlite3", claims) == [(1,)]
 
 

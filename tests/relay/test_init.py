@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from firmware.protocol.claims import Claim
-from firmware.protocol.encoding import decode
+from firmware.protocol.claims import read_invitation
+from firmware.protocol.tlog.signed_note import NoteSigner
 from relay.__main__ import main
 from relay.config.loader import load
 from relay.errors import SchemaTooNew, StoreError
@@ -90,15 +90,33 @@ def test_bad_options_leave_nothing_behind(tmp_path: Path, option: tuple[str, str
     assert not (tmp_path / "data").exists()
 
 
-def test_a_claim_for_a_doorbell_pins_the_ca(made: Path, tmp_path: Path) -> None:
-    out = tmp_path / "claim.json"
+def test_a_doorbells_invitation_pins_the_ca(made: Path, tmp_path: Path) -> None:
+    out = tmp_path / "doorward.json"
     code = main(["invite", "doorbell", "--config", str(made / "relay.toml"), "--out", str(out)])
     assert code == 0
-    claim = decode(Claim, out.read_bytes())
+    claim = read_invitation(out.read_bytes()).claim
     authority = Authority.load((made / "ca.key").read_bytes(), (made / "ca.pem").read_bytes())
     assert claim.ca_sha256 == authority.sha256
     assert claim.relay_url == load(made / "relay.toml").public_url
     assert mode_of(out) == 0o600
+
+
+def test_a_doorbells_invitation_has_the_relays_policy_and_is_a_link_too(
+    made: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = ["--config", str(made / "relay.toml")]
+    assert main(["log", "init", *config, "--name", "lakeland", "--example"]) == 0
+    assert main(["invite", "doorbell", *config]) == 1
+    assert "doorward-relay log policy" in capsys.readouterr().err
+    witness = NoteSigner.generate("north.example", "cosignature").key.vkey
+    named = ["--witness", f"north={witness}@http://north.example", "--quorum", "1"]
+    policy = made / "policy.txt"
+    assert main(["log", "policy", *named, "--out", str(policy), *config]) == 0
+    capsys.readouterr()
+    assert main(["invite", "doorbell", "--link", *config]) == 0
+    told = capsys.readouterr()
+    assert read_invitation(told.out.encode()).policy == policy.read_text()
+    assert "for whoever holds it" in told.err
 
 
 def test_an_owners_invitation_leads_to_the_owners_app(

@@ -9,6 +9,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+from firmware.protocol.claims import read_invitation
 from firmware.protocol.town_clock import TownClock
 from tests.story.commands import Command, run_all
 from tests.story.register import LOG_NAME, admin_commands, agency_commands, charter_commands
@@ -32,6 +33,7 @@ NEIGHBOUR_CELLS = ("89441a5ac67ffff", "89441a5ac6fffff")
 AHEAD_MS = 2 * 3600 * 1000
 """A request may ask for the last hour: in the town's time the doorbell was enrolled before that."""
 MARKER = "town.json"
+INVITATION = "doorward.json"
 OWN_FOLDERS = (
     "relay", "doorbell", "admins", "agency", NEIGHBOUR_ID, "people", "store", "witnesses",
 )  # fmt: skip
@@ -94,6 +96,7 @@ async def make_town(settings: Settings) -> bool:
         commands += agency_commands(settings, folder, NEIGHBOUR_ID, NEIGHBOUR_NAME, NEIGHBOUR_CELLS)
     settings.doorbell_dir.mkdir(mode=0o700)
     await run_all(*commands, _card_command(settings))
+    _put_claim_on_card(settings)
     # with the charter, which the relay's own policy names since it was submitted
     shutil.copyfile(settings.relay_dir / settings.policy.name, settings.policy)
     made = {
@@ -210,5 +213,14 @@ def _card_command(settings: Settings) -> Command:
     return (
         "doorward-relay", "invite", "doorbell",
         "--config", str(settings.relay_toml),
-        "--out", str(settings.doorbell_dir / "claim.json"),
+        "--out", str(settings.doorbell_dir / INVITATION),
     )  # fmt: skip
+
+
+def _put_claim_on_card(settings: Settings) -> None:
+    """Keep the invitation's claim as the doorbell reads it, as a first boot does."""
+    invitation = settings.doorbell_dir / INVITATION
+    claim = settings.doorbell_dir / "claim.json"
+    claim.touch(mode=0o600)
+    claim.write_bytes(read_invitation(invitation.read_bytes()).claim.encode())
+    invitation.unlink()

@@ -1,0 +1,217 @@
+"""The command line of `doorward-release`: makes and signs what others install.
+
+    doorward-release key NAME --out ada.key          make a signer's key; print its line for signers
+    doorward-release bundle --target TARGET --out bundle.tar
+                                                     gather what a first boot installs, unsigned
+    doorward-release sign ada.key bundle.tar         add one signature; each signer does so alone
+    doorward-release check bundle.tar --signers signers.txt
+                                                     say what a bundle is, once all of it holds
+
+Exit codes: 0 done, 1 it couldn't be done, 2 a bad argument, 130 stopped.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+import zipapp
+from collections.abc import Sequence
+from pathlib import Path
+from typing import get_args
+
+from firmware.protocol.command_line import ZERO, quiet_pipe
+from firmware.protocol.encoding import WireError
+from firmware.protocol.tlog.signed_note import NoteSigner
+from provisioning.errors import ProvisioningError, ReleaseRefused
+from provisioning.release.bundle import (
+    FIRST_BOOT,
+    NOTE,
+    PURPOSE,
+    REQUIREMENTS,
+    WHEELS,
+    BundleNote,
+    Target,
+    check_bundle,
+    check_unverified,
+    file_of,
+    note_of,
+    order_of,
+    replace_note,
+    write_bundle,
+)
+from provisioning.release.signed_document import (
+    MAX_BYTES,
+    parse_signers,
+    unsigned_document,
+    with_signature,
+)
+from provisioning.release.wheels import BOARDS, Checkout, fetch_wheels, requirements_text
+
+STOPPED = 130
+MAX_TEXT_BYTES = 64 * 1024
+
+
+@quiet_pipe
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        code: int = options.run(options)
+    except ProvisioningError as error:
+        print(f"doorward-release: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return STOPPED
+    return code
+
+
+def _key(options: argparse.Namespace) -> int:
+    try:
+        signer = NoteSigner.generate(options.name, "ed25519")
+        with os.fdopen(
+            os.open(options.out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii"
+        ) as file:
+            file.write(signer.saved() + "\n")
+    except WireError as error:
+        raise ReleaseRefused(str(error)) from error
+    except OSError as error:
+        raise ReleaseRefused(f"{options.out} can't be written: {error.strerror}") from error
+    print(signer.key.vkey)
+    print(f"{options.out} is secret. The line above belongs in signers.txt.", file=sys.stderr)
+    return 0
+
+
+def _bundle(options: argparse.Namespace) -> int:
+    checkout, board = Checkout(root=options.root), BOARDS[options.target]
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        requirements = checkout.requirements(board, options.extra)
+        print(f"fetching {len(requirements)} wheels for {options.target}", file=sys.stderr)
+        wheels = [*fetch_wheels(requirements, board, folder), checkout.build(folder)]
+        files = {f"{WHEELS}/{wheel.name}": wheel for wheel in wheels}
+        files[REQUIREMENTS] = folder / REQUIREMENTS
+        files[REQUIREMENTS].write_text(requirements_text(wheels), "utf-8")
+        files[FIRST_BOOT] = folder / FIRST_BOOT
+        _pack_first_boot(files[FIRST_BOOT])
+        note = BundleNote(
+            version=options.version or checkout.version,
+            made_ms=checkout.made_ms(),
+            target=options.target,
+            files=order_of([file_of(name, path) for name, path in files.items()]),
+            debian=board.debian,
+        )
+        write_bundle(options.out, unsigned_document(note, PURPOSE), files)
+    print(f"{options.out}: {_described(note)}, {options.out.stat().st_size / 1e6:.1f} MB")
+    for package in note.debian:
+        print(f"  not in it, the board's system must have it: {package.name}")
+    print("It isn't signed yet: doorward-release sign KEYFILE FILE")
+    return 0
+
+
+def _sign(options: argparse.Namespace) -> int:
+    signer = _signer(options.key)
+    path: Path = options.file
+    if _is_bundle(path):
+        checked = check_unverified(path)
+        print(f"{path}: {_described(checked.note)}")
+        replace_note(path, with_signature(note_of(path), signer))
+    else:
+        data = with_signature(_read(path, MAX_BYTES), signer)
+        print(data.decode(errors="replace"))
+        new = path.with_name(f".{path.name}.new")
+        new.write_bytes(data)
+        new.replace(path)
+    print(f"signed by {signer.key.name}")
+    return 0
+
+
+def _check(options: argparse.Namespace) -> int:
+    signers = parse_signers(_read(options.signers, MAX_TEXT_BYTES).decode(errors="replace"))
+    checked = check_bundle(options.file, signers, target=options.target)
+    print(f"{options.file}: {_described(checked.note)}, {checked.size / 1e6:.1f} MB")
+    print(f"signed by at least {signers.quorum} of {len(signers.keys)}, and whole")
+    return 0
+
+
+def _described(note: BundleNote) -> str:
+    return f"Doorward {note.version} for {note.target}, {len(note.files)} files"
+
+
+def _is_bundle(path: Path) -> bool:
+    return _read(path, len(NOTE), is_longer=True) == NOTE.encode()
+
+
+def _signer(path: Path) -> NoteSigner:
+    try:
+        signer = NoteSigner.parse(_read(path, MAX_TEXT_BYTES).decode(errors="replace").strip())
+    except WireError as error:
+        raise ReleaseRefused(f"{path} is no signer's key: {error}") from error
+    if signer.key.kind != "ed25519":
+        raise ReleaseRefused(f"{path} is a witness's key, which signs no release")
+    return signer
+
+
+def _read(path: Path, limit: int, *, is_longer: bool = False) -> bytes:
+    """Return a file of at most `limit` bytes, or its first ones if it may be longer."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(limit + 1)
+    except OSError as error:
+        raise ReleaseRefused(f"{path} can't be read: {error.strerror}") from error
+    if is_longer:
+        return data[:limit]
+    if len(data) > limit:
+        raise ReleaseRefused(f"{path} has more than {limit} bytes")
+    return data
+
+
+def _pack_first_boot(out: Path) -> None:
+    with tempfile.TemporaryDirectory() as made:
+        package = Path(made) / "provisioning"
+        (package / "first_boot").mkdir(parents=True)
+        (package / "__init__.py").write_text("")
+        source = Path(__file__).parents[1] / "first_boot"
+        for path in sorted(source.glob("*.py")):
+            (package / "first_boot" / path.name).write_bytes(path.read_bytes())
+        zipapp.create_archive(made, out, main="provisioning.first_boot.__main__:main")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="doorward-release",
+        description=__doc__,
+        epilog=ZERO,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    key = commands.add_parser("key", help="make a signer's key; print its line for signers.txt")
+    key.add_argument("name", help="such as release.example/ada")
+    key.add_argument("--out", type=Path, required=True, metavar="KEYFILE", help="its secret half")
+    key.set_defaults(run=_key)
+
+    bundle = commands.add_parser("bundle", help="gather what a first boot installs, unsigned")
+    bundle.add_argument("--target", choices=get_args(Target), default="aarch64-cp313")
+    bundle.add_argument("--out", type=Path, required=True, metavar="FILE")
+    bundle.add_argument(
+        "--extra", action="append", default=[], metavar="NAME", help="such as replay, for a proof"
+    )
+    bundle.add_argument("--version", help="instead of the project's")
+    bundle.add_argument("--root", type=Path, default=Path(), help="the checkout; here by itself")
+    bundle.set_defaults(run=_bundle)
+
+    sign = commands.add_parser("sign", help="add one signature to a bundle or a list of images")
+    sign.add_argument("key", type=Path, metavar="KEYFILE")
+    sign.add_argument("file", type=Path, metavar="FILE")
+    sign.set_defaults(run=_sign)
+
+    check = commands.add_parser("check", help="say what a bundle is, once all of it holds")
+    check.add_argument("file", type=Path, metavar="FILE")
+    check.add_argument("--signers", type=Path, required=True, help="whose keys count, how many")
+    check.add_argument("--target", choices=get_args(Target), help="refuse another board's")
+    check.set_defaults(run=_check)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,314 @@
+"""The bundle: all that a first boot installs, in one file whose list is signed 2 of n.
+
+An uncompressed tar (POSIX ustar). Its first member is `bundle.note`, the signed list; the files of
+the list follow, in its order. Every header has to be, byte for byte, the one that this module
+writes for that name and size: no path, link, owner or second copy can be said otherwise, and
+nothing is unpacked before it is known to be what was signed.
+"""
+
+import hashlib
+import os
+import tarfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, BinaryIO, Literal
+
+import msgspec
+
+from firmware.protocol.encoding import Digest, Document, Line, WallTimeMs
+from provisioning.errors import ReleaseRefused
+from provisioning.release.signed_document import (
+    MAX_BYTES,
+    Signers,
+    open_document,
+    read_unverified,
+)
+
+PURPOSE = "bundle"
+NOTE, REQUIREMENTS, FIRST_BOOT = "bundle.note", "requirements.txt", "first-boot.pyz"
+WHEELS, DEBS = "wheels", "debs"
+MAX_BUNDLE_BYTES = 250_000_000
+BLOCK = 512
+END = bytes(2 * BLOCK)
+PIECE = 1024 * 1024
+
+Target = Literal["aarch64-cp313", "x86_64-cp313"]
+Version = Annotated[str, msgspec.Meta(pattern=r"^[0-9][0-9A-Za-z.+-]{0,39}\Z")]
+"""Also the name of the folder that it is installed in."""
+MemberName = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^(?:wheels/[A-Za-z0-9][A-Za-z0-9_.+!-]*\.whl"
+        r"|debs/[A-Za-z0-9][A-Za-z0-9_.+~%-]*\.deb|requirements\.txt|first-boot\.pyz)\Z",
+        max_length=140,
+    ),
+]
+
+
+class BundleFile(Document, frozen=True, kw_only=True):
+    """One file of a bundle."""
+
+    name: MemberName
+    size: Annotated[int, msgspec.Meta(ge=1, le=MAX_BUNDLE_BYTES)]
+    sha256: Digest
+
+
+class DebianPackage(Document, frozen=True, kw_only=True):
+    """A package that the system must have; `file` None: it isn't carried, `version` may be any."""
+
+    name: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9+.-]{1,99}\Z")]
+    version: Line
+    file: MemberName | None
+
+
+class BundleNote(Document, frozen=True, kw_only=True):
+    """The signed list of a bundle."""
+
+    v: Literal[1] = 1
+    version: Version
+    made_ms: WallTimeMs
+    target: Target
+    files: Annotated[tuple[BundleFile, ...], msgspec.Meta(min_length=3, max_length=512)]
+    debian: Annotated[tuple[DebianPackage, ...], msgspec.Meta(max_length=512)] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckedBundle:
+    """A bundle whose list is signed by enough, and whose files are those of the list."""
+
+    path: Path
+    size: int
+    note: BundleNote
+
+    @contextmanager
+    def member(self, name: str) -> Iterator[BinaryIO]:
+        """Open the bundle where one of its files begins."""
+        with self.path.open("rb") as file:
+            at = _padded(_note_size(file, self.path)) + 2 * BLOCK
+            for one in self.note.files:
+                if one.name == name:
+                    file.seek(at)
+                    yield file
+                    return
+                at += BLOCK + _padded(one.size)
+        raise ReleaseRefused(f"the bundle has no {name}")
+
+    def read(self, name: str) -> bytes:
+        """Return one of its files."""
+        size = next((one.size for one in self.note.files if one.name == name), 0)
+        with self.member(name) as file:
+            return file.read(size)
+
+
+def write_bundle(out: Path, note: bytes, files: Mapping[str, Path]) -> None:
+    """Write a bundle of a note, signed or not, and the files that it lists; raise ReleaseRefused.
+
+    The file is there whole, or not at all.
+    """
+    listed = read_note(note).files
+    if {one.name for one in listed} != set(files):
+        raise ReleaseRefused("the bundle's list and its files differ")
+
+    def copy(to: BinaryIO) -> None:
+        for one in listed:
+            to.write(header(one.name, one.size))
+            with files[one.name].open("rb") as source:
+                while piece := source.read(PIECE):
+                    to.write(piece)
+            to.write(bytes(_padded(one.size) - one.size))
+
+    _replace(out, note, copy)
+
+
+def read_note(data: bytes) -> BundleNote:
+    """Return a note's list; whoever signed it. Raises ReleaseRefused."""
+    note = read_unverified(BundleNote, data, PURPOSE)
+    _check_list(note)
+    return note
+
+
+def note_of(path: Path) -> bytes:
+    """Return the bytes of a bundle's note."""
+    with _opened(path) as file:
+        return _read_note_bytes(file, path)
+
+
+def replace_note(path: Path, note: bytes) -> None:
+    """Give a bundle its note with other signatures; all else stays."""
+    before = note_of(path)
+    if read_note(before) != read_note(note):
+        raise ReleaseRefused("that is the note of another bundle")
+    with _opened(path) as file:
+        file.seek(2 * BLOCK + _padded(len(before)) - BLOCK)
+
+        def copy(to: BinaryIO) -> None:
+            left = _size_of(read_note(note))
+            while left:
+                piece = file.read(min(PIECE, left))
+                if not piece:
+                    raise ReleaseRefused(f"{path.name} is cut short; make or download it anew")
+                to.write(piece)
+                left -= len(piece)
+
+        _replace(path, note, copy)
+
+
+def check_bundle(
+    path: Path,
+    signers: Signers,
+    *,
+    target: Target | None = None,
+    progress: Callable[[int, float], None] = lambda _size, _part: None,
+) -> CheckedBundle:
+    """Check signatures, list, and every byte of a bundle; raise ReleaseRefused.
+
+    `progress` is called with the bytes that were read, and which part of all that is.
+    """
+    note = open_document(BundleNote, note_of(path), PURPOSE, signers)
+    if target is not None and note.target != target:
+        raise ReleaseRefused(
+            f"{path.name} is for {note.target}, not for {target}; take the bundle for that board"
+        )
+    return check_unverified(path, progress=progress)
+
+
+def check_unverified(
+    path: Path, *, progress: Callable[[int, float], None] = lambda _size, _part: None
+) -> CheckedBundle:
+    """Check a bundle as `check_bundle` does, whoever has signed it: for its signers."""
+    with _opened(path) as file:
+        data = _read_note_bytes(file, path)
+        note = read_note(data)
+        size = 2 * BLOCK + _padded(len(data)) - BLOCK + _size_of(note) + len(END)
+        have = os.fstat(file.fileno()).st_size
+        if have != size:
+            raise ReleaseRefused(
+                f"{path.name} has {have} bytes and its list says {size}; download it anew"
+            )
+        for one in note.files:
+            _check_member(file, path, one)
+            progress(file.tell(), file.tell() / size)
+        if file.read() != END:
+            raise ReleaseRefused(f"{path.name} doesn't end where its list does; download it anew")
+    return CheckedBundle(path=path, size=size, note=note)
+
+
+def header(name: str, size: int) -> bytes:
+    """Return the one header that a member of this name and size may have."""
+    member = tarfile.TarInfo(name)
+    member.size, member.mode = size, 0o644
+    return member.tobuf(tarfile.USTAR_FORMAT, "ascii", "strict")
+
+
+def file_of(name: str, path: Path) -> BundleFile:
+    """Return a file's line in the list."""
+    return BundleFile(name=name, size=path.stat().st_size, sha256=sha256_of(path))
+
+
+def sha256_of(path: Path) -> str:
+    """Return the digest of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _check_list(note: BundleNote) -> None:
+    """Raise ReleaseRefused for a list that no bundle of ours has."""
+    names = [one.name for one in note.files]
+    if len(set(names)) < len(names):
+        raise ReleaseRefused("the bundle's list names a file twice")
+    if not {REQUIREMENTS, FIRST_BOOT}.issubset(names):
+        raise ReleaseRefused(f"the bundle's list lacks {REQUIREMENTS} or {FIRST_BOOT}")
+    carried = {one.file for one in note.debian if one.file is not None}
+    if carried != {name for name in names if name.startswith(f"{DEBS}/")}:
+        raise ReleaseRefused("the bundle's Debian packages aren't those of its list")
+    if _size_of(note) > MAX_BUNDLE_BYTES:
+        raise ReleaseRefused(
+            f"a bundle has at most {MAX_BUNDLE_BYTES / 1e6:.0f} MB; this would have "
+            f"{_size_of(note) / 1e6:.0f}"
+        )
+
+
+def _check_member(file: BinaryIO, path: Path, one: BundleFile) -> None:
+    if file.read(BLOCK) != header(one.name, one.size):
+        raise ReleaseRefused(f"{path.name} doesn't hold {one.name} where its list says so")
+    digest = hashlib.sha256()
+    left = one.size
+    while left:
+        piece = file.read(min(PIECE, left))
+        if not piece:
+            raise ReleaseRefused(f"{path.name} is cut short in {one.name}; download it anew")
+        digest.update(piece)
+        left -= len(piece)
+    if digest.hexdigest() != one.sha256:
+        raise ReleaseRefused(f"{one.name} in {path.name} isn't what was signed; download it anew")
+    if any(file.read(_padded(one.size) - one.size)):
+        raise ReleaseRefused(f"{path.name} hides something behind {one.name}; download it anew")
+
+
+def _read_note_bytes(file: BinaryIO, path: Path) -> bytes:
+    size = _note_size(file, path)
+    data = file.read(size)
+    filling = file.read(_padded(size) - size)
+    if len(data) < size or any(filling):
+        raise ReleaseRefused(f"{path.name} is cut short; download it anew")
+    return data
+
+
+def _note_size(file: BinaryIO, path: Path) -> int:
+    block = file.read(BLOCK)
+    try:
+        size = tarfile.TarInfo.frombuf(block, "ascii", "strict").size
+    except (tarfile.HeaderError, ValueError) as error:
+        raise ReleaseRefused(f"{path.name} is no bundle of Doorward's") from error
+    if not 0 < size <= MAX_BYTES or block != header(NOTE, size):
+        raise ReleaseRefused(f"{path.name} is no bundle of Doorward's: {NOTE} isn't its first file")
+    return size
+
+
+def _size_of(note: BundleNote) -> int:
+    """Return how many bytes the files of a list have in a bundle, with their headers."""
+    return sum(BLOCK + _padded(one.size) for one in note.files)
+
+
+def _padded(size: int) -> int:
+    return -(-size // BLOCK) * BLOCK
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise ReleaseRefused(f"the bundle {path} can't be read: {error.strerror}") from error
+    with file:
+        yield file
+
+
+def _replace(out: Path, note: bytes, copy: Callable[[BinaryIO], None]) -> None:
+    new = out.with_name(f".{out.name}.new")
+    try:
+        with new.open("wb") as to:
+            to.write(header(NOTE, len(note)) + note.ljust(_padded(len(note)), b"\0"))
+            copy(to)
+            to.write(END)
+            to.flush()
+            os.fsync(to.fileno())
+        new.replace(out)
+    except OSError as error:
+        raise ReleaseRefused(f"{out} can't be written: {error.strerror}") from error
+    finally:
+        new.unlink(missing_ok=True)
+
+
+def order_of(files: Sequence[BundleFile]) -> tuple[BundleFile, ...]:
+    """Return files in the order of a bundle: wheels, requirements, packages, first boot."""
+    folders = [f"{WHEELS}/", REQUIREMENTS, f"{DEBS}/", FIRST_BOOT]
+    return tuple(
+        one for folder in folders for one in sorted(files, key=_name) if one.name.startswith(folder)
+    )
+
+
+def _name(one: BundleFile) -> str:
+    return one.name
