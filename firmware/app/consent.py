@@ -39,7 +39,7 @@ from firmware.local_page.presenter import StatementPresenter
 from firmware.local_page.release_tracker import ReleaseTracker
 from firmware.local_page.server import serve
 from firmware.local_page.status import PageStatus
-from firmware.local_page.switches import KnockControl, MicrophoneControl
+from firmware.local_page.switches import IdentityControl, KnockControl, MicrophoneControl
 from firmware.local_page.web_app import door_app
 from firmware.outbox.bucket import Bucket
 from firmware.outbox.deferred_events import DeferredEvents
@@ -382,4 +382,7 @@ class ConsentWiring:
                 store=self._knocks, speaker=sounding.speaker, desk=self.knocking.desk
             ),
             ear=MicrophoneControl(microphone=sounding.microphone, settings=self._site.config.sound),
+            identity=IdentityControl(
+                identity=self._relay.new_identity, relay_url=self._site.enrolment.relay_url
+            ),
         )

@@ -52,8 +52,7 @@ class Doorbell:
         config, clock = site.config, site.clock
         database = Database(config.data_dir / "library.sqlite3")
         self._relay = relay = RelayWay(site)
-        events = relay.events
-        promises = DeferredEvents(store=DeferredEventStore(database), events=events)
+        promises = DeferredEvents(store=DeferredEventStore(database), events=relay.events)
         filming = CameraWiring.at(site, lamp=panel, restarter=end)
         sounding = SoundWiring(config.sound, config.data_dir, clock=clock, source=site.source)
         self.filming, self._sounding = filming, sounding
@@ -61,7 +60,7 @@ class Doorbell:
             config.data_dir,
             keys=site.keys,
             clock=clock,
-            events=events,
+            events=relay.events,
             promises=promises,
             replies=sounding,
             register=followed_register(config.log.policy_path),
@@ -75,7 +74,7 @@ class Doorbell:
             boot_id=site.boot_id,
             database=database,
             owners=household,
-            events=events,
+            events=relay.events,
             register=record,
             sound_feed=sounding.microphone if config.sound.is_in_clips else None,
         )
@@ -98,7 +97,7 @@ class Doorbell:
             relay=relay,
         )
         alerts.motion.storms.add(upkeep.health.set_storm)
-        self._pairing = PairingWatch(filming, sounding, household, clock=clock, events=events)
+        self._pairing = PairingWatch(filming, sounding, household, clock=clock, events=relay.events)
         self._consenting = ConsentWiring(
             site,
             panel=panel,
@@ -152,6 +151,7 @@ class Doorbell:
             "light": self._lighting.run,
             "link": partial(self._relay.link.run, commands),
         }
+        self._relay.new_identity.enrolled.add(stop.set)
         await self._recording.recover()
         await consenting.take_settings()
         self._alerts.bell.start()

@@ -9,6 +9,7 @@ from importlib.metadata import version
 from firmware.app.site import Site
 from firmware.enrolment.client import CERTIFICATE_FILE
 from firmware.enrolment.cloned_identity import ClonedIdentity
+from firmware.enrolment.new_identity import NewIdentity
 from firmware.enrolment.renewal import CertificateRenewal
 from firmware.link.boot_list import BootList
 from firmware.link.link_session import Identity, LinkSession
@@ -24,6 +25,14 @@ class RelayWay:
         data_dir, keys, enrolment = site.config.data_dir, site.keys, site.enrolment
         self.outbox = Outbox(data_dir / "outbox.sqlite3", keys.device, boot=site.clock.boot_id)
         self.identity = ClonedIdentity(data_dir / "cloned.json", keys.device)
+        self.new_identity = NewIdentity(
+            data_dir=data_dir,
+            keys=keys,
+            enrolment=enrolment,
+            identity=self.identity,
+            http=site.http,
+            source=site.source,
+        )
         self.events = EventWriter(self.outbox, site.clock, boot=site.clock.boot_id)
         self.link = LinkSession(
             identity=Identity(

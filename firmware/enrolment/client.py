@@ -22,8 +22,13 @@ from firmware.enrolment.keys import DeviceKeys
 from firmware.enrolment.relay_calls import MAX_ANSWER_BYTES, is_for_later, post, refusal_in
 from firmware.errors import AnswerRefused, ClaimRefused, RelayUnreachable, StoreError
 from firmware.protocol.certified_key import certified_spki
-from firmware.protocol.claims import Claim, Enrolment, EnrolmentRequest
-from firmware.protocol.encoding import WireError, decode
+from firmware.protocol.claims import (
+    Claim,
+    Enrolment,
+    EnrolmentRequest,
+    replacement_message,
+)
+from firmware.protocol.encoding import WireError, b64u, decode
 from firmware.system.backoff import Backoff
 from firmware.system.durable_files import write_atomic
 
@@ -77,13 +82,16 @@ class Enroller:
         http: httpx2.AsyncClient,
         source: random.Random,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        replaced: DeviceKeys | None = None,
     ) -> None:
+        """`replaced` is the identity that the claim takes the place of."""
         self._data_dir = data_dir
         self._claim_file = claim_file
         self._keys = keys
         self._http = http
         self._source = source
         self._sleep = sleep
+        self._replaced = replaced
 
     async def enrol(self) -> Enrolment:
         """Return the enrolment; ask the relay once if there is none yet."""
@@ -111,11 +119,17 @@ class Enroller:
                 log.warning("not enrolled yet, next try in %.0f s: %s", wait_s, error)
                 await self._sleep(wait_s)
 
+    def _replaced_signature(self) -> str | None:
+        if self._replaced is None:
+            return None
+        return b64u(self._replaced.sign(replacement_message(self._keys.signer.spki)))
+
     async def _ask(self, claim: Claim) -> Enrolment:
         request = EnrolmentRequest(
             secret=claim.secret,
             csr_pem=self._keys.signer.certificate_request(self._keys.device),
             sealing_key=self._keys.sealing_key,
+            replaced_signature=self._replaced_signature(),
         )
         url = claim.relay_url.rstrip("/") + "/enrol"
         try:

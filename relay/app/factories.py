@@ -26,6 +26,7 @@ from relay.fleet.callout import Callout
 from relay.fleet.commands import Commands
 from relay.fleet.enrolment import EnrolmentService
 from relay.fleet.renewal import RenewalService
+from relay.fleet.replacement import ReplacementService
 from relay.fleet.revocation import Revocations
 from relay.fleet.signal_carrier import SignalCarrier
 from relay.mail import SmtpMailer
@@ -52,6 +53,7 @@ class Fleet:
     commands: Commands
     enrolling: EnrolmentService
     renewals: RenewalService
+    replacements: ReplacementService
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +100,17 @@ def open_fleet(config: Config, database: Database, clock: Clock, *, machine: Clo
         callout=callout,
         commands=Commands(bus=bus, database=database, clock=clock),
         enrolling=EnrolmentService(
-            database=database, authority=authority, config=config, clock=machine
+            database=database,
+            authority=authority,
+            config=config,
+            clock=machine,
+            announce_revocation=bus.announce_revocation,
+        ),
+        replacements=ReplacementService(
+            database=database,
+            relay_url=config.public_url,
+            ca_sha256=authority.sha256,
+            clock=machine,
         ),
         renewals=RenewalService(database=database, authority=authority, clock=machine),
     )

@@ -121,6 +121,7 @@ class Relay:
             clock=clock,
             hub=self._hub,
             commands=self._fleet.commands,
+            replacements=self._fleet.replacements,
             pairings=self._pairings,
             custody=self._portal.custody,
             register=self._portal.register,

@@ -26,6 +26,7 @@ from relay.evidence.chain import Chains
 from relay.evidence.deletions import Deletions
 from relay.evidence.delivery import Delivery
 from relay.fleet.commands import Commands
+from relay.fleet.replacement import ReplacementService
 from relay.live.ice import IceServers
 from relay.live.signalling import Signalling
 from relay.mail import SmtpMailer
@@ -72,6 +73,7 @@ class Parts:
     clock: Clock
     hub: Hub
     commands: Commands
+    replacements: ReplacementService
     pairings: Pairings
     custody: CustodyService | None
     register: RelayRegister
@@ -147,6 +149,7 @@ def _api_services(parts: Parts, sessions: Sessions) -> ApiServices:
         delivery=parts.delivery,
         signalling=Signalling(parts.commands, clock, IceServers.load(config.live, SystemClock())),
         commands=parts.commands,
+        replacements=parts.replacements,
         hub=parts.hub,
         push=parts.web_push.subscriptions,
         reads=Reads(database, clock),

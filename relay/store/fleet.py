@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.engine import RowMapping
 
 from relay.store.database import Transaction
@@ -41,9 +41,47 @@ class ClaimRow:
     replayed_ms: int | None
 
 
-async def add_claim(tx: Transaction, secret_hash: str, expires_ms: int) -> None:
+async def add_claim(
+    tx: Transaction, secret_hash: str, expires_ms: int, *, replaces: str | None = None
+) -> None:
     """Store a new claim."""
-    await tx.execute(insert(claims).values(secret_hash=secret_hash, expires_ms=expires_ms))
+    values = {"secret_hash": secret_hash, "expires_ms": expires_ms, "replaces": replaces}
+    await tx.execute(insert(claims).values(**values))
+
+
+async def drop_replacing_claims(tx: Transaction, device: str) -> None:
+    """Delete the unused claims that would replace a doorbell."""
+    unused = (claims.c.replaces == device) & claims.c.used_ms.is_(None)
+    await tx.execute(delete(claims).where(unused))
+
+
+async def note_replay(tx: Transaction, secret_hash: str, *, now_ms: int) -> None:
+    """Count that another key than the first used a claim."""
+    change = update(claims).where(claims.c.secret_hash == secret_hash)
+    await tx.execute(change.values(replays=claims.c.replays + 1, replayed_ms=now_ms))
+
+
+async def replayed_claims(
+    tx: Transaction, *, since_ms: int, devices: Collection[str] | None = None
+) -> dict[str, int]:
+    """Return the doorbells whose claims another key used since a time, each with when last.
+
+    Of all doorbells, or of these.
+    """
+    query = select(claims.c.device, func.max(claims.c.replayed_ms)).where(
+        claims.c.replayed_ms >= since_ms, claims.c.device.is_not(None)
+    )
+    if devices is not None:
+        query = query.where(claims.c.device.in_(devices))
+    return {row[0]: row[1] for row in await tx.execute(query.group_by(claims.c.device))}
+
+
+async def cloned_devices(tx: Transaction) -> list[str]:
+    """Return the doorbells that aren't revoked whose cards are known to be in two devices."""
+    query = select(doorbells.c.device).where(
+        doorbells.c.cloned_ms.is_not(None), doorbells.c.revoked_ms.is_(None)
+    )
+    return list((await tx.execute(query)).scalars())
 
 
 async def get_claim(tx: Transaction, secret_hash: str) -> ClaimRow | None:
@@ -111,12 +149,16 @@ async def renew(
     return (await tx.execute(change)).rowcount == 1
 
 
-async def count_ending(tx: Transaction, *, before_ms: int) -> int:
-    """Return how many doorbells that aren't revoked have a certificate that ends before a time."""
+async def count_ending(tx: Transaction, *, from_ms: int, before_ms: int) -> int:
+    """Return how many doorbells that aren't revoked have a certificate that ends in this time."""
     query = (
         select(func.count())
         .select_from(doorbells)
-        .where(doorbells.c.revoked_ms.is_(None), doorbells.c.certificate_ends_ms < before_ms)
+        .where(
+            doorbells.c.revoked_ms.is_(None),
+            doorbells.c.certificate_ends_ms >= from_ms,
+            doorbells.c.certificate_ends_ms < before_ms,
+        )
     )
     return int((await tx.execute(query)).scalar_one())
 

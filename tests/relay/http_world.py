@@ -38,6 +38,7 @@ from relay.evidence.delivery import Delivery
 from relay.fleet.ca import Authority, check_csr, pem_of
 from relay.fleet.commands import Commands
 from relay.fleet.renewal import RenewalService
+from relay.fleet.replacement import ReplacementService
 from relay.live.ice import IceServers
 from relay.live.signalling import Signalling
 from relay.map.map_data import MapData
@@ -419,6 +420,12 @@ def _services(world: World, *, has_demo_passkeys: bool, ice: IceServers) -> Http
             delivery=world.delivery,
             signalling=Signalling(world.commands, clock, ice),
             commands=world.commands,
+            replacements=ReplacementService(
+                database=database,
+                relay_url=RELAY_URL,
+                ca_sha256=world.authority.sha256,
+                clock=clock,
+            ),
             hub=world.hub,
             push=PushSubscriptions(
                 database=database, clock=clock, endpoints=world.endpoints, key=world.push_key

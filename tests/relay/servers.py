@@ -192,7 +192,11 @@ async def run_relay(
             revocations=revocations,
             commands=commands,
             enrolling=EnrolmentService(
-                database=database, authority=authority, config=config, clock=clock
+                database=database,
+                authority=authority,
+                config=config,
+                clock=clock,
+                announce_revocation=bus.announce_revocation,
             ),
             ingest=ingest,
             hooked=hooked,

@@ -11,7 +11,7 @@ from firmware.protocol.certified_key import certified_spki
 from relay.errors import RenewalRefused
 from relay.fleet.renewal import RenewalService
 from relay.store import fleet
-from tests.relay.http_world import open_world
+from tests.relay.http_world import DAY_MS, open_world
 from tests.relay.renewing import Renewing
 
 LIFE_DAYS = 90
@@ -110,5 +110,8 @@ async def test_what_is_no_certificate_is_refused(doorbell: Renewing, text: str) 
 async def test_the_operator_counts_certificates_that_end_soon(doorbell: Renewing) -> None:
     now_ms = doorbell.world.clock.wall_ms()
     async with doorbell.world.database.read() as tx:
-        assert await fleet.count_ending(tx, before_ms=now_ms) == 0
-        assert await fleet.count_ending(tx, before_ms=now_ms + 91 * 24 * 3600 * 1000) == 1
+        for from_days, days, expected in ((0, 89, 0), (0, 91, 1), (91, 900, 0)):
+            counted = await fleet.count_ending(
+                tx, from_ms=now_ms + from_days * DAY_MS, before_ms=now_ms + days * DAY_MS
+            )
+            assert counted == expected
