@@ -13,6 +13,7 @@ from firmware.local_page.pairing_page import PairingPage
 from firmware.local_page.ports import (
     DoorbellStatus,
     DoorNumberAnswer,
+    IdentityView,
     KnockView,
     Locked,
     MicrophoneView,
@@ -24,7 +25,7 @@ from firmware.local_page.ports import (
 from firmware.local_page.presenter import StatementPresenter
 from firmware.local_page.release_tracker import ReleaseTracker
 from firmware.local_page.status import PageStatus
-from firmware.local_page.switches import KnockControl, MicrophoneControl
+from firmware.local_page.switches import IdentityControl, KnockControl, MicrophoneControl
 from firmware.local_page.views import ReleaseProgress, StatementView
 from firmware.panel.pattern import PressKind
 
@@ -45,6 +46,7 @@ class DoorbellAdapter:
         knock: KnockControl,
         ear: MicrophoneControl,
         check: CheckSession,
+        identity: IdentityControl,
     ) -> None:
         self._status = status
         self._pairing = pairing
@@ -56,6 +58,7 @@ class DoorbellAdapter:
         self._knock = knock
         self._ear = ear
         self.check = check
+        self._identity = identity
         self._one_part_at_a_time = asyncio.Lock()  # each is put together whole, in memory
 
     def status(self) -> DoorbellStatus:
@@ -128,6 +131,14 @@ class DoorbellAdapter:
     async def switch_microphone(self, *, is_on: bool) -> Outcome:
         """Switch it; the page has seen the door number."""
         return await self._ear.switch(is_on=is_on)
+
+    def identity(self) -> IdentityView:
+        """Return whether the doorbell may get a new identity."""
+        return self._identity.view()
+
+    async def take_identity(self, link: str) -> Outcome:
+        """Get a new identity by the app's link; the page has seen the door number."""
+        return await self._identity.take(link)
 
     def knock(self) -> KnockView:
         """Return how the knock is."""

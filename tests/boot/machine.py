@@ -43,7 +43,9 @@ class Machine:
     def said(self) -> str:
         """Return what console and journal say so far."""
         return "".join(
-            path.read_text(errors="replace") for path in (self.console, self.journal) if path.exists()
+            path.read_text(errors="replace")
+            for path in (self.console, self.journal)
+            if path.exists()
         )
 
     async def wait_for(self, pattern: str, *, within_s: float) -> float:

@@ -12,6 +12,7 @@ from firmware.local_page.guard import own_origins
 from firmware.local_page.ports import (
     DoorbellStatus,
     DoorNumberAnswer,
+    IdentityView,
     KnockView,
     Locked,
     MicrophoneView,
@@ -151,6 +152,8 @@ class Doorbell:
     def has_owner(self) -> bool:
         return self.view.state == "paired"
 
+    is_cloned: bool = True
+
     def status(self) -> DoorbellStatus:
         return DoorbellStatus(
             device="e" * 20,
@@ -224,6 +227,13 @@ class Doorbell:
         self.told.append(f"microphone {'on' if is_on else 'off'}")
         if self.outcome.is_done:
             self.ear = replace(self.ear, is_on=is_on, state="on" if is_on else "off")
+        return self.outcome
+
+    def identity(self) -> IdentityView:
+        return IdentityView(is_cloned=self.is_cloned, relay_url="https://relay.test")
+
+    async def take_identity(self, link: str) -> Outcome:
+        self.told.append(f"identity {link}")
         return self.outcome
 
     def knock(self) -> KnockView:

@@ -18,7 +18,14 @@ from tests.fakes.first_boot_machine import (
     WorldTimer,
     contents_of,
 )
-from tests.provisioning.first_boot_cards import CLAIM, TARGET, bundle_of, flashed, invitation, write_card
+from tests.provisioning.first_boot_cards import (
+    CLAIM,
+    TARGET,
+    bundle_of,
+    flashed,
+    invitation,
+    write_card,
+)
 
 STATUS = "boot/firmware/doorward/provision-status.json"
 
