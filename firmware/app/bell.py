@@ -44,6 +44,11 @@ class BellCamera(Protocol):
         """Whether there are pictures, or why not."""
         ...
 
+    @property
+    def is_withheld(self) -> bool:
+        """Whether nothing is recorded now: a password may be before the camera."""
+        ...
+
     async def show(self, picture_png: bytes, seconds: float) -> None:
         """Hold a picture before the camera for some seconds."""
         ...
@@ -133,7 +138,8 @@ class Bell:
         pressed = Pressed(camera=self._camera.state)
         event_id, at_pts_90k = new_id(), pts_90k_of(press.at_ns)
         task = self._begin(self._tell_press(pressed, event_id, at_pts_90k))
-        self._pictures.want(event_id, at_pts_90k, task)
+        if not self._camera.is_withheld:
+            self._pictures.want(event_id, at_pts_90k, task)
         self.rung.notify()
         return task
 
@@ -175,6 +181,8 @@ class Bell:
         return True
 
     def _trigger(self, event_id: str, at_pts_90k: int, *, told_ns: int = 0) -> None:
+        if self._camera.is_withheld:
+            return
         try:
             self._recorder.trigger(
                 event_id, "pressed", at_pts_90k, told_pts_90k=pts_90k_of(told_ns)
