@@ -3,13 +3,13 @@
     python -m provisioning.wifi_helper serve REQUEST RESULT_FOLDER PROFILES
     python -m provisioning.wifi_helper restore KEPT PROFILES
 
-`serve` takes one request, and after a network was joined waits for the word that it is kept: without
-it, it returns by itself. `restore` brings back the network that was kept, at the board's start, before
-NetworkManager reads its profiles. Runs as root, so the doorbell's program isn't trusted: each file of
-it is opened without following links, is small, and is parsed here, strictly, by the standard library
-alone. Only the two profiles of `PROFILES_OF_OURS` are written, activated or removed. Both are in
-memory (/run/NetworkManager), so a power cut forgets a trial. Keys go into no command line, log or
-result.
+`serve` takes one request, and after a network was joined waits for the word that it is kept:
+without it, it returns by itself. `restore` brings back the network that was kept, at the board's
+start, before NetworkManager reads its profiles. Runs as root, so the doorbell's program isn't
+trusted: each file of it is opened without following links, is small, and is parsed here, strictly,
+by the standard library alone. Only the two profiles of `PROFILES_OF_OURS` are written, activated or
+removed. Both are in memory (/run/NetworkManager), so a power cut forgets a trial. Keys go into no
+command line, log or result.
 """
 
 import json

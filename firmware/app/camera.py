@@ -67,8 +67,6 @@ class CameraWiring:
         )
         self.hub = UnitHub(self.ring, loop)
         self.luma = LumaHub(loop)
-        self.codes = LumaHub(loop)
-        """The reader's of QR codes, which sees also what is withheld from everybody else."""
         self.small = SmallHub(loop)
         self.small_stream = SmallStream(self.small) if config.live.has_small_stream else None
         """None: viewers on a poor line get still pictures."""
@@ -83,7 +81,6 @@ class CameraWiring:
             self._camera,
             units=self.hub,
             luma=self.luma,
-            codes=self.codes,
             small=self.small,
             clock=clock,
             rescue=Rescue(
@@ -182,16 +179,20 @@ class CameraWiring:
 
         A person is about to hold a password before the camera.
         """
-        self.keeper.withhold(True)
-        self._is_withheld = True
+        self._set_withheld(True)
         self._forget_filmed(self.mask)
 
     def show_again(self) -> None:
         """Give everybody the pictures that are filmed from now on, from a key frame on."""
         self._forget_filmed(self.mask)  # first: what was filmed until now may still be coded
-        self._is_withheld = False
-        self.keeper.withhold(False)
+        self._set_withheld(False)
         self.keeper.request_key_frame()
+
+    def _set_withheld(self, is_withheld: bool) -> None:
+        self._is_withheld = is_withheld
+        self.hub.withhold(is_withheld)
+        self.luma.withhold(is_withheld)
+        self.small.withhold(is_withheld)
 
     def _forget_filmed(self, mask: Mask) -> None:
         """Forget all pictures in memory; what was filmed until now is taken from nobody."""
@@ -199,7 +200,6 @@ class CameraWiring:
         self.hub.discard_before(now_90k)
         self._shown_since_90k = now_90k
         self.luma.discard_before(now_90k)
-        self.codes.discard_before(now_90k)
         self.small.discard_before(now_90k)
         if self.small_stream is not None:
             self.small_stream.discard_before(now_90k)

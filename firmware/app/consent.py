@@ -14,6 +14,7 @@ from firmware.app.household import Household
 from firmware.app.knock import KnockWiring
 from firmware.app.link import RelayWay
 from firmware.app.site import Site
+from firmware.app.upkeep import Upkeep
 from firmware.capture.turn import shown_size
 from firmware.decisions.door_number_alerts import DoorNumberAlerts
 from firmware.decisions.executor import Executor
@@ -28,7 +29,6 @@ from firmware.decisions.settings import HouseholdSettings
 from firmware.decisions.uploads import Standings, Uploads
 from firmware.enrolment.attempts import AttemptCounter
 from firmware.enrolment.door_number import DoorNumber
-from firmware.health.monitor import HealthMonitor
 from firmware.knock.pattern_store import KnockStore
 from firmware.local_page.asked_requests import AskedRequests
 from firmware.local_page.asked_service import LocalAskedService
@@ -41,6 +41,7 @@ from firmware.local_page.server import serve
 from firmware.local_page.status import PageStatus
 from firmware.local_page.switches import KnockControl, MicrophoneControl
 from firmware.local_page.web_app import door_app
+from firmware.local_page.wifi_page import WifiPage
 from firmware.outbox.bucket import Bucket
 from firmware.outbox.deferred_events import DeferredEvents
 from firmware.outbox.outgoing import Outgoing
@@ -76,7 +77,7 @@ class ConsentWiring:
         record: PublicRecord,
         relay: RelayWay,
         promises: DeferredEvents,
-        health: HealthMonitor,
+        upkeep: Upkeep,
     ) -> None:
         self._site = site
         self._filming = filming
@@ -154,7 +155,7 @@ class ConsentWiring:
             statements=self.desk,
             clock=site.clock,
         )
-        self._page = self._make_page(health, sounding)
+        self._page = self._make_page(upkeep, sounding)
 
     @property
     def parts(self) -> dict[str, Part]:
@@ -352,7 +353,7 @@ class ConsentWiring:
             household=self._household,
         )
 
-    def _make_page(self, health: HealthMonitor, sounding: SoundWiring) -> DoorbellAdapter:
+    def _make_page(self, upkeep: Upkeep, sounding: SoundWiring) -> DoorbellAdapter:
         """Return the adapter between the local page and the doorbell's parts."""
         return DoorbellAdapter(
             status=PageStatus(
@@ -362,7 +363,7 @@ class ConsentWiring:
                 clock=self._site.clock,
                 library=self._recording.library,
                 link=self._relay.link,
-                health=health,
+                health=upkeep.health,
                 microphone=sounding.microphone,
             ),
             pairing=PairingPage(
@@ -370,6 +371,12 @@ class ConsentWiring:
                 pairing=self._people.pairing,
                 first_pairing=self._first_pairing,
                 recovering=self._recovering,
+                clock=self._site.clock,
+            ),
+            wifi=WifiPage(
+                window=upkeep.codes.window,
+                trial=upkeep.codes.trial,
+                button=upkeep.codes.button,
                 clock=self._site.clock,
             ),
             desk=self.desk,

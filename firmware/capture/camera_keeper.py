@@ -73,7 +73,6 @@ class CameraKeeper:
         *,
         units: UnitHub,
         luma: LumaHub,
-        codes: LumaHub,
         small: SmallHub,
         clock: Clock,
         rescue: Rescue,
@@ -85,7 +84,6 @@ class CameraKeeper:
         self._source = source
         self._unit_hub = units
         self._luma_hub = luma
-        self._code_hub = codes
         self._small_hub = small
         self.states = Listeners[CameraState]()
         self._clock = clock
@@ -115,7 +113,6 @@ class CameraKeeper:
         self._rate = Rate()
         self._gaps = RecentGaps()
         self._gate = MaskGate()
-        self._is_withheld = False
         self._max_fps: int | None = None
         self._usual_bitrate_bps = bitrate_bps
         self._bitrate_bps: int | None = None
@@ -169,13 +166,6 @@ class CameraKeeper:
         What was passed on before is the caller's to forget.
         """
         self._gate.want(mask)
-
-    def withhold(self, is_withheld: bool) -> None:
-        """Pass pictures on to the code reader alone, or to everybody again (on the loop).
-
-        What was passed on before, and what was filmed in the meantime, is the caller's to forget.
-        """
-        self._is_withheld = is_withheld
 
     async def set_mask(self, mask: Mask) -> None:
         """Hide these parts: what is passed on next is a key frame without them."""
@@ -263,19 +253,17 @@ class CameraKeeper:
         self._units += 1
         self._unit_bytes += len(unit.data)
         self._gaps.add(unit.pts_90k)
-        if self._gate.lets_unit(unit) and not self._is_withheld:
+        if self._gate.lets_unit(unit):
             self._unit_hub.put(unit)
 
     def on_luma(self, frame: LumaFrame) -> None:
         """Pass one luma frame on; on the source's thread."""
         if self._lets(frame):
-            self._code_hub.put(frame)
-            if not self._is_withheld:
-                self._luma_hub.put(frame)
+            self._luma_hub.put(frame)
 
     def on_small(self, picture: SmallPicture) -> None:
         """Pass one small picture on; on the source's thread."""
-        if self._lets(picture) and not self._is_withheld:
+        if self._lets(picture):
             self._small_hub.put(picture)
 
     def _lets(self, picture: LumaFrame | SmallPicture) -> bool:

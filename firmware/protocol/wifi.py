@@ -2,7 +2,7 @@
 
 An owner's code is "DWW1:" + base64url of
 
-    sealed (168) ‖ length (1) ‖ rest of the authenticator data ‖ length (1) ‖ client data ‖ signature
+    sealed (168) ‖ size (1) ‖ rest of the authenticator data ‖ size (1) ‖ client data ‖ signature
 
 `sealed` is the network in a form of fixed size, sealed by HPKE to one doorbell: neither the code's
 size nor what is signed says anything of the name or the password. The passkey signs the digest of
@@ -67,8 +67,15 @@ _WIFI_FIELDS = {"T", "S", "P", "H", "R"}
 _ESCAPED = '\\;,:"'
 
 
+RefusedReason = Literal["open_network", "wep", "refused"]
+
+
 class WifiInvalid(WireError):
     """A Wi-Fi code isn't what it must be; the text says what was wrong, and what to do."""
+
+    def __init__(self, message: str, reason: RefusedReason = "refused") -> None:
+        super().__init__(message)
+        self.reason: RefusedReason = reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +109,7 @@ class WifiNetwork:
         return ssid_text(self.ssid)
 
 
+_OPEN = "a network without a password isn't joined: everybody could listen in"
 _PASSWORD_HELP = (
     f"a Wi-Fi password has {LEAST_PASSWORD} to {MOST_PASSWORD} letters, digits and signs of ASCII"
 )
@@ -153,7 +161,7 @@ def network_of(
 ) -> WifiNetwork:
     """Return the network of a name and a password, or raise WifiInvalid with what is wrong."""
     if not password:
-        raise WifiInvalid("a network without a password isn't joined: everybody could listen in")
+        raise WifiInvalid(_OPEN, "open_network")
     if security == "wpa2" and _HEX.match(password):
         key = password.lower()
     elif _PASSWORD.match(password) is None:
@@ -254,9 +262,11 @@ def parse_wifi_text(text: str) -> WifiNetwork:
     fields = _wifi_fields(text.removeprefix("WIFI:"))
     kind = fields.get("T", "nopass")
     if kind.lower() in ("", "nopass"):
-        raise WifiInvalid("this network has no password, so everybody could listen in: not joined")
+        raise WifiInvalid(_OPEN, "open_network")
     if kind.upper() == "WEP":
-        raise WifiInvalid("this network uses WEP, which is broken: set the router to WPA2 or WPA3")
+        raise WifiInvalid(
+            "this network uses WEP, which is broken: set the router to WPA2 or WPA3", "wep"
+        )
     if kind not in ("WPA", "WPA2", "WPA3", "SAE"):
         raise WifiInvalid("this network uses a security that isn't joined: WPA2 and WPA3 are")
     hidden = fields.get("H", "false")

@@ -39,6 +39,7 @@ FILES = (
     "clock.json",
     "troubles.json",
     "sound.json",
+    "wifi.json",
     "control.sock",
 )
 BESIDE = ("", "-wal", "-shm", "-journal", ".new")

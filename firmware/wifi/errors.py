@@ -1,8 +1,8 @@
 """Errors of changing networks.
 
-    WifiError
-    ├── HelperMissing       there is no helper with the rights to change networks
-    └── NotJoined           the network wasn't joined: why, in a word of `NotJoinedReason`
+WifiError
+├── ServiceUnreachable       there is no helper with the rights to change networks
+└── NotJoined           the network wasn't joined: why, in a word of `NotJoinedReason`
 """
 
 from typing import Literal
@@ -16,7 +16,7 @@ class WifiError(DoorwardError):
     """Base of the errors of changing networks."""
 
 
-class HelperMissing(WifiError):
+class ServiceUnreachable(WifiError):
     """There is no helper that may change networks, or it doesn't answer."""
 
 

@@ -74,15 +74,11 @@ class KeptNetwork:
         if code_id is not None:
             used = [*used, code_id.hex()][-MAX_USED:]
         name = as_line(network.name, otherwise="?")
-        self._save(
-            msgspec.structs.replace(self._content, trial=NotedTrial(name=name), used=used)
-        )
+        self._save(msgspec.structs.replace(self._content, trial=NotedTrial(name=name), used=used))
 
     def keep(self, network: WifiNetwork) -> None:
         """Note that the trial's network is kept from now on."""
-        self._save(
-            msgspec.structs.replace(self._content, kept=form_of(network), trial=None)
-        )
+        self._save(msgspec.structs.replace(self._content, kept=form_of(network), trial=None))
 
     def end_trial(self) -> None:
         """Note that the trial is over, and the network before it is back."""

@@ -18,10 +18,10 @@ from typing import Literal
 from firmware.system.clock import MonotonicClock, monotonic_s
 from firmware.system.listeners import Listeners
 from firmware.wifi.errors import NotJoined, WifiError
-from firmware.wifi.helper import Networks
 from firmware.wifi.kept_network import KeptNetwork
+from firmware.wifi.network_service import Networks
 from firmware.wifi.relay_probe import Probe
-from firmware.wifi.window import Wanted
+from firmware.wifi.window import Joining
 
 log = logging.getLogger(__name__)
 
@@ -78,12 +78,12 @@ class WifiTrial:
         self._clock = clock
         self._trial_s = trial_s
         self._retry_s = retry_s
-        self._wanted: deque[Wanted] = deque(maxlen=1)
+        self._wanted: deque[Joining] = deque(maxlen=1)
         self._is_wanted = asyncio.Event()
         self.view = TrialView()
         self.ended = Listeners[TrialOutcome]()
 
-    def want(self, wanted: Wanted) -> None:
+    def want(self, wanted: Joining) -> None:
         """Have a network tried; the window takes no other until this has ended."""
         self._wanted.append(wanted)
         self._is_wanted.set()
@@ -107,7 +107,7 @@ class WifiTrial:
         await self._note_end()
         self._end(TrialOutcome(name=name, reason="broken_off"))
 
-    async def _try(self, wanted: Wanted) -> TrialOutcome:
+    async def _try(self, wanted: Joining) -> TrialOutcome:
         name = wanted.network.name
         try:
             await asyncio.to_thread(self._kept.begin_trial, wanted.network, wanted.code_id)
@@ -120,7 +120,7 @@ class WifiTrial:
             await self._note_end()
         return TrialOutcome(name=name, reason=reason)
 
-    async def _reason_not_to_keep(self, wanted: Wanted) -> Reason:
+    async def _reason_not_to_keep(self, wanted: Joining) -> Reason:
         """Join, wait for the relay, and keep; return why it isn't kept, or an empty text."""
         self.view = TrialView(stage="joining", name=wanted.network.name)
         try:

@@ -42,12 +42,14 @@ USUAL_PREFIX = "WIFI:"
 MAX_TEXTS = 8
 """Codes of one frame that are looked at."""
 
-Problem = Literal["", "two_codes", "not_signed", "expired", "used", "unreadable", "refused"]
+Problem = Literal[
+    "", "two_codes", "not_signed", "expired", "used", "open_network", "wep", "refused"
+]  # fmt: skip
 """Why no code is taken, or why the window closed:
 
 `two_codes`: two that would count; `not_signed`: of no owner of this doorbell; `expired`; `used`:
-joined once before; `unreadable`: signed, and not what it must be; `refused`: `detail` says why the
-network isn't joined.
+joined once before; `open_network`, `wep`: not safe enough to be joined; `refused`: not what a code
+must be.
 """
 
 
@@ -73,7 +75,6 @@ class Closed:
     """The window is closed; `problem` is why, if something was wrong."""
 
     problem: Problem = ""
-    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +83,6 @@ class Open:
 
     is_owned: bool
     problem: Problem = ""
-    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +94,7 @@ class Offered:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class Joining:
     """A network is to be joined; the trial goes on until `end_trial`."""
 
     network: WifiNetwork
@@ -102,19 +102,18 @@ class Wanted:
     """Of an owner's code, to be used once; None: of a usual one."""
 
 
-State = Closed | Open | Offered | Wanted
+State = Closed | Open | Offered | Joining
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WindowView:
     """State of the window, for the page and the light."""
 
-    state: Literal["closed", "open", "offered", "wanted"]
+    state: Literal["closed", "open", "offered", "joining"]
     is_owned: bool = False
     name: str = ""
     """Of the network that is offered or wanted."""
     problem: Problem = ""
-    detail: str = ""
 
 
 class WifiWindow:
@@ -136,11 +135,11 @@ class WifiWindow:
         self._seen_ms: int | None = None
         self.opened = Listeners[()]()
         self.offered = Listeners[WifiNetwork]()
-        self.wanted = Listeners[Wanted]()
+        self.wanted = Listeners[Joining]()
 
     def hold_service(self, now_ms: int) -> bool:
         """Open the window, or begin again; False while a network is being joined."""
-        if isinstance(self._at(now_ms), Wanted):
+        if isinstance(self._at(now_ms), Joining):
             return False
         self._state = Open(is_owned=bool(self._owners.owners))
         self._until_ms = now_ms + WINDOW_MS
@@ -153,15 +152,12 @@ class WifiWindow:
         state = self._at(now_ms)
         if not isinstance(state, Offered):
             return False
-        if self._is_owned_differently(state):
-            self._state = Closed()
-            return False
-        self._want(Wanted(network=state.network, code_id=None))
+        self._want(Joining(network=state.network, code_id=None))
         return True
 
     def close(self, now_ms: int) -> None:
         """Close the window, unless a network is being joined: the button means something else."""
-        if not isinstance(self._at(now_ms), Wanted):
+        if not isinstance(self._at(now_ms), Joining):
             self._state = Closed()
 
     def end_trial(self) -> None:
@@ -192,9 +188,6 @@ class WifiWindow:
         of_wifi = sorted({text for text in texts if text.startswith((WIFI_PREFIX, USUAL_PREFIX))})
         if of_wifi:
             self._seen_ms = now_ms
-        if isinstance(state, Open | Offered) and self._is_owned_differently(state):
-            self._state = Closed()  # somebody was paired meanwhile: another rule holds now
-            return
         match state:
             case Open(is_owned=True):
                 latest_ms = wall_ms + 2 * CODE_LIFE_MS if is_clock_trusted else None
@@ -207,56 +200,53 @@ class WifiWindow:
     def view(self, now_ms: int) -> WindowView:
         """Return the state for the page and the light."""
         match self._at(now_ms):
-            case Closed(problem=problem, detail=detail):
-                return WindowView(state="closed", problem=problem, detail=detail)
-            case Open(is_owned=is_owned, problem=problem, detail=detail):
-                return WindowView(state="open", is_owned=is_owned, problem=problem, detail=detail)
+            case Closed(problem=problem):
+                return WindowView(state="closed", problem=problem)
+            case Open(is_owned=is_owned, problem=problem):
+                return WindowView(state="open", is_owned=is_owned, problem=problem)
             case Offered(network=network):
                 return WindowView(state="offered", name=network.name)
-            case Wanted(network=network, code_id=code_id):
-                return WindowView(
-                    state="wanted", is_owned=code_id is not None, name=network.name
-                )
+            case Joining(network=network, code_id=code_id):
+                return WindowView(state="joining", is_owned=code_id is not None, name=network.name)
 
     def _take_owners(
         self, state: Open, texts: Sequence[str], wall_ms: int, latest_ms: int | None
     ) -> None:
         """Take the one code that an owner signed; others do nothing but leave a word why."""
-        problem, detail = state.problem, state.detail
+        problem = state.problem
         good: dict[bytes, OwnersNetwork] = {}
         for text in texts:
             found = self._judge(text, wall_ms, latest_ms)
             if isinstance(found, OwnersNetwork):
                 good[found.id] = found
             else:
-                problem, detail = found
+                problem = found
         if len(good) > 1:
             self._state = Closed(problem="two_codes")
         elif good:
-            (code_id, wanted), = good.items()
-            self._want(Wanted(network=wanted.network, code_id=code_id))
+            ((code_id, wanted),) = good.items()
+            self._want(Joining(network=wanted.network, code_id=code_id))
         else:
-            self._state = replace(state, problem=problem, detail=detail)
+            self._state = replace(state, problem=problem)
 
-    def _judge(
-        self, text: str, wall_ms: int, latest_ms: int | None
-    ) -> OwnersNetwork | tuple[Problem, str]:
+    def _judge(self, text: str, wall_ms: int, latest_ms: int | None) -> OwnersNetwork | Problem:
         """Return what an owner's code says, or why it doesn't count. Signature first."""
         try:
             code = parse_wifi_code(text)
         except WireError:
-            return "not_signed", ""
+            return "not_signed"
         owner = signer_of_wifi(code, device=self._device, owners=self._owners.owners)
         if owner is None:
-            return "not_signed", ""
+            return "not_signed"
         try:
             wanted = open_wifi(code, device=self._device, private_key=self._private_key)
         except WireError as error:
-            return "unreadable", str(error)
+            log.warning("an owner's Wi-Fi code can't be opened: %s", error)
+            return "refused"
         is_too_long = latest_ms is not None and wanted.expires_ms > latest_ms
         if wanted.expires_ms <= wall_ms or is_too_long:
-            return "expired", ""
-        return ("used", "") if self._used.has(wanted.id) else wanted
+            return "expired"
+        return "used" if self._used.has(wanted.id) else wanted
 
     def _take_usual(self, state: Open, texts: Sequence[str]) -> None:
         usual = _usual(texts)
@@ -266,12 +256,12 @@ class WifiWindow:
             try:
                 network = parse_wifi_text(usual[0])
             except WifiInvalid as error:
-                self._state = replace(state, problem="refused", detail=str(error))
+                self._state = replace(state, problem=error.reason)
                 return
             self._state = Offered(text=usual[0], network=network)
             self.offered.notify(network)
 
-    def _want(self, wanted: Wanted) -> None:
+    def _want(self, wanted: Joining) -> None:
         log.info("another Wi-Fi network is to be joined")
         self._state = wanted
         self.wanted.notify(wanted)
@@ -281,8 +271,11 @@ class WifiWindow:
         return was_owned != bool(self._owners.owners)
 
     def _at(self, now_ms: int) -> State:
-        if isinstance(self._state, Open | Offered) and now_ms >= self._until_ms:
-            self._state = Closed()
+        state = self._state
+        if isinstance(state, Open | Offered) and (
+            now_ms >= self._until_ms or self._is_owned_differently(state)
+        ):
+            self._state = Closed()  # or somebody was paired meanwhile: another rule holds now
         return self._state
 
 

@@ -17,6 +17,7 @@ from firmware.local_page.ports import (
     Outcome,
     PairingView,
     Unlocked,
+    WifiView,
     WrongNumber,
 )
 from firmware.local_page.views import (
@@ -137,6 +138,7 @@ class Doorbell:
     ear: MicrophoneView = EAR
     releases: list[ReleaseProgress] = field(default_factory=list)
     hand: KnockView = KNOCK
+    wifi: WifiView = field(default_factory=lambda: WifiView(state="closed", is_paired=True))
 
     def status(self) -> DoorbellStatus:
         return DoorbellStatus(
@@ -159,6 +161,13 @@ class Doorbell:
     async def recover(self, recovery: str, door_number: str) -> Outcome | WrongNumber | Locked:
         self.told.append(f"recover {len(recovery.split())} {door_number}")
         return self.recovered
+
+    def wifi_view(self) -> WifiView:
+        return self.wifi
+
+    def choose_pairing(self) -> bool:
+        self.told.append("pair instead")
+        return self.wifi.may_pair
 
     async def waiting(self) -> list[StatementView]:
         return self.waits

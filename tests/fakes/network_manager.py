@@ -46,7 +46,11 @@ class FakeNetworkManager:
             return None
         parser = configparser.ConfigParser(interpolation=None)
         parser.read_string(path.read_text())
-        return {f"{part}.{key}": value for part in parser.sections() for key, value in parser[part].items()}
+        return {
+            f"{part}.{key}": value
+            for part in parser.sections()
+            for key, value in parser[part].items()
+        }
 
     def restart(self) -> None:
         """Cut the power and start: what is in memory (the profiles' folder) is gone."""

@@ -10,6 +10,7 @@ from firmware.protocol import wifi
 from firmware.protocol.encoding import b64u, unb64u
 from firmware.protocol.grants import Owner
 from firmware.protocol.passkeys import Assertion, challenge
+from firmware.wifi.window import WifiWindow
 from tests.story.authenticator import SoftPasskey
 
 DEVICE = "c" * 20
@@ -21,8 +22,8 @@ def owners_passkey() -> SoftPasskey:
     return SoftPasskey.create(rp_id="home.example", origin="https://home.example")
 
 
-def usual_text(name: str = "Home", password: str = "password", kind: str = "WPA") -> str:
-    return f"WIFI:T:{kind};S:{name};P:{password};;"
+def usual_text(name: str = "Home", kind: str = "WPA") -> str:
+    return f"WIFI:T:{kind};S:{name};P:password;;"
 
 
 @dataclass
@@ -72,6 +73,22 @@ class WifiPeople:
             challenge_text=b64u(digest),
             origin=passkey.key.origin,
         ).text
+
+
+class NobodysWifi:
+    """Implements `firmware.wifi.window.WifiOwners` and `UsedIds`: no owner, and nothing used."""
+
+    owners: tuple[Owner, ...] = ()
+
+    def has(self, code_id: bytes) -> bool:
+        del code_id
+        return False
+
+
+def closed_window() -> WifiWindow:
+    """Return a window for Wi-Fi codes of a doorbell that nobody owns."""
+    nobody = NobodysWifi()
+    return WifiWindow(device=DEVICE, sealing_private_key=bytes(32), owners=nobody, used=nobody)
 
 
 def sign_with_more(passkey: SoftPasskey, digest: bytes) -> Assertion:

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from firmware.protocol.wifi import WifiNetwork
-from firmware.wifi.errors import HelperMissing, NotJoined, NotJoinedReason
+from firmware.wifi.errors import NotJoined, NotJoinedReason, ServiceUnreachable
 from tests.fakes.clock import ManualClock
 
 
 @dataclass
 class FakeNetworks:
-    """Implements `firmware.wifi.helper.Networks`: remembers what was asked, in order."""
+    """Implements `firmware.wifi.network_service.Networks`: remembers what was asked, in order."""
 
     fails: NotJoinedReason | None = None
     has_helper: bool = True
@@ -24,7 +24,7 @@ class FakeNetworks:
         if self.hang is not None:
             await self.hang.wait()
         if not self.has_helper:
-            raise HelperMissing("no helper")
+            raise ServiceUnreachable("no helper")
         if self.fails is not None:
             raise NotJoined(self.fails, "no")
         return "wlan0"
@@ -37,12 +37,12 @@ class FakeNetworks:
     async def go_back(self) -> None:
         self.asked.append("go back")
         if not self.has_helper:
-            raise HelperMissing("no helper")
+            raise ServiceUnreachable("no helper")
 
 
 @dataclass
 class FakeProbe:
-    """Implements `firmware.wifi.relay_probe.Probe`; each question takes some of the clock's time."""
+    """Implements `firmware.wifi.relay_probe.Probe`; each question takes some of the time."""
 
     clock: ManualClock
     answers_in_turn: Sequence[bool] = (True,)

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from firmware.system.clock import SystemClock
-from firmware.wifi.helper import NetworkHelper
 from firmware.wifi.kept_network import KeptNetwork
+from firmware.wifi.network_service import NetworkService
 from firmware.wifi.relay_probe import RelayProbe
 from firmware.wifi.trial import TRIAL_S, TrialOutcome, WifiTrial
-from firmware.wifi.window import Wanted
+from firmware.wifi.window import Joining
 from provisioning.wifi_helper import WifiHelper
 from tests.fakes.clock import ManualClock
 from tests.fakes.fleet_ca import FleetCa
@@ -26,7 +26,7 @@ from tests.fakes.waiting import eventually, in_time
 from tests.fakes.wifi_codes import HOME
 from tests.fakes.wifi_networks import FakeNetworks, FakeProbe
 
-WANTED = Wanted(network=HOME, code_id=bytes(16))
+WANTED = Joining(network=HOME, code_id=bytes(16))
 
 
 @dataclass
@@ -152,9 +152,7 @@ async def test_a_trial_that_cannot_be_noted_is_not_begun(tmp_path: Path) -> None
 # --- the relay's certificate, by a real handshake ---
 
 
-def server_tls(
-    ca: FleetCa, folder: Path, name: str, *, host: str = "localhost"
-) -> ssl.SSLContext:
+def server_tls(ca: FleetCa, folder: Path, name: str, *, host: str = "localhost") -> ssl.SSLContext:
     (folder / name).mkdir()
     certificate, key = ca.write_server(folder / name, host)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -245,7 +243,7 @@ class Board:
     def trial(self, probe: RelayProbe) -> WifiTrial:
         clock = SystemClock(is_host_time_trusted=True)
         return WifiTrial(
-            networks=NetworkHelper({"RUNTIME_DIRECTORY": str(self.folder / "run")}, clock=clock),
+            networks=NetworkService({"RUNTIME_DIRECTORY": str(self.folder / "run")}, clock=clock),
             probe=probe,
             kept=KeptNetwork(self.folder / "data"),
             clock=clock,
@@ -292,7 +290,7 @@ class _ByLoopback(RelayProbe):
 async def test_without_the_units_runtime_folder_there_is_no_helper(tmp_path: Path) -> None:
     clock = ManualClock()
     trial = WifiTrial(
-        networks=NetworkHelper({}, clock=clock),
+        networks=NetworkService({}, clock=clock),
         probe=FakeProbe(clock),
         kept=KeptNetwork(tmp_path),
         clock=clock,

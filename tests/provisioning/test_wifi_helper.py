@@ -33,7 +33,13 @@ from tests.fakes.network_manager import CARDS_UUID, FakeNetworkManager
 
 AN_ID = "a" * 26
 KEY = "0f" * 32
-NETWORK = {"ssid": b"New".hex(), "key": KEY, "security": "wpa2", "country": "SE", "is_hidden": False}
+NETWORK = {
+    "ssid": b"New".hex(),
+    "key": KEY,
+    "security": "wpa2",
+    "country": "SE",
+    "is_hidden": False,
+}
 UUID = "99999999-2222-3333-4444-555555555555"
 needs_nmcli = pytest.mark.skipif(shutil.which("nmcli") is None, reason="nmcli isn't installed")
 
@@ -273,9 +279,7 @@ def test_a_file_of_the_doorbells_that_is_something_else_is_refused(tmp_path: Pat
 @settings(max_examples=25, deadline=None)
 @given(
     ssid=st.binary(min_size=1, max_size=32),
-    password=st.text(
-        st.characters(min_codepoint=32, max_codepoint=126), min_size=8, max_size=63
-    ),
+    password=st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=8, max_size=63),
     is_hidden=st.booleans(),
 )
 def test_networkmanager_reads_every_name_and_password_as_they_are(

@@ -17,7 +17,7 @@ from firmware.protocol.encoding import Document, Id, WireError, decode, new_id
 from firmware.protocol.wifi import WifiNetwork
 from firmware.system.clock import MonotonicClock, monotonic_s
 from firmware.system.durable_files import write_atomic
-from firmware.wifi.errors import HelperMissing, NotJoined, NotJoinedReason
+from firmware.wifi.errors import NotJoined, NotJoinedReason, ServiceUnreachable
 from firmware.wifi.kept_network import NetworkForm, form_of
 
 log = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ MAX_RESULT_BYTES = 4096
 Order = Literal["try", "keep", "return"]
 
 
-class HelperRequest(Document, frozen=True, kw_only=True):
+class ServiceRequest(Document, frozen=True, kw_only=True):
     """What the helper is asked; `network` belongs to "try"."""
 
     v: Literal[1] = 1
@@ -42,7 +42,7 @@ class HelperRequest(Document, frozen=True, kw_only=True):
     network: NetworkForm | None = None
 
 
-class HelperResult(Document, frozen=True, kw_only=True):
+class ServiceAnswer(Document, frozen=True, kw_only=True):
     """What the helper did; `interface` names the radio that joined."""
 
     v: Literal[1] = 1
@@ -56,7 +56,7 @@ class Networks(Protocol):
     """Who changes networks: the helper, or a test's radio."""
 
     async def join(self, network: WifiNetwork) -> str:
-        """Join a network for a trial; return the interface. NotJoined, or HelperMissing."""
+        """Join a network for a trial; return the interface. NotJoined, or ServiceUnreachable."""
         ...
 
     async def keep(self) -> None:
@@ -64,11 +64,11 @@ class Networks(Protocol):
         ...
 
     async def go_back(self) -> None:
-        """Leave the network of the trial, for the one before; HelperMissing."""
+        """Leave the network of the trial, for the one before; ServiceUnreachable."""
         ...
 
 
-class NetworkHelper:
+class NetworkService:
     """Asks the helper. Implements `Networks`."""
 
     def __init__(
@@ -81,7 +81,7 @@ class NetworkHelper:
         self._join_s = join_s
 
     async def join(self, network: WifiNetwork) -> str:
-        """Join a network for a trial; return the interface. NotJoined, or HelperMissing."""
+        """Join a network for a trial; return the interface. NotJoined, or ServiceUnreachable."""
         result = await self._ask("try", self._join_s, network)
         if result.state != "joined":
             raise NotJoined(_reason_of(result), result.detail or result.state)
@@ -94,21 +94,21 @@ class NetworkHelper:
             raise NotJoined("failed", result.detail or "the helper had left the network already")
 
     async def go_back(self) -> None:
-        """Leave the network of the trial, for the one before; HelperMissing."""
+        """Leave the network of the trial, for the one before; ServiceUnreachable."""
         await self._ask("return", ANSWER_S)
 
     async def _ask(
         self, order: Order, within_s: float, network: WifiNetwork | None = None
-    ) -> HelperResult:
+    ) -> ServiceAnswer:
         if self._folder is None:
-            raise HelperMissing("no RUNTIME_DIRECTORY: networks can't be changed from here")
+            raise ServiceUnreachable("no RUNTIME_DIRECTORY: networks can't be changed from here")
         form = None if network is None else form_of(network)
-        request = HelperRequest(id=new_id(), do=order, network=form)
+        request = ServiceRequest(id=new_id(), do=order, network=form)
         result_file = self._folder.with_name(self._folder.name + "-wifi") / RESULT
         try:
             await asyncio.to_thread(write_atomic, self._folder / REQUEST, request.encode())
         except OSError as error:
-            raise HelperMissing(f"the helper can't be asked: {error}") from error
+            raise ServiceUnreachable(f"the helper can't be asked: {error}") from error
         end_s = monotonic_s(self._clock) + within_s
         while monotonic_s(self._clock) < end_s:
             result = await asyncio.to_thread(_read, result_file)
@@ -116,18 +116,22 @@ class NetworkHelper:
                 return result
             await asyncio.sleep(LOOK_EVERY_S)
         await asyncio.to_thread((self._folder / REQUEST).unlink, missing_ok=True)
-        raise HelperMissing("the helper that changes networks doesn't answer: see doorward-wifi")
+        raise ServiceUnreachable(
+            "the helper that changes networks doesn't answer: see doorward-wifi"
+        )
 
 
-def _read(path: Path) -> HelperResult | None:
+def _read(path: Path) -> ServiceAnswer | None:
     try:
         with path.open("rb") as file:
-            return decode(HelperResult, file.read(MAX_RESULT_BYTES + 1), max_bytes=MAX_RESULT_BYTES)
+            return decode(
+                ServiceAnswer, file.read(MAX_RESULT_BYTES + 1), max_bytes=MAX_RESULT_BYTES
+            )
     except (OSError, WireError):  # not there yet, or another's
         return None
 
 
-def _reason_of(result: HelperResult) -> NotJoinedReason:
+def _reason_of(result: ServiceAnswer) -> NotJoinedReason:
     match result.state:
         case "wrong_password" | "not_found" as reason:
             return reason
