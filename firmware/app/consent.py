@@ -15,6 +15,7 @@ from firmware.app.knock import KnockWiring
 from firmware.app.link import RelayWay
 from firmware.app.public_record import followed_register
 from firmware.app.site import Site
+from firmware.app.upkeep import Upkeep
 from firmware.capture.turn import shown_size
 from firmware.decisions.door_number_alerts import DoorNumberAlerts
 from firmware.decisions.executor import Executor
@@ -29,7 +30,6 @@ from firmware.decisions.settings import HouseholdSettings
 from firmware.decisions.uploads import Standings, Uploads
 from firmware.enrolment.attempts import AttemptCounter
 from firmware.enrolment.door_number import DoorNumber
-from firmware.health.monitor import HealthMonitor
 from firmware.knock.pattern_store import KnockStore
 from firmware.local_page.asked_requests import AskedRequests
 from firmware.local_page.asked_service import LocalAskedService
@@ -43,6 +43,7 @@ from firmware.local_page.server import serve
 from firmware.local_page.status import PageStatus, TiedTo
 from firmware.local_page.switches import IdentityControl, KnockControl, MicrophoneControl
 from firmware.local_page.web_app import door_app
+from firmware.local_page.wifi_page import WifiPage
 from firmware.outbox.bucket import Bucket
 from firmware.outbox.deferred_events import DeferredEvents
 from firmware.outbox.outgoing import Outgoing
@@ -78,7 +79,7 @@ class ConsentWiring:
         record: PublicRecord,
         relay: RelayWay,
         promises: DeferredEvents,
-        health: HealthMonitor,
+        upkeep: Upkeep,
         check: CheckSession,
     ) -> None:
         self._site = site
@@ -158,7 +159,7 @@ class ConsentWiring:
             statements=self.desk,
             clock=site.clock,
         )
-        self._page = self._make_page(health, sounding, check)
+        self._page = self._make_page(upkeep, sounding, check)
 
     @property
     def parts(self) -> dict[str, Part]:
@@ -357,7 +358,7 @@ class ConsentWiring:
         )
 
     def _make_page(
-        self, health: HealthMonitor, sounding: SoundWiring, check: CheckSession
+        self, upkeep: Upkeep, sounding: SoundWiring, check: CheckSession
     ) -> DoorbellAdapter:
         """Return the adapter between the local page and the doorbell's parts."""
         return DoorbellAdapter(
@@ -368,7 +369,7 @@ class ConsentWiring:
                 clock=self._site.clock,
                 library=self._recording.library,
                 link=self._relay.link,
-                health=health,
+                health=upkeep.health,
                 microphone=sounding.microphone,
                 tied_to=TiedTo(
                     relay_host=self._site.enrolment.broker_host,
@@ -380,6 +381,12 @@ class ConsentWiring:
                 pairing=self._people.pairing,
                 first_pairing=self._first_pairing,
                 recovering=self._recovering,
+                clock=self._site.clock,
+            ),
+            wifi=WifiPage(
+                window=upkeep.codes.window,
+                trial=upkeep.codes.trial,
+                button=upkeep.codes.button,
                 clock=self._site.clock,
             ),
             desk=self.desk,

@@ -20,6 +20,7 @@ from firmware.local_page.ports import (
     Outcome,
     PairingView,
     Unlocked,
+    WifiView,
     WrongNumber,
 )
 from firmware.local_page.presenter import StatementPresenter
@@ -27,6 +28,7 @@ from firmware.local_page.release_tracker import ReleaseTracker
 from firmware.local_page.status import PageStatus
 from firmware.local_page.switches import IdentityControl, KnockControl, MicrophoneControl
 from firmware.local_page.views import ReleaseProgress, StatementView
+from firmware.local_page.wifi_page import WifiPage
 from firmware.panel.pattern import PressKind
 
 
@@ -38,6 +40,7 @@ class DoorbellAdapter:
         *,
         status: PageStatus,
         pairing: PairingPage,
+        wifi: WifiPage,
         desk: StatementIntake,
         door_number: DoorNumber,
         alerts: DoorNumberAlerts,
@@ -50,6 +53,7 @@ class DoorbellAdapter:
     ) -> None:
         self._status = status
         self._pairing = pairing
+        self._wifi = wifi
         self._desk = desk
         self._door_number = door_number
         self._alerts = alerts
@@ -76,6 +80,17 @@ class DoorbellAdapter:
     async def recover(self, recovery: str, door_number: str) -> Outcome | WrongNumber | Locked:
         """Make the owner of the four words an owner, by the printed code or what its key signed."""
         return await self._pairing.recover(recovery, door_number)
+
+    def wifi_view(self) -> WifiView:
+        """Return where joining another Wi-Fi network stands."""
+        return self._wifi.wifi_view(
+            is_paired=self._status.status().is_paired,
+            may_recover=self._pairing.pairing_view().may_recover,
+        )
+
+    def choose_pairing(self) -> bool:
+        """Take the service button's press for pairing by the recovery code; False: not now."""
+        return self._wifi.choose_pairing()
 
     async def waiting(self) -> Sequence[StatementView]:
         """Return the statements that wait and have not expired."""

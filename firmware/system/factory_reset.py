@@ -47,6 +47,7 @@ FILES = (
     "clock.json",
     "troubles.json",
     "sound.json",
+    "wifi.json",
     "control.sock",
 )
 BESIDE = ("", "-wal", "-shm", "-journal", ".new")

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from tests.boot.system import AMD64, STATE, Architecture, RootFileSystem, root_file_system, run
+from tests.boot.system import AMD64, Architecture, RootFileSystem, root_file_system, run
 
 MIB = 1024 * 1024
 BOOT_AT, BOOT_MIB = 8 * MIB, 512

@@ -19,6 +19,7 @@ from firmware.local_page.ports import (
     Outcome,
     PairingView,
     Unlocked,
+    WifiView,
     WrongNumber,
 )
 from firmware.local_page.views import (
@@ -141,6 +142,8 @@ class Doorbell:
     releases: list[ReleaseProgress] = field(default_factory=list)
     hand: KnockView = KNOCK
     clock: ManualClock = field(default_factory=ManualClock)
+    is_cloned: bool = True
+    wifi: WifiView = field(default_factory=lambda: WifiView(state="closed", is_paired=True))
 
     def __post_init__(self) -> None:
         self.checked = CheckedDoor(self, self.clock)
@@ -151,8 +154,6 @@ class Doorbell:
 
     def has_owner(self) -> bool:
         return self.view.state == "paired"
-
-    is_cloned: bool = True
 
     def status(self) -> DoorbellStatus:
         return DoorbellStatus(
@@ -178,6 +179,13 @@ class Doorbell:
     async def recover(self, recovery: str, door_number: str) -> Outcome | WrongNumber | Locked:
         self.told.append(f"recover {len(recovery.split())} {door_number}")
         return self.recovered
+
+    def wifi_view(self) -> WifiView:
+        return self.wifi
+
+    def choose_pairing(self) -> bool:
+        self.told.append("pair instead")
+        return self.wifi.may_pair
 
     async def waiting(self) -> list[StatementView]:
         return self.waits

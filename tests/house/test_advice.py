@@ -32,8 +32,8 @@ PROSE = {"doorward object store"}
 NO_PROGRAMS = {"doorward-player", "doorward-setup", "doorward-storage", "doorward-reboot"}
 """Prefixes of codes, a key's label, and a unit of systemd."""
 NO_PROGRAMS |= {"doorward-data", "doorward-new", "doorward-invitation", "doorward-network"}
-NO_PROGRAMS |= {"doorward-maintenance"}
-"""Labels of the data partition, units of systemd, and a script that is on a doorbell only."""
+NO_PROGRAMS |= {"doorward-maintenance", "doorward-wifi", "doorward-trial", "doorward-home"}
+"""Label of the data partition, units, profiles of NetworkManager, a script on a doorbell only."""
 
 
 def texts() -> Iterator[tuple[str, str]]:
