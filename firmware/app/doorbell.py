@@ -25,6 +25,7 @@ from firmware.app.consent import ConsentWiring
 from firmware.app.household import Household
 from firmware.app.link import RelayWay
 from firmware.app.live import LiveWiring
+from firmware.app.own_page import OwnPageWiring
 from firmware.app.public_record import followed_register, open_record
 from firmware.app.site import Site
 from firmware.app.upkeep import Upkeep
@@ -98,7 +99,7 @@ class Doorbell:
             relay=relay,
         )
         alerts.motion.storms.add(upkeep.health.set_storm)
-        self._checking = checking = CheckWiring(
+        checking = CheckWiring(
             site,
             panel=panel,
             filming=filming,
@@ -117,8 +118,16 @@ class Doorbell:
             record=record,
             relay=relay,
             promises=promises,
+        )
+        self._own_page = OwnPageWiring(
+            site,
+            household=household,
+            recording=recording,
+            sounding=sounding,
+            relay=relay,
             upkeep=upkeep,
-            check=checking.session,
+            consenting=self._consenting,
+            checking=checking,
         )
         self._live = live = LiveWiring(
             site,
@@ -159,7 +168,7 @@ class Doorbell:
             **consenting.parts,
             "sound": self._sounding.run,
             "motion": self._alerts.motion.run,
-            "check": self._checking.window.run,
+            **self._own_page.parts,
             "light": self._lighting.run,
             "link": partial(self._relay.link.run, commands),
         }

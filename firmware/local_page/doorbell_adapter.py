@@ -26,7 +26,7 @@ from firmware.local_page.ports import (
 from firmware.local_page.presenter import StatementPresenter
 from firmware.local_page.release_tracker import ReleaseTracker
 from firmware.local_page.status import PageStatus
-from firmware.local_page.switches import IdentityControl, KnockControl, MicrophoneControl
+from firmware.local_page.switches import Switches
 from firmware.local_page.views import ReleaseProgress, StatementView
 from firmware.local_page.wifi_page import WifiPage
 from firmware.panel.pattern import PressKind
@@ -46,10 +46,8 @@ class DoorbellAdapter:
         alerts: DoorNumberAlerts,
         showing: StatementPresenter,
         progress: ReleaseTracker,
-        knock: KnockControl,
-        ear: MicrophoneControl,
+        switches: Switches,
         check: CheckSession,
-        identity: IdentityControl,
     ) -> None:
         self._status = status
         self._pairing = pairing
@@ -59,10 +57,8 @@ class DoorbellAdapter:
         self._alerts = alerts
         self._showing = showing
         self._progress = progress
-        self._knock = knock
-        self._ear = ear
+        self._switches = switches
         self.check = check
-        self._identity = identity
         self._one_part_at_a_time = asyncio.Lock()  # each is put together whole, in memory
 
     def status(self) -> DoorbellStatus:
@@ -141,24 +137,24 @@ class DoorbellAdapter:
 
     def microphone(self) -> MicrophoneView:
         """Return how the microphone is."""
-        return self._ear.view()
+        return self._switches.microphone.view()
 
     async def switch_microphone(self, *, is_on: bool) -> Outcome:
         """Switch it; the page has seen the door number."""
-        return await self._ear.switch(is_on=is_on)
+        return await self._switches.microphone.switch(is_on=is_on)
 
     def identity(self) -> IdentityView:
         """Return whether the doorbell may get a new identity."""
-        return self._identity.view()
+        return self._switches.identity.view()
 
     async def take_identity(self, link: str) -> Outcome:
         """Get a new identity by the app's link; the page has seen the door number."""
-        return await self._identity.take(link)
+        return await self._switches.identity.take(link)
 
     def knock(self) -> KnockView:
         """Return how the knock is."""
-        return self._knock.view()
+        return self._switches.knock.view()
 
     async def choose_knock(self, presses: Sequence[PressKind]) -> Outcome:
         """Let this pattern count, none: no knock any more."""
-        return await self._knock.choose(presses)
+        return await self._switches.knock.choose(presses)
