@@ -4,6 +4,9 @@
     doorward-release bundle --target TARGET --out bundle.tar
                                                      gather what a first boot installs, unsigned
     doorward-release sign ada.key bundle.tar         add one signature; each signer does so alone
+    doorward-release image BASE --bundle bundle.tar --signers signers.txt --out doorward.img.xz
+                                                     a card's image for flasher and Imager, with its
+                                                     manifest and a list of images to be signed
     doorward-release check bundle.tar --signers signers.txt
                                                      say what a bundle is, once all of it holds
 
@@ -21,7 +24,9 @@ from typing import get_args
 from firmware.protocol.command_line import ZERO, quiet_pipe
 from firmware.protocol.encoding import WireError
 from firmware.protocol.tlog.signed_note import NoteSigner
+from provisioning.bundle_on_card import card_bundle
 from provisioning.errors import ProvisioningError, ReleaseRefused
+from provisioning.progress import BarProgress
 from provisioning.release.bundle import (
     FIRST_BOOT,
     NOTE,
@@ -38,7 +43,11 @@ from provisioning.release.bundle import (
     replace_note,
     write_bundle,
 )
+from provisioning.release.card_image import make_image
 from provisioning.release.first_boot_zip import pack_first_boot
+from provisioning.release.imager import SUFFIX, imager_manifest
+from provisioning.release.images import PURPOSE as IMAGES_PURPOSE
+from provisioning.release.images import ImageList, ListedImage
 from provisioning.release.signed_document import (
     MAX_BYTES,
     parse_signers,
@@ -125,6 +134,42 @@ def _sign(options: argparse.Namespace) -> int:
     return 0
 
 
+def _image(options: argparse.Namespace) -> int:
+    bundle = card_bundle(options.bundle, options.signers, target=options.target)
+    note = bundle.checked.note
+    with BarProgress() as progress:
+        made = make_image(options.base, bundle, options.out, progress=progress.show_any)
+    listed = []
+    for one in made:
+        print(f"{one.path}: {one.packed_size / 1e6:.1f} MB, SHA-256 {one.packed_sha256}")
+        name = f"Doorward {note.version}"
+        url = f"{options.url}{one.path.name}" if options.url else one.path.resolve().as_uri()
+        listed.append(
+            ListedImage(
+                name=name,
+                url=url,
+                packed_size=one.packed_size,
+                packed_sha256=one.packed_sha256,
+                size=one.size,
+                sha256=one.sha256,
+            )
+        )
+    print(f"unpacked: {made[0].size / 1e9:.2f} GB, SHA-256 {made[0].sha256}")
+    best = next((one for one in listed if one.url.endswith(".xz")), listed[0])
+    manifest = options.out[0].with_suffix("").with_suffix(SUFFIX)
+    manifest.write_bytes(
+        imager_manifest(best, made_ms=note.made_ms, icon=options.icon, website=options.website)
+    )
+    images = ImageList(made_ms=note.made_ms, images=tuple(listed))
+    options.out[0].with_suffix("").with_suffix(".images").write_bytes(
+        unsigned_document(images, IMAGES_PURPOSE)
+    )
+    print(f"{manifest}: open it in Raspberry Pi Imager")
+    for package in note.debian:
+        print(f"the board's system must have {package.name}; the first boot fetches it if need be")
+    return 0
+
+
 def _check(options: argparse.Namespace) -> int:
     signers = parse_signers(_read(options.signers, MAX_TEXT_BYTES).decode(errors="replace"))
     checked = check_bundle(options.file, signers, target=options.target)
@@ -193,6 +238,25 @@ def _parser() -> argparse.ArgumentParser:
     sign.add_argument("key", type=Path, metavar="KEYFILE")
     sign.add_argument("file", type=Path, metavar="FILE")
     sign.set_defaults(run=_sign)
+
+    image = commands.add_parser("image", help="make a card's image, for flasher and Imager")
+    image.add_argument("base", type=Path, metavar="BASE", help="Raspberry Pi OS Lite (64-bit)")
+    image.add_argument("--bundle", type=Path, required=True)
+    image.add_argument("--signers", type=Path, required=True, help="whose keys count, how many")
+    image.add_argument("--target", choices=get_args(Target), default="aarch64-cp313")
+    image.add_argument(
+        "--out",
+        type=Path,
+        action="append",
+        required=True,
+        metavar="FILE",
+        help="an .img.zst (for doorward-flash), .img.xz (for each Imager) or .img; may be given "
+        "several times",
+    )
+    image.add_argument("--url", help="where it will be published; the file's name is added")
+    image.add_argument("--icon", default="../icons/use_custom.png", help="for Imager's list")
+    image.add_argument("--website", help="for Imager's list")
+    image.set_defaults(run=_image)
 
     check = commands.add_parser("check", help="say what a bundle is, once all of it holds")
     check.add_argument("file", type=Path, metavar="FILE")
