@@ -25,13 +25,12 @@ from firmware.app.consent import ConsentWiring
 from firmware.app.household import Household
 from firmware.app.link import RelayWay
 from firmware.app.live import LiveWiring
-from firmware.app.own_page import OwnPageWiring
+from firmware.app.local_page import LocalPageWiring
 from firmware.app.public_record import followed_register, open_record
+from firmware.app.settings_reload import reload_settings
 from firmware.app.site import Site
 from firmware.app.upkeep import Upkeep
-from firmware.config.motion_delay import latest_verdict_s
 from firmware.config.settings import Config
-from firmware.errors import DoorwardError
 from firmware.link.command_handlers import CommandRouter
 from firmware.outbox.deferred_events import DeferredEvents
 from firmware.panel.doorstep import Doorstep
@@ -119,7 +118,7 @@ class Doorbell:
             relay=relay,
             promises=promises,
         )
-        self._own_page = OwnPageWiring(
+        self._local_page = LocalPageWiring(
             site,
             household=household,
             recording=recording,
@@ -168,7 +167,7 @@ class Doorbell:
             **consenting.parts,
             "sound": self._sounding.run,
             "motion": self._alerts.motion.run,
-            **self._own_page.parts,
+            **self._local_page.parts,
             "light": self._lighting.run,
             "link": partial(self._relay.link.run, commands),
         }
@@ -207,15 +206,6 @@ class Doorbell:
         await asyncio.to_thread(self._site.clock.remember)
         self._relay.outbox.close()
 
-    async def reload(self, reload: Callable[[], Config]) -> None:
+    async def reload(self, read: Callable[[], Config]) -> None:
         """Read the settings again, and apply those that may change while running."""
-        try:
-            config = await asyncio.to_thread(reload)
-        except DoorwardError as error:
-            log.error("the settings stay as they are: %s", error)
-            return
-        await self.filming.hide_for_file(config.privacy.masks)
-        self.filming.ring.set_late(latest_verdict_s(config.motion))
-        self._alerts.motion.set_settings(config.motion)
-        await self.filming.keeper.set_bitrate(config.camera.bitrate_bps)
-        log.info("masks, motion and bitrate are reloaded; other settings need a restart")
+        await reload_settings(read, self.filming, self._alerts)

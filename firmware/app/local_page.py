@@ -29,7 +29,7 @@ from firmware.sound.sound_system import SoundWiring
 from firmware.system.supervision import Part
 
 
-class OwnPageWiring:
+class LocalPageWiring:
     """The doorbell's own page. Build it inside the running loop."""
 
     def __init__(
