@@ -45,9 +45,7 @@ class BaseImage:
     ca: Path
 
 
-def base_image(
-    architecture: Architecture = AMD64, say: Callable[[str], None] = print
-) -> BaseImage:
+def base_image(architecture: Architecture = AMD64, say: Callable[[str], None] = print) -> BaseImage:
     """Return the image, made if it isn't kept; raise Unavailable if it can't be."""
     system = root_file_system(architecture, say)
     recipe = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:16]
@@ -138,4 +136,6 @@ def _make_image(
         (files / name).write_text("#cloud-config\n" if name == "user-data" else "")
     shutil.copyfile(system.kernel, files / "kernel8.img")
     shutil.copyfile(system.initramfs, files / "initramfs8")
-    run("mcopy", "-i", f"{image}@@{BOOT_AT}", *(str(path) for path in sorted(files.iterdir())), "::")
+    run(
+        "mcopy", "-i", f"{image}@@{BOOT_AT}", *(str(path) for path in sorted(files.iterdir())), "::"
+    )

@@ -43,7 +43,9 @@ class Machine:
     def said(self) -> str:
         """Return what console and journal say so far."""
         return "".join(
-            path.read_text(errors="replace") for path in (self.console, self.journal) if path.exists()
+            path.read_text(errors="replace")
+            for path in (self.console, self.journal)
+            if path.exists()
         )
 
     async def wait_for(self, pattern: str, *, within_s: float) -> float:
@@ -100,7 +102,7 @@ def booted(
         *("qemu-system-x86_64", "-M", "q35", "-accel", "tcg,thread=multi", "-cpu", "max"),
         *("-smp", "2", "-m", str(MEMORY_MIB), "-display", "none", "-monitor", "none"),
         *("-serial", f"file:{console}", "-serial", f"file:{journal}"),
-        *("-drive", f"file={card},format=raw,if=virtio,discard=unmap"),
+        *("-drive", f"file={card},format=raw,if=virtio,discard=unmap,cache=unsafe"),
         *("-nic", f"user,model=virtio-net-pci{forwards}"),
         *("-device", "virtio-rng-pci"),
         *("-kernel", str(base.system.kernel), "-initrd", str(base.system.initramfs)),

@@ -82,9 +82,7 @@ async def front(port: int, behind: int, certificate: Path) -> AsyncIterator[None
         await asyncio.gather(*open_now, return_exceptions=True)
 
 
-async def _hand_on(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, behind: int
-) -> None:
+async def _hand_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, behind: int) -> None:
     try:
         inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", behind)
     except OSError:
