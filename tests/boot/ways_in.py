@@ -36,9 +36,7 @@ async def at_the_door(folder: Path, *, name: str, page: int, bell: int) -> Async
         with contextlib.suppress(OSError, asyncio.CancelledError):
             inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", bell)
             with contextlib.closing(inner_writer):
-                await asyncio.gather(
-                    _pump(reader, inner_writer), _pump(inner_reader, writer)
-                )
+                await asyncio.gather(_pump(reader, inner_writer), _pump(inner_reader, writer))
         writer.close()
 
     server = await asyncio.start_unix_server(hand_on, socket, limit=8 * 1024 * 1024)
