@@ -102,7 +102,7 @@ def booted(
         *("qemu-system-x86_64", "-M", "q35", "-accel", "tcg,thread=multi", "-cpu", "max"),
         *("-smp", "2", "-m", str(MEMORY_MIB), "-display", "none", "-monitor", "none"),
         *("-serial", f"file:{console}", "-serial", f"file:{journal}"),
-        *("-drive", f"file={card},format=raw,if=virtio,discard=unmap"),
+        *("-drive", f"file={card},format=raw,if=virtio,discard=unmap,cache=unsafe"),
         *("-nic", f"user,model=virtio-net-pci{forwards}"),
         *("-device", "virtio-rng-pci"),
         *("-kernel", str(base.system.kernel), "-initrd", str(base.system.initramfs)),

@@ -18,12 +18,12 @@ from tests.boot.tls_front import certificate_for, front
 from tests.story.children import Children, Program, answers_http
 from tests.story.commands import run_all
 from tests.story.owner import Owner
+from tests.story.register import LOG_NAME, admin_commands, charter_commands
 from tests.story.servers import Servers, program
 from tests.story.settings import PORT_NAMES, Ports, Settings, free_ports
 from tests.story.town import invite
 
 HOST = "10.0.2.2"
-LOG_NAME = "boot.test"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +143,7 @@ async def _init(settings: Settings, url: str, store_url: str) -> None:
             "--nats-port", str(ports.nats),
             "--s3-port", str(ports.s3),
         ),
-        ("doorward-relay", "log", "init", *config, "--name", LOG_NAME),
+        ("doorward-relay", "log", "init", *config, "--name", LOG_NAME, "--example"),
     )  # fmt: skip
     (vkey,) = await run_all(
         (
@@ -154,10 +154,12 @@ async def _init(settings: Settings, url: str, store_url: str) -> None:
         )
     )  # fmt: skip
     witness = f"witness={vkey.strip()}@http://127.0.0.1:{ports.witness1}/"
+    policy = settings.relay_dir / settings.policy.name
     await run_all(
         (
             "doorward-relay", "log", "policy", *config,
-            "--witness", witness, "--quorum", "1",
-            "--out", str(settings.relay_dir / settings.policy.name),
-        )
+            "--witness", witness, "--quorum", "1", "--out", str(policy),
+        ),
+        *admin_commands(settings),
+        *charter_commands(settings),
     )  # fmt: skip
