@@ -31,6 +31,7 @@ class Install:
         self._check = check
         self._notices = notices
         self._needs_picamera = needs_picamera
+        self._unpacked = b""
 
     def is_done(self, host: Host) -> bool:
         """Return whether the card's bundle is what `current` leads to."""
@@ -46,8 +47,10 @@ class Install:
         if host.read(f"{final}/{NOTE}") != bundle.note:
             _check_not_current(host, bundle)
             host.remove_tree(staged)
-            host.remove_tree(UNPACKED)
-            _unpack(host, bundle)
+            if self._unpacked != bundle.note:  # not once more while it waits for packages
+                host.remove_tree(UNPACKED)
+                _unpack(host, bundle)
+                self._unpacked = bundle.note
             missing = install_packages(host, bundle.debian, UNPACKED)
             self._report(missing)
             _make_environment(host, staged, final)
@@ -55,6 +58,7 @@ class Install:
             host.run("sync")
             host.remove_tree(final)
             host.rename(staged, final)
+        self._unpacked = b""
         host.remove_tree(UNPACKED)
         host.link(CURRENT, f"versions/{bundle.version}")
 
