@@ -81,6 +81,11 @@ WRITABLE = (
         reason="the last known time (timesyncd), the random seed, rfkill, timers' last runs",
     ),
     Writable(
+        at="/var/lib/alsa",
+        kind="data",
+        reason="volumes of a sound card, which are stored when the system is shut down",
+    ),
+    Writable(
         at="/etc/doorward",
         kind="data",
         reason="settings and policy: a new invitation after a factory reset may bring others",
