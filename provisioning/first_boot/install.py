@@ -37,6 +37,7 @@ class Install:
         self._check = check
         self._notices = notices
         self._needs_picamera = needs_picamera
+        self._unpacked = b""
 
     def is_done(self, host: Host) -> bool:
         """Return whether the card's bundle is what `current` leads to."""
@@ -52,9 +53,11 @@ class Install:
         if host.read(f"{final}/{NOTE}") != bundle.note:
             _check_not_current(host, bundle)
             host.remove_tree(staged)
-            host.remove_tree(UNPACKED)
-            _unpack(host, bundle)
-            log.info("the bundle is unpacked")
+            if self._unpacked != bundle.note:  # not once more while it waits for packages
+                host.remove_tree(UNPACKED)
+                _unpack(host, bundle)
+                self._unpacked = bundle.note
+                log.info("the bundle is unpacked")
             missing = install_packages(host, bundle.debian, UNPACKED)
             self._report(missing)
             _make_environment(host, staged, final)
@@ -63,6 +66,7 @@ class Install:
             host.run("sync")
             host.remove_tree(final)
             host.rename(staged, final)
+        self._unpacked = b""
         host.remove_tree(UNPACKED)
         host.link(CURRENT, f"versions/{bundle.version}")
 
