@@ -5,10 +5,11 @@ VENV := .venv/bin
 BROWSER := chromium fonts-dejavu-core
 TURN := coturn
 SOUND := pulseaudio pulseaudio-utils libportaudio2 libasound2-plugins libspeexdsp1 espeak-ng
-PEERS := ffmpeg
+PEERS := ffmpeg bmap-tools
 POSTGRES := postgresql
 FAULTS := strace btrfs-progs e2fsprogs softhsm2
 STRANGERS := faketime mosquitto-clients
+FLASH := mtools dosfstools fdisk cloud-init netplan.io poppler-utils
 ARGS ?=
 # So many test files run at once; one alone is followed more easily: make test WORKERS=0 ARGS="-x"
 WORKERS ?= 2
@@ -34,7 +35,7 @@ check: setup  ## format, lint, types, architecture: in half a minute
 	npm run --silent check
 
 test: setup  ## all tests (ARGS are pytest's); as root it installs what it needs of Debian
-	@.ci/debian $(BROWSER) $(FAULTS) $(TURN) $(SOUND) $(POSTGRES)
+	@.ci/debian $(BROWSER) $(FAULTS) $(TURN) $(SOUND) $(POSTGRES) $(FLASH)
 	@.ci/debian $(PEERS) || [ -z "$$CI" ]
 	@.ci/picamera || [ -z "$$CI" ]
 	@.ci/peers || [ -z "$$CI" ]
@@ -58,7 +59,7 @@ smoke: setup  ## import each side in an environment that has only its own extra
 	$(VENV)/pytest tests/smoke $(ARGS)
 
 bench: setup  ## measure for two hours, and write docs/benchmarks.md and .json (tests/bench)
-	@.ci/debian $(PEERS) && .ci/debian $(BROWSER) && .ci/peers || \
+	@.ci/debian $(PEERS) $(FLASH) && .ci/debian $(BROWSER) && .ci/peers || \
 		echo "set-up: going on without; what is missing is said in the table" >&2
 	$(VENV)/python -m tests.bench $(ARGS)
 
@@ -98,6 +99,7 @@ soak: setup  ## the long forms: 1,000 kills, 200 power cuts, every failing call,
 	.ci/postgres $(VENV)/pytest tests/relay $(ARGS)
 	$(VENV)/pytest tests/guest/soak.py $(ARGS)
 
-screenshots: setup  ## take pictures of every page (tests/flows/screenshots.py)
-	@.ci/debian $(BROWSER)
+screenshots: setup  ## take pictures of every page, and of doorward-flash (tests/flows/screenshots.py)
+	@.ci/debian $(BROWSER) $(FLASH)
+	$(VENV)/python -m tests.provisioning.pictures
 	$(VENV)/python -m tests.flows.screenshots $(ARGS)

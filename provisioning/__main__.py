@@ -27,6 +27,7 @@ import time
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import get_args
 
 import msgspec
 
@@ -41,6 +42,7 @@ from provisioning.answers import (
     wishes_of,
 )
 from provisioning.batch import Batch, orders_of
+from provisioning.bundle_on_card import LACKING, CardBundle, card_bundle, carries_bundle
 from provisioning.cloud_init import Wishes
 from provisioning.customise import customise
 from provisioning.doctor import examine_path
@@ -53,10 +55,11 @@ from provisioning.errors import (
     WishRefused,
 )
 from provisioning.flasher import Flasher
-from provisioning.image import Image, check_base
+from provisioning.image import Image, beginning, check_base
 from provisioning.labels import labels_of, pdf_sheets, svg_sheets
 from provisioning.ledger import open_ledger
 from provisioning.progress import BarProgress, BatchProgress, JsonProgress
+from provisioning.release.bundle import Target
 from provisioning.release.images import listed_image
 from provisioning.release.signed_document import parse_signers
 from provisioning.targets import Disk
@@ -119,8 +122,12 @@ def _flash(options: argparse.Namespace) -> int:
     promised = _promised(options)
     with Image(options.image) as image:
         check_base(image)
+        bundle = _bundle(options)
+        is_customised = bool(options.invitation or options.answers)
+        if is_customised and bundle is None:
+            _check_carries(image)
         disk = _target(options)
-        wishes = _wishes(options) if options.invitation or options.answers else None
+        wishes = _wishes(options) if is_customised else None
         if not options.yes:
             confirm(disk)
         if not options.allow_file:
@@ -132,6 +139,7 @@ def _flash(options: argparse.Namespace) -> int:
                 written = flasher.make(
                     sha256=promised,
                     wishes=wishes,
+                    bundle=bundle,
                     at=datetime.now().astimezone(),
                     is_probed=options.probe,
                 )
@@ -152,10 +160,25 @@ def _promised(options: argparse.Namespace) -> str | None:
     return listed_image(read_file(options.list, "signed list"), signers, options.image).sha256
 
 
+def _bundle(options: argparse.Namespace) -> CardBundle | None:
+    """Return the bundle that was given, checked; None: the image must have one."""
+    if options.bundle is None:
+        return None
+    return card_bundle(options.bundle, options.signers, target=options.target)
+
+
+def _check_carries(image: Image) -> None:
+    if not carries_bundle(beginning(image)):
+        raise ReleaseRefused(f"{image.path.name} {LACKING}")
+
+
 def _batch(options: argparse.Namespace) -> int:
     promised = _promised(options)
+    bundle = _bundle(options)
     with Image(options.image) as image:
         check_base(image)
+        if bundle is None:
+            _check_carries(image)
     known = list_disks()
     disks = [targets.pick(known, path) for path in dict.fromkeys(options.disks)]
     wishes = _all_wishes(options)
@@ -170,6 +193,7 @@ def _batch(options: argparse.Namespace) -> int:
             wall_ms=_wall_ms,
             check_same=_check_same,
             progress_of=progress.of,
+            bundle=bundle,
         )
         orders = orders_of(disks, wishes, ledger)
         with stopping(batch):
@@ -200,11 +224,16 @@ def _all_wishes(options: argparse.Namespace) -> list[Wishes]:
 
 
 def _customise(options: argparse.Namespace) -> int:
+    bundle = _bundle(options)
     wishes = _wishes(options)
     stop = threading.Event()
     with stopping(_Stop(stop)):
         names = customise(
-            Path(options.disk), wishes, at=datetime.now().astimezone(), is_cancelled=stop
+            Path(options.disk),
+            wishes,
+            at=datetime.now().astimezone(),
+            bundle=bundle,
+            is_cancelled=stop,
         )
         print(f"{options.disk}: {len(names)} files are on the card, and were read back.")
         print(_said_of(wishes))
@@ -362,6 +391,7 @@ def _parser() -> argparse.ArgumentParser:
     flash.add_argument("image", type=Path, metavar="IMAGE", help="an .img, .img.xz or .img.zst")
     flash.add_argument("disk", nargs="?", metavar="DISK", help="the card; needed among several")
     _add_promise(flash)
+    _add_bundle(flash)
     flash.add_argument("--probe", action="store_true", help="try the card at 64 places first")
     flash.add_argument("--yes", action="store_true", help="don't ask")
     flash.add_argument("--json", action="store_true", help="progress for programs, a line each")
@@ -376,6 +406,7 @@ def _parser() -> argparse.ArgumentParser:
 
     give = commands.add_parser("customise", help="give a flashed card its claim and its Wi-Fi")
     give.add_argument("disk", metavar="DISK", help="the card, or an image")
+    _add_bundle(give)
     _add_invitation(give)
     give.add_argument("--yes", action="store_true", help="don't ask")
     _add_wishes(give)
@@ -393,6 +424,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     batch.add_argument("--ledger", type=Path, required=True, help="what was issued; kept for good")
     _add_promise(batch)
+    _add_bundle(batch)
     _add_wishes(batch)
     batch.add_argument("--yes", action="store_true", help="don't ask")
     batch.add_argument("--json", action="store_true", help="progress for programs, a line each")
@@ -420,7 +452,24 @@ def _parser() -> argparse.ArgumentParser:
 def _add_promise(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sha256", metavar="HEX", help="what the unpacked image must have")
     parser.add_argument("--list", type=Path, help="a signed list of images, instead of --sha256")
-    parser.add_argument("--signers", type=Path, help="whose keys count for the list, and how many")
+
+
+def _add_bundle(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--bundle",
+        type=Path,
+        help="what the first boot installs, for an image that has none; checked before a disk is "
+        "opened",
+    )
+    parser.add_argument(
+        "--signers", type=Path, help="whose keys count for bundle and list, and how many of them"
+    )
+    parser.add_argument(
+        "--target",
+        choices=get_args(Target),
+        default="aarch64-cp313",
+        help="which board the bundle has to be for (x86_64-cp313: a virtual machine)",
+    )
 
 
 def _add_invitation(parser: argparse.ArgumentParser) -> None:

@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from threading import Lock
 
+from provisioning.bundle_on_card import CardBundle
 from provisioning.cloud_init import Wishes
 from provisioning.errors import LedgerRefused, ProvisioningError
 from provisioning.flasher import Flasher
@@ -50,8 +51,10 @@ class Batch:
         wall_ms: Callable[[], int],
         check_same: Callable[[Disk], None],
         progress_of: Callable[[Disk], Progress],
+        bundle: CardBundle | None = None,
     ) -> None:
         self._image = image
+        self._bundle = bundle
         self._ledger = ledger
         self._sha256 = sha256
         self._wall_ms = wall_ms
@@ -100,7 +103,10 @@ class Batch:
             if self._is_cancelled:
                 flasher.cancel()
             at = datetime.now().astimezone()
-            return flasher.make(sha256=self._sha256, wishes=order.wishes, at=at).sha256
+            written = flasher.make(
+                sha256=self._sha256, wishes=order.wishes, bundle=self._bundle, at=at
+            )
+        return written.sha256
 
     def _note(
         self, order: Order, step: Step, *, image: str | None = None, why: str | None = None

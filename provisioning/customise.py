@@ -12,9 +12,10 @@ from datetime import datetime
 from pathlib import Path
 
 from provisioning.block_file import BlockFile, Blocks
+from provisioning.bundle_on_card import LACKING, CardBundle, carries_bundle
 from provisioning.cloud_init import CMDLINE, CONFIG, Wishes, card_files
-from provisioning.errors import Cancelled, CardFailed
-from provisioning.fat32.volume import Volume
+from provisioning.errors import Cancelled, CardFailed, ReleaseRefused
+from provisioning.fat32.volume import Content, LargeFile, Volume
 from provisioning.image import boot_partition
 from provisioning.partitions import read_partitions
 from provisioning.writer import Card, blank
@@ -25,11 +26,13 @@ def customise(
     wishes: Wishes,
     *,
     at: datetime,
+    bundle: CardBundle | None = None,
     is_cancelled: threading.Event | None = None,
 ) -> list[str]:
     """Write the files of a first boot; return their names.
 
-    `at` is the local time for the files' dates. Raises WishRefused before anything is written,
+    `bundle` None: the card has one already, or ReleaseRefused is raised. `at` is the local time for
+    the files' dates. Raises WishRefused before anything is written,
     CardDamaged, CardFull, CardFailed if the card is in use, gone, or keeps something else, or
     Cancelled.
     """
@@ -38,7 +41,9 @@ def customise(
         raise Cancelled("stopped; nothing was written")
     try:
         with BlockFile(path, is_writable=True) as blocks:
-            files = write_files(blocks, wishes, at=at)
+            if bundle is None and not carries_bundle(blocks):
+                raise ReleaseRefused(f"{path} {LACKING}")
+            files = write_files(blocks, wishes, bundle, at=at)
         with BlockFile(path) as blocks:
             blocks.forget_cached()
             compare_files(blocks, files)
@@ -51,20 +56,27 @@ def customise(
     return list(files)
 
 
-def write_files(blocks: Blocks, wishes: Wishes, *, at: datetime) -> dict[str, bytes]:
+def write_files(
+    blocks: Blocks, wishes: Wishes, bundle: CardBundle | None, *, at: datetime
+) -> dict[str, Content]:
     """Write the files of a first boot into the boot partition; return them."""
     instance = f"doorward-{secrets.token_hex(8)}"
     volume = Volume(blocks, boot_partition(read_partitions(blocks)))
     present = {name.lower() for name in volume.names()}
     have = {name: volume.read(name) for name in (CMDLINE, CONFIG) if name in present}
-    files = card_files(wishes, instance=instance, have=have)
+    files: dict[str, Content] = {} if bundle is None else bundle.files()
+    files.update(card_files(wishes, instance=instance, have=have))
     volume.write(files, at=at)
     return files
 
 
-def compare_files(blocks: Blocks, files: Mapping[str, bytes]) -> None:
+def compare_files(blocks: Blocks, files: Mapping[str, Content]) -> None:
     """Raise CardFailed unless the boot partition gives these files back."""
     volume = Volume(blocks, boot_partition(read_partitions(blocks)))
-    for name, data in files.items():
-        if volume.read(name) != data:
+    for name, content in files.items():
+        if isinstance(content, LargeFile):
+            is_kept = volume.sha256(name) == content.sha256
+        else:
+            is_kept = volume.read(name) == content
+        if not is_kept:
             raise CardFailed(f"the card doesn't keep {name}; take another card")

@@ -10,9 +10,11 @@ from datetime import datetime
 from pathlib import Path
 
 from provisioning.block_file import BlockFile
+from provisioning.bundle_on_card import CardBundle
 from provisioning.cloud_init import Wishes
 from provisioning.customise import compare_files, write_files
 from provisioning.errors import Cancelled, CardFailed
+from provisioning.fat32.volume import size_of
 from provisioning.held_back import HeldBack
 from provisioning.image import Image
 from provisioning.writer import Card, Progress, Writer, Written, blank, probe
@@ -37,6 +39,7 @@ class Flasher:
         sha256: str | None,
         wishes: Wishes | None,
         at: datetime,
+        bundle: CardBundle | None = None,
         is_probed: bool = False,
     ) -> Written:
         """Make the card; return what of the image is on it.
@@ -52,7 +55,7 @@ class Flasher:
             written, first = writer.write(sha256=sha256)
             writer.read_back(written, first)
         if wishes is not None:
-            first = self._customise(first, wishes, at)
+            first = self._customise(first, wishes, bundle, at)
         with Card(self._path) as card:
             Writer(self._image, card, self._progress, self._is_cancelled).finish(first)
         return written
@@ -64,13 +67,15 @@ class Flasher:
         finally:
             blank(card)
 
-    def _customise(self, first: bytes, wishes: Wishes, at: datetime) -> bytes:
+    def _customise(
+        self, first: bytes, wishes: Wishes, bundle: CardBundle | None, at: datetime
+    ) -> bytes:
         """Write the files of a first boot; return the card's beginning, with them."""
         self._progress("customising", 0, 0.0)
         try:
             with BlockFile(self._path, is_writable=True) as blocks:
                 held = HeldBack(blocks, first)
-                files = write_files(held, wishes, at=at)
+                files = write_files(held, wishes, bundle, at=at)
             self._check("the card is blank and can be flashed again")
             with BlockFile(self._path) as blocks:
                 blocks.forget_cached()
@@ -79,7 +84,7 @@ class Flasher:
             raise CardFailed(
                 f"{self._path} can't be customised: {error.strerror or error}"
             ) from error
-        self._progress("customising", sum(len(data) for data in files.values()), 1.0)
+        self._progress("customising", sum(map(size_of, files.values())), 1.0)
         return held.first
 
     def _check(self, what: str) -> None:

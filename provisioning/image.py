@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+from provisioning.block_file import Blocks
 from provisioning.errors import CardDamaged, ImageRefused
 from provisioning.fat32.volume import Volume
 from provisioning.partitions import Partition, read_partitions
@@ -132,9 +133,14 @@ def boot_partition(partitions: list[Partition]) -> Partition:
     raise CardDamaged("there is no FAT32 partition to boot from; use an image of Raspberry Pi OS")
 
 
+def beginning(image: Image) -> Blocks:
+    """Return an image's first bytes, which are unpacked as far as they are read."""
+    return _Beginning(image.pieces(limit=LOOK_BYTES + PIECE))
+
+
 def check_base(image: Image) -> None:
     """Raise ImageRefused unless a doorbell can be made of the image."""
-    blocks = _Beginning(image.pieces(limit=LOOK_BYTES + PIECE))
+    blocks = beginning(image)
     try:
         names = Volume(blocks, boot_partition(read_partitions(blocks))).names()
     except CardDamaged as error:

@@ -88,7 +88,7 @@ class Card:
 
     def write(self, at: int, data: bytes) -> None:
         """Write a piece; what is missing to a whole sector is zeros. Raises CardFailed."""
-        length = -(-len(data) // SECTOR) * SECTOR
+        length = max(len(data), min(-(-len(data) // SECTOR) * SECTOR, self._size - at))
         self._buffer[: len(data)] = data
         self._buffer[len(data) : length] = bytes(length - len(data))
         done = 0

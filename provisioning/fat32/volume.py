@@ -4,8 +4,14 @@ What is written lies in new clusters and is synced before the folder's entry is 
 only then are the old clusters freed: a card that is pulled has each file as before or as after.
 """
 
-from collections.abc import Mapping
+import hashlib
+import io
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
+from typing import BinaryIO
 
 from provisioning.block_file import Blocks
 from provisioning.errors import CardDamaged
@@ -16,7 +22,20 @@ from provisioning.fat32.table import Table
 from provisioning.partitions import Partition
 
 MAX_FILE_BYTES = 64 * 1024 * 1024
-"""What is read or written is held in memory."""
+"""What is read or written is held in memory, but for a `LargeFile`."""
+PIECE_BYTES = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LargeFile:
+    """A file of this machine that is copied piece by piece, and known by its digest."""
+
+    path: Path
+    size: int
+    sha256: str
+
+
+Content = bytes | LargeFile
 
 
 class Volume:
@@ -48,26 +67,42 @@ class Volume:
             raise CardDamaged(f"{path} on the card is shorter than its folder says; flash it anew")
         return data
 
-    def write(self, files: Mapping[str, bytes], *, at: datetime) -> None:
+    def sha256(self, path: str) -> str:
+        """Return the digest of a file of any size, or raise FileNotFoundError."""
+        folder, name = _split(path)
+        entry = self._folder(folder).find(name)
+        if entry is None or entry.is_folder:
+            raise FileNotFoundError(f"the card has no file {path}")
+        digest, left = hashlib.sha256(), entry.size
+        for begin, count in _runs(self._clusters(entry), self._layout.cluster):
+            piece = self._blocks.read(self._layout.position(begin), count)[:left]
+            digest.update(piece)
+            left -= len(piece)
+        if left:
+            raise CardDamaged(f"{path} on the card is shorter than its folder says; flash it anew")
+        return digest.hexdigest()
+
+    def write(self, files: Mapping[str, Content], *, at: datetime) -> None:
         """Write files, new ones or in the place of others; `at` is the card's local time.
 
         Raises CardFull before any of them has changed (but where a folder has to grow, and there is
         no cluster left for that); ValueError for a name that FAT can't have.
         """
         places = {path: _split(path) for path in files}
-        if any(len(data) > MAX_FILE_BYTES for data in files.values()):
+        sizes = {path: size_of(content) for path, content in files.items()}
+        if any(isinstance(one, bytes) and len(one) > MAX_FILE_BYTES for one in files.values()):
             raise ValueError(f"a file for the card may have {MAX_FILE_BYTES} bytes at most")
         for folder in sorted({folder for folder, _ in places.values() if folder}):
             self._make_folder(folder, at)
-        chains = self._chains({path: len(data) for path, data in files.items()})
-        for path, data in files.items():
-            self._write_chain(chains[path], data)
+        chains = self._chains(sizes)
+        for path, content in files.items():
+            self._write_chain(chains[path], content)
         self._table.store()
         self._blocks.sync()
         old: list[int] = []
-        for path, data in files.items():
-            first = chains[path][0] if data else 0
-            old += self._turn(*places[path], first, len(data), at)
+        for path, size in sizes.items():
+            first = chains[path][0] if size else 0
+            old += self._turn(*places[path], first, size, at)
         self._blocks.sync()
         self._table.free(old)
         self._table.store()
@@ -111,18 +146,18 @@ class Volume:
             chains[path], free = free[:count], free[count:]
         return chains
 
-    def _write_chain(self, chain: list[int], data: bytes) -> None:
-        if not data:
+    def _write_chain(self, chain: list[int], content: Content) -> None:
+        if not chain:
             return
         self._table.link(chain)
-        step = self._layout.cluster
-        padded = data.ljust(len(chain) * step, b"\0")
-        begin = 0
-        for place in range(1, len(chain) + 1):  # what lies beside each other is one write
-            if place == len(chain) or chain[place] != chain[place - 1] + 1:
-                position = self._layout.position(chain[begin])
-                self._blocks.write(position, padded[begin * step : place * step])
-                begin = place
+        left = size_of(content)
+        with _opened(content) as file:
+            for begin, count in _runs(chain, self._layout.cluster):
+                piece = file.read(min(count, left))
+                if len(piece) < min(count, left):
+                    raise OSError(f"a file became shorter while it was written, by {left} bytes")
+                self._blocks.write(self._layout.position(begin), piece.ljust(count, b"\0"))
+                left -= len(piece)
 
     def _make_folder(self, name: str, at: datetime) -> None:
         root = self._folder("")
@@ -154,6 +189,25 @@ class Volume:
     def _clusters(self, entry: Entry) -> list[int]:
         """Return a file's clusters; its chain may not be longer than the card."""
         return list(self._table.chain(entry.cluster)) if entry.cluster else []
+
+
+def _runs(chain: list[int], cluster: int) -> Iterator[tuple[int, int]]:
+    """Yield clusters that lie beside each other, as the first and how many bytes; none is large."""
+    begin = 0
+    for place in range(1, len(chain) + 1):
+        is_over = place == len(chain) or chain[place] != chain[place - 1] + 1
+        if is_over or (place - begin) * cluster >= PIECE_BYTES:
+            yield chain[begin], (place - begin) * cluster
+            begin = place
+
+
+def size_of(content: Content) -> int:
+    """Return how many bytes a file has."""
+    return len(content) if isinstance(content, bytes) else content.size
+
+
+def _opened(content: Content) -> AbstractContextManager[BinaryIO]:
+    return io.BytesIO(content) if isinstance(content, bytes) else content.path.open("rb")
 
 
 def _split(path: str) -> tuple[str, str]:

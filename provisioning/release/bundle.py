@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, BinaryIO, Literal
+from typing import Annotated, BinaryIO, Literal, Protocol
 
 import msgspec
 
@@ -40,7 +40,7 @@ Version = Annotated[str, msgspec.Meta(pattern=r"^[0-9][0-9A-Za-z.+-]{0,39}\Z")]
 MemberName = Annotated[
     str,
     msgspec.Meta(
-        pattern=r"^(?:wheels/[A-Za-z0-9][A-Za-z0-9_.+!-]*\.whl"
+        pattern=r"^(?:wheels/[A-Za-z0-9][A-Za-z0-9_.+-]*\.whl"
         r"|debs/[A-Za-z0-9][A-Za-z0-9_.+~%-]*\.deb|requirements\.txt|first-boot\.pyz)\Z",
         max_length=140,
     ),
@@ -80,6 +80,8 @@ class CheckedBundle:
 
     path: Path
     size: int
+    sha256: str
+    """Of the whole file, as it was when it was checked."""
     note: BundleNote
 
     @contextmanager
@@ -178,21 +180,44 @@ def check_unverified(
     path: Path, *, progress: Callable[[int, float], None] = lambda _size, _part: None
 ) -> CheckedBundle:
     """Check a bundle as `check_bundle` does, whoever has signed it: for its signers."""
-    with _opened(path) as file:
+    with _opened(path) as opened:
+        file = _Hashed(opened)
         data = _read_note_bytes(file, path)
         note = read_note(data)
         size = 2 * BLOCK + _padded(len(data)) - BLOCK + _size_of(note) + len(END)
-        have = os.fstat(file.fileno()).st_size
+        have = os.fstat(opened.fileno()).st_size
         if have != size:
             raise ReleaseRefused(
                 f"{path.name} has {have} bytes and its list says {size}; download it anew"
             )
         for one in note.files:
             _check_member(file, path, one)
-            progress(file.tell(), file.tell() / size)
-        if file.read() != END:
+            progress(opened.tell(), opened.tell() / size)
+        if file.read(len(END) + 1) != END:
             raise ReleaseRefused(f"{path.name} doesn't end where its list does; download it anew")
-    return CheckedBundle(path=path, size=size, note=note)
+    return CheckedBundle(path=path, size=size, sha256=file.hexdigest(), note=note)
+
+
+class _Readable(Protocol):
+    def read(self, size: int = -1, /) -> bytes: ...
+
+
+class _Hashed:
+    """A file that is read from its beginning, and the digest of what was read."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._digest = hashlib.sha256()
+
+    def read(self, size: int = -1) -> bytes:
+        """Read on."""
+        data = self._file.read(size)
+        self._digest.update(data)
+        return data
+
+    def hexdigest(self) -> str:
+        """Return the digest."""
+        return self._digest.hexdigest()
 
 
 def header(name: str, size: int) -> bytes:
@@ -230,7 +255,7 @@ def _check_list(note: BundleNote) -> None:
         )
 
 
-def _check_member(file: BinaryIO, path: Path, one: BundleFile) -> None:
+def _check_member(file: _Readable, path: Path, one: BundleFile) -> None:
     if file.read(BLOCK) != header(one.name, one.size):
         raise ReleaseRefused(f"{path.name} doesn't hold {one.name} where its list says so")
     digest = hashlib.sha256()
@@ -247,7 +272,7 @@ def _check_member(file: BinaryIO, path: Path, one: BundleFile) -> None:
         raise ReleaseRefused(f"{path.name} hides something behind {one.name}; download it anew")
 
 
-def _read_note_bytes(file: BinaryIO, path: Path) -> bytes:
+def _read_note_bytes(file: _Readable, path: Path) -> bytes:
     size = _note_size(file, path)
     data = file.read(size)
     filling = file.read(_padded(size) - size)
@@ -256,7 +281,7 @@ def _read_note_bytes(file: BinaryIO, path: Path) -> bytes:
     return data
 
 
-def _note_size(file: BinaryIO, path: Path) -> int:
+def _note_size(file: _Readable, path: Path) -> int:
     block = file.read(BLOCK)
     try:
         size = tarfile.TarInfo.frombuf(block, "ascii", "strict").size

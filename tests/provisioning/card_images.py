@@ -21,6 +21,8 @@ TRIXIE = {
     "network-config": b"{}",
 }
 """A boot partition as Raspberry Pi OS Trixie has it, as far as anything looks at it."""
+WITH_BUNDLE = {**TRIXIE, "doorward/bundle.tar": b"a bundle, which first boot would refuse"}
+"""The same after `make image`, as far as the flasher looks at it."""
 
 needs_fat_tools = pytest.mark.skipif(
     not all(shutil.which(tool) for tool in ("mkfs.vfat", "fsck.vfat", "mcopy")),
@@ -45,6 +47,8 @@ def make_image(image: Path, files: Mapping[str, bytes]) -> None:
         file.write(b"\x55\xaa")
     at, blocks = START // 512, SIZE // 1024
     run("mkfs.vfat", "-F", 32, "-s", 1, "-n", "bootfs", "--offset", at, image, blocks)
+    for folder in sorted({name.rpartition("/")[0] for name in files} - {""}):
+        run("mmd", "-i", f"{image}@@{START}", f"::{folder}")
     for name, data in files.items():
         source = image.with_suffix(".source")
         source.write_bytes(data)

@@ -15,7 +15,7 @@ from firmware.protocol.claims import Claim, Invitation, InvitedNetwork
 from provisioning.answers import Answers, ask_missing, read_answers, wishes_of
 from provisioning.errors import WishRefused
 from tests.fakes.terminal import FakeTerminal
-from tests.provisioning.card_images import TRIXIE, make_image, needs_fat_tools, read_by_mtools
+from tests.provisioning.card_images import WITH_BUNDLE, make_image, needs_fat_tools, read_by_mtools
 
 NOW_MS = 1_900_000_000_000
 CLAIM = Claim(
@@ -148,7 +148,7 @@ def test_an_invitation_that_has_ended_is_refused(folder: Path):
 @needs_fat_tools
 def test_a_person_answers_in_a_real_terminal(tmp_path: Path):
     image = tmp_path / "base.img"
-    make_image(image, TRIXIE)
+    make_image(image, WITH_BUNDLE)
     card = Path(shutil.copy(image, tmp_path / "card"))
     claim = Claim(
         relay_url=CLAIM.relay_url,

@@ -74,7 +74,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
         board="zero2w",
     )
     with BlockFile(card, is_writable=True) as blocks:
-        write_files(blocks, wishes, at=AT)
+        write_files(blocks, wishes, None, at=AT)
         volume_of(blocks).write(MAIN, at=AT)
     return card
 

@@ -19,6 +19,7 @@ from provisioning.__main__ import main
 from tests.provisioning.card_images import (
     LENGTH,
     TRIXIE,
+    WITH_BUNDLE,
     check,
     make_image,
     needs_fat_tools,
@@ -31,7 +32,7 @@ pytestmark = needs_fat_tools
 @pytest.fixture(scope="session")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     image = tmp_path_factory.mktemp("base") / "trixie.img"
-    make_image(image, TRIXIE)
+    make_image(image, WITH_BUNDLE)
     with image.open("r+b") as file:
         file.seek(-1024 * 1024, os.SEEK_END)
         file.write(os.urandom(1024 * 1024))

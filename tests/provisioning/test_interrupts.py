@@ -28,7 +28,7 @@ from firmware.protocol.encoding import b64u
 from provisioning.cloud_init import Wishes
 from provisioning.customise import customise
 from provisioning.errors import Cancelled
-from tests.provisioning.card_images import LENGTH, TRIXIE, make_image, needs_fat_tools
+from tests.provisioning.card_images import LENGTH, WITH_BUNDLE, make_image, needs_fat_tools
 
 pytestmark = needs_fat_tools
 
@@ -55,7 +55,7 @@ def invitation(number: int) -> Invitation:
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     image = tmp_path_factory.mktemp("base") / "trixie.img"
-    make_image(image, TRIXIE)
+    make_image(image, WITH_BUNDLE)
     with image.open("r+b") as file:
         file.seek(LENGTH - 4096)
         file.write(random.Random(1).randbytes(4096))

@@ -43,6 +43,8 @@ def test_a_derived_key_is_taken_as_it_is():
         ("a\nb", "password", "SE", "can't be shown"),
         ("a\0b", "password", "SE", "can't be shown"),
         ("\udcff", "password", "SE", "isn't text"),
+        ("1;2;", "password", "SE", "read the network's name as another"),
+        ("a\\;b", "password", "SE", "read the network's name as another"),
         ("Home", "", "SE", "without a password"),
         ("Home", "short", "SE", "WEP"),
         ("Home", "x" * 64, "SE", "8 to 63"),
