@@ -8,7 +8,7 @@ turn. Nothing that runs is changed in place.
 from collections.abc import Iterator
 from pathlib import Path
 
-from provisioning.first_boot.bundle import Bundle, BundleRefused, files_of, open_archive, read_note
+from provisioning.first_boot.bundle import Bundle, BundleRefused, files_of, open_bundle, read_note
 from provisioning.first_boot.bundle_check import BundleCheck, is_installed
 from provisioning.first_boot.debian import install_packages
 from provisioning.first_boot.errors import StepFailed
@@ -86,7 +86,7 @@ def _unpack(host: Host, bundle: Bundle) -> None:
     """Write the bundle's files; every digest is compared once more on the way."""
     folder = host.path(UNPACKED)
     try:
-        with open_archive(host, BUNDLE) as archive:
+        with open_bundle(host, BUNDLE) as archive:
             if read_note(archive) != bundle.note:
                 raise BundleRefused("bundle_damaged", "it was changed while it was installed")
             for file, content in files_of(archive, bundle):

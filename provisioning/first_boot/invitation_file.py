@@ -2,7 +2,8 @@
 
 Its claim and policy go where a flasher puts them, its network into netplan's folder, and the file
 goes. That holds on every boot until the doorbell has an owner: from then on whoever can reach the
-card mustn't choose the network.
+card mustn't choose the network. Once it is enrolled, network and policy are all that is taken: the
+system can't be written then.
 """
 
 import json
@@ -71,12 +72,13 @@ def _store(host: Host, invitation: Invitation) -> None:
         host.write(CARD_POLICY, policy)
         if host.exists(POLICY):
             host.write(POLICY, policy)
+    if invitation.network is not None:
+        store_network(host, netplan.network_config(invitation.network))
+    if host.exists(ENROLMENT):
+        return
     if invitation.name is not None:
         host.write(HOSTNAME, invitation.name.lower().encode() + b"\n")
         host.run("hostname", invitation.name.lower())
     if invitation.ssh_key is not None:
         allow_login(host, invitation.ssh_key)
-    if invitation.network is not None:
-        store_network(host, netplan.network_config(invitation.network))
-    if not host.exists(ENROLMENT):
-        host.write(CARD_CLAIM, invitation.claim.encode())
+    host.write(CARD_CLAIM, invitation.claim.encode())

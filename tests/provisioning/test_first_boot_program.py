@@ -7,10 +7,17 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from provisioning.first_boot.board import MODEL, board_of
+from provisioning.first_boot.board import board_of
 from provisioning.first_boot.notices import Notices
-from provisioning.first_boot.program import Program, has_nothing_to_do, make_steps
-from tests.fakes.first_boot_machine import Machine, PowerCut, World, WorldTimer, contents_of
+from provisioning.first_boot.program import Program, has_nothing_to_do, is_refused, make_steps
+from tests.fakes.first_boot_machine import (
+    Machine,
+    PowerCut,
+    StandInStep,
+    World,
+    WorldTimer,
+    contents_of,
+)
 from tests.provisioning.bundles import CLAIM, TARGET, bundle_of, flashed, invitation, write_card
 
 STATUS = "boot/firmware/doorward/provision-status.json"
@@ -23,18 +30,24 @@ def boot(machine: Machine, *, patience_s: float = 600.0) -> None:
         return
     timer = WorldTimer(machine.world, patience_s=patience_s)
     board, notices = board_of(machine), Notices()
-    steps = make_steps(machine, board, notices, timer, target=TARGET)
-    Program(machine, steps, displays=[], notices=notices, timer=timer, board=board).run()
+    steps = make_steps(
+        machine,
+        board,
+        notices,
+        timer,
+        target=TARGET,
+        data_partition=StandInStep("data_partition"),
+        read_only_system=StandInStep("read_only_system"),
+    )
+    program = Program(machine, steps, displays=[], notices=notices, timer=timer, board=board)
+    if is_refused(machine):
+        program.refuse_invitation()
+    else:
+        program.run()
 
 
 def status_of(root: Path) -> dict[str, object]:
     return json.loads((root / STATUS).read_bytes())
-
-
-def set_board(root: Path, model: str) -> None:
-    path = root / MODEL.lstrip("/")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(model.encode() + b"\0")
 
 
 def test_a_flashed_card_becomes_a_doorbell(tmp_path: Path):
@@ -73,6 +86,51 @@ def test_a_second_boot_changes_no_byte_and_runs_no_program(tmp_path: Path):
     assert machine.commands == []
 
 
+def other_wifi(key: str = "b" * 64) -> bytes:
+    return invitation(
+        network={"ssid": "New", "key": key, "security": "wpa2", "country": "SE"}, name="other"
+    )
+
+
+def test_a_file_from_a_pc_changes_the_network_of_a_doorbell_without_an_owner(tmp_path: Path):
+    write_card(tmp_path, flashed())
+    boot(Machine(tmp_path, World()))
+    write_card(tmp_path, {"doorward.json": other_wifi()})
+    machine = Machine(tmp_path, World())
+    boot(machine)
+    assert b'"New"' in (tmp_path / "etc/netplan/60-doorward.yaml").read_bytes()
+    assert not (tmp_path / "boot/firmware/doorward.json").exists()
+    assert machine.world.enrolled == []
+    assert status_of(tmp_path)["code"] == "done"
+
+
+@pytest.mark.parametrize("owners", ['{"v": 2, "owners": [{}]}', "{damaged"])
+def test_a_file_from_a_pc_changes_nothing_once_there_is_an_owner(tmp_path: Path, owners: str):
+    write_card(tmp_path, flashed())
+    boot(Machine(tmp_path, World()))
+    (tmp_path / "var/lib/doorward/owners.json").write_text(owners)
+    write_card(tmp_path, {"doorward.json": other_wifi()})
+    before = contents_of(tmp_path)
+    boot(Machine(tmp_path, World()))
+    assert status_of(tmp_path)["code"] == "invitation_owned"
+    after = contents_of(tmp_path)
+    assert {name for name in after if after[name] != before.get(name)} == {STATUS}
+    boot(Machine(tmp_path, World()))
+    assert contents_of(tmp_path) == after
+
+
+@pytest.mark.parametrize("data", [b"{", b"x" * 70_000, invitation(more=1), invitation(name="-")])
+def test_a_bad_file_is_named_and_a_good_one_goes_on_from_there(tmp_path: Path, data: bytes):
+    card = {name: data for name, data in flashed().items() if "bundle" in name or "sign" in name}
+    write_card(tmp_path, {**card, "doorward.json": data})
+    with pytest.raises(PowerCut):
+        boot(Machine(tmp_path, World()))
+    assert status_of(tmp_path)["code"] == "invitation_refused"
+    write_card(tmp_path, {"doorward.json": invitation()})
+    boot(Machine(tmp_path, World()))
+    assert status_of(tmp_path)["code"] == "done"
+
+
 def without_times(root: Path) -> dict[str, bytes]:
     found = contents_of(root)
     status = json.loads(found[STATUS])
@@ -104,6 +162,17 @@ def test_cut_at_any_moment_it_converges_to_the_same_end(memory: Path):
         boot(Machine(root, world))
         assert without_times(root) == expected, f"cut at moment {moment}"
         assert set(world.enrolled) == {CLAIM["secret"]}
+
+
+def test_a_card_flashed_anew_over_a_doorbells_data_starts_it_without_enrolling(tmp_path: Path):
+    write_card(tmp_path, flashed())
+    kept = tmp_path / "var/lib/doorward/enrolment.json"
+    kept.parent.mkdir(parents=True)
+    kept.write_text("{}")
+    machine = Machine(tmp_path, World())
+    boot(machine)
+    assert (machine.world.enrolled, machine.world.started) == ([], ["doorward.service"])
+    assert status_of(tmp_path)["code"] == "done"
 
 
 def test_another_version_is_put_beside_and_the_link_is_turned(tmp_path: Path):
