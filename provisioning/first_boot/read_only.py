@@ -81,6 +81,11 @@ WRITABLE = (
         reason="the last known time (timesyncd), the random seed, rfkill, timers' last runs",
     ),
     Writable(
+        at="/var/lib/alsa",
+        kind="data",
+        reason="volumes of a sound card, which are stored when the system is shut down",
+    ),
+    Writable(
         at="/etc/doorward",
         kind="data",
         reason="settings and policy: a new invitation after a factory reset may bring others",
@@ -154,21 +159,13 @@ class ReadOnlySystem:
         except OSError as error:
             if error.errno != errno.EROFS:
                 raise
-            raise StepFailed(
-                "system_already_read_only",
-                "The system can't be changed any more: log in, run `sudo doorward-maintenance rw`, "
-                "and restart the first boot, or flash the card anew.",
-                will_retry=False,
-            ) from error
+            text = f"{error.filename} can't be written"
+            raise StepFailed("system_already_read_only", text, will_retry=False) from error
 
     def _do(self, host: Host) -> None:
         table = _table(host)
         if mount_at(table, "/") is None:
-            raise StepFailed(
-                "no_root_in_fstab",
-                "The system's /etc/fstab doesn't name the root file system: flash the card anew.",
-                will_retry=False,
-            )
+            raise StepFailed("no_root_in_fstab", "no line for /", will_retry=False)
         _wait_for_cloud_init(host)
         _finish_root(host)
         wanted = _wanted(host, table)
@@ -308,12 +305,7 @@ def _wait_for_cloud_init(host: Host) -> None:
     with suppress(CommandFailed):  # it also ends with a code when a module failed
         host.run("cloud-init", "status", "--wait", timeout_s=WAIT_FOR_CLOUD_INIT_S)
     if not host.exists(CLOUD_INIT_RESULT):
-        raise StepFailed(
-            "cloud_init_running",
-            "The system's own set-up (cloud-init) hasn't ended yet: leave the doorbell switched "
-            "on, it goes on by itself.",
-            will_retry=True,
-        )
+        raise StepFailed("cloud_init_running", "it has left no result yet", will_retry=True)
 
 
 def _has_lasting_machine_id(host: Host) -> bool:
