@@ -4,6 +4,9 @@
     doorward-release bundle --target TARGET --out bundle.tar
                                                      gather what a first boot installs, unsigned
     doorward-release sign ada.key bundle.tar         add one signature; each signer does so alone
+    doorward-release publish bundle.tar --out published.tar
+                                                     leave out what isn't ours to hand on
+    doorward-release complete published.tar          fetch that again, held to the signed digests
     doorward-release image BASE --bundle bundle.tar --signers signers.txt --out doorward.img.xz
                                                      a card's image for flasher and Imager, with its
                                                      manifest and a list of images to be signed
@@ -28,6 +31,7 @@ from provisioning.bundle_on_card import card_bundle
 from provisioning.errors import ProvisioningError, ReleaseRefused
 from provisioning.progress import BarProgress
 from provisioning.release.bundle import (
+    DEBS,
     FIRST_BOOT,
     NOTE,
     PURPOSE,
@@ -38,6 +42,7 @@ from provisioning.release.bundle import (
     check_bundle,
     check_unverified,
     file_of,
+    is_fetched,
     note_of,
     order_of,
     replace_note,
@@ -54,7 +59,13 @@ from provisioning.release.signed_document import (
     unsigned_document,
     with_signature,
 )
-from provisioning.release.wheels import BOARDS, Checkout, fetch_wheels, requirements_text
+from provisioning.release.wheels import (
+    BOARDS,
+    Checkout,
+    fetch_wheels,
+    requirements_text,
+    wheel_requirement,
+)
 
 STOPPED = 130
 MAX_TEXT_BYTES = 64 * 1024
@@ -132,6 +143,52 @@ def _sign(options: argparse.Namespace) -> int:
         new.replace(path)
     print(f"signed by {signer.key.name}")
     return 0
+
+
+def _publish(options: argparse.Namespace) -> int:
+    checked = check_unverified(options.file)
+    with tempfile.TemporaryDirectory() as made:
+        files = checked.unpack(Path(made))
+        kept = {name: path for name, path in files.items() if not is_fetched(name)}
+        write_bundle(options.out, note_of(options.file), kept)
+    for name in sorted(set(files) - set(kept)):
+        print(f"left out: {name}")
+    print(f"{options.out}: {options.out.stat().st_size / 1e6:.1f} MB")
+    return 0
+
+
+def _complete(options: argparse.Namespace) -> int:
+    checked = check_unverified(options.file, may_lack=True)
+    if not checked.lacking:
+        print(f"{options.file} lacks nothing")
+        return 0
+    board = BOARDS[checked.note.target]
+    wheels = [one for one in checked.lacking if one.name.startswith(f"{WHEELS}/")]
+    debs = [one for one in checked.lacking if one not in wheels]
+    with tempfile.TemporaryDirectory() as made:
+        files = checked.unpack(Path(made))
+        fetched = Path(made) / WHEELS
+        if wheels:
+            print(f"fetching {', '.join(one.name for one in wheels)}", file=sys.stderr)
+            fetch_wheels([wheel_requirement(one) for one in wheels], board, fetched)
+        for one in wheels:
+            files[one.name] = fetched / one.name.removeprefix(f"{WHEELS}/")
+        for one in debs:
+            files[one.name] = _found_deb(options.debs, one.name)
+        for one in checked.lacking:
+            if not files[one.name].is_file() or file_of(one.name, files[one.name]) != one:
+                raise ReleaseRefused(f"what was fetched for {one.name} isn't what was signed")
+        write_bundle(options.file, note_of(options.file), files)
+    print(f"{options.file}: complete, {options.file.stat().st_size / 1e6:.1f} MB")
+    return 0
+
+
+def _found_deb(folder: Path | None, name: str) -> Path:
+    if folder is None:
+        raise ReleaseRefused(
+            f"the bundle lacks {name}; fetch it by `doorward-release debs`, and give --debs FOLDER"
+        )
+    return folder / name.removeprefix(f"{DEBS}/")
 
 
 def _image(options: argparse.Namespace) -> int:
@@ -238,6 +295,16 @@ def _parser() -> argparse.ArgumentParser:
     sign.add_argument("key", type=Path, metavar="KEYFILE")
     sign.add_argument("file", type=Path, metavar="FILE")
     sign.set_defaults(run=_sign)
+
+    publish = commands.add_parser("publish", help="leave out what isn't ours to hand on")
+    publish.add_argument("file", type=Path, metavar="FILE")
+    publish.add_argument("--out", type=Path, required=True, metavar="FILE")
+    publish.set_defaults(run=_publish)
+
+    complete = commands.add_parser("complete", help="fetch what a published bundle leaves out")
+    complete.add_argument("file", type=Path, metavar="FILE")
+    complete.add_argument("--debs", type=Path, metavar="FOLDER", help="Debian packages, if named")
+    complete.set_defaults(run=_complete)
 
     image = commands.add_parser("image", help="make a card's image, for flasher and Imager")
     image.add_argument("base", type=Path, metavar="BASE", help="Raspberry Pi OS Lite (64-bit)")
