@@ -27,7 +27,8 @@ from provisioning.image import boot_partition
 from provisioning.partitions import read_partitions
 from tests.fakes.lsblk import fake_lsblk
 from tests.provisioning.card_images import LENGTH
-from tests.provisioning.sound_card import make_base, make_bundle
+from tests.provisioning.signed_bundles import make_bundle
+from tests.provisioning.sound_card import make_base
 
 IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
 COLUMNS = 96

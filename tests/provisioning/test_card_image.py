@@ -14,7 +14,6 @@ import zstandard
 from firmware.protocol.claims import Claim, Invitation
 from provisioning.__main__ import main as flash
 from provisioning.release.__main__ import main as release
-from tests.provisioning.bundles import ADA, BO, EVE, FIRST_BOOT, make_bundle
 from tests.provisioning.card_images import (
     LENGTH,
     TRIXIE,
@@ -23,6 +22,7 @@ from tests.provisioning.card_images import (
     needs_fat_tools,
     read_by_mtools,
 )
+from tests.provisioning.signed_bundles import ADA, BO, EVE, FIRST_BOOT, make_bundle
 
 pytestmark = needs_fat_tools
 CMDLINE = b"console=tty1 root=PARTUUID=1234-02 rootwait resize\n"

@@ -24,7 +24,8 @@ from provisioning.partitions import read_partitions
 from provisioning.wifi import network_of
 from tests.fakes.card import UnreadableBlocks
 from tests.provisioning.card_images import LENGTH, SIZE, START, needs_fat_tools
-from tests.provisioning.sound_card import ADA, EVE, ROOT_AT, make_base, make_bundle
+from tests.provisioning.signed_bundles import ADA, EVE, make_bundle
+from tests.provisioning.sound_card import ROOT_AT, make_base
 
 pytestmark = needs_fat_tools
 
@@ -184,7 +185,7 @@ BROKEN: dict[str, tuple[Callable[[Path], None], str]] = {
         "download it anew",
     ),
     "bundle_refused changed": (
-        lambda card: change(card, "doorward/bundle.tar", b"\0wheel\0", b"\0whale\0"),
+        lambda card: change(card, "doorward/bundle.tar", bytes(range(256)), bytes(256)),
         "isn't what was signed",
     ),
     "no_claim": (lambda card: remove(card, "doorward/claim.json"), "can enrol with no relay"),

@@ -30,7 +30,7 @@ from provisioning.customise import customise
 from provisioning.errors import Cancelled
 from tests.fakes.lsblk import fake_lsblk
 from tests.provisioning.card_images import LENGTH, WITH_BUNDLE, make_image, needs_fat_tools
-from tests.provisioning.sound_card import make_bundle
+from tests.provisioning.signed_bundles import make_bundle
 
 pytestmark = needs_fat_tools
 
