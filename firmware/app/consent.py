@@ -28,12 +28,15 @@ from firmware.decisions.replies import StatementReplies
 from firmware.decisions.settings import HouseholdSettings
 from firmware.decisions.uploads import Standings, Uploads
 from firmware.enrolment.attempts import AttemptCounter
+from firmware.enrolment.check_code import CheckCode
 from firmware.enrolment.door_number import DoorNumber
+from firmware.health.linux import LinuxBoard
 from firmware.health.monitor import HealthMonitor
 from firmware.knock.pattern_store import KnockStore
 from firmware.local_page.asked_requests import AskedRequests
 from firmware.local_page.asked_service import LocalAskedService
-from firmware.local_page.check_session import CheckSession
+from firmware.local_page.check_service import CheckService, CheckSurroundings
+from firmware.local_page.check_session import CheckedParts
 from firmware.local_page.doorbell_adapter import DoorbellAdapter
 from firmware.local_page.guard import own_origins
 from firmware.local_page.pairing_page import PairingPage
@@ -79,7 +82,6 @@ class ConsentWiring:
         relay: RelayWay,
         promises: DeferredEvents,
         health: HealthMonitor,
-        check: CheckSession,
     ) -> None:
         self._site = site
         self._filming = filming
@@ -157,7 +159,8 @@ class ConsentWiring:
             statements=self.desk,
             clock=site.clock,
         )
-        self._page = self._make_page(health, sounding, check)
+        self.check = self._make_check(panel, sounding)
+        self._page = self._make_page(health, sounding)
 
     @property
     def parts(self) -> dict[str, Part]:
@@ -166,6 +169,7 @@ class ConsentWiring:
             "own page": self.serve_page,
             "statements": self.keep_in_order,
             "releases": self.commit_releases,
+            "check": self.check.window.run,
             **self.record.parts,
         }
 
@@ -355,9 +359,30 @@ class ConsentWiring:
             household=self._household,
         )
 
-    def _make_page(
-        self, health: HealthMonitor, sounding: SoundWiring, check: CheckSession
-    ) -> DoorbellAdapter:
+    def _make_check(self, panel: Panel, sounding: SoundWiring) -> CheckService:
+        """Return the installer's check."""
+        data_dir, clock = self._site.config.data_dir, self._site.clock
+        around = CheckSurroundings(
+            code=CheckCode(data_dir / "check.json", clock=clock),
+            owners=self._people,
+            camera=self._filming,
+            panel=panel,
+            recorder=self._recording.recorder,
+            clip_sound=self._recording.sound,
+            voice=sounding.digits,
+        )
+        parts = CheckedParts(
+            camera=self._filming,
+            panel=panel,
+            microphone=sounding.microphone,
+            speaker=sounding.speaker,
+            board=LinuxBoard(data_dir),
+            card=data_dir,
+            clock=clock,
+        )
+        return CheckService(around, parts)
+
+    def _make_page(self, health: HealthMonitor, sounding: SoundWiring) -> DoorbellAdapter:
         """Return the adapter between the local page and the doorbell's parts."""
         return DoorbellAdapter(
             status=PageStatus(
@@ -390,5 +415,5 @@ class ConsentWiring:
                 store=self._knocks, speaker=sounding.speaker, desk=self.knocking.desk
             ),
             ear=MicrophoneControl(microphone=sounding.microphone, settings=self._site.config.sound),
-            check=check,
+            check=self.check.session,
         )

@@ -19,7 +19,6 @@ from functools import partial
 
 from firmware.app.alerts import Alerts
 from firmware.app.camera import CameraWiring
-from firmware.app.check import CheckWiring
 from firmware.app.clips import ClipWiring
 from firmware.app.consent import ConsentWiring
 from firmware.app.household import Household
@@ -54,8 +53,7 @@ class Doorbell:
         config, clock = site.config, site.clock
         database = Database(config.data_dir / "library.sqlite3")
         self._relay = relay = RelayWay(site)
-        events = relay.events
-        promises = DeferredEvents(store=DeferredEventStore(database), events=events)
+        promises = DeferredEvents(store=DeferredEventStore(database), events=relay.events)
         filming = CameraWiring.at(site, lamp=panel, restarter=end)
         sounding = SoundWiring(config.sound, config.data_dir, clock=clock, source=site.source)
         self.filming, self._sounding = filming, sounding
@@ -63,7 +61,7 @@ class Doorbell:
             config.data_dir,
             keys=site.keys,
             clock=clock,
-            events=events,
+            events=relay.events,
             promises=promises,
             replies=sounding,
             register=followed_register(config.log.policy_path),
@@ -77,7 +75,7 @@ class Doorbell:
             boot_id=site.boot_id,
             database=database,
             owners=household,
-            events=events,
+            events=relay.events,
             register=record,
             sound_feed=sounding.microphone if config.sound.is_in_clips else None,
         )
@@ -100,16 +98,7 @@ class Doorbell:
             relay=relay,
         )
         alerts.motion.storms.add(upkeep.health.set_storm)
-        self._pairing = PairingWatch(filming, sounding, household, clock=clock, events=events)
-        self._checking = checking = CheckWiring(
-            site,
-            panel=panel,
-            filming=filming,
-            sounding=sounding,
-            recording=recording,
-            household=household,
-            pictures=alerts.pictures,
-        )
+        self._pairing = PairingWatch(filming, sounding, household, clock=clock, events=relay.events)
         self._consenting = ConsentWiring(
             site,
             panel=panel,
@@ -121,7 +110,6 @@ class Doorbell:
             relay=relay,
             promises=promises,
             health=upkeep.health,
-            check=checking.session,
         )
         self._live = live = LiveWiring(
             site,
@@ -139,7 +127,7 @@ class Doorbell:
             live=live.sessions,
             recorder=recording.recorder,
             health=upkeep.health,
-            check=checking.window,
+            check=self._consenting.check.window,
         )
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -161,7 +149,6 @@ class Doorbell:
             "sound": self._sounding.run,
             "motion": self._alerts.motion.run,
             "pairing": self._pairing.codes.run,
-            "check": self._checking.window.run,
             "light": self._lighting.run,
             "link": partial(self._relay.link.run, commands),
         }
