@@ -79,10 +79,11 @@ class CameraWiring:
         self.hidden = Listeners[()]()
         """Notified when pictures are hidden or withheld: what else is kept of them is to be
         forgotten."""
+        self.keeps_nothing = False
+        """Whether somebody checks the doorbell: what they see is kept nowhere."""
         self._shown_since_90k = 0
         self._is_withheld = False
         self._rotation = turn_of(config.camera).rotation
-        self._kind = config.camera.kind
         self._camera = (make_camera or camera_of)(config.camera, clock, lamp)
         self.keeper = CameraKeeper(
             self._camera,
@@ -135,21 +136,9 @@ class CameraWiring:
         return self._is_withheld
 
     @property
-    def fps_milli(self) -> int:
-        """Pictures per 1,000 s, measured over the last few seconds."""
-        return self.keeper.fps_milli
-
-    @property
-    def model(self) -> str:
-        """The camera's own name, or the kind that is set."""
-        camera = self._camera
-        return (camera.model if isinstance(camera, DescribedCamera) else "") or self._kind
-
-    @property
-    def lens_milli_dioptres(self) -> int | None:
-        """Where a lens that focuses by itself is, 1,000/m; None for any other."""
-        camera = self._camera
-        return camera.lens_milli_dioptres if isinstance(camera, DescribedCamera) else None
+    def described(self) -> DescribedCamera | None:
+        """The camera, if it knows its own name and where its lens is."""
+        return self._camera if isinstance(self._camera, DescribedCamera) else None
 
     @property
     def shown_since_90k(self) -> int:
@@ -234,6 +223,11 @@ class CameraWiring:
     def mask_digest(self) -> str:
         """SHA-256 over the masks in effect, for manifests."""
         return self.mask.digest
+
+    def keep_nothing(self, is_so: bool) -> None:
+        """Keep no picture in memory, and give none to events, from now on; or again."""
+        self.keeps_nothing = is_so
+        self.ring.pause(is_so)
 
     async def show(self, picture_png: bytes, seconds: float) -> None:
         """Hold a picture before the camera, if it is one that plays."""

@@ -19,7 +19,6 @@ from functools import partial
 
 from firmware.app.alerts import Alerts
 from firmware.app.camera import CameraWiring
-from firmware.app.check import CheckWiring
 from firmware.app.clips import ClipWiring
 from firmware.app.consent import ConsentWiring
 from firmware.app.household import Household
@@ -98,15 +97,6 @@ class Doorbell:
             relay=relay,
         )
         alerts.motion.storms.add(upkeep.health.set_storm)
-        checking = CheckWiring(
-            site,
-            panel=panel,
-            filming=filming,
-            sounding=sounding,
-            recording=recording,
-            household=household,
-            pictures=alerts.pictures,
-        )
         self._consenting = ConsentWiring(
             site,
             panel=panel,
@@ -118,15 +108,16 @@ class Doorbell:
             relay=relay,
             promises=promises,
         )
-        self._local_page = LocalPageWiring(
+        self._local_page = local_page = LocalPageWiring(
             site,
+            panel=panel,
+            filming=filming,
             household=household,
             recording=recording,
             sounding=sounding,
             relay=relay,
             upkeep=upkeep,
             consenting=self._consenting,
-            checking=checking,
         )
         self._live = live = LiveWiring(
             site,
@@ -145,7 +136,7 @@ class Doorbell:
             live=live.sessions,
             recorder=recording.recorder,
             health=upkeep.health,
-            check=checking.window,
+            check=local_page.check.window,
         )
 
     async def run(self, stop: asyncio.Event) -> None:

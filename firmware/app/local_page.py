@@ -4,7 +4,7 @@ page ─┬─► statements, pairing, Wi-Fi, door number, knock, microphone, id
       └─► check page's window ─► recorder, ring, event pictures: paused
 """
 
-from firmware.app.check import CheckWiring
+from firmware.app.camera import CameraWiring
 from firmware.app.clips import ClipWiring
 from firmware.app.consent import ConsentWiring
 from firmware.app.household import Household
@@ -12,6 +12,10 @@ from firmware.app.link import RelayWay
 from firmware.app.public_record import followed_register
 from firmware.app.site import Site
 from firmware.app.upkeep import Upkeep
+from firmware.enrolment.check_code import CheckCode
+from firmware.health.linux import LinuxBoard
+from firmware.local_page.check_service import CheckService, CheckSurroundings
+from firmware.local_page.check_session import CheckedParts
 from firmware.local_page.doorbell_adapter import DoorbellAdapter
 from firmware.local_page.guard import own_origins
 from firmware.local_page.pairing_page import PairingPage
@@ -25,6 +29,7 @@ from firmware.local_page.switches import (
 )
 from firmware.local_page.web_app import door_app
 from firmware.local_page.wifi_page import WifiPage
+from firmware.panel.panel import Panel
 from firmware.sound.sound_system import SoundWiring
 from firmware.system.supervision import Part
 
@@ -36,17 +41,37 @@ class LocalPageWiring:
         self,
         site: Site,
         *,
+        panel: Panel,
+        filming: CameraWiring,
         household: Household,
         recording: ClipWiring,
         sounding: SoundWiring,
         relay: RelayWay,
         upkeep: Upkeep,
         consenting: ConsentWiring,
-        checking: CheckWiring,
     ) -> None:
         self._site = site
         self._consenting = consenting
-        self._window = checking.window
+        self.check = CheckService(
+            CheckSurroundings(
+                code=CheckCode(site.config.data_dir / "check.json", clock=site.clock),
+                owners=household,
+                camera=filming,
+                panel=panel,
+                recorder=recording.recorder,
+                clip_sound=recording.sound,
+                voice=sounding.digits,
+            ),
+            CheckedParts(
+                camera=filming,
+                panel=panel,
+                microphone=sounding.microphone,
+                speaker=sounding.speaker,
+                board=LinuxBoard(site.config.data_dir),
+                card=site.config.data_dir,
+                clock=site.clock,
+            ),
+        )
         self._page = DoorbellAdapter(
             status=PageStatus(
                 device=site.keys.device,
@@ -93,13 +118,13 @@ class LocalPageWiring:
                     identity=relay.new_identity, relay_url=site.enrolment.relay_url
                 ),
             ),
-            check=checking.session,
+            check=self.check.session,
         )
 
     @property
     def parts(self) -> dict[str, Part]:
         """The parts that run as long as the doorbell does."""
-        return {"own page": self.serve, "check": self._window.run}
+        return {"own page": self.serve, "check": self.check.window.run}
 
     async def serve(self) -> None:
         """Serve the doorbell's own page until cancelled."""

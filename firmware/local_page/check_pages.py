@@ -1,7 +1,7 @@
 """The check page: what an installer looks at before the doorbell is hung up, for one browser.
 
 Who may open it is `check_window`'s to say; here a browser is only asked for what is missing.
-Whoever doesn't have the window gets no picture, no level and no finding. The page works without its
+Whoever doesn't have the window gets no picture, no level and no result. The page works without its
 script, which only keeps figures and picture fresh; it is the one page of the doorbell that has one.
 """
 
@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from firmware.errors import CheckCodeLocked, CheckCodeWrong
-from firmware.local_page.check_findings import ASKED, Finding
+from firmware.local_page.check_results import ASKED, CheckResult
 from firmware.local_page.check_session import CheckSession
 from firmware.local_page.check_window import Missing, WindowRefused
 from firmware.local_page.door_number_entry import DoorNumberEntry
@@ -60,11 +60,11 @@ class CheckPages:
         """Show the check to the browser that has it, and to others what they need for it."""
         if not self._is_holder(request):
             return await self._closed(request, self._closed_status(request), "")
-        found = await self._session.findings(page_ms=_page_ms(request))
+        found = await self._session.results(page_ms=_page_ms(request))
         return self._replies.page(
             request,
             "check.html",
-            findings=found,
+            results=found,
             live=self._live(),
             left_s=self._window.left_s,
             device=self._ports.status().device,
@@ -73,15 +73,15 @@ class CheckPages:
         )
 
     async def now(self, request: Request) -> Response:
-        """Return the findings as JSON, in the page's language."""
+        """Return the results as JSON, in the page's language."""
         if not self._is_holder(request):
             return self._shut_out(request)
-        found = await self._session.findings(page_ms=_page_ms(request))
+        found = await self._session.results(page_ms=_page_ms(request))
         texts = self._replies.texts(request)
         return JSONResponse(
             {
                 "left": texts.duration(self._window.left_s * 1000),
-                "checks": [_finding_json(texts, finding) for finding in found],
+                "checks": [_result_json(texts, result) for result in found],
                 **self._live(),
             }
         )
@@ -236,14 +236,14 @@ class CheckPages:
         }
 
 
-def _finding_json(texts: Texts, finding: Finding) -> dict[str, Any]:
+def _result_json(texts: Texts, result: CheckResult) -> dict[str, Any]:
     return {
-        "check": finding.check,
-        "mark": finding.mark,
-        "word": texts("check.mark." + finding.mark),
-        "says": texts("check.says." + finding.says, **finding.values),
-        "does": texts("check.do." + finding.does, **finding.values) if finding.does else "",
-        "is_asked": finding.is_asked,
+        "check": result.check,
+        "mark": result.mark,
+        "word": texts("check.mark." + result.mark),
+        "says": texts("check.says." + result.says, **result.values),
+        "does": texts("check.do." + result.does, **result.values) if result.does else "",
+        "is_asked": result.is_asked,
     }
 
 

@@ -2,7 +2,7 @@
 
     small pictures ─► sharpness, JPEG ─┐
     microphone ─► level ───────────────┤
-    button, chime, speaker, card ──────┼─► facts ─► findings ─► check page
+    button, chime, speaker, card ──────┼─► facts ─► results ─► check page
     board, clock ──────────────────────┘
 
 The camera's small pictures and the microphone are taken when the window opens and given back when
@@ -23,15 +23,16 @@ from firmware.capture.jpeg import fitting_jpeg
 from firmware.capture.sharpness import sharpness
 from firmware.capture.small_frames import frame_of
 from firmware.capture.unit_hub import SmallHub, SmallSlot
-from firmware.health.card_speed import CardSpeed, measure_card
+from firmware.capture.video_source import DescribedCamera
 from firmware.health.readings import BoardReadings, Reading
-from firmware.local_page.check_findings import (
+from firmware.health.storage_speed import StorageSpeed, measure_storage
+from firmware.local_page.check_results import (
     CheckFacts,
     CheckId,
-    Finding,
+    CheckResult,
     PictureFacts,
     SoundFacts,
-    findings,
+    results,
 )
 from firmware.local_page.check_window import CheckWindow
 from firmware.panel.button import Press
@@ -54,6 +55,15 @@ MAX_CARD_RUNS = 3
 log = logging.getLogger(__name__)
 
 
+class MeasuredCamera(Protocol):
+    """The camera's keeper (`firmware.capture.camera_keeper.CameraKeeper`)."""
+
+    @property
+    def fps_milli(self) -> int:
+        """Pictures per 1,000 s, measured over the last few seconds."""
+        ...
+
+
 class CheckedCamera(Protocol):
     """The camera (`firmware.app.camera.CameraWiring`)."""
 
@@ -70,18 +80,13 @@ class CheckedCamera(Protocol):
         ...
 
     @property
-    def fps_milli(self) -> int:
-        """Pictures per 1,000 s."""
+    def keeper(self) -> MeasuredCamera:
+        """What measures it."""
         ...
 
     @property
-    def model(self) -> str:
-        """The camera's name; "" if it isn't known."""
-        ...
-
-    @property
-    def lens_milli_dioptres(self) -> int | None:
-        """Where a lens that focuses by itself is, 1/m; None for any other."""
+    def described(self) -> DescribedCamera | None:
+        """The camera, if it knows its own name and where its lens is."""
         ...
 
 
@@ -135,10 +140,10 @@ class CheckSession:
         window.changes.add(self._on_change)
         parts.panel.pressed.add(self._on_press)
 
-    async def findings(self, *, page_ms: int | None = None) -> Sequence[Finding]:
+    async def results(self, *, page_ms: int | None = None) -> Sequence[CheckResult]:
         """Judge every part now; `page_ms` is the wall time that the browser has."""
         reading = await self._read_board()
-        return findings(self._facts(reading, page_ms))
+        return results(self._facts(reading, page_ms))
 
     async def jpeg(self) -> bytes | None:
         """Return the next picture; None if the camera gives none, or the window is closed."""
@@ -182,7 +187,7 @@ class CheckSession:
                 return False
             done.card_runs += 1
             try:
-                done.card_speed = await asyncio.to_thread(measure_card, self._parts.card)
+                done.card_speed = await asyncio.to_thread(measure_storage, self._parts.card)
                 done.has_card_failed = False
             except OSError as error:
                 log.warning("the card can't be measured: %s", error)
@@ -198,16 +203,17 @@ class CheckSession:
     def _facts(self, reading: Reading, page_ms: int | None) -> CheckFacts:
         parts, level, clock = self._parts, self._level, self._parts.clock
         width, height = parts.camera.size
+        described = parts.camera.described
         return CheckFacts(
             picture=PictureFacts(
                 state=parts.camera.state,
-                model=parts.camera.model,
+                model="" if described is None else described.model,
                 width=width,
                 height=height,
-                fps_milli=parts.camera.fps_milli,
+                fps_milli=parts.camera.keeper.fps_milli,
                 sharpness=self._pictures.sharpness,
                 best_sharpness=self._pictures.best_sharpness,
-                lens_milli_dioptres=parts.camera.lens_milli_dioptres,
+                lens_milli_dioptres=None if described is None else described.lens_milli_dioptres,
             ),
             sound=SoundFacts(
                 has_card=parts.microphone.has_device,
@@ -260,7 +266,7 @@ class _Done:
     presses: int = 0
     tried: set[CheckId] = field(default_factory=set)
     answers: dict[CheckId, bool] = field(default_factory=dict)
-    card_speed: CardSpeed | None = None
+    card_speed: StorageSpeed | None = None
     has_card_failed: bool = False
     card_runs: int = 0
 

@@ -75,6 +75,8 @@ class PicturedCamera(Protocol):
     """The camera that takes the pictures (`firmware.app.camera.CameraWiring`)."""
 
     small: SmallHub
+    keeps_nothing: bool
+    """No picture is to be taken now."""
 
     @property
     def shown_since_90k(self) -> int:
@@ -159,12 +161,11 @@ class EventPictures:
         self._wait_s = wait_s
         self._limit = _Limit()
         self._offline_count = 0
-        self._is_paused = False
         self._tasks: set[asyncio.Task[None]] = set()
 
     def want(self, event_id: str, at_pts_90k: int, told: Told) -> None:
         """Take a picture now; publish it once `told` has accepted the event itself."""
-        if self._is_paused or not self._sealer.has_browsers:
+        if self._camera.keeps_nothing or not self._sealer.has_browsers:
             return
         if not self._has_room():
             log.info("an event has no picture: there were many just now")
@@ -172,10 +173,6 @@ class EventPictures:
         task = asyncio.create_task(self._give(event_id, at_pts_90k, told), name="event picture")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-    def pause(self, is_paused: bool) -> None:
-        """Take no pictures from now on, or again."""
-        self._is_paused = is_paused
 
     async def aclose(self) -> None:
         """Give the pictures that are on their way a moment."""

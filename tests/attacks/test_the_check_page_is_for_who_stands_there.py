@@ -284,7 +284,7 @@ def kept_sound(door: CheckedRecorder) -> bytes:
 
 
 async def test_no_frame_and_no_sound_of_a_check_is_kept_anywhere(tmp_path: Path) -> None:
-    """`Ring.pause`, `Recorder.pause` and `Microphone.measure`, joined in app/check.py."""
+    """`Ring.pause`, `Recorder.pause` and `Microphone.measure`, joined in check_service.py."""
     async with checked_recorder(tmp_path) as door:
         await door.live(2, filler=b"", block=QUIET)
         assert door.rig.ring.newest_pts_90k is not None
@@ -293,7 +293,7 @@ async def test_no_frame_and_no_sound_of_a_check_is_kept_anywhere(tmp_path: Path)
         await door.live(2, filler=CANARY, block=LOUD)
         jpeg = asyncio.create_task(door.checking.session.jpeg())
         await door.live(0.2, filler=CANARY, block=LOUD)
-        told = await door.checking.session.findings()
+        told = await door.checking.session.results()
 
         assert await jpeg is not None
         assert {one.check: one.mark for one in told}["microphone"] == "pass"
@@ -313,7 +313,7 @@ async def test_no_frame_and_no_sound_of_a_check_is_kept_anywhere(tmp_path: Path)
 
         assert clip.started_ms >= closed_ms - 1
         assert CANARY not in plain
-        assert door.pictures.paused == [True, False]
+        assert door.camera.kept_nothing == [True, False]
 
 
 async def test_a_check_waits_until_the_clip_that_is_being_recorded_is_over(

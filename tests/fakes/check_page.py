@@ -5,13 +5,14 @@ import random
 import shutil
 import tempfile
 import weakref
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from firmware.capture.camera_output import SmallPicture, pts_90k_of
 from firmware.capture.unit_hub import SmallHub
+from firmware.capture.video_source import DescribedCamera
 from firmware.enrolment.check_code import CheckCode
 from firmware.health.readings import Reading, Throttling
 from firmware.local_page.check_session import CheckedParts, CheckSession
@@ -34,15 +35,29 @@ WELL = Reading(temperature_milli_c=48_000, throttling=Throttling(0), signal_dbm=
 
 
 @dataclass
+class FakeKeeper:
+    """Implements `firmware.local_page.check_session.MeasuredCamera`."""
+
+    fps_milli: int = 29_970
+
+
+@dataclass
+class FakeSensor:
+    """Implements `firmware.capture.video_source.DescribedCamera`."""
+
+    model: str = "imx708_wide"
+    lens_milli_dioptres: int | None = None
+
+
+@dataclass
 class FakeCamera:
     """Implements `firmware.local_page.check_session.CheckedCamera`."""
 
     small: SmallHub
     state: CameraState = "working"
     size: tuple[int, int] = (1280, 720)
-    fps_milli: int = 29_970
-    model: str = "imx708_wide"
-    lens_milli_dioptres: int | None = None
+    described: DescribedCamera | None = None
+    keeper: FakeKeeper = field(default_factory=FakeKeeper)
 
 
 @dataclass
@@ -87,7 +102,8 @@ class CheckedDoor:
         self.clock = clock
         self.sound_card = FakeCard(clock)
         self.recorder = FakeRecorder()
-        self.camera = FakeCamera(SmallHub(asyncio.get_running_loop()))
+        self.sensor = FakeSensor()
+        self.camera = FakeCamera(SmallHub(asyncio.get_running_loop()), described=self.sensor)
         self.panel = FakePanel(Listeners[Press]())
         self.board = ManualBoard(WELL)
         played = EchoReference()

@@ -9,22 +9,22 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
 
-from firmware.app.camera import CameraWiring
-from firmware.app.check import CheckWiring
-from firmware.app.clips import ClipWiring
-from firmware.app.household import Household
-from firmware.app.site import Site
 from firmware.capture.camera_output import pts_90k_of
 from firmware.capture.unit_hub import SmallHub
 from firmware.clips.ring import Ring
 from firmware.config.settings import SoundConfig
-from firmware.notes.event_pictures import EventPictures
+from firmware.enrolment.check_code import CheckCode
+from firmware.local_page.check_service import CheckService, CheckSurroundings
+from firmware.local_page.check_session import CheckedParts
 from firmware.panel.button import Press
-from firmware.panel.panel import Panel
+from firmware.sound.digits_voice import DigitsVoice
+from firmware.sound.errors import SpeechFailed
 from firmware.sound.sound_system import SoundWiring
+from firmware.sound.sounds import Sound
+from firmware.sound.speech import Language, Speech
 from firmware.system.listeners import Listeners
+from tests.fakes.board import ManualBoard
 from tests.fakes.check_page import FakeCamera, FakePanel, picture
 from tests.fakes.clock import ManualClock
 from tests.fakes.recorder import RecordingRig, running
@@ -33,42 +33,30 @@ from tests.fakes.waiting import eventually
 
 
 @dataclass
-class CheckedFolder:
-    """What `CheckWiring` asks of the settings."""
-
-    data_dir: Path
-
-
-@dataclass
-class CheckedSite:
-    """What `CheckWiring` asks of `firmware.app.site.Site`."""
-
-    config: CheckedFolder
-    clock: ManualClock
-
-
-@dataclass
 class RingCamera(FakeCamera):
-    """A camera with a ring, as `firmware.app.camera.CameraWiring`."""
+    """Implements `firmware.local_page.check_service.KeepingCamera`, around a ring."""
 
     ring: Ring | None = None
+    kept_nothing: list[bool] = field(default_factory=list)
+
+    def keep_nothing(self, is_so: bool) -> None:
+        assert self.ring is not None
+        self.kept_nothing.append(is_so)
+        self.ring.pause(is_so)
 
 
 @dataclass
-class ServicePanel(FakePanel):
-    """A panel with a service button."""
+class ButtonPanel(FakePanel):
+    """Implements `firmware.local_page.check_service.ServicePanel`."""
 
     service_pressed: Listeners[()] = field(default_factory=lambda: Listeners[()]())
 
 
-@dataclass
-class PausedPictures:
-    """Stands in for `firmware.notes.event_pictures.EventPictures`."""
+class Silent(Speech):
+    """Has no voice."""
 
-    paused: list[bool] = field(default_factory=list)
-
-    def pause(self, is_paused: bool) -> None:
-        self.paused.append(is_paused)
+    async def speak(self, text: str, language: Language, **_: object) -> Sound:
+        raise SpeechFailed(f"nobody says {len(text)} characters of {language}")
 
 
 class CheckedRecorder:
@@ -87,17 +75,28 @@ class CheckedRecorder:
         )
         self.rig = RecordingRig(folder, clock, feed=self.sounding.microphone)
         self.small = SmallHub(asyncio.get_running_loop())
-        self.panel = ServicePanel(Listeners[Press]())
-        self.pictures = PausedPictures()
-        site = CheckedSite(CheckedFolder(folder), clock)
-        self.checking = CheckWiring(
-            cast("Site", site),
-            panel=cast("Panel", self.panel),
-            filming=cast("CameraWiring", RingCamera(self.small, ring=self.rig.ring)),
-            sounding=self.sounding,
-            recording=cast("ClipWiring", self.rig),
-            household=cast("Household", self.rig),
-            pictures=cast("EventPictures", self.pictures),
+        self.panel = ButtonPanel(Listeners[Press]())
+        self.camera = camera = RingCamera(self.small, ring=self.rig.ring)
+        sounding = self.sounding
+        self.checking = CheckService(
+            CheckSurroundings(
+                code=CheckCode(folder / "check.json", clock=clock),
+                owners=self.rig,
+                camera=camera,
+                panel=self.panel,
+                recorder=self.rig.recorder,
+                clip_sound=self.rig.sound,
+                voice=DigitsVoice(speech=Silent(), speaker=sounding.speaker, language="en"),
+            ),
+            CheckedParts(
+                camera=camera,
+                panel=self.panel,
+                microphone=sounding.microphone,
+                speaker=sounding.speaker,
+                board=ManualBoard(),
+                card=folder,
+                clock=clock,
+            ),
         )
         self.window = self.checking.window
 

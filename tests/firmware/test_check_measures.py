@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 
 from firmware.capture.sharpness import sharpness
-from firmware.health.card_speed import PIECE_BYTES, PIECES, CardSpeed, measure_card
 from firmware.health.readings import Reading, Throttling
-from firmware.local_page.check_findings import (
+from firmware.health.storage_speed import PIECE_BYTES, PIECES, StorageSpeed, measure_storage
+from firmware.local_page.check_results import (
     CheckFacts,
     CheckId,
-    Finding,
+    CheckResult,
     Mark,
     PictureFacts,
     SoundFacts,
-    findings,
+    results,
 )
 from firmware.local_page.texts import LANGUAGES, catalog
 from firmware.sound.frames import SAMPLE_RATE
@@ -31,8 +31,8 @@ LENS = PictureFacts(state="working", sharpness=300, best_sharpness=310)
 CARD = SoundFacts(has_card=True, level_dbfs=-50.0, highest_dbfs=-50.0)
 
 
-def judged(facts: CheckFacts, check: CheckId) -> Finding:
-    return next(one for one in findings(facts) if one.check == check)
+def judged(facts: CheckFacts, check: CheckId) -> CheckResult:
+    return next(one for one in results(facts) if one.check == check)
 
 
 # --- sharpness ---
@@ -104,17 +104,17 @@ def test_the_notes_are_a_second_long_and_never_clip() -> None:
 
 def test_the_card_is_measured_by_the_clock_and_left_as_it_was(tmp_path: Path) -> None:
     times = itertools.count(0, 50_000_000)  # each piece takes 50 ms
-    speed = measure_card(tmp_path, monotonic_ns=lambda: next(times))
+    speed = measure_storage(tmp_path, monotonic_ns=lambda: next(times))
 
-    assert speed == CardSpeed(bytes_per_s=PIECE_BYTES * 20, slowest_ms=50)
+    assert speed == StorageSpeed(bytes_per_s=PIECE_BYTES * 20, slowest_ms=50)
     assert PIECE_BYTES * PIECES == 4 * 1024 * 1024
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_that_a_power_cut_left_is_measured_over(tmp_path: Path) -> None:
-    (tmp_path / "card-speed.tmp").write_bytes(b"half")
+    (tmp_path / "storage-speed.tmp").write_bytes(b"half")
 
-    assert measure_card(tmp_path).bytes_per_s > 0
+    assert measure_storage(tmp_path).bytes_per_s > 0
     assert list(tmp_path.iterdir()) == []
 
 
@@ -128,7 +128,7 @@ def test_a_card_that_takes_nothing_is_an_error_and_leaves_nothing(tmp_path: Path
             raise OSError(errno.ENOSPC, "no space") from None
 
     with pytest.raises(OSError, match="no space"):
-        measure_card(tmp_path, monotonic_ns=clock)
+        measure_storage(tmp_path, monotonic_ns=clock)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -164,10 +164,10 @@ def test_a_card_that_takes_nothing_is_an_error_and_leaves_nothing(tmp_path: Path
         ({"is_clock_trusted": True, "off_ms": 61_000}, "clock", "look"),
         ({}, "card", "todo"),
         ({"has_card_failed": True}, "card", "fail"),
-        ({"card_speed": CardSpeed(bytes_per_s=9_000_000, slowest_ms=90)}, "card", "pass"),
-        ({"card_speed": CardSpeed(bytes_per_s=9_000_000, slowest_ms=1_200)}, "card", "look"),
-        ({"card_speed": CardSpeed(bytes_per_s=2_000_000, slowest_ms=90)}, "card", "look"),
-        ({"card_speed": CardSpeed(bytes_per_s=900_000, slowest_ms=90)}, "card", "fail"),
+        ({"card_speed": StorageSpeed(bytes_per_s=9_000_000, slowest_ms=90)}, "card", "pass"),
+        ({"card_speed": StorageSpeed(bytes_per_s=9_000_000, slowest_ms=1_200)}, "card", "look"),
+        ({"card_speed": StorageSpeed(bytes_per_s=2_000_000, slowest_ms=90)}, "card", "look"),
+        ({"card_speed": StorageSpeed(bytes_per_s=900_000, slowest_ms=90)}, "card", "fail"),
         ({}, "supply", "none"),
         ({"reading": Reading(throttling=Throttling(0))}, "supply", "pass"),
         ({"reading": Reading(throttling=Throttling(0x10000))}, "supply", "look"),

@@ -11,7 +11,7 @@ import pytest
 
 from firmware.enrolment.check_code import CheckCode
 from firmware.errors import CheckCodeLocked, CheckCodeWrong
-from firmware.local_page.check_findings import ASKED, CHECKS
+from firmware.local_page.check_results import ASKED, CHECKS
 from firmware.local_page.ports import PairingView
 from firmware.local_page.texts import LANGUAGES
 from tests.fakes.clock import ManualClock
@@ -378,3 +378,15 @@ def test_each_pause_is_longer_and_after_fifty_only_the_button_helps(tmp_path: Pa
     code.draw()
     code.check("1234")
     assert json.loads((tmp_path / "check.json").read_bytes())["wrong_total"] == 0
+
+
+async def test_a_camera_that_focuses_by_itself_says_so(home: Home) -> None:
+    home.bell.checked.sensor.lens_milli_dioptres = 500
+    await open_check(home)
+    asked = asyncio.create_task(home.web.get("/check/picture.jpg"))
+    await asyncio.sleep(0.01)
+    home.bell.checked.film()
+    await asked
+
+    assert "now at 200 cm" in str((await found(home, "focus"))["says"])
+    assert "imx708_wide" in str((await found(home, "picture"))["says"])

@@ -1,6 +1,6 @@
 """What the check page finds: each part of a doorbell judged by its facts. Pure.
 
-A finding names texts of the page (`check.says.*`, `check.do.*`) and fills them with numbers. What
+A result names texts of the page (`check.says.*`, `check.do.*`) and fills them with numbers. What
 only a person can tell (does it hang straight, did the chime sound) is asked, and the answer judged.
 """
 
@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, get_args
 
-from firmware.health.card_speed import CardSpeed
 from firmware.health.readings import Reading
+from firmware.health.storage_speed import StorageSpeed
 from firmware.protocol.events import CameraState
 
 CheckId = Literal[
@@ -89,12 +89,12 @@ class CheckFacts:
     is_clock_trusted: bool = False
     off_ms: int | None = None
     """The browser's clock minus the doorbell's; None: the browser didn't say."""
-    card_speed: CardSpeed | None = None
+    card_speed: StorageSpeed | None = None
     has_card_failed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class CheckResult:
     """One part's judgement: `says` is what was found, `does` what to do about it ("" nothing)."""
 
     check: CheckId
@@ -106,12 +106,12 @@ class Finding:
     """A yes or no is wanted, or may be changed."""
 
 
-def findings(facts: CheckFacts) -> tuple[Finding, ...]:
+def results(facts: CheckFacts) -> tuple[CheckResult, ...]:
     """Judge every part, in the order of CHECKS."""
     return tuple(_JUDGES[check](facts) for check in CHECKS)
 
 
-def _picture(facts: CheckFacts) -> Finding:
+def _picture(facts: CheckFacts) -> CheckResult:
     seen = facts.picture
     values: dict[str, int | str] = {
         "model": seen.model or "–",
@@ -120,22 +120,22 @@ def _picture(facts: CheckFacts) -> Finding:
         "fps": round(seen.fps_milli / 1000),
     }
     if seen.state == "working":
-        return Finding(check="picture", mark="pass", says="picture", values=values)
+        return CheckResult(check="picture", mark="pass", says="picture", values=values)
     if seen.state == "starting":
-        return Finding(
+        return CheckResult(
             check="picture", mark="look", says="picture_starting", does="picture_starting"
         )
-    return Finding(check="picture", mark="fail", says="picture_none", does="picture_none")
+    return CheckResult(check="picture", mark="fail", says="picture_none", does="picture_none")
 
 
-def _level(facts: CheckFacts) -> Finding:
+def _level(facts: CheckFacts) -> CheckResult:
     return _answered(facts, "level")
 
 
-def _focus(facts: CheckFacts) -> Finding:
+def _focus(facts: CheckFacts) -> CheckResult:
     seen = facts.picture
     if seen.sharpness is None or seen.best_sharpness is None:
-        return Finding(check="focus", mark="todo", says="focus_none", does="focus_none")
+        return CheckResult(check="focus", mark="todo", says="focus_none", does="focus_none")
     values: dict[str, int | str] = {
         "now": seen.sharpness,
         "best": seen.best_sharpness,
@@ -151,7 +151,7 @@ def _focus(facts: CheckFacts) -> Finding:
     else:
         mark = "fail"
     does = {"todo": lens, "look": "focus_worse", "fail": f"{lens}_no"}.get(mark, "")
-    return Finding(check="focus", mark=mark, says=lens, does=does, values=values, is_asked=True)
+    return CheckResult(check="focus", mark=mark, says=lens, does=does, values=values, is_asked=True)
 
 
 def _distance_cm(milli_dioptres: int | None) -> int | str:
@@ -161,64 +161,66 @@ def _distance_cm(milli_dioptres: int | None) -> int | str:
     return round(100_000 / milli_dioptres)
 
 
-def _signal(facts: CheckFacts) -> Finding:
+def _signal(facts: CheckFacts) -> CheckResult:
     dbm = facts.reading.signal_dbm
     if dbm is None:
-        return Finding(check="signal", mark="none", says="signal_none")
+        return CheckResult(check="signal", mark="none", says="signal_none")
     values = {"dbm": _signed(dbm)}
     if dbm >= GOOD_DBM:
-        return Finding(check="signal", mark="pass", says="signal_good", values=values)
+        return CheckResult(check="signal", mark="pass", says="signal_good", values=values)
     if dbm >= ENOUGH_DBM:
-        return Finding(check="signal", mark="pass", says="signal_enough", values=values)
+        return CheckResult(check="signal", mark="pass", says="signal_enough", values=values)
     if dbm >= WEAK_DBM:
-        return Finding(
+        return CheckResult(
             check="signal", mark="look", says="signal_weak", does="signal_weak", values=values
         )
-    return Finding(check="signal", mark="fail", says="signal_bad", does="signal_bad", values=values)
+    return CheckResult(
+        check="signal", mark="fail", says="signal_bad", does="signal_bad", values=values
+    )
 
 
-def _button(facts: CheckFacts) -> Finding:
+def _button(facts: CheckFacts) -> CheckResult:
     if not facts.presses:
-        return Finding(check="button", mark="todo", says="button_none", does="button_none")
+        return CheckResult(check="button", mark="todo", says="button_none", does="button_none")
     values = {"count": facts.presses}
-    return Finding(check="button", mark="pass", says="button", values=values)
+    return CheckResult(check="button", mark="pass", says="button", values=values)
 
 
-def _chime(facts: CheckFacts) -> Finding:
+def _chime(facts: CheckFacts) -> CheckResult:
     if not facts.has_chime:
-        return Finding(check="chime", mark="none", says="chime_none")
+        return CheckResult(check="chime", mark="none", says="chime_none")
     return _tried_and_answered(facts, "chime")
 
 
-def _light(facts: CheckFacts) -> Finding:
+def _light(facts: CheckFacts) -> CheckResult:
     if not facts.has_light:
-        return Finding(check="light", mark="none", says="light_none")
+        return CheckResult(check="light", mark="none", says="light_none")
     return _answered(facts, "light")
 
 
-def _speaker(facts: CheckFacts) -> Finding:
+def _speaker(facts: CheckFacts) -> CheckResult:
     if not facts.sound.has_card:
-        return Finding(check="speaker", mark="none", says="speaker_none")
+        return CheckResult(check="speaker", mark="none", says="speaker_none")
     if facts.sound.speaker_trouble:
         return _sound_failed(facts, "speaker", facts.sound.speaker_trouble)
     return _tried_and_answered(facts, "speaker")
 
 
-def _microphone(facts: CheckFacts) -> Finding:
+def _microphone(facts: CheckFacts) -> CheckResult:
     sound = facts.sound
     if not sound.has_card:
-        return Finding(check="microphone", mark="none", says="microphone_none")
+        return CheckResult(check="microphone", mark="none", says="microphone_none")
     if sound.microphone_trouble:
         return _sound_failed(facts, "microphone", sound.microphone_trouble)
     if sound.highest_dbfs is None or sound.level_dbfs is None:
-        return Finding(
+        return CheckResult(
             check="microphone", mark="todo", says="microphone_opens", does="microphone_opens"
         )
     values = {"now": _signed(sound.level_dbfs), "most": _signed(sound.highest_dbfs)}
     if sound.highest_dbfs >= HEARD_DBFS:
-        return Finding(check="microphone", mark="pass", says="microphone", values=values)
+        return CheckResult(check="microphone", mark="pass", says="microphone", values=values)
     does = "microphone_silent" if sound.highest_dbfs <= SILENT_DBFS else "microphone"
-    return Finding(check="microphone", mark="todo", says="microphone", does=does, values=values)
+    return CheckResult(check="microphone", mark="todo", says="microphone", does=does, values=values)
 
 
 def _signed(decibels: float) -> str:
@@ -226,8 +228,8 @@ def _signed(decibels: float) -> str:
     return f"{round(decibels)}".replace("-", "\N{MINUS SIGN}")
 
 
-def _sound_failed(facts: CheckFacts, check: CheckId, trouble: str) -> Finding:
-    return Finding(
+def _sound_failed(facts: CheckFacts, check: CheckId, trouble: str) -> CheckResult:
+    return CheckResult(
         check=check,
         mark="fail",
         says="sound_failed",
@@ -237,72 +239,80 @@ def _sound_failed(facts: CheckFacts, check: CheckId, trouble: str) -> Finding:
     )
 
 
-def _clock(facts: CheckFacts) -> Finding:
+def _clock(facts: CheckFacts) -> CheckResult:
     if not facts.is_clock_trusted:
-        return Finding(check="clock", mark="look", says="clock_unknown", does="clock_unknown")
+        return CheckResult(check="clock", mark="look", says="clock_unknown", does="clock_unknown")
     off_ms = facts.off_ms
     if off_ms is None:
-        return Finding(check="clock", mark="pass", says="clock")
+        return CheckResult(check="clock", mark="pass", says="clock")
     if abs(off_ms) < CLOCK_OFF_MS:
         values = {"seconds": round(abs(off_ms) / 1000)}
-        return Finding(check="clock", mark="pass", says="clock_same", values=values)
+        return CheckResult(check="clock", mark="pass", says="clock_same", values=values)
     values = {"minutes": round(abs(off_ms) / 60_000)}
-    return Finding(check="clock", mark="look", says="clock_off", does="clock_off", values=values)
+    return CheckResult(
+        check="clock", mark="look", says="clock_off", does="clock_off", values=values
+    )
 
 
-def _card(facts: CheckFacts) -> Finding:
+def _card(facts: CheckFacts) -> CheckResult:
     if facts.has_card_failed:
-        return Finding(check="card", mark="fail", says="card_failed", does="card_failed")
+        return CheckResult(check="card", mark="fail", says="card_failed", does="card_failed")
     speed = facts.card_speed
     if speed is None:
-        return Finding(check="card", mark="todo", says="card_none", does="card_none")
+        return CheckResult(check="card", mark="todo", says="card_none", does="card_none")
     megabytes = speed.bytes_per_s // 1_000_000
     values = {"speed": megabytes, "slowest": speed.slowest_ms}
     if speed.bytes_per_s < SLOW_BYTES_PER_S:
-        return Finding(check="card", mark="fail", says="card", does="card_slow", values=values)
+        return CheckResult(check="card", mark="fail", says="card", does="card_slow", values=values)
     if speed.bytes_per_s < FAST_BYTES_PER_S or speed.slowest_ms > SLOW_SYNC_MS:
-        return Finding(check="card", mark="look", says="card", does="card_weak", values=values)
-    return Finding(check="card", mark="pass", says="card", values=values)
+        return CheckResult(check="card", mark="look", says="card", does="card_weak", values=values)
+    return CheckResult(check="card", mark="pass", says="card", values=values)
 
 
-def _supply(facts: CheckFacts) -> Finding:
+def _supply(facts: CheckFacts) -> CheckResult:
     bits = facts.reading.throttling
     if bits is None:
-        return Finding(check="supply", mark="none", says="supply_none")
+        return CheckResult(check="supply", mark="none", says="supply_none")
     if bits.has_weak_power:
-        return Finding(check="supply", mark="fail", says="supply_now", does="supply")
+        return CheckResult(check="supply", mark="fail", says="supply_now", does="supply")
     if bits.had_weak_power:
-        return Finding(check="supply", mark="look", says="supply_before", does="supply")
-    return Finding(check="supply", mark="pass", says="supply")
+        return CheckResult(check="supply", mark="look", says="supply_before", does="supply")
+    return CheckResult(check="supply", mark="pass", says="supply")
 
 
-def _temperature(facts: CheckFacts) -> Finding:
+def _temperature(facts: CheckFacts) -> CheckResult:
     milli_c = facts.reading.temperature_milli_c
     if milli_c is None:
-        return Finding(check="temperature", mark="none", says="temperature_none")
+        return CheckResult(check="temperature", mark="none", says="temperature_none")
     values = {"degrees": round(milli_c / 1000)}
     mark: Mark = "pass" if milli_c < WARM_MILLI_C else "look" if milli_c < HOT_MILLI_C else "fail"
     does = "" if mark == "pass" else "temperature"
-    return Finding(check="temperature", mark=mark, says="temperature", does=does, values=values)
+    return CheckResult(check="temperature", mark=mark, says="temperature", does=does, values=values)
 
 
-def _tried_and_answered(facts: CheckFacts, check: CheckId) -> Finding:
+def _tried_and_answered(facts: CheckFacts, check: CheckId) -> CheckResult:
     if check not in facts.tried:
-        return Finding(check=check, mark="todo", says=f"{check}_untried", does=f"{check}_untried")
+        return CheckResult(
+            check=check, mark="todo", says=f"{check}_untried", does=f"{check}_untried"
+        )
     return _answered(facts, check)
 
 
-def _answered(facts: CheckFacts, check: CheckId) -> Finding:
+def _answered(facts: CheckFacts, check: CheckId) -> CheckResult:
     """Judge by the person's answer."""
     answer = facts.answers.get(check)
     if answer is None:
-        return Finding(check=check, mark="todo", says=f"{check}_asked", does=check, is_asked=True)
+        return CheckResult(
+            check=check, mark="todo", says=f"{check}_asked", does=check, is_asked=True
+        )
     if answer:
-        return Finding(check=check, mark="pass", says=f"{check}_yes", is_asked=True)
-    return Finding(check=check, mark="fail", says=f"{check}_no", does=f"{check}_no", is_asked=True)
+        return CheckResult(check=check, mark="pass", says=f"{check}_yes", is_asked=True)
+    return CheckResult(
+        check=check, mark="fail", says=f"{check}_no", does=f"{check}_no", is_asked=True
+    )
 
 
-_JUDGES: Final[Mapping[CheckId, Callable[[CheckFacts], Finding]]] = {
+_JUDGES: Final[Mapping[CheckId, Callable[[CheckFacts], CheckResult]]] = {
     "picture": _picture,
     "level": _level,
     "focus": _focus,

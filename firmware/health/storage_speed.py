@@ -10,13 +10,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-FILE = "card-speed.tmp"
+FILE = "storage-speed.tmp"
 PIECE_BYTES = 512 * 1024
 PIECES = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CardSpeed:
+class StorageSpeed:
     """What was measured."""
 
     bytes_per_s: int
@@ -24,7 +24,9 @@ class CardSpeed:
     """The longest that one piece took to be written and synced."""
 
 
-def measure_card(folder: Path, *, monotonic_ns: Callable[[], int] = time.monotonic_ns) -> CardSpeed:
+def measure_storage(
+    folder: Path, *, monotonic_ns: Callable[[], int] = time.monotonic_ns
+) -> StorageSpeed:
     """Write and sync PIECES pieces in `folder`, and delete them. Blocks; OSError if it fails."""
     path = folder / FILE
     path.unlink(missing_ok=True)  # of a measurement that the power cut
@@ -42,7 +44,7 @@ def measure_card(folder: Path, *, monotonic_ns: Callable[[], int] = time.monoton
             os.close(descriptor)
     finally:
         path.unlink(missing_ok=True)
-    return CardSpeed(
+    return StorageSpeed(
         bytes_per_s=PIECE_BYTES * PIECES * 10**9 // sum(took_ns),
         slowest_ms=max(took_ns) // 10**6,
     )
