@@ -14,8 +14,10 @@ a PC puts there, and is written only when one of these changes.
 """
 
 import errno
+import os
 import re
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Literal
 
@@ -178,6 +180,24 @@ class ReadOnlySystem:
             if not _is_mounted(host, folder):
                 host.run("mount", "--bind", str(host.path(_on_data_at(folder.at))),
                          str(host.path(folder.at)))  # fmt: skip
+
+
+@contextmanager
+def writable_root(host: Host) -> Iterator[None]:
+    """Make a read-only root writable for a moment, such as for another host name.
+
+    If a program keeps a file of it open for writing, it stays writable until the next start.
+    """
+    if os.access(host.path("/etc"), os.W_OK):  # no, even for root, where it is mounted read-only
+        yield
+        return
+    root = str(host.path("/"))
+    host.run("mount", "-o", "remount,rw", root)
+    try:
+        yield
+    finally:
+        with suppress(CommandFailed):
+            host.run("mount", "-o", "remount,ro", root)
 
 
 def _wanted(host: Host, table: str) -> str:
