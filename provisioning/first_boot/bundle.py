@@ -239,6 +239,16 @@ def _parse_bundle(note: bytes, document: bytes) -> Bundle:
     return bundle
 
 
+def made_ms_unverified(note: bytes) -> int:
+    """Return when a note says that it was made, by whomever; 0 if it says nothing."""
+    document = note.rpartition(b"\n\n")[0].removeprefix(PURPOSE)
+    try:
+        fields = parse_fields(document, NOTE, max_bytes=MAX_NOTE_BYTES)
+        return fields.whole("made_ms", 0, MAX_MS)
+    except DocumentRefused:
+        return 0
+
+
 def _parse_file(fields: Fields) -> BundleFile:
     file = BundleFile(
         name=fields.text("name", FILE_NAME),

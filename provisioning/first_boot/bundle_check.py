@@ -8,6 +8,7 @@ from provisioning.first_boot.bundle import (
     Bundle,
     BundleRefused,
     check_files,
+    made_ms_unverified,
     open_bundle,
     open_note,
     parse_signers,
@@ -58,6 +59,8 @@ class BundleCheck:
                     "bundle_target",
                     f"it is for {bundle.target}, and this machine is {self._target}",
                 )
+            if bundle.made_ms < made_ms_unverified(host.read(INSTALLED_NOTE) or b""):
+                raise BundleRefused("bundle_older", f"{bundle.version} was made before it")
             check_files(archive, bundle)
         return bundle
 

@@ -17,7 +17,7 @@ from provisioning.first_boot.board import Board, board_of
 from provisioning.first_boot.bundle_check import BundleCheck, is_installed, machine_target
 from provisioning.first_boot.clock import ClockStep
 from provisioning.first_boot.data_partition import DataPartition
-from provisioning.first_boot.displays import BoardLight, Display, Screen, Voice
+from provisioning.first_boot.displays import BoardLight, Display, PanelLight, Screen, Voice
 from provisioning.first_boot.enrol import Enrol
 from provisioning.first_boot.errors import CommandFailed, StepFailed
 from provisioning.first_boot.host import Host
@@ -251,6 +251,8 @@ def main() -> int:
             read_only_system=ReadOnlySystem(),
         )
         displays: list[Display] = [page, Screen(host), BoardLight(host), Voice(host)]
+        if board.has_pins:
+            displays.append(PanelLight(host))
         is_owners = is_refused(host)
         program = Program(
             host,

@@ -5,6 +5,7 @@ Implements `provisioning.first_boot.host.Host`. Its power can be cut:
 """
 
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -76,6 +77,8 @@ class Machine(Host):
         self.world = world
         self.commands: list[tuple[str, ...]] = []
         self.moments = 0
+        self.write_error: int | None = None
+        """What the kernel answers to every write of a file; None: it takes it."""
         self._cut_at = cut_at
 
     def run(
@@ -94,6 +97,8 @@ class Machine(Host):
 
     def write(self, absolute: str, data: bytes, mode: int = 0o644) -> None:
         with self._power():
+            if self.write_error is not None:
+                raise OSError(self.write_error, os.strerror(self.write_error))
             super().write(absolute, data, mode)
 
     def remove(self, absolute: str) -> None:

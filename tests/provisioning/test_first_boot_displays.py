@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from firmware.panel.light import LightState
 from provisioning.first_boot.board import board_of
-from provisioning.first_boot.displays import BoardLight, Screen, Voice, lines_of
+from provisioning.first_boot.displays import BoardLight, PanelLight, Screen, Voice, lines_of
 from provisioning.first_boot.notices import Notice, Notices
 from provisioning.first_boot.page import Page, page_of
 from provisioning.first_boot.status import Anchors, Status
@@ -106,6 +107,21 @@ def test_the_boards_light_blinks_by_the_kernel_and_is_steady_at_the_end(tmp_path
     assert (light / "delay_on").read_text() == "100"
     display.show(replace(STATUS, state="done"))
     assert (light / "trigger").read_text() == "default-on"
+
+
+def test_the_doorbells_light_is_free_before_the_doorbell_starts(tmp_path: Path):
+    machine = Machine(tmp_path, World())
+    light = PanelLight(machine)
+    light.show(replace(STATUS, version=""))
+    assert machine.commands == []
+    for status in (STATUS, STATUS, replace(STATUS, state="working"), replace(STATUS, step="start")):
+        light.show(status)
+    ran = [(command[0], command[-1]) for command in machine.commands]
+    stopped = ("systemctl", "doorward-first-boot-light")
+    assert ran == [
+        ("systemd-run", "trouble"), stopped, ("systemd-run", "starting"), stopped,
+    ]  # fmt: skip
+    assert {"trouble", "starting"} <= {state.value for state in LightState}
 
 
 def test_the_voice_says_the_address_once(tmp_path: Path):

@@ -1,15 +1,19 @@
 """The first boot as a whole: to its end, cut at any moment, and once more."""
 
+import errno
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 
 from provisioning.first_boot.board import board_of
+from provisioning.first_boot.displays import Display
 from provisioning.first_boot.notices import Notices
 from provisioning.first_boot.program import Program, has_nothing_to_do, is_refused, make_steps
+from provisioning.first_boot.status import Status
 from tests.fakes.first_boot_machine import (
     Machine,
     PowerCut,
@@ -17,13 +21,23 @@ from tests.fakes.first_boot_machine import (
     World,
     WorldTimer,
     contents_of,
+    set_board,
 )
-from tests.provisioning.bundles import CLAIM, TARGET, bundle_of, flashed, invitation, write_card
+from tests.provisioning.bundles import (
+    CLAIM,
+    FILES,
+    MADE_MS,
+    TARGET,
+    bundle_of,
+    flashed,
+    invitation,
+    write_card,
+)
 
 STATUS = "boot/firmware/doorward/provision-status.json"
 
 
-def boot(machine: Machine, *, patience_s: float = 600.0) -> None:
+def boot(machine: Machine, *, patience_s: float = 600.0, displays: Sequence[Display] = ()) -> None:
     """Start the program as the machine does at each boot."""
     machine.world.slept_s = 0.0
     if has_nothing_to_do(machine):
@@ -39,14 +53,24 @@ def boot(machine: Machine, *, patience_s: float = 600.0) -> None:
         data_partition=StandInStep("data_partition"),
         read_only_system=StandInStep("read_only_system"),
     )
-    program = Program(machine, steps, displays=[], notices=notices, timer=timer, board=board)
+    program = Program(machine, steps, displays=displays, notices=notices, timer=timer, board=board)
     if is_refused(machine):
         program.refuse_invitation()
     else:
         program.run()
 
 
-def status_of(root: Path) -> dict[str, object]:
+class Shown:
+    """A display that keeps what it was shown."""
+
+    def __init__(self) -> None:
+        self.statuses: list[Status] = []
+
+    def show(self, status: Status) -> None:
+        self.statuses.append(status)
+
+
+def status_of(root: Path) -> dict[str, Any]:
     return json.loads((root / STATUS).read_bytes())
 
 
@@ -185,6 +209,65 @@ def test_another_version_is_put_beside_and_the_link_is_turned(tmp_path: Path):
     assert (tmp_path / "opt/doorward/current").readlink() == Path("versions/0.3.0")
     assert contents_of(tmp_path / "opt/doorward/versions/0.2.0") == old
     assert machine.world.enrolled == []
+    write_card(tmp_path, {"doorward/bundle.tar": bundle_of(version="0.1.0", made_ms=1)})
+    with pytest.raises(PowerCut):
+        boot(Machine(tmp_path, World()))
+    assert status_of(tmp_path)["code"] == "bundle_older"
+    assert (tmp_path / "opt/doorward/current").readlink() == Path("versions/0.3.0")
+
+
+def test_in_1970_the_clock_is_set_to_the_bundles_time_and_ntp_is_waited_for_in_vain(tmp_path: Path):
+    write_card(tmp_path, flashed())
+    machine = Machine(tmp_path, World(now_ms=0, is_synchronised=False))
+    boot(machine)
+    assert machine.world.now_ms >= MADE_MS
+    assert status_of(tmp_path)["code"] == "done"
+    assert [notice["code"] for notice in status_of(tmp_path)["notices"]] == ["no_time"]
+
+
+PACKAGES = [
+    {"name": "libcarried", "version": "1.0", "file": "debs/libcarried_1.0_amd64.deb"},
+    {"name": "python3-picamera2", "version": "any", "file": None},
+]
+
+
+def with_packages() -> dict[str, bytes]:
+    files = {**FILES, "debs/libcarried_1.0_amd64.deb": b"deb"}
+    return flashed(**{"doorward/bundle.tar": bundle_of(files, debian=PACKAGES)})
+
+
+def test_a_package_that_no_archive_gives_is_named_and_missed_only_by_a_pis_camera(tmp_path: Path):
+    write_card(tmp_path / "pc", with_packages())
+    boot(Machine(tmp_path / "pc", World()))
+    (notice,) = status_of(tmp_path / "pc")["notices"]
+    assert (notice["code"], notice["detail"]) == ("packages_missing", "python3-picamera2")
+    pi, world = tmp_path / "pi", World()
+    write_card(pi, with_packages())
+    set_board(pi, "Raspberry Pi 4 Model B Rev 1.5")
+    with pytest.raises(PowerCut):
+        boot(Machine(pi, world))
+    assert (status_of(pi)["state"], status_of(pi)["code"]) == ("waiting", "packages_missing")
+    world.archive.add("python3-picamera2")
+    boot(Machine(pi, world))
+    assert status_of(pi)["code"] == "done"
+    assert {"libcarried", "python3-picamera2"} == world.installed
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(errno.ENOSPC, "card_full"), (errno.EROFS, "card_read_only"), (errno.EIO, "card_failing")],
+)
+def test_a_card_that_takes_nothing_more_is_named(tmp_path: Path, number: int, code: str):
+    write_card(tmp_path, flashed())
+    machine = Machine(tmp_path, World())
+    machine.write_error = number
+    shown = Shown()
+    with pytest.raises(PowerCut):
+        boot(machine, displays=[shown])
+    assert (shown.statuses[-1].state, shown.statuses[-1].code) == ("waiting", code)
+    machine.write_error = None
+    boot(machine)
+    assert status_of(tmp_path)["code"] == "done"
 
 
 @pytest.mark.parametrize(

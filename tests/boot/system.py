@@ -1,0 +1,217 @@
+"""The root file system of the image that is booted: what Raspberry Pi OS Lite has, from Debian.
+
+Raspberry Pi OS itself can't be had here; its first boot leans on these packages of Debian's, which
+it has too. What the proof adds for itself is in `RIG_FILES`, and nothing of it is Doorward's.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import tarfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parents[2]
+STATE = REPOSITORY / ".state/boot"
+MIRROR, SECURITY = "http://deb.debian.org/debian", "http://deb.debian.org/debian-security"
+SUITE = "trixie"
+KEEP = 2
+"""So many root file systems are kept of each architecture."""
+PACKAGES = (
+    "ca-certificates",
+    "cloud-init",
+    "dbus",
+    "dosfstools",
+    "e2fsprogs",
+    "fdisk",
+    "initramfs-tools",
+    "iproute2",
+    "kmod",
+    "netplan.io",
+    "network-manager",
+    "openssh-server",
+    "openssl",
+    "procps",
+    "python3",
+    "sudo",
+    "systemd-sysv",
+    "systemd-timesyncd",
+    "systemd-zram-generator",
+    "udev",
+    "zstd",
+)
+NOT_INSTALLED = ("/usr/share/man/*", "/usr/share/doc/*", "/usr/share/locale/*", "/usr/share/info/*")
+CLOUD_INIT = """\
+datasource_list: [NoCloud, None]
+datasource:
+  NoCloud:
+    seedfrom: file:///boot/firmware
+"""
+"""As Raspberry Pi OS has it."""
+JOURNAL_UNIT = """\
+[Unit]
+Description=The journal, on the second serial line
+DefaultDependencies=no
+After=systemd-journald.service
+[Service]
+ExecStart=/usr/bin/journalctl --boot --follow --lines=all --output=short-monotonic --no-hostname
+StandardOutput=file:/dev/ttyS1
+Restart=always
+[Install]
+WantedBy=sysinit.target
+"""
+BELL_SOCKET = """\
+[Unit]
+Description=The replayed doorbell's control socket, for the machine that runs this one
+[Socket]
+ListenStream=9000
+[Install]
+WantedBy=sockets.target
+"""
+BELL_UNIT = """\
+[Unit]
+Requires=bell.socket
+[Service]
+ExecStart=/usr/lib/systemd/systemd-socket-proxyd /var/lib/doorward/control.sock
+"""
+RIG_FILES = {
+    "etc/systemd/system/journal-line.service": JOURNAL_UNIT,
+    "etc/systemd/system/bell.socket": BELL_SOCKET,
+    "etc/systemd/system/bell.service": BELL_UNIT,
+}
+FILES = {
+    "etc/cloud/cloud.cfg.d/99_raspberry-pi.cfg": CLOUD_INIT,
+    "etc/netplan/00-network-manager.yaml": "network:\n  version: 2\n  renderer: NetworkManager\n",
+    "etc/initramfs-tools/conf.d/small": "MODULES=list\nCOMPRESS=zstd\n",
+    "etc/hostname": "raspberrypi\n",
+    "etc/hosts": "127.0.0.1 localhost\n127.0.1.1 raspberrypi\n",
+}
+LINKS = {
+    "etc/systemd/system/sysinit.target.wants/journal-line.service": "../journal-line.service",
+    "etc/systemd/system/sockets.target.wants/bell.socket": "../bell.socket",
+    "etc/systemd/system/apt-daily.timer": "/dev/null",
+    "etc/systemd/system/apt-daily-upgrade.timer": "/dev/null",
+}
+
+
+class Unavailable(Exception):
+    """A card can't be booted here, and why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Architecture:
+    """What differs between an x86-64 machine and a Raspberry Pi 3."""
+
+    name: str
+    kernel: str
+    modules: tuple[str, ...]
+    """What the initramfs loads to find the card."""
+    console: str
+
+
+AMD64 = Architecture(
+    name="amd64",
+    kernel="linux-image-cloud-amd64",
+    modules=("virtio_pci", "virtio_blk", "ext4"),
+    console="ttyS0,115200",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RootFileSystem:
+    """A made one: a tar file, and the kernel and initramfs in it."""
+
+    tar: Path
+    kernel: Path
+    initramfs: Path
+
+
+def root_file_system(
+    architecture: Architecture = AMD64, say: Callable[[str], None] = print
+) -> RootFileSystem:
+    """Return the root file system, made if it isn't kept; raise Unavailable if it can't be."""
+    folder = STATE / f"system-{architecture.name}-{_digest(architecture)}"
+    made = RootFileSystem(
+        tar=folder / "root.tar", kernel=folder / "kernel", initramfs=folder / "initramfs"
+    )
+    if not folder.exists():
+        say("making a root file system of Debian's packages; about a minute, once")
+        new = folder.with_suffix(".new")
+        shutil.rmtree(new, ignore_errors=True)
+        (new / "files").mkdir(parents=True)
+        _bootstrap(architecture, new)
+        _take_kernel(new)
+        shutil.rmtree(new / "files")
+        new.rename(folder)
+    _forget_others(architecture, folder)
+    os.utime(folder)
+    return made
+
+
+def _digest(architecture: Architecture) -> str:
+    recipe = json.dumps([Path(__file__).read_text(), architecture.name])
+    return hashlib.sha256(recipe.encode()).hexdigest()[:16]
+
+
+def _bootstrap(architecture: Architecture, folder: Path) -> None:
+    files = folder / "files"
+    modules = "".join(f"{name}\n" for name in architecture.modules)
+    for name, text in {**FILES, **RIG_FILES, "etc/initramfs-tools/modules": modules}.items():
+        (files / name).parent.mkdir(parents=True, exist_ok=True)
+        (files / name).write_text(text)
+    for name, target in LINKS.items():
+        (files / name).parent.mkdir(parents=True, exist_ok=True)
+        (files / name).symlink_to(target)
+    run(
+        "mmdebstrap",
+        "--mode=root",
+        "--quiet",
+        "--variant=minbase",
+        f"--architectures={architecture.name}",
+        f"--include={','.join((*PACKAGES, architecture.kernel))}",
+        '--aptopt=Apt::Install-Recommends "false"',
+        *(f"--dpkgopt=path-exclude={pattern}" for pattern in NOT_INSTALLED),
+        f"--essential-hook=tar -C {files} -c etc/initramfs-tools | tar -C \"$1\" -x",
+        f"--customize-hook=tar -C {files} --owner=0 --group=0 -c . | tar -C \"$1\" -x",
+        '--customize-hook=mkdir -p "$1/boot/firmware"',
+        '--customize-hook=rm -f "$1/etc/resolv.conf" "$1/etc/machine-id"; : >"$1/etc/machine-id"',
+        SUITE,
+        str(folder / "root.tar"),
+        f"deb {MIRROR} {SUITE} main",
+        f"deb {MIRROR} {SUITE}-updates main",
+        f"deb {SECURITY} {SUITE}-security main",
+    )  # fmt: skip
+
+
+def _take_kernel(folder: Path) -> None:
+    with tarfile.open(folder / "root.tar") as tar:
+        for member in tar:
+            name = member.name.removeprefix("./")
+            for begin, to in (("boot/vmlinuz-", "kernel"), ("boot/initrd.img-", "initramfs")):
+                if name.startswith(begin) and (source := tar.extractfile(member)) is not None:
+                    (folder / to).write_bytes(source.read())
+
+
+def _forget_others(architecture: Architecture, current: Path) -> None:
+    """Remove what earlier recipes made, but for the newest."""
+    others = sorted(
+        (path for path in STATE.glob(f"system-{architecture.name}-*") if path != current),
+        key=lambda path: path.stat().st_mtime,
+    )
+    for path in others[: -(KEEP - 1)]:
+        shutil.rmtree(path)
+
+
+def run(*command: str, cwd: Path | None = None) -> str:
+    """Run a program that must do well; raise Unavailable with what it said."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, cwd=cwd, errors="replace")
+    except OSError as error:
+        raise Unavailable(f"{command[0]}: {error.strerror}") from error
+    if done.returncode != 0:
+        said = (done.stdout + done.stderr).strip()[-2000:]
+        raise Unavailable(f"`{' '.join(command[:3])} …` failed: {said}")
+    return done.stdout
