@@ -250,8 +250,8 @@ def _finish_root(host: Host) -> None:
         host.run("systemd-machine-id-setup", "--commit")
     for path in _missing_drop_ins(host):
         host.write(path, DROP_INS[path].encode())
-    for timer in _unmasked_timers(host):
-        host.link(f"{MASKS}/{timer}", "/dev/null")
+    if unmasked := _unmasked_timers(host):
+        host.run("systemctl", "mask", "--now", *unmasked)
     if _has_own_resolver(host):
         host.link(RESOLVER, RESOLVER_IN_MEMORY)
     if _has_swap_file(host):

@@ -23,9 +23,7 @@ def advice_for(code: str, language: Language) -> Advice:
 
 _NEW_CLAIM = "Ask the relay's operator for a new invitation, and put doorward.json onto the card."
 _NEW_BUNDLE = "Flash the card anew, with a bundle from a source that you trust."
-_NEW_CARD = "Flash the card anew with doorward-flash, or with Doorward's image."
 _NY_INBJUDAN = "Be den som driver reläet om en ny inbjudan, och lägg doorward.json på kortet."
-_NYTT_KORT = "Skriv kortet på nytt med doorward-flash, eller med Doorwards avbild."
 _NYTT_PAKET = "Skriv kortet på nytt, med ett paket från en källa som du litar på."
 
 TEXTS: dict[Language, dict[str, Advice]] = {
@@ -137,36 +135,6 @@ TEXTS: dict[Language, dict[str, Advice]] = {
         "weak_supply": Advice(
             "The power supply is too weak.",
             "Use one that gives 5 V and 3 A (5 A for a Pi 5), and a short, thick cable.",
-        ),
-        "unknown_disk": Advice(
-            "The system doesn't run from a card as Doorward knows it.", _NEW_CARD
-        ),
-        "root_fills_card": Advice(
-            "The system has taken the whole card, so nothing is left for recordings.", _NEW_CARD
-        ),
-        "card_too_small": Advice(
-            "The card is too small for a doorbell.",
-            "Buy one of at least 16 GB (32 GB hold the clips that it keeps by default), of class "
-            "A1 or A2, and flash that.",
-        ),
-        "data_partition_foreign": Advice(
-            "The card's third partition holds something that isn't Doorward's, and stays.",
-            f"Save what you need of it. {_NEW_CARD}",
-        ),
-        "data_partition_damaged": Advice(
-            "The card's partition for recordings can't be read, even after a repair.",
-            "Flash another card.",
-        ),
-        "no_root_in_fstab": Advice(
-            "The system's table of mounts (/etc/fstab) doesn't name the root.", _NEW_CARD
-        ),
-        "system_already_read_only": Advice(
-            "The system can't be changed any more, and something of it is missing.",
-            "Log in, run `sudo doorward-maintenance rw`, then `sudo systemctl start "
-            "doorward-invitation`; or flash the card anew.",
-        ),
-        "cloud_init_running": Advice(
-            "The system's own set-up (cloud-init) hasn't ended yet.", "Leave it switched on."
         ),
         "card_full": Advice("The card is full.", "Use a card of 16 GB or more."),
         "card_read_only": Advice(
@@ -315,36 +283,6 @@ TEXTS: dict[Language, dict[str, Advice]] = {
         "weak_supply": Advice(
             "Strömförsörjningen är för svag.",
             "Använd en som ger 5 V och 3 A (5 A till en Pi 5), och en kort, grov kabel.",
-        ),
-        "unknown_disk": Advice(
-            "Systemet körs inte från ett kort som Doorward känner till.", _NYTT_KORT
-        ),
-        "root_fills_card": Advice(
-            "Systemet har tagit hela kortet, så inget är kvar för inspelningar.", _NYTT_KORT
-        ),
-        "card_too_small": Advice(
-            "Kortet är för litet för en dörrklocka.",
-            "Köp ett på minst 16 GB (32 GB rymmer de klipp som sparas från början), av klass A1 "
-            "eller A2, och skriv det.",
-        ),
-        "data_partition_foreign": Advice(
-            "Kortets tredje partition har något som inte är Doorwards; det lämnas som det är.",
-            f"Spara det du behöver. {_NYTT_KORT}",
-        ),
-        "data_partition_damaged": Advice(
-            "Kortets partition för inspelningar kan inte läsas, inte ens efter en reparation.",
-            "Skriv ett annat kort.",
-        ),
-        "no_root_in_fstab": Advice(
-            "Systemets monteringstabell (/etc/fstab) nämner inte roten.", _NYTT_KORT
-        ),
-        "system_already_read_only": Advice(
-            "Systemet kan inte längre ändras, och något av det saknas.",
-            "Logga in, kör `sudo doorward-maintenance rw` och sedan `sudo systemctl start "
-            "doorward-invitation`; eller skriv kortet på nytt.",
-        ),
-        "cloud_init_running": Advice(
-            "Systemets egen förberedelse (cloud-init) är inte klar än.", "Låt den vara på."
         ),
         "card_full": Advice("Kortet är fullt.", "Använd ett kort på 16 GB eller mer."),
         "card_read_only": Advice(

@@ -120,24 +120,35 @@ def test_the_partition_is_named_as_the_kernel_names_it(master: Path, tmp_path: P
 
 
 def test_a_power_cut_at_any_change_costs_nothing(master: Path, tmp_path: Path):
-    cut_at, cuts = 0, []
-    while True:
+    cut_at, cuts, is_whole = 0, [], False
+    while not is_whole:
         folder = tmp_path / str(cut_at)
         with copy_of(master, folder) as card:
-            host = CutHost(card.host(), cut_at)
             try:
-                STEP.do(host)
-                break
+                STEP.do(CutHost(card.host(), cut_at))
+                is_whole = True
             except PowerCut as cut:
                 cuts.append(str(cut))
-                left = as_the_power_went(card, folder / "left.img")
+            left = as_the_power_went(card, folder / "left.img")
         with inserted(left, folder / "root") as card:
-            if not STEP.is_done(card.host()):
-                STEP.do(card.host())
+            table = (card.root / "etc/fstab").read_text()
+            assert (mount_at(table, DATA) is not None) == is_whole
+            STEP.do(card.host())
             assert_done(card.host())
         cut_at += 1
     assert [cut.split()[0] for cut in cuts[:2]] == ["sfdisk", "partx"]
     assert cuts[-1] == "write /etc/fstab"
+
+
+def test_a_root_that_was_not_grown_is_seen(master: Path, tmp_path: Path):
+    class Ungrowing(CutHost):
+        def run(self, *argv: str, **rest: object) -> bytes:
+            return b"" if argv[0] == "resize2fs" else super().run(*argv, **rest)  # type: ignore[arg-type]
+
+    with copy_of(master, tmp_path) as card:
+        host = card.host()
+        STEP.do(Ungrowing(host))
+        assert not STEP.is_done(host)
 
 
 def test_the_recordings_of_a_card_that_is_flashed_anew_stay(master: Path, tmp_path: Path):
