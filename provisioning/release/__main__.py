@@ -3,6 +3,8 @@
     doorward-release key NAME --out ada.key          make a signer's key; print its line for signers
     doorward-release bundle --target TARGET --out bundle.tar
                                                      gather what a first boot installs, unsigned
+    doorward-release debs --base IMAGE --out FOLDER  fetch the Debian packages that an image lacks,
+                                                     for `bundle --debs FOLDER`
     doorward-release sign ada.key bundle.tar         add one signature; each signer does so alone
     doorward-release publish bundle.tar --out published.tar
                                                      leave out what isn't ours to hand on
@@ -49,6 +51,7 @@ from provisioning.release.bundle import (
     write_bundle,
 )
 from provisioning.release.card_image import make_image
+from provisioning.release.debian import carried_debs, fetch_debs, status_of
 from provisioning.release.first_boot_zip import pack_first_boot
 from provisioning.release.imager import SUFFIX, imager_manifest
 from provisioning.release.images import PURPOSE as IMAGES_PURPOSE
@@ -113,18 +116,42 @@ def _bundle(options: argparse.Namespace) -> int:
         files[REQUIREMENTS].write_text(requirements_text(wheels), "utf-8")
         files[FIRST_BOOT] = folder / FIRST_BOOT
         files[FIRST_BOOT].write_bytes(pack_first_boot())
+        carried = {} if options.debs is None else carried_debs(options.debs)
+        files |= {name: path for name, (_, path) in carried.items()}
+        packages = [package for package, _ in carried.values()]
+        names = {package.name for package in packages}
         note = BundleNote(
             version=options.version or checkout.version,
             made_ms=checkout.made_ms(),
             target=options.target,
             files=order_of([file_of(name, path) for name, path in files.items()]),
-            debian=board.debian,
+            debian=(*packages, *(one for one in board.debian if one.name not in names)),
         )
         write_bundle(options.out, unsigned_document(note, PURPOSE), files)
     print(f"{options.out}: {_described(note)}, {options.out.stat().st_size / 1e6:.1f} MB")
     for package in note.debian:
-        print(f"  not in it, the board's system must have it: {package.name}")
+        if package.file is None:
+            print(f"  not in it, the board's system must have it: {package.name}")
     print("It isn't signed yet: doorward-release sign KEYFILE FILE")
+    return 0
+
+
+def _debs(options: argparse.Namespace) -> int:
+    if (options.base is None) == (options.status is None):
+        raise ReleaseRefused("give --base IMAGE, or --status FILE: what is installed there already")
+    status = options.status.read_bytes() if options.status else status_of(options.base)
+    packages = options.packages or [one.name for one in BOARDS[options.target].debian]
+    missing = fetch_debs(
+        packages, options.out, target=options.target, status=status, sources=options.sources
+    )
+    debs = sorted(options.out.glob("*.deb"))
+    size = sum(deb.stat().st_size for deb in debs)
+    print(f"{options.out}: {len(debs)} packages, {size / 1e6:.1f} MB")
+    for name in missing:
+        print(
+            f"{name} isn't in the archives that answer here; the first boot asks the board's own "
+            "archives for it, and needs the internet then"
+        )
     return 0
 
 
@@ -287,9 +314,21 @@ def _parser() -> argparse.ArgumentParser:
     bundle.add_argument(
         "--extra", action="append", default=[], metavar="NAME", help="such as replay, for a proof"
     )
+    bundle.add_argument(
+        "--debs", type=Path, metavar="FOLDER", help="Debian packages to carry, by `debs`"
+    )
     bundle.add_argument("--version", help="instead of the project's")
     bundle.add_argument("--root", type=Path, default=Path(), help="the checkout; here by itself")
     bundle.set_defaults(run=_bundle)
+
+    debs = commands.add_parser("debs", help="fetch the Debian packages that a base image lacks")
+    debs.add_argument("packages", nargs="*", metavar="PACKAGE", help="the board's by themselves")
+    debs.add_argument("--base", type=Path, metavar="IMAGE", help="an unpacked base image")
+    debs.add_argument("--status", type=Path, help="its /var/lib/dpkg/status, instead")
+    debs.add_argument("--sources", type=Path, help="a sources.list, instead of this machine's")
+    debs.add_argument("--target", choices=get_args(Target), default="aarch64-cp313")
+    debs.add_argument("--out", type=Path, required=True, metavar="FOLDER")
+    debs.set_defaults(run=_debs)
 
     sign = commands.add_parser("sign", help="add one signature to a bundle or a list of images")
     sign.add_argument("key", type=Path, metavar="KEYFILE")

@@ -242,7 +242,7 @@ def _run(
         done = subprocess.run(
             command,
             check=True,
-            stdout=sys.stderr if is_shown else subprocess.PIPE,
+            stdout=2 if is_shown else subprocess.PIPE,  # stderr: what is printed is the result
             stderr=None if is_shown else subprocess.PIPE,
             env={**os.environ, **(environment or {})},
             timeout=COMMAND_S,
