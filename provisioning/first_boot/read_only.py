@@ -111,6 +111,12 @@ Mechanism=zram
 d /var/log/apt 0755 root root -
 """,
 }
+RESOLVER_DROP_IN = "/etc/NetworkManager/conf.d/90-doorward.conf"
+RESOLVER_TEXT = """\
+# Written by Doorward: /etc/resolv.conf leads to NetworkManager's own file, in memory.
+[main]
+rc-manager=unmanaged
+"""
 UNITS = (
     "doorward.service",
     "doorward-reboot.path",
@@ -269,7 +275,7 @@ def _finish_root(host: Host) -> None:
     if not _has_lasting_machine_id(host):
         host.run("systemd-machine-id-setup", "--commit")
     for path in _missing_drop_ins(host):
-        host.write(path, DROP_INS[path].encode())
+        host.write(path, _drop_ins(host)[path].encode())
     if unmasked := _unmasked_timers(host):
         host.run("systemctl", "mask", "--now", *unmasked)
     if _has_own_resolver(host):
@@ -286,8 +292,12 @@ def _finish_root(host: Host) -> None:
         )
 
 
+def _drop_ins(host: Host) -> dict[str, str]:
+    return DROP_INS | ({RESOLVER_DROP_IN: RESOLVER_TEXT} if host.exists(NETWORK_MANAGER) else {})
+
+
 def _missing_drop_ins(host: Host) -> list[str]:
-    return [path for path, text in DROP_INS.items() if host.read(path) != text.encode()]
+    return [path for path, text in _drop_ins(host).items() if host.read(path) != text.encode()]
 
 
 def _disabled_units(host: Host) -> list[str]:
