@@ -9,8 +9,8 @@ all of /etc/fstab in one write, then the mounts. Until /etc/fstab is written the
 and a copy is made anew. From the next start on no step of the first boot may write to the root: so
 the units are enabled here, the first boot's own among them, and cloud-init is switched off.
 
-The boot partition isn't in the list: it stays as the system mounts it, for the status and for what
-a PC puts there, and is written only when one of these changes.
+The boot partition isn't in the list: it stays writable, for the status and for what
+a PC puts there, and is written only when one of these changes; reading it sets no access times.
 """
 
 import errno
@@ -18,7 +18,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from provisioning.first_boot.data_partition import SYSTEM_ON_DATA, make_private_folder
@@ -29,6 +29,9 @@ from provisioning.first_boot.mount_table import FSTAB, Mount, mount_at, with_mou
 from provisioning.first_boot.places import UNIT_FILES
 
 ROOT_OPTIONS = "ro,noatime"
+BOOT = "/boot/firmware"
+BOOT_OPTIONS = ("noatime", "nofail")
+"""Reading it writes nothing, and a damaged FAT keeps no doorbell from ringing."""
 MEMORY_OPTIONS = "nosuid,nodev"
 
 
@@ -208,18 +211,13 @@ def writable_root(host: Host) -> Iterator[None]:
 
 def _wanted(host: Host, table: str) -> str:
     """Return /etc/fstab with the root read-only and every writable folder of this system."""
-    root = mount_at(table, "/")
+    root, boot = mount_at(table, "/"), mount_at(table, BOOT)
     mounts = []
     if root is not None:
-        mounts.append(
-            Mount(
-                source=root.source,
-                at="/",
-                kind=root.kind,
-                options=ROOT_OPTIONS,
-                check_order=root.check_order,
-            )
-        )
+        mounts.append(replace(root, options=ROOT_OPTIONS))
+    if boot is not None:
+        options = dict.fromkeys([*boot.options.split(","), *BOOT_OPTIONS])
+        mounts.append(replace(boot, options=",".join(options)))
     for folder in WRITABLE:
         if folder.kind == "memory":
             options = f"{MEMORY_OPTIONS},{folder.options}"
