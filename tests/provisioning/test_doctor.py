@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from firmware.protocol.claims import Claim
 from provisioning.__main__ import main
@@ -253,6 +255,44 @@ def test_what_the_card_says_obeys_no_terminal(card: Path):
     text = next(one.text for one in examine_path(card, now_ms=NOW_MS) if one.code == "waits")
     assert text.isprintable()
     assert len(text) < 2000
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(
+        st.tuples(
+            st.one_of(
+                st.integers(0, 511),
+                st.integers(START, START + 512),
+                st.integers(START + 512, START + SIZE // 8),
+                st.integers(ROOT_AT, ROOT_AT + 2048),
+            ),
+            st.binary(min_size=1, max_size=40),
+        ),
+        min_size=1,
+        max_size=6,
+    )
+)
+def test_any_rubbish_gets_an_answer(sound: Path, tmp_path: Path, spoilt: list[tuple[int, bytes]]):
+    card = tmp_path / "card"
+    if not card.exists():
+        card.write_bytes(sound.read_bytes())
+    before = {}
+    with card.open("r+b") as file:
+        for at, data in spoilt:
+            file.seek(at)
+            before.setdefault(at, file.read(len(data)))
+            file.seek(at)
+            file.write(data)
+    try:
+        found = examine_path(card, now_ms=NOW_MS)
+        assert all(one.text.isprintable() and one.do.isprintable() for one in found)
+        assert found
+    finally:
+        with card.open("r+b") as file:
+            for at, data in reversed(before.items()):
+                file.seek(at)
+                file.write(data)
 
 
 def test_nothing_is_written(card: Path):
