@@ -127,7 +127,7 @@ def _make_image(
     files.mkdir()
     (files / "cmdline.txt").write_text(
         f"console=tty1 console={architecture.console} root={ROOT_PART} rootfstype=ext4 "
-        "fsck.repair=yes rootwait quiet resize\n"
+        "fsck.repair=yes rootwait quiet resize audit=0 mitigations=off\n"
     )
     (files / "config.txt").write_text("[all]\narm_64bit=1\n")
     for name in ("user-data", "meta-data", "network-config"):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from firmware.protocol.claims import read_invitation
 from provisioning.block_file import BlockFile
-from provisioning.cloud_init import Wishes
+from provisioning.cloud_init import CLAIM, Wishes
 from provisioning.customise import customise
 from provisioning.fat32.volume import Volume
 from provisioning.image import boot_partition
@@ -18,16 +18,22 @@ from tests.boot.base_image import BaseImage
 from tests.boot.bundle import SignedBundle
 from tests.boot.machine import copy_card
 
-CARD_BYTES = 16_000_000_000
-"""A card of 16 GB, as its maker counts."""
+CARD_BYTES = 16 * 1024**3
+"""A power of two, as QEMU's card slot wants it."""
 STATUS = "doorward/provision-status.json"
 
 
 def make_card(
-    card: Path, base: BaseImage, bundle: SignedBundle, invitation: Path, *, serial: str = "door-1"
+    card: Path,
+    base: BaseImage,
+    bundle: SignedBundle,
+    invitation: Path,
+    *,
+    serial: str = "door-1",
+    size: int = CARD_BYTES,
 ) -> None:
     """Make a card of the image, the bundle and a relay's invitation."""
-    copy_card(base.image, card, CARD_BYTES)
+    copy_card(base.image, card, size)
     invited = read_invitation(invitation.read_bytes())
     wishes = Wishes(
         serial=serial,
@@ -37,6 +43,14 @@ def make_card(
         ssh_key=invited.ssh_key,
     )
     customise(card, wishes, at=datetime.now().astimezone(), bundle=bundle.for_card())
+
+
+def give_other_claim(card: Path, invitation: Path) -> None:
+    """Put another invitation's claim in the place of the card's."""
+    claim = read_invitation(invitation.read_bytes()).claim
+    with BlockFile(card, is_writable=True) as blocks:
+        volume = Volume(blocks, boot_partition(read_partitions(blocks)))
+        volume.write({CLAIM: claim.encode() + b"\n"}, at=datetime.now().astimezone())
 
 
 def boot_files(card: Path) -> set[str]:

@@ -110,6 +110,11 @@ class Architecture:
     modules: tuple[str, ...]
     """What the initramfs loads to find the card."""
     console: str
+    packages: tuple[str, ...] = ()
+    """What its Raspberry Pi OS has besides, or gets from Raspberry Pi's own archive."""
+    device_tree: str | None = None
+    emulator: str | None = None
+    """How its programs run here while its packages are set up."""
 
 
 AMD64 = Architecture(
@@ -120,13 +125,25 @@ AMD64 = Architecture(
 )
 
 
+PI3 = Architecture(
+    name="arm64",
+    kernel="linux-image-arm64",
+    modules=("bcm2835_dma", "bcm2835", "sdhci_iproc", "mmc_block", "ext4"),
+    console="ttyAMA0,115200",
+    packages=("python3-av", "python3-numpy", "python3-pil"),
+    device_tree="bcm2837-rpi-3-b.dtb",
+    emulator="qemu-aarch64",
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RootFileSystem:
-    """A made one: a tar file, and the kernel and initramfs in it."""
+    """A made one: a tar file, and what is booted of it."""
 
     tar: Path
     kernel: Path
     initramfs: Path
+    device_tree: Path | None
 
 
 def root_file_system(
@@ -135,7 +152,10 @@ def root_file_system(
     """Return the root file system, made if it isn't kept; raise Unavailable if it can't be."""
     folder = STATE / f"system-{architecture.name}-{_digest(architecture)}"
     made = RootFileSystem(
-        tar=folder / "root.tar", kernel=folder / "kernel", initramfs=folder / "initramfs"
+        tar=folder / "root.tar",
+        kernel=folder / "kernel",
+        initramfs=folder / "initramfs",
+        device_tree=folder / "device-tree" if architecture.device_tree else None,
     )
     if not folder.exists():
         say("making a root file system of Debian's packages; about a minute, once")
@@ -143,7 +163,7 @@ def root_file_system(
         shutil.rmtree(new, ignore_errors=True)
         (new / "files").mkdir(parents=True)
         _bootstrap(architecture, new)
-        _take_kernel(new)
+        _take_kernel(architecture, new)
         shutil.rmtree(new / "files")
         new.rename(folder)
     _forget_others(architecture, folder)
@@ -166,16 +186,19 @@ def _bootstrap(architecture: Architecture, folder: Path) -> None:
         (files / name).parent.mkdir(parents=True, exist_ok=True)
         (files / name).symlink_to(target)
     run(
+        *_with_emulator(architecture),
         "mmdebstrap",
         "--mode=root",
         "--quiet",
         "--variant=minbase",
+        *(("--skip=check/qemu",) if architecture.emulator else ()),
         f"--architectures={architecture.name}",
-        f"--include={','.join((*PACKAGES, architecture.kernel))}",
+        f"--include={','.join((*PACKAGES, *architecture.packages, architecture.kernel))}",
         '--aptopt=Apt::Install-Recommends "false"',
         *(f"--dpkgopt=path-exclude={pattern}" for pattern in NOT_INSTALLED),
         f'--essential-hook=tar -C {files} -c etc/initramfs-tools | tar -C "$1" -x',
         f'--customize-hook=tar -C {files} --owner=0 --group=0 -c . | tar -C "$1" -x',
+        '--customize-hook=touch "$1/etc/.updated" "$1/var/.updated"',
         '--customize-hook=mkdir -p "$1/boot/firmware"',
         '--customize-hook=rm -f "$1/etc/resolv.conf" "$1/etc/machine-id"; : >"$1/etc/machine-id"',
         SUITE,
@@ -186,11 +209,28 @@ def _bootstrap(architecture: Architecture, folder: Path) -> None:
     )  # fmt: skip
 
 
-def _take_kernel(folder: Path) -> None:
+def _with_emulator(architecture: Architecture) -> list[str]:
+    """Return what makes this kernel run the architecture's programs, while one command runs."""
+    if architecture.emulator is None:
+        return []
+    register = "/proc/sys/fs/binfmt_misc"
+    name = architecture.emulator
+    script = (
+        f"mount -t binfmt_misc none {register}; "
+        f"[ -e {register}/{name} ] || cat /usr/lib/binfmt.d/{name}.conf >{register}/register; "
+        f'"$@"; code=$?; echo -1 >{register}/{name}; exit $code'
+    )
+    return ["unshare", "--mount", "sh", "-c", script, "sh"]
+
+
+def _take_kernel(architecture: Architecture, folder: Path) -> None:
+    wanted = [("boot/vmlinuz-", "kernel"), ("boot/initrd.img-", "initramfs")]
     with tarfile.open(folder / "root.tar") as tar:
         for member in tar:
             name = member.name.removeprefix("./")
-            for begin, to in (("boot/vmlinuz-", "kernel"), ("boot/initrd.img-", "initramfs")):
+            if architecture.device_tree and name.endswith(f"/{architecture.device_tree}"):
+                wanted.append((name, "device-tree"))
+            for begin, to in wanted:
                 if name.startswith(begin) and (source := tar.extractfile(member)) is not None:
                     (folder / to).write_bytes(source.read())
 
