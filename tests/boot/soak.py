@@ -23,7 +23,7 @@ from tests.boot.card import boot_files, give_other_claim, make_card, status
 from tests.boot.machine import Machine, booted, copy_card
 from tests.boot.relay import Relay, running_relay
 from tests.boot.stages import WITHIN_S
-from tests.boot.ways_in import BELL, PAGE, at_the_door
+from tests.boot.ways_in import BELL, PAGE, at_the_door, wait_until_online
 from tests.story.settings import free_ports
 
 DONE = r"INFO start is done"
@@ -143,7 +143,7 @@ async def test_power_cuts_cost_a_start_and_nothing_else(
     with booted(card, base, tmp_path, ports={PAGE: page, BELL: bell}, name="last") as machine:
         await machine.wait_for(f"{DONE}|{RUNNING}", within_s=WITHIN_S)
         async with at_the_door(tmp_path, name="door-1", page=page, bell=bell) as door:
-            seen = await door.wait_until_online(WITHIN_S)
+            seen = await wait_until_online(door, WITHIN_S)
     assert relay.enrolled() == [seen["device"]]
     assert "doorward/claim.json" not in boot_files(card)
 
@@ -169,7 +169,7 @@ async def check_second_boot(relay: Relay, base: BaseImage, made: Made, folder: P
     with booted(made.finished, base, folder, ports=ports, name="second") as machine:
         await machine.wait_for(RUNNING, within_s=WITHIN_S)
         async with at_the_door(folder, name="door-1", page=page, bell=bell) as door:
-            seen = await door.wait_until_online(WITHIN_S)
+            seen = await wait_until_online(door, WITHIN_S)
         await machine.switch_off(within_s=WITHIN_S)
         assert " is done" not in machine.said()
     assert seen["device"] == made.device
