@@ -9,6 +9,7 @@ from typing import Protocol
 
 from provisioning.first_boot.errors import CommandFailed
 from provisioning.first_boot.host import Host
+from provisioning.first_boot.places import CURRENT, USER
 from provisioning.first_boot.status import Status
 from provisioning.first_boot.texts import LANGUAGES, advice_for
 
@@ -19,6 +20,9 @@ BLINKS_MS = {"working": (500, 500), "waiting": (100, 150)}
 """On and off, for each state but the last, which is a steady light."""
 VOICE = "/usr/bin/espeak-ng"
 SPEAK_S = 60.0
+PANEL_UNIT = "doorward-first-boot-light"
+PANEL_STATES = {"working": "starting", "waiting": "trouble"}
+"""Names of firmware.panel.light.LightState."""
 CLEAR = "\x1b[2J\x1b[H"
 
 log = logging.getLogger(__name__)
@@ -93,6 +97,32 @@ class Voice:
         if words and words != self._spoken:
             self._spoken = words
             _try(self._host, VOICE, "-v", "en", words.strip())
+
+
+class PanelLight:
+    """The doorbell's own light, once Doorward is installed, and until the doorbell starts."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._shown: str | None = None
+
+    def show(self, status: Status) -> None:
+        """Show the doorbell's own signals: it starts, or something is wrong."""
+        is_over = not status.version or status.step == "start" or status.state == "done"
+        wanted = None if is_over else PANEL_STATES[status.state]
+        if wanted == self._shown:
+            return
+        if self._shown is not None:
+            _try(self._host, "systemctl", "stop", PANEL_UNIT)
+        self._shown = wanted
+        if wanted is not None:
+            _try(
+                self._host, "systemd-run", "--collect", f"--unit={PANEL_UNIT}",
+                f"--property=User={USER}", "--property=SupplementaryGroups=gpio",
+                "--property=RuntimeDirectory=doorward-light",
+                "--property=WorkingDirectory=/run/doorward-light",
+                f"{CURRENT}/bin/python", "-I", "-m", "firmware.panel.setup_light", wanted,
+            )  # fmt: skip
 
 
 def lines_of(status: Status) -> list[str]:

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Iterator
 from pathlib import Path
 
-from provisioning.first_boot.bundle import Bundle, BundleRefused, files_of, open_archive, read_note
+from provisioning.first_boot.bundle import Bundle, BundleRefused, files_of, open_bundle, read_note
 from provisioning.first_boot.bundle_check import BundleCheck, is_installed
 from provisioning.first_boot.debian import install_packages
 from provisioning.first_boot.errors import StepFailed
@@ -37,6 +37,7 @@ class Install:
         self._check = check
         self._notices = notices
         self._needs_picamera = needs_picamera
+        self._unpacked = b""
 
     def is_done(self, host: Host) -> bool:
         """Return whether the card's bundle is what `current` leads to."""
@@ -52,9 +53,11 @@ class Install:
         if host.read(f"{final}/{NOTE}") != bundle.note:
             _check_not_current(host, bundle)
             host.remove_tree(staged)
-            host.remove_tree(UNPACKED)
-            _unpack(host, bundle)
-            log.info("the bundle is unpacked")
+            if self._unpacked != bundle.note:  # not once more while it waits for packages
+                host.remove_tree(UNPACKED)
+                _unpack(host, bundle)
+                self._unpacked = bundle.note
+                log.info("the bundle is unpacked")
             missing = install_packages(host, bundle.debian, UNPACKED)
             self._report(missing)
             _make_environment(host, staged, final)
@@ -63,6 +66,7 @@ class Install:
             host.run("sync")
             host.remove_tree(final)
             host.rename(staged, final)
+        self._unpacked = b""
         host.remove_tree(UNPACKED)
         host.link(CURRENT, f"versions/{bundle.version}")
 
@@ -94,7 +98,7 @@ def _unpack(host: Host, bundle: Bundle) -> None:
     """Write the bundle's files; every digest is compared once more on the way."""
     folder = host.path(UNPACKED)
     try:
-        with open_archive(host, BUNDLE) as archive:
+        with open_bundle(host, BUNDLE) as archive:
             if read_note(archive) != bundle.note:
                 raise BundleRefused("bundle_damaged", "it was changed while it was installed")
             for file, content in files_of(archive, bundle):

@@ -21,8 +21,8 @@ class Start:
     name = "start"
 
     def is_done(self, host: Host) -> bool:
-        """Return whether it was started with no secret left; systemd starts it from now on."""
-        return host.exists(ENROLMENT) and not host.exists(CLAIM)
+        """Return whether it runs, with no secret left."""
+        return host.exists(ENROLMENT) and not host.exists(CLAIM) and _is_running(host)
 
     def do(self, host: Host) -> None:
         """Start the doorbell; then erase, but for the card's claim: the program ends by that."""
@@ -32,3 +32,11 @@ class Start:
             raise StepFailed("service_failed", str(error), will_retry=True) from error
         erase_card_network(host)
         host.remove(CLAIM)
+
+
+def _is_running(host: Host) -> bool:
+    try:
+        host.run("systemctl", "is-active", "--quiet", UNITS[0])
+    except CommandFailed:
+        return False
+    return True

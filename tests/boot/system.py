@@ -198,6 +198,7 @@ def _bootstrap(architecture: Architecture, folder: Path) -> None:
         *(f"--dpkgopt=path-exclude={pattern}" for pattern in NOT_INSTALLED),
         f'--essential-hook=tar -C {files} -c etc/initramfs-tools | tar -C "$1" -x',
         f'--customize-hook=tar -C {files} --owner=0 --group=0 -c . | tar -C "$1" -x',
+        '--customize-hook=chmod 600 "$1/etc/netplan/00-network-manager.yaml"',
         '--customize-hook=touch "$1/etc/.updated" "$1/var/.updated"',
         '--customize-hook=mkdir -p "$1/boot/firmware"',
         '--customize-hook=rm -f "$1/etc/resolv.conf" "$1/etc/machine-id"; : >"$1/etc/machine-id"',
