@@ -1,6 +1,7 @@
 # Doorward: `make` lists what there is. Everything sets itself up; see .ci/setup.
 .DEFAULT_GOAL := help
-.PHONY: help house setup demo check test strangers lock smoke bench bundle card idle soak screenshots
+.PHONY: help house setup demo check test strangers lock smoke bench bundle image card idle soak \
+	screenshots
 VENV := .venv/bin
 BROWSER := chromium fonts-dejavu-core
 TURN := coturn
@@ -68,6 +69,9 @@ bench: setup  ## measure for two hours, and write docs/benchmarks.md and .json (
 
 bundle: setup  ## gather what a first boot installs, for signing (ARGS="--out FILE"; doorward-release)
 	@$(VENV)/python -m provisioning.release bundle $(ARGS)
+
+image: setup  ## put a bundle into a base image, for flasher and Imager (ARGS="BASE --bundle … --out …")
+	@$(VENV)/python -m provisioning.release image $(ARGS)
 
 card: setup  ## flash a card, boot it in QEMU, pair it, ring it (root; ARGS="--once", "--help")
 	@.ci/debian $(BOOT) $(FLASH)

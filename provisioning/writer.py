@@ -1,9 +1,9 @@
 """Writes an image to a card, reads it back, and never leaves a card that boots by half.
 
 The first piece, with the partition table, is written as zeros, and for real only when all else is
-on the card: whoever pulls it, or presses Ctrl-C, has a blank card. Reading and unpacking go on in a
-thread beside the writes; memory is a few pieces. Everything bypasses the page cache (O_DIRECT), so
-what is read back comes from the card.
+on the card: whoever pulls it, or presses Ctrl-C, has a blank card. Reading, unpacking and hashing
+go on in a thread beside the writes; memory is a few pieces. Everything bypasses the page cache
+(O_DIRECT), so what is read back comes from the card.
 """
 
 import hashlib
@@ -158,8 +158,7 @@ class Writer:
         first, position = b"", 0
         digest = hashlib.sha256()
         blank(self._card)  # from here on it is blank, whatever happens
-        for piece, packed in self._pieces():
-            digest.update(piece)
+        for piece, packed in self._pieces(digest):
             if position == 0:
                 first = piece
             else:
@@ -209,8 +208,11 @@ class Writer:
         if self._is_cancelled.is_set():
             raise Cancelled("stopped; the card is blank and can be flashed again")
 
-    def _pieces(self) -> Iterator[tuple[bytes, int]]:
-        """Yield pieces, and how much of the image's file was read, from another thread."""
+    def _pieces(self, digest: "hashlib._Hash") -> Iterator[tuple[bytes, int]]:
+        """Yield pieces, and how much of the image's file was read, from another thread.
+
+        `digest` is that thread's until the last piece: hashing goes on beside the writes.
+        """
         ready: queue.Queue[tuple[bytes, int] | ProvisioningError | None] = queue.Queue(QUEUE)
         is_over = threading.Event()
 
@@ -225,6 +227,7 @@ class Writer:
         def unpack() -> None:
             try:
                 for piece in self._image.pieces(limit=self._card.size):
+                    digest.update(piece)
                     put((piece, self._image.packed_position))
                     if is_over.is_set():
                         return
