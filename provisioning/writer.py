@@ -71,7 +71,7 @@ class Card:
             self._descriptor = os.open(path, flags)
             self._size = os.lseek(self._descriptor, 0, os.SEEK_END)
         except OSError as error:
-            raise CardFailed(_opened_words(path, error)) from error
+            raise CardFailed(opened_words(path, error)) from error
         self._buffer = mmap.mmap(-1, PIECE)
 
     def __enter__(self) -> "Card":
@@ -303,7 +303,8 @@ def probe(card: Medium, places: int = 64) -> None:
         card.write(at, bytes(SECTOR))
 
 
-def _opened_words(path: Path, error: OSError) -> str:
+def opened_words(path: Path, error: OSError) -> str:
+    """Return why a card can't be opened, and what to do."""
     reasons = {
         16: "it is in use; unmount it and close what uses it",
         13: "that needs root: run the command with sudo",
