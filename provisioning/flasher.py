@@ -63,7 +63,7 @@ class Flasher:
     def _probe(self, card: Card) -> None:
         blank(card)
         try:
-            probe(card)
+            probe(card, check=lambda: self._check("the card is blank and can be flashed again"))
         finally:
             blank(card)
 

@@ -278,12 +278,12 @@ def verify(image: Image, card: Medium, progress: Progress) -> Written:
     return Written(size=position, sha256=digest.hexdigest())
 
 
-def probe(card: Medium, places: int = 64) -> None:
+def probe(card: Medium, places: int = 64, *, check: Callable[[], None] = lambda: None) -> None:
     """Raise CardFailed unless the card keeps what it is given at so many places over its length.
 
     A fake card claims more room than it has: it drops what is beyond, or writes it over its
     beginning, mostly at a power of two. So the places are the start, each power of two, and others
-    spread evenly. What was there is lost.
+    spread evenly. What was there is lost. `check` is called before each, and may raise.
     """
     last = (card.size - SECTOR) // SECTOR * SECTOR
     powers = [1 << n for n in range(20, last.bit_length())]
@@ -291,9 +291,11 @@ def probe(card: Medium, places: int = 64) -> None:
     spread = [n * last // (evenly - 1) // SECTOR * SECTOR for n in range(evenly)]
     marks = {at: os.urandom(32) * (SECTOR // 32) for at in sorted({0, *powers, *spread})}
     for at, mark in marks.items():
+        check()
         card.write(at, mark)
     card.sync()
     for at, mark in marks.items():
+        check()
         if card.read(at, SECTOR) != mark:
             raise CardFailed(
                 f"the card doesn't keep what is written at {at / 1e9:.1f} GB: it is worn, or has "
