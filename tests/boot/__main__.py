@@ -31,9 +31,9 @@ from tests.boot.base_image import BaseImage, base_image
 from tests.boot.bundle import SignedBundle, signed_bundle
 from tests.boot.card import CARD_BYTES, read_file, status
 from tests.boot.machine import BootFailed, Machine, booted
+from tests.boot.programs import Unavailable
 from tests.boot.relay import Relay, running_relay
 from tests.boot.stages import FIRST_BOOT_STEPS, WITHIN_S
-from tests.boot.system import Unavailable
 from tests.boot.ways_in import BELL, PAGE, at_the_door, wait_until_online
 from tests.story.door import Door
 from tests.story.owner import API, Owner

@@ -8,11 +8,12 @@ import hashlib
 import json
 import os
 import shutil
-import subprocess
 import tarfile
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from tests.boot.programs import run
 
 REPOSITORY = Path(__file__).parents[2]
 STATE = REPOSITORY / ".state/boot"
@@ -97,10 +98,6 @@ LINKS = {
 }
 
 
-class Unavailable(Exception):
-    """A card can't be booted here, and why."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Architecture:
     """What differs between an x86-64 machine and a Raspberry Pi 3."""
@@ -112,6 +109,8 @@ class Architecture:
     console: str
     packages: tuple[str, ...] = ()
     """What its Raspberry Pi OS has besides, or gets from Raspberry Pi's own archive."""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """Files of the image, for what its emulated board lacks."""
     device_tree: str | None = None
     emulator: str | None = None
     """How its programs run here while its packages are set up."""
@@ -125,12 +124,32 @@ AMD64 = Architecture(
 )
 
 
+REPLAYED_PI = """\
+data_dir = "/var/lib/doorward"
+claim_file = "/var/lib/doorward/claim.json"
+[camera]
+kind = "replay"
+width = 320
+height = 180
+fps = 10
+[panel]
+pins = "mock"
+[door]
+listen_host = "0.0.0.0"
+url = "http://door-1.local:8402"
+[log]
+policy = "/etc/doorward/policy.txt"
+"""
+"""QEMU's Pi 3 has neither a camera nor somebody at its button."""
 PI3 = Architecture(
     name="arm64",
     kernel="linux-image-arm64",
     modules=("bcm2835_dma", "bcm2835", "sdhci_iproc", "mmc_block", "ext4"),
     console="ttyAMA0,115200",
     packages=("python3-av", "python3-numpy", "python3-pil"),
+    settings={
+        "etc/doorward/doorbell.toml": REPLAYED_PI,
+    },
     device_tree="bcm2837-rpi-3-b.dtb",
     emulator="qemu-aarch64",
 )
@@ -172,14 +191,18 @@ def root_file_system(
 
 
 def _digest(architecture: Architecture) -> str:
-    recipe = json.dumps([Path(__file__).read_text(), architecture.name])
-    return hashlib.sha256(recipe.encode()).hexdigest()[:16]
+    recipe = [_command(architecture, Path("files"), Path("root.tar")), _files(architecture), LINKS]
+    return hashlib.sha256(json.dumps(recipe).encode()).hexdigest()[:16]
+
+
+def _files(architecture: Architecture) -> dict[str, str]:
+    modules = "".join(f"{name}\n" for name in architecture.modules)
+    return {**FILES, **RIG_FILES, "etc/initramfs-tools/modules": modules}
 
 
 def _bootstrap(architecture: Architecture, folder: Path) -> None:
     files = folder / "files"
-    modules = "".join(f"{name}\n" for name in architecture.modules)
-    for name, text in {**FILES, **RIG_FILES, "etc/initramfs-tools/modules": modules}.items():
+    for name, text in _files(architecture).items():
         (files / name).parent.mkdir(parents=True, exist_ok=True)
         (files / name).write_text(text)
     for name, target in LINKS.items():
@@ -187,6 +210,16 @@ def _bootstrap(architecture: Architecture, folder: Path) -> None:
         (files / name).symlink_to(target)
     run(
         *_with_emulator(architecture),
+        *_command(architecture, files, folder / "root.tar"),
+        f"deb {MIRROR} {SUITE} main",
+        f"deb {MIRROR} {SUITE}-updates main",
+        f"deb {SECURITY} {SUITE}-security main",
+    )
+
+
+def _command(architecture: Architecture, files: Path, tar: Path) -> list[str]:
+    copy = f"tar -C {files} --owner=0 --group=0 -c"
+    return [
         "mmdebstrap",
         "--mode=root",
         "--quiet",
@@ -196,18 +229,15 @@ def _bootstrap(architecture: Architecture, folder: Path) -> None:
         f"--include={','.join((*PACKAGES, *architecture.packages, architecture.kernel))}",
         '--aptopt=Apt::Install-Recommends "false"',
         *(f"--dpkgopt=path-exclude={pattern}" for pattern in NOT_INSTALLED),
-        f'--essential-hook=tar -C {files} -c etc/initramfs-tools | tar -C "$1" -x',
-        f'--customize-hook=tar -C {files} --owner=0 --group=0 -c . | tar -C "$1" -x',
+        f'--essential-hook={copy} etc/initramfs-tools | tar -C "$1" -x',
+        f'--customize-hook={copy} . | tar -C "$1" -x',
         '--customize-hook=chmod 600 "$1/etc/netplan/00-network-manager.yaml"',
         '--customize-hook=touch "$1/etc/.updated" "$1/var/.updated"',
         '--customize-hook=mkdir -p "$1/boot/firmware"',
         '--customize-hook=rm -f "$1/etc/resolv.conf" "$1/etc/machine-id"; : >"$1/etc/machine-id"',
         SUITE,
-        str(folder / "root.tar"),
-        f"deb {MIRROR} {SUITE} main",
-        f"deb {MIRROR} {SUITE}-updates main",
-        f"deb {SECURITY} {SUITE}-security main",
-    )  # fmt: skip
+        str(tar),
+    ]
 
 
 def _with_emulator(architecture: Architecture) -> list[str]:
@@ -244,15 +274,3 @@ def _forget_others(architecture: Architecture, current: Path) -> None:
     )
     for path in others[: -(KEEP - 1)]:
         shutil.rmtree(path)
-
-
-def run(*command: str, cwd: Path | None = None) -> str:
-    """Run a program that must do well; raise Unavailable with what it said."""
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, cwd=cwd, errors="replace")
-    except OSError as error:
-        raise Unavailable(f"{command[0]}: {error.strerror}") from error
-    if done.returncode != 0:
-        said = (done.stdout + done.stderr).strip()[-2000:]
-        raise Unavailable(f"`{' '.join(command[:3])} …` failed: {said}")
-    return done.stdout
