@@ -18,18 +18,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
 
 from provisioning.__main__ import main as doorward_flash
-from provisioning.block_file import BlockFile
-from provisioning.cloud_init import SETTINGS
-from provisioning.fat32.volume import Volume
-from provisioning.image import boot_partition
-from provisioning.partitions import read_partitions
 from tests.boot.base_image import BaseImage, base_image
 from tests.boot.bundle import SignedBundle, signed_bundle
-from tests.boot.card import CARD_BYTES, read_file, status
+from tests.boot.card import CARD_BYTES, add_settings, status
 from tests.boot.machine import BootFailed, Machine, booted
 from tests.boot.programs import Unavailable
 from tests.boot.relay import Relay, running_relay
@@ -102,10 +96,7 @@ def _flash(card: Path, base: BaseImage, bundle: SignedBundle, invitation: Path, 
     _say(f"doorward-flash {' '.join(words)}")
     if doorward_flash(words) != 0:
         raise Unavailable("the card couldn't be written")
-    settings = json.loads(read_file(card, SETTINGS)) | {"door_url": f"http://127.0.0.1:{page}"}
-    with BlockFile(card, is_writable=True) as blocks:
-        volume = Volume(blocks, boot_partition(read_partitions(blocks)))
-        volume.write({SETTINGS: json.dumps(settings).encode()}, at=datetime.now().astimezone())
+    add_settings(card, door_url=f"http://127.0.0.1:{page}")
 
 
 async def _follow(machine: Machine) -> None:

@@ -17,13 +17,16 @@ import pytest
 
 from provisioning.block_file import BlockFile
 from provisioning.partitions import read_partitions
-from tests.boot.base_image import ROOT_AT, BaseImage
-from tests.boot.bundle import SignedBundle
+from tests.boot.base_image import ROOT_AT, BaseImage, base_image
+from tests.boot.bundle import SignedBundle, signed_bundle
 from tests.boot.card import boot_files, give_other_claim, make_card, status
 from tests.boot.machine import Machine, booted, copy_card
+from tests.boot.programs import Unavailable
 from tests.boot.relay import Relay, running_relay
 from tests.boot.stages import WITHIN_S
+from tests.boot.system import PI3
 from tests.boot.ways_in import BELL, PAGE, at_the_door, wait_until_online
+from tests.story.owner import API
 from tests.story.settings import free_ports
 
 DONE = r"INFO start is done"
@@ -43,6 +46,7 @@ CUT_AFTER = (
 CUTS = int(os.environ.get("DOORWARD_BOOT_CUTS", len(CUT_AFTER)))
 SEED = int(os.environ.get("DOORWARD_SEED", random.SystemRandom().randrange(10**6)))
 RELAY_AWAY_S = 60.0
+PI_WITHIN_S = 3600.0
 SETTLED_S = 20.0
 SMALL_CARD_BYTES = 2816 * 1024 * 1024
 """The image, and so little beside it that there is no place for recordings."""
@@ -159,6 +163,42 @@ async def test_a_card_without_room_for_recordings_says_so_and_is_left_as_it_is(
     assert status(card)["code"] == "card_too_small"
     assert partition_table(card) == before
     assert relay.enrolled() == []
+
+
+async def test_a_raspberry_pi_3_of_qemus_runs_the_published_wheels(
+    bundle: SignedBundle, tmp_path: Path
+) -> None:
+    """Import each dependency, record a press, answer an offer: from a card in its slot."""
+    del bundle  # why nothing can be booted here is told by its fixture
+    try:
+        base, wheels = base_image(PI3), signed_bundle("aarch64-cp313")
+    except Unavailable as error:
+        pytest.skip(f"no Pi 3 can be made here: {error}")
+    page, bell = free_ports(2)
+    async with running_relay(tmp_path / "relay", base) as relay:
+        card = tmp_path / "card.img"
+        invitation = await relay.invite_doorbell(tmp_path / "doorward.json")
+        make_card(card, base, wheels, invitation, camera="replay")
+        with booted(card, base, tmp_path, ports={PAGE: page, BELL: bell}) as machine:
+            await machine.wait_for(DONE, within_s=PI_WITHIN_S)
+            await machine.wait_for("imported all", within_s=PI_WITHIN_S)
+            async with at_the_door(tmp_path, name="door-1", page=page, bell=bell) as door:
+                seen = await wait_until_online(door, PI_WITHIN_S)
+                owner = relay.owner("Mary")
+                await owner.register(await relay.invite_owner())
+                await owner.pair(door, "314159")
+                async with owner.inbox.following(owner.api, f"{API}/stream"):
+                    last_seq = await owner.last_seq()
+                    await door.ring()
+                    pressed = await owner.wait_for_event(
+                        "pressed", after_seq=last_seq, timeout_s=WITHIN_S
+                    )
+                    clip = await owner.wait_for_clip(pressed.data["event"]["id"], WITHIN_S)
+                    viewing = await owner.watch_live(frame_count=1)
+                await owner.close()
+    assert relay.enrolled() == [seen["device"]]
+    assert clip["duration_ms"] > 0
+    assert viewing.frame_count == 1
 
 
 async def check_second_boot(relay: Relay, base: BaseImage, made: Made, folder: Path) -> None:

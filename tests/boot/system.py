@@ -141,6 +141,37 @@ url = "http://door-1.local:8402"
 policy = "/etc/doorward/policy.txt"
 """
 """QEMU's Pi 3 has neither a camera nor somebody at its button."""
+IMPORTS_WANTED = """\
+[Unit]
+Wants=imports.path
+"""
+IMPORTS_PATH = """\
+[Path]
+PathExists=/etc/systemd/system/multi-user.target.wants/doorward.service
+"""
+IMPORTS_UNIT = """\
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/opt/doorward/current/bin/python -I /usr/local/lib/imports.py
+"""
+IMPORTS = """\
+import importlib, re
+from importlib.metadata import distribution, packages_distributions, requires
+
+wanted = [re.match("[A-Za-z0-9._-]+", line)[0] for line in requires("doorward")
+          if "extra" not in line or "firmware" in line.partition(";")[2]]
+for name in wanted:
+    own = re.sub("[-_.]+", "-", name).lower()
+    modules = [module for module, names in packages_distributions().items()
+               if own in [re.sub("[-_.]+", "-", one).lower() for one in names]]
+    for module in modules:
+        if not module.startswith("_"):
+            importlib.import_module(module)
+    print("imported", name, distribution(name).version, *modules, flush=True)
+print("imported all", len(wanted), flush=True)
+"""
+"""Imports every dependency of the firmware by its distribution's own list of modules."""
 PI3 = Architecture(
     name="arm64",
     kernel="linux-image-arm64",
@@ -149,6 +180,10 @@ PI3 = Architecture(
     packages=("python3-av", "python3-numpy", "python3-pil"),
     settings={
         "etc/doorward/doorbell.toml": REPLAYED_PI,
+        "etc/systemd/system/multi-user.target.d/imports.conf": IMPORTS_WANTED,
+        "etc/systemd/system/imports.path": IMPORTS_PATH,
+        "etc/systemd/system/imports.service": IMPORTS_UNIT,
+        "usr/local/lib/imports.py": IMPORTS,
     },
     device_tree="bcm2837-rpi-3-b.dtb",
     emulator="qemu-aarch64",
