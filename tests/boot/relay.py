@@ -67,9 +67,13 @@ class Relay:
 
     def enrolled(self) -> list[str]:
         """Return the ids of the doorbells that ever enrolled, from the relay's own database."""
-        file = self.settings.relay_dir / "relay.sqlite3"
-        with contextlib.closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as database:
+        with contextlib.closing(self._database("ro")) as database:
             return [row[0] for row in database.execute("SELECT device FROM doorbells")]
+
+    def end_all_claims(self) -> None:
+        """Let the time of every claim be over."""
+        with contextlib.closing(self._database("rw")) as database, database:
+            database.execute("UPDATE claims SET expires_ms = 1")
 
     async def start(self) -> None:
         """Start the relay itself, which was stopped."""
@@ -78,6 +82,10 @@ class Relay:
     async def stop(self) -> None:
         """End the relay itself as a power cut would; broker, store and front stay."""
         await self.children.kill("relay")
+
+    def _database(self, mode: str) -> sqlite3.Connection:
+        file = self.settings.relay_dir / "relay.sqlite3"
+        return sqlite3.connect(f"file:{file}?mode={mode}", uri=True)
 
 
 @contextlib.asynccontextmanager
