@@ -1,6 +1,7 @@
 """Renewal of doorbells' certificates: who gets the next one, and when."""
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -103,6 +104,17 @@ async def test_a_doorbell_that_was_revoked_while_it_was_signed_for_gets_nothing(
 @pytest.mark.parametrize("text", ["", "no pem", "-----BEGIN CERTIFICATE-----\nAAAA\n"])
 async def test_what_is_no_certificate_is_refused(doorbell: Renewing, text: str) -> None:
     request = doorbell.request()
+    request = type(request)(certificate_pem=text, signature=request.signature)
+    assert await doorbell.refusal(request) == (403, "certificate")
+
+
+async def test_a_certificate_of_another_version_is_refused(doorbell: Renewing) -> None:
+    body = "".join(doorbell.certificate_pem.splitlines()[1:-1])
+    broken = bytearray(base64.b64decode(body))
+    broken[broken.index(b"\xa0\x03\x02\x01\x02") + 4] = 9
+    pem = base64.encodebytes(bytes(broken)).decode()
+    request = doorbell.request()
+    text = f"-----BEGIN CERTIFICATE-----\n{pem}-----END CERTIFICATE-----\n"
     request = type(request)(certificate_pem=text, signature=request.signature)
     assert await doorbell.refusal(request) == (403, "certificate")
 
