@@ -154,7 +154,7 @@ def check_enrolment(enrolment: Enrolment, claim: Claim, keys: DeviceKeys) -> Non
         ca = x509.load_pem_x509_certificate(enrolment.ca_pem.encode())
         certificate = x509.load_pem_x509_certificate(enrolment.certificate_pem.encode())
         evidence = x509.load_pem_x509_certificate(enrolment.evidence_certificate_pem.encode())
-    except ValueError as error:
+    except (ValueError, x509.InvalidVersion) as error:
         raise AnswerRefused(f"the relay's answer lacks a certificate: {error}") from error
     if ca.fingerprint(hashes.SHA256()).hex() != claim.ca_sha256:
         raise AnswerRefused("the relay answered with another CA than the claim names")

@@ -140,7 +140,7 @@ class CertificateRenewal:
         try:
             renewal = decode(Renewal, body, max_bytes=MAX_ANSWER_BYTES)
             renewed = x509.load_pem_x509_certificate(renewal.certificate_pem.encode())
-        except (WireError, ValueError) as error:
+        except (WireError, ValueError, x509.InvalidVersion) as error:
             raise AnswerRefused(f"the relay's answer isn't a renewal: {error}") from error
         await asyncio.to_thread(self._keep, certificate, renewed)
 

@@ -142,7 +142,7 @@ def check_csr(csr_pem: str) -> CertificateRequest:
         csr = x509.load_pem_x509_csr(csr_pem.encode())
         public_key = csr.public_key()
         is_signed = csr.is_signature_valid
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, x509.InvalidVersion) as error:
         raise EnrolmentRefused("csr", f"not a certificate signing request: {error}") from error
     if not isinstance(public_key, ec.EllipticCurvePublicKey):
         raise EnrolmentRefused("key", "the doorbell's key must be P-256")

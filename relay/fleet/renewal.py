@@ -37,7 +37,7 @@ NEW_CLAIM = "ask the relay's operator for a new invitation, and enrol it again"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Presented:
+class Presented:
     """The certificate that a doorbell has, proven to be its own."""
 
     device: str
@@ -61,7 +61,7 @@ class RenewalService:
 
     async def renew(self, request: RenewalRequest) -> Renewal:
         """Return the doorbell's newest certificate, which may be a new one; or RenewalRefused."""
-        presented = self._check(request)
+        presented = check_renewal(request, self._authority)
         doorbell = await self._doorbell(presented.device)
         if presented.ends_ms < doorbell.certificate_ends_ms:
             return Renewal(certificate_pem=doorbell.certificate_pem)
@@ -96,26 +96,30 @@ class RenewalService:
             raise RenewalRefused("revoked", "this doorbell was revoked; reset it first")
         return doorbell
 
-    def _check(self, request: RenewalRequest) -> _Presented:
-        """Check that a certificate of ours, for the broker, is handed in by its key's holder."""
-        try:
-            certificate = x509.load_pem_x509_certificate(request.certificate_pem.encode())
-            if not self._authority.has_signed(certificate):
-                raise RenewalRefused("certificate", "the certificate is of another relay")
-            spki = certified_spki(certificate)
-            is_signed = verify_p256(spki, unb64u(request.signature), renewal_message(certificate))
-        except ValueError as error:  # WireError is one
-            raise RenewalRefused("certificate", f"not a doorbell's certificate: {error}") from error
-        device = device_id_of(spki)
-        if not is_for(certificate, ExtendedKeyUsageOID.CLIENT_AUTH):
-            raise RenewalRefused("certificate", "the certificate isn't for the broker")
-        if common_name(certificate.subject) != device:
-            raise RenewalRefused("certificate", "the certificate's name isn't its key's id")
-        if not is_signed:
-            raise RenewalRefused("signature", "the request isn't signed by the certificate's key")
-        return _Presented(
-            device=device,
-            request=CertificateRequest(device=device, public_key=load_p256(spki)),
-            starts_ms=int(certificate.not_valid_before_utc.timestamp()) * 1000,
-            ends_ms=ends_ms_of(certificate),
-        )
+
+def check_renewal(request: RenewalRequest, authority: Authority) -> Presented:
+    """Check that a certificate of ours, for the broker, is handed in by its key's holder.
+
+    Raises RenewalRefused; whether the doorbell is known, and still one, isn't looked at.
+    """
+    try:
+        certificate = x509.load_pem_x509_certificate(request.certificate_pem.encode())
+        if not authority.has_signed(certificate):
+            raise RenewalRefused("certificate", "the certificate is of another relay")
+        spki = certified_spki(certificate)
+        is_signed = verify_p256(spki, unb64u(request.signature), renewal_message(certificate))
+    except (ValueError, x509.InvalidVersion) as error:  # WireError is a ValueError
+        raise RenewalRefused("certificate", f"not a doorbell's certificate: {error}") from error
+    device = device_id_of(spki)
+    if not is_for(certificate, ExtendedKeyUsageOID.CLIENT_AUTH):
+        raise RenewalRefused("certificate", "the certificate isn't for the broker")
+    if common_name(certificate.subject) != device:
+        raise RenewalRefused("certificate", "the certificate's name isn't its key's id")
+    if not is_signed:
+        raise RenewalRefused("signature", "the request isn't signed by the certificate's key")
+    return Presented(
+        device=device,
+        request=CertificateRequest(device=device, public_key=load_p256(spki)),
+        starts_ms=int(certificate.not_valid_before_utc.timestamp()) * 1000,
+        ends_ms=ends_ms_of(certificate),
+    )

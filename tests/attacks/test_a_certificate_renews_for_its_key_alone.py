@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from firmware.enrolment.keys import load_or_make_keys
 from firmware.protocol.encoding import b64u
-from firmware.protocol.renewals import RenewalRequest, renewal_message
+from firmware.protocol.renewals import RenewalRequest
 from relay.fleet.ca import Authority, check_csr, pem_of
 from relay.store import fleet
 from tests.relay.http_world import open_world
@@ -73,7 +74,7 @@ async def test_a_request_sent_again_brings_about_nothing_new(doorbell: Renewing)
 
 async def test_a_signature_for_something_else_renews_nothing(doorbell: Renewing) -> None:
     certificate = x509.load_pem_x509_certificate(doorbell.certificate_pem.encode())
-    untagged = renewal_message(certificate).partition(b"\x00")[2]
+    untagged = certificate.public_bytes(Encoding.DER)
     request = RenewalRequest(
         certificate_pem=doorbell.certificate_pem, signature=b64u(doorbell.keys.sign(untagged))
     )

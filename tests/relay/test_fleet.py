@@ -270,6 +270,18 @@ def test_what_is_no_csr_is_refused(text: str) -> None:
         check_csr(text)
 
 
+def test_a_csr_of_another_version_is_refused() -> None:
+    """Seen to break the relay (an error 500): the library has an error of its own for it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    body = "".join(csr_of(key, id_of(key)).splitlines()[1:-1])
+    broken = bytearray(base64.b64decode(body))
+    broken[broken.index(b"\x02\x01\x00") + 2] = 7
+    pem = base64.encodebytes(bytes(broken)).decode()
+    header, footer = (f"-----{word} CERTIFICATE REQUEST-----" for word in ("BEGIN", "END"))
+    with pytest.raises(EnrolmentRefused, match="not a certificate signing request"):
+        check_csr(f"{header}\n{pem}{footer}\n")
+
+
 def test_the_ca_survives_being_written_and_read(authority: Authority) -> None:
     key = authority.key.private_bytes(
         serialization.Encoding.PEM,

@@ -114,6 +114,8 @@ async def test_what_an_older_database_held_is_still_there(old: Path) -> None:
         doorbell = await fleet.get(tx, DEVICE)
         assert doorbell is not None
         assert doorbell.last_seq == 3
+        assert doorbell.certificate_ends_ms == doorbell.enrolled_ms + 365 * 24 * 3600 * 1000
+        assert doorbell.cloned_ms is None
         assert await health.get(tx, DEVICE) is None
         flags = await tx.exec_driver_sql("SELECT seq, is_clock_trusted FROM events ORDER BY seq")
         assert flags.all() == [(1, 0), (2, 1)]

@@ -1,6 +1,7 @@
 """Renewal of doorbells' certificates: who gets the next one, and when."""
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from firmware.protocol.certified_key import certified_spki
 from relay.errors import RenewalRefused
 from relay.fleet.renewal import RenewalService
 from relay.store import fleet
+from tests.fakes.clock import ManualClock
+from tests.fakes.waiting import eventually
 from tests.relay.http_world import DAY_MS, open_world
 from tests.relay.renewing import Renewing
 
@@ -21,6 +24,27 @@ LIFE_DAYS = 90
 async def doorbell(tmp_path: Path) -> AsyncIterator[Renewing]:
     async with open_world(tmp_path) as world:
         yield await Renewing.enrolled(world, tmp_path / "card")
+
+
+class AskedClock:
+    """The relay's clock, which knows how often it was asked."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        self._clock = clock
+        self._count = 0
+
+    def wall_ms(self) -> int:
+        self._count += 1
+        return self._clock.wall_ms()
+
+    async def asked(self, count: int) -> None:
+        await eventually(lambda: self._count >= count)
+
+
+def service_of(doorbell: Renewing) -> tuple[RenewalService, AskedClock]:
+    world, clock = doorbell.world, AskedClock(doorbell.world.clock)
+    service = RenewalService(database=world.database, authority=world.authority, clock=clock)
+    return service, clock
 
 
 async def test_a_certificate_is_renewed_for_the_same_key_for_90_days(doorbell: Renewing) -> None:
@@ -39,8 +63,11 @@ async def test_a_lost_answer_is_sent_again(doorbell: Renewing) -> None:
 
 async def test_a_doorbell_that_asks_twice_at_once_gets_one_certificate(doorbell: Renewing) -> None:
     doorbell.days_pass(60)
-    answers = await asyncio.gather(*(doorbell.renew() for _ in range(5)))
-    assert len(set(answers)) == 1
+    service, clock = service_of(doorbell)
+    async with doorbell.world.database.begin():  # so each has read the row before one writes
+        renewing = [asyncio.create_task(service.renew(doorbell.request())) for _ in range(3)]
+        await clock.asked(3)
+    assert len({(await one).certificate_pem for one in renewing}) == 1
 
 
 async def test_a_renewed_certificate_is_renewed_in_its_turn(doorbell: Renewing) -> None:
@@ -89,13 +116,12 @@ async def test_a_relay_from_a_backup_renews_what_it_no_longer_knows(doorbell: Re
 async def test_a_doorbell_that_was_revoked_while_it_was_signed_for_gets_nothing(
     doorbell: Renewing,
 ) -> None:
-    world = doorbell.world
-    service = RenewalService(database=world.database, authority=world.authority, clock=world.clock)
     doorbell.days_pass(60)
-    async with world.database.begin() as tx:
+    service, clock = service_of(doorbell)
+    async with doorbell.world.database.begin() as tx:
         renewing = asyncio.create_task(service.renew(doorbell.request()))
-        await asyncio.sleep(0.05)  # it has read the row, and waits for its turn to write
-        await fleet.revoke(tx, doorbell.keys.device, revoked_ms=world.clock.wall_ms())
+        await clock.asked(1)  # it has read the row, and waits for its turn to write
+        await fleet.revoke(tx, doorbell.keys.device, revoked_ms=clock.wall_ms())
     with pytest.raises(RenewalRefused, match="revoked"):
         await renewing
 
@@ -103,6 +129,17 @@ async def test_a_doorbell_that_was_revoked_while_it_was_signed_for_gets_nothing(
 @pytest.mark.parametrize("text", ["", "no pem", "-----BEGIN CERTIFICATE-----\nAAAA\n"])
 async def test_what_is_no_certificate_is_refused(doorbell: Renewing, text: str) -> None:
     request = doorbell.request()
+    request = type(request)(certificate_pem=text, signature=request.signature)
+    assert await doorbell.refusal(request) == (403, "certificate")
+
+
+async def test_a_certificate_of_another_version_is_refused(doorbell: Renewing) -> None:
+    body = "".join(doorbell.certificate_pem.splitlines()[1:-1])
+    broken = bytearray(base64.b64decode(body))
+    broken[broken.index(b"\xa0\x03\x02\x01\x02") + 4] = 9
+    pem = base64.encodebytes(bytes(broken)).decode()
+    request = doorbell.request()
+    text = f"-----BEGIN CERTIFICATE-----\n{pem}-----END CERTIFICATE-----\n"
     request = type(request)(certificate_pem=text, signature=request.signature)
     assert await doorbell.refusal(request) == (403, "certificate")
 
