@@ -28,6 +28,7 @@ FILES = (
     "browsers.json",
     "door.json",
     "knock.json",
+    "check.json",
     "recovery.json",
     "enrolment.json",
     "certificate.pem",
@@ -39,6 +40,7 @@ FILES = (
     "clock.json",
     "troubles.json",
     "sound.json",
+    "storage-speed.tmp",
     "control.sock",
 )
 BESIDE = ("", "-wal", "-shm", "-journal", ".new")
