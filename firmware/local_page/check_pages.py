@@ -91,7 +91,7 @@ class CheckPages:
         if not self._is_holder(request):
             return self._shut_out(request)
         jpeg = await self._session.jpeg()
-        if jpeg is None or not self._is_holder(request):  # it may have ended meanwhile
+        if jpeg is None:
             return Response(status_code=HTTPStatus.NO_CONTENT)
         return Response(jpeg, media_type="image/jpeg")
 

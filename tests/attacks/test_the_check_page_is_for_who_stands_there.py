@@ -18,7 +18,7 @@ from firmware.errors import CheckCodeWrong
 from firmware.local_page.check_window import CheckWindow, WindowRefused
 from firmware.local_page.ports import PairingView
 from firmware.local_page.web_app import door_app
-from tests.fakes.check_page import FakeRecorder
+from tests.fakes.check_page import FakeRecorder, picture
 from tests.fakes.checked_recorder import CheckedRecorder, checked_recorder
 from tests.fakes.clock import ManualClock
 from tests.fakes.local_page import NUMBER, URL, Home, door_page
@@ -165,11 +165,15 @@ async def test_after_ten_minutes_the_first_browser_is_shut_out_too(home: Home) -
 
 
 async def test_a_picture_on_its_way_when_it_closes_isnt_given(home: Home) -> None:
-    """The second look in `CheckPages.picture`, and in `_Pictures.jpeg`."""
+    """The second look at the slot in `_Pictures.jpeg` in check_session.py."""
     await open_check(home)
     asked = asyncio.create_task(home.web.get("/check/picture.jpg"))
-    await asyncio.sleep(0.01)
-    home.bell.checked.film()
+    await asyncio.sleep(0.05)
+    large = picture(1, size=(2560, 1920))  # its JPEG takes a while, on a thread
+    home.bell.checked.camera.small.put(large)
+    for _ in range(6):  # through the hub and the slot to the thread
+        await asyncio.sleep(0)
+    assert not asked.done()
     home.bell.checked.window.end()
 
     assert (await asked).content == b""
@@ -301,6 +305,7 @@ async def test_no_frame_and_no_sound_of_a_check_is_kept_anywhere(tmp_path: Path)
         assert kept_sound(door) == b""
         assert (door.rig.recorder.clip_id, door.rig.library.count()) == (None, 0)
         assert canary_in(tmp_path) == []
+        door.rig.press()  # at the last moment: what follows isn't its clip
         door.window.end()
         closed_ms = door.clock.wall_ms()
         await eventually(lambda: door.sound_card.open_now("microphone"))
