@@ -120,18 +120,20 @@ def vendor_data() -> bytes:
     return b"#cloud-config\n" + _json(document)
 
 
-def cmdline(now: bytes | None, instance: str) -> bytes:
+def cmdline(now: bytes | None, instance: str | None) -> bytes:
     """Return the kernel's one line: where cloud-init finds its data, and the root as it shall be.
 
     `resize` would let the initramfs give the whole card to the root, and nothing would be left for
     data. The kernel mounts the root read-only; /etc/fstab says whether it stays so.
+    `instance` None: the card isn't customised yet, and cloud-init looks for its data by itself.
     """
     if now is None or b"root=" not in now:
         raise CardDamaged("the card's cmdline.txt names no root partition; flash the image anew")
     words = now.decode("utf-8", errors="surrogateescape").split()
     ours = ("resize", "ro", "rw")
     kept = [word for word in words if word not in ours and not word.startswith("ds=nocloud")]
-    text = " ".join([*kept, "ro", f"ds=nocloud;i={instance}"]) + "\n"
+    source = [] if instance is None else [f"ds=nocloud;i={instance}"]
+    text = " ".join([*kept, "ro", *source]) + "\n"
     line = text.encode(errors="surrogateescape")
     if len(line) > MAX_LINE_BYTES:
         raise CardDamaged("the card's cmdline.txt is too long; flash the image anew")

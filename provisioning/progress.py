@@ -78,6 +78,10 @@ class BarProgress:
         speed = size / max(0.1, now - self._began[name]) / 1e6
         self._bars.update(self._tasks[name], completed=part, speed=f"{speed:.0f} MB/s")
 
+    def show_any(self, name: str, size: int, part: float) -> None:
+        """Move the bar of this name."""
+        self.show("writing", size, part, name=name)
+
     def done(self, path: str, written: Written) -> None:
         """Say what is on the card."""
         size = written.size / 1e9

@@ -187,10 +187,10 @@ class Encoder:
         codec.gop_size = 10 * fps  # never reached: key frames go by time
         codec.max_b_frames = 0
         codec.thread_count = thread_count
-        codec.profile = "Baseline"  # as an option, only FFmpeg 8 and later take it by that name
         codec.options = {
             "preset": preset,
             "tune": "zerolatency",
+            "profile": "baseline",
             "level": _level(width, height, fps),
             "forced-idr": "1",
             "x264-params": "scenecut=0:repeat-headers=1:annexb=1",
@@ -231,12 +231,12 @@ def _ns(pts_90k: int) -> int:
 
 
 def _level(width: int, height: int, fps: int) -> str:
-    """Return the H.264 level_idc (table A-1), of size and rate alone.
+    """Return the H.264 level (table A-1), of size and rate alone.
 
     So a new bitrate changes nothing in the SPS, and a clip that it falls into keeps one.
     """
     macroblocks = -(-width // 16) * -(-height // 16)
-    for level, most, most_per_s in (("31", 3_600, 108_000), ("40", 8_192, 245_760)):
+    for level, most, most_per_s in (("3.1", 3_600, 108_000), ("4.0", 8_192, 245_760)):
         if macroblocks <= most and macroblocks * fps <= most_per_s:
             return level
-    return "51"
+    return "5.1"

@@ -4,6 +4,9 @@ An uncompressed tar (POSIX ustar). Its first member is `bundle.note`, the signed
 the list follow, in its order. Every header has to be, byte for byte, the one that this module
 writes for that name and size: no path, link, owner or second copy can be said otherwise, and
 nothing is unpacked before it is known to be what was signed.
+
+A published bundle leaves out what isn't ours to hand on (`is_fetched`); its list names it all the
+same, with size and digest, and who flashes completes it from where that is published.
 """
 
 import hashlib
@@ -74,6 +77,14 @@ class BundleNote(Document, frozen=True, kw_only=True):
     debian: Annotated[tuple[DebianPackage, ...], msgspec.Meta(max_length=512)] = ()
 
 
+def is_fetched(name: str) -> bool:
+    """Return whether a published bundle leaves a file out (docs/decisions/0076).
+
+    PyAV's wheel has x264 and x265 in it; Debian's packages come from their own archives.
+    """
+    return name.startswith((f"{WHEELS}/av-", f"{DEBS}/"))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckedBundle:
     """A bundle whose list is signed by enough, and whose files are those of the list."""
@@ -83,38 +94,45 @@ class CheckedBundle:
     sha256: str
     """Of the whole file, as it was when it was checked."""
     note: BundleNote
-
-    @contextmanager
-    def member(self, name: str) -> Iterator[BinaryIO]:
-        """Open the bundle where one of its files begins."""
-        with self.path.open("rb") as file:
-            at = _padded(_note_size(file, self.path)) + 2 * BLOCK
-            for one in self.note.files:
-                if one.name == name:
-                    file.seek(at)
-                    yield file
-                    return
-                at += BLOCK + _padded(one.size)
-        raise ReleaseRefused(f"the bundle has no {name}")
+    lacking: tuple[BundleFile, ...]
+    """What a published bundle leaves out."""
 
     def read(self, name: str) -> bytes:
-        """Return one of its files."""
-        size = next((one.size for one in self.note.files if one.name == name), 0)
-        with self.member(name) as file:
-            return file.read(size)
+        """Return one of its files, which are checked once more."""
+        return b"".join(piece for one, piece in self._pieces() if one.name == name)
+
+    def unpack(self, folder: Path) -> dict[str, Path]:
+        """Write its files into a folder, under numbers; return where each lies."""
+        found: dict[str, Path] = {}
+        for one, piece in self._pieces():
+            path = found.setdefault(one.name, folder / str(len(found)))
+            with path.open("ab") as file:
+                file.write(piece)
+        return found
+
+    def _pieces(self) -> Iterator[tuple[BundleFile, bytes]]:
+        with _opened(self.path) as file:
+            _read_note_bytes(file, self.path)
+            for one in self.note.files:
+                if one not in self.lacking:
+                    for piece in _member(file, self.path, one, file.read(BLOCK)):
+                        yield one, piece
 
 
 def write_bundle(out: Path, note: bytes, files: Mapping[str, Path]) -> None:
     """Write a bundle of a note, signed or not, and the files that it lists; raise ReleaseRefused.
 
-    The file is there whole, or not at all.
+    What is fetched may be left out. The file is there whole, or not at all.
     """
     listed = read_note(note).files
-    if {one.name for one in listed} != set(files):
+    left_out = {one.name for one in listed} - set(files)
+    if set(files) - {one.name for one in listed} or not all(map(is_fetched, left_out)):
         raise ReleaseRefused("the bundle's list and its files differ")
 
     def copy(to: BinaryIO) -> None:
         for one in listed:
+            if one.name in left_out:
+                continue
             to.write(header(one.name, one.size))
             with files[one.name].open("rb") as source:
                 while piece := source.read(PIECE):
@@ -139,20 +157,14 @@ def note_of(path: Path) -> bytes:
 
 def replace_note(path: Path, note: bytes) -> None:
     """Give a bundle its note with other signatures; all else stays."""
-    before = note_of(path)
-    if read_note(before) != read_note(note):
-        raise ReleaseRefused("that is the note of another bundle")
     with _opened(path) as file:
-        file.seek(2 * BLOCK + _padded(len(before)) - BLOCK)
+        if read_note(_read_note_bytes(file, path)) != read_note(note):
+            raise ReleaseRefused("that is the note of another bundle")
+        left = os.fstat(file.fileno()).st_size - file.tell() - len(END)
 
         def copy(to: BinaryIO) -> None:
-            left = _size_of(read_note(note))
-            while left:
-                piece = file.read(min(PIECE, left))
-                if not piece:
-                    raise ReleaseRefused(f"{path.name} is cut short; make or download it anew")
-                to.write(piece)
-                left -= len(piece)
+            for size in [*[PIECE] * (left // PIECE), left % PIECE]:
+                to.write(file.read(size))
 
         _replace(path, note, copy)
 
@@ -162,40 +174,54 @@ def check_bundle(
     signers: Signers,
     *,
     target: Target | None = None,
+    may_lack: bool = False,
     progress: Callable[[int, float], None] = lambda _size, _part: None,
 ) -> CheckedBundle:
     """Check signatures, list, and every byte of a bundle; raise ReleaseRefused.
 
-    `progress` is called with the bytes that were read, and which part of all that is.
+    `may_lack` takes one that isn't completed yet, too. `progress` is called with the bytes that
+    were read, and which part of all that is.
     """
     note = open_document(BundleNote, note_of(path), PURPOSE, signers)
     if target is not None and note.target != target:
         raise ReleaseRefused(
             f"{path.name} is for {note.target}, not for {target}; take the bundle for that board"
         )
-    return check_unverified(path, progress=progress)
+    return check_unverified(path, may_lack=may_lack, progress=progress)
 
 
 def check_unverified(
-    path: Path, *, progress: Callable[[int, float], None] = lambda _size, _part: None
+    path: Path,
+    *,
+    may_lack: bool = False,
+    progress: Callable[[int, float], None] = lambda _size, _part: None,
 ) -> CheckedBundle:
     """Check a bundle as `check_bundle` does, whoever has signed it: for its signers."""
     with _opened(path) as opened:
         file = _Hashed(opened)
         data = _read_note_bytes(file, path)
         note = read_note(data)
-        size = 2 * BLOCK + _padded(len(data)) - BLOCK + _size_of(note) + len(END)
-        have = os.fstat(opened.fileno()).st_size
-        if have != size:
-            raise ReleaseRefused(
-                f"{path.name} has {have} bytes and its list says {size}; download it anew"
-            )
+        size = os.fstat(opened.fileno()).st_size
+        lacking = []
+        block = file.read(BLOCK)
         for one in note.files:
-            _check_member(file, path, one)
-            progress(opened.tell(), opened.tell() / size)
-        if file.read(len(END) + 1) != END:
+            if block != header(one.name, one.size) and is_fetched(one.name):
+                lacking.append(one)
+                continue
+            for _ in _member(file, path, one, block):
+                pass
+            progress(opened.tell(), opened.tell() / max(1, size))
+            block = file.read(BLOCK)
+        if block + file.read(BLOCK + 1) != END:
             raise ReleaseRefused(f"{path.name} doesn't end where its list does; download it anew")
-    return CheckedBundle(path=path, size=size, sha256=file.hexdigest(), note=note)
+    if lacking and not may_lack:
+        raise ReleaseRefused(
+            f"{path.name} lacks {lacking[0].name}, which isn't ours to hand on; complete it with "
+            f"`doorward-release complete {path.name}`"
+        )
+    return CheckedBundle(
+        path=path, size=size, sha256=file.hexdigest(), note=note, lacking=tuple(lacking)
+    )
 
 
 class _Readable(Protocol):
@@ -255,8 +281,9 @@ def _check_list(note: BundleNote) -> None:
         )
 
 
-def _check_member(file: _Readable, path: Path, one: BundleFile) -> None:
-    if file.read(BLOCK) != header(one.name, one.size):
+def _member(file: _Readable, path: Path, one: BundleFile, block: bytes) -> Iterator[bytes]:
+    """Yield a member's bytes, whose header was read; raise ReleaseRefused, sooner or at the end."""
+    if block != header(one.name, one.size):
         raise ReleaseRefused(f"{path.name} doesn't hold {one.name} where its list says so")
     digest = hashlib.sha256()
     left = one.size
@@ -266,6 +293,7 @@ def _check_member(file: _Readable, path: Path, one: BundleFile) -> None:
             raise ReleaseRefused(f"{path.name} is cut short in {one.name}; download it anew")
         digest.update(piece)
         left -= len(piece)
+        yield piece
     if digest.hexdigest() != one.sha256:
         raise ReleaseRefused(f"{one.name} in {path.name} isn't what was signed; download it anew")
     if any(file.read(_padded(one.size) - one.size)):

@@ -2,7 +2,7 @@
 
 Run from a checkout, with what `make setup` installs: pip fetches and builds. What is fetched has to
 have a digest of `requirements/`; which lines count is judged for the board, not for this machine.
-What the board's own packages bring is left out (docs/decisions/0076-what-a-bundle-carries.md).
+What may be handed on, and what isn't, is docs/decisions/0076-what-a-bundle-carries.md.
 """
 
 import os
@@ -13,11 +13,11 @@ import sys
 import tempfile
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from provisioning.errors import ReleaseRefused
-from provisioning.release.bundle import DebianPackage, Target, sha256_of
+from provisioning.release.bundle import WHEELS, BundleFile, DebianPackage, Target, sha256_of
 
 PYTHON = "3.13"
 GLIBC_MINORS = range(41, 4, -1)
@@ -31,11 +31,10 @@ _HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Board:
-    """What a target's system is, and which wheels its own packages stand in for."""
+    """What a target's system is, and which of its packages the doorbell needs."""
 
     machine: str
-    system: Mapping[str, DebianPackage] = field(default_factory=dict)
-    needs: tuple[DebianPackage, ...] = ()
+    debian: tuple[DebianPackage, ...] = ()
 
     @property
     def platforms(self) -> tuple[str, ...]:
@@ -43,21 +42,14 @@ class Board:
         glibc = [f"manylinux_2_{minor}_{self.machine}" for minor in GLIBC_MINORS]
         return (*glibc, f"manylinux2014_{self.machine}", f"linux_{self.machine}")
 
-    @property
-    def debian(self) -> tuple[DebianPackage, ...]:
-        """All packages that the system must have."""
-        return (*self.needs, *self.system.values())
-
-
-def _package(name: str, version: str = "any") -> DebianPackage:
-    return DebianPackage(name=name, version=version, file=None)
-
 
 BOARDS: dict[Target, Board] = {
     "aarch64-cp313": Board(
         machine="aarch64",
-        system={"av": _package("python3-av", "14.2.0-1")},
-        needs=(_package("python3-picamera2"), _package("python3-numpy")),
+        debian=tuple(
+            DebianPackage(name=name, version="any", file=None)
+            for name in ("python3-picamera2", "python3-numpy")
+        ),
     ),
     "x86_64-cp313": Board(machine="x86_64"),
 }
@@ -144,7 +136,7 @@ class Checkout:
                     raise ReleaseRefused(f"requirements/dev.txt doesn't lock {name}")
                 wanted.append(of_all[name])
         (pip,) = [one for one in self._locked("dev", board) if one.name == PIP]
-        by_name = {one.name: one for one in [*wanted, pip] if one.name not in board.system}
+        by_name = {one.name: one for one in [*wanted, pip]}
         return [by_name[name] for name in sorted(by_name)]
 
     def build(self, folder: Path) -> Path:
@@ -204,6 +196,12 @@ def short_name(wheel: str, board: Board) -> str:
     return f"{head}-{fitting[0]}.whl"
 
 
+def wheel_requirement(file: BundleFile) -> Requirement:
+    """Return the one line by which pip fetches a wheel of a signed list, and no other."""
+    name, version = file.name.removeprefix(f"{WHEELS}/").split("-")[:2]
+    return Requirement(name=name, version=version, digests=frozenset({file.sha256}))
+
+
 def requirements_text(wheels: Sequence[Path]) -> str:
     """Return what `pip install --require-hashes --no-index` reads: these files and no others.
 
@@ -244,7 +242,7 @@ def _run(
         done = subprocess.run(
             command,
             check=True,
-            stdout=sys.stderr if is_shown else subprocess.PIPE,
+            stdout=2 if is_shown else subprocess.PIPE,  # stderr: what is printed is the result
             stderr=None if is_shown else subprocess.PIPE,
             env={**os.environ, **(environment or {})},
             timeout=COMMAND_S,

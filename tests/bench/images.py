@@ -151,7 +151,7 @@ def _edits(image: Path, size: Size) -> list[Run]:
 
     def edit() -> None:
         with BlockFile(image, is_writable=True) as blocks:
-            write_files(blocks, WISHES, at=datetime(2026, 1, 2, tzinfo=UTC))
+            write_files(blocks, WISHES, None, at=datetime(2026, 1, 2, tzinfo=UTC))
 
     edit()
     return [timed(edit, min(size.repeats, 30)) for _ in range(size.runs)]

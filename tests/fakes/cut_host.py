@@ -84,6 +84,9 @@ class FolderHost(Host):
                 assert Path(at).is_dir()
                 inner = "/" + str(Path(source).relative_to(self.path("/var/lib/doorward-data")))
                 self.mounts[at] = f"/dev/mmcblk0p3[{inner}]"
+            case ("systemctl", "mask", "--now", *units):
+                for unit in units:
+                    super().link(f"/etc/systemd/system/{unit}", "/dev/null")
             case ("systemctl", "enable", *units):
                 for unit in units:
                     super().link(f"/etc/systemd/system/multi-user.target.wants/{unit}", "x")

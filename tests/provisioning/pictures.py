@@ -4,6 +4,8 @@ It flashes a loop device (without root a file), as a person would, in a terminal
 is of a laptop with one card, from a canned `lsblk`. Writes docs/images/flash-*.svg.
 """
 
+import hashlib
+import json
 import os
 import pty
 import re
@@ -14,12 +16,22 @@ import textwrap
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from xml.sax.saxutils import escape
 
 from firmware.protocol.claims import Claim, Invitation
+from provisioning.block_file import BlockFile
+from provisioning.fat32.volume import Volume
+from provisioning.first_boot.page import page_of
+from provisioning.first_boot.status import Anchors, Status
+from provisioning.first_boot.texts import TEXTS
+from provisioning.image import boot_partition
+from provisioning.partitions import read_partitions
 from tests.fakes.lsblk import fake_lsblk
-from tests.provisioning.card_images import LENGTH, TRIXIE, make_image
+from tests.provisioning.card_images import LENGTH
+from tests.provisioning.signed_bundles import make_bundle
+from tests.provisioning.sound_card import make_base
 
 IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
 COLUMNS = 96
@@ -27,6 +39,34 @@ CHARACTER, LINE, MARGIN = 7.3, 17, 14
 NO_BREAK = "\u00a0"
 """Spaces in an SVG fall together."""
 CLAIM_LIFE_S = 14 * 24 * 3600
+WRONG_PASSWORD = json.dumps(
+    {
+        "v": 1,
+        "step": "network",
+        "state": "waiting",
+        "text": TEXTS["en"]["wifi_wrong_password"].text,
+        "advice": TEXTS["en"]["wifi_wrong_password"].advice,
+    }
+).encode()
+"""What a doorbell wrote whose Wi-Fi password is wrong."""
+WORKING = Status(
+    step="install",
+    state="working",
+    code="working",
+    detail="",
+    address="192.168.1.40",
+    name="front-door",
+    anchors=Anchors(
+        relay="https://relay.example",
+        register_origin="relay.example/register",
+        policy_digest=hashlib.sha256(b"").hexdigest(),
+    ),
+    board="Raspberry Pi Zero 2 W Rev 1.0",
+    version="",
+    notices=(),
+    started_ms=0,
+    changed_ms=0,
+)
 DISKS = [
     {
         "kname": "nvme0n1", "path": "/dev/nvme0n1", "type": "disk", "subsystems": "block:nvme:pci",
@@ -66,20 +106,36 @@ def main() -> int:
             expires_ms=(int(time.time()) + CLAIM_LIFE_S) * 1000,
         )
         (folder / "doorward.json").write_bytes(Invitation(claim=claim).encode())
-        make_image(folder / "raspios-trixie.img", TRIXIE)
+        make_base(folder / "raspios-trixie.img")
+        make_bundle(folder, wheel=os.urandom(5_000_000))
         card = stack.enter_context(loop_device(folder / "card"))
         os.chdir(folder)
+        more = ["--invitation", "doorward.json"]
+        more += ["--bundle", "bundle.tar", "--signers", "signers.txt"]
         words = ["flash", "raspios-trixie.img", str(card), "--allow-file"]
         shown = session(
-            [*words, "--invitation", "doorward.json"],
+            [*words, *more],
             ["front-door", "Home", "SE", "correct horse", "zero2w", "", "yes"],
             {},
         )
-        command = f"sudo doorward-flash flash raspios-trixie.img {card} --invitation doorward.json"
+        command = f"sudo doorward-flash {' '.join(words)} {' '.join(more)}"
         picture("flash-card", command, shown)
+        with BlockFile(card, is_writable=True) as blocks:
+            volume = Volume(blocks, boot_partition(read_partitions(blocks)))
+            volume.write({"doorward/provision-status.json": WRONG_PASSWORD}, at=datetime.now(UTC))
         broken = session(["doctor", str(card)], [], {})
         picture("flash-doctor", f"sudo doorward-flash doctor {card}", broken)
+        page = folder / "first-boot.html"
+        page.write_bytes(page_of(WORKING))
+        photograph(page, IMAGES / "first-boot.png")
     return 0
+
+
+def photograph(page: Path, picture_file: Path) -> None:
+    """Take a picture of a page as a phone shows it."""
+    command = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
+    more = ["--window-size=500,560", f"--screenshot={picture_file}", page.as_uri()]
+    subprocess.run([*command, *more], check=True, capture_output=True)
 
 
 def session(words: Sequence[str], typed: Sequence[str], environment: dict[str, str]) -> str:

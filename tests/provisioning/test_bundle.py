@@ -31,12 +31,8 @@ from provisioning.release.signed_document import (
     unsigned_document,
     with_signature,
 )
+from tests.provisioning.signed_bundles import ADA, BO, CY, EVE, SIGNERS_TEXT
 
-ADA, BO, CY, EVE = (
-    NoteSigner(name=f"release.example/{name}", kind="ed25519", private_key=bytes([n]) * 32)
-    for n, name in enumerate(("ada", "bo", "cy", "eve"), 1)
-)
-SIGNERS_TEXT = f"quorum 2\n{ADA.key.vkey}\n{BO.key.vkey}\n{CY.key.vkey}\n"
 SIGNERS = parse_signers(SIGNERS_TEXT)
 CONTENTS = {
     "wheels/doorward-9.9-py3-none-any.whl": b"wheel" * 300,

@@ -1,4 +1,4 @@
-"""The units of a doorbell together with the mounts of its read-only system, as systemd reads them."""
+"""Units of a doorbell, with the mounts of its read-only system: systemd's own view of them."""
 
 import os
 import re

@@ -38,6 +38,7 @@ def test_a_derived_key_is_taken_as_it_is():
     ("ssid", "password", "country", "why"),
     [
         ("", "password", "SE", "1 to 32 bytes"),
+        ("65; 66;", "password", "SE", "as another"),
         ("x" * 33, "password", "SE", "this has 33"),
         ("å" * 17, "password", "SE", "this has 34"),
         ("a\nb", "password", "SE", "can't be shown"),
