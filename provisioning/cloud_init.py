@@ -111,7 +111,7 @@ def vendor_data() -> bytes:
         "--collect",
         "--unit=doorward-first-boot",
         "--description=Doorward's first boot",
-        f"--property=RequiresMountsFor={BOOT}",
+        f"--property=RequiresMountsFor={BOOT} {STATE}",
         "/usr/bin/python3",
         "-I",
         f"{BOOT}/{FIRST_BOOT}",

@@ -18,7 +18,8 @@ from provisioning.errors import Cancelled, CardFailed, ReleaseRefused
 from provisioning.fat32.volume import Content, LargeFile, Volume
 from provisioning.image import boot_partition
 from provisioning.partitions import read_partitions
-from provisioning.writer import Card, blank
+from provisioning.watched_blocks import WatchedBlocks
+from provisioning.writer import Card, blank, opened_words
 
 
 def customise(
@@ -37,23 +38,32 @@ def customise(
     Cancelled.
     """
     stop = is_cancelled or threading.Event()
-    if stop.is_set():
-        raise Cancelled("stopped; nothing was written")
+    _check(stop, "nothing was written")
+
+    def watch(_count: int) -> None:
+        _check(stop, "the card is blank and can be flashed again")
+
     try:
         with BlockFile(path, is_writable=True) as blocks:
             if bundle is None and not carries_bundle(blocks):
                 raise ReleaseRefused(f"{path} {LACKING}")
-            files = write_files(blocks, wishes, bundle, at=at)
+            files = write_files(WatchedBlocks(blocks, watch), wishes, bundle, at=at)
         with BlockFile(path) as blocks:
             blocks.forget_cached()
-            compare_files(blocks, files)
+            compare_files(WatchedBlocks(blocks, watch), files)
+        watch(0)
     except OSError as error:
-        raise CardFailed(f"{path} can't be customised: {error.strerror or error}") from error
-    if stop.is_set():
+        raise CardFailed(opened_words(path, error)) from error
+    except Cancelled:
         with Card(path) as card:
             blank(card)
-        raise Cancelled("stopped; the card is blank and can be flashed again")
+        raise
     return list(files)
+
+
+def _check(stop: threading.Event, what: str) -> None:
+    if stop.is_set():
+        raise Cancelled(f"stopped; {what}")
 
 
 def write_files(

@@ -14,10 +14,10 @@ from provisioning.bundle_on_card import CardBundle
 from provisioning.cloud_init import Wishes
 from provisioning.customise import compare_files, write_files
 from provisioning.errors import Cancelled, CardFailed
-from provisioning.fat32.volume import size_of
 from provisioning.held_back import HeldBack
 from provisioning.image import Image
-from provisioning.writer import Card, Progress, Writer, Written, blank, probe
+from provisioning.watched_blocks import WatchedBlocks
+from provisioning.writer import Card, Progress, Writer, Written, blank, opened_words, probe
 
 
 class Flasher:
@@ -63,7 +63,7 @@ class Flasher:
     def _probe(self, card: Card) -> None:
         blank(card)
         try:
-            probe(card)
+            probe(card, check=lambda: self._check("the card is blank and can be flashed again"))
         finally:
             blank(card)
 
@@ -71,20 +71,27 @@ class Flasher:
         self, first: bytes, wishes: Wishes, bundle: CardBundle | None, at: datetime
     ) -> bytes:
         """Write the files of a first boot; return the card's beginning, with them."""
+        whole = 1 if bundle is None else 2 * bundle.checked.size
+        done = 0
+
+        def watch(count: int) -> None:
+            nonlocal done
+            self._check("the card is blank and can be flashed again")
+            done += count
+            if bundle is not None:
+                self._progress("customising", done, min(0.99, done / whole))
+
         self._progress("customising", 0, 0.0)
         try:
             with BlockFile(self._path, is_writable=True) as blocks:
-                held = HeldBack(blocks, first)
+                held = HeldBack(WatchedBlocks(blocks, watch), first)
                 files = write_files(held, wishes, bundle, at=at)
-            self._check("the card is blank and can be flashed again")
             with BlockFile(self._path) as blocks:
                 blocks.forget_cached()
-                compare_files(HeldBack(blocks, held.first), files)
+                compare_files(HeldBack(WatchedBlocks(blocks, watch), held.first), files)
         except OSError as error:
-            raise CardFailed(
-                f"{self._path} can't be customised: {error.strerror or error}"
-            ) from error
-        self._progress("customising", sum(map(size_of, files.values())), 1.0)
+            raise CardFailed(opened_words(self._path, error)) from error
+        self._progress("customising", done, 1.0)
         return held.first
 
     def _check(self, what: str) -> None:

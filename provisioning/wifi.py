@@ -17,6 +17,8 @@ MAX_SSID_BYTES = 32
 LEAST_PASSWORD, MOST_PASSWORD = 8, 63
 HEX_KEY = re.compile(r"[0-9a-fA-F]{64}")
 ROUNDS, KEY_BYTES = 4096, 32
+INTEGER_LIST = re.compile(r"\s*[0-9]{1,3}\s*;(\s*[0-9]{1,3}\s*;)*\s*", re.ASCII)
+"""A name that NetworkManager takes for the bytes of one, in its keyfiles; `\\;` is a `;` to it."""
 COUNTRY = re.compile(r"[A-Z]{2}")
 
 
@@ -82,6 +84,10 @@ def check_ssid(ssid: str) -> None:
         raise WifiRefused(f"a network's name has 1 to {MAX_SSID_BYTES} bytes; this has {size}")
     if any(not character.isprintable() for character in ssid):
         raise WifiRefused("the network's name has a character that can't be shown; rename it")
+    if INTEGER_LIST.fullmatch(ssid) or "\\;" in ssid:
+        raise WifiRefused(
+            "NetworkManager would read the network's name as another; rename it in the router"
+        )
 
 
 def _check_password(password: str) -> None:

@@ -1,9 +1,9 @@
 """Writes an image to a card, reads it back, and never leaves a card that boots by half.
 
 The first piece, with the partition table, is written as zeros, and for real only when all else is
-on the card: whoever pulls it, or presses Ctrl-C, has a blank card. Reading and unpacking go on in a
-thread beside the writes; memory is a few pieces. Everything bypasses the page cache (O_DIRECT), so
-what is read back comes from the card.
+on the card: whoever pulls it, or presses Ctrl-C, has a blank card. Reading, unpacking and hashing
+go on in a thread beside the writes; memory is a few pieces. Everything bypasses the page cache
+(O_DIRECT), so what is read back comes from the card.
 """
 
 import hashlib
@@ -71,7 +71,7 @@ class Card:
             self._descriptor = os.open(path, flags)
             self._size = os.lseek(self._descriptor, 0, os.SEEK_END)
         except OSError as error:
-            raise CardFailed(_opened_words(path, error)) from error
+            raise CardFailed(opened_words(path, error)) from error
         self._buffer = mmap.mmap(-1, PIECE)
 
     def __enter__(self) -> "Card":
@@ -88,7 +88,7 @@ class Card:
 
     def write(self, at: int, data: bytes) -> None:
         """Write a piece; what is missing to a whole sector is zeros. Raises CardFailed."""
-        length = -(-len(data) // SECTOR) * SECTOR
+        length = max(len(data), min(-(-len(data) // SECTOR) * SECTOR, self._size - at))
         self._buffer[: len(data)] = data
         self._buffer[len(data) : length] = bytes(length - len(data))
         done = 0
@@ -158,8 +158,7 @@ class Writer:
         first, position = b"", 0
         digest = hashlib.sha256()
         blank(self._card)  # from here on it is blank, whatever happens
-        for piece, packed in self._pieces():
-            digest.update(piece)
+        for piece, packed in self._pieces(digest):
             if position == 0:
                 first = piece
             else:
@@ -209,8 +208,11 @@ class Writer:
         if self._is_cancelled.is_set():
             raise Cancelled("stopped; the card is blank and can be flashed again")
 
-    def _pieces(self) -> Iterator[tuple[bytes, int]]:
-        """Yield pieces, and how much of the image's file was read, from another thread."""
+    def _pieces(self, digest: "hashlib._Hash") -> Iterator[tuple[bytes, int]]:
+        """Yield pieces, and how much of the image's file was read, from another thread.
+
+        `digest` is that thread's until the last piece: hashing goes on beside the writes.
+        """
         ready: queue.Queue[tuple[bytes, int] | ProvisioningError | None] = queue.Queue(QUEUE)
         is_over = threading.Event()
 
@@ -225,6 +227,7 @@ class Writer:
         def unpack() -> None:
             try:
                 for piece in self._image.pieces(limit=self._card.size):
+                    digest.update(piece)
                     put((piece, self._image.packed_position))
                     if is_over.is_set():
                         return
@@ -275,12 +278,12 @@ def verify(image: Image, card: Medium, progress: Progress) -> Written:
     return Written(size=position, sha256=digest.hexdigest())
 
 
-def probe(card: Medium, places: int = 64) -> None:
+def probe(card: Medium, places: int = 64, *, check: Callable[[], None] = lambda: None) -> None:
     """Raise CardFailed unless the card keeps what it is given at so many places over its length.
 
     A fake card claims more room than it has: it drops what is beyond, or writes it over its
     beginning, mostly at a power of two. So the places are the start, each power of two, and others
-    spread evenly. What was there is lost.
+    spread evenly. What was there is lost. `check` is called before each, and may raise.
     """
     last = (card.size - SECTOR) // SECTOR * SECTOR
     powers = [1 << n for n in range(20, last.bit_length())]
@@ -288,9 +291,11 @@ def probe(card: Medium, places: int = 64) -> None:
     spread = [n * last // (evenly - 1) // SECTOR * SECTOR for n in range(evenly)]
     marks = {at: os.urandom(32) * (SECTOR // 32) for at in sorted({0, *powers, *spread})}
     for at, mark in marks.items():
+        check()
         card.write(at, mark)
     card.sync()
     for at, mark in marks.items():
+        check()
         if card.read(at, SECTOR) != mark:
             raise CardFailed(
                 f"the card doesn't keep what is written at {at / 1e9:.1f} GB: it is worn, or has "
@@ -300,7 +305,8 @@ def probe(card: Medium, places: int = 64) -> None:
         card.write(at, bytes(SECTOR))
 
 
-def _opened_words(path: Path, error: OSError) -> str:
+def opened_words(path: Path, error: OSError) -> str:
+    """Return why a card can't be opened, and what to do."""
     reasons = {
         16: "it is in use; unmount it and close what uses it",
         13: "that needs root: run the command with sudo",

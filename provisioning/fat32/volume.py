@@ -69,18 +69,24 @@ class Volume:
 
     def sha256(self, path: str) -> str:
         """Return the digest of a file of any size, or raise FileNotFoundError."""
+        digest = hashlib.sha256()
+        for piece in self.pieces(path):
+            digest.update(piece)
+        return digest.hexdigest()
+
+    def pieces(self, path: str) -> Iterator[bytes]:
+        """Yield a file of any size in pieces, or raise FileNotFoundError."""
         folder, name = _split(path)
         entry = self._folder(folder).find(name)
         if entry is None or entry.is_folder:
             raise FileNotFoundError(f"the card has no file {path}")
-        digest, left = hashlib.sha256(), entry.size
+        left = entry.size
         for begin, count in _runs(self._clusters(entry), self._layout.cluster):
             piece = self._blocks.read(self._layout.position(begin), count)[:left]
-            digest.update(piece)
             left -= len(piece)
+            yield piece
         if left:
             raise CardDamaged(f"{path} on the card is shorter than its folder says; flash it anew")
-        return digest.hexdigest()
 
     def write(self, files: Mapping[str, Content], *, at: datetime) -> None:
         """Write files, new ones or in the place of others; `at` is the card's local time.

@@ -1,9 +1,9 @@
 """The bundle on the card: what is in it, by whom it is signed, and whether it is whole.
 
-`bundle.tar` is a plain ustar archive. Its first member is a C2SP signed note over canonical JSON,
-the same that provisioning.release.signed_document makes; here it is read by the standard library
-and the system's `openssl`, which verifies Ed25519. A signature counts only for the purpose
-"bundle", and only by a key of `signers.txt`.
+`bundle.tar` is a plain ustar archive, as provisioning.release.bundle makes it. Its first member is
+a C2SP signed note over canonical JSON. Here it is read by the standard library and the system's
+`openssl`, which verifies Ed25519. A signature counts only for the purpose "bundle", and only by a
+key of `signers.txt`.
 """
 
 import base64
@@ -14,7 +14,7 @@ import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import IO
+from typing import BinaryIO
 
 from provisioning.first_boot.errors import CommandFailed, DocumentRefused
 from provisioning.first_boot.fields import Fields, parse_fields
@@ -28,21 +28,22 @@ MAX_SIGNATURES = 64
 MAX_SIGNERS = 16
 MAX_SIGNERS_BYTES = 16 * 1024
 LEAST_QUORUM = 2
-MAX_FILES = 400
+MAX_FILES = 512
 MAX_FILE_BYTES = 300_000_000
 MAX_MS = 253_402_300_799_999
+BLOCK = 512
 PIECE_BYTES = 1024 * 1024
 ED25519 = b"\x01"
 SPKI = bytes.fromhex("302a300506032b6570032100")
 """What stands before an Ed25519 key in a SubjectPublicKeyInfo (RFC 8410 section 4)."""
 FILE_NAME = (
-    r"(wheels/[A-Za-z0-9][A-Za-z0-9._+-]{0,200}\.whl|debs/[A-Za-z0-9][A-Za-z0-9._+~%-]{0,200}\.deb"
+    r"(wheels/[A-Za-z0-9][A-Za-z0-9._+!-]{0,200}\.whl|debs/[A-Za-z0-9][A-Za-z0-9._+~%-]{0,200}\.deb"
     r"|requirements\.txt|first-boot\.pyz)"
 )
 VERSION = r"[0-9A-Za-z][0-9A-Za-z.+-]{0,62}"
 TARGET = r"(aarch64|x86_64)-cp3[0-9]{1,2}"
 PACKAGE_NAME = r"[a-z0-9][a-z0-9.+-]{1,100}"
-PACKAGE_VERSION = r"[A-Za-z0-9.+:~-]{1,100}"
+PACKAGE_VERSION = r"[^\x00-\x1f\x7f]{1,200}"
 
 
 class BundleRefused(DocumentRefused):
@@ -106,7 +107,7 @@ def parse_signers(data: bytes) -> Signers:
     quorum = 0
     if len(data) > MAX_SIGNERS_BYTES:
         raise _signers_refused("it is too long")
-    for line in data.decode(errors="replace").splitlines():
+    for line in data.decode(errors="replace").split("\n"):
         words = line.split("#", 1)[0].split()
         if not words:
             continue
@@ -142,63 +143,76 @@ def open_note(host: Host, note: bytes, signers: Signers) -> Bundle:
 
 
 @contextmanager
-def open_archive(host: Host, path: str) -> Iterator[tarfile.TarFile]:
-    """Open the archive for reading; raise BundleRefused if it is none or was cut off."""
+def open_bundle(host: Host, path: str) -> Iterator[BinaryIO]:
+    """Open the archive for reading; raise BundleRefused if there is none."""
     try:
-        with tarfile.open(host.path(path), "r:") as archive:
-            yield archive
-    except (tarfile.TarError, EOFError) as error:
-        raise BundleRefused("bundle_damaged", f"the archive can't be read: {error}") from error
+        file = host.path(path).open("rb")
+    except FileNotFoundError as error:
+        raise BundleRefused("bundle_missing", "doorward/bundle.tar isn't there") from error
+    with file:
+        yield file
 
 
-def read_note(archive: tarfile.TarFile) -> bytes:
+def read_note(file: BinaryIO) -> bytes:
     """Return the first member, the note; nothing in it is verified."""
-    member = archive.next()
-    if member is None or member.name != NOTE or not member.isreg() or member.pax_headers:
+    block = file.read(BLOCK)
+    try:
+        size = tarfile.TarInfo.frombuf(block, "ascii", "strict").size
+    except (tarfile.HeaderError, ValueError) as error:
+        raise BundleRefused("bundle_damaged", "doorward/bundle.tar is no bundle") from error
+    if not 0 < size <= MAX_NOTE_BYTES or block != _header(NOTE, size):
         raise BundleRefused("bundle_damaged", f"the archive doesn't begin with {NOTE}")
-    if member.size > MAX_NOTE_BYTES:
-        raise BundleRefused("bundle_damaged", "its list is too long")
-    return _opened(archive, member).read()
+    note = file.read(size)
+    _skip_padding(file, size)
+    return note
 
 
-def check_files(archive: tarfile.TarFile, bundle: Bundle) -> None:
+def check_files(file: BinaryIO, bundle: Bundle) -> None:
     """Read every file behind the note; raise BundleRefused unless all are as the note says."""
-    for _, content in files_of(archive, bundle):
+    for _, content in files_of(file, bundle):
         for _ in content:
             pass
 
 
-def files_of(
-    archive: tarfile.TarFile, bundle: Bundle
-) -> Iterator[tuple[BundleFile, Iterator[bytes]]]:
-    """Give each file and its bytes in pieces; after the last piece its digest was right."""
+def files_of(file: BinaryIO, bundle: Bundle) -> Iterator[tuple[BundleFile, Iterator[bytes]]]:
+    """Give each file and its bytes in pieces; after the last piece its digest was right.
+
+    Each file has to be read to its end before the next. Every header has to be the one that a file
+    of this name and size has, byte for byte: no path, link or owner can be said otherwise.
+    """
     for expected in bundle.files:
-        member = archive.next()
-        if member is None:
-            raise BundleRefused("bundle_damaged", f"it was cut off before {expected.name}")
-        if member.name != expected.name or not member.isreg() or member.pax_headers:
+        if file.read(BLOCK) != _header(expected.name, expected.size):
             raise BundleRefused("bundle_damaged", f"{expected.name} isn't where the list says")
-        if member.size != expected.size:
-            raise BundleRefused("bundle_damaged", f"{expected.name} has another size")
-        yield expected, _pieces(_opened(archive, member), expected)
-    if archive.next() is not None:
-        raise BundleRefused("bundle_damaged", "it has a file that the list doesn't name")
+        yield expected, _pieces(file, expected)
+        _skip_padding(file, expected.size)
+    if file.read(2 * BLOCK + 1) != bytes(2 * BLOCK):
+        raise BundleRefused("bundle_damaged", "it doesn't end where its list does")
 
 
-def _pieces(file: IO[bytes], expected: BundleFile) -> Iterator[bytes]:
+def _pieces(file: BinaryIO, expected: BundleFile) -> Iterator[bytes]:
     digest = hashlib.sha256()
-    while piece := file.read(PIECE_BYTES):
+    left = expected.size
+    while left:
+        piece = file.read(min(PIECE_BYTES, left))
+        if not piece:
+            raise BundleRefused("bundle_damaged", f"it was cut off in {expected.name}")
+        left -= len(piece)
         digest.update(piece)
         yield piece
     if digest.hexdigest() != expected.sha256:
         raise BundleRefused("bundle_damaged", f"{expected.name} isn't what was signed")
 
 
-def _opened(archive: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
-    file = archive.extractfile(member)
-    if file is None:
-        raise BundleRefused("bundle_damaged", f"{member.name} is no file")
-    return file
+def _header(name: str, size: int) -> bytes:
+    member = tarfile.TarInfo(name)
+    member.size, member.mode = size, 0o644
+    return member.tobuf(tarfile.USTAR_FORMAT, "ascii", "strict")
+
+
+def _skip_padding(file: BinaryIO, size: int) -> None:
+    padding = -size % BLOCK
+    if file.read(padding) != bytes(padding):
+        raise BundleRefused("bundle_damaged", "it was cut off, or hides something")
 
 
 def _parse_bundle(note: bytes, document: bytes) -> Bundle:
@@ -225,6 +239,16 @@ def _parse_bundle(note: bytes, document: bytes) -> Bundle:
     return bundle
 
 
+def made_ms_unverified(note: bytes) -> int:
+    """Return when a note says that it was made, by whomever; 0 if it says nothing."""
+    document = note.rpartition(b"\n\n")[0].removeprefix(PURPOSE)
+    try:
+        fields = parse_fields(document, NOTE, max_bytes=MAX_NOTE_BYTES)
+        return fields.whole("made_ms", 0, MAX_MS)
+    except DocumentRefused:
+        return 0
+
+
 def _parse_file(fields: Fields) -> BundleFile:
     file = BundleFile(
         name=fields.text("name", FILE_NAME),
@@ -248,7 +272,7 @@ def _parse_package(fields: Fields) -> DebianPackage:
 def _signed_by(host: Host, text: bytes, lines: bytes, signers: Signers) -> set[bytes]:
     """Return the keys that count and have signed; one key counts once."""
     signed: set[bytes] = set()
-    for line in lines.decode(errors="replace").splitlines():
+    for line in lines.decode(errors="replace").split("\n")[:-1]:
         words = line.split(" ")
         if len(words) != 3 or words[0] != "—":
             raise BundleRefused("bundle_damaged", "a line of its signatures isn't one")
@@ -295,10 +319,12 @@ def _parse_key(words: list[str]) -> SignerKey:
 
 
 def _unbase64(text: str) -> bytes:
+    """Return the bytes of base64 in its one form (RFC 4648 section 3.5), or none."""
     try:
-        return base64.b64decode(text, validate=True)
+        data = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         return b""
+    return data if base64.b64encode(data).decode() == text else b""
 
 
 def _signers_refused(why: str) -> BundleRefused:

@@ -8,7 +8,8 @@ from provisioning.first_boot.bundle import (
     Bundle,
     BundleRefused,
     check_files,
-    open_archive,
+    made_ms_unverified,
+    open_bundle,
     open_note,
     parse_signers,
     read_note,
@@ -41,8 +42,6 @@ class BundleCheck:
 
     def do(self, host: Host) -> None:
         """Verify signatures, sizes, digests and target."""
-        if not host.exists(BUNDLE):
-            raise StepFailed("bundle_missing", "doorward/bundle.tar isn't there", will_retry=False)
         try:
             self._bundle = self._checked(host)
         except BundleRefused as error:
@@ -53,13 +52,15 @@ class BundleCheck:
         if data is None:
             raise BundleRefused("bundle_signers", "doorward/signers.txt isn't there")
         signers = parse_signers(data)
-        with open_archive(host, BUNDLE) as archive:
+        with open_bundle(host, BUNDLE) as archive:
             bundle = open_note(host, read_note(archive), signers)
             if bundle.target != self._target:
                 raise BundleRefused(
                     "bundle_target",
                     f"it is for {bundle.target}, and this machine is {self._target}",
                 )
+            if bundle.made_ms < made_ms_unverified(host.read(INSTALLED_NOTE) or b""):
+                raise BundleRefused("bundle_older", f"{bundle.version} was made before it")
             check_files(archive, bundle)
         return bundle
 
@@ -72,7 +73,7 @@ def is_installed(host: Host) -> bool:
     if not host.exists(BUNDLE):
         return True
     try:
-        with open_archive(host, BUNDLE) as archive:
+        with open_bundle(host, BUNDLE) as archive:
             return read_note(archive) == installed
     except BundleRefused:
         return False

@@ -1,19 +1,20 @@
 """Step "clock": the time is never before the bundle was made, and NTP's if that comes soon.
 
 A Pi has no clock of its own: it wakes in 1970, or when it last slept; certificates are refused
-then. The floor is when the bundle was made; a bounded wait for NTP follows. Without it the step is
-done all the same, with a notice: the doorbell believes no time that NTP hasn't set.
+then. The floor is when the bundle was made, or the time of the last boot; a bounded wait for NTP
+follows. Without it the step is done all the same, with a notice: the doorbell believes no time that
+NTP hasn't set.
 """
 
-from provisioning.first_boot.bundle import MAX_MS, MAX_NOTE_BYTES, PURPOSE
+from provisioning.first_boot.bundle import made_ms_unverified
 from provisioning.first_boot.bundle_check import INSTALLED_NOTE, BundleCheck
-from provisioning.first_boot.errors import CommandFailed, DocumentRefused
-from provisioning.first_boot.fields import parse_fields
+from provisioning.first_boot.errors import CommandFailed
 from provisioning.first_boot.host import Host
 from provisioning.first_boot.notices import Notices
 from provisioning.first_boot.timer import Timer
 
 WAIT_S, WAIT_WITH_RTC_S, LOOK_EVERY_S = 60, 6, 3
+TIMESYNC_CLOCK = "/var/lib/systemd/timesync/clock"
 RTC = "/sys/class/rtc/rtc0"
 
 
@@ -50,15 +51,17 @@ class ClockStep:
         self._has_waited = True
 
     def _floor_ms(self, host: Host) -> int:
-        if self._check.bundle is not None:
-            return self._check.bundle.made_ms
-        note = host.read(INSTALLED_NOTE) or b""
-        document = note.rpartition(b"\n\n")[0].removeprefix(PURPOSE)
-        try:
-            fields = parse_fields(document, "bundle.note", max_bytes=MAX_NOTE_BYTES)
-            return fields.whole("made_ms", 0, MAX_MS)
-        except DocumentRefused:
-            return 0
+        bundle = self._check.bundle
+        note = bundle.note if bundle is not None else host.read(INSTALLED_NOTE) or b""
+        return max(made_ms_unverified(note), _last_known_ms(host))
+
+
+def _last_known_ms(host: Host) -> int:
+    """Return when timesyncd last touched its file: the time of an earlier boot."""
+    try:
+        return int(host.path(TIMESYNC_CLOCK).stat().st_mtime * 1000)
+    except OSError:
+        return 0
 
 
 def _is_synchronised(host: Host) -> bool:

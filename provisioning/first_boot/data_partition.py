@@ -17,7 +17,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from provisioning.first_boot.disk import (
-    REFLASH,
     Disk,
     Partition,
     contents_of,
@@ -129,7 +128,10 @@ class DataPartition:
         needed = has + sizes.min_growth
         if needed > last:
             is_root_all = disk.end * sector - has < 2 * sizes.alignment
-            raise _root_fills_card() if is_root_all else _card_too_small(disk)
+            code = "root_fills_card" if is_root_all else "card_too_small"
+            least = needed + sizes.min_data
+            text = f"the card has {disk.size_bytes / 1e9:.2f} GB, and needs {least / 1e9:.2f}"
+            raise StepFailed(code, text, will_retry=False)
         wanted = min(max(disk.root.start * sector + sizes.max_root, needed), last)
         return wanted // sizes.alignment * sizes.alignment // sector
 
@@ -137,25 +139,9 @@ class DataPartition:
 def _check_numbers(disk: Disk) -> None:
     numbers = {part.number for part in disk.partitions}
     if disk.root.number != ROOT_NUMBER or not numbers <= {1, ROOT_NUMBER, DATA_NUMBER}:
-        raise StepFailed(
-            "unknown_disk",
-            f"The card has partitions that neither Raspberry Pi OS nor Doorward makes: {REFLASH}.",
-            will_retry=False,
-        )
-
-
-def _root_fills_card() -> StepFailed:
-    text = f"The system has taken the whole card, so nothing is left for recordings: {REFLASH}."
-    return StepFailed("root_fills_card", text, will_retry=False)
-
-
-def _card_too_small(disk: Disk) -> StepFailed:
-    text = (
-        f"The card has {disk.size_bytes / 1e9:.0f} GB, which is too small for a doorbell: buy one "
-        "of at least 16 GB (32 GB hold the clips that it keeps by default), of class A1 or A2, and "
-        "flash that."
-    )
-    return StepFailed("card_too_small", text, will_retry=False)
+        has = ", ".join(str(number) for number in sorted(numbers))
+        text = f"the root is partition {disk.root.number} of {has}; Raspberry Pi OS has two"
+        raise StepFailed("unknown_disk", text, will_retry=False)
 
 
 def _is_line_of(line: str, part: Partition) -> bool:
@@ -168,13 +154,8 @@ def _format(host: Host, data: Partition) -> None:
     if contents is not None and contents.label == LABEL and contents.kind == "ext4":
         return
     if contents is not None and contents.label != UNFINISHED:
-        what = f"{contents.kind} {contents.label!r}" if contents.label else contents.kind
-        raise StepFailed(
-            "data_partition_foreign",
-            f"The card's third partition holds something that isn't Doorward's ({what}), and it is "
-            f"left as it is: save what you need of it, then {REFLASH}.",
-            will_retry=False,
-        )
+        text = f"{data.node} holds {contents.kind}, label {contents.label!r}"
+        raise StepFailed("data_partition_foreign", text, will_retry=False)
     host.run("mkfs.ext4", "-q", "-F", "-m", "0", "-L", UNFINISHED, data.node)
     host.run("e2label", data.node, LABEL)
 
@@ -207,12 +188,7 @@ def _repair_and_mount(host: Host, data: Partition) -> None:
     try:
         host.run("mount", "-t", "ext4", "-o", OPTIONS, data.node, str(host.path(DATA)))
     except CommandFailed as error:
-        raise StepFailed(
-            "data_partition_damaged",
-            "The card's partition for recordings can't be read, even after a repair: put in "
-            "another card and flash that.",
-            will_retry=False,
-        ) from error
+        raise StepFailed("data_partition_damaged", str(error), will_retry=False) from error
 
 
 def _mounts(data: Partition) -> list[Mount]:

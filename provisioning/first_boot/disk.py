@@ -16,8 +16,6 @@ MBR_END = 2**32
 GPT_TAIL = 33
 """Sectors of the second GPT, at the disk's end: 32 of entries, and its header."""
 
-REFLASH = "flash the card anew with doorward-flash, or with Doorward's image"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Partition:
@@ -138,5 +136,4 @@ def _partition(entry: dict[str, object], disk_id: str) -> Partition:
 
 
 def _odd(what: str) -> StepFailed:
-    text = f"The system doesn't run from a card that Doorward knows ({what}): {REFLASH}."
-    return StepFailed("unknown_disk", text, will_retry=False)
+    return StepFailed("unknown_disk", what, will_retry=False)

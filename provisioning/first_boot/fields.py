@@ -66,7 +66,8 @@ class Fields:
 
     def version(self, expected: int) -> None:
         """Refuse another version of the document."""
-        if self._left.pop("v", None) != expected:
+        version = self._left.pop("v", None)
+        if type(version) is not int or version != expected:
             raise DocumentRefused(f"{self._where}: is not of version {expected}")
 
     def end(self) -> None:

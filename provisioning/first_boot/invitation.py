@@ -14,7 +14,9 @@ from provisioning.wifi import Network, network_of
 
 MAX_POLICY_CHARS = 32 * 1024
 LINE = r"(?=.*\S)[^\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]{1,200}"
-BASE64URL = r"[A-Za-z0-9_-]{1,4096}"
+_SIGN = "[A-Za-z0-9_-]"
+BASE64URL = rf"(?=.{{1,4096}}\Z)(?:{_SIGN}{{4}})*(?:{_SIGN}[AQgw]|{_SIGN}{{2}}[AEIMQUYcgkosw048])?"
+"""Without padding, its unused bits zero (RFC 4648 section 5)."""
 DIGEST = r"[0-9a-f]{64}"
 HOST_NAME = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 MAX_MS = 253_402_300_799_999

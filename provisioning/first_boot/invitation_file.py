@@ -2,7 +2,8 @@
 
 Its claim and policy go where a flasher puts them, its network into netplan's folder, and the file
 goes. That holds on every boot until the doorbell has an owner: from then on whoever can reach the
-card mustn't choose the network.
+card mustn't choose the network. Once it is enrolled, network and policy are all that is taken: the
+system can't be written then.
 """
 
 import json
@@ -21,6 +22,7 @@ from provisioning.first_boot.places import (
     OWNERS,
     POLICY,
 )
+from provisioning.first_boot.read_only import writable_root
 from provisioning.first_boot.remote_login import allow_login
 
 HOSTNAME = "/etc/hostname"
@@ -69,14 +71,22 @@ def _store(host: Host, invitation: Invitation) -> None:
     if invitation.policy is not None:
         policy = invitation.policy.encode()
         host.write(CARD_POLICY, policy)
-        if host.exists(POLICY):
+        if host.read(POLICY) not in (None, policy):
             host.write(POLICY, policy)
+            host.run("systemctl", "try-restart", "doorward.service")
+    if invitation.network is not None:
+        store_network(host, netplan.network_config(invitation.network))
+    if host.exists(ENROLMENT):
+        return
+    if invitation.name is not None or invitation.ssh_key is not None:
+        with writable_root(host):  # after a factory reset the system is read-only already
+            _store_system(host, invitation)
+    host.write(CARD_CLAIM, invitation.claim.encode())
+
+
+def _store_system(host: Host, invitation: Invitation) -> None:
     if invitation.name is not None:
         host.write(HOSTNAME, invitation.name.lower().encode() + b"\n")
         host.run("hostname", invitation.name.lower())
     if invitation.ssh_key is not None:
         allow_login(host, invitation.ssh_key)
-    if invitation.network is not None:
-        store_network(host, netplan.network_config(invitation.network))
-    if not host.exists(ENROLMENT):
-        host.write(CARD_CLAIM, invitation.claim.encode())

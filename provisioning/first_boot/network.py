@@ -24,6 +24,7 @@ from provisioning.first_boot.timer import Timer
 from provisioning.wifi import Network
 
 CLOUD_INIT_OFF = "/etc/cloud/cloud.cfg.d/99-doorward-network.cfg"
+CLOUD_INIT_ALL_OFF = "/etc/cloud/cloud-init.disabled"
 CLOUD_INIT_NETPLAN = "/etc/netplan/50-cloud-init.yaml"
 PROFILES = "/run/NetworkManager/system-connections"
 RADIO = "wlan0"
@@ -78,7 +79,8 @@ class NetworkStep:
 def store_network(host: Host, config: dict[str, Any]) -> None:
     """Make this the machine's network, and take its key off the card."""
     host.write(NETPLAN, netplan.encode({"network": config}), 0o600)
-    host.write(CLOUD_INIT_OFF, b"network: {config: disabled}\n")
+    if not host.exists(CLOUD_INIT_ALL_OFF):
+        host.write(CLOUD_INIT_OFF, b"network: {config: disabled}\n")
     host.remove(CLOUD_INIT_NETPLAN)
     erase_card_network(host)
     host.run("netplan", "apply")

@@ -16,16 +16,18 @@ from contextlib import contextmanager, suppress
 from provisioning.first_boot.board import Board, board_of
 from provisioning.first_boot.bundle_check import BundleCheck, is_installed, machine_target
 from provisioning.first_boot.clock import ClockStep
-from provisioning.first_boot.displays import BoardLight, Display, Screen, Voice
+from provisioning.first_boot.data_partition import DataPartition
+from provisioning.first_boot.displays import BoardLight, Display, PanelLight, Screen, Voice
 from provisioning.first_boot.enrol import Enrol
 from provisioning.first_boot.errors import CommandFailed, StepFailed
 from provisioning.first_boot.host import Host
 from provisioning.first_boot.install import Install
-from provisioning.first_boot.invitation_file import InvitationFile
+from provisioning.first_boot.invitation_file import InvitationFile, is_owned
 from provisioning.first_boot.network import NetworkStep, address_of
 from provisioning.first_boot.notices import Notice, Notices
 from provisioning.first_boot.page import Page
 from provisioning.first_boot.places import CARD_CLAIM, ENROLMENT, INVITATION, STATUS
+from provisioning.first_boot.read_only import ReadOnlySystem
 from provisioning.first_boot.settings import Settings, card_settings, host_name
 from provisioning.first_boot.start import Start
 from provisioning.first_boot.status import (
@@ -35,12 +37,14 @@ from provisioning.first_boot.status import (
     anchors_of,
     installed_version,
     stored_anchors,
+    stored_code,
 )
 from provisioning.first_boot.steps import Step
 from provisioning.first_boot.timer import SystemTimer, Timer
 from provisioning.first_boot.troubles import look_for_troubles
 from provisioning.first_boot.users import ServiceUser
 
+OWNED = "invitation_owned"
 LOCK = "/run/doorward-first-boot.lock"
 FIRST_WAIT_S, LONGEST_WAIT_S, PERSON_WAIT_S = 2.0, 30.0, 300.0
 LAST_LOOK_S = 60.0
@@ -89,6 +93,11 @@ class Program:
         self._report(self._steps[-1].name, "done", "done")
         # Last: where the card has no claim, all is done, the status too.
         self._host.remove(CARD_CLAIM)
+
+    def refuse_invitation(self) -> None:
+        """Say on the card, once, that an owned doorbell takes no file from there."""
+        if stored_code(self._host) != OWNED:
+            self._report(InvitationFile.name, "done", OWNED)
 
     def _pass(self) -> StepFailed | None:
         """Do what is left, in order; return why it stops, or None at the end."""
@@ -168,10 +177,27 @@ def has_nothing_to_do(host: Host) -> bool:
     )
 
 
+def is_refused(host: Host) -> bool:
+    """Return whether the card brings a file to a finished doorbell that has an owner."""
+    return (
+        host.exists(INVITATION)
+        and host.exists(ENROLMENT)
+        and not host.exists(CARD_CLAIM)
+        and is_owned(host)
+    )
+
+
 def make_steps(
-    host: Host, board: Board, notices: Notices, timer: Timer, *, target: str
+    host: Host,
+    board: Board,
+    notices: Notices,
+    timer: Timer,
+    *,
+    target: str,
+    data_partition: Step,
+    read_only_system: Step,
 ) -> list[Step]:
-    """Return the steps, in order."""
+    """Return the steps, in order; the two of the disk's layout are given."""
     check = BundleCheck(target)
     camera = board.camera
     with suppress(StepFailed):  # the step that reads the settings reports it
@@ -180,11 +206,13 @@ def make_steps(
         InvitationFile(),
         NetworkStep(board, timer),
         check,
+        data_partition,
         ServiceUser(),
         Install(check, notices, needs_picamera=camera == "picamera"),
         Settings(board),
         ClockStep(check, notices, timer),
         Enrol(),
+        read_only_system,
         Start(),
     ]
 
@@ -213,9 +241,31 @@ def main() -> int:
         if not is_only:
             return 0
         board, notices, page = board_of(host), Notices(), Page()
-        steps = make_steps(host, board, notices, timer, target=machine_target())
+        steps = make_steps(
+            host,
+            board,
+            notices,
+            timer,
+            target=machine_target(),
+            data_partition=DataPartition(),
+            read_only_system=ReadOnlySystem(),
+        )
         displays: list[Display] = [page, Screen(host), BoardLight(host), Voice(host)]
-        Program(host, steps, displays=displays, notices=notices, timer=timer, board=board).run()
+        if board.has_pins:
+            displays.append(PanelLight(host))
+        is_owners = is_refused(host)
+        program = Program(
+            host,
+            steps,
+            displays=[] if is_owners else displays,
+            notices=notices,
+            timer=timer,
+            board=board,
+        )
+        if is_owners:
+            program.refuse_invitation()
+            return 0
+        program.run()
         timer.sleep(LAST_LOOK_S)
         page.close()
     return 0

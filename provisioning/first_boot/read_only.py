@@ -14,8 +14,10 @@ a PC puts there, and is written only when one of these changes.
 """
 
 import errno
+import os
 import re
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Literal
 
@@ -79,6 +81,11 @@ WRITABLE = (
         at="/var/lib/systemd",
         kind="data",
         reason="the last known time (timesyncd), the random seed, rfkill, timers' last runs",
+    ),
+    Writable(
+        at="/var/lib/alsa",
+        kind="data",
+        reason="volumes of a sound card, which are stored when the system is shut down",
     ),
     Writable(
         at="/etc/doorward",
@@ -154,21 +161,13 @@ class ReadOnlySystem:
         except OSError as error:
             if error.errno != errno.EROFS:
                 raise
-            raise StepFailed(
-                "system_already_read_only",
-                "The system can't be changed any more: log in, run `sudo doorward-maintenance rw`, "
-                "and restart the first boot, or flash the card anew.",
-                will_retry=False,
-            ) from error
+            text = f"{error.filename} can't be written"
+            raise StepFailed("system_already_read_only", text, will_retry=False) from error
 
     def _do(self, host: Host) -> None:
         table = _table(host)
         if mount_at(table, "/") is None:
-            raise StepFailed(
-                "no_root_in_fstab",
-                "The system's /etc/fstab doesn't name the root file system: flash the card anew.",
-                will_retry=False,
-            )
+            raise StepFailed("no_root_in_fstab", "no line for /", will_retry=False)
         _wait_for_cloud_init(host)
         _finish_root(host)
         wanted = _wanted(host, table)
@@ -181,6 +180,24 @@ class ReadOnlySystem:
             if not _is_mounted(host, folder):
                 host.run("mount", "--bind", str(host.path(_on_data_at(folder.at))),
                          str(host.path(folder.at)))  # fmt: skip
+
+
+@contextmanager
+def writable_root(host: Host) -> Iterator[None]:
+    """Make a read-only root writable for a moment, such as for another host name.
+
+    If a program keeps a file of it open for writing, it stays writable until the next start.
+    """
+    if os.access(host.path("/etc"), os.W_OK):  # no, even for root, where it is mounted read-only
+        yield
+        return
+    root = str(host.path("/"))
+    host.run("mount", "-o", "remount,rw", root)
+    try:
+        yield
+    finally:
+        with suppress(CommandFailed):
+            host.run("mount", "-o", "remount,ro", root)
 
 
 def _wanted(host: Host, table: str) -> str:
@@ -253,8 +270,8 @@ def _finish_root(host: Host) -> None:
         host.run("systemd-machine-id-setup", "--commit")
     for path in _missing_drop_ins(host):
         host.write(path, DROP_INS[path].encode())
-    for timer in _unmasked_timers(host):
-        host.link(f"{MASKS}/{timer}", "/dev/null")
+    if unmasked := _unmasked_timers(host):
+        host.run("systemctl", "mask", "--now", *unmasked)
     if _has_own_resolver(host):
         host.link(RESOLVER, RESOLVER_IN_MEMORY)
     if _has_swap_file(host):
@@ -308,12 +325,7 @@ def _wait_for_cloud_init(host: Host) -> None:
     with suppress(CommandFailed):  # it also ends with a code when a module failed
         host.run("cloud-init", "status", "--wait", timeout_s=WAIT_FOR_CLOUD_INIT_S)
     if not host.exists(CLOUD_INIT_RESULT):
-        raise StepFailed(
-            "cloud_init_running",
-            "The system's own set-up (cloud-init) hasn't ended yet: leave the doorbell switched "
-            "on, it goes on by itself.",
-            will_retry=True,
-        )
+        raise StepFailed("cloud_init_running", "it has left no result yet", will_retry=True)
 
 
 def _has_lasting_machine_id(host: Host) -> bool:

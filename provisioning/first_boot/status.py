@@ -100,13 +100,24 @@ def anchors_of(host: Host, before: Anchors) -> Anchors:
 
 def stored_anchors(host: Host) -> Anchors:
     """Return what the status on the card says; nothing if there is none."""
+    document = _stored(host)
+    return Anchors(
+        relay=str(document.get("relay", "")),
+        register_origin=str(document.get("register_origin", "")),
+    )
+
+
+def stored_code(host: Host) -> str:
+    """Return the code of the status on the card, or nothing."""
+    return str(_stored(host).get("code", ""))
+
+
+def _stored(host: Host) -> dict[str, object]:
     try:
         document = json.loads(host.read(STATUS) or b"")
-        return Anchors(
-            relay=str(document["relay"]), register_origin=str(document["register_origin"])
-        )
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return Anchors()
+    except (ValueError, RecursionError):
+        return {}
+    return document if isinstance(document, dict) else {}
 
 
 def installed_version(host: Host) -> str:

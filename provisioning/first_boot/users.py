@@ -27,6 +27,8 @@ class ServiceUser:
                 "--shell", "/usr/sbin/nologin", USER,
             )  # fmt: skip
         host.run("install", "-d", "-m", "0700", "-o", USER, "-g", USER, STATE)
+        # A card that was flashed anew has its recordings: of a user that may have had another id.
+        host.run("chown", "--recursive", "--no-dereference", f"{USER}:{USER}", STATE)
         # Last: membership is what `is_done` looks at.
         host.run("usermod", "--append", "--groups", ",".join(GROUPS), USER)
 

@@ -203,10 +203,15 @@ def wheel_requirement(file: BundleFile) -> Requirement:
 
 
 def requirements_text(wheels: Sequence[Path]) -> str:
-    """Return what `pip install --require-hashes --no-index` reads: these files and no others."""
+    """Return what `pip install --require-hashes --no-index` reads: these files and no others.
+
+    The pip that installs them runs from its wheel, and isn't installed itself.
+    """
     lines = []
     for wheel in sorted(wheels):
         name, version = wheel.name.split("-")[:2]
+        if name == PIP:
+            continue
         lines.append(f"{name}=={version} --hash=sha256:{sha256_of(wheel)}\n")
     return "".join(lines)
 

@@ -20,6 +20,7 @@ from tests.bench import (
     first_frame,
     grants,
     idle,
+    images,
     latency,
     logs,
     lossy,
@@ -71,6 +72,7 @@ BENCHMARKS = (
     logs,
     upload,
     commands,
+    images,
     resting,
 )
 

@@ -52,12 +52,6 @@ NOT_MEASURED = (
         goal="≤ 1.2 × the entries' size; bounded memory",
         why="it needs a register of a million entries, witnessed",
     ),
-    NotMeasured(
-        id="P1",
-        what="write an image of 1 GB to a loop device, read it back and compare",
-        goal="≤ 1.3 of dd; ahead of bmaptool",
-        why="nothing of Doorward's writes images yet (provisioning/README.md)",
-    ),
 )
 
 

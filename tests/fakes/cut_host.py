@@ -3,10 +3,12 @@
 After a change is before the next one: nothing of a step lasts in between.
 """
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from provisioning.first_boot.errors import CommandFailed
 from provisioning.first_boot.host import COMMAND_S, Host
 
 Result = TypeVar("Result")
@@ -58,32 +60,42 @@ class CutHost(Host):
 
 
 class FolderHost(Host):
-    """A folder as a machine's root, on which mounts are noted and not made; copies are real."""
+    """A folder as a machine's root, on which mounts are noted and not made."""
 
     def __init__(self, root: Path, mounts: dict[str, str] | None = None) -> None:
         super().__init__(root)
         self.mounts = {} if mounts is None else mounts
         self.calls: list[tuple[str, ...]] = []
 
-    def run(self, *argv: str, stdin: bytes | None = None, timeout_s: float = COMMAND_S) -> bytes:
+    def run(
+        self,
+        *argv: str,
+        stdin: bytes | None = None,  # noqa: ARG002
+        timeout_s: float = COMMAND_S,  # noqa: ARG002
+    ) -> bytes:
         self.calls.append(argv)
         match argv:
             case ("findmnt", *_, "--mountpoint", at) if at in self.mounts:
                 return self.mounts[at].encode() + b"\n"
             case ("findmnt", *_):
-                return super().run("false")
+                raise CommandFailed("findmnt", "exit code 1")
             case ("mount", "--bind", source, at):
                 assert Path(source).is_dir()
                 assert Path(at).is_dir()
                 inner = "/" + str(Path(source).relative_to(self.path("/var/lib/doorward-data")))
                 self.mounts[at] = f"/dev/mmcblk0p3[{inner}]"
+            case ("systemctl", "mask", "--now", *units):
+                for unit in units:
+                    super().link(f"/etc/systemd/system/{unit}", "/dev/null")
             case ("systemctl", "enable", *units):
                 for unit in units:
                     super().link(f"/etc/systemd/system/multi-user.target.wants/{unit}", "x")
             case ("sync" | "systemd-machine-id-setup", *_):
                 pass
-            case ("install" | "cp", *_):
-                return super().run(*argv, stdin=stdin, timeout_s=timeout_s)
+            case ("install", "-d", "-m", "0700", folder):
+                Path(folder).mkdir(parents=True, exist_ok=True)
+            case ("cp", "--archive", source, to):
+                shutil.copytree(source, to, symlinks=True)
             case _:
                 raise AssertionError(argv)
         return b""

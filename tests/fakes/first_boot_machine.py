@@ -5,6 +5,7 @@ Implements `provisioning.first_boot.host.Host`. Its power can be cut:
 """
 
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
+from provisioning.first_boot.board import MODEL
 from provisioning.first_boot.errors import CommandFailed
 from provisioning.first_boot.host import Host
 from provisioning.first_boot.places import ENROLMENT, STATE
@@ -75,6 +77,8 @@ class Machine(Host):
         self.world = world
         self.commands: list[tuple[str, ...]] = []
         self.moments = 0
+        self.write_error: int | None = None
+        """What the kernel answers to every write of a file; None: it takes it."""
         self._cut_at = cut_at
 
     def run(
@@ -93,6 +97,8 @@ class Machine(Host):
 
     def write(self, absolute: str, data: bytes, mode: int = 0o644) -> None:
         with self._power():
+            if self.write_error is not None:
+                raise OSError(self.write_error, os.strerror(self.write_error))
             super().write(absolute, data, mode)
 
     def remove(self, absolute: str) -> None:
@@ -242,20 +248,36 @@ class Machine(Host):
         self.path(ENROLMENT).write_text("{}")
 
     def _systemctl(self, *argv: str) -> None:
-        if argv[0] == "enable":
-            wants = self.path("/etc/systemd/system/multi-user.target.wants")
-            wants.mkdir(parents=True, exist_ok=True)
-            for unit in (name for name in argv[1:] if not name.startswith("-")):
-                (wants / unit).unlink(missing_ok=True)
-                (wants / unit).symlink_to(f"/etc/systemd/system/{unit}")
         if argv[0] == "start":
             self.world.started.append(argv[1])
+        if argv[0] == "is-active" and argv[-1] not in self.world.started:
+            raise CommandFailed("systemctl", "inactive")
 
     def _append(self, absolute: str, line: str) -> None:
         path = self.path(absolute)
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a") as file:
             file.write(line)
+
+
+class StandInStep:
+    """A step of the disk's layout, which has tests of its own: leaves a mark in the root."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def is_done(self, host: Host) -> bool:
+        return host.exists(f"/etc/{self.name}")
+
+    def do(self, host: Host) -> None:
+        host.write(f"/etc/{self.name}", b"")
+
+
+def set_board(root: Path, model: str) -> None:
+    """Let the kernel name this board."""
+    path = root / MODEL.lstrip("/")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(model.encode() + b"\0")
 
 
 def contents_of(root: Path) -> dict[str, bytes]:

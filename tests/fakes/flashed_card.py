@@ -27,6 +27,22 @@ FSTAB = f"""proc            /proc           proc    defaults          0       0
 PARTUUID={DISK_ID}-01  /boot/firmware  vfat    defaults          0       2
 PARTUUID={DISK_ID}-02  /               ext4    defaults,noatime  0       1
 """
+SYSTEM = {
+    "etc/fstab": FSTAB,
+    "etc/cloud/cloud.cfg": "",
+    "etc/doorward/doorbell.toml": 'data_dir = "/var/lib/doorward"\n',
+    "etc/machine-id": "0123456789abcdef0123456789abcdef\n",
+    "etc/netplan/60-doorward.yaml": "network: {}\n",
+    "etc/resolv.conf": "nameserver 192.0.2.1\n",
+    "etc/systemd/system/multi-user.target.wants/ssh.service": "",
+    "run/cloud-init/result.json": "{}\n",
+    "usr/local/sbin/nothing": "",
+    "usr/sbin/NetworkManager": "",
+    "var/lib/NetworkManager/secret_key": "k",
+    "var/lib/systemd/timesync/clock": "",
+    "var/log/dpkg.log": "",
+    "var/swap": "s",
+}
 CAP_SYS_RESOURCE = 24
 PROGRAMS = ("losetup", "partx", "sfdisk", "mkfs.ext4", "resize2fs", "e2label", "wipefs", "findmnt")
 
@@ -43,15 +59,26 @@ def reason_against() -> str:
     return ""
 
 
+def system_files(root: Path) -> None:
+    """Fill a mounted root with the files that the first boot's layout is about."""
+    for name, text in SYSTEM.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    _run("sync", "--file-system", str(root))
+
+
 def flashed_image(at: Path, *, size_mib: int = 96, kind: str = "dos", root_mib: int = 24) -> Path:
-    """Make an image of two partitions, the second with a file system, on a card of this size."""
+    """Make an image of two partitions, the second with a file system, on a larger card."""
+    image_mib = 1 + 8 + root_mib + 1
     with at.open("xb") as file:
-        file.truncate(size_mib * MIB)
+        file.truncate(image_mib * MIB)
     head = f"label: {kind}\n" + (f"label-id: 0x{DISK_ID}\n" if kind == "dos" else "")
     linux = "83" if kind == "dos" else "L"
     table = head + f"start=2048, size=8M, type={'c' if kind == 'dos' else 'U'}\n"
     table += f"size={root_mib}M, type={linux}\n"
     _run("sfdisk", "--quiet", str(at), stdin=table.encode())
+    with at.open("r+b") as file:
+        file.truncate(size_mib * MIB)
     offset = 2048 * 512 + 8 * MIB
     _run("mkfs.ext4", "-q", "-L", "rootfs", "-E", f"offset={offset}", str(at), f"{root_mib}M")
     return at
@@ -71,7 +98,10 @@ class InsertedCard:
 
 
 class CardHost(Host):
-    """Real programs on the card; a kernel that lets nobody grow a mounted root is helped."""
+    """Real programs on the card, without a systemd to ask.
+
+    A kernel that lets nobody grow a mounted root is helped.
+    """
 
     def __init__(self, card: InsertedCard) -> None:
         super().__init__(card.root)
@@ -85,6 +115,14 @@ class CardHost(Host):
                 return super().run(*argv, timeout_s=timeout_s)
             finally:
                 _run("mount", argv[1], str(self.root))
+        if argv[:3] == ("systemctl", "mask", "--now"):
+            for unit in argv[3:]:
+                self.link(f"/etc/systemd/system/{unit}", "/dev/null")
+            return b""
+        if argv[:2] == ("systemctl", "enable"):
+            for unit in argv[2:]:
+                self.link(f"/etc/systemd/system/multi-user.target.wants/{unit}", f"../{unit}")
+            return b""
         return super().run(*argv, stdin=stdin, timeout_s=timeout_s)
 
 

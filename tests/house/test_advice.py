@@ -27,10 +27,22 @@ _PAGE = re.compile(
     r"(?<![\w./:{}<>-])/(?:for-agencies|agency|admin|agencies|entries|town)\b[\w/-]*"
 )
 _ROUTE = re.compile(r'"(/[\w/{}.:-]*)"')
-PROSE = {"doorward object store"}
-"""A certificate's name."""
-NO_PROGRAMS = {"doorward-player", "doorward-setup", "doorward-storage", "doorward-reboot"}
-"""Prefixes of codes, a key's label, and a unit of systemd."""
+PROSE = {"doorward object store", "doorward images", "doorward bundle"}
+"""A certificate's name, and the first lines of signed documents."""
+NO_PROGRAMS = {
+    "doorward-admin",
+    "doorward-data",
+    "doorward-doctor",
+    "doorward-invitation",
+    "doorward-maintenance",
+    "doorward-network",
+    "doorward-new",
+    "doorward-player",
+    "doorward-reboot",
+    "doorward-setup",
+    "doorward-storage",
+}
+"""Prefixes of codes and folders, a key's and a partition's label, a user, and units of systemd."""
 
 
 def texts() -> Iterator[tuple[str, str]]:

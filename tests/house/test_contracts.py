@@ -41,6 +41,7 @@ PLANTS = {
     "8": ("firmware/companion/viewer/errors.py", ["firmware.errors"]),
     "9": ("relay/verify/checks.py", ["socket"]),
     "10": ("relay/tools/monitor/seen_checkpoints.py", ["relay.config"]),
+    "11": ("provisioning/first_boot/steps.py", ["msgspec"]),
 }
 """By contract: where what is imported against it."""
 

@@ -179,7 +179,7 @@ def test_a_command_of_the_guide_is_understood(
 
 
 def test_the_demos_settings_are_the_ones_that_the_guide_lists(capsys: pytest.CaptureFixture[str]):
-    text = (REPOSITORY / "docs/guide/install.md").read_text()
+    text = (REPOSITORY / "docs/guide/try.md").read_text()
     rows = dict(re.findall(r"^\| `(--[\w-]+)[^`]*` \| ([^|]*) \|", text, re.MULTILINE))
     assert set(rows) == demo_options(capsys)
     defaults = {f"--{name}-port": str(port) for name, port in asdict(Ports()).items()}

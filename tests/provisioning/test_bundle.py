@@ -31,7 +31,7 @@ from provisioning.release.signed_document import (
     unsigned_document,
     with_signature,
 )
-from tests.provisioning.bundles import ADA, BO, CY, EVE, SIGNERS_TEXT
+from tests.provisioning.signed_bundles import ADA, BO, CY, EVE, SIGNERS_TEXT
 
 SIGNERS = parse_signers(SIGNERS_TEXT)
 CONTENTS = {

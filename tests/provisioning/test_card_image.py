@@ -22,7 +22,6 @@ from provisioning.fat32.volume import Volume
 from provisioning.image import boot_partition
 from provisioning.partitions import read_partitions
 from provisioning.release.__main__ import main as release
-from tests.provisioning.bundles import ADA, BO, EVE, FIRST_BOOT, make_bundle
 from tests.provisioning.card_images import (
     LENGTH,
     TRIXIE,
@@ -31,6 +30,7 @@ from tests.provisioning.card_images import (
     needs_fat_tools,
     read_by_mtools,
 )
+from tests.provisioning.signed_bundles import ADA, BO, EVE, FIRST_BOOT, make_bundle
 
 pytestmark = needs_fat_tools
 CMDLINE = b"console=tty1 root=PARTUUID=1234-02 rootwait resize\n"

@@ -126,7 +126,7 @@ def test_vendor_data_starts_the_first_boot_at_every_boot_without_waiting_for_it(
     document = json.loads(files_of(wishes())["vendor-data"].removeprefix(b"#cloud-config\n"))
     (command,) = document["bootcmd"]
     assert command[:2] == ["systemd-run", "--no-block"]
-    assert "--property=RequiresMountsFor=/boot/firmware" in command
+    assert "--property=RequiresMountsFor=/boot/firmware /var/lib/doorward" in command
     assert command[-1] == "/boot/firmware/doorward/first-boot.pyz"
     assert (document["growpart"], document["resize_rootfs"]) == ({"mode": "off"}, False)
     assert "first-boot" not in files_of(wishes())["user-data"].decode()

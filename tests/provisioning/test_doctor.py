@@ -8,10 +8,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from firmware.protocol.claims import Claim
 from provisioning.__main__ import main
 from provisioning.block_file import BlockFile
+from provisioning.bundle_on_card import card_bundle
 from provisioning.cloud_init import Wishes
 from provisioning.customise import write_files
 from provisioning.doctor import examine, examine_path
@@ -22,50 +25,29 @@ from provisioning.image import boot_partition
 from provisioning.partitions import read_partitions
 from provisioning.wifi import network_of
 from tests.fakes.card import UnreadableBlocks
-from tests.provisioning.card_images import (
-    LENGTH,
-    SIZE,
-    START,
-    TRIXIE,
-    make_image,
-    needs_fat_tools,
-)
+from tests.provisioning.card_images import LENGTH, SIZE, START, needs_fat_tools
+from tests.provisioning.signed_bundles import ADA, EVE, make_bundle
+from tests.provisioning.sound_card import ROOT_AT, make_base
 
 pytestmark = needs_fat_tools
 
 NOW_MS = 1_900_000_000_000
 AT = datetime(2026, 1, 2, tzinfo=UTC)
-DISK_ID = 0x1234ABCD
-ROOT_AT = START + SIZE
-ROOT_BYTES = LENGTH - ROOT_AT
 CLAIM = Claim(
     relay_url="https://relay.example",
     secret="c2VjcmV0",
     ca_sha256="0" * 64,
     expires_ms=NOW_MS + 1,
 )
-FILES = {
-    **TRIXIE,
-    "cmdline.txt": b"console=tty1 root=PARTUUID=1234abcd-02 rootwait\n",
-    "bootcode.bin": b"x",
-    "start.elf": b"x",
-    "fixup.dat": b"x",
-}
-MAIN = {"vendor-data": b"#cloud-config\n{}\n", "doorward/first-boot.pyz": b"PK"}
 
 
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A card without a fault."""
-    card = tmp_path_factory.mktemp("sound") / "card"
-    make_image(card, FILES)
-    with card.open("r+b") as file:
-        file.seek(440)
-        file.write(struct.pack("<I", DISK_ID))
-        file.seek(446 + 16)
-        file.write(struct.pack("<B3xB3xII", 0, 0x83, ROOT_AT // 512, ROOT_BYTES // 512))
-        file.seek(ROOT_AT + 1024 + 0x38)
-        file.write(struct.pack("<HH", 0xEF53, 1))
+    folder = tmp_path_factory.mktemp("sound")
+    card = folder / "card"
+    bundle = card_bundle(*make_bundle(folder), target="aarch64-cp313")
+    make_base(card)
     wishes = Wishes(
         serial="dw-1",
         claim=CLAIM,
@@ -74,8 +56,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
         board="zero2w",
     )
     with BlockFile(card, is_writable=True) as blocks:
-        write_files(blocks, wishes, None, at=AT)
-        volume_of(blocks).write(MAIN, at=AT)
+        write_files(blocks, wishes, bundle, at=AT)
     return card
 
 
@@ -128,6 +109,17 @@ def cross_chains(card: Path) -> None:
     kernel, config = root.index(b"KERNEL8 IMG"), root.index(b"CONFIG  TXT")
     at = layout.position(layout.root_cluster) + config
     overwrite(card, at + 26, root[kernel + 26 : kernel + 28])
+
+
+def read(card: Path, name: str) -> bytes:
+    with BlockFile(card) as blocks:
+        return volume_of(blocks).read(name)
+
+
+def sign_by_one(card: Path) -> None:
+    """Put a bundle there that one signer and a stranger have signed."""
+    bundle, _ = make_bundle(card.parent, signers=(ADA, EVE))
+    put(card, "doorward/bundle.tar", bundle.read_bytes())
 
 
 def status(state: str, **more: object) -> bytes:
@@ -186,6 +178,17 @@ BROKEN: dict[str, tuple[Callable[[Path], None], str]] = {
     "no_first_boot program": (
         lambda card: remove(card, "doorward/first-boot.pyz"),
         "nothing starts Doorward",
+    ),
+    "no_bundle": (lambda card: remove(card, "doorward/bundle.tar"), "nothing to install"),
+    "no_bundle signers": (lambda card: remove(card, "doorward/signers.txt"), "signers.txt"),
+    "bundle_refused": (sign_by_one, "2 must"),
+    "bundle_refused cut": (
+        lambda card: put(card, "doorward/bundle.tar", read(card, "doorward/bundle.tar")[:-600]),
+        "download it anew",
+    ),
+    "bundle_refused changed": (
+        lambda card: change(card, "doorward/bundle.tar", bytes(range(256)), bytes(256)),
+        "isn't what was signed",
     ),
     "no_claim": (lambda card: remove(card, "doorward/claim.json"), "can enrol with no relay"),
     "claim_damaged": (lambda card: put(card, "doorward/claim.json", b"{}"), "is damaged"),
@@ -252,6 +255,44 @@ def test_what_the_card_says_obeys_no_terminal(card: Path):
     text = next(one.text for one in examine_path(card, now_ms=NOW_MS) if one.code == "waits")
     assert text.isprintable()
     assert len(text) < 2000
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(
+        st.tuples(
+            st.one_of(
+                st.integers(0, 511),
+                st.integers(START, START + 512),
+                st.integers(START + 512, START + SIZE // 8),
+                st.integers(ROOT_AT, ROOT_AT + 2048),
+            ),
+            st.binary(min_size=1, max_size=40),
+        ),
+        min_size=1,
+        max_size=6,
+    )
+)
+def test_any_rubbish_gets_an_answer(sound: Path, tmp_path: Path, spoilt: list[tuple[int, bytes]]):
+    card = tmp_path / "card"
+    if not card.exists():
+        card.write_bytes(sound.read_bytes())
+    before = {}
+    with card.open("r+b") as file:
+        for at, data in spoilt:
+            file.seek(at)
+            before.setdefault(at, file.read(len(data)))
+            file.seek(at)
+            file.write(data)
+    try:
+        found = examine_path(card, now_ms=NOW_MS)
+        assert all(one.text.isprintable() and one.do.isprintable() for one in found)
+        assert found
+    finally:
+        with card.open("r+b") as file:
+            for at, data in reversed(before.items()):
+                file.seek(at)
+                file.write(data)
 
 
 def test_nothing_is_written(card: Path):
