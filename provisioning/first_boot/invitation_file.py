@@ -22,6 +22,7 @@ from provisioning.first_boot.places import (
     OWNERS,
     POLICY,
 )
+from provisioning.first_boot.read_only import writable_root
 from provisioning.first_boot.remote_login import allow_login
 
 HOSTNAME = "/etc/hostname"
@@ -76,9 +77,15 @@ def _store(host: Host, invitation: Invitation) -> None:
         store_network(host, netplan.network_config(invitation.network))
     if host.exists(ENROLMENT):
         return
+    if invitation.name is not None or invitation.ssh_key is not None:
+        with writable_root(host):  # after a factory reset the system is read-only already
+            _store_system(host, invitation)
+    host.write(CARD_CLAIM, invitation.claim.encode())
+
+
+def _store_system(host: Host, invitation: Invitation) -> None:
     if invitation.name is not None:
         host.write(HOSTNAME, invitation.name.lower().encode() + b"\n")
         host.run("hostname", invitation.name.lower())
     if invitation.ssh_key is not None:
         allow_login(host, invitation.ssh_key)
-    host.write(CARD_CLAIM, invitation.claim.encode())

@@ -20,7 +20,7 @@ from provisioning.first_boot.disk import contents_of, disk_of_root, ext4_bytes
 from provisioning.first_boot.errors import StepFailed
 from provisioning.first_boot.host import Host
 from provisioning.first_boot.mount_table import Mount, mount_at
-from provisioning.first_boot.read_only import WRITABLE, ReadOnlySystem
+from provisioning.first_boot.read_only import WRITABLE, ReadOnlySystem, writable_root
 from tests.fakes.cut_host import CutHost, PowerCut
 from tests.fakes.flashed_card import (
     DISK_ID,
@@ -259,6 +259,19 @@ def test_the_whole_layout_holds_when_the_root_is_read_only(master: Path, tmp_pat
         assert (on_data / "etc/netplan/new").read_text() == "kept"
         assert (on_data / "etc/netplan/60-doorward.yaml").read_text() == "network: {}\n"
         assert not (on_data / "doorward").exists()
+
+
+def test_a_read_only_root_is_writable_for_a_moment(master: Path, tmp_path: Path):
+    with copy_of(master, tmp_path) as card:
+        host = card.host()
+        with writable_root(host):
+            host.write("/etc/hostname", b"doorbell\n")
+        sh("mount", "-o", "remount,ro", str(card.root))
+        with writable_root(host):
+            host.write("/etc/hostname", b"porch\n")
+        with pytest.raises(OSError, match="Read-only"):
+            host.write("/etc/hostname", b"attic\n")
+        assert host.read("/etc/hostname") == b"porch\n"
 
 
 def test_a_factory_reset_wipes_the_doorbells_folder_and_leaves_the_systems(

@@ -16,7 +16,7 @@ from provisioning.first_boot.host import Host
 from provisioning.first_boot.install import Install
 from provisioning.first_boot.notices import Notices
 from provisioning.release.first_boot_zip import pack_first_boot
-from tests.provisioning.bundles import bundle_of, signers_file, write_card
+from tests.provisioning.first_boot_cards import bundle_of, signers_file, write_card
 
 PYTHON = "/usr/bin/python3"
 BELL = "bell-1.0-py3-none-any.whl"
@@ -109,6 +109,12 @@ def test_installs_offline_and_its_commands_run_where_they_were_put(
     assert [path.name for path in (tmp_path / "opt/doorward/versions").iterdir()] == ["0.2.0"]
     assert list(current.glob("lib/python3*/site-packages/__pycache__/bell.*.pyc"))
     assert not list(current.glob("lib/python3*/site-packages/pip"))
+
+
+def test_pip_refuses_a_requirement_without_a_digest(tmp_path: Path, pip_wheel: bytes):
+    files = {**files_of(pip_wheel), "requirements.txt": b"bell==1.0\n"}
+    with pytest.raises(CommandFailed, match="requirements along with the hashes"):
+        install(tmp_path, files)
 
 
 def test_pip_refuses_a_wheel_of_another_digest(tmp_path: Path, pip_wheel: bytes):
