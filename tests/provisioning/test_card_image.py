@@ -5,6 +5,7 @@ import json
 import lzma
 import shutil
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import jsonschema_rs
@@ -13,6 +14,13 @@ import zstandard
 
 from firmware.protocol.claims import Claim, Invitation
 from provisioning.__main__ import main as flash
+from provisioning.block_file import BlockFile
+from provisioning.bundle_on_card import card_bundle
+from provisioning.customise import compare_files
+from provisioning.errors import CardFailed, ReleaseRefused
+from provisioning.fat32.volume import Volume
+from provisioning.image import boot_partition
+from provisioning.partitions import read_partitions
 from provisioning.release.__main__ import main as release
 from tests.provisioning.card_images import (
     LENGTH,
@@ -213,3 +221,22 @@ def test_a_bundle_that_is_refused_leaves_the_card_as_it_was(
     assert why in said
     assert said.count("\n") == 1
     assert (tmp_path / "card.img").read_bytes() == base.read_bytes()
+
+
+def test_a_bundle_that_changed_after_its_check_is_refused_or_told_by_reading_the_card(
+    base: Path, tmp_path: Path
+):
+    bundle, signers = make_bundle(tmp_path)
+    checked = card_bundle(bundle, signers, target="aarch64-cp313")
+    files = checked.files()
+    with bundle.open("r+b") as file:
+        file.seek(20_000)
+        file.write(b"\xfe\xfe")
+    with pytest.raises(ReleaseRefused, match="isn't what was signed"):
+        checked.files()
+    card = Path(shutil.copy(base, tmp_path / "card.img"))
+    with BlockFile(card, is_writable=True) as blocks:
+        volume = Volume(blocks, boot_partition(read_partitions(blocks)))
+        volume.write(files, at=datetime(2026, 11, 30, tzinfo=UTC))
+        with pytest.raises(CardFailed, match=r"doesn't keep doorward/bundle\.tar"):
+            compare_files(blocks, files)
