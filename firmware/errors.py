@@ -51,6 +51,9 @@
     │   ├── LogUnreachable      the log can't be reached
     │   ├── LogUnreadable       the log's answer breaks its format
     │   └── LogContradicts      the log isn't consistent with the one read before
+    ├── WifiError               wifi/errors.py
+    │   ├── ServiceUnreachable  there is no helper that may change networks
+    │   └── NotJoined           the network wasn't joined: why
     ├── SceneError              capture/replay: a scene file isn't what it must be
     ├── ReplayMissing           capture/replay: NumPy or Pillow isn't installed
     ├── DoorError               local_page/errors.py

@@ -15,6 +15,7 @@ from firmware.app.knock import KnockWiring
 from firmware.app.link import RelayWay
 from firmware.app.public_record import followed_register
 from firmware.app.site import Site
+from firmware.app.upkeep import Upkeep
 from firmware.capture.turn import shown_size
 from firmware.decisions.door_number_alerts import DoorNumberAlerts
 from firmware.decisions.executor import Executor
@@ -31,7 +32,6 @@ from firmware.enrolment.attempts import AttemptCounter
 from firmware.enrolment.check_code import CheckCode
 from firmware.enrolment.door_number import DoorNumber
 from firmware.health.linux import LinuxBoard
-from firmware.health.monitor import HealthMonitor
 from firmware.knock.pattern_store import KnockStore
 from firmware.local_page.asked_requests import AskedRequests
 from firmware.local_page.asked_service import LocalAskedService
@@ -44,8 +44,9 @@ from firmware.local_page.presenter import StatementPresenter
 from firmware.local_page.release_tracker import ReleaseTracker
 from firmware.local_page.server import serve
 from firmware.local_page.status import PageStatus, TiedTo
-from firmware.local_page.switches import KnockControl, MicrophoneControl
+from firmware.local_page.switches import KnockControl, MicrophoneControl, Switches
 from firmware.local_page.web_app import door_app
+from firmware.local_page.wifi_page import WifiPage
 from firmware.outbox.bucket import Bucket
 from firmware.outbox.deferred_events import DeferredEvents
 from firmware.outbox.outgoing import Outgoing
@@ -81,7 +82,7 @@ class ConsentWiring:
         record: PublicRecord,
         relay: RelayWay,
         promises: DeferredEvents,
-        health: HealthMonitor,
+        upkeep: Upkeep,
     ) -> None:
         self._site = site
         self._filming = filming
@@ -160,7 +161,7 @@ class ConsentWiring:
             clock=site.clock,
         )
         self.check = self._make_check(panel, sounding)
-        self._page = self._make_page(health, sounding)
+        self._page = self._make_page(upkeep, sounding)
 
     @property
     def parts(self) -> dict[str, Part]:
@@ -382,7 +383,7 @@ class ConsentWiring:
         )
         return CheckService(around, parts)
 
-    def _make_page(self, health: HealthMonitor, sounding: SoundWiring) -> DoorbellAdapter:
+    def _make_page(self, upkeep: Upkeep, sounding: SoundWiring) -> DoorbellAdapter:
         """Return the adapter between the local page and the doorbell's parts."""
         return DoorbellAdapter(
             status=PageStatus(
@@ -392,7 +393,7 @@ class ConsentWiring:
                 clock=self._site.clock,
                 library=self._recording.library,
                 link=self._relay.link,
-                health=health,
+                health=upkeep.health,
                 microphone=sounding.microphone,
                 tied_to=TiedTo(
                     relay_host=self._site.enrolment.broker_host,
@@ -406,14 +407,24 @@ class ConsentWiring:
                 recovering=self._recovering,
                 clock=self._site.clock,
             ),
+            wifi=WifiPage(
+                window=upkeep.codes.window,
+                trial=upkeep.codes.trial,
+                button=upkeep.codes.button,
+                clock=self._site.clock,
+            ),
             desk=self.desk,
             door_number=self._door_number,
             alerts=self.door_alerts,
             showing=self._showing,
             progress=self._progress,
-            knock=KnockControl(
-                store=self._knocks, speaker=sounding.speaker, desk=self.knocking.desk
+            switches=Switches(
+                microphone=MicrophoneControl(
+                    microphone=sounding.microphone, settings=self._site.config.sound
+                ),
+                knock=KnockControl(
+                    store=self._knocks, speaker=sounding.speaker, desk=self.knocking.desk
+                ),
             ),
-            ear=MicrophoneControl(microphone=sounding.microphone, settings=self._site.config.sound),
             check=self.check.session,
         )

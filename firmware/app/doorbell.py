@@ -3,7 +3,7 @@
     camera ─► hub ─► ring ─┬─► recorder ─► library (sealed clips, index, retention)
     microphone ─► echo ────┤
       │                    └─► live view ─► WebRTC ─► owner
-      ├► luma ─┬─► pairing code ◄─ owner's app
+      ├► luma ─┬─► pairing code, Wi-Fi code ◄─ owner's app
       │        └─► motion ─► event, clip
       └► small ──► picture of an event, small stream
     button ─► event ─► outbox ─► link (MQTT) ─► relay          ─► clip
@@ -24,7 +24,6 @@ from firmware.app.consent import ConsentWiring
 from firmware.app.household import Household
 from firmware.app.link import RelayWay
 from firmware.app.live import LiveWiring
-from firmware.app.pairing_watch import PairingWatch
 from firmware.app.public_record import followed_register, open_record
 from firmware.app.site import Site
 from firmware.app.upkeep import Upkeep
@@ -82,6 +81,7 @@ class Doorbell:
         sounding.changes.add(recording.on_sound_change)
         self._upkeep = upkeep = Upkeep(
             site,
+            panel=panel,
             filming=filming,
             recording=recording,
             sounding=sounding,
@@ -98,7 +98,6 @@ class Doorbell:
             relay=relay,
         )
         alerts.motion.storms.add(upkeep.health.set_storm)
-        self._pairing = PairingWatch(filming, sounding, household, clock=clock, events=relay.events)
         self._consenting = ConsentWiring(
             site,
             panel=panel,
@@ -109,7 +108,7 @@ class Doorbell:
             record=record,
             relay=relay,
             promises=promises,
-            health=upkeep.health,
+            upkeep=upkeep,
         )
         self._live = live = LiveWiring(
             site,
@@ -123,6 +122,7 @@ class Doorbell:
         self._lighting = StatusLight(
             panel.light,
             pairing=household.pairing,
+            wifi=upkeep.codes,
             clock=clock,
             live=live.sessions,
             recorder=recording.recorder,
@@ -148,7 +148,6 @@ class Doorbell:
             **consenting.parts,
             "sound": self._sounding.run,
             "motion": self._alerts.motion.run,
-            "pairing": self._pairing.codes.run,
             "light": self._lighting.run,
             "link": partial(self._relay.link.run, commands),
         }
@@ -179,7 +178,7 @@ class Doorbell:
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
-        await self._pairing.voice.aclose()  # until now a code could be read, and start it
+        await self._upkeep.codes.aclose()  # until now a code could be read, and be told of
         await self.filming.keeper.stop()
         await asyncio.to_thread(self._relay.events.close)
         await self._recording.aclose()

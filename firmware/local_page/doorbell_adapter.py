@@ -19,13 +19,15 @@ from firmware.local_page.ports import (
     Outcome,
     PairingView,
     Unlocked,
+    WifiView,
     WrongNumber,
 )
 from firmware.local_page.presenter import StatementPresenter
 from firmware.local_page.release_tracker import ReleaseTracker
 from firmware.local_page.status import PageStatus
-from firmware.local_page.switches import KnockControl, MicrophoneControl
+from firmware.local_page.switches import Switches
 from firmware.local_page.views import ReleaseProgress, StatementView
+from firmware.local_page.wifi_page import WifiPage
 from firmware.panel.pattern import PressKind
 
 
@@ -37,24 +39,24 @@ class DoorbellAdapter:
         *,
         status: PageStatus,
         pairing: PairingPage,
+        wifi: WifiPage,
         desk: StatementIntake,
         door_number: DoorNumber,
         alerts: DoorNumberAlerts,
         showing: StatementPresenter,
         progress: ReleaseTracker,
-        knock: KnockControl,
-        ear: MicrophoneControl,
+        switches: Switches,
         check: CheckSession,
     ) -> None:
         self._status = status
         self._pairing = pairing
+        self._wifi = wifi
         self._desk = desk
         self._door_number = door_number
         self._alerts = alerts
         self._showing = showing
         self._progress = progress
-        self._knock = knock
-        self._ear = ear
+        self._knock, self._ear = switches.knock, switches.microphone
         self.check = check
         self._one_part_at_a_time = asyncio.Lock()  # each is put together whole, in memory
 
@@ -73,6 +75,17 @@ class DoorbellAdapter:
     async def recover(self, recovery: str, door_number: str) -> Outcome | WrongNumber | Locked:
         """Make the owner of the four words an owner, by the printed code or what its key signed."""
         return await self._pairing.recover(recovery, door_number)
+
+    def wifi_view(self) -> WifiView:
+        """Return where joining another Wi-Fi network stands."""
+        return self._wifi.wifi_view(
+            is_paired=self._status.status().is_paired,
+            may_recover=self._pairing.pairing_view().may_recover,
+        )
+
+    def choose_pairing(self) -> bool:
+        """Take the service button's press for pairing by the recovery code; False: not now."""
+        return self._wifi.choose_pairing()
 
     async def waiting(self) -> Sequence[StatementView]:
         """Return the statements that wait and have not expired."""

@@ -10,6 +10,8 @@ from firmware.local_page.check_session import CheckSession
 from firmware.local_page.views import ReleaseProgress, StatementView
 from firmware.panel.pattern import PressKind
 from firmware.protocol.events import CameraState, TroubleCode
+from firmware.wifi.trial import Reason as WifiReason
+from firmware.wifi.window import Problem as WifiProblem
 
 MicrophoneState = Literal["off", "on", "none"]
 
@@ -71,6 +73,24 @@ class PairingView:
     answer: str = ""
     reveal: str = ""
     problem: Problem = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WifiView:
+    """State of joining another Wi-Fi network.
+
+    `may_pair`: the service button was held, and pairing by the recovery code may be chosen instead.
+    `name` is of the network that is offered or tried. `problem`: why no code is taken, or why the
+    window closed. `last_reason` is why the last one since the start wasn't kept, empty: it was.
+    """
+
+    state: Literal["closed", "open", "offered", "joining", "on_trial"]
+    is_paired: bool
+    may_pair: bool = False
+    name: str = ""
+    problem: WifiProblem = ""
+    last_name: str = ""
+    last_reason: WifiReason | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +164,14 @@ class DoorbellPort(Protocol):
 
     async def recover(self, recovery: str, door_number: str) -> Outcome | WrongNumber | Locked:
         """Make the owner of the four words an owner, by the printed code or what its key signed."""
+        ...
+
+    def wifi_view(self) -> WifiView:
+        """Return the state of joining another Wi-Fi network."""
+        ...
+
+    def choose_pairing(self) -> bool:
+        """Take the service button's press for pairing by the recovery code; False: not now."""
         ...
 
     async def waiting(self) -> Sequence[StatementView]:

@@ -89,3 +89,11 @@ class KnockControl:
             log.error("the knock's pattern can't be kept: %s", error)
             return Outcome(is_done=False, detail="The memory card doesn't take it.")
         return Outcome(is_done=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Switches:
+    """Both switches."""
+
+    microphone: MicrophoneControl
+    knock: KnockControl

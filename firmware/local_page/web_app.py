@@ -22,6 +22,8 @@ from firmware.local_page.microphone_pages import PATH as MICROPHONE
 from firmware.local_page.microphone_pages import MicrophonePages
 from firmware.local_page.ports import DoorbellPort
 from firmware.local_page.responses import Responses
+from firmware.local_page.wifi_pages import PATH as WIFI
+from firmware.local_page.wifi_pages import WifiPages
 from firmware.system.clock import Clock, SystemClock
 
 
@@ -47,11 +49,14 @@ def door_app(
     microphone = MicrophonePages(ports, replies, entry)
     knocking = KnockPages(ports, replies, entry)
     checking = CheckPages(ports, ports.check, replies=replies, entry=entry, clock=clock)
+    wifi = WifiPages(ports, replies)
     routes = [
         Route("/", home.status),
         Route("/pair", home.pair),
         Route("/pair", home.complete_pairing, methods=["POST"]),
         Route("/recover", home.recover, methods=["POST"]),
+        Route(WIFI, wifi.show),
+        Route(f"{WIFI}/pair-instead", wifi.pair_instead, methods=["POST"]),
         Route("/confirm", confirming.show),
         Route("/unlock", confirming.unlock, methods=["POST"]),
         Route("/lock", confirming.lock, methods=["POST"]),

@@ -28,6 +28,7 @@ class LightState(StrEnum):
     RINGING = "ringing"
     DIGITS = "digits"
     WORDS = "words"
+    JOINING = "joining"
     PAIRING = "pairing"
     TROUBLE = "trouble"
     STARTING = "starting"
@@ -124,12 +125,20 @@ SIGNALS: Final[Mapping[LightState, Signal]] = {
     ),
     LightState.WORDS: Signal(
         looks="two blinks, then a pause of a second",
-        means="Four words wait for your app, or were found there: press the service button once.",
+        means="Four words wait for your app, or were found there, or a Wi-Fi network waits for "
+        "your yes: press the service button once.",
         steps=_blinks(2, on_s=0.2, off_s=0.2, pause_s=1.0),
+    ),
+    LightState.JOINING: Signal(
+        looks="one long blink, then a short one",
+        means="It tries another Wi-Fi network. If its relay doesn't answer there within two "
+        "minutes, it goes back to the one before.",
+        steps=(*_blinks(1, on_s=0.8, off_s=0.3), *_blinks(1, on_s=0.2, off_s=0.3)),
     ),
     LightState.PAIRING: Signal(
         looks="blinks evenly, once a second",
-        means="It waits for its owner's code before the camera.",
+        means="It waits for its owner's code, or one of a Wi-Fi network, before the camera. "
+        "Nothing is recorded while that may be a Wi-Fi code.",
         steps=_blinks(1, on_s=0.5, off_s=0.5),
     ),
     LightState.TROUBLE: Signal(

@@ -6,13 +6,22 @@ sessions and the check page's window themselves, not told by them.
 
 import asyncio
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 from firmware.enrolment.pairing import Pairing
 from firmware.panel.light import Light, LightState
 from firmware.system.clock import Clock
 
 LOOK_EVERY_S = 0.2
+
+
+class WifiState(Protocol):
+    """What the light shows of Wi-Fi (`firmware.app.code_watch.CodeWatch`)."""
+
+    @property
+    def stage(self) -> Literal["none", "open", "offered", "joining"]:
+        """Whether a code is looked for, a network waits for the button, or one is tried."""
+        ...
 
 
 class LiveView(Protocol):
@@ -64,6 +73,7 @@ class StatusLight:
         light: Light,
         *,
         pairing: Pairing,
+        wifi: WifiState,
         clock: Clock,
         live: LiveView,
         recorder: RecordingState,
@@ -72,6 +82,7 @@ class StatusLight:
     ) -> None:
         self._light = light
         self._pairing = pairing
+        self._wifi = wifi
         self._clock = clock
         self._live = live
         self._recorder = recorder
@@ -87,10 +98,12 @@ class StatusLight:
     def look(self) -> None:
         """Set the light's states by what is so now."""
         pairing = self._pairing.view(self._clock.monotonic_ns() // 1_000_000).state
+        wifi = self._wifi.stage
         for state, is_on in (
             (LightState.WATCHED, bool(self._live.watchers) or self._check.is_open),
-            (LightState.WORDS, pairing in ("words", "pressed")),
-            (LightState.PAIRING, pairing in ("open", "answered")),
+            (LightState.WORDS, pairing in ("words", "pressed") or wifi == "offered"),
+            (LightState.JOINING, wifi == "joining"),
+            (LightState.PAIRING, pairing in ("open", "answered") or wifi == "open"),
             (LightState.TROUBLE, bool(self._health.troubles)),
             (LightState.UNPAIRED, pairing == "closed"),
             (LightState.RECORDING, self._recorder.clip_id is not None),

@@ -41,6 +41,7 @@ FILES = (
     "troubles.json",
     "sound.json",
     "storage-speed.tmp",
+    "wifi.json",
     "control.sock",
 )
 BESIDE = ("", "-wal", "-shm", "-journal", ".new")

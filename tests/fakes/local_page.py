@@ -18,6 +18,7 @@ from firmware.local_page.ports import (
     Outcome,
     PairingView,
     Unlocked,
+    WifiView,
     WrongNumber,
 )
 from firmware.local_page.views import (
@@ -139,6 +140,7 @@ class Doorbell:
     ear: MicrophoneView = EAR
     releases: list[ReleaseProgress] = field(default_factory=list)
     hand: KnockView = KNOCK
+    wifi: WifiView = field(default_factory=lambda: WifiView(state="closed", is_paired=True))
     clock: ManualClock = field(default_factory=ManualClock)
 
     def __post_init__(self) -> None:
@@ -175,6 +177,13 @@ class Doorbell:
     async def recover(self, recovery: str, door_number: str) -> Outcome | WrongNumber | Locked:
         self.told.append(f"recover {len(recovery.split())} {door_number}")
         return self.recovered
+
+    def wifi_view(self) -> WifiView:
+        return self.wifi
+
+    def choose_pairing(self) -> bool:
+        self.told.append("pair instead")
+        return self.wifi.may_pair
 
     async def waiting(self) -> list[StatementView]:
         return self.waits

@@ -29,8 +29,11 @@ _PAGE = re.compile(
 _ROUTE = re.compile(r'"(/[\w/{}.:-]*)"')
 PROSE = {"doorward object store"}
 """A certificate's name."""
-NO_PROGRAMS = {"doorward-player", "doorward-setup", "doorward-storage", "doorward-reboot"}
-"""Prefixes of codes, a key's label, and a unit of systemd."""
+NO_PROGRAMS = {
+    "doorward-player", "doorward-setup", "doorward-storage", "doorward-reboot", "doorward-wifi",
+    "doorward-trial", "doorward-home",
+}  # fmt: skip
+"""Prefixes of codes, a key's label, units of systemd, and profiles of NetworkManager."""
 
 
 def texts() -> Iterator[tuple[str, str]]:
