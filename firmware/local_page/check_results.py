@@ -125,6 +125,8 @@ def _picture(facts: CheckFacts) -> CheckResult:
         return CheckResult(
             check="picture", mark="look", says="picture_starting", does="picture_starting"
         )
+    if seen.state == "off":  # withheld
+        return CheckResult(check="picture", mark="look", says="picture_off", does="picture_off")
     return CheckResult(check="picture", mark="fail", says="picture_none", does="picture_none")
 
 

@@ -140,6 +140,7 @@ def test_a_card_that_takes_nothing_is_an_error_and_leaves_nothing(tmp_path: Path
     [
         ({"picture": PictureFacts(state="starting")}, "picture", "look"),
         ({"picture": PictureFacts(state="missing")}, "picture", "fail"),
+        ({"picture": PictureFacts(state="off")}, "picture", "look"),
         ({"picture": LENS}, "focus", "todo"),
         ({"picture": LENS, "answers": {"focus": True}}, "focus", "pass"),
         ({"picture": LENS, "answers": {"focus": False}}, "focus", "fail"),

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -22,13 +23,14 @@ class Led:
 
 @dataclass
 class Doorbell:
-    """Live view, recorder, health and check page as the light sees them."""
+    """Live view, recorder, health, Wi-Fi and check page as the light sees them."""
 
     watchers: Sequence[object] = ()
     clip_id: str | None = None
     troubles: Sequence[object] = ()
     is_open: bool = False
     digits: str | None = None
+    stage: Literal["none", "open", "offered", "joining"] = "none"
     clock: ManualClock = field(default_factory=ManualClock)
 
 
@@ -65,6 +67,7 @@ async def test_shows_what_the_doorbell_waits_for(tmp_path: Path) -> None:
     status = StatusLight(
         light,
         pairing=pairing,
+        wifi=bell,
         clock=bell.clock,
         live=bell,
         recorder=bell,
@@ -92,6 +95,7 @@ async def test_an_owned_doorbell_at_rest_is_dark(tmp_path: Path) -> None:
     StatusLight(
         light,
         pairing=pairing,
+        wifi=bell,
         clock=bell.clock,
         live=bell,
         recorder=bell,
