@@ -17,7 +17,7 @@ import av
 
 from firmware.app.camera import CameraWiring
 from firmware.app.code_watch import CodeWatch
-from firmware.capture.camera_output import AccessUnit, LumaFrame, SmallPicture
+from firmware.capture.camera_output import TICKS_PER_S, AccessUnit, LumaFrame, SmallPicture
 from firmware.capture.qr_reader import read_texts
 from firmware.capture.replay.source import ReplaySource
 from firmware.config.settings import Config
@@ -205,6 +205,10 @@ async def test_nothing_of_the_window_is_in_the_ring_a_stream_a_picture_or_before
         await door.show(code)
         await eventually(lambda: door.noted)  # no helper is here, so the trial ends at once
         assert [body.reason for body in door.noted] == ["no_helper"]
+        with filming.luma.subscribe(sees_withheld=True) as looking:
+            began = await in_time(looking.next())
+            while (await in_time(looking.next())).pts_90k < began.pts_90k + TICKS_PER_S * 3 // 2:
+                pass  # longer than a GOP: a key frame of the code was coded
         assert filming.is_withheld, "the code is still in view"
         assert door.pre_roll() == []
         await door.take_away()

@@ -69,6 +69,15 @@ def test_a_plain_form_that_is_taken_is_the_only_one_of_its_network(plain: bytes)
     assert wifi.plain_of(wanted) == plain
 
 
+@pytest.mark.parametrize("position", [22, 23, 55, 119], ids=["flag", "size", "name", "key"])
+def test_refuses_a_plain_form_that_is_not_the_one_of_its_network(position: int) -> None:
+    wanted = wifi.OwnersNetwork(id=bytes(16), expires_ms=NOW_MS, network=HOME)
+    plain = bytearray(wifi.plain_of(wanted))
+    plain[position] |= 0x40
+    with pytest.raises(WireError):
+        wifi.parse_plain(bytes(plain))
+
+
 def test_a_code_fits_into_what_a_phone_shows() -> None:
     code = segno.make_qr(CODE, error="l", boost_error=False)
     assert int(code.version) <= 12

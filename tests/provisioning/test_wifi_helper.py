@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from firmware.protocol.wifi import network_of
@@ -238,7 +238,7 @@ def test_a_request_that_is_no_plain_file_is_neither_read_nor_followed(
         case "folder":
             board.request.mkdir()
     board.serve()
-    assert board.names == set()
+    assert board.manager.commands == []
     assert secret.exists()
     assert not os.path.lexists(board.request)
 
@@ -277,6 +277,7 @@ def test_a_file_of_the_doorbells_that_is_something_else_is_refused(tmp_path: Pat
 
 @needs_nmcli
 @settings(max_examples=25, deadline=None)
+@example(ssid=b"  ", password="  a\\sb;#[c]  ", is_hidden=True)
 @given(
     ssid=st.binary(min_size=1, max_size=32),
     password=st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=8, max_size=63),

@@ -94,7 +94,8 @@ def pair_again(
     if shown.state not in ("words", "pressed") or not shown.is_recovery:
         raise PageFailed(
             "nobody is recovering there: hold the service button inside the case for three "
-            "seconds, show the new app's code to the camera, and run this again"
+            "seconds, choose “Pair a phone instead” on the doorbell's own page under Wi-Fi, show "
+            "the new app's code to the camera, and run this again"
         )
     reveal = shown.revealed()
     terminal.say(f"“{plain(reveal.owner.name)}” wants to be an owner. Tap these words in the app:")

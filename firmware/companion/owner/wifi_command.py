@@ -84,4 +84,4 @@ def _show(text: str, picture: Path | None) -> None:
         print(draw_qr(text))
         return
     save_qr(text, picture)
-    print(f"The code is in {picture}: who has it before the doorbell does learns no password.")
+    print(f"The code is in {picture}. It is sealed to the doorbell, so nobody else can read it.")
