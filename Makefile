@@ -1,6 +1,7 @@
 # Doorward: `make` lists what there is. Everything sets itself up; see .ci/setup.
 .DEFAULT_GOAL := help
-.PHONY: help house setup demo check test strangers lock smoke bench bundle image idle soak screenshots
+.PHONY: help house setup demo check test strangers lock smoke bench bundle image card idle soak \
+	screenshots
 VENV := .venv/bin
 BROWSER := chromium fonts-dejavu-core
 TURN := coturn
@@ -10,6 +11,9 @@ POSTGRES := postgresql
 FAULTS := strace btrfs-progs e2fsprogs softhsm2
 STRANGERS := faketime mosquitto-clients
 FLASH := mtools dosfstools fdisk cloud-init netplan.io poppler-utils
+BOOT := qemu-system-x86 mmdebstrap e2fsprogs
+# for the Pi 3 that make soak boots: its programs run here while its packages are set up
+BOOT_PI := qemu-system-arm qemu-user-binfmt
 ARGS ?=
 # So many test files run at once; one alone is followed more easily: make test WORKERS=0 ARGS="-x"
 WORKERS ?= 2
@@ -35,7 +39,7 @@ check: setup  ## format, lint, types, architecture: in half a minute
 	npm run --silent check
 
 test: setup  ## all tests (ARGS are pytest's); as root it installs what it needs of Debian
-	@.ci/debian $(BROWSER) $(FAULTS) $(TURN) $(SOUND) $(POSTGRES) $(FLASH)
+	@.ci/debian $(BROWSER) $(FAULTS) $(TURN) $(SOUND) $(POSTGRES) $(FLASH) $(BOOT)
 	@.ci/debian $(PEERS) || [ -z "$$CI" ]
 	@.ci/picamera || [ -z "$$CI" ]
 	@.ci/peers || [ -z "$$CI" ]
@@ -69,12 +73,16 @@ bundle: setup  ## gather what a first boot installs, for signing (ARGS="--out FI
 image: setup  ## put a bundle into a base image, for flasher and Imager (ARGS="BASE --bundle … --out …")
 	@$(VENV)/python -m provisioning.release image $(ARGS)
 
+card: setup  ## flash a card, boot it in QEMU, pair it, ring it (root; ARGS="--once", "--help")
+	@.ci/debian $(BOOT) $(FLASH)
+	@$(VENV)/python -m tests.boot $(ARGS)
+
 idle: setup  ## watch demo, relay and doorbell at rest for an hour: docs/idle.json and benchmarks.md
 	@.ci/debian $(FAULTS)
 	$(VENV)/python -m tests.bench.idle $(ARGS)
 
 soak: setup  ## the long forms: 1,000 kills, 200 power cuts, every failing call, live view, a guest (hours)
-	@.ci/debian $(FAULTS) $(POSTGRES)
+	@.ci/debian $(FAULTS) $(POSTGRES) $(FLASH) $(BOOT) $(BOOT_PI)
 	DOORWARD_MUTATIONS=100000 $(VENV)/pytest tests/attacks/test_altered_grants_are_refused.py $(ARGS)
 	DOORWARD_MODEL_EXAMPLES=1000 $(VENV)/pytest tests/attacks/test_model_no_byte_leaves.py $(ARGS)
 	DOORWARD_HOSTILE_SEEDS=50 $(VENV)/pytest tests/attacks/test_a_hostile_doorbell_makes_no_liar.py $(ARGS)
@@ -101,6 +109,7 @@ soak: setup  ## the long forms: 1,000 kills, 200 power cuts, every failing call,
 	DOORWARD_LIVE_VIEWERS=500 $(VENV)/pytest tests/firmware/test_aiortc_sender.py $(ARGS)
 	.ci/postgres $(VENV)/pytest tests/relay $(ARGS)
 	$(VENV)/pytest tests/guest/soak.py $(ARGS)
+	$(VENV)/pytest tests/boot/soak.py $(ARGS)
 
 screenshots: setup  ## take pictures of every page, and of doorward-flash (tests/flows/screenshots.py)
 	@.ci/debian $(BROWSER) $(FLASH)

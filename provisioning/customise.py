@@ -19,7 +19,7 @@ from provisioning.fat32.volume import Content, LargeFile, Volume
 from provisioning.image import boot_partition
 from provisioning.partitions import read_partitions
 from provisioning.watched_blocks import WatchedBlocks
-from provisioning.writer import Card, blank
+from provisioning.writer import Card, blank, opened_words
 
 
 def customise(
@@ -53,7 +53,7 @@ def customise(
             compare_files(WatchedBlocks(blocks, watch), files)
         watch(0)
     except OSError as error:
-        raise CardFailed(f"{path} can't be customised: {error.strerror or error}") from error
+        raise CardFailed(opened_words(path, error)) from error
     except Cancelled:
         with Card(path) as card:
             blank(card)

@@ -29,6 +29,7 @@ from provisioning.image import CLOUD_INIT_FILES, KERNELS, PIECE, boot_partition
 from provisioning.partitions import MBR_ENTRIES_AT, Partition, read_partitions
 from provisioning.release.bundle import Target, check_bundle
 from provisioning.release.signed_document import parse_signers
+from provisioning.writer import opened_words
 
 SETTINGS, STATUS = cloud_init.SETTINGS, f"{cloud_init.FOLDER}/provision-status.json"
 INVITATION = "doorward.json"
@@ -93,8 +94,7 @@ def examine_path(path: Path, *, now_ms: int) -> list[CheckResult]:
         with BlockFile(path) as blocks:
             return examine(blocks, now_ms=now_ms)
     except OSError as error:
-        in_use = "; unmount it first" if error.errno == 16 else ""
-        raise CardFailed(f"{path} can't be read: {error.strerror}{in_use}") from error
+        raise CardFailed(opened_words(path, error)) from error
 
 
 def examine(blocks: ReadOnlyBlocks, *, now_ms: int) -> list[CheckResult]:

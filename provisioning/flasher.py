@@ -17,7 +17,7 @@ from provisioning.errors import Cancelled, CardFailed
 from provisioning.held_back import HeldBack
 from provisioning.image import Image
 from provisioning.watched_blocks import WatchedBlocks
-from provisioning.writer import Card, Progress, Writer, Written, blank, probe
+from provisioning.writer import Card, Progress, Writer, Written, blank, opened_words, probe
 
 
 class Flasher:
@@ -63,7 +63,7 @@ class Flasher:
     def _probe(self, card: Card) -> None:
         blank(card)
         try:
-            probe(card)
+            probe(card, check=lambda: self._check("the card is blank and can be flashed again"))
         finally:
             blank(card)
 
@@ -90,9 +90,7 @@ class Flasher:
                 blocks.forget_cached()
                 compare_files(HeldBack(WatchedBlocks(blocks, watch), held.first), files)
         except OSError as error:
-            raise CardFailed(
-                f"{self._path} can't be customised: {error.strerror or error}"
-            ) from error
+            raise CardFailed(opened_words(self._path, error)) from error
         self._progress("customising", done, 1.0)
         return held.first
 

@@ -71,7 +71,7 @@ class Card:
             self._descriptor = os.open(path, flags)
             self._size = os.lseek(self._descriptor, 0, os.SEEK_END)
         except OSError as error:
-            raise CardFailed(_opened_words(path, error)) from error
+            raise CardFailed(opened_words(path, error)) from error
         self._buffer = mmap.mmap(-1, PIECE)
 
     def __enter__(self) -> "Card":
@@ -278,12 +278,12 @@ def verify(image: Image, card: Medium, progress: Progress) -> Written:
     return Written(size=position, sha256=digest.hexdigest())
 
 
-def probe(card: Medium, places: int = 64) -> None:
+def probe(card: Medium, places: int = 64, *, check: Callable[[], None] = lambda: None) -> None:
     """Raise CardFailed unless the card keeps what it is given at so many places over its length.
 
     A fake card claims more room than it has: it drops what is beyond, or writes it over its
     beginning, mostly at a power of two. So the places are the start, each power of two, and others
-    spread evenly. What was there is lost.
+    spread evenly. What was there is lost. `check` is called before each, and may raise.
     """
     last = (card.size - SECTOR) // SECTOR * SECTOR
     powers = [1 << n for n in range(20, last.bit_length())]
@@ -291,9 +291,11 @@ def probe(card: Medium, places: int = 64) -> None:
     spread = [n * last // (evenly - 1) // SECTOR * SECTOR for n in range(evenly)]
     marks = {at: os.urandom(32) * (SECTOR // 32) for at in sorted({0, *powers, *spread})}
     for at, mark in marks.items():
+        check()
         card.write(at, mark)
     card.sync()
     for at, mark in marks.items():
+        check()
         if card.read(at, SECTOR) != mark:
             raise CardFailed(
                 f"the card doesn't keep what is written at {at / 1e9:.1f} GB: it is worn, or has "
@@ -303,7 +305,8 @@ def probe(card: Medium, places: int = 64) -> None:
         card.write(at, bytes(SECTOR))
 
 
-def _opened_words(path: Path, error: OSError) -> str:
+def opened_words(path: Path, error: OSError) -> str:
+    """Return why a card can't be opened, and what to do."""
     reasons = {
         16: "it is in use; unmount it and close what uses it",
         13: "that needs root: run the command with sudo",

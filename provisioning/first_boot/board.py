@@ -45,7 +45,8 @@ _BOARDS = (
     Board(model="Raspberry Pi Compute Module 5", has_small_camera_plug=True),
 )
 _OTHER_PI = Board(model="Raspberry Pi", width=1280, height=720)
-_NO_PI = Board(model="no Raspberry Pi", width=1280, height=720, camera="replay", has_pins=False)
+_NO_PI = Board(model="no Raspberry Pi", width=640, height=360, camera="replay", has_pins=False)
+"""Draws its pictures, and has no encoder but its processor."""
 
 
 def board_of(host: Host) -> Board:

@@ -107,7 +107,7 @@ def parse_signers(data: bytes) -> Signers:
     quorum = 0
     if len(data) > MAX_SIGNERS_BYTES:
         raise _signers_refused("it is too long")
-    for line in data.decode(errors="replace").splitlines():
+    for line in data.decode(errors="replace").split("\n"):
         words = line.split("#", 1)[0].split()
         if not words:
             continue
@@ -272,7 +272,7 @@ def _parse_package(fields: Fields) -> DebianPackage:
 def _signed_by(host: Host, text: bytes, lines: bytes, signers: Signers) -> set[bytes]:
     """Return the keys that count and have signed; one key counts once."""
     signed: set[bytes] = set()
-    for line in lines.decode(errors="replace").splitlines():
+    for line in lines.decode(errors="replace").split("\n")[:-1]:
         words = line.split(" ")
         if len(words) != 3 or words[0] != "—":
             raise BundleRefused("bundle_damaged", "a line of its signatures isn't one")
@@ -319,10 +319,12 @@ def _parse_key(words: list[str]) -> SignerKey:
 
 
 def _unbase64(text: str) -> bytes:
+    """Return the bytes of base64 in its one form (RFC 4648 section 3.5), or none."""
     try:
-        return base64.b64decode(text, validate=True)
+        data = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         return b""
+    return data if base64.b64encode(data).decode() == text else b""
 
 
 def _signers_refused(why: str) -> BundleRefused:

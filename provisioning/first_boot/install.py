@@ -5,6 +5,7 @@ Debian packages; then one link, `current`, is turned. A version that is there al
 turn. Nothing that runs is changed in place.
 """
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,10 +19,13 @@ from provisioning.first_boot.places import BUNDLE, CURRENT, INSTALLED, VERSIONS
 
 UNPACKED = f"{INSTALLED}/unpacked"
 PIP_S, COMPILE_S = 1800.0, 1800.0
-NEVER_IMPORTED = r"/tests?/"
-"""A fifth of all code: what packages carry to test themselves isn't compiled."""
+NEVER_IMPORTED = r"/tests?/|/site-packages/relay/"
+"""A third of all code: what packages carry to test themselves, and the relay's, isn't compiled."""
 SHEBANG = b"#!"
 NOTE = "bundle.note"
+
+
+log = logging.getLogger("doorward.first_boot")
 
 
 class Install:
@@ -53,9 +57,11 @@ class Install:
                 host.remove_tree(UNPACKED)
                 _unpack(host, bundle)
                 self._unpacked = bundle.note
+                log.info("the bundle is unpacked")
             missing = install_packages(host, bundle.debian, UNPACKED)
             self._report(missing)
             _make_environment(host, staged, final)
+            log.info("the programs are compiled")
             host.write(f"{staged}/{NOTE}", bundle.note)
             host.run("sync")
             host.remove_tree(final)
@@ -121,6 +127,7 @@ def _make_environment(host: Host, staged: str, final: str) -> None:
         "--disable-pip-version-check", "--find-links", str(unpacked / "wheels"), "--requirement",
         str(unpacked / "requirements.txt"), timeout_s=PIP_S,
     )  # fmt: skip
+    log.info("the programs are installed")
     _name_final_place(folder, str(folder).encode(), str(host.path(final)).encode())
     host.run(
         python, "-I", "-m", "compileall", "-q", "-j", "0", "-x", NEVER_IMPORTED, "-s", str(folder),

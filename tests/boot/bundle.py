@@ -12,7 +12,8 @@ from pathlib import Path
 
 from provisioning.bundle_on_card import CardBundle, card_bundle
 from provisioning.release.bundle import Target
-from tests.boot.system import REPOSITORY, STATE, run
+from tests.boot.programs import run
+from tests.boot.system import REPOSITORY, STATE
 
 SOURCES = ("firmware", "provisioning", "relay", "requirements", "hardware/pins.toml")
 SIGNERS = ("ada", "bo")

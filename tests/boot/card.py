@@ -9,7 +9,7 @@ from pathlib import Path
 
 from firmware.protocol.claims import read_invitation
 from provisioning.block_file import BlockFile
-from provisioning.cloud_init import Wishes
+from provisioning.cloud_init import CLAIM, SETTINGS, Wishes
 from provisioning.customise import customise
 from provisioning.fat32.volume import Volume
 from provisioning.image import boot_partition
@@ -18,16 +18,26 @@ from tests.boot.base_image import BaseImage
 from tests.boot.bundle import SignedBundle
 from tests.boot.machine import copy_card
 
-CARD_BYTES = 16_000_000_000
-"""A card of 16 GB, as its maker counts."""
+CARD_BYTES = 16 * 1024**3
+"""A power of two, as QEMU's card slot wants it."""
 STATUS = "doorward/provision-status.json"
 
 
 def make_card(
-    card: Path, base: BaseImage, bundle: SignedBundle, invitation: Path, *, serial: str = "door-1"
+    card: Path,
+    base: BaseImage,
+    bundle: SignedBundle,
+    invitation: Path,
+    *,
+    serial: str = "door-1",
+    size: int = CARD_BYTES,
+    **settings: str,
 ) -> None:
-    """Make a card of the image, the bundle and a relay's invitation."""
-    copy_card(base.image, card, CARD_BYTES)
+    """Make a card of the image, the bundle and a relay's invitation.
+
+    `settings` are more of settings.json's, such as its camera: nobody is asked for these.
+    """
+    copy_card(base.image, card, size)
     invited = read_invitation(invitation.read_bytes())
     wishes = Wishes(
         serial=serial,
@@ -37,6 +47,20 @@ def make_card(
         ssh_key=invited.ssh_key,
     )
     customise(card, wishes, at=datetime.now().astimezone(), bundle=bundle.for_card())
+    if settings:
+        add_settings(card, **settings)
+
+
+def add_settings(card: Path, **settings: str) -> None:
+    """Add to the card's settings.json."""
+    wished = json.loads(read_file(card, SETTINGS)) | settings
+    _write(card, SETTINGS, json.dumps(wished).encode())
+
+
+def give_other_claim(card: Path, invitation: Path) -> None:
+    """Put another invitation's claim in the place of the card's."""
+    claim = read_invitation(invitation.read_bytes()).claim
+    _write(card, CLAIM, claim.encode() + b"\n")
 
 
 def boot_files(card: Path) -> set[str]:
@@ -56,3 +80,9 @@ def status(card: Path) -> dict[str, object]:
     """Return what the first boot says on the card of how it stands."""
     said: dict[str, object] = json.loads(read_file(card, STATUS))
     return said
+
+
+def _write(card: Path, name: str, data: bytes) -> None:
+    with BlockFile(card, is_writable=True) as blocks:
+        volume = Volume(blocks, boot_partition(read_partitions(blocks)))
+        volume.write({name: data}, at=datetime.now().astimezone())

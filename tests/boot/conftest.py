@@ -7,7 +7,7 @@ import pytest
 
 from tests.boot.base_image import BaseImage, base_image
 from tests.boot.bundle import SignedBundle, signed_bundle
-from tests.boot.system import Unavailable
+from tests.boot.programs import Unavailable
 
 PROGRAMS = ("qemu-system-x86_64", "mmdebstrap", "mcopy", "mkfs.vfat", "sfdisk", "mke2fs")
 

@@ -36,6 +36,7 @@ class Machine:
     process: subprocess.Popen[bytes]
     console: Path
     journal: Path
+    monitor: Path
     ports: Mapping[int, int]
     """The machine's ports, and where they are reached here."""
     started_s: float = field(default_factory=time.monotonic)
@@ -76,6 +77,14 @@ class Machine:
             parts += [f"--- the end of {path}:", *text.splitlines()[-lines:]]
         return "\n".join(parts)
 
+    async def switch_off(self, *, within_s: float) -> None:
+        """Press its power button, and wait until it is off."""
+        _, writer = await asyncio.open_unix_connection(self.monitor)
+        writer.write(b"system_powerdown\n")
+        await writer.drain()
+        await self.wait_for_end(within_s=within_s)
+        writer.close()
+
     def cut_power(self) -> None:
         """End it at once."""
         self.process.kill()
@@ -88,35 +97,65 @@ def booted(
     base: BaseImage,
     folder: Path,
     *,
-    ports: Mapping[int, int] = {},
+    ports: Mapping[int, int] | None = None,
     name: str = "boot",
     clock: str | None = None,
 ) -> Iterator[Machine]:
-    """Boot a card; whatever happens, nothing runs afterwards."""
-    console, journal = folder / f"{name}.console", folder / f"{name}.journal"
-    for path in (console, journal):
+    """Boot a card; whatever happens, nothing runs afterwards.
+
+    `clock` is the time that the machine's own clock begins with, such as 1970-01-01T00:00:00.
+    """
+    console, journal, monitor = (
+        folder / f"{name}.{part}" for part in ("console", "journal", "monitor")
+    )
+    for path in (console, journal, monitor):
         path.unlink(missing_ok=True)
-    forwards = "".join(f",hostfwd=tcp:127.0.0.1:{here}-:{there}" for there, here in ports.items())
+    forwards = "".join(
+        f",hostfwd=tcp:127.0.0.1:{here}-:{there}" for there, here in (ports or {}).items()
+    )
+    kind = _raspberry_pi_3 if base.system.device_tree else _x86_64
     command = [
         *_nice(),
-        *("qemu-system-x86_64", "-M", "q35", "-accel", "tcg,thread=multi", "-cpu", "max"),
-        *("-smp", "2", "-m", str(MEMORY_MIB), "-display", "none", "-monitor", "none"),
-        *("-serial", f"file:{console}", "-serial", f"file:{journal}"),
-        *("-drive", f"file={card},format=raw,if=virtio,discard=unmap,cache=unsafe"),
-        *("-nic", f"user,model=virtio-net-pci{forwards}"),
-        *("-device", "virtio-rng-pci"),
+        *kind(card, base, console, journal, f"user{forwards}"),
+        *("-display", "none", "-monitor", f"unix:{monitor},server,nowait"),
         *("-kernel", str(base.system.kernel), "-initrd", str(base.system.initramfs)),
         *("-append", kernel_line(card)),
         *(("-rtc", f"base={clock}") if clock else ()),
     ]
     with (folder / f"{name}.qemu").open("wb") as log:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-    machine = Machine(process=process, console=console, journal=journal, ports=ports)
+    machine = Machine(
+        process=process, console=console, journal=journal, monitor=monitor, ports=ports or {}
+    )
     try:
         yield machine
     finally:
         if process.poll() is None:
             machine.cut_power()
+
+
+def _x86_64(card: Path, base: BaseImage, console: Path, journal: Path, network: str) -> list[str]:
+    del base
+    return [
+        *("qemu-system-x86_64", "-M", "q35", "-accel", "tcg,thread=multi", "-cpu", "max"),
+        *("-smp", "2", "-m", str(MEMORY_MIB)),
+        *("-serial", f"file:{console}", "-serial", f"file:{journal}"),
+        *("-drive", f"file={card},format=raw,if=virtio,discard=unmap,cache=unsafe"),
+        *("-nic", f"{network},model=virtio-net-pci", "-device", "virtio-rng-pci"),
+    ]
+
+
+def _raspberry_pi_3(
+    card: Path, base: BaseImage, console: Path, journal: Path, network: str
+) -> list[str]:
+    """A Pi 3 as QEMU knows it: its card slot, and a network by USB."""
+    return [
+        *("qemu-system-aarch64", "-M", "raspi3b", "-accel", "tcg,thread=multi"),
+        *("-dtb", str(base.system.device_tree)),
+        *("-serial", f"file:{console}", "-serial", f"file:{journal}"),
+        *("-drive", f"file={card},format=raw,if=sd,cache=unsafe"),
+        *("-netdev", f"{network},id=home", "-device", "usb-net,netdev=home"),
+    ]
 
 
 def kernel_line(card: Path) -> str:

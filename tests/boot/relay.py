@@ -18,12 +18,12 @@ from tests.boot.tls_front import certificate_for, front
 from tests.story.children import Children, Program, answers_http
 from tests.story.commands import run_all
 from tests.story.owner import Owner
+from tests.story.register import LOG_NAME, admin_commands, charter_commands
 from tests.story.servers import Servers, program
 from tests.story.settings import PORT_NAMES, Ports, Settings, free_ports
 from tests.story.town import invite
 
 HOST = "10.0.2.2"
-LOG_NAME = "boot.test"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,9 +67,13 @@ class Relay:
 
     def enrolled(self) -> list[str]:
         """Return the ids of the doorbells that ever enrolled, from the relay's own database."""
-        file = self.settings.relay_dir / "relay.sqlite3"
-        with contextlib.closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as database:
+        with contextlib.closing(self._database("ro")) as database:
             return [row[0] for row in database.execute("SELECT device FROM doorbells")]
+
+    def end_all_claims(self) -> None:
+        """Let the time of every claim be over."""
+        with contextlib.closing(self._database("rw")) as database, database:
+            database.execute("UPDATE claims SET expires_ms = 1")
 
     async def start(self) -> None:
         """Start the relay itself, which was stopped."""
@@ -78,6 +82,10 @@ class Relay:
     async def stop(self) -> None:
         """End the relay itself as a power cut would; broker, store and front stay."""
         await self.children.kill("relay")
+
+    def _database(self, mode: str) -> sqlite3.Connection:
+        file = self.settings.relay_dir / "relay.sqlite3"
+        return sqlite3.connect(f"file:{file}?mode={mode}", uri=True)
 
 
 @contextlib.asynccontextmanager
@@ -143,7 +151,7 @@ async def _init(settings: Settings, url: str, store_url: str) -> None:
             "--nats-port", str(ports.nats),
             "--s3-port", str(ports.s3),
         ),
-        ("doorward-relay", "log", "init", *config, "--name", LOG_NAME),
+        ("doorward-relay", "log", "init", *config, "--name", LOG_NAME, "--example"),
     )  # fmt: skip
     (vkey,) = await run_all(
         (
@@ -154,10 +162,12 @@ async def _init(settings: Settings, url: str, store_url: str) -> None:
         )
     )  # fmt: skip
     witness = f"witness={vkey.strip()}@http://127.0.0.1:{ports.witness1}/"
+    policy = settings.relay_dir / settings.policy.name
     await run_all(
         (
             "doorward-relay", "log", "policy", *config,
-            "--witness", witness, "--quorum", "1",
-            "--out", str(settings.relay_dir / settings.policy.name),
-        )
+            "--witness", witness, "--quorum", "1", "--out", str(policy),
+        ),
+        *admin_commands(settings),
+        *charter_commands(settings),
     )  # fmt: skip

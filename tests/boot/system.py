@@ -8,11 +8,12 @@ import hashlib
 import json
 import os
 import shutil
-import subprocess
 import tarfile
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from tests.boot.programs import run
 
 REPOSITORY = Path(__file__).parents[2]
 STATE = REPOSITORY / ".state/boot"
@@ -97,10 +98,6 @@ LINKS = {
 }
 
 
-class Unavailable(Exception):
-    """A card can't be booted here, and why."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Architecture:
     """What differs between an x86-64 machine and a Raspberry Pi 3."""
@@ -110,6 +107,13 @@ class Architecture:
     modules: tuple[str, ...]
     """What the initramfs loads to find the card."""
     console: str
+    packages: tuple[str, ...] = ()
+    """What its Raspberry Pi OS has besides, or gets from Raspberry Pi's own archive."""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """Files of the image, for what its emulated board lacks."""
+    device_tree: str | None = None
+    emulator: str | None = None
+    """How its programs run here while its packages are set up."""
 
 
 AMD64 = Architecture(
@@ -120,13 +124,80 @@ AMD64 = Architecture(
 )
 
 
+REPLAYED_PI = """\
+data_dir = "/var/lib/doorward"
+claim_file = "/var/lib/doorward/claim.json"
+[camera]
+kind = "replay"
+width = 320
+height = 180
+fps = 10
+[panel]
+pins = "mock"
+[door]
+listen_host = "0.0.0.0"
+url = "http://door-1.local:8402"
+[log]
+policy = "/etc/doorward/policy.txt"
+"""
+"""QEMU's Pi 3 has neither a camera nor somebody at its button."""
+IMPORTS_WANTED = """\
+[Unit]
+Wants=imports.path
+"""
+IMPORTS_PATH = """\
+[Path]
+PathExists=/etc/systemd/system/multi-user.target.wants/doorward.service
+"""
+IMPORTS_UNIT = """\
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/opt/doorward/current/bin/python -I /usr/local/lib/imports.py
+"""
+IMPORTS = """\
+import importlib, re
+from importlib.metadata import distribution, packages_distributions, requires
+
+wanted = [re.match("[A-Za-z0-9._-]+", line)[0] for line in requires("doorward")
+          if "extra" not in line or "firmware" in line.partition(";")[2]]
+for name in wanted:
+    own = re.sub("[-_.]+", "-", name).lower()
+    modules = [module for module, names in packages_distributions().items()
+               if own in [re.sub("[-_.]+", "-", one).lower() for one in names]]
+    for module in modules:
+        if not module.startswith("_"):
+            importlib.import_module(module)
+    print("imported", name, distribution(name).version, *modules, flush=True)
+print("imported all", len(wanted), flush=True)
+"""
+"""Imports every dependency of the firmware by its distribution's own list of modules."""
+PI3 = Architecture(
+    name="arm64",
+    kernel="linux-image-arm64",
+    modules=("bcm2835_dma", "bcm2835", "sdhci_iproc", "mmc_block", "ext4"),
+    console="ttyAMA0,115200",
+    packages=("python3-av", "python3-numpy", "python3-pil"),
+    settings={
+        "etc/doorward/doorbell.toml": REPLAYED_PI,
+        "etc/systemd/system/multi-user.target.d/imports.conf": IMPORTS_WANTED,
+        "etc/systemd/system/imports.path": IMPORTS_PATH,
+        "etc/systemd/system/imports.service": IMPORTS_UNIT,
+        "usr/local/lib/imports.py": IMPORTS,
+    },
+    device_tree="bcm2837-rpi-3-b.dtb",
+    emulator="qemu-aarch64",
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RootFileSystem:
-    """A made one: a tar file, and the kernel and initramfs in it."""
+    """A made one: a tar file, and what is booted of it."""
 
     tar: Path
     kernel: Path
     initramfs: Path
+    device_tree: Path | None
 
 
 def root_file_system(
@@ -135,7 +206,10 @@ def root_file_system(
     """Return the root file system, made if it isn't kept; raise Unavailable if it can't be."""
     folder = STATE / f"system-{architecture.name}-{_digest(architecture)}"
     made = RootFileSystem(
-        tar=folder / "root.tar", kernel=folder / "kernel", initramfs=folder / "initramfs"
+        tar=folder / "root.tar",
+        kernel=folder / "kernel",
+        initramfs=folder / "initramfs",
+        device_tree=folder / "device-tree" if architecture.device_tree else None,
     )
     if not folder.exists():
         say("making a root file system of Debian's packages; about a minute, once")
@@ -143,7 +217,7 @@ def root_file_system(
         shutil.rmtree(new, ignore_errors=True)
         (new / "files").mkdir(parents=True)
         _bootstrap(architecture, new)
-        _take_kernel(new)
+        _take_kernel(architecture, new)
         shutil.rmtree(new / "files")
         new.rename(folder)
     _forget_others(architecture, folder)
@@ -152,45 +226,77 @@ def root_file_system(
 
 
 def _digest(architecture: Architecture) -> str:
-    recipe = json.dumps([Path(__file__).read_text(), architecture.name])
-    return hashlib.sha256(recipe.encode()).hexdigest()[:16]
+    recipe = [_command(architecture, Path("files"), Path("root.tar")), _files(architecture), LINKS]
+    return hashlib.sha256(json.dumps(recipe).encode()).hexdigest()[:16]
+
+
+def _files(architecture: Architecture) -> dict[str, str]:
+    modules = "".join(f"{name}\n" for name in architecture.modules)
+    return {**FILES, **RIG_FILES, "etc/initramfs-tools/modules": modules}
 
 
 def _bootstrap(architecture: Architecture, folder: Path) -> None:
     files = folder / "files"
-    modules = "".join(f"{name}\n" for name in architecture.modules)
-    for name, text in {**FILES, **RIG_FILES, "etc/initramfs-tools/modules": modules}.items():
+    for name, text in _files(architecture).items():
         (files / name).parent.mkdir(parents=True, exist_ok=True)
         (files / name).write_text(text)
     for name, target in LINKS.items():
         (files / name).parent.mkdir(parents=True, exist_ok=True)
         (files / name).symlink_to(target)
     run(
+        *_with_emulator(architecture),
+        *_command(architecture, files, folder / "root.tar"),
+        f"deb {MIRROR} {SUITE} main",
+        f"deb {MIRROR} {SUITE}-updates main",
+        f"deb {SECURITY} {SUITE}-security main",
+    )
+
+
+def _command(architecture: Architecture, files: Path, tar: Path) -> list[str]:
+    copy = f"tar -C {files} --owner=0 --group=0 -c"
+    return [
         "mmdebstrap",
         "--mode=root",
         "--quiet",
         "--variant=minbase",
+        *(("--skip=check/qemu",) if architecture.emulator else ()),
         f"--architectures={architecture.name}",
-        f"--include={','.join((*PACKAGES, architecture.kernel))}",
+        f"--include={','.join((*PACKAGES, *architecture.packages, architecture.kernel))}",
         '--aptopt=Apt::Install-Recommends "false"',
         *(f"--dpkgopt=path-exclude={pattern}" for pattern in NOT_INSTALLED),
-        f"--essential-hook=tar -C {files} -c etc/initramfs-tools | tar -C \"$1\" -x",
-        f"--customize-hook=tar -C {files} --owner=0 --group=0 -c . | tar -C \"$1\" -x",
+        f'--essential-hook={copy} etc/initramfs-tools | tar -C "$1" -x',
+        f'--customize-hook={copy} . | tar -C "$1" -x',
+        '--customize-hook=chmod 600 "$1/etc/netplan/00-network-manager.yaml"',
+        '--customize-hook=touch "$1/etc/.updated" "$1/var/.updated"',
         '--customize-hook=mkdir -p "$1/boot/firmware"',
         '--customize-hook=rm -f "$1/etc/resolv.conf" "$1/etc/machine-id"; : >"$1/etc/machine-id"',
         SUITE,
-        str(folder / "root.tar"),
-        f"deb {MIRROR} {SUITE} main",
-        f"deb {MIRROR} {SUITE}-updates main",
-        f"deb {SECURITY} {SUITE}-security main",
-    )  # fmt: skip
+        str(tar),
+    ]
 
 
-def _take_kernel(folder: Path) -> None:
+def _with_emulator(architecture: Architecture) -> list[str]:
+    """Return what makes this kernel run the architecture's programs, while one command runs."""
+    if architecture.emulator is None:
+        return []
+    register = "/proc/sys/fs/binfmt_misc"
+    name = architecture.emulator
+    script = (
+        f"mount -t binfmt_misc none {register}; "
+        f"[ -e {register}/{name} ] || cat /usr/lib/binfmt.d/{name}.conf >{register}/register; "
+        f'"$@"; code=$?; echo -1 >{register}/{name}; exit $code'
+    )
+    return ["unshare", "--mount", "sh", "-c", script, "sh"]
+
+
+def _take_kernel(architecture: Architecture, folder: Path) -> None:
+    wanted = [("boot/vmlinuz-", "kernel"), ("boot/initrd.img-", "initramfs")]
     with tarfile.open(folder / "root.tar") as tar:
         for member in tar:
             name = member.name.removeprefix("./")
-            for begin, to in (("boot/vmlinuz-", "kernel"), ("boot/initrd.img-", "initramfs")):
+            if architecture.device_tree and name.endswith(f"/{architecture.device_tree}"):
+                wanted.append((name, "device-tree"))
+            for begin, to in wanted:
                 if name.startswith(begin) and (source := tar.extractfile(member)) is not None:
                     (folder / to).write_bytes(source.read())
 
@@ -203,15 +309,3 @@ def _forget_others(architecture: Architecture, current: Path) -> None:
     )
     for path in others[: -(KEEP - 1)]:
         shutil.rmtree(path)
-
-
-def run(*command: str, cwd: Path | None = None) -> str:
-    """Run a program that must do well; raise Unavailable with what it said."""
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, cwd=cwd, errors="replace")
-    except OSError as error:
-        raise Unavailable(f"{command[0]}: {error.strerror}") from error
-    if done.returncode != 0:
-        said = (done.stdout + done.stderr).strip()[-2000:]
-        raise Unavailable(f"`{' '.join(command[:3])} …` failed: {said}")
-    return done.stdout

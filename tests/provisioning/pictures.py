@@ -4,6 +4,7 @@ It flashes a loop device (without root a file), as a person would, in a terminal
 is of a laptop with one card, from a canned `lsblk`. Writes docs/images/flash-*.svg.
 """
 
+import hashlib
 import json
 import os
 import pty
@@ -22,6 +23,8 @@ from xml.sax.saxutils import escape
 from firmware.protocol.claims import Claim, Invitation
 from provisioning.block_file import BlockFile
 from provisioning.fat32.volume import Volume
+from provisioning.first_boot.page import page_of
+from provisioning.first_boot.status import Anchors, Status
 from provisioning.first_boot.texts import TEXTS
 from provisioning.image import boot_partition
 from provisioning.partitions import read_partitions
@@ -46,6 +49,24 @@ WRONG_PASSWORD = json.dumps(
     }
 ).encode()
 """What a doorbell wrote whose Wi-Fi password is wrong."""
+WORKING = Status(
+    step="install",
+    state="working",
+    code="working",
+    detail="",
+    address="192.168.1.40",
+    name="front-door",
+    anchors=Anchors(
+        relay="https://relay.example",
+        register_origin="relay.example/register",
+        policy_digest=hashlib.sha256(b"").hexdigest(),
+    ),
+    board="Raspberry Pi Zero 2 W Rev 1.0",
+    version="",
+    notices=(),
+    started_ms=0,
+    changed_ms=0,
+)
 DISKS = [
     {
         "kname": "nvme0n1", "path": "/dev/nvme0n1", "type": "disk", "subsystems": "block:nvme:pci",
@@ -104,7 +125,17 @@ def main() -> int:
             volume.write({"doorward/provision-status.json": WRONG_PASSWORD}, at=datetime.now(UTC))
         broken = session(["doctor", str(card)], [], {})
         picture("flash-doctor", f"sudo doorward-flash doctor {card}", broken)
+        page = folder / "first-boot.html"
+        page.write_bytes(page_of(WORKING))
+        photograph(page, IMAGES / "first-boot.png")
     return 0
+
+
+def photograph(page: Path, picture_file: Path) -> None:
+    """Take a picture of a page as a phone shows it."""
+    command = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
+    more = ["--window-size=500,560", f"--screenshot={picture_file}", page.as_uri()]
+    subprocess.run([*command, *more], check=True, capture_output=True)
 
 
 def session(words: Sequence[str], typed: Sequence[str], environment: dict[str, str]) -> str:

@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import shutil
 import subprocess
 import sys
@@ -54,6 +55,14 @@ def test_a_file_says_all_of_it(folder: Path):
     assert wishes.network is not None
     assert (wishes.network.ssid, wishes.network.country) == ("Home", "SE")
     assert "correct" not in repr(answers)
+
+
+def test_the_guides_answers_are_read(folder: Path):
+    guide = Path(__file__).resolve().parents[2] / "docs/guide/install.md"
+    (example,) = re.findall(r"^```toml\n(.*?)^```", guide.read_text(), re.MULTILINE | re.DOTALL)
+    wishes = wishes_of(answered(folder, example), now_ms=NOW_MS)
+    assert (wishes.serial, wishes.board) == ("front-door", "zero2w")
+    assert wishes.network is not None
 
 
 @pytest.mark.parametrize(

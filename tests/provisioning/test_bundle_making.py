@@ -17,8 +17,8 @@ from provisioning.release.bundle import DebianPackage, check_bundle
 from provisioning.release.debian import carried_debs, fetch_debs, status_of
 from provisioning.release.signed_document import parse_signers
 from provisioning.release.wheels import BOARDS, Checkout, locked, short_name
-from tests.provisioning.bundles import ADA, BO, SIGNERS_TEXT
 from tests.provisioning.card_images import run
+from tests.provisioning.signed_bundles import ADA, BO, SIGNERS_TEXT
 
 ROOT = Path(__file__).parents[2]
 PI, PC = BOARDS["aarch64-cp313"], BOARDS["x86_64-cp313"]

@@ -88,7 +88,7 @@ def test_a_cut_off_invitation_is_refused(length: int):
         b"\xff" * 10,
         b"[" * 100_000,
         b" " * 70_000 + invitation(),
-        b'{"v": 1, "v": 1}',
+        invitation().replace(b'"v": 1', b'"v": 1, "v": 1', 1),
         b"null",
         invitation().replace(b'"v": 1', b'"v": 1.0'),
         invitation().replace(b'"v": 1', b'"v": NaN'),
@@ -187,6 +187,11 @@ def test_openssl_verifies_what_two_signers_signed(tmp_path: Path):
 
 STRANGERS = [NoteSigner.generate(signer.key.name, "ed25519") for signer in SIGNERS]
 NOTE = note_of(FILES)
+FORGED = (
+    note_of(FILES, signers=SIGNERS[:1]) + note_of({}, signers=SIGNERS[1:2]).rpartition(b"\n\n")[2]
+)
+"""The second signature is by a key that counts, over another text."""
+OTHER_BYTES = {**FILES, "wheels/pip-26.0-py3-none-any.whl": b"pop"}
 
 
 @pytest.mark.parametrize(
@@ -196,6 +201,7 @@ NOTE = note_of(FILES)
         (bundle_of(signers=[SIGNERS[0], SIGNERS[0]]), "bundle_signatures"),
         (bundle_of(signers=STRANGERS), "bundle_signatures"),
         (bundle_of(signers=[SIGNERS[0], *STRANGERS[1:]]), "bundle_signatures"),
+        (archive_of({"bundle.note": FORGED, **FILES}), "bundle_signatures"),
         (bundle_of(purpose="images"), "bundle_damaged"),
         (bundle_of(target="aarch64-cp313"), "bundle_target"),
         (bundle_of(target="x86_64-cp311"), "bundle_target"),
@@ -210,6 +216,8 @@ NOTE = note_of(FILES)
         (archive_of(FILES), "bundle_damaged"),
         (archive_of({"bundle.note": NOTE}), "bundle_damaged"),
         (archive_of({"bundle.note": b"x" * 130_000}), "bundle_damaged"),
+        (bundle_of().replace(b"doorward", b"doorw4rd"), "bundle_damaged"),
+        (archive_of({"bundle.note": NOTE, **OTHER_BYTES}), "bundle_damaged"),
         (bundle_of()[:3000], "bundle_damaged"),
         (b"", "bundle_damaged"),
         (b"\x1f\x8b" + b"\0" * 600, "bundle_damaged"),

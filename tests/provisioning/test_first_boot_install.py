@@ -111,6 +111,12 @@ def test_installs_offline_and_its_commands_run_where_they_were_put(
     assert not list(current.glob("lib/python3*/site-packages/pip"))
 
 
+def test_pip_refuses_a_requirement_without_a_digest(tmp_path: Path, pip_wheel: bytes):
+    files = {**files_of(pip_wheel), "requirements.txt": b"bell==1.0\n"}
+    with pytest.raises(CommandFailed, match="requirements along with the hashes"):
+        install(tmp_path, files)
+
+
 def test_pip_refuses_a_wheel_of_another_digest(tmp_path: Path, pip_wheel: bytes):
     with pytest.raises(CommandFailed, match="Expected sha256"):
         install(tmp_path, files_of(pip_wheel, digest="0" * 64))

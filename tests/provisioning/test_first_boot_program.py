@@ -143,6 +143,17 @@ def test_a_file_from_a_pc_changes_nothing_once_there_is_an_owner(tmp_path: Path,
     assert contents_of(tmp_path) == after
 
 
+def test_a_half_finished_doorbell_with_an_owner_takes_no_file_either(tmp_path: Path):
+    write_card(tmp_path, {**flashed(), "doorward.json": other_wifi()})
+    owners = tmp_path / "var/lib/doorward/owners.json"
+    owners.parent.mkdir(parents=True)
+    owners.write_text('{"v": 2, "owners": [{}]}')
+    with pytest.raises(PowerCut):
+        boot(Machine(tmp_path, World()))
+    assert status_of(tmp_path)["code"] == "invitation_owned"
+    assert not (tmp_path / "etc/netplan/60-doorward.yaml").exists()
+
+
 @pytest.mark.parametrize("data", [b"{", b"x" * 70_000, invitation(more=1), invitation(name="-")])
 def test_a_bad_file_is_named_and_a_good_one_goes_on_from_there(tmp_path: Path, data: bytes):
     card = {name: data for name, data in flashed().items() if "bundle" in name or "sign" in name}
@@ -209,6 +220,11 @@ def test_another_version_is_put_beside_and_the_link_is_turned(tmp_path: Path):
     assert (tmp_path / "opt/doorward/current").readlink() == Path("versions/0.3.0")
     assert contents_of(tmp_path / "opt/doorward/versions/0.2.0") == old
     assert machine.world.enrolled == []
+    other = bundle_of(version="0.3.0", made_ms=MADE_MS + 1)
+    write_card(tmp_path, {"doorward/bundle.tar": other})
+    with pytest.raises(PowerCut):
+        boot(Machine(tmp_path, World()))
+    assert status_of(tmp_path)["code"] == "bundle_same_version"
     write_card(tmp_path, {"doorward/bundle.tar": bundle_of(version="0.1.0", made_ms=1)})
     with pytest.raises(PowerCut):
         boot(Machine(tmp_path, World()))

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,6 +28,7 @@ from firmware.protocol.encoding import b64u
 from provisioning.cloud_init import Wishes
 from provisioning.customise import customise
 from provisioning.errors import Cancelled
+from tests.fakes.loop_device import loop_of
 from tests.fakes.lsblk import fake_lsblk
 from tests.provisioning.card_images import LENGTH, WITH_BUNDLE, make_image, needs_fat_tools
 from tests.provisioning.signed_bundles import make_bundle
@@ -145,21 +146,6 @@ def new_card(path: Path) -> Path:
         file.write(b"\xee" * FIRST)
         file.truncate(LENGTH + 10_000_384)
     return path
-
-
-@contextlib.contextmanager
-def loop_of(file: Path) -> Iterator[Path]:
-    """A loop device over a file, as root; skips where there is none."""
-    done = subprocess.run(
-        ["losetup", "--find", "--show", str(file)], capture_output=True, check=False
-    )
-    if done.returncode != 0:
-        pytest.skip("no loop device: not root, or none is left")
-    device = Path(done.stdout.decode().strip())
-    try:
-        yield device
-    finally:
-        subprocess.run(["losetup", "--detach", str(device)], check=True)
 
 
 def assert_ended(ended: Ended, card: Path, *, last: str = "done") -> None:

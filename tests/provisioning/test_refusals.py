@@ -1,13 +1,17 @@
 """What is refused says one sentence with what to do, and writes nothing: the real command."""
 
+import os
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from firmware.protocol.claims import Claim, Invitation
 from provisioning.__main__ import main
+from tests.fakes.loop_device import loop_of
 from tests.fakes.lsblk import fake_lsblk
-from tests.provisioning.card_images import LENGTH, TRIXIE, make_image, needs_fat_tools
+from tests.provisioning.card_images import LENGTH, WITH_BUNDLE, make_image, needs_fat_tools
 
 pytestmark = needs_fat_tools
 
@@ -58,7 +62,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     image = tmp_path_factory.mktemp("base") / "trixie.img"
-    make_image(image, TRIXIE)
+    make_image(image, WITH_BUNDLE)
     return image
 
 
@@ -145,3 +149,31 @@ def test_a_wish_is_refused_before_the_first_card_of_a_batch_is_opened(
     assert "has no invitations" in refused(*words)
     assert card.read_bytes() == before
     assert not ledger.exists()
+
+
+@pytest.mark.parametrize("command", ["flash", "customise", "doctor"])
+def test_a_card_that_something_uses_is_left_alone(
+    base: Path, card: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path, command: str
+):
+    invitation = tmp_path / "doorward.json"
+    claim = Claim(
+        relay_url="https://relay.example",
+        secret="c2VjcmV0",
+        ca_sha256="0" * 64,
+        expires_ms=(int(time.time()) + 3600) * 1000,
+    )
+    invitation.write_bytes(Invitation(claim=claim, name="dw-1").encode())
+    before = card.read_bytes()
+    with loop_of(card) as device:
+        holder = os.open(device, os.O_RDONLY | os.O_EXCL)  # as a mounted file system has it
+        try:
+            words = {
+                "flash": ["flash", str(base), str(device), "--allow-file", "--yes"],
+                "customise": ["customise", str(device), "--yes", "--invitation", str(invitation)],
+                "doctor": ["doctor", str(device)],
+            }
+            assert main(words[command]) == 1
+        finally:
+            os.close(holder)
+    assert "it is in use; unmount it" in capsys.readouterr().err
+    assert card.read_bytes() == before

@@ -158,6 +158,18 @@ def test_a_fake_card_is_found_before_anything_is_written():
         probe(FakeCard(16 * PIECE, real_size=4 * PIECE))
 
 
+def test_a_person_stops_the_probe():
+    places: list[int] = []
+
+    def stop_at_the_third() -> None:
+        if len(places) == 2:
+            raise Cancelled("stopped")
+
+    with pytest.raises(Cancelled):
+        probe(FakeCard(16 * PIECE, on_write=places.append), check=stop_at_the_third)
+    assert len(places) == 2
+
+
 @pytest.mark.parametrize("pieces", [1, 2, 3])
 def test_a_person_stops_it_at_any_moment(tmp_path: Path, pieces: int):
     count = 0
