@@ -5,6 +5,8 @@ one. None was seen on a Pi.
 """
 
 import logging
+import os
+from pathlib import Path
 from typing import Protocol
 
 from provisioning.first_boot.errors import CommandFailed
@@ -19,7 +21,7 @@ LIGHTS = ("/sys/class/leds/ACT", "/sys/class/leds/led0")
 BLINKS_MS = {"working": (500, 500), "waiting": (100, 150)}
 """On and off, for each state but the last, which is a steady light."""
 VOICE = "/usr/bin/espeak-ng"
-SPEAK_S = 60.0
+HELP_S = 30.0
 PANEL_UNIT = "doorward-first-boot-light"
 PANEL_STATES = {"working": "starting", "waiting": "trouble"}
 """Names of firmware.panel.light.LightState."""
@@ -51,8 +53,9 @@ class Screen:
         if not self._is_large and self._host.exists(FONT):
             self._is_large = True
             _try(self._host, "setfont", "-C", TERMINAL, FONT)
+        text = CLEAR + "\r\n".join(lines_of(status)) + "\r\n"
         try:
-            terminal.write_text(CLEAR + "\r\n".join(lines_of(status)) + "\r\n")
+            _write_at_once(terminal, text.encode())
         except OSError:
             log.info("the screen can't be written")
 
@@ -96,7 +99,10 @@ class Voice:
             words += f" My address is {status.address.replace('.', ' dot ')}."
         if words and words != self._spoken:
             self._spoken = words
-            _try(self._host, VOICE, "-v", "en", words.strip())
+            _try(
+                self._host, "systemd-run", "--no-block", "--collect", VOICE, "-v", "en",
+                words.strip(),
+            )  # fmt: skip
 
 
 class PanelLight:
@@ -146,6 +152,15 @@ def lines_of(status: Status) -> list[str]:
     return lines
 
 
+def _write_at_once(terminal: Path, data: bytes) -> None:
+    """Write without waiting: a terminal that Scroll Lock stopped holds nothing up."""
+    descriptor = os.open(terminal, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    try:
+        os.write(descriptor, data)
+    finally:
+        os.close(descriptor)
+
+
 def _plain(text: str) -> str:
     """Return a text without what a terminal obeys."""
     return "".join(character if character.isprintable() else "?" for character in text)
@@ -153,6 +168,6 @@ def _plain(text: str) -> str:
 
 def _try(host: Host, *command: str) -> None:
     try:
-        host.run(*command, timeout_s=SPEAK_S)
+        host.run(*command, timeout_s=HELP_S)
     except CommandFailed as error:
         log.info("%s", error)

@@ -29,7 +29,13 @@ class Host:
     def run(self, *argv: str, stdin: bytes | None = None, timeout_s: float = COMMAND_S) -> bytes:
         """Run a program and return its output; raise CommandFailed if it fails or is too slow."""
         try:
-            done = subprocess.run(argv, input=stdin, capture_output=True, timeout=timeout_s)
+            done = subprocess.run(
+                argv,
+                input=stdin,
+                capture_output=True,
+                timeout=timeout_s,
+                env={**os.environ, "LC_ALL": "C.UTF-8"},  # what programs answer is read
+            )
         except (OSError, subprocess.SubprocessError) as error:
             raise CommandFailed(argv[0], str(error)[:MAX_MESSAGE]) from error
         if done.returncode != 0:

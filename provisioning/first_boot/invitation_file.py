@@ -71,8 +71,9 @@ def _store(host: Host, invitation: Invitation) -> None:
     if invitation.policy is not None:
         policy = invitation.policy.encode()
         host.write(CARD_POLICY, policy)
-        if host.exists(POLICY):
+        if host.read(POLICY) not in (None, policy):
             host.write(POLICY, policy)
+            host.run("systemctl", "try-restart", "doorward.service")
     if invitation.network is not None:
         store_network(host, netplan.network_config(invitation.network))
     if host.exists(ENROLMENT):

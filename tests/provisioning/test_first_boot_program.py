@@ -119,9 +119,12 @@ def other_wifi(key: str = "b" * 64) -> bytes:
 def test_a_file_from_a_pc_changes_the_network_of_a_doorbell_without_an_owner(tmp_path: Path):
     write_card(tmp_path, flashed())
     boot(Machine(tmp_path, World()))
-    write_card(tmp_path, {"doorward.json": other_wifi()})
-    machine = Machine(tmp_path, World())
+    other = json.loads(other_wifi()) | {"policy": "# another\n"}
+    write_card(tmp_path, {"doorward.json": json.dumps(other).encode()})
+    machine = Machine(tmp_path, World(started=["doorward.service"]))
     boot(machine)
+    assert (tmp_path / "etc/doorward/policy.txt").read_text() == "# another\n"
+    assert ("systemctl", "try-restart", "doorward.service") in machine.commands
     assert b'"New"' in (tmp_path / "etc/netplan/60-doorward.yaml").read_bytes()
     assert not (tmp_path / "boot/firmware/doorward.json").exists()
     assert machine.world.enrolled == []
