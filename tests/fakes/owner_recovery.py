@@ -11,11 +11,14 @@ from firmware.decisions.owner_recovery import OwnerRecovery
 from firmware.enrolment.attempts import AttemptCounter
 from firmware.enrolment.door_number import DoorNumber
 from firmware.enrolment.pairing import Pairing
+from firmware.local_page.check_session import CheckSession
 from firmware.local_page.pairing_page import PairingPage
 from firmware.local_page.ports import Locked, Outcome, WrongNumber
 from firmware.protocol.grants import OwnerKeys
 from firmware.store.deferred_events import DeferredEventStore
 from firmware.vault.recovery_words import RecoveryKey, make_recovery_key
+from tests.fakes.check_page import CheckedDoor
+from tests.fakes.clock import ManualClock
 from tests.fakes.consent_world import new_owner_passkey
 from tests.fakes.intake import DeskRig, desk_rig
 from tests.fakes.pairing_app import PairingApp
@@ -23,6 +26,12 @@ from tests.story.browser import SoftBrowser
 
 DOOR_NUMBER = "271828"
 NEW_NUMBER = "314159"
+
+
+class RecoveryPage(PairingPage):
+    """The doorbell's page for a recovery, beside the installer's check that each doorbell has."""
+
+    check: CheckSession
 
 
 @dataclass
@@ -65,13 +74,14 @@ class LostHouse:
             promises=rig.promises,
             clock=rig,
         )
-        self.page = PairingPage(
+        self.page = RecoveryPage(
             keys=rig.keys,
             pairing=self.pairing,
             first_pairing=self.first_pairing,
             recovering=self.recovering,
             clock=rig,
         )
+        self.page.check = CheckedDoor(rig.owners, ManualClock()).session
 
     def use_recovery_key(self, sealing_key: bytes | None) -> None:
         self.sealed_to.append(sealing_key)

@@ -418,6 +418,8 @@ NO_PUBLIC_KEY = {
     ("BucketConfig", "access_key"), ("BucketConfig", "secret_key"),
     # a wrapped secret, and the name of one
     ("VaultHeader", "wrapped_key"), ("VaultHeader", "storage_key"),
+    # a Wi-Fi network's key or password, and a line of OpenSSH's
+    ("NetworkForm", "key"), ("InvitedNetwork", "key"), ("Invitation", "ssh_key"),
     # of a file that is read for its passkeys alone
     ("_OwnerOf1", "note_key"),
     # "" or a key, which `recovery_keys_of` checks

@@ -34,6 +34,7 @@ NO_PROGRAMS = {
     "doorward-data",
     "doorward-doctor",
     "doorward-invitation",
+    "doorward-light",
     "doorward-maintenance",
     "doorward-network",
     "doorward-new",
