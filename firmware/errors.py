@@ -9,6 +9,7 @@
     ├── CameraError             no pictures: why, in a word of protocol.events.CameraState
     ├── EnrolmentError
     │   ├── ClaimRefused        final: a new claim is needed
+    │   ├── RenewalRefused      the relay doesn't renew the certificate: why
     │   ├── RelayUnreachable    try again later
     │   └── AnswerRefused       the relay's answer isn't what the claim pins
     ├── DoorNumberError
@@ -131,6 +132,14 @@ class ClaimRefused(EnrolmentError):
             f"the claim can't be used ({code}): {detail}. "
             "Ask the relay's operator for a new invitation"
         )
+        self.code = code
+
+
+class RenewalRefused(EnrolmentError):
+    """The relay doesn't renew this doorbell's certificate; `code` is the relay's error code."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(f"the certificate isn't renewed ({code}): {detail}")
         self.code = code
 
 

@@ -39,7 +39,7 @@ from firmware.local_page.presenter import StatementPresenter
 from firmware.local_page.release_tracker import ReleaseTracker
 from firmware.local_page.server import serve
 from firmware.local_page.status import PageStatus
-from firmware.local_page.switches import KnockControl, MicrophoneControl
+from firmware.local_page.switches import IdentityControl, KnockControl, MicrophoneControl
 from firmware.local_page.web_app import door_app
 from firmware.outbox.bucket import Bucket
 from firmware.outbox.deferred_events import DeferredEvents
@@ -112,6 +112,7 @@ class ConsentWiring:
             chance=site.source,
         )
         self.uploads = self._open_uploads()
+        relay.identity.marked.add(self.uploads.end_all)
         self._deciding = self._make_deciding()
         self._recovering = self._make_recovering()
         self._deciding.on_recovery_key.add(self._recovering.on_keys)
@@ -235,7 +236,7 @@ class ConsentWiring:
             uploader=uploader,
             outgoing=self._outgoing,
             events=self._relay.events,
-            standings=Standings(self._statements, self._household),
+            standings=Standings(self._statements, self._household, self._relay.identity),
         )
 
     def _make_deciding(self) -> HouseholdSettings:
@@ -294,7 +295,7 @@ class ConsentWiring:
     def _make_gathering(self) -> FactCollector:
         """Return the collector of facts that statements are judged by."""
         return FactCollector(
-            device=self._site.keys.device,
+            identity=self._relay.identity,
             cell=self._site.config.place.cell,
             clock=self._site.clock,
             record=self.record,
@@ -381,4 +382,7 @@ class ConsentWiring:
                 store=self._knocks, speaker=sounding.speaker, desk=self.knocking.desk
             ),
             ear=MicrophoneControl(microphone=sounding.microphone, settings=self._site.config.sound),
+            identity=IdentityControl(
+                identity=self._relay.new_identity, relay_url=self._site.enrolment.relay_url
+            ),
         )

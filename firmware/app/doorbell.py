@@ -48,13 +48,11 @@ class Doorbell:
     """All parts of one enrolled doorbell. Build it inside the running loop, then `run` it."""
 
     def __init__(self, site: Site, doorstep: Doorstep, end: LastResort) -> None:
-        self._site, self._panel = site, doorstep.panel
-        panel = doorstep.panel
+        self._site, self._panel = site, (panel := doorstep.panel)
         config, clock = site.config, site.clock
         database = Database(config.data_dir / "library.sqlite3")
         self._relay = relay = RelayWay(site)
-        events = relay.events
-        promises = DeferredEvents(store=DeferredEventStore(database), events=events)
+        promises = DeferredEvents(store=DeferredEventStore(database), events=relay.events)
         filming = CameraWiring.at(site, lamp=panel, restarter=end)
         sounding = SoundWiring(config.sound, config.data_dir, clock=clock, source=site.source)
         self.filming, self._sounding = filming, sounding
@@ -62,7 +60,7 @@ class Doorbell:
             config.data_dir,
             keys=site.keys,
             clock=clock,
-            events=events,
+            events=relay.events,
             promises=promises,
             replies=sounding,
             register=followed_register(config.log.policy_path),
@@ -76,7 +74,7 @@ class Doorbell:
             boot_id=site.boot_id,
             database=database,
             owners=household,
-            events=events,
+            events=relay.events,
             register=record,
             sound_feed=sounding.microphone if config.sound.is_in_clips else None,
         )
@@ -99,7 +97,7 @@ class Doorbell:
             relay=relay,
         )
         alerts.motion.storms.add(upkeep.health.set_storm)
-        self._pairing = PairingWatch(filming, sounding, household, clock=clock, events=events)
+        self._pairing = PairingWatch(filming, sounding, household, clock=clock, events=relay.events)
         self._consenting = ConsentWiring(
             site,
             panel=panel,
@@ -140,6 +138,7 @@ class Doorbell:
             statements=consenting.desk,
             uploads=consenting.uploads,
             pairing=self._household.pairing_messages,
+            identity=self._relay.identity,
         )
         parts: dict[str, Part] = {
             **self.filming.parts,
@@ -152,6 +151,7 @@ class Doorbell:
             "light": self._lighting.run,
             "link": partial(self._relay.link.run, commands),
         }
+        self._relay.new_identity.enrolled.add(stop.set)
         await self._recording.recover()
         await consenting.take_settings()
         self._alerts.bell.start()

@@ -48,7 +48,7 @@ class Upkeep:
             reporter=reporter,
             clock=site.clock,
             sound=sounding,
-            register=record,
+            sources=[record, relay.renewal, relay.identity],
             gaps_reported=site.config.health.gaps_reported,
         )
         self.health.published.add(relay.link.set_health)
@@ -60,4 +60,9 @@ class Upkeep:
             events=relay.events,
             undated=[household, recording],
         )
-        self.parts = {"health": self.health.run, "clock": self.clock_watch.run}
+        relay.identity.marked.add(self.health.check_now)
+        self.parts = {
+            "health": self.health.run,
+            "clock": self.clock_watch.run,
+            "renewal": relay.renewal.run,
+        }

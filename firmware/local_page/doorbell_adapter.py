@@ -12,6 +12,7 @@ from firmware.local_page.pairing_page import PairingPage
 from firmware.local_page.ports import (
     DoorbellStatus,
     DoorNumberAnswer,
+    IdentityView,
     KnockView,
     Locked,
     MicrophoneView,
@@ -23,7 +24,7 @@ from firmware.local_page.ports import (
 from firmware.local_page.presenter import StatementPresenter
 from firmware.local_page.release_tracker import ReleaseTracker
 from firmware.local_page.status import PageStatus
-from firmware.local_page.switches import KnockControl, MicrophoneControl
+from firmware.local_page.switches import IdentityControl, KnockControl, MicrophoneControl
 from firmware.local_page.views import ReleaseProgress, StatementView
 from firmware.panel.pattern import PressKind
 
@@ -43,6 +44,7 @@ class DoorbellAdapter:
         progress: ReleaseTracker,
         knock: KnockControl,
         ear: MicrophoneControl,
+        identity: IdentityControl,
     ) -> None:
         self._status = status
         self._pairing = pairing
@@ -53,6 +55,7 @@ class DoorbellAdapter:
         self._progress = progress
         self._knock = knock
         self._ear = ear
+        self._identity = identity
         self._one_part_at_a_time = asyncio.Lock()  # each is put together whole, in memory
 
     def status(self) -> DoorbellStatus:
@@ -125,6 +128,14 @@ class DoorbellAdapter:
     async def switch_microphone(self, *, is_on: bool) -> Outcome:
         """Switch it; the page has seen the door number."""
         return await self._ear.switch(is_on=is_on)
+
+    def identity(self) -> IdentityView:
+        """Return whether the doorbell may get a new identity."""
+        return self._identity.view()
+
+    async def take_identity(self, link: str) -> Outcome:
+        """Get a new identity by the app's link; the page has seen the door number."""
+        return await self._identity.take(link)
 
     def knock(self) -> KnockView:
         """Return how the knock is."""

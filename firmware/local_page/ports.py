@@ -84,6 +84,14 @@ class KnockView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class IdentityView:
+    """Whether the card was copied, so that the doorbell may get a new identity, and where from."""
+
+    is_cloned: bool
+    relay_url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Unlocked:
     """The door number was right."""
 
@@ -177,6 +185,14 @@ class DoorbellPort(Protocol):
 
     async def switch_microphone(self, *, is_on: bool) -> Outcome:
         """Switch it; the caller has seen the door number."""
+        ...
+
+    def identity(self) -> IdentityView:
+        """Return whether the doorbell may get a new identity."""
+        ...
+
+    async def take_identity(self, link: str) -> Outcome:
+        """Get a new identity by the app's link; the caller has seen the door number."""
         ...
 
     def knock(self) -> KnockView:

@@ -14,6 +14,8 @@ from firmware.local_page.door_number_entry import DoorNumberEntry
 from firmware.local_page.forms import FormRefused
 from firmware.local_page.guard import Guard
 from firmware.local_page.home_pages import HomePages
+from firmware.local_page.identity_pages import PATH as IDENTITY
+from firmware.local_page.identity_pages import IdentityPages
 from firmware.local_page.knock_pages import PATH as KNOCK
 from firmware.local_page.knock_pages import KnockPages
 from firmware.local_page.microphone_pages import PATH as MICROPHONE
@@ -44,6 +46,7 @@ def door_app(
     confirming = ConfirmPages(ports, replies, entry)
     microphone = MicrophonePages(ports, replies, entry)
     knocking = KnockPages(ports, replies, entry)
+    identity = IdentityPages(ports, replies, entry)
     routes = [
         Route("/", home.status),
         Route("/pair", home.pair),
@@ -59,6 +62,9 @@ def door_app(
         Route(MICROPHONE, microphone.switch, methods=["POST"]),
         Route(f"{MICROPHONE}/unlock", microphone.unlock, methods=["POST"]),
         Route(f"{MICROPHONE}/lock", microphone.lock, methods=["POST"]),
+        Route(IDENTITY, identity.show),
+        Route(IDENTITY, identity.take, methods=["POST"]),
+        Route(f"{IDENTITY}/unlock", identity.unlock, methods=["POST"]),
         Route(KNOCK, knocking.show),
         Route(f"{KNOCK}/unlock", knocking.unlock, methods=["POST"]),
         Route(f"{KNOCK}/lock", knocking.lock, methods=["POST"]),

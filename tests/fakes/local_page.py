@@ -11,6 +11,7 @@ from firmware.local_page.guard import own_origins
 from firmware.local_page.ports import (
     DoorbellStatus,
     DoorNumberAnswer,
+    IdentityView,
     KnockView,
     Locked,
     MicrophoneView,
@@ -137,6 +138,7 @@ class Doorbell:
     ear: MicrophoneView = EAR
     releases: list[ReleaseProgress] = field(default_factory=list)
     hand: KnockView = KNOCK
+    is_cloned: bool = True
 
     def status(self) -> DoorbellStatus:
         return DoorbellStatus(
@@ -208,6 +210,13 @@ class Doorbell:
         self.told.append(f"microphone {'on' if is_on else 'off'}")
         if self.outcome.is_done:
             self.ear = replace(self.ear, is_on=is_on, state="on" if is_on else "off")
+        return self.outcome
+
+    def identity(self) -> IdentityView:
+        return IdentityView(is_cloned=self.is_cloned, relay_url="https://relay.test")
+
+    async def take_identity(self, link: str) -> Outcome:
+        self.told.append(f"identity {link}")
         return self.outcome
 
     def knock(self) -> KnockView:
