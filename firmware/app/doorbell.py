@@ -3,7 +3,7 @@
     camera ─► hub ─► ring ─┬─► recorder ─► library (sealed clips, index, retention)
     microphone ─► echo ────┤
       │                    └─► live view ─► WebRTC ─► owner
-      ├► luma ─┬─► pairing code ◄─ owner's app
+      ├► luma ─┬─► pairing code, Wi-Fi code ◄─ owner's app
       │        └─► motion ─► event, clip
       └► small ──► picture of an event, small stream
     button ─► event ─► outbox ─► link (MQTT) ─► relay          ─► clip
@@ -24,13 +24,12 @@ from firmware.app.consent import ConsentWiring
 from firmware.app.household import Household
 from firmware.app.link import RelayWay
 from firmware.app.live import LiveWiring
-from firmware.app.pairing_watch import PairingWatch
+from firmware.app.local_page import LocalPageWiring
 from firmware.app.public_record import followed_register, open_record
+from firmware.app.settings_reload import reload_settings
 from firmware.app.site import Site
 from firmware.app.upkeep import Upkeep
-from firmware.config.motion_delay import latest_verdict_s
 from firmware.config.settings import Config
-from firmware.errors import DoorwardError
 from firmware.link.command_handlers import CommandRouter
 from firmware.outbox.deferred_events import DeferredEvents
 from firmware.panel.doorstep import Doorstep
@@ -81,6 +80,7 @@ class Doorbell:
         sounding.changes.add(recording.on_sound_change)
         self._upkeep = upkeep = Upkeep(
             site,
+            panel=panel,
             filming=filming,
             recording=recording,
             sounding=sounding,
@@ -97,7 +97,6 @@ class Doorbell:
             relay=relay,
         )
         alerts.motion.storms.add(upkeep.health.set_storm)
-        self._pairing = PairingWatch(filming, sounding, household, clock=clock, events=relay.events)
         self._consenting = ConsentWiring(
             site,
             panel=panel,
@@ -108,7 +107,17 @@ class Doorbell:
             record=record,
             relay=relay,
             promises=promises,
-            health=upkeep.health,
+        )
+        self._local_page = local_page = LocalPageWiring(
+            site,
+            panel=panel,
+            filming=filming,
+            household=household,
+            recording=recording,
+            sounding=sounding,
+            relay=relay,
+            upkeep=upkeep,
+            consenting=self._consenting,
         )
         self._live = live = LiveWiring(
             site,
@@ -122,10 +131,12 @@ class Doorbell:
         self._lighting = StatusLight(
             panel.light,
             pairing=household.pairing,
+            wifi=upkeep.codes,
             clock=clock,
             live=live.sessions,
             recorder=recording.recorder,
             health=upkeep.health,
+            check=local_page.check.window,
         )
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -147,7 +158,7 @@ class Doorbell:
             **consenting.parts,
             "sound": self._sounding.run,
             "motion": self._alerts.motion.run,
-            "pairing": self._pairing.codes.run,
+            **self._local_page.parts,
             "light": self._lighting.run,
             "link": partial(self._relay.link.run, commands),
         }
@@ -179,22 +190,13 @@ class Doorbell:
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
-        await self._pairing.voice.aclose()  # until now a code could be read, and start it
+        await self._upkeep.codes.aclose()  # until now a code could be read, and be told of
         await self.filming.keeper.stop()
         await asyncio.to_thread(self._relay.events.close)
         await self._recording.aclose()
         await asyncio.to_thread(self._site.clock.remember)
         self._relay.outbox.close()
 
-    async def reload(self, reload: Callable[[], Config]) -> None:
+    async def reload(self, read: Callable[[], Config]) -> None:
         """Read the settings again, and apply those that may change while running."""
-        try:
-            config = await asyncio.to_thread(reload)
-        except DoorwardError as error:
-            log.error("the settings stay as they are: %s", error)
-            return
-        await self.filming.hide_for_file(config.privacy.masks)
-        self.filming.ring.set_late(latest_verdict_s(config.motion))
-        self._alerts.motion.set_settings(config.motion)
-        await self.filming.keeper.set_bitrate(config.camera.bitrate_bps)
-        log.info("masks, motion and bitrate are reloaded; other settings need a restart")
+        await reload_settings(read, self.filming, self._alerts)

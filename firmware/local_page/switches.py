@@ -1,4 +1,4 @@
-"""Switches of the microphone and the knock, which are set at the doorbell's own page only."""
+"""Switches of microphone, knock and identity, which are set at the doorbell's own page only."""
 
 import asyncio
 import logging
@@ -114,3 +114,12 @@ class KnockControl:
             log.error("the knock's pattern can't be kept: %s", error)
             return Outcome(is_done=False, detail="The memory card doesn't take it.")
         return Outcome(is_done=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Switches:
+    """All that is switched at the doorbell's own page."""
+
+    knock: KnockControl
+    microphone: MicrophoneControl
+    identity: IdentityControl

@@ -34,6 +34,7 @@ FILES = (
     "browsers.json",
     "door.json",
     "knock.json",
+    "check.json",
     "recovery.json",
     "enrolment.json",
     "certificate.pem",
@@ -47,6 +48,8 @@ FILES = (
     "clock.json",
     "troubles.json",
     "sound.json",
+    "wifi.json",
+    "storage-speed.tmp",
     "control.sock",
 )
 BESIDE = ("", "-wal", "-shm", "-journal", ".new")

@@ -30,6 +30,7 @@ const ROUTES = {
   browsers: { load: async () => (await import("./views/browsers.js")).browsersPage, nav: "people" },
   players: { load: async () => (await import("./views/players.js")).playersPage, nav: "people" },
   sessions: { load: async () => (await import("./views/sessions.js")).sessionsPage, nav: "people" },
+  wifi: { load: async () => (await import("./views/wifi.js")).wifiPage, nav: "people" },
   settings: { load: async () => (await import("./views/settings.js")).settingsPage, nav: "people" },
 };
 

@@ -120,7 +120,8 @@
  * @typedef {{type: "browser_ended", browser: string, name: string}} BrowserEnded
  * @typedef {{type: "door_locked", wrong_total: number, until_ms: number | null, needs_button: boolean}} DoorLocked
  * @typedef {{type: "door_link", url: string, until_ms: number | null, refused: "" | "unlocked" | "needs_button"}} DoorLink
- * @typedef {Nothing | RequestsMatched | StatementDone | SettingsNow | HoldsNow | OwnerRemoved | RecoveryUsed | ConfirmationWanted | StatementRefused | ReleaseDone | WatchingBegan | WatchingEnded | BrowserEnrolled | BrowserEnded | DoorLocked | DoorLink} NoteBody
+ * @typedef {{type: "wifi_tried", name: string, reason: "" | "wrong_password" | "not_found" | "failed" | "no_relay" | "broken_off" | "no_helper" | "storage", at_ms: number}} WifiTried
+ * @typedef {Nothing | RequestsMatched | StatementDone | SettingsNow | HoldsNow | OwnerRemoved | RecoveryUsed | ConfirmationWanted | StatementRefused | ReleaseDone | WatchingBegan | WatchingEnded | BrowserEnrolled | BrowserEnded | DoorLocked | DoorLink | WifiTried} NoteBody
  * @typedef {{device: string, id: string, told_ms: number, sealing_key: string, body: NoteBody}} OwnerNote
  *
  * @typedef {{text: string, signature: string}} SignedLive
