@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from firmware.link.boot_list import BootList
 from firmware.link.command_replies import CommandReplies
 from firmware.link.event_sender import EventSender
 from firmware.link.link_session import COMMANDS_AT_ONCE, COMMANDS_PER_S
@@ -286,3 +287,23 @@ async def test_at_most_a_window_of_events_is_under_way(tmp_path: Path) -> None:
     await eventually(lambda: len(sent) == 6)
     assert sent == events[:6]
     await end(task)
+
+
+async def test_each_start_names_those_before_it_once_they_are_noted(bench: Bench) -> None:
+    statuses = []
+    for _ in range(3):
+        async with bench.linked():
+            await eventually(lambda: bench.relay.states()[-1:] == ["online"])
+            statuses.append(bench.relay.statuses[-1])
+            noted = BootList(bench.folder / "boots.json").earlier
+            assert noted[0] == statuses[-1].boot_id
+        await eventually(lambda: bench.relay.states()[-1:] == ["offline"])
+    boots = [status.boot_id for status in statuses]
+    assert [status.earlier_boots for status in statuses] == [[], boots[:1], boots[1::-1]]
+
+
+async def test_a_card_that_takes_no_list_of_starts_keeps_nobody_out(bench: Bench) -> None:
+    (bench.folder / "boots.json").mkdir()
+    async with bench.linked():
+        await eventually(lambda: bench.relay.states()[-1:] == ["online"])
+    assert bench.relay.statuses[0].earlier_boots == []
