@@ -307,5 +307,5 @@ def test_a_card_that_ends_early_is_told_to_be_fake():
 
 
 def test_no_card_at_all_is_told(tmp_path: Path):
-    with pytest.raises(CardFailed, match="No such file"):
+    with pytest.raises(CardFailed, match="isn't there any more"):
         examine_path(tmp_path / "none", now_ms=NOW_MS)
