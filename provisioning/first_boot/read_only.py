@@ -209,8 +209,8 @@ def _wanted(host: Host, table: str) -> str:
     if root is not None:
         mounts.append(replace(root, options=ROOT_OPTIONS))
     if boot is not None:
-        options = dict.fromkeys([*boot.options.split(","), *BOOT_OPTIONS])
-        mounts.append(replace(boot, options=",".join(options)))
+        boot_options = dict.fromkeys([*boot.options.split(","), *BOOT_OPTIONS])
+        mounts.append(replace(boot, options=",".join(boot_options)))
     for folder in WRITABLE:
         if folder.kind == "memory":
             options = f"{MEMORY_OPTIONS},{folder.options}"
