@@ -209,8 +209,8 @@ def _wanted(host: Host, table: str) -> str:
     if root is not None:
         mounts.append(replace(root, options=ROOT_OPTIONS))
     if boot is not None:
-        boot_options = dict.fromkeys([*boot.options.split(","), *BOOT_OPTIONS])
-        mounts.append(replace(boot, options=",".join(boot_options)))
+        unique = dict.fromkeys([*boot.options.split(","), *BOOT_OPTIONS])
+        mounts.append(replace(boot, options=",".join(unique)))
     for folder in WRITABLE:
         if folder.kind == "memory":
             options = f"{MEMORY_OPTIONS},{folder.options}"

@@ -32,8 +32,8 @@ USED_BYTES = 70_000_000
 FAT_GOAL_MS = 100.0
 HASHED = (
     "Beside the writes a thread makes the SHA-256, which took 0.57 s of a core a GB (profiled on "
-    "30 November): where other work has the cores it isn't hidden. Without it the same loop took "
-    "0.8 of `dd`'s time."
+    "30 November): where other work has the cores it isn't hidden. Without it a loop "
+    "of the same shape took 0.8 of `dd`'s time."
 )
 WISHES = Wishes(
     serial="bench",
