@@ -9,6 +9,7 @@
     ├── CameraError             no pictures: why, in a word of protocol.events.CameraState
     ├── EnrolmentError
     │   ├── ClaimRefused        final: a new claim is needed
+    │   ├── RenewalRefused      the relay doesn't renew the certificate: why
     │   ├── RelayUnreachable    try again later
     │   └── AnswerRefused       the relay's answer isn't what the claim pins
     ├── DoorNumberError
@@ -17,6 +18,9 @@
     │   ├── DoorNumberWrong     how many tries are left
     │   ├── DoorNumberLocked    for how long, or until the service button is pressed
     │   └── DoorLinkRefused     no link past a lock can be given
+    ├── CheckCodeError
+    │   ├── CheckCodeWrong      not the check page's four digits: how many tries are left
+    │   └── CheckCodeLocked     for how long, or until the service button is pressed
     ├── RecoveryError
     │   ├── RecoveryWrong       not the recovery code that counts: how many tries are left
     │   └── RecoveryLocked      for how long
@@ -48,6 +52,9 @@
     │   ├── LogUnreachable      the log can't be reached
     │   ├── LogUnreadable       the log's answer breaks its format
     │   └── LogContradicts      the log isn't consistent with the one read before
+    ├── WifiError               wifi/errors.py
+    │   ├── ServiceUnreachable  there is no helper that may change networks
+    │   └── NotJoined           the network wasn't joined: why
     ├── SceneError              capture/replay: a scene file isn't what it must be
     ├── ReplayMissing           capture/replay: NumPy or Pillow isn't installed
     ├── DoorError               local_page/errors.py
@@ -134,6 +141,14 @@ class ClaimRefused(EnrolmentError):
         self.code = code
 
 
+class RenewalRefused(EnrolmentError):
+    """The relay doesn't renew this doorbell's certificate; `code` is the relay's error code."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(f"the certificate isn't renewed ({code}): {detail}")
+        self.code = code
+
+
 class RelayUnreachable(EnrolmentError):
     """The relay gave no answer; trying again later may help."""
 
@@ -193,6 +208,27 @@ class DoorLinkRefused(DoorNumberError):
             else "after so many wrong numbers only the service button helps"
         )
         self.reason = reason
+
+
+class CheckCodeError(DoorwardError):
+    """The four digits of the check page were not accepted."""
+
+
+class CheckCodeWrong(CheckCodeError):
+    """These aren't the digits that light, voice and log give; or none are to be typed now."""
+
+    def __init__(self, tries_left: int) -> None:
+        super().__init__(f"wrong digits, {tries_left} tries left")
+        self.tries_left = tries_left
+
+
+class CheckCodeLocked(CheckCodeError):
+    """Too many wrong tries; `needs_button`: so many that only the service button helps."""
+
+    def __init__(self, wait_s: int, *, needs_button: bool = False) -> None:
+        super().__init__("too many wrong tries; wait, or press the service button")
+        self.wait_s = wait_s
+        self.needs_button = needs_button
 
 
 class RecoveryError(DoorwardError):

@@ -69,6 +69,8 @@ class StreamMessage:
     subject: str
     data: bytes
     attempts: int
+    stored_ms: int
+    """When the broker stored it, by the broker's clock."""
     _message: Msg = field(repr=False)
 
     async def ack(self) -> None:
@@ -153,6 +155,7 @@ class Puller:
                 subject=message.subject,
                 data=message.data,
                 attempts=message.metadata.num_delivered,
+                stored_ms=int(message.metadata.timestamp.timestamp() * 1000),
                 _message=message,
             )
         )

@@ -10,8 +10,11 @@ RelayError
 ├── UploadLost            the bucket no longer has an upload or one of its parts
 ├── BusUnavailable        the broker is out of reach
 ├── EnrolmentRefused      a claim or CSR doesn't hold
+│   └── ClaimReplayed     another key than the first uses a claim
+├── RenewalRefused        a doorbell's certificate isn't renewed
 ├── ClockRefused          a town's clock can't be wound, or not so
 ├── UnknownDoorbell       no such doorbell is enrolled
+├── NotCloned             a doorbell needs no new identity
 └── CommandUnanswered     a doorbell didn't answer in time
 """
 
@@ -105,8 +108,31 @@ class EnrolmentRefused(RelayError):
         self.reason = reason
 
 
+class ClaimReplayed(EnrolmentRefused):
+    """A claim is used again by another key than the first: one of the two isn't who it should be.
+
+    `device` is the doorbell that it enrolled.
+    """
+
+    def __init__(self, device: str) -> None:
+        super().__init__("used", "another doorbell has used this claim; get a new one")
+        self.device = device
+
+
+class RenewalRefused(RelayError):
+    """A certificate isn't renewed; `reason` is one word, the text says what to do."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+
+
 class UnknownDoorbell(RelayError):
     """No doorbell of this id is enrolled here."""
+
+
+class NotCloned(RelayError):
+    """A new identity is given only to a doorbell whose card is known to be in two devices."""
 
 
 class CommandUnanswered(RelayError):

@@ -53,7 +53,6 @@ class Alerts:
             boot=site.clock.boot_id,
             clock=site.clock,
             recorder=recording.recorder,
-            pairing=household.pairing,
             owners=household,
             camera=filming,
             events=household.pushes,

@@ -1,11 +1,12 @@
-"""The bell and the service button: from a press to an accepted event, and to a clip.
+"""The bell: from a press to an accepted event, and to a clip.
 
 The panel has chimed before anything here begins. A press triggers the clip at once, however slow
 storage is, and its event is stored durably, off the loop; without a picture the event names the
 reason. An event that can't be stored now (storage full) is stored as soon as it can
 (firmware.outbox.publisher). Presses from before the start were kept (firmware.panel.doorstep), and
 are told first, each once and with its own time.
-Before an owner is paired nothing is told and nothing is written.
+Before an owner is paired nothing is told and nothing is written. While pictures are withheld, for a
+password may be before the camera, a press is told without clip and picture.
 """
 
 import asyncio
@@ -15,7 +16,6 @@ from typing import Protocol
 
 from firmware.capture.camera_output import pts_90k_of
 from firmware.clips.recorder import Recorder
-from firmware.enrolment.pairing import Pairing
 from firmware.errors import DoorwardError
 from firmware.outbox.early_presses import EarlyPress
 from firmware.outbox.publisher import EarlyEventPublisher
@@ -44,6 +44,11 @@ class BellCamera(Protocol):
         """Whether there are pictures, or why not."""
         ...
 
+    @property
+    def is_withheld(self) -> bool:
+        """Whether nothing is recorded now: a password may be before the camera."""
+        ...
+
     async def show(self, picture_png: bytes, seconds: float) -> None:
         """Hold a picture before the camera for some seconds."""
         ...
@@ -58,7 +63,7 @@ class PictureTaker(Protocol):
 
 
 class Bell:
-    """Handles the panel's buttons. Build it inside the running loop, then `start` it.
+    """Handles the bell's button. Build it inside the running loop, then `start` it.
 
     `rung` is notified of each press that is told.
     """
@@ -70,7 +75,6 @@ class Bell:
         boot: str,
         clock: Clock,
         recorder: Recorder,
-        pairing: Pairing,
         owners: Ownership,
         camera: BellCamera,
         events: EarlyEventPublisher,
@@ -82,20 +86,15 @@ class Bell:
         self._boot = boot
         self._clock = clock
         self._recorder = recorder
-        self._pairing = pairing
         self._owners = owners
         self._camera = camera
         self._events = events
         self._pictures = pictures
-        self._is_open = False
         self._presses: set[Telling] = set()
         self._forgetting: asyncio.Task[None] | None = None
-        doorstep.panel.pairing_wanted.add(self._on_service_held)
-        doorstep.panel.service_pressed.add(self._on_service_pressed)
 
     def start(self) -> None:
         """Take presses from now on, those first that came before."""
-        self._is_open = True
         early = self._doorstep.hand_over(self)
         if not early:
             return
@@ -107,7 +106,6 @@ class Bell:
 
     async def close(self) -> None:
         """Take no more presses; give those that are being published a moment."""
-        self._is_open = False
         self._doorstep.take_back()
         if self._forgetting is not None:
             self._forgetting.cancel()
@@ -133,7 +131,8 @@ class Bell:
         pressed = Pressed(camera=self._camera.state)
         event_id, at_pts_90k = new_id(), pts_90k_of(press.at_ns)
         task = self._begin(self._tell_press(pressed, event_id, at_pts_90k))
-        self._pictures.want(event_id, at_pts_90k, task)
+        if not self._camera.is_withheld:
+            self._pictures.want(event_id, at_pts_90k, task)
         self.rung.notify()
         return task
 
@@ -175,22 +174,11 @@ class Bell:
         return True
 
     def _trigger(self, event_id: str, at_pts_90k: int, *, told_ns: int = 0) -> None:
+        if self._camera.is_withheld:
+            return
         try:
             self._recorder.trigger(
                 event_id, "pressed", at_pts_90k, told_pts_90k=pts_90k_of(told_ns)
             )
         except Exception:  # the supervisor: whatever the recorder's fault is, the press is told
             log.exception("a press could not begin a clip")
-
-    def _on_service_pressed(self) -> None:
-        """Take the second press of a pairing; at other times a short press means nothing here."""
-        if self._is_open and self._pairing.press_service(self._clock.monotonic_ns() // 1_000_000):
-            log.info("the service button confirmed a pairing; the door number is still to be set")
-
-    def _on_service_held(self) -> None:
-        if not self._is_open:
-            return
-        if not self._pairing.hold_service(self._clock.monotonic_ns() // 1_000_000):
-            log.warning(
-                "the service button does nothing: this doorbell has an owner and no recovery key"
-            )

@@ -20,7 +20,13 @@ from firmware.capture.rescue import Rescue
 from firmware.capture.small_stream import SmallStream
 from firmware.capture.turn import turn_of
 from firmware.capture.unit_hub import LumaHub, SmallHub, UnitHub
-from firmware.capture.video_source import InfraredLamp, MakeCamera, Mask, VideoSource
+from firmware.capture.video_source import (
+    DescribedCamera,
+    InfraredLamp,
+    MakeCamera,
+    Mask,
+    VideoSource,
+)
 from firmware.clips.ring import Ring
 from firmware.config.motion_delay import latest_verdict_s
 from firmware.config.polygon import Polygon
@@ -71,8 +77,12 @@ class CameraWiring:
         self.small_stream = SmallStream(self.small) if config.live.has_small_stream else None
         """None: viewers on a poor line get still pictures."""
         self.hidden = Listeners[()]()
-        """Notified when a new mask is wanted: what else is kept of pictures is to be forgotten."""
+        """Notified when pictures are hidden or withheld: what else is kept of them is to be
+        forgotten."""
+        self.keeps_nothing = False
+        """Whether somebody checks the doorbell: what they see is kept nowhere."""
         self._shown_since_90k = 0
+        self._is_withheld = False
         self._rotation = turn_of(config.camera).rotation
         self._camera = (make_camera or camera_of)(config.camera, clock, lamp)
         self.keeper = CameraKeeper(
@@ -117,12 +127,23 @@ class CameraWiring:
 
     @property
     def state(self) -> CameraState:
-        """Whether there are pictures, or why not."""
-        return self.keeper.state
+        """Whether there are pictures, or why not; "off" while they are withheld."""
+        return "off" if self._is_withheld else self.keeper.state
+
+    @property
+    def is_withheld(self) -> bool:
+        """Whether pictures go to the reader of QR codes alone."""
+        return self._is_withheld
+
+    @property
+    def described(self) -> DescribedCamera | None:
+        """The camera, if it knows its own name and where its lens is."""
+        return self._camera if isinstance(self._camera, DescribedCamera) else None
 
     @property
     def shown_since_90k(self) -> int:
-        """Time before which no picture may be shown any more: a newer mask hides part of it."""
+        """Time before which no picture may be shown any more: a newer mask hides part of it, or it
+        was withheld."""
         return self._shown_since_90k
 
     @property
@@ -162,6 +183,32 @@ class CameraWiring:
         if mask == self.mask:
             return
         self.keeper.want_mask(mask)
+        self._forget_filmed(mask)
+        self.mask = mask
+        await self.keeper.set_mask(mask)
+
+    def withhold(self) -> None:
+        """Give pictures to the reader of QR codes alone, and forget those in memory.
+
+        A person is about to hold a password before the camera.
+        """
+        self._set_withheld(True)
+        self._forget_filmed(self.mask)
+
+    def show_again(self) -> None:
+        """Give everybody the pictures that are filmed from now on, from a key frame on."""
+        self._forget_filmed(self.mask)  # first: what was filmed until now may still be coded
+        self._set_withheld(False)
+        self.keeper.request_key_frame()
+
+    def _set_withheld(self, is_withheld: bool) -> None:
+        self._is_withheld = is_withheld
+        self.hub.withhold(is_withheld)
+        self.luma.withhold(is_withheld)
+        self.small.withhold(is_withheld)
+
+    def _forget_filmed(self, mask: Mask) -> None:
+        """Forget all pictures in memory; what was filmed until now is taken from nobody."""
         now_90k = pts_90k_of(self._clock.monotonic_ns())
         self.hub.discard_before(now_90k)
         self._shown_since_90k = now_90k
@@ -171,13 +218,16 @@ class CameraWiring:
             self.small_stream.discard_before(now_90k)
         self.ring.clear(before_pts_90k=now_90k, mask_digest=mask.digest)
         self.hidden.notify()
-        self.mask = mask
-        await self.keeper.set_mask(mask)
 
     @property
     def mask_digest(self) -> str:
         """SHA-256 over the masks in effect, for manifests."""
         return self.mask.digest
+
+    def keep_nothing(self, is_so: bool) -> None:
+        """Keep no picture in memory, and give none to events, from now on; or again."""
+        self.keeps_nothing = is_so
+        self.ring.pause(is_so)
 
     async def show(self, picture_png: bytes, seconds: float) -> None:
         """Hold a picture before the camera, if it is one that plays."""

@@ -28,19 +28,11 @@ from firmware.decisions.settings import HouseholdSettings
 from firmware.decisions.uploads import Standings, Uploads
 from firmware.enrolment.attempts import AttemptCounter
 from firmware.enrolment.door_number import DoorNumber
-from firmware.health.monitor import HealthMonitor
 from firmware.knock.pattern_store import KnockStore
 from firmware.local_page.asked_requests import AskedRequests
 from firmware.local_page.asked_service import LocalAskedService
-from firmware.local_page.doorbell_adapter import DoorbellAdapter
-from firmware.local_page.guard import own_origins
-from firmware.local_page.pairing_page import PairingPage
 from firmware.local_page.presenter import StatementPresenter
 from firmware.local_page.release_tracker import ReleaseTracker
-from firmware.local_page.server import serve
-from firmware.local_page.status import PageStatus
-from firmware.local_page.switches import KnockControl, MicrophoneControl
-from firmware.local_page.web_app import door_app
 from firmware.outbox.bucket import Bucket
 from firmware.outbox.deferred_events import DeferredEvents
 from firmware.outbox.outgoing import Outgoing
@@ -62,7 +54,7 @@ FORGOTTEN_MS = 60 * 24 * 3600 * 1000
 
 
 class ConsentWiring:
-    """Intake, executor, page and uploads of one doorbell. Build it inside the running loop."""
+    """Intake, executor and uploads of one doorbell. Build it inside the running loop."""
 
     def __init__(
         self,
@@ -76,7 +68,6 @@ class ConsentWiring:
         record: PublicRecord,
         relay: RelayWay,
         promises: DeferredEvents,
-        health: HealthMonitor,
     ) -> None:
         self._site = site
         self._filming = filming
@@ -88,9 +79,9 @@ class ConsentWiring:
         self._statements = StatementStore(recording.database)
         self._household = HouseholdStore(recording.database)
         self._outgoing = Outgoing(site.config.data_dir / "outgoing")
-        self._door_number = DoorNumber(site.config.data_dir / "door.json", clock=site.clock)
+        self.door_number = DoorNumber(site.config.data_dir / "door.json", clock=site.clock)
         self.door_alerts = DoorNumberAlerts(
-            door_number=self._door_number,
+            door_number=self.door_number,
             notes=household.notes,
             owners=household.owners,
             browsers=household.browsers,
@@ -112,10 +103,11 @@ class ConsentWiring:
             chance=site.source,
         )
         self.uploads = self._open_uploads()
+        relay.identity.marked.add(self.uploads.end_all)
         self._deciding = self._make_deciding()
-        self._recovering = self._make_recovering()
-        self._deciding.on_recovery_key.add(self._recovering.on_keys)
-        self._first_pairing = self._make_first_pairing()
+        self.recovering = self._make_recovering()
+        self._deciding.on_recovery_key.add(self.recovering.on_keys)
+        self.first_pairing = self._make_first_pairing()
         self._answers = self._make_answers()
         self._gathering = self._make_gathering()
         self._executor = self._make_executor()
@@ -129,7 +121,7 @@ class ConsentWiring:
             promises=promises,
             executor=self._executor,
         )
-        self._showing = StatementPresenter(
+        self.showing = StatementPresenter(
             desk=self.desk,
             owners=household.owners,
             household=self._household,
@@ -138,61 +130,46 @@ class ConsentWiring:
             register=record,
             picture_size=shown_size(site.config.camera),
         )
-        self._progress = ReleaseTracker(
+        self.progress = ReleaseTracker(
             statements=self._statements,
             household=self._household,
             outgoing=self._outgoing,
             register=record,
         )
         self.asked = self._make_asked()
-        self._knocks = KnockStore(site.config.data_dir / "knock.json", clock=site.clock)
+        self.knocks = KnockStore(site.config.data_dir / "knock.json", clock=site.clock)
         self.knocking = KnockWiring(
-            store=self._knocks,
+            store=self.knocks,
             panel=panel,
             voice=sounding.speech,
             mouth=sounding.speaker,
             statements=self.desk,
             clock=site.clock,
         )
-        self._page = self._make_page(health, sounding)
 
     @property
     def parts(self) -> dict[str, Part]:
         """The parts that run as long as the doorbell does."""
         return {
-            "own page": self.serve_page,
             "statements": self.keep_in_order,
             "releases": self.commit_releases,
             **self.record.parts,
         }
-
-    async def serve_page(self) -> None:
-        """Serve the doorbell's own page until cancelled."""
-        door = self._site.config.door
-        app = door_app(
-            self._page,
-            origins=own_origins(
-                door.url, listen_host=door.listen_host, listen_port=door.listen_port
-            ),
-            clock=self._site.clock,
-            example_town=self.record.example_town,
-        )
-        await serve(app, door.listen_host, door.listen_port)
 
     async def take_settings(self) -> None:
         """Load the owners' settings from storage; before anything is filmed, for their masks.
 
         And for their recovery key, to which clips are sealed.
         """
-        await self._recovering.start()
+        await self.recovering.start()
         settings = await asyncio.to_thread(self._household.settings)
         if settings is not None:
             await self.use_settings(settings)
 
     async def start(self) -> None:
         """Resume statements, recoveries and deferred events of before the start."""
-        await self._first_pairing.resume()
-        await self._recovering.resume()
+        await self.first_pairing.resume()
+        await self.recovering.resume()
         await self.desk.resume()
 
     async def keep_in_order(self) -> None:
@@ -202,8 +179,8 @@ class ConsentWiring:
             await self.desk.end_what_is_over()
             await self.uploads.go_on()
             await self._promises.flush()
-            await self._first_pairing.resume()
-            await self._recovering.resume()
+            await self.first_pairing.resume()
+            await self.recovering.resume()
             if self._site.clock.is_settled():  # a wrong time would forget a no, and ask again
                 now_ms = self._site.clock.wall_ms()
                 await asyncio.to_thread(
@@ -235,7 +212,7 @@ class ConsentWiring:
             uploader=uploader,
             outgoing=self._outgoing,
             events=self._relay.events,
-            standings=Standings(self._statements, self._household),
+            standings=Standings(self._statements, self._household, self._relay.identity),
         )
 
     def _make_deciding(self) -> HouseholdSettings:
@@ -259,7 +236,7 @@ class ConsentWiring:
             tries=AttemptCounter(
                 self._site.config.data_dir / "recovery.json", clock=self._site.clock
             ),
-            door_number=self._door_number,
+            door_number=self.door_number,
             admitting=self._people.admitting,
             deciding=self._deciding,
             household=self._household,
@@ -272,7 +249,7 @@ class ConsentWiring:
         """Return the first pairing."""
         return FirstPairing(
             pairing=self._people.pairing,
-            door_number=self._door_number,
+            door_number=self.door_number,
             admitting=self._people.admitting,
             owners=self._people.owners,
             promise_store=DeferredEventStore(self._recording.database),
@@ -294,7 +271,7 @@ class ConsentWiring:
     def _make_gathering(self) -> FactCollector:
         """Return the collector of facts that statements are judged by."""
         return FactCollector(
-            device=self._site.keys.device,
+            identity=self._relay.identity,
             cell=self._site.config.place.cell,
             clock=self._site.clock,
             record=self.record,
@@ -336,49 +313,18 @@ class ConsentWiring:
         """Return the service for an owner's own program far from the door."""
         return LocalAskedService(
             desk=self.desk,
-            showing=self._showing,
+            showing=self.showing,
             requests=AskedRequests(
                 desk=self.record.requests,
                 register=self.record,
-                showing=self._showing,
+                showing=self.showing,
                 library=self._recording.library,
                 household=self._household,
                 statements=self._statements,
-                progress=self._progress,
+                progress=self.progress,
                 clock=self._site.clock,
             ),
             owners=self._people.owners,
             browsers=self._people.browsers,
             household=self._household,
-        )
-
-    def _make_page(self, health: HealthMonitor, sounding: SoundWiring) -> DoorbellAdapter:
-        """Return the adapter between the local page and the doorbell's parts."""
-        return DoorbellAdapter(
-            status=PageStatus(
-                device=self._site.keys.device,
-                door_url=self._site.config.door.url,
-                owners=self._people,
-                clock=self._site.clock,
-                library=self._recording.library,
-                link=self._relay.link,
-                health=health,
-                microphone=sounding.microphone,
-            ),
-            pairing=PairingPage(
-                keys=self._site.keys,
-                pairing=self._people.pairing,
-                first_pairing=self._first_pairing,
-                recovering=self._recovering,
-                clock=self._site.clock,
-            ),
-            desk=self.desk,
-            door_number=self._door_number,
-            alerts=self.door_alerts,
-            showing=self._showing,
-            progress=self._progress,
-            knock=KnockControl(
-                store=self._knocks, speaker=sounding.speaker, desk=self.knocking.desk
-            ),
-            ear=MicrophoneControl(microphone=sounding.microphone, settings=self._site.config.sound),
         )

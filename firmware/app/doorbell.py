@@ -3,7 +3,7 @@
     camera ─► hub ─► ring ─┬─► recorder ─► library (sealed clips, index, retention)
     microphone ─► echo ────┤
       │                    └─► live view ─► WebRTC ─► owner
-      ├► luma ─┬─► pairing code ◄─ owner's app
+      ├► luma ─┬─► pairing code, Wi-Fi code ◄─ owner's app
       │        └─► motion ─► event, clip
       └► small ──► picture of an event, small stream
     button ─► event ─► outbox ─► link (MQTT) ─► relay          ─► clip
@@ -24,13 +24,12 @@ from firmware.app.consent import ConsentWiring
 from firmware.app.household import Household
 from firmware.app.link import RelayWay
 from firmware.app.live import LiveWiring
-from firmware.app.pairing_watch import PairingWatch
+from firmware.app.local_page import LocalPageWiring
 from firmware.app.public_record import followed_register, open_record
+from firmware.app.settings_reload import reload_settings
 from firmware.app.site import Site
 from firmware.app.upkeep import Upkeep
-from firmware.config.motion_delay import latest_verdict_s
 from firmware.config.settings import Config
-from firmware.errors import DoorwardError
 from firmware.link.command_handlers import CommandRouter
 from firmware.outbox.deferred_events import DeferredEvents
 from firmware.panel.doorstep import Doorstep
@@ -48,13 +47,11 @@ class Doorbell:
     """All parts of one enrolled doorbell. Build it inside the running loop, then `run` it."""
 
     def __init__(self, site: Site, doorstep: Doorstep, end: LastResort) -> None:
-        self._site, self._panel = site, doorstep.panel
-        panel = doorstep.panel
+        self._site, self._panel = site, (panel := doorstep.panel)
         config, clock = site.config, site.clock
         database = Database(config.data_dir / "library.sqlite3")
         self._relay = relay = RelayWay(site)
-        events = relay.events
-        promises = DeferredEvents(store=DeferredEventStore(database), events=events)
+        promises = DeferredEvents(store=DeferredEventStore(database), events=relay.events)
         filming = CameraWiring.at(site, lamp=panel, restarter=end)
         sounding = SoundWiring(config.sound, config.data_dir, clock=clock, source=site.source)
         self.filming, self._sounding = filming, sounding
@@ -62,7 +59,7 @@ class Doorbell:
             config.data_dir,
             keys=site.keys,
             clock=clock,
-            events=events,
+            events=relay.events,
             promises=promises,
             replies=sounding,
             register=followed_register(config.log.policy_path),
@@ -76,13 +73,14 @@ class Doorbell:
             boot_id=site.boot_id,
             database=database,
             owners=household,
-            events=events,
+            events=relay.events,
             register=record,
             sound_feed=sounding.microphone if config.sound.is_in_clips else None,
         )
         sounding.changes.add(recording.on_sound_change)
         self._upkeep = upkeep = Upkeep(
             site,
+            panel=panel,
             filming=filming,
             recording=recording,
             sounding=sounding,
@@ -99,7 +97,6 @@ class Doorbell:
             relay=relay,
         )
         alerts.motion.storms.add(upkeep.health.set_storm)
-        self._pairing = PairingWatch(filming, sounding, household, clock=clock, events=events)
         self._consenting = ConsentWiring(
             site,
             panel=panel,
@@ -110,7 +107,17 @@ class Doorbell:
             record=record,
             relay=relay,
             promises=promises,
-            health=upkeep.health,
+        )
+        self._local_page = local_page = LocalPageWiring(
+            site,
+            panel=panel,
+            filming=filming,
+            household=household,
+            recording=recording,
+            sounding=sounding,
+            relay=relay,
+            upkeep=upkeep,
+            consenting=self._consenting,
         )
         self._live = live = LiveWiring(
             site,
@@ -124,10 +131,12 @@ class Doorbell:
         self._lighting = StatusLight(
             panel.light,
             pairing=household.pairing,
+            wifi=upkeep.codes,
             clock=clock,
             live=live.sessions,
             recorder=recording.recorder,
             health=upkeep.health,
+            check=local_page.check.window,
         )
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -140,6 +149,7 @@ class Doorbell:
             statements=consenting.desk,
             uploads=consenting.uploads,
             pairing=self._household.pairing_messages,
+            identity=self._relay.identity,
         )
         parts: dict[str, Part] = {
             **self.filming.parts,
@@ -148,10 +158,11 @@ class Doorbell:
             **consenting.parts,
             "sound": self._sounding.run,
             "motion": self._alerts.motion.run,
-            "pairing": self._pairing.codes.run,
+            **self._local_page.parts,
             "light": self._lighting.run,
             "link": partial(self._relay.link.run, commands),
         }
+        self._relay.new_identity.enrolled.add(stop.set)
         await self._recording.recover()
         await consenting.take_settings()
         self._alerts.bell.start()
@@ -179,22 +190,13 @@ class Doorbell:
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
-        await self._pairing.voice.aclose()  # until now a code could be read, and start it
+        await self._upkeep.codes.aclose()  # until now a code could be read, and be told of
         await self.filming.keeper.stop()
         await asyncio.to_thread(self._relay.events.close)
         await self._recording.aclose()
         await asyncio.to_thread(self._site.clock.remember)
         self._relay.outbox.close()
 
-    async def reload(self, reload: Callable[[], Config]) -> None:
+    async def reload(self, read: Callable[[], Config]) -> None:
         """Read the settings again, and apply those that may change while running."""
-        try:
-            config = await asyncio.to_thread(reload)
-        except DoorwardError as error:
-            log.error("the settings stay as they are: %s", error)
-            return
-        await self.filming.hide_for_file(config.privacy.masks)
-        self.filming.ring.set_late(latest_verdict_s(config.motion))
-        self._alerts.motion.set_settings(config.motion)
-        await self.filming.keeper.set_bitrate(config.camera.bitrate_bps)
-        log.info("masks, motion and bitrate are reloaded; other settings need a restart")
+        await reload_settings(read, self.filming, self._alerts)

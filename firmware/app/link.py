@@ -7,6 +7,11 @@ once the link runs.
 from importlib.metadata import version
 
 from firmware.app.site import Site
+from firmware.enrolment.client import CERTIFICATE_FILE
+from firmware.enrolment.cloned_identity import ClonedIdentity
+from firmware.enrolment.new_identity import NewIdentity
+from firmware.enrolment.renewal import CertificateRenewal
+from firmware.link.boot_list import BootList
 from firmware.link.link_session import Identity, LinkSession
 from firmware.link.mqtt import BrokerAddress
 from firmware.outbox.publisher import EventWriter
@@ -19,6 +24,15 @@ class RelayWay:
     def __init__(self, site: Site) -> None:
         data_dir, keys, enrolment = site.config.data_dir, site.keys, site.enrolment
         self.outbox = Outbox(data_dir / "outbox.sqlite3", keys.device, boot=site.clock.boot_id)
+        self.identity = ClonedIdentity(data_dir / "cloned.json", keys.device)
+        self.new_identity = NewIdentity(
+            data_dir=data_dir,
+            keys=keys,
+            enrolment=enrolment,
+            identity=self.identity,
+            http=site.http,
+            source=site.source,
+        )
         self.events = EventWriter(self.outbox, site.clock, boot=site.clock.boot_id)
         self.link = LinkSession(
             identity=Identity(
@@ -28,10 +42,20 @@ class RelayWay:
                 host=enrolment.broker_host,
                 port=enrolment.broker_port,
                 ca_file=data_dir / "ca.pem",
-                certificate_file=data_dir / "certificate.pem",
+                certificate_file=data_dir / CERTIFICATE_FILE,
                 key_file=keys.identity_file,
             ),
             outbox=self.outbox,
+            clock=site.clock,
+            source=site.source,
+            boots=BootList(data_dir / "boots.json"),
+        )
+        self.renewal = CertificateRenewal(
+            data_dir=data_dir,
+            relay_url=enrolment.relay_url,
+            keys=keys,
+            http=site.http,
+            link=self.link,
             clock=site.clock,
             source=site.source,
         )

@@ -1,11 +1,13 @@
-"""Wiring of health monitor and clock watch.
+"""Wiring of health monitor, clock watch and code watch.
 
 board, camera, storage, sound, register ─► health ─► relay; troubles ─► events
 clock ─► events, clips and browsers that were made before the time was known
+codes before the camera ─► pairing, another Wi-Fi network
 """
 
 from firmware.app.camera import CameraWiring
 from firmware.app.clips import ClipWiring
+from firmware.app.code_watch import CodeWatch
 from firmware.app.household import Household
 from firmware.app.link import RelayWay
 from firmware.app.site import Site
@@ -15,17 +17,19 @@ from firmware.health.linux import LinuxBoard
 from firmware.health.monitor import HealthMonitor
 from firmware.health.reporter import TroubleReporter
 from firmware.health.troubles import Troubles
+from firmware.panel.panel import Panel
 from firmware.sound.sound_system import SoundWiring
 from firmware.transparency.public_record import PublicRecord
 
 
 class Upkeep:
-    """Health monitor and clock watch of one doorbell."""
+    """Health monitor, clock watch and code watch of one doorbell."""
 
     def __init__(
         self,
         site: Site,
         *,
+        panel: Panel,
         filming: CameraWiring,
         recording: ClipWiring,
         sounding: SoundWiring,
@@ -48,7 +52,7 @@ class Upkeep:
             reporter=reporter,
             clock=site.clock,
             sound=sounding,
-            register=record,
+            sources=[record, relay.renewal, relay.identity],
             gaps_reported=site.config.health.gaps_reported,
         )
         self.health.published.add(relay.link.set_health)
@@ -60,4 +64,18 @@ class Upkeep:
             events=relay.events,
             undated=[household, recording],
         )
-        self.parts = {"health": self.health.run, "clock": self.clock_watch.run}
+        relay.identity.marked.add(self.health.check_now)
+        self.codes = CodeWatch(
+            site,
+            panel=panel,
+            filming=filming,
+            sounding=sounding,
+            household=household,
+            events=relay.events,
+        )
+        self.parts = {
+            "health": self.health.run,
+            "clock": self.clock_watch.run,
+            "renewal": relay.renewal.run,
+            **self.codes.parts,
+        }

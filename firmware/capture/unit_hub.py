@@ -75,6 +75,7 @@ class UnitHub:
         self._queue: deque[AccessUnit] = deque()
         self._is_scheduled = False
         self._is_key_wanted = False
+        self._is_withheld = False
         self._is_queue_full = False
         self._last_pts_90k = -1
         self._oldest_pts_90k = 0
@@ -127,6 +128,11 @@ class UnitHub:
         """The feed for late subscribers: from the newest key frame on."""
         return LateFeed(self)
 
+    def withhold(self, is_withheld: bool) -> None:
+        """Give units to nobody, not to the ring either; then again, from a key frame on."""
+        with self._lock:
+            self._is_withheld = is_withheld
+
     def discard_before(self, pts_90k: int) -> None:
         """Drop all older units and those that follow up to the next key frame.
 
@@ -142,6 +148,9 @@ class UnitHub:
             subscription.discard()
 
     def _accept(self, unit: AccessUnit) -> bool:
+        if self._is_withheld:
+            self._is_key_wanted = True
+            return False
         if unit.pts_90k < self._oldest_pts_90k:
             return False
         if unit.pts_90k <= self._last_pts_90k:
@@ -224,7 +233,8 @@ class PictureHub(Generic[P]):
     """Hands the newest picture from the source's thread to each reader, at its own pace.
 
     Readers are on the loop (`subscribe`), which isn't woken without one, or on a thread of their
-    own (`subscribe_thread`). `wanted` is notified, on the loop, when the first begins to look
+    own (`subscribe_thread`). Pictures that are withheld go only to those on the loop who asked for
+    them so: the reader of codes. `wanted` is notified, on the loop, when the first begins to look
     (True) and when nobody does any more. Overflow rule of the handover to the loop: one place; a
     newer picture replaces one that the loop hasn't taken.
     """
@@ -236,6 +246,7 @@ class PictureHub(Generic[P]):
         self._waiting: P | None = None
         self._slots: list[PictureSlot[P]] = []
         self._thread_slots: list[ThreadSlot[P]] = []
+        self._is_withheld = False
         self._oldest_pts_90k = 0
 
     def put(self, picture: P) -> None:
@@ -243,8 +254,9 @@ class PictureHub(Generic[P]):
         with self._lock:
             if picture.pts_90k < self._oldest_pts_90k:
                 return
-            for slot in self._thread_slots:
-                slot.offer(picture)
+            if not self._is_withheld:
+                for slot in self._thread_slots:
+                    slot.offer(picture)
             if not self._slots:
                 return
             is_scheduled = self._waiting is not None
@@ -252,9 +264,9 @@ class PictureHub(Generic[P]):
         if not is_scheduled:
             _call_on(self._loop, self._hand_on)
 
-    def subscribe(self) -> "PictureSlot[P]":
+    def subscribe(self, *, sees_withheld: bool = False) -> "PictureSlot[P]":
         """Return a slot of the caller's own; close it, or use it by `with`."""
-        slot = PictureSlot[P](self)
+        slot = PictureSlot[P](self, sees_withheld=sees_withheld)
         self._join(self._slots, slot)
         return slot
 
@@ -263,6 +275,11 @@ class PictureHub(Generic[P]):
         slot = ThreadSlot[P](self)
         self._join(self._thread_slots, slot)
         return slot
+
+    def withhold(self, is_withheld: bool) -> None:
+        """Give pictures only to those who see what is withheld, or to all again."""
+        with self._lock:
+            self._is_withheld = is_withheld
 
     def discard_before(self, pts_90k: int) -> None:
         """Drop older pictures, and those that wait (on the loop)."""
@@ -298,10 +315,12 @@ class PictureHub(Generic[P]):
     def _hand_on(self) -> None:
         with self._lock:
             picture, self._waiting = self._waiting, None
+            is_withheld = self._is_withheld
         if picture is None or picture.pts_90k < self._oldest_pts_90k:
             return
         for slot in self._slots:
-            slot.offer(picture)
+            if slot.sees_withheld or not is_withheld:
+                slot.offer(picture)
 
 
 class PictureSlot(LoopQueue[P]):
@@ -310,9 +329,10 @@ class PictureSlot(LoopQueue[P]):
     Overflow rule: one place; a newer picture replaces an older that nobody took.
     """
 
-    def __init__(self, hub: PictureHub[P]) -> None:
+    def __init__(self, hub: PictureHub[P], *, sees_withheld: bool = False) -> None:
         super().__init__(1)
         self._hub: PictureHub[P] = hub
+        self.sees_withheld = sees_withheld
 
     def offer(self, picture: P) -> None:
         """Take one picture from the hub (on the loop)."""

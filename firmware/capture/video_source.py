@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from firmware.capture.camera_output import AccessUnit, LumaFrame, SmallPicture
 from firmware.config.polygon import Polygon
@@ -125,6 +125,21 @@ class VideoSource(Protocol):
 
     def stop(self) -> None:
         """End; when this returns, nothing is called any more. `start` may follow."""
+        ...
+
+
+@runtime_checkable
+class DescribedCamera(Protocol):
+    """A camera that knows its own name and where its lens is."""
+
+    @property
+    def model(self) -> str:
+        """The sensor's name; "" while the camera is closed."""
+        ...
+
+    @property
+    def lens_milli_dioptres(self) -> int | None:
+        """The distance that the lens focuses at, as 1,000/m; None: it is turned by hand."""
         ...
 
 

@@ -63,6 +63,7 @@ class Recorder:
         self._triggers: list[Trigger] = []
         self._extended_90k: int | None = None
         self._is_stopping = False
+        self._is_paused = False
         self._expected_90k: int | None = None
         self._making_thumbnails: set[asyncio.Task[None]] = set()
 
@@ -85,12 +86,12 @@ class Recorder:
     def trigger(
         self, event_id: str, kind: TriggerKind, at_pts_90k: int, *, told_pts_90k: int = 0
     ) -> None:
-        """Have a clip begun, or the running one prolonged; nothing if nobody is paired.
+        """Have a clip begun, or the running one prolonged; nothing if nobody is paired, or paused.
 
         If the camera has no picture yet, the clip begins once the first comes. What is told long
         after it happened says when it was told: the clip goes on after that.
         """
-        if not self._owners.has_owner():
+        if self._is_paused or not self._owners.has_owner():
             return
         trigger = Trigger(
             event_id=event_id,
@@ -104,6 +105,10 @@ class Recorder:
             if len(self._triggers) < MAX_TRIGGERS:
                 self._triggers.append(trigger)
             self._changed.notify()
+
+    def pause(self, is_paused: bool) -> None:
+        """Let no trigger begin a clip from now on, or again."""
+        self._is_paused = is_paused
 
     def extend(self, at_pts_90k: int) -> None:
         """Prolong the running clip, because motion goes on; nothing if there is none."""

@@ -74,6 +74,7 @@ class Ring:
         """The first picture after the camera's last gap."""
         self._mask_digest = mask_digest
         self._lost_units = 0
+        self._is_paused = False
         self._kept_extra_bytes = kept_extra_bytes
         self.max_bytes = max_bytes
         self.size_bytes = 0
@@ -100,7 +101,7 @@ class Ring:
         """Add one unit (on the camera's thread); those before the first key frame are dropped."""
         size_bytes = len(unit.data)
         with self._lock:
-            if unit.pts_90k < self._earliest_90k:
+            if self._is_paused or unit.pts_90k < self._earliest_90k:
                 return
             newest = self._gops[-1].units[-1] if self._gops else unit
             if unit.pts_90k - newest.pts_90k > LONGEST_GOP_90K:
@@ -149,6 +150,12 @@ class Ring:
             self._is_filled = self._is_key_wanted = False
             self._earliest_90k = before_pts_90k
             self._mask_digest = self._mask_digest if mask_digest is None else mask_digest
+
+    def pause(self, is_paused: bool) -> None:
+        """Drop all and keep nothing from now on; or keep again, from the next key frame on."""
+        with self._lock:
+            self._is_paused = is_paused
+        self.clear(before_pts_90k=self._earliest_90k)
 
     def snapshot(self, from_pts_90k: int) -> Filmed:
         """Return all units from the key frame at or before `from_pts_90k` on.

@@ -80,6 +80,8 @@ class Facts:
     cell: str
     now_ms: int
     is_clock_trusted: bool
+    is_card_cloned: bool
+    """Another device has this doorbell's keys, as the relay has warned."""
     owners: tuple[Owner, ...]
     register: RegisterFacts
     policy: Policy

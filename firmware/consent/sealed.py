@@ -44,7 +44,9 @@ def _grant_of(signed: SignedStatement, facts: Facts) -> GrantTerms:
 
 
 def _check_not_ended(signed: SignedStatement, terms: GrantTerms, facts: Facts) -> None:
-    """Raise if owners have ended the grant since, or the register its request."""
+    """Raise if owners have ended the grant since, or the register its request, or a clone all."""
+    if facts.is_card_cloned:
+        raise _Kept("card_cloned", "another device uses a copy of this doorbell's card")
     if sha256_hex(signed.statement.encode()) in facts.household.revoked:
         raise _Kept("revoked", "this grant was taken back")
     agency = terms.recipient.agency

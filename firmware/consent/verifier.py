@@ -4,7 +4,8 @@ Specification: protocol/grants.py (what an owner signs, and in which bytes) and 
 R10b and R10c. Of every statement `judge` checks, in this order:
 
 1. form: both parts are canonical, and of a known type;
-2. for a grant, the request (request_rules.py): in force, and for this doorbell's cell;
+2. for a grant, that no other device has this doorbell's keys; then the request (request_rules.py):
+   in force, and for this doorbell's cell;
 3. device: signed for this doorbell;
 4. signer: an owner of it, or for a `Confirm` a registered approver; then the signature;
 5. time: the clock is trusted, `not_after_ms` is ahead, by 24 hours at most (`TIMELESS` decisions
@@ -138,6 +139,8 @@ def _parse(data: bytes) -> _Parsed:
 
 
 def _judge_grant(parsed: _Parsed, terms: GrantTerms, facts: Facts) -> Grant:
+    if facts.is_card_cloned:
+        raise _Refused("card_cloned", "another device uses a copy of this doorbell's card")
     fact, agreement = check_request(
         terms.request_digest,
         facts.register,

@@ -32,6 +32,20 @@ NOBODY = Policy(logs=(), witnesses=(), groups=(), quorum="")
 """Believes no log."""
 
 
+class OwnIdentity(Protocol):
+    """The doorbell's own identity (`firmware.enrolment.cloned_identity.ClonedIdentity`)."""
+
+    @property
+    def device(self) -> str:
+        """The device id."""
+        ...
+
+    @property
+    def is_cloned(self) -> bool:
+        """Whether another device uses a copy of it."""
+        ...
+
+
 class FollowedRecord(Protocol):
     """The public logs that this doorbell follows (`firmware.transparency.public_record`)."""
 
@@ -64,7 +78,7 @@ class FactCollector:
     def __init__(
         self,
         *,
-        device: str,
+        identity: OwnIdentity,
         cell: str,
         clock: Clock,
         record: FollowedRecord,
@@ -75,7 +89,7 @@ class FactCollector:
         household: HouseholdStore,
         library: Library,
     ) -> None:
-        self._device = device
+        self._identity = identity
         self._cell = cell
         self._clock = clock
         self._record = record
@@ -93,10 +107,11 @@ class FactCollector:
     def facts(self, *, resumed: Resumed | None = None) -> Facts:
         """Return the facts; of a statement that is resumed, those that it was begun with."""
         return Facts(
-            device=self._device,
+            device=self._identity.device,
             cell=self._cell,
             now_ms=self._clock.wall_ms(),
             is_clock_trusted=self._clock.is_trusted(),
+            is_card_cloned=self._identity.is_cloned,
             owners=self._owners.owners,
             register=self._record.facts(),
             policy=self._record.policy or NOBODY,

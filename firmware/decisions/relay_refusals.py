@@ -16,6 +16,10 @@ NOT_LOGGED: Final[dict[NotLoggedReason, Refusal]] = {
         reason="relay",
         detail="the relay doesn't log it, since it knows of no owner of this doorbell",
     ),
+    "cloned": Refusal(
+        reason="card_cloned",
+        detail="the relay doesn't log it, since another device uses a copy of this doorbell's card",
+    ),
     "limit": Refusal(
         reason="relay_limit",
         detail="the relay logs only so many releases of one doorbell a day: give it again tomorrow",
@@ -36,6 +40,11 @@ NOT_TAKEN: Final[dict[NotTakenReason, Refusal]] = {
     "owner": Refusal(
         reason="relay",
         detail="the relay didn't take the package, since it knows of no owner of this doorbell",
+    ),
+    "cloned": Refusal(
+        reason="card_cloned",
+        detail="the relay didn't take the package, since another device uses a copy of this"
+        " doorbell's card",
     ),
     "enrolled_late": Refusal(
         reason="relay_enrolled_late",

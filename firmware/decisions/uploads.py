@@ -14,6 +14,7 @@ import logging
 from collections.abc import Collection
 from typing import Literal, Protocol
 
+from firmware.decisions.facts import OwnIdentity
 from firmware.errors import DoorwardError, TicketRefused, UploadError
 from firmware.outbox.outgoing import Outgoing
 from firmware.outbox.publisher import FactPublisher
@@ -41,7 +42,8 @@ LIMIT_RETRY_S = 1800.0
 NOT_HERE = "this doorbell has no such package"
 
 Standing = Literal["unfinished", "released", "taken_back"]
-"""Of a package: only one that was released may leave. Unfinished is also what nobody knows."""
+"""Of a package: only one that was released may leave. Unfinished is also what nobody knows, and
+all that a doorbell still has whose card is cloned."""
 
 log = logging.getLogger(__name__)
 
@@ -57,14 +59,19 @@ class PackageStandings(Protocol):
 class Standings:
     """Tells a package's standing by what owners decided."""
 
-    def __init__(self, statements: StatementStore, household: HouseholdStore) -> None:
+    def __init__(
+        self, statements: StatementStore, household: HouseholdStore, identity: OwnIdentity
+    ) -> None:
         self._statements = statements
         self._household = household
+        self._identity = identity
 
     def standing(self, package_id: str) -> Standing:
         """Return the standing of one package. Reads the card: not on the loop."""
         if package_id in map(package_id_of, self._household.revoked()):
             return "taken_back"
+        if self._identity.is_cloned:
+            return "unfinished"
         if package_id in map(package_id_of, self._statements.released()):
             return "released"
         return "unfinished"
@@ -94,6 +101,7 @@ class Uploads:
         self._running: dict[str, asyncio.Task[None]] = {}
         self._ended: set[str] = set()
         """Nothing of these is sent until a restart, whatever storage holds."""
+        self._has_ended = False
         self._pending: list[PackageReady | PackageUploaded] | None = None
         """What the outbox held of packages at the start; None: before that."""
         self._left: set[str] | None = None
@@ -106,7 +114,7 @@ class Uploads:
             return Accepted()
         try:
             await asyncio.to_thread(self._check, ticket.package_id)
-            if ticket.package_id in self._ended:  # perhaps while the card was asked
+            if self._is_ended(ticket.package_id):  # perhaps while the card was asked
                 raise TicketRefused(ticket.package_id, NOT_HERE)
         except UploadError as error:
             return Refused(reason="unknown_package", detail=str(error)[:200])
@@ -124,6 +132,12 @@ class Uploads:
             task = tasks.get(package_id)
             if task is not None:
                 task.cancel()
+
+    def end_all(self) -> None:
+        """Send nothing more of any package until a restart: at once, in memory."""
+        self._has_ended = True
+        for task in (*self._running.values(), *self._announced_later.values()):
+            task.cancel()
 
     def announce_later(self, package_id: str) -> None:
         """Announce a package again after a while, once; a restart announces it as well."""
@@ -190,6 +204,9 @@ class Uploads:
         await asyncio.to_thread(self._outgoing.discard, arrived.package_id)
         return Accepted()
 
+    def _is_ended(self, package_id: str) -> bool:
+        return self._has_ended or package_id in self._ended
+
     def _check(self, package_id: str) -> None:
         """Raise UploadError unless the package is here and was released. Reads storage."""
         if self._standings.standing(package_id) != "released":
@@ -237,7 +254,7 @@ class Uploads:
         except UploadError as error:  # it was taken back meanwhile, or can't be read
             log.warning("package %s can't be sent: %s", package_id, error)
             return
-        if package_id not in self._ended:  # perhaps while the card was asked
+        if not self._is_ended(package_id):  # perhaps while the card was asked
             await self._events.publish(ready)
 
     async def _upload(self, ticket: UploadTicket) -> None:

@@ -7,12 +7,10 @@ the other's use. `enrolment.json` is written last: where it is, all is there.
 
 import asyncio
 import ipaddress
-import json
 import logging
 import random
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import NoReturn
 
 import httpx2
 from cryptography import x509
@@ -21,18 +19,22 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from firmware.enrolment.keys import DeviceKeys
+from firmware.enrolment.relay_calls import MAX_ANSWER_BYTES, is_for_later, post, refusal_in
 from firmware.errors import AnswerRefused, ClaimRefused, RelayUnreachable, StoreError
 from firmware.protocol.certified_key import certified_spki
-from firmware.protocol.claims import Claim, Enrolment, EnrolmentRequest
-from firmware.protocol.encoding import WireError, decode
+from firmware.protocol.claims import (
+    Claim,
+    Enrolment,
+    EnrolmentRequest,
+    replacement_message,
+)
+from firmware.protocol.encoding import WireError, b64u, decode
 from firmware.system.backoff import Backoff
 from firmware.system.durable_files import write_atomic
 
 ENROLMENT_FILE = "enrolment.json"
 CERTIFICATE_FILE = "certificate.pem"
 CA_FILE = "ca.pem"
-MAX_ANSWER_BYTES = 1024 * 1024
-RETRY_STATUSES = frozenset({408, 425, 429})
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +66,7 @@ def load_claim(path: Path) -> Claim:
         raise ClaimRefused("missing", f"there is no file {path}") from error
     except (OSError, WireError) as error:
         raise ClaimRefused("unreadable", f"{path}: {error}") from error
-    _check_relay_url(claim.relay_url)
+    check_relay_url(claim.relay_url)
     return claim
 
 
@@ -80,13 +82,16 @@ class Enroller:
         http: httpx2.AsyncClient,
         source: random.Random,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        replaced: DeviceKeys | None = None,
     ) -> None:
+        """`replaced` is the identity that the claim takes the place of."""
         self._data_dir = data_dir
         self._claim_file = claim_file
         self._keys = keys
         self._http = http
         self._source = source
         self._sleep = sleep
+        self._replaced = replaced
 
     async def enrol(self) -> Enrolment:
         """Return the enrolment; ask the relay once if there is none yet."""
@@ -114,42 +119,33 @@ class Enroller:
                 log.warning("not enrolled yet, next try in %.0f s: %s", wait_s, error)
                 await self._sleep(wait_s)
 
+    def _replaced_signature(self) -> str | None:
+        if self._replaced is None:
+            return None
+        return b64u(self._replaced.sign(replacement_message(self._keys.signer.spki)))
+
     async def _ask(self, claim: Claim) -> Enrolment:
         request = EnrolmentRequest(
             secret=claim.secret,
             csr_pem=self._keys.signer.certificate_request(self._keys.device),
             sealing_key=self._keys.sealing_key,
+            replaced_signature=self._replaced_signature(),
         )
         url = claim.relay_url.rstrip("/") + "/enrol"
-        status, body = await self._post(url, request.encode())
-        if status >= 500 or status in RETRY_STATUSES:
+        try:
+            status, body = await post(self._http, url, request.encode())
+        except httpx2.InvalidURL as error:
+            raise ClaimRefused("relay_url", f"{url} isn't an address ({error})") from error
+        if is_for_later(status):
             raise RelayUnreachable(claim.relay_url, f"HTTP status {status}")
         if 400 <= status < 500:
-            _refuse(status, body)
+            raise ClaimRefused(*refusal_in(status, body))
         if status not in (200, 201):
             raise AnswerRefused(f"{url} answered with HTTP status {status}; is it the relay?")
         try:
             return decode(Enrolment, body, max_bytes=MAX_ANSWER_BYTES)
         except WireError as error:
             raise AnswerRefused(f"the relay's answer isn't an enrolment: {error}") from error
-
-    async def _post(self, url: str, body: bytes) -> tuple[int, bytes]:
-        headers = {"Content-Type": "application/json"}
-        received = bytearray()
-        try:
-            async with self._http.stream(
-                "POST", url, content=body, headers=headers, follow_redirects=False
-            ) as response:
-                async for piece in response.aiter_bytes():
-                    received += piece
-                    if len(received) > MAX_ANSWER_BYTES:
-                        raise AnswerRefused(f"the relay's answer is over {MAX_ANSWER_BYTES} bytes")
-                return response.status_code, bytes(received)
-        except httpx2.InvalidURL as error:
-            raise ClaimRefused("relay_url", f"{url} isn't an address ({error})") from error
-        except httpx2.HTTPError as error:
-            detail = str(error) or type(error).__name__
-            raise RelayUnreachable(url, detail) from error
 
 
 def check_enrolment(enrolment: Enrolment, claim: Claim, keys: DeviceKeys) -> None:
@@ -158,7 +154,7 @@ def check_enrolment(enrolment: Enrolment, claim: Claim, keys: DeviceKeys) -> Non
         ca = x509.load_pem_x509_certificate(enrolment.ca_pem.encode())
         certificate = x509.load_pem_x509_certificate(enrolment.certificate_pem.encode())
         evidence = x509.load_pem_x509_certificate(enrolment.evidence_certificate_pem.encode())
-    except ValueError as error:
+    except (ValueError, x509.InvalidVersion) as error:
         raise AnswerRefused(f"the relay's answer lacks a certificate: {error}") from error
     if ca.fingerprint(hashes.SHA256()).hex() != claim.ca_sha256:
         raise AnswerRefused("the relay answered with another CA than the claim names")
@@ -166,17 +162,19 @@ def check_enrolment(enrolment: Enrolment, claim: Claim, keys: DeviceKeys) -> Non
         (certificate, ExtendedKeyUsageOID.CLIENT_AUTH),
         (evidence, ExtendedKeyUsageOID.EMAIL_PROTECTION),
     ):
-        _check_certificate(one, ca, usage, keys)
+        check_certificate(one, ca, usage, keys)
     if enrolment.device != keys.device:
         raise AnswerRefused("the certificate is for another doorbell's name")
+    check_relay_url(enrolment.relay_url)
 
 
-def _check_certificate(
+def check_certificate(
     certificate: x509.Certificate,
     ca: x509.Certificate,
     usage: x509.ObjectIdentifier,
     keys: DeviceKeys,
 ) -> None:
+    """Raise AnswerRefused unless `ca` signed it for this doorbell's key and name, and this use."""
     try:
         certificate.verify_directly_issued_by(ca)
     except (InvalidSignature, ValueError, TypeError) as error:
@@ -199,8 +197,8 @@ def _check_certificate(
         raise AnswerRefused("a certificate is for another use than its own")
 
 
-def _check_relay_url(text: str) -> None:
-    """Raise unless the claim's secret goes over TLS, or stays on this machine."""
+def check_relay_url(text: str) -> None:
+    """Raise ClaimRefused unless the claim's secret goes over TLS, or stays on this machine."""
     try:
         url = httpx2.URL(text)
     except httpx2.InvalidURL as error:
@@ -219,18 +217,3 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def _refuse(status: int, body: bytes) -> NoReturn:
-    """Raise ClaimRefused with the relay's own message, if it has one."""
-    code, detail = f"http_{status}", f"the relay answered with HTTP status {status}"
-    try:
-        error = json.loads(body)["error"]
-        code, detail = str(error["code"])[:40], str(error["message"])[:200]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        pass
-    raise ClaimRefused(_printable(code), _printable(detail).rstrip("."))
-
-
-def _printable(text: str) -> str:
-    return "".join(char if char.isprintable() else "?" for char in text)

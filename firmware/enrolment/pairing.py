@@ -201,6 +201,12 @@ class Pairing:
         self.opened.notify()
         return True
 
+    def end_window(self, now_ms: int) -> None:
+        """Close a recovery's window: the service button was held for something else."""
+        state = self._at(now_ms)
+        if isinstance(state, Timed) and state.is_recovery:
+            self._state = HasOwner()
+
     def press_service(self, now_ms: int) -> bool:
         """Note the second, short press; return whether words were waiting for it."""
         state = self._at(now_ms)
@@ -215,6 +221,10 @@ class Pairing:
         return isinstance(state, Open | CodeRead | Answered) or (
             isinstance(state, Words) and not state.is_pressed
         )
+
+    def has_code(self, now_ms: int) -> bool:
+        """Return whether a code was read, so that the window is for nothing else any more."""
+        return isinstance(self._at(now_ms), CodeRead | Answered | Words)
 
     def read_code(self, text: str, now_ms: int) -> PairingAnswer | None:
         """Take a scanned text; return the answer to `sign` and `keep` if it began a pairing.

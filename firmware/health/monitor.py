@@ -8,7 +8,7 @@ error) is stored later and delays no check: heat is watched whatever storage doe
 import asyncio
 import contextlib
 import logging
-from collections.abc import Coroutine, Sequence
+from collections.abc import Collection, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -90,13 +90,13 @@ class WatchedSound(Protocol):
         ...
 
 
-class WatchedRegister(Protocol):
-    """The public register as the doorbell follows it
+class TroubleSource(Protocol):
+    """Another part that knows by itself of troubles that are there now, such as the register
     (`firmware.transparency.public_record.PublicRecord`)."""
 
     @property
-    def has_contradiction(self) -> bool:
-        """Whether it was seen to contradict itself."""
+    def present_troubles(self) -> Collection[TroubleCode]:
+        """The troubles of this moment."""
         ...
 
 
@@ -117,7 +117,7 @@ class HealthMonitor:
         reporter: TroubleReporter,
         clock: Clock,
         sound: WatchedSound | None = None,
-        register: WatchedRegister | None = None,
+        sources: Sequence[TroubleSource] = (),
         gaps_reported: int = GAPS_REPORTED,
         look_every_s: float = LOOK_EVERY_S,
     ) -> None:
@@ -130,7 +130,7 @@ class HealthMonitor:
         self._reporter = reporter
         self._clock = clock
         self._sound = sound
-        self._register = register
+        self._sources = tuple(sources)
         self._gaps_reported = gaps_reported
         self._look_every_s = look_every_s
         self._facts = ClipFacts()
@@ -255,8 +255,8 @@ class HealthMonitor:
             present.add("too_hot")
         if not health.is_clock_trusted:
             present.add("clock_unknown")
-        if self._register is not None and self._register.has_contradiction:
-            present.add("register")
+        for source in self._sources:
+            present.update(source.present_troubles)
         return present
 
     def _now_s(self) -> float:

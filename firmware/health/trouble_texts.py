@@ -56,6 +56,14 @@ BEGUN: dict[TroubleCode, str] = {
         "The register contradicts itself: two versions of the public list of requests are signed. "
         "Nothing is released until that is over; the doorbell keeps the proof. See also its log."
     ),
+    "certificate": (
+        "The relay lets this doorbell in no more: its certificate ended too long ago, or it was "
+        "revoked. Ask the relay's operator for a new invitation, and reset the doorbell."
+    ),
+    "card_cloned": (
+        "Another device uses a copy of this doorbell's card. It rings and records; nothing is "
+        "released. Give it a new identity at its own page."
+    ),
 }
 OVER: dict[TroubleCode, str] = {
     "camera": "The camera works again.",
@@ -70,6 +78,8 @@ OVER: dict[TroubleCode, str] = {
     "too_hot": "The doorbell has cooled down.",
     "clock_unknown": "The doorbell knows the time.",
     "register": "The register is again the one that the doorbell knows; the proof is kept.",
+    "certificate": "The relay lets this doorbell in again.",
+    "card_cloned": "This doorbell's card is no longer used by two devices.",
 }
 
 

@@ -4,6 +4,7 @@ from typing import Protocol
 
 from firmware.protocol.commands import (
     Candidates,
+    CardCloned,
     CloseSession,
     Command,
     LiveCommand,
@@ -96,6 +97,14 @@ class PairingIntake(Protocol):
         ...
 
 
+class IdentityWarnings(Protocol):
+    """Intake of warnings about the card (`firmware.enrolment.cloned_identity.ClonedIdentity`)."""
+
+    async def on_card_cloned(self, command: CardCloned, /) -> ReplyBody:
+        """Take the warning that another device uses a copy of the card."""
+        ...
+
+
 class CommandRouter:
     """Passes each command to the part that carries it out; implements `CommandHandler`.
 
@@ -111,6 +120,7 @@ class CommandRouter:
         statements: OwnersStatements,
         uploads: PackageUploads,
         pairing: PairingIntake,
+        identity: IdentityWarnings,
     ) -> None:
         self._live = live
         self._orders = orders
@@ -118,6 +128,7 @@ class CommandRouter:
         self._statements = statements
         self._uploads = uploads
         self._pairing = pairing
+        self._identity = identity
 
     async def handle(self, command: Command) -> ReplyBody | None:
         """Carry out one command; receipts never come here."""
@@ -144,5 +155,7 @@ class CommandRouter:
                 return await self._uploads.on_arrived(command.body)
             case NewcomerCommitted() | PairingRevealed() | PairingStopped():
                 return await self._pairing.on_pairing(command.body)
+            case CardCloned():
+                return await self._identity.on_card_cloned(command.body)
             case Receipt():
                 return None

@@ -11,6 +11,7 @@ import random
 from dataclasses import dataclass
 
 from firmware.errors import DoorwardError
+from firmware.link.boot_list import BootList
 from firmware.link.command_replies import CommandHandler, CommandReplies
 from firmware.link.event_sender import EventSender, EventStore
 from firmware.link.mqtt import BrokerAddress, MqttConnection
@@ -59,11 +60,13 @@ class LinkSession:
         outbox: EventStore,
         clock: Clock,
         source: random.Random,
+        boots: BootList,
         sender: EventSender | None = None,
     ) -> None:
         self._identity = identity
         self._address = address
         self._clock = clock
+        self._boots = boots
         self._sender = sender or EventSender(outbox)
         self._answers = CommandReplies(clock)
         self._backoff = Backoff(first_s=0.5, max_s=30, source=source)
@@ -116,6 +119,7 @@ class LinkSession:
         )
         try:
             await connection.open(self._topic("command"))
+            await asyncio.to_thread(self._boots.note, self._identity.boot_id)
             connection.publish(self._topic("status"), self._status("online"), retain=True)
             self._connection = connection
             log.info("link up")
@@ -199,4 +203,5 @@ class LinkSession:
             boot_id=self._identity.boot_id,
             version=self._identity.version,
             health=self._health if state == "online" else None,
+            earlier_boots=list(self._boots.earlier) if state == "online" else [],
         ).encode()

@@ -1,4 +1,4 @@
-"""The adapters from the relay's commands to live view and to the pairing camera.
+"""The adapters from the relay's commands to live view, and to the camera that reads codes.
 
 And back: who watches, as notes to the owners.
 """
@@ -34,6 +34,7 @@ from firmware.protocol.events import PairingAnswered
 from firmware.protocol.notes import WatchingBegan, WatchingEnded
 from firmware.system.clock import Clock
 from firmware.system.ownership import Ownership
+from firmware.wifi.window import WifiWindow
 
 log = logging.getLogger(__name__)
 
@@ -181,36 +182,64 @@ def refused(error: LiveError) -> Refused:
     return Refused(reason=error.reason, detail=as_line(error.detail, otherwise=error.reason))
 
 
-class PairingCodeScanner:
-    """Reads pairing codes in what the camera sees, from when pairing's window is opened."""
+class CodeScanner:
+    """Reads pairing codes and Wi-Fi codes in what the camera sees, while a window is open.
+
+    Once a pairing code is answered no Wi-Fi code is taken, and once a network is offered no pairing
+    code: the service button's second press means one of them.
+    """
 
     def __init__(
-        self, luma: LumaHub, pairing: Pairing, clock: Clock, events: EventPublisher
+        self,
+        luma: LumaHub,
+        pairing: Pairing,
+        wifi: WifiWindow,
+        *,
+        clock: Clock,
+        events: EventPublisher,
     ) -> None:
         self._luma = luma
         self._pairing = pairing
+        self._wifi = wifi
         self._clock = clock
         self._events = events
         self._is_opened = asyncio.Event()
         pairing.opened.add(self._is_opened.set)
+        wifi.opened.add(self._is_opened.set)
 
     async def run(self) -> None:
         """Scan until cancelled; without an open window no frame is asked for."""
         while True:
             self._is_opened.clear()
-            if self._pairing.is_reading(self._now_ms()):
+            if self._is_reading():
                 await self._scan()
             else:
                 await self._is_opened.wait()
 
     async def _scan(self) -> None:
-        """Scan frames as long as pairing wants to read."""
-        with self._luma.subscribe() as frames:
-            while self._pairing.is_reading(self._now_ms()):
+        """Scan frames as long as one of them wants to read."""
+        with self._luma.subscribe(sees_withheld=True) as frames:
+            while self._is_reading():
                 await self._read(await frames.next())
 
+    def _is_reading(self) -> bool:
+        now_ms = self._now_ms()
+        return self._pairing.is_reading(now_ms) or self._wifi.is_reading(now_ms)
+
     async def _read(self, frame: LumaFrame) -> None:
-        for text in await asyncio.to_thread(read_texts, frame):
+        texts = await asyncio.to_thread(read_texts, frame)
+        now_ms = self._now_ms()
+        if self._pairing.has_code(now_ms):
+            self._wifi.close(now_ms)
+        self._wifi.take(
+            texts,
+            now_ms=now_ms,
+            wall_ms=self._clock.wall_ms(),
+            is_clock_trusted=self._clock.is_trusted(),
+        )
+        if self._wifi.view(now_ms).state in ("offered", "joining"):
+            return
+        for text in texts:
             answer = self._pairing.read_code(text, self._now_ms())
             if answer is None:
                 continue

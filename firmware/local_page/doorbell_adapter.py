@@ -8,23 +8,27 @@ from firmware.decisions.door_number_alerts import DoorNumberAlerts
 from firmware.decisions.intake import StatementIntake
 from firmware.enrolment.door_number import DoorNumber
 from firmware.errors import DoorNumberInvalid, DoorNumberLocked, DoorNumberWrong
+from firmware.local_page.check_session import CheckSession
 from firmware.local_page.pairing_page import PairingPage
 from firmware.local_page.ports import (
     DoorbellStatus,
     DoorNumberAnswer,
+    IdentityView,
     KnockView,
     Locked,
     MicrophoneView,
     Outcome,
     PairingView,
     Unlocked,
+    WifiView,
     WrongNumber,
 )
 from firmware.local_page.presenter import StatementPresenter
 from firmware.local_page.release_tracker import ReleaseTracker
 from firmware.local_page.status import PageStatus
-from firmware.local_page.switches import KnockControl, MicrophoneControl
+from firmware.local_page.switches import Switches
 from firmware.local_page.views import ReleaseProgress, StatementView
+from firmware.local_page.wifi_page import WifiPage
 from firmware.panel.pattern import PressKind
 
 
@@ -36,23 +40,25 @@ class DoorbellAdapter:
         *,
         status: PageStatus,
         pairing: PairingPage,
+        wifi: WifiPage,
         desk: StatementIntake,
         door_number: DoorNumber,
         alerts: DoorNumberAlerts,
         showing: StatementPresenter,
         progress: ReleaseTracker,
-        knock: KnockControl,
-        ear: MicrophoneControl,
+        switches: Switches,
+        check: CheckSession,
     ) -> None:
         self._status = status
         self._pairing = pairing
+        self._wifi = wifi
         self._desk = desk
         self._door_number = door_number
         self._alerts = alerts
         self._showing = showing
         self._progress = progress
-        self._knock = knock
-        self._ear = ear
+        self._switches = switches
+        self.check = check
         self._one_part_at_a_time = asyncio.Lock()  # each is put together whole, in memory
 
     def status(self) -> DoorbellStatus:
@@ -70,6 +76,17 @@ class DoorbellAdapter:
     async def recover(self, recovery: str, door_number: str) -> Outcome | WrongNumber | Locked:
         """Make the owner of the four words an owner, by the printed code or what its key signed."""
         return await self._pairing.recover(recovery, door_number)
+
+    def wifi_view(self) -> WifiView:
+        """Return where joining another Wi-Fi network stands."""
+        return self._wifi.wifi_view(
+            is_paired=self._status.status().is_paired,
+            may_recover=self._pairing.pairing_view().may_recover,
+        )
+
+    def choose_pairing(self) -> bool:
+        """Take the service button's press for pairing by the recovery code; False: not now."""
+        return self._wifi.choose_pairing()
 
     async def waiting(self) -> Sequence[StatementView]:
         """Return the statements that wait and have not expired."""
@@ -120,16 +137,24 @@ class DoorbellAdapter:
 
     def microphone(self) -> MicrophoneView:
         """Return how the microphone is."""
-        return self._ear.view()
+        return self._switches.microphone.view()
 
     async def switch_microphone(self, *, is_on: bool) -> Outcome:
         """Switch it; the page has seen the door number."""
-        return await self._ear.switch(is_on=is_on)
+        return await self._switches.microphone.switch(is_on=is_on)
+
+    def identity(self) -> IdentityView:
+        """Return whether the doorbell may get a new identity."""
+        return self._switches.identity.view()
+
+    async def take_identity(self, link: str) -> Outcome:
+        """Get a new identity by the app's link; the page has seen the door number."""
+        return await self._switches.identity.take(link)
 
     def knock(self) -> KnockView:
         """Return how the knock is."""
-        return self._knock.view()
+        return self._switches.knock.view()
 
     async def choose_knock(self, presses: Sequence[PressKind]) -> Outcome:
         """Let this pattern count, none: no knock any more."""
-        return await self._knock.choose(presses)
+        return await self._switches.knock.choose(presses)

@@ -6,9 +6,12 @@ from typing import Literal, Protocol
 
 from firmware.enrolment.pairing import Problem
 from firmware.knock.service import KnockEnd
+from firmware.local_page.check_session import CheckSession
 from firmware.local_page.views import ReleaseProgress, StatementView
 from firmware.panel.pattern import PressKind
 from firmware.protocol.events import CameraState, TroubleCode
+from firmware.wifi.trial import Reason as WifiReason
+from firmware.wifi.window import Problem as WifiProblem
 
 MicrophoneState = Literal["off", "on", "none"]
 
@@ -28,6 +31,10 @@ class DoorbellStatus:
     card_total_bytes: int | None = None
     troubles: Sequence[TroubleCode] = ()
     microphone: MicrophoneState | None = None
+    relay_host: str = ""
+    register_origin: str = ""
+    policy_digest: str = ""
+    """What pairing ties the doorbell to, for who compares it before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +76,24 @@ class PairingView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WifiView:
+    """State of joining another Wi-Fi network.
+
+    `may_pair`: the service button was held, and pairing by the recovery code may be chosen instead.
+    `name` is of the network that is offered or tried. `problem`: why no code is taken, or why the
+    window closed. `last_reason` is why the last one since the start wasn't kept, empty: it was.
+    """
+
+    state: Literal["closed", "open", "offered", "joining", "on_trial"]
+    is_paired: bool
+    may_pair: bool = False
+    name: str = ""
+    problem: WifiProblem = ""
+    last_name: str = ""
+    last_reason: WifiReason | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KnockView:
     """The knock (R10b c): whether a pattern is set, its tries, and how the last one ended.
 
@@ -81,6 +106,14 @@ class KnockView:
     locked_for_s: int
     last: KnockEnd | None = None
     last_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdentityView:
+    """Whether the card was copied, so that the doorbell may get a new identity, and where from."""
+
+    is_cloned: bool
+    relay_url: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +153,11 @@ class Outcome:
 class DoorbellPort(Protocol):
     """Everything that the page needs of the doorbell."""
 
+    @property
+    def check(self) -> CheckSession:
+        """The installer's check, and the window that it takes."""
+        ...
+
     def status(self) -> DoorbellStatus:
         """Return the doorbell's status."""
         ...
@@ -134,6 +172,14 @@ class DoorbellPort(Protocol):
 
     async def recover(self, recovery: str, door_number: str) -> Outcome | WrongNumber | Locked:
         """Make the owner of the four words an owner, by the printed code or what its key signed."""
+        ...
+
+    def wifi_view(self) -> WifiView:
+        """Return the state of joining another Wi-Fi network."""
+        ...
+
+    def choose_pairing(self) -> bool:
+        """Take the service button's press for pairing by the recovery code; False: not now."""
         ...
 
     async def waiting(self) -> Sequence[StatementView]:
@@ -177,6 +223,14 @@ class DoorbellPort(Protocol):
 
     async def switch_microphone(self, *, is_on: bool) -> Outcome:
         """Switch it; the caller has seen the door number."""
+        ...
+
+    def identity(self) -> IdentityView:
+        """Return whether the doorbell may get a new identity."""
+        ...
+
+    async def take_identity(self, link: str) -> Outcome:
+        """Get a new identity by the app's link; the caller has seen the door number."""
         ...
 
     def knock(self) -> KnockView:

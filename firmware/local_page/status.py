@@ -1,9 +1,11 @@
 """How the doorbell is, as its own page shows it."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from firmware.clips.library import Library
+from firmware.enrolment.pairing import FollowedRegister
 from firmware.local_page.ports import DoorbellStatus, MicrophoneState
 from firmware.protocol.events import Health, TroubleCode
 from firmware.system.clock import Clock
@@ -42,6 +44,14 @@ class HearsOrNot(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TiedTo:
+    """The relay that enrolled the doorbell, and the public register that it follows."""
+
+    relay_host: str
+    register: FollowedRegister
+
+
 class PageStatus:
     """Where the page's status is put together."""
 
@@ -56,6 +66,7 @@ class PageStatus:
         link: RelayLink,
         health: KnownHealth,
         microphone: HearsOrNot,
+        tied_to: TiedTo,
     ) -> None:
         self._device = device
         self._door_url = door_url
@@ -65,6 +76,7 @@ class PageStatus:
         self._link = link
         self._health = health
         self._microphone = microphone
+        self._tied_to = tied_to
 
     def status(self) -> DoorbellStatus:
         """Return how the doorbell is."""
@@ -81,4 +93,7 @@ class PageStatus:
             card_total_bytes=health.card_total_bytes if health else None,
             troubles=tuple(self._health.troubles),
             microphone=self._microphone.state,
+            relay_host=self._tied_to.relay_host,
+            register_origin=self._tied_to.register.origin,
+            policy_digest=self._tied_to.register.policy_digest,
         )

@@ -1,4 +1,4 @@
-"""Switches of the microphone and the knock, which are set at the doorbell's own page only."""
+"""Switches of microphone, knock and identity, which are set at the doorbell's own page only."""
 
 import asyncio
 import logging
@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from firmware.config.settings import SoundConfig
+from firmware.enrolment.new_identity import NewIdentity
+from firmware.errors import EnrolmentError
 from firmware.knock.errors import PatternWeak
 from firmware.knock.pattern_store import KnockSettings, KnockStore
 from firmware.knock.service import KnockService
-from firmware.local_page.ports import KnockView, MicrophoneView, Outcome
+from firmware.local_page.ports import IdentityView, KnockView, MicrophoneView, Outcome
 from firmware.panel.pattern import PressKind
 from firmware.sound.errors import NoAudioDevice
 from firmware.sound.microphone import Microphone
@@ -46,6 +48,29 @@ class MicrophoneControl:
             log.error("the microphone's switch can't be kept: %s", error)
             kept = "it stays off" if is_on else "it is off now, but perhaps not after a restart"
             return Outcome(is_done=False, detail=f"The memory card doesn't take it; {kept}.")
+        return Outcome(is_done=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdentityControl:
+    """Choice of a new identity, for a doorbell whose card was copied."""
+
+    identity: NewIdentity
+    relay_url: str
+
+    def view(self) -> IdentityView:
+        """Return whether it may be chosen."""
+        return IdentityView(is_cloned=self.identity.is_wanted, relay_url=self.relay_url)
+
+    async def take(self, link: str) -> Outcome:
+        """Get the new identity. The doorbell then ends, and begins anew."""
+        try:
+            await self.identity.take(link)
+        except EnrolmentError as error:
+            return Outcome(is_done=False, detail=str(error))
+        except OSError as error:
+            log.error("a new identity can't be kept: %s", error)
+            return Outcome(is_done=False, detail="The memory card doesn't take it.")
         return Outcome(is_done=True)
 
 
@@ -89,3 +114,12 @@ class KnockControl:
             log.error("the knock's pattern can't be kept: %s", error)
             return Outcome(is_done=False, detail="The memory card doesn't take it.")
         return Outcome(is_done=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Switches:
+    """All that is switched at the doorbell's own page."""
+
+    knock: KnockControl
+    microphone: MicrophoneControl
+    identity: IdentityControl

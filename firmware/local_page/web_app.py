@@ -9,17 +9,23 @@ from starlette.middleware import Middleware
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from firmware.local_page.check_pages import PATH as CHECK
+from firmware.local_page.check_pages import CheckPages
 from firmware.local_page.confirm_pages import ConfirmPages
 from firmware.local_page.door_number_entry import DoorNumberEntry
 from firmware.local_page.forms import FormRefused
 from firmware.local_page.guard import Guard
 from firmware.local_page.home_pages import HomePages
+from firmware.local_page.identity_pages import PATH as IDENTITY
+from firmware.local_page.identity_pages import IdentityPages
 from firmware.local_page.knock_pages import PATH as KNOCK
 from firmware.local_page.knock_pages import KnockPages
 from firmware.local_page.microphone_pages import PATH as MICROPHONE
 from firmware.local_page.microphone_pages import MicrophonePages
 from firmware.local_page.ports import DoorbellPort
 from firmware.local_page.responses import Responses
+from firmware.local_page.wifi_pages import PATH as WIFI
+from firmware.local_page.wifi_pages import WifiPages
 from firmware.system.clock import Clock, SystemClock
 
 
@@ -44,11 +50,16 @@ def door_app(
     confirming = ConfirmPages(ports, replies, entry)
     microphone = MicrophonePages(ports, replies, entry)
     knocking = KnockPages(ports, replies, entry)
+    checking = CheckPages(ports, ports.check, replies=replies, entry=entry, clock=clock)
+    identity = IdentityPages(ports, replies, entry)
+    wifi = WifiPages(ports, replies)
     routes = [
         Route("/", home.status),
         Route("/pair", home.pair),
         Route("/pair", home.complete_pairing, methods=["POST"]),
         Route("/recover", home.recover, methods=["POST"]),
+        Route(WIFI, wifi.show),
+        Route(f"{WIFI}/pair-instead", wifi.pair_instead, methods=["POST"]),
         Route("/confirm", confirming.show),
         Route("/unlock", confirming.unlock, methods=["POST"]),
         Route("/lock", confirming.lock, methods=["POST"]),
@@ -59,11 +70,25 @@ def door_app(
         Route(MICROPHONE, microphone.switch, methods=["POST"]),
         Route(f"{MICROPHONE}/unlock", microphone.unlock, methods=["POST"]),
         Route(f"{MICROPHONE}/lock", microphone.lock, methods=["POST"]),
+        Route(IDENTITY, identity.show),
+        Route(IDENTITY, identity.take, methods=["POST"]),
+        Route(f"{IDENTITY}/unlock", identity.unlock, methods=["POST"]),
         Route(KNOCK, knocking.show),
         Route(f"{KNOCK}/unlock", knocking.unlock, methods=["POST"]),
         Route(f"{KNOCK}/lock", knocking.lock, methods=["POST"]),
         Route(f"{KNOCK}/pattern", knocking.choose, methods=["POST"]),
         Route(f"{KNOCK}/off", knocking.switch_off, methods=["POST"]),
+        Route(CHECK, checking.show),
+        Route(f"{CHECK}/now", checking.now),
+        Route(f"{CHECK}/picture.jpg", checking.picture),
+        Route(f"{CHECK}/unlock", checking.unlock, methods=["POST"]),
+        Route(f"{CHECK}/begin", checking.begin, methods=["POST"]),
+        Route(f"{CHECK}/digits", checking.enter, methods=["POST"]),
+        Route(f"{CHECK}/chime", checking.chime, methods=["POST"]),
+        Route(f"{CHECK}/play", checking.play, methods=["POST"]),
+        Route(f"{CHECK}/card", checking.measure_card, methods=["POST"]),
+        Route(f"{CHECK}/answer", checking.answer, methods=["POST"]),
+        Route(f"{CHECK}/end", checking.end, methods=["POST"]),
         Route("/clips/{digest}/{number}.mp4", confirming.part),
         Route("/releases/{digest}", confirming.release),
         Mount("/static", StaticFiles(packages=[("firmware.local_page", "static")])),

@@ -75,6 +75,8 @@ class PicturedCamera(Protocol):
     """The camera that takes the pictures (`firmware.app.camera.CameraWiring`)."""
 
     small: SmallHub
+    keeps_nothing: bool
+    """No picture is to be taken now."""
 
     @property
     def shown_since_90k(self) -> int:
@@ -163,7 +165,7 @@ class EventPictures:
 
     def want(self, event_id: str, at_pts_90k: int, told: Told) -> None:
         """Take a picture now; publish it once `told` has accepted the event itself."""
-        if not self._sealer.has_browsers:
+        if self._camera.keeps_nothing or not self._sealer.has_browsers:
             return
         if not self._has_room():
             log.info("an event has no picture: there were many just now")

@@ -11,7 +11,7 @@ import contextlib
 import logging
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final, Protocol
 
@@ -26,10 +26,13 @@ class LightState(StrEnum):
     RESET = "reset"
     WATCHED = "watched"
     RINGING = "ringing"
+    DIGITS = "digits"
     WORDS = "words"
+    JOINING = "joining"
     PAIRING = "pairing"
     TROUBLE = "trouble"
     STARTING = "starting"
+    UNPAIRED = "unpaired"
     RECORDING = "recording"
     IDLE = "idle"
 
@@ -83,6 +86,15 @@ def _breath(*, over_s: float, highest: float, steps: int) -> tuple[Step, ...]:
     )
 
 
+def digit_steps(digits: str) -> tuple[Step, ...]:
+    """Return the flashes of some digits: as many as each says, ten for a nought."""
+    steps: list[Step] = []
+    for digit in digits:
+        count = int(digit) or 10
+        steps += _blinks(count, on_s=0.25, off_s=0.35, pause_s=1.4)
+    return (*steps, Step(level=0, for_s=2.6))
+
+
 SIGNALS: Final[Mapping[LightState, Signal]] = {
     LightState.RESET: Signal(
         looks="blinks for 15 s, faster and faster, then steady",
@@ -106,14 +118,27 @@ SIGNALS: Final[Mapping[LightState, Signal]] = {
         steps=_blinks(6, on_s=0.1, off_s=0.1),
         is_repeated=False,
     ),
+    LightState.DIGITS: Signal(
+        looks="flashes four digits: as many flashes as each says, ten for a nought, then a pause",
+        means="The check page waits for these four digits.",
+        steps=digit_steps("1234"),
+    ),
     LightState.WORDS: Signal(
         looks="two blinks, then a pause of a second",
-        means="Four words wait for your app, or were found there: press the service button once.",
+        means="Four words wait for your app, or were found there, or a Wi-Fi network waits for "
+        "your yes: press the service button once.",
         steps=_blinks(2, on_s=0.2, off_s=0.2, pause_s=1.0),
+    ),
+    LightState.JOINING: Signal(
+        looks="one long blink, then a short one",
+        means="It tries another Wi-Fi network. If its relay doesn't answer there within two "
+        "minutes, it goes back to the one before.",
+        steps=(*_blinks(1, on_s=0.8, off_s=0.3), *_blinks(1, on_s=0.2, off_s=0.3)),
     ),
     LightState.PAIRING: Signal(
         looks="blinks evenly, once a second",
-        means="It waits for its owner's code before the camera.",
+        means="It waits for its owner's code, or one of a Wi-Fi network, before the camera. "
+        "Nothing is recorded while that may be a Wi-Fi code.",
         steps=_blinks(1, on_s=0.5, off_s=0.5),
     ),
     LightState.TROUBLE: Signal(
@@ -126,6 +151,11 @@ SIGNALS: Final[Mapping[LightState, Signal]] = {
         looks="one short blink every two seconds",
         means="It starts, and isn't ready yet. The bell rings already.",
         steps=_blinks(1, on_s=0.1, off_s=1.9),
+    ),
+    LightState.UNPAIRED: Signal(
+        looks="a glow of one second every four seconds",
+        means="It has no owner yet: hold the service button for three seconds to pair it.",
+        steps=_blinks(1, on_s=1.0, off_s=3.0),
     ),
     LightState.RECORDING: Signal(
         looks="glows faintly and fades, slowly",
@@ -154,6 +184,8 @@ class Light:
         self._led = led
         self._clock = clock
         self._cap = max_percent / 100
+        self._signals = dict(SIGNALS)
+        self._digits: str | None = None
         self._since_ns = {LightState.IDLE: 0}
         self._ends_ns: dict[LightState, int] = {}
         self._has_changed = asyncio.Event()
@@ -168,6 +200,17 @@ class Light:
             del self._since_ns[state]
         self._ends_ns.pop(state, None)
         self._has_changed.set()
+
+    def show_digits(self, digits: str | None) -> None:
+        """Flash these digits until others are given, or None."""
+        if digits == self._digits:
+            return
+        self._digits = digits
+        self.set(LightState.DIGITS, False)
+        if digits is not None:
+            signal = replace(SIGNALS[LightState.DIGITS], steps=digit_steps(digits))
+            self._signals[LightState.DIGITS] = signal
+            self.set(LightState.DIGITS, True)
 
     def show_once(self, state: LightState) -> None:
         """Show a state's steps from their beginning, once."""
@@ -205,7 +248,7 @@ class Light:
         for state in [state for state, ends_ns in self._ends_ns.items() if ends_ns <= now_ns]:
             del self._ends_ns[state], self._since_ns[state]
         state = self.shown
-        step = SIGNALS[state].at((now_ns - self._since_ns[state]) / 1e9)
+        step = self._signals[state].at((now_ns - self._since_ns[state]) / 1e9)
         self._set_level(step.level * self._cap)
         return step
 

@@ -92,6 +92,20 @@ class Panel:
         """Return whether the sensor detects somebody; None if there is none, or it can't tell."""
         return None if self._presence is None else self._presence.read()
 
+    @property
+    def has_chime(self) -> bool:
+        """Whether a chime is fitted."""
+        return self._chime is not None
+
+    @property
+    def has_light(self) -> bool:
+        """Whether a light is fitted."""
+        return self._led is not None
+
+    def chime(self) -> bool:
+        """Sound the chime without a press; False if it was rung too often, or isn't fitted."""
+        return self._chime is not None and self._chime.ring()
+
     def set_infrared(self, is_on: bool) -> None:
         """Switch the infrared light, if it is fitted."""
         if self._lamp is not None:

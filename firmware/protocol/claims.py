@@ -18,6 +18,7 @@ from firmware.protocol.encoding import (
     Digest,
     Document,
     Line,
+    ShortB64u,
     WallTimeMs,
     WireError,
     X25519Key,
@@ -30,6 +31,7 @@ Pem = Annotated[str, msgspec.Meta(max_length=16 * 1024)]
 Hostname = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\Z")]
 """One label of a host name (RFC 1123 section 2.1)."""
 LINK_PATH = "/doorbell#"
+REPLACEMENT_TAG = b"doorward/replacement/v1\x00"
 MAX_LINK_BYTES = MAX_DOCUMENT_BYTES * 4 // 3 + 1024
 
 
@@ -96,6 +98,13 @@ class EnrolmentRequest(Document, frozen=True, kw_only=True):
     secret: B64u
     csr_pem: Pem
     sealing_key: X25519Key
+    replaced_signature: ShortB64u | None = None
+    """Of the identity that the claim replaces: ECDSA (DER, SHA-256) over `replacement_message`."""
+
+
+def replacement_message(identity_spki: bytes) -> bytes:
+    """Return what a doorbell's old identity key signs for the new one (SubjectPublicKeyInfo)."""
+    return REPLACEMENT_TAG + identity_spki
 
 
 class Enrolment(Document, frozen=True, kw_only=True):
@@ -104,7 +113,7 @@ class Enrolment(Document, frozen=True, kw_only=True):
     v: Literal[1] = 1
     device: DeviceId
     certificate_pem: Pem
-    """For the broker, for a year."""
+    """For the broker, for 90 days; `certificate.pem` has the one that was renewed last."""
     evidence_certificate_pem: Pem
     """For content credentials, for 20 years, and for nothing else. The same key, name and CA."""
     ca_pem: Pem
@@ -112,5 +121,7 @@ class Enrolment(Document, frozen=True, kw_only=True):
     broker_port: Annotated[int, msgspec.Meta(ge=1, le=65535)]
     bucket_origin: Line
     """Scheme, host and port of the bucket: the only place a package is ever sent to."""
+    relay_url: Line
+    """Where certificates are renewed, such as `https://relay.example`."""
     log_url: Line
     """Under which both logs are served, as static files."""

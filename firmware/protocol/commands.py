@@ -129,6 +129,7 @@ NotTakenReason = Literal[
     "request",  # it answers no published request that stood when it was committed to
     "agreement",  # its agency has no agreement any more
     "owner",  # the relay knows of no owner of this doorbell
+    "cloned",  # another device uses a copy of the doorbell's card
     "enrolled_late",  # the doorbell was enrolled after the requested time began
     "not_logged",  # its record isn't a published release of just this package by this doorbell
     "spent",  # another package is there for it
@@ -146,7 +147,7 @@ class PackageNotTaken(
     reason: NotTakenReason
 
 
-NotLoggedReason = Literal["owner", "limit"]
+NotLoggedReason = Literal["owner", "cloned", "limit"]
 
 
 class ReleaseNotLogged(
@@ -156,6 +157,13 @@ class ReleaseNotLogged(
 
     commitment: Digest
     reason: NotLoggedReason
+
+
+class CardCloned(Document, frozen=True, kw_only=True, tag="card_cloned", tag_field="type"):
+    """A warning: another device speaks with this doorbell's keys. It then releases nothing more.
+
+    A lying relay gains no footage by it, only that none is released, which owners see.
+    """
 
 
 class NewcomerCommitted(
@@ -198,6 +206,7 @@ CommandBody = (
     | PackageArrived
     | PackageNotTaken
     | ReleaseNotLogged
+    | CardCloned
     | NewcomerCommitted
     | PairingRevealed
     | PairingStopped

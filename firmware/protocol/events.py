@@ -82,6 +82,8 @@ TroubleCode = Literal[
     "too_hot",
     "clock_unknown",
     "register",  # the public register contradicts itself: nothing is released
+    "certificate",  # the relay doesn't renew it, so it keeps this doorbell out
+    "card_cloned",  # another device uses a copy of the card: nothing is released
 ]
 
 
@@ -328,6 +330,9 @@ class Health(Document, frozen=True, kw_only=True):
     pre_roll_set_ms: Amount | None = None
 
 
+MAX_EARLIER_BOOTS = 8
+
+
 class Status(Document, frozen=True, kw_only=True):
     """Retained state on `dw/{device_id}/status`; the will message says offline."""
 
@@ -338,3 +343,7 @@ class Status(Document, frozen=True, kw_only=True):
     boot_id: Id
     version: Line
     health: Health | None = None
+    earlier_boots: Annotated[list[Id], msgspec.Meta(max_length=MAX_EARLIER_BOOTS)] = msgspec.field(
+        default_factory=list
+    )
+    """Of this card that were online, the newest first: a copied card's differ from ours."""

@@ -195,6 +195,26 @@ class DoorLink(Document, frozen=True, kw_only=True, tag="door_link", tag_field="
     refused: Literal["", "unlocked", "needs_button"] = ""
 
 
+class WifiTried(Document, frozen=True, kw_only=True, tag="wifi_tried", tag_field="type"):
+    """The end of a trial of another Wi-Fi network; `name` is the network's.
+
+    `reason` is why it isn't kept, so that the doorbell is in the network before it; empty: it is.
+    """
+
+    name: Line
+    reason: Literal[
+        "",
+        "wrong_password",
+        "not_found",
+        "failed",
+        "no_relay",
+        "broken_off",
+        "no_helper",
+        "storage",
+    ]
+    at_ms: WallTimeMs
+
+
 NoteBody = (
     Nothing
     | RequestsMatched
@@ -212,6 +232,7 @@ NoteBody = (
     | BrowserEnded
     | DoorLocked
     | DoorLink
+    | WifiTried
 )
 
 

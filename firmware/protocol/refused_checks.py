@@ -19,8 +19,8 @@ RefusedCheck = Literal[
     # what else owners decide
     "already_owner", "browser", "hold", "settings", "approver", "last_owner",
     "recovery", "not_waiting", "newcomer",
-    # what the memory card takes, keeps and gives back
-    "card", "card_until_restart", "card_spoilt",
+    # what the memory card takes, keeps and gives back; that another device uses a copy of it
+    "card", "card_until_restart", "card_spoilt", "card_cloned",
     # what the relay doesn't log or deliver, as it says
     "relay", "relay_limit", "relay_enrolled_late",
 ]  # fmt: skip

@@ -23,6 +23,7 @@ from firmware.sound.frames import (
 from firmware.sound.microphone_switch import MicrophoneSwitch
 from firmware.sound.sample_clock import SampleClock
 from firmware.sound.sound_hub import SoundHub, SoundSubscription
+from firmware.sound.sound_level import SoundLevel
 from firmware.sound.stream_keeper import StreamKeeper
 from firmware.system.listeners import Listeners
 
@@ -51,6 +52,7 @@ class Microphone:
         self._echo = echo
         self._hub = SoundHub(asyncio.get_running_loop())
         self._keeper = StreamKeeper("microphone", self, source=source)
+        self._level: SoundLevel | None = None
         self._hub.left.add(self._keeper.look)
         self.changes = Listeners[()]()
         self._keeper.changes.add(self.changes.notify)
@@ -67,8 +69,8 @@ class Microphone:
 
     @property
     def is_wanted(self) -> bool:
-        """Whether the microphone is on and has a listener."""
-        return self.is_on and self._hub.has_readers
+        """Whether the microphone is on and has a listener, or its level is measured."""
+        return self._is_measured or (self.is_on and self._hub.has_readers)
 
     @property
     def state(self) -> MicrophoneState:
@@ -112,9 +114,31 @@ class Microphone:
         self._keeper.look()
         return subscription
 
+    def measure(self) -> SoundLevel | None:
+        """Measure how loud it is from now on, also while it is off; None without a sound card.
+
+        Until `end_measuring` nobody gets a frame, whoever has subscribed: of what is said only the
+        level is known.
+        """
+        if self._card is None:
+            return None
+        self._level = level = SoundLevel()
+        self._hub.discard()
+        self._keeper.look()
+        return level
+
+    def end_measuring(self) -> None:
+        """Measure no more; the microphone is as it was."""
+        self._level = None
+        self._keeper.look()
+
     async def run(self) -> None:
         """Keep the device open while it is wanted, until cancelled."""
         await self._keeper.run()
+
+    @property
+    def _is_measured(self) -> bool:
+        return self._card is not None and self._level is not None
 
     def _follow_switch(self) -> None:
         if not self.is_on:
@@ -130,8 +154,14 @@ class Microphone:
         return self._card.open_microphone(self._device, _Framing(self._echo, self).take)
 
     def put(self, frame: SoundFrame) -> None:
-        """Hand in one frame on the driver's thread; dropped while the microphone is off."""
-        if self.is_on:
+        """Hand in one frame on the driver's thread; dropped while the microphone is off.
+
+        While its level is measured it is dropped as well, once it is measured.
+        """
+        level = self._level
+        if level is not None:
+            level.take(frame.samples)
+        elif self.is_on:
             self._hub.put(frame)
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from firmware.config.settings import SoundConfig
 from firmware.protocol.live import PlayReply
 from firmware.sound.audio_device import AudioDevices
+from firmware.sound.digits_voice import DigitsVoice
 from firmware.sound.echo import Echo, MakeCanceller, choose_canceller
 from firmware.sound.echo_reference import EchoReference
 from firmware.sound.errors import ReplyRefused, SoundMissing
@@ -73,6 +74,9 @@ class SoundWiring:
             else None
         )
         self.speech = Speech()
+        self.digits = DigitsVoice(
+            speech=self.speech, speaker=self.speaker, language=settings.language
+        )
         self.replies = QuickReplies(
             data_dir / "replies",
             speaker=self.speaker,
@@ -105,6 +109,7 @@ class SoundWiring:
 
     async def aclose(self) -> None:
         """Stop playing."""
+        self.digits.stop()
         await self.replies.aclose()
 
 

@@ -6,8 +6,10 @@ ReplyRefused.
 """
 
 import io
+import math
 import struct
 import wave
+from array import array
 from dataclasses import dataclass
 
 from av import AudioFrame, AudioResampler
@@ -18,6 +20,8 @@ from firmware.sound.frames import SAMPLE_RATE
 MAX_SOUND_S = 5.0
 MAX_WAV_BYTES = 1_000_000
 MIN_RATE = 8_000
+NOTES_HZ = (523, 659, 784)
+"""C, E, G: within what a small speaker can play."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +39,20 @@ class Sound:
             file.setframerate(SAMPLE_RATE)
             file.writeframes(self.samples)
         return out.getvalue()
+
+
+def rising_notes() -> Sound:
+    """Return three rising notes of 0.3 s, at half of full scale, that fade in and out."""
+    fade = SAMPLE_RATE // 100
+    count = SAMPLE_RATE * 3 // 10
+    samples = array("h")
+    for frequency_hz in NOTES_HZ:
+        turn = 2 * math.pi * frequency_hz / SAMPLE_RATE
+        samples.extend(
+            round(16_000 * min(1.0, n / fade, (count - n) / fade) * math.sin(turn * n))
+            for n in range(count)
+        )
+    return Sound(samples=samples.tobytes())
 
 
 def parse_wav(data: bytes, *, max_s: float = MAX_SOUND_S) -> Sound:

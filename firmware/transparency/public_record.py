@@ -8,7 +8,7 @@ nothing can be released, and all else goes on.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from functools import partial
 
 from firmware.decisions.request_intake import RequestIntake
@@ -19,6 +19,7 @@ from firmware.protocol.custody import (
     CaptureProof,
     IdentityProof,
 )
+from firmware.protocol.events import TroubleCode
 from firmware.protocol.register.entries import EXAMPLE_PREFIX
 from firmware.protocol.register.extract import RegisterExtract
 from firmware.protocol.register.facts import RegisterFacts, no_register
@@ -86,9 +87,10 @@ class PublicRecord:
         }
 
     @property
-    def has_contradiction(self) -> bool:
-        """Whether the register was seen to contradict itself, so that nothing is released."""
-        return self._follower is not None and self._follower.has_contradiction
+    def present_troubles(self) -> Collection[TroubleCode]:
+        """The trouble that a register is which contradicts itself, as health reports it."""
+        has_contradiction = self._follower is not None and self._follower.has_contradiction
+        return ["register"] if has_contradiction else []
 
     @property
     def newest_checkpoint(self) -> str | None:

@@ -9,8 +9,8 @@ all of /etc/fstab in one write, then the mounts. Until /etc/fstab is written the
 and a copy is made anew. From the next start on no step of the first boot may write to the root: so
 the units are enabled here, the first boot's own among them, and cloud-init is switched off.
 
-The boot partition isn't in the list: it stays as the system mounts it, for the status and for what
-a PC puts there, and is written only when one of these changes.
+The boot partition isn't in the list: it stays writable, for the status and for what
+a PC puts there, and is written only when one of these changes; reading it sets no access times.
 """
 
 import errno
@@ -18,7 +18,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from provisioning.first_boot.data_partition import SYSTEM_ON_DATA, make_private_folder
@@ -29,6 +29,9 @@ from provisioning.first_boot.mount_table import FSTAB, Mount, mount_at, with_mou
 from provisioning.first_boot.places import UNIT_FILES
 
 ROOT_OPTIONS = "ro,noatime"
+BOOT = "/boot/firmware"
+BOOT_OPTIONS = ("noatime", "nofail")
+"""Reading it writes nothing, and a damaged FAT keeps no doorbell from ringing."""
 MEMORY_OPTIONS = "nosuid,nodev"
 
 
@@ -111,6 +114,12 @@ Mechanism=zram
 d /var/log/apt 0755 root root -
 """,
 }
+RESOLVER_DROP_IN = "/etc/NetworkManager/conf.d/90-doorward.conf"
+RESOLVER_TEXT = """\
+# Written by Doorward: /etc/resolv.conf leads to NetworkManager's own file, in memory.
+[main]
+rc-manager=unmanaged
+"""
 UNITS = (
     "doorward.service",
     "doorward-reboot.path",
@@ -202,18 +211,13 @@ def writable_root(host: Host) -> Iterator[None]:
 
 def _wanted(host: Host, table: str) -> str:
     """Return /etc/fstab with the root read-only and every writable folder of this system."""
-    root = mount_at(table, "/")
+    root, boot = mount_at(table, "/"), mount_at(table, BOOT)
     mounts = []
     if root is not None:
-        mounts.append(
-            Mount(
-                source=root.source,
-                at="/",
-                kind=root.kind,
-                options=ROOT_OPTIONS,
-                check_order=root.check_order,
-            )
-        )
+        mounts.append(replace(root, options=ROOT_OPTIONS))
+    if boot is not None:
+        unique = dict.fromkeys([*boot.options.split(","), *BOOT_OPTIONS])
+        mounts.append(replace(boot, options=",".join(unique)))
     for folder in WRITABLE:
         if folder.kind == "memory":
             options = f"{MEMORY_OPTIONS},{folder.options}"
@@ -269,7 +273,7 @@ def _finish_root(host: Host) -> None:
     if not _has_lasting_machine_id(host):
         host.run("systemd-machine-id-setup", "--commit")
     for path in _missing_drop_ins(host):
-        host.write(path, DROP_INS[path].encode())
+        host.write(path, _drop_ins(host)[path].encode())
     if unmasked := _unmasked_timers(host):
         host.run("systemctl", "mask", "--now", *unmasked)
     if _has_own_resolver(host):
@@ -286,8 +290,12 @@ def _finish_root(host: Host) -> None:
         )
 
 
+def _drop_ins(host: Host) -> dict[str, str]:
+    return DROP_INS | ({RESOLVER_DROP_IN: RESOLVER_TEXT} if host.exists(NETWORK_MANAGER) else {})
+
+
 def _missing_drop_ins(host: Host) -> list[str]:
-    return [path for path, text in DROP_INS.items() if host.read(path) != text.encode()]
+    return [path for path, text in _drop_ins(host).items() if host.read(path) != text.encode()]
 
 
 def _disabled_units(host: Host) -> list[str]:

@@ -13,12 +13,13 @@ from relay.api.errors import not_found
 from relay.api.ids import BrowserId
 from relay.api.stream import Audience, event_object, health_object, is_for_browser, stream
 from relay.base.allowances import RateExceeded
-from relay.store import commands, events, people, thumbnails
+from relay.store import commands, events, fleet, people, thumbnails
 
 router = APIRouter()
 
 STATEMENT_LIFE_MS = 24 * 3600 * 1000
 NOTES_A_PAGE = 200
+REPLAY_SHOWN_MS = 30 * 24 * 3600 * 1000
 FULL_RETRY_S = 15
 
 
@@ -30,7 +31,11 @@ class HealthOut(BaseModel):
 
 
 class DoorbellOut(BaseModel):
-    """One doorbell; `health` is null before its first report, `troubles` are those not over yet."""
+    """One doorbell; `health` is null before its first report, `troubles` are those not over yet.
+
+    `cloned_ms`: since when two devices use its card. `claim_replayed_ms`: when another key than its
+    own last tried the claim that it was enrolled by.
+    """
 
     device: str
     state: str
@@ -39,6 +44,8 @@ class DoorbellOut(BaseModel):
     sealing_key: str
     health: HealthOut | None
     troubles: list[dict[str, Any]]  # Any: protocol.events.Event inside
+    cloned_ms: int | None
+    claim_replayed_ms: int | None
 
 
 class GoneOut(BaseModel):
@@ -115,6 +122,11 @@ async def list_doorbells(services: Services, owner: Owner) -> DoorbellsOut:
     gone = await services.pairings.gone(owner)
     async with services.database.read() as tx:
         troubles = {row.device: await events.open_troubles(tx, row.device) for row in linked}
+        replayed = await fleet.replayed_claims(
+            tx,
+            since_ms=services.clock.wall_ms() - REPLAY_SHOWN_MS,
+            devices=[row.device for row in linked],
+        )
     return DoorbellsOut(
         doorbells=[
             DoorbellOut(
@@ -125,6 +137,8 @@ async def list_doorbells(services: Services, owner: Owner) -> DoorbellsOut:
                 sealing_key=row.sealing_key,
                 health=None if row.health is None else HealthOut(**health_object(row.health)),
                 troubles=[event_object(told) for told in troubles[row.device]],
+                cloned_ms=row.cloned_ms,
+                claim_replayed_ms=replayed.get(row.device),
             )
             for row in linked
         ],
@@ -199,6 +213,20 @@ async def leave(services: Services, owner: Owner, device: OwnDoorbell) -> Respon
     """Stop the caller's own account from following the doorbell; nobody can do that for another."""
     await services.pairings.leave(owner, device)
     return Response(status_code=204)
+
+
+class ReplacementOut(BaseModel):
+    """An invitation for the doorbell itself, as a link, and when it ends."""
+
+    link: str
+    expires_ms: int
+
+
+@router.post("/doorbells/{device}/replacement")
+async def replace(services: Services, device: OwnDoorbell) -> ReplacementOut:
+    """Return the link by which a cloned doorbell gets a new identity; an earlier one ends."""
+    invitation = await services.replacements.invite(device)
+    return ReplacementOut(link=invitation.link, expires_ms=invitation.claim.expires_ms)
 
 
 @router.get("/stream")

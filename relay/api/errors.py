@@ -11,6 +11,7 @@ from relay.base.log_lines import current
 from relay.errors import (
     BusUnavailable,
     CommandUnanswered,
+    NotCloned,
     ObjectStoreError,
     RelayError,
     UnknownDoorbell,
@@ -71,6 +72,8 @@ def _classify(error: Exception) -> tuple[int, str]:
             return 422, "push_endpoint"
         case CommandUnanswered():
             return 504, "unanswered"
+        case NotCloned():
+            return 409, "not_cloned"
         case UnknownDoorbell():
             return 404, "not_found"
         case BusUnavailable() | ObjectStoreError():

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+from firmware.protocol.claims import Invitation
 from firmware.protocol.commands import SealedStatement
 from relay.agency.agencies import Agencies
 from relay.base.clock import Clock
@@ -28,6 +29,14 @@ class Commands(Protocol):
         ...
 
 
+class Replacements(Protocol):
+    """Claims for new identities (`relay.fleet.replacement.ReplacementService`)."""
+
+    async def invite(self, device: str) -> Invitation:
+        """Return an invitation that replaces a cloned doorbell."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiServices:
     """The API's dependencies."""
@@ -46,6 +55,7 @@ class ApiServices:
     delivery: Delivery
     signalling: Signalling
     commands: Commands
+    replacements: Replacements
     hub: Hub
     push: PushSubscriptions
     reads: Reads

@@ -25,6 +25,8 @@ from relay.fleet.ca import Authority
 from relay.fleet.callout import Callout
 from relay.fleet.commands import Commands
 from relay.fleet.enrolment import EnrolmentService
+from relay.fleet.renewal import RenewalService
+from relay.fleet.replacement import ReplacementService
 from relay.fleet.revocation import Revocations
 from relay.fleet.signal_carrier import SignalCarrier
 from relay.mail import SmtpMailer
@@ -50,6 +52,8 @@ class Fleet:
     callout: Callout
     commands: Commands
     enrolling: EnrolmentService
+    renewals: RenewalService
+    replacements: ReplacementService
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,8 +100,19 @@ def open_fleet(config: Config, database: Database, clock: Clock, *, machine: Clo
         callout=callout,
         commands=Commands(bus=bus, database=database, clock=clock),
         enrolling=EnrolmentService(
-            database=database, authority=authority, config=config, clock=machine
+            database=database,
+            authority=authority,
+            config=config,
+            clock=machine,
+            announce_revocation=bus.announce_revocation,
         ),
+        replacements=ReplacementService(
+            database=database,
+            relay_url=config.public_url,
+            ca_sha256=authority.sha256,
+            clock=machine,
+        ),
+        renewals=RenewalService(database=database, authority=authority, clock=machine),
     )
 
 

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from firmware.protocol.claims import Enrolment, EnrolmentRequest
 from firmware.protocol.encoding import WireError
+from firmware.protocol.renewals import Renewal, RenewalRequest
 from relay.api.app import build_api
 from relay.api.services import ApiServices
 from relay.base.clock import Clock, SimulatedClock, SystemClock
@@ -21,7 +22,7 @@ from relay.base.request_ids import FACE_SCOPES, RequestIds
 from relay.base.request_ids import HEADER as NUMBER_HEADER
 from relay.config.settings import NO_LIMITS, LimitsConfig
 from relay.custody.errors import PolicyUnbound, TextNotAgreed
-from relay.errors import EnrolmentRefused
+from relay.errors import EnrolmentRefused, RenewalRefused
 from relay.web.admin.app import build_admin
 from relay.web.admin.services import AdminServices
 from relay.web.agency.app import build_agency
@@ -72,6 +73,7 @@ class HttpServices:
     owner_origins: Sequence[str]
     public_url: str
     enrol: Callable[[EnrolmentRequest], Awaitable[Enrolment]]
+    renew: Callable[[RenewalRequest], Awaitable[Renewal]]
     check_health: Callable[[], Awaitable[Health]]
     log_routes: Sequence[Route] = ()
     town_clock: SimulatedClock | None = None
@@ -101,6 +103,7 @@ def build_http(services: HttpServices) -> ASGIApp:
             Mount("/api/v1", api),
             Mount("/static", PageFiles()),
             Route("/enrol", _enrol(services.enrol), methods=["POST"]),
+            Route("/renew", _renew(services.renew), methods=["POST"]),
             Route("/healthz", _healthz(services.check_health)),
             *services.log_routes,
             *OnboardingPages(services.onboarding).routes(),
@@ -113,6 +116,7 @@ def build_http(services: HttpServices) -> ASGIApp:
             PageError: _on_error(services.public),
             WireError: _on_error(services.public),
             EnrolmentRefused: _on_error(services.public),
+            RenewalRefused: _on_error(services.public),
             TextNotAgreed: _on_error(services.public),
             PolicyUnbound: _on_error(services.public),
             Exception: on_unexpected_error(services.public.pages),
@@ -158,6 +162,16 @@ def _enrol(
     async def endpoint(request: Request) -> Response:
         enrolment = await enrol(await read_json(request, EnrolmentRequest))
         return Response(enrolment.encode(), media_type="application/json")
+
+    return endpoint
+
+
+def _renew(
+    renew: Callable[[RenewalRequest], Awaitable[Renewal]],
+) -> Callable[[Request], Awaitable[Response]]:
+    async def endpoint(request: Request) -> Response:
+        renewal = await renew(await read_json(request, RenewalRequest))
+        return Response(renewal.encode(), media_type="application/json")
 
     return endpoint
 
@@ -212,6 +226,8 @@ def _classify(error: Exception) -> tuple[int, str, str]:
             return error.status_code, code, error.detail
         case EnrolmentRefused():
             return 403, error.reason, str(error)
+        case RenewalRefused():
+            return 409 if error.reason == "not_due" else 403, error.reason, str(error)
         case TextNotAgreed():
             return 503, "agreement_text", str(error)
         case PolicyUnbound():

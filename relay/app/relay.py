@@ -38,6 +38,7 @@ from relay.config.values import Address
 from relay.custody.errors import LogContradicts, contradiction_in
 from relay.custody.service import CustodyService
 from relay.errors import ConfigError, ObjectStoreError, StoreError, said
+from relay.fleet.clone_warnings import CloneWarnings
 from relay.ingest.events import EventIngest
 from relay.ingest.expiry import Expiry
 from relay.ingest.statuses import StatusIngest
@@ -100,6 +101,7 @@ class Relay:
             clock=clock,
             notices=self._hub,
             online_hooks=[self._fleet.commands.doorbell_online],
+            cloned_hooks=[CloneWarnings(self._fleet.commands, clock).send],
         )
         self._metrics = Metrics()
         self._figures = MetricsCollector(
@@ -119,6 +121,7 @@ class Relay:
             clock=clock,
             hub=self._hub,
             commands=self._fleet.commands,
+            replacements=self._fleet.replacements,
             pairings=self._pairings,
             custody=self._portal.custody,
             register=self._portal.register,
@@ -130,6 +133,7 @@ class Relay:
             web_push=self._web_push,
             onboarding=self._portal.onboarding,
             enrol=self._fleet.enrolling.enrol,
+            renew=self._fleet.renewals.renew,
             check_health=self._check_health,
             metrics=self._metrics,
         )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from firmware.protocol.claims import Enrolment, EnrolmentRequest
 from firmware.protocol.encoding import WireError
+from firmware.protocol.renewals import Renewal, RenewalRequest
 from relay.agency.agencies import Agencies
 from relay.agency.onboarding import Onboarding
 from relay.agency.register import RelayRegister
@@ -25,6 +26,7 @@ from relay.evidence.chain import Chains
 from relay.evidence.deletions import Deletions
 from relay.evidence.delivery import Delivery
 from relay.fleet.commands import Commands
+from relay.fleet.replacement import ReplacementService
 from relay.live.ice import IceServers
 from relay.live.signalling import Signalling
 from relay.mail import SmtpMailer
@@ -71,6 +73,7 @@ class Parts:
     clock: Clock
     hub: Hub
     commands: Commands
+    replacements: ReplacementService
     pairings: Pairings
     custody: CustodyService | None
     register: RelayRegister
@@ -82,6 +85,7 @@ class Parts:
     web_push: WebPush
     onboarding: Onboarding
     enrol: Callable[[EnrolmentRequest], Awaitable[Enrolment]]
+    renew: Callable[[RenewalRequest], Awaitable[Renewal]]
     check_health: Callable[[], Awaitable[Health]]
     metrics: Metrics
 
@@ -110,6 +114,7 @@ def http_services(parts: Parts) -> HttpServices:
         public_url=config.public_url,
         log_routes=[] if parts.custody is None else parts.custody.files.routes(),
         enrol=parts.enrol,
+        renew=parts.renew,
         check_health=parts.check_health,
         limits=config.limits,
         metrics=parts.metrics,
@@ -144,6 +149,7 @@ def _api_services(parts: Parts, sessions: Sessions) -> ApiServices:
         delivery=parts.delivery,
         signalling=Signalling(parts.commands, clock, IceServers.load(config.live, SystemClock())),
         commands=parts.commands,
+        replacements=parts.replacements,
         hub=parts.hub,
         push=parts.web_push.subscriptions,
         reads=Reads(database, clock),

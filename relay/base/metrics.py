@@ -41,6 +41,9 @@ class Figures:
     pushes_waiting: int
     doorbells: int
     doorbells_online: int
+    doorbells_cloned: int
+    doorbell_certificates_ending: int
+    doorbell_claims_replayed: int
     moderation_waiting: int
     moderation_oldest_s: float
     agreement_days_left: float | None
@@ -88,6 +91,9 @@ class Metrics:
             "pushes_waiting",
             "doorbells",
             "doorbells_online",
+            "doorbells_cloned",
+            "doorbell_certificates_ending",
+            "doorbell_claims_replayed",
             "moderation_waiting",
             "agreement_texts_unfit",
             "disk_free_bytes",
@@ -128,6 +134,13 @@ _GAUGES: Final[Sequence[tuple[str, str, list[str]]]] = (
     ("pushes_waiting", "Pushes that aren't handed over yet.", []),
     ("doorbells", "Doorbells that are enrolled.", []),
     ("doorbells_online", "Doorbells that are online.", []),
+    ("doorbells_cloned", "Doorbells whose memory card is known to be in two devices.", []),
+    (
+        "doorbell_certificates_ending",
+        "Doorbells' certificates that end within 14 days, or have ended.",
+        [],
+    ),
+    ("doorbell_claims_replayed", "Claims that another key than the first has used.", []),
     ("moderation_waiting", "Requests that wait for a moderator.", []),
     ("moderation_oldest_seconds", "How long the oldest of them has waited.", []),
     ("agreement_days_left", "Until the first agreement in force ends.", []),

@@ -62,6 +62,7 @@ async def _look_around(config: Config) -> list[CheckResult]:
         await preflight.check_database_file(config),
         *await preflight.check_witness_times(config, clock),
         *await preflight.check_certificate_dates(config, SystemClock()),
+        *await preflight.check_fleet(config, SystemClock()),
         *await preflight.check_agreement_texts(config),
         *await preflight.check_policy_charter(config),
         *await preflight.check_merged_cells(config, clock),

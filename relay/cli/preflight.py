@@ -32,9 +32,10 @@ from relay.custody.served_policy import check_served_policy
 from relay.custody.text_reader import find_unfit_texts
 from relay.errors import ConfigError, RelayError, StoreError, said
 from relay.map.map_data import MapData
-from relay.store import logs, onboardings
+from relay.store import fleet, logs, onboardings
 from relay.store.database import Database
 from relay.store.database_copies import check_sqlite
+from relay.store.metrics import ENDING_MS
 
 DAY_MS = 24 * 3600 * 1000
 LEAST_FREE_BYTES = 512 * 1024 * 1024
@@ -189,6 +190,44 @@ def _until(name: str, end_ms: int, now_ms: int) -> CheckResult:
         is_warning=is_soon,
         detail=f"{name} holds until {day}" + (": renew it" if is_soon else ""),
     )
+
+
+async def check_fleet(config: Config, clock: Clock) -> list[CheckResult]:
+    """Check doorbells' certificates that aren't renewed, cards in two devices, replayed claims."""
+    now_ms = clock.wall_ms()
+    try:
+        database = await Database.open(config.database)
+    except (RelayError, OSError):  # the check of the database says so
+        return []
+    try:
+        async with database.read() as tx:
+            ended = await fleet.count_ending(tx, from_ms=0, before_ms=now_ms)
+            ending = await fleet.count_ending(tx, from_ms=now_ms, before_ms=now_ms + ENDING_MS)
+            cloned = await fleet.cloned_devices(tx)
+            replayed = sorted(await fleet.replayed_claims(tx, since_ms=0))
+    finally:
+        await database.close()
+    findings = []
+    if ended or ending:
+        detail = (
+            f"{ended} doorbells' certificates have ended, {ending} end within 14 days: they are "
+            f"off, or can't reach {config.public_url}/renew. One that is back within 400 days of "
+            "its end renews by itself; after that it needs a new invitation"
+        )
+        findings.append(_warning("doorbells' certificates", detail))
+    if cloned:
+        detail = (
+            f"two devices use the card of {', '.join(cloned)}: nothing is released. The owner ends "
+            "it in the app; without an owner, doorward-relay revoke"
+        )
+        findings.append(_warning("copied cards", detail))
+    if replayed:
+        detail = (
+            f"another key used the claim of {', '.join(replayed)}: if that isn't the doorbell that "
+            "you enrolled, revoke it, and invite again"
+        )
+        findings.append(_warning("replayed claims", detail))
+    return findings
 
 
 async def check_mail_server(config: Config) -> CheckResult:

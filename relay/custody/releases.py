@@ -25,8 +25,8 @@ from relay.custody.log_entries import Pending, charter_delays
 from relay.custody.logs import Logs
 from relay.errors import UnknownDoorbell
 from relay.fleet.commands import Commands
+from relay.store import fleet, routing
 from relay.store import releases as rows
-from relay.store import routing
 from relay.store.database import Database, Transaction, signal
 from relay.store.releases import ReleaseCommitment
 
@@ -56,6 +56,9 @@ class Releases:
         now_ms = self._clock.wall_ms()
         if not await routing.has_owner(tx, device):
             await self._refuse(tx, device, told, "owner")
+            return
+        if await fleet.is_cloned(tx, device):
+            await self._refuse(tx, device, told, "cloned")
             return
         known = await rows.find(tx, told.commitment, device)
         if known is not None:

@@ -3,7 +3,8 @@
 The relay distrusts doorbells as well: one may be stolen, or bought to discredit a town. A package
 is taken only if
 
-- its doorbell has an owner, and was enrolled before the requested time began;
+- its doorbell's card isn't cloned;
+- the doorbell has an owner, and was enrolled before the requested time began;
 - the public log has a release to which this very doorbell committed while the request stood; and
 - that release is of this package, for this request and agency.
 
@@ -88,6 +89,8 @@ async def admit(tx: Transaction, device: str, ready: PackageReady, *, now_ms: in
 
 async def _check_doorbell(tx: Transaction, announced: _Announced) -> None:
     """Refuse a doorbell that can't have filmed what it sends, or that is nobody's."""
+    if announced.doorbell.cloned_ms is not None:
+        raise PackageNotBound("cloned", "another device uses a copy of the doorbell's card")
     if not await routing.has_owner(tx, announced.doorbell.device):
         raise PackageNotBound("owner", "the doorbell has no owner")
     if announced.doorbell.enrolled_ms > announced.request.request.from_ms:

@@ -1,8 +1,9 @@
 """The fleet CA: signs the certificates of doorbells and of the broker, and nothing else.
 
 Each certificate has one use (extended key usage), so that none can stand in for another. A doorbell
-has two for its one key: a client's for a year, and the evidence certificate, which signs C2PA
-content credentials for 20 years. Its use is emailProtection: C2PA has borrowed S/MIME's word.
+has two for its one key: a client's for 90 days, renewed by the same key, and the evidence
+certificate, which signs C2PA content credentials for 20 years. Its use is emailProtection: C2PA has
+borrowed S/MIME's word.
 """
 
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ from firmware.protocol.encoding import WireError, device_id_of, sha256_hex
 from firmware.protocol.passkeys import spki_of
 from relay.errors import EnrolmentRefused
 
-DOORBELL_DAYS = 365
+DOORBELL_DAYS = 90
 BROKER_DAYS = 3650
 EVIDENCE_DAYS = 20 * 365 + 5
 CA_DAYS = 40 * 365 + 10
@@ -84,7 +85,7 @@ class Authority:
         return sha256_hex(self.certificate.public_bytes(serialization.Encoding.DER))
 
     def sign_doorbell(self, request: CertificateRequest, now_ms: int) -> x509.Certificate:
-        """Certify a doorbell as a client for a year."""
+        """Certify a doorbell as a client for 90 days."""
         return self._certify(request, now_ms, DOORBELL_DAYS, ExtendedKeyUsageOID.CLIENT_AUTH)
 
     def sign_evidence(self, request: CertificateRequest, now_ms: int) -> x509.Certificate:
@@ -141,7 +142,7 @@ def check_csr(csr_pem: str) -> CertificateRequest:
         csr = x509.load_pem_x509_csr(csr_pem.encode())
         public_key = csr.public_key()
         is_signed = csr.is_signature_valid
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, x509.InvalidVersion) as error:
         raise EnrolmentRefused("csr", f"not a certificate signing request: {error}") from error
     if not isinstance(public_key, ec.EllipticCurvePublicKey):
         raise EnrolmentRefused("key", "the doorbell's key must be P-256")
@@ -163,6 +164,11 @@ def common_name(name: x509.Name) -> str:
     if len(attributes) != 1 or attributes[0].oid != NameOID.COMMON_NAME:
         return ""
     return str(attributes[0].value)
+
+
+def ends_ms_of(certificate: x509.Certificate) -> int:
+    """Return when a certificate ends, in milliseconds since the epoch."""
+    return int(certificate.not_valid_after_utc.timestamp()) * 1000
 
 
 def pem_of(certificate: x509.Certificate) -> str:

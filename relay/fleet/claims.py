@@ -10,16 +10,27 @@ from relay.store.database import Transaction
 CLAIM_LIFE_MS = 14 * 24 * 3600 * 1000
 
 
-async def new_claim(tx: Transaction, *, relay_url: str, ca_sha256: str, now_ms: int) -> Claim:
-    """Return a fresh claim; only the hash of its secret is kept."""
+async def new_claim(
+    tx: Transaction,
+    *,
+    relay_url: str,
+    ca_sha256: str,
+    now_ms: int,
+    life_ms: int = CLAIM_LIFE_MS,
+    replaces: str | None = None,
+) -> Claim:
+    """Return a fresh claim; only the hash of its secret is kept.
+
+    `replaces` is the doorbell whose place the new one takes, which is then revoked.
+    """
     secret = b64u(secrets.token_bytes(32))
     claim = Claim(
         relay_url=relay_url,
         secret=secret,
         ca_sha256=ca_sha256,
-        expires_ms=now_ms + CLAIM_LIFE_MS,
+        expires_ms=now_ms + life_ms,
     )
-    await fleet.add_claim(tx, hash_of(secret), claim.expires_ms)
+    await fleet.add_claim(tx, hash_of(secret), claim.expires_ms, replaces=replaces)
     return claim
 
 

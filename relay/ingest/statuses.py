@@ -5,11 +5,12 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
-from firmware.protocol.encoding import WireError
+from firmware.protocol.encoding import WireError, decode
 from firmware.protocol.events import Status
 from relay.base.clock import Clock
 from relay.bus import Bus, StreamMessage
 from relay.errors import BusUnavailable
+from relay.fleet.boots import BootHistory, judge
 from relay.fleet.message_parser import parse_device_message
 from relay.ingest.events import BROKER_AWAY_S
 from relay.ingest.health import is_news
@@ -21,6 +22,8 @@ log = logging.getLogger(__name__)
 
 OnlineHook = Callable[[str], Awaitable[None]]
 """Is called with a doorbell's id each time that it says it is online."""
+ClonedHook = Callable[[str], Awaitable[None]]
+"""Is called likewise, if the doorbell's card is known to be in two devices."""
 
 
 class Notices(Protocol):
@@ -46,12 +49,14 @@ class StatusIngest:
         clock: Clock,
         notices: Notices,
         online_hooks: Sequence[OnlineHook] = (),
+        cloned_hooks: Sequence[ClonedHook] = (),
     ) -> None:
         self._bus = bus
         self._database = database
         self._clock = clock
         self._notices = notices
         self._online_hooks = tuple(online_hooks)
+        self._cloned_hooks = tuple(cloned_hooks)
 
     async def run(self) -> None:
         """Process states until cancelled."""
@@ -77,6 +82,7 @@ class StatusIngest:
                 tx, status.device, status.state, since_ms=self._clock.wall_ms()
             )
             news = await self._keep_health(tx, status)
+            is_cloned = await self._look_for_clone(tx, status, delivery.stored_ms)
         if has_changed:
             self._notices.state_changed(status.device, status.state)
         if news is not None:
@@ -84,7 +90,27 @@ class StatusIngest:
         if status.state == "online":
             for hook in self._online_hooks:
                 await hook(status.device)
+        if is_cloned:
+            for hook in self._cloned_hooks:
+                await hook(status.device)
         await delivery.ack()
+
+    async def _look_for_clone(self, tx: Transaction, status: Status, stored_ms: int) -> bool:
+        """Return whether it is an online doorbell whose card is known to be in two devices."""
+        if status.state != "online":
+            return False
+        text = await fleet.boot_history(tx, status.device)
+        before = BootHistory() if text is None else decode(BootHistory, text.encode())
+        history, verdict = judge(before, status, stored_ms)
+        if history != before:
+            await fleet.keep_boot_history(tx, status.device, history.encode().decode())
+        if verdict == "other_line":
+            log.warning("doorbell %s: its card is from a backup, or was copied", status.device)
+        if verdict == "cloned" and await fleet.mark_cloned(
+            tx, status.device, cloned_ms=self._clock.wall_ms()
+        ):
+            log.error("doorbell %s: another device uses a copy of its card", status.device)
+        return await fleet.is_cloned(tx, status.device)
 
     async def _keep_health(self, tx: Transaction, status: Status) -> HealthRow | None:
         """Store the doorbell's health report; return it if it changes anything displayed."""

@@ -10,6 +10,7 @@
 /** @typedef {import("./vendor/protocol/documents.js").MatchedRequest} MatchedRequest */
 /** @typedef {import("./vendor/protocol/documents.js").NoteBody} NoteBody */
 /** @typedef {import("./vendor/protocol/documents.js").OwnerSettings} OwnerSettings */
+/** @typedef {import("./vendor/protocol/documents.js").WifiTried} WifiTried */
 /** @typedef {MatchedRequest & {device: string, told_ms: number}} Match a request as that doorbell itself read it */
 /** @typedef {{settings: OwnerSettings | null, refused: string[], isTold: boolean}} Settings `isTold`: the doorbell has said anything of them to this browser */
 
@@ -88,6 +89,20 @@ export function warningsOf(household, device) {
     .reverse();
   const locks = all.filter(({ note }) => note.body.type === "door_locked");
   return all.filter((one) => one.note.body.type !== "door_locked" || one === locks[0]);
+}
+
+/**
+ * Returns how joining another Wi-Fi network ended last, by the doorbell's own word.
+ * @param {Household} household @param {string} device
+ * @returns {WifiTried | null}
+ */
+export function lastWifiOf(household, device) {
+  /** @type {WifiTried | null} */
+  let last = null;
+  for (const body of bodiesOf(household, device)) {
+    if (body.type === "wifi_tried") last = body;
+  }
+  return last;
 }
 
 /** @param {Household} household @param {string} device @returns {NoteBody[]} oldest first */

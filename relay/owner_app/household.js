@@ -23,7 +23,7 @@ import { openZones } from "./vendor/protocol/zones.js";
 /** @typedef {import("./vendor/protocol/documents.js").Health} Health */
 /** @typedef {import("./event_groups.js").ReportedEvent} ReportedEvent */
 /** @typedef {{received_ms: number, health: Health}} LastHealth by the relay's clock */
-/** @typedef {{device: string, name: string, state: "online" | "offline", since_ms: number, identity_key: string, sealing_key: string, health: LastHealth | null, troubles: ReportedEvent[]}} Doorbell `name` comes from its notes, `troubles` were open when it was loaded */
+/** @typedef {{device: string, name: string, state: "online" | "offline", since_ms: number, identity_key: string, sealing_key: string, health: LastHealth | null, troubles: ReportedEvent[], cloned_ms?: number | null, claim_replayed_ms?: number | null}} Doorbell `name` comes from its notes, `troubles` were open when it was loaded; the last two are the relay's own findings */
 /** @typedef {{device: string, name: string, since_ms: number}} GoneDoorbell it told the relay that this is no longer an owner */
 /** @typedef {{note: OwnerNote, time_ms: number}} OpenedNote */
 /** @typedef {DoorbellEvent & {body: ClipReady}} ClipEvent */

@@ -21,6 +21,7 @@ const KEPT = [
   "owner_removed",
   "recovery_used",
   "door_locked",
+  "wifi_tried",
   "confirmation_wanted",
   "statement_done",
   "statement_refused",
@@ -74,7 +75,7 @@ export class NoteStore {
 
   /** Drops the oldest of those that may go; what a visit couldn't open isn't known, and stays. */
   #dropOldest() {
-    const stays = new Set([...this.#newest("settings_now"), ...this.#newest("holds_now"), ...this.#newest("door_locked")]);
+    const stays = new Set([...this.#newest("settings_now"), ...this.#newest("holds_now"), ...this.#newest("door_locked"), ...this.#newest("wifi_tried")]);
     const mayGo = [...this.kept.keys()].filter((id) => {
       const note = this.opened.get(id);
       return note !== undefined && !stays.has(id) && !WARNINGS.includes(note.body.type);
@@ -82,7 +83,7 @@ export class NoteStore {
     for (const id of mayGo.slice(0, Math.max(0, mayGo.length - MOST))) this.#drop(id);
   }
 
-  /** The ids of what counts now: of each doorbell by its time and, as settings have one, by its number. @param {"settings_now" | "holds_now" | "door_locked"} type */
+  /** The ids of what counts now: of each doorbell by its time and, as settings have one, by its number. @param {"settings_now" | "holds_now" | "door_locked" | "wifi_tried"} type */
   #newest(type) {
     /** @type {Map<string, [number, string]>} */
     const found = new Map();

@@ -26,9 +26,11 @@ const ROUTES = {
   requests: { load: async () => (await import("./views/requests.js")).requestsPage, nav: "requests" },
   release: { load: async () => (await import("./views/release.js")).releasePage, nav: "requests" },
   people: { load: async () => (await import("./views/people.js")).peoplePage, nav: "people" },
+  identity: { load: async () => (await import("./views/identity.js")).identityPage, nav: "" },
   browsers: { load: async () => (await import("./views/browsers.js")).browsersPage, nav: "people" },
   players: { load: async () => (await import("./views/players.js")).playersPage, nav: "people" },
   sessions: { load: async () => (await import("./views/sessions.js")).sessionsPage, nav: "people" },
+  wifi: { load: async () => (await import("./views/wifi.js")).wifiPage, nav: "people" },
   settings: { load: async () => (await import("./views/settings.js")).settingsPage, nav: "people" },
 };
 

@@ -3,11 +3,11 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.engine import RowMapping
 
 from relay.store.database import Transaction
-from relay.store.schema import claims, doorbells
+from relay.store.schema import claims, doorbell_boots, doorbells
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,8 +19,10 @@ class DoorbellRow:
     sealing_key: str
     certificate_pem: str
     evidence_certificate_pem: str
+    certificate_ends_ms: int
     enrolled_ms: int
     revoked_ms: int | None
+    cloned_ms: int | None = None
     state: str
     state_since_ms: int
     last_seq: int
@@ -34,11 +36,52 @@ class ClaimRow:
     expires_ms: int
     used_ms: int | None
     device: str | None
+    replaces: str | None
+    replays: int
+    replayed_ms: int | None
 
 
-async def add_claim(tx: Transaction, secret_hash: str, expires_ms: int) -> None:
+async def add_claim(
+    tx: Transaction, secret_hash: str, expires_ms: int, *, replaces: str | None = None
+) -> None:
     """Store a new claim."""
-    await tx.execute(insert(claims).values(secret_hash=secret_hash, expires_ms=expires_ms))
+    values = {"secret_hash": secret_hash, "expires_ms": expires_ms, "replaces": replaces}
+    await tx.execute(insert(claims).values(**values))
+
+
+async def drop_replacing_claims(tx: Transaction, device: str) -> None:
+    """Delete the unused claims that would replace a doorbell."""
+    unused = (claims.c.replaces == device) & claims.c.used_ms.is_(None)
+    await tx.execute(delete(claims).where(unused))
+
+
+async def note_replay(tx: Transaction, secret_hash: str, *, now_ms: int) -> None:
+    """Count that another key than the first used a claim."""
+    change = update(claims).where(claims.c.secret_hash == secret_hash)
+    await tx.execute(change.values(replays=claims.c.replays + 1, replayed_ms=now_ms))
+
+
+async def replayed_claims(
+    tx: Transaction, *, since_ms: int, devices: Collection[str] | None = None
+) -> dict[str, int]:
+    """Return the doorbells whose claims another key used since a time, each with when last.
+
+    Of all doorbells, or of these.
+    """
+    query = select(claims.c.device, func.max(claims.c.replayed_ms)).where(
+        claims.c.replayed_ms >= since_ms, claims.c.device.is_not(None)
+    )
+    if devices is not None:
+        query = query.where(claims.c.device.in_(devices))
+    return {row[0]: row[1] for row in await tx.execute(query.group_by(claims.c.device))}
+
+
+async def cloned_devices(tx: Transaction) -> list[str]:
+    """Return the doorbells that aren't revoked whose cards are known to be in two devices."""
+    query = select(doorbells.c.device).where(
+        doorbells.c.cloned_ms.is_not(None), doorbells.c.revoked_ms.is_(None)
+    )
+    return list((await tx.execute(query)).scalars())
 
 
 async def get_claim(tx: Transaction, secret_hash: str) -> ClaimRow | None:
@@ -64,25 +107,60 @@ async def add(tx: Transaction, doorbell: DoorbellRow) -> None:
     await tx.execute(insert(doorbells).values(**values))
 
 
-async def renew(
+async def enrol_again(
     tx: Transaction,
     device: str,
     *,
     certificate_pem: str,
+    certificate_ends_ms: int,
     evidence_certificate_pem: str,
     sealing_key: str,
 ) -> None:
-    """Give an enrolled doorbell new certificates."""
+    """Give an enrolled doorbell new certificates for a new claim."""
     change = (
         update(doorbells)
         .where(doorbells.c.device == device)
         .values(
             certificate_pem=certificate_pem,
+            certificate_ends_ms=certificate_ends_ms,
             evidence_certificate_pem=evidence_certificate_pem,
             sealing_key=sealing_key,
         )
     )
     await tx.execute(change)
+
+
+async def renew(
+    tx: Transaction, device: str, *, certificate_pem: str, ends_ms: int, before_ends_ms: int
+) -> bool:
+    """Give a doorbell its next certificate for the broker; False unless all is as it was read.
+
+    `before_ends_ms` is the end of the certificate that it had.
+    """
+    change = (
+        update(doorbells)
+        .where(
+            doorbells.c.device == device,
+            doorbells.c.revoked_ms.is_(None),
+            doorbells.c.certificate_ends_ms == before_ends_ms,
+        )
+        .values(certificate_pem=certificate_pem, certificate_ends_ms=ends_ms)
+    )
+    return (await tx.execute(change)).rowcount == 1
+
+
+async def count_ending(tx: Transaction, *, from_ms: int, before_ms: int) -> int:
+    """Return how many doorbells that aren't revoked have a certificate that ends in this time."""
+    query = (
+        select(func.count())
+        .select_from(doorbells)
+        .where(
+            doorbells.c.revoked_ms.is_(None),
+            doorbells.c.certificate_ends_ms >= from_ms,
+            doorbells.c.certificate_ends_ms < before_ms,
+        )
+    )
+    return int((await tx.execute(query)).scalar_one())
 
 
 async def get(tx: Transaction, device: str) -> DoorbellRow | None:
@@ -98,6 +176,39 @@ async def is_active(tx: Transaction, device: str) -> bool:
         doorbells.c.device == device, doorbells.c.revoked_ms.is_(None)
     )
     return (await tx.execute(query)).first() is not None
+
+
+async def is_cloned(tx: Transaction, device: str) -> bool:
+    """Return whether a doorbell's card is known to be in two devices."""
+    query = select(doorbells.c.device).where(
+        doorbells.c.device == device, doorbells.c.cloned_ms.is_not(None)
+    )
+    return (await tx.execute(query)).first() is not None
+
+
+async def mark_cloned(tx: Transaction, device: str, *, cloned_ms: int) -> bool:
+    """Store that a doorbell's card is in two devices; False if it was known."""
+    change = (
+        update(doorbells)
+        .where(doorbells.c.device == device, doorbells.c.cloned_ms.is_(None))
+        .values(cloned_ms=cloned_ms)
+    )
+    return (await tx.execute(change)).rowcount == 1
+
+
+async def boot_history(tx: Transaction, device: str) -> str | None:
+    """Return what is kept of a doorbell's starts, as JSON, until the end of the transaction."""
+    query = select(doorbell_boots.c.history).where(doorbell_boots.c.device == device)
+    return (await tx.execute(query.with_for_update())).scalar_one_or_none()
+
+
+async def keep_boot_history(tx: Transaction, device: str, history: str) -> None:
+    """Store what is known of a doorbell's starts; an unknown doorbell's is dropped."""
+    change = update(doorbell_boots).where(doorbell_boots.c.device == device)
+    if (await tx.execute(change.values(history=history))).rowcount:
+        return
+    if (await tx.execute(select(doorbells.c.device).filter_by(device=device))).first() is not None:
+        await tx.execute(insert(doorbell_boots).values(device=device, history=history))
 
 
 async def active_devices(tx: Transaction) -> frozenset[str]:

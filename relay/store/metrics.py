@@ -6,7 +6,10 @@ from sqlalchemy import func, select
 
 from relay.store.database import Transaction
 from relay.store.requests import list_waiting
-from relay.store.schema import commands, doorbells, pushes
+from relay.store.schema import claims, commands, doorbells, pushes
+
+ENDING_MS = 14 * 24 * 3600 * 1000
+"""A doorbell that is online has long been renewed by then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +20,9 @@ class Counts:
     pushes_waiting: int
     doorbells: int
     doorbells_online: int
+    doorbells_cloned: int
+    certificates_ending: int
+    claims_replayed: int
     moderation_waiting: int
     moderation_since_ms: int | None
     """When the oldest request came to the moderators' desk."""
@@ -33,6 +39,9 @@ async def count_all(tx: Transaction, now_ms: int) -> Counts:
         "pushes_waiting": select(func.count()).select_from(pushes),
         "doorbells": enrolled.select_from(doorbells),
         "doorbells_online": enrolled.where(doorbells.c.state == "online"),
+        "doorbells_cloned": enrolled.where(doorbells.c.cloned_ms.is_not(None)),
+        "certificates_ending": enrolled.where(doorbells.c.certificate_ends_ms < now_ms + ENDING_MS),
+        "claims_replayed": select(func.count()).where(claims.c.replays > 0),
     }
     counts = {name: int((await tx.execute(query)).scalar_one()) for name, query in queries.items()}
     return Counts(

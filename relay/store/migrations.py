@@ -280,6 +280,21 @@ STEPS: Final[Mapping[int, Sequence[str]]] = {
         "ALTER TABLE commands ADD COLUMN about TEXT",
         "CREATE UNIQUE INDEX commands_by_about ON commands (device, kind, about)",
     ),
+    8: (
+        # Certificates were for a year, and renewed by a new claim only.
+        "ALTER TABLE doorbells ADD COLUMN certificate_ends_ms BIGINT NOT NULL DEFAULT 0",
+        "UPDATE doorbells SET certificate_ends_ms = enrolled_ms + 31536000000",
+        "ALTER TABLE doorbells ADD COLUMN cloned_ms BIGINT",
+        "ALTER TABLE claims ADD COLUMN replaces TEXT",
+        "ALTER TABLE claims ADD COLUMN replays BIGINT NOT NULL DEFAULT 0",
+        "ALTER TABLE claims ADD COLUMN replayed_ms BIGINT",
+        """
+        CREATE TABLE doorbell_boots (
+            device TEXT NOT NULL PRIMARY KEY REFERENCES doorbells (device),
+            history TEXT NOT NULL
+        )
+        """,
+    ),
 }
 """By the version that it leads to."""
 

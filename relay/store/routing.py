@@ -36,6 +36,7 @@ class LinkedDoorbell:
     identity_key: str
     sealing_key: str
     health: HealthRow | None
+    cloned_ms: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,6 +167,7 @@ async def list_linked(tx: Transaction, account_id: str) -> list[LinkedDoorbell]:
             identity_key=row.identity_key,
             sealing_key=row.sealing_key,
             health=None if row.health is None else health_row(row.received_ms, row.health),
+            cloned_ms=row.cloned_ms,
         )
         for row in await tx.execute(query)
     ]

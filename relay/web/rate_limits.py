@@ -50,6 +50,7 @@ CHANGE: Final = RouteClass(
 )
 SIGN_IN: Final = RouteClass(name="sign_in", per_address=Rate(at_once=60, each_s=2))
 ENROL: Final = RouteClass(name="enrol", per_address=Rate(at_once=60, each_s=2))
+RENEW: Final = RouteClass(name="renew", per_address=Rate(at_once=120, each_s=1))
 AREA: Final = RouteClass(name="area", per_address=Rate(at_once=120, each_s=5))
 ONBOARD: Final = RouteClass(name="onboard", per_address=Rate(at_once=20, each_s=60))
 
@@ -61,6 +62,7 @@ _PATHS: Final[Sequence[tuple[re.Pattern[str], bool, RouteClass]]] = (
     (re.compile(r"/(agency|admin)/(login|register|oidc)/"), False, SIGN_IN),
     (re.compile(r"/api/v1/owner/(login|register)/"), False, SIGN_IN),
     (re.compile(r"/enrol$"), True, ENROL),
+    (re.compile(r"/renew$"), True, RENEW),
     # Whoever draws looks again and again, and hands nothing in by it.
     (re.compile(r"/for-agencies/[^/]+/area$"), True, AREA),
     (re.compile(r"/(onboarding|for-agencies)(/|$)"), True, ONBOARD),

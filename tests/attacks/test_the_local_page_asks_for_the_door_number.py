@@ -84,12 +84,13 @@ async def test_no_page_says_what_waits_or_how_the_knock_is(
         ("/knock/pattern", PATTERN),
         ("/knock/off", {}),
         ("/microphone", {"wish": "on"}),
+        ("/identity", {"link": "https://relay.test/doorbell#e30"}),
     ],
 )
 async def test_nothing_is_decided_or_switched(
     home: Home, path: str, fields: dict[str, str], cookie: str
 ) -> None:
-    """`is_unlocked` in confirm_pages.py, knock_pages.py and microphone_pages.py."""
+    """`is_unlocked` in confirm_pages.py, identity_pages.py, knock_pages.py, microphone_pages.py."""
     headers = {"Origin": URL, "Cookie": f"dw_door={cookie}"}
     reply = await home.web.post(path, data=fields, headers=headers)
 

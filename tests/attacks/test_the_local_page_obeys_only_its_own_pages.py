@@ -116,6 +116,7 @@ async def test_a_name_pointed_at_the_doorbell_reads_and_pairs_nothing(visit: Vis
         (f"/confirm/{DIGEST}", {}),
         ("/knock/pattern", {f"press_{n}": "short" if n % 2 else "long" for n in range(1, 7)}),
         ("/microphone", {"wish": "on"}),
+        ("/identity", {"link": "https://relay.test/doorbell#e30"}),
     ],
 )
 async def test_a_form_on_another_page_does_nothing_here(

@@ -16,6 +16,7 @@ from types import ModuleType
 
 from tests.bench import (
     commands,
+    enrolment,
     finishing,
     first_frame,
     grants,
@@ -68,6 +69,7 @@ BENCHMARKS = (
     whole,
     grants,
     packages,
+    enrolment,
     verifying,
     logs,
     upload,

@@ -248,6 +248,7 @@ def make_world(now_ms: int = NOW_MS) -> ConsentWorld:
         cell=CELL,
         now_ms=now_ms,
         is_clock_trusted=True,
+        is_card_cloned=False,
         owners=(Owner(name="Ada", passkey=owner.key),),
         register=register,
         policy=town.policy,

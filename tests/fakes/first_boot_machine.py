@@ -21,7 +21,7 @@ from provisioning.first_boot.board import MODEL
 from provisioning.first_boot.errors import CommandFailed
 from provisioning.first_boot.host import Host
 from provisioning.first_boot.places import ENROLMENT, STATE
-from tests.provisioning.bundles import UNITS
+from tests.provisioning.first_boot_cards import UNITS
 
 ADDRESS = "192.168.1.23"
 UPDATE_ERROR = "Temporary failure resolving 'deb.debian.org'"

@@ -36,25 +36,32 @@ class FleetCa:
 
     def sign_request(self, csr_pem: str, *, name: str | None = None) -> str:
         """Certify a doorbell as the broker's client."""
-        return self._sign(csr_pem, name, ExtendedKeyUsageOID.CLIENT_AUTH, VALID)
+        return self._sign(csr_pem, name, ExtendedKeyUsageOID.CLIENT_AUTH, *_from_now(VALID))
+
+    def sign_client(self, csr_pem: str, starts: dt.datetime, ends: dt.datetime) -> str:
+        """Certify a doorbell as the broker's client for a time."""
+        return self._sign(csr_pem, None, ExtendedKeyUsageOID.CLIENT_AUTH, starts, ends)
 
     def sign_evidence(self, csr_pem: str, *, name: str | None = None) -> str:
         """Certify a doorbell for content credentials."""
-        return self._sign(csr_pem, name, ExtendedKeyUsageOID.EMAIL_PROTECTION, EVIDENCE_VALID)
+        return self._sign(
+            csr_pem, name, ExtendedKeyUsageOID.EMAIL_PROTECTION, *_from_now(EVIDENCE_VALID)
+        )
 
     def _sign(
         self,
         csr_pem: str,
         name: str | None,
         usage: x509.ObjectIdentifier,
-        valid: dt.timedelta,
+        starts: dt.datetime,
+        ends: dt.datetime,
     ) -> str:
         csr = x509.load_pem_x509_csr(csr_pem.encode())
         subject = csr.subject
         if name is not None:
             subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         builder = (
-            self._builder(subject, csr.public_key(), valid)
+            self._builder(subject, csr.public_key(), (starts, ends))
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_key_usage(is_ca=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
@@ -82,9 +89,12 @@ class FleetCa:
         return certificate_file, key_file
 
     def _builder(
-        self, subject: x509.Name, key: ec.EllipticCurvePublicKey, valid: dt.timedelta = VALID
+        self,
+        subject: x509.Name,
+        key: ec.EllipticCurvePublicKey,
+        valid: tuple[dt.datetime, dt.datetime] | None = None,
     ) -> x509.CertificateBuilder:
-        now = dt.datetime.now(dt.UTC)
+        starts, ends = valid or _from_now(VALID)
         issuer_id = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
         return (
             x509.CertificateBuilder()
@@ -92,11 +102,16 @@ class FleetCa:
             .issuer_name(self._name)
             .public_key(key)
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - VALID)
-            .not_valid_after(now + valid)
+            .not_valid_before(starts)
+            .not_valid_after(ends)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
             .add_extension(issuer_id, critical=False)
         )
+
+
+def _from_now(valid: dt.timedelta) -> tuple[dt.datetime, dt.datetime]:
+    now = dt.datetime.now(dt.UTC)
+    return now - VALID, now + valid
 
 
 def _key_usage(*, is_ca: bool) -> x509.KeyUsage:

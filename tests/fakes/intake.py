@@ -26,6 +26,7 @@ from firmware.decisions.replies import StatementReplies
 from firmware.decisions.settings import HouseholdSettings
 from firmware.decisions.uploads import Standings, Uploads
 from firmware.enrolment.browsers import BrowserStore
+from firmware.enrolment.cloned_identity import ClonedIdentity
 from firmware.enrolment.keys import load_or_make_keys
 from firmware.enrolment.newcomers import Newcomers
 from firmware.enrolment.owners import OwnerStore
@@ -142,6 +143,7 @@ class DeskRig:
         self.events = PublishedEvents(self._on_publish)
         """As the outbox, it remembers over restarts what was published once."""
         self.keys = load_or_make_keys(folder / "keys")
+        self.identity = ClonedIdentity(folder / "cloned.json", self.keys.device)
         self.outgoing = Outgoing(folder / "outgoing")
         self.bucket_origin = "http://127.0.0.1:9"
         """Where packages go; a test that sends some names a bucket."""
@@ -270,7 +272,7 @@ class DeskRig:
             uploader=self.uploader,
             outgoing=outgoing,
             events=self.promises,
-            standings=Standings(self.store, self.household),
+            standings=Standings(self.store, self.household, self.identity),
         )
         self.releasing = PackageSealer(
             keys=self.keys,
@@ -283,7 +285,7 @@ class DeskRig:
             uploads=self.uploads,
         )
         self.gathering = FactCollector(
-            device=self.keys.device,
+            identity=self.identity,
             cell=CELL,
             clock=self,
             record=self.record,

@@ -11,6 +11,7 @@ import pytest
 from nats.aio.msg import Msg
 
 from firmware.enrolment.keys import DeviceKeys, load_or_make_keys
+from firmware.link.boot_list import BootList
 from firmware.link.event_sender import EventSender
 from firmware.link.link_session import Identity, LinkSession
 from firmware.link.mqtt import BrokerAddress
@@ -139,6 +140,7 @@ class Bench:
             outbox=self.outbox,
             clock=SystemClock(),
             source=random.Random(1),
+            boots=BootList(self.folder / "boots.json"),
             sender=EventSender(self.outbox, resend_after_s=resend_after_s),
         )
 

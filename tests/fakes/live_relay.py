@@ -210,6 +210,7 @@ class LiveRelay:
             sealing_key="",
             certificate_pem="",
             evidence_certificate_pem="",
+            certificate_ends_ms=0,
             enrolled_ms=enrolled_ms,
             revoked_ms=None,
             state="online",

@@ -7,16 +7,19 @@ from datetime import timedelta, timezone
 
 import httpx2
 
+from firmware.local_page.check_session import CheckSession
 from firmware.local_page.guard import own_origins
 from firmware.local_page.ports import (
     DoorbellStatus,
     DoorNumberAnswer,
+    IdentityView,
     KnockView,
     Locked,
     MicrophoneView,
     Outcome,
     PairingView,
     Unlocked,
+    WifiView,
     WrongNumber,
 )
 from firmware.local_page.views import (
@@ -35,6 +38,7 @@ from firmware.local_page.views import (
 )
 from firmware.local_page.web_app import door_app
 from firmware.panel.pattern import PressKind
+from tests.fakes.check_page import CheckedDoor
 from tests.fakes.clock import ManualClock
 
 URL = "http://localhost:8402"
@@ -137,6 +141,19 @@ class Doorbell:
     ear: MicrophoneView = EAR
     releases: list[ReleaseProgress] = field(default_factory=list)
     hand: KnockView = KNOCK
+    clock: ManualClock = field(default_factory=ManualClock)
+    is_cloned: bool = True
+    wifi: WifiView = field(default_factory=lambda: WifiView(state="closed", is_paired=True))
+
+    def __post_init__(self) -> None:
+        self.checked = CheckedDoor(self, self.clock)
+
+    @property
+    def check(self) -> CheckSession:
+        return self.checked.session
+
+    def has_owner(self) -> bool:
+        return self.view.state == "paired"
 
     def status(self) -> DoorbellStatus:
         return DoorbellStatus(
@@ -146,6 +163,9 @@ class Doorbell:
             is_clock_trusted=True,
             clip_count=3,
             addresses=(URL,),
+            relay_host="relay.lakeland.example",
+            register_origin="register.lakeland.example/log",
+            policy_digest="5e" * 32,
         )
 
     def pairing_view(self) -> PairingView:
@@ -159,6 +179,13 @@ class Doorbell:
     async def recover(self, recovery: str, door_number: str) -> Outcome | WrongNumber | Locked:
         self.told.append(f"recover {len(recovery.split())} {door_number}")
         return self.recovered
+
+    def wifi_view(self) -> WifiView:
+        return self.wifi
+
+    def choose_pairing(self) -> bool:
+        self.told.append("pair instead")
+        return self.wifi.may_pair
 
     async def waiting(self) -> list[StatementView]:
         return self.waits
@@ -210,6 +237,13 @@ class Doorbell:
             self.ear = replace(self.ear, is_on=is_on, state="on" if is_on else "off")
         return self.outcome
 
+    def identity(self) -> IdentityView:
+        return IdentityView(is_cloned=self.is_cloned, relay_url="https://relay.test")
+
+    async def take_identity(self, link: str) -> Outcome:
+        self.told.append(f"identity {link}")
+        return self.outcome
+
     def knock(self) -> KnockView:
         return self.hand
 
@@ -239,7 +273,8 @@ class Home:
 
 @asynccontextmanager
 async def door_page() -> AsyncIterator[Home]:
-    bell, clock = Doorbell(), ManualClock()
+    bell = Doorbell()
+    clock = bell.clock
     app = door_app(
         bell, origins=own_origins(URL, listen_host="127.0.0.1", listen_port=8402),
         clock=clock, zone=CET,

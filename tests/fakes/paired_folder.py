@@ -57,6 +57,7 @@ def make_paired_folder(
         broker_host="127.0.0.1",
         broker_port=1,
         bucket_origin="http://127.0.0.1:1",
+        relay_url="http://127.0.0.1:1",
         log_url="http://127.0.0.1:1",
     )
     (folder / "ca.pem").write_text(enrolment.ca_pem)

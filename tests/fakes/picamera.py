@@ -125,6 +125,7 @@ class FakeCamera:
     def __init__(self, system: "FakeCameraSystem") -> None:
         self._system = system
         self.camera_controls = dict(system.controls)
+        self.camera_properties = {"Model": "imx708_wide"}
         self.sensor_modes = list(system.modes)
         self.encoders: set[FakeEncoder] = set()
         self.controls: dict[str, Any] = {}

@@ -56,6 +56,7 @@ class House:
         self.enrolled = [self.phone, self.laptop]
         self.clock = ManualClock()
         self.gives_small = True
+        self.keeps_nothing = False
         self.is_online = True
         self.kept: AccessUnit | None = None
         self.shown_since_90k = 0

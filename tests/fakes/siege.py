@@ -173,6 +173,7 @@ class RelayPlace(Place):
             broker_host="localhost",
             broker_port=self.broker_port,
             bucket_origin=self.url,
+            relay_url=self.url,
             log_url=f"{self.url}/log",
         )
 

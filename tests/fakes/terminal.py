@@ -1,24 +1,56 @@
-"""A person at a terminal who answers by a list; implements `provisioning.answers.Terminal`."""
+"""Whoever sits at an owner's terminal, as a test says, and how long the program waits there."""
+
+from collections.abc import Callable
 
 
 class FakeTerminal:
-    """`answers` are typed in order; `shown` is what was asked and told."""
+    """Implements `firmware.companion.owner.approval.Terminal`: `said` has what was shown.
 
-    def __init__(self, *answers: str) -> None:
-        self._answers = list(answers)
+    `answer` is what is typed at each question, or returns it.
+    """
+
+    def __init__(
+        self, answer: str | Callable[[str], str] = "yes", *, said: list[str] | None = None
+    ) -> None:
+        self.said = [] if said is None else said
+        self._answer = answer
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
+    def ask(self, prompt: str) -> str:
+        return self._answer if isinstance(self._answer, str) else self._answer(prompt)
+
+
+class ManualPatience:
+    """Implements `firmware.companion.owner.pairing.PairingTimeouts`: a pause takes no time, but on
+    `now_s`."""
+
+    def __init__(self, *, speed: float = 1.0) -> None:
+        self.now_s = 0.0
         self.shown: list[str] = []
+        self._speed = speed
 
-    @property
-    def is_done(self) -> bool:
-        """Whether all answers were asked for."""
-        return not self._answers
+    def monotonic_s(self) -> float:
+        return self.now_s
 
-    def ask(self, question: str) -> str:
-        self.shown.append(question)
-        return self._answers.pop(0)
+    def pause(self, seconds: float) -> None:
+        self.now_s += seconds * self._speed
 
-    def ask_secret(self, question: str) -> str:
-        return self.ask(question)
-
-    def tell(self, text: str) -> None:
+    def show(self, text: str) -> None:
         self.shown.append(text)
+
+
+class FakePrompts:
+    """Implements `firmware.companion.authenticator.fido_device.KeyPrompts`: somebody who knows the
+    PIN."""
+
+    def __init__(self, pin: str = "4711", *, said: list[str] | None = None) -> None:
+        self.said = [] if said is None else said
+        self._pin = pin
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
+    def ask_pin(self) -> str:
+        return self._pin

@@ -31,7 +31,6 @@ from firmware.clips.ring import Ring
 from firmware.clips.writer import SYNC_BYTES
 from firmware.config.settings import Config, PanelConfig
 from firmware.enrolment.keys import load_or_make_keys
-from firmware.enrolment.pairing import Pairing
 from firmware.health.ladder import HeatLadder
 from firmware.health.monitor import HealthMonitor
 from firmware.health.reporter import TroubleReporter
@@ -52,7 +51,6 @@ from tests.fakes.bad_card import BadCard
 from tests.fakes.board import ManualBoard, ManualUptime
 from tests.fakes.events import NoPictures
 from tests.fakes.ownership import Owned
-from tests.fakes.pairing_app import NO_KEYS
 from tests.fakes.recorder import RecordingRig, running
 from tests.fakes.waiting import eventually
 from tests.faults.breakable_camera import FPS, BreakableCamera
@@ -154,7 +152,6 @@ class House:
             boot=clock.boot_id,
             clock=clock,
             recorder=self.recording.recorder,
-            pairing=Pairing(keys=NO_KEYS, has_owner=True),
             owners=Owned(),
             camera=ShownNothing(self.keeper),
             events=self.teller,
@@ -194,6 +191,8 @@ class House:
 
 class ShownNothing:
     """Implements `firmware.app.bell.BellCamera`."""
+
+    is_withheld = False
 
     def __init__(self, keeper: CameraKeeper) -> None:
         self._keeper = keeper

@@ -22,16 +22,25 @@ from firmware.panel.doorstep import Doorstep
 from firmware.panel.gpio import MockGpio
 from firmware.panel.panel import Panel
 from firmware.panel.pins import load_pins
+from firmware.panel.service_button_use import ServiceButtonUse
 from firmware.protocol.encoding import new_id
 from firmware.protocol.events import CameraState, Event, EventBody, Pressed
 from firmware.protocol.grants import OwnerKeys
 from firmware.system.clock import SystemClock
 from tests.fakes.pairing_app import PairingApp
 from tests.fakes.waiting import eventually
+from tests.fakes.wifi_codes import closed_window
 from tests.story.authenticator import SoftPasskey
 from tests.story.browser import SoftBrowser
 
 DEVICE = "abcdefghijklmnop2345"
+
+
+class Nobody:
+    """Implements `firmware.system.ownership.Ownership` for the service button's set-up."""
+
+    def has_owner(self) -> bool:
+        return False
 
 
 class House:
@@ -59,12 +68,16 @@ class House:
             settings, self.panel, data_dir=folder, clock=self.clock, boot=self.clock.boot_id
         )
         self.pairing = Pairing(keys=load_or_make_keys(folder / "keys"), has_owner=False)
+        self.is_withheld = False
+        self.wifi = closed_window()
+        self.button = ServiceButtonUse(
+            self.panel, pairing=self.pairing, wifi=self.wifi, owners=Nobody(), clock=self.clock
+        )
         self.bell = Bell(
             self.doorstep,
             boot=self.clock.boot_id,
             clock=self.clock,
             recorder=self,
-            pairing=self.pairing,
             owners=self,
             camera=self,
             events=self,
@@ -253,6 +266,17 @@ async def test_held_for_three_seconds_the_inner_button_pairs_and_the_outer_only_
         assert inner.pairing.view(now_ms).state == "open"
         assert outer.pairing.view(now_ms).state == "closed"
     assert (inner.happened, outer.happened) == ([], ["clip", "told"])
+
+
+async def test_a_press_while_pictures_are_withheld_is_told_without_clip_and_picture(
+    tmp_path: Path,
+) -> None:
+    async with house(tmp_path) as home:
+        home.is_withheld, home.state = True, "off"
+        await home.order({"do": "press", "pin": "bell"})
+        assert home.happened == ["told"]
+        assert home.done[0][1].body == Pressed(camera="off")
+        assert home.pictures == []
 
 
 async def test_a_short_press_of_the_inner_button_confirms_the_words(tmp_path: Path) -> None:

@@ -11,7 +11,6 @@ from firmware.app.bell import Bell
 from firmware.capture.camera_output import pts_90k_of
 from firmware.companion.owner.cli import send_order
 from firmware.config.settings import PanelConfig
-from firmware.enrolment.pairing import Pairing
 from firmware.errors import ControlError, DoorwardError, OutboxFull, StoreError
 from firmware.health.clock_watch import ClockWatch
 from firmware.outbox.early_presses import MAX_BYTES, EarlyPress, EarlyPresses
@@ -28,7 +27,6 @@ from firmware.system.ownership import OWNERS_FILE
 from tests.fakes.clock import ManualClock
 from tests.fakes.events import NoPictures
 from tests.fakes.ownership import Owned
-from tests.fakes.pairing_app import NO_KEYS
 from tests.fakes.waiting import eventually, in_time
 
 DEVICE = "a" * 20
@@ -40,6 +38,7 @@ class ClippedCamera:
     """Implements `firmware.app.bell.BellCamera`; as a recorder it notes its triggers."""
 
     state: CameraState = "starting"
+    is_withheld = False
 
     def __init__(self) -> None:
         self.triggers: list[tuple[str, int, int]] = []
@@ -100,7 +99,6 @@ class Start:
             boot=self.clock.boot_id,
             clock=self.clock,
             recorder=self.camera,  # type: ignore[arg-type]
-            pairing=Pairing(keys=NO_KEYS, has_owner=True),
             owners=Owned(is_owned),
             camera=self.camera,
             events=self.writer,

@@ -82,6 +82,7 @@ class Relay:
             broker_host="localhost",
             broker_port=8403,
             bucket_origin="http://localhost:8405",
+            relay_url="http://localhost:8400",
             log_url="http://localhost:8400/log",
         )
 

@@ -104,11 +104,15 @@ class Bench:
             reporter=reporter,
             clock=self.clock,
             sound=self,
-            register=self,
+            sources=[self],
             gaps_reported=gaps_reported,
             look_every_s=look_every_s,
         )
         self.monitor.published.add(self.published.append)
+
+    @property
+    def present_troubles(self) -> list[TroubleCode]:
+        return ["register"] if self.has_contradiction else []
 
     def facts(self) -> ClipFacts:
         if self.facts_error is not None:

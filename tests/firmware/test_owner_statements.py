@@ -2,12 +2,16 @@
 
 import asyncio
 import contextlib
+import io
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
+from firmware.capture.camera_output import LumaFrame
+from firmware.capture.qr_reader import read_texts
 from firmware.companion.owner import key_file, statement_commands
 from firmware.companion.owner.cli import main
 from firmware.companion.owner.errors import OwnerError
@@ -35,6 +39,7 @@ from firmware.protocol.notes import (
 )
 from firmware.protocol.owner_codes import approver_code_text
 from firmware.protocol.pairing import approver_words
+from firmware.protocol.wifi import derived_key, open_wifi, parse_wifi_code, signer_of_wifi
 from tests.fakes.pairing_town import PairingTown, pairing_town
 from tests.fakes.terminal import FakeTerminal, ManualPatience
 from tests.relay.http_people import Owner
@@ -161,6 +166,40 @@ async def test_a_key_is_added_and_waits_for_the_doors_word(paired: Paired) -> No
     assert code == 0
     assert " ".join(approver_words(made.key)) in said
     assert f"six words there are the same: its own page asks, for ten minutes: {DOOR_PAGE}" in said
+
+
+async def test_a_wifi_code_is_read_by_the_doorbell_alone_and_goes_over_no_network(
+    paired: Paired, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("password\n"))
+    picture = tmp_path / "code.png"
+    code, said = await paired.run("wifi", "Home", "--country", "SE", "--qr", str(picture))
+    assert code == 0, said
+    image = Image.open(picture).convert("L")
+    plane = LumaFrame(
+        pts_90k=0, width=image.width, height=image.height, stride=image.width, data=image.tobytes()
+    )
+    (text,) = read_texts(plane)
+    read, keys = parse_wifi_code(text), paired.town.keys
+    owner = paired.owner.owner
+    assert signer_of_wifi(read, device=keys.device, owners=[owner]) == owner
+    found = open_wifi(read, device=keys.device, private_key=keys.sealing_private_key)
+    assert found.network.ssid == b"Home"
+    assert found.network.key == derived_key(b"Home", "password")
+    assert "password" not in said
+    told = await paired.town.world.told(keys.device)
+    assert not any(isinstance(one, SealedStatement) for one in told)
+
+
+async def test_a_wifi_code_for_an_open_network_is_not_made(
+    paired: Paired, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n"))
+    picture = tmp_path / "code.png"
+    code, said = await paired.run("wifi", "Cafe", "--country", "SE", "--qr", str(picture))
+    assert code == 1
+    assert "everybody could listen in" in said
+    assert not picture.exists()
 
 
 async def test_a_key_that_counts_at_once_is_said(paired: Paired) -> None:

@@ -11,7 +11,7 @@ from firmware.capture.unit_hub import LumaHub
 from firmware.enrolment.keys import DeviceKeys, load_or_make_keys
 from firmware.enrolment.pairing import WINDOW_MS, FollowedRegister, Pairing
 from firmware.enrolment.pairing_messages import PairingMessages
-from firmware.live.live_view import PairingCodeScanner
+from firmware.live.live_view import CodeScanner
 from firmware.protocol.commands import Accepted, PairingRevealed, PairingStopped, Refused
 from firmware.protocol.encoding import b64u, sha256_hex
 from firmware.protocol.grants import OwnerKeys
@@ -19,6 +19,7 @@ from tests.fakes.clock import ManualClock
 from tests.fakes.events import PublishedEvents
 from tests.fakes.pairing_app import PairingApp, code_picture, no_newcomers, read_code
 from tests.fakes.waiting import eventually
+from tests.fakes.wifi_codes import closed_window
 from tests.story.authenticator import SoftPasskey
 from tests.story.browser import SoftBrowser
 
@@ -291,7 +292,9 @@ async def test_a_slow_signature_holds_nothing_up_and_answers_no_window_that_was_
     now_ms = clock.monotonic_ns() // 1_000_000
     machine = open_window(Pairing(keys=slow, has_owner=False), now_ms)
     hub = LumaHub(asyncio.get_running_loop())
-    scanning = asyncio.create_task(PairingCodeScanner(hub, machine, clock, events).run())
+    scanning = asyncio.create_task(
+        CodeScanner(hub, machine, closed_window(), clock=clock, events=events).run()
+    )
     await asyncio.sleep(0)  # it asks for frames
     hub.put(code_picture(app().offer.code.text, tmp_path / "first.png"))
     await eventually(slow.asked.is_set)
@@ -311,7 +314,7 @@ async def test_the_camera_is_asked_for_frames_only_while_the_window_is_open(
     clock, hub = ManualClock(), LumaHub(asyncio.get_running_loop())
     wanted: list[bool] = []
     hub.wanted.add(wanted.append)
-    scanner = PairingCodeScanner(hub, machine, clock, PublishedEvents())
+    scanner = CodeScanner(hub, machine, closed_window(), clock=clock, events=PublishedEvents())
     scanning = asyncio.create_task(scanner.run())
     await asyncio.sleep(0.01)
     assert wanted == []

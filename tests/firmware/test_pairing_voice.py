@@ -15,7 +15,7 @@ from firmware.capture.unit_hub import LumaHub
 from firmware.enrolment.keys import load_or_make_keys
 from firmware.enrolment.pairing import WINDOW_MS, Pairing
 from firmware.enrolment.pairing_messages import PairingMessages
-from firmware.live.live_view import PairingCodeScanner
+from firmware.live.live_view import CodeScanner
 from firmware.protocol.commands import Accepted, PairingRevealed
 from firmware.protocol.events import PairingAnswered
 from firmware.protocol.grants import OwnerKeys
@@ -30,6 +30,7 @@ from tests.fakes.events import PublishedEvents
 from tests.fakes.pairing_app import PairingApp, code_picture, no_newcomers
 from tests.fakes.sound import FakeCard
 from tests.fakes.waiting import eventually
+from tests.fakes.wifi_codes import closed_window
 from tests.story.authenticator import SoftPasskey
 from tests.story.browser import SoftBrowser
 
@@ -226,7 +227,7 @@ async def test_a_speech_that_hangs_delays_no_answer(tmp_path: Path) -> None:
     door = Door(program=("sleep", "60"))
     events = PublishedEvents()
     hub = LumaHub(asyncio.get_running_loop())
-    watch = PairingCodeScanner(hub, door.pairing, door.clock, events)
+    watch = CodeScanner(hub, door.pairing, closed_window(), clock=door.clock, events=events)
     messages = PairingMessages(door.pairing, no_newcomers(), door.clock)
     messages.revealed.add(door.voice.start)
     watching = asyncio.create_task(watch.run())

@@ -17,7 +17,7 @@ from firmware.capture.pi.picamera import PicameraSource, has_hardware_encoder, l
 from firmware.capture.pi.pipeline import PicturePipeline
 from firmware.capture.pi.sensor_time import SensorTime
 from firmware.capture.pi.streams import Stream
-from firmware.capture.video_source import Mask
+from firmware.capture.video_source import DescribedCamera, Mask
 from firmware.config.settings import MIN_BITRATE_BPS, CameraConfig
 from firmware.errors import CameraError
 from firmware.protocol.nal_units import split_annex_b
@@ -509,6 +509,14 @@ def test_an_autofocus_that_hunts_is_held_where_a_visitor_stands_and_tried_again(
     assert rig.system.camera.controls["LensPosition"] == pytest.approx(1 / 1.2)
     rig.film(601, fps=5, **focused)
     assert rig.system.camera.controls["AfMode"] == 2
+
+
+def test_says_its_name_and_where_its_lens_is_while_it_films(rig):
+    assert isinstance(rig.source, DescribedCamera)
+    rig.film(0.1, LensPosition=0.5)
+    assert (rig.source.model, rig.source.lens_milli_dioptres) == ("imx708_wide", 500)
+    rig.source.stop()
+    assert (rig.source.model, rig.source.lens_milli_dioptres) == ("", None)
 
 
 def test_an_autofocus_that_finds_each_visitor_is_left_alone(rig):

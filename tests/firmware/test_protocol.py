@@ -178,7 +178,13 @@ HEALTH = events.Health(
 @pytest.mark.parametrize("health", [None, HEALTH], ids=["without health", "with health"])
 def test_a_status_survives_the_round_trip_and_no_truncation(health):
     status = events.Status(
-        device=DEVICE, state="online", time_ms=1, boot_id=new_id(), version="1.0", health=health
+        device=DEVICE,
+        state="online",
+        time_ms=1,
+        boot_id=new_id(),
+        version="1.0",
+        health=health,
+        earlier_boots=[new_id() for _ in range(events.MAX_EARLIER_BOOTS)],
     )
     data = status.encode()
     assert decode_canonical(events.Status, data) == status

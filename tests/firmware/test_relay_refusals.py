@@ -93,7 +93,7 @@ async def test_a_package_that_waits_for_a_limit_is_announced_again(rig: DeskRig)
         uploader=rig.uploader,
         outgoing=rig.outgoing,
         events=rig.promises,
-        standings=Standings(rig.store, rig.household),
+        standings=Standings(rig.store, rig.household, rig.identity),
         limit_retry_s=0.0,
     )
     uploads.announce_later(package_id_of(digest))

@@ -87,7 +87,12 @@ def with_another_key(world: ConsentWorld) -> ConsentWorld:
     return world.with_facts(owners=(owner,))
 
 
+def cloned(world: ConsentWorld) -> ConsentWorld:
+    return world.with_facts(is_card_cloned=True)
+
+
 ENDED: list[tuple[str, Change]] = [
+    ("card_cloned", cloned),
     ("agency_refused", never_again),
     ("owner", without_owner),
     ("assertion", with_another_key),

@@ -286,6 +286,7 @@ def test_systemd_understands_every_line_of_the_units(unit: str, tmp_path: Path) 
     for path in UNITS.iterdir():
         text = path.read_text().replace("/opt/doorward/current/bin/doorward-firmware", "/bin/true")
         text = text.replace("/opt/doorward/units/doorward-reboot ", "/bin/true ")
+        text = text.replace("/opt/doorward/current/bin/python ", "/bin/true ")
         (tmp_path / path.name).write_text(text)
     done = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", str(tmp_path / unit)],

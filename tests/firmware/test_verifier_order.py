@@ -140,6 +140,7 @@ def _recipient(case: Case) -> None:
 
 CHECKS: list[tuple[Reason, Break]] = [
     ("form", broken(is_cut_short=True)),
+    ("card_cloned", lambda case: case.facts(is_card_cloned=True)),
     ("register", lambda case: case.register(fresh_ms=NOW_MS - DAY_MS)),
     ("request_unknown", lambda case: case.register(requests={})),
     ("agreement", lambda case: case.register(agreements={})),

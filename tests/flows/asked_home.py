@@ -111,6 +111,7 @@ class Home:
                 seq=seq,
                 time_ms=self.world.clock.wall_ms(),
                 is_clock_trusted=True,
+                is_card_cloned=False,
                 body=SlotCommitted(slot=slot, commitment="c" * 64, notes=[sealed]),
             )
             async with self.world.database.begin() as tx:
@@ -175,6 +176,7 @@ class Home:
             cell=CELLS[0],
             now_ms=now_ms,
             is_clock_trusted=True,
+            is_card_cloned=False,
             owners=(self.owner.owner,),
             register=facts_of(view.register, view.stamps, fresh_ms=now_ms),
             policy=make_town().policy,

@@ -10,6 +10,7 @@ from tests.fakes.local_page import FOUR_WORDS, NUMBER
 from tests.flows.asking_doors import KNOCKS, RELEASES, WAITING, AskingDoorbell, asking_door
 from tests.flows.browser import chromium, sit_down
 from tests.flows.camera import IN_ENGLISH_ONLY, Camera
+from tests.flows.checked_doors import filming_door, open_check
 from tests.flows.sick_doors import SICK_DOORS, sick_doors
 
 OPEN = PairingView(state="open", is_recovery=True)
@@ -35,6 +36,7 @@ async def take_doors(camera: Camera) -> list[str]:
                 bell.view = view
                 await person.page.goto(f"{address}/pair")
                 await camera.take(person.page, f"door-recovery-{name}")
+        await _checked(camera, person.page)
         return [fault for fault in person.faults if "404" not in fault]  # releases that are over
 
 
@@ -44,6 +46,19 @@ async def _sick(camera: Camera, home: Page) -> None:
             bell.shown = status
             await home.goto(address)
             await camera.take(home, f"door-{name}")
+
+
+async def _checked(camera: Camera, home: Page) -> None:
+    """An unpaired doorbell, and its check page at each step."""
+    async with filming_door() as (bell, address):
+        await home.goto(address)
+        await camera.take(home, "door-unpaired")
+        await home.goto(f"{address}/check")
+        await camera.take(home, "door-check-begin")
+        await home.click("form[action='/check/begin'] button")
+        await camera.take(home, "door-check-digits")
+        await open_check(bell, home, address)
+        await camera.take(home, "door-check")
 
 
 async def _asks(camera: Camera, home: Page, bell: AskingDoorbell, address: str) -> None:

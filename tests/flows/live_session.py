@@ -201,6 +201,7 @@ async def judged(at: Visit) -> Judged | Refusal:
         cell=CELLS[0],
         now_ms=at.world.clock.wall_ms(),
         is_clock_trusted=True,
+        is_card_cloned=False,
         owners=(at.owner.owner,),
         register=no_register("example.testtown/register"),
         policy=make_town().policy,

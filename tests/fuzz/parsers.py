@@ -22,6 +22,7 @@ from firmware.protocol.encoding import (
     b64u,
     decode,
     decode_canonical,
+    device_id_of,
     new_id,
 )
 from firmware.protocol.grants import OwnerKeys, SignedStatement, Statement
@@ -37,6 +38,7 @@ from firmware.protocol.pairing import (
 from firmware.protocol.register.entries import MAX_LEAF_BYTES, Leaf
 from firmware.protocol.register.extract import MAX_EXTRACT_BYTES, RegisterExtract
 from firmware.protocol.register.register_file import encode_register, parse_register
+from firmware.protocol.renewals import RenewalRequest, renewal_message
 from firmware.protocol.requests import SignedRequest, parse_request
 from firmware.protocol.tlog.checkpoint import parse_checkpoint
 from firmware.protocol.tlog.policy import parse_policy
@@ -44,11 +46,14 @@ from firmware.protocol.tlog.proof import parse_proof
 from firmware.protocol.tlog.signed_note import parse_key, parse_note
 from firmware.protocol.tlog.tiles import encode_bundle, parse_bundle
 from firmware.protocol.tlog.witness import AddCheckpoint, parse_add_checkpoint
+from relay.errors import RenewalRefused
+from relay.fleet.ca import Authority, check_csr, pem_of
+from relay.fleet.renewal import check_renewal
 from relay.verify.authority_checks import AuthorityReader, check_authority
 from relay.verify.errors import NotCheckable
 from tests.fakes.consent_world import DEVICE, ConsentWorld, make_world
 from tests.fakes.film_parts import STARTED_MS, Film
-from tests.fakes.log_town import Town, make_town
+from tests.fakes.log_town import NOW_MS, Town, make_town
 from tests.fakes.media import access_units, in_memory, sound_units
 from tests.fakes.pairing_app import PairingApp
 from tests.fakes.sealed_package import seal_package
@@ -218,8 +223,25 @@ def parsers() -> dict[str, Parser]:
         ),
         "package-header": Parser(seeds=(_package(),), parse=_header),
         "mp4": Parser(seeds=(mp4,), parse=_mp4),
+        "renewal": _renewal(),
         **_pairing_parsers(),
     }
+
+
+def _renewal() -> Parser:
+    signer = FileSigner(ec.generate_private_key(ec.SECP256R1()))
+    authority = Authority.create(NOW_MS)
+    csr = check_csr(signer.certificate_request(device_id_of(signer.spki)))
+    certificate = authority.sign_doorbell(csr, NOW_MS)
+    request = RenewalRequest(
+        certificate_pem=pem_of(certificate),
+        signature=b64u(signer.sign(renewal_message(certificate))),
+    )
+
+    def checked(data: bytes) -> None:
+        check_renewal(decode(RenewalRequest, data), authority)
+
+    return Parser(seeds=(request.encode(),), parse=checked, refusals=(WireError, RenewalRefused))
 
 
 def _pairing_parsers() -> dict[str, Parser]:

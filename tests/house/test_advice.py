@@ -41,6 +41,9 @@ NO_PROGRAMS = {
     "doorward-reboot",
     "doorward-setup",
     "doorward-storage",
+    "doorward-home",
+    "doorward-trial",
+    "doorward-wifi",
 }
 """Prefixes of codes and folders, a key's and a partition's label, a user, and units of systemd."""
 

@@ -1,103 +1,47 @@
-"""Bundles and cards for tests of the first boot: small, and really signed."""
+"""Small bundles, signed by two of three, for tests of what takes one."""
 
 import hashlib
-import json
-import tarfile
 from pathlib import Path
-from typing import Any
 
-from firmware.protocol.encoding import canonical
-from firmware.protocol.tlog.signed_note import NoteSigner, sign_note
+from firmware.protocol.tlog.signed_note import NoteSigner
+from provisioning.release.bundle import BundleFile, BundleNote, Target, write_bundle
+from provisioning.release.signed_document import sign_document
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-UNITS = REPOSITORY / "provisioning/systemd"
-TARGET = "x86_64-cp313"
-MADE_MS = 1_790_000_000_000
-SIGNERS = [NoteSigner.generate(f"release.example/{name}", "ed25519") for name in "abc"]
-CLAIM = {
-    "v": 1,
-    "relay_url": "https://relay.example",
-    "secret": "c2VjcmV0",
-    "ca_sha256": "0" * 64,
-    "expires_ms": 1_900_000_000_000,
-}
-POLICY = "log example.org/town/register+00000000+AAAA https://relay.example/log\n"
-FILES = {
-    "wheels/pip-26.0-py3-none-any.whl": b"pip",
-    "wheels/doorward-0.2.0-py3-none-any.whl": b"doorward",
-    "requirements.txt": b"doorward==0.2.0 --hash=sha256:00\n",
-}
+ADA, BO, CY, EVE = (
+    NoteSigner(name=f"release.example/{name}", kind="ed25519", private_key=bytes([n]) * 32)
+    for n, name in enumerate(("ada", "bo", "cy", "eve"), 1)
+)
+SIGNERS_TEXT = f"quorum 2\n{ADA.key.vkey}\n{BO.key.vkey}\n{CY.key.vkey}\n"
+FIRST_BOOT = b"PK, the first boot's program"
 
 
-def signers_file(quorum: int = 2) -> bytes:
-    lines = [signer.key.vkey for signer in SIGNERS]
-    return "\n".join(["# who may sign", *lines, f"quorum {quorum}", ""]).encode()
-
-
-def note_of(
-    files: dict[str, bytes],
+def make_bundle(
+    folder: Path,
     *,
-    signers: Any = None,
-    purpose: str = "bundle",
-    **changed: Any,
-) -> bytes:
-    document: dict[str, Any] = {
-        "v": 1,
-        "version": "0.2.0",
-        "made_ms": MADE_MS,
-        "target": TARGET,
-        "files": [
-            {"name": name, "size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-            for name, data in files.items()
-        ],
-        "debian": [],
-        **changed,
+    target: Target = "aarch64-cp313",
+    signers: tuple[NoteSigner, ...] = (ADA, BO),
+    wheel: bytes = bytes(range(256)) * 3000,
+) -> tuple[Path, Path]:
+    """Write a bundle and its signers' file; return both."""
+    contents = {
+        "wheels/doorward-9.9-py3-none-any.whl": wheel,
+        "requirements.txt": b"doorward==9.9\n",
+        "first-boot.pyz": FIRST_BOOT,
     }
-    text = b"doorward " + purpose.encode() + b"\n" + canonical(document) + b"\n"
-    return sign_note(text, SIGNERS[:2] if signers is None else signers)
-
-
-def bundle_of(files: dict[str, bytes] | None = None, **changed: Any) -> bytes:
-    files = FILES if files is None else files
-    return archive_of({"bundle.note": note_of(files, **changed), **files})
-
-
-def archive_of(members: dict[str, bytes]) -> bytes:
-    packed = b""
-    for name, data in members.items():
-        member = tarfile.TarInfo(name)
-        member.size = len(data)
-        packed += member.tobuf(tarfile.USTAR_FORMAT) + data + bytes(-len(data) % 512)
-    return packed + bytes(1024)
-
-
-def invitation(**changed: Any) -> bytes:
-    document = {
-        "v": 1,
-        "claim": CLAIM,
-        "policy": POLICY,
-        "network": {"ssid": "Home", "key": "a" * 64, "security": "wpa2", "country": "SE"},
-        "name": "dw-7k2m",
-        "ssh_key": None,
-        **changed,
-    }
-    return json.dumps(document).encode()
-
-
-def write_card(root: Path, files: dict[str, bytes]) -> None:
-    for name, data in files.items():
-        path = root / "boot/firmware" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
-
-
-def flashed(**changed: bytes) -> dict[str, bytes]:
-    """A card as a flasher leaves it: with a cable, so without Wi-Fi."""
-    return {
-        "network-config": b'{"version": 2}\n',
-        "doorward/bundle.tar": bundle_of(),
-        "doorward/signers.txt": signers_file(),
-        "doorward/claim.json": json.dumps(CLAIM).encode(),
-        "doorward/policy.txt": POLICY.encode(),
-        **changed,
-    }
+    files = {}
+    for number, (name, data) in enumerate(contents.items()):
+        files[name] = folder / f"content{number}"
+        files[name].write_bytes(data)
+    note = BundleNote(
+        version="9.9",
+        made_ms=1_800_000_000_000,
+        target=target,
+        files=tuple(
+            BundleFile(name=name, size=len(data), sha256=hashlib.sha256(data).hexdigest())
+            for name, data in contents.items()
+        ),
+    )
+    path, text = folder / "bundle.tar", folder / "signers.txt"
+    write_bundle(path, sign_document(note, "bundle", signers), files)
+    text.write_text(SIGNERS_TEXT)
+    return path, text

@@ -15,7 +15,7 @@ import pytest
 from firmware.protocol.claims import Claim, Invitation, InvitedNetwork
 from provisioning.answers import Answers, ask_missing, read_answers, wishes_of
 from provisioning.errors import WishRefused
-from tests.fakes.terminal import FakeTerminal
+from tests.fakes.answering_terminal import AnsweringTerminal
 from tests.provisioning.card_images import WITH_BUNDLE, make_image, needs_fat_tools, read_by_mtools
 
 NOW_MS = 1_900_000_000_000
@@ -87,7 +87,7 @@ def test_a_wrong_key_is_named_and_no_password_shown(folder: Path, text: str, why
 
 
 def test_what_is_missing_is_asked_until_it_is_right(folder: Path):
-    terminal = FakeTerminal(
+    terminal = AnsweringTerminal(
         str(folder / "none.json"),
         str(folder / "doorward.json"),
         "front door",
@@ -114,7 +114,7 @@ def test_what_the_invitation_says_isnt_asked(folder: Path):
     network = InvitedNetwork(ssid="Home", key="0f" * 32, security="wpa2", country="SE")
     path = folder / "doorward.json"
     path.write_bytes(Invitation(claim=CLAIM, network=network, name="front-door").encode())
-    terminal = FakeTerminal("", "")
+    terminal = AnsweringTerminal("", "")
     wishes = wishes_of(
         ask_missing(Answers(invitation=str(path)), terminal, now_ms=NOW_MS), now_ms=NOW_MS
     )

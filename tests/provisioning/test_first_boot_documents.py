@@ -20,7 +20,7 @@ from provisioning.first_boot.errors import DocumentRefused, StepFailed
 from provisioning.first_boot.host import Host
 from provisioning.first_boot.invitation import parse_claim, parse_invitation
 from provisioning.wifi import network_of
-from tests.provisioning.bundles import (
+from tests.provisioning.first_boot_cards import (
     CLAIM,
     FILES,
     SIGNERS,

@@ -16,7 +16,7 @@ from provisioning.first_boot.host import Host
 from provisioning.first_boot.install import Install
 from provisioning.first_boot.notices import Notices
 from provisioning.release.first_boot_zip import pack_first_boot
-from tests.provisioning.bundles import bundle_of, signers_file, write_card
+from tests.provisioning.first_boot_cards import bundle_of, signers_file, write_card
 
 PYTHON = "/usr/bin/python3"
 BELL = "bell-1.0-py3-none-any.whl"

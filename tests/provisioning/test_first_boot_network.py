@@ -10,7 +10,7 @@ from provisioning.first_boot.errors import StepFailed
 from provisioning.first_boot.network import NetworkStep
 from provisioning.wifi import network_of
 from tests.fakes.first_boot_machine import ADDRESS, Machine, World, WorldTimer, set_board
-from tests.provisioning.bundles import write_card
+from tests.provisioning.first_boot_cards import write_card
 
 ZERO, FOUR = "Raspberry Pi Zero 2 W Rev 1.0", "Raspberry Pi 4 Model B Rev 1.5"
 NAMES = ("Home", "Ada's näß ☕", " a b ", "\\x41")

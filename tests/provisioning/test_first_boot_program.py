@@ -23,7 +23,7 @@ from tests.fakes.first_boot_machine import (
     contents_of,
     set_board,
 )
-from tests.provisioning.bundles import (
+from tests.provisioning.first_boot_cards import (
     CLAIM,
     FILES,
     MADE_MS,

@@ -13,7 +13,13 @@ from provisioning.first_boot import data_partition, disk, read_only
 from provisioning.first_boot.data_partition import SYSTEM_ON_DATA
 from provisioning.first_boot.errors import StepFailed
 from provisioning.first_boot.mount_table import mount_at
-from provisioning.first_boot.read_only import TIMERS, UNITS, WRITABLE, ReadOnlySystem
+from provisioning.first_boot.read_only import (
+    RESOLVER_DROP_IN,
+    TIMERS,
+    UNITS,
+    WRITABLE,
+    ReadOnlySystem,
+)
 from provisioning.first_boot.texts import Language, advice_for
 from tests.fakes.cut_host import CutHost, FolderHost, PowerCut
 from tests.provisioning.memory_folder import memory_folder
@@ -79,6 +85,7 @@ def assert_done(host: FolderHost) -> None:
             assert host.mounts[str(host.path(folder.at))].endswith(f"[/system{folder.at}]")
             assert _names(host.path(entry.source)) == _names(host.path(folder.at))
     assert host.path("/etc/resolv.conf").readlink() == Path("/run/NetworkManager/resolv.conf")
+    assert b"rc-manager=unmanaged" in (host.read(RESOLVER_DROP_IN) or b"")
     assert host.exists("/etc/cloud/cloud-init.disabled")
     assert not host.exists("/var/swap")
     assert host.path("/usr/local/sbin/doorward-maintenance").readlink() == Path(
@@ -100,7 +107,9 @@ def test_the_root_is_read_only_and_what_is_written_is_elsewhere(tmp_path: Path):
     assert not STEP.is_done(host)
     STEP.do(host)
     assert_done(host)
-    assert fstab_of(host).startswith("\n".join(FSTAB.splitlines()[:2]))
+    lines = fstab_of(host).splitlines()
+    assert lines[0] == FSTAB.splitlines()[0]
+    assert lines[1] == "PARTUUID=12ab34cd-01 /boot/firmware vfat defaults,noatime,nofail 0 2"
     again = CutHost(host)
     assert STEP.is_done(again)
     assert again.changes == []
@@ -183,6 +192,7 @@ def test_a_system_without_networkmanager_keeps_its_resolver(tmp_path: Path):
     host = machine(tmp_path, **{"usr/sbin/NetworkManager": None})
     STEP.do(host)
     assert host.path("/etc/resolv.conf").read_text() == FILES["etc/resolv.conf"]
+    assert not host.exists(RESOLVER_DROP_IN)
     assert STEP.is_done(host)
 
 

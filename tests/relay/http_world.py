@@ -35,7 +35,10 @@ from relay.errors import EnrolmentRefused
 from relay.evidence.chain import Chains
 from relay.evidence.deletions import Deletions
 from relay.evidence.delivery import Delivery
+from relay.fleet.ca import Authority, check_csr, pem_of
 from relay.fleet.commands import Commands
+from relay.fleet.renewal import RenewalService
+from relay.fleet.replacement import ReplacementService
 from relay.live.ice import IceServers
 from relay.live.signalling import Signalling
 from relay.map.map_data import MapData
@@ -139,6 +142,11 @@ class World:
     agreement: Agreement | None = None
 
     @cached_property
+    def authority(self) -> Authority:
+        """The fleet CA."""
+        return Authority.create(self.clock.wall_ms())
+
+    @cached_property
     def onboarding(self) -> Onboarding:
         """How agencies come in; letters go to `post`."""
         return Onboarding(
@@ -191,15 +199,30 @@ class World:
         """Enrol a doorbell that is there with its keys."""
         await self._add_doorbell(keys.device, keys.identity_key, keys.sealing_key, "online")
 
+    async def enrol_certified(self, keys: DeviceKeys) -> str:
+        """Enrol a doorbell, and return its certificate for the broker (PEM)."""
+        request = check_csr(keys.signer.certificate_request(keys.device))
+        certificate = pem_of(self.authority.sign_doorbell(request, self.clock.wall_ms()))
+        await self._add_doorbell(
+            keys.device, keys.identity_key, keys.sealing_key, "offline", certificate
+        )
+        return certificate
+
     async def _add_doorbell(
-        self, device: str, identity_key: str, sealing_key: str, state: str
+        self,
+        device: str,
+        identity_key: str,
+        sealing_key: str,
+        state: str,
+        certificate_pem: str = "-",
     ) -> None:
         row = DoorbellRow(
             device=device,
             identity_key=identity_key,
             sealing_key=sealing_key,
-            certificate_pem="-",
+            certificate_pem=certificate_pem,
             evidence_certificate_pem="-",
+            certificate_ends_ms=(self.clock.wall_ms() + 90 * DAY_MS) // 1000 * 1000,
             enrolled_ms=self.clock.wall_ms(),
             revoked_ms=None,
             state=state,
@@ -397,6 +420,12 @@ def _services(world: World, *, has_demo_passkeys: bool, ice: IceServers) -> Http
             delivery=world.delivery,
             signalling=Signalling(world.commands, clock, ice),
             commands=world.commands,
+            replacements=ReplacementService(
+                database=database,
+                relay_url=RELAY_URL,
+                ca_sha256=world.authority.sha256,
+                clock=clock,
+            ),
             hub=world.hub,
             push=PushSubscriptions(
                 database=database, clock=clock, endpoints=world.endpoints, key=world.push_key
@@ -466,6 +495,7 @@ def _services(world: World, *, has_demo_passkeys: bool, ice: IceServers) -> Http
         owner_origins=[OWNER_ORIGIN, OWN_MACHINE],
         public_url=RELAY_URL,
         enrol=_refuse_enrolment,
+        renew=RenewalService(database=database, authority=world.authority, clock=clock).renew,
         check_health=_health,
         town_clock=town_clock,
         limits=world.limits,

@@ -31,6 +31,7 @@ from relay.config.values import Address
 from relay.fleet.broker_keys import BrokerKeys
 from relay.fleet.ca import Authority
 from relay.fleet.callout import Callout
+from relay.fleet.clone_warnings import CloneWarnings
 from relay.fleet.commands import Commands
 from relay.fleet.enrolment import EnrolmentService
 from relay.fleet.revocation import Revocations
@@ -172,6 +173,7 @@ async def run_relay(
         clock=clock,
         notices=hub,
         online_hooks=[commands.doorbell_online],
+        cloned_hooks=[CloneWarnings(commands, clock).send],
     )
     await bus.connect()
     await revocations.start()
@@ -190,7 +192,11 @@ async def run_relay(
             revocations=revocations,
             commands=commands,
             enrolling=EnrolmentService(
-                database=database, authority=authority, config=config, clock=clock
+                database=database,
+                authority=authority,
+                config=config,
+                clock=clock,
+                announce_revocation=bus.announce_revocation,
             ),
             ingest=ingest,
             hooked=hooked,

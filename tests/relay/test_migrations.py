@@ -114,6 +114,8 @@ async def test_what_an_older_database_held_is_still_there(old: Path) -> None:
         doorbell = await fleet.get(tx, DEVICE)
         assert doorbell is not None
         assert doorbell.last_seq == 3
+        assert doorbell.certificate_ends_ms == doorbell.enrolled_ms + 365 * 24 * 3600 * 1000
+        assert doorbell.cloned_ms is None
         assert await health.get(tx, DEVICE) is None
         flags = await tx.exec_driver_sql("SELECT seq, is_clock_trusted FROM events ORDER BY seq")
         assert flags.all() == [(1, 0), (2, 1)]
@@ -318,7 +320,7 @@ def test_the_steps_run_on_postgresql_too(postgres: list[str]) -> None:
     names = (  # what the steps so far touch
         *("doorbells", "events", "accounts", "schema_version", "agencies"),
         *("officer_certificates", "requests", "packages", "downloads"),
-        *("invitations", "sessions", "pairings", "commands"),
+        *("invitations", "sessions", "pairings", "commands", "claims"),
     )
     made = [
         statement.replace("INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT", "BIGSERIAL PRIMARY KEY")
@@ -327,7 +329,7 @@ def test_the_steps_run_on_postgresql_too(postgres: list[str]) -> None:
             rf'^(?:CREATE TABLE {name} \(.*?^\);|INSERT INTO "{name}" [^\n]*)', V1, re.M | re.S
         )
     ]
-    assert len(made) == 13 + 1 + 3 + 1 + 1
+    assert len(made) == 13 + 1 + 3 + 1 + 2
     steps = [f"{statement};" for version in sorted(STEPS) for statement in STEPS[version]]
     run_sql(postgres, "\n".join([*made, ASKED, *steps]))
     flags = "SELECT seq || ':' || is_clock_trusted FROM events ORDER BY seq;"
@@ -341,7 +343,7 @@ def test_the_steps_run_on_postgresql_too(postgres: list[str]) -> None:
             *("requests", "packages", "downloads", "log_heads", "log_entries", "log_checkpoints"),
             *("release_commitments", "slot_commitments", "slot_trees", "received_counts"),
             *("refusal_counts", "deletions", "invitations", "sessions", "pairings"),
-            *("request_drafts", "commands"),
+            *("request_drafts", "commands", "claims", "doorbell_boots"),
             *("moderation_decisions", "appeals", "outcomes", "oidc_identities"),
             *("agency_settings", "onboardings", "reminders", "admin_reads"),
         )

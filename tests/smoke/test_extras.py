@@ -19,7 +19,7 @@ FROM_PICTURES = (
     "firmware.app.doorbell",
     "firmware.app.enrolled",
     "firmware.app.live",
-    "firmware.app.pairing_watch",
+    "firmware.app.code_watch",
     "firmware.app.upkeep",
     "firmware.capture.",
     "firmware.motion.",

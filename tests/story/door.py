@@ -37,6 +37,11 @@ class Door:
         """Press the service button shortly: the second press of a pairing."""
         await self._control({"do": "press", "pin": "service"})
 
+    async def light(self) -> str:
+        """Look at the light: the state that it shows."""
+        answer = await self._control({"do": "look"})
+        return str(answer["light"])
+
     async def show(self, png: bytes, seconds: float) -> None:
         """Hold a picture before the camera."""
         picture = base64.b64encode(png).decode()
@@ -98,7 +103,7 @@ class Door:
         """Close all connections."""
         await self.page.close()
 
-    async def _control(self, order: dict[str, Any]) -> None:  # Any: JSON
+    async def _control(self, order: dict[str, Any]) -> Json:  # Any: JSON
         try:
             reader, writer = await asyncio.open_unix_connection(str(self._socket))
         except OSError as error:
@@ -106,13 +111,14 @@ class Door:
         try:
             writer.write(json.dumps(order).encode() + b"\n")
             await writer.drain()
-            answer = json.loads(await reader.readline())
+            answer: Json = json.loads(await reader.readline())
         except (OSError, ValueError) as error:
             raise StoryError(f"the doorbell didn't answer: {error}") from error
         finally:
             writer.close()
         if not answer["ok"]:
             raise StoryError(f"the doorbell refused {order['do']}: {answer['error']}")
+        return answer
 
 
 def qr_png(text: str) -> bytes:

@@ -182,6 +182,18 @@ class PicameraSource:
         return {} if running is None else dict(running.film.metadata)
 
     @property
+    def model(self) -> str:
+        """The sensor's name, as libcamera gives it (imx708_wide); "" while the camera is closed."""
+        running = self._running
+        return "" if running is None else str(running.camera.camera_properties.get("Model", ""))
+
+    @property
+    def lens_milli_dioptres(self) -> int | None:
+        """libcamera's LensPosition of the last picture, in 1,000/m; None: a lens without motor."""
+        position = self.metadata.get("LensPosition")
+        return None if position is None else round(float(position) * 1000)
+
+    @property
     def exposure_ev(self) -> float:
         """By how many stops the picture is made brighter or darker now, for faces."""
         running = self._running

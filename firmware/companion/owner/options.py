@@ -118,7 +118,24 @@ def _add_signing(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     adding.add_argument("code", help="as `doorward approve` printed it: DWA1:…")
     adding.set_defaults(run=_add_key)
-    for command in (renewing, letting, adding):
+    joining = commands.add_parser(
+        "wifi",
+        help="make a code that has the doorbell join another Wi-Fi network, where you paired from",
+        description="Asks for the network's password, seals it to the doorbell, signs it with your "
+        "passkey and draws a code for its camera. Nothing of it goes over any network.",
+    )
+    joining.add_argument("network", help="its name")
+    joining.add_argument(
+        "--country", required=True, metavar="XX", help="where the doorbell hangs, such as SE or US"
+    )
+    joining.add_argument("--wpa3", action="store_true", help="the network takes WPA3 only")
+    joining.add_argument("--hidden", action="store_true", help="the network hides its name")
+    joining.add_argument(
+        "--qr", type=Path, metavar="FILE", help="write the code as a picture (.png or .svg) "
+        "instead of drawing it here",
+    )  # fmt: skip
+    joining.set_defaults(run=_wifi)
+    for command in (renewing, letting, adding, joining):
         add_key_file(command)
         add_folder(command)
 
@@ -278,6 +295,12 @@ def _add_key(options: argparse.Namespace) -> int:
     from firmware.companion.owner.statement_commands import run_add_key
 
     return run_add_key(options)
+
+
+def _wifi(options: argparse.Namespace) -> int:
+    from firmware.companion.owner.wifi_command import run_wifi
+
+    return run_wifi(options)
 
 
 def _requests(options: argparse.Namespace) -> int:

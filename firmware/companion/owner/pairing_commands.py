@@ -123,17 +123,23 @@ def at_home(
     options: argparse.Namespace,
 ) -> Iterator[tuple[Account, OwnerPasskey, PairedDoorbell]]:
     """Be signed in with the passkey that a doorbell was paired with from this machine."""
-    paired = kept_doorbell(options.data / DOORBELL_NAME)
+    passkey, paired = own_passkey(options)
     site = Site.of(paired.owner.passkey.origin)
-    passkey = _passkey(options, site, is_to_be_made=False)
+    with _http(TIMEOUT_S) as http, _session(http, paired.relay, site) as account:
+        log_in(account, passkey)
+        yield account, passkey, paired
+
+
+def own_passkey(options: argparse.Namespace) -> tuple[OwnerPasskey, PairedDoorbell]:
+    """Return the doorbell that was paired from this machine, and the passkey that it knows."""
+    paired = kept_doorbell(options.data / DOORBELL_NAME)
+    passkey = _passkey(options, Site.of(paired.owner.passkey.origin), is_to_be_made=False)
     if passkey.key != paired.owner.passkey:
         raise OwnerError(
             "this isn't the passkey that the doorbell was paired with: give its file with "
             "--key-file, or the folder that you paired in with --data"
         )
-    with _http(TIMEOUT_S) as http, _session(http, paired.relay, site) as account:
-        log_in(account, passkey)
-        yield account, passkey, paired
+    return passkey, paired
 
 
 def _owner_origin(

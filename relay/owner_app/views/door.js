@@ -167,6 +167,9 @@ function wrongNow(bell, history) {
   });
   if (why && !codes.has("camera")) lines.unshift(line(why));
   if (health?.has_weak_power && !codes.has("power_weak")) lines.unshift(line(t("trouble.power_weak")));
+  if (bell.cloned_ms && !codes.has("card_cloned")) lines.unshift(line(t("trouble.card_cloned"), t("trouble.card_cloned.help")));
+  if (bell.claim_replayed_ms) lines.push(line(t("door.claim_replayed"), agoText(bell.claim_replayed_ms), t("door.claim_replayed.help")));
+  if (bell.cloned_ms) lines.push(h("li", {}, h("a", { href: `#/identity/${bell.device}` }, t("door.new_identity"))));
   if (lines.length === 0) return null;
   return h("ul", { class: "wrong", "data-testid": "wrong-now", "aria-label": t("door.wrong") }, lines);
 }

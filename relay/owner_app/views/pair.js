@@ -8,20 +8,19 @@
  */
 import { addWrongTap, hasTooManyWrongTaps, ownerKeys, rememberKeys } from "../account.js";
 import { nameField } from "./browsers.js";
-import { fill, h, svg } from "../dom.js";
+import { fill, h } from "../dom.js";
 import { t } from "../i18n.js";
 import { pause } from "../pause.js";
 import { WireError } from "../vendor/protocol/encoding.js";
 import { SecondAnswer, newOffer, takeAnswer } from "../vendor/protocol/pairing.js";
-import qrcode from "../vendor/qrcode.mjs";
 import { problem } from "./parts.js";
 import { findsWords, otherPolicy, showStoppedForToday, warning } from "./four_taps.js";
+import { qrFigure } from "./qr_picture.js";
 
 /** @typedef {import("../app.js").Context} Context */
 /** @typedef {import("../vendor/protocol/pairing.js").Answered} Answered */
 /** @typedef {import("../vendor/protocol/pairing.js").Offer} Offer */
 
-const QUIET_MODULES = 4;
 const LOOK_EVERY_MS = 1000;
 const LIFE_MS = 10 * 60 * 1000;
 
@@ -117,36 +116,9 @@ function showCode(text) {
       { class: "steps" },
       ["pair.step1", "pair.step2", "pair.step3"].map((key) => h("li", {}, t(key))),
     ),
-    qrFigure(text),
+    qrFigure(text, { id: "pair-qr", label: t("pair.qr_label") }),
     h("p", { class: "muted", role: "status" }, t("pair.waiting")),
   ];
-}
-
-/** @param {string} text */
-function qrFigure(text) {
-  return h("figure", { class: "qr", id: "pair-qr", "data-text": text }, qrPicture(text));
-}
-
-/** @param {string} text */
-function qrPicture(text) {
-  const code = qrcode(0, "L");
-  code.addData(text, "Byte");
-  code.make();
-  const count = code.getModuleCount();
-  let dark = "";
-  for (let row = 0; row < count; row += 1) {
-    for (let column = 0; column < count; column += 1) {
-      if (code.isDark(row, column)) dark += `M${column} ${row}h1v1h-1z`;
-    }
-  }
-  const size = count + 2 * QUIET_MODULES;
-  const viewBox = `${-QUIET_MODULES} ${-QUIET_MODULES} ${size} ${size}`;
-  return svg(
-    "svg",
-    { viewBox, role: "img", "aria-label": t("pair.qr_label"), "shape-rendering": "crispEdges" },
-    svg("path", { d: `M${-QUIET_MODULES} ${-QUIET_MODULES}h${size}v${size}h-${size}z`, fill: "#fff" }),
-    svg("path", { d: dark, fill: "#000" }),
-  );
 }
 
 /** @param {Answered} answered */

@@ -24,8 +24,11 @@ doorbells = Table(
     Column("sealing_key", Text, nullable=False),
     Column("certificate_pem", Text, nullable=False),
     Column("evidence_certificate_pem", Text, nullable=False),
+    # The end of certificate_pem: what counts for a renewal, and for the operator's warning.
+    Column("certificate_ends_ms", BigInteger, nullable=False, server_default="0"),
     Column("enrolled_ms", BigInteger, nullable=False),
     Column("revoked_ms", BigInteger),
+    Column("cloned_ms", BigInteger),  # since when its card is known to be in two devices
     Column("state", Text, nullable=False, default="offline"),  # online | offline
     Column("state_since_ms", BigInteger, nullable=False),
     Column("last_seq", BigInteger, nullable=False, default=0),  # highest event seq committed
@@ -41,6 +44,14 @@ doorbell_health = Table(
     Column("health", Text, nullable=False),  # JSON of protocol.events.Health
 )
 
+# The starts of each doorbell, by its statuses: what a copied card gives away.
+doorbell_boots = Table(
+    "doorbell_boots",
+    metadata,
+    Column("device", Text, ForeignKey("doorbells.device"), primary_key=True),
+    Column("history", Text, nullable=False),  # canonical JSON of fleet.boots.BootHistory
+)
+
 # One-time right to enrol one doorbell.
 claims = Table(
     "claims",
@@ -49,6 +60,9 @@ claims = Table(
     Column("expires_ms", BigInteger, nullable=False),
     Column("used_ms", BigInteger),
     Column("device", Text),
+    Column("replaces", Text),  # the cloned doorbell that the new one takes the place of
+    Column("replays", BigInteger, nullable=False, server_default="0"),  # by another key, refused
+    Column("replayed_ms", BigInteger),  # when last
 )
 
 # --- what doorbells say, and what they are told ----------------------------------------------

@@ -65,7 +65,7 @@
  * @typedef {{statement: string, assertion: Assertion}} SignedStatement
  *
  * @typedef {"working" | "starting" | "missing" | "busy" | "frozen" | "unsupported" | "off"} CameraState
- * @typedef {"camera" | "camera_gaps" | "card_full" | "card_slow" | "card_failing" | "storage_key" | "sound" | "too_much_motion" | "power_weak" | "too_hot" | "clock_unknown" | "register"} TroubleCode
+ * @typedef {"camera" | "camera_gaps" | "card_full" | "card_slow" | "card_failing" | "storage_key" | "sound" | "too_much_motion" | "power_weak" | "too_hot" | "clock_unknown" | "register" | "certificate" | "card_cloned"} TroubleCode
  * @typedef {{type: "pressed", camera: CameraState}} Pressed
  * @typedef {{type: "motion", zones: {browser: string, sealed: string}[], names?: string[]}} Motion `names` are opened in this browser
  * @typedef {{type: "trouble", code: TroubleCode, is_over: boolean, detail: string}} Trouble
@@ -120,7 +120,8 @@
  * @typedef {{type: "browser_ended", browser: string, name: string}} BrowserEnded
  * @typedef {{type: "door_locked", wrong_total: number, until_ms: number | null, needs_button: boolean}} DoorLocked
  * @typedef {{type: "door_link", url: string, until_ms: number | null, refused: "" | "unlocked" | "needs_button"}} DoorLink
- * @typedef {Nothing | RequestsMatched | StatementDone | SettingsNow | HoldsNow | OwnerRemoved | RecoveryUsed | ConfirmationWanted | StatementRefused | ReleaseDone | WatchingBegan | WatchingEnded | BrowserEnrolled | BrowserEnded | DoorLocked | DoorLink} NoteBody
+ * @typedef {{type: "wifi_tried", name: string, reason: "" | "wrong_password" | "not_found" | "failed" | "no_relay" | "broken_off" | "no_helper" | "storage", at_ms: number}} WifiTried
+ * @typedef {Nothing | RequestsMatched | StatementDone | SettingsNow | HoldsNow | OwnerRemoved | RecoveryUsed | ConfirmationWanted | StatementRefused | ReleaseDone | WatchingBegan | WatchingEnded | BrowserEnrolled | BrowserEnded | DoorLocked | DoorLink | WifiTried} NoteBody
  * @typedef {{device: string, id: string, told_ms: number, sealing_key: string, body: NoteBody}} OwnerNote
  *
  * @typedef {{text: string, signature: string}} SignedLive

@@ -1,0 +1,50 @@
+"""HTTP calls to the relay before there is an MQTT link: enrolment and renewal."""
+
+import json
+
+import httpx2
+
+from firmware.errors import AnswerRefused, RelayUnreachable
+
+MAX_ANSWER_BYTES = 1024 * 1024
+RETRY_STATUSES = frozenset({408, 425, 429})
+
+
+async def post(http: httpx2.AsyncClient, url: str, body: bytes) -> tuple[int, bytes]:
+    """Post one JSON document; return status and body.
+
+    Raises RelayUnreachable, AnswerRefused for an answer that is too long, or httpx2.InvalidURL.
+    """
+    headers = {"Content-Type": "application/json"}
+    received = bytearray()
+    try:
+        async with http.stream(
+            "POST", url, content=body, headers=headers, follow_redirects=False
+        ) as response:
+            async for piece in response.aiter_bytes():
+                received += piece
+                if len(received) > MAX_ANSWER_BYTES:
+                    raise AnswerRefused(f"the relay's answer is over {MAX_ANSWER_BYTES} bytes")
+            return response.status_code, bytes(received)
+    except httpx2.HTTPError as error:
+        raise RelayUnreachable(url, str(error) or type(error).__name__) from error
+
+
+def is_for_later(status: int) -> bool:
+    """Return whether the same request may be answered in another way later."""
+    return status >= 500 or status in RETRY_STATUSES
+
+
+def refusal_in(status: int, body: bytes) -> tuple[str, str]:
+    """Return the code and the sentence of a refusal: the relay's own, if it has one."""
+    code, detail = f"http_{status}", f"the relay answered with HTTP status {status}"
+    try:
+        error = json.loads(body)["error"]
+        code, detail = str(error["code"])[:40], str(error["message"])[:200]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        pass
+    return _printable(code), _printable(detail).rstrip(".")
+
+
+def _printable(text: str) -> str:
+    return "".join(char if char.isprintable() else "?" for char in text)

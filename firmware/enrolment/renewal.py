@@ -1,0 +1,160 @@
+"""Renewal of the doorbell's certificate for the broker, by the same key.
+
+At two thirds of the certificate's life, by the doorbell's own clock; and, whatever that clock says,
+when the link has been down for a quarter of an hour: a doorbell that doesn't know the time, or was
+off for a winter, has a certificate that the broker may refuse. The relay decides by its own clock.
+
+The new certificate is checked as at enrolment and replaces `certificate.pem`, all or nothing; the
+link reads that file at its next connect. What can't be renewed is a trouble for the owner to see.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable, Collection
+from pathlib import Path
+from typing import Protocol
+
+import httpx2
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from firmware.enrolment.client import CA_FILE, CERTIFICATE_FILE, check_certificate
+from firmware.enrolment.keys import DeviceKeys
+from firmware.enrolment.relay_calls import MAX_ANSWER_BYTES, is_for_later, post, refusal_in
+from firmware.errors import AnswerRefused, EnrolmentError, RelayUnreachable, RenewalRefused
+from firmware.protocol.encoding import WireError, b64u, decode
+from firmware.protocol.events import TroubleCode
+from firmware.protocol.renewals import Renewal, RenewalRequest, renewal_message
+from firmware.system.backoff import Backoff
+from firmware.system.clock import Clock
+from firmware.system.durable_files import write_atomic
+
+SHARE = 2 / 3
+JITTER = 1 / 15
+"""Of a certificate's life: doorbells that were enrolled together don't come back together."""
+LOOK_EVERY_S = 3600.0
+OFFLINE_S = 15 * 60.0
+FIRST_WAIT_S = 20 * 60.0
+LONGEST_WAIT_S = 12 * 3600.0
+NOT_DUE = "not_due"
+
+log = logging.getLogger(__name__)
+
+
+class LinkState(Protocol):
+    """The link to the broker (`firmware.link.link_session.LinkSession`)."""
+
+    @property
+    def is_online(self) -> bool:
+        """Return whether the broker has let us in and still does."""
+        ...
+
+
+class CertificateRenewal:
+    """Renews the certificate of one doorbell; `run` until cancelled."""
+
+    def __init__(
+        self,
+        *,
+        data_dir: Path,
+        relay_url: str,
+        keys: DeviceKeys,
+        http: httpx2.AsyncClient,
+        link: LinkState,
+        clock: Clock,
+        source: random.Random,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._path = data_dir / CERTIFICATE_FILE
+        self._ca_path = data_dir / CA_FILE
+        self._url = relay_url.rstrip("/") + "/renew"
+        self._keys = keys
+        self._http = http
+        self._link = link
+        self._clock = clock
+        self._sleep = sleep
+        self._jitter = source.random() * JITTER
+        self._backoff = Backoff(first_s=FIRST_WAIT_S, max_s=LONGEST_WAIT_S, source=source)
+        self._offline_since_ns: int | None = None
+        self._is_refused = False
+
+    @property
+    def present_troubles(self) -> Collection[TroubleCode]:
+        """The trouble that a refused renewal is, as health reports it."""
+        return ["certificate"] if self._is_refused else []
+
+    async def run(self) -> None:
+        """Look each hour whether the certificate is to be renewed."""
+        while True:
+            await self._sleep(await self.look())
+
+    async def look(self) -> float:
+        """Renew the certificate if it is time; return for how long to wait."""
+        try:
+            certificate = await asyncio.to_thread(self._load)
+            if not self._is_wanted(certificate):
+                return min(LOOK_EVERY_S, OFFLINE_S)
+            await self._renew(certificate)
+        except RenewalRefused as error:
+            if error.code != NOT_DUE:
+                self._refuse(error)
+            return self._backoff.next_s()
+        except (EnrolmentError, OSError, ValueError) as error:
+            log.warning("the certificate isn't renewed yet: %s", error)
+            return self._backoff.next_s()
+        self._is_refused = False
+        self._offline_since_ns = None
+        self._backoff.reset()
+        log.info("the certificate for the broker is renewed")
+        return min(LOOK_EVERY_S, OFFLINE_S)
+
+    def _is_wanted(self, certificate: x509.Certificate) -> bool:
+        return self._is_due(certificate) or self._is_long_offline()
+
+    def _is_due(self, certificate: x509.Certificate) -> bool:
+        starts_s = certificate.not_valid_before_utc.timestamp()
+        life_s = certificate.not_valid_after_utc.timestamp() - starts_s
+        return self._clock.wall_ms() / 1000 >= starts_s + life_s * (SHARE + self._jitter)
+
+    def _is_long_offline(self) -> bool:
+        now_ns = self._clock.monotonic_ns()
+        if self._link.is_online:
+            self._offline_since_ns = None
+            return False
+        if self._offline_since_ns is None:
+            self._offline_since_ns = now_ns
+        return now_ns - self._offline_since_ns >= OFFLINE_S * 1e9
+
+    async def _renew(self, certificate: x509.Certificate) -> None:
+        """Get the next certificate and store it; raises EnrolmentError, OSError or ValueError."""
+        pem = certificate.public_bytes(Encoding.PEM).decode()
+        signature = self._keys.sign(renewal_message(certificate))
+        request = RenewalRequest(certificate_pem=pem, signature=b64u(signature))
+        status, body = await post(self._http, self._url, request.encode())
+        if is_for_later(status):
+            raise RelayUnreachable(self._url, f"HTTP status {status}")
+        if status != 200:
+            raise RenewalRefused(*refusal_in(status, body))
+        try:
+            renewal = decode(Renewal, body, max_bytes=MAX_ANSWER_BYTES)
+            renewed = x509.load_pem_x509_certificate(renewal.certificate_pem.encode())
+        except (WireError, ValueError, x509.InvalidVersion) as error:
+            raise AnswerRefused(f"the relay's answer isn't a renewal: {error}") from error
+        await asyncio.to_thread(self._keep, certificate, renewed)
+
+    def _keep(self, before: x509.Certificate, renewed: x509.Certificate) -> None:
+        ca = x509.load_pem_x509_certificate(self._ca_path.read_bytes())
+        check_certificate(renewed, ca, ExtendedKeyUsageOID.CLIENT_AUTH, self._keys)
+        if renewed.not_valid_after_utc <= before.not_valid_after_utc:
+            raise AnswerRefused("the relay answered with a certificate that is no newer")
+        write_atomic(self._path, renewed.public_bytes(Encoding.PEM), mode=0o644)
+
+    def _refuse(self, error: RenewalRefused) -> None:
+        if not self._is_refused:
+            log.error("%s", error)
+        self._is_refused = True
+
+    def _load(self) -> x509.Certificate:
+        return x509.load_pem_x509_certificate(self._path.read_bytes())

@@ -1,0 +1,175 @@
+"""Renewal of the doorbell's certificate: when it asks, and which answers it keeps."""
+
+import datetime as dt
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx2
+import pytest
+from cryptography import x509
+
+from firmware.enrolment.keys import load_or_make_keys
+from firmware.enrolment.renewal import LONGEST_WAIT_S, CertificateRenewal
+from firmware.protocol.encoding import decode, unb64u
+from firmware.protocol.passkeys import verify_p256
+from firmware.protocol.renewals import Renewal, RenewalRequest, renewal_message
+from tests.fakes.clock import ManualClock
+from tests.fakes.fleet_ca import FleetCa
+
+DAY_S = 24 * 3600.0
+LIFE = dt.timedelta(days=90)
+
+
+class Link:
+    is_online = True
+
+
+class Bench:
+    """One doorbell with a certificate for 90 days, and a relay that answers as it is told."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.ca = FleetCa()
+        self.keys = load_or_make_keys(folder)
+        self.link = Link()
+        self.starts = dt.datetime.now(dt.UTC).replace(microsecond=0)
+        self.clock = ManualClock(wall_ms=int(self.starts.timestamp() * 1000))
+        self.requests: list[RenewalRequest] = []
+        self.answer: Callable[[], httpx2.Response] = self.renewed
+        (folder / "ca.pem").write_text(self.ca.pem)
+        (folder / "certificate.pem").write_text(self.certificate(self.starts))
+        self.renewal = self.start()
+
+    def start(self) -> CertificateRenewal:
+        return CertificateRenewal(
+            data_dir=self.folder,
+            relay_url="http://localhost:8400",
+            keys=self.keys,
+            http=httpx2.AsyncClient(transport=httpx2.MockTransport(self._take)),
+            link=self.link,
+            clock=self.clock,
+            source=random.Random(1),
+        )
+
+    def certificate(self, starts: dt.datetime, ca: FleetCa | None = None) -> str:
+        csr = self.keys.signer.certificate_request(self.keys.device)
+        return (ca or self.ca).sign_client(csr, starts, starts + LIFE)
+
+    def renewed(self) -> httpx2.Response:
+        starts = dt.datetime.fromtimestamp(self.clock.wall_ms() / 1000, dt.UTC)
+        return self.sent(self.certificate(starts))
+
+    def sent(self, certificate_pem: str) -> httpx2.Response:
+        return httpx2.Response(200, content=Renewal(certificate_pem=certificate_pem).encode())
+
+    def refused(self, code: str) -> httpx2.Response:
+        status = 409 if code == "not_due" else 403
+        return httpx2.Response(status, json={"error": {"code": code, "message": "no"}})
+
+    def _take(self, request: httpx2.Request) -> httpx2.Response:
+        assert str(request.url) == "http://localhost:8400/renew"
+        self.requests.append(decode(RenewalRequest, request.content))
+        return self.answer()
+
+    @property
+    def stored(self) -> x509.Certificate:
+        return x509.load_pem_x509_certificate((self.folder / "certificate.pem").read_bytes())
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+async def test_a_certificate_is_renewed_once_two_thirds_of_its_life_are_over(bench: Bench) -> None:
+    for _ in range(59):
+        bench.clock.advance(DAY_S)
+        await bench.renewal.look()
+    assert not bench.requests
+    for _ in range(8):
+        bench.clock.advance(DAY_S)
+        await bench.renewal.look()
+    assert len(bench.requests) == 1
+    left = bench.stored.not_valid_after_utc.timestamp() - bench.clock.wall_ms() / 1000
+    assert left > 82 * DAY_S
+
+
+async def test_the_request_is_signed_by_the_doorbells_key(bench: Bench) -> None:
+    before = bench.stored
+    bench.clock.advance(80 * DAY_S)
+    await bench.renewal.look()
+    (request,) = bench.requests
+    assert x509.load_pem_x509_certificate(request.certificate_pem.encode()) == before
+    signature = unb64u(request.signature)
+    assert verify_p256(bench.keys.signer.spki, signature, renewal_message(before))
+
+
+async def test_a_doorbell_without_time_renews_when_the_broker_keeps_it_out(bench: Bench) -> None:
+    bench.clock.set_wall_ms(0)
+    bench.clock.trusted = False
+    bench.link.is_online = False
+    bench.answer = lambda: bench.sent(bench.certificate(bench.starts + dt.timedelta(days=300)))
+    await bench.renewal.look()
+    assert not bench.requests  # it may have started just now
+    bench.clock.advance(20 * 60)
+    await bench.renewal.look()
+    assert bench.stored.not_valid_before_utc > bench.starts + dt.timedelta(days=299)
+
+
+async def test_a_relay_that_is_away_is_asked_again_and_less_and_less_often(bench: Bench) -> None:
+    def away() -> httpx2.Response:
+        raise httpx2.ConnectError("refused")
+
+    bench.answer = away
+    before = bench.stored
+    bench.clock.advance(80 * DAY_S)
+    waits_s = [await bench.renewal.look() for _ in range(12)]
+    assert bench.stored == before
+    assert waits_s[-1] > LONGEST_WAIT_S / 2 > waits_s[0]
+    assert not bench.renewal.present_troubles
+    bench.answer = bench.renewed
+    await bench.renewal.look()
+    assert bench.stored != before
+
+
+@pytest.mark.parametrize("code", ["revoked", "too_late", "unknown"])
+async def test_a_final_refusal_is_a_trouble_until_the_relay_renews_again(
+    bench: Bench, code: str
+) -> None:
+    bench.clock.advance(80 * DAY_S)
+    bench.answer = lambda: bench.refused(code)
+    assert await bench.renewal.look() > 0
+    assert bench.renewal.present_troubles == ["certificate"]
+    bench.answer = bench.renewed
+    await bench.renewal.look()
+    assert not bench.renewal.present_troubles
+
+
+async def test_what_is_not_due_is_no_trouble(bench: Bench) -> None:
+    bench.clock.advance(80 * DAY_S)  # by a clock that is wrong
+    bench.answer = lambda: bench.refused("not_due")
+    await bench.renewal.look()
+    assert not bench.renewal.present_troubles
+
+
+@pytest.mark.parametrize(
+    "what", ["another CA", "the same again", "an evidence certificate", "rubbish", "too much"]
+)
+async def test_an_answer_that_is_no_newer_certificate_of_ours_is_not_kept(
+    bench: Bench, what: str
+) -> None:
+    before = bench.stored
+    csr = bench.keys.signer.certificate_request(bench.keys.device)
+    later = bench.starts + dt.timedelta(days=80)
+    bench.answer = {
+        "another CA": lambda: bench.sent(bench.certificate(later, FleetCa())),
+        "the same again": lambda: bench.sent(bench.certificate(bench.starts)),
+        "an evidence certificate": lambda: bench.sent(bench.ca.sign_evidence(csr)),
+        "rubbish": lambda: httpx2.Response(200, content=b"{}"),
+        "too much": lambda: httpx2.Response(200, content=bytes(2 * 1024 * 1024)),
+    }[what]
+    bench.clock.advance(80 * DAY_S)
+    await bench.renewal.look()
+    assert len(bench.requests) == 1
+    assert bench.stored == before
