@@ -19,8 +19,8 @@ from provisioning.first_boot.places import BUNDLE, CURRENT, INSTALLED, VERSIONS
 
 UNPACKED = f"{INSTALLED}/unpacked"
 PIP_S, COMPILE_S = 1800.0, 1800.0
-NEVER_IMPORTED = r"/tests?/|/site-packages/relay/"
-"""A third of all code: what packages carry to test themselves, and the relay's, isn't compiled."""
+NEVER_IMPORTED = r"/tests?/|/site-packages/(relay|setuptools)/"
+"""A third of all code isn't compiled: packages' own tests, the relay, what only builds packages."""
 SHEBANG = b"#!"
 NOTE = "bundle.note"
 

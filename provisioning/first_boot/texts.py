@@ -141,6 +141,34 @@ TEXTS: dict[Language, dict[str, Advice]] = {
             "The card can't be written any more: it is locked or worn.", "Take another card."
         ),
         "card_failing": Advice("The card gives errors.", "Take another card."),
+        "card_too_small": Advice(
+            "The card is too small for a doorbell.", "Use one of at least 16 GB, and flash that."
+        ),
+        "root_fills_card": Advice(
+            "The system has taken the whole card; nothing is left for recordings.",
+            "Flash the card anew with doorward-flash, or with Doorward's image.",
+        ),
+        "unknown_disk": Advice(
+            "The card has partitions that are neither Raspberry Pi OS' nor Doorward's.",
+            "Flash the card anew with doorward-flash, or with Doorward's image.",
+        ),
+        "data_partition_foreign": Advice(
+            "The card's third partition isn't Doorward's; it is left as it is.",
+            "Save what you need of it, and flash the card anew.",
+        ),
+        "data_partition_damaged": Advice(
+            "The card's partition for recordings can't be read.", "Flash another card."
+        ),
+        "no_root_in_fstab": Advice(
+            "The system's list of file systems is damaged.", "Flash the card anew."
+        ),
+        "system_already_read_only": Advice(
+            "The system can't be changed any more.",
+            "Log in and run sudo doorward-maintenance rw, or flash the card anew.",
+        ),
+        "cloud_init_running": Advice(
+            "The system's own set-up hasn't ended.", "Leave it switched on; it goes on by itself."
+        ),
         "service_failed": Advice("The doorbell doesn't start.", "The line below says why."),
         "done": Advice(
             "The doorbell is set up.",
@@ -261,6 +289,35 @@ TEXTS: dict[Language, dict[str, Advice]] = {
             "Kortet går inte längre att skriva på: det är låst eller slitet.", "Ta ett annat kort."
         ),
         "card_failing": Advice("Kortet ger fel.", "Ta ett annat kort."),
+        "card_too_small": Advice(
+            "Kortet är för litet för en dörrklocka.", "Använd ett på minst 16 GB, och skriv det."
+        ),
+        "root_fills_card": Advice(
+            "Systemet har tagit hela kortet; inget är kvar för inspelningar.",
+            "Skriv kortet på nytt, med Doorwards avbild eller doorward-flash.",
+        ),
+        "unknown_disk": Advice(
+            "Kortet har partitioner som varken är Raspberry Pi OS eller Doorwards.",
+            "Skriv kortet på nytt, med Doorwards avbild eller doorward-flash.",
+        ),
+        "data_partition_foreign": Advice(
+            "Kortets tredje partition är inte Doorwards; den lämnas som den är.",
+            "Spara det som du behöver av den, och skriv kortet på nytt.",
+        ),
+        "data_partition_damaged": Advice(
+            "Kortets partition för inspelningar går inte att läsa.", "Skriv ett annat kort."
+        ),
+        "no_root_in_fstab": Advice(
+            "Systemets lista över filsystem är skadad.", "Skriv kortet på nytt."
+        ),
+        "system_already_read_only": Advice(
+            "Systemet går inte längre att ändra.",
+            "Logga in och kör sudo doorward-maintenance rw, eller skriv kortet på nytt.",
+        ),
+        "cloud_init_running": Advice(
+            "Systemets egen förberedelse är inte klar.",
+            "Låt den vara på; det fortsätter av sig självt.",
+        ),
         "service_failed": Advice("Dörrklockan startar inte.", "Raden nedan säger varför."),
         "done": Advice(
             "Dörrklockan är klar.",

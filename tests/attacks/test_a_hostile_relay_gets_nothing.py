@@ -24,6 +24,7 @@ from firmware.enrolment.keys import load_or_make_keys
 from firmware.protocol.commands import (
     Accepted,
     Answer,
+    CardCloned,
     Command,
     CommandBody,
     LiveNonce,
@@ -49,7 +50,13 @@ from firmware.protocol.decisions import (
     Revoke,
 )
 from firmware.protocol.encoding import b64u, new_id, sha256_hex
-from firmware.protocol.events import PackageReady, PackageUploaded, ReleaseCommitted, SlotCommitted
+from firmware.protocol.events import (
+    PackageReady,
+    PackageUploaded,
+    ReleaseCommitted,
+    SlotCommitted,
+    Trouble,
+)
 from firmware.protocol.grants import AddOwner, OwnerKeys, Recipient, SignedStatement, Statement
 from firmware.protocol.live import LiveOffer
 from firmware.protocol.notes import RequestsMatched, StatementRefused
@@ -529,6 +536,21 @@ async def test_nothing_readable_and_no_key_has_left_in_any_direction(
     assert len(here.messages) > 50
     left = b"\n".join([*here.taken, *stored])
     assert [needle for needle in needles if needle in left] == []
+
+
+async def test_and_then_says_that_somebody_copied_the_card(
+    here: Siege, request_: SignedRequest
+) -> None:
+    """Nobody signs that. It keeps footage in, is told to the owner, and gives nothing away.
+
+    Seen to succeed (the owner is asked) without the check in the verifier.
+    """
+    assert await here.command(CardCloned()) == Accepted()
+    await carry_for_nothing(here, here.sign(here.grant(request_)))
+    await eventually(lambda: "card_cloned" in [one.code for one in here.told(Trouble)])
+    refused = [note.reason for note in here.notes() if isinstance(note, StatementRefused)]
+    assert "card_cloned" in refused
+    assert not (here.card / "next-identity").exists()
 
 
 # --- what the tests are made of ---

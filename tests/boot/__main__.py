@@ -20,7 +20,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from provisioning.__main__ import main as doorward_flash
 from tests.boot.base_image import BaseImage, base_image
 from tests.boot.bundle import SignedBundle, signed_bundle
 from tests.boot.card import CARD_BYTES, add_settings, status
@@ -73,7 +72,8 @@ async def _show(folder: Path, options: argparse.Namespace) -> None:
         invitation = await relay.invite_doorbell(folder / "doorward.json")
         page, bell = free_ports(2)
         card = folder / "card.img"
-        await asyncio.to_thread(_flash, card, base, bundle, invitation, page)
+        await _flash(card, base, bundle, invitation)
+        add_settings(card, door_url=f"http://127.0.0.1:{page}")
         with booted(card, base, folder, ports={PAGE: page, BELL: bell}) as machine:
             await _follow(machine)
             own = f"http://127.0.0.1:{page}"
@@ -84,8 +84,8 @@ async def _show(folder: Path, options: argparse.Namespace) -> None:
             shutil.copyfile(card, options.keep)
 
 
-def _flash(card: Path, base: BaseImage, bundle: SignedBundle, invitation: Path, page: int) -> None:
-    """Write and customise a card with `doorward-flash`; its page is to be called as from here."""
+async def _flash(card: Path, base: BaseImage, bundle: SignedBundle, invitation: Path) -> None:
+    """Write and customise a card with `doorward-flash`."""
     with card.open("wb") as file:
         file.truncate(CARD_BYTES)
     words = [
@@ -94,9 +94,15 @@ def _flash(card: Path, base: BaseImage, bundle: SignedBundle, invitation: Path, 
         "--invitation", str(invitation), "--serial", NAME,
     ]  # fmt: skip
     _say(f"doorward-flash {' '.join(words)}")
-    if doorward_flash(words) != 0:
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "provisioning", *words)
+    try:
+        code = await process.wait()
+    finally:
+        if process.returncode is None:
+            process.terminate()
+            await process.wait()
+    if code != 0:
         raise Unavailable("the card couldn't be written")
-    add_settings(card, door_url=f"http://127.0.0.1:{page}")
 
 
 async def _follow(machine: Machine) -> None:

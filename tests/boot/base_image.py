@@ -18,7 +18,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from tests.boot.system import AMD64, Architecture, RootFileSystem, root_file_system, run
+from tests.boot.programs import only_maker, run
+from tests.boot.system import AMD64, STATE, Architecture, RootFileSystem, root_file_system
 
 MIB = 1024 * 1024
 BOOT_AT, BOOT_MIB = 8 * MIB, 512
@@ -47,6 +48,11 @@ class BaseImage:
 
 def base_image(architecture: Architecture = AMD64, say: Callable[[str], None] = print) -> BaseImage:
     """Return the image, made if it isn't kept; raise Unavailable if it can't be."""
+    with only_maker(STATE):
+        return _kept_or_made(architecture, say)
+
+
+def _kept_or_made(architecture: Architecture, say: Callable[[str], None]) -> BaseImage:
     system = root_file_system(architecture, say)
     recipe = hashlib.sha256(
         Path(__file__).read_bytes() + json.dumps(architecture.settings).encode()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from provisioning.bundle_on_card import CardBundle, card_bundle
 from provisioning.release.bundle import Target
-from tests.boot.programs import run
+from tests.boot.programs import only_maker, run
 from tests.boot.system import REPOSITORY, STATE
 
 SOURCES = ("firmware", "provisioning", "relay", "requirements", "hardware/pins.toml")
@@ -38,15 +38,16 @@ def signed_bundle(
 ) -> SignedBundle:
     """Return the bundle, made if none is kept; raise Unavailable if it can't be."""
     folder = STATE / f"bundle-{target}-{_digest()}"
-    if not folder.exists():
-        say("gathering a bundle of this checkout")
-        new = folder.with_suffix(".new")
-        shutil.rmtree(new, ignore_errors=True)
-        new.mkdir(parents=True)
-        _make(new, target)
-        for old in sorted(STATE.glob(f"bundle-{target}-*"), key=_made_at)[: -KEEP or None]:
-            shutil.rmtree(old)
-        new.rename(folder)
+    with only_maker(STATE):
+        if not folder.exists():
+            say("gathering a bundle of this checkout")
+            new = folder.with_suffix(".new")
+            shutil.rmtree(new, ignore_errors=True)
+            new.mkdir(parents=True)
+            _make(new, target)
+            for old in sorted(STATE.glob(f"bundle-{target}-*"), key=_made_at)[:-KEEP]:
+                shutil.rmtree(old)
+            new.rename(folder)
     return SignedBundle(path=folder / "bundle.tar", signers=folder / "signers.txt", target=target)
 
 

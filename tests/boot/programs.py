@@ -1,8 +1,11 @@
-"""Programs that the proof runs to make a system, an image and a bundle."""
+"""Programs that the proof runs to make systems, images and bundles, for one process at a time."""
 
+import contextlib
+import fcntl
 import os
 import signal
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 
@@ -39,3 +42,12 @@ def run(*command: str, cwd: Path | None = None) -> str:
             f"`{' '.join(command[:3])} …` failed: {(said + complaint).strip()[-2000:]}"
         )
     return said
+
+
+@contextlib.contextmanager
+def only_maker(state: Path) -> Iterator[None]:
+    """Wait until nobody else makes what is kept in this folder."""
+    state.mkdir(parents=True, exist_ok=True)
+    with (state / "lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

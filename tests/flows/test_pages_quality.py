@@ -154,6 +154,7 @@ async def addresses_of(home: Home) -> list[str]:
         "clip": f"clips/{home.device}/{clip.clip_id}",
         "release": f"requests/{asked.id}",
         "join": "join?invitation=used",
+        "identity": f"identity/{home.device}",
     }
     return [behind.get(name, name) for name in views_of_the_app()]
 
