@@ -125,8 +125,8 @@ class PanelLight:
             _try(
                 self._host, "systemd-run", "--collect", f"--unit={PANEL_UNIT}",
                 f"--property=User={USER}", "--property=SupplementaryGroups=gpio",
-                "--property=RuntimeDirectory=doorward-light",
-                "--property=WorkingDirectory=/run/doorward-light",
+                "--property=RuntimeDirectory=first-boot-light",
+                "--property=WorkingDirectory=/run/first-boot-light",
                 f"{CURRENT}/bin/python", "-I", "-m", "firmware.panel.setup_light", wanted,
             )  # fmt: skip
 

@@ -120,13 +120,6 @@ RESOLVER_TEXT = """\
 [main]
 rc-manager=unmanaged
 """
-UNITS = (
-    "doorward.service",
-    "doorward-reboot.path",
-    "doorward-invitation.service",
-    "doorward-network.service",
-)
-WANTS = "/etc/systemd/system/multi-user.target.wants"
 MAINTENANCE = "/usr/local/sbin/doorward-maintenance"
 TIMERS = (
     "apt-daily.timer",
@@ -137,7 +130,7 @@ TIMERS = (
     "man-db.timer",
 )
 """Timers of the system that write to the root, and would fail each night."""
-MASKS = "/etc/systemd/system"
+UNITS = "/etc/systemd/system"
 CLOUD_INIT_OFF = "/etc/cloud/cloud-init.disabled"
 CLOUD_INIT_RUN = "/run/cloud-init"
 CLOUD_INIT_RESULT = "/run/cloud-init/result.json"
@@ -299,7 +292,13 @@ def _missing_drop_ins(host: Host) -> list[str]:
 
 
 def _disabled_units(host: Host) -> list[str]:
-    return [unit for unit in UNITS if not host.exists(f"{WANTS}/{unit}")]
+    """Return Doorward's installed units that want to start with a target, and don't yet."""
+    found = []
+    for path in sorted(host.path(UNITS).glob("doorward*.*")):
+        wanted_by = re.search(r"^WantedBy=(\S+)$", path.read_text(), re.MULTILINE)
+        if wanted_by and not host.exists(f"{UNITS}/{wanted_by[1]}.wants/{path.name}"):
+            found.append(path.name)
+    return found
 
 
 def _has_swap_file(host: Host) -> bool:
@@ -308,7 +307,7 @@ def _has_swap_file(host: Host) -> bool:
 
 
 def _unmasked_timers(host: Host) -> list[str]:
-    masks = {timer: host.path(f"{MASKS}/{timer}") for timer in TIMERS}
+    masks = {timer: host.path(f"{UNITS}/{timer}") for timer in TIMERS}
     return [
         timer
         for timer, mask in masks.items()

@@ -294,11 +294,11 @@ TEXTS: dict[Language, dict[str, Advice]] = {
         ),
         "root_fills_card": Advice(
             "Systemet har tagit hela kortet; inget är kvar för inspelningar.",
-            "Skriv kortet på nytt: med Doorwards avbild, eller med doorward-flash.",
+            "Skriv kortet på nytt, med Doorwards avbild eller doorward-flash.",
         ),
         "unknown_disk": Advice(
             "Kortet har partitioner som varken är Raspberry Pi OS eller Doorwards.",
-            "Skriv kortet på nytt: med Doorwards avbild, eller med doorward-flash.",
+            "Skriv kortet på nytt, med Doorwards avbild eller doorward-flash.",
         ),
         "data_partition_foreign": Advice(
             "Kortets tredje partition är inte Doorwards; den lämnas som den är.",

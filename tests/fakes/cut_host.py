@@ -4,7 +4,7 @@ After a change is before the next one: nothing of a step lasts in between.
 """
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -59,6 +59,15 @@ class CutHost(Host):
         return go()
 
 
+def enable(host: Host, units: Sequence[str]) -> None:
+    """Do what `systemctl enable` does: link each unit where its target looks for it."""
+    for unit in units:
+        text = host.path(f"/etc/systemd/system/{unit}").read_text()
+        wants = f"/etc/systemd/system/{text.split('WantedBy=')[1].split()[0]}.wants"
+        host.path(wants).mkdir(exist_ok=True)
+        host.link(f"{wants}/{unit}", f"/etc/systemd/system/{unit}")
+
+
 class FolderHost(Host):
     """A folder as a machine's root, on which mounts are noted and not made."""
 
@@ -88,8 +97,7 @@ class FolderHost(Host):
                 for unit in units:
                     super().link(f"/etc/systemd/system/{unit}", "/dev/null")
             case ("systemctl", "enable", *units):
-                for unit in units:
-                    super().link(f"/etc/systemd/system/multi-user.target.wants/{unit}", "x")
+                enable(self, units)
             case ("sync" | "systemd-machine-id-setup", *_):
                 pass
             case ("install", "-d", "-m", "0700", folder):

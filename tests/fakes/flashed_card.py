@@ -14,6 +14,7 @@ from pathlib import Path
 
 from provisioning.first_boot.data_partition import MIB, Sizes
 from provisioning.first_boot.host import COMMAND_S, Host
+from tests.fakes.cut_host import enable
 
 SIZES = Sizes(
     max_root=40 * MIB,
@@ -34,7 +35,7 @@ SYSTEM = {
     "etc/machine-id": "0123456789abcdef0123456789abcdef\n",
     "etc/netplan/60-doorward.yaml": "network: {}\n",
     "etc/resolv.conf": "nameserver 192.0.2.1\n",
-    "etc/systemd/system/multi-user.target.wants/ssh.service": "",
+    "etc/systemd/system/doorward.service": "[Install]\nWantedBy=multi-user.target\n",
     "run/cloud-init/result.json": "{}\n",
     "usr/local/sbin/nothing": "",
     "usr/sbin/NetworkManager": "",
@@ -120,8 +121,7 @@ class CardHost(Host):
                 self.link(f"/etc/systemd/system/{unit}", "/dev/null")
             return b""
         if argv[:2] == ("systemctl", "enable"):
-            for unit in argv[2:]:
-                self.link(f"/etc/systemd/system/multi-user.target.wants/{unit}", f"../{unit}")
+            enable(self, argv[2:])
             return b""
         return super().run(*argv, stdin=stdin, timeout_s=timeout_s)
 

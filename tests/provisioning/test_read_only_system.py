@@ -16,7 +16,6 @@ from provisioning.first_boot.mount_table import mount_at
 from provisioning.first_boot.read_only import (
     RESOLVER_DROP_IN,
     TIMERS,
-    UNITS,
     WRITABLE,
     ReadOnlySystem,
 )
@@ -37,7 +36,10 @@ FILES = {
     "etc/doorward/doorbell.toml": 'data_dir = "/var/lib/doorward"\n',
     "etc/cloud/cloud.cfg": "\n",
     "etc/resolv.conf": "nameserver 192.0.2.1\n",
-    "etc/systemd/system/multi-user.target.wants/ssh.service": "[Unit]\n",
+    "etc/systemd/system/doorward.service": "[Install]\nWantedBy=multi-user.target\n",
+    "etc/systemd/system/doorward-early.service": "[Install]\nWantedBy=sysinit.target\n",
+    "etc/systemd/system/doorward-reboot.service": "[Service]\n",
+    "etc/systemd/system/other.service": "[Install]\nWantedBy=multi-user.target\n",
     "opt/doorward/units/doorward-maintenance": "#!/bin/sh\n",
     "usr/local/sbin/other": "",
     "run/cloud-init/result.json": "{}\n",
@@ -92,8 +94,11 @@ def assert_done(host: FolderHost) -> None:
         "/opt/doorward/units/doorward-maintenance"
     )
     assert "volatile" in host.path("/etc/systemd/journald.conf.d/90-doorward.conf").read_text()
-    for unit in UNITS:
-        assert host.exists(f"/etc/systemd/system/multi-user.target.wants/{unit}")
+    wants = host.path("/etc/systemd/system").glob("*.wants/*")
+    assert {f"{path.parent.name}/{path.name}" for path in wants} == {
+        "multi-user.target.wants/doorward.service",
+        "sysinit.target.wants/doorward-early.service",
+    }
     for timer in TIMERS:
         assert host.path(f"/etc/systemd/system/{timer}").readlink() == Path("/dev/null")
 
