@@ -213,7 +213,7 @@ def _complete(options: argparse.Namespace) -> int:
 def _found_deb(folder: Path | None, name: str) -> Path:
     if folder is None:
         raise ReleaseRefused(
-            f"the bundle lacks {name}; give --debs FOLDER (`doorward-release debs` fetches it)"
+            f"the bundle lacks {name}; fetch it by `doorward-release debs`, and name its folder"
         )
     return folder / name.removeprefix(f"{DEBS}/")
 

@@ -143,7 +143,7 @@ def test_a_bundle_has_the_boards_wheels_by_their_digests_and_its_packages(worksh
     wheel = digests["wheels/doorward-9.9-py3-none-any.whl"]
     text = checked.read("requirements.txt").decode()
     assert f"doorward==9.9 --hash=sha256:{wheel}\n" in text
-    assert text.count("--hash") == 3
+    assert text.count("--hash") == 3  # pip installs the others, and isn't installed itself
 
 
 def test_the_same_checkout_gives_the_same_bytes(workshop: Workshop, tmp_path: Path):
