@@ -7,6 +7,7 @@ Raspberry Pi OS for 64 bits with cloud-init.
 
 import io
 import lzma
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -16,6 +17,7 @@ from provisioning.errors import CardDamaged, ImageRefused
 from provisioning.fat32.volume import Volume
 from provisioning.partitions import Partition, read_partitions
 
+XZ_END = b"YZ"
 XZ, ZSTD = b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd"
 PIECE = 4 * 1024 * 1024
 LOOK_BYTES = 160 * 1024 * 1024
@@ -58,6 +60,16 @@ class Image:
     def packed_position(self) -> int:
         """How much of the file was read: what progress is counted by."""
         return self._file.tell()
+
+    def check_whole(self, size: int) -> None:
+        """Raise ImageRefused if the file was visibly cut off; its partitions end at `size`.
+
+        A `.zst` shows that only when all of it is unpacked.
+        """
+        end = os.pread(self._file.fileno(), 2, max(0, self.packed_bytes - 2))
+        is_cut = end != XZ_END if self._form == "xz" else self.packed_bytes < size
+        if self._form != "zst" and is_cut:
+            raise ImageRefused(f"{self.path.name} was cut off; download it anew")
 
     def pieces(self, *, limit: int) -> Iterator[bytes]:
         """Yield the card's bytes from the start; raise ImageRefused beyond `limit` of them."""
@@ -142,7 +154,9 @@ def check_base(image: Image) -> None:
     """Raise ImageRefused unless a doorbell can be made of the image."""
     blocks = beginning(image)
     try:
-        names = Volume(blocks, boot_partition(read_partitions(blocks))).names()
+        partitions = read_partitions(blocks)
+        image.check_whole(max((one.start + one.size for one in partitions), default=0))
+        names = Volume(blocks, boot_partition(partitions)).names()
     except CardDamaged as error:
         raise ImageRefused(f"{image.path.name} is no image that a Pi boots: {error}") from error
     have = {name.lower() for name in names}

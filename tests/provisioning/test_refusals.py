@@ -1,7 +1,9 @@
 """What is refused says one sentence with what to do, and writes nothing: the real command."""
 
+import lzma
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +11,13 @@ import pytest
 
 from firmware.protocol.claims import Claim, Invitation
 from provisioning.__main__ import main
+from provisioning.release.images import PURPOSE as IMAGES_PURPOSE
+from provisioning.release.images import ImageList, ListedImage
+from provisioning.release.signed_document import sign_document
 from tests.fakes.loop_device import loop_of
 from tests.fakes.lsblk import fake_lsblk
 from tests.provisioning.card_images import LENGTH, WITH_BUNDLE, make_image, needs_fat_tools
+from tests.provisioning.signed_bundles import ADA, BO, EVE, make_bundle
 
 pytestmark = needs_fat_tools
 
@@ -149,6 +155,78 @@ def test_a_wish_is_refused_before_the_first_card_of_a_batch_is_opened(
     assert "has no invitations" in refused(*words)
     assert card.read_bytes() == before
     assert not ledger.exists()
+
+
+def cut_raw(base: Path, folder: Path) -> list[object]:
+    image = folder / "cut.img"
+    image.write_bytes(base.read_bytes()[:-2_000_000])
+    return [image]
+
+
+def cut_xz(base: Path, folder: Path) -> list[object]:
+    image = folder / "cut.img.xz"
+    image.write_bytes(lzma.compress(base.read_bytes(), preset=0)[:-40])
+    return [image]
+
+
+def other_board(base: Path, folder: Path) -> list[object]:
+    bundle, signers = make_bundle(folder, target="x86_64-cp313")
+    return [base, "--bundle", bundle, "--signers", signers]
+
+
+def one_signature(base: Path, folder: Path) -> list[object]:
+    bundle, signers = make_bundle(folder, signers=(ADA, EVE))
+    return [base, "--bundle", bundle, "--signers", signers]
+
+
+def tampered_bundle(base: Path, folder: Path) -> list[object]:
+    bundle, signers = make_bundle(folder)
+    data = bytearray(bundle.read_bytes())
+    data[len(data) // 2] ^= 1
+    bundle.write_bytes(data)
+    return [base, "--bundle", bundle, "--signers", signers]
+
+
+def not_in_the_list(base: Path, folder: Path) -> list[object]:
+    _, signers = make_bundle(folder)
+    entry = ListedImage(
+        name="another",
+        url="https://images.example/a.img",
+        packed_size=base.stat().st_size,
+        packed_sha256="0" * 64,
+        size=1,
+        sha256="0" * 64,
+    )
+    listed = folder / "images"
+    listed.write_bytes(
+        sign_document(ImageList(made_ms=1, images=(entry,)), IMAGES_PURPOSE, [ADA, BO])
+    )
+    return [base, "--list", listed, "--signers", signers]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (cut_raw, "was cut off"),
+        (cut_xz, "was cut off"),
+        (other_board, "is for x86_64-cp313, not for aarch64-cp313"),
+        (one_signature, "2 must"),
+        (tampered_bundle, "isn't what was signed"),
+        (not_in_the_list, "none of the 1 images in the signed list"),
+    ],
+)
+def test_a_wrong_image_or_bundle_is_refused_before_a_card_is_opened(
+    base: Path,
+    card: Path,
+    tmp_path: Path,
+    refused: Refusing,
+    wrong: Callable[[Path, Path], list[object]],
+    words: str,
+):
+    before = card.read_bytes()
+    image, *more = wrong(base, tmp_path)
+    assert words in refused("flash", image, card, "--allow-file", *more)
+    assert card.read_bytes() == before
 
 
 @pytest.mark.parametrize("command", ["flash", "customise", "doctor"])
