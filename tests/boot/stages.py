@@ -42,6 +42,6 @@ async def follow_first_boot(machine: Machine, stages: Stages) -> None:
 
 
 def done_line(step: str) -> str:
-    """Return what matches once a step is done: a step that was done before it began says nothing."""
+    """Return what matches once a step is done; one that was done before says nothing."""
     later = FIRST_BOOT_STEPS[FIRST_BOOT_STEPS.index(step) :]
     return rf"INFO ({'|'.join(later)}) is done"
