@@ -26,7 +26,7 @@ from tests.boot.card import CARD_BYTES, add_settings, status
 from tests.boot.machine import BootFailed, Machine, booted
 from tests.boot.programs import Unavailable
 from tests.boot.relay import Relay, running_relay
-from tests.boot.stages import FIRST_BOOT_STEPS, WITHIN_S
+from tests.boot.stages import FIRST_BOOT_STEPS, WITHIN_S, done_line
 from tests.boot.ways_in import BELL, PAGE, at_the_door, wait_until_online
 from tests.story.door import Door
 from tests.story.owner import API, Owner
@@ -110,7 +110,7 @@ async def _follow(machine: Machine) -> None:
     _say(f"booting the card; all that it says: {machine.journal}")
     for step, line in [
         ("boot", r"Started doorward-first-boot"),
-        *((step, rf"INFO {step} is done") for step in FIRST_BOOT_STEPS),
+        *((step, done_line(step)) for step in FIRST_BOOT_STEPS),
     ]:
         with _still(step):
             took_s = await machine.wait_for(line, within_s=WITHIN_S)

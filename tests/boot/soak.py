@@ -138,9 +138,10 @@ async def test_power_cuts_cost_a_start_and_nothing_else(
     chance = random.Random(SEED)
     card = tmp_path / "card.img"
     make_card(card, base, bundle, await relay.invite_doorbell(tmp_path / "doorward.json"))
-    for number, line in enumerate(CUT_AFTER[:CUTS]):
+    for number in range(min(CUTS, len(CUT_AFTER))):
         with booted(card, base, tmp_path, name=f"cut-{number}") as machine:
-            await machine.wait_for(f"{line}|{DONE}|{RUNNING}", within_s=WITHIN_S)
+            later = "|".join(CUT_AFTER[number:])  # a step that was done says nothing
+            await machine.wait_for(f"{later}|{DONE}|{RUNNING}", within_s=WITHIN_S)
             await asyncio.sleep(chance.uniform(0.0, 3.0))
             machine.cut_power()
     page, bell = free_ports(2)
