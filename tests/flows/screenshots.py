@@ -245,6 +245,7 @@ class Story:
             "/transparency": "public-transparency",
             "/entries": "public-entries",
             "/passing-by": "public-passing-by",
+            "/doorbell": "public-doorbell-invitation",
         }.items():
             await page.goto(f"{self._relay}{path}")
             await take(page, name)

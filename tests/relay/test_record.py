@@ -50,7 +50,7 @@ AT_CELL = "37.7767, -122.4185"
 ELSEWHERE = "59.33, 18.06"
 PAGES = (
     "/", "/agencies", "/agencies/lakeland", "/requests", "/requests?case=none", "/entries",
-    "/entries?kind=limits", "/entries/register/1", "/transparency", "/passing-by",
+    "/entries?kind=limits", "/entries/register/1", "/transparency", "/passing-by", "/doorbell",
 )  # fmt: skip
 
 

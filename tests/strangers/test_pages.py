@@ -11,7 +11,7 @@ from tests.strangers.town import LivingTown
 
 PUBLIC = (
     "/", "/requests", "/agencies", "/agencies/lakeland", "/agreements/compare?agency=lakeland",
-    "/transparency", "/for-agencies", "/passing-by", "/agency", "/admin",
+    "/transparency", "/for-agencies", "/passing-by", "/doorbell", "/agency", "/admin",
 )  # fmt: skip
 AXE = REPOSITORY / "node_modules" / "axe-core" / "axe.min.js"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]

@@ -30,6 +30,7 @@ class PublicFace:
         return [
             Route("/", self.index),
             Route("/passing-by", self.passing_by),
+            Route("/doorbell", self.doorbell_invitation),
             *AgreementPages(services, answering).routes(),
             Route("/agreements/{sha256}", self.show_agreement),
             *RequestPages(services, answering).routes(),
@@ -61,6 +62,15 @@ class PublicFace:
 
         async def make() -> Response:
             return self._services.pages.render(request, "public/passing_by.html")
+
+        view = await self._services.record.view()  # an invented town's page shows its clock
+        return await self._answer(request, view.version, make)
+
+    async def doorbell_invitation(self, request: Request) -> Response:
+        """GET /doorbell: use of an invitation's link; its secret, behind the #, isn't sent."""
+
+        async def make() -> Response:
+            return self._services.pages.render(request, "public/doorbell_invitation.html")
 
         view = await self._services.record.view()  # an invented town's page shows its clock
         return await self._answer(request, view.version, make)
