@@ -285,6 +285,10 @@ STEPS: Final[Mapping[int, Sequence[str]]] = {
         "ALTER TABLE doorbells ADD COLUMN certificate_ends_ms BIGINT NOT NULL DEFAULT 0",
         "UPDATE doorbells SET certificate_ends_ms = enrolled_ms + 31536000000",
         "ALTER TABLE doorbells ADD COLUMN cloned_ms BIGINT",
+        """
+        CREATE INDEX doorbells_by_certificate ON doorbells (revoked_ms, certificate_ends_ms)
+        """,
+        "CREATE INDEX doorbells_by_clone ON doorbells (revoked_ms, cloned_ms)",
         "ALTER TABLE claims ADD COLUMN replaces TEXT",
         "ALTER TABLE claims ADD COLUMN replays BIGINT NOT NULL DEFAULT 0",
         "ALTER TABLE claims ADD COLUMN replayed_ms BIGINT",

@@ -58,6 +58,7 @@ PUBLIC = {
     ("GET", "/healthz"),
     ("GET", "/static"),
     ("POST", "/enrol"),  # the claim's secret authorises
+    ("POST", "/renew"),  # the certificate's own key
     ("GET", f"{API}/openapi.json"),
     ("GET", f"{API}/config"),
     ("POST", f"{API}/owner/register/options"),  # an invitation authorises

@@ -66,7 +66,7 @@ async def test_a_scrape_reads_no_table_from_end_to_end(world: World) -> None:
     scans = {step.split()[1] for step in planned if step.startswith("SCAN")}
     assert scans.isdisjoint({"events", "doorbells", "commands", "requests"})
     doorbells = [step for step in planned if "doorbells" in step]
-    assert len(doorbells) == 2
+    assert len(doorbells) == 4
     assert all("COVERING INDEX" in step for step in doorbells)  # their certificates stay unread
 
 

@@ -92,6 +92,7 @@ EXPECTED: Final[dict[Named, Rule]] = {
             *(("GET", f"{DOORBELL}/{what}") for what in ("owners", "ice", "viewers")),
             *(("POST", f"{DOORBELL}/{what}") for what in ("nonce", "offer", "orders")),
             ("POST", f"{DOORBELL}/statements"),
+            ("POST", f"{DOORBELL}/replacement"),
             ("POST", f"{DOORBELL}/sessions/{{session_id}}/candidates"),
             ("DELETE", f"{DOORBELL}/sessions/{{session_id}}"),
             ("GET", f"{DOORBELL}/thumbnails/{{event_id}}"),

@@ -33,6 +33,8 @@ doorbells = Table(
     Column("state_since_ms", BigInteger, nullable=False),
     Column("last_seq", BigInteger, nullable=False, default=0),  # highest event seq committed
     Index("doorbells_by_state", "revoked_ms", "state"),
+    Index("doorbells_by_certificate", "revoked_ms", "certificate_ends_ms"),
+    Index("doorbells_by_clone", "revoked_ms", "cloned_ms"),
 )
 
 # How each doorbell is, by its last word; no history.
