@@ -116,6 +116,7 @@ def _bodies() -> list[notes.NoteBody]:
         notes.HoldsNow(statement_digest=DIGEST, holds=[hold]),
         notes.OwnerRemoved(name="Bo", by_name="Åsa"),
         notes.RecoveryUsed(name="Åsa", at_ms=NOW_MS),
+        notes.WifiTried(name="Öbergs nät", reason="no_relay", at_ms=NOW_MS),
     ]
 
 
