@@ -56,7 +56,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.services]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Made:
-    """Cards of one relay: a finished one, and one that has all but its certificate."""
+    """Cards of one relay: a finished one, and one that has all but keys and certificate."""
 
     finished: Path
     installed: Path
@@ -72,16 +72,14 @@ async def relay(base: BaseImage, tmp_path: Path) -> AsyncIterator[Relay]:
 
 
 async def make_finished(relay: Relay, base: BaseImage, bundle: SignedBundle, folder: Path) -> Made:
-    """Boot a card until all but enrolment is done, copy it, then boot it to its end."""
+    """Cut a first boot off before it makes keys, copy the card, then boot it to its end."""
     finished, installed = folder / "finished.img", folder / "installed.img"
     used = await relay.invite_doorbell(folder / "used.json")
     make_card(finished, base, bundle, used)
-    await relay.stop()
     with booted(finished, base, folder, name="install") as machine:
-        await machine.wait_for("relay_away", within_s=WITHIN_S)
-        await machine.switch_off(within_s=WITHIN_S)
+        await machine.wait_for("INFO settings is done", within_s=WITHIN_S)
+        machine.cut_power()
     copied(finished, installed)
-    await relay.start()
     with booted(finished, base, folder, name="enrol") as machine:
         await machine.wait_for(DONE, within_s=WITHIN_S)
         await asyncio.sleep(SETTLED_S)
