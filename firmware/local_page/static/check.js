@@ -8,6 +8,8 @@ const FIGURES_EVERY_MS = 500;
 const PICTURE_PAUSE_MS = 80;
 const PICTURE_RETRY_MS = 1000;
 const JSON_ONLY = { Accept: "application/json" };
+/** The person has ended the check: the browser is on its way to another page. */
+let isLeaving = false;
 
 /** @param {string} selector @param {ParentNode} [under] */
 const find = (selector, under = document) => /** @type {HTMLElement} */ (under.querySelector(selector));
@@ -50,7 +52,7 @@ function showBar(id, value, max) {
 
 async function showFigures() {
   const reply = await fetch(`/check/now?at=${Date.now()}`, { headers: JSON_ONLY });
-  if (reply.status === 403) return location.reload();
+  if (reply.status === 403 && !isLeaving) location.reload();
   if (!reply.ok) return;
   /** @type {Now} */
   const now = await reply.json();
@@ -63,7 +65,11 @@ async function showFigures() {
 /** @param {SubmitEvent} event */
 async function submit(event) {
   const form = event.target;
-  if (!(form instanceof HTMLFormElement) || form.action.endsWith("/check/end")) return;
+  if (!(form instanceof HTMLFormElement)) return;
+  if (form.action.endsWith("/check/end")) {
+    isLeaving = true;
+    return;
+  }
   event.preventDefault();
   const fields = [...new FormData(form, event.submitter)].map(([name, value]) => [name, `${value}`]);
   const body = fields.length ? new URLSearchParams(fields) : null;
