@@ -104,7 +104,7 @@ async function keepPicture() {
   for (let count = 1; !leaving.signal.aborted; count += 1) {
     await isSeen();
     const next = new Image();
-    leaving.signal.addEventListener("abort", () => next.removeAttribute("src"), { once: true });
+    leaving.signal.onabort = () => next.removeAttribute("src");
     next.src = `/check/picture.jpg?n=${count}`;
     const isThere = await next.decode().then(
       () => true,
