@@ -8,8 +8,8 @@ const FIGURES_EVERY_MS = 500;
 const PICTURE_PAUSE_MS = 80;
 const PICTURE_RETRY_MS = 1000;
 const JSON_ONLY = { Accept: "application/json" };
-/** The person has ended the check: the browser is on its way to another page. */
-let isLeaving = false;
+/** Aborted once the person has ended the check: nothing more is asked for. */
+const leaving = new AbortController();
 
 /** @param {string} selector @param {ParentNode} [under] */
 const find = (selector, under = document) => /** @type {HTMLElement} */ (under.querySelector(selector));
@@ -51,8 +51,9 @@ function showBar(id, value, max) {
 }
 
 async function showFigures() {
-  const reply = await fetch(`/check/now?at=${Date.now()}`, { headers: JSON_ONLY });
-  if (reply.status === 403 && !isLeaving) location.reload();
+  const asked = { headers: JSON_ONLY, signal: leaving.signal };
+  const reply = await fetch(`/check/now?at=${Date.now()}`, asked);
+  if (reply.status === 403) location.reload();
   if (!reply.ok) return;
   /** @type {Now} */
   const now = await reply.json();
@@ -67,7 +68,7 @@ async function submit(event) {
   const form = event.target;
   if (!(form instanceof HTMLFormElement)) return;
   if (form.action.endsWith("/check/end")) {
-    isLeaving = true;
+    leaving.abort();
     return;
   }
   event.preventDefault();
@@ -84,7 +85,7 @@ async function submit(event) {
 }
 
 async function keepFigures() {
-  for (;;) {
+  while (!leaving.signal.aborted) {
     await isSeen();
     await showFigures().catch(() => {}); // the doorbell is away: it is asked again
     await pause(FIGURES_EVERY_MS);
@@ -100,9 +101,10 @@ function replacePicture(next) {
 }
 
 async function keepPicture() {
-  for (let count = 1; ; count += 1) {
+  for (let count = 1; !leaving.signal.aborted; count += 1) {
     await isSeen();
     const next = new Image();
+    leaving.signal.onabort = () => next.removeAttribute("src");
     next.src = `/check/picture.jpg?n=${count}`;
     const isThere = await next.decode().then(
       () => true,
