@@ -10,7 +10,6 @@ emulated. Nothing is left running, and the card is deleted unless --keep says wh
 import argparse
 import asyncio
 import contextlib
-import json
 import os
 import shutil
 import signal
@@ -22,7 +21,7 @@ from pathlib import Path
 
 from tests.boot.base_image import BaseImage, base_image
 from tests.boot.bundle import SignedBundle, signed_bundle
-from tests.boot.card import CARD_BYTES, add_settings, status
+from tests.boot.card import CARD_BYTES, add_settings
 from tests.boot.machine import BootFailed, Machine, booted
 from tests.boot.programs import Unavailable
 from tests.boot.relay import Relay, running_relay
@@ -79,7 +78,6 @@ async def _show(folder: Path, options: argparse.Namespace) -> None:
             own = f"http://127.0.0.1:{page}"
             async with at_the_door(folder, name=NAME, page=page, bell=bell, url=own) as door:
                 await _ring_and_pair(relay, door, own, folder, is_once=options.once)
-            print(json.dumps(status(card), indent=1))
         if options.keep is not None:
             shutil.copyfile(card, options.keep)
 

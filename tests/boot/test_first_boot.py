@@ -12,9 +12,9 @@ import pytest
 from tests.boot.base_image import BaseImage
 from tests.boot.bundle import SignedBundle
 from tests.boot.card import boot_files, make_card, status
-from tests.boot.machine import Machine, booted
+from tests.boot.machine import booted
 from tests.boot.relay import running_relay
-from tests.boot.stages import Stages, follow_first_boot
+from tests.boot.stages import WITHIN_S, Stages, follow_first_boot
 from tests.boot.ways_in import BELL, PAGE, at_the_door, wait_until_online
 from tests.story.owner import API
 from tests.story.settings import free_ports
@@ -62,14 +62,14 @@ async def test_a_blank_card_becomes_a_doorbell_that_rings(
                     await owner.close()
             assert event["device"] == device
             assert clip["duration_ms"] > 0
-            check_card(card, machine)
+            await machine.switch_off(within_s=WITHIN_S)
+        check_card(card)
     with capsys.disabled():
         print(f"\nbooted: {stages}")
 
 
-def check_card(card: Path, machine: Machine) -> None:
+def check_card(card: Path) -> None:
     """Assert what the first boot left on the card: no secret, and how it went."""
-    del machine
     files = boot_files(card)
     assert "doorward/claim.json" not in files
     said = status(card)
