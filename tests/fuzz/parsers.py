@@ -44,6 +44,7 @@ from firmware.protocol.tlog.proof import parse_proof
 from firmware.protocol.tlog.signed_note import parse_key, parse_note
 from firmware.protocol.tlog.tiles import encode_bundle, parse_bundle
 from firmware.protocol.tlog.witness import AddCheckpoint, parse_add_checkpoint
+from firmware.protocol.wifi import parse_wifi_code, parse_wifi_text
 from relay.verify.authority_checks import AuthorityReader, check_authority
 from relay.verify.errors import NotCheckable
 from tests.fakes.consent_world import DEVICE, ConsentWorld, make_world
@@ -52,6 +53,7 @@ from tests.fakes.log_town import Town, make_town
 from tests.fakes.media import access_units, in_memory, sound_units
 from tests.fakes.pairing_app import PairingApp
 from tests.fakes.sealed_package import seal_package
+from tests.fakes.wifi_codes import WifiPeople, usual_text
 from tests.story.authenticator import SoftPasskey
 from tests.story.browser import SoftBrowser
 
@@ -247,6 +249,8 @@ def _pairing_parsers() -> dict[str, Parser]:
         return found.encode()
 
     return {
+        "wifi-code": Parser(seeds=(WifiPeople().code().encode(),), parse=_text(parse_wifi_code)),
+        "wifi-text": Parser(seeds=(usual_text().encode(),), parse=_text(parse_wifi_text)),
         "pairing-code": Parser(seeds=(app.offer.code.text.encode(),), parse=_text(parse_qr_text)),
         "pairing-answer": Parser(seeds=(signed.encode(),), parse=answered),
         "pairing-reveal": Parser(seeds=(app.reveal.encode(),), parse=_text(parse_reveal)),
