@@ -21,7 +21,7 @@ NAMES = (
     "release-proof", "capture-proof", "identity-proof", "extract", "authority", "register-file",
     "note", "note-key", "checkpoint", "add-checkpoint", "proof", "policy", "bundle",
     "package-header", "mp4",
-    "pairing-code", "pairing-answer", "pairing-reveal", "renewal",
+    "pairing-code", "pairing-answer", "pairing-reveal", "renewal", "wifi-code", "wifi-text",
 )  # fmt: skip
 
 

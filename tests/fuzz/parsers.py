@@ -46,6 +46,7 @@ from firmware.protocol.tlog.proof import parse_proof
 from firmware.protocol.tlog.signed_note import parse_key, parse_note
 from firmware.protocol.tlog.tiles import encode_bundle, parse_bundle
 from firmware.protocol.tlog.witness import AddCheckpoint, parse_add_checkpoint
+from firmware.protocol.wifi import parse_wifi_code, parse_wifi_text
 from relay.errors import RenewalRefused
 from relay.fleet.ca import Authority, check_csr, pem_of
 from relay.fleet.renewal import check_renewal
@@ -57,6 +58,7 @@ from tests.fakes.log_town import NOW_MS, Town, make_town
 from tests.fakes.media import access_units, in_memory, sound_units
 from tests.fakes.pairing_app import PairingApp
 from tests.fakes.sealed_package import seal_package
+from tests.fakes.wifi_codes import WifiPeople, usual_text
 from tests.story.authenticator import SoftPasskey
 from tests.story.browser import SoftBrowser
 
@@ -269,6 +271,8 @@ def _pairing_parsers() -> dict[str, Parser]:
         return found.encode()
 
     return {
+        "wifi-code": Parser(seeds=(WifiPeople().code().encode(),), parse=_text(parse_wifi_code)),
+        "wifi-text": Parser(seeds=(usual_text().encode(),), parse=_text(parse_wifi_text)),
         "pairing-code": Parser(seeds=(app.offer.code.text.encode(),), parse=_text(parse_qr_text)),
         "pairing-answer": Parser(seeds=(signed.encode(),), parse=answered),
         "pairing-reveal": Parser(seeds=(app.reveal.encode(),), parse=_text(parse_reveal)),
