@@ -223,6 +223,7 @@ async def test_an_owners_session_only_carries_what_the_doorbell_judges(world: Wo
         "POST /api/v1/doorbells/{device}/sessions/{session_id}/candidates",
         "DELETE /api/v1/doorbells/{device}/sessions/{session_id}",
         "POST /api/v1/doorbells/{device}/orders",
+        "POST /api/v1/doorbells/{device}/replacement",  # of use with the cloned card's key alone
         "POST /api/v1/pairings",
         "POST /api/v1/join",
         "PUT /api/v1/push/{browser}",

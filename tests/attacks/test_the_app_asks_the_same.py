@@ -40,6 +40,7 @@ from firmware.protocol.notes import (
     StatementRefused,
     WatchingBegan,
     WatchingEnded,
+    WifiTried,
 )
 from relay.request.published_requests import PublishedRequest
 from relay.web.app_server import BUNDLE
@@ -136,6 +137,7 @@ def one_of_each(now_ms: int) -> list[NoteBody]:
         WatchingEnded(session_id=session, at_ms=now_ms, has_talked=False),
         BrowserEnrolled(browser=browser, name="Phone", until_ms=now_ms + HOUR_MS),
         BrowserEnded(browser=browser, name="Phone"),
+        WifiTried(name="Home", reason="", at_ms=now_ms),
     ]
 
 

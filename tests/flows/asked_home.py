@@ -111,7 +111,6 @@ class Home:
                 seq=seq,
                 time_ms=self.world.clock.wall_ms(),
                 is_clock_trusted=True,
-                is_card_cloned=False,
                 body=SlotCommitted(slot=slot, commitment="c" * 64, notes=[sealed]),
             )
             async with self.world.database.begin() as tx:

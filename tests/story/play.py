@@ -99,7 +99,7 @@ class Play:
         self._hand = people.hand
         self._servers = servers
         self._steps = steps
-        self._running_since_s = 0.0
+        self._recording_since_s = 0.0
         self._press_id = ""
 
     async def begin(self) -> None:
@@ -109,8 +109,8 @@ class Play:
         if self._hand.is_wound:
             await self._remember(is_new=is_new)
         await self._enrol()
-        self._running_since_s = time.monotonic()
         await self._pair()
+        self._recording_since_s = time.monotonic()
 
     async def begin_empty(self) -> None:
         """Start the doorbell and enrol it: all else is for whoever looks around."""
@@ -119,7 +119,7 @@ class Play:
     async def tell(self) -> None:
         """Play every further step; the first that doesn't hold raises."""
         async with self._owner.inbox.following(self._owner.api, f"{API}/stream"):
-            await asyncio.sleep(max(0.0, self._running_since_s + RING_FILL_S - time.monotonic()))
+            await asyncio.sleep(max(0.0, self._recording_since_s + RING_FILL_S - time.monotonic()))
             clip = await self._ring()
             await self._watch_live()
             request = await self._ask()
