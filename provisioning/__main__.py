@@ -56,7 +56,6 @@ from provisioning.errors import (
 )
 from provisioning.flasher import Flasher
 from provisioning.image import Image, beginning, check_base
-from provisioning.labels import labels_of, pdf_sheets, svg_sheets
 from provisioning.ledger import open_ledger
 from provisioning.progress import BarProgress, BatchProgress, JsonProgress
 from provisioning.release.bundle import Target
@@ -307,6 +306,8 @@ def _doctor(options: argparse.Namespace) -> int:
 
 
 def _label(options: argparse.Namespace) -> int:
+    from provisioning.labels import labels_of, pdf_sheets, svg_sheets  # segno, reportlab
+
     out: Path = options.out
     labels = labels_of(options.serials, options.link)
     match out.suffix.lower():

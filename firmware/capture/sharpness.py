@@ -4,13 +4,13 @@ J. L. Pech-Pacheco et al., "Diatom autofocusing in brightfield microscopy", ICPR
 depends on what is filmed: it is only compared with itself, while a lens is turned before one scene.
 """
 
-import numpy as np
-
 from firmware.capture.camera_output import SmallPicture
 
 
 def sharpness(picture: SmallPicture) -> int:
     """Return the variance of the Laplacian (4 neighbours) over the luma plane's middle half."""
+    import numpy as np  # it may be missing where nothing films
+
     size = picture.width * picture.height
     luma = np.frombuffer(picture.data, dtype=np.uint8, count=size)
     rows = luma.reshape(picture.height, picture.width)
