@@ -41,6 +41,8 @@ async def at_the_door(
         trust_env=False,
     )
 
+    open_ways: set[asyncio.Task[None]] = set()
+
     async def hand_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError, asyncio.CancelledError):
             inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", bell)
@@ -48,12 +50,20 @@ async def at_the_door(
                 await asyncio.gather(_pump(reader, inner_writer), _pump(inner_reader, writer))
         writer.close()
 
-    server = await asyncio.start_unix_server(hand_on, socket, limit=8 * 1024 * 1024)
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        way = asyncio.create_task(hand_on(reader, writer))
+        open_ways.add(way)
+        way.add_done_callback(open_ways.discard)
+
+    server = await asyncio.start_unix_server(accept, socket, limit=8 * 1024 * 1024)
     try:
         yield door
     finally:
         server.close()
         await door.close()
+        for way in open_ways:
+            way.cancel()
+        await asyncio.gather(*open_ways, return_exceptions=True)
 
 
 async def wait_until_online(door: Door, within_s: float) -> Json:
