@@ -2,7 +2,8 @@
 
 WPA2 carries the derived key (IEEE 802.11i, H.4: PBKDF2 with SHA-1, 4,096 rounds), which joins that
 network as its password does, but tells nothing of the words. WPA3 needs the password itself; the
-first boot removes it. Open networks and WEP aren't joined.
+first boot removes it. Open networks and WEP aren't joined. The first boot reads this module too, so
+it imports the standard library only, not firmware/protocol/wifi.py; a test holds both to one key.
 """
 
 import hashlib

@@ -22,7 +22,6 @@ from provisioning.release.bundle import WHEELS, BundleFile, DebianPackage, Targe
 PYTHON = "3.13"
 GLIBC_MINORS = range(41, 4, -1)
 """Trixie's glibc is 2.41; wheels for 2.5 and later run there."""
-EXTRA_ON_BOARD = "firmware"
 PIP = "pip"
 COMMAND_S = 1800.0
 _REQUIREMENT = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)==(\S+)\s*(?:;\s*(.+?))?$")

@@ -167,7 +167,9 @@ def test_the_derived_key_is_the_standards() -> None:
 
 @pytest.mark.parametrize("text", VECTORS["usual"]["good"])
 def test_takes_the_usual_text(text: str) -> None:
-    wifi.parse_wifi_text(text)
+    network = wifi.parse_wifi_text(text)
+    assert network.ssid
+    assert network.security in {"wpa2", "wpa3"}
 
 
 @pytest.mark.parametrize("text", VECTORS["usual"]["bad"])

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from firmware.protocol import wifi as protocol
 from provisioning.errors import WifiRefused
 from provisioning.wifi import derived_key, network_of
 
@@ -70,3 +71,11 @@ def test_any_text_is_taken_or_refused(ssid: str, password: str):
         return
     assert len(network.ssid.encode()) <= 32
     assert len(network.key) == 64
+
+
+def test_the_flasher_and_the_doorbell_derive_one_key():
+    """The first boot can't import the protocol, so there are two."""
+    for name in ("Home", "Sjö 7"):
+        assert derived_key(name, "correct horse") == protocol.derived_key(
+            name.encode(), "correct horse"
+        )
