@@ -96,6 +96,9 @@ class RigRecord:
 
     def __init__(self, rig: "DeskRig") -> None:
         self._rig = rig
+        self.is_behind = False
+        """Whether clips wait for the log's proof that they were committed to."""
+        self._captures: dict[str, CaptureProof] = {}
 
     @property
     def policy(self) -> Policy:
@@ -111,8 +114,17 @@ class RigRecord:
     def extract(self, _request_digest: str) -> RegisterExtract:
         return self._rig.world.town.extract(self._rig.world.signed_request)
 
-    def capture_proof(self, _clip_id: str) -> CaptureProof | None:
-        return None
+    def capture_proof(self, clip_id: str) -> CaptureProof | None:
+        rig = self._rig
+        record = rig.library.find(clip_id)
+        if self.is_behind or record is None:
+            return None
+        if clip_id not in self._captures:
+            self._captures[clip_id] = rig.world.town.capture_proof(
+                device=rig.keys.device,
+                manifest_digest=sha256_hex(record.signed_manifest.manifest.encode()),
+            )
+        return self._captures[clip_id]
 
     def identity_proof(self, _begins_ms: Sequence[int]) -> IdentityProof | None:
         return None
@@ -463,15 +475,15 @@ def signed_again(rig: DeskRig, signed: bytes) -> bytes:
 
 @asynccontextmanager
 async def desk_rig(
-    folder: Path, *, now_ms: int = NOW_MS, has_sound: bool = False
+    folder: Path, *, now_ms: int = NOW_MS, has_sound: bool = False, minutes_ago: int = 60
 ) -> AsyncIterator[DeskRig]:
-    """Film one clip an hour ago, and open the desk's rig over it."""
+    """Film one clip, an hour ago by default, and open the desk's rig over it."""
     async with AsyncExitStack() as stack:
         if has_sound:
             rig, feed = await stack.enter_async_context(listening_rig(folder))
         else:
             rig, feed = await stack.enter_async_context(recording_rig(folder)), None
-        rig.clock.set_wall_ms(now_ms - 60 * MINUTE_MS)
+        rig.clock.set_wall_ms(now_ms - minutes_ago * MINUTE_MS)
         film = rig.film if feed is None else partial(live, rig, feed)
         await film(1)
         rig.press()
