@@ -1,6 +1,7 @@
 """Browsers of an owner: enrolled by their passkey and confirmed at the door, renewed, ended."""
 
 from dataclasses import replace
+from unittest.mock import ANY
 
 import msgspec
 import pytest
@@ -11,7 +12,7 @@ from firmware.enrolment.browsers import MAX_BROWSERS, BrowserStore
 from firmware.enrolment.owners import OwnerStore
 from firmware.errors import StoreError
 from firmware.protocol.browsers import check_browser_keys
-from firmware.protocol.decisions import EndBrowser, GiveRight
+from firmware.protocol.decisions import EndBrowser
 from firmware.protocol.encoding import WireError, b64u
 from firmware.protocol.live import SetPush
 from firmware.protocol.notes import (
@@ -70,9 +71,7 @@ def end_browser(browser: str) -> EndBrowser:
 
 
 def knowing(world: ConsentWorld, browser: SoftBrowser, credential_id: str) -> ConsentWorld:
-    fact = BrowserFact(
-        credential_id=credential_id, keys=browser.keys, right=owners_right(NOW_MS)
-    )
+    fact = BrowserFact(credential_id=credential_id, keys=browser.keys, right=owners_right(NOW_MS))
     return replace(world, facts=replace(world.facts, browsers={browser.keys.id: fact}))
 
 
@@ -196,9 +195,7 @@ async def test_who_pairs_is_told_of_the_browser_that_they_paired_with(rig):
     assert await rig.admitting.add_owner(owner) is None
     await rig.admitting.notify_browsers(owner.passkey.credential_id)
     until_ms = NOW_MS + SELF_RENEWED_MS
-    assert rig.notes_to(bo) == [
-        let_in_note(bo.keys.id, "Bo's phone", until_ms)
-    ]
+    assert rig.notes_to(bo) == [let_in_note(bo.keys.id, "Bo's phone", until_ms)]
     assert rig.notes() == []
 
 

@@ -88,7 +88,10 @@ class Desk:
         if browser_id != self.browser.keys.id:
             return None
         return EnrolledBrowser(
-            keys=self.browser.keys, credential_id="credential", right=self.right, given_ms=self.given_ms
+            keys=self.browser.keys,
+            credential_id="credential",
+            right=self.right,
+            given_ms=self.given_ms,
         )
 
     def offer(self, **fields: object) -> LiveOffer:
