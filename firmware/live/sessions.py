@@ -28,7 +28,7 @@ from firmware.live.session_parts import (
     SessionPeer,
     VisitRequest,
 )
-from firmware.live.signature_checks import SignatureChecks
+from firmware.live.signature_checks import SignatureChecks, Who
 from firmware.live.stream_source import StreamSource
 from firmware.live.voice import LiveSound
 from firmware.live.watchers import Watcher
@@ -187,7 +187,7 @@ class LiveSessions:
         except WireError as error:
             raise LiveError("bad_offer", str(error)) from error
         used = await self._ice_rule.used(servers)
-        await self._make_room(checked.who.browser)
+        await self._make_room(checked.who)
         self._checks.who(checked.who.browser)  # it may have been ended meanwhile
         if self.sessions >= self._limits.max_viewers:
             detail = f"{self.sessions} are watching already; close one and try again"
@@ -214,14 +214,19 @@ class LiveSessions:
         visit.begin()
         return visit
 
-    async def _make_room(self, browser: str) -> None:
-        """End this browser's oldest session if all places are taken.
+    async def _make_room(self, who: Who) -> None:
+        """End this browser's oldest session if all places are taken, or for an owner a guest's.
 
         A page that was loaded anew is gone without a word, which shows only half a minute later.
         """
-        own = [visit for visit in self._visits.values() if visit.browser == browser]
-        if own and self.sessions >= self._limits.max_viewers:
-            await own[0].close()
+        if self.sessions < self._limits.max_viewers:
+            return
+        visits = list(self._visits.values())
+        own = [visit for visit in visits if visit.browser == who.browser]
+        is_owners = who.right.holder == "owner"
+        guests = [visit for visit in visits if is_owners and visit.is_guests]
+        for visit in (own + guests)[:1]:
+            await visit.close()
 
     def _cleared(self, visit: LiveSession) -> None:
         del self._visits[visit.id]

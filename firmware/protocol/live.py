@@ -149,6 +149,9 @@ class WantDoorLink(Document, frozen=True, kw_only=True, tag="want_door_link", ta
     """
 
 
+OrderBody = SetPush | EndPush | PlayReply | WantDoorLink
+
+
 class BrowserOrder(Document, frozen=True, kw_only=True):
     """An enrolled browser's order outside of a live session; it widens nothing."""
 
@@ -158,7 +161,7 @@ class BrowserOrder(Document, frozen=True, kw_only=True):
     device: DeviceId
     nonce: Id
     browser: BrowserId
-    body: SetPush | EndPush | PlayReply | WantDoorLink
+    body: OrderBody
 
 
 class SignedLive(Document, frozen=True, kw_only=True):

@@ -213,6 +213,7 @@ async def test_the_first_page_says_who_watches_and_from_where_it_works(tmp_path:
             session_id=new_id(),
             name="Nora",
             browser_name="Kitchen tablet",
+            holder="owner",
             at_ms=at.world.clock.wall_ms(),
         )
         await at.note(began)
