@@ -14,6 +14,7 @@ from typing import Annotated, ClassVar, Literal, TypeVar
 import msgspec
 
 from firmware.protocol.browsers import BrowserId, verify_session_key
+from firmware.protocol.decisions import Preferences
 from firmware.protocol.encoding import (
     DeviceId,
     Digest,
@@ -149,6 +150,16 @@ class WantDoorLink(Document, frozen=True, kw_only=True, tag="want_door_link", ta
     """
 
 
+class SetPreference(Document, frozen=True, kw_only=True, tag="set_preference", tag_field="type"):
+    """Change the preferences that are given, and leave the others as they are.
+
+    `default_reply` is the quick reply that is played if nobody answers.
+    """
+
+    preferences: Preferences
+    default_reply: Id | None = None
+
+
 class BrowserOrder(Document, frozen=True, kw_only=True):
     """An enrolled browser's order outside of a live session; it widens nothing."""
 
@@ -158,7 +169,7 @@ class BrowserOrder(Document, frozen=True, kw_only=True):
     device: DeviceId
     nonce: Id
     browser: BrowserId
-    body: SetPush | EndPush | PlayReply | WantDoorLink
+    body: SetPush | EndPush | PlayReply | WantDoorLink | SetPreference
 
 
 class SignedLive(Document, frozen=True, kw_only=True):
