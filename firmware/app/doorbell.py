@@ -25,6 +25,7 @@ from firmware.app.household import Household
 from firmware.app.link import RelayWay
 from firmware.app.live import LiveWiring
 from firmware.app.local_page import LocalPageWiring
+from firmware.app.owner_settings import DoorbellSettings
 from firmware.app.public_record import followed_register, open_record
 from firmware.app.settings_reload import reload_settings
 from firmware.app.site import Site
@@ -38,6 +39,7 @@ from firmware.panel.status_light import StatusLight
 from firmware.sound.sound_system import SoundWiring
 from firmware.store.database import Database
 from firmware.store.deferred_events import DeferredEventStore
+from firmware.store.household import HouseholdStore
 from firmware.system.supervision import LastResort, Part, keep_running
 
 log = logging.getLogger(__name__)
@@ -75,7 +77,7 @@ class Doorbell:
             owners=household,
             events=relay.events,
             register=record,
-            sound_feed=sounding.microphone if config.sound.is_in_clips else None,
+            sound_feed=sounding.microphone,
         )
         sounding.changes.add(recording.on_sound_change)
         self._upkeep = upkeep = Upkeep(
@@ -97,6 +99,16 @@ class Doorbell:
             relay=relay,
         )
         alerts.motion.storms.add(upkeep.health.set_storm)
+        self._settings = settings = DoorbellSettings(
+            config,
+            household=HouseholdStore(database),
+            panel=panel,
+            filming=filming,
+            recording=recording,
+            sounding=sounding,
+            alerts=alerts,
+            upkeep=upkeep,
+        )
         self._consenting = ConsentWiring(
             site,
             panel=panel,
@@ -107,6 +119,7 @@ class Doorbell:
             record=record,
             relay=relay,
             promises=promises,
+            settings=settings,
         )
         self._local_page = local_page = LocalPageWiring(
             site,
@@ -127,6 +140,7 @@ class Doorbell:
             household=household,
             asked=self._consenting.asked,
         )
+        settings.serve_with(live)
         alerts.bell.rung.add(live.unanswered.on_pressed)
         self._lighting = StatusLight(
             panel.light,
@@ -199,4 +213,4 @@ class Doorbell:
 
     async def reload(self, read: Callable[[], Config]) -> None:
         """Read the settings again, and apply those that may change while running."""
-        await reload_settings(read, self.filming, self._alerts)
+        await reload_settings(read, self._settings)

@@ -111,9 +111,7 @@ class LocalPageWiring:
                     speaker=sounding.speaker,
                     desk=consenting.knocking.desk,
                 ),
-                microphone=MicrophoneControl(
-                    microphone=sounding.microphone, settings=site.config.sound
-                ),
+                microphone=MicrophoneControl(microphone=sounding.microphone, sound=sounding),
                 identity=IdentityControl(
                     identity=relay.new_identity, relay_url=site.enrolment.relay_url
                 ),

@@ -1,29 +1,22 @@
-"""Reload of the settings that may change while the doorbell runs."""
+"""Reload of the doorbell's own file while it runs."""
 
 import asyncio
 import logging
 from collections.abc import Callable
 
-from firmware.app.alerts import Alerts
-from firmware.app.camera import CameraWiring
-from firmware.config.motion_delay import latest_verdict_s
+from firmware.app.owner_settings import DoorbellSettings
 from firmware.config.settings import Config
 from firmware.errors import DoorwardError
 
 log = logging.getLogger(__name__)
 
 
-async def reload_settings(
-    read: Callable[[], Config], filming: CameraWiring, alerts: Alerts
-) -> None:
-    """Read the settings again, and apply masks, motion and bitrate; a wrong file changes none."""
+async def reload_settings(read: Callable[[], Config], settings: DoorbellSettings) -> None:
+    """Read the file again, and apply what it says of the owner's; a wrong file changes nothing."""
     try:
         config = await asyncio.to_thread(read)
     except DoorwardError as error:
         log.error("the settings stay as they are: %s", error)
         return
-    await filming.hide_for_file(config.privacy.masks)
-    filming.ring.set_late(latest_verdict_s(config.motion))
-    alerts.motion.set_settings(config.motion)
-    await filming.keeper.set_bitrate(config.camera.bitrate_bps)
-    log.info("masks, motion and bitrate are reloaded; other settings need a restart")
+    await settings.use_file(config)
+    log.info("the owner's settings and the bitrate are reloaded; the installer's need a restart")

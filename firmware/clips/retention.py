@@ -16,6 +16,7 @@ from firmware.system.clock import Clock
 log = logging.getLogger(__name__)
 
 DAY_MS = 24 * 3600 * 1000
+MOST_DAYS = 3650
 BATCH = 100
 """How many clips one commit removes."""
 
@@ -47,6 +48,25 @@ class Retention:
         self._keep_bytes = keep_bytes
         self._min_free_bytes = min_free_bytes
         self._free_bytes = free_bytes
+
+    def holds_days(self) -> int | None:
+        """Return how many days of clips fit, at the rate of those that are there; None: unknown.
+
+        Known once they reach back a day by a clock that is right. Reads storage.
+        """
+        oldest_ms, total_bytes = self._library.oldest_ms(), self._library.total_bytes()
+        if oldest_ms is None or total_bytes == 0 or not self._clock.is_settled():
+            return None
+        age_ms = self._clock.wall_ms() - oldest_ms
+        if age_ms < DAY_MS:
+            return None
+        room_bytes = self._free_bytes(self._library.clips_dir) - self._min_free_bytes + total_bytes
+        fits_bytes = max(0, min(self._keep_bytes, room_bytes))
+        return min(MOST_DAYS, fits_bytes * age_ms // (total_bytes * DAY_MS))
+
+    def set_keep_days(self, keep_days: int) -> None:
+        """Keep clips this long from the next `apply` on. Any thread."""
+        self._keep_days = keep_days
 
     def apply(self) -> list[str]:
         """Remove clips that are too old, then the oldest beyond the limit; return the ids."""

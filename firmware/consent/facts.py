@@ -1,11 +1,11 @@
 """Inputs and results of the verifier: facts of one moment, and the types that it returns."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NewType
 
 from firmware.protocol.browsers import BrowserKeys
-from firmware.protocol.decisions import OwnerSettings
+from firmware.protocol.decisions import FileSettings, MaskPolygon, OwnerSettings
 from firmware.protocol.grants import GrantTerms, Owner, SignedStatement, Terms
 from firmware.protocol.pairing import PairedKeys
 from firmware.protocol.passkeys import PasskeyKey
@@ -59,6 +59,9 @@ class HouseholdFacts:
 
     settings: OwnerSettings | None = None
     """None: none came yet, and the doorbell's own file counts."""
+    file: FileSettings
+    """What the doorbell's own file says."""
+    file_zones: Sequence[MaskPolygon] = ()
     refused_agencies: frozenset[str] = frozenset()
     approvers: Mapping[str, ApproverFact]
     """By the approver key's own credential id."""

@@ -30,6 +30,7 @@ from firmware.protocol.pairing import PairedKeys
 from firmware.protocol.passkeys import is_same_passkey, load_p256
 from firmware.protocol.rights import CLOCK_TOLERANCE_MS, MAX_RIGHT_MS, check_right, is_wider
 from firmware.protocol.sealing import seal_to
+from firmware.protocol.setting_changes import crossed, value, widened
 
 MAX_HOLDS = 10
 MAX_APPROVERS = 5
@@ -103,18 +104,15 @@ def is_widening(terms: Terms, credential_id: str, facts: Facts) -> bool:
                 return True
             return is_wider(known.right, terms.right, facts.now_ms)
         case ChangeSettings():
-            return _widens(facts.household.settings, terms.settings)
+            household = facts.household
+            file, zones = household.file, household.file_zones
+            return bool(widened(household.settings, terms.settings, file, zones))
         case EndBrowser() | Hold() | Unhold() | Revoke() | Decline() | EndApprover():
             return False
         case Confirm() | Knock():
             return False
         case _:  # whoever forgets a kind here makes it wait
             return True
-
-
-def _widens(before: OwnerSettings | None, after: OwnerSettings) -> bool:
-    """Return whether a mask that was there isn't there any more."""
-    return before is not None and any(mask not in after.masks for mask in before.masks)
 
 
 def _check_addition(terms: AddOwner, facts: Facts) -> None:
@@ -187,6 +185,16 @@ def _check_settings(settings: OwnerSettings, facts: Facts) -> None:
         )
     if before is None and settings.revision != 1:
         raise Forbidden("settings", "the first settings have revision 1")
+    wrong = crossed(settings)
+    if wrong:
+        raise Forbidden("setting_value", f"{wrong}; draw it anew")
+    file = facts.household.file
+    pre_roll_ms = value(settings, file, "pre_roll_ms")
+    if pre_roll_ms > file.longest_pre_roll_ms:
+        longest_s = file.longest_pre_roll_ms / 1000
+        raise Forbidden("setting_value", f"the memory takes a pre-roll of {longest_s:g} s at most")
+    if value(settings, file, "longest_ms") < value(settings, file, "post_roll_ms"):
+        raise Forbidden("setting_value", "a clip can't be shorter than what follows a press")
 
 
 def _check_recovery(terms: SetRecovery) -> None:

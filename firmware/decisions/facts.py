@@ -19,10 +19,12 @@ from firmware.consent.facts import (
 from firmware.enrolment.browsers import BrowserStore
 from firmware.enrolment.newcomers import Newcomers, Opened
 from firmware.enrolment.owners import OwnerStore
+from firmware.protocol.decisions import FileSettings, MaskPolygon
 from firmware.protocol.encoding import decode
 from firmware.protocol.footage import MAX_MANIFEST_BYTES, ClipManifest
 from firmware.protocol.grants import Terms, newcomer_in
 from firmware.protocol.register.facts import RegisterFacts
+from firmware.protocol.setting_changes import value
 from firmware.protocol.tlog.policy import Policy
 from firmware.store.household import HouseholdStore
 from firmware.store.statements import StatementStore
@@ -43,6 +45,20 @@ class OwnIdentity(Protocol):
     @property
     def is_cloned(self) -> bool:
         """Whether another device uses a copy of it."""
+        ...
+
+
+class FileValues(Protocol):
+    """The doorbell's own file (`firmware.app.owner_settings.DoorbellSettings`)."""
+
+    @property
+    def file(self) -> FileSettings:
+        """What it says, for the owners."""
+        ...
+
+    @property
+    def file_zones(self) -> list[MaskPolygon]:
+        """Its motion zones."""
         ...
 
 
@@ -79,7 +95,7 @@ class FactCollector:
         self,
         *,
         identity: OwnIdentity,
-        cell: str,
+        file: FileValues,
         clock: Clock,
         record: FollowedRecord,
         owners: OwnerStore,
@@ -90,7 +106,7 @@ class FactCollector:
         library: Library,
     ) -> None:
         self._identity = identity
-        self._cell = cell
+        self._file = file
         self._clock = clock
         self._record = record
         self._owners = owners
@@ -106,9 +122,10 @@ class FactCollector:
 
     def facts(self, *, resumed: Resumed | None = None) -> Facts:
         """Return the facts; of a statement that is resumed, those that it was begun with."""
+        decided = self._decided()
         return Facts(
             device=self._identity.device,
-            cell=self._cell,
+            cell=str(value(decided.settings, decided.file, "cell")),
             now_ms=self._clock.wall_ms(),
             is_clock_trusted=self._clock.is_trusted(),
             is_card_cloned=self._identity.is_cloned,
@@ -136,7 +153,7 @@ class FactCollector:
                 **{commitment: one.keys for commitment, one in self._opened().items()},
                 **({} if resumed is None else newcomer_in(resumed.terms)),
             },
-            household=self._decided(),
+            household=decided,
         )
 
     def _opened(self) -> Mapping[str, Opened]:
@@ -146,6 +163,8 @@ class FactCollector:
         household = self._household
         return HouseholdFacts(
             settings=household.settings(),
+            file=self._file.file,
+            file_zones=self._file.file_zones,
             refused_agencies=household.refused_agencies(),
             approvers={
                 key_id: ApproverFact(

@@ -70,8 +70,8 @@ class RequestIntake:
         statements: StatementStore,
         slots: SlotStore,
     ) -> None:
-        """`is_opted_in` is the configuration file's value, until the owners' settings have one."""
-        self._cell = cell
+        """`cell` and `is_opted_in` are the file's, until the owners' settings have their own."""
+        self._file_cell = cell
         self._is_opted_in = is_opted_in
         self._clock = clock
         self._register = register
@@ -84,7 +84,15 @@ class RequestIntake:
     def is_opted_in(self) -> bool:
         """Whether owners are notified of requests: by their settings, else the own file."""
         settings = self._household.settings()
-        return self._is_opted_in if settings is None else settings.is_opted_in
+        chosen = None if settings is None else settings.is_opted_in
+        return self._is_opted_in if chosen is None else chosen
+
+    @property
+    def _cell(self) -> str:
+        """Where the doorbell hangs: by the owners' settings, else the own file."""
+        settings = self._household.settings()
+        chosen = None if settings is None else settings.cell
+        return self._file_cell if chosen is None else chosen
 
     def matched(self) -> list[RelevantRequest]:
         """Return the requests that concern this doorbell now, emergencies first, then the oldest.
@@ -92,18 +100,19 @@ class RequestIntake:
         Each is checked anew: one that was withdrawn, has expired, or whose agency may ask no more,
         is none. Of a request and its renewal only the renewal is here.
         """
-        if not self.is_opted_in or not self._cell or not self._clock.is_trusted():
+        own_cell = self._cell
+        if not self.is_opted_in or not own_cell or not self._clock.is_trusted():
             return []
         facts = self._register.facts()
         refused = self._household.refused_agencies()
         now_ms = self._clock.wall_ms()
         found = {}
         for digest, fact in facts.requests.items():
-            if self._cell not in fact.request.cells:
+            if own_cell not in fact.request.cells:
                 continue  # most are about other places: spare their signatures
             try:
                 checked, agreement = check_request(
-                    digest, facts, now_ms=now_ms, cell=self._cell, refused=refused
+                    digest, facts, now_ms=now_ms, cell=own_cell, refused=refused
                 )
             except RequestRefused:
                 continue
@@ -117,7 +126,7 @@ class RequestIntake:
         told = self._slots.announced()
         answered = self._household.declined() | self._statements.granted_requests()
         settings = self._household.settings()
-        has_reminder = settings is not None and settings.has_reminder
+        has_reminder = settings is not None and settings.has_reminder is True
         bodies, kept = {}, []
         for browser in browser_ids:
             due = [

@@ -13,6 +13,7 @@ from typing import Protocol
 from firmware.consent.facts import Decided, Refusal
 from firmware.decisions.admission import Admission
 from firmware.decisions.holds import Holds
+from firmware.enrolment.browsers import BrowserStore
 from firmware.enrolment.owners import OwnerStore
 from firmware.errors import DoorwardError
 from firmware.notes.sealed_notes import Notes
@@ -25,9 +26,11 @@ from firmware.protocol.decisions import (
     Decline,
     EndApprover,
     EndBrowser,
+    FileSettings,
     GiveRight,
     Hold,
     OwnerSettings,
+    Preferences,
     RecoveryKeys,
     RefuseAgency,
     RemoveOwner,
@@ -37,7 +40,7 @@ from firmware.protocol.decisions import (
 )
 from firmware.protocol.events import OwnerGone, Paired
 from firmware.protocol.grants import AddOwner, OwnerKeys, Terms
-from firmware.store.household import Approver, HeldTime, HouseholdStore
+from firmware.store.household import Approver, HeldTime, HouseholdStore, ToldFile
 from firmware.system.clock import Clock
 from firmware.system.listeners import Listeners
 
@@ -45,10 +48,24 @@ log = logging.getLogger(__name__)
 
 
 class SettingsUser(Protocol):
-    """The part that applies the owners' settings (`firmware.app.consent.ConsentWiring`)."""
+    """The part that applies owners' settings (`firmware.app.owner_settings.DoorbellSettings`)."""
+
+    @property
+    def file(self) -> FileSettings:
+        """What the doorbell's own file says."""
+        ...
+
+    @property
+    def after_restart(self) -> list[str]:
+        """The preferences that count only when the doorbell starts again."""
+        ...
 
     async def use_settings(self, settings: OwnerSettings) -> None:
         """Apply these settings from now on."""
+        ...
+
+    async def use_preferences(self, chosen: Preferences) -> Preferences:
+        """Store and apply the preferences that are given; return all of them."""
         ...
 
 
@@ -66,6 +83,7 @@ class HouseholdSettings:
         clock: Clock,
         promises: DeferredEvents,
         settings_user: SettingsUser,
+        browsers: BrowserStore,
     ) -> None:
         self.on_recovery_key: Listeners[RecoveryKeys | None] = Listeners()
         """Notified of the recovery key that an owner sets, None: none, once it is stored."""
@@ -77,6 +95,7 @@ class HouseholdSettings:
         self._clock = clock
         self._promises = promises
         self._settings_user = settings_user
+        self._browsers = browsers
 
     async def carry_out(self, decided: Decided) -> Refusal | None:
         """Store the decision's effect, then notify the owners; Refusal after a storage error."""
@@ -138,7 +157,7 @@ class HouseholdSettings:
                 await self._settings_user.use_settings(terms.settings)
                 await self._notes.to_all(await self._settings_now(digest))
             case RefuseAgency():
-                await self._notes.to_all(await self._settings_now(digest))
+                await self._notes.to_all(await self._refused_now(digest))
             case Revoke():
                 await self._tell_done(digest, "revoke")
             case Decline():
@@ -225,7 +244,32 @@ class HouseholdSettings:
         owner = self._owners.find(credential_id)
         if owner is not None:
             await self._notes.to_browser(owner, browser, await self._settings_now(digest))
+            await self._notes.to_browser(owner, browser, await self._refused_now(digest))
             await self._notes.to_browser(owner, browser, await self._holds_now(digest))
+            await self.tell_file()
+
+    async def set_preference(self, wanted: Preferences) -> None:
+        """Apply what an owner's browser set, and notify every owner's browsers of it."""
+        await self._settings_user.use_preferences(wanted)
+        await self._notes.to_all(await self._preferences_now())
+
+    async def tell_file(self) -> None:
+        """Tell the browsers that don't know it what the doorbell's own file says."""
+        digest = self._settings_user.file.digest()
+        told = await asyncio.to_thread(self._household.told_file)
+        known = set(told.browsers) if told is not None and told.digest == digest else set()
+        browsers = {browser.keys.id: browser for browser in self._browsers.all()}
+        if known == set(browsers):
+            return
+        note = await self._preferences_now()
+        for browser_id in browsers.keys() - known:
+            browser = browsers[browser_id]
+            owner = self._owners.find(browser.credential_id)
+            if owner is not None:
+                await self._notes.to_browser(owner, browser.keys, note)
+        await asyncio.to_thread(
+            self._household.set_told_file, ToldFile(digest=digest, browsers=sorted(browsers))
+        )
 
     async def _remove_owner(self, terms: RemoveOwner, credential_id: str) -> None:
         gone = self._owners.find(terms.credential_id)
@@ -285,9 +329,20 @@ class HouseholdSettings:
 
     async def _settings_now(self, digest: str) -> words.SettingsNow:
         settings = await asyncio.to_thread(self._household.settings)
+        at_ms = self._clock.wall_ms()
+        return words.SettingsNow(statement_digest=digest, settings=settings, at_ms=at_ms)
+
+    async def _refused_now(self, digest: str) -> words.RefusedNow:
         refused = await asyncio.to_thread(self._household.refused_agencies)
-        return words.SettingsNow(
-            statement_digest=digest, settings=settings, refused=sorted(refused)
+        return words.RefusedNow(statement_digest=digest, refused=sorted(refused))
+
+    async def _preferences_now(self) -> words.PreferencesNow:
+        user = self._settings_user
+        return words.PreferencesNow(
+            preferences=await asyncio.to_thread(self._household.preferences),
+            file=user.file,
+            at_ms=self._clock.wall_ms(),
+            after_restart=user.after_restart,
         )
 
     async def _change_approvers(self, terms: AddApprover | EndApprover, credential_id: str) -> None:

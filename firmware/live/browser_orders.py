@@ -1,4 +1,4 @@
-"""Orders of enrolled browsers outside of a live session: push, quick replies, a door link.
+"""Orders of enrolled browsers outside of a live session: push, replies, preferences, a door link.
 
 An order comes sealed to this doorbell, signed by the browser's session key, with a nonce of ours.
 It widens nothing: who may see was decided when the browser got its right.
@@ -15,12 +15,14 @@ from firmware.live.signature_checks import CheckedOrder
 from firmware.notes.push_encryption import check_push_keys
 from firmware.notes.quiet_hours import check_quiet_hours
 from firmware.protocol.commands import Accepted, Refused, ReplyBody, SealedOrder
+from firmware.protocol.decisions import Preferences
 from firmware.protocol.encoding import WireError, as_line, decode_canonical, unb64u
 from firmware.protocol.live import (
     ORDER_SEAL_INFO,
     EndPush,
     OrderBody,
     PlayReply,
+    SetPreference,
     SetPush,
     SignedLive,
     WantDoorLink,
@@ -38,6 +40,18 @@ class ReplyPlayer(Protocol):
 
     async def play_reply(self, wanted: PlayReply) -> None:
         """Answer a press with a quick reply; DoorwardError if that isn't possible."""
+        ...
+
+    async def choose_reply(self, reply_id: str) -> None:
+        """Play this quick reply if nobody answers; DoorwardError if there is no such."""
+        ...
+
+
+class PreferenceUser(Protocol):
+    """Applies preferences (`firmware.decisions.settings.HouseholdSettings`)."""
+
+    async def set_preference(self, wanted: Preferences) -> None:
+        """Apply what an owner's browser set, and notify every owner's browsers of it."""
         ...
 
 
@@ -68,6 +82,11 @@ class Orders:
         self._checks = checks
         self._browsers = browsers
         self._replies = replies
+        self._preferences: PreferenceUser | None = None
+
+    def serve_with(self, preferences: PreferenceUser) -> None:
+        """Take preferences as well, once the part that applies them is built."""
+        self._preferences = preferences
 
     async def on_order(self, command: SealedOrder) -> ReplyBody:
         """Check and carry out one order; WireError if it is malformed."""
@@ -94,7 +113,16 @@ class Orders:
                     await self._replies.play_reply(body)
                 case WantDoorLink():
                     self.door_link_wanted.notify(browser)
+                case SetPreference():
+                    await self._set_preference(body)
         except (WireError, DoorwardError, OSError) as error:
             log.warning("a browser's order can't be carried out: %s", error)
             detail = as_line(str(error), otherwise="it can't be done")
             raise LiveError("not_possible", detail) from error
+
+    async def _set_preference(self, body: SetPreference) -> None:
+        if self._preferences is None:
+            raise LiveError("not_possible", "the doorbell is starting; try again in a moment")
+        if body.default_reply is not None:
+            await self._replies.choose_reply(body.default_reply)
+        await self._preferences.set_preference(body.preferences)

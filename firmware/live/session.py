@@ -205,7 +205,7 @@ class LiveSession:
                 ends_in_s=max(0, round(self._ends_s - self._now_s())),
                 stream=self._quality.stream,
                 why=self._quality.why,
-                microphone=sound.microphone.state if sound and sound.opus else "none",
+                microphone=sound.microphone.state if sound and sound.heard else "none",
                 talk=sound.floor.manner if sound and self._voice else "none",
                 talker=None if talker is None else talker.name,
                 watching=lines,

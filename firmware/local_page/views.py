@@ -118,8 +118,18 @@ class AgencyView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SettingChangeView:
+    """One changed setting, by its name in `OwnerSettings`; of zones, how many there are."""
+
+    key: str
+    before: str | int | bool
+    after: str | int | bool
+    is_wider: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SettingsView:
-    """Settings under which more would be seen than before."""
+    """Settings under which more would be recorded, kept, heard or told than before."""
 
     kind: ClassVar = "settings"
     picture_size: tuple[int, int]
@@ -127,10 +137,9 @@ class SettingsView:
     removed: Sequence[Polygon]
     kept: Sequence[Polygon]
     added: Sequence[Polygon]
-    is_opted_in: bool
-    was_opted_in: bool
-    has_reminder: bool
-    had_reminder: bool
+    zones: Sequence[tuple[str, Polygon]]
+    """The motion zones that would count then, where they would change."""
+    changes: Sequence[SettingChangeView]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,6 @@ while the doorbell doesn't know the time, no hour is quiet.
 
 import asyncio
 import logging
-from collections.abc import Sequence
 from typing import Literal
 
 from firmware.enrolment.browsers import BrowserStore, EnrolledBrowser
@@ -19,7 +18,7 @@ from firmware.outbox.publisher import EarlyEventPublisher
 from firmware.protocol.encoding import WireError, b64u
 from firmware.protocol.events import Event, EventBody, Motion, Pressed, PushMessage, PushWanted
 from firmware.protocol.live import PushText, SetPush
-from firmware.protocol.zones import MAX_BROWSERS, SealedZones, seal_zones
+from firmware.protocol.zones import MAX_BROWSERS, SealedZones, SeenMotion, seal_zones
 from firmware.system.clock import Clock
 
 LIFE_MS = 10 * 60 * 1000
@@ -59,21 +58,22 @@ class Pushes:
             self._begin_push(event, "pressed")
         return event
 
-    async def publish_motion(self, zones: Sequence[str], *, event_id: str) -> Event:
-        """Publish motion in zones of these names, sealed to each browser, and push it."""
-        sealed = await asyncio.to_thread(self._sealed_zones, zones)
+    async def publish_motion(self, seen: SeenMotion, *, event_id: str) -> Event:
+        """Publish motion, what is known of it sealed to each browser, and push it."""
+        zones = seen.names
+        sealed = await asyncio.to_thread(self._sealed_zones, seen)
         event = await self._events.publish(Motion(zones=sealed), event_id=event_id)
         self._begin_push(event, "motion", detail=", ".join(zones)[:200] or None)
         return event
 
-    def _sealed_zones(self, zones: Sequence[str]) -> list[SealedZones]:
-        """Seal the names, also if there are none: that a place has no name says something too."""
+    def _sealed_zones(self, seen: SeenMotion) -> list[SealedZones]:
+        """Seal it, also if no zone has a name: that a place has no name says something too."""
         found, now_ms = [], self._clock.wall_ms()
         for browser in self._browsers.all():
             if not browser.may("rings", now_ms, is_clock_trusted=self._clock.is_trusted()):
                 continue
             try:
-                found += seal_zones(zones, [browser.keys])
+                found += seal_zones(seen, [browser.keys])
             except WireError as error:
                 log.warning("a browser can't be sealed to: %s", error)
         return found[:MAX_BROWSERS]

@@ -169,16 +169,23 @@ class AgencyAsked(Document, frozen=True, kw_only=True, tag="refuse_agency", tag_
     name: Text
 
 
+class SettingChange(Document, frozen=True, kw_only=True):
+    """One changed setting, by its name in `OwnerSettings`; of zones, how many there are."""
+
+    key: Line
+    before: str | int | bool
+    after: str | int | bool
+    is_wider: bool
+
+
 class SettingsAsked(Document, frozen=True, kw_only=True, tag="settings", tag_field="kind"):
-    """A waiting change of settings that shows more."""
+    """A waiting change of settings by which more is recorded, kept, heard or told."""
 
     removed: Polygons
     kept: Polygons
     added: Polygons
-    is_opted_in: bool
-    was_opted_in: bool
-    has_reminder: bool
-    had_reminder: bool
+    zones: Annotated[list[tuple[Line, Polygon]], msgspec.Meta(max_length=4)]
+    changes: Annotated[list[SettingChange], msgspec.Meta(max_length=20)]
 
 
 class RecoveryAsked(Document, frozen=True, kw_only=True, tag="recovery", tag_field="kind"):

@@ -329,7 +329,8 @@ class Health(Document, frozen=True, kw_only=True):
     get_throttled`); `had_weak_power` since its start. `fps_milli` is pictures per 1,000 s.
     `max_fps` is what heat allows at the moment. `gap_count` and `longest_gap_ms` are the gaps
     between pictures in the last ten minutes. `pre_roll_ms` is the shortest of the last clips',
-    `pre_roll_set_ms` what the owner has set.
+    `pre_roll_set_ms` what the owner has set. `holds_days` is how many days of clips the card holds
+    at the rate of the last ones.
     """
 
     measured_ms: WallTimeMs
@@ -352,6 +353,7 @@ class Health(Document, frozen=True, kw_only=True):
     oldest_clip_ms: WallTimeMs | None = None
     pre_roll_ms: Amount | None = None
     pre_roll_set_ms: Amount | None = None
+    holds_days: Amount | None = None
 
 
 MAX_EARLIER_BOOTS = 8

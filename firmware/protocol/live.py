@@ -14,6 +14,7 @@ from typing import Annotated, ClassVar, Literal, TypeVar
 import msgspec
 
 from firmware.protocol.browsers import BrowserId, verify_session_key
+from firmware.protocol.decisions import Preferences
 from firmware.protocol.encoding import (
     DeviceId,
     Digest,
@@ -149,7 +150,17 @@ class WantDoorLink(Document, frozen=True, kw_only=True, tag="want_door_link", ta
     """
 
 
-OrderBody = SetPush | EndPush | PlayReply | WantDoorLink
+class SetPreference(Document, frozen=True, kw_only=True, tag="set_preference", tag_field="type"):
+    """Change the preferences that are given, and leave the others as they are.
+
+    `default_reply` is the quick reply that is played if nobody answers.
+    """
+
+    preferences: Preferences
+    default_reply: Id | None = None
+
+
+OrderBody = SetPush | EndPush | PlayReply | WantDoorLink | SetPreference
 
 
 class BrowserOrder(Document, frozen=True, kw_only=True):

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from firmware.protocol.browsers import BrowserId
-from firmware.protocol.decisions import OwnerSettings
+from firmware.protocol.decisions import FileSettings, OwnerSettings, Preferences
 from firmware.protocol.encoding import (
     AgencyId,
     DeviceId,
@@ -68,14 +68,32 @@ class StatementDone(Document, frozen=True, kw_only=True, tag="statement_done", t
 
 
 class SettingsNow(Document, frozen=True, kw_only=True, tag="settings_now", tag_field="type"):
-    """The settings in force from now on, and the refused agencies.
-
-    `statement_digest` is the statement's that changed them.
-    """
+    """The settings in force since `at_ms`; `statement_digest` is of what changed them."""
 
     statement_digest: Digest
     settings: OwnerSettings | None
+    at_ms: WallTimeMs
+
+
+class RefusedNow(Document, frozen=True, kw_only=True, tag="refused_now", tag_field="type"):
+    """The refused agencies; `statement_digest` is the statement's that changed them."""
+
+    statement_digest: Digest
     refused: Annotated[list[AgencyId], msgspec.Meta(max_length=20)]
+
+
+class PreferencesNow(Document, frozen=True, kw_only=True, tag="preferences_now", tag_field="type"):
+    """The preferences in force since `at_ms`, and what the doorbell's own file says.
+
+    `after_restart` names those of them that the doorbell applies only when it starts again.
+    """
+
+    preferences: Preferences
+    file: FileSettings
+    at_ms: WallTimeMs
+    after_restart: Annotated[list[Line], msgspec.Meta(max_length=8)] = msgspec.field(
+        default_factory=list
+    )
 
 
 class HeldTime(Document, frozen=True, kw_only=True):
@@ -230,6 +248,8 @@ NoteBody = (
     | RequestsMatched
     | StatementDone
     | SettingsNow
+    | RefusedNow
+    | PreferencesNow
     | HoldsNow
     | OwnerRemoved
     | RecoveryUsed

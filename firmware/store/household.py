@@ -9,17 +9,24 @@ from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 from firmware.protocol.custody import KeyChangeRecord
-from firmware.protocol.decisions import OwnerSettings, RecoveryKeys
-from firmware.protocol.encoding import Document, decode
+from firmware.protocol.decisions import OwnerSettings, Preferences, RecoveryKeys
+from firmware.protocol.encoding import Digest, Document, decode
 from firmware.protocol.passkeys import PasskeyKey
 from firmware.store.database import Database
 from firmware.store.deferred_events import DeferredEvent, put_deferred_events
 from firmware.store.statements import move
 
 D = TypeVar("D", bound=Document)
-Column = Literal["settings_json", "recovery_json"]
+Column = Literal["settings_json", "recovery_json", "preferences_json", "told_file_json"]
 MAX_TOLD_REFUSALS = 10_000
 """Each cost its owner a touch of their passkey; of more, the oldest would be notified once more."""
+
+
+class ToldFile(Document, frozen=True, kw_only=True):
+    """The browsers that were told what the doorbell's own file says, and the digest of that."""
+
+    digest: Digest
+    browsers: list[Digest]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +63,24 @@ class HouseholdStore:
         """Replace the owners' settings."""
         with self._database.write() as connection:
             connection.execute("UPDATE household SET settings_json = ?", (settings.encode(),))
+
+    def preferences(self) -> Preferences:
+        """Return what owners' browsers set without a passkey."""
+        return self._document(Preferences, "preferences_json") or Preferences()
+
+    def set_preferences(self, preferences: Preferences) -> None:
+        """Replace the preferences."""
+        with self._database.write() as connection:
+            connection.execute("UPDATE household SET preferences_json = ?", (preferences.encode(),))
+
+    def told_file(self) -> ToldFile | None:
+        """Return which browsers were told of the doorbell's own file."""
+        return self._document(ToldFile, "told_file_json")
+
+    def set_told_file(self, told: ToldFile) -> None:
+        """Replace which browsers were told of it."""
+        with self._database.write() as connection:
+            connection.execute("UPDATE household SET told_file_json = ?", (told.encode(),))
 
     def recovery(self) -> RecoveryKeys | None:
         """Return the recovery key that counts."""

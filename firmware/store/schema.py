@@ -208,7 +208,13 @@ CREATE TABLE recoveries (
 ) STRICT;
 """
 
-MIGRATIONS: tuple[str, ...] = (_V1, _V2, _V3, _V4, _V5, _V6, _V7)
+# What owners' browsers set without a passkey; who was told of the doorbell's own file.
+_V8 = """
+ALTER TABLE household ADD COLUMN preferences_json BLOB;  -- decisions.Preferences
+ALTER TABLE household ADD COLUMN told_file_json BLOB;    -- settings.ToldFile
+"""
+
+MIGRATIONS: tuple[str, ...] = (_V1, _V2, _V3, _V4, _V5, _V6, _V7, _V8)
 SCHEMA_VERSION = len(MIGRATIONS)
 
 

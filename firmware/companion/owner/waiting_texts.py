@@ -203,13 +203,46 @@ def _settings(asked: SettingsAsked) -> list[str]:
     ]
     lines += [f"A new mask: {_corners(polygon)}" for polygon in asked.added]
     lines += [f"A mask that stays: {_corners(polygon)}" for polygon in asked.kept]
-    if asked.is_opted_in != asked.was_opted_in:
-        lines.append(
-            f"Requests of police: {'may' if asked.is_opted_in else 'may not'} be told here"
-        )
-    if asked.has_reminder != asked.had_reminder:
-        lines.append(f"Reminder: {'one' if asked.has_reminder else 'none'}")
+    lines += [
+        f"{SETTING_NAMES.get(one.key, one_line(one.key))}: {_value(one.key, one.before)}, "
+        f"then {_value(one.key, one.after)}{' (MORE THAN BEFORE)' if one.is_wider else ''}"
+        for one in asked.changes
+    ]
+    lines += [f"Motion zone {one_line(name)}: {_corners(corners)}" for name, corners in asked.zones]
     return [*lines, "Corners are x,y in thousandths of the picture, from the top left."]
+
+
+SETTING_NAMES = {
+    "is_opted_in": "Requests of police are told",
+    "has_reminder": "One reminder of an open request",
+    "cell": "The doorbell's place (H3 cell)",
+    "is_motion_on": "Motion makes recordings",
+    "zones": "Motion zones (none: the whole picture)",
+    "sensitivity": "Sensitivity for motion (1 to 10)",
+    "min_size_pmyr": "Least size of motion",
+    "min_time_ms": "Least time of motion",
+    "pre_roll_ms": "Recorded before a trigger",
+    "post_roll_ms": "Recorded after a trigger",
+    "longest_ms": "Longest recording",
+    "keep_days": "Kept for",
+    "is_sound_in_live_view": "Those who watch can listen",
+    "is_sound_in_clips": "Recordings carry sound",
+    "is_microphone_off": "Microphone kept off",
+    "gaps_reported": "Gaps in ten minutes that are told",
+}
+
+
+def _value(key: str, value: str | int | bool) -> str:
+    """Return a setting's value as people read it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if key.endswith("_ms"):
+        return f"{int(value) / 1000:g} s"
+    if key == "min_size_pmyr":
+        return f"{int(value) / 100:g} % of the picture"
+    if key == "keep_days":
+        return f"{value} days"
+    return one_line(str(value)) or "none"
 
 
 def _words(words: Sequence[str], says: str) -> list[str]:
