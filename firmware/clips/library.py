@@ -109,7 +109,7 @@ class Library:
     def find(self, clip_id: str) -> ClipRecord | None:
         """Return one finished clip, unless an owner deleted it."""
         with self._database.read() as connection:
-            row = connection.execute(_RECORD + _SHOWN + " AND clip_id = ?", (clip_id,)).fetchone()
+            row = connection.execute(f"{_RECORD}{_SHOWN} AND clip_id = ?", (clip_id,)).fetchone()
         return None if row is None else self._record(row)
 
     def finished(self, *, from_ms: int = 0, to_ms: int = NO_END_MS) -> list[ClipRecord]:
@@ -146,7 +146,9 @@ class Library:
     def count(self) -> int:
         """Return the number of finished clips."""
         with self._database.read() as connection:
-            row = connection.execute("SELECT count(*) FROM clips WHERE state = 'finished'" + _SHOWN)
+            row = connection.execute(
+                "SELECT count(*) FROM clips WHERE state = 'finished' AND deleted_until_ms IS NULL"
+            )
             return int(row.fetchone()[0])
 
     def oldest_ms(self) -> int | None:
