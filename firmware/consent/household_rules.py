@@ -4,7 +4,9 @@ R10c: what widens who may see, hear or decide waits for the doorbell's own confi
 and when, the verifier has checked before.
 """
 
-from firmware.consent.facts import Facts, Reason
+from collections.abc import Mapping
+
+from firmware.consent.facts import ClipFact, Facts, Reason
 from firmware.protocol.browsers import check_browser_keys
 from firmware.protocol.decisions import (
     MAX_HOLD_WINDOW_MS,
@@ -12,16 +14,19 @@ from firmware.protocol.decisions import (
     ChangeSettings,
     Confirm,
     Decline,
+    DeleteClips,
     EndApprover,
     EndBrowser,
     GiveRight,
     Hold,
+    KeepClips,
     Knock,
     OwnerSettings,
     RefuseAgency,
     RemoveOwner,
     Revoke,
     SetRecovery,
+    Undelete,
     Unhold,
 )
 from firmware.protocol.encoding import WireError, unb64u
@@ -64,6 +69,14 @@ def check_decision(terms: Terms, credential_id: str, facts: Facts) -> None:
         case Unhold():
             if terms.hold_digest not in facts.household.holds:
                 raise Forbidden("hold", "there is no such hold")
+        case DeleteClips():
+            _check_deletion(terms, credential_id, facts)
+        case Undelete():
+            _check_named(terms.clips)
+            for clip_id in terms.clips:
+                _fact_of(clip_id, facts.deleted_clips)
+        case KeepClips():
+            _check_keeping(terms, facts)
         case Revoke():
             if terms.grant_digest in facts.household.revoked:
                 raise Forbidden("revoked", "this grant was taken back before")
@@ -109,6 +122,8 @@ def is_widening(terms: Terms, credential_id: str, facts: Facts) -> bool:
             return bool(widened(household.settings, terms.settings, file, zones))
         case EndBrowser() | Hold() | Unhold() | Revoke() | Decline() | EndApprover():
             return False
+        case DeleteClips() | Undelete() | KeepClips():
+            return False  # an undone deletion shows no more than before it, and to nobody else
         case Confirm() | Knock():
             return False
         case _:  # whoever forgets a kind here makes it wait
@@ -175,6 +190,48 @@ def _check_hold(terms: Hold, facts: Facts) -> None:
         raise Forbidden("hold", "a hold is for up to a day's recordings, from earlier to later")
     if len(facts.household.holds) >= MAX_HOLDS:
         raise Forbidden("hold", f"there are {MAX_HOLDS} holds already; let one end first")
+
+
+def _check_deletion(terms: DeleteClips, credential_id: str, facts: Facts) -> None:
+    """Let a hold, a grant that isn't done and another owner's keeping win."""
+    _check_named(terms.clips)
+    there = {**facts.clips, **facts.deleted_clips} if terms.is_now else facts.clips
+    names = {owner.passkey.credential_id: owner.name for owner in facts.owners}
+    for clip_id in terms.clips:
+        clip = _fact_of(clip_id, there)
+        if clip.held_by == "hold":
+            raise Forbidden("clip_held", f"clip {clip_id} is held; end the hold first")
+        if clip.held_by == "grant":
+            raise Forbidden(
+                "clip_held", f"clip {clip_id} is in a release that isn't done; take it back first"
+            )
+        others = sorted(names[one] for one in clip.kept_by - {credential_id} if one in names)
+        if others:
+            raise Forbidden("clip_kept", f"clip {clip_id} is kept by {', '.join(others)}")
+
+
+def _check_keeping(terms: KeepClips, facts: Facts) -> None:
+    _check_named(terms.clips)
+    named = {clip_id: _fact_of(clip_id, facts.clips) for clip_id in terms.clips}
+    if not terms.is_kept:
+        return
+    kept = {clip_id: clip for clip_id, clip in facts.clips.items() if clip.kept_by}
+    if sum(clip.size_bytes for clip in {**kept, **named}.values()) > facts.max_kept_bytes:
+        raise Forbidden(
+            "clip_kept", "kept clips would fill more than half of the card; keep fewer of them"
+        )
+
+
+def _check_named(clip_ids: list[str]) -> None:
+    if len(set(clip_ids)) != len(clip_ids):
+        raise Forbidden("clip_repeated", "a clip is named twice")
+
+
+def _fact_of(clip_id: str, clips: Mapping[str, ClipFact]) -> ClipFact:
+    fact = clips.get(clip_id)
+    if fact is None:
+        raise Forbidden("clip_unknown", f"clip {clip_id} isn't there")
+    return fact
 
 
 def _check_settings(settings: OwnerSettings, facts: Facts) -> None:

@@ -567,7 +567,9 @@ class Executor:
         if walk.snapshot.is_grant:
             await self._gather(walk, self._tell_released(walk))
         else:
-            await self._gather(walk, self._deciding.complete(walk.digest, walk.terms))
+            await self._gather(
+                walk, self._deciding.complete(walk.digest, walk.terms, _signer_in(walk))
+            )
 
     async def _tell_released(self, walk: _Walk) -> None:
         ready = walk.ready
@@ -733,6 +735,11 @@ def _released(walk: _Walk) -> Release:
 def _revoked_by(walk: _Walk) -> str:
     """Return the digest of the grant that this revocation takes back."""
     return _as(Revoke, walk.terms).grant_digest
+
+
+def _signer_in(walk: _Walk) -> str:
+    """Return the credential id of the passkey that signed the statement."""
+    return walk.row.statement.assertion.credential_id
 
 
 def _log_what_waits(walk: _Walk) -> None:

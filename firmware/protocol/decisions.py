@@ -28,10 +28,15 @@ from firmware.protocol.rights import Holder, Right, Whats
 MAX_HOLD_MS = 14 * 24 * 3600 * 1000
 """R12."""
 MAX_HOLD_WINDOW_MS = 24 * 3600 * 1000
+UNDO_MS = 24 * 3600 * 1000
+"""How long a deleted clip stays, unseen, so that an owner can take the deletion back."""
+MAX_NAMED_CLIPS = 32
+"""Of one statement: the note that tells the owners of it has one size, and names them all."""
 
 Permille = Annotated[int, msgspec.Meta(ge=0, le=1000)]
 Corner = Annotated[list[Permille], msgspec.Meta(min_length=2, max_length=2)]
 """[x, y] in thousandths of the picture, from the top left."""
+NamedClips = Annotated[list[Id], msgspec.Meta(min_length=1, max_length=MAX_NAMED_CLIPS)]
 MaskPolygon = Annotated[list[Corner], msgspec.Meta(min_length=3, max_length=8)]
 SettingCell = Annotated[str, msgspec.Meta(pattern=r"^(89[0-9a-f]{13})?\Z")]
 """An H3 index of resolution 9; "" matches no request."""
@@ -80,6 +85,33 @@ class Unhold(Document, frozen=True, kw_only=True, tag="unhold", tag_field="kind"
     """End a hold now, by the digest of the statement that made it."""
 
     hold_digest: Digest
+
+
+class DeleteClips(Document, frozen=True, kw_only=True, tag="delete_clips", tag_field="kind"):
+    """Delete these clips: nobody sees them any more, and after `UNDO_MS` they are erased.
+
+    `is_now`: they are erased at once, and it can't be undone. A clip that is held, or that another
+    owner keeps, can't be deleted.
+    """
+
+    clips: NamedClips
+    is_now: bool
+
+
+class Undelete(Document, frozen=True, kw_only=True, tag="undelete", tag_field="kind"):
+    """Take back the deletion of these clips, while they aren't erased yet."""
+
+    clips: NamedClips
+
+
+class KeepClips(Document, frozen=True, kw_only=True, tag="keep_clips", tag_field="kind"):
+    """Keep these clips for as long as this owner wants, or don't keep them any longer.
+
+    Retention never removes a kept clip, and no other owner can delete it.
+    """
+
+    clips: NamedClips
+    is_kept: bool
 
 
 class Revoke(Document, frozen=True, kw_only=True, tag="revoke", tag_field="kind"):

@@ -16,16 +16,19 @@ from firmware.protocol.decisions import (
     ChangeSettings,
     Confirm,
     Decline,
+    DeleteClips,
     EndApprover,
     EndBrowser,
     GiveRight,
     Hold,
     IdentityGiven,
+    KeepClips,
     Knock,
     RefuseAgency,
     RemoveOwner,
     Revoke,
     SetRecovery,
+    Undelete,
     Unhold,
 )
 from firmware.protocol.encoding import (
@@ -127,6 +130,9 @@ Terms = (
     | EndBrowser
     | Hold
     | Unhold
+    | DeleteClips
+    | Undelete
+    | KeepClips
     | Revoke
     | Decline
     | RefuseAgency

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from firmware.protocol.browsers import BrowserId
-from firmware.protocol.decisions import FileSettings, OwnerSettings, Preferences
+from firmware.protocol.decisions import FileSettings, NamedClips, OwnerSettings, Preferences
 from firmware.protocol.encoding import (
     AgencyId,
     DeviceId,
@@ -110,6 +110,23 @@ class HoldsNow(Document, frozen=True, kw_only=True, tag="holds_now", tag_field="
 
     statement_digest: Digest
     holds: Annotated[list[HeldTime], msgspec.Meta(max_length=10)]
+
+
+ClipsChoice = Literal["deleted", "erased", "restored", "kept", "let_go"]
+
+
+class ClipsDecided(Document, frozen=True, kw_only=True, tag="clips_decided", tag_field="type"):
+    """What an owner decided of clips: `by_name` is theirs; `until_ms`, until when it can be undone.
+
+    `deleted` clips can come back until then, `erased` ones can't. `kept` and `let_go` are of this
+    owner's own keeping alone.
+    """
+
+    statement_digest: Digest
+    what: ClipsChoice
+    by_name: Line
+    clips: NamedClips
+    until_ms: WallTimeMs | None = None
 
 
 class OwnerRemoved(Document, frozen=True, kw_only=True, tag="owner_removed", tag_field="type"):
@@ -251,6 +268,7 @@ NoteBody = (
     | RefusedNow
     | PreferencesNow
     | HoldsNow
+    | ClipsDecided
     | OwnerRemoved
     | RecoveryUsed
     | ConfirmationWanted

@@ -72,6 +72,17 @@ export class ClipReader {
     return stream;
   }
 
+  /**
+   * Plays it from another moment on, while it is being fetched: that stops for the answer, and goes
+   * on where it was.
+   * @param {string} clipId @param {number} fromMs
+   */
+  async seek(clipId, fromMs) {
+    const { clips } = await this.#opened();
+    clips.send(JSON.stringify({ stop: true }));
+    clips.send(JSON.stringify({ play: clipId, from_ms: Math.max(0, Math.floor(fromMs)) }));
+  }
+
   /** Stops what is played over the track, and what is being fetched. */
   stop() {
     this.session
@@ -217,7 +228,9 @@ class Download {
         heard();
         try {
           if (typeof data !== "string") return this.#take(data);
-          if (!this.#hear(JSON.parse(data))) return;
+          const answer = JSON.parse(data);
+          if (answer.stopped === true) return channel.send(JSON.stringify(this.#wish())); // for a seek
+          if (!this.#hear(answer)) return;
           clearTimeout(silence);
           stop.abort();
           resolve({ head: /** @type {Head} */ (this.head), blob: new Blob(this.parts, { type: "video/mp4" }) });

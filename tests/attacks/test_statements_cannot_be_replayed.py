@@ -18,9 +18,11 @@ from firmware.protocol.decisions import (
     ChangeSettings,
     Confirm,
     Decline,
+    DeleteClips,
     EndApprover,
     EndBrowser,
     Hold,
+    KeepClips,
     Knock,
     OwnerSettings,
     RecoveryKeys,
@@ -28,6 +30,7 @@ from firmware.protocol.decisions import (
     RemoveOwner,
     Revoke,
     SetRecovery,
+    Undelete,
     Unhold,
 )
 from firmware.protocol.grants import AddOwner, GrantTerms, Terms
@@ -61,6 +64,7 @@ class House:
     laptop: SoftBrowser
     hold: str
     woken: list[str]
+    clip: str
 
     def sign(self, kind: str) -> bytes:
         """Sign what is right of that kind, by who may."""
@@ -74,6 +78,9 @@ class House:
             "EndBrowser": EndBrowser(browser=self.laptop.keys.id),
             "Hold": Hold(from_ms=NOW_MS - DAY_MS, to_ms=NOW_MS),
             "Unhold": Unhold(hold_digest=self.hold),
+            "DeleteClips": DeleteClips(clips=[self.clip], is_now=False),
+            "Undelete": Undelete(clips=[self.clip]),
+            "KeepClips": KeepClips(clips=[self.clip], is_kept=True),
             "Revoke": Revoke(grant_digest=DIGEST),
             "Decline": Decline(request_digest=DIGEST),
             "RefuseAgency": RefuseAgency(agency="a-police", is_refused=True),
@@ -123,6 +130,8 @@ class House:
             [hold.digest for hold in household.holds()],
             household.revoked(),
             household.declined(),
+            rig.choices.deleted_until(),
+            rig.choices.kept_by(),
             [asked.statement.digest for asked in self.desk.waiting()],
             [one.digest for one in rig.store.statements_in("confirmed")],
             list(rig.kept()),
@@ -137,7 +146,8 @@ def new_approver() -> SoftPasskey:
 async def house_of(rig: DeskRig) -> House:
     bo = SoftPasskey.create(rp_id="owner.example", origin="https://owner.example")
     laptop, key = SoftBrowser.create("Laptop"), new_approver()
-    house = House(rig, rig.desk(), bo, key, laptop, "", [])
+    clip = rig.library.finished()[0].clip_id
+    house = House(rig, rig.desk(), bo, key, laptop, "", [], clip)
     house.restart()
     hold = rig.sign(Hold(from_ms=1, to_ms=2))
     house.hold = digest_of(hold)
@@ -169,6 +179,12 @@ async def undo(house: House, kind: str) -> None:
         case "Hold":
             for hold in rig.household.holds():
                 await house.take(rig.sign(Unhold(hold_digest=hold.digest)))
+        case "DeleteClips":
+            await house.take(rig.sign(Undelete(clips=[house.clip])))
+        case "Undelete":
+            await house.take(rig.sign(DeleteClips(clips=[house.clip], is_now=False)))
+        case "KeepClips":
+            await house.take(rig.sign(KeepClips(clips=[house.clip], is_kept=False)))
         case "RefuseAgency":
             await house.take(rig.sign(RefuseAgency(agency="a-police", is_refused=False)))
         case "ChangeSettings":
@@ -189,6 +205,9 @@ async def test_what_was_answered_and_undone_stays_undone(rig, kind):
     if kind in ("Confirm", "Knock"):
         await rig.ask(house.desk, rig.sign())
     before = house.all_that_counts()
+    if kind == "Undelete":
+        await house.take(house.sign("DeleteClips"))
+        before = house.all_that_counts()
     signed = house.sign(kind)
     await house.take(signed)
     if kind == "GrantTerms":
@@ -212,6 +231,8 @@ async def test_what_was_used_is_refused_by_the_verifier_itself(rig, kind):
     house = await house_of(rig)
     if kind in ("Confirm", "Knock"):
         await rig.ask(house.desk, rig.sign())
+    if kind == "Undelete":
+        await house.take(house.sign("DeleteClips"))
     signed = UnverifiedStatement(house.sign(kind))
     assert not isinstance(judge(signed, rig.gathering.facts()), Refusal)
     rig.store.spend(digest_of(signed), rig.now_ms)
@@ -224,6 +245,8 @@ async def test_what_was_used_is_refused_by_the_verifier_itself(rig, kind):
 async def test_what_is_held_back_until_its_time_is_over_does_nothing_but_narrow(rig, kind):
     """Seen to fail with `_check_time` out of the verifier."""
     house = await house_of(rig)
+    if kind == "Undelete":
+        await house.take(house.sign("DeleteClips"))
     signed = house.sign(kind)
     counts = house.all_that_counts()
     rig.wind(minutes=60)

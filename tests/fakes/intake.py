@@ -17,6 +17,7 @@ from firmware.clips.library import Library
 from firmware.clips.playback import Playback
 from firmware.consent.facts import ClipFact
 from firmware.decisions.admission import Admission, ServedBrowsers
+from firmware.decisions.clip_deletion import ClipDeletion
 from firmware.decisions.executor import Executor
 from firmware.decisions.facts import FactCollector
 from firmware.decisions.holds import Holds
@@ -59,6 +60,7 @@ from firmware.protocol.register.extract import RegisterExtract
 from firmware.protocol.register.facts import RegisterFacts
 from firmware.protocol.sealing import seal_to
 from firmware.protocol.tlog.policy import Policy
+from firmware.store.clip_choices import ClipChoices
 from firmware.store.database import Database
 from firmware.store.deferred_events import DeferredEventStore
 from firmware.store.household import HouseholdStore
@@ -143,6 +145,7 @@ class DeskRig:
     ) -> None:
         self.folder = folder
         self.database = database
+        self.max_kept_bytes = 10**9
         self.settings: list[OwnerSettings] = []
         self.library = library
         self.playback = playback
@@ -271,6 +274,7 @@ class DeskRig:
             clock=self,
         )
         self.admitting.serve_with(live or self)
+        self.choices = ClipChoices(self.database)
         self.holding = Holds(
             household=self.household, statements=self.store, library=self.library, clock=self
         )
@@ -307,12 +311,15 @@ class DeskRig:
             statements=self.store,
             household=self.household,
             library=self.library,
+            choices=self.choices,
+            max_kept_bytes=self.max_kept_bytes,
         )
         self.deciding = HouseholdSettings(
             admitting=self.admitting,
             owners=self.owners,
             household=self.household,
             holding=self.holding,
+            deleting=ClipDeletion(library=self.library, choices=self.choices, clock=self),
             notes=notes,
             clock=self,
             promises=self.promises,

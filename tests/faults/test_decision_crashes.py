@@ -15,16 +15,19 @@ from firmware.protocol.decisions import (
     AddApprover,
     ChangeSettings,
     Decline,
+    DeleteClips,
     EndApprover,
     EndBrowser,
     GiveRight,
     Hold,
+    KeepClips,
     OwnerSettings,
     RecoveryKeys,
     RefuseAgency,
     RemoveOwner,
     Revoke,
     SetRecovery,
+    Undelete,
     Unhold,
 )
 from firmware.protocol.encoding import decode, new_id, sha256_hex
@@ -121,6 +124,24 @@ def unhold(home: TwoOwners) -> Unhold:
     return Unhold(hold_digest=digest)
 
 
+def delete(home: TwoOwners) -> DeleteClips:
+    clip_ids = [clip.clip_id for clip in home.rig.library.in_order()]
+    home.rig.choices.restore(clip_ids)
+    return DeleteClips(clips=clip_ids, is_now=False)
+
+
+def undelete(home: TwoOwners) -> Undelete:
+    clip_ids = [clip.clip_id for clip in home.rig.library.in_order()]
+    home.rig.choices.delete(clip_ids, until_ms=NOW_MS + 10**9)
+    return Undelete(clips=clip_ids)
+
+
+def keep(home: TwoOwners, *, is_kept: bool) -> KeepClips:
+    clip_ids = [clip.clip_id for clip in home.rig.library.finished()]
+    home.rig.choices.keep(clip_ids, home.rig.world.owner.key.credential_id, is_kept=not is_kept)
+    return KeepClips(clips=clip_ids, is_kept=is_kept)
+
+
 def approver(home: TwoOwners) -> AddApprover:
     for key_id in home.rig.household.approvers():
         home.rig.household.end_approver(key_id)
@@ -174,6 +195,12 @@ CASES = {
         unhold,
         lambda h, t: t.hold_digest not in {one.digest for one in h.rig.household.holds()},
     ),
+    "delete": Case(delete, lambda h, t: h.rig.library.find(t.clips[0]) is None),
+    "undelete": Case(undelete, lambda h, t: h.rig.library.find(t.clips[0]) is not None),
+    "keep": Case(
+        lambda h: keep(h, is_kept=True), lambda h, t: set(h.rig.choices.kept_by()) == set(t.clips)
+    ),
+    "let go": Case(lambda h: keep(h, is_kept=False), lambda h, _: not h.rig.choices.kept_by()),
     "add approver": Case(approver, lambda h, t: t.key.credential_id in h.rig.household.approvers()),
     "end approver": Case(end_approver, lambda h, _: not h.rig.household.approvers()),
     "recovery": Case(recovery, lambda h, t: h.rig.household.recovery() == t.keys),

@@ -6,7 +6,7 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
-from firmware.consent.facts import ApproverFact, BrowserFact, Decided, Decision
+from firmware.consent.facts import ApproverFact, BrowserFact, ClipFact, Decided, Decision
 from firmware.consent.household_rules import (
     MAX_APPROVERS,
     MAX_HOLDS,
@@ -24,9 +24,11 @@ from firmware.protocol.decisions import (
     ChangeSettings,
     Confirm,
     Decline,
+    DeleteClips,
     EndApprover,
     EndBrowser,
     Hold,
+    KeepClips,
     Knock,
     OwnerSettings,
     RecoveryKeys,
@@ -34,6 +36,7 @@ from firmware.protocol.decisions import (
     RemoveOwner,
     Revoke,
     SetRecovery,
+    Undelete,
     Unhold,
 )
 from firmware.protocol.encoding import b64u
@@ -56,6 +59,8 @@ DIGEST = "ab" * 32
 MASK = [[0, 0], [100, 0], [100, 100]]
 OTHER_MASK = [[0, 0], [200, 0], [200, 200]]
 BROWSER = SoftBrowser.create()
+DELETED = "d" * 26
+CLIP_BYTES = 1_000_000
 
 
 @pytest.fixture
@@ -89,6 +94,10 @@ def prepared(world: ConsentWorld) -> ConsentWorld:
     world = knowing(world, BROWSER.keys, ada(world))
     key = approver_key()
     fact = ApproverFact(credential_id=ada(world), name="Laptop", key=key)
+    world = world.with_facts(
+        deleted_clips={DELETED: ClipFact(manifest_digest=DIGEST, started_ms=1, ended_ms=2)},
+        max_kept_bytes=CLIP_BYTES,
+    )
     return world.with_household(
         holds=frozenset({DIGEST}),
         approvers={key.credential_id: fact},
@@ -111,6 +120,10 @@ def one_of_each(world: ConsentWorld) -> dict[str, tuple[Any, bool]]:
         "EndBrowser": (EndBrowser(browser=BROWSER.keys.id), False),
         "Hold": (Hold(from_ms=1, to_ms=2), False),
         "Unhold": (Unhold(hold_digest=DIGEST), False),
+        "DeleteClips": (DeleteClips(clips=[world.clip_id], is_now=False), False),
+        "DeleteClips, now": (DeleteClips(clips=[world.clip_id, DELETED], is_now=True), False),
+        "Undelete": (Undelete(clips=[DELETED]), False),
+        "KeepClips": (KeepClips(clips=[world.clip_id], is_kept=True), False),
         "Revoke": (Revoke(grant_digest=DIGEST), False),
         "Decline": (Decline(request_digest=DIGEST), False),
         "RefuseAgency": (RefuseAgency(agency="lakeland-police", is_refused=True), False),
@@ -279,6 +292,66 @@ def test_only_a_hold_that_there_is_can_end(world):
 def test_a_grant_is_taken_back_once(world):
     taken = world.with_household(revoked=frozenset({DIGEST}))
     assert reason(taken.judged(Revoke(grant_digest=DIGEST))) == "revoked"
+
+
+# Single clips
+
+
+def with_clip(world: ConsentWorld, **changes: Any) -> ConsentWorld:
+    fact = replace(world.facts.clips[world.clip_id], size_bytes=CLIP_BYTES, **changes)
+    return world.with_facts(clips={world.clip_id: fact}, max_kept_bytes=CLIP_BYTES)
+
+
+@pytest.mark.parametrize("is_now", [False, True])
+@pytest.mark.parametrize("held_by", ["hold", "grant"])
+def test_what_is_held_cant_be_deleted_and_the_refusal_names_it(world, held_by, is_now):
+    """Seen to fail with the two checks of `held_by` out of `_check_deletion`."""
+    world = with_clip(world, held_by=held_by)
+    answer = world.judged(DeleteClips(clips=[world.clip_id], is_now=is_now))
+    assert reason(answer) == "clip_held"
+    assert world.clip_id in answer.detail
+
+
+@pytest.mark.parametrize("is_now", [False, True])
+def test_another_owners_keep_wins_and_one_s_own_doesnt(world, is_now):
+    """Seen to fail with the check of `kept_by` out of `_check_deletion`."""
+    world, _ = world.with_owner()
+    bo = world.facts.owners[1]
+    terms = DeleteClips(clips=[world.clip_id], is_now=is_now)
+    kept = with_clip(world, kept_by=frozenset({bo.passkey.credential_id, ada(world)}))
+    answer = kept.judged(terms)
+    assert reason(answer) == "clip_kept"
+    assert world.clip_id in answer.detail
+    assert bo.name in answer.detail
+    assert reason(with_clip(world, kept_by=frozenset({ada(world)})).judged(terms)) is None
+    assert reason(with_clip(world, kept_by=frozenset({"Z29uZQ"})).judged(terms)) is None
+
+
+def test_a_deletion_is_of_clips_that_are_there_each_once(world):
+    world = prepared(world)
+    clip = world.clip_id
+    for terms, expected in [
+        (DeleteClips(clips=["z" * 26], is_now=False), "clip_unknown"),
+        (DeleteClips(clips=[clip, "z" * 26], is_now=True), "clip_unknown"),
+        (DeleteClips(clips=[DELETED], is_now=False), "clip_unknown"),
+        (DeleteClips(clips=[DELETED], is_now=True), None),
+        (DeleteClips(clips=[clip, clip], is_now=False), "clip_repeated"),
+        (Undelete(clips=[clip]), "clip_unknown"),
+        (Undelete(clips=[DELETED, DELETED]), "clip_repeated"),
+        (KeepClips(clips=[DELETED], is_kept=True), "clip_unknown"),
+        (KeepClips(clips=[clip, clip], is_kept=True), "clip_repeated"),
+    ]:
+        assert reason(world.judged(terms)) == expected, terms
+
+
+@pytest.mark.parametrize(("room", "expected"), [(0, None), (-1, "clip_kept")])
+def test_kept_clips_leave_room_for_new_ones(world, room, expected):
+    """Seen to fail with the sum out of `_check_keeping`."""
+    world = with_clip(world)
+    world = world.with_facts(max_kept_bytes=CLIP_BYTES + room)
+    keep = KeepClips(clips=[world.clip_id], is_kept=True)
+    assert reason(world.judged(keep)) == expected
+    assert reason(world.judged(KeepClips(clips=[world.clip_id], is_kept=False))) is None
 
 
 # Settings

@@ -70,6 +70,8 @@ test("a right's limits, and what makes one wider, are the doorbell's", () => {
 test("the limits of a hold are the doorbell's", () => {
   assert.equal(decisions.MAX_HOLD_MS, vectors.limits.hold_ms);
   assert.equal(decisions.MAX_HOLD_WINDOW_MS, vectors.limits.hold_window_ms);
+  assert.equal(decisions.UNDO_MS, vectors.limits.undo_ms);
+  assert.equal(decisions.MAX_NAMED_CLIPS, vectors.limits.named_clips);
 });
 
 test("the six words over an approver's and a recovery key are the doorbell's", async () => {

@@ -54,6 +54,8 @@ def vectors() -> dict[str, Any]:
         "limits": {
             "hold_ms": decisions.MAX_HOLD_MS,
             "hold_window_ms": decisions.MAX_HOLD_WINDOW_MS,
+            "named_clips": decisions.MAX_NAMED_CLIPS,
+            "undo_ms": decisions.UNDO_MS,
             "statement_step_bytes": grants.STATEMENT_STEP_BYTES,
             "right_ms": rights.MAX_RIGHT_MS,
             "self_renewed_ms": rights.SELF_RENEWED_MS,
@@ -94,6 +96,9 @@ def _terms(key: PasskeyKey, recovery: decisions.RecoveryKeys) -> dict[str, grant
         decisions.EndBrowser(browser=browser.id),
         decisions.Hold(from_ms=NOW_MS, to_ms=NOW_MS + 3_600_000),
         decisions.Unhold(hold_digest=DIGEST),
+        decisions.DeleteClips(clips=[AN_ID], is_now=False),
+        decisions.Undelete(clips=[AN_ID]),
+        decisions.KeepClips(clips=[AN_ID, "b" * 26], is_kept=True),
         decisions.Revoke(grant_digest=DIGEST),
         decisions.Decline(request_digest=DIGEST),
         decisions.RefuseAgency(agency="lakeland", is_refused=True),
@@ -155,6 +160,9 @@ def _bodies() -> list[notes.NoteBody]:
         notes.StatementDone(statement_digest=DIGEST, kind="decline"),
         notes.SettingsNow(statement_digest=DIGEST, settings=settings, refused=["lakeland"]),
         notes.HoldsNow(statement_digest=DIGEST, holds=[hold]),
+        notes.ClipsDecided(
+            statement_digest=DIGEST, what="deleted", by_name="Åsa", clips=[AN_ID], until_ms=NOW_MS
+        ),
         notes.OwnerRemoved(name="Bo", by_name="Åsa"),
         notes.RecoveryUsed(name="Åsa", at_ms=NOW_MS),
         notes.WifiTried(name="Öbergs nät", reason="no_relay", at_ms=NOW_MS),

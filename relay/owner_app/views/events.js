@@ -50,14 +50,20 @@ export function eventRow(happening, thumbs) {
 }
 
 /** Who watched, or which browser may watch now or no more. @param {EventGroup} happening */
-function noteRow({ kind, told, visit, note }) {
+function noteRow(happening) {
+  const { kind, told, visit } = happening;
   const { ms } = whenOf(told);
-  const words = visit ? visitText(visit) : browserText(note);
+  const words = noteText(happening);
   return h(
     "li",
     { "data-testid": `event-${kind}`, "data-event": told.event.id },
     h("div", { class: "grow" }, h("p", {}, words), h("span", { class: "muted" }, time(visit?.began_ms ?? ms))),
   );
+}
+
+/** What a row of a note says. @param {EventGroup} happening */
+export function noteText({ visit, note }) {
+  return visit ? visitText(visit) : browserText(note);
 }
 
 /** @param {import("../event_groups.js").Visit} visit */

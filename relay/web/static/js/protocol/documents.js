@@ -50,6 +50,9 @@
  * @typedef {{kind: "end_session", browser: string}} EndBrowser
  * @typedef {{kind: "hold", from_ms: number, to_ms: number}} Hold
  * @typedef {{kind: "unhold", hold_digest: string}} Unhold
+ * @typedef {{kind: "delete_clips", clips: string[], is_now: boolean}} DeleteClips
+ * @typedef {{kind: "undelete", clips: string[]}} Undelete
+ * @typedef {{kind: "keep_clips", clips: string[], is_kept: boolean}} KeepClips
  * @typedef {{kind: "revoke", grant_digest: string}} Revoke
  * @typedef {{kind: "decline", request_digest: string}} Decline
  * @typedef {{kind: "refuse_agency", agency: string, is_refused: boolean}} RefuseAgency
@@ -63,7 +66,7 @@
  * @typedef {[number, number][]} MaskPolygon corners in thousandths of the picture, from the top left
  * @typedef {{revision: number, name: string, is_opted_in: boolean, has_reminder: boolean, masks: MaskPolygon[]}} OwnerSettings
  * @typedef {{kind: "settings", settings: OwnerSettings}} ChangeSettings
- * @typedef {GrantTerms | AddOwner | RemoveOwner | GiveRight | EndBrowser | Hold | Unhold | Revoke | Decline | RefuseAgency | ChangeSettings | SetRecovery | AddApprover | EndApprover | Confirm | Knock} Terms
+ * @typedef {GrantTerms | AddOwner | RemoveOwner | GiveRight | EndBrowser | Hold | Unhold | DeleteClips | Undelete | KeepClips | Revoke | Decline | RefuseAgency | ChangeSettings | SetRecovery | AddApprover | EndApprover | Confirm | Knock} Terms
  * @typedef {{v: 1, domain: "doorward/statement/v1", device: string, nonce: string, not_after_ms: number, terms: Terms}} Statement
  * @typedef {{statement: string, assertion: Assertion}} SignedStatement
  *
@@ -114,6 +117,7 @@
  * @typedef {{type: "settings_now", statement_digest: string, settings: OwnerSettings | null, refused: string[]}} SettingsNow
  * @typedef {{hold_digest: string, from_ms: number, to_ms: number, until_ms: number}} HeldTime
  * @typedef {{type: "holds_now", statement_digest: string, holds: HeldTime[]}} HoldsNow
+ * @typedef {{type: "clips_decided", statement_digest: string, what: "deleted" | "erased" | "restored" | "kept" | "let_go", by_name: string, clips: string[], until_ms?: number}} ClipsDecided
  * @typedef {{type: "owner_removed", name: string, by_name: string}} OwnerRemoved
  * @typedef {{type: "recovery_used", name: string, at_ms: number}} RecoveryUsed
  * @typedef {{type: "confirmation_wanted", statement_digest: string, door_page: string, batch_ms: number | null}} ConfirmationWanted
@@ -126,7 +130,7 @@
  * @typedef {{type: "door_locked", wrong_total: number, until_ms: number | null, needs_button: boolean}} DoorLocked
  * @typedef {{type: "door_link", url: string, until_ms: number | null, refused: "" | "unlocked" | "needs_button"}} DoorLink
  * @typedef {{type: "wifi_tried", name: string, reason: "" | "wrong_password" | "not_found" | "failed" | "no_relay" | "broken_off" | "no_helper" | "storage", at_ms: number}} WifiTried
- * @typedef {Nothing | RequestsMatched | StatementDone | SettingsNow | HoldsNow | OwnerRemoved | RecoveryUsed | ConfirmationWanted | StatementRefused | ReleaseDone | WatchingBegan | WatchingEnded | BrowserEnrolled | BrowserEnded | DoorLocked | DoorLink | WifiTried} NoteBody
+ * @typedef {Nothing | RequestsMatched | StatementDone | SettingsNow | HoldsNow | ClipsDecided | OwnerRemoved | RecoveryUsed | ConfirmationWanted | StatementRefused | ReleaseDone | WatchingBegan | WatchingEnded | BrowserEnrolled | BrowserEnded | DoorLocked | DoorLink | WifiTried} NoteBody
  * @typedef {{device: string, id: string, told_ms: number, sealing_key: string, body: NoteBody}} OwnerNote
  *
  * @typedef {{text: string, signature: string}} SignedLive
