@@ -208,7 +208,15 @@ CREATE TABLE recoveries (
 ) STRICT;
 """
 
-MIGRATIONS: tuple[str, ...] = (_V1, _V2, _V3, _V4, _V5, _V6, _V7)
+# Emergency requests that were pushed, by the slot that was told with them.
+_V8 = """
+CREATE TABLE pushed_emergencies (
+    digest TEXT PRIMARY KEY,                     -- of the request
+    slot   INTEGER NOT NULL
+) STRICT;
+"""
+
+MIGRATIONS: tuple[str, ...] = (_V1, _V2, _V3, _V4, _V5, _V6, _V7, _V8)
 SCHEMA_VERSION = len(MIGRATIONS)
 
 
