@@ -96,6 +96,7 @@ class Doorbell:
             filming=filming,
             recording=recording,
             household=household,
+            record=record,
             relay=relay,
         )
         alerts.motion.storms.add(upkeep.health.set_storm)
@@ -171,7 +172,7 @@ class Doorbell:
             **self._upkeep.parts,
             **consenting.parts,
             "sound": self._sounding.run,
-            "motion": self._alerts.motion.run,
+            **self._alerts.parts,
             **self._local_page.parts,
             "light": self._lighting.run,
             "link": partial(self._relay.link.run, commands),

@@ -1,7 +1,7 @@
 """Wiring of the household: owners, their browsers, notes and pushes to them, orders from them.
 
     pairing, statements ─► owners, browsers ─► notes, push (sealed to each browser)
-    order (sealed by a browser) ─► push, quick reply
+    order (sealed by a browser) ─► push, snooze, quick reply
 
 Only wiring belongs here; an owner's decisions are carried out by consent.py's parts.
 """
@@ -73,7 +73,9 @@ class Household:
             checks=self.checks,
             browsers=self.browsers,
             replies=replies,
+            pushes=self.pushes,
         )
+        self.orders.replied.add(self.pushes.answered)
 
     def has_owner(self) -> bool:
         """Return whether anybody is paired."""

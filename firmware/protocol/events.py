@@ -24,6 +24,7 @@ from firmware.protocol.encoding import (
     WallTimeMs,
 )
 from firmware.protocol.footage import Gaps
+from firmware.protocol.live import SilentMinutes
 from firmware.protocol.pairing import SignedPairingAnswer
 from firmware.protocol.refused_checks import MAX_COUNTED
 from firmware.protocol.releases import ReleaseRecord
@@ -283,11 +284,26 @@ class PushWanted(Document, frozen=True, kw_only=True, tag="push_wanted", tag_fie
     messages: Annotated[list[PushMessage], msgspec.Meta(min_length=1, max_length=64)]
 
 
+class SilenceMessage(Document, frozen=True, kw_only=True):
+    """One message for one browser, to be sent once the doorbell was out of reach for so long."""
+
+    browser: BrowserId
+    after_minutes: SilentMinutes
+    encrypted: ShortB64u
+
+
+class CheckedIn(Document, frozen=True, kw_only=True, tag="checked_in", tag_field="type"):
+    """The messages to be pushed if the doorbell falls silent, in place of those left before."""
+
+    messages: Annotated[list[SilenceMessage], msgspec.Meta(max_length=64)]
+
+
 EventBody = (
     Pressed
     | Motion
     | Thumbnail
     | PushWanted
+    | CheckedIn
     | ClipReady
     | Trouble
     | ClockSet

@@ -226,7 +226,15 @@ CREATE TABLE kept_clips (
 CREATE INDEX kept_clips_by_owner ON kept_clips (credential_id);
 """
 
-MIGRATIONS: tuple[str, ...] = (_V1, _V2, _V3, _V4, _V5, _V6, _V7, _V8, _V9)
+# Emergency requests that were pushed, by the slot that was told with them.
+_V10 = """
+CREATE TABLE pushed_emergencies (
+    digest TEXT PRIMARY KEY,                     -- of the request
+    slot   INTEGER NOT NULL
+) STRICT;
+"""
+
+MIGRATIONS: tuple[str, ...] = (_V1, _V2, _V3, _V4, _V5, _V6, _V7, _V8, _V9, _V10)
 SCHEMA_VERSION = len(MIGRATIONS)
 
 

@@ -138,8 +138,10 @@
  * @typedef {{v: 1, domain: "doorward/live-candidates/v1", device: string, session_id: string, nonce: string, browser: string, number: number, candidates: string[], is_last: boolean}} LiveCandidates
  * @typedef {{v: 1, domain: "doorward/live-answer/v1", device: string, session_id: string, nonce: string, offer_digest: string, offer_fingerprints: string[], answer_fingerprints: string[], expires_ms: number, lasts_s: number, sdp: string}} LiveAnswer
  * @typedef {{from_minute: number, to_minute: number, time_zone: string}} QuietHours
- * @typedef {{type: "set_push", p256dh: string, auth: string, kinds: ("pressed" | "motion")[], quiet: QuietHours | null}} SetPush
- * @typedef {{type: "end_push"} | {type: "want_door_link"} | {type: "play_reply", event_id: string, reply_id: string | null} | SetPush} OrderBody
+ * @typedef {{minute: number, time_zone: string}} DailyTime
+ * @typedef {"pressed" | "motion" | "emergency"} PushKind
+ * @typedef {{type: "set_push", p256dh: string, auth: string, kinds: PushKind[], quiet: QuietHours | null, summary: DailyTime | null, silent_after_minutes: number | null}} SetPush
+ * @typedef {{type: "end_push"} | {type: "snooze_push", minutes: number} | {type: "want_door_link"} | {type: "play_reply", event_id: string, reply_id: string | null} | SetPush} OrderBody
  * @typedef {{v: 1, domain: "doorward/browser-order/v1", device: string, nonce: string, browser: string, body: OrderBody}} BrowserOrder
  *
  * @typedef {{v: 1, domain: "doorward/thumbnail/v1", device: string, event_id: string, taken_ms: number, age_ms: number, jpeg_sha256: string}} PictureFacts
