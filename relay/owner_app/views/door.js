@@ -188,7 +188,7 @@ function latest(found, folds, thumbs) {
   const row = (/** @type {(typeof shown)[number]} */ one) =>
     one.kind === "more_motion" ? moreMotionRow(one, folds, thumbs) : eventRow(one, thumbs);
   const rows = [...shown.map(row), hidden.length > 0 && moreVisitsRow(hidden, folds, thumbs)];
-  const more = h("p", {}, h("a", { href: "#/clips" }, t("door.all_clips")));
+  const more = h("p", {}, h("a", { href: "#/history" }, t("door.all_clips")));
   return h(
     "section",
     {},

@@ -19,6 +19,7 @@ import { decisionsOn, rememberDecision } from "../account.js";
 import { PackageStates } from "../package_states.js";
 import { fetchRequests, loadBackForAll } from "../published_requests.js";
 import { compare } from "../request_comparison.js";
+import { segmented } from "../components/controls.js";
 import { fill, h } from "../dom.js";
 import { grantTerms, requestedClips } from "../grant_terms.js";
 import { triggersOf } from "../event_groups.js";
@@ -103,12 +104,13 @@ function doorsOf({ household }, doors) {
   const [only] = doors;
   if (doors.length === 1) return only.node;
   const place = h("div", {}, only.node);
-  const choices = doors.map((door, number) => {
-    const name = household.doorbell(door.asked.device)?.name ?? door.asked.device;
-    const input = h("input", { type: "radio", name: "door", checked: number === 0, onchange: () => (fill(place, door.node), door.restart()) });
-    return h("label", {}, input, name);
-  });
-  return [h("fieldset", { class: "segmented", id: "doors" }, h("legend", {}, t("release.door")), choices), place];
+  const options = doors.map(({ asked: { device } }) => ({ value: device, text: household.doorbell(device)?.name ?? device }));
+  const onchange = (/** @type {string} */ device) => {
+    const door = /** @type {DoorRelease} */ (doors.find(({ asked }) => asked.device === device));
+    fill(place, door.node);
+    door.restart();
+  };
+  return [segmented({ name: "door", legend: t("release.door"), options, value: only.asked.device, onchange }), place];
 }
 
 /** The three screens of a request at one door. */
