@@ -39,7 +39,7 @@ export class AnswerBar {
     const ignore = h("a", { class: "button", id: "ignore", href: "#/requests" }, t("answer.ignore"));
     this.node = h(
       "div",
-      { class: "pinned answers", role: "group", "aria-label": t("answer.title") },
+      { class: "pinned answers", id: "answers", role: "group", "aria-label": t("answer.title") },
       h("div", { class: "answers-said" }, all.map(({ node }) => node), this.said),
       h("div", { class: "answer-buttons" }, all.map(({ button }) => button), ignore, this.onwards),
     );
