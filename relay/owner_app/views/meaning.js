@@ -12,7 +12,7 @@ import { sha256Hex, unb64u } from "../vendor/protocol/encoding.js";
 import { withoutMisleading } from "../vendor/protocol/plain_text.js";
 import { longer } from "./film_strip.js";
 import { terms } from "./parts.js";
-import { spanWithSeconds } from "./requested_clip.js";
+import { dayOf, spanWithSeconds } from "./requested_clip.js";
 
 /** @typedef {import("../grant_terms.js").Asked} Asked */
 /** @typedef {import("../vendor/protocol/documents.js").IdentityGiven} IdentityGiven */
@@ -57,7 +57,7 @@ function leaves({ span, strip, firstPicture }) {
     "li",
     { "data-testid": "leaving" },
     picture,
-    h("div", { class: "grow" }, h("strong", {}, spanWithSeconds(span)), h("span", { class: "muted" }, `${duration}. ${words}`)),
+    h("div", { class: "grow" }, h("strong", {}, spanWithSeconds(span)), h("span", { class: "muted" }, `${dayOf(span)} · ${duration}. ${words}`)),
   );
 }
 

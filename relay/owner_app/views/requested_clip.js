@@ -44,7 +44,7 @@ export class RequestedClip {
     const told = /** @type {ReportedEvent} */ (context.household.told.get(offered.clip.id));
     const triggers = triggersOf(context.household.history, told);
     this.kind = triggerText(triggers);
-    const what = [this.kind, this.#length(this.told), is_cut_short && t("clip.cut_short")];
+    const what = [dayOf(this.span), this.kind, this.#length(this.told), is_cut_short && t("clip.cut_short")];
     this.what = h("span", { class: "muted" }, what.filter(Boolean).join(" · "), doubt(triggers[0] ?? told));
     this.box = h("input", { type: "checkbox", "data-testid": "choose-clip", value: clip_id, onchange: () => this.#ticked() });
     this.when = h("strong", {}, spanWithSeconds(this.span));
@@ -138,7 +138,7 @@ export class RequestedClip {
     this.strip = new FilmStrip(checked, parts, whole, (strip, moved) => {
       this.span = strip.span;
       fill(this.when, spanWithSeconds(this.span));
-      fill(this.what, signedText(checked, this.#length(whole)));
+      fill(this.what, `${dayOf(this.span)} · ${signedText(checked, this.#length(whole))}`);
       if (moved !== null) play.show(moved);
       this.around.onChange();
     });
@@ -217,14 +217,13 @@ function signedText({ manifest, dating }, length) {
   return what.filter(Boolean).join(" · ");
 }
 
-/** @param {Span} span */
+/** From when to when, to the second; the day stands beside it. @param {Span} span */
 export function spanWithSeconds({ from_ms, to_ms }) {
-  const format = /** @type {Intl.DateTimeFormatOptions} */ ({
-    day: "numeric",
-    month: "long",
-    hour: "2-digit",
-    minute: "2-digit",
-    second: "2-digit",
-  });
-  return new Intl.DateTimeFormat(currentLocale(), format).formatRange(from_ms, to_ms);
+  const digits = /** @type {const} */ ("2-digit");
+  return new Intl.DateTimeFormat(currentLocale(), { hour: digits, minute: digits, second: digits }).formatRange(from_ms, to_ms);
+}
+
+/** @param {Span} span */
+export function dayOf({ from_ms }) {
+  return new Intl.DateTimeFormat(currentLocale(), { weekday: "short", day: "numeric", month: "long" }).format(from_ms);
 }
