@@ -8,6 +8,7 @@ import { decisionsOn, rememberDecision } from "../account.js";
 import { nextBatchFrom, releaseEnd } from "../batches.js";
 import { fill, h } from "../dom.js";
 import { currentLanguage, hasText, t, time, timeText } from "../i18n.js";
+import { CONFIRM_MS, packageIdOf } from "../request_states.js";
 import { sendStatement } from "../statements.js";
 import { nowMs } from "../town_time.js";
 import { letter } from "./letter.js";
@@ -20,8 +21,6 @@ import { standing, statementProgress } from "./progress.js";
 /** @typedef {import("../vendor/protocol/documents.js").ConfirmationWanted} ConfirmationWanted */
 
 const GONE = ["erasing", "erased", "not_taken"];
-/** So long a signed grant waits to be confirmed (CONFIRMATION_LIFE_MS of firmware/decisions). */
-export const CONFIRM_MS = 10 * 60_000;
 /** A browser's timer takes no more. */
 const LONGEST_WAIT_MS = 2 ** 31 - 1;
 
@@ -40,7 +39,7 @@ export class Given {
 
   /** As the relay says; "" is unknown. */
   get packageState() {
-    return this.packages.of(this.#packageId());
+    return this.packages.of(packageIdOf(this.context.household, this.digest));
   }
 
   #content() {
@@ -177,16 +176,6 @@ export class Given {
     if (standing(this.context.household, this.digest) !== "done") return "here";
     return this.packageState === "downloaded" ? "downloaded" : "before";
   }
-
-  #packageId() {
-    return packageIdOf(this.context.household, this.digest);
-  }
-}
-
-/** The package of a grant that the doorbell told to be released. @param {import("../household.js").Household} household @param {string} digest of the grant */
-export function packageIdOf(household, digest) {
-  const told = household.notesOn(digest).find(({ note }) => note.body.type === "released");
-  return told?.note.body.type === "released" ? told.note.body.package_id : undefined;
 }
 
 /** The doorbell's page, in the language and the time zone of this one. @param {string} address */
