@@ -43,6 +43,7 @@ from firmware.live.stream_source import StreamSource
 from firmware.live.voice import LiveSound, SessionVoice, switch_microphone
 from firmware.live.watchers import Watcher
 from firmware.protocol.asking import ASKED_LABEL
+from firmware.protocol.encoding import WireError
 from firmware.protocol.live import LiveCandidates, SignedLive
 from firmware.system.clock import Clock
 from firmware.system.listeners import Listeners
@@ -94,7 +95,9 @@ class LiveSession:
         self._connected, self._ended = asyncio.Event(), asyncio.Event()
         idle = StreamSource("none", EmptyFeed())
         first = sources.main if self._is_live else idle
-        self._peer = peers.make(request.servers, first, self, self._voice)
+        self._peer = peers.make(
+            request.servers, first, self, self._voice, has_video=request.offer.has_video
+        )
         self._quality = StreamSelector(
             self._peer.viewer, sources if self._is_live else None, idle=idle, clock=clock
         )
@@ -205,7 +208,9 @@ class LiveSession:
     # `clip_channel.Player`
 
     def play(self, clip_id: str, reel: ClipGops) -> None:
-        """Play a clip over the video track."""
+        """Play a clip over the video track; WireError where the viewer has none."""
+        if not self._offer.has_video:
+            raise WireError("this session has no video; fetch the clip")
         feed = ClipFeed(reel)
         clip = StreamSource("clip", feed, is_live=False, rotation=reel.rotation)
         feed.places.add(partial(self._clips.send_position, clip_id))

@@ -110,6 +110,8 @@ class PeerMaker(Protocol):
         source: StreamSource,
         visit: ConnectedVisit,
         sound: PeerSound | None,
+        *,
+        has_video: bool,
     ) -> SessionPeer:
         """Return a connection that isn't connected yet; ValueError if an ICE server isn't one."""
         ...

@@ -186,6 +186,8 @@ class LiveSessions:
             offer = parse_offer(checked.offer.sdp)
         except WireError as error:
             raise LiveError("bad_offer", str(error)) from error
+        if checked.offer.purpose == "live" and not offer.has_video:
+            raise LiveError("bad_offer", "live view needs an offer that receives H.264 video")
         used = await self._ice_rule.used(servers)
         await self._make_room(checked.who.browser)
         self._checks.who(checked.who.browser)  # it may have been ended meanwhile
@@ -252,10 +254,18 @@ class RealPeers:
         source: StreamSource,
         visit: ConnectedVisit,
         sound: PeerSound | None,
+        *,
+        has_video: bool,
     ) -> SessionPeer:
         """Return a real connection; ValueError if an ICE server isn't one."""
         module = importlib.import_module(PEER_MODULE)
         peer: SessionPeer = module.Peer(
-            servers, source, visit, sound=sound, clock=self._clock, random_source=self._random
+            servers,
+            source,
+            visit,
+            sound=sound,
+            has_video=has_video,
+            clock=self._clock,
+            random_source=self._random,
         )
         return peer

@@ -288,6 +288,7 @@ class Visitor:
     session_id: str = field(default_factory=new_id)
     nonce: str | None = None
     purpose: str = "live"
+    has_video: bool = True
     has_audio: bool = False
     peer: RTCPeerConnection = field(
         default_factory=lambda: RTCPeerConnection(RTCConfiguration(iceServers=[]))
@@ -299,7 +300,8 @@ class Visitor:
         """Make the offer's SDP, once."""
         if self.peer.localDescription is not None:
             return self.peer.localDescription.sdp
-        self.video: RTCRtpTransceiver = self.peer.addTransceiver("video", direction="recvonly")
+        if self.has_video:
+            self.video: RTCRtpTransceiver = self.peer.addTransceiver("video", direction="recvonly")
         if self.has_audio:
             self.peer.addTransceiver("audio", direction="sendrecv")
         self.opened = asyncio.Event()
