@@ -55,6 +55,7 @@ def door_app(
     wifi = WifiPages(ports, replies)
     routes = [
         Route("/", home.status),
+        Route("/robots.txt", home.robots),
         Route("/pair", home.pair),
         Route("/pair", home.complete_pairing, methods=["POST"]),
         Route("/recover", home.recover, methods=["POST"]),
