@@ -69,6 +69,11 @@ async def test_every_answer_is_locked_down(home: Home, path: str) -> None:
     assert headers["referrer-policy"] == "same-origin"
 
 
+async def test_crawlers_are_asked_to_keep_out(home: Home) -> None:
+    answer = await home.web.get("/robots.txt")
+    assert answer.text == "User-agent: *\nDisallow: /\n"
+
+
 @pytest.mark.parametrize("host", ["evil.example", "localhost:8402.evil.example", "localhost", ""])
 async def test_refuses_a_foreign_host_name(home: Home, host: str) -> None:
     reply = await home.web.get("/", headers={"Host": host})
