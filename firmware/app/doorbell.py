@@ -108,6 +108,14 @@ class Doorbell:
             relay=relay,
             promises=promises,
         )
+        self._live = live = LiveWiring(
+            site,
+            filming=filming,
+            recording=recording,
+            sounding=sounding,
+            household=household,
+            asked=self._consenting.asked,
+        )
         self._local_page = local_page = LocalPageWiring(
             site,
             panel=panel,
@@ -118,14 +126,7 @@ class Doorbell:
             relay=relay,
             upkeep=upkeep,
             consenting=self._consenting,
-        )
-        self._live = live = LiveWiring(
-            site,
-            filming=filming,
-            recording=recording,
-            sounding=sounding,
-            household=household,
-            asked=self._consenting.asked,
+            live=live,
         )
         alerts.bell.rung.add(live.unanswered.on_pressed)
         self._lighting = StatusLight(

@@ -57,6 +57,7 @@ class LiveWiring:
                 reply_after_s=config.sound.reply_after_s,
             ),
             asked=asked,
+            rings=household.rings,
         )
         self.viewing = LiveView(
             self.sessions,

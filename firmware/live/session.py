@@ -7,6 +7,7 @@ replies over "replies", what waits for the owner's word over "asked". No aiortc 
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Sequence
 from functools import partial
@@ -35,10 +36,12 @@ from firmware.live.errors import LiveError
 from firmware.live.feed import ClipGops, ClipSource
 from firmware.live.quality import LiveSources, StreamSelector
 from firmware.live.reply_channel import REPLIES_LABEL, ReplyChannel
+from firmware.live.ring_channel import RINGS_LABEL, PlayerRights, RingChannel
+from firmware.live.ring_feed import RingFeed
 from firmware.live.sdp_answer import AnswerSigner
 from firmware.live.sdp_offer import Candidate
 from firmware.live.session_parts import LiveLimits, PeerMaker, VisitRequest
-from firmware.live.signature_checks import SignatureChecks
+from firmware.live.signature_checks import SignatureChecks, Who
 from firmware.live.stream_source import StreamSource
 from firmware.live.voice import LiveSound, SessionVoice, switch_microphone
 from firmware.live.watchers import Watcher
@@ -74,6 +77,7 @@ class LiveSession:
         peers: PeerMaker,
         sound: LiveSound | None,
         asked: AskedService | None,
+        rings: RingFeed,
     ) -> None:
         """ValueError if an ICE server isn't one."""
         checked = request.checked
@@ -104,6 +108,7 @@ class LiveSession:
         self._quality.changes.add(self.changes.notify)
         self._clips = ClipChannel(shelf, self)
         self._replies = ReplyChannel(sound)
+        self._rings = RingChannel(rings, _rights_of(checked.who))
         self._asked = AskedChannel(asked, browser=checked.who.browser, checks=checks)
         self._control = ControlChannel(self)
         self._numbers: set[int] = set()
@@ -118,6 +123,11 @@ class LiveSession:
     def browser(self) -> str:
         """The viewer's browser and its owner."""
         return self._checked.who.browser
+
+    @property
+    def is_listener(self) -> bool:
+        """Whether it carries only what happens at the door, no pictures or recordings."""
+        return self._checked.offer.purpose == "rings"
 
     @property
     def has_talked(self) -> bool:
@@ -169,6 +179,10 @@ class LiveSession:
 
     def open_channel(self, label: str, channel: Channel) -> bool:
         """Attach a data channel that the viewer opened; False if it is refused."""
+        if self._checked.offer.purpose == "rings" and label not in (RINGS_LABEL, CONTROL_LABEL):
+            return False
+        if label == RINGS_LABEL:
+            return self._checked.offer.purpose == "rings" and self._rings.attach(channel)
         if label == CLIPS_LABEL:
             return self._clips.attach(channel)
         if label == REPLIES_LABEL:
@@ -270,6 +284,8 @@ class LiveSession:
                 session_id=self.id, who=self._checked.who, since_ms=self._clock.wall_ms()
             )
             self.watch_began.notify(self.watcher)
+            if self._checked.offer.hears:
+                self._hear()
         self.changes.notify()
         async with asyncio.TaskGroup() as group:
             serving = [
@@ -277,10 +293,16 @@ class LiveSession:
                 group.create_task(self._control.serve(), name="live control"),
                 group.create_task(self._replies.serve(), name="live replies"),
                 group.create_task(self._asked.serve(), name="live asked"),
+                group.create_task(self._rings.serve(), name="live rings"),
             ]
             await self._until_over()
             for task in serving:
                 task.cancel()
+
+    def _hear(self) -> None:
+        """Send the door's sound, if there is any; a viewer without it sees all the same."""
+        with contextlib.suppress(LiveError):
+            self._peer.listen(True)
 
     async def _until_over(self) -> None:
         """Wait until the session is ended, or its time is over."""
@@ -339,6 +361,10 @@ class LiveSession:
                 self._voice.grant(wish)
             case _:
                 raise LiveError("no_sound", "there is no sound in this session")
+
+
+def _rights_of(who: Who) -> PlayerRights:
+    return PlayerRights(name=who.browser_name, what=("live", "rings", "history"))
 
 
 async def _first(*works: Awaitable[object]) -> None:

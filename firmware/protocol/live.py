@@ -43,7 +43,11 @@ CandidateLine = Annotated[str, msgspec.Meta(min_length=1, max_length=512, patter
 
 
 class LiveOffer(Document, frozen=True, kw_only=True):
-    """A browser's offer for live view; with `purpose` "clips" it gets recordings only."""
+    """A browser's offer for live view; with `purpose` "clips" it gets recordings only, with "rings"
+    what happens at the door.
+
+    `hears`: send the door's sound from the beginning; other viewers ask for it on their channel.
+    """
 
     tag: ClassVar[bytes] = b"doorward/live-offer/v1\x00"
     v: Literal[1] = 1
@@ -52,7 +56,8 @@ class LiveOffer(Document, frozen=True, kw_only=True):
     session_id: Id
     nonce: Id
     browser: BrowserId
-    purpose: Literal["live", "clips"]
+    purpose: Literal["live", "clips", "rings"]
+    hears: bool = False
     sdp: Sdp
 
 

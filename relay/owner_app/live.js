@@ -133,6 +133,7 @@ export class LiveSession {
         nonce,
         browser: browser.id,
         purpose,
+        hears: false, // it is asked for on the channel
         sdp,
       },
       browser.pairs.session.privateKey,

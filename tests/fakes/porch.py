@@ -30,6 +30,7 @@ from firmware.live.feed import ClipFile, ClipGops, ClipSource, ClipSummary, Unit
 from firmware.live.live_view import LiveView
 from firmware.live.nonces import Nonces
 from firmware.live.quality import live_sources
+from firmware.live.ring_feed import RingFeed
 from firmware.live.sdp_answer import AnswerSigner
 from firmware.live.session_parts import LiveLimits
 from firmware.live.sessions import LiveSessions, RealPeers
@@ -129,6 +130,7 @@ class Porch:
     browsers: BrowserStore
     told: list[EventBody]
     checks: SignatureChecks
+    rings: RingFeed
 
     @property
     def live(self):
@@ -211,7 +213,7 @@ async def porch(
         owners = OwnerStore(Path(folder) / "owners.json")
         browsers = BrowserStore(Path(folder) / "browsers.json", owners)
 
-        clock = SystemClock()
+        clock, rings = SystemClock(), RingFeed()
         desk = checks(
             device=keys.device,
             nonces=Nonces(clock=clock),
@@ -229,6 +231,7 @@ async def porch(
             peers=RealPeers(clock, random.Random(1)),
             sound=sound,
             asked=asked,
+            rings=rings,
         )
         viewing = LiveView(
             sessions,
@@ -245,7 +248,7 @@ async def porch(
             note_pause_s=note_pause_s,
         )
         source.start(FunctionSink(hub.put))
-        here = Porch(source, hub, viewing, keys, owners, browsers, told, desk)
+        here = Porch(source, hub, viewing, keys, owners, browsers, told, desk, rings)
         here.add_owner(OWNER)
         try:
             yield here
