@@ -87,9 +87,10 @@ class Household:
         return bool(self.owners.owners)
 
     def browsers_that_see(self) -> list[BrowserKeys]:
-        """Return the browsers whose keys count now."""
-        now_ms = self._clock.wall_ms()
-        return [b.keys for b in self.browsers.all() if not b.has_expired(now_ms)]
+        """Return the browsers that may see pictures of events now."""
+        now_ms, is_trusted = self._clock.wall_ms(), self._clock.is_trusted()
+        known = self.browsers.all()
+        return [b.keys for b in known if b.may("rings", now_ms, is_clock_trusted=is_trusted)]
 
     async def on_time_known(self, _difference_ms: int) -> None:
         """Start the 30 days of browsers that were enrolled while the time wasn't known."""

@@ -14,6 +14,7 @@ from firmware.protocol.register.entries import Agreement
 from firmware.protocol.register.facts import RegisterFacts
 from firmware.protocol.releases import ReleaseOpening
 from firmware.protocol.requests import EvidenceRequest, SignedRequest
+from firmware.protocol.rights import Right
 from firmware.protocol.tlog.policy import Policy
 
 Reason = RefusedCheck
@@ -35,10 +36,11 @@ class ClipFact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrowserFact:
-    """One enrolled browser and its owner."""
+    """One browser, its right, and the owner who gave it."""
 
     credential_id: str
     keys: BrowserKeys
+    right: Right
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

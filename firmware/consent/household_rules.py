@@ -14,7 +14,7 @@ from firmware.protocol.decisions import (
     Decline,
     EndApprover,
     EndBrowser,
-    EnrolBrowser,
+    GiveRight,
     Hold,
     Knock,
     OwnerSettings,
@@ -28,6 +28,7 @@ from firmware.protocol.encoding import WireError, unb64u
 from firmware.protocol.grants import AddOwner, Terms, check_owner_keys
 from firmware.protocol.pairing import PairedKeys
 from firmware.protocol.passkeys import is_same_passkey, load_p256
+from firmware.protocol.rights import CLOCK_TOLERANCE_MS, MAX_RIGHT_MS, check_right, is_wider
 from firmware.protocol.sealing import seal_to
 
 MAX_HOLDS = 10
@@ -53,8 +54,8 @@ def check_decision(terms: Terms, credential_id: str, facts: Facts) -> None:
             _check_addition(terms, facts)
         case RemoveOwner():
             _check_removal(terms, facts)
-        case EnrolBrowser():
-            _check_enrolment(terms, credential_id, facts)
+        case GiveRight():
+            _check_right(terms, credential_id, facts)
         case EndBrowser():
             _check_ending(terms, credential_id, facts)
         case Hold():
@@ -96,9 +97,11 @@ def is_widening(terms: Terms, credential_id: str, facts: Facts) -> bool:
             return terms.credential_id != credential_id
         case RefuseAgency():
             return not terms.is_refused
-        case EnrolBrowser():
+        case GiveRight():
             known = facts.browsers.get(terms.browser.id)
-            return known is None or known.keys != terms.browser
+            if known is None or known.keys != terms.browser:
+                return True
+            return is_wider(known.right, terms.right, facts.now_ms)
         case ChangeSettings():
             return _widens(facts.household.settings, terms.settings)
         case EndBrowser() | Hold() | Unhold() | Revoke() | Decline() | EndApprover():
@@ -136,16 +139,22 @@ def _check_removal(terms: RemoveOwner, facts: Facts) -> None:
         raise Forbidden("last_owner", "the last owner can't go; reset the doorbell instead")
 
 
-def _check_enrolment(terms: EnrolBrowser, credential_id: str, facts: Facts) -> None:
+def _check_right(terms: GiveRight, credential_id: str, facts: Facts) -> None:
     try:
         check_browser_keys(terms.browser)
+        check_right(terms.right)
     except WireError as error:
-        raise Forbidden("form", f"the browser's keys can't be used: {error}") from error
+        raise Forbidden("form", f"this right can't be given: {error}") from error
     known = facts.browsers.get(terms.browser.id)
-    if known is not None and known.credential_id != credential_id:
+    is_owners = known is not None and known.right.holder == "owner"
+    if known is not None and is_owners and known.credential_id != credential_id:
         raise Forbidden("browser", "this browser is another owner's")
+    if not 0 < terms.until_ms - facts.now_ms <= MAX_RIGHT_MS + CLOCK_TOLERANCE_MS:
+        raise Forbidden("right", "a right ends within the next 400 days; choose another day")
     if terms.commitment is not None:
         _check_newcomer(terms.commitment, terms.browser, facts)
+    elif terms.holder == "guest" and (known is None or known.right.holder != "guest"):
+        raise Forbidden("newcomer", "a guest is let in by a pairing of their own phone")
 
 
 def _check_newcomer(commitment: str, keys: PairedKeys, facts: Facts) -> None:
@@ -159,8 +168,8 @@ def _check_newcomer(commitment: str, keys: PairedKeys, facts: Facts) -> None:
 
 def _check_ending(terms: EndBrowser, credential_id: str, facts: Facts) -> None:
     known = facts.browsers.get(terms.browser)
-    if known is None or known.credential_id != credential_id:
-        raise Forbidden("browser", "none of your browsers here is that one")
+    if known is None or (known.right.holder == "owner" and known.credential_id != credential_id):
+        raise Forbidden("browser", "none of your browsers, guests and players here is that one")
 
 
 def _check_hold(terms: Hold, facts: Facts) -> None:

@@ -127,7 +127,9 @@ class FactCollector:
             },
             spent=self._statements.spent() - {None if resumed is None else resumed.digest},
             browsers={
-                browser.keys.id: BrowserFact(credential_id=browser.credential_id, keys=browser.keys)
+                browser.keys.id: BrowserFact(
+                    credential_id=browser.credential_id, keys=browser.keys, right=browser.right
+                )
                 for browser in self._browsers.all()
             },
             newcomers={

@@ -25,7 +25,7 @@ from firmware.protocol.decisions import (
     Decline,
     EndApprover,
     EndBrowser,
-    EnrolBrowser,
+    GiveRight,
     Hold,
     OwnerSettings,
     RecoveryKeys,
@@ -96,8 +96,8 @@ class HouseholdSettings:
                     return refusal
             case RemoveOwner():
                 await self._remove_owner(terms, credential_id)
-            case EnrolBrowser():
-                return await self._enrol_browser(digest, terms.browser, credential_id)
+            case GiveRight():
+                return await self._give_right(digest, terms, credential_id)
             case EndBrowser():
                 return await self._admitting.end_browser(terms.browser, credential_id)
             case Hold() | Unhold():
@@ -212,12 +212,12 @@ class HouseholdSettings:
         )
         await self._admitting.notify_browsers(credential_id)
 
-    async def _enrol_browser(
-        self, digest: str, browser: BrowserKeys, credential_id: str
+    async def _give_right(
+        self, digest: str, terms: GiveRight, credential_id: str
     ) -> Refusal | None:
-        refusal = await self._admitting.enrol_browser(browser, credential_id)
-        if refusal is None:
-            await self.notify_settings(digest, browser, credential_id)
+        refusal = await self._admitting.give_right(terms, credential_id)
+        if refusal is None and terms.holder == "owner":
+            await self.notify_settings(digest, terms.browser, credential_id)
         return refusal
 
     async def notify_settings(self, digest: str, browser: BrowserKeys, credential_id: str) -> None:

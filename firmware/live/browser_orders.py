@@ -1,7 +1,7 @@
 """Orders of enrolled browsers outside of a live session: push, quick replies, a door link.
 
 An order comes sealed to this doorbell, signed by the browser's session key, with a nonce of ours.
-It widens nothing: who may see was decided when the browser was enrolled.
+It widens nothing: who may see was decided when the browser got its right.
 """
 
 import asyncio
@@ -19,6 +19,7 @@ from firmware.protocol.encoding import WireError, as_line, decode_canonical, unb
 from firmware.protocol.live import (
     ORDER_SEAL_INFO,
     EndPush,
+    OrderBody,
     PlayReply,
     SetPush,
     SignedLive,
@@ -79,9 +80,7 @@ class Orders:
             return Refused(reason=error.reason, detail=error.detail)
         return Accepted()
 
-    async def _carry_out(
-        self, body: SetPush | EndPush | PlayReply | WantDoorLink, browser: str
-    ) -> None:
+    async def _carry_out(self, body: OrderBody, browser: str) -> None:
         try:
             match body:
                 case SetPush():

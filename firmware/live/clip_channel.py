@@ -20,6 +20,7 @@ from typing import Annotated, Literal, Protocol
 import msgspec
 
 from firmware.live.data_channel import MAX_MESSAGE_BYTES, Channel, ChannelClosed, ChannelEnd
+from firmware.live.errors import LiveError
 from firmware.live.feed import ClipFile, ClipGops, ClipSource
 from firmware.protocol.encoding import Document, Id, WireError, decode
 
@@ -99,6 +100,8 @@ class ClipChannel:
                 await self._answer(parse_wish(message))
             except WireError as error:
                 self._end.send_json({"error": str(error)})
+            except LiveError as error:
+                self._end.send_json({"error": error.detail})
             except ChannelClosed:
                 return
             except Exception:  # the supervisor of wishes: pictures go on, whatever a wish broke

@@ -1,7 +1,7 @@
 """One viewer's live session, from a checked offer to its end.
 
 A visit ends when its viewer leaves or falls silent, when its time is over and nobody renewed it,
-when its browser may watch no longer, or by `close`; whatever ends it, nothing of it stays. What
+when its browser's right is over, or by `close`; whatever ends it, nothing of it stays. What
 the viewer wants comes over the channel "control", clips over "clips", what is changed in quick
 replies over "replies", what waits for the owner's word over "asked". No aiortc here: peer.py.
 """
@@ -34,6 +34,7 @@ from firmware.live.control_channel import (
 from firmware.live.data_channel import Channel
 from firmware.live.errors import LiveError
 from firmware.live.feed import ClipGops, ClipSource
+from firmware.live.permitted_clips import PermittedClips
 from firmware.live.quality import LiveSources, StreamSelector
 from firmware.live.reply_channel import REPLIES_LABEL, ReplyChannel
 from firmware.live.ring_channel import RINGS_LABEL, PlayerRights, RingChannel
@@ -41,7 +42,7 @@ from firmware.live.ring_feed import RingFeed
 from firmware.live.sdp_answer import AnswerSigner
 from firmware.live.sdp_offer import Candidate
 from firmware.live.session_parts import LiveLimits, PeerMaker, VisitRequest
-from firmware.live.signature_checks import SignatureChecks, Who
+from firmware.live.signature_checks import RIGHT_OF, SignatureChecks, Who
 from firmware.live.stream_source import StreamSource
 from firmware.live.voice import LiveSound, SessionVoice, switch_microphone
 from firmware.live.watchers import Watcher
@@ -55,6 +56,8 @@ logger = logging.getLogger(__name__)
 
 ANSWER_S = 10.0
 CLOSE_S = 10.0
+RIGHT_CHECK_S = 2.0
+"""How long a session goes on at most after its browser's right has ended."""
 
 
 class LiveSession:
@@ -106,7 +109,8 @@ class LiveSession:
             self._peer.viewer, sources if self._is_live else None, idle=idle, clock=clock
         )
         self._quality.changes.add(self.changes.notify)
-        self._clips = ClipChannel(shelf, self)
+        own = checked.who.browser
+        self._clips = ClipChannel(PermittedClips(shelf, browser=own, checks=checks), self)
         self._replies = ReplyChannel(sound)
         self._rings = RingChannel(rings, _rights_of(checked.who))
         self._asked = AskedChannel(asked, browser=checked.who.browser, checks=checks)
@@ -128,6 +132,11 @@ class LiveSession:
     def is_listener(self) -> bool:
         """Whether it carries only what happens at the door, no pictures or recordings."""
         return self._checked.offer.purpose == "rings"
+
+    @property
+    def is_guests(self) -> bool:
+        """Whether the viewer is a guest."""
+        return self._checked.who.right.holder == "guest"
 
     @property
     def has_talked(self) -> bool:
@@ -185,10 +194,11 @@ class LiveSession:
             return self._checked.offer.purpose == "rings" and self._rings.attach(channel)
         if label == CLIPS_LABEL:
             return self._clips.attach(channel)
+        is_owners = self._checked.who.right.holder == "owner"
         if label == REPLIES_LABEL:
-            return self._replies.attach(channel)
+            return is_owners and self._replies.attach(channel)
         if label == ASKED_LABEL:
-            return self._asked.attach(channel)
+            return is_owners and self._asked.attach(channel)
         if label == CONTROL_LABEL and self._control.attach(channel):
             self.changes.notify()
             return True
@@ -311,11 +321,22 @@ class LiveSession:
             if left_s <= 0:
                 logger.info("live session ended: its time is over")
                 return
+            if not self._has_right():
+                return
             try:
-                async with asyncio.timeout(left_s):
+                async with asyncio.timeout(min(left_s, RIGHT_CHECK_S)):
                     await self._ended.wait()
             except TimeoutError:
                 continue  # renewed meanwhile, perhaps
+
+    def _has_right(self) -> bool:
+        """Return whether the browser still has the right that this session needs."""
+        try:
+            self._checks.who(self.browser, RIGHT_OF[self._checked.offer.purpose])
+        except LiveError as error:
+            logger.info("live session ended: %s", error)
+            return False
+        return True
 
     async def _clear(self) -> None:
         self._answer.cancel()
@@ -354,6 +375,7 @@ class LiveSession:
             case RepliesWanted():
                 self._control.send_replies(self._voice.replies if self._voice else ())
             case SwitchMicrophone():
+                self._checks.owner(self.browser)
                 await switch_microphone(self._sound, wish)
             case Listen() if self._voice is not None:
                 self._peer.listen(wish.is_on)
@@ -364,7 +386,7 @@ class LiveSession:
 
 
 def _rights_of(who: Who) -> PlayerRights:
-    return PlayerRights(name=who.browser_name, what=("live", "rings", "history"))
+    return PlayerRights(name=who.browser_name, what=who.right.what)
 
 
 async def _first(*works: Awaitable[object]) -> None:

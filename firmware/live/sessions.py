@@ -232,18 +232,19 @@ class LiveSessions:
         return self.sessions - listeners >= self._limits.max_viewers
 
     async def _make_room(self, checked: CheckedOffer) -> None:
-        """End this browser's oldest session if all places are taken.
+        """End this browser's oldest session if all places are taken, or for an owner a guest's.
 
         A page that was loaded anew is gone without a word, which shows only half a minute later.
         """
-        is_listener = checked.offer.purpose == "rings"
-        own = [
-            visit
-            for visit in self._visits.values()
-            if visit.browser == checked.who.browser and visit.is_listener == is_listener
-        ]
-        if own and self._is_full(checked.offer.purpose):
-            await own[0].close()
+        if not self._is_full(checked.offer.purpose):
+            return
+        is_listener, who = checked.offer.purpose == "rings", checked.who
+        visits = [one for one in self._visits.values() if one.is_listener == is_listener]
+        own = [visit for visit in visits if visit.browser == who.browser]
+        is_owners = who.right.holder == "owner"
+        guests = [visit for visit in visits if is_owners and visit.is_guests]
+        for visit in (own + guests)[:1]:
+            await visit.close()
 
     def _cleared(self, visit: LiveSession) -> None:
         del self._visits[visit.id]

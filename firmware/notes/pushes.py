@@ -70,7 +70,7 @@ class Pushes:
         """Seal the names, also if there are none: that a place has no name says something too."""
         found, now_ms = [], self._clock.wall_ms()
         for browser in self._browsers.all():
-            if browser.has_expired(now_ms):
+            if not browser.may("rings", now_ms, is_clock_trusted=self._clock.is_trusted()):
                 continue
             try:
                 found += seal_zones(zones, [browser.keys])
@@ -124,7 +124,9 @@ class Pushes:
 
     def _wanted(self, browser: EnrolledBrowser, text: PushText) -> SetPush | None:
         push, now_ms = browser.push, self._clock.wall_ms()
-        if push is None or text.kind not in push.kinds or browser.has_expired(now_ms):
+        if push is None or text.kind not in push.kinds:
+            return None
+        if not browser.may("rings", now_ms, is_clock_trusted=self._clock.is_trusted()):
             return None
         try:
             is_silent = self._clock.is_trusted() and is_quiet(push.quiet, now_ms)

@@ -14,6 +14,7 @@ from firmware.protocol.encoding import (
     AgencyId,
     Digest,
     Document,
+    Id,
     Line,
     P256Key,
     ShortB64u,
@@ -21,6 +22,7 @@ from firmware.protocol.encoding import (
     X25519Key,
 )
 from firmware.protocol.passkeys import PasskeyKey
+from firmware.protocol.rights import Holder, Right, Whats
 
 MAX_HOLD_MS = 14 * 24 * 3600 * 1000
 """R12."""
@@ -32,20 +34,34 @@ Corner = Annotated[list[Permille], msgspec.Meta(min_length=2, max_length=2)]
 MaskPolygon = Annotated[list[Corner], msgspec.Meta(min_length=3, max_length=8)]
 
 
-class EnrolBrowser(Document, frozen=True, kw_only=True, tag="session", tag_field="kind"):
-    """Enrol a browser of the owner's to watch and hear, for 30 days from now.
+class GiveRight(Document, frozen=True, kw_only=True, tag="give_right", tag_field="kind"):
+    """Give a browser a right, or replace the one that it has: an owner's, a guest's or a player's.
 
-    A new session key widens who may see, so the doorbell asks for confirmation; one that it knows
-    already is only renewed. `commitment` is the first message of that browser's pairing; None: the
-    keys were pasted (another player's), and six words stand for them.
+    It widens by a new key, another holder, more of `what`, an earlier start or a later end, but for
+    the 30 days of an owner's browser or a player that the doorbell knows. `commitment` is the first
+    message of that browser's pairing; None: the keys were pasted (a player's), and six words stand
+    for them. A guest's right begins no earlier than the doorbell's own confirmation, whatever
+    `from_ms` says. `pairing_id` says to the relay which account the guest has there.
     """
 
     browser: BrowserKeys
     commitment: Digest | None = None
+    pairing_id: Id | None = None
+    holder: Holder
+    what: Whats
+    from_ms: WallTimeMs
+    until_ms: WallTimeMs
+
+    @property
+    def right(self) -> Right:
+        """The right that is given, without its holder's keys."""
+        return Right(
+            holder=self.holder, what=self.what, from_ms=self.from_ms, until_ms=self.until_ms
+        )
 
 
 class EndBrowser(Document, frozen=True, kw_only=True, tag="end_session", tag_field="kind"):
-    """End a browser's enrolment; it takes effect at once."""
+    """End the right of a browser, guest or player; it takes effect at once."""
 
     browser: BrowserId
 

@@ -27,6 +27,7 @@ from firmware.protocol.footage import Gaps
 from firmware.protocol.pairing import SignedPairingAnswer
 from firmware.protocol.refused_checks import MAX_COUNTED
 from firmware.protocol.releases import ReleaseRecord
+from firmware.protocol.rights import Whats
 from firmware.protocol.thumbnails import SealedThumbnail
 from firmware.protocol.zones import MAX_BROWSERS, SealedZones
 
@@ -149,8 +150,29 @@ class OwnerGone(Document, frozen=True, kw_only=True, tag="owner_gone", tag_field
     credential_id: ShortB64u
 
 
+class GuestLet(Document, frozen=True, kw_only=True, tag="guest_let", tag_field="type"):
+    """A guest's right as the relay must route by it; `pairing_id` None: a known guest's changed.
+
+    The relay learns how long and for what it carries to this account; the doorbell checks it.
+    """
+
+    pairing_id: Id | None
+    browser: BrowserId
+    what: Whats
+    until_ms: WallTimeMs
+
+
+class GuestGone(Document, frozen=True, kw_only=True, tag="guest_gone", tag_field="type"):
+    """The end of a guest's right: the relay must route them nothing more of this doorbell."""
+
+    browser: BrowserId
+
+
 class Note(Document, frozen=True, kw_only=True, tag="note", tag_field="type"):
-    """A sealed note of fixed size from the doorbell to one owner's browser (`notes.SignedNote`)."""
+    """A sealed note of fixed size from the doorbell to one browser (`notes.SignedNote`).
+
+    `credential_id` is the owner's who has the browser, or who gave a guest or player their right.
+    """
 
     credential_id: B64u
     browser: BrowserId
@@ -272,6 +294,8 @@ EventBody = (
     | PairingAnswered
     | Paired
     | OwnerGone
+    | GuestLet
+    | GuestGone
     | Note
     | SlotCommitted
     | ReleaseCommitted

@@ -18,7 +18,7 @@ from firmware.protocol.decisions import (
     Decline,
     EndApprover,
     EndBrowser,
-    EnrolBrowser,
+    GiveRight,
     Hold,
     IdentityGiven,
     Knock,
@@ -123,7 +123,7 @@ Terms = (
     GrantTerms
     | AddOwner
     | RemoveOwner
-    | EnrolBrowser
+    | GiveRight
     | EndBrowser
     | Hold
     | Unhold
@@ -167,7 +167,7 @@ def newcomer_in(terms: Terms) -> dict[str, OwnerKeys | BrowserKeys]:
     match terms:
         case AddOwner(owner=owner, commitment=commitment):
             return {commitment: owner}
-        case EnrolBrowser(browser=browser, commitment=str() as commitment):
+        case GiveRight(browser=browser, commitment=str() as commitment):
             return {commitment: browser}
         case _:
             return {}

@@ -35,6 +35,7 @@ MAX_CANDIDATES = 32
 MAX_CANDIDATE_MESSAGES = 16
 ORDER_SEAL_INFO = b"doorward/browser-order/v1"
 
+Purpose = Literal["live", "clips", "rings"]
 Sdp = Annotated[str, msgspec.Meta(min_length=1, max_length=64 * 1024)]
 Fingerprint = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9-]{5,16} [0-9A-F:]{47,191}\Z")]
 """A `fingerprint` attribute's value (RFC 8122): hash function in lower case, space, hexadecimal."""
@@ -56,7 +57,7 @@ class LiveOffer(Document, frozen=True, kw_only=True):
     session_id: Id
     nonce: Id
     browser: BrowserId
-    purpose: Literal["live", "clips", "rings"]
+    purpose: Purpose
     hears: bool = False
     sdp: Sdp
 
@@ -154,6 +155,9 @@ class WantDoorLink(Document, frozen=True, kw_only=True, tag="want_door_link", ta
     """
 
 
+OrderBody = SetPush | EndPush | PlayReply | WantDoorLink
+
+
 class BrowserOrder(Document, frozen=True, kw_only=True):
     """An enrolled browser's order outside of a live session; it widens nothing."""
 
@@ -163,7 +167,7 @@ class BrowserOrder(Document, frozen=True, kw_only=True):
     device: DeviceId
     nonce: Id
     browser: BrowserId
-    body: SetPush | EndPush | PlayReply | WantDoorLink
+    body: OrderBody
 
 
 class SignedLive(Document, frozen=True, kw_only=True):

@@ -18,7 +18,7 @@ RefusedCheck = Literal[
     "not_confirmed", "not_logged",
     # what else owners decide
     "already_owner", "browser", "hold", "settings", "approver", "last_owner",
-    "recovery", "not_waiting", "newcomer",
+    "recovery", "not_waiting", "newcomer", "right",
     # what the memory card takes, keeps and gives back; that another device uses a copy of it
     "card", "card_until_restart", "card_spoilt", "card_cloned",
     # what the relay doesn't log or deliver, as it says

@@ -175,7 +175,7 @@ class Slots:
         return True
 
     async def _prepare(self, slot: int) -> tuple[StoredSlot, list[Note]]:
-        tellings = await asyncio.to_thread(self._desk.tellings, self._notes.turn(slot))
+        tellings = await asyncio.to_thread(self._desk.tellings, self._notes.owners_turn(slot))
         notes = await self._notes.for_slot(slot, tellings.bodies)
         clips = await asyncio.to_thread(self._clips, slot)
         record = SlotRecord(

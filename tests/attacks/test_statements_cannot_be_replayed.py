@@ -20,7 +20,6 @@ from firmware.protocol.decisions import (
     Decline,
     EndApprover,
     EndBrowser,
-    EnrolBrowser,
     Hold,
     Knock,
     OwnerSettings,
@@ -36,6 +35,7 @@ from firmware.protocol.notes import StatementRefused
 from tests.fakes.consent_world import NOW_MS
 from tests.fakes.intake import DeskRig, desk_rig, digest_of, signed_again
 from tests.fakes.log_town import DAY_MS
+from tests.fakes.rights import own_browser
 from tests.story.authenticator import SoftPasskey
 from tests.story.browser import SoftBrowser
 
@@ -70,7 +70,7 @@ class House:
         terms: dict[str, Any] = {
             "AddOwner": rig.newcomer(),
             "RemoveOwner": RemoveOwner(credential_id=self.bo.key.credential_id),
-            "EnrolBrowser": EnrolBrowser(browser=SoftBrowser.create("Tablet").keys),
+            "GiveRight": own_browser(SoftBrowser.create("Tablet").keys),
             "EndBrowser": EndBrowser(browser=self.laptop.keys.id),
             "Hold": Hold(from_ms=NOW_MS - DAY_MS, to_ms=NOW_MS),
             "Unhold": Unhold(hold_digest=self.hold),
@@ -143,7 +143,7 @@ async def house_of(rig: DeskRig) -> House:
     house.hold = digest_of(hold)
     for signed in (
         rig.sign(rig.newcomer(passkey=bo.key)),
-        rig.sign(EnrolBrowser(browser=laptop.keys)),
+        rig.sign(own_browser(laptop.keys)),
         rig.sign(AddApprover(name="Approver", key=key.key)),
         rig.sign(ChangeSettings(settings=OwnerSettings(revision=1))),
         hold,
@@ -161,11 +161,11 @@ async def undo(house: House, kind: str) -> None:
             await house.take(rig.sign(RemoveOwner(credential_id=newest)))
         case "RemoveOwner":
             await house.take(rig.sign(rig.newcomer(passkey=house.bo.key)))
-        case "EnrolBrowser":
+        case "GiveRight":
             newest = rig.browsers.all()[-1].keys.id
             await house.take(rig.sign(EndBrowser(browser=newest)))
         case "EndBrowser":
-            await house.take(rig.sign(EnrolBrowser(browser=house.laptop.keys)))
+            await house.take(rig.sign(own_browser(house.laptop.keys)))
         case "Hold":
             for hold in rig.household.holds():
                 await house.take(rig.sign(Unhold(hold_digest=hold.digest)))

@@ -17,7 +17,7 @@ from firmware.protocol.decisions import (
     Decline,
     EndApprover,
     EndBrowser,
-    EnrolBrowser,
+    GiveRight,
     Hold,
     OwnerSettings,
     RecoveryKeys,
@@ -33,6 +33,7 @@ from firmware.store.household import Approver, HeldTime
 from tests.fakes.consent_world import NOW_MS, new_owner_passkey
 from tests.fakes.intake import PowerCut, desk_rig, digest_of
 from tests.fakes.power_cuts import CUTS_EVERY, Told, TwoOwners
+from tests.fakes.rights import own_browser
 from tests.story.authenticator import SoftPasskey
 from tests.story.browser import SoftBrowser
 
@@ -73,12 +74,12 @@ def added(home: TwoOwners) -> AddOwner:
     return home.rig.newcomer(name="Cy", browser=phone.keys)
 
 
-def enrolled(home: TwoOwners) -> EnrolBrowser:
+def enrolled(home: TwoOwners) -> GiveRight:
     if "Laptop" in home.phones:
         home.rig.browsers.end(home.phones["Laptop"].keys.id)
     laptop = home.phones["Laptop"] = SoftBrowser.create("Laptop")
     commitment = home.rig.paired(laptop.keys).answer.commitment
-    return EnrolBrowser(browser=laptop.keys, commitment=commitment)
+    return own_browser(laptop.keys, commitment=commitment)
 
 
 def ended(home: TwoOwners) -> EndBrowser:

@@ -26,7 +26,7 @@ from firmware.protocol.decisions import (
     Decline,
     EndApprover,
     EndBrowser,
-    EnrolBrowser,
+    GiveRight,
     Hold,
     Knock,
     OwnerSettings,
@@ -47,6 +47,7 @@ from tests.fakes.consent_world import (
     new_owner_passkey,
     reason,
 )
+from tests.fakes.rights import own_browser
 from tests.fakes.sample_keys import NO_P256_KEY, NO_SESSION_KEY, NO_X25519_KEY
 from tests.story.authenticator import SoftPasskey
 from tests.story.browser import SoftBrowser
@@ -67,7 +68,7 @@ def ada(world: ConsentWorld) -> str:
 
 
 def knowing(world: ConsentWorld, keys: BrowserKeys, credential_id: str) -> ConsentWorld:
-    fact = BrowserFact(credential_id=credential_id, keys=keys)
+    fact = BrowserFact(credential_id=credential_id, keys=keys, right=owners_right(NOW_MS))
     return world.with_facts(browsers={**world.facts.browsers, keys.id: fact})
 
 
@@ -105,8 +106,8 @@ def one_of_each(world: ConsentWorld) -> dict[str, tuple[Any, bool]]:
         "AddOwner": (world.newcomer(), True),
         "RemoveOwner": (RemoveOwner(credential_id=other), True),
         "RemoveOwner, oneself": (RemoveOwner(credential_id=ada(world)), False),
-        "EnrolBrowser": (EnrolBrowser(browser=SoftBrowser.create().keys), True),
-        "EnrolBrowser, renewed": (EnrolBrowser(browser=BROWSER.keys), False),
+        "GiveRight": (own_browser(SoftBrowser.create().keys), True),
+        "GiveRight, renewed": (own_browser(BROWSER.keys), False),
         "EndBrowser": (EndBrowser(browser=BROWSER.keys.id), False),
         "Hold": (Hold(from_ms=1, to_ms=2), False),
         "Unhold": (Unhold(hold_digest=DIGEST), False),
@@ -213,7 +214,7 @@ def test_nobody_removes_a_stranger_or_the_last_owner(world):
 @pytest.mark.parametrize("value", ["", "AAAA", "A" * 44, "A" * 43])
 def test_a_browser_whose_keys_cant_be_used_is_refused(world, key, value):
     keys = msgspec.structs.replace(SoftBrowser.create().keys, **{key: value})
-    assert reason(world.judged(EnrolBrowser(browser=keys))) == "form"
+    assert reason(world.judged(own_browser(keys))) == "form"
 
 
 @pytest.mark.parametrize(
@@ -221,15 +222,17 @@ def test_a_browser_whose_keys_cant_be_used_is_refused(world, key, value):
 )
 def test_a_browser_whose_keys_are_none_is_refused(world, key, value):
     keys = msgspec.structs.replace(SoftBrowser.create().keys, **{key: value})
-    answer = world.judged(EnrolBrowser(browser=keys))
+    answer = world.judged(own_browser(keys))
     assert reason(answer) == "form"
     assert "can't be used" in answer.detail
 
 
-@pytest.mark.parametrize("terms_of", [EnrolBrowser, EndBrowser])
+@pytest.mark.parametrize(
+    "terms_of", [lambda one: own_browser(one.keys), lambda one: EndBrowser(browser=one.keys.id)]
+)
 def test_nobody_takes_or_ends_another_owners_browser(world, terms_of):
     world = knowing(world, BROWSER.keys, "c29tZWJvZHk")
-    terms = terms_of(browser=BROWSER.keys if terms_of is EnrolBrowser else BROWSER.keys.id)
+    terms = terms_of(BROWSER)
     assert reason(world.judged(terms)) == "browser"
 
 
@@ -242,7 +245,7 @@ def test_a_known_browser_with_anything_changed_is_asked_about(world, name):
     world = knowing(world, BROWSER.keys, ada(world))
     changed = {"name": "Another", "viewing_key": SoftBrowser.create().keys.viewing_key}[name]
     keys = msgspec.structs.replace(BROWSER.keys, **{name: changed})
-    assert world.decision(EnrolBrowser(browser=keys)).is_widening
+    assert world.decision(own_browser(keys)).is_widening
 
 
 # Holds and revocations (R12, R14)
@@ -430,7 +433,7 @@ def test_an_owner_whose_stored_key_is_none_signs_nothing(world):
 @pytest.mark.parametrize("is_owner", [True, False])
 def test_a_newcomer_is_let_in_by_the_pairing_of_these_very_keys(is_owner: bool) -> None:
     world = make_world()
-    terms = world.newcomer() if is_owner else EnrolBrowser(browser=SoftBrowser.create().keys)
+    terms = world.newcomer() if is_owner else own_browser(SoftBrowser.create().keys)
     commitment = "ab" * 32
     named = msgspec.structs.replace(terms, commitment=commitment)
     assert reason(world.judged(named)) == "newcomer"

@@ -12,7 +12,7 @@ from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from starlette.types import ASGIApp
 
 from firmware.companion.viewer.errors import NotNow, RelayUnreachable
-from firmware.companion.viewer.gateway import Gateway, Purpose
+from firmware.companion.viewer.gateway import Gateway
 from firmware.companion.viewer.home_door import Gateways, HomeDoor
 from firmware.companion.viewer.line import open_line
 from firmware.companion.viewer.player_keys import PlayerKeys
@@ -24,7 +24,7 @@ from firmware.local_page.live_signalling import BURST, EVERY_S, RequestRate
 from firmware.local_page.web_app import door_app
 from firmware.notes.event_pictures import EventPicture
 from firmware.protocol.encoding import b64u, new_id
-from firmware.protocol.live import NONCE_LIFE_S
+from firmware.protocol.live import NONCE_LIFE_S, Purpose
 from firmware.protocol.players import PlayerSetup
 from tests.fakes.clock import ManualClock
 from tests.fakes.local_page import URL, Doorbell

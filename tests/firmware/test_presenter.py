@@ -20,7 +20,6 @@ from firmware.protocol.custody import ReleaseProof
 from firmware.protocol.decisions import (
     AddApprover,
     ChangeSettings,
-    EnrolBrowser,
     IdentityGiven,
     OwnerSettings,
     RecoveryKeys,
@@ -37,6 +36,7 @@ from firmware.protocol.releases import is_of_grant, package_id_of
 from tests.fakes.ffmpeg_reader import has_sound, read_units
 from tests.fakes.intake import DeskRig, desk_rig
 from tests.fakes.media import opened_package
+from tests.fakes.rights import own_browser
 from tests.story.authenticator import SoftPasskey
 from tests.story.browser import SoftBrowser
 
@@ -266,7 +266,7 @@ async def test_each_other_kind_is_shown_with_what_decides(page: Page) -> None:
     assert gone == views.OwnerRemovalView(name="Bo")
 
     browser = SoftBrowser.create("Laptop").keys
-    let_in = await page.asked(EnrolBrowser(browser=browser))
+    let_in = await page.asked(own_browser(browser))
     words = browser_words(page.rig.keys.device, browser)
     assert let_in == views.BrowserView(name="Laptop", words=words)
 

@@ -26,7 +26,6 @@ from firmware.consent.verifier import judge
 from firmware.enrolment.newcomers import Newcomers, Opened
 from firmware.enrolment.pairing import Pairing
 from firmware.enrolment.pairing_messages import PairingCommand, PairingMessages
-from firmware.protocol.browsers import SESSION_KEY_LIFE_MS
 from firmware.protocol.commands import (
     Accepted,
     Command,
@@ -42,6 +41,7 @@ from firmware.protocol.encoding import new_id, unb64u
 from firmware.protocol.grants import OwnerKeys, open_statement
 from firmware.protocol.notes import BrowserEnrolled, NoteBody
 from firmware.protocol.register.facts import no_register
+from firmware.protocol.rights import SELF_RENEWED_MS
 from firmware.protocol.topics import subject
 from relay.web.app_server import BUNDLE
 from tests.fakes.clock import ManualClock
@@ -183,7 +183,7 @@ def enrol(here: Porch, owner: OwnerKeys) -> None:
 
 def enrolled(browser: str, name: str) -> BrowserEnrolled:
     """Return the note that a browser is let in."""
-    until_ms = time.time_ns() // 1_000_000 + SESSION_KEY_LIFE_MS
+    until_ms = time.time_ns() // 1_000_000 + SELF_RENEWED_MS
     return BrowserEnrolled(browser=browser, name=name, until_ms=until_ms)
 
 

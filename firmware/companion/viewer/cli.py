@@ -27,6 +27,7 @@ from firmware.companion.viewer.server import (
 from firmware.protocol.browsers import BrowserKeys
 from firmware.protocol.command_line import quiet_pipe
 from firmware.protocol.encoding import WireError
+from firmware.protocol.live import Purpose
 from firmware.protocol.pairing import browser_words
 from firmware.protocol.plain_text import plain
 from firmware.protocol.players import MAX_TEXT_CHARS, PlayerSetup, code_text
@@ -117,7 +118,7 @@ async def _check(folder: Folder) -> int:
 
 
 async def _serve(folder: Folder, address: Address, options: argparse.Namespace) -> None:
-    from firmware.companion.viewer.gateway import Gateway, Purpose
+    from firmware.companion.viewer.gateway import Gateway
     from firmware.companion.viewer.guard import Guard
     from firmware.companion.viewer.home_api import home_routes
     from firmware.companion.viewer.home_door import Gateways, HomeDoor

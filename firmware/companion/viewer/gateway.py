@@ -9,7 +9,6 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from firmware.companion.viewer.clock import PlayerClock
 from firmware.companion.viewer.errors import (
@@ -29,6 +28,7 @@ from firmware.protocol.live import (
     MAX_CANDIDATES,
     LiveCandidates,
     LiveOffer,
+    Purpose,
     SignedLive,
     check_answer,
 )
@@ -39,7 +39,6 @@ MAX_SESSIONS = 8
 """A further one ends the oldest: players that lost their line come again without saying goodbye."""
 CLOSE_S = 5.0
 
-Purpose = Literal["live", "clips", "rings"]
 
 logger = logging.getLogger(__name__)
 

@@ -6,8 +6,6 @@ passes the offer to doorward-view, which signs it, and the answer that the doorb
 
 from typing import Any
 
-from webrtc_models import RTCIceCandidateInit
-
 from homeassistant.components.camera import (
     Camera,
     CameraEntityFeature,
@@ -18,6 +16,7 @@ from homeassistant.components.camera import (
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.util import dt as dt_util
+from webrtc_models import RTCIceCandidateInit
 
 from . import DoorwardEntry
 from .const import RIGHT_LIVE, RIGHT_RECORD

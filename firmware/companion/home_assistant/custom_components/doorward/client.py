@@ -222,7 +222,9 @@ def _state(data: dict[str, Any]) -> DoorState:
             picture_event=None if picture is None else _matched(picture["event"], ID),
             picture_taken_ms=None if picture is None else int(picture["taken_ms"]),
             live_why=None if live is None else str(live["why"])[:20],
-            live_until_ms=None if live is None or live["until_ms"] is None else int(live["until_ms"]),
+            live_until_ms=None
+            if live is None or live["until_ms"] is None
+            else int(live["until_ms"]),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise NotDoorward("doorward-view answered something else than expected") from error

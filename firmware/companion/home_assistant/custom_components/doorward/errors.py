@@ -1,10 +1,10 @@
 """All errors of the integration.
 
-    DoorwardError
-    ├── CannotConnect   doorward-view doesn't answer at that address
-    ├── NotDoorward     something else answers there, or another version
-    ├── InvalidToken    the token isn't the one that doorward-view prints
-    └── Refused         doorward-view or the doorbell said no; the text is for people
+DoorwardError
+├── CannotConnect   doorward-view doesn't answer at that address
+├── NotDoorward     something else answers there, or another version
+├── InvalidToken    the token isn't the one that doorward-view prints
+└── Refused         doorward-view or the doorbell said no; the text is for people
 """
 
 from homeassistant.exceptions import HomeAssistantError

@@ -4,7 +4,6 @@ import re
 from http import HTTPStatus
 
 from aiohttp import web
-
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.http import HomeAssistantView
