@@ -70,9 +70,7 @@ def end_browser(browser: str) -> EndBrowser:
 
 
 def knowing(world: ConsentWorld, browser: SoftBrowser, credential_id: str) -> ConsentWorld:
-    fact = BrowserFact(
-        credential_id=credential_id, keys=browser.keys, right=owners_right(NOW_MS)
-    )
+    fact = BrowserFact(credential_id=credential_id, keys=browser.keys, right=owners_right(NOW_MS))
     return replace(world, facts=replace(world.facts, browsers={browser.keys.id: fact}))
 
 
@@ -196,9 +194,7 @@ async def test_who_pairs_is_told_of_the_browser_that_they_paired_with(rig):
     assert await rig.admitting.add_owner(owner) is None
     await rig.admitting.notify_browsers(owner.passkey.credential_id)
     until_ms = NOW_MS + SELF_RENEWED_MS
-    assert rig.notes_to(bo) == [
-        let_in_note(bo.keys.id, "Bo's phone", until_ms)
-    ]
+    assert rig.notes_to(bo) == [let_in_note(bo.keys.id, "Bo's phone", until_ms)]
     assert rig.notes() == []
 
 

@@ -1,121 +1,32 @@
 """A player at home: signalling by the doorbell's own page, rings and recordings without a relay."""
 
-import asyncio
-import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-
 import httpx2
 import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
-from starlette.types import ASGIApp
 
-from firmware.companion.viewer.errors import NotNow, RelayUnreachable
+from firmware.companion.viewer.errors import NotNow, RelayRefused, RelayUnreachable
 from firmware.companion.viewer.gateway import Gateway
-from firmware.companion.viewer.home_door import Gateways, HomeDoor
 from firmware.companion.viewer.line import open_line
 from firmware.companion.viewer.player_keys import PlayerKeys
-from firmware.companion.viewer.relay_client import DoorClient, EitherWay, RelayClient
+from firmware.companion.viewer.relay_client import DoorClient, EitherWay
 from firmware.live.nonces import MAX_OPEN_NONCES
-from firmware.live.ring_feed import DoorEvent
-from firmware.local_page.guard import own_origins
 from firmware.local_page.live_signalling import BURST, EVERY_S, RequestRate
-from firmware.local_page.web_app import door_app
-from firmware.notes.event_pictures import EventPicture
-from firmware.protocol.encoding import b64u, new_id
-from firmware.protocol.live import NONCE_LIFE_S, Purpose
-from firmware.protocol.players import PlayerSetup
+from firmware.protocol.live import NONCE_LIFE_S
+from firmware.protocol.rights import What
 from tests.fakes.clock import ManualClock
-from tests.fakes.local_page import URL, Doorbell
-from tests.fakes.porch import Porch, porch
+from tests.fakes.home_gateway import NOBODY, at_home
+from tests.fakes.local_page import URL
 from tests.fakes.signed_clip import SignedShelf
 from tests.fakes.waiting import eventually, in_time
 
-NOBODY = "http://127.0.0.1:9"
 JPEG = bytes(range(256)) * 90
-
-
-class HomeClock:
-    """A player's clock that a test sets forward."""
-
-    def __init__(self) -> None:
-        self.ahead_s = 0.0
-
-    def wall_ms(self) -> int:
-        return time.time_ns() // 1_000_000
-
-    def monotonic_s(self) -> float:
-        return time.monotonic() + self.ahead_s
-
-
-@dataclass
-class AtHome:
-    """A doorbell, its page, and a smart home's gateway that no relay helps."""
-
-    here: Porch
-    home: HomeDoor
-    keys: PlayerKeys
-    clock: HomeClock
-    page: ASGIApp
-
-
-@asynccontextmanager
-async def at_home(**doorbell: object) -> AsyncIterator[AtHome]:
-    async with porch(**doorbell) as here:  # type: ignore[arg-type]
-        page = door_app(
-            Doorbell(),
-            origins=own_origins(URL, listen_host="127.0.0.1", listen_port=8402),
-            live=here.viewing,
-        )
-        setup = PlayerSetup(
-            relay=NOBODY,
-            device=here.keys.device,
-            identity_key=b64u(here.keys.signer.spki),
-            token="t" * 43,
-        )
-        keys, clock = PlayerKeys.make("Home Assistant"), HomeClock()
-        owner = here.owners.owners[0].passkey.credential_id
-        here.browsers.enrol(keys.public, owner, clock.wall_ms())
-        transport = httpx2.ASGITransport(page)
-        async with (
-            httpx2.AsyncClient(transport=transport) as at_door,
-            httpx2.AsyncClient(trust_env=False) as outside,
-        ):
-
-            def gateway(purpose: Purpose) -> Gateway:
-                way = EitherWay(DoorClient(at_door, URL), RelayClient(outside, setup))
-                return Gateway(keys=keys, setup=setup, relay=way, clock=clock, purpose=purpose)
-
-            gateways = Gateways(
-                live=gateway("live"), rings=gateway("rings"), clips=gateway("clips")
-            )
-            home = HomeDoor(gateways, setup, clock=clock, open_line=open_line)
-            running = asyncio.create_task(home.run())
-            try:
-                yield AtHome(here, home, keys, clock, page)
-            finally:
-                running.cancel()
-                await asyncio.gather(running, return_exceptions=True)
-                await home.aclose()
-
-
-def pressed() -> DoorEvent:
-    return DoorEvent(event_id=new_id(), kind="pressed", at_ms=1_790_000_000_000)
-
-
-def picture_of(event: DoorEvent) -> EventPicture:
-    return EventPicture(
-        event_id=event.event_id, pts_90k=0, taken_ms=event.at_ms, age_ms=0, jpeg=JPEG
-    )
 
 
 async def test_rings_and_their_pictures_arrive_with_no_relay_in_reach() -> None:
     async with at_home() as at:
         await eventually(lambda: at.home.is_connected)
-        news, event = at.home.subscribe(), pressed()
-        at.here.rings.happened(event)
-        at.here.rings.pictured(picture_of(event))
+        news = at.home.subscribe()
+        event = at.happen("pressed", JPEG)
         while (told := await in_time(news.get())).event is None:
             pass
         assert (told.event.event, told.event.kind) == (event.event_id, "pressed")
@@ -134,13 +45,14 @@ async def test_live_view_is_open_after_a_ring_and_a_touch_alone_and_then_ends() 
         await peer.setLocalDescription(await peer.createOffer())
         with pytest.raises(NotNow):
             await at.home.open(peer.localDescription.sdp)
-        at.here.rings.happened(pressed())
+        at.happen("pressed")
         await eventually(lambda: at.home.window is not None)
         opened = await in_time(at.home.open(peer.localDescription.sdp))
         await peer.setRemoteDescription(RTCSessionDescription(sdp=opened.sdp, type="answer"))
         await in_time(peer.getTransceivers()[0].receiver.track.recv())
         assert [one.who.browser_name for one in at.here.live.watchers] == ["Home Assistant"]
         at.clock.ahead_s = 61
+        assert at.home.window is None
         at.home.touch()
         window = at.home.window
         assert window is not None
@@ -158,6 +70,29 @@ async def test_a_recording_is_fetched_and_must_be_the_signed_one() -> None:
             await in_time(at.home.clip(listed.clip_id, "0" * 64))
 
 
+@pytest.mark.parametrize(
+    ("what", "refused"), [(("rings",), "history"), (("history", "live"), "rings")]
+)
+async def test_the_doorbell_gives_only_what_the_right_has(
+    what: tuple[What, ...], refused: What
+) -> None:
+    async with at_home(what=what, shelf=SignedShelf()) as at:
+        if refused == "history":
+            await eventually(lambda: at.home.is_connected)
+            with pytest.raises(RelayRefused, match="history"):
+                await in_time(at.home.clips())
+        else:
+            await eventually(lambda: "rings" in at.home.problem)
+            assert not at.home.is_connected
+
+
+async def test_a_right_that_is_narrowed_ends_the_line() -> None:
+    async with at_home() as at:
+        await eventually(lambda: at.home.is_connected)
+        at.give("live")
+        await eventually(lambda: not at.home.is_connected)
+
+
 async def test_strangers_get_no_answer_at_the_doorbells_page() -> None:
     async with at_home() as at:
         transport = httpx2.ASGITransport(at.page)
@@ -171,22 +106,11 @@ async def test_strangers_get_no_answer_at_the_doorbells_page() -> None:
         keys = PlayerKeys.make("Thief")
         async with httpx2.AsyncClient(transport=transport) as http:
             door = DoorClient(http, URL)
-            thief = Gateway(
-                keys=keys, setup=setup_of(at), relay=door, clock=at.clock, purpose="rings"
-            )
+            thief = Gateway(keys=keys, setup=at.setup, relay=door, clock=at.clock, purpose="rings")
             with pytest.raises(Exception, match="isn't let in"):
                 async with open_line(thief, "rings"):
                     pass
         assert at.here.live.sessions <= 1
-
-
-def setup_of(at: AtHome) -> PlayerSetup:
-    return PlayerSetup(
-        relay=NOBODY,
-        device=at.here.keys.device,
-        identity_key=b64u(at.here.keys.signer.spki),
-        token="t" * 43,
-    )
 
 
 def test_nobody_at_home_can_use_up_all_nonces() -> None:
