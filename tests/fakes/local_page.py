@@ -26,13 +26,13 @@ from firmware.local_page.views import (
     AgencyView,
     ApproverView,
     Asked,
-    BrowserView,
     ClipView,
     GrantView,
     NewOwnerView,
     OwnerRemovalView,
     RecoveryView,
     ReleaseProgress,
+    RightView,
     SettingsView,
     StatementView,
 )
@@ -93,7 +93,13 @@ GRANT = asking(ASKED_GRANT)
 OTHERS: tuple[Asked, ...] = (
     NewOwnerView(name="Nils", words=WORDS),
     OwnerRemovalView(name="Nils"),
-    BrowserView(name="Maria's laptop", words=WORDS),
+    RightView(
+        name="Maria's laptop",
+        words=WORDS,
+        holder="guest",
+        what=["live", "rings"],
+        until_ms=1_790_000_000_000,
+    ),
     AgencyView(name="Lakeland Police"),
     SettingsView(
         picture_size=(1280, 720),

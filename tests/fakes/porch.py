@@ -103,7 +103,10 @@ class OneClip:
         first_90k = max(firsts, default=0)
         duration_ms = (self.units[-1].pts_90k + FRAME_90K) // 90 if self.units else 0
         return ClipGops(
-            from_ms=first_90k // 90, duration_ms=duration_ms, gops=self._gops(first_90k)
+            started_ms=0,
+            from_ms=first_90k // 90,
+            duration_ms=duration_ms,
+            gops=self._gops(first_90k),
         )
 
     async def _gops(self, first_90k: int) -> AsyncIterator[list[Unit]]:
