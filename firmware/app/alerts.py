@@ -59,6 +59,7 @@ class Alerts:
             events=relay.events,
             link=relay.link,
         )
+        self.pictures.taken.add(household.rings.pictured)
         self.motion = MotionWatch(
             site.config.motion,
             frames=filming.luma,

@@ -122,6 +122,14 @@ class Doorbell:
             promises=promises,
             settings=settings,
         )
+        self._live = live = LiveWiring(
+            site,
+            filming=filming,
+            recording=recording,
+            sounding=sounding,
+            household=household,
+            asked=self._consenting.asked,
+        )
         self._local_page = local_page = LocalPageWiring(
             site,
             panel=panel,
@@ -132,14 +140,7 @@ class Doorbell:
             relay=relay,
             upkeep=upkeep,
             consenting=self._consenting,
-        )
-        self._live = live = LiveWiring(
-            site,
-            filming=filming,
-            recording=recording,
-            sounding=sounding,
-            household=household,
-            asked=self._consenting.asked,
+            live=live,
         )
         settings.serve_with(live)
         alerts.bell.rung.add(live.unanswered.on_pressed)

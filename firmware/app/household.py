@@ -17,6 +17,7 @@ from firmware.enrolment.pairing import FollowedRegister, Pairing
 from firmware.enrolment.pairing_messages import PairingMessages
 from firmware.live.browser_orders import Orders, ReplyPlayer
 from firmware.live.nonces import Nonces
+from firmware.live.ring_feed import FedEvents, RingFeed
 from firmware.live.signature_checks import SignatureChecks
 from firmware.notes.pushes import Pushes
 from firmware.notes.sealed_notes import Notes
@@ -47,7 +48,13 @@ class Household:
         self.notes = Notes(
             keys=keys, owners=self.owners, browsers=self.browsers, clock=clock, events=promises
         )
-        self.pushes = Pushes(device=keys.device, browsers=self.browsers, clock=clock, events=events)
+        self.rings = RingFeed()
+        self.pushes = Pushes(
+            device=keys.device,
+            browsers=self.browsers,
+            clock=clock,
+            events=FedEvents(events, self.rings, clock),
+        )
         self.admitting = Admission(
             owners=self.owners,
             browsers=self.browsers,

@@ -58,6 +58,7 @@ class LiveWiring:
             peers=RealPeers(clock, site.source),
             sound=self._sound,
             asked=asked,
+            rings=household.rings,
         )
         self.viewing = LiveView(
             self.sessions,

@@ -56,7 +56,7 @@ class Player(Protocol):
     """The player of clips over the video track of this channel's viewer."""
 
     def play(self, clip_id: str, reel: ClipGops) -> None:
-        """Play the clip instead of the current stream."""
+        """Play the clip instead of the current stream; WireError where there is no video."""
         ...
 
     def stop(self) -> None:
@@ -135,8 +135,8 @@ class ClipChannel:
         if reel is None:
             raise WireError("no clip of that id is kept here")
         said = {"playing": clip_id, "from_ms": reel.from_ms, "duration_ms": reel.duration_ms}
-        self._end.send_json(said)
         self._player.play(clip_id, reel)
+        self._end.send_json(said)
 
     async def _get(self, clip_id: str, from_byte: int) -> None:
         clip = await self._shelf.plain_mp4(clip_id)

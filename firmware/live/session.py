@@ -7,6 +7,7 @@ replies over "replies", what waits for the owner's word over "asked". No aiortc 
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Sequence
 from functools import partial
@@ -36,14 +37,17 @@ from firmware.live.feed import ClipGops, ClipSource
 from firmware.live.permitted_clips import PermittedClips
 from firmware.live.quality import LiveSources, StreamSelector
 from firmware.live.reply_channel import REPLIES_LABEL, ReplyChannel
+from firmware.live.ring_channel import RINGS_LABEL, PlayerRights, RingChannel
+from firmware.live.ring_feed import RingFeed
 from firmware.live.sdp_answer import AnswerSigner
 from firmware.live.sdp_offer import Candidate
 from firmware.live.session_parts import LiveLimits, PeerMaker, VisitRequest
-from firmware.live.signature_checks import SignatureChecks
+from firmware.live.signature_checks import RIGHT_OF, SignatureChecks, Who
 from firmware.live.stream_source import StreamSource
 from firmware.live.voice import LiveSound, SessionVoice, switch_microphone
 from firmware.live.watchers import Watcher
 from firmware.protocol.asking import ASKED_LABEL
+from firmware.protocol.encoding import WireError
 from firmware.protocol.live import LiveCandidates, SignedLive
 from firmware.system.clock import Clock
 from firmware.system.listeners import Listeners
@@ -76,6 +80,7 @@ class LiveSession:
         peers: PeerMaker,
         sound: LiveSound | None,
         asked: AskedService | None,
+        rings: RingFeed,
     ) -> None:
         """ValueError if an ICE server isn't one."""
         checked = request.checked
@@ -97,7 +102,9 @@ class LiveSession:
         self._connected, self._ended = asyncio.Event(), asyncio.Event()
         idle = StreamSource("none", EmptyFeed())
         first = sources.main if self._is_live else idle
-        self._peer = peers.make(request.servers, first, self, self._voice)
+        self._peer = peers.make(
+            request.servers, first, self, self._voice, has_video=request.offer.has_video
+        )
         self._quality = StreamSelector(
             self._peer.viewer, sources if self._is_live else None, idle=idle, clock=clock
         )
@@ -105,6 +112,7 @@ class LiveSession:
         own = checked.who.browser
         self._clips = ClipChannel(PermittedClips(shelf, browser=own, checks=checks), self)
         self._replies = ReplyChannel(sound)
+        self._rings = RingChannel(rings, _rights_of(checked.who))
         self._asked = AskedChannel(asked, browser=checked.who.browser, checks=checks)
         self._control = ControlChannel(self)
         self._numbers: set[int] = set()
@@ -119,6 +127,11 @@ class LiveSession:
     def browser(self) -> str:
         """The viewer's browser and its owner."""
         return self._checked.who.browser
+
+    @property
+    def is_listener(self) -> bool:
+        """Whether it carries only what happens at the door, no pictures or recordings."""
+        return self._checked.offer.purpose == "rings"
 
     @property
     def is_guests(self) -> bool:
@@ -175,6 +188,10 @@ class LiveSession:
 
     def open_channel(self, label: str, channel: Channel) -> bool:
         """Attach a data channel that the viewer opened; False if it is refused."""
+        if self._checked.offer.purpose == "rings" and label not in (RINGS_LABEL, CONTROL_LABEL):
+            return False
+        if label == RINGS_LABEL:
+            return self._checked.offer.purpose == "rings" and self._rings.attach(channel)
         if label == CLIPS_LABEL:
             return self._clips.attach(channel)
         is_owners = self._checked.who.right.holder == "owner"
@@ -215,7 +232,9 @@ class LiveSession:
     # `clip_channel.Player`
 
     def play(self, clip_id: str, reel: ClipGops) -> None:
-        """Play a clip over the video track."""
+        """Play a clip over the video track; WireError where the viewer has none."""
+        if not self._offer.has_video:
+            raise WireError("this session has no video; fetch the clip")
         feed = ClipFeed(reel)
         clip = StreamSource("clip", feed, is_live=False, rotation=reel.rotation)
         feed.places.add(partial(self._clips.send_position, clip_id))
@@ -275,6 +294,8 @@ class LiveSession:
                 session_id=self.id, who=self._checked.who, since_ms=self._clock.wall_ms()
             )
             self.watch_began.notify(self.watcher)
+            if self._checked.offer.hears:
+                self._hear()
         self.changes.notify()
         async with asyncio.TaskGroup() as group:
             serving = [
@@ -282,10 +303,16 @@ class LiveSession:
                 group.create_task(self._control.serve(), name="live control"),
                 group.create_task(self._replies.serve(), name="live replies"),
                 group.create_task(self._asked.serve(), name="live asked"),
+                group.create_task(self._rings.serve(), name="live rings"),
             ]
             await self._until_over()
             for task in serving:
                 task.cancel()
+
+    def _hear(self) -> None:
+        """Send the door's sound, if there is any; a viewer without it sees all the same."""
+        with contextlib.suppress(LiveError):
+            self._peer.listen(True)
 
     async def _until_over(self) -> None:
         """Wait until the session is ended, or its time is over."""
@@ -305,7 +332,7 @@ class LiveSession:
     def _has_right(self) -> bool:
         """Return whether the browser still has the right that this session needs."""
         try:
-            self._checks.who(self.browser, "live" if self._is_live else "history")
+            self._checks.who(self.browser, RIGHT_OF[self._checked.offer.purpose])
         except LiveError as error:
             logger.info("live session ended: %s", error)
             return False
@@ -356,6 +383,10 @@ class LiveSession:
                 self._voice.grant(wish)
             case _:
                 raise LiveError("no_sound", "there is no sound in this session")
+
+
+def _rights_of(who: Who) -> PlayerRights:
+    return PlayerRights(name=who.browser_name, what=who.right.what)
 
 
 async def _first(*works: Awaitable[object]) -> None:

@@ -5,6 +5,7 @@ browser enrolled and not expired, signature, and only then the nonce, so that wh
 can't use up a nonce either. The SDP is checked by sdp_offer.py.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -19,6 +20,7 @@ from firmware.protocol.live import (
     LiveOffer,
     OrderBody,
     PlayReply,
+    Purpose,
     SetPush,
     SignedLive,
     check_by_browser,
@@ -109,6 +111,9 @@ class CheckedOrder:
     who: Who
 
 
+RIGHT_OF: Mapping[Purpose, What] = {"live": "live", "clips": "history", "rings": "rings"}
+"""The part of a right that a session needs, by its purpose."""
+
 D = TypeVar("D", LiveOffer, LiveCandidates, BrowserOrder)
 
 
@@ -137,7 +142,7 @@ class SignatureChecks:
     def offer(self, session_id: str, signed: SignedLive) -> CheckedOffer:
         """Return the offer for this session; its nonce is spent."""
         offer, who = self._by_browser(LiveOffer, signed)
-        check_may(who, "live" if offer.purpose == "live" else "history")
+        check_may(who, RIGHT_OF[offer.purpose])
         if offer.session_id != session_id:
             raise LiveError("bad_form", "the offer is signed for another session")
         self._spend(offer.nonce)

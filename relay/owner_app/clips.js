@@ -62,7 +62,8 @@ export class ClipReader {
    * @returns {Promise<MediaStream>}
    */
   async play(clipId, onPlace) {
-    const { clips, stream } = await this.#opened();
+    const { clips, stream, video } = await this.#opened();
+    if (video === null) throw new ClipError("unreachable", "no H.264 over WebRTC: only the file can be shown");
     clips.addEventListener("message", ({ data }) => {
       const said = typeof data === "string" ? JSON.parse(data) : {};
       if (said.playing === clipId) onPlace(said.at_ms ?? said.from_ms ?? 0);

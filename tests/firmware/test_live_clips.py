@@ -14,7 +14,16 @@ from firmware.live.feed import ClipGops
 from firmware.protocol.encoding import WireError, sha256_hex
 from tests.fakes.channel import FakeChannel
 from tests.fakes.footage import HEIGHT, WIDTH, TinyCamera, clip_units
-from tests.fakes.porch import CLIP_ID, CLIP_MP4, STARTED_MS, OneClip, Visitor, porch, visitor
+from tests.fakes.porch import (
+    CLIP_ID,
+    CLIP_MP4,
+    STARTED_MS,
+    OneClip,
+    Refusal,
+    Visitor,
+    porch,
+    visitor,
+)
 from tests.fakes.waiting import eventually, in_time
 
 CLIP_SIZE = (WIDTH, HEIGHT)
@@ -69,6 +78,25 @@ async def test_a_clip_arrives_bit_for_bit_and_from_any_byte_on() -> None:
 
         someone.clips_channel.send(json.dumps({"get": CLIP_ID, "from": len(CLIP_MP4) + 1}))
         assert set(await in_time(someone.told_of_clips())) == {"error"}
+
+
+async def test_a_browser_without_h264_fetches_a_clip_over_a_data_channel_alone() -> None:
+    async with porch() as here, visitor(here, purpose="clips", has_video=False) as someone:
+        await in_time(ready(someone))
+        someone.clips_channel.send(json.dumps({"play": CLIP_ID, "from_ms": 0}))
+        assert "no video" in (await in_time(someone.told_of_clips()))["error"]
+        someone.clips_channel.send(json.dumps({"get": CLIP_ID}))
+        _, whole, _ = await in_time(fetched(someone))
+        assert sha256_hex(whole) == sha256_hex(CLIP_MP4)
+        await someone.leave()
+        assert here.live.sessions == 0
+
+
+async def test_live_view_needs_an_offer_with_video() -> None:
+    async with porch() as here, visitor(here, has_video=False) as someone:
+        with pytest.raises(Refusal, match="receives H"):
+            await in_time(someone.watch())
+        assert here.live.sessions == 0
 
 
 async def test_stop_ends_a_download_at_once_and_the_next_wish_is_answered() -> None:

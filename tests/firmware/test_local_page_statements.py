@@ -114,7 +114,7 @@ async def test_after_a_yes_the_release_is_followed_and_reloads_only_while_it_mov
         home.bell.releases = [release]
         page = (await home.web.get(f"/releases/{DIGEST}")).text
         is_moving = release.stage in ("held", "logging", "sealing", "sending")
-        assert ('http-equiv="refresh"' in page) is is_moving, name
+        assert ('data-fresh-s="2"' in page) is is_moving, name
         assert catalog("en")[f"release.heading.{release.stage}"].split("{")[0] in page
 
 

@@ -328,7 +328,10 @@ def test_an_offer_without_h264_video_or_fingerprint_is_refused():
         "a=candidate:2 1 udp 1 10.0.0.1 5 typ host\r\n"
     )
     sdp.check_offer(right)
+    data = "v=0\r\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\na=fingerprint:sha-256 AA\r\n"
+    sdp.check_offer(data)
     for broken in (
+        data + "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\n",
         "",
         "hello",
         right.replace("H264", "VP8"),

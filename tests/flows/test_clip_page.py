@@ -33,6 +33,14 @@ STEP = """async (id) => {
 }"""
 
 
+NO_H264 = """() => {
+  const all = RTCRtpReceiver.getCapabilities.bind(RTCRtpReceiver);
+  RTCRtpReceiver.getCapabilities = (kind) => {
+    const { codecs, ...rest } = all(kind);
+    return { ...rest, codecs: codecs.filter(({ mimeType }) => mimeType !== "video/H264") };
+  };
+}"""
+"""As in a Firefox without OpenH264: it plays MP4, and can't decode H.264 over WebRTC."""
 NOTE_PROGRESS = """() => {
   const bar = document.querySelector("#clip-stage progress");
   window.shares = [bar.value];
@@ -91,6 +99,19 @@ async def test_plays_at_once_and_then_from_the_checked_file(tmp_path: Path) -> N
         )
         assert await page.eval_on_selector("#clip-video", "(v) => v.currentTime") > 0.2
         await eventually(lambda: at.here.live.sessions == 0)
+        assert at.person.faults == []
+
+
+async def test_a_browser_without_h264_over_webrtc_shows_the_checked_file(tmp_path: Path) -> None:
+    async with recorded(tmp_path, SignedShelf()) as (at, clip):
+        await at.page.add_init_script(f"({NO_H264})()")
+        page = await open_clip(at)
+        await expect(page.locator("[data-testid=verify-ok]")).to_contain_text(
+            f"all {clip.picture_count} pictures"
+        )
+        await page.wait_for_function("() => document.querySelector('#clip-video').readyState >= 2")
+        await at.see()
+        await expect(page.locator("[data-reason=no_h264]")).to_contain_text("Recordings play")
         assert at.person.faults == []
 
 
