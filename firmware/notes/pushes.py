@@ -10,6 +10,7 @@ sound, except the one that answered. So a ring leaves no phone that says that so
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 

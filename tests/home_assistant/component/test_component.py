@@ -59,7 +59,9 @@ async def test_the_config_flow_says_plainly_what_is_wrong(
         ({"url": "http://127.0.0.1:9"}, "cannot_connect"),
         ({"token": "another"}, "invalid_auth"),
     ):
-        begun = await hass.config_entries.flow.async_init("doorward", context={"source": SOURCE_USER})
+        begun = await hass.config_entries.flow.async_init(
+            "doorward", context={"source": SOURCE_USER}
+        )
         flow = await hass.config_entries.flow.async_configure(begun["flow_id"], {**given, **wrong})
         assert flow["type"] is FlowResultType.FORM
         assert flow["errors"] == {"base": error}
