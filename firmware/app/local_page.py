@@ -57,7 +57,7 @@ class LocalPageWiring:
                 code=CheckCode(site.config.data_dir / "check.json", clock=site.clock),
                 owners=household,
                 camera=filming,
-                panel=panel,
+                button=upkeep.codes.button,
                 recorder=recording.recorder,
                 clip_sound=recording.sound,
                 voice=sounding.digits,
