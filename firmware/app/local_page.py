@@ -83,7 +83,7 @@ class LocalPageWiring:
                 health=upkeep.health,
                 microphone=sounding.microphone,
                 tied_to=TiedTo(
-                    relay_host=site.enrolment.broker_host,
+                    relay_url=site.enrolment.relay_url,
                     register=followed_register(site.config.log.policy_path),
                 ),
             ),
