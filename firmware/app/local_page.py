@@ -60,7 +60,7 @@ class LocalPageWiring:
                 code=CheckCode(site.config.data_dir / "check.json", clock=site.clock),
                 owners=household,
                 camera=filming,
-                panel=panel,
+                button=upkeep.codes.button,
                 recorder=recording.recorder,
                 clip_sound=recording.sound,
                 voice=sounding.digits,
@@ -86,7 +86,7 @@ class LocalPageWiring:
                 health=upkeep.health,
                 microphone=sounding.microphone,
                 tied_to=TiedTo(
-                    relay_host=site.enrolment.broker_host,
+                    relay_url=site.enrolment.relay_url,
                     register=followed_register(site.config.log.policy_path),
                 ),
             ),

@@ -15,7 +15,6 @@ from typing import Protocol
 from firmware.enrolment.check_code import CheckCode
 from firmware.local_page.check_session import (
     CheckedCamera,
-    CheckedPanel,
     CheckedParts,
     CheckSession,
 )
@@ -44,10 +43,10 @@ class PausedRecorder(RecordingState, Protocol):
         ...
 
 
-class ServicePanel(CheckedPanel, Protocol):
-    """The panel with its service button (`firmware.panel.panel.Panel`)."""
+class ServiceButton(Protocol):
+    """The service button's meaning (`firmware.panel.service_button_use.ServiceButtonUse`)."""
 
-    service_pressed: Listeners[()]
+    other_presses: Listeners[()]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +56,7 @@ class CheckSurroundings:
     code: CheckCode
     owners: Ownership
     camera: KeepingCamera
-    panel: ServicePanel
+    button: ServiceButton
     recorder: PausedRecorder
     clip_sound: ClipSound | None
     voice: DigitsVoice
@@ -77,7 +76,7 @@ class CheckService:
         self.window.changes.add(self._keep_nothing_while_open)  # before anything is measured
         self.session = CheckSession(self.window, parts)
         self.window.changes.add(self._give_digits)
-        around.panel.service_pressed.add(self._on_service_pressed)
+        around.button.other_presses.add(self._on_service_pressed)
 
     def _keep_nothing_while_open(self) -> None:
         is_open, around = self.window.is_open, self._around

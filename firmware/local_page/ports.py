@@ -31,7 +31,7 @@ class DoorbellStatus:
     card_total_bytes: int | None = None
     troubles: Sequence[TroubleCode] = ()
     microphone: MicrophoneState | None = None
-    relay_host: str = ""
+    relay_url: str = ""
     register_origin: str = ""
     policy_digest: str = ""
     """What pairing ties the doorbell to, for who compares it before."""

@@ -48,7 +48,7 @@ class HearsOrNot(Protocol):
 class TiedTo:
     """The relay that enrolled the doorbell, and the public register that it follows."""
 
-    relay_host: str
+    relay_url: str
     register: FollowedRegister
 
 
@@ -93,7 +93,7 @@ class PageStatus:
             card_total_bytes=health.card_total_bytes if health else None,
             troubles=tuple(self._health.troubles),
             microphone=self._microphone.state,
-            relay_host=self._tied_to.relay_host,
+            relay_url=self._tied_to.relay_url,
             register_origin=self._tied_to.register.origin,
             policy_digest=self._tied_to.register.policy_digest,
         )

@@ -3,7 +3,8 @@
     held, without an owner ─► set-up: the camera reads a pairing code, or the usual Wi-Fi code
     held, with an owner    ─► a Wi-Fi code that an owner signed, unless the local page is told that
                               somebody is to be paired by the recovery code
-    pressed shortly        ─► the second press of what waits for one
+    pressed shortly        ─► the second press of what waits for one; else it lets who stands there
+                              begin the check page (`other_presses`)
 
 A doorbell whose network is gone has no page that could be asked, so the page's question has an
 answer without it. Wi-Fi and pairing never wait for the second press at once.
@@ -14,6 +15,7 @@ import logging
 from firmware.enrolment.pairing import Pairing
 from firmware.panel.panel import Panel
 from firmware.system.clock import Clock
+from firmware.system.listeners import Listeners
 from firmware.system.ownership import Ownership
 from firmware.wifi.window import WifiWindow
 
@@ -21,7 +23,10 @@ log = logging.getLogger(__name__)
 
 
 class ServiceButtonUse:
-    """Joins the panel's service button with pairing and the Wi-Fi window."""
+    """Joins the panel's service button with pairing and the Wi-Fi window.
+
+    `other_presses` is notified of each short press that confirmed neither.
+    """
 
     def __init__(
         self,
@@ -36,6 +41,7 @@ class ServiceButtonUse:
         self._wifi = wifi
         self._owners = owners
         self._clock = clock
+        self.other_presses = Listeners[()]()
         panel.pairing_wanted.add(self._on_held)
         panel.service_pressed.add(self._on_pressed)
 
@@ -62,12 +68,14 @@ class ServiceButtonUse:
             self._pairing.hold_service(now_ms)
 
     def _on_pressed(self) -> None:
-        """Take the second press; at other times a short press means nothing here."""
+        """Take the second press; at other times a short press is one of `other_presses`."""
         now_ms = self._now_ms()
         if self._wifi.press_service(now_ms):
             log.info("the service button confirmed a Wi-Fi network")
         elif self._pairing.press_service(now_ms):
             log.info("the service button confirmed a pairing; the door number is still to be set")
+        else:
+            self.other_presses.notify()
 
     def _now_ms(self) -> int:
         return self._clock.monotonic_ns() // 1_000_000

@@ -41,8 +41,9 @@ LINUX_MBR, LINUX_GPT = "83", "0FC63DAF-8483-4772-8E79-3D69D8477DE4"
 OPTIONS = "noatime,nodev,nosuid,noexec,errors=remount-ro"
 """Clips, databases and small files are synced by who writes them, so ext4's own five seconds to a
 commit are about the rest: leases, and the clock."""
-AT_BOOT = "nofail,x-systemd.device-timeout=30s"
-"""A card that lost this partition still starts, and can be asked what is wrong."""
+AT_BOOT = "nofail,x-systemd.device-timeout=5min"
+"""A card that lost this partition still starts, and can be asked what is wrong. Nothing else waits
+for it, but the doorbell does: a slow or busy board may find its partitions late."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

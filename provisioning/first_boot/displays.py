@@ -13,7 +13,7 @@ from provisioning.first_boot.errors import CommandFailed
 from provisioning.first_boot.host import Host
 from provisioning.first_boot.places import CURRENT, USER
 from provisioning.first_boot.status import Status
-from provisioning.first_boot.texts import LANGUAGES, advice_for
+from provisioning.first_boot.texts import LANGUAGES, advice_for, step_name
 
 TERMINAL = "/dev/tty1"
 FONT = "/usr/share/consolefonts/Uni2-TerminusBold32x16.psf.gz"
@@ -136,7 +136,10 @@ def lines_of(status: Status) -> list[str]:
     lines = ["DOORWARD", ""]
     for language in LANGUAGES:
         advice = advice_for(status.code, language)
-        lines += [advice.text, advice.advice, ""]
+        lines += [advice.text, advice.advice]
+        if status.state != "done":
+            lines += [step_name(status.step, language)]
+        lines += [""]
     if status.detail:
         lines += [_plain(status.detail), ""]
     for notice in status.notices:
@@ -147,7 +150,7 @@ def lines_of(status: Status) -> list[str]:
         f"relay     {_plain(status.anchors.relay)}",
         f"register  {_plain(status.anchors.register_origin)}",
         f"policy    {status.anchors.policy_digest}",
-        f"board     {_plain(status.board)}   step {status.step}",
+        f"board     {_plain(status.board)}",
     ]
     return lines
 

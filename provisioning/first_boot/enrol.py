@@ -6,7 +6,12 @@ doorbell may ask again, so a lost reply or a power cut costs a try and nothing e
 
 import re
 
-from provisioning.first_boot.errors import CommandFailed, DocumentRefused, StepFailed
+from provisioning.first_boot.errors import (
+    CommandFailed,
+    DocumentRefused,
+    StepFailed,
+    card_trouble,
+)
 from provisioning.first_boot.fields import MAX_DOCUMENT_BYTES
 from provisioning.first_boot.host import Host
 from provisioning.first_boot.invitation import parse_claim
@@ -74,4 +79,4 @@ def _failure(message: str) -> StepFailed:
         return StepFailed("relay_other", last, will_retry=False)
     if "didn't answer" in message:
         return StepFailed("relay_away", last, will_retry=True)
-    return StepFailed("enrol_failed", last, will_retry=True)
+    return StepFailed(card_trouble(message) or "enrol_failed", last, will_retry=True)

@@ -6,6 +6,25 @@ FirstBootError
 └── StepFailed        a step can't be done now
 """
 
+import errno
+import os
+
+CARD_TROUBLES = {
+    errno.ENOSPC: "card_full",
+    errno.EDQUOT: "card_full",
+    errno.EROFS: "card_read_only",
+    errno.EIO: "card_failing",
+}
+"""What the kernel answers when the card takes nothing more, and our codes for it."""
+
+
+def card_trouble(message: str) -> str | None:
+    """Return the code of what a program complains of the card, if it does."""
+    for number, code in CARD_TROUBLES.items():
+        if os.strerror(number) in message:
+            return code
+    return None
+
 
 class FirstBootError(Exception):
     """The root of a first boot's errors."""

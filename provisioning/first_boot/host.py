@@ -39,7 +39,8 @@ class Host:
         except (OSError, subprocess.SubprocessError) as error:
             raise CommandFailed(argv[0], str(error)[:MAX_MESSAGE]) from error
         if done.returncode != 0:
-            message = done.stderr.decode(errors="replace").strip()[-MAX_MESSAGE:]
+            said = done.stderr.strip() or done.stdout.strip()  # compileall complains on the latter
+            message = said.decode(errors="replace")[-MAX_MESSAGE:]
             raise CommandFailed(argv[0], message or f"exit code {done.returncode}")
         return done.stdout
 

@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from provisioning.first_boot.settings import PORT
 from provisioning.first_boot.status import Status
-from provisioning.first_boot.texts import LANGUAGES, advice_for
+from provisioning.first_boot.texts import LANGUAGES, Language, advice_for, step_name
 
 PAGE_PORT = 80
 RENEW_S = 5
@@ -25,7 +25,7 @@ STYLE = (
     "padding-left:1rem}@media(prefers-color-scheme:dark){body{color:#eceae4;background:#1b1b1a}"
     "dt{color:#a9a69d}}"
 )
-HEADINGS = {"en": "Setting up your doorbell", "sv": "Dörrklockan ställs i ordning"}
+HEADINGS = {"en": "Your new doorbell", "sv": "Din nya dörrklocka"}
 LABELS = {
     "en": ("Step", "Relay", "Register", "Policy (SHA-256)", "Board", "Version", "Address"),
     "sv": ("Steg", "Relä", "Register", "Policy (SHA-256)", "Kortdator", "Version", "Adress"),
@@ -143,16 +143,15 @@ def page_of(status: Status) -> bytes:
     ).encode()
 
 
-def _section(status: Status, language: str) -> str:
-    is_swedish = language == "sv"
-    advice = advice_for(status.code, "sv" if is_swedish else "en")
+def _section(status: Status, language: Language) -> str:
+    advice = advice_for(status.code, language)
     notices = "".join(
         f"<p>{_text(told.text)} {_text(told.advice)} {_text(notice.detail)}</p>"
         for notice in status.notices
-        for told in (advice_for(notice.code, "sv" if is_swedish else "en"),)
+        for told in (advice_for(notice.code, language),)
     )
     values = (
-        status.step,
+        step_name(status.step, language) if status.state != "done" else "",
         status.anchors.relay,
         status.anchors.register_origin,
         status.anchors.policy_digest,

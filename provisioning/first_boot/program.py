@@ -6,7 +6,6 @@ that can't be done now is told to people, and tried again later, from the first 
 may have gone meanwhile. One process at a time: a second one ends at once.
 """
 
-import errno
 import fcntl
 import logging
 import sys
@@ -19,7 +18,12 @@ from provisioning.first_boot.clock import ClockStep
 from provisioning.first_boot.data_partition import DataPartition
 from provisioning.first_boot.displays import BoardLight, Display, PanelLight, Screen, Voice
 from provisioning.first_boot.enrol import Enrol
-from provisioning.first_boot.errors import CommandFailed, StepFailed
+from provisioning.first_boot.errors import (
+    CARD_TROUBLES,
+    CommandFailed,
+    StepFailed,
+    card_trouble,
+)
 from provisioning.first_boot.host import Host
 from provisioning.first_boot.install import Install
 from provisioning.first_boot.invitation_file import InvitationFile, is_owned
@@ -48,12 +52,6 @@ OWNED = "invitation_owned"
 LOCK = "/run/doorward-first-boot.lock"
 FIRST_WAIT_S, LONGEST_WAIT_S, PERSON_WAIT_S = 2.0, 30.0, 300.0
 LAST_LOOK_S = 60.0
-_BY_ERRNO = {
-    errno.ENOSPC: "card_full",
-    errno.EDQUOT: "card_full",
-    errno.EROFS: "card_read_only",
-    errno.EIO: "card_failing",
-}
 
 log = logging.getLogger("doorward.first_boot")
 
@@ -160,11 +158,10 @@ def _as_step_failure(error: StepFailed | CommandFailed | OSError) -> StepFailed:
         case StepFailed():
             return error
         case OSError():
-            code = _BY_ERRNO.get(error.errno or 0, "failed")
+            code = CARD_TROUBLES.get(error.errno or 0, "failed")
             return StepFailed(code, error.strerror or "a file can't be used", will_retry=True)
         case _:
-            code = "card_full" if "No space left" in error.message else "failed"
-            return StepFailed(code, str(error), will_retry=True)
+            return StepFailed(card_trouble(error.message) or "failed", str(error), will_retry=True)
 
 
 def has_nothing_to_do(host: Host) -> bool:

@@ -21,6 +21,40 @@ def advice_for(code: str, language: Language) -> Advice:
     return texts.get(code, texts["failed"])
 
 
+def step_name(step: str, language: Language) -> str:
+    """Return what a step does, in words."""
+    return STEPS[language][step]
+
+
+STEPS: dict[Language, dict[str, str]] = {
+    "en": {
+        "invitation": "Reading doorward.json",
+        "network": "Joining the network",
+        "bundle": "Checking who signed Doorward",
+        "data_partition": "Making room for recordings",
+        "user": "Making Doorward's user",
+        "install": "Installing Doorward; this takes longest",
+        "settings": "Writing the settings",
+        "clock": "Setting the clock",
+        "enrol": "Enrolling with the relay",
+        "read_only_system": "Locking the system against power cuts",
+        "start": "Starting the doorbell",
+    },
+    "sv": {
+        "invitation": "Läser doorward.json",
+        "network": "Ansluter till nätverket",
+        "bundle": "Kontrollerar vem som skrev under Doorward",
+        "data_partition": "Gör plats för inspelningar",
+        "user": "Skapar Doorwards användare",
+        "install": "Installerar Doorward; det tar längst tid",
+        "settings": "Skriver inställningarna",
+        "clock": "Ställer klockan",
+        "enrol": "Skriver in sig hos reläet",
+        "read_only_system": "Låser systemet mot strömavbrott",
+        "start": "Startar dörrklockan",
+    },
+}
+
 _NEW_CLAIM = "Ask the relay's operator for a new invitation, and put doorward.json onto the card."
 _NEW_BUNDLE = "Flash the card anew, with a bundle from a source that you trust."
 _NY_INBJUDAN = "Be den som driver reläet om en ny inbjudan, och lägg doorward.json på kortet."
@@ -28,7 +62,10 @@ _NYTT_PAKET = "Skriv kortet på nytt, med ett paket från en källa som du litar
 
 TEXTS: dict[Language, dict[str, Advice]] = {
     "en": {
-        "working": Advice("The doorbell is being set up.", "Leave it switched on."),
+        "working": Advice(
+            "The doorbell is being set up.",
+            "Leave it switched on; this can take ten minutes or more.",
+        ),
         "failed": Advice(
             "A step of the set-up fails.", "The line below says why; it is tried again."
         ),
@@ -178,7 +215,9 @@ TEXTS: dict[Language, dict[str, Advice]] = {
         ),
     },
     "sv": {
-        "working": Advice("Dörrklockan ställs i ordning.", "Låt den vara på."),
+        "working": Advice(
+            "Dörrklockan ställs i ordning.", "Låt den vara på; det kan ta tio minuter eller mer."
+        ),
         "failed": Advice("Ett steg misslyckas.", "Raden nedan säger varför; det görs om."),
         "invitation_owned": Advice(
             "Dörrklockan har en ägare, så doorward.json på kortet gäller inte.",

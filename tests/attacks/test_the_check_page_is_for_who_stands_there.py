@@ -330,7 +330,7 @@ async def test_a_check_waits_until_the_clip_that_is_being_recorded_is_over(
         door.rig.press()
         await door.live(0.5, filler=b"", block=QUIET)
         await eventually(lambda: door.rig.recorder.clip_id is not None)
-        door.panel.service_pressed.notify()
+        door.button.other_presses.notify()
         await eventually(lambda: door.window.missing(is_unlocked=True) == "recording")
         with pytest.raises(WindowRefused) as refused:
             await door.window.begin(is_unlocked=True)
@@ -344,7 +344,7 @@ async def test_a_clip_that_begins_while_the_digits_are_typed_keeps_the_check_shu
 ) -> None:
     """`missing` in `enter` in check_window.py."""
     async with checked_recorder(tmp_path) as door:
-        door.panel.service_pressed.notify()
+        door.button.other_presses.notify()
         await eventually(lambda: door.window.missing(is_unlocked=True) is None)
         await door.window.begin(is_unlocked=True)
         digits = door.window.digits

@@ -32,6 +32,13 @@ proc /proc proc defaults 0 0
 {BOOT_PART} /boot/firmware vfat defaults 0 2
 {ROOT_PART} / ext4 defaults,noatime 0 1
 """
+PATIENCE = {
+    "etc/systemd/system.conf.d/emulated.conf": (
+        "[Manager]\nDefaultDeviceTimeoutSec=20min\nDefaultTimeoutStartSec=20min\n"
+    ),
+    "etc/udev/udev.conf": "event_timeout=1200\n",
+}
+"""A board has 90 seconds to find its partitions; an emulated one may wait longer for its turn."""
 TRUSTED = "etc/ssl/certs/ca-certificates.crt"
 CA_DAYS = 3650
 
@@ -116,7 +123,7 @@ def _make_image(
     root.mkdir()
     run("tar", "-C", str(root), "--numeric-owner", "-xpf", str(system.tar))
     (root / "etc/fstab").write_text(FSTAB)
-    for name, text in architecture.settings.items():
+    for name, text in {**PATIENCE, **architecture.settings}.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)
     with (root / TRUSTED).open("ab") as trusted:

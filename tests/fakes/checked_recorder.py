@@ -46,10 +46,10 @@ class RingCamera(FakeCamera):
 
 
 @dataclass
-class ButtonPanel(FakePanel):
-    """Implements `firmware.local_page.check_service.ServicePanel`."""
+class FakeButton:
+    """Implements `firmware.local_page.check_service.ServiceButton`."""
 
-    service_pressed: Listeners[()] = field(default_factory=lambda: Listeners[()]())
+    other_presses: Listeners[()] = field(default_factory=lambda: Listeners[()]())
 
 
 class Silent(Speech):
@@ -75,7 +75,8 @@ class CheckedRecorder:
         )
         self.rig = RecordingRig(folder, clock, feed=self.sounding.microphone)
         self.small = SmallHub(asyncio.get_running_loop())
-        self.panel = ButtonPanel(Listeners[Press]())
+        self.button = FakeButton()
+        self.panel = FakePanel(Listeners[Press]())
         self.camera = camera = RingCamera(self.small, ring=self.rig.ring)
         sounding = self.sounding
         self.checking = CheckService(
@@ -83,7 +84,7 @@ class CheckedRecorder:
                 code=CheckCode(folder / "check.json", clock=clock),
                 owners=self.rig,
                 camera=camera,
-                panel=self.panel,
+                button=self.button,
                 recorder=self.rig.recorder,
                 clip_sound=self.rig.sound,
                 voice=DigitsVoice(speech=Silent(), speaker=sounding.speaker, language="en"),
@@ -102,7 +103,7 @@ class CheckedRecorder:
 
     async def open_check(self) -> None:
         """Open the check as an owner does."""
-        self.panel.service_pressed.notify()
+        self.button.other_presses.notify()
         await eventually(lambda: self.window.missing(is_unlocked=True) is None)
         await self.window.begin(is_unlocked=True)
         assert self.window.digits is not None

@@ -169,7 +169,7 @@ class Doorbell:
             is_clock_trusted=True,
             clip_count=3,
             addresses=(URL,),
-            relay_host="relay.lakeland.example",
+            relay_url="https://relay.lakeland.example",
             register_origin="register.lakeland.example/log",
             policy_digest="5e" * 32,
         )

@@ -139,7 +139,8 @@ async def test_it_doesnt_begin_while_a_clip_is_recorded(home: Home) -> None:
     reply = await home.post("/check/begin")
 
     assert reply.status_code == 409
-    assert "recording is under way" in reply.text
+    assert reply.text.count("recording is under way") == 1
+    assert (await home.web.get("/check")).text.count("recording is under way") == 1
 
 
 async def test_digits_that_were_asked_for_stay_when_somebody_else_begins(home: Home) -> None:

@@ -81,3 +81,21 @@ def test_every_state_and_trouble_has_words(language: str) -> None:
     wanted += [f"help.{code}" for code in get_args(TroubleCode)]
 
     assert [key for key in wanted if key not in catalog(language)] == []
+
+
+@pytest.mark.parametrize("is_paired", [False, True])
+async def test_an_unpaired_doorbell_shows_whom_pairing_ties_it_to(
+    visitor: Visitor, is_paired: bool
+) -> None:
+    tied = ("https://relay.example", "relay.example/register", "5e" * 32)
+    visitor.bell.shown = replace(
+        WELL,
+        is_paired=is_paired,
+        relay_url=tied[0],
+        register_origin=tied[1],
+        policy_digest=tied[2],
+    )
+
+    page = await visitor.page()
+
+    assert [f"<dd><code>{one}</code></dd>" in page for one in tied] == [not is_paired] * 3

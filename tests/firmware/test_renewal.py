@@ -1,6 +1,7 @@
 """Renewal of the doorbell's certificate: when it asks, and which answers it keeps."""
 
 import datetime as dt
+import json
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -11,11 +12,12 @@ from cryptography import x509
 
 from firmware.enrolment.keys import load_or_make_keys
 from firmware.enrolment.renewal import LONGEST_WAIT_S, CertificateRenewal
-from firmware.protocol.encoding import decode, unb64u
+from firmware.protocol.encoding import decode, decode_canonical, unb64u
 from firmware.protocol.passkeys import verify_p256
 from firmware.protocol.renewals import Renewal, RenewalRequest, renewal_message
 from tests.fakes.clock import ManualClock
 from tests.fakes.fleet_ca import FleetCa
+from tests.vectors.make_renewals import PATH, renewal_vectors
 
 DAY_S = 24 * 3600.0
 LIFE = dt.timedelta(days=90)
@@ -93,6 +95,22 @@ async def test_a_certificate_is_renewed_once_two_thirds_of_its_life_are_over(ben
     assert len(bench.requests) == 1
     left = bench.stored.not_valid_after_utc.timestamp() - bench.clock.wall_ms() / 1000
     assert left > 82 * DAY_S
+
+
+def test_the_golden_renewal_has_its_canonical_form_and_the_signature_of_the_certificates_key():
+    vector = json.loads(PATH.read_text("utf-8"))
+    assert vector == renewal_vectors()
+    request = decode_canonical(RenewalRequest, vector["request"].encode())
+    certificate = x509.load_pem_x509_certificate(request.certificate_pem.encode())
+    message = bytes.fromhex(vector["message_hex"])
+    assert renewal_message(certificate) == message
+    spki, signature = unb64u(vector["identity_key"]), unb64u(request.signature)
+    assert verify_p256(spki, signature, message)
+    assert not verify_p256(spki, signature, message[:-1] + bytes([message[-1] ^ 1]))
+    renewal = decode_canonical(Renewal, vector["renewal"].encode())
+    renewed = x509.load_pem_x509_certificate(renewal.certificate_pem.encode())
+    assert renewed.public_key() == certificate.public_key()
+    assert renewed.not_valid_after_utc > certificate.not_valid_after_utc
 
 
 async def test_the_request_is_signed_by_the_doorbells_key(bench: Bench) -> None:

@@ -1,17 +1,21 @@
 """One press of the service button means one thing: set-up, an owner's Wi-Fi code, or a recovery."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from firmware.enrolment.pairing import Pairing
+from firmware.enrolment.keys import load_or_make_keys
+from firmware.enrolment.pairing import Pairing, PairingKeys
 from firmware.panel.service_button_use import ServiceButtonUse
+from firmware.protocol.grants import OwnerKeys
 from firmware.system.listeners import Listeners
 from firmware.wifi.window import WifiWindow
 from tests.fakes.clock import ManualClock
-from tests.fakes.pairing_app import NO_KEYS
+from tests.fakes.pairing_app import NO_KEYS, PairingApp
 from tests.fakes.wifi_codes import DEVICE, NobodysWifi, WifiPeople, usual_text
+from tests.story.browser import SoftBrowser
 
 
 @dataclass
@@ -20,6 +24,7 @@ class Case:
 
     is_owned: bool
     may_recover: bool = True
+    keys: PairingKeys = NO_KEYS
     people: WifiPeople = field(default_factory=WifiPeople)
 
     def __post_init__(self) -> None:
@@ -27,7 +32,7 @@ class Case:
         self.panel = SimpleNamespace(
             pairing_wanted=Listeners[()](), service_pressed=Listeners[()]()
         )
-        self.pairing = Pairing(keys=NO_KEYS, has_owner=self.is_owned)
+        self.pairing = Pairing(keys=self.keys, has_owner=self.is_owned)
         self.pairing.recover_if(lambda: self.may_recover)
         self.owners = [self.people.owner] if self.is_owned else []
         self.wifi = WifiWindow(
@@ -43,6 +48,8 @@ class Case:
             owners=self,
             clock=self.clock,
         )
+        self.other_presses: list[int] = []
+        self.use.other_presses.add(lambda: self.other_presses.append(self.now_ms))
 
     def has_owner(self) -> bool:
         return self.is_owned
@@ -116,6 +123,7 @@ def test_the_second_press_joins_the_network_that_was_offered() -> None:
     assert case.states() == ("offered", "open")
     case.panel.service_pressed.notify()
     assert case.states() == ("joining", "open")
+    assert case.other_presses == []
 
 
 def test_while_a_network_is_tried_the_button_opens_nothing() -> None:
@@ -123,3 +131,18 @@ def test_while_a_network_is_tried_the_button_opens_nothing() -> None:
     case.hold()
     case.show(case.people.code(expires_ms=case.clock.wall_ms() + 60_000))
     assert case.hold() == ("joining", "paired")
+
+
+def test_a_press_that_confirms_a_pairing_is_no_other_press_and_a_further_one_is(
+    tmp_path: Path,
+) -> None:
+    case = Case(is_owned=False, keys=load_or_make_keys(tmp_path))
+    case.hold()
+    browser = SoftBrowser.create().keys
+    app = PairingApp(OwnerKeys(name="Ada", passkey=case.people.passkey.key, browser=browser))
+    app.meet(case.pairing, case.now_ms)
+    case.panel.service_pressed.notify()
+    assert case.states()[1] == "pressed"
+    assert case.other_presses == []
+    case.panel.service_pressed.notify()
+    assert case.other_presses == [case.now_ms]

@@ -54,6 +54,7 @@ async def test_a_doorbell_is_checked_before_it_is_paired_and_keeps_nothing_of_it
             page = installer.page
             await shows(door, "unpaired")
             await page.goto(settings.door_url)
+            await expect(page.locator("dd code").first).to_have_text(settings.relay_url)
             await page.click("a[href='/check']")
             before = kept(settings)
             await open_check(page, settings)

@@ -134,7 +134,7 @@ def main() -> int:
 def photograph(page: Path, picture_file: Path) -> None:
     """Take a picture of a page as a phone shows it."""
     command = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
-    more = ["--window-size=500,560", f"--screenshot={picture_file}", page.as_uri()]
+    more = ["--window-size=500,578", f"--screenshot={picture_file}", page.as_uri()]
     subprocess.run([*command, *more], check=True, capture_output=True)
 
 

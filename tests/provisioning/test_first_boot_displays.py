@@ -14,7 +14,7 @@ from provisioning.first_boot.displays import BoardLight, PanelLight, Screen, Voi
 from provisioning.first_boot.notices import Notice, Notices
 from provisioning.first_boot.page import Page, page_of
 from provisioning.first_boot.status import Anchors, Status
-from provisioning.first_boot.texts import LANGUAGES, TEXTS, advice_for
+from provisioning.first_boot.texts import LANGUAGES, STEPS, TEXTS, advice_for, step_name
 from provisioning.first_boot.troubles import look_for_troubles
 from tests.fakes.first_boot_machine import Machine, World, set_board
 
@@ -46,6 +46,22 @@ def test_every_code_has_its_texts_in_every_language():
     missing = used - set(TEXTS["en"]) - {"working", "waiting", "done"}
     assert not missing
     assert {"bundle_target", "wifi_wrong_password", "claim_used", "card_full"} <= set(TEXTS["en"])
+
+
+def test_every_step_has_its_name_in_every_language():
+    source = "\n".join(path.read_text() for path in PACKAGE.glob("*.py"))
+    names = set(re.findall(r'^    name = "([a-z_]+)"$', source, re.MULTILINE))
+    assert "install" in names
+    for language in LANGUAGES:
+        assert set(STEPS[language]) == names
+
+
+def test_page_and_screen_name_the_step_until_all_is_done():
+    for status, is_named in ((STATUS, True), (replace(STATUS, state="done", code="done"), False)):
+        for language in LANGUAGES:
+            name = step_name("enrol", language)
+            assert (name in page_of(status).decode()) == is_named
+            assert (name in lines_of(status)) == is_named
 
 
 def test_the_page_says_it_in_both_languages_and_shows_whom_the_doorbell_believes():

@@ -300,6 +300,7 @@ def test_a_card_that_takes_nothing_more_is_named(tmp_path: Path, number: int, co
             "doorward-firmware: the relay answered with another CA than the claim names",
             "relay_other",
         ),
+        ("OSError: [Errno 28] No space left on device: '/var/lib/doorward'", "card_full"),
         ("Traceback", "enrol_failed"),
     ],
 )

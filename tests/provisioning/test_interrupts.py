@@ -131,6 +131,38 @@ def stands_at_pipe(pid: int) -> bool:
     return False
 
 
+def test_ctrl_c_while_the_command_is_loaded_ends_it_without_a_traceback() -> None:
+    start = "import sys; from provisioning.entry import main; sys.exit(main())"
+    reader, writer = os.pipe()
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+    process = subprocess.Popen(  # it stands at each line about a module while nobody reads
+        [sys.executable, "-X", "importtime", "-c", start, "list"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=writer,
+    )
+    os.close(writer)
+    try:
+        with os.fdopen(reader, "rb") as errors:
+            said = b""
+            while b"provisioning.entry" not in said:
+                line = errors.readline()
+                assert line, said
+                said += line
+            until = time.monotonic() + PATIENCE_S
+            while not stands_at_pipe(process.pid):
+                assert process.poll() is None
+                assert time.monotonic() < until
+                time.sleep(0.005)
+            process.send_signal(signal.SIGINT)
+            said += errors.read()
+        assert b"Traceback" not in said
+        assert process.wait(PATIENCE_S) == -signal.SIGINT
+    finally:
+        process.kill()
+        process.wait()
+
+
 def is_blank(card: Path) -> bool:
     with card.open("rb") as file:
         return not any(file.read(FIRST))

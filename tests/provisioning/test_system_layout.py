@@ -15,7 +15,7 @@ from tests.fakes.cut_host import FolderHost
 UNITS = Path(__file__).resolve().parents[2] / "provisioning/systemd"
 GENERATOR = Path("/usr/lib/systemd/system-generators/systemd-fstab-generator")
 FSTAB = f"""PARTUUID=12ab34cd-02 / ext4 defaults,noatime 0 1
-PARTUUID=12ab34cd-03 {DATA} ext4 noatime,nofail,x-systemd.device-timeout=30s 0 2
+PARTUUID=12ab34cd-03 {DATA} ext4 noatime,nofail,x-systemd.device-timeout=5min 0 2
 {DATA}/doorward {STATE} none bind,nofail 0 0
 """
 needs_systemd = pytest.mark.skipif(
