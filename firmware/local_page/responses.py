@@ -11,9 +11,15 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from firmware.local_page.forms import FormRefused
-from firmware.local_page.texts import COOKIE, Texts, language_of
+from firmware.local_page.texts import (
+    COOKIE,
+    ZONE_COOKIE,
+    Texts,
+    language_of,
+    zone_named_by,
+)
 
-LANGUAGE_COOKIE_S = 365 * 24 * 3600
+CHOICE_COOKIE_S = 365 * 24 * 3600
 
 
 POSTED_TO: Mapping[str, str] = {
@@ -51,8 +57,8 @@ class Responses:
         )
 
     def texts(self, request: Request) -> Texts:
-        """Return the texts in the caller's language."""
-        return Texts(language=language_of(request), zone=self._zone)
+        """Return the texts in the caller's language, with times as the owner's app has them."""
+        return Texts(language=language_of(request), zone=zone_named_by(request) or self._zone)
 
     def page(
         self, request: Request, template: str, *, status: int = 200, **facts: object
@@ -64,9 +70,10 @@ class Responses:
         )
         response = HTMLResponse(html, status)
         if request.query_params.get("lang") == texts.language:
-            response.set_cookie(
-                COOKIE, texts.language, LANGUAGE_COOKIE_S, httponly=True, samesite="strict"
-            )
+            _remember(response, COOKIE, texts.language)
+        zone = zone_named_by(request)
+        if zone is not None and request.query_params.get("zone") == zone.key:
+            _remember(response, ZONE_COOKIE, zone.key)
         return response
 
     def done(self, request: Request, location: str) -> Response:
@@ -103,6 +110,10 @@ class Responses:
     async def fault(self, request: Request, error: Exception) -> Response:  # noqa: ARG002
         """Answer a fault of ours; Starlette raises it again for the log."""
         return self.refused(request, 500, self.texts(request)("error.fault"))
+
+
+def _remember(response: Response, cookie: str, value: str) -> None:
+    response.set_cookie(cookie, value, CHOICE_COOKIE_S, httponly=True, samesite="strict")
 
 
 def _with(response: Response, headers: Mapping[str, str] | None) -> Response:

@@ -1,16 +1,21 @@
 """The page's words in English and Swedish, and how times are written."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from functools import cache
 from importlib import resources
+from zoneinfo import ZoneInfo
 
 from starlette.requests import Request
 
 LANGUAGES = ("en", "sv")
 COOKIE = "dw_door_lang"
+ZONE_COOKIE = "dw_door_zone"
+ZONE_CHARS = 40
+_ZONE_NAME = re.compile(r"[A-Z][A-Za-z0-9_+-]*(/[A-Z][A-Za-z0-9_+-]*){0,2}")
 
 
 @cache
@@ -35,6 +40,18 @@ def language_of(request: Request) -> str:
     return next((name for name, weight in wishes if name in LANGUAGES and weight > 0), "en")
 
 
+def zone_named_by(request: Request) -> ZoneInfo | None:
+    """Return the reader's time zone, as the owner's app names it: ?zone=, else the cookie."""
+    for name in (request.query_params.get("zone"), request.cookies.get(ZONE_COOKIE)):
+        if name is None or len(name) > ZONE_CHARS or _ZONE_NAME.fullmatch(name) is None:
+            continue
+        try:
+            return ZoneInfo(name)
+        except (KeyError, OSError, ValueError):  # there is none, or its file isn't one
+            continue
+    return None
+
+
 def _wish(item: str) -> tuple[str, float]:
     """Parse one language range with its weight (RFC 9110 section 12.5.4)."""
     tag, _, parameter = item.partition(";")
@@ -57,7 +74,7 @@ class Moment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Texts:
-    """One language, with the doorbell's time zone (None: the machine's own)."""
+    """One language, with the reader's or the doorbell's time zone (None: the machine's own)."""
 
     language: str
     zone: tzinfo | None
