@@ -11,15 +11,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from firmware.local_page.forms import FormRefused
-from firmware.local_page.texts import (
-    COOKIE,
-    ZONE_COOKIE,
-    Texts,
-    language_of,
-    zone_named_by,
-)
+from firmware.local_page.texts import COOKIE, ZONE_COOKIE, Texts, language_of, zone_of
 
-CHOICE_COOKIE_S = 365 * 24 * 3600
+READER_COOKIE_S = 365 * 24 * 3600
 
 
 POSTED_TO: Mapping[str, str] = {
@@ -57,8 +51,8 @@ class Responses:
         )
 
     def texts(self, request: Request) -> Texts:
-        """Return the texts in the caller's language, with times as the owner's app has them."""
-        return Texts(language=language_of(request), zone=zone_named_by(request) or self._zone)
+        """Return the texts in the caller's language, with times of the caller's zone if known."""
+        return Texts(language=language_of(request), zone=zone_of(request) or self._zone)
 
     def page(
         self, request: Request, template: str, *, status: int = 200, **facts: object
@@ -69,11 +63,10 @@ class Responses:
             t=texts, path=_shown_at(request), example_town=self._example_town, **facts
         )
         response = HTMLResponse(html, status)
-        if request.query_params.get("lang") == texts.language:
-            _remember(response, COOKIE, texts.language)
-        zone = zone_named_by(request)
-        if zone is not None and request.query_params.get("zone") == zone.key:
-            _remember(response, ZONE_COOKIE, zone.key)
+        chosen = {"lang": (COOKIE, texts.language), "zone": (ZONE_COOKIE, str(texts.zone))}
+        for parameter, (cookie, value) in chosen.items():
+            if request.query_params.get(parameter) == value:
+                response.set_cookie(cookie, value, READER_COOKIE_S, httponly=True, samesite="strict")
         return response
 
     def done(self, request: Request, location: str) -> Response:
@@ -110,10 +103,6 @@ class Responses:
     async def fault(self, request: Request, error: Exception) -> Response:  # noqa: ARG002
         """Answer a fault of ours; Starlette raises it again for the log."""
         return self.refused(request, 500, self.texts(request)("error.fault"))
-
-
-def _remember(response: Response, cookie: str, value: str) -> None:
-    response.set_cookie(cookie, value, CHOICE_COOKIE_S, httponly=True, samesite="strict")
 
 
 def _with(response: Response, headers: Mapping[str, str] | None) -> Response:

@@ -280,7 +280,7 @@ async def test_keys_work_and_can_be_switched_off(tmp_path: Path) -> None:
         is_full = "() => document.fullscreenElement?.id === 'live-screen'"
         await at.page.keyboard.press("f")
         await at.page.wait_for_function(is_full)
-        await expect(at.page.locator("#talk")).to_be_in_viewport()
+        await expect(at.page.locator("#live-watching")).to_be_in_viewport()
         await at.page.keyboard.press("f")
         await at.page.wait_for_function("() => document.fullscreenElement === null")
         await at.page.click("#live-more")
