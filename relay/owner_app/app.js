@@ -83,8 +83,12 @@ class App {
     this.installed.addEventListener("newer", () => this.#banner());
     this.installed.listen();
     addEventListener("hashchange", () => this.#moved());
-    addEventListener("online", () => this.#banner());
-    addEventListener("offline", () => this.#banner());
+    for (const type of ["online", "offline"]) {
+      addEventListener(type, () => {
+        this.#banner();
+        void this.household?.networkIs(navigator.onLine);
+      });
+    }
     void this.show();
   }
 
