@@ -6,7 +6,7 @@
 import { currentLanguage } from "./i18n.js";
 
 /** @param {string} url of the doorbell's page @returns {string} */
-export function doorPageAddress(url) {
+export function localPageAddress(url) {
   const address = new URL(url);
   address.searchParams.set("lang", currentLanguage());
   address.searchParams.set("zone", new Intl.DateTimeFormat().resolvedOptions().timeZone);
