@@ -19,8 +19,8 @@ const colours = () =>
     "ul",
     { class: "chips" },
     TOKENS.map((name) => {
-      const swatch = h("span", { class: "tag" }, "   ");
-      swatch.style.background = `var(--${name})`;
+      const swatch = h("span", { class: "tag" });
+      Object.assign(swatch.style, { background: `var(--${name})`, width: "3rem", height: "1.5rem", verticalAlign: "middle" });
       return h("li", {}, swatch, " ", name);
     }),
   );
@@ -70,8 +70,8 @@ const controls = () => [
 ];
 
 const states = () => [
-  h("p", { class: "state on" }, "Online"),
-  h("p", { class: "state" }, "Not reachable since 14:02"),
+  h("div", {}, h("p", { class: "state on" }, "Online")),
+  h("div", {}, h("p", { class: "state" }, "Not reachable since 14:02")),
   h("p", {}, h("span", { class: "tag" }, "Example")),
   h("p", { class: "ok" }, "Saved: your doorbell goes by it now."),
   h("p", { class: "bad" }, "It wasn't saved."),
