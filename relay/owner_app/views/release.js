@@ -60,11 +60,11 @@ export async function releasePage(context) {
   const packages = new PackageStates(context);
   const [items] = await Promise.all([fetchRequests(relay), household.heard()]);
   await loadBackForAll(household, items);
+  const pictureOf = picturesOf(context, items);
   const item = items.find((one) => one.request.id === requestId);
   if (item === undefined) throw new ApiError(404, "not_found", "the relay lists no such request");
   const { signed, digest, agency, state } = item;
   const request = await checkRequest(signed, agency);
-  const pictureOf = picturesOf(context, items);
   const shown = { request, digest, agency };
   const { same, different } = compare(household, requestId, shown);
   if (different.length > 0) return somethingElse(context, shown, different);
