@@ -40,7 +40,7 @@ def door_app(
     """Return the page as an ASGI app.
 
     `origins` are the page's own (see `guard.own_origins`); any other Host or Origin is refused.
-    `zone` is where the doorbell hangs; without one the machine's own time zone is used.
+    `zone` is for readers who didn't say theirs; without one the machine's own is used.
     `example_town` is the name of its logs where that is an invented town's: each page says so.
     """
     clock = clock or SystemClock()

@@ -68,6 +68,8 @@ class Home:
     owner: OwnerKeys
     officer: Officer
     library: dict[str, ClipFact] = field(default_factory=dict)
+    heads: dict[str, dict[str, object]] = field(default_factory=dict)
+    """With what the doorbell begins each clip that it sends; see filmed.py."""
     household: HouseholdFacts = field(
         default_factory=lambda: HouseholdFacts(approvers={}, waiting={})
     )
@@ -203,6 +205,16 @@ class Home:
         await self.page.goto(self.address(asked))
         await self.page.reload()
         await self.page.wait_for_selector("#release, #different")
+
+    async def open_choice(self, asked: PublishedRequest) -> None:
+        """Open a request's second screen, as one who comes back."""
+        await self.open(asked)
+        await self.page.click("#next")
+
+    async def give(self) -> None:
+        """Go on from what is chosen, and sign for it."""
+        await self.page.click("#next")
+        await self.page.click("#give")
 
     async def close_for(self, hours: int) -> None:
         """Close the app for so many hours."""
