@@ -29,8 +29,8 @@ const FRESH_MS = 60_000;
 /** How old the last picture is stands below it. */
 const REDRAW_MS = 30_000;
 const OTHERS_SHOWN = 6;
-/** A frame or two after the doors are drawn. */
-const LATER_MS = 50;
+/** The door's picture and today's come first. */
+const LATER_MS = 1000;
 const VISITS_SHOWN = 2;
 const RENEW_BEFORE_MS = 5 * 24 * 3600 * 1000;
 
@@ -165,7 +165,7 @@ function doorbellCard(bell, { at, household, history, health, thumbs, frame }, m
       ),
       !isOnline && household.asOfMs === 0 && household.hasContact && h("p", { class: "hint" }, t("door.offline_help")),
       more,
-      health?.panel(bell),
+      health === null ? bell.health && h("div", { class: "health-soon" }) : health.panel(bell),
     ),
   );
 }
