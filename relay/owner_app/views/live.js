@@ -68,7 +68,7 @@ class LivePage {
     const name = context.household.doorbell(device)?.name ?? "";
     this.tools = new PictureTools(this.screen, this.video, name);
     this.idle = new IdleControls(this.screen, context.left);
-    this.video.poster = context.pictures.lastFrame(device)?.url ?? "";
+    this.video.poster = lastPicture(context, device); // until the door's own comes
     this.shortcuts = new Shortcuts({ ...this.tools.shortcuts, ...this.talk.shortcuts }, context.left);
     context.left.addEventListener("abort", () => this.#leave());
   }
@@ -241,4 +241,13 @@ class LivePage {
     };
     canvas.toBlob(keep, "image/jpeg");
   }
+}
+
+/** The picture of this door that is here already, newest first; none if there is none. @param {Context} context @param {string} device */
+function lastPicture({ household, pictures }, device) {
+  const told = household.history.find(({ event, has_thumbnail }) => event.device === device && has_thumbnail);
+  const known = told && pictures.find(told);
+  const frame = pictures.lastFrame(device);
+  if (known?.state !== "shown" || (frame !== undefined && frame.takenMs > known.takenMs)) return frame?.url ?? "";
+  return known.url;
 }
