@@ -11,7 +11,7 @@ from firmware.protocol.encoding import new_id
 from firmware.protocol.events import Motion, Paired, Pressed
 from tests.flows.asked_home import Home, home_in_browser, set_time
 from tests.flows.camera import TOO_SMALL, WIDER_THAN_SCREEN
-from tests.flows.household import KEYS_OF_THIS_BROWSER
+from tests.flows.household import KEYS_OF_THIS_BROWSER, PHONE
 from tests.flows.pushed_home import jpeg
 from tests.relay.http_world import OWNER_ORIGIN, open_world
 
@@ -28,10 +28,11 @@ PLACES: dict[str, str | None] = {
     "nowhere": None,
     "settings/nowhere": None,
 }
-BOX = """(node) => {
+BOXES = """(selector) => [...document.querySelectorAll(selector)].map((node) => {
   const { x, y, width, height } = node.getBoundingClientRect();
-  return [x, y, width, height];
-}"""
+  return { x, y, width, bottom: y + height };
+})"""
+"""All at once: the page is redrawn at every change."""
 
 
 async def pair_another(home: Home, keys: DeviceKeys) -> None:
@@ -65,8 +66,8 @@ async def test_the_last_picture_lies_across_the_page_with_its_age(tmp_path: Path
         picture = page.locator(".frame img")
         await expect(picture).to_be_visible()
         await expect(page.locator(".frame-age")).to_have_text("20 minutes ago")
-        x, _, width, _ = await page.locator(".frame").evaluate(BOX)
-        assert (x, width) == (0, 360)
+        (frame,) = await page.evaluate(BOXES, ".frame")
+        assert (frame["x"], frame["width"]) == (0, 360)
         times = await page.locator("[data-testid=event-pressed] time").all_inner_texts()
         assert [len(text) for text in times] == [len("14:33:55")] * 2 + [len("14:13")]
         assert await page.evaluate(WIDER_THAN_SCREEN) == []
@@ -124,14 +125,14 @@ async def test_three_doorbells_and_the_place_where_one_is(tmp_path: Path) -> Non
         doors = page.locator(".door")
         await expect(doors).to_have_count(3)
         assert await page.evaluate(WIDER_THAN_SCREEN) == []
-        tops = {(await door.evaluate(BOX))[1] for door in await doors.all()}
-        assert len(tops) == 1  # beside each other, to be swiped
-        foot = await page.locator(".places").evaluate(BOX)
-        assert foot[1] + foot[3] == page.viewport_size["height"]  # type: ignore[index]
+        assert len({door["y"] for door in await page.evaluate(BOXES, ".door")}) == 1  # to be swiped
+        (places,) = await page.evaluate(BOXES, ".places")
+        assert places["bottom"] == PHONE["height"]
         await page.set_viewport_size({"width": 1440, "height": 900})
-        lefts = [(await door.evaluate(BOX))[0] for door in await doors.all()]
-        assert len(set(lefts)) == 3
-        assert (await page.locator(".places").evaluate(BOX))[0] < lefts[0]
+        lefts = {door["x"] for door in await page.evaluate(BOXES, ".door")}
+        assert len(lefts) == 3
+        (places,) = await page.evaluate(BOXES, ".places")
+        assert places["x"] + places["width"] < min(lefts)
         for address, lit in PLACES.items():
             await page.goto(f"{OWNER_ORIGIN}/#/{address}")
             await page.wait_for_function(f"(lit) => ({LIT})() === lit", arg=lit)
