@@ -31,11 +31,11 @@ import { letterTitle } from "../vendor/protocol/letter.js";
 import { apart } from "../vendor/protocol/plain_text.js";
 import { checkRequest } from "../vendor/protocol/requests.js";
 import { Choice } from "./choice.js";
+import { IdentityChoice, consequences } from "./consequences.js";
 import { letter } from "./letter.js";
-import { IdentityChoice, meaning } from "./meaning.js";
 import { AnswerBar, declineOnly, whatAnswersMean } from "./other_decisions.js";
 import { guarded, terms } from "./parts.js";
-import { Given } from "./released_clips.js";
+import { SignedRelease } from "./released_clips.js";
 
 /** @typedef {import("../app.js").Context} Context */
 /** @typedef {import("../grant_terms.js").Asked} Asked */
@@ -177,7 +177,7 @@ class DoorRelease {
     if (grant !== undefined) {
       this.choice?.close();
       this.choice = null;
-      const { node } = new Given(this.context, this.asked, grant.digest, this.packages);
+      const { node } = new SignedRelease(this.context, this.asked, grant.digest, this.packages);
       fill(this.node, node);
       return node.focus({ preventScroll: true });
     }
@@ -208,7 +208,7 @@ class DoorRelease {
   #content(screen) {
     if (screen === 1) return [letter(this.asked), whatAnswersMean(this.context, this.asked)];
     this.choice ??= new Choice(this.context, this.asked, this.pictureOf);
-    return screen === 2 ? this.choice.node : meaning(this.asked, this.choice, this.identity);
+    return screen === 2 ? this.choice.node : consequences(this.asked, this.choice, this.identity);
   }
 
   /** @param {Screen} screen */

@@ -25,7 +25,7 @@ const GONE = ["erasing", "erased", "not_taken"];
 /** A browser's timer takes no more. */
 const LONGEST_WAIT_MS = 2 ** 31 - 1;
 
-export class Given {
+export class SignedRelease {
   /** @param {Context} context @param {Asked} asked @param {string} digest of the signed grant @param {PackageStates} packages */
   constructor(context, asked, digest, packages) {
     this.context = context;
