@@ -576,7 +576,8 @@ class Executor:
         if ready is None:
             ready = await asyncio.to_thread(self._releasing.announced, walk.digest)
         await self._promises.publish(ready)
-        await self._answers.released(walk.digest, walk.row.statement.assertion.credential_id)
+        if isinstance(walk.terms, GrantTerms):
+            await self._answers.released(walk.digest, walk.terms.request_digest)
 
     async def _finish(self, walk: _Walk) -> None:
         """Store the end of the statement, its spent digest and its events in one commit.

@@ -61,10 +61,14 @@ class StatementReplies:
         )
         await self._tell(signed.assertion.credential_id, wanted, also=_newcomer_of(signed))
 
-    async def released(self, digest: str, credential_id: str) -> None:
-        """Reply that the package was sealed and is on its way."""
-        done = ReleaseDone(statement_digest=digest, package_id=package_id_of(digest))
-        await self._tell(credential_id, done)
+    async def released(self, digest: str, request_digest: str) -> None:
+        """Notify every owner that the package was sealed and is on its way."""
+        done = ReleaseDone(
+            statement_digest=digest,
+            request_digest=request_digest,
+            package_id=package_id_of(digest),
+        )
+        await self._notes.to_all(done)
 
     async def done(self, digest: str, kind: str, credential_id: str) -> None:
         """Reply that the decision is carried out."""

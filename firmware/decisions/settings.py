@@ -172,10 +172,10 @@ class HouseholdSettings:
                 await self._notes.to_all(await self._settings_now(digest))
             case RefuseAgency():
                 await self._notes.to_all(await self._refused_now(digest))
-            case Revoke():
-                await self._tell_done(digest, "revoke")
-            case Decline():
-                await self._tell_done(digest, "decline")
+            case Revoke(grant_digest=about):
+                await self._tell_done(digest, "revoke", about)
+            case Decline(request_digest=about):
+                await self._tell_done(digest, "decline", about)
             case SetRecovery():
                 self.on_recovery_key.notify(terms.keys)
                 await self._tell_done(digest, "recovery")
@@ -369,5 +369,6 @@ class HouseholdSettings:
         else:
             await asyncio.to_thread(self._household.end_approver, terms.credential_id)
 
-    async def _tell_done(self, digest: str, kind: str) -> None:
-        await self._notes.to_all(words.StatementDone(statement_digest=digest, kind=kind))
+    async def _tell_done(self, digest: str, kind: str, about: str | None = None) -> None:
+        done = words.StatementDone(statement_digest=digest, kind=kind, about=about)
+        await self._notes.to_all(done)

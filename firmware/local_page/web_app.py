@@ -43,7 +43,7 @@ def door_app(
 
     `origins` are the page's own (see `guard.own_origins`); any other Host or Origin is refused.
     `live` answers programs at home that bring signed offers; without it none is taken here.
-    `zone` is where the doorbell hangs; without one the machine's own time zone is used.
+    `zone` is for readers who didn't say theirs; without one the machine's own is used.
     `example_town` is the name of its logs where that is an invented town's: each page says so.
     """
     clock = clock or SystemClock()

@@ -61,10 +61,15 @@ class RequestsMatched(
 
 
 class StatementDone(Document, frozen=True, kw_only=True, tag="statement_done", tag_field="type"):
-    """A statement was carried out; `kind` is its terms'. Grants end in `ReleaseDone`."""
+    """A statement was carried out; `kind` is its terms'. Grants end in `ReleaseDone`.
+
+    `about` is the digest of the request that was declined, or of the grant that was revoked: other
+    owners don't know the statement.
+    """
 
     statement_digest: Digest
     kind: Line
+    about: Digest | None = None
 
 
 class SettingsNow(Document, frozen=True, kw_only=True, tag="settings_now", tag_field="type"):
@@ -167,9 +172,13 @@ class StatementRefused(
 
 
 class ReleaseDone(Document, frozen=True, kw_only=True, tag="released", tag_field="type"):
-    """A finished release: the sealed package was built and is on its way to the agency."""
+    """A finished release: the sealed package was built and is on its way to the agency.
+
+    For every owner: `request_digest` says to which request one of them gave.
+    """
 
     statement_digest: Digest
+    request_digest: Digest
     package_id: Id
 
 

@@ -83,8 +83,12 @@ class App {
     this.installed.addEventListener("newer", () => this.#banner());
     this.installed.listen();
     addEventListener("hashchange", () => this.#moved());
-    addEventListener("online", () => this.#banner());
-    addEventListener("offline", () => this.#banner());
+    for (const type of ["online", "offline"]) {
+      addEventListener(type, () => {
+        this.#banner();
+        void this.household?.networkIs(navigator.onLine);
+      });
+    }
     void this.show();
   }
 
@@ -256,20 +260,27 @@ function element(id) {
 }
 
 /**
- * What the relay says of itself; what it said last, where it can't be reached.
- * @param {Relay} relay @param {string} url @returns {Promise<RelayConfig>}
+ * What the relay says of itself. Whoever is signed in sees their door before it has said so anew:
+ * until the next time, what it said last does. @param {Relay} relay @param {string} url @returns {Promise<RelayConfig>}
  */
 async function relayConfig(relay, url) {
   const key = `doorward.relay.${url}`;
-  try {
+  const kept = localStorage.getItem(key);
+  const ask = async () => {
     const config = await relay.get("config");
     localStorage.setItem(key, JSON.stringify(config));
     return config;
-  } catch (error) {
-    const kept = localStorage.getItem(key);
-    if (!(error instanceof Unreachable) || kept === null) throw error;
+  };
+  if (kept === null) return ask();
+  const said = ask();
+  if (loadAccount() !== null) {
+    said.catch((error) => console.warn("config", error));
     return JSON.parse(kept);
   }
+  return said.catch((error) => {
+    if (!(error instanceof Unreachable)) throw error;
+    return JSON.parse(kept);
+  });
 }
 
 /** Fails only where not even words can be fetched; start.js says so. */

@@ -78,6 +78,23 @@ export function holdsOf(household, device, nowMs) {
   return now.filter(({ until_ms }) => until_ms > nowMs).toSorted((a, b) => a.until_ms - b.until_ms);
 }
 
+/** @typedef {"declined" | "given" | "taken_back"} HouseholdAnswer */
+
+/**
+ * Returns what the household answered to a request, whichever owner signed it: the doorbell tells
+ * all of them. A no counts as long as nothing was given.
+ * @param {Household} household @param {string} device @param {string} requestDigest
+ * @returns {HouseholdAnswer | null}
+ */
+export function answerOf(household, device, requestDigest) {
+  const bodies = bodiesOf(household, device);
+  const back = new Set(bodies.map((body) => body.type === "statement_done" && body.kind === "revoke" && body.about));
+  const given = bodies.filter((body) => body.type === "released" && body.request_digest === requestDigest);
+  if (given.length > 0) return given.every((body) => "statement_digest" in body && back.has(body.statement_digest)) ? "taken_back" : "given";
+  const isNo = bodies.some((body) => body.type === "statement_done" && body.kind === "decline" && body.about === requestDigest);
+  return isNo ? "declined" : null;
+}
+
 /**
  * Returns what owners must be told of themselves: who is gone, and by whom; that the recovery code was used;
  * that the door number is locked.

@@ -4,7 +4,7 @@
  * @module
  */
 import { decisionsOn } from "./account.js";
-import { holdsOf, settingsOf } from "./decision_notes.js";
+import { answerOf, holdsOf, settingsOf } from "./decision_notes.js";
 import { standing } from "./views/progress.js";
 
 /** @typedef {import("./decision_notes.js").Match} Match */
@@ -12,7 +12,7 @@ import { standing } from "./views/progress.js";
 /** @typedef {import("./package_states.js").PackageStates} PackageStates */
 /** @typedef {import("./published_requests.js").Item} Item */
 /**
- * @typedef {"open" | "held" | "declining" | "declined" | "hidden" | "signed" | "confirm" | "lapsed" | "refused" | "on_its_way" | "delivered" | "fetched" | "erased" | "not_taken" | "taking_back" | "taken_back" | "expired" | "renewed" | "withdrawn" | "suspended"} RequestState
+ * @typedef {"open" | "held" | "declining" | "declined" | "hidden" | "signed" | "confirm" | "lapsed" | "refused" | "on_its_way" | "delivered" | "fetched" | "erased" | "not_taken" | "taking_back" | "taken_back" | "household_given" | "household_taken_back" | "household_declined" | "expired" | "renewed" | "withdrawn" | "suspended"} RequestState
  */
 /** @typedef {{state: RequestState, untilMs?: number}} Standing `untilMs`: when that ends by itself */
 
@@ -32,6 +32,8 @@ export function standingOf(household, item, { device, request_digest }, packages
   if (revoke !== undefined) return { state: standing(household, revoke.digest) === "done" ? "taken_back" : "taking_back" };
   const given = grant && givenState(household, grant.digest, packages, nowMs);
   if (given !== undefined && given.state !== "lapsed" && given.state !== "refused") return given;
+  const others = answerOf(household, device, request_digest);
+  if (others === "given" || others === "taken_back") return { state: `household_${others}` };
   if (item.state !== "open") return { state: item.state };
   if (item.request.expires_ms <= nowMs) return { state: "expired" };
   if (given !== undefined) return given;
@@ -39,6 +41,7 @@ export function standingOf(household, item, { device, request_digest }, packages
     const said = standing(household, decline.digest);
     return { state: said === "done" ? "declined" : said === "refused" ? "refused" : "declining" };
   }
+  if (others === "declined") return { state: "household_declined" };
   if (settingsOf(household, device).refused.includes(item.agency.id)) return { state: "hidden" };
   const { from_ms, to_ms, expires_ms } = item.request;
   const hold = holdsOf(household, device, nowMs).find((one) => one.from_ms <= from_ms && one.to_ms >= to_ms);

@@ -110,13 +110,15 @@ async def test_a_hold_keeps_the_clips_of_its_time_for_14_days(rig):
 async def test_a_no_to_a_request_is_remembered(rig):
     digest = await decided(rig, Decline(request_digest="ab" * 32))
     assert rig.household.declined() == {"ab" * 32}
-    assert rig.notes()[-1] == StatementDone(statement_digest=digest, kind="decline")
+    assert rig.notes()[-1] == StatementDone(
+        statement_digest=digest, kind="decline", about="ab" * 32
+    )
 
 
 async def test_a_grant_is_taken_back_before_it_came(rig):
     digest = await decided(rig, Revoke(grant_digest="cd" * 32))
     assert rig.household.revoked() == {"cd" * 32}
-    assert rig.notes()[-1] == StatementDone(statement_digest=digest, kind="revoke")
+    assert rig.notes()[-1] == StatementDone(statement_digest=digest, kind="revoke", about="cd" * 32)
 
 
 async def test_the_recovery_key_that_counts_is_the_newest(rig):

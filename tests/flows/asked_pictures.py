@@ -22,6 +22,7 @@ from firmware.protocol.notes import (
 from relay.request.published_requests import PublishedRequest
 from tests.flows.asked_home import Home, digest_of, home_in_browser
 from tests.flows.camera import IN_ENGLISH_ONLY, Camera
+from tests.flows.filmed import filmed
 from tests.flows.redoing import appearing
 from tests.relay.http_people import Owner
 from tests.relay.http_world import DAY_MS, HOUR_MS, OWNER_ORIGIN, World, open_world
@@ -33,14 +34,14 @@ DANGER = "A child of four, alone since two o'clock, in a red jacket."
 async def take_asked(camera: Camera, folder: Path) -> list[str]:
     """Take them all; return what the console complained about."""
     folder.mkdir()
-    async with open_world(folder) as world, home_in_browser(world) as home:
+    async with open_world(folder) as world, home_in_browser(world, service_workers="block") as home:
         asked = await home.ask()
         urgent = await home.ask(
             case_number="LPD-2", incident_type="missing_person", danger=DANGER, reason=""
         )
         for one in (asked, urgent):
             await home.hear(one, is_example=True)
-        await home.visitor()
+        await filmed(home)
         await home.visitor(minutes_ago=70, is_cut_short=True)
         await _requests(camera, home, asked, urgent)
         await _answers(camera, home, asked)
@@ -56,14 +57,30 @@ async def _requests(
     await page.goto(f"{OWNER_ORIGIN}/#/requests")
     await camera.take(page, "asked-requests", redo=appearing("#my-requests"))
     await page.goto(home.address(urgent))
-    await camera.take(page, "asked-emergency", redo=appearing("[data-testid=choose-clip]"))
+    await camera.take(page, "asked-emergency", redo=appearing("#next"))
     await page.goto(home.address(asked))
-    await camera.take(page, "asked-release", redo=choose_part)
+    await camera.take(page, "asked-release", redo=appearing("#next"))
+    await camera.take(page, "asked-choice", redo=choose_part)
+    await camera.take(page, "asked-consequences", redo=read_consequences)
+    await page.evaluate("history.replaceState(null, '')")  # back to the first screen
+    await page.reload()
+    await page.wait_for_selector("#refuse")
 
 
 async def choose_part(page: Page) -> None:
-    """Tick a recording, and give a name with it."""
+    """Go on to the second screen, if it isn't there, and trim the first recording."""
+    await page.wait_for_selector("#next")
+    if await page.locator("[data-screen='2']").count() == 0:
+        await page.click("#next")
     await page.locator("[data-testid=choose-clip]").first.check()
+    await page.locator("[data-testid=cut-to]").press("ArrowLeft")
+    await page.wait_for_selector(".trim[data-painted]")
+
+
+async def read_consequences(page: Page) -> None:
+    """Go on to the third screen, and give a name with it."""
+    await choose_part(page)
+    await page.click("#next")
     await page.check("#give-name")
 
 

@@ -35,6 +35,7 @@ class Channel extends EventTarget {
     if (get === undefined) return;
     const say = (data) => this.dispatchEvent(new MessageEvent("message", { data }));
     setTimeout(() => {
+      if (HEADS[get] === undefined) return say(JSON.stringify({ error: "no such clip" }));
       say(JSON.stringify({ clip: get, size: MP4.length, from: 0, ...HEADS[get] }));
       say(MP4.slice().buffer);
       say(JSON.stringify({ end: get }));

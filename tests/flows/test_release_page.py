@@ -11,7 +11,9 @@ from playwright.async_api import Route, expect
 from firmware.consent.facts import Decision, Grant, Refusal
 from firmware.protocol.decisions import Decline, Hold, Knock, RefuseAgency, Revoke
 from firmware.protocol.events import ClockSet, Motion, Pressed
+from firmware.protocol.grants import SignedStatement
 from firmware.protocol.notes import (
+    ConfirmationWanted,
     HeldTime,
     HoldsNow,
     MatchedRequest,
@@ -22,22 +24,29 @@ from firmware.protocol.notes import (
     StatementDone,
     StatementRefused,
 )
+from relay.request.published_requests import PublishedRequest
 from relay.store import fleet
+from tests.fakes.local_page import DIGEST, NUMBER
 from tests.flows.asked_home import (
     DOOR_PAGE,
     Home,
     clip_of,
     digest_of,
     home_in_browser,
+    set_time,
     terms_of,
 )
+from tests.flows.asking_doors import WAITING, asking_door
 from tests.flows.camera import WIDER_THAN_SCREEN
-from tests.flows.filmed import filmed, out_of_reach
+from tests.flows.filmed import GROUPS_MS, filmed, out_of_reach
 from tests.relay.http_world import DAY_MS, HOUR_MS, OWNER_ORIGIN, World, open_world
 
 pytestmark = pytest.mark.browser
 
 WRONG_MS = 90_000
+COUNT_TOUCHES = """addEventListener("pointerdown", () => {
+  localStorage.setItem("touches", Number(localStorage.getItem("touches") ?? 0) + 1);
+}, true);"""
 
 
 @pytest.fixture
@@ -50,6 +59,30 @@ async def give(home: Home) -> None:
     """Sign for what is chosen."""
     await home.give()
     await home.page.wait_for_selector("#statement-sent")
+
+
+async def picture(page: Page, end: str) -> str:
+    """Return the first or last picture as it would leave, once it is painted."""
+    canvas = page.locator(f"[data-testid={end}-picture]")
+    await expect(page.locator(".trim")).to_have_attribute("data-painted", "")
+    return str(await canvas.evaluate("(shown) => shown.toDataURL()"))
+
+
+async def drag(page: Page, handle: str, *, to: str) -> None:
+    """Drag one handle of the trim beyond the other one, in steps."""
+    boxes = [await page.locator(f"[data-testid=cut-{end}]").bounding_box() for end in (handle, to)]
+    (x, y), (other_x, _) = ((box["x"] + box["width"] / 2, box["y"] + 20) for box in boxes if box)
+    await page.mouse.move(x, y)
+    await page.mouse.down()
+    await page.mouse.move(other_x - 60, y, steps=5)
+    await page.mouse.up()
+
+
+def released(signed: SignedStatement, asked: PublishedRequest) -> ReleaseDone:
+    """Return what the doorbell tells once it gave."""
+    return ReleaseDone(
+        statement_digest=digest_of(signed), request_digest=asked.digest, package_id="p" * 26
+    )
 
 
 async def granted(home: Home) -> Grant:
@@ -191,6 +224,8 @@ async def test_a_part_of_a_recording_is_given_in_whole_groups_of_pictures(world:
         await expect(sliders).to_have_count(2)
         longer = home.page.locator("[data-testid=longer]")
         await expect(longer).to_contain_text("the whole recording")
+        whole = [await picture(home.page, end) for end in ("first", "last")]
+        assert whole[0] != whole[1]
         await sliders.first.focus()
         await home.page.keyboard.press("ArrowRight")
         await expect(longer).to_contain_text("parts 2 to 3 of 3")
@@ -199,11 +234,181 @@ async def test_a_part_of_a_recording_is_given_in_whole_groups_of_pictures(world:
         await expect(longer).to_contain_text("part 2 of 3")
         for key in ("ArrowLeft", "Home", "PageDown"):
             await home.page.keyboard.press(key)  # nothing is no part
+        await drag(home.page, "to", to="from")
         await expect(longer).to_contain_text("part 2 of 3")
+        part = [await picture(home.page, end) for end in ("first", "last")]
+        assert len({*whole, *part}) == 4
         await give(home)
         (given,) = (await granted(home)).terms.clips
         begin_ms = clip.started_ms
         assert (given.from_ms, given.to_ms) == (begin_ms + 500, begin_ms + 1_000)
+
+
+async def test_a_browser_that_decodes_no_single_pictures_says_so_and_trims_all_the_same(
+    world: World,
+) -> None:
+    async with home_in_browser(world, service_workers="block") as home:
+        asked = await home.ask()
+        await home.hear(asked)
+        await filmed(home)
+        await home.page.add_init_script("delete window.VideoDecoder")
+        await home.open_choice(asked)
+        await home.page.check("[data-testid=choose-clip]")
+        trim = home.page.locator("[data-testid=trim]")
+        await expect(trim).to_contain_text("can't show single pictures")
+        await home.page.locator("[data-testid=cut-to]").press("ArrowLeft")
+        await expect(trim).to_contain_text("parts 1 to 2 of 3")
+        shown = home.page.locator("[data-testid=asked-clip] video")  # the player shows its end
+        at_s = await shown.evaluate("(video) => video.currentTime")
+        assert GROUPS_MS[1] / 1000 < at_s < GROUPS_MS[2] / 1000
+
+
+async def test_no_takes_two_touches_and_giving_three_recordings_at_most_ten(world: World) -> None:
+    """Counted from the list to the release at the doorbell's page, without number and passkey."""
+    async with (
+        asking_door() as (bell, door),
+        home_in_browser(world, service_workers="block") as home,
+    ):
+        bell.waits = WAITING["grant"]
+        asked = await home.ask()
+        await home.hear(asked)
+        for minutes in (100, 90, 80):
+            await filmed(home, begun_ms=world.clock.wall_ms() - minutes * 60_000)
+        await home.page.context.add_init_script(COUNT_TOUCHES)
+        page = await from_the_list(home)
+        await page.click("#decline")
+        declined = await home.sent()
+        assert terms_of(declined) == Decline(request_digest=asked.digest)
+        assert await touches(page) == 2
+        page = await from_the_list(home)
+        await page.click("#next")
+        for number in range(3):
+            await page.locator("[data-testid=choose-clip]").nth(number).check()
+        await home.give()
+        grant = await home.sent()
+        assert len(terms_of(grant).clips) == 3
+        page_of_door = ConfirmationWanted(
+            statement_digest=digest_of(grant), door_page=f"{door}/confirm"
+        )
+        await home.tell(page_of_door)
+        async with page.expect_popup() as opening:
+            await page.click("#door-page")
+        at_door = await opening.value
+        await at_door.fill("[name=door_number]", NUMBER)
+        await at_door.click("form button")  # it belongs to the number
+        await at_door.click("form[action^='/confirm/'] button")
+        assert bell.told == [f"confirm {DIGEST}"]
+        assert await touches(page) + 1 <= 10  # and the last one, at the door
+
+
+async def from_the_list(home: Home) -> Page:
+    """Open the list anew, forget the touches so far, and touch the request."""
+    await home.page.goto(f"{OWNER_ORIGIN}/#/requests")
+    await home.page.reload()
+    await home.page.evaluate("localStorage.removeItem('touches')")
+    await home.page.click("#my-requests a")
+    return home.page
+
+
+async def touches(page: Page) -> int:
+    return int(await page.evaluate("localStorage.getItem('touches')"))
+
+
+async def test_a_recording_that_is_gone_can_not_be_chosen(world: World) -> None:
+    async with home_in_browser(world, service_workers="block") as home:
+        asked = await home.ask()
+        await home.hear(asked)
+        await filmed(home)
+        gone = await home.visitor(minutes_ago=70)
+        await home.open_choice(asked)
+        row = home.page.locator(f"[data-clip='{gone.clip_id}']")
+        await row.locator("input").check()
+        await expect(row).to_contain_text("doesn't have this recording any more")
+        await expect(row.locator("input")).to_be_disabled()
+        await expect(row.locator("input")).not_to_be_checked()
+        await home.page.click("#next")
+        await expect(home.page.locator("#answers [role=alert]")).to_contain_text("at least one")
+        await home.page.locator("[data-testid=choose-clip]").first.check()
+        await give(home)
+        assert len((await granted(home)).terms.clips) == 1
+
+
+async def test_each_screen_says_that_the_relay_is_away_and_nothing_is_lost(world: World) -> None:
+    async with home_in_browser(world, service_workers="block") as home:
+        asked = await home.ask()
+        await home.hear(asked)
+        await filmed(home)
+        await home.open_choice(asked)
+        await home.page.check("[data-testid=choose-clip]")
+        await home.page.click("#next")
+        await home.page.route("**/statements", lambda route: route.abort())
+        for answer, place in (("#decline", "[data-answer=decline]"), ("#give", "#answers-said")):
+            await home.page.click(answer)
+            await expect(home.page.locator(f"{place} [role=alert]")).to_contain_text("relay")
+        await home.page.unroute("**/statements")
+        await home.page.click("#give")
+        assert isinstance(await granted(home), Grant)
+        home.person.faults.clear()  # the browser tells of what couldn't be sent
+
+
+async def test_the_list_is_the_last_one_and_says_so_where_the_relay_gives_none(
+    world: World,
+) -> None:
+    async with home_in_browser(world, service_workers="block") as home:
+        asked = await home.ask()
+        await home.hear(asked)
+        row = home.page.locator("#my-requests [data-stands=open]")
+        await home.page.goto(f"{OWNER_ORIGIN}/#/requests")
+        await expect(row).to_be_visible()
+        await home.page.route("**/api/v1/requests", lambda route: route.abort())
+        await home.page.reload()
+        await expect(home.page.locator("#as-of")).to_contain_text("can't be reached")
+        await expect(row).to_contain_text("Open until")
+        home.person.faults.clear()  # the browser tells of what couldn't be fetched
+
+
+async def test_a_request_that_ends_on_the_third_screen_is_over_there(world: World) -> None:
+    async with home_in_browser(world, service_workers="block") as home:
+        asked = await home.ask()
+        await home.hear(asked)
+        await filmed(home)
+        await home.open_choice(asked)
+        await home.page.check("[data-testid=choose-clip]")
+        await home.page.click("#next")
+        world.clock.advance((asked.request.expires_ms - world.clock.wall_ms()) / 1000 + 1)
+        await set_time(home.page, world)
+        await home.page.click("#give")
+        await expect(home.page.locator("#is-over")).to_be_visible()
+        assert await home.page.locator("#give, #next, #decline").count() == 0
+        assert await world.told(home.device) == []
+
+
+async def test_what_another_owner_answers_meanwhile_is_said_on_whichever_screen(
+    world: World,
+) -> None:
+    async with home_in_browser(world, service_workers="block") as home:
+        await out_of_reach(home)
+        asked = await home.ask()
+        await home.hear(asked)
+        await home.visitor()
+        await home.open_choice(asked)
+        await home.page.check("[data-testid=choose-clip]")
+        no = StatementDone(statement_digest="b" * 64, kind="decline", about=asked.digest)
+        await home.tell(no)
+        others = home.page.locator("#others-answer")
+        await expect(others).to_contain_text("said no")
+        await home.page.click("#next")
+        theirs = ReleaseDone(
+            statement_digest="c" * 64, request_digest=asked.digest, package_id="q" * 26
+        )
+        await home.tell(theirs)
+        await expect(others).to_contain_text("already given")
+        await home.page.goto(f"{OWNER_ORIGIN}/#/requests")
+        stands = home.page.locator("[data-stands]")
+        await expect(stands).to_have_text("Given by another owner")
+        back = StatementDone(statement_digest="d" * 64, kind="revoke", about="c" * 64)
+        await home.tell(back)
+        await expect(stands).to_have_text("Given by another owner, and taken back")
 
 
 async def test_what_reaches_over_the_asked_time_is_given_only_as_far_as_it_lies_in_it(
@@ -296,7 +501,7 @@ async def test_a_grant_is_followed_to_its_end_and_can_be_taken_back(world: World
         assert terms_of(await home.sent()) == Knock(
             statement_digest=digest_of(signed), language="en"
         )
-        await home.tell(ReleaseDone(statement_digest=digest_of(signed), package_id="p" * 26))
+        await home.tell(released(signed, asked))
         await home.page.wait_for_selector("#released")
         await expect(home.page.locator("#back-means")).to_contain_text("dishonest relay")
         await home.page.click("#take-back")
@@ -398,6 +603,9 @@ async def test_a_doorbell_that_is_away_is_said_to_be(world: World) -> None:
         async with world.database.begin() as tx:
             await fleet.set_state(tx, home.device, "offline", since_ms=world.clock.wall_ms())
         await home.page.reload()
+        await expect(home.page.locator("#door-away")).to_contain_text("can't be reached")
+        await home.page.click("#next")
+        await expect(home.page.locator("#door-away")).to_be_visible()
         await home.page.click("#decline")
         await home.page.wait_for_selector("#statement-away")
         assert not isinstance(await home.judged(await home.sent()), Refusal)

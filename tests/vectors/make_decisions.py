@@ -157,7 +157,7 @@ def _bodies() -> list[notes.NoteBody]:
     return [
         notes.Nothing(),
         notes.RequestsMatched(requests=[matched]),
-        notes.StatementDone(statement_digest=DIGEST, kind="decline"),
+        notes.StatementDone(statement_digest=DIGEST, kind="decline", about=DIGEST),
         notes.SettingsNow(statement_digest=DIGEST, settings=settings, refused=["lakeland"]),
         notes.HoldsNow(statement_digest=DIGEST, holds=[hold]),
         notes.ClipsDecided(

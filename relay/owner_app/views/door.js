@@ -29,6 +29,8 @@ const FRESH_MS = 60_000;
 /** How old the last picture is stands below it. */
 const REDRAW_MS = 30_000;
 const OTHERS_SHOWN = 6;
+/** The door's picture and today's come first. */
+const LATER_MS = 1000;
 const VISITS_SHOWN = 2;
 const RENEW_BEFORE_MS = 5 * 24 * 3600 * 1000;
 
@@ -42,10 +44,19 @@ export function doorPage(context) {
   const thumbs = new Thumbs(context);
   const today = new Today(thumbs);
   const hint = h("div");
-  let drawAgain = () => {};
+  let isLaterBegun = false;
+  // After the door's own picture: neither is what an owner came for.
+  const later = async (/** @type {() => void} */ redraw) => {
+    const [{ HealthPanels }, { notificationsHint }] = await Promise.all([import("./health.js"), import("./notifications_hint.js")]);
+    if (left.aborted) return;
+    health = new HealthPanels(household, left);
+    redraw();
+    fill(hint, notificationsHint(context));
+  };
   const content = (/** @type {() => void} */ redraw) => {
-    drawAgain = redraw;
     if (!household.isLoaded) return [household.hasContact ? skeleton(4) : nothingKnown()];
+    if (!isLaterBegun) setTimeout(() => later(redraw).catch((error) => console.warn("health", error)), LATER_MS);
+    isLaterBegun = true;
     if (household.doorbells.length === 0) return [...formerDoorbells(household), ...noDoorbell()];
     const { history, notes } = household;
     const cards = household.doorbells.map((bell, at) => {
@@ -61,17 +72,7 @@ export function doorPage(context) {
       others(found.filter((one) => !isPictured(one)), folds, thumbs),
     ];
   };
-  const doors = living(context, content, REDRAW_MS);
-  // The door stands before them: neither is what an owner came for.
-  const later = async () => {
-    const [{ HealthPanels }, { notificationsHint }] = await Promise.all([import("./health.js"), import("./notifications_hint.js")]);
-    if (left.aborted) return;
-    health = new HealthPanels(household, left);
-    drawAgain();
-    fill(hint, notificationsHint(context));
-  };
-  later().catch((error) => console.warn("health", error));
-  return { title: t("door.title"), isWide: true, isTitleHidden: true, body: [doors, hint] };
+  return { title: t("door.title"), isWide: true, isTitleHidden: true, body: [living(context, content, REDRAW_MS), hint] };
 }
 
 /** Keeps a call to each doorbell ready, so that a press of "See" shows the door at once. */
@@ -164,7 +165,7 @@ function doorbellCard(bell, { at, household, history, health, thumbs, frame }, m
       ),
       !isOnline && household.asOfMs === 0 && household.hasContact && h("p", { class: "hint" }, t("door.offline_help")),
       more,
-      health?.panel(bell),
+      health === null ? bell.health && h("div", { class: "health-soon" }) : health.panel(bell),
     ),
   );
 }

@@ -168,11 +168,15 @@ export class FilmStrip {
   async #paintEnds() {
     if (this.isPainting) return;
     this.isPainting = true;
+    delete this.node.dataset.painted;
     try {
       for (;;) {
         const { first, last } = this.range;
         const { painted } = this;
-        if (painted.first === first && painted.last === last) break;
+        if (painted.first === first && painted.last === last) {
+          this.node.dataset.painted = "";
+          break;
+        }
         if (painted.first !== first) await paintFirst(this.clip, new Map([[this.parts[first].number, this.firsts.canvas]]));
         painted.first = first;
         if (painted.last !== last) await paintLast(this.clip, this.parts[last].number, this.lasts.canvas);

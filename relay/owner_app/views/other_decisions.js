@@ -35,7 +35,7 @@ export class AnswerBar {
       }),
     ];
     this.onwards = h("div", { class: "onwards" });
-    this.said = h("div", { "aria-live": "polite" });
+    this.said = h("div", { id: "answers-said", "aria-live": "polite" });
     const ignore = h("a", { class: "button", id: "ignore", href: "#/requests" }, t("answer.ignore"));
     this.node = h(
       "div",

@@ -3,6 +3,7 @@
  * @module
  */
 import { h } from "../dom.js";
+import { localPageAddress } from "../local_page_address.js";
 import { hasText, t, time } from "../i18n.js";
 
 /** @typedef {import("../household.js").Household} Household */
@@ -57,7 +58,7 @@ function confirmHere({ door_page: doorPage }, about) {
   const link = {
     class: "button primary",
     id: "door-page",
-    href: doorPage,
+    href: isWeb && localPageAddress(doorPage),
     target: "_blank",
     rel: "noopener noreferrer",
   };

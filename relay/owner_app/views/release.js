@@ -8,7 +8,7 @@
  * note, and what the relay shows must be the same.
  *
  * What is fetched for this page is the same for every request, whether a doorbell was asked or not:
- * so are the pictures of the asked time, which the second screen shows.
+ * also the pictures that the second screen shows.
  *
  * Which screen it is stands in the browser's history, so that its Back leads a screen back; an
  * address alone always leads to the first.
@@ -16,6 +16,7 @@
  */
 import { ApiError } from "../api.js";
 import { decisionsOn, rememberDecision } from "../account.js";
+import { answerOf } from "../decision_notes.js";
 import { PackageStates } from "../package_states.js";
 import { fetchRequests, loadBackForAll } from "../published_requests.js";
 import { compare } from "../request_comparison.js";
@@ -30,22 +31,25 @@ import { letterTitle } from "../vendor/protocol/letter.js";
 import { apart } from "../vendor/protocol/plain_text.js";
 import { checkRequest } from "../vendor/protocol/requests.js";
 import { Choice } from "./choice.js";
+import { IdentityChoice, consequences } from "./consequences.js";
 import { letter } from "./letter.js";
-import { IdentityChoice, meaning } from "./meaning.js";
 import { AnswerBar, declineOnly, whatAnswersMean } from "./other_decisions.js";
 import { guarded, terms } from "./parts.js";
-import { Given } from "./released_clips.js";
+import { SignedRelease } from "./released_clips.js";
 
 /** @typedef {import("../app.js").Context} Context */
 /** @typedef {import("../grant_terms.js").Asked} Asked */
 /** @typedef {import("../decision_notes.js").Match} Match */
 /** @typedef {import("../event_groups.js").ReportedEvent} ReportedEvent */
 /** @typedef {import("../pictures.js").Picture} Picture */
+/** @typedef {import("../published_requests.js").Item} Item */
 /** @typedef {import("../vendor/protocol/documents.js").EvidenceRequest} EvidenceRequest */
 /** @typedef {import("../vendor/protocol/documents.js").Agency} Agency */
 /** @typedef {1 | 2 | 3} Screen */
 
 const SCREENS = 3;
+/** Of the recordings that all open requests ask for. */
+const MOST_PICTURES = 120;
 /** A browser's timer takes no more. */
 const LONGEST_WAIT_MS = 2 ** 31 - 1;
 
@@ -56,11 +60,11 @@ export async function releasePage(context) {
   const packages = new PackageStates(context);
   const [items] = await Promise.all([fetchRequests(relay), household.heard()]);
   await loadBackForAll(household, items);
+  const pictureOf = picturesOf(context, items);
   const item = items.find((one) => one.request.id === requestId);
   if (item === undefined) throw new ApiError(404, "not_found", "the relay lists no such request");
   const { signed, digest, agency, state } = item;
   const request = await checkRequest(signed, agency);
-  const pictureOf = picturesOf(context, request);
   const shown = { request, digest, agency };
   const { same, different } = compare(household, requestId, shown);
   if (different.length > 0) return somethingElse(context, shown, different);
@@ -82,19 +86,23 @@ export async function releasePage(context) {
 }
 
 /**
- * Fetches the pictures of all recordings in the asked time, of every doorbell: the same whether it was asked or not.
- * @param {Context} context @param {EvidenceRequest} request
+ * Fetches the pictures of the recordings in the times that any open request asks for, of every
+ * doorbell: the same whichever request is read, and whether a doorbell was asked or not.
+ * @param {Context} context @param {Item[]} items
  * @returns {(clip: ReportedEvent) => Promise<Picture | null>}
  */
-function picturesOf({ household, pictures }, request) {
+function picturesOf({ household, pictures }, items) {
+  const open = items.filter(({ state }) => state === "open");
+  const clips = open.flatMap(({ request }) =>
+    household.doorbells.flatMap(({ device }) => requestedClips(household, { request, device }).map(({ clip }) => clip.id)),
+  );
+  const { history } = household;
   /** @type {Map<string, Promise<Picture | null>>} */
   const coming = new Map();
-  for (const { device } of household.doorbells) {
-    for (const { clip } of requestedClips(household, { request, device })) {
-      const told = /** @type {ReportedEvent} */ (household.told.get(clip.id));
-      const pictured = [told, ...triggersOf(household.history, told)].find(({ has_thumbnail }) => has_thumbnail);
-      if (pictured !== undefined) coming.set(clip.id, pictures.get(pictured));
-    }
+  for (const id of [...new Set(clips)].slice(0, MOST_PICTURES)) {
+    const told = /** @type {ReportedEvent} */ (household.told.get(id));
+    const pictured = [told, ...triggersOf(history, told)].find(({ has_thumbnail }) => has_thumbnail);
+    if (pictured !== undefined) coming.set(id, pictures.get(pictured));
   }
   return ({ event: { id } }) => coming.get(id) ?? Promise.resolve(null);
 }
@@ -132,6 +140,7 @@ class DoorRelease {
     this.screen = h("section", { class: "screen" });
     this.node = h("div", { "data-device": asked.device });
     this.away = h("div");
+    this.others = h("div");
     this.shown = "";
     this.#look();
     const { household, left } = context;
@@ -160,12 +169,15 @@ class DoorRelease {
     const { device, digest } = this.asked;
     const { grant } = decisionsOn(device, digest);
     const now = grant?.digest ?? "nothing";
-    if (now === this.shown) return this.#lookAway();
+    if (now === this.shown) {
+      this.#lookAway();
+      return this.#lookAtOthers();
+    }
     this.shown = now;
     if (grant !== undefined) {
       this.choice?.close();
       this.choice = null;
-      const { node } = new Given(this.context, this.asked, grant.digest, this.packages);
+      const { node } = new SignedRelease(this.context, this.asked, grant.digest, this.packages);
       fill(this.node, node);
       return node.focus({ preventScroll: true });
     }
@@ -183,8 +195,9 @@ class DoorRelease {
     const back = h("button", { class: "quiet", id: "back", onclick: () => history.back() }, t("release.screen_back"));
     const at = h("p", { class: "muted at" }, t("release.screen_at", { screen: wanted, all: SCREENS }), wanted > 1 && back);
     fill(this.away);
-    fill(this.screen, at, heading, this.away, this.#content(wanted));
+    fill(this.screen, at, heading, this.away, this.others, this.#content(wanted));
     this.#lookAway();
+    this.#lookAtOthers();
     this.#goOn(wanted);
     if (wanted === 1) return;
     heading.focus({ preventScroll: true });
@@ -195,7 +208,7 @@ class DoorRelease {
   #content(screen) {
     if (screen === 1) return [letter(this.asked), whatAnswersMean(this.context, this.asked)];
     this.choice ??= new Choice(this.context, this.asked, this.pictureOf);
-    return screen === 2 ? this.choice.node : meaning(this.asked, this.choice, this.identity);
+    return screen === 2 ? this.choice.node : consequences(this.asked, this.choice, this.identity);
   }
 
   /** @param {Screen} screen */
@@ -245,6 +258,16 @@ class DoorRelease {
     const isAway = this.context.household.doorbell(this.asked.device)?.state === "offline";
     if (isAway === this.away.hasChildNodes()) return;
     fill(this.away, isAway && h("p", { class: "notice warning", id: "door-away", role: "status" }, t("release.away")));
+  }
+
+  /** Says what another owner answered, whenever that comes: each may decide all the same. */
+  #lookAtOthers() {
+    const { device, digest } = this.asked;
+    const isOwn = decisionsOn(device, digest).decline !== undefined;
+    const answer = answerOf(this.context.household, device, digest);
+    const words = answer === null || (isOwn && answer === "declined") ? "" : t(`release.others_${answer}`);
+    if (words === this.others.textContent) return;
+    fill(this.others, words && h("p", { class: "notice", id: "others-answer", role: "status" }, words));
   }
 
   /** Ends the screens when the request does, whichever is shown. */

@@ -7,6 +7,7 @@
 import { decisionsOn, rememberDecision } from "../account.js";
 import { nextBatchFrom, releaseEnd } from "../batches.js";
 import { fill, h } from "../dom.js";
+import { localPageAddress } from "../local_page_address.js";
 import { currentLanguage, hasText, t, time, timeText } from "../i18n.js";
 import { CONFIRM_MS, packageIdOf } from "../request_states.js";
 import { sendStatement } from "../statements.js";
@@ -24,7 +25,7 @@ const GONE = ["erasing", "erased", "not_taken"];
 /** A browser's timer takes no more. */
 const LONGEST_WAIT_MS = 2 ** 31 - 1;
 
-export class Given {
+export class SignedRelease {
   /** @param {Context} context @param {Asked} asked @param {string} digest of the signed grant @param {PackageStates} packages */
   constructor(context, asked, digest, packages) {
     this.context = context;
@@ -76,7 +77,7 @@ export class Given {
   /** @param {ConfirmationWanted} wanted @param {number} untilMs */
   #confirmHere({ door_page: doorPage, batch_ms }, untilMs) {
     const isWeb = /^https?:\/\//.test(doorPage);
-    const link = { class: "button primary", id: "door-page", href: isWeb ? doorLink(doorPage) : "", target: "_blank", rel: "noopener noreferrer" };
+    const link = { class: "button primary", id: "door-page", href: isWeb ? localPageAddress(doorPage) : "", target: "_blank", rel: "noopener noreferrer" };
     this.#redrawAt(untilMs);
     return h(
       "section",
@@ -176,14 +177,6 @@ export class Given {
     if (standing(this.context.household, this.digest) !== "done") return "here";
     return this.packageState === "downloaded" ? "downloaded" : "before";
   }
-}
-
-/** The doorbell's page, in the language and the time zone of this one. @param {string} address */
-function doorLink(address) {
-  const url = new URL(address);
-  url.searchParams.set("lang", currentLanguage());
-  url.searchParams.set("zone", Intl.DateTimeFormat().resolvedOptions().timeZone);
-  return url.href;
 }
 
 /** The batch with which it goes if it is confirmed now; a later one once that has passed. @param {number} batchMs */

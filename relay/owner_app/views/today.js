@@ -96,22 +96,22 @@ export class Today {
     return h(
       "li",
       { class: kind === "pressed" ? "ring" : "motion", "data-testid": `event-${kind.replace("_", "-")}`, "data-event": event.id },
-      clip === undefined ? h("div", { class: "tile" }, said) : watch(clip, `${words}, ${timeText(ms)}`, said),
+      h("div", { class: "tile" }, said, clip && watch(clip, `${words}, ${timeText(ms)}`)),
     );
   }
 }
 
-/** @param {ReportedEvent} clip @param {string} what it shows, for those who hear the link alone @param {import("../dom.js").Child[]} said */
-function watch(clip, what, said) {
+/** The link of the whole tile. @param {ReportedEvent} clip @param {string} what it shows, for those who hear the link alone */
+function watch(clip, what) {
   const { clip_id, duration_ms } = /** @type {ClipReady} */ (clip.event.body);
   const label = t("clip.watch", { duration: durationText(duration_ms) });
   const link = {
-    class: "tile",
+    class: "watch",
     id: `watch-${clip_id}`, // the page is redrawn at every change: the focus stays
     href: `#/history/${clip.event.device}/${clip_id}`,
     "aria-label": `${label}: ${what}`,
   };
-  return h("a", link, said, h("span", { class: "watch" }, label));
+  return h("a", link, label);
 }
 
 /** The day before a time of another day; nothing of today's. @param {ReportedEvent} told */

@@ -113,7 +113,7 @@
  * @typedef {{type: "nothing"}} Nothing
  * @typedef {{request_id: string, request_digest: string, agency_name: string, is_emergency: boolean, is_reminder: boolean, is_example: boolean}} MatchedRequest
  * @typedef {{type: "requests_matched", requests: MatchedRequest[]}} RequestsMatched
- * @typedef {{type: "statement_done", statement_digest: string, kind: string}} StatementDone
+ * @typedef {{type: "statement_done", statement_digest: string, kind: string, about?: string | null}} StatementDone
  * @typedef {{type: "settings_now", statement_digest: string, settings: OwnerSettings | null, refused: string[]}} SettingsNow
  * @typedef {{hold_digest: string, from_ms: number, to_ms: number, until_ms: number}} HeldTime
  * @typedef {{type: "holds_now", statement_digest: string, holds: HeldTime[]}} HoldsNow
@@ -122,7 +122,7 @@
  * @typedef {{type: "recovery_used", name: string, at_ms: number}} RecoveryUsed
  * @typedef {{type: "confirmation_wanted", statement_digest: string, door_page: string, batch_ms: number | null}} ConfirmationWanted
  * @typedef {{type: "statement_refused", statement_digest: string, reason: string, detail: string}} StatementRefused
- * @typedef {{type: "released", statement_digest: string, package_id: string}} ReleaseDone
+ * @typedef {{type: "released", statement_digest: string, request_digest: string, package_id: string}} ReleaseDone
  * @typedef {{type: "watching_began", session_id: string, name: string, browser_name: string, holder: Holder, at_ms: number}} WatchingBegan
  * @typedef {{type: "watching_ended", session_id: string, at_ms: number, has_talked: boolean}} WatchingEnded
  * @typedef {Right & {type: "browser_enrolled", browser: string, name: string, by_name: string}} BrowserEnrolled

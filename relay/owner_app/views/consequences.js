@@ -22,7 +22,7 @@ import { dayOf, spanWithSeconds } from "./requested_clip.js";
 const FINGERPRINT_CHARS = 16;
 
 /** @param {Asked} asked @param {Choice} choice @param {IdentityChoice} identity */
-export function meaning(asked, choice, identity) {
+export function consequences(asked, choice, identity) {
   const { chosen, sound } = choice;
   const { name } = asked.agency;
   return [
