@@ -69,18 +69,24 @@ async function find({ household, left }, device, clipId) {
 function stageOrGone(context, clip) {
   const { household, ready, left } = context;
   const place = h("div", { id: "clip-place" });
-  const reader = new ClipReader(ready, clip.device);
-  left.addEventListener("abort", () => reader.close());
   const actions = new ClipActions(context, clip);
-  const stage = new ClipStage(context, reader, clip, (file) => actions.use(file));
+  let end = () => {};
+  left.addEventListener("abort", () => end());
+  const play = () => {
+    const reader = new ClipReader(ready, clip.device);
+    const stage = new ClipStage(context, reader, clip, (file) => actions.use(file));
+    end = () => stage.end();
+    fill(place, stage.node, actions.node);
+    void stage.show();
+  };
   let isGone = /** @type {boolean | null} */ (null);
   const draw = () => {
     const now = choicesOf(household).isGone(clip.device, clip.body.clip_id);
     if (now === isGone) return;
     isGone = now;
-    fill(place, !now && stage.node, actions.node);
-    if (now) stage.end();
-    else void stage.show();
+    end();
+    if (now) fill(place, actions.node);
+    else play();
   };
   draw();
   household.addEventListener("change", draw, { signal: left });
