@@ -65,6 +65,7 @@ class History {
     this.nodes = [this.filters, this.state, this.list.node, this.foot];
     this.isReading = false;
     this.isNear = false;
+    this.isDue = false;
     this.drawn = "";
     this.shownFilters = "";
     const end = new IntersectionObserver(([{ isIntersecting }]) => {
@@ -74,8 +75,18 @@ class History {
     end.observe(this.foot);
     left.addEventListener("abort", () => end.disconnect());
     this.#draw();
-    for (const type of ["change", "contact"]) household.addEventListener(type, () => this.#draw(), { signal: left });
+    for (const type of ["change", "contact"]) household.addEventListener(type, () => this.#drawSoon(), { signal: left });
     if (opened !== "") requestAnimationFrame(() => requestAnimationFrame(() => this.#comeBack()));
+  }
+
+  /** Draws with the next picture, however much has changed until then. */
+  #drawSoon() {
+    if (this.isDue) return;
+    this.isDue = true;
+    requestAnimationFrame(() => {
+      this.isDue = false;
+      if (!this.context.left.aborted) this.#draw();
+    });
   }
 
   /** Draws what has changed since. */
@@ -176,7 +187,7 @@ class History {
       await read();
       this.isReading = false;
       this.drawn = "";
-      this.#draw();
+      this.#drawSoon();
     } catch (error) {
       this.isReading = false;
       console.warn(error);
