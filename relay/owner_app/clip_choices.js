@@ -40,6 +40,14 @@ export class ClipChoices {
     return [...this.known.values()].some(({ deleted }) => deleted !== undefined && deleted.until_ms > nowMs);
   }
 
+  /** What may be shown of a history: nothing whose recording is deleted. @template {{clip: import("./event_groups.js").ReportedEvent | undefined}} T @param {T[]} groups */
+  shown(groups) {
+    return groups.filter(({ clip }) => {
+      const body = clip?.event.body;
+      return clip === undefined || body?.type !== "clip_ready" || !this.isGone(clip.event.device, body.clip_id);
+    });
+  }
+
   /** @param {string} device @param {ClipsDecided} decided */
   #take(device, { what, by_name, clips, until_ms }) {
     for (const clip of clips) {

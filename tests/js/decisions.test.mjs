@@ -18,8 +18,8 @@ const { parseApproverCode, parseRecoveryCode } = await use("owner_codes.js");
 const { newSealingPair, openSealed, rawPublicKey } = await use("sealing.js");
 
 const KINDS = [
-  "add_approver", "add_owner", "confirm", "decline", "end_approver", "end_session", "grant", "hold", "knock",
-  "recovery", "refuse_agency", "remove_owner", "revoke", "session", "settings", "unhold",
+  "add_approver", "add_owner", "confirm", "decline", "delete_clips", "end_approver", "end_session", "grant", "hold",
+  "keep_clips", "knock", "recovery", "refuse_agency", "remove_owner", "revoke", "session", "settings", "undelete", "unhold",
 ];
 
 test("a statement of each kind has the doorbell's canonical text and digest", async () => {

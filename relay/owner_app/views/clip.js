@@ -56,7 +56,7 @@ export async function clipPage(context) {
 
 /** Looks for it, further and further back. @param {Context} context @param {string} device @param {string} clipId */
 async function find({ household, left }, device, clipId) {
-  const among = () => household.clips.find((found) => found.device === device && found.body.clip_id === clipId);
+  const among = () => household.allClips.find((found) => found.device === device && found.body.clip_id === clipId);
   if (among() === undefined) await household.heard();
   if (household.doorbell(device) === undefined) return undefined;
   for (let page = 0; page < MAX_PAGES && among() === undefined && !household.isComplete && !left.aborted; page += 1) {
@@ -96,7 +96,8 @@ function stageOrGone(context, clip) {
 /** The recordings before and after it, at the same door. @param {import("../household.js").Household} household @param {ClipEvent} clip */
 function neighbours(household, clip) {
   const choices = choicesOf(household);
-  const all = household.clips.filter((one) => one.device === clip.device && (one.id === clip.id || !choices.isGone(one.device, one.body.clip_id)));
+  const isShown = (/** @type {ClipEvent} */ { device, body }) => body.clip_id === clip.body.clip_id || !choices.isGone(device, body.clip_id);
+  const all = household.allClips.filter((one) => one.device === clip.device && isShown(one));
   const at = all.findIndex((one) => one.body.clip_id === clip.body.clip_id);
   if (at === all.length - 1 && !household.isComplete) household.loadOlder(PAGE).catch((error) => console.warn("older events", error));
   const link = (/** @type {ClipEvent | undefined} */ to, /** @type {"earlier" | "later"} */ way) =>

@@ -195,7 +195,7 @@ export class ClipStage {
     this.video = video;
     fill(this.screen, video);
     fill(this.words, ...clipFacts(manifest).filter(Boolean));
-    this.controls.useFile(video);
+    this.controls.useFile(video, manifest.sound !== undefined);
     this.onFetched({ blob, url, startedMs: manifest.started_ms });
     if (wasPlaying) video.play().catch((error) => console.warn("not played on", error));
   }
@@ -242,8 +242,9 @@ class Controls {
     this.#write(0);
   }
 
-  /** From now on it is the file's. @param {HTMLVideoElement} video */
-  useFile(video) {
+  /** From now on it is the file's. @param {HTMLVideoElement} video @param {boolean} hasSound */
+  useFile(video, hasSound) {
+    this.sound.hidden = !hasSound;
     for (const control of [this.speed, this.back, this.on]) control.removeAttribute("disabled");
     for (const type of ["play", "pause", "seeked", "ended", "volumechange"]) video.addEventListener(type, () => this.look());
     this.#speed();
