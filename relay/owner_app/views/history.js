@@ -33,11 +33,6 @@ let opened = "";
 
 /** @param {Context} context */
 export function historyPage(context) {
-  const [device] = context.parts;
-  const { household } = context;
-  if (household.isLoaded && device !== undefined && household.doorbell(device) === undefined) {
-    return { title: t("history.title"), body: unknownDoorbell() };
-  }
   return { title: t("history.title"), body: new History(context).nodes };
 }
 
@@ -93,7 +88,10 @@ class History {
   #draw() {
     const { household } = this;
     if (!household.isLoaded) return fill(this.state, skeleton(5));
-    if (this.device !== undefined && household.doorbell(this.device) === undefined) return fill(this.state, unknownDoorbell());
+    if (this.device !== undefined && household.doorbell(this.device) === undefined) {
+      const isOld = household.asOfMs > 0 && household.hasContact; // what was kept may not know it yet
+      return fill(this.state, isOld ? skeleton(5) : unknownDoorbell());
+    }
     this.#drawFilters();
     const now = `${household.revision} ${household.told.size} ${[...this.kinds]} ${household.isComplete}`;
     if (now === this.drawn) return;
@@ -210,7 +208,7 @@ class History {
     const go = (/** @type {Entry} */ entry) => void this.list.show(entry);
     return [
       h("div", { class: "day-name" }, h("h2", {}, name), h("p", { class: "muted" }, dayCounts(day))),
-      dayLine(day, entryWords, go),
+      dayLine(day, name, entryWords, go),
     ];
   }
 
