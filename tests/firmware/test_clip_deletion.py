@@ -219,7 +219,7 @@ async def test_retention_never_removes_what_is_kept(home):
     assert home.retention.apply() == [home.clip]
 
 
-async def test_a_deleted_clip_goes_first_when_room_is_missing(home):
+async def test_a_deleted_clip_goes_in_its_turn_when_room_is_missing(home):
     await home.decide(DeleteClips(clips=[home.clip], is_now=False))
     assert home.retention.make_room()
     assert not home.is_on_card
