@@ -27,7 +27,7 @@ export class ClipChoices {
 
   /** @param {string} device @param {string} clipId @returns {Choice} */
   of(device, clipId) {
-    return this.known.get(`${device}/${clipId}`) ?? NONE;
+    return this.known.size === 0 ? NONE : (this.known.get(`${device}/${clipId}`) ?? NONE);
   }
 
   /** Whether nobody is to be shown it. @param {string} device @param {string} clipId */

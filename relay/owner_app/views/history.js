@@ -62,6 +62,7 @@ class History {
     this.isNear = false;
     this.isDue = false;
     this.drawn = "";
+    this.choices = choicesOf(household);
     this.shownFilters = "";
     const end = new IntersectionObserver(([{ isIntersecting }]) => {
       this.isNear = isIntersecting;
@@ -96,7 +97,7 @@ class History {
     const now = `${household.revision} ${household.told.size} ${[...this.kinds]} ${household.isComplete}`;
     if (now === this.drawn) return;
     this.drawn = now;
-    const choices = choicesOf(household);
+    const choices = (this.choices = choicesOf(household));
     const groups = groupEvents(household.history, household.notes);
     const shown = shownOf(groups, { kinds: this.kinds, device: this.device }, choices, nowMs());
     const focused = document.activeElement?.id;
@@ -222,8 +223,8 @@ class History {
 
   /** @param {Entry} entry */
   #mark({ group, ms }) {
-    const { keptBy, deleted } = choiceOf(group, choicesOf(this.household));
-    const pictured = [group.told, ...group.others].some(({ has_thumbnail }) => has_thumbnail);
+    const { keptBy, deleted } = choiceOf(group, this.choices);
+    const pictured = group.told.has_thumbnail || group.others.some(({ has_thumbnail }) => has_thumbnail);
     return `${group.told.event.id}:${ms}:${group.clip?.event.id ?? ""}:${group.others.length}${pictured ? "p" : ""}${keptBy.length}${deleted ? "d" : ""}`;
   }
 }
