@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from firmware.clips.library import Library
 from firmware.clips.record import ClipRecord
 from firmware.consent.facts import ClipFact
-from firmware.decisions.holds import Holding
+from firmware.decisions.holds import HeldClips
 from firmware.protocol.encoding import decode
 from firmware.protocol.footage import MAX_MANIFEST_BYTES, ClipManifest
 from firmware.store.clip_choices import ClipChoices
@@ -20,15 +20,15 @@ class ClipFactCollector:
         self._library = library
         self._choices = choices
 
-    def shown(self, holding: Holding) -> dict[str, ClipFact]:
+    def shown(self, holding: HeldClips) -> dict[str, ClipFact]:
         """Return the facts of the finished clips that no owner deleted, by id."""
         return self._facts(self._library.finished(), holding)
 
-    def deleted(self, holding: Holding) -> dict[str, ClipFact]:
+    def deleted(self, holding: HeldClips) -> dict[str, ClipFact]:
         """Return the facts of the clips whose deletion can still be taken back, by id."""
         return self._facts(self._library.deleted(), holding)
 
-    def _facts(self, records: Sequence[ClipRecord], holding: Holding) -> dict[str, ClipFact]:
+    def _facts(self, records: Sequence[ClipRecord], holding: HeldClips) -> dict[str, ClipFact]:
         kept_by = self._choices.kept_by()
         return {
             clip.clip_id: ClipFact(
