@@ -17,6 +17,7 @@ from firmware.app.owner_settings import DoorbellSettings
 from firmware.app.site import Site
 from firmware.capture.turn import shown_size
 from firmware.decisions.clip_deletion import ClipDeletion
+from firmware.decisions.clip_facts import ClipFactCollector
 from firmware.decisions.door_number_alerts import DoorNumberAlerts
 from firmware.decisions.executor import Executor
 from firmware.decisions.facts import FactCollector
@@ -284,9 +285,11 @@ class ConsentWiring:
             newcomers=self._people.newcomers,
             statements=self._statements,
             household=self._household,
-            library=self._recording.library,
-            choices=self._choices,
-            max_kept_bytes=self._site.config.clips.keep_bytes // 2,
+            clips=ClipFactCollector(
+                library=self._recording.library,
+                choices=self._choices,
+                max_kept_bytes=self._site.config.clips.keep_bytes // 2,
+            ),
         )
 
     def _make_executor(self) -> Executor:

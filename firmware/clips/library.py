@@ -180,7 +180,7 @@ class Library:
             return int(row.fetchone()[0])
 
     def removable(self, *, ended_before_ms: int = NO_END_MS, limit: int) -> list[Removable]:
-        """Return finished clips that are neither held nor kept: deleted ones, then the oldest.
+        """Return finished clips that are neither held nor kept, in the order of recording.
 
         `ended_before_ms` leaves out clips whose time isn't known, and deleted ones.
         """
@@ -191,7 +191,7 @@ class Library:
                 " AND (? OR started_ms + duration_ms < ? AND dating != 'unknown'"
                 " AND deleted_until_ms IS NULL)"
                 " AND clip_id NOT IN (SELECT clip_id FROM kept_clips)"
-                " ORDER BY deleted_until_ms IS NULL, counter, clip_id LIMIT ?",
+                " ORDER BY counter, clip_id LIMIT ?",
                 (ended_before_ms == NO_END_MS, ended_before_ms, limit),
             ).fetchall()
         return [

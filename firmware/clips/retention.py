@@ -3,7 +3,7 @@
 Age counts only by a clock that is known to be right and hasn't leapt lately, and only for clips
 whose time is known; limit and space go by the order of recording, so a wrong clock can't make the
 doorbell delete the newest. Held and kept clips and the one being recorded are never removed. What
-an owner deleted is erased when it can't be taken back any more, or first when room is missing.
+an owner deleted is erased when it can't be taken back any more, or in its turn if room is missing.
 """
 
 import logging

@@ -4,31 +4,26 @@ Nothing is judged here. Without a policy of its own (config `[log] policy`) a do
 log: then nothing of the register is known, and no grant can hold.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from firmware.clips.library import Library
-from firmware.clips.record import ClipRecord
 from firmware.consent.facts import (
     ApproverFact,
     BrowserFact,
-    ClipFact,
     Facts,
     HouseholdFacts,
 )
-from firmware.decisions.holds import Holding, read_holding
+from firmware.decisions.clip_facts import ClipFactCollector
+from firmware.decisions.holds import read_holding
 from firmware.enrolment.browsers import BrowserStore
 from firmware.enrolment.newcomers import Newcomers, Opened
 from firmware.enrolment.owners import OwnerStore
 from firmware.protocol.decisions import FileSettings, MaskPolygon
-from firmware.protocol.encoding import decode
-from firmware.protocol.footage import MAX_MANIFEST_BYTES, ClipManifest
 from firmware.protocol.grants import Terms, newcomer_in
 from firmware.protocol.register.facts import RegisterFacts
 from firmware.protocol.setting_changes import value
 from firmware.protocol.tlog.policy import Policy
-from firmware.store.clip_choices import ClipChoices
 from firmware.store.household import HouseholdStore
 from firmware.store.statements import StatementStore
 from firmware.system.clock import Clock
@@ -106,9 +101,7 @@ class FactCollector:
         newcomers: Newcomers,
         statements: StatementStore,
         household: HouseholdStore,
-        library: Library,
-        choices: ClipChoices,
-        max_kept_bytes: int,
+        clips: ClipFactCollector,
     ) -> None:
         self._identity = identity
         self._file = file
@@ -119,9 +112,7 @@ class FactCollector:
         self._newcomers = newcomers
         self._statements = statements
         self._household = household
-        self._library = library
-        self._choices = choices
-        self._max_kept_bytes = max_kept_bytes
+        self._clips = clips
 
     def batch_ms(self) -> int:
         """Return the length of a batch (R9) by the register, or by the rules before it is read."""
@@ -141,9 +132,9 @@ class FactCollector:
             register=self._record.facts(),
             policy=self._record.policy or NOBODY,
             custody_origin=self._record.custody_origin,
-            clips=self._clips(self._library.finished(), holding),
-            deleted_clips=self._clips(self._library.deleted(), holding),
-            max_kept_bytes=self._max_kept_bytes,
+            clips=self._clips.shown(holding),
+            deleted_clips=self._clips.deleted(holding),
+            max_kept_bytes=self._clips.max_kept_bytes,
             spent=self._statements.spent() - {None if resumed is None else resumed.digest},
             browsers={
                 browser.keys.id: BrowserFact(
@@ -157,21 +148,6 @@ class FactCollector:
             },
             household=decided,
         )
-
-    def _clips(self, records: Sequence[ClipRecord], holding: Holding) -> dict[str, ClipFact]:
-        kept_by = self._choices.kept_by()
-        return {
-            clip.clip_id: ClipFact(
-                manifest_digest=clip.manifest_digest,
-                started_ms=clip.started_ms,
-                ended_ms=clip.ended_ms,
-                has_sound=_has_sound(clip.signed_manifest.manifest),
-                size_bytes=clip.size_bytes,
-                held_by=holding.of(clip),
-                kept_by=kept_by.get(clip.clip_id, frozenset()),
-            )
-            for clip in records
-        }
 
     def _opened(self) -> Mapping[str, Opened]:
         return self._newcomers.opened(self._clock.monotonic_ns() // 1_000_000)
@@ -196,12 +172,3 @@ class FactCollector:
                 for one in self._statements.waiting(self._clock.wall_ms())
             },
         )
-
-
-def _has_sound(manifest: str) -> bool:
-    """Return whether the clip has sound, by the manifest, which this doorbell signed itself."""
-    # Most have none; a manifest is parsed only where the word is in it.
-    if '"sound":' not in manifest:
-        return False
-    told = decode(ClipManifest, manifest.encode(), max_bytes=MAX_MANIFEST_BYTES)
-    return told.sound_track is not None

@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Holding:
+class HeldClips:
     """What holds clips at one moment: holds of times, and the clips that grants name."""
 
     times: Sequence[HeldTime]
@@ -40,10 +40,10 @@ class Holding:
         return "grant" if clip.clip_id in self.granted else "nobody"
 
 
-def read_holding(household: HouseholdStore, statements: StatementStore, now_ms: int) -> Holding:
+def read_holding(household: HouseholdStore, statements: StatementStore, now_ms: int) -> HeldClips:
     """Return what holds clips now; a hold counts until `Holds.apply` ends it. Reads storage."""
     pending = statements.waiting(now_ms) + statements.statements_in("confirmed")
-    return Holding(
+    return HeldClips(
         times=household.holds(),
         granted=frozenset(clip_id for statement in pending for clip_id in _clips_of(statement)),
     )

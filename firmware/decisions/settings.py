@@ -166,7 +166,10 @@ class HouseholdSettings:
                 await asyncio.to_thread(self._deleting.erase_what_is_due, terms)
                 by = self._owners.find(credential_id)
                 name = "" if by is None else by.name
-                await self._notes.to_all(self._deleting.note_of(digest, terms, by_name=name))
+                note = await asyncio.to_thread(
+                    lambda: self._deleting.note_of(digest, terms, by_name=name)
+                )
+                await self._notes.to_all(note)
             case ChangeSettings():
                 await self._settings_user.use_settings(terms.settings)
                 await self._notes.to_all(await self._settings_now(digest))

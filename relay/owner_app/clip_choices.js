@@ -27,7 +27,7 @@ export class ClipChoices {
 
   /** @param {string} device @param {string} clipId @returns {Choice} */
   of(device, clipId) {
-    return this.known.get(`${device}/${clipId}`) ?? NONE;
+    return this.known.size === 0 ? NONE : (this.known.get(`${device}/${clipId}`) ?? NONE);
   }
 
   /** Whether nobody is to be shown it. @param {string} device @param {string} clipId */
@@ -38,6 +38,14 @@ export class ClipChoices {
   /** Whether anything can be undone now. @param {number} nowMs */
   hasUndo(nowMs) {
     return [...this.known.values()].some(({ deleted }) => deleted !== undefined && deleted.until_ms > nowMs);
+  }
+
+  /** What may be shown of a history: nothing whose recording is deleted. @template {{clip: import("./event_groups.js").ReportedEvent | undefined}} T @param {T[]} groups */
+  shown(groups) {
+    return groups.filter(({ clip }) => {
+      const body = clip?.event.body;
+      return clip === undefined || body?.type !== "clip_ready" || !this.isGone(clip.event.device, body.clip_id);
+    });
   }
 
   /** @param {string} device @param {ClipsDecided} decided */

@@ -193,7 +193,7 @@ function datingOf({ is_clock_trusted }, told) {
 }
 
 /** One clip on its way, over one channel or, after a break, several. */
-class Download {
+export class Download {
   /** @param {string} clipId @param {(share: number) => void} onProgress */
   constructor(clipId, onProgress) {
     this.clipId = clipId;

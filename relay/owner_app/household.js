@@ -7,6 +7,7 @@
  */
 import { ApiError } from "./api.js";
 import { thisBrowser } from "./account.js";
+import { choicesOf } from "./clip_choices.js";
 import { matchKey, matchesIn } from "./decision_notes.js";
 import { nameOf } from "./door_names.js";
 import { redate, firstReport, lastSeq, newestReports, startOf, whenOf } from "./event_groups.js";
@@ -91,8 +92,14 @@ export class Household extends EventTarget {
     return this.sorted.history;
   }
 
-  /** Newest first. @returns {ClipEvent[]} */
+  /** Newest first; none that an owner deleted. @returns {ClipEvent[]} */
   get clips() {
+    const choices = choicesOf(this);
+    return this.allClips.filter(({ device, body }) => !choices.isGone(device, body.clip_id));
+  }
+
+  /** Newest first, deleted ones too. @returns {ClipEvent[]} */
+  get allClips() {
     const events = this.history.map((told) => told.event);
     return /** @type {ClipEvent[]} */ (events.filter((event) => event.body.type === "clip_ready"));
   }

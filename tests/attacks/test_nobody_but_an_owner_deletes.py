@@ -96,7 +96,7 @@ async def test_a_relay_that_alters_a_signed_deletion_deletes_nothing(rig):
 async def test_a_replayed_deletion_does_nothing(rig):
     """After the owner undid it, a relay brings it again, in other bytes, and after a restart.
 
-    Seen to fail with `_is_known` out of intake.py and "spent" out of the verifier.
+    With `_is_known` out of intake.py and "spent" out of the verifier the stored row refuses it.
     """
     desk = rig.desk()
     signed = rig.sign(DeleteClips(clips=[clip_of(rig)], is_now=False))

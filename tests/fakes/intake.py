@@ -18,6 +18,7 @@ from firmware.clips.playback import Playback
 from firmware.consent.facts import ClipFact
 from firmware.decisions.admission import Admission, ServedBrowsers
 from firmware.decisions.clip_deletion import ClipDeletion
+from firmware.decisions.clip_facts import ClipFactCollector
 from firmware.decisions.executor import Executor
 from firmware.decisions.facts import FactCollector
 from firmware.decisions.holds import Holds
@@ -310,9 +311,11 @@ class DeskRig:
             newcomers=self.newcomers,
             statements=self.store,
             household=self.household,
-            library=self.library,
-            choices=self.choices,
-            max_kept_bytes=self.max_kept_bytes,
+            clips=ClipFactCollector(
+                library=self.library,
+                choices=self.choices,
+                max_kept_bytes=self.max_kept_bytes,
+            ),
         )
         self.deciding = HouseholdSettings(
             admitting=self.admitting,

@@ -209,7 +209,7 @@ async def test_another_owners_keep_wins_until_they_let_go(home):
 
 
 async def test_retention_never_removes_what_is_kept(home):
-    """Seen to fail with the keeps out of `Library.removable`."""
+    """With the keeps out of `Library.removable` it never ends: what `remove` leaves comes again."""
     await home.decide(KeepClips(clips=[home.clip], is_kept=True))
     home.rig.now_ms += 100 * DAY_MS
     assert home.retention.apply() == []
@@ -219,7 +219,7 @@ async def test_retention_never_removes_what_is_kept(home):
     assert home.retention.apply() == [home.clip]
 
 
-async def test_a_deleted_clip_goes_first_when_room_is_missing(home):
+async def test_a_deleted_clip_goes_in_its_turn_when_room_is_missing(home):
     await home.decide(DeleteClips(clips=[home.clip], is_now=False))
     assert home.retention.make_room()
     assert not home.is_on_card

@@ -26,6 +26,7 @@ from firmware.protocol import (
     topics,
 )
 from firmware.protocol.browsers import BrowserKeys
+from firmware.protocol.decisions import MAX_NAMED_CLIPS
 from firmware.protocol.encoding import (
     WireError,
     as_line,
@@ -283,6 +284,22 @@ def test_the_longest_names_that_there_can_be_fit_into_a_note(char):
     name = char * 200
     body = notes.WatchingBegan(
         session_id=new_id(), name=name, browser_name=name, holder="owner", at_ms=253_402_300_799_999
+    )
+    identity = FileSigner(ec.generate_private_key(ec.SECP256R1()))
+    key = X25519PrivateKey.generate()
+    sealed = notes.seal_note(_signed_note(identity, body), key.public_key().public_bytes_raw())
+    assert notes.open_note(sealed, key.private_bytes_raw(), identity.spki).body == body
+
+
+@pytest.mark.parametrize("char", ['"', "\\", "å", "𝔘"])
+def test_as_many_clips_as_a_statement_names_fit_into_a_note(char):
+    """With the longest name of who decided: else nobody would be told what was deleted."""
+    body = notes.ClipsDecided(
+        statement_digest="d" * 64,
+        what="restored",
+        by_name=char * 200,
+        clips=[new_id() for _ in range(MAX_NAMED_CLIPS)],
+        until_ms=253_402_300_799_999,
     )
     identity = FileSigner(ec.generate_private_key(ec.SECP256R1()))
     key = X25519PrivateKey.generate()

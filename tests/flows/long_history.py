@@ -1,4 +1,4 @@
-"""A household's history of months at a real relay: rings and movements by day, most with recordings.
+"""A household's history of months at a real relay: rings and movements, most with recordings.
 
 Which there are is the same each time. The relay's own store takes them, as from a doorbell.
 """

@@ -183,8 +183,8 @@ class Story:
         await page.goto(f"{self._app}/#/settings/police")
         await take(page, "owner-settings", redo=ask_for_keys)
         await page.goto(f"{self._app}/#/history")
-        await take(page, "owner-clips", redo=appearing("#clips"))
-        await page.click("[data-testid=clip] a")
+        await take(page, "owner-clips", redo=appearing(".day .row"))
+        await page.click(".day a")
         await take(page, "owner-clip", redo=see_clip)
 
     async def _officer_joins(self, page: Page) -> None:
@@ -343,7 +343,7 @@ class Story:
         await take(page, "owner-hard-day", redo=appearing("[data-testid=wrong-now]"))
         await take(page, "owner-hard-day-open", redo=unfold_all)
         await page.goto(f"{self._app}/#/history")
-        await take(page, "owner-hard-clips", redo=appearing("#clips"))
+        await take(page, "owner-hard-clips", redo=appearing(".day .row"))
         await page.goto(f"{self._app}/{days.address}")
         await take(page, "owner-hard-clip", redo=see_clip)
         await days.end(page)

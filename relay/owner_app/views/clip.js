@@ -56,7 +56,7 @@ export async function clipPage(context) {
 
 /** Looks for it, further and further back. @param {Context} context @param {string} device @param {string} clipId */
 async function find({ household, left }, device, clipId) {
-  const among = () => household.clips.find((found) => found.device === device && found.body.clip_id === clipId);
+  const among = () => household.allClips.find((found) => found.device === device && found.body.clip_id === clipId);
   if (among() === undefined) await household.heard();
   if (household.doorbell(device) === undefined) return undefined;
   for (let page = 0; page < MAX_PAGES && among() === undefined && !household.isComplete && !left.aborted; page += 1) {
@@ -69,18 +69,24 @@ async function find({ household, left }, device, clipId) {
 function stageOrGone(context, clip) {
   const { household, ready, left } = context;
   const place = h("div", { id: "clip-place" });
-  const reader = new ClipReader(ready, clip.device);
-  left.addEventListener("abort", () => reader.close());
   const actions = new ClipActions(context, clip);
-  const stage = new ClipStage(context, reader, clip, (file) => actions.use(file));
+  let end = () => {};
+  left.addEventListener("abort", () => end());
+  const play = () => {
+    const reader = new ClipReader(ready, clip.device);
+    const stage = new ClipStage(context, reader, clip, (file) => actions.use(file));
+    end = () => stage.end();
+    fill(place, stage.node, actions.node);
+    void stage.show();
+  };
   let isGone = /** @type {boolean | null} */ (null);
   const draw = () => {
     const now = choicesOf(household).isGone(clip.device, clip.body.clip_id);
     if (now === isGone) return;
     isGone = now;
-    fill(place, !now && stage.node, actions.node);
-    if (now) stage.end();
-    else void stage.show();
+    end();
+    if (now) fill(place, actions.node);
+    else play();
   };
   draw();
   household.addEventListener("change", draw, { signal: left });
@@ -90,7 +96,8 @@ function stageOrGone(context, clip) {
 /** The recordings before and after it, at the same door. @param {import("../household.js").Household} household @param {ClipEvent} clip */
 function neighbours(household, clip) {
   const choices = choicesOf(household);
-  const all = household.clips.filter((one) => one.device === clip.device && (one.id === clip.id || !choices.isGone(one.device, one.body.clip_id)));
+  const isShown = (/** @type {ClipEvent} */ { device, body }) => body.clip_id === clip.body.clip_id || !choices.isGone(device, body.clip_id);
+  const all = household.allClips.filter((one) => one.device === clip.device && isShown(one));
   const at = all.findIndex((one) => one.body.clip_id === clip.body.clip_id);
   if (at === all.length - 1 && !household.isComplete) household.loadOlder(PAGE).catch((error) => console.warn("older events", error));
   const link = (/** @type {ClipEvent | undefined} */ to, /** @type {"earlier" | "later"} */ way) =>

@@ -43,8 +43,8 @@ export class ClipStage {
     this.video = /** @type {HTMLVideoElement | null} */ (null);
     /** @type {number[] | null} the times of the file's pictures, once it is here */
     this.times_s = null;
-    const timer = setInterval(() => this.controls.look(), LOOK_MS);
-    context.left.addEventListener("abort", () => clearInterval(timer));
+    this.timer = setInterval(() => this.controls.look(), LOOK_MS);
+    this.isOver = false;
   }
 
   get isFile() {
@@ -81,16 +81,18 @@ export class ClipStage {
       await playing.catch(() => {}); // asked for first; the file may come all the same
       const clip = await this.#read((share) => this.#progress(bar, words, share));
       this.reader.stop();
-      if (!this.context.left.aborted) this.#showFile(clip, video);
+      if (!this.isOver) this.#showFile(clip, video);
       this.reader.close(); // the doorbell needn't keep a place for us
     } catch (error) {
       console.warn(error);
-      if (!this.context.left.aborted) this.#failed(error);
+      if (!this.isOver) this.#failed(error);
     }
   }
 
-  /** Ends what is played: it is deleted. */
+  /** Ends it: the reader has left, or it is deleted. */
   end() {
+    this.isOver = true;
+    clearInterval(this.timer);
     this.video?.pause();
     this.reader.close();
   }
@@ -193,7 +195,7 @@ export class ClipStage {
     this.video = video;
     fill(this.screen, video);
     fill(this.words, ...clipFacts(manifest).filter(Boolean));
-    this.controls.useFile(video);
+    this.controls.useFile(video, manifest.sound !== undefined);
     this.onFetched({ blob, url, startedMs: manifest.started_ms });
     if (wasPlaying) video.play().catch((error) => console.warn("not played on", error));
   }
@@ -240,8 +242,9 @@ class Controls {
     this.#write(0);
   }
 
-  /** From now on it is the file's. @param {HTMLVideoElement} video */
-  useFile(video) {
+  /** From now on it is the file's. @param {HTMLVideoElement} video @param {boolean} hasSound */
+  useFile(video, hasSound) {
+    this.sound.hidden = !hasSound;
     for (const control of [this.speed, this.back, this.on]) control.removeAttribute("disabled");
     for (const type of ["play", "pause", "seeked", "ended", "volumechange"]) video.addEventListener(type, () => this.look());
     this.#speed();

@@ -19,10 +19,10 @@ const MINUTE_MS = 60_000;
 const WRITTEN_EVERY = 6;
 
 /**
- * @param {Day} day @param {(entry: Entry) => string} wordsOf what stands closest
+ * @param {Day} day @param {string} name the day's @param {(entry: Entry) => string} wordsOf what stands closest
  * @param {(entry: Entry) => void} onGo
  */
-export function dayLine(day, wordsOf, onGo) {
+export function dayLine(day, name, wordsOf, onGo) {
   const { rings, motions } = marksOf(day);
   const hours = hoursOf(day);
   const now = shareOf(day, nowMs()) * WIDTH;
@@ -39,7 +39,7 @@ export function dayLine(day, wordsOf, onGo) {
   const said = h("output", { class: "scrubbed", hidden: true });
   const last = Math.round((day.end - day.start) / MINUTE_MS) - 1;
   const newest = Math.floor((day.entries[0].ms - day.start) / MINUTE_MS);
-  const range = h("input", { type: "range", min: 0, max: last, step: 1, value: Math.min(last, newest), "aria-label": t("history.line") });
+  const range = h("input", { type: "range", min: 0, max: last, step: 1, value: Math.min(last, newest), "aria-label": `${t("history.line")}: ${name}` });
   const moved = () => {
     const ms = day.start + Number(range.value) * MINUTE_MS;
     const entry = closestTo(day, ms);

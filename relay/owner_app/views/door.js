@@ -7,6 +7,7 @@ import { isBlind } from "../camera_states.js";
 import { knownBrowsers } from "../known_browsers.js";
 import { mayStand } from "../decision_notes.js";
 import { fill, h, mark, skeleton } from "../dom.js";
+import { choicesOf } from "../clip_choices.js";
 import { groupEvents, troublesOf, whenOf } from "../event_groups.js";
 import { agoText, t, time, timeText, timeWithin } from "../i18n.js";
 import { icon } from "../icons.js";
@@ -63,7 +64,7 @@ export function doorPage(context) {
       const more = [watched(household, bell.device), calls.hint(bell.device), renewal(household, bell.device)];
       return doorbellCard(bell, { at, household, history, health, thumbs, frame: pictures.lastFrame(bell.device) }, more);
     });
-    const found = groupEvents(history, notes);
+    const found = choicesOf(household).shown(groupEvents(history, notes));
     return [
       h("div", { class: "doors", id: "doors" }, cards),
       asked(household),

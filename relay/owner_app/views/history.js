@@ -33,11 +33,6 @@ let opened = "";
 
 /** @param {Context} context */
 export function historyPage(context) {
-  const [device] = context.parts;
-  const { household } = context;
-  if (household.isLoaded && device !== undefined && household.doorbell(device) === undefined) {
-    return { title: t("history.title"), body: unknownDoorbell() };
-  }
   return { title: t("history.title"), body: new History(context).nodes };
 }
 
@@ -65,7 +60,9 @@ class History {
     this.nodes = [this.filters, this.state, this.list.node, this.foot];
     this.isReading = false;
     this.isNear = false;
+    this.isDue = false;
     this.drawn = "";
+    this.choices = choicesOf(household);
     this.shownFilters = "";
     const end = new IntersectionObserver(([{ isIntersecting }]) => {
       this.isNear = isIntersecting;
@@ -74,20 +71,33 @@ class History {
     end.observe(this.foot);
     left.addEventListener("abort", () => end.disconnect());
     this.#draw();
-    for (const type of ["change", "contact"]) household.addEventListener(type, () => this.#draw(), { signal: left });
+    for (const type of ["change", "contact"]) household.addEventListener(type, () => this.#drawSoon(), { signal: left });
     if (opened !== "") requestAnimationFrame(() => requestAnimationFrame(() => this.#comeBack()));
+  }
+
+  /** Draws with the next picture, however much has changed until then. */
+  #drawSoon() {
+    if (this.isDue) return;
+    this.isDue = true;
+    requestAnimationFrame(() => {
+      this.isDue = false;
+      if (!this.context.left.aborted) this.#draw();
+    });
   }
 
   /** Draws what has changed since. */
   #draw() {
     const { household } = this;
     if (!household.isLoaded) return fill(this.state, skeleton(5));
-    if (this.device !== undefined && household.doorbell(this.device) === undefined) return fill(this.state, unknownDoorbell());
+    if (this.device !== undefined && household.doorbell(this.device) === undefined) {
+      const isOld = household.asOfMs > 0 && household.hasContact; // what was kept may not know it yet
+      return fill(this.state, isOld ? skeleton(5) : unknownDoorbell());
+    }
     this.#drawFilters();
     const now = `${household.revision} ${household.told.size} ${[...this.kinds]} ${household.isComplete}`;
     if (now === this.drawn) return;
     this.drawn = now;
-    const choices = choicesOf(household);
+    const choices = (this.choices = choicesOf(household));
     const groups = groupEvents(household.history, household.notes);
     const shown = shownOf(groups, { kinds: this.kinds, device: this.device }, choices, nowMs());
     const focused = document.activeElement?.id;
@@ -176,7 +186,7 @@ class History {
       await read();
       this.isReading = false;
       this.drawn = "";
-      this.#draw();
+      this.#drawSoon();
     } catch (error) {
       this.isReading = false;
       console.warn(error);
@@ -199,7 +209,7 @@ class History {
     const go = (/** @type {Entry} */ entry) => void this.list.show(entry);
     return [
       h("div", { class: "day-name" }, h("h2", {}, name), h("p", { class: "muted" }, dayCounts(day))),
-      dayLine(day, entryWords, go),
+      dayLine(day, name, entryWords, go),
     ];
   }
 
@@ -213,8 +223,8 @@ class History {
 
   /** @param {Entry} entry */
   #mark({ group, ms }) {
-    const { keptBy, deleted } = choiceOf(group, choicesOf(this.household));
-    const pictured = [group.told, ...group.others].some(({ has_thumbnail }) => has_thumbnail);
+    const { keptBy, deleted } = choiceOf(group, this.choices);
+    const pictured = group.told.has_thumbnail || group.others.some(({ has_thumbnail }) => has_thumbnail);
     return `${group.told.event.id}:${ms}:${group.clip?.event.id ?? ""}:${group.others.length}${pictured ? "p" : ""}${keptBy.length}${deleted ? "d" : ""}`;
   }
 }
