@@ -43,7 +43,7 @@ import { forgetWorkerStore } from "./worker_store.js";
  * @property {(token: string, owner: Owner) => void} signIn
  * @property {(how?: {isKnown?: boolean}) => void} signOut
  */
-/** @typedef {{title: string, body: Node[], isWide?: boolean}} Page */
+/** @typedef {{title: string, body: Node[], isWide?: boolean, isTitleHidden?: boolean}} Page `isTitleHidden`: the page speaks for itself; only those who hear it need the title */
 /** @typedef {(context: Context) => Page | Promise<Page>} View */
 
 /** The places, in their order; the first page is the door's. @type {readonly (readonly [string, import("./icons.js").IconName])[]} */
@@ -83,8 +83,12 @@ class App {
     this.installed.addEventListener("newer", () => this.#banner());
     this.installed.listen();
     addEventListener("hashchange", () => this.#moved());
-    addEventListener("online", () => this.#banner());
-    addEventListener("offline", () => this.#banner());
+    for (const type of ["online", "offline"]) {
+      addEventListener(type, () => {
+        this.#banner();
+        void this.household?.networkIs(navigator.onLine);
+      });
+    }
     void this.show();
   }
 
@@ -162,9 +166,9 @@ class App {
   }
 
   /** @param {Page} page */
-  #put({ title, body, isWide = false }) {
+  #put({ title, body, isWide = false, isTitleHidden = false }) {
     document.title = `${title} · Doorward`;
-    const heading = h("h1", { tabindex: -1 }, title);
+    const heading = h("h1", { tabindex: -1, class: isTitleHidden && "visually-hidden" }, title);
     const main = element("main");
     main.classList.toggle("wide", isWide);
     fill(main, heading, body);

@@ -276,6 +276,17 @@ export class Household extends EventTarget {
     }
   }
 
+  /** Without a network there is no contact, though the stream doesn't notice it at once. @param {boolean} isThere */
+  async networkIs(isThere) {
+    if (!isThere) return this.#contact(false);
+    try {
+      await this.refresh();
+      this.#contact(true);
+    } catch (error) {
+      console.warn("network", error); // the stream goes on trying
+    }
+  }
+
   /** @param {{event: string, data: any}} message */
   async #hear({ event, data }) {
     if (event === "doorbell") {

@@ -4,10 +4,11 @@
  * service worker has fetched the rest, nothing of this needs a network.
  * @module
  */
+import { styleSheet } from "./dom.js";
 import { loadMoreWords } from "./i18n.js";
 
 /** @typedef {import("./app.js").View} View */
-/** @typedef {{load: () => Promise<View>, isOpen?: boolean, isFirst?: boolean, nav?: string}} Route `isOpen`: to whoever isn't signed in; `isFirst`: needs no words but the first */
+/** @typedef {{load: () => Promise<View>, isOpen?: boolean, isFirst?: boolean, nav?: string, sheet?: string}} Route `isOpen`: to whoever isn't signed in; `isFirst`: needs no words and no style but the first */
 
 /** @type {Record<string, Route>} */
 const ROUTES = {
@@ -17,7 +18,7 @@ const ROUTES = {
   start: { load: async () => (await import("./views/start.js")).startPage },
   ask: { load: async () => (await import("./views/start.js")).askPage },
   pair: { load: async () => (await import("./views/pair.js")).pairPage },
-  live: { load: async () => (await import("./views/live.js")).livePage, nav: "" },
+  live: { load: async () => (await import("./views/live.js")).livePage, nav: "", sheet: "./live.css" },
   see: { load: async () => (await import("./views/live_shortcut.js")).seePage, nav: "" },
   history: { load: async () => (await import("./views/clips.js")).clipsPage, nav: "history" },
   clip: { load: async () => (await import("./views/clips.js")).clipPage, nav: "history" },
@@ -71,9 +72,9 @@ export function fetchAhead(isSignedIn) {
 }
 
 /** Fetches a page's code, and the words that it needs. @param {Route} route @returns {Promise<View>} */
-export async function viewOf({ load, isFirst }) {
+export async function viewOf({ load, isFirst, sheet }) {
   try {
-    const [view] = await Promise.all([load(), isFirst || loadMoreWords()]);
+    const [view] = await Promise.all([load(), isFirst || loadMoreWords(), isFirst || styleSheet("./style.css"), sheet && styleSheet(sheet)]);
     return view;
   } catch (error) {
     throw new NotLoaded("a part of the app can't be fetched", { cause: error });

@@ -41,7 +41,17 @@ async def home() -> AsyncIterator[Home]:
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/pair", "/confirm", "/microphone", "/knock", "/static/door.css", "/nothing"]
+    "path",
+    [
+        "/",
+        "/pair",
+        "/confirm",
+        "/microphone",
+        "/knock",
+        "/static/style.css",
+        "/static/door.css",
+        "/nothing",
+    ],
 )
 async def test_every_answer_is_locked_down(home: Home, path: str) -> None:
     headers = (await home.web.get(path)).headers
@@ -451,3 +461,21 @@ async def test_a_taken_port_is_named_with_what_to_do() -> None:
     async with served(Doorbell()) as port:
         with pytest.raises(PortTaken, match="listen_port"):
             listen("127.0.0.1", port)
+
+
+async def test_times_are_in_the_zone_that_the_owners_app_names_and_stay_so(home: Home) -> None:
+    await home.unlock()
+    page = await home.web.get("/confirm?zone=Asia/Tokyo")
+    assert "UTC+09:00" in page.text
+    assert "UTC+09:00" in (await home.web.get("/confirm")).text
+
+
+@pytest.mark.parametrize(
+    "zone",
+    ["Nowhere/Else", "Europe", "../../etc/passwd", "/etc/localtime", "E" * 2000, "Europe/", "%00"],
+)
+async def test_a_zone_that_there_isnt_changes_nothing(home: Home, zone: str) -> None:
+    await home.unlock()
+    page = await home.web.get("/confirm", params={"zone": zone})
+    assert "CET, UTC+01:00" in page.text
+    assert "dw_door_zone" not in page.headers.get("set-cookie", "")

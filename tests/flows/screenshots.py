@@ -20,6 +20,7 @@ from tests.flows import people
 from tests.flows.asked_pictures import take_asked
 from tests.flows.browser import Person, chromium, sit_down, unpaired_town
 from tests.flows.camera import IN_ENGLISH_ONLY, Camera
+from tests.flows.component_pictures import take_components
 from tests.flows.door_pictures import take_doors
 from tests.flows.hard_days import HardDays
 from tests.flows.page_pictures import take_pages
@@ -40,7 +41,7 @@ from tests.story.door import Door
 from tests.story.settings import REPOSITORY, Settings
 
 PICTURES = REPOSITORY / "build" / "screenshots"
-PARTS = ("doors", "asked", "saved", "pages", "story")
+PARTS = ("components", "doors", "asked", "saved", "pages", "story")
 PORTRAIT = REPOSITORY / "docs" / "images" / "owner-app.png"
 CODE_RECORDED_S = 10.0
 """That the code is taken away is motion, and a recording of its own."""
@@ -404,6 +405,8 @@ async def take_parts(parts: Collection[str], out: Path, portrait_file: Path) -> 
     camera, faults = Camera(out), []
     with tempfile.TemporaryDirectory(prefix="doorward-") as made:
         folder = Path(made)
+        if "components" in parts:
+            faults += await take_components(camera)
         if "doors" in parts:
             faults += await take_doors(camera)
         if "asked" in parts:

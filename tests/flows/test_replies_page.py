@@ -182,6 +182,7 @@ async def test_whoever_watches_turns_the_doors_microphone_off_and_never_on(tmp_p
     sound = Sounding(tmp_path / "replies")
     async with visiting(tmp_path, flags=FAKE_MICROPHONE, sound=sound.live) as at:
         await at.see()
+        await at.page.click("#live-more")
         await at.page.click("#microphone-off")
         await expect(at.page.locator("#door-microphone")).to_contain_text("own page")
         await at.page.click("#microphone-off-yes")

@@ -3,6 +3,7 @@
  * @module
  */
 import { fill, h } from "../dom.js";
+import { localPageAddress } from "../local_page_address.js";
 import { nextBatchFrom, releaseEnd } from "../batches.js";
 import { hasText, t, time, timeText } from "../i18n.js";
 import { nowMs } from "../town_time.js";
@@ -62,7 +63,7 @@ function confirmHere({ door_page: doorPage, batch_ms }, about) {
   const link = {
     class: "button primary",
     id: "door-page",
-    href: doorPage,
+    href: isWeb && localPageAddress(doorPage),
     target: "_blank",
     rel: "noopener noreferrer",
   };
