@@ -66,7 +66,9 @@ class Responses:
         chosen = {"lang": (COOKIE, texts.language), "zone": (ZONE_COOKIE, str(texts.zone))}
         for parameter, (cookie, value) in chosen.items():
             if request.query_params.get(parameter) == value:
-                response.set_cookie(cookie, value, READER_COOKIE_S, httponly=True, samesite="strict")
+                response.set_cookie(
+                    cookie, value, READER_COOKIE_S, httponly=True, samesite="strict"
+                )
         return response
 
     def done(self, request: Request, location: str) -> Response:

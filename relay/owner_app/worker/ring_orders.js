@@ -1,5 +1,5 @@
 /**
- * Answers to a ring from the notification itself: the owner's default quick reply, and snoozing.
+ * Orders from a ring's notification itself: the owner's default quick reply, and a pause.
  * @module
  */
 import { ApiError } from "../api.js";
@@ -14,7 +14,7 @@ import { offered } from "./rings.js";
 
 const SNOOZE_MINUTES = 60;
 
-export class Answers {
+export class RingOrders {
   /** @param {ServiceWorkerRegistration} registration */
   constructor(registration) {
     this.registration = registration;
