@@ -108,7 +108,8 @@ export function offered(actions) {
 
 /** @param {RingData} data */
 function titleOf({ kind, events }) {
-  return events.length === 1 ? t(`push.${kind}.title`) : tn(`push.${kind}.titles`, events.length);
+  if (events.length === 1) return t(`push.${kind}.title`);
+  return kind === "pressed" ? tn("push.pressed.titles", events.length) : tn("push.motion.titles", events.length);
 }
 
 /** @param {RingText} said @param {KnownDoorbell} doorbell @param {RingData} data @returns {RingOptions} */
