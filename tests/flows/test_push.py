@@ -258,6 +258,19 @@ async def test_a_quick_reply_that_isnt_played_is_said(tmp_path: Path) -> None:
 # Over, paused, and what is no ring
 
 
+async def test_who_looks_who_is_there_has_no_ring_left(tmp_path: Path) -> None:
+    async with at_home(tmp_path) as home:
+        await home.ready()
+        event = await home.ring()
+        await home.phone.deliver(home.text(event))
+        await shown(home)
+        await home.at.page.goto(f"{OWNER_ORIGIN}/#/live/{home.at.device}")
+        end_s = asyncio.get_running_loop().time() + 60
+        while await home.phone.shown():
+            assert asyncio.get_running_loop().time() < end_s
+            await asyncio.sleep(0.1)
+
+
 async def test_a_ring_that_another_phone_answered_ends_here(tmp_path: Path) -> None:
     async with at_home(tmp_path) as home:
         await home.ready()
