@@ -88,7 +88,9 @@ class PushedHouse(SlotHouse):
     def __init__(self, folder: Path, town: Town, twin: "PushedHouse | None" = None) -> None:
         folder.mkdir()
         super().__init__(folder, town)
-        self.subscriptions = {} if twin is None else twin.subscriptions
+        self.subscriptions: dict[str, PushSubscription] = {}
+        if twin is not None:
+            self.subscriptions = twin.subscriptions
         if twin is None:
             self.add_owner(phones=PHONES)
         else:

@@ -8,7 +8,7 @@ import pytest
 from firmware.errors import StoreError
 from firmware.notes.check_ins import CheckIns
 from firmware.protocol.encoding import decode, unb64u
-from firmware.protocol.events import CheckedIn, EventBody
+from firmware.protocol.events import CheckedIn, Event, EventBody
 from firmware.protocol.live import PushText, SilentPush
 from tests.fakes.push_subscription import PushSubscription
 from tests.fakes.slot_house import SlotHouse
@@ -42,11 +42,12 @@ class Doorbell(SlotHouse):
         self.browsers.set_push(browser, push)
         return browser
 
-    async def publish(self, body: EventBody, *, event_id: str | None = None):  # noqa: ARG002
+    async def publish(self, body: EventBody, *, event_id: str | None = None) -> Event:
         if self.is_card_bad:
             raise StoreError(self.folder, "can't be written")
         assert isinstance(body, CheckedIn)
         self.left.append(body)
+        return await super().publish(body, event_id=event_id)
 
     async def pass_time(self, seconds: float) -> int:
         """Let time pass by turns; return how often it checked in."""

@@ -120,7 +120,9 @@ def outbox(tmp_path: Path) -> Outbox:
     return Outbox(tmp_path / "counted.sqlite3", "a" * 20, boot="boot")
 
 
-def test_a_press_counts_after_its_receipt_and_after_a_restart(outbox: Outbox, tmp_path) -> None:
+def test_a_press_counts_after_its_receipt_and_after_a_restart(
+    outbox: Outbox, tmp_path: Path
+) -> None:
     told = outbox.append(Pressed(), time_ms=1000, is_clock_trusted=True)
     outbox.append(Motion(), time_ms=2000, is_clock_trusted=True)
     outbox.forget([told.id])

@@ -1,9 +1,10 @@
 """A silent doorbell: what it left with the relay is pushed after the owner's time, and once."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import event
@@ -53,7 +54,7 @@ class Kept:
 
     rows: list[PushRow] = field(default_factory=list)
 
-    def send(self, rows: list[PushRow]) -> None:
+    def send(self, rows: Sequence[PushRow]) -> None:
         self.rows += rows
 
 
@@ -263,10 +264,10 @@ async def test_the_browser_reads_what_the_doorbell_left_and_the_relay_cant(
 @ON_SQLITE_ONLY
 async def test_to_find_what_is_due_reads_no_table_from_end_to_end(home: Home) -> None:
     """Seen to fail (SCAN silences) without the index."""
-    run: list[tuple[str, object]] = []
+    run: list[tuple[str, Any]] = []
     engine = home.world.database._engine.sync_engine
 
-    def note(_c: object, _cur: object, statement: str, values: object, *_more: object) -> None:
+    def note(_c: object, _cur: object, statement: str, values: Any, *_more: object) -> None:
         run.append((statement, values))
 
     event.listen(engine, "before_cursor_execute", note)
