@@ -210,7 +210,7 @@ async def test_an_emergency_is_pushed_once_also_by_a_doorbell_that_starts_again(
     assert kinds_of(house.seen()) == ["SlotCommitted"]
 
 
-async def test_an_emergency_that_was_withdrawn_or_is_old_is_pushed_by_nobody(
+async def test_an_emergency_of_three_hours_ago_is_pushed_by_nobody(
     tmp_path: Path,
 ) -> None:
     house = PushedHouse(tmp_path / "house", make_town())
