@@ -53,7 +53,6 @@ def open_record(
     follower.witnessed.add(site.clock.note_witnessed)
     requests = _requests(site, follower, database, household, store)
     slots = Slots(
-        device=site.keys.device,
         clock=site.clock,
         register=follower,
         desk=requests,

@@ -89,6 +89,7 @@ class Pushes:
         self._ring: _Ring | None = None
         self._snoozed_until_ns: dict[str, int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._turn = asyncio.Lock()  # a ring is told before its end
 
     async def publish(self, body: EventBody, *, event_id: str | None = None) -> Event:
         """Publish a fact as usual, then push it if it is a press; the caller never waits."""
@@ -195,12 +196,13 @@ class Pushes:
             body=body,
         )
         try:
-            messages = await asyncio.to_thread(push_messages, text, browsers)
-            if messages:
-                expires_ms = event.time_ms + LIFE_MS if event.is_clock_trusted else NEVER_MS
-                await self._events.publish(
-                    PushWanted(for_event_id=event.id, expires_ms=expires_ms, messages=messages)
-                )
+            async with self._turn:
+                messages = await asyncio.to_thread(push_messages, text, browsers)
+                if messages:
+                    expires_ms = event.time_ms + LIFE_MS if event.is_clock_trusted else NEVER_MS
+                    await self._events.publish(
+                        PushWanted(for_event_id=event.id, expires_ms=expires_ms, messages=messages)
+                    )
         except DoorwardError as error:
             log.error("an event isn't pushed: %s", error)
 

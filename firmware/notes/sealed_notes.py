@@ -50,6 +50,11 @@ class Notes:
         self._clock = clock
         self._events = events
 
+    @property
+    def device(self) -> str:
+        """The id of the doorbell whose notes these are."""
+        return self._keys.device
+
     async def to_owner(
         self,
         owner: Owner,

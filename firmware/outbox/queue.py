@@ -87,9 +87,11 @@ class Outbox:
         device: str,
         *,
         boot: str = "",
+        most_counted: int = MAX_COUNTED,
     ) -> None:
         self._path = path
         self._boot = boot
+        self._most_counted = most_counted
         self._device = device
         self._lock = threading.Lock()
         self._waiting: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
@@ -266,7 +268,7 @@ class Outbox:
                 self._db.execute(
                     "DELETE FROM counted WHERE seq <= (SELECT seq FROM counted"
                     " ORDER BY seq DESC LIMIT 1 OFFSET ?)",
-                    (MAX_COUNTED,),
+                    (self._most_counted,),
                 )
             case ClockSet() as told:
                 self._db.execute(

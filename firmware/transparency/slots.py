@@ -118,7 +118,6 @@ class Slots:
     def __init__(
         self,
         *,
-        device: str,
         clock: Clock,
         register: SlotLength,
         desk: RequestIntake,
@@ -130,7 +129,6 @@ class Slots:
         chance: random.Random,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
-        self._device = device
         self._clock = clock
         self._register = register
         self._desk = desk
@@ -203,7 +201,7 @@ class Slots:
             )
         clips = await asyncio.to_thread(self._clips, slot)
         record = SlotRecord(
-            device=self._device,
+            device=self._notes.device,
             slot=slot,
             salt=new_salt(secrets.token_bytes(32)),
             clips=fill_up(

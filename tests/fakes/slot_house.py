@@ -102,7 +102,6 @@ class SlotHouse:
             slots=self.store,
         )
         self.slots = Slots(
-            device=self.keys.device,
             clock=self.clock,
             register=self.read_register,
             desk=self.desk,

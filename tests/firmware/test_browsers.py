@@ -28,7 +28,14 @@ from tests.fakes.sample_keys import PUSH_KEY
 from tests.story.browser import SoftBrowser
 
 DOOR_PAGE = "http://door.test"
-PUSH = SetPush(p256dh=PUSH_KEY, auth="AQ", kinds=["pressed"], quiet=None)
+PUSH = SetPush(
+    p256dh=PUSH_KEY,
+    auth="AQ",
+    kinds=["pressed"],
+    quiet=None,
+    summary=None,
+    silent_after_minutes=None,
+)
 
 
 @pytest.fixture

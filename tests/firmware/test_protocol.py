@@ -88,6 +88,9 @@ BODIES = [
         expires_ms=1,
         messages=[events.PushMessage(browser="b" * 20, encrypted="AQ")],
     ),
+    events.CheckedIn(
+        messages=[events.SilenceMessage(browser="b" * 20, after_minutes=15, encrypted="AQ")]
+    ),
     events.PackageReady(
         package_id=new_id(),
         request_id=new_id(),

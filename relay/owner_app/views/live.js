@@ -36,6 +36,7 @@ export async function livePage(context) {
   await known(context.household);
   const page = new LivePage(context, device);
   page.watch(begunMs);
+  void context.installed.endRing(device);
   return {
     title: context.household.doorbell(device)?.name ?? t("live.title"),
     isTitleHidden: true,

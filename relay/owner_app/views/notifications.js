@@ -53,6 +53,7 @@ async function show(context, place, said) {
   fill(
     place,
     said && h("p", { class: "notice", role: "status", id: "push-said" }, said),
+    h("p", { class: state === undefined ? "state" : "state on", "data-testid": "push-state" }, t(state === undefined ? "push.is_off" : "push.is_on")),
     state !== undefined && pauseSection(parties, state),
     form(context, place, parties, state),
   );
@@ -98,7 +99,6 @@ function form(context, place, parties, state) {
   return h(
     "form",
     { id: "push-form", onsubmit: save },
-    h("p", { class: isOn ? "state on" : "state", "data-testid": "push-state" }, t(isOn ? "push.is_on" : "push.is_off")),
     fields.node,
     problems,
     h("div", { class: "actions" }, buttons),
@@ -137,13 +137,12 @@ class ChoiceFields {
       h("h2", {}, t("push.what")),
       rows([row("push.kind.pressed", "push.kind.pressed_help", this.pressed), row("push.kind.motion", "push.kind.motion_help", this.motion)]),
       h("h2", {}, t("push.requests")),
-      rows([row("push.summary", "push.summary_help", this.summary)]),
+      rows([row("push.emergency", "push.emergency_help", this.emergency), row("push.summary", "push.summary_help", this.summary)]),
       this.summaryTime,
-      rows([row("push.emergency", "push.emergency_help", this.emergency)]),
       h("h2", {}, h("label", { for: this.silent.id }, t("push.silent"))),
-      this.silent,
       h("p", { class: "hint" }, t("push.silent_help")),
-      h("h2", {}, t("push.quiet")),
+      this.silent,
+      h("h2", {}, t("push.when")),
       rows([row("push.quiet", "push.quiet_more", this.quiet)]),
       this.times,
     );

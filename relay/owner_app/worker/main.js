@@ -7,8 +7,8 @@
  * @module
  */
 import { renewSubscription } from "../push.js";
-import { Answers } from "./answers.js";
 import { Pushed } from "./pushed.js";
+import { RingOrders } from "./ring_orders.js";
 import { Shell } from "./shell.js";
 import { openApp } from "./windows.js";
 
@@ -18,7 +18,7 @@ export function listen(list) {
   const { registration } = worker;
   const shell = new Shell(caches, registration.scope, list);
   const pushed = new Pushed(registration);
-  const answers = new Answers(registration);
+  const orders = new RingOrders(registration);
 
   worker.addEventListener("install", (event) => event.waitUntil(shell.install()));
   worker.addEventListener("activate", (event) => event.waitUntil(shell.forgetOthers()));
@@ -33,7 +33,7 @@ export function listen(list) {
   worker.addEventListener("notificationclick", (event) => {
     const { device, hash = device ? `#/live/${device}` : "#/" } = event.notification.data ?? {};
     const { action } = event;
-    if (action === "reply" || action === "snooze") event.waitUntil(answers.give(event.notification, action));
+    if (action === "reply" || action === "snooze") event.waitUntil(orders.give(event.notification, action));
     else {
       event.notification.close();
       event.waitUntil(openApp(worker.clients, registration.scope, hash));

@@ -7,7 +7,7 @@
  * @module
  */
 import { currentLocale, t, timeText, tn } from "../i18n.js";
-import { isNewest } from "./shown.js";
+import { isNewest } from "./message_memory.js";
 import { CLOCK_ERROR_MS, styleOf } from "./times.js";
 
 /** @typedef {import("../worker_store.js").Book} Book */

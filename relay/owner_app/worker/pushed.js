@@ -4,11 +4,11 @@
  */
 import { readPush, readWorkerStore } from "../worker_store.js";
 import { speakAs } from "./language.js";
+import { isNew, isNewest } from "./message_memory.js";
 import { Notices } from "./notices.js";
 import { parsePushText } from "./push_text.js";
 import { isQuietAt } from "./quiet.js";
 import { Rings } from "./rings.js";
-import { isNew, isNewest } from "./shown.js";
 
 /** @typedef {import("./push_text.js").PushText} PushText */
 /** @typedef {import("../worker_store.js").Book} Book */

@@ -41,7 +41,7 @@ export class Rings {
   async show(book, said, doorbell) {
     const tag = tagOf(said.device, said.body.type);
     const before = await this.#before(tag);
-    if (before?.is_over && isBefore(said, before)) return; // it was carried late, after its own end
+    if (before?.is_over && isOver(said, before)) return; // it was carried late, after its own end
     /** @type {RingData} */
     const data = {
       device: said.device,
@@ -59,7 +59,7 @@ export class Rings {
     const { device, id, time_ms, body } = said;
     const tag = tagOf(device, "pressed");
     const before = await this.#before(tag);
-    if (before !== null && !before.is_over && isBefore(said, before)) return; // somebody rang again since
+    if (before !== null && !before.is_over && isOutdated(said, before)) return; // somebody rang again since
     const title = body.by === null ? t("push.over.missed") : t("push.over.answered", { name: body.by });
     /** @type {RingData} */
     const data = { device, kind: "pressed", events: [{ event_id: id, time_ms }], is_over: true };
@@ -108,7 +108,8 @@ export function offered(actions) {
 
 /** @param {RingData} data */
 function titleOf({ kind, events }) {
-  return events.length === 1 ? t(`push.${kind}.title`) : tn(`push.${kind}.titles`, events.length);
+  if (events.length === 1) return t(`push.${kind}.title`);
+  return kind === "pressed" ? tn("push.pressed.titles", events.length) : tn("push.motion.titles", events.length);
 }
 
 /** @param {RingText} said @param {KnownDoorbell} doorbell @param {RingData} data @returns {RingOptions} */
@@ -167,11 +168,16 @@ function looks(time_ms) {
   };
 }
 
-/** Whether a message is of no later moment than what is shown. @param {RingText | OverText} said @param {RingData} shown */
-function isBefore({ id, time_ms }, { events }) {
+/** Whether a ring belongs to one whose end is shown. @param {RingText} said @param {RingData} shown */
+function isOver({ id, time_ms }, { events }) {
   const newest = /** @type {RingTime} */ (events.at(-1));
-  if (newest.event_id === id) return false;
-  return time_ms !== null && newest.time_ms !== null && time_ms <= newest.time_ms;
+  return newest.event_id === id || (time_ms !== null && newest.time_ms !== null && time_ms <= newest.time_ms);
+}
+
+/** Whether an end belongs to an earlier ring than is shown. @param {OverText} said @param {RingData} shown */
+function isOutdated({ time_ms }, { events }) {
+  const newest = /** @type {RingTime} */ (events.at(-1));
+  return time_ms !== null && newest.time_ms !== null && time_ms < newest.time_ms;
 }
 
 /** @param {Book} book @param {RingText} said @param {KnownDoorbell} doorbell */

@@ -1,5 +1,5 @@
 /**
- * Answers to a ring from the notification itself: the owner's default quick reply, and snoozing.
+ * Orders from a ring's notification itself: the owner's default quick reply, and a pause.
  * @module
  */
 import { ApiError } from "../api.js";
@@ -14,7 +14,7 @@ import { offered } from "./rings.js";
 
 const SNOOZE_MINUTES = 60;
 
-export class Answers {
+export class RingOrders {
   /** @param {ServiceWorkerRegistration} registration */
   constructor(registration) {
     this.registration = registration;
@@ -48,12 +48,12 @@ export class Answers {
 /** @param {Book} book @param {RingData} data @returns {Promise<string>} what came of it, in words */
 function replied(book, { device, events }) {
   const event_id = /** @type {import("./rings.js").RingTime} */ (events.at(-1)).event_id;
-  return ordered(book, device, { type: "play_reply", event_id, reply_id: null }, "push.reply_failed", async () => t("push.replied"));
+  return ordered(book, device, { type: "play_reply", event_id, reply_id: null }, (code) => `push.reply_failed.${code}`, async () => t("push.replied"));
 }
 
 /** @param {Book} book @param {RingData} data @returns {Promise<string>} */
 function snoozed(book, { device }) {
-  return ordered(book, device, { type: "snooze_push", minutes: SNOOZE_MINUTES }, "push.snooze_failed", async () => {
+  return ordered(book, device, { type: "snooze_push", minutes: SNOOZE_MINUTES }, (code) => `push.snooze_failed.${code}`, async () => {
     const untilMs = Date.now() + SNOOZE_MINUTES * 60_000;
     const state = await readPush();
     if (state !== undefined) await writePush({ ...state, snoozed: { ...state.snoozed, [device]: untilMs } });
@@ -63,17 +63,17 @@ function snoozed(book, { device }) {
 
 /**
  * @param {Book} book @param {string} device @param {import("../vendor/protocol/documents.js").OrderBody} order
- * @param {string} failed the text if it fails @param {() => Promise<string>} done
+ * @param {(code: string) => string} failed the key of the text if it fails so @param {() => Promise<string>} done
  */
 async function ordered(book, device, order, failed, done) {
   const doorbell = book.doorbells.find((one) => one.device === device);
-  if (doorbell === undefined) return t(failed);
+  if (doorbell === undefined) return t(failed("unknown"));
   try {
     await sendOrder(relayOf(book), await browserOf(book), doorbell, order);
     return await done();
   } catch (error) {
     console.warn("an order wasn't carried out", error);
-    const known = error instanceof ApiError ? `${failed}.${error.code}` : "";
-    return hasText(known) ? t(known) : t(failed);
+    const known = error instanceof ApiError ? failed(error.code) : "";
+    return hasText(known) ? t(known) : t(failed("unknown"));
   }
 }
