@@ -43,6 +43,7 @@ from firmware.protocol.register.facts import RegisterFacts
 from firmware.protocol.releases import ReleaseOpening
 from firmware.protocol.requests import EvidenceRequest, SignedRequest
 from tests.fakes.log_town import CELL, MINUTE_MS, NOW_MS, Town, make_town
+from tests.fakes.owner_file import file_of
 from tests.story.authenticator import SoftPasskey
 from tests.story.browser import SoftBrowser
 
@@ -263,7 +264,7 @@ def make_world(now_ms: int = NOW_MS) -> ConsentWorld:
         spent=frozenset(),
         browsers={},
         newcomers=paired,
-        household=HouseholdFacts(approvers={}, waiting={}),
+        household=HouseholdFacts(file=file_of(), approvers={}, waiting={}),
     )
     return ConsentWorld(
         owner=owner, town=town, signed_request=signed, facts=facts, clip_id=clip_id, paired=paired

@@ -43,7 +43,7 @@ from firmware.protocol.decisions import (
 )
 from firmware.protocol.encoding import WireError
 from firmware.protocol.grants import GrantTerms
-from firmware.protocol.notes import HoldsNow, SettingsNow, StatementDone
+from firmware.protocol.notes import HoldsNow, RefusedNow, StatementDone
 from tests.fakes.asked_house import AskedHouse, asked_house
 from tests.fakes.channel import FakeChannel
 from tests.fakes.consent_world import MINUTE_MS, new_owner_passkey
@@ -319,7 +319,7 @@ async def test_what_lies_outside_the_asked_time_is_neither_listed_nor_sent(
 
 
 @pytest.mark.parametrize(
-    ("way", "note"), [("decline", StatementDone), ("hold", HoldsNow), ("refuse", SettingsNow)]
+    ("way", "note"), [("decline", StatementDone), ("hold", HoldsNow), ("refuse", RefusedNow)]
 )
 async def test_what_narrows_is_one_yes_and_counts_at_once(
     house: AskedHouse, way: str, note: type

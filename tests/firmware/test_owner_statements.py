@@ -139,7 +139,7 @@ async def test_renewing_says_until_when_as_the_doorbell_does(paired: Paired) -> 
     def says(digest: str) -> list[NoteBody]:
         return [
             BrowserEnrolled(browser=browser.id, name=browser.name, until_ms=UNTIL_MS),
-            SettingsNow(statement_digest=digest, settings=None, refused=[]),
+            SettingsNow(statement_digest=digest, settings=None, at_ms=UNTIL_MS),
         ]
 
     code, said = await paired.run("renew", says=says)

@@ -41,7 +41,7 @@ from firmware.protocol.live import (
     WantDoorLink,
 )
 from firmware.protocol.sealing import seal_to
-from firmware.protocol.zones import SEALED_CHARS, open_zones
+from firmware.protocol.zones import SEALED_CHARS, SeenMotion, open_zones
 from tests.fakes.consent_world import DEVICE, NOW_MS, make_world
 from tests.fakes.push_subscription import PushSubscription
 from tests.story.browser import SoftBrowser
@@ -194,7 +194,7 @@ class Doorbell:
         return await self.pushed()
 
     async def push_motion(self, *zones: str) -> list[PushMessage]:
-        await self.pushes.publish_motion(zones, event_id=new_id())
+        await self.pushes.publish_motion(SeenMotion(names=list(zones)), event_id=new_id())
         return await self.pushed()
 
     async def pushed(self) -> list[PushMessage]:
@@ -265,7 +265,7 @@ async def test_the_relay_reads_no_zone_and_each_browser_does(doorbell, zones):
     assert {len(one.sealed) for one in motion.zones} == {SEALED_CHARS}
     assert [one.browser for one in motion.zones] == [phone.keys.id for phone in phones]
     for one, phone in zip(motion.zones, phones, strict=True):
-        found = open_zones(one, phone.viewing_private_key)
+        found = open_zones(one, phone.viewing_private_key).names
         assert tuple(found) == zones[: len(found)]
         assert len(found) == len(zones) or len(json.dumps(zones, ensure_ascii=False)) > 250
 

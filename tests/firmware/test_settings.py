@@ -27,6 +27,8 @@ from firmware.protocol.notes import (
     HoldsNow,
     Nothing,
     OwnerRemoved,
+    PreferencesNow,
+    RefusedNow,
     SettingsNow,
     StatementDone,
     StatementRefused,
@@ -79,18 +81,18 @@ async def test_settings_count_at_once_and_all_owners_are_told(rig):
     digest = await decided(rig, ChangeSettings(settings=settings))
     assert rig.household.settings() == settings
     assert rig.settings == [settings]
-    told = SettingsNow(statement_digest=digest, settings=settings, refused=[])
+    told = SettingsNow(statement_digest=digest, settings=settings, at_ms=rig.now_ms)
     assert rig.notes()[-1] == told
 
 
 async def test_a_refused_agency_is_told_with_the_settings_that_count(rig):
     await decided(rig, RefuseAgency(agency="b-police", is_refused=True))
     digest = await decided(rig, RefuseAgency(agency="a-police", is_refused=True))
-    told = SettingsNow(statement_digest=digest, settings=None, refused=["a-police", "b-police"])
+    told = RefusedNow(statement_digest=digest, refused=["a-police", "b-police"])
     assert rig.notes()[-1] == told
     digest = await decided(rig, RefuseAgency(agency="a-police", is_refused=False))
     assert rig.household.refused_agencies() == {"b-police"}
-    told = SettingsNow(statement_digest=digest, settings=None, refused=["b-police"])
+    told = RefusedNow(statement_digest=digest, refused=["b-police"])
     assert rig.notes()[-1] == told
 
 
@@ -410,9 +412,10 @@ async def test_a_browser_that_is_new_hears_what_counts_or_it_could_change_nothin
         (phone, rig.newcomer(browser=phone.keys)),
     ):
         digest = await decided(rig, terms)
-        counts, holds = rig.notes_to(browser)[-2:]
-        assert counts == SettingsNow(
-            statement_digest=digest, settings=settings, refused=["lakeland"]
-        )
+        counts, refused, holds, chosen = rig.notes_to(browser)[-4:]
+        assert counts == SettingsNow(statement_digest=digest, settings=settings, at_ms=rig.now_ms)
+        assert refused == RefusedNow(statement_digest=digest, refused=["lakeland"])
+        assert isinstance(chosen, PreferencesNow)
+        assert chosen.file == rig.file
         assert isinstance(holds, HoldsNow)
         assert [hold.hold_digest for hold in holds.holds] == [held]

@@ -41,6 +41,7 @@ from firmware.protocol.register.facts import facts_of
 from relay.request.published_requests import PublishedRequest, find_published
 from relay.store import events, thumbnails
 from tests.fakes.log_town import make_town
+from tests.fakes.owner_file import file_of
 from tests.fakes.waiting import in_time
 from tests.flows.browser import Person, sit_down
 from tests.flows.household import PHONE, app_browser, join_and_pair, note, sealed_note
@@ -69,7 +70,7 @@ class Home:
     officer: Officer
     library: dict[str, ClipFact] = field(default_factory=dict)
     household: HouseholdFacts = field(
-        default_factory=lambda: HouseholdFacts(approvers={}, waiting={})
+        default_factory=lambda: HouseholdFacts(file=file_of(), approvers={}, waiting={})
     )
 
     @property

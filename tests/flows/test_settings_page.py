@@ -41,6 +41,7 @@ from firmware.protocol.pairing import approver_words, recovery_key_words
 from firmware.protocol.passkeys import PasskeyKey
 from firmware.protocol.sealing import open_sealed
 from relay.store import events
+from tests.fakes.owner_file import file_of
 from tests.fakes.waiting import in_time
 from tests.flows.asked_home import Home, digest_of, home_in_browser, terms_of
 from tests.flows.camera import WIDER_THAN_SCREEN
@@ -262,7 +263,7 @@ async def test_a_conflict_with_what_this_browser_never_heard_of_can_not_be_overw
 ) -> None:
     async with home_in_browser(world) as home:
         home.household = HouseholdFacts(
-            approvers={}, waiting={}, settings=OwnerSettings(revision=9)
+            file=file_of(), approvers={}, waiting={}, settings=OwnerSettings(revision=9)
         )
         await open_settings(home.page)
         await home.page.click("#save-settings")
