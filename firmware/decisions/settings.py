@@ -257,7 +257,7 @@ class HouseholdSettings:
         """Tell the browsers that don't know it what the doorbell's own file says."""
         digest = self._settings_user.file.digest()
         told = await asyncio.to_thread(self._household.told_file)
-        known = set(told.browsers) if told is not None and told.digest == digest else set()
+        known = set(told.browsers) if told is not None and told.file_digest == digest else set()
         browsers = {browser.keys.id: browser for browser in self._browsers.all()}
         if known == set(browsers):
             return
@@ -268,7 +268,7 @@ class HouseholdSettings:
             if owner is not None:
                 await self._notes.to_browser(owner, browser.keys, note)
         await asyncio.to_thread(
-            self._household.set_told_file, ToldFile(digest=digest, browsers=sorted(browsers))
+            self._household.set_told_file, ToldFile(file_digest=digest, browsers=sorted(browsers))
         )
 
     async def _remove_owner(self, terms: RemoveOwner, credential_id: str) -> None:

@@ -25,7 +25,7 @@ MAX_TOLD_REFUSALS = 10_000
 class ToldFile(Document, frozen=True, kw_only=True):
     """The browsers that were told what the doorbell's own file says, and the digest of that."""
 
-    digest: Digest
+    file_digest: Digest
     browsers: list[Digest]
 
 
