@@ -16,6 +16,7 @@ from firmware.app.link import RelayWay
 from firmware.app.owner_settings import DoorbellSettings
 from firmware.app.site import Site
 from firmware.capture.turn import shown_size
+from firmware.decisions.clip_deletion import ClipDeletion
 from firmware.decisions.door_number_alerts import DoorNumberAlerts
 from firmware.decisions.executor import Executor
 from firmware.decisions.facts import FactCollector
@@ -41,6 +42,7 @@ from firmware.outbox.refusal_counts import RefusalCounts
 from firmware.outbox.uploader import PARTS_AT_ONCE, Uploader
 from firmware.panel.panel import Panel
 from firmware.sound.sound_system import SoundWiring
+from firmware.store.clip_choices import ClipChoices
 from firmware.store.deferred_events import DeferredEventStore
 from firmware.store.household import HouseholdStore
 from firmware.store.statements import StatementStore
@@ -92,6 +94,7 @@ class ConsentWiring:
         )
         panel.service_pressed.add(self.door_alerts.on_service_pressed)
         household.orders.door_link_wanted.add(self.door_alerts.on_link_wanted)
+        self._choices = ClipChoices(recording.database)
         self._holding = Holds(
             household=self._household,
             statements=self._statements,
@@ -219,6 +222,9 @@ class ConsentWiring:
             owners=self._people.owners,
             household=self._household,
             holding=self._holding,
+            deleting=ClipDeletion(
+                library=self._recording.library, choices=self._choices, clock=self._site.clock
+            ),
             notes=self._people.notes,
             clock=self._site.clock,
             promises=self._promises,
@@ -279,6 +285,8 @@ class ConsentWiring:
             statements=self._statements,
             household=self._household,
             library=self._recording.library,
+            choices=self._choices,
+            max_kept_bytes=self._site.config.clips.keep_bytes // 2,
         )
 
     def _make_executor(self) -> Executor:

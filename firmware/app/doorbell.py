@@ -96,6 +96,7 @@ class Doorbell:
             filming=filming,
             recording=recording,
             household=household,
+            record=record,
             relay=relay,
         )
         alerts.motion.storms.add(upkeep.health.set_storm)
@@ -121,6 +122,14 @@ class Doorbell:
             promises=promises,
             settings=settings,
         )
+        self._live = live = LiveWiring(
+            site,
+            filming=filming,
+            recording=recording,
+            sounding=sounding,
+            household=household,
+            asked=self._consenting.asked,
+        )
         self._local_page = local_page = LocalPageWiring(
             site,
             panel=panel,
@@ -131,14 +140,7 @@ class Doorbell:
             relay=relay,
             upkeep=upkeep,
             consenting=self._consenting,
-        )
-        self._live = live = LiveWiring(
-            site,
-            filming=filming,
-            recording=recording,
-            sounding=sounding,
-            household=household,
-            asked=self._consenting.asked,
+            live=live,
         )
         settings.serve_with(live)
         alerts.bell.rung.add(live.unanswered.on_pressed)
@@ -171,7 +173,7 @@ class Doorbell:
             **self._upkeep.parts,
             **consenting.parts,
             "sound": self._sounding.run,
-            "motion": self._alerts.motion.run,
+            **self._alerts.parts,
             **self._local_page.parts,
             "light": self._lighting.run,
             "link": partial(self._relay.link.run, commands),

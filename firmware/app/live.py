@@ -58,6 +58,7 @@ class LiveWiring:
             peers=RealPeers(clock, site.source),
             sound=self._sound,
             asked=asked,
+            rings=household.rings,
         )
         self.viewing = LiveView(
             self.sessions,
@@ -73,6 +74,7 @@ class LiveWiring:
             sounding.replies, self.sessions, after_s=config.sound.reply_after_s
         )
         self.sessions.watch_began.add(self.unanswered.on_watching)
+        self.sessions.watch_began.add(lambda watcher: household.pushes.answered(watcher.who))
         sounding.replies.played.add(self.unanswered.on_answered)
         sounding.floor.talk_began.add(self.unanswered.on_answered)
 

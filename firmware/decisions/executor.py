@@ -154,6 +154,8 @@ class Executor:
         """Grants whose packages are still to be deleted; None: storage wasn't asked yet."""
         self._due_ms: dict[str, int] = {}
         """When the commitments of confirmed grants are due, by digest; derived, so not stored."""
+        self._postponed_ms: dict[str, int] = {}
+        """Until when grants of clips that the log hasn't proven yet wait, by digest."""
         self._one_at_a_time = asyncio.Lock()
 
     # --- what happens to a statement ---
@@ -363,6 +365,7 @@ class Executor:
         digest, signed = statement.digest, _signed_in(statement)
         terms = signed.terms
         is_grant, is_resumed = isinstance(terms, GrantTerms), event in RESUMED
+        is_due = isinstance(terms, GrantTerms) and self._is_due(statement, terms)
         snapshot = Snapshot(
             event=event,
             column=statement.state,
@@ -375,14 +378,30 @@ class Executor:
             is_spent=is_resumed and self._store.is_spent(digest),
             is_here=is_grant and self._releasing.is_there(digest),
             is_over=self._clock.wall_ms() >= signed.not_after_ms,
-            is_due=is_grant and self._clock.wall_ms() >= self._due_of(statement),
+            is_due=is_due,
         )
         return replace(snapshot, is_kept=is_resumed and self._is_kept(digest, terms, snapshot))
+
+    def _is_due(self, statement: WaitingStatement, terms: GrantTerms) -> bool:
+        """Return whether to commit to a release now; one that lacks proofs goes a batch later.
+
+        Without the log's proof that it was committed to when it was recorded, evidence of a clip
+        doesn't hold, and a clip of a moment ago has none yet. Reads storage.
+        """
+        now_ms = self._clock.wall_ms()
+        if now_ms < self._due_of(statement):
+            return False
+        if statement.release is not None or not self._releasing.awaits_proof(terms, now_ms):
+            return True
+        later_ms = commitment_due_ms(now_ms, self._gathering.batch_ms())
+        self._postponed_ms[statement.digest] = later_ms
+        return False
 
     def _due_of(self, statement: WaitingStatement) -> int:
         confirmed = statement.confirmed
         confirmed_ms = statement.received_ms if confirmed is None else confirmed.confirmed_ms
-        return commitment_due_ms(confirmed_ms, self._gathering.batch_ms())
+        due_ms = commitment_due_ms(confirmed_ms, self._gathering.batch_ms())
+        return max(due_ms, self._postponed_ms.get(statement.digest, 0))
 
     def _is_kept(self, digest: str, terms: Terms, snapshot: Snapshot) -> bool:
         """Return whether the effect is durable, of a statement that was begun before."""
@@ -480,6 +499,7 @@ class Executor:
             await asyncio.to_thread(self._store.commit_to, statement.digest, opening)
         if statement.release_proof is not None:
             await asyncio.to_thread(self._store.set_proof, statement.digest, None)
+        self._postponed_ms.pop(walk.digest, None)
         await self._promises.publish(ReleaseCommitted(commitment=opening.record.digest()))
 
     async def _keep_proof(self, walk: _Walk) -> None:
@@ -547,7 +567,9 @@ class Executor:
         if walk.snapshot.is_grant:
             await self._gather(walk, self._tell_released(walk))
         else:
-            await self._gather(walk, self._deciding.complete(walk.digest, walk.terms))
+            await self._gather(
+                walk, self._deciding.complete(walk.digest, walk.terms, _signer_in(walk))
+            )
 
     async def _tell_released(self, walk: _Walk) -> None:
         ready = walk.ready
@@ -713,6 +735,11 @@ def _released(walk: _Walk) -> Release:
 def _revoked_by(walk: _Walk) -> str:
     """Return the digest of the grant that this revocation takes back."""
     return _as(Revoke, walk.terms).grant_digest
+
+
+def _signer_in(walk: _Walk) -> str:
+    """Return the credential id of the passkey that signed the statement."""
+    return walk.row.statement.assertion.credential_id
 
 
 def _log_what_waits(walk: _Walk) -> None:

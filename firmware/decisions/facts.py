@@ -4,11 +4,12 @@ Nothing is judged here. Without a policy of its own (config `[log] policy`) a do
 log: then nothing of the register is known, and no grant can hold.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from firmware.clips.library import Library
+from firmware.clips.record import ClipRecord
 from firmware.consent.facts import (
     ApproverFact,
     BrowserFact,
@@ -16,6 +17,7 @@ from firmware.consent.facts import (
     Facts,
     HouseholdFacts,
 )
+from firmware.decisions.holds import Holding, read_holding
 from firmware.enrolment.browsers import BrowserStore
 from firmware.enrolment.newcomers import Newcomers, Opened
 from firmware.enrolment.owners import OwnerStore
@@ -26,6 +28,7 @@ from firmware.protocol.grants import Terms, newcomer_in
 from firmware.protocol.register.facts import RegisterFacts
 from firmware.protocol.setting_changes import value
 from firmware.protocol.tlog.policy import Policy
+from firmware.store.clip_choices import ClipChoices
 from firmware.store.household import HouseholdStore
 from firmware.store.statements import StatementStore
 from firmware.system.clock import Clock
@@ -104,6 +107,8 @@ class FactCollector:
         statements: StatementStore,
         household: HouseholdStore,
         library: Library,
+        choices: ClipChoices,
+        max_kept_bytes: int,
     ) -> None:
         self._identity = identity
         self._file = file
@@ -115,6 +120,8 @@ class FactCollector:
         self._statements = statements
         self._household = household
         self._library = library
+        self._choices = choices
+        self._max_kept_bytes = max_kept_bytes
 
     def batch_ms(self) -> int:
         """Return the length of a batch (R9) by the register, or by the rules before it is read."""
@@ -122,29 +129,26 @@ class FactCollector:
 
     def facts(self, *, resumed: Resumed | None = None) -> Facts:
         """Return the facts; of a statement that is resumed, those that it was begun with."""
-        decided = self._decided()
+        decided, now_ms = self._decided(), self._clock.wall_ms()
+        holding = read_holding(self._household, self._statements, now_ms)
         return Facts(
             device=self._identity.device,
             cell=str(value(decided.settings, decided.file, "cell")),
-            now_ms=self._clock.wall_ms(),
+            now_ms=now_ms,
             is_clock_trusted=self._clock.is_trusted(),
             is_card_cloned=self._identity.is_cloned,
             owners=self._owners.owners,
             register=self._record.facts(),
             policy=self._record.policy or NOBODY,
             custody_origin=self._record.custody_origin,
-            clips={
-                clip.clip_id: ClipFact(
-                    manifest_digest=clip.manifest_digest,
-                    started_ms=clip.started_ms,
-                    ended_ms=clip.ended_ms,
-                    has_sound=_has_sound(clip.signed_manifest.manifest),
-                )
-                for clip in self._library.finished()
-            },
+            clips=self._clips(self._library.finished(), holding),
+            deleted_clips=self._clips(self._library.deleted(), holding),
+            max_kept_bytes=self._max_kept_bytes,
             spent=self._statements.spent() - {None if resumed is None else resumed.digest},
             browsers={
-                browser.keys.id: BrowserFact(credential_id=browser.credential_id, keys=browser.keys)
+                browser.keys.id: BrowserFact(
+                    credential_id=browser.credential_id, keys=browser.keys, right=browser.right
+                )
                 for browser in self._browsers.all()
             },
             newcomers={
@@ -153,6 +157,21 @@ class FactCollector:
             },
             household=decided,
         )
+
+    def _clips(self, records: Sequence[ClipRecord], holding: Holding) -> dict[str, ClipFact]:
+        kept_by = self._choices.kept_by()
+        return {
+            clip.clip_id: ClipFact(
+                manifest_digest=clip.manifest_digest,
+                started_ms=clip.started_ms,
+                ended_ms=clip.ended_ms,
+                has_sound=_has_sound(clip.signed_manifest.manifest),
+                size_bytes=clip.size_bytes,
+                held_by=holding.of(clip),
+                kept_by=kept_by.get(clip.clip_id, frozenset()),
+            )
+            for clip in records
+        }
 
     def _opened(self) -> Mapping[str, Opened]:
         return self._newcomers.opened(self._clock.monotonic_ns() // 1_000_000)

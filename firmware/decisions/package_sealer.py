@@ -26,10 +26,10 @@ from firmware.evidence.seal import (
 )
 from firmware.outbox.deferred_events import DeferredEvents
 from firmware.outbox.outgoing import Outgoing
-from firmware.protocol.custody import CaptureProof, IdentityProof
+from firmware.protocol.custody import COMMITTED_WITHIN_MS, CaptureProof, IdentityProof
 from firmware.protocol.encoding import WireError
 from firmware.protocol.events import PackageReady, PackageWithdrawn
-from firmware.protocol.grants import ClipRange
+from firmware.protocol.grants import ClipRange, GrantTerms
 from firmware.protocol.register.extract import RegisterExtract
 from firmware.protocol.releases import package_id_of
 
@@ -142,6 +142,19 @@ class PackageSealer:
         package_id = package_id_of(statement_digest)
         await self._promises.publish(PackageWithdrawn(package_id=package_id))
         await self._uploads.stop(package_id)
+
+    def awaits_proof(self, terms: GrantTerms, now_ms: int) -> bool:
+        """Return whether the log is still to prove that a granted clip was committed to.
+
+        Only for so long after a clip's end as a doorbell takes that is on line. Reads storage.
+        """
+        for granted in terms.clips:
+            record = self._library.find(granted.clip_id)
+            if record is None or not 0 <= now_ms - record.ended_ms < COMMITTED_WITHIN_MS:
+                continue
+            if self._record.capture_proof(granted.clip_id) is None:
+                return True
+        return False
 
     async def seal(self, released: Release) -> PackageReady | Refusal:
         """Seal and store the package, and return its announcement."""

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from firmware.consent.facts import Decided, Refusal
 from firmware.decisions.admission import Admission
+from firmware.decisions.clip_deletion import ClipDeletion
 from firmware.decisions.holds import Holds
 from firmware.enrolment.browsers import BrowserStore
 from firmware.enrolment.owners import OwnerStore
@@ -24,11 +25,13 @@ from firmware.protocol.decisions import (
     AddApprover,
     ChangeSettings,
     Decline,
+    DeleteClips,
     EndApprover,
     EndBrowser,
-    EnrolBrowser,
     FileSettings,
+    GiveRight,
     Hold,
+    KeepClips,
     OwnerSettings,
     Preferences,
     RecoveryKeys,
@@ -36,6 +39,7 @@ from firmware.protocol.decisions import (
     RemoveOwner,
     Revoke,
     SetRecovery,
+    Undelete,
     Unhold,
 )
 from firmware.protocol.events import OwnerGone, Paired
@@ -79,6 +83,7 @@ class HouseholdSettings:
         owners: OwnerStore,
         household: HouseholdStore,
         holding: Holds,
+        deleting: ClipDeletion,
         notes: Notes,
         clock: Clock,
         promises: DeferredEvents,
@@ -91,6 +96,7 @@ class HouseholdSettings:
         self._owners = owners
         self._household = household
         self._holding = holding
+        self._deleting = deleting
         self._notes = notes
         self._clock = clock
         self._promises = promises
@@ -115,12 +121,14 @@ class HouseholdSettings:
                     return refusal
             case RemoveOwner():
                 await self._remove_owner(terms, credential_id)
-            case EnrolBrowser():
-                return await self._enrol_browser(digest, terms.browser, credential_id)
+            case GiveRight():
+                return await self._give_right(digest, terms, credential_id)
             case EndBrowser():
                 return await self._admitting.end_browser(terms.browser, credential_id)
             case Hold() | Unhold():
                 await asyncio.to_thread(self._hold, digest, terms)
+            case DeleteClips() | Undelete() | KeepClips():
+                await asyncio.to_thread(self._deleting.carry_out, terms, credential_id)
             case ChangeSettings():
                 await asyncio.to_thread(household.set_settings, terms.settings)
             case RefuseAgency(agency=agency, is_refused=is_refused):
@@ -137,10 +145,10 @@ class HouseholdSettings:
                 await self._change_approvers(terms, credential_id)
             case _:
                 return Refusal(reason="form", detail="this is decided elsewhere")
-        await self.complete(digest, terms)
+        await self.complete(digest, terms, credential_id)
         return None
 
-    async def complete(self, digest: str, terms: Terms) -> None:
+    async def complete(self, digest: str, terms: Terms, credential_id: str) -> None:
         """Do what follows from a stored decision, and notify the owners; idempotent.
 
         A removed owner or browser can't be notified any more here: see `announce_before`.
@@ -148,11 +156,17 @@ class HouseholdSettings:
         match terms:
             case AddOwner():
                 await self.notify_added(terms)
-                credential_id = terms.owner.passkey.credential_id
-                await self.notify_settings(digest, terms.owner.browser, credential_id)
+                newcomer_id = terms.owner.passkey.credential_id
+                await self.notify_settings(digest, terms.owner.browser, newcomer_id)
             case Hold() | Unhold():
                 await asyncio.to_thread(self._holding.apply)
                 await self._notes.to_all(await self._holds_now(digest))
+            case DeleteClips() | Undelete() | KeepClips():
+                await asyncio.to_thread(self._holding.apply)
+                await asyncio.to_thread(self._deleting.erase_what_is_due, terms)
+                by = self._owners.find(credential_id)
+                name = "" if by is None else by.name
+                await self._notes.to_all(self._deleting.note_of(digest, terms, by_name=name))
             case ChangeSettings():
                 await self._settings_user.use_settings(terms.settings)
                 await self._notes.to_all(await self._settings_now(digest))
@@ -213,6 +227,8 @@ class HouseholdSettings:
                 return all(hold.digest != terms.hold_digest for hold in household.holds())
             case Revoke():
                 return terms.grant_digest in household.revoked()
+            case DeleteClips() | Undelete():
+                return self._deleting.is_done(terms)
             case _:
                 return False
 
@@ -231,12 +247,12 @@ class HouseholdSettings:
         )
         await self._admitting.notify_browsers(credential_id)
 
-    async def _enrol_browser(
-        self, digest: str, browser: BrowserKeys, credential_id: str
+    async def _give_right(
+        self, digest: str, terms: GiveRight, credential_id: str
     ) -> Refusal | None:
-        refusal = await self._admitting.enrol_browser(browser, credential_id)
-        if refusal is None:
-            await self.notify_settings(digest, browser, credential_id)
+        refusal = await self._admitting.give_right(terms, credential_id)
+        if refusal is None and terms.holder == "owner":
+            await self.notify_settings(digest, terms.browser, credential_id)
         return refusal
 
     async def notify_settings(self, digest: str, browser: BrowserKeys, credential_id: str) -> None:
@@ -276,6 +292,7 @@ class HouseholdSettings:
         by = self._owners.find(credential_id)
         # The approvers first: a key of theirs must not wake up if they are ever an owner again.
         await asyncio.to_thread(self._household.end_approvers_of, terms.credential_id)
+        await asyncio.to_thread(self._deleting.end_keeps_of, terms.credential_id)
         await self._admitting.remove_owner(terms.credential_id)
         await self._tell_gone(terms)
         if gone is not None and by is not None:

@@ -25,6 +25,8 @@ class LiveLimits:
     """The limits of live view: number of viewers, session times."""
 
     max_viewers: int
+    max_listeners: int = 4
+    """Players that are sent what happens at the door, and no pictures or recordings."""
     session_s: float = SESSION_S
     """Unless it is renewed."""
     connect_s: float = CONNECT_S
@@ -110,6 +112,8 @@ class PeerMaker(Protocol):
         source: StreamSource,
         visit: ConnectedVisit,
         sound: PeerSound | None,
+        *,
+        has_video: bool,
     ) -> SessionPeer:
         """Return a connection that isn't connected yet; ValueError if an ICE server isn't one."""
         ...

@@ -21,8 +21,8 @@ from firmware.local_page import views
 from firmware.protocol.decisions import (
     AddApprover,
     ChangeSettings,
-    EnrolBrowser,
     FileSettings,
+    GiveRight,
     MaskPolygon,
     OwnerSettings,
     RefuseAgency,
@@ -144,8 +144,14 @@ class StatementPresenter:
                 return views.NewOwnerView(name=owner.name, words=self._desk.words_of(decision))
             case RemoveOwner(credential_id=credential_id):
                 return views.OwnerRemovalView(name=self._owner_name(credential_id))
-            case EnrolBrowser(browser=browser):
-                return views.BrowserView(name=browser.name, words=self._desk.words_of(decision))
+            case GiveRight(browser=browser):
+                return views.RightView(
+                    name=browser.name,
+                    words=self._desk.words_of(decision),
+                    holder=decision.terms.holder,
+                    what=decision.terms.what,
+                    until_ms=decision.terms.until_ms,
+                )
             case RefuseAgency(agency=agency):
                 return views.AgencyView(name=agency_name(agency, self._register.facts()))
             case ChangeSettings(settings=settings):

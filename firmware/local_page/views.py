@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from firmware.protocol.requests import IncidentType
+from firmware.protocol.rights import Holder, What
 
 Polygon = Sequence[tuple[int, int]]
 """Corners in thousandths of the picture, from the top left."""
@@ -97,12 +98,15 @@ class OwnerRemovalView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BrowserView:
-    """A browser that would watch: four words to tap there, or six of pasted keys to compare."""
+class RightView:
+    """A right that would be given: four words to tap there, or six of pasted keys to compare."""
 
-    kind: ClassVar = "session"
+    kind: ClassVar = "give_right"
     name: str
     words: Sequence[str]
+    holder: Holder
+    what: Sequence[What]
+    until_ms: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,7 +164,7 @@ Asked = (
     GrantView
     | NewOwnerView
     | OwnerRemovalView
-    | BrowserView
+    | RightView
     | AgencyView
     | SettingsView
     | RecoveryView

@@ -39,6 +39,8 @@ IDENTITY_AGE_MS = 24 * 3600 * 1000
 """A doorbell is shown to be so much older than a recording."""
 MAX_IDENTITY_AGE_MS = 30 * 24 * 3600 * 1000
 """By no earlier slot: how long somebody has lived there is nobody's business."""
+COMMITTED_WITHIN_MS = 60 * 60_000
+"""So long after its end a clip of an honest doorbell that is on line is committed to: six slots."""
 DELETION_TAG = b"doorward/deletion/v2"
 MAX_ANSWERED = 64
 """Deletion requests that an agency answers with one signature."""

@@ -15,6 +15,7 @@ from firmware.protocol.encoding import (
     AgencyId,
     Digest,
     Document,
+    Id,
     Line,
     P256Key,
     ShortB64u,
@@ -22,33 +23,53 @@ from firmware.protocol.encoding import (
     X25519Key,
 )
 from firmware.protocol.passkeys import PasskeyKey
+from firmware.protocol.rights import Holder, Right, Whats
 
 MAX_HOLD_MS = 14 * 24 * 3600 * 1000
 """R12."""
 MAX_HOLD_WINDOW_MS = 24 * 3600 * 1000
+UNDO_MS = 24 * 3600 * 1000
+"""How long a deleted clip stays, unseen, so that an owner can take the deletion back."""
+MAX_NAMED_CLIPS = 32
+"""Of one statement: the note that tells the owners of it has one size, and names them all."""
 
 Permille = Annotated[int, msgspec.Meta(ge=0, le=1000)]
 Corner = Annotated[list[Permille], msgspec.Meta(min_length=2, max_length=2)]
 """[x, y] in thousandths of the picture, from the top left."""
+NamedClips = Annotated[list[Id], msgspec.Meta(min_length=1, max_length=MAX_NAMED_CLIPS)]
 MaskPolygon = Annotated[list[Corner], msgspec.Meta(min_length=3, max_length=8)]
 SettingCell = Annotated[str, msgspec.Meta(pattern=r"^(89[0-9a-f]{13})?\Z")]
 """An H3 index of resolution 9; "" matches no request."""
 
 
-class EnrolBrowser(Document, frozen=True, kw_only=True, tag="session", tag_field="kind"):
-    """Enrol a browser of the owner's to watch and hear, for 30 days from now.
+class GiveRight(Document, frozen=True, kw_only=True, tag="give_right", tag_field="kind"):
+    """Give a browser a right, or replace the one that it has: an owner's, a guest's or a player's.
 
-    A new session key widens who may see, so the doorbell asks for confirmation; one that it knows
-    already is only renewed. `commitment` is the first message of that browser's pairing; None: the
-    keys were pasted (another player's), and six words stand for them.
+    It widens by a new key, another holder, more of `what`, an earlier start or a later end, but for
+    the 30 days of an owner's browser or a player that the doorbell knows. `commitment` is the first
+    message of that browser's pairing; None: the keys were pasted (a player's), and six words stand
+    for them. A guest's right begins no earlier than the doorbell's own confirmation, whatever
+    `from_ms` says. `pairing_id` says to the relay which account the guest has there.
     """
 
     browser: BrowserKeys
     commitment: Digest | None = None
+    pairing_id: Id | None = None
+    holder: Holder
+    what: Whats
+    from_ms: WallTimeMs
+    until_ms: WallTimeMs
+
+    @property
+    def right(self) -> Right:
+        """The right that is given, without its holder's keys."""
+        return Right(
+            holder=self.holder, what=self.what, from_ms=self.from_ms, until_ms=self.until_ms
+        )
 
 
 class EndBrowser(Document, frozen=True, kw_only=True, tag="end_session", tag_field="kind"):
-    """End a browser's enrolment; it takes effect at once."""
+    """End the right of a browser, guest or player; it takes effect at once."""
 
     browser: BrowserId
 
@@ -64,6 +85,33 @@ class Unhold(Document, frozen=True, kw_only=True, tag="unhold", tag_field="kind"
     """End a hold now, by the digest of the statement that made it."""
 
     hold_digest: Digest
+
+
+class DeleteClips(Document, frozen=True, kw_only=True, tag="delete_clips", tag_field="kind"):
+    """Delete these clips: nobody sees them any more, and after `UNDO_MS` they are erased.
+
+    `is_now`: they are erased at once, and it can't be undone. A clip that is held, or that another
+    owner keeps, can't be deleted.
+    """
+
+    clips: NamedClips
+    is_now: bool
+
+
+class Undelete(Document, frozen=True, kw_only=True, tag="undelete", tag_field="kind"):
+    """Take back the deletion of these clips, while they aren't erased yet."""
+
+    clips: NamedClips
+
+
+class KeepClips(Document, frozen=True, kw_only=True, tag="keep_clips", tag_field="kind"):
+    """Keep these clips for as long as this owner wants, or don't keep them any longer.
+
+    Retention never removes a kept clip, and no other owner can delete it.
+    """
+
+    clips: NamedClips
+    is_kept: bool
 
 
 class Revoke(Document, frozen=True, kw_only=True, tag="revoke", tag_field="kind"):

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from firmware.protocol.browsers import BrowserId
-from firmware.protocol.decisions import FileSettings, OwnerSettings, Preferences
+from firmware.protocol.decisions import FileSettings, NamedClips, OwnerSettings, Preferences
 from firmware.protocol.encoding import (
     AgencyId,
     DeviceId,
@@ -29,6 +29,7 @@ from firmware.protocol.encoding import (
 )
 from firmware.protocol.events import NOTE_PLAIN_BYTES
 from firmware.protocol.passkeys import verify_p256
+from firmware.protocol.rights import Holder, Whats
 from firmware.protocol.sealing import open_sealed, seal_to
 
 NOTE_TAG = b"doorward/note/v1\x00"
@@ -111,6 +112,23 @@ class HoldsNow(Document, frozen=True, kw_only=True, tag="holds_now", tag_field="
     holds: Annotated[list[HeldTime], msgspec.Meta(max_length=10)]
 
 
+ClipsChoice = Literal["deleted", "erased", "restored", "kept", "let_go"]
+
+
+class ClipsDecided(Document, frozen=True, kw_only=True, tag="clips_decided", tag_field="type"):
+    """What an owner decided of clips: `by_name` is theirs; `until_ms`, until when it can be undone.
+
+    `deleted` clips can come back until then, `erased` ones can't. `kept` and `let_go` are of this
+    owner's own keeping alone.
+    """
+
+    statement_digest: Digest
+    what: ClipsChoice
+    by_name: Line
+    clips: NamedClips
+    until_ms: WallTimeMs | None = None
+
+
 class OwnerRemoved(Document, frozen=True, kw_only=True, tag="owner_removed", tag_field="type"):
     """The removal of an owner; `by_name` is the owner who signed it."""
 
@@ -156,11 +174,12 @@ class ReleaseDone(Document, frozen=True, kw_only=True, tag="released", tag_field
 
 
 class WatchingBegan(Document, frozen=True, kw_only=True, tag="watching_began", tag_field="type"):
-    """The begin of a live view: `name` is the owner's, `browser_name` their browser's."""
+    """The begin of a live view: `name` is the owner's, or the guest's or player's own."""
 
     session_id: Id
     name: Line
     browser_name: Line
+    holder: Holder
     at_ms: WallTimeMs
 
 
@@ -175,15 +194,23 @@ class WatchingEnded(Document, frozen=True, kw_only=True, tag="watching_ended", t
 class BrowserEnrolled(
     Document, frozen=True, kw_only=True, tag="browser_enrolled", tag_field="type"
 ):
-    """A browser that may watch from now on, or for longer; `until_ms` says how long."""
+    """The right that a browser has from now on; `until_ms` 0: the time isn't known yet.
+
+    The holder gets it, and who may end it: an owner's browsers, or those of all owners.
+    """
 
     browser: BrowserId
     name: Line
+    by_name: Line
+    """The owner who gave it."""
+    holder: Holder
+    what: Whats
+    from_ms: WallTimeMs
     until_ms: WallTimeMs
 
 
 class BrowserEnded(Document, frozen=True, kw_only=True, tag="browser_ended", tag_field="type"):
-    """A browser that may no longer watch."""
+    """A browser, guest or player whose right was ended."""
 
     browser: BrowserId
     name: Line
@@ -241,6 +268,7 @@ NoteBody = (
     | RefusedNow
     | PreferencesNow
     | HoldsNow
+    | ClipsDecided
     | OwnerRemoved
     | RecoveryUsed
     | ConfirmationWanted

@@ -180,6 +180,7 @@ class Relay:
                 "statuses": self._statuses.run,
                 "publishing": self._portal.publishing.run,
                 "pushes": self._web_push.pusher.run,
+                "silences": self._web_push.silences.run,
                 "forgetting": self._forgetting.run,
                 "packages": self._evidence.sweeping.run,
                 **({} if logs is None else {"logs": logs.run}),

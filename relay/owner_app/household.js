@@ -9,7 +9,7 @@ import { ApiError } from "./api.js";
 import { thisBrowser } from "./account.js";
 import { matchKey, matchesIn } from "./decision_notes.js";
 import { nameOf } from "./door_names.js";
-import { byTime, redate, firstReport, lastSeq, newestReports, startOf } from "./event_groups.js";
+import { redate, firstReport, lastSeq, newestReports, startOf, whenOf } from "./event_groups.js";
 import { NoteStore } from "./note_store.js";
 import { pause } from "./pause.js";
 import { nowMs } from "./town_time.js";
@@ -55,6 +55,9 @@ export class Household extends EventTarget {
     this.aside = new Map();
     /** @type {Set<string>} by the ids that the doorbell gave them: a relay may carry one twice */
     this.noteIds = new Set();
+    /** Grows with each change of events and notes: what is made of them is made anew then. */
+    this.revision = 0;
+    this.sorted = { at: -1, size: 0, history: /** @type {ReportedEvent[]} */ ([]) };
     /** @type {Map<string, Promise<void>>} notes that are just being opened, by event id */
     this.openings = new Map();
     this.unopenedNotes = 0;
@@ -79,7 +82,13 @@ export class Household extends EventTarget {
 
   /** All that is loaded, newest first, each clip by its newest telling. @returns {ReportedEvent[]} */
   get history() {
-    return newestReports(this.told.values()).sort(byTime);
+    const { at, size } = this.sorted;
+    if (at !== this.revision || size !== this.told.size) {
+      const dated = newestReports(this.told.values()).map((told) => ({ told, ms: whenOf(told).ms }));
+      dated.sort((a, b) => b.ms - a.ms || b.told.relay_seq - a.told.relay_seq);
+      this.sorted = { at: this.revision, size: this.told.size, history: dated.map(({ told }) => told) };
+    }
+    return this.sorted.history;
   }
 
   /** Newest first. @returns {ClipEvent[]} */
@@ -197,6 +206,7 @@ export class Household extends EventTarget {
       await this.#take(told);
     }
     redate(this.told.values());
+    this.revision += 1;
     this.#tell("change");
   }
 
@@ -237,13 +247,13 @@ export class Household extends EventTarget {
     }
   }
 
-  /** Loads one more page of older events. */
-  async loadOlder() {
+  /** Loads one more page of older events. @param {number} [size] of the page */
+  async loadOlder(size = PAGE) {
     const first = firstReport(this.told.values());
     const before = first === undefined ? "" : `&before_seq=${first.relay_seq}`;
-    const { events } = await this.relay.get(`events?limit=${PAGE}${before}`);
+    const { events } = await this.relay.get(`events?limit=${size}${before}`);
     await this.#takeAll(events);
-    this.isComplete = events.length < PAGE;
+    this.isComplete = events.length < size;
     this.#tell("change");
   }
 
@@ -296,7 +306,10 @@ export class Household extends EventTarget {
       if (doorbell !== undefined) doorbell.health = { received_ms, health };
     } else if (event === "thumbnail") {
       const told = this.told.get(data.event_id);
-      if (told !== undefined && told.event.device === data.device) told.has_thumbnail = true;
+      if (told !== undefined && told.event.device === data.device) {
+        told.has_thumbnail = true;
+        this.revision += 1;
+      }
     } else if (event === "gone") {
       await this.#loadDoorbells();
       this.#tell("gone", data.device);
@@ -314,6 +327,7 @@ export class Household extends EventTarget {
 
   #forgetAll() {
     this.asOfMs = 0;
+    this.revision += 1;
     this.told.clear();
     this.notes.clear();
     this.aside.clear();
@@ -331,6 +345,7 @@ export class Household extends EventTarget {
     this.forged = await forgedOf(doorbells);
     this.doorbells = doorbells;
     this.gone = gone;
+    this.revision += 1;
     this.#nameAll();
     const devices = new Set(gone.map(({ device }) => device));
     for (const [id, { event }] of this.told) if (devices.has(event.device)) this.told.delete(id);
@@ -360,12 +375,14 @@ export class Household extends EventTarget {
   async #takeAll(tolds) {
     for (const told of tolds) await this.#take(told);
     redate(this.told.values());
+    this.revision += 1;
   }
 
   /** Takes what was told; a note of it is opened then, whoever began with it. @param {ReportedEvent} told */
   async #take(told) {
     const { event } = told;
     const known = this.told.get(event.id);
+    this.revision += 1;
     if (known !== undefined) {
       known.corrected_ms ??= told.corrected_ms;
       known.has_thumbnail ||= told.has_thumbnail;
@@ -410,6 +427,7 @@ export class Household extends EventTarget {
       if (note.body.type === "nothing") return;
       const known = new Set(this.matches.map(matchKey));
       this.notes.set(id, { note, time_ms: note.told_ms });
+      this.revision += 1;
       if (note.body.type === "settings_now") this.#nameAll();
       if (this.book.keep(told, note)) this.#writeSoon();
       const fresh = this.matches.filter((match) => !known.has(matchKey(match)));

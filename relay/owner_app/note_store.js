@@ -18,6 +18,7 @@ const KEPT = [
   "requests_matched",
   "settings_now",
   "holds_now",
+  "clips_decided",
   "owner_removed",
   "recovery_used",
   "door_locked",

@@ -299,6 +299,20 @@ STEPS: Final[Mapping[int, Sequence[str]]] = {
         )
         """,
     ),
+    9: (
+        """
+        CREATE TABLE silences (
+            device TEXT NOT NULL REFERENCES doorbells (device),
+            browser TEXT NOT NULL,
+            event_id TEXT NOT NULL,
+            after_minutes BIGINT NOT NULL,
+            encrypted TEXT NOT NULL,
+            due_ms BIGINT,
+            PRIMARY KEY (device, browser)
+        )
+        """,
+        "CREATE INDEX silences_by_due ON silences (due_ms)",
+    ),
 }
 """By the version that it leads to."""
 

@@ -40,6 +40,14 @@ class PushRow:
         return (self.event_id, self.account_id, self.browser)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubscriptionRow:
+    """One subscription, without its endpoint."""
+
+    browser: str
+    set_ms: int
+
+
 async def subscribe(
     tx: Transaction,
     *,
@@ -66,6 +74,24 @@ async def subscribe(
             _is_by(account_id), push_subscriptions.c.browser.not_in(kept)
         )
     )
+
+
+async def list_subscriptions(
+    tx: Transaction, *, account_id: str, now_ms: int
+) -> list[SubscriptionRow]:
+    """Return an account's subscriptions that haven't expired, the newest first."""
+    query = (
+        select(push_subscriptions.c.browser, push_subscriptions.c.set_ms)
+        .where(
+            _is_by(account_id),
+            or_(
+                push_subscriptions.c.expires_ms.is_(None),
+                push_subscriptions.c.expires_ms > now_ms,
+            ),
+        )
+        .order_by(push_subscriptions.c.set_ms.desc())
+    )
+    return [SubscriptionRow(**row) for row in (await tx.execute(query)).mappings()]
 
 
 async def unsubscribe(tx: Transaction, *, account_id: str, browser: str) -> None:

@@ -15,7 +15,7 @@ doesn't say which: so it can be back-dated, but being later than its commitment 
 older than it says then, and its date isn't proven.
 """
 
-from firmware.protocol.custody import CaptureProof
+from firmware.protocol.custody import COMMITTED_WITHIN_MS, CaptureProof
 from firmware.protocol.encoding import WireError
 from firmware.protocol.footage import LONGEST_PRE_ROLL_90K, TICKS_PER_MS, ClipManifest
 from firmware.protocol.tlog.checkpoint import parse_checkpoint
@@ -27,8 +27,6 @@ from relay.verify.errors import NotCheckable
 from relay.verify.wall_time import moment
 
 SKEW_MS = 2 * 60_000
-LATEST_MS = 60 * 60_000
-"""So long after its end an honest doorbell that is on line has committed: six slots."""
 MINUTE_MS = 60_000
 
 
@@ -94,7 +92,7 @@ def _check_order(
             f"its date is wrong: it says that it ended {moment(ended_ms)}, but witnesses had seen "
             f"its commitment by {moment(by_ms)}"
         )
-    if by_ms - ended_ms > LATEST_MS:
+    if by_ms - ended_ms > COMMITTED_WITHIN_MS:
         raise NotCheckable(
             f"it says that it ended {moment(ended_ms)}, but was committed to only by "
             f"{moment(by_ms)}, {_words(by_ms - ended_ms)} later: the doorbell was off line, or the "

@@ -70,7 +70,7 @@ def test_a_recording_that_is_dated_back_is_back_dated_by_what_it_names(days: flo
 
 @pytest.mark.parametrize("days", [1 / 12, 1, 30])
 def test_with_an_old_checkpoint_too_the_commitment_still_came_late(days: float) -> None:
-    """Seen to hold without `LATEST_MS`. They kept a checkpoint of the day that they want."""
+    """Seen to hold without `COMMITTED_WITHIN_MS`. They kept a checkpoint of that day."""
     said_ms = NOW_MS - round(days * DAY_MS)
     evidence = make_evidence(film=short(), said_ms=said_ms, known_ms=said_ms - MINUTE_MS)
     report = report_of(evidence)
@@ -298,7 +298,7 @@ def test_what_is_described_and_signed_anew_was_not_committed_to(
 
 
 def test_signed_anew_with_a_commitment_of_its_own_it_came_late() -> None:
-    """Seen to hold without `LATEST_MS`: the next slot takes any commitment, but says when."""
+    """Seen to hold without `COMMITTED_WITHIN_MS`: the next slot takes any, but says when."""
     town, film = make_town(), two_gops()
     evidence = make_evidence(town=town, film=film)
     town.wind(days=2)

@@ -51,6 +51,7 @@ PUBLIC = {
     ("GET", "/entries/{log}/{index}"),
     ("GET", "/entries/{log}/{index}/proof"),
     ("GET", "/passing-by"),
+    ("GET", "/robots.txt"),
     ("GET", "/doorbell"),
     *(("GET", f"/transparency{form}") for form in ("", ".csv", ".json")),
     ("GET", "/transparency/policy"),

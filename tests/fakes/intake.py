@@ -17,6 +17,7 @@ from firmware.clips.library import Library
 from firmware.clips.playback import Playback
 from firmware.consent.facts import ClipFact
 from firmware.decisions.admission import Admission, ServedBrowsers
+from firmware.decisions.clip_deletion import ClipDeletion
 from firmware.decisions.executor import Executor
 from firmware.decisions.facts import FactCollector
 from firmware.decisions.holds import Holds
@@ -59,6 +60,7 @@ from firmware.protocol.register.extract import RegisterExtract
 from firmware.protocol.register.facts import RegisterFacts
 from firmware.protocol.sealing import seal_to
 from firmware.protocol.tlog.policy import Policy
+from firmware.store.clip_choices import ClipChoices
 from firmware.store.database import Database
 from firmware.store.deferred_events import DeferredEventStore
 from firmware.store.household import HouseholdStore
@@ -97,6 +99,9 @@ class RigRecord:
 
     def __init__(self, rig: "DeskRig") -> None:
         self._rig = rig
+        self.is_behind = False
+        """Whether clips wait for the log's proof that they were committed to."""
+        self._captures: dict[str, CaptureProof] = {}
 
     @property
     def policy(self) -> Policy:
@@ -112,8 +117,17 @@ class RigRecord:
     def extract(self, _request_digest: str) -> RegisterExtract:
         return self._rig.world.town.extract(self._rig.world.signed_request)
 
-    def capture_proof(self, _clip_id: str) -> CaptureProof | None:
-        return None
+    def capture_proof(self, clip_id: str) -> CaptureProof | None:
+        rig = self._rig
+        record = rig.library.find(clip_id)
+        if self.is_behind or record is None:
+            return None
+        if clip_id not in self._captures:
+            self._captures[clip_id] = rig.world.town.capture_proof(
+                device=rig.keys.device,
+                manifest_digest=sha256_hex(record.signed_manifest.manifest.encode()),
+            )
+        return self._captures[clip_id]
 
     def identity_proof(self, _begins_ms: Sequence[int]) -> IdentityProof | None:
         return None
@@ -132,6 +146,7 @@ class DeskRig:
     ) -> None:
         self.folder = folder
         self.database = database
+        self.max_kept_bytes = 10**9
         self.settings: list[OwnerSettings] = []
         self.file = file_of(cell=CELL)
         self.file_zones: list[MaskPolygon] = []
@@ -263,6 +278,7 @@ class DeskRig:
             clock=self,
         )
         self.admitting.serve_with(live or self)
+        self.choices = ClipChoices(self.database)
         self.holding = Holds(
             household=self.household, statements=self.store, library=self.library, clock=self
         )
@@ -299,12 +315,15 @@ class DeskRig:
             statements=self.store,
             household=self.household,
             library=self.library,
+            choices=self.choices,
+            max_kept_bytes=self.max_kept_bytes,
         )
         self.deciding = HouseholdSettings(
             admitting=self.admitting,
             owners=self.owners,
             household=self.household,
             holding=self.holding,
+            deleting=ClipDeletion(library=self.library, choices=self.choices, clock=self),
             notes=notes,
             clock=self,
             promises=self.promises,
@@ -472,15 +491,15 @@ def signed_again(rig: DeskRig, signed: bytes) -> bytes:
 
 @asynccontextmanager
 async def desk_rig(
-    folder: Path, *, now_ms: int = NOW_MS, has_sound: bool = False
+    folder: Path, *, now_ms: int = NOW_MS, has_sound: bool = False, minutes_ago: int = 60
 ) -> AsyncIterator[DeskRig]:
-    """Film one clip an hour ago, and open the desk's rig over it."""
+    """Film one clip, an hour ago by default, and open the desk's rig over it."""
     async with AsyncExitStack() as stack:
         if has_sound:
             rig, feed = await stack.enter_async_context(listening_rig(folder))
         else:
             rig, feed = await stack.enter_async_context(recording_rig(folder)), None
-        rig.clock.set_wall_ms(now_ms - 60 * MINUTE_MS)
+        rig.clock.set_wall_ms(now_ms - minutes_ago * MINUTE_MS)
         film = rig.film if feed is None else partial(live, rig, feed)
         await film(1)
         rig.press()

@@ -41,7 +41,19 @@ async def home() -> AsyncIterator[Home]:
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/pair", "/confirm", "/microphone", "/knock", "/static/door.css", "/nothing"]
+    "path",
+    [
+        "/",
+        "/pair",
+        "/confirm",
+        "/wifi",
+        f"/releases/{DIGEST}",
+        "/unlock",
+        "/microphone",
+        "/knock",
+        "/static/door.css",
+        "/nothing",
+    ],
 )
 async def test_every_answer_is_locked_down(home: Home, path: str) -> None:
     headers = (await home.web.get(path)).headers
@@ -50,10 +62,16 @@ async def test_every_answer_is_locked_down(home: Home, path: str) -> None:
     assert "default-src 'none'" in policy
     assert "frame-ancestors 'none'" in policy
     assert "unsafe" not in policy
-    assert "script" not in policy
+    is_scripted = path in ("/", "/pair", "/confirm", "/wifi", f"/releases/{DIGEST}")
+    assert ("script-src 'self'" in policy) is is_scripted
     assert headers["x-frame-options"] == "DENY"
     assert headers["cache-control"] == "no-store"
     assert headers["referrer-policy"] == "same-origin"
+
+
+async def test_crawlers_are_asked_to_keep_out(home: Home) -> None:
+    answer = await home.web.get("/robots.txt")
+    assert answer.text == "User-agent: *\nDisallow: /\n"
 
 
 @pytest.mark.parametrize("host", ["evil.example", "localhost:8402.evil.example", "localhost", ""])

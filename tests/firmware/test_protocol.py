@@ -286,7 +286,7 @@ def test_the_longest_names_that_there_can_be_fit_into_a_note(char):
     """A name that doesn't would hide who watches."""
     name = char * 200
     body = notes.WatchingBegan(
-        session_id=new_id(), name=name, browser_name=name, at_ms=253_402_300_799_999
+        session_id=new_id(), name=name, browser_name=name, holder="owner", at_ms=253_402_300_799_999
     )
     identity = FileSigner(ec.generate_private_key(ec.SECP256R1()))
     key = X25519PrivateKey.generate()
@@ -332,7 +332,10 @@ def test_an_offer_without_h264_video_or_fingerprint_is_refused():
         "a=candidate:2 1 udp 1 10.0.0.1 5 typ host\r\n"
     )
     sdp.check_offer(right)
+    data = "v=0\r\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\na=fingerprint:sha-256 AA\r\n"
+    sdp.check_offer(data)
     for broken in (
+        data + "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\n",
         "",
         "hello",
         right.replace("H264", "VP8"),

@@ -18,7 +18,6 @@ from firmware.live.signature_checks import SignatureChecks
 from firmware.notes.push_encryption import PLAIN_BYTES, check_push_keys, encrypt
 from firmware.notes.pushes import LIFE_MS, Pushes
 from firmware.notes.quiet_hours import check_quiet_hours, is_quiet
-from firmware.protocol.browsers import SESSION_KEY_LIFE_MS
 from firmware.protocol.commands import Accepted, Refused, SealedOrder
 from firmware.protocol.encoding import WireError, b64u, decode, new_id, unb64u
 from firmware.protocol.events import (
@@ -40,6 +39,7 @@ from firmware.protocol.live import (
     SetPush,
     WantDoorLink,
 )
+from firmware.protocol.rights import SELF_RENEWED_MS
 from firmware.protocol.sealing import seal_to
 from firmware.protocol.zones import SEALED_CHARS, SeenMotion, open_zones
 from tests.fakes.consent_world import DEVICE, NOW_MS, make_world
@@ -296,7 +296,7 @@ async def test_nothing_is_pushed_in_quiet_hours_but_always_while_the_time_isnt_k
 
 async def test_an_expired_browser_is_pushed_nothing(doorbell):
     doorbell.subscribed()
-    doorbell.now_ms += SESSION_KEY_LIFE_MS
+    doorbell.now_ms += SELF_RENEWED_MS
     assert await doorbell.push(Pressed()) == []
 
 

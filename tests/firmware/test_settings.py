@@ -12,7 +12,6 @@ from firmware.protocol.decisions import (
     Decline,
     EndApprover,
     EndBrowser,
-    EnrolBrowser,
     Hold,
     OwnerSettings,
     RecoveryKeys,
@@ -37,6 +36,7 @@ from tests.fakes.consent_world import NOW_MS
 from tests.fakes.events import PublishedEvents
 from tests.fakes.intake import DeskRig, PowerCut, desk_rig, digest_of
 from tests.fakes.log_town import DAY_MS
+from tests.fakes.rights import own_browser
 from tests.story.authenticator import SoftPasskey
 from tests.story.browser import SoftBrowser
 
@@ -269,7 +269,15 @@ async def test_what_is_decided_elsewhere_is_not_carried_out_here(rig, terms):
 # What was done already when the power came back
 
 
-KINDS = ["add_owner", "remove_owner", "settings", "add_approver", "recovery", "session", "refuse"]
+KINDS = [
+    "add_owner",
+    "remove_owner",
+    "settings",
+    "add_approver",
+    "recovery",
+    "give_right",
+    "refuse",
+]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -285,7 +293,7 @@ async def test_a_decision_that_was_carried_out_before_the_power_went_is_told_as_
         "settings": ChangeSettings(settings=OwnerSettings(revision=2)),
         "add_approver": approver(),
         "recovery": recovery(rig),
-        "session": EnrolBrowser(browser=SoftBrowser.create("Laptop").keys),
+        "give_right": own_browser(SoftBrowser.create("Laptop").keys),
         "refuse": RefuseAgency(agency="a-police", is_refused=False),
     }[kind]
     desk = rig.desk()
@@ -313,7 +321,7 @@ async def test_a_decision_that_was_confirmed_and_not_carried_out_is_carried_out_
         "settings": None,
         "add_approver": approver(),
         "recovery": recovery(rig),
-        "session": EnrolBrowser(browser=SoftBrowser.create("Laptop").keys),
+        "give_right": own_browser(SoftBrowser.create("Laptop").keys),
         "refuse": RefuseAgency(agency="a-police", is_refused=False),
     }[kind]
     if kind == "remove_owner":
@@ -408,7 +416,7 @@ async def test_a_browser_that_is_new_hears_what_counts_or_it_could_change_nothin
     held = await decided(rig, Hold(from_ms=NOW_MS - DAY_MS, to_ms=NOW_MS))
     laptop, phone = SoftBrowser.create("Laptop"), SoftBrowser.create("Bo's phone")
     for browser, terms in (
-        (laptop, EnrolBrowser(browser=laptop.keys)),
+        (laptop, own_browser(laptop.keys)),
         (phone, rig.newcomer(browser=phone.keys)),
     ):
         digest = await decided(rig, terms)

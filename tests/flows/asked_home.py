@@ -38,6 +38,7 @@ from firmware.protocol.notes import (
     RequestsMatched,
 )
 from firmware.protocol.register.facts import facts_of
+from firmware.protocol.rights import owners_right
 from relay.request.published_requests import PublishedRequest, find_published
 from relay.store import events, thumbnails
 from tests.fakes.log_town import make_town
@@ -69,6 +70,8 @@ class Home:
     owner: OwnerKeys
     officer: Officer
     library: dict[str, ClipFact] = field(default_factory=dict)
+    heads: dict[str, dict[str, object]] = field(default_factory=dict)
+    """With what the doorbell begins each clip that it sends; see filmed.py."""
     household: HouseholdFacts = field(
         default_factory=lambda: HouseholdFacts(file=file_of(), approvers={}, waiting={})
     )
@@ -185,7 +188,9 @@ class Home:
             spent=frozenset(),
             browsers={
                 self.owner.browser.id: BrowserFact(
-                    credential_id=self.owner.passkey.credential_id, keys=self.owner.browser
+                    credential_id=self.owner.passkey.credential_id,
+                    keys=self.owner.browser,
+                    right=owners_right(None),
                 )
             },
             newcomers={},
@@ -204,6 +209,16 @@ class Home:
         await self.page.goto(self.address(asked))
         await self.page.reload()
         await self.page.wait_for_selector("#release, #different")
+
+    async def open_choice(self, asked: PublishedRequest) -> None:
+        """Open a request's second screen, as one who comes back."""
+        await self.open(asked)
+        await self.page.click("#next")
+
+    async def give(self) -> None:
+        """Go on from what is chosen, and sign for it."""
+        await self.page.click("#next")
+        await self.page.click("#give")
 
     async def close_for(self, hours: int) -> None:
         """Close the app for so many hours."""

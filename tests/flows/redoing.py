@@ -43,8 +43,8 @@ async def see_clip(page: Page) -> None:
 
 
 async def choose_clips(page: Page) -> None:
-    """Wait for the recordings that can be given, and tick them."""
-    await page.wait_for_selector("[data-testid=choose-clip]")
+    """Tick the recordings that can be given."""
+    await page.wait_for_selector("#next")
     await people.choose_all(page)
 
 

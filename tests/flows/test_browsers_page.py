@@ -11,7 +11,7 @@ from firmware.consent.facts import Decision
 from firmware.enrolment.keys import load_or_make_keys
 from firmware.enrolment.newcomers import Newcomers, Opened
 from firmware.protocol.commands import SealedStatement
-from firmware.protocol.decisions import EndBrowser, EnrolBrowser
+from firmware.protocol.decisions import EndBrowser, GiveRight
 from firmware.protocol.notes import BrowserEnded, ConfirmationWanted
 from firmware.protocol.pairing import PairingCode
 from tests.fakes.waiting import eventually
@@ -33,7 +33,7 @@ async def asked_at_the_door(at: Visit) -> Opened:
     checked = await judged(at)
     assert isinstance(checked, Decision), checked
     terms = checked.terms
-    assert isinstance(terms, EnrolBrowser)
+    assert isinstance(terms, GiveRight)
     assert terms.browser == at.owner.browser
     assert terms.commitment is not None
     await at.note(ConfirmationWanted(statement_digest=checked.digest, door_page="http://door"))
@@ -113,7 +113,7 @@ async def test_a_browser_is_ended_from_the_list(tmp_path: Path) -> None:
         at.here.browsers.enrol(old, at.owner.passkey.credential_id, at.world.clock.wall_ms())
         await at.note(enrolled(at.owner.browser.id, at.owner.browser.name))
         await at.note(enrolled(old.id, old.name))
-        await at.page.goto(f"{OWNER_ORIGIN}/#/people")
+        await at.page.goto(f"{OWNER_ORIGIN}/#/settings/people")
         await at.page.reload()
         rows = at.page.locator("[data-testid=browser]")
         await expect(rows).to_have_count(2)

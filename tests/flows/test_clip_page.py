@@ -33,6 +33,14 @@ STEP = """async (id) => {
 }"""
 
 
+NO_H264 = """() => {
+  const all = RTCRtpReceiver.getCapabilities.bind(RTCRtpReceiver);
+  RTCRtpReceiver.getCapabilities = (kind) => {
+    const { codecs, ...rest } = all(kind);
+    return { ...rest, codecs: codecs.filter(({ mimeType }) => mimeType !== "video/H264") };
+  };
+}"""
+"""As in a Firefox without OpenH264: it plays MP4, and can't decode H.264 over WebRTC."""
 NOTE_PROGRESS = """() => {
   const bar = document.querySelector("#clip-stage progress");
   window.shares = [bar.value];
@@ -73,7 +81,7 @@ async def recorded(folder: Path, shelf: SignedShelf) -> AsyncIterator[tuple[Visi
 
 
 async def open_clip(at: Visit) -> Page:
-    await at.page.goto(f"{OWNER_ORIGIN}/#/clips/{at.device}/{CLIP_ID}")
+    await at.page.goto(f"{OWNER_ORIGIN}/#/history/{at.device}/{CLIP_ID}")
     await at.page.reload()
     return at.page
 
@@ -91,6 +99,19 @@ async def test_plays_at_once_and_then_from_the_checked_file(tmp_path: Path) -> N
         )
         assert await page.eval_on_selector("#clip-video", "(v) => v.currentTime") > 0.2
         await eventually(lambda: at.here.live.sessions == 0)
+        assert at.person.faults == []
+
+
+async def test_a_browser_without_h264_over_webrtc_shows_the_checked_file(tmp_path: Path) -> None:
+    async with recorded(tmp_path, SignedShelf()) as (at, clip):
+        await at.page.add_init_script(f"({NO_H264})()")
+        page = await open_clip(at)
+        await expect(page.locator("[data-testid=verify-ok]")).to_contain_text(
+            f"all {clip.picture_count} pictures"
+        )
+        await page.wait_for_function("() => document.querySelector('#clip-video').readyState >= 2")
+        await at.see()
+        await expect(page.locator("[data-reason=no_h264]")).to_contain_text("Recordings play")
         assert at.person.faults == []
 
 
@@ -151,9 +172,9 @@ async def test_a_browser_that_is_not_let_in_is_told_so_and_led_to_where_it_can_b
 
 UNKNOWN = {
     "#/nowhere": ("#nowhere", "The app has no page at this address."),
-    "#/clips/nonexistent": ("#no-such-doorbell", "None of your doorbells has this address."),
-    "#/clips/nonexistent/" + "b" * 26: ("#no-such-doorbell", "None of your doorbells has this"),
-    "#/clips/{device}/" + "b" * 26: ("#no-such-clip", "has announced no such recording"),
+    "#/history/nonexistent": ("#no-such-doorbell", "None of your doorbells has this address."),
+    "#/history/nonexistent/" + "b" * 26: ("#no-such-doorbell", "None of your doorbells has this"),
+    "#/history/{device}/" + "b" * 26: ("#no-such-clip", "has announced no such recording"),
 }
 
 

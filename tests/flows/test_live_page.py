@@ -207,12 +207,13 @@ async def test_the_first_page_says_who_watches_and_from_where_it_works(tmp_path:
         await at.page.goto(f"{OWNER_ORIGIN}/#/")
         await at.page.reload()
         await expect(at.page.locator("[data-reach=home_only]")).to_contain_text(
-            "This works at home only"
+            "Live view works on your home network only"
         )
         began = WatchingBegan(
             session_id=new_id(),
             name="Nora",
             browser_name="Kitchen tablet",
+            holder="owner",
             at_ms=at.world.clock.wall_ms(),
         )
         await at.note(began)

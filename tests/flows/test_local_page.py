@@ -190,3 +190,28 @@ async def test_how_a_knock_ended_is_told_only_to_who_knows_the_door_number(home:
     await expect(home.page.locator("main")).to_contain_text("wrong for the third time")
     assert "wrong" not in locked
     assert "The knock is" not in locked
+
+
+async def test_the_page_stays_fresh_and_tells_a_screen_reader_only_what_is_new(
+    home: AtHome,
+) -> None:
+    home.bell.waits = []
+    await home.unlock()
+    await home.page.goto(f"{home.address}/confirm")
+    await home.page.evaluate("window.isTheSame = true")
+    home.bell.waits = [asking(OTHERS[1])]
+    await expect(home.page.locator("article")).to_have_count(1)
+    heading = await home.page.inner_text("h1")
+    await expect(home.page.locator("#fresh-told")).to_contain_text(heading)
+    assert await home.page.evaluate("window.isTheSame") is True
+    await expect(home.page.locator("[data-fresh-s]")).to_have_count(0)
+    assert home.faults == []
+
+
+async def test_the_page_says_when_the_doorbell_answers_no_more(home: AtHome) -> None:
+    home.bell.releases = [RELEASES["logging"]]
+    await home.unlock()
+    await home.page.goto(f"{home.address}/releases/{DIGEST}")
+    await home.page.context.set_offline(True)
+    await expect(home.page.locator("#fresh-told")).to_contain_text("doesn't answer just now")
+    await expect(home.page.locator("h1")).to_be_visible()

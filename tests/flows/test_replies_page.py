@@ -159,7 +159,7 @@ async def test_a_doorbell_that_goes_away_is_said_and_can_be_asked_again(tmp_path
 async def test_leaving_the_page_ends_the_session(tmp_path: Path) -> None:
     async with at_the_page(tmp_path) as (at, _sound, page):
         assert at.here.live.sessions == 1
-        await page.goto(f"{OWNER_ORIGIN}/#/people")
+        await page.goto(f"{OWNER_ORIGIN}/#/settings/people")
 
         await eventually(lambda: at.here.live.sessions == 0, 15)
         assert at.here.live.watchers == ()

@@ -26,7 +26,7 @@ from firmware.companion.viewer.guard import Guard
 from firmware.companion.viewer.relay_client import RelayClient
 from firmware.companion.viewer.whep import build_whep
 from firmware.consent.facts import Decision
-from firmware.protocol.decisions import EnrolBrowser
+from firmware.protocol.decisions import GiveRight
 from firmware.protocol.players import PlayerSetup, parse_code_text
 from tests.fakes.waiting import eventually
 from tests.flows.camera import WIDER_THAN_SCREEN
@@ -103,7 +103,7 @@ async def let_in(at: Visit, folder: Path) -> PlayerSetup:
     await at.page.click("#let-player-in")
     checked = await judged(at)
     assert isinstance(checked, Decision), checked
-    assert isinstance(checked.terms, EnrolBrowser), checked
+    assert isinstance(checked.terms, GiveRight), checked
     assert checked.terms.browser == parse_code_text(code)
     shown = at.page.locator("[data-testid=player-words] li")
     await expect(shown).to_have_count(6)

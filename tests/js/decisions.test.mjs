@@ -13,13 +13,14 @@ const vectors = JSON.parse(readFileSync(new URL("../vectors/decisions.json", imp
 const { b64u, canonical, sha256Hex, unb64u, utf8, WireError } = await use("encoding.js");
 const { statementText, sealStatement } = await use("grants.js");
 const decisions = await use("decisions.js");
+const rights = await use("rights.js");
 const { approverWords, recoveryKeyWords } = await use("pairing.js");
 const { parseApproverCode, parseRecoveryCode } = await use("owner_codes.js");
 const { newSealingPair, openSealed, rawPublicKey } = await use("sealing.js");
 
 const KINDS = [
-  "add_approver", "add_owner", "confirm", "decline", "end_approver", "end_session", "grant", "hold", "knock",
-  "recovery", "refuse_agency", "remove_owner", "revoke", "session", "settings", "unhold",
+  "add_approver", "add_owner", "confirm", "decline", "end_approver", "end_session", "give_right", "grant", "hold", "knock",
+  "recovery", "refuse_agency", "remove_owner", "revoke", "settings", "unhold",
 ];
 
 test("a statement of each kind has the doorbell's canonical text and digest", async () => {
@@ -56,9 +57,21 @@ test("sealed statements of very different lengths are of one size, and open to w
   assert.equal(long.length - [...sizes][0], vectors.limits.statement_step_bytes);
 });
 
+test("a right's limits, and what makes one wider, are the doorbell's", () => {
+  assert.equal(rights.MAX_RIGHT_MS, vectors.limits.right_ms);
+  assert.equal(rights.SELF_RENEWED_MS, vectors.limits.self_renewed_ms);
+  for (const { before, after, now_ms, is_wider } of vectors.rights) {
+    assert.equal(rights.isWider(before, after, now_ms), is_wider, canonical({ before, after }));
+  }
+  const { terms } = JSON.parse(vectors.statements.give_right.text);
+  assert.deepEqual(rights.givenRight(terms.browser, terms, terms), terms);
+});
+
 test("the limits of a hold are the doorbell's", () => {
   assert.equal(decisions.MAX_HOLD_MS, vectors.limits.hold_ms);
   assert.equal(decisions.MAX_HOLD_WINDOW_MS, vectors.limits.hold_window_ms);
+  assert.equal(decisions.UNDO_MS, vectors.limits.undo_ms);
+  assert.equal(decisions.MAX_NAMED_CLIPS, vectors.limits.named_clips);
 });
 
 test("the six words over an approver's and a recovery key are the doorbell's", async () => {

@@ -43,7 +43,8 @@ def main() -> int:
         with contextlib.redirect_stdout(io.StringIO()) as said:
             code = _main_of(name)(arguments)
         if code not in right:
-            print(f"{name} {' '.join(arguments)}\nended with {code}", file=sys.stderr)
+            command = f"{name} {' '.join(arguments)}"
+            print(f"{said.getvalue()}{command}\nended with {code}", file=sys.stderr)
             return 1
         printed.append(said.getvalue())
     print(json.dumps(printed))

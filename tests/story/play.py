@@ -299,9 +299,12 @@ class Play:
         return done.package_id
 
     async def _wait_for_release(self, digest: str) -> ReleaseDone:
-        """Go to the end of the batch, when releases are logged; and to the next if it was late."""
+        """Go to the end of the batch, when releases are logged; and to the next if it was late.
+
+        The doorbell waits for a batch more while the log hasn't proven a clip yet.
+        """
         if self._hand.is_wound:
-            for _ in range(2):
+            for _ in range(3):
                 await asyncio.sleep(1.0)  # the doorbell commits to it first
                 await self._hand.to_next_batch()
                 with suppress(StoryError):

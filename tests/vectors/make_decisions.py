@@ -11,8 +11,9 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from msgspec import structs
 
-from firmware.protocol import decisions, grants, notes, pairing
+from firmware.protocol import decisions, grants, notes, pairing, rights
 from firmware.protocol.browsers import BrowserKeys
 from firmware.protocol.encoding import b64u, sha256_hex
 from firmware.protocol.passkeys import PasskeyKey
@@ -53,8 +54,13 @@ def vectors() -> dict[str, Any]:
         "limits": {
             "hold_ms": decisions.MAX_HOLD_MS,
             "hold_window_ms": decisions.MAX_HOLD_WINDOW_MS,
+            "named_clips": decisions.MAX_NAMED_CLIPS,
+            "undo_ms": decisions.UNDO_MS,
             "statement_step_bytes": grants.STATEMENT_STEP_BYTES,
+            "right_ms": rights.MAX_RIGHT_MS,
+            "self_renewed_ms": rights.SELF_RENEWED_MS,
         },
+        "rights": _rights(),
     }
 
 
@@ -78,11 +84,21 @@ def _terms(key: PasskeyKey, recovery: decisions.RecoveryKeys) -> dict[str, grant
         ),
         grants.AddOwner(pairing_id=AN_ID, owner=owner, commitment=DIGEST),
         decisions.RemoveOwner(credential_id=key.credential_id),
-        decisions.EnrolBrowser(browser=browser, commitment=DIGEST),
-        decisions.EnrolBrowser(browser=browser),
+        decisions.GiveRight(
+            browser=browser,
+            commitment=DIGEST,
+            pairing_id=AN_ID,
+            holder="guest",
+            what=["live", "rings"],
+            from_ms=NOW_MS,
+            until_ms=NOW_MS + 7 * rights.DAY_MS,
+        ),
         decisions.EndBrowser(browser=browser.id),
         decisions.Hold(from_ms=NOW_MS, to_ms=NOW_MS + 3_600_000),
         decisions.Unhold(hold_digest=DIGEST),
+        decisions.DeleteClips(clips=[AN_ID], is_now=False),
+        decisions.Undelete(clips=[AN_ID]),
+        decisions.KeepClips(clips=[AN_ID, "b" * 26], is_kept=True),
         decisions.Revoke(grant_digest=DIGEST),
         decisions.Decline(request_digest=DIGEST),
         decisions.RefuseAgency(agency="lakeland", is_refused=True),
@@ -94,6 +110,36 @@ def _terms(key: PasskeyKey, recovery: decisions.RecoveryKeys) -> dict[str, grant
         decisions.Knock(statement_digest=DIGEST, language="sv"),
     ]
     return {str(type(one).__struct_config__.tag): one for one in terms}
+
+
+def _rights() -> list[dict[str, Any]]:
+    """Return pairs of rights, with whether the second one is wider."""
+    first = rights.Right(
+        holder="guest", what=["live", "rings"], from_ms=NOW_MS, until_ms=NOW_MS + rights.DAY_MS
+    )
+    owners = rights.owners_right(NOW_MS)
+    later = structs.replace(owners, until_ms=NOW_MS + 40 * rights.DAY_MS)
+    pairs = [
+        (first, first),
+        (first, structs.replace(first, what=["live"])),
+        (first, structs.replace(first, what=["history", "live", "rings"])),
+        (first, structs.replace(first, until_ms=NOW_MS + 1)),
+        (first, structs.replace(first, until_ms=NOW_MS + rights.DAY_MS + 1)),
+        (first, structs.replace(first, from_ms=NOW_MS - 1)),
+        (first, structs.replace(first, holder="player")),
+        (owners, rights.owners_right(NOW_MS + 60_000)),
+        (owners, later),
+        (later, owners),
+    ]
+    return [
+        {
+            "before": json.loads(before.encode()),
+            "after": json.loads(after.encode()),
+            "now_ms": NOW_MS,
+            "is_wider": rights.is_wider(before, after, NOW_MS),
+        }
+        for before, after in pairs
+    ]
 
 
 def _statement(terms: grants.Terms) -> dict[str, str]:
@@ -114,6 +160,9 @@ def _bodies() -> list[notes.NoteBody]:
         notes.StatementDone(statement_digest=DIGEST, kind="decline"),
         notes.SettingsNow(statement_digest=DIGEST, settings=settings, refused=["lakeland"]),
         notes.HoldsNow(statement_digest=DIGEST, holds=[hold]),
+        notes.ClipsDecided(
+            statement_digest=DIGEST, what="deleted", by_name="Åsa", clips=[AN_ID], until_ms=NOW_MS
+        ),
         notes.OwnerRemoved(name="Bo", by_name="Åsa"),
         notes.RecoveryUsed(name="Åsa", at_ms=NOW_MS),
         notes.WifiTried(name="Öbergs nät", reason="no_relay", at_ms=NOW_MS),

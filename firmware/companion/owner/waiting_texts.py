@@ -11,18 +11,19 @@ from datetime import datetime, tzinfo
 from firmware.protocol.asking import (
     AgencyAsked,
     ApproverAsked,
-    BrowserAsked,
     GrantAsked,
     HouseholdNow,
     OwnerAsked,
     RecoveryAsked,
     RemovalAsked,
     RequestedClip,
+    RightAsked,
     SettingsAsked,
     WaitingLine,
 )
 from firmware.protocol.pairing import WORD_COUNT
 from firmware.protocol.plain_text import plain
+from firmware.protocol.rights import What
 
 WIDTH = 96
 TIMES = {
@@ -34,11 +35,20 @@ INTENTS = {
     "grant": "Release recordings",
     "add_owner": "Let somebody be an owner too",
     "remove_owner": "Send an owner away",
-    "session": "Let a browser or player watch",
+    "give_right": "Give a browser, guest or player a right",
     "refuse_agency": "Let an agency ask again",
     "settings": "Change settings, so that more is seen",
     "recovery": "Let a recovery key count",
     "add_approver": "Let a key confirm your statements from anywhere",
+}
+
+HOLDERS = {"owner": "", "guest": " (guest)", "player": " (player)"}
+WHOSE = {"owner": "a browser of the owner's", "guest": "a guest", "player": "a player"}
+PARTS: dict[What, str] = {
+    "history": "recordings",
+    "live": "watch and talk",
+    "record": "record all the time",
+    "rings": "hear of rings",
 }
 
 
@@ -63,9 +73,11 @@ def lines_of(line: WaitingLine, zone: tzinfo | None) -> list[str]:
     match asked:
         case GrantAsked():
             return [*head, *_grant(asked, zone)]
-        case OwnerAsked() | BrowserAsked() if len(asked.words) == WORD_COUNT:
+        case RightAsked():
+            return [*head, *_right(asked, zone)]
+        case OwnerAsked() if len(asked.words) == WORD_COUNT:
             return [*head, *_words_to_tap(asked.words)]
-        case OwnerAsked() | BrowserAsked() | ApproverAsked():
+        case OwnerAsked() | ApproverAsked():
             return [*head, *_words(asked.words, "Their own screen shows the same six words:")]
         case RecoveryAsked():
             first = [] if asked.is_first else ["It takes the place of the one that counts now."]
@@ -78,15 +90,27 @@ def lines_of(line: WaitingLine, zone: tzinfo | None) -> list[str]:
             return [*head, *_settings(asked)]
 
 
+def _right(asked: RightAsked, zone: tzinfo | None) -> list[str]:
+    what = ", ".join(PARTS[one] for one in asked.what)
+    told = [f"For {WHOSE[asked.holder]}: {what}, until {time_text(asked.until_ms, zone)}."]
+    if asked.holder != "owner":
+        told.append("What they see they can keep.")
+    if len(asked.words) == WORD_COUNT:
+        return [*told, *_words_to_tap(asked.words)]
+    if not asked.words:
+        return told
+    return [*told, *_words(asked.words, "Their own screen shows the same six words:")]
+
+
 def household_lines(household: HouseholdNow, zone: tzinfo | None) -> list[str]:
     """Return who lives there."""
     lines = ["Owners:"]
     lines += [f"  {one_line(o.name)}{' (you)' if o.is_you else ''}" for o in household.owners]
-    lines += ["", "Your browsers and players:"]
+    lines += ["", "Your browsers, and all guests and players:"]
     for browser in household.browsers:
-        ends_ms = browser.expires_ms
-        until = "" if ends_ms is None else f", until {time_text(ends_ms, zone)}"
-        lines.append(f"  {one_line(browser.name)}{' (this one)' if browser.is_this else ''}{until}")
+        until = "" if browser.until_ms is None else f", until {time_text(browser.until_ms, zone)}"
+        kind = " (this one)" if browser.is_this else HOLDERS[browser.holder]
+        lines.append(f"  {one_line(browser.name)}{kind}{until}")
     lines += ["", "Your keys that confirm from anywhere:"]
     lines += [f"  {one_line(one.name)}: {' '.join(one.words)}" for one in household.approvers]
     if not household.approvers:

@@ -10,8 +10,8 @@ import { pairThroughRelay } from "../newcomer.js";
 import { sendStatement } from "../statements.js";
 import { nowMs } from "../town_time.js";
 import { checkAnswered } from "../trust.js";
-import { SESSION_KEY_LIFE_MS } from "../vendor/protocol/browsers.js";
 import { withoutMisleading } from "../vendor/protocol/plain_text.js";
+import { SELF_RENEWED_MS, givenRight, ownersRight } from "../vendor/protocol/rights.js";
 import { guarded, known, living } from "./parts.js";
 import { standing, statementProgress } from "./progress.js";
 import { findThroughRelay, showStoppedForToday } from "./four_taps.js";
@@ -35,7 +35,7 @@ export async function browsersPage(context) {
       h("p", { class: "lead" }, t("browsers.why")),
       nameField(context, () => {}),
       ...(await Promise.all(enrolments)),
-      h("p", {}, h("a", { href: "#/people" }, t("browsers.all"))),
+      h("p", {}, h("a", { href: "#/settings/people" }, t("browsers.all"))),
     ],
   };
 }
@@ -45,7 +45,7 @@ export function browsersSection(context, title = t("browsers.title")) {
   const { household } = context;
   const place = h("div", { "aria-live": "polite" });
   // A browser that nobody renewed for so long is over.
-  household.loadBackTo(nowMs() - SESSION_KEY_LIFE_MS).catch((error) => console.warn("older notes", error));
+  household.loadBackTo(nowMs() - SELF_RENEWED_MS).catch((error) => console.warn("older notes", error));
   const list = h("div");
   let shown = "";
   const draw = () => {
@@ -133,7 +133,7 @@ async function enrolment(context, device, doorName) {
     const check = (/** @type {Answered} */ answered) => checkAnswered(household, device, answered);
     const paired = await pairThroughRelay(context.relay, { browser: keys }, check, device);
     const sinceMs = current()?.time_ms ?? 0;
-    const digest = await sendStatement(household, device, { kind: "session", browser: keys, commitment: paired.offer.commitment });
+    const digest = await sendStatement(household, device, givenRight(keys, ownersRight(nowMs()), paired.offer));
     const words = h("div", { "data-testid": "browser-words" });
     let isAsked = false;
     const content = () => {

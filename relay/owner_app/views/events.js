@@ -50,14 +50,20 @@ export function eventRow(happening, thumbs) {
 }
 
 /** Who watched, or which browser may watch now or no more. @param {EventGroup} happening */
-function noteRow({ kind, told, visit, note }) {
+function noteRow(happening) {
+  const { kind, told, visit } = happening;
   const { ms } = whenOf(told);
-  const words = visit ? visitText(visit) : browserText(note);
+  const words = noteText(happening);
   return h(
     "li",
     { "data-testid": `event-${kind}`, "data-event": told.event.id },
     h("div", { class: "grow" }, h("p", {}, words), h("span", { class: "muted" }, time(visit?.began_ms ?? ms))),
   );
+}
+
+/** What a row of a note says. @param {EventGroup} happening */
+export function noteText({ visit, note }) {
+  return visit ? visitText(visit) : browserText(note);
 }
 
 /** @param {import("../event_groups.js").Visit} visit */
@@ -140,7 +146,7 @@ function watch(clip, what) {
   const link = {
     class: "button",
     id: `watch-${clip_id}`, // the page is redrawn at every change: the focus stays
-    href: `#/clips/${clip.event.device}/${clip_id}`,
+    href: `#/history/${clip.event.device}/${clip_id}`,
     "aria-label": `${label}: ${what}`,
   };
   return h("a", link, label);

@@ -51,7 +51,7 @@ export class TalkPanel {
   attach(session, control) {
     this.detach();
     this.control = control;
-    this.microphone = new Microphone(session.sound.sender);
+    this.microphone = session.sound && new Microphone(session.sound.sender);
   }
 
   detach() {

@@ -11,9 +11,10 @@ import { t, time } from "../i18n.js";
 import { sendStatement } from "../statements.js";
 import { nowMs } from "../town_time.js";
 import { trustedKeys } from "../trust.js";
-import { SESSION_KEY_LIFE_MS, browserIdOf } from "../vendor/protocol/browsers.js";
+import { browserIdOf } from "../vendor/protocol/browsers.js";
 import { browserWords } from "../vendor/protocol/pairing.js";
 import { parseCodeText, setupText } from "../vendor/protocol/players.js";
+import { SELF_RENEWED_MS, givenRight, ownersRight } from "../vendor/protocol/rights.js";
 import { guarded, known, living, problem } from "./parts.js";
 import { statementProgress } from "./progress.js";
 
@@ -25,7 +26,7 @@ import { statementProgress } from "./progress.js";
 export async function playersPage(context) {
   const { household, left } = context;
   await known(household);
-  household.loadBackTo(nowMs() - SESSION_KEY_LIFE_MS).catch((error) => console.warn("older notes", error));
+  household.loadBackTo(nowMs() - SELF_RENEWED_MS).catch((error) => console.warn("older notes", error));
   const list = h("div", { "aria-live": "polite" });
   const refresh = async () => {
     try {
@@ -43,7 +44,7 @@ export async function playersPage(context) {
       letIn(context, refresh),
       h("h2", {}, t("players.yours")),
       list,
-      h("p", {}, h("a", { href: "#/people" }, t("browsers.all"))),
+      h("p", {}, h("a", { href: "#/settings/people" }, t("browsers.all"))),
     ],
   };
 }
@@ -59,7 +60,7 @@ function letIn(context, refresh) {
   const submit = guarded(problems, async () => {
     const keys = parseCodeText(code.value);
     const device = door.value;
-    const digest = await sendStatement(household, device, { kind: "session", browser: keys, commitment: null });
+    const digest = await sendStatement(household, device, givenRight(keys, { ...ownersRight(nowMs()), holder: "player" }, null));
     await follow(context, { device, keys, digest }, place, refresh);
   });
   return h(

@@ -48,6 +48,7 @@ from relay.store.schema.people import (
     push_subscriptions,
     pushes,
     sessions,
+    silences,
     viewer_tokens,
 )
 from relay.store.schema.portal import (
@@ -103,6 +104,7 @@ __all__ = [
     "requests",
     "schema_version",
     "sessions",
+    "silences",
     "slot_commitments",
     "slot_trees",
     "thumbnails",

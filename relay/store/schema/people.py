@@ -157,3 +157,16 @@ pushes = Table(
     Index("pushes_by_account", "account_id"),
     Index("pushes_by_expiry", "expires_ms"),
 )
+
+# What doorbells left to be pushed if they fall silent: ciphertext, the newest of each browser.
+silences = Table(
+    "silences",
+    metadata,
+    Column("device", Text, ForeignKey("doorbells.device"), primary_key=True),
+    Column("browser", Text, primary_key=True),
+    Column("event_id", Text, nullable=False),  # of the check-in
+    Column("after_minutes", BigInteger, nullable=False),
+    Column("encrypted", Text, nullable=False),  # base64url
+    Column("due_ms", BigInteger),  # set while the doorbell is offline
+    Index("silences_by_due", "due_ms"),
+)

@@ -15,6 +15,9 @@ import { isText } from "./plain_text.js";
 export const MAX_HOLD_MS = 14 * 24 * 3600 * 1000;
 export const MAX_HOLD_WINDOW_MS = 24 * 3600 * 1000;
 export const MAX_HOLDS = 10;
+/** How long a deletion can be taken back, and how many recordings one statement names. */
+export const UNDO_MS = 24 * 3600 * 1000;
+export const MAX_NAMED_CLIPS = 32;
 
 export const MAX_MASKS = 4;
 export const MIN_CORNERS = 3;
