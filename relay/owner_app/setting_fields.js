@@ -72,8 +72,8 @@ export const SHORT_PAGES = {
 
 /** Says a setting's value. @param {SettingKey | PreferenceKey} key @param {unknown} value undefined: it isn't known here */
 export function valueText(key, value) {
+  if (key === "masks" || key === "zones") return countText(key, Array.isArray(value) ? value.length : 0);
   if (value === undefined || value === null) return t("setting.unknown");
-  if (key === "masks" || key === "zones") return countText(key, /** @type {unknown[]} */ (value).length);
   if (typeof value === "boolean") return t(value ? "settings.on" : "settings.off");
   const own = `setting.${key}.is.${value}`;
   if (hasText(own)) return t(own);

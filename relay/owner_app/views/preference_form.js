@@ -7,7 +7,7 @@ import { thisBrowser } from "../account.js";
 import { preferencesOf } from "../decision_notes.js";
 import { fill, h } from "../dom.js";
 import { t, time } from "../i18n.js";
-import { sendOrder } from "../orders.js";
+import { NoOwnWord, sendOrder } from "../orders.js";
 import { PREFERRED } from "../setting_fields.js";
 import { isOwnStatement, trustedKeys } from "../trust.js";
 import { problem } from "./parts.js";
@@ -85,7 +85,8 @@ export class PreferenceForm {
       this.#say(true);
     } catch (error) {
       console.warn("preferences", error);
-      fill(this.said, problem(error), h("p", {}, t("settings.not_sent")));
+      const why = error instanceof NoOwnWord ? h("p", { class: "warn-text", role: "alert" }, t("settings.never_told")) : problem(error);
+      fill(this.said, why, h("p", {}, t("settings.not_sent")));
     }
   }
 
