@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
+from firmware.protocol.browsers import BrowserId
 from firmware.protocol.custody import KeyChangeRecord
 from firmware.protocol.decisions import OwnerSettings, Preferences, RecoveryKeys
 from firmware.protocol.encoding import Digest, Document, decode
@@ -26,7 +27,7 @@ class ToldFile(Document, frozen=True, kw_only=True):
     """The browsers that were told what the doorbell's own file says, and the digest of that."""
 
     file_digest: Digest
-    browsers: list[Digest]
+    browsers: list[BrowserId]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -167,9 +167,7 @@ export class Household extends EventTarget {
   async #loadNotes() {
     try {
       this.browser ??= await thisBrowser(this.owner);
-      for (const told of await this.book.read()) {
-        if (this.doorbell(told.event.device) !== undefined) await this.#takeNote(told);
-      }
+      await this.#takeKept();
       for (let page = 0; page < MAX_NOTE_PAGES; page += 1) {
         const { id } = this.browser;
         const { events, next_seq, has_more } = await this.relay.get(`notes?browser=${id}&after_seq=${this.book.seq}`);
@@ -181,6 +179,14 @@ export class Household extends EventTarget {
       this.#tell("change");
     } catch (error) {
       console.warn("notes", error);
+    }
+  }
+
+  /** Opens the notes that were kept at earlier visits. */
+  async #takeKept() {
+    await this.book.read();
+    for (const told of [...this.book.kept.values()]) {
+      if (this.doorbell(told.event.device) !== undefined) await this.#takeNote(told);
     }
   }
 
@@ -210,6 +216,9 @@ export class Household extends EventTarget {
     redate(this.told.values());
     this.revision += 1;
     this.#tell("change");
+    const open = () => this.#takeKept().then(() => this.#tell("change"));
+    this.reading = this.reading.then(open).catch((error) => console.warn("kept notes", error));
+    await this.reading;
   }
 
   /** What is worth to be kept. @param {number} most events */

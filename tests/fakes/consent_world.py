@@ -110,7 +110,10 @@ class ConsentWorld:
         return msgspec.structs.replace(right, **changes)
 
     def sign(self, statement: Statement, by: SoftPasskey | None = None) -> UnverifiedStatement:
-        text = statement.encode()
+        return self.sign_text(statement.encode(), by=by)
+
+    def sign_text(self, text: bytes, by: SoftPasskey | None = None) -> UnverifiedStatement:
+        """Let an owner sign any text."""
         signer = by or self.owner
         signed = SignedStatement(
             statement=text.decode(), assertion=signer.sign(challenge(STATEMENT_TAG, text))

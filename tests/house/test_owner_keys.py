@@ -1,4 +1,4 @@
-"""Each key of the doorbell's file that is an owner's is in the app, in both languages, and applied."""
+"""Each owner's key of the doorbell's file is in the app, in both languages, and applied."""
 
 import json
 import re

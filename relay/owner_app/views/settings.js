@@ -12,7 +12,7 @@ import { inForce } from "../vendor/protocol/decisions.js";
 import { doorLink, lockedText } from "./door_link.js";
 import { approversSection, recoverySection } from "./keys.js";
 import { formerDoorbells, noDoorbell } from "./no_doorbell.js";
-import { living } from "./parts.js";
+import { known, living } from "./parts.js";
 import { PreferenceForm } from "./preference_form.js";
 import { SettingForm } from "./setting_form.js";
 import { holdsSection, refusedSection } from "./settings_lists.js";
@@ -33,7 +33,8 @@ export const dataPage = pageOf("data");
 /** @param {Context} context @param {Group} group @returns {Promise<import("../app.js").Page>} */
 async function groupPage(context, group) {
   const { household, parts } = context;
-  await household.heard();
+  await known(household);
+  await household.reading;
   const title = t(`settings.group.${group}`);
   const bell = household.doorbell(parts[0] ?? household.doorbells[0]?.device);
   if (bell === undefined) return { title, body: [...formerDoorbells(household), ...noDoorbell()] };
