@@ -434,7 +434,7 @@ def test_settings_of_a_newer_app_are_refused_with_which_they_are(world):
     statement = world.statement(ChangeSettings(settings=OwnerSettings(revision=1)))
     document = json.loads(statement.encode())
     document["terms"]["settings"] |= {"night_mode": "red", "aura": 3}
-    answer = judge(UnverifiedStatement(world.sign_text(canonical(document))), world.facts)
+    answer = judge(world.sign_text(canonical(document)), world.facts)
     assert reason(answer) == "setting_unknown"
     assert answer.detail == "aura, night_mode"
 

@@ -95,8 +95,11 @@ function rowOf({ household }, group, { device }, { name, signed, preferred }) {
   const { settings } = settingsOf(household, device);
   const told = preferencesOf(household, device);
   const file = told?.file ?? null;
+  const figures = (signed ?? []).filter((key) => SIGNED[key].kind !== "switch").slice(0, 3);
+  const [first] = figures.length > 0 ? [] : (signed ?? []);
   const said = [
-    ...(signed ?? []).slice(0, 3).map((key) => valueText(key, SIGNED[key].kind === "drawn" ? (settings?.[key] ?? []) : inForce(settings, file, key))),
+    ...(first === undefined ? [] : [`${t(`setting.${first}`)}: ${valueText(first, inForce(settings, file, first))}`]),
+    ...figures.map((key) => valueText(key, SIGNED[key].kind === "drawn" ? settings?.[key] : inForce(settings, file, key))),
     ...(preferred ?? []).slice(0, 2).map((key) => valueText(key, told?.preferences[key] ?? file?.preferences[key])),
   ];
   const isUnknown = (signed || preferred) && file === null && settings === null;
