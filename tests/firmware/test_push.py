@@ -19,6 +19,7 @@ from firmware.notes.push_encryption import PLAIN_BYTES, check_push_keys, encrypt
 from firmware.notes.pushes import LIFE_MS, Pushes
 from firmware.notes.quiet_hours import check_quiet_hours, is_quiet
 from firmware.protocol.commands import Accepted, Refused, SealedOrder
+from firmware.protocol.decisions import Preferences
 from firmware.protocol.encoding import WireError, b64u, decode, new_id, unb64u
 from firmware.protocol.events import (
     ClockSet,
@@ -36,6 +37,7 @@ from firmware.protocol.live import (
     PlayReply,
     PushText,
     QuietHours,
+    SetPreference,
     SetPush,
     WantDoorLink,
 )
@@ -364,6 +366,20 @@ async def test_keys_that_cant_be_used_are_refused_with_the_reason(doorbell):
     answer = await doorbell.order(doorbell.enrolled(), push)
     assert isinstance(answer, Refused)
     assert "16 bytes" in answer.detail
+
+
+async def test_a_preference_reaches_its_part_and_none_before_that_is_there(doorbell):
+    wanted: list[Preferences] = []
+
+    class Part:
+        async def set_preference(self, preferences: Preferences) -> None:
+            wanted.append(preferences)
+
+    browser, body = doorbell.enrolled(), SetPreference(preferences=Preferences(chime_ms=0))
+    assert isinstance(await doorbell.order(browser, body), Refused)
+    doorbell.orders.serve_with(Part())
+    assert await doorbell.order(browser, body) == Accepted()
+    assert wanted == [Preferences(chime_ms=0)]
 
 
 @given(st.binary(max_size=200))
