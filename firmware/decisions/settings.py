@@ -270,11 +270,14 @@ class HouseholdSettings:
         await self._notes.to_all(await self._preferences_now())
 
     async def tell_file(self) -> None:
-        """Tell the browsers that don't know it what the doorbell's own file says."""
+        """Tell the owners' own browsers that don't know it what the doorbell's own file says.
+
+        Guests and players aren't told: the place is in it.
+        """
         digest = self._settings_user.file.digest()
         told = await asyncio.to_thread(self._household.told_file)
         known = set(told.browsers) if told is not None and told.file_digest == digest else set()
-        browsers = {browser.keys.id: browser for browser in self._browsers.all()}
+        browsers = {one.keys.id: one for one in self._browsers.all() if one.is_owners}
         if known == set(browsers):
             return
         note = await self._preferences_now()

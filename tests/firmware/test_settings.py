@@ -14,6 +14,7 @@ from firmware.protocol.decisions import (
     EndBrowser,
     Hold,
     OwnerSettings,
+    Preferences,
     RecoveryKeys,
     RefuseAgency,
     RemoveOwner,
@@ -32,10 +33,12 @@ from firmware.protocol.notes import (
     StatementDone,
     StatementRefused,
 )
+from firmware.protocol.rights import Right
 from tests.fakes.consent_world import NOW_MS
 from tests.fakes.events import PublishedEvents
 from tests.fakes.intake import DeskRig, PowerCut, desk_rig, digest_of
 from tests.fakes.log_town import DAY_MS
+from tests.fakes.owner_file import file_of
 from tests.fakes.rights import own_browser
 from tests.story.authenticator import SoftPasskey
 from tests.story.browser import SoftBrowser
@@ -427,3 +430,27 @@ async def test_a_browser_that_is_new_hears_what_counts_or_it_could_change_nothin
         assert chosen.file == rig.file
         assert isinstance(holds, HoldsNow)
         assert [hold.hold_digest for hold in holds.holds] == [held]
+
+
+async def test_a_guest_is_told_neither_settings_nor_what_the_file_says(rig):
+    """Seen to fail with `is_owners` out of `tell_file`: the doorbell's place is in it."""
+    browser = SoftBrowser.create("Guest's phone")
+    owner = rig.owners.owners[0]
+    right = Right(holder="guest", what=["live"], from_ms=NOW_MS, until_ms=NOW_MS + DAY_MS)
+    rig.browsers.give(browser.keys, owner.passkey.credential_id, right, NOW_MS)
+    await rig.deciding.tell_file()
+    await rig.deciding.set_preference(Preferences(chime_ms=0))
+    told = [type(note) for note in rig.notes_to(browser)]
+    assert PreferencesNow not in told
+    assert any(isinstance(note, PreferencesNow) for note in rig.notes())
+
+
+async def test_each_browser_is_told_once_what_the_file_says_and_again_when_it_changes(rig):
+    await rig.deciding.tell_file()
+    await rig.deciding.tell_file()
+    before = [note for note in rig.notes() if isinstance(note, PreferencesNow)]
+    assert len(before) == 1
+    rig.file = file_of(cell="8944a1b2c3fffff")
+    await rig.deciding.tell_file()
+    after = [note for note in rig.notes() if isinstance(note, PreferencesNow)]
+    assert [note.file.settings.cell for note in after[1:]] == ["8944a1b2c3fffff"]
