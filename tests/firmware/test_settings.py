@@ -433,12 +433,12 @@ async def test_a_browser_that_is_new_hears_what_counts_or_it_could_change_nothin
 
 
 async def test_a_guest_is_told_neither_settings_nor_what_the_file_says(rig):
-    """Seen to fail with `is_owners` out of `tell_file`: the doorbell's place is in it."""
+    """Seen to fail with `is_owners` out of `notify_of_file`: the doorbell's place is in it."""
     browser = SoftBrowser.create("Guest's phone")
     owner = rig.owners.owners[0]
     right = Right(holder="guest", what=["live"], from_ms=NOW_MS, until_ms=NOW_MS + DAY_MS)
     rig.browsers.give(browser.keys, owner.passkey.credential_id, right, NOW_MS)
-    await rig.deciding.tell_file()
+    await rig.deciding.notify_of_file()
     await rig.deciding.set_preference(Preferences(chime_ms=0))
     told = [type(note) for note in rig.notes_to(browser)]
     assert PreferencesNow not in told
@@ -446,11 +446,11 @@ async def test_a_guest_is_told_neither_settings_nor_what_the_file_says(rig):
 
 
 async def test_each_browser_is_told_once_what_the_file_says_and_again_when_it_changes(rig):
-    await rig.deciding.tell_file()
-    await rig.deciding.tell_file()
+    await rig.deciding.notify_of_file()
+    await rig.deciding.notify_of_file()
     before = [note for note in rig.notes() if isinstance(note, PreferencesNow)]
     assert len(before) == 1
     rig.file = file_of(cell="8944a1b2c3fffff")
-    await rig.deciding.tell_file()
+    await rig.deciding.notify_of_file()
     after = [note for note in rig.notes() if isinstance(note, PreferencesNow)]
     assert [note.file.settings.cell for note in after[1:]] == ["8944a1b2c3fffff"]

@@ -100,7 +100,7 @@ export class PreferenceForm {
     fill(
       this.said,
       isDone && h("p", { class: "ok", id: "preference-saved", role: "status" }, t("settings.saved_here")),
-      h("p", { class: "muted", id: "in-force-since" }, t("settings.since"), " ", time(now.at_ms)),
+      now.at_ms > 0 && h("p", { class: "muted", id: "in-force-since" }, t("settings.since"), " ", time(now.at_ms)),
       late.length > 0 && h("p", { class: "notice", id: "after-restart" }, t("settings.after_restart", { what: late.map((key) => t(`setting.${key}`)).join(", ") })),
     );
   }
