@@ -288,10 +288,8 @@ class HouseholdSettings:
             owner = self._owners.find(browser.credential_id)
             if owner is not None:
                 await self._notes.to_browser(owner, browser.keys, note)
-        await asyncio.to_thread(
-            self._household.set_file_notice,
-            FileNotice(file_digest=digest, browsers=sorted(browsers)),
-        )
+        notice = FileNotice(file_digest=digest, browsers=sorted(browsers))
+        await asyncio.to_thread(self._household.set_file_notice, notice)
 
     async def _remove_owner(self, terms: RemoveOwner, credential_id: str) -> None:
         gone = self._owners.find(terms.credential_id)
