@@ -151,7 +151,7 @@ async def test_another_owner_sees_the_request_and_not_what_one_gave(house: Asked
 
 
 async def test_who_has_not_opted_in_is_told_so_and_nothing_else(house: AskedHouse) -> None:
-    house.rig.household.set_settings(OwnerSettings(revision=1))
+    house.rig.household.set_settings(OwnerSettings(revision=1, is_opted_in=False))
     now = await requests_of(house)
     assert (now.is_opted_in, now.requests) == (False, [])
     assert "tells of no requests" in requests_lines(now, None)[0]
