@@ -20,8 +20,8 @@ const { parseApproverCode, parseRecoveryCode } = await use("owner_codes.js");
 const { newSealingPair, openSealed, rawPublicKey } = await use("sealing.js");
 
 const KINDS = [
-  "add_approver", "add_owner", "confirm", "decline", "end_approver", "end_session", "give_right", "grant", "hold", "knock",
-  "recovery", "refuse_agency", "remove_owner", "revoke", "settings", "unhold",
+  "add_approver", "add_owner", "confirm", "decline", "delete_clips", "end_approver", "end_session", "give_right", "grant", "hold",
+  "keep_clips", "knock", "recovery", "refuse_agency", "remove_owner", "revoke", "settings", "undelete", "unhold",
 ];
 
 test("a statement of each kind has the doorbell's canonical text and digest", async () => {
