@@ -187,7 +187,7 @@ class ConsentWiring:
             await self._promises.flush()
             await self.first_pairing.resume()
             await self.recovering.resume()
-            await self._deciding.tell_file()
+            await self._deciding.notify_of_file()
             if self._site.clock.is_settled():  # a wrong time would forget a no, and ask again
                 now_ms = self._site.clock.wall_ms()
                 await asyncio.to_thread(

@@ -109,6 +109,7 @@ class Doorbell:
             sounding=sounding,
             alerts=alerts,
             upkeep=upkeep,
+            clock=clock,
         )
         self._consenting = ConsentWiring(
             site,

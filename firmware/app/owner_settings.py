@@ -22,6 +22,7 @@ from firmware.panel.panel import Panel
 from firmware.protocol.decisions import FileSettings, MaskPolygon, OwnerSettings, Preferences
 from firmware.sound.sound_system import SoundWiring
 from firmware.store.household import HouseholdStore
+from firmware.system.clock import Clock
 
 AT_START = ("metering", "backlight")
 
@@ -42,7 +43,9 @@ class DoorbellSettings:
         sounding: SoundWiring,
         alerts: Alerts,
         upkeep: Upkeep,
+        clock: Clock,
     ) -> None:
+        self._clock = clock
         self._file_config = config
         self._household = household
         self._panel = panel
@@ -106,7 +109,8 @@ class DoorbellSettings:
         before = msgspec.structs.asdict(self._preferences)
         given = {key: one for key, one in msgspec.structs.asdict(chosen).items() if one is not None}
         after = Preferences(**{**before, **given})
-        await asyncio.to_thread(self._household.set_preferences, after)
+        at_ms = self._clock.wall_ms()
+        await asyncio.to_thread(lambda: self._household.set_preferences(after, at_ms=at_ms))
         self._preferences = after
         await self._apply()
         return after

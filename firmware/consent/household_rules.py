@@ -35,7 +35,7 @@ from firmware.protocol.pairing import PairedKeys
 from firmware.protocol.passkeys import is_same_passkey, load_p256
 from firmware.protocol.rights import CLOCK_TOLERANCE_MS, MAX_RIGHT_MS, check_right, is_wider
 from firmware.protocol.sealing import seal_to
-from firmware.protocol.setting_changes import crossed, value, widened
+from firmware.protocol.setting_changes import crossed, number, widened
 
 MAX_HOLDS = 10
 MAX_APPROVERS = 5
@@ -246,11 +246,11 @@ def _check_settings(settings: OwnerSettings, facts: Facts) -> None:
     if wrong:
         raise Forbidden("setting_value", f"{wrong}; draw it anew")
     file = facts.household.file
-    pre_roll_ms = value(settings, file, "pre_roll_ms")
+    pre_roll_ms = number(settings, file, "pre_roll_ms")
     if pre_roll_ms > file.longest_pre_roll_ms:
         longest_s = file.longest_pre_roll_ms / 1000
         raise Forbidden("setting_value", f"the memory takes a pre-roll of {longest_s:g} s at most")
-    if value(settings, file, "longest_ms") < value(settings, file, "post_roll_ms"):
+    if number(settings, file, "longest_ms") < number(settings, file, "post_roll_ms"):
         raise Forbidden("setting_value", "a clip can't be shorter than what follows a press")
 
 

@@ -44,7 +44,7 @@ from firmware.protocol.decisions import (
 )
 from firmware.protocol.events import OwnerGone, Paired
 from firmware.protocol.grants import AddOwner, OwnerKeys, Terms
-from firmware.store.household import Approver, HeldTime, HouseholdStore, ToldFile
+from firmware.store.household import Approver, FileNotice, HeldTime, HouseholdStore
 from firmware.system.clock import Clock
 from firmware.system.listeners import Listeners
 
@@ -130,7 +130,9 @@ class HouseholdSettings:
             case DeleteClips() | Undelete() | KeepClips():
                 await asyncio.to_thread(self._deleting.carry_out, terms, credential_id)
             case ChangeSettings():
-                await asyncio.to_thread(household.set_settings, terms.settings)
+                await asyncio.to_thread(
+                    lambda: household.set_settings(terms.settings, at_ms=now_ms)
+                )
             case RefuseAgency(agency=agency, is_refused=is_refused):
                 await asyncio.to_thread(
                     lambda: household.refuse_agency(agency, is_refused=is_refused)
@@ -265,19 +267,22 @@ class HouseholdSettings:
             await self._notes.to_browser(owner, browser, await self._settings_now(digest))
             await self._notes.to_browser(owner, browser, await self._refused_now(digest))
             await self._notes.to_browser(owner, browser, await self._holds_now(digest))
-            await self.tell_file()
+            await self.notify_of_file()
 
     async def set_preference(self, wanted: Preferences) -> None:
         """Apply what an owner's browser set, and notify every owner's browsers of it."""
         await self._settings_user.use_preferences(wanted)
         await self._notes.to_all(await self._preferences_now())
 
-    async def tell_file(self) -> None:
-        """Tell the browsers that don't know it what the doorbell's own file says."""
+    async def notify_of_file(self) -> None:
+        """Tell the owners' own browsers that don't know it what the doorbell's own file says.
+
+        Guests and players aren't told: the place is in it.
+        """
         digest = self._settings_user.file.digest()
-        told = await asyncio.to_thread(self._household.told_file)
-        known = set(told.browsers) if told is not None and told.digest == digest else set()
-        browsers = {browser.keys.id: browser for browser in self._browsers.all()}
+        told = await asyncio.to_thread(self._household.file_notice)
+        known = set(told.browsers) if told is not None and told.file_digest == digest else set()
+        browsers = {one.keys.id: one for one in self._browsers.all() if one.is_owners}
         if known == set(browsers):
             return
         note = await self._preferences_now()
@@ -286,9 +291,8 @@ class HouseholdSettings:
             owner = self._owners.find(browser.credential_id)
             if owner is not None:
                 await self._notes.to_browser(owner, browser.keys, note)
-        await asyncio.to_thread(
-            self._household.set_told_file, ToldFile(digest=digest, browsers=sorted(browsers))
-        )
+        notice = FileNotice(file_digest=digest, browsers=sorted(browsers))
+        await asyncio.to_thread(self._household.set_file_notice, notice)
 
     async def _remove_owner(self, terms: RemoveOwner, credential_id: str) -> None:
         gone = self._owners.find(terms.credential_id)
@@ -349,7 +353,7 @@ class HouseholdSettings:
 
     async def _settings_now(self, digest: str) -> words.SettingsNow:
         settings = await asyncio.to_thread(self._household.settings)
-        at_ms = self._clock.wall_ms()
+        at_ms, _ = await asyncio.to_thread(self._household.since_ms)
         return words.SettingsNow(statement_digest=digest, settings=settings, at_ms=at_ms)
 
     async def _refused_now(self, digest: str) -> words.RefusedNow:
@@ -361,7 +365,7 @@ class HouseholdSettings:
         return words.PreferencesNow(
             preferences=await asyncio.to_thread(self._household.preferences),
             file=user.file,
-            at_ms=self._clock.wall_ms(),
+            at_ms=(await asyncio.to_thread(self._household.since_ms))[1],
             after_restart=user.after_restart,
         )
 

@@ -73,7 +73,7 @@ class StatementDone(Document, frozen=True, kw_only=True, tag="statement_done", t
 
 
 class SettingsNow(Document, frozen=True, kw_only=True, tag="settings_now", tag_field="type"):
-    """The settings in force since `at_ms`; `statement_digest` is of what changed them."""
+    """The settings in force since `at_ms` (0: unknown), by the statement of that digest."""
 
     statement_digest: Digest
     settings: OwnerSettings | None

@@ -40,6 +40,12 @@ def value(settings: OwnerSettings | None, file: FileSettings, key: str) -> objec
     return getattr(file.settings, key) if chosen is None else chosen
 
 
+def number(settings: OwnerSettings | None, file: FileSettings, key: str) -> int:
+    """Return the value in force of a setting that is a number."""
+    found = value(settings, file, key)
+    return found if isinstance(found, int) else 0
+
+
 def changed(before: OwnerSettings | None, after: OwnerSettings, file: FileSettings) -> list[str]:
     """Return the settings whose value in force differs."""
     found = []

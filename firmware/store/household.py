@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
+from firmware.protocol.browsers import BrowserId
 from firmware.protocol.custody import KeyChangeRecord
 from firmware.protocol.decisions import OwnerSettings, Preferences, RecoveryKeys
 from firmware.protocol.encoding import Digest, Document, decode
@@ -17,16 +18,16 @@ from firmware.store.deferred_events import DeferredEvent, put_deferred_events
 from firmware.store.statements import move
 
 D = TypeVar("D", bound=Document)
-Column = Literal["settings_json", "recovery_json", "preferences_json", "told_file_json"]
+Column = Literal["settings_json", "recovery_json", "preferences_json", "file_notice_json"]
 MAX_TOLD_REFUSALS = 10_000
 """Each cost its owner a touch of their passkey; of more, the oldest would be notified once more."""
 
 
-class ToldFile(Document, frozen=True, kw_only=True):
+class FileNotice(Document, frozen=True, kw_only=True):
     """The browsers that were told what the doorbell's own file says, and the digest of that."""
 
-    digest: Digest
-    browsers: list[Digest]
+    file_digest: Digest
+    browsers: list[BrowserId]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,28 +60,40 @@ class HouseholdStore:
         """Return the owners' settings, or None if none came yet."""
         return self._document(OwnerSettings, "settings_json")
 
-    def set_settings(self, settings: OwnerSettings) -> None:
-        """Replace the owners' settings."""
+    def set_settings(self, settings: OwnerSettings, *, at_ms: int = 0) -> None:
+        """Replace the owners' settings, which count since `at_ms`; 0: not known."""
         with self._database.write() as connection:
-            connection.execute("UPDATE household SET settings_json = ?", (settings.encode(),))
+            connection.execute(
+                "UPDATE household SET settings_json = ?, settings_ms = ?",
+                (settings.encode(), at_ms),
+            )
+
+    def since_ms(self) -> tuple[int, int]:
+        """Return since when settings and preferences count; 0: not known, or there are none."""
+        with self._database.read() as connection:
+            row = connection.execute("SELECT settings_ms, preferences_ms FROM household").fetchone()
+        return int(row[0]), int(row[1])
 
     def preferences(self) -> Preferences:
         """Return what owners' browsers set without a passkey."""
         return self._document(Preferences, "preferences_json") or Preferences()
 
-    def set_preferences(self, preferences: Preferences) -> None:
-        """Replace the preferences."""
+    def set_preferences(self, preferences: Preferences, *, at_ms: int = 0) -> None:
+        """Replace the preferences, which count since `at_ms`; 0: not known."""
         with self._database.write() as connection:
-            connection.execute("UPDATE household SET preferences_json = ?", (preferences.encode(),))
+            connection.execute(
+                "UPDATE household SET preferences_json = ?, preferences_ms = ?",
+                (preferences.encode(), at_ms),
+            )
 
-    def told_file(self) -> ToldFile | None:
+    def file_notice(self) -> FileNotice | None:
         """Return which browsers were told of the doorbell's own file."""
-        return self._document(ToldFile, "told_file_json")
+        return self._document(FileNotice, "file_notice_json")
 
-    def set_told_file(self, told: ToldFile) -> None:
+    def set_file_notice(self, told: FileNotice) -> None:
         """Replace which browsers were told of it."""
         with self._database.write() as connection:
-            connection.execute("UPDATE household SET told_file_json = ?", (told.encode(),))
+            connection.execute("UPDATE household SET file_notice_json = ?", (told.encode(),))
 
     def recovery(self) -> RecoveryKeys | None:
         """Return the recovery key that counts."""

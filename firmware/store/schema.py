@@ -210,8 +210,10 @@ CREATE TABLE recoveries (
 
 # What owners' browsers set without a passkey; who was told of the doorbell's own file.
 _V8 = """
+ALTER TABLE household ADD COLUMN settings_ms INTEGER NOT NULL DEFAULT 0;    -- since when
+ALTER TABLE household ADD COLUMN preferences_ms INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE household ADD COLUMN preferences_json BLOB;  -- decisions.Preferences
-ALTER TABLE household ADD COLUMN told_file_json BLOB;    -- settings.ToldFile
+ALTER TABLE household ADD COLUMN file_notice_json BLOB;    -- household.FileNotice
 """
 
 # What owners delete, with a day to take it back; and what they keep.

@@ -34,6 +34,8 @@ const MAX_PAGES_BACK = 50;
 const MAX_PAGES_TO_RING = 5;
 /** Of 200 notes: more than a household of sixteen browsers gets in the seven days that they are kept. */
 const MAX_NOTE_PAGES = 100;
+/** @type {{names: string[], box: number[] | null}} */
+const NOT_SEALED = { names: [], box: null };
 const WRITE_AFTER_MS = 500;
 const RETRY_MS = [500, 1000, 2000, 5000, 10_000];
 
@@ -172,9 +174,7 @@ export class Household extends EventTarget {
   async #loadNotes() {
     try {
       this.browser ??= await thisBrowser(this.owner);
-      for (const told of await this.book.read()) {
-        if (this.doorbell(told.event.device) !== undefined) await this.#takeNote(told);
-      }
+      await this.#takeKept();
       for (let page = 0; page < MAX_NOTE_PAGES; page += 1) {
         const { id } = this.browser;
         const { events, next_seq, has_more } = await this.relay.get(`notes?browser=${id}&after_seq=${this.book.seq}`);
@@ -186,6 +186,14 @@ export class Household extends EventTarget {
       this.#tell("change");
     } catch (error) {
       console.warn("notes", error);
+    }
+  }
+
+  /** Opens the notes that were kept at earlier visits. */
+  async #takeKept() {
+    await this.book.read();
+    for (const told of [...this.book.kept.values()]) {
+      if (this.doorbell(told.event.device) !== undefined) await this.#takeNote(told);
     }
   }
 
@@ -215,6 +223,9 @@ export class Household extends EventTarget {
     redate(this.told.values());
     this.revision += 1;
     this.#tell("change");
+    const open = () => this.#takeKept().then(() => this.#tell("change"));
+    this.reading = this.reading.then(open).catch((error) => console.warn("kept notes", error));
+    await this.reading;
   }
 
   /** What is worth to be kept. @param {number} most events */
@@ -407,7 +418,7 @@ export class Household extends EventTarget {
       return this.openings.get(event.id);
     }
     this.told.set(event.id, told);
-    if (event.body.type === "motion") event.body.names = await this.#zonesOf(event.body);
+    if (event.body.type === "motion") Object.assign(event.body, await this.#zonesOf(event.body));
     if (event.body.type !== "note" || event.body.credential_id !== this.owner.credential_id) return;
     const opening = this.#open(told, event.device, event.body);
     this.openings.set(event.id, opening);
@@ -415,16 +426,16 @@ export class Household extends EventTarget {
     if (this.openings.get(event.id) === opening) this.openings.delete(event.id);
   }
 
-  /** The names of a movement's zones, as far as they are sealed to this browser. @param {import("./vendor/protocol/documents.js").Motion} motion */
+  /** A movement's zones and place, as far as they are sealed to this browser. @param {import("./vendor/protocol/documents.js").Motion} motion */
   async #zonesOf({ zones }) {
     try {
       this.browser ??= await thisBrowser(this.owner);
       const { id, pairs } = this.browser;
       const mine = zones.find(({ browser }) => browser === id);
-      return mine === undefined ? [] : await openZones(mine.sealed, pairs.viewing);
+      return mine === undefined ? NOT_SEALED : await openZones(mine.sealed, pairs.viewing);
     } catch (error) {
       console.warn("a movement's zones can't be opened", error);
-      return [];
+      return NOT_SEALED;
     }
   }
 
@@ -446,7 +457,7 @@ export class Household extends EventTarget {
       const known = new Set(this.matches.map(matchKey));
       this.notes.set(id, { note, time_ms: note.told_ms });
       this.revision += 1;
-      if (note.body.type === "settings_now") this.#nameAll();
+      if (note.body.type === "preferences_now") this.#nameAll();
       if (this.book.keep(told, note)) this.#writeSoon();
       const fresh = this.matches.filter((match) => !known.has(matchKey(match)));
       if (fresh.length > 0) this.#tell("matched", fresh);

@@ -17,6 +17,8 @@ import { deleteKey, readKey, writeKey } from "./vendor/browser/key_store.js";
 const KEPT = [
   "requests_matched",
   "settings_now",
+  "refused_now",
+  "preferences_now",
   "holds_now",
   "clips_decided",
   "owner_removed",
@@ -76,7 +78,7 @@ export class NoteStore {
 
   /** Drops the oldest of those that may go; what a visit couldn't open isn't known, and stays. */
   #dropOldest() {
-    const stays = new Set([...this.#newest("settings_now"), ...this.#newest("holds_now"), ...this.#newest("door_locked"), ...this.#newest("wifi_tried")]);
+    const stays = new Set([...this.#newest("settings_now"), ...this.#newest("refused_now"), ...this.#newest("preferences_now"), ...this.#newest("holds_now"), ...this.#newest("door_locked"), ...this.#newest("wifi_tried")]);
     const mayGo = [...this.kept.keys()].filter((id) => {
       const note = this.opened.get(id);
       return note !== undefined && !stays.has(id) && !WARNINGS.includes(note.body.type);
@@ -84,7 +86,7 @@ export class NoteStore {
     for (const id of mayGo.slice(0, Math.max(0, mayGo.length - MOST))) this.#drop(id);
   }
 
-  /** The ids of what counts now: of each doorbell by its time and, as settings have one, by its number. @param {"settings_now" | "holds_now" | "door_locked" | "wifi_tried"} type */
+  /** The ids of what counts now: of each doorbell by its time and, as settings have one, by its number. @param {"settings_now" | "refused_now" | "preferences_now" | "holds_now" | "door_locked" | "wifi_tried"} type */
   #newest(type) {
     /** @type {Map<string, [number, string]>} */
     const found = new Map();

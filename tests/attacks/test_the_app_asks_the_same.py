@@ -17,7 +17,7 @@ from typing import get_args
 import pytest
 from playwright.async_api import Page, Request
 
-from firmware.protocol.decisions import OwnerSettings
+from firmware.protocol.decisions import OwnerSettings, Preferences
 from firmware.protocol.encoding import new_id
 from firmware.protocol.events import Motion
 from firmware.protocol.notes import (
@@ -32,7 +32,9 @@ from firmware.protocol.notes import (
     NoteBody,
     Nothing,
     OwnerRemoved,
+    PreferencesNow,
     RecoveryUsed,
+    RefusedNow,
     ReleaseDone,
     RequestsMatched,
     SettingsNow,
@@ -44,6 +46,7 @@ from firmware.protocol.notes import (
 )
 from relay.request.published_requests import PublishedRequest
 from relay.web.app_server import BUNDLE
+from tests.fakes.owner_file import file_of
 from tests.flows.asked_home import Home, clip_of, home_in_browser
 from tests.flows.pushed_home import jpeg
 from tests.relay.http_world import HOUR_MS, OWNER_ORIGIN, RELAY_URL, World, open_world
@@ -123,9 +126,9 @@ def one_of_each(now_ms: int) -> list[NoteBody]:
     return [
         match_of(),
         StatementDone(statement_digest=digest, kind="hold", about=digest),
-        SettingsNow(
-            statement_digest=digest, settings=OwnerSettings(revision=1), refused=["b-police"]
-        ),
+        SettingsNow(statement_digest=digest, settings=OwnerSettings(revision=1), at_ms=1),
+        RefusedNow(statement_digest=digest, refused=["b-police"]),
+        PreferencesNow(preferences=Preferences(name="Gate"), file=file_of(), at_ms=1),
         HoldsNow(statement_digest=digest, holds=[hold]),
         OwnerRemoved(name="Bo", by_name="Ada"),
         RecoveryUsed(name="Bo", at_ms=now_ms),

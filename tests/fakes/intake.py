@@ -41,7 +41,7 @@ from firmware.outbox.uploader import Uploader
 from firmware.protocol.browsers import BrowserKeys
 from firmware.protocol.commands import SealedStatement
 from firmware.protocol.custody import CaptureProof, IdentityProof
-from firmware.protocol.decisions import OwnerSettings
+from firmware.protocol.decisions import MaskPolygon, OwnerSettings, Preferences
 from firmware.protocol.encoding import b64u, decode, new_id, sha256_hex, unb64u
 from firmware.protocol.events import EventBody, Note, ReleaseCommitted
 from firmware.protocol.grants import (
@@ -68,6 +68,7 @@ from firmware.store.household import HouseholdStore
 from firmware.store.statements import StatementStore
 from tests.fakes.consent_world import CELL, MINUTE_MS, NOW_MS, make_world, new_owner_passkey
 from tests.fakes.events import PublishedEvents
+from tests.fakes.owner_file import file_of
 from tests.fakes.pairing_app import meet_by_network
 from tests.fakes.recorder import recording_rig
 from tests.fakes.sound_recorder import listening_rig, live
@@ -148,6 +149,9 @@ class DeskRig:
         self.database = database
         self.max_kept_bytes = 10**9
         self.settings: list[OwnerSettings] = []
+        self.file = file_of(cell=CELL)
+        self.file_zones: list[MaskPolygon] = []
+        self.after_restart: list[str] = []
         self.library = library
         self.playback = playback
         self.store = StatementStore(database)
@@ -303,7 +307,7 @@ class DeskRig:
         )
         self.gathering = FactCollector(
             identity=self.identity,
-            cell=CELL,
+            file=self,
             clock=self,
             record=self.record,
             owners=self.owners,
@@ -327,6 +331,7 @@ class DeskRig:
             clock=self,
             promises=self.promises,
             settings_user=self,
+            browsers=self.browsers,
         )
         answers = StatementReplies(
             owners=self.owners,
@@ -394,6 +399,10 @@ class DeskRig:
 
     async def use_settings(self, settings: OwnerSettings) -> None:
         self.settings.append(settings)
+
+    async def use_preferences(self, chosen: Preferences) -> Preferences:
+        self.household.set_preferences(chosen)
+        return chosen
 
     def terms(self, **changes: Any) -> GrantTerms:
         """Return a right grant of the one clip."""

@@ -1,5 +1,6 @@
 """What owners may decide besides giving clips away, and what of it waits for the door (R10c)."""
 
+import json
 from dataclasses import replace
 from typing import Any, get_args
 
@@ -38,8 +39,9 @@ from firmware.protocol.decisions import (
     SetRecovery,
     Undelete,
     Unhold,
+    Zone,
 )
-from firmware.protocol.encoding import b64u
+from firmware.protocol.encoding import b64u, canonical
 from firmware.protocol.grants import AddOwner, GrantTerms, Owner, Terms
 from firmware.protocol.passkeys import PasskeyKey
 from firmware.protocol.rights import owners_right
@@ -50,6 +52,7 @@ from tests.fakes.consent_world import (
     new_owner_passkey,
     reason,
 )
+from tests.fakes.owner_file import file_of
 from tests.fakes.rights import own_browser
 from tests.fakes.sample_keys import NO_P256_KEY, NO_SESSION_KEY, NO_X25519_KEY
 from tests.story.authenticator import SoftPasskey
@@ -383,7 +386,8 @@ def test_each_settings_follow_the_last_ones(world, before, revision, expected):
         ([], [MASK], False),
         ([MASK], [MASK], False),
         ([MASK], [OTHER_MASK, MASK], False),
-        ([MASK], [OTHER_MASK], True),
+        ([MASK], [OTHER_MASK], False),  # a larger one hides all that the smaller one did
+        ([OTHER_MASK], [MASK], True),
         ([MASK, OTHER_MASK], [MASK], True),
         ([MASK], [], True),
     ],
@@ -394,6 +398,45 @@ def test_a_mask_less_is_asked_about(world, before, after, widens):
     revision = 1 if before is None else 2
     terms = ChangeSettings(settings=OwnerSettings(revision=revision, masks=after))
     assert world.decision(terms).is_widening is widens
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"masks": [[[0, 0], [900, 900], [900, 0], [0, 900]]]}, "mask 1 crosses itself"),
+        (
+            {"zones": [Zone(name="Gate", corners=[[0, 0], [9, 9], [9, 0], [0, 9]])]},
+            "the zone Gate crosses itself",
+        ),
+        ({"pre_roll_ms": 30_000, "min_time_ms": 300}, None),
+        ({"post_roll_ms": 90_000, "longest_ms": 60_000}, "shorter than what follows"),
+    ],
+)
+def test_values_that_cant_be_are_refused_in_words(world, values, words):
+    """Seen to fail with the checks of `setting_value` out of `_check_settings`."""
+    answer = world.judged(ChangeSettings(settings=OwnerSettings(revision=1, **values)))
+    if words is None:
+        assert reason(answer) is None
+    else:
+        assert reason(answer) == "setting_value"
+        assert words in answer.detail
+
+
+def test_a_pre_roll_that_memory_doesnt_hold_is_refused(world):
+    file = msgspec.structs.replace(file_of(), longest_pre_roll_ms=9000)
+    world = world.with_household(file=file)
+    for pre_roll_ms, expected in ((9000, None), (10_000, "setting_value")):
+        settings = OwnerSettings(revision=1, pre_roll_ms=pre_roll_ms)
+        assert reason(world.judged(ChangeSettings(settings=settings))) == expected
+
+
+def test_settings_of_a_newer_app_are_refused_with_which_they_are(world):
+    statement = world.statement(ChangeSettings(settings=OwnerSettings(revision=1)))
+    document = json.loads(statement.encode())
+    document["terms"]["settings"] |= {"night_mode": "red", "aura": 3}
+    answer = judge(world.sign_text(canonical(document)), world.facts)
+    assert reason(answer) == "setting_unknown"
+    assert answer.detail == "aura, night_mode"
 
 
 def test_so_many_agencies_can_be_refused(world):

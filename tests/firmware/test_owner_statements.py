@@ -148,7 +148,7 @@ async def test_renewing_says_until_when_as_the_doorbell_does(paired: Paired) -> 
                 from_ms=0,
                 until_ms=UNTIL_MS,
             ),
-            SettingsNow(statement_digest=digest, settings=None, refused=[]),
+            SettingsNow(statement_digest=digest, settings=None, at_ms=UNTIL_MS),
         ]
 
     code, said = await paired.run("renew", says=says)

@@ -42,7 +42,7 @@ from firmware.protocol.footage import GopHasher, merkle_root
 from firmware.protocol.grants import OwnerKeys
 from firmware.protocol.nal_units import split_annex_b, split_length_prefixed
 from firmware.protocol.passkeys import PasskeyKey
-from firmware.protocol.zones import seal_zones
+from firmware.protocol.zones import SeenMotion, seal_zones
 from tests.fakes.releases import released
 from tests.fakes.sample_keys import (
     P256_KEY,
@@ -72,7 +72,11 @@ BODIES = [
         pre_roll_ms=3,
         is_cut_short=False,
     ),
-    events.Motion(zones=seal_zones(["Gate", "Ställplats"], [SoftBrowser.create().keys])),
+    events.Motion(
+        zones=seal_zones(
+            SeenMotion(names=["Gate", "Ställplats"], box=(1, 2, 3, 4)), [SoftBrowser.create().keys]
+        )
+    ),
     events.Trouble(code="card_full", detail="The card is full."),
     events.Trouble(code="camera", is_over=True, detail="The camera works again."),
     events.ClockSet(from_seq=1, to_seq=7, offset_ms=-5),

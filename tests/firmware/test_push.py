@@ -22,6 +22,7 @@ from firmware.notes.daily_time import check_time_zone, is_quiet, next_moment_ms
 from firmware.notes.push_encryption import PLAIN_BYTES, check_push_keys, encrypt
 from firmware.notes.pushes import LIFE_MS, Pushes
 from firmware.protocol.commands import Accepted, Refused, SealedOrder
+from firmware.protocol.decisions import Preferences
 from firmware.protocol.encoding import WireError, b64u, decode, new_id, unb64u
 from firmware.protocol.events import (
     ClockSet,
@@ -43,13 +44,14 @@ from firmware.protocol.live import (
     QuietHours,
     RingOverPush,
     RingPush,
+    SetPreference,
     SetPush,
     SnoozePush,
     WantDoorLink,
 )
 from firmware.protocol.rights import SELF_RENEWED_MS
 from firmware.protocol.sealing import seal_to
-from firmware.protocol.zones import SEALED_CHARS, open_zones
+from firmware.protocol.zones import SEALED_CHARS, SeenMotion, open_zones
 from tests.fakes.clock import ManualClock
 from tests.fakes.consent_world import DEVICE, NOW_MS, make_world
 from tests.fakes.push_subscription import PushSubscription
@@ -251,7 +253,7 @@ class Doorbell:
         return await self.pushed()
 
     async def push_motion(self, *zones: str) -> list[PushMessage]:
-        await self.pushes.publish_motion(zones, event_id=new_id())
+        await self.pushes.publish_motion(SeenMotion(names=list(zones)), event_id=new_id())
         return await self.pushed()
 
     async def pushed(self) -> list[PushMessage]:
@@ -322,7 +324,7 @@ async def test_the_relay_reads_no_zone_and_each_browser_does(doorbell, zones):
     assert {len(one.sealed) for one in motion.zones} == {SEALED_CHARS}
     assert [one.browser for one in motion.zones] == [phone.keys.id for phone in phones]
     for one, phone in zip(motion.zones, phones, strict=True):
-        found = open_zones(one, phone.viewing_private_key)
+        found = open_zones(one, phone.viewing_private_key).names
         assert tuple(found) == zones[: len(found)]
         assert len(found) == len(zones) or len(json.dumps(zones, ensure_ascii=False)) > 250
 
@@ -532,6 +534,20 @@ async def test_keys_that_cant_be_used_are_refused_with_the_reason(doorbell):
     answer = await doorbell.order(doorbell.enrolled(), push)
     assert isinstance(answer, Refused)
     assert "16 bytes" in answer.detail
+
+
+async def test_a_preference_reaches_its_part_and_none_before_that_is_there(doorbell):
+    wanted: list[Preferences] = []
+
+    class Part:
+        async def set_preference(self, preferences: Preferences) -> None:
+            wanted.append(preferences)
+
+    browser, body = doorbell.enrolled(), SetPreference(preferences=Preferences(chime_ms=0))
+    assert isinstance(await doorbell.order(browser, body), Refused)
+    doorbell.orders.serve_with(Part())
+    assert await doorbell.order(browser, body) == Accepted()
+    assert wanted == [Preferences(chime_ms=0)]
 
 
 @given(st.binary(max_size=200))

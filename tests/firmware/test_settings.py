@@ -14,6 +14,7 @@ from firmware.protocol.decisions import (
     EndBrowser,
     Hold,
     OwnerSettings,
+    Preferences,
     RecoveryKeys,
     RefuseAgency,
     RemoveOwner,
@@ -26,14 +27,18 @@ from firmware.protocol.notes import (
     HoldsNow,
     Nothing,
     OwnerRemoved,
+    PreferencesNow,
+    RefusedNow,
     SettingsNow,
     StatementDone,
     StatementRefused,
 )
+from firmware.protocol.rights import Right
 from tests.fakes.consent_world import NOW_MS
 from tests.fakes.events import PublishedEvents
 from tests.fakes.intake import DeskRig, PowerCut, desk_rig, digest_of
 from tests.fakes.log_town import DAY_MS
+from tests.fakes.owner_file import file_of
 from tests.fakes.rights import own_browser
 from tests.story.authenticator import SoftPasskey
 from tests.story.browser import SoftBrowser
@@ -79,18 +84,18 @@ async def test_settings_count_at_once_and_all_owners_are_told(rig):
     digest = await decided(rig, ChangeSettings(settings=settings))
     assert rig.household.settings() == settings
     assert rig.settings == [settings]
-    told = SettingsNow(statement_digest=digest, settings=settings, refused=[])
+    told = SettingsNow(statement_digest=digest, settings=settings, at_ms=rig.now_ms)
     assert rig.notes()[-1] == told
 
 
 async def test_a_refused_agency_is_told_with_the_settings_that_count(rig):
     await decided(rig, RefuseAgency(agency="b-police", is_refused=True))
     digest = await decided(rig, RefuseAgency(agency="a-police", is_refused=True))
-    told = SettingsNow(statement_digest=digest, settings=None, refused=["a-police", "b-police"])
+    told = RefusedNow(statement_digest=digest, refused=["a-police", "b-police"])
     assert rig.notes()[-1] == told
     digest = await decided(rig, RefuseAgency(agency="a-police", is_refused=False))
     assert rig.household.refused_agencies() == {"b-police"}
-    told = SettingsNow(statement_digest=digest, settings=None, refused=["b-police"])
+    told = RefusedNow(statement_digest=digest, refused=["b-police"])
     assert rig.notes()[-1] == told
 
 
@@ -420,9 +425,34 @@ async def test_a_browser_that_is_new_hears_what_counts_or_it_could_change_nothin
         (phone, rig.newcomer(browser=phone.keys)),
     ):
         digest = await decided(rig, terms)
-        counts, holds = rig.notes_to(browser)[-2:]
-        assert counts == SettingsNow(
-            statement_digest=digest, settings=settings, refused=["lakeland"]
-        )
+        counts, refused, holds, chosen = rig.notes_to(browser)[-4:]
+        assert counts == SettingsNow(statement_digest=digest, settings=settings, at_ms=rig.now_ms)
+        assert refused == RefusedNow(statement_digest=digest, refused=["lakeland"])
+        assert isinstance(chosen, PreferencesNow)
+        assert chosen.file == rig.file
         assert isinstance(holds, HoldsNow)
         assert [hold.hold_digest for hold in holds.holds] == [held]
+
+
+async def test_a_guest_is_told_neither_settings_nor_what_the_file_says(rig):
+    """Seen to fail with `is_owners` out of `notify_of_file`: the doorbell's place is in it."""
+    browser = SoftBrowser.create("Guest's phone")
+    owner = rig.owners.owners[0]
+    right = Right(holder="guest", what=["live"], from_ms=NOW_MS, until_ms=NOW_MS + DAY_MS)
+    rig.browsers.give(browser.keys, owner.passkey.credential_id, right, NOW_MS)
+    await rig.deciding.notify_of_file()
+    await rig.deciding.set_preference(Preferences(chime_ms=0))
+    told = [type(note) for note in rig.notes_to(browser)]
+    assert PreferencesNow not in told
+    assert any(isinstance(note, PreferencesNow) for note in rig.notes())
+
+
+async def test_each_browser_is_told_once_what_the_file_says_and_again_when_it_changes(rig):
+    await rig.deciding.notify_of_file()
+    await rig.deciding.notify_of_file()
+    before = [note for note in rig.notes() if isinstance(note, PreferencesNow)]
+    assert len(before) == 1
+    rig.file = file_of(cell="8944a1b2c3fffff")
+    await rig.deciding.notify_of_file()
+    after = [note for note in rig.notes() if isinstance(note, PreferencesNow)]
+    assert [note.file.settings.cell for note in after[1:]] == ["8944a1b2c3fffff"]

@@ -7,19 +7,22 @@ from pathlib import Path
 
 from playwright.async_api import Page
 
-from firmware.protocol.decisions import OwnerSettings
+from firmware.protocol.decisions import OwnerSettings, Preferences
 from firmware.protocol.encoding import new_id
 from firmware.protocol.events import OwnerGone, Paired
 from firmware.protocol.notes import (
     HeldTime,
     HoldsNow,
     OwnerRemoved,
+    PreferencesNow,
     RecoveryUsed,
+    RefusedNow,
     SettingsNow,
     StatementDone,
     StatementRefused,
 )
 from relay.request.published_requests import PublishedRequest
+from tests.fakes.owner_file import file_of
 from tests.flows.asked_home import Home, digest_of, home_in_browser
 from tests.flows.camera import IN_ENGLISH_ONLY, Camera
 from tests.flows.filmed import filmed
@@ -100,31 +103,28 @@ async def _answers(camera: Camera, home: Home, asked: PublishedRequest) -> None:
         elif kind == "decline":
             await home.tell(StatementDone(statement_digest=digest, kind="decline"))
         else:
-            now = OwnerSettings(revision=1, is_opted_in=True)
-            told = SettingsNow(statement_digest=digest, settings=now, refused=["lakeland"])
-            await home.tell(told)
+            await home.tell(RefusedNow(statement_digest=digest, refused=["lakeland"]))
         await page.wait_for_selector(f"#{kind}-done")
     await camera.take(page, "asked-answered", redo=appearing("#refuse-done"))
 
 
 async def _settings(camera: Camera, home: Home, world: World) -> None:
     page, take = home.page, camera.take
-    bo = await _second_owner(home, world)
+    bo, now_ms = await _second_owner(home, world), world.clock.wall_ms()
     settings = OwnerSettings(revision=2, is_opted_in=True, masks=MASKS)
-    await home.tell(SettingsNow(statement_digest="a" * 64, settings=settings, refused=["lakeland"]))
-    await page.goto(f"{OWNER_ORIGIN}/#/settings/police")
-    await take(page, "settings", redo=appearing("#owners"))
-    await page.get_by_role("button", name=f"Send {bo} away").click()
-    await home.wants_confirmation(await home.sent())
-    await page.wait_for_selector("#confirm-at-door")
-    await take(page, "settings-sending-away", languages=IN_ENGLISH_ONLY)
-    await page.reload()
-    await page.wait_for_selector("#settings-form")
-    await page.get_by_role("button", name="Remove mask 1").click()
+    await home.tell(SettingsNow(statement_digest="a" * 64, settings=settings, at_ms=now_ms))
+    await home.tell(PreferencesNow(preferences=Preferences(), file=file_of(), at_ms=now_ms))
+    await home.move_with_box((600, 300, 720, 800))
+    for group in ("doorbell", "camera", "police", "data"):
+        await page.goto(f"{OWNER_ORIGIN}/#/settings/{group}")
+        await take(page, f"settings-{group}", redo=appearing(".back"))
+    await page.goto(f"{OWNER_ORIGIN}/#/settings/camera/{home.device}/zones")
+    await take(page, "settings-zones", redo=appearing("#zones-editor"))
+    await page.get_by_role("button", name="Remove: Mask 1").click()
     await page.click("#save-settings")
     theirs = replace_masks(settings, revision=3)
     signed = await home.sent()
-    await home.tell(SettingsNow(statement_digest="b" * 64, settings=theirs, refused=[]))
+    await home.tell(SettingsNow(statement_digest="b" * 64, settings=theirs, at_ms=now_ms))
     await home.tell(
         StatementRefused(
             statement_digest=digest_of(signed), reason="settings", detail="changed meanwhile"
@@ -134,13 +134,13 @@ async def _settings(camera: Camera, home: Home, world: World) -> None:
     await take(page, "settings-conflict", languages=IN_ENGLISH_ONLY)
     await home.tell(OwnerRemoved(name=bo, by_name="Ada"))
     await home.tell(RecoveryUsed(name="Eve", at_ms=world.clock.wall_ms() - HOUR_MS))
-    await page.reload()
+    await page.goto(f"{OWNER_ORIGIN}/#/settings/doorbell")
     await take(page, "settings-warnings", redo=appearing("#warnings li"))
 
 
 def replace_masks(settings: OwnerSettings, *, revision: int) -> OwnerSettings:
     """Return what somebody else saved meanwhile: other masks."""
-    return OwnerSettings(revision=revision, is_opted_in=False, masks=settings.masks[1:])
+    return OwnerSettings(revision=revision, is_opted_in=False, masks=(settings.masks or [])[1:])
 
 
 async def _second_owner(home: Home, world: World) -> str:

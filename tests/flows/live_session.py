@@ -46,6 +46,7 @@ from firmware.protocol.topics import subject
 from relay.web.app_server import BUNDLE
 from tests.fakes.clock import ManualClock
 from tests.fakes.log_town import make_town
+from tests.fakes.owner_file import file_of
 from tests.fakes.porch import Porch, porch
 from tests.fakes.waiting import eventually
 from tests.flows.browser import Person, sit_down
@@ -223,6 +224,6 @@ async def judged(at: Visit) -> Judged | Refusal:
             for known in at.here.browsers.all()
         },
         newcomers={c: one.keys for c, one in at.carrier.opened().items()},
-        household=HouseholdFacts(approvers={}, waiting={}),
+        household=HouseholdFacts(file=file_of(), approvers={}, waiting={}),
     )
     return judge(UnverifiedStatement(data), facts)

@@ -180,7 +180,8 @@ class Story:
         }.items():
             await page.goto(f"{self._app}/#/{name}")
             await take(page, f"owner-{name}", redo=appearing(shown))
-        await page.goto(f"{self._app}/#/settings/police")
+        await page.goto(f"{self._app}/#/settings/data")
+        await page.click("#to-advanced")
         await take(page, "owner-settings", redo=ask_for_keys)
         await page.goto(f"{self._app}/#/history")
         await take(page, "owner-clips", redo=appearing(".day .row"))

@@ -17,7 +17,7 @@ from playwright.async_api import Page, expect
 from firmware.protocol.browsers import BrowserKeys
 from firmware.protocol.encoding import new_id
 from firmware.protocol.events import ClipReady, ClockSet, Health, Motion, Paired, Pressed, Trouble
-from firmware.protocol.zones import seal_zones
+from firmware.protocol.zones import SeenMotion, seal_zones
 from relay.store import health
 from relay.store.health import HealthRow
 from tests.flows.browser import Person, sit_down
@@ -85,7 +85,7 @@ async def motion_in(page: Page, *zones: str) -> Motion:
     """Return motion in zones of these names, sealed to the page's browser."""
     account = await page.evaluate(KEYS_OF_THIS_BROWSER)
     keys = msgspec.convert(account["keys"]["browser"], BrowserKeys)
-    return Motion(zones=seal_zones(zones, [keys]))
+    return Motion(zones=seal_zones(SeenMotion(names=list(zones)), [keys]))
 
 
 async def test_health_opens_by_keyboard_and_stays_open_while_the_page_changes(world: World) -> None:

@@ -18,9 +18,9 @@ from firmware.protocol.notes import (
     HoldsNow,
     MatchedRequest,
     Nothing,
+    RefusedNow,
     ReleaseDone,
     RequestsMatched,
-    SettingsNow,
     StatementDone,
     StatementRefused,
 )
@@ -546,7 +546,7 @@ async def test_hold_decline_and_never_again_are_signed_and_each_shows_how_it_sta
         await page.click("#refuse")
         never = await home.sent()
         assert terms_of(never) == RefuseAgency(agency="lakeland", is_refused=True)
-        counts = SettingsNow(statement_digest=digest_of(never), settings=None, refused=["lakeland"])
+        counts = RefusedNow(statement_digest=digest_of(never), refused=["lakeland"])
         await home.tell(counts)
         await page.wait_for_selector("#refuse-done")
         for signed in (held, declined, never):

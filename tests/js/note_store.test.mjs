@@ -127,7 +127,7 @@ test("two loads at once read no note twice", async () => {
   assert.equal(household.unopenedNotes, 0);
 });
 
-const settings = (revision) => ({ type: "settings_now", statement_digest: "s", settings: { revision, is_opted_in: true, has_reminder: false, masks: [] }, refused: [] });
+const settings = (revision) => ({ type: "settings_now", statement_digest: "s", settings: { revision, is_opted_in: true }, at_ms: 1 });
 const held = { type: "holds_now", statement_digest: "s", holds: [{ hold_digest: "h", from_ms: 1, to_ms: 2, until_ms: NOW * 2 }] };
 const recovered = { type: "recovery_used", name: "Eve", at_ms: NOW };
 

@@ -17,6 +17,8 @@ from firmware.protocol import decisions, grants, notes, pairing, rights
 from firmware.protocol.browsers import BrowserKeys
 from firmware.protocol.encoding import b64u, sha256_hex
 from firmware.protocol.passkeys import PasskeyKey
+from firmware.protocol.setting_changes import changed, widened
+from tests.fakes.owner_file import file_of
 
 HERE = Path(__file__).parent
 AN_ID = "a" * 26
@@ -61,6 +63,8 @@ def vectors() -> dict[str, Any]:
             "self_renewed_ms": rights.SELF_RENEWED_MS,
         },
         "rights": _rights(),
+        "file": json.loads(file_of().encode()),
+        "settings": _settings(),
     }
 
 
@@ -112,6 +116,71 @@ def _terms(key: PasskeyKey, recovery: decisions.RecoveryKeys) -> dict[str, grant
     return {str(type(one).__struct_config__.tag): one for one in terms}
 
 
+def _settings() -> list[dict[str, Any]]:
+    """Return pairs of settings, with which of them changed, and which of those widen."""
+    file = file_of()
+    large = [[0, 0], [400, 0], [400, 400], [0, 400]]
+    small = [[0, 0], [200, 0], [200, 200], [0, 200]]
+    notched = [
+        [0, 0],
+        [400, 0],
+        [400, 400],
+        [300, 400],
+        [300, 100],
+        [100, 100],
+        [100, 400],
+        [0, 400],
+    ]
+    zone = decisions.Zone(name="Grind", corners=large)
+    path = decisions.Zone(name="Stig", corners=small)
+
+    def of(**values: Any) -> decisions.OwnerSettings:
+        return decisions.OwnerSettings(revision=1, **values)
+
+    pairs: list[tuple[decisions.OwnerSettings | None, decisions.OwnerSettings]] = [
+        (None, of()),
+        (None, of(is_opted_in=True)),
+        (None, of(is_opted_in=False)),
+        (of(is_opted_in=True), of()),
+        (None, of(has_reminder=True)),
+        (None, of(cell="8944a1b2c3fffff")),
+        (of(cell="8944a1b2c3fffff"), of(cell="")),
+        (None, of(masks=[large])),
+        (of(masks=[small]), of(masks=[large])),
+        (of(masks=[large]), of(masks=[small])),
+        (of(masks=[large]), of(masks=[notched])),
+        (of(masks=[notched]), of(masks=[large, small])),
+        (of(masks=[large, small]), of(masks=[])),
+        (None, of(zones=[zone])),
+        (of(zones=[zone]), of(zones=[path])),
+        (of(zones=[path]), of(zones=[zone])),
+        (of(zones=[zone]), of(zones=[])),
+        (of(zones=[zone]), of()),
+        (None, of(is_motion_on=False)),
+        (of(is_motion_on=False), of(is_motion_on=True)),
+        (None, of(sensitivity=6)),
+        (None, of(sensitivity=4)),
+        (None, of(min_size_pmyr=20, min_time_ms=0)),
+        (None, of(min_size_pmyr=400, min_time_ms=1000)),
+        (None, of(pre_roll_ms=7000, post_roll_ms=7000, longest_ms=90_000, keep_days=31)),
+        (None, of(pre_roll_ms=1000, post_roll_ms=2000, longest_ms=15_000, keep_days=1)),
+        (None, of(is_sound_in_live_view=False)),
+        (None, of(is_sound_in_clips=True)),
+        (None, of(is_microphone_off=True)),
+        (of(is_microphone_off=True), of()),
+        (None, of(gaps_reported=0)),
+    ]
+    return [
+        {
+            "before": None if before is None else json.loads(before.encode()),
+            "after": json.loads(after.encode()),
+            "changed": sorted(changed(before, after, file)),
+            "widened": sorted(widened(before, after, file, [])),
+        }
+        for before, after in pairs
+    ]
+
+
 def _rights() -> list[dict[str, Any]]:
     """Return pairs of rights, with whether the second one is wider."""
     first = rights.Right(
@@ -158,7 +227,14 @@ def _bodies() -> list[notes.NoteBody]:
         notes.Nothing(),
         notes.RequestsMatched(requests=[matched]),
         notes.StatementDone(statement_digest=DIGEST, kind="decline", about=DIGEST),
-        notes.SettingsNow(statement_digest=DIGEST, settings=settings, refused=["lakeland"]),
+        notes.SettingsNow(statement_digest=DIGEST, settings=settings, at_ms=NOW_MS),
+        notes.RefusedNow(statement_digest=DIGEST, refused=["lakeland"]),
+        notes.PreferencesNow(
+            preferences=decisions.Preferences(name="Åsas dörr", chime_ms=0),
+            file=file_of(),
+            at_ms=NOW_MS,
+            after_restart=["metering"],
+        ),
         notes.HoldsNow(statement_digest=DIGEST, holds=[hold]),
         notes.ClipsDecided(
             statement_digest=DIGEST, what="deleted", by_name="Åsa", clips=[AN_ID], until_ms=NOW_MS
