@@ -41,7 +41,17 @@ async def home() -> AsyncIterator[Home]:
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/pair", "/confirm", "/microphone", "/knock", "/static/door.css", "/nothing"]
+    "path",
+    [
+        "/",
+        "/pair",
+        "/confirm",
+        "/microphone",
+        "/knock",
+        "/static/style.css",
+        "/static/door.css",
+        "/nothing",
+    ],
 )
 async def test_every_answer_is_locked_down(home: Home, path: str) -> None:
     headers = (await home.web.get(path)).headers
