@@ -20,6 +20,8 @@ const KEPT = [
   "holds_now",
   "owner_removed",
   "recovery_used",
+  "watching_began",
+  "watching_ended",
   "door_locked",
   "wifi_tried",
   "confirmation_wanted",

@@ -313,6 +313,7 @@ STEPS: Final[Mapping[int, Sequence[str]]] = {
         """,
         "CREATE INDEX ix_guests_account_id ON guests (account_id)",
         "CREATE INDEX guests_by_end ON guests (until_ms)",
+        "ALTER TABLE sessions ADD COLUMN browser_id TEXT",
     ),
 }
 """By the version that it leads to."""

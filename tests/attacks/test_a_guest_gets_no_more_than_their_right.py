@@ -37,7 +37,7 @@ from firmware.system.clock import SystemClock
 from tests.fakes.clock import ManualClock
 from tests.fakes.consent_world import NOW_MS, make_world
 from tests.fakes.intake import DeskRig, desk_rig
-from tests.fakes.porch import CLIP_ID, OWNER, OneClip, porch, visitor
+from tests.fakes.porch import CLIP_ID, OWNER, STARTED_MS, OneClip, porch, visitor
 from tests.fakes.rights import guest, own_browser, player
 from tests.fakes.sample_keys import PUSH_KEY
 from tests.story.browser import SoftBrowser
@@ -178,6 +178,8 @@ def test_without_a_trusted_clock_no_guest_is_let_in_but_owners_are() -> None:
 async def test_recordings_from_before_the_right_arent_there() -> None:
     """Seen to fail without the comparison in each method of `PermittedClips`."""
     desk, shelf = Desk("history"), OneClip()
+    desk.right = msgspec.structs.replace(desk.right, from_ms=STARTED_MS + 1)
+    desk.clock.advance(1)
     permitted = PermittedClips(shelf, browser=desk.browser.keys.id, checks=desk.checks)
     (clip,) = shelf.newest(9)
     assert clip.started_ms < desk.right.from_ms
@@ -237,8 +239,9 @@ async def test_a_running_session_ends_within_seconds_of_the_right(how: str) -> N
 # What widens
 
 
-def known_as(terms: GiveRight, credential_id: str):
+def known_as(terms: GiveRight):
     world = make_world()
+    credential_id = world.owner.key.credential_id
     fact = BrowserFact(credential_id=credential_id, keys=terms.browser, right=terms.right)
     return world.with_facts(browsers={terms.browser.id: fact})
 
@@ -263,14 +266,13 @@ def changed(terms: GiveRight, **changes: object) -> GiveRight:
 def test_more_for_a_known_guest_waits_at_the_door(changes, is_widening) -> None:
     """Seen to fail with `is_wider` answering False."""
     terms = guest(SoftBrowser.create("Gus").keys)
-    world = known_as(terms, make_world().owner.key.credential_id)
+    world = known_as(terms)
     assert world.decision(changed(terms, **changes)).is_widening is is_widening
 
 
 def test_an_owners_browser_is_renewed_for_thirty_days_and_no_longer_without_the_door() -> None:
     terms = own_browser(SoftBrowser.create("Phone").keys)
-    world = make_world()
-    world = known_as(terms, world.owner.key.credential_id)
+    world = known_as(terms)
     assert not world.decision(terms).is_widening
     assert world.decision(changed(terms, until_ms=NOW_MS + 31 * DAY_MS)).is_widening
 

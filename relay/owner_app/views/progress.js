@@ -12,7 +12,7 @@ import { nowMs } from "../town_time.js";
 /** A browser's timer takes no more. */
 const LONGEST_WAIT_MS = 2 ** 31 - 1;
 
-/** @typedef {"clips" | "person" | "browser" | "words" | "settings" | "key"} About */
+/** @typedef {"clips" | "person" | "browser" | "words" | "guest" | "settings" | "key"} About */
 
 /**
  * @param {Household} household

@@ -68,6 +68,7 @@ sessions = Table(
     Column("address", Text),  # where it was opened from
     Column("browser", Text),  # its user agent, in short
     Column("seen_ms", BigInteger),
+    Column("browser_id", Text),  # the browser's own keys, as its app says
 )
 
 # A registration or login under way.
