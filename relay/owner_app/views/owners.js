@@ -61,7 +61,7 @@ function row(context, device, { name, credential_id }, said) {
 /** When this passkey became an owner's, as far as that is loaded; else 0. @param {import("../household.js").Household} household @param {string} device @param {string} credentialId */
 function becameMs(household, device, credentialId) {
   const told = household.history.find(({ event: { body, ...event } }) => event.device === device && body.type === "paired" && body.credential_id === credentialId);
-  return told === undefined ? 0 : whenOf(told);
+  return told === undefined ? 0 : whenOf(told).ms;
 }
 
 /** The doorbell told that this person is gone, after this was signed. @param {Context} context @param {string} name @param {string} digest */
