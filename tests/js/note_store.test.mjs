@@ -57,7 +57,7 @@ async function home() {
     return { events, next_seq, has_more: all.length > said.page };
   };
   const visit = async () => {
-    const household = new Household({ get }, { credential_id: "c" });
+    const household = new Household({ get, put: async () => null }, { credential_id: "c" });
     household.browser = { id: "mine", pairs: { viewing } };
     books.push(household.book);
     await household.heard();
