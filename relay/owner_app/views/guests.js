@@ -82,7 +82,7 @@ function guestRow({ household }, { device, browser, name, by_name, what, from_ms
     await sendStatement(household, device, { kind: "end_session", browser });
     fill(said, h("p", { class: "notice", role: "status" }, t("browsers.ending", { name })));
   });
-  const parts = what.map((one) => t(`right.${one}`)).join(", ");
+  const parts = what.map((one) => t(`right.short.${one}`)).join(" · ");
   const hasBegun = from_ms <= nowMs();
   return h(
     "li",
@@ -91,7 +91,8 @@ function guestRow({ household }, { device, browser, name, by_name, what, from_ms
       "div",
       { class: "grow" },
       h("strong", {}, name),
-      h("p", { class: "muted" }, parts, ". ", t("guests.by", { name: by_name })),
+      h("p", { class: "muted" }, parts),
+      h("p", { class: "muted" }, t("guests.by", { name: by_name })),
       h("p", { class: "muted" }, !hasBegun && [t("guests.from"), " ", time(from_ms), " "], t("browsers.until"), " ", time(until_ms)),
     ),
     h("button", { id: `end-${browser}`, "aria-label": t("guests.end_label", { name }), onclick: end }, t("guests.end")),
@@ -128,8 +129,7 @@ export async function guestJoin(context, { device, reveal }) {
     fill(
       place,
       h("fieldset", {}, h("legend", {}, t("guests.may")), boxes.map(({ row }) => row)),
-      h("label", { for: "guest-until" }, t("guests.how_long")),
-      until,
+      h("div", { class: "field" }, h("label", { for: "guest-until" }, t("guests.how_long")), until),
       h("p", { class: "notice", id: "guest-keeps" }, t("guests.keeps")),
       h("button", { class: "primary", "data-testid": "let-guest-in", onclick: letIn }, t("guests.let_in", { name: browser.name })),
     );

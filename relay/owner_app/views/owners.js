@@ -14,8 +14,8 @@ import { statementProgress } from "./progress.js";
 /** @typedef {import("../app.js").Context} Context */
 /** @typedef {{name: string, credential_id: string}} Owner */
 
-/** @param {Context} context @param {string} device */
-export function ownersSection(context, device) {
+/** @param {Context} context @param {string} device @param {{hasHeading?: boolean}} [how] */
+export function ownersSection(context, device, { hasHeading = true } = {}) {
   const { household, relay, left } = context;
   const list = h("div", {}, skeleton(1));
   const said = h("div", { "aria-live": "polite" });
@@ -36,7 +36,7 @@ export function ownersSection(context, device) {
     void load();
   };
   household.addEventListener("change", look, { signal: left });
-  return h("section", {}, h("h2", {}, t("owners.title")), h("p", {}, t("owners.help")), list, said);
+  return h("section", {}, hasHeading && h("h2", {}, t("owners.title")), h("p", {}, t("owners.help")), list, said);
 }
 
 /** @param {Context} context @param {string} device @param {Owner} owner @param {HTMLElement} said */

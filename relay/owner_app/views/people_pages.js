@@ -16,7 +16,7 @@ import { readsSection } from "./reads.js";
 
 /** @type {Record<string, {title: string, sections: (context: Context) => Node[]}>} */
 const PAGES = {
-  owners: { title: "owners.title", sections: (context) => [...ofEach(context, ownersSection), h("h2", {}, t("people.invite")), h("p", {}, t("people.invite_help"))] },
+  owners: { title: "owners.title", sections: (context) => [...ofEach(context, (_, device) => ownersSection(context, device, { hasHeading: false })), h("h2", {}, t("people.invite")), h("p", {}, t("people.invite_help"))] },
   guests: { title: "guests.title", sections: (context) => [guestsSection(context)] },
   looked: { title: "looked.title", sections: (context) => [lookedSection(context), readsSection(context)] },
   leave: { title: "leaving.title", sections: (context) => ofEach(context, leavingSection) },
