@@ -3,7 +3,6 @@
 Each test was seen to fail with the check that it names taken out.
 """
 
-import asyncio
 from collections.abc import AsyncIterator
 
 import msgspec
@@ -40,6 +39,7 @@ from tests.fakes.intake import DeskRig, desk_rig
 from tests.fakes.porch import CLIP_ID, OWNER, STARTED_MS, OneClip, porch, visitor
 from tests.fakes.rights import guest, own_browser, player
 from tests.fakes.sample_keys import PUSH_KEY
+from tests.fakes.waiting import eventually
 from tests.story.browser import SoftBrowser
 
 DEVICE = "d" * 20
@@ -149,7 +149,7 @@ def test_a_right_ends_and_begins_by_the_doorbells_clock() -> None:
     """Seen to fail without `_check_time`."""
     desk = Desk("live")
     desk.clock.advance(DAY_MS / 1000)
-    with refused("browser_expired"):
+    with refused("right_over"):
         desk.offer()
     early = Desk("live")
     early.right = msgspec.structs.replace(early.right, from_ms=early.clock.wall_ms() + 1)
@@ -161,7 +161,7 @@ def test_without_a_trusted_clock_no_guest_is_let_in_but_owners_are() -> None:
     """Seen to fail without `is_trusted` in `_check_time`, and in `EnrolledBrowser.may`."""
     desk = Desk("live", "rings")
     desk.clock.trusted = False
-    with refused("clock"):
+    with refused("guest_clock"):
         desk.offer()
     known = desk.find(desk.browser.keys.id)
     assert isinstance(known, EnrolledBrowser)
@@ -231,9 +231,7 @@ async def test_a_running_session_ends_within_seconds_of_the_right(how: str) -> N
             else:
                 less = msgspec.structs.replace(right, what=["rings"])
                 here.browsers.give(gus.keys, credential_id, less, now_ms)
-            async with asyncio.timeout(20):
-                while here.live.sessions:
-                    await asyncio.sleep(0.1)
+            await eventually(lambda: not here.live.sessions)
 
 
 # What widens
