@@ -18,7 +18,7 @@ from firmware.protocol.commands import (
 )
 from firmware.protocol.encoding import WireError, decode
 from firmware.protocol.events import GuestGone, GuestLet, OwnerGone, Paired, PairingAnswered
-from firmware.protocol.pairing import BrowserReveal, PairingAnswer, Reveal
+from firmware.protocol.pairing import PairingAnswer, PairingReveal, Reveal
 from relay.base.allowances import Allowances, Rate, RateExceeded
 from relay.base.clock import Clock
 from relay.errors import RelayError
@@ -300,10 +300,11 @@ class Pairings:
         """Ask the owners of the doorbell that answered a newcomer, or a guest, to let them in."""
         async with self._database.begin() as tx:
             own = await people.list_credentials(tx, newcomer.id)
-            is_owners = not isinstance(reveal, BrowserReveal)
-            if is_owners and reveal.owner.passkey.credential_id not in {
-                row.credential_id for row in own
-            }:
+            passkeys = {row.credential_id for row in own}
+            if (
+                isinstance(reveal, PairingReveal)
+                and reveal.owner.passkey.credential_id not in passkeys
+            ):
                 raise PairingRefused("this passkey isn't yours here")
             pairing = await self._own(tx, newcomer, pairing_id)
             if pairing.device is None or reveal.pairing_id != pairing_id:
