@@ -132,7 +132,6 @@ async def sign_in_on(at: Visit, browser: str) -> str:
             endpoint="https://push.test/lost",
             now_ms=now_ms,
             expires_ms=None,
-            limit=16,
         )
     return account.id
 
