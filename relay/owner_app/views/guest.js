@@ -51,7 +51,7 @@ function asking(context, device) {
     const words = h("div", { id: "guest-words" });
     const asked = h("div", { class: "notice", id: "guest-asked", role: "status" }, h("p", {}, t("guest.waiting")));
     fill(place, asked, words);
-    void findThroughRelay(context, words, paired, t("guest.found"));
+    void findThroughRelay(context, words, paired, t("guest.found"), t("guest.words"));
     void waitUntilLetIn(context, pairing_id, asked, place);
   });
   return [

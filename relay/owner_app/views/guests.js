@@ -129,9 +129,10 @@ export async function guestJoin(context, { device, reveal }) {
     fill(
       place,
       h("fieldset", {}, h("legend", {}, t("guests.may")), boxes.map(({ row }) => row)),
-      h("div", { class: "field" }, h("label", { for: "guest-until" }, t("guests.how_long")), until),
       h("p", { class: "notice", id: "guest-keeps" }, t("guests.keeps")),
-      h("button", { class: "primary", "data-testid": "let-guest-in", onclick: letIn }, t("guests.let_in", { name: browser.name })),
+      h("label", { for: "guest-until" }, t("guests.how_long")),
+      until,
+      h("div", { class: "actions" }, h("button", { class: "primary", "data-testid": "let-guest-in", onclick: letIn }, t("guests.let_in", { name: browser.name }))),
     );
   start();
   return h(
