@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, delete, exists, func, insert, or_, select
+from sqlalchemy import ColumnElement, and_, delete, exists, func, insert, or_, select, union
 
 from firmware.protocol.events import PushWanted
 from relay.store.database import Transaction
@@ -188,10 +188,16 @@ def _subscribed(device: str, now_ms: int) -> Any:  # Any: a Select over three ta
         guests.c.device == device,
         guests.c.until_ms > now_ms,
     )
+    # By account, so that an index finds them whoever else has subscriptions.
+    followers = union(
+        select(account_doorbells.c.account_id).where(account_doorbells.c.device == device),
+        select(guests.c.account_id).where(guests.c.device == device),
+    )
     return (
         select(push_subscriptions)
         .join(doorbells, doorbells.c.device == device)
         .where(
+            push_subscriptions.c.account_id.in_(followers),
             or_(is_owners, is_guests),
             doorbells.c.revoked_ms.is_(None),
             or_(
