@@ -234,6 +234,22 @@ async def test_a_running_session_ends_within_seconds_of_the_right(how: str) -> N
             await eventually(lambda: not here.live.sessions)
 
 
+async def test_a_guest_keeps_no_owner_out() -> None:
+    """Seen to fail without guests in `LiveSessions._make_room`."""
+    clock = WoundClock()
+    async with porch(clock=clock, max_viewers=1) as here:
+        gus, phone = SoftBrowser.create("Gus"), here.enrol("Phone")
+        credential_id, now_ms = here.owners.owners[0].passkey.credential_id, clock.wall_ms()
+        right = Right(holder="guest", what=["live"], from_ms=now_ms, until_ms=now_ms + DAY_MS)
+        here.browsers.give(gus.keys, credential_id, right, now_ms)
+        async with visitor(here, gus) as first, visitor(here, phone) as second:
+            await first.watch()
+            await first.frames(1)
+            await second.watch()
+            await second.frames(1)
+            assert [one.who.name for one in here.live.watchers] == [OWNER]
+
+
 # What widens
 
 
