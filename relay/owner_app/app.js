@@ -15,7 +15,7 @@ import { WorkerRegistration } from "./worker_registration.js";
 import { leave } from "./sign_out.js";
 import { LivePrefetch } from "./live_prefetch.js";
 import { Pictures } from "./pictures.js";
-import { NotLoaded, fetchAhead, viewOf, whereItIs } from "./routes.js";
+import { NotLoaded, fetchAhead, viewOf, openRoute, whereItIs } from "./routes.js";
 import * as snapshot from "./snapshot.js";
 import { livesIn, nowMs } from "./town_time.js";
 import { notLoaded } from "./views/load_error.js";
@@ -115,7 +115,7 @@ class App {
       signOut: (how) => this.signOut(how),
     });
     const slow = setTimeout(() => leaving.signal.aborted || fill(element("main"), skeleton(3)), SLOW_MS);
-    const page = await draw(route, context);
+    const page = await draw(openRoute(name, route, this.household?.isGuest ?? false), context);
     clearTimeout(slow);
     if (leaving.signal.aborted) return;
     this.#put(page);

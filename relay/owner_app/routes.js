@@ -44,6 +44,16 @@ const ROUTES = {
 /** @type {Route} */
 const NOWHERE = { load: async () => (await import("./views/nowhere.js")).nowherePage };
 
+/** What a guest's app has: nothing here decides anything, and the doorbell and the relay refuse what isn't theirs. */
+const FOR_GUESTS = ["", "welcome", "join", "guest", "start", "ask", "pair", "live", "see", "history", "clip", "settings/notifications", "sessions"];
+/** @type {Route} */
+const FOR_OWNERS = { load: async () => (await import("./views/guest.js")).ownersOnlyPage };
+
+/** The route that is shown: a guest isn't led to an owner's pages. @param {string} name @param {Route} route @param {boolean} isGuest */
+export function openRoute(name, route, isGuest) {
+  return isGuest && !FOR_GUESTS.includes(name) ? FOR_OWNERS : route;
+}
+
 /** A page's code or words can't be fetched. */
 export class NotLoaded extends Error {}
 

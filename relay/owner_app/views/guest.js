@@ -78,3 +78,9 @@ async function waitUntilLetIn({ relay, household, left }, id, asked, place) {
     if (!left.aborted) fill(place, problem(error));
   }
 }
+
+/** What a guest sees where an owner decides something. */
+export function ownersOnlyPage() {
+  const toDoor = h("a", { class: "button primary", href: "#/" }, t("pair.to_door"));
+  return { title: t("guest.owners_only"), body: [h("p", {}, t("guest.owners_only_help")), h("div", { class: "actions" }, toDoor)] };
+}
