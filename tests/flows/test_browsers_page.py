@@ -148,7 +148,7 @@ async def left_of(at: Visit, account_id: str, browser: str) -> list[str]:
 
 
 async def test_a_lost_phone_is_ended_in_three_touches_everywhere(tmp_path: Path) -> None:
-    """Seen to fail without the end of its session, or of its pushes, at the relay."""
+    """Its keys at the doorbell, its session and its pushes at the relay; then the passkey once."""
     async with visiting(tmp_path) as at:
         old = SoftBrowser.create("Lost phone").keys
         at.here.browsers.enrol(old, at.owner.passkey.credential_id, at.world.clock.wall_ms())
