@@ -8,6 +8,7 @@ Not here: whether they may (firmware.consent), and who confirmed it (intake.py).
 
 import asyncio
 import logging
+from dataclasses import dataclass
 from typing import Protocol
 
 from firmware.consent.facts import Refusal
@@ -31,6 +32,14 @@ class ServedBrowsers(Protocol):
     async def end_browser(self, browser_id: str) -> None:
         """End, before returning, all live sessions of a browser that may watch no longer."""
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnersRights:
+    """How many browsers an owner has, and how many guests and players by their word."""
+
+    browsers: int
+    others: int
 
 
 class Admission:
@@ -155,6 +164,12 @@ class Admission:
         known = self._browsers.find(browser_id)
         if known is not None:
             await self._tell_ended(known, credential_id)
+
+    def count_of(self, credential_id: str) -> OwnersRights:
+        """Return how many rights end with an owner."""
+        given = self._browsers.of_owner(credential_id)
+        own = sum(one.is_owners for one in given)
+        return OwnersRights(browsers=own, others=len(given) - own)
 
     def may_watch(self, browser_id: str) -> bool:
         """Return whether this browser is an owner's."""

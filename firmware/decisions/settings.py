@@ -297,6 +297,18 @@ class HouseholdSettings:
     async def _remove_owner(self, terms: RemoveOwner, credential_id: str) -> None:
         gone = self._owners.find(terms.credential_id)
         by = self._owners.find(credential_id)
+        if gone is not None and terms.credential_id == credential_id:
+            own = self._admitting.count_of(credential_id)
+            await self._notes.to_owner(
+                gone,
+                words.MovedOut(
+                    name=gone.name,
+                    credential_id=credential_id,
+                    at_ms=self._clock.wall_ms(),
+                    browsers=own.browsers,
+                    guests=own.others,
+                ),
+            )
         # The approvers first: a key of theirs must not wake up if they are ever an owner again.
         await asyncio.to_thread(self._household.end_approvers_of, terms.credential_id)
         await asyncio.to_thread(self._deleting.end_keeps_of, terms.credential_id)

@@ -197,10 +197,11 @@ class SignatureChecks:
         now_ms, is_guests = self._clock.wall_ms(), right.holder == "guest"
         if is_guests and not self._clock.is_trusted():
             detail = "the doorbell doesn't know the time yet, so no guest is let in; try later"
-            raise LiveError("clock", detail)
+            raise LiveError("guest_clock", detail)
         if right.is_over(now_ms):
-            detail = "your time here is over" if is_guests else "renew this browser with a passkey"
-            raise LiveError("browser_expired", detail)
+            if is_guests:
+                raise LiveError("right_over", "your time here is over")
+            raise LiveError("browser_expired", "renew this browser with your passkey")
         if is_guests and not right.has_begun(now_ms):
             raise LiveError("not_yet", "your time here hasn't begun yet")
         if given_ms is not None and now_ms < given_ms - CLOCK_TOLERANCE_MS:

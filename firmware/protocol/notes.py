@@ -141,6 +141,20 @@ class OwnerRemoved(Document, frozen=True, kw_only=True, tag="owner_removed", tag
     by_name: Line
 
 
+class MovedOut(Document, frozen=True, kw_only=True, tag="moved_out", tag_field="type"):
+    """The doorbell's record for an owner who leaves it: what ended with them.
+
+    It is the last that they are told; who keeps it with its signature can show it.
+    """
+
+    name: Line
+    credential_id: ShortB64u
+    at_ms: WallTimeMs
+    browsers: Annotated[int, msgspec.Meta(ge=0, le=64)]
+    guests: Annotated[int, msgspec.Meta(ge=0, le=64)]
+    """Guests and players whose right this owner had given."""
+
+
 class RecoveryUsed(Document, frozen=True, kw_only=True, tag="recovery_used", tag_field="type"):
     """A recovery: a new passkey was paired with the printed code, at the service button."""
 
@@ -279,6 +293,7 @@ NoteBody = (
     | HoldsNow
     | ClipsDecided
     | OwnerRemoved
+    | MovedOut
     | RecoveryUsed
     | ConfirmationWanted
     | StatementRefused

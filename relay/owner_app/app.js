@@ -10,12 +10,12 @@ import { whenOf } from "./event_groups.js";
 import { followEmergencies, playCalmly } from "./emergency.js";
 import { Household } from "./household.js";
 import { icon } from "./icons.js";
-import { LANGUAGES, chooseLanguage, currentLanguage, loadLanguage, t, timeText } from "./i18n.js";
+import { LANGUAGES, chooseLanguage, currentLanguage, loadLanguage, loadMoreWords, t, timeText } from "./i18n.js";
 import { WorkerRegistration } from "./worker_registration.js";
 import { leave } from "./sign_out.js";
 import { LivePrefetch } from "./live_prefetch.js";
 import { Pictures } from "./pictures.js";
-import { NotLoaded, fetchAhead, viewOf, whereItIs } from "./routes.js";
+import { NotLoaded, fetchAhead, viewOf, openRoute, whereItIs } from "./routes.js";
 import * as snapshot from "./snapshot.js";
 import { livesIn, nowMs } from "./town_time.js";
 import { notLoaded } from "./views/load_error.js";
@@ -119,7 +119,7 @@ class App {
       signOut: (how) => this.signOut(how),
     });
     const slow = setTimeout(() => leaving.signal.aborted || fill(element("main"), skeleton(3)), SLOW_MS);
-    const page = await draw(route, context);
+    const page = await draw(openRoute(name, route, this.household?.isGuest ?? false), context);
     clearTimeout(slow);
     if (leaving.signal.aborted) return;
     this.#put(page);
@@ -171,14 +171,23 @@ class App {
     const heading = h("h1", { tabindex: -1, class: isTitleHidden && "visually-hidden" }, title);
     const main = element("main");
     main.classList.toggle("wide", isWide);
-    fill(main, heading, body);
+    const whose = h("div");
+    fill(main, heading, whose, body);
+    if (this.household?.isGuest) void showGuest(whose, { household: this.household, left: this.leaving.signal });
     scrollTo(0, 0);
     heading.focus({ preventScroll: true });
   }
 
+  /** A guest has the door, and the history if they were given it. */
+  #places() {
+    if (!this.household?.isGuest) return PLACES;
+    const hasHistory = this.household.doorbells.some(({ guest }) => guest?.what.includes("history"));
+    return PLACES.filter(([name]) => name === "" || (name === "history" && hasHistory));
+  }
+
   /** @param {string | undefined} current */
   #frame(current) {
-    const links = PLACES.map(([name, words]) => {
+    const links = this.#places().map(([name, words]) => {
       const link = { href: `#/${name}`, "aria-current": name === current && "page" };
       return h("li", {}, h("a", link, icon(words), h("span", {}, t(`nav.${words}`))));
     });
@@ -281,6 +290,12 @@ async function relayConfig(relay, url) {
     if (!(error instanceof Unreachable)) throw error;
     return JSON.parse(kept);
   });
+}
+
+/** Says whose guest this is. @param {HTMLElement} place @param {{household: Household, left: AbortSignal}} context */
+async function showGuest(place, context) {
+  const [{ guestBanner }] = await Promise.all([import("./views/guest_banner.js"), loadMoreWords()]);
+  fill(place, guestBanner(context));
 }
 
 /** Fails only where not even words can be fetched; start.js says so. */

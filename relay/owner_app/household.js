@@ -15,7 +15,7 @@ import { NoteStore } from "./note_store.js";
 import { pause } from "./pause.js";
 import { nowMs } from "./town_time.js";
 import { forgedOf, identityOf, keepSealingKey } from "./trust.js";
-import { openNote } from "./vendor/protocol/notes.js";
+import { openSignedNote } from "./vendor/protocol/notes.js";
 import { openZones } from "./vendor/protocol/zones.js";
 
 /** @typedef {import("./vendor/protocol/documents.js").DoorbellEvent} DoorbellEvent */
@@ -24,7 +24,8 @@ import { openZones } from "./vendor/protocol/zones.js";
 /** @typedef {import("./vendor/protocol/documents.js").Health} Health */
 /** @typedef {import("./event_groups.js").ReportedEvent} ReportedEvent */
 /** @typedef {{received_ms: number, health: Health}} LastHealth by the relay's clock */
-/** @typedef {{device: string, name: string, state: "online" | "offline", since_ms: number, identity_key: string, sealing_key: string, health: LastHealth | null, troubles: ReportedEvent[], cloned_ms?: number | null, claim_replayed_ms?: number | null}} Doorbell `name` comes from its notes, `troubles` were open when it was loaded; the last two are the relay's own findings */
+/** @typedef {{device: string, name: string, state: "online" | "offline", since_ms: number, identity_key: string, sealing_key: string, health: LastHealth | null, troubles: ReportedEvent[], cloned_ms?: number | null, claim_replayed_ms?: number | null, guest?: Guest | null}} Doorbell `name` comes from its notes, `troubles` were open when it was loaded; the last two are the relay's own findings */
+/** @typedef {{browser: string, what: import("./vendor/protocol/documents.js").What[], until_ms: number}} Guest this account's right there, by the relay's word; the doorbell's is in a note */
 /** @typedef {{device: string, name: string, since_ms: number}} GoneDoorbell it told the relay that this is no longer an owner */
 /** @typedef {{note: OwnerNote, time_ms: number}} OpenedNote */
 /** @typedef {DoorbellEvent & {body: ClipReady}} ClipEvent */
@@ -63,6 +64,8 @@ export class Household extends EventTarget {
     this.sorted = { at: -1, size: 0, history: /** @type {ReportedEvent[]} */ ([]) };
     /** @type {Map<string, Promise<void>>} notes that are just being opened, by event id */
     this.openings = new Map();
+    /** The signed records of doorbells that this owner left, while the page is open. @type {Map<string, {note: string, signature: string}>} */
+    this.records = new Map();
     this.unopenedNotes = 0;
     this.notesElsewhere = 0;
     this.book = new NoteStore(owner.credential_id);
@@ -126,6 +129,16 @@ export class Household extends EventTarget {
     return this.notesElsewhere > 0 && this.notes.size === 0;
   }
 
+  /** Whether this account is a guest wherever it has a doorbell: then it decides nothing. */
+  get isGuest() {
+    return this.doorbells.length > 0 && this.doorbells.every(({ guest }) => guest != null);
+  }
+
+  /** Whether a note is for this account: an owner's passkey, or a guest's browser. @param {string} device @param {{credential_id: string, browser: string}} note */
+  #isForUs(device, { credential_id, browser }) {
+    return credential_id === this.owner.credential_id || this.doorbell(device)?.guest?.browser === browser;
+  }
+
   /** @param {string} device */
   doorbell(device) {
     return this.doorbells.find((doorbell) => doorbell.device === device);
@@ -174,6 +187,8 @@ export class Household extends EventTarget {
   async #loadNotes() {
     try {
       this.browser ??= await thisBrowser(this.owner);
+      // So that a lost phone is signed out by the name of its keys.
+      this.relay.put(`session/browser/${this.browser.id}`, {}).catch((error) => console.warn("this session's browser", error));
       await this.#takeKept();
       for (let page = 0; page < MAX_NOTE_PAGES; page += 1) {
         const { id } = this.browser;
@@ -201,7 +216,7 @@ export class Household extends EventTarget {
   async #takeNote(told) {
     const { id, device, body } = told.event;
     if (this.told.has(id) || this.notes.has(id)) return this.openings.get(id);
-    if (body.type !== "note" || body.credential_id !== this.owner.credential_id) return;
+    if (body.type !== "note" || !this.#isForUs(device, body)) return;
     await this.#open(told, device, body);
   }
 
@@ -320,7 +335,7 @@ export class Household extends EventTarget {
     if (event === "doorbell") {
       const isNew = !this.told.has(data.event.id);
       // What it told just before it was ours, such as its first note, wasn't for us yet.
-      if (data.event.body.type === "paired") await this.load();
+      if (["paired", "guest_let"].includes(data.event.body.type)) await this.load();
       else if (!this.doorbell(data.event.device)) await this.#loadDoorbells();
       await this.#takeAll([data]);
       // Motion is told by the list alone: nobody is called for it.
@@ -419,7 +434,7 @@ export class Household extends EventTarget {
     }
     this.told.set(event.id, told);
     if (event.body.type === "motion") Object.assign(event.body, await this.#zonesOf(event.body));
-    if (event.body.type !== "note" || event.body.credential_id !== this.owner.credential_id) return;
+    if (event.body.type !== "note" || !this.#isForUs(event.device, event.body)) return;
     const opening = this.#open(told, event.device, event.body);
     this.openings.set(event.id, opening);
     await opening;
@@ -448,7 +463,7 @@ export class Household extends EventTarget {
         this.notesElsewhere += 1;
         return;
       }
-      const note = await openNote(sealed, this.browser.pairs.viewing, identityOf(this, device));
+      const { opened: note, signed } = await openSignedNote(sealed, this.browser.pairs.viewing, identityOf(this, device));
       if (note.body.type === "nothing") this.told.delete(id); // there is one in every slot
       if (note.device !== device || this.noteIds.has(note.id)) return;
       this.noteIds.add(note.id);
@@ -457,6 +472,7 @@ export class Household extends EventTarget {
       const known = new Set(this.matches.map(matchKey));
       this.notes.set(id, { note, time_ms: note.told_ms });
       this.revision += 1;
+      if (note.body.type === "moved_out") this.records.set(device, signed);
       if (note.body.type === "preferences_now") this.#nameAll();
       if (this.book.keep(told, note)) this.#writeSoon();
       const fresh = this.matches.filter((match) => !known.has(matchKey(match)));

@@ -15,6 +15,7 @@ const ROUTES = {
   "": { load: async () => (await import("./views/door.js")).doorPage, isFirst: true, nav: "" },
   welcome: { load: async () => (await import("./views/welcome.js")).welcomePage, isFirst: true, isOpen: true },
   join: { load: async () => (await import("./views/welcome.js")).joinPage, isFirst: true, isOpen: true },
+  guest: { load: async () => (await import("./views/guest.js")).guestPage, isOpen: true },
   start: { load: async () => (await import("./views/start.js")).startPage },
   ask: { load: async () => (await import("./views/start.js")).askPage },
   pair: { load: async () => (await import("./views/pair.js")).pairPage },
@@ -33,6 +34,7 @@ const ROUTES = {
   "settings/data": { load: async () => (await import("./views/settings.js")).dataPage, nav: "settings" },
   replies: { load: async () => (await import("./views/replies.js")).repliesPage, nav: "settings" },
   identity: { load: async () => (await import("./views/identity.js")).identityPage, nav: "settings" },
+  people: { load: async () => (await import("./views/people_pages.js")).peopleSubpage, nav: "settings" },
   browsers: { load: async () => (await import("./views/browsers.js")).browsersPage, nav: "settings" },
   players: { load: async () => (await import("./views/players.js")).playersPage, nav: "settings" },
   sessions: { load: async () => (await import("./views/sessions.js")).sessionsPage, nav: "settings" },
@@ -41,6 +43,16 @@ const ROUTES = {
 
 /** @type {Route} */
 const NOWHERE = { load: async () => (await import("./views/nowhere.js")).nowherePage };
+
+/** What a guest's app has: nothing here decides anything, and the doorbell and the relay refuse what isn't theirs. */
+const FOR_GUESTS = ["", "welcome", "join", "guest", "start", "ask", "pair", "live", "see", "history", "clip", "settings/notifications", "sessions"];
+/** @type {Route} */
+const FOR_OWNERS = { load: async () => (await import("./views/guest.js")).ownersOnlyPage };
+
+/** The route that is shown: a guest isn't led to an owner's pages. @param {string} name @param {Route} route @param {boolean} isGuest */
+export function openRoute(name, route, isGuest) {
+  return isGuest && !FOR_GUESTS.includes(name) ? FOR_OWNERS : route;
+}
 
 /** A page's code or words can't be fetched. */
 export class NotLoaded extends Error {}

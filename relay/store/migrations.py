@@ -313,6 +313,22 @@ STEPS: Final[Mapping[int, Sequence[str]]] = {
         """,
         "CREATE INDEX silences_by_due ON silences (due_ms)",
     ),
+    10: (
+        """
+        CREATE TABLE guests (
+            device TEXT NOT NULL REFERENCES doorbells (device),
+            browser TEXT NOT NULL,
+            account_id TEXT NOT NULL REFERENCES accounts (id),
+            what TEXT NOT NULL,
+            since_seq BIGINT NOT NULL,
+            until_ms BIGINT NOT NULL,
+            PRIMARY KEY (device, browser)
+        )
+        """,
+        "CREATE INDEX ix_guests_account_id ON guests (account_id)",
+        "CREATE INDEX guests_by_end ON guests (until_ms)",
+        "ALTER TABLE sessions ADD COLUMN browser_id TEXT",
+    ),
 }
 """By the version that it leads to."""
 

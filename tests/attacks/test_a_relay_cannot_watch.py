@@ -175,7 +175,7 @@ class WithoutEnrolment(SignatureChecks):
         claimed = parse_unverified(kind, signed)
         return claimed, self.who(claimed.browser)
 
-    def who(self, browser_id: str, what: What | None = None) -> Who:
+    def who(self, browser_id: str, what: What | None = None) -> Who:  # noqa: ARG002
         return Who(
             browser=browser_id,
             name="Anybody",

@@ -220,7 +220,7 @@ async def test_until_when_a_browser_may_watch_is_told_once_the_time_is_known(rig
 async def test_a_renewal_takes_effect_at_once_and_only_once(rig):
     desk = rig.desk()
     rig.now_ms += 20 * 24 * 60 * MINUTE_MS
-    signed = rig.sign_at(own_browser(rig.browser.keys), rig.now_ms)
+    signed = rig.sign_at(own_browser(rig.browser.keys, now_ms=rig.now_ms), rig.now_ms)
     await desk.on_statement(rig.seal(signed))
     enrolled = rig.browsers.find(rig.browser.keys.id)
     assert enrolled is not None

@@ -25,6 +25,7 @@ from firmware.protocol.decisions import (
 from firmware.protocol.events import Note, OwnerGone, Paired
 from firmware.protocol.notes import (
     HoldsNow,
+    MovedOut,
     Nothing,
     OwnerRemoved,
     PreferencesNow,
@@ -39,7 +40,7 @@ from tests.fakes.events import PublishedEvents
 from tests.fakes.intake import DeskRig, PowerCut, desk_rig, digest_of
 from tests.fakes.log_town import DAY_MS
 from tests.fakes.owner_file import file_of
-from tests.fakes.rights import own_browser
+from tests.fakes.rights import own_browser, player
 from tests.story.authenticator import SoftPasskey
 from tests.story.browser import SoftBrowser
 
@@ -213,12 +214,25 @@ async def test_that_an_owner_is_gone_is_told_whatever_moment_the_power_goes(rig,
 
 
 async def test_an_owner_may_go_by_themselves_without_being_asked_at_the_door(rig):
+    """The doorbell's record of it, with what ended, is the last that they are told."""
     bo = SoftPasskey.create(rp_id="owner.example", origin="https://owner.example")
-    await decided(rig, rig.newcomer(passkey=bo.key))
+    phone = SoftBrowser.create("Bo's phone")
+    await decided(rig, rig.newcomer(passkey=bo.key, browser=phone.keys))
+    wall = player(SoftBrowser.create("Wall").keys).right
+    rig.browsers.give(SoftBrowser.create("Wall").keys, bo.key.credential_id, wall, NOW_MS)
     desk = rig.desk()
     going = rig.sign(RemoveOwner(credential_id=bo.key.credential_id), by=bo)
     await desk.on_statement(rig.seal(going))
     assert [owner.name for owner in rig.owners.owners] == ["Ada"]
+    record = MovedOut(
+        name="Bo",
+        credential_id=bo.key.credential_id,
+        at_ms=rig.now_ms,
+        browsers=1,
+        guests=1,
+    )
+    assert rig.notes_to(phone)[-1] == record
+    assert record not in rig.notes()
 
 
 # What goes wrong

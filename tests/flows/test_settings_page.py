@@ -510,8 +510,9 @@ async def test_an_owner_is_sent_away_at_the_door_and_goes_by_themselves_at_once(
         world.clock.advance(1)
         await home.tell(OwnerRemoved(name="Bo", by_name="Ada"))
         await expect(home.page.locator("[data-testid=owner-gone]")).to_be_visible()
+        await home.page.goto(f"{OWNER_ORIGIN}/#/people/leave")
         await home.page.click("#leave")
-        await home.page.click("#leave-now")
+        await home.page.click("dialog button[value=yes]")
         mine = home.owner.passkey.credential_id
         assert terms_of(await home.sent()) == RemoveOwner(credential_id=mine)
         await home.page.click("#forget-door")

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx2
+import msgspec
 import pytest
 from playwright.async_api import Page, expect
 from starlette.applications import Starlette
@@ -28,6 +29,7 @@ from firmware.companion.viewer.whep import build_whep
 from firmware.consent.facts import Decision
 from firmware.protocol.decisions import GiveRight
 from firmware.protocol.players import PlayerSetup, parse_code_text
+from firmware.protocol.rights import SELF_RENEWED_MS, Right
 from tests.fakes.waiting import eventually
 from tests.flows.camera import WIDER_THAN_SCREEN
 from tests.flows.live_session import Visit, enrolled, judged, visiting
@@ -116,8 +118,11 @@ async def let_in(at: Visit, folder: Path) -> PlayerSetup:
 async def confirm_at_the_door(at: Visit, folder: Path) -> None:
     keys = Folder(folder).keys().public
     now_ms = time.time_ns() // 1_000_000
-    at.here.browsers.enrol(keys, at.owner.passkey.credential_id, now_ms)
-    await at.note(enrolled(keys.id, keys.name))
+    until_ms = now_ms + SELF_RENEWED_MS
+    right = Right(holder="player", what=["live"], from_ms=0, until_ms=until_ms)
+    at.here.browsers.give(keys, at.owner.passkey.credential_id, right, now_ms)
+    told = enrolled(keys.id, keys.name)
+    await at.note(msgspec.structs.replace(told, holder="player", what=["live"]))
 
 
 async def watch(page: Page, origin: str, folder: Path) -> None:

@@ -30,7 +30,7 @@ function clip(seq, clip_id, started_ms, { digest = `d-${seq}`, corrected_ms = nu
 /** A household that loaded these from its relay. */
 async function household(...events) {
   const get = async (path) => (path === "doorbells" ? { doorbells: [] } : { events: events.toReversed() });
-  const loaded = new Household({ get }, { credential_id: "c" });
+  const loaded = new Household({ get, put: async () => null }, { credential_id: "c" });
   await loaded.load();
   return loaded;
 }

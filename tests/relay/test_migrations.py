@@ -346,7 +346,7 @@ def test_the_steps_run_on_postgresql_too(postgres: list[str]) -> None:
             *("refusal_counts", "deletions", "invitations", "sessions", "pairings"),
             *("request_drafts", "commands", "claims", "doorbell_boots"),
             *("moderation_decisions", "appeals", "outcomes", "oidc_identities"),
-            *("agency_settings", "onboardings", "reminders", "admin_reads"),
+            *("agency_settings", "onboardings", "reminders", "admin_reads", "guests"),
         )
     ]
     run_sql(postgres, "CREATE SCHEMA fresh; SET search_path TO fresh;" + "\n".join(fresh))

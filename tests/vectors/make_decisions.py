@@ -241,6 +241,16 @@ def _bodies() -> list[notes.NoteBody]:
         ),
         notes.OwnerRemoved(name="Bo", by_name="Åsa"),
         notes.RecoveryUsed(name="Åsa", at_ms=NOW_MS),
+        notes.MovedOut(name="Åsa", credential_id="AAAA", at_ms=NOW_MS, browsers=2, guests=1),
+        notes.BrowserEnrolled(
+            browser="a" * 20,
+            name="Bo",
+            by_name="Åsa",
+            holder="guest",
+            what=["live"],
+            from_ms=NOW_MS,
+            until_ms=NOW_MS + rights.DAY_MS,
+        ),
         notes.WifiTried(name="Öbergs nät", reason="no_relay", at_ms=NOW_MS),
     ]
 

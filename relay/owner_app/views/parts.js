@@ -104,7 +104,7 @@ export class Folds {
 /**
  * Draws now and whenever the household or the contact to it changes, until the reader leaves. What
  * was scrolled sideways, and where the focus was, stay.
- * @param {Context} context
+ * @param {Pick<Context, "household" | "left">} context
  * @param {(redraw: () => void) => (Node | false | null | Node[])[]} content
  * @param {number} [everyMs] as well, for what says how long ago something was
  */

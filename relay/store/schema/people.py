@@ -68,6 +68,7 @@ sessions = Table(
     Column("address", Text),  # where it was opened from
     Column("browser", Text),  # its user agent, in short
     Column("seen_ms", BigInteger),
+    Column("browser_id", Text),  # the browser's own keys, as its app says
 )
 
 # A registration or login under way.
@@ -113,6 +114,19 @@ account_doorbells = Table(
     Column("account_id", Text, ForeignKey("accounts.id"), nullable=False),
     Column("device", Text, ForeignKey("doorbells.device"), nullable=False, index=True),
     UniqueConstraint("account_id", "device"),
+)
+
+# Guests: the doorbell gave this account's browser a right for a time (relay/store/guests.py).
+guests = Table(
+    "guests",
+    metadata,
+    Column("device", Text, ForeignKey("doorbells.device"), primary_key=True),
+    Column("browser", Text, primary_key=True),
+    Column("account_id", Text, ForeignKey("accounts.id"), nullable=False, index=True),
+    Column("what", Text, nullable=False),  # protocol.rights.What, with spaces between
+    Column("since_seq", BigInteger, nullable=False),  # events up to this one aren't theirs
+    Column("until_ms", BigInteger, nullable=False),
+    Index("guests_by_end", "until_ms"),
 )
 
 # --- other players ----------------------------------------------------------------------------

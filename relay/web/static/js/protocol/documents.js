@@ -156,6 +156,7 @@
  * @typedef {{type: "holds_now", statement_digest: string, holds: HeldTime[]}} HoldsNow
  * @typedef {{type: "clips_decided", statement_digest: string, what: "deleted" | "erased" | "restored" | "kept" | "let_go", by_name: string, clips: string[], until_ms?: number}} ClipsDecided
  * @typedef {{type: "owner_removed", name: string, by_name: string}} OwnerRemoved
+ * @typedef {{type: "moved_out", name: string, credential_id: string, at_ms: number, browsers: number, guests: number}} MovedOut
  * @typedef {{type: "recovery_used", name: string, at_ms: number}} RecoveryUsed
  * @typedef {{type: "confirmation_wanted", statement_digest: string, door_page: string, batch_ms: number | null}} ConfirmationWanted
  * @typedef {{type: "statement_refused", statement_digest: string, reason: string, detail: string}} StatementRefused
@@ -167,7 +168,7 @@
  * @typedef {{type: "door_locked", wrong_total: number, until_ms: number | null, needs_button: boolean}} DoorLocked
  * @typedef {{type: "door_link", url: string, until_ms: number | null, refused: "" | "unlocked" | "needs_button"}} DoorLink
  * @typedef {{type: "wifi_tried", name: string, reason: "" | "wrong_password" | "not_found" | "failed" | "no_relay" | "broken_off" | "no_helper" | "storage", at_ms: number}} WifiTried
- * @typedef {Nothing | RequestsMatched | StatementDone | SettingsNow | RefusedNow | PreferencesNow | HoldsNow | ClipsDecided | OwnerRemoved | RecoveryUsed | ConfirmationWanted | StatementRefused | ReleaseDone | WatchingBegan | WatchingEnded | BrowserEnrolled | BrowserEnded | DoorLocked | DoorLink | WifiTried} NoteBody
+ * @typedef {Nothing | RequestsMatched | StatementDone | SettingsNow | RefusedNow | PreferencesNow | HoldsNow | ClipsDecided | OwnerRemoved | MovedOut | RecoveryUsed | ConfirmationWanted | StatementRefused | ReleaseDone | WatchingBegan | WatchingEnded | BrowserEnrolled | BrowserEnded | DoorLocked | DoorLink | WifiTried} NoteBody
  * @typedef {{device: string, id: string, told_ms: number, sealing_key: string, body: NoteBody}} OwnerNote
  *
  * @typedef {{text: string, signature: string}} SignedLive
