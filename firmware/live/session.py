@@ -332,7 +332,8 @@ class LiveSession:
     def _has_right(self) -> bool:
         """Return whether the browser still has the right that this session needs."""
         try:
-            self._checks.who(self.browser, RIGHT_OF[self._checked.offer.purpose])
+            who = self._checks.who(self.browser, RIGHT_OF[self._checked.offer.purpose])
+            self._rings.tell_rights(_rights_of(who))
         except LiveError as error:
             logger.info("live session ended: %s", error)
             return False
@@ -386,7 +387,7 @@ class LiveSession:
 
 
 def _rights_of(who: Who) -> PlayerRights:
-    return PlayerRights(name=who.browser_name, what=who.right.what)
+    return PlayerRights(name=who.browser_name, what=tuple(who.right.what))
 
 
 async def _first(*works: Awaitable[object]) -> None:

@@ -65,7 +65,7 @@ async def test_a_recording_is_fetched_and_must_be_the_signed_one() -> None:
     async with at_home(shelf=shelf) as at:
         clip = shelf.record(at.here.keys, seconds=2.0, started_ms=1_790_000_000_000)
         (listed,) = await in_time(at.home.clips())
-        assert await in_time(at.home.clip(listed.clip_id, clip.digest)) == clip.file.mp4
+        assert await in_time(at.home.clip(listed.clip_id, listed.manifest_digest)) == clip.file.mp4
         with pytest.raises(Exception, match="another recording"):
             await in_time(at.home.clip(listed.clip_id, "0" * 64))
 
