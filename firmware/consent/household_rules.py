@@ -142,9 +142,12 @@ def _check_removal(terms: RemoveOwner, facts: Facts) -> None:
 def _check_right(terms: GiveRight, credential_id: str, facts: Facts) -> None:
     try:
         check_browser_keys(terms.browser)
+    except WireError as error:
+        raise Forbidden("form", f"the browser's keys can't be used: {error}") from error
+    try:
         check_right(terms.right)
     except WireError as error:
-        raise Forbidden("form", f"this right can't be given: {error}") from error
+        raise Forbidden("right", f"this right can't be given: {error}") from error
     known = facts.browsers.get(terms.browser.id)
     is_owners = known is not None and known.right.holder == "owner"
     if known is not None and is_owners and known.credential_id != credential_id:

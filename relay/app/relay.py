@@ -18,6 +18,8 @@ import uvicorn
 
 from firmware.protocol.encoding import WireError
 from firmware.protocol.events import (
+    GuestGone,
+    GuestLet,
     OwnerGone,
     PackageReady,
     PackageUploaded,
@@ -214,6 +216,12 @@ class Relay:
                 self._hub.doorbell_linked()
             case OwnerGone() as gone:
                 await self._pairings.take_gone(row.device, gone)
+                self._hub.doorbell_linked()
+            case GuestLet() as let:
+                await self._pairings.take_guest(row.device, row, let)
+                self._hub.doorbell_linked()
+            case GuestGone() as guest_gone:
+                await self._pairings.take_guest_gone(row.device, row, guest_gone)
                 self._hub.doorbell_linked()
             case PackageReady() as ready:
                 await self._evidence.delivery.take_ready(row.device, ready)

@@ -9,6 +9,7 @@ import { fill, h, mark, skeleton } from "./dom.js";
 import { whenOf } from "./event_groups.js";
 import { followEmergencies, playCalmly } from "./emergency.js";
 import { Household } from "./household.js";
+import { icon } from "./icons.js";
 import { LANGUAGES, chooseLanguage, currentLanguage, loadLanguage, t, timeText } from "./i18n.js";
 import { WorkerRegistration } from "./worker_registration.js";
 import { leave } from "./sign_out.js";
@@ -42,10 +43,16 @@ import { forgetWorkerStore } from "./worker_store.js";
  * @property {(token: string, owner: Owner) => void} signIn
  * @property {(how?: {isKnown?: boolean}) => void} signOut
  */
-/** @typedef {{title: string, body: Node[], isWide?: boolean}} Page */
+/** @typedef {{title: string, body: Node[], isWide?: boolean, isTitleHidden?: boolean}} Page `isTitleHidden`: the page speaks for itself; only those who hear it need the title */
 /** @typedef {(context: Context) => Page | Promise<Page>} View */
 
-const NAV = ["", "clips", "requests", "people"];
+/** The places, in their order; the first page is the door's. @type {readonly (readonly [string, import("./icons.js").IconName])[]} */
+const PLACES = [
+  ["", "door"],
+  ["history", "history"],
+  ["requests", "requests"],
+  ["settings", "settings"],
+];
 /** A page that takes longer to come leaves the one before. */
 const SLOW_MS = 300;
 
@@ -155,9 +162,9 @@ class App {
   }
 
   /** @param {Page} page */
-  #put({ title, body, isWide = false }) {
+  #put({ title, body, isWide = false, isTitleHidden = false }) {
     document.title = `${title} · Doorward`;
-    const heading = h("h1", { tabindex: -1 }, title);
+    const heading = h("h1", { tabindex: -1, class: isTitleHidden && "visually-hidden" }, title);
     const main = element("main");
     main.classList.toggle("wide", isWide);
     fill(main, heading, body);
@@ -167,12 +174,12 @@ class App {
 
   /** @param {string | undefined} current */
   #frame(current) {
-    const links = NAV.map((name) => {
-      const here = name === current ? "page" : undefined;
-      const link = { href: `#/${name}`, "aria-current": here };
-      return h("li", {}, h("a", link, t(`nav.${name || "door"}`)));
+    const links = PLACES.map(([name, words]) => {
+      const link = { href: `#/${name}`, "aria-current": name === current && "page" };
+      return h("li", {}, h("a", link, icon(words), h("span", {}, t(`nav.${words}`))));
     });
-    const nav = this.household && h("nav", { "aria-label": t("nav.label") }, h("ul", {}, links));
+    const nav = this.household && h("nav", { class: "places", "aria-label": t("nav.label") }, h("ul", {}, links));
+    document.body.classList.toggle("has-places", nav !== null);
     fill(element("top"), h("a", { class: "brand", href: "#/" }, mark(), "Doorward"), nav);
     fill(element("skip"), t("nav.skip"));
     const town = this.config.example_town;
@@ -190,10 +197,7 @@ class App {
     const name = this.household?.owner.name;
     const signOut = { class: "quiet", id: "sign-out", onclick: () => this.signOut() };
     const out = name && h("button", signOut, t("nav.sign_out"));
-    const bell = name && h("a", { class: "quiet", id: "notifications", href: "#/notifications" }, t("nav.notifications"));
-    const replies = name && h("a", { class: "quiet", id: "quick-replies", href: "#/replies" }, t("nav.replies"));
-    const settings = name && h("a", { class: "quiet", id: "settings-link", href: "#/settings" }, t("nav.settings"));
-    return [h("p", {}, name ? t("nav.signed_in", { name }) : this.config.relay_name), bell, replies, settings, out, languages];
+    return [h("p", {}, name ? t("nav.signed_in", { name }) : this.config.relay_name), out, languages];
   }
 
   #banner() {

@@ -299,6 +299,21 @@ STEPS: Final[Mapping[int, Sequence[str]]] = {
         )
         """,
     ),
+    9: (
+        """
+        CREATE TABLE guests (
+            device TEXT NOT NULL REFERENCES doorbells (device),
+            browser TEXT NOT NULL,
+            account_id TEXT NOT NULL REFERENCES accounts (id),
+            what TEXT NOT NULL,
+            since_seq BIGINT NOT NULL,
+            until_ms BIGINT NOT NULL,
+            PRIMARY KEY (device, browser)
+        )
+        """,
+        "CREATE INDEX ix_guests_account_id ON guests (account_id)",
+        "CREATE INDEX guests_by_end ON guests (until_ms)",
+    ),
 }
 """By the version that it leads to."""
 

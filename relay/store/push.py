@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, and_, delete, exists, func, insert, or_, s
 
 from firmware.protocol.events import PushWanted
 from relay.store.database import Transaction
-from relay.store.schema import account_doorbells, doorbells, push_subscriptions, pushes
+from relay.store.schema import account_doorbells, doorbells, guests, push_subscriptions, pushes
 from relay.store.upserts import upsert
 
 MAX_SUBSCRIPTIONS = 16
@@ -177,18 +177,22 @@ async def forget_expired(tx: Transaction, *, now_ms: int) -> None:
 
 
 def _subscribed(device: str, now_ms: int) -> Any:  # Any: a Select over three tables
-    """Select the subscriptions of all accounts that follow this doorbell."""
+    """Select the subscriptions of all accounts that follow this doorbell, and of its guests."""
+    is_owners = exists().where(
+        account_doorbells.c.account_id == push_subscriptions.c.account_id,
+        account_doorbells.c.device == device,
+    )
+    is_guests = exists().where(
+        guests.c.account_id == push_subscriptions.c.account_id,
+        guests.c.browser == push_subscriptions.c.browser,
+        guests.c.device == device,
+        guests.c.until_ms > now_ms,
+    )
     return (
         select(push_subscriptions)
-        .join(
-            account_doorbells,
-            and_(
-                account_doorbells.c.account_id == push_subscriptions.c.account_id,
-                account_doorbells.c.device == device,
-            ),
-        )
-        .join(doorbells, doorbells.c.device == account_doorbells.c.device)
+        .join(doorbells, doorbells.c.device == device)
         .where(
+            or_(is_owners, is_guests),
             doorbells.c.revoked_ms.is_(None),
             or_(
                 push_subscriptions.c.expires_ms.is_(None),

@@ -19,7 +19,7 @@ const EXPORTS = /^export \{ ?([\w, ]*?) ?\};?$/gm;
 /** @param {string} target where the page goes */
 export function writeSavedPage(target) {
   const read = (/** @type {string} */ name) => readFileSync(join(web, "saved", name), "utf8");
-  const style = read("page.css");
+  const style = readFileSync(join(web, "static/style.css"), "utf8") + read("page.css");
   const script = bundle(ENTRY).replaceAll("</script", "<\\/script").replaceAll("<!--", "<\\!--");
   // What the checks say stands in the modules in English, and in details.sv.json in Swedish.
   const words = { ...JSON.parse(read("texts.json")), "details.sv": JSON.parse(read("details.sv.json")) };

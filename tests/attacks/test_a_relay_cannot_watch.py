@@ -27,7 +27,7 @@ from firmware.protocol.live import (
     fingerprints_of,
     parse_unverified,
 )
-from firmware.protocol.rights import SELF_RENEWED_MS
+from firmware.protocol.rights import SELF_RENEWED_MS, What, owners_right
 from firmware.system.clock import SystemClock
 from tests.fakes.porch import Porch, Refusal, Visitor, porch, visitor
 from tests.fakes.waiting import eventually, in_time
@@ -175,8 +175,13 @@ class WithoutEnrolment(SignatureChecks):
         claimed = parse_unverified(kind, signed)
         return claimed, self.who(claimed.browser)
 
-    def who(self, browser_id: str) -> Who:
-        return Who(browser=browser_id, name="Anybody", browser_name="any")
+    def who(self, browser_id: str, what: What | None = None) -> Who:  # noqa: ARG002
+        return Who(
+            browser=browser_id,
+            name="Anybody",
+            browser_name="any",
+            right=owners_right(None),
+        )
 
 
 @dataclass(frozen=True)

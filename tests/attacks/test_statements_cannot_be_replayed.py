@@ -115,7 +115,7 @@ class House:
         rig, household = self.rig, self.rig.household
         return (
             rig.owners.owners,
-            [(one.keys, one.expires_ms) for one in rig.browsers.all()],
+            [(one.keys, one.right) for one in rig.browsers.all()],
             household.settings(),
             household.recovery(),
             household.refused_agencies(),

@@ -133,9 +133,19 @@ def one_of_each(now_ms: int) -> list[NoteBody]:
         DoorLink(url="http://door.test/unlock", until_ms=now_ms + HOUR_MS),
         StatementRefused(statement_digest=digest, reason="clock", detail="unknown"),
         ReleaseDone(statement_digest=digest, package_id=new_id()),
-        WatchingBegan(session_id=session, name="Bo", browser_name="Phone", at_ms=now_ms),
+        WatchingBegan(
+            session_id=session, name="Bo", browser_name="Phone", holder="owner", at_ms=now_ms
+        ),
         WatchingEnded(session_id=session, at_ms=now_ms, has_talked=False),
-        BrowserEnrolled(browser=browser, name="Phone", until_ms=now_ms + HOUR_MS),
+        BrowserEnrolled(
+            browser=browser,
+            name="Phone",
+            by_name="Bo",
+            holder="guest",
+            what=["live"],
+            from_ms=now_ms,
+            until_ms=now_ms + HOUR_MS,
+        ),
         BrowserEnded(browser=browser, name="Phone"),
         WifiTried(name="Home", reason="", at_ms=now_ms),
     ]

@@ -103,7 +103,7 @@ class OneClip:
         first_90k = max(firsts, default=0)
         duration_ms = (self.units[-1].pts_90k + FRAME_90K) // 90 if self.units else 0
         return ClipGops(
-            started_ms=0,
+            started_ms=STARTED_MS,
             from_ms=first_90k // 90,
             duration_ms=duration_ms,
             gops=self._gops(first_90k),
@@ -201,6 +201,7 @@ async def porch(
     main_bps: int = 1_000_000,
     asked: AskedService | None = None,
     keys: DeviceKeys | None = None,
+    clock: SystemClock | None = None,
     **limits: object,
 ) -> AsyncIterator[Porch]:
     """A running doorbell; `limits` are those of `firmware.live.sessions.LiveLimits`."""
@@ -216,7 +217,7 @@ async def porch(
         owners = OwnerStore(Path(folder) / "owners.json")
         browsers = BrowserStore(Path(folder) / "browsers.json", owners)
 
-        clock, rings = SystemClock(), RingFeed()
+        clock, rings = clock or SystemClock(), RingFeed()
         desk = checks(
             device=keys.device,
             nonces=Nonces(clock=clock),

@@ -1,6 +1,7 @@
 """Browsers of an owner: enrolled by their passkey and confirmed at the door, renewed, ended."""
 
 from dataclasses import replace
+from unittest.mock import ANY
 
 import msgspec
 import pytest
@@ -11,7 +12,7 @@ from firmware.enrolment.browsers import MAX_BROWSERS, BrowserStore
 from firmware.enrolment.owners import OwnerStore
 from firmware.errors import StoreError
 from firmware.protocol.browsers import check_browser_keys
-from firmware.protocol.decisions import EndBrowser, GiveRight
+from firmware.protocol.decisions import EndBrowser
 from firmware.protocol.encoding import WireError, b64u
 from firmware.protocol.live import SetPush
 from firmware.protocol.notes import (
@@ -212,7 +213,7 @@ async def test_until_when_a_browser_may_watch_is_told_once_the_time_is_known(rig
 async def test_a_renewal_takes_effect_at_once_and_only_once(rig):
     desk = rig.desk()
     rig.now_ms += 20 * 24 * 60 * MINUTE_MS
-    signed = rig.sign_at(own_browser(rig.browser.keys), rig.now_ms)
+    signed = rig.sign_at(own_browser(rig.browser.keys, now_ms=rig.now_ms), rig.now_ms)
     await desk.on_statement(rig.seal(signed))
     enrolled = rig.browsers.find(rig.browser.keys.id)
     assert enrolled is not None

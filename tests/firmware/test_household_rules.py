@@ -26,7 +26,6 @@ from firmware.protocol.decisions import (
     Decline,
     EndApprover,
     EndBrowser,
-    GiveRight,
     Hold,
     Knock,
     OwnerSettings,
@@ -40,6 +39,7 @@ from firmware.protocol.decisions import (
 from firmware.protocol.encoding import b64u
 from firmware.protocol.grants import AddOwner, GrantTerms, Owner, Terms
 from firmware.protocol.passkeys import PasskeyKey
+from firmware.protocol.rights import owners_right
 from tests.fakes.consent_world import (
     NOW_MS,
     ConsentWorld,

@@ -243,7 +243,9 @@ async def test_a_clip_that_can_not_be_read_further_ends_like_one_that_is_over() 
                     yield gop
                     return
 
-            return ClipGops(from_ms=reel.from_ms, duration_ms=reel.duration_ms, gops=one_gop())
+            return ClipGops(
+                started_ms=0, from_ms=reel.from_ms, duration_ms=reel.duration_ms, gops=one_gop()
+            )
 
     async with porch(shelf=Torn(clip_of(5).units)) as here, visitor(here) as someone:
         await in_time(ready(someone))
@@ -279,7 +281,7 @@ async def test_units_come_at_the_speed_at_which_they_were_filmed() -> None:
 
     ended: list[float] = []
     places: list[int] = []
-    reel = ClipGops(from_ms=0, duration_ms=1000, gops=gops())
+    reel = ClipGops(started_ms=0, from_ms=0, duration_ms=1000, gops=gops())
     feed = ClipFeed(reel)
     feed.places.add(places.append)
     feed.ended.add(lambda: ended.append(time.monotonic()))

@@ -51,6 +51,7 @@ async def home() -> AsyncIterator[Home]:
         "/unlock",
         "/microphone",
         "/knock",
+        "/static/style.css",
         "/static/door.css",
         "/nothing",
     ],

@@ -53,7 +53,7 @@ async def test_each_answer_says_what_came_of_it(home: Home, asked: Asked) -> Non
 
 def test_each_kind_that_widens_is_shown_and_has_words() -> None:
     shown = {asked.kind for asked in get_args(Asked)}
-    waits = {"grant", "add_owner", "remove_owner", "session", "refuse_agency", "settings"}
+    waits = {"grant", "add_owner", "remove_owner", "give_right", "refuse_agency", "settings"}
     assert shown == waits | {"recovery", "add_approver"}
     assert shown - {"grant"} == set(DONE_OF)
     assert shown <= {terms.__struct_config__.tag for terms in get_args(Terms)}

@@ -128,7 +128,7 @@ async def test_every_kind_that_waits_is_told_as_the_page_has_it(house: AskedHous
     }
     for line in now.waiting:
         assert len(lines_of(line, None)) >= 3
-    browser = next(one for one in now.waiting if isinstance(one.asked, words.BrowserAsked))
+    browser = next(one for one in now.waiting if isinstance(one.asked, words.RightAsked))
     assert " ".join(browser.asked.words) in "\n".join(lines_of(browser, None))
 
 

@@ -33,8 +33,10 @@ from firmware.protocol.footage import TICKS_PER_MS, Gop
 from firmware.protocol.grants import GrantTerms, Terms
 from firmware.protocol.pairing import approver_words, browser_words, recovery_key_words
 from firmware.protocol.releases import is_of_grant, package_id_of
+from firmware.protocol.rights import OWNERS_WHAT, SELF_RENEWED_MS
 from tests.fakes.ffmpeg_reader import has_sound, read_units
 from tests.fakes.intake import DeskRig, desk_rig
+from tests.fakes.log_town import NOW_MS
 from tests.fakes.media import opened_package
 from tests.fakes.rights import own_browser
 from tests.story.authenticator import SoftPasskey
@@ -268,7 +270,13 @@ async def test_each_other_kind_is_shown_with_what_decides(page: Page) -> None:
     browser = SoftBrowser.create("Laptop").keys
     let_in = await page.asked(own_browser(browser))
     words = browser_words(page.rig.keys.device, browser)
-    assert let_in == views.BrowserView(name="Laptop", words=words)
+    assert let_in == views.RightView(
+        name="Laptop",
+        words=words,
+        holder="owner",
+        what=list(OWNERS_WHAT),
+        until_ms=NOW_MS + SELF_RENEWED_MS,
+    )
 
     agency = page.rig.world.agreement
     page.rig.household.refuse_agency(agency.agency, is_refused=True)

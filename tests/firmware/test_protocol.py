@@ -282,7 +282,7 @@ def test_the_longest_names_that_there_can_be_fit_into_a_note(char):
     """A name that doesn't would hide who watches."""
     name = char * 200
     body = notes.WatchingBegan(
-        session_id=new_id(), name=name, browser_name=name, at_ms=253_402_300_799_999
+        session_id=new_id(), name=name, browser_name=name, holder="owner", at_ms=253_402_300_799_999
     )
     identity = FileSigner(ec.generate_private_key(ec.SECP256R1()))
     key = X25519PrivateKey.generate()

@@ -267,7 +267,15 @@ async def test_what_is_decided_elsewhere_is_not_carried_out_here(rig, terms):
 # What was done already when the power came back
 
 
-KINDS = ["add_owner", "remove_owner", "settings", "add_approver", "recovery", "session", "refuse"]
+KINDS = [
+    "add_owner",
+    "remove_owner",
+    "settings",
+    "add_approver",
+    "recovery",
+    "give_right",
+    "refuse",
+]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -283,7 +291,7 @@ async def test_a_decision_that_was_carried_out_before_the_power_went_is_told_as_
         "settings": ChangeSettings(settings=OwnerSettings(revision=2)),
         "add_approver": approver(),
         "recovery": recovery(rig),
-        "session": own_browser(SoftBrowser.create("Laptop").keys),
+        "give_right": own_browser(SoftBrowser.create("Laptop").keys),
         "refuse": RefuseAgency(agency="a-police", is_refused=False),
     }[kind]
     desk = rig.desk()
@@ -311,7 +319,7 @@ async def test_a_decision_that_was_confirmed_and_not_carried_out_is_carried_out_
         "settings": None,
         "add_approver": approver(),
         "recovery": recovery(rig),
-        "session": own_browser(SoftBrowser.create("Laptop").keys),
+        "give_right": own_browser(SoftBrowser.create("Laptop").keys),
         "refuse": RefuseAgency(agency="a-police", is_refused=False),
     }[kind]
     if kind == "remove_owner":

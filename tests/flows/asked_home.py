@@ -38,6 +38,7 @@ from firmware.protocol.notes import (
     RequestsMatched,
 )
 from firmware.protocol.register.facts import facts_of
+from firmware.protocol.rights import owners_right
 from relay.request.published_requests import PublishedRequest, find_published
 from relay.store import events, thumbnails
 from tests.fakes.log_town import make_town
@@ -184,7 +185,9 @@ class Home:
             spent=frozenset(),
             browsers={
                 self.owner.browser.id: BrowserFact(
-                    credential_id=self.owner.passkey.credential_id, keys=self.owner.browser
+                    credential_id=self.owner.passkey.credential_id,
+                    keys=self.owner.browser,
+                    right=owners_right(None),
                 )
             },
             newcomers={},

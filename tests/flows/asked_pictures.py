@@ -95,7 +95,7 @@ async def _settings(camera: Camera, home: Home, world: World) -> None:
     bo = await _second_owner(home, world)
     settings = OwnerSettings(revision=2, is_opted_in=True, masks=MASKS)
     await home.tell(SettingsNow(statement_digest="a" * 64, settings=settings, refused=["lakeland"]))
-    await page.goto(f"{OWNER_ORIGIN}/#/settings")
+    await page.goto(f"{OWNER_ORIGIN}/#/settings/police")
     await take(page, "settings", redo=appearing("#owners"))
     await page.get_by_role("button", name=f"Send {bo} away").click()
     await home.wants_confirmation(await home.sent())

@@ -41,7 +41,7 @@ from firmware.protocol.encoding import new_id, unb64u
 from firmware.protocol.grants import OwnerKeys, open_statement
 from firmware.protocol.notes import BrowserEnrolled, NoteBody
 from firmware.protocol.register.facts import no_register
-from firmware.protocol.rights import SELF_RENEWED_MS
+from firmware.protocol.rights import OWNERS_WHAT, SELF_RENEWED_MS
 from firmware.protocol.topics import subject
 from relay.web.app_server import BUNDLE
 from tests.fakes.clock import ManualClock
@@ -184,7 +184,15 @@ def enrol(here: Porch, owner: OwnerKeys) -> None:
 def enrolled(browser: str, name: str) -> BrowserEnrolled:
     """Return the note that a browser is let in."""
     until_ms = time.time_ns() // 1_000_000 + SELF_RENEWED_MS
-    return BrowserEnrolled(browser=browser, name=name, until_ms=until_ms)
+    return BrowserEnrolled(
+        browser=browser,
+        name=name,
+        by_name="Mary",
+        holder="owner",
+        what=list(OWNERS_WHAT),
+        from_ms=0,
+        until_ms=until_ms,
+    )
 
 
 async def judged(at: Visit) -> Judged | Refusal:
@@ -209,7 +217,9 @@ async def judged(at: Visit) -> Judged | Refusal:
         clips={},
         spent=frozenset(),
         browsers={
-            known.keys.id: BrowserFact(credential_id=known.credential_id, keys=known.keys)
+            known.keys.id: BrowserFact(
+                credential_id=known.credential_id, keys=known.keys, right=known.right
+            )
             for known in at.here.browsers.all()
         },
         newcomers={c: one.keys for c, one in at.carrier.opened().items()},

@@ -93,7 +93,7 @@ class Home:
         )
 
     async def open(self) -> None:
-        await self.at.page.goto(f"{OWNER_ORIGIN}/#/notifications")
+        await self.at.page.goto(f"{OWNER_ORIGIN}/#/settings/notifications")
         await self.at.page.reload()
         await self.at.page.wait_for_selector("#push-form, #push-blocked")
 

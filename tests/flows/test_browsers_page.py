@@ -113,7 +113,7 @@ async def test_a_browser_is_ended_from_the_list(tmp_path: Path) -> None:
         at.here.browsers.enrol(old, at.owner.passkey.credential_id, at.world.clock.wall_ms())
         await at.note(enrolled(at.owner.browser.id, at.owner.browser.name))
         await at.note(enrolled(old.id, old.name))
-        await at.page.goto(f"{OWNER_ORIGIN}/#/people")
+        await at.page.goto(f"{OWNER_ORIGIN}/#/settings/people")
         await at.page.reload()
         rows = at.page.locator("[data-testid=browser]")
         await expect(rows).to_have_count(2)

@@ -81,7 +81,7 @@ async def recorded(folder: Path, shelf: SignedShelf) -> AsyncIterator[tuple[Visi
 
 
 async def open_clip(at: Visit) -> Page:
-    await at.page.goto(f"{OWNER_ORIGIN}/#/clips/{at.device}/{CLIP_ID}")
+    await at.page.goto(f"{OWNER_ORIGIN}/#/history/{at.device}/{CLIP_ID}")
     await at.page.reload()
     return at.page
 
@@ -172,9 +172,9 @@ async def test_a_browser_that_is_not_let_in_is_told_so_and_led_to_where_it_can_b
 
 UNKNOWN = {
     "#/nowhere": ("#nowhere", "The app has no page at this address."),
-    "#/clips/nonexistent": ("#no-such-doorbell", "None of your doorbells has this address."),
-    "#/clips/nonexistent/" + "b" * 26: ("#no-such-doorbell", "None of your doorbells has this"),
-    "#/clips/{device}/" + "b" * 26: ("#no-such-clip", "has announced no such recording"),
+    "#/history/nonexistent": ("#no-such-doorbell", "None of your doorbells has this address."),
+    "#/history/nonexistent/" + "b" * 26: ("#no-such-doorbell", "None of your doorbells has this"),
+    "#/history/{device}/" + "b" * 26: ("#no-such-clip", "has announced no such recording"),
 }
 
 

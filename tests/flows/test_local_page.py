@@ -127,7 +127,7 @@ async def test_masks_are_drawn_in_the_shape_of_the_shown_picture(
 async def test_both_answers_weigh_the_same_and_neither_is_first_in_focus(home: AtHome) -> None:
     home.bell.waits = WAITING["grant"]
     await home.unlock()
-    buttons = home.page.locator(".decide button")
+    buttons = home.page.locator(".choice button")
     no, yes = [await buttons.nth(number).bounding_box() for number in (0, 1)]
     looks = [
         await buttons.nth(number).evaluate(
@@ -146,7 +146,7 @@ async def test_what_cannot_be_given_offers_no_release(home: AtHome) -> None:
     await home.unlock()
     await expect(home.page.locator("main")).to_contain_text("Choose again in the owner's app")
     await expect(home.page.locator("form[action^='/confirm/']")).to_have_count(0)
-    await home.page.click(".decide button")
+    await home.page.click(".choice button")
     assert home.bell.told == [f"refuse {DIGEST}"]
 
 

@@ -142,7 +142,7 @@ def views_of_the_app() -> list[str]:
     """Return the names in the app's table of views."""
     source = (REPOSITORY / "relay" / "owner_app" / "routes.js").read_text()
     table = source.partition("const ROUTES = {")[2].partition("};")[0]
-    return re.findall(r'^  "?(\w*)"?: \{ load', table, re.MULTILINE)
+    return re.findall(r'^  "?([\w/]*)"?: \{ load', table, re.MULTILINE)
 
 
 async def addresses_of(home: Home) -> list[str]:
@@ -151,7 +151,7 @@ async def addresses_of(home: Home) -> list[str]:
     await home.hear(asked, is_example=True)
     clip = await home.visitor()
     behind = {
-        "clip": f"clips/{home.device}/{clip.clip_id}",
+        "clip": f"history/{home.device}/{clip.clip_id}",
         "release": f"requests/{asked.id}",
         "join": "join?invitation=used",
         "identity": f"identity/{home.device}",

@@ -364,7 +364,7 @@ async def test_an_emergency_is_told_once_calmly_and_reads_like_any_other_request
 ) -> None:
     async with home_in_browser(world) as home:
         asked = await home.ask(danger="A child of four is missing since noon.")
-        await home.page.goto(home.address(asked).split("/#/")[0] + "/#/clips")
+        await home.page.goto(home.address(asked).split("/#/")[0] + "/#/history")
         await home.hear(asked)
         banner = home.page.locator("#emergency-asked")
         await expect(banner).to_contain_text("You may ignore it")

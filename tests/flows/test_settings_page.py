@@ -93,7 +93,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 
 async def open_settings(page: Page) -> None:
     """Open the page as one who comes back."""
-    await page.goto(f"{OWNER_ORIGIN}/#/settings")
+    await page.goto(f"{OWNER_ORIGIN}/#/settings/police")
     await page.reload()
     await page.wait_for_selector("#settings-form")
 
@@ -139,7 +139,7 @@ async def test_what_was_told_once_is_known_at_the_next_visit_however_much_happen
     world: World,
 ) -> None:
     async with home_in_browser(world) as home:
-        await home.page.goto(f"{OWNER_ORIGIN}/#/clips")
+        await home.page.goto(f"{OWNER_ORIGIN}/#/history")
         await home.tell_in_slot(
             SettingsNow(
                 statement_digest="a" * 64,
@@ -453,7 +453,7 @@ async def test_who_was_sent_away_is_told_so_in_words_on_an_open_page_and_at_the_
         await in_time(home.page.evaluate(UNTIL_NO_DOOR_IS_KEPT))
         await home.page.reload()
         await expect(said).to_be_visible()
-        await home.page.goto(f"{OWNER_ORIGIN}/#/settings")
+        await home.page.goto(f"{OWNER_ORIGIN}/#/settings/police")
         await expect(said).to_be_visible()
         await home.page.goto(f"{OWNER_ORIGIN}/#/requests")
         await expect(home.page.locator("main h2").first).to_be_visible()

@@ -35,7 +35,7 @@ export async function browsersPage(context) {
       h("p", { class: "lead" }, t("browsers.why")),
       nameField(context, () => {}),
       ...(await Promise.all(enrolments)),
-      h("p", {}, h("a", { href: "#/people" }, t("browsers.all"))),
+      h("p", {}, h("a", { href: "#/settings/people" }, t("browsers.all"))),
     ],
   };
 }

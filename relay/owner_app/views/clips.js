@@ -56,7 +56,7 @@ function row(clip, household, history, thumbs) {
   const link = {
     class: "button",
     id: `open-${clip_id}`,
-    href: `#/clips/${clip.device}/${clip_id}`,
+    href: `#/history/${clip.device}/${clip_id}`,
     "aria-label": [`${t("clip.open")}: ${timeText(when)}`, what].filter(Boolean).join(", "),
   };
   return h(
@@ -117,7 +117,7 @@ function unknownDoorbell() {
 }
 
 function allClips() {
-  return h("p", {}, h("a", { href: "#/clips" }, t("clip.back")));
+  return h("p", {}, h("a", { href: "#/history" }, t("clip.back")));
 }
 
 /** @param {number} preRollMs @param {ReportedEvent | undefined} first what set the clip off, if it is known */

@@ -140,7 +140,7 @@ function watch(clip, what) {
   const link = {
     class: "button",
     id: `watch-${clip_id}`, // the page is redrawn at every change: the focus stays
-    href: `#/clips/${clip.event.device}/${clip_id}`,
+    href: `#/history/${clip.event.device}/${clip_id}`,
     "aria-label": `${label}: ${what}`,
   };
   return h("a", link, label);

@@ -103,13 +103,13 @@ function refusalOf({ household }, digest) {
 function held({ household }, { device, request }) {
   const hold = holdsOf(household, device, nowMs()).find(({ from_ms, to_ms }) => from_ms <= request.from_ms && to_ms >= request.to_ms);
   if (hold === undefined) return null;
-  const link = h("a", { href: `#/settings/${device}` }, t("answer.holds_link"));
+  const link = h("a", { href: `#/settings/police/${device}` }, t("answer.holds_link"));
   return h("p", {}, t("answer.held"), " ", time(hold.until_ms, "day"), h("br"), link);
 }
 
 /** @param {Context} context @param {Asked} asked */
 function refusedForEver({ household }, { device, agency }) {
   if (!settingsOf(household, device).refused.includes(agency.id)) return null;
-  const link = h("a", { href: `#/settings/${device}` }, t("answer.refused_link"));
+  const link = h("a", { href: `#/settings/police/${device}` }, t("answer.refused_link"));
   return h("p", {}, t("answer.refused", { agency: agency.name }), " ", link);
 }

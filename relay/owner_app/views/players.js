@@ -44,7 +44,7 @@ export async function playersPage(context) {
       letIn(context, refresh),
       h("h2", {}, t("players.yours")),
       list,
-      h("p", {}, h("a", { href: "#/people" }, t("browsers.all"))),
+      h("p", {}, h("a", { href: "#/settings/people" }, t("browsers.all"))),
     ],
   };
 }

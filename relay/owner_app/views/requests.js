@@ -86,7 +86,7 @@ function optedOut(household, { device, name }) {
   const isTold = household.matches.some((match) => match.device === device); // its own file may say so
   if (settings?.is_opted_in || (settings === null && isTold)) return null;
   const words = t(settings === null ? "requests.not_asked_yet" : "requests.opted_out", { door: name });
-  return h("p", { class: "muted", "data-testid": "opted-out" }, words, " ", h("a", { href: `#/settings/${device}` }, t("settings.link")));
+  return h("p", { class: "muted", "data-testid": "opted-out" }, words, " ", h("a", { href: `#/settings/police/${device}` }, t("settings.link")));
 }
 
 /** @param {Item} a @param {Item} b */

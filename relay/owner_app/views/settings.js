@@ -37,7 +37,7 @@ export async function settingsPage(context) {
   const bell = household.doorbell(device);
   if (bell === undefined) return { title: t("settings.title"), body: [...formerDoorbells(household), ...noDoorbell()] };
   const others = doorbells.filter((one) => one !== bell);
-  const links = others.map((one) => h("a", { class: "button", href: `#/settings/${one.device}` }, one.name));
+  const links = others.map((one) => h("a", { class: "button", href: `#/settings/police/${one.device}` }, one.name));
   return {
     title: t("settings.title"),
     body: [
@@ -51,7 +51,12 @@ export async function settingsPage(context) {
       ownersSection(context, device),
       h("h2", {}, t("wifi.title")),
       h("p", {}, t("settings.wifi_help")),
-      h("div", { class: "actions" }, h("a", { class: "button", id: "to-wifi", href: `#/wifi/${device}` }, t("settings.wifi"))),
+      h(
+        "div",
+        { class: "actions" },
+        h("a", { class: "button", id: "to-wifi", href: `#/wifi/${device}` }, t("settings.wifi")),
+        h("a", { class: "button", id: "quick-replies", href: `#/replies/${device}` }, t("sayings.title")),
+      ),
       h("h2", {}, t("settings.at_the_door")),
       h("p", {}, t("settings.at_the_door_help")),
       doorLink(context, bell),

@@ -115,6 +115,19 @@ account_doorbells = Table(
     UniqueConstraint("account_id", "device"),
 )
 
+# Guests: the doorbell gave this account's browser a right for a time (relay/store/guests.py).
+guests = Table(
+    "guests",
+    metadata,
+    Column("device", Text, ForeignKey("doorbells.device"), primary_key=True),
+    Column("browser", Text, primary_key=True),
+    Column("account_id", Text, ForeignKey("accounts.id"), nullable=False, index=True),
+    Column("what", Text, nullable=False),  # protocol.rights.What, with spaces between
+    Column("since_seq", BigInteger, nullable=False),  # events up to this one aren't theirs
+    Column("until_ms", BigInteger, nullable=False),
+    Index("guests_by_end", "until_ms"),
+)
+
 # --- other players ----------------------------------------------------------------------------
 
 # A token that carries signalling of live view with one doorbell, for one player's keys.
