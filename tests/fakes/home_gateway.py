@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import httpx2
+from aiortc import RTCConfiguration, RTCPeerConnection
 from starlette.types import ASGIApp
 
 from firmware.companion.viewer.gateway import Gateway
@@ -126,3 +127,16 @@ async def at_home(
                 running.cancel()
                 await asyncio.gather(running, return_exceptions=True)
                 await home.aclose()
+
+
+@asynccontextmanager
+async def a_players_offer() -> AsyncIterator[RTCPeerConnection]:
+    """Yield a WebRTC peer with an offer to see and hear, as Home Assistant's frontend makes it."""
+    peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    peer.addTransceiver("video", direction="recvonly")
+    peer.addTransceiver("audio", direction="recvonly")
+    await peer.setLocalDescription(await peer.createOffer())
+    try:
+        yield peer
+    finally:
+        await peer.close()

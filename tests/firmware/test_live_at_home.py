@@ -2,7 +2,7 @@
 
 import httpx2
 import pytest
-from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc import RTCSessionDescription
 
 from firmware.companion.viewer.errors import NotNow, RelayRefused, RelayUnreachable
 from firmware.companion.viewer.gateway import Gateway
@@ -14,7 +14,7 @@ from firmware.local_page.live_signalling import BURST, EVERY_S, RequestRate
 from firmware.protocol.live import NONCE_LIFE_S
 from firmware.protocol.rights import What
 from tests.fakes.clock import ManualClock
-from tests.fakes.home_gateway import NOBODY, at_home
+from tests.fakes.home_gateway import NOBODY, a_players_offer, at_home
 from tests.fakes.local_page import URL
 from tests.fakes.signed_clip import SignedShelf
 from tests.fakes.waiting import eventually, in_time
@@ -37,12 +37,8 @@ async def test_rings_and_their_pictures_arrive_with_no_relay_in_reach() -> None:
 
 
 async def test_live_view_is_open_after_a_ring_and_a_touch_alone_and_then_ends() -> None:
-    async with at_home() as at:
+    async with at_home() as at, a_players_offer() as peer:
         await eventually(lambda: at.home.is_connected)
-        peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
-        peer.addTransceiver("video", direction="recvonly")
-        peer.addTransceiver("audio", direction="recvonly")
-        await peer.setLocalDescription(await peer.createOffer())
         with pytest.raises(NotNow):
             await at.home.open(peer.localDescription.sdp)
         at.happen("pressed")
@@ -57,7 +53,6 @@ async def test_live_view_is_open_after_a_ring_and_a_touch_alone_and_then_ends() 
         window = at.home.window
         assert window is not None
         assert window.why == "touch"
-        await peer.close()
 
 
 async def test_a_recording_is_fetched_and_must_be_the_signed_one() -> None:
