@@ -17,7 +17,7 @@ import httpx2
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.flows.browser import chromium
+from tests.flows.browser import chromium, pictured_on_failure
 from tests.home_assistant.component.door_process import COMPONENTS, DoorProcess, door_process
 from tests.story.settings import REPOSITORY
 
@@ -133,18 +133,22 @@ async def picture(page: Page, name: str) -> None:
 @pytest.mark.skipif(not HASS.exists(), reason="Home Assistant isn't here (.ci/home_assistant)")
 async def test_home_assistant_shows_the_door(tmp_path: Path) -> None:
     with door_process() as door:
-        async with home_assistant(tmp_path) as url, chromium() as browser:
+        async with (
+            home_assistant(tmp_path) as url,
+            chromium() as browser,
+            pictured_on_failure(browser, tmp_path),
+        ):
             tokens = await signed_in(url)
             await set_up(url, tokens, door)
             context = await browser.new_context(viewport={"width": 1000, "height": 900})
             page = await context.new_page()
-            page.set_default_timeout(120_000)
+            page.set_default_timeout(240_000)
             await page.goto(f"{url}/manifest.json")
             await page.evaluate(
                 "tokens => localStorage.setItem('hassTokens', JSON.stringify(tokens))", tokens
             )
             await page.goto(f"{url}/lovelace/0")
-            await expect(page.get_by_text("Picture taken")).to_be_visible(timeout=120_000)
+            await expect(page.get_by_text("Picture taken")).to_be_visible(timeout=240_000)
             door.tell("ring")
             await expect(page.locator("hui-image img").first).to_be_visible(timeout=60_000)
             await page.wait_for_timeout(2000)

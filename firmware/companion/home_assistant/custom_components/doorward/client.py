@@ -91,7 +91,7 @@ class Client:
         try:
             return [_recording(one) for one in data["clips"]]
         except (KeyError, TypeError, ValueError) as error:
-            raise NotDoorward("doorward-view answered something else than expected") from error
+            raise NotDoorward("it answered something else than expected") from error
 
     async def recording(self, clip_id: str, digest: str) -> bytes:
         """Return one recording as MP4."""
@@ -105,7 +105,7 @@ class Client:
         async with self._sent("POST", "/v1/whep", TIMEOUT, data=sdp, headers=headers) as response:
             path = response.headers.get("Location", "")
             if not re.fullmatch(r"/v1/sessions/[A-Za-z0-9_-]{10,60}", path):
-                raise NotDoorward("doorward-view named no session")
+                raise NotDoorward("it named no session")
             return Answer(sdp=(await _read(response, MAX_TEXT_BYTES)).decode(), path=path)
 
     async def trickle(self, path: str, candidates: Sequence[str], *, is_last: bool) -> None:
@@ -128,7 +128,7 @@ class Client:
             while line := await response.content.readline():
                 size = 0 if line == b"\n" else size + len(line)
                 if size > MAX_TEXT_BYTES:
-                    raise NotDoorward("doorward-view sent too much at once")
+                    raise NotDoorward("it sent too much at once")
                 field, _, value = line.decode().rstrip("\n").partition(": ")
                 if field == "event":
                     name = value
@@ -166,7 +166,7 @@ class _Sent:
         try:
             response = await self._request.__aenter__()
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-            raise CannotConnect("doorward-view doesn't answer; is it running?") from error
+            raise CannotConnect("no answer; is the program running?") from error
         if 200 <= response.status < 300:
             return response
         try:
@@ -182,11 +182,11 @@ class _Sent:
 
 async def _refusal(response: aiohttp.ClientResponse) -> Exception:
     if response.status == 401:
-        return InvalidToken("doorward-view doesn't take this token")
+        return InvalidToken("this token isn't taken")
     if not response.content_type.startswith("text/plain"):
         return NotDoorward(f"what answers there isn't doorward-view (HTTP {response.status})")
     text = (await _read(response, 4096)).decode(errors="replace").strip()
-    return Refused(response.status, text or f"doorward-view answered HTTP {response.status}")
+    return Refused(response.status, text or f"it answered HTTP {response.status}")
 
 
 async def _read(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
@@ -194,7 +194,7 @@ async def _read(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
     async for chunk in response.content.iter_chunked(64 * 1024):
         data += chunk
         if len(data) > max_bytes:
-            raise NotDoorward("doorward-view answered with far too much")
+            raise NotDoorward("it answered with far too much")
     return bytes(data)
 
 
@@ -227,7 +227,7 @@ def _state(data: dict[str, Any]) -> DoorState:
             else int(live["until_ms"]),
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise NotDoorward("doorward-view answered something else than expected") from error
+        raise NotDoorward("it answered something else than expected") from error
 
 
 def _event(data: dict[str, Any]) -> DoorEvent:
@@ -235,7 +235,7 @@ def _event(data: dict[str, Any]) -> DoorEvent:
         event_id, at_ms = _matched(data["event"], ID), int(data["at_ms"])
         return DoorEvent(event_id=event_id, kind=str(data["kind"])[:20], at_ms=at_ms)
     except (KeyError, TypeError, ValueError) as error:
-        raise NotDoorward("doorward-view answered something else than expected") from error
+        raise NotDoorward("it answered something else than expected") from error
 
 
 def _recording(data: dict[str, Any]) -> Recording:
