@@ -63,7 +63,7 @@ class RingChannel:
         finally:
             self._feed.remove(self)
 
-    def tell_rights(self, rights: PlayerRights) -> None:
+    def send_rights(self, rights: PlayerRights) -> None:
         """Send what the player may do, if that has changed."""
         if rights != self._rights:
             self._rights = rights

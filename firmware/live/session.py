@@ -335,7 +335,7 @@ class LiveSession:
         """Return whether the browser still has the right that this session needs."""
         try:
             who = self._checks.who(self.browser, RIGHT_OF[self._checked.offer.purpose])
-            self._rings.tell_rights(_rights_of(who))
+            self._rings.send_rights(_rights_of(who))
         except LiveError as error:
             logger.info("live session ended: %s", error)
             return False

@@ -10,9 +10,9 @@ import httpx2
 from aiortc import RTCConfiguration, RTCPeerConnection
 from starlette.types import ASGIApp
 
+from firmware.companion.viewer.connection import open_connection
 from firmware.companion.viewer.gateway import Gateway
 from firmware.companion.viewer.home_door import Gateways, HomeDoor
-from firmware.companion.viewer.line import open_line
 from firmware.companion.viewer.player_keys import PlayerKeys
 from firmware.companion.viewer.relay_client import DoorClient, EitherWay, RelayClient
 from firmware.live.ring_feed import DoorEvent, DoorEventKind
@@ -117,7 +117,7 @@ async def at_home(
 
             live = gateway("live")
             gateways = Gateways(live=live, rings=gateway("rings"), clips=gateway("clips"))
-            home = HomeDoor(gateways, setup, clock=clock, open_line=open_line)
+            home = HomeDoor(gateways, setup, clock=clock, open_connection=open_connection)
             at = AtHome(here, home, live, keys, clock, page)
             at.give(*what)
             running = asyncio.create_task(home.run(), name="rings")

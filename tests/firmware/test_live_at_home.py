@@ -4,9 +4,9 @@ import httpx2
 import pytest
 from aiortc import RTCSessionDescription
 
+from firmware.companion.viewer.connection import open_connection
 from firmware.companion.viewer.errors import NotNow, RelayRefused, RelayUnreachable
 from firmware.companion.viewer.gateway import Gateway
-from firmware.companion.viewer.line import open_line
 from firmware.companion.viewer.player_keys import PlayerKeys
 from firmware.companion.viewer.relay_client import DoorClient, EitherWay
 from firmware.live.nonces import MAX_OPEN_NONCES
@@ -103,7 +103,7 @@ async def test_strangers_get_no_answer_at_the_doorbells_page() -> None:
             door = DoorClient(http, URL)
             thief = Gateway(keys=keys, setup=at.setup, relay=door, clock=at.clock, purpose="rings")
             with pytest.raises(Exception, match="isn't let in"):
-                async with open_line(thief, "rings"):
+                async with open_connection(thief, "rings"):
                     pass
         assert at.here.live.sessions <= 1
 
