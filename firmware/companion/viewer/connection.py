@@ -50,7 +50,7 @@ class DoorConnection:
         return message
 
     async def receive_bytes(self, size: int) -> bytes:
-        """Return the binary messages that follow, together `size` bytes, or raise ConnectionBroken."""
+        """Return the bytes that follow in binary messages, or raise ConnectionBroken."""
         data = bytearray()
         while len(data) < size:
             message = await self.receive()

@@ -1,4 +1,4 @@
-"""The client of doorward-view's local API. All HTTP out is here; answers are parsed strictly."""
+"""The client of `doorward-view`'s local API. All HTTP out is here; answers are parsed strictly."""
 
 import asyncio
 import json
@@ -25,7 +25,7 @@ RIGHTS = frozenset({"live", "rings", "history", "record"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DoorState:
-    """What doorward-view knows; times are in ms since 1970."""
+    """What `doorward-view` knows; times are in ms since 1970."""
 
     device: str
     is_connected: bool
@@ -66,7 +66,7 @@ class Answer:
 
 
 class Client:
-    """Calls of one doorward-view. Each raises a DoorwardError."""
+    """Calls of one `doorward-view`. Each raises a DoorwardError."""
 
     def __init__(self, session: aiohttp.ClientSession, url: str, token: str) -> None:
         self._session = session
@@ -177,14 +177,14 @@ class _Sent:
     async def __aexit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         await self._request.__aexit__(kind, error, trace)
         if isinstance(error, (aiohttp.ClientError, asyncio.TimeoutError)):
-            raise CannotConnect("the connection to doorward-view broke") from error
+            raise CannotConnect("the connection to `doorward-view` broke") from error
 
 
 async def _refusal(response: aiohttp.ClientResponse) -> Exception:
     if response.status == 401:
         return InvalidToken("this token isn't taken")
     if not response.content_type.startswith("text/plain"):
-        return NotDoorward(f"what answers there isn't doorward-view (HTTP {response.status})")
+        return NotDoorward(f"what answers there isn't `doorward-view` (HTTP {response.status})")
     text = (await _read(response, 4096)).decode(errors="replace").strip()
     return Refused(response.status, text or f"it answered HTTP {response.status}")
 
@@ -202,15 +202,15 @@ def _json(text: str) -> dict[str, Any]:
     try:
         data = json.loads(text)
     except ValueError as error:
-        raise NotDoorward("what answers there isn't doorward-view") from error
+        raise NotDoorward("what answers there isn't `doorward-view`") from error
     if not isinstance(data, dict):
-        raise NotDoorward("what answers there isn't doorward-view")
+        raise NotDoorward("what answers there isn't `doorward-view`")
     return data
 
 
 def _state(data: dict[str, Any]) -> DoorState:
     if data.get("api") != API_VERSION:
-        raise NotDoorward("this doorward-view is of another version than this integration")
+        raise NotDoorward("this `doorward-view` is of another version than this integration")
     try:
         picture, live = data["picture"], data["live"]
         return DoorState(
