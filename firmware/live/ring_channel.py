@@ -1,7 +1,7 @@
 """The data channel "rings": a player is sent rings, motion and their pictures as they happen.
 
 The doorbell sends JSON texts, each with a `type`:
-`now`: what the player may do, and the last event, once at the beginning;
+`now`: what the player may do, at the beginning and whenever that changes;
 `event`: {"event": id, "kind": "pressed" or "motion", "at_ms"};
 `picture`: {"event": id, "taken_ms", "size"}, and then the JPEG in chunks of at most 16 KiB.
 Nothing is asked here. Overflow rule: what finds MAX_WAITING things waiting drops the oldest.
@@ -63,6 +63,12 @@ class RingChannel:
         finally:
             self._feed.remove(self)
 
+    def send_rights(self, rights: PlayerRights) -> None:
+        """Send what the player may do, if that has changed."""
+        if rights != self._rights:
+            self._rights = rights
+            self._send_rights()
+
     def take(self, what: DoorEvent | EventPicture) -> None:
         """Take what happened; it is sent as soon as the player has room."""
         self._waiting.append(what)
@@ -72,10 +78,13 @@ class RingChannel:
         self._has_more.clear()
         await self._has_more.wait()
 
-    def _send_now(self) -> None:
+    def _send_rights(self) -> None:
         self._end.send_json(
             {"type": "now", "name": self._rights.name, "what": list(self._rights.what)}
         )
+
+    def _send_now(self) -> None:
+        self._send_rights()
         if self._feed.picture is not None:
             self._waiting.appendleft(self._feed.picture)
 

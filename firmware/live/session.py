@@ -45,6 +45,7 @@ from firmware.live.session_parts import LiveLimits, PeerMaker, VisitRequest
 from firmware.live.signature_checks import RIGHT_OF, SignatureChecks, Who
 from firmware.live.stream_source import StreamSource
 from firmware.live.voice import LiveSound, SessionVoice, switch_microphone
+from firmware.live.watch_limit import WatchLimit
 from firmware.live.watchers import Watcher
 from firmware.protocol.asking import ASKED_LABEL
 from firmware.protocol.encoding import WireError
@@ -81,6 +82,7 @@ class LiveSession:
         sound: LiveSound | None,
         asked: AskedService | None,
         rings: RingFeed,
+        watch_limit: WatchLimit,
     ) -> None:
         """ValueError if an ICE server isn't one."""
         checked = request.checked
@@ -112,6 +114,7 @@ class LiveSession:
         own = checked.who.browser
         self._clips = ClipChannel(PermittedClips(shelf, browser=own, checks=checks), self)
         self._replies = ReplyChannel(sound)
+        self._watch_limit = watch_limit
         self._rings = RingChannel(rings, _rights_of(checked.who))
         self._asked = AskedChannel(asked, browser=checked.who.browser, checks=checks)
         self._control = ControlChannel(self)
@@ -258,8 +261,7 @@ class LiveSession:
         try:
             async with asyncio.timeout(ANSWER_S):
                 sdp = await self._peer.answer(self._offer)
-                lasts_s = self._limits.session_s
-                return await self._signer.signed(self._checked.offer, sdp, lasts_s=lasts_s)
+                return await self._signer.signed(self._checked.offer, sdp, lasts_s=self._lasts_s)
         except LiveError:
             self.end()
             raise
@@ -332,7 +334,8 @@ class LiveSession:
     def _has_right(self) -> bool:
         """Return whether the browser still has the right that this session needs."""
         try:
-            self._checks.who(self.browser, RIGHT_OF[self._checked.offer.purpose])
+            who = self._checks.who(self.browser, RIGHT_OF[self._checked.offer.purpose])
+            self._rings.send_rights(_rights_of(who))
         except LiveError as error:
             logger.info("live session ended: %s", error)
             return False
@@ -357,8 +360,14 @@ class LiveSession:
     def _now_s(self) -> float:
         return self._clock.monotonic_ns() / 1e9
 
+    @property
+    def _lasts_s(self) -> float:
+        """For how long the session goes on: a player that records all the time has no renewals."""
+        is_recorder = self._is_live and self._checked.who.right.allows("record")
+        return self._limits.recorder_s if is_recorder else self._limits.session_s
+
     def _renew(self) -> None:
-        self._ends_s = self._now_s() + self._limits.session_s
+        self._ends_s = self._now_s() + self._lasts_s
 
     # `control.WishGranter`
 
@@ -366,7 +375,9 @@ class LiveSession:
         """Carry out a viewer's request, or raise LiveError."""
         match wish:
             case Renew():
-                self._checks.who(self.browser)
+                who = self._checks.who(self.browser)
+                if self._is_live:
+                    self._watch_limit.check(who, self._now_s())
                 self._renew()
                 self._control.forget_state()
                 self.changes.notify()
@@ -386,7 +397,7 @@ class LiveSession:
 
 
 def _rights_of(who: Who) -> PlayerRights:
-    return PlayerRights(name=who.browser_name, what=who.right.what)
+    return PlayerRights(name=who.browser_name, what=tuple(who.right.what))
 
 
 async def _first(*works: Awaitable[object]) -> None:

@@ -32,6 +32,7 @@ from firmware.live.session_parts import (
 from firmware.live.signature_checks import CheckedOffer, SignatureChecks
 from firmware.live.stream_source import StreamSource
 from firmware.live.voice import LiveSound
+from firmware.live.watch_limit import WatchLimit
 from firmware.live.watchers import Watcher
 from firmware.protocol.commands import IceServer
 from firmware.protocol.encoding import WireError
@@ -79,6 +80,7 @@ class LiveSessions:
         self._sound = sound
         self._asked = asked
         self._rings = rings or RingFeed()
+        self.watch_limit = WatchLimit()
         self._ice_rule = IceServerRule(limits.private_ice_hosts)
         self._small_bps: int | None = None
         self._is_warm = False
@@ -195,6 +197,8 @@ class LiveSessions:
             raise LiveError("bad_offer", str(error)) from error
         if checked.offer.purpose == "live" and not offer.has_video:
             raise LiveError("bad_offer", "live view needs an offer that receives H.264 video")
+        if checked.offer.purpose == "live":
+            self.watch_limit.check(checked.who, self._now_s())
         used = await self._ice_rule.used(servers)
         await self._make_room(checked)
         self._checks.who(checked.who.browser)  # it may have been ended meanwhile
@@ -214,11 +218,12 @@ class LiveSessions:
                 sound=self._sound,
                 asked=self._asked,
                 rings=self._rings,
+                watch_limit=self.watch_limit,
             )
         except ValueError as error:
             raise LiveError("bad_form", f"an ICE server that isn't one: {error}") from error
         visit.changes.add(self.send_states)
-        visit.watch_began.add(self.watch_began.notify)
+        visit.watch_began.add(self._began)
         visit.cleared.add(self._cleared)
         self._visits[session_id] = visit
         visit.begin()
@@ -246,9 +251,17 @@ class LiveSessions:
         for visit in (own + guests)[:1]:
             await visit.close()
 
+    def _began(self, watcher: Watcher) -> None:
+        self.watch_limit.began(watcher.who, watcher.session_id, self._now_s())
+        self.watch_began.notify(watcher)
+
+    def _now_s(self) -> float:
+        return self._clock.monotonic_ns() / 1e9
+
     def _cleared(self, visit: LiveSession) -> None:
         del self._visits[visit.id]
         if visit.watcher is not None:
+            self.watch_limit.ended(visit.watcher.who, visit.id, self._now_s())
             self.watch_ended.notify(visit.watcher, visit.has_talked)
         self.send_states()
 

@@ -7,11 +7,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import httpx2
+from aiortc import RTCConfiguration, RTCPeerConnection
 from starlette.types import ASGIApp
 
+from firmware.companion.viewer.connection import open_connection
 from firmware.companion.viewer.gateway import Gateway
 from firmware.companion.viewer.home_door import Gateways, HomeDoor
-from firmware.companion.viewer.line import open_line
 from firmware.companion.viewer.player_keys import PlayerKeys
 from firmware.companion.viewer.relay_client import DoorClient, EitherWay, RelayClient
 from firmware.live.ring_feed import DoorEvent, DoorEventKind
@@ -116,7 +117,7 @@ async def at_home(
 
             live = gateway("live")
             gateways = Gateways(live=live, rings=gateway("rings"), clips=gateway("clips"))
-            home = HomeDoor(gateways, setup, clock=clock, open_line=open_line)
+            home = HomeDoor(gateways, setup, clock=clock, open_connection=open_connection)
             at = AtHome(here, home, live, keys, clock, page)
             at.give(*what)
             running = asyncio.create_task(home.run(), name="rings")
@@ -126,3 +127,16 @@ async def at_home(
                 running.cancel()
                 await asyncio.gather(running, return_exceptions=True)
                 await home.aclose()
+
+
+@asynccontextmanager
+async def a_players_offer() -> AsyncIterator[RTCPeerConnection]:
+    """Yield a WebRTC peer with an offer to see and hear, as Home Assistant's frontend makes it."""
+    peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    peer.addTransceiver("video", direction="recvonly")
+    peer.addTransceiver("audio", direction="recvonly")
+    await peer.setLocalDescription(await peer.createOffer())
+    try:
+        yield peer
+    finally:
+        await peer.close()

@@ -2,11 +2,11 @@
 
 import httpx2
 import pytest
-from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc import RTCSessionDescription
 
+from firmware.companion.viewer.connection import open_connection
 from firmware.companion.viewer.errors import NotNow, RelayRefused, RelayUnreachable
 from firmware.companion.viewer.gateway import Gateway
-from firmware.companion.viewer.line import open_line
 from firmware.companion.viewer.player_keys import PlayerKeys
 from firmware.companion.viewer.relay_client import DoorClient, EitherWay
 from firmware.live.nonces import MAX_OPEN_NONCES
@@ -14,7 +14,7 @@ from firmware.local_page.live_signalling import BURST, EVERY_S, RequestRate
 from firmware.protocol.live import NONCE_LIFE_S
 from firmware.protocol.rights import What
 from tests.fakes.clock import ManualClock
-from tests.fakes.home_gateway import NOBODY, at_home
+from tests.fakes.home_gateway import NOBODY, a_players_offer, at_home
 from tests.fakes.local_page import URL
 from tests.fakes.signed_clip import SignedShelf
 from tests.fakes.waiting import eventually, in_time
@@ -37,12 +37,8 @@ async def test_rings_and_their_pictures_arrive_with_no_relay_in_reach() -> None:
 
 
 async def test_live_view_is_open_after_a_ring_and_a_touch_alone_and_then_ends() -> None:
-    async with at_home() as at:
+    async with at_home() as at, a_players_offer() as peer:
         await eventually(lambda: at.home.is_connected)
-        peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
-        peer.addTransceiver("video", direction="recvonly")
-        peer.addTransceiver("audio", direction="recvonly")
-        await peer.setLocalDescription(await peer.createOffer())
         with pytest.raises(NotNow):
             await at.home.open(peer.localDescription.sdp)
         at.happen("pressed")
@@ -57,7 +53,6 @@ async def test_live_view_is_open_after_a_ring_and_a_touch_alone_and_then_ends() 
         window = at.home.window
         assert window is not None
         assert window.why == "touch"
-        await peer.close()
 
 
 async def test_a_recording_is_fetched_and_must_be_the_signed_one() -> None:
@@ -65,7 +60,7 @@ async def test_a_recording_is_fetched_and_must_be_the_signed_one() -> None:
     async with at_home(shelf=shelf) as at:
         clip = shelf.record(at.here.keys, seconds=2.0, started_ms=1_790_000_000_000)
         (listed,) = await in_time(at.home.clips())
-        assert await in_time(at.home.clip(listed.clip_id, clip.digest)) == clip.file.mp4
+        assert await in_time(at.home.clip(listed.clip_id, listed.manifest_digest)) == clip.file.mp4
         with pytest.raises(Exception, match="another recording"):
             await in_time(at.home.clip(listed.clip_id, "0" * 64))
 
@@ -108,7 +103,7 @@ async def test_strangers_get_no_answer_at_the_doorbells_page() -> None:
             door = DoorClient(http, URL)
             thief = Gateway(keys=keys, setup=at.setup, relay=door, clock=at.clock, purpose="rings")
             with pytest.raises(Exception, match="isn't let in"):
-                async with open_line(thief, "rings"):
+                async with open_connection(thief, "rings"):
                     pass
         assert at.here.live.sessions <= 1
 

@@ -1,7 +1,7 @@
-"""A doorbell with doorward-view before it, for Home Assistant's tests: `python -m …` on our Python.
+"""A doorbell with doorward-view before it, for Home Assistant's tests, in our own Python.
 
-Says {"url", "token", "clip", "digest"} in one line, and then does what each line that it reads says:
-`ring`, `motion`, `rights live rings …`, `clock SECONDS`, `say`; it answers each with one JSON line.
+Says {"url", "token", "digest"} in one line, and then does what each line that it reads says:
+`ring`, `motion`, `rights live rings …`, `clock SECONDS`, `say`; each is answered by one JSON line.
 """
 
 import asyncio
@@ -19,6 +19,7 @@ from firmware.notes.event_pictures import TRIES
 from firmware.protocol.thumbnails import MAX_JPEG_BYTES
 from tests.fakes.home_gateway import AtHome, at_home
 from tests.fakes.signed_clip import SignedShelf
+from tests.story.settings import free_ports
 
 TOKEN = "local-token-of-this-test"
 SECONDS = 4.0
@@ -45,7 +46,7 @@ async def obey(at: AtHome, line: str, jpeg: bytes) -> None:
     say(watching=watching, sessions=at.here.live.sessions, state=state_of(at.home))
 
 
-async def main(port: int) -> None:
+async def main() -> None:
     shelf = SignedShelf()
     async with at_home(shelf=shelf) as at:
         clip = shelf.record(
@@ -54,7 +55,7 @@ async def main(port: int) -> None:
         frame = last_picture([shelf.units[0].data])
         jpeg = None if frame is None else fitting_jpeg(frame, TRIES, MAX_JPEG_BYTES)
         assert jpeg is not None
-        address = Address(ip="127.0.0.1", port=port)
+        address = Address(ip="127.0.0.1", port=free_ports(1)[0])
         guard = Guard(token=TOKEN, hosts=address.hosts)
         with listen(address) as listener:
             app = build_whep(at.live, guard, home_routes(at.home, guard))
@@ -73,4 +74,4 @@ async def main(port: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1])))
+    asyncio.run(main())

@@ -118,11 +118,11 @@ async def _check(folder: Folder) -> int:
 
 
 async def _serve(folder: Folder, address: Address, options: argparse.Namespace) -> None:
+    from firmware.companion.viewer.connection import open_connection
     from firmware.companion.viewer.gateway import Gateway
     from firmware.companion.viewer.guard import Guard
     from firmware.companion.viewer.home_api import home_routes
     from firmware.companion.viewer.home_door import Gateways, HomeDoor
-    from firmware.companion.viewer.line import open_line
     from firmware.companion.viewer.relay_client import signalling
     from firmware.companion.viewer.whep import build_whep
 
@@ -146,7 +146,7 @@ async def _serve(folder: Folder, address: Address, options: argparse.Namespace) 
                 Gateways(live=live, rings=rings, clips=clips),
                 setup,
                 clock=clock,
-                open_line=open_line,
+                open_connection=open_connection,
             )
             guard = Guard(token=token, hosts=address.hosts, origins=frozenset(options.origin))
             listening = asyncio.create_task(home.run(), name="rings")

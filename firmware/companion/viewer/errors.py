@@ -10,7 +10,7 @@
     ├── OfferRefused        the player's offer can't be taken
     ├── FragmentRefused     a trickled fragment can't be taken
     ├── NoSuchSession       it is over, or never was
-    ├── LineBroken          the connection for recordings and rings is gone, or never stood
+    ├── ConnectionBroken          the connection for recordings and rings is gone, or never stood
     ├── NothingThere        no picture, or no such recording
     ├── NotNow              live view only after a ring or a touch
     └── TooManyReaders      as many programs as may follow the doorbell already
@@ -69,7 +69,7 @@ class NoSuchSession(ViewerError):
         super().__init__("there is no such session (any more); offer again")
 
 
-class LineBroken(ViewerError):
+class ConnectionBroken(ViewerError):
     """The connection to the doorbell for recordings or rings is gone, or never stood."""
 
     def __init__(self, message: str = "the connection to the doorbell broke; try again") -> None:

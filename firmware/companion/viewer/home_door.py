@@ -16,15 +16,15 @@ from typing import Annotated, Literal, Protocol, TypeVar
 import msgspec
 
 from firmware.companion.viewer.clock import PlayerClock
+from firmware.companion.viewer.connection import DoorConnection
 from firmware.companion.viewer.errors import (
-    LineBroken,
+    ConnectionBroken,
     NothingThere,
     NotNow,
     TooManyReaders,
     ViewerError,
 )
 from firmware.companion.viewer.gateway import Gateway, Opened
-from firmware.companion.viewer.line import Line
 from firmware.companion.viewer.sdp_fragment import Fragment
 from firmware.protocol.encoding import Id, WireError, sha256_hex, unb64u
 from firmware.protocol.footage import SignedManifest, check_manifest
@@ -113,10 +113,10 @@ class News:
     event: Happened | None
 
 
-class OpenLine(Protocol):
-    """Opens a line for one purpose (`firmware.companion.viewer.line.open_line`)."""
+class OpenConnection(Protocol):
+    """Opens a line for one purpose (`firmware.companion.viewer.connection.open_connection`)."""
 
-    def __call__(self, gateway: Gateway, label: str) -> AbstractAsyncContextManager[Line]:
+    def __call__(self, gateway: Gateway, label: str) -> AbstractAsyncContextManager[DoorConnection]:
         """Connect; raises ViewerErrors."""
         ...
 
@@ -134,7 +134,12 @@ class HomeDoor:
     """The doorbell's state for a smart home. `run` keeps it up to date."""
 
     def __init__(
-        self, gateways: Gateways, setup: PlayerSetup, *, clock: PlayerClock, open_line: OpenLine
+        self,
+        gateways: Gateways,
+        setup: PlayerSetup,
+        *,
+        clock: PlayerClock,
+        open_connection: OpenConnection,
     ) -> None:
         self.device = setup.device
         self.what: Sequence[str] = ()
@@ -145,7 +150,7 @@ class HomeDoor:
         self._spki = unb64u(setup.identity_key)
         self._gateways = gateways
         self._clock = clock
-        self._open_line = open_line
+        self._open_line = open_connection
         self._window: tuple[Why, float, int] | None = None
         self._sessions: set[str] = set()
         self._closing: asyncio.Task[None] | None = None
@@ -222,25 +227,25 @@ class HomeDoor:
             line.send_json({"get": clip_id})
             head = _parsed(_ClipHead, await _soon(line))
             if head.clip != clip_id or sha256_hex(head.manifest.manifest.encode()) != digest:
-                raise LineBroken("the doorbell sent another recording than was asked for")
+                raise ConnectionBroken("the doorbell sent another recording than was asked for")
             manifest = check_manifest(head.manifest, self._spki)
             if manifest.clip_id != clip_id:
-                raise LineBroken("the doorbell sent another recording than was asked for")
+                raise ConnectionBroken("the doorbell sent another recording than was asked for")
             data = bytearray()
             while len(data) < head.size:
                 message = await _soon(line)
                 if not isinstance(message, bytes) or len(data) + len(message) > head.size:
-                    raise LineBroken
+                    raise ConnectionBroken
                 data += message
             return bytes(data)
 
-    async def _listen(self, line: Line) -> None:
+    async def _listen(self, line: DoorConnection) -> None:
         renewing = asyncio.create_task(_renew(line), name="renew the line")
         try:
             while True:
                 message = await line.receive()
                 if not isinstance(message, str):
-                    raise LineBroken
+                    raise ConnectionBroken
                 match msgspec.json.decode(message, type=Now | Happened | PictureHead):
                     case Now() as now:
                         self.what = tuple(now.what)
@@ -300,18 +305,18 @@ class HomeDoor:
             await asyncio.gather(self._closing, return_exceptions=True)
 
 
-async def _renew(line: Line) -> None:
+async def _renew(line: DoorConnection) -> None:
     while True:
         await asyncio.sleep(RENEW_S)
         line.renew()
 
 
-async def _soon(line: Line) -> str | bytes:
+async def _soon(line: DoorConnection) -> str | bytes:
     try:
         async with asyncio.timeout(CLIP_SILENCE_S):
             return await line.receive()
     except TimeoutError as error:
-        raise LineBroken("the doorbell sends nothing more; try again") from error
+        raise ConnectionBroken("the doorbell sends nothing more; try again") from error
 
 
 def _parsed(kind: type[T], message: str | bytes) -> T:
@@ -321,4 +326,6 @@ def _parsed(kind: type[T], message: str | bytes) -> T:
             raise NothingThere(str(said["error"])[:200])
         return msgspec.json.decode(message, type=kind)
     except (ValueError, msgspec.DecodeError) as error:
-        raise LineBroken("the doorbell said something that this program doesn't know") from error
+        raise ConnectionBroken(
+            "the doorbell said something that this program doesn't know"
+        ) from error

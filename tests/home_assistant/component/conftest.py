@@ -24,8 +24,16 @@ async def with_component(
     assert "doorward" in await async_get_custom_components(hass)
 
 
-@pytest.fixture
-def door() -> Iterator[DoorProcess]:
-    """A doorbell of its own for each test."""
+@pytest.fixture(scope="session")
+def one_door() -> Iterator[DoorProcess]:
+    """One doorbell for all tests: it takes seconds to start."""
     with door_process() as door:
         yield door
+
+
+@pytest.fixture
+def door(one_door: DoorProcess) -> DoorProcess:
+    """The doorbell, with all rights but `record`, and no live view open."""
+    one_door.tell("rights history live rings")
+    one_door.tell("clock 1000")
+    return one_door

@@ -1,7 +1,7 @@
 """The camera: the last picture with its age, and live view after a ring or a touch.
 
 Live view is WebRTC between the browser and the doorbell, encrypted between these two. This only
-passes the offer to doorward-view, which signs it, and the answer that the doorbell signed.
+passes the offer to `doorward-view`, which signs it, and the answer that the doorbell signed.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""The client of doorward-view's local API. All HTTP out is here; answers are parsed strictly."""
+"""The client of `doorward-view`'s local API. All HTTP out is here; answers are parsed strictly."""
 
 import asyncio
 import json
@@ -25,7 +25,7 @@ RIGHTS = frozenset({"live", "rings", "history", "record"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DoorState:
-    """What doorward-view knows; times are in ms since 1970."""
+    """What `doorward-view` knows; times are in ms since 1970."""
 
     device: str
     is_connected: bool
@@ -66,7 +66,7 @@ class Answer:
 
 
 class Client:
-    """Calls of one doorward-view. Each raises a DoorwardError."""
+    """Calls of one `doorward-view`. Each raises a DoorwardError."""
 
     def __init__(self, session: aiohttp.ClientSession, url: str, token: str) -> None:
         self._session = session
@@ -91,7 +91,7 @@ class Client:
         try:
             return [_recording(one) for one in data["clips"]]
         except (KeyError, TypeError, ValueError) as error:
-            raise NotDoorward("doorward-view answered something else than expected") from error
+            raise NotDoorward("it answered something else than expected") from error
 
     async def recording(self, clip_id: str, digest: str) -> bytes:
         """Return one recording as MP4."""
@@ -105,7 +105,7 @@ class Client:
         async with self._sent("POST", "/v1/whep", TIMEOUT, data=sdp, headers=headers) as response:
             path = response.headers.get("Location", "")
             if not re.fullmatch(r"/v1/sessions/[A-Za-z0-9_-]{10,60}", path):
-                raise NotDoorward("doorward-view named no session")
+                raise NotDoorward("it named no session")
             return Answer(sdp=(await _read(response, MAX_TEXT_BYTES)).decode(), path=path)
 
     async def trickle(self, path: str, candidates: Sequence[str], *, is_last: bool) -> None:
@@ -128,7 +128,7 @@ class Client:
             while line := await response.content.readline():
                 size = 0 if line == b"\n" else size + len(line)
                 if size > MAX_TEXT_BYTES:
-                    raise NotDoorward("doorward-view sent too much at once")
+                    raise NotDoorward("it sent too much at once")
                 field, _, value = line.decode().rstrip("\n").partition(": ")
                 if field == "event":
                     name = value
@@ -166,7 +166,7 @@ class _Sent:
         try:
             response = await self._request.__aenter__()
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-            raise CannotConnect("doorward-view doesn't answer; is it running?") from error
+            raise CannotConnect("no answer; is the program running?") from error
         if 200 <= response.status < 300:
             return response
         try:
@@ -177,16 +177,16 @@ class _Sent:
     async def __aexit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         await self._request.__aexit__(kind, error, trace)
         if isinstance(error, (aiohttp.ClientError, asyncio.TimeoutError)):
-            raise CannotConnect("the connection to doorward-view broke") from error
+            raise CannotConnect("the connection to `doorward-view` broke") from error
 
 
 async def _refusal(response: aiohttp.ClientResponse) -> Exception:
     if response.status == 401:
-        return InvalidToken("doorward-view doesn't take this token")
+        return InvalidToken("this token isn't taken")
     if not response.content_type.startswith("text/plain"):
-        return NotDoorward(f"what answers there isn't doorward-view (HTTP {response.status})")
+        return NotDoorward(f"what answers there isn't `doorward-view` (HTTP {response.status})")
     text = (await _read(response, 4096)).decode(errors="replace").strip()
-    return Refused(response.status, text or f"doorward-view answered HTTP {response.status}")
+    return Refused(response.status, text or f"it answered HTTP {response.status}")
 
 
 async def _read(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
@@ -194,7 +194,7 @@ async def _read(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
     async for chunk in response.content.iter_chunked(64 * 1024):
         data += chunk
         if len(data) > max_bytes:
-            raise NotDoorward("doorward-view answered with far too much")
+            raise NotDoorward("it answered with far too much")
     return bytes(data)
 
 
@@ -202,15 +202,15 @@ def _json(text: str) -> dict[str, Any]:
     try:
         data = json.loads(text)
     except ValueError as error:
-        raise NotDoorward("what answers there isn't doorward-view") from error
+        raise NotDoorward("what answers there isn't `doorward-view`") from error
     if not isinstance(data, dict):
-        raise NotDoorward("what answers there isn't doorward-view")
+        raise NotDoorward("what answers there isn't `doorward-view`")
     return data
 
 
 def _state(data: dict[str, Any]) -> DoorState:
     if data.get("api") != API_VERSION:
-        raise NotDoorward("this doorward-view is of another version than this integration")
+        raise NotDoorward("this `doorward-view` is of another version than this integration")
     try:
         picture, live = data["picture"], data["live"]
         return DoorState(
@@ -227,7 +227,7 @@ def _state(data: dict[str, Any]) -> DoorState:
             else int(live["until_ms"]),
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise NotDoorward("doorward-view answered something else than expected") from error
+        raise NotDoorward("it answered something else than expected") from error
 
 
 def _event(data: dict[str, Any]) -> DoorEvent:
@@ -235,7 +235,7 @@ def _event(data: dict[str, Any]) -> DoorEvent:
         event_id, at_ms = _matched(data["event"], ID), int(data["at_ms"])
         return DoorEvent(event_id=event_id, kind=str(data["kind"])[:20], at_ms=at_ms)
     except (KeyError, TypeError, ValueError) as error:
-        raise NotDoorward("doorward-view answered something else than expected") from error
+        raise NotDoorward("it answered something else than expected") from error
 
 
 def _recording(data: dict[str, Any]) -> Recording:

@@ -1,4 +1,4 @@
-"""Setting up one doorbell: where doorward-view is, and its token."""
+"""Setting up one doorbell: where `doorward-view` is, and its token."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""One doorbell: its state, followed over doorward-view's news, and its live sessions."""
+"""One doorbell: its state, followed over `doorward-view`'s news, and its live sessions."""
 
 import asyncio
 import logging
@@ -21,7 +21,7 @@ class Door:
         self.client = client
         self.state = state
         self.is_followed = True
-        """Whether doorward-view answers; the state is what it said last."""
+        """Whether `doorward-view` answers; the state is what it said last."""
         self._listeners: set[Callable[[DoorEvent | None], None]] = set()
         self._sessions: dict[str, LiveSession] = {}
         self._picture: tuple[int, bytes] | None = None

@@ -1,10 +1,10 @@
 """All errors of the integration.
 
 DoorwardError
-├── CannotConnect   doorward-view doesn't answer at that address
+├── CannotConnect   `doorward-view` doesn't answer at that address
 ├── NotDoorward     something else answers there, or another version
-├── InvalidToken    the token isn't the one that doorward-view prints
-└── Refused         doorward-view or the doorbell said no; the text is for people
+├── InvalidToken    the token isn't the one that `doorward-view` prints
+└── Refused         `doorward-view` or the doorbell said no; the text is for people
 """
 
 from homeassistant.exceptions import HomeAssistantError
@@ -15,11 +15,11 @@ class DoorwardError(HomeAssistantError):
 
 
 class CannotConnect(DoorwardError):
-    """doorward-view gave no answer."""
+    """`doorward-view` gave no answer."""
 
 
 class NotDoorward(DoorwardError):
-    """The answer isn't doorward-view's, or is of another version."""
+    """The answer isn't `doorward-view`'s, or is of another version."""
 
 
 class InvalidToken(DoorwardError):

@@ -13,7 +13,7 @@ from typing import Any
 
 from aiortc import RTCConfiguration, RTCIceServer, RTCPeerConnection, RTCSessionDescription
 
-from firmware.companion.viewer.errors import LineBroken
+from firmware.companion.viewer.errors import ConnectionBroken
 from firmware.companion.viewer.gateway import Gateway
 from firmware.companion.viewer.relay_client import IceServer
 
@@ -23,7 +23,7 @@ MAX_QUEUED_MESSAGES = 4096
 """64 MB in chunks. Overflow rule: a doorbell that sends more than is read loses its line."""
 
 
-class Line:
+class DoorConnection:
     """One data channel's messages, in both directions, and the renewal of its session."""
 
     def __init__(self, channel: Any, control: Any) -> None:  # Any: aiortc's RTCDataChannel
@@ -36,26 +36,26 @@ class Line:
         channel.on("close", self._end)
 
     def send_json(self, message: dict[str, object]) -> None:
-        """Send one message, or raise LineBroken."""
+        """Send one message, or raise ConnectionBroken."""
         if self._channel.readyState != "open":
-            raise LineBroken
+            raise ConnectionBroken
         self._channel.send(json.dumps(message, separators=(",", ":")))
 
     async def receive(self) -> str | bytes:
-        """Return the next message, or raise LineBroken."""
+        """Return the next message, or raise ConnectionBroken."""
         message = await self._heard.get()
         if message is None:
             self._end()
-            raise LineBroken
+            raise ConnectionBroken
         return message
 
     async def receive_bytes(self, size: int) -> bytes:
-        """Return the binary messages that follow, together `size` bytes, or raise LineBroken."""
+        """Return the bytes that follow in binary messages, or raise ConnectionBroken."""
         data = bytearray()
         while len(data) < size:
             message = await self.receive()
             if not isinstance(message, bytes) or len(data) + len(message) > size:
-                raise LineBroken
+                raise ConnectionBroken
             data += message
         return bytes(data)
 
@@ -84,18 +84,18 @@ class Line:
 
 
 @asynccontextmanager
-async def open_line(
+async def open_connection(
     gateway: Gateway, label: str, *, connect_s: float = CONNECT_S
-) -> AsyncIterator[Line]:
+) -> AsyncIterator[DoorConnection]:
     """Connect, or raise a ViewerError; the connection and its session are closed at the end."""
     servers = await gateway.ice_servers()
     try:
         connection = RTCPeerConnection(RTCConfiguration(iceServers=[_rtc(one) for one in servers]))
     except ValueError as error:
-        raise LineBroken("the relay names a STUN or TURN server that is none") from error
+        raise ConnectionBroken("the relay names a STUN or TURN server that is none") from error
     key = ""
     try:
-        line = Line(
+        line = DoorConnection(
             connection.createDataChannel(label), connection.createDataChannel(CONTROL_LABEL)
         )
         connection.on("connectionstatechange", lambda: line.look_at(connection.connectionState))
@@ -107,7 +107,7 @@ async def open_line(
             async with asyncio.timeout(connect_s):
                 await line.opened()
         except TimeoutError as error:
-            raise LineBroken(
+            raise ConnectionBroken(
                 "the doorbell answered, but no connection came about; are both in one network?"
             ) from error
         yield line
