@@ -23,6 +23,7 @@ from firmware.protocol.live import (
     Purpose,
     SetPush,
     SignedLive,
+    SnoozePush,
     check_by_browser,
     parse_unverified,
 )
@@ -246,6 +247,10 @@ def check_order(who: Who, body: OrderBody) -> None:
     """Raise LiveError unless the holder of this right may give this order."""
     match body:
         case SetPush():
+            check_may(who, "rings")
+            if "emergency" in body.kinds or body.summary or body.silent_after_minutes:
+                check_owner(who)
+        case SnoozePush():
             check_may(who, "rings")
         case PlayReply():
             check_may(who, "live")

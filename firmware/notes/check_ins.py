@@ -90,7 +90,8 @@ class CheckIns:
         return [
             (browser, browser.push)
             for browser in self._browsers.all()
-            if browser.push is not None
+            if browser.is_owners
+            and browser.push is not None
             and browser.push.silent_after_minutes is not None
             and not browser.has_expired(now_ms)
         ]

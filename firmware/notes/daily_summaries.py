@@ -102,7 +102,7 @@ class DailySummaries:
         """Return the next moment, and whose it is."""
         first_ms, found = after_ms + DAY_MS, list[EnrolledBrowser]()
         for browser in self._browsers.all():
-            if browser.push is None or browser.push.summary is None:
+            if not browser.is_owners or browser.push is None or browser.push.summary is None:
                 continue
             try:
                 due_ms = next_moment_ms(browser.push.summary, after_ms)

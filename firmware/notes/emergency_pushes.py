@@ -40,7 +40,8 @@ class EmergencyPushes:
         wanting = [
             browser
             for browser in self._browsers.all()
-            if browser.push is not None
+            if browser.is_owners
+            and browser.push is not None
             and "emergency" in browser.push.kinds
             and not browser.has_expired(now_ms)
             and not is_quiet_now(browser, self._clock)

@@ -14,6 +14,9 @@ from firmware.live.errors import LiveError
 from firmware.live.nonces import Nonces
 from firmware.live.permitted_clips import PermittedClips
 from firmware.live.signature_checks import SignatureChecks
+from firmware.notes.check_ins import CheckIns
+from firmware.notes.daily_summaries import DailySummaries
+from firmware.notes.emergency_pushes import EmergencyPushes
 from firmware.notes.pushes import Pushes
 from firmware.notes.sealed_notes import Notes
 from firmware.protocol.browsers import BrowserKeys
@@ -22,12 +25,13 @@ from firmware.protocol.encoding import b64u, new_id, unb64u
 from firmware.protocol.events import GuestGone, GuestLet, Note
 from firmware.protocol.live import (
     BrowserOrder,
+    DailyTime,
     EndPush,
     LiveOffer,
     OrderBody,
     PlayReply,
-    PushText,
     SetPush,
+    SnoozePush,
     WantDoorLink,
 )
 from firmware.protocol.notes import BrowserEnrolled, Nothing, StatementDone, open_note
@@ -43,7 +47,21 @@ from tests.fakes.waiting import eventually
 from tests.story.browser import SoftBrowser
 
 DEVICE = "d" * 20
-PUSH = SetPush(p256dh=PUSH_KEY, auth=b64u(bytes(16)), kinds=["pressed"], quiet=None)
+PUSH = SetPush(
+    p256dh=PUSH_KEY,
+    auth=b64u(bytes(16)),
+    kinds=["pressed"],
+    quiet=None,
+    summary=None,
+    silent_after_minutes=None,
+)
+NOON = DailyTime(minute=720, time_zone="UTC")
+OF_OWNERS = {
+    "emergency": msgspec.structs.replace(PUSH, kinds=["pressed", "emergency"]),
+    "summary": msgspec.structs.replace(PUSH, summary=NOON),
+    "silence": msgspec.structs.replace(PUSH, silent_after_minutes=30),
+}
+"""Subscriptions to what is told to owners alone."""
 
 
 class Desk:
@@ -394,5 +412,24 @@ async def test_pushes_go_to_guests_with_rings_alone(rig, what, is_pushed) -> Non
     pushes = Pushes(device=DEVICE, browsers=rig.browsers, clock=rig, events=rig.events)
     known = rig.browsers.find(gus.keys.id)
     assert known is not None
-    text = PushText(device=DEVICE, event_id=new_id(), kind="pressed", time_ms=None)
-    assert (pushes._wanted(known, text) is not None) is is_pushed
+    assert pushes._is_wanted(known, "pressed") is is_pushed
+
+
+@pytest.mark.parametrize("push", OF_OWNERS.values(), ids=OF_OWNERS)
+def test_a_guest_cannot_subscribe_to_what_owners_are_told(push: SetPush) -> None:
+    """Seen to fail without `check_owner` behind `SetPush` in `check_order`."""
+    with pytest.raises(LiveError, match="owner"):
+        Desk("rings").order(push)
+    Desk("rings").order(SnoozePush(minutes=30))
+
+
+async def test_what_owners_are_told_goes_to_no_guest_who_subscribed_before(rig) -> None:
+    """Seen to fail without `is_owners` in each of the three."""
+    gus = SoftBrowser.create("Gus")
+    await let_in(rig, gus.keys, "rings")
+    for push in OF_OWNERS.values():
+        rig.browsers.set_push(gus.keys.id, push)
+        common = {"device": DEVICE, "browsers": rig.browsers, "clock": rig, "events": rig.events}
+        assert EmergencyPushes(**common).messages(is_here=True) == []
+        assert DailySummaries(**common, counts=None, unread=None)._next(NOW_MS)[1] == []
+        assert CheckIns(**common, link=None)._wanting() == []

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from playwright.async_api import Route, expect
+from playwright.async_api import Page, Route, expect
 
 from firmware.consent.facts import Decision, Grant, Refusal
 from firmware.protocol.decisions import Decline, Hold, Knock, RefuseAgency, Revoke
