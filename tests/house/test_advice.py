@@ -104,7 +104,8 @@ def advised() -> list[tuple[str, tuple[str, ...], tuple[str, ...]]]:
 
 
 def parser_of(program: str):
-    module = importlib.import_module(SCRIPTS[program].partition(":")[0])
+    name = SCRIPTS[program].partition(":")[0]
+    module = importlib.import_module(name.replace("provisioning.entry", "provisioning.__main__"))
     return module._parser()
 
 
