@@ -27,7 +27,6 @@ from firmware.app.live import LiveWiring
 from firmware.app.local_page import LocalPageWiring
 from firmware.app.owner_settings import DoorbellSettings
 from firmware.app.public_record import followed_register, open_record
-from firmware.app.settings_reload import reload_settings
 from firmware.app.site import Site
 from firmware.app.upkeep import Upkeep
 from firmware.config.settings import Config
@@ -216,4 +215,4 @@ class Doorbell:
 
     async def reload(self, read: Callable[[], Config]) -> None:
         """Read the settings again, and apply those that may change while running."""
-        await reload_settings(read, self._settings)
+        await self._settings.reload_file(read)

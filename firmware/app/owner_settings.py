@@ -7,6 +7,7 @@ camera alone takes metering and backlight when the doorbell starts.
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 import msgspec
 
@@ -18,6 +19,7 @@ from firmware.app.upkeep import Upkeep
 from firmware.config.motion_delay import latest_verdict_s
 from firmware.config.owner_settings import file_settings, file_zones, polygon_of, with_owners
 from firmware.config.settings import Config
+from firmware.errors import DoorwardError
 from firmware.panel.panel import Panel
 from firmware.protocol.decisions import FileSettings, MaskPolygon, OwnerSettings, Preferences
 from firmware.sound.sound_system import SoundWiring
@@ -94,10 +96,15 @@ class DoorbellSettings:
         self._live = live
         live.use_reply_after(self._in_force.sound.reply_after_s)
 
-    async def use_file(self, config: Config) -> None:
-        """Apply another file, with the owners' values still in its place."""
-        self._file_config = config
+    async def reload_file(self, read: Callable[[], Config]) -> None:
+        """Read the file again, with the owners' values in its place; a wrong one changes nothing."""
+        try:
+            self._file_config = await asyncio.to_thread(read)
+        except DoorwardError as error:
+            log.error("the settings stay as they are: %s", error)
+            return
         await self._apply()
+        log.info("the owner's settings and the bitrate are reloaded; the installer's need a restart")
 
     async def use_settings(self, settings: OwnerSettings) -> None:
         """Apply these settings from now on, with their masks."""

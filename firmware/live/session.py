@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 from firmware.live.asked_channel import AskedChannel, AskedService
@@ -61,6 +62,16 @@ RIGHT_CHECK_S = 2.0
 """How long a session goes on at most after its browser's right has ended."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionServices:
+    """What a session serves besides pictures; the same parts for all sessions of a doorbell."""
+
+    shelf: ClipSource
+    sound: LiveSound | None
+    asked: AskedService | None
+    rings: RingFeed
+
+
 class LiveSession:
     """The live session of one viewer. `begin` once; the task `life` ends after all cleanup.
 
@@ -73,19 +84,16 @@ class LiveSession:
         request: VisitRequest,
         *,
         sources: LiveSources,
-        shelf: ClipSource,
+        services: SessionServices,
         checks: SignatureChecks,
         signer: AnswerSigner,
         clock: Clock,
         limits: LiveLimits,
         peers: PeerMaker,
-        sound: LiveSound | None,
-        asked: AskedService | None,
-        rings: RingFeed,
         watch_limit: WatchLimit,
     ) -> None:
         """ValueError if an ICE server isn't one."""
-        checked = request.checked
+        checked, sound = request.checked, services.sound
         self.id = checked.offer.session_id
         self.signed = request.signed
         self.watcher: Watcher | None = None
@@ -112,11 +120,11 @@ class LiveSession:
         )
         self._quality.changes.add(self.changes.notify)
         own = checked.who.browser
-        self._clips = ClipChannel(PermittedClips(shelf, browser=own, checks=checks), self)
+        self._clips = ClipChannel(PermittedClips(services.shelf, browser=own, checks=checks), self)
         self._replies = ReplyChannel(sound)
         self._watch_limit = watch_limit
-        self._rings = RingChannel(rings, _rights_of(checked.who))
-        self._asked = AskedChannel(asked, browser=checked.who.browser, checks=checks)
+        self._rings = RingChannel(services.rings, _rights_of(checked.who))
+        self._asked = AskedChannel(services.asked, browser=own, checks=checks)
         self._control = ControlChannel(self)
         self._numbers: set[int] = set()
         self._ends_s = 0.0

@@ -20,7 +20,7 @@ from firmware.live.quality import LiveSources
 from firmware.live.ring_feed import RingFeed
 from firmware.live.sdp_answer import AnswerSigner
 from firmware.live.sdp_offer import parse_candidates, parse_offer
-from firmware.live.session import LiveSession
+from firmware.live.session import LiveSession, SessionServices
 from firmware.live.session_parts import (
     ConnectedVisit,
     LiveLimits,
@@ -71,15 +71,14 @@ class LiveSessions:
         self.watch_began = Listeners[Watcher]()
         self.watch_ended = Listeners[Watcher, bool]()
         self._sources = sources
-        self._shelf = shelf
         self._checks = checks
         self._signer = signer
         self._clock = clock
         self._limits = limits
         self._peers = peers
-        self._sound = sound
-        self._asked = asked
-        self._rings = rings or RingFeed()
+        self._services = SessionServices(
+            shelf=shelf, sound=sound, asked=asked, rings=rings or RingFeed()
+        )
         self.watch_limit = WatchLimit()
         self._ice_rule = IceServerRule(limits.private_ice_hosts)
         self._small_bps: int | None = None
@@ -157,7 +156,7 @@ class LiveSessions:
     def hide(self) -> None:
         """Discard all pictures filmed until now, because the mask has changed."""
         self._sources.discard()
-        self._rings.hide()
+        self._services.rings.hide()
 
     async def aclose(self) -> None:
         """End all sessions."""
@@ -209,15 +208,12 @@ class LiveSessions:
             visit = LiveSession(
                 VisitRequest(checked=checked, signed=signed, offer=offer, servers=used),
                 sources=self._sources,
-                shelf=self._shelf,
+                services=self._services,
                 checks=self._checks,
                 signer=self._signer,
                 clock=self._clock,
                 limits=self._limits,
                 peers=self._peers,
-                sound=self._sound,
-                asked=self._asked,
-                rings=self._rings,
                 watch_limit=self.watch_limit,
             )
         except ValueError as error:

@@ -21,7 +21,6 @@ FROM_PICTURES = (
     "firmware.app.live",
     "firmware.app.code_watch",
     "firmware.app.local_page",
-    "firmware.app.settings_reload",
     "firmware.app.upkeep",
     "firmware.capture.",
     "firmware.motion.",
