@@ -97,14 +97,14 @@ class DoorbellSettings:
         live.use_reply_after(self._in_force.sound.reply_after_s)
 
     async def reload_file(self, read: Callable[[], Config]) -> None:
-        """Read the file again, with the owners' values in its place; a wrong one changes nothing."""
+        """Read the file again, below the owners' values; a wrong one changes nothing."""
         try:
             self._file_config = await asyncio.to_thread(read)
         except DoorwardError as error:
             log.error("the settings stay as they are: %s", error)
             return
         await self._apply()
-        log.info("the owner's settings and the bitrate are reloaded; the installer's need a restart")
+        log.info("what is the owner's is reloaded, and the bitrate; all else needs a restart")
 
     async def use_settings(self, settings: OwnerSettings) -> None:
         """Apply these settings from now on, with their masks."""

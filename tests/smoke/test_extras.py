@@ -21,6 +21,7 @@ FROM_PICTURES = (
     "firmware.app.live",
     "firmware.app.code_watch",
     "firmware.app.local_page",
+    "firmware.app.owner_settings",
     "firmware.app.upkeep",
     "firmware.capture.",
     "firmware.motion.",
