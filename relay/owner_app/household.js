@@ -16,6 +16,7 @@ import { pause } from "./pause.js";
 import { nowMs } from "./town_time.js";
 import { forgedOf, identityOf, keepSealingKey } from "./trust.js";
 import { openSignedNote } from "./vendor/protocol/notes.js";
+import { loadSealing } from "./vendor/protocol/sealing.js";
 import { openZones } from "./vendor/protocol/zones.js";
 
 /** @typedef {import("./vendor/protocol/documents.js").DoorbellEvent} DoorbellEvent */
@@ -186,6 +187,7 @@ export class Household extends EventTarget {
   /** Reads the notes that were kept, and those that came since: what was asked mustn't be missed. */
   async #loadNotes() {
     try {
+      await loadSealing();
       this.browser ??= await thisBrowser(this.owner);
       // So that a lost phone is signed out by the name of its keys.
       this.relay.put(`session/browser/${this.browser.id}`, {}).catch((error) => console.warn("this session's browser", error));

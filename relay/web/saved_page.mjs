@@ -13,6 +13,7 @@ import { fileURLToPath } from "node:url";
 const web = dirname(fileURLToPath(import.meta.url));
 const ENTRY = join(web, "saved/page.js");
 const IMPORT = /^import (?:\{([^}]*)\}|\* as (\w+)) from "([^"]+)";\n/gms;
+const LATER = /\bimport\("(\.[^"]+)"\)/g;
 const EXPORT = /^export (?:async )?(?:function\*?|class|const) (\w+)/gm;
 const EXPORTS = /^export \{ ?([\w, ]*?) ?\};?$/gm;
 
@@ -61,7 +62,9 @@ function modulesOf(path, done) {
   done.set(path, `m${done.size}`);
   const source = readFileSync(path, "utf8");
   const parts = [...source.matchAll(IMPORT)].flatMap(([, , , from]) => modulesOf(resolve(path, from), done));
-  const body = source.replace(IMPORT, (_, names, all, from) => {
+  for (const [, from] of source.matchAll(LATER)) parts.push(...modulesOf(resolve(path, from), done));
+  const here = source.replace(LATER, (_, from) => `Promise.resolve(${done.get(resolve(path, from))})`);
+  const body = here.replace(IMPORT, (_, names, all, from) => {
     const module = done.get(resolve(path, from));
     return all ? `const ${all} = ${module};\n` : `const {${names.replaceAll(" as ", ": ")}} = ${module};\n`;
   });
