@@ -209,9 +209,9 @@ async def test_a_card_that_stands_still_for_long_costs_sound_before_pictures(
         rig.press()
         rig.recorder.extend(rig.now_90k + 9 * SECOND)
         await live(rig, feed, 0.5)
-        card.stall_s = 2.0
+        card.may_sync.clear()
         await live(rig, feed, 9)
-        card.stall_s = 0.0
+        card.may_sync.set()
         await live(rig, feed, 3)
         clip = await rig.next_clip()
         manifest = check_manifest(clip.signed_manifest, rig.signer.spki)

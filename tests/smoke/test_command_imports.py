@@ -95,7 +95,8 @@ def commands_of(parser: argparse.ArgumentParser) -> Iterator[list[str]]:
 
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_no_help_text_and_no_wrong_use_loads_a_library(program: str, tmp_path: Path):
-    module = importlib.import_module(PROGRAMS[program])
+    name = PROGRAMS[program].replace("provisioning.entry", "provisioning.__main__")
+    module = importlib.import_module(name)
     helps = [[*words, "--help"] for words in commands_of(module._parser())]
 
     loaded = load(program, [*helps, ["--no-such-option"]], tmp_path)
