@@ -280,9 +280,7 @@ export class Household extends EventTarget {
   async #hear({ event, data }) {
     if (event === "doorbell") {
       const isNew = !this.told.has(data.event.id);
-      // What it told just before it was ours, such as its first note, wasn't for us yet.
-      if (data.event.body.type === "paired") await this.load();
-      else if (!this.doorbell(data.event.device)) await this.#loadDoorbells();
+      if (!this.doorbell(data.event.device)) await this.#loadDoorbells();
       await this.#takeAll([data]);
       // Motion is told by the list alone: nobody is called for it.
       if (isNew && data.event.body.type === "pressed") this.#tell("pressed", this.told.get(data.event.id));
@@ -297,6 +295,8 @@ export class Household extends EventTarget {
     } else if (event === "thumbnail") {
       const told = this.told.get(data.event_id);
       if (told !== undefined && told.event.device === data.device) told.has_thumbnail = true;
+    } else if (event === "linked") {
+      await this.load(); // what it told just before it was ours, such as its first note, wasn't told us
     } else if (event === "gone") {
       await this.#loadDoorbells();
       this.#tell("gone", data.device);

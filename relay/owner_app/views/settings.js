@@ -15,7 +15,7 @@ import { withoutMisleading } from "../vendor/protocol/plain_text.js";
 import { doorLink, lockedText } from "./door_link.js";
 import { keysSection } from "./keys.js";
 import { MaskEditor, drawnMasks } from "./masks.js";
-import { formerDoorbells, noDoorbell } from "./no_doorbell.js";
+import { unknownDoorbell } from "./no_doorbell.js";
 import { ownersSection } from "./owners.js";
 import { guarded, terms } from "./parts.js";
 import { standing, statementProgress } from "./progress.js";
@@ -35,7 +35,7 @@ export async function settingsPage(context) {
   const { doorbells } = household;
   const device = parts[0] ?? doorbells[0]?.device;
   const bell = household.doorbell(device);
-  if (bell === undefined) return { title: t("settings.title"), body: [...formerDoorbells(household), ...noDoorbell()] };
+  if (bell === undefined) return { title: t("settings.title"), body: unknownDoorbell(context, parts[0]) };
   const others = doorbells.filter((one) => one !== bell);
   const links = others.map((one) => h("a", { class: "button", href: `#/settings/${one.device}` }, one.name));
   return {
