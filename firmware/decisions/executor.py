@@ -344,6 +344,7 @@ class Executor:
         self._due_ms.pop(digest, None)
         statement = await asyncio.to_thread(self._store.statement, digest)
         if statement is None or statement.state != "confirmed":
+            self._postponed_ms.pop(digest, None)
             return NOT_WAITING
         snapshot = await asyncio.to_thread(
             lambda: self._observe(statement, event, is_proof_given=proof is not None)

@@ -130,6 +130,8 @@ async def stream(
                 listener.devices = audience.devices
                 for device in sorted(before - audience.devices):
                     yield _frame("gone", {"device": device})
+                for device in sorted(audience.devices - before):
+                    yield _frame("linked", {"device": device})
             if notice is None:
                 yield ": ping\n\n"
                 continue

@@ -40,6 +40,7 @@ import { forgetWorkerStore } from "./worker_store.js";
  * @property {string[]} parts of the address
  * @property {URLSearchParams} query
  * @property {AbortSignal} left aborted when the reader leaves the page
+ * @property {() => void} again draws the page anew
  * @property {(token: string, owner: Owner) => void} signIn
  * @property {(how?: {isKnown?: boolean}) => void} signOut
  */
@@ -112,6 +113,7 @@ class App {
       parts,
       query,
       left: leaving.signal,
+      again: () => void this.show(),
       signIn: (token, owner) => {
         saveAccount({ token, owner });
         this.#enter(token, owner);

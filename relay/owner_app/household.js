@@ -336,9 +336,8 @@ export class Household extends EventTarget {
   async #hear({ event, data }) {
     if (event === "doorbell") {
       const isNew = !this.told.has(data.event.id);
-      // What it told just before it was ours, such as its first note, wasn't for us yet.
-      if (["paired", "guest_let"].includes(data.event.body.type)) await this.load();
-      else if (!this.doorbell(data.event.device)) await this.#loadDoorbells();
+      const changesWhat = data.event.body.type === "guest_let"; // of one who has been let in before
+      if (changesWhat || !this.doorbell(data.event.device)) await this.#loadDoorbells();
       await this.#takeAll([data]);
       // Motion is told by the list alone: nobody is called for it.
       if (isNew && data.event.body.type === "pressed") this.#tell("pressed", this.told.get(data.event.id));
@@ -356,6 +355,8 @@ export class Household extends EventTarget {
         told.has_thumbnail = true;
         this.revision += 1;
       }
+    } else if (event === "linked") {
+      await this.load(); // what it told just before it was ours, such as its first note, wasn't told us
     } else if (event === "gone") {
       await this.#loadDoorbells();
       this.#tell("gone", data.device);

@@ -11,6 +11,7 @@ import pytest
 from firmware.decisions.intake import StatementIntake
 from firmware.protocol.batches import MAX_LEAD_MS
 from firmware.protocol.custody import COMMITTED_WITHIN_MS
+from firmware.protocol.decisions import Revoke
 from firmware.protocol.events import PackageReady, ReleaseCommitted
 from tests.fakes.consent_world import MINUTE_MS, NOW_MS
 from tests.fakes.intake import DeskRig, desk_rig
@@ -52,6 +53,16 @@ async def test_it_is_committed_to_at_the_end_of_the_batch_in_which_its_proof_cam
     assert len(rig.told_of(ReleaseCommitted)) == 1
     await rig.log_release(desk)
     assert len(rig.told_of(PackageReady)) == 1
+
+
+async def test_taken_back_meanwhile_it_leaves_nothing(rig):
+    desk = rig.desk()
+    digest = await rig.confirm(desk, rig.sign())
+    await go_to(rig, desk, due_ms(1))
+    await desk.on_statement(rig.seal(rig.sign(Revoke(grant_digest=digest))))
+    rig.record.is_behind = False
+    await go_to(rig, desk, due_ms(2))
+    assert rig.told_of(ReleaseCommitted) == []
 
 
 async def test_it_waits_no_longer_than_a_doorbell_that_is_on_line_takes(rig):

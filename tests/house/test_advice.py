@@ -4,7 +4,6 @@ Texts are all that the programs say: strings in Python, templates, and the langu
 """
 
 import ast
-import importlib
 import json
 import re
 import tomllib
@@ -14,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from tests.house.documents import REPOSITORY, anchors
+from tests.house.scripts import SCRIPTS, parser_of
 
 SIDES = ("firmware", "relay", "provisioning")
-SCRIPTS = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["scripts"]
 _COMMAND = re.compile(r"(?<![\w./-])(doorward(?:-[a-z]+)?)(?![\w\[-])((?: (?:--)?[a-z][a-z-]*)*)")
 _OPTIONS = re.compile(r"[^.;:\n]*")
 _DOCUMENT = re.compile(r"\bdocs/[\w/.-]+\.(?:md|service)\b(?:, ([A-Z][\w' ]+))?")
@@ -101,12 +100,6 @@ def advised() -> list[tuple[str, tuple[str, ...], tuple[str, ...]]]:
             options = re.findall(r"(?<![\w-])--[a-z][a-z-]+", rest.group() if rest else "")
             found.setdefault((program, tuple(commands[:3]), tuple(options)), name)
     return sorted(found)
-
-
-def parser_of(program: str):
-    name = SCRIPTS[program].partition(":")[0]
-    module = importlib.import_module(name.replace("provisioning.entry", "provisioning.__main__"))
-    return module._parser()
 
 
 def subparsers(parser):

@@ -2,7 +2,6 @@
 
 import importlib
 import re
-import tomllib
 from dataclasses import asdict
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from tests.house.documents import (
     tracked_files,
 )
 from tests.house.layers import SIDES, block_in, drawn_layers
+from tests.house.scripts import SCRIPTS
 from tests.story.settings import Ports
 
 README = REPOSITORY / "README.md"
@@ -34,7 +34,6 @@ GLOSSARY = REPOSITORY / "docs/glossary.md"
 ATTACKS = sorted((REPOSITORY / "tests/attacks").glob("test_*.py"))
 GUIDE = sorted((REPOSITORY / "docs/guide").glob("*.md"))
 DECISIONS = sorted((REPOSITORY / "docs/decisions").glob("*.md"))
-SCRIPTS = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["scripts"]
 HOSTS = [".".join(parts) for parts in (
     ("pypi", "org"), ("files", "pythonhosted", "org"), ("registry", "npmjs", "org"),
 )]  # fmt: skip

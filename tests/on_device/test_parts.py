@@ -1,7 +1,8 @@
 """The parts' script for a real Pi, as far as it runs without one."""
 
 import json
-import os
+import subprocess
+import sys
 
 import pytest
 
@@ -75,11 +76,32 @@ def test_each_row_stands_beside_what_was_computed_for_it():
     assert unknown.split()[:4] == ["part", "gone", "1", "–"]
 
 
+KEEPS_40_MB_WHEN_TOLD = """
+import os
+input()
+kept = os.urandom(40_000_000)
+print("kept", flush=True)
+input()
+"""
+
+
 def test_a_viewer_is_what_a_running_doorbell_takes_more():
-    """This process stands for the doorbell: it keeps 40 MB from when somebody watches."""
-    kept: list[bytes] = []
-    cpu, memory = viewer_rows(
-        os.getpid(), 0.05, wait_for_viewer=lambda: kept.append(os.urandom(40_000_000))
-    )
+    """A process of its own stands for the doorbell: what this one frees doesn't count."""
+    with subprocess.Popen(
+        [sys.executable, "-c", KEEPS_40_MB_WHEN_TOLD],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as doorbell:
+        told, said = doorbell.stdin, doorbell.stdout
+        assert told is not None
+        assert said is not None
+
+        def watch() -> None:
+            print(file=told, flush=True)
+            assert said.readline() == "kept\n"
+
+        cpu, memory = viewer_rows(doorbell.pid, 0.05, wait_for_viewer=watch)
+        told.close()
     assert (cpu.id, memory.id) == ("part viewer", "part viewer memory")
     assert memory.value > 30

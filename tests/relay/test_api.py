@@ -374,7 +374,8 @@ async def test_what_a_doorbell_tells_right_after_it_was_linked_is_heard(world: W
     world.hub.doorbell_linked()
     ring = await world.tell(device, Pressed())
     async with asyncio.timeout(5):
-        assert ring.id in await waiting
+        assert (await waiting).startswith("event: linked")
+        assert ring.id in await anext(said)
     await said.aclose()
 
 

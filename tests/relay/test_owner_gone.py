@@ -114,6 +114,21 @@ async def test_an_open_page_is_told_at_once_and_hears_nothing_more(world: World)
     assert "b-door" in heard[1]
 
 
+async def test_an_open_page_is_told_of_a_new_doorbell(world: World) -> None:
+    """Seen to fail without the frame "linked" in stream.py."""
+    audiences = [frozenset({"a-door"}), frozenset({"a-door", "b-door"})]
+
+    async def audience() -> Audience:
+        devices = audiences.pop(0) if len(audiences) > 1 else audiences[0]
+        return Audience(devices=devices, credential_ids=frozenset())
+
+    said = stream(world.hub, audience)
+    await anext(said)
+    world.hub.doorbell_linked()
+    async with asyncio.timeout(5):
+        assert await anext(said) == 'event: linked\ndata: {"device":"b-door"}\n\n'
+
+
 async def test_a_players_token_and_waiting_pushes_end_and_do_not_wake_up(world: World) -> None:
     """Seen to fail with only `routing.unlink` in `_unlink`."""
     device, bo = await world.enrol(), await somebody(world)

@@ -5,12 +5,10 @@ leave room for a new module of ours or of Python's, not for another library.
 """
 
 import argparse
-import importlib
 import json
 import shutil
 import subprocess
 import sys
-import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,14 +16,10 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.command_relay import make_command_relay, witness_option
+from tests.house.scripts import SCRIPTS, module_of, parser_of
 
 ROOT = Path(__file__).parents[2]
-PROGRAMS = {
-    name: target.partition(":")[0]
-    for name, target in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
-        "scripts"
-    ].items()
-}
+PROGRAMS = {name: module_of(name) for name in SCRIPTS}
 HEAVY = frozenset(
     {
         "PIL", "aioice", "aiortc", "aiosmtplib", "aiosqlite", "asyncpg", "authlib", "av", "boto3",
@@ -95,9 +89,7 @@ def commands_of(parser: argparse.ArgumentParser) -> Iterator[list[str]]:
 
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_no_help_text_and_no_wrong_use_loads_a_library(program: str, tmp_path: Path):
-    name = PROGRAMS[program].replace("provisioning.entry", "provisioning.__main__")
-    module = importlib.import_module(name)
-    helps = [[*words, "--help"] for words in commands_of(module._parser())]
+    helps = [[*words, "--help"] for words in commands_of(parser_of(program))]
 
     loaded = load(program, [*helps, ["--no-such-option"]], tmp_path)
 

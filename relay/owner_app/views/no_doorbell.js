@@ -19,3 +19,14 @@ export function noDoorbell() {
     h("div", { class: "actions" }, h("a", { class: "button primary", href: "#/start" }, t("door.add"))),
   ];
 }
+
+/**
+ * The page of one doorbell that isn't known; drawn again once it is.
+ * @param {import("../app.js").Context} context
+ * @param {string | undefined} device the one wanted; none: whichever comes first
+ */
+export function unknownDoorbell({ household, left, again }, device) {
+  const look = () => household.doorbell(device ?? household.doorbells[0]?.device) !== undefined && again();
+  household.addEventListener("change", look, { signal: left });
+  return [...formerDoorbells(household), ...noDoorbell()];
+}

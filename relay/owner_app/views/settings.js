@@ -11,7 +11,7 @@ import { PREFERRED, SHORT_PAGES, SIGNED, valueText } from "../setting_fields.js"
 import { inForce } from "../vendor/protocol/decisions.js";
 import { doorLink, lockedText } from "./door_link.js";
 import { approversSection, recoverySection } from "./keys.js";
-import { formerDoorbells, noDoorbell } from "./no_doorbell.js";
+import { unknownDoorbell } from "./no_doorbell.js";
 import { known, living } from "./parts.js";
 import { PreferenceForm } from "./preference_form.js";
 import { SettingForm } from "./setting_form.js";
@@ -37,7 +37,7 @@ async function groupPage(context, group) {
   await household.reading;
   const title = t(`settings.group.${group}`);
   const bell = household.doorbell(parts[0] ?? household.doorbells[0]?.device);
-  if (bell === undefined) return { title, body: [...formerDoorbells(household), ...noDoorbell()] };
+  if (bell === undefined) return { title, body: unknownDoorbell(context, parts[0]) };
   const short = SHORT_PAGES[group].find(({ name }) => name === parts[1]);
   if (short !== undefined) return shortPage(context, group, bell, short);
   const others = household.doorbells.filter((one) => one !== bell);

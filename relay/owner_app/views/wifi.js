@@ -12,7 +12,7 @@ import { nowMs } from "../town_time.js";
 import { isOwnStatement, trustedKeys } from "../trust.js";
 import { signDocument } from "../vendor/browser/passkey.js";
 import { CODE_LIFE_MS, WIFI_TAG, sealWifi, wifiCode, wifiDocument, wifiProblem } from "../vendor/protocol/wifi.js";
-import { formerDoorbells, noDoorbell } from "./no_doorbell.js";
+import { unknownDoorbell } from "./no_doorbell.js";
 import { guarded, living } from "./parts.js";
 import { qrFigure } from "./qr_picture.js";
 
@@ -27,7 +27,7 @@ export async function wifiPage(context) {
   await household.heard();
   const bell = household.doorbell(parts[0] ?? household.doorbells[0]?.device);
   const title = t("wifi.title");
-  if (bell === undefined) return { title, body: [...formerDoorbells(household), ...noDoorbell()] };
+  if (bell === undefined) return { title, body: unknownDoorbell(context, parts[0]) };
   const place = h("div");
   const { device } = bell;
   if (isOwnStatement(device)) showForm(context, device, place);
