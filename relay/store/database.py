@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TypeAlias
 
+from anyio import CancelScope
 from sqlalchemy import Connection, event, insert, inspect, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
@@ -71,19 +72,26 @@ class Database:
 
     @contextlib.asynccontextmanager
     async def begin(self) -> AsyncIterator[Transaction]:
-        """Open a write transaction: commits at the end of the block, rolls back if it raises."""
-        async with self._writer, self._engine.begin() as connection:
-            connection.info.pop(_SIGNALS, None)  # of one that was rolled back
-            yield connection
-            topics = connection.info.pop(_SIGNALS, frozenset())
+        """Open a write transaction: commits at the end of the block, rolls back if it raises.
+
+        A request whose client has gone is cancelled again and again until it ends (anyio); that
+        would cut off the connection's own closing, and leave a task behind that never ends.
+        """
+        async with self._writer:
+            with CancelScope(shield=True):
+                async with self._engine.begin() as connection:
+                    connection.info.pop(_SIGNALS, None)  # of one that was rolled back
+                    yield connection
+                    topics = connection.info.pop(_SIGNALS, frozenset())
         self.signals.give(topics)
 
     @contextlib.asynccontextmanager
     async def read(self) -> AsyncIterator[Transaction]:
         """Open a read transaction on one consistent snapshot; writes in it are rolled back."""
-        async with self._engine.connect() as connection:
-            reader = await connection.execution_options(doorward_is_read=True, **self._reading)
-            yield reader
+        with CancelScope(shield=True):  # as in begin()
+            async with self._engine.connect() as connection:
+                reader = await connection.execution_options(doorward_is_read=True, **self._reading)
+                yield reader
 
     async def check(self) -> None:
         """Raise StoreError unless the database answers."""
