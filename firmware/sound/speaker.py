@@ -12,9 +12,8 @@ import asyncio
 import contextlib
 import random
 import threading
+from array import array
 from collections import deque
-
-import numpy as np
 
 from firmware.sound.audio_device import AudioDevices, DeviceStream
 from firmware.sound.echo_reference import EchoReference
@@ -185,10 +184,9 @@ class Speaker:
 
 def _quieter(block: bytes, gain_256: int) -> bytes:
     """Return samples at a part of their volume, in 256ths."""
-    if gain_256 == 256:
+    if gain_256 == 256 or not any(block):
         return block
-    samples = np.frombuffer(block, "<i2").astype(np.int32)
-    return (samples * gain_256 >> 8).astype("<i2").tobytes()
+    return array("h", [one * gain_256 >> 8 for one in memoryview(block).cast("h")]).tobytes()
 
 
 def _line() -> SampleClock:

@@ -170,7 +170,7 @@ async def test_a_browser_that_may_watch_no_more_gets_nothing_over_a_line_that_st
             asked.append(browser_id)
 
     class Checks:
-        def who(self, _browser_id: str) -> None:
+        def owner(self, _browser_id: str) -> None:
             raise LiveError("browser_expired", "renew it")
 
     channel, served = FakeChannel(), AskedChannel(Desk(), browser="b", checks=Checks())

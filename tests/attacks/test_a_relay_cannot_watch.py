@@ -27,7 +27,7 @@ from firmware.protocol.live import (
     fingerprints_of,
     parse_unverified,
 )
-from firmware.protocol.rights import SELF_RENEWED_MS, What, owners_right
+from firmware.protocol.rights import SELF_RENEWED_MS, Right, What, owners_right
 from firmware.system.clock import SystemClock
 from tests.fakes.porch import Porch, Refusal, Visitor, porch, visitor
 from tests.fakes.waiting import eventually, in_time
@@ -159,7 +159,7 @@ class WithoutNonce(SignatureChecks):
 
 
 class WithoutExpiry(SignatureChecks):
-    def _check_expiry(self, expires_ms: int) -> None:
+    def _check_time(self, right: Right, given_ms: int | None) -> None:
         pass
 
 

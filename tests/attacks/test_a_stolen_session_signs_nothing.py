@@ -217,7 +217,10 @@ async def test_an_owners_session_only_carries_what_the_doorbell_judges(world: Wo
         "DELETE /api/v1/session",
         "DELETE /api/v1/sessions",
         "DELETE /api/v1/sessions/{session_id}",
+        "PUT /api/v1/session/browser/{browser}",
+        "DELETE /api/v1/browsers/{browser}",  # the account's own sessions and pushes
         "DELETE /api/v1/doorbells/{device}",
+        "POST /api/v1/doorbells/{device}/invitations",  # a guest is let in by a statement alone
         "POST /api/v1/doorbells/{device}/statements",
         "POST /api/v1/doorbells/{device}/nonce",
         "POST /api/v1/doorbells/{device}/offer",

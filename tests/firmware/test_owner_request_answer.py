@@ -166,7 +166,7 @@ async def test_no_request_is_said(house: AskedHouse) -> None:
 class WatchesOn:
     """Implements `firmware.live.asked_channel.WatchRights`."""
 
-    def who(self, browser_id: str) -> object:
+    def owner(self, browser_id: str) -> object:
         return browser_id
 
 

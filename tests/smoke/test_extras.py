@@ -88,6 +88,11 @@ def environment(folder: Path, extra: str) -> Path:
         (
             "view",
             "firmware.companion.viewer",
+            ["paho", "numpy", "relay", "firmware.errors"],
+        ),
+        (
+            "view",
+            "firmware.companion.viewer.cli",  # aiortc comes with a connection of its own
             ["aiortc", "av", "paho", "numpy", "relay", "firmware.errors"],
         ),
         (
