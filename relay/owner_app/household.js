@@ -184,13 +184,22 @@ export class Household extends EventTarget {
     this.reading = this.reading.then(() => this.#loadNotes());
   }
 
+  /** Tells the relay once whose keys this session has: a lost phone is signed out by their name. @param {string} id */
+  #nameBrowser(id) {
+    if (this.isBrowserNamed) return;
+    this.isBrowserNamed = true;
+    this.relay.put(`session/browser/${id}`, {}).catch((error) => {
+      this.isBrowserNamed = false;
+      console.warn("this session's browser", error);
+    });
+  }
+
   /** Reads the notes that were kept, and those that came since: what was asked mustn't be missed. */
   async #loadNotes() {
     try {
       await loadSealing();
       this.browser ??= await thisBrowser(this.owner);
-      // So that a lost phone is signed out by the name of its keys.
-      this.relay.put(`session/browser/${this.browser.id}`, {}).catch((error) => console.warn("this session's browser", error));
+      this.#nameBrowser(this.browser.id);
       await this.#takeKept();
       for (let page = 0; page < MAX_NOTE_PAGES; page += 1) {
         const { id } = this.browser;
