@@ -23,12 +23,14 @@ from firmware.protocol.events import Motion
 from firmware.protocol.notes import (
     BrowserEnded,
     BrowserEnrolled,
+    ClipsDecided,
     ConfirmationWanted,
     DoorLink,
     DoorLocked,
     HeldTime,
     HoldsNow,
     MatchedRequest,
+    MovedOut,
     NoteBody,
     Nothing,
     OwnerRemoved,
@@ -58,9 +60,9 @@ ON_A_TIMER = re.compile(
 )
 POLLED = re.compile(r"GET (packages|stream)$")
 QUIET_MS = 150
-ROUTES = re.findall(r'^  "?(\w*)"?: \{ load:', (BUNDLE / "routes.js").read_text(), re.M)
+ROUTES = re.findall(r'^  "?([\w/]*)"?: \{ load:', (BUNDLE / "routes.js").read_text(), re.M)
 CLOSED_TO_OWNERS = ["welcome", "join"]
-BEHIND_A_LIST = {"clip": "clips/{device}/{id}", "release": "requests/{request}"}
+BEHIND_A_LIST = {"clip": "history/{device}/{id}", "release": "requests/{request}"}
 
 
 @dataclass
@@ -130,7 +132,15 @@ def one_of_each(now_ms: int) -> list[NoteBody]:
         RefusedNow(statement_digest=digest, refused=["b-police"]),
         PreferencesNow(preferences=Preferences(name="Gate"), file=file_of(), at_ms=1),
         HoldsNow(statement_digest=digest, holds=[hold]),
+        ClipsDecided(
+            statement_digest=digest,
+            what="deleted",
+            by_name="Bo",
+            clips=[new_id()],
+            until_ms=now_ms + HOUR_MS,
+        ),
         OwnerRemoved(name="Bo", by_name="Ada"),
+        MovedOut(name="Bo", credential_id="c", at_ms=now_ms, browsers=1, guests=0),
         RecoveryUsed(name="Bo", at_ms=now_ms),
         ConfirmationWanted(statement_digest=digest, door_page="http://door.test"),
         DoorLocked(wrong_total=5, until_ms=now_ms + HOUR_MS, needs_button=False),
