@@ -44,7 +44,7 @@ from firmware.protocol.decisions import (
 )
 from firmware.protocol.events import OwnerGone, Paired
 from firmware.protocol.grants import AddOwner, OwnerKeys, Terms
-from firmware.store.household import Approver, FileNotice, HeldTime, HouseholdStore
+from firmware.store.household import Approver, HeldTime, HouseholdStore
 from firmware.system.clock import Clock
 from firmware.system.listeners import Listeners
 
@@ -200,6 +200,7 @@ class HouseholdSettings:
             case RemoveOwner():
                 gone = self._owners.find(terms.credential_id)
                 if gone is not None and by is not None:
+                    await self._tell_moved_out(terms, credential_id)
                     await self._tell_gone(terms)
                     note = words.OwnerRemoved(name=gone.name, by_name=by.name)
                     await self._notes.to_all(note, but=terms.credential_id)
@@ -267,7 +268,7 @@ class HouseholdSettings:
             await self._notes.to_browser(owner, browser, await self._settings_now(digest))
             await self._notes.to_browser(owner, browser, await self._refused_now(digest))
             await self._notes.to_browser(owner, browser, await self._holds_now(digest))
-            await self.notify_of_file()
+            await self._notes.to_browser(owner, browser, await self._preferences_now())
 
     async def set_preference(self, wanted: Preferences) -> None:
         """Apply what an owner's browser set, and notify every owner's browsers of it."""
@@ -275,40 +276,28 @@ class HouseholdSettings:
         await self._notes.to_all(await self._preferences_now())
 
     async def notify_of_file(self) -> None:
-        """Tell the owners' own browsers that don't know it what the doorbell's own file says.
+        """Tell the owners' own browsers what the doorbell's own file says, once it has changed.
 
-        Guests and players aren't told: the place is in it.
+        Guests and players aren't told: the place is in it. A browser that comes later is told by
+        `notify_settings`, with the statement that lets it in.
         """
         digest = self._settings_user.file.digest()
-        told = await asyncio.to_thread(self._household.file_notice)
-        known = set(told.browsers) if told is not None and told.file_digest == digest else set()
-        browsers = {one.keys.id: one for one in self._browsers.all() if one.is_owners}
-        if known == set(browsers):
+        if await asyncio.to_thread(self._household.told_file) == digest:
             return
+        browsers = [one for one in self._browsers.all() if one.is_owners]
+        if not browsers:
+            return  # the first owner is still to come
         note = await self._preferences_now()
-        for browser_id in browsers.keys() - known:
-            browser = browsers[browser_id]
+        for browser in browsers:
             owner = self._owners.find(browser.credential_id)
             if owner is not None:
                 await self._notes.to_browser(owner, browser.keys, note)
-        notice = FileNotice(file_digest=digest, browsers=sorted(browsers))
-        await asyncio.to_thread(self._household.set_file_notice, notice)
+        await asyncio.to_thread(self._household.set_told_file, digest)
 
     async def _remove_owner(self, terms: RemoveOwner, credential_id: str) -> None:
         gone = self._owners.find(terms.credential_id)
         by = self._owners.find(credential_id)
-        if gone is not None and terms.credential_id == credential_id:
-            own = self._admitting.count_of(credential_id)
-            await self._notes.to_owner(
-                gone,
-                words.MovedOut(
-                    name=gone.name,
-                    credential_id=credential_id,
-                    at_ms=self._clock.wall_ms(),
-                    browsers=own.browsers,
-                    guests=own.others,
-                ),
-            )
+        await self._tell_moved_out(terms, credential_id)
         # The approvers first: a key of theirs must not wake up if they are ever an owner again.
         await asyncio.to_thread(self._household.end_approvers_of, terms.credential_id)
         await asyncio.to_thread(self._deleting.end_keeps_of, terms.credential_id)
@@ -316,6 +305,23 @@ class HouseholdSettings:
         await self._tell_gone(terms)
         if gone is not None and by is not None:
             await self._notes.to_all(words.OwnerRemoved(name=gone.name, by_name=by.name))
+
+    async def _tell_moved_out(self, terms: RemoveOwner, credential_id: str) -> None:
+        """Give an owner who leaves the record of what ends with them, while they have browsers."""
+        gone = self._owners.find(terms.credential_id)
+        if gone is None or terms.credential_id != credential_id:
+            return
+        own = self._admitting.count_of(credential_id)
+        await self._notes.to_owner(
+            gone,
+            words.MovedOut(
+                name=gone.name,
+                credential_id=credential_id,
+                at_ms=self._clock.wall_ms(),
+                browsers=own.browsers,
+                guests=own.others,
+            ),
+        )
 
     async def _tell_gone(self, terms: RemoveOwner) -> None:
         """Let the relay carry nothing more between them and us."""

@@ -8,26 +8,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
-from firmware.protocol.browsers import BrowserId
 from firmware.protocol.custody import KeyChangeRecord
 from firmware.protocol.decisions import OwnerSettings, Preferences, RecoveryKeys
-from firmware.protocol.encoding import Digest, Document, decode
+from firmware.protocol.encoding import Document, decode
 from firmware.protocol.passkeys import PasskeyKey
 from firmware.store.database import Database
 from firmware.store.deferred_events import DeferredEvent, put_deferred_events
 from firmware.store.statements import move
 
 D = TypeVar("D", bound=Document)
-Column = Literal["settings_json", "recovery_json", "preferences_json", "file_notice_json"]
+Column = Literal["settings_json", "recovery_json", "preferences_json"]
 MAX_TOLD_REFUSALS = 10_000
 """Each cost its owner a touch of their passkey; of more, the oldest would be notified once more."""
-
-
-class FileNotice(Document, frozen=True, kw_only=True):
-    """The browsers that were told what the doorbell's own file says, and the digest of that."""
-
-    file_digest: Digest
-    browsers: list[BrowserId]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,14 +78,16 @@ class HouseholdStore:
                 (preferences.encode(), at_ms),
             )
 
-    def file_notice(self) -> FileNotice | None:
-        """Return which browsers were told of the doorbell's own file."""
-        return self._document(FileNotice, "file_notice_json")
+    def told_file(self) -> str | None:
+        """Return the digest of the doorbell's own file that the owners were told of last."""
+        with self._database.read() as connection:
+            row = connection.execute("SELECT told_file FROM household").fetchone()
+        return row[0]
 
-    def set_file_notice(self, told: FileNotice) -> None:
-        """Replace which browsers were told of it."""
+    def set_told_file(self, digest: str) -> None:
+        """Store of which file they were told."""
         with self._database.write() as connection:
-            connection.execute("UPDATE household SET file_notice_json = ?", (told.encode(),))
+            connection.execute("UPDATE household SET told_file = ?", (digest,))
 
     def recovery(self) -> RecoveryKeys | None:
         """Return the recovery key that counts."""

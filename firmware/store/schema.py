@@ -213,7 +213,7 @@ _V8 = """
 ALTER TABLE household ADD COLUMN settings_ms INTEGER NOT NULL DEFAULT 0;    -- since when
 ALTER TABLE household ADD COLUMN preferences_ms INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE household ADD COLUMN preferences_json BLOB;  -- decisions.Preferences
-ALTER TABLE household ADD COLUMN file_notice_json BLOB;    -- household.FileNotice
+ALTER TABLE household ADD COLUMN told_file TEXT;         -- its digest
 """
 
 # What owners delete, with a day to take it back; and what they keep.

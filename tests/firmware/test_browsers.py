@@ -19,6 +19,10 @@ from firmware.protocol.notes import (
     BrowserEnded,
     BrowserEnrolled,
     ConfirmationWanted,
+    HoldsNow,
+    PreferencesNow,
+    RefusedNow,
+    SettingsNow,
 )
 from firmware.protocol.rights import OWNERS_WHAT, SELF_RENEWED_MS, owners_right
 from tests.fakes.consent_world import MINUTE_MS, NOW_MS, ConsentWorld, make_world
@@ -179,7 +183,10 @@ async def test_a_browser_that_is_confirmed_may_watch_for_30_days_and_all_are_tol
     assert enrolled.right.until_ms == NOW_MS + SELF_RENEWED_MS
     told = let_in_note(laptop.keys.id, "Laptop", enrolled.right.until_ms)
     assert rig.notes()[-1] == told
-    assert rig.notes_to(laptop)[-3] == told  # then what counts: the settings, and the holds
+    named, *then = rig.notes_to(laptop)[-5:]
+    assert named == told
+    kinds = [SettingsNow, RefusedNow, HoldsNow, PreferencesNow]
+    assert [type(note) for note in then] == kinds
 
 
 async def test_a_browser_that_is_let_in_is_told_of_those_that_came_before(rig):
