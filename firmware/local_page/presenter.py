@@ -181,7 +181,7 @@ class StatementPresenter:
             else [],
             changes=[
                 views.SettingChangeView(
-                    key=key,
+                    name=key,
                     before=_shown(before, file, key),
                     after=_shown(after, file, key),
                     is_wider=key in wider,

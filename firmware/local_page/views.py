@@ -121,7 +121,7 @@ class AgencyView:
 class SettingChangeView:
     """One changed setting, by its name in `OwnerSettings`; of zones, how many there are."""
 
-    key: str
+    name: str
     before: str | int | bool
     after: str | int | bool
     is_wider: bool

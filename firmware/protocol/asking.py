@@ -172,7 +172,7 @@ class AgencyAsked(Document, frozen=True, kw_only=True, tag="refuse_agency", tag_
 class SettingChange(Document, frozen=True, kw_only=True):
     """One changed setting, by its name in `OwnerSettings`; of zones, how many there are."""
 
-    key: Line
+    name: Line
     before: str | int | bool
     after: str | int | bool
     is_wider: bool

@@ -81,8 +81,8 @@ class HouseholdStore:
     def told_file(self) -> str | None:
         """Return the digest of the doorbell's own file that the owners were told of last."""
         with self._database.read() as connection:
-            row = connection.execute("SELECT told_file FROM household").fetchone()
-        return row[0]
+            told: str | None = connection.execute("SELECT told_file FROM household").fetchone()[0]
+        return told
 
     def set_told_file(self, digest: str) -> None:
         """Store of which file they were told."""

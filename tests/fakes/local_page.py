@@ -109,9 +109,9 @@ OTHERS: tuple[Asked, ...] = (
         added=[],
         zones=[("Gate", [(100, 500), (400, 500), (400, 900)])],
         changes=[
-            SettingChangeView(key="has_reminder", before=False, after=True, is_wider=False),
-            SettingChangeView(key="keep_days", before=14, after=30, is_wider=True),
-            SettingChangeView(key="zones", before=0, after=1, is_wider=False),
+            SettingChangeView(name="has_reminder", before=False, after=True, is_wider=False),
+            SettingChangeView(name="keep_days", before=14, after=30, is_wider=True),
+            SettingChangeView(name="zones", before=0, after=1, is_wider=False),
         ],
     ),
     RecoveryView(words=WORDS, is_first=True),

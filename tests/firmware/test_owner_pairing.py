@@ -351,7 +351,7 @@ async def test_renewing_signs_exactly_this_machines_keys(town: PairingTown) -> N
     browser = town.player().public
     await asyncio.to_thread(renew, account, passkey, paired, browser, now_ms=5)
     signed, statement = await sent_to(town)
-    assert statement.terms == own_browser(browser)
+    assert statement.terms == own_browser(browser, now_ms=5)
     assert signer_of(signed, [paired.owner]) == paired.owner
 
 

@@ -501,7 +501,8 @@ async def test_an_owner_is_sent_away_at_the_door_and_goes_by_themselves_at_once(
         credential_id = other.passkey.key.credential_id
         paired = Paired(pairing_id=pairing_id, credential_id=credential_id)
         await world.pairings.take_paired(home.device, paired)
-        await open_settings(home.page)
+        await home.page.goto(f"{OWNER_ORIGIN}/#/people/owners")
+        await home.page.reload()
         await home.page.get_by_role("button", name="Send Bo away").click()
         removed = await home.sent()
         assert terms_of(removed) == RemoveOwner(credential_id=credential_id)

@@ -204,8 +204,8 @@ def _settings(asked: SettingsAsked) -> list[str]:
     lines += [f"A new mask: {_corners(polygon)}" for polygon in asked.added]
     lines += [f"A mask that stays: {_corners(polygon)}" for polygon in asked.kept]
     lines += [
-        f"{SETTING_NAMES.get(one.key, one_line(one.key))}: {_value(one.key, one.before)}, "
-        f"then {_value(one.key, one.after)}{' (MORE THAN BEFORE)' if one.is_wider else ''}"
+        f"{SETTING_NAMES.get(one.name, one_line(one.name))}: {_value(one.name, one.before)}, "
+        f"then {_value(one.name, one.after)}{' (MORE THAN BEFORE)' if one.is_wider else ''}"
         for one in asked.changes
     ]
     lines += [f"Motion zone {one_line(name)}: {_corners(corners)}" for name, corners in asked.zones]
