@@ -53,7 +53,7 @@ from tests.fakes.consent_world import (
     reason,
 )
 from tests.fakes.owner_file import file_of
-from tests.fakes.rights import own_browser
+from tests.fakes.rights import DAY_MS, guest, own_browser
 from tests.fakes.sample_keys import NO_P256_KEY, NO_SESSION_KEY, NO_X25519_KEY
 from tests.story.authenticator import SoftPasskey
 from tests.story.browser import SoftBrowser
@@ -210,6 +210,29 @@ def test_a_key_that_confirms_is_made_no_owner(world):
 def test_a_newcomer_brings_a_browser_of_their_own(world):
     world = knowing(world, BROWSER.keys, ada(world))
     assert reason(world.judged(world.newcomer(browser=BROWSER.keys))) == "browser"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"what": ["live"]},  # less than an owner's browser has
+        {"from_ms": 1},
+        {"until_ms": NOW_MS + 401 * DAY_MS},
+        {"until_ms": NOW_MS},
+        {"holder": "guest", "what": ["record"]},
+    ],
+)
+def test_a_right_that_its_holder_cant_have_is_refused(world, changes):
+    given = msgspec.structs.replace(own_browser(BROWSER.keys), **changes)
+    assert reason(world.judged(given)) == "right"
+
+
+def test_a_guest_is_let_in_by_a_pairing_alone_and_renewed_without(world):
+    given = guest(BROWSER.keys, "live", until_ms=NOW_MS + DAY_MS)
+    assert reason(world.judged(given)) == "newcomer"
+    fact = BrowserFact(credential_id=ada(world), keys=BROWSER.keys, right=given.right)
+    known = world.with_facts(browsers={BROWSER.keys.id: fact})
+    assert reason(known.judged(given)) is None
 
 
 @pytest.mark.parametrize("key", ["A", "AAAA", b64u(b"\x30\x00"), NO_P256_KEY])

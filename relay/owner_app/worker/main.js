@@ -7,6 +7,8 @@
  * @module
  */
 import { renewSubscription } from "../push.js";
+import * as hpke from "../vendor/hpke.js";
+import { useHpke } from "../vendor/protocol/sealing.js";
 import { Pushed } from "./pushed.js";
 import { RingOrders } from "./ring_orders.js";
 import { Shell } from "./shell.js";
@@ -19,6 +21,7 @@ export function listen(list) {
   const shell = new Shell(caches, registration.scope, list);
   const pushed = new Pushed(registration);
   const orders = new RingOrders(registration);
+  useHpke(hpke);
 
   worker.addEventListener("install", (event) => event.waitUntil(shell.install()));
   worker.addEventListener("activate", (event) => event.waitUntil(shell.forgetOthers()));

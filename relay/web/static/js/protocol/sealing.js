@@ -11,14 +11,22 @@ import { WireError, hex, join } from "./encoding.js";
 
 const ENC_BYTES = 32;
 const PRIME = 2n ** 255n - 19n;
+/** @typedef {typeof import("../../vendor/hpke.js")} Hpke */
+
 /** @type {Promise<import("../../vendor/hpke.js").CipherSuite> | undefined} */
 let loading;
 
+/** @param {Hpke} hpke */
+const suiteOf = (hpke) => new hpke.CipherSuite(hpke.KEM_DHKEM_X25519_HKDF_SHA256, hpke.KDF_HKDF_SHA256, hpke.AEAD_AES_256_GCM);
+
+/** Takes HPKE from one who has it: a service worker may import nothing later. @param {Hpke} hpke */
+export function useHpke(hpke) {
+  loading = Promise.resolve(suiteOf(hpke));
+}
+
 /** HPKE, fetched when something is first sealed or opened: pages stand before it is there. */
 function suite() {
-  loading ??= import("../../vendor/hpke.js").then(
-    (hpke) => new hpke.CipherSuite(hpke.KEM_DHKEM_X25519_HKDF_SHA256, hpke.KDF_HKDF_SHA256, hpke.AEAD_AES_256_GCM),
-  );
+  loading ??= import("../../vendor/hpke.js").then(suiteOf);
   loading.catch(() => (loading = undefined)); // no network: the next try fetches it
   return loading;
 }
