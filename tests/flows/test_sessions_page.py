@@ -92,7 +92,7 @@ async def test_a_page_whose_code_cant_be_fetched_says_so_and_can_be_tried_again(
         await expect(page.locator("#not-loaded")).to_be_visible()
         await home.person.context.set_offline(False)
         await page.click("#load-again")
-        await expect(page.locator("h1")).to_have_text("Recordings")
+        await expect(page.locator("h1")).to_have_text("History")
         assert page.url.endswith("#/history")
         await page.route("**/locales/*.json", lambda route: route.abort())
         await page.reload()

@@ -187,7 +187,8 @@ function lastPicture({ device, name }, ring, history, thumbs, frame) {
   const place = isFrame ? h("div", { class: "thumb" }, h("img", { src: frame.url, alt: "" })) : told === undefined ? h("div", { class: "thumb" }, mark()) : thumbs.box(told, name);
   return h(
     "a",
-    { class: "frame", href: `#/live/${device}`, "aria-label": [t("door.frame", { door: name }), age].filter(Boolean).join(", ") },
+    { class: "frame", href: `#/live/${device}` },
+    h("span", { class: "visually-hidden" }, t("door.frame", { door: name }), ": "),
     place,
     age ? h("span", { class: "frame-age", title: timeText(ms) }, age) : h("span", { class: "frame-age" }, t("door.no_picture")),
   );
