@@ -282,7 +282,7 @@ class HouseholdSettings:
         `notify_settings`, with the statement that lets it in.
         """
         digest = self._settings_user.file.digest()
-        if await asyncio.to_thread(self._household.told_file) == digest:
+        if await asyncio.to_thread(self._household.file_notice) == digest:
             return
         browsers = [one for one in self._browsers.all() if one.is_owners]
         if not browsers:
@@ -292,7 +292,7 @@ class HouseholdSettings:
             owner = self._owners.find(browser.credential_id)
             if owner is not None:
                 await self._notes.to_browser(owner, browser.keys, note)
-        await asyncio.to_thread(self._household.set_told_file, digest)
+        await asyncio.to_thread(self._household.set_file_notice, digest)
 
     async def _remove_owner(self, terms: RemoveOwner, credential_id: str) -> None:
         gone = self._owners.find(terms.credential_id)

@@ -78,13 +78,13 @@ class HouseholdStore:
                 (preferences.encode(), at_ms),
             )
 
-    def told_file(self) -> str | None:
+    def file_notice(self) -> str | None:
         """Return the digest of the doorbell's own file that the owners were told of last."""
         with self._database.read() as connection:
             told: str | None = connection.execute("SELECT told_file FROM household").fetchone()[0]
         return told
 
-    def set_told_file(self, digest: str) -> None:
+    def set_file_notice(self, digest: str) -> None:
         """Store of which file they were told."""
         with self._database.write() as connection:
             connection.execute("UPDATE household SET told_file = ?", (digest,))

@@ -15,7 +15,6 @@ from firmware.protocol.decisions import (
     MAX_NAMED_CLIPS,
     AddApprover,
     DeleteClips,
-    EnrolBrowser,
     KeepClips,
     Undelete,
 )
@@ -24,6 +23,7 @@ from firmware.protocol.grants import SignedStatement, Statement
 from firmware.protocol.notes import StatementRefused
 from tests.fakes.consent_world import new_owner_passkey
 from tests.fakes.intake import DeskRig, desk_rig
+from tests.fakes.rights import own_browser
 from tests.story.authenticator import SoftPasskey
 from tests.story.browser import SoftBrowser
 
@@ -47,7 +47,7 @@ def is_untouched(rig: DeskRig) -> bool:
 async def test_a_guest_or_a_stranger_deletes_nothing(rig, is_now):
     """A browser that may watch has keys of its own, and none of them signs this."""
     desk, guest = rig.desk(), SoftBrowser.create("A guest's phone")
-    await rig.confirm(desk, rig.sign(EnrolBrowser(browser=guest.keys)))
+    await rig.confirm(desk, rig.sign(own_browser(guest.keys)))
     approver = SoftPasskey.create(rp_id="approve.example", origin="https://approve.example")
     await rig.confirm(desk, rig.sign(AddApprover(name="Desk", key=approver.key)))
     terms = DeleteClips(clips=[clip_of(rig)], is_now=is_now)
