@@ -9,7 +9,7 @@ SOUND := pulseaudio pulseaudio-utils libportaudio2 libasound2-plugins libspeexds
 PEERS := ffmpeg bmap-tools
 POSTGRES := postgresql
 FAULTS := strace btrfs-progs e2fsprogs softhsm2
-STRANGERS := faketime mosquitto-clients
+STRANGERS := faketime mosquitto-clients firefox-esr
 FLASH := mtools dosfstools fdisk cloud-init netplan.io poppler-utils
 BOOT := qemu-system-x86 mmdebstrap e2fsprogs
 # for the Pi 3 that make soak boots: its programs run here while its packages are set up
@@ -51,6 +51,7 @@ strangers: setup  ## other people's tools against what Doorward makes: logs, bro
 	@.ci/debian $(BROWSER) $(PEERS) $(STRANGERS) || [ -z "$$CI" ]
 	@.ci/peers || [ -z "$$CI" ]
 	@.ci/strangers
+	@.ci/home_assistant || [ -z "$$CI" ]
 	DOORWARD_STRANGERS=1 $(VENV)/pytest tests/strangers $(ARGS)
 
 house: setup  ## print the structure's measures: parts, layers, edges, the longest files and functions
@@ -109,6 +110,7 @@ soak: setup  ## the long forms: 1,000 kills, 200 power cuts, every failing call,
 	DOORWARD_LIVE_VIEWERS=500 $(VENV)/pytest tests/firmware/test_aiortc_sender.py $(ARGS)
 	.ci/postgres $(VENV)/pytest tests/relay $(ARGS)
 	$(VENV)/pytest tests/guest/soak.py $(ARGS)
+	.ci/home_assistant && $(VENV)/pytest tests/home_assistant/soak.py $(ARGS)
 	$(VENV)/pytest tests/boot/soak.py $(ARGS)
 
 screenshots: setup  ## take pictures of every page, and of doorward-flash (tests/flows/screenshots.py)

@@ -17,6 +17,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 SLOWEST = 10
+collect_ignore = ["home_assistant/component"]  # run by Home Assistant's own Python
 
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False

@@ -3,6 +3,7 @@
 button ─► bell ─┬─► event, push
 luma ─► motion ─┼─► clip
                 └─► picture of the event, sealed to the owners' browsers
+events of a day ─► daily summary       every ten minutes ─► check-in (pushed if it falls silent)
 """
 
 from firmware.app.bell import Bell
@@ -12,8 +13,12 @@ from firmware.app.household import Household
 from firmware.app.link import RelayWay
 from firmware.app.site import Site
 from firmware.motion.watch import MotionWatch
+from firmware.notes.check_ins import CheckIns
+from firmware.notes.daily_summaries import DailySummaries
 from firmware.notes.event_pictures import EventPictures, PictureSealer
 from firmware.panel.doorstep import Doorstep
+from firmware.system.supervision import Part
+from firmware.transparency.public_record import PublicRecord
 
 
 class Alerts:
@@ -27,8 +32,24 @@ class Alerts:
         filming: CameraWiring,
         recording: ClipWiring,
         household: Household,
+        record: PublicRecord,
         relay: RelayWay,
     ) -> None:
+        self._summaries = DailySummaries(
+            device=site.keys.device,
+            browsers=household.browsers,
+            clock=site.clock,
+            counts=relay.outbox,
+            unread=record.requests,
+            events=relay.events,
+        )
+        self._check_ins = CheckIns(
+            device=site.keys.device,
+            browsers=household.browsers,
+            clock=site.clock,
+            events=relay.events,
+            link=relay.link,
+        )
         self.pictures = EventPictures(
             filming,
             sealer=PictureSealer(
@@ -38,6 +59,7 @@ class Alerts:
             events=relay.events,
             link=relay.link,
         )
+        self.pictures.taken.add(household.rings.pictured)
         self.motion = MotionWatch(
             site.config.motion,
             frames=filming.luma,
@@ -58,3 +80,8 @@ class Alerts:
             events=household.pushes,
             pictures=self.pictures,
         )
+        self.parts: dict[str, Part] = {
+            "motion": self.motion.run,
+            "summaries": self._summaries.run,
+            "check-ins": self._check_ins.run,
+        }

@@ -22,6 +22,7 @@ from firmware.capture.turn import turn_of
 from firmware.capture.unit_hub import LumaHub, SmallHub, UnitHub
 from firmware.capture.video_source import (
     DescribedCamera,
+    ExposingCamera,
     InfraredLamp,
     MakeCamera,
     Mask,
@@ -163,6 +164,11 @@ class CameraWiring:
         """Film until cancelled, with the owner's masks applied from the first picture on."""
         await self.keeper.set_mask(self.mask)
         await self.keeper.run()
+
+    def film_with(self, settings: CameraConfig) -> None:
+        """Film with this metering and backlight; before `run`."""
+        if isinstance(self._camera, ExposingCamera):
+            self._camera.set_exposure(metering=settings.metering, backlight=settings.backlight)
 
     async def hide_for_file(self, masks: tuple[Polygon, ...]) -> None:
         """Apply the masks of the configuration file, besides the owners'."""

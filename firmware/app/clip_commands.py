@@ -209,7 +209,7 @@ def _delete(library: Library, record: ClipRecord) -> int:
     if record.is_held:
         raise DoorwardError(f"{record.clip_id} is held; `clips unhold` comes first")
     if not library.remove([record.clip_id], "owner"):
-        raise DoorwardError(f"{record.clip_id} was held just now; `clips unhold` comes first")
+        raise DoorwardError(f"{record.clip_id} stays: an owner keeps it, or it was held just now")
     print(f"{record.clip_id} is deleted; `clips list --deleted` shows the record of it")
     return 0
 
@@ -279,7 +279,7 @@ def _fault_list(faults: list["Fault"]) -> list[dict[str, object]]:
 def _record_of(library: Library, beginning: str) -> ClipRecord:
     if not beginning:
         raise DoorwardError("write a clip's id, or the beginning of it; `clips list` shows them")
-    found = [record for record in library.in_order() if record.clip_id.startswith(beginning)]
+    found = [record for record in library.finished() if record.clip_id.startswith(beginning)]
     if not found:
         raise DoorwardError(f"there is no clip {beginning}; `clips list` shows what there is")
     if len(found) > 1:

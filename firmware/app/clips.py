@@ -11,7 +11,7 @@ import logging
 from firmware.app.camera import CameraWiring
 from firmware.clips.clip_cutter import ClipCutter, WitnessedRegister
 from firmware.clips.clip_news import ClipNews
-from firmware.clips.clip_span import clip_span_of
+from firmware.clips.clip_span import ClipSpan, clip_span_of
 from firmware.clips.crash_recovery import close_open_clips
 from firmware.clips.deletions import DeletionSigner
 from firmware.clips.library import Library
@@ -90,6 +90,8 @@ class ClipWiring:
             if sound_feed is not None
             else None
         )
+        if self.sound is not None:
+            self.sound.listen(config.sound.is_in_clips)
         self._sound_feed = sound_feed
         self._pre_roll_set_ms = round(config.clips.pre_roll_s * 1000)
         self.recorder = self._make_recorder(
@@ -107,6 +109,15 @@ class ClipWiring:
         """The parts that run as long as the doorbell does."""
         sound = {} if self.sound is None else {"sound in clips": self.sound.run}
         return {"recorder": self.recorder.run, "library": self.keep_in_order, **sound}
+
+    def use_settings(self, clips: ClipsConfig, *, has_sound: bool) -> None:
+        """Record by these lengths, with sound or without, and keep clips so long, from now on."""
+        self._pre_roll_set_ms = round(clips.pre_roll_s * 1000)
+        self._retention.set_keep_days(clips.keep_days)
+        self.recorder.set_reach(_span_of(clips))
+        if self.sound is not None:
+            self.sound.set_keep(clips.pre_roll_s + SOUND_BEYOND_S)
+            self.sound.listen(has_sound)
 
     def use_recovery_key(self, sealing_key: bytes | None) -> None:
         """Seal every clip from now on to the owners' recovery key, besides the file's; None: none.
@@ -149,6 +160,7 @@ class ClipWiring:
             oldest_clip_ms=self.library.oldest_ms(),
             pre_roll_ms=self.recorder.shortest_pre_roll_ms,
             pre_roll_set_ms=self._pre_roll_set_ms,
+            holds_days=self._retention.holds_days(),
         )
 
     async def aclose(self) -> None:
@@ -178,11 +190,7 @@ class ClipWiring:
             library=self.library,
             clock=clock,
             boot_id=boot_id,
-            reach=clip_span_of(
-                pre_roll_s=clips.pre_roll_s,
-                post_roll_s=clips.post_roll_s,
-                longest_s=clips.longest_s,
-            ),
+            reach=_span_of(clips),
             register=register,
             sound=self.sound,
         )
@@ -193,3 +201,9 @@ class ClipWiring:
             owners=owners,
             thumbnails=self._thumbnails,
         )
+
+
+def _span_of(clips: ClipsConfig) -> ClipSpan:
+    return clip_span_of(
+        pre_roll_s=clips.pre_roll_s, post_roll_s=clips.post_roll_s, longest_s=clips.longest_s
+    )

@@ -25,6 +25,7 @@ from firmware.protocol.encoding import as_line
 from firmware.protocol.notes import WifiTried
 from firmware.sound.pairing_voice import PairingVoice
 from firmware.sound.sound_system import SoundWiring
+from firmware.sound.speech import Language
 from firmware.sound.wifi_voice import WifiVoice
 from firmware.system.supervision import Part
 from firmware.wifi.kept_network import KeptNetwork
@@ -98,6 +99,11 @@ class CodeWatch:
         self.window.offered.add(self._voice.offer)
         self.window.wanted.add(self.trial.want)
         self.trial.ended.add(self._on_ended)
+
+    def use_language(self, language: Language) -> None:
+        """Speak this language from the next time on."""
+        self._voice.set_language(language)
+        self._pairing_voice.set_language(language)
 
     @property
     def parts(self) -> dict[str, Part]:

@@ -13,8 +13,11 @@ from firmware.app.clips import ClipWiring
 from firmware.app.household import Household
 from firmware.app.knock import KnockWiring
 from firmware.app.link import RelayWay
+from firmware.app.owner_settings import DoorbellSettings
 from firmware.app.site import Site
 from firmware.capture.turn import shown_size
+from firmware.decisions.clip_deletion import ClipDeletion
+from firmware.decisions.clip_facts import ClipFactCollector
 from firmware.decisions.door_number_alerts import DoorNumberAlerts
 from firmware.decisions.executor import Executor
 from firmware.decisions.facts import FactCollector
@@ -39,8 +42,8 @@ from firmware.outbox.outgoing import Outgoing
 from firmware.outbox.refusal_counts import RefusalCounts
 from firmware.outbox.uploader import PARTS_AT_ONCE, Uploader
 from firmware.panel.panel import Panel
-from firmware.protocol.decisions import OwnerSettings
 from firmware.sound.sound_system import SoundWiring
+from firmware.store.clip_choices import ClipChoices
 from firmware.store.deferred_events import DeferredEventStore
 from firmware.store.household import HouseholdStore
 from firmware.store.statements import StatementStore
@@ -68,8 +71,10 @@ class ConsentWiring:
         record: PublicRecord,
         relay: RelayWay,
         promises: DeferredEvents,
+        settings: DoorbellSettings,
     ) -> None:
         self._site = site
+        self._settings = settings
         self._filming = filming
         self._people = household
         self._recording = recording
@@ -90,6 +95,7 @@ class ConsentWiring:
         )
         panel.service_pressed.add(self.door_alerts.on_service_pressed)
         household.orders.door_link_wanted.add(self.door_alerts.on_link_wanted)
+        self._choices = ClipChoices(recording.database)
         self._holding = Holds(
             household=self._household,
             statements=self._statements,
@@ -107,6 +113,7 @@ class ConsentWiring:
         self._deciding = self._make_deciding()
         self.recovering = self._make_recovering()
         self._deciding.on_recovery_key.add(self.recovering.on_keys)
+        household.orders.serve_with(self._deciding)
         self.first_pairing = self._make_first_pairing()
         self._answers = self._make_answers()
         self._gathering = self._make_gathering()
@@ -129,6 +136,7 @@ class ConsentWiring:
             playback=recording.playback,
             register=record,
             picture_size=shown_size(site.config.camera),
+            file=settings,
         )
         self.progress = ReleaseTracker(
             statements=self._statements,
@@ -162,9 +170,7 @@ class ConsentWiring:
         And for their recovery key, to which clips are sealed.
         """
         await self.recovering.start()
-        settings = await asyncio.to_thread(self._household.settings)
-        if settings is not None:
-            await self.use_settings(settings)
+        await self._settings.start()
 
     async def start(self) -> None:
         """Resume statements, recoveries and deferred events of before the start."""
@@ -181,6 +187,7 @@ class ConsentWiring:
             await self._promises.flush()
             await self.first_pairing.resume()
             await self.recovering.resume()
+            await self._deciding.notify_of_file()
             if self._site.clock.is_settled():  # a wrong time would forget a no, and ask again
                 now_ms = self._site.clock.wall_ms()
                 await asyncio.to_thread(
@@ -195,12 +202,6 @@ class ConsentWiring:
         while True:
             await self.desk.commit_what_is_due()
             await asyncio.sleep(DUE_EVERY_S)
-
-    async def use_settings(self, settings: OwnerSettings) -> None:
-        """Apply the owners' settings from now on, with their masks."""
-        await self._filming.hide_for_owners(
-            [tuple((x / 1000, y / 1000) for x, y in mask) for mask in settings.masks]
-        )
 
     # --- what is wired to what ---
 
@@ -222,10 +223,14 @@ class ConsentWiring:
             owners=self._people.owners,
             household=self._household,
             holding=self._holding,
+            deleting=ClipDeletion(
+                library=self._recording.library, choices=self._choices, clock=self._site.clock
+            ),
             notes=self._people.notes,
             clock=self._site.clock,
             promises=self._promises,
-            settings_user=self,
+            settings_user=self._settings,
+            browsers=self._people.browsers,
         )
 
     def _make_recovering(self) -> OwnerRecovery:
@@ -272,7 +277,7 @@ class ConsentWiring:
         """Return the collector of facts that statements are judged by."""
         return FactCollector(
             identity=self._relay.identity,
-            cell=self._site.config.place.cell,
+            file=self._settings,
             clock=self._site.clock,
             record=self.record,
             owners=self._people.owners,
@@ -280,7 +285,11 @@ class ConsentWiring:
             newcomers=self._people.newcomers,
             statements=self._statements,
             household=self._household,
-            library=self._recording.library,
+            clips=ClipFactCollector(
+                library=self._recording.library,
+                choices=self._choices,
+                max_kept_bytes=self._site.config.clips.keep_bytes // 2,
+            ),
         )
 
     def _make_executor(self) -> Executor:

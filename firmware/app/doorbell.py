@@ -25,8 +25,8 @@ from firmware.app.household import Household
 from firmware.app.link import RelayWay
 from firmware.app.live import LiveWiring
 from firmware.app.local_page import LocalPageWiring
+from firmware.app.owner_settings import DoorbellSettings
 from firmware.app.public_record import followed_register, open_record
-from firmware.app.settings_reload import reload_settings
 from firmware.app.site import Site
 from firmware.app.upkeep import Upkeep
 from firmware.config.settings import Config
@@ -38,6 +38,7 @@ from firmware.panel.status_light import StatusLight
 from firmware.sound.sound_system import SoundWiring
 from firmware.store.database import Database
 from firmware.store.deferred_events import DeferredEventStore
+from firmware.store.household import HouseholdStore
 from firmware.system.supervision import LastResort, Part, keep_running
 
 log = logging.getLogger(__name__)
@@ -75,7 +76,7 @@ class Doorbell:
             owners=household,
             events=relay.events,
             register=record,
-            sound_feed=sounding.microphone if config.sound.is_in_clips else None,
+            sound_feed=sounding.microphone,
         )
         sounding.changes.add(recording.on_sound_change)
         self._upkeep = upkeep = Upkeep(
@@ -94,9 +95,21 @@ class Doorbell:
             filming=filming,
             recording=recording,
             household=household,
+            record=record,
             relay=relay,
         )
         alerts.motion.storms.add(upkeep.health.set_storm)
+        self._settings = settings = DoorbellSettings(
+            config,
+            household=HouseholdStore(database),
+            panel=panel,
+            filming=filming,
+            recording=recording,
+            sounding=sounding,
+            alerts=alerts,
+            upkeep=upkeep,
+            clock=clock,
+        )
         self._consenting = ConsentWiring(
             site,
             panel=panel,
@@ -107,6 +120,15 @@ class Doorbell:
             record=record,
             relay=relay,
             promises=promises,
+            settings=settings,
+        )
+        self._live = live = LiveWiring(
+            site,
+            filming=filming,
+            recording=recording,
+            sounding=sounding,
+            household=household,
+            asked=self._consenting.asked,
         )
         self._local_page = local_page = LocalPageWiring(
             site,
@@ -118,15 +140,9 @@ class Doorbell:
             relay=relay,
             upkeep=upkeep,
             consenting=self._consenting,
+            live=live,
         )
-        self._live = live = LiveWiring(
-            site,
-            filming=filming,
-            recording=recording,
-            sounding=sounding,
-            household=household,
-            asked=self._consenting.asked,
-        )
+        settings.serve_with(live)
         alerts.bell.rung.add(live.unanswered.on_pressed)
         self._lighting = StatusLight(
             panel.light,
@@ -157,7 +173,7 @@ class Doorbell:
             **self._upkeep.parts,
             **consenting.parts,
             "sound": self._sounding.run,
-            "motion": self._alerts.motion.run,
+            **self._alerts.parts,
             **self._local_page.parts,
             "light": self._lighting.run,
             "link": partial(self._relay.link.run, commands),
@@ -199,4 +215,4 @@ class Doorbell:
 
     async def reload(self, read: Callable[[], Config]) -> None:
         """Read the settings again, and apply those that may change while running."""
-        await reload_settings(read, self.filming, self._alerts)
+        await self._settings.reload_file(read)

@@ -1,7 +1,7 @@
 """Wiring of the household: owners, their browsers, notes and pushes to them, orders from them.
 
     pairing, statements ─► owners, browsers ─► notes, push (sealed to each browser)
-    order (sealed by a browser) ─► push, quick reply
+    order (sealed by a browser) ─► push, snooze, quick reply
 
 Only wiring belongs here; an owner's decisions are carried out by consent.py's parts.
 """
@@ -17,6 +17,7 @@ from firmware.enrolment.pairing import FollowedRegister, Pairing
 from firmware.enrolment.pairing_messages import PairingMessages
 from firmware.live.browser_orders import Orders, ReplyPlayer
 from firmware.live.nonces import Nonces
+from firmware.live.ring_feed import FedEvents, RingFeed
 from firmware.live.signature_checks import SignatureChecks
 from firmware.notes.pushes import Pushes
 from firmware.notes.sealed_notes import Notes
@@ -47,7 +48,13 @@ class Household:
         self.notes = Notes(
             keys=keys, owners=self.owners, browsers=self.browsers, clock=clock, events=promises
         )
-        self.pushes = Pushes(device=keys.device, browsers=self.browsers, clock=clock, events=events)
+        self.rings = RingFeed()
+        self.pushes = Pushes(
+            device=keys.device,
+            browsers=self.browsers,
+            clock=clock,
+            events=FedEvents(events, self.rings, clock),
+        )
         self.admitting = Admission(
             owners=self.owners,
             browsers=self.browsers,
@@ -73,16 +80,19 @@ class Household:
             checks=self.checks,
             browsers=self.browsers,
             replies=replies,
+            pushes=self.pushes,
         )
+        self.orders.replied.add(self.pushes.answered)
 
     def has_owner(self) -> bool:
         """Return whether anybody is paired."""
         return bool(self.owners.owners)
 
     def browsers_that_see(self) -> list[BrowserKeys]:
-        """Return the browsers whose keys count now."""
-        now_ms = self._clock.wall_ms()
-        return [b.keys for b in self.browsers.all() if not b.has_expired(now_ms)]
+        """Return the browsers that may see pictures of events now."""
+        now_ms, is_trusted = self._clock.wall_ms(), self._clock.is_trusted()
+        known = self.browsers.all()
+        return [b.keys for b in known if b.may("rings", now_ms, is_clock_trusted=is_trusted)]
 
     async def on_time_known(self, _difference_ms: int) -> None:
         """Start the 30 days of browsers that were enrolled while the time wasn't known."""

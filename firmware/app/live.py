@@ -33,6 +33,13 @@ class LiveWiring:
         asked: AskedService,
     ) -> None:
         config, clock = site.config, site.clock
+        self._sound = LiveSound(
+            opus=sounding.opus,
+            floor=sounding.floor,
+            replies=sounding.replies,
+            microphone=sounding.microphone,
+            reply_after_s=config.sound.reply_after_s,
+        )
         self.sessions = LiveSessions(
             sources=live_sources(
                 filming.hub.late,
@@ -49,14 +56,9 @@ class LiveWiring:
                 private_ice_hosts=config.live.private_ice_hosts,
             ),
             peers=RealPeers(clock, site.source),
-            sound=LiveSound(
-                opus=sounding.opus,
-                floor=sounding.floor,
-                replies=sounding.replies,
-                microphone=sounding.microphone,
-                reply_after_s=config.sound.reply_after_s,
-            ),
+            sound=self._sound,
             asked=asked,
+            rings=household.rings,
         )
         self.viewing = LiveView(
             self.sessions,
@@ -72,8 +74,14 @@ class LiveWiring:
             sounding.replies, self.sessions, after_s=config.sound.reply_after_s
         )
         self.sessions.watch_began.add(self.unanswered.on_watching)
+        self.sessions.watch_began.add(lambda watcher: household.pushes.answered(watcher.who))
         sounding.replies.played.add(self.unanswered.on_answered)
         sounding.floor.talk_began.add(self.unanswered.on_answered)
+
+    def use_reply_after(self, after_s: float) -> None:
+        """Play the default quick reply so long after a press, from the next one on; 0: never."""
+        self._sound.reply_after_s = after_s
+        self.unanswered.set_after(after_s)
 
     async def aclose(self) -> None:
         """End all sessions, and say nothing more to a visitor."""

@@ -9,6 +9,7 @@ from firmware.app.clips import ClipWiring
 from firmware.app.consent import ConsentWiring
 from firmware.app.household import Household
 from firmware.app.link import RelayWay
+from firmware.app.live import LiveWiring
 from firmware.app.public_record import followed_register
 from firmware.app.site import Site
 from firmware.app.upkeep import Upkeep
@@ -49,8 +50,10 @@ class LocalPageWiring:
         relay: RelayWay,
         upkeep: Upkeep,
         consenting: ConsentWiring,
+        live: LiveWiring,
     ) -> None:
         self._site = site
+        self._live = live
         self._consenting = consenting
         self.check = CheckService(
             CheckSurroundings(
@@ -111,9 +114,7 @@ class LocalPageWiring:
                     speaker=sounding.speaker,
                     desk=consenting.knocking.desk,
                 ),
-                microphone=MicrophoneControl(
-                    microphone=sounding.microphone, settings=site.config.sound
-                ),
+                microphone=MicrophoneControl(microphone=sounding.microphone, sound=sounding),
                 identity=IdentityControl(
                     identity=relay.new_identity, relay_url=site.enrolment.relay_url
                 ),
@@ -135,6 +136,7 @@ class LocalPageWiring:
                 door.url, listen_host=door.listen_host, listen_port=door.listen_port
             ),
             clock=self._site.clock,
+            live=self._live.viewing,
             example_town=self._consenting.record.example_town,
         )
         await serve(app, door.listen_host, door.listen_port)

@@ -8,6 +8,7 @@ from firmware.app.link import RelayWay
 from firmware.app.site import Site
 from firmware.decisions.request_intake import Register, RequestIntake
 from firmware.enrolment.pairing import FollowedRegister
+from firmware.notes.emergency_pushes import EmergencyPushes
 from firmware.protocol.encoding import sha256_hex
 from firmware.store.database import Database
 from firmware.store.household import HouseholdStore
@@ -52,11 +53,16 @@ def open_record(
     follower.witnessed.add(site.clock.note_witnessed)
     requests = _requests(site, follower, database, household, store)
     slots = Slots(
-        device=site.keys.device,
         clock=site.clock,
         register=follower,
         desk=requests,
         notes=household.notes,
+        emergencies=EmergencyPushes(
+            device=site.keys.device,
+            browsers=household.browsers,
+            clock=site.clock,
+            events=relay.events,
+        ),
         store=store,
         outbox=relay.outbox,
         events=relay.events,

@@ -6,7 +6,7 @@ from typing import Protocol, runtime_checkable
 
 from firmware.capture.camera_output import AccessUnit, LumaFrame, SmallPicture
 from firmware.config.polygon import Polygon
-from firmware.config.settings import CameraConfig
+from firmware.config.settings import Backlight, CameraConfig, Metering
 from firmware.protocol.encoding import canonical, sha256_hex
 from firmware.system.clock import SystemClock
 
@@ -125,6 +125,15 @@ class VideoSource(Protocol):
 
     def stop(self) -> None:
         """End; when this returns, nothing is called any more. `start` may follow."""
+        ...
+
+
+@runtime_checkable
+class ExposingCamera(Protocol):
+    """A camera whose owner chooses where brightness is measured."""
+
+    def set_exposure(self, *, metering: Metering, backlight: Backlight) -> None:
+        """Measure and brighten so from the next `start` on."""
         ...
 
 

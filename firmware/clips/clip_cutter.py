@@ -131,6 +131,10 @@ class ClipCutter:
         self._lost_before = 0
         self._pre_rolls_ms: deque[int] = deque(maxlen=PRE_ROLLS_KEPT)
 
+    def set_reach(self, reach: ClipSpan) -> None:
+        """Cut by this span from now on, the clip that is being recorded too. Any thread."""
+        self._reach = reach
+
     @property
     def clip_id(self) -> str | None:
         """The clip that is being recorded. Any thread may look."""

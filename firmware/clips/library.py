@@ -38,6 +38,7 @@ _RECORD = (
     " size_bytes, is_cut_short, is_held, trigger_event_id, manifest_digest, manifest_json"
     " FROM clips WHERE state = 'finished'"
 )
+_SHOWN = " AND deleted_until_ms IS NULL"
 _OLDEST_FIRST = " ORDER BY started_ms, counter"
 _DATE = (
     "UPDATE clips SET dating = 'dated', is_told = 0,"
@@ -56,6 +57,8 @@ class Removable:
 
     clip_id: str
     size_bytes: int
+    is_deleted: bool
+    """An owner deleted it, and could still take that back."""
 
 
 class Library:
@@ -104,40 +107,57 @@ class Library:
         return record
 
     def find(self, clip_id: str) -> ClipRecord | None:
-        """Return one finished clip."""
+        """Return one finished clip, unless an owner deleted it."""
         with self._database.read() as connection:
-            row = connection.execute(_RECORD + " AND clip_id = ?", (clip_id,)).fetchone()
+            row = connection.execute(f"{_RECORD}{_SHOWN} AND clip_id = ?", (clip_id,)).fetchone()
         return None if row is None else self._record(row)
 
     def finished(self, *, from_ms: int = 0, to_ms: int = NO_END_MS) -> list[ClipRecord]:
-        """Return the finished clips that touch these times, oldest first."""
+        """Return the finished clips that touch these times, oldest first; no deleted ones."""
         return self._records(
-            " AND started_ms <= ? AND started_ms + duration_ms >= ?" + _OLDEST_FIRST,
+            _SHOWN + " AND started_ms <= ? AND started_ms + duration_ms >= ?" + _OLDEST_FIRST,
             (to_ms, from_ms),
         )
 
     def newest(self, limit: int) -> list[ClipRecord]:
         """Return at most so many finished clips, the newest first."""
-        return self._records(" ORDER BY started_ms DESC, counter DESC LIMIT ?", (limit,))
+        return self._records(_SHOWN + " ORDER BY started_ms DESC, counter DESC LIMIT ?", (limit,))
+
+    def deleted(self) -> list[ClipRecord]:
+        """Return the clips that an owner deleted, and that aren't erased yet, oldest first."""
+        return self._records(" AND deleted_until_ms IS NOT NULL" + _OLDEST_FIRST)
+
+    def deleted_until(self, until_ms: int) -> list[str]:
+        """Return the deleted clips that were to be erased by then, held ones left out."""
+        with self._database.read() as connection:
+            rows = connection.execute(
+                "SELECT clip_id FROM clips WHERE deleted_until_ms <= ? AND is_held = 0", (until_ms,)
+            ).fetchall()
+        return [row[0] for row in rows]
 
     def in_order(self) -> list[ClipRecord]:
-        """Return the finished clips in the order of their recording, whatever their times."""
+        """Return all finished clips, deleted ones too, in the order of their recording."""
         return self._records(" ORDER BY counter, clip_id")
 
     def unpublished(self) -> list[ClipRecord]:
         """Return the finished clips whose event isn't known to be accepted, oldest first."""
-        return self._records(" AND is_told = 0 ORDER BY counter, clip_id")
+        return self._records(_SHOWN + " AND is_told = 0 ORDER BY counter, clip_id")
 
     def count(self) -> int:
         """Return the number of finished clips."""
         with self._database.read() as connection:
-            row = connection.execute("SELECT count(*) FROM clips WHERE state = 'finished'")
+            row = connection.execute(
+                "SELECT count(*) FROM clips WHERE state = 'finished' AND deleted_until_ms IS NULL"
+            )
             return int(row.fetchone()[0])
 
     def oldest_ms(self) -> int | None:
         """Return when the oldest finished clip began."""
         with self._database.read() as connection:
-            row = connection.execute("SELECT min(started_ms) FROM clips WHERE state = 'finished'")
+            row = connection.execute(
+                "SELECT min(started_ms) FROM clips"
+                " WHERE state = 'finished' AND deleted_until_ms IS NULL"
+            )
             value = row.fetchone()[0]
         return None if value is None else int(value)
 
@@ -150,27 +170,33 @@ class Library:
             return int(row.fetchone()[0])
 
     def removable_bytes(self) -> int:
-        """Return the total size of all finished clips that aren't held."""
+        """Return the total size of all finished clips that are neither held nor kept."""
         with self._database.read() as connection:
             row = connection.execute(
                 "SELECT coalesce(sum(size_bytes), 0) FROM clips"
                 " WHERE state = 'finished' AND is_held = 0"
+                " AND clip_id NOT IN (SELECT clip_id FROM kept_clips)"
             )
             return int(row.fetchone()[0])
 
     def removable(self, *, ended_before_ms: int = NO_END_MS, limit: int) -> list[Removable]:
-        """Return finished clips that aren't held, in the order of recording.
+        """Return finished clips that are neither held nor kept, in the order of recording.
 
-        `ended_before_ms` leaves out clips whose time isn't known.
+        `ended_before_ms` leaves out clips whose time isn't known, and deleted ones.
         """
         with self._database.read() as connection:
             rows = connection.execute(
-                "SELECT clip_id, size_bytes FROM clips WHERE state = 'finished' AND is_held = 0"
-                " AND (? OR started_ms + duration_ms < ? AND dating != 'unknown')"
+                "SELECT clip_id, size_bytes, deleted_until_ms IS NOT NULL FROM clips"
+                " WHERE state = 'finished' AND is_held = 0"
+                " AND (? OR started_ms + duration_ms < ? AND dating != 'unknown'"
+                " AND deleted_until_ms IS NULL)"
+                " AND clip_id NOT IN (SELECT clip_id FROM kept_clips)"
                 " ORDER BY counter, clip_id LIMIT ?",
                 (ended_before_ms == NO_END_MS, ended_before_ms, limit),
             ).fetchall()
-        return [Removable(clip_id=row[0], size_bytes=row[1]) for row in rows]
+        return [
+            Removable(clip_id=row[0], size_bytes=row[1], is_deleted=bool(row[2])) for row in rows
+        ]
 
     def open_starts(self) -> list[ClipStart]:
         """Return the clips that are being recorded, or were when the process died."""
@@ -236,7 +262,7 @@ class Library:
     def remove(self, clip_ids: Iterable[str], why: DeletionReason) -> list[str]:
         """Remove clips: row out and deletion record in, by one commit, then the files.
 
-        A held clip stays, also one that another process holds only now. Returns what went.
+        A held or kept clip stays, also one that another process holds only now. Returns what went.
         """
         ids = list(clip_ids)
         try:
@@ -246,7 +272,7 @@ class Library:
                 raise
             # Not even the commit fits: make room for it first. A crash between leaves rows
             # without files, which recovery finds.
-            self._unlink(self._not_held(ids))
+            self._unlink(self._removable_of(ids))
             ids = self._forget(ids, why)
         self._unlink(ids)
         return ids
@@ -275,22 +301,19 @@ class Library:
         with self._counter_lock:
             self._counter = max(self._counter, counter)
 
-    def _not_held(self, clip_ids: list[str]) -> list[str]:
+    def _removable_of(self, clip_ids: list[str]) -> list[str]:
         with self._database.read() as connection:
-            rows = connection.execute("SELECT clip_id FROM clips WHERE is_held = 1").fetchall()
-        held = {row[0] for row in rows}
-        return [clip_id for clip_id in clip_ids if clip_id not in held]
+            return [clip_id for clip_id in clip_ids if not _stays(connection, clip_id)]
 
     def _forget(self, clip_ids: list[str], why: DeletionReason) -> list[str]:
         forgotten = []
         with self._database.write() as connection:
             for clip_id in clip_ids:
-                row = connection.execute(
-                    "SELECT manifest_digest, counter, is_held FROM clips WHERE clip_id = ?",
-                    (clip_id,),
-                ).fetchone()
-                if row is not None and row[2]:
+                if _stays(connection, clip_id):
                     continue
+                row = connection.execute(
+                    "SELECT manifest_digest, counter FROM clips WHERE clip_id = ?", (clip_id,)
+                ).fetchone()
                 forgotten.append(clip_id)
                 if row is None:
                     continue
@@ -301,6 +324,7 @@ class Library:
                     (clip_id, row[1], why, signed.encode()),
                 )
                 connection.execute("DELETE FROM clips WHERE clip_id = ?", (clip_id,))
+                connection.execute("DELETE FROM kept_clips WHERE clip_id = ?", (clip_id,))
             connection.execute(
                 "DELETE FROM deletions WHERE clip_id IN (SELECT clip_id FROM deletions"
                 " ORDER BY counter DESC LIMIT -1 OFFSET ?)",
@@ -337,6 +361,16 @@ class Library:
             manifest_digest=row[12],
             signed_manifest=decode(SignedManifest, row[13], max_bytes=2 * MAX_MANIFEST_BYTES),
         )
+
+
+def _stays(connection: Connection, clip_id: str) -> bool:
+    """Return whether a clip is held, or kept by somebody."""
+    row = connection.execute(
+        "SELECT EXISTS (SELECT 1 FROM clips WHERE clip_id = ?1 AND is_held = 1)"
+        " OR EXISTS (SELECT 1 FROM kept_clips WHERE clip_id = ?1)",
+        (clip_id,),
+    ).fetchone()
+    return bool(row[0])
 
 
 def _insert(connection: Connection, start: ClipStart) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from functools import partial
 
 from firmware.clips.clip_cutter import MAX_TRIGGERS, ClipCutter
+from firmware.clips.clip_span import ClipSpan
 from firmware.clips.folder_lock import locked
 from firmware.clips.library import Library
 from firmware.clips.record import ClipRecord, StorageState
@@ -82,6 +83,10 @@ class Recorder:
         """The shortest pre-roll of the last clips; None before the first. Those that began before
         memory was filled don't count."""
         return self._cutter.shortest_pre_roll_ms
+
+    def set_reach(self, reach: ClipSpan) -> None:
+        """Cut clips by this span from now on, the one that is being recorded too."""
+        self._cutter.set_reach(reach)
 
     def trigger(
         self, event_id: str, kind: TriggerKind, at_pts_90k: int, *, told_pts_90k: int = 0

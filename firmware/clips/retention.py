@@ -2,7 +2,8 @@
 
 Age counts only by a clock that is known to be right and hasn't leapt lately, and only for clips
 whose time is known; limit and space go by the order of recording, so a wrong clock can't make the
-doorbell delete the newest. Held clips and the one being recorded are never removed.
+doorbell delete the newest. Held and kept clips and the one being recorded are never removed. What
+an owner deleted is erased when it can't be taken back any more, or in its turn if room is missing.
 """
 
 import logging
@@ -11,11 +12,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from firmware.clips.library import Library
+from firmware.protocol.deletions import DeletionReason
 from firmware.system.clock import Clock
 
 log = logging.getLogger(__name__)
 
 DAY_MS = 24 * 3600 * 1000
+MOST_DAYS = 3650
 BATCH = 100
 """How many clips one commit removes."""
 
@@ -48,14 +51,40 @@ class Retention:
         self._min_free_bytes = min_free_bytes
         self._free_bytes = free_bytes
 
+    def holds_days(self) -> int | None:
+        """Return how many days of clips fit, at the rate of those that are there; None: unknown.
+
+        Known once they reach back a day by a clock that is right. Reads storage.
+        """
+        oldest_ms, total_bytes = self._library.oldest_ms(), self._library.total_bytes()
+        if oldest_ms is None or total_bytes == 0 or not self._clock.is_settled():
+            return None
+        age_ms = self._clock.wall_ms() - oldest_ms
+        if age_ms < DAY_MS:
+            return None
+        room_bytes = self._free_bytes(self._library.clips_dir) - self._min_free_bytes + total_bytes
+        fits_bytes = max(0, min(self._keep_bytes, room_bytes))
+        return min(MOST_DAYS, fits_bytes * age_ms // (total_bytes * DAY_MS))
+
+    def set_keep_days(self, keep_days: int) -> None:
+        """Keep clips this long from the next `apply` on. Any thread."""
+        self._keep_days = keep_days
+
     def apply(self) -> list[str]:
         """Remove clips that are too old, then the oldest beyond the limit; return the ids."""
-        removed = self._remove_too_old() if self._clock.is_settled() else []
+        removed = []
+        if self._clock.is_settled():
+            removed = self.erase_deleted(self._clock.wall_ms()) + self._remove_too_old()
         removed += self._remove_oldest(self._library.total_bytes() - self._keep_bytes)
         removed += self._remove_oldest(self._missing_bytes())
         if removed:
             log.info("retention removed %d clips", len(removed))
         return removed
+
+    def erase_deleted(self, until_ms: int) -> list[str]:
+        """Erase the clips whose deletion can't be taken back after `until_ms`; return the ids."""
+        due = self._library.deleted_until(until_ms)
+        return self._library.remove(due, "owner") if due else []
 
     def keep_free(self) -> None:
         """Remove the oldest while less is free than there should be."""
@@ -92,6 +121,7 @@ class Retention:
     def _remove_oldest(self, wanted_bytes: int) -> list[str]:
         removed: list[str] = []
         while wanted_bytes > 0 and (oldest := self._library.removable(limit=1)):
-            removed += self._library.remove([oldest[0].clip_id], "space")
+            why: DeletionReason = "owner" if oldest[0].is_deleted else "space"
+            removed += self._library.remove([oldest[0].clip_id], why)
             wanted_bytes -= oldest[0].size_bytes
         return removed

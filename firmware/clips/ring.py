@@ -85,6 +85,11 @@ class Ring:
         window_s = self._pre_roll_s + late_s + LONGEST_GOP_S + SLACK_S
         self._window_90k = round(window_s * TICKS_PER_S)
 
+    def set_pre_roll(self, pre_roll_s: float, *, late_s: float) -> None:
+        """Keep this much from now on; more is there once it is filmed."""
+        self._pre_roll_s = pre_roll_s
+        self.set_late(late_s)
+
     @property
     def is_filled(self) -> bool:
         """Whether anything was dropped that came since the start, the last mask or the camera's

@@ -26,6 +26,8 @@ from firmware.config.values import (
     whole,
 )
 
+Metering = Literal["faces", "centre", "average"]
+Backlight = Literal["auto", "shadows", "off"]
 MIN_BITRATE_BPS = 250_000
 """Hardware encoders have hung far below (rpicam-apps #664)."""
 
@@ -59,8 +61,8 @@ class CameraConfig(Struct, frozen=True, kw_only=True):
     flicker_hz: Annotated[
         Literal[0, 50, 60], Meta(description="50 or 60 (the mains), or 0 for none"), INSTALLER
     ] = 50
-    metering: Annotated[Literal["faces", "centre", "average"], OWNER] = "faces"
-    backlight: Annotated[Literal["auto", "shadows", "off"], OWNER] = "auto"
+    metering: Annotated[Metering, OWNER] = "faces"
+    backlight: Annotated[Backlight, OWNER] = "auto"
     hdr: Annotated[Literal["auto", "sensor", "off"], INSTALLER] = "auto"
     has_infrared: Annotated[bool, INSTALLER] = False
 
@@ -137,6 +139,7 @@ class SoundConfig(Struct, frozen=True, kw_only=True):
     is_microphone_on: Annotated[bool, OWNER] = False
     is_in_live_view: Annotated[bool, OWNER] = True
     is_in_clips: Annotated[bool, OWNER] = False
+    volume_percent: Annotated[int, whole(10, 100), OWNER] = 100
     echo: Annotated[Literal["auto", "livekit", "speex", "none"], INSTALLER] = "auto"
     reply_after_s: Annotated[float, number(0, 120, "seconds (0: never)"), OWNER] = 0.0
 

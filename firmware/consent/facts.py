@@ -1,11 +1,11 @@
 """Inputs and results of the verifier: facts of one moment, and the types that it returns."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal, NewType
 
 from firmware.protocol.browsers import BrowserKeys
-from firmware.protocol.decisions import OwnerSettings
+from firmware.protocol.decisions import FileSettings, MaskPolygon, OwnerSettings
 from firmware.protocol.grants import GrantTerms, Owner, SignedStatement, Terms
 from firmware.protocol.pairing import PairedKeys
 from firmware.protocol.passkeys import PasskeyKey
@@ -14,6 +14,7 @@ from firmware.protocol.register.entries import Agreement
 from firmware.protocol.register.facts import RegisterFacts
 from firmware.protocol.releases import ReleaseOpening
 from firmware.protocol.requests import EvidenceRequest, SignedRequest
+from firmware.protocol.rights import Right
 from firmware.protocol.tlog.policy import Policy
 
 Reason = RefusedCheck
@@ -31,14 +32,20 @@ class ClipFact:
     started_ms: int
     ended_ms: int
     has_sound: bool = False
+    size_bytes: int = 0
+    held_by: Literal["nobody", "hold", "grant"] = "nobody"
+    """A hold of its time, or a grant that names it and isn't done."""
+    kept_by: frozenset[str] = frozenset()
+    """The owners who keep it, by their passkeys' credential ids."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrowserFact:
-    """One enrolled browser and its owner."""
+    """One browser, its right, and the owner who gave it."""
 
     credential_id: str
     keys: BrowserKeys
+    right: Right
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +64,9 @@ class HouseholdFacts:
 
     settings: OwnerSettings | None = None
     """None: none came yet, and the doorbell's own file counts."""
+    file: FileSettings
+    """What the doorbell's own file says."""
+    file_zones: Sequence[MaskPolygon] = ()
     refused_agencies: frozenset[str] = frozenset()
     approvers: Mapping[str, ApproverFact]
     """By the approver key's own credential id."""
@@ -73,7 +83,8 @@ class Facts:
     """All facts that the rules read, gathered at one moment by `firmware.decisions.facts`.
 
     `register` is what this doorbell follows by itself, `policy` whom it believes about logs.
-    `clips` holds the finished clips by id. `spent` holds digests of statements already used.
+    `clips` holds the finished clips by id, `deleted_clips` those that an owner deleted and that can
+    still come back. `spent` holds digests of statements already used.
     """
 
     device: str
@@ -93,6 +104,9 @@ class Facts:
     newcomers: Mapping[str, PairedKeys]
     """By their commitments, the keys of those whose three messages of pairing are there."""
     household: HouseholdFacts
+    deleted_clips: Mapping[str, ClipFact] = field(default_factory=dict)
+    max_kept_bytes: int = 0
+    """So much of the card all kept clips may fill."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,9 @@ R10c: what widens who may see, hear or decide waits for the doorbell's own confi
 and when, the verifier has checked before.
 """
 
-from firmware.consent.facts import Facts, Reason
+from collections.abc import Mapping
+
+from firmware.consent.facts import ClipFact, Facts, Reason
 from firmware.protocol.browsers import check_browser_keys
 from firmware.protocol.decisions import (
     MAX_HOLD_WINDOW_MS,
@@ -12,23 +14,28 @@ from firmware.protocol.decisions import (
     ChangeSettings,
     Confirm,
     Decline,
+    DeleteClips,
     EndApprover,
     EndBrowser,
-    EnrolBrowser,
+    GiveRight,
     Hold,
+    KeepClips,
     Knock,
     OwnerSettings,
     RefuseAgency,
     RemoveOwner,
     Revoke,
     SetRecovery,
+    Undelete,
     Unhold,
 )
 from firmware.protocol.encoding import WireError, unb64u
 from firmware.protocol.grants import AddOwner, Terms, check_owner_keys
 from firmware.protocol.pairing import PairedKeys
 from firmware.protocol.passkeys import is_same_passkey, load_p256
+from firmware.protocol.rights import CLOCK_TOLERANCE_MS, MAX_RIGHT_MS, check_right, is_wider
 from firmware.protocol.sealing import seal_to
+from firmware.protocol.setting_changes import crossed, number, widened
 
 MAX_HOLDS = 10
 MAX_APPROVERS = 5
@@ -53,8 +60,8 @@ def check_decision(terms: Terms, credential_id: str, facts: Facts) -> None:
             _check_addition(terms, facts)
         case RemoveOwner():
             _check_removal(terms, facts)
-        case EnrolBrowser():
-            _check_enrolment(terms, credential_id, facts)
+        case GiveRight():
+            _check_right(terms, credential_id, facts)
         case EndBrowser():
             _check_ending(terms, credential_id, facts)
         case Hold():
@@ -62,6 +69,14 @@ def check_decision(terms: Terms, credential_id: str, facts: Facts) -> None:
         case Unhold():
             if terms.hold_digest not in facts.household.holds:
                 raise Forbidden("hold", "there is no such hold")
+        case DeleteClips():
+            _check_deletion(terms, credential_id, facts)
+        case Undelete():
+            _check_named(terms.clips)
+            for clip_id in terms.clips:
+                _fact_of(clip_id, facts.deleted_clips)
+        case KeepClips():
+            _check_keeping(terms, facts)
         case Revoke():
             if terms.grant_digest in facts.household.revoked:
                 raise Forbidden("revoked", "this grant was taken back before")
@@ -96,22 +111,23 @@ def is_widening(terms: Terms, credential_id: str, facts: Facts) -> bool:
             return terms.credential_id != credential_id
         case RefuseAgency():
             return not terms.is_refused
-        case EnrolBrowser():
+        case GiveRight():
             known = facts.browsers.get(terms.browser.id)
-            return known is None or known.keys != terms.browser
+            if known is None or known.keys != terms.browser:
+                return True
+            return is_wider(known.right, terms.right, facts.now_ms)
         case ChangeSettings():
-            return _widens(facts.household.settings, terms.settings)
+            household = facts.household
+            file, zones = household.file, household.file_zones
+            return bool(widened(household.settings, terms.settings, file, zones))
         case EndBrowser() | Hold() | Unhold() | Revoke() | Decline() | EndApprover():
             return False
+        case DeleteClips() | Undelete() | KeepClips():
+            return False  # an undone deletion shows no more than before it, and to nobody else
         case Confirm() | Knock():
             return False
         case _:  # whoever forgets a kind here makes it wait
             return True
-
-
-def _widens(before: OwnerSettings | None, after: OwnerSettings) -> bool:
-    """Return whether a mask that was there isn't there any more."""
-    return before is not None and any(mask not in after.masks for mask in before.masks)
 
 
 def _check_addition(terms: AddOwner, facts: Facts) -> None:
@@ -136,16 +152,25 @@ def _check_removal(terms: RemoveOwner, facts: Facts) -> None:
         raise Forbidden("last_owner", "the last owner can't go; reset the doorbell instead")
 
 
-def _check_enrolment(terms: EnrolBrowser, credential_id: str, facts: Facts) -> None:
+def _check_right(terms: GiveRight, credential_id: str, facts: Facts) -> None:
     try:
         check_browser_keys(terms.browser)
     except WireError as error:
         raise Forbidden("form", f"the browser's keys can't be used: {error}") from error
+    try:
+        check_right(terms.right)
+    except WireError as error:
+        raise Forbidden("right", f"this right can't be given: {error}") from error
     known = facts.browsers.get(terms.browser.id)
-    if known is not None and known.credential_id != credential_id:
+    is_owners = known is not None and known.right.holder == "owner"
+    if known is not None and is_owners and known.credential_id != credential_id:
         raise Forbidden("browser", "this browser is another owner's")
+    if not 0 < terms.until_ms - facts.now_ms <= MAX_RIGHT_MS + CLOCK_TOLERANCE_MS:
+        raise Forbidden("right", "a right ends within the next 400 days; choose another day")
     if terms.commitment is not None:
         _check_newcomer(terms.commitment, terms.browser, facts)
+    elif terms.holder == "guest" and (known is None or known.right.holder != "guest"):
+        raise Forbidden("newcomer", "a guest is let in by a pairing of their own phone")
 
 
 def _check_newcomer(commitment: str, keys: PairedKeys, facts: Facts) -> None:
@@ -159,8 +184,8 @@ def _check_newcomer(commitment: str, keys: PairedKeys, facts: Facts) -> None:
 
 def _check_ending(terms: EndBrowser, credential_id: str, facts: Facts) -> None:
     known = facts.browsers.get(terms.browser)
-    if known is None or known.credential_id != credential_id:
-        raise Forbidden("browser", "none of your browsers here is that one")
+    if known is None or (known.right.holder == "owner" and known.credential_id != credential_id):
+        raise Forbidden("browser", "none of your browsers, guests and players here is that one")
 
 
 def _check_hold(terms: Hold, facts: Facts) -> None:
@@ -168,6 +193,48 @@ def _check_hold(terms: Hold, facts: Facts) -> None:
         raise Forbidden("hold", "a hold is for up to a day's recordings, from earlier to later")
     if len(facts.household.holds) >= MAX_HOLDS:
         raise Forbidden("hold", f"there are {MAX_HOLDS} holds already; let one end first")
+
+
+def _check_deletion(terms: DeleteClips, credential_id: str, facts: Facts) -> None:
+    """Let a hold, a grant that isn't done and another owner's keeping win."""
+    _check_named(terms.clips)
+    there = {**facts.clips, **facts.deleted_clips} if terms.is_now else facts.clips
+    names = {owner.passkey.credential_id: owner.name for owner in facts.owners}
+    for clip_id in terms.clips:
+        clip = _fact_of(clip_id, there)
+        if clip.held_by == "hold":
+            raise Forbidden("clip_held", f"clip {clip_id} is held; end the hold first")
+        if clip.held_by == "grant":
+            raise Forbidden(
+                "clip_held", f"clip {clip_id} is in a release that isn't done; take it back first"
+            )
+        others = sorted(names[one] for one in clip.kept_by - {credential_id} if one in names)
+        if others:
+            raise Forbidden("clip_kept", f"clip {clip_id} is kept by {', '.join(others)}")
+
+
+def _check_keeping(terms: KeepClips, facts: Facts) -> None:
+    _check_named(terms.clips)
+    named = {clip_id: _fact_of(clip_id, facts.clips) for clip_id in terms.clips}
+    if not terms.is_kept:
+        return
+    kept = {clip_id: clip for clip_id, clip in facts.clips.items() if clip.kept_by}
+    if sum(clip.size_bytes for clip in {**kept, **named}.values()) > facts.max_kept_bytes:
+        raise Forbidden(
+            "clip_kept", "kept clips would fill more than half of the card; keep fewer of them"
+        )
+
+
+def _check_named(clip_ids: list[str]) -> None:
+    if len(set(clip_ids)) != len(clip_ids):
+        raise Forbidden("clip_repeated", "a clip is named twice")
+
+
+def _fact_of(clip_id: str, clips: Mapping[str, ClipFact]) -> ClipFact:
+    fact = clips.get(clip_id)
+    if fact is None:
+        raise Forbidden("clip_unknown", f"clip {clip_id} isn't there")
+    return fact
 
 
 def _check_settings(settings: OwnerSettings, facts: Facts) -> None:
@@ -178,6 +245,16 @@ def _check_settings(settings: OwnerSettings, facts: Facts) -> None:
         )
     if before is None and settings.revision != 1:
         raise Forbidden("settings", "the first settings have revision 1")
+    wrong = crossed(settings)
+    if wrong:
+        raise Forbidden("setting_value", f"{wrong}; draw it anew")
+    file = facts.household.file
+    pre_roll_ms = number(settings, file, "pre_roll_ms")
+    if pre_roll_ms > file.longest_pre_roll_ms:
+        longest_s = file.longest_pre_roll_ms / 1000
+        raise Forbidden("setting_value", f"the memory takes a pre-roll of {longest_s:g} s at most")
+    if number(settings, file, "longest_ms") < number(settings, file, "post_roll_ms"):
+        raise Forbidden("setting_value", "a clip can't be shorter than what follows a press")
 
 
 def _check_recovery(terms: SetRecovery) -> None:

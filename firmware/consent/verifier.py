@@ -59,6 +59,7 @@ from firmware.protocol.passkeys import AssertionRefused, PasskeyKey, challenge, 
 from firmware.protocol.register.entries import Agreement
 from firmware.protocol.releases import is_of_delivery, is_of_grant, package_id_of
 from firmware.protocol.requests import EvidenceRequest
+from firmware.protocol.setting_changes import unknown_settings
 from firmware.protocol.tlog.proof import check_proof
 
 CONFIRMATION_LIFE_MS = 10 * 60 * 1000
@@ -134,6 +135,9 @@ def _parse(data: bytes) -> _Parsed:
         signed = decode_canonical(SignedStatement, data)
         statement = decode_canonical(Statement, signed.statement.encode())
     except WireError as error:
+        unknown = unknown_settings(data)
+        if unknown:
+            raise _Refused("setting_unknown", ", ".join(unknown)) from error
         raise _Refused("form", str(error)) from error
     return _Parsed(digest=sha256_hex(signed.statement.encode()), signed=signed, statement=statement)
 

@@ -568,14 +568,17 @@ class Executor:
         if walk.snapshot.is_grant:
             await self._gather(walk, self._tell_released(walk))
         else:
-            await self._gather(walk, self._deciding.complete(walk.digest, walk.terms))
+            await self._gather(
+                walk, self._deciding.complete(walk.digest, walk.terms, _signer_in(walk))
+            )
 
     async def _tell_released(self, walk: _Walk) -> None:
         ready = walk.ready
         if ready is None:
             ready = await asyncio.to_thread(self._releasing.announced, walk.digest)
         await self._promises.publish(ready)
-        await self._answers.released(walk.digest, walk.row.statement.assertion.credential_id)
+        if isinstance(walk.terms, GrantTerms):
+            await self._answers.released(walk.digest, walk.terms.request_digest)
 
     async def _finish(self, walk: _Walk) -> None:
         """Store the end of the statement, its spent digest and its events in one commit.
@@ -734,6 +737,11 @@ def _released(walk: _Walk) -> Release:
 def _revoked_by(walk: _Walk) -> str:
     """Return the digest of the grant that this revocation takes back."""
     return _as(Revoke, walk.terms).grant_digest
+
+
+def _signer_in(walk: _Walk) -> str:
+    """Return the credential id of the passkey that signed the statement."""
+    return walk.row.statement.assertion.credential_id
 
 
 def _log_what_waits(walk: _Walk) -> None:

@@ -8,21 +8,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from firmware.clips.library import Library
 from firmware.consent.facts import (
     ApproverFact,
     BrowserFact,
-    ClipFact,
     Facts,
     HouseholdFacts,
 )
+from firmware.decisions.clip_facts import ClipFactCollector
+from firmware.decisions.holds import read_holding
 from firmware.enrolment.browsers import BrowserStore
 from firmware.enrolment.newcomers import Newcomers, Opened
 from firmware.enrolment.owners import OwnerStore
-from firmware.protocol.encoding import decode
-from firmware.protocol.footage import MAX_MANIFEST_BYTES, ClipManifest
+from firmware.protocol.decisions import FileSettings, MaskPolygon
 from firmware.protocol.grants import Terms, newcomer_in
 from firmware.protocol.register.facts import RegisterFacts
+from firmware.protocol.setting_changes import value
 from firmware.protocol.tlog.policy import Policy
 from firmware.store.household import HouseholdStore
 from firmware.store.statements import StatementStore
@@ -43,6 +43,20 @@ class OwnIdentity(Protocol):
     @property
     def is_cloned(self) -> bool:
         """Whether another device uses a copy of it."""
+        ...
+
+
+class FileValues(Protocol):
+    """The doorbell's own file (`firmware.app.owner_settings.DoorbellSettings`)."""
+
+    @property
+    def file(self) -> FileSettings:
+        """What it says, for the owners."""
+        ...
+
+    @property
+    def file_zones(self) -> list[MaskPolygon]:
+        """Its motion zones."""
         ...
 
 
@@ -79,7 +93,7 @@ class FactCollector:
         self,
         *,
         identity: OwnIdentity,
-        cell: str,
+        file: FileValues,
         clock: Clock,
         record: FollowedRecord,
         owners: OwnerStore,
@@ -87,10 +101,10 @@ class FactCollector:
         newcomers: Newcomers,
         statements: StatementStore,
         household: HouseholdStore,
-        library: Library,
+        clips: ClipFactCollector,
     ) -> None:
         self._identity = identity
-        self._cell = cell
+        self._file = file
         self._clock = clock
         self._record = record
         self._owners = owners
@@ -98,7 +112,7 @@ class FactCollector:
         self._newcomers = newcomers
         self._statements = statements
         self._household = household
-        self._library = library
+        self._clips = clips
 
     def batch_ms(self) -> int:
         """Return the length of a batch (R9) by the register, or by the rules before it is read."""
@@ -106,35 +120,33 @@ class FactCollector:
 
     def facts(self, *, resumed: Resumed | None = None) -> Facts:
         """Return the facts; of a statement that is resumed, those that it was begun with."""
+        decided, now_ms = self._decided(), self._clock.wall_ms()
+        holding = read_holding(self._household, self._statements, now_ms)
         return Facts(
             device=self._identity.device,
-            cell=self._cell,
-            now_ms=self._clock.wall_ms(),
+            cell=str(value(decided.settings, decided.file, "cell")),
+            now_ms=now_ms,
             is_clock_trusted=self._clock.is_trusted(),
             is_card_cloned=self._identity.is_cloned,
             owners=self._owners.owners,
             register=self._record.facts(),
             policy=self._record.policy or NOBODY,
             custody_origin=self._record.custody_origin,
-            clips={
-                clip.clip_id: ClipFact(
-                    manifest_digest=clip.manifest_digest,
-                    started_ms=clip.started_ms,
-                    ended_ms=clip.ended_ms,
-                    has_sound=_has_sound(clip.signed_manifest.manifest),
-                )
-                for clip in self._library.finished()
-            },
+            clips=self._clips.shown(holding),
+            deleted_clips=self._clips.deleted(holding),
+            max_kept_bytes=self._clips.max_kept_bytes,
             spent=self._statements.spent() - {None if resumed is None else resumed.digest},
             browsers={
-                browser.keys.id: BrowserFact(credential_id=browser.credential_id, keys=browser.keys)
+                browser.keys.id: BrowserFact(
+                    credential_id=browser.credential_id, keys=browser.keys, right=browser.right
+                )
                 for browser in self._browsers.all()
             },
             newcomers={
                 **{commitment: one.keys for commitment, one in self._opened().items()},
                 **({} if resumed is None else newcomer_in(resumed.terms)),
             },
-            household=self._decided(),
+            household=decided,
         )
 
     def _opened(self) -> Mapping[str, Opened]:
@@ -144,6 +156,8 @@ class FactCollector:
         household = self._household
         return HouseholdFacts(
             settings=household.settings(),
+            file=self._file.file,
+            file_zones=self._file.file_zones,
             refused_agencies=household.refused_agencies(),
             approvers={
                 key_id: ApproverFact(
@@ -158,12 +172,3 @@ class FactCollector:
                 for one in self._statements.waiting(self._clock.wall_ms())
             },
         )
-
-
-def _has_sound(manifest: str) -> bool:
-    """Return whether the clip has sound, by the manifest, which this doorbell signed itself."""
-    # Most have none; a manifest is parsed only where the word is in it.
-    if '"sound":' not in manifest:
-        return False
-    told = decode(ClipManifest, manifest.encode(), max_bytes=MAX_MANIFEST_BYTES)
-    return told.sound_track is not None

@@ -6,12 +6,16 @@ waits for its owner or for the public log. Only the owners are notified of a hol
 
 import asyncio
 import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 from firmware.clips.library import Library
+from firmware.clips.record import ClipRecord
 from firmware.protocol.decisions import MAX_HOLD_MS
 from firmware.protocol.encoding import decode
 from firmware.protocol.grants import GrantTerms, Statement
-from firmware.store.household import HouseholdStore
+from firmware.store.household import HeldTime, HouseholdStore
 from firmware.store.statements import StatementStore, WaitingStatement
 from firmware.system.clock import Clock
 
@@ -20,6 +24,29 @@ UNKNOWN_MS = 253_402_300_799_999
 """The end of a hold that was made while the time wasn't known."""
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldClips:
+    """What holds clips at one moment: holds of times, and the clips that grants name."""
+
+    times: Sequence[HeldTime]
+    granted: frozenset[str]
+
+    def of(self, clip: ClipRecord) -> Literal["nobody", "hold", "grant"]:
+        """Return what holds this clip."""
+        if any(clip.started_ms < one.to_ms and clip.ended_ms > one.from_ms for one in self.times):
+            return "hold"
+        return "grant" if clip.clip_id in self.granted else "nobody"
+
+
+def read_holding(household: HouseholdStore, statements: StatementStore, now_ms: int) -> HeldClips:
+    """Return what holds clips now; a hold counts until `Holds.apply` ends it. Reads storage."""
+    pending = statements.waiting(now_ms) + statements.statements_in("confirmed")
+    return HeldClips(
+        times=household.holds(),
+        granted=frozenset(clip_id for statement in pending for clip_id in _clips_of(statement)),
+    )
 
 
 class Holds:
@@ -53,12 +80,9 @@ class Holds:
                     self._household.date_hold(hold.digest, self.until_ms())
                 elif hold.until_ms <= now_ms:
                     self._household.end_hold(hold.digest)
-        spans = [(hold.from_ms, hold.to_ms) for hold in self._household.holds()]
-        named = self._named_by_grants(now_ms)
-        for clip in self._library.finished():
-            is_held = clip.clip_id in named or any(
-                clip.started_ms < to_ms and clip.ended_ms > from_ms for from_ms, to_ms in spans
-            )
+        holding = read_holding(self._household, self._statements, now_ms)
+        for clip in self._library.in_order():  # deleted ones too: a hold keeps them from erasure
+            is_held = holding.of(clip) != "nobody"
             if is_held != clip.is_held:
                 self._library.set_held(clip.clip_id, is_held=is_held)
 
@@ -67,10 +91,6 @@ class Holds:
         while True:
             await asyncio.to_thread(self.apply)
             await asyncio.sleep(CHECKED_EVERY_S)
-
-    def _named_by_grants(self, now_ms: int) -> set[str]:
-        pending = self._statements.waiting(now_ms) + self._statements.statements_in("confirmed")
-        return {clip_id for statement in pending for clip_id in _clips_of(statement)}
 
 
 def _clips_of(statement: WaitingStatement) -> list[str]:

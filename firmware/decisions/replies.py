@@ -14,7 +14,7 @@ from firmware.notes.sealed_notes import Notes
 from firmware.outbox.deferred_events import DeferredEvents
 from firmware.protocol.browsers import BrowserKeys
 from firmware.protocol.custody import quarter_of
-from firmware.protocol.decisions import EnrolBrowser
+from firmware.protocol.decisions import GiveRight
 from firmware.protocol.encoding import WireError, as_line, decode, decode_canonical, sha256_hex
 from firmware.protocol.grants import SignedStatement, Statement, signer_of
 from firmware.protocol.notes import (
@@ -61,10 +61,14 @@ class StatementReplies:
         )
         await self._tell(signed.assertion.credential_id, wanted, also=_newcomer_of(signed))
 
-    async def released(self, digest: str, credential_id: str) -> None:
-        """Reply that the package was sealed and is on its way."""
-        done = ReleaseDone(statement_digest=digest, package_id=package_id_of(digest))
-        await self._tell(credential_id, done)
+    async def released(self, digest: str, request_digest: str) -> None:
+        """Notify every owner that the package was sealed and is on its way."""
+        done = ReleaseDone(
+            statement_digest=digest,
+            request_digest=request_digest,
+            package_id=package_id_of(digest),
+        )
+        await self._notes.to_all(done)
 
     async def done(self, digest: str, kind: str, credential_id: str) -> None:
         """Reply that the decision is carried out."""
@@ -129,9 +133,11 @@ class StatementReplies:
 
 
 def _newcomer_of(signed: SignedStatement) -> BrowserKeys | None:
-    """Return the browser that an owner's statement would let in, which shows the outcome too."""
+    """Return the owner's browser that a statement would let in, which shows the outcome too."""
     try:
         terms = decode(Statement, signed.statement.encode()).terms
     except WireError:
         return None
-    return terms.browser if isinstance(terms, EnrolBrowser) else None
+    if isinstance(terms, GiveRight) and terms.holder == "owner":
+        return terms.browser
+    return None

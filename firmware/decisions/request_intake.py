@@ -26,6 +26,8 @@ from firmware.store.statements import StatementStore
 from firmware.system.clock import Clock
 
 REQUESTS_A_NOTE = 2
+EMERGENCY_NEWS_MS = 2 * 3600 * 1000
+"""An emergency request that is older isn't pushed any more."""
 TOLD_FOR_MS = 2 * (MAX_LIFE_MS + MAX_SKEW_MS)
 """Retention of the records of notices: as long as a request and its renewal can stand."""
 
@@ -45,6 +47,17 @@ class SlotNotices:
 
     bodies: Mapping[str, RequestsMatched]
     told: tuple[AnnouncedRequest, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewEmergencies:
+    """Emergency requests that weren't pushed yet, wherever they are about.
+
+    `is_here` tells whether one is about this door; None: the owners don't want to be asked.
+    """
+
+    digests: tuple[str, ...]
+    is_here: bool | None
 
 
 class Register(Protocol):
@@ -70,8 +83,8 @@ class RequestIntake:
         statements: StatementStore,
         slots: SlotStore,
     ) -> None:
-        """`is_opted_in` is the configuration file's value, until the owners' settings have one."""
-        self._cell = cell
+        """`cell` and `is_opted_in` are the file's, until the owners' settings have their own."""
+        self._file_cell = cell
         self._is_opted_in = is_opted_in
         self._clock = clock
         self._register = register
@@ -84,7 +97,15 @@ class RequestIntake:
     def is_opted_in(self) -> bool:
         """Whether owners are notified of requests: by their settings, else the own file."""
         settings = self._household.settings()
-        return self._is_opted_in if settings is None else settings.is_opted_in
+        chosen = None if settings is None else settings.is_opted_in
+        return self._is_opted_in if chosen is None else chosen
+
+    @property
+    def _cell(self) -> str:
+        """Where the doorbell hangs: by the owners' settings, else the own file."""
+        settings = self._household.settings()
+        chosen = None if settings is None else settings.cell
+        return self._file_cell if chosen is None else chosen
 
     def matched(self) -> list[RelevantRequest]:
         """Return the requests that concern this doorbell now, emergencies first, then the oldest.
@@ -92,18 +113,19 @@ class RequestIntake:
         Each is checked anew: one that was withdrawn, has expired, or whose agency may ask no more,
         is none. Of a request and its renewal only the renewal is here.
         """
-        if not self.is_opted_in or not self._cell or not self._clock.is_trusted():
+        own_cell = self._cell
+        if not self.is_opted_in or not own_cell or not self._clock.is_trusted():
             return []
         facts = self._register.facts()
         refused = self._household.refused_agencies()
         now_ms = self._clock.wall_ms()
         found = {}
         for digest, fact in facts.requests.items():
-            if self._cell not in fact.request.cells:
+            if own_cell not in fact.request.cells:
                 continue  # most are about other places: spare their signatures
             try:
                 checked, agreement = check_request(
-                    digest, facts, now_ms=now_ms, cell=self._cell, refused=refused
+                    digest, facts, now_ms=now_ms, cell=own_cell, refused=refused
                 )
             except RequestRefused:
                 continue
@@ -111,13 +133,46 @@ class RequestIntake:
         current = [one for one in found.values() if one.fact.renewed_by not in found]
         return sorted(current, key=_urgency)
 
+    def has_unanswered(self) -> bool:
+        """Return whether a request concerns this doorbell and nobody has answered it."""
+        answered = self._household.declined() | self._statements.granted_requests()
+        return any(one.digest not in answered for one in self.matched())
+
+    def new_emergencies(self) -> NewEmergencies:
+        """Return the emergency requests that are to be pushed now.
+
+        Which they are hangs on the register alone, never on this doorbell's place or on what its
+        owners want: doorbells that a request doesn't concern push it at the same time.
+        """
+        facts, now_ms = self._register.facts(), self._clock.wall_ms()
+        pushed = self._slots.pushed_emergencies()
+        found = [
+            (digest, fact)
+            for digest, fact in facts.requests.items()
+            if fact.request.is_emergency
+            and digest not in pushed
+            and now_ms - fact.request.created_ms < EMERGENCY_NEWS_MS
+            and _is_sound(digest, fact, facts, now_ms)
+        ]
+        wanted = [self._is_here(fact) for _, fact in found]
+        return NewEmergencies(
+            digests=tuple(digest for digest, _ in found),
+            is_here=True if True in wanted else None if None in wanted else False,
+        )
+
+    def _is_here(self, fact: RequestFact) -> bool | None:
+        refused = self._household.refused_agencies()
+        if not self.is_opted_in or not self._cell or fact.request.agency in refused:
+            return None
+        return self._cell in fact.request.cells
+
     def tellings(self, browser_ids: Iterable[str]) -> SlotNotices:
         """Return the notices for each of these browsers now, at most two requests each."""
         matched = self.matched()
         told = self._slots.announced()
         answered = self._household.declined() | self._statements.granted_requests()
         settings = self._household.settings()
-        has_reminder = settings is not None and settings.has_reminder
+        has_reminder = settings is not None and settings.has_reminder is True
         bodies, kept = {}, []
         for browser in browser_ids:
             due = [
@@ -181,6 +236,16 @@ class RequestIntake:
             is_reminder=is_reminder,
             is_example=self._register.facts().is_example,
         )
+
+
+def _is_sound(digest: str, fact: RequestFact, facts: RegisterFacts, now_ms: int) -> bool:
+    """Return whether a request may be made at all, wherever the doorbell is."""
+    cell = fact.request.cells[0]
+    try:
+        check_request(digest, facts, now_ms=now_ms, cell=cell, refused=frozenset())
+    except RequestRefused:
+        return False
+    return True
 
 
 def _urgency(one: RelevantRequest) -> tuple[bool, int, str]:

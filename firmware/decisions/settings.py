@@ -12,7 +12,9 @@ from typing import Protocol
 
 from firmware.consent.facts import Decided, Refusal
 from firmware.decisions.admission import Admission
+from firmware.decisions.clip_deletion import ClipDeletion
 from firmware.decisions.holds import Holds
+from firmware.enrolment.browsers import BrowserStore
 from firmware.enrolment.owners import OwnerStore
 from firmware.errors import DoorwardError
 from firmware.notes.sealed_notes import Notes
@@ -23,16 +25,21 @@ from firmware.protocol.decisions import (
     AddApprover,
     ChangeSettings,
     Decline,
+    DeleteClips,
     EndApprover,
     EndBrowser,
-    EnrolBrowser,
+    FileSettings,
+    GiveRight,
     Hold,
+    KeepClips,
     OwnerSettings,
+    Preferences,
     RecoveryKeys,
     RefuseAgency,
     RemoveOwner,
     Revoke,
     SetRecovery,
+    Undelete,
     Unhold,
 )
 from firmware.protocol.events import OwnerGone, Paired
@@ -45,10 +52,24 @@ log = logging.getLogger(__name__)
 
 
 class SettingsUser(Protocol):
-    """The part that applies the owners' settings (`firmware.app.consent.ConsentWiring`)."""
+    """The part that applies owners' settings (`firmware.app.owner_settings.DoorbellSettings`)."""
+
+    @property
+    def file(self) -> FileSettings:
+        """What the doorbell's own file says."""
+        ...
+
+    @property
+    def after_restart(self) -> list[str]:
+        """The preferences that count only when the doorbell starts again."""
+        ...
 
     async def use_settings(self, settings: OwnerSettings) -> None:
         """Apply these settings from now on."""
+        ...
+
+    async def use_preferences(self, chosen: Preferences) -> Preferences:
+        """Store and apply the preferences that are given; return all of them."""
         ...
 
 
@@ -62,10 +83,12 @@ class HouseholdSettings:
         owners: OwnerStore,
         household: HouseholdStore,
         holding: Holds,
+        deleting: ClipDeletion,
         notes: Notes,
         clock: Clock,
         promises: DeferredEvents,
         settings_user: SettingsUser,
+        browsers: BrowserStore,
     ) -> None:
         self.on_recovery_key: Listeners[RecoveryKeys | None] = Listeners()
         """Notified of the recovery key that an owner sets, None: none, once it is stored."""
@@ -73,10 +96,12 @@ class HouseholdSettings:
         self._owners = owners
         self._household = household
         self._holding = holding
+        self._deleting = deleting
         self._notes = notes
         self._clock = clock
         self._promises = promises
         self._settings_user = settings_user
+        self._browsers = browsers
 
     async def carry_out(self, decided: Decided) -> Refusal | None:
         """Store the decision's effect, then notify the owners; Refusal after a storage error."""
@@ -96,14 +121,18 @@ class HouseholdSettings:
                     return refusal
             case RemoveOwner():
                 await self._remove_owner(terms, credential_id)
-            case EnrolBrowser():
-                return await self._enrol_browser(digest, terms.browser, credential_id)
+            case GiveRight():
+                return await self._give_right(digest, terms, credential_id)
             case EndBrowser():
                 return await self._admitting.end_browser(terms.browser, credential_id)
             case Hold() | Unhold():
                 await asyncio.to_thread(self._hold, digest, terms)
+            case DeleteClips() | Undelete() | KeepClips():
+                await asyncio.to_thread(self._deleting.carry_out, terms, credential_id)
             case ChangeSettings():
-                await asyncio.to_thread(household.set_settings, terms.settings)
+                await asyncio.to_thread(
+                    lambda: household.set_settings(terms.settings, at_ms=now_ms)
+                )
             case RefuseAgency(agency=agency, is_refused=is_refused):
                 await asyncio.to_thread(
                     lambda: household.refuse_agency(agency, is_refused=is_refused)
@@ -118,10 +147,10 @@ class HouseholdSettings:
                 await self._change_approvers(terms, credential_id)
             case _:
                 return Refusal(reason="form", detail="this is decided elsewhere")
-        await self.complete(digest, terms)
+        await self.complete(digest, terms, credential_id)
         return None
 
-    async def complete(self, digest: str, terms: Terms) -> None:
+    async def complete(self, digest: str, terms: Terms, credential_id: str) -> None:
         """Do what follows from a stored decision, and notify the owners; idempotent.
 
         A removed owner or browser can't be notified any more here: see `announce_before`.
@@ -129,20 +158,29 @@ class HouseholdSettings:
         match terms:
             case AddOwner():
                 await self.notify_added(terms)
-                credential_id = terms.owner.passkey.credential_id
-                await self.notify_settings(digest, terms.owner.browser, credential_id)
+                newcomer_id = terms.owner.passkey.credential_id
+                await self.notify_settings(digest, terms.owner.browser, newcomer_id)
             case Hold() | Unhold():
                 await asyncio.to_thread(self._holding.apply)
                 await self._notes.to_all(await self._holds_now(digest))
+            case DeleteClips() | Undelete() | KeepClips():
+                await asyncio.to_thread(self._holding.apply)
+                await asyncio.to_thread(self._deleting.erase_what_is_due, terms)
+                by = self._owners.find(credential_id)
+                name = "" if by is None else by.name
+                note = await asyncio.to_thread(
+                    lambda: self._deleting.note_of(digest, terms, by_name=name)
+                )
+                await self._notes.to_all(note)
             case ChangeSettings():
                 await self._settings_user.use_settings(terms.settings)
                 await self._notes.to_all(await self._settings_now(digest))
             case RefuseAgency():
-                await self._notes.to_all(await self._settings_now(digest))
-            case Revoke():
-                await self._tell_done(digest, "revoke")
-            case Decline():
-                await self._tell_done(digest, "decline")
+                await self._notes.to_all(await self._refused_now(digest))
+            case Revoke(grant_digest=about):
+                await self._tell_done(digest, "revoke", about)
+            case Decline(request_digest=about):
+                await self._tell_done(digest, "decline", about)
             case SetRecovery():
                 self.on_recovery_key.notify(terms.keys)
                 await self._tell_done(digest, "recovery")
@@ -162,6 +200,7 @@ class HouseholdSettings:
             case RemoveOwner():
                 gone = self._owners.find(terms.credential_id)
                 if gone is not None and by is not None:
+                    await self._tell_moved_out(terms, credential_id)
                     await self._tell_gone(terms)
                     note = words.OwnerRemoved(name=gone.name, by_name=by.name)
                     await self._notes.to_all(note, but=terms.credential_id)
@@ -194,6 +233,8 @@ class HouseholdSettings:
                 return all(hold.digest != terms.hold_digest for hold in household.holds())
             case Revoke():
                 return terms.grant_digest in household.revoked()
+            case DeleteClips() | Undelete():
+                return self._deleting.is_done(terms)
             case _:
                 return False
 
@@ -212,12 +253,12 @@ class HouseholdSettings:
         )
         await self._admitting.notify_browsers(credential_id)
 
-    async def _enrol_browser(
-        self, digest: str, browser: BrowserKeys, credential_id: str
+    async def _give_right(
+        self, digest: str, terms: GiveRight, credential_id: str
     ) -> Refusal | None:
-        refusal = await self._admitting.enrol_browser(browser, credential_id)
-        if refusal is None:
-            await self.notify_settings(digest, browser, credential_id)
+        refusal = await self._admitting.give_right(terms, credential_id)
+        if refusal is None and terms.holder == "owner":
+            await self.notify_settings(digest, terms.browser, credential_id)
         return refusal
 
     async def notify_settings(self, digest: str, browser: BrowserKeys, credential_id: str) -> None:
@@ -225,17 +266,62 @@ class HouseholdSettings:
         owner = self._owners.find(credential_id)
         if owner is not None:
             await self._notes.to_browser(owner, browser, await self._settings_now(digest))
+            await self._notes.to_browser(owner, browser, await self._refused_now(digest))
             await self._notes.to_browser(owner, browser, await self._holds_now(digest))
+            await self._notes.to_browser(owner, browser, await self._preferences_now())
+
+    async def set_preference(self, wanted: Preferences) -> None:
+        """Apply what an owner's browser set, and notify every owner's browsers of it."""
+        await self._settings_user.use_preferences(wanted)
+        await self._notes.to_all(await self._preferences_now())
+
+    async def notify_of_file(self) -> None:
+        """Tell the owners' own browsers what the doorbell's own file says, once it has changed.
+
+        Guests and players aren't told: the place is in it. A browser that comes later is told by
+        `notify_settings`, with the statement that lets it in.
+        """
+        digest = self._settings_user.file.digest()
+        if await asyncio.to_thread(self._household.file_notice) == digest:
+            return
+        browsers = [one for one in self._browsers.all() if one.is_owners]
+        if not browsers:
+            return  # the first owner is still to come
+        note = await self._preferences_now()
+        for browser in browsers:
+            owner = self._owners.find(browser.credential_id)
+            if owner is not None:
+                await self._notes.to_browser(owner, browser.keys, note)
+        await asyncio.to_thread(self._household.set_file_notice, digest)
 
     async def _remove_owner(self, terms: RemoveOwner, credential_id: str) -> None:
         gone = self._owners.find(terms.credential_id)
         by = self._owners.find(credential_id)
+        await self._tell_moved_out(terms, credential_id)
         # The approvers first: a key of theirs must not wake up if they are ever an owner again.
         await asyncio.to_thread(self._household.end_approvers_of, terms.credential_id)
+        await asyncio.to_thread(self._deleting.end_keeps_of, terms.credential_id)
         await self._admitting.remove_owner(terms.credential_id)
         await self._tell_gone(terms)
         if gone is not None and by is not None:
             await self._notes.to_all(words.OwnerRemoved(name=gone.name, by_name=by.name))
+
+    async def _tell_moved_out(self, terms: RemoveOwner, credential_id: str) -> None:
+        """Give an owner who leaves the record of what ends with them, while they have browsers."""
+        gone = self._owners.find(terms.credential_id)
+        if gone is None or terms.credential_id != credential_id:
+            return
+        own = self._admitting.count_of(credential_id)
+        await self._notes.to_owner(
+            gone,
+            words.MovedOut(
+                name=gone.name,
+                credential_id=credential_id,
+                at_ms=self._clock.wall_ms(),
+                browsers=own.browsers,
+                guests=own.others,
+            ),
+        )
 
     async def _tell_gone(self, terms: RemoveOwner) -> None:
         """Let the relay carry nothing more between them and us."""
@@ -285,9 +371,20 @@ class HouseholdSettings:
 
     async def _settings_now(self, digest: str) -> words.SettingsNow:
         settings = await asyncio.to_thread(self._household.settings)
+        at_ms, _ = await asyncio.to_thread(self._household.since_ms)
+        return words.SettingsNow(statement_digest=digest, settings=settings, at_ms=at_ms)
+
+    async def _refused_now(self, digest: str) -> words.RefusedNow:
         refused = await asyncio.to_thread(self._household.refused_agencies)
-        return words.SettingsNow(
-            statement_digest=digest, settings=settings, refused=sorted(refused)
+        return words.RefusedNow(statement_digest=digest, refused=sorted(refused))
+
+    async def _preferences_now(self) -> words.PreferencesNow:
+        user = self._settings_user
+        return words.PreferencesNow(
+            preferences=await asyncio.to_thread(self._household.preferences),
+            file=user.file,
+            at_ms=(await asyncio.to_thread(self._household.since_ms))[1],
+            after_restart=user.after_restart,
         )
 
     async def _change_approvers(self, terms: AddApprover | EndApprover, credential_id: str) -> None:
@@ -297,5 +394,6 @@ class HouseholdSettings:
         else:
             await asyncio.to_thread(self._household.end_approver, terms.credential_id)
 
-    async def _tell_done(self, digest: str, kind: str) -> None:
-        await self._notes.to_all(words.StatementDone(statement_digest=digest, kind=kind))
+    async def _tell_done(self, digest: str, kind: str, about: str | None = None) -> None:
+        done = words.StatementDone(statement_digest=digest, kind=kind, about=about)
+        await self._notes.to_all(done)

@@ -1,8 +1,8 @@
-"""Browsers of the owners that may watch (`browsers.json`), with expiries and push subscriptions.
+"""Browsers with a right here (`browsers.json`): owners', guests' and players', with their pushes.
 
-A browser counts only while its owner is an owner here. A damaged file is an error and never "no
-browser". A browser that was enrolled while the doorbell didn't know the time has its 30 days from
-the moment in which the time is known.
+A browser counts only while the owner who gave its right is an owner here. A damaged file is an
+error and never "no browser". A browser that was enrolled while the doorbell didn't know the time
+has its 30 days from the moment in which the time is known.
 """
 
 import threading
@@ -14,9 +14,10 @@ import msgspec
 
 from firmware.enrolment.owners import OwnerStore
 from firmware.errors import StoreError
-from firmware.protocol.browsers import SESSION_KEY_LIFE_MS, BrowserKeys
+from firmware.protocol.browsers import BrowserKeys
 from firmware.protocol.encoding import Document, ShortB64u, WallTimeMs, WireError, decode
 from firmware.protocol.live import SetPush
+from firmware.protocol.rights import Right, What, owners_right
 from firmware.system.durable_files import write_atomic
 
 MAX_BROWSERS = 48
@@ -24,16 +25,30 @@ MAX_FILE_BYTES = 256 * 1024
 
 
 class EnrolledBrowser(Document, frozen=True, kw_only=True):
-    """One browser of one owner; `expires_ms` is None as long as the time isn't known."""
+    """One browser and its right; `given_ms` is None as long as the time isn't known."""
 
     keys: BrowserKeys
     credential_id: ShortB64u
-    expires_ms: WallTimeMs | None
+    """The passkey of the owner who gave the right."""
+    right: Right
+    given_ms: WallTimeMs | None
     push: SetPush | None = None
 
+    @property
+    def is_owners(self) -> bool:
+        """Whether it is an owner's own browser."""
+        return self.right.holder == "owner"
+
+    def may(self, what: What, now_ms: int, *, is_clock_trusted: bool) -> bool:
+        """Return whether the browser may do this now. Without a trusted clock no guest may."""
+        if self.right.holder == "guest" and not is_clock_trusted:
+            return False
+        is_now = self.right.has_begun(now_ms) and not self.right.is_over(now_ms)
+        return is_now and self.right.allows(what)
+
     def has_expired(self, now_ms: int) -> bool:
-        """Return whether the browser's session key has expired."""
-        return self.expires_ms is not None and now_ms >= self.expires_ms
+        """Return whether the browser's right has ended."""
+        return self.right.is_over(now_ms)
 
 
 Browsers = tuple[EnrolledBrowser, ...]
@@ -42,7 +57,7 @@ Browsers = tuple[EnrolledBrowser, ...]
 class BrowsersFile(Document, frozen=True, kw_only=True):
     """The file's content."""
 
-    v: Literal[1] = 1
+    v: Literal[2] = 2
     browsers: Annotated[list[EnrolledBrowser], msgspec.Meta(max_length=MAX_BROWSERS)]
 
 
@@ -67,14 +82,32 @@ class BrowserStore:
         """Return one owner's browsers, in the order in which they came."""
         return tuple(b for b in self.all() if b.credential_id == credential_id)
 
+    def owners_own(self, credential_id: str) -> Browsers:
+        """Return one owner's own browsers, without the guests and players that they let in."""
+        return tuple(b for b in self.of_owner(credential_id) if b.is_owners)
+
     def enrol(self, keys: BrowserKeys, credential_id: str, now_ms: int | None) -> EnrolledBrowser:
-        """Let a browser in for 30 days, or for 30 more; `now_ms` None: the time isn't known."""
-        known = next((b for b in self.of_owner(credential_id) if b.keys.id == keys.id), None)
+        """Let an owner's browser in for 30 days; `now_ms` None: the time isn't known."""
+        return self.give(keys, credential_id, owners_right(now_ms), now_ms)
+
+    def give(
+        self, keys: BrowserKeys, credential_id: str, right: Right, now_ms: int | None
+    ) -> EnrolledBrowser:
+        """Give a browser a right in place of any that it has. A guest's never begins earlier.
+
+        A new guest's begins now, one that the doorbell knows keeps its own beginning.
+        """
+        known = next((b for b in self._browsers if b.keys.id == keys.id), None)
+        if right.holder == "guest":
+            is_guest = known is not None and known.right.holder == "guest"
+            since_ms = known.right.from_ms if known is not None and is_guest else now_ms or 0
+            right = msgspec.structs.replace(right, from_ms=max(right.from_ms, since_ms))
         enrolled = EnrolledBrowser(
             keys=keys,
             credential_id=credential_id,
-            expires_ms=None if now_ms is None else now_ms + SESSION_KEY_LIFE_MS,
-            push=None if known is None else known.push,
+            right=right,
+            given_ms=now_ms,
+            push=None if known is None or known.credential_id != credential_id else known.push,
         )
 
         def with_it(browsers: Browsers) -> Browsers:
@@ -106,21 +139,23 @@ class BrowserStore:
         )
 
     def start_counting(self, now_ms: int) -> None:
-        """Set the expiries that waited for the time to be known."""
-        expires_ms = now_ms + SESSION_KEY_LIFE_MS
-        self._change(
-            lambda old: tuple(
-                b if b.expires_ms is not None else msgspec.structs.replace(b, expires_ms=expires_ms)
-                for b in old
-            )
-        )
+        """Set the ends of the rights that waited for the time to be known."""
+
+        def counted(browser: EnrolledBrowser) -> EnrolledBrowser:
+            if browser.right.until_ms is not None:
+                return browser
+            until_ms = owners_right(now_ms).until_ms
+            right = msgspec.structs.replace(browser.right, until_ms=until_ms)
+            return msgspec.structs.replace(browser, right=right, given_ms=now_ms)
+
+        self._change(lambda old: tuple(counted(browser) for browser in old))
 
     def _without_oldest_expired(self, browsers: Browsers, now_ms: int | None) -> Browsers:
         expired = [b for b in browsers if now_ms is not None and b.has_expired(now_ms)]
         if not expired:
             problem = f"holds {MAX_BROWSERS} browsers, which is the most; end one first"
             raise StoreError(self._path, problem)
-        oldest = min(expired, key=lambda b: b.expires_ms or 0)
+        oldest = min(expired, key=lambda b: b.right.until_ms or 0)
         return tuple(b for b in browsers if b is not oldest)
 
     def _change(self, change: Callable[[Browsers], Browsers]) -> None:

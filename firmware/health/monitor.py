@@ -71,6 +71,8 @@ class ClipFacts:
     pre_roll_ms: int | None = None
     """The shortest of the last clips; None before the first."""
     pre_roll_set_ms: int | None = None
+    holds_days: int | None = None
+    """How many days of clips the card holds as they come now; None: not known yet."""
 
 
 class WatchedClips(Protocol):
@@ -157,6 +159,10 @@ class HealthMonitor:
         """The troubles that the owner was notified of."""
         return self._reporter.told
 
+    def set_gaps_reported(self, count: int) -> None:
+        """Report so many gaps in ten minutes as a trouble from the next look on; 0: never."""
+        self._gaps_reported = count
+
     def set_storm(self, is_storm: bool) -> None:
         """Set whether there is too much motion, and check soon. Call it on the loop."""
         self._is_storm = is_storm
@@ -235,6 +241,7 @@ class HealthMonitor:
             oldest_clip_ms=facts.oldest_clip_ms,
             pre_roll_ms=facts.pre_roll_ms,
             pre_roll_set_ms=facts.pre_roll_set_ms,
+            holds_days=facts.holds_days,
         )
 
     def _present(self, health: Health) -> set[TroubleCode]:

@@ -40,8 +40,6 @@ from pylibsrtp._binding import ffi, lib  # type: ignore[import-not-found]
 from firmware.live.errors import LiveError
 from firmware.live.rtp_sender import Delivery, RtpSender
 from firmware.live.rtp_stream import StreamParameters
-from firmware.live.stream_source import StreamSource
-from firmware.system.clock import Clock
 
 log = logging.getLogger(__name__)
 
@@ -64,21 +62,17 @@ _CAN_NOT_SEGMENT = (errno.EIO, errno.EINVAL, errno.EMSGSIZE, errno.EOPNOTSUPP, e
 _FULL = (errno.EAGAIN, errno.ENOBUFS, errno.ENOMEM)
 
 
-def attach(
-    sender: RTCRtpSender, source: StreamSource, *, clock: Clock, random_source: random.Random
-) -> RtpSender:
+def attach(sender: RTCRtpSender, viewer: RtpSender, *, random_source: random.Random) -> None:
     """Replace a video sender that has no track; sending starts when DTLS is connected.
 
     Call it before the answer is made. The sender's `stop` (so the connection's `close`) ends the
     viewer, says BYE and lets go of everything.
     """
     _know_orientation()
-    viewer = RtpSender(source, clock=clock, random_source=random_source)
     seam = _Seam(sender, viewer, random_source)
     sender.send = seam.send  # type: ignore[method-assign]
     sender.stop = seam.stop  # type: ignore[method-assign]
     sender._handle_rtcp_packet = seam.on_rtcp  # type: ignore[method-assign]
-    return viewer
 
 
 def _know_orientation() -> None:

@@ -1,7 +1,7 @@
 """The data channel "asked": statements that wait for an owner's confirmation (protocol/asking.py).
 
 Serving only: what a browser may know, and what a confirmation leads to, is decided behind
-`AskedService` and by the verifier. A browser that may watch no more gets nothing. No aiortc here.
+`AskedService` and by the verifier. Only an owner's own browser gets anything. No aiortc here.
 """
 
 from dataclasses import dataclass
@@ -75,10 +75,10 @@ class AskedService(Protocol):
 
 
 class WatchRights(Protocol):
-    """The check which browsers may watch (`firmware.live.signature_checks.SignatureChecks`)."""
+    """The check whose a browser is (`firmware.live.signature_checks.SignatureChecks`)."""
 
-    def who(self, browser_id: str) -> object:
-        """Return the browser's owner; LiveError if it may no longer watch."""
+    def owner(self, browser_id: str) -> object:
+        """Return the owner whose own browser it is; LiveError if it is nobody's, or a guest's."""
         ...
 
 
@@ -100,7 +100,7 @@ class AskedChannel(WishChannel[Wish]):
         return parse_wish(message)
 
     async def _grant(self, wish: Wish) -> None:
-        self._checks.who(self._browser)
+        self._checks.owner(self._browser)
         if self._desk is None:
             raise LiveError("not_found", "nothing can be confirmed over this line")
         match wish:

@@ -20,6 +20,7 @@ from typing import Annotated, Literal, Protocol
 import msgspec
 
 from firmware.live.data_channel import MAX_MESSAGE_BYTES, Channel, ChannelClosed, ChannelEnd
+from firmware.live.errors import LiveError
 from firmware.live.feed import ClipFile, ClipGops, ClipSource
 from firmware.protocol.encoding import Document, Id, WireError, decode
 
@@ -55,7 +56,7 @@ class Player(Protocol):
     """The player of clips over the video track of this channel's viewer."""
 
     def play(self, clip_id: str, reel: ClipGops) -> None:
-        """Play the clip instead of the current stream."""
+        """Play the clip instead of the current stream; WireError where there is no video."""
         ...
 
     def stop(self) -> None:
@@ -99,6 +100,8 @@ class ClipChannel:
                 await self._answer(parse_wish(message))
             except WireError as error:
                 self._end.send_json({"error": str(error)})
+            except LiveError as error:
+                self._end.send_json({"error": error.detail})
             except ChannelClosed:
                 return
             except Exception:  # the supervisor of wishes: pictures go on, whatever a wish broke
@@ -132,8 +135,8 @@ class ClipChannel:
         if reel is None:
             raise WireError("no clip of that id is kept here")
         said = {"playing": clip_id, "from_ms": reel.from_ms, "duration_ms": reel.duration_ms}
-        self._end.send_json(said)
         self._player.play(clip_id, reel)
+        self._end.send_json(said)
 
     async def _get(self, clip_id: str, from_byte: int) -> None:
         clip = await self._shelf.plain_mp4(clip_id)

@@ -70,6 +70,7 @@ class LibraryClips:
             return None
         return ClipGops(
             from_ms=first_90k // TICKS_PER_MS,
+            started_ms=record.started_ms,
             duration_ms=record.duration_ms,
             gops=self._gops(record, first_90k),
             rotation=manifest_of(record.signed_manifest).shown_rotation,

@@ -96,6 +96,8 @@ class ClipGops:
 
     from_ms: int
     """Where it begins: the key frame at or before what was asked for."""
+    started_ms: int
+    """When the clip began, as the library has it now."""
     duration_ms: int
     gops: AsyncIterator[Sequence[Unit]]
     rotation: Rotation = 0

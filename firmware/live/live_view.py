@@ -127,6 +127,7 @@ class WatcherNotes:
                     session_id=watcher.session_id,
                     name=watcher.who.name,
                     browser_name=watcher.who.browser_name,
+                    holder=watcher.who.right.holder,
                     at_ms=watcher.since_ms,
                 )
             )

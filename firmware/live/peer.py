@@ -32,6 +32,7 @@ from firmware.live.dtls_edge import tune_dtls
 from firmware.live.errors import LiveError
 from firmware.live.ice_edge import check_turn_by_name, tune_ice
 from firmware.live.ice_servers import UsedServer
+from firmware.live.rtp_sender import RtpSender
 from firmware.live.sctp_edge import bound_incoming
 from firmware.live.sdp_offer import MAX_SESSION_CANDIDATES, Candidate, ParsedOffer
 from firmware.live.session_parts import ConnectedVisit, PeerSound
@@ -55,18 +56,17 @@ class Peer:
         visit: ConnectedVisit,
         *,
         sound: PeerSound | None,
+        has_video: bool = True,
         clock: Clock,
         random_source: random.Random,
     ) -> None:
-        """ValueError if an ICE server isn't one."""
+        """Without `has_video` only data channels. ValueError if an ICE server isn't one."""
         tune_ice()
         tune_dtls()
         self._connection = _connection(servers)
-        self._video = self._connection.addTransceiver("video", direction="sendonly")
+        self.viewer = RtpSender(source, clock=clock, random_source=random_source)
+        self._video = self._add_video(random_source) if has_video else None
         self._names = [server.name for server in servers if server.scheme == "turns"]
-        # Before setRemoteDescription: later, VP8 would be answered and H.264 packed as VP8.
-        self._video.setCodecPreferences(_codecs("video", "video/h264", "video/rtx"))
-        self.viewer = attach(self._video.sender, source, clock=clock, random_source=random_source)
         self.viewer.on_end(visit.end)
         self._visit = visit
         self._sound = sound
@@ -93,7 +93,7 @@ class Peer:
         for transport in self._ice_transports():
             check_turn_by_name(transport, self._names)
         await connection.setLocalDescription(await connection.createAnswer())
-        if self._video.currentDirection != "sendonly":
+        if self._video is not None and self._video.currentDirection != "sendonly":
             raise LiveError("bad_offer", "the offer doesn't receive video (recvonly)")
         self.add_candidates(offer.candidates, is_last=offer.is_complete)
         self._is_bundled.set()
@@ -124,6 +124,13 @@ class Peer:
             self._microphone.stop()
         self.viewer.close()
         await self._connection.close()
+
+    def _add_video(self, random_source: random.Random) -> Any:  # Any: aiortc's transceiver
+        video = self._connection.addTransceiver("video", direction="sendonly")
+        # Before setRemoteDescription: later, VP8 would be answered and H.264 packed as VP8.
+        video.setCodecPreferences(_codecs("video", "video/h264", "video/rtx"))
+        attach(video.sender, self.viewer, random_source=random_source)
+        return video
 
     def _add_audio(self) -> Any:  # Any: aiortc's transceiver, or None
         if self._sound is None:
@@ -175,6 +182,8 @@ class Peer:
 
     def _ice_transports(self) -> Iterable[Any]:  # Any: aiortc's RTCIceTransport, once each
         transports = [one.receiver.transport for one in self._connection.getTransceivers()]
+        if self._connection.sctp is not None:
+            transports.append(self._connection.sctp.transport)
         return dict.fromkeys(one.transport for one in transports)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from firmware.protocol.encoding import WireError
-from firmware.protocol.sdp import check_offer
+from firmware.protocol.sdp import check_offer, has_video
 
 MAX_SESSION_CANDIDATES = 64
 """In one session, offered and trickled; each costs a few checks with each of ours."""
@@ -45,6 +45,8 @@ class ParsedOffer:
     is_complete: bool
     """Whether the offer said that no more candidates follow."""
     has_audio: bool
+    has_video: bool
+    """Not where a browser without H.264 fetches recordings over the data channel."""
 
 
 def parse_offer(sdp: str) -> ParsedOffer:
@@ -55,13 +57,14 @@ def parse_offer(sdp: str) -> ParsedOffer:
         raise WireError(f"a line of the SDP is longer than {MAX_LINE_CHARS} characters")
     kinds = [line[2:].partition(" ")[0] for line in lines if line.startswith("m=")]
     if len(kinds) != len(set(kinds)) or not set(kinds) <= set(_KINDS):
-        raise WireError("offer one video, and at most one audio and one data section")
+        raise WireError("offer at most one video, one audio and one data section")
     kept = [line for line in lines if not line.startswith(("a=candidate:", "a=end-of-candidates"))]
     return ParsedOffer(
         sdp="\r\n".join(kept) + "\r\n",
         candidates=parse_candidates(_carrier_of(_media_of(lines), lines).candidates),
         is_complete="a=end-of-candidates" in lines,
         has_audio="audio" in kinds,
+        has_video=has_video(sdp),
     )
 
 

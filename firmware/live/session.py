@@ -1,14 +1,16 @@
 """One viewer's live session, from a checked offer to its end.
 
 A visit ends when its viewer leaves or falls silent, when its time is over and nobody renewed it,
-when its browser may watch no longer, or by `close`; whatever ends it, nothing of it stays. What
+when its browser's right is over, or by `close`; whatever ends it, nothing of it stays. What
 the viewer wants comes over the channel "control", clips over "clips", what is changed in quick
 replies over "replies", what waits for the owner's word over "asked". No aiortc here: peer.py.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 from firmware.live.asked_channel import AskedChannel, AskedService
@@ -33,16 +35,21 @@ from firmware.live.control_channel import (
 from firmware.live.data_channel import Channel
 from firmware.live.errors import LiveError
 from firmware.live.feed import ClipGops, ClipSource
+from firmware.live.permitted_clips import PermittedClips
 from firmware.live.quality import LiveSources, StreamSelector
 from firmware.live.reply_channel import REPLIES_LABEL, ReplyChannel
+from firmware.live.ring_channel import RINGS_LABEL, PlayerRights, RingChannel
+from firmware.live.ring_feed import RingFeed
 from firmware.live.sdp_answer import AnswerSigner
 from firmware.live.sdp_offer import Candidate
 from firmware.live.session_parts import LiveLimits, PeerMaker, VisitRequest
-from firmware.live.signature_checks import SignatureChecks
+from firmware.live.signature_checks import RIGHT_OF, SignatureChecks, Who
 from firmware.live.stream_source import StreamSource
 from firmware.live.voice import LiveSound, SessionVoice, switch_microphone
+from firmware.live.watch_limit import WatchLimit
 from firmware.live.watchers import Watcher
 from firmware.protocol.asking import ASKED_LABEL
+from firmware.protocol.encoding import WireError
 from firmware.protocol.live import LiveCandidates, SignedLive
 from firmware.system.clock import Clock
 from firmware.system.listeners import Listeners
@@ -51,6 +58,18 @@ logger = logging.getLogger(__name__)
 
 ANSWER_S = 10.0
 CLOSE_S = 10.0
+RIGHT_CHECK_S = 2.0
+"""How long a session goes on at most after its browser's right has ended."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionServices:
+    """What a session serves besides pictures; the same parts for all sessions of a doorbell."""
+
+    shelf: ClipSource
+    sound: LiveSound | None
+    asked: AskedService | None
+    rings: RingFeed
 
 
 class LiveSession:
@@ -65,17 +84,16 @@ class LiveSession:
         request: VisitRequest,
         *,
         sources: LiveSources,
-        shelf: ClipSource,
+        services: SessionServices,
         checks: SignatureChecks,
         signer: AnswerSigner,
         clock: Clock,
         limits: LiveLimits,
         peers: PeerMaker,
-        sound: LiveSound | None,
-        asked: AskedService | None,
+        watch_limit: WatchLimit,
     ) -> None:
         """ValueError if an ICE server isn't one."""
-        checked = request.checked
+        checked, sound = request.checked, services.sound
         self.id = checked.offer.session_id
         self.signed = request.signed
         self.watcher: Watcher | None = None
@@ -94,14 +112,19 @@ class LiveSession:
         self._connected, self._ended = asyncio.Event(), asyncio.Event()
         idle = StreamSource("none", EmptyFeed())
         first = sources.main if self._is_live else idle
-        self._peer = peers.make(request.servers, first, self, self._voice)
+        self._peer = peers.make(
+            request.servers, first, self, self._voice, has_video=request.offer.has_video
+        )
         self._quality = StreamSelector(
             self._peer.viewer, sources if self._is_live else None, idle=idle, clock=clock
         )
         self._quality.changes.add(self.changes.notify)
-        self._clips = ClipChannel(shelf, self)
+        own = checked.who.browser
+        self._clips = ClipChannel(PermittedClips(services.shelf, browser=own, checks=checks), self)
         self._replies = ReplyChannel(sound)
-        self._asked = AskedChannel(asked, browser=checked.who.browser, checks=checks)
+        self._watch_limit = watch_limit
+        self._rings = RingChannel(services.rings, _rights_of(checked.who))
+        self._asked = AskedChannel(services.asked, browser=own, checks=checks)
         self._control = ControlChannel(self)
         self._numbers: set[int] = set()
         self._ends_s = 0.0
@@ -115,6 +138,16 @@ class LiveSession:
     def browser(self) -> str:
         """The viewer's browser and its owner."""
         return self._checked.who.browser
+
+    @property
+    def is_listener(self) -> bool:
+        """Whether it carries only what happens at the door, no pictures or recordings."""
+        return self._checked.offer.purpose == "rings"
+
+    @property
+    def is_guests(self) -> bool:
+        """Whether the viewer is a guest."""
+        return self._checked.who.right.holder == "guest"
 
     @property
     def has_talked(self) -> bool:
@@ -166,12 +199,17 @@ class LiveSession:
 
     def open_channel(self, label: str, channel: Channel) -> bool:
         """Attach a data channel that the viewer opened; False if it is refused."""
+        if self._checked.offer.purpose == "rings" and label not in (RINGS_LABEL, CONTROL_LABEL):
+            return False
+        if label == RINGS_LABEL:
+            return self._checked.offer.purpose == "rings" and self._rings.attach(channel)
         if label == CLIPS_LABEL:
             return self._clips.attach(channel)
+        is_owners = self._checked.who.right.holder == "owner"
         if label == REPLIES_LABEL:
-            return self._replies.attach(channel)
+            return is_owners and self._replies.attach(channel)
         if label == ASKED_LABEL:
-            return self._asked.attach(channel)
+            return is_owners and self._asked.attach(channel)
         if label == CONTROL_LABEL and self._control.attach(channel):
             self.changes.notify()
             return True
@@ -195,7 +233,7 @@ class LiveSession:
                 ends_in_s=max(0, round(self._ends_s - self._now_s())),
                 stream=self._quality.stream,
                 why=self._quality.why,
-                microphone=sound.microphone.state if sound and sound.opus else "none",
+                microphone=sound.microphone.state if sound and sound.heard else "none",
                 talk=sound.floor.manner if sound and self._voice else "none",
                 talker=None if talker is None else talker.name,
                 watching=lines,
@@ -205,7 +243,9 @@ class LiveSession:
     # `clip_channel.Player`
 
     def play(self, clip_id: str, reel: ClipGops) -> None:
-        """Play a clip over the video track."""
+        """Play a clip over the video track; WireError where the viewer has none."""
+        if not self._offer.has_video:
+            raise WireError("this session has no video; fetch the clip")
         feed = ClipFeed(reel)
         clip = StreamSource("clip", feed, is_live=False, rotation=reel.rotation)
         feed.places.add(partial(self._clips.send_position, clip_id))
@@ -229,8 +269,7 @@ class LiveSession:
         try:
             async with asyncio.timeout(ANSWER_S):
                 sdp = await self._peer.answer(self._offer)
-                lasts_s = self._limits.session_s
-                return await self._signer.signed(self._checked.offer, sdp, lasts_s=lasts_s)
+                return await self._signer.signed(self._checked.offer, sdp, lasts_s=self._lasts_s)
         except LiveError:
             self.end()
             raise
@@ -265,6 +304,8 @@ class LiveSession:
                 session_id=self.id, who=self._checked.who, since_ms=self._clock.wall_ms()
             )
             self.watch_began.notify(self.watcher)
+            if self._checked.offer.hears:
+                self._hear()
         self.changes.notify()
         async with asyncio.TaskGroup() as group:
             serving = [
@@ -272,10 +313,16 @@ class LiveSession:
                 group.create_task(self._control.serve(), name="live control"),
                 group.create_task(self._replies.serve(), name="live replies"),
                 group.create_task(self._asked.serve(), name="live asked"),
+                group.create_task(self._rings.serve(), name="live rings"),
             ]
             await self._until_over()
             for task in serving:
                 task.cancel()
+
+    def _hear(self) -> None:
+        """Send the door's sound, if there is any; a viewer without it sees all the same."""
+        with contextlib.suppress(LiveError):
+            self._peer.listen(True)
 
     async def _until_over(self) -> None:
         """Wait until the session is ended, or its time is over."""
@@ -284,11 +331,23 @@ class LiveSession:
             if left_s <= 0:
                 logger.info("live session ended: its time is over")
                 return
+            if not self._has_right():
+                return
             try:
-                async with asyncio.timeout(left_s):
+                async with asyncio.timeout(min(left_s, RIGHT_CHECK_S)):
                     await self._ended.wait()
             except TimeoutError:
                 continue  # renewed meanwhile, perhaps
+
+    def _has_right(self) -> bool:
+        """Return whether the browser still has the right that this session needs."""
+        try:
+            who = self._checks.who(self.browser, RIGHT_OF[self._checked.offer.purpose])
+            self._rings.send_rights(_rights_of(who))
+        except LiveError as error:
+            logger.info("live session ended: %s", error)
+            return False
+        return True
 
     async def _clear(self) -> None:
         self._answer.cancel()
@@ -309,8 +368,14 @@ class LiveSession:
     def _now_s(self) -> float:
         return self._clock.monotonic_ns() / 1e9
 
+    @property
+    def _lasts_s(self) -> float:
+        """For how long the session goes on: a player that records all the time has no renewals."""
+        is_recorder = self._is_live and self._checked.who.right.allows("record")
+        return self._limits.recorder_s if is_recorder else self._limits.session_s
+
     def _renew(self) -> None:
-        self._ends_s = self._now_s() + self._limits.session_s
+        self._ends_s = self._now_s() + self._lasts_s
 
     # `control.WishGranter`
 
@@ -318,7 +383,9 @@ class LiveSession:
         """Carry out a viewer's request, or raise LiveError."""
         match wish:
             case Renew():
-                self._checks.who(self.browser)
+                who = self._checks.who(self.browser)
+                if self._is_live:
+                    self._watch_limit.check(who, self._now_s())
                 self._renew()
                 self._control.forget_state()
                 self.changes.notify()
@@ -327,6 +394,7 @@ class LiveSession:
             case RepliesWanted():
                 self._control.send_replies(self._voice.replies if self._voice else ())
             case SwitchMicrophone():
+                self._checks.owner(self.browser)
                 await switch_microphone(self._sound, wish)
             case Listen() if self._voice is not None:
                 self._peer.listen(wish.is_on)
@@ -334,6 +402,10 @@ class LiveSession:
                 self._voice.grant(wish)
             case _:
                 raise LiveError("no_sound", "there is no sound in this session")
+
+
+def _rights_of(who: Who) -> PlayerRights:
+    return PlayerRights(name=who.browser_name, what=tuple(who.right.what))
 
 
 async def _first(*works: Awaitable[object]) -> None:

@@ -17,6 +17,7 @@ from firmware.protocol.live import SignedLive
 from firmware.sound.opus import OpusFeed
 
 SESSION_S = 600.0
+RECORDER_S = 24 * 3600.0
 CONNECT_S = 30.0
 
 
@@ -25,8 +26,12 @@ class LiveLimits:
     """The limits of live view: number of viewers, session times."""
 
     max_viewers: int
+    max_listeners: int = 4
+    """Players that are sent what happens at the door, and no pictures or recordings."""
     session_s: float = SESSION_S
     """Unless it is renewed."""
+    recorder_s: float = RECORDER_S
+    """Of a player with the right to record all the time."""
     connect_s: float = CONNECT_S
     private_ice_hosts: tuple[str, ...] = ()
     """STUN and TURN servers that may lie in the owner's own network."""
@@ -110,6 +115,8 @@ class PeerMaker(Protocol):
         source: StreamSource,
         visit: ConnectedVisit,
         sound: PeerSound | None,
+        *,
+        has_video: bool,
     ) -> SessionPeer:
         """Return a connection that isn't connected yet; ValueError if an ICE server isn't one."""
         ...

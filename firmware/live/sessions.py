@@ -17,9 +17,10 @@ from firmware.live.errors import LiveError
 from firmware.live.feed import ClipSource
 from firmware.live.ice_servers import IceServerRule, UsedServer
 from firmware.live.quality import LiveSources
+from firmware.live.ring_feed import RingFeed
 from firmware.live.sdp_answer import AnswerSigner
 from firmware.live.sdp_offer import parse_candidates, parse_offer
-from firmware.live.session import LiveSession
+from firmware.live.session import LiveSession, SessionServices
 from firmware.live.session_parts import (
     ConnectedVisit,
     LiveLimits,
@@ -28,9 +29,10 @@ from firmware.live.session_parts import (
     SessionPeer,
     VisitRequest,
 )
-from firmware.live.signature_checks import SignatureChecks
+from firmware.live.signature_checks import CheckedOffer, SignatureChecks
 from firmware.live.stream_source import StreamSource
 from firmware.live.voice import LiveSound
+from firmware.live.watch_limit import WatchLimit
 from firmware.live.watchers import Watcher
 from firmware.protocol.commands import IceServer
 from firmware.protocol.encoding import WireError
@@ -60,19 +62,24 @@ class LiveSessions:
         peers: PeerMaker,
         sound: LiveSound | None = None,
         asked: AskedService | None = None,
+        rings: RingFeed | None = None,
     ) -> None:
-        """`asked` None: what waits for an owner's word can't be asked over a session."""
+        """`asked` None: what waits for an owner's word can't be asked over a session.
+
+        `rings` is what players are sent of presses and motion; without it nothing ever happens.
+        """
         self.watch_began = Listeners[Watcher]()
         self.watch_ended = Listeners[Watcher, bool]()
         self._sources = sources
-        self._shelf = shelf
         self._checks = checks
         self._signer = signer
         self._clock = clock
         self._limits = limits
         self._peers = peers
-        self._sound = sound
-        self._asked = asked
+        self._services = SessionServices(
+            shelf=shelf, sound=sound, asked=asked, rings=rings or RingFeed()
+        )
+        self.watch_limit = WatchLimit()
         self._ice_rule = IceServerRule(limits.private_ice_hosts)
         self._small_bps: int | None = None
         self._is_warm = False
@@ -149,6 +156,7 @@ class LiveSessions:
     def hide(self) -> None:
         """Discard all pictures filmed until now, because the mask has changed."""
         self._sources.discard()
+        self._services.rings.hide()
 
     async def aclose(self) -> None:
         """End all sessions."""
@@ -186,46 +194,70 @@ class LiveSessions:
             offer = parse_offer(checked.offer.sdp)
         except WireError as error:
             raise LiveError("bad_offer", str(error)) from error
+        if checked.offer.purpose == "live" and not offer.has_video:
+            raise LiveError("bad_offer", "live view needs an offer that receives H.264 video")
+        if checked.offer.purpose == "live":
+            self.watch_limit.check(checked.who, self._now_s())
         used = await self._ice_rule.used(servers)
-        await self._make_room(checked.who.browser)
+        await self._make_room(checked)
         self._checks.who(checked.who.browser)  # it may have been ended meanwhile
-        if self.sessions >= self._limits.max_viewers:
+        if self._is_full(checked.offer.purpose):
             detail = f"{self.sessions} are watching already; close one and try again"
             raise LiveError("too_many_viewers", detail)
         try:
             visit = LiveSession(
                 VisitRequest(checked=checked, signed=signed, offer=offer, servers=used),
                 sources=self._sources,
-                shelf=self._shelf,
+                services=self._services,
                 checks=self._checks,
                 signer=self._signer,
                 clock=self._clock,
                 limits=self._limits,
                 peers=self._peers,
-                sound=self._sound,
-                asked=self._asked,
+                watch_limit=self.watch_limit,
             )
         except ValueError as error:
             raise LiveError("bad_form", f"an ICE server that isn't one: {error}") from error
         visit.changes.add(self.send_states)
-        visit.watch_began.add(self.watch_began.notify)
+        visit.watch_began.add(self._began)
         visit.cleared.add(self._cleared)
         self._visits[session_id] = visit
         visit.begin()
         return visit
 
-    async def _make_room(self, browser: str) -> None:
-        """End this browser's oldest session if all places are taken.
+    def _is_full(self, purpose: str) -> bool:
+        """Return whether all places are taken; players that only listen have their own."""
+        listeners = sum(visit.is_listener for visit in self._visits.values())
+        if purpose == "rings":
+            return listeners >= self._limits.max_listeners
+        return self.sessions - listeners >= self._limits.max_viewers
+
+    async def _make_room(self, checked: CheckedOffer) -> None:
+        """End this browser's oldest session if all places are taken, or for an owner a guest's.
 
         A page that was loaded anew is gone without a word, which shows only half a minute later.
         """
-        own = [visit for visit in self._visits.values() if visit.browser == browser]
-        if own and self.sessions >= self._limits.max_viewers:
-            await own[0].close()
+        if not self._is_full(checked.offer.purpose):
+            return
+        is_listener, who = checked.offer.purpose == "rings", checked.who
+        visits = [one for one in self._visits.values() if one.is_listener == is_listener]
+        own = [visit for visit in visits if visit.browser == who.browser]
+        is_owners = who.right.holder == "owner"
+        guests = [visit for visit in visits if is_owners and visit.is_guests]
+        for visit in (own + guests)[:1]:
+            await visit.close()
+
+    def _began(self, watcher: Watcher) -> None:
+        self.watch_limit.began(watcher.who, watcher.session_id, self._now_s())
+        self.watch_began.notify(watcher)
+
+    def _now_s(self) -> float:
+        return self._clock.monotonic_ns() / 1e9
 
     def _cleared(self, visit: LiveSession) -> None:
         del self._visits[visit.id]
         if visit.watcher is not None:
+            self.watch_limit.ended(visit.watcher.who, visit.id, self._now_s())
             self.watch_ended.notify(visit.watcher, visit.has_talked)
         self.send_states()
 
@@ -252,10 +284,18 @@ class RealPeers:
         source: StreamSource,
         visit: ConnectedVisit,
         sound: PeerSound | None,
+        *,
+        has_video: bool,
     ) -> SessionPeer:
         """Return a real connection; ValueError if an ICE server isn't one."""
         module = importlib.import_module(PEER_MODULE)
         peer: SessionPeer = module.Peer(
-            servers, source, visit, sound=sound, clock=self._clock, random_source=self._random
+            servers,
+            source,
+            visit,
+            sound=sound,
+            has_video=has_video,
+            clock=self._clock,
+            random_source=self._random,
         )
         return peer

@@ -5,21 +5,29 @@ browser enrolled and not expired, signature, and only then the nonce, so that wh
 can't use up a nonce either. The SDP is checked by sdp_offer.py.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from firmware.live.errors import LiveError
 from firmware.live.nonces import Nonces
-from firmware.protocol.browsers import SESSION_KEY_LIFE_MS, BrowserKeys
+from firmware.protocol.browsers import BrowserKeys
 from firmware.protocol.encoding import WireError, unb64u
 from firmware.protocol.live import (
     BrowserOrder,
+    EndPush,
     LiveCandidates,
     LiveOffer,
+    OrderBody,
+    PlayReply,
+    Purpose,
+    SetPush,
     SignedLive,
+    SnoozePush,
     check_by_browser,
     parse_unverified,
 )
+from firmware.protocol.rights import Right, What
 from firmware.system.clock import Clock
 
 CLOCK_TOLERANCE_MS = 60_000
@@ -40,8 +48,13 @@ class KnownBrowser(Protocol):
         ...
 
     @property
-    def expires_ms(self) -> int | None:
-        """Its session key's expiry; None as long as the time isn't known."""
+    def right(self) -> Right:
+        """What it may do here, and until when."""
+        ...
+
+    @property
+    def given_ms(self) -> int | None:
+        """When it got that right; None as long as the time isn't known."""
         ...
 
 
@@ -72,11 +85,15 @@ class KnownOwners(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Who:
-    """The signer of a document: the owner's name, and their name for the browser."""
+    """The signer of a document, and its right.
+
+    `name` is the owner's, or the guest's or player's own.
+    """
 
     browser: str
     name: str
     browser_name: str
+    right: Right
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +111,9 @@ class CheckedOrder:
     order: BrowserOrder
     who: Who
 
+
+RIGHT_OF: Mapping[Purpose, What] = {"live": "live", "clips": "history", "rings": "rings"}
+"""The part of a right that a session needs, by its purpose."""
 
 D = TypeVar("D", LiveOffer, LiveCandidates, BrowserOrder)
 
@@ -123,6 +143,7 @@ class SignatureChecks:
     def offer(self, session_id: str, signed: SignedLive) -> CheckedOffer:
         """Return the offer for this session; its nonce is spent."""
         offer, who = self._by_browser(LiveOffer, signed)
+        check_may(who, RIGHT_OF[offer.purpose])
         if offer.session_id != session_id:
             raise LiveError("bad_form", "the offer is signed for another session")
         self._spend(offer.nonce)
@@ -138,27 +159,53 @@ class SignatureChecks:
     def order(self, signed: SignedLive) -> CheckedOrder:
         """Return an order; its nonce is spent."""
         order, who = self._by_browser(BrowserOrder, signed)
+        check_order(who, order.body)
         self._spend(order.nonce)
         return CheckedOrder(order=order, who=who)
 
-    def who(self, browser_id: str) -> Who:
-        """Return the browser's owner, or raise LiveError if it may not watch (any more)."""
-        return self._known(browser_id)[1]
+    def who(self, browser_id: str, what: What | None = None) -> Who:
+        """Return who has the browser, or raise LiveError if it may not do this (any more).
+
+        `what` None: anything that it has a right to.
+        """
+        who = self._known(browser_id)[1]
+        if what is not None:
+            check_may(who, what)
+        return who
+
+    def owner(self, browser_id: str) -> Who:
+        """Return the owner whose own browser it is, or raise LiveError."""
+        who = self._known(browser_id)[1]
+        check_owner(who)
+        return who
 
     def _known(self, browser_id: str) -> tuple[KnownBrowser, Who]:
         browser = self._browsers.find(browser_id)
         owner = None if browser is None else self._owners.find(browser.credential_id)
         if browser is None or owner is None:
             raise LiveError("unknown_browser", "enrol this browser with your passkey first")
-        if browser.expires_ms is not None:
-            self._check_expiry(browser.expires_ms)
-        return browser, Who(browser=browser_id, name=owner.name, browser_name=browser.keys.name)
+        self._check_time(browser.right, browser.given_ms)
+        is_owners = browser.right.holder == "owner"
+        return browser, Who(
+            browser=browser_id,
+            name=owner.name if is_owners else browser.keys.name,
+            browser_name=browser.keys.name,
+            right=browser.right,
+        )
 
-    def _check_expiry(self, expires_ms: int) -> None:
-        now_ms = self._clock.wall_ms()
-        if now_ms >= expires_ms:
+    def _check_time(self, right: Right, given_ms: int | None) -> None:
+        """Raise LiveError unless the right counts now, as far as the doorbell knows the time."""
+        now_ms, is_guests = self._clock.wall_ms(), right.holder == "guest"
+        if is_guests and not self._clock.is_trusted():
+            detail = "the doorbell doesn't know the time yet, so no guest is let in; try later"
+            raise LiveError("guest_clock", detail)
+        if right.is_over(now_ms):
+            if is_guests:
+                raise LiveError("right_over", "your time here is over")
             raise LiveError("browser_expired", "renew this browser with your passkey")
-        if now_ms < expires_ms - SESSION_KEY_LIFE_MS - CLOCK_TOLERANCE_MS:
+        if is_guests and not right.has_begun(now_ms):
+            raise LiveError("not_yet", "your time here hasn't begun yet")
+        if given_ms is not None and now_ms < given_ms - CLOCK_TOLERANCE_MS:
             detail = "the doorbell's clock is behind and can't judge it; wait until it is set"
             raise LiveError("browser_expired", detail)
 
@@ -182,3 +229,32 @@ class SignatureChecks:
     def _spend(self, nonce: str) -> None:
         if not self._nonces.spend(nonce):
             raise LiveError("nonce", "unknown, used or too old: ask for another and sign again")
+
+
+def check_may(who: Who, what: What) -> None:
+    """Raise LiveError unless the right has this in it."""
+    if not who.right.allows(what):
+        raise LiveError("not_allowed", f"your right here has no part {what!r}; ask an owner")
+
+
+def check_owner(who: Who) -> None:
+    """Raise LiveError unless this is an owner's own browser."""
+    if who.right.holder != "owner":
+        raise LiveError("not_allowed", "only an owner can do this")
+
+
+def check_order(who: Who, body: OrderBody) -> None:
+    """Raise LiveError unless the holder of this right may give this order."""
+    match body:
+        case SetPush():
+            check_may(who, "rings")
+            if "emergency" in body.kinds or body.summary or body.silent_after_minutes:
+                check_owner(who)
+        case SnoozePush():
+            check_may(who, "rings")
+        case PlayReply():
+            check_may(who, "live")
+        case EndPush():
+            pass
+        case _:  # whoever forgets an order here makes it an owner's
+            check_owner(who)

@@ -29,9 +29,9 @@ class DoorMicrophone(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class LiveSound:
-    """The doorbell's sound for live view; `opus` is None where live view carries no sound.
+    """The doorbell's sound for live view; `opus` is None where there is none.
 
     Nobody who watches can switch the microphone on: that is done at the doorbell's own page.
     """
@@ -42,6 +42,11 @@ class LiveSound:
     microphone: DoorMicrophone
     reply_after_s: float = 0.0
     """How long after a press the default quick reply is said; 0: never."""
+
+    @property
+    def heard(self) -> OpusFeed | None:
+        """The door's sound while the owners' settings let those who watch listen, else None."""
+        return self.opus if self.opus is not None and self.opus.is_allowed else None
 
 
 class SessionVoice:
@@ -61,7 +66,7 @@ class SessionVoice:
     @property
     def opus(self) -> OpusFeed | None:
         """The door's sound for this viewer; None where live view carries no sound."""
-        return self._sound.opus
+        return self._sound.heard
 
     @property
     def is_talking(self) -> bool:

@@ -77,7 +77,7 @@ class LocalAskedService:
         return NotConfirmed(reason=refusal.reason, detail=refusal.detail)
 
     async def household(self, browser_id: str) -> HouseholdNow:
-        """Return every owner's name, and the caller's own browsers and keys."""
+        """Return every owner's name, the caller's own browsers and keys, guests and players."""
         return await asyncio.to_thread(self._lives_here, browser_id, self._owner_of(browser_id))
 
     async def requests(self, browser_id: str) -> RequestsNow:
@@ -98,6 +98,7 @@ class LocalAskedService:
     def _lives_here(self, browser_id: str, credential_id: str) -> HouseholdNow:
         approvers = self._household.approvers().values()
         recovery = self._household.recovery()
+        owners = {one.passkey.credential_id: one.name for one in self._owners.owners}
         return HouseholdNow(
             owners=[
                 OwnerLine(name=one.name, is_you=one.passkey.credential_id == credential_id)
@@ -107,10 +108,15 @@ class LocalAskedService:
                 BrowserLine(
                     id=one.keys.id,
                     name=one.keys.name,
-                    expires_ms=one.expires_ms,
+                    by_name=owners.get(one.credential_id, ""),
+                    holder=one.right.holder,
+                    what=one.right.what,
+                    from_ms=one.right.from_ms,
+                    until_ms=one.right.until_ms,
                     is_this=one.keys.id == browser_id,
                 )
-                for one in self._browsers.of_owner(credential_id)
+                for one in self._browsers.all()
+                if one.credential_id == credential_id or not one.is_owners
             ],
             approvers=[
                 ApproverLine(
@@ -128,6 +134,8 @@ class LocalAskedService:
         browser = self._browsers.find(browser_id)
         if browser is None:
             raise LiveError("unknown_browser", "enrol this browser with your passkey first")
+        if not browser.is_owners:
+            raise LiveError("not_allowed", "only an owner can do this")
         return browser.credential_id
 
 

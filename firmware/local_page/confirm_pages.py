@@ -22,7 +22,7 @@ from firmware.local_page.views import UNDER_WAY, GrantView, StatementView
 DONE_OF = {
     "add_owner": "added",
     "remove_owner": "removed",
-    "session": "enrolled",
+    "give_right": "enrolled",
     "refuse_agency": "heard_again",
     "settings": "settings",
     "recovery": "recovery",

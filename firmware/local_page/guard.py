@@ -18,8 +18,9 @@ POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; media-src 'self'; "
     "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
-SCRIPTED = {"/check": f"{POLICY}; script-src 'self'; connect-src 'self'"}
-"""The one page with a script, our own file: its figures must be fresh while a lens is turned."""
+SCRIPTED_POLICY = f"{POLICY}; script-src 'self'; connect-src 'self'"
+SCRIPTED = ("/", "/check", "/confirm", "/pair", "/recover", "/wifi")
+"""Pages with a script, our own file: they stay fresh while somebody waits at them."""
 HEADERS = {
     "X-Frame-Options": "DENY",
     "X-Content-Type-Options": "nosniff",
@@ -45,6 +46,11 @@ def own_origins(url: str, *, listen_host: str, listen_port: int) -> tuple[str, .
     return tuple(dict.fromkeys([url.rstrip("/").lower(), *listening]))
 
 
+def _policy_of(path: str) -> str:
+    is_scripted = path in SCRIPTED or path.startswith(("/wifi/", "/releases/"))
+    return SCRIPTED_POLICY if is_scripted else POLICY
+
+
 class Guard:
     """ASGI middleware: refuses foreign hosts and foreign posts, and adds the headers."""
 
@@ -62,7 +68,7 @@ class Guard:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers.update(HEADERS)
-                headers["Content-Security-Policy"] = SCRIPTED.get(scope["path"], POLICY)
+                headers["Content-Security-Policy"] = _policy_of(scope["path"])
             await send(message)
 
         refusal = self._refusal(scope["method"], Headers(scope=scope))

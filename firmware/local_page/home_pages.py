@@ -5,7 +5,7 @@ from dataclasses import asdict
 from http import HTTPStatus
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from firmware.enrolment.number_choice import propose, weakness_of
 from firmware.local_page.forms import is_door_number, read_form
@@ -37,6 +37,10 @@ class HomePages:
         return self._replies.page(
             request, "status.html", status=200, door=status, waiting_count=waiting_count
         )
+
+    async def robots(self, request: Request) -> Response:  # noqa: ARG002
+        """Ask crawlers to keep out (RFC 9309)."""
+        return PlainTextResponse("User-agent: *\nDisallow: /\n")
 
     async def pair(self, request: Request) -> Response:
         """Show the state of pairing."""

@@ -11,6 +11,7 @@ from firmware.clips.library import Library
 from firmware.clips.playback import Playback
 from firmware.clips.record import ClipRecord, Dating, manifest_of
 from firmware.consent.facts import Decision, Grant
+from firmware.decisions.facts import FileValues
 from firmware.decisions.intake import PendingStatement, StatementIntake
 from firmware.decisions.request_intake import Register
 from firmware.enrolment.owners import OwnerStore
@@ -20,7 +21,8 @@ from firmware.local_page import views
 from firmware.protocol.decisions import (
     AddApprover,
     ChangeSettings,
-    EnrolBrowser,
+    FileSettings,
+    GiveRight,
     MaskPolygon,
     OwnerSettings,
     RefuseAgency,
@@ -33,6 +35,7 @@ from firmware.protocol.grants import AddOwner, ClipRange
 from firmware.protocol.pairing import approver_words, recovery_key_words
 from firmware.protocol.register.facts import RegisterFacts
 from firmware.protocol.released_part import ReleasedPart
+from firmware.protocol.setting_changes import changed, value, widened
 from firmware.store.household import HouseholdStore
 
 log = logging.getLogger(__name__)
@@ -58,6 +61,7 @@ class StatementPresenter:
         playback: Playback,
         register: Register,
         picture_size: tuple[int, int],
+        file: FileValues,
     ) -> None:
         """`picture_size`: width and height of the camera's picture as it is shown."""
         self._desk = desk
@@ -67,6 +71,7 @@ class StatementPresenter:
         self._playback = playback
         self._register = register
         self._picture_size = picture_size
+        self._file = file
 
     def waiting(self, *, of: str | None = None) -> list[views.StatementView]:
         """Return the statements that wait and would still be right, oldest first.
@@ -139,8 +144,14 @@ class StatementPresenter:
                 return views.NewOwnerView(name=owner.name, words=self._desk.words_of(decision))
             case RemoveOwner(credential_id=credential_id):
                 return views.OwnerRemovalView(name=self._owner_name(credential_id))
-            case EnrolBrowser(browser=browser):
-                return views.BrowserView(name=browser.name, words=self._desk.words_of(decision))
+            case GiveRight(browser=browser):
+                return views.RightView(
+                    name=browser.name,
+                    words=self._desk.words_of(decision),
+                    holder=decision.terms.holder,
+                    what=decision.terms.what,
+                    until_ms=decision.terms.until_ms,
+                )
             case RefuseAgency(agency=agency):
                 return views.AgencyView(name=agency_name(agency, self._register.facts()))
             case ChangeSettings(settings=settings):
@@ -155,16 +166,29 @@ class StatementPresenter:
                 return None
 
     def _settings(self, after: OwnerSettings) -> views.SettingsView:
-        before = self._household.settings() or OwnerSettings(revision=1)
+        before, file = self._household.settings(), self._file.file
+        old = [] if before is None else before.masks or []
+        new = after.masks or []
+        keys = changed(before, after, file)
+        wider = widened(before, after, file, self._file.file_zones)
         return views.SettingsView(
             picture_size=self._picture_size,
-            removed=[_polygon(mask) for mask in before.masks if mask not in after.masks],
-            kept=[_polygon(mask) for mask in before.masks if mask in after.masks],
-            added=[_polygon(mask) for mask in after.masks if mask not in before.masks],
-            is_opted_in=after.is_opted_in,
-            was_opted_in=before.is_opted_in,
-            has_reminder=after.has_reminder,
-            had_reminder=before.has_reminder,
+            removed=[_polygon(mask) for mask in old if mask not in new],
+            kept=[_polygon(mask) for mask in old if mask in new],
+            added=[_polygon(mask) for mask in new if mask not in old],
+            zones=[(zone.name, _polygon(zone.corners)) for zone in after.zones or []]
+            if "zones" in keys
+            else [],
+            changes=[
+                views.SettingChangeView(
+                    name=key,
+                    before=_shown(before, file, key),
+                    after=_shown(after, file, key),
+                    is_wider=key in wider,
+                )
+                for key in keys
+                if key != "masks"
+            ],
         )
 
     def _grant(self, grant: Grant) -> views.GrantView:
@@ -228,6 +252,15 @@ def _lost(granted: ClipRange, problem: str) -> views.ClipView:
         time="trusted",
         problem=problem,
     )
+
+
+def _shown(settings: OwnerSettings | None, file: FileSettings, key: str) -> str | int | bool:
+    """Return a setting's value in force; of zones, how many there are."""
+    if key == "zones":
+        zones = None if settings is None else settings.zones
+        return file.zone_count if zones is None else len(zones)
+    shown = value(settings, file, key)
+    return shown if isinstance(shown, str | int) else ""
 
 
 def _polygon(mask: MaskPolygon) -> views.Polygon:

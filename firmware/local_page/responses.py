@@ -11,9 +11,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from firmware.local_page.forms import FormRefused
-from firmware.local_page.texts import COOKIE, Texts, language_of
+from firmware.local_page.texts import COOKIE, ZONE_COOKIE, Texts, language_of, zone_of
 
-LANGUAGE_COOKIE_S = 365 * 24 * 3600
+READER_COOKIE_S = 365 * 24 * 3600
 
 
 POSTED_TO: Mapping[str, str] = {
@@ -51,8 +51,8 @@ class Responses:
         )
 
     def texts(self, request: Request) -> Texts:
-        """Return the texts in the caller's language."""
-        return Texts(language=language_of(request), zone=self._zone)
+        """Return the texts in the caller's language, with times of the caller's zone if known."""
+        return Texts(language=language_of(request), zone=zone_of(request) or self._zone)
 
     def page(
         self, request: Request, template: str, *, status: int = 200, **facts: object
@@ -63,10 +63,12 @@ class Responses:
             t=texts, path=_shown_at(request), example_town=self._example_town, **facts
         )
         response = HTMLResponse(html, status)
-        if request.query_params.get("lang") == texts.language:
-            response.set_cookie(
-                COOKIE, texts.language, LANGUAGE_COOKIE_S, httponly=True, samesite="strict"
-            )
+        chosen = {"lang": (COOKIE, texts.language), "zone": (ZONE_COOKIE, str(texts.zone))}
+        for parameter, (cookie, value) in chosen.items():
+            if request.query_params.get(parameter) == value:
+                response.set_cookie(
+                    cookie, value, READER_COOKIE_S, httponly=True, samesite="strict"
+                )
         return response
 
     def done(self, request: Request, location: str) -> Response:

@@ -20,12 +20,18 @@ from firmware.sound.microphone import Microphone
 log = logging.getLogger(__name__)
 
 
+class SoundInForce(Protocol):
+    """The settings of sound that count now (`firmware.sound.sound_system.SoundWiring`)."""
+
+    settings: SoundConfig
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MicrophoneControl:
     """Switch of the microphone, and the list of who hears it."""
 
     microphone: Microphone
-    settings: SoundConfig
+    sound: SoundInForce
 
     def view(self) -> MicrophoneView:
         """Return how it is."""
@@ -34,8 +40,8 @@ class MicrophoneControl:
             has_card=self.microphone.has_device,
             is_on=self.microphone.is_on,
             trouble=self.microphone.trouble,
-            is_in_live_view=self.settings.is_in_live_view,
-            is_in_clips=self.settings.is_in_clips,
+            is_in_live_view=self.sound.settings.is_in_live_view,
+            is_in_clips=self.sound.settings.is_in_clips,
         )
 
     async def switch(self, *, is_on: bool) -> Outcome:

@@ -1,16 +1,21 @@
 """The page's words in English and Swedish, and how times are written."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from functools import cache
 from importlib import resources
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from starlette.requests import Request
 
 LANGUAGES = ("en", "sv")
 COOKIE = "dw_door_lang"
+ZONE_COOKIE = "dw_door_zone"
+_ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+-]{0,30}(/[A-Za-z0-9_+-]{1,30}){0,2}")
+"""A time zone's name (IANA); nothing that could lead out of the zones' folder."""
 
 
 @cache
@@ -35,6 +40,17 @@ def language_of(request: Request) -> str:
     return next((name for name, weight in wishes if name in LANGUAGES and weight > 0), "en")
 
 
+def zone_of(request: Request) -> ZoneInfo | None:
+    """Return the reader's time zone: ?zone=, as the owner's app links here, else the cookie."""
+    for named in (request.query_params.get("zone"), request.cookies.get(ZONE_COOKIE)):
+        if named is not None and _ZONE.fullmatch(named) is not None:
+            try:
+                return ZoneInfo(named)
+            except (ZoneInfoNotFoundError, OSError, ValueError):
+                continue  # none that this system knows
+    return None
+
+
 def _wish(item: str) -> tuple[str, float]:
     """Parse one language range with its weight (RFC 9110 section 12.5.4)."""
     tag, _, parameter = item.partition(";")
@@ -57,7 +73,7 @@ class Moment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Texts:
-    """One language, with the doorbell's time zone (None: the machine's own)."""
+    """One language, with the reader's time zone (None: the machine's own)."""
 
     language: str
     zone: tzinfo | None

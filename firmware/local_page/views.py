@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from firmware.protocol.requests import IncidentType
+from firmware.protocol.rights import Holder, What
 
 Polygon = Sequence[tuple[int, int]]
 """Corners in thousandths of the picture, from the top left."""
@@ -97,12 +98,15 @@ class OwnerRemovalView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BrowserView:
-    """A browser that would watch: four words to tap there, or six of pasted keys to compare."""
+class RightView:
+    """A right that would be given: four words to tap there, or six of pasted keys to compare."""
 
-    kind: ClassVar = "session"
+    kind: ClassVar = "give_right"
     name: str
     words: Sequence[str]
+    holder: Holder
+    what: Sequence[What]
+    until_ms: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,8 +118,18 @@ class AgencyView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SettingChangeView:
+    """One changed setting, by its name in `OwnerSettings`; of zones, how many there are."""
+
+    name: str
+    before: str | int | bool
+    after: str | int | bool
+    is_wider: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SettingsView:
-    """Settings under which more would be seen than before."""
+    """Settings under which more would be recorded, kept, heard or told than before."""
 
     kind: ClassVar = "settings"
     picture_size: tuple[int, int]
@@ -123,10 +137,9 @@ class SettingsView:
     removed: Sequence[Polygon]
     kept: Sequence[Polygon]
     added: Sequence[Polygon]
-    is_opted_in: bool
-    was_opted_in: bool
-    has_reminder: bool
-    had_reminder: bool
+    zones: Sequence[tuple[str, Polygon]]
+    """The motion zones that would count then, where they would change."""
+    changes: Sequence[SettingChangeView]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,7 +164,7 @@ Asked = (
     GrantView
     | NewOwnerView
     | OwnerRemovalView
-    | BrowserView
+    | RightView
     | AgencyView
     | SettingsView
     | RecoveryView

@@ -20,6 +20,7 @@ from firmware.local_page.identity_pages import PATH as IDENTITY
 from firmware.local_page.identity_pages import IdentityPages
 from firmware.local_page.knock_pages import PATH as KNOCK
 from firmware.local_page.knock_pages import KnockPages
+from firmware.local_page.live_signalling import LiveSignalling, LiveSignallingPages
 from firmware.local_page.microphone_pages import PATH as MICROPHONE
 from firmware.local_page.microphone_pages import MicrophonePages
 from firmware.local_page.ports import DoorbellPort
@@ -35,12 +36,14 @@ def door_app(
     origins: Iterable[str],
     clock: Clock | None = None,
     zone: tzinfo | None = None,
+    live: LiveSignalling | None = None,
     example_town: str = "",
 ) -> Starlette:
     """Return the page as an ASGI app.
 
     `origins` are the page's own (see `guard.own_origins`); any other Host or Origin is refused.
-    `zone` is where the doorbell hangs; without one the machine's own time zone is used.
+    `live` answers programs at home that bring signed offers; without it none is taken here.
+    `zone` is for readers who didn't say theirs; without one the machine's own is used.
     `example_town` is the name of its logs where that is an invented town's: each page says so.
     """
     clock = clock or SystemClock()
@@ -55,6 +58,7 @@ def door_app(
     wifi = WifiPages(ports, replies)
     routes = [
         Route("/", home.status),
+        Route("/robots.txt", home.robots),
         Route("/pair", home.pair),
         Route("/pair", home.complete_pairing, methods=["POST"]),
         Route("/recover", home.recover, methods=["POST"]),
@@ -91,6 +95,7 @@ def door_app(
         Route(f"{CHECK}/end", checking.end, methods=["POST"]),
         Route("/clips/{digest}/{number}.mp4", confirming.part),
         Route("/releases/{digest}", confirming.release),
+        *([] if live is None else LiveSignallingPages(live, clock).routes()),
         Mount("/static", StaticFiles(packages=[("firmware.local_page", "static")])),
     ]
     return Starlette(

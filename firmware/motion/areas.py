@@ -50,6 +50,17 @@ class Areas:
             if name:
                 self.zones.append((name, self._cells_of(pixels, is_zone=True)[1]))
 
+    def place(self, cells: int) -> tuple[int, int, int, int]:
+        """Return left, top, right, bottom of cells, in thousandths of the picture."""
+        left, top, right, bottom = self.grid.box(cells)
+        width, height = self.pixels // self._height, self._height
+        return (
+            min(1000, left * CELL * 1000 // width),
+            min(1000, top * CELL * 1000 // height),
+            min(1000, right * CELL * 1000 // width),
+            min(1000, bottom * CELL * 1000 // height),
+        )
+
     def parts(self, hot: Bools, hot_px: int) -> list[int]:
         """Return the connected cells in which much is hot, but for the smallest; `hot_px` pixels
         are hot in all."""

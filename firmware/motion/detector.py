@@ -93,6 +93,8 @@ class Movement:
     began_pts_90k: int
     at_pts_90k: int
     zones: tuple[str, ...] = ()
+    box: tuple[int, int, int, int] | None = None
+    """Left, top, right, bottom of what moves, in thousandths of the picture; None: unknown."""
 
 
 class MotionDetector:
@@ -238,7 +240,10 @@ class MotionDetector:
             self._carried = None
             return None
         return Movement(
-            began_pts_90k=carried.began_pts_90k, at_pts_90k=self._last_90k, zones=carried.zones
+            began_pts_90k=carried.began_pts_90k,
+            at_pts_90k=self._last_90k,
+            zones=carried.zones,
+            box=carried.box,
         )
 
     def _known(self, areas: Areas) -> int:
@@ -268,6 +273,7 @@ class MotionDetector:
             began_pts_90k=min(track.began_90k for track in moving),
             at_pts_90k=self._last_90k,
             zones=tuple(name for name, zone in areas.zones if zone & cells),
+            box=areas.place(cells),
         )
 
     def _has_travelled(self, track: Track, areas: Areas) -> bool:

@@ -16,7 +16,7 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Literal, Protocol
 
@@ -25,6 +25,7 @@ from firmware.config.motion_delay import dated_back_s
 from firmware.config.settings import MotionConfig
 from firmware.motion.detector import MotionDetector, Movement
 from firmware.protocol.encoding import new_id
+from firmware.protocol.zones import SeenMotion
 from firmware.system.daemon_call import call_in_daemon
 from firmware.system.listeners import Listeners
 from firmware.system.ownership import Ownership
@@ -108,8 +109,8 @@ class MotionRecorder(Protocol):
 class MotionEvents(Protocol):
     """Where motion is published and pushed: `firmware.notes.pushes.Pushes`."""
 
-    async def publish_motion(self, zones: Sequence[str], *, event_id: str) -> object:
-        """Publish motion in zones of these names."""
+    async def publish_motion(self, seen: SeenMotion, *, event_id: str) -> object:
+        """Publish motion, with the names of its zones and its place in the picture."""
         ...
 
 
@@ -156,6 +157,10 @@ class MotionWatch:
         """Apply these settings, quiet for the first seconds; also after a new mask."""
         self._settings = settings
         self._settings_count += 1
+
+    def set_pause(self, pause_s: float) -> None:
+        """Tell what moves after so long without motion as another movement, from now on."""
+        self._pause_90k = round(pause_s * TICKS_PER_S)
 
     async def run(self) -> None:
         """Watch until cancelled; pending events are still published."""
@@ -240,7 +245,9 @@ class MotionWatch:
         self._pictures.want(event_id, at_90k, task)
 
     async def _tell_movement(self, movement: Movement, event_id: str) -> bool:
-        await self._events.publish_motion(movement.zones, event_id=event_id)
+        await self._events.publish_motion(
+            SeenMotion(names=list(movement.zones), box=movement.box), event_id=event_id
+        )
         return True
 
     def _has_told(self, task: asyncio.Task[bool]) -> None:

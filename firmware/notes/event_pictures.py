@@ -36,6 +36,7 @@ from firmware.protocol.thumbnails import (
     seal_thumbnail,
 )
 from firmware.system.clock import Clock
+from firmware.system.listeners import Listeners
 
 log = logging.getLogger(__name__)
 
@@ -141,7 +142,10 @@ class PictureSealer:
 
 
 class EventPictures:
-    """Takes and publishes the pictures. All on the loop."""
+    """Takes and publishes the pictures. All on the loop.
+
+    `taken` is notified of each picture that may be shown, before it is sealed.
+    """
 
     def __init__(
         self,
@@ -159,6 +163,7 @@ class EventPictures:
         self._events = events
         self._link = link
         self._wait_s = wait_s
+        self.taken = Listeners[EventPicture]()
         self._limit = _Limit()
         self._offline_count = 0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -199,6 +204,7 @@ class EventPictures:
             if picture is None:
                 log.info("an event has no picture: the camera gave none")
             elif await _is_accepted(told) and self._may_show(picture):
+                self.taken.notify(picture)
                 await self._seal_and_tell(picture)
         except Exception:  # the supervisor: whatever it is, the event itself is told
             log.exception("an event's picture can't be published")

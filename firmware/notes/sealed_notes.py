@@ -1,7 +1,8 @@
 """Notes to the owners: signed once, and sealed to each browser that an owner has enrolled.
 
 Each is of one size and the relay can't open any. A browser that can't be sealed to is skipped;
-its owner's others are told all the same.
+its owner's others are told all the same. Guests and players get as many, and each is empty but for
+the one of their own right: the relay can't tell them from owners' browsers by that.
 """
 
 import asyncio
@@ -16,7 +17,7 @@ from firmware.enrolment.owners import OwnerStore
 from firmware.outbox.publisher import FactPublisher
 from firmware.protocol.browsers import BrowserKeys
 from firmware.protocol.encoding import WireError, b64u, new_id, unb64u
-from firmware.protocol.events import MAX_SLOT_NOTES, Note
+from firmware.protocol.events import MAX_SLOT_NOTES, EventBody, Note
 from firmware.protocol.grants import Owner
 from firmware.protocol.notes import (
     NOTE_TAG,
@@ -49,6 +50,11 @@ class Notes:
         self._clock = clock
         self._events = events
 
+    @property
+    def device(self) -> str:
+        """The id of the doorbell whose notes these are."""
+        return self._keys.device
+
     async def to_owner(
         self,
         owner: Owner,
@@ -61,8 +67,12 @@ class Notes:
         await self._tell_owner(owner, await self._signed(body), also=also, but=but)
 
     async def to_browser(self, owner: Owner, browser: BrowserKeys, body: NoteBody) -> None:
-        """Send a note to one of an owner's browsers."""
+        """Send a note to one browser of an owner, or that an owner gave a right."""
         await self._tell_browser(owner, browser, await self._signed(body))
+
+    async def publish(self, body: EventBody) -> None:
+        """Publish a fact in turn with the notes."""
+        await self._events.publish(body)
 
     async def to_one_of_all(
         self, owner: Owner, body: NoteBody, *, also: BrowserKeys | None = None
@@ -90,6 +100,11 @@ class Notes:
         start = slot * MAX_SLOT_NOTES % max(1, len(ids))
         return ids if len(ids) <= MAX_SLOT_NOTES else (ids + ids)[start : start + MAX_SLOT_NOTES]
 
+    def owners_turn(self, slot: int) -> list[str]:
+        """Return those of them that are an owner's own: only these are told of requests."""
+        known = {browser_id: self._browsers.find(browser_id) for browser_id in self.turn(slot)}
+        return [one for one, found in known.items() if found is not None and found.is_owners]
+
     async def for_slot(self, slot: int, bodies: Mapping[str, NoteBody]) -> list[Note]:
         """Return a note for each browser of every owner: with its own body, or empty.
 
@@ -100,7 +115,7 @@ class Notes:
             known = self._browsers.find(browser_id)
             if known is None:
                 continue  # ended while the others' notes were signed
-            body = bodies.get(browser_id, Nothing())
+            body = bodies.get(browser_id, Nothing()) if known.is_owners else Nothing()
             sealed = await self._sealed_for_slot(body, unb64u(known.keys.viewing_key))
             notes.append(
                 Note(credential_id=known.credential_id, browser=browser_id, sealed=b64u(sealed))
@@ -125,11 +140,16 @@ class Notes:
         but: str | None = None,
     ) -> None:
         known = self._browsers.of_owner(owner.passkey.credential_id)
-        keys = [browser.keys for browser in known if browser.keys.id != but]
+        keys = [one.keys for one in known if one.is_owners and one.keys.id != but]
         if also is not None and also not in keys:
             keys.append(also)
         for browser in keys:
             await self._tell_browser(owner, browser, signed)
+        others = [one.keys for one in known if not one.is_owners and one.keys.id != but]
+        if others:
+            nothing = await self._signed(Nothing())
+            for browser in others:
+                await self._tell_browser(owner, browser, nothing)
 
     async def _tell_browser(self, owner: Owner, browser: BrowserKeys, signed: SignedNote) -> None:
         try:

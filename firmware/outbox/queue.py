@@ -3,7 +3,8 @@
 WAL with synchronous=FULL: when `append` returns, the event survives a power cut. `seq` rises by
 one an event and is never given twice, also not after all events were forgotten. Of an event
 whose time isn't trusted, the monotonic time is kept beside it until it could be dated; this
-outlives the receipt. Every method may be called from any thread.
+outlives the receipt, as do the times of presses and motions, which the daily summary counts. Every
+method may be called from any thread.
 """
 
 import asyncio
@@ -17,7 +18,7 @@ from pathlib import Path
 
 from firmware.errors import EventRefused, StoreError
 from firmware.protocol.encoding import MAX_MQTT_BYTES, WireError, decode, new_id
-from firmware.protocol.events import Event, EventBody
+from firmware.protocol.events import ClockSet, Event, EventBody, Motion, Pressed
 
 MIGRATIONS = (
     """
@@ -46,12 +47,22 @@ CREATE TABLE told_once (
     id TEXT NOT NULL UNIQUE  -- of an event that may be asked for again after a crash
 );
 """,
+    """
+CREATE TABLE counted (
+    seq INTEGER PRIMARY KEY,
+    kind TEXT NOT NULL,  -- pressed or motion
+    time_ms INTEGER NOT NULL,
+    is_clock_trusted INTEGER NOT NULL
+);
+""",
 )
 """Each leads from one schema version to the next."""
 MAX_UNDATED = 10_000
 """More events than that without ever knowing the time: the oldest stay undated."""
 MAX_TOLD_ONCE = 1000
 """Only the newest few can be asked for again: each is told before the next."""
+MAX_COUNTED = 10_000
+"""More presses and motions than that in a day are counted as so many."""
 MAX_EVENT_BYTES = MAX_MQTT_BYTES - 1024
 """The broker counts its own headers into its limit, and would cut the connection."""
 
@@ -76,9 +87,11 @@ class Outbox:
         device: str,
         *,
         boot: str = "",
+        most_counted: int = MAX_COUNTED,
     ) -> None:
         self._path = path
         self._boot = boot
+        self._most_counted = most_counted
         self._device = device
         self._lock = threading.Lock()
         self._waiting: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
@@ -125,6 +138,7 @@ class Outbox:
                 )
                 if is_once:
                     self._remember_told(event.id)
+                self._count(event)
                 if not is_clock_trusted and monotonic_ms is not None:
                     self._keep_undated(event.seq, time_ms, monotonic_ms)
             self._last_seq = event.seq
@@ -139,6 +153,22 @@ class Outbox:
                 return self._db.execute(query, (event_id,)).fetchone() is not None
             except sqlite3.DatabaseError as error:
                 raise StoreError(self._path, f"can't be read: {error}") from error
+
+    def count(self, from_ms: int, to_ms: int) -> tuple[int, int]:
+        """Return how many presses and motions were appended of this time, with or without receipt.
+
+        What happened while the time wasn't known counts once a correction has dated it.
+        """
+        query = (
+            "SELECT kind, count(*) FROM counted"
+            " WHERE is_clock_trusted AND time_ms >= ? AND time_ms < ? GROUP BY kind"
+        )
+        with self._lock:
+            try:
+                found = dict(self._db.execute(query, (from_ms, to_ms)).fetchall())
+            except sqlite3.DatabaseError as error:
+                raise StoreError(self._path, f"can't be read: {error}") from error
+        return found.get("pressed", 0), found.get("motion", 0)
 
     def pending(self, limit: int, *, after_seq: int = 0) -> list[Event]:
         """Return the events that still wait for their receipt, in order."""
@@ -226,6 +256,28 @@ class Outbox:
             "(SELECT place FROM told_once ORDER BY place DESC LIMIT ?)",
             (MAX_TOLD_ONCE,),
         )
+
+    def _count(self, event: Event) -> None:
+        match event.body:
+            case Pressed() | Motion():
+                kind = "pressed" if isinstance(event.body, Pressed) else "motion"
+                self._db.execute(
+                    "INSERT INTO counted VALUES (?, ?, ?, ?)",
+                    (event.seq, kind, event.time_ms, event.is_clock_trusted),
+                )
+                self._db.execute(
+                    "DELETE FROM counted WHERE seq <= (SELECT seq FROM counted"
+                    " ORDER BY seq DESC LIMIT 1 OFFSET ?)",
+                    (self._most_counted,),
+                )
+            case ClockSet() as told:
+                self._db.execute(
+                    "UPDATE counted SET time_ms = time_ms + ?, is_clock_trusted = 1"
+                    " WHERE seq BETWEEN ? AND ? AND NOT is_clock_trusted",
+                    (told.offset_ms, told.from_seq, told.to_seq),
+                )
+            case _:
+                pass
 
     def _keep_undated(self, seq: int, time_ms: int, monotonic_ms: int) -> None:
         self._db.execute(

@@ -43,8 +43,14 @@ class Chime:
         self._thread = threading.Thread(target=self._pulse, name="chime", daemon=True)
         self._thread.start()
 
+    def set_pulse(self, pulse_ms: int) -> None:
+        """Let each pulse take so long from the next one on; 0: none is given."""
+        self._pulse_s = min(pulse_ms, MAX_PULSE_MS) / 1000
+
     def ring(self) -> bool:
-        """Begin one pulse; False if the bell was rung too often."""
+        """Begin one pulse; False if the bell was rung too often, or pulses take no time."""
+        if self._pulse_s == 0:
+            return False
         now_ns = self._clock.monotonic_ns()
         if self._last_ns is not None:
             rested_s = (now_ns - self._last_ns) / 1e9

@@ -183,7 +183,7 @@ class Light:
         """Without an LED, states are kept and nothing is shown."""
         self._led = led
         self._clock = clock
-        self._cap = max_percent / 100
+        self._cap = self._plain_cap = max_percent / 100
         self._signals = dict(SIGNALS)
         self._digits: str | None = None
         self._since_ns = {LightState.IDLE: 0}
@@ -199,6 +199,11 @@ class Light:
         else:
             del self._since_ns[state]
         self._ends_ns.pop(state, None)
+        self._has_changed.set()
+
+    def set_percent(self, percent: int) -> None:
+        """Shine with at most this much from now on, but never dimmer while somebody watches."""
+        self._cap = percent / 100
         self._has_changed.set()
 
     def show_digits(self, digits: str | None) -> None:
@@ -249,7 +254,9 @@ class Light:
             del self._ends_ns[state], self._since_ns[state]
         state = self.shown
         step = self._signals[state].at((now_ns - self._since_ns[state]) / 1e9)
-        self._set_level(step.level * self._cap)
+        is_undimmed = state in (LightState.WATCHED, LightState.RESET)
+        cap = max(self._cap, self._plain_cap) if is_undimmed else self._cap
+        self._set_level(step.level * cap)
         return step
 
     def _set_level(self, level: float) -> None:

@@ -53,6 +53,7 @@ class Panel:
     ) -> None:
         self.gpio = gpio
         self._settings = settings
+        self._clock = clock
         self._lighting: asyncio.Task[None] | None = None
         self._led = gpio.output("light") if settings.has_light else None
         self._lamp = gpio.output("infrared") if has_infrared else None
@@ -91,6 +92,14 @@ class Panel:
     def presence(self) -> bool | None:
         """Return whether the sensor detects somebody; None if there is none, or it can't tell."""
         return None if self._presence is None else self._presence.read()
+
+    def use_settings(self, settings: PanelConfig) -> None:
+        """Chime and shine by these settings from now on; the pins stay as they are."""
+        if self._chime is None and settings.chime_ms:
+            self._chime = _chime(settings, self.gpio, self._clock)
+        elif self._chime is not None:
+            self._chime.set_pulse(settings.chime_ms)
+        self.light.set_percent(settings.light_percent)
 
     @property
     def has_chime(self) -> bool:

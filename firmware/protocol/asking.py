@@ -27,6 +27,7 @@ from firmware.protocol.encoding import (
 )
 from firmware.protocol.grants import ClipRange, SignedStatement
 from firmware.protocol.requests import EvidenceRequest, IncidentType
+from firmware.protocol.rights import Holder, Whats
 
 ASKED_LABEL = "asked"
 CHUNK_BYTES = 16 * 1024
@@ -152,11 +153,14 @@ class RemovalAsked(Document, frozen=True, kw_only=True, tag="remove_owner", tag_
     name: Text
 
 
-class BrowserAsked(Document, frozen=True, kw_only=True, tag="session", tag_field="kind"):
-    """A waiting enrolment of a browser."""
+class RightAsked(Document, frozen=True, kw_only=True, tag="give_right", tag_field="kind"):
+    """A waiting right of a browser, guest or player."""
 
     name: Text
     words: Words
+    holder: Holder
+    what: Whats
+    until_ms: WallTimeMs
 
 
 class AgencyAsked(Document, frozen=True, kw_only=True, tag="refuse_agency", tag_field="kind"):
@@ -165,16 +169,23 @@ class AgencyAsked(Document, frozen=True, kw_only=True, tag="refuse_agency", tag_
     name: Text
 
 
+class SettingChange(Document, frozen=True, kw_only=True):
+    """One changed setting, by its name in `OwnerSettings`; of zones, how many there are."""
+
+    name: Line
+    before: str | int | bool
+    after: str | int | bool
+    is_wider: bool
+
+
 class SettingsAsked(Document, frozen=True, kw_only=True, tag="settings", tag_field="kind"):
-    """A waiting change of settings that shows more."""
+    """A waiting change of settings by which more is recorded, kept, heard or told."""
 
     removed: Polygons
     kept: Polygons
     added: Polygons
-    is_opted_in: bool
-    was_opted_in: bool
-    has_reminder: bool
-    had_reminder: bool
+    zones: Annotated[list[tuple[Line, Polygon]], msgspec.Meta(max_length=4)]
+    changes: Annotated[list[SettingChange], msgspec.Meta(max_length=20)]
 
 
 class RecoveryAsked(Document, frozen=True, kw_only=True, tag="recovery", tag_field="kind"):
@@ -195,7 +206,7 @@ Asked = (
     GrantAsked
     | OwnerAsked
     | RemovalAsked
-    | BrowserAsked
+    | RightAsked
     | AgencyAsked
     | SettingsAsked
     | RecoveryAsked
@@ -227,11 +238,19 @@ class OwnerLine(Document, frozen=True, kw_only=True):
 
 
 class BrowserLine(Document, frozen=True, kw_only=True):
-    """One of the caller's browsers; `expires_ms` None: the doorbell doesn't know the time yet."""
+    """One of the caller's browsers, or a guest or player of any owner.
+
+    `until_ms` None: the doorbell doesn't know the time yet.
+    """
 
     id: Line
     name: Text
-    expires_ms: WallTimeMs | None
+    by_name: Text
+    """The owner who gave the right."""
+    holder: Holder
+    what: Whats
+    from_ms: WallTimeMs
+    until_ms: WallTimeMs | None
     is_this: bool
 
 

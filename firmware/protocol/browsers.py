@@ -1,9 +1,10 @@
-"""The keys of one browser of an owner: they live in that browser and can't be read out there.
+"""The keys of one browser: they live in that browser and can't be read out there.
 
-The session key signs what asks the doorbell for live view (protocol/live.py), for 30 days; never
-a statement. The viewing key opens what the doorbell seals to that browser: notes and thumbnails.
-A doorbell knows the browser that its owner paired with; each further one is enrolled by a
-statement. Any other player that does the same (`doorward-view`) is a browser here.
+The session key signs what asks the doorbell for live view (protocol/live.py), as long as its right
+lasts (protocol/rights.py); never a statement. The viewing key opens what the doorbell seals to that
+browser: notes and thumbnails. A doorbell knows the browser that its owner paired with; each further
+one gets its right by a statement. A guest's browser, and any other player that does the same
+(`doorward-view`), is a browser here.
 """
 
 import base64
@@ -24,9 +25,6 @@ from firmware.protocol.encoding import (
     unb64u,
 )
 from firmware.protocol.sealing import seal_to
-
-SESSION_KEY_LIFE_MS = 30 * 24 * 3600 * 1000
-"""How long a session key counts after it was enrolled or renewed."""
 
 BROWSER_ID_PATTERN = "^[a-z2-7]{20}$"
 BrowserId = Annotated[str, msgspec.Meta(pattern=r"^[a-z2-7]{20}\Z")]

@@ -10,10 +10,12 @@ import msgspec
 
 from firmware.protocol.browsers import BrowserId, BrowserKeys
 from firmware.protocol.encoding import (
+    LINE_PATTERN,
     TEXT_PATTERN,
     AgencyId,
     Digest,
     Document,
+    Id,
     Line,
     P256Key,
     ShortB64u,
@@ -21,31 +23,53 @@ from firmware.protocol.encoding import (
     X25519Key,
 )
 from firmware.protocol.passkeys import PasskeyKey
+from firmware.protocol.rights import Holder, Right, Whats
 
 MAX_HOLD_MS = 14 * 24 * 3600 * 1000
 """R12."""
 MAX_HOLD_WINDOW_MS = 24 * 3600 * 1000
+UNDO_MS = 24 * 3600 * 1000
+"""How long a deleted clip stays, unseen, so that an owner can take the deletion back."""
+MAX_NAMED_CLIPS = 32
+"""Of one statement: the note that tells the owners of it has one size, and names them all."""
 
 Permille = Annotated[int, msgspec.Meta(ge=0, le=1000)]
 Corner = Annotated[list[Permille], msgspec.Meta(min_length=2, max_length=2)]
 """[x, y] in thousandths of the picture, from the top left."""
+NamedClips = Annotated[list[Id], msgspec.Meta(min_length=1, max_length=MAX_NAMED_CLIPS)]
 MaskPolygon = Annotated[list[Corner], msgspec.Meta(min_length=3, max_length=8)]
+SettingCell = Annotated[str, msgspec.Meta(pattern=r"^(89[0-9a-f]{13})?\Z")]
+"""An H3 index of resolution 9; "" matches no request."""
 
 
-class EnrolBrowser(Document, frozen=True, kw_only=True, tag="session", tag_field="kind"):
-    """Enrol a browser of the owner's to watch and hear, for 30 days from now.
+class GiveRight(Document, frozen=True, kw_only=True, tag="give_right", tag_field="kind"):
+    """Give a browser a right, or replace the one that it has: an owner's, a guest's or a player's.
 
-    A new session key widens who may see, so the doorbell asks for confirmation; one that it knows
-    already is only renewed. `commitment` is the first message of that browser's pairing; None: the
-    keys were pasted (another player's), and six words stand for them.
+    It widens by a new key, another holder, more of `what`, an earlier start or a later end, but for
+    the 30 days of an owner's browser or a player that the doorbell knows. `commitment` is the first
+    message of that browser's pairing; None: the keys were pasted (a player's), and six words stand
+    for them. A guest's right begins no earlier than the doorbell's own confirmation, whatever
+    `from_ms` says. `pairing_id` says to the relay which account the guest has there.
     """
 
     browser: BrowserKeys
     commitment: Digest | None = None
+    pairing_id: Id | None = None
+    holder: Holder
+    what: Whats
+    from_ms: WallTimeMs
+    until_ms: WallTimeMs
+
+    @property
+    def right(self) -> Right:
+        """The right that is given, without its holder's keys."""
+        return Right(
+            holder=self.holder, what=self.what, from_ms=self.from_ms, until_ms=self.until_ms
+        )
 
 
 class EndBrowser(Document, frozen=True, kw_only=True, tag="end_session", tag_field="kind"):
-    """End a browser's enrolment; it takes effect at once."""
+    """End the right of a browser, guest or player; it takes effect at once."""
 
     browser: BrowserId
 
@@ -61,6 +85,33 @@ class Unhold(Document, frozen=True, kw_only=True, tag="unhold", tag_field="kind"
     """End a hold now, by the digest of the statement that made it."""
 
     hold_digest: Digest
+
+
+class DeleteClips(Document, frozen=True, kw_only=True, tag="delete_clips", tag_field="kind"):
+    """Delete these clips: nobody sees them any more, and after `UNDO_MS` they are erased.
+
+    `is_now`: they are erased at once, and it can't be undone. A clip that is held, or that another
+    owner keeps, can't be deleted.
+    """
+
+    clips: NamedClips
+    is_now: bool
+
+
+class Undelete(Document, frozen=True, kw_only=True, tag="undelete", tag_field="kind"):
+    """Take back the deletion of these clips, while they aren't erased yet."""
+
+    clips: NamedClips
+
+
+class KeepClips(Document, frozen=True, kw_only=True, tag="keep_clips", tag_field="kind"):
+    """Keep these clips for as long as this owner wants, or don't keep them any longer.
+
+    Retention never removes a kept clip, and no other owner can delete it.
+    """
+
+    clips: NamedClips
+    is_kept: bool
 
 
 class Revoke(Document, frozen=True, kw_only=True, tag="revoke", tag_field="kind"):
@@ -137,29 +188,84 @@ class Knock(Document, frozen=True, kw_only=True, tag="knock", tag_field="kind"):
     language: Literal["en", "sv"]
 
 
-class OwnerSettings(Document, frozen=True, kw_only=True):
-    """All settings that owners make from afar. A new document replaces the old one as a whole.
+ZoneName = Annotated[str, msgspec.Meta(min_length=1, max_length=24, pattern=LINE_PATTERN)]
 
-    `name` is the doorbell's, for its owners alone: empty until they give it one.
-    `is_opted_in`: requests of police may be told here (R6); off until an owner says so.
-    `has_reminder`: one reminder of an open request (R7). `masks` are never filmed, besides those of
-    the doorbell's own file. The microphone and the knock aren't here: they are switched on at the
-    doorbell's own page, behind the door number, and nowhere else.
+
+class Zone(Document, frozen=True, kw_only=True):
+    """A motion zone: its owner's name for it, and its corners."""
+
+    name: ZoneName
+    corners: MaskPolygon
+
+
+class OwnerSettings(Document, frozen=True, kw_only=True, omit_defaults=True):
+    """All settings that owners sign. A new document replaces the old one as a whole.
+
+    None: the doorbell's own file counts. `masks` are never filmed, besides those of that file;
+    `zones` replace the file's, and an empty list is the whole picture. `has_reminder`: one reminder
+    of an open request (R7). `is_microphone_off` silences the microphone whatever its own switch
+    says, which stands at the doorbell's own page behind the door number, as the knock does.
+    What widens nothing is in `Preferences`.
     """
 
     revision: Annotated[int, msgspec.Meta(ge=1, le=2**53 - 1)]
-    name: Annotated[str, msgspec.Meta(max_length=60, pattern=TEXT_PATTERN)] = ""
-    is_opted_in: bool = False
-    has_reminder: bool = False
-    masks: Annotated[list[MaskPolygon], msgspec.Meta(max_length=4)] = msgspec.field(
-        default_factory=list
-    )
+    is_opted_in: bool | None = None
+    has_reminder: bool | None = None
+    cell: SettingCell | None = None
+    masks: Annotated[list[MaskPolygon], msgspec.Meta(max_length=4)] | None = None
+    is_motion_on: bool | None = None
+    zones: Annotated[list[Zone], msgspec.Meta(max_length=4)] | None = None
+    sensitivity: Annotated[int, msgspec.Meta(ge=1, le=10)] | None = None
+    min_size_pmyr: Annotated[int, msgspec.Meta(ge=5, le=5000)] | None = None
+    """In ten-thousandths of the picture."""
+    min_time_ms: Annotated[int, msgspec.Meta(ge=0, le=10_000)] | None = None
+    pre_roll_ms: Annotated[int, msgspec.Meta(ge=0, le=30_000)] | None = None
+    post_roll_ms: Annotated[int, msgspec.Meta(ge=1000, le=120_000)] | None = None
+    longest_ms: Annotated[int, msgspec.Meta(ge=15_000, le=120_000)] | None = None
+    keep_days: Annotated[int, msgspec.Meta(ge=1, le=180)] | None = None
+    is_sound_in_live_view: bool | None = None
+    is_sound_in_clips: bool | None = None
+    is_microphone_off: bool | None = None
+    gaps_reported: Annotated[int, msgspec.Meta(ge=0, le=100)] | None = None
 
 
 class ChangeSettings(Document, frozen=True, kw_only=True, tag="settings", tag_field="kind"):
-    """Change the settings. It widens if a mask is gone."""
+    """Change the settings. It widens if more is recorded, kept, heard or told than before."""
 
     settings: OwnerSettings
+
+
+class Preferences(Document, frozen=True, kw_only=True, omit_defaults=True):
+    """What each enrolled browser of an owner may set by its session key: it widens nothing.
+
+    None: the doorbell's own file counts; in a `SetPreference`: as it is. `name` is the doorbell's,
+    for its owners alone. `light_percent` never dims the light that says that somebody watches.
+    """
+
+    name: Annotated[str, msgspec.Meta(max_length=60, pattern=TEXT_PATTERN)] | None = None
+    chime_ms: Annotated[int, msgspec.Meta(ge=0, le=500)] | None = None
+    volume_percent: Annotated[int, msgspec.Meta(ge=10, le=100)] | None = None
+    light_percent: Annotated[int, msgspec.Meta(ge=1, le=100)] | None = None
+    language: Literal["en", "sv"] | None = None
+    reply_after_s: Annotated[int, msgspec.Meta(ge=0, le=120)] | None = None
+    metering: Literal["faces", "centre", "average"] | None = None
+    backlight: Literal["auto", "shadows", "off"] | None = None
+
+
+class FileSettings(Document, frozen=True, kw_only=True):
+    """The values of the doorbell's own file, every key that this doorbell knows set.
+
+    `masks` and `zones` are left out of `settings`: here is how many there are.
+    """
+
+    settings: OwnerSettings
+    preferences: Preferences
+    mask_count: Annotated[int, msgspec.Meta(ge=0, le=8)]
+    zone_count: Annotated[int, msgspec.Meta(ge=0, le=8)]
+    longest_pre_roll_ms: Annotated[int, msgspec.Meta(ge=0, le=30_000)]
+    """What the memory for it takes, at this doorbell's bitrate."""
+    has_sound: bool
+    has_light: bool
 
 
 class IdentityGiven(Document, frozen=True, kw_only=True):

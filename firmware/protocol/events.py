@@ -24,9 +24,11 @@ from firmware.protocol.encoding import (
     WallTimeMs,
 )
 from firmware.protocol.footage import Gaps
+from firmware.protocol.live import SilentMinutes
 from firmware.protocol.pairing import SignedPairingAnswer
 from firmware.protocol.refused_checks import MAX_COUNTED
 from firmware.protocol.releases import ReleaseRecord
+from firmware.protocol.rights import Whats
 from firmware.protocol.thumbnails import SealedThumbnail
 from firmware.protocol.zones import MAX_BROWSERS, SealedZones
 
@@ -149,8 +151,29 @@ class OwnerGone(Document, frozen=True, kw_only=True, tag="owner_gone", tag_field
     credential_id: ShortB64u
 
 
+class GuestLet(Document, frozen=True, kw_only=True, tag="guest_let", tag_field="type"):
+    """A guest's right as the relay must route by it; `pairing_id` None: a known guest's changed.
+
+    The relay learns how long and for what it carries to this account; the doorbell checks it.
+    """
+
+    pairing_id: Id | None
+    browser: BrowserId
+    what: Whats
+    until_ms: WallTimeMs
+
+
+class GuestGone(Document, frozen=True, kw_only=True, tag="guest_gone", tag_field="type"):
+    """The end of a guest's right: the relay must route them nothing more of this doorbell."""
+
+    browser: BrowserId
+
+
 class Note(Document, frozen=True, kw_only=True, tag="note", tag_field="type"):
-    """A sealed note of fixed size from the doorbell to one owner's browser (`notes.SignedNote`)."""
+    """A sealed note of fixed size from the doorbell to one browser (`notes.SignedNote`).
+
+    `credential_id` is the owner's who has the browser, or who gave a guest or player their right.
+    """
 
     credential_id: B64u
     browser: BrowserId
@@ -261,17 +284,34 @@ class PushWanted(Document, frozen=True, kw_only=True, tag="push_wanted", tag_fie
     messages: Annotated[list[PushMessage], msgspec.Meta(min_length=1, max_length=64)]
 
 
+class SilenceMessage(Document, frozen=True, kw_only=True):
+    """One message for one browser, to be sent once the doorbell was out of reach for so long."""
+
+    browser: BrowserId
+    after_minutes: SilentMinutes
+    encrypted: ShortB64u
+
+
+class CheckedIn(Document, frozen=True, kw_only=True, tag="checked_in", tag_field="type"):
+    """The messages to be pushed if the doorbell falls silent, in place of those left before."""
+
+    messages: Annotated[list[SilenceMessage], msgspec.Meta(max_length=64)]
+
+
 EventBody = (
     Pressed
     | Motion
     | Thumbnail
     | PushWanted
+    | CheckedIn
     | ClipReady
     | Trouble
     | ClockSet
     | PairingAnswered
     | Paired
     | OwnerGone
+    | GuestLet
+    | GuestGone
     | Note
     | SlotCommitted
     | ReleaseCommitted
@@ -305,7 +345,8 @@ class Health(Document, frozen=True, kw_only=True):
     get_throttled`); `had_weak_power` since its start. `fps_milli` is pictures per 1,000 s.
     `max_fps` is what heat allows at the moment. `gap_count` and `longest_gap_ms` are the gaps
     between pictures in the last ten minutes. `pre_roll_ms` is the shortest of the last clips',
-    `pre_roll_set_ms` what the owner has set.
+    `pre_roll_set_ms` what the owner has set. `holds_days` is how many days of clips the card holds
+    at the rate of the last ones.
     """
 
     measured_ms: WallTimeMs
@@ -328,6 +369,7 @@ class Health(Document, frozen=True, kw_only=True):
     oldest_clip_ms: WallTimeMs | None = None
     pre_roll_ms: Amount | None = None
     pre_roll_set_ms: Amount | None = None
+    holds_days: Amount | None = None
 
 
 MAX_EARLIER_BOOTS = 8

@@ -16,16 +16,19 @@ from firmware.protocol.decisions import (
     ChangeSettings,
     Confirm,
     Decline,
+    DeleteClips,
     EndApprover,
     EndBrowser,
-    EnrolBrowser,
+    GiveRight,
     Hold,
     IdentityGiven,
+    KeepClips,
     Knock,
     RefuseAgency,
     RemoveOwner,
     Revoke,
     SetRecovery,
+    Undelete,
     Unhold,
 )
 from firmware.protocol.encoding import (
@@ -123,10 +126,13 @@ Terms = (
     GrantTerms
     | AddOwner
     | RemoveOwner
-    | EnrolBrowser
+    | GiveRight
     | EndBrowser
     | Hold
     | Unhold
+    | DeleteClips
+    | Undelete
+    | KeepClips
     | Revoke
     | Decline
     | RefuseAgency
@@ -167,7 +173,7 @@ def newcomer_in(terms: Terms) -> dict[str, OwnerKeys | BrowserKeys]:
     match terms:
         case AddOwner(owner=owner, commitment=commitment):
             return {commitment: owner}
-        case EnrolBrowser(browser=browser, commitment=str() as commitment):
+        case GiveRight(browser=browser, commitment=str() as commitment):
             return {commitment: browser}
         case _:
             return {}

@@ -14,6 +14,7 @@ from typing import Annotated, ClassVar, Literal, TypeVar
 import msgspec
 
 from firmware.protocol.browsers import BrowserId, verify_session_key
+from firmware.protocol.decisions import Preferences
 from firmware.protocol.encoding import (
     DeviceId,
     Digest,
@@ -35,6 +36,7 @@ MAX_CANDIDATES = 32
 MAX_CANDIDATE_MESSAGES = 16
 ORDER_SEAL_INFO = b"doorward/browser-order/v1"
 
+Purpose = Literal["live", "clips", "rings"]
 Sdp = Annotated[str, msgspec.Meta(min_length=1, max_length=64 * 1024)]
 Fingerprint = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9-]{5,16} [0-9A-F:]{47,191}\Z")]
 """A `fingerprint` attribute's value (RFC 8122): hash function in lower case, space, hexadecimal."""
@@ -43,7 +45,11 @@ CandidateLine = Annotated[str, msgspec.Meta(min_length=1, max_length=512, patter
 
 
 class LiveOffer(Document, frozen=True, kw_only=True):
-    """A browser's offer for live view; with `purpose` "clips" it gets recordings only."""
+    """A browser's offer for live view; with `purpose` "clips" it gets recordings only, with "rings"
+    what happens at the door.
+
+    `hears`: send the door's sound from the beginning; other viewers ask for it on their channel.
+    """
 
     tag: ClassVar[bytes] = b"doorward/live-offer/v1\x00"
     v: Literal[1] = 1
@@ -52,7 +58,8 @@ class LiveOffer(Document, frozen=True, kw_only=True):
     session_id: Id
     nonce: Id
     browser: BrowserId
-    purpose: Literal["live", "clips"]
+    purpose: Purpose
+    hears: bool = False
     sdp: Sdp
 
 
@@ -93,18 +100,34 @@ class LiveAnswer(Document, frozen=True, kw_only=True):
     sdp: Sdp
 
 
-class QuietHours(Document, frozen=True, kw_only=True):
-    """Minutes after midnight in a time zone of the IANA database; `to` may be the next day."""
+TimeZone = Annotated[
+    str, msgspec.Meta(pattern=r"^[A-Za-z0-9+_-]{1,32}(/[A-Za-z0-9+_-]{1,32}){0,2}\Z")
+]
+"""A name of the IANA time zone database."""
+DayMinute = Annotated[int, msgspec.Meta(ge=0, lt=1440)]
+"""Minutes after midnight."""
+SilentMinutes = Annotated[int, msgspec.Meta(ge=15, le=1440)]
 
-    from_minute: Annotated[int, msgspec.Meta(ge=0, lt=1440)]
-    to_minute: Annotated[int, msgspec.Meta(ge=0, lt=1440)]
-    time_zone: Annotated[
-        str, msgspec.Meta(pattern=r"^[A-Za-z0-9+_-]{1,32}(/[A-Za-z0-9+_-]{1,32}){0,2}\Z")
-    ]
+PushKind = Literal["pressed", "motion", "emergency"]
+
+
+class QuietHours(Document, frozen=True, kw_only=True):
+    """Hours of each day without pushes; `to_minute` may be the next day's."""
+
+    from_minute: DayMinute
+    to_minute: DayMinute
+    time_zone: TimeZone
+
+
+class DailyTime(Document, frozen=True, kw_only=True):
+    """One moment of each day."""
+
+    minute: DayMinute
+    time_zone: TimeZone
 
 
 class SetPush(Document, frozen=True, kw_only=True, tag="set_push", tag_field="type"):
-    """Subscribe this browser to Web Push for these events; keys as in RFC 8291 section 3.2.
+    """Subscribe this browser to Web Push; keys as in RFC 8291 section 3.2.
 
     The endpoint isn't here: the relay knows it, and the doorbell needn't.
     """
@@ -113,26 +136,88 @@ class SetPush(Document, frozen=True, kw_only=True, tag="set_push", tag_field="ty
     """P-256, uncompressed point: 65 bytes."""
     auth: ShortB64u
     """16 bytes."""
-    kinds: Annotated[list[Literal["pressed", "motion"]], msgspec.Meta(max_length=2)]
+    kinds: Annotated[list[PushKind], msgspec.Meta(max_length=3)]
     quiet: QuietHours | None
+    summary: DailyTime | None
+    """When the daily summary is pushed; None: never."""
+    silent_after_minutes: SilentMinutes | None
+    """How long the doorbell is out of reach before the relay pushes that; None: it never does."""
 
 
 class EndPush(Document, frozen=True, kw_only=True, tag="end_push", tag_field="type"):
     """End this browser's push subscription."""
 
 
+class SnoozePush(Document, frozen=True, kw_only=True, tag="snooze_push", tag_field="type"):
+    """Push no ring and no motion to this browser for some minutes; 0 ends that.
+
+    A duration, since a phone's clock may be wrong; the doorbell counts it by its monotonic clock.
+    """
+
+    minutes: Annotated[int, msgspec.Meta(ge=0, le=1440)]
+
+
+class RingPush(Document, frozen=True, kw_only=True, tag="pressed", tag_field="type"):
+    """Somebody pressed the bell; the picture is fetched by the event's id."""
+
+
+class MotionPush(Document, frozen=True, kw_only=True, tag="motion", tag_field="type"):
+    """Motion, and the zones that it was in."""
+
+    zones: Line | None
+
+
+class RingOverPush(Document, frozen=True, kw_only=True, tag="ring_over", tag_field="type"):
+    """The end of a ring: answered by the browser of this name, or by nobody (None)."""
+
+    by: Line | None
+
+
+class SummaryPush(Document, frozen=True, kw_only=True, tag="summary", tag_field="type"):
+    """The last day in figures; `has_to_read` tells that something waits, and not what it is."""
+
+    rings: Annotated[int, msgspec.Meta(ge=0, le=2**31)]
+    motions: Annotated[int, msgspec.Meta(ge=0, le=2**31)]
+    has_to_read: bool
+
+
+class EmergencyPush(Document, frozen=True, kw_only=True, tag="emergency", tag_field="type"):
+    """An emergency request somewhere in town.
+
+    `is_here` is None where the owners didn't opt in to requests, or refused this agency.
+    """
+
+    is_here: bool | None
+
+
+class SilentPush(Document, frozen=True, kw_only=True, tag="silent", tag_field="type"):
+    """The doorbell is out of reach: it left this message when it last checked in, at `time_ms`.
+
+    It counts from `after_minutes` after that, and not for long (`SILENT_LIFE_MS`).
+    """
+
+    after_minutes: SilentMinutes
+
+
+PushBody = RingPush | MotionPush | RingOverPush | SummaryPush | EmergencyPush | SilentPush
+
+CHECK_IN_MS = 10 * 60 * 1000
+"""So often the doorbell replaces the message that is sent if it falls silent."""
+SILENT_LIFE_MS = 2 * 3600 * 1000
+"""So long the push service keeps a message of a silent doorbell, and the browser believes it."""
+
+
 class PushText(Document, frozen=True, kw_only=True):
-    """The plaintext of a push message.
+    """The plaintext of a push message: `id` is that of the event, or of the message itself.
 
     `time_ms` is None while the doorbell doesn't know the time.
     """
 
     v: Literal[1] = 1
     device: DeviceId
-    event_id: Id
-    kind: Literal["pressed", "motion"]
+    id: Id
     time_ms: WallTimeMs | None
-    detail: Line | None = None
+    body: PushBody
 
 
 class PlayReply(Document, frozen=True, kw_only=True, tag="play_reply", tag_field="type"):
@@ -149,6 +234,19 @@ class WantDoorLink(Document, frozen=True, kw_only=True, tag="want_door_link", ta
     """
 
 
+class SetPreference(Document, frozen=True, kw_only=True, tag="set_preference", tag_field="type"):
+    """Change the preferences that are given, and leave the others as they are.
+
+    `default_reply` is the quick reply that is played if nobody answers.
+    """
+
+    preferences: Preferences
+    default_reply: Id | None = None
+
+
+OrderBody = SetPush | EndPush | SnoozePush | PlayReply | WantDoorLink | SetPreference
+
+
 class BrowserOrder(Document, frozen=True, kw_only=True):
     """An enrolled browser's order outside of a live session; it widens nothing."""
 
@@ -158,7 +256,7 @@ class BrowserOrder(Document, frozen=True, kw_only=True):
     device: DeviceId
     nonce: Id
     browser: BrowserId
-    body: SetPush | EndPush | PlayReply | WantDoorLink
+    body: OrderBody
 
 
 class SignedLive(Document, frozen=True, kw_only=True):

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from firmware.protocol.browsers import BrowserId
-from firmware.protocol.decisions import OwnerSettings
+from firmware.protocol.decisions import FileSettings, NamedClips, OwnerSettings, Preferences
 from firmware.protocol.encoding import (
     AgencyId,
     DeviceId,
@@ -29,6 +29,7 @@ from firmware.protocol.encoding import (
 )
 from firmware.protocol.events import NOTE_PLAIN_BYTES
 from firmware.protocol.passkeys import verify_p256
+from firmware.protocol.rights import Holder, Whats
 from firmware.protocol.sealing import open_sealed, seal_to
 
 NOTE_TAG = b"doorward/note/v1\x00"
@@ -60,21 +61,44 @@ class RequestsMatched(
 
 
 class StatementDone(Document, frozen=True, kw_only=True, tag="statement_done", tag_field="type"):
-    """A statement was carried out; `kind` is its terms'. Grants end in `ReleaseDone`."""
+    """A statement was carried out; `kind` is its terms'. Grants end in `ReleaseDone`.
 
-    statement_digest: Digest
-    kind: Line
-
-
-class SettingsNow(Document, frozen=True, kw_only=True, tag="settings_now", tag_field="type"):
-    """The settings in force from now on, and the refused agencies.
-
-    `statement_digest` is the statement's that changed them.
+    `about` is the digest of the request that was declined, or of the grant that was revoked: other
+    owners don't know the statement.
     """
 
     statement_digest: Digest
+    kind: Line
+    about: Digest | None = None
+
+
+class SettingsNow(Document, frozen=True, kw_only=True, tag="settings_now", tag_field="type"):
+    """The settings in force since `at_ms` (0: unknown), by the statement of that digest."""
+
+    statement_digest: Digest
     settings: OwnerSettings | None
+    at_ms: WallTimeMs
+
+
+class RefusedNow(Document, frozen=True, kw_only=True, tag="refused_now", tag_field="type"):
+    """The refused agencies; `statement_digest` is the statement's that changed them."""
+
+    statement_digest: Digest
     refused: Annotated[list[AgencyId], msgspec.Meta(max_length=20)]
+
+
+class PreferencesNow(Document, frozen=True, kw_only=True, tag="preferences_now", tag_field="type"):
+    """The preferences in force since `at_ms`, and what the doorbell's own file says.
+
+    `after_restart` names those of them that the doorbell applies only when it starts again.
+    """
+
+    preferences: Preferences
+    file: FileSettings
+    at_ms: WallTimeMs
+    after_restart: Annotated[list[Line], msgspec.Meta(max_length=8)] = msgspec.field(
+        default_factory=list
+    )
 
 
 class HeldTime(Document, frozen=True, kw_only=True):
@@ -93,11 +117,42 @@ class HoldsNow(Document, frozen=True, kw_only=True, tag="holds_now", tag_field="
     holds: Annotated[list[HeldTime], msgspec.Meta(max_length=10)]
 
 
+ClipsChoice = Literal["deleted", "erased", "restored", "kept", "let_go"]
+
+
+class ClipsDecided(Document, frozen=True, kw_only=True, tag="clips_decided", tag_field="type"):
+    """What an owner decided of clips: `by_name` is theirs; `until_ms`, until when it can be undone.
+
+    `deleted` clips can come back until then, `erased` ones can't. `kept` and `let_go` are of this
+    owner's own keeping alone.
+    """
+
+    statement_digest: Digest
+    what: ClipsChoice
+    by_name: Line
+    clips: NamedClips
+    until_ms: WallTimeMs | None = None
+
+
 class OwnerRemoved(Document, frozen=True, kw_only=True, tag="owner_removed", tag_field="type"):
     """The removal of an owner; `by_name` is the owner who signed it."""
 
     name: Line
     by_name: Line
+
+
+class MovedOut(Document, frozen=True, kw_only=True, tag="moved_out", tag_field="type"):
+    """The doorbell's record for an owner who leaves it: what ended with them.
+
+    It is the last that they are told; who keeps it with its signature can show it.
+    """
+
+    name: Line
+    credential_id: ShortB64u
+    at_ms: WallTimeMs
+    browsers: Annotated[int, msgspec.Meta(ge=0, le=64)]
+    guests: Annotated[int, msgspec.Meta(ge=0, le=64)]
+    """Guests and players whose right this owner had given."""
 
 
 class RecoveryUsed(Document, frozen=True, kw_only=True, tag="recovery_used", tag_field="type"):
@@ -131,18 +186,23 @@ class StatementRefused(
 
 
 class ReleaseDone(Document, frozen=True, kw_only=True, tag="released", tag_field="type"):
-    """A finished release: the sealed package was built and is on its way to the agency."""
+    """A finished release: the sealed package was built and is on its way to the agency.
+
+    For every owner: `request_digest` says to which request one of them gave.
+    """
 
     statement_digest: Digest
+    request_digest: Digest
     package_id: Id
 
 
 class WatchingBegan(Document, frozen=True, kw_only=True, tag="watching_began", tag_field="type"):
-    """The begin of a live view: `name` is the owner's, `browser_name` their browser's."""
+    """The begin of a live view: `name` is the owner's, or the guest's or player's own."""
 
     session_id: Id
     name: Line
     browser_name: Line
+    holder: Holder
     at_ms: WallTimeMs
 
 
@@ -157,15 +217,23 @@ class WatchingEnded(Document, frozen=True, kw_only=True, tag="watching_ended", t
 class BrowserEnrolled(
     Document, frozen=True, kw_only=True, tag="browser_enrolled", tag_field="type"
 ):
-    """A browser that may watch from now on, or for longer; `until_ms` says how long."""
+    """The right that a browser has from now on; `until_ms` 0: the time isn't known yet.
+
+    The holder gets it, and who may end it: an owner's browsers, or those of all owners.
+    """
 
     browser: BrowserId
     name: Line
+    by_name: Line
+    """The owner who gave it."""
+    holder: Holder
+    what: Whats
+    from_ms: WallTimeMs
     until_ms: WallTimeMs
 
 
 class BrowserEnded(Document, frozen=True, kw_only=True, tag="browser_ended", tag_field="type"):
-    """A browser that may no longer watch."""
+    """A browser, guest or player whose right was ended."""
 
     browser: BrowserId
     name: Line
@@ -220,8 +288,12 @@ NoteBody = (
     | RequestsMatched
     | StatementDone
     | SettingsNow
+    | RefusedNow
+    | PreferencesNow
     | HoldsNow
+    | ClipsDecided
     | OwnerRemoved
+    | MovedOut
     | RecoveryUsed
     | ConfirmationWanted
     | StatementRefused

@@ -17,8 +17,8 @@ RefusedCheck = Literal[
     # the last words
     "not_confirmed", "not_logged",
     # what else owners decide
-    "already_owner", "browser", "hold", "settings", "approver", "last_owner",
-    "recovery", "not_waiting", "newcomer",
+    "already_owner", "browser", "hold", "settings", "setting_value", "setting_unknown", "approver",
+    "last_owner", "recovery", "not_waiting", "newcomer", "right", "clip_held", "clip_kept",
     # what the memory card takes, keeps and gives back; that another device uses a copy of it
     "card", "card_until_restart", "card_spoilt", "card_cloned",
     # what the relay doesn't log or deliver, as it says

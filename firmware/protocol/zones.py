@@ -1,17 +1,17 @@
-"""Names of motion zones: sealed to the owners' browsers, in one size whatever and however many.
+"""A movement's zones and place: sealed to the owners' browsers, in one size whatever they are.
 
 A name such as "Path to the safe" is its owner's, and the relay carries it with each movement.
-Sealed is a JSON list of names, filled up with blanks. It isn't signed, nor is the event around it.
+Sealed is JSON, filled up with blanks. It isn't signed, nor is the event around it.
 """
 
-import json
 from collections.abc import Sequence
 from typing import Annotated
 
 import msgspec
 
 from firmware.protocol.browsers import BrowserId, BrowserKeys
-from firmware.protocol.encoding import Document, WireError, b64u, unb64u
+from firmware.protocol.decisions import Permille
+from firmware.protocol.encoding import Document, b64u, decode, unb64u
 from firmware.protocol.sealing import open_sealed, seal_to
 
 ZONES_INFO = b"doorward/zones/v1"
@@ -21,16 +21,26 @@ SEALED_CHARS = 406
 MAX_BROWSERS = 64
 
 
+class SeenMotion(Document, frozen=True, kw_only=True):
+    """A movement: the names of its zones, and its place when it was told.
+
+    `box` is left, top, right, bottom, in thousandths of the picture.
+    """
+
+    names: Annotated[list[str], msgspec.Meta(max_length=8)] = msgspec.field(default_factory=list)
+    box: tuple[Permille, Permille, Permille, Permille] | None = None
+
+
 class SealedZones(Document, frozen=True, kw_only=True):
-    """The names of a movement's zones, sealed to one browser's viewing key."""
+    """A `SeenMotion`, sealed to one browser's viewing key."""
 
     browser: BrowserId
     sealed: Annotated[str, msgspec.Meta(pattern=rf"^[A-Za-z0-9_-]{{{SEALED_CHARS}}}\Z")]
 
 
-def seal_zones(names: Sequence[str], browsers: Sequence[BrowserKeys]) -> list[SealedZones]:
-    """Seal names to each browser; those that don't fit are left out. WireError for a bad key."""
-    plain = _plain(list(names))
+def seal_zones(seen: SeenMotion, browsers: Sequence[BrowserKeys]) -> list[SealedZones]:
+    """Seal it to each browser; names that don't fit are left out. WireError for a bad key."""
+    plain = _plain(seen)
     return [
         SealedZones(
             browser=browser.id,
@@ -40,16 +50,13 @@ def seal_zones(names: Sequence[str], browsers: Sequence[BrowserKeys]) -> list[Se
     ]
 
 
-def open_zones(sealed: SealedZones, viewing_private_key: bytes) -> list[str]:
-    """Return the names, or raise WireError."""
+def open_zones(sealed: SealedZones, viewing_private_key: bytes) -> SeenMotion:
+    """Return what is sealed, or raise WireError."""
     plain = open_sealed(viewing_private_key, unb64u(sealed.sealed), ZONES_INFO)
-    try:
-        return msgspec.json.decode(plain, type=list[str])
-    except msgspec.DecodeError as error:
-        raise WireError(f"not a list of zones: {error}") from error
+    return decode(SeenMotion, plain.rstrip(b" "), max_bytes=PLAIN_BYTES)
 
 
-def _plain(names: list[str]) -> bytes:
-    while len(plain := json.dumps(names, ensure_ascii=False).encode()) > PLAIN_BYTES:
-        names = names[:-1]
+def _plain(seen: SeenMotion) -> bytes:
+    while len(plain := seen.encode()) > PLAIN_BYTES:
+        seen = msgspec.structs.replace(seen, names=seen.names[:-1])
     return plain.ljust(PLAIN_BYTES)

@@ -6,10 +6,11 @@ loop, taken on the recorder's thread; never waits, so pictures never wait for so
 microphone is switched off, what it held is forgotten.
 """
 
+import asyncio
 import threading
 from collections import deque
 
-from firmware.sound.frames import FRAME_90K, FRAMES_PER_S, SoundFeed, SoundFrame
+from firmware.sound.frames import FRAME_90K, FRAMES_PER_S, SoundFeed, SoundFrame, SoundStream
 
 QUEUE_FRAMES = 10 * FRAMES_PER_S
 FRAMES_A_PICTURE = FRAMES_PER_S // 2
@@ -25,6 +26,27 @@ class ClipSound:
         max_frames = max(1, round(keep_s * FRAMES_PER_S))
         self._kept: deque[SoundFrame] = deque(maxlen=max_frames)
         self._wanted: deque[SoundFrame] | None = None
+        self._is_listening = asyncio.Event()
+        self._is_listening.set()
+        self._frames: SoundStream | None = None
+
+    def listen(self, is_wanted: bool) -> None:
+        """Capture the microphone for clips from now on, or no more: then what it held is forgotten.
+
+        On the loop.
+        """
+        if is_wanted:
+            self._is_listening.set()
+            return
+        self._is_listening.clear()
+        if self._frames is not None:
+            self._frames.close()
+        self.forget()
+
+    def set_keep(self, keep_s: float) -> None:
+        """Keep this much from now on."""
+        with self._lock:
+            self._kept = deque(self._kept, maxlen=max(1, round(keep_s * FRAMES_PER_S)))
 
     def forget(self) -> None:
         """Drop the sound that no clip has taken yet; called when the microphone is switched off."""
@@ -34,17 +56,21 @@ class ClipSound:
                 self._wanted.clear()
 
     async def run(self) -> None:
-        """Listen until cancelled."""
-        frames = self._feed.subscribe("clips", max_frames=QUEUE_FRAMES)
-        try:
-            async for frame in frames:
-                self._keep(frame)
-        finally:
-            frames.close()
+        """Listen while it is wanted, until cancelled."""
+        while True:
+            await self._is_listening.wait()
+            frames = self._frames = self._feed.subscribe("clips", max_frames=QUEUE_FRAMES)
+            try:
+                async for frame in frames:
+                    if self._is_listening.is_set():
+                        self._keep(frame)
+            finally:
+                self._frames = None
+                frames.close()
 
     def begin(self, from_pts_90k: int) -> None:
         """Begin a clip's sound at this moment; a previous clip's ends."""
-        if not self._feed.is_on:
+        if not self._feed.is_on or not self._is_listening.is_set():
             self.forget()
         with self._lock:
             wanted = (frame for frame in self._kept if frame.pts_90k + FRAME_90K > from_pts_90k)

@@ -32,6 +32,10 @@ class DigitsVoice:
         self._language = language
         self._running: asyncio.Task[None] | None = None
 
+    def set_language(self, language: Language) -> None:
+        """Speak this language from the next time on."""
+        self._language = language
+
     def start(self, digits: str) -> None:
         """Speak these digits in the background, instead of earlier ones."""
         self.stop()

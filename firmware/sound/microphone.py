@@ -99,6 +99,8 @@ class Microphone:
         """
         if is_on and self._card is None:
             raise NoAudioDevice(NO_CARD)
+        if is_on and self._switch.is_vetoed:
+            raise NoAudioDevice("the settings in the owner's app keep the microphone off")
         self._switch.want(is_on)
         if not is_on:
             self._follow_switch()
@@ -107,6 +109,12 @@ class Microphone:
         finally:
             if is_on:
                 self._follow_switch()
+
+    def veto(self, is_vetoed: bool) -> None:
+        """Keep it off from now on whatever its switch says, or let the switch count again."""
+        if self._switch.is_vetoed != is_vetoed:
+            self._switch.is_vetoed = is_vetoed
+            self._follow_switch()
 
     def subscribe(self, name: str, *, max_frames: int) -> SoundSubscription:
         """Return the frames from now on; the first take a moment, as the device opens."""

@@ -31,11 +31,13 @@ class MicrophoneSwitch:
         self._path = path
         self._is_kept_on = self._is_wanted = self._load(is_on_at_first)
         self._keeping = asyncio.Lock()
+        self.is_vetoed = False
+        """Whether the owners' settings keep it off, whatever the switch says."""
 
     @property
     def is_on(self) -> bool:
         """Whether the owner has the microphone on."""
-        return self._is_wanted and self._is_kept_on
+        return self._is_wanted and self._is_kept_on and not self.is_vetoed
 
     def want(self, is_on: bool) -> None:
         """Set the switch: off takes effect before any write; on only once `keep` has written it."""

@@ -74,11 +74,24 @@ class OpusFeed:
         self._make_encoder = make_encoder
         self._queues: list[FrameQueue[OpusPacket]] = []
         self._encoding: asyncio.Task[None] | None = None
+        self._is_allowed = True
 
     @property
     def is_on(self) -> bool:
         """Whether the owner has the microphone on."""
         return self._sound.is_on
+
+    @property
+    def is_allowed(self) -> bool:
+        """Whether those who watch can listen, by the owners' settings."""
+        return self._is_allowed
+
+    def allow(self, is_allowed: bool) -> None:
+        """Let those who watch listen, or give them nothing more from now on."""
+        self._is_allowed = is_allowed
+        if not is_allowed:
+            for queue in self._queues:
+                queue.discard()
 
     def age_48k(self, packet: OpusPacket) -> int:
         """Return the age of a packet's first sample, in samples at 48 kHz."""
@@ -104,6 +117,8 @@ class OpusFeed:
         try:
             encoder = self._make_encoder()
             async for frame in frames:
+                if not self._is_allowed:
+                    continue
                 packet = encoder.encode(frame.pts_90k, frame.samples)
                 if packet is not None:
                     for queue in self._queues:

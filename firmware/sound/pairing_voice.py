@@ -80,6 +80,10 @@ class PairingVoice:
         is_same = self._pairing.reveal(now_ms) is reveal
         return is_same and self._pairing.view(now_ms).state == "words"
 
+    def set_language(self, language: Language) -> None:
+        """Speak this language from the next time on."""
+        self._language = language
+
     async def _say(self, words: tuple[str, ...]) -> None:
         if not self._speaker.has_device:
             log.info("the four words are shown and not said: there is no sound card ([sound] card)")

@@ -68,11 +68,9 @@ class SoundWiring:
         self.speaker = Speaker(
             card, device=settings.speaker, clock=clock, source=source, played=played
         )
-        self.opus = (
-            OpusFeed(HalfDuplex(self.microphone, echo), clock=clock)
-            if settings.is_in_live_view
-            else None
-        )
+        self.opus = OpusFeed(HalfDuplex(self.microphone, echo), clock=clock)
+        self.opus.allow(settings.is_in_live_view)
+        self.speaker.set_volume(settings.volume_percent)
         self.speech = Speech()
         self.digits = DigitsVoice(
             speech=self.speech, speaker=self.speaker, language=settings.language
@@ -85,6 +83,16 @@ class SoundWiring:
         self.floor = TalkFloor(self.speaker, echo, clock=clock)
         self.microphone.changes.add(self.changes.notify)
         self.floor.changes.add(self.changes.notify)
+
+    def use_settings(self, settings: SoundConfig) -> None:
+        """Be heard by viewers, speak and sound by these settings from now on."""
+        was_allowed = self.opus.is_allowed
+        self.settings = settings
+        self.opus.allow(settings.is_in_live_view)
+        self.speaker.set_volume(settings.volume_percent)
+        self.digits.set_language(settings.language)
+        if was_allowed != settings.is_in_live_view:
+            self.changes.notify()
 
     @property
     def has_failed(self) -> bool:
@@ -100,6 +108,10 @@ class SoundWiring:
             self.replies.start(default.id)
         else:
             raise ReplyRefused("no quick reply is chosen for this; choose one in the app first")
+
+    async def choose_reply(self, reply_id: str) -> None:
+        """Play this quick reply if nobody answers; SoundError if there is no such."""
+        await self.replies.set_default(reply_id)
 
     async def run(self) -> None:
         """Keep the devices as they are wanted, until cancelled."""

@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import random
 import threading
+from array import array
 from collections import deque
 
 from firmware.sound.audio_device import AudioDevices, DeviceStream
@@ -51,6 +52,7 @@ class Speaker:
         self._clock = clock
         self._played = played
         self._loop = asyncio.get_running_loop()
+        self._gain_256 = 256
         self._line = _line()
         self._lock = threading.Lock()
         self._frames: deque[bytes] = deque()
@@ -61,6 +63,10 @@ class Speaker:
         self._talked_ns: int | None = None
         self.dropped_frames = 0
         self._keeper = StreamKeeper("speaker", self, source=source)
+
+    def set_volume(self, percent: int) -> None:
+        """Play with this much of the full volume from now on."""
+        self._gain_256 = percent * 256 // 100
 
     @property
     def has_device(self) -> bool:
@@ -157,6 +163,7 @@ class Speaker:
             while len(self._rest) < size:
                 self._rest += self._next()
             block, self._rest = self._rest[:size], self._rest[size:]
+        block = _quieter(block, self._gain_256)
         placed = self._line.place(block, at_ns)
         if placed is not None:
             self._played.put(placed, is_silent=not any(block))
@@ -173,6 +180,13 @@ class Speaker:
         if self._saying is not None:
             return self._saying.next()
         return SILENCE
+
+
+def _quieter(block: bytes, gain_256: int) -> bytes:
+    """Return samples at a part of their volume, in 256ths."""
+    if gain_256 == 256 or not any(block):
+        return block
+    return array("h", [one * gain_256 >> 8 for one in memoryview(block).cast("h")]).tobytes()
 
 
 def _line() -> SampleClock:

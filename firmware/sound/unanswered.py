@@ -39,6 +39,10 @@ class Unanswered:
         self._after_s = after_s
         self._waiting: asyncio.Task[None] | None = None
 
+    def set_after(self, after_s: float) -> None:
+        """Wait so long from the next press on; 0: never play it."""
+        self._after_s = after_s
+
     def on_pressed(self) -> None:
         """Start the timer; an earlier press's is stopped, a reply that is playing goes on."""
         self.on_answered()

@@ -38,6 +38,10 @@ class WifiVoice:
         self._language: Language = language
         self._running: asyncio.Task[None] | None = None
 
+    def set_language(self, language: Language) -> None:
+        """Speak this language from the next time on."""
+        self._language = language
+
     def offer(self, network: WifiNetwork) -> None:
         """Say which network a second press would join."""
         self._start(OFFERS[self._language].format(name=network.name))

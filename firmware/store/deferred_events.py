@@ -9,7 +9,7 @@ import logging
 from collections.abc import Sequence
 
 from firmware.protocol.encoding import MAX_MQTT_BYTES, Document, Id, WireError, decode, new_id
-from firmware.protocol.events import EventBody
+from firmware.protocol.events import EventBody, Note
 from firmware.store.database import Connection, Database
 
 log = logging.getLogger(__name__)
@@ -45,6 +45,21 @@ def drop_held(connection: Connection, holder: str) -> None:
 def wake_held(connection: Connection, holder: str) -> None:
     """Make a holder's deferred events due: their fact is durable."""
     connection.execute("UPDATE promises SET holder = NULL WHERE holder = ?", (holder,))
+
+
+def wake_unheard(connection: Connection, holder: str, told: Sequence[DeferredEvent]) -> None:
+    """Make those notes of a holder due that are for a browser which is told nothing in `told`.
+
+    It was ended before a crash, and can't be told any more but by what was sealed to it before.
+    """
+    heard = {one.body.browser for one in told if isinstance(one.body, Note)}
+    rows = connection.execute(
+        "SELECT event_id, promise_json FROM promises WHERE holder = ?", (holder,)
+    ).fetchall()
+    for event_id, data in rows:
+        body = decode(DeferredEvent, data, max_bytes=MAX_MQTT_BYTES).body
+        if isinstance(body, Note) and body.browser not in heard:
+            connection.execute("UPDATE promises SET holder = NULL WHERE event_id = ?", (event_id,))
 
 
 class DeferredEventStore:

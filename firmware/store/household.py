@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 from firmware.protocol.custody import KeyChangeRecord
-from firmware.protocol.decisions import OwnerSettings, RecoveryKeys
+from firmware.protocol.decisions import OwnerSettings, Preferences, RecoveryKeys
 from firmware.protocol.encoding import Document, decode
 from firmware.protocol.passkeys import PasskeyKey
 from firmware.store.database import Database
@@ -17,7 +17,7 @@ from firmware.store.deferred_events import DeferredEvent, put_deferred_events
 from firmware.store.statements import move
 
 D = TypeVar("D", bound=Document)
-Column = Literal["settings_json", "recovery_json"]
+Column = Literal["settings_json", "recovery_json", "preferences_json"]
 MAX_TOLD_REFUSALS = 10_000
 """Each cost its owner a touch of their passkey; of more, the oldest would be notified once more."""
 
@@ -52,10 +52,42 @@ class HouseholdStore:
         """Return the owners' settings, or None if none came yet."""
         return self._document(OwnerSettings, "settings_json")
 
-    def set_settings(self, settings: OwnerSettings) -> None:
-        """Replace the owners' settings."""
+    def set_settings(self, settings: OwnerSettings, *, at_ms: int = 0) -> None:
+        """Replace the owners' settings, which count since `at_ms`; 0: not known."""
         with self._database.write() as connection:
-            connection.execute("UPDATE household SET settings_json = ?", (settings.encode(),))
+            connection.execute(
+                "UPDATE household SET settings_json = ?, settings_ms = ?",
+                (settings.encode(), at_ms),
+            )
+
+    def since_ms(self) -> tuple[int, int]:
+        """Return since when settings and preferences count; 0: not known, or there are none."""
+        with self._database.read() as connection:
+            row = connection.execute("SELECT settings_ms, preferences_ms FROM household").fetchone()
+        return int(row[0]), int(row[1])
+
+    def preferences(self) -> Preferences:
+        """Return what owners' browsers set without a passkey."""
+        return self._document(Preferences, "preferences_json") or Preferences()
+
+    def set_preferences(self, preferences: Preferences, *, at_ms: int = 0) -> None:
+        """Replace the preferences, which count since `at_ms`; 0: not known."""
+        with self._database.write() as connection:
+            connection.execute(
+                "UPDATE household SET preferences_json = ?, preferences_ms = ?",
+                (preferences.encode(), at_ms),
+            )
+
+    def file_notice(self) -> str | None:
+        """Return the digest of the doorbell's own file that the owners were told of last."""
+        with self._database.read() as connection:
+            told: str | None = connection.execute("SELECT told_file FROM household").fetchone()[0]
+        return told
+
+    def set_file_notice(self, digest: str) -> None:
+        """Store of which file they were told."""
+        with self._database.write() as connection:
+            connection.execute("UPDATE household SET told_file = ?", (digest,))
 
     def recovery(self) -> RecoveryKeys | None:
         """Return the recovery key that counts."""

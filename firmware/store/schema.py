@@ -208,7 +208,35 @@ CREATE TABLE recoveries (
 ) STRICT;
 """
 
-MIGRATIONS: tuple[str, ...] = (_V1, _V2, _V3, _V4, _V5, _V6, _V7)
+# What owners' browsers set without a passkey; who was told of the doorbell's own file.
+_V8 = """
+ALTER TABLE household ADD COLUMN settings_ms INTEGER NOT NULL DEFAULT 0;    -- since when
+ALTER TABLE household ADD COLUMN preferences_ms INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE household ADD COLUMN preferences_json BLOB;  -- decisions.Preferences
+ALTER TABLE household ADD COLUMN told_file TEXT;         -- its digest
+"""
+
+# What owners delete, with a day to take it back; and what they keep.
+_V9 = """
+ALTER TABLE clips ADD COLUMN deleted_until_ms INTEGER; -- when to erase what was deleted, or NULL
+CREATE INDEX clips_deleted ON clips (deleted_until_ms) WHERE deleted_until_ms IS NOT NULL;
+CREATE TABLE kept_clips (
+    clip_id       TEXT NOT NULL,
+    credential_id TEXT NOT NULL,                 -- the owner who keeps it
+    PRIMARY KEY (clip_id, credential_id)
+) STRICT;
+CREATE INDEX kept_clips_by_owner ON kept_clips (credential_id);
+"""
+
+# Emergency requests that were pushed, by the slot that was told with them.
+_V10 = """
+CREATE TABLE pushed_emergencies (
+    digest TEXT PRIMARY KEY,                     -- of the request
+    slot   INTEGER NOT NULL
+) STRICT;
+"""
+
+MIGRATIONS: tuple[str, ...] = (_V1, _V2, _V3, _V4, _V5, _V6, _V7, _V8, _V9, _V10)
 SCHEMA_VERSION = len(MIGRATIONS)
 
 

@@ -23,6 +23,9 @@ KEPT_GROUPS = 260
 """Of each group (six hours, of slots of ten minutes) one slot is kept without a clip, for 65 days:
 a month before a recording of a month ago."""
 
+KEPT_EMERGENCIES = 144
+"""So many slots an emergency is remembered: longer than it is news (a day, of ten minutes each)."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlotClip:
@@ -50,6 +53,8 @@ class StoredSlot:
     event_id: str
     clips: tuple[SlotClip, ...]
     told: tuple[AnnouncedRequest, ...]
+    emergencies: tuple[str, ...] = ()
+    """The digests of emergency requests that are pushed with it."""
 
 
 class SlotStore:
@@ -104,6 +109,10 @@ class SlotStore:
             connection.executemany(
                 "INSERT INTO slot_requests VALUES (?, ?, ?, ?)",
                 [(slot, one.digest, one.browser, one.is_reminder) for one in kept.told],
+            )
+            connection.executemany(
+                "INSERT OR IGNORE INTO pushed_emergencies VALUES (?, ?)",
+                [(digest, slot) for digest in kept.emergencies],
             )
             _prune(connection)
 
@@ -183,6 +192,12 @@ class SlotStore:
             ).fetchall()
         return {(row[0], row[1], bool(row[2])): row[3] for row in rows}
 
+    def pushed_emergencies(self) -> frozenset[str]:
+        """Return the digests of the emergency requests that were pushed."""
+        with self._database.read() as connection:
+            rows = connection.execute("SELECT digest FROM pushed_emergencies").fetchall()
+        return frozenset(row[0] for row in rows)
+
     def forget_announced_before(self, told_ms: int) -> None:
         """Delete the notices of requests that are long over."""
         with self._database.write() as connection:
@@ -191,6 +206,10 @@ class SlotStore:
 
 def _prune(connection: Connection) -> None:
     """Delete the records of deleted clips, slots too old for a proof, and all but a few others."""
+    connection.execute(
+        "DELETE FROM pushed_emergencies WHERE slot < (SELECT max(slot) FROM slots) - ?",
+        (KEPT_EMERGENCIES,),
+    )
     connection.execute("DELETE FROM slot_clips WHERE clip_id NOT IN (SELECT clip_id FROM clips)")
     connection.execute(
         "DELETE FROM slots WHERE slot < (SELECT max(slot) FROM slots) AND logged_json IS NOT NULL"

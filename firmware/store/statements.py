@@ -13,7 +13,13 @@ from firmware.protocol.encoding import WireError, decode
 from firmware.protocol.grants import GrantTerms, SignedStatement, Statement
 from firmware.protocol.releases import ReleaseOpening
 from firmware.store.database import Connection, Database
-from firmware.store.deferred_events import DeferredEvent, drop_held, put_deferred_events, wake_held
+from firmware.store.deferred_events import (
+    DeferredEvent,
+    drop_held,
+    put_deferred_events,
+    wake_held,
+    wake_unheard,
+)
 
 MAX_STATEMENT_BYTES = 128 * 1024
 
@@ -220,11 +226,14 @@ class StatementStore:
     ) -> None:
         """Store that a statement is done, spend its digest and defer its events, in one commit.
 
-        `is_resumed`: it was carried out before a crash, so what was planned is told as well.
+        `is_resumed`: it was carried out before a crash, so what was planned is told as well;
+        otherwise only to browsers that a crash left ended, of a decision carried out in part.
         """
         with self._database.write() as connection:
             if is_resumed:
                 wake_held(connection, digest)
+            else:
+                wake_unheard(connection, digest, promises)
             _spend(connection, digest, now_ms)
             move(connection, digest, from_state="confirmed", to="done")
             put_deferred_events(connection, promises)

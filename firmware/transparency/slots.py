@@ -9,6 +9,9 @@ message learns whether there was a clip, a request, or an owner who wants to hea
 
 What is committed to is durable, salts and all, before it is told.
 
+An emergency request, wherever in town, is pushed right after the message of the slot in which the
+register first has it, to each browser that wants to hear of those (notes/emergency_pushes.py).
+
 A slot that can't be told in time isn't told: the relay has closed it, and its notes come in the
 next. So while the relay gives no receipt, at most `MAX_WAITING` slots wait in the outbox; further
 ones are left out, and their clips are committed to later. A doorbell that was off, or doesn't know
@@ -33,7 +36,7 @@ from firmware.protocol.custody import (
     slot_entry,
 )
 from firmware.protocol.encoding import new_id, new_salt
-from firmware.protocol.events import Note, SlotCommitted
+from firmware.protocol.events import Note, PushMessage, SlotCommitted
 from firmware.protocol.slot_trees import slot_root
 from firmware.protocol.tlog.proof import check_proof
 from firmware.store.slots import SlotClip, SlotStore, StoredSlot
@@ -57,6 +60,18 @@ class WaitingEvents(Protocol):
 
     def still_waiting(self, event_ids: Sequence[str]) -> int:
         """Return how many of these events have no receipt yet."""
+        ...
+
+
+class PushesEmergencies(Protocol):
+    """Pushes of emergency requests (`firmware.notes.emergency_pushes.EmergencyPushes`)."""
+
+    def messages(self, *, is_here: bool | None) -> Sequence[PushMessage]:
+        """Return the messages to the browsers that want them; blocks."""
+        ...
+
+    async def push(self, messages: Sequence[PushMessage]) -> None:
+        """Publish them."""
         ...
 
 
@@ -103,22 +118,22 @@ class Slots:
     def __init__(
         self,
         *,
-        device: str,
         clock: Clock,
         register: SlotLength,
         desk: RequestIntake,
         notes: Notes,
+        emergencies: PushesEmergencies,
         store: SlotStore,
         outbox: WaitingEvents,
         events: EventPublisher,
         chance: random.Random,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
-        self._device = device
         self._clock = clock
         self._register = register
         self._desk = desk
         self._notes = notes
+        self._emergencies = emergencies
         self._store = store
         self._outbox = outbox
         self._events = events
@@ -142,13 +157,14 @@ class Slots:
         due_ms = (slot + 1) * slot_ms + round(self._phase * jitter_ms)
         if not await asyncio.to_thread(self._may_tell, slot):
             return False
-        kept, notes = await self._prepare(slot)
+        kept, notes, pushes = await self._prepare(slot)
         await asyncio.to_thread(self._store.keep, kept)
         if not await self._wait_until(due_ms) or self._clock.wall_ms() > due_ms + jitter_ms:
             log.warning("slot %d couldn't be told in time", slot)
             return False
         body = SlotCommitted(slot=slot, commitment=kept.record.digest(), notes=notes)
         await self._events.publish(body, event_id=kept.event_id)
+        await self._emergencies.push(pushes)
         return True
 
     async def _wait_until(self, due_ms: int) -> bool:
@@ -174,12 +190,18 @@ class Slots:
             return False
         return True
 
-    async def _prepare(self, slot: int) -> tuple[StoredSlot, list[Note]]:
-        tellings = await asyncio.to_thread(self._desk.tellings, self._notes.turn(slot))
+    async def _prepare(self, slot: int) -> tuple[StoredSlot, list[Note], Sequence[PushMessage]]:
+        tellings = await asyncio.to_thread(self._desk.tellings, self._notes.owners_turn(slot))
         notes = await self._notes.for_slot(slot, tellings.bodies)
+        emergencies = await asyncio.to_thread(self._desk.new_emergencies)
+        pushes: Sequence[PushMessage] = []
+        if emergencies.digests:
+            pushes = await asyncio.to_thread(
+                lambda: self._emergencies.messages(is_here=emergencies.is_here)
+            )
         clips = await asyncio.to_thread(self._clips, slot)
         record = SlotRecord(
-            device=self._device,
+            device=self._notes.device,
             slot=slot,
             salt=new_salt(secrets.token_bytes(32)),
             clips=fill_up(
@@ -187,8 +209,14 @@ class Slots:
                 secrets.token_bytes,
             ),
         )
-        kept = StoredSlot(record=record, event_id=new_id(), clips=clips, told=tellings.told)
-        return kept, notes
+        kept = StoredSlot(
+            record=record,
+            event_id=new_id(),
+            clips=clips,
+            told=tellings.told,
+            emergencies=emergencies.digests,
+        )
+        return kept, notes, pushes
 
     def _clips(self, slot: int) -> tuple[SlotClip, ...]:
         found = self._store.uncommitted(awaited_from=slot - AWAITED_SLOTS)

@@ -83,3 +83,14 @@ async def own_doorbell(device: str, services: Services, owner: Owner) -> str:
 
 
 OwnDoorbell = Annotated[str, Depends(own_doorbell)]
+
+
+async def seen_doorbell(device: str, services: Services, owner: Owner) -> str:
+    """Return the device id in the path if the caller is its owner or a guest, or raise 404."""
+    if device not in {one.guest.device for one in await services.pairings.guest_doorbells(owner)}:
+        await own_doorbell(device, services, owner)
+    return device
+
+
+SeenDoorbell = Annotated[str, Depends(seen_doorbell)]
+"""Every route that depends on it is open to guests; `OwnDoorbell` is the owners'."""

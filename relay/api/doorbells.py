@@ -8,12 +8,13 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from firmware.protocol.commands import SealedStatement
-from relay.api.auth import OwnDoorbell, Owner, Services, Token
+from relay.api.auth import OwnDoorbell, Owner, SeenDoorbell, Services, Token
 from relay.api.errors import not_found
 from relay.api.ids import BrowserId
 from relay.api.stream import Audience, event_object, health_object, is_for_browser, stream
 from relay.base.allowances import RateExceeded
 from relay.store import commands, events, fleet, people, thumbnails
+from relay.store.guests import GuestDoorbell
 
 router = APIRouter()
 
@@ -28,6 +29,14 @@ class HealthOut(BaseModel):
 
     received_ms: int
     health: dict[str, Any]  # Any: protocol.events.Health
+
+
+class GuestOut(BaseModel):
+    """The right of a guest, as the doorbell told the relay."""
+
+    browser: str
+    what: list[str]
+    until_ms: int
 
 
 class DoorbellOut(BaseModel):
@@ -46,6 +55,8 @@ class DoorbellOut(BaseModel):
     troubles: list[dict[str, Any]]  # Any: protocol.events.Event inside
     cloned_ms: int | None
     claim_replayed_ms: int | None
+    guest: GuestOut | None = None
+    """Where the caller is a guest, and no owner: then health and troubles aren't told."""
 
 
 class GoneOut(BaseModel):
@@ -141,6 +152,11 @@ async def list_doorbells(services: Services, owner: Owner) -> DoorbellsOut:
                 claim_replayed_ms=replayed.get(row.device),
             )
             for row in linked
+        ]
+        + [
+            _as_guest(one)
+            for one in await services.pairings.guest_doorbells(owner)
+            if one.guest.device not in {row.device for row in linked}
         ],
         gone=[GoneOut(device=one.device, since_ms=one.since_ms) for one in gone],
     )
@@ -158,8 +174,9 @@ async def list_events(
     async with services.database.read() as tx:
         rows = await events.newest(
             tx,
-            sorted(audience.devices),
+            sorted(audience.own),
             credential_ids=sorted(audience.credential_ids),
+            guests=audience.guests,
             before_seq=before_seq,
             limit=limit,
         )
@@ -186,14 +203,19 @@ async def list_notes(
     async with services.database.read() as tx:
         rows = await events.notes_for(
             tx,
-            sorted(audience.devices),
+            sorted(audience.own),
             credential_ids=sorted(audience.credential_ids),
+            guests=audience.guests,
             after_seq=after_seq,
             limit=NOTES_A_PAGE,
         )
         newest_seq = await events.newest_seq(tx, sorted(audience.devices))
     return NotesOut(
-        events=[event_object(row) for row in rows if is_for_browser(row, browser)],
+        events=[
+            event_object(row)
+            for row in rows
+            if is_for_browser(row, browser) and audience.may_hear(row)
+        ],
         next_seq=rows[-1].relay_seq if rows else min(after_seq, newest_seq),
         has_more=len(rows) == NOTES_A_PAGE,
     )
@@ -209,10 +231,24 @@ async def list_owners(services: Services, device: OwnDoorbell) -> OwnersOut:
 
 
 @router.delete("/doorbells/{device}", status_code=204)
-async def leave(services: Services, owner: Owner, device: OwnDoorbell) -> Response:
+async def leave(services: Services, owner: Owner, device: SeenDoorbell) -> Response:
     """Stop the caller's own account from following the doorbell; nobody can do that for another."""
     await services.pairings.leave(owner, device)
     return Response(status_code=204)
+
+
+class InvitationOut(BaseModel):
+    """A one-time invitation to an account on this relay, for a guest."""
+
+    invitation: str
+    expires_ms: int
+
+
+@router.post("/doorbells/{device}/invitations", status_code=201)
+async def invite(services: Services, owner: Owner, device: OwnDoorbell) -> InvitationOut:
+    """Return an invitation that an owner shares with a guest; it lets nobody in by itself."""
+    made = await services.pairings.invite_guest(owner, device)
+    return InvitationOut(invitation=made.secret, expires_ms=made.expires_ms)
 
 
 class ReplacementOut(BaseModel):
@@ -273,7 +309,30 @@ async def get_command(services: Services, owner: Owner, command_id: str) -> Comm
 async def _audience(services: Services, owner: Owner) -> Audience:
     async with services.database.read() as tx:
         credentials = await people.list_credentials(tx, owner.id)
+    own = frozenset(row.device for row in await services.pairings.doorbells(owner))
+    seen = await services.pairings.guest_doorbells(owner)
     return Audience(
-        devices=frozenset(row.device for row in await services.pairings.doorbells(owner)),
+        own=own,
         credential_ids=frozenset(row.credential_id for row in credentials),
+        guests=tuple(one.guest for one in seen if one.guest.device not in own),
+    )
+
+
+def _as_guest(seen: GuestDoorbell) -> DoorbellOut:
+    """Return a doorbell as a guest sees it: whether it is online, and its keys."""
+    return DoorbellOut(
+        device=seen.guest.device,
+        state=seen.state,
+        since_ms=seen.since_ms,
+        identity_key=seen.identity_key,
+        sealing_key=seen.sealing_key,
+        health=None,
+        troubles=[],
+        cloned_ms=None,
+        claim_replayed_ms=None,
+        guest=GuestOut(
+            browser=seen.guest.browser,
+            what=list(seen.guest.what),
+            until_ms=seen.guest.until_ms,
+        ),
     )

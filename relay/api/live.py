@@ -1,6 +1,7 @@
 """Live view's signalling: carries signed documents to doorbells and back (relay/live).
 
-Where a route takes a `Viewer`, the token of another player of the owner's does as well.
+Where a route takes a `Viewer`, the token of another player of the owner's does as well. Guests
+carry the same; the doorbell refuses what their right hasn't.
 """
 
 from typing import Any
@@ -10,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from firmware.protocol.commands import IceServer
 from firmware.protocol.live import MAX_SIGNED_BYTES, SignedLive
-from relay.api.auth import OwnDoorbell, Owner, Services
+from relay.api.auth import Owner, SeenDoorbell, Services
 from relay.api.ids import SessionId
 from relay.api.viewers import Viewer
 from relay.live.ice import Reach
@@ -124,7 +125,7 @@ async def close_session(
 
 @router.post("/doorbells/{device}/orders", status_code=204)
 async def send_order(
-    services: Services, owner: Owner, device: OwnDoorbell, body: OrderIn
+    services: Services, owner: Owner, device: SeenDoorbell, body: OrderIn
 ) -> Response:
     """Carry a browser's sealed order to a doorbell, and wait for its reply."""
     await services.signalling.order(device, body.sealed, account=owner.id)

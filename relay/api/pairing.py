@@ -4,7 +4,7 @@ from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
 
 from firmware.protocol.encoding import WireError
-from firmware.protocol.pairing import MAX_REVEAL_BYTES, parse_reveal
+from firmware.protocol.pairing import MAX_REVEAL_BYTES, Reveal, parse_browser_reveal, parse_reveal
 from relay.api.auth import Owner, Services
 from relay.api.errors import ApiError, not_found
 from relay.api.ids import DeviceId, PairingId
@@ -52,7 +52,7 @@ class RevealIn(BaseModel):
 
 
 class JoinIn(BaseModel):
-    """The third message of a newcomer who would be an owner, at the doorbell that answered."""
+    """The third message of a newcomer who would be an owner or a guest, for who may let them in."""
 
     model_config = ConfigDict(extra="forbid")
     pairing_id: PairingId
@@ -125,7 +125,7 @@ async def stop_pairing(services: Services, owner: Owner, pairing_id: str) -> Pai
 async def join(services: Services, owner: Owner, body: JoinIn) -> PairingOut:
     """Ask the owners of the doorbell that answered to sign the caller in."""
     try:
-        reveal = parse_reveal(body.reveal)
+        reveal = _reveal_of(body.reveal)
     except WireError as error:
         raise ApiError(422, "invalid", f"reveal: {error}") from error
     await services.pairings.join(owner, body.pairing_id, reveal)
@@ -145,3 +145,11 @@ async def list_joins(services: Services, owner: Owner) -> JoinsOut:
             for found in await services.pairings.joins(owner)
         ]
     )
+
+
+def _reveal_of(text: str) -> Reveal:
+    """Parse the keys of an owner, or of a guest's browser: no text is of both."""
+    try:
+        return parse_browser_reveal(text)
+    except WireError:
+        return parse_reveal(text)

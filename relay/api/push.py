@@ -10,10 +10,18 @@ from relay.notify.push_endpoints import MAX_ENDPOINT_CHARS
 router = APIRouter()
 
 
-class PushKeyOut(BaseModel):
-    """The `applicationServerKey`: an uncompressed P-256 point in base64url."""
+class SubscribedOut(BaseModel):
+    """One of the caller's browsers that has a subscription."""
+
+    browser: str
+    set_ms: int
+
+
+class PushOut(BaseModel):
+    """The `applicationServerKey` (an uncompressed P-256 point in base64url), and who subscribed."""
 
     public_key: str
+    browsers: list[SubscribedOut]
 
 
 class SubscriptionIn(BaseModel):
@@ -28,9 +36,13 @@ class SubscriptionIn(BaseModel):
 
 
 @router.get("/push")
-async def get_push_key(services: Services, _owner: Owner) -> PushKeyOut:
-    """Return the VAPID key that a browser subscribes with."""
-    return PushKeyOut(public_key=services.push.public_key)
+async def get_push(services: Services, owner: Owner) -> PushOut:
+    """Return the VAPID key that a browser subscribes with, and the caller's subscribed browsers."""
+    found = await services.push.list(owner)
+    return PushOut(
+        public_key=services.push.public_key,
+        browsers=[SubscribedOut(browser=one.browser, set_ms=one.set_ms) for one in found],
+    )
 
 
 @router.put("/push/{browser}", status_code=204)

@@ -5,6 +5,7 @@ from pydantic import BaseModel
 
 from relay.api.auth import OwnSession, Services
 from relay.api.errors import not_found
+from relay.api.ids import BrowserId
 
 router = APIRouter()
 
@@ -59,4 +60,18 @@ async def end_one(services: Services, own: OwnSession, session_id: str) -> Respo
     """End one of one's own sessions."""
     if not await services.sessions.end_one(own.account.id, session_id):
         raise not_found("session of yours")
+    return Response(status_code=204)
+
+
+@router.put("/session/browser/{browser}", status_code=204)
+async def name_browser(services: Services, own: OwnSession, browser: BrowserId) -> Response:
+    """Say which of the caller's browsers this session is in."""
+    await services.sessions.set_browser(own, browser)
+    return Response(status_code=204)
+
+
+@router.delete("/browsers/{browser}", status_code=204)
+async def end_browser(services: Services, own: OwnSession, browser: BrowserId) -> Response:
+    """End the caller's sessions in one browser, and pushes to it: it was lost."""
+    await services.sessions.end_browser(own.account.id, browser)
     return Response(status_code=204)

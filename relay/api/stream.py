@@ -24,7 +24,8 @@ from relay.notify.hub import (
     ThumbnailKept,
     device_of,
 )
-from relay.store.events import EventRow
+from relay.store.events import EventRow, is_guests
+from relay.store.guests import GuestRow
 from relay.store.health import HealthRow
 
 PING_S = 15.0
@@ -34,16 +35,31 @@ REFRESH_S = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Audience:
-    """The events that one account may receive: its doorbells', and notes sealed to its passkeys."""
+    """The events that one account may receive: its doorbells', and notes sealed to its passkeys.
 
-    devices: frozenset[str]
+    Of the doorbells where it is a guest, what its right has and since it began.
+    """
+
+    own: frozenset[str]
+    """The doorbells that it owns."""
     credential_ids: frozenset[str]
+    guests: tuple[GuestRow, ...] = ()
+
+    @property
+    def devices(self) -> frozenset[str]:
+        """All doorbells that it may hear of."""
+        return self.own | {guest.device for guest in self.guests}
 
     def may_hear(self, row: EventRow) -> bool:
         """Return whether an event is for this account."""
-        if row.device not in self.devices:
-            return False
-        return row.credential_id is None or row.credential_id in self.credential_ids
+        if row.device in self.own:
+            return row.credential_id is None or row.credential_id in self.credential_ids
+        return any(is_guests(row, guest) for guest in self.guests)
+
+    def may_see_pictures(self, device: str) -> bool:
+        """Return whether pictures of events are for this account."""
+        is_told = any(one.device == device and "rings" in one.what for one in self.guests)
+        return device in self.own or is_told
 
 
 def event_object(
@@ -136,12 +152,18 @@ def _write(notice: Notice, audience: Audience) -> str | None:
         case EventCommitted(row=row):
             return _frame("doorbell", event_object(row)) if audience.may_hear(row) else None
         case ThumbnailKept(device=device, event_id=event_id):
+            if not audience.may_see_pictures(device):
+                return None
             return _frame("thumbnail", {"device": device, "event_id": event_id})
         case StateChanged(device=device, state=state):
             return _frame("status", {"device": device, "state": state})
         case HealthChanged(device=device, row=health):
+            if device not in audience.own:
+                return None
             return _frame("health", {"device": device, **health_object(health)})
         case RequestAppeared(request_id=request_id):
+            if audience.guests and not audience.own:
+                return None
             return _frame("request", {"id": request_id})
         case DoorbellLinked():
             return None

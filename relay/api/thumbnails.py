@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Response
 from pydantic import BaseModel
 
-from relay.api.auth import OwnDoorbell, Services
+from relay.api.auth import Owner, SeenDoorbell, Services, own_doorbell
 from relay.api.errors import not_found
 from relay.api.ids import BrowserId
 from relay.store import thumbnails
@@ -28,13 +28,18 @@ class ThumbnailOut(BaseModel):
 @router.get("/doorbells/{device}/thumbnails/{event_id}")
 async def get_thumbnail(
     services: Services,
+    owner: Owner,
     response: Response,
-    device: OwnDoorbell,
+    device: SeenDoorbell,
     event_id: str,
     browser: BrowserId,
 ) -> ThumbnailOut:
     """Return the picture of an event; a browser may keep it as long as the relay does."""
     now_ms = services.clock.wall_ms()
+    guests = [one.guest for one in await services.pairings.guest_doorbells(owner)]
+    at_device = [one for one in guests if one.device == device]
+    if at_device and all(one.browser != browser or "rings" not in one.what for one in at_device):
+        await own_doorbell(device, services, owner)
     async with services.database.read() as tx:
         row = await thumbnails.get(tx, device, event_id, now_ms=now_ms)
     key = None if row is None else row.key_for(browser)

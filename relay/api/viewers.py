@@ -9,7 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel
 
-from relay.api.auth import PLAYER, OwnDoorbell, Owner, Services, Token, own_doorbell
+from relay.api.auth import PLAYER, OwnDoorbell, Owner, Services, Token, seen_doorbell
 from relay.api.errors import ApiError
 from relay.api.ids import BrowserId
 
@@ -75,11 +75,11 @@ async def viewer(
 ) -> str:
     """Return the account on whose quota live view with this doorbell counts.
 
-    The token is the owner's own or one of their players'; anything else is 401 or 404.
+    The token is an owner's, a guest's or one of a player's; anything else is 401 or 404.
     """
     session = await services.sessions.find(token, "owner")
     if session is not None:
-        await own_doorbell(device, services, session.account)
+        await seen_doorbell(device, services, session.account)
         return session.account.id
     found = await services.viewers.find(token, device)
     if found is None:

@@ -18,6 +18,8 @@ import uvicorn
 
 from firmware.protocol.encoding import WireError
 from firmware.protocol.events import (
+    GuestGone,
+    GuestLet,
     OwnerGone,
     PackageReady,
     PackageUploaded,
@@ -180,6 +182,7 @@ class Relay:
                 "statuses": self._statuses.run,
                 "publishing": self._portal.publishing.run,
                 "pushes": self._web_push.pusher.run,
+                "silences": self._web_push.silences.run,
                 "forgetting": self._forgetting.run,
                 "packages": self._evidence.sweeping.run,
                 **({} if logs is None else {"logs": logs.run}),
@@ -214,6 +217,12 @@ class Relay:
                 self._hub.doorbell_linked()
             case OwnerGone() as gone:
                 await self._pairings.take_gone(row.device, gone)
+                self._hub.doorbell_linked()
+            case GuestLet() as let:
+                await self._pairings.take_guest(row.device, row, let)
+                self._hub.doorbell_linked()
+            case GuestGone() as guest_gone:
+                await self._pairings.take_guest_gone(row.device, row, guest_gone)
                 self._hub.doorbell_linked()
             case PackageReady() as ready:
                 await self._evidence.delivery.take_ready(row.device, ready)

@@ -12,9 +12,9 @@ import contextlib
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Literal, get_args
 
-Topic = Literal["register", "custody", "published", "requests", "texts", "releases"]
+Topic = Literal["register", "custody", "published", "requests", "texts", "releases", "silences"]
 """What was changed: an entry was added to a log, one of them published, a request passed, an
-agreement's text stored, an answer to a release is due."""
+agreement's text stored, an answer to a release is due, a doorbell went offline."""
 TOPICS: tuple[Topic, ...] = get_args(Topic)
 LOOK_S = 60.0
 

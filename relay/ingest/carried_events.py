@@ -1,8 +1,9 @@
-"""Events that aren't stored as events: thumbnails, pushes, and commitments for the logs.
+"""Events that aren't stored as events: thumbnails, pushes, check-ins, commitments for the logs.
 
 All come in a doorbell's order and count once like any event; `carry` runs in the transaction that
-commits them. A thumbnail goes to a table of its own, a push to whoever is subscribed, a commitment
-to the custody log; a slot's notes become events of their own, one for each browser.
+commits them. A thumbnail goes to a table of its own, a push to whoever is subscribed, a check-in's
+messages to the table of silences, a commitment to the custody log; a slot's notes become events of
+their own, one for each browser.
 """
 
 import logging
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from firmware.protocol.events import (
+    CheckedIn,
     Event,
     KeyChangeCommitted,
     PushWanted,
@@ -18,15 +20,17 @@ from firmware.protocol.events import (
     SlotCommitted,
     Thumbnail,
 )
-from relay.store import carried_events, events, push, thumbnails
+from relay.store import carried_events, events, push, silences, thumbnails
 from relay.store.database import Transaction
 from relay.store.events import EventRow
 from relay.store.push import PushRow
 
 log = logging.getLogger(__name__)
 
-MAX_PUSH_LIFE_MS = 10 * 60 * 1000
-"""A doorbell without a clock can't say when a ring is old; no push waits longer than this."""
+MAX_PUSH_LIFE_MS = 6 * 3600 * 1000
+"""No push waits longer than a daily summary, whatever a doorbell says."""
+MAX_UNDATED_LIFE_MS = 10 * 60 * 1000
+"""A doorbell without a clock can't say when a ring is old; its pushes wait no longer than this."""
 
 
 class Custody(Protocol):
@@ -64,6 +68,7 @@ def is_carried(event: Event) -> bool:
         event.body,
         Thumbnail
         | PushWanted
+        | CheckedIn
         | SlotCommitted
         | ReleaseCommitted
         | KeyChangeCommitted
@@ -84,15 +89,18 @@ async def carry(tx: Transaction, event: Event, *, received_ms: int, custody: Cus
                 event.device,
             )
         case PushWanted() as wanted:
+            most_ms = MAX_PUSH_LIFE_MS if event.is_clock_trusted else MAX_UNDATED_LIFE_MS
             queued = await push.queue(
                 tx,
                 event.device,
                 event.id,
                 wanted,
                 now_ms=received_ms,
-                expires_ms=min(wanted.expires_ms, received_ms + MAX_PUSH_LIFE_MS),
+                expires_ms=min(wanted.expires_ms, received_ms + most_ms),
             )
             return FollowUp(pushes=tuple(queued))
+        case CheckedIn() as told:
+            await silences.replace(tx, event.device, event.id, told, now_ms=received_ms)
         case SlotCommitted() as told:
             await custody.take(tx, event)
             notes = await events.add_slot_notes(tx, event, told.notes, received_ms=received_ms)

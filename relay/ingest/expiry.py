@@ -4,7 +4,16 @@ import asyncio
 
 from relay.base.clock import Clock
 from relay.request.drafts import DRAFT_LIFE_MS
-from relay.store import carried_events, commands, drafts, events, push, releases, thumbnails
+from relay.store import (
+    carried_events,
+    commands,
+    drafts,
+    events,
+    guests,
+    push,
+    releases,
+    thumbnails,
+)
 from relay.store.database import Database
 
 EACH_S = 3600.0
@@ -40,6 +49,7 @@ class Expiry:
             await events.forget_slot_notes(tx, before_ms=now_ms - events.SLOT_NOTES_LIFE_MS)
             await events.keep_newest_slot_notes(tx, slots=SLOTS_WITH_NOTES)
             await push.forget_expired(tx, now_ms=now_ms)
+            await guests.forget_ended(tx, before_ms=now_ms)
             await drafts.forget(tx, before_ms=now_ms - DRAFT_LIFE_MS)
             await releases.forget(tx, before_ms=now_ms - RELEASE_LIFE_MS)
             await commands.forget(tx, before_ms=now_ms - COMMAND_LIFE_MS)

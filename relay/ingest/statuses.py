@@ -14,7 +14,7 @@ from relay.fleet.boots import BootHistory, judge
 from relay.fleet.message_parser import parse_device_message
 from relay.ingest.events import BROKER_AWAY_S
 from relay.ingest.health import is_news
-from relay.store import fleet, health
+from relay.store import fleet, health, silences
 from relay.store.database import Database, Transaction
 from relay.store.health import HealthRow
 
@@ -81,6 +81,8 @@ class StatusIngest:
             has_changed = await fleet.set_state(
                 tx, status.device, status.state, since_ms=self._clock.wall_ms()
             )
+            if has_changed:
+                await self._set_due(tx, status)
             news = await self._keep_health(tx, status)
             is_cloned = await self._look_for_clone(tx, status, delivery.stored_ms)
         if has_changed:
@@ -94,6 +96,13 @@ class StatusIngest:
             for hook in self._cloned_hooks:
                 await hook(status.device)
         await delivery.ack()
+
+    async def _set_due(self, tx: Transaction, status: Status) -> None:
+        """Start, or stop, the time after which the doorbell's owners are told of its silence."""
+        if status.state == "offline":
+            await silences.set_offline(tx, status.device, since_ms=self._clock.wall_ms())
+        else:
+            await silences.set_online(tx, status.device)
 
     async def _look_for_clone(self, tx: Transaction, status: Status, stored_ms: int) -> bool:
         """Return whether it is an online doorbell whose card is known to be in two devices."""

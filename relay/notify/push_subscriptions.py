@@ -4,6 +4,8 @@ A subscription belongs to an account and a browser together: who names somebody 
 gets nothing of theirs and takes nothing from them. It counts for every doorbell of the account.
 """
 
+from collections.abc import Sequence
+
 from relay.base.allowances import Allowances, Rate
 from relay.base.clock import Clock
 from relay.notify.push_endpoints import EndpointRefused, Endpoints
@@ -11,6 +13,7 @@ from relay.notify.push_key import PushKey
 from relay.store import push
 from relay.store.database import Database
 from relay.store.people import Account
+from relay.store.push import SubscriptionRow
 
 SUBSCRIBING = Rate(at_once=20, each_s=10.0)
 """Of an account; each one makes the relay look a name up."""
@@ -48,6 +51,13 @@ class PushSubscriptions:
                 endpoint=endpoint,
                 now_ms=now_ms,
                 expires_ms=expires_ms,
+            )
+
+    async def list(self, owner: Account) -> Sequence[SubscriptionRow]:
+        """Return the account's subscriptions, the newest first."""
+        async with self._database.read() as tx:
+            return await push.list_subscriptions(
+                tx, account_id=owner.id, now_ms=self._clock.wall_ms()
             )
 
     async def end(self, owner: Account, browser: str) -> None:

@@ -129,5 +129,9 @@ class Pusher:
 
 
 def _topic(row: PushRow) -> str:
-    """Return a topic of 32 characters, unique to a message and without information about it."""
-    return b64u(hashlib.sha256("\0".join(row.key).encode()).digest())[:32]
+    """Return a topic of 32 characters, without information: one of all messages of one event.
+
+    So the end of a ring takes the place of the ring itself, if that isn't delivered yet.
+    """
+    parts = (row.device, row.for_event_id, row.account_id, row.browser)
+    return b64u(hashlib.sha256("\0".join(parts).encode()).digest())[:32]

@@ -1,4 +1,4 @@
-"""Web Push: its subscriptions and its sending task, as one part."""
+"""Web Push: its subscriptions, its sending task and its look at silent doorbells, as one part."""
 
 from relay.base.clock import Clock
 from relay.config.settings import Config
@@ -7,6 +7,7 @@ from relay.notify.push_key import PushKey
 from relay.notify.push_sender import PushSender, push_http
 from relay.notify.push_subscriptions import PushSubscriptions
 from relay.notify.pusher import Pusher
+from relay.notify.silences import Silences
 from relay.store.database import Database
 
 
@@ -30,6 +31,7 @@ class WebPush:
             clock=machine or clock,
         )
         self.pusher = Pusher(database=database, clock=clock, sender=sender)
+        self.silences = Silences(database=database, clock=clock, pusher=self.pusher)
 
     async def aclose(self) -> None:
         """Close connections."""

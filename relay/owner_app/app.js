@@ -9,12 +9,13 @@ import { fill, h, mark, skeleton } from "./dom.js";
 import { whenOf } from "./event_groups.js";
 import { followEmergencies, playCalmly } from "./emergency.js";
 import { Household } from "./household.js";
-import { LANGUAGES, chooseLanguage, currentLanguage, loadLanguage, t, timeText } from "./i18n.js";
+import { icon } from "./icons.js";
+import { LANGUAGES, chooseLanguage, currentLanguage, loadLanguage, loadMoreWords, t, timeText } from "./i18n.js";
 import { WorkerRegistration } from "./worker_registration.js";
 import { leave } from "./sign_out.js";
 import { LivePrefetch } from "./live_prefetch.js";
 import { Pictures } from "./pictures.js";
-import { NotLoaded, fetchAhead, viewOf, whereItIs } from "./routes.js";
+import { NotLoaded, fetchAhead, viewOf, openRoute, whereItIs } from "./routes.js";
 import * as snapshot from "./snapshot.js";
 import { livesIn, nowMs } from "./town_time.js";
 import { notLoaded } from "./views/load_error.js";
@@ -43,10 +44,16 @@ import { forgetWorkerStore } from "./worker_store.js";
  * @property {(token: string, owner: Owner) => void} signIn
  * @property {(how?: {isKnown?: boolean}) => void} signOut
  */
-/** @typedef {{title: string, body: Node[], isWide?: boolean}} Page */
+/** @typedef {{title: string, body: Node[], isWide?: boolean, isTitleHidden?: boolean}} Page `isTitleHidden`: the page speaks for itself; only those who hear it need the title */
 /** @typedef {(context: Context) => Page | Promise<Page>} View */
 
-const NAV = ["", "clips", "requests", "people"];
+/** The places, in their order; the first page is the door's. @type {readonly (readonly [string, import("./icons.js").IconName])[]} */
+const PLACES = [
+  ["", "door"],
+  ["history", "history"],
+  ["requests", "requests"],
+  ["settings", "settings"],
+];
 /** A page that takes longer to come leaves the one before. */
 const SLOW_MS = 300;
 
@@ -77,8 +84,12 @@ class App {
     this.installed.addEventListener("newer", () => this.#banner());
     this.installed.listen();
     addEventListener("hashchange", () => this.#moved());
-    addEventListener("online", () => this.#banner());
-    addEventListener("offline", () => this.#banner());
+    for (const type of ["online", "offline"]) {
+      addEventListener(type, () => {
+        this.#banner();
+        void this.household?.networkIs(navigator.onLine);
+      });
+    }
     void this.show();
   }
 
@@ -110,7 +121,7 @@ class App {
       signOut: (how) => this.signOut(how),
     });
     const slow = setTimeout(() => leaving.signal.aborted || fill(element("main"), skeleton(3)), SLOW_MS);
-    const page = await draw(route, context);
+    const page = await draw(openRoute(name, route, this.household?.isGuest ?? false), context);
     clearTimeout(slow);
     if (leaving.signal.aborted) return;
     this.#put(page);
@@ -157,24 +168,33 @@ class App {
   }
 
   /** @param {Page} page */
-  #put({ title, body, isWide = false }) {
+  #put({ title, body, isWide = false, isTitleHidden = false }) {
     document.title = `${title} · Doorward`;
-    const heading = h("h1", { tabindex: -1 }, title);
+    const heading = h("h1", { tabindex: -1, class: isTitleHidden && "visually-hidden" }, title);
     const main = element("main");
     main.classList.toggle("wide", isWide);
-    fill(main, heading, body);
+    const whose = h("div");
+    fill(main, heading, whose, body);
+    if (this.household?.isGuest) void showGuest(whose, { household: this.household, left: this.leaving.signal });
     scrollTo(0, 0);
     heading.focus({ preventScroll: true });
   }
 
+  /** A guest has the door, and the history if they were given it. */
+  #places() {
+    if (!this.household?.isGuest) return PLACES;
+    const hasHistory = this.household.doorbells.some(({ guest }) => guest?.what.includes("history"));
+    return PLACES.filter(([name]) => name === "" || (name === "history" && hasHistory));
+  }
+
   /** @param {string | undefined} current */
   #frame(current) {
-    const links = NAV.map((name) => {
-      const here = name === current ? "page" : undefined;
-      const link = { href: `#/${name}`, "aria-current": here };
-      return h("li", {}, h("a", link, t(`nav.${name || "door"}`)));
+    const links = this.#places().map(([name, words]) => {
+      const link = { href: `#/${name}`, "aria-current": name === current && "page" };
+      return h("li", {}, h("a", link, icon(words), h("span", {}, t(`nav.${words}`))));
     });
-    const nav = this.household && h("nav", { "aria-label": t("nav.label") }, h("ul", {}, links));
+    const nav = this.household && h("nav", { class: "places", "aria-label": t("nav.label") }, h("ul", {}, links));
+    document.body.classList.toggle("has-places", nav !== null);
     fill(element("top"), h("a", { class: "brand", href: "#/" }, mark(), "Doorward"), nav);
     fill(element("skip"), t("nav.skip"));
     const town = this.config.example_town;
@@ -192,10 +212,7 @@ class App {
     const name = this.household?.owner.name;
     const signOut = { class: "quiet", id: "sign-out", onclick: () => this.signOut() };
     const out = name && h("button", signOut, t("nav.sign_out"));
-    const bell = name && h("a", { class: "quiet", id: "notifications", href: "#/notifications" }, t("nav.notifications"));
-    const replies = name && h("a", { class: "quiet", id: "quick-replies", href: "#/replies" }, t("nav.replies"));
-    const settings = name && h("a", { class: "quiet", id: "settings-link", href: "#/settings" }, t("nav.settings"));
-    return [h("p", {}, name ? t("nav.signed_in", { name }) : this.config.relay_name), bell, replies, settings, out, languages];
+    return [h("p", {}, name ? t("nav.signed_in", { name }) : this.config.relay_name), out, languages];
   }
 
   #banner() {
@@ -254,20 +271,33 @@ function element(id) {
 }
 
 /**
- * What the relay says of itself; what it said last, where it can't be reached.
- * @param {Relay} relay @param {string} url @returns {Promise<RelayConfig>}
+ * What the relay says of itself. Whoever is signed in sees their door before it has said so anew:
+ * until the next time, what it said last does. @param {Relay} relay @param {string} url @returns {Promise<RelayConfig>}
  */
 async function relayConfig(relay, url) {
   const key = `doorward.relay.${url}`;
-  try {
+  const kept = localStorage.getItem(key);
+  const ask = async () => {
     const config = await relay.get("config");
     localStorage.setItem(key, JSON.stringify(config));
     return config;
-  } catch (error) {
-    const kept = localStorage.getItem(key);
-    if (!(error instanceof Unreachable) || kept === null) throw error;
+  };
+  if (kept === null) return ask();
+  const said = ask();
+  if (loadAccount() !== null) {
+    said.catch((error) => console.warn("config", error));
     return JSON.parse(kept);
   }
+  return said.catch((error) => {
+    if (!(error instanceof Unreachable)) throw error;
+    return JSON.parse(kept);
+  });
+}
+
+/** Says whose guest this is. @param {HTMLElement} place @param {{household: Household, left: AbortSignal}} context */
+async function showGuest(place, context) {
+  const [{ guestBanner }] = await Promise.all([import("./views/guest_banner.js"), loadMoreWords()]);
+  fill(place, guestBanner(context));
 }
 
 /** Fails only where not even words can be fetched; start.js says so. */

@@ -62,7 +62,8 @@ export class ClipReader {
    * @returns {Promise<MediaStream>}
    */
   async play(clipId, onPlace) {
-    const { clips, stream } = await this.#opened();
+    const { clips, stream, video } = await this.#opened();
+    if (video === null) throw new ClipError("unreachable", "no H.264 over WebRTC: only the file can be shown");
     clips.addEventListener("message", ({ data }) => {
       const said = typeof data === "string" ? JSON.parse(data) : {};
       if (said.playing === clipId) onPlace(said.at_ms ?? said.from_ms ?? 0);
@@ -70,6 +71,17 @@ export class ClipReader {
     });
     clips.send(JSON.stringify({ play: clipId, from_ms: 0 }));
     return stream;
+  }
+
+  /**
+   * Plays it from another moment on, while it is being fetched: that stops for the answer, and goes
+   * on where it was.
+   * @param {string} clipId @param {number} fromMs
+   */
+  async seek(clipId, fromMs) {
+    const { clips } = await this.#opened();
+    clips.send(JSON.stringify({ stop: true }));
+    clips.send(JSON.stringify({ play: clipId, from_ms: Math.max(0, Math.floor(fromMs)) }));
   }
 
   /** Stops what is played over the track, and what is being fetched. */
@@ -181,7 +193,7 @@ function datingOf({ is_clock_trusted }, told) {
 }
 
 /** One clip on its way, over one channel or, after a break, several. */
-class Download {
+export class Download {
   /** @param {string} clipId @param {(share: number) => void} onProgress */
   constructor(clipId, onProgress) {
     this.clipId = clipId;
@@ -217,7 +229,9 @@ class Download {
         heard();
         try {
           if (typeof data !== "string") return this.#take(data);
-          if (!this.#hear(JSON.parse(data))) return;
+          const answer = JSON.parse(data);
+          if (answer.stopped === true) return channel.send(JSON.stringify(this.#wish())); // for a seek
+          if (!this.#hear(answer)) return;
           clearTimeout(silence);
           stop.abort();
           resolve({ head: /** @type {Head} */ (this.head), blob: new Blob(this.parts, { type: "video/mp4" }) });

@@ -12,7 +12,8 @@
 /** @typedef {import("./vendor/protocol/documents.js").OwnerSettings} OwnerSettings */
 /** @typedef {import("./vendor/protocol/documents.js").WifiTried} WifiTried */
 /** @typedef {MatchedRequest & {device: string, told_ms: number}} Match a request as that doorbell itself read it */
-/** @typedef {{settings: OwnerSettings | null, refused: string[], isTold: boolean}} Settings `isTold`: the doorbell has said anything of them to this browser */
+/** @typedef {import("./vendor/protocol/documents.js").PreferencesNow} PreferencesNow */
+/** @typedef {{settings: OwnerSettings | null, refused: string[], isTold: boolean, atMs: number}} Settings `isTold`: the doorbell has said anything of them to this browser; `atMs`: since when they count, 0 unknown */
 
 /** A request stands for seven days, and its renewal as long again. */
 const MATCH_LIFE_MS = 15 * 24 * 3600 * 1000;
@@ -54,13 +55,27 @@ export function mayStand({ told_ms }, nowMs) {
  */
 export function settingsOf(household, device) {
   /** @type {Settings} */
-  let now = { settings: null, refused: [], isTold: false };
+  const now = { settings: null, refused: [], isTold: false, atMs: 0 };
   for (const body of bodiesOf(household, device)) {
+    if (body.type === "refused_now") Object.assign(now, { refused: body.refused, isTold: true });
     if (body.type !== "settings_now") continue;
     // By number: two may be told in one moment, and a clock may be set back.
     const isNewer = (body.settings?.revision ?? 0) >= (now.settings?.revision ?? 0);
-    now = { settings: isNewer ? body.settings : now.settings, refused: body.refused, isTold: true };
+    now.isTold = true;
+    if (isNewer) Object.assign(now, { settings: body.settings, atMs: body.at_ms });
   }
+  return now;
+}
+
+/**
+ * Returns what needs no passkey as it counts at a doorbell, and what its own file says, by its newest word.
+ * @param {Household} household @param {string} device
+ * @returns {PreferencesNow | null} null: it has said nothing of it to this browser
+ */
+export function preferencesOf(household, device) {
+  /** @type {PreferencesNow | null} */
+  let now = null;
+  for (const body of bodiesOf(household, device)) if (body.type === "preferences_now") now = body;
   return now;
 }
 
@@ -76,6 +91,23 @@ export function holdsOf(household, device, nowMs) {
     if (body.type === "holds_now") now = body.holds;
   }
   return now.filter(({ until_ms }) => until_ms > nowMs).toSorted((a, b) => a.until_ms - b.until_ms);
+}
+
+/** @typedef {"declined" | "given" | "taken_back"} HouseholdAnswer */
+
+/**
+ * Returns what the household answered to a request, whichever owner signed it: the doorbell tells
+ * all of them. A no counts as long as nothing was given.
+ * @param {Household} household @param {string} device @param {string} requestDigest
+ * @returns {HouseholdAnswer | null}
+ */
+export function answerOf(household, device, requestDigest) {
+  const bodies = bodiesOf(household, device);
+  const back = new Set(bodies.map((body) => body.type === "statement_done" && body.kind === "revoke" && body.about));
+  const given = bodies.filter((body) => body.type === "released" && body.request_digest === requestDigest);
+  if (given.length > 0) return given.every((body) => "statement_digest" in body && back.has(body.statement_digest)) ? "taken_back" : "given";
+  const isNo = bodies.some((body) => body.type === "statement_done" && body.kind === "decline" && body.about === requestDigest);
+  return isNo ? "declined" : null;
 }
 
 /**

@@ -63,6 +63,21 @@ export function skeleton(rows) {
   return h("div", { "aria-hidden": "true" }, blocks);
 }
 
+/** Loads a style sheet once; resolves when it counts. @param {string} href */
+export function styleSheet(href) {
+  if (document.querySelector(`link[href="${href}"]`) !== null) return Promise.resolve();
+  const link = h("link", { rel: "stylesheet", href });
+  const loaded = new Promise((/** @type {(value: void) => void} */ done, fail) => {
+    link.addEventListener("load", () => done());
+    link.addEventListener("error", () => {
+      link.remove();
+      fail(new Error(`${href} can't be fetched`));
+    });
+  });
+  document.head.append(link);
+  return loaded;
+}
+
 /** @param {Element} element @param {Properties} properties */
 function apply(element, properties) {
   for (const [name, value] of Object.entries(properties)) {

@@ -116,6 +116,7 @@ export function redate(all) {
  */
 export function groupEvents(history, notes = new Map()) {
   const clips = clipsByTrigger(history);
+  const places = new Map(history.map(({ event }, place) => [event.id, place]));
   const shownClips = new Set();
   /** @type {Map<string, ReportedEvent[]>} */
   const groups = new Map();
@@ -129,16 +130,32 @@ export function groupEvents(history, notes = new Map()) {
       const clip = clips.get(told.event.id);
       if (clip !== undefined) shownClips.add(clip);
       const key = clip?.event.id ?? told.event.id;
-      groups.set(key, [...(groups.get(key) ?? []), told]);
+      const group = groups.get(key);
+      if (group === undefined) groups.set(key, [told]);
+      else group.push(told);
     }
   }
   for (const group of groups.values()) found.push(together(group, clips));
   for (const told of history) {
     if (told.event.body.type !== "clip_ready" || shownClips.has(told)) continue;
-    found.push({ kind: "clip_ready", told, others: triggersOf(history, told), clip: told });
+    found.push({ kind: "clip_ready", told, others: triggersAt(history, places, told), clip: told });
   }
   found.push(...fromNotes(history, notes));
-  return found.sort((a, b) => byTime(a.told, b.told));
+  return found
+    .map((group) => ({ group, ms: whenOf(group.told).ms }))
+    .sort((a, b) => b.ms - a.ms || b.group.told.relay_seq - a.group.told.relay_seq)
+    .map(({ group }) => group);
+}
+
+/**
+ * As `triggersOf`, by where each event stands in the history.
+ * @param {ReportedEvent[]} history @param {Map<string, number>} places @param {ReportedEvent} clip
+ */
+function triggersAt(history, places, clip) {
+  return triggerIds(/** @type {ClipReady} */ (clip.event.body))
+    .flatMap((id) => places.get(id) ?? [])
+    .sort((a, b) => b - a)
+    .map((place) => history[place]);
 }
 
 /**

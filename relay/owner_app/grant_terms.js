@@ -21,6 +21,7 @@ import { NO_IDENTITY } from "./vendor/protocol/decisions.js";
 /** @typedef {import("./vendor/protocol/documents.js").IdentityGiven} IdentityGiven */
 /** @typedef {{request: EvidenceRequest, digest: string, agency: Agency, device: string}} Asked */
 /** @typedef {{from_ms: number, to_ms: number}} Span */
+/** @typedef {Span & {number: number}} Part one group of pictures of a recording; `number` counts from 0 */
 /** @typedef {{clip: ClipEvent, span: Span, isCut: boolean}} Offered `span` is what of it lies in the asked time */
 /** @typedef {{clip: ClipEvent, span: Span}} Chosen */
 
@@ -30,7 +31,7 @@ const TICKS_PER_MS = 90;
 
 /**
  * Returns what lies in the asked time, oldest first; of what reaches over its edge, the part inside.
- * @param {Household} household @param {Asked} asked
+ * @param {Household} household @param {Pick<Asked, "request" | "device">} asked
  * @returns {Offered[]}
  */
 export function requestedClips(household, { request, device }) {
@@ -69,18 +70,35 @@ export function durationOf({ duration_90k }) {
  * Returns the parts that can be given of a checked recording, one a group of pictures, in order: the
  * times to be signed for each, those wholly in the asked time only.
  * @param {CheckedClip["manifest"]} manifest @param {Span} whole its `checkedSpan` @param {Span} asked
- * @returns {Span[]}
+ * @returns {Part[]}
  */
 export function partsOf({ gops }, { from_ms: started_ms, to_ms: end_ms }, asked) {
   return gops
     .map(({ first_pts_90k }, number) => {
       const next = gops[number + 1];
       return {
+        number,
         from_ms: started_ms + Math.floor(first_pts_90k / TICKS_PER_MS),
         to_ms: next === undefined ? end_ms : started_ms + Math.ceil(next.first_pts_90k / TICKS_PER_MS),
       };
     })
     .filter(({ from_ms, to_ms }) => from_ms >= asked.from_ms && to_ms <= asked.to_ms && from_ms < to_ms);
+}
+
+/**
+ * Returns the range of parts that lies between two moments, each moved inwards to the next border;
+ * at least one part, the one that the moved end meets.
+ * @param {Part[]} parts @param {{first: number, last: number}} range now, by places in `parts`
+ * @param {"from" | "to"} moved @param {number} ms where that end was moved to
+ * @returns {{first: number, last: number}}
+ */
+export function snapped(parts, { first, last }, moved, ms) {
+  if (moved === "from") {
+    const next = parts.findIndex(({ from_ms }) => from_ms >= ms);
+    return { first: Math.min(next < 0 ? last : next, last), last };
+  }
+  const before = parts.findLastIndex(({ to_ms }) => to_ms <= ms);
+  return { first, last: Math.max(before, first) };
 }
 
 /**

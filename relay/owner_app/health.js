@@ -4,6 +4,7 @@
  * What can't be known is left out. Figures are in the reader's language; there is no page here.
  * @module
  */
+import { isBlind } from "./camera_states.js";
 import { bytesText, durationText, momentText, timeText } from "./i18n.js";
 
 /** @typedef {import("./vendor/protocol/documents.js").Health} Health */
@@ -20,13 +21,6 @@ const SIGNAL_DBM = /** @type {const} */ ([
   [-70, "good"],
   [-80, "weak"],
 ]);
-const WELL = new Set(["working", "starting"]);
-
-/** Tells whether a camera in this state gives no picture, and won't by itself. @param {CameraState} state */
-export function isBlind(state) {
-  return !WELL.has(state);
-}
-
 /** @param {Health} health @returns {Fact[]} what to read first comes first */
 export function factsOf(health) {
   return [

@@ -7,14 +7,16 @@
  */
 import { ApiError } from "./api.js";
 import { thisBrowser } from "./account.js";
+import { choicesOf } from "./clip_choices.js";
 import { matchKey, matchesIn } from "./decision_notes.js";
 import { nameOf } from "./door_names.js";
-import { byTime, redate, firstReport, lastSeq, newestReports, startOf } from "./event_groups.js";
+import { redate, firstReport, lastSeq, newestReports, startOf, whenOf } from "./event_groups.js";
 import { NoteStore } from "./note_store.js";
 import { pause } from "./pause.js";
 import { nowMs } from "./town_time.js";
 import { forgedOf, identityOf, keepSealingKey } from "./trust.js";
-import { openNote } from "./vendor/protocol/notes.js";
+import { openSignedNote } from "./vendor/protocol/notes.js";
+import { loadSealing } from "./vendor/protocol/sealing.js";
 import { openZones } from "./vendor/protocol/zones.js";
 
 /** @typedef {import("./vendor/protocol/documents.js").DoorbellEvent} DoorbellEvent */
@@ -23,7 +25,8 @@ import { openZones } from "./vendor/protocol/zones.js";
 /** @typedef {import("./vendor/protocol/documents.js").Health} Health */
 /** @typedef {import("./event_groups.js").ReportedEvent} ReportedEvent */
 /** @typedef {{received_ms: number, health: Health}} LastHealth by the relay's clock */
-/** @typedef {{device: string, name: string, state: "online" | "offline", since_ms: number, identity_key: string, sealing_key: string, health: LastHealth | null, troubles: ReportedEvent[], cloned_ms?: number | null, claim_replayed_ms?: number | null}} Doorbell `name` comes from its notes, `troubles` were open when it was loaded; the last two are the relay's own findings */
+/** @typedef {{device: string, name: string, state: "online" | "offline", since_ms: number, identity_key: string, sealing_key: string, health: LastHealth | null, troubles: ReportedEvent[], cloned_ms?: number | null, claim_replayed_ms?: number | null, guest?: Guest | null}} Doorbell `name` comes from its notes, `troubles` were open when it was loaded; the last two are the relay's own findings */
+/** @typedef {{browser: string, what: import("./vendor/protocol/documents.js").What[], until_ms: number}} Guest this account's right there, by the relay's word; the doorbell's is in a note */
 /** @typedef {{device: string, name: string, since_ms: number}} GoneDoorbell it told the relay that this is no longer an owner */
 /** @typedef {{note: OwnerNote, time_ms: number}} OpenedNote */
 /** @typedef {DoorbellEvent & {body: ClipReady}} ClipEvent */
@@ -33,6 +36,8 @@ const MAX_PAGES_BACK = 50;
 const MAX_PAGES_TO_RING = 5;
 /** Of 200 notes: more than a household of sixteen browsers gets in the seven days that they are kept. */
 const MAX_NOTE_PAGES = 100;
+/** @type {{names: string[], box: number[] | null}} */
+const NOT_SEALED = { names: [], box: null };
 const WRITE_AFTER_MS = 500;
 const RETRY_MS = [500, 1000, 2000, 5000, 10_000];
 
@@ -55,8 +60,13 @@ export class Household extends EventTarget {
     this.aside = new Map();
     /** @type {Set<string>} by the ids that the doorbell gave them: a relay may carry one twice */
     this.noteIds = new Set();
+    /** Grows with each change of events and notes: what is made of them is made anew then. */
+    this.revision = 0;
+    this.sorted = { at: -1, size: 0, history: /** @type {ReportedEvent[]} */ ([]) };
     /** @type {Map<string, Promise<void>>} notes that are just being opened, by event id */
     this.openings = new Map();
+    /** The signed records of doorbells that this owner left, while the page is open. @type {Map<string, {note: string, signature: string}>} */
+    this.records = new Map();
     this.unopenedNotes = 0;
     this.notesElsewhere = 0;
     this.book = new NoteStore(owner.credential_id);
@@ -79,11 +89,23 @@ export class Household extends EventTarget {
 
   /** All that is loaded, newest first, each clip by its newest telling. @returns {ReportedEvent[]} */
   get history() {
-    return newestReports(this.told.values()).sort(byTime);
+    const { at, size } = this.sorted;
+    if (at !== this.revision || size !== this.told.size) {
+      const dated = newestReports(this.told.values()).map((told) => ({ told, ms: whenOf(told).ms }));
+      dated.sort((a, b) => b.ms - a.ms || b.told.relay_seq - a.told.relay_seq);
+      this.sorted = { at: this.revision, size: this.told.size, history: dated.map(({ told }) => told) };
+    }
+    return this.sorted.history;
   }
 
-  /** Newest first. @returns {ClipEvent[]} */
+  /** Newest first; none that an owner deleted. @returns {ClipEvent[]} */
   get clips() {
+    const choices = choicesOf(this);
+    return this.allClips.filter(({ device, body }) => !choices.isGone(device, body.clip_id));
+  }
+
+  /** Newest first, deleted ones too. @returns {ClipEvent[]} */
+  get allClips() {
     const events = this.history.map((told) => told.event);
     return /** @type {ClipEvent[]} */ (events.filter((event) => event.body.type === "clip_ready"));
   }
@@ -106,6 +128,16 @@ export class Household extends EventTarget {
   /** Whether the owner's notes so far were sealed to other browsers only. */
   get isUntold() {
     return this.notesElsewhere > 0 && this.notes.size === 0;
+  }
+
+  /** Whether this account is a guest wherever it has a doorbell: then it decides nothing. */
+  get isGuest() {
+    return this.doorbells.length > 0 && this.doorbells.every(({ guest }) => guest != null);
+  }
+
+  /** Whether a note is for this account: an owner's passkey, or a guest's browser. @param {string} device @param {{credential_id: string, browser: string}} note */
+  #isForUs(device, { credential_id, browser }) {
+    return credential_id === this.owner.credential_id || this.doorbell(device)?.guest?.browser === browser;
   }
 
   /** @param {string} device */
@@ -152,13 +184,23 @@ export class Household extends EventTarget {
     this.reading = this.reading.then(() => this.#loadNotes());
   }
 
+  /** Tells the relay once whose keys this session has: a lost phone is signed out by their name. @param {string} id */
+  #nameBrowser(id) {
+    if (this.isBrowserNamed) return;
+    this.isBrowserNamed = true;
+    this.relay.put(`session/browser/${id}`, {}).catch((error) => {
+      this.isBrowserNamed = false;
+      console.warn("this session's browser", error);
+    });
+  }
+
   /** Reads the notes that were kept, and those that came since: what was asked mustn't be missed. */
   async #loadNotes() {
     try {
+      await loadSealing();
       this.browser ??= await thisBrowser(this.owner);
-      for (const told of await this.book.read()) {
-        if (this.doorbell(told.event.device) !== undefined) await this.#takeNote(told);
-      }
+      this.#nameBrowser(this.browser.id);
+      await this.#takeKept();
       for (let page = 0; page < MAX_NOTE_PAGES; page += 1) {
         const { id } = this.browser;
         const { events, next_seq, has_more } = await this.relay.get(`notes?browser=${id}&after_seq=${this.book.seq}`);
@@ -173,11 +215,19 @@ export class Household extends EventTarget {
     }
   }
 
+  /** Opens the notes that were kept at earlier visits. */
+  async #takeKept() {
+    await this.book.read();
+    for (const told of [...this.book.kept.values()]) {
+      if (this.doorbell(told.event.device) !== undefined) await this.#takeNote(told);
+    }
+  }
+
   /** Opens a note that isn't shown among the events. @param {ReportedEvent} told */
   async #takeNote(told) {
     const { id, device, body } = told.event;
     if (this.told.has(id) || this.notes.has(id)) return this.openings.get(id);
-    if (body.type !== "note" || body.credential_id !== this.owner.credential_id) return;
+    if (body.type !== "note" || !this.#isForUs(device, body)) return;
     await this.#open(told, device, body);
   }
 
@@ -197,7 +247,11 @@ export class Household extends EventTarget {
       await this.#take(told);
     }
     redate(this.told.values());
+    this.revision += 1;
     this.#tell("change");
+    const open = () => this.#takeKept().then(() => this.#tell("change"));
+    this.reading = this.reading.then(open).catch((error) => console.warn("kept notes", error));
+    await this.reading;
   }
 
   /** What is worth to be kept. @param {number} most events */
@@ -237,13 +291,13 @@ export class Household extends EventTarget {
     }
   }
 
-  /** Loads one more page of older events. */
-  async loadOlder() {
+  /** Loads one more page of older events. @param {number} [size] of the page */
+  async loadOlder(size = PAGE) {
     const first = firstReport(this.told.values());
     const before = first === undefined ? "" : `&before_seq=${first.relay_seq}`;
-    const { events } = await this.relay.get(`events?limit=${PAGE}${before}`);
+    const { events } = await this.relay.get(`events?limit=${size}${before}`);
     await this.#takeAll(events);
-    this.isComplete = events.length < PAGE;
+    this.isComplete = events.length < size;
     this.#tell("change");
   }
 
@@ -276,11 +330,23 @@ export class Household extends EventTarget {
     }
   }
 
+  /** Without a network there is no contact, though the stream doesn't notice it at once. @param {boolean} isThere */
+  async networkIs(isThere) {
+    if (!isThere) return this.#contact(false);
+    try {
+      await this.refresh();
+      this.#contact(true);
+    } catch (error) {
+      console.warn("network", error); // the stream goes on trying
+    }
+  }
+
   /** @param {{event: string, data: any}} message */
   async #hear({ event, data }) {
     if (event === "doorbell") {
       const isNew = !this.told.has(data.event.id);
-      if (!this.doorbell(data.event.device)) await this.#loadDoorbells();
+      const changesWhat = data.event.body.type === "guest_let"; // of one who has been let in before
+      if (changesWhat || !this.doorbell(data.event.device)) await this.#loadDoorbells();
       await this.#takeAll([data]);
       // Motion is told by the list alone: nobody is called for it.
       if (isNew && data.event.body.type === "pressed") this.#tell("pressed", this.told.get(data.event.id));
@@ -294,7 +360,10 @@ export class Household extends EventTarget {
       if (doorbell !== undefined) doorbell.health = { received_ms, health };
     } else if (event === "thumbnail") {
       const told = this.told.get(data.event_id);
-      if (told !== undefined && told.event.device === data.device) told.has_thumbnail = true;
+      if (told !== undefined && told.event.device === data.device) {
+        told.has_thumbnail = true;
+        this.revision += 1;
+      }
     } else if (event === "linked") {
       await this.load(); // what it told just before it was ours, such as its first note, wasn't told us
     } else if (event === "gone") {
@@ -314,6 +383,7 @@ export class Household extends EventTarget {
 
   #forgetAll() {
     this.asOfMs = 0;
+    this.revision += 1;
     this.told.clear();
     this.notes.clear();
     this.aside.clear();
@@ -331,6 +401,7 @@ export class Household extends EventTarget {
     this.forged = await forgedOf(doorbells);
     this.doorbells = doorbells;
     this.gone = gone;
+    this.revision += 1;
     this.#nameAll();
     const devices = new Set(gone.map(({ device }) => device));
     for (const [id, { event }] of this.told) if (devices.has(event.device)) this.told.delete(id);
@@ -360,36 +431,38 @@ export class Household extends EventTarget {
   async #takeAll(tolds) {
     for (const told of tolds) await this.#take(told);
     redate(this.told.values());
+    this.revision += 1;
   }
 
   /** Takes what was told; a note of it is opened then, whoever began with it. @param {ReportedEvent} told */
   async #take(told) {
     const { event } = told;
     const known = this.told.get(event.id);
+    this.revision += 1;
     if (known !== undefined) {
       known.corrected_ms ??= told.corrected_ms;
       known.has_thumbnail ||= told.has_thumbnail;
       return this.openings.get(event.id);
     }
     this.told.set(event.id, told);
-    if (event.body.type === "motion") event.body.names = await this.#zonesOf(event.body);
-    if (event.body.type !== "note" || event.body.credential_id !== this.owner.credential_id) return;
+    if (event.body.type === "motion") Object.assign(event.body, await this.#zonesOf(event.body));
+    if (event.body.type !== "note" || !this.#isForUs(event.device, event.body)) return;
     const opening = this.#open(told, event.device, event.body);
     this.openings.set(event.id, opening);
     await opening;
     if (this.openings.get(event.id) === opening) this.openings.delete(event.id);
   }
 
-  /** The names of a movement's zones, as far as they are sealed to this browser. @param {import("./vendor/protocol/documents.js").Motion} motion */
+  /** A movement's zones and place, as far as they are sealed to this browser. @param {import("./vendor/protocol/documents.js").Motion} motion */
   async #zonesOf({ zones }) {
     try {
       this.browser ??= await thisBrowser(this.owner);
       const { id, pairs } = this.browser;
       const mine = zones.find(({ browser }) => browser === id);
-      return mine === undefined ? [] : await openZones(mine.sealed, pairs.viewing);
+      return mine === undefined ? NOT_SEALED : await openZones(mine.sealed, pairs.viewing);
     } catch (error) {
       console.warn("a movement's zones can't be opened", error);
-      return [];
+      return NOT_SEALED;
     }
   }
 
@@ -402,7 +475,7 @@ export class Household extends EventTarget {
         this.notesElsewhere += 1;
         return;
       }
-      const note = await openNote(sealed, this.browser.pairs.viewing, identityOf(this, device));
+      const { opened: note, signed } = await openSignedNote(sealed, this.browser.pairs.viewing, identityOf(this, device));
       if (note.body.type === "nothing") this.told.delete(id); // there is one in every slot
       if (note.device !== device || this.noteIds.has(note.id)) return;
       this.noteIds.add(note.id);
@@ -410,7 +483,9 @@ export class Household extends EventTarget {
       if (note.body.type === "nothing") return;
       const known = new Set(this.matches.map(matchKey));
       this.notes.set(id, { note, time_ms: note.told_ms });
-      if (note.body.type === "settings_now") this.#nameAll();
+      this.revision += 1;
+      if (note.body.type === "moved_out") this.records.set(device, signed);
+      if (note.body.type === "preferences_now") this.#nameAll();
       if (this.book.keep(told, note)) this.#writeSoon();
       const fresh = this.matches.filter((match) => !known.has(matchKey(match)));
       if (fresh.length > 0) this.#tell("matched", fresh);

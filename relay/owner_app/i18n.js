@@ -113,6 +113,15 @@ export function timeText(ms, style = "moment") {
   return style === "day" ? day : `${day} ${clock}`;
 }
 
+/** A day as a heading: "Today", "Yesterday", "Friday 27 November", with its year if it is another. @param {number} ms */
+export function fullDayText(ms) {
+  const text = dayText(ms);
+  if ([t("time.today"), t("time.yesterday")].includes(text)) return text;
+  const year = new Date(ms).getFullYear() === new Date(nowMs()).getFullYear() ? undefined : /** @type {const} */ ("numeric");
+  const format = dateFormat({ weekday: "long", day: "numeric", month: "long", year }).format(ms);
+  return format[0].toUpperCase() + format.slice(1);
+}
+
 /** A moment with its year, for what may be long ago. @param {number} ms */
 export function dateText(ms) {
   return dateFormat({ dateStyle: "medium", timeStyle: "short" }).format(ms);
@@ -154,6 +163,12 @@ export function durationText(ms) {
   const minutes = Math.floor(seconds / 60);
   if (seconds % 60 === 0) return t("time.whole_minutes", { minutes });
   return t("time.minutes", { minutes, seconds: seconds % 60 });
+}
+
+/** @param {number} ms "0:05" or "1:05", for where a recording is */
+export function lengthText(ms) {
+  const seconds = Math.floor(ms / 1000);
+  return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
 }
 
 /** @param {number} ms "0.4 sec", for what lasts a moment */

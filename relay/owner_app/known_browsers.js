@@ -4,10 +4,12 @@
  */
 
 /** @typedef {import("./household.js").Household} Household */
-/** @typedef {{device: string, browser: string, name: string, until_ms: number, time_ms: number}} KnownBrowser */
+/** @typedef {import("./vendor/protocol/documents.js").Holder} Holder */
+/** @typedef {import("./vendor/protocol/documents.js").What} What */
+/** @typedef {{device: string, browser: string, name: string, by_name: string, holder: Holder, what: What[], from_ms: number, until_ms: number, time_ms: number}} KnownBrowser */
 
 /**
- * The browsers that may watch now, by what the doorbells told in sealed notes, newest first.
+ * The browsers, guests and players that have a right now, by what the doorbells told in sealed notes, newest first.
  * @param {Household} household @param {number} nowMs
  * @returns {KnownBrowser[]}
  */
@@ -18,8 +20,8 @@ export function knownBrowsers(household, nowMs) {
   for (const { note, time_ms } of notes) {
     const { device, body } = note;
     if (body.type === "browser_enrolled") {
-      const { browser, name, until_ms } = body;
-      known.set(`${device} ${browser}`, { device, browser, name, until_ms, time_ms });
+      const { type: _, ...right } = body;
+      known.set(`${device} ${right.browser}`, { device, ...right, time_ms });
     } else if (body.type === "browser_ended") known.delete(`${device} ${body.browser}`);
   }
   return [...known.values()].filter(({ until_ms }) => until_ms > nowMs).reverse();

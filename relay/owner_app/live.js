@@ -3,6 +3,7 @@
  *
  * This browser signs its offer and candidates, and takes only the doorbell's own signed answer,
  * checked before WebRTC hears of it. The offer isn't held back for gathering: candidates follow.
+ * A browser that can't decode H.264 over WebRTC offers the data channels alone: recordings come over them.
  * What is said over the session is in live_control.js and clips.js.
  * @module
  */
@@ -37,10 +38,12 @@ export class LiveSession {
     this.clips = this.peer.createDataChannel("clips");
     this.clips.binaryType = "arraybuffer";
     this.stream = new MediaStream();
-    this.video = this.peer.addTransceiver("video", { direction: "recvonly" });
-    const direction = call.purpose === "live" ? "sendrecv" : "recvonly";
-    /** Both ways; the microphone is put in when one talks. */
-    this.sound = this.peer.addTransceiver("audio", { direction });
+    /** @type {RTCRtpTransceiver | null} null: what is played at once can't be shown here */
+    this.video = null;
+    /** @type {RTCRtpTransceiver | null} both ways; the microphone is put in when one talks */
+    this.sound = null;
+    const codecs = h264Codecs();
+    if (codecs.length > 0) this.#addMedia(codecs);
     /** @type {(state: LiveState) => void} */
     this.onState = () => {};
     /** @type {(error: Error) => void} what ends a session that was connected already */
@@ -92,8 +95,18 @@ export class LiveSession {
     });
   }
 
+  /** @param {RTCRtpCodec[]} codecs */
+  #addMedia(codecs) {
+    this.video = this.peer.addTransceiver("video", { direction: "recvonly" });
+    this.video.setCodecPreferences(codecs);
+    const direction = this.call.purpose === "live" ? "sendrecv" : "recvonly";
+    this.sound = this.peer.addTransceiver("audio", { direction });
+  }
+
   async #offer() {
-    this.video.setCodecPreferences(h264Codecs());
+    if (this.video === null && this.call.purpose === "live") {
+      throw new NoSession("this browser can't show H.264 video");
+    }
     await this.peer.setLocalDescription();
   }
 
@@ -120,6 +133,7 @@ export class LiveSession {
         nonce,
         browser: browser.id,
         purpose,
+        hears: false, // it is asked for on the channel
         sdp,
       },
       browser.pairs.session.privateKey,
@@ -266,9 +280,9 @@ export function withoutMdnsCandidates(sdp) {
     .join("\r\n");
 }
 
+/** @returns {RTCRtpCodec[]} none if this browser can't decode H.264 over WebRTC */
 function h264Codecs() {
   const codecs = RTCRtpReceiver.getCapabilities("video")?.codecs ?? [];
   const h264 = codecs.filter((codec) => codec.mimeType === "video/H264");
-  if (h264.length === 0) throw new NoSession("this browser can't show H.264 video");
-  return [...h264, ...codecs.filter((codec) => codec.mimeType === "video/rtx")];
+  return h264.length === 0 ? [] : [...h264, ...codecs.filter((codec) => codec.mimeType === "video/rtx")];
 }

@@ -6,6 +6,7 @@
  * were read. Of the others the oldest go at some time; what counts now and what warns never does.
  * @module
  */
+import { nowMs } from "./town_time.js";
 import { deleteKey, readKey, writeKey } from "./vendor/browser/key_store.js";
 
 /** @typedef {import("./event_groups.js").ReportedEvent} ReportedEvent */
@@ -17,9 +18,16 @@ import { deleteKey, readKey, writeKey } from "./vendor/browser/key_store.js";
 const KEPT = [
   "requests_matched",
   "settings_now",
+  "refused_now",
+  "preferences_now",
   "holds_now",
+  "clips_decided",
   "owner_removed",
   "recovery_used",
+  "browser_enrolled",
+  "browser_ended",
+  "watching_began",
+  "watching_ended",
   "door_locked",
   "wifi_tried",
   "confirmation_wanted",
@@ -30,6 +38,8 @@ const KEPT = [
 /** An owner mustn't miss them, however long ago they came. @type {NoteBody["type"][]} */
 const WARNINGS = ["owner_removed", "recovery_used"];
 const MOST = 300;
+/** Who watched, of which there may be many: it goes before anything else. @type {NoteBody["type"][]} */
+const LOOKS = ["watching_began", "watching_ended"];
 
 /** @param {string} credentialId */
 const storedAs = (credentialId) => `notes:${credentialId}`;
@@ -75,15 +85,30 @@ export class NoteStore {
 
   /** Drops the oldest of those that may go; what a visit couldn't open isn't known, and stays. */
   #dropOldest() {
-    const stays = new Set([...this.#newest("settings_now"), ...this.#newest("holds_now"), ...this.#newest("door_locked"), ...this.#newest("wifi_tried")]);
+    const stays = new Set([...this.#newest("settings_now"), ...this.#newest("refused_now"), ...this.#newest("preferences_now"), ...this.#newest("holds_now"), ...this.#newest("door_locked"), ...this.#newest("wifi_tried"), ...this.#rights()]);
     const mayGo = [...this.kept.keys()].filter((id) => {
       const note = this.opened.get(id);
       return note !== undefined && !stays.has(id) && !WARNINGS.includes(note.body.type);
     });
-    for (const id of mayGo.slice(0, Math.max(0, mayGo.length - MOST))) this.#drop(id);
+    const isLook = (/** @type {string} */ id) => LOOKS.includes(/** @type {OwnerNote} */ (this.opened.get(id)).body.type);
+    const inOrder = [...mayGo.filter(isLook), ...mayGo.filter((id) => !isLook(id))];
+    for (const id of inOrder.slice(0, Math.max(0, mayGo.length - MOST))) this.#drop(id);
   }
 
-  /** The ids of what counts now: of each doorbell by its time and, as settings have one, by its number. @param {"settings_now" | "holds_now" | "door_locked" | "wifi_tried"} type */
+  /** The ids of the rights that count: of each browser the newest note, unless it was ended or is over. */
+  #rights() {
+    /** @type {Map<string, [number, string, number]>} */
+    const found = new Map();
+    for (const [id, { device, told_ms, body }] of this.opened) {
+      if ((body.type !== "browser_enrolled" && body.type !== "browser_ended") || !this.kept.has(id)) continue;
+      const key = `${device} ${body.browser}`;
+      const known = found.get(key);
+      if (known === undefined || known[0] <= told_ms) found.set(key, [told_ms, id, body.type === "browser_enrolled" ? body.until_ms : 0]);
+    }
+    return [...found.values()].filter(([, , untilMs]) => untilMs > nowMs()).map(([, id]) => id);
+  }
+
+  /** The ids of what counts now: of each doorbell by its time and, as settings have one, by its number. @param {"settings_now" | "refused_now" | "preferences_now" | "holds_now" | "door_locked" | "wifi_tried"} type */
   #newest(type) {
     /** @type {Map<string, [number, string]>} */
     const found = new Map();

@@ -20,7 +20,7 @@ export class NoOwnWord extends Error {}
  * @param {Relay} relay @param {BrowserHere} browser @param {KnownDoorbell} doorbell @param {OrderBody} body
  */
 export async function sendOrder(relay, browser, doorbell, body) {
-  if (body.type === "set_push" && !doorbell.is_own_word) throw new NoOwnWord("the doorbell's own key isn't known here");
+  if ((body.type === "set_push" || body.type === "set_preference") && !doorbell.is_own_word) throw new NoOwnWord("the doorbell's own key isn't known here");
   try {
     await sendOnce(relay, browser, doorbell, body);
   } catch (error) {

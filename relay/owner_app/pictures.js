@@ -13,6 +13,7 @@ import { WireError } from "./vendor/protocol/encoding.js";
 /** @typedef {import("./household.js").Household} Household */
 /** @typedef {import("./event_groups.js").ReportedEvent} ReportedEvent */
 /** @typedef {{state: "shown", url: string, takenMs: number, ageMs: number} | {state: "not_for_us" | "altered"}} Picture */
+/** @typedef {{url: string, takenMs: number}} Frame the last one of a live view */
 /** @typedef {{fetched?: typeof fetchPicture, browser?: typeof thisBrowser, trusted?: typeof trustedKeys}} Sources where things come from, in tests */
 
 const MOST = 300;
@@ -29,6 +30,8 @@ export class Pictures {
     this.known = new Map();
     /** @type {Map<string, Promise<Picture | null>>} */
     this.coming = new Map();
+    /** @type {Map<string, Frame>} by doorbell; in memory alone, as nothing of a live view is kept */
+    this.frames = new Map();
     /** @type {(() => void)[]} who waits for a turn */
     this.waiting = [];
     this.running = 0;
@@ -54,9 +57,23 @@ export class Pictures {
     return coming;
   }
 
+  /** The last frame of a live view of this doorbell in this window, if there was one. @param {string} device */
+  lastFrame(device) {
+    return this.frames.get(device);
+  }
+
+  /** @param {string} device @param {Blob} jpeg @param {number} takenMs */
+  keepFrame(device, jpeg, takenMs) {
+    const before = this.frames.get(device);
+    if (before !== undefined) URL.revokeObjectURL(before.url);
+    this.frames.set(device, { url: URL.createObjectURL(jpeg), takenMs });
+  }
+
   /** Forgets all; pictures that are shown go too. */
   close() {
     for (const id of [...this.known.keys()]) this.#forget(id);
+    for (const { url } of this.frames.values()) URL.revokeObjectURL(url);
+    this.frames.clear();
   }
 
   /** @param {ReportedEvent} told @returns {Promise<Picture | null>} */

@@ -4,6 +4,9 @@
  * doorbell told of any.
  * @module
  */
+import { Unreachable } from "./api.js";
+import { nowMs } from "./town_time.js";
+import { readKey, writeKey } from "./vendor/browser/key_store.js";
 import { parseRequestUnverified, requestDigest } from "./vendor/protocol/requests.js";
 
 /** @typedef {import("./household.js").Household} Household */
@@ -11,12 +14,33 @@ import { parseRequestUnverified, requestDigest } from "./vendor/protocol/request
 /** @typedef {import("./vendor/protocol/documents.js").EvidenceRequest} EvidenceRequest */
 /** @typedef {{signed: import("./vendor/protocol/documents.js").SignedRequest, state: "open" | "renewed" | "withdrawn" | "expired", published_ms: number, agency: Agency}} Published */
 /** @typedef {Published & {request: EvidenceRequest, digest: string}} Item */
+/** @typedef {{items: Item[], asOfMs: number}} Known `asOfMs`: when the list was kept, if the relay can't be reached; else 0 */
+
+const STORED_AS = "requests";
 
 /** Fetches the list; nothing in it is verified yet. @param {import("./api.js").Relay} relay @returns {Promise<Item[]>} */
 export async function fetchRequests(relay) {
   const { requests } = await relay.get("requests");
+  writeKey(STORED_AS, { as_of_ms: nowMs(), requests }).catch((error) => console.warn("the list isn't kept", error));
+  return itemsOf(requests);
+}
+
+/** Fetches the list, or returns the one that was fetched last if the relay can't be reached. @param {import("./api.js").Relay} relay @returns {Promise<Known>} */
+export async function knownRequests(relay) {
+  try {
+    return { items: await fetchRequests(relay), asOfMs: 0 };
+  } catch (error) {
+    /** @type {{as_of_ms: number, requests: Published[]} | undefined} */
+    const kept = error instanceof Unreachable ? await readKey(STORED_AS) : undefined;
+    if (kept === undefined) throw error;
+    return { items: await itemsOf(kept.requests), asOfMs: kept.as_of_ms };
+  }
+}
+
+/** @param {Published[]} requests @returns {Promise<Item[]>} */
+function itemsOf(requests) {
   return Promise.all(
-    requests.map(async (/** @type {Published} */ one) => ({
+    requests.map(async (one) => ({
       ...one,
       request: parseRequestUnverified(one.signed),
       digest: await requestDigest(one.signed),

@@ -35,7 +35,7 @@ export async function turnOn(parties, choice) {
     throw missed[0].error;
   }
   await tellRelay(parties, subscription);
-  await writePush({ ...choice, endpoint: subscription.endpoint, told });
+  await writePush({ ...choice, endpoint: subscription.endpoint, told, snoozed: before?.snoozed ?? {} });
   return missed;
 }
 
@@ -70,6 +70,27 @@ export async function keepUp(parties) {
   const { told } = await tellDoorbells(parties, waiting, subscription, state);
   const known = isSame ? state.told : {};
   await writePush({ ...state, endpoint: subscription.endpoint, told: { ...known, ...told } });
+}
+
+/**
+ * Pauses rings and motion at this browser for some minutes, 0 ends that: a duration, since this
+ * clock may be wrong. Resolves with the doorbells that weren't reached.
+ * @param {PushParties} parties @param {number} minutes @returns {Promise<Missed[]>}
+ */
+export async function snooze({ relay, browser, doorbells }, minutes) {
+  /** @type {Record<string, number>} */
+  const until = {};
+  /** @type {Missed[]} */
+  const missed = [];
+  const done = await Promise.allSettled(doorbells.map((one) => sendOrder(relay, browser, one, { type: "snooze_push", minutes })));
+  done.forEach((one, i) => {
+    if (one.status === "rejected") missed.push({ doorbell: doorbells[i], error: one.reason });
+    else until[doorbells[i].device] = minutes === 0 ? 0 : Date.now() + minutes * 60_000;
+  });
+  if (missed.length > 0 && missed.length === doorbells.length) throw missed[0].error;
+  const state = await readPush();
+  if (state !== undefined) await writePush({ ...state, snoozed: { ...state.snoozed, ...until } });
+  return missed;
 }
 
 /** In the worker: the push service wants another subscription. @param {ServiceWorkerRegistration} registration */
@@ -123,8 +144,8 @@ async function tellRelay({ relay, browser }, { endpoint, expirationTime }) {
  * @param {PushParties} parties @param {KnownDoorbell[]} doorbells
  * @param {PushSubscription} subscription @param {PushChoice} choice
  */
-async function tellDoorbells({ relay, browser }, doorbells, subscription, { kinds, quiet }) {
-  const order = setPush(subscription, kinds, quiet);
+async function tellDoorbells({ relay, browser }, doorbells, subscription, choice) {
+  const order = setPush(subscription, choice);
   const done = await Promise.allSettled(doorbells.map((one) => sendOrder(relay, browser, one, order)));
   /** @type {PushState["told"]} */
   const told = {};
@@ -137,12 +158,10 @@ async function tellDoorbells({ relay, browser }, doorbells, subscription, { kind
   return { told, missed };
 }
 
-/**
- * @param {PushSubscription} subscription @param {PushChoice["kinds"]} kinds @param {PushChoice["quiet"]} quiet
- * @returns {SetPush}
- */
-function setPush(subscription, kinds, quiet) {
+/** @param {PushSubscription} subscription @param {PushChoice} choice @returns {SetPush} */
+function setPush(subscription, { kinds, quiet, summary, silent_after_minutes }) {
   const [p256dh, auth] = [subscription.getKey("p256dh"), subscription.getKey("auth")];
   if (p256dh === null || auth === null) throw new NoPushKeys("a subscription without keys");
-  return { type: "set_push", p256dh: b64u(new Uint8Array(p256dh)), auth: b64u(new Uint8Array(auth)), kinds, quiet };
+  const keys = { p256dh: b64u(new Uint8Array(p256dh)), auth: b64u(new Uint8Array(auth)) };
+  return { type: "set_push", ...keys, kinds, quiet, summary, silent_after_minutes };
 }

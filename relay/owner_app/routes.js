@@ -4,52 +4,77 @@
  * service worker has fetched the rest, nothing of this needs a network.
  * @module
  */
+import { styleSheet } from "./dom.js";
 import { loadMoreWords } from "./i18n.js";
 
 /** @typedef {import("./app.js").View} View */
-/** @typedef {{load: () => Promise<View>, isOpen?: boolean, isFirst?: boolean, nav?: string}} Route `isOpen`: to whoever isn't signed in; `isFirst`: needs no words but the first */
+/** @typedef {{load: () => Promise<View>, isOpen?: boolean, isFirst?: boolean, nav?: string, sheet?: string}} Route `isOpen`: to whoever isn't signed in; `isFirst`: needs no words and no style but the first */
 
 /** @type {Record<string, Route>} */
 const ROUTES = {
   "": { load: async () => (await import("./views/door.js")).doorPage, isFirst: true, nav: "" },
   welcome: { load: async () => (await import("./views/welcome.js")).welcomePage, isFirst: true, isOpen: true },
   join: { load: async () => (await import("./views/welcome.js")).joinPage, isFirst: true, isOpen: true },
+  guest: { load: async () => (await import("./views/guest.js")).guestPage, isOpen: true },
   start: { load: async () => (await import("./views/start.js")).startPage },
   ask: { load: async () => (await import("./views/start.js")).askPage },
   pair: { load: async () => (await import("./views/pair.js")).pairPage },
-  live: { load: async () => (await import("./views/live.js")).livePage, nav: "" },
+  live: { load: async () => (await import("./views/live.js")).livePage, nav: "", sheet: "./live.css" },
   see: { load: async () => (await import("./views/live_shortcut.js")).seePage, nav: "" },
-  notifications: { load: async () => (await import("./views/notifications.js")).notificationsPage, nav: "people" },
-  replies: { load: async () => (await import("./views/replies.js")).repliesPage, nav: "people" },
-  clips: { load: async () => (await import("./views/clips.js")).clipsPage, nav: "clips" },
-  clip: { load: async () => (await import("./views/clips.js")).clipPage, nav: "clips" },
+  history: { load: async () => (await import("./views/history.js")).historyPage, nav: "history" },
+  clip: { load: async () => (await import("./views/clip.js")).clipPage, nav: "history" },
   requests: { load: async () => (await import("./views/requests.js")).requestsPage, nav: "requests" },
   release: { load: async () => (await import("./views/release.js")).releasePage, nav: "requests" },
-  people: { load: async () => (await import("./views/people.js")).peoplePage, nav: "people" },
-  identity: { load: async () => (await import("./views/identity.js")).identityPage, nav: "" },
-  browsers: { load: async () => (await import("./views/browsers.js")).browsersPage, nav: "people" },
-  players: { load: async () => (await import("./views/players.js")).playersPage, nav: "people" },
-  sessions: { load: async () => (await import("./views/sessions.js")).sessionsPage, nav: "people" },
-  wifi: { load: async () => (await import("./views/wifi.js")).wifiPage, nav: "people" },
-  settings: { load: async () => (await import("./views/settings.js")).settingsPage, nav: "people" },
+  settings: { load: async () => (await import("./views/settings_index.js")).settingsIndex, nav: "settings" },
+  "settings/doorbell": { load: async () => (await import("./views/settings.js")).doorbellPage, nav: "settings" },
+  "settings/camera": { load: async () => (await import("./views/settings.js")).cameraPage, nav: "settings" },
+  "settings/notifications": { load: async () => (await import("./views/notifications.js")).notificationsPage, nav: "settings" },
+  "settings/people": { load: async () => (await import("./views/people.js")).peoplePage, nav: "settings" },
+  "settings/police": { load: async () => (await import("./views/settings.js")).policePage, nav: "settings" },
+  "settings/data": { load: async () => (await import("./views/settings.js")).dataPage, nav: "settings" },
+  replies: { load: async () => (await import("./views/replies.js")).repliesPage, nav: "settings" },
+  identity: { load: async () => (await import("./views/identity.js")).identityPage, nav: "settings" },
+  people: { load: async () => (await import("./views/people_pages.js")).peopleSubpage, nav: "settings" },
+  browsers: { load: async () => (await import("./views/browsers.js")).browsersPage, nav: "settings" },
+  players: { load: async () => (await import("./views/players.js")).playersPage, nav: "settings" },
+  sessions: { load: async () => (await import("./views/sessions.js")).sessionsPage, nav: "settings" },
+  wifi: { load: async () => (await import("./views/wifi.js")).wifiPage, nav: "settings" },
 };
 
 /** @type {Route} */
 const NOWHERE = { load: async () => (await import("./views/nowhere.js")).nowherePage };
 
+/** What a guest's app has: nothing here decides anything, and the doorbell and the relay refuse what isn't theirs. */
+const FOR_GUESTS = ["", "welcome", "join", "guest", "start", "ask", "pair", "live", "see", "history", "clip", "settings/notifications", "sessions"];
+/** @type {Route} */
+const FOR_OWNERS = { load: async () => (await import("./views/guest.js")).ownersOnlyPage };
+
+/** The route that is shown: a guest isn't led to an owner's pages. @param {string} name @param {Route} route @param {boolean} isGuest */
+export function openRoute(name, route, isGuest) {
+  return isGuest && !FOR_GUESTS.includes(name) ? FOR_OWNERS : route;
+}
+
 /** A page's code or words can't be fetched. */
 export class NotLoaded extends Error {}
+
+/** Pages with an id behind their list: #/requests/{id}, #/history/{device}/{clip id}. @type {Record<string, {name: string, ids: number}>} */
+const BEHIND = { requests: { name: "release", ids: 1 }, history: { name: "clip", ids: 2 } };
 
 /** Where the reader is: a route, what its page is to know, and whether it is a request that is read. */
 export function whereItIs() {
   const [path, search = ""] = location.hash.replace(/^#\/?/, "").split("?");
   const parts = path.split("/").filter(Boolean);
-  // A page with an id behind its list: #/requests/{id}, #/clips/{device}/{clip id}.
-  const first = parts[0] ?? "";
-  const deeper = first === "requests" && parts.length > 1 ? "release" : first;
-  const name = deeper === "clips" && parts.length === 3 ? "clip" : deeper;
-  const route = Object.hasOwn(ROUTES, name) ? ROUTES[name] : NOWHERE;
-  return { name, route, parts: parts.slice(1), query: new URLSearchParams(search) };
+  const [name, depth] = nameOf(parts);
+  const isKnown = Object.hasOwn(ROUTES, name) && (name !== "settings" || parts.length === 1);
+  return { name, route: isKnown ? ROUTES[name] : NOWHERE, parts: parts.slice(depth), query: new URLSearchParams(search) };
+}
+
+/** The name of an address's route, and of how many parts of the address it is made. @param {string[]} parts @returns {[string, number]} */
+function nameOf([first = "", second = "", ...more]) {
+  const ids = [second, ...more].filter(Boolean).length;
+  if (Object.hasOwn(BEHIND, first) && ids >= BEHIND[first].ids) return [BEHIND[first].name, 1];
+  const deeper = `${first}/${second}`;
+  return Object.hasOwn(ROUTES, deeper) ? [deeper, 2] : [first, 1];
 }
 
 /** Begins to fetch what will be shown first. @param {boolean} isSignedIn */
@@ -59,9 +84,9 @@ export function fetchAhead(isSignedIn) {
 }
 
 /** Fetches a page's code, and the words that it needs. @param {Route} route @returns {Promise<View>} */
-export async function viewOf({ load, isFirst }) {
+export async function viewOf({ load, isFirst, sheet }) {
   try {
-    const [view] = await Promise.all([load(), isFirst || loadMoreWords()]);
+    const [view] = await Promise.all([load(), isFirst || loadMoreWords(), isFirst || styleSheet("./style.css"), sheet && styleSheet(sheet)]);
     return view;
   } catch (error) {
     throw new NotLoaded("a part of the app can't be fetched", { cause: error });

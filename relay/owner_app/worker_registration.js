@@ -89,6 +89,13 @@ export class WorkerRegistration extends EventTarget {
     }
   }
 
+  /** Closes a doorbell's ring: this browser looks who is there. @param {string} device */
+  async endRing(device) {
+    await this.whenReady;
+    const shown = (await this.registration?.getNotifications({ tag: `pressed-${device}` })) ?? [];
+    for (const one of shown) one.close();
+  }
+
   /** Lets the newer version take over, and starts it. */
   takeNewer() {
     this.isReloading = true;

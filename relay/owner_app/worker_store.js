@@ -14,9 +14,9 @@ import { browserIdOf, browserKeysOf } from "./vendor/protocol/browsers.js";
 /** @typedef {import("./vendor/protocol/browsers.js").BrowserPairs} BrowserPairs */
 /** @typedef {{device: string, name: string, identity_key: string, sealing_key: string, is_own_word: boolean}} KnownDoorbell `is_own_word`: the key to seal to is not just the relay's word */
 /** @typedef {{relay_url: string, token: string, credential_id: string, doorbells: KnownDoorbell[], language: string, locale: string}} Book */
-/** @typedef {("pressed" | "motion")[]} Kinds */
-/** @typedef {{kinds: Kinds, quiet: QuietHours | null}} PushChoice */
-/** @typedef {PushChoice & {endpoint: string, told: Record<string, string>}} PushState `told`: the doorbells that know it, for this endpoint, with the key that it was sealed to */
+/** @typedef {import("./vendor/protocol/documents.js").PushKind[]} Kinds */
+/** @typedef {{kinds: Kinds, quiet: QuietHours | null, summary: import("./vendor/protocol/documents.js").DailyTime | null, silent_after_minutes: number | null}} PushChoice */
+/** @typedef {PushChoice & {endpoint: string, told: Record<string, string>, snoozed: Record<string, number>}} PushState `told`: the doorbells that know it, for this endpoint, with the key that it was sealed to; `snoozed`: until when by this clock, a doorbell */
 /** @typedef {{id: string, pairs: BrowserPairs}} BrowserHere */
 
 const BOOK = "worker:book";
@@ -33,10 +33,8 @@ export function writeWorkerStore(book) {
 }
 
 /** @returns {Promise<PushState | undefined>} nothing while notifications are off */
-export async function readPush() {
-  const state = await readKey(PUSH);
-  // An app from before kept no keys: they count as others.
-  return Array.isArray(state?.told) ? { ...state, told: Object.fromEntries(state.told.map((/** @type {string} */ device) => [device, ""])) } : state;
+export function readPush() {
+  return readKey(PUSH);
 }
 
 /** @param {PushState} state */

@@ -17,14 +17,16 @@ from firmware.protocol.commands import (
     ReplyBody,
 )
 from firmware.protocol.encoding import WireError, decode
-from firmware.protocol.events import OwnerGone, Paired, PairingAnswered
-from firmware.protocol.pairing import PairingAnswer, PairingReveal
+from firmware.protocol.events import GuestGone, GuestLet, OwnerGone, Paired, PairingAnswered
+from firmware.protocol.pairing import PairingAnswer, PairingReveal, Reveal
 from relay.base.allowances import Allowances, Rate, RateExceeded
 from relay.base.clock import Clock
 from relay.errors import RelayError
-from relay.store import events, fleet, people, push, routing, viewers
+from relay.people.invitations import INVITATION_LIFE_MS, invite_owner
+from relay.store import events, fleet, guests, people, push, routing, viewers
 from relay.store.database import Database, Transaction
 from relay.store.events import EventRow
+from relay.store.guests import GuestDoorbell, GuestRow
 from relay.store.people import Account
 from relay.store.routing import Join, LinkedDoorbell, LinkedOwner, Pairing
 
@@ -33,6 +35,8 @@ log = logging.getLogger(__name__)
 PAIRING_LIFE_MS = 10 * 60 * 1000
 COMMITTING = Rate(at_once=4, each_s=300)
 """Of one account at one doorbell, which takes eight newcomers in ten minutes."""
+INVITING = Rate(at_once=5, each_s=6 * 3600)
+"""Of one owner: more guests with accounts of their own than a household has in a day."""
 GONE_SHOWN_MS = 30 * 24 * 3600 * 1000
 """So long those who are no longer owners are told so."""
 
@@ -51,6 +55,14 @@ class GoneDoorbell:
 
     device: str
     since_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuestInvitation:
+    """A one-time invitation to an account, for a guest of one doorbell; shown once."""
+
+    secret: str
+    expires_ms: int
 
 
 class DoorbellCommands(Protocol):
@@ -203,6 +215,56 @@ class Pairings:
                     return
             await _unlink(tx, account_id, device)
 
+    async def take_guest(self, device: str, row: EventRow, let: GuestLet) -> None:
+        """Link a doorbell's guest: from this event on their account has what their right names.
+
+        A doorbell can only link an account that waits for that very pairing with it.
+        """
+        async with self._database.begin() as tx:
+            last = await events.last_word_on_guest(tx, device, let.browser)
+            if last is None or last.event.id != row.event.id:
+                return
+            if let.pairing_id is None:
+                await guests.change(
+                    tx, device, let.browser, what=tuple(let.what), until_ms=let.until_ms
+                )
+                return
+            account_id = await routing.pairing_account(tx, let.pairing_id, device=device)
+            if account_id is None:
+                return
+            guest = GuestRow(
+                account_id=account_id,
+                device=device,
+                browser=let.browser,
+                what=tuple(let.what),
+                since_seq=row.relay_seq,
+                until_ms=let.until_ms,
+            )
+            await guests.add(tx, guest)
+            now_ms = self._clock.wall_ms()
+            await routing.finish_pairing(tx, let.pairing_id, device=device)
+            await routing.finish_join(tx, let.pairing_id, device=device, now_ms=now_ms)
+
+    async def take_guest_gone(self, device: str, row: EventRow, gone: GuestGone) -> None:
+        """Unlink a doorbell's former guest, unless they are one again."""
+        async with self._database.begin() as tx:
+            last = await events.last_word_on_guest(tx, device, gone.browser)
+            if last is not None and last.event.id == row.event.id:
+                await guests.end(tx, device, gone.browser)
+
+    async def guest_doorbells(self, guest: Account) -> list[GuestDoorbell]:
+        """Return the doorbells where an account is a guest now."""
+        async with self._database.read() as tx:
+            return await guests.of_account(tx, guest.id, now_ms=self._clock.wall_ms())
+
+    async def invite_guest(self, owner: Account, device: str) -> GuestInvitation:
+        """Return an invitation for a guest of the owner's doorbell; RateExceeded if it's often."""
+        self._allowances.take(f"invite {owner.id}", INVITING)
+        now_ms = self._clock.wall_ms()
+        async with self._database.begin() as tx:
+            secret = await invite_owner(tx, now_ms, device=device)
+        return GuestInvitation(secret=secret, expires_ms=now_ms + INVITATION_LIFE_MS)
+
     async def gone(self, owner: Account) -> list[GoneDoorbell]:
         """Return the doorbells that lately reported that this account is no longer an owner."""
         found = []
@@ -229,15 +291,20 @@ class Pairings:
             return await routing.list_owners(tx, device)
 
     async def leave(self, owner: Account, device: str) -> None:
-        """Unlink an account from a doorbell."""
+        """Unlink an account from a doorbell, as an owner and as a guest."""
         async with self._database.begin() as tx:
             await _unlink(tx, owner.id, device)
+            await guests.end_account(tx, device, owner.id)
 
-    async def join(self, newcomer: Account, pairing_id: str, reveal: PairingReveal) -> None:
-        """Ask the owners of the doorbell that answered a newcomer to sign them in."""
+    async def join(self, newcomer: Account, pairing_id: str, reveal: Reveal) -> None:
+        """Ask the owners of the doorbell that answered a newcomer, or a guest, to let them in."""
         async with self._database.begin() as tx:
             own = await people.list_credentials(tx, newcomer.id)
-            if reveal.owner.passkey.credential_id not in {row.credential_id for row in own}:
+            passkeys = {row.credential_id for row in own}
+            if (
+                isinstance(reveal, PairingReveal)
+                and reveal.owner.passkey.credential_id not in passkeys
+            ):
                 raise PairingRefused("this passkey isn't yours here")
             pairing = await self._own(tx, newcomer, pairing_id)
             if pairing.device is None or reveal.pairing_id != pairing_id:

@@ -10,7 +10,7 @@ from relay.base.networks import is_inside
 from relay.people.callers import NOBODY, Caller
 from relay.people.errors import SignInRefused
 from relay.people.secrets import hash_of, new_secret
-from relay.store import agency_settings, sessions
+from relay.store import agency_settings, push, sessions
 from relay.store.agency_settings import AgencySettings
 from relay.store.database import Database, Transaction
 from relay.store.people import Account
@@ -104,6 +104,17 @@ class Sessions:
         """End one of an account's sessions; False if it has none of that name."""
         async with self._database.begin() as tx:
             return await sessions.end_some(tx, account_id, [session_id]) > 0
+
+    async def set_browser(self, session: Session, browser_id: str) -> None:
+        """Note which browser a session is in, so that a lost one can be ended by its name."""
+        async with self._database.begin() as tx:
+            await sessions.set_browser(tx, session.id, browser_id)
+
+    async def end_browser(self, account_id: str, browser_id: str) -> int:
+        """End an account's sessions in one browser, and pushes to it; return how many ended."""
+        async with self._database.begin() as tx:
+            await push.unsubscribe(tx, account_id=account_id, browser=browser_id)
+            return await sessions.end_browser(tx, account_id, browser_id)
 
     async def end_all(self, account_id: str, *, but: str | None = None) -> int:
         """Sign an account out everywhere, or everywhere else; return how many ended."""

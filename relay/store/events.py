@@ -8,16 +8,31 @@ would tell each owner how many events, and so doorbells and browsers, all others
 """
 
 import secrets
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
-from sqlalchemy import delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select, update
 from sqlalchemy.engine import RowMapping
 
 from firmware.protocol.encoding import MAX_MQTT_BYTES, decode, new_id
-from firmware.protocol.events import ClockSet, Event, Note, OwnerGone, Paired, Trouble
+from firmware.protocol.events import (
+    ClipReady,
+    ClockSet,
+    Event,
+    EventBody,
+    GuestGone,
+    GuestLet,
+    Motion,
+    Note,
+    OwnerGone,
+    Paired,
+    Pressed,
+    Trouble,
+)
+from firmware.protocol.rights import What
 from relay.store.database import Transaction
+from relay.store.guests import GuestRow
 from relay.store.schema import events
 
 LAST_MS = 253_402_300_799_999
@@ -28,6 +43,13 @@ SLOT_NOTES_LIFE_MS = 7 * 24 * 3600 * 1000
 """As long as a request stands: who opens the app within that time finds what was told."""
 SEQ_BITS = 8
 """Random bits below the milliseconds in `relay_seq`; a browser's numbers have 53 bits in all."""
+GUEST_KINDS: Mapping[What, tuple[type[EventBody], ...]] = {
+    "rings": (Pressed, Motion),
+    "history": (ClipReady,),
+    "live": (),
+    "record": (),
+}
+"""What a guest may be told by each part of their right, besides notes and set clocks."""
 MAX_CLOCK_SETS_READ = 50
 MAX_OWNER_WORDS_READ = 500
 MAX_TROUBLES_READ = 500
@@ -130,17 +152,26 @@ async def notes_for(
     devices: Sequence[str],
     *,
     credential_ids: Sequence[str],
+    guests: Sequence[GuestRow] = (),
     after_seq: int = 0,
     limit: int = 200,
 ) -> list[EventRow]:
-    """Return all notes for these passkeys, oldest first."""
+    """Return all notes for these passkeys, and those of doorbells since one was a guest there.
+
+    Oldest first; which browser each is for, the caller looks at.
+    """
+    own = and_(events.c.device.in_(devices), events.c.credential_id.in_(credential_ids))
+    since = [
+        and_(
+            events.c.device == one.device,
+            events.c.credential_id.is_not(None),
+            events.c.relay_seq >= one.since_seq,
+        )
+        for one in guests
+    ]
     query = (
         select(events)
-        .where(
-            events.c.device.in_(devices),
-            events.c.credential_id.in_(credential_ids),
-            events.c.relay_seq > after_seq,
-        )
+        .where(_at(devices, guests), or_(own, *since), events.c.relay_seq > after_seq)
         .order_by(events.c.relay_seq)
         .limit(limit)
     )
@@ -228,10 +259,13 @@ async def newest(
     devices: Sequence[str],
     *,
     credential_ids: Sequence[str],
+    guests: Sequence[GuestRow] = (),
     before_seq: int | None = None,
     limit: int = 50,
 ) -> list[EventRow]:
     """Return these doorbells' events, newest first; notes only for these passkeys.
+
+    Of doorbells where one is a guest those that their right has, since it began.
 
     Without those of slots (`notes_for` has them): each browser gets one in each, and most say
     nothing.
@@ -239,13 +273,14 @@ async def newest(
     Which ones is by the order of commit, so that pages neither overlap nor leave gaps; their
     order among each other is by when they happened.
     """
+    own = and_(
+        events.c.device.in_(devices),
+        events.c.kind != SLOT_NOTE,
+        or_(events.c.credential_id.is_(None), events.c.credential_id.in_(credential_ids)),
+    )
     query = (
         select(events)
-        .where(
-            events.c.device.in_(devices),
-            events.c.kind != SLOT_NOTE,
-            or_(events.c.credential_id.is_(None), events.c.credential_id.in_(credential_ids)),
-        )
+        .where(_at(devices, guests), or_(own, *(_of_guest(one) for one in guests)))
         .order_by(events.c.relay_seq.desc())
         .limit(limit)
     )
@@ -253,6 +288,34 @@ async def newest(
         query = query.where(events.c.relay_seq < before_seq)
     rows = [_event(row) for row in (await tx.execute(query)).mappings()]
     return sorted(rows, key=lambda row: (row.happened_ms, row.relay_seq), reverse=True)
+
+
+def is_guests(row: EventRow, guest: GuestRow) -> bool:
+    """Return whether a guest may be told of an event: by their right, and since it began."""
+    if row.device != guest.device or row.relay_seq < guest.since_seq:
+        return False
+    body = row.event.body
+    if isinstance(body, Note):
+        return body.browser == guest.browser
+    return isinstance(body, (ClockSet, *_kinds_of(guest)))
+
+
+def _at(devices: Sequence[str], guests: Sequence[GuestRow]) -> ColumnElement[bool]:
+    """Name all doorbells at once, so that the index by doorbell serves whatever else is asked."""
+    return events.c.device.in_([*devices, *(one.device for one in guests)])
+
+
+def _of_guest(guest: GuestRow) -> ColumnElement[bool]:
+    kinds = [one.__struct_config__.tag for one in (ClockSet, *_kinds_of(guest))]
+    return and_(
+        events.c.device == guest.device,
+        events.c.relay_seq >= guest.since_seq,
+        events.c.kind.in_(kinds),
+    )
+
+
+def _kinds_of(guest: GuestRow) -> tuple[type[EventBody], ...]:
+    return tuple(kind for what in guest.what for kind in GUEST_KINDS[what])
 
 
 async def open_troubles(tx: Transaction, device: str) -> list[EventRow]:
@@ -275,11 +338,23 @@ async def open_troubles(tx: Transaction, device: str) -> list[EventRow]:
 
 
 async def last_word_on_owner(tx: Transaction, device: str, credential_id: str) -> EventRow | None:
-    """Return a passkey's last ownership event at a doorbell: Paired or OwnerGone.
+    """Return a passkey's last ownership event at a doorbell: Paired or OwnerGone."""
+    return await _last_word(tx, device, (Paired, OwnerGone), credential_id)
+
+
+async def last_word_on_guest(tx: Transaction, device: str, browser: str) -> EventRow | None:
+    """Return the last event on a guest's browser at a doorbell: GuestLet or GuestGone."""
+    return await _last_word(tx, device, (GuestLet, GuestGone), browser)
+
+
+async def _last_word(
+    tx: Transaction, device: str, types: Sequence[type[EventBody]], of: str
+) -> EventRow | None:
+    """Return the last event of these types on a passkey or browser.
 
     By the doorbell's number: hooks may be called again late, and then the last word still counts.
     """
-    kinds = [kind.__struct_config__.tag for kind in (Paired, OwnerGone)]
+    kinds = [kind.__struct_config__.tag for kind in types]
     query = (
         select(events)
         .where(events.c.device == device, events.c.kind.in_(kinds))
@@ -288,8 +363,14 @@ async def last_word_on_owner(tx: Transaction, device: str, credential_id: str) -
     )
     for mapping in (await tx.execute(query)).mappings():
         row = _event(mapping)
-        body = row.event.body
-        if isinstance(body, Paired | OwnerGone) and body.credential_id == credential_id:
+        match row.event.body:
+            case Paired(credential_id=subject) | OwnerGone(credential_id=subject):
+                pass
+            case GuestLet(browser=subject) | GuestGone(browser=subject):
+                pass
+            case _:
+                continue
+        if subject == of:
             return row
     return None
 

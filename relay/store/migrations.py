@@ -299,6 +299,36 @@ STEPS: Final[Mapping[int, Sequence[str]]] = {
         )
         """,
     ),
+    9: (
+        """
+        CREATE TABLE silences (
+            device TEXT NOT NULL REFERENCES doorbells (device),
+            browser TEXT NOT NULL,
+            event_id TEXT NOT NULL,
+            after_minutes BIGINT NOT NULL,
+            encrypted TEXT NOT NULL,
+            due_ms BIGINT,
+            PRIMARY KEY (device, browser)
+        )
+        """,
+        "CREATE INDEX silences_by_due ON silences (due_ms)",
+    ),
+    10: (
+        """
+        CREATE TABLE guests (
+            device TEXT NOT NULL REFERENCES doorbells (device),
+            browser TEXT NOT NULL,
+            account_id TEXT NOT NULL REFERENCES accounts (id),
+            what TEXT NOT NULL,
+            since_seq BIGINT NOT NULL,
+            until_ms BIGINT NOT NULL,
+            PRIMARY KEY (device, browser)
+        )
+        """,
+        "CREATE INDEX ix_guests_account_id ON guests (account_id)",
+        "CREATE INDEX guests_by_end ON guests (until_ms)",
+        "ALTER TABLE sessions ADD COLUMN browser_id TEXT",
+    ),
 }
 """By the version that it leads to."""
 

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, delete, exists, func, insert, or_, select
+from sqlalchemy import ColumnElement, and_, delete, exists, func, insert, or_, select, union
 
 from firmware.protocol.events import PushWanted
 from relay.store.database import Transaction
-from relay.store.schema import account_doorbells, doorbells, push_subscriptions, pushes
+from relay.store.schema import account_doorbells, doorbells, guests, push_subscriptions, pushes
 from relay.store.upserts import upsert
 
 MAX_SUBSCRIPTIONS = 16
@@ -38,6 +38,14 @@ class PushRow:
     def key(self) -> tuple[str, str, str]:
         """The message's primary key."""
         return (self.event_id, self.account_id, self.browser)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubscriptionRow:
+    """One subscription, without its endpoint."""
+
+    browser: str
+    set_ms: int
 
 
 async def subscribe(
@@ -66,6 +74,24 @@ async def subscribe(
             _is_by(account_id), push_subscriptions.c.browser.not_in(kept)
         )
     )
+
+
+async def list_subscriptions(
+    tx: Transaction, *, account_id: str, now_ms: int
+) -> list[SubscriptionRow]:
+    """Return an account's subscriptions that haven't expired, the newest first."""
+    query = (
+        select(push_subscriptions.c.browser, push_subscriptions.c.set_ms)
+        .where(
+            _is_by(account_id),
+            or_(
+                push_subscriptions.c.expires_ms.is_(None),
+                push_subscriptions.c.expires_ms > now_ms,
+            ),
+        )
+        .order_by(push_subscriptions.c.set_ms.desc())
+    )
+    return [SubscriptionRow(**row) for row in (await tx.execute(query)).mappings()]
 
 
 async def unsubscribe(tx: Transaction, *, account_id: str, browser: str) -> None:
@@ -177,18 +203,28 @@ async def forget_expired(tx: Transaction, *, now_ms: int) -> None:
 
 
 def _subscribed(device: str, now_ms: int) -> Any:  # Any: a Select over three tables
-    """Select the subscriptions of all accounts that follow this doorbell."""
+    """Select the subscriptions of all accounts that follow this doorbell, and of its guests."""
+    is_owners = exists().where(
+        account_doorbells.c.account_id == push_subscriptions.c.account_id,
+        account_doorbells.c.device == device,
+    )
+    is_guests = exists().where(
+        guests.c.account_id == push_subscriptions.c.account_id,
+        guests.c.browser == push_subscriptions.c.browser,
+        guests.c.device == device,
+        guests.c.until_ms > now_ms,
+    )
+    # By account, so that an index finds them whoever else has subscriptions.
+    followers = union(
+        select(account_doorbells.c.account_id).where(account_doorbells.c.device == device),
+        select(guests.c.account_id).where(guests.c.device == device),
+    )
     return (
         select(push_subscriptions)
-        .join(
-            account_doorbells,
-            and_(
-                account_doorbells.c.account_id == push_subscriptions.c.account_id,
-                account_doorbells.c.device == device,
-            ),
-        )
-        .join(doorbells, doorbells.c.device == account_doorbells.c.device)
+        .join(doorbells, doorbells.c.device == device)
         .where(
+            push_subscriptions.c.account_id.in_(followers),
+            or_(is_owners, is_guests),
             doorbells.c.revoked_ms.is_(None),
             or_(
                 push_subscriptions.c.expires_ms.is_(None),

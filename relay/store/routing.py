@@ -92,6 +92,14 @@ async def find_pairing(tx: Transaction, pairing_id: str, account_id: str) -> Pai
     return None if row is None else _pairing(row)
 
 
+async def pairing_account(tx: Transaction, pairing_id: str, *, device: str) -> str | None:
+    """Return the account whose pairing this doorbell has answered; None: there is none."""
+    query = select(pairings.c.account_id).where(
+        pairings.c.pairing_id == pairing_id, pairings.c.device == device
+    )
+    return (await tx.execute(query)).scalar()
+
+
 async def answer_pairing(
     tx: Transaction, pairing_id: str, answer: SignedPairingAnswer, *, device: str, now_ms: int
 ) -> None:

@@ -96,6 +96,21 @@ async def end_some(tx: Transaction, account_id: str, session_ids: Sequence[str])
     return int(result.rowcount)
 
 
+async def set_browser(tx: Transaction, session_id: str, browser_id: str) -> None:
+    """Store which of its account's browsers a session is in."""
+    await tx.execute(
+        update(sessions).where(sessions.c.id == session_id).values(browser_id=browser_id)
+    )
+
+
+async def end_browser(tx: Transaction, account_id: str, browser_id: str) -> int:
+    """Delete an account's sessions in one browser; return their number."""
+    query = delete(sessions).where(
+        sessions.c.account_id == account_id, sessions.c.browser_id == browser_id
+    )
+    return int((await tx.execute(query)).rowcount)
+
+
 async def end_all(tx: Transaction, account_id: str, *, but: str | None = None) -> int:
     """Delete all of an account's sessions, or all but one; return their number."""
     query = delete(sessions).where(sessions.c.account_id == account_id)

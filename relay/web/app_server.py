@@ -7,7 +7,7 @@ from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp
 
@@ -32,8 +32,12 @@ def build_app_server(
     async def config(_request: Request) -> Response:
         return JSONResponse({"relay_url": relay_url}, headers={"Cache-Control": "no-store"})
 
+    async def robots(_request: Request) -> Response:
+        return PlainTextResponse("User-agent: *\nDisallow: /\n")
+
     app = Starlette(
         routes=[
+            Route("/robots.txt", robots),
             Route("/config.json", config),
             Mount("/", CompressedFiles(directory=bundle, html=True)),
         ]

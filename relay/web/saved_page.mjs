@@ -13,13 +13,14 @@ import { fileURLToPath } from "node:url";
 const web = dirname(fileURLToPath(import.meta.url));
 const ENTRY = join(web, "saved/page.js");
 const IMPORT = /^import (?:\{([^}]*)\}|\* as (\w+)) from "([^"]+)";\n/gms;
+const LATER = /\bimport\("(\.[^"]+)"\)/g;
 const EXPORT = /^export (?:async )?(?:function\*?|class|const) (\w+)/gm;
 const EXPORTS = /^export \{ ?([\w, ]*?) ?\};?$/gm;
 
 /** @param {string} target where the page goes */
 export function writeSavedPage(target) {
   const read = (/** @type {string} */ name) => readFileSync(join(web, "saved", name), "utf8");
-  const style = read("page.css");
+  const style = readFileSync(join(web, "static/style.css"), "utf8") + read("page.css");
   const script = bundle(ENTRY).replaceAll("</script", "<\\/script").replaceAll("<!--", "<\\!--");
   // What the checks say stands in the modules in English, and in details.sv.json in Swedish.
   const words = { ...JSON.parse(read("texts.json")), "details.sv": JSON.parse(read("details.sv.json")) };
@@ -61,7 +62,9 @@ function modulesOf(path, done) {
   done.set(path, `m${done.size}`);
   const source = readFileSync(path, "utf8");
   const parts = [...source.matchAll(IMPORT)].flatMap(([, , , from]) => modulesOf(resolve(path, from), done));
-  const body = source.replace(IMPORT, (_, names, all, from) => {
+  for (const [, from] of source.matchAll(LATER)) parts.push(...modulesOf(resolve(path, from), done));
+  const here = source.replace(LATER, (_, from) => `Promise.resolve(${done.get(resolve(path, from))})`);
+  const body = here.replace(IMPORT, (_, names, all, from) => {
     const module = done.get(resolve(path, from));
     return all ? `const ${all} = ${module};\n` : `const {${names.replaceAll(" as ", ": ")}} = ${module};\n`;
   });

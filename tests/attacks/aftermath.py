@@ -20,7 +20,7 @@ from firmware.clips.playback import ClipReader
 from firmware.protocol.decisions import Decline, Hold, IdentityGiven, RefuseAgency
 from firmware.protocol.encoding import sha256_hex
 from firmware.protocol.grants import ClipRange, GrantTerms, Recipient
-from firmware.protocol.notes import ConfirmationWanted, HoldsNow, SettingsNow, StatementDone
+from firmware.protocol.notes import ConfirmationWanted, HoldsNow, RefusedNow, StatementDone
 from firmware.protocol.tlog.checkpoint import parse_checkpoint
 from firmware.protocol.tlog.signed_note import parse_note
 from firmware.protocol.tlog.tiles import bundles_grown
@@ -178,7 +178,7 @@ async def decide(town: Town) -> list[str]:
         for terms, told in (
             (second, HoldsNow),
             (Decline(request_digest=digest_of(request)), StatementDone),
-            (RefuseAgency(agency=AGENCY_ID, is_refused=True), SettingsNow),
+            (RefuseAgency(agency=AGENCY_ID, is_refused=True), RefusedNow),
         ):
             quiet.append(await owner.decide(terms))
             await owner.wait_for_note(told, quiet[-1], timeout_s=15)

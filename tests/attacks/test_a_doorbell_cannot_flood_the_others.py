@@ -116,7 +116,7 @@ async def test_a_flood_cuts_no_other_owner_off_their_stream(world: World) -> Non
     bad, good = await world.enrol(), await world.enrol()
 
     async def audience() -> Audience:
-        return Audience(devices=frozenset({good}), credential_ids=frozenset())
+        return Audience(own=frozenset({good}), credential_ids=frozenset())
 
     said = stream(world.hub, audience)
     assert await anext(said) == ": hello\n\n"
@@ -136,7 +136,7 @@ async def test_a_doorbell_that_is_linked_in_a_flood_is_read_anew(world: World) -
     mine: set[str] = set()
 
     async def audience() -> Audience:
-        return Audience(devices=frozenset(mine), credential_ids=frozenset())
+        return Audience(own=frozenset(mine), credential_ids=frozenset())
 
     said = stream(world.hub, audience)
     assert await anext(said) == ": hello\n\n"

@@ -16,13 +16,14 @@ from firmware.companion.owner.waiting_texts import lines_of
 from firmware.companion.viewer.errors import AnswerRefused, RelayRefused
 from firmware.live.asked_channel import AskedChannel
 from firmware.live.errors import LiveError
-from firmware.protocol.decisions import AddApprover, Confirm, EnrolBrowser
+from firmware.protocol.decisions import AddApprover, Confirm
 from firmware.protocol.encoding import decode
 from firmware.protocol.grants import SignedStatement
 from firmware.protocol.live import LiveAnswer, LiveOffer, SignedLive, parse_unverified
 from tests.fakes.asked_house import AskedHouse, asked_house
 from tests.fakes.channel import FakeChannel
 from tests.fakes.consent_world import new_owner_passkey
+from tests.fakes.rights import own_browser
 from tests.fakes.waiting import eventually, in_time
 from tests.story.browser import SoftBrowser
 
@@ -90,7 +91,7 @@ async def test_the_passkey_that_signed_cannot_confirm_too(house: AskedHouse) -> 
 
 async def test_a_word_for_one_statement_confirms_no_other(house: AskedHouse) -> None:
     key = await house.make_approver()
-    terms = EnrolBrowser(browser=SoftBrowser.create("TV").keys)
+    terms = own_browser(SoftBrowser.create("TV").keys)
     harmless = await house.rig.ask(house.desk, house.rig.sign(terms))
     grant = await house.rig.ask(house.desk, house.rig.sign())
     signed = word(house, key, harmless)
@@ -169,7 +170,7 @@ async def test_a_browser_that_may_watch_no_more_gets_nothing_over_a_line_that_st
             asked.append(browser_id)
 
     class Checks:
-        def who(self, _browser_id: str) -> None:
+        def owner(self, _browser_id: str) -> None:
             raise LiveError("browser_expired", "renew it")
 
     channel, served = FakeChannel(), AskedChannel(Desk(), browser="b", checks=Checks())

@@ -44,7 +44,6 @@ from firmware.protocol.custody import CustodyLeaf, ReleaseLeaf
 from firmware.protocol.decisions import (
     AddApprover,
     ChangeSettings,
-    EnrolBrowser,
     OwnerSettings,
     RefuseAgency,
     Revoke,
@@ -75,6 +74,7 @@ from tests.attacks.aftermath import (
 from tests.fakes.hostile_log import rebuilt
 from tests.fakes.log_town import HOUR_MS, MINUTE_MS, Town, make_town
 from tests.fakes.media import bytes_of, evidence_of_package
+from tests.fakes.rights import own_browser
 from tests.fakes.siege import DOOR_NUMBER, Siege, digest_of, siege, wall_ms
 from tests.fakes.waiting import eventually
 from tests.relay.evidence_files import Doorbell, Evidence
@@ -150,7 +150,7 @@ async def test_what_no_owner_signed_asks_for_nothing(here: Siege, request_: Sign
     commitment = await here.paired(keys)
     for terms in (
         here.grant(request_),
-        EnrolBrowser(browser=browser.keys),
+        own_browser(browser.keys),
         AddOwner(pairing_id=new_id(), owner=keys, commitment=commitment),
         AddApprover(name="mine", key=relay.key),
         ChangeSettings(settings=OwnerSettings(revision=9, is_opted_in=True)),

@@ -12,6 +12,7 @@ from firmware.protocol.decisions import EndBrowser
 from firmware.protocol.encoding import b64u
 from firmware.protocol.grants import STATEMENT_TAG, SignedStatement
 from firmware.protocol.passkeys import Assertion, challenge
+from firmware.protocol.rights import owners_right
 from tests.fakes.consent_world import make_world
 from tests.story.browser import SoftBrowser
 
@@ -19,7 +20,9 @@ from tests.story.browser import SoftBrowser
 @pytest.mark.parametrize("text", ["as bytes", "as text"])
 async def test_a_statement_that_a_login_was_abused_to_sign_is_refused(text: str) -> None:
     world, browser = make_world(), SoftBrowser.create()
-    fact = BrowserFact(credential_id=world.owner.key.credential_id, keys=browser.keys)
+    fact = BrowserFact(
+        credential_id=world.owner.key.credential_id, keys=browser.keys, right=owners_right(None)
+    )
     facts = replace(world.facts, browsers={browser.keys.id: fact})
     statement = world.statement(EndBrowser(browser=browser.keys.id)).encode()
     wanted = challenge(STATEMENT_TAG, statement)

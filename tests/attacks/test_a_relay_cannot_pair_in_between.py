@@ -20,7 +20,6 @@ from firmware.enrolment.keys import DeviceKeys, load_or_make_keys
 from firmware.enrolment.newcomers import Newcomers
 from firmware.enrolment.pairing import Pairing
 from firmware.protocol.commands import SealedStatement
-from firmware.protocol.decisions import EnrolBrowser
 from firmware.protocol.encoding import b64u, decode, new_id, unb64u
 from firmware.protocol.grants import (
     STATEMENT_TAG,
@@ -40,6 +39,7 @@ from firmware.protocol.passkeys import challenge
 from tests.fakes.bent_relay import Json, as_it_is
 from tests.fakes.pairing_app import PairingApp, forged_answer, meet_by_network, read_code
 from tests.fakes.pairing_town import SITE, PairingTown, pairing_town
+from tests.fakes.rights import own_browser
 from tests.fakes.terminal import FakeTerminal
 from tests.relay.http_people import Owner
 from tests.relay.http_world import OWNER_ORIGIN
@@ -304,7 +304,7 @@ async def test_a_login_whose_challenge_is_a_statement_is_no_statement(town: Pair
         device=town.keys.device,
         nonce=new_id(),
         not_after_ms=5,
-        terms=EnrolBrowser(browser=SoftBrowser.create("Mallory").keys),
+        terms=own_browser(SoftBrowser.create("Mallory").keys),
     ).encode()
 
     def change(path: str, answer: Json) -> Json:

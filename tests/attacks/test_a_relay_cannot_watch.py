@@ -17,7 +17,6 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from firmware.live.signature_checks import SignatureChecks, Who
-from firmware.protocol.browsers import SESSION_KEY_LIFE_MS
 from firmware.protocol.encoding import WireError, b64u, canonical, new_id
 from firmware.protocol.live import (
     LiveAnswer,
@@ -28,6 +27,7 @@ from firmware.protocol.live import (
     fingerprints_of,
     parse_unverified,
 )
+from firmware.protocol.rights import SELF_RENEWED_MS, Right, What, owners_right
 from firmware.system.clock import SystemClock
 from tests.fakes.porch import Porch, Refusal, Visitor, porch, visitor
 from tests.fakes.waiting import eventually, in_time
@@ -132,7 +132,7 @@ async def the_owners_name_and_its_own_key(middle: Middle) -> SignedLive:
 
 async def an_expired_browser(middle: Middle) -> SignedLive:
     expired = middle.here.browsers.find(middle.owner.browser.keys.id)
-    then_ms = SystemClock().wall_ms() - SESSION_KEY_LIFE_MS - 1
+    then_ms = SystemClock().wall_ms() - SELF_RENEWED_MS - 1
     middle.here.browsers.enrol(expired.keys, expired.credential_id, then_ms)
     return middle.owner.browser.sign(await middle.claims(browser=middle.owner.browser.keys.id))
 
@@ -159,7 +159,7 @@ class WithoutNonce(SignatureChecks):
 
 
 class WithoutExpiry(SignatureChecks):
-    def _check_expiry(self, expires_ms: int) -> None:
+    def _check_time(self, right: Right, given_ms: int | None) -> None:
         pass
 
 
@@ -175,8 +175,13 @@ class WithoutEnrolment(SignatureChecks):
         claimed = parse_unverified(kind, signed)
         return claimed, self.who(claimed.browser)
 
-    def who(self, browser_id: str) -> Who:
-        return Who(browser=browser_id, name="Anybody", browser_name="any")
+    def who(self, browser_id: str, what: What | None = None) -> Who:  # noqa: ARG002
+        return Who(
+            browser=browser_id,
+            name="Anybody",
+            browser_name="any",
+            right=owners_right(None),
+        )
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from firmware.protocol.custody import DownloadLeaf, package_commitment
-from firmware.protocol.decisions import AddApprover, ChangeSettings, EnrolBrowser, OwnerSettings
+from firmware.protocol.decisions import AddApprover, ChangeSettings, OwnerSettings
 from firmware.protocol.encoding import WireError, b64u, decode, new_id, sha256_hex, unb64u
 from firmware.protocol.events import PackageReady, ReleaseCommitted
 from firmware.protocol.grants import AddOwner, OwnerKeys, SignedStatement
@@ -24,6 +24,7 @@ from tests.attacks.test_nobody_reaches_anothers_things import routes_of
 from tests.fakes.intake import DeskRig, desk_rig
 from tests.fakes.media import opened_package
 from tests.fakes.record import recorded
+from tests.fakes.rights import own_browser
 from tests.fakes.sealed_package import seal_package
 from tests.relay.evidence_packages import released_package, uploaded
 from tests.relay.http_people import Officer, certified_officer, paired_owner
@@ -216,7 +217,10 @@ async def test_an_owners_session_only_carries_what_the_doorbell_judges(world: Wo
         "DELETE /api/v1/session",
         "DELETE /api/v1/sessions",
         "DELETE /api/v1/sessions/{session_id}",
+        "PUT /api/v1/session/browser/{browser}",
+        "DELETE /api/v1/browsers/{browser}",  # the account's own sessions and pushes
         "DELETE /api/v1/doorbells/{device}",
+        "POST /api/v1/doorbells/{device}/invitations",  # a guest is let in by a statement alone
         "POST /api/v1/doorbells/{device}/statements",
         "POST /api/v1/doorbells/{device}/nonce",
         "POST /api/v1/doorbells/{device}/offer",
@@ -275,7 +279,7 @@ async def test_an_owners_session_makes_no_statement(rig: DeskRig) -> None:
     commitment = rig.paired(keys).answer.commitment
     for terms in (
         rig.terms(),
-        EnrolBrowser(browser=newcomer.keys),
+        own_browser(newcomer.keys),
         AddOwner(pairing_id=new_id(), owner=keys, commitment=commitment),
         AddApprover(name="Mine", key=own.key),
         ChangeSettings(settings=OwnerSettings(revision=1)),

@@ -4,10 +4,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from firmware.protocol.decisions import EndBrowser, EnrolBrowser
+from firmware.protocol.decisions import EndBrowser
 from firmware.protocol.notes import BrowserEnded, StatementRefused
 from tests.fakes.consent_world import MINUTE_MS, NOW_MS
 from tests.fakes.intake import DeskRig, PowerCut, desk_rig
+from tests.fakes.rights import own_browser
 from tests.story.browser import SoftBrowser
 
 
@@ -69,7 +70,7 @@ async def test_a_power_cut_amid_the_end_leaves_the_statement_unspent(rig):
 
 async def test_a_renewal_that_the_relay_held_back_lets_nobody_in_again(rig):
     desk, phone = rig.desk(), lost_phone(rig)
-    held_back = rig.sign(EnrolBrowser(browser=phone.keys))
+    held_back = rig.sign(own_browser(phone.keys))
     await desk.on_statement(rig.seal(rig.sign(EndBrowser(browser=phone.keys.id))))
     rig.now_ms += MINUTE_MS
     await desk.on_statement(rig.seal(held_back))

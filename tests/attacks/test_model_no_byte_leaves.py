@@ -44,7 +44,6 @@ from firmware.protocol.decisions import (
     ChangeSettings,
     Confirm,
     Decline,
-    EnrolBrowser,
     Hold,
     OwnerSettings,
     RefuseAgency,
@@ -59,6 +58,7 @@ from tests.fakes.consent_world import MINUTE_MS, NOW_MS, new_owner_passkey
 from tests.fakes.fuse import Fuse, FusedEvents, FusedHousehold, FusedOutgoing, FusedStore
 from tests.fakes.intake import DeskRig, PowerCut, desk_rig, digest_of
 from tests.fakes.recorder import Shelves
+from tests.fakes.rights import own_browser
 from tests.story.authenticator import SoftPasskey
 from tests.story.browser import SoftBrowser
 
@@ -431,7 +431,7 @@ class Life(RuleBasedStateMachine):
             return self.sign("owner", self.rig.newcomer(passkey=key), about=key.credential_id)
         if what == "browser":
             keys = SoftBrowser.create("Laptop").keys
-            return self.sign("browser", EnrolBrowser(browser=keys), by, about=keys.id)
+            return self.sign("browser", own_browser(keys), by, about=keys.id)
         if what == "approver" and not self.approvers:
             made = SoftPasskey.create(rp_id="approve.example", origin="https://approve.example")
             self.approvers["Desk"] = made

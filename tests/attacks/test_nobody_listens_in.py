@@ -126,7 +126,7 @@ def test_no_command_and_no_order_speaks_of_the_microphone() -> None:
 async def test_the_page_behind_the_door_number_turns_it_on(tmp_path: Path) -> None:
     """The one way there is, so that the refusals above aren't of a switch that can't be turned."""
     async with ears(tmp_path) as at:
-        ear = MicrophoneControl(microphone=at.sounding.microphone, settings=at.sounding.settings)
+        ear = MicrophoneControl(microphone=at.sounding.microphone, sound=at.sounding)
 
         assert (await ear.switch(is_on=True)).is_done
         assert at.is_on

@@ -16,7 +16,6 @@ import pytest
 from firmware.enrolment.keys import DeviceKeys, load_or_make_keys
 from firmware.enrolment.newcomers import LIFE_MS, MAX_OPEN, NewcomerRefused, Newcomers
 from firmware.protocol.browsers import BrowserKeys
-from firmware.protocol.decisions import EnrolBrowser
 from firmware.protocol.encoding import new_id
 from firmware.protocol.notes import StatementRefused
 from firmware.protocol.pairing import (
@@ -27,6 +26,7 @@ from firmware.protocol.pairing import (
 )
 from tests.fakes.intake import DeskRig, desk_rig
 from tests.fakes.pairing_app import forged_answer, meet_by_network
+from tests.fakes.rights import own_browser
 from tests.story.browser import SoftBrowser
 
 BITS = 12
@@ -182,7 +182,7 @@ def cut_to_12_bits(words: tuple[str, ...]) -> int:
 async def test_the_doorbell_shows_the_words_of_the_keys_that_it_lets_in(rig: DeskRig) -> None:
     desk, browser = rig.desk(), phone()
     answered = rig.paired(browser)
-    terms = EnrolBrowser(browser=browser, commitment=answered.answer.commitment)
+    terms = own_browser(browser, commitment=answered.answer.commitment)
     digest = await rig.ask(desk, rig.sign(terms))
     (asked,) = desk.waiting()
     assert desk.words_of(asked.checked) == answered.words
@@ -210,7 +210,7 @@ async def test_a_statement_counts_only_with_its_own_pairing(rig: DeskRig, named:
                 rig.newcomers.stop(answered.answer.pairing_id)
             else:
                 rig.wind(minutes=10)
-    signed = rig.sign(EnrolBrowser(browser=browser, commitment=commitment))
+    signed = rig.sign(own_browser(browser, commitment=commitment))
     await desk.on_statement(rig.seal(signed))
     assert desk.waiting() == []
     told = rig.notes()[-1]
@@ -224,7 +224,7 @@ async def test_what_waits_ends_with_its_pairing(rig: DeskRig, end: str) -> None:
     with the pairing looked for only when the statement comes."""
     desk, browser = rig.desk(), phone()
     answered = rig.paired(browser)
-    terms = EnrolBrowser(browser=browser, commitment=answered.answer.commitment)
+    terms = own_browser(browser, commitment=answered.answer.commitment)
     rig.wind(minutes=5)
     digest = await rig.ask(desk, rig.sign(terms))
     assert [one.statement.expires_ms for one in desk.waiting()] == [rig.now_ms + LIFE_MS // 2]

@@ -51,6 +51,7 @@ PUBLIC = {
     ("GET", "/entries/{log}/{index}"),
     ("GET", "/entries/{log}/{index}/proof"),
     ("GET", "/passing-by"),
+    ("GET", "/robots.txt"),
     ("GET", "/doorbell"),
     *(("GET", f"/transparency{form}") for form in ("", ".csv", ".json")),
     ("GET", "/transparency/policy"),
@@ -104,6 +105,8 @@ FOR_EVERY_OWNER = {
     # (tests/attacks/test_pushes_go_nowhere_inside.py).
     ("PUT", f"{API}/push/{{browser}}"),
     ("DELETE", f"{API}/push/{{browser}}"),
+    ("PUT", f"{API}/session/browser/{{browser}}"),
+    ("DELETE", f"{API}/browsers/{{browser}}"),  # the caller's own sessions in it
     # The form is looked at for whoever sends it (tests/relay/test_request_form.py).
     ("POST", "/agency/requests/new"),
     # One's own ways to sign in (tests/attacks/test_nobody_links_anothers_sign_in.py).

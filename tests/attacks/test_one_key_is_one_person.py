@@ -9,7 +9,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from firmware.protocol.decisions import AddApprover, EnrolBrowser
+from firmware.protocol.decisions import AddApprover
 from firmware.protocol.encoding import WireError, b64u, decode_canonical, unb64u
 from firmware.protocol.passkeys import PasskeyKey, spki_of
 from firmware.protocol.register.entries import AdminsChanged, OfficerLeaf, RequestLeaf
@@ -18,6 +18,7 @@ from relay.agency.keys import OfficerFile, certify, generate_agency
 from tests.fakes import second_texts
 from tests.fakes.consent_world import ConsentWorld, make_world, reason
 from tests.fakes.log_town import Town, TownOfficer, make_town, sign_p256
+from tests.fakes.rights import own_browser
 from tests.story.authenticator import SoftPasskey
 
 OTHER_ID = "AAAA"
@@ -141,7 +142,7 @@ def test_a_browser_has_one_id(world: ConsentWorld, form: str) -> None:
     second = dict(second_texts.p256_forms(point))[form]  # type: ignore[arg-type]
     lie = msgspec.structs.replace(keys, session_key=b64u(second))
     assert lie.id != keys.id
-    assert reason(world.judged(EnrolBrowser(browser=lie))) == "form"
+    assert reason(world.judged(own_browser(lie))) == "form"
 
 
 # --- recipients ---

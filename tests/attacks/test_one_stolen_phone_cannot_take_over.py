@@ -15,7 +15,6 @@ from firmware.protocol.decisions import (
     ChangeSettings,
     Confirm,
     EndBrowser,
-    EnrolBrowser,
     Knock,
     OwnerSettings,
     RecoveryKeys,
@@ -27,6 +26,7 @@ from firmware.protocol.events import Paired, ReleaseCommitted
 from firmware.protocol.notes import BrowserEnded, ConfirmationWanted
 from tests.fakes.consent_world import new_owner_passkey
 from tests.fakes.intake import DeskRig, desk_rig
+from tests.fakes.rights import own_browser
 from tests.story.authenticator import SoftPasskey
 from tests.story.browser import SoftBrowser
 
@@ -68,7 +68,7 @@ def wanted(rig: DeskRig, what: str, bo: SoftPasskey) -> Any:
                 sealing_key=thief.keys.viewing_key, signing_key=rig.world.owner.key.public_key
             )
         ),
-        "browser": EnrolBrowser(browser=thief.keys),
+        "browser": own_browser(thief.keys),
         "agency": RefuseAgency(agency="a-police", is_refused=False),
         "mask": ChangeSettings(settings=OwnerSettings(revision=2)),
     }[what]

@@ -61,7 +61,7 @@ async def test_the_first_settings_are_the_first(rig, first):
 
 
 async def test_a_smaller_mask_waits_for_the_door_and_its_settings_count_as_a_whole(rig):
-    """Seen to fail with `_widens` answering False."""
+    """Seen to fail with `is_widening` answering False."""
     desk = rig.desk()
     await desk.on_statement(rig.seal(settings(rig, 1, masks=[MASK])))
     await desk.on_statement(rig.seal(settings(rig, 2, is_opted_in=True)))
@@ -76,7 +76,7 @@ async def test_a_smaller_mask_waits_for_the_door_and_its_settings_count_as_a_who
 
 async def test_a_restart_brings_no_older_settings_back(rig):
     desk = rig.desk()
-    old = settings(rig, 1, is_opted_in=True)
+    old = settings(rig, 1, has_reminder=True)
     for signed in (old, settings(rig, 2)):
         await desk.on_statement(rig.seal(signed))
     desk = rig.desk()
@@ -86,7 +86,7 @@ async def test_a_restart_brings_no_older_settings_back(rig):
 
 
 async def test_each_owner_learns_which_settings_count(rig):
-    await rig.desk().on_statement(rig.seal(settings(rig, 1, is_opted_in=True)))
+    await rig.desk().on_statement(rig.seal(settings(rig, 1, has_reminder=True)))
     told = rig.notes()[-1]
     assert isinstance(told, SettingsNow)
-    assert told.settings == OwnerSettings(revision=1, is_opted_in=True)
+    assert told.settings == OwnerSettings(revision=1, has_reminder=True)

@@ -18,10 +18,11 @@ from firmware.protocol.decisions import (
     ChangeSettings,
     Confirm,
     Decline,
+    DeleteClips,
     EndApprover,
     EndBrowser,
-    EnrolBrowser,
     Hold,
+    KeepClips,
     Knock,
     OwnerSettings,
     RecoveryKeys,
@@ -29,6 +30,7 @@ from firmware.protocol.decisions import (
     RemoveOwner,
     Revoke,
     SetRecovery,
+    Undelete,
     Unhold,
 )
 from firmware.protocol.grants import AddOwner, GrantTerms, Terms
@@ -36,6 +38,7 @@ from firmware.protocol.notes import StatementRefused
 from tests.fakes.consent_world import NOW_MS
 from tests.fakes.intake import DeskRig, desk_rig, digest_of, signed_again
 from tests.fakes.log_town import DAY_MS
+from tests.fakes.rights import own_browser
 from tests.story.authenticator import SoftPasskey
 from tests.story.browser import SoftBrowser
 
@@ -61,6 +64,7 @@ class House:
     laptop: SoftBrowser
     hold: str
     woken: list[str]
+    clip: str
 
     def sign(self, kind: str) -> bytes:
         """Sign what is right of that kind, by who may."""
@@ -70,10 +74,13 @@ class House:
         terms: dict[str, Any] = {
             "AddOwner": rig.newcomer(),
             "RemoveOwner": RemoveOwner(credential_id=self.bo.key.credential_id),
-            "EnrolBrowser": EnrolBrowser(browser=SoftBrowser.create("Tablet").keys),
+            "GiveRight": own_browser(SoftBrowser.create("Tablet").keys),
             "EndBrowser": EndBrowser(browser=self.laptop.keys.id),
             "Hold": Hold(from_ms=NOW_MS - DAY_MS, to_ms=NOW_MS),
             "Unhold": Unhold(hold_digest=self.hold),
+            "DeleteClips": DeleteClips(clips=[self.clip], is_now=False),
+            "Undelete": Undelete(clips=[self.clip]),
+            "KeepClips": KeepClips(clips=[self.clip], is_kept=True),
             "Revoke": Revoke(grant_digest=DIGEST),
             "Decline": Decline(request_digest=DIGEST),
             "RefuseAgency": RefuseAgency(agency="a-police", is_refused=True),
@@ -115,7 +122,7 @@ class House:
         rig, household = self.rig, self.rig.household
         return (
             rig.owners.owners,
-            [(one.keys, one.expires_ms) for one in rig.browsers.all()],
+            [(one.keys, one.right) for one in rig.browsers.all()],
             household.settings(),
             household.recovery(),
             household.refused_agencies(),
@@ -123,6 +130,8 @@ class House:
             [hold.digest for hold in household.holds()],
             household.revoked(),
             household.declined(),
+            rig.choices.deleted_until(),
+            rig.choices.kept_by(),
             [asked.statement.digest for asked in self.desk.waiting()],
             [one.digest for one in rig.store.statements_in("confirmed")],
             list(rig.kept()),
@@ -137,13 +146,14 @@ def new_approver() -> SoftPasskey:
 async def house_of(rig: DeskRig) -> House:
     bo = SoftPasskey.create(rp_id="owner.example", origin="https://owner.example")
     laptop, key = SoftBrowser.create("Laptop"), new_approver()
-    house = House(rig, rig.desk(), bo, key, laptop, "", [])
+    clip = rig.library.finished()[0].clip_id
+    house = House(rig, rig.desk(), bo, key, laptop, "", [], clip)
     house.restart()
     hold = rig.sign(Hold(from_ms=1, to_ms=2))
     house.hold = digest_of(hold)
     for signed in (
         rig.sign(rig.newcomer(passkey=bo.key)),
-        rig.sign(EnrolBrowser(browser=laptop.keys)),
+        rig.sign(own_browser(laptop.keys)),
         rig.sign(AddApprover(name="Approver", key=key.key)),
         rig.sign(ChangeSettings(settings=OwnerSettings(revision=1))),
         hold,
@@ -161,14 +171,20 @@ async def undo(house: House, kind: str) -> None:
             await house.take(rig.sign(RemoveOwner(credential_id=newest)))
         case "RemoveOwner":
             await house.take(rig.sign(rig.newcomer(passkey=house.bo.key)))
-        case "EnrolBrowser":
+        case "GiveRight":
             newest = rig.browsers.all()[-1].keys.id
             await house.take(rig.sign(EndBrowser(browser=newest)))
         case "EndBrowser":
-            await house.take(rig.sign(EnrolBrowser(browser=house.laptop.keys)))
+            await house.take(rig.sign(own_browser(house.laptop.keys)))
         case "Hold":
             for hold in rig.household.holds():
                 await house.take(rig.sign(Unhold(hold_digest=hold.digest)))
+        case "DeleteClips":
+            await house.take(rig.sign(Undelete(clips=[house.clip])))
+        case "Undelete":
+            await house.take(rig.sign(DeleteClips(clips=[house.clip], is_now=False)))
+        case "KeepClips":
+            await house.take(rig.sign(KeepClips(clips=[house.clip], is_kept=False)))
         case "RefuseAgency":
             await house.take(rig.sign(RefuseAgency(agency="a-police", is_refused=False)))
         case "ChangeSettings":
@@ -189,6 +205,9 @@ async def test_what_was_answered_and_undone_stays_undone(rig, kind):
     if kind in ("Confirm", "Knock"):
         await rig.ask(house.desk, rig.sign())
     before = house.all_that_counts()
+    if kind == "Undelete":
+        await house.take(house.sign("DeleteClips"))
+        before = house.all_that_counts()
     signed = house.sign(kind)
     await house.take(signed)
     if kind == "GrantTerms":
@@ -212,6 +231,8 @@ async def test_what_was_used_is_refused_by_the_verifier_itself(rig, kind):
     house = await house_of(rig)
     if kind in ("Confirm", "Knock"):
         await rig.ask(house.desk, rig.sign())
+    if kind == "Undelete":
+        await house.take(house.sign("DeleteClips"))
     signed = UnverifiedStatement(house.sign(kind))
     assert not isinstance(judge(signed, rig.gathering.facts()), Refusal)
     rig.store.spend(digest_of(signed), rig.now_ms)
@@ -224,6 +245,8 @@ async def test_what_was_used_is_refused_by_the_verifier_itself(rig, kind):
 async def test_what_is_held_back_until_its_time_is_over_does_nothing_but_narrow(rig, kind):
     """Seen to fail with `_check_time` out of the verifier."""
     house = await house_of(rig)
+    if kind == "Undelete":
+        await house.take(house.sign("DeleteClips"))
     signed = house.sign(kind)
     counts = house.all_that_counts()
     rig.wind(minutes=60)

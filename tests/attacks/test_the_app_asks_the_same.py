@@ -17,22 +17,26 @@ from typing import get_args
 import pytest
 from playwright.async_api import Page, Request
 
-from firmware.protocol.decisions import OwnerSettings
+from firmware.protocol.decisions import OwnerSettings, Preferences
 from firmware.protocol.encoding import new_id
-from firmware.protocol.events import Motion, Pressed
+from firmware.protocol.events import Motion
 from firmware.protocol.notes import (
     BrowserEnded,
     BrowserEnrolled,
+    ClipsDecided,
     ConfirmationWanted,
     DoorLink,
     DoorLocked,
     HeldTime,
     HoldsNow,
     MatchedRequest,
+    MovedOut,
     NoteBody,
     Nothing,
     OwnerRemoved,
+    PreferencesNow,
     RecoveryUsed,
+    RefusedNow,
     ReleaseDone,
     RequestsMatched,
     SettingsNow,
@@ -44,7 +48,9 @@ from firmware.protocol.notes import (
 )
 from relay.request.published_requests import PublishedRequest
 from relay.web.app_server import BUNDLE
-from tests.flows.asked_home import Home, home_in_browser
+from tests.fakes.owner_file import file_of
+from tests.flows.asked_home import Home, clip_of, home_in_browser
+from tests.flows.pushed_home import jpeg
 from tests.relay.http_world import HOUR_MS, OWNER_ORIGIN, RELAY_URL, World, open_world
 
 pytestmark = pytest.mark.browser
@@ -54,9 +60,9 @@ ON_A_TIMER = re.compile(
 )
 POLLED = re.compile(r"GET (packages|stream)$")
 QUIET_MS = 150
-ROUTES = re.findall(r'^  "?(\w*)"?: \{ load:', (BUNDLE / "routes.js").read_text(), re.M)
+ROUTES = re.findall(r'^  "?([\w/]*)"?: \{ load:', (BUNDLE / "routes.js").read_text(), re.M)
 CLOSED_TO_OWNERS = ["welcome", "join"]
-BEHIND_A_LIST = {"clip": "clips/{device}/{id}", "release": "requests/{request}"}
+BEHIND_A_LIST = {"clip": "history/{device}/{id}", "release": "requests/{request}"}
 
 
 @dataclass
@@ -121,21 +127,39 @@ def one_of_each(now_ms: int) -> list[NoteBody]:
     hold = HeldTime(hold_digest=digest, from_ms=1, to_ms=2, until_ms=now_ms + HOUR_MS)
     return [
         match_of(),
-        StatementDone(statement_digest=digest, kind="hold"),
-        SettingsNow(
-            statement_digest=digest, settings=OwnerSettings(revision=1), refused=["b-police"]
-        ),
+        StatementDone(statement_digest=digest, kind="hold", about=digest),
+        SettingsNow(statement_digest=digest, settings=OwnerSettings(revision=1), at_ms=1),
+        RefusedNow(statement_digest=digest, refused=["b-police"]),
+        PreferencesNow(preferences=Preferences(name="Gate"), file=file_of(), at_ms=1),
         HoldsNow(statement_digest=digest, holds=[hold]),
+        ClipsDecided(
+            statement_digest=digest,
+            what="deleted",
+            by_name="Bo",
+            clips=[new_id()],
+            until_ms=now_ms + HOUR_MS,
+        ),
         OwnerRemoved(name="Bo", by_name="Ada"),
+        MovedOut(name="Bo", credential_id="c", at_ms=now_ms, browsers=1, guests=0),
         RecoveryUsed(name="Bo", at_ms=now_ms),
         ConfirmationWanted(statement_digest=digest, door_page="http://door.test"),
         DoorLocked(wrong_total=5, until_ms=now_ms + HOUR_MS, needs_button=False),
         DoorLink(url="http://door.test/unlock", until_ms=now_ms + HOUR_MS),
         StatementRefused(statement_digest=digest, reason="clock", detail="unknown"),
-        ReleaseDone(statement_digest=digest, package_id=new_id()),
-        WatchingBegan(session_id=session, name="Bo", browser_name="Phone", at_ms=now_ms),
+        ReleaseDone(statement_digest=digest, request_digest=digest, package_id=new_id()),
+        WatchingBegan(
+            session_id=session, name="Bo", browser_name="Phone", holder="owner", at_ms=now_ms
+        ),
         WatchingEnded(session_id=session, at_ms=now_ms, has_talked=False),
-        BrowserEnrolled(browser=browser, name="Phone", until_ms=now_ms + HOUR_MS),
+        BrowserEnrolled(
+            browser=browser,
+            name="Phone",
+            by_name="Bo",
+            holder="guest",
+            what=["live"],
+            from_ms=now_ms,
+            until_ms=now_ms + HOUR_MS,
+        ),
         BrowserEnded(browser=browser, name="Phone"),
         WifiTried(name="Home", reason="", at_ms=now_ms),
     ]
@@ -193,12 +217,14 @@ async def test_no_note_makes_any_page_ask_the_relay(world: World) -> None:
 async def test_opening_a_request_asks_the_same_whichever_it_is(
     world: World, is_fresh: bool
 ) -> None:
+    """Seen to fail with pictures fetched only once the opened request was found in the list."""
     async with home_in_browser(world) as home:
         told = await ask_for(home, "K-1", 2)
         other = await ask_for(home, "K-2", 20)
         for _ in range(110):
             await world.tell(home.device, Motion())
-        await world.tell(home.device, Pressed())  # else the app looks for one further back
+        ring = await home.ring_with_picture(jpeg())  # else the app looks for one further back
+        await home.record(clip_of(ring.id, told.request.from_ms + 60_000))
         traffic = watch(home.page)
         if not is_fresh:  # what was loaded back once in a visit stays
             await go_to(home, traffic, f"requests/{other.id}", waits_for="#release")
@@ -222,6 +248,7 @@ async def test_opening_a_request_asks_the_same_whichever_it_is(
                 await home.page.wait_for_selector("[data-device]")
         assert "GET requests" in seen["told"]
         assert any("before_seq" in one for one in seen["told"]) is is_fresh
+        assert any("thumbnail" in one for one in seen["told"]) is is_fresh
         assert seen["told"] == seen["other"] == seen["unknown"]
         assert not any(asked.id in one for asked in (told, other) for one in seen["told"])
         home.person.faults.clear()  # the unknown one's page says so

@@ -171,7 +171,7 @@ async def test_a_foreign_done_says_nothing(home: Home) -> None:
     await home.unlock()
     for word in ("<script>alert(1)</script>", "released", "../x"):
         page = (await home.web.get("/confirm", params={"done": word})).text
-        assert 'role="status"' not in page
+        assert 'role="status" class="notice"' not in page
 
 
 async def test_pairing_at_the_page_ends_once_there_is_an_owner(home: Home) -> None:

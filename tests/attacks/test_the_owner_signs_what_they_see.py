@@ -11,10 +11,11 @@ import pytest
 
 from firmware.consent.facts import Grant, Refusal
 from firmware.decisions.intake import StatementIntake
-from firmware.protocol.decisions import Decline, EnrolBrowser, IdentityGiven
+from firmware.protocol.decisions import Decline, IdentityGiven
 from firmware.protocol.events import ReleaseCommitted
 from firmware.protocol.grants import GrantTerms
 from tests.fakes.intake import DeskRig, desk_rig, digest_of
+from tests.fakes.rights import own_browser
 from tests.story.browser import SoftBrowser
 
 
@@ -103,7 +104,7 @@ async def test_what_came_while_the_owner_looked_is_not_what_they_say_yes_to(rig)
 async def test_a_statement_that_looks_harmless_is_what_its_bytes_say(rig):
     """The page says "decline", and has a new browser signed."""
     desk, watcher = rig.desk(), SoftBrowser.create("Decline")
-    await desk.on_statement(rig.seal(rig.sign(EnrolBrowser(browser=watcher.keys))))
+    await desk.on_statement(rig.seal(rig.sign(own_browser(watcher.keys))))
     assert rig.browsers.find(watcher.keys.id) is None
     assert len(desk.waiting()) == 1
     await desk.on_statement(rig.seal(rig.sign(Decline(request_digest="ab" * 32))))

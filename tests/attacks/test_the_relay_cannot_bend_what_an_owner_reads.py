@@ -16,6 +16,7 @@ from firmware.consent.facts import Refusal
 from firmware.protocol.decisions import Decline
 from firmware.protocol.encoding import b64u
 from tests.flows.asked_home import Home, home_in_browser, terms_of
+from tests.flows.filmed import out_of_reach
 from tests.relay.http_people import id_of
 from tests.relay.http_world import HOUR_MS, OWNER_ORIGIN, World, open_world
 
@@ -47,7 +48,7 @@ async def lie(home: Home, bend: Callable[[Any], None]) -> None:
 
 async def assert_nothing_can_be_given(home: Home) -> None:
     await expect(home.page.locator("#different")).to_be_visible()
-    assert await home.page.locator("#give, #hold, #refuse").count() == 0
+    assert await home.page.locator("#give, #next, #hold, #refuse").count() == 0
 
 
 async def test_another_text_by_the_same_officers_is_not_shown_in_its_place(world: World) -> None:
@@ -121,7 +122,8 @@ async def test_a_calm_request_can_not_be_called_an_emergency_nor_the_reverse(wor
 async def test_a_key_that_the_relay_slips_in_is_shown_and_the_doorbell_gives_it_nothing(
     world: World,
 ) -> None:
-    async with home_in_browser(world) as home:
+    async with home_in_browser(world, service_workers="block") as home:
+        await out_of_reach(home)
         asked = await home.ask()
         await home.hear(asked)
         await home.visitor()
@@ -131,10 +133,12 @@ async def test_a_key_that_the_relay_slips_in_is_shown_and_the_doorbell_gives_it_
             one["agency"]["sealing_keys"].append(own_key)
 
         await lie(home, bend)
-        await home.open(asked)
+        await home.open_choice(asked)
+        await home.page.check("[data-testid=choose-clip]")
+        await home.page.click("#next")
+        await home.page.click("#protected summary")
         keys = home.page.locator("#keys li")
         await expect(keys).to_have_count(len(world.agency.sealing_keys) + 1)
-        await home.page.check("[data-testid=choose-clip]")
         await home.page.click("#give")
         refusal = await home.judged(await home.sent())
         assert isinstance(refusal, Refusal)

@@ -92,7 +92,7 @@ SECRETS = set().union(
 
 async def open_page(home: Home) -> None:
     """Open the page once the doorbell has said a word of its own."""
-    await home.tell(SettingsNow(statement_digest="a" * 64, settings=None, refused=[]))
+    await home.tell(SettingsNow(statement_digest="a" * 64, settings=None, at_ms=0))
     await home.page.goto(f"{OWNER_ORIGIN}/#/wifi/{home.device}")
     await home.page.reload()
     await home.page.wait_for_selector("#wifi-form")

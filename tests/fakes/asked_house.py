@@ -144,6 +144,7 @@ def asked_line(rig: DeskRig, desk: StatementIntake) -> LocalAskedService:
         playback=rig.playback,
         register=rig.record,
         picture_size=(1280, 720),
+        file=rig,
     )
     requests = AskedRequests(
         desk=RequestIntake(

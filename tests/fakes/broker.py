@@ -1,6 +1,8 @@
 """A real nats-server with MQTT over mutual TLS, as one test's own, that can be killed."""
 
 import asyncio
+import contextlib
+import secrets
 import signal
 import socket
 import subprocess
@@ -13,10 +15,16 @@ from nats.aio.client import Client
 NATS_SERVER = Path(sys.executable).with_name("nats-server")
 
 
+BELOW_EPHEMERAL = range(15_000, 32_000)
+"""Ports that no connection is given by itself between our look and the server's start."""
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    while True:
+        port = secrets.choice(BELOW_EPHEMERAL)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class Broker:

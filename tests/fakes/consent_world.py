@@ -43,6 +43,7 @@ from firmware.protocol.register.facts import RegisterFacts
 from firmware.protocol.releases import ReleaseOpening
 from firmware.protocol.requests import EvidenceRequest, SignedRequest
 from tests.fakes.log_town import CELL, MINUTE_MS, NOW_MS, Town, make_town
+from tests.fakes.owner_file import file_of
 from tests.story.authenticator import SoftPasskey
 from tests.story.browser import SoftBrowser
 
@@ -109,7 +110,10 @@ class ConsentWorld:
         return msgspec.structs.replace(right, **changes)
 
     def sign(self, statement: Statement, by: SoftPasskey | None = None) -> UnverifiedStatement:
-        text = statement.encode()
+        return self.sign_text(statement.encode(), by=by)
+
+    def sign_text(self, text: bytes, by: SoftPasskey | None = None) -> UnverifiedStatement:
+        """Let an owner sign any text."""
         signer = by or self.owner
         signed = SignedStatement(
             statement=text.decode(), assertion=signer.sign(challenge(STATEMENT_TAG, text))
@@ -263,7 +267,7 @@ def make_world(now_ms: int = NOW_MS) -> ConsentWorld:
         spent=frozenset(),
         browsers={},
         newcomers=paired,
-        household=HouseholdFacts(approvers={}, waiting={}),
+        household=HouseholdFacts(file=file_of(), approvers={}, waiting={}),
     )
     return ConsentWorld(
         owner=owner, town=town, signed_request=signed, facts=facts, clip_id=clip_id, paired=paired

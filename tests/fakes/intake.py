@@ -17,6 +17,8 @@ from firmware.clips.library import Library
 from firmware.clips.playback import Playback
 from firmware.consent.facts import ClipFact
 from firmware.decisions.admission import Admission, ServedBrowsers
+from firmware.decisions.clip_deletion import ClipDeletion
+from firmware.decisions.clip_facts import ClipFactCollector
 from firmware.decisions.executor import Executor
 from firmware.decisions.facts import FactCollector
 from firmware.decisions.holds import Holds
@@ -39,7 +41,7 @@ from firmware.outbox.uploader import Uploader
 from firmware.protocol.browsers import BrowserKeys
 from firmware.protocol.commands import SealedStatement
 from firmware.protocol.custody import CaptureProof, IdentityProof
-from firmware.protocol.decisions import OwnerSettings
+from firmware.protocol.decisions import MaskPolygon, OwnerSettings, Preferences
 from firmware.protocol.encoding import b64u, decode, new_id, sha256_hex, unb64u
 from firmware.protocol.events import EventBody, Note, ReleaseCommitted
 from firmware.protocol.grants import (
@@ -59,12 +61,14 @@ from firmware.protocol.register.extract import RegisterExtract
 from firmware.protocol.register.facts import RegisterFacts
 from firmware.protocol.sealing import seal_to
 from firmware.protocol.tlog.policy import Policy
+from firmware.store.clip_choices import ClipChoices
 from firmware.store.database import Database
 from firmware.store.deferred_events import DeferredEventStore
 from firmware.store.household import HouseholdStore
 from firmware.store.statements import StatementStore
 from tests.fakes.consent_world import CELL, MINUTE_MS, NOW_MS, make_world, new_owner_passkey
 from tests.fakes.events import PublishedEvents
+from tests.fakes.owner_file import file_of
 from tests.fakes.pairing_app import meet_by_network
 from tests.fakes.recorder import recording_rig
 from tests.fakes.sound_recorder import listening_rig, live
@@ -143,7 +147,11 @@ class DeskRig:
     ) -> None:
         self.folder = folder
         self.database = database
+        self.max_kept_bytes = 10**9
         self.settings: list[OwnerSettings] = []
+        self.file = file_of(cell=CELL)
+        self.file_zones: list[MaskPolygon] = []
+        self.after_restart: list[str] = []
         self.library = library
         self.playback = playback
         self.store = StatementStore(database)
@@ -271,6 +279,7 @@ class DeskRig:
             clock=self,
         )
         self.admitting.serve_with(live or self)
+        self.choices = ClipChoices(self.database)
         self.holding = Holds(
             household=self.household, statements=self.store, library=self.library, clock=self
         )
@@ -298,7 +307,7 @@ class DeskRig:
         )
         self.gathering = FactCollector(
             identity=self.identity,
-            cell=CELL,
+            file=self,
             clock=self,
             record=self.record,
             owners=self.owners,
@@ -306,17 +315,23 @@ class DeskRig:
             newcomers=self.newcomers,
             statements=self.store,
             household=self.household,
-            library=self.library,
+            clips=ClipFactCollector(
+                library=self.library,
+                choices=self.choices,
+                max_kept_bytes=self.max_kept_bytes,
+            ),
         )
         self.deciding = HouseholdSettings(
             admitting=self.admitting,
             owners=self.owners,
             household=self.household,
             holding=self.holding,
+            deleting=ClipDeletion(library=self.library, choices=self.choices, clock=self),
             notes=notes,
             clock=self,
             promises=self.promises,
             settings_user=self,
+            browsers=self.browsers,
         )
         answers = StatementReplies(
             owners=self.owners,
@@ -384,6 +399,10 @@ class DeskRig:
 
     async def use_settings(self, settings: OwnerSettings) -> None:
         self.settings.append(settings)
+
+    async def use_preferences(self, chosen: Preferences) -> Preferences:
+        self.household.set_preferences(chosen)
+        return chosen
 
     def terms(self, **changes: Any) -> GrantTerms:
         """Return a right grant of the one clip."""

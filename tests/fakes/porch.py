@@ -30,6 +30,7 @@ from firmware.live.feed import ClipFile, ClipGops, ClipSource, ClipSummary, Unit
 from firmware.live.live_view import LiveView
 from firmware.live.nonces import Nonces
 from firmware.live.quality import live_sources
+from firmware.live.ring_feed import RingFeed
 from firmware.live.sdp_answer import AnswerSigner
 from firmware.live.session_parts import LiveLimits
 from firmware.live.sessions import LiveSessions, RealPeers
@@ -102,7 +103,10 @@ class OneClip:
         first_90k = max(firsts, default=0)
         duration_ms = (self.units[-1].pts_90k + FRAME_90K) // 90 if self.units else 0
         return ClipGops(
-            from_ms=first_90k // 90, duration_ms=duration_ms, gops=self._gops(first_90k)
+            started_ms=STARTED_MS,
+            from_ms=first_90k // 90,
+            duration_ms=duration_ms,
+            gops=self._gops(first_90k),
         )
 
     async def _gops(self, first_90k: int) -> AsyncIterator[list[Unit]]:
@@ -129,6 +133,7 @@ class Porch:
     browsers: BrowserStore
     told: list[EventBody]
     checks: SignatureChecks
+    rings: RingFeed
 
     @property
     def live(self):
@@ -196,6 +201,7 @@ async def porch(
     main_bps: int = 1_000_000,
     asked: AskedService | None = None,
     keys: DeviceKeys | None = None,
+    clock: SystemClock | None = None,
     **limits: object,
 ) -> AsyncIterator[Porch]:
     """A running doorbell; `limits` are those of `firmware.live.sessions.LiveLimits`."""
@@ -211,7 +217,7 @@ async def porch(
         owners = OwnerStore(Path(folder) / "owners.json")
         browsers = BrowserStore(Path(folder) / "browsers.json", owners)
 
-        clock = SystemClock()
+        clock, rings = clock or SystemClock(), RingFeed()
         desk = checks(
             device=keys.device,
             nonces=Nonces(clock=clock),
@@ -229,6 +235,7 @@ async def porch(
             peers=RealPeers(clock, random.Random(1)),
             sound=sound,
             asked=asked,
+            rings=rings,
         )
         viewing = LiveView(
             sessions,
@@ -245,7 +252,7 @@ async def porch(
             note_pause_s=note_pause_s,
         )
         source.start(FunctionSink(hub.put))
-        here = Porch(source, hub, viewing, keys, owners, browsers, told, desk)
+        here = Porch(source, hub, viewing, keys, owners, browsers, told, desk, rings)
         here.add_owner(OWNER)
         try:
             yield here
@@ -288,6 +295,7 @@ class Visitor:
     session_id: str = field(default_factory=new_id)
     nonce: str | None = None
     purpose: str = "live"
+    has_video: bool = True
     has_audio: bool = False
     peer: RTCPeerConnection = field(
         default_factory=lambda: RTCPeerConnection(RTCConfiguration(iceServers=[]))
@@ -299,7 +307,8 @@ class Visitor:
         """Make the offer's SDP, once."""
         if self.peer.localDescription is not None:
             return self.peer.localDescription.sdp
-        self.video: RTCRtpTransceiver = self.peer.addTransceiver("video", direction="recvonly")
+        if self.has_video:
+            self.video: RTCRtpTransceiver = self.peer.addTransceiver("video", direction="recvonly")
         if self.has_audio:
             self.peer.addTransceiver("audio", direction="sendrecv")
         self.opened = asyncio.Event()

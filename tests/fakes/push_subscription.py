@@ -7,20 +7,25 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from firmware.protocol.encoding import b64u
-from firmware.protocol.live import SetPush
+from firmware.protocol.live import PushKind, SetPush
 
 
 class PushSubscription:
     """The browser's side: what a PushSubscription holds, and what its push event shows."""
 
-    def __init__(self, kinds: tuple[str, ...] = ("pressed", "motion")) -> None:
+    def __init__(self, kinds: tuple[PushKind, ...] = ("pressed", "motion")) -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._point = self._key.public_key().public_bytes(
             Encoding.X962, PublicFormat.UncompressedPoint
         )
         self._auth = b"a" * 16
         self.push = SetPush(
-            p256dh=b64u(self._point), auth=b64u(self._auth), kinds=list(kinds), quiet=None
+            p256dh=b64u(self._point),
+            auth=b64u(self._auth),
+            kinds=list(kinds),
+            quiet=None,
+            summary=None,
+            silent_after_minutes=None,
         )
 
     def decrypt(self, body: bytes) -> bytes:

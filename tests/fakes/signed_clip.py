@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from firmware.clips.fragment import ClipUnit
 from firmware.clips.mp4 import plain_mp4
 from firmware.enrolment.keys import DeviceKeys
-from firmware.live.feed import ClipFile
+from firmware.live.feed import ClipFile, ClipSummary
 from firmware.protocol.encoding import b64u, new_id, sha256_hex
 from firmware.protocol.footage import (
     MANIFEST_TAG,
@@ -66,6 +66,18 @@ class SignedShelf(OneClip):
             picture_count=len(self.units),
         )
         return self.clip
+
+    def newest(self, limit: int) -> list[ClipSummary]:
+        if self.clip is None:
+            return []
+        line = ClipSummary(
+            clip_id=CLIP_ID,
+            started_ms=self.clip.started_ms,
+            duration_ms=self.clip.duration_ms,
+            manifest_digest=self.clip.digest,
+            pre_roll_ms=0,
+        )
+        return [line][:limit]
 
     async def plain_mp4(self, clip_id: str) -> ClipFile | None:
         return self.clip.file if self.clip is not None and clip_id == CLIP_ID else None

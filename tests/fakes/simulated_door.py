@@ -7,7 +7,7 @@ film passes before its verdict counts. The card isn't there: clips are listed as
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +23,7 @@ from firmware.clips.storage import StorageHealth
 from firmware.config.settings import Config, MotionConfig
 from firmware.motion.watch import Detector, MotionWatch
 from firmware.protocol.encoding import new_id
+from firmware.protocol.zones import SeenMotion
 from firmware.system.listeners import Listeners
 from tests.fakes.clock import ManualClock
 from tests.fakes.events import NoPictures
@@ -159,7 +160,7 @@ class SimulatedDoor:
         self._luma = luma_pacer()
         self._newest_luma_90k = 0
 
-    async def publish_motion(self, zones: Sequence[str], *, event_id: str) -> None:  # noqa: ARG002
+    async def publish_motion(self, seen: SeenMotion, *, event_id: str) -> None:  # noqa: ARG002
         """Keep that motion was told."""
         self.told.append(event_id)
 

@@ -13,6 +13,7 @@ from firmware.decisions.request_intake import RequestIntake
 from firmware.enrolment.browsers import BrowserStore
 from firmware.enrolment.keys import load_or_make_keys
 from firmware.enrolment.owners import OwnerStore
+from firmware.notes.emergency_pushes import EmergencyPushes
 from firmware.notes.sealed_notes import Notes
 from firmware.outbox.queue import Outbox
 from firmware.protocol.commands import SlotLogged
@@ -101,7 +102,6 @@ class SlotHouse:
             slots=self.store,
         )
         self.slots = Slots(
-            device=self.keys.device,
             clock=self.clock,
             register=self.read_register,
             desk=self.desk,
@@ -111,6 +111,9 @@ class SlotHouse:
                 browsers=self.browsers,
                 clock=self.clock,
                 events=self,
+            ),
+            emergencies=EmergencyPushes(
+                device=self.keys.device, browsers=self.browsers, clock=self.clock, events=self
             ),
             store=self.store,
             outbox=self.outbox,

@@ -15,16 +15,19 @@ from firmware.protocol.decisions import (
     AddApprover,
     ChangeSettings,
     Decline,
+    DeleteClips,
     EndApprover,
     EndBrowser,
-    EnrolBrowser,
+    GiveRight,
     Hold,
+    KeepClips,
     OwnerSettings,
     RecoveryKeys,
     RefuseAgency,
     RemoveOwner,
     Revoke,
     SetRecovery,
+    Undelete,
     Unhold,
 )
 from firmware.protocol.encoding import decode, new_id, sha256_hex
@@ -33,6 +36,7 @@ from firmware.store.household import Approver, HeldTime
 from tests.fakes.consent_world import NOW_MS, new_owner_passkey
 from tests.fakes.intake import PowerCut, desk_rig, digest_of
 from tests.fakes.power_cuts import CUTS_EVERY, Told, TwoOwners
+from tests.fakes.rights import own_browser
 from tests.story.authenticator import SoftPasskey
 from tests.story.browser import SoftBrowser
 
@@ -73,12 +77,12 @@ def added(home: TwoOwners) -> AddOwner:
     return home.rig.newcomer(name="Cy", browser=phone.keys)
 
 
-def enrolled(home: TwoOwners) -> EnrolBrowser:
+def enrolled(home: TwoOwners) -> GiveRight:
     if "Laptop" in home.phones:
         home.rig.browsers.end(home.phones["Laptop"].keys.id)
     laptop = home.phones["Laptop"] = SoftBrowser.create("Laptop")
     commitment = home.rig.paired(laptop.keys).answer.commitment
-    return EnrolBrowser(browser=laptop.keys, commitment=commitment)
+    return own_browser(laptop.keys, commitment=commitment)
 
 
 def ended(home: TwoOwners) -> EndBrowser:
@@ -118,6 +122,24 @@ def unhold(home: TwoOwners) -> Unhold:
         HeldTime(digest=digest, from_ms=NOW_MS - 10, to_ms=NOW_MS, until_ms=NOW_MS + 10**9)
     )
     return Unhold(hold_digest=digest)
+
+
+def delete(home: TwoOwners) -> DeleteClips:
+    clip_ids = [clip.clip_id for clip in home.rig.library.in_order()]
+    home.rig.choices.restore(clip_ids)
+    return DeleteClips(clips=clip_ids, is_now=False)
+
+
+def undelete(home: TwoOwners) -> Undelete:
+    clip_ids = [clip.clip_id for clip in home.rig.library.in_order()]
+    home.rig.choices.delete(clip_ids, until_ms=NOW_MS + 10**9)
+    return Undelete(clips=clip_ids)
+
+
+def keep(home: TwoOwners, *, is_kept: bool) -> KeepClips:
+    clip_ids = [clip.clip_id for clip in home.rig.library.finished()]
+    home.rig.choices.keep(clip_ids, home.rig.world.owner.key.credential_id, is_kept=not is_kept)
+    return KeepClips(clips=clip_ids, is_kept=is_kept)
 
 
 def approver(home: TwoOwners) -> AddApprover:
@@ -173,6 +195,12 @@ CASES = {
         unhold,
         lambda h, t: t.hold_digest not in {one.digest for one in h.rig.household.holds()},
     ),
+    "delete": Case(delete, lambda h, t: h.rig.library.find(t.clips[0]) is None),
+    "undelete": Case(undelete, lambda h, t: h.rig.library.find(t.clips[0]) is not None),
+    "keep": Case(
+        lambda h: keep(h, is_kept=True), lambda h, t: set(h.rig.choices.kept_by()) == set(t.clips)
+    ),
+    "let go": Case(lambda h: keep(h, is_kept=False), lambda h, _: not h.rig.choices.kept_by()),
     "add approver": Case(approver, lambda h, t: t.key.credential_id in h.rig.household.approvers()),
     "end approver": Case(end_approver, lambda h, _: not h.rig.household.approvers()),
     "recovery": Case(recovery, lambda h, t: h.rig.household.recovery() == t.keys),

@@ -62,9 +62,8 @@ class Connection:
         self.here = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self.there = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self.sender = self.here.addTransceiver("video", direction="sendonly").sender
-        self.viewer: RtpSender = attach(
-            self.sender, source, clock=SystemClock(), random_source=random.Random(1)
-        )
+        self.viewer = RtpSender(source, clock=SystemClock(), random_source=random.Random(1))
+        attach(self.sender, self.viewer, random_source=random.Random(1))
         self.sound = self.here.addTrack(AudioStreamTrack()) if has_sound else None
 
     async def connect(self) -> None:

@@ -261,19 +261,20 @@ async def test_the_clock_is_compared_with_the_browsers(home: Home) -> None:
     assert nonsense.status_code == 200
 
 
-async def test_only_the_check_page_has_a_script_and_only_our_own_file(home: Home) -> None:
+async def test_pages_that_stay_fresh_have_one_script_and_only_our_own_file(home: Home) -> None:
     await open_check(home)
-    page = await home.web.get("/check")
-    policy = page.headers["content-security-policy"]
-    others = [await home.web.get(path) for path in ("/", "/pair", "/check/now", "/confirm")]
-
-    assert "script-src 'self'" in policy
-    assert "unsafe" not in policy
-    assert re.findall("<script[^>]*>", page.text) == [
-        '<script type="module" src="/static/check.js">'
-    ]
-    assert not re.search(r"\son[a-z]+=|style=", page.text)
-    assert all("script" not in one.headers["content-security-policy"] for one in others)
+    scripted = {"/check": "check", "/": "fresh", "/pair": "fresh", "/confirm": "fresh"}
+    for path, script in scripted.items():
+        page = await home.web.get(path)
+        policy = page.headers["content-security-policy"]
+        assert "script-src 'self'" in policy
+        assert "unsafe" not in policy
+        found = re.findall("<script[^>]*>", page.text)
+        assert found in ([f'<script type="module" src="/static/{script}.js">'], []), path
+        assert not re.search(r"\son[a-z]+=|style=", page.text)
+    for path in ("/check/now", "/knock"):
+        policy = (await home.web.get(path)).headers["content-security-policy"]
+        assert "script" not in policy, path
 
 
 # --- its end ---

@@ -1,12 +1,13 @@
 """What owners may decide besides giving clips away, and what of it waits for the door (R10c)."""
 
+import json
 from dataclasses import replace
 from typing import Any, get_args
 
 import msgspec
 import pytest
 
-from firmware.consent.facts import ApproverFact, BrowserFact, Decided, Decision
+from firmware.consent.facts import ApproverFact, BrowserFact, ClipFact, Decided, Decision
 from firmware.consent.household_rules import (
     MAX_APPROVERS,
     MAX_HOLDS,
@@ -24,10 +25,11 @@ from firmware.protocol.decisions import (
     ChangeSettings,
     Confirm,
     Decline,
+    DeleteClips,
     EndApprover,
     EndBrowser,
-    EnrolBrowser,
     Hold,
+    KeepClips,
     Knock,
     OwnerSettings,
     RecoveryKeys,
@@ -35,11 +37,14 @@ from firmware.protocol.decisions import (
     RemoveOwner,
     Revoke,
     SetRecovery,
+    Undelete,
     Unhold,
+    Zone,
 )
-from firmware.protocol.encoding import b64u
+from firmware.protocol.encoding import b64u, canonical
 from firmware.protocol.grants import AddOwner, GrantTerms, Owner, Terms
 from firmware.protocol.passkeys import PasskeyKey
+from firmware.protocol.rights import owners_right
 from tests.fakes.consent_world import (
     NOW_MS,
     ConsentWorld,
@@ -47,6 +52,8 @@ from tests.fakes.consent_world import (
     new_owner_passkey,
     reason,
 )
+from tests.fakes.owner_file import file_of
+from tests.fakes.rights import DAY_MS, guest, own_browser
 from tests.fakes.sample_keys import NO_P256_KEY, NO_SESSION_KEY, NO_X25519_KEY
 from tests.story.authenticator import SoftPasskey
 from tests.story.browser import SoftBrowser
@@ -55,6 +62,8 @@ DIGEST = "ab" * 32
 MASK = [[0, 0], [100, 0], [100, 100]]
 OTHER_MASK = [[0, 0], [200, 0], [200, 200]]
 BROWSER = SoftBrowser.create()
+DELETED = "d" * 26
+CLIP_BYTES = 1_000_000
 
 
 @pytest.fixture
@@ -67,7 +76,7 @@ def ada(world: ConsentWorld) -> str:
 
 
 def knowing(world: ConsentWorld, keys: BrowserKeys, credential_id: str) -> ConsentWorld:
-    fact = BrowserFact(credential_id=credential_id, keys=keys)
+    fact = BrowserFact(credential_id=credential_id, keys=keys, right=owners_right(NOW_MS))
     return world.with_facts(browsers={**world.facts.browsers, keys.id: fact})
 
 
@@ -88,6 +97,10 @@ def prepared(world: ConsentWorld) -> ConsentWorld:
     world = knowing(world, BROWSER.keys, ada(world))
     key = approver_key()
     fact = ApproverFact(credential_id=ada(world), name="Laptop", key=key)
+    world = world.with_facts(
+        deleted_clips={DELETED: ClipFact(manifest_digest=DIGEST, started_ms=1, ended_ms=2)},
+        max_kept_bytes=CLIP_BYTES,
+    )
     return world.with_household(
         holds=frozenset({DIGEST}),
         approvers={key.credential_id: fact},
@@ -105,11 +118,15 @@ def one_of_each(world: ConsentWorld) -> dict[str, tuple[Any, bool]]:
         "AddOwner": (world.newcomer(), True),
         "RemoveOwner": (RemoveOwner(credential_id=other), True),
         "RemoveOwner, oneself": (RemoveOwner(credential_id=ada(world)), False),
-        "EnrolBrowser": (EnrolBrowser(browser=SoftBrowser.create().keys), True),
-        "EnrolBrowser, renewed": (EnrolBrowser(browser=BROWSER.keys), False),
+        "GiveRight": (own_browser(SoftBrowser.create().keys), True),
+        "GiveRight, renewed": (own_browser(BROWSER.keys), False),
         "EndBrowser": (EndBrowser(browser=BROWSER.keys.id), False),
         "Hold": (Hold(from_ms=1, to_ms=2), False),
         "Unhold": (Unhold(hold_digest=DIGEST), False),
+        "DeleteClips": (DeleteClips(clips=[world.clip_id], is_now=False), False),
+        "DeleteClips, now": (DeleteClips(clips=[world.clip_id, DELETED], is_now=True), False),
+        "Undelete": (Undelete(clips=[DELETED]), False),
+        "KeepClips": (KeepClips(clips=[world.clip_id], is_kept=True), False),
         "Revoke": (Revoke(grant_digest=DIGEST), False),
         "Decline": (Decline(request_digest=DIGEST), False),
         "RefuseAgency": (RefuseAgency(agency="lakeland-police", is_refused=True), False),
@@ -195,6 +212,29 @@ def test_a_newcomer_brings_a_browser_of_their_own(world):
     assert reason(world.judged(world.newcomer(browser=BROWSER.keys))) == "browser"
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"what": ["live"]},  # less than an owner's browser has
+        {"from_ms": 1},
+        {"until_ms": NOW_MS + 401 * DAY_MS},
+        {"until_ms": NOW_MS},
+        {"holder": "guest", "what": ["record"]},
+    ],
+)
+def test_a_right_that_its_holder_cant_have_is_refused(world, changes):
+    given = msgspec.structs.replace(own_browser(BROWSER.keys), **changes)
+    assert reason(world.judged(given)) == "right"
+
+
+def test_a_guest_is_let_in_by_a_pairing_alone_and_renewed_without(world):
+    given = guest(BROWSER.keys, "live", until_ms=NOW_MS + DAY_MS)
+    assert reason(world.judged(given)) == "newcomer"
+    fact = BrowserFact(credential_id=ada(world), keys=BROWSER.keys, right=given.right)
+    known = world.with_facts(browsers={BROWSER.keys.id: fact})
+    assert reason(known.judged(given)) is None
+
+
 @pytest.mark.parametrize("key", ["A", "AAAA", b64u(b"\x30\x00"), NO_P256_KEY])
 def test_a_newcomer_whose_passkey_cant_be_used_is_refused(world, key):
     passkey = msgspec.structs.replace(new_owner_passkey().key, public_key=key)
@@ -213,7 +253,7 @@ def test_nobody_removes_a_stranger_or_the_last_owner(world):
 @pytest.mark.parametrize("value", ["", "AAAA", "A" * 44, "A" * 43])
 def test_a_browser_whose_keys_cant_be_used_is_refused(world, key, value):
     keys = msgspec.structs.replace(SoftBrowser.create().keys, **{key: value})
-    assert reason(world.judged(EnrolBrowser(browser=keys))) == "form"
+    assert reason(world.judged(own_browser(keys))) == "form"
 
 
 @pytest.mark.parametrize(
@@ -221,15 +261,17 @@ def test_a_browser_whose_keys_cant_be_used_is_refused(world, key, value):
 )
 def test_a_browser_whose_keys_are_none_is_refused(world, key, value):
     keys = msgspec.structs.replace(SoftBrowser.create().keys, **{key: value})
-    answer = world.judged(EnrolBrowser(browser=keys))
+    answer = world.judged(own_browser(keys))
     assert reason(answer) == "form"
     assert "can't be used" in answer.detail
 
 
-@pytest.mark.parametrize("terms_of", [EnrolBrowser, EndBrowser])
+@pytest.mark.parametrize(
+    "terms_of", [lambda one: own_browser(one.keys), lambda one: EndBrowser(browser=one.keys.id)]
+)
 def test_nobody_takes_or_ends_another_owners_browser(world, terms_of):
     world = knowing(world, BROWSER.keys, "c29tZWJvZHk")
-    terms = terms_of(browser=BROWSER.keys if terms_of is EnrolBrowser else BROWSER.keys.id)
+    terms = terms_of(BROWSER)
     assert reason(world.judged(terms)) == "browser"
 
 
@@ -242,7 +284,7 @@ def test_a_known_browser_with_anything_changed_is_asked_about(world, name):
     world = knowing(world, BROWSER.keys, ada(world))
     changed = {"name": "Another", "viewing_key": SoftBrowser.create().keys.viewing_key}[name]
     keys = msgspec.structs.replace(BROWSER.keys, **{name: changed})
-    assert world.decision(EnrolBrowser(browser=keys)).is_widening
+    assert world.decision(own_browser(keys)).is_widening
 
 
 # Holds and revocations (R12, R14)
@@ -278,6 +320,66 @@ def test_a_grant_is_taken_back_once(world):
     assert reason(taken.judged(Revoke(grant_digest=DIGEST))) == "revoked"
 
 
+# Single clips
+
+
+def with_clip(world: ConsentWorld, **changes: Any) -> ConsentWorld:
+    fact = replace(world.facts.clips[world.clip_id], size_bytes=CLIP_BYTES, **changes)
+    return world.with_facts(clips={world.clip_id: fact}, max_kept_bytes=CLIP_BYTES)
+
+
+@pytest.mark.parametrize("is_now", [False, True])
+@pytest.mark.parametrize("held_by", ["hold", "grant"])
+def test_what_is_held_cant_be_deleted_and_the_refusal_names_it(world, held_by, is_now):
+    """Seen to fail with the two checks of `held_by` out of `_check_deletion`."""
+    world = with_clip(world, held_by=held_by)
+    answer = world.judged(DeleteClips(clips=[world.clip_id], is_now=is_now))
+    assert reason(answer) == "clip_held"
+    assert world.clip_id in answer.detail
+
+
+@pytest.mark.parametrize("is_now", [False, True])
+def test_another_owners_keep_wins_and_one_s_own_doesnt(world, is_now):
+    """Seen to fail with the check of `kept_by` out of `_check_deletion`."""
+    world, _ = world.with_owner()
+    bo = world.facts.owners[1]
+    terms = DeleteClips(clips=[world.clip_id], is_now=is_now)
+    kept = with_clip(world, kept_by=frozenset({bo.passkey.credential_id, ada(world)}))
+    answer = kept.judged(terms)
+    assert reason(answer) == "clip_kept"
+    assert world.clip_id in answer.detail
+    assert bo.name in answer.detail
+    assert reason(with_clip(world, kept_by=frozenset({ada(world)})).judged(terms)) is None
+    assert reason(with_clip(world, kept_by=frozenset({"Z29uZQ"})).judged(terms)) is None
+
+
+def test_a_deletion_is_of_clips_that_are_there_each_once(world):
+    world = prepared(world)
+    clip = world.clip_id
+    for terms, expected in [
+        (DeleteClips(clips=["z" * 26], is_now=False), "clip_unknown"),
+        (DeleteClips(clips=[clip, "z" * 26], is_now=True), "clip_unknown"),
+        (DeleteClips(clips=[DELETED], is_now=False), "clip_unknown"),
+        (DeleteClips(clips=[DELETED], is_now=True), None),
+        (DeleteClips(clips=[clip, clip], is_now=False), "clip_repeated"),
+        (Undelete(clips=[clip]), "clip_unknown"),
+        (Undelete(clips=[DELETED, DELETED]), "clip_repeated"),
+        (KeepClips(clips=[DELETED], is_kept=True), "clip_unknown"),
+        (KeepClips(clips=[clip, clip], is_kept=True), "clip_repeated"),
+    ]:
+        assert reason(world.judged(terms)) == expected, terms
+
+
+@pytest.mark.parametrize(("room", "expected"), [(0, None), (-1, "clip_kept")])
+def test_kept_clips_leave_room_for_new_ones(world, room, expected):
+    """Seen to fail with the sum out of `_check_keeping`."""
+    world = with_clip(world)
+    world = world.with_facts(max_kept_bytes=CLIP_BYTES + room)
+    keep = KeepClips(clips=[world.clip_id], is_kept=True)
+    assert reason(world.judged(keep)) == expected
+    assert reason(world.judged(KeepClips(clips=[world.clip_id], is_kept=False))) is None
+
+
 # Settings
 
 
@@ -307,7 +409,8 @@ def test_each_settings_follow_the_last_ones(world, before, revision, expected):
         ([], [MASK], False),
         ([MASK], [MASK], False),
         ([MASK], [OTHER_MASK, MASK], False),
-        ([MASK], [OTHER_MASK], True),
+        ([MASK], [OTHER_MASK], False),  # a larger one hides all that the smaller one did
+        ([OTHER_MASK], [MASK], True),
         ([MASK, OTHER_MASK], [MASK], True),
         ([MASK], [], True),
     ],
@@ -318,6 +421,45 @@ def test_a_mask_less_is_asked_about(world, before, after, widens):
     revision = 1 if before is None else 2
     terms = ChangeSettings(settings=OwnerSettings(revision=revision, masks=after))
     assert world.decision(terms).is_widening is widens
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"masks": [[[0, 0], [900, 900], [900, 0], [0, 900]]]}, "mask 1 crosses itself"),
+        (
+            {"zones": [Zone(name="Gate", corners=[[0, 0], [9, 9], [9, 0], [0, 9]])]},
+            "the zone Gate crosses itself",
+        ),
+        ({"pre_roll_ms": 30_000, "min_time_ms": 300}, None),
+        ({"post_roll_ms": 90_000, "longest_ms": 60_000}, "shorter than what follows"),
+    ],
+)
+def test_values_that_cant_be_are_refused_in_words(world, values, words):
+    """Seen to fail with the checks of `setting_value` out of `_check_settings`."""
+    answer = world.judged(ChangeSettings(settings=OwnerSettings(revision=1, **values)))
+    if words is None:
+        assert reason(answer) is None
+    else:
+        assert reason(answer) == "setting_value"
+        assert words in answer.detail
+
+
+def test_a_pre_roll_that_memory_doesnt_hold_is_refused(world):
+    file = msgspec.structs.replace(file_of(), longest_pre_roll_ms=9000)
+    world = world.with_household(file=file)
+    for pre_roll_ms, expected in ((9000, None), (10_000, "setting_value")):
+        settings = OwnerSettings(revision=1, pre_roll_ms=pre_roll_ms)
+        assert reason(world.judged(ChangeSettings(settings=settings))) == expected
+
+
+def test_settings_of_a_newer_app_are_refused_with_which_they_are(world):
+    statement = world.statement(ChangeSettings(settings=OwnerSettings(revision=1)))
+    document = json.loads(statement.encode())
+    document["terms"]["settings"] |= {"night_mode": "red", "aura": 3}
+    answer = judge(world.sign_text(canonical(document)), world.facts)
+    assert reason(answer) == "setting_unknown"
+    assert answer.detail == "aura, night_mode"
 
 
 def test_so_many_agencies_can_be_refused(world):
@@ -430,7 +572,7 @@ def test_an_owner_whose_stored_key_is_none_signs_nothing(world):
 @pytest.mark.parametrize("is_owner", [True, False])
 def test_a_newcomer_is_let_in_by_the_pairing_of_these_very_keys(is_owner: bool) -> None:
     world = make_world()
-    terms = world.newcomer() if is_owner else EnrolBrowser(browser=SoftBrowser.create().keys)
+    terms = world.newcomer() if is_owner else own_browser(SoftBrowser.create().keys)
     commitment = "ab" * 32
     named = msgspec.structs.replace(terms, commitment=commitment)
     assert reason(world.judged(named)) == "newcomer"

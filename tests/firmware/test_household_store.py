@@ -79,7 +79,7 @@ def test_there_are_no_settings_until_some_come_and_then_the_newest_count(card):
     assert card.household.settings() is None
     for revision in (1, 2):
         card.household.set_settings(OwnerSettings(revision=revision, is_opted_in=revision == 1))
-    assert card.household.settings() == OwnerSettings(revision=2)
+    assert card.household.settings() == OwnerSettings(revision=2, is_opted_in=False)
 
 
 def test_there_is_one_recovery_key_or_none(card):

@@ -148,9 +148,13 @@ async def test_what_is_committed_to_is_kept_before_it_is_told(rig):
     assert statement.state == "confirmed"
 
 
-async def test_a_release_is_told_to_its_owner_once_it_is_kept(rig):
+async def test_a_release_is_told_to_its_owners_once_it_is_kept(rig):
     digest = await rig.release(rig.desk())
-    assert rig.notes()[-1] == ReleaseDone(statement_digest=digest, package_id=package_id_of(digest))
+    assert rig.notes()[-1] == ReleaseDone(
+        statement_digest=digest,
+        request_digest=rig.terms().request_digest,
+        package_id=package_id_of(digest),
+    )
     (ready,) = rig.told_of(PackageReady)
     assert ready.package_id == package_id_of(digest)
 

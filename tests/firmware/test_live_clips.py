@@ -14,7 +14,16 @@ from firmware.live.feed import ClipGops
 from firmware.protocol.encoding import WireError, sha256_hex
 from tests.fakes.channel import FakeChannel
 from tests.fakes.footage import HEIGHT, WIDTH, TinyCamera, clip_units
-from tests.fakes.porch import CLIP_ID, CLIP_MP4, STARTED_MS, OneClip, Visitor, porch, visitor
+from tests.fakes.porch import (
+    CLIP_ID,
+    CLIP_MP4,
+    STARTED_MS,
+    OneClip,
+    Refusal,
+    Visitor,
+    porch,
+    visitor,
+)
 from tests.fakes.waiting import eventually, in_time
 
 CLIP_SIZE = (WIDTH, HEIGHT)
@@ -69,6 +78,25 @@ async def test_a_clip_arrives_bit_for_bit_and_from_any_byte_on() -> None:
 
         someone.clips_channel.send(json.dumps({"get": CLIP_ID, "from": len(CLIP_MP4) + 1}))
         assert set(await in_time(someone.told_of_clips())) == {"error"}
+
+
+async def test_a_browser_without_h264_fetches_a_clip_over_a_data_channel_alone() -> None:
+    async with porch() as here, visitor(here, purpose="clips", has_video=False) as someone:
+        await in_time(ready(someone))
+        someone.clips_channel.send(json.dumps({"play": CLIP_ID, "from_ms": 0}))
+        assert "no video" in (await in_time(someone.told_of_clips()))["error"]
+        someone.clips_channel.send(json.dumps({"get": CLIP_ID}))
+        _, whole, _ = await in_time(fetched(someone))
+        assert sha256_hex(whole) == sha256_hex(CLIP_MP4)
+        await someone.leave()
+        assert here.live.sessions == 0
+
+
+async def test_live_view_needs_an_offer_with_video() -> None:
+    async with porch() as here, visitor(here, has_video=False) as someone:
+        with pytest.raises(Refusal, match="receives H"):
+            await in_time(someone.watch())
+        assert here.live.sessions == 0
 
 
 async def test_stop_ends_a_download_at_once_and_the_next_wish_is_answered() -> None:
@@ -215,7 +243,9 @@ async def test_a_clip_that_can_not_be_read_further_ends_like_one_that_is_over() 
                     yield gop
                     return
 
-            return ClipGops(from_ms=reel.from_ms, duration_ms=reel.duration_ms, gops=one_gop())
+            return ClipGops(
+                started_ms=0, from_ms=reel.from_ms, duration_ms=reel.duration_ms, gops=one_gop()
+            )
 
     async with porch(shelf=Torn(clip_of(5).units)) as here, visitor(here) as someone:
         await in_time(ready(someone))
@@ -251,7 +281,7 @@ async def test_units_come_at_the_speed_at_which_they_were_filmed() -> None:
 
     ended: list[float] = []
     places: list[int] = []
-    reel = ClipGops(from_ms=0, duration_ms=1000, gops=gops())
+    reel = ClipGops(started_ms=0, from_ms=0, duration_ms=1000, gops=gops())
     feed = ClipFeed(reel)
     feed.places.add(places.append)
     feed.ended.add(lambda: ended.append(time.monotonic()))

@@ -41,7 +41,20 @@ async def home() -> AsyncIterator[Home]:
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/pair", "/confirm", "/microphone", "/knock", "/static/door.css", "/nothing"]
+    "path",
+    [
+        "/",
+        "/pair",
+        "/confirm",
+        "/wifi",
+        f"/releases/{DIGEST}",
+        "/unlock",
+        "/microphone",
+        "/knock",
+        "/static/style.css",
+        "/static/door.css",
+        "/nothing",
+    ],
 )
 async def test_every_answer_is_locked_down(home: Home, path: str) -> None:
     headers = (await home.web.get(path)).headers
@@ -50,10 +63,16 @@ async def test_every_answer_is_locked_down(home: Home, path: str) -> None:
     assert "default-src 'none'" in policy
     assert "frame-ancestors 'none'" in policy
     assert "unsafe" not in policy
-    assert "script" not in policy
+    is_scripted = path in ("/", "/pair", "/confirm", "/wifi", f"/releases/{DIGEST}")
+    assert ("script-src 'self'" in policy) is is_scripted
     assert headers["x-frame-options"] == "DENY"
     assert headers["cache-control"] == "no-store"
     assert headers["referrer-policy"] == "same-origin"
+
+
+async def test_crawlers_are_asked_to_keep_out(home: Home) -> None:
+    answer = await home.web.get("/robots.txt")
+    assert answer.text == "User-agent: *\nDisallow: /\n"
 
 
 @pytest.mark.parametrize("host", ["evil.example", "localhost:8402.evil.example", "localhost", ""])
@@ -451,3 +470,21 @@ async def test_a_taken_port_is_named_with_what_to_do() -> None:
     async with served(Doorbell()) as port:
         with pytest.raises(PortTaken, match="listen_port"):
             listen("127.0.0.1", port)
+
+
+async def test_times_are_in_the_zone_that_the_owners_app_names_and_stay_so(home: Home) -> None:
+    await home.unlock()
+    page = await home.web.get("/confirm?zone=Asia/Tokyo")
+    assert "UTC+09:00" in page.text
+    assert "UTC+09:00" in (await home.web.get("/confirm")).text
+
+
+@pytest.mark.parametrize(
+    "zone",
+    ["Nowhere/Else", "Europe", "../../etc/passwd", "/etc/localtime", "E" * 2000, "Europe/", "%00"],
+)
+async def test_a_zone_that_there_isnt_changes_nothing(home: Home, zone: str) -> None:
+    await home.unlock()
+    page = await home.web.get("/confirm", params={"zone": zone})
+    assert "CET, UTC+01:00" in page.text
+    assert "dw_door_zone" not in page.headers.get("set-cookie", "")

@@ -53,7 +53,7 @@ async def test_each_answer_says_what_came_of_it(home: Home, asked: Asked) -> Non
 
 def test_each_kind_that_widens_is_shown_and_has_words() -> None:
     shown = {asked.kind for asked in get_args(Asked)}
-    waits = {"grant", "add_owner", "remove_owner", "session", "refuse_agency", "settings"}
+    waits = {"grant", "add_owner", "remove_owner", "give_right", "refuse_agency", "settings"}
     assert shown == waits | {"recovery", "add_approver"}
     assert shown - {"grant"} == set(DONE_OF)
     assert shown <= {terms.__struct_config__.tag for terms in get_args(Terms)}
@@ -73,6 +73,25 @@ async def test_a_grant_says_how_much_in_all_and_what_of_it_is_only_a_part(home: 
         "invented town", f"/clips/{DIGEST}/2.mp4",
     ):  # fmt: skip
         assert part in page, part
+
+
+async def test_the_film_comes_first_then_who_asks_and_the_answers_last(home: Home) -> None:
+    home.bell.waits = [asking(GRANTS["grant-full"])]
+    page = (await home.web.get("/confirm")).text
+
+    order = ("<video", "Who asks", "What they promise", "Who can open it", 'action="/refuse/')
+    places = [page.index(words) for words in order]
+    assert places == sorted(places)
+
+
+async def test_times_are_those_of_the_zone_from_which_the_app_led_here(home: Home) -> None:
+    """Whatever else stands in the address is no zone: the doorbell's own is used."""
+    hostile = ("../../etc/passwd", "/etc/localtime", "Nowhere/Land", "posixrules%00", "A" * 4096)
+    for zone in (*hostile, "America/New_York", "nothing"):
+        page = (await home.web.get(f"/confirm?zone={zone}")).text
+        is_told = zone in ("America/New_York", "nothing")  # then the cookie still says it
+        assert ("EST, UTC-05:00" in page) is is_told, zone
+        assert ("CET, UTC+01:00" in page) is not is_told, zone
 
 
 async def test_an_emergency_says_whose_danger_and_that_silence_is_no(home: Home) -> None:
@@ -114,7 +133,7 @@ async def test_after_a_yes_the_release_is_followed_and_reloads_only_while_it_mov
         home.bell.releases = [release]
         page = (await home.web.get(f"/releases/{DIGEST}")).text
         is_moving = release.stage in ("held", "logging", "sealing", "sending")
-        assert ('http-equiv="refresh"' in page) is is_moving, name
+        assert ('data-fresh-s="2"' in page) is is_moving, name
         assert catalog("en")[f"release.heading.{release.stage}"].split("{")[0] in page
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Literal
@@ -14,6 +14,7 @@ from firmware.config.motion_delay import dated_back_s
 from firmware.config.settings import MotionConfig
 from firmware.motion.detector import Movement
 from firmware.motion.watch import LEAST_PAUSE_S, MOST_PER_HOUR, Detector, MotionWatch
+from firmware.protocol.zones import SeenMotion
 from tests.fakes.handed_frames import HandedFrames
 from tests.fakes.ownership import Owned
 
@@ -143,9 +144,9 @@ class Rig:
         self.detectors.append(ScriptedDetector(self._moving, self._zones))
         return self.detectors[-1]
 
-    async def publish_motion(self, zones: Sequence[str], *, event_id: str) -> None:
+    async def publish_motion(self, seen: SeenMotion, *, event_id: str) -> None:
         await self.may_tell.wait()
-        self.told.append(ToldMotion(id=event_id, zones=tuple(zones)))
+        self.told.append(ToldMotion(id=event_id, zones=tuple(seen.names)))
 
 
 @asynccontextmanager

@@ -74,7 +74,11 @@ def load_point(text: str) -> object:
 
 def load_push_key(text: str) -> object:
     auth = b64u(bytes(16))
-    return check_push_keys(SetPush(p256dh=text, auth=auth, kinds=[], quiet=None))
+    return check_push_keys(
+        SetPush(
+            p256dh=text, auth=auth, kinds=[], quiet=None, summary=None, silent_after_minutes=None
+        )
+    )
 
 
 RIGHT: dict[Any, list[bytes]] = {

@@ -17,7 +17,6 @@ from firmware.protocol import asking as words
 from firmware.protocol.decisions import (
     AddApprover,
     ChangeSettings,
-    EnrolBrowser,
     OwnerSettings,
     RefuseAgency,
     RemoveOwner,
@@ -29,6 +28,7 @@ from firmware.protocol.grants import SignedStatement
 from firmware.vault.recovery_words import make_recovery_key
 from tests.fakes.asked_house import AskedHouse, asked_house
 from tests.fakes.ffmpeg_reader import read_units
+from tests.fakes.rights import own_browser
 from tests.fakes.waiting import in_time
 from tests.story.authenticator import SoftPasskey
 from tests.story.browser import SoftBrowser
@@ -93,7 +93,7 @@ async def test_nothing_waits_is_said(house: AskedHouse) -> None:
 
 async def test_one_statement_can_be_chosen_by_its_digest(house: AskedHouse) -> None:
     key = await house.make_approver()
-    await house.rig.ask(house.desk, house.rig.sign(EnrolBrowser(browser=SoftBrowser.create().keys)))
+    await house.rig.ask(house.desk, house.rig.sign(own_browser(SoftBrowser.create().keys)))
     digest = await house.rig.ask(house.desk, house.rig.sign())
     assert await in_time(house.program(key, "no").run(house.asking, digest[:12]), 20) == 1
     assert len(house.desk.waiting()) == 1
@@ -113,7 +113,7 @@ async def test_every_kind_that_waits_is_told_as_the_page_has_it(house: AskedHous
     kinds = [
         house.rig.newcomer(),
         RemoveOwner(credential_id=newcomer.owner.passkey.credential_id),
-        EnrolBrowser(browser=SoftBrowser.create("TV").keys),
+        own_browser(SoftBrowser.create("TV").keys),
         RefuseAgency(agency="harbour", is_refused=False),
         ChangeSettings(settings=OwnerSettings(revision=2, is_opted_in=True)),
         SetRecovery(keys=make_recovery_key().public),
@@ -128,7 +128,7 @@ async def test_every_kind_that_waits_is_told_as_the_page_has_it(house: AskedHous
     }
     for line in now.waiting:
         assert len(lines_of(line, None)) >= 3
-    browser = next(one for one in now.waiting if isinstance(one.asked, words.BrowserAsked))
+    browser = next(one for one in now.waiting if isinstance(one.asked, words.RightAsked))
     assert " ".join(browser.asked.words) in "\n".join(lines_of(browser, None))
 
 

@@ -30,7 +30,7 @@ from firmware.companion.viewer.folder import Folder
 from firmware.enrolment.newcomers import Newcomers
 from firmware.enrolment.pairing import FollowedRegister
 from firmware.protocol.commands import PairingStopped, SealedStatement
-from firmware.protocol.decisions import AddApprover, EnrolBrowser
+from firmware.protocol.decisions import AddApprover
 from firmware.protocol.encoding import b64u, decode, unb64u
 from firmware.protocol.grants import (
     AddOwner,
@@ -47,6 +47,7 @@ from relay.people.passkeys import check_registration
 from tests.fakes.fido_browser import found_passkey
 from tests.fakes.fido_device import FidoKeyFake
 from tests.fakes.pairing_town import SITE, PairingTown, pairing_town
+from tests.fakes.rights import own_browser
 from tests.fakes.terminal import FakePrompts, FakeTerminal
 from tests.relay.http_people import Owner
 from tests.relay.http_world import API, OWN_MACHINE, OWNER_ORIGIN
@@ -350,7 +351,7 @@ async def test_renewing_signs_exactly_this_machines_keys(town: PairingTown) -> N
     browser = town.player().public
     await asyncio.to_thread(renew, account, passkey, paired, browser, now_ms=5)
     signed, statement = await sent_to(town)
-    assert statement.terms == EnrolBrowser(browser=browser)
+    assert statement.terms == own_browser(browser, now_ms=5)
     assert signer_of(signed, [paired.owner]) == paired.owner
 
 

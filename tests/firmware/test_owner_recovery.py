@@ -10,8 +10,8 @@ from firmware.errors import StoreError
 from firmware.local_page.ports import Outcome, WrongNumber
 from firmware.protocol.decisions import OwnerSettings, SetRecovery
 from firmware.protocol.encoding import unb64u
-from firmware.protocol.events import KeyChangeCommitted, Paired
-from firmware.protocol.notes import RecoveryUsed, SettingsNow
+from firmware.protocol.events import KeyChangeCommitted, Note, Paired
+from firmware.protocol.notes import RecoveryUsed
 from firmware.protocol.owner_codes import parse_recovery_code, recovery_code_text
 from firmware.protocol.recovery import RecoveryUse, recovery_use_text
 from firmware.vault.recovery_words import make_recovery_key, sign_recovery_use
@@ -59,14 +59,11 @@ async def test_every_owner_is_told_and_the_log_gets_a_commitment(house: LostHous
 
 
 async def test_the_new_browser_hears_what_counts(house: LostHouse) -> None:
-    from firmware.protocol.events import Note
-
     house.rig.household.set_settings(OwnerSettings(revision=1))
     code = house.show()
     await house.recover()
     told = [one for one in house.rig.told_of(Note) if one.browser == code.owner.browser.id]
-    assert len(told) == 4  # recovery used, itself, the settings, the holds
-    assert SettingsNow  # its words are tested with the desk
+    assert len(told) == 6  # recovery used, itself, the settings, refused, the holds, the file
 
 
 async def test_the_code_is_spent_and_a_new_one_counts(house: LostHouse) -> None:

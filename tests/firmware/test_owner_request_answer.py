@@ -43,7 +43,7 @@ from firmware.protocol.decisions import (
 )
 from firmware.protocol.encoding import WireError
 from firmware.protocol.grants import GrantTerms
-from firmware.protocol.notes import HoldsNow, SettingsNow, StatementDone
+from firmware.protocol.notes import HoldsNow, RefusedNow, StatementDone
 from tests.fakes.asked_house import AskedHouse, asked_house
 from tests.fakes.channel import FakeChannel
 from tests.fakes.consent_world import MINUTE_MS, new_owner_passkey
@@ -151,7 +151,7 @@ async def test_another_owner_sees_the_request_and_not_what_one_gave(house: Asked
 
 
 async def test_who_has_not_opted_in_is_told_so_and_nothing_else(house: AskedHouse) -> None:
-    house.rig.household.set_settings(OwnerSettings(revision=1))
+    house.rig.household.set_settings(OwnerSettings(revision=1, is_opted_in=False))
     now = await requests_of(house)
     assert (now.is_opted_in, now.requests) == (False, [])
     assert "tells of no requests" in requests_lines(now, None)[0]
@@ -166,7 +166,7 @@ async def test_no_request_is_said(house: AskedHouse) -> None:
 class WatchesOn:
     """Implements `firmware.live.asked_channel.WatchRights`."""
 
-    def who(self, browser_id: str) -> object:
+    def owner(self, browser_id: str) -> object:
         return browser_id
 
 
@@ -319,7 +319,7 @@ async def test_what_lies_outside_the_asked_time_is_neither_listed_nor_sent(
 
 
 @pytest.mark.parametrize(
-    ("way", "note"), [("decline", StatementDone), ("hold", HoldsNow), ("refuse", SettingsNow)]
+    ("way", "note"), [("decline", StatementDone), ("hold", HoldsNow), ("refuse", RefusedNow)]
 )
 async def test_what_narrows_is_one_yes_and_counts_at_once(
     house: AskedHouse, way: str, note: type

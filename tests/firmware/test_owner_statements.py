@@ -39,6 +39,7 @@ from firmware.protocol.notes import (
 )
 from firmware.protocol.owner_codes import approver_code_text
 from firmware.protocol.pairing import approver_words
+from firmware.protocol.rights import OWNERS_WHAT
 from firmware.protocol.wifi import derived_key, open_wifi, parse_wifi_code, signer_of_wifi
 from tests.fakes.pairing_town import PairingTown, pairing_town
 from tests.fakes.terminal import FakeTerminal, ManualPatience
@@ -138,8 +139,16 @@ async def test_renewing_says_until_when_as_the_doorbell_does(paired: Paired) -> 
 
     def says(digest: str) -> list[NoteBody]:
         return [
-            BrowserEnrolled(browser=browser.id, name=browser.name, until_ms=UNTIL_MS),
-            SettingsNow(statement_digest=digest, settings=None, refused=[]),
+            BrowserEnrolled(
+                browser=browser.id,
+                name=browser.name,
+                by_name="Mary",
+                holder="owner",
+                what=list(OWNERS_WHAT),
+                from_ms=0,
+                until_ms=UNTIL_MS,
+            ),
+            SettingsNow(statement_digest=digest, settings=None, at_ms=UNTIL_MS),
         ]
 
     code, said = await paired.run("renew", says=says)

@@ -20,7 +20,6 @@ from firmware.protocol.custody import ReleaseProof
 from firmware.protocol.decisions import (
     AddApprover,
     ChangeSettings,
-    EnrolBrowser,
     IdentityGiven,
     OwnerSettings,
     RecoveryKeys,
@@ -34,9 +33,12 @@ from firmware.protocol.footage import TICKS_PER_MS, Gop
 from firmware.protocol.grants import GrantTerms, Terms
 from firmware.protocol.pairing import approver_words, browser_words, recovery_key_words
 from firmware.protocol.releases import is_of_grant, package_id_of
+from firmware.protocol.rights import OWNERS_WHAT, SELF_RENEWED_MS
 from tests.fakes.ffmpeg_reader import has_sound, read_units
 from tests.fakes.intake import DeskRig, desk_rig
+from tests.fakes.log_town import NOW_MS
 from tests.fakes.media import opened_package
+from tests.fakes.rights import own_browser
 from tests.story.authenticator import SoftPasskey
 from tests.story.browser import SoftBrowser
 
@@ -107,6 +109,7 @@ async def page(tmp_path: Path) -> AsyncIterator[Page]:
             playback=rig.playback,
             register=rig.record,
             picture_size=(720, 1280),
+            file=rig,
         )
         progress = ReleaseTracker(
             statements=rig.store,
@@ -266,9 +269,15 @@ async def test_each_other_kind_is_shown_with_what_decides(page: Page) -> None:
     assert gone == views.OwnerRemovalView(name="Bo")
 
     browser = SoftBrowser.create("Laptop").keys
-    let_in = await page.asked(EnrolBrowser(browser=browser))
+    let_in = await page.asked(own_browser(browser))
     words = browser_words(page.rig.keys.device, browser)
-    assert let_in == views.BrowserView(name="Laptop", words=words)
+    assert let_in == views.RightView(
+        name="Laptop",
+        words=words,
+        holder="owner",
+        what=list(OWNERS_WHAT),
+        until_ms=NOW_MS + SELF_RENEWED_MS,
+    )
 
     agency = page.rig.world.agreement
     page.rig.household.refuse_agency(agency.agency, is_refused=True)
@@ -300,8 +309,8 @@ async def test_settings_show_which_masks_go_stay_and_come(page: Page) -> None:
         [[(1, 1), (2, 1), (2, 2)]],
     )
     assert asked.picture_size == (720, 1280)
-    assert (asked.was_opted_in, asked.is_opted_in) == (True, False)
-    assert (asked.had_reminder, asked.has_reminder) == (False, True)
+    changes = {one.key: (one.before, one.after, one.is_wider) for one in asked.changes}
+    assert changes == {"is_opted_in": (True, False, False), "has_reminder": (False, True, False)}
 
 
 def test_a_key_that_differs_gives_other_words() -> None:

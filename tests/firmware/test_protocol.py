@@ -26,6 +26,7 @@ from firmware.protocol import (
     topics,
 )
 from firmware.protocol.browsers import BrowserKeys
+from firmware.protocol.decisions import MAX_NAMED_CLIPS
 from firmware.protocol.encoding import (
     WireError,
     as_line,
@@ -41,7 +42,7 @@ from firmware.protocol.footage import GopHasher, merkle_root
 from firmware.protocol.grants import OwnerKeys
 from firmware.protocol.nal_units import split_annex_b, split_length_prefixed
 from firmware.protocol.passkeys import PasskeyKey
-from firmware.protocol.zones import seal_zones
+from firmware.protocol.zones import SeenMotion, seal_zones
 from tests.fakes.releases import released
 from tests.fakes.sample_keys import (
     P256_KEY,
@@ -71,7 +72,11 @@ BODIES = [
         pre_roll_ms=3,
         is_cut_short=False,
     ),
-    events.Motion(zones=seal_zones(["Gate", "Ställplats"], [SoftBrowser.create().keys])),
+    events.Motion(
+        zones=seal_zones(
+            SeenMotion(names=["Gate", "Ställplats"], box=(1, 2, 3, 4)), [SoftBrowser.create().keys]
+        )
+    ),
     events.Trouble(code="card_full", detail="The card is full."),
     events.Trouble(code="camera", is_over=True, detail="The camera works again."),
     events.ClockSet(from_seq=1, to_seq=7, offset_ms=-5),
@@ -86,6 +91,9 @@ BODIES = [
         for_event_id=new_id(),
         expires_ms=1,
         messages=[events.PushMessage(browser="b" * 20, encrypted="AQ")],
+    ),
+    events.CheckedIn(
+        messages=[events.SilenceMessage(browser="b" * 20, after_minutes=15, encrypted="AQ")]
     ),
     events.PackageReady(
         package_id=new_id(),
@@ -282,7 +290,23 @@ def test_the_longest_names_that_there_can_be_fit_into_a_note(char):
     """A name that doesn't would hide who watches."""
     name = char * 200
     body = notes.WatchingBegan(
-        session_id=new_id(), name=name, browser_name=name, at_ms=253_402_300_799_999
+        session_id=new_id(), name=name, browser_name=name, holder="owner", at_ms=253_402_300_799_999
+    )
+    identity = FileSigner(ec.generate_private_key(ec.SECP256R1()))
+    key = X25519PrivateKey.generate()
+    sealed = notes.seal_note(_signed_note(identity, body), key.public_key().public_bytes_raw())
+    assert notes.open_note(sealed, key.private_bytes_raw(), identity.spki).body == body
+
+
+@pytest.mark.parametrize("char", ['"', "\\", "å", "𝔘"])
+def test_as_many_clips_as_a_statement_names_fit_into_a_note(char):
+    """With the longest name of who decided: else nobody would be told what was deleted."""
+    body = notes.ClipsDecided(
+        statement_digest="d" * 64,
+        what="restored",
+        by_name=char * 200,
+        clips=[new_id() for _ in range(MAX_NAMED_CLIPS)],
+        until_ms=253_402_300_799_999,
     )
     identity = FileSigner(ec.generate_private_key(ec.SECP256R1()))
     key = X25519PrivateKey.generate()
@@ -328,7 +352,10 @@ def test_an_offer_without_h264_video_or_fingerprint_is_refused():
         "a=candidate:2 1 udp 1 10.0.0.1 5 typ host\r\n"
     )
     sdp.check_offer(right)
+    data = "v=0\r\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\na=fingerprint:sha-256 AA\r\n"
+    sdp.check_offer(data)
     for broken in (
+        data + "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\n",
         "",
         "hello",
         right.replace("H264", "VP8"),

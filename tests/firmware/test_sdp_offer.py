@@ -48,6 +48,11 @@ def test_an_offer_without_candidates_waits_for_more() -> None:
     assert offer.candidates == ()
     assert not offer.is_complete
     assert not offer.has_audio
+    assert offer.has_video
+
+
+def test_an_offer_of_a_data_channel_alone_has_no_video() -> None:
+    assert not parse_offer(HEAD + BUNDLE.format("2") + DATA).has_video
 
 
 def test_only_the_candidates_of_the_section_that_carries_all_count() -> None:

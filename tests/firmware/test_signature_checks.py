@@ -9,9 +9,9 @@ from firmware.enrolment.browsers import EnrolledBrowser
 from firmware.live.errors import LiveError
 from firmware.live.nonces import Nonces
 from firmware.live.signature_checks import CLOCK_TOLERANCE_MS, SignatureChecks
-from firmware.protocol.browsers import SESSION_KEY_LIFE_MS
 from firmware.protocol.encoding import new_id
 from firmware.protocol.live import BrowserOrder, EndPush, LiveCandidates, LiveOffer, SignedLive
+from firmware.protocol.rights import SELF_RENEWED_MS, owners_right
 from tests.fakes.clock import ManualClock
 from tests.story.browser import SoftBrowser
 
@@ -74,7 +74,8 @@ class Desk:
         self.clock = ManualClock()
         self.browser = SoftBrowser.create("Phone")
         self.owners = Names({"credential": "Mary"})
-        self.expires_ms: int | None = self.clock.wall_ms() + SESSION_KEY_LIFE_MS
+        self.right = owners_right(self.clock.wall_ms())
+        self.given_ms: int | None = self.clock.wall_ms()
         self.checks = SignatureChecks(
             device=DEVICE,
             nonces=nonces_at(self.clock),
@@ -87,7 +88,10 @@ class Desk:
         if browser_id != self.browser.keys.id:
             return None
         return EnrolledBrowser(
-            keys=self.browser.keys, credential_id="credential", expires_ms=self.expires_ms
+            keys=self.browser.keys,
+            credential_id="credential",
+            right=self.right,
+            given_ms=self.given_ms,
         )
 
     def offer(self, **fields: object) -> LiveOffer:
@@ -153,7 +157,7 @@ def test_a_browser_whose_owner_was_removed_is_unknown() -> None:
 
 def test_a_session_key_counts_for_thirty_days() -> None:
     desk = Desk()
-    desk.clock.advance(SESSION_KEY_LIFE_MS / 1000 - 1)
+    desk.clock.advance(SELF_RENEWED_MS / 1000 - 1)
     desk.checks.offer(SESSION, desk.browser.sign(desk.offer()))
     desk.clock.advance(1)
 
@@ -169,7 +173,7 @@ def test_a_clock_from_before_the_browser_was_enrolled_can_not_keep_it_alive() ->
 
 def test_a_browser_enrolled_while_the_time_was_not_known_counts() -> None:
     desk = Desk()
-    desk.expires_ms = None
+    desk.right, desk.given_ms = owners_right(None), None
     desk.clock.set_wall_ms(0)
     checked = desk.checks.offer(SESSION, desk.browser.sign(desk.offer()))
 

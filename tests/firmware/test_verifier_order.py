@@ -179,8 +179,9 @@ CHECKS: list[tuple[Reason, Break]] = [
 """Of a grant, in the verifier's order."""
 
 ELSEWHERE: set[Reason] = {
-    "already_owner", "browser", "hold", "settings", "approver", "last_owner",
-    "recovery", "not_waiting", "newcomer", "card", "card_until_restart", "card_spoilt",
+    "already_owner", "browser", "right", "hold", "settings", "setting_value", "setting_unknown",
+    "approver", "last_owner", "clip_held", "clip_kept", "recovery", "not_waiting",
+    "newcomer", "card", "card_until_restart", "card_spoilt",
     "relay", "relay_limit", "relay_enrolled_late",
 }  # fmt: skip
 """Of other decisions (test_household_rules.py), of the card (tests/faults), and of the relay."""

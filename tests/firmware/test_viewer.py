@@ -27,7 +27,6 @@ from firmware.companion.viewer.gateway import MAX_SESSIONS, Gateway
 from firmware.companion.viewer.player_keys import PlayerKeys
 from firmware.companion.viewer.sdp_fragment import Fragment, parse_fragment
 from firmware.enrolment.keys import load_or_make_keys
-from firmware.protocol.browsers import SESSION_KEY_LIFE_MS
 from firmware.protocol.encoding import WireError, b64u, new_id, unb64u
 from firmware.protocol.live import (
     LiveAnswer,
@@ -44,6 +43,7 @@ from firmware.protocol.players import (
     parse_setup_text,
     setup_text,
 )
+from firmware.protocol.rights import SELF_RENEWED_MS
 from tests.fakes.porch import Porch, porch
 from tests.fakes.straight_relay import StraightRelay
 from tests.fakes.waiting import eventually, in_time
@@ -142,7 +142,7 @@ async def test_nothing_is_shown_to_keys_that_the_owner_did_not_let_in():
 
 async def test_says_what_to_do_when_the_thirty_days_are_over():
     async with hall(is_let_in=False) as at, player() as peer:
-        let_in(at, ago_ms=SESSION_KEY_LIFE_MS + 1000)
+        let_in(at, ago_ms=SELF_RENEWED_MS + 1000)
         with pytest.raises(RelayRefused, match=r"thirty days are over.*doorward-view code"):
             await at.gateway.open(peer.localDescription.sdp)
 

@@ -4,6 +4,7 @@ The relay, the register, the passkey and all keys are real; what a doorbell tell
 ingest does it, and what it would make of a statement its own verifier says.
 """
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from playwright.async_api import Browser, Page
+from playwright.async_api import Browser, Page, Route
 
 from firmware.consent.facts import (
     BrowserFact,
@@ -28,9 +29,15 @@ from firmware.enrolment.keys import DeviceKeys, load_or_make_keys
 from firmware.notes.event_pictures import EventPicture, PictureSealer
 from firmware.protocol.browsers import BrowserKeys
 from firmware.protocol.commands import SealedStatement
-from firmware.protocol.encoding import decode, new_id, sha256_hex, unb64u
+from firmware.protocol.encoding import decode, decode_canonical, new_id, sha256_hex, unb64u
 from firmware.protocol.events import ClipReady, Event, Motion, Pressed, SlotCommitted, Thumbnail
 from firmware.protocol.grants import OwnerKeys, SignedStatement, Statement, open_statement
+from firmware.protocol.live import (
+    ORDER_SEAL_INFO,
+    BrowserOrder,
+    SignedLive,
+    parse_unverified,
+)
 from firmware.protocol.notes import (
     ConfirmationWanted,
     MatchedRequest,
@@ -38,9 +45,13 @@ from firmware.protocol.notes import (
     RequestsMatched,
 )
 from firmware.protocol.register.facts import facts_of
+from firmware.protocol.rights import owners_right
+from firmware.protocol.sealing import open_sealed
+from firmware.protocol.zones import SeenMotion, seal_zones
 from relay.request.published_requests import PublishedRequest, find_published
 from relay.store import events, thumbnails
 from tests.fakes.log_town import make_town
+from tests.fakes.owner_file import file_of
 from tests.fakes.waiting import in_time
 from tests.flows.browser import Person, sit_down
 from tests.flows.household import PHONE, app_browser, join_and_pair, note, sealed_note
@@ -68,8 +79,10 @@ class Home:
     owner: OwnerKeys
     officer: Officer
     library: dict[str, ClipFact] = field(default_factory=dict)
+    heads: dict[str, dict[str, object]] = field(default_factory=dict)
+    """With what the doorbell begins each clip that it sends; see filmed.py."""
     household: HouseholdFacts = field(
-        default_factory=lambda: HouseholdFacts(approvers={}, waiting={})
+        default_factory=lambda: HouseholdFacts(file=file_of(), approvers={}, waiting={})
     )
 
     @property
@@ -155,6 +168,31 @@ class Home:
         ring = await self.world.tell(self.device, Pressed(), time_ms=rang_ms)
         return await self.record(clip_of(ring.id, rang_ms - 6_000, **changes))
 
+    async def move_with_box(self, box: tuple[int, int, int, int]) -> Event:
+        """Let something move at this place of the picture."""
+        sealed = seal_zones(SeenMotion(box=box), [self.owner.browser])
+        return await self.world.tell(
+            self.device, Motion(zones=sealed), time_ms=self.world.clock.wall_ms()
+        )
+
+    async def taking_orders(self) -> list[object]:
+        """Take what this browser orders from now on, in the doorbell's place."""
+        taken: list[object] = []
+
+        async def take(route: Route) -> None:
+            path = route.request.url.rpartition("/")[2]
+            if path == "orders":
+                sealed = unb64u(json.loads(str(route.request.post_data))["sealed"])
+                data = open_sealed(self.keys.sealing_private_key, sealed, ORDER_SEAL_INFO)
+                signed = decode_canonical(SignedLive, data)
+                taken.append(parse_unverified(BrowserOrder, signed).body)
+            answer = {"nonce": new_id()} if path == "nonce" else {}
+            await route.fulfill(json=answer, headers={"Access-Control-Allow-Origin": OWNER_ORIGIN})
+
+        for path in ("nonce", "orders"):
+            await self.page.route(f"**/api/v1/doorbells/*/{path}", take)
+        return taken
+
     async def sent(self) -> SignedStatement:
         """Wait for the one statement that was sent, and take it from the relay."""
         command = await asked_of(self.world, self.device)
@@ -184,7 +222,9 @@ class Home:
             spent=frozenset(),
             browsers={
                 self.owner.browser.id: BrowserFact(
-                    credential_id=self.owner.passkey.credential_id, keys=self.owner.browser
+                    credential_id=self.owner.passkey.credential_id,
+                    keys=self.owner.browser,
+                    right=owners_right(None),
                 )
             },
             newcomers={},
@@ -203,6 +243,16 @@ class Home:
         await self.page.goto(self.address(asked))
         await self.page.reload()
         await self.page.wait_for_selector("#release, #different")
+
+    async def open_choice(self, asked: PublishedRequest) -> None:
+        """Open a request's second screen, as one who comes back."""
+        await self.open(asked)
+        await self.page.click("#next")
+
+    async def give(self) -> None:
+        """Go on from what is chosen, and sign for it."""
+        await self.page.click("#next")
+        await self.page.click("#give")
 
     async def close_for(self, hours: int) -> None:
         """Close the app for so many hours."""

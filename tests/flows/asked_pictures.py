@@ -7,21 +7,25 @@ from pathlib import Path
 
 from playwright.async_api import Page
 
-from firmware.protocol.decisions import OwnerSettings
+from firmware.protocol.decisions import OwnerSettings, Preferences
 from firmware.protocol.encoding import new_id
 from firmware.protocol.events import OwnerGone, Paired
 from firmware.protocol.notes import (
     HeldTime,
     HoldsNow,
     OwnerRemoved,
+    PreferencesNow,
     RecoveryUsed,
+    RefusedNow,
     SettingsNow,
     StatementDone,
     StatementRefused,
 )
 from relay.request.published_requests import PublishedRequest
+from tests.fakes.owner_file import file_of
 from tests.flows.asked_home import Home, digest_of, home_in_browser
 from tests.flows.camera import IN_ENGLISH_ONLY, Camera
+from tests.flows.filmed import filmed
 from tests.flows.redoing import appearing
 from tests.relay.http_people import Owner
 from tests.relay.http_world import DAY_MS, HOUR_MS, OWNER_ORIGIN, World, open_world
@@ -33,14 +37,14 @@ DANGER = "A child of four, alone since two o'clock, in a red jacket."
 async def take_asked(camera: Camera, folder: Path) -> list[str]:
     """Take them all; return what the console complained about."""
     folder.mkdir()
-    async with open_world(folder) as world, home_in_browser(world) as home:
+    async with open_world(folder) as world, home_in_browser(world, service_workers="block") as home:
         asked = await home.ask()
         urgent = await home.ask(
             case_number="LPD-2", incident_type="missing_person", danger=DANGER, reason=""
         )
         for one in (asked, urgent):
             await home.hear(one, is_example=True)
-        await home.visitor()
+        await filmed(home)
         await home.visitor(minutes_ago=70, is_cut_short=True)
         await _requests(camera, home, asked, urgent)
         await _answers(camera, home, asked)
@@ -56,14 +60,30 @@ async def _requests(
     await page.goto(f"{OWNER_ORIGIN}/#/requests")
     await camera.take(page, "asked-requests", redo=appearing("#my-requests"))
     await page.goto(home.address(urgent))
-    await camera.take(page, "asked-emergency", redo=appearing("[data-testid=choose-clip]"))
+    await camera.take(page, "asked-emergency", redo=appearing("#next"))
     await page.goto(home.address(asked))
-    await camera.take(page, "asked-release", redo=choose_part)
+    await camera.take(page, "asked-release", redo=appearing("#next"))
+    await camera.take(page, "asked-choice", redo=choose_part)
+    await camera.take(page, "asked-consequences", redo=read_consequences)
+    await page.evaluate("history.replaceState(null, '')")  # back to the first screen
+    await page.reload()
+    await page.wait_for_selector("#refuse")
 
 
 async def choose_part(page: Page) -> None:
-    """Tick a recording, and give a name with it."""
+    """Go on to the second screen, if it isn't there, and trim the first recording."""
+    await page.wait_for_selector("#next")
+    if await page.locator("[data-screen='2']").count() == 0:
+        await page.click("#next")
     await page.locator("[data-testid=choose-clip]").first.check()
+    await page.locator("[data-testid=cut-to]").press("ArrowLeft")
+    await page.wait_for_selector(".trim[data-painted]")
+
+
+async def read_consequences(page: Page) -> None:
+    """Go on to the third screen, and give a name with it."""
+    await choose_part(page)
+    await page.click("#next")
     await page.check("#give-name")
 
 
@@ -83,31 +103,28 @@ async def _answers(camera: Camera, home: Home, asked: PublishedRequest) -> None:
         elif kind == "decline":
             await home.tell(StatementDone(statement_digest=digest, kind="decline"))
         else:
-            now = OwnerSettings(revision=1, is_opted_in=True)
-            told = SettingsNow(statement_digest=digest, settings=now, refused=["lakeland"])
-            await home.tell(told)
+            await home.tell(RefusedNow(statement_digest=digest, refused=["lakeland"]))
         await page.wait_for_selector(f"#{kind}-done")
     await camera.take(page, "asked-answered", redo=appearing("#refuse-done"))
 
 
 async def _settings(camera: Camera, home: Home, world: World) -> None:
     page, take = home.page, camera.take
-    bo = await _second_owner(home, world)
+    bo, now_ms = await _second_owner(home, world), world.clock.wall_ms()
     settings = OwnerSettings(revision=2, is_opted_in=True, masks=MASKS)
-    await home.tell(SettingsNow(statement_digest="a" * 64, settings=settings, refused=["lakeland"]))
-    await page.goto(f"{OWNER_ORIGIN}/#/settings")
-    await take(page, "settings", redo=appearing("#owners"))
-    await page.get_by_role("button", name=f"Send {bo} away").click()
-    await home.wants_confirmation(await home.sent())
-    await page.wait_for_selector("#confirm-at-door")
-    await take(page, "settings-sending-away", languages=IN_ENGLISH_ONLY)
-    await page.reload()
-    await page.wait_for_selector("#settings-form")
-    await page.get_by_role("button", name="Remove mask 1").click()
+    await home.tell(SettingsNow(statement_digest="a" * 64, settings=settings, at_ms=now_ms))
+    await home.tell(PreferencesNow(preferences=Preferences(), file=file_of(), at_ms=now_ms))
+    await home.move_with_box((600, 300, 720, 800))
+    for group in ("doorbell", "camera", "police", "data"):
+        await page.goto(f"{OWNER_ORIGIN}/#/settings/{group}")
+        await take(page, f"settings-{group}", redo=appearing(".back"))
+    await page.goto(f"{OWNER_ORIGIN}/#/settings/camera/{home.device}/zones")
+    await take(page, "settings-zones", redo=appearing("#zones-editor"))
+    await page.get_by_role("button", name="Remove: Mask 1").click()
     await page.click("#save-settings")
     theirs = replace_masks(settings, revision=3)
     signed = await home.sent()
-    await home.tell(SettingsNow(statement_digest="b" * 64, settings=theirs, refused=[]))
+    await home.tell(SettingsNow(statement_digest="b" * 64, settings=theirs, at_ms=now_ms))
     await home.tell(
         StatementRefused(
             statement_digest=digest_of(signed), reason="settings", detail="changed meanwhile"
@@ -117,13 +134,13 @@ async def _settings(camera: Camera, home: Home, world: World) -> None:
     await take(page, "settings-conflict", languages=IN_ENGLISH_ONLY)
     await home.tell(OwnerRemoved(name=bo, by_name="Ada"))
     await home.tell(RecoveryUsed(name="Eve", at_ms=world.clock.wall_ms() - HOUR_MS))
-    await page.reload()
+    await page.goto(f"{OWNER_ORIGIN}/#/settings/doorbell")
     await take(page, "settings-warnings", redo=appearing("#warnings li"))
 
 
 def replace_masks(settings: OwnerSettings, *, revision: int) -> OwnerSettings:
     """Return what somebody else saved meanwhile: other masks."""
-    return OwnerSettings(revision=revision, is_opted_in=False, masks=settings.masks[1:])
+    return OwnerSettings(revision=revision, is_opted_in=False, masks=(settings.masks or [])[1:])
 
 
 async def _second_owner(home: Home, world: World) -> str:

@@ -35,6 +35,7 @@ class Channel extends EventTarget {
     if (get === undefined) return;
     const say = (data) => this.dispatchEvent(new MessageEvent("message", { data }));
     setTimeout(() => {
+      if (HEADS[get] === undefined) return say(JSON.stringify({ error: "no such clip" }));
       say(JSON.stringify({ clip: get, size: MP4.length, from: 0, ...HEADS[get] }));
       say(MP4.slice().buffer);
       say(JSON.stringify({ end: get }));
@@ -45,6 +46,17 @@ export class LiveSession {
   clips = new Channel();
   async start() {
     setTimeout(() => this.clips.dispatchEvent(new Event("open")));
+  }
+  close() {}
+}
+"""
+
+AWAY_STUB = """
+export * from "./live_itself.js";
+export class LiveSession {
+  clips = new EventTarget();
+  async start() {
+    throw new Error("the doorbell can't be reached");
   }
   close() {}
 }
@@ -93,17 +105,20 @@ async def filmed(
     }
     if says_begun:
         head |= {"started_ms": begun_ms, "dating": dating}
-    await _answer(home.page, {clip.clip_id: head})
+    home.heads[clip.clip_id] = head
+    plain = base64.b64encode(unb64u(VECTORS["plain_mp4"])).decode()
+    await _answer(home.page, LIVE_STUB % (json.dumps(home.heads), plain))
     return clip
 
 
-async def _answer(page: Page, heads: dict[str, dict[str, object]]) -> None:
-    """Let the doorbell answer at once, with one of these heads and its file."""
-    plain = unb64u(VECTORS["plain_mp4"])
-    scripts = {
-        "live.js": LIVE_STUB % (json.dumps(heads), base64.b64encode(plain).decode()),
-        "live_itself.js": (BUNDLE / "live.js").read_text("utf-8"),
-    }
+async def out_of_reach(home: Home) -> None:
+    """Let no recording be fetched in this browser: it is given unwatched, or not at all."""
+    await _answer(home.page, AWAY_STUB)
+
+
+async def _answer(page: Page, live: str) -> None:
+    """Let the app's sessions be these from its next load on."""
+    scripts = {"live.js": live, "live_itself.js": (BUNDLE / "live.js").read_text("utf-8")}
 
     async def script(route: Route) -> None:
         name = route.request.url.rsplit("/", 1)[1]

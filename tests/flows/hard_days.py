@@ -65,7 +65,7 @@ class HardDays:
     @property
     def address(self) -> str:
         """Where the real recording is shown, with the facts of those days."""
-        return f"#/clips/{self._device}/{self._real['clip_id']}"
+        return f"#/history/{self._device}/{self._real['clip_id']}"
 
     async def come_over(self, page: Page) -> None:
         """Let what the page loads from now on be as on those days."""

@@ -26,7 +26,6 @@ from firmware.consent.verifier import judge
 from firmware.enrolment.newcomers import Newcomers, Opened
 from firmware.enrolment.pairing import Pairing
 from firmware.enrolment.pairing_messages import PairingCommand, PairingMessages
-from firmware.protocol.browsers import SESSION_KEY_LIFE_MS
 from firmware.protocol.commands import (
     Accepted,
     Command,
@@ -42,10 +41,12 @@ from firmware.protocol.encoding import new_id, unb64u
 from firmware.protocol.grants import OwnerKeys, open_statement
 from firmware.protocol.notes import BrowserEnrolled, NoteBody
 from firmware.protocol.register.facts import no_register
+from firmware.protocol.rights import OWNERS_WHAT, SELF_RENEWED_MS
 from firmware.protocol.topics import subject
 from relay.web.app_server import BUNDLE
 from tests.fakes.clock import ManualClock
 from tests.fakes.log_town import make_town
+from tests.fakes.owner_file import file_of
 from tests.fakes.porch import Porch, porch
 from tests.fakes.waiting import eventually
 from tests.flows.browser import Person, sit_down
@@ -183,8 +184,16 @@ def enrol(here: Porch, owner: OwnerKeys) -> None:
 
 def enrolled(browser: str, name: str) -> BrowserEnrolled:
     """Return the note that a browser is let in."""
-    until_ms = time.time_ns() // 1_000_000 + SESSION_KEY_LIFE_MS
-    return BrowserEnrolled(browser=browser, name=name, until_ms=until_ms)
+    until_ms = time.time_ns() // 1_000_000 + SELF_RENEWED_MS
+    return BrowserEnrolled(
+        browser=browser,
+        name=name,
+        by_name="Mary",
+        holder="owner",
+        what=list(OWNERS_WHAT),
+        from_ms=0,
+        until_ms=until_ms,
+    )
 
 
 async def judged(at: Visit) -> Judged | Refusal:
@@ -209,10 +218,12 @@ async def judged(at: Visit) -> Judged | Refusal:
         clips={},
         spent=frozenset(),
         browsers={
-            known.keys.id: BrowserFact(credential_id=known.credential_id, keys=known.keys)
+            known.keys.id: BrowserFact(
+                credential_id=known.credential_id, keys=known.keys, right=known.right
+            )
             for known in at.here.browsers.all()
         },
         newcomers={c: one.keys for c, one in at.carrier.opened().items()},
-        household=HouseholdFacts(approvers={}, waiting={}),
+        household=HouseholdFacts(file=file_of(), approvers={}, waiting={}),
     )
     return judge(UnverifiedStatement(data), facts)

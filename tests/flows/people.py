@@ -283,7 +283,8 @@ async def give(page: Page, case_number: str) -> None:
 
 
 async def sign(page: Page) -> None:
-    """Sign; wait until the app says to confirm it at the doorbell's own page."""
+    """Go on, and sign; wait until the app says to confirm it at the doorbell's own page."""
+    await page.click("#next")
     await page.click("#give")
     await page.wait_for_selector("#confirm-at-door")
 
@@ -296,8 +297,10 @@ async def read_request(page: Page, case_number: str) -> None:
 
 
 async def choose_all(page: Page) -> None:
-    """Tick every recording that was asked for."""
+    """Go on to the recordings that were asked for, and tick every one."""
+    await page.click("#next")
     boxes = page.locator("[data-testid=choose-clip]")
+    await expect(boxes).not_to_have_count(0)
     for index in range(await boxes.count()):
         await boxes.nth(index).check()
 

@@ -20,7 +20,7 @@ from firmware.notes.event_pictures import EventPicture, PictureSealer
 from firmware.protocol.browsers import BrowserKeys
 from firmware.protocol.commands import CommandBody, ReplyBody, SealedOrder
 from firmware.protocol.events import Event, Pressed, Thumbnail
-from firmware.protocol.live import PlayReply, PushText
+from firmware.protocol.live import PlayReply, PushText, RingPush
 from firmware.protocol.thumbnails import SealedThumbnail
 from relay.store import thumbnails
 from relay.store.schema import push_subscriptions
@@ -58,6 +58,7 @@ class Home:
     at: Visit
     phone: Phone
     played: list[PlayReply] = field(default_factory=list)
+    snoozed: list[tuple[str, int]] = field(default_factory=list)
     cannot_play: str = ""
 
     async def carry_out(self, body: CommandBody, answered: ReplyBody) -> ReplyBody:
@@ -70,8 +71,12 @@ class Home:
             checks=here.checks,
             browsers=here.browsers,
             replies=self,
+            pushes=self,
         )
         return await orders.on_order(body)
+
+    def snooze(self, browser: str, minutes: int) -> None:
+        self.snoozed.append((browser, minutes))
 
     async def play_reply(self, reply: PlayReply) -> None:
         if self.cannot_play:
@@ -93,7 +98,7 @@ class Home:
         )
 
     async def open(self) -> None:
-        await self.at.page.goto(f"{OWNER_ORIGIN}/#/notifications")
+        await self.at.page.goto(f"{OWNER_ORIGIN}/#/settings/notifications")
         await self.at.page.reload()
         await self.at.page.wait_for_selector("#push-form, #push-blocked")
 
@@ -110,9 +115,9 @@ class Home:
         """Return what a push of this event says."""
         fields: dict[str, object] = {
             "device": event.device,
-            "event_id": event.id,
-            "kind": "pressed",
+            "id": event.id,
             "time_ms": event.time_ms,
+            "body": RingPush(),
         }
         return PushText(**(fields | changes)).encode().decode()  # type: ignore[arg-type]
 

@@ -31,6 +31,7 @@ async def see_details(page: Page) -> None:
     """Open all that is folded below the live picture, and the quick replies."""
     await see_live(page)
     await page.click("#reply")
+    await page.click("#live-more")
     for folded in await page.locator("main summary").all():
         await folded.click()
     await page.wait_for_selector("[data-fact=rate]")
@@ -43,8 +44,8 @@ async def see_clip(page: Page) -> None:
 
 
 async def choose_clips(page: Page) -> None:
-    """Wait for the recordings that can be given, and tick them."""
-    await page.wait_for_selector("[data-testid=choose-clip]")
+    """Tick the recordings that can be given."""
+    await page.wait_for_selector("#next")
     await people.choose_all(page)
 
 

@@ -20,6 +20,7 @@ from tests.flows import people
 from tests.flows.asked_pictures import take_asked
 from tests.flows.browser import Person, chromium, sit_down, unpaired_town
 from tests.flows.camera import IN_ENGLISH_ONLY, Camera
+from tests.flows.component_pictures import take_components
 from tests.flows.door_pictures import take_doors
 from tests.flows.hard_days import HardDays
 from tests.flows.page_pictures import take_pages
@@ -40,7 +41,7 @@ from tests.story.door import Door
 from tests.story.settings import REPOSITORY, Settings
 
 PICTURES = REPOSITORY / "build" / "screenshots"
-PARTS = ("doors", "asked", "saved", "pages", "story")
+PARTS = ("components", "doors", "asked", "saved", "pages", "story")
 PORTRAIT = REPOSITORY / "docs" / "images" / "owner-app.png"
 CODE_RECORDED_S = 10.0
 """That the code is taken away is motion, and a recording of its own."""
@@ -179,11 +180,12 @@ class Story:
         }.items():
             await page.goto(f"{self._app}/#/{name}")
             await take(page, f"owner-{name}", redo=appearing(shown))
-        await page.goto(f"{self._app}/#/settings")
+        await page.goto(f"{self._app}/#/settings/data")
+        await page.click("#to-advanced")
         await take(page, "owner-settings", redo=ask_for_keys)
-        await page.goto(f"{self._app}/#/clips")
-        await take(page, "owner-clips", redo=appearing("#clips"))
-        await page.click("[data-testid=clip] a")
+        await page.goto(f"{self._app}/#/history")
+        await take(page, "owner-clips", redo=appearing(".day .row"))
+        await page.click(".day a")
         await take(page, "owner-clip", redo=see_clip)
 
     async def _officer_joins(self, page: Page) -> None:
@@ -303,7 +305,7 @@ class Story:
         await guest.click("#ask")
         await guest.wait_for_selector("#has-asked")
         await take(guest, "owner-asked", languages=IN_ENGLISH_ONLY)
-        await owner.goto(f"{self._app}/#/people")
+        await owner.goto(f"{self._app}/#/settings/people")
         await take(
             owner, "owner-people", redo=lambda page: page.get_by_text("Nora").first.wait_for()
         )
@@ -341,8 +343,8 @@ class Story:
         await days.come_over(page)
         await take(page, "owner-hard-day", redo=appearing("[data-testid=wrong-now]"))
         await take(page, "owner-hard-day-open", redo=unfold_all)
-        await page.goto(f"{self._app}/#/clips")
-        await take(page, "owner-hard-clips", redo=appearing("#clips"))
+        await page.goto(f"{self._app}/#/history")
+        await take(page, "owner-hard-clips", redo=appearing(".day .row"))
         await page.goto(f"{self._app}/{days.address}")
         await take(page, "owner-hard-clip", redo=see_clip)
         await days.end(page)
@@ -404,6 +406,8 @@ async def take_parts(parts: Collection[str], out: Path, portrait_file: Path) -> 
     camera, faults = Camera(out), []
     with tempfile.TemporaryDirectory(prefix="doorward-") as made:
         folder = Path(made)
+        if "components" in parts:
+            faults += await take_components(camera)
         if "doors" in parts:
             faults += await take_doors(camera)
         if "asked" in parts:

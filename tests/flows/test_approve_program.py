@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from firmware.protocol.decisions import AddApprover, EnrolBrowser
+from firmware.protocol.decisions import AddApprover
 from firmware.protocol.owner_codes import parse_approver_code
 from firmware.protocol.pairing import browser_words
+from tests.fakes.rights import own_browser
 from tests.flows.laptop_home import home
 from tests.story.browser import SoftBrowser
 
@@ -22,7 +23,7 @@ async def test_a_statement_is_confirmed_from_anywhere_with_a_key_in_a_file(tmp_p
         assert "Laptop (this one)" in printed
 
         tv = SoftBrowser.create("TV").keys
-        digest = await at.rig.ask(at.desk, at.rig.sign(EnrolBrowser(browser=tv)))
+        digest = await at.rig.ask(at.desk, at.rig.sign(own_browser(tv, now_ms=at.rig.now_ms)))
         arguments = ("approve", digest[:10], "--key-file", str(key))
         code, printed = await at.run("firmware.companion.owner.cli", *arguments)
         assert (code, "nobody answers" in printed) == (1, True), printed
@@ -50,7 +51,7 @@ async def test_without_a_passphrase_the_key_says_yes_by_itself(tmp_path: Path) -
         made = parse_approver_code(next(p for p in printed.split("\n\n") if p.startswith("DWA1:")))
         await at.rig.confirm(at.desk, at.rig.sign(AddApprover(name="Blue", key=made.key)))
         tv = SoftBrowser.create("TV").keys
-        await at.rig.ask(at.desk, at.rig.sign(EnrolBrowser(browser=tv)))
+        await at.rig.ask(at.desk, at.rig.sign(own_browser(tv, now_ms=at.rig.now_ms)))
         code, printed = await at.run(
             "firmware.companion.owner.cli", "approve", "--key-file", str(key), given="yes\n"
         )

@@ -94,7 +94,7 @@ async def watch_live(page: Page) -> None:
 
 
 async def play_clip(page: Page, clip_id: str) -> None:
-    await page.evaluate("location.hash = '#/clips'")
+    await page.evaluate("location.hash = '#/history'")
     await page.click(f"[data-clip='{clip_id}'] a")
     video = await page.wait_for_selector("video#clip-video")
     seen = await video.evaluate(PLAYS)

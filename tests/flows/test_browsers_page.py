@@ -11,9 +11,12 @@ from firmware.consent.facts import Decision
 from firmware.enrolment.keys import load_or_make_keys
 from firmware.enrolment.newcomers import Newcomers, Opened
 from firmware.protocol.commands import SealedStatement
-from firmware.protocol.decisions import EndBrowser, EnrolBrowser
+from firmware.protocol.decisions import EndBrowser, GiveRight
 from firmware.protocol.notes import BrowserEnded, ConfirmationWanted
 from firmware.protocol.pairing import PairingCode
+from relay.people.callers import Caller
+from relay.people.sessions import open_session
+from relay.store import people, push, sessions
 from tests.fakes.waiting import eventually
 from tests.flows.camera import TOO_SMALL, WIDER_THAN_SCREEN
 from tests.flows.household import PICTURES_SHOWN
@@ -33,7 +36,7 @@ async def asked_at_the_door(at: Visit) -> Opened:
     checked = await judged(at)
     assert isinstance(checked, Decision), checked
     terms = checked.terms
-    assert isinstance(terms, EnrolBrowser)
+    assert isinstance(terms, GiveRight)
     assert terms.browser == at.owner.browser
     assert terms.commitment is not None
     await at.note(ConfirmationWanted(statement_digest=checked.digest, door_page="http://door"))
@@ -107,14 +110,56 @@ async def test_another_doorbells_answer_is_not_taken(tmp_path: Path) -> None:
         assert not at.carrier.opened()
 
 
-async def test_a_browser_is_ended_from_the_list(tmp_path: Path) -> None:
+async def sign_in_on(at: Visit, browser: str) -> str:
+    """Sign the owner in on another phone, which gets pushes; return the account's id."""
+    async with at.world.database.begin() as tx:
+        credential = await people.find_credential(tx, at.owner.passkey.credential_id)
+        assert credential is not None
+        account = await people.find_account(tx, credential.account_id)
+        assert account is not None
+        now_ms = at.world.clock.wall_ms()
+        await open_session(tx, account, now_ms, Caller(address="", browser="Lost phone"))
+        (lost,) = [
+            one
+            for one in await sessions.list_of(tx, account.id, now_ms)
+            if one.browser == "Lost phone"
+        ]
+        await sessions.set_browser(tx, lost.id, browser)
+        await push.subscribe(
+            tx,
+            account_id=account.id,
+            browser=browser,
+            endpoint="https://push.test/lost",
+            now_ms=now_ms,
+            expires_ms=None,
+        )
+    return account.id
+
+
+async def left_of(at: Visit, account_id: str, browser: str) -> list[str]:
+    """Return what the relay still has of a phone."""
+    async with at.world.database.read() as tx:
+        now_ms = at.world.clock.wall_ms()
+        found = [one.browser for one in await sessions.list_of(tx, account_id, now_ms)]
+        pushes = await tx.exec_driver_sql("SELECT browser FROM push_subscriptions")
+    return [one for one in found if one == "Lost phone"] + [
+        one for (one,) in pushes if one == browser
+    ]
+
+
+async def test_a_lost_phone_is_ended_in_three_touches_everywhere(tmp_path: Path) -> None:
+    """Its keys at the doorbell, its session and its pushes at the relay; then the passkey once."""
     async with visiting(tmp_path) as at:
         old = SoftBrowser.create("Lost phone").keys
         at.here.browsers.enrol(old, at.owner.passkey.credential_id, at.world.clock.wall_ms())
         await at.note(enrolled(at.owner.browser.id, at.owner.browser.name))
         await at.note(enrolled(old.id, old.name))
-        await at.page.goto(f"{OWNER_ORIGIN}/#/people")
+        account_id = await sign_in_on(at, old.id)
+        assert len(await left_of(at, account_id, old.id)) == 2
+        await at.page.goto(f"{OWNER_ORIGIN}/#/")
         await at.page.reload()
+        await at.page.click("nav.places a[href='#/settings']")
+        await at.page.click("#settings-people")
         rows = at.page.locator("[data-testid=browser]")
         await expect(rows).to_have_count(2)
         await expect(rows.filter(has_text="this one")).to_have_count(1)
@@ -122,6 +167,8 @@ async def test_a_browser_is_ended_from_the_list(tmp_path: Path) -> None:
         checked = await judged(at)
         assert isinstance(checked, Decision), checked
         assert checked.terms == EndBrowser(browser=old.id)
+        await expect(at.page.locator("#browser-ending")).to_be_visible()
+        assert await left_of(at, account_id, old.id) == []
         await at.note(BrowserEnded(browser=old.id, name=old.name))
         await expect(rows).to_have_count(1)
         assert await at.page.evaluate(WIDER_THAN_SCREEN) == []

@@ -10,7 +10,7 @@ from firmware.local_page.texts import LANGUAGES
 from tests.flows.browser import chromium, sit_down
 from tests.flows.camera import TOO_SMALL, WIDER_THAN_SCREEN
 from tests.flows.checked_doors import FilmingDoorbell, filming_door, open_check
-from tests.flows.page_quality import RUN_AXE, STANDARDS, axe_source
+from tests.flows.page_quality import RUN_AXE, SETTLED, STANDARDS, axe_source
 
 pytestmark = pytest.mark.browser
 
@@ -111,6 +111,7 @@ async def test_it_fits_a_telephone_and_passes_axe(door: AtTheDoor, language: str
     faults = []
     for scheme in ("light", "dark"):
         await door.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        await door.page.evaluate(SETTLED)
         faults += await door.page.evaluate(RUN_AXE, {"type": "tag", "values": STANDARDS})
         for measure in (WIDER_THAN_SCREEN, TOO_SMALL):
             faults += await door.page.evaluate(measure)

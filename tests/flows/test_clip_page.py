@@ -33,6 +33,14 @@ STEP = """async (id) => {
 }"""
 
 
+NO_H264 = """() => {
+  const all = RTCRtpReceiver.getCapabilities.bind(RTCRtpReceiver);
+  RTCRtpReceiver.getCapabilities = (kind) => {
+    const { codecs, ...rest } = all(kind);
+    return { ...rest, codecs: codecs.filter(({ mimeType }) => mimeType !== "video/H264") };
+  };
+}"""
+"""As in a Firefox without OpenH264: it plays MP4, and can't decode H.264 over WebRTC."""
 NOTE_PROGRESS = """() => {
   const bar = document.querySelector("#clip-stage progress");
   window.shares = [bar.value];
@@ -73,7 +81,7 @@ async def recorded(folder: Path, shelf: SignedShelf) -> AsyncIterator[tuple[Visi
 
 
 async def open_clip(at: Visit) -> Page:
-    await at.page.goto(f"{OWNER_ORIGIN}/#/clips/{at.device}/{CLIP_ID}")
+    await at.page.goto(f"{OWNER_ORIGIN}/#/history/{at.device}/{CLIP_ID}")
     await at.page.reload()
     return at.page
 
@@ -94,6 +102,49 @@ async def test_plays_at_once_and_then_from_the_checked_file(tmp_path: Path) -> N
         assert at.person.faults == []
 
 
+async def test_a_browser_without_h264_over_webrtc_shows_the_checked_file(tmp_path: Path) -> None:
+    async with recorded(tmp_path, SignedShelf()) as (at, clip):
+        await at.page.add_init_script(f"({NO_H264})()")
+        page = await open_clip(at)
+        await expect(page.locator("[data-testid=verify-ok]")).to_contain_text(
+            f"all {clip.picture_count} pictures"
+        )
+        await page.wait_for_function("() => document.querySelector('#clip-video').readyState >= 2")
+        await at.see()
+        await expect(page.locator("[data-reason=no_h264]")).to_contain_text("Recordings play")
+        assert at.person.faults == []
+
+
+SEEK = """(ms) => {
+  const bar = document.querySelector("#clip-bar");
+  bar.value = ms;
+  for (const type of ["input", "change"]) bar.dispatchEvent(new Event(type));
+}"""
+
+
+async def test_goes_to_any_moment_before_all_of_it_is_fetched(tmp_path: Path) -> None:
+    """While it is on its way: the doorbell is asked for that moment, and the fetching goes on."""
+    shelf = SignedShelf(padding_bytes=30_000_000)
+    async with recorded(tmp_path, shelf) as (at, clip):
+        page = await open_clip(at)
+        await page.wait_for_function(PLAYS_AT_ONCE)
+        assert await page.get_attribute("#clip-bar", "max") == str(clip.duration_ms)
+        await page.evaluate(SEEK, 12_000)
+        await page.wait_for_function(
+            "() => document.querySelector('#clip-state') === null"
+            " || Number(document.querySelector('#clip-bar').value) > 12_100"
+        )
+        assert await page.locator("#clip-video").count() == 0, (
+            "it was fetched before it could be seen"
+        )
+        await expect(page.locator("[data-testid=verify-ok]")).to_be_visible()
+        assert await page.eval_on_selector("#clip-video", "(v) => v.currentTime") > 11
+        assert await page.eval_on_selector("#clip-video", "(v) => v.duration") == pytest.approx(
+            SECONDS, abs=0.2
+        )
+        assert at.person.faults == []
+
+
 async def test_goes_from_picture_to_picture_and_keeps_the_very_file(tmp_path: Path) -> None:
     async with recorded(tmp_path, SignedShelf()) as (at, clip):
         page = await open_clip(at)
@@ -107,7 +158,7 @@ async def test_goes_from_picture_to_picture_and_keeps_the_very_file(tmp_path: Pa
         assert next_s - at_s == pytest.approx(0.1, abs=0.01)
         assert back_s == pytest.approx(at_s, abs=0.01)
         async with page.expect_download() as downloading:
-            await page.click("#keep-clip")
+            await page.click("#save-clip")
         file = await (await downloading.value).path()
         assert await asyncio.to_thread(file.read_bytes) == clip.file.mp4
 
@@ -151,9 +202,9 @@ async def test_a_browser_that_is_not_let_in_is_told_so_and_led_to_where_it_can_b
 
 UNKNOWN = {
     "#/nowhere": ("#nowhere", "The app has no page at this address."),
-    "#/clips/nonexistent": ("#no-such-doorbell", "None of your doorbells has this address."),
-    "#/clips/nonexistent/" + "b" * 26: ("#no-such-doorbell", "None of your doorbells has this"),
-    "#/clips/{device}/" + "b" * 26: ("#no-such-clip", "has announced no such recording"),
+    "#/history/nonexistent": ("#no-such-doorbell", "None of your doorbells has this address."),
+    "#/history/nonexistent/" + "b" * 26: ("#no-such-doorbell", "None of your doorbells has this"),
+    "#/history/{device}/" + "b" * 26: ("#no-such-clip", "has announced no such recording"),
 }
 
 
@@ -164,4 +215,4 @@ async def test_an_unknown_address_or_recording_says_so(tmp_path: Path) -> None:
             await at.page.goto(f"{OWNER_ORIGIN}/{fragment.format(device=at.device)}")
             await at.page.reload()
             await expect(at.page.locator(selector)).to_contain_text(words)
-            assert await at.page.locator("#clips").count() == 0
+            assert await at.page.locator(".day").count() == 0

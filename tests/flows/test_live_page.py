@@ -207,12 +207,13 @@ async def test_the_first_page_says_who_watches_and_from_where_it_works(tmp_path:
         await at.page.goto(f"{OWNER_ORIGIN}/#/")
         await at.page.reload()
         await expect(at.page.locator("[data-reach=home_only]")).to_contain_text(
-            "This works at home only"
+            "Live view works on your home network only"
         )
         began = WatchingBegan(
             session_id=new_id(),
             name="Nora",
             browser_name="Kitchen tablet",
+            holder="owner",
             at_ms=at.world.clock.wall_ms(),
         )
         await at.note(began)
@@ -280,9 +281,10 @@ async def test_keys_work_and_can_be_switched_off(tmp_path: Path) -> None:
         is_full = "() => document.fullscreenElement?.id === 'live-screen'"
         await at.page.keyboard.press("f")
         await at.page.wait_for_function(is_full)
-        await expect(at.page.locator("#talk")).to_be_in_viewport()
+        await expect(at.page.locator("#live-watching")).to_be_in_viewport()
         await at.page.keyboard.press("f")
         await at.page.wait_for_function("() => document.fullscreenElement === null")
+        await at.page.click("#live-more")
         await at.page.click(".shortcuts summary")
         await at.page.uncheck("#shortcuts-on")
         await at.page.keyboard.press("f")
@@ -293,6 +295,7 @@ async def test_keys_work_and_can_be_switched_off(tmp_path: Path) -> None:
 async def test_the_picture_goes_into_a_small_window_and_comes_back(tmp_path: Path) -> None:
     async with visiting(tmp_path) as at:
         await see(at)
+        await at.page.click("#live-more")
         await at.page.click("#picture-aside")
         await at.page.wait_for_function(
             "() => document.pictureInPictureElement?.closest('#live-screen')"
@@ -304,6 +307,7 @@ async def test_the_picture_goes_into_a_small_window_and_comes_back(tmp_path: Pat
 async def test_tells_picture_and_line_on_request(tmp_path: Path) -> None:
     async with visiting(tmp_path) as at:
         await see(at)
+        await at.page.click("#live-more")
         await at.page.click("#live-details")
         facts = at.page.locator("#live-facts")
         await expect(facts.locator("[data-fact=picture]")).to_have_text("320 × 240")
@@ -331,6 +335,7 @@ async def test_a_voice_is_heard_at_the_door_only_while_the_button_is_held(tmp_pa
 async def test_an_open_line_stays_open_until_it_is_closed(tmp_path: Path) -> None:
     async with sounding(tmp_path) as (at, sound):
         await see(at)
+        await at.page.click("#live-more")
         await at.page.click("#open-line")
         await eventually(lambda: sound.speaker.loudest > LOUD)
         await expect(at.page.locator("#open-line")).to_have_attribute("aria-pressed", "true")

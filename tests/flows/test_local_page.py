@@ -127,7 +127,7 @@ async def test_masks_are_drawn_in_the_shape_of_the_shown_picture(
 async def test_both_answers_weigh_the_same_and_neither_is_first_in_focus(home: AtHome) -> None:
     home.bell.waits = WAITING["grant"]
     await home.unlock()
-    buttons = home.page.locator(".decide button")
+    buttons = home.page.locator(".choice button")
     no, yes = [await buttons.nth(number).bounding_box() for number in (0, 1)]
     looks = [
         await buttons.nth(number).evaluate(
@@ -146,7 +146,7 @@ async def test_what_cannot_be_given_offers_no_release(home: AtHome) -> None:
     await home.unlock()
     await expect(home.page.locator("main")).to_contain_text("Choose again in the owner's app")
     await expect(home.page.locator("form[action^='/confirm/']")).to_have_count(0)
-    await home.page.click(".decide button")
+    await home.page.click(".choice button")
     assert home.bell.told == [f"refuse {DIGEST}"]
 
 
@@ -190,3 +190,28 @@ async def test_how_a_knock_ended_is_told_only_to_who_knows_the_door_number(home:
     await expect(home.page.locator("main")).to_contain_text("wrong for the third time")
     assert "wrong" not in locked
     assert "The knock is" not in locked
+
+
+async def test_the_page_stays_fresh_and_tells_a_screen_reader_only_what_is_new(
+    home: AtHome,
+) -> None:
+    home.bell.waits = []
+    await home.unlock()
+    await home.page.goto(f"{home.address}/confirm")
+    await home.page.evaluate("window.isTheSame = true")
+    home.bell.waits = [asking(OTHERS[1])]
+    await expect(home.page.locator("article")).to_have_count(1)
+    heading = await home.page.inner_text("h1")
+    await expect(home.page.locator("#fresh-told")).to_contain_text(heading)
+    assert await home.page.evaluate("window.isTheSame") is True
+    await expect(home.page.locator("[data-fresh-s]")).to_have_count(0)
+    assert home.faults == []
+
+
+async def test_the_page_says_when_the_doorbell_answers_no_more(home: AtHome) -> None:
+    home.bell.releases = [RELEASES["logging"]]
+    await home.unlock()
+    await home.page.goto(f"{home.address}/releases/{DIGEST}")
+    await home.page.context.set_offline(True)
+    await expect(home.page.locator("#fresh-told")).to_contain_text("doesn't answer just now")
+    await expect(home.page.locator("h1")).to_be_visible()

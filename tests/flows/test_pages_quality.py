@@ -18,6 +18,7 @@ import pytest
 from playwright.async_api import Browser, Page, Response
 
 from relay.web.app_server import BUNDLE
+from tests.fakes.waiting import eventually
 from tests.flows.asked_home import Home, home_in_browser
 from tests.flows.browser import Person, chromium, sit_down
 from tests.flows.camera import speak
@@ -142,7 +143,7 @@ def views_of_the_app() -> list[str]:
     """Return the names in the app's table of views."""
     source = (REPOSITORY / "relay" / "owner_app" / "routes.js").read_text()
     table = source.partition("const ROUTES = {")[2].partition("};")[0]
-    return re.findall(r'^  "?(\w*)"?: \{ load', table, re.MULTILINE)
+    return re.findall(r'^  "?([\w/]*)"?: \{ load', table, re.MULTILINE)
 
 
 async def addresses_of(home: Home) -> list[str]:
@@ -151,7 +152,7 @@ async def addresses_of(home: Home) -> list[str]:
     await home.hear(asked, is_example=True)
     clip = await home.visitor()
     behind = {
-        "clip": f"clips/{home.device}/{clip.clip_id}",
+        "clip": f"history/{home.device}/{clip.clip_id}",
         "release": f"requests/{asked.id}",
         "join": "join?invitation=used",
         "identity": f"identity/{home.device}",
@@ -163,16 +164,27 @@ async def load_from_bundle(address: str) -> bytes:
     return (BUNDLE / urlsplit(address).path.lstrip("/")).read_bytes()
 
 
+TELLS_WHEN_SHOWN = """new MutationObserver((_, observer) => {
+  if (document.querySelector("SHOWN") === null) return;
+  observer.disconnect();
+  void window.tellShown();
+}).observe(document, { childList: true, subtree: true });"""
+
+
 async def weigh_the_app(inspector: Inspector, page: Page, shown: str) -> None:
     """Weigh what the owner's app fetches until its first page shows what it is for."""
     loaded: list[str] = []
+    before: list[str] = []
     page.on("request", lambda request: loaded.append(request.url))
+    await page.expose_function("tellShown", lambda: before.extend(loaded))
+    await page.add_init_script(TELLS_WHEN_SHOWN.replace("SHOWN", shown))
     answer = await page.goto(f"{OWNER_ORIGIN}/")
     assert answer is not None
     inspector.check_policy(f"owner {shown}", answer)
     await page.wait_for_selector(shown)
-    assert any("/locales/" in address for address in loaded)
-    await inspector.weigh(f"owner {shown}", answer, loaded)
+    await eventually(lambda: bool(before))
+    assert any("/locales/" in address for address in before)
+    await inspector.weigh(f"owner {shown}", answer, before)
 
 
 def browser_of(page: Page) -> Browser:
@@ -199,7 +211,7 @@ async def test_every_view_of_the_owners_app(tmp_path: Path) -> None:
                 await inspector.look(page, f"owner #/{address}", f"{language} {width} {theme}")
         home.person.faults.clear()  # a doorbell that isn't there was asked for pictures
         print(f"{len(addresses)} views of the owner's app; {inspector.told()}")
-        assert inspector.found == []
+        assert not inspector.found, "\n".join(inspector.found)
 
 
 async def test_what_is_wrong_is_found() -> None:

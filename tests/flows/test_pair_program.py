@@ -103,10 +103,10 @@ async def test_a_terminal_pairs_and_then_sees_who_owns_the_doorbell(tmp_path: Pa
             await at.world.tell(at.rig.keys.device, note)
         code, printed = await renewing
         (after,) = [b for b in at.rig.browsers.all() if b.keys.name == "Bea's terminal"]
-        assert after.expires_ms is not None
-        assert before.expires_ms is not None
-        assert after.expires_ms > before.expires_ms  # at once: nobody was asked
-        until = time_text(after.expires_ms, None)
+        assert after.right.until_ms is not None
+        assert before.right.until_ms is not None
+        assert after.right.until_ms > before.right.until_ms  # at once: nobody was asked
+        until = time_text(after.right.until_ms, None)
         assert (code, f"may watch until {until}." in printed) == (0, True), printed
 
 

@@ -42,7 +42,7 @@ async def test_a_ring_reaches_a_phone_with_its_picture_and_is_answered(tmp_path:
             phone = await Phone.of(owner.page, settings.app_url, endpoint=service.endpoint())
             await join_as_owner(owner.page, settings)
             await pair(owner.page, home.page, door, settings)
-            await owner.page.goto(f"{settings.app_url}/#/notifications")
+            await owner.page.goto(f"{settings.app_url}/#/settings/notifications")
             await owner.page.click("#push-save")
             await owner.page.wait_for_selector("#push-said")
             await phone.wait_until_installed()

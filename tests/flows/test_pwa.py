@@ -105,7 +105,7 @@ async def test_a_newer_version_waits_until_the_owner_asks_for_it(tmp_path: Path)
     bundle = await copy_of_the_app(tmp_path)
     async with served(bundle) as (page, origin):
         await open_twice(page, origin)
-        sheet = bundle / "style.css"
+        sheet = bundle / "first.css"
         sheet.write_text(sheet.read_text() + "\nbody { --newer: yes }\n")
         await list_anew(bundle)
         await page.evaluate(
@@ -128,7 +128,7 @@ async def test_a_newer_version_waits_until_the_owner_asks_for_it(tmp_path: Path)
 
 async def test_a_file_that_isnt_the_listed_one_is_never_kept(tmp_path: Path) -> None:
     bundle = await copy_of_the_app(tmp_path)
-    sheet = bundle / "style.css"
+    sheet = bundle / "first.css"
     sheet.write_text(sheet.read_text() + "\n/* another one */\n")
     async with served(bundle) as (page, origin):
         await page.goto(f"{origin}/#/")

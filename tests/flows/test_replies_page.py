@@ -159,7 +159,7 @@ async def test_a_doorbell_that_goes_away_is_said_and_can_be_asked_again(tmp_path
 async def test_leaving_the_page_ends_the_session(tmp_path: Path) -> None:
     async with at_the_page(tmp_path) as (at, _sound, page):
         assert at.here.live.sessions == 1
-        await page.goto(f"{OWNER_ORIGIN}/#/people")
+        await page.goto(f"{OWNER_ORIGIN}/#/settings/people")
 
         await eventually(lambda: at.here.live.sessions == 0, 15)
         assert at.here.live.watchers == ()
@@ -182,6 +182,7 @@ async def test_whoever_watches_turns_the_doors_microphone_off_and_never_on(tmp_p
     sound = Sounding(tmp_path / "replies")
     async with visiting(tmp_path, flags=FAKE_MICROPHONE, sound=sound.live) as at:
         await at.see()
+        await at.page.click("#live-more")
         await at.page.click("#microphone-off")
         await expect(at.page.locator("#door-microphone")).to_contain_text("own page")
         await at.page.click("#microphone-off-yes")

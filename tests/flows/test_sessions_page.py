@@ -45,7 +45,7 @@ async def test_an_owner_signs_out_one_browser_then_all_others_then_all(tmp_path:
         for browser in ("Firefox, Windows", "", *["Safari, iPhone"] * 8):
             await sign_in_elsewhere(world, account, browser)
         page = home.page
-        await page.goto(f"{OWNER_ORIGIN}/#/people")
+        await page.goto(f"{OWNER_ORIGIN}/#/settings/people")
         await page.click("#where-signed-in")
         rows = page.locator("[data-testid=session]")
         await expect(rows).to_have_count(11)
@@ -81,7 +81,7 @@ async def test_a_page_whose_code_cant_be_fetched_says_so_and_can_be_tried_again(
         await page.goto(f"{OWNER_ORIGIN}/#/")
         await page.wait_for_selector("#see")
         await home.person.context.set_offline(True)
-        await page.click("nav a[href='#/clips']")
+        await page.click("nav a[href='#/history']")
         await expect(page.locator("#not-loaded")).to_be_visible()
         assert await page.evaluate(WIDER_THAN_SCREEN) == []
         await page.click("#load-again")
@@ -92,8 +92,8 @@ async def test_a_page_whose_code_cant_be_fetched_says_so_and_can_be_tried_again(
         await expect(page.locator("#not-loaded")).to_be_visible()
         await home.person.context.set_offline(False)
         await page.click("#load-again")
-        await expect(page.locator("h1")).to_have_text("Recordings")
-        assert page.url.endswith("#/clips")
+        await expect(page.locator("h1")).to_have_text("History")
+        assert page.url.endswith("#/history")
         await page.route("**/locales/*.json", lambda route: route.abort())
         await page.reload()
         await expect(page.locator("#no-start")).to_contain_text("The app couldn't be fetched")

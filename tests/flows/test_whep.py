@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx2
+import msgspec
 import pytest
 from playwright.async_api import Page, expect
 from starlette.applications import Starlette
@@ -26,8 +27,9 @@ from firmware.companion.viewer.guard import Guard
 from firmware.companion.viewer.relay_client import RelayClient
 from firmware.companion.viewer.whep import build_whep
 from firmware.consent.facts import Decision
-from firmware.protocol.decisions import EnrolBrowser
+from firmware.protocol.decisions import GiveRight
 from firmware.protocol.players import PlayerSetup, parse_code_text
+from firmware.protocol.rights import SELF_RENEWED_MS, Right
 from tests.fakes.waiting import eventually
 from tests.flows.camera import WIDER_THAN_SCREEN
 from tests.flows.live_session import Visit, enrolled, judged, visiting
@@ -103,7 +105,7 @@ async def let_in(at: Visit, folder: Path) -> PlayerSetup:
     await at.page.click("#let-player-in")
     checked = await judged(at)
     assert isinstance(checked, Decision), checked
-    assert isinstance(checked.terms, EnrolBrowser), checked
+    assert isinstance(checked.terms, GiveRight), checked
     assert checked.terms.browser == parse_code_text(code)
     shown = at.page.locator("[data-testid=player-words] li")
     await expect(shown).to_have_count(6)
@@ -116,8 +118,11 @@ async def let_in(at: Visit, folder: Path) -> PlayerSetup:
 async def confirm_at_the_door(at: Visit, folder: Path) -> None:
     keys = Folder(folder).keys().public
     now_ms = time.time_ns() // 1_000_000
-    at.here.browsers.enrol(keys, at.owner.passkey.credential_id, now_ms)
-    await at.note(enrolled(keys.id, keys.name))
+    until_ms = now_ms + SELF_RENEWED_MS
+    right = Right(holder="player", what=["live"], from_ms=0, until_ms=until_ms)
+    at.here.browsers.give(keys, at.owner.passkey.credential_id, right, now_ms)
+    told = enrolled(keys.id, keys.name)
+    await at.note(msgspec.structs.replace(told, holder="player", what=["live"]))
 
 
 async def watch(page: Page, origin: str, folder: Path) -> None:

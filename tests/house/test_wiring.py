@@ -5,7 +5,7 @@ import ast
 from tests.house.limits import CALLBACKS, CONSTRUCTOR_PARAMETERS
 from tests.house.measures import REPOSITORY, callbacks, long_constructors, sources
 
-MOST_LINES_OF_THE_DOORBELL = 205
+MOST_LINES_OF_THE_DOORBELL = 220
 DOORBELL = REPOSITORY / "firmware" / "app" / "doorbell.py"
 
 

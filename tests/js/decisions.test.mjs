@@ -13,13 +13,15 @@ const vectors = JSON.parse(readFileSync(new URL("../vectors/decisions.json", imp
 const { b64u, canonical, sha256Hex, unb64u, utf8, WireError } = await use("encoding.js");
 const { statementText, sealStatement } = await use("grants.js");
 const decisions = await use("decisions.js");
+const { isSimple } = await use("polygons.js");
+const rights = await use("rights.js");
 const { approverWords, recoveryKeyWords } = await use("pairing.js");
 const { parseApproverCode, parseRecoveryCode } = await use("owner_codes.js");
 const { newSealingPair, openSealed, rawPublicKey } = await use("sealing.js");
 
 const KINDS = [
-  "add_approver", "add_owner", "confirm", "decline", "end_approver", "end_session", "grant", "hold", "knock",
-  "recovery", "refuse_agency", "remove_owner", "revoke", "session", "settings", "unhold",
+  "add_approver", "add_owner", "confirm", "decline", "delete_clips", "end_approver", "end_session", "give_right", "grant",
+  "hold", "keep_clips", "knock", "recovery", "refuse_agency", "remove_owner", "revoke", "settings", "undelete", "unhold",
 ];
 
 test("a statement of each kind has the doorbell's canonical text and digest", async () => {
@@ -56,9 +58,21 @@ test("sealed statements of very different lengths are of one size, and open to w
   assert.equal(long.length - [...sizes][0], vectors.limits.statement_step_bytes);
 });
 
+test("a right's limits, and what makes one wider, are the doorbell's", () => {
+  assert.equal(rights.MAX_RIGHT_MS, vectors.limits.right_ms);
+  assert.equal(rights.SELF_RENEWED_MS, vectors.limits.self_renewed_ms);
+  for (const { before, after, now_ms, is_wider } of vectors.rights) {
+    assert.equal(rights.isWider(before, after, now_ms), is_wider, canonical({ before, after }));
+  }
+  const { terms } = JSON.parse(vectors.statements.give_right.text);
+  assert.deepEqual(rights.givenRight(terms.browser, terms, terms), terms);
+});
+
 test("the limits of a hold are the doorbell's", () => {
   assert.equal(decisions.MAX_HOLD_MS, vectors.limits.hold_ms);
   assert.equal(decisions.MAX_HOLD_WINDOW_MS, vectors.limits.hold_window_ms);
+  assert.equal(decisions.UNDO_MS, vectors.limits.undo_ms);
+  assert.equal(decisions.MAX_NAMED_CLIPS, vectors.limits.named_clips);
 });
 
 test("the six words over an approver's and a recovery key are the doorbell's", async () => {
@@ -91,17 +105,26 @@ test("anything else that is pasted is refused", async () => {
   }
 });
 
-test("settings follow on those before, and only a mask that is gone or changed widens", () => {
+test("settings follow on those before, and keep what only a newer app knows", () => {
   const first = decisions.nextSettings(null, { is_opted_in: true });
-  assert.deepEqual(first, { revision: 1, name: "", is_opted_in: true, has_reminder: false, masks: [] });
-  const [one, other] = [[[0, 0], [9, 0], [9, 9]], [[5, 5], [9, 5], [9, 9]]];
-  const masked = decisions.nextSettings(first, { masks: [one] });
-  assert.deepEqual([masked.revision, masked.is_opted_in], [2, true]);
-  assert.equal(decisions.widens(first, masked), false);
-  assert.equal(decisions.widens(masked, decisions.nextSettings(masked, { masks: [other, one] })), false);
-  assert.equal(decisions.widens(masked, decisions.nextSettings(masked, { masks: [other] })), true);
-  assert.equal(decisions.widens(masked, decisions.nextSettings(masked, { masks: [] })), true);
-  assert.equal(decisions.widens(null, masked), false);
+  assert.deepEqual(first, { revision: 1, is_opted_in: true });
+  const newer = { ...first, night_mode: "red" };
+  assert.deepEqual(decisions.nextSettings(newer, { keep_days: 7 }), { revision: 2, is_opted_in: true, night_mode: "red", keep_days: 7 });
+  assert.deepEqual(decisions.nextSettings(first, { is_opted_in: null }), { revision: 2 });
+});
+
+for (const { before, after, changed, widened } of vectors.settings) {
+  test(`settings from ${JSON.stringify(before)} to ${JSON.stringify(after)} widen as the doorbell says`, () => {
+    assert.deepEqual(decisions.changed(before, after, vectors.file).sort(), changed);
+    assert.deepEqual(decisions.widened(before, after, vectors.file).sort(), widened);
+  });
+}
+
+test("an outline that crosses or touches itself is no polygon", () => {
+  assert.equal(isSimple([[0, 0], [10, 0], [10, 10], [0, 10]]), true);
+  assert.equal(isSimple([[0, 0], [10, 10], [10, 0], [0, 10]]), false);
+  assert.equal(isSimple([[0, 0], [10, 0], [5, 0]]), false);
+  assert.equal(isSimple([[0, 0], [10, 0], [10, 10], [5, 0]]), false);
 });
 
 test("a mask has three to eight corners in the picture", () => {

@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { checkedSpan, requestedClips, grantTerms, partsOf } from "../../relay/owner_app/grant_terms.js";
+import { checkedSpan, requestedClips, grantTerms, partsOf, snapped } from "../../relay/owner_app/grant_terms.js";
 import { Household } from "../../relay/owner_app/household.js";
 import { memoryDatabase } from "../fakes/memory_database.mjs";
 
@@ -30,7 +30,7 @@ function clip(seq, clip_id, started_ms, { digest = `d-${seq}`, corrected_ms = nu
 /** A household that loaded these from its relay. */
 async function household(...events) {
   const get = async (path) => (path === "doorbells" ? { doorbells: [] } : { events: events.toReversed() });
-  const loaded = new Household({ get }, { credential_id: "c" });
+  const loaded = new Household({ get, put: async () => null }, { credential_id: "c" });
   await loaded.load();
   return loaded;
 }
@@ -105,9 +105,9 @@ test("a part begins at a border rounded down and ends at one rounded up, and the
   const told = manifest([0, 90_001, 180_089], 270_089);
   const parts = partsOf(told, checkedSpan({ manifest: told, started_ms: NOW }), { from_ms: NOW, to_ms: NOW + 60_000 });
   assert.deepEqual(parts, [
-    { from_ms: NOW, to_ms: NOW + 1001 },
-    { from_ms: NOW + 1000, to_ms: NOW + 2001 },
-    { from_ms: NOW + 2000, to_ms: NOW + 3000 },
+    { number: 0, from_ms: NOW, to_ms: NOW + 1001 },
+    { number: 1, from_ms: NOW + 1000, to_ms: NOW + 2001 },
+    { number: 2, from_ms: NOW + 2000, to_ms: NOW + 3000 },
   ]);
 });
 
@@ -121,4 +121,15 @@ test("a part that reaches over the asked time by a millisecond can't be given", 
   assert.deepEqual(begins({ from_ms: NOW, to_ms: NOW + 3000 }), [0, 1000, 2000]);
   assert.deepEqual(begins({ from_ms: NOW + 1, to_ms: NOW + 2999 }), [1000]);
   assert.deepEqual(begins({ from_ms: NOW + 1500, to_ms: NOW + 2500 }), []);
+});
+
+test("an end that is moved goes inwards to the next border, and never past the other one", () => {
+  const parts = [0, 1, 2, 3].map((number) => ({ number, from_ms: NOW + number * 1000, to_ms: NOW + number * 1000 + 1001 }));
+  const all = { first: 0, last: 3 };
+  assert.deepEqual(snapped(parts, all, "from", NOW + 1), { first: 1, last: 3 });
+  assert.deepEqual(snapped(parts, all, "from", NOW + 1000), { first: 1, last: 3 });
+  assert.deepEqual(snapped(parts, all, "to", NOW + 2999), { first: 0, last: 1 });
+  assert.deepEqual(snapped(parts, all, "to", NOW + 99_000), all);
+  assert.deepEqual(snapped(parts, { first: 1, last: 2 }, "from", NOW + 99_000), { first: 2, last: 2 });
+  assert.deepEqual(snapped(parts, { first: 1, last: 2 }, "to", NOW), { first: 1, last: 1 });
 });

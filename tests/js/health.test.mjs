@@ -5,7 +5,8 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import test from "node:test";
 
-import { factsOf, isBlind } from "../../relay/owner_app/health.js";
+import { isBlind } from "../../relay/owner_app/camera_states.js";
+import { factsOf } from "../../relay/owner_app/health.js";
 import { agoText, bytesText } from "../../relay/owner_app/i18n.js";
 
 const catalog = JSON.parse(

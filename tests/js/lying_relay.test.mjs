@@ -207,39 +207,30 @@ test("what is decided is kept by door and by the text that was read, not by what
 test("the settings that count are those with the highest number, whatever order they are carried in", async () => {
   const { household, doorbell, carry } = await home();
   const { device } = doorbell;
-  const now = (revision, refused) => ({
-    type: "settings_now",
-    statement_digest: "s",
-    settings: { revision, is_opted_in: revision === 2, has_reminder: false, masks: [] },
-    refused,
-  });
-  assert.deepEqual(settingsOf(household, device), { settings: null, refused: [], isTold: false });
-  await carry(await doorbell.signed(doorbell.note(now(2, ["lakeland"]), { told_ms: NOW + 9 })));
-  await carry(await doorbell.signed(doorbell.note(now(1, []), { told_ms: NOW })));
+  const now = (revision) => ({ type: "settings_now", statement_digest: "s", settings: { revision, is_opted_in: revision === 2 }, at_ms: NOW + revision });
+  assert.deepEqual(settingsOf(household, device), { settings: null, refused: [], isTold: false, atMs: 0 });
+  await carry(await doorbell.signed(doorbell.note(now(2), { told_ms: NOW + 9 })));
+  await carry(await doorbell.signed(doorbell.note(now(1), { told_ms: NOW })));
+  await carry(await doorbell.signed(doorbell.note({ type: "refused_now", statement_digest: "s", refused: ["lakeland"] }, { told_ms: NOW })));
   await household.load();
-  const { settings, refused, isTold } = settingsOf(household, device);
-  assert.deepEqual([settings.revision, settings.is_opted_in, refused, isTold], [2, true, ["lakeland"], true]);
+  const { settings, refused, isTold, atMs } = settingsOf(household, device);
+  assert.deepEqual([settings.revision, settings.is_opted_in, refused, isTold, atMs], [2, true, ["lakeland"], true, NOW + 2]);
 });
 
 test("a doorbell's name is its own word, and never the relay's", async () => {
   const { household, doorbell, carry } = await home();
   const { device } = doorbell;
-  const named = (revision, name) => ({
-    type: "settings_now",
-    statement_digest: "s",
-    settings: { revision, name, is_opted_in: false, has_reminder: false, masks: [] },
-    refused: [],
-  });
+  const named = (name) => ({ type: "preferences_now", preferences: { name }, file: { settings: { revision: 1 }, preferences: {} }, at_ms: NOW, after_restart: [] });
   await household.load();
   household.doorbell(device).name = "what the relay would like";
   await household.load();
   assert.equal(household.doorbell(device).name, nameOf([], device));
-  await carry(await doorbell.signed(doorbell.note(named(2, "Garden gate"), { told_ms: NOW })));
-  await carry(await doorbell.signed(doorbell.note(named(1, "Front door"), { told_ms: NOW + 9 })));
+  await carry(await doorbell.signed(doorbell.note(named("Garden gate"), { told_ms: NOW + 9 })));
+  await carry(await doorbell.signed(doorbell.note(named("Front door"), { told_ms: NOW })));
   await household.load();
   await household.reading;
   assert.equal(household.doorbell(device).name, "Garden gate");
-  await carry(await doorbell.signed(doorbell.note(named(3, ""), { told_ms: NOW + 10 })));
+  await carry(await doorbell.signed(doorbell.note(named(""), { told_ms: NOW + 10 })));
   await household.load();
   await household.reading;
   assert.equal(household.doorbell(device).name, nameOf([], device));

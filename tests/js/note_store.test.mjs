@@ -6,6 +6,8 @@ import test from "node:test";
 
 import { Household } from "../../relay/owner_app/household.js";
 import { holdsOf, settingsOf, warningsOf } from "../../relay/owner_app/decision_notes.js";
+import { knownBrowsers } from "../../relay/owner_app/known_browsers.js";
+import { looksIn } from "../../relay/owner_app/views/looked.js";
 import { forgetNotes } from "../../relay/owner_app/note_store.js";
 import { b64u, canonical, deviceIdOf, newId, unb64u, utf8 } from "../../relay/owner_app/vendor/protocol/encoding.js";
 import { derSignature } from "../../relay/owner_app/vendor/protocol/passkeys.js";
@@ -57,7 +59,7 @@ async function home() {
     return { events, next_seq, has_more: all.length > said.page };
   };
   const visit = async () => {
-    const household = new Household({ get }, { credential_id: "c" });
+    const household = new Household({ get, put: async () => null }, { credential_id: "c" });
     household.browser = { id: "mine", pairs: { viewing } };
     books.push(household.book);
     await household.heard();
@@ -127,7 +129,7 @@ test("two loads at once read no note twice", async () => {
   assert.equal(household.unopenedNotes, 0);
 });
 
-const settings = (revision) => ({ type: "settings_now", statement_digest: "s", settings: { revision, is_opted_in: true, has_reminder: false, masks: [] }, refused: [] });
+const settings = (revision) => ({ type: "settings_now", statement_digest: "s", settings: { revision, is_opted_in: true }, at_ms: 1 });
 const held = { type: "holds_now", statement_digest: "s", holds: [{ hold_digest: "h", from_ms: 1, to_ms: 2, until_ms: NOW * 2 }] };
 const recovered = { type: "recovery_used", name: "Eve", at_ms: NOW };
 
@@ -177,4 +179,30 @@ test("locks of the door number push no other warning off: only the newest of the
   const household = await visit();
   const told = warningsOf(household, device).map(({ note: { body } }) => [body.type, body.wrong_total]);
   assert.deepEqual(told, [["door_locked", 40], ["recovery_used", undefined]]);
+});
+
+const DAY = 24 * 3600 * 1000;
+const right = (browser, until_ms) => ({ type: "browser_enrolled", browser, name: browser, by_name: "Mary", holder: "guest", what: ["live"], from_ms: NOW, until_ms });
+
+test("a right that counts is known however many watched since, one that was ended isn't", async () => {
+  const { visit, tell, notes } = await home();
+  const farMs = Date.now() + 300 * DAY;
+  await tell(right("gus", farMs));
+  await tell(right("eve", farMs));
+  await tell({ type: "browser_ended", browser: "eve", name: "eve" }, NOW + 1);
+  await tell(matched("d"));
+  for (let watch = 0; watch < 310; watch += 1) await tell({ type: "watching_began", session_id: `s${watch}`, name: "Ada", browser_name: "x", holder: "owner", at_ms: NOW });
+  await visit();
+  notes.length = 0; // the relay has forgotten them all
+  const household = await visit();
+  assert.deepEqual(knownBrowsers(household, Date.now()).map(({ browser, holder }) => [browser, holder]), [["gus", "guest"]]);
+  assert.deepEqual(digests(household), ["d"]); // who watched goes first
+});
+
+test("who watched is told with its end, the newest first", () => {
+  const note = (body) => [body.session_id + body.type, { note: { device: "d", body }, time_ms: NOW }];
+  const began = (session_id, at_ms) => ({ type: "watching_began", session_id, name: "Gus", browser_name: "Gus", holder: "guest", at_ms });
+  const ended = { type: "watching_ended", session_id: "a", at_ms: NOW + 5, has_talked: true };
+  const looks = looksIn({ notes: new Map([note(began("a", NOW)), note(ended), note(began("b", NOW + 9))]) });
+  assert.deepEqual(looks.map((look) => [look.began.session_id, look.ended?.at_ms]), [["b", undefined], ["a", NOW + 5]]);
 });

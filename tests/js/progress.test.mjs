@@ -1,9 +1,9 @@
-/** What the owner's app shows of a statement that waits for its confirmation. */
+/** When what is given goes, as the owner's app says it. */
 import assert from "node:assert/strict";
 import test from "node:test";
 
 import { useCatalog } from "../../relay/owner_app/i18n.js";
-import { statementProgress } from "../../relay/owner_app/views/progress.js";
+import { goesAt } from "../../relay/owner_app/views/released_clips.js";
 
 const BATCH_MS = 15 * 60_000;
 
@@ -29,16 +29,11 @@ class FakeElement {
 Object.assign(globalThis, { Node: FakeElement, document: { createElement: () => new FakeElement() } });
 useCatalog("en", "en-GB", { "progress.goes": "it goes at {time}" });
 
-/** A household whose doorbell asks for a confirmation. */
-const household = {
-  notesOn: () => [{ note: { body: { type: "confirmation_wanted", door_page: "", batch_ms: BATCH_MS } } }],
-};
-
 test("the time at which a release goes is a later one once its batch has passed", (context) => {
   context.mock.timers.enable({ apis: ["Date", "setTimeout"], now: Date.UTC(2026, 10, 29, 12, 0) });
   const clock = (/** @type {Date} */ date) => date.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
   const end = (/** @type {number} */ number) => clock(new Date(Date.UTC(2026, 10, 29, 12, 15 * number)));
-  const [shown] = /** @type {any} */ (statementProgress(/** @type {any} */ (household), "", () => {}));
+  const shown = /** @type {any} */ (goesAt(BATCH_MS));
   context.mock.timers.tick(BATCH_MS - 30_001);
   assert.match(shown.textContent, new RegExp(end(1)));
   context.mock.timers.tick(1);

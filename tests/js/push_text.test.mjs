@@ -10,17 +10,25 @@ import { WireError, canonical } from "../../relay/owner_app/vendor/protocol/enco
 const SAID = {
   v: 1,
   device: "abcdefghijklmnopqrst",
-  event_id: "a".repeat(26),
-  kind: "pressed",
+  id: "a".repeat(26),
   time_ms: 1_790_000_000_000,
-  detail: null,
+  body: { type: "pressed" },
 };
 const text = (changes = {}) => canonical({ ...SAID, ...changes });
+const BODIES = [
+  { type: "pressed" },
+  { type: "motion", zones: "Einfahrt – links 🏡" },
+  { type: "motion", zones: null },
+  { type: "ring_over", by: "Åsa" },
+  { type: "ring_over", by: null },
+  { type: "summary", rings: 0, motions: 2 ** 31, has_to_read: true },
+  { type: "emergency", is_here: null },
+  { type: "emergency", is_here: false },
+  { type: "silent", after_minutes: 15 },
+];
 
 test("takes what a doorbell says", () => {
-  assert.deepEqual(parsePushText(text()), SAID);
-  const more = { kind: "motion", detail: "Einfahrt – links 🏡" };
-  assert.deepEqual(parsePushText(text(more)), { ...SAID, ...more });
+  for (const body of BODIES) assert.deepEqual(parsePushText(text({ body })), { ...SAID, body });
   assert.equal(parsePushText(text({ time_ms: null })).time_ms, null);
 });
 
@@ -28,14 +36,24 @@ for (const [why, changes] of Object.entries({
   "another version": { v: 2 },
   "a device that is none": { device: "ABC" },
   "a device with a path in it": { device: "../../../evil/aaaaaa" },
-  "an event that is none": { event_id: "a/b" },
-  "another kind": { kind: "alarm" },
+  "an event that is none": { id: "a/b" },
+  "another kind": { body: { type: "alarm" } },
+  "a kind of all objects": { body: { type: "toString" } },
+  "no kind": { body: {} },
+  "nothing in it": { body: null },
   "a time of no calendar": { time_ms: 1e15 },
   "a time before all": { time_ms: -1 },
   "a time in words": { time_ms: "now" },
-  "a detail of two lines": { detail: "a\nb" },
-  "an empty detail": { detail: "" },
-  "a detail without end": { detail: "x".repeat(201) },
+  "zones of two lines": { body: { type: "motion", zones: "a\nb" } },
+  "empty zones": { body: { type: "motion", zones: "" } },
+  "zones without end": { body: { type: "motion", zones: "x".repeat(201) } },
+  "a ring with a picture's address": { body: { type: "pressed", url: "https://evil.example" } },
+  "a summary that names a request": { body: { type: "summary", rings: 0, motions: 0, has_to_read: true, agency: "Lakeland" } },
+  "half a ring": { body: { type: "summary", rings: 0.5, motions: 0, has_to_read: true } },
+  "fewer rings than none": { body: { type: "summary", rings: -1, motions: 0, has_to_read: true } },
+  "an emergency that names a request": { body: { type: "emergency", is_here: true, request: "a" } },
+  "a silence of no time": { body: { type: "silent", after_minutes: 0 } },
+  "a silence of years": { body: { type: "silent", after_minutes: 1e6 } },
   "a field more": { url: "https://evil.example" },
 })) {
   test(`refuses ${why}`, () => {

@@ -10,7 +10,7 @@ const read = (name) => readFileSync(new URL(name, app), "utf8");
 const first = { en: JSON.parse(read("locales/en.json")), sv: JSON.parse(read("locales/sv.json")) };
 const more = { en: JSON.parse(read("locales/en.more.json")), sv: JSON.parse(read("locales/sv.more.json")) };
 const catalogs = { en: { ...first.en, ...more.en }, sv: { ...first.sv, ...more.sv } };
-const modules = ["", "views/", "worker/"].flatMap((folder) =>
+const modules = ["", "components/", "views/", "worker/"].flatMap((folder) =>
   readdirSync(new URL(`./${folder}`, app))
     .filter((name) => name.endsWith(".js"))
     .map((name) => folder + name),

@@ -330,7 +330,7 @@ async def test_the_stream_tells_what_concerns_the_account(world: World) -> None:
     device, other = await world.enrol(), await world.enrol()
 
     async def audience() -> Audience:
-        return Audience(devices=frozenset({device}), credential_ids=frozenset({"mine"}))
+        return Audience(own=frozenset({device}), credential_ids=frozenset({"mine"}))
 
     said = stream(world.hub, audience, ping_s=0.05)
     assert await anext(said) == ": hello\n\n"
@@ -362,7 +362,7 @@ async def test_what_a_doorbell_tells_right_after_it_was_linked_is_heard(world: W
     mine: set[str] = set()
 
     async def audience() -> Audience:
-        return Audience(devices=frozenset(mine), credential_ids=frozenset())
+        return Audience(own=frozenset(mine), credential_ids=frozenset())
 
     said = stream(world.hub, audience)
     assert await anext(said) == ": hello\n\n"
@@ -384,7 +384,7 @@ async def test_a_stream_ends_with_its_session(world: World) -> None:
     is_signed_in = True
 
     async def audience() -> Audience | None:
-        mine = Audience(devices=frozenset({device}), credential_ids=frozenset())
+        mine = Audience(own=frozenset({device}), credential_ids=frozenset())
         return mine if is_signed_in else None
 
     said = stream(world.hub, audience, ping_s=0.05)
@@ -410,7 +410,7 @@ async def test_an_app_that_signed_out_is_hung_up_on(world: World) -> None:
 
 async def test_a_listener_that_is_too_slow_is_hung_up_on(world: World) -> None:
     async def audience() -> Audience:
-        return Audience(devices=frozenset(), credential_ids=frozenset())
+        return Audience(own=frozenset(), credential_ids=frozenset())
 
     said = stream(world.hub, audience)
     await anext(said)

@@ -339,13 +339,14 @@ def test_the_steps_run_on_postgresql_too(postgres: list[str]) -> None:
         str(CreateTable(metadata.tables[name]).compile(dialect=postgresql.dialect())) + ";"
         for name in (
             *("doorbells", "events", "accounts", "doorbell_health", "carried_events"),
-            *("thumbnails", "push_subscriptions", "pushes", "viewer_tokens", "agreement_texts"),
+            *("thumbnails", "push_subscriptions", "pushes", "silences", "viewer_tokens"),
+            *("agreement_texts",),
             *("requests", "packages", "downloads", "log_heads", "log_entries", "log_checkpoints"),
             *("release_commitments", "slot_commitments", "slot_trees", "received_counts"),
             *("refusal_counts", "deletions", "invitations", "sessions", "pairings"),
             *("request_drafts", "commands", "claims", "doorbell_boots"),
             *("moderation_decisions", "appeals", "outcomes", "oidc_identities"),
-            *("agency_settings", "onboardings", "reminders", "admin_reads"),
+            *("agency_settings", "onboardings", "reminders", "admin_reads", "guests"),
         )
     ]
     run_sql(postgres, "CREATE SCHEMA fresh; SET search_path TO fresh;" + "\n".join(fresh))

@@ -101,7 +101,7 @@ async def test_an_open_page_is_told_at_once_and_hears_nothing_more(world: World)
 
     async def audience() -> Audience:
         devices = audiences.pop(0) if len(audiences) > 1 else audiences[0]
-        return Audience(devices=devices, credential_ids=frozenset())
+        return Audience(own=devices, credential_ids=frozenset())
 
     said = stream(world.hub, audience)
     await anext(said)
@@ -120,7 +120,7 @@ async def test_an_open_page_is_told_of_a_new_doorbell(world: World) -> None:
 
     async def audience() -> Audience:
         devices = audiences.pop(0) if len(audiences) > 1 else audiences[0]
-        return Audience(devices=devices, credential_ids=frozenset())
+        return Audience(own=devices, credential_ids=frozenset())
 
     said = stream(world.hub, audience)
     await anext(said)

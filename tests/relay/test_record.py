@@ -408,6 +408,11 @@ async def test_what_a_page_does_not_know_makes_no_rendering(
     assert kept.headers["location"] == "/entries?kind=request&page=2"
 
 
+async def test_crawlers_may_index_the_record_and_not_the_portals(world: World) -> None:
+    answer = await get(world, "/robots.txt")
+    assert answer.text == "User-agent: *\nDisallow: /agency\nDisallow: /admin\n"
+
+
 async def test_an_older_view_shows_no_request_that_its_witnesses_have_not_seen(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -192,7 +192,7 @@ async def test_what_passed_is_forgotten_after_a_month(world: World) -> None:
 
 async def test_an_open_page_hears_of_a_picture_only_of_its_own_doorbells(world: World) -> None:
     async def audience() -> Audience:
-        return Audience(devices=frozenset(["a"]), credential_ids=frozenset())
+        return Audience(own=frozenset(["a"]), credential_ids=frozenset())
 
     frames = stream(world.hub, audience, ping_s=5)
     assert await anext(frames) == ": hello\n\n"

@@ -126,7 +126,7 @@ async def test_an_account_listens_a_bounded_number_of_times_at_once(world: World
     account_id = await account_of(world, owner)
 
     async def audience() -> Audience:
-        return Audience(devices=frozenset(), credential_ids=frozenset())
+        return Audience(own=frozenset(), credential_ids=frozenset())
 
     streams = [stream(world.hub, audience, account_id=account_id) for _ in range(MAX_STREAMS + 5)]
     # All at once: those that came in between get an empty stream, and come again.

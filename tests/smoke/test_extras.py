@@ -21,7 +21,7 @@ FROM_PICTURES = (
     "firmware.app.live",
     "firmware.app.code_watch",
     "firmware.app.local_page",
-    "firmware.app.settings_reload",
+    "firmware.app.owner_settings",
     "firmware.app.upkeep",
     "firmware.capture.",
     "firmware.motion.",
@@ -88,6 +88,11 @@ def environment(folder: Path, extra: str) -> Path:
         (
             "view",
             "firmware.companion.viewer",
+            ["paho", "numpy", "relay", "firmware.errors"],
+        ),
+        (
+            "view",
+            "firmware.companion.viewer.cli",  # aiortc comes with a connection of its own
             ["aiortc", "av", "paho", "numpy", "relay", "firmware.errors"],
         ),
         (

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from firmware.capture.board import BoardProfile, check_fits, check_system
 from firmware.capture.pi.controls import (
     MICROSECONDS,
@@ -34,7 +36,7 @@ from firmware.capture.pi.sensor_time import SensorTime
 from firmware.capture.pi.streams import WANTED_FORMAT, Stream, streams_of
 from firmware.capture.turn import turn_of
 from firmware.capture.video_source import InfraredLamp, Mask, PictureSink, small_size
-from firmware.config.settings import MIN_BITRATE_BPS, CameraConfig
+from firmware.config.settings import MIN_BITRATE_BPS, Backlight, CameraConfig, Metering
 from firmware.errors import CameraError
 from firmware.system.clock import Clock
 
@@ -220,6 +222,10 @@ class PicameraSource:
             if failure is not None:
                 self._end(camera)
                 raise failure
+
+    def set_exposure(self, *, metering: Metering, backlight: Backlight) -> None:
+        """Measure and brighten so from the next `start` on."""
+        self._settings = replace(self._settings, metering=metering, backlight=backlight)
 
     def request_key_frame(self) -> None:
         """Make the next frame a key frame, if the last one is half a second ago."""

@@ -10,7 +10,7 @@ from firmware.companion.owner.errors import OwnerError
 from firmware.companion.owner.owner_passkey import OwnerPasskey
 from firmware.companion.owner.pairing import PairedDoorbell
 from firmware.protocol.browsers import BrowserKeys
-from firmware.protocol.decisions import AddApprover, EnrolBrowser
+from firmware.protocol.decisions import AddApprover, GiveRight
 from firmware.protocol.encoding import WireError, new_id, sha256_hex, unb64u
 from firmware.protocol.grants import (
     STATEMENT_TAG,
@@ -24,6 +24,7 @@ from firmware.protocol.owner_codes import ApproverCode
 from firmware.protocol.pairing import parse_reveal
 from firmware.protocol.passkeys import challenge
 from firmware.protocol.plain_text import plain
+from firmware.protocol.rights import OWNERS_WHAT, SELF_RENEWED_MS
 
 STATEMENT_LIFE_MS = 3600 * 1000
 
@@ -40,7 +41,14 @@ def renew(
 
     Raises AccountFailed or KeyRefused.
     """
-    return send(account, passkey, paired, EnrolBrowser(browser=browser), now_ms)
+    right = GiveRight(
+        browser=browser,
+        holder="owner",
+        what=list(OWNERS_WHAT),
+        from_ms=0,
+        until_ms=now_ms + SELF_RENEWED_MS,
+    )
+    return send(account, passkey, paired, right, now_ms)
 
 
 def add_key(

@@ -14,6 +14,7 @@ from firmware.protocol.notes import (
     ConfirmationWanted,
     HoldsNow,
     NoteBody,
+    RefusedNow,
     ReleaseDone,
     SettingsNow,
     StatementDone,
@@ -25,7 +26,13 @@ MAX_PAGES = 50
 """In one look: more notes than a doorbell seals to one player in a week."""
 
 Answer = (
-    ConfirmationWanted | StatementRefused | StatementDone | SettingsNow | HoldsNow | ReleaseDone
+    ConfirmationWanted
+    | StatementRefused
+    | StatementDone
+    | SettingsNow
+    | RefusedNow
+    | HoldsNow
+    | ReleaseDone
 )
 """The notes that are about one statement: each names its digest."""
 

@@ -11,18 +11,19 @@ from datetime import datetime, tzinfo
 from firmware.protocol.asking import (
     AgencyAsked,
     ApproverAsked,
-    BrowserAsked,
     GrantAsked,
     HouseholdNow,
     OwnerAsked,
     RecoveryAsked,
     RemovalAsked,
     RequestedClip,
+    RightAsked,
     SettingsAsked,
     WaitingLine,
 )
 from firmware.protocol.pairing import WORD_COUNT
 from firmware.protocol.plain_text import plain
+from firmware.protocol.rights import What
 
 WIDTH = 96
 TIMES = {
@@ -34,11 +35,20 @@ INTENTS = {
     "grant": "Release recordings",
     "add_owner": "Let somebody be an owner too",
     "remove_owner": "Send an owner away",
-    "session": "Let a browser or player watch",
+    "give_right": "Give a browser, guest or player a right",
     "refuse_agency": "Let an agency ask again",
     "settings": "Change settings, so that more is seen",
     "recovery": "Let a recovery key count",
     "add_approver": "Let a key confirm your statements from anywhere",
+}
+
+HOLDERS = {"owner": "", "guest": " (guest)", "player": " (player)"}
+WHOSE = {"owner": "a browser of the owner's", "guest": "a guest", "player": "a player"}
+PARTS: dict[What, str] = {
+    "history": "recordings",
+    "live": "watch and talk",
+    "record": "record all the time",
+    "rings": "hear of rings",
 }
 
 
@@ -63,9 +73,11 @@ def lines_of(line: WaitingLine, zone: tzinfo | None) -> list[str]:
     match asked:
         case GrantAsked():
             return [*head, *_grant(asked, zone)]
-        case OwnerAsked() | BrowserAsked() if len(asked.words) == WORD_COUNT:
+        case RightAsked():
+            return [*head, *_right(asked, zone)]
+        case OwnerAsked() if len(asked.words) == WORD_COUNT:
             return [*head, *_words_to_tap(asked.words)]
-        case OwnerAsked() | BrowserAsked() | ApproverAsked():
+        case OwnerAsked() | ApproverAsked():
             return [*head, *_words(asked.words, "Their own screen shows the same six words:")]
         case RecoveryAsked():
             first = [] if asked.is_first else ["It takes the place of the one that counts now."]
@@ -78,15 +90,27 @@ def lines_of(line: WaitingLine, zone: tzinfo | None) -> list[str]:
             return [*head, *_settings(asked)]
 
 
+def _right(asked: RightAsked, zone: tzinfo | None) -> list[str]:
+    what = ", ".join(PARTS[one] for one in asked.what)
+    told = [f"For {WHOSE[asked.holder]}: {what}, until {time_text(asked.until_ms, zone)}."]
+    if asked.holder != "owner":
+        told.append("What they see they can keep.")
+    if len(asked.words) == WORD_COUNT:
+        return [*told, *_words_to_tap(asked.words)]
+    if not asked.words:
+        return told
+    return [*told, *_words(asked.words, "Their own screen shows the same six words:")]
+
+
 def household_lines(household: HouseholdNow, zone: tzinfo | None) -> list[str]:
     """Return who lives there."""
     lines = ["Owners:"]
     lines += [f"  {one_line(o.name)}{' (you)' if o.is_you else ''}" for o in household.owners]
-    lines += ["", "Your browsers and players:"]
+    lines += ["", "Your browsers, and all guests and players:"]
     for browser in household.browsers:
-        ends_ms = browser.expires_ms
-        until = "" if ends_ms is None else f", until {time_text(ends_ms, zone)}"
-        lines.append(f"  {one_line(browser.name)}{' (this one)' if browser.is_this else ''}{until}")
+        until = "" if browser.until_ms is None else f", until {time_text(browser.until_ms, zone)}"
+        kind = " (this one)" if browser.is_this else HOLDERS[browser.holder]
+        lines.append(f"  {one_line(browser.name)}{kind}{until}")
     lines += ["", "Your keys that confirm from anywhere:"]
     lines += [f"  {one_line(one.name)}: {' '.join(one.words)}" for one in household.approvers]
     if not household.approvers:
@@ -179,13 +203,46 @@ def _settings(asked: SettingsAsked) -> list[str]:
     ]
     lines += [f"A new mask: {_corners(polygon)}" for polygon in asked.added]
     lines += [f"A mask that stays: {_corners(polygon)}" for polygon in asked.kept]
-    if asked.is_opted_in != asked.was_opted_in:
-        lines.append(
-            f"Requests of police: {'may' if asked.is_opted_in else 'may not'} be told here"
-        )
-    if asked.has_reminder != asked.had_reminder:
-        lines.append(f"Reminder: {'one' if asked.has_reminder else 'none'}")
+    lines += [
+        f"{SETTING_NAMES.get(one.name, one_line(one.name))}: {_value(one.name, one.before)}, "
+        f"then {_value(one.name, one.after)}{' (MORE THAN BEFORE)' if one.is_wider else ''}"
+        for one in asked.changes
+    ]
+    lines += [f"Motion zone {one_line(name)}: {_corners(corners)}" for name, corners in asked.zones]
     return [*lines, "Corners are x,y in thousandths of the picture, from the top left."]
+
+
+SETTING_NAMES = {
+    "is_opted_in": "Requests of police are told",
+    "has_reminder": "One reminder of an open request",
+    "cell": "The doorbell's place (H3 cell)",
+    "is_motion_on": "Motion makes recordings",
+    "zones": "Motion zones (none: the whole picture)",
+    "sensitivity": "Sensitivity for motion (1 to 10)",
+    "min_size_pmyr": "Least size of motion",
+    "min_time_ms": "Least time of motion",
+    "pre_roll_ms": "Recorded before a trigger",
+    "post_roll_ms": "Recorded after a trigger",
+    "longest_ms": "Longest recording",
+    "keep_days": "Kept for",
+    "is_sound_in_live_view": "Those who watch can listen",
+    "is_sound_in_clips": "Recordings carry sound",
+    "is_microphone_off": "Microphone kept off",
+    "gaps_reported": "Gaps in ten minutes that are told",
+}
+
+
+def _value(key: str, value: str | int | bool) -> str:
+    """Return a setting's value as people read it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if key.endswith("_ms"):
+        return f"{int(value) / 1000:g} s"
+    if key == "min_size_pmyr":
+        return f"{int(value) / 100:g} % of the picture"
+    if key == "keep_days":
+        return f"{value} days"
+    return one_line(str(value)) or "none"
 
 
 def _words(words: Sequence[str], says: str) -> list[str]:

@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from firmware.companion.viewer.errors import RelayError, RelayRefused
-from firmware.companion.viewer.gateway import Signalling
 from firmware.companion.viewer.player_keys import PlayerKeys
+from firmware.companion.viewer.relay_client import Signalling
 from firmware.protocol.encoding import new_id
 from firmware.protocol.live import LiveCandidates
 from firmware.protocol.players import PlayerSetup

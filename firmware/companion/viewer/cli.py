@@ -16,10 +16,18 @@ from typing import TYPE_CHECKING
 from firmware.companion.viewer.clock import MachineClock
 from firmware.companion.viewer.errors import ViewerError
 from firmware.companion.viewer.folder import Folder
-from firmware.companion.viewer.server import DEFAULT_PORT, Address, listen, parse_address, serve
+from firmware.companion.viewer.server import (
+    DEFAULT_PORT,
+    Address,
+    listen,
+    parse_address,
+    parse_door,
+    serve,
+)
 from firmware.protocol.browsers import BrowserKeys
 from firmware.protocol.command_line import quiet_pipe
 from firmware.protocol.encoding import WireError
+from firmware.protocol.live import Purpose
 from firmware.protocol.pairing import browser_words
 from firmware.protocol.plain_text import plain
 from firmware.protocol.players import MAX_TEXT_CHARS, PlayerSetup, code_text
@@ -60,7 +68,7 @@ def _run(options: argparse.Namespace, folder: Folder) -> int:
             return asyncio.run(_check(folder))
         case _:
             address = parse_address(options.listen, is_network_allowed=options.open_to_network)
-            asyncio.run(_serve(folder, address, options.origin))
+            asyncio.run(_serve(folder, address, options))
     return 0
 
 
@@ -109,13 +117,18 @@ async def _check(folder: Folder) -> int:
     return 0 if all(finding.is_ok for finding in findings) else 1
 
 
-async def _serve(folder: Folder, address: Address, origins: Sequence[str]) -> None:
+async def _serve(folder: Folder, address: Address, options: argparse.Namespace) -> None:
+    from firmware.companion.viewer.connection import open_connection
     from firmware.companion.viewer.gateway import Gateway
     from firmware.companion.viewer.guard import Guard
-    from firmware.companion.viewer.relay_client import RelayClient
+    from firmware.companion.viewer.home_api import home_routes
+    from firmware.companion.viewer.home_door import Gateways, HomeDoor
+    from firmware.companion.viewer.relay_client import signalling
     from firmware.companion.viewer.whep import build_whep
 
     keys, setup, token = folder.keys(), folder.setup(), folder.local_token()
+    door = None if options.door is None else parse_door(options.door)
+    clock = MachineClock()
 
     def say_where() -> None:
         print(f"WHEP at http://{address.text}/whep", f"token {token}", sep="\n")
@@ -123,17 +136,29 @@ async def _serve(folder: Folder, address: Address, origins: Sequence[str]) -> No
 
     with listen(address) as listener:
         async with _http() as http:
-            gateway = Gateway(
-                keys=keys,
-                setup=setup,
-                relay=RelayClient(http, setup),
-                clock=MachineClock(),
+
+            def gateway(purpose: Purpose) -> Gateway:
+                way = signalling(http, setup, door)
+                return Gateway(keys=keys, setup=setup, relay=way, clock=clock, purpose=purpose)
+
+            live, rings, clips = gateway("live"), gateway("rings"), gateway("clips")
+            home = HomeDoor(
+                Gateways(live=live, rings=rings, clips=clips),
+                setup,
+                clock=clock,
+                open_connection=open_connection,
             )
-            guard = Guard(token=token, hosts=address.hosts, origins=frozenset(origins))
+            guard = Guard(token=token, hosts=address.hosts, origins=frozenset(options.origin))
+            listening = asyncio.create_task(home.run(), name="rings")
             try:
-                await serve(build_whep(gateway, guard), listener, on_ready=say_where)
+                app = build_whep(live, guard, home_routes(home, guard))
+                await serve(app, listener, on_ready=say_where)
             finally:
-                await gateway.aclose()
+                listening.cancel()
+                await asyncio.gather(listening, return_exceptions=True)
+                await home.aclose()
+                for one in (live, rings, clips):
+                    await one.aclose()
 
 
 def _http() -> "httpx2.AsyncClient":
@@ -169,6 +194,12 @@ def _parser() -> argparse.ArgumentParser:
         "--open-to-network",
         action="store_true",
         help="allow an address that other machines reach (unencrypted)",
+    )
+    run.add_argument(
+        "--door",
+        metavar="URL",
+        help="the doorbell's own page, as http://doorbell.local:8402: asked first, so that live "
+        "view and rings work at home without the internet",
     )
     run.add_argument(
         "--origin", action="append", default=[], help="a page elsewhere that may play here"

@@ -9,7 +9,11 @@
     ├── AnswerRefused       the answer isn't the doorbell's to this offer: nothing is handed on
     ├── OfferRefused        the player's offer can't be taken
     ├── FragmentRefused     a trickled fragment can't be taken
-    └── NoSuchSession       it is over, or never was
+    ├── NoSuchSession       it is over, or never was
+    ├── ConnectionBroken          the connection for recordings and rings is gone, or never stood
+    ├── NothingThere        no picture, or no such recording
+    ├── NotNow              live view only after a ring or a touch
+    └── TooManyReaders      as many programs as may follow the doorbell already
 
 Each text is one sentence for people that says what to do.
 """
@@ -63,6 +67,33 @@ class NoSuchSession(ViewerError):
 
     def __init__(self) -> None:
         super().__init__("there is no such session (any more); offer again")
+
+
+class ConnectionBroken(ViewerError):
+    """The connection to the doorbell for recordings or rings is gone, or never stood."""
+
+    def __init__(self, message: str = "the connection to the doorbell broke; try again") -> None:
+        super().__init__(message)
+
+
+class NothingThere(ViewerError):
+    """There is no picture yet, or no recording of that id."""
+
+
+class TooManyReaders(ViewerError):
+    """Too many programs follow the doorbell's news."""
+
+    def __init__(self) -> None:
+        super().__init__("too many programs follow this doorbell; end one and try again")
+
+
+class NotNow(ViewerError):
+    """Live view was asked for without a ring or a touch."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "nobody rang or touched Watch: the light at the door goes on only while somebody looks"
+        )
 
 
 _AGAIN = "in the owner's app under People, Other players, paste what `doorward-view code` prints"

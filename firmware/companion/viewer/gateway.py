@@ -9,7 +9,6 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
 
 from firmware.companion.viewer.clock import PlayerClock
 from firmware.companion.viewer.errors import (
@@ -21,7 +20,7 @@ from firmware.companion.viewer.errors import (
     RelayRefused,
 )
 from firmware.companion.viewer.player_keys import PlayerKeys
-from firmware.companion.viewer.relay_client import Ice, IceServer
+from firmware.companion.viewer.relay_client import IceServer, Signalling
 from firmware.companion.viewer.sdp_fragment import Fragment, ufrags_of
 from firmware.protocol.encoding import WireError, new_id, unb64u
 from firmware.protocol.live import (
@@ -29,6 +28,7 @@ from firmware.protocol.live import (
     MAX_CANDIDATES,
     LiveCandidates,
     LiveOffer,
+    Purpose,
     SignedLive,
     check_answer,
 )
@@ -39,33 +39,8 @@ MAX_SESSIONS = 8
 """A further one ends the oldest: players that lost their line come again without saying goodbye."""
 CLOSE_S = 5.0
 
-Purpose = Literal["live", "clips"]
 
 logger = logging.getLogger(__name__)
-
-
-class Signalling(Protocol):
-    """Signalling with the doorbell, as `firmware.companion.viewer.relay_client.RelayClient`."""
-
-    async def nonce(self) -> str:
-        """Return a fresh nonce of the doorbell's."""
-        ...
-
-    async def ice(self) -> Ice:
-        """Return STUN and TURN servers."""
-        ...
-
-    async def offer(self, session_id: str, signed: SignedLive) -> SignedLive:
-        """Return an answer, unchecked."""
-        ...
-
-    async def candidates(self, session_id: str, signed: SignedLive) -> None:
-        """Bring more candidates."""
-        ...
-
-    async def close(self, session_id: str) -> None:
-        """End a session."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +72,7 @@ class Gateway:
         clock: PlayerClock,
         purpose: Purpose = "live",
     ) -> None:
-        """`purpose` "clips": for recordings and what waits only, so nobody is told of watching."""
+        """With another `purpose` than "live" nobody is told of watching: no pictures are sent."""
         self._keys = keys
         self._setup = setup
         self._identity_spki = unb64u(setup.identity_key)
@@ -154,6 +129,16 @@ class Gateway:
         del self._sessions[key]
         await self._relay.close(session.offer.session_id)
 
+    async def end(self, key: str) -> None:
+        """End a session if there is one, as far as the doorbell can be reached soon."""
+        session = self._sessions.pop(key, None)
+        if session is not None:
+            await self._end_quietly(session.offer.session_id)
+
+    async def ice_servers(self) -> Sequence[IceServer]:
+        """Return STUN and TURN servers for one session, or raise RelayError."""
+        return (await self._relay.ice()).ice_servers
+
     async def aclose(self) -> None:
         """End all sessions, as far as the relay can be reached soon."""
         ending = [self._end_quietly(one.offer.session_id) for one in self._sessions.values()]
@@ -199,6 +184,7 @@ class Gateway:
             nonce=await self._relay.nonce(),
             browser=self._keys.public.id,
             purpose=self._purpose,
+            hears=self._purpose == "live" and "\nm=audio " in sdp,
             sdp=sdp,
         )
 

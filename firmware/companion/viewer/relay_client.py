@@ -1,12 +1,13 @@
-"""The relay's signalling routes, as one player's viewer token may use them. All HTTP out is here.
+"""Signalling with one doorbell: by the relay's routes, or by those of the doorbell's own page.
 
-The relay is trusted with nothing: what comes back is parsed strictly, and signed answers are
-checked by gateway.py.
+All HTTP out is here. Neither way is trusted with anything: what comes back is parsed strictly, and
+signed answers are checked by gateway.py.
 """
 
 import re
+from collections import deque
 from collections.abc import Sequence
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal, Protocol, TypeVar
 
 import httpx2
 import msgspec
@@ -19,7 +20,10 @@ from firmware.protocol.players import PlayerSetup
 TIMEOUT_S = 15.0
 """Longer than the relay waits for the doorbell."""
 MAX_ANSWER_BYTES = 2 * MAX_SIGNED_BYTES
+DOOR_TIMEOUT_S = 4.0
+"""At home; an answer to an offer takes the doorbell a second or two at most."""
 MAX_ICE_SERVERS = 8
+MAX_KEPT_NONCES = 8
 _ICE_URL = re.compile(r"(stun|stuns|turn|turns):[A-Za-z0-9.:\[\]-]{1,255}(\?transport=(udp|tcp))?")
 _CREDENTIAL = re.compile(r"[A-Za-z0-9+/=:._~@-]{0,512}")
 
@@ -61,8 +65,36 @@ class _Error(msgspec.Struct, frozen=True, kw_only=True):
 T = TypeVar("T", _Nonce, _Answer, Ice, _Error)
 
 
+class Signalling(Protocol):
+    """Signalling with one doorbell. Each method raises RelayRefused or RelayUnreachable."""
+
+    async def nonce(self) -> str:
+        """Return a fresh nonce of the doorbell's."""
+        ...
+
+    async def ice(self) -> Ice:
+        """Return STUN and TURN servers."""
+        ...
+
+    async def offer(self, session_id: str, signed: SignedLive) -> SignedLive:
+        """Return an answer, unchecked."""
+        ...
+
+    async def candidates(self, session_id: str, signed: SignedLive) -> None:
+        """Bring more candidates."""
+        ...
+
+    async def close(self, session_id: str) -> None:
+        """End a session."""
+        ...
+
+
 class RelayClient:
     """Signalling with one doorbell. Each method raises RelayRefused or RelayUnreachable."""
+
+    _name = "the relay"
+    _help = "is this machine online?"
+    _timeout_s = TIMEOUT_S
 
     def __init__(self, http: httpx2.AsyncClient, setup: PlayerSetup) -> None:
         self._http = http
@@ -94,16 +126,76 @@ class RelayClient:
 
     async def _send(self, method: str, path: str, body: object = None) -> bytes:
         url = self._base + path
-        sending = self._http.stream(method, url, headers=self._headers, json=body)
+        sending = self._http.stream(
+            method, url, headers=self._headers, json=body, timeout=self._timeout_s
+        )
         try:
             async with sending as response:
                 data = await _read(response)
         except httpx2.HTTPError as error:
-            text = f"the relay can't be reached ({type(error).__name__}); is this machine online?"
+            text = f"{self._name} can't be reached ({type(error).__name__}); {self._help}"
             raise RelayUnreachable(text) from error
         if response.is_success:
             return data
         raise _refused(response, data)
+
+
+class DoorClient(RelayClient):
+    """Signalling by the doorbell's own page on the home network, without relay and internet."""
+
+    _name = "the doorbell"
+    _help = "is it on the same network?"
+    _timeout_s = DOOR_TIMEOUT_S
+
+    def __init__(self, http: httpx2.AsyncClient, door: str) -> None:
+        self._http = http
+        self._base = f"{door}/live"
+        self._headers = {"Origin": door}  # its page takes posts from its own origin only
+
+    async def ice(self) -> Ice:
+        """Return no server: at home, both sides have addresses that reach each other."""
+        return Ice(ice_servers=[], reach="home_only")
+
+
+class EitherWay:
+    """Signalling by the doorbell's own page where it answers, else by the relay."""
+
+    def __init__(self, door: Signalling, relay: Signalling) -> None:
+        self._door = door
+        self._relay = relay
+        self._way = relay
+        self._nonces: deque[str] = deque(maxlen=MAX_KEPT_NONCES)
+
+    async def ice(self) -> Ice:
+        """Choose the way by asking the doorbell for a nonce, and return the way's ICE servers."""
+        try:
+            self._nonces.append(await self._door.nonce())
+            self._way = self._door
+        except RelayUnreachable:
+            self._way = self._relay
+        return await self._way.ice()
+
+    async def nonce(self) -> str:
+        """Return a fresh nonce of the doorbell's."""
+        return self._nonces.popleft() if self._nonces else await self._way.nonce()
+
+    async def offer(self, session_id: str, signed: SignedLive) -> SignedLive:
+        """Return what is said to be the doorbell's answer; unchecked."""
+        return await self._way.offer(session_id, signed)
+
+    async def candidates(self, session_id: str, signed: SignedLive) -> None:
+        """Bring the doorbell more candidates."""
+        await self._way.candidates(session_id, signed)
+
+    async def close(self, session_id: str) -> None:
+        """Tell the doorbell that the player left."""
+        await self._way.close(session_id)
+
+
+def signalling(http: httpx2.AsyncClient, setup: PlayerSetup, door: str | None) -> Signalling:
+    """Return the way to the doorbell: by its page at `door` if one is named, else by the relay."""
+    relay = RelayClient(http, setup)
+    return relay if door is None else EitherWay(DoorClient(http, door), relay)
 
 
 def well_formed(servers: Sequence[IceServer]) -> list[IceServer]:

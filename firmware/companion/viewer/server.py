@@ -2,6 +2,7 @@
 
 import asyncio
 import ipaddress
+import re
 import socket
 from collections.abc import Callable
 from contextlib import suppress
@@ -35,6 +36,13 @@ class Address:
         """The Host headers that mean this address."""
         is_local = ipaddress.ip_address(self.ip).is_loopback
         return frozenset({self.text, f"localhost:{self.port}"} if is_local else {self.text})
+
+
+def parse_door(text: str) -> str:
+    """Parse the address of a doorbell's own page; return its origin, or raise ListenError."""
+    if re.fullmatch(r"https?://[A-Za-z0-9.\[\]:-]{1,253}/?", text) is None:
+        raise ListenError(f"{text}: give the doorbell's page as http://NAME or http://NAME:PORT")
+    return text.rstrip("/").lower()
 
 
 def parse_address(text: str, *, is_network_allowed: bool) -> Address:

@@ -5,7 +5,7 @@ send one. A session's address can't be guessed and is enough to trickle to it an
 doorbell's answer is complete and there is no ICE restart, so no ETag is given.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from starlette.applications import Starlette
@@ -18,6 +18,8 @@ from firmware.companion.viewer.errors import (
     AnswerRefused,
     FragmentRefused,
     NoSuchSession,
+    NothingThere,
+    NotNow,
     OfferRefused,
     RelayRefused,
     ViewerError,
@@ -30,6 +32,7 @@ from firmware.protocol.sdp import MAX_SDP_BYTES
 
 SDP = "application/sdp"
 FRAGMENT = "application/trickle-ice-sdpfrag"
+METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 RETRY_S = 10
 NOT_LET_IN = {"unknown_browser", "browser_expired", "signature", "not_paired"}
 
@@ -61,24 +64,39 @@ class WrongBody(ViewerError):
         self.status = status
 
 
-def build_whep(sessions: Sessions, guard: Guard) -> ASGIApp:
-    """Return the app that a server runs."""
-    methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
-
-    def route(path: str, allowed: dict[str, Endpoint], accepts: dict[str, str]) -> Route:
-        return Route(path, _guarded(guard, allowed, accepts), methods=methods)
-
-    endpoint: dict[str, Endpoint] = {"POST": _offering(sessions, guard)}
-    session: dict[str, Endpoint] = {"PATCH": _trickling(sessions), "DELETE": _closing(sessions)}
-    app = Starlette(
-        routes=[
-            route("/whep", endpoint, {"Accept-Post": SDP}),
-            route("/whep/{token}", endpoint, {"Accept-Post": SDP}),
-            route("/sessions/{key}", session, {"Accept-Patch": FRAGMENT}),
-        ]
-    )
+def build_whep(sessions: Sessions, guard: Guard, further: Sequence[Route] = ()) -> ASGIApp:
+    """Return the app that a server runs; `further` are other routes, each guarded."""
+    app = Starlette(routes=[*whep_routes(sessions, guard), *further])
     app.router.redirect_slashes = False  # a redirect would be an answer that nobody guards
     return app
+
+
+def whep_routes(sessions: Sessions, guard: Guard, prefix: str = "") -> list[Route]:
+    """Return WHEP's routes under a prefix."""
+    endpoint: dict[str, Endpoint] = {"POST": _offering(sessions, guard, prefix)}
+    session: dict[str, Endpoint] = {"PATCH": _trickling(sessions), "DELETE": _closing(sessions)}
+    return [
+        guarded_route(guard, f"{prefix}/whep", endpoint, {"Accept-Post": SDP}),
+        guarded_route(guard, f"{prefix}/whep/{{token}}", endpoint, {"Accept-Post": SDP}),
+        guarded_route(guard, f"{prefix}/sessions/{{key}}", session, {"Accept-Patch": FRAGMENT}),
+    ]
+
+
+def guarded_route(
+    guard: Guard, path: str, allowed: dict[str, Endpoint], accepts: dict[str, str]
+) -> Route:
+    """Return a route that checks host and origin, and puts errors into words."""
+    return Route(path, _guarded(guard, allowed, accepts), methods=METHODS)
+
+
+def unauthorised(guard: Guard, request: Request) -> Response | None:
+    """Return the refusal of a request without the local token, or None."""
+    token = request.path_params.get("token") or bearer_of(request.headers.get("authorization", ""))
+    if guard.is_token(token):
+        return None
+    response = _problem(401, "show the token that doorward-view run prints")
+    response.headers["WWW-Authenticate"] = "Bearer"
+    return response
 
 
 def _guarded(guard: Guard, allowed: dict[str, Endpoint], accepts: dict[str, str]) -> Endpoint:
@@ -108,18 +126,14 @@ def _guarded(guard: Guard, allowed: dict[str, Endpoint], accepts: dict[str, str]
     return endpoint
 
 
-def _offering(sessions: Sessions, guard: Guard) -> Endpoint:
+def _offering(sessions: Sessions, guard: Guard, prefix: str) -> Endpoint:
     async def endpoint(request: Request) -> Response:
-        token = request.path_params.get("token") or bearer_of(
-            request.headers.get("authorization", "")
-        )
-        if not guard.is_token(token):
-            response = _problem(401, "show the token that doorward-view run prints")
-            response.headers["WWW-Authenticate"] = "Bearer"
-            return response
+        refusal = unauthorised(guard, request)
+        if refusal is not None:
+            return refusal
         opened = await sessions.open(_text(await _body(request, SDP, MAX_SDP_BYTES)))
         response = Response(opened.sdp, status_code=201, media_type=SDP)
-        response.headers["Location"] = f"/sessions/{opened.key}"
+        response.headers["Location"] = f"{prefix}/sessions/{opened.key}"
         response.headers["Accept-Patch"] = FRAGMENT
         for server in opened.ice_servers:
             for link in _links(server):
@@ -163,8 +177,10 @@ def _status_of(error: ViewerError) -> int:
     match error:
         case WrongBody():
             return error.status
-        case NoSuchSession():
+        case NoSuchSession() | NothingThere():
             return 404
+        case NotNow():
+            return 409
         case OfferRefused():
             return 400
         case FragmentRefused():

@@ -10,8 +10,8 @@ import { pairThroughRelay } from "../newcomer.js";
 import { sendStatement } from "../statements.js";
 import { nowMs } from "../town_time.js";
 import { checkAnswered } from "../trust.js";
-import { SESSION_KEY_LIFE_MS } from "../vendor/protocol/browsers.js";
 import { withoutMisleading } from "../vendor/protocol/plain_text.js";
+import { SELF_RENEWED_MS, givenRight, ownersRight } from "../vendor/protocol/rights.js";
 import { guarded, known, living } from "./parts.js";
 import { standing, statementProgress } from "./progress.js";
 import { findThroughRelay, showStoppedForToday } from "./four_taps.js";
@@ -35,7 +35,7 @@ export async function browsersPage(context) {
       h("p", { class: "lead" }, t("browsers.why")),
       nameField(context, () => {}),
       ...(await Promise.all(enrolments)),
-      h("p", {}, h("a", { href: "#/people" }, t("browsers.all"))),
+      h("p", {}, h("a", { href: "#/settings/people" }, t("browsers.all"))),
     ],
   };
 }
@@ -45,15 +45,15 @@ export function browsersSection(context, title = t("browsers.title")) {
   const { household } = context;
   const place = h("div", { "aria-live": "polite" });
   // A browser that nobody renewed for so long is over.
-  household.loadBackTo(nowMs() - SESSION_KEY_LIFE_MS).catch((error) => console.warn("older notes", error));
+  household.loadBackTo(nowMs() - SELF_RENEWED_MS).catch((error) => console.warn("older notes", error));
   const list = h("div");
   let shown = "";
   const draw = () => {
-    const known = knownBrowsers(household, nowMs());
+    const known = ownBrowsers(household);
     const now = JSON.stringify([known, household.browser?.id]);
     if (now === shown) return; // a button mustn't go away under a finger
     shown = now;
-    const rows = known.map((browser) => row(context, browser, place));
+    const rows = known.map((browsers) => row(context, browsers, place));
     fill(list, rows.length > 0 ? h("ul", { class: "rows", id: "browsers" }, rows) : nobody());
   };
   draw();
@@ -66,7 +66,7 @@ export function browsersSection(context, title = t("browsers.title")) {
     h("p", {}, t("browsers.lead")),
     list,
     place,
-    h("div", { class: "actions" }, here, h("a", { class: "button", id: "other-players", href: "#/players" }, t("players.title"))),
+    h("div", { class: "actions" }, here),
     h("p", { class: "muted" }, t("browsers.only_since")),
   );
 }
@@ -91,16 +91,32 @@ export function nameField({ household, ready }, onChange) {
   return h("div", {}, h("label", { for: "browser-name" }, t("browsers.name")), name, h("p", { class: "hint" }, t("browsers.name_hint")));
 }
 
-/** @param {Context} context @param {KnownBrowser} known @param {HTMLElement} place */
-function row(context, known, place) {
-  const { household } = context;
-  const { device, browser, name, until_ms } = known;
+/** The owner's own, each with all doorbells that it is let in by. @param {Household} household @returns {KnownBrowser[][]} */
+function ownBrowsers(household) {
+  /** @type {Map<string, KnownBrowser[]>} */
+  const known = new Map();
+  for (const one of knownBrowsers(household, nowMs())) {
+    if (one.holder === "owner") known.set(one.browser, [...(known.get(one.browser) ?? []), one]);
+  }
+  return [...known.values()];
+}
+
+/**
+ * One browser. To end it ends all: its keys at each doorbell, its session at the relay, its pushes.
+ * @param {Context} context @param {KnownBrowser[]} at its right at each doorbell @param {HTMLElement} place
+ */
+function row(context, at, place) {
+  const { household, relay } = context;
+  const [{ browser, name, until_ms }] = at;
   const isHere = browser === household.browser?.id;
   const end = guarded(place, async () => {
-    await sendStatement(household, device, { kind: "end_session", browser });
-    fill(place, h("p", { class: "notice", role: "status" }, t("browsers.ending", { name })));
+    for (const { device } of at) await sendStatement(household, device, { kind: "end_session", browser });
+    if (isHere) return context.signOut();
+    await relay.delete(`browsers/${browser}`);
+    fill(place, h("p", { class: "notice", id: "browser-ending", role: "status" }, t("browsers.ending", { name })));
   });
-  const door = household.doorbells.length > 1 ? `${household.doorbell(device)?.name ?? ""} · ` : "";
+  const doors = at.map(({ device }) => household.doorbell(device)?.name ?? "").join(", ");
+  const door = household.doorbells.length > 1 ? `${doors} · ` : "";
   return h(
     "li",
     { "data-testid": "browser", "data-browser": browser },
@@ -133,7 +149,7 @@ async function enrolment(context, device, doorName) {
     const check = (/** @type {Answered} */ answered) => checkAnswered(household, device, answered);
     const paired = await pairThroughRelay(context.relay, { browser: keys }, check, device);
     const sinceMs = current()?.time_ms ?? 0;
-    const digest = await sendStatement(household, device, { kind: "session", browser: keys, commitment: paired.offer.commitment });
+    const digest = await sendStatement(household, device, givenRight(keys, ownersRight(nowMs()), paired.offer));
     const words = h("div", { "data-testid": "browser-words" });
     let isAsked = false;
     const content = () => {

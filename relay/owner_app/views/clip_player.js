@@ -1,55 +1,10 @@
 /**
- * A clip's player: on a press the clip is fetched and verified, and its facts are shown.
+ * The facts of a checked clip, in words.
  * @module
  */
-import { fill, h } from "../dom.js";
-import { durationText, momentText, t, tn } from "../i18n.js";
-import { trustedKeys } from "../trust.js";
+import { h } from "../dom.js";
+import { momentText, t, tn } from "../i18n.js";
 import { NO_MASK_DIGEST, shownSize } from "../vendor/protocol/footage.js";
-import { problem } from "./parts.js";
-
-/** @typedef {import("../app.js").Context} Context */
-/** @typedef {import("../household.js").ClipEvent} ClipEvent */
-
-/**
- * A player for one clip: fetches and checks it on a press of "Watch".
- * @param {Context} context
- * @param {import("../clips.js").ClipReader} reader
- * @param {ClipEvent} event
- * @param {(clip: import("../clips.js").CheckedClip, video: HTMLVideoElement) => void} onChecked
- */
-export function clipPlayer(context, reader, event, onChecked) {
-  const place = h("div", { class: "player" });
-  const show = async () => {
-    const bar = h("progress", { max: 1, value: 0, "aria-label": t("clip.fetching") });
-    fill(place, h("p", { class: "muted", role: "status" }, t("clip.fetching")), bar);
-    try {
-      const { identity_key } = trustedKeys(context.household, event.device);
-      const { clip_id, manifest_digest } = event.body;
-      const which = { clipId: clip_id, digest: manifest_digest, identityKey: identity_key };
-      const clip = await reader.read(which, (share) => bar.setAttribute("value", String(share)));
-      const video = checkedVideo(clip, context.left);
-      fill(place, video, clipFacts(clip.manifest));
-      onChecked(clip, video);
-    } catch (error) {
-      console.warn(error);
-      fill(place, problem(error), h("button", { onclick: show }, t("error.again")));
-    }
-  };
-  const label = t("clip.watch", { duration: durationText(event.body.duration_ms) });
-  fill(place, h("button", { onclick: show, "data-testid": "watch-clip" }, label));
-  return place;
-}
-
-/**
- * @param {import("../clips.js").CheckedClip} clip
- * @param {AbortSignal} left
- */
-function checkedVideo({ blob }, left) {
-  const url = URL.createObjectURL(blob);
-  left.addEventListener("abort", () => URL.revokeObjectURL(url));
-  return h("video", { src: url, controls: true, playsinline: "", preload: "auto", class: "clip" });
-}
 
 /**
  * What is known of a checked clip, in words.

@@ -1,21 +1,24 @@
 /**
- * The first page: the door, its last visitors, and the button for live view.
+ * The first page: each door's last picture, the ways to see and talk, what is wrong, and today.
  * @module
  */
+import { decisionsOn } from "../account.js";
+import { isBlind } from "../camera_states.js";
 import { knownBrowsers } from "../known_browsers.js";
-import { fill, h, skeleton } from "../dom.js";
-import { foldMotion, groupEvents, newestRows, troublesOf, whenOf } from "../event_groups.js";
-import { isBlind } from "../health.js";
+import { mayStand } from "../decision_notes.js";
+import { fill, h, mark, skeleton } from "../dom.js";
+import { choicesOf } from "../clip_choices.js";
+import { groupEvents, troublesOf, whenOf } from "../event_groups.js";
 import { agoText, t, time, timeText, timeWithin } from "../i18n.js";
+import { icon } from "../icons.js";
 import { nowMs } from "../town_time.js";
 import { currentViewers } from "../current_viewers.js";
-import { uncertaintyText, eventRow, moreMotionRow, moreVisitsRow } from "./events.js";
-import { HealthPanels } from "./health.js";
-import { notificationsHint } from "./notifications_hint.js";
+import { uncertaintyText, eventRow, moreVisitsRow } from "./events.js";
 import { formerDoorbells, noDoorbell } from "./no_doorbell.js";
 import { Folds, living, noPicture, troubleHelp, troubleText } from "./parts.js";
 import { liveLimitNotice } from "./live_limits.js";
 import { Thumbs } from "./thumbs.js";
+import { Today, isPictured } from "./today.js";
 
 /** @typedef {import("../app.js").Context} Context */
 /** @typedef {import("../household.js").Household} Household */
@@ -24,34 +27,53 @@ import { Thumbs } from "./thumbs.js";
 /** @typedef {import("../event_groups.js").EventGroup} EventGroup */
 
 const FRESH_MS = 60_000;
-const SHOWN = 12;
+/** How old the last picture is stands below it. */
+const REDRAW_MS = 30_000;
+const OTHERS_SHOWN = 6;
+/** The door's picture and today's come first. */
+const LATER_MS = 1000;
 const VISITS_SHOWN = 2;
 const RENEW_BEFORE_MS = 5 * 24 * 3600 * 1000;
 
 /** @param {Context} context */
 export function doorPage(context) {
-  const { household, left } = context;
-  const health = new HealthPanels(household, left);
+  const { household, left, pictures } = context;
+  /** @type {import("./health.js").HealthPanels | null} */
+  let health = null;
   const calls = new ReadyCalls(context);
   const folds = new Folds();
   const thumbs = new Thumbs(context);
-  const hint = notificationsHint(context);
-  return {
-    title: t("door.title"),
-    body: [
-      living(context, () => {
-        if (!household.isLoaded) return [household.hasContact ? skeleton(4) : nothingKnown()];
-        if (household.doorbells.length === 0) return [...formerDoorbells(household), ...noDoorbell()];
-        const { history, notes, asOfMs } = household;
-        const cards = household.doorbells.map((bell) => {
-          const more = [watched(household, bell.device), calls.hint(bell.device), renewal(household, bell.device)];
-          return doorbellCard(bell, history, { health, thumbs, asOfMs }, more);
-        });
-        return [...cards, ...formerDoorbells(household), latest(groupEvents(history, notes), folds, thumbs)];
-      }),
-      hint,
-    ],
+  const today = new Today(thumbs);
+  const hint = h("div");
+  let isLaterBegun = false;
+  // After the door's own picture: neither is what an owner came for.
+  const later = async (/** @type {() => void} */ redraw) => {
+    const [{ HealthPanels }, { notificationsHint }] = await Promise.all([import("./health.js"), import("./notifications_hint.js")]);
+    if (left.aborted) return;
+    health = new HealthPanels(household, left);
+    redraw();
+    fill(hint, notificationsHint(context));
   };
+  const content = (/** @type {() => void} */ redraw) => {
+    if (!household.isLoaded) return [household.hasContact ? skeleton(4) : nothingKnown()];
+    if (!isLaterBegun) setTimeout(() => later(redraw).catch((error) => console.warn("health", error)), LATER_MS);
+    isLaterBegun = true;
+    if (household.doorbells.length === 0) return [...formerDoorbells(household), ...noDoorbell()];
+    const { history, notes } = household;
+    const cards = household.doorbells.map((bell, at) => {
+      const more = [watched(household, bell.device), calls.hint(bell.device), renewal(household, bell.device)];
+      return doorbellCard(bell, { at, household, history, health, thumbs, frame: pictures.lastFrame(bell.device) }, more);
+    });
+    const found = choicesOf(household).shown(groupEvents(history, notes));
+    return [
+      h("div", { class: "doors", id: "doors" }, cards),
+      asked(household),
+      ...formerDoorbells(household),
+      today.section(found.filter(isPictured), redraw),
+      others(found.filter((one) => !isPictured(one)), folds, thumbs),
+    ];
+  };
+  return { title: t("door.title"), isWide: true, isTitleHidden: true, body: [living(context, content, REDRAW_MS), hint] };
 }
 
 /** Keeps a call to each doorbell ready, so that a press of "See" shows the door at once. */
@@ -112,42 +134,79 @@ function nothingKnown() {
 }
 
 /**
- * @param {Doorbell} bell @param {ReportedEvent[]} history
- * @param {{health: HealthPanels, thumbs: Thumbs, asOfMs: number}} how
- * @param {(Node | null | undefined)[]} more below the button
+ * @param {Doorbell} bell
+ * @param {{at: number, household: Household, history: ReportedEvent[], health: import("./health.js").HealthPanels | null, thumbs: Thumbs, frame: Frame | undefined}} how
+ * @param {(Node | null | undefined)[]} more below the buttons
  */
-function doorbellCard(bell, history, { health, thumbs, asOfMs }, more) {
-  const isOnline = bell.state === "online" && asOfMs === 0;
-  const pressed = history.find(
-    ({ event }) => event.device === bell.device && event.body.type === "pressed",
-  );
+function doorbellCard(bell, { at, household, history, health, thumbs, frame }, more) {
+  const { device } = bell;
+  const isOnline = bell.state === "online" && household.asOfMs === 0 && household.hasContact;
+  const pressed = history.find(({ event }) => event.device === device && event.body.type === "pressed");
   const rang = pressed === undefined ? 0 : whenOf(pressed).ms;
   const isFresh = nowMs() - rang < FRESH_MS;
   const words = isFresh ? t("door.rang", { time: timeText(rang, "clock") }) : bell.name;
   const doubt = isFresh && pressed ? uncertaintyText(pressed) : "";
-  const picture = isFresh && pressed?.has_thumbnail && thumbs.box(pressed, words);
+  const id = (/** @type {string} */ name) => (at === 0 ? name : `${name}-${device}`);
   return h(
     "section",
-    { class: isFresh ? "door fresh" : "door", "data-device": bell.device },
-    h("h2", {}, words),
-    doubt && h("p", { class: "muted", "data-testid": "rang-doubt" }, doubt),
-    h("p", { class: isOnline ? "state on" : "state", "data-testid": "doorbell-state" }, stateText(bell, asOfMs)),
-    picture && h("div", { class: "visitor" }, picture),
-    wrongNow(bell, history),
+    { class: isFresh ? "door fresh" : "door", "data-device": device },
+    lastPicture(bell, isFresh && pressed?.has_thumbnail ? pressed : undefined, history, thumbs, frame),
     h(
-      "a",
-      { class: "button primary big", id: "see", href: `#/live/${bell.device}` },
-      t("door.see"),
+      "div",
+      { class: "door-words" },
+      h("h2", {}, words),
+      doubt && h("p", { class: "muted", "data-testid": "rang-doubt" }, doubt),
+      h("p", { class: isOnline ? "state on" : "state", "data-testid": "doorbell-state" }, stateText(bell, household)),
+      wrongNow(bell, history),
+      h(
+        "div",
+        { class: "see-and-talk" },
+        h("a", { class: "button primary", id: id("see"), href: `#/live/${device}` }, icon("see"), t("door.see")),
+        h("a", { class: "button", id: id("talk-now"), href: `#/live/${device}?talk` }, icon("microphone"), t("door.talk")),
+      ),
+      !isOnline && household.asOfMs === 0 && household.hasContact && h("p", { class: "hint" }, t("door.offline_help")),
+      more,
+      health === null ? bell.health && h("div", { class: "health-soon" }) : health.panel(bell),
     ),
-    !isOnline && asOfMs === 0 && h("p", { class: "hint" }, t("door.offline_help")),
-    more,
-    health.panel(bell),
   );
 }
 
-/** @param {Doorbell} bell @param {number} asOfMs when that was known, if not just now */
-function stateText({ state, since_ms }, asOfMs) {
+/** @typedef {import("../pictures.js").Frame} Frame */
+
+/**
+ * The last picture across the door's width, with its age; a touch of it leads to live view.
+ * @param {Doorbell} bell @param {ReportedEvent | undefined} ring one of just now
+ * @param {ReportedEvent[]} history newest first @param {Thumbs} thumbs @param {Frame | undefined} frame of a live view here
+ */
+function lastPicture({ device, name }, ring, history, thumbs, frame) {
+  const told = ring ?? history.find(({ event, has_thumbnail }) => event.device === device && has_thumbnail);
+  const toldMs = told === undefined ? 0 : whenOf(told).ms;
+  const isFrame = ring === undefined && frame !== undefined && frame.takenMs > toldMs;
+  const ms = isFrame ? frame.takenMs : toldMs;
+  const age = ms > 0 && (nowMs() - ms < FRESH_MS ? t("door.just_now") : agoText(ms));
+  const place = isFrame ? h("div", { class: "thumb" }, h("img", { src: frame.url, alt: "" })) : told === undefined ? h("div", { class: "thumb" }, mark()) : thumbs.box(told, name);
+  return h(
+    "a",
+    { class: "frame", href: `#/live/${device}` },
+    h("span", { class: "visually-hidden" }, t("door.frame", { door: name }), ": "),
+    place,
+    age ? h("span", { class: "frame-age", title: timeText(ms) }, age) : h("span", { class: "frame-age" }, t("door.no_picture")),
+  );
+}
+
+/** One quiet line where the police ask and nothing was answered yet: no badge, and no colour of alarm. @param {Household} household */
+function asked(household) {
+  const isOpen = household.matches.some((match) => {
+    const { grant, decline } = decisionsOn(match.device, match.request_digest);
+    return mayStand(match, nowMs()) && grant === undefined && decline === undefined;
+  });
+  return isOpen && h("p", { class: "muted", "data-testid": "police-ask" }, t("door.asked"), " ", h("a", { href: "#/requests" }, t("requests.read")));
+}
+
+/** @param {Doorbell} bell @param {Household} household when that was known, if not just now */
+function stateText({ state, since_ms }, { asOfMs, hasContact, lostContactMs }) {
   if (asOfMs > 0) return t("door.as_of", { time: timeWithin(asOfMs) });
+  if (!hasContact) return t("door.lost_contact", { time: timeWithin(lostContactMs) });
   return state === "online" ? t("door.online") : t("door.offline", { time: timeWithin(since_ms) });
 }
 
@@ -180,21 +239,15 @@ function line(words, ...more) {
   return h("li", {}, words, muted && h("p", { class: "muted" }, muted));
 }
 
-/** @param {EventGroup[]} found newest first @param {Folds} folds @param {Thumbs} thumbs */
-function latest(found, folds, thumbs) {
+/**
+ * What happened and has no picture: who looked, what was wrong, who came and went.
+ * @param {EventGroup[]} found newest first @param {Folds} folds @param {Thumbs} thumbs
+ */
+function others(found, folds, thumbs) {
   const visits = found.filter(({ kind }) => kind === "visit");
   const hidden = visits.slice(VISITS_SHOWN);
-  const shown = newestRows(foldMotion(found.filter((one) => !hidden.includes(one))), SHOWN);
-  const row = (/** @type {(typeof shown)[number]} */ one) =>
-    one.kind === "more_motion" ? moreMotionRow(one, folds, thumbs) : eventRow(one, thumbs);
-  const rows = [...shown.map(row), hidden.length > 0 && moreVisitsRow(hidden, folds, thumbs)];
-  const more = h("p", {}, h("a", { href: "#/clips" }, t("door.all_clips")));
-  return h(
-    "section",
-    {},
-    h("h2", {}, t("door.latest")),
-    shown.length
-      ? [h("ul", { class: "rows", id: "events" }, rows), more]
-      : h("p", { class: "empty" }, t("door.quiet")),
-  );
+  const shown = found.filter((one) => !hidden.includes(one)).slice(0, OTHERS_SHOWN);
+  if (shown.length === 0) return null;
+  const rows = [...shown.map((one) => eventRow(one, thumbs)), hidden.length > 0 && moreVisitsRow(hidden, folds, thumbs)];
+  return h("section", {}, h("h2", {}, t("door.others")), h("ul", { class: "rows", id: "others" }, rows));
 }

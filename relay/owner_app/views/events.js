@@ -4,7 +4,7 @@
  */
 import { h } from "../dom.js";
 import { whenOf } from "../event_groups.js";
-import { clockSpanText, durationText, t, time, timeText, tn } from "../i18n.js";
+import { durationText, t, time, timeText, tn } from "../i18n.js";
 import { nowMs } from "../town_time.js";
 import { isLine } from "../vendor/protocol/plain_text.js";
 import { noPicture, troubleText } from "./parts.js";
@@ -14,7 +14,6 @@ import { noPicture, troubleText } from "./parts.js";
 /** @typedef {import("../vendor/protocol/documents.js").ClipReady} ClipReady */
 /** @typedef {import("../vendor/protocol/documents.js").DoorbellEvent} DoorbellEvent */
 
-/** @typedef {import("../event_groups.js").MoreMotion} MoreMotion */
 
 /** As firmware/config/values.py has it: names come unsigned, and a longer one would be a message. */
 const LONGEST_ZONE = 40;
@@ -50,14 +49,20 @@ export function eventRow(happening, thumbs) {
 }
 
 /** Who watched, or which browser may watch now or no more. @param {EventGroup} happening */
-function noteRow({ kind, told, visit, note }) {
+function noteRow(happening) {
+  const { kind, told, visit } = happening;
   const { ms } = whenOf(told);
-  const words = visit ? visitText(visit) : browserText(note);
+  const words = noteText(happening);
   return h(
     "li",
     { "data-testid": `event-${kind}`, "data-event": told.event.id },
     h("div", { class: "grow" }, h("p", {}, words), h("span", { class: "muted" }, time(visit?.began_ms ?? ms))),
   );
+}
+
+/** What a row of a note says. @param {EventGroup} happening */
+export function noteText({ visit, note }) {
+  return visit ? visitText(visit) : browserText(note);
 }
 
 /** @param {import("../event_groups.js").Visit} visit */
@@ -82,21 +87,6 @@ function browserText(note) {
 export function moreVisitsRow(visits, folds, thumbs) {
   const rows = () => h("ul", { class: "rows" }, visits.map((visit) => eventRow(visit, thumbs)));
   return h("li", { class: "folded", "data-testid": "more-visits" }, folds.fold("visits", tn("watch.more", visits.length), rows));
-}
-
-/**
- * Movements folded into one row.
- * @param {MoreMotion} more @param {import("./parts.js").Folds} folds
- * @param {import("./thumbs.js").Thumbs} thumbs
- */
-export function moreMotionRow({ motions }, folds, thumbs) {
-  const [newest, oldest] = [motions[0].told, motions[motions.length - 1].told];
-  const span = clockSpanText(whenOf(oldest).ms, whenOf(newest).ms);
-  const words = t("event.more_motion", { count: motions.length, span });
-  const rows = () => h("ul", { class: "rows" }, motions.map((motion) => eventRow(motion, thumbs)));
-  // By its oldest: it stays open while newer ones come.
-  const fold = folds.fold(`motion-${oldest.event.id}`, words, rows);
-  return h("li", { class: "folded", "data-testid": "more-motion" }, fold);
 }
 
 /** The press, or else the first motion. @param {ReportedEvent[]} triggers oldest first */
@@ -140,7 +130,7 @@ function watch(clip, what) {
   const link = {
     class: "button",
     id: `watch-${clip_id}`, // the page is redrawn at every change: the focus stays
-    href: `#/clips/${clip.event.device}/${clip_id}`,
+    href: `#/history/${clip.event.device}/${clip_id}`,
     "aria-label": `${label}: ${what}`,
   };
   return h("a", link, label);

@@ -53,10 +53,11 @@ export function findsWords(place, { words }, lead) {
  * @param {Context} context @param {HTMLElement} place
  * @param {{offer: Offer, answered: Answered}} paired
  * @param {string} then what to do once all four are right
+ * @param {string} [lead] where the words stand
  */
-export async function findThroughRelay({ relay, household, left, policy }, place, { offer, answered }, then) {
+export async function findThroughRelay({ relay, household, left, policy }, place, { offer, answered }, then, lead = t("words.find")) {
   try {
-    const isFound = await findsWords(place, answered, [h("p", {}, t("words.find"))]);
+    const isFound = await findsWords(place, answered, [h("p", {}, lead)]);
     if (left.aborted) return;
     await lookAgain(relay, offer);
     if (isFound) {

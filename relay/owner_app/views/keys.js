@@ -19,13 +19,8 @@ import { standing, statementProgress } from "./progress.js";
 /** @typedef {import("../vendor/protocol/documents.js").Terms} Terms */
 
 /** @param {Context} context @param {string} device */
-export function keysSection(context, device) {
+export function approversSection(context, device) {
   const recoveryKey = h("div", { "aria-live": "polite" });
-  return h("section", {}, approvers(context, device, recoveryKey), recovery(context, device, recoveryKey));
-}
-
-/** @param {Context} context @param {string} device @param {HTMLElement} recoveryKey where it is said which recovery key counts */
-function approvers(context, device, recoveryKey) {
   const { household, ready } = context;
   const list = h("div", { "aria-live": "polite" });
   const said = h("div", { "aria-live": "polite" });
@@ -81,7 +76,7 @@ function approvers(context, device, recoveryKey) {
       };
     },
   });
-  return h("div", {}, h("h2", {}, t("keys.approvers")), h("p", {}, t("keys.approvers_help")), list, all, said, form);
+  return h("section", {}, h("h2", {}, t("keys.approvers")), h("p", {}, t("keys.approvers_help")), list, all, said, recoveryKey, form);
 }
 
 /** What is known of a key: its six words once the doorbell said them, else when it was added. @param {number | undefined} addedMs @param {string[] | undefined} words */
@@ -96,8 +91,8 @@ function recoveryTold(words) {
   return h("p", { id: "recovery-counts" }, t("keys.recovery_counts"), " ", h("strong", { lang: "en" }, words.join(" ")));
 }
 
-/** @param {Context} context @param {string} device @param {HTMLElement} told */
-function recovery(context, device, told) {
+/** @param {Context} context @param {string} device */
+export function recoverySection(context, device) {
   const form = pasteForm(context, device, {
     id: "recovery",
     words: async (pasted) => {
@@ -105,7 +100,7 @@ function recovery(context, device, told) {
       return { six: await recoveryKeyWords(keys), terms: { kind: "recovery", keys }, done: () => {} };
     },
   });
-  return h("div", {}, h("h2", {}, t("keys.recovery")), h("p", {}, t("keys.recovery_help")), told, form);
+  return h("section", {}, h("p", {}, t("keys.recovery_help")), form);
 }
 
 /**

@@ -12,8 +12,9 @@ import { DoorMicrophone } from "./live_microphone.js";
 import { refusal } from "./live_refusal.js";
 import { QuickReplies } from "./live_replies.js";
 import { TalkPanel } from "./live_talk.js";
-import { Awake, PictureTools, Shortcuts } from "./live_tools.js";
+import { Awake, IdleControls, PictureTools, Shortcuts } from "./live_tools.js";
 import { ViewerList } from "./live_viewers.js";
+import { nowMs } from "../town_time.js";
 import { known } from "./parts.js";
 import { liveLimitNotice } from "./live_limits.js";
 
@@ -35,9 +36,10 @@ export async function livePage(context) {
   await known(context.household);
   const page = new LivePage(context, device);
   page.watch(begunMs);
+  void context.installed.endRing(device);
   return {
     title: context.household.doorbell(device)?.name ?? t("live.title"),
-    isWide: true,
+    isTitleHidden: true,
     body: page.body(),
   };
 }
@@ -66,28 +68,43 @@ class LivePage {
     this.awake = new Awake();
     const name = context.household.doorbell(device)?.name ?? "";
     this.tools = new PictureTools(this.screen, this.video, name);
+    this.idle = new IdleControls(this.screen, context.left);
+    this.video.poster = lastPicture(context, device); // until the door's own comes
     this.shortcuts = new Shortcuts({ ...this.tools.shortcuts, ...this.talk.shortcuts }, context.left);
     context.left.addEventListener("abort", () => this.#leave());
   }
 
   body() {
+    const name = this.context.household.doorbell(this.device)?.name ?? t("live.title");
     const done = h("a", { class: "button", id: "live-done", href: "#/" }, t("live.done"));
+    const more = h("div", { class: "live-panel", id: "live-panel", hidden: true }, h("div", { class: "live-buttons" }, this.talk.line, this.tools.more), this.microphone.node, this.details.node, this.shortcuts.node);
+    const opener = h("button", { id: "live-more", "aria-expanded": "false", "aria-controls": more.id }, t("live.more"));
+    opener.addEventListener("click", () => {
+      more.hidden = !more.hidden;
+      opener.setAttribute("aria-expanded", String(!more.hidden));
+    });
     fill(
       this.screen,
       this.video,
-      h("div", { class: "live-state" }, this.status, done),
-      h("div", { class: "live-words" }, this.watching.node, this.reach, this.place, this.again),
+      h("div", { class: "live-head" }, h("div", { class: "live-says" }, h("p", {}, name), this.status, this.watching.list), done),
+      h("div", { class: "live-words" }, this.watching.question, this.reach, this.place, this.again),
       h(
         "div",
         { class: "live-controls", role: "group", "aria-label": t("live.controls") },
+        this.details.stream,
         this.talk.words,
         this.tools.words,
         this.replies.panel,
-        h("div", { class: "live-buttons" }, this.talk.buttons, this.replies.button, this.tools.buttons),
+        h(
+          "div",
+          { class: "live-tools" },
+          more,
+          h("div", { class: "live-buttons" }, this.talk.hear, this.replies.button, this.tools.snapshot, opener),
+        ),
         this.talk.node,
       ),
     );
-    return [this.screen, this.microphone.node, this.details.node, this.shortcuts.node];
+    return [this.screen];
   }
 
   /** Opens a session, and shows it. @param {number} begunMs when it was asked for */
@@ -152,6 +169,7 @@ class LivePage {
       this.failures = 0;
       fill(this.reach);
       this.awake.keep();
+      if (this.context.query.has("talk")) this.talk.focus();
       this.context.ready.prepare(this.device); // the next call costs one round trip as well
     }
     const isEnded = state === "hung_up" && this.watching.isNearEnd(NEAR_END_MS);
@@ -204,8 +222,33 @@ class LivePage {
   }
 
   #leave() {
+    this.#keepFrame();
     this.#detach();
     this.session?.close();
     if (document.pictureInPictureElement === this.video) document.exitPictureInPicture().catch(() => {});
   }
+
+  /** The last frame is the door's last picture on the first page, as long as this window is open. */
+  #keepFrame() {
+    const { videoWidth: width, videoHeight: height } = this.video;
+    if (width === 0 || this.screen.dataset.state !== "connected") return;
+    const [takenMs, canvas] = [nowMs(), h("canvas", { width, height })];
+    canvas.getContext("2d")?.drawImage(this.video, 0, 0);
+    const { pictures, household } = this.context;
+    const keep = (/** @type {Blob | null} */ jpeg) => {
+      if (jpeg === null) return;
+      pictures.keepFrame(this.device, jpeg, takenMs);
+      household.dispatchEvent(new Event("change"));
+    };
+    canvas.toBlob(keep, "image/jpeg");
+  }
+}
+
+/** The picture of this door that is here already, newest first; none if there is none. @param {Context} context @param {string} device */
+function lastPicture({ household, pictures }, device) {
+  const told = household.history.find(({ event, has_thumbnail }) => event.device === device && has_thumbnail);
+  const known = told && pictures.find(told);
+  const frame = pictures.lastFrame(device);
+  if (known?.state !== "shown" || (frame !== undefined && frame.takenMs > known.takenMs)) return frame?.url ?? "";
+  return known.url;
 }

@@ -27,7 +27,7 @@ export class ConnectionDetails {
     const small = h("label", { for: "live-small" }, this.small, " ", t("live.small"));
     this.fold = h("details", {}, summary, this.table, small, h("p", { class: "muted" }, t("live.how")));
     this.fold.addEventListener("toggle", () => this.#read());
-    this.node = h("div", {}, this.stream, this.fold);
+    this.node = this.fold;
   }
 
   /** @param {import("../live.js").LiveSession} session @param {LiveControl} control */

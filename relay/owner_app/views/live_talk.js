@@ -25,6 +25,7 @@ export class TalkPanel {
     this.isHeld = false;
     this.isOpenLine = false;
     this.isListening = false;
+    this.isAwaited = false;
     /** What went wrong last, in words. */
     this.trouble = "";
     /** @type {Talking} */
@@ -33,7 +34,6 @@ export class TalkPanel {
     this.line = h("button", { id: "open-line", disabled: true, "aria-pressed": "false" }, t("talk.open_line"));
     this.hear = h("button", { id: "listen", disabled: true, "aria-pressed": "false" }, t("talk.listen"));
     this.words = h("p", { class: "muted", role: "status", id: "talk-words" });
-    this.buttons = [this.line, this.hear];
     this.line.addEventListener("click", () => this.#toggleLine());
     this.hear.addEventListener("click", () => this.toggleListening());
     this.#holdable(this.node);
@@ -51,7 +51,7 @@ export class TalkPanel {
   attach(session, control) {
     this.detach();
     this.control = control;
-    this.microphone = new Microphone(session.sound.sender);
+    this.microphone = session.sound && new Microphone(session.sound.sender);
   }
 
   detach() {
@@ -76,6 +76,12 @@ export class TalkPanel {
     const known = `talk.error.${reason}`;
     this.trouble = hasText(known) ? t(known) : detail;
     this.#silence();
+  }
+
+  /** As soon as one can talk, the keyboard can. */
+  focus() {
+    this.isAwaited = true;
+    this.#draw();
   }
 
   toggleListening() {
@@ -146,15 +152,22 @@ export class TalkPanel {
     const isThere = door !== null && this.control !== null;
     const label = talking === "idle" ? "talk.hold" : `talk.${talking}`;
     this.node.disabled = !isThere || door.talk === "none";
+    this.node.hidden = isThere && door.talk === "none"; // the words say why
     this.node.classList.toggle("on", talking === "talking");
     fill(this.node, t(label));
     this.line.disabled = !isThere || door.talk !== "open_line";
+    this.line.hidden = isThere && this.line.disabled;
     this.line.setAttribute("aria-pressed", String(this.isOpenLine));
     fill(this.line, t(this.isOpenLine ? "talk.close_line" : "talk.open_line"));
     this.hear.disabled = door?.microphone !== "on";
+    this.hear.hidden = isThere && this.hear.disabled;
     this.hear.setAttribute("aria-pressed", String(this.isListening));
     fill(this.hear, t(this.isListening ? "talk.stop_listening" : "talk.listen"));
     fill(this.words, this.#said());
+    if (this.isAwaited && !this.node.disabled) {
+      this.isAwaited = false;
+      this.node.focus();
+    }
   }
 
   #said() {

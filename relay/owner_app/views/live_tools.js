@@ -10,6 +10,10 @@ import { nowMs } from "../town_time.js";
 
 const KEYS_ARE_OFF = "doorward.shortcuts-off";
 const KEEP_URL_MS = 60_000;
+/** So long after the last touch the tools fade. */
+const FADE_MS = 5000;
+/** The click of a touch comes within this. */
+const TOUCH_MS = 500;
 
 export class PictureTools {
   /** @param {HTMLElement} screen @param {HTMLVideoElement} video @param {string} name of the door */
@@ -20,11 +24,11 @@ export class PictureTools {
     this.words = h("p", { class: "muted", role: "status", id: "tool-words" });
     const full = h("button", { id: "full-screen" }, t("live.full"));
     full.addEventListener("click", () => this.#fullScreen());
-    const snapshot = h("button", { id: "snapshot" }, t("live.snapshot"));
-    snapshot.addEventListener("click", () => this.#snapshot());
+    this.snapshot = h("button", { id: "snapshot" }, t("live.snapshot"));
+    this.snapshot.addEventListener("click", () => this.#takeSnapshot());
     const aside = h("button", { id: "picture-aside" }, t("live.aside"));
     aside.addEventListener("click", () => this.#aside());
-    this.buttons = [snapshot, full, document.pictureInPictureEnabled && aside];
+    this.more = [full, document.pictureInPictureEnabled && aside];
     document.addEventListener("fullscreenchange", () => {
       fill(full, t(document.fullscreenElement === screen ? "live.not_full" : "live.full"));
     });
@@ -33,7 +37,7 @@ export class PictureTools {
   get shortcuts() {
     return {
       f: { words: "shortcut.full", press: () => this.#fullScreen() },
-      s: { words: "shortcut.snapshot", press: () => this.#snapshot() },
+      s: { words: "shortcut.snapshot", press: () => this.#takeSnapshot() },
       p: { words: "shortcut.aside", press: () => this.#aside() },
     };
   }
@@ -58,7 +62,7 @@ export class PictureTools {
     }
   }
 
-  #snapshot() {
+  #takeSnapshot() {
     const { videoWidth: width, videoHeight: height } = this.video;
     if (width === 0) return void fill(this.words, t("live.no_picture_yet"));
     const canvas = h("canvas", { width, height });
@@ -101,6 +105,49 @@ export class Awake {
     this.lock?.release().catch(() => {});
     this.lock = null;
   }
+}
+
+/** Lets the tools fade while nobody touches anything; any movement, key or touch brings them back. */
+export class IdleControls {
+  /** @param {HTMLElement} screen @param {AbortSignal} left */
+  constructor(screen, left) {
+    this.screen = screen;
+    this.timer = 0;
+    for (const type of ["pointermove", "pointerdown", "keydown", "focusin"]) {
+      screen.addEventListener(type, (event) => this.#wake(event), { capture: true });
+    }
+    left.addEventListener("abort", () => clearTimeout(this.timer));
+    this.#sleepLater();
+  }
+
+  /** @param {Event} event */
+  #wake(event) {
+    const { screen } = this;
+    const isFaded = screen.dataset.idle !== undefined;
+    delete screen.dataset.idle;
+    this.#sleepLater();
+    // Whoever touches what can't be seen wants to see it, not to press it.
+    const { target } = event;
+    const isUnseen = isFaded && event.type === "pointerdown" && target instanceof Element && target.closest(".live-tools") !== null;
+    if (!isUnseen) return;
+    screen.addEventListener("click", swallow, { capture: true });
+    setTimeout(() => screen.removeEventListener("click", swallow, { capture: true }), TOUCH_MS);
+  }
+
+  #sleepLater() {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => {
+      const isOpen = this.screen.querySelector("#live-panel:not([hidden])") !== null;
+      if (!isOpen && this.screen.dataset.state === "connected") this.screen.dataset.idle = "";
+      else this.#sleepLater();
+    }, FADE_MS);
+  }
+}
+
+/** @param {Event} event */
+function swallow(event) {
+  event.preventDefault();
+  event.stopPropagation();
 }
 
 /** Keys for those who like them; they can be switched off (WCAG 2.1.4). */

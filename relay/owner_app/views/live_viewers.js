@@ -16,7 +16,6 @@ export class ViewerList {
   constructor() {
     this.list = h("div", { id: "live-watching", role: "status" });
     this.question = h("div", { role: "alert" });
-    this.node = h("div", {}, this.question, this.list);
     this.endsMs = 0;
     this.timer = 0;
     this.shown = "";

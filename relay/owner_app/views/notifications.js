@@ -1,8 +1,11 @@
 /**
- * The page of this browser's notifications: on or off, by kind, and quiet hours. Nothing is asked
- * of the owner before they press; what stands in the way is said, with what to do about it.
+ * The page of this browser's notifications: what, when, pausing them, and on which phones they are
+ * on. Nothing is asked of the owner before they press; what stands in the way is said, with what to
+ * do about it.
  * @module
  */
+import { switchBox } from "../components/controls.js";
+import { rows } from "../components/rows.js";
 import { fill, h, skeleton } from "../dom.js";
 import { workerStoreOf } from "../worker_registration.js";
 import { t, timeText } from "../i18n.js";
@@ -12,6 +15,8 @@ import { nowMs } from "../town_time.js";
 import { readPush, writeWorkerStore } from "../worker_store.js";
 import { isNotEnrolled } from "./live_refusal.js";
 import { obstacle } from "./notifications_hint.js";
+import { phonesSection } from "./notifications_phones.js";
+import { pauseSection } from "./notifications_pause.js";
 import { guarded, known } from "./parts.js";
 
 /** @typedef {import("../app.js").Context} Context */
@@ -22,6 +27,8 @@ import { guarded, known } from "./parts.js";
 /** @typedef {import("./notifications_hint.js").Obstacle} Obstacle */
 
 const USUAL_QUIET = { from_minute: 22 * 60, to_minute: 7 * 60 };
+const USUAL_SUMMARY = 18 * 60;
+const SILENT_CHOICES = [15, 60, 360, 1440];
 
 /** @param {Context} context */
 export async function notificationsPage(context) {
@@ -30,7 +37,7 @@ export async function notificationsPage(context) {
   void show(context, place);
   return {
     title: t("push.heading"),
-    body: [h("p", { class: "lead" }, t("push.lead")), place, whatOthersLearn()],
+    body: [h("p", { class: "lead" }, t("push.lead")), place, phonesSection(context), whatOthersLearn()],
   };
 }
 
@@ -43,7 +50,13 @@ async function show(context, place, said) {
   const parties = inTheWay === null ? await installed.parties(household, book).catch(() => null) : null;
   if (parties === null) return fill(place, blocked(inTheWay ?? "failed", () => show(context, place)));
   const state = await readPush();
-  fill(place, said && h("p", { class: "notice", role: "status", id: "push-said" }, said), form(context, place, parties, state));
+  fill(
+    place,
+    said && h("p", { class: "notice", role: "status", id: "push-said" }, said),
+    h("p", { class: state === undefined ? "state" : "state on", "data-testid": "push-state" }, t(state === undefined ? "push.is_off" : "push.is_on")),
+    state !== undefined && pauseSection(parties, state),
+    form(context, place, parties, state),
+  );
 }
 
 /** @param {NonNullable<Obstacle>} why @param {() => void} again */
@@ -85,8 +98,7 @@ function form(context, place, parties, state) {
   ];
   return h(
     "form",
-    { class: "card", id: "push-form", onsubmit: save },
-    h("p", { class: isOn ? "state on" : "state", "data-testid": "push-state" }, t(isOn ? "push.is_on" : "push.is_off")),
+    { id: "push-form", onsubmit: save },
     fields.node,
     problems,
     h("div", { class: "actions" }, buttons),
@@ -97,40 +109,42 @@ function form(context, place, parties, state) {
 class ChoiceFields {
   /** @param {PushChoice | undefined} choice */
   constructor(choice) {
-    const kinds = choice?.kinds ?? ["pressed"];
-    const quiet = choice?.quiet ?? null;
+    const { kinds, quiet, summary, silent_after_minutes } = choice ?? { kinds: ["pressed"], quiet: null, summary: null, silent_after_minutes: null };
     const { from_minute, to_minute } = quiet ?? USUAL_QUIET;
-    this.pressed = checkbox("push-pressed", kinds.includes("pressed"));
-    this.motion = checkbox("push-motion", kinds.includes("motion"));
-    this.quiet = checkbox("push-quiet", quiet !== null);
+    this.pressed = switchBox({ id: "push-pressed", isOn: kinds.includes("pressed") });
+    this.motion = switchBox({ id: "push-motion", isOn: kinds.includes("motion") });
+    this.emergency = switchBox({ id: "push-emergency", isOn: kinds.includes("emergency") });
+    this.summary = switchBox({ id: "push-summary", isOn: summary !== null, onchange: () => this.#dim() });
+    this.quiet = switchBox({ id: "push-quiet", isOn: quiet !== null, onchange: () => this.#dim() });
+    this.summaryAt = timeField("push-summary-at", summary?.minute ?? USUAL_SUMMARY);
     this.from = timeField("push-from", from_minute);
     this.to = timeField("push-to", to_minute);
+    this.silent = silentField(silent_after_minutes);
+    this.summaryTime = h("div", { class: "span-fields" }, labelled("push.summary_at", this.summaryAt));
     this.times = h(
       "div",
       { class: "span-fields" },
-      h("div", {}, h("label", { for: "push-from" }, t("push.from")), this.from),
-      h("div", {}, h("label", { for: "push-to" }, t("push.to")), this.to),
+      labelled("push.from", this.from),
+      labelled("push.to", this.to),
       h("p", { class: "hint" }, t("push.quiet_help", { zone: zoneHere() })),
+      quiet !== null && quiet.time_zone !== zoneHere() && h("p", { class: "notice", id: "push-other-zone" }, t("push.quiet_zone", { zone: quiet.time_zone, here: zoneHere() })),
     );
-    this.quiet.addEventListener("change", () => this.#dim());
     this.#dim();
+    const row = (/** @type {string} */ key, /** @type {string} */ more, /** @type {HTMLElement} */ control) => ({ title: t(key), more: t(more), control, for: control.id });
     this.node = h(
       "div",
       {},
-      h(
-        "fieldset",
-        {},
-        h("legend", {}, t("push.what")),
-        h("label", {}, this.pressed, t("push.kind.pressed")),
-        h("label", {}, this.motion, t("push.kind.motion")),
-      ),
-      h(
-        "fieldset",
-        {},
-        h("legend", {}, t("push.when")),
-        h("label", {}, this.quiet, t("push.quiet")),
-        this.times,
-      ),
+      h("h2", {}, t("push.what")),
+      rows([row("push.kind.pressed", "push.kind.pressed_help", this.pressed), row("push.kind.motion", "push.kind.motion_help", this.motion)]),
+      h("h2", {}, t("push.requests")),
+      rows([row("push.emergency", "push.emergency_help", this.emergency), row("push.summary", "push.summary_help", this.summary)]),
+      this.summaryTime,
+      h("h2", {}, h("label", { for: this.silent.id }, t("push.silent"))),
+      h("p", { class: "hint" }, t("push.silent_help")),
+      this.silent,
+      h("h2", {}, t("push.when")),
+      rows([row("push.quiet", "push.quiet_more", this.quiet)]),
+      this.times,
     );
   }
 
@@ -140,18 +154,36 @@ class ChoiceFields {
     const kinds = [];
     if (this.pressed.checked) kinds.push("pressed");
     if (this.motion.checked) kinds.push("motion");
+    if (this.emergency.checked) kinds.push("emergency");
     const hours = { from_minute: minuteOf(this.from), to_minute: minuteOf(this.to), time_zone: zoneHere() };
-    return { kinds, quiet: this.quiet.checked ? hours : null };
+    const daily = { minute: minuteOf(this.summaryAt), time_zone: zoneHere() };
+    const silent = Number(this.silent.value);
+    return {
+      kinds,
+      quiet: this.quiet.checked ? hours : null,
+      summary: this.summary.checked ? daily : null,
+      silent_after_minutes: silent === 0 ? null : silent,
+    };
   }
 
   #dim() {
     this.times.hidden = !this.quiet.checked;
+    this.summaryTime.hidden = !this.summary.checked;
   }
 }
 
-/** @param {string} id @param {boolean} checked */
-function checkbox(id, checked) {
-  return h("input", { type: "checkbox", id, checked });
+/** @param {string} key @param {HTMLElement} field */
+function labelled(key, field) {
+  return h("div", {}, h("label", { for: field.id }, t(key)), field);
+}
+
+/** @param {number | null} now minutes */
+function silentField(now) {
+  const choices = [h("option", { value: "0", selected: now === null }, t("push.silent.never"))];
+  for (const minutes of SILENT_CHOICES) {
+    choices.push(h("option", { value: String(minutes), selected: now === minutes }, t(`push.silent.${minutes}`)));
+  }
+  return h("select", { id: "push-silent" }, choices);
 }
 
 /** @param {string} id @param {number} minute of the day */
@@ -200,13 +232,6 @@ function tryOne({ registration, doorbells }) {
 }
 
 function whatOthersLearn() {
-  return h(
-    "section",
-    {},
-    h("h2", {}, t("push.learn")),
-    h("p", {}, t("push.learn_doorbell")),
-    h("p", {}, t("push.learn_relay")),
-    h("p", {}, t("push.learn_service")),
-    h("p", {}, t("push.learn_lock")),
-  );
+  const lines = ["doorbell", "relay", "service", "silent", "lock"].map((who) => h("p", {}, t(`push.learn_${who}`)));
+  return h("details", { id: "push-learn" }, h("summary", {}, t("push.learn")), lines);
 }

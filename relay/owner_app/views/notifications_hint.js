@@ -26,7 +26,7 @@ export function notificationsHint({ installed, household, left }) {
     await installed.whenReady;
     const canAsk = obstacle(installed.registration) === null && household.doorbells.length > 0;
     if (!canAsk || localStorage.getItem(NO_HINT) !== null || (await readPush()) !== undefined) return fill(place);
-    const link = h("a", { class: "button", id: "notify-me", href: "#/notifications" }, t("push.hint_yes"));
+    const link = h("a", { class: "button", id: "notify-me", href: "#/settings/notifications" }, t("push.hint_yes"));
     const no = h("button", { class: "quiet", id: "no-push-hint", onclick: dismiss }, t("push.hint_no"));
     fill(place, h("div", { class: "push-hint" }, h("p", {}, t("push.hint")), h("div", { class: "actions" }, link, no)));
   };

@@ -1,11 +1,12 @@
 /**
- * The page of a doorbell's owners: the list, removing one, and leaving.
+ * The list of a doorbell's owners, with their passkeys, and removing one.
  *
  * Who hears from the doorbell is the relay's word; whom the doorbell's own page then names is its own.
  * @module
  */
 import { fill, h, skeleton } from "../dom.js";
-import { t } from "../i18n.js";
+import { whenOf } from "../event_groups.js";
+import { t, time } from "../i18n.js";
 import { sendStatement } from "../statements.js";
 import { guarded, living, problem } from "./parts.js";
 import { statementProgress } from "./progress.js";
@@ -13,17 +14,16 @@ import { statementProgress } from "./progress.js";
 /** @typedef {import("../app.js").Context} Context */
 /** @typedef {{name: string, credential_id: string}} Owner */
 
-/** @param {Context} context @param {string} device */
-export function ownersSection(context, device) {
+/** @param {Context} context @param {string} device @param {{hasHeading?: boolean}} [how] */
+export function ownersSection(context, device, { hasHeading = true } = {}) {
   const { household, relay, left } = context;
   const list = h("div", {}, skeleton(1));
   const said = h("div", { "aria-live": "polite" });
   const load = async () => {
     try {
       const { owners } = await relay.get(`doorbells/${device}/owners`);
-      const others = owners.filter((/** @type {Owner} */ one) => one.credential_id !== household.owner.credential_id);
-      const rows = others.map((/** @type {Owner} */ one) => row(context, device, one, said));
-      fill(list, rows.length ? h("ul", { class: "rows", id: "owners" }, rows) : h("p", { class: "empty" }, t("owners.alone")));
+      const rows = owners.map((/** @type {Owner} */ one) => row(context, device, one, said));
+      fill(list, h("ul", { class: "rows", id: "owners" }, rows), rows.length < 2 && h("p", { class: "muted" }, t("owners.alone")));
     } catch (error) {
       if (!left.aborted) fill(list, problem(error));
     }
@@ -36,7 +36,7 @@ export function ownersSection(context, device) {
     void load();
   };
   household.addEventListener("change", look, { signal: left });
-  return h("section", {}, h("h2", {}, t("owners.title")), h("p", {}, t("owners.help")), list, said, going(context, device));
+  return h("section", {}, hasHeading && h("h2", {}, t("owners.title")), h("p", {}, t("owners.help")), list, said);
 }
 
 /** @param {Context} context @param {string} device @param {Owner} owner @param {HTMLElement} said */
@@ -46,35 +46,22 @@ function row(context, device, { name, credential_id }, said) {
     const content = () => (isGone(context, name, digest) ? [gone(name)] : statementProgress(context.household, digest, () => fill(said), "person", device));
     fill(said, living(context, content));
   });
+  const isYou = credential_id === context.household.owner.credential_id;
   const button = { id: `remove-${credential_id}`, "aria-label": t("owners.remove_label", { name }), onclick: remove };
-  return h("li", { "data-testid": "owner" }, h("strong", { class: "grow" }, name), h("button", button, t("owners.remove")));
+  const since = becameMs(context.household, device, credential_id);
+  const words = h(
+    "div",
+    { class: "grow" },
+    h("strong", {}, isYou ? t("owners.you", { name }) : name),
+    h("p", { class: "muted" }, t("owners.passkey", { id: credential_id.slice(-6) }), since > 0 && [" · ", t("owners.since"), " ", time(since, "day")]),
+  );
+  return h("li", { "data-testid": isYou ? "this-owner" : "owner" }, words, !isYou && h("button", button, t("owners.remove")));
 }
 
-/** Going oneself takes effect at once, so it is asked twice. @param {Context} context @param {string} device */
-function going(context, device) {
-  const { household, relay } = context;
-  const said = h("div", { "aria-live": "polite" });
-  const place = h("div");
-  const leave = guarded(said, async () => {
-    const digest = await sendStatement(household, device, { kind: "remove_owner", credential_id: household.owner.credential_id });
-    fill(place, living(context, () => statementProgress(household, digest, start, "person", device)), forgetButton());
-  });
-  const forget = guarded(said, async () => {
-    await relay.delete(`doorbells/${device}`);
-    await household.forgetDoor(device);
-    await household.load();
-    location.hash = "#/";
-  });
-  const forgetButton = () => [h("p", {}, t("owners.forget_help")), h("button", { id: "forget-door", onclick: forget }, t("owners.forget"))];
-  const ask = () =>
-    fill(
-      place,
-      h("p", {}, t("owners.leave_help")),
-      h("div", { class: "choice" }, h("button", { id: "stay", onclick: start }, t("owners.stay")), h("button", { id: "leave-now", onclick: leave }, t("owners.leave_now"))),
-    );
-  const start = () => fill(place, h("button", { id: "leave", onclick: ask }, t("owners.leave")));
-  start();
-  return h("div", {}, place, said);
+/** When this passkey became an owner's, as far as that is loaded; else 0. @param {import("../household.js").Household} household @param {string} device @param {string} credentialId */
+function becameMs(household, device, credentialId) {
+  const told = household.history.find(({ event: { body, ...event } }) => event.device === device && body.type === "paired" && body.credential_id === credentialId);
+  return told === undefined ? 0 : whenOf(told).ms;
 }
 
 /** The doorbell told that this person is gone, after this was signed. @param {Context} context @param {string} name @param {string} digest */

@@ -10,6 +10,7 @@ import { addWrongTap, hasTooManyWrongTaps, ownerKeys, rememberKeys } from "../ac
 import { nameField } from "./browsers.js";
 import { fill, h } from "../dom.js";
 import { t } from "../i18n.js";
+import { icon } from "../icons.js";
 import { pause } from "../pause.js";
 import { WireError } from "../vendor/protocol/encoding.js";
 import { SecondAnswer, newOffer, takeAnswer } from "../vendor/protocol/pairing.js";
@@ -21,6 +22,7 @@ import { qrFigure } from "./qr_picture.js";
 /** @typedef {import("../vendor/protocol/pairing.js").Answered} Answered */
 /** @typedef {import("../vendor/protocol/pairing.js").Offer} Offer */
 
+const STAGES = ["pair.stage1", "pair.stage2", "pair.stage3", "pair.stage4"];
 const LOOK_EVERY_MS = 1000;
 const LIFE_MS = 10 * 60 * 1000;
 
@@ -45,7 +47,7 @@ async function begin(context, place) {
     ended.abort();
     await begin(context, place);
   };
-  fill(place, showCode(offer.code), nameField(context, anew));
+  fill(place, stages(0), showCode(offer.code), nameField(context, anew));
   const left = AbortSignal.any([context.left, ended.signal]);
   pair({ ...context, left }, offer, place).catch(async (error) => {
     if (!left.aborted) fill(place, explained(error), again());
@@ -65,11 +67,11 @@ async function pair(context, offer, place) {
   const { device, answer } = offer.answered;
   const { identity_key, sealing_key } = answer;
   rememberKeys(device, { identity_key, sealing_key });
-  fill(place, otherPolicy(context.policy, offer.answered), showFound(offer.answered));
+  fill(place, stages(2), otherPolicy(context.policy, offer.answered), showFound(offer.answered));
   const paired = await reaches(context, offer, ({ state }) => state === "paired", endsAt + LIFE_MS);
   if (paired === null) return;
   await household.load();
-  fill(place, showPaired());
+  fill(place, showPaired(device));
 }
 
 /**
@@ -107,6 +109,12 @@ function explained(error) {
   return error instanceof CodeOver ? warning("code-over", t("pair.over")) : problem(error);
 }
 
+/** What pairing takes, each step said before it comes. @param {number} now */
+function stages(now) {
+  const items = STAGES.map((key, at) => h("li", { class: at < now ? "done" : undefined, "aria-current": at === now && "step" }, t(key)));
+  return h("ol", { class: "stages", "aria-label": t("pair.stages") }, items);
+}
+
 /** @param {string} text */
 function showCode(text) {
   return [
@@ -124,7 +132,7 @@ function showCode(text) {
 /** @param {Answered} answered */
 function lead({ answer }) {
   const owned = answer.is_recovery && h("div", { class: "notice" }, h("p", {}, t("pair.is_recovery")));
-  return [h("p", { class: "lead" }, t("pair.find")), owned];
+  return [stages(1), h("p", { class: "lead" }, t("pair.find")), owned];
 }
 
 /** @param {Answered} answered whose words were found */
@@ -149,10 +157,14 @@ function showDifferent() {
   ];
 }
 
-function showPaired() {
+/** It ends with a picture from the door. @param {string} device */
+function showPaired(device) {
+  const heading = document.querySelector("h1");
+  if (heading !== null) fill(heading, t("pair.done_title"));
+  const see = h("a", { class: "button primary", id: "see-door", href: `#/live/${device}` }, icon("see"), t("pair.see"));
   return [
     h("div", { class: "notice", id: "paired", role: "status" }, h("p", {}, t("pair.done"))),
-    h("div", { class: "actions" }, h("a", { class: "button primary", id: "to-door", href: "#/" }, t("pair.to_door"))),
+    h("div", { class: "actions" }, see, h("a", { class: "button", id: "to-door", href: "#/" }, t("pair.to_door"))),
   ];
 }
 

@@ -102,15 +102,19 @@ export class Folds {
 }
 
 /**
- * Draws now and whenever the household or the contact to it changes, until the reader leaves.
- * @param {Context} context
- * @param {() => (Node | false | null | Node[])[]} content
+ * Draws now and whenever the household or the contact to it changes, until the reader leaves. What
+ * was scrolled sideways, and where the focus was, stay.
+ * @param {Pick<Context, "household" | "left">} context
+ * @param {(redraw: () => void) => (Node | false | null | Node[])[]} content
+ * @param {number} [everyMs] as well, for what says how long ago something was
  */
-export function living({ household, left }, content) {
+export function living({ household, left }, content, everyMs = 0) {
   const place = h("div");
   const redraw = () => {
     const focused = document.activeElement?.id;
-    fill(place, content());
+    const scrolled = [...place.querySelectorAll("[id]")].filter(({ scrollLeft }) => scrollLeft > 0).map(({ id, scrollLeft }) => ({ id, scrollLeft }));
+    fill(place, content(redraw));
+    for (const { id, scrollLeft } of scrolled) document.getElementById(id)?.scrollTo({ left: scrollLeft, behavior: "instant" });
     if (focused && place.querySelector(`#${CSS.escape(focused)}`)) {
       document.getElementById(focused)?.focus({ preventScroll: true });
     }
@@ -118,6 +122,10 @@ export function living({ household, left }, content) {
   redraw();
   household.addEventListener("change", redraw, { signal: left });
   household.addEventListener("contact", redraw, { signal: left });
+  if (everyMs > 0) {
+    const timer = setInterval(redraw, everyMs);
+    left.addEventListener("abort", () => clearInterval(timer));
+  }
   return place;
 }
 

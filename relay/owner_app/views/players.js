@@ -11,21 +11,26 @@ import { t, time } from "../i18n.js";
 import { sendStatement } from "../statements.js";
 import { nowMs } from "../town_time.js";
 import { trustedKeys } from "../trust.js";
-import { SESSION_KEY_LIFE_MS, browserIdOf } from "../vendor/protocol/browsers.js";
+import { browserIdOf } from "../vendor/protocol/browsers.js";
 import { browserWords } from "../vendor/protocol/pairing.js";
 import { parseCodeText, setupText } from "../vendor/protocol/players.js";
+import { SELF_RENEWED_MS, givenRight } from "../vendor/protocol/rights.js";
 import { guarded, known, living, problem } from "./parts.js";
 import { statementProgress } from "./progress.js";
 
 /** @typedef {import("../app.js").Context} Context */
 /** @typedef {import("../vendor/protocol/documents.js").BrowserKeys} BrowserKeys */
+/** @typedef {import("../vendor/protocol/documents.js").What} What */
 /** @typedef {{browser: string, created_ms: number, expires_ms: number}} Viewer */
+
+/** What a player may be given; live view alone unless more is chosen. @type {What[]} */
+const PARTS = ["live", "rings", "history", "record"];
 
 /** @param {Context} context */
 export async function playersPage(context) {
   const { household, left } = context;
   await known(household);
-  household.loadBackTo(nowMs() - SESSION_KEY_LIFE_MS).catch((error) => console.warn("older notes", error));
+  household.loadBackTo(nowMs() - SELF_RENEWED_MS).catch((error) => console.warn("older notes", error));
   const list = h("div", { "aria-live": "polite" });
   const refresh = async () => {
     try {
@@ -43,7 +48,7 @@ export async function playersPage(context) {
       letIn(context, refresh),
       h("h2", {}, t("players.yours")),
       list,
-      h("p", {}, h("a", { href: "#/people" }, t("browsers.all"))),
+      h("p", {}, h("a", { href: "#/settings/people" }, t("browsers.all"))),
     ],
   };
 }
@@ -54,12 +59,19 @@ function letIn(context, refresh) {
   const code = h("textarea", { id: "player-code", rows: 4, spellcheck: "false", autocomplete: "off", required: true });
   const doors = household.doorbells.map(({ device, name }) => h("option", { value: device }, name));
   const door = h("select", { id: "player-door" }, doors);
+  const boxes = PARTS.map((what) => {
+    const box = h("input", { type: "checkbox", id: `player-${what}`, checked: what === "live", value: what });
+    return { box, row: h("label", { class: "check", for: `player-${what}` }, box, t(what === "history" ? "players.history" : `right.${what}`)) };
+  });
   const problems = h("div", { "aria-live": "polite" });
   const place = h("div", { "aria-live": "polite" });
   const submit = guarded(problems, async () => {
     const keys = parseCodeText(code.value);
+    const what = boxes.filter(({ box }) => box.checked).map(({ box }) => /** @type {What} */ (box.value));
+    if (what.length === 0) return fill(problems, h("p", { class: "warning", role: "alert" }, t("guests.choose")));
+    const right = { holder: /** @type {const} */ ("player"), what, from_ms: 0, until_ms: nowMs() + SELF_RENEWED_MS };
     const device = door.value;
-    const digest = await sendStatement(household, device, { kind: "session", browser: keys, commitment: null });
+    const digest = await sendStatement(household, device, givenRight(keys, right, null));
     await follow(context, { device, keys, digest }, place, refresh);
   });
   return h(
@@ -73,6 +85,7 @@ function letIn(context, refresh) {
       doors.length > 1 && [h("label", { for: "player-door" }, t("players.door")), door],
       h("label", { for: "player-code" }, t("players.code")),
       code,
+      h("fieldset", {}, h("legend", {}, t("guests.may")), boxes.map(({ row }) => row), h("p", { class: "hint" }, t("players.keeps"))),
       h("div", { class: "actions" }, h("button", { class: "primary", id: "let-player-in" }, t("players.let_in"))),
     ),
     problems,

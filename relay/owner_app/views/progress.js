@@ -2,17 +2,13 @@
  * The progress of a signed statement, by the doorbell's sealed notes only.
  * @module
  */
-import { fill, h } from "../dom.js";
-import { nextBatchFrom, releaseEnd } from "../batches.js";
-import { hasText, t, time, timeText } from "../i18n.js";
-import { nowMs } from "../town_time.js";
+import { h } from "../dom.js";
+import { localPageAddress } from "../local_page_address.js";
+import { hasText, t, time } from "../i18n.js";
 
 /** @typedef {import("../household.js").Household} Household */
 
-/** A browser's timer takes no more. */
-const LONGEST_WAIT_MS = 2 ** 31 - 1;
-
-/** @typedef {"clips" | "person" | "browser" | "words" | "settings" | "key"} About */
+/** @typedef {"clips" | "person" | "browser" | "words" | "guest" | "settings" | "key"} About */
 
 /**
  * @param {Household} household
@@ -57,12 +53,12 @@ function step(title, help, id) {
 }
 
 /** @param {import("../vendor/protocol/documents.js").ConfirmationWanted} wanted @param {About} about */
-function confirmHere({ door_page: doorPage, batch_ms }, about) {
+function confirmHere({ door_page: doorPage }, about) {
   const isWeb = /^https?:\/\//.test(doorPage);
   const link = {
     class: "button primary",
     id: "door-page",
-    href: doorPage,
+    href: isWeb && localPageAddress(doorPage),
     target: "_blank",
     rel: "noopener noreferrer",
   };
@@ -71,24 +67,10 @@ function confirmHere({ door_page: doorPage, batch_ms }, about) {
     { class: "notice", id: "confirm-at-door", role: "status" },
     h("h2", {}, t("progress.confirm")),
     h("p", {}, t(`progress.confirm_${about}`)),
-    typeof batch_ms === "number" && batch_ms > 0 && goesAt(batch_ms),
     isWeb
       ? h("a", link, t("progress.open_door"))
       : h("p", { class: "digest" }, doorPage),
   );
-}
-
-/** The batch with which it goes if it is confirmed now; a later one once that has passed. @param {number} batchMs */
-function goesAt(batchMs) {
-  const line = h("p", { id: "goes-at" });
-  const show = () => {
-    const now = nowMs();
-    fill(line, t("progress.goes", { time: timeText(releaseEnd(now, batchMs), "clock") }));
-    const wait = Math.min(nextBatchFrom(now, batchMs) - now, LONGEST_WAIT_MS);
-    setTimeout(() => line.isConnected && show(), wait);
-  };
-  show();
-  return line;
 }
 
 /** @param {{reason: string, detail: string}} body @param {() => void} restart */

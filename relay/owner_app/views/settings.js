@@ -1,62 +1,154 @@
 /**
- * The page of remote settings, one doorbell at a time: request notices, masks, holds, refused
- * agencies, keys, people. What counts is what the doorbell said in its sealed notes.
- *
- * Settings are one whole document with a rising number: two owners who change them at the same time
- * can't undo each other's unseen; the second is told, sees both, and decides.
+ * The groups of a doorbell's settings, each a list of rows that lead to short pages. What counts is
+ * what the doorbell said in its sealed notes.
  * @module
  */
-import { settingsOf, warningsOf } from "../decision_notes.js";
+import { rows } from "../components/rows.js";
+import { preferencesOf, settingsOf, warningsOf } from "../decision_notes.js";
 import { fill, h } from "../dom.js";
-import { t, time } from "../i18n.js";
-import { sendStatement } from "../statements.js";
-import { nextSettings, widens } from "../vendor/protocol/decisions.js";
-import { withoutMisleading } from "../vendor/protocol/plain_text.js";
+import { hasText, t, time } from "../i18n.js";
+import { PREFERRED, SHORT_PAGES, SIGNED, valueText } from "../setting_fields.js";
+import { inForce } from "../vendor/protocol/decisions.js";
 import { doorLink, lockedText } from "./door_link.js";
-import { keysSection } from "./keys.js";
-import { MaskEditor, drawnMasks } from "./masks.js";
+import { approversSection, recoverySection } from "./keys.js";
 import { unknownDoorbell } from "./no_doorbell.js";
-import { ownersSection } from "./owners.js";
-import { guarded, terms } from "./parts.js";
-import { standing, statementProgress } from "./progress.js";
+import { known, living } from "./parts.js";
+import { PreferenceForm } from "./preference_form.js";
+import { SettingForm } from "./setting_form.js";
 import { holdsSection, refusedSection } from "./settings_lists.js";
+import { ZonesEditor } from "./zones_editor.js";
 
 /** @typedef {import("../app.js").Context} Context */
-/** @typedef {import("../vendor/protocol/documents.js").OwnerSettings} OwnerSettings */
-/** @typedef {import("../vendor/protocol/documents.js").MaskPolygon} MaskPolygon */
-/** @typedef {{digest: string, mine: OwnerSettings, base: OwnerSettings | null}} SentSettings */
+/** @typedef {import("../household.js").Doorbell} Doorbell */
+/** @typedef {import("../setting_fields.js").ShortPage} ShortPage */
+/** @typedef {keyof typeof SHORT_PAGES} Group */
 
-const NAME_CHARS = 60;
+/** @param {Group} group @returns {import("../app.js").View} */
+const pageOf = (group) => (context) => groupPage(context, group);
+export const doorbellPage = pageOf("doorbell");
+export const cameraPage = pageOf("camera");
+export const policePage = pageOf("police");
+export const dataPage = pageOf("data");
 
-/** @param {Context} context */
-export async function settingsPage(context) {
+/** @param {Context} context @param {Group} group @returns {Promise<import("../app.js").Page>} */
+async function groupPage(context, group) {
   const { household, parts } = context;
-  await household.heard();
-  const { doorbells } = household;
-  const device = parts[0] ?? doorbells[0]?.device;
-  const bell = household.doorbell(device);
-  if (bell === undefined) return { title: t("settings.title"), body: unknownDoorbell(context, parts[0]) };
-  const others = doorbells.filter((one) => one !== bell);
-  const links = others.map((one) => h("a", { class: "button", href: `#/settings/${one.device}` }, one.name));
+  await known(household);
+  await household.reading;
+  const title = t(`settings.group.${group}`);
+  const bell = household.doorbell(parts[0] ?? household.doorbells[0]?.device);
+  if (bell === undefined) return { title, body: unknownDoorbell(context, parts[0]) };
+  const short = SHORT_PAGES[group].find(({ name }) => name === parts[1]);
+  if (short !== undefined) return shortPage(context, group, bell, short);
+  const others = household.doorbells.filter((one) => one !== bell);
+  const links = others.map((one) => h("a", { class: "button", href: `#/settings/${group}/${one.device}` }, one.name));
   return {
-    title: t("settings.title"),
+    title,
     body: [
-      h("p", { class: "lead" }, t("settings.lead", { door: bell.name })),
-      ...(links.length ? [h("div", { class: "actions" }, links)] : []),
-      warnings(context, device),
-      new SettingsForm(context, device).node,
-      holdsSection(context, device),
-      refusedSection(context, device),
-      keysSection(context, device),
-      ownersSection(context, device),
-      h("h2", {}, t("wifi.title")),
-      h("p", {}, t("settings.wifi_help")),
-      h("div", { class: "actions" }, h("a", { class: "button", id: "to-wifi", href: `#/wifi/${device}` }, t("settings.wifi"))),
-      h("h2", {}, t("settings.at_the_door")),
-      h("p", {}, t("settings.at_the_door_help")),
-      doorLink(context, bell),
-    ],
+      back("#/settings", t("settings.title")),
+      h("p", { class: "lead" }, t("settings.of", { door: bell.name })),
+      links.length > 0 && h("div", { class: "actions" }, links),
+      knownSince(context, bell),
+      warnings(context, bell.device),
+      living(context, () => [rows([...SHORT_PAGES[group].map((one) => rowOf(context, group, bell, one)), ...more(group, bell)])]),
+      group === "doorbell" && atTheDoor(context, bell),
+    ].filter((one) => one instanceof Node),
   };
+}
+
+/** @param {Context} context @param {Group} group @param {Doorbell} bell @param {ShortPage} page */
+function shortPage(context, group, bell, { name, signed, preferred }) {
+  const { device } = bell;
+  const help = `settings.page.${name}.help`;
+  return {
+    title: t(`settings.page.${name}`),
+    body: [
+      back(`#/settings/${group}/${device}`, t(`settings.group.${group}`)),
+      knownSince(context, bell),
+      hasText(help) && h("p", {}, t(help)),
+      name === "keep" && cardHolds(context, device),
+      signed && new SettingForm(context, device, { name, keys: signed, drawing: name === "zones" ? (form) => editor(context, device, form) : undefined }).node,
+      preferred && new PreferenceForm(context, bell, preferred).node,
+      name === "answer" && h("p", {}, h("a", { class: "button", href: `#/replies/${device}` }, t("sayings.title"))),
+      name === "asking" && h("p", {}, h("a", { href: `#/settings/doorbell/${device}/place` }, t("settings.to_place"))),
+      name === "hidden" && refusedSection(context, device),
+      name === "holds" && holdsSection(context, device),
+      name === "paper" && recoverySection(context, device),
+      name === "advanced" && approversSection(context, device),
+    ].filter((one) => one instanceof Node),
+  };
+}
+
+/** @param {Context} context @param {string} device @param {SettingForm} form */
+function editor(context, device, form) {
+  const { settings } = form.now;
+  return new ZonesEditor(context, device, {
+    masks: settings?.masks ?? [],
+    zones: settings?.zones ?? [],
+    hasFileZones: settings?.zones === undefined && (form.file?.zone_count ?? 0) > 0,
+    onChange: (layer, value, problem) => form.change(layer, value, problem),
+  }).node;
+}
+
+/** A row with what is set behind it. @param {Context} context @param {Group} group @param {Doorbell} bell @param {ShortPage} page @returns {import("../components/rows.js").Row} */
+function rowOf({ household }, group, { device }, { name, signed, preferred }) {
+  const { settings } = settingsOf(household, device);
+  const told = preferencesOf(household, device);
+  const file = told?.file ?? null;
+  const figures = (signed ?? []).filter((key) => SIGNED[key].kind !== "switch").slice(0, 3);
+  const [first] = figures.length > 0 ? [] : (signed ?? []);
+  const said = [
+    ...(first === undefined ? [] : [`${t(`setting.${first}`)}: ${valueText(first, inForce(settings, file, first))}`]),
+    ...figures.map((key) => valueText(key, SIGNED[key].kind === "drawn" ? settings?.[key] : inForce(settings, file, key))),
+    ...(preferred ?? []).slice(0, 2).map((key) => valueText(key, told?.preferences[key] ?? file?.preferences[key])),
+  ];
+  const isUnknown = (signed || preferred) && file === null && settings === null;
+  return { id: `to-${name}`, title: t(`settings.page.${name}`), more: isUnknown ? t("setting.unknown") : said.join(" · "), href: `#/settings/${group}/${device}/${name}` };
+}
+
+/** @param {Group} group @param {Doorbell} bell @returns {import("../components/rows.js").Row[]} */
+function more(group, { device }) {
+  if (group === "doorbell") {
+    return [
+      { id: "to-wifi", title: t("wifi.title"), more: t("settings.wifi_help"), href: `#/wifi/${device}` },
+      { id: "quick-replies", title: t("sayings.title"), href: `#/replies/${device}` },
+    ];
+  }
+  return [];
+}
+
+/** @param {Context} context @param {Doorbell} bell */
+function atTheDoor(context, bell) {
+  return h("section", {}, h("h2", {}, t("settings.at_the_door")), h("p", {}, t("settings.at_the_door_help")), doorLink(context, bell));
+}
+
+/** How long recordings fit on the card, by the doorbell's own measure. @param {Context} context @param {string} device */
+function cardHolds(context, device) {
+  const { household } = context;
+  return living(context, () => {
+    const days = household.doorbell(device)?.health?.health.holds_days;
+    const text = typeof days === "number" ? t("settings.card_holds", { count: days }) : t("settings.card_not_known");
+    return [h("p", { id: "card-holds" }, text)];
+  });
+}
+
+/** Says where relay or doorbell can't be reached what is shown, and since when. @param {Context} context @param {Doorbell} bell */
+function knownSince(context, { device }) {
+  const { household } = context;
+  return living(context, () => {
+    const bell = household.doorbell(device);
+    if (!household.hasContact) {
+      const since = household.lostContactMs || household.asOfMs;
+      return [h("p", { class: "notice", id: "known-since", role: "status" }, t("settings.relay_away"), " ", since > 0 && time(since))];
+    }
+    if (bell?.state !== "offline") return [];
+    return [h("p", { class: "notice", id: "known-since", role: "status" }, t("settings.door_away"), " ", time(bell.since_ms))];
+  });
+}
+
+/** @param {string} href @param {string} words */
+function back(href, words) {
+  return h("p", { class: "back" }, h("a", { href }, `‹ ${words}`));
 }
 
 /** Who is gone, that somebody used the recovery code or guessed at the door number: an owner must not miss it. @param {Context} context @param {string} device */
@@ -85,153 +177,4 @@ function ownerGone(body) {
   if (body.type !== "owner_removed") return "";
   const { name, by_name } = body;
   return t(name === by_name ? "settings.owner_left" : "settings.owner_removed", { name, by: by_name });
-}
-
-class SettingsForm {
-  /** @param {Context} context @param {string} device */
-  constructor(context, device) {
-    this.context = context;
-    this.device = device;
-    this.said = h("div", { "aria-live": "polite" });
-    this.place = h("div");
-    this.node = h("section", { id: "settings" }, this.place, this.said);
-    /** @type {SentSettings | null} */
-    this.sent = null;
-    this.shown = "";
-    this.isTouched = false;
-    this.#look();
-    context.household.addEventListener("change", () => this.#look(), { signal: context.left });
-  }
-
-  /** Draws anew where something changed, and leaves alone what an owner is just filling in. */
-  #look() {
-    const { household } = this.context;
-    const { settings } = settingsOf(household, this.device);
-    const state = this.sent && standing(household, this.sent.digest);
-    const now = JSON.stringify([settings?.revision, state]);
-    if (now === this.shown) return;
-    this.shown = now;
-    if (this.sent === null) {
-      if (this.isTouched) fill(this.said, h("p", { class: "notice", id: "changed-meanwhile", role: "status" }, t("settings.changed_meanwhile")));
-      else this.#form(settings);
-    } else if (state === "done") {
-      this.sent = null;
-      this.#form(settings);
-      fill(this.said, h("p", { class: "ok", id: "settings-saved", role: "status" }, t("settings.saved")));
-    } else if (state === "refused" && this.#isConflict()) this.#conflict(this.sent, settings);
-    else fill(this.place, statementProgress(household, this.sent.digest, () => this.#restart(), "settings", this.device));
-  }
-
-  #restart() {
-    this.sent = null;
-    this.shown = "";
-    this.isTouched = false;
-    fill(this.said);
-    this.#look();
-  }
-
-  /** @param {OwnerSettings | null} before @param {OwnerSettings} [proposed] */
-  #form(before, proposed) {
-    const { household } = this.context;
-    const shown = proposed ?? before;
-    this.isTouched = false;
-    fill(this.said);
-    const name = h("input", { id: "door-name", type: "text", maxlength: NAME_CHARS, autocomplete: "off", value: shown?.name ?? "", "aria-describedby": "about-name" });
-    const [opted, reminder] = [check("opted-in", shown?.is_opted_in), check("reminder", shown?.has_reminder)];
-    const editor = new MaskEditor(this.context, this.device, shown?.masks ?? []);
-    const widening = h("p", { class: "hint", role: "status" });
-    const written = () =>
-      nextSettings(before, { name: withoutMisleading(name.value).trim(), is_opted_in: opted.checked, has_reminder: reminder.checked, masks: editor.masks });
-    const touched = () => {
-      this.isTouched = true;
-      fill(widening, widens(before, written()) && t("settings.waits_for_door"));
-    };
-    for (const box of [opted, reminder]) box.addEventListener("change", touched);
-    name.addEventListener("input", touched);
-    editor.onChange = touched;
-    const save = guarded(this.said, async () => {
-      const base = before;
-      const mine = written();
-      const digest = await sendStatement(household, this.device, { kind: "settings", settings: mine });
-      this.sent = { digest, mine, base };
-      this.#look();
-    });
-    fill(
-      this.place,
-      before === null && h("p", { class: "muted", id: "never-set" }, t("settings.never_set")),
-      h(
-        "form",
-        { id: "settings-form", onsubmit: save },
-        h("label", { for: name.id }, t("settings.name")),
-        name,
-        h("p", { class: "hint", id: "about-name" }, t("settings.name_help")),
-        h("h2", {}, t("settings.requests")),
-        h("label", { for: opted.id }, opted, t("settings.opted_in")),
-        h("p", { class: "hint" }, t("settings.opted_in_help")),
-        h("label", { for: reminder.id }, reminder, t("settings.reminder")),
-        h("p", { class: "hint" }, t("settings.reminder_help")),
-        h("h2", {}, t("settings.masks")),
-        h("p", {}, t("settings.masks_help")),
-        editor.node,
-        widening,
-        h("div", { class: "actions" }, h("button", { class: "primary", id: "save-settings" }, t("settings.save"))),
-      ),
-    );
-    if (proposed !== undefined) touched();
-  }
-
-  #isConflict() {
-    const body = this.context.household.notesOn(this.sent?.digest ?? "").at(-1)?.note.body;
-    return body?.type === "statement_refused" && body.reason === "settings";
-  }
-
-  /** Somebody else was faster: both are shown. @param {SentSettings} sent @param {OwnerSettings | null} now */
-  #conflict({ mine, base }, now) {
-    const isKnown = (now?.revision ?? 0) > (base?.revision ?? 0);
-    const keep = () => this.#restart();
-    const useMine = () => {
-      this.sent = null;
-      this.#form(now, mine);
-      this.shown = JSON.stringify([now?.revision, null]);
-    };
-    const drawn = (/** @type {MaskPolygon[]} */ masks) => drawnMasks(this.context, this.device, masks);
-    const sides = [said("settings.yours", mine, drawn), ...(isKnown && now ? [said("settings.theirs", now, drawn)] : [])];
-    fill(
-      this.place,
-      h(
-        "div",
-        { class: "warning", id: "settings-conflict", role: "alert" },
-        h("h2", {}, t("settings.conflict")),
-        h("p", {}, t(isKnown ? "settings.conflict_help" : "settings.conflict_unknown")),
-        h("div", { class: "pair" }, sides),
-      ),
-      h(
-        "div",
-        { class: "choice" },
-        h("button", { id: "keep-theirs", onclick: keep }, t("settings.keep_theirs")),
-        isKnown && h("button", { id: "use-mine", onclick: useMine }, t("settings.use_mine")),
-      ),
-    );
-  }
-}
-
-/** @param {string} id @param {boolean | undefined} isOn */
-function check(id, isOn) {
-  return h("input", { type: "checkbox", id, checked: isOn === true });
-}
-
-/** One side of a conflict, in words and as a drawing. @param {string} title @param {OwnerSettings} settings @param {(masks: MaskPolygon[]) => SVGElement} drawn */
-function said(title, { name, is_opted_in, has_reminder, masks }, drawn) {
-  const yes = (/** @type {boolean} */ is) => t(is ? "settings.on" : "settings.off");
-  return h(
-    "div",
-    {},
-    h("h3", {}, t(title)),
-    terms([
-      ["settings.name", name || "–"],
-      ["settings.requests", yes(is_opted_in)],
-      ["settings.reminder", yes(has_reminder)],
-      ["settings.masks", masks.length ? drawn(masks) : t("settings.no_masks")],
-    ]),
-  );
 }

@@ -24,7 +24,7 @@ export function holdsSection(context, device) {
       terms: { kind: "unhold", hold_digest: hold.hold_digest },
     })),
   );
-  return h("section", {}, h("h2", {}, t("holds.title")), h("p", {}, t("holds.help")), list.node);
+  return h("section", {}, h("p", {}, t("holds.help")), list.node);
 }
 
 /** @param {Context} context @param {string} device */
@@ -46,7 +46,7 @@ export function refusedSection(context, device) {
       terms: { kind: "refuse_agency", agency, is_refused: false },
     })),
   );
-  return h("section", {}, h("h2", {}, t("refused.title")), h("p", {}, t("refused.help")), list.node);
+  return h("section", {}, h("p", {}, t("refused.help")), list.node);
 }
 
 /** @typedef {{key: string, words: Node, button: string, terms: Terms}} Row */
@@ -87,7 +87,7 @@ class SentList {
     const { household } = this.context;
     if (this.sent === "") return [];
     const last = household.notesOn(this.sent).at(-1)?.note.body.type;
-    if (last === "holds_now" || last === "settings_now") return [h("p", { class: "ok", role: "status" }, t("progress.done"))];
+    if (last === "holds_now" || last === "refused_now") return [h("p", { class: "ok", role: "status" }, t("progress.done"))];
     return statementProgress(household, this.sent, () => this.#forget(), "settings", this.device);
   }
 

@@ -45,6 +45,21 @@ export async function joinPage(context) {
   if (!invitation) {
     return { title: t("join.none_title"), body: [h("p", {}, t("join.none"))] };
   }
+  return {
+    title: t("join.title"),
+    body: [
+      h("p", { class: "lead" }, t("join.lead", { relay: context.config.relay_name })),
+      ...(await joinForm(context, () => (location.hash = "#/start"))),
+    ],
+  };
+}
+
+/**
+ * The form of an invitation: a name, and a new passkey.
+ * @param {Context} context @param {() => void} then once one is signed in
+ */
+export async function joinForm(context, then) {
+  const invitation = context.query.get("invitation") ?? "";
   const place = h("div", { "aria-live": "polite" });
   const name = h("input", { id: "name", name: "name", required: true, maxlength: 60, autocomplete: "name" });
   const add = (/** @type {boolean} */ isDemo) => async () => {
@@ -53,7 +68,7 @@ export async function joinPage(context) {
     const credential = await createPasskey(options, { isDemo });
     const signedIn = await context.relay.post("owner/register/verify", { session, credential });
     context.signIn(signedIn.token, ownerOfMade(signedIn.owner, credential, options.rp.id));
-    location.hash = "#/start";
+    then();
   };
   const offersDemo = context.config.demo_passkeys && !(await hasAuthenticator());
   const form = h(
@@ -70,10 +85,7 @@ export async function joinPage(context) {
     ),
     offersDemo && h("p", { class: "hint" }, t("join.demo_hint")),
   );
-  return {
-    title: t("join.title"),
-    body: [h("p", { class: "lead" }, t("join.lead", { relay: context.config.relay_name })), form, place],
-  };
+  return [form, place];
 }
 
 /** @param {HTMLInputElement} name @param {(event: Event) => Promise<void>} add */

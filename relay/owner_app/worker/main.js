@@ -7,8 +7,10 @@
  * @module
  */
 import { renewSubscription } from "../push.js";
-import { Replies } from "./replies.js";
-import { Rings } from "./rings.js";
+import * as hpke from "../vendor/hpke.js";
+import { useHpke } from "../vendor/protocol/sealing.js";
+import { Pushed } from "./pushed.js";
+import { RingOrders } from "./ring_orders.js";
 import { Shell } from "./shell.js";
 import { openApp } from "./windows.js";
 
@@ -17,8 +19,9 @@ export function listen(list) {
   const worker = /** @type {import("./scope.js").WorkerScope} */ (/** @type {unknown} */ (self));
   const { registration } = worker;
   const shell = new Shell(caches, registration.scope, list);
-  const rings = new Rings(registration);
-  const replies = new Replies(registration);
+  const pushed = new Pushed(registration);
+  const orders = new RingOrders(registration);
+  useHpke(hpke);
 
   worker.addEventListener("install", (event) => event.waitUntil(shell.install()));
   worker.addEventListener("activate", (event) => event.waitUntil(shell.forgetOthers()));
@@ -29,13 +32,14 @@ export function listen(list) {
   worker.addEventListener("message", ({ data }) => {
     if (data?.type === "take_over") void worker.skipWaiting();
   });
-  worker.addEventListener("push", (event) => event.waitUntil(rings.onPush(event.data?.text() ?? "")));
+  worker.addEventListener("push", (event) => event.waitUntil(pushed.take(event.data?.text() ?? "")));
   worker.addEventListener("notificationclick", (event) => {
-    const { device } = event.notification.data ?? {};
-    if (event.action === "reply") event.waitUntil(replies.play(event.notification));
+    const { device, hash = device ? `#/live/${device}` : "#/" } = event.notification.data ?? {};
+    const { action } = event;
+    if (action === "reply" || action === "snooze") event.waitUntil(orders.give(event.notification, action));
     else {
       event.notification.close();
-      event.waitUntil(openApp(worker.clients, registration.scope, device ? `#/live/${device}` : "#/"));
+      event.waitUntil(openApp(worker.clients, registration.scope, hash));
     }
   });
   worker.addEventListener("pushsubscriptionchange", (event) => event.waitUntil(renewSubscription(registration)));

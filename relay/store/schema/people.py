@@ -68,6 +68,7 @@ sessions = Table(
     Column("address", Text),  # where it was opened from
     Column("browser", Text),  # its user agent, in short
     Column("seen_ms", BigInteger),
+    Column("browser_id", Text),  # the browser's own keys, as its app says
 )
 
 # A registration or login under way.
@@ -115,6 +116,19 @@ account_doorbells = Table(
     UniqueConstraint("account_id", "device"),
 )
 
+# Guests: the doorbell gave this account's browser a right for a time (relay/store/guests.py).
+guests = Table(
+    "guests",
+    metadata,
+    Column("device", Text, ForeignKey("doorbells.device"), primary_key=True),
+    Column("browser", Text, primary_key=True),
+    Column("account_id", Text, ForeignKey("accounts.id"), nullable=False, index=True),
+    Column("what", Text, nullable=False),  # protocol.rights.What, with spaces between
+    Column("since_seq", BigInteger, nullable=False),  # events up to this one aren't theirs
+    Column("until_ms", BigInteger, nullable=False),
+    Index("guests_by_end", "until_ms"),
+)
+
 # --- other players ----------------------------------------------------------------------------
 
 # A token that carries signalling of live view with one doorbell, for one player's keys.
@@ -156,4 +170,17 @@ pushes = Table(
     Column("encrypted", Text, nullable=False),  # base64url
     Index("pushes_by_account", "account_id"),
     Index("pushes_by_expiry", "expires_ms"),
+)
+
+# What doorbells left to be pushed if they fall silent: ciphertext, the newest of each browser.
+silences = Table(
+    "silences",
+    metadata,
+    Column("device", Text, ForeignKey("doorbells.device"), primary_key=True),
+    Column("browser", Text, primary_key=True),
+    Column("event_id", Text, nullable=False),  # of the check-in
+    Column("after_minutes", BigInteger, nullable=False),
+    Column("encrypted", Text, nullable=False),  # base64url
+    Column("due_ms", BigInteger),  # set while the doorbell is offline
+    Index("silences_by_due", "due_ms"),
 )

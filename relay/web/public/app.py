@@ -30,6 +30,7 @@ class PublicFace:
         return [
             Route("/", self.index),
             Route("/passing-by", self.passing_by),
+            Route("/robots.txt", self.robots),
             Route("/doorbell", self.doorbell_invitation),
             *AgreementPages(services, answering).routes(),
             Route("/agreements/{sha256}", self.show_agreement),
@@ -65,6 +66,10 @@ class PublicFace:
 
         view = await self._services.record.view()  # an invented town's page shows its clock
         return await self._answer(request, view.version, make)
+
+    async def robots(self, request: Request) -> Response:  # noqa: ARG002
+        """GET /robots.txt: the public record may be indexed, the portals needn't (RFC 9309)."""
+        return PlainTextResponse("User-agent: *\nDisallow: /agency\nDisallow: /admin\n")
 
     async def doorbell_invitation(self, request: Request) -> Response:
         """GET /doorbell: use of an invitation's link; its secret, behind the #, isn't sent."""

@@ -13,9 +13,6 @@ import { newSealingPair, rawPublicKey } from "./sealing.js";
 /** @typedef {{publicKey: CryptoKey, privateKey: CryptoKey}} SessionPair P-256 */
 /** @typedef {{session: SessionPair, viewing: SealingPair}} BrowserPairs */
 
-/** How long a session key counts after it was enrolled or renewed. */
-export const SESSION_KEY_LIFE_MS = 30 * 24 * 3600 * 1000;
-
 const P256 = { name: "ECDSA", namedCurve: "P-256" };
 
 /**

@@ -21,6 +21,15 @@ const NOTE_FIELDS = ["device", "id", "told_ms", "sealing_key", "body"].sort();
  * @returns {Promise<OwnerNote>}
  */
 export async function openNote(sealed, pair, identitySpki) {
+  return (await openSignedNote(sealed, pair, identitySpki)).opened;
+}
+
+/**
+ * As `openNote`, with the signed text for who wants to show it to somebody.
+ * @param {string} sealed @param {import("./sealing.js").SealingPair} pair @param {Uint8Array} identitySpki
+ * @returns {Promise<{opened: OwnerNote, signed: {note: string, signature: string}}>}
+ */
+export async function openSignedNote(sealed, pair, identitySpki) {
   const signed = parse(text(await openSealed(pair, unb64u(sealed), NOTE_INFO)).trimEnd());
   const { note, signature } = /** @type {{note: unknown, signature: unknown}} */ (signed ?? {});
   if (typeof note !== "string" || typeof signature !== "string") throw new WireError("the note isn't signed");
@@ -31,5 +40,5 @@ export async function openNote(sealed, pair, identitySpki) {
   if (String(Object.keys(opened).sort()) !== String(NOTE_FIELDS)) {
     throw new WireError("the note has other fields than are known here");
   }
-  return opened;
+  return { opened, signed: { note, signature } };
 }

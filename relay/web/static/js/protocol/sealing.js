@@ -4,7 +4,6 @@
  * Sealed bytes are enc (32) ‖ ciphertext ‖ tag, with an empty aad.
  * @module
  */
-import * as hpke from "../../vendor/hpke.js";
 import { WireError, hex, join } from "./encoding.js";
 
 /** @typedef {import("./encoding.js").Bytes} Bytes */
@@ -12,11 +11,30 @@ import { WireError, hex, join } from "./encoding.js";
 
 const ENC_BYTES = 32;
 const PRIME = 2n ** 255n - 19n;
-const suite = new hpke.CipherSuite(
-  hpke.KEM_DHKEM_X25519_HKDF_SHA256,
-  hpke.KDF_HKDF_SHA256,
-  hpke.AEAD_AES_256_GCM,
-);
+/** @typedef {typeof import("../../vendor/hpke.js")} Hpke */
+
+/** @type {Promise<import("../../vendor/hpke.js").CipherSuite> | undefined} */
+let loading;
+
+/** @param {Hpke} hpke */
+const suiteOf = (hpke) => new hpke.CipherSuite(hpke.KEM_DHKEM_X25519_HKDF_SHA256, hpke.KDF_HKDF_SHA256, hpke.AEAD_AES_256_GCM);
+
+/** Takes HPKE from one who has it: a service worker may import nothing later. @param {Hpke} hpke */
+export function useHpke(hpke) {
+  loading = Promise.resolve(suiteOf(hpke));
+}
+
+/** HPKE, fetched when something is first sealed or opened: pages stand before it is there. */
+function suite() {
+  loading ??= import("../../vendor/hpke.js").then(suiteOf);
+  loading.catch(() => (loading = undefined)); // no network: the next try fetches it
+  return loading;
+}
+
+/** Fetches what sealing needs, or throws: whoever can't fetch it mustn't take a note for one that can't be opened. */
+export async function loadSealing() {
+  await suite();
+}
 
 /**
  * @param {Uint8Array} publicKey raw X25519
@@ -26,8 +44,9 @@ const suite = new hpke.CipherSuite(
  */
 export async function sealTo(publicKey, plain, info) {
   checkX25519(publicKey);
-  const recipient = await suite.DeserializePublicKey(publicKey);
-  const { encapsulatedSecret, ciphertext } = await suite.Seal(recipient, plain, { info });
+  const hpke = await suite();
+  const recipient = await hpke.DeserializePublicKey(publicKey);
+  const { encapsulatedSecret, ciphertext } = await hpke.Seal(recipient, plain, { info });
   return join(encapsulatedSecret, ciphertext);
 }
 
@@ -49,8 +68,9 @@ export function checkX25519(publicKey) {
  */
 export async function openSealed(pair, sealed, info) {
   const enc = sealed.subarray(0, ENC_BYTES);
+  const hpke = await suite();
   try {
-    return join(await suite.Open(pair, enc, sealed.subarray(ENC_BYTES), { info }));
+    return join(await hpke.Open(pair, enc, sealed.subarray(ENC_BYTES), { info }));
   } catch (error) {
     throw new WireError("sealed to another key, or altered ({reason})", { reason: String(error) });
   }
@@ -58,12 +78,12 @@ export async function openSealed(pair, sealed, info) {
 
 /** Makes a pair whose private half can't be read out. @returns {Promise<SealingPair>} */
 export async function newSealingPair() {
-  return /** @type {SealingPair} */ (await suite.GenerateKeyPair(false));
+  return /** @type {SealingPair} */ (await (await suite()).GenerateKeyPair(false));
 }
 
 /** @param {CryptoKey} key @returns {Promise<Bytes>} the raw 32 bytes */
 export async function rawPublicKey(key) {
-  return join(await suite.SerializePublicKey(key));
+  return join(await (await suite()).SerializePublicKey(key));
 }
 
 /**
@@ -72,8 +92,9 @@ export async function rawPublicKey(key) {
  * @returns {Promise<SealingPair>}
  */
 export async function importSealingPair(privateKey, publicKey) {
+  const hpke = await suite();
   return /** @type {SealingPair} */ ({
-    privateKey: await suite.DeserializePrivateKey(privateKey, false),
-    publicKey: await suite.DeserializePublicKey(publicKey),
+    privateKey: await hpke.DeserializePrivateKey(privateKey, false),
+    publicKey: await hpke.DeserializePublicKey(publicKey),
   });
 }

@@ -1,0 +1,147 @@
+/**
+ * Guests of a household: the link that invites one, letting in who asks, and ending their right.
+ * @module
+ */
+import { knownBrowsers } from "../known_browsers.js";
+import { confirmSheet } from "../components/dialog.js";
+import { fill, h } from "../dom.js";
+import { t, time, timeText } from "../i18n.js";
+import { sendStatement } from "../statements.js";
+import { nowMs } from "../town_time.js";
+import { parseCanonical } from "../vendor/protocol/encoding.js";
+import { commitmentOf } from "../vendor/protocol/pairing.js";
+import { DAY_MS, givenRight } from "../vendor/protocol/rights.js";
+import { guarded, living } from "./parts.js";
+import { statementProgress } from "./progress.js";
+
+/** @typedef {import("../app.js").Context} Context */
+/** @typedef {import("../known_browsers.js").KnownBrowser} KnownBrowser */
+/** @typedef {import("../vendor/protocol/documents.js").What} What */
+/** @typedef {import("./people.js").Join} Join */
+
+/** How long a guest may be let in, in days. */
+const LIVES = [1, 7, 30, 365];
+/** @type {{what: What, isOn: boolean}[]} */
+const PARTS = [
+  { what: "live", isOn: true },
+  { what: "rings", isOn: true },
+  { what: "history", isOn: false },
+];
+
+/** @param {Context} context */
+export function guestsSection(context) {
+  const { household } = context;
+  const said = h("div", { "aria-live": "polite" });
+  const list = living(context, () => {
+    const guests = knownBrowsers(household, nowMs()).filter(({ holder }) => holder === "guest");
+    if (guests.length === 0) return [h("p", { class: "empty" }, t("guests.none"))];
+    return [h("ul", { class: "rows", id: "guests" }, guests.map((one) => guestRow(context, one, said)))];
+  });
+  return h("section", { id: "guests-section" }, h("p", { class: "lead" }, t("guests.lead")), list, said, h("h2", {}, t("guests.invite")), h("p", {}, t("guests.invite_help")), invitation(context));
+}
+
+/** A link that is shared with a guest. @param {Context} context */
+function invitation({ household, relay }) {
+  const place = h("div", { "aria-live": "polite" });
+  const doors = household.doorbells.filter(({ guest }) => guest == null);
+  const door = h("select", { id: "guest-door" }, doors.map(({ device, name }) => h("option", { value: device }, name)));
+  const make = guarded(place, async () => {
+    const made = await relay.post(`doorbells/${door.value}/invitations`);
+    const link = new URL(`#/guest?door=${door.value}&invitation=${encodeURIComponent(made.invitation)}`, location.href).href;
+    const field = h("input", { id: "guest-link", readonly: true, type: "text" });
+    field.value = link;
+    field.addEventListener("focus", () => field.select());
+    const copied = h("span", { class: "muted", role: "status" });
+    const share = guarded(place, async () => {
+      if (typeof navigator.share === "function") return navigator.share({ url: link, title: t("guests.share_title") });
+      await navigator.clipboard.writeText(link);
+      fill(copied, t("players.copied"));
+    });
+    fill(
+      place,
+      h("label", { for: "guest-link" }, t("guests.link")),
+      field,
+      h("div", { class: "actions" }, h("button", { class: "primary", id: "share-guest", onclick: share }, t("guests.share")), copied),
+      h("p", { class: "hint" }, t("guests.link_until"), " ", time(made.expires_ms, "day"), ". ", t("guests.link_help")),
+    );
+  });
+  return h(
+    "div",
+    {},
+    doors.length > 1 && [h("label", { for: "guest-door" }, t("players.door")), door],
+    h("div", { class: "actions" }, h("button", { id: "invite-guest", onclick: make }, t("guests.make_link"))),
+    place,
+  );
+}
+
+/** @param {Context} context @param {KnownBrowser} guest @param {HTMLElement} said */
+function guestRow({ household }, { device, browser, name, by_name, what, from_ms, until_ms }, said) {
+  const end = guarded(said, async () => {
+    const body = h("p", {}, t("guests.end_help"));
+    if (!(await confirmSheet({ title: t("guests.end_title", { name }), body, yes: t("guests.end"), no: t("guests.stay"), isDangerous: true }))) return;
+    await sendStatement(household, device, { kind: "end_session", browser });
+    fill(said, h("p", { class: "notice", role: "status" }, t("browsers.ending", { name })));
+  });
+  const parts = what.map((one) => t(`right.short.${one}`)).join(" · ");
+  const hasBegun = from_ms <= nowMs();
+  return h(
+    "li",
+    { "data-testid": "guest", "data-browser": browser },
+    h(
+      "div",
+      { class: "grow" },
+      h("strong", {}, name),
+      h("p", { class: "muted" }, parts),
+      h("p", { class: "muted" }, t("guests.by", { name: by_name })),
+      h("p", { class: "muted" }, !hasBegun && [t("guests.from"), " ", time(from_ms), " "], t("browsers.until"), " ", time(until_ms)),
+    ),
+    h("button", { id: `end-${browser}`, "aria-label": t("guests.end_label", { name }), onclick: end }, t("guests.end")),
+  );
+}
+
+/**
+ * Somebody who asks to be a guest: what, until when, and the signature.
+ * @param {Context} context @param {Join} join
+ */
+export async function guestJoin(context, { device, reveal }) {
+  const { household } = context;
+  /** @type {{pairing_id: string, browser: import("../vendor/protocol/documents.js").BrowserKeys}} */
+  const { pairing_id, browser } = parseCanonical(reveal);
+  const commitment = await commitmentOf(reveal);
+  const place = h("div", { "aria-live": "polite" });
+  const problems = h("div", { "aria-live": "polite" });
+  const boxes = PARTS.map(({ what, isOn }) => {
+    const box = h("input", { type: "checkbox", id: `guest-${what}`, checked: isOn, value: what });
+    return { box, row: h("label", { class: "check", for: `guest-${what}` }, box, t(`right.${what}`)) };
+  });
+  const until = h("select", { id: "guest-until" }, LIVES.map((days) => h("option", { value: days, selected: days === 7 }, t(`guests.days.${days}`))));
+  const isIn = () => knownBrowsers(household, nowMs()).find((one) => one.device === device && one.name === browser.name && one.holder === "guest");
+  const letIn = guarded(problems, async () => {
+    const what = boxes.filter(({ box }) => box.checked).map(({ box }) => /** @type {What} */ (box.value));
+    if (what.length === 0) return fill(problems, h("p", { class: "warning", role: "alert" }, t("guests.choose")));
+    const now = nowMs();
+    const right = { holder: /** @type {const} */ ("guest"), what, from_ms: now, until_ms: now + Number(until.value) * DAY_MS };
+    const digest = await sendStatement(household, device, givenRight(browser, right, { commitment, pairing_id }));
+    const done = () => h("p", { class: "ok", "data-testid": "guest-in", role: "status" }, t("guests.done", { name: browser.name, time: timeText(right.until_ms) }));
+    fill(place, living(context, () => (isIn() ? [done()] : statementProgress(household, digest, start, "guest"))));
+  });
+  const start = () =>
+    fill(
+      place,
+      h("fieldset", {}, h("legend", {}, t("guests.may")), boxes.map(({ row }) => row)),
+      h("p", { class: "notice", id: "guest-keeps" }, t("guests.keeps")),
+      h("label", { for: "guest-until" }, t("guests.how_long")),
+      until,
+      h("div", { class: "actions" }, h("button", { class: "primary", "data-testid": "let-guest-in", onclick: letIn }, t("guests.let_in", { name: browser.name }))),
+    );
+  start();
+  return h(
+    "section",
+    { class: "card", "data-testid": "guest-join", "data-pairing": pairing_id },
+    h("h3", {}, t("guests.asks", { name: browser.name })),
+    h("p", {}, t("guests.at", { door: household.doorbell(device)?.name ?? device })),
+    h("p", {}, t("people.words", { name: browser.name })),
+    place,
+    problems,
+  );
+}
