@@ -309,7 +309,7 @@ async def test_settings_show_which_masks_go_stay_and_come(page: Page) -> None:
         [[(1, 1), (2, 1), (2, 2)]],
     )
     assert asked.picture_size == (720, 1280)
-    changes = {one.key: (one.before, one.after, one.is_wider) for one in asked.changes}
+    changes = {one.name: (one.before, one.after, one.is_wider) for one in asked.changes}
     assert changes == {"is_opted_in": (True, False, False), "has_reminder": (False, True, False)}
 
 
