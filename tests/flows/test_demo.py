@@ -244,9 +244,9 @@ def test_ctrl_c_in_the_middle_ends_every_process(own_demo: Demo) -> None:
     time.sleep(2.0)
     assert demo.processes() != []
     code = demo.press_ctrl_c(process)
-    process.communicate()
+    said = process.communicate()
     assert code == 1  # the story was not played to its end
-    assert demo.processes() == []
+    assert demo.processes() == [], said
     assert demo.files_outside() == []
 
 

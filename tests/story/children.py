@@ -8,6 +8,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,7 +78,7 @@ class Children:
     async def kill(self, name: str) -> None:
         """End a program as a power cut would (for tests/faults)."""
         child = self._running.pop(name)
-        os.killpg(child.process.pid, signal.SIGKILL)
+        _signal(child.process, signal.SIGKILL)
         await child.process.wait()
 
     async def stop_all(self) -> None:
@@ -132,7 +133,7 @@ async def run_to_end(command: Sequence[str], *, timeout_s: float = 60.0) -> str:
         raise StoryError(f"{' '.join(command[:3])} didn't end in {timeout_s:.0f} s") from error
     finally:
         if process.returncode is None:
-            os.killpg(process.pid, signal.SIGKILL)
+            _signal(process, signal.SIGKILL)
             await process.wait()
     if process.returncode:
         said = (stderr or stdout).decode(errors="replace").strip()
@@ -171,13 +172,19 @@ def answers_http(url: str, *, is_any_status: bool = False) -> IsReady:
 async def _stop(process: asyncio.subprocess.Process) -> None:
     if process.returncode is not None:
         return
-    os.killpg(process.pid, signal.SIGTERM)
+    _signal(process, signal.SIGTERM)
     try:
         async with asyncio.timeout(STOP_TIMEOUT_S):
             await process.wait()
     except TimeoutError:
-        os.killpg(process.pid, signal.SIGKILL)
+        _signal(process, signal.SIGKILL)
         await process.wait()
+
+
+def _signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
+    """Signal a program's whole session; one that has just ended mustn't keep the rest running."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, number)
 
 
 def _last_words(child: Child) -> str:
