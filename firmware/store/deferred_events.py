@@ -57,7 +57,11 @@ def wake_unheard(connection: Connection, holder: str, told: Sequence[DeferredEve
         "SELECT event_id, promise_json FROM promises WHERE holder = ?", (holder,)
     ).fetchall()
     for event_id, data in rows:
-        body = decode(DeferredEvent, data, max_bytes=MAX_MQTT_BYTES).body
+        try:
+            body = decode(DeferredEvent, data, max_bytes=MAX_MQTT_BYTES).body
+        except WireError as error:  # of another version: it mustn't keep the statement from ending
+            log.warning("a deferred note of another version is dropped: %s", error)
+            continue
         if isinstance(body, Note) and body.browser not in heard:
             connection.execute("UPDATE promises SET holder = NULL WHERE event_id = ?", (event_id,))
 

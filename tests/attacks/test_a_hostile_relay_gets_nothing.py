@@ -150,7 +150,7 @@ async def test_what_no_owner_signed_asks_for_nothing(here: Siege, request_: Sign
     commitment = await here.paired(keys)
     for terms in (
         here.grant(request_),
-        own_browser(browser.keys),
+        own_browser(browser.keys, now_ms=wall_ms()),
         AddOwner(pairing_id=new_id(), owner=keys, commitment=commitment),
         AddApprover(name="mine", key=relay.key),
         ChangeSettings(settings=OwnerSettings(revision=9, is_opted_in=True)),

@@ -8,13 +8,15 @@ import pytest
 
 from firmware.errors import EventRefused, OutboxFull
 from firmware.outbox.deferred_events import DeferredEvents
-from firmware.protocol.events import EventBody, Motion, Pressed
+from firmware.protocol.events import EventBody, Motion, Note, Pressed
 from firmware.store.database import Database
 from firmware.store.deferred_events import (
     DeferredEvent,
     DeferredEventStore,
+    deferred_event_of,
     put_deferred_events,
     wake_held,
+    wake_unheard,
 )
 from tests.fakes.events import PublishedEvents
 
@@ -116,3 +118,15 @@ async def test_what_cant_be_told_now_stays_promised(home: Home) -> None:
     assert home.told == []
     await home.promises.flush()
     assert home.told == [Pressed()]
+
+
+async def test_only_browsers_that_are_told_nothing_else_get_what_was_planned(home: Home) -> None:
+    """And a note of another version keeps no statement from ending: seen to fail without that."""
+    gone, here = (
+        Note(credential_id="AAAA", browser=name * 20, sealed="AAAA") for name in ("a", "b")
+    )
+    home.keep([deferred_event_of(body) for body in (gone, here, Pressed())], holder="d")
+    with home.database.write() as connection:
+        connection.execute("INSERT INTO promises VALUES ('x', X'7B7D', 'd')")
+        wake_unheard(connection, "d", [deferred_event_of(here)])
+    assert [one.body for one in home.store.due()] == [gone]
