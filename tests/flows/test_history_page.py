@@ -191,3 +191,21 @@ async def test_the_line_leads_along_the_day_also_by_keys(tmp_path: Path) -> None
         oldest = page.locator(".day").nth(1).locator(".row").last
         await expect(oldest).to_be_in_viewport()
         assert said.split(". ", 1)[1].split(" · ")[0] in await oldest.inner_text()
+
+
+async def test_the_thumb_on_a_days_line_stays_while_the_day_grows(tmp_path: Path) -> None:
+    """Seen to fail while a day that changed was drawn anew with its line."""
+    async with visiting(tmp_path) as at:
+        ring = await at.world.tell(at.device, Pressed())
+        page = at.page
+        await page.goto(f"{OWNER_ORIGIN}/#/history")
+        await page.reload()
+        await page.wait_for_selector(ROWS)
+        rows = await page.locator(ROWS).count()
+        line = page.locator(f"section:has(#open-{ring.id}) .day-line input")
+        await line.focus()
+        await page.keyboard.press("Home")
+        await at.world.tell(at.device, Pressed())
+        await expect(page.locator(ROWS)).to_have_count(rows + 1)
+        await expect(line).to_be_focused()
+        assert await line.input_value() == "0"

@@ -18,7 +18,6 @@ import pytest
 from playwright.async_api import Browser, Page, Response
 
 from relay.web.app_server import BUNDLE
-from tests.fakes.waiting import eventually
 from tests.flows.asked_home import Home, home_in_browser
 from tests.flows.browser import Person, chromium, sit_down
 from tests.flows.camera import speak
@@ -164,27 +163,26 @@ async def load_from_bundle(address: str) -> bytes:
     return (BUNDLE / urlsplit(address).path.lstrip("/")).read_bytes()
 
 
-TELLS_WHEN_SHOWN = """new MutationObserver((_, observer) => {
+NOTES_WHEN_SHOWN = """new MutationObserver((_, observer) => {
   if (document.querySelector("SHOWN") === null) return;
   observer.disconnect();
-  void window.tellShown();
+  window.shownAtMs = performance.now();
 }).observe(document, { childList: true, subtree: true });"""
+ASKED_FOR_UNTIL_SHOWN = """() => performance.getEntriesByType("resource")
+  .filter((one) => one.startTime <= window.shownAtMs).map((one) => one.name)"""
 
 
 async def weigh_the_app(inspector: Inspector, page: Page, shown: str) -> None:
     """Weigh what the owner's app fetches until its first page shows what it is for."""
-    loaded: list[str] = []
-    before: list[str] = []
-    page.on("request", lambda request: loaded.append(request.url))
-    await page.expose_function("tellShown", lambda: before.extend(loaded))
-    await page.add_init_script(TELLS_WHEN_SHOWN.replace("SHOWN", shown))
+    await page.add_init_script(NOTES_WHEN_SHOWN.replace("SHOWN", shown))
     answer = await page.goto(f"{OWNER_ORIGIN}/")
     assert answer is not None
     inspector.check_policy(f"owner {shown}", answer)
     await page.wait_for_selector(shown)
-    await eventually(lambda: bool(before))
-    assert any("/locales/" in address for address in before)
-    await inspector.weigh(f"owner {shown}", answer, before)
+    await page.wait_for_load_state("networkidle")
+    fetched = await page.evaluate(ASKED_FOR_UNTIL_SHOWN)
+    assert any("/locales/" in address for address in fetched)
+    await inspector.weigh(f"owner {shown}", answer, fetched)
 
 
 def browser_of(page: Page) -> Browser:

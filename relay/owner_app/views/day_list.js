@@ -11,8 +11,9 @@ import { fill, h } from "../dom.js";
 /** @typedef {import("../history_days.js").Day} Day */
 /** @typedef {import("../history_days.js").Entry} Entry */
 /** @typedef {{entries: Entry[], node: HTMLElement, isFilled: boolean, height: number}} Chunk */
-/** @typedef {{mark: string, node: HTMLElement, chunks: Chunk[]}} Section */
-/** @typedef {{head: (day: Day) => Node[], row: (entry: Entry) => HTMLElement, mark: (entry: Entry) => string}} Drawing `mark` changes whenever a row would */
+/** @typedef {{nodes: Node[], show: (day: Day) => void}} Head a day's, which can show the day as it has become */
+/** @typedef {{mark: string, node: HTMLElement, head: Head, chunks: Chunk[]}} Section */
+/** @typedef {{head: (day: Day) => Head, row: (entry: Entry) => HTMLElement, mark: (entry: Entry) => string}} Drawing `mark` changes whenever a row would */
 
 const CHUNK = 12;
 /** What is that close to the screen is drawn. */
@@ -42,13 +43,22 @@ export class DayList {
       const mark = day.entries.map(this.drawing.mark).join(" ");
       const known = this.sections.get(day.start);
       if (known?.mark === mark) return;
-      const section = this.#section(day, mark, known);
-      this.sections.set(day.start, section);
-      if (known === undefined) this.node.insertBefore(section.node, this.node.children[place] ?? null);
-      else {
-        known.chunks.forEach(({ node }) => this.observer.unobserve(node));
-        known.node.replaceWith(section.node);
+      const chunks = this.#chunksOf(day, known);
+      if (known === undefined) {
+        const head = this.drawing.head(day);
+        const node = h("section", { class: "day", "data-day": day.start }, h("header", {}, head.nodes), chunks.map(({ node }) => node));
+        this.sections.set(day.start, { mark, node, head, chunks });
+        this.node.insertBefore(node, this.node.children[place] ?? null);
+        return;
       }
+      // The head's line may be under a finger: it stays.
+      known.head.show(day);
+      known.node.append(...chunks.map(({ node }) => node));
+      for (const { node } of known.chunks) {
+        this.observer.unobserve(node);
+        node.remove();
+      }
+      Object.assign(known, { mark, chunks });
     });
   }
 
@@ -76,8 +86,8 @@ export class DayList {
     return undefined;
   }
 
-  /** @param {Day} day @param {string} mark @param {Section | undefined} before @returns {Section} */
-  #section(day, mark, before) {
+  /** @param {Day} day @param {Section | undefined} before @returns {Chunk[]} */
+  #chunksOf(day, before) {
     /** @type {Chunk[]} */
     const chunks = [];
     for (let at = 0; at < day.entries.length; at += CHUNK) {
@@ -91,8 +101,7 @@ export class DayList {
       else this.#empty(chunk);
       this.observer.observe(node);
     }
-    const head = h("header", {}, this.drawing.head(day));
-    return { mark, chunks, node: h("section", { class: "day", "data-day": day.start }, head, chunks.map(({ node }) => node)) };
+    return chunks;
   }
 
   /** @param {number} start @param {Section} section */

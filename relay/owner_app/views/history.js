@@ -10,7 +10,7 @@ import { groupEvents } from "../event_groups.js";
 import { choiceOf, daysOf, dayStart, nextDay, shownOf } from "../history_days.js";
 import { fullDayText, t, tn } from "../i18n.js";
 import { nowMs } from "../town_time.js";
-import { dayCounts, dayLine } from "./day_line.js";
+import { DayLine, dayCounts } from "./day_line.js";
 import { DayList } from "./day_list.js";
 import { entryRow, entryWords } from "./history_rows.js";
 import { problem } from "./parts.js";
@@ -207,10 +207,15 @@ class History {
   #head(day) {
     const name = fullDayText(day.start);
     const go = (/** @type {Entry} */ entry) => void this.list.show(entry);
-    return [
-      h("div", { class: "day-name" }, h("h2", {}, name), h("p", { class: "muted" }, dayCounts(day))),
-      dayLine(day, name, entryWords, go),
-    ];
+    const counts = h("p", { class: "muted" }, dayCounts(day));
+    const line = new DayLine(day, name, entryWords, go);
+    return {
+      nodes: [h("div", { class: "day-name" }, h("h2", {}, name), counts), line.node],
+      show: (/** @type {Day} */ now) => {
+        fill(counts, dayCounts(now));
+        line.show(now);
+      },
+    };
   }
 
   /** @param {Entry} entry */
