@@ -67,7 +67,7 @@ class SignedShelf(OneClip):
         )
         return self.clip
 
-    def newest(self, limit: int) -> list[ClipSummary]:
+    def newest(self, limit: int, skip: int = 0) -> list[ClipSummary]:
         if self.clip is None:
             return []
         line = ClipSummary(
@@ -77,7 +77,7 @@ class SignedShelf(OneClip):
             manifest_digest=self.clip.digest,
             pre_roll_ms=0,
         )
-        return [line][:limit]
+        return [line][skip : skip + limit]
 
     async def plain_mp4(self, clip_id: str) -> ClipFile | None:
         return self.clip.file if self.clip is not None and clip_id == CLIP_ID else None

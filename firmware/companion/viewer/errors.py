@@ -12,6 +12,7 @@
     ├── NoSuchSession       it is over, or never was
     ├── ConnectionBroken          the connection for recordings and rings is gone, or never stood
     ├── NothingThere        no picture, or no such recording
+    ├── WrongRecording      a recording isn't what the doorbell signed: nothing is kept of it
     ├── NotNow              live view only after a ring or a touch
     └── TooManyReaders      as many programs as may follow the doorbell already
 
@@ -78,6 +79,13 @@ class ConnectionBroken(ViewerError):
 
 class NothingThere(ViewerError):
     """There is no picture yet, or no recording of that id."""
+
+
+class WrongRecording(ViewerError):
+    """A recording isn't the one that was asked for, or isn't what the doorbell signed."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"a recording isn't what the doorbell signed, so it isn't kept: {why}")
 
 
 class TooManyReaders(ViewerError):
