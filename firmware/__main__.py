@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     start_logging(logging.DEBUG if options.verbose else logging.INFO)
     try:
         if options.command == "clips":
-            from firmware.app.clip_commands import run_clips
+            from firmware.commands.clips import run_clips
 
             return run_clips(options)
         if options.config is None:

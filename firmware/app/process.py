@@ -117,7 +117,7 @@ def _load_the_rest(camera_kind: str | None) -> None:
 def _kernel_of(config: Config) -> Kernel:
     if config.clock.example_path is None:
         return LinuxKernel()
-    from firmware.app.simulated_clock import kernel_of  # only an example town has one
+    from firmware.transparency.simulated_clock import kernel_of  # only an example town has one
 
     return kernel_of(config)
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from firmware.app.simulated_clock import SimulatedKernel, kernel_of
 from firmware.config.loader import parse_config
 from firmware.errors import ConfigError
 from firmware.protocol.register.facts import agreement_in_force
@@ -18,6 +17,7 @@ from firmware.protocol.tlog.signed_note import NoteKey, NoteSigner
 from firmware.protocol.town_clock import TownClock
 from firmware.system.clock import SystemClock
 from firmware.transparency.policy_file import load_logs
+from firmware.transparency.simulated_clock import SimulatedKernel, kernel_of
 from relay.tools.witness.cli import main as witness
 from tests.fakes.clock import ManualKernel
 from tests.fakes.followers import Followers

@@ -16,7 +16,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from firmware.app.simulated_clock import kernel_of
 from firmware.clips.deletions import DeletionSigner
 from firmware.clips.folder_lock import is_locked, locked_alone
 from firmware.clips.fragment import ClipUnit
@@ -33,6 +32,7 @@ from firmware.protocol.footage import ClipManifest, Gaps, SignedManifest
 from firmware.protocol.media.tags import tags_of
 from firmware.store.database import Database
 from firmware.system.clock import SystemClock
+from firmware.transparency.simulated_clock import kernel_of
 from firmware.vault.key_choice import LateKey, recovery_keys_of
 from firmware.vault.recovery_words import parse_recovery_secret
 from firmware.vault.sealed_file import SealedFile, Vault, open_with_recovery_key
