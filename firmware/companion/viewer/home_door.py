@@ -14,8 +14,8 @@ from typing import Annotated, Literal, Protocol
 
 import msgspec
 
-from firmware.companion.viewer.clock import PlayerClock
 from firmware.companion.viewer.clip_requests import CLIPS_LABEL, ClipLine, fetch_clip, list_clips
+from firmware.companion.viewer.clock import PlayerClock
 from firmware.companion.viewer.connection import DoorConnection
 from firmware.companion.viewer.errors import (
     ConnectionBroken,
