@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from firmware.companion.viewer.mirror.errors import CopyFolderError, CopyRefused
+from firmware.companion.viewer.mirror.errors import CopyFolderError, CopyRefused, FolderFull
 from firmware.companion.viewer.mirror.ledger import Copied, Ledger, Removed, folder_error
 from firmware.companion.viewer.mirror.sealed_copy import (
     FileSource,
@@ -190,10 +190,14 @@ class Copies:
     def _remove(self, gone: list[Removed]) -> list[Removed]:
         if not gone:
             return gone
-        names = [self._ledger.copied[one.clip_id].file for one in gone]
-        self._ledger.append(*gone)
-        for name in names:
-            (self.folder / name).unlink(missing_ok=True)
+        paths = [self.folder / self._ledger.copied[one.clip_id].file for one in gone]
+        try:
+            self._ledger.append(*gone)
+        except FolderFull:  # not even the entry fits: the first file makes room for it
+            paths[0].unlink(missing_ok=True)
+            self._ledger.append(*gone)
+        for path in paths:
+            path.unlink(missing_ok=True)
         sync_folder(self.folder)
         return gone
 

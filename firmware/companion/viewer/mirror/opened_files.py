@@ -1,6 +1,6 @@
 """The files of an opened copy: the clip as MP4, and the papers that prove it, in a new folder.
 
-Names and forms are those of opened evidence, so that `doorward-verify trim` takes the folder.
+`doorward-verify recording` checks such a folder, wherever it is.
 """
 
 import shutil
@@ -13,12 +13,11 @@ from firmware.companion.viewer.mirror.sealed_copy import (
     ReadCopy,
     open_copy,
     read_copy,
-    whole_part,
 )
 from firmware.protocol.encoding import WireError
 from firmware.system.durable_files import write_atomic
 
-CLIP_NAME, MANIFEST_NAME, PART_NAME = "clip-1.mp4", "manifest-1.json", "part-1.json"
+CLIP_NAME, MANIFEST_NAME, KEY_NAME = "clip-1.mp4", "manifest-1.json", "doorbell-key.txt"
 
 
 def open_into(path: Path, private_key: bytes, out: Path) -> ReadCopy:
@@ -35,7 +34,7 @@ def open_into(path: Path, private_key: bytes, out: Path) -> ReadCopy:
     files = {
         CLIP_NAME: mp4,
         MANIFEST_NAME: copy.header.manifest.encode(),
-        PART_NAME: whole_part(copy.manifest).encode(),
+        KEY_NAME: f"{copy.header.identity_key}\n".encode(),
     }
     try:
         out.mkdir(mode=0o700, parents=True)

@@ -39,7 +39,7 @@ from firmware.protocol.footage import (
 )
 from firmware.protocol.media.byte_source import ByteSource, MemorySource, RangeSource
 from firmware.protocol.media.mp4 import Mp4
-from firmware.protocol.released_part import ReleasedPart, check_part
+from firmware.protocol.released_part import check_whole
 from firmware.protocol.sealed_chunks import CHUNK_BYTES, TAG_BYTES, OpenedChunks, seal_in_chunks
 from firmware.protocol.sealing import open_sealed, seal_to
 
@@ -47,7 +47,6 @@ MAGIC = b"DWCOPY1\n"
 COPY_INFO = b"doorward/copy/v1\x00"
 MAX_HEADER_BYTES = 2 * MAX_MANIFEST_BYTES + 16 * 1024
 PREFIX_BYTES = len(MAGIC) + 4
-PROVENANCE = "none: a copy at home"
 
 
 class CopyHeader(Document, frozen=True, kw_only=True):
@@ -152,20 +151,7 @@ def open_copy(copy: ReadCopy, private: bytes, public: bytes) -> bytes:
 def check_footage(manifest: ClipManifest, mp4: bytes) -> None:
     """Raise WireError unless an MP4 holds exactly the pictures and sound that were signed."""
     file = Mp4(MemorySource(mp4))
-    check_part(manifest, whole_part(manifest), file.pictures(), file.sound())
-
-
-def whole_part(manifest: ClipManifest) -> ReleasedPart:
-    """Return the description of a file that holds the whole clip."""
-    sound = manifest.sound_track
-    return ReleasedPart(
-        clip_id=manifest.clip_id,
-        first_gop=0,
-        gop_count=len(manifest.gops),
-        first_span=0,
-        span_count=0 if sound is None else len(sound.spans),
-        provenance=PROVENANCE,
-    )
+    check_whole(manifest, file.pictures(), file.sound())
 
 
 def _read(source: ByteSource) -> ReadCopy:
