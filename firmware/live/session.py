@@ -247,7 +247,7 @@ class LiveSession:
 
     def play(self, clip_id: str, reel: ClipGops) -> None:
         """Play a clip over the video track; WireError where the viewer has none."""
-        if not self._offer.has_video:
+        if not self._offer.has_video or self.is_listener:
             raise WireError("this session has no video; fetch the clip")
         feed = ClipFeed(reel)
         clip = StreamSource("clip", feed, is_live=False, rotation=reel.rotation)
