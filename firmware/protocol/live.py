@@ -200,7 +200,19 @@ class SilentPush(Document, frozen=True, kw_only=True, tag="silent", tag_field="t
     after_minutes: SilentMinutes
 
 
-PushBody = RingPush | MotionPush | RingOverPush | SummaryPush | EmergencyPush | SilentPush
+class BackPush(Document, frozen=True, kw_only=True, tag="back", tag_field="type"):
+    """The doorbell reaches the relay again since `since_ms`, after a silence that was told of.
+
+    It had last checked in at `silent_since_ms`.
+    """
+
+    since_ms: WallTimeMs
+    silent_since_ms: WallTimeMs
+
+
+PushBody = (
+    RingPush | MotionPush | RingOverPush | SummaryPush | EmergencyPush | SilentPush | BackPush
+)
 
 CHECK_IN_MS = 10 * 60 * 1000
 """So often the doorbell replaces the message that is sent if it falls silent."""
