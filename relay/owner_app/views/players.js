@@ -193,7 +193,8 @@ function row({ household, relay }, device, { browser, created_ms }, place, refre
     await relay.delete(`doorbells/${device}/viewers/${browser}`);
     await refresh();
   });
-  const when = known ? [t("browsers.until"), " ", time(known.until_ms, "day")] : [t("players.since"), " ", time(created_ms, "day")];
+  const may = known?.what.map((one) => `${t(one === "history" ? "players.copies" : `right.short.${one}`)} · `) ?? [];
+  const when = known ? [...may, t("browsers.until"), " ", time(known.until_ms, "day")] : [t("players.since"), " ", time(created_ms, "day")];
   return h(
     "li",
     { "data-testid": "player", "data-browser": browser },
