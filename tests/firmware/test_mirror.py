@@ -174,7 +174,7 @@ async def test_a_right_that_ends_ends_the_mirror(tmp_path: Path) -> None:
 async def test_a_player_that_nobody_let_in_gets_an_end_of_its_own(tmp_path: Path) -> None:
     async with mirror_home(tmp_path) as home:
         home.give("history", until_ms=home.clock.wall_ms() - 1)
-        with pytest.raises(RightEnded, match="thirty days are over"):
+        with pytest.raises(RightEnded, match="time is over"):
             await in_time(home.mirror_once())
 
 

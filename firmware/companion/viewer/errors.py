@@ -108,7 +108,7 @@ _AGAIN = "in the owner's app under People, Other players, paste what `doorward-v
 
 HELP = {
     "unknown_browser": f"this player isn't let in at the doorbell: {_AGAIN}",
-    "browser_expired": f"this player's thirty days are over; to renew it, {_AGAIN}",
+    "browser_expired": f"this player's time is over; to renew it, {_AGAIN}",
     "unauthenticated": "the relay doesn't take this player's token any more: make a new set-up "
     "text in the owner's app and give it to `doorward-view setup`",
     "not_found": "the relay doesn't know this doorbell any more: set this player up again",
