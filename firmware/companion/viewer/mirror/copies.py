@@ -212,8 +212,8 @@ class Copies:
         if recipient is None:
             if before is None:
                 raise CopyFolderError(
-                    "say to which key copies are sealed: make one on your own computer with "
-                    "`doorward-view key FILE`, and give what it prints to --to"
+                    "say to which key copies are sealed, with --to: on your own computer "
+                    "`doorward-view key FILE` makes one, and prints what to give here"
                 )
             return before
         settings = MirrorSettings(
