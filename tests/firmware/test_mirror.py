@@ -9,15 +9,16 @@ import pytest
 
 from firmware.companion.viewer.clip_requests import list_clips
 from firmware.companion.viewer.errors import ConnectionBroken, RelayRefused, RelayUnreachable
-from firmware.companion.viewer.mirror.copies import Limits
+from firmware.companion.viewer.mirror.copies import Copies, Limits
 from firmware.companion.viewer.mirror.copy_check import CopyCheck
-from firmware.companion.viewer.mirror.errors import RightEnded
+from firmware.companion.viewer.mirror.errors import FolderFull, RightEnded
 from firmware.companion.viewer.mirror.mirror import BACK_OFF_S, MirrorLine
 from firmware.companion.viewer.mirror.opened_files import open_into
 from firmware.protocol.encoding import decode
 from firmware.protocol.footage import MAX_MANIFEST_BYTES, SignedManifest, check_manifest
 from relay.verify.checks import Exit
 from relay.verify.cli import main as doorward_verify
+from tests.fakes.home_gateway import HomeClock
 from tests.fakes.mirror_home import MirrorHome, mirror_home
 from tests.fakes.porch import visitor
 from tests.fakes.waiting import eventually, in_time
@@ -234,6 +235,40 @@ async def test_what_is_older_than_wanted_is_neither_fetched_nor_kept(tmp_path: P
         await in_time(home.mirror_once())
         assert (len(home.files), len(home.clips.read)) == (1, 2)
         assert [one.facts["why"] for one in home.told_of("removed")] == ["age"]
+
+
+async def test_a_clock_that_leaps_ahead_removes_nothing_and_keeps_nothing_out(
+    tmp_path: Path,
+) -> None:
+    class FarClock(HomeClock):
+        def wall_ms(self) -> int:
+            return super().wall_ms() + 10 * 365 * 86_400_000
+
+    async with mirror_home(tmp_path) as home:
+        await home.record()
+        await in_time(home.mirror_once(Limits(keep_days=2)))
+        await home.record()
+        home.clock = FarClock()
+        await in_time(home.mirror_once(Limits(keep_days=2)))
+        assert len(home.files) == 2
+
+
+async def test_a_full_disk_is_said_and_waited_out(tmp_path: Path, monkeypatch) -> None:
+    async with mirror_home(tmp_path) as home:
+        await home.record()
+        honest, fails = Copies.store, [1, 1]
+
+        def store(copies: Copies, *values, **named):
+            if fails:
+                fails.pop()
+                raise FolderFull(home.folder)
+            return honest(copies, *values, **named)
+
+        monkeypatch.setattr(Copies, "store", store)
+        async with following(home):
+            await eventually(lambda: home.told_of("copied"))
+        assert ["--max-size" in one.text for one in home.told_of("full")] == [True, True]
+        assert list(CopyCheck(home.folder, private_key=home.owner.private).faults()) == []
 
 
 async def test_the_oldest_go_first_and_none_comes_again(tmp_path: Path) -> None:

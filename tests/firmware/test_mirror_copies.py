@@ -135,6 +135,15 @@ def test_a_changed_bit_anywhere_is_found(cellar: Cellar) -> None:
             )
 
 
+def test_a_copy_that_was_made_huge_is_refused_before_it_is_read(cellar: Cellar) -> None:
+    path = cellar.keep(cellar.clip())
+    with path.open("r+b") as file:
+        file.truncate(100 * 10**9)  # sparse
+    copy = read_copy(FileSource(path))
+    with pytest.raises(CopyRefused):
+        open_copy(copy, cellar.owner.private, cellar.owner.public)
+
+
 def test_another_doorbells_signature_is_no_copy_of_this_one(cellar: Cellar, tmp_path: Path) -> None:
     theirs = Cellar(tmp_path / "theirs", load_or_make_keys(tmp_path / "other"), cellar.owner)
     path = theirs.keep(theirs.clip())

@@ -20,7 +20,7 @@ from firmware.companion.viewer.clip_requests import (
 from firmware.companion.viewer.clock import MachineClock
 from firmware.companion.viewer.errors import ConnectionBroken, RelayError, ViewerError
 from firmware.companion.viewer.folder import Folder
-from firmware.companion.viewer.mirror.copies import Copies, Limits
+from firmware.companion.viewer.mirror.copies import DAY_MS, Copies, Limits
 from firmware.companion.viewer.mirror.copy_check import CopyCheck
 from firmware.companion.viewer.mirror.errors import FolderFull, RightEnded
 from firmware.companion.viewer.mirror.mirror import Mirror, MirrorLine
@@ -135,7 +135,7 @@ def _add_keep_days(parser: argparse.ArgumentParser) -> None:
         "--keep-days",
         type=_days,
         metavar="DAYS",
-        help="how old a copy gets; older recordings aren't wanted",
+        help="how old a copy gets, reckoned from the newest recording if that is over a day ago",
     )
 
 
@@ -215,7 +215,9 @@ def check_folder(options: argparse.Namespace, folder: Folder) -> int:
     if options.door is not None:
         listed = asyncio.run(_listed(folder, options.door or None))
         limits = Limits(keep_days=options.keep_days)
-        missing = list(checked.missing(listed, limits, now_ms=MachineClock().wall_ms()))
+        newest_ms = max((clip.started_ms or 0 for clip in listed), default=0)
+        now_ms = min(MachineClock().wall_ms(), newest_ms + DAY_MS)
+        missing = list(checked.missing(listed, limits, now_ms=now_ms))
         here = len(listed) - len(missing)
         print(f"{'✗' if missing else '✓'} {here} of the doorbell's {len(listed)} were copied")
         faults += missing

@@ -58,7 +58,10 @@ class MirrorSettings(Document, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How old and how large all copies may get; None: no limit."""
+    """How old and how large all copies may get; None: no limit.
+
+    Whoever asks says what time it is: this machine's clock alone could remove all copies at once.
+    """
 
     keep_days: int | None = None
     max_bytes: int | None = None
@@ -116,6 +119,11 @@ class Copies:
     def total_bytes(self) -> int:
         """The size of all copies."""
         return sum(entry.size_bytes for entry in self._ledger.copied.values())
+
+    @property
+    def newest_ms(self) -> int:
+        """When the newest clip here began; 0 if there is none."""
+        return max((entry.started_ms for entry in self._ledger.copied.values()), default=0)
 
     def has(self, clip_id: str, manifest_digest: str) -> bool:
         """Tell whether a clip is complete here, or was and was removed."""

@@ -27,7 +27,7 @@ from firmware.companion.viewer.errors import (
     ViewerError,
     WrongRecording,
 )
-from firmware.companion.viewer.mirror.copies import Copies, Limits
+from firmware.companion.viewer.mirror.copies import DAY_MS, Copies, Limits
 from firmware.companion.viewer.mirror.errors import FolderFull, MirrorError, RightEnded
 from firmware.companion.viewer.mirror.ledger import Removed
 from firmware.companion.viewer.mirror.progress import Progress, size_text, when_text
@@ -91,6 +91,7 @@ class Mirror:
         self._report = report
         self._sleep = sleep
         self._heard_ms = clock.wall_ms()
+        self._newest_ms = copies.newest_ms
         self._failures = 0
         self._skipped = 0
         self._left_out: dict[str, float] = {}
@@ -138,10 +139,12 @@ class Mirror:
                 await self._copy_newest(line)
 
     async def _copy_whole_list(self, line: MirrorLine) -> None:
-        self._say_removed(self._copies.remove_old(self._limits, now_ms=self._clock.wall_ms()))
         skip = 0
         while True:
             page = await self._listed(line, limit=PAGE, skip=skip)
+            if not skip:
+                gone = self._copies.remove_old(self._limits, now_ms=self._sure_ms())
+                self._say_removed(gone)
             for clip in page:
                 await self._take(line, clip)
             if len(page) < PAGE:
@@ -176,7 +179,15 @@ class Mirror:
             self._report(Progress(kind="back", text=text, facts={"since_ms": since_ms}))
         self._failures = 0
         self._heard_ms = self._clock.wall_ms()
+        self._newest_ms = max([self._newest_ms, *(clip.started_ms or 0 for clip in page)])
         return page
+
+    def _sure_ms(self) -> int:
+        """Return the time by which copies are too old: at most a day after the newest recording.
+
+        A clock of this machine that leaps ahead removes nothing, and keeps nothing out.
+        """
+        return min(self._clock.wall_ms(), self._newest_ms + DAY_MS)
 
     def _is_wanted(self, clip: ClipLine) -> bool:
         if self._copies.has(clip.clip_id, clip.manifest_digest):
@@ -184,7 +195,7 @@ class Mirror:
         if self._left_out.get(clip.clip_id, 0.0) > self._clock.monotonic_s():
             return False
         started_ms = clip.started_ms
-        return started_ms is None or not self._limits.is_too_old(started_ms, self._clock.wall_ms())
+        return started_ms is None or not self._limits.is_too_old(started_ms, self._sure_ms())
 
     async def _take(self, line: MirrorLine, clip: ClipLine) -> None:
         """Copy one clip, unless it isn't wanted."""

@@ -139,8 +139,10 @@ def open_copy(copy: ReadCopy, private: bytes, public: bytes) -> bytes:
         wrapped, info = unb64u(header.wrapped), _info(header.manifest)
         key = open_sealed(private, wrapped, info)
         chunks = OpenedChunks(key, copy.header_bytes, copy.body, what="the copy")
+        if chunks.size_bytes != header.mp4_bytes:  # before any of it is in memory
+            raise WireError("the copy is of another size than its header says")
         mp4 = b"".join(chunks.pieces())
-        if len(mp4) != header.mp4_bytes or sha256_hex(mp4) != header.mp4_sha256:
+        if sha256_hex(mp4) != header.mp4_sha256:
             raise WireError("the copy holds another file than its header names")
         check_footage(copy.manifest, mp4)
     except WireError as error:
