@@ -103,6 +103,7 @@ soak: setup  ## the long forms: 1,000 kills, 200 power cuts, every failing call,
 	DOORWARD_CUTS_EVERY=1 $(VENV)/pytest tests/faults/test_decision_crashes.py \
 		tests/faults/test_recovery_crashes.py $(ARGS)
 	DOORWARD_RECORDER_KILLS=1000 $(VENV)/pytest tests/faults/test_recorder_kills.py $(ARGS)
+	DOORWARD_MIRROR_KILLS=1000 $(VENV)/pytest tests/faults/test_mirror_kills.py $(ARGS)
 	DOORWARD_POWER_CUTS=200 $(VENV)/pytest tests/faults/test_power_cuts.py $(ARGS)
 	DOORWARD_CARD_ERRORS=0 $(VENV)/pytest tests/faults/test_failing_card.py $(ARGS)
 	DOORWARD_SCENE_SEEDS=6 $(VENV)/pytest tests/firmware/test_motion.py $(ARGS)

@@ -13,7 +13,7 @@ from firmware.app.household import Household
 from firmware.app.link import RelayWay
 from firmware.app.site import Site
 from firmware.motion.watch import MotionWatch
-from firmware.notes.check_ins import CheckIns
+from firmware.notes.check_ins import CHECK_IN_FILE, CheckIns
 from firmware.notes.daily_summaries import DailySummaries
 from firmware.notes.event_pictures import EventPictures, PictureSealer
 from firmware.panel.doorstep import Doorstep
@@ -49,6 +49,7 @@ class Alerts:
             clock=site.clock,
             events=relay.events,
             link=relay.link,
+            kept=site.config.data_dir / CHECK_IN_FILE,
         )
         self.pictures = EventPictures(
             filming,

@@ -119,9 +119,10 @@ class Library:
             (to_ms, from_ms),
         )
 
-    def newest(self, limit: int) -> list[ClipRecord]:
-        """Return at most so many finished clips, the newest first."""
-        return self._records(_SHOWN + " ORDER BY started_ms DESC, counter DESC LIMIT ?", (limit,))
+    def newest(self, limit: int, skip: int = 0) -> list[ClipRecord]:
+        """Return at most so many finished clips, the newest first, after `skip` newer ones."""
+        order = " ORDER BY started_ms DESC, counter DESC LIMIT ? OFFSET ?"
+        return self._records(_SHOWN + order, (limit, skip))
 
     def deleted(self) -> list[ClipRecord]:
         """Return the clips that an owner deleted, and that aren't erased yet, oldest first."""

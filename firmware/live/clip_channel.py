@@ -1,7 +1,8 @@
 """The data channel "clips": its messages, and their back-pressure.
 
 The peer sends JSON texts of at most 4 KB:
-{"list": true}                      → {"clips": [...]}
+{"list": true, "limit": n, "skip": m} → {"clips": [...]}, newest first, after m newer ones;
+                                      without them the newest 200
 {"get": clip id, "from": offset}    → {"clip", "size", "from", "digest", "manifest", "started_ms",
                                       "dating": how that time is known}, binary chunks
                                       of 16 KiB from that byte on, {"end": clip id}
@@ -33,6 +34,8 @@ MAX_CLIP_MS = 24 * 3600 * 1000
 
 Unset = msgspec.UnsetType
 Position = Annotated[int, msgspec.Meta(ge=0, le=2**40)]
+Limit = Annotated[int, msgspec.Meta(ge=1, le=MAX_LISTED_CLIPS)]
+Skip = Annotated[int, msgspec.Meta(ge=0, le=10**6)]
 Moment = Annotated[int, msgspec.Meta(ge=0, le=MAX_CLIP_MS)]
 
 
@@ -45,6 +48,8 @@ class Wish(
     """A message of the peer: exactly one of `list`, `get`, `play` and `stop`."""
 
     wants_list: Literal[True] | Unset = msgspec.UNSET
+    limit: Limit | Unset = msgspec.UNSET
+    skip: Skip | Unset = msgspec.UNSET
     get: Id | Unset = msgspec.UNSET
     from_byte: Position | Unset = msgspec.UNSET
     play: Id | Unset = msgspec.UNSET
@@ -72,6 +77,8 @@ def parse_wish(message: str | bytes) -> Wish:
     wishes = (wish.wants_list, wish.get, wish.play, wish.must_stop)
     if sum(one is not msgspec.UNSET for one in wishes) != 1:
         raise WireError('send exactly one of "list", "get", "play" and "stop"')
+    if (wish.limit, wish.skip) != (msgspec.UNSET,) * 2 and wish.wants_list is msgspec.UNSET:
+        raise WireError('"limit" and "skip" go with "list"')
     if wish.from_byte is not msgspec.UNSET and wish.get is msgspec.UNSET:
         raise WireError('"from" goes with "get"')
     if wish.from_ms is not msgspec.UNSET and wish.play is msgspec.UNSET:
@@ -127,7 +134,8 @@ class ClipChannel:
             self._player.stop()
             self._end.send_json({"stopped": True})
         else:
-            lines = self._shelf.newest(MAX_LISTED_CLIPS)
+            limit = wish.limit if isinstance(wish.limit, int) else MAX_LISTED_CLIPS
+            lines = self._shelf.newest(limit, wish.skip if isinstance(wish.skip, int) else 0)
             self._end.send_json({"clips": [asdict(line) for line in lines]})
 
     async def _play(self, clip_id: str, from_ms: int) -> None:

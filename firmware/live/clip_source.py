@@ -27,8 +27,8 @@ class LibraryClips:
         self._library = library
         self._playback = playback
 
-    def newest(self, limit: int) -> Sequence[ClipSummary]:
-        """Return at most `limit` clips, newest first."""
+    def newest(self, limit: int, skip: int = 0) -> Sequence[ClipSummary]:
+        """Return at most `limit` clips, newest first, after `skip` newer ones."""
         return [
             ClipSummary(
                 clip_id=clip.clip_id,
@@ -37,7 +37,7 @@ class LibraryClips:
                 manifest_digest=clip.manifest_digest,
                 pre_roll_ms=clip.pre_roll_ms,
             )
-            for clip in self._library.newest(limit)
+            for clip in self._library.newest(limit, skip)
         ]
 
     async def plain_mp4(self, clip_id: str) -> ClipFile | None:

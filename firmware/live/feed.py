@@ -107,8 +107,8 @@ class ClipGops:
 class ClipSource(Protocol):
     """The finished clips."""
 
-    def newest(self, limit: int) -> Sequence[ClipSummary]:
-        """Return at most `limit` clips, newest first."""
+    def newest(self, limit: int, skip: int = 0) -> Sequence[ClipSummary]:
+        """Return at most `limit` clips, newest first, after `skip` newer ones."""
         ...
 
     async def plain_mp4(self, clip_id: str) -> ClipFile | None:

@@ -27,10 +27,10 @@ class PermittedClips:
         self._browser = browser
         self._checks = checks
 
-    def newest(self, limit: int) -> Sequence[ClipSummary]:
-        """Return at most `limit` clips that it may see, newest first."""
+    def newest(self, limit: int, skip: int = 0) -> Sequence[ClipSummary]:
+        """Return at most `limit` clips that it may see, newest first, after `skip` newer ones."""
         from_ms = self._from_ms()
-        return [clip for clip in self._shelf.newest(limit) if clip.started_ms >= from_ms]
+        return [clip for clip in self._shelf.newest(limit, skip) if clip.started_ms >= from_ms]
 
     async def plain_mp4(self, clip_id: str) -> ClipFile | None:
         """Return one clip; None if there is none of that id that it may see."""

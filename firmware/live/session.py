@@ -9,7 +9,7 @@ replies over "replies", what waits for the owner's word over "asked". No aiortc 
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -50,7 +50,7 @@ from firmware.live.watch_limit import WatchLimit
 from firmware.live.watchers import Watcher
 from firmware.protocol.asking import ASKED_LABEL
 from firmware.protocol.encoding import WireError
-from firmware.protocol.live import LiveCandidates, SignedLive
+from firmware.protocol.live import LiveCandidates, Purpose, SignedLive
 from firmware.system.clock import Clock
 from firmware.system.listeners import Listeners
 
@@ -58,6 +58,8 @@ logger = logging.getLogger(__name__)
 
 ANSWER_S = 10.0
 CLOSE_S = 10.0
+LISTENERS: Mapping[Purpose, str] = {"mirror": CLIPS_LABEL, "rings": RINGS_LABEL}
+"""The one channel, beside "control", of what a program keeps open all the time, by purpose."""
 RIGHT_CHECK_S = 2.0
 """How long a session goes on at most after its browser's right has ended."""
 
@@ -141,8 +143,8 @@ class LiveSession:
 
     @property
     def is_listener(self) -> bool:
-        """Whether it carries only what happens at the door, no pictures or recordings."""
-        return self._checked.offer.purpose == "rings"
+        """Whether it has a listener's place: it carries no live pictures."""
+        return self._checked.offer.purpose in LISTENERS
 
     @property
     def is_guests(self) -> bool:
@@ -199,7 +201,8 @@ class LiveSession:
 
     def open_channel(self, label: str, channel: Channel) -> bool:
         """Attach a data channel that the viewer opened; False if it is refused."""
-        if self._checked.offer.purpose == "rings" and label not in (RINGS_LABEL, CONTROL_LABEL):
+        own = LISTENERS.get(self._checked.offer.purpose)
+        if own is not None and label not in (own, CONTROL_LABEL):
             return False
         if label == RINGS_LABEL:
             return self._checked.offer.purpose == "rings" and self._rings.attach(channel)
@@ -244,7 +247,7 @@ class LiveSession:
 
     def play(self, clip_id: str, reel: ClipGops) -> None:
         """Play a clip over the video track; WireError where the viewer has none."""
-        if not self._offer.has_video:
+        if not self._offer.has_video or self.is_listener:
             raise WireError("this session has no video; fetch the clip")
         feed = ClipFeed(reel)
         clip = StreamSource("clip", feed, is_live=False, rotation=reel.rotation)

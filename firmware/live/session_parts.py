@@ -27,7 +27,7 @@ class LiveLimits:
 
     max_viewers: int
     max_listeners: int = 4
-    """Players that are sent what happens at the door, and no pictures or recordings."""
+    """Players that are sent what happens at the door, or copy recordings: they see nothing live."""
     session_s: float = SESSION_S
     """Unless it is renewed."""
     recorder_s: float = RECORDER_S

@@ -20,7 +20,7 @@ from firmware.live.quality import LiveSources
 from firmware.live.ring_feed import RingFeed
 from firmware.live.sdp_answer import AnswerSigner
 from firmware.live.sdp_offer import parse_candidates, parse_offer
-from firmware.live.session import LiveSession, SessionServices
+from firmware.live.session import LISTENERS, LiveSession, SessionServices
 from firmware.live.session_parts import (
     ConnectedVisit,
     LiveLimits,
@@ -36,7 +36,7 @@ from firmware.live.watch_limit import WatchLimit
 from firmware.live.watchers import Watcher
 from firmware.protocol.commands import IceServer
 from firmware.protocol.encoding import WireError
-from firmware.protocol.live import SignedLive
+from firmware.protocol.live import Purpose, SignedLive
 from firmware.system.clock import Clock
 from firmware.system.listeners import Listeners
 
@@ -225,10 +225,10 @@ class LiveSessions:
         visit.begin()
         return visit
 
-    def _is_full(self, purpose: str) -> bool:
-        """Return whether all places are taken; players that only listen have their own."""
+    def _is_full(self, purpose: Purpose) -> bool:
+        """Return whether all places are taken; programs that don't watch have their own."""
         listeners = sum(visit.is_listener for visit in self._visits.values())
-        if purpose == "rings":
+        if purpose in LISTENERS:
             return listeners >= self._limits.max_listeners
         return self.sessions - listeners >= self._limits.max_viewers
 
@@ -239,7 +239,7 @@ class LiveSessions:
         """
         if not self._is_full(checked.offer.purpose):
             return
-        is_listener, who = checked.offer.purpose == "rings", checked.who
+        is_listener, who = checked.offer.purpose in LISTENERS, checked.who
         visits = [one for one in self._visits.values() if one.is_listener == is_listener]
         own = [visit for visit in visits if visit.browser == who.browser]
         is_owners = who.right.holder == "owner"

@@ -112,7 +112,12 @@ class CheckedOrder:
     who: Who
 
 
-RIGHT_OF: Mapping[Purpose, What] = {"live": "live", "clips": "history", "rings": "rings"}
+RIGHT_OF: Mapping[Purpose, What] = {
+    "live": "live",
+    "clips": "history",
+    "mirror": "history",
+    "rings": "rings",
+}
 """The part of a right that a session needs, by its purpose."""
 
 D = TypeVar("D", LiveOffer, LiveCandidates, BrowserOrder)

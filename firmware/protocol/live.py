@@ -36,7 +36,7 @@ MAX_CANDIDATES = 32
 MAX_CANDIDATE_MESSAGES = 16
 ORDER_SEAL_INFO = b"doorward/browser-order/v1"
 
-Purpose = Literal["live", "clips", "rings"]
+Purpose = Literal["live", "clips", "mirror", "rings"]
 Sdp = Annotated[str, msgspec.Meta(min_length=1, max_length=64 * 1024)]
 Fingerprint = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9-]{5,16} [0-9A-F:]{47,191}\Z")]
 """A `fingerprint` attribute's value (RFC 8122): hash function in lower case, space, hexadecimal."""
@@ -45,8 +45,9 @@ CandidateLine = Annotated[str, msgspec.Meta(min_length=1, max_length=512, patter
 
 
 class LiveOffer(Document, frozen=True, kw_only=True):
-    """A browser's offer for live view; with `purpose` "clips" it gets recordings only, with "rings"
-    what happens at the door.
+    """A browser's offer for live view; with `purpose` "clips" it gets recordings only.
+
+    With "mirror" these too, in a place that no viewer needs; with "rings" what happens at the door.
 
     `hears`: send the door's sound from the beginning; other viewers ask for it on their channel.
     """
@@ -199,7 +200,19 @@ class SilentPush(Document, frozen=True, kw_only=True, tag="silent", tag_field="t
     after_minutes: SilentMinutes
 
 
-PushBody = RingPush | MotionPush | RingOverPush | SummaryPush | EmergencyPush | SilentPush
+class BackPush(Document, frozen=True, kw_only=True, tag="back", tag_field="type"):
+    """The doorbell reaches the relay again since `since_ms`, after a silence that was told of.
+
+    It had last checked in at `silent_since_ms`.
+    """
+
+    since_ms: WallTimeMs
+    silent_since_ms: WallTimeMs
+
+
+PushBody = (
+    RingPush | MotionPush | RingOverPush | SummaryPush | EmergencyPush | SilentPush | BackPush
+)
 
 CHECK_IN_MS = 10 * 60 * 1000
 """So often the doorbell replaces the message that is sent if it falls silent."""

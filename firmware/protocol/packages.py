@@ -3,18 +3,15 @@
     MAGIC ‖ header length (4 bytes) ‖ header (canonical `PackageHeader`) ‖ chunks
 
 The content key (256 bits) is wrapped by HPKE to each recipient key with info = PACKAGE_INFO ‖
-grant digest. A chunk is AES-256-GCM over up to 64 KiB; nonce = chunk number (11 bytes, big
-endian) ‖ 1 if it is the last, else 0; aad = SHA-256 of the header (the STREAM construction of
-Hoang, Reyhanitabar, Rogaway and Vizár 2015). So chunks can't be cut, swapped or appended.
+grant digest. The chunks are those of `firmware.protocol.sealed_chunks`.
 
 Inside: index length (4 bytes) ‖ `ContentIndex` ‖ the files' bytes one after another.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Literal
 
 import msgspec
-from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from firmware.protocol.encoding import (
@@ -33,13 +30,11 @@ from firmware.protocol.encoding import (
     unb64u,
 )
 from firmware.protocol.media.byte_source import ByteSource, RangeSource
+from firmware.protocol.sealed_chunks import OpenedChunks, seal_in_chunks
 from firmware.protocol.sealing import open_sealed, seal_to
 
 MAGIC = b"DWPKG1\r\n"
 PACKAGE_INFO = b"doorward/package/v1\x00"
-CHUNK_BYTES = 64 * 1024
-TAG_BYTES = 16
-SEALED_CHUNK_BYTES = CHUNK_BYTES + TAG_BYTES
 MAX_HEADER_BYTES = 32 * 1024
 MAX_PREFIX_BYTES = 12 + MAX_HEADER_BYTES
 MAX_INDEX_BYTES = 64 * 1024
@@ -112,8 +107,8 @@ def seal_package_pieces(
         ]
     ).encode()
     yield MAGIC + len(header).to_bytes(4, "big") + header
-    plain = _in_chunks([len(index).to_bytes(4, "big"), index, *files.values()])
-    yield from _seal_chunks(content_key, header, plain)
+    plain = [len(index).to_bytes(4, "big"), index, *files.values()]
+    yield from seal_in_chunks(content_key, header, plain)
 
 
 def read_header(sealed: bytes) -> tuple[PackageHeader, int]:
@@ -145,7 +140,7 @@ def open_package(
     info = PACKAGE_INFO + bytes.fromhex(header.grant_digest)
     content_key = open_sealed(private_key, unb64u(mine.wrapped), info)
     body = RangeSource(sealed, begin, sealed.size_bytes - begin)
-    plain = _OpenedChunks(content_key, prefix[12:begin], body)
+    plain = OpenedChunks(content_key, prefix[12:begin], body, what="the package")
     files: dict[str, ByteSource] = {}
     index, position = _read_index(plain)
     if sum(entry.size_bytes for entry in index.files) != plain.size_bytes - position:
@@ -167,66 +162,3 @@ def _read_index(plain: ByteSource) -> tuple[ContentIndex, int]:
     if size > MAX_INDEX_BYTES or 4 + size > plain.size_bytes:
         raise WireError("the package's index is cut off or too large")
     return decode(ContentIndex, plain.read(4, size)), 4 + size
-
-
-class _OpenedChunks(ByteSource):
-    """What is inside a package's chunks; each is decrypted when it is read."""
-
-    def __init__(self, key: bytes, header: bytes, body: ByteSource) -> None:
-        count = max(1, -(-body.size_bytes // SEALED_CHUNK_BYTES))
-        super().__init__(body.size_bytes - count * TAG_BYTES)
-        self._cipher = AESGCM(key)
-        self._aad = bytes.fromhex(sha256_hex(header))
-        self._body = body
-        self._count = count
-        self._number: int | None = None
-        self._chunk = b""
-        self._open(count - 1)  # a package that was cut off says so before it is read
-
-    def _read(self, begin: int, size_bytes: int) -> bytes:
-        found = bytearray()
-        while len(found) < size_bytes:
-            number, skipped = divmod(begin + len(found), CHUNK_BYTES)
-            self._open(number)
-            found += self._chunk[skipped : skipped + size_bytes - len(found)]
-        return bytes(found)
-
-    def _open(self, number: int) -> None:
-        if number == self._number:
-            return
-        begin = number * SEALED_CHUNK_BYTES
-        sealed = self._body.read(begin, min(SEALED_CHUNK_BYTES, self._body.size_bytes - begin))
-        nonce = _nonce(number, number == self._count - 1)
-        try:
-            self._chunk = self._cipher.decrypt(nonce, sealed, self._aad)
-        except InvalidTag as error:
-            raise WireError("the package was altered or cut off") from error
-        self._number = number
-
-
-def _nonce(number: int, is_last: bool) -> bytes:
-    return number.to_bytes(11, "big") + (b"\x01" if is_last else b"\x00")
-
-
-def _in_chunks(files: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the files' bytes in chunks, all of full size but the last."""
-    chunk = bytearray()
-    for data in files:
-        view = memoryview(data)
-        for begin in range(0, len(view), CHUNK_BYTES):
-            chunk += view[begin : begin + CHUNK_BYTES]
-            if len(chunk) > CHUNK_BYTES:
-                yield bytes(chunk[:CHUNK_BYTES])
-                del chunk[:CHUNK_BYTES]
-    yield bytes(chunk)
-
-
-def _seal_chunks(key: bytes, header: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
-    aad = bytes.fromhex(sha256_hex(header))
-    cipher = AESGCM(key)
-    chunk = next(chunks)
-    number = 0
-    for following in chunks:
-        yield cipher.encrypt(_nonce(number, False), chunk, aad)
-        chunk, number = following, number + 1
-    yield cipher.encrypt(_nonce(number, True), chunk, aad)

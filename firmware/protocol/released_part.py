@@ -145,6 +145,22 @@ def check_part(
     _check_sound_part(manifest, part, sound, offset_90k)
 
 
+def check_whole(
+    manifest: ClipManifest, pictures: Iterable[Picture], sound: Iterable[Sounding]
+) -> None:
+    """Return if a file holds the whole signed clip, with all its sound; else WireError."""
+    track = manifest.sound_track
+    part = ReleasedPart(
+        clip_id=manifest.clip_id,
+        first_gop=0,
+        gop_count=len(manifest.gops),
+        first_span=0,
+        span_count=0 if track is None else len(track.spans),
+        provenance="none: the whole clip",
+    )
+    check_part(manifest, part, pictures, sound)
+
+
 def _gops_of(pictures: Iterable[Picture], offset_90k: int) -> Iterator[Gop]:
     """Yield each GOP when its last picture was hashed: a file may hold more than was signed."""
     hasher = GopHasher()

@@ -35,6 +35,7 @@ FILES = (
     "door.json",
     "knock.json",
     "check.json",
+    "check-in.json",
     "recovery.json",
     "enrolment.json",
     "certificate.pem",

@@ -5,6 +5,7 @@ Offline, for anyone who is handed it.
     doorward-verify PACKAGE --key agency-key.json
     doorward-verify FOLDER [--agreement agreement.json] [--policy policy.txt]
     doorward-verify trim FOLDER/clip-1.mp4 --from 3 --to 9 --out TRIMMED
+    doorward-verify recording FOLDER
     doorward-verify --page verify.html
 
 Each option is carried out, or the command ends with 2 before it checks anything: `--page` stands
@@ -33,6 +34,11 @@ from relay.verify.file_reader import (
     read_small,
     register_of,
 )
+from relay.verify.home_copy import (
+    LoneRecordingFails,
+    check_lone_recording,
+    recording_lines,
+)
 from relay.verify.private_files import write_private_file, write_private_folder
 from relay.verify.readings import read_clips
 from relay.verify.report import Report, TrustAnchors, check_evidence
@@ -48,6 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Check evidence, or trim it; return the exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     is_trim = words[:1] == ["trim"]
+    if words[:1] == ["recording"]:
+        return _check_recording(_recording_parser().parse_args(words[1:]))
     options = _trim_parser().parse_args(words[1:]) if is_trim else _parse(words)
     try:
         if not is_trim and options.page is not None:
@@ -84,6 +92,19 @@ def _verify(options: argparse.Namespace) -> int:
     if court_pack is not None:
         write_private_file(Path(options.court_pack), court_pack(report))
     return report.exit_code.value
+
+
+def _check_recording(options: argparse.Namespace) -> int:
+    try:
+        manifest = check_lone_recording(Path(options.folder), options.device)
+    except LoneRecordingFails as error:
+        return _refuse(error, error.code)
+    except WireError as error:
+        return _refuse(error, Exit.USAGE)
+    except OSError as error:
+        return _refuse(f"{error.filename}: {error.strerror}", Exit.USAGE)
+    print("\n".join(recording_lines(manifest)))
+    return Exit.HOLDS.value
 
 
 def _agency(key: AgencyKey | OpeningKey | None, agreement: str | None) -> KnownAgency | None:
@@ -145,7 +166,8 @@ def _parser() -> argparse.ArgumentParser:
         prog=NAME,
         description="Check evidence offline: a sealed package, or a folder of opened files.",
         epilog=f"exit codes (10 and more: what fails):\n{codes}\n{ZERO}\n\n"
-        f"`{NAME} trim --help` tells how to cut a part out that still verifies.",
+        f"`{NAME} trim --help` tells how to cut a part out that still verifies,\n"
+        f"`{NAME} recording --help` how to check a recording from a copy at home.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
@@ -199,6 +221,21 @@ def _trim_parser() -> argparse.ArgumentParser:
                         action=_Once, help="up to this second")  # fmt: skip
     parser.add_argument("--out", required=True, action=_Once,
                         help="a new folder for the trimmed evidence")  # fmt: skip
+    return parser
+
+
+def _recording_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=f"{NAME} recording",
+        description="Check one recording that `doorward-view open` took from a copy at home: that "
+        "a doorbell signed exactly this. No grant or log is about it.",
+        epilog=f"Exit codes: 2 a file can't be read, 12 the doorbell's signature, 15 the pictures "
+        f"or the sound. {ZERO}",
+        allow_abbrev=False,
+    )
+    parser.add_argument("folder", help="the folder that `doorward-view open` made")
+    parser.add_argument("--device", metavar="ID", action=_Once,
+                        help="the doorbell that must have recorded it")  # fmt: skip
     return parser
 
 

@@ -4,6 +4,7 @@ Each test was seen to fail with the check that it names taken out.
 """
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -432,4 +433,4 @@ async def test_what_owners_are_told_goes_to_no_guest_who_subscribed_before(rig) 
         common = {"device": DEVICE, "browsers": rig.browsers, "clock": rig, "events": rig.events}
         assert EmergencyPushes(**common).messages(is_here=True) == []
         assert DailySummaries(**common, counts=None, unread=None)._next(NOW_MS)[1] == []
-        assert CheckIns(**common, link=None)._wanting() == []
+        assert CheckIns(**common, link=None, kept=Path("nowhere"))._wanting() == []

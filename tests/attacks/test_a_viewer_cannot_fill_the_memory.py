@@ -91,8 +91,8 @@ async def test_an_honest_viewer_with_all_channels_stays():
 class ManyClips(OneClip):
     """A shelf with as many clips as are listed at most."""
 
-    def newest(self, limit):
-        return super().newest(limit)[:1] * limit
+    def newest(self, limit, skip=0):
+        return super().newest(limit, skip)[:1] * limit
 
 
 async def test_answers_that_nobody_takes_dont_pile_up():

@@ -11,10 +11,18 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from firmware.notes.check_ins import CHECK_IN_FILE, CheckIns
 from firmware.notes.daily_summaries import DailySummaries
 from firmware.protocol.encoding import decode, unb64u
-from firmware.protocol.events import PushWanted, SlotCommitted
-from firmware.protocol.live import DailyTime, EmergencyPush, PushBody, PushText, SummaryPush
+from firmware.protocol.events import CheckedIn, PushWanted, SlotCommitted
+from firmware.protocol.live import (
+    BackPush,
+    DailyTime,
+    EmergencyPush,
+    PushBody,
+    PushText,
+    SummaryPush,
+)
 from tests.fakes.log_town import OTHER_CELL, Town, make_town
 from tests.fakes.push_subscription import PushSubscription
 from tests.fakes.slot_house import SlotHouse
@@ -104,6 +112,7 @@ class PushedHouse(SlotHouse):
             push = msgspec.structs.replace(
                 subscription.push,
                 kinds=["pressed", "emergency"],
+                silent_after_minutes=15,
                 summary=DailyTime(minute=minute, time_zone="UTC"),
             )
             self.browsers.set_push(known.keys.id, push)
@@ -114,6 +123,16 @@ class PushedHouse(SlotHouse):
             counts=self.outbox,
             unread=self.desk,
             events=self,
+            sleep=self.sleep,
+        )
+        self.is_online = True
+        self.check_ins = CheckIns(
+            device=self.keys.device,
+            browsers=self.browsers,
+            clock=self.clock,
+            events=self,
+            link=self,
+            kept=folder / CHECK_IN_FILE,
             sleep=self.sleep,
         )
 
@@ -136,6 +155,8 @@ class PushedHouse(SlotHouse):
                 case PushWanted() as wanted:
                     inside = [(one.browser, len(one.encrypted)) for one in wanted.messages]
                     inside.append(("expires", wanted.expires_ms))
+                case CheckedIn() as told:
+                    inside = [(one.browser, len(one.encrypted)) for one in told.messages]
                 case other:
                     raise AssertionError(other)
             kind = type(event.body).__name__
@@ -162,6 +183,21 @@ async def watch(house: PushedHouse, prepare: Prepare) -> tuple[list[object], set
     return seen + house.seen(), read
 
 
+async def fall_silent(house: PushedHouse, prepare: Prepare) -> tuple[list[object], set[PushBody]]:
+    """Check in, hear of the request, be away for half an hour and come back."""
+    await house.check_ins.turn()
+    await house.pass_slot()
+    await prepare(house)
+    await house.pass_slot()
+    house.is_online = False
+    await house.check_ins.turn()
+    house.clock.advance(1800)
+    house.is_online = True
+    await house.check_ins.turn()
+    read = house.read()
+    return house.seen(), read
+
+
 def kinds_of(seen: list[object]) -> list[str]:
     return [one[2] for one in seen]  # type: ignore[index]
 
@@ -179,6 +215,20 @@ async def test_a_summary_comes_the_same_whether_there_is_something_to_read(
     assert seen == other_seen
     assert read == {SummaryPush(rings=0, motions=0, has_to_read=True)}
     assert other_read == {SummaryPush(rings=0, motions=0, has_to_read=False)}
+
+
+@pytest.mark.parametrize("other", QUIET_DAYS)
+async def test_a_doorbell_comes_back_from_a_silence_the_same(tmp_path: Path, other: str) -> None:
+    town = make_town()
+    asked = PushedHouse(tmp_path / "asked", town.copy())
+    twin = PushedHouse(tmp_path / "other", town.copy(), asked)
+    seen, read = await fall_silent(asked, _asked)
+    other_seen, other_read = await fall_silent(twin, QUIET_DAYS[other])
+    slots = ["SlotCommitted"] * 2
+    assert kinds_of(seen) == ["CheckedIn", *slots, "PushWanted", "CheckedIn"]
+    assert seen == other_seen
+    assert read == other_read
+    assert {type(body) for body in read} == {BackPush}
 
 
 @pytest.mark.parametrize("other", EMERGENCIES)

@@ -12,7 +12,6 @@ from msgspec.structs import replace
 from firmware.protocol.encoding import WireError, b64u, new_id, sha256_hex
 from firmware.protocol.media.byte_source import MemorySource
 from firmware.protocol.packages import (
-    CHUNK_BYTES,
     MAGIC,
     MAX_HEADER_BYTES,
     ContentFile,
@@ -20,6 +19,7 @@ from firmware.protocol.packages import (
     open_package,
     read_header,
 )
+from firmware.protocol.sealed_chunks import CHUNK_BYTES
 from tests.fakes.media import opened_package
 from tests.fakes.sealed_package import seal_package, seal_plain
 

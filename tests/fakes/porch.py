@@ -74,7 +74,7 @@ class OneClip:
     def __init__(self, units: list[Unit] | None = None) -> None:
         self.units = units or []
 
-    def newest(self, limit: int) -> list[ClipSummary]:
+    def newest(self, limit: int, skip: int = 0) -> list[ClipSummary]:
         line = ClipSummary(
             clip_id=CLIP_ID,
             started_ms=STARTED_MS,
@@ -82,7 +82,7 @@ class OneClip:
             manifest_digest="d" * 64,
             pre_roll_ms=6000,
         )
-        return [line][:limit]
+        return [line][skip : skip + limit]
 
     async def plain_mp4(self, clip_id: str) -> ClipFile | None:
         if clip_id != CLIP_ID:

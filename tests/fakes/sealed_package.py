@@ -7,13 +7,13 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from firmware.protocol.encoding import b64u, new_id
 from firmware.protocol.packages import (
-    CHUNK_BYTES,
     MAGIC,
     PACKAGE_INFO,
     PackageHeader,
     WrappedKey,
     seal_package_pieces,
 )
+from firmware.protocol.sealed_chunks import CHUNK_BYTES
 from firmware.protocol.sealing import seal_to
 
 

@@ -30,6 +30,7 @@ class SignedClip:
     started_ms: int
     duration_ms: int
     picture_count: int
+    manifest: ClipManifest
 
 
 class SignedShelf(OneClip):
@@ -43,11 +44,14 @@ class SignedShelf(OneClip):
         self._padding_bytes = padding_bytes
         self.clip: SignedClip | None = None
 
-    def record(self, keys: DeviceKeys, *, seconds: float, started_ms: int) -> SignedClip:
+    def record(
+        self, keys: DeviceKeys, *, seconds: float, started_ms: int, clip_id: str = CLIP_ID
+    ) -> SignedClip:
         """Film so long, and sign it with the doorbell's identity key."""
         self.units = list(clip_units(TinyCamera().film(seconds)))
         mp4 = plain_mp4(self.units, width=WIDTH, height=HEIGHT) + _free_box(self._padding_bytes)
-        text = _manifest(self.units, keys.device, started_ms).encode()
+        manifest = _manifest(self.units, keys.device, started_ms, clip_id)
+        text = manifest.encode()
         signed = SignedManifest(
             manifest=text.decode(), signature=b64u(keys.signer.sign(MANIFEST_TAG + text))
         )
@@ -64,10 +68,11 @@ class SignedShelf(OneClip):
             started_ms=started_ms,
             duration_ms=len(self.units) * 1000 // FPS,
             picture_count=len(self.units),
+            manifest=manifest,
         )
         return self.clip
 
-    def newest(self, limit: int) -> list[ClipSummary]:
+    def newest(self, limit: int, skip: int = 0) -> list[ClipSummary]:
         if self.clip is None:
             return []
         line = ClipSummary(
@@ -77,7 +82,7 @@ class SignedShelf(OneClip):
             manifest_digest=self.clip.digest,
             pre_roll_ms=0,
         )
-        return [line][:limit]
+        return [line][skip : skip + limit]
 
     async def plain_mp4(self, clip_id: str) -> ClipFile | None:
         return self.clip.file if self.clip is not None and clip_id == CLIP_ID else None
@@ -88,13 +93,13 @@ def _free_box(size_bytes: int) -> bytes:
     return (8 + size_bytes).to_bytes(4, "big") + b"free" + bytes(size_bytes)
 
 
-def _manifest(units: list[ClipUnit], device: str, started_ms: int) -> ClipManifest:
+def _manifest(units: list[ClipUnit], device: str, started_ms: int, clip_id: str) -> ClipManifest:
     hasher = GopHasher()
     for unit in units:
         hasher.add(unit.pts_90k, unit.is_key, split_annex_b(unit.data))
     gops = hasher.finish()
     return ClipManifest(
-        clip_id=CLIP_ID,
+        clip_id=clip_id,
         device=device,
         boot_id=new_id(),
         counter=1,

@@ -260,3 +260,9 @@ async def test_a_clip_whose_event_was_not_accepted_is_told_after_the_next_start(
         assert [untold.clip_id for untold in rig.library.unpublished()] == [clip.clip_id]
         rig.library.mark_published(clip)
         assert rig.library.unpublished() == []
+
+
+def test_the_list_goes_on_after_newer_clips(shelves: Shelves) -> None:
+    ids = [keep(shelves, NOW_MS + hour * 3_600_000).clip_id for hour in range(5)]
+    pages = [[one.clip_id for one in shelves.library.newest(2, skip)] for skip in (0, 2, 4, 6)]
+    assert pages == [ids[:2:-1], [ids[2], ids[1]], ids[:1], []]

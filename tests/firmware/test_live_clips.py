@@ -132,7 +132,8 @@ async def test_the_list_and_errors_come_over_the_same_channel() -> None:
      '{"get":"../etc/passwd"}', '{"list":true,"more":1}', '{"list":true' + " " * 5000 + "}",
      '{"from":1}', '{"from_ms":1}', '{"stop":false}', '{"play":"' + "a" * 26 + '","from":1}',
      '{"get":"' + "a" * 26 + '","from":-1}', '{"play":"' + "a" * 26 + '","from_ms":1e99}',
-     '{"stop":true,"list":true}'],
+     '{"stop":true,"list":true}', '{"limit":5}', '{"stop":true,"skip":1}',
+     '{"list":true,"limit":0}', '{"list":true,"limit":201}', '{"list":true,"skip":-1}'],
 )  # fmt: skip
 def test_refuses_what_is_not_exactly_one_wish(text: str) -> None:
     with pytest.raises(WireError):

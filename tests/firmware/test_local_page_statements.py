@@ -2,13 +2,13 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from typing import get_args
+from typing import Literal, get_args
 
 import pytest
 
 from firmware.local_page.confirm_pages import DONE, DONE_OF
 from firmware.local_page.texts import LANGUAGES, catalog
-from firmware.local_page.views import Asked, GrantView, Stage
+from firmware.local_page.views import Asked, GrantView, RightView, Stage
 from firmware.protocol.grants import Terms
 from firmware.protocol.requests import INCIDENT_TYPES
 from tests.fakes.local_page import ASKED_GRANT, CLIP, DIGEST, OTHERS, Home, asking, door_page
@@ -103,6 +103,18 @@ async def test_an_emergency_says_whose_danger_and_that_silence_is_no(home: Home)
     assert "no answer means no" in page
     home.bell.waits = [asking(ASKED_GRANT)]
     assert "danger" not in (await home.web.get("/confirm")).text
+
+
+@pytest.mark.parametrize(
+    ("holder", "words"), [("player", "copy each to another machine"), ("guest", "Play recordings")]
+)
+async def test_a_player_that_may_fetch_recordings_may_copy_them_all_and_the_page_says_so(
+    home: Home, holder: Literal["guest", "player"], words: str
+) -> None:
+    right = next(asked for asked in OTHERS if isinstance(asked, RightView))
+    home.bell.waits = [asking(replace(right, holder=holder, what=["history", "live"]))]
+
+    assert words in (await home.web.get("/confirm")).text
 
 
 async def test_a_time_that_may_be_wrong_says_so(home: Home) -> None:

@@ -20,7 +20,7 @@ NAMES = (
     "statement", "verifier", "request", "register-leaf", "register", "custody-leaf",
     "release-proof", "capture-proof", "identity-proof", "extract", "authority", "register-file",
     "note", "note-key", "checkpoint", "add-checkpoint", "proof", "policy", "bundle",
-    "package-header", "mp4",
+    "package-header", "mp4", "copy", "copy-key",
     "pairing-code", "pairing-answer", "pairing-reveal", "renewal", "wifi-code", "wifi-text",
 )  # fmt: skip
 

@@ -29,7 +29,7 @@ from firmware.companion.viewer.whep import build_whep
 from firmware.consent.facts import Decision
 from firmware.protocol.decisions import GiveRight
 from firmware.protocol.players import PlayerSetup, parse_code_text
-from firmware.protocol.rights import SELF_RENEWED_MS, Right
+from firmware.protocol.rights import DAY_MS, SELF_RENEWED_MS, Right, What
 from tests.fakes.waiting import eventually
 from tests.flows.camera import WIDER_THAN_SCREEN
 from tests.flows.live_session import Visit, enrolled, judged, visiting
@@ -96,17 +96,20 @@ async def gateway(at: Visit, folder: Folder, setup: PlayerSetup, port: int) -> A
         await sessions.aclose()
 
 
-async def let_in(at: Visit, folder: Path) -> PlayerSetup:
+async def let_in(at: Visit, folder: Path, *, days: int = 30) -> PlayerSetup:
     """Paste the player's code in the app and sign; return what the app gave for the player."""
     code = run(folder, "keygen", "--name", "Hall wall").split("\n\n")[1].strip()
     await at.page.goto(f"{OWNER_ORIGIN}/#/players")
     await at.page.reload()
     await at.page.fill("#player-code", code)
+    await at.page.select_option("#player-until", str(days))
     await at.page.click("#let-player-in")
     checked = await judged(at)
     assert isinstance(checked, Decision), checked
     assert isinstance(checked.terms, GiveRight), checked
     assert checked.terms.browser == parse_code_text(code)
+    left_ms = checked.terms.until_ms - time.time_ns() // 1_000_000
+    assert days * DAY_MS - 60_000 < left_ms <= days * DAY_MS + 60_000
     shown = at.page.locator("[data-testid=player-words] li")
     await expect(shown).to_have_count(6)
     said = run(folder, "setup", given=await at.page.input_value("#player-setup"))
@@ -115,14 +118,15 @@ async def let_in(at: Visit, folder: Path) -> PlayerSetup:
     return Folder(folder).setup()
 
 
-async def confirm_at_the_door(at: Visit, folder: Path) -> None:
+async def confirm_at_the_door(at: Visit, folder: Path, *what: What) -> None:
+    may: list[What] = sorted(what or ("live",))
     keys = Folder(folder).keys().public
     now_ms = time.time_ns() // 1_000_000
     until_ms = now_ms + SELF_RENEWED_MS
-    right = Right(holder="player", what=["live"], from_ms=0, until_ms=until_ms)
+    right = Right(holder="player", what=may, from_ms=0, until_ms=until_ms)
     at.here.browsers.give(keys, at.owner.passkey.credential_id, right, now_ms)
     told = enrolled(keys.id, keys.name)
-    await at.note(msgspec.structs.replace(told, holder="player", what=["live"]))
+    await at.note(msgspec.structs.replace(told, holder="player", what=may))
 
 
 async def watch(page: Page, origin: str, folder: Path) -> None:
@@ -188,3 +192,14 @@ async def test_a_player_is_ended_from_the_app(tmp_path: Path) -> None:
         await row.locator("button").click()
         await expect(row).to_have_count(0)
         assert await nonce_status(at, setup) == 401
+
+
+async def test_owners_see_that_a_player_may_copy_their_recordings(tmp_path: Path) -> None:
+    folder = tmp_path / "view"
+    async with visiting(tmp_path) as at:
+        await let_in(at, folder, days=365)
+        await expect(at.page.get_by_text("copy each to that machine")).to_be_visible()
+        await confirm_at_the_door(at, folder, "history", "live")
+        row = at.page.locator("[data-testid=player]")
+        await expect(row).to_contain_text("Recordings, and copies of all · Live · ")
+        assert await at.page.evaluate(WIDER_THAN_SCREEN) == []

@@ -5,16 +5,21 @@ finding. What it takes and can write again, it writes as the same bytes: nobody 
 in two ways where a digest or a signature stands for it.
 """
 
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
+from firmware.companion.viewer.mirror.errors import CopyRefused
+from firmware.companion.viewer.mirror.owner_key import parse_public_text, public_text
+from firmware.companion.viewer.mirror.sealed_copy import MAGIC, read_copy, seal_copy
 from firmware.consent.facts import UnverifiedStatement
 from firmware.consent.verifier import judge
-from firmware.enrolment.keys import FileSigner
+from firmware.enrolment.keys import FileSigner, load_or_make_keys
 from firmware.protocol.custody import CaptureProof, IdentityProof, ReleaseProof, parse_custody_leaf
 from firmware.protocol.encoding import (
     Document,
@@ -26,6 +31,7 @@ from firmware.protocol.encoding import (
     new_id,
 )
 from firmware.protocol.grants import OwnerKeys, SignedStatement, Statement
+from firmware.protocol.media.byte_source import MemorySource
 from firmware.protocol.packages import read_header
 from firmware.protocol.pairing import (
     ANSWER_TAG,
@@ -58,6 +64,7 @@ from tests.fakes.log_town import NOW_MS, Town, make_town
 from tests.fakes.media import access_units, in_memory, sound_units
 from tests.fakes.pairing_app import PairingApp
 from tests.fakes.sealed_package import seal_package
+from tests.fakes.signed_clip import SignedShelf
 from tests.fakes.wifi_codes import WifiPeople, usual_text
 from tests.story.authenticator import SoftPasskey
 from tests.story.browser import SoftBrowser
@@ -153,6 +160,25 @@ def _package() -> bytes:
     )
 
 
+def _copy() -> bytes:
+    """Return a mirror's copy of a clip that a doorbell signed."""
+    with tempfile.TemporaryDirectory() as folder:
+        keys = load_or_make_keys(Path(folder))
+    clip = SignedShelf().record(keys, seconds=1.0, started_ms=NOW_MS)
+    owner = X25519PrivateKey.generate().public_key().public_bytes_raw()
+    spki = keys.signer.spki
+    return b"".join(
+        seal_copy(clip.file.mp4, clip.file.manifest, identity_spki=spki, recipient=owner)
+    )
+
+
+def _read_copy(data: bytes) -> bytes:
+    copy = read_copy(MemorySource(data))
+    text = copy.header.encode()
+    body = copy.body.read(0, copy.body.size_bytes)
+    return MAGIC + len(text).to_bytes(4, "big") + text + body
+
+
 def _mp4(data: bytes) -> None:
     access_units(data)
     sound_units(data)
@@ -225,6 +251,10 @@ def parsers() -> dict[str, Parser]:
         ),
         "package-header": Parser(seeds=(_package(),), parse=_header),
         "mp4": Parser(seeds=(mp4,), parse=_mp4),
+        "copy": Parser(seeds=(_copy(),), parse=_read_copy, refusals=(CopyRefused,)),
+        "copy-key": Parser(
+            seeds=(public_text(bytes(32)).encode(),), parse=_text(parse_public_text)
+        ),
         "renewal": _renewal(),
         **_pairing_parsers(),
     }

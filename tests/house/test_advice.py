@@ -30,6 +30,7 @@ PROSE = {"doorward object store", "doorward images", "doorward bundle"}
 """A certificate's name, and the first lines of signed documents."""
 NO_PROGRAMS = {
     "doorward-admin",
+    "doorward-copies",
     "doorward-data",
     "doorward-doctor",
     "doorward-invitation",

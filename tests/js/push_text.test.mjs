@@ -25,6 +25,7 @@ const BODIES = [
   { type: "emergency", is_here: null },
   { type: "emergency", is_here: false },
   { type: "silent", after_minutes: 15 },
+  { type: "back", since_ms: 1790000000000, silent_since_ms: 1789990000000 },
 ];
 
 test("takes what a doorbell says", () => {
@@ -52,6 +53,8 @@ for (const [why, changes] of Object.entries({
   "half a ring": { body: { type: "summary", rings: 0.5, motions: 0, has_to_read: true } },
   "fewer rings than none": { body: { type: "summary", rings: -1, motions: 0, has_to_read: true } },
   "an emergency that names a request": { body: { type: "emergency", is_here: true, request: "a" } },
+  "a return before all time": { body: { type: "back", since_ms: -1, silent_since_ms: 0 } },
+  "a return from no silence": { body: { type: "back", since_ms: 1790000000000 } },
   "a silence of no time": { body: { type: "silent", after_minutes: 0 } },
   "a silence of years": { body: { type: "silent", after_minutes: 1e6 } },
   "a field more": { url: "https://evil.example" },

@@ -220,6 +220,20 @@ test("a word of the doorbell ends its silence", async () => {
   assert.deepEqual([...home.worker.shown.keys()], [`summary-${DOOR}`]);
 });
 
+test("back after a silence is said with both times, in its place, in Swedish too", async () => {
+  for (const [language, title, words] of [["en", "Front door is back", /^Back again since .*\nIt was silent from /], ["sv", "Front door är tillbaka", /^Tillbaka sedan .*\nDen var tyst från /]]) {
+    clockAt();
+    const home = await phone({ language });
+    await home.take(home.says(SILENT, { time_ms: NOW - 20 * MINUTE }));
+    await home.take(home.says({ type: "back", since_ms: NOW - MINUTE, silent_since_ms: NOW - 20 * MINUTE }));
+    assert.equal(home.worker.only().title, title);
+    assert.match(home.worker.only().body, words);
+    assert.deepEqual(home.worker.requests, []);
+    await home.take(home.says(SILENT, { time_ms: NOW - 19 * MINUTE }));
+    assert.equal(home.worker.only().title, title);
+  }
+});
+
 test("a silence of a whole day is told, however long ago the last check-in was", async () => {
   clockAt();
   const { worker, take, says } = await phone();

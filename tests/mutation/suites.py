@@ -73,7 +73,7 @@ SUITES: dict[str, Suite] = {
     ),
     "sealing": Suite(
         package="firmware.protocol",
-        modules=("sealing", "packages"),
+        modules=("sealing", "sealed_chunks", "packages"),
         tests=(
             "tests/attacks/test_only_the_agency_opens_a_package.py",
             "tests/firmware/test_one_key_one_text.py",

@@ -246,6 +246,7 @@ async def test_the_browser_reads_what_the_doorbell_left_and_the_relay_cant(
         clock=house.clock,
         events=LeavingHere(home),  # type: ignore[arg-type]
         link=Online(),
+        kept=tmp_path / "check-in.json",
     )
     await check_ins.turn()
     await home.says("offline")

@@ -1,7 +1,7 @@
-"""`doorward-view`: lets other players on this machine watch the doorbell, over WHEP.
+"""`doorward-view`: lets players on this machine watch the doorbell (WHEP), and copies recordings.
 
 `keygen`, then the owner's app with the code, then `setup` with the text that the app gives back,
-then `run`. Everything is kept in one folder that only its owner can read.
+then `run` or `mirror`. Keys and set-up are kept in one folder that only its owner can read.
 """
 
 import argparse
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from firmware.companion.viewer.clock import MachineClock
 from firmware.companion.viewer.errors import ViewerError
 from firmware.companion.viewer.folder import Folder
+from firmware.companion.viewer.mirror import commands
 from firmware.companion.viewer.server import (
     DEFAULT_PORT,
     Address,
@@ -64,8 +65,16 @@ def _run(options: argparse.Namespace, folder: Folder) -> int:
             print(_set_up(folder))
         case "words":
             print(_words(folder.setup(), folder.keys().public))
+        case "check" if options.folder is not None:
+            return commands.check_folder(options, folder)
         case "check":
             return asyncio.run(_check(folder))
+        case "key":
+            return commands.make_or_show_key(options)
+        case "mirror":
+            return commands.mirror_folder(options, folder)
+        case "open":
+            return commands.open_file(options)
         case _:
             address = parse_address(options.listen, is_network_allowed=options.open_to_network)
             asyncio.run(_serve(folder, address, options))
@@ -178,17 +187,21 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="the folder (%(default)s)",
     )
-    commands = parser.add_subparsers(required=True, dest="command", metavar="COMMAND")
-    keygen = commands.add_parser("keygen", help="make this player's keys and show its code")
+    actions = parser.add_subparsers(required=True, dest="command", metavar="COMMAND")
+    keygen = actions.add_parser("keygen", help="make this player's keys and show its code")
     keygen.add_argument(
         "--name", type=_name, required=True, help="what whoever watches sees it called"
     )
     keygen.add_argument("--replace", action="store_true", help="in place of those that are there")
-    commands.add_parser("code", help="show this player's code again, to renew it")
-    commands.add_parser("setup", help="take the set-up text of the owner's app (stdin)")
-    commands.add_parser("words", help="show the six words to compare at the doorbell")
-    commands.add_parser("check", help="try the way to the doorbell, and say what works")
-    run = commands.add_parser("run", help="serve WHEP to players on this machine")
+    actions.add_parser("code", help="show this player's code again, to renew it")
+    actions.add_parser("setup", help="take the set-up text of the owner's app (stdin)")
+    actions.add_parser("words", help="show the six words to compare at the doorbell")
+    check = actions.add_parser(
+        "check", help="try the way to the doorbell, or check a folder of copies"
+    )
+    commands.add_check_options(check)
+    commands.add_commands(actions)
+    run = actions.add_parser("run", help="serve WHEP to players on this machine")
     run.add_argument("--listen", default=f"127.0.0.1:{DEFAULT_PORT}", metavar="IP:PORT")
     run.add_argument(
         "--open-to-network",

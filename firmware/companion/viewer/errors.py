@@ -12,6 +12,7 @@
     ├── NoSuchSession       it is over, or never was
     ├── ConnectionBroken          the connection for recordings and rings is gone, or never stood
     ├── NothingThere        no picture, or no such recording
+    ├── WrongRecording      a recording isn't what the doorbell signed: nothing is kept of it
     ├── NotNow              live view only after a ring or a touch
     └── TooManyReaders      as many programs as may follow the doorbell already
 
@@ -80,6 +81,13 @@ class NothingThere(ViewerError):
     """There is no picture yet, or no recording of that id."""
 
 
+class WrongRecording(ViewerError):
+    """A recording isn't the one that was asked for, or isn't what the doorbell signed."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"a recording isn't what the doorbell signed, so it isn't kept: {why}")
+
+
 class TooManyReaders(ViewerError):
     """Too many programs follow the doorbell's news."""
 
@@ -100,7 +108,7 @@ _AGAIN = "in the owner's app under People, Other players, paste what `doorward-v
 
 HELP = {
     "unknown_browser": f"this player isn't let in at the doorbell: {_AGAIN}",
-    "browser_expired": f"this player's thirty days are over; to renew it, {_AGAIN}",
+    "browser_expired": f"this player's time is over; to renew it, {_AGAIN}",
     "unauthenticated": "the relay doesn't take this player's token any more: make a new set-up "
     "text in the owner's app and give it to `doorward-view setup`",
     "not_found": "the relay doesn't know this doorbell any more: set this player up again",

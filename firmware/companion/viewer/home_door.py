@@ -6,44 +6,38 @@ that the light at the door means that somebody looks; with the right `record` at
 """
 
 import asyncio
-import json
 import logging
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Annotated, Literal, Protocol, TypeVar
+from typing import Annotated, Literal, Protocol
 
 import msgspec
 
+from firmware.companion.viewer.clip_requests import CLIPS_LABEL, ClipLine, fetch_clip, list_clips
 from firmware.companion.viewer.clock import PlayerClock
 from firmware.companion.viewer.connection import DoorConnection
 from firmware.companion.viewer.errors import (
     ConnectionBroken,
-    NothingThere,
     NotNow,
     TooManyReaders,
     ViewerError,
 )
 from firmware.companion.viewer.gateway import Gateway, Opened
 from firmware.companion.viewer.sdp_fragment import Fragment
-from firmware.protocol.encoding import Id, WireError, sha256_hex, unb64u
-from firmware.protocol.footage import SignedManifest, check_manifest
+from firmware.protocol.encoding import Id, WireError, unb64u
 from firmware.protocol.players import PlayerSetup
 
-RINGS_LABEL, CLIPS_LABEL = "rings", "clips"
+RINGS_LABEL = "rings"
 RING_S, TOUCH_S = 60.0, 600.0
 RENEW_S = 240.0
 BACK_OFF_S = (2.0, 5.0, 15.0, 30.0, 60.0)
 MAX_JPEG_BYTES = 64 * 1024
-MAX_CLIP_BYTES = 256 * 1024 * 1024
-MAX_LISTED = 200
-CLIP_SILENCE_S = 20.0
 MAX_READERS = 8
 MAX_QUEUED_NEWS = 32
 
 Why = Literal["ring", "touch", "record"]
 logger = logging.getLogger(__name__)
-T = TypeVar("T")
 
 
 class Now(msgspec.Struct, frozen=True, kw_only=True, tag="now", tag_field="type"):
@@ -67,26 +61,6 @@ class PictureHead(msgspec.Struct, frozen=True, kw_only=True, tag="picture", tag_
     event: Id
     taken_ms: int
     size: Annotated[int, msgspec.Meta(ge=1, le=MAX_JPEG_BYTES)]
-
-
-class ClipLine(msgspec.Struct, frozen=True, kw_only=True):
-    """One recording in the doorbell's list."""
-
-    clip_id: Id
-    started_ms: int | None
-    duration_ms: int
-    manifest_digest: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
-
-
-class _ClipList(msgspec.Struct, frozen=True, kw_only=True):
-    clips: Annotated[list[ClipLine], msgspec.Meta(max_length=MAX_LISTED)]
-
-
-class _ClipHead(msgspec.Struct, frozen=True, kw_only=True):
-    clip: Id
-    size: Annotated[int, msgspec.Meta(ge=1, le=MAX_CLIP_BYTES)]
-    digest: str
-    manifest: SignedManifest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,25 +192,13 @@ class HomeDoor:
     async def clips(self) -> list[ClipLine]:
         """Return the newest recordings, or raise a ViewerError."""
         async with self._one_clip, self._open_line(self._gateways.clips, CLIPS_LABEL) as line:
-            line.send_json({"list": True})
-            return _parsed(_ClipList, await _soon(line)).clips
+            return await list_clips(line)
 
     async def clip(self, clip_id: str, digest: str) -> bytes:
         """Return a recording (MP4) whose manifest has this digest, or raise a ViewerError."""
         async with self._one_clip, self._open_line(self._gateways.clips, CLIPS_LABEL) as line:
-            line.send_json({"get": clip_id})
-            head = _parsed(_ClipHead, await _soon(line))
-            if head.clip != clip_id or sha256_hex(head.manifest.manifest.encode()) != digest:
-                raise ConnectionBroken("the doorbell sent another recording than was asked for")
-            manifest = check_manifest(head.manifest, self._spki)
-            if manifest.clip_id != clip_id:
-                raise ConnectionBroken("the doorbell sent another recording than was asked for")
             data = bytearray()
-            while len(data) < head.size:
-                message = await _soon(line)
-                if not isinstance(message, bytes) or len(data) + len(message) > head.size:
-                    raise ConnectionBroken
-                data += message
+            await fetch_clip(line, clip_id, digest, self._spki, data)
             return bytes(data)
 
     async def _listen(self, line: DoorConnection) -> None:
@@ -309,23 +271,3 @@ async def _renew(line: DoorConnection) -> None:
     while True:
         await asyncio.sleep(RENEW_S)
         line.renew()
-
-
-async def _soon(line: DoorConnection) -> str | bytes:
-    try:
-        async with asyncio.timeout(CLIP_SILENCE_S):
-            return await line.receive()
-    except TimeoutError as error:
-        raise ConnectionBroken("the doorbell sends nothing more; try again") from error
-
-
-def _parsed(kind: type[T], message: str | bytes) -> T:
-    try:
-        said = json.loads(message)
-        if isinstance(said, dict) and "error" in said:
-            raise NothingThere(str(said["error"])[:200])
-        return msgspec.json.decode(message, type=kind)
-    except (ValueError, msgspec.DecodeError) as error:
-        raise ConnectionBroken(
-            "the doorbell said something that this program doesn't know"
-        ) from error

@@ -14,7 +14,7 @@ import { trustedKeys } from "../trust.js";
 import { browserIdOf } from "../vendor/protocol/browsers.js";
 import { browserWords } from "../vendor/protocol/pairing.js";
 import { parseCodeText, setupText } from "../vendor/protocol/players.js";
-import { SELF_RENEWED_MS, givenRight } from "../vendor/protocol/rights.js";
+import { DAY_MS, givenRight } from "../vendor/protocol/rights.js";
 import { guarded, known, living, problem } from "./parts.js";
 import { statementProgress } from "./progress.js";
 
@@ -26,11 +26,13 @@ import { statementProgress } from "./progress.js";
 /** What a player may be given; live view alone unless more is chosen. @type {What[]} */
 const PARTS = ["live", "rings", "history", "record"];
 
+/** For how many days a player is let in; the doorbell takes a renewal of more than a month only if it is confirmed there. */
+const LIVES = [30, 365];
+
 /** @param {Context} context */
 export async function playersPage(context) {
   const { household, left } = context;
   await known(household);
-  household.loadBackTo(nowMs() - SELF_RENEWED_MS).catch((error) => console.warn("older notes", error));
   const list = h("div", { "aria-live": "polite" });
   const refresh = async () => {
     try {
@@ -63,13 +65,14 @@ function letIn(context, refresh) {
     const box = h("input", { type: "checkbox", id: `player-${what}`, checked: what === "live", value: what });
     return { box, row: h("label", { class: "check", for: `player-${what}` }, box, t(what === "history" ? "players.history" : `right.${what}`)) };
   });
+  const until = h("select", { id: "player-until" }, LIVES.map((days) => h("option", { value: days, selected: days === 30 }, t(`guests.days.${days}`))));
   const problems = h("div", { "aria-live": "polite" });
   const place = h("div", { "aria-live": "polite" });
   const submit = guarded(problems, async () => {
     const keys = parseCodeText(code.value);
     const what = boxes.filter(({ box }) => box.checked).map(({ box }) => /** @type {What} */ (box.value));
     if (what.length === 0) return fill(problems, h("p", { class: "warning", role: "alert" }, t("guests.choose")));
-    const right = { holder: /** @type {const} */ ("player"), what, from_ms: 0, until_ms: nowMs() + SELF_RENEWED_MS };
+    const right = { holder: /** @type {const} */ ("player"), what, from_ms: 0, until_ms: nowMs() + Number(until.value) * DAY_MS };
     const device = door.value;
     const digest = await sendStatement(household, device, givenRight(keys, right, null));
     await follow(context, { device, keys, digest }, place, refresh);
@@ -86,6 +89,8 @@ function letIn(context, refresh) {
       h("label", { for: "player-code" }, t("players.code")),
       code,
       h("fieldset", {}, h("legend", {}, t("guests.may")), boxes.map(({ row }) => row), h("p", { class: "hint" }, t("players.keeps"))),
+      h("label", { for: "player-until" }, t("guests.how_long")),
+      until,
       h("div", { class: "actions" }, h("button", { class: "primary", id: "let-player-in" }, t("players.let_in"))),
     ),
     problems,
@@ -177,8 +182,16 @@ async function listed(context, refresh) {
   );
   const players = all.flat();
   if (players.length === 0) return h("p", { class: "empty" }, t("players.none"));
+  loadRights(household, players).catch((error) => console.warn("older notes", error));
   const rows = () => players.map(({ device, viewer }) => row(context, device, viewer, place, refresh));
   return [living(context, () => [h("ul", { class: "rows", id: "players" }, rows())]), place];
+}
+
+/** Loads the notes that tell of these players' rights, as far back as they were set up. @param {Context["household"]} household @param {{device: string, viewer: Viewer}[]} players */
+async function loadRights(household, players) {
+  const known = knownBrowsers(household, nowMs());
+  const unknown = players.filter(({ device, viewer }) => !known.some((one) => one.device === device && one.browser === viewer.browser));
+  if (unknown.length > 0) await household.loadBackTo(Math.min(...unknown.map(({ viewer }) => viewer.created_ms)) - DAY_MS);
 }
 
 /**
@@ -193,7 +206,8 @@ function row({ household, relay }, device, { browser, created_ms }, place, refre
     await relay.delete(`doorbells/${device}/viewers/${browser}`);
     await refresh();
   });
-  const when = known ? [t("browsers.until"), " ", time(known.until_ms, "day")] : [t("players.since"), " ", time(created_ms, "day")];
+  const may = known?.what.map((one) => `${t(one === "history" ? "players.copies" : `right.short.${one}`)} · `) ?? [];
+  const when = known ? [...may, t("browsers.until"), " ", time(known.until_ms, "day")] : [t("players.since"), " ", time(created_ms, "day")];
   return h(
     "li",
     { "data-testid": "player", "data-browser": browser },

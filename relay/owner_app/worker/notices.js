@@ -1,5 +1,5 @@
 /**
- * Notifications of what is no ring: the daily summary, an emergency, a silent doorbell.
+ * Notifications of what is no ring: the daily summary, an emergency, a doorbell that is silent or back.
  *
  * None fetches anything, has a picture or an action, or names a request; and a tap leads to one
  * page whatever it said. So the relay learns nothing by how a message is shown, and who looks at a
@@ -60,6 +60,17 @@ export class Notices {
     const since = t("push.silent.since", { time: timeText(time_ms, styleOf(time_ms)) });
     const how = isQuiet ? { silent: true } : { vibrate: [150] };
     await this.#show(t("push.silent.title", { door: name }), `silent-${device}`, `${since}\n${t("push.silent.why")}`, { hash: "#/", ...how });
+  }
+
+  /**
+   * It takes the place of what was said of its silence.
+   * @param {Said<import("./push_text.js").BackBody>} said @param {KnownDoorbell} doorbell @param {boolean} isQuiet
+   */
+  back({ device, body }, { name }, isQuiet) {
+    const text = (/** @type {string} */ key, /** @type {number} */ ms) => t(key, { time: timeText(ms, styleOf(ms)) });
+    const lines = `${text("push.back.since", body.since_ms)}\n${text("push.back.silent", body.silent_since_ms)}`;
+    const how = isQuiet ? { silent: true } : { vibrate: [150] };
+    return this.#show(t("push.back.title", { door: name }), `silent-${device}`, lines, { hash: "#/", ...how });
   }
 
   /** @param {string} title @param {string} tag @param {string} body @param {{hash: string, is_here?: boolean | null} & RingOptions} how */

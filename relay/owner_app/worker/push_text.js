@@ -13,8 +13,9 @@ import { isLine } from "../vendor/protocol/plain_text.js";
  * @typedef {{type: "summary", rings: number, motions: number, has_to_read: boolean}} SummaryBody
  * @typedef {{type: "emergency", is_here: boolean | null}} EmergencyBody
  * @typedef {{type: "silent", after_minutes: number}} SilentBody
+ * @typedef {{type: "back", since_ms: number, silent_since_ms: number}} BackBody
  */
-/** @typedef {RingBody | MotionBody | RingOverBody | SummaryBody | EmergencyBody | SilentBody} PushBody */
+/** @typedef {RingBody | MotionBody | RingOverBody | SummaryBody | EmergencyBody | SilentBody | BackBody} PushBody */
 /**
  * @template {PushBody} [B=PushBody]
  * @typedef {{v: 1, device: string, id: string, time_ms: number | null, body: B}} PushText `time_ms` is null while the doorbell doesn't know the time
@@ -28,6 +29,7 @@ const MAX_MINUTES = 1440;
 
 const isText = (/** @type {unknown} */ value) => value === null || (typeof value === "string" && isLine(value));
 const isCount = (/** @type {unknown} */ value) => isWithin(value, 0, MAX_COUNT);
+const isMoment = (/** @type {unknown} */ value) => isWithin(value, 0, LAST_MS);
 const isTruth = (/** @type {unknown} */ value) => typeof value === "boolean";
 
 /** What each kind has beside its type, and how that is checked. @type {Record<string, Record<string, (value: unknown) => boolean>>} */
@@ -38,6 +40,7 @@ const BODIES = {
   summary: { rings: isCount, motions: isCount, has_to_read: isTruth },
   emergency: { is_here: (value) => value === null || isTruth(value) },
   silent: { after_minutes: (value) => isWithin(value, 1, MAX_MINUTES) },
+  back: { since_ms: isMoment, silent_since_ms: isMoment },
 };
 
 /** @param {string} text @returns {PushText} */

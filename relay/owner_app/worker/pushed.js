@@ -45,7 +45,9 @@ export class Pushed {
     if (body.type === "ring_over") return this.rings.end({ ...said, body }, doorbell);
     if (body.type === "summary") return this.notices.summary({ ...said, body }, doorbell);
     if (body.type === "emergency") return this.notices.emergency({ ...said, body });
-    if (body.type === "silent") return this.notices.silent({ ...said, body }, doorbell, isQuietAt((await readPush())?.quiet, Date.now()));
+    const isQuiet = async () => isQuietAt((await readPush())?.quiet, Date.now());
+    if (body.type === "silent") return this.notices.silent({ ...said, body }, doorbell, await isQuiet());
+    if (body.type === "back") return this.notices.back({ ...said, body }, doorbell, await isQuiet());
     return this.rings.show(book, { ...said, body }, doorbell);
   }
 

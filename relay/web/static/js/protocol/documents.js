@@ -172,7 +172,7 @@
  * @typedef {{device: string, id: string, told_ms: number, sealing_key: string, body: NoteBody}} OwnerNote
  *
  * @typedef {{text: string, signature: string}} SignedLive
- * @typedef {{v: 1, domain: "doorward/live-offer/v1", device: string, session_id: string, nonce: string, browser: string, purpose: "live" | "clips" | "rings", hears: boolean, sdp: string}} LiveOffer
+ * @typedef {{v: 1, domain: "doorward/live-offer/v1", device: string, session_id: string, nonce: string, browser: string, purpose: "live" | "clips" | "mirror" | "rings", hears: boolean, sdp: string}} LiveOffer
  * @typedef {{v: 1, domain: "doorward/live-candidates/v1", device: string, session_id: string, nonce: string, browser: string, number: number, candidates: string[], is_last: boolean}} LiveCandidates
  * @typedef {{v: 1, domain: "doorward/live-answer/v1", device: string, session_id: string, nonce: string, offer_digest: string, offer_fingerprints: string[], answer_fingerprints: string[], expires_ms: number, lasts_s: number, sdp: string}} LiveAnswer
  * @typedef {{from_minute: number, to_minute: number, time_zone: string}} QuietHours
