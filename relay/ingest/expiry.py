@@ -1,4 +1,4 @@
-"""Hourly deletion of expired rows: pictures, notes, notices, pushes, drafts, commitments, commands."""
+"""Hourly deletion of expired rows: pictures, notes, notices, pushes, drafts and the like."""
 
 import asyncio
 

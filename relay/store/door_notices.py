@@ -7,11 +7,12 @@ long. A revoked doorbell's notice isn't shown.
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, delete, insert, select
+from sqlalchemy import Select, delete, select
 
 from firmware.protocol.door_notices import SignedDoorNotice
 from relay.store.database import Transaction
 from relay.store.schema import door_notices, doorbells
+from relay.store.upserts import upsert
 
 LIFE_MS = 31 * 24 * 3600 * 1000
 """How long a notice stays that isn't renewed."""
@@ -27,16 +28,18 @@ class DoorNoticeRow:
 
 
 async def replace(tx: Transaction, device: str, row: DoorNoticeRow) -> None:
-    """Store a doorbell's checked notice in place of the one before."""
+    """Store a doorbell's checked notice in place of the one before; never in another's place."""
     await tx.execute(delete(door_notices).where(door_notices.c.device == device))
     await tx.execute(
-        insert(door_notices).values(
+        upsert(tx, door_notices)
+        .values(
             device=device,
             notice_id=row.notice_id,
             notice=row.signed.notice,
             signature=row.signed.signature,
             received_ms=row.received_ms,
         )
+        .on_conflict_do_nothing()
     )
 
 
