@@ -39,6 +39,7 @@ from tests.fakes.clock import ManualClock
 from tests.fakes.door_notices import MASK, NOW_MS, NoticeWriter
 from tests.story.browser import SoftBrowser
 
+VECTOR = Path(__file__).parents[1] / "vectors" / "door_notices.json"
 DEVICE, OTHER = "a" * 20, "b" * 20
 WRITER = NoticeWriter()
 TOLD = WRITER.tell(DEVICE)
@@ -118,6 +119,13 @@ def test_the_longest_notice_fits_its_form() -> None:
 def test_a_contact_that_owners_couldnt_be_told_of_is_refused(contact: str) -> None:
     with pytest.raises(WireError):
         decode(OwnerSettings, canonical({"revision": 1, "notice_contact": contact}))
+
+
+def test_the_golden_notice_is_read() -> None:
+    vector = json.loads(VECTOR.read_text("utf-8"))
+    told = decode(DoorNoticeTold, canonical(vector["told"]))
+    notice = check_told_notice(told, vector["device"])
+    assert (notice_id_of(notice.key), notice.contact) == (vector["notice_id"], "Åsa, vid dörren")
 
 
 # --- when it is told ------------------------------------------------------------------------------
