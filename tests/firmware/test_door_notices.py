@@ -1,7 +1,6 @@
 """The notice for passers-by at the doorbell: its form, and when it is told anew."""
 
 import json
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firmware.capture.video_source import Mask
-from firmware.config.settings import ClipsConfig, Config, MotionConfig, SoundConfig
-from firmware.enrolment.browsers import BrowserStore, EnrolledBrowser
+from firmware.config.settings import ClipsConfig, MotionConfig, SoundConfig
+from firmware.enrolment.browsers import EnrolledBrowser
 from firmware.enrolment.keys import load_or_make_keys
-from firmware.enrolment.owners import OwnerStore
-from firmware.notes.sealed_notes import Notes
-from firmware.outbox.deferred_events import DeferredEvents
 from firmware.protocol.decisions import OwnerSettings
 from firmware.protocol.door_notices import (
     MAX_OUTLINES,
@@ -29,14 +25,10 @@ from firmware.protocol.door_notices import (
     notice_id_of,
 )
 from firmware.protocol.encoding import WireError, canonical, decode
-from firmware.protocol.events import EventBody
 from firmware.protocol.rights import Right, What
-from firmware.store.database import Database
-from firmware.store.deferred_events import DeferredEventStore
-from firmware.store.door_notice import DoorNoticeStore
-from firmware.transparency.door_notice import HOUR_MS, RENEWED_AFTER_MS, DoorNoticeKeeper, Recorded
+from firmware.transparency.door_notice import HOUR_MS, RENEWED_AFTER_MS, DoorNoticeKeeper
 from tests.fakes.clock import ManualClock
-from tests.fakes.door_notices import MASK, NOW_MS, NoticeWriter
+from tests.fakes.door_notices import MASK, NOW_MS, NoticeWriter, Said, Told, keeper_of
 from tests.story.browser import SoftBrowser
 
 VECTOR = Path(__file__).parents[1] / "vectors" / "door_notices.json"
@@ -131,36 +123,6 @@ def test_the_golden_notice_is_read() -> None:
 # --- when it is told ------------------------------------------------------------------------------
 
 
-@dataclass
-class Said:
-    """The settings, camera, microphone and browsers that a notice is made of."""
-
-    in_force: Config = field(default_factory=Config)
-    notice_contact: str = ""
-    mask: Mask = field(default_factory=Mask)
-    is_on: bool = False
-    known: list[EnrolledBrowser] = field(default_factory=list)
-
-    def all(self) -> list[EnrolledBrowser]:
-        return self.known
-
-
-@dataclass
-class Told:
-    """The outbox's side: what was published, each once."""
-
-    bodies: list[EventBody] = field(default_factory=list)
-    ids: set[str] = field(default_factory=set)
-
-    async def publish(self, body: EventBody) -> None:
-        self.bodies.append(body)
-
-    async def publish_once(self, body: EventBody, event_id: str) -> None:
-        if event_id not in self.ids:
-            self.ids.add(event_id)
-            self.bodies.append(body)
-
-
 class Bench:
     """A keeper with a real store and a clock that is moved by hand."""
 
@@ -172,28 +134,7 @@ class Bench:
 
     def started(self) -> DoorNoticeKeeper:
         """Return the keeper as it is after a start."""
-        database = Database(self.folder / "library.sqlite3")
-        promises = DeferredEvents(store=DeferredEventStore(database), events=self.told)
-        owners = OwnerStore(self.folder / "owners.json")
-        return DoorNoticeKeeper(
-            recorded=Recorded(
-                settings=self.said,
-                camera=self.said,
-                microphone=self.said,
-                browsers=self.said,
-                picture_size=(1280, 720),
-            ),
-            store=DoorNoticeStore(database),
-            notes=Notes(
-                keys=self.keys,
-                owners=owners,
-                browsers=BrowserStore(self.folder / "browsers.json", owners),
-                clock=self.clock,
-                events=promises,
-            ),
-            promises=promises,
-            clock=self.clock,
-        )
+        return keeper_of(self.folder, self.said, keys=self.keys, events=self.told, clock=self.clock)
 
     async def newest(self) -> DoorNotice:
         """Keep the notice; return what was told last."""
