@@ -19,7 +19,7 @@ from firmware.protocol.door_notices import (
 from firmware.protocol.encoding import decode
 from relay.ingest.expiry import Expiry
 from relay.store import door_notices, fleet
-from tests.fakes.door_notices import NoticeWriter
+from tests.fakes.door_notices import MASK, NoticeWriter
 from tests.relay.door_notices import take_in
 from tests.relay.http_people import paired_owner
 from tests.relay.http_world import RELAY_URL, World, open_world
@@ -50,7 +50,7 @@ async def test_what_the_doorbell_says_stands_on_the_page_in_both_languages(world
     assert (english.status_code, swedish.status_code) == (200, 200)
     for words in (
         "A doorbell films here",
-        "There are 1.",
+        "The dark part is masked",
         "or moves before the door. A recording begins 6 s before",
         "One recorder or program",
         "Recordings are silent. Whoever watches live can listen.",
@@ -72,6 +72,7 @@ async def test_what_the_doorbell_says_stands_on_the_page_in_both_languages(world
     ("changes", "words"),
     [
         ({"masks": []}, "Nothing in it is masked."),
+        ({"masks": [MASK, MASK]}, "The 2 dark parts are masked"),
         ({"is_motion_recorded": False}, "Only when somebody rings the bell."),
         ({"recorders": 0}, "Nobody. Between recordings"),
         ({"recorders": 2}, "2 recorders or programs"),

@@ -6,7 +6,7 @@
  */
 import { doorNoticeOf, preferencesOf, settingsOf } from "../decision_notes.js";
 import { fill, h, svg } from "../dom.js";
-import { t, time } from "../i18n.js";
+import { t, time, tn } from "../i18n.js";
 import { nowMs } from "../town_time.js";
 import { checkNotice, NOTICE_DAYS } from "../vendor/protocol/door_notices.js";
 import { WireError } from "../vendor/protocol/encoding.js";
@@ -148,11 +148,11 @@ function said(notice) {
   const sound = notice.is_sound_recorded ? (notice.is_sound_live ? "both" : "recorded") : notice.is_sound_live ? "live" : "none";
   const lines = [
     t("notice.contact", { contact: notice.contact }),
-    t("notice.masks", { count: notice.masks.length }),
+    tn("notice.masks", notice.masks.length),
     t(notice.is_motion_recorded ? "notice.motion" : "notice.rings"),
     t(`notice.sound.${sound}`),
-    t("notice.keep", { count: notice.keep_days }),
-    t("notice.recorders", { count: notice.recorders }),
+    tn("notice.keep", notice.keep_days),
+    notice.recorders === 0 ? t("notice.nobody") : t("notice.recorders", { count: notice.recorders }),
   ];
   return h(
     "div",
