@@ -29,7 +29,6 @@ from firmware.app.owner_settings import DoorbellSettings
 from firmware.app.public_record import followed_register, open_record
 from firmware.app.site import Site
 from firmware.app.upkeep import Upkeep
-from firmware.capture.turn import shown_size
 from firmware.config.settings import Config
 from firmware.link.command_handlers import CommandRouter
 from firmware.outbox.deferred_events import DeferredEvents
@@ -39,10 +38,8 @@ from firmware.panel.status_light import StatusLight
 from firmware.sound.sound_system import SoundWiring
 from firmware.store.database import Database
 from firmware.store.deferred_events import DeferredEventStore
-from firmware.store.door_notice import DoorNoticeStore
 from firmware.store.household import HouseholdStore
 from firmware.system.supervision import LastResort, Part, keep_running
-from firmware.transparency.door_notice import DoorNoticeKeeper, Recorded
 
 log = logging.getLogger(__name__)
 
@@ -146,21 +143,6 @@ class Doorbell:
             live=live,
         )
         settings.serve_with(live)
-        self._door_notice = DoorNoticeKeeper(
-            recorded=Recorded(
-                settings=settings,
-                camera=filming,
-                microphone=sounding.microphone,
-                browsers=household.browsers,
-                picture_size=shown_size(config.camera),
-            ),
-            store=DoorNoticeStore(database),
-            notes=household.notes,
-            promises=promises,
-            clock=clock,
-        )
-        settings.applied.add(self._door_notice.look_again)
-        sounding.changes.add(self._door_notice.look_again)
         alerts.bell.rung.add(live.unanswered.on_pressed)
         self._lighting = StatusLight(
             panel.light,
@@ -194,7 +176,6 @@ class Doorbell:
             **self._alerts.parts,
             **self._local_page.parts,
             "light": self._lighting.run,
-            "door notice": self._door_notice.run,
             "link": partial(self._relay.link.run, commands),
         }
         self._relay.new_identity.enrolled.add(stop.set)
