@@ -4,7 +4,7 @@
  * @module
  */
 import { WireError, base32, join, parseCanonical, sha256, unb64u, utf8 } from "./encoding.js";
-import { verifyP256 } from "./passkeys.js";
+import { verifyP256 } from "./p256.js";
 
 /** @typedef {import("./documents.js").DoorNotice} DoorNotice */
 
