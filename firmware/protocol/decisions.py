@@ -44,7 +44,7 @@ MaskPolygon = Annotated[list[Corner], msgspec.Meta(min_length=3, max_length=8)]
 SettingCell = Annotated[str, msgspec.Meta(pattern=r"^(89[0-9a-f]{13})?\Z")]
 """An H3 index of resolution 9; "" matches no request."""
 MAX_CONTACT_BYTES = 320
-"""Of a contact as JSON, so that the note with the longest settings holds it."""
+"""Of a contact in a signed note, which is JSON within JSON: so the longest settings fit one."""
 NoticeContact = Annotated[
     str, msgspec.Meta(max_length=MAX_LINE_CHARS, pattern=OPTIONAL_LINE_PATTERN)
 ]
@@ -241,8 +241,9 @@ class OwnerSettings(Document, frozen=True, kw_only=True, omit_defaults=True):
 
     def __post_init__(self) -> None:
         """Refuse a contact that the note to the owners couldn't hold."""
-        if len(canonical(self.notice_contact or "")) > MAX_CONTACT_BYTES:
-            raise ValueError(f"the contact takes more than {MAX_CONTACT_BYTES} bytes as JSON")
+        written = canonical(canonical(self.notice_contact or "").decode())
+        if len(written) > MAX_CONTACT_BYTES:
+            raise ValueError(f"the contact takes more than {MAX_CONTACT_BYTES} bytes in a note")
 
 
 class ChangeSettings(Document, frozen=True, kw_only=True, tag="settings", tag_field="kind"):

@@ -13,7 +13,7 @@ from firmware.capture.video_source import Mask
 from firmware.config.settings import ClipsConfig, MotionConfig, SoundConfig
 from firmware.enrolment.browsers import EnrolledBrowser
 from firmware.enrolment.keys import load_or_make_keys
-from firmware.protocol.decisions import OwnerSettings
+from firmware.protocol.decisions import OwnerSettings, Zone
 from firmware.protocol.door_notices import (
     MAX_OUTLINES,
     DoorNotice,
@@ -24,11 +24,14 @@ from firmware.protocol.door_notices import (
     check_told_notice,
     notice_id_of,
 )
-from firmware.protocol.encoding import WireError, canonical, decode
+from firmware.protocol.encoding import WireError, b64u, canonical, decode
+from firmware.protocol.events import NOTE_PLAIN_BYTES
+from firmware.protocol.notes import OwnerNote, SettingsNow, SignedNote
 from firmware.protocol.rights import Right, What
 from firmware.transparency.door_notice import HOUR_MS, RENEWED_AFTER_MS, DoorNoticeKeeper
 from tests.fakes.clock import ManualClock
 from tests.fakes.door_notices import MASK, NOW_MS, NoticeWriter, Said, Told, keeper_of
+from tests.fakes.sample_keys import X25519_KEY
 from tests.story.browser import SoftBrowser
 
 VECTOR = Path(__file__).parents[1] / "vectors" / "door_notices.json"
@@ -107,10 +110,44 @@ def test_the_longest_notice_fits_its_form() -> None:
     assert check_told_notice(decode(DoorNoticeTold, told.encode()), DEVICE).masks[-1] == CORNERS
 
 
-@pytest.mark.parametrize("contact", ["x" * 201, "\U0001f600" * 80, '"' * 160, " ", "a\nb"])
+@pytest.mark.parametrize("contact", ["x" * 201, "\U0001f600" * 79, '"' * 79, " ", "a\nb"])
 def test_a_contact_that_owners_couldnt_be_told_of_is_refused(contact: str) -> None:
     with pytest.raises(WireError):
         decode(OwnerSettings, canonical({"revision": 1, "notice_contact": contact}))
+
+
+@pytest.mark.parametrize("contact", ["\U0001f600" * 78, '"' * 78, "x" * 200])
+def test_the_longest_settings_with_the_longest_contact_fit_into_a_note(contact: str) -> None:
+    outline = [[1000, 1000 - at] for at in range(7)] + [[1000, 1000]]
+    zones = [Zone(name="\U0001f600" * 24, corners=outline)] * 4
+    settings = OwnerSettings(
+        revision=2**53 - 1,
+        is_opted_in=False,
+        has_reminder=False,
+        cell="8944a1b2c3fffff",
+        masks=[outline] * 4,
+        is_motion_on=False,
+        zones=zones,
+        sensitivity=10,
+        min_size_pmyr=5000,
+        min_time_ms=10_000,
+        pre_roll_ms=30_000,
+        post_roll_ms=120_000,
+        longest_ms=120_000,
+        keep_days=180,
+        is_sound_in_live_view=False,
+        is_sound_in_clips=False,
+        is_microphone_off=False,
+        gaps_reported=100,
+        notice_contact=contact,
+    )
+    now = SettingsNow(statement_digest="a" * 64, settings=settings, at_ms=253_402_300_799_999)
+    note = OwnerNote(
+        device=DEVICE, id="a" * 26, told_ms=253_402_300_799_999, sealing_key=X25519_KEY, body=now
+    )
+    signed = SignedNote(note=note.encode().decode(), signature=b64u(bytes(72)))
+    decode(OwnerSettings, settings.encode())
+    assert len(signed.encode()) <= NOTE_PLAIN_BYTES
 
 
 def test_the_golden_notice_is_read() -> None:

@@ -16,6 +16,7 @@ from firmware.consent.facts import UnverifiedStatement
 from firmware.consent.verifier import judge
 from firmware.enrolment.keys import FileSigner
 from firmware.protocol.custody import CaptureProof, IdentityProof, ReleaseProof, parse_custody_leaf
+from firmware.protocol.door_notices import DoorNoticeTold, check_told_notice
 from firmware.protocol.encoding import (
     Document,
     WireError,
@@ -53,6 +54,7 @@ from relay.fleet.renewal import check_renewal
 from relay.verify.authority_checks import AuthorityReader, check_authority
 from relay.verify.errors import NotCheckable
 from tests.fakes.consent_world import DEVICE, ConsentWorld, make_world
+from tests.fakes.door_notices import NoticeWriter
 from tests.fakes.film_parts import STARTED_MS, Film
 from tests.fakes.log_town import NOW_MS, Town, make_town
 from tests.fakes.media import access_units, in_memory, sound_units
@@ -226,8 +228,13 @@ def parsers() -> dict[str, Parser]:
         "package-header": Parser(seeds=(_package(),), parse=_header),
         "mp4": Parser(seeds=(mp4,), parse=_mp4),
         "renewal": _renewal(),
+        "door-notice": Parser(seeds=(NoticeWriter().tell(DEVICE).encode(),), parse=_door_notice),
         **_pairing_parsers(),
     }
+
+
+def _door_notice(data: bytes) -> None:
+    check_told_notice(decode(DoorNoticeTold, data), DEVICE)
 
 
 def _renewal() -> Parser:

@@ -12,13 +12,13 @@ const NOTICE_TAG = utf8("doorward/door-notice/v1\0");
 const ID_TAG = utf8("doorward/door-notice-id/v1\0");
 /** How long the relay shows a notice that isn't renewed. */
 export const NOTICE_DAYS = 31;
-/** The longest that a contact may be, in letters, and in bytes as JSON. */
+/** The longest that a contact may be, in letters, and in bytes within a signed note. */
 export const CONTACT_CHARS = 200;
 export const MAX_CONTACT_BYTES = 320;
 
-/** Tells how many bytes a contact takes as JSON. @param {string} contact */
+/** Tells how many bytes a contact takes in a signed note, which is JSON within JSON. @param {string} contact */
 export function contactBytes(contact) {
-  return utf8(JSON.stringify(contact)).length;
+  return utf8(JSON.stringify(JSON.stringify(contact))).length;
 }
 
 /**
