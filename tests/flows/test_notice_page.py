@@ -22,7 +22,7 @@ from firmware.protocol.decisions import ChangeSettings, OwnerSettings, Preferenc
 from firmware.protocol.door_notices import DoorNoticeEnded, DoorNoticeTold
 from firmware.protocol.events import EventBody
 from firmware.protocol.notes import PreferencesNow, SettingsNow
-from relay.store import door_notices
+from relay.store import door_notices, fleet
 from tests.fakes.door_notices import NoticeWriter, Said, keeper_of
 from tests.fakes.owner_file import file_of
 from tests.flows.asked_home import Home, digest_of, home_in_browser
@@ -166,6 +166,11 @@ async def test_the_app_is_honest_while_the_page_lags_behind_or_lies(world: World
             doorbell.line.is_up = False
             await doorbell.takes(is_widening=True)
             await expect(page.locator("#notice-not-shown")).to_contain_text("doesn't show it yet")
+            await expect(page.locator("#notice-away")).to_have_count(0)
+            async with world.database.begin() as tx:
+                await fleet.set_state(tx, home.device, "offline", since_ms=world.clock.wall_ms())
+            await open_notice(page)
+            await expect(page.locator("#notice-away")).to_contain_text("Your doorbell is away")
 
             other = NoticeWriter()
             async with world.database.begin() as tx:  # a relay that shows words of its own
