@@ -2,6 +2,7 @@
 
     statement ─► intake (consent) ─► local page ─► public log ─► evidence ─► upload ─► bucket
     register ─► request intake ─► slot notes
+    settings, microphone, players ─► notice for passers-by ─► relay
 
 Only putting together belongs here.
 """
@@ -48,6 +49,7 @@ from firmware.store.deferred_events import DeferredEventStore
 from firmware.store.household import HouseholdStore
 from firmware.store.statements import StatementStore
 from firmware.system.supervision import Part
+from firmware.transparency.door_notice import DoorNoticeKeeper, Recorded
 from firmware.transparency.public_record import PublicRecord
 
 LOOKED_AT_EVERY_S = 60.0
@@ -95,6 +97,7 @@ class ConsentWiring:
         )
         panel.service_pressed.add(self.door_alerts.on_service_pressed)
         household.orders.door_link_wanted.add(self.door_alerts.on_link_wanted)
+        self._sounding = sounding
         self._choices = ClipChoices(recording.database)
         self._holding = Holds(
             household=self._household,
@@ -145,6 +148,7 @@ class ConsentWiring:
             register=record,
         )
         self.asked = self._make_asked()
+        self._door_notice = self._make_door_notice()
         self.knocks = KnockStore(site.config.data_dir / "knock.json", clock=site.clock)
         self.knocking = KnockWiring(
             store=self.knocks,
@@ -161,6 +165,7 @@ class ConsentWiring:
         return {
             "statements": self.keep_in_order,
             "releases": self.commit_releases,
+            "door notice": self._door_notice.run,
             **self.record.parts,
         }
 
@@ -272,6 +277,26 @@ class ConsentWiring:
             clock=self._site.clock,
             door_url=self._site.config.door.url,
         )
+
+    def _make_door_notice(self) -> DoorNoticeKeeper:
+        """Return the keeper of the notice for passers-by, which looks again at each change."""
+        recorded = Recorded(
+            settings=self._settings,
+            camera=self._filming,
+            microphone=self._sounding.microphone,
+            browsers=self._people.browsers,
+            picture_size=shown_size(self._site.config.camera),
+        )
+        keeper = DoorNoticeKeeper(
+            recorded=recorded,
+            store=self._household.door_notice,
+            notes=self._people.notes,
+            promises=self._promises,
+            clock=self._site.clock,
+        )
+        self._settings.applied.add(keeper.look_again)
+        self._sounding.changes.add(keeper.look_again)
+        return keeper
 
     def _make_gathering(self) -> FactCollector:
         """Return the collector of facts that statements are judged by."""

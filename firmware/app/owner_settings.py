@@ -25,6 +25,7 @@ from firmware.protocol.decisions import FileSettings, MaskPolygon, OwnerSettings
 from firmware.sound.sound_system import SoundWiring
 from firmware.store.household import HouseholdStore
 from firmware.system.clock import Clock
+from firmware.system.listeners import Listeners
 
 AT_START = ("metering", "backlight")
 
@@ -47,6 +48,8 @@ class DoorbellSettings:
         upkeep: Upkeep,
         clock: Clock,
     ) -> None:
+        self.applied = Listeners[()]()
+        """Notified when other settings count."""
         self._clock = clock
         self._file_config = config
         self._household = household
@@ -76,6 +79,11 @@ class DoorbellSettings:
     def in_force(self) -> Config:
         """The file's settings with the owners' in their place."""
         return self._in_force
+
+    @property
+    def notice_contact(self) -> str:
+        """Whom passers-by may ask; "": no notice is wanted."""
+        return "" if self._settings is None else self._settings.notice_contact or ""
 
     @property
     def after_restart(self) -> list[str]:
@@ -142,3 +150,4 @@ class DoorbellSettings:
         if self._live is not None:
             self._live.use_reply_after(now.sound.reply_after_s)
         await self._filming.keeper.set_bitrate(now.camera.bitrate_bps)
+        self.applied.notify()

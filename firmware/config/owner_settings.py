@@ -36,6 +36,7 @@ def file_settings(config: Config, *, ring_max_bytes: int) -> FileSettings:
             is_sound_in_clips=sound.is_in_clips,
             is_microphone_off=False,
             gaps_reported=config.health.gaps_reported,
+            notice_contact="",
         ),
         preferences=Preferences(
             name="",

@@ -269,6 +269,7 @@ class HouseholdSettings:
             await self._notes.to_browser(owner, browser, await self._refused_now(digest))
             await self._notes.to_browser(owner, browser, await self._holds_now(digest))
             await self._notes.to_browser(owner, browser, await self._preferences_now())
+            await self._notes.to_browser(owner, browser, await self._door_notice_now())
 
     async def set_preference(self, wanted: Preferences) -> None:
         """Apply what an owner's browser set, and notify every owner's browsers of it."""
@@ -385,6 +386,13 @@ class HouseholdSettings:
             file=user.file,
             at_ms=(await asyncio.to_thread(self._household.since_ms))[1],
             after_restart=user.after_restart,
+        )
+
+    async def _door_notice_now(self) -> words.DoorNoticeNow:
+        found = await asyncio.to_thread(self._household.door_notice.get)
+        return words.DoorNoticeNow(
+            notice_id=None if found is None else found.notice_id,
+            since_ms=0 if found is None else found.since_ms,
         )
 
     async def _change_approvers(self, terms: AddApprover | EndApprover, credential_id: str) -> None:

@@ -11,6 +11,8 @@ import msgspec
 from firmware.protocol.browsers import BrowserId, BrowserKeys
 from firmware.protocol.encoding import (
     LINE_PATTERN,
+    MAX_LINE_CHARS,
+    OPTIONAL_LINE_PATTERN,
     TEXT_PATTERN,
     AgencyId,
     Digest,
@@ -21,6 +23,7 @@ from firmware.protocol.encoding import (
     ShortB64u,
     WallTimeMs,
     X25519Key,
+    canonical,
 )
 from firmware.protocol.passkeys import PasskeyKey
 from firmware.protocol.rights import Holder, Right, Whats
@@ -40,6 +43,12 @@ NamedClips = Annotated[list[Id], msgspec.Meta(min_length=1, max_length=MAX_NAMED
 MaskPolygon = Annotated[list[Corner], msgspec.Meta(min_length=3, max_length=8)]
 SettingCell = Annotated[str, msgspec.Meta(pattern=r"^(89[0-9a-f]{13})?\Z")]
 """An H3 index of resolution 9; "" matches no request."""
+MAX_CONTACT_BYTES = 320
+"""Of a contact in a signed note, which is JSON within JSON: so the longest settings fit one."""
+NoticeContact = Annotated[
+    str, msgspec.Meta(max_length=MAX_LINE_CHARS, pattern=OPTIONAL_LINE_PATTERN)
+]
+"""One line of text, or nothing."""
 
 
 class GiveRight(Document, frozen=True, kw_only=True, tag="give_right", tag_field="kind"):
@@ -227,6 +236,14 @@ class OwnerSettings(Document, frozen=True, kw_only=True, omit_defaults=True):
     is_sound_in_clips: bool | None = None
     is_microphone_off: bool | None = None
     gaps_reported: Annotated[int, msgspec.Meta(ge=0, le=100)] | None = None
+    notice_contact: NoticeContact | None = None
+    """Whom passers-by may ask, in the owner's words. "" or None: there is no notice for them."""
+
+    def __post_init__(self) -> None:
+        """Refuse a contact that the note to the owners couldn't hold."""
+        written = canonical(canonical(self.notice_contact or "").decode())
+        if len(written) > MAX_CONTACT_BYTES:
+            raise ValueError(f"the contact takes more than {MAX_CONTACT_BYTES} bytes in a note")
 
 
 class ChangeSettings(Document, frozen=True, kw_only=True, tag="settings", tag_field="kind"):

@@ -97,6 +97,7 @@ TEXT_PATTERN = rf"^(?:{_SAYS}[^{MISLEADING}]*)?\Z"
 """The same, or nothing at all."""
 MAX_LINE_CHARS = 200
 LINE_PATTERN = rf"^{_SAYS}[^\x00-\x1f\x7f-\x9f{MISLEADING}]*\Z"
+OPTIONAL_LINE_PATTERN = rf"^(?:{_SAYS}[^\x00-\x1f\x7f-\x9f{MISLEADING}]*)?\Z"
 Line = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_LINE_CHARS, pattern=LINE_PATTERN)]
 """One line of text for people: not blank, no control characters, nor any that turn others."""
 _IN_WORDS = {
@@ -104,8 +105,11 @@ _IN_WORDS = {
         (SAID_PATTERN, TEXT_PATTERN),
         "a text is blank, or holds a sign that turns or hides what stands beside it",
     ),
-    LINE_PATTERN: "a line of text is blank, or holds a line break, another control character, or "
-    "a sign that turns or hides what stands beside it",
+    **dict.fromkeys(
+        (LINE_PATTERN, OPTIONAL_LINE_PATTERN),
+        "a line of text is blank, or holds a line break, another control character, or a sign that "
+        "turns or hides what stands beside it",
+    ),
     _B64U_PATTERN: "not base64url without padding, its unused bits zero",
     _P256_PATTERN: "not a P-256 key as its uncompressed SubjectPublicKeyInfo of 91 bytes, the one "
     "form that counts",

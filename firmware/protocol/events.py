@@ -11,6 +11,7 @@ import msgspec
 
 from firmware.protocol.browsers import BrowserId
 from firmware.protocol.custody import CheckName, Quarter, SlotNumber
+from firmware.protocol.door_notices import DoorNoticeEnded, DoorNoticeTold
 from firmware.protocol.encoding import (
     AgencyId,
     B64u,
@@ -304,6 +305,8 @@ EventBody = (
     | Thumbnail
     | PushWanted
     | CheckedIn
+    | DoorNoticeTold
+    | DoorNoticeEnded
     | ClipReady
     | Trouble
     | ClockSet

@@ -101,6 +101,13 @@ class PreferencesNow(Document, frozen=True, kw_only=True, tag="preferences_now",
     )
 
 
+class DoorNoticeNow(Document, frozen=True, kw_only=True, tag="door_notice_now", tag_field="type"):
+    """The notice for passers-by: its id, and since when it is put up; None: there is none."""
+
+    notice_id: Id | None
+    since_ms: WallTimeMs
+
+
 class HeldTime(Document, frozen=True, kw_only=True):
     """One hold, by the digest of the statement that made it."""
 
@@ -290,6 +297,7 @@ NoteBody = (
     | SettingsNow
     | RefusedNow
     | PreferencesNow
+    | DoorNoticeNow
     | HoldsNow
     | ClipsDecided
     | OwnerRemoved

@@ -127,7 +127,7 @@ def _is_wider(
         return new_value is True
     if key in OFF:
         return new_value is False
-    if key == "cell":
+    if key in ("cell", "notice_contact"):
         return new_value != ""
     if isinstance(old_value, int) and isinstance(new_value, int):
         return (key in MORE and new_value > old_value) or (key in LESS and new_value < old_value)

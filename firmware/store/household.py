@@ -14,6 +14,7 @@ from firmware.protocol.encoding import Document, decode
 from firmware.protocol.passkeys import PasskeyKey
 from firmware.store.database import Database
 from firmware.store.deferred_events import DeferredEvent, put_deferred_events
+from firmware.store.door_notice import DoorNoticeStore
 from firmware.store.statements import move
 
 D = TypeVar("D", bound=Document)
@@ -46,6 +47,7 @@ class HouseholdStore:
 
     def __init__(self, database: Database, *, max_told_refusals: int = MAX_TOLD_REFUSALS) -> None:
         self._database = database
+        self.door_notice = DoorNoticeStore(database)
         self._max_told_refusals = max_told_refusals
 
     def settings(self) -> OwnerSettings | None:

@@ -236,7 +236,19 @@ CREATE TABLE pushed_emergencies (
 ) STRICT;
 """
 
-MIGRATIONS: tuple[str, ...] = (_V1, _V2, _V3, _V4, _V5, _V6, _V7, _V8, _V9, _V10)
+# The notice for passers-by.
+_V11 = """
+CREATE TABLE door_notice (
+    one         INTEGER PRIMARY KEY CHECK (one = 1),
+    notice_id   TEXT NOT NULL,                   -- door_notices.notice_id_of its key
+    key         BLOB NOT NULL,                   -- its P-256 private key (PKCS #8, DER)
+    since_ms    INTEGER NOT NULL,
+    told_ms     INTEGER NOT NULL,                -- when it was told last
+    told_digest TEXT NOT NULL                    -- of what it said then, without its times
+) STRICT;
+"""
+
+MIGRATIONS: tuple[str, ...] = (_V1, _V2, _V3, _V4, _V5, _V6, _V7, _V8, _V9, _V10, _V11)
 SCHEMA_VERSION = len(MIGRATIONS)
 
 

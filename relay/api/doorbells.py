@@ -230,6 +230,22 @@ async def list_owners(services: Services, device: OwnDoorbell) -> OwnersOut:
     )
 
 
+class NoticeOut(BaseModel):
+    """The notice for passers-by that the relay shows, as its own key signed it; null: none."""
+
+    shown: dict[str, str] | None
+
+
+@router.get("/doorbells/{device}/door-notice")
+async def show_door_notice(services: Services, device: OwnDoorbell) -> NoticeOut:
+    """Return the doorbell's notice for passers-by, as anybody can read it under its id."""
+    found = await services.door_notices.of_doorbell(device)
+    if found is None:
+        return NoticeOut(shown=None)
+    signed = found.signed
+    return NoticeOut(shown={"notice": signed.notice, "signature": signed.signature})
+
+
 @router.delete("/doorbells/{device}", status_code=204)
 async def leave(services: Services, owner: Owner, device: SeenDoorbell) -> Response:
     """Stop the caller's own account from following the doorbell; nobody can do that for another."""

@@ -8,6 +8,7 @@ from firmware.protocol.commands import SealedStatement
 from relay.agency.agencies import Agencies
 from relay.base.clock import Clock
 from relay.evidence.delivery import Delivery
+from relay.fleet.door_notices import DoorNotices
 from relay.live.signalling import Signalling
 from relay.notify.hub import Hub
 from relay.notify.push_subscriptions import PushSubscriptions
@@ -42,6 +43,7 @@ class ApiServices:
     """The API's dependencies."""
 
     database: Database
+    door_notices: DoorNotices
     clock: Clock
     site: Site
     relay_name: str

@@ -26,6 +26,7 @@ from relay.evidence.chain import Chains
 from relay.evidence.deletions import Deletions
 from relay.evidence.delivery import Delivery
 from relay.fleet.commands import Commands
+from relay.fleet.door_notices import DoorNotices
 from relay.fleet.replacement import ReplacementService
 from relay.live.ice import IceServers
 from relay.live.signalling import Signalling
@@ -136,6 +137,7 @@ def _api_services(parts: Parts, sessions: Sessions) -> ApiServices:
     ]
     return ApiServices(
         database=database,
+        door_notices=DoorNotices(database, clock),
         clock=clock,
         site=site,
         relay_name=RELAY_NAME,
@@ -245,6 +247,7 @@ def _public_services(parts: Parts, pages: Pages, places: Places) -> PublicServic
         pages=pages,
         agencies=parts.agencies,
         record=PublicRecord(parts.database, parts.register, time_of=time_of),
+        door_notices=DoorNotices(parts.database, parts.clock),
         owner_origin=config.owner_origin,
         public_url=config.public_url,
         relay_name=RELAY_NAME,

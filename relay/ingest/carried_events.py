@@ -1,8 +1,9 @@
-"""Events that aren't stored as events: thumbnails, pushes, check-ins, commitments for the logs.
+"""Events that aren't stored as events: thumbnails, pushes, check-ins, notices, commitments.
 
 All come in a doorbell's order and count once like any event; `carry` runs in the transaction that
 commits them. A thumbnail goes to a table of its own, a push to whoever is subscribed, a check-in's
-messages to the table of silences, a commitment to the custody log; a slot's notes become events of
+messages to the table of silences, a notice for passers-by in place of that doorbell's before, a
+commitment to the custody log; a slot's notes become events of
 their own, one for each browser.
 """
 
@@ -10,6 +11,13 @@ import logging
 from dataclasses import dataclass
 from typing import Protocol
 
+from firmware.protocol.door_notices import (
+    DoorNoticeEnded,
+    DoorNoticeTold,
+    check_told_notice,
+    notice_id_of,
+)
+from firmware.protocol.encoding import WireError
 from firmware.protocol.events import (
     CheckedIn,
     Event,
@@ -20,7 +28,7 @@ from firmware.protocol.events import (
     SlotCommitted,
     Thumbnail,
 )
-from relay.store import carried_events, events, push, silences, thumbnails
+from relay.store import carried_events, door_notices, events, push, silences, thumbnails
 from relay.store.database import Transaction
 from relay.store.events import EventRow
 from relay.store.push import PushRow
@@ -69,6 +77,8 @@ def is_carried(event: Event) -> bool:
         Thumbnail
         | PushWanted
         | CheckedIn
+        | DoorNoticeTold
+        | DoorNoticeEnded
         | SlotCommitted
         | ReleaseCommitted
         | KeyChangeCommitted
@@ -101,6 +111,10 @@ async def carry(tx: Transaction, event: Event, *, received_ms: int, custody: Cus
             return FollowUp(pushes=tuple(queued))
         case CheckedIn() as told:
             await silences.replace(tx, event.device, event.id, told, now_ms=received_ms)
+        case DoorNoticeTold() as told:
+            await _take_notice(tx, event, told, received_ms=received_ms)
+        case DoorNoticeEnded(notice_id=notice_id):
+            await door_notices.end(tx, event.device, notice_id)
         case SlotCommitted() as told:
             await custody.take(tx, event)
             notes = await events.add_slot_notes(tx, event, told.notes, received_ms=received_ms)
@@ -110,3 +124,18 @@ async def carry(tx: Transaction, event: Event, *, received_ms: int, custody: Cus
         case _:
             pass
     return NOTHING
+
+
+async def _take_notice(
+    tx: Transaction, event: Event, told: DoorNoticeTold, *, received_ms: int
+) -> None:
+    """Put up a doorbell's notice, unless it is another's."""
+    try:
+        notice = check_told_notice(told, event.device)
+    except WireError as error:
+        log.warning("notice %s of %s dropped: %s", event.id, event.device, error)
+        return
+    row = door_notices.DoorNoticeRow(
+        notice_id=notice_id_of(notice.key), signed=told.signed, received_ms=received_ms
+    )
+    await door_notices.replace(tx, event.device, row)

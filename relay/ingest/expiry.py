@@ -1,4 +1,4 @@
-"""Hourly deletion of expired rows: pictures, notes, pushes, drafts, commitments, commands."""
+"""Hourly deletion of expired rows: pictures, notes, notices, pushes, drafts and the like."""
 
 import asyncio
 
@@ -7,6 +7,7 @@ from relay.request.drafts import DRAFT_LIFE_MS
 from relay.store import (
     carried_events,
     commands,
+    door_notices,
     drafts,
     events,
     guests,
@@ -50,6 +51,7 @@ class Expiry:
             await events.keep_newest_slot_notes(tx, slots=SLOTS_WITH_NOTES)
             await push.forget_expired(tx, now_ms=now_ms)
             await guests.forget_ended(tx, before_ms=now_ms)
+            await door_notices.forget(tx, now_ms=now_ms)
             await drafts.forget(tx, before_ms=now_ms - DRAFT_LIFE_MS)
             await releases.forget(tx, before_ms=now_ms - RELEASE_LIFE_MS)
             await commands.forget(tx, before_ms=now_ms - COMMAND_LIFE_MS)

@@ -80,6 +80,20 @@ export function preferencesOf(household, device) {
 }
 
 /**
+ * Returns the notice for passers-by as the doorbell told of it last: its id, and since when it is put up.
+ * @param {Household} household @param {string} device
+ * @returns {{noticeId: string, sinceMs: number} | null} null: there is none, as far as this browser was told
+ */
+export function doorNoticeOf(household, device) {
+  /** @type {{noticeId: string, sinceMs: number} | null} */
+  let now = null;
+  for (const body of bodiesOf(household, device)) {
+    if (body.type === "door_notice_now") now = body.notice_id === null ? null : { noticeId: body.notice_id, sinceMs: body.since_ms };
+  }
+  return now;
+}
+
+/**
  * Returns the times that a doorbell holds, those that are over left out, the earliest end first.
  * @param {Household} household @param {string} device @param {number} nowMs
  * @returns {HeldTime[]}

@@ -20,6 +20,7 @@ const KEPT = [
   "settings_now",
   "refused_now",
   "preferences_now",
+  "door_notice_now",
   "holds_now",
   "clips_decided",
   "owner_removed",
@@ -85,7 +86,7 @@ export class NoteStore {
 
   /** Drops the oldest of those that may go; what a visit couldn't open isn't known, and stays. */
   #dropOldest() {
-    const stays = new Set([...this.#newest("settings_now"), ...this.#newest("refused_now"), ...this.#newest("preferences_now"), ...this.#newest("holds_now"), ...this.#newest("door_locked"), ...this.#newest("wifi_tried"), ...this.#rights()]);
+    const stays = new Set([...this.#newest("settings_now"), ...this.#newest("refused_now"), ...this.#newest("preferences_now"), ...this.#newest("door_notice_now"), ...this.#newest("holds_now"), ...this.#newest("door_locked"), ...this.#newest("wifi_tried"), ...this.#rights()]);
     const mayGo = [...this.kept.keys()].filter((id) => {
       const note = this.opened.get(id);
       return note !== undefined && !stays.has(id) && !WARNINGS.includes(note.body.type);
@@ -108,7 +109,7 @@ export class NoteStore {
     return [...found.values()].filter(([, , untilMs]) => untilMs > nowMs()).map(([, id]) => id);
   }
 
-  /** The ids of what counts now: of each doorbell by its time and, as settings have one, by its number. @param {"settings_now" | "refused_now" | "preferences_now" | "holds_now" | "door_locked" | "wifi_tried"} type */
+  /** The ids of what counts now: of each doorbell by its time and, as settings have one, by its number. @param {"settings_now" | "refused_now" | "preferences_now" | "door_notice_now" | "holds_now" | "door_locked" | "wifi_tried"} type */
   #newest(type) {
     /** @type {Map<string, [number, string]>} */
     const found = new Map();

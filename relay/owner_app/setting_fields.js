@@ -5,13 +5,14 @@
  */
 import { hasText, t } from "./i18n.js";
 import { MAX_MASKS, MAX_ZONES } from "./vendor/protocol/decisions.js";
+import { CONTACT_CHARS, MAX_CONTACT_BYTES } from "./vendor/protocol/door_notices.js";
 
 /** @typedef {import("./vendor/protocol/documents.js").OwnerSettings} OwnerSettings */
 /** @typedef {import("./vendor/protocol/documents.js").Preferences} Preferences */
 /** @typedef {import("./vendor/protocol/documents.js").FileSettings} FileSettings */
 /** @typedef {import("./vendor/protocol/documents.js").SettingKey} SettingKey */
 /** @typedef {keyof Preferences} PreferenceKey */
-/** @typedef {{kind: "switch"} | {kind: "text", most: number} | {kind: "cell"} | {kind: "drawn"} | {kind: "choice", of: (string | number)[]} | {kind: "range", from: number, to: number, step: number}} Field */
+/** @typedef {{kind: "switch"} | {kind: "text", most: number, bytes?: number} | {kind: "cell"} | {kind: "drawn"} | {kind: "choice", of: (string | number)[]} | {kind: "range", from: number, to: number, step: number}} Field */
 
 /** Signed by the passkey. @type {Record<SettingKey, Field>} */
 export const SIGNED = {
@@ -32,6 +33,7 @@ export const SIGNED = {
   is_sound_in_clips: { kind: "switch" },
   is_microphone_off: { kind: "switch" },
   gaps_reported: { kind: "choice", of: [0, 1, 3, 10, 30] },
+  notice_contact: { kind: "text", most: CONTACT_CHARS, bytes: MAX_CONTACT_BYTES },
 };
 
 /** Set by any browser of an owner: they widen nothing. @type {Record<PreferenceKey, Field>} */
@@ -65,6 +67,7 @@ export const SHORT_PAGES = {
     { name: "zones", signed: ["masks", "zones", "is_motion_on", "sensitivity", "min_size_pmyr", "min_time_ms"] },
     { name: "sound", signed: ["is_sound_in_live_view", "is_sound_in_clips", "is_microphone_off"] },
     { name: "picture", preferred: ["metering", "backlight"] },
+    { name: "notice", signed: ["notice_contact"] },
   ],
   police: [{ name: "asking", signed: ["is_opted_in", "has_reminder"] }, { name: "hidden" }, { name: "holds" }],
   data: [{ name: "paper" }, { name: "advanced" }],

@@ -329,6 +329,18 @@ STEPS: Final[Mapping[int, Sequence[str]]] = {
         "CREATE INDEX guests_by_end ON guests (until_ms)",
         "ALTER TABLE sessions ADD COLUMN browser_id TEXT",
     ),
+    11: (
+        """
+        CREATE TABLE door_notices (
+            device TEXT NOT NULL PRIMARY KEY REFERENCES doorbells (device),
+            notice_id TEXT NOT NULL UNIQUE,
+            notice TEXT NOT NULL,
+            signature TEXT NOT NULL,
+            received_ms BIGINT NOT NULL
+        )
+        """,
+        "CREATE INDEX door_notices_by_age ON door_notices (received_ms)",
+    ),
 }
 """By the version that it leads to."""
 

@@ -51,6 +51,7 @@ PUBLIC = {
     ("GET", "/entries/{log}/{index}"),
     ("GET", "/entries/{log}/{index}/proof"),
     ("GET", "/passing-by"),
+    *(("GET", f"/notices/{{notice_id}}{form}") for form in ("", ".json")),  # by a random id
     ("GET", "/robots.txt"),
     ("GET", "/doorbell"),
     *(("GET", f"/transparency{form}") for form in ("", ".csv", ".json")),

@@ -28,6 +28,7 @@ from firmware.protocol.tlog.checkpoint import Checkpoint, sign_checkpoint, sign_
 from firmware.protocol.tlog.policy import parse_policy, policy_text
 from firmware.protocol.tlog.signed_note import NoteSigner, parse_note
 from relay.custody.log_entries import LOGS, LogEntries, LogName
+from relay.fleet.door_notices import DoorNotices
 from relay.record.public_record import PublicRecord
 from relay.record.witness_status import WitnessStatus
 from relay.request.batches import next_boundary_ms
@@ -107,6 +108,7 @@ async def reader(world: World) -> httpx2.AsyncClient:
             pages=Pages(relay_name="Testtown", compiled=COMPILED),
             agencies=world.agencies,
             record=PublicRecord(world.database, world.register, time_of=time_of),
+            door_notices=DoorNotices(world.database, world.clock),
             owner_origin="http://owner.test",
             public_url=RELAY_URL,
             relay_name="Testtown",

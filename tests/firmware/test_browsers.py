@@ -19,6 +19,7 @@ from firmware.protocol.notes import (
     BrowserEnded,
     BrowserEnrolled,
     ConfirmationWanted,
+    DoorNoticeNow,
     HoldsNow,
     PreferencesNow,
     RefusedNow,
@@ -183,9 +184,9 @@ async def test_a_browser_that_is_confirmed_may_watch_for_30_days_and_all_are_tol
     assert enrolled.right.until_ms == NOW_MS + SELF_RENEWED_MS
     told = let_in_note(laptop.keys.id, "Laptop", enrolled.right.until_ms)
     assert rig.notes()[-1] == told
-    named, *then = rig.notes_to(laptop)[-5:]
+    named, *then = rig.notes_to(laptop)[-6:]
     assert named == told
-    kinds = [SettingsNow, RefusedNow, HoldsNow, PreferencesNow]
+    kinds = [SettingsNow, RefusedNow, HoldsNow, PreferencesNow, DoorNoticeNow]
     assert [type(note) for note in then] == kinds
 
 

@@ -63,7 +63,8 @@ async def test_the_new_browser_hears_what_counts(house: LostHouse) -> None:
     code = house.show()
     await house.recover()
     told = [one for one in house.rig.told_of(Note) if one.browser == code.owner.browser.id]
-    assert len(told) == 6  # recovery used, itself, the settings, refused, the holds, the file
+    # Recovery used, itself, the settings, refused, the holds, the file, the notice at the door.
+    assert len(told) == 7
 
 
 async def test_the_code_is_spent_and_a_new_one_counts(house: LostHouse) -> None:

@@ -24,6 +24,7 @@ from firmware.protocol.decisions import (
 )
 from firmware.protocol.events import Note, OwnerGone, Paired
 from firmware.protocol.notes import (
+    DoorNoticeNow,
     HoldsNow,
     MovedOut,
     Nothing,
@@ -35,6 +36,7 @@ from firmware.protocol.notes import (
     StatementRefused,
 )
 from firmware.protocol.rights import Right
+from firmware.store.door_notice import StoredNotice
 from tests.fakes.consent_world import NOW_MS
 from tests.fakes.events import PublishedEvents
 from tests.fakes.intake import DeskRig, PowerCut, desk_rig, digest_of
@@ -433,13 +435,18 @@ async def test_a_browser_that_is_new_hears_what_counts_or_it_could_change_nothin
     await decided(rig, ChangeSettings(settings=settings))
     await decided(rig, RefuseAgency(agency="lakeland", is_refused=True))
     held = await decided(rig, Hold(from_ms=NOW_MS - DAY_MS, to_ms=NOW_MS))
+    put_up = StoredNotice(
+        notice_id="n" * 26, key=b"", since_ms=NOW_MS, told_ms=NOW_MS, told_digest=""
+    )
+    rig.household.door_notice.put(put_up, [])
     laptop, phone = SoftBrowser.create("Laptop"), SoftBrowser.create("Bo's phone")
     for browser, terms in (
         (laptop, own_browser(laptop.keys)),
         (phone, rig.newcomer(browser=phone.keys)),
     ):
         digest = await decided(rig, terms)
-        counts, refused, holds, chosen = rig.notes_to(browser)[-4:]
+        counts, refused, holds, chosen, notice = rig.notes_to(browser)[-5:]
+        assert notice == DoorNoticeNow(notice_id=put_up.notice_id, since_ms=NOW_MS)
         assert counts == SettingsNow(statement_digest=digest, settings=settings, at_ms=rig.now_ms)
         assert refused == RefusedNow(statement_digest=digest, refused=["lakeland"])
         assert isinstance(chosen, PreferencesNow)

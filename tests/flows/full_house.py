@@ -14,6 +14,7 @@ import h3
 import msgspec
 from msgspec.structs import replace
 
+from firmware.protocol.door_notices import MAX_OUTLINES
 from firmware.protocol.encoding import new_id, sha256_hex
 from firmware.protocol.events import PackageWithdrawn
 from firmware.protocol.register.entries import Limits, OfficerRevoked
@@ -26,10 +27,12 @@ from relay.request.drafts import DraftForm
 from relay.store import custody, oidc, onboardings, packages, people, reads, requests
 from relay.store.custody import Deletion
 from relay.store.people import Account
+from tests.fakes.door_notices import MASK, NoticeWriter
 from tests.fakes.sequenced_entries import place_entries
 from tests.fakes.town_clock import WoundManualClock
 from tests.flows.every_page import ADMIN, GUEST, House
 from tests.relay.admin_people import Admin, signed_in_admin, waiting_request
+from tests.relay.door_notices import take_in
 from tests.relay.evidence_packages import deliver_package
 from tests.relay.http_people import Officer, id_of, paired_owner
 from tests.relay.http_world import CELLS, DAY_MS, RELAY_URL, World, open_world
@@ -165,6 +168,7 @@ async def _deliver(house: House, officer: Officer, asked: EvidenceRequest) -> No
     world = house.world
     device = await world.enrol()
     owner = await paired_owner(world, device)
+    await _put_up_notices(house, device)
     await deliver_package(world, asked.id)
     await deliver_package(world, asked.id, download_by=officer)
     wanted_back = await deliver_package(world, asked.id, device=device, download_by=officer)
@@ -179,6 +183,18 @@ async def _deliver(house: House, officer: Officer, asked: EvidenceRequest) -> No
         arrived = await packages.list_delivered(tx, "lakeland")
     house.ids["account_id"].append(found.id)
     house.ids["package_id"] += [one.package_id for one in arrived] + [wanted_back]
+
+
+async def _put_up_notices(house: House, device: str) -> None:
+    """Notices for passers-by: one with masks and a long contact, and one of a bare doorbell."""
+    full, bare = NoticeWriter(), NoticeWriter()
+    contact = "Åsa-Maria Öberg-Lindström, " + "ask.me@a-long-name-without-a-break.example.org " * 3
+    long = {"contact": contact.strip(), "is_sound_recorded": True, "masks": [MASK] * MAX_OUTLINES}
+    await take_in(house.world, device, lambda device: full.tell(device, **long))
+    nothing = {"masks": [], "recorders": 0, "is_motion_recorded": False, "is_sound_live": False}
+    other = await house.world.enrol()
+    await take_in(house.world, other, lambda device: bare.tell(device, **nothing))
+    house.ids["notice_id"] += [full.notice_id, bare.notice_id]
 
 
 async def _onboard(house: House, admin: Admin) -> None:
@@ -275,5 +291,6 @@ def _addresses(house: House) -> list[tuple[str, str]]:
         (GUEST, "/entries?kind=request"),
         (GUEST, "/agreements/compare?agency=lakeland"),
         (GUEST, "/no-such-page"),
+        (GUEST, f"/notices/{new_id()}"),
         *((GUEST, f"/for-agencies/{one}") for one in house.ids["onboarding_id"]),
     ]

@@ -17,7 +17,9 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.async_api import Browser, Page, Response
 
+from firmware.protocol.notes import DoorNoticeNow
 from relay.web.app_server import BUNDLE
+from tests.fakes.door_notices import NoticeWriter
 from tests.fakes.waiting import eventually
 from tests.flows.asked_home import Home, home_in_browser
 from tests.flows.browser import Person, chromium, sit_down
@@ -28,6 +30,7 @@ from tests.flows.full_house import empty_house, full_house
 from tests.flows.household import PHONE
 from tests.flows.page_quality import LOADED, Inspector
 from tests.flows.serving_pages import relay_browser
+from tests.relay.door_notices import take_in
 from tests.relay.http_world import OWNER_ORIGIN, RELAY_URL, open_world
 from tests.story.settings import REPOSITORY
 
@@ -156,8 +159,18 @@ async def addresses_of(home: Home) -> list[str]:
         "release": f"requests/{asked.id}",
         "join": "join?invitation=used",
         "identity": f"identity/{home.device}",
+        "notice": f"notice/{home.device}",
     }
-    return [behind.get(name, name) for name in views_of_the_app()]
+    await put_up_notice(home)
+    short = [f"settings/camera/{home.device}/notice"]
+    return [*(behind.get(name, name) for name in views_of_the_app()), *short]
+
+
+async def put_up_notice(home: Home) -> None:
+    """Let the doorbell have a notice for passers-by."""
+    writer = NoticeWriter()
+    await take_in(home.world, home.device, writer.tell)
+    await home.tell(DoorNoticeNow(notice_id=writer.notice_id, since_ms=home.world.clock.wall_ms()))
 
 
 async def load_from_bundle(address: str) -> bytes:

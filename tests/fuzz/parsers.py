@@ -21,6 +21,7 @@ from firmware.consent.facts import UnverifiedStatement
 from firmware.consent.verifier import judge
 from firmware.enrolment.keys import FileSigner, load_or_make_keys
 from firmware.protocol.custody import CaptureProof, IdentityProof, ReleaseProof, parse_custody_leaf
+from firmware.protocol.door_notices import DoorNoticeTold, check_told_notice
 from firmware.protocol.encoding import (
     Document,
     WireError,
@@ -59,6 +60,7 @@ from relay.fleet.renewal import check_renewal
 from relay.verify.authority_checks import AuthorityReader, check_authority
 from relay.verify.errors import NotCheckable
 from tests.fakes.consent_world import DEVICE, ConsentWorld, make_world
+from tests.fakes.door_notices import NoticeWriter
 from tests.fakes.film_parts import STARTED_MS, Film
 from tests.fakes.log_town import NOW_MS, Town, make_town
 from tests.fakes.media import access_units, in_memory, sound_units
@@ -256,8 +258,13 @@ def parsers() -> dict[str, Parser]:
             seeds=(public_text(bytes(32)).encode(),), parse=_text(parse_public_text)
         ),
         "renewal": _renewal(),
+        "door-notice": Parser(seeds=(NoticeWriter().tell(DEVICE).encode(),), parse=_door_notice),
         **_pairing_parsers(),
     }
+
+
+def _door_notice(data: bytes) -> None:
+    check_told_notice(decode(DoorNoticeTold, data), DEVICE)
 
 
 def _renewal() -> Parser:

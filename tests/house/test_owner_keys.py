@@ -55,6 +55,7 @@ ELSEWHERE = {
     "privacy.masks": "masks",  # they add up with the file's: CameraWiring.hide_for_owners
     "sound.is_microphone_on": "is_microphone_off",  # on only at the doorbell's own page
 }
+IN_NO_FILE = ("has_reminder", "notice_contact")
 RECOVERY = "storage.recovery_key"
 """A statement of its own: SetRecovery, on the page of the recovery paper."""
 
@@ -81,7 +82,7 @@ def words_of(folder: str, language: str) -> dict[str, str]:
 def test_each_owners_key_of_the_example_is_set_from_the_app() -> None:
     assert owners_keys() == {*SIGNED, *PREFERRED, *ELSEWHERE, RECOVERY}
     keys = re.findall(r"^  (\w+): \{ kind:", FIELDS, re.MULTILINE)
-    signed = {*(key for key, _, _ in SIGNED.values()), *ELSEWHERE.values(), "has_reminder"}
+    signed = {*(key for key, _, _ in SIGNED.values()), *ELSEWHERE.values(), *IN_NO_FILE}
     preferred = {*(key for key, _, _ in PREFERRED.values()), "name"}
     assert sorted(keys) == sorted(signed | preferred)
     assert signed == {*OwnerSettings.__struct_fields__} - {"revision"}

@@ -37,6 +37,7 @@ from relay.evidence.deletions import Deletions
 from relay.evidence.delivery import Delivery
 from relay.fleet.ca import Authority, check_csr, pem_of
 from relay.fleet.commands import Commands
+from relay.fleet.door_notices import DoorNotices
 from relay.fleet.renewal import RenewalService
 from relay.fleet.replacement import ReplacementService
 from relay.live.ice import IceServers
@@ -401,6 +402,7 @@ def _services(world: World, *, has_demo_passkeys: bool, ice: IceServers) -> Http
     return HttpServices(
         api=ApiServices(
             database=database,
+            door_notices=DoorNotices(database, clock),
             clock=clock,
             site=owners,
             relay_name="Testtown",
@@ -487,6 +489,7 @@ def _services(world: World, *, has_demo_passkeys: bool, ice: IceServers) -> Http
             pages=pages,
             agencies=world.agencies,
             record=PublicRecord(database, world.register, time_of=time_of),
+            door_notices=DoorNotices(database, clock),
             owner_origin=OWNER_ORIGIN,
             public_url=RELAY_URL,
             relay_name="Testtown",

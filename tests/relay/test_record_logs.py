@@ -24,6 +24,7 @@ from relay.custody.errors import PolicyUnbound
 from relay.custody.log_entries import LOGS, LogName
 from relay.custody.logs import Logs
 from relay.custody.served_policy import check_served_policy
+from relay.fleet.door_notices import DoorNotices
 from relay.record.public_record import PublicRecord
 from relay.record.witness_status import WitnessStatus
 from relay.store.database import Database
@@ -99,6 +100,7 @@ async def house_in(
             pages=Pages(relay_name="Testtown", compiled=COMPILED),
             agencies=Agencies(register, database, clock),
             record=PublicRecord(database, register, time_of=time_of),
+            door_notices=DoorNotices(database, clock),
             owner_origin="http://owner.test",
             public_url="http://relay.test",
             relay_name="Testtown",

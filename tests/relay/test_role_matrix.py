@@ -91,7 +91,10 @@ EXPECTED: Final[dict[Named, Rule]] = {
             ("POST", f"{API}/pairings/{{pairing_id}}/reveal"),
             ("GET", f"{API}/commands/{{command_id}}"),
             ("DELETE", DOORBELL),
-            *(("GET", f"{DOORBELL}/{what}") for what in ("owners", "ice", "viewers")),
+            *(
+                ("GET", f"{DOORBELL}/{what}")
+                for what in ("owners", "ice", "viewers", "door-notice")
+            ),
             *(("POST", f"{DOORBELL}/{what}") for what in ("nonce", "offer", "orders")),
             ("POST", f"{DOORBELL}/statements"),
             ("POST", f"{DOORBELL}/replacement"),

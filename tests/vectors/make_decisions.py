@@ -169,6 +169,9 @@ def _settings() -> list[dict[str, Any]]:
         (None, of(is_microphone_off=True)),
         (of(is_microphone_off=True), of()),
         (None, of(gaps_reported=0)),
+        (None, of(notice_contact="Åsa, vid dörren")),
+        (of(notice_contact="Åsa"), of(notice_contact="Bo")),
+        (of(notice_contact="Åsa"), of(notice_contact="")),
     ]
     return [
         {
@@ -235,6 +238,7 @@ def _bodies() -> list[notes.NoteBody]:
             at_ms=NOW_MS,
             after_restart=["metering"],
         ),
+        notes.DoorNoticeNow(notice_id=AN_ID, since_ms=NOW_MS),
         notes.HoldsNow(statement_digest=DIGEST, holds=[hold]),
         notes.ClipsDecided(
             statement_digest=DIGEST, what="deleted", by_name="Åsa", clips=[AN_ID], until_ms=NOW_MS

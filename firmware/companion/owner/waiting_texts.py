@@ -229,6 +229,7 @@ SETTING_NAMES = {
     "is_sound_in_clips": "Recordings carry sound",
     "is_microphone_off": "Microphone kept off",
     "gaps_reported": "Gaps in ten minutes that are told",
+    "notice_contact": "What passers-by read: whom to ask",
 }
 
 

@@ -6,6 +6,7 @@ import { switchBox } from "../components/controls.js";
 import { h } from "../dom.js";
 import { hasText, t } from "../i18n.js";
 import { valueText } from "../setting_fields.js";
+import { contactBytes } from "../vendor/protocol/door_notices.js";
 import { withoutMisleading } from "../vendor/protocol/plain_text.js";
 
 /** @typedef {import("../setting_fields.js").Field} Field */
@@ -81,6 +82,7 @@ function text(key, field, described, value, onchange) {
 function wrongText(field, written) {
   const length = [...written].length;
   if (field.kind === "text" && length > field.most) return t("setting.too_long", { count: length, most: field.most });
+  if (field.kind === "text" && field.bytes !== undefined && contactBytes(written) > field.bytes) return t("setting.too_many_bytes");
   if (field.kind === "cell" && !CELL.test(written)) return t("setting.no_cell");
   return "";
 }

@@ -9,6 +9,7 @@ import { fill, h } from "../dom.js";
 import { hasText, t, time } from "../i18n.js";
 import { PREFERRED, SHORT_PAGES, SIGNED, valueText } from "../setting_fields.js";
 import { inForce } from "../vendor/protocol/decisions.js";
+import { noticeSection } from "./door_notice.js";
 import { doorLink, lockedText } from "./door_link.js";
 import { approversSection, recoverySection } from "./keys.js";
 import { unknownDoorbell } from "./no_doorbell.js";
@@ -60,6 +61,7 @@ async function groupPage(context, group) {
 function shortPage(context, group, bell, { name, signed, preferred }) {
   const { device } = bell;
   const help = `settings.page.${name}.help`;
+  const form = signed && new SettingForm(context, device, { name, keys: signed, drawing: name === "zones" ? (form) => editor(context, device, form) : undefined });
   return {
     title: t(`settings.page.${name}`),
     body: [
@@ -67,7 +69,8 @@ function shortPage(context, group, bell, { name, signed, preferred }) {
       knownSince(context, bell),
       hasText(help) && h("p", {}, t(help)),
       name === "keep" && cardHolds(context, device),
-      signed && new SettingForm(context, device, { name, keys: signed, drawing: name === "zones" ? (form) => editor(context, device, form) : undefined }).node,
+      form?.node,
+      name === "notice" && form && noticeSection(context, bell, form),
       preferred && new PreferenceForm(context, bell, preferred).node,
       name === "answer" && h("p", {}, h("a", { class: "button", href: `#/replies/${device}` }, t("sayings.title"))),
       name === "asking" && h("p", {}, h("a", { href: `#/settings/doorbell/${device}/place` }, t("settings.to_place"))),

@@ -112,6 +112,18 @@ thumbnails = Table(
     Index("thumbnails_by_age", "received_ms"),
 )
 
+# The notice for passers-by of each doorbell whose owners put one up: it is public under its id.
+door_notices = Table(
+    "door_notices",
+    metadata,
+    Column("device", Text, ForeignKey("doorbells.device"), primary_key=True),
+    Column("notice_id", Text, nullable=False, unique=True),
+    Column("notice", Text, nullable=False),  # canonical JSON of protocol.door_notices.DoorNotice
+    Column("signature", Text, nullable=False),  # its own key's, as in SignedDoorNotice
+    Column("received_ms", BigInteger, nullable=False),  # the relay's clock
+    Index("door_notices_by_age", "received_ms"),
+)
+
 # Commands that want a reply; receipts are never kept.
 commands = Table(
     "commands",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from relay.agency.agencies import Agencies
 from relay.custody.log_entries import LogName
+from relay.fleet.door_notices import DoorNotices
 from relay.map.places import Places
 from relay.record.public_record import PublicRecord
 from relay.record.witness_status import WitnessStatus
@@ -30,6 +31,7 @@ class PublicServices:
     pages: Pages
     agencies: Agencies
     record: PublicRecord
+    door_notices: DoorNotices
     owner_origin: str
     public_url: str
     relay_name: str

@@ -109,7 +109,7 @@ function isWider(key, before, after, file) {
   const [was, is] = [inForce(before, file, key), inForce(after, file, key)];
   if (ON.includes(key)) return is === true;
   if (key === "is_microphone_off") return is === false;
-  if (key === "cell") return is !== "";
+  if (key === "cell" || key === "notice_contact") return is !== "";
   if (typeof was !== "number" || typeof is !== "number") return false;
   return (MORE.includes(key) && is > was) || (LESS.includes(key) && is < was);
 }

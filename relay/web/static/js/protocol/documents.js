@@ -85,6 +85,7 @@
  * @property {boolean} [is_sound_in_clips]
  * @property {boolean} [is_microphone_off]
  * @property {number} [gaps_reported]
+ * @property {string} [notice_contact]
  *
  * @typedef {Exclude<keyof OwnerSettings, "revision">} SettingKey
  *
@@ -152,6 +153,7 @@
  * @typedef {{type: "settings_now", statement_digest: string, settings: OwnerSettings | null, at_ms: number}} SettingsNow
  * @typedef {{type: "refused_now", statement_digest: string, refused: string[]}} RefusedNow
  * @typedef {{type: "preferences_now", preferences: Preferences, file: FileSettings, at_ms: number, after_restart: string[]}} PreferencesNow
+ * @typedef {{type: "door_notice_now", notice_id: string | null, since_ms: number}} DoorNoticeNow
  * @typedef {{hold_digest: string, from_ms: number, to_ms: number, until_ms: number}} HeldTime
  * @typedef {{type: "holds_now", statement_digest: string, holds: HeldTime[]}} HoldsNow
  * @typedef {{type: "clips_decided", statement_digest: string, what: "deleted" | "erased" | "restored" | "kept" | "let_go", by_name: string, clips: string[], until_ms?: number}} ClipsDecided
@@ -168,8 +170,9 @@
  * @typedef {{type: "door_locked", wrong_total: number, until_ms: number | null, needs_button: boolean}} DoorLocked
  * @typedef {{type: "door_link", url: string, until_ms: number | null, refused: "" | "unlocked" | "needs_button"}} DoorLink
  * @typedef {{type: "wifi_tried", name: string, reason: "" | "wrong_password" | "not_found" | "failed" | "no_relay" | "broken_off" | "no_helper" | "storage", at_ms: number}} WifiTried
- * @typedef {Nothing | RequestsMatched | StatementDone | SettingsNow | RefusedNow | PreferencesNow | HoldsNow | ClipsDecided | OwnerRemoved | MovedOut | RecoveryUsed | ConfirmationWanted | StatementRefused | ReleaseDone | WatchingBegan | WatchingEnded | BrowserEnrolled | BrowserEnded | DoorLocked | DoorLink | WifiTried} NoteBody
+ * @typedef {Nothing | RequestsMatched | StatementDone | SettingsNow | RefusedNow | PreferencesNow | DoorNoticeNow | HoldsNow | ClipsDecided | OwnerRemoved | MovedOut | RecoveryUsed | ConfirmationWanted | StatementRefused | ReleaseDone | WatchingBegan | WatchingEnded | BrowserEnrolled | BrowserEnded | DoorLocked | DoorLink | WifiTried} NoteBody
  * @typedef {{device: string, id: string, told_ms: number, sealing_key: string, body: NoteBody}} OwnerNote
+ * @typedef {{v: 1, key: string, since_ms: number, told_ms: number, contact: string, shape_permille: number, masks: [number, number][][], is_motion_recorded: boolean, pre_roll_ms: number, post_roll_ms: number, longest_ms: number, keep_days: number, is_sound_recorded: boolean, is_sound_live: boolean, recorders: number}} DoorNotice
  *
  * @typedef {{text: string, signature: string}} SignedLive
  * @typedef {{v: 1, domain: "doorward/live-offer/v1", device: string, session_id: string, nonce: string, browser: string, purpose: "live" | "clips" | "mirror" | "rings", hears: boolean, sdp: string}} LiveOffer
