@@ -28,6 +28,8 @@ from firmware.protocol.decisions import (
     DeleteClips,
     EndApprover,
     EndBrowser,
+    EndExport,
+    ExportAll,
     Hold,
     KeepClips,
     Knock,
@@ -127,6 +129,8 @@ def one_of_each(world: ConsentWorld) -> dict[str, tuple[Any, bool]]:
         "DeleteClips, now": (DeleteClips(clips=[world.clip_id, DELETED], is_now=True), False),
         "Undelete": (Undelete(clips=[DELETED]), False),
         "KeepClips": (KeepClips(clips=[world.clip_id], is_kept=True), False),
+        "ExportAll": (ExportAll(browser=BROWSER.keys.id), False),
+        "EndExport": (EndExport(export_digest=DIGEST), False),
         "Revoke": (Revoke(grant_digest=DIGEST), False),
         "Decline": (Decline(request_digest=DIGEST), False),
         "RefuseAgency": (RefuseAgency(agency="lakeland-police", is_refused=True), False),
@@ -178,7 +182,7 @@ def test_what_counts_without_a_known_time_only_narrows(world):
     for terms, widens in one_of_each(world).values():
         if isinstance(terms, TIMELESS):
             assert not widens
-    assert len(TIMELESS) == 4
+    assert len(TIMELESS) == 5
 
 
 def test_what_has_no_time_is_used_once_all_the_same(world):
