@@ -22,6 +22,7 @@ const KEPT = [
   "preferences_now",
   "holds_now",
   "clips_decided",
+  "export_now",
   "owner_removed",
   "recovery_used",
   "browser_enrolled",

@@ -17,7 +17,7 @@ export const STATEMENT_LIFE_MS = 3600 * 1000;
 /** What only narrows may find the doorbell later: nearly as long as a doorbell takes any statement. */
 const NARROWING_LIFE_MS = 23 * 3600 * 1000;
 /** @type {Terms["kind"][]} */
-const NARROWING = ["hold", "unhold", "decline", "revoke", "end_session", "end_approver"];
+const NARROWING = ["hold", "unhold", "decline", "revoke", "end_session", "end_approver", "end_export"];
 
 /**
  * Signs, seals and sends one statement; returns its digest.
