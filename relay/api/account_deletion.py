@@ -87,7 +87,7 @@ async def delete(
         CONFIRMING, own.id, body.session, body.credential, caller
     )
     if proved.id != own.account.id:
-        raise ApiError(403, "other_account", "that passkey is another account's; use your own")
+        raise ApiError(403, "passkey", "that passkey is another account's; use your own")
     receipt = await services.account_deletion.delete(own.account)
     if receipt is None:
         raise ApiError(401, "unauthenticated", "this account is deleted already")

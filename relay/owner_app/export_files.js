@@ -28,8 +28,10 @@ export function pathsOf({ clip_id, started_ms }) {
 export function parseList(text, device) {
   try {
     const list = JSON.parse(text);
-    const isOne = list?.v === 1 && list.device === device && Array.isArray(list.files) && list.files.every(isEntry);
-    return isOne ? list.files.map(({ path, size, sha256 }) => ({ path, size, sha256 })) : null;
+    /** @type {FileEntry[]} */
+    const files = list?.files;
+    const isOne = list?.v === 1 && list.device === device && Array.isArray(files) && files.every(isEntry);
+    return isOne ? files.map(({ path, size, sha256 }) => ({ path, size, sha256 })) : null;
   } catch {
     return null;
   }

@@ -11,8 +11,8 @@ import { sha256Hex } from "./vendor/protocol/encoding.js";
 /** @typedef {import("./export_files.js").FileEntry} FileEntry */
 /** @typedef {{path: string, blob: Blob}} NewFile */
 
-/** So often the list is written while files come: what isn't in it is fetched again. */
-const LIST_EVERY = 10;
+/** The list is written after each file, of a long one after each hundredth part: what isn't in it is fetched again. */
+const LIST_PARTS = 100;
 
 /** The folder is gone, or may not be written to any more. */
 export class FolderGone extends Error {
@@ -70,7 +70,7 @@ export class FolderTarget {
       this.kept.set(path, { path, size: blob.size, sha256: await digestOf(blob) });
     }
     this.unlisted += 1;
-    if (this.unlisted >= LIST_EVERY) await this.save(list());
+    if (this.unlisted >= this.kept.size / LIST_PARTS) await this.save(list());
   }
 
   /** Looks at what lies here of earlier and isn't at the doorbell any more. */

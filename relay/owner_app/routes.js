@@ -39,6 +39,7 @@ const ROUTES = {
   players: { load: async () => (await import("./views/players.js")).playersPage, nav: "settings" },
   sessions: { load: async () => (await import("./views/sessions.js")).sessionsPage, nav: "settings" },
   "account/delete": { load: async () => (await import("./views/delete_account.js")).deleteAccountPage, nav: "settings" },
+  "account/deleted": { load: async () => (await import("./views/delete_account.js")).accountDeletedPage, isOpen: true },
   wifi: { load: async () => (await import("./views/wifi.js")).wifiPage, nav: "settings" },
 };
 
