@@ -32,7 +32,15 @@ from relay.bus import Bus, StreamMessage
 from relay.custody.errors import KeyTaken, LogUnavailable
 from relay.errors import BusUnavailable, ObjectStoreError, RelayError, StoreError, said
 from relay.fleet.message_parser import parse_device_message
-from relay.ingest.carried_events import NOTHING, Custody, FollowUp, NoCustody, carry, is_about_nobody, is_carried
+from relay.ingest.carried_events import (
+    NOTHING,
+    Custody,
+    FollowUp,
+    NoCustody,
+    carry,
+    is_about_nobody,
+    is_carried,
+)
 from relay.ingest.event_order import EventOrder
 from relay.ingest.event_quota import EventQuota
 from relay.store import carried_events, events, fleet
