@@ -241,7 +241,6 @@ class ConsentWiring:
             clock=self._site.clock,
             promises=self._promises,
             settings_user=self._settings,
-            browsers=self._people.browsers,
         )
 
     def _make_recovering(self) -> OwnerRecovery:

@@ -15,7 +15,6 @@ from firmware.decisions.admission import Admission
 from firmware.decisions.clip_deletion import ClipDeletion
 from firmware.decisions.exports import Exports
 from firmware.decisions.holds import Holds
-from firmware.enrolment.browsers import BrowserStore
 from firmware.enrolment.owners import OwnerStore
 from firmware.errors import DoorwardError
 from firmware.notes.sealed_notes import Notes
@@ -92,7 +91,6 @@ class HouseholdSettings:
         clock: Clock,
         promises: DeferredEvents,
         settings_user: SettingsUser,
-        browsers: BrowserStore,
     ) -> None:
         self.on_recovery_key: Listeners[RecoveryKeys | None] = Listeners()
         """Notified of the recovery key that an owner sets, None: none, once it is stored."""
@@ -106,7 +104,6 @@ class HouseholdSettings:
         self._clock = clock
         self._promises = promises
         self._settings_user = settings_user
-        self._browsers = browsers
 
     async def carry_out(self, decided: Decided) -> Refusal | None:
         """Store the decision's effect, then notify the owners; Refusal after a storage error."""
@@ -301,7 +298,7 @@ class HouseholdSettings:
         digest = self._settings_user.file.digest()
         if await asyncio.to_thread(self._household.file_notice) == digest:
             return
-        browsers = [one for one in self._browsers.all() if one.is_owners]
+        browsers = self._admitting.owners_browsers()
         if not browsers:
             return  # the first owner is still to come
         note = await self._preferences_now()

@@ -5,7 +5,7 @@ Offline, for anyone who is handed it.
     doorward-verify PACKAGE --key agency-key.json
     doorward-verify FOLDER [--agreement agreement.json] [--policy policy.txt]
     doorward-verify trim FOLDER/clip-1.mp4 --from 3 --to 9 --out TRIMMED
-    doorward-verify export FOLDER [--device ID]
+    doorward-verify export FOLDER
     doorward-verify --page verify.html
 
 Each option is carried out, or the command ends with 2 before it checks anything: `--page` stands

@@ -1,6 +1,6 @@
 """Checks of an owner's export: the doorbell's signed index, and each recording against it.
 
-    doorward-verify export FOLDER [--device ID]
+    doorward-verify export FOLDER
 
 The key is the one in the index, whose digest is the doorbell's id: `--device` says which id that
 has to be. What nobody signed (events.json, who-looked.json) is only held against the digests of
@@ -57,7 +57,7 @@ class ListedFile(Document, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class Failure:
     """Something that fails, or is missing; `code` names its kind."""
 
     code: Exit
@@ -71,20 +71,20 @@ class ExportReport:
     device: str
     clips: int
     files: int
-    findings: tuple[Finding, ...]
+    failures: tuple[Failure, ...]
 
     @property
     def exit_code(self) -> Exit:
-        """The first kind of finding that fails; missing recordings alone are incomplete."""
-        failed = [one.code for one in self.findings if one.code is not Exit.INCOMPLETE]
+        """The first kind of failure; missing recordings alone are incomplete."""
+        failed = [one.code for one in self.failures if one.code is not Exit.INCOMPLETE]
         if failed:
             return min(failed)
-        return Exit.INCOMPLETE if self.findings else Exit.HOLDS
+        return Exit.INCOMPLETE if self.failures else Exit.HOLDS
 
     def lines(self) -> Iterator[str]:
         """Yield the report, for people."""
         yield f"doorbell {self.device}: {self.clips} recordings, {self.files} files"
-        for one in self.findings:
+        for one in self.failures:
             yield f"{'missing' if one.code is Exit.INCOMPLETE else 'FAILS'}: {one.what}"
         yield self.exit_code.words
 
@@ -94,14 +94,14 @@ def check_export(folder: Path, *, device: str | None = None) -> ExportReport:
     index = read_index(folder, device=device)
     identity = unb64u(index.identity_key)
     listed = _listed(folder)
-    findings = list(_changed_files(folder, listed))
+    failures = list(_changed_files(folder, listed))
     for clip in index.clips:
-        findings += _check_clip(folder, clip, identity)
+        failures += _check_clip(folder, clip, identity)
     return ExportReport(
         device=index.device,
         clips=len(index.clips),
         files=len(listed),
-        findings=tuple(findings),
+        failures=tuple(failures),
     )
 
 
@@ -121,21 +121,21 @@ def read_index(folder: Path, *, device: str | None) -> ExportIndex:
     return index
 
 
-def _check_clip(folder: Path, clip: ExportedClip, identity: bytes) -> Iterator[Finding]:
+def _check_clip(folder: Path, clip: ExportedClip, identity: bytes) -> Iterator[Failure]:
     found = sorted((folder / "clips").glob(f"*_{clip.clip_id}.mp4"))
     if not found:
-        yield Finding(code=Exit.INCOMPLETE, what=f"recording {clip.clip_id}")
+        yield Failure(code=Exit.INCOMPLETE, what=f"recording {clip.clip_id}")
         return
     video = found[0]
     try:
         manifest = _manifest(video.with_suffix(".json"), clip, identity)
     except (WireError, OSError) as error:
-        yield Finding(code=Exit.DEVICE, what=f"{video.name}: {error}")
+        yield Failure(code=Exit.DEVICE, what=f"{video.name}: {error}")
         return
     try:
         check_footage(Mp4(FileSource(video, max_bytes=MAX_CLIP_BYTES)), manifest)
     except (WireError, OSError) as error:
-        yield Finding(code=Exit.PICTURES, what=f"{video.name}: {error}")
+        yield Failure(code=Exit.PICTURES, what=f"{video.name}: {error}")
 
 
 def _manifest(path: Path, clip: ExportedClip, identity: bytes) -> ClipManifest:
@@ -177,16 +177,16 @@ def _listed(folder: Path) -> list[ListedFile]:
         raise WireError(f"index.json: {error}") from error
 
 
-def _changed_files(folder: Path, listed: list[ListedFile]) -> Iterator[Finding]:
+def _changed_files(folder: Path, listed: list[ListedFile]) -> Iterator[Failure]:
     for one in listed:
         path = folder / one.path
         try:
             is_same = path.stat().st_size == one.size and _digest(path) == one.sha256
         except OSError as error:
-            yield Finding(code=Exit.PACKAGE, what=f"{one.path}: {error.strerror}")
+            yield Failure(code=Exit.PACKAGE, what=f"{one.path}: {error.strerror}")
             continue
         if not is_same:
-            yield Finding(code=Exit.PACKAGE, what=f"{one.path} isn't the file that was saved")
+            yield Failure(code=Exit.PACKAGE, what=f"{one.path} isn't the file that was saved")
 
 
 def _digest(path: Path) -> str:

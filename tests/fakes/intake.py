@@ -340,7 +340,6 @@ class DeskRig:
             clock=self,
             promises=self.promises,
             settings_user=self,
-            browsers=self.browsers,
         )
         answers = StatementReplies(
             owners=self.owners,
