@@ -4,7 +4,6 @@
  * @module
  */
 import { thisBrowser } from "../account.js";
-import { progress } from "../components/controls.js";
 import { confirmSheet } from "../components/dialog.js";
 import { fill, h } from "../dom.js";
 import { openExports } from "../export_notes.js";
@@ -185,11 +184,11 @@ class ExportPage {
     const pausing = (this.pausing = new AbortController());
     const { signal } = pausing;
     const parts = h("div", { "aria-live": "polite" });
-    const bar = h("div");
+    const bar = h("progress", { max: 1, value: 0, "aria-label": t("export.running") });
     const line = h("p", { id: "export-progress", class: "muted" }, t("export.looking"));
     const pause = h("button", { id: "pause-export", onclick: () => pausing.abort() }, t("export.pause"));
     fill(this.said);
-    fill(this.place, h("h2", {}, t("export.running")), bar, line, parts, h("div", { class: "actions" }, pause), h("p", { class: "muted" }, t("export.stay")));
+    fill(this.place, h("h2", {}, t("export.running")), h("div", { class: "progress" }, bar), line, parts, h("div", { class: "actions" }, pause), h("p", { class: "muted" }, t("export.stay")));
     try {
       const source = exportSource(context, bell, signal);
       const target =
@@ -296,11 +295,10 @@ function offered(place, { number, name, blob }, signal) {
   );
 }
 
-/** @param {HTMLElement} bar @param {HTMLElement} line @param {Standing} now */
+/** Nobody is told each time: whoever wants to hear it reads the bar. @param {HTMLProgressElement} bar @param {HTMLElement} line @param {Standing} now */
 function drawProgress(bar, line, { count, of, bytes, ofBytes, leftMs }) {
-  const words = t("export.progress", { count, of, bytes: bytesText(bytes), all: bytesText(ofBytes) });
-  fill(bar, progress(ofBytes === 0 ? 1 : bytes / ofBytes, words));
-  fill(line, words, leftMs !== null && count < of && ` · ${t("export.left", { time: durationText(leftMs) })}`);
+  bar.value = ofBytes === 0 ? 1 : bytes / ofBytes;
+  fill(line, t("export.progress", { count, of, bytes: bytesText(bytes), all: bytesText(ofBytes) }), leftMs !== null && count < of && ` · ${t("export.left", { time: durationText(leftMs) })}`);
 }
 
 /** @param {unknown} error */
