@@ -7,7 +7,7 @@ import { forgetAccount, loadAccount, saveAccount } from "./account.js";
 import { Relay, Unreachable } from "./api.js";
 import { fill, h, mark, skeleton } from "./dom.js";
 import { whenOf } from "./event_groups.js";
-import { followEmergencies, playCalmly } from "./emergency.js";
+import { followEmergencies } from "./emergency.js";
 import { Household } from "./household.js";
 import { icon } from "./icons.js";
 import { LANGUAGES, chooseLanguage, currentLanguage, loadLanguage, loadMoreWords, t, timeText } from "./i18n.js";
@@ -234,7 +234,7 @@ class App {
     const link = h("a", { href: `#/requests/${request_id}` }, t("requests.read"));
     const close = h("button", { class: "quiet", onclick: () => fill(element("asked")) }, t("banner.close"));
     fill(element("asked"), h("div", { class: "banner asked", id: "emergency-asked" }, is_example && `${t("requests.example")}: `, t("banner.emergency", { agency: agency_name }), " ", link, close));
-    playCalmly().catch((error) => console.warn("no sound", error));
+    import("./calm_sound.js").then(({ playCalmly }) => playCalmly()).catch((error) => console.warn("no sound", error));
   }
 
   /** @param {Event} pressed */

@@ -8,7 +8,7 @@
  */
 import { comparedKeys, rememberKeys } from "./account.js";
 import { deviceIdOf, unb64u } from "./vendor/protocol/encoding.js";
-import { importP256 } from "./vendor/protocol/passkeys.js";
+import { importP256 } from "./vendor/protocol/p256.js";
 
 /** @typedef {import("./household.js").Household} Household */
 /** @typedef {import("./household.js").Doorbell} Doorbell */

@@ -18,6 +18,7 @@ import pytest
 from playwright.async_api import Browser, Page, Response
 
 from relay.web.app_server import BUNDLE
+from tests.fakes.waiting import eventually
 from tests.flows.asked_home import Home, home_in_browser
 from tests.flows.browser import Person, chromium, sit_down
 from tests.flows.camera import speak
@@ -163,26 +164,36 @@ async def load_from_bundle(address: str) -> bytes:
     return (BUNDLE / urlsplit(address).path.lstrip("/")).read_bytes()
 
 
-NOTES_WHEN_SHOWN = """new MutationObserver((_, observer) => {
+TELLS_WHEN_SHOWN = """new MutationObserver((_, observer) => {
   if (document.querySelector("SHOWN") === null) return;
   observer.disconnect();
-  window.shownAtMs = performance.now();
+  window.tellShown("");
 }).observe(document, { childList: true, subtree: true });"""
-ASKED_FOR_UNTIL_SHOWN = """() => performance.getEntriesByType("resource")
-  .filter((one) => one.startTime <= window.shownAtMs).map((one) => one.name)"""
 
 
 async def weigh_the_app(inspector: Inspector, page: Page, shown: str) -> None:
-    """Weigh what the owner's app fetches until its first page shows what it is for."""
-    await page.add_init_script(NOTES_WHEN_SHOWN.replace("SHOWN", shown))
+    """Weigh what the owner's app fetches until its first page shows what it is for.
+
+    Both are told by one session of the browser's protocol, in order: a busy machine that takes
+    them late weighs the same.
+    """
+    asked: list[str] = []
+    before: list[str] = []
+    session = await page.context.new_cdp_session(page)
+    session.on("Network.requestWillBeSent", lambda sent: asked.append(sent["request"]["url"]))
+    session.on("Runtime.bindingCalled", lambda _: before.extend(asked))
+    await session.send("Network.enable")
+    await session.send("Runtime.enable")
+    await session.send("Runtime.addBinding", {"name": "tellShown"})
+    await page.add_init_script(TELLS_WHEN_SHOWN.replace("SHOWN", shown))
     answer = await page.goto(f"{OWNER_ORIGIN}/")
     assert answer is not None
     inspector.check_policy(f"owner {shown}", answer)
     await page.wait_for_selector(shown)
-    await page.wait_for_load_state("networkidle")
-    fetched = await page.evaluate(ASKED_FOR_UNTIL_SHOWN)
-    assert any("/locales/" in address for address in fetched)
-    await inspector.weigh(f"owner {shown}", answer, fetched)
+    await eventually(lambda: bool(before))
+    assert any("/locales/" in address for address in before)
+    await session.detach()
+    await inspector.weigh(f"owner {shown}", answer, before)
 
 
 def browser_of(page: Page) -> Browser:

@@ -5,6 +5,7 @@ import { readFileSync } from "node:fs";
 import test from "node:test";
 
 import { WireError, b64u, join, sha256, unb64u, utf8 } from "../../relay/web/static/js/protocol/encoding.js";
+import * as p256 from "../../relay/web/static/js/protocol/p256.js";
 import * as passkeys from "../../relay/web/static/js/protocol/passkeys.js";
 import { parseApproverCode, parseRecoveryCode } from "../../relay/web/static/js/protocol/owner_codes.js";
 import { parseCodeText } from "../../relay/web/static/js/protocol/players.js";
@@ -31,7 +32,7 @@ async function assertion({ told = {}, without = "", rpId = RP_ID, flags = 0x05, 
     credential_id: id,
     authenticator_data: b64u(data),
     client_data_json: b64u(clientData),
-    signature: b64u(passkeys.derSignature(new Uint8Array(raw))),
+    signature: b64u(p256.derSignature(new Uint8Array(raw))),
   };
 }
 
@@ -79,7 +80,7 @@ test("another key's signature is refused", async () => {
 
 const vectors = JSON.parse(readFileSync(new URL("../vectors/keys.json", import.meta.url), "utf8"));
 const READERS = {
-  p256: async (key) => passkeys.importP256(unb64u(key)),
+  p256: async (key) => p256.importP256(unb64u(key)),
   passkey: async (key) => passkeys.checkPasskey(unb64u(key)),
   x25519: async (key) => checkX25519(unb64u(key)),
 };

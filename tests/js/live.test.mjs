@@ -29,7 +29,7 @@ import {
   signLive,
 } from "../../relay/web/static/js/protocol/live.js";
 import { browserWords } from "../../relay/web/static/js/protocol/pairing.js";
-import { derSignature } from "../../relay/web/static/js/protocol/passkeys.js";
+import { derSignature } from "../../relay/web/static/js/protocol/p256.js";
 import { importSealingPair, newSealingPair } from "../../relay/web/static/js/protocol/sealing.js";
 import { openThumbnail } from "../../relay/web/static/js/protocol/thumbnails.js";
 

@@ -18,7 +18,8 @@ import { passkeyLogin } from "../../relay/owner_app/vendor/browser/passkey.js";
 import { eventText } from "../../relay/owner_app/views/events.js";
 import { ageText } from "../../relay/owner_app/views/thumbs.js";
 import { b64u, canonical, deviceIdOf, newId, unb64u, utf8 } from "../../relay/owner_app/vendor/protocol/encoding.js";
-import { challenge, derSignature } from "../../relay/owner_app/vendor/protocol/passkeys.js";
+import { challenge } from "../../relay/owner_app/vendor/protocol/passkeys.js";
+import { derSignature } from "../../relay/owner_app/vendor/protocol/p256.js";
 import { newSealingPair, rawPublicKey, sealTo } from "../../relay/owner_app/vendor/protocol/sealing.js";
 import { memoryDatabase } from "../fakes/memory_database.mjs";
 

@@ -10,7 +10,7 @@ import { knownBrowsers } from "../../relay/owner_app/known_browsers.js";
 import { looksIn } from "../../relay/owner_app/views/looked.js";
 import { forgetNotes } from "../../relay/owner_app/note_store.js";
 import { b64u, canonical, deviceIdOf, newId, unb64u, utf8 } from "../../relay/owner_app/vendor/protocol/encoding.js";
-import { derSignature } from "../../relay/owner_app/vendor/protocol/passkeys.js";
+import { derSignature } from "../../relay/owner_app/vendor/protocol/p256.js";
 import { newSealingPair, rawPublicKey, sealTo } from "../../relay/owner_app/vendor/protocol/sealing.js";
 import { memoryDatabase } from "../fakes/memory_database.mjs";
 

@@ -7,7 +7,8 @@ import test from "node:test";
 
 import { NotOwnPasskey, ownerOfMade, ownerOfUsed } from "../../relay/owner_app/own_passkey.js";
 import { b64u, join, sha256, utf8 } from "../../relay/owner_app/vendor/protocol/encoding.js";
-import { challenge, derSignature } from "../../relay/owner_app/vendor/protocol/passkeys.js";
+import { challenge } from "../../relay/owner_app/vendor/protocol/passkeys.js";
+import { derSignature } from "../../relay/owner_app/vendor/protocol/p256.js";
 
 const ES256 = { name: "ECDSA", hash: "SHA-256", namedCurve: "P-256" };
 const ORIGIN = "https://door.test";

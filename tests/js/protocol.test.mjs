@@ -13,7 +13,8 @@ const vectors = (name) =>
   JSON.parse(readFileSync(new URL(`../vectors/${name}.json`, import.meta.url), "utf8"));
 
 const encoding = await use("encoding.js");
-const { challenge, derSignature, rawSignature } = await use("passkeys.js");
+const { derSignature, rawSignature } = await use("p256.js");
+const { challenge } = await use("passkeys.js");
 const { SecondAnswer, newOffer, takeAnswer, wordsToChoose } = await use("pairing.js");
 const { importSealingPair, newSealingPair, openSealed, rawPublicKey, sealTo } =
   await use("sealing.js");

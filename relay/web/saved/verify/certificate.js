@@ -4,7 +4,7 @@
  */
 import { derOf, element } from "../../static/js/protocol/certificate.js";
 import { b64u } from "../../static/js/protocol/encoding.js";
-import { verifyP256 } from "../../static/js/protocol/passkeys.js";
+import { verifyP256 } from "../../static/js/protocol/p256.js";
 import { must } from "./document_reader.js";
 
 /** @typedef {import("../../static/js/protocol/certificate.js").Element} Element */

@@ -15,7 +15,8 @@ import {
   utf8,
 } from "../../static/js/protocol/encoding.js";
 import { contentFiles } from "../packages.js";
-import { challenge, checkAssertion, isSamePasskey, verifyP256 } from "../../static/js/protocol/passkeys.js";
+import { challenge, checkAssertion, isSamePasskey } from "../../static/js/protocol/passkeys.js";
+import { verifyP256 } from "../../static/js/protocol/p256.js";
 import { isLine } from "../../static/js/protocol/plain_text.js";
 import { mayAsk } from "../../static/js/protocol/requests.js";
 import { checkIssued, parseCertificate } from "./certificate.js";

@@ -6,7 +6,8 @@
  */
 import { WireError, canonical, join, sha256Hex, unb64u, unhex, utf8 } from "../../static/js/protocol/encoding.js";
 import { WITHDRAW_TAG, checkCertificate, checkOfficers, mayAsk, parseRequestUnverified, requestDigest } from "../../static/js/protocol/requests.js";
-import { challenge, checkAssertion, checkPasskey, importP256, verifyP256 } from "../../static/js/protocol/passkeys.js";
+import { challenge, checkAssertion, checkPasskey } from "../../static/js/protocol/passkeys.js";
+import { importP256, verifyP256 } from "../../static/js/protocol/p256.js";
 import { isBlank } from "../../static/js/protocol/plain_text.js";
 import { sealTo } from "../../static/js/protocol/sealing.js";
 import { must } from "./document_reader.js";

@@ -6,7 +6,7 @@
  * @module
  */
 import { b64u, join, sha256, utf8 } from "../protocol/encoding.js";
-import { derSignature } from "../protocol/passkeys.js";
+import { derSignature } from "../protocol/p256.js";
 import { readKey, writeKey } from "./key_store.js";
 
 /** @typedef {{credential_id: string, rp_id: string, user_handle: string, key: CryptoKey}} DemoPasskey */

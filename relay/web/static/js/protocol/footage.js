@@ -13,7 +13,7 @@ import {
   unhex,
   utf8,
 } from "./encoding.js";
-import { verifyP256 } from "./passkeys.js";
+import { verifyP256 } from "./p256.js";
 import { Sha256 } from "./sha256.js";
 
 /** @typedef {import("./documents.js").ClipManifest} ClipManifest */

@@ -16,7 +16,7 @@ import {
   unb64u,
   utf8,
 } from "./encoding.js";
-import { derSignature, verifyP256 } from "./passkeys.js";
+import { derSignature, verifyP256 } from "./p256.js";
 import { sealTo } from "./sealing.js";
 
 /** @typedef {import("./documents.js").SignedLive} SignedLive */

@@ -4,7 +4,7 @@
  * @module
  */
 import { WireError, join, parse, parseCanonical, text, unb64u, utf8 } from "./encoding.js";
-import { verifyP256 } from "./passkeys.js";
+import { verifyP256 } from "./p256.js";
 import { openSealed } from "./sealing.js";
 
 /** @typedef {import("./documents.js").OwnerNote} OwnerNote */

@@ -6,7 +6,7 @@
  * @module
  */
 import { WireError, parseCanonical, text, unb64u } from "./encoding.js";
-import { importP256 } from "./passkeys.js";
+import { importP256 } from "./p256.js";
 import { isLine } from "./plain_text.js";
 import { checkX25519 } from "./sealing.js";
 

@@ -7,7 +7,7 @@
  */
 import words from "../../vendor/words.js";
 import { WireError, b64u, canonical, deviceIdOf, join, newId, parseCanonical, sha256, sha256Hex, unb64u, unhex, utf8 } from "./encoding.js";
-import { verifyP256 } from "./passkeys.js";
+import { verifyP256 } from "./p256.js";
 import { checkX25519 } from "./sealing.js";
 
 /** @typedef {import("./documents.js").BrowserKeys} BrowserKeys */

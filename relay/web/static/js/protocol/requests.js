@@ -4,7 +4,8 @@
  */
 import { ID_PATTERN, LAST_MS, WireError, canonical, join, parseCanonical, sha256Hex, unb64u, utf8 } from "./encoding.js";
 import { isLine, isPlain, isText } from "./plain_text.js";
-import { challenge, checkAssertion, isSamePasskey, verifyP256 } from "./passkeys.js";
+import { challenge, checkAssertion, isSamePasskey } from "./passkeys.js";
+import { verifyP256 } from "./p256.js";
 
 /** @typedef {import("./documents.js").Agency} Agency */
 /** @typedef {import("./documents.js").EvidenceRequest} EvidenceRequest */

@@ -4,7 +4,7 @@
  * @module
  */
 import { WireError, join, parseCanonical, sha256Hex, text, unb64u, utf8 } from "./encoding.js";
-import { verifyP256 } from "./passkeys.js";
+import { verifyP256 } from "./p256.js";
 import { openSealed } from "./sealing.js";
 
 /** @typedef {import("./documents.js").PictureFacts} PictureFacts */
