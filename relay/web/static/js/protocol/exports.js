@@ -3,7 +3,7 @@
  * @module
  */
 import { WireError, join, parse, parseCanonical, unb64u, utf8 } from "./encoding.js";
-import { verifyP256 } from "./passkeys.js";
+import { verifyP256 } from "./p256.js";
 
 /** @typedef {{clip_id: string, started_ms: number, duration_ms: number, dating: string, manifest_digest: string, size_bytes: number, is_held: boolean, kept_by: string[]}} ExportedClip */
 /** @typedef {{v: 1, device: string, identity_key: string, export_digest: string, made_ms: number, until_ms: number, clips: ExportedClip[]}} ExportIndex what is used of it here; the rest is saved as it is */
