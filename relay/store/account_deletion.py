@@ -33,11 +33,6 @@ from relay.store.schema import (
     viewer_tokens,
 )
 
-SUBJECT_KINDS = {"paired": "credential_id", "owner_gone": "credential_id"}
-"""Events that name a passkey in clear, and where in their bodies."""
-GUEST_KINDS = ("guest_let", "guest_gone")
-"""Events that name a guest's browser in clear."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountRows:
@@ -213,18 +208,12 @@ async def logged_packages(tx: Transaction, devices: Collection[str]) -> list[Log
 
 
 async def _delete_naming(tx: Transaction, own: AccountRows) -> int:
-    """Delete the events that name a passkey or a guest's browser of the account."""
-    query = select(events.c.relay_seq, events.c.kind, events.c.payload).where(
-        _any_of(events.c.device, own.devices),
-        events.c.kind.in_((*SUBJECT_KINDS, *GUEST_KINDS)),
-    )
-    naming = []
-    for row in (await tx.execute(query)).all():
-        body = json.loads(row.payload)["body"]
-        subject = body.get(SUBJECT_KINDS.get(row.kind, "browser"))
-        if subject in own.credential_ids or subject in own.browsers:
-            naming.append(row.relay_seq)
-    return await _delete(tx, events, _any_of(events.c.relay_seq, naming))
+    """Delete the events that name a passkey or a browser of the account in clear."""
+    names = sorted(own.credential_ids | own.browsers)
+    if not names:
+        return 0
+    is_named = or_(*(events.c.payload.contains(f'"{name}"', autoescape=True) for name in names))
+    return await _delete(tx, events, _any_of(events.c.device, own.devices) & is_named)
 
 
 async def _delete_ceremonies(tx: Transaction, own: AccountRows) -> int:

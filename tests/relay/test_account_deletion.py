@@ -279,6 +279,9 @@ async def test_a_guest_deletes_their_account_too(world):
             ),
         )
     await world.tell(device, let)
+    ada = b64u(b"the owner who let them in")
+    note = Note(credential_id=ada, browser=let.browser, sealed=b64u(bytes(40)))
+    await world.tell(device, note)
     receipt = (await delete(gus)).json()
     assert receipt["deleted"]["guest_rights"] == 1
     assert receipt["doorbells"] == [], "a guest is told nothing of the owners' releases"
