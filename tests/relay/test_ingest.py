@@ -24,8 +24,9 @@ from firmware.protocol.events import (
 )
 from firmware.protocol.topics import topic
 from relay.notify.hub import EventCommitted, HealthChanged, StateChanged
-from relay.store import events, fleet, health, people
+from relay.store import events, fleet, health
 from tests.relay.doorbells import Connection, enrol
+from tests.relay.registered_passkeys import register_passkeys
 from tests.relay.servers import Broker, Relay, run_relay
 
 pytestmark = pytest.mark.services
@@ -372,20 +373,7 @@ async def test_what_names_the_passkey_of_no_account_is_receipted_and_not_kept(
     Seen to fail without `is_about_nobody`, and with a slot's notes kept for whoever they name.
     """
     doorbell, gone, here = await enrol(relay, tmp_path), b64u(b"gone"), b64u(b"here")
-    async with relay.database.begin() as tx:
-        account = people.Account(id="a" * 26, role="owner", agency=None, name="Bo")
-        await people.add_account(tx, account, 0)
-        passkey = people.Credential(
-            credential_id=here,
-            account_id=account.id,
-            public_key="k",
-            rp_id="r",
-            origin="o",
-            aaguid="",
-            sign_count=0,
-            is_demo=False,
-        )
-        await people.add_credential(tx, passkey)
+    await register_passkeys(relay.database, here)
     told = []
     for name in (gone, here):
         note = Note(credential_id=name, browser="b" * 20, sealed=b64u(bytes(64)))
