@@ -327,6 +327,24 @@ def test_a_grant_is_taken_back_once(world):
 # Single clips
 
 
+def test_everything_is_exported_to_an_own_browser_in_time_alone(world):
+    """Seen to fail, one by one, with each check out of `_check_export`."""
+    world, _ = world.with_owner()
+    bo = world.facts.owners[1].passkey.credential_id
+    terms = ExportAll(browser=BROWSER.keys.id)
+    assert reason(world.judged(terms)) == "browser"
+    assert reason(knowing(world, BROWSER.keys, bo).judged(terms)) == "browser"
+    own = knowing(world, BROWSER.keys, ada(world))
+    assert reason(own.judged(terms)) is None
+    known = own.facts.browsers[BROWSER.keys.id]
+    for right in (
+        guest(BROWSER.keys, "history").right,
+        msgspec.structs.replace(known.right, until_ms=NOW_MS),
+    ):
+        other = own.with_facts(browsers={BROWSER.keys.id: replace(known, right=right)})
+        assert reason(other.judged(terms)) == "browser"
+
+
 def with_clip(world: ConsentWorld, **changes: Any) -> ConsentWorld:
     fact = replace(world.facts.clips[world.clip_id], size_bytes=CLIP_BYTES, **changes)
     return world.with_facts(clips={world.clip_id: fact}, max_kept_bytes=CLIP_BYTES)
