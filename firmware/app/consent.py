@@ -21,6 +21,7 @@ from firmware.decisions.clip_deletion import ClipDeletion
 from firmware.decisions.clip_facts import ClipFactCollector
 from firmware.decisions.door_number_alerts import DoorNumberAlerts
 from firmware.decisions.executor import Executor
+from firmware.decisions.exports import Exports
 from firmware.decisions.facts import FactCollector
 from firmware.decisions.first_pairing import FirstPairing
 from firmware.decisions.holds import Holds
@@ -35,6 +36,7 @@ from firmware.enrolment.door_number import DoorNumber
 from firmware.knock.pattern_store import KnockStore
 from firmware.local_page.asked_requests import AskedRequests
 from firmware.local_page.asked_service import LocalAskedService
+from firmware.local_page.export_service import ExportService
 from firmware.local_page.presenter import StatementPresenter
 from firmware.local_page.release_tracker import ReleaseTracker
 from firmware.outbox.bucket import Bucket
@@ -113,6 +115,13 @@ class ConsentWiring:
         )
         self.uploads = self._open_uploads()
         relay.identity.marked.add(self.uploads.end_all)
+        self._exports = Exports(
+            site.config.data_dir / "exports.json",
+            owners=household.owners,
+            browsers=household.browsers,
+            notes=household.notes,
+            clock=site.clock,
+        )
         self._deciding = self._make_deciding()
         self.recovering = self._make_recovering()
         self._deciding.on_recovery_key.add(self.recovering.on_keys)
@@ -193,6 +202,7 @@ class ConsentWiring:
             await self.first_pairing.resume()
             await self.recovering.resume()
             await self._deciding.notify_of_file()
+            await self._exports.end_what_is_over()
             if self._site.clock.is_settled():  # a wrong time would forget a no, and ask again
                 now_ms = self._site.clock.wall_ms()
                 await asyncio.to_thread(
@@ -231,11 +241,11 @@ class ConsentWiring:
             deleting=ClipDeletion(
                 library=self._recording.library, choices=self._choices, clock=self._site.clock
             ),
+            exports=self._exports,
             notes=self._people.notes,
             clock=self._site.clock,
             promises=self._promises,
             settings_user=self._settings,
-            browsers=self._people.browsers,
         )
 
     def _make_recovering(self) -> OwnerRecovery:
@@ -361,4 +371,16 @@ class ConsentWiring:
             owners=self._people.owners,
             browsers=self._people.browsers,
             household=self._household,
+            exports=ExportService(
+                keys=self._site.keys,
+                clock=self._site.clock,
+                exports=self._exports,
+                library=self._recording.library,
+                choices=self._choices,
+                household=self._household,
+                statements=self._statements,
+                owners=self._people.owners,
+                browsers=self._people.browsers,
+                file=self._settings,
+            ),
         )

@@ -17,6 +17,8 @@ from firmware.protocol.decisions import (
     DeleteClips,
     EndApprover,
     EndBrowser,
+    EndExport,
+    ExportAll,
     GiveRight,
     Hold,
     KeepClips,
@@ -40,7 +42,7 @@ from firmware.protocol.setting_changes import crossed, number, widened
 MAX_HOLDS = 10
 MAX_APPROVERS = 5
 MAX_REFUSED_AGENCIES = 20
-TIMELESS = (EndBrowser, EndApprover, Hold, Revoke)
+TIMELESS = (EndBrowser, EndApprover, EndExport, Hold, Revoke)
 """They only narrow, so they count while the time isn't known, too."""
 
 
@@ -77,6 +79,10 @@ def check_decision(terms: Terms, credential_id: str, facts: Facts) -> None:
                 _fact_of(clip_id, facts.deleted_clips)
         case KeepClips():
             _check_keeping(terms, facts)
+        case ExportAll():
+            _check_export(terms, credential_id, facts)
+        case EndExport():
+            pass  # one that isn't there has ended, as was wished
         case Revoke():
             if terms.grant_digest in facts.household.revoked:
                 raise Forbidden("revoked", "this grant was taken back before")
@@ -122,6 +128,8 @@ def is_widening(terms: Terms, credential_id: str, facts: Facts) -> bool:
             return bool(widened(household.settings, terms.settings, file, zones))
         case EndBrowser() | Hold() | Unhold() | Revoke() | Decline() | EndApprover():
             return False
+        case ExportAll() | EndExport():
+            return False  # an owner's own browser may see all recordings anyway
         case DeleteClips() | Undelete() | KeepClips():
             return False  # an undone deletion shows no more than before it, and to nobody else
         case Confirm() | Knock():
@@ -186,6 +194,15 @@ def _check_ending(terms: EndBrowser, credential_id: str, facts: Facts) -> None:
     known = facts.browsers.get(terms.browser)
     if known is None or (known.right.holder == "owner" and known.credential_id != credential_id):
         raise Forbidden("browser", "none of your browsers, guests and players here is that one")
+
+
+def _check_export(terms: ExportAll, credential_id: str, facts: Facts) -> None:
+    """Give everything to the signer's own browser only: never to a guest's or a player's."""
+    known = facts.browsers.get(terms.browser)
+    if known is None or known.right.holder != "owner" or known.credential_id != credential_id:
+        raise Forbidden("browser", "everything is given to one of your own browsers here alone")
+    if known.right.is_over(facts.now_ms):
+        raise Forbidden("browser", "this browser's right is over; renew it with your passkey first")
 
 
 def _check_hold(terms: Hold, facts: Facts) -> None:

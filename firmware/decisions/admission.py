@@ -171,6 +171,10 @@ class Admission:
         own = sum(one.is_owners for one in given)
         return OwnersRights(browsers=own, others=len(given) - own)
 
+    def owners_browsers(self) -> list[EnrolledBrowser]:
+        """Return the browsers of all owners, without guests and players."""
+        return [one for one in self._browsers.all() if one.is_owners]
+
     def may_watch(self, browser_id: str) -> bool:
         """Return whether this browser is an owner's."""
         return self._browsers.find(browser_id) is not None

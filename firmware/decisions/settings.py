@@ -13,8 +13,8 @@ from typing import Protocol
 from firmware.consent.facts import Decided, Refusal
 from firmware.decisions.admission import Admission
 from firmware.decisions.clip_deletion import ClipDeletion
+from firmware.decisions.exports import Exports
 from firmware.decisions.holds import Holds
-from firmware.enrolment.browsers import BrowserStore
 from firmware.enrolment.owners import OwnerStore
 from firmware.errors import DoorwardError
 from firmware.notes.sealed_notes import Notes
@@ -28,6 +28,8 @@ from firmware.protocol.decisions import (
     DeleteClips,
     EndApprover,
     EndBrowser,
+    EndExport,
+    ExportAll,
     FileSettings,
     GiveRight,
     Hold,
@@ -84,11 +86,11 @@ class HouseholdSettings:
         household: HouseholdStore,
         holding: Holds,
         deleting: ClipDeletion,
+        exports: Exports,
         notes: Notes,
         clock: Clock,
         promises: DeferredEvents,
         settings_user: SettingsUser,
-        browsers: BrowserStore,
     ) -> None:
         self.on_recovery_key: Listeners[RecoveryKeys | None] = Listeners()
         """Notified of the recovery key that an owner sets, None: none, once it is stored."""
@@ -97,11 +99,11 @@ class HouseholdSettings:
         self._household = household
         self._holding = holding
         self._deleting = deleting
+        self._exports = exports
         self._notes = notes
         self._clock = clock
         self._promises = promises
         self._settings_user = settings_user
-        self._browsers = browsers
 
     async def carry_out(self, decided: Decided) -> Refusal | None:
         """Store the decision's effect, then notify the owners; Refusal after a storage error."""
@@ -129,6 +131,10 @@ class HouseholdSettings:
                 await asyncio.to_thread(self._hold, digest, terms)
             case DeleteClips() | Undelete() | KeepClips():
                 await asyncio.to_thread(self._deleting.carry_out, terms, credential_id)
+            case ExportAll():
+                await asyncio.to_thread(self._exports.begin, digest, terms, credential_id)
+            case EndExport():
+                pass  # ended by `complete`, which tells the owners first
             case ChangeSettings():
                 await asyncio.to_thread(
                     lambda: household.set_settings(terms.settings, at_ms=now_ms)
@@ -172,6 +178,10 @@ class HouseholdSettings:
                     lambda: self._deleting.note_of(digest, terms, by_name=name)
                 )
                 await self._notes.to_all(note)
+            case ExportAll():
+                await self._exports.notify_began(digest)
+            case EndExport():
+                await self._exports.end(digest, terms, credential_id)
             case ChangeSettings():
                 await self._settings_user.use_settings(terms.settings)
                 await self._notes.to_all(await self._settings_now(digest))
@@ -235,6 +245,10 @@ class HouseholdSettings:
                 return terms.grant_digest in household.revoked()
             case DeleteClips() | Undelete():
                 return self._deleting.is_done(terms)
+            case ExportAll():
+                return self._exports.is_open(digest)
+            case EndExport():
+                return not self._exports.is_open(terms.export_digest)
             case _:
                 return False
 
@@ -285,7 +299,7 @@ class HouseholdSettings:
         digest = self._settings_user.file.digest()
         if await asyncio.to_thread(self._household.file_notice) == digest:
             return
-        browsers = [one for one in self._browsers.all() if one.is_owners]
+        browsers = self._admitting.owners_browsers()
         if not browsers:
             return  # the first owner is still to come
         note = await self._preferences_now()

@@ -18,6 +18,8 @@ from firmware.protocol.asking import (
     ClipsNow,
     ClipsWanted,
     ConfirmWanted,
+    ExportFinished,
+    ExportWanted,
     HouseholdNow,
     HouseholdWanted,
     LookWanted,
@@ -71,6 +73,14 @@ class AskedService(Protocol):
 
     async def look(self, browser_id: str, wish: LookWanted) -> bytes | None:
         """Return the footage that would be released, as MP4; None: the request doesn't allow it."""
+        ...
+
+    async def export(self, browser_id: str) -> bytes:
+        """Return the signed index of the browser's export; LiveError if it has none."""
+        ...
+
+    async def finish_export(self, browser_id: str, *, is_complete: bool) -> None:
+        """End the browser's export."""
         ...
 
 
@@ -128,6 +138,11 @@ class AskedChannel(WishChannel[Wish]):
                 if look is None:
                     raise LiveError("not_found", "that can't be given for this request")
                 await self._send("part", look)
+            case ExportWanted():
+                await self._send("export", await self._desk.export(self._browser))
+            case ExportFinished():
+                await self._desk.finish_export(self._browser, is_complete=wish.is_complete)
+                self._end.send_json({"type": "finished"})
             case ConfirmWanted():
                 refused = await self._desk.confirm(self._browser, wish.signed)
                 self._end.send_json(

@@ -16,6 +16,7 @@ from firmware.enrolment.owners import OwnerStore
 from firmware.live.asked_channel import NotConfirmed
 from firmware.live.errors import LiveError
 from firmware.local_page.asked_requests import AskedRequests
+from firmware.local_page.export_service import ExportService
 from firmware.local_page.presenter import StatementPresenter
 from firmware.local_page.views import StatementView
 from firmware.protocol.asking import (
@@ -47,6 +48,7 @@ class LocalAskedService:
         owners: OwnerStore,
         browsers: BrowserStore,
         household: HouseholdStore,
+        exports: ExportService,
     ) -> None:
         self._desk = desk
         self._showing = showing
@@ -54,6 +56,7 @@ class LocalAskedService:
         self._owners = owners
         self._browsers = browsers
         self._household = household
+        self._exports = exports
         self._one_part_at_a_time = asyncio.Lock()  # each is put together whole, in memory
 
     async def waiting(self, browser_id: str) -> WaitingNow:
@@ -94,6 +97,16 @@ class LocalAskedService:
         self._owner_of(browser_id)
         async with self._one_part_at_a_time:
             return await asyncio.to_thread(self._requests.look, wish)
+
+    async def export(self, browser_id: str) -> bytes:
+        """Return the signed index of everything; an owner's passkey gave this browser the right."""
+        self._owner_of(browser_id)
+        return await self._exports.index(browser_id)
+
+    async def finish_export(self, browser_id: str, *, is_complete: bool) -> None:
+        """End the export of one of the owner's own browsers."""
+        self._owner_of(browser_id)
+        await self._exports.finish(browser_id, is_complete=is_complete)
 
     def _lives_here(self, browser_id: str, credential_id: str) -> HouseholdNow:
         approvers = self._household.approvers().values()

@@ -3,9 +3,10 @@ confirmation, and an approver key's confirmation.
 
 Spoken between the doorbell and `doorward approve` or `answer`, end to end: the relay, which carries
 the signalling, sees neither a request nor what was decided. A program says one `Wish` a message.
-The doorbell answers by a JSON text with a `type`: `waiting`, `part`, `household`, `requests` and
-`clips` announce `size` bytes that follow in chunks of CHUNK_BYTES, and then an `end`; `confirmed`
-and `refused` answer a confirmation; `error` says why nothing comes. One answer at a time, in order.
+The doorbell answers by a JSON text with a `type`: `waiting`, `part`, `household`, `requests`,
+`clips` and `export` announce `size` bytes that follow in chunks of CHUNK_BYTES, and then an `end`;
+`confirmed` and `refused` answer a confirmation, `finished` the end of an export; `error` says why
+nothing comes. One answer at a time, in order.
 
 Waiting statements are as on the doorbell's own page: both are made of the same facts.
 What is asked is padded, so that whoever counts bytes doesn't learn whether there is a request.
@@ -92,6 +93,16 @@ class LookWanted(Document, frozen=True, kw_only=True, tag="look", tag_field="typ
     has_audio: bool
 
 
+class ExportWanted(Document, frozen=True, kw_only=True, tag="export", tag_field="type"):
+    """Request the index of the caller's export (protocol/exports.py)."""
+
+
+class ExportFinished(Document, frozen=True, kw_only=True, tag="export_finished", tag_field="type"):
+    """End the caller's export: all was fetched, or its owner stopped it."""
+
+    is_complete: bool
+
+
 Wish = (
     WaitingWanted
     | PartWanted
@@ -100,6 +111,8 @@ Wish = (
     | RequestsWanted
     | ClipsWanted
     | LookWanted
+    | ExportWanted
+    | ExportFinished
 )
 
 

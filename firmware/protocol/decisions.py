@@ -123,6 +123,21 @@ class KeepClips(Document, frozen=True, kw_only=True, tag="keep_clips", tag_field
     is_kept: bool
 
 
+class ExportAll(Document, frozen=True, kw_only=True, tag="export", tag_field="kind"):
+    """Let one of the signer's own browsers fetch all that the doorbell keeps, for a day.
+
+    It widens nothing: that browser may see every recording, and every owner is told.
+    """
+
+    browser: BrowserId
+
+
+class EndExport(Document, frozen=True, kw_only=True, tag="end_export", tag_field="kind"):
+    """End an export now, by the digest of the statement that began it; any owner may."""
+
+    export_digest: Digest
+
+
 class Revoke(Document, frozen=True, kw_only=True, tag="revoke", tag_field="kind"):
     """Revoke a grant (R14): unsent packages aren't sent, sent ones are to be erased."""
 

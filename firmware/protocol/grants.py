@@ -19,6 +19,8 @@ from firmware.protocol.decisions import (
     DeleteClips,
     EndApprover,
     EndBrowser,
+    EndExport,
+    ExportAll,
     GiveRight,
     Hold,
     IdentityGiven,
@@ -133,6 +135,8 @@ Terms = (
     | DeleteClips
     | Undelete
     | KeepClips
+    | ExportAll
+    | EndExport
     | Revoke
     | Decline
     | RefuseAgency

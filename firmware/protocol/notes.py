@@ -13,6 +13,8 @@ import msgspec
 from firmware.protocol.browsers import BrowserId
 from firmware.protocol.decisions import FileSettings, NamedClips, OwnerSettings, Preferences
 from firmware.protocol.encoding import (
+    MAX_LINE_CHARS,
+    TEXT_PATTERN,
     AgencyId,
     DeviceId,
     Digest,
@@ -34,6 +36,9 @@ from firmware.protocol.sealing import open_sealed, seal_to
 
 NOTE_TAG = b"doorward/note/v1\x00"
 NOTE_INFO = b"doorward/note/v1"
+
+ShownName = Annotated[str, msgspec.Meta(max_length=MAX_LINE_CHARS, pattern=TEXT_PATTERN)]
+"""A name, or nothing where whose it was has gone."""
 
 
 class Nothing(Document, frozen=True, kw_only=True, tag="nothing", tag_field="type"):
@@ -139,6 +144,24 @@ class ClipsDecided(Document, frozen=True, kw_only=True, tag="clips_decided", tag
     by_name: Line
     clips: NamedClips
     until_ms: WallTimeMs | None = None
+
+
+ExportState = Literal["began", "complete", "stopped", "over"]
+
+
+class ExportNow(Document, frozen=True, kw_only=True, tag="export_now", tag_field="type"):
+    """The begin or end of an export; `statement_digest` is the statement's that caused it.
+
+    `by_name` is the owner who began it, or who stopped it. `over`: its day, or its browser's right,
+    ended first. `until_ms` is when it ends by itself, 0 where that is known no more.
+    """
+
+    statement_digest: Digest
+    export_digest: Digest
+    state: ExportState
+    by_name: ShownName
+    browser_name: ShownName
+    until_ms: WallTimeMs
 
 
 class OwnerRemoved(Document, frozen=True, kw_only=True, tag="owner_removed", tag_field="type"):
@@ -300,6 +323,7 @@ NoteBody = (
     | DoorNoticeNow
     | HoldsNow
     | ClipsDecided
+    | ExportNow
     | OwnerRemoved
     | MovedOut
     | RecoveryUsed

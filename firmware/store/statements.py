@@ -271,6 +271,16 @@ class StatementStore:
         """Return all statements in one state, oldest first."""
         return _readable(self._rows_in(state))
 
+    def newest(self, limit: int) -> list[WaitingStatement]:
+        """Return at most `limit` statements in any state, oldest first."""
+        with self._database.read() as connection:
+            rows = connection.execute(
+                f"SELECT {_COLUMNS} FROM waiting_statements"  # noqa: S608
+                " ORDER BY received_ms DESC, digest LIMIT ?",
+                (limit,),
+            ).fetchall()
+        return _readable(reversed(rows))
+
     def unreadable_in(self, state: StatementState) -> list[str]:
         """Return the digests of unreadable statements: damaged, or of another version."""
         rows = self._rows_in(state)

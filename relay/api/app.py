@@ -6,6 +6,7 @@ Its description is at /api/v1/openapi.json.
 from fastapi import FastAPI
 
 from relay.api import (
+    account_deletion,
     accounts,
     doorbells,
     live,
@@ -36,6 +37,7 @@ def build_api(services: ApiServices) -> FastAPI:
     app.state.services = services
     for module in (
         accounts,
+        account_deletion,
         sessions,
         reads,
         pairing,

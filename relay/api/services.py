@@ -12,6 +12,7 @@ from relay.fleet.door_notices import DoorNotices
 from relay.live.signalling import Signalling
 from relay.notify.hub import Hub
 from relay.notify.push_subscriptions import PushSubscriptions
+from relay.people.account_deletion import AccountDeletion
 from relay.people.ceremonies import Ceremonies
 from relay.people.pairing import Pairings
 from relay.people.passkeys import Site
@@ -49,6 +50,7 @@ class ApiServices:
     relay_name: str
     example_town: str
     ceremonies: Ceremonies
+    account_deletion: AccountDeletion
     sessions: Sessions
     viewers: ViewerTokens
     pairings: Pairings

@@ -35,6 +35,7 @@ from relay.map.map_data import MapData
 from relay.map.places import Places
 from relay.notify.hub import Hub
 from relay.notify.web_push import WebPush
+from relay.people.account_deletion import AccountDeletion
 from relay.people.ceremonies import Ceremonies
 from relay.people.colleague_invitations import ColleagueInvitations
 from relay.people.oidc import Oidc
@@ -143,6 +144,7 @@ def _api_services(parts: Parts, sessions: Sessions) -> ApiServices:
         relay_name=RELAY_NAME,
         example_town=config.example_town,
         ceremonies=Ceremonies(database, clock, site, role="owner", more_sites=more_sites),
+        account_deletion=AccountDeletion(database, clock, relay_url=config.public_url),
         sessions=sessions,
         viewers=ViewerTokens(database, clock),
         pairings=parts.pairings,

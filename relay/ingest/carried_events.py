@@ -22,13 +22,24 @@ from firmware.protocol.events import (
     CheckedIn,
     Event,
     KeyChangeCommitted,
+    Note,
+    OwnerGone,
+    Paired,
     PushWanted,
     RefusalsCounted,
     ReleaseCommitted,
     SlotCommitted,
     Thumbnail,
 )
-from relay.store import carried_events, door_notices, events, push, silences, thumbnails
+from relay.store import (
+    carried_events,
+    door_notices,
+    events,
+    people,
+    push,
+    silences,
+    thumbnails,
+)
 from relay.store.database import Transaction
 from relay.store.events import EventRow
 from relay.store.push import PushRow
@@ -86,6 +97,13 @@ def is_carried(event: Event) -> bool:
     )
 
 
+async def is_about_nobody(tx: Transaction, event: Event) -> bool:
+    """Return whether an event names the passkey of an account that isn't here (any more)."""
+    if not isinstance(event.body, Note | OwnerGone | Paired):
+        return False
+    return bool(await people.unknown_credentials(tx, [event.body.credential_id]))
+
+
 async def carry(tx: Transaction, event: Event, *, received_ms: int, custody: Custody) -> FollowUp:
     """Process one such event, whose id is not known yet."""
     await carried_events.add(tx, event, received_ms=received_ms)
@@ -117,7 +135,11 @@ async def carry(tx: Transaction, event: Event, *, received_ms: int, custody: Cus
             await door_notices.end(tx, event.device, notice_id)
         case SlotCommitted() as told:
             await custody.take(tx, event)
-            notes = await events.add_slot_notes(tx, event, told.notes, received_ms=received_ms)
+            unknown = await people.unknown_credentials(
+                tx, {note.credential_id for note in told.notes}
+            )
+            own = [note for note in told.notes if note.credential_id not in unknown]
+            notes = await events.add_slot_notes(tx, event, own, received_ms=received_ms)
             return FollowUp(notes=tuple(notes))
         case ReleaseCommitted() | KeyChangeCommitted() | RefusalsCounted():
             await custody.take(tx, event)

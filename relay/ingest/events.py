@@ -5,7 +5,8 @@
 
 Thumbnails, pushes and what is for the log are committed and receipted like the others, but don't
 become rows among the events, have no hooks, and the hub hears only of a picture, and of the notes
-in a slot (relay/ingest/carried_events.py).
+in a slot (relay/ingest/carried_events.py). Nor does what names a passkey that no account has (any
+more): of a deleted account nothing comes back.
 
 Invariants: an event is committed once, whatever is sent twice; a receipt is only for what is
 committed; a message is acknowledged after all that, so a relay that dies in between gets it
@@ -31,7 +32,15 @@ from relay.bus import Bus, StreamMessage
 from relay.custody.errors import KeyTaken, LogUnavailable
 from relay.errors import BusUnavailable, ObjectStoreError, RelayError, StoreError, said
 from relay.fleet.message_parser import parse_device_message
-from relay.ingest.carried_events import NOTHING, Custody, FollowUp, NoCustody, carry, is_carried
+from relay.ingest.carried_events import (
+    NOTHING,
+    Custody,
+    FollowUp,
+    NoCustody,
+    carry,
+    is_about_nobody,
+    is_carried,
+)
 from relay.ingest.event_order import EventOrder
 from relay.ingest.event_quota import EventQuota
 from relay.store import carried_events, events, fleet
@@ -244,6 +253,9 @@ class EventIngest:
             known.digests[event.id] = event.digest()
         elif is_carried(event):
             passing = await carry(tx, event, received_ms=now_ms, custody=self._custody)
+            known.digests[event.id] = event.digest()
+        elif await is_about_nobody(tx, event):
+            await carried_events.add(tx, event, received_ms=now_ms)
             known.digests[event.id] = event.digest()
         else:
             row = known.rows[event.id] = await events.add(tx, event, received_ms=now_ms)

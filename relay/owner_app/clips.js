@@ -18,7 +18,7 @@ import { readMp4 } from "./vendor/protocol/mp4.js";
 /** @typedef {import("./vendor/protocol/documents.js").ClipManifest} ClipManifest */
 /** @typedef {import("./vendor/protocol/documents.js").SignedManifest} SignedManifest */
 /** @typedef {"trusted" | "dated" | "latest" | "unknown"} Dating how its time is known: by a right clock, corrected since, as its latest only, not at all */
-/** @typedef {{blob: Blob, manifest: ClipManifest, times_s: number[], started_ms: number | null, dating: Dating}} CheckedClip `times_s` of its pictures; `started_ms` is null if the doorbell doesn't say when it began */
+/** @typedef {{blob: Blob, manifest: ClipManifest, signed: SignedManifest, times_s: number[], started_ms: number | null, dating: Dating}} CheckedClip `times_s` of its pictures; `started_ms` is null if the doorbell doesn't say when it began */
 /** @typedef {{clip: string, size: number, from: number, digest: string, manifest: SignedManifest, started_ms?: number, dating?: string}} Head */
 /** @typedef {{clipId: string, digest: string, identityKey: string}} Which */
 
@@ -170,7 +170,7 @@ async function checked({ manifest: signed, started_ms, dating }, blob, { clipId,
     if (mp4.hasSound && !(await isSameSound(mp4.sound(), manifest))) throw new Error("other sound");
     const times_s = mp4.pictureTimes().map((pts_90k) => pts_90k / 90_000);
     const time = { started_ms: beginOf(manifest, started_ms), dating: datingOf(manifest, dating) };
-    return { blob, manifest, times_s, ...time };
+    return { blob, manifest, signed, times_s, ...time };
   } catch (error) {
     throw new ClipError("different", String(error));
   }

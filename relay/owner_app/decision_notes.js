@@ -131,7 +131,7 @@ export function answerOf(household, device, requestDigest) {
  */
 export function warningsOf(household, device) {
   const all = inOrder(household.notes.values())
-    .filter(({ note }) => note.device === device && ["owner_removed", "recovery_used", "door_locked"].includes(note.body.type))
+    .filter(({ note }) => note.device === device && ["owner_removed", "recovery_used", "door_locked", "export_now"].includes(note.body.type))
     .reverse();
   const locks = all.filter(({ note }) => note.body.type === "door_locked");
   return all.filter((one) => one.note.body.type !== "door_locked" || one === locks[0]);

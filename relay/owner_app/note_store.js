@@ -23,6 +23,7 @@ const KEPT = [
   "door_notice_now",
   "holds_now",
   "clips_decided",
+  "export_now",
   "owner_removed",
   "recovery_used",
   "browser_enrolled",

@@ -70,7 +70,7 @@ export const SHORT_PAGES = {
     { name: "notice", signed: ["notice_contact"] },
   ],
   police: [{ name: "asking", signed: ["is_opted_in", "has_reminder"] }, { name: "hidden" }, { name: "holds" }],
-  data: [{ name: "paper" }, { name: "advanced" }],
+  data: [{ name: "paper" }, { name: "export" }, { name: "advanced" }],
 };
 
 /** Says a setting's value. @param {SettingKey | PreferenceKey} key @param {unknown} value undefined: it isn't known here */

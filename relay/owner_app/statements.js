@@ -17,7 +17,7 @@ export const STATEMENT_LIFE_MS = 3600 * 1000;
 /** What only narrows may find the doorbell later: nearly as long as a doorbell takes any statement. */
 const NARROWING_LIFE_MS = 23 * 3600 * 1000;
 /** @type {Terms["kind"][]} */
-const NARROWING = ["hold", "unhold", "decline", "revoke", "end_session", "end_approver"];
+const NARROWING = ["hold", "unhold", "decline", "revoke", "end_session", "end_approver", "end_export"];
 
 /**
  * Signs, seals and sends one statement; returns its digest.
@@ -27,7 +27,18 @@ const NARROWING = ["hold", "unhold", "decline", "revoke", "end_session", "end_ap
  * @returns {Promise<string>}
  */
 export async function sendStatement(household, device, terms) {
-  const { owner, relay } = household;
+  const { digest, sealed } = await signStatement(household, device, terms);
+  await household.relay.post(`doorbells/${device}/statements`, { sealed });
+  return digest;
+}
+
+/**
+ * Signs and seals one statement, to be sent later.
+ * @param {Household} household @param {string} device @param {Terms} terms
+ * @returns {Promise<{digest: string, sealed: string}>}
+ */
+export async function signStatement(household, device, terms) {
+  const { owner } = household;
   const { sealing_key } = trustedKeys(household, device);
   const document = statementText(device, terms, nowMs() + lifeOf(terms));
   const assertion = await signDocument({
@@ -37,8 +48,7 @@ export async function sendStatement(household, device, terms) {
     rpId: owner.rp_id,
   });
   const sealed = await sealStatement({ statement: document, assertion }, sealing_key);
-  await relay.post(`doorbells/${device}/statements`, { sealed });
-  return sha256Hex(utf8(document));
+  return { digest: await sha256Hex(utf8(document)), sealed };
 }
 
 /** How long a statement counts once it is signed. @param {Terms} terms */

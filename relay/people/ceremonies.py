@@ -175,13 +175,17 @@ class Ceremonies:
         self._lockout.succeeded(caller.address, account.id)
         return SignedIn(token=token, account=account, passkey=key)
 
-    async def start_confirming(self, what: str, session_id: str) -> Started:
-        """Start a fresh passkey check of a signed-in person before the action `what`."""
+    async def start_confirming(self, what: str, session_id: str, origin: str = "") -> Started:
+        """Start a fresh passkey check of a signed-in person before the action `what`.
+
+        At the site whose page asks.
+        """
         challenge = secrets.token_bytes(32)
         data = json.dumps({"session_id": session_id})
         ceremony_id = await self._store(f"confirm-{what}", challenge, data)
         return Started(
-            ceremony_id=ceremony_id, options=login_options(self._site, challenge=challenge)
+            ceremony_id=ceremony_id,
+            options=login_options(self._site_at(origin), challenge=challenge),
         )
 
     async def finish_confirming(

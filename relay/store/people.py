@@ -4,6 +4,7 @@ Secrets come in as SHA-256 only. What an invitation allows is decided in relay.p
 what is stored.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from sqlalchemy import Row, delete, insert, select, update
@@ -98,6 +99,14 @@ async def find_credential(tx: Transaction, credential_id: str) -> Credential | N
     query = select(credentials).where(credentials.c.credential_id == credential_id)
     row = (await tx.execute(query)).first()
     return None if row is None else _credential(row)
+
+
+async def unknown_credentials(tx: Transaction, credential_ids: Collection[str]) -> set[str]:
+    """Return those passkeys that no account has, or has any more."""
+    query = select(credentials.c.credential_id).where(
+        credentials.c.credential_id.in_(sorted(credential_ids))
+    )
+    return set(credential_ids) - set((await tx.execute(query)).scalars())
 
 
 async def list_credentials(tx: Transaction, account_id: str) -> list[Credential]:

@@ -1,4 +1,4 @@
-"""The command line of `doorward-verify`: checks evidence, or trims it.
+"""The command line of `doorward-verify`: checks evidence or an owner's export, or trims evidence.
 
 Offline, for anyone who is handed it.
 
@@ -6,6 +6,7 @@ Offline, for anyone who is handed it.
     doorward-verify FOLDER [--agreement agreement.json] [--policy policy.txt]
     doorward-verify trim FOLDER/clip-1.mp4 --from 3 --to 9 --out TRIMMED
     doorward-verify recording FOLDER
+    doorward-verify export FOLDER
     doorward-verify --page verify.html
 
 Each option is carried out, or the command ends with 2 before it checks anything: `--page` stands
@@ -25,6 +26,7 @@ from relay.verify.agency_key import AgencyKey, KnownAgency, OpeningKey
 from relay.verify.checks import Exit
 from relay.verify.document_reader import CLIP_NAME
 from relay.verify.errors import AlteredPackage, UnreadablePackage
+from relay.verify.exported import check_export
 from relay.verify.file_reader import (
     read_agreement,
     read_evidence,
@@ -53,6 +55,8 @@ NAME = "doorward-verify"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Check evidence, or trim it; return the exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    if words[:1] == ["export"]:
+        return _check_export(_export_parser().parse_args(words[1:]))
     is_trim = words[:1] == ["trim"]
     if words[:1] == ["recording"]:
         return _check_recording(_recording_parser().parse_args(words[1:]))
@@ -69,6 +73,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _refuse(error, Exit.USAGE)
     except OSError as error:
         return _refuse(f"{error.filename}: {error.strerror}", Exit.USAGE)
+
+
+def _check_export(options: argparse.Namespace) -> int:
+    try:
+        report = check_export(Path(options.folder), device=options.device)
+    except WireError as error:
+        return _refuse(error, Exit.DEVICE)
+    except OSError as error:
+        return _refuse(f"{error.filename}: {error.strerror}", Exit.USAGE)
+    print("\n".join(report.lines()))
+    return report.exit_code.value
 
 
 def _refuse(why: object, code: Exit) -> int:
@@ -205,6 +220,19 @@ class _Once(argparse.Action):
         if getattr(namespace, self.dest) is not None:
             parser.error(f"{option_string} is given twice")
         setattr(namespace, self.dest, values)
+
+
+def _export_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=f"{NAME} export",
+        description="Check what an owner exported from a doorbell: its index and each recording.",
+        epilog=f"Exit codes: 2 wrong use, 3 recordings missing, 10 and more: what fails. {ZERO}",
+        allow_abbrev=False,
+    )
+    parser.add_argument("folder", help="where the export was written, or its ZIP files unpacked")
+    parser.add_argument("--device", action=_Once, metavar="ID",
+                        help="the id of the doorbell that it has to be from")  # fmt: skip
+    return parser
 
 
 def _trim_parser() -> argparse.ArgumentParser:

@@ -61,6 +61,7 @@ _PATHS: Final[Sequence[tuple[re.Pattern[str], bool, RouteClass]]] = (
     (re.compile(r"/(agency|for-agencies/[^/]+/area)/streets\.pmtiles$"), False, FILES),
     (re.compile(r"/(agency|admin)/(login|register|oidc)/"), False, SIGN_IN),
     (re.compile(r"/api/v1/owner/(login|register)/"), False, SIGN_IN),
+    (re.compile(r"/api/v1/account/deletion"), True, SIGN_IN),
     (re.compile(r"/enrol$"), True, ENROL),
     (re.compile(r"/renew$"), True, RENEW),
     # Whoever draws looks again and again, and hands nothing in by it.

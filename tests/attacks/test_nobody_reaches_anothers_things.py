@@ -108,6 +108,7 @@ FOR_EVERY_OWNER = {
     ("DELETE", f"{API}/push/{{browser}}"),
     ("PUT", f"{API}/session/browser/{{browser}}"),
     ("DELETE", f"{API}/browsers/{{browser}}"),  # the caller's own sessions in it
+    ("POST", f"{API}/account/deletion/options"),  # the caller's own; it deletes nothing yet
     # The form is looked at for whoever sends it (tests/relay/test_request_form.py).
     ("POST", "/agency/requests/new"),
     # One's own ways to sign in (tests/attacks/test_nobody_links_anothers_sign_in.py).

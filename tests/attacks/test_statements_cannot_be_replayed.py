@@ -21,6 +21,8 @@ from firmware.protocol.decisions import (
     DeleteClips,
     EndApprover,
     EndBrowser,
+    EndExport,
+    ExportAll,
     Hold,
     KeepClips,
     Knock,
@@ -44,7 +46,7 @@ from tests.story.browser import SoftBrowser
 
 DIGEST = "ab" * 32
 KINDS = sorted(kind.__name__ for kind in get_args(Terms))
-NARROW_FOR_EVER = {"EndBrowser", "EndApprover", "Hold", "Revoke"}
+NARROW_FOR_EVER = {"EndBrowser", "EndApprover", "EndExport", "Hold", "Revoke"}
 
 
 @pytest.fixture
@@ -65,6 +67,7 @@ class House:
     hold: str
     woken: list[str]
     clip: str
+    export: str = ""
 
     def sign(self, kind: str) -> bytes:
         """Sign what is right of that kind, by who may."""
@@ -81,6 +84,8 @@ class House:
             "DeleteClips": DeleteClips(clips=[self.clip], is_now=False),
             "Undelete": Undelete(clips=[self.clip]),
             "KeepClips": KeepClips(clips=[self.clip], is_kept=True),
+            "ExportAll": ExportAll(browser=self.laptop.keys.id),
+            "EndExport": EndExport(export_digest=self.export),
             "Revoke": Revoke(grant_digest=DIGEST),
             "Decline": Decline(request_digest=DIGEST),
             "RefuseAgency": RefuseAgency(agency="a-police", is_refused=True),
@@ -132,6 +137,7 @@ class House:
             household.declined(),
             rig.choices.deleted_until(),
             rig.choices.kept_by(),
+            rig.exports.all,
             [asked.statement.digest for asked in self.desk.waiting()],
             [one.digest for one in rig.store.statements_in("confirmed")],
             list(rig.kept()),
@@ -151,12 +157,15 @@ async def house_of(rig: DeskRig) -> House:
     house.restart()
     hold = rig.sign(Hold(from_ms=1, to_ms=2))
     house.hold = digest_of(hold)
+    export = rig.sign(ExportAll(browser=rig.browser.keys.id))
+    house.export = digest_of(export)
     for signed in (
         rig.sign(rig.newcomer(passkey=bo.key)),
         rig.sign(own_browser(laptop.keys)),
         rig.sign(AddApprover(name="Approver", key=key.key)),
         rig.sign(ChangeSettings(settings=OwnerSettings(revision=1))),
         hold,
+        export,
     ):
         await house.take(signed)
     return house
@@ -183,6 +192,9 @@ async def undo(house: House, kind: str) -> None:
             await house.take(rig.sign(Undelete(clips=[house.clip])))
         case "Undelete":
             await house.take(rig.sign(DeleteClips(clips=[house.clip], is_now=False)))
+        case "ExportAll":
+            newest = rig.exports.all[-1].export_digest
+            await house.take(rig.sign(EndExport(export_digest=newest)))
         case "KeepClips":
             await house.take(rig.sign(KeepClips(clips=[house.clip], is_kept=False)))
         case "RefuseAgency":

@@ -24,6 +24,7 @@ from firmware.decisions.intake import StatementIntake
 from firmware.decisions.request_intake import RequestIntake
 from firmware.local_page.asked_requests import AskedRequests
 from firmware.local_page.asked_service import LocalAskedService
+from firmware.local_page.export_service import ExportService
 from firmware.local_page.presenter import StatementPresenter
 from firmware.local_page.release_tracker import ReleaseTracker
 from firmware.protocol.decisions import AddApprover
@@ -177,6 +178,23 @@ def asked_line(rig: DeskRig, desk: StatementIntake) -> LocalAskedService:
         owners=rig.owners,
         browsers=rig.browsers,
         household=rig.household,
+        exports=export_service(rig),
+    )
+
+
+def export_service(rig: DeskRig) -> ExportService:
+    """Return what gives an owner's browser everything, of what a rig's desk has."""
+    return ExportService(
+        keys=rig.keys,
+        clock=rig,
+        exports=rig.exports,
+        library=rig.library,
+        choices=rig.choices,
+        household=rig.household,
+        statements=rig.store,
+        owners=rig.owners,
+        browsers=rig.browsers,
+        file=rig,
     )
 
 

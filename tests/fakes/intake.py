@@ -20,6 +20,7 @@ from firmware.decisions.admission import Admission, ServedBrowsers
 from firmware.decisions.clip_deletion import ClipDeletion
 from firmware.decisions.clip_facts import ClipFactCollector
 from firmware.decisions.executor import Executor
+from firmware.decisions.exports import Exports
 from firmware.decisions.facts import FactCollector
 from firmware.decisions.holds import Holds
 from firmware.decisions.intake import StatementIntake
@@ -321,7 +322,15 @@ class DeskRig:
                 max_kept_bytes=self.max_kept_bytes,
             ),
         )
+        self.exports = Exports(
+            self.folder / "exports.json",
+            owners=self.owners,
+            browsers=self.browsers,
+            notes=notes,
+            clock=self,
+        )
         self.deciding = HouseholdSettings(
+            exports=self.exports,
             admitting=self.admitting,
             owners=self.owners,
             household=self.household,
@@ -331,7 +340,6 @@ class DeskRig:
             clock=self,
             promises=self.promises,
             settings_user=self,
-            browsers=self.browsers,
         )
         answers = StatementReplies(
             owners=self.owners,

@@ -18,6 +18,8 @@ from firmware.protocol.decisions import (
     DeleteClips,
     EndApprover,
     EndBrowser,
+    EndExport,
+    ExportAll,
     GiveRight,
     Hold,
     KeepClips,
@@ -142,6 +144,16 @@ def keep(home: TwoOwners, *, is_kept: bool) -> KeepClips:
     return KeepClips(clips=clip_ids, is_kept=is_kept)
 
 
+def export(home: TwoOwners) -> ExportAll:
+    return ExportAll(browser=home.rig.browser.keys.id)
+
+
+def end_export(home: TwoOwners) -> EndExport:
+    terms, digest = export(home), fresh_digest()
+    home.rig.exports.begin(digest, terms, home.rig.world.owner.key.credential_id)
+    return EndExport(export_digest=digest)
+
+
 def approver(home: TwoOwners) -> AddApprover:
     for key_id in home.rig.household.approvers():
         home.rig.household.end_approver(key_id)
@@ -201,6 +213,8 @@ CASES = {
         lambda h: keep(h, is_kept=True), lambda h, t: set(h.rig.choices.kept_by()) == set(t.clips)
     ),
     "let go": Case(lambda h: keep(h, is_kept=False), lambda h, _: not h.rig.choices.kept_by()),
+    "export": Case(export, lambda h, t: h.rig.exports.of_browser(t.browser) is not None),
+    "end export": Case(end_export, lambda h, t: not h.rig.exports.is_open(t.export_digest)),
     "add approver": Case(approver, lambda h, t: t.key.credential_id in h.rig.household.approvers()),
     "end approver": Case(end_approver, lambda h, _: not h.rig.household.approvers()),
     "recovery": Case(recovery, lambda h, t: h.rig.household.recovery() == t.keys),

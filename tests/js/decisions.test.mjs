@@ -20,7 +20,7 @@ const { parseApproverCode, parseRecoveryCode } = await use("owner_codes.js");
 const { newSealingPair, openSealed, rawPublicKey } = await use("sealing.js");
 
 const KINDS = [
-  "add_approver", "add_owner", "confirm", "decline", "delete_clips", "end_approver", "end_session", "give_right", "grant",
+  "add_approver", "add_owner", "confirm", "decline", "delete_clips", "end_approver", "end_export", "end_session", "export", "give_right", "grant",
   "hold", "keep_clips", "knock", "recovery", "refuse_agency", "remove_owner", "revoke", "settings", "undelete", "unhold",
 ];
 

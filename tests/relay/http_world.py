@@ -47,6 +47,7 @@ from relay.notify.hub import Hub
 from relay.notify.push_endpoints import Endpoints
 from relay.notify.push_key import PushKey
 from relay.notify.push_subscriptions import PushSubscriptions
+from relay.people.account_deletion import AccountDeletion
 from relay.people.ceremonies import Ceremonies
 from relay.people.colleague_invitations import ColleagueInvitations
 from relay.people.invitations import invite_admin, invite_officer, invite_owner
@@ -414,6 +415,7 @@ def _services(world: World, *, has_demo_passkeys: bool, ice: IceServers) -> Http
                 role="owner",
                 more_sites=[replace(owners, rp_id="localhost", origin=OWN_MACHINE)],
             ),
+            account_deletion=AccountDeletion(database, clock, relay_url=RELAY_URL),
             sessions=sessions,
             viewers=ViewerTokens(database, clock),
             pairings=world.pairings,

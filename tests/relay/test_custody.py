@@ -75,6 +75,7 @@ from tests.fakes.releases import opening_of
 from tests.fakes.sequenced_entries import place_entries
 from tests.relay.databases import open_database
 from tests.relay.evidence_packages import give_owner
+from tests.relay.registered_passkeys import register_passkeys
 
 DEVICES = ["a" * 20, "b" * 20, "c" * 20]
 CUSTODY = "example.lakeland/custody"
@@ -452,6 +453,7 @@ async def test_a_second_word_for_the_same_slot_changes_nothing(house: House) -> 
 async def test_the_notes_of_a_slot_are_for_their_owners_and_not_among_the_events(
     house: House,
 ) -> None:
+    await register_passkeys(house.database, "annA", "beaA")
     notes = [
         Note(credential_id=one, browser="b" * 20, sealed="AAAA") for one in ("annA", "annA", "beaA")
     ]
@@ -473,6 +475,7 @@ async def test_the_notes_of_a_slot_are_for_their_owners_and_not_among_the_events
 
 
 async def test_the_newest_slots_notes_are_kept_for_each_doorbell_and_browser(house: House) -> None:
+    await register_passkeys(house.database, "annA", "beaA", "eveA")
     slot = current_slot(house)
     for device, owners, count in ((DEVICES[0], ("annA", "beaA"), 3), (DEVICES[1], ("eveA",), 2)):
         for number in range(count):

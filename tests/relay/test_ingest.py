@@ -9,20 +9,24 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from firmware.protocol.encoding import new_id
+from firmware.protocol.encoding import b64u, new_id
 from firmware.protocol.events import (
     ClipReady,
     ClockSet,
     Event,
     Health,
     Motion,
+    Note,
+    Paired,
     Pressed,
+    SlotCommitted,
     Trouble,
 )
 from firmware.protocol.topics import topic
 from relay.notify.hub import EventCommitted, HealthChanged, StateChanged
 from relay.store import events, fleet, health
 from tests.relay.doorbells import Connection, enrol
+from tests.relay.registered_passkeys import register_passkeys
 from tests.relay.servers import Broker, Relay, run_relay
 
 pytestmark = pytest.mark.services
@@ -359,3 +363,36 @@ async def test_a_status_each_minute_keeps_the_last_word_and_wakes_nobody_for_not
         kept = await health.get(tx, doorbell.device)
     assert kept is not None
     assert kept.health == words[2]  # the will message, which knows nothing, took nothing away
+
+
+async def test_what_names_the_passkey_of_no_account_is_receipted_and_not_kept(
+    relay: Relay, tmp_path: Path
+) -> None:
+    """A deleted account's passkey would come back else, with the next note or its owner's going.
+
+    Seen to fail without `is_about_nobody`, and with a slot's notes kept for whoever they name.
+    """
+    doorbell, gone, here = await enrol(relay, tmp_path), b64u(b"gone"), b64u(b"here")
+    await register_passkeys(relay.database, here)
+    told = []
+    for name in (gone, here):
+        note = Note(credential_id=name, browser="b" * 20, sealed=b64u(bytes(64)))
+        slot = SlotCommitted(slot=1, commitment="ab" * 32, notes=[note])
+        bodies = (note, Paired(pairing_id=new_id(), credential_id=name), slot)
+        told += [doorbell.event(body=body) for body in bodies]
+
+    def tell() -> bool:
+        with doorbell.connect() as line:
+            line.subscribe(topic(doorbell.device, "command"))
+            for event in told:
+                line.publish("event", event.encode())
+                assert line.wait_for_receipt(event.id)
+            return True
+
+    assert await asyncio.to_thread(tell)
+    async with relay.database.read() as tx:
+        rows = await events.newest(tx, [doorbell.device], credential_ids=[gone, here], limit=500)
+        rows += await events.notes_for(
+            tx, [doorbell.device], credential_ids=[gone, here], guests=(), after_seq=0, limit=500
+        )
+    assert {row.event.body.credential_id for row in rows} == {here}

@@ -103,6 +103,8 @@ def _terms(key: PasskeyKey, recovery: decisions.RecoveryKeys) -> dict[str, grant
         decisions.DeleteClips(clips=[AN_ID], is_now=False),
         decisions.Undelete(clips=[AN_ID]),
         decisions.KeepClips(clips=[AN_ID, "b" * 26], is_kept=True),
+        decisions.ExportAll(browser=browser.id),
+        decisions.EndExport(export_digest=DIGEST),
         decisions.Revoke(grant_digest=DIGEST),
         decisions.Decline(request_digest=DIGEST),
         decisions.RefuseAgency(agency="lakeland", is_refused=True),
@@ -242,6 +244,14 @@ def _bodies() -> list[notes.NoteBody]:
         notes.HoldsNow(statement_digest=DIGEST, holds=[hold]),
         notes.ClipsDecided(
             statement_digest=DIGEST, what="deleted", by_name="Åsa", clips=[AN_ID], until_ms=NOW_MS
+        ),
+        notes.ExportNow(
+            statement_digest=DIGEST,
+            export_digest=DIGEST,
+            state="began",
+            by_name="Åsa",
+            browser_name="Åsas mobil",
+            until_ms=NOW_MS,
         ),
         notes.OwnerRemoved(name="Bo", by_name="Åsa"),
         notes.RecoveryUsed(name="Åsa", at_ms=NOW_MS),

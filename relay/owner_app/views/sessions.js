@@ -60,6 +60,7 @@ class SignedIn {
       h("ul", { class: "rows", id: "sessions" }, all),
       folded,
       h("div", { class: "actions" }, sessions.length > 1 && others, everywhere),
+      h("p", {}, h("a", { id: "to-delete-account", href: "#/account/delete" }, t("account.delete.title"))),
     ];
   }
 

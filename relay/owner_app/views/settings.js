@@ -6,11 +6,13 @@
 import { rows } from "../components/rows.js";
 import { preferencesOf, settingsOf, warningsOf } from "../decision_notes.js";
 import { fill, h } from "../dom.js";
+import { exportNoteText } from "../export_notes.js";
 import { hasText, t, time } from "../i18n.js";
 import { PREFERRED, SHORT_PAGES, SIGNED, valueText } from "../setting_fields.js";
 import { inForce } from "../vendor/protocol/decisions.js";
 import { noticeSection } from "./door_notice.js";
 import { doorLink, lockedText } from "./door_link.js";
+import { exportSection } from "./export.js";
 import { approversSection, recoverySection } from "./keys.js";
 import { unknownDoorbell } from "./no_doorbell.js";
 import { known, living } from "./parts.js";
@@ -76,6 +78,7 @@ function shortPage(context, group, bell, { name, signed, preferred }) {
       name === "asking" && h("p", {}, h("a", { href: `#/settings/doorbell/${device}/place` }, t("settings.to_place"))),
       name === "hidden" && refusedSection(context, device),
       name === "holds" && holdsSection(context, device),
+      name === "export" && exportSection(context, bell),
       name === "paper" && recoverySection(context, device),
       name === "advanced" && approversSection(context, device),
     ].filter((one) => one instanceof Node),
@@ -117,6 +120,7 @@ function more(group, { device }) {
       { id: "quick-replies", title: t("sayings.title"), href: `#/replies/${device}` },
     ];
   }
+  if (group === "data") return [{ id: "to-delete-account", title: t("account.delete.title"), more: t("account.delete.more"), href: "#/account/delete" }];
   return [];
 }
 
@@ -172,6 +176,7 @@ function warnings({ household, left }, device) {
 function warningText(body) {
   if (body.type === "recovery_used") return t("settings.recovery_used", { name: body.name });
   if (body.type === "door_locked") return lockedText(body);
+  if (body.type === "export_now") return exportNoteText(body);
   return ownerGone(body);
 }
 

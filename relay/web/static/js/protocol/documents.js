@@ -53,6 +53,8 @@
  * @typedef {{kind: "delete_clips", clips: string[], is_now: boolean}} DeleteClips
  * @typedef {{kind: "undelete", clips: string[]}} Undelete
  * @typedef {{kind: "keep_clips", clips: string[], is_kept: boolean}} KeepClips
+ * @typedef {{kind: "export", browser: string}} ExportAll one of the signer's own browsers may fetch everything for a day
+ * @typedef {{kind: "end_export", export_digest: string}} EndExport
  * @typedef {{kind: "revoke", grant_digest: string}} Revoke
  * @typedef {{kind: "decline", request_digest: string}} Decline
  * @typedef {{kind: "refuse_agency", agency: string, is_refused: boolean}} RefuseAgency
@@ -101,7 +103,7 @@
  *
  * @typedef {{settings: OwnerSettings, preferences: Preferences, mask_count: number, zone_count: number, longest_pre_roll_ms: number, has_sound: boolean, has_light: boolean}} FileSettings
  * @typedef {{kind: "settings", settings: OwnerSettings}} ChangeSettings
- * @typedef {GrantTerms | AddOwner | RemoveOwner | GiveRight | EndBrowser | Hold | Unhold | DeleteClips | Undelete | KeepClips | Revoke | Decline | RefuseAgency | ChangeSettings | SetRecovery | AddApprover | EndApprover | Confirm | Knock} Terms
+ * @typedef {GrantTerms | AddOwner | RemoveOwner | GiveRight | EndBrowser | Hold | Unhold | DeleteClips | Undelete | KeepClips | ExportAll | EndExport | Revoke | Decline | RefuseAgency | ChangeSettings | SetRecovery | AddApprover | EndApprover | Confirm | Knock} Terms
  * @typedef {{v: 1, domain: "doorward/statement/v1", device: string, nonce: string, not_after_ms: number, terms: Terms}} Statement
  * @typedef {{statement: string, assertion: Assertion}} SignedStatement
  *
@@ -157,6 +159,7 @@
  * @typedef {{hold_digest: string, from_ms: number, to_ms: number, until_ms: number}} HeldTime
  * @typedef {{type: "holds_now", statement_digest: string, holds: HeldTime[]}} HoldsNow
  * @typedef {{type: "clips_decided", statement_digest: string, what: "deleted" | "erased" | "restored" | "kept" | "let_go", by_name: string, clips: string[], until_ms?: number}} ClipsDecided
+ * @typedef {{type: "export_now", statement_digest: string, export_digest: string, state: "began" | "complete" | "stopped" | "over", by_name: string, browser_name: string, until_ms: number}} ExportNow
  * @typedef {{type: "owner_removed", name: string, by_name: string}} OwnerRemoved
  * @typedef {{type: "moved_out", name: string, credential_id: string, at_ms: number, browsers: number, guests: number}} MovedOut
  * @typedef {{type: "recovery_used", name: string, at_ms: number}} RecoveryUsed
@@ -170,7 +173,7 @@
  * @typedef {{type: "door_locked", wrong_total: number, until_ms: number | null, needs_button: boolean}} DoorLocked
  * @typedef {{type: "door_link", url: string, until_ms: number | null, refused: "" | "unlocked" | "needs_button"}} DoorLink
  * @typedef {{type: "wifi_tried", name: string, reason: "" | "wrong_password" | "not_found" | "failed" | "no_relay" | "broken_off" | "no_helper" | "storage", at_ms: number}} WifiTried
- * @typedef {Nothing | RequestsMatched | StatementDone | SettingsNow | RefusedNow | PreferencesNow | DoorNoticeNow | HoldsNow | ClipsDecided | OwnerRemoved | MovedOut | RecoveryUsed | ConfirmationWanted | StatementRefused | ReleaseDone | WatchingBegan | WatchingEnded | BrowserEnrolled | BrowserEnded | DoorLocked | DoorLink | WifiTried} NoteBody
+ * @typedef {Nothing | RequestsMatched | StatementDone | SettingsNow | RefusedNow | PreferencesNow | DoorNoticeNow | HoldsNow | ClipsDecided | ExportNow | OwnerRemoved | MovedOut | RecoveryUsed | ConfirmationWanted | StatementRefused | ReleaseDone | WatchingBegan | WatchingEnded | BrowserEnrolled | BrowserEnded | DoorLocked | DoorLink | WifiTried} NoteBody
  * @typedef {{device: string, id: string, told_ms: number, sealing_key: string, body: NoteBody}} OwnerNote
  * @typedef {{v: 1, key: string, since_ms: number, told_ms: number, contact: string, shape_permille: number, masks: [number, number][][], is_motion_recorded: boolean, pre_roll_ms: number, post_roll_ms: number, longest_ms: number, keep_days: number, is_sound_recorded: boolean, is_sound_live: boolean, recorders: number}} DoorNotice
  *
