@@ -13,6 +13,7 @@ import { doorLink, lockedText } from "./door_link.js";
 import { approversSection, recoverySection } from "./keys.js";
 import { unknownDoorbell } from "./no_doorbell.js";
 import { known, living } from "./parts.js";
+import { PlaceFinder } from "./place_finder.js";
 import { PreferenceForm } from "./preference_form.js";
 import { SettingForm } from "./setting_form.js";
 import { holdsSection, refusedSection } from "./settings_lists.js";
@@ -67,7 +68,7 @@ function shortPage(context, group, bell, { name, signed, preferred }) {
       knownSince(context, bell),
       hasText(help) && h("p", {}, t(help)),
       name === "keep" && cardHolds(context, device),
-      signed && new SettingForm(context, device, { name, keys: signed, drawing: name === "zones" ? (form) => editor(context, device, form) : undefined }).node,
+      signed && new SettingForm(context, device, { name, keys: signed, drawing: DRAWN[name]?.(context, device) }).node,
       preferred && new PreferenceForm(context, bell, preferred).node,
       name === "answer" && h("p", {}, h("a", { class: "button", href: `#/replies/${device}` }, t("sayings.title"))),
       name === "asking" && h("p", {}, h("a", { href: `#/settings/doorbell/${device}/place` }, t("settings.to_place"))),
@@ -78,6 +79,12 @@ function shortPage(context, group, bell, { name, signed, preferred }) {
     ].filter((one) => one instanceof Node),
   };
 }
+
+/** What stands before a page's fields, and changes them. @type {Record<string, (context: Context, device: string) => (form: SettingForm) => Node>} */
+const DRAWN = {
+  zones: (context, device) => (form) => editor(context, device, form),
+  place: ({ left }) => (form) => (form.knows("cell") ? new PlaceFinder(left, (cell) => form.fill("cell", cell)).node : h("div")),
+};
 
 /** @param {Context} context @param {string} device @param {SettingForm} form */
 function editor(context, device, form) {
