@@ -130,6 +130,28 @@ export function addWrongTap(owner) {
   const times = [...wrongTaps(owner), Date.now()];
   localStorage.setItem(remembered("wrong-taps", owner.credential_id), JSON.stringify(times));
 }
+/** The public keys of a guest who was let in from this browser: with them they can be given more time. @param {string} device @param {string} browser @returns {BrowserKeys | null} */
+export function guestKeys(device, browser) {
+  return readJson(remembered("guest-keys", `${device}.${browser}`));
+}
+
+/** @param {string} device @param {string} browser @param {BrowserKeys} keys */
+export function rememberGuestKeys(device, browser, keys) {
+  localStorage.setItem(remembered("guest-keys", `${device}.${browser}`), JSON.stringify(keys));
+}
+
+/** @typedef {{by_name: string, until_ms: number}} GuestTime by whom this account is or was a guest at a doorbell, and until when */
+
+/** The doorbells at which this account was seen as a guest here, by their ids. @param {Owner} owner @returns {Record<string, GuestTime>} */
+export function guestTimes(owner) {
+  return readJson(remembered("guest-times", owner.credential_id)) ?? {};
+}
+
+/** @param {Owner} owner @param {string} device @param {GuestTime} time */
+export function rememberGuestTime(owner, device, time) {
+  localStorage.setItem(remembered("guest-times", owner.credential_id), JSON.stringify({ ...guestTimes(owner), [device]: time }));
+}
+
 
 /** @param {Owner} owner @returns {number[]} */
 function wrongTaps(owner) {
