@@ -20,7 +20,10 @@ import { browserIdOf, browserKeysOf, newBrowserPairs } from "./vendor/protocol/b
 /** @typedef {"grant" | "revoke" | "hold" | "decline" | "refuse"} DecisionKind */
 /** @typedef {Partial<Record<DecisionKind, Sent>>} Decisions on one request at one door */
 
+/** @typedef {{why: string, at_ms: number, name: string}} EndedSession by whom nobody asked for it: the relay's code, when this browser heard of it, and who was signed in */
+
 const ACCOUNT = "doorward.account";
+const ENDED_SESSION = "doorward.ended-session";
 
 /** @param {string} kind @param {string} id */
 const remembered = (kind, id) => `doorward.${kind}.${id}`;
@@ -33,10 +36,21 @@ export function loadAccount() {
 /** @param {{token: string, owner: Owner}} account */
 export function saveAccount(account) {
   localStorage.setItem(ACCOUNT, JSON.stringify(account));
+  localStorage.removeItem(ENDED_SESSION);
 }
 
 export function forgetAccount() {
   localStorage.removeItem(ACCOUNT);
+}
+
+/** @param {EndedSession} ended one that wasn't ended here; said at the sign-in page until somebody signs in */
+export function rememberEndedSession(ended) {
+  localStorage.setItem(ENDED_SESSION, JSON.stringify(ended));
+}
+
+/** @returns {EndedSession | null} */
+export function endedSession() {
+  return readJson(ENDED_SESSION);
 }
 
 /**
@@ -116,20 +130,6 @@ export function rememberApprovers(device, approvers) {
   localStorage.setItem(remembered("approvers", device), JSON.stringify(approvers));
 }
 
-/** Two wrong words in a day are a reason to look at the doorbell's own page before anything else. */
-const MAX_WRONG_TAPS = 2;
-const DAY_MS = 24 * 3600 * 1000;
-
-/** Whether this account tapped so many wrong words at pairing within a day that the app stops. @param {Owner} owner */
-export function hasTooManyWrongTaps(owner) {
-  return wrongTaps(owner).length >= MAX_WRONG_TAPS;
-}
-
-/** @param {Owner} owner */
-export function addWrongTap(owner) {
-  const times = [...wrongTaps(owner), Date.now()];
-  localStorage.setItem(remembered("wrong-taps", owner.credential_id), JSON.stringify(times));
-}
 /** The public keys of a guest who was let in from this browser: with them they can be given more time. @param {string} device @param {string} browser @returns {BrowserKeys | null} */
 export function guestKeys(device, browser) {
   return readJson(remembered("guest-keys", `${device}.${browser}`));
@@ -152,6 +152,20 @@ export function rememberGuestTime(owner, device, time) {
   localStorage.setItem(remembered("guest-times", owner.credential_id), JSON.stringify({ ...guestTimes(owner), [device]: time }));
 }
 
+/** Two wrong words in a day are a reason to look at the doorbell's own page before anything else. */
+const MAX_WRONG_TAPS = 2;
+const DAY_MS = 24 * 3600 * 1000;
+
+/** Whether this account tapped so many wrong words at pairing within a day that the app stops. @param {Owner} owner */
+export function hasTooManyWrongTaps(owner) {
+  return wrongTaps(owner).length >= MAX_WRONG_TAPS;
+}
+
+/** @param {Owner} owner */
+export function addWrongTap(owner) {
+  const times = [...wrongTaps(owner), Date.now()];
+  localStorage.setItem(remembered("wrong-taps", owner.credential_id), JSON.stringify(times));
+}
 
 /** @param {Owner} owner @returns {number[]} */
 function wrongTaps(owner) {

@@ -3,7 +3,7 @@
  * fragment. Pages are in views/, and which there are in routes.js.
  * @module
  */
-import { forgetAccount, loadAccount, saveAccount } from "./account.js";
+import { forgetAccount, loadAccount, rememberEndedSession, saveAccount } from "./account.js";
 import { Relay, Unreachable } from "./api.js";
 import { fill, h, mark, skeleton } from "./dom.js";
 import { whenOf } from "./event_groups.js";
@@ -42,7 +42,7 @@ import { forgetWorkerStore } from "./worker_store.js";
  * @property {AbortSignal} left aborted when the reader leaves the page
  * @property {() => void} again draws the page anew
  * @property {(token: string, owner: Owner) => void} signIn
- * @property {(how?: {isKnown?: boolean}) => void} signOut
+ * @property {(how?: {isKnown?: boolean, why?: string}) => void} signOut
  */
 /** @typedef {{title: string, body: Node[], isWide?: boolean, isTitleHidden?: boolean}} Page `isTitleHidden`: the page speaks for itself; only those who hear it need the title */
 /** @typedef {(context: Context) => Page | Promise<Page>} View */
@@ -74,7 +74,7 @@ class App {
     this.pictures = null;
     this.following = new AbortController();
     this.leaving = new AbortController();
-    relay.onSignedOut = () => this.signOut({ isKnown: false });
+    relay.onSignedOut = (why) => this.signOut({ isKnown: false, why });
   }
 
   start() {
@@ -133,9 +133,10 @@ class App {
     else void this.show();
   }
 
-  /** @param {{isKnown?: boolean}} [how] whether the relay still takes the token */
-  signOut({ isKnown = true } = {}) {
+  /** @param {{isKnown?: boolean, why?: string}} [how] whether the relay still takes the token, and the relay's code where nobody here wanted it */
+  signOut({ isKnown = true, why = "" } = {}) {
     const { household } = this;
+    if (household !== null && why !== "") rememberEndedSession({ why, at_ms: nowMs(), name: household.owner.name });
     this.following.abort();
     if (household !== null) void leave(this.installed, household, this.relayUrl, { isKnown });
     this.relay.token = "";
@@ -144,6 +145,7 @@ class App {
     forgetAccount();
     fill(element("banner"));
     fill(element("asked"));
+    fill(element("toasts"));
     go("welcome");
   }
 
