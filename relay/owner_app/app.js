@@ -176,8 +176,11 @@ class App {
     const main = element("main");
     main.classList.toggle("wide", isWide);
     const whose = h("div");
-    fill(main, heading, whose, body);
+    const away = h("div");
+    fill(main, heading, whose, away, body);
+    if (this.household !== null && route.saysAway) void showAway(away, { household: this.household, left: this.leaving.signal }, parts);
     if (this.household?.isGuest) void showGuest(whose, { household: this.household, left: this.leaving.signal });
+    const { route, parts } = whereItIs();
     scrollTo(0, 0);
     heading.focus({ preventScroll: true });
   }
@@ -312,6 +315,20 @@ async function boot() {
     const relay = new Relay(relay_url);
     new App(relay, relay_url, await relayConfig(relay, relay_url), policy ?? null).start();
   } catch (error) {
+/** Says which of the page's doorbells can't be reached, and since when. @param {HTMLElement} place @param {{household: Household, left: AbortSignal}} context @param {string[]} parts */
+async function showAway(place, context, parts) {
+  const [{ awayNotice }] = await Promise.all([import("./views/away.js"), loadMoreWords()]);
+  fill(place, awayNotice(context, parts));
+}
+
+/** Shows a ring where the page doesn't: nobody is led away from what they look at. @param {string} device @param {string} text */
+async function showRing(device, text) {
+  const { name, parts } = whereItIs();
+  if (name === "" || (name === "live" && parts[0] === device)) return;
+  const { toast } = await import("./components/dialog.js");
+  toast(text, { label: t("door.see"), onclick: () => go(`live/${device}`) });
+}
+
     console.error(error);
     const again = h("button", { class: "primary", onclick: () => location.reload() }, t("error.again"));
     fill(main, h("h1", {}, t("error.no_start")), h("p", {}, t("error.no_start_help")), again);
