@@ -157,7 +157,7 @@ class App {
     const household = new Household(this.relay, owner);
     household.addEventListener("contact", () => this.#banner());
     household.addEventListener("pressed", (event) => this.#announce(event));
-    household.addEventListener("gone", () => go("")); // there it says so, in words
+    household.addEventListener("gone", (event) => this.#gone(household, event));
     followEmergencies(household, this.following.signal, (match) => this.#tellEmergency(match));
     this.household = household;
     this.ready = new LivePrefetch(household);
@@ -167,6 +167,12 @@ class App {
     void snapshot.restore(household);
     snapshot.keep(household, signal);
     household.follow(signal);
+  }
+
+  /** The first page says so, in words; but whoever has just left is saving the record of it. @param {Household} household @param {Event} event */
+  #gone(household, event) {
+    const device = /** @type {CustomEvent<string>} */ (event).detail;
+    if (!household.records.has(device)) go("");
   }
 
   /** @param {Page} page */
