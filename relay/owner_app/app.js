@@ -178,6 +178,7 @@ class App {
   /** @param {Page} page */
   #put({ title, body, isWide = false, isTitleHidden = false }) {
     document.title = `${title} · Doorward`;
+    const { route, parts } = whereItIs();
     const heading = h("h1", { tabindex: -1, class: isTitleHidden && "visually-hidden" }, title);
     const main = element("main");
     main.classList.toggle("wide", isWide);
@@ -186,7 +187,6 @@ class App {
     fill(main, heading, whose, away, body);
     if (this.household !== null && route.saysAway) void showAway(away, { household: this.household, left: this.leaving.signal }, parts);
     if (this.household?.isGuest) void showGuest(whose, { household: this.household, left: this.leaving.signal });
-    const { route, parts } = whereItIs();
     scrollTo(0, 0);
     heading.focus({ preventScroll: true });
   }
@@ -251,8 +251,12 @@ class App {
   /** @param {Event} pressed */
   #announce(pressed) {
     const told = /** @type {import("./event_groups.js").ReportedEvent} */ (/** @type {CustomEvent} */ (pressed).detail);
-    const text = t("door.announce", { time: timeText(whenOf(told).ms, "clock") });
-    const { body } = told.event;
+    const { body, device } = told.event;
+    const time = timeText(whenOf(told).ms, "clock");
+    const bells = this.household?.doorbells ?? [];
+    const door = bells.find((one) => one.device === device)?.name ?? "";
+    const text = bells.length > 1 ? t("door.announce_at", { door, time }) : t("door.announce", { time });
+    void showRing(device, text);
     const why = body.type === "pressed" && body.camera !== "working" && ` ${noPicture(body.camera)}`;
     fill(element("announcer"), text, why);
   }
@@ -311,16 +315,6 @@ async function showGuest(place, context) {
   fill(place, guestBanner(context));
 }
 
-/** Fails only where not even words can be fetched; start.js says so. */
-async function boot() {
-  fetchAhead(loadAccount() !== null);
-  await loadLanguage();
-  const main = element("main");
-  try {
-    const { relay_url, policy } = await (await fetch("./config.json", { cache: "no-store" })).json();
-    const relay = new Relay(relay_url);
-    new App(relay, relay_url, await relayConfig(relay, relay_url), policy ?? null).start();
-  } catch (error) {
 /** Says which of the page's doorbells can't be reached, and since when. @param {HTMLElement} place @param {{household: Household, left: AbortSignal}} context @param {string[]} parts */
 async function showAway(place, context, parts) {
   const [{ awayNotice }] = await Promise.all([import("./views/away.js"), loadMoreWords()]);
@@ -335,6 +329,16 @@ async function showRing(device, text) {
   toast(text, { label: t("door.see"), onclick: () => go(`live/${device}`) });
 }
 
+/** Fails only where not even words can be fetched; start.js says so. */
+async function boot() {
+  fetchAhead(loadAccount() !== null);
+  await loadLanguage();
+  const main = element("main");
+  try {
+    const { relay_url, policy } = await (await fetch("./config.json", { cache: "no-store" })).json();
+    const relay = new Relay(relay_url);
+    new App(relay, relay_url, await relayConfig(relay, relay_url), policy ?? null).start();
+  } catch (error) {
     console.error(error);
     const again = h("button", { class: "primary", onclick: () => location.reload() }, t("error.again"));
     fill(main, h("h1", {}, t("error.no_start")), h("p", {}, t("error.no_start_help")), again);
