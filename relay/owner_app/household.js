@@ -173,12 +173,14 @@ export class Household extends EventTarget {
       this.relay.get(`events?limit=${PAGE}`),
     ]);
     this.hasHeard = true;
-    if (this.asOfMs > 0) this.#forgetAll();
+    const isRestored = this.asOfMs > 0;
+    if (isRestored) this.#forgetNotes();
     const known = lastSeq(this.told.values());
     await this.#setDoorbells(doorbells, gone);
     this.isComplete = events.length < PAGE;
     await this.#takeAll(events);
-    if (known > 0) await this.#closeGap(events, known);
+    if (isRestored) this.#dropUntold(events, known);
+    else if (known > 0) await this.#closeGap(events, known);
     this.isLoaded = true;
     this.#tell("change");
     this.reading = this.reading.then(() => this.#loadNotes());
@@ -291,13 +293,29 @@ export class Household extends EventTarget {
     }
   }
 
+  /**
+   * Forgets what was kept and the relay doesn't tell: all of it, unless its newest page reaches
+   * back to that. What it does tell stays, so that nobody's place in the history is lost.
+   * @param {ReportedEvent[]} events the newest page @param {number} known the newest that was kept
+   */
+  #dropUntold(events, known) {
+    const told = new Set(events.map(({ event }) => event.id));
+    const first = events.length < PAGE ? undefined : events.at(-1);
+    const from = first !== undefined && first.relay_seq <= known ? first.relay_seq : 0;
+    for (const [id, { relay_seq }] of this.told) if (relay_seq >= from && !told.has(id)) this.told.delete(id);
+    this.revision += 1;
+  }
+
   /** Loads one more page of older events. @param {number} [size] of the page */
   async loadOlder(size = PAGE) {
     const first = firstReport(this.told.values());
     const before = first === undefined ? "" : `&before_seq=${first.relay_seq}`;
     const { events } = await this.relay.get(`events?limit=${size}${before}`);
-    await this.#takeAll(events);
-    this.isComplete = events.length < size;
+    // What they come before may have been kept from long ago, and be forgotten since.
+    if (first === undefined || this.told.has(first.event.id)) {
+      await this.#takeAll(events);
+      this.isComplete = events.length < size;
+    }
     this.#tell("change");
   }
 
@@ -381,10 +399,11 @@ export class Household extends EventTarget {
     this.#tell("change");
   }
 
-  #forgetAll() {
+  /** Forgets the notes that were kept, of whoever was the doorbell's owner then: they are opened anew. */
+  #forgetNotes() {
     this.asOfMs = 0;
     this.revision += 1;
-    this.told.clear();
+    for (const [id, { event }] of this.told) if (event.body.type === "note") this.told.delete(id);
     this.notes.clear();
     this.aside.clear();
     this.noteIds.clear();

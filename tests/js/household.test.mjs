@@ -214,6 +214,38 @@ test("what was known is shown until the relay tells, and then nothing of it stay
   assert.equal(household.doorbells.length, 1);
 });
 
+test("what was known and the relay tells again stays, with what was read before it", async () => {
+  const body = { type: "motion", zones: [] };
+  const page = Array.from({ length: 100 }, (_, number) => told(300 - number, body)); // 300 … 201
+  const relay = new ScriptedRelay({ events: page });
+  const household = new Household(relay, { credential_id: "c" });
+  const bell = { device: DOOR, state: "online", since_ms: NOW };
+  const kept = [told(190, body), told(210, body), told(250, body)];
+  kept[1].event.id = "id-undone"; // the relay has it no more
+  await household.restore({ as_of_ms: NOW, doorbells: [bell], tolds: kept });
+  const sizes = [];
+  household.addEventListener("change", () => sizes.push(household.told.size));
+  await household.load();
+  assert.equal(household.told.size, 101);
+  assert.ok(household.told.has("id-190") && household.told.has("id-250") && !household.told.has("id-undone"));
+  assert.ok(sizes.every((size) => size >= 3), "nothing that is shown goes away for a moment");
+});
+
+test("an older page that comes after what it follows was forgotten makes no hole", async () => {
+  const body = { type: "motion", zones: [] };
+  const relay = new ScriptedRelay({ events: [told(900, body)] });
+  const household = new Household(relay, { credential_id: "c" });
+  await household.restore({ as_of_ms: NOW, doorbells: [], tolds: [told(100, body)] });
+  let answer = () => {};
+  const get = relay.get.bind(relay);
+  relay.get = (path) => (path.includes("before_seq") ? new Promise((resolve) => (answer = () => resolve({ events: [told(99, body)] }))) : get(path));
+  const older = household.loadOlder();
+  await household.load();
+  answer();
+  await older;
+  assert.deepEqual([...household.told.keys()], ["id-900"]);
+});
+
 test("a press between the first load and the stream's beginning is not missed", async () => {
   class LateRelay extends ScriptedRelay {
     async *stream(signal) {

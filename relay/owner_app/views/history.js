@@ -64,9 +64,9 @@ class History {
     this.drawn = "";
     this.choices = choicesOf(household);
     this.shownFilters = "";
-    const end = new IntersectionObserver(([{ isIntersecting }]) => {
-      this.isNear = isIntersecting;
-      if (isIntersecting) void this.#readOlder();
+    const end = new IntersectionObserver((seen) => {
+      this.isNear = seen[seen.length - 1].isIntersecting; // a slow phone hears of several frames at once
+      if (this.isNear) void this.#readOlder();
     }, { rootMargin: AHEAD });
     end.observe(this.foot);
     left.addEventListener("abort", () => end.disconnect());
