@@ -239,7 +239,6 @@ async def test_a_browsers_name_of_200_emoji_is_refused_in_words_and_stays_in_its
 async def test_a_setting_that_only_a_newer_doorbell_knows_is_kept_through_an_older_app(
     world: World,
 ) -> None:
-    """Seen to be lost if a change is made of known keys alone."""
     async with home_in_browser(world) as home:
         page = home.page
         await home.tell(PreferencesNow(preferences=Preferences(), file=file_of(), at_ms=1))
