@@ -20,7 +20,10 @@ import { browserIdOf, browserKeysOf, newBrowserPairs } from "./vendor/protocol/b
 /** @typedef {"grant" | "revoke" | "hold" | "decline" | "refuse"} DecisionKind */
 /** @typedef {Partial<Record<DecisionKind, Sent>>} Decisions on one request at one door */
 
+/** @typedef {{why: string, at_ms: number, name: string}} EndedSession by whom nobody asked for it: the relay's code, when this browser heard of it, and who was signed in */
+
 const ACCOUNT = "doorward.account";
+const ENDED_SESSION = "doorward.ended-session";
 
 /** @param {string} kind @param {string} id */
 const remembered = (kind, id) => `doorward.${kind}.${id}`;
@@ -33,10 +36,21 @@ export function loadAccount() {
 /** @param {{token: string, owner: Owner}} account */
 export function saveAccount(account) {
   localStorage.setItem(ACCOUNT, JSON.stringify(account));
+  localStorage.removeItem(ENDED_SESSION);
 }
 
 export function forgetAccount() {
   localStorage.removeItem(ACCOUNT);
+}
+
+/** @param {EndedSession} ended one that wasn't ended here; said at the sign-in page until somebody signs in */
+export function rememberEndedSession(ended) {
+  localStorage.setItem(ENDED_SESSION, JSON.stringify(ended));
+}
+
+/** @returns {EndedSession | null} */
+export function endedSession() {
+  return readJson(ENDED_SESSION);
 }
 
 /**
@@ -114,6 +128,28 @@ export function approversAdded(device) {
 /** @param {string} device @param {Approver[]} approvers */
 export function rememberApprovers(device, approvers) {
   localStorage.setItem(remembered("approvers", device), JSON.stringify(approvers));
+}
+
+/** The public keys of a guest who was let in from this browser: with them they can be given more time. @param {string} device @param {string} browser @returns {BrowserKeys | null} */
+export function guestKeys(device, browser) {
+  return readJson(remembered("guest-keys", `${device}.${browser}`));
+}
+
+/** @param {string} device @param {string} browser @param {BrowserKeys} keys */
+export function rememberGuestKeys(device, browser, keys) {
+  localStorage.setItem(remembered("guest-keys", `${device}.${browser}`), JSON.stringify(keys));
+}
+
+/** @typedef {{by_name: string, until_ms: number}} GuestTime by whom this account is or was a guest at a doorbell, and until when */
+
+/** The doorbells at which this account was seen as a guest here, by their ids. @param {Owner} owner @returns {Record<string, GuestTime>} */
+export function guestTimes(owner) {
+  return readJson(remembered("guest-times", owner.credential_id)) ?? {};
+}
+
+/** @param {Owner} owner @param {string} device @param {GuestTime} time */
+export function rememberGuestTime(owner, device, time) {
+  localStorage.setItem(remembered("guest-times", owner.credential_id), JSON.stringify({ ...guestTimes(owner), [device]: time }));
 }
 
 /** Two wrong words in a day are a reason to look at the doorbell's own page before anything else. */

@@ -29,7 +29,8 @@ export class Relay {
   constructor(url) {
     this.base = `${url.replace(/\/$/, "")}/api/v1/`;
     this.token = "";
-    this.onSignedOut = () => {};
+    /** The relay takes the token no more; `code` says why. */
+    this.onSignedOut = (/** @type {string} */ _code) => {};
   }
 
   /**
@@ -67,8 +68,9 @@ export class Relay {
    * @returns {AsyncGenerator<{event: string, data: any}>}
    */
   async *stream(signal) {
+    const { token } = this;
     const response = await this.#fetch("stream", { signal });
-    await this.#raise(response);
+    await this.#raise(response, token);
     if (response.body === null) throw new Unreachable("an empty stream");
     yield* parseStream(response.body);
   }
@@ -80,13 +82,14 @@ export class Relay {
    * @param {RequestInit} [options]
    */
   async #send(method, path, body, options = {}) {
+    const { token } = this;
     const response = await this.#fetch(path, {
       ...options,
       method,
       headers: body === undefined ? {} : { "Content-Type": "application/json" },
       body: body === undefined ? null : JSON.stringify(body),
     });
-    await this.#raise(response);
+    await this.#raise(response, token);
     return response.status === 204 ? null : response.json();
   }
 
@@ -104,12 +107,12 @@ export class Relay {
     }
   }
 
-  /** @param {Response} response */
-  async #raise(response) {
+  /** @param {Response} response @param {string} token what was asked with: somebody else may be signed in by now */
+  async #raise(response, token) {
     if (response.ok) return;
-    if (response.status === 401 && this.token) this.onSignedOut();
     const body = await response.json().catch(() => ({}));
     const { code = "error", message = response.statusText } = body.error ?? {};
+    if (response.status === 401 && token && token === this.token) this.onSignedOut(code);
     throw new ApiError(response.status, code, message);
   }
 }

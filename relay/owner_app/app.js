@@ -3,7 +3,7 @@
  * fragment. Pages are in views/, and which there are in routes.js.
  * @module
  */
-import { forgetAccount, loadAccount, saveAccount } from "./account.js";
+import { forgetAccount, loadAccount, rememberEndedSession, saveAccount } from "./account.js";
 import { Relay, Unreachable } from "./api.js";
 import { fill, h, mark, skeleton } from "./dom.js";
 import { whenOf } from "./event_groups.js";
@@ -42,7 +42,7 @@ import { forgetWorkerStore } from "./worker_store.js";
  * @property {AbortSignal} left aborted when the reader leaves the page
  * @property {() => void} again draws the page anew
  * @property {(token: string, owner: Owner) => void} signIn
- * @property {(how?: {isKnown?: boolean}) => void} signOut
+ * @property {(how?: {isKnown?: boolean, why?: string}) => void} signOut
  */
 /** @typedef {{title: string, body: Node[], isWide?: boolean, isTitleHidden?: boolean}} Page `isTitleHidden`: the page speaks for itself; only those who hear it need the title */
 /** @typedef {(context: Context) => Page | Promise<Page>} View */
@@ -74,7 +74,7 @@ class App {
     this.pictures = null;
     this.following = new AbortController();
     this.leaving = new AbortController();
-    relay.onSignedOut = () => this.signOut({ isKnown: false });
+    relay.onSignedOut = (why) => this.signOut({ isKnown: false, why });
   }
 
   start() {
@@ -133,9 +133,10 @@ class App {
     else void this.show();
   }
 
-  /** @param {{isKnown?: boolean}} [how] whether the relay still takes the token */
-  signOut({ isKnown = true } = {}) {
+  /** @param {{isKnown?: boolean, why?: string}} [how] whether the relay still takes the token, and the relay's code where nobody here wanted it */
+  signOut({ isKnown = true, why = "" } = {}) {
     const { household } = this;
+    if (household !== null && why !== "") rememberEndedSession({ why, at_ms: nowMs(), name: household.owner.name });
     this.following.abort();
     if (household !== null) void leave(this.installed, household, this.relayUrl, { isKnown });
     this.relay.token = "";
@@ -144,6 +145,7 @@ class App {
     forgetAccount();
     fill(element("banner"));
     fill(element("asked"));
+    fill(element("toasts"));
     go("welcome");
   }
 
@@ -155,7 +157,7 @@ class App {
     const household = new Household(this.relay, owner);
     household.addEventListener("contact", () => this.#banner());
     household.addEventListener("pressed", (event) => this.#announce(event));
-    household.addEventListener("gone", () => go("")); // there it says so, in words
+    household.addEventListener("gone", (event) => this.#gone(household, event));
     followEmergencies(household, this.following.signal, (match) => this.#tellEmergency(match));
     this.household = household;
     this.ready = new LivePrefetch(household);
@@ -167,14 +169,23 @@ class App {
     household.follow(signal);
   }
 
+  /** The first page says so, in words; but whoever has just left is saving the record of it. @param {Household} household @param {Event} event */
+  #gone(household, event) {
+    const device = /** @type {CustomEvent<string>} */ (event).detail;
+    if (!household.records.has(device)) go("");
+  }
+
   /** @param {Page} page */
   #put({ title, body, isWide = false, isTitleHidden = false }) {
     document.title = `${title} · Doorward`;
+    const { route, parts } = whereItIs();
     const heading = h("h1", { tabindex: -1, class: isTitleHidden && "visually-hidden" }, title);
     const main = element("main");
     main.classList.toggle("wide", isWide);
     const whose = h("div");
-    fill(main, heading, whose, body);
+    const away = h("div");
+    fill(main, heading, whose, away, body);
+    if (this.household !== null && route.saysAway) void showAway(away, { household: this.household, left: this.leaving.signal }, parts);
     if (this.household?.isGuest) void showGuest(whose, { household: this.household, left: this.leaving.signal });
     scrollTo(0, 0);
     heading.focus({ preventScroll: true });
@@ -240,8 +251,12 @@ class App {
   /** @param {Event} pressed */
   #announce(pressed) {
     const told = /** @type {import("./event_groups.js").ReportedEvent} */ (/** @type {CustomEvent} */ (pressed).detail);
-    const text = t("door.announce", { time: timeText(whenOf(told).ms, "clock") });
-    const { body } = told.event;
+    const { body, device } = told.event;
+    const time = timeText(whenOf(told).ms, "clock");
+    const bells = this.household?.doorbells ?? [];
+    const door = bells.find((one) => one.device === device)?.name ?? "";
+    const text = bells.length > 1 ? t("door.announce_at", { door, time }) : t("door.announce", { time });
+    void showRing(device, text);
     const why = body.type === "pressed" && body.camera !== "working" && ` ${noPicture(body.camera)}`;
     fill(element("announcer"), text, why);
   }
@@ -298,6 +313,20 @@ async function relayConfig(relay, url) {
 async function showGuest(place, context) {
   const [{ guestBanner }] = await Promise.all([import("./views/guest_banner.js"), loadMoreWords()]);
   fill(place, guestBanner(context));
+}
+
+/** Says which of the page's doorbells can't be reached, and since when. @param {HTMLElement} place @param {{household: Household, left: AbortSignal}} context @param {string[]} parts */
+async function showAway(place, context, parts) {
+  const [{ awayNotice }] = await Promise.all([import("./views/away.js"), loadMoreWords()]);
+  fill(place, awayNotice(context, parts));
+}
+
+/** Shows a ring where the page doesn't: nobody is led away from what they look at. @param {string} device @param {string} text */
+async function showRing(device, text) {
+  const { name, parts } = whereItIs();
+  if (name === "" || (name === "live" && parts[0] === device)) return;
+  const { toast } = await import("./components/dialog.js");
+  toast(text, { label: t("door.see"), onclick: () => go(`live/${device}`) });
 }
 
 /** Fails only where not even words can be fetched; start.js says so. */

@@ -14,6 +14,20 @@
  * @returns {KnownBrowser[]}
  */
 export function knownBrowsers(household, nowMs) {
+  return latestRights(household).filter(({ until_ms }) => until_ms > nowMs);
+}
+
+/**
+ * Since when a browser's right at a doorbell is over by its clock; 0 if it isn't, or somebody ended it.
+ * @param {Household} household @param {string} device @param {string | undefined} browser @param {number} nowMs
+ */
+export function lapsedMs(household, device, browser, nowMs) {
+  const right = latestRights(household).find((one) => one.device === device && one.browser === browser);
+  return right === undefined || right.until_ms > nowMs ? 0 : right.until_ms;
+}
+
+/** The last right that each got, over or not, newest first. @param {Household} household @returns {KnownBrowser[]} */
+function latestRights(household) {
   /** @type {Map<string, KnownBrowser>} */
   const known = new Map();
   const notes = [...household.notes.values()].sort((a, b) => a.time_ms - b.time_ms);
@@ -24,5 +38,5 @@ export function knownBrowsers(household, nowMs) {
       known.set(`${device} ${right.browser}`, { device, ...right, time_ms });
     } else if (body.type === "browser_ended") known.delete(`${device} ${body.browser}`);
   }
-  return [...known.values()].filter(({ until_ms }) => until_ms > nowMs).reverse();
+  return [...known.values()].reverse();
 }

@@ -8,7 +8,7 @@ import { styleSheet } from "./dom.js";
 import { loadMoreWords } from "./i18n.js";
 
 /** @typedef {import("./app.js").View} View */
-/** @typedef {{load: () => Promise<View>, isOpen?: boolean, isFirst?: boolean, nav?: string, sheet?: string}} Route `isOpen`: to whoever isn't signed in; `isFirst`: needs no words and no style but the first */
+/** @typedef {{load: () => Promise<View>, isOpen?: boolean, isFirst?: boolean, nav?: string, sheet?: string, saysAway?: boolean}} Route `isOpen`: to whoever isn't signed in; `isFirst`: needs no words and no style but the first; `saysAway`: says itself nothing of a doorbell that is away */
 
 /** @type {Record<string, Route>} */
 const ROUTES = {
@@ -19,29 +19,29 @@ const ROUTES = {
   start: { load: async () => (await import("./views/start.js")).startPage },
   ask: { load: async () => (await import("./views/start.js")).askPage },
   pair: { load: async () => (await import("./views/pair.js")).pairPage },
-  live: { load: async () => (await import("./views/live.js")).livePage, nav: "", sheet: "./live.css" },
+  live: { load: async () => (await import("./views/live.js")).livePage, nav: "", sheet: "./live.css", saysAway: true },
   see: { load: async () => (await import("./views/live_shortcut.js")).seePage, nav: "" },
-  history: { load: async () => (await import("./views/history.js")).historyPage, nav: "history" },
-  clip: { load: async () => (await import("./views/clip.js")).clipPage, nav: "history" },
-  requests: { load: async () => (await import("./views/requests.js")).requestsPage, nav: "requests" },
+  history: { load: async () => (await import("./views/history.js")).historyPage, nav: "history", saysAway: true },
+  clip: { load: async () => (await import("./views/clip.js")).clipPage, nav: "history", saysAway: true },
+  requests: { load: async () => (await import("./views/requests.js")).requestsPage, nav: "requests", saysAway: true },
   release: { load: async () => (await import("./views/release.js")).releasePage, nav: "requests" },
-  settings: { load: async () => (await import("./views/settings_index.js")).settingsIndex, nav: "settings" },
+  settings: { load: async () => (await import("./views/settings_index.js")).settingsIndex, nav: "settings", saysAway: true },
   "settings/doorbell": { load: async () => (await import("./views/settings.js")).doorbellPage, nav: "settings" },
   "settings/camera": { load: async () => (await import("./views/settings.js")).cameraPage, nav: "settings" },
-  "settings/notifications": { load: async () => (await import("./views/notifications.js")).notificationsPage, nav: "settings" },
-  "settings/people": { load: async () => (await import("./views/people.js")).peoplePage, nav: "settings" },
+  "settings/notifications": { load: async () => (await import("./views/notifications.js")).notificationsPage, nav: "settings", saysAway: true },
+  "settings/people": { load: async () => (await import("./views/people.js")).peoplePage, nav: "settings", saysAway: true },
   "settings/police": { load: async () => (await import("./views/settings.js")).policePage, nav: "settings" },
   "settings/data": { load: async () => (await import("./views/settings.js")).dataPage, nav: "settings" },
   notice: { load: async () => (await import("./views/notice_sheet.js")).noticeSheetPage, nav: "settings" },
-  replies: { load: async () => (await import("./views/replies.js")).repliesPage, nav: "settings" },
-  identity: { load: async () => (await import("./views/identity.js")).identityPage, nav: "settings" },
-  people: { load: async () => (await import("./views/people_pages.js")).peopleSubpage, nav: "settings" },
-  browsers: { load: async () => (await import("./views/browsers.js")).browsersPage, nav: "settings" },
-  players: { load: async () => (await import("./views/players.js")).playersPage, nav: "settings" },
+  replies: { load: async () => (await import("./views/replies.js")).repliesPage, nav: "settings", saysAway: true },
+  identity: { load: async () => (await import("./views/identity.js")).identityPage, nav: "settings", saysAway: true },
+  people: { load: async () => (await import("./views/people_pages.js")).peopleSubpage, nav: "settings", saysAway: true },
+  browsers: { load: async () => (await import("./views/browsers.js")).browsersPage, nav: "settings", saysAway: true },
+  players: { load: async () => (await import("./views/players.js")).playersPage, nav: "settings", saysAway: true },
   sessions: { load: async () => (await import("./views/sessions.js")).sessionsPage, nav: "settings" },
   "account/delete": { load: async () => (await import("./views/delete_account.js")).deleteAccountPage, nav: "settings" },
   "account/deleted": { load: async () => (await import("./views/delete_account.js")).accountDeletedPage, isOpen: true },
-  wifi: { load: async () => (await import("./views/wifi.js")).wifiPage, nav: "settings" },
+  wifi: { load: async () => (await import("./views/wifi.js")).wifiPage, nav: "settings", saysAway: true },
 };
 
 /** @type {Route} */

@@ -15,7 +15,7 @@ from relay.base.clock import SystemClock
 from relay.config.settings import NO_LIMITS, LimitsConfig
 from relay.web.compressed_files import CompressedFiles
 from relay.web.rate_limits import FILES, ClientAddress, RateLimits
-from relay.web.security import MAY_ASK_FOR_MICROPHONE, SecurityHeaders, page_policy
+from relay.web.security import OWNERS_APP_HEADERS, SecurityHeaders, page_policy
 
 BUNDLE = Path(__file__).parents[1] / "owner_app"
 
@@ -55,5 +55,5 @@ def build_app_server(
         policy=page_policy(connect=(relay_url,)),
         is_https=is_https,
         # The microphone is asked for when an owner first talks, and not before.
-        headers={**MAY_ASK_FOR_MICROPHONE, "referrer-policy": "no-referrer"},
+        headers={**OWNERS_APP_HEADERS, "referrer-policy": "no-referrer"},
     )

@@ -22,9 +22,10 @@ BASE_HEADERS: Final = {
     "cross-origin-opener-policy": "same-origin",
     "permissions-policy": "camera=(), microphone=(), geolocation=()",
 }
-MAY_ASK_FOR_MICROPHONE: Final = {
-    "permissions-policy": "camera=(), microphone=(self), geolocation=()",
+OWNERS_APP_HEADERS: Final = {
+    "permissions-policy": "camera=(), microphone=(self), geolocation=(self)",
 }
+"""The owner's app may ask to talk at the door, and where it is: for the doorbell's place."""
 
 
 def page_policy(*, connect: tuple[str, ...] = (), worker: bool = False) -> str:

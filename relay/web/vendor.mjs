@@ -68,6 +68,9 @@ writeFileSync(
 export default qrcode;
 `,
 );
+copy("node_modules/h3-js/dist/browser/h3-js.es.js", join(app, "vendor/h3.js"));
+writeFileSync(join(app, "vendor/h3.d.ts"), 'export * from "h3-js";\n');
+copy("relay/web/static/js/map/place_parser.js", join(app, "vendor/place_parser.js"));
 copy("relay/web/static/style.css", join(app, "vendor/style.css"));
 copy("relay/web/static/mark.svg", join(app, "vendor/mark.svg"));
 copy("relay/web/static/js/protocol", join(app, "vendor/protocol"));

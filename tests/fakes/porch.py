@@ -55,7 +55,7 @@ from firmware.protocol.grants import Owner
 from firmware.protocol.live import LiveAnswer, LiveCandidates, LiveOffer, SignedLive, check_answer
 from firmware.protocol.notes import NoteBody, open_note
 from firmware.system.clock import SystemClock
-from tests.fakes.events import PublishedEvents
+from tests.fakes.events import OnPublish, PublishedEvents
 from tests.fakes.sink import FunctionSink, PictureList
 from tests.fakes.source import QuickSource
 from tests.story.authenticator import SoftPasskey
@@ -202,15 +202,22 @@ async def porch(
     asked: AskedService | None = None,
     keys: DeviceKeys | None = None,
     clock: SystemClock | None = None,
+    owner: str | None = OWNER,
+    on_told: OnPublish | None = None,
     **limits: object,
 ) -> AsyncIterator[Porch]:
-    """A running doorbell; `limits` are those of `firmware.live.sessions.LiveLimits`."""
+    """A running doorbell; `limits` are those of `firmware.live.sessions.LiveLimits`.
+
+    `owner` None: nobody has paired it yet. `on_told` gets what it tells, as well.
+    """
     source = source or QuickSource()
     hub = UnitHub(PictureList(), asyncio.get_running_loop())
     told: list[EventBody] = []
 
     async def tell(body: EventBody, **_: object) -> None:
         told.append(body)
+        if on_told is not None:
+            await on_told(body)
 
     with tempfile.TemporaryDirectory() as folder:
         keys = keys or load_or_make_keys(Path(folder))
@@ -245,7 +252,7 @@ async def porch(
                 keys=keys,
                 owners=owners,
                 browsers=browsers,
-                clock=SystemClock(),
+                clock=clock,
                 events=PublishedEvents(tell),
             ),
             clock=clock,
@@ -253,7 +260,8 @@ async def porch(
         )
         source.start(FunctionSink(hub.put))
         here = Porch(source, hub, viewing, keys, owners, browsers, told, desk, rings)
-        here.add_owner(OWNER)
+        if owner is not None:
+            here.add_owner(owner)
         try:
             yield here
         finally:

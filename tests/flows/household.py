@@ -13,6 +13,7 @@ from firmware.protocol.encoding import b64u, new_id, unb64u
 from firmware.protocol.events import Note, Paired
 from firmware.protocol.grants import OwnerKeys
 from firmware.protocol.notes import NOTE_TAG, NoteBody, OwnerNote, SignedNote, seal_note
+from relay.store import fleet
 from relay.web.app_server import BUNDLE, build_app_server
 from tests.flows.browser import chromium
 from tests.flows.serving import serving
@@ -62,6 +63,27 @@ async def join_and_pair(world: World, device: str, page: Page) -> OwnerKeys:
     await world.pairings.take_paired(device, paired)
     world.hub.doorbell_linked()  # as the relay does: open pages load it at once
     return owner
+
+
+async def pair_another(world: World, page: Page, keys: DeviceKeys) -> None:
+    """Let the owner of this page pair one more doorbell, which is online."""
+    await world.enrol_online(keys)
+    account = await page.evaluate(KEYS_OF_THIS_BROWSER)
+    pairing_id = new_id()
+    async with world.browser() as http:
+        http.headers["Authorization"] = f"Bearer {account['token']}"
+        await http.post("/api/v1/pairings", json={"pairing_id": pairing_id})
+    credential_id = account["keys"]["passkey"]["credential_id"]
+    paired = Paired(pairing_id=pairing_id, credential_id=credential_id)
+    await world.pairings.take_paired(keys.device, paired)
+    world.hub.doorbell_linked()
+
+
+async def set_state(world: World, device: str, state: str) -> None:
+    """Let the relay hear that a doorbell is there, or is away since now."""
+    async with world.database.begin() as tx:
+        await fleet.set_state(tx, device, state, since_ms=world.clock.wall_ms())
+    world.hub.state_changed(device, state)  # type: ignore[arg-type]
 
 
 async def note(world: World, keys: DeviceKeys, owner: OwnerKeys, body: NoteBody) -> None:

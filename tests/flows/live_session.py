@@ -35,6 +35,7 @@ from firmware.protocol.commands import (
     Refused,
     Reply,
     ReplyBody,
+    SealedOrder,
     SealedStatement,
 )
 from firmware.protocol.encoding import new_id, unb64u
@@ -43,6 +44,7 @@ from firmware.protocol.notes import BrowserEnrolled, NoteBody
 from firmware.protocol.register.facts import no_register
 from firmware.protocol.rights import OWNERS_WHAT, SELF_RENEWED_MS
 from firmware.protocol.topics import subject
+from firmware.system.clock import Clock
 from relay.web.app_server import BUNDLE
 from tests.fakes.clock import ManualClock
 from tests.fakes.log_town import make_town
@@ -70,13 +72,21 @@ class Carrier:
     """What every offer is answered with, if anything."""
     on_statement: Callable[[SealedStatement], Awaitable[ReplyBody]] | None = None
     """The doorbell's desk, where there is one."""
+    on_order: Callable[[SealedOrder], Awaitable[ReplyBody]] | None = None
+    """What carries out a browser's orders, where there is something."""
     newcomers: Newcomers = field(init=False)
 
     def __post_init__(self) -> None:
         keys = self.here.keys
         self.newcomers = Newcomers(keys=keys, has_owner=lambda: True)
-        self._clock, camera = ManualClock(), Pairing(keys=keys, has_owner=True)
+        self._clock: Clock = ManualClock()
+        camera = Pairing(keys=keys, has_owner=True)
         self._pairing = PairingMessages(camera, self.newcomers, self._clock)
+
+    def use(self, camera: Pairing, newcomers: Newcomers, clock: Clock) -> None:
+        """Take the messages of pairings by these, which the doorbell's desk has as well."""
+        self.newcomers, self._clock = newcomers, clock
+        self._pairing = PairingMessages(camera, newcomers, clock)
 
     def opened(self) -> Mapping[str, Opened]:
         """Return the newcomers whose three messages are there."""
@@ -105,6 +115,8 @@ class Carrier:
             answered = await self._pairing.on_pairing(body)
         elif isinstance(body, SealedStatement) and self.on_statement is not None:
             answered = await self.on_statement(body)
+        elif isinstance(body, SealedOrder) and self.on_order is not None:
+            answered = await self.on_order(body)
         if self.change_reply is not None:
             answered = await self.change_reply(body, answered)
         reply = Reply(

@@ -6,12 +6,11 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.async_api import Request, expect
 
-from firmware.enrolment.keys import DeviceKeys, load_or_make_keys
-from firmware.protocol.encoding import new_id
-from firmware.protocol.events import Motion, Paired, Pressed
-from tests.flows.asked_home import Home, home_in_browser, set_time
+from firmware.enrolment.keys import load_or_make_keys
+from firmware.protocol.events import Motion, Pressed
+from tests.flows.asked_home import home_in_browser, set_time
 from tests.flows.camera import TOO_SMALL, WIDER_THAN_SCREEN
-from tests.flows.household import KEYS_OF_THIS_BROWSER, PHONE
+from tests.flows.household import PHONE, pair_another
 from tests.flows.pushed_home import jpeg
 from tests.relay.http_world import OWNER_ORIGIN, open_world
 
@@ -33,20 +32,6 @@ BOXES = """(selector) => [...document.querySelectorAll(selector)].map((node) => 
   return { x, y, width, bottom: y + height };
 })"""
 """All at once: the page is redrawn at every change."""
-
-
-async def pair_another(home: Home, keys: DeviceKeys) -> None:
-    """Let the same owner pair one more doorbell."""
-    await home.world.enrol_online(keys)
-    account = await home.page.evaluate(KEYS_OF_THIS_BROWSER)
-    pairing_id = new_id()
-    async with home.world.browser() as http:
-        http.headers["Authorization"] = f"Bearer {account['token']}"
-        await http.post("/api/v1/pairings", json={"pairing_id": pairing_id})
-    credential_id = home.owner.passkey.credential_id
-    paired = Paired(pairing_id=pairing_id, credential_id=credential_id)
-    await home.world.pairings.take_paired(keys.device, paired)
-    home.world.hub.doorbell_linked()
 
 
 async def test_the_last_picture_lies_across_the_page_with_its_age(tmp_path: Path) -> None:
@@ -119,7 +104,7 @@ async def test_three_doorbells_and_the_place_where_one_is(tmp_path: Path) -> Non
     async with open_world(tmp_path) as world, home_in_browser(world) as home:
         page = home.page
         for name in ("back", "garage"):
-            await pair_another(home, load_or_make_keys(tmp_path / name))
+            await pair_another(world, page, load_or_make_keys(tmp_path / name))
         await page.goto(f"{OWNER_ORIGIN}/#/")
         await page.reload()
         doors = page.locator(".door")

@@ -5,12 +5,13 @@ from pathlib import Path
 import pytest
 from playwright.async_api import expect
 
+from firmware.protocol.events import Pressed
 from relay.people.callers import Caller
 from relay.people.secrets import hash_of
 from relay.people.sessions import open_session
-from relay.store import sessions
+from relay.store import reads, sessions
 from relay.store.people import Account
-from tests.flows.asked_home import Home, home_in_browser
+from tests.flows.asked_home import Home, home_in_browser, set_time
 from tests.flows.camera import WIDER_THAN_SCREEN
 from tests.relay.http_world import OWNER_ORIGIN, World, open_world
 
@@ -68,6 +69,50 @@ async def test_an_owner_signs_out_one_browser_then_all_others_then_all(tmp_path:
         await page.click("#end-everywhere")
         await expect(page.locator("#sign-in")).to_be_visible()
         assert await browsers_signed_in(world, account) == []
+
+
+async def test_who_was_signed_out_elsewhere_is_told_why_and_what_to_do(tmp_path: Path) -> None:
+    async with open_world(tmp_path) as world, home_in_browser(world) as home:
+        page, why = home.page, home.page.locator("#why-signed-out")
+
+        async def is_signed_out(reason: str, words: str) -> None:
+            await page.goto(f"{OWNER_ORIGIN}/#/settings/people")  # by which it hears of it
+            await expect(why).to_have_attribute("data-why", reason)
+            await expect(why).to_contain_text("Ada was signed out here")
+            await expect(why).to_contain_text(words)
+            assert await page.evaluate(WIDER_THAN_SCREEN) == []
+            await page.reload()
+            await expect(why).to_contain_text(words)  # still
+
+        async def sign_in() -> None:
+            await page.click("#sign-in")
+            await page.wait_for_selector("#see")
+            await page.click("#sign-out")
+            await expect(page.locator("#sign-in")).to_be_visible()
+            await expect(why).to_have_count(0)  # who signs out by themselves knows why
+            await page.click("#sign-in")
+            await page.wait_for_selector("#see")
+
+        account = await account_of(home)
+        world.clock.advance(31 * 24 * 3600)
+        await set_time(page, world)
+        await is_signed_out("session_over", "You were signed in for 30 days")
+        await sign_in()
+        await page.evaluate("() => { location.hash = '#/settings'; }")
+        await page.wait_for_selector("#settings-people")
+        await world.tell(home.device, Pressed())
+        await expect(page.locator(".toast")).to_contain_text("Somebody is at the door")
+        async with world.database.begin() as tx:
+            await sessions.end_all(tx, account.id)
+        await is_signed_out("elsewhere", "another of your phones, or by whoever runs the relay")
+        await expect(page.locator(".toast")).to_have_count(0)
+        await sign_in()
+        async with world.database.begin() as tx:
+            await reads.suspend_account(tx, account.id, world.clock.wall_ms())
+        await is_signed_out("elsewhere", "by whoever runs the relay")
+        await page.click("#sign-in")
+        await expect(page.locator("main .warning")).to_contain_text("This account is suspended")
+        home.person.faults.clear()  # what the relay refused
 
 
 async def test_a_page_whose_code_cant_be_fetched_says_so_and_can_be_tried_again(

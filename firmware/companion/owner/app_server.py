@@ -62,7 +62,7 @@ def headers_for(relay_url: str) -> dict[str, str]:
         "x-content-type-options": "nosniff",
         "referrer-policy": "no-referrer",
         "cross-origin-opener-policy": "same-origin",
-        "permissions-policy": "camera=(), microphone=(self), geolocation=()",
+        "permissions-policy": "camera=(), microphone=(self), geolocation=(self)",
         "content-security-policy": policy,
     }
 

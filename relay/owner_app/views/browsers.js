@@ -15,6 +15,7 @@ import { SELF_RENEWED_MS, givenRight, ownersRight } from "../vendor/protocol/rig
 import { guarded, known, living } from "./parts.js";
 import { standing, statementProgress } from "./progress.js";
 import { findThroughRelay, showStoppedForToday } from "./four_taps.js";
+import { tooLongText } from "./setting_field.js";
 
 /** @typedef {import("../app.js").Context} Context */
 /** @typedef {import("../household.js").Household} Household */
@@ -80,15 +81,18 @@ function nobody() {
  * @param {Context} context @param {() => void} onChange
  */
 export function nameField({ household, ready }, onChange) {
-  const name = h("input", { id: "browser-name", maxlength: MAX_NAME, autocomplete: "off" });
+  const name = h("input", { id: "browser-name", autocomplete: "off" });
+  const wrong = h("p", { class: "warn-text", role: "alert" });
   name.value = browserName(household.owner);
   name.addEventListener("change", () => {
+    fill(wrong, tooLongText(name.value.trim(), MAX_NAME));
+    if (wrong.textContent !== "") return; // the one before stays in use
     rememberBrowserName(household.owner, withoutMisleading(name.value).trim());
     name.value = browserName(household.owner);
     ready.forgetBrowser();
     onChange();
   });
-  return h("div", {}, h("label", { for: "browser-name" }, t("browsers.name")), name, h("p", { class: "hint" }, t("browsers.name_hint")));
+  return h("div", {}, h("label", { for: "browser-name" }, t("browsers.name")), name, wrong, h("p", { class: "hint" }, t("browsers.name_hint")));
 }
 
 /** The owner's own, each with all doorbells that it is let in by. @param {Household} household @returns {KnownBrowser[][]} */

@@ -4,7 +4,7 @@
  */
 import { decisionsOn } from "../account.js";
 import { isBlind } from "../camera_states.js";
-import { knownBrowsers } from "../known_browsers.js";
+import { knownBrowsers, lapsedMs } from "../known_browsers.js";
 import { mayStand } from "../decision_notes.js";
 import { fill, h, mark, skeleton } from "../dom.js";
 import { choicesOf } from "../clip_choices.js";
@@ -119,9 +119,14 @@ function watched(household, device) {
   return h("ul", { class: "watching", "data-testid": "watching-now", "aria-label": t("live.watching") }, rows);
 }
 
-/** Says when this browser will soon not be let in any more. @param {Household} household @param {string} device */
+/** Says when this browser will soon not be let in any more, or isn't since. @param {Household} household @param {string} device */
 function renewal(household, device) {
   const id = household.browser?.id;
+  const overMs = household.isGuest ? 0 : lapsedMs(household, device, id, nowMs());
+  if (overMs > 0) {
+    const again = h("a", { href: `#/browsers/${device}` }, t("browsers.renew"));
+    return h("p", { class: "hint", "data-testid": "browser-lapsed" }, t("door.lapsed", { time: timeWithin(overMs) }), " ", again);
+  }
   const known = knownBrowsers(household, nowMs()).find((one) => one.device === device && one.browser === id);
   if (known === undefined || known.until_ms - nowMs() > RENEW_BEFORE_MS) return null;
   const link = h("a", { href: `#/browsers/${device}` }, t("browsers.renew"));

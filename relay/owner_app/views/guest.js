@@ -12,12 +12,14 @@ import { pairThroughRelay } from "../newcomer.js";
 import { pairingReaches } from "../statements.js";
 import { findThroughRelay, showStoppedForToday, warning } from "./four_taps.js";
 import { guarded, problem } from "./parts.js";
+import { tooLongText } from "./setting_field.js";
 import { joinForm } from "./welcome.js";
 
 /** @typedef {import("../app.js").Context} Context */
 
 /** As long as a doorbell pairs a newcomer. */
 const LIFE_MS = 10 * 60 * 1000;
+const MAX_NAME = 60;
 const DEVICE = /^[a-z2-7]{20}$/;
 
 /** @param {Context} context */
@@ -36,10 +38,12 @@ export async function guestPage(context) {
 function asking(context, device) {
   const { household, relay } = context;
   const place = h("div", { "aria-live": "polite" });
-  const name = h("input", { id: "guest-name", maxlength: 60, autocomplete: "name", required: true });
+  const name = h("input", { id: "guest-name", autocomplete: "name", required: true });
   name.value = household.owner.name;
   const ask = guarded(place, async () => {
     if (hasTooManyWrongTaps(household.owner)) return fill(place, showStoppedForToday());
+    const wrong = tooLongText(name.value.trim(), MAX_NAME);
+    if (wrong !== "") return fill(place, h("p", { class: "warn-text", role: "alert" }, wrong));
     rememberBrowserName(household.owner, name.value.trim() || browserName(household.owner));
     const { keys } = await thisBrowser(household.owner);
     const check = (/** @type {{device: string}} */ answered) => {

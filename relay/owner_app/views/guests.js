@@ -1,16 +1,19 @@
 /**
- * Guests of a household: the link that invites one, letting in who asks, and ending their right.
+ * Guests of a household: the link that invites one, letting in who asks, more time for them, and
+ * ending their right.
  * @module
  */
+import { guestKeys, rememberGuestKeys } from "../account.js";
 import { knownBrowsers } from "../known_browsers.js";
-import { confirmSheet } from "../components/dialog.js";
+import { confirmSheet, dialog } from "../components/dialog.js";
 import { fill, h } from "../dom.js";
 import { t, time, timeText } from "../i18n.js";
 import { sendStatement } from "../statements.js";
 import { nowMs } from "../town_time.js";
+import { browserIdOf } from "../vendor/protocol/browsers.js";
 import { parseCanonical } from "../vendor/protocol/encoding.js";
 import { commitmentOf } from "../vendor/protocol/pairing.js";
-import { DAY_MS, givenRight } from "../vendor/protocol/rights.js";
+import { DAY_MS, MAX_RIGHT_MS, givenRight } from "../vendor/protocol/rights.js";
 import { guarded, living } from "./parts.js";
 import { statementProgress } from "./progress.js";
 
@@ -75,7 +78,9 @@ function invitation({ household, relay }) {
 }
 
 /** @param {Context} context @param {KnownBrowser} guest @param {HTMLElement} said */
-function guestRow({ household }, { device, browser, name, by_name, what, from_ms, until_ms }, said) {
+function guestRow(context, guest, said) {
+  const { household } = context;
+  const { device, browser, name, by_name, what, from_ms, until_ms } = guest;
   const end = guarded(said, async () => {
     const body = h("p", {}, t("guests.end_help"));
     if (!(await confirmSheet({ title: t("guests.end_title", { name }), body, yes: t("guests.end"), no: t("guests.stay"), isDangerous: true }))) return;
@@ -94,9 +99,43 @@ function guestRow({ household }, { device, browser, name, by_name, what, from_ms
       h("p", { class: "muted" }, parts),
       h("p", { class: "muted" }, t("guests.by", { name: by_name })),
       h("p", { class: "muted" }, !hasBegun && [t("guests.from"), " ", time(from_ms), " "], t("browsers.until"), " ", time(until_ms)),
+      guestKeys(device, browser) === null && h("p", { class: "hint" }, t("guests.more_elsewhere")),
     ),
-    h("button", { id: `end-${browser}`, "aria-label": t("guests.end_label", { name }), onclick: end }, t("guests.end")),
+    h(
+      "div",
+      { class: "actions" },
+      guestKeys(device, browser) !== null && h("button", { id: `more-${browser}`, "aria-label": t("guests.more_label", { name }), onclick: guarded(said, () => giveMore(context, guest, said)) }, t("guests.more")),
+      h("button", { id: `end-${browser}`, "aria-label": t("guests.end_label", { name }), onclick: end }, t("guests.end")),
+    ),
   );
+}
+
+/**
+ * Gives a guest a later end; the doorbell asks for its owner's word, as more time lets them see more.
+ * @param {Context} context @param {KnownBrowser} guest @param {HTMLElement} said
+ */
+async function giveMore(context, guest, said) {
+  const { household } = context;
+  const { device, browser, name, what, from_ms, until_ms } = guest;
+  const keys = guestKeys(device, browser);
+  if (keys === null) return;
+  const later = (/** @type {number} */ days) => Math.min(until_ms + days * DAY_MS, nowMs() + MAX_RIGHT_MS);
+  const days = h("select", { id: "more-days" }, LIVES.map((one) => h("option", { value: one, selected: one === 7 }, t(`guests.days.${one}`))));
+  const shown = h("p", { id: "more-until", role: "status" });
+  const show = () => fill(shown, t("guests.more_until"), " ", time(later(Number(days.value))));
+  days.addEventListener("change", show);
+  show();
+  const body = h("div", {}, h("label", { for: "more-days" }, t("guests.more_how_long")), days, shown);
+  const buttons = [
+    { text: t("guests.more_give"), value: "yes", kind: /** @type {const} */ ("primary") },
+    { text: t("guests.more_not"), value: "no" },
+  ];
+  if ((await dialog({ title: t("guests.more_title", { name }), body, buttons, id: "more-time" }).closed) !== "yes") return;
+  const right = { holder: /** @type {const} */ ("guest"), what, from_ms, until_ms: later(Number(days.value)) };
+  const digest = await sendStatement(household, device, givenRight(keys, right, null));
+  const isIn = () => knownBrowsers(household, nowMs()).some((one) => one.device === device && one.browser === browser && one.until_ms === right.until_ms);
+  const done = () => h("p", { class: "ok", "data-testid": "guest-more", role: "status" }, t("guests.done", { name, time: timeText(right.until_ms) }));
+  fill(said, living(context, () => (isIn() ? [done()] : statementProgress(household, digest, () => fill(said), "more", device))));
 }
 
 /**
@@ -122,6 +161,7 @@ export async function guestJoin(context, { device, reveal }) {
     const now = nowMs();
     const right = { holder: /** @type {const} */ ("guest"), what, from_ms: now, until_ms: now + Number(until.value) * DAY_MS };
     const digest = await sendStatement(household, device, givenRight(browser, right, { commitment, pairing_id }));
+    rememberGuestKeys(device, await browserIdOf(browser), browser);
     const done = () => h("p", { class: "ok", "data-testid": "guest-in", role: "status" }, t("guests.done", { name: browser.name, time: timeText(right.until_ms) }));
     fill(place, living(context, () => (isIn() ? [done()] : statementProgress(household, digest, start, "guest"))));
   });

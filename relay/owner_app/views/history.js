@@ -221,16 +221,22 @@ class History {
   /** @param {Entry} entry */
   #row(entry) {
     const choice = choiceOf(entry.group, choicesOf(this.household));
-    const doors = this.household.doorbells;
-    const door = doors.length > 1 && this.device === undefined ? this.household.doorbell(entry.group.told.event.device)?.name : "";
-    return entryRow(entry, { choice, door: door ?? "", thumbs: this.thumbs, onOpen: () => (opened = entry.group.told.event.id) });
+    return entryRow(entry, { choice, door: this.#doorOf(entry), thumbs: this.thumbs, onOpen: () => (opened = entry.group.told.event.id) });
+  }
+
+  /** Its doorbell's name where there are several: it comes in a note, maybe after the event. @param {Entry} entry */
+  #doorOf({ group }) {
+    const { household, device } = this;
+    const isOneOfMany = household.doorbells.length > 1 && device === undefined;
+    return (isOneOfMany && household.doorbell(group.told.event.device)?.name) || "";
   }
 
   /** @param {Entry} entry */
-  #mark({ group, ms }) {
+  #mark(entry) {
+    const { group, ms } = entry;
     const { keptBy, deleted } = choiceOf(group, this.choices);
     const pictured = group.told.has_thumbnail || group.others.some(({ has_thumbnail }) => has_thumbnail);
-    return `${group.told.event.id}:${ms}:${group.clip?.event.id ?? ""}:${group.others.length}${pictured ? "p" : ""}${keptBy.length}${deleted ? "d" : ""}`;
+    return `${group.told.event.id}:${ms}:${group.clip?.event.id ?? ""}:${group.others.length}${pictured ? "p" : ""}${keptBy.length}${deleted ? "d" : ""}${this.#doorOf(entry)}`;
   }
 }
 

@@ -3,6 +3,7 @@
  * live_*.js here; what they do to the session is in ../live*.js.
  * @module
  */
+import { guestTimes } from "../account.js";
 import { fill, h } from "../dom.js";
 import { t } from "../i18n.js";
 import { LiveSession } from "../live.js";
@@ -42,6 +43,13 @@ export async function livePage(context) {
     isTitleHidden: true,
     body: page.body(),
   };
+}
+
+/** Whether a guest's time here is over: the relay may have taken the doorbell away by now. @param {import("../household.js").Household} household @param {string} device */
+function isGuestsTimeOver(household, device) {
+  const bell = household.doorbell(device);
+  const known = guestTimes(household.owner)[device];
+  return (bell === undefined || bell.guest != null) && known !== undefined && known.until_ms <= nowMs();
 }
 
 class LivePage {
@@ -188,6 +196,10 @@ class LivePage {
       return this.#tryAgain(session);
     }
     this.again.hidden = false;
+    if (state === "hung_up" && isGuestsTimeOver(this.context.household, this.device)) {
+      fill(this.status, t("live.refused.right_over"));
+      return fill(this.place, h("p", { id: "guest-time-over" }, t("live.refused.right_over_help")));
+    }
     if (!isEnded) fill(this.place, h("p", {}, t(`live.${state}_help`)), liveLimitNotice(session?.call.reach, true));
   }
 

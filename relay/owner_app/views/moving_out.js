@@ -33,9 +33,11 @@ export function leavingSection(context, device) {
     if (!(await confirmSheet({ title: t("leaving.ask", { name }), body, yes: t("owners.leave_now"), no: t("owners.stay"), isDangerous: true }))) return;
     const { credential_id } = household.owner;
     const digest = await sendStatement(household, device, { kind: "remove_owner", credential_id });
+    /** @type {Node | undefined} made once: a button mustn't go away under a finger */
+    let record;
     const content = () => {
       const signed = household.records.get(device);
-      if (signed !== undefined) return [recordPart(device, identity_key, signed), forgetPart(forget)];
+      if (signed !== undefined) return [(record ??= recordPart(device, identity_key, signed)), forgetPart(forget)];
       if (standing(household, digest) === "refused") return statementProgress(household, digest, start, "person", device);
       return [...statementProgress(household, digest, start, "person", device), h("p", { class: "muted" }, t("leaving.wait")), forgetPart(forget)];
     };

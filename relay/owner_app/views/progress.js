@@ -8,7 +8,7 @@ import { hasText, t, time } from "../i18n.js";
 
 /** @typedef {import("../household.js").Household} Household */
 
-/** @typedef {"clips" | "person" | "browser" | "words" | "guest" | "settings" | "key"} About */
+/** @typedef {"clips" | "person" | "browser" | "words" | "guest" | "more" | "settings" | "key"} About */
 
 /**
  * @param {Household} household

@@ -24,7 +24,7 @@ import { segmented } from "../components/controls.js";
 import { fill, h } from "../dom.js";
 import { grantTerms, requestedClips } from "../grant_terms.js";
 import { triggersOf } from "../event_groups.js";
-import { t } from "../i18n.js";
+import { t, timeWithin } from "../i18n.js";
 import { sendStatement } from "../statements.js";
 import { nowMs } from "../town_time.js";
 import { letterTitle } from "../vendor/protocol/letter.js";
@@ -255,9 +255,10 @@ class DoorRelease {
 
   /** Says so where the doorbell can't be reached: no and hold reach it later, recordings can't be watched. */
   #lookAway() {
-    const isAway = this.context.household.doorbell(this.asked.device)?.state === "offline";
+    const bell = this.context.household.doorbell(this.asked.device);
+    const isAway = bell?.state === "offline";
     if (isAway === this.away.hasChildNodes()) return;
-    fill(this.away, isAway && h("p", { class: "notice warning", id: "door-away", role: "status" }, t("release.away")));
+    fill(this.away, isAway && h("p", { class: "notice warning", id: "door-away", role: "status" }, t("release.away", { time: timeWithin(bell?.since_ms ?? 0) })));
   }
 
   /** Says what another owner answered, whenever that comes: each may decide all the same. */

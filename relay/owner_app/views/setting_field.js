@@ -78,11 +78,18 @@ function text(key, field, described, value, onchange) {
   return h("div", {}, input, wrong);
 }
 
+/** Says that a text is too long, "" if it isn't; an emoji is one character. @param {string} written @param {number} most characters */
+export function tooLongText(written, most) {
+  const { length } = [...written];
+  return length > most ? t("setting.too_long", { count: length, most }) : "";
+}
+
 /** Says what is wrong with a text, "" if nothing is. @param {Field} field @param {string} written */
 function wrongText(field, written) {
-  const length = [...written].length;
-  if (field.kind === "text" && length > field.most) return t("setting.too_long", { count: length, most: field.most });
-  if (field.kind === "text" && field.bytes !== undefined && contactBytes(written) > field.bytes) return t("setting.too_many_bytes");
+  if (field.kind === "text") {
+    const isTooLarge = field.bytes !== undefined && contactBytes(written) > field.bytes;
+    return tooLongText(written, field.most) || (isTooLarge ? t("setting.too_many_bytes") : "");
+  }
   if (field.kind === "cell" && !CELL.test(written)) return t("setting.no_cell");
   return "";
 }

@@ -75,6 +75,19 @@ export class SettingForm {
     this.#say();
   }
 
+  /** Whether this doorbell has a setting, as far as it was told. @param {SettingKey} key */
+  knows(key) {
+    return this.file === null || key in this.file.settings;
+  }
+
+  /** Takes what was found for an owner: the field says it, and they can still change it. @param {SettingKey} key @param {string} value */
+  fill(key, value) {
+    const field = this.fields.querySelector(`#setting-${key.replaceAll("_", "-")}`);
+    if (!(field instanceof HTMLInputElement)) return;
+    field.value = value;
+    field.dispatchEvent(new Event("input"));
+  }
+
   /** Draws anew where something changed, and leaves alone what an owner is just filling in. */
   #look() {
     const isTouched = Object.keys(this.changes).length > 0;
@@ -87,7 +100,7 @@ export class SettingForm {
   #draw() {
     const { file } = this;
     const plain = this.keys.filter((key) => SIGNED[key].kind !== "drawn");
-    const known = plain.filter((key) => file === null || key in file.settings);
+    const known = plain.filter((key) => this.knows(key));
     const fields = known.map((key) =>
       settingField({
         key,

@@ -16,6 +16,7 @@ import { exportSection } from "./export.js";
 import { approversSection, recoverySection } from "./keys.js";
 import { unknownDoorbell } from "./no_doorbell.js";
 import { known, living } from "./parts.js";
+import { PlaceFinder } from "./place_finder.js";
 import { PreferenceForm } from "./preference_form.js";
 import { SettingForm } from "./setting_form.js";
 import { holdsSection, refusedSection } from "./settings_lists.js";
@@ -63,7 +64,7 @@ async function groupPage(context, group) {
 function shortPage(context, group, bell, { name, signed, preferred }) {
   const { device } = bell;
   const help = `settings.page.${name}.help`;
-  const form = signed && new SettingForm(context, device, { name, keys: signed, drawing: name === "zones" ? (form) => editor(context, device, form) : undefined });
+  const form = signed && new SettingForm(context, device, { name, keys: signed, drawing: DRAWN[name]?.(context, device) });
   return {
     title: t(`settings.page.${name}`),
     body: [
@@ -84,6 +85,12 @@ function shortPage(context, group, bell, { name, signed, preferred }) {
     ].filter((one) => one instanceof Node),
   };
 }
+
+/** What stands before a page's fields, and changes them. @type {Record<string, (context: Context, device: string) => (form: SettingForm) => Node>} */
+const DRAWN = {
+  zones: (context, device) => (form) => editor(context, device, form),
+  place: ({ left }) => (form) => (form.knows("cell") ? new PlaceFinder(left, (cell) => form.fill("cell", cell)).node : h("div")),
+};
 
 /** @param {Context} context @param {string} device @param {SettingForm} form */
 function editor(context, device, form) {

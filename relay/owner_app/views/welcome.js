@@ -2,8 +2,9 @@
  * The pages of signing in, and of joining by an invitation.
  * @module
  */
+import { endedSession } from "../account.js";
 import { h } from "../dom.js";
-import { t } from "../i18n.js";
+import { t, timeWithin } from "../i18n.js";
 import { ownerOfMade, ownerOfUsed } from "../own_passkey.js";
 import { findDemoPasskey } from "../vendor/browser/demo_passkey.js";
 import { createPasskey, hasAuthenticator, passkeyLogin } from "../vendor/browser/passkey.js";
@@ -26,6 +27,7 @@ export async function welcomePage(context) {
   return {
     title: t("welcome.title"),
     body: [
+      whySignedOut(),
       h("p", { class: "lead" }, t("welcome.lead")),
       h(
         "div",
@@ -37,6 +39,20 @@ export async function welcomePage(context) {
       h("p", { class: "muted" }, t("welcome.invitation")),
     ],
   };
+}
+
+/** Why this browser was signed out without a press of "Sign out" here, and what to do. */
+function whySignedOut() {
+  const ended = endedSession();
+  if (ended === null) return h("div");
+  const why = ended.why === "session_over" ? ended.why : "elsewhere";
+  return h(
+    "div",
+    { class: "notice", id: "why-signed-out", "data-why": why, role: "status" },
+    h("p", {}, h("strong", {}, t("welcome.signed_out", { name: ended.name, time: timeWithin(ended.at_ms) }))),
+    h("p", {}, t(`welcome.ended.${why}`)),
+    h("p", {}, t(`welcome.ended.${why}_help`)),
+  );
 }
 
 /** @param {Context} context */

@@ -3,7 +3,7 @@
  * @module
  */
 
-/** @typedef {import("./area.js").Point} Point */
+/** @typedef {[number, number]} Point latitude and longitude, in degrees */
 
 const NUMBER = "[+-]?\\d{1,3}(?:[.,]\\d+)?";
 /** "59.33, 18.06", "59,33 18,06", "59.33° N 18.06° E" (Ö and V are Swedish for E and W). */
