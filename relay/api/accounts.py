@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from relay.api.auth import PUBLIC, Calling, Services, Token
 from relay.people.ceremonies import SignedIn, Started
+from relay.people.sessions import SESSION_LIFE_MS
 
 router = APIRouter()
 
@@ -51,9 +52,10 @@ class OwnerOut(BaseModel):
 
 
 class SignedInOut(BaseModel):
-    """The token for `Authorization: Bearer`, and who is signed in."""
+    """The token for `Authorization: Bearer`, for how long at most, and who is signed in."""
 
     token: str
+    lasts_ms: int
     owner: OwnerOut
 
 
@@ -126,6 +128,7 @@ def _signed_in(signed_in: SignedIn) -> SignedInOut:
     key = signed_in.passkey
     return SignedInOut(
         token=signed_in.token,
+        lasts_ms=SESSION_LIFE_MS["owner"],
         owner=OwnerOut(
             name=signed_in.account.name,
             credential_id=key.credential_id,

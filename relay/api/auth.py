@@ -59,8 +59,6 @@ async def session_of(request: Request, services: Services, token: Token) -> Sess
     """Return the owner's session that the token belongs to, or raise 401."""
     session = await services.sessions.find(token, "owner")
     if session is None:
-        if await services.sessions.is_over(token):
-            raise ApiError(401, "session_over", "a session lasts 30 days; sign in again")
         raise ApiError(401, "unauthenticated", "sign in again")
     charge(request.state, session.account.id)
     return session

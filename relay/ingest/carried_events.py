@@ -37,6 +37,7 @@ from relay.store import (
     events,
     people,
     push,
+    routing,
     silences,
     thumbnails,
 )
@@ -151,7 +152,12 @@ async def carry(tx: Transaction, event: Event, *, received_ms: int, custody: Cus
 async def _take_notice(
     tx: Transaction, event: Event, told: DoorNoticeTold, *, received_ms: int
 ) -> None:
-    """Put up a doorbell's notice, unless it is another's."""
+    """Put up a doorbell's notice, unless it is another's, or no account owns the doorbell.
+
+    The contact may name an owner: whoever had their account deleted stands on no page here.
+    """
+    if not await routing.has_owner(tx, event.device):
+        return
     try:
         notice = check_told_notice(told, event.device)
     except WireError as error:

@@ -20,7 +20,8 @@ import { browserIdOf, browserKeysOf, newBrowserPairs } from "./vendor/protocol/b
 /** @typedef {"grant" | "revoke" | "hold" | "decline" | "refuse"} DecisionKind */
 /** @typedef {Partial<Record<DecisionKind, Sent>>} Decisions on one request at one door */
 
-/** @typedef {{why: string, at_ms: number, name: string}} EndedSession by whom nobody asked for it: the relay's code, when this browser heard of it, and who was signed in */
+/** @typedef {{token: string, owner: Owner, ends_ms?: number}} Account `ends_ms`: by this browser's clock; not known of one from an earlier version */
+/** @typedef {{why: "over" | "elsewhere", at_ms: number, name: string}} EndedSession one that nobody here ended: when this browser heard of it, and who was signed in */
 
 const ACCOUNT = "doorward.account";
 const ENDED_SESSION = "doorward.ended-session";
@@ -28,12 +29,12 @@ const ENDED_SESSION = "doorward.ended-session";
 /** @param {string} kind @param {string} id */
 const remembered = (kind, id) => `doorward.${kind}.${id}`;
 
-/** @returns {{token: string, owner: Owner} | null} */
+/** @returns {Account | null} */
 export function loadAccount() {
   return readJson(ACCOUNT);
 }
 
-/** @param {{token: string, owner: Owner}} account */
+/** @param {Account} account */
 export function saveAccount(account) {
   localStorage.setItem(ACCOUNT, JSON.stringify(account));
   localStorage.removeItem(ENDED_SESSION);

@@ -29,8 +29,8 @@ export class Relay {
   constructor(url) {
     this.base = `${url.replace(/\/$/, "")}/api/v1/`;
     this.token = "";
-    /** The relay takes the token no more; `code` says why. */
-    this.onSignedOut = (/** @type {string} */ _code) => {};
+    /** The relay takes the token no more. */
+    this.onSignedOut = () => {};
   }
 
   /**
@@ -112,7 +112,7 @@ export class Relay {
     if (response.ok) return;
     const body = await response.json().catch(() => ({}));
     const { code = "error", message = response.statusText } = body.error ?? {};
-    if (response.status === 401 && token && token === this.token) this.onSignedOut(code);
+    if (response.status === 401 && token && token === this.token) this.onSignedOut();
     throw new ApiError(response.status, code, message);
   }
 }

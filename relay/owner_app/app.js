@@ -41,8 +41,8 @@ import { forgetWorkerStore } from "./worker_store.js";
  * @property {URLSearchParams} query
  * @property {AbortSignal} left aborted when the reader leaves the page
  * @property {() => void} again draws the page anew
- * @property {(token: string, owner: Owner) => void} signIn
- * @property {(how?: {isKnown?: boolean, why?: string}) => void} signOut
+ * @property {(token: string, owner: Owner, lastsMs: number) => void} signIn
+ * @property {(how?: {isKnown?: boolean}) => void} signOut
  */
 /** @typedef {{title: string, body: Node[], isWide?: boolean, isTitleHidden?: boolean}} Page `isTitleHidden`: the page speaks for itself; only those who hear it need the title */
 /** @typedef {(context: Context) => Page | Promise<Page>} View */
@@ -56,6 +56,8 @@ const PLACES = [
 ];
 /** A page that takes longer to come leaves the one before. */
 const SLOW_MS = 300;
+/** What the relay's clock and this one may go apart in the month that a session lasts. */
+const CLOCKS_MAY_DIFFER_MS = 60_000;
 
 class App {
   /** @param {Relay} relay @param {string} relayUrl @param {RelayConfig} config @param {Policy | null} policy */
@@ -74,7 +76,7 @@ class App {
     this.pictures = null;
     this.following = new AbortController();
     this.leaving = new AbortController();
-    relay.onSignedOut = (why) => this.signOut({ isKnown: false, why });
+    relay.onSignedOut = () => this.signOut({ isKnown: false, isAskedFor: false });
   }
 
   start() {
@@ -114,8 +116,8 @@ class App {
       query,
       left: leaving.signal,
       again: () => void this.show(),
-      signIn: (token, owner) => {
-        saveAccount({ token, owner });
+      signIn: (token, owner, lastsMs) => {
+        saveAccount({ token, owner, ends_ms: nowMs() + lastsMs });
         this.#enter(token, owner);
       },
       signOut: (how) => this.signOut(how),
@@ -133,10 +135,14 @@ class App {
     else void this.show();
   }
 
-  /** @param {{isKnown?: boolean, why?: string}} [how] whether the relay still takes the token, and the relay's code where nobody here wanted it */
-  signOut({ isKnown = true, why = "" } = {}) {
+  /** @param {{isKnown?: boolean, isAskedFor?: boolean}} [how] whether the relay still takes the token, and whether anybody here wanted it */
+  signOut({ isKnown = true, isAskedFor = true } = {}) {
     const { household } = this;
-    if (household !== null && why !== "") rememberEndedSession({ why, at_ms: nowMs(), name: household.owner.name });
+    const account = loadAccount(); // null: another window of this browser signed out
+    if (household !== null && account !== null && !isAskedFor) {
+      const isOver = nowMs() >= (account.ends_ms ?? Infinity) - CLOCKS_MAY_DIFFER_MS;
+      rememberEndedSession({ why: isOver ? "over" : "elsewhere", at_ms: nowMs(), name: household.owner.name });
+    }
     this.following.abort();
     if (household !== null) void leave(this.installed, household, this.relayUrl, { isKnown });
     this.relay.token = "";

@@ -88,16 +88,6 @@ class Sessions:
                 await sessions.touch(tx, session.id, now_ms)
         return session
 
-    async def is_over(self, token: str) -> bool:
-        """Return whether a token's session has come to the end of its life, as far as is known.
-
-        It is deleted at some later sign-in, and is then like one that somebody ended.
-        """
-        now_ms = self._clock.wall_ms()
-        async with self._database.read() as tx:
-            known = await sessions.find(tx, hash_of(token), now_ms=0)  # over or not
-        return known is not None and known.expires_ms <= now_ms
-
     async def list_of(self, account_id: str) -> list[Session]:
         """Return an account's valid sessions, the last seen first."""
         now_ms = self._clock.wall_ms()

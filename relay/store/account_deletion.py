@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Table, delete, func, or_, select
 
+from relay.store import door_notices
 from relay.store.database import Transaction
 from relay.store.schema import (
     account_doorbells,
@@ -96,6 +97,7 @@ async def rows_of(tx: Transaction, account_id: str) -> AccountRows:
 async def delete_rows(tx: Transaction, own: AccountRows) -> dict[str, int]:
     """Delete an account and all of its rows; return how many there were, by what they are."""
     account_id, counts = own.account_id, {}
+    counts["notices_for_passers_by"] = await _delete_notices(tx, own)
     for what, table in (
         ("sessions", sessions),
         ("player_tokens", viewer_tokens),
@@ -214,6 +216,16 @@ async def _delete_naming(tx: Transaction, own: AccountRows) -> int:
         return 0
     is_named = or_(*(events.c.payload.contains(f'"{name}"', autoescape=True) for name in names))
     return await _delete(tx, events, _any_of(events.c.device, own.devices) & is_named)
+
+
+async def _delete_notices(tx: Transaction, own: AccountRows) -> int:
+    """Delete the notices at doors that no other account owns: they may name this one's person."""
+    alone = [
+        device
+        for device in await followed(tx, own.account_id)
+        if await count_followers(tx, device, but=own.account_id) == 0
+    ]
+    return sum([await door_notices.end_all(tx, device) for device in alone])
 
 
 async def _delete_ceremonies(tx: Transaction, own: AccountRows) -> int:

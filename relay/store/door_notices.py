@@ -52,6 +52,12 @@ async def end(tx: Transaction, device: str, notice_id: str) -> None:
     )
 
 
+async def end_all(tx: Transaction, device: str) -> int:
+    """Delete this doorbell's notice, whatever its id; return how many there were."""
+    result = await tx.execute(delete(door_notices).where(door_notices.c.device == device))
+    return int(result.rowcount)
+
+
 async def find(tx: Transaction, notice_id: str, *, now_ms: int) -> DoorNoticeRow | None:
     """Return the notice of this id, if it is to be shown."""
     return await _one(tx, _shown(now_ms).where(door_notices.c.notice_id == notice_id))

@@ -96,7 +96,7 @@ async def test_who_was_signed_out_elsewhere_is_told_why_and_what_to_do(tmp_path:
         account = await account_of(home)
         world.clock.advance(31 * 24 * 3600)
         await set_time(page, world)
-        await is_signed_out("session_over", "You were signed in for 30 days")
+        await is_signed_out("over", "You were signed in for 30 days")
         await sign_in()
         await page.evaluate("() => { location.hash = '#/settings'; }")
         await page.wait_for_selector("#settings-people")

@@ -117,7 +117,7 @@ async def test_the_history_is_of_all_or_of_one(tmp_path: Path) -> None:
         await expect(rows).to_have_count(3)
 
 
-async def test_settings_and_notifications_go_to_the_one_that_is_meant(tmp_path: Path) -> None:
+async def test_settings_go_to_the_one_that_is_meant(tmp_path: Path) -> None:
     async with three(tmp_path) as at:
         page, world = at.page, at.home.world
         third = at.at(2)

@@ -13,6 +13,7 @@ from firmware.protocol.commands import SealedStatement
 from firmware.protocol.custody import package_commitment
 from firmware.protocol.encoding import b64u, new_id
 from firmware.protocol.events import (
+    EventBody,
     GuestLet,
     Note,
     OwnerGone,
@@ -27,6 +28,8 @@ from relay.store import commands as command_rows
 from relay.store import guests, people, push, routing
 from relay.store.database import Database
 from relay.store.schema import metadata
+from tests.fakes.door_notices import NoticeWriter
+from tests.relay.door_notices import carry_event
 from tests.relay.evidence_packages import deliver_package
 from tests.relay.http_people import Owner, certified_officer, paired_owner
 from tests.relay.http_world import API, World, open_world
@@ -126,6 +129,24 @@ async def test_nothing_in_the_database_names_a_deleted_account(world):
     assert deleted["waiting_pushes"] == 1
     assert deleted["player_tokens"] == 1
     assert deleted["events_that_name_you"] == 3
+
+
+async def test_the_last_owners_notice_for_passers_by_goes_and_comes_back_no_more(world):
+    device, writer = await world.enrol(), NoticeWriter()
+    ada = await paired_owner(world, device, "Ada Quirk")
+    bo = await paired_owner(world, device, "Bo Zander")
+
+    def tell(device: str) -> EventBody:
+        return writer.tell(device, contact="Ask Ada Quirk")
+
+    await carry_event(world, device, tell)
+    await ada.log_in()
+    await bo.log_in()
+    assert (await delete(bo)).json()["deleted"]["notices_for_passers_by"] == 0
+    assert any("Ask Ada Quirk" in row for row in (await dump(world.database))["door_notices"])
+    assert (await delete(ada)).json()["deleted"]["notices_for_passers_by"] == 1
+    await carry_event(world, device, tell)
+    assert (await dump(world.database))["door_notices"] == []
 
 
 async def test_what_the_doorbell_says_of_it_afterwards_is_not_kept(world):

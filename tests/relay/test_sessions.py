@@ -241,21 +241,6 @@ async def test_owners_list_and_end_their_sessions(tmp_path):
         assert (await eve.get("/sessions")).status_code == 200
 
 
-async def test_an_owners_session_that_is_over_says_so_and_one_that_was_ended_doesnt(tmp_path):
-    async with open_world(tmp_path) as world:
-        owner = Owner(world, "Ada")
-        await owner.register()
-        before = dict(owner.http.headers)
-        world.clock.advance(31 * 24 * 3600)
-        over = await owner.get("/doorbells")
-        assert (over.status_code, over.json()["error"]["code"]) == (401, "session_over")
-        await owner.log_in()  # by which it is deleted
-        assert (await owner.get("/doorbells")).status_code == 200
-        owner.http.headers |= before
-        ended = await owner.get("/doorbells")
-        assert (ended.status_code, ended.json()["error"]["code"]) == (401, "unauthenticated")
-
-
 async def test_a_suspended_account_has_no_session_and_gets_none(tmp_path):
     """Seen to go on with the check taken out of relay/people/sessions.py."""
     async with open_world(tmp_path) as world:

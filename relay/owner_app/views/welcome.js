@@ -19,8 +19,8 @@ export async function welcomePage(context) {
     guarded(place, async () => {
       const { session, options } = await context.relay.post("owner/login/options");
       const credential = await passkeyLogin(options, { isDemo });
-      const { token, owner } = await context.relay.post("owner/login/verify", { session, credential });
-      context.signIn(token, await ownerOfUsed(owner, credential, options.challenge));
+      const { token, owner, lasts_ms } = await context.relay.post("owner/login/verify", { session, credential });
+      context.signIn(token, await ownerOfUsed(owner, credential, options.challenge), lasts_ms);
       location.hash = "#/";
     });
   const hasDemo = context.config.demo_passkeys && (await findDemoPasskey()) !== undefined;
@@ -45,7 +45,7 @@ export async function welcomePage(context) {
 function whySignedOut() {
   const ended = endedSession();
   if (ended === null) return h("div");
-  const why = ended.why === "session_over" ? ended.why : "elsewhere";
+  const { why } = ended;
   return h(
     "div",
     { class: "notice", id: "why-signed-out", "data-why": why, role: "status" },
@@ -83,7 +83,7 @@ export async function joinForm(context, then) {
     const { session, options } = await context.relay.post("owner/register/options", sent);
     const credential = await createPasskey(options, { isDemo });
     const signedIn = await context.relay.post("owner/register/verify", { session, credential });
-    context.signIn(signedIn.token, ownerOfMade(signedIn.owner, credential, options.rp.id));
+    context.signIn(signedIn.token, ownerOfMade(signedIn.owner, credential, options.rp.id), signedIn.lasts_ms);
     then();
   };
   const offersDemo = context.config.demo_passkeys && !(await hasAuthenticator());
