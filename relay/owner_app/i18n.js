@@ -8,6 +8,7 @@ import { filledApart } from "./vendor/protocol/plain_text.js";
 
 export const LANGUAGES = /** @type {const} */ ({ en: "English", sv: "Svenska" });
 const STORED_AS = "doorward.language";
+const HALF_YEAR_MS = 183 * 24 * 3600 * 1000;
 
 /** @type {Record<string, string>} */
 let catalog = {};
@@ -198,7 +199,8 @@ function dayText(ms) {
   const days = Math.round((midnight(nowMs()) - midnight(ms)) / 86_400_000);
   if (days === 0) return t("time.today");
   if (days === 1) return t("time.yesterday");
-  const format = { weekday: "short", day: "numeric", month: "short" };
+  const isFar = Math.abs(ms - nowMs()) > HALF_YEAR_MS; // a right of a year ends on today's date
+  const format = { weekday: "short", day: "numeric", month: "short", year: isFar ? "numeric" : undefined };
   return dateFormat(/** @type {Intl.DateTimeFormatOptions} */ (format)).format(ms);
 }
 
