@@ -27,6 +27,7 @@ from firmware.protocol.notes import (
     ConfirmationWanted,
     DoorLink,
     DoorLocked,
+    DoorNoticeNow,
     ExportNow,
     HeldTime,
     HoldsNow,
@@ -132,6 +133,7 @@ def one_of_each(now_ms: int) -> list[NoteBody]:
         SettingsNow(statement_digest=digest, settings=OwnerSettings(revision=1), at_ms=1),
         RefusedNow(statement_digest=digest, refused=["b-police"]),
         PreferencesNow(preferences=Preferences(name="Gate"), file=file_of(), at_ms=1),
+        DoorNoticeNow(notice_id="a" * 26, since_ms=1),
         HoldsNow(statement_digest=digest, holds=[hold]),
         ClipsDecided(
             statement_digest=digest,
