@@ -36,6 +36,7 @@ FILES = (
     "knock.json",
     "check.json",
     "check-in.json",
+    "exports.json",
     "recovery.json",
     "enrolment.json",
     "certificate.pem",

@@ -214,6 +214,8 @@ async def test_an_owners_session_only_carries_what_the_doorbell_judges(world: Wo
         "DELETE /api/v1/pairings/{pairing_id}",
         "POST /api/v1/pairings/{pairing_id}/commitment",
         "POST /api/v1/pairings/{pairing_id}/reveal",
+        "POST /api/v1/account/deletion/options",
+        "POST /api/v1/account/deletion",  # with a fresh passkey alone
         "DELETE /api/v1/session",
         "DELETE /api/v1/sessions",
         "DELETE /api/v1/sessions/{session_id}",

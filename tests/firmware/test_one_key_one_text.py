@@ -418,6 +418,7 @@ NAMED_AS_KEY = re.compile(r"(^|_)(key|keys|spki|p256dh|recipient)$")
 NO_PUBLIC_KEY = {
     # secrets, under a file's mode
     ("AgencyKey", "sealing_private_key"), ("OpeningKey", "sealing_private_key"),
+    ("KeptOwnerKey", "private_key"),
     ("KeptKeys", "session_key"), ("KeptKeys", "viewing_key"),
     ("BucketConfig", "access_key"), ("BucketConfig", "secret_key"),
     # a wrapped secret, and the name of one

@@ -71,10 +71,11 @@ EXPECTED: Final[dict[Named, Rule]] = {
                 ("GET", f"{API}/{what}")
                 for what in (
                     *("sessions", "reads", "joins", "doorbells", "events", "notes", "stream"),
-                    *("push", "requests", "packages"),
+                    *("push", "requests", "packages", "account/deletion"),
                 )
             ),
             *(("POST", f"{API}/{what}") for what in ("pairings", "join")),
+            *(("POST", f"{API}/account/deletion{what}") for what in ("", "/options")),
             *(("DELETE", f"{API}/{what}") for what in ("session", "sessions", "push/{browser}")),
             ("PUT", f"{API}/push/{{browser}}"),
             ("PUT", f"{API}/session/browser/{{browser}}"),

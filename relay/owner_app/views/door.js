@@ -2,9 +2,8 @@
  * The first page: each door's last picture, the ways to see and talk, what is wrong, and today.
  * @module
  */
-import { decisionsOn } from "../account.js";
+import { decisionsOn, guestTimes } from "../account.js";
 import { isBlind } from "../camera_states.js";
-import { knownBrowsers, lapsedMs } from "../known_browsers.js";
 import { mayStand } from "../decision_notes.js";
 import { fill, h, mark, skeleton } from "../dom.js";
 import { choicesOf } from "../clip_choices.js";
@@ -14,9 +13,7 @@ import { icon } from "../icons.js";
 import { nowMs } from "../town_time.js";
 import { currentViewers } from "../current_viewers.js";
 import { uncertaintyText, eventRow, moreVisitsRow } from "./events.js";
-import { formerDoorbells, noDoorbell } from "./no_doorbell.js";
 import { Folds, living, noPicture, troubleHelp, troubleText } from "./parts.js";
-import { liveLimitNotice } from "./live_limits.js";
 import { Thumbs } from "./thumbs.js";
 import { Today, isPictured } from "./today.js";
 
@@ -33,23 +30,26 @@ const OTHERS_SHOWN = 6;
 /** The door's picture and today's come first. */
 const LATER_MS = 1000;
 const VISITS_SHOWN = 2;
-const RENEW_BEFORE_MS = 5 * 24 * 3600 * 1000;
 
 /** @param {Context} context */
 export function doorPage(context) {
   const { household, left, pictures } = context;
   /** @type {import("./health.js").HealthPanels | null} */
   let health = null;
+  /** @type {typeof import("./renewal.js").renewal | null} */
+  let renewal = null;
   const calls = new ReadyCalls(context);
   const folds = new Folds();
   const thumbs = new Thumbs(context);
   const today = new Today(thumbs);
+  const without = new WithoutDoorbell();
   const hint = h("div");
   let isLaterBegun = false;
   // After the door's own picture: neither is what an owner came for.
   const later = async (/** @type {() => void} */ redraw) => {
-    const [{ HealthPanels }, { notificationsHint }] = await Promise.all([import("./health.js"), import("./notifications_hint.js")]);
+    const [{ HealthPanels }, { notificationsHint }, found] = await Promise.all([import("./health.js"), import("./notifications_hint.js"), import("./renewal.js")]);
     if (left.aborted) return;
+    renewal = found.renewal;
     health = new HealthPanels(household, left);
     redraw();
     fill(hint, notificationsHint(context));
@@ -58,22 +58,51 @@ export function doorPage(context) {
     if (!household.isLoaded) return [household.hasContact ? skeleton(4) : nothingKnown()];
     if (!isLaterBegun) setTimeout(() => later(redraw).catch((error) => console.warn("health", error)), LATER_MS);
     isLaterBegun = true;
-    if (household.doorbells.length === 0) return [...formerDoorbells(household), ...noDoorbell()];
+    const mayCome = household.asOfMs > 0 && household.hasContact; // what was kept may not know it yet
+    if (household.doorbells.length === 0 && mayCome) return [skeleton(4)];
+    if (household.doorbells.length === 0) return without.loaded(redraw)?.nothingHere(household) ?? [skeleton(4)];
     const { history, notes } = household;
     const cards = household.doorbells.map((bell, at) => {
-      const more = [watched(household, bell.device), calls.hint(bell.device), renewal(household, bell.device)];
+      const more = [watched(household, bell.device), calls.hint(bell.device), renewal?.(household, bell.device)];
       return doorbellCard(bell, { at, household, history, health, thumbs, frame: pictures.lastFrame(bell.device) }, more);
     });
     const found = choicesOf(household).shown(groupEvents(history, notes));
     return [
       h("div", { class: "doors", id: "doors" }, cards),
       asked(household),
-      ...formerDoorbells(household),
+      ...(hadDoorbells(household) ? (without.loaded(redraw)?.formerDoorbells(household) ?? []) : []),
       today.section(found.filter(isPictured), redraw),
       others(found.filter((one) => !isPictured(one)), folds, thumbs),
     ];
   };
   return { title: t("door.title"), isWide: true, isTitleHidden: true, body: [living(context, content, REDRAW_MS), hint] };
+}
+
+/** Whether there may be one to say goodbye to. @param {Household} household */
+function hadDoorbells({ gone, owner }) {
+  return gone.length > 0 || Object.keys(guestTimes(owner)).length > 0;
+}
+
+/** The words for whoever has no doorbell, or one no more: fetched when somebody is that. */
+class WithoutDoorbell {
+  constructor() {
+    /** @type {typeof import("./no_doorbell.js") | null} */
+    this.words = null;
+    this.isAsked = false;
+  }
+
+  /** Returns them, or null and draws anew once they are there. @param {() => void} redraw */
+  loaded(redraw) {
+    if (!this.isAsked) {
+      this.isAsked = true;
+      const take = (/** @type {typeof import("./no_doorbell.js")} */ words) => {
+        this.words = words;
+        redraw();
+      };
+      import("./no_doorbell.js").then(take).catch((error) => console.warn("no doorbell", error));
+    }
+    return this.words;
+  }
 }
 
 /** Keeps a call to each doorbell ready, so that a press of "See" shows the door at once. */
@@ -105,7 +134,9 @@ class ReadyCalls {
     const hint = h("div");
     this.hints.set(device, hint);
     void this.ready.keep(device, this.left);
-    fill(hint, liveLimitNotice(await this.ready.reach(device).catch(() => undefined)));
+    const reach = await this.ready.reach(device).catch(() => undefined);
+    const { liveLimitNotice } = await import("./live_limits.js");
+    fill(hint, liveLimitNotice(reach));
   }
 }
 
@@ -117,20 +148,6 @@ function watched(household, device) {
     h("li", {}, t("door.watching", { name, browser: browser_name }), " ", time(at_ms, "clock")),
   );
   return h("ul", { class: "watching", "data-testid": "watching-now", "aria-label": t("live.watching") }, rows);
-}
-
-/** Says when this browser will soon not be let in any more, or isn't since. @param {Household} household @param {string} device */
-function renewal(household, device) {
-  const id = household.browser?.id;
-  const overMs = household.isGuest ? 0 : lapsedMs(household, device, id, nowMs());
-  if (overMs > 0) {
-    const again = h("a", { href: `#/browsers/${device}` }, t("browsers.renew"));
-    return h("p", { class: "hint", "data-testid": "browser-lapsed" }, t("door.lapsed", { time: timeWithin(overMs) }), " ", again);
-  }
-  const known = knownBrowsers(household, nowMs()).find((one) => one.device === device && one.browser === id);
-  if (known === undefined || known.until_ms - nowMs() > RENEW_BEFORE_MS) return null;
-  const link = h("a", { href: `#/browsers/${device}` }, t("browsers.renew"));
-  return h("p", { class: "hint" }, t("browsers.may"), " ", time(known.until_ms), ". ", link);
 }
 
 /** Opened without a network before anything was ever loaded here. */

@@ -33,9 +33,10 @@ function formerlyGuest(household) {
   });
 }
 
-/** Says that there is none, and how to come to one. */
-export function noDoorbell() {
+/** Says that there is none, after which there may have been, and how to come to one. @param {import("../household.js").Household} household */
+export function nothingHere(household) {
   return [
+    ...formerDoorbells(household),
     h("p", { class: "lead" }, t("door.none")),
     h("div", { class: "actions" }, h("a", { class: "button primary", href: "#/start" }, t("door.add"))),
   ];
@@ -49,5 +50,5 @@ export function noDoorbell() {
 export function unknownDoorbell({ household, left, again }, device) {
   const look = () => household.doorbell(device ?? household.doorbells[0]?.device) !== undefined && again();
   household.addEventListener("change", look, { signal: left });
-  return [...formerDoorbells(household), ...noDoorbell()];
+  return nothingHere(household);
 }

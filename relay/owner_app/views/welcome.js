@@ -4,7 +4,7 @@
  */
 import { endedSession } from "../account.js";
 import { h } from "../dom.js";
-import { t, timeWithin } from "../i18n.js";
+import { loadMoreWords, t } from "../i18n.js";
 import { ownerOfMade, ownerOfUsed } from "../own_passkey.js";
 import { findDemoPasskey } from "../vendor/browser/demo_passkey.js";
 import { createPasskey, hasAuthenticator, passkeyLogin } from "../vendor/browser/passkey.js";
@@ -27,7 +27,7 @@ export async function welcomePage(context) {
   return {
     title: t("welcome.title"),
     body: [
-      whySignedOut(),
+      await whySignedOut(),
       h("p", { class: "lead" }, t("welcome.lead")),
       h(
         "div",
@@ -41,18 +41,12 @@ export async function welcomePage(context) {
   };
 }
 
-/** Why this browser was signed out without a press of "Sign out" here, and what to do. */
-function whySignedOut() {
+/** Why this browser was signed out, unless somebody pressed "Sign out" here. */
+async function whySignedOut() {
   const ended = endedSession();
   if (ended === null) return h("div");
-  const { why } = ended;
-  return h(
-    "div",
-    { class: "notice", id: "why-signed-out", "data-why": why, role: "status" },
-    h("p", {}, h("strong", {}, t("welcome.signed_out", { name: ended.name, time: timeWithin(ended.at_ms) }))),
-    h("p", {}, t(`welcome.ended.${why}`)),
-    h("p", {}, t(`welcome.ended.${why}_help`)),
-  );
+  const [{ whyEnded }] = await Promise.all([import("./signed_out.js"), loadMoreWords()]);
+  return whyEnded(ended);
 }
 
 /** @param {Context} context */
