@@ -30,7 +30,6 @@ RING_P95_MS, OPEN_MS, SCROLL_MS = 1000.0, 300.0, 50.0
 SEEN_S = 20.0
 PAUSE_S = 1.5
 EVENTS = 10_000
-SCROLL_S = 8.0
 WATCH_THE_DOOR = """() => {
   const known = new Set([...document.querySelectorAll("#doors .frame img")].map((one) => one.src));
   window.ringSeen = new Promise((resolve) => {
@@ -73,7 +72,7 @@ def measure(size: Size) -> list[Result]:
     """Ring, open and scroll."""
     need_browser()
     rings, openings = asyncio.run(_at_the_door(size.joins))
-    frames = asyncio.run(_along_the_history(size.real_time_runs))
+    frames = asyncio.run(_along_the_history(size))
     return [
         Result(
             id="O1",
@@ -158,16 +157,16 @@ async def _ring(page: Page, door: Door) -> float | None:
         return None
 
 
-async def _along_the_history(runs: int) -> list[Run]:
+async def _along_the_history(size: Size) -> list[Run]:
     with tempfile.TemporaryDirectory(prefix="doorward-bench-") as folder:
         async with visiting(Path(folder)) as at:
             await tell_history(at.world, at.device, EVENTS, now_ms=time.time_ns() // 1_000_000)
             page = at.page
             measured = []
-            for _ in range(runs):
+            for _ in range(size.real_time_runs):
                 await page.goto(f"{OWNER_ORIGIN}/#/history")
                 await page.reload()
                 await page.wait_for_selector(".day .row")
-                apart_ms = await page.evaluate(SCROLL, SCROLL_S * 1000)
+                apart_ms = await page.evaluate(SCROLL, size.watched_s * 1000)
                 measured.append(Run(times_ns=[round(one * 1e6) for one in apart_ms]))
     return measured

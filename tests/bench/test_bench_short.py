@@ -30,7 +30,7 @@ from tests.bench.senders import lacks_peers
 from tests.fakes import witness_peer
 
 DATE = dt.date(2026, 1, 2)
-ALONE = ("D11", "D6 road", "L8", "verify", "enrolment")
+ALONE = ("D11", "D6 road", "O1", "L8", "verify", "enrolment")
 """Nobody else does the same."""
 MAY_BE_NOTHING = (
     "D8",
