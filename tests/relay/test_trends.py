@@ -64,7 +64,7 @@ def test_sentences_say_who_asked_what_was_refused_and_what_was_given() -> None:
     )
     assert told("sv") == (
         "I november frågade två myndigheter ägarna 14 gånger. "
-        "Moderatorerna avslog 3 till, innan någon ägare kunde läsa dem. "
+        "Moderatorerna stoppade 3 till, innan någon ägare kunde läsa dem. "
         "Sedan början av oktober har ägare lämnat inspelningar till två myndigheter, "
         "1–4 till var och en."
     )
@@ -81,7 +81,7 @@ def test_sentences_say_who_asked_what_was_refused_and_what_was_given() -> None:
         (
             {"requests": 0, "agencies": 0, "refusals": 1},
             "no agency published a request. Moderators refused one request.",
-            "Moderatorerna avslog en förfrågan.",
+            "Moderatorerna stoppade en förfrågan.",
         ),
         (
             {"requests": 1, "agencies": 1, "refusals": 0, "emergencies": 1},
@@ -90,8 +90,8 @@ def test_sentences_say_who_asked_what_was_refused_and_what_was_given() -> None:
                 "Moderators refused none."
             ),
             (
-                "en myndighet ägarna en gång. En av förfrågningarna gällde en nödsituation. "
-                "Moderatorerna avslog ingen."
+                "en myndighet ägarna en gång. En av förfrågningarna gällde ett nödläge. "
+                "Moderatorerna stoppade ingen."
             ),
         ),
         (
@@ -101,8 +101,8 @@ def test_sentences_say_who_asked_what_was_refused_and_what_was_given() -> None:
                 "Moderators refused one more"
             ),
             (
-                "frågade en myndighet ägarna 2 gånger. Av förfrågningarna gällde 2 nödsituationer. "
-                "Moderatorerna avslog en till"
+                "frågade en myndighet ägarna 2 gånger. Av förfrågningarna gällde 2 nödlägen. "
+                "Moderatorerna stoppade en till"
             ),
         ),
         ({"agencies": 13}, "13 agencies asked", "frågade 13 myndigheter"),
