@@ -12,8 +12,8 @@ from starlette.responses import HTMLResponse, Response
 from relay.base.clock import SimulatedClock
 from relay.base.log_lines import current
 from relay.map.places import Places
+from relay.web.area_views import AreaPictures
 from relay.web.i18n import LANGUAGES, Texts, choose_language, load_texts
-from relay.web.shown_areas import AreaPictures
 
 LANGUAGE = "lang"
 LANGUAGE_COOKIE = "dw_language"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from relay.map.cell_svg import SIZE, CellGroup, Name, Sheet, draw_cells
 from relay.map.cells import cell_at, centre_of
 from relay.map.places import Place, Places
-from relay.web.shown_areas import AreaPictures
+from relay.web.area_views import AreaPictures
 
 CELL = "8928308280fffff"
 

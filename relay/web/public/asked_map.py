@@ -23,13 +23,13 @@ from relay.record.asked_cells import (
 )
 from relay.record.exports import as_csv
 from relay.record.public_record import RecordView
+from relay.web.area_views import names_around
 from relay.web.json_responses import not_found
 from relay.web.public.file_responses import CSV_TYPE, file_answer
 from relay.web.public.query_params import page_at, page_number_text, start_of
 from relay.web.public.response_cache import Make, ResponseCache
 from relay.web.public.services import PublicServices
 from relay.web.security import page_policy
-from relay.web.shown_areas import names_around
 
 A_PAGE = 25
 MOST_DRAWN = 1000

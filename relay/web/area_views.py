@@ -25,7 +25,7 @@ _CANDIDATES = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ShownArea:
+class AreaView:
     """Cells as a picture, and where they are in words."""
 
     picture: Markup
@@ -46,7 +46,7 @@ class AreaPictures:
         self._places = places
         self._draw = lru_cache(maxsize=256)(self._drawn)
 
-    def of(self, cells: Sequence[str], label: str) -> ShownArea:
+    def of(self, cells: Sequence[str], label: str) -> AreaView:
         """Return the picture of at least one cell; `label` says in words what it shows."""
         return self._draw(tuple(cells), label)
 
@@ -66,13 +66,13 @@ class AreaPictures:
             names.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
         return names
 
-    def _drawn(self, cells: tuple[str, ...], label: str) -> ShownArea:
+    def _drawn(self, cells: tuple[str, ...], label: str) -> AreaView:
         near = self._places.nearest([centre_of(cell) for cell in cells[:MAX_DRAWN]], NEAR_KM)
         names = list(dict.fromkeys(one.name for one in near if one is not None))
         group = CellGroup(look="chosen", cells=cells[:MAX_DRAWN])
         svg = draw_cells([group], label=label, names=names_around(self._places, cells[:MAX_DRAWN]))
         latitude, longitude = centre_of(cells[0])
-        return ShownArea(
+        return AreaView(
             picture=Markup(svg),  # noqa: S704 (draw_cells escapes what it is given)
             names=tuple(names[:MAX_NAMED]),
             more=len(names[MAX_NAMED:]),
