@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from relay.map.cell_svg import CellGroup, Name, draw_cells
 from relay.map.cells import boundary_of, centre_of
-from relay.map.places import Places
+from relay.map.places import Place, Places
 
 NEAR_KM = 3.0
 """A place that is farther away doesn't tell where a cell is."""
@@ -46,9 +46,12 @@ class AreaPictures:
         self._places = places
         self._draw = lru_cache(maxsize=256)(self._drawn)
 
-    def of(self, cells: Sequence[str], label: str) -> AreaView:
-        """Return the picture of at least one cell; `label` says in words what it shows."""
-        return self._draw(tuple(cells), label)
+    def of(self, cells: Sequence[str], label: str, place: Place | None = None) -> AreaView:
+        """Return the picture of at least one cell; `label` says in words what it shows.
+
+        The name of `place` is written before all others.
+        """
+        return self._draw(tuple(cells), label, place)
 
     def place_of(self, cell: str) -> str:
         """Return the name of the nearest place to a cell, or else its centre in degrees."""
@@ -66,11 +69,15 @@ class AreaPictures:
             names.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
         return names
 
-    def _drawn(self, cells: tuple[str, ...], label: str) -> AreaView:
+    def _drawn(self, cells: tuple[str, ...], label: str, place: Place | None) -> AreaView:
         near = self._places.nearest([centre_of(cell) for cell in cells[:MAX_DRAWN]], NEAR_KM)
         names = list(dict.fromkeys(one.name for one in near if one is not None))
         group = CellGroup(look="chosen", cells=cells[:MAX_DRAWN])
-        svg = draw_cells([group], label=label, names=names_around(self._places, cells[:MAX_DRAWN]))
+        written = [
+            *([] if place is None else [_name(place)]),
+            *names_around(self._places, cells[:MAX_DRAWN]),
+        ]
+        svg = draw_cells([group], label=label, names=written)
         latitude, longitude = centre_of(cells[0])
         return AreaView(
             picture=Markup(svg),  # noqa: S704 (draw_cells escapes what it is given)
@@ -92,4 +99,8 @@ def names_around(places: Places, cells: Sequence[str]) -> list[Name]:
         max(lons) + _AROUND_DEGREES,
         most=_CANDIDATES,
     )
-    return [Name(text=place.name, lat=place.lat, lon=place.lon) for place in found]
+    return [_name(place) for place in found]
+
+
+def _name(place: Place) -> Name:
+    return Name(text=place.name, lat=place.lat, lon=place.lon)

@@ -10,7 +10,7 @@ from time import perf_counter
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 from pmtiles.reader import MmapSource, Reader, all_tiles
 
 from relay.map.cells import centre_of
@@ -21,7 +21,7 @@ from tests.flows.browser import chromium, pictured_on_failure
 from tests.flows.serving import serving
 from tests.flows.test_map_page import SOFTWARE_WEBGL
 from tests.flows.test_request_pages import join
-from tests.relay.http_people import certified_officer
+from tests.relay.http_people import certified_officer, id_of
 from tests.relay.http_world import RELAY_URL, World, open_world
 from tests.relay.record_world import publish
 from tests.story.town import AGENCY_CELLS, DOORBELL_CELL, NEIGHBOUR_CELLS
@@ -109,6 +109,39 @@ async def test_an_officer_sees_streets_and_finds_one_by_its_name(tmp_path: Path)
         await page.fill("#place-search", STREET)
         await page.click("#find-place")
         await expect(page.locator("#places li strong").first).to_have_text(STREET)
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("is_lying", [False, True], ids=["true", "lying"])
+async def test_whoever_cosigns_sees_a_map_of_the_very_cells_that_they_sign(
+    tmp_path: Path, *, is_lying: bool
+) -> None:
+    """A relay that draws other cells than stand in the text: its picture goes, numbers stay."""
+    async with town_page(tmp_path) as (world, page):
+        officer = await certified_officer(world)
+        assert officer.partner is not None
+        draft = officer.sign(officer.write(cells=[DOORBELL_CELL]))
+        await officer.hand_in(draft)
+        token = officer.partner.http.cookies["dw_agency"]
+        await page.context.add_cookies(
+            [{"name": "dw_agency", "value": token, "url": f"{RELAY_URL}/agency"}]
+        )
+        path = f"{RELAY_URL}/agency/requests/{id_of(draft)}"
+        told, other = (f"<code>{cell}</code>" for cell in (DOORBELL_CELL, NEIGHBOUR_CELLS[0]))
+        true_page = (await officer.partner.http.get(path)).text
+        assert told in true_page
+
+        async def answer(route: Route) -> None:
+            await route.fulfill(content_type="text/html", body=true_page.replace(told, other))
+
+        if is_lying:
+            await page.route(path, answer)
+        await page.goto(path)
+        cells = page.locator("[data-term=cells]")
+        await expect(cells.locator("code")).to_have_text([DOORBELL_CELL])
+        await expect(cells.locator("svg.cell-map")).to_have_count(0 if is_lying else 1)
+        if not is_lying:
+            await expect(cells).to_contain_text("Near Chestnut Lane")
 
 
 @pytest.mark.browser

@@ -43,6 +43,9 @@ class AskedMapPages:
     def __init__(self, services: PublicServices, answering: ResponseCache) -> None:
         self._services = services
         self._answering = answering
+        self._version = ""
+        self._cells: list[AskedCell] = []
+        self._pictures: dict[str, Markup] = {}
 
     def routes(self) -> list[Route]:
         """Return these pages' routes."""
@@ -58,7 +61,7 @@ class AskedMapPages:
         view, texts = await self._services.record.view(), self._services.pages.texts(request)
 
         async def make() -> Response:
-            found = asked_cells(view)
+            found = self._found(view)
             params = request.query_params
             start = start_of(params, size=A_PAGE)
             rows = found[start : start + A_PAGE]
@@ -67,7 +70,7 @@ class AskedMapPages:
                 request,
                 "public/map.html",
                 status=200 if paged.number else 404,
-                picture=await asyncio.to_thread(self._picture, found, texts("asked.picture")),
+                picture=await self._picture(view, texts("asked.picture")),
                 paged=paged,
                 page_number_text=page_number_text(params),
                 bands=ASKED_BANDS,
@@ -87,7 +90,7 @@ class AskedMapPages:
         view = await self._services.record.view()
 
         async def make() -> Response:
-            body = await asyncio.to_thread(asked_geojson, asked_cells(view))
+            body = await asyncio.to_thread(asked_geojson, self._found(view))
             return file_answer(body, "application/geo+json", name="map.geojson")
 
         return await self._answer(request, view, make)
@@ -97,7 +100,7 @@ class AskedMapPages:
         view = await self._services.record.view()
 
         async def make() -> Response:
-            body = as_csv(ASKED_FIELDS, asked_rows(asked_cells(view)))
+            body = as_csv(ASKED_FIELDS, asked_rows(self._found(view)))
             return file_answer(body, CSV_TYPE, name="map.csv")
 
         return await self._answer(request, view, make)
@@ -110,7 +113,20 @@ class AskedMapPages:
         headers = {"Cache-Control": f"public, max-age={DAY_S}"}
         return FileResponse(path, media_type="application/vnd.pmtiles", headers=headers)
 
-    def _picture(self, found: list[AskedCell], label: str) -> Markup:
+    def _found(self, view: RecordView) -> list[AskedCell]:
+        """Return the cells, counted once for all pages of a version of the record."""
+        if view.version != self._version:
+            self._cells, self._pictures, self._version = asked_cells(view), {}, view.version
+        return self._cells
+
+    async def _picture(self, view: RecordView, label: str) -> Markup:
+        found = self._found(view)
+        pictures = self._pictures
+        if label not in pictures:
+            pictures[label] = await asyncio.to_thread(self._drawn, found, label)
+        return pictures[label]
+
+    def _drawn(self, found: list[AskedCell], label: str) -> Markup:
         drawn = found[:MOST_DRAWN]
         groups = [
             CellGroup(look=f"asked-{number}", cells=[one.cell for one in drawn if one.band == band])
