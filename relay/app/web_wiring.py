@@ -97,20 +97,26 @@ def http_services(parts: Parts) -> HttpServices:
     config = parts.config
     sessions = Sessions(parts.database, parts.clock)
     town_clock = parts.clock if isinstance(parts.clock, SimulatedClock) else None
-    pages = Pages(relay_name=RELAY_NAME, example_town=config.example_town, town_clock=town_clock)
-    agency = _agency_services(parts, sessions, pages)
+    maps = MapData.load(config.map)
+    pages = Pages(
+        relay_name=RELAY_NAME,
+        example_town=config.example_town,
+        town_clock=town_clock,
+        places=maps.places,
+    )
+    agency = _agency_services(parts, sessions, pages, maps)
     return HttpServices(
         api=_api_services(parts, sessions),
         agency=agency,
-        admin=_admin_services(parts, sessions, pages, agency.maps.places),
-        public=_public_services(parts, pages, agency.maps.places),
+        admin=_admin_services(parts, sessions, pages, maps.places),
+        public=_public_services(parts, pages, maps),
         onboarding=OnboardingServices(
             pages=pages,
             onboarding=parts.onboarding,
             agencies=parts.agencies,
             clock=parts.clock,
             origin=config.public_url,
-            maps=agency.maps,
+            maps=maps,
         ),
         owner_origins=config.owner_origins,
         public_url=config.public_url,
@@ -160,7 +166,9 @@ def _api_services(parts: Parts, sessions: Sessions) -> ApiServices:
     )
 
 
-def _agency_services(parts: Parts, sessions: Sessions, pages: Pages) -> AgencyServices:
+def _agency_services(
+    parts: Parts, sessions: Sessions, pages: Pages, maps: MapData
+) -> AgencyServices:
     """Return the agency face's dependencies."""
     config, clock = parts.config, parts.clock
     site = Site(
@@ -198,7 +206,7 @@ def _agency_services(parts: Parts, sessions: Sessions, pages: Pages) -> AgencySe
         request_service=parts.request_service,
         checking=FormChecker(parts.database, parts.register),
         drafts=Drafts(parts.database, clock),
-        maps=MapData.load(config.map),
+        maps=maps,
         delivery=parts.delivery,
         deletions=parts.deletions,
         chains=Chains(parts.database, clock),
@@ -235,7 +243,7 @@ def _admin_services(
     )
 
 
-def _public_services(parts: Parts, pages: Pages, places: Places) -> PublicServices:
+def _public_services(parts: Parts, pages: Pages, maps: MapData) -> PublicServices:
     """Return the public face's dependencies."""
     config = parts.config
     logs = None if parts.custody is None else parts.custody.logs
@@ -254,7 +262,9 @@ def _public_services(parts: Parts, pages: Pages, places: Places) -> PublicServic
         public_url=config.public_url,
         relay_name=RELAY_NAME,
         logs=None if logs is None or config.log is None else _public_logs(parts, logs, config.log),
-        places=places,
+        places=maps.places,
+        streets=maps.streets,
+        attribution=maps.attribution,
         monitor_report_path=config.public.monitor_report_path,
     )
 

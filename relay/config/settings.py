@@ -123,7 +123,7 @@ class MailConfig(Struct, frozen=True, kw_only=True):
 
 
 class MapConfig(Struct, frozen=True, kw_only=True):
-    """The officers' map. Without files outlines are drawn, and coordinates searched."""
+    """The maps. Without files outlines are drawn, and coordinates searched."""
 
     pmtiles_path: Annotated[Path | None, path("a file")] = field(name="pmtiles", default=None)
     attribution: Annotated[str, text_or_nothing("one line")] = ""

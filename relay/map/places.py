@@ -7,7 +7,8 @@ is asked what an officer looks for.
 
 import math
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,8 @@ MIN_SEARCH_CHARS = 2
 KM_A_DEGREE = 111.2
 """Along a meridian."""
 _COLUMNS = 15
+_TILE_DEGREES = 0.1
+"""Places are found by squares of so many degrees: a point's nearest is near it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +49,9 @@ class Places:
 
     def __init__(self, places: Iterable[Place] = ()) -> None:
         self._places = sorted(places, key=lambda place: -place.population)
+        self._tiles: defaultdict[tuple[int, int], list[Place]] = defaultdict(list)
+        for place in self._places:
+            self._tiles[_tile(place.lat), _tile(place.lon)].append(place)
 
     def __len__(self) -> int:
         return len(self._places)
@@ -70,9 +76,21 @@ class Places:
         """
         return [self._nearest(lat, lon, within_km) for lat, lon in points]
 
+    def around(
+        self, south: float, west: float, north: float, east: float, *, most: int
+    ) -> list[Place]:
+        """Return the places in a box (degrees), the larger ones first."""
+        inside = [
+            place
+            for place in self._in_tiles(south, west, north, east)
+            if south <= place.lat <= north and west <= place.lon <= east
+        ]
+        return sorted(inside, key=lambda place: -place.population)[:most]
+
     def _nearest(self, lat: float, lon: float, within_km: float) -> Near | None:
-        squeeze, reach = math.cos(math.radians(lat)), within_km / KM_A_DEGREE
-        near = (place for place in self._places if abs(place.lat - lat) <= reach)
+        squeeze, reach = max(math.cos(math.radians(lat)), 0.01), within_km / KM_A_DEGREE
+        wide = reach / squeeze
+        near = self._in_tiles(lat - reach, lon - wide, lat + reach, lon + wide)
         found = min(
             ((math.hypot(place.lat - lat, (place.lon - lon) * squeeze), place) for place in near),
             key=lambda one: one[0],
@@ -81,6 +99,20 @@ class Places:
         if found is None or found[0] > reach:
             return None
         return Near(name=found[1].name, km=found[0] * KM_A_DEGREE)
+
+    def _in_tiles(self, south: float, west: float, north: float, east: float) -> Iterator[Place]:
+        rows = range(_tile(south), _tile(north) + 1)
+        columns = range(_tile(west), _tile(east) + 1)
+        if len(rows) * len(columns) > len(self._tiles):
+            yield from self._places
+            return
+        for row in rows:
+            for column in columns:
+                yield from self._tiles.get((row, column), ())
+
+
+def _tile(degrees: float) -> int:
+    return math.floor(degrees / _TILE_DEGREES)
 
 
 def load_places(path: Path | None) -> Places:

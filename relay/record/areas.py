@@ -1,14 +1,11 @@
 """A jurisdiction as files: GeoJSON of its cells (RFC 7946), and a small outline as SVG. Pure."""
 
 import json
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from relay.map.cells import boundary_of, centre_of, outlines_of, unroll
+from relay.map.cell_svg import Sheet
+from relay.map.cells import boundary_of, centre_of, outlines_of
 
-OUTLINE_SIZE = 320
-_MARGIN = 8
 _COLOUR = "#4d9275"
 _WENT_COLOUR = "#b5651d"
 """Both are seen on light and on dark paper: an image doesn't know which it lies on."""
@@ -40,8 +37,10 @@ def cell_rows(cells: Sequence[str]) -> list[dict[str, str]]:
 
 def as_svg(cells: Sequence[str]) -> bytes:
     """Return the area's shape as SVG, north up, scaled by its own parallel."""
-    sheet = _Sheet.of(cells)
-    return sheet.drawn(sheet.shape(cells, f'fill="{_COLOUR}" fill-opacity=".35" {_line(_COLOUR)}'))
+    picture = _Picture(cells)
+    return picture.drawn(
+        picture.shape(cells, f'fill="{_COLOUR}" fill-opacity=".35" {_line(_COLOUR)}')
+    )
 
 
 def as_changed_svg(old: Sequence[str], new: Sequence[str]) -> bytes:
@@ -50,49 +49,23 @@ def as_changed_svg(old: Sequence[str], new: Sequence[str]) -> bytes:
     Colours, filling and edges all differ, so that it can be read without seeing colours.
     """
     before, after = set(old), set(new)
-    sheet = _Sheet.of(sorted(before | after))
+    picture = _Picture(sorted(before | after))
     hatched = f'fill="url(#went)" {_line(_WENT_COLOUR)} stroke-dasharray="5 3"'
-    return sheet.drawn(
+    return picture.drawn(
         '<pattern id="went" width="6" height="6" patternUnits="userSpaceOnUse" '
         f'patternTransform="rotate(45)"><path d="M0 0V6" {_line(_WENT_COLOUR)}/></pattern>',
-        sheet.shape(sorted(before & after), f'fill="{_COLOUR}" fill-opacity=".2"'),
-        sheet.shape(sorted(after - before), f'fill="{_COLOUR}" fill-opacity=".85"'),
-        sheet.shape(sorted(before - after), hatched),
-        sheet.shape(sorted(after), f'fill="none" {_line(_COLOUR)}'),
+        picture.shape(sorted(before & after), f'fill="{_COLOUR}" fill-opacity=".2"'),
+        picture.shape(sorted(after - before), f'fill="{_COLOUR}" fill-opacity=".85"'),
+        picture.shape(sorted(before - after), hatched),
+        picture.shape(sorted(after), f'fill="none" {_line(_COLOUR)}'),
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Sheet:
-    """A projection of part of the earth onto a picture."""
+class _Picture:
+    """A picture of areas whose sheet shows all of some cells."""
 
-    west: float
-    north: float
-    is_across: bool
-    """It lies on both sides of the 180th meridian."""
-    squeeze: float
-    scale: float
-    width: float
-    height: float
-
-    @classmethod
-    def of(cls, cells: Sequence[str]) -> "_Sheet":
-        points = [point for ring in outlines_of(cells) for point in ring]
-        longitudes = [lon for _, lon in points]
-        unrolled = unroll(longitudes)
-        west, east = min(unrolled), max(unrolled)
-        south, north = min(lat for lat, _ in points), max(lat for lat, _ in points)
-        squeeze = max(math.cos(math.radians((south + north) / 2)), 0.01)
-        scale = (OUTLINE_SIZE - 2 * _MARGIN) / max((east - west) * squeeze, north - south)
-        return cls(
-            west=west,
-            north=north,
-            is_across=unrolled != longitudes,
-            squeeze=squeeze,
-            scale=scale,
-            width=(east - west) * squeeze * scale + 2 * _MARGIN,
-            height=(north - south) * scale + 2 * _MARGIN,
-        )
+    def __init__(self, cells: Sequence[str]) -> None:
+        self._sheet = Sheet.of([point for ring in outlines_of(cells) for point in ring])
 
     def shape(self, cells: Sequence[str], look: str) -> str:
         """Return the union of cells as one path; empty without cells."""
@@ -102,17 +75,17 @@ class _Sheet:
         return f'<path d="{path}" {look} fill-rule="evenodd"/>'
 
     def drawn(self, *parts: str) -> bytes:
+        """Return the whole picture as a file."""
+        wide, high = f"{self._sheet.width:.0f}", f"{self._sheet.height:.0f}"
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" '
-            f'viewBox="0 0 {self.width:.0f} {self.height:.0f}" '
-            f'width="{self.width:.0f}" height="{self.height:.0f}">{"".join(parts)}</svg>\n'
+            f'viewBox="0 0 {wide} {high}" '
+            f'width="{wide}" height="{high}">{"".join(parts)}</svg>\n'
         ).encode()
 
     def _place(self, point: tuple[float, float]) -> str:
-        lat, lon = point
-        right = (lon % 360 if self.is_across else lon) - self.west
-        x = right * self.squeeze * self.scale + _MARGIN
-        return f"{x:.1f} {(self.north - lat) * self.scale + _MARGIN:.1f}"
+        x, y = self._sheet.place(point)
+        return f"{x:.1f} {y:.1f}"
 
 
 def _line(colour: str) -> str:

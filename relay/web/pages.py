@@ -11,6 +11,8 @@ from starlette.responses import HTMLResponse, Response
 
 from relay.base.clock import SimulatedClock
 from relay.base.log_lines import current
+from relay.map.places import Places
+from relay.web.area_views import AreaPictures
 from relay.web.i18n import LANGUAGES, Texts, choose_language, load_texts
 
 LANGUAGE = "lang"
@@ -30,11 +32,13 @@ class Pages:
         example_town: str = "",
         town_clock: SimulatedClock | None = None,
         compiled: BytecodeCache | None = None,
+        places: Places | None = None,
     ) -> None:
         """`example_town` is the name of the logs where that is an invented town's.
 
         `town_clock` is its clock where that may be wound: then each page says what time it is.
         `compiled` keeps compiled templates for several Pages; without it each compiles its own.
+        `places` have the names that stand beside map cells.
         """
         self._texts = load_texts()
         self._relay_name = relay_name
@@ -49,6 +53,8 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
+        self.areas = AreaPictures(places or Places())
+        self._templates.globals |= {"area_of": self.areas.of, "place_of": self.areas.place_of}
 
     def render(
         self,

@@ -55,6 +55,8 @@ PUBLIC = {
     ("GET", "/robots.txt"),
     ("GET", "/doorbell"),
     *(("GET", f"/transparency{form}") for form in ("", ".csv", ".json")),
+    *(("GET", f"/trends{form}") for form in ("", ".csv", ".json")),
+    *(("GET", f"/map{form}") for form in ("", ".csv", ".geojson", "/streets.pmtiles")),
     ("GET", "/transparency/policy"),
     ("GET", "/transparency/monitor-report.json"),
     ("GET", "/healthz"),

@@ -50,7 +50,7 @@ BATCH = Delays(
     slot_ms=QUICK.slot_ms,
     batch_ms=15 * 60 * 1000,
 )
-LISTS = ("/requests", "/agencies", "/entries", "/transparency")
+LISTS = ("/requests", "/agencies", "/entries", "/transparency", "/trends")
 YEAR = 2026
 """When these relays' clock begins."""
 FILLED = 7
@@ -132,6 +132,7 @@ async def everything(world: World) -> dict[str, bytes]:
         "/",
         "/passing-by",
         "/requests.atom",
+        *("/map", "/map.csv", "/map.geojson"),
         *LISTS,
         *(f"{path}.{form}" for path in LISTS for form in ("json", "csv")),
         "/agencies/lakeland",

@@ -27,7 +27,7 @@ NEEDS_MORE = (
     *("/agency/streets.pmtiles", "/agency/oidc/start", "/agreements/compare"),
     "/for-agencies/{onboarding_id}/area/streets.pmtiles",
     *("/entries/{log}/{index}/proof", "/transparency/policy"),
-    "/transparency/monitor-report.json",
+    *("/transparency/monitor-report.json", "/map/streets.pmtiles"),
 )
 """Closed without a query, streets, a sign-in of the agency's own, a real log's files, a monitor."""
 

@@ -22,9 +22,16 @@ const MIDDLE = "8928308280fffff";
 const NEAR = h3.gridDisk(MIDDLE, 3);
 const OUTSIDE = h3.gridDisk(MIDDLE, 4).find((cell) => !NEAR.includes(cell));
 
-function area({ cells = NEAR, merged = [], max_cells = 12 } = {}) {
-  return new Area(h3, { cells, merged, max_cells });
+function area({ cells = NEAR, names = [], merged = [], max_cells = 12 } = {}) {
+  return new Area(h3, { cells, names, merged, max_cells });
 }
+
+test("a cell is called as the place near it, else by its centre", () => {
+  const names = NEAR.map((_, index) => `Street ${index}`);
+  assert.equal(area({ names }).nameOf(NEAR[2]), "Street 2");
+  assert.equal(area().nameOf(MIDDLE), "37.7767, -122.4185");
+  assert.equal(area({ names }).nameOf(OUTSIDE), area().nameOf(OUTSIDE));
+});
 
 /** What h3-js makes of GeoJSON, its holes too. */
 function cellsOf(geojson) {

@@ -388,7 +388,11 @@ def _services(world: World, *, has_demo_passkeys: bool, ice: IceServers) -> Http
     town = town if town.startswith(EXAMPLE_PREFIX) else ""
     town_clock = clock.town if isinstance(clock, WoundManualClock) else None
     pages = Pages(
-        relay_name="Testtown", example_town=town, town_clock=town_clock, compiled=COMPILED
+        relay_name="Testtown",
+        example_town=town,
+        town_clock=town_clock,
+        compiled=COMPILED,
+        places=world.maps.places,
     )
     deletions = Deletions(database, clock, CustodyEntries(world.log), world.agencies)
     staff = Staff(database, clock)
@@ -496,6 +500,8 @@ def _services(world: World, *, has_demo_passkeys: bool, ice: IceServers) -> Http
             public_url=RELAY_URL,
             relay_name="Testtown",
             places=world.maps.places,
+            streets=world.maps.streets,
+            attribution=world.maps.attribution,
         ),
         owner_origins=[OWNER_ORIGIN, OWN_MACHINE],
         public_url=RELAY_URL,

@@ -27,7 +27,9 @@ async def test_where_it_is_is_drawn_named_and_saved(world: World) -> None:
     admin = await signed_in_admin(world)
     _, request_id = await waiting_request(world, cells=CELLS)
     page = (await admin.get(f"/requests/{request_id}")).text
-    assert 'class="outline" src="data:image/svg+xml;base64,' in page
+    assert page.count('<svg class="cell-map"') == 1
+    for cell in CELLS:  # the numbers fold behind the names
+        assert all("<summary>" in part for part in page.split(f"<code>{cell}</code>")[:-1])
     assert "Al-Noor &lt;b&gt;Mosque&lt;/b&gt;, 30 m" in page
     assert "Faraway" not in page
     saved = await admin.get(f"/requests/{request_id}/area.geojson")

@@ -49,6 +49,7 @@ async def test_the_jurisdiction_is_told_as_the_register_has_it(officer: Officer)
     told = (await officer.http.get("/agency/area")).json()
     assert told == {
         "cells": CELLS,
+        "names": ["Lakeland", "Lakeland (2)"],
         "merged": [],
         "max_cells": 12,
         "has_streets": True,

@@ -117,6 +117,11 @@ class Settings:
         return self.data_dir / "agency" / "agency-key.json"
 
     @property
+    def map_dir(self) -> Path:
+        """The town's streets and place names, for the relay's maps."""
+        return self.data_dir / "map"
+
+    @property
     def people_dir(self) -> Path:
         """What the people keep: passkeys, keys, the door number."""
         return self.data_dir / "people"

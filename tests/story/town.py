@@ -14,6 +14,7 @@ from firmware.protocol.town_clock import TownClock
 from tests.story.commands import Command, run_all
 from tests.story.register import LOG_NAME, admin_commands, agency_commands, charter_commands
 from tests.story.settings import BadSetting, Settings, remember_ports
+from tests.story.town_map import map_settings, write_town_map
 
 AGENCY_ID = "lakeland"
 AGENCY_NAME = "Lakeland Police"
@@ -35,7 +36,7 @@ AHEAD_MS = 2 * 3600 * 1000
 MARKER = "town.json"
 INVITATION = "doorward.json"
 OWN_FOLDERS = (
-    "relay", "doorbell", "admins", "agency", NEIGHBOUR_ID, "people", "store", "witnesses",
+    "relay", "doorbell", "admins", "agency", NEIGHBOUR_ID, "map", "people", "store", "witnesses",
 )  # fmt: skip
 
 
@@ -87,6 +88,9 @@ async def make_town(settings: Settings) -> bool:
         settings.town_clock.write_bytes(TownClock(offset_ms=AHEAD_MS).encode())
     settings.people_dir.mkdir(mode=0o700)
     await _make_relay_and_logs(settings)
+    write_town_map(settings.map_dir)
+    with settings.relay_toml.open("a") as file:
+        file.write(map_settings(settings.map_dir))
     commands = [*admin_commands(settings), *charter_commands(settings)]
     if not settings.is_empty:
         folder = settings.agency_key.parent

@@ -11,7 +11,6 @@ from starlette.responses import Response
 from firmware.protocol.encoding import WireError
 from relay.map.cells import centre_of
 from relay.map.places import Near, Places
-from relay.record.areas import as_svg
 from relay.request.appeals import AppealVerdict
 from relay.request.moderation import CATEGORIES, MAX_WORDS_CHARS, ModerationCase, parse_category
 from relay.request.rules import RequestRefused
@@ -26,7 +25,7 @@ from relay.web.admin.session import (
     services_of,
 )
 from relay.web.admin.sign_in import sign_in_page
-from relay.web.area_files import geojson_answer, picture_of
+from relay.web.area_files import geojson_answer
 from relay.web.forms import text_in
 from relay.web.i18n import Texts
 from relay.web.json_responses import not_found
@@ -208,7 +207,6 @@ async def _show(
         places=await _places(services.places, asked.cells),
         has_places=len(services.places) > 0,
         near_km=NEAR_KM,
-        outline=picture_of(as_svg(asked.cells)),
         owner_words=Texts(language, owner_words(language)),
         categories=CATEGORIES,
         max_words=MAX_WORDS_CHARS,

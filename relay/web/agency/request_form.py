@@ -92,6 +92,7 @@ async def area(request: Request) -> Response:
     return JSONResponse(
         {
             "cells": agreement.cells,
+            "names": await asyncio.to_thread(services.pages.areas.unique_names_of, agreement.cells),
             "merged": agreement.merged,
             "max_cells": limits.max_cells,
             "has_streets": services.maps.streets is not None,

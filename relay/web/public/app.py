@@ -7,15 +7,19 @@ from starlette.routing import Route
 
 from relay.record.agencies import list_agencies
 from relay.record.figures import relay_figures
+from relay.record.trends import lately_of, trends_of
 from relay.web.public.agencies import AgencyPages
 from relay.web.public.agreements import AgreementPages
+from relay.web.public.asked_map import AskedMapPages
 from relay.web.public.door_notices import DoorNoticePages
 from relay.web.public.entries import EntryPages
+from relay.web.public.lately import lately_sentences
 from relay.web.public.reports import ReportPages
 from relay.web.public.requests import RequestPages
 from relay.web.public.response_cache import Make, ResponseCache
 from relay.web.public.services import PublicServices
 from relay.web.public.transparency import TransparencyPages
+from relay.web.public.trends import TrendPages
 
 
 class PublicFace:
@@ -40,18 +44,21 @@ class PublicFace:
             *ReportPages(services, answering).routes(),
             *EntryPages(services, answering).routes(),
             *TransparencyPages(services, answering).routes(),
+            *TrendPages(services, answering).routes(),
+            *AskedMapPages(services, answering).routes(),
             *DoorNoticePages(services).routes(),
         ]
 
     async def index(self, request: Request) -> Response:
-        """GET /: the start page, with links to the record."""
-        view = await self._services.record.view()
+        """GET /: what this is, what happened lately, and where to read more."""
+        view, texts = await self._services.record.view(), self._services.pages.texts(request)
 
         async def make() -> Response:
             counts = {one.name: one.count for one in relay_figures(view)}
             return self._services.pages.render(
                 request,
                 "public/index.html",
+                lately=lately_sentences(texts, lately_of(view, trends_of(view))),
                 requests=counts["requests"],
                 overdue=counts["deletions.overdue"],
                 agencies=len(list_agencies(view)),

@@ -74,10 +74,12 @@ class RequestPages:
         params = request.query_params
         asked, start = read_filter(params), start_of(params, size=A_PAGE)
         found, wrong, place = FoundRequests(requests=[], total=0), None, None
+        cells: list[str] = []
         agencies = agencies_by_id(view)
         agency = match_agencies(list(agencies.values()), asked.agency)
         try:
             query, place = await self._query_of(asked, agency)
+            cells = sorted(query.cells)
             found = self._search(view, query, start=start, limit=A_PAGE)
         except InvalidQuery as error:
             wrong = error.field
@@ -89,6 +91,7 @@ class RequestPages:
             asked=asked,
             wrong=wrong,
             place=place,
+            cells=cells,
             has_names=len(self._services.places) > 0,
             paged=paged,
             page_number_text=page_number_text(request.query_params),

@@ -37,4 +37,8 @@ class PublicServices:
     relay_name: str
     logs: PublicLogs | None = None
     places: Places = field(default_factory=Places)
+    streets: Path | None = None
+    """The operator's PMTiles file, for the map of cells asked about."""
+    attribution: str = ""
+    """Who made it."""
     monitor_report_path: Path | None = None

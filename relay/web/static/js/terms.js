@@ -46,7 +46,7 @@ function drawLine(line, value, request) {
       break;
     }
     case "cells":
-      line.replaceChildren(...request.cells.flatMap((cell) => [code(cell), " "]));
+      drawCells(line, request.cells);
       break;
     case "retention_days":
       line.textContent = words().retention_days.replace("{days}", String(value));
@@ -58,6 +58,16 @@ function drawLine(line, value, request) {
     default:
       line.textContent = String(value);
   }
+}
+
+/**
+ * The relay's picture stays if it is of these very cells, whose numbers stand behind it.
+ * @param {HTMLElement} line @param {string[]} cells
+ */
+function drawCells(line, cells) {
+  const numbers = line.querySelector(".cell-ids");
+  const isDrawn = numbers !== null && numbers.textContent?.trim().split(/\s+/).join(" ") === cells.join(" ");
+  (isDrawn ? numbers : line).replaceChildren(...cells.flatMap((cell) => [code(cell), " "]));
 }
 
 /** @returns {{incident_type: Record<string, string>, onward_sharing: Record<string, string>, retention_days: string}} */

@@ -12,6 +12,7 @@ import { FreeArea } from "./free_area.js";
 import { searchBox } from "./search.js";
 import { countText, problemText } from "./selection_text.js";
 import { areaTables } from "./table.js";
+import { hasWebGl } from "./webgl.js";
 
 /** @typedef {import("./area.js").Jurisdiction} Jurisdiction */
 /** @typedef {import("./selection.js").Offer} Offer */
@@ -34,7 +35,7 @@ export async function openChooser(place, chosen) {
   showChoosing(place, area, { ...given, base: "/agency" }, {
     begun: chosen.length > 0 ? offer : null,
     fields: () => [...area.chosen].map((cell) => make("input", { type: "hidden", name: "cell", value: cell })),
-    where: (cell) => t(area.isInside(cell) ? "map.is_inside" : "map.is_outside", { cell }),
+    where: (cell) => t(area.isInside(cell) ? "map.is_inside" : "map.is_outside", { name: area.nameOf(cell) }),
   });
   return area;
 }
@@ -53,7 +54,7 @@ export function openDrawing(place, given) {
   showChoosing(place, area, given, {
     begun: null,
     fields: () => [make("input", { type: "hidden", name: "area", value: [...area.chosen].sort().join("\n") })],
-    where: (cell) => t("draw.cell", { cell }),
+    where: (cell) => t("draw.cell", { name: area.nameOf(cell) }),
     tool: make("label", { class: "take-out" }, make("input", { type: "checkbox", id: "take-out", onchange: takeOut }), " ", t("draw.take_out")),
   });
   return area;
@@ -160,13 +161,5 @@ class MapSwitch {
   /** @param {[number, number]} point */
   show(point) {
     void this.open?.then((map) => map.show(point), () => null);
-  }
-}
-
-function hasWebGl() {
-  try {
-    return document.createElement("canvas").getContext("webgl2") !== null;
-  } catch {
-    return false;
   }
 }

@@ -39,6 +39,11 @@ export class Selection extends EventTarget {
     return [cell];
   }
 
+  /** Where a cell is, in words: else its centre. @param {string} cell @returns {string} */
+  nameOf(cell) {
+    return this.centre(cell).map((degrees) => degrees.toFixed(4)).join(", ");
+  }
+
   /** @param {string} _cell */
   isInside(_cell) {
     return true;

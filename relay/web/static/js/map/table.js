@@ -122,7 +122,7 @@ function chosenRow(area, cell, said) {
     {},
     name(area, cell),
     make("td", { class: "winds", "data-label": t("map.grow") }, make("div", {}, buttons)),
-    make("td", { "data-label": t("map.change") }, make("button", { type: "button", "data-key": `${cell}-out`, "aria-label": t("map.remove_cell", { cell }), onclick: () => area.remove(cell) }, t("map.remove"))),
+    make("td", { "data-label": t("map.change") }, make("button", { type: "button", "data-key": `${cell}-out`, "aria-label": t("map.remove_cell", { name: area.nameOf(cell) }), onclick: () => area.remove(cell) }, t("map.remove"))),
   );
 }
 
@@ -136,14 +136,14 @@ function anyRow(area, cell, said) {
     {},
     name(area, cell),
     make("td", { "data-label": t("map.state") }, t(`map.state.${state}`)),
-    make("td", { "data-label": t("map.change") }, make("button", { type: "button", "data-key": `all-${cell}`, "aria-label": t(words[1], { cell }), onclick: () => said(area.toggle(cell)) }, t(words[0]))),
+    make("td", { "data-label": t("map.change") }, make("button", { type: "button", "data-key": `all-${cell}`, "aria-label": t(words[1], { name: area.nameOf(cell) }), onclick: () => said(area.toggle(cell)) }, t(words[0]))),
   );
 }
 
-/** A cell's number, where it is, and whether others go with it. @param {Selection} area @param {string} cell */
+/** Where a cell is, its number behind that, and whether others go with it. @param {Selection} area @param {string} cell */
 function name(area, cell) {
   const [lat, lon] = area.centre(cell).map((degrees) => degrees.toFixed(4));
   const goesWith = area.groupOf(cell).length > 1;
   const where = t(goesWith ? "map.centre_merged" : "map.centre", { lat, lon });
-  return make("th", { scope: "row" }, make("code", {}, cell), " ", make("small", {}, where));
+  return make("th", { scope: "row" }, make("details", { class: "cell-id" }, make("summary", {}, area.nameOf(cell)), make("code", {}, cell)), make("small", {}, where));
 }

@@ -3,10 +3,10 @@
  * selection's alone. Nothing on it says how many doorbells are where.
  * @module
  */
-import { Map as GlMap, AttributionControl, NavigationControl, ScaleControl, addProtocol } from "../../vendor/maplibre-gl.mjs";
-import { PMTiles, Protocol } from "../../vendor/pmtiles.js";
+import { Map as GlMap, AttributionControl, NavigationControl, ScaleControl } from "../../vendor/maplibre-gl.mjs";
 import { t } from "../page.js";
 import { Area } from "./area.js";
+import { WORLD, isAmerican, loadStyles, openStreets } from "./base_map.js";
 import { Drawing, glPoint } from "./draw_tool.js";
 import { make } from "./elements.js";
 import { inFrames } from "./frames.js";
@@ -20,15 +20,11 @@ import { baseStyle, coloursOf } from "./style.js";
 /** @typedef {import("./selection.js").Selection} Selection */
 /** @typedef {import("./draw_tool.js").Mode} Mode */
 /** @typedef {{show: (point: Point) => void, undo: () => boolean, close: () => void}} OpenMap */
-/** @typedef {[[number, number], [number, number]]} Bounds west and south, east and north */
+/** @typedef {import("./base_map.js").Bounds} Bounds */
 
 const MODES = /** @type {const} */ (["move", "cells", "rectangle", "circle", "polygon"]);
 const CLOSE_ZOOM = 14.5;
 const TOWN_ZOOM = 12.5;
-/** West, south, east, north of where counties are drawn. */
-const AMERICA = [-180, 17, -64, 72];
-/** @type {Bounds} */
-const WORLD = [[-165, -50], [175, 72]];
 
 /**
  * @param {HTMLElement} place @param {Selection} area
@@ -44,7 +40,7 @@ export async function openMap(place, area, given, told) {
   const hint = make("p", { class: "hint", id: "map-hint", role: "status" });
   place.replaceChildren(tools, container, hint);
   const streets = given.has_streets ? openStreets(`${location.origin}${given.base}/streets.pmtiles`) : null;
-  const what = { streets: streets?.url ?? null, attribution: given.attribution, isAmerican: isAmerican(area) };
+  const what = { streets: streets?.url ?? null, attribution: given.attribution, isAmerican: isAmericanArea(area) };
   const map = new GlMap({
     container,
     style: baseStyle(coloursOf(container), what),
@@ -115,19 +111,6 @@ function sketchText(area, offer) {
   return problem === "" ? count : `${count} ${problem}`;
 }
 
-/** The operator's file of streets, and what it covers. @param {string} url */
-function openStreets(url) {
-  const file = new PMTiles(url);
-  const protocol = new Protocol();
-  protocol.add(file);
-  addProtocol("pmtiles", protocol.tile);
-  const bounds = file.getHeader().then(
-    ({ minLon, minLat, maxLon, maxLat }) => /** @type {Bounds} */ ([[minLon, minLat], [maxLon, maxLat]]),
-    () => null, // the map says that it has none
-  );
-  return { url, bounds };
-}
-
 /** Where to look first. @param {Selection} area @returns {Bounds | null} */
 function boundsOf(area) {
   const cells = area.chosen.size === 0 && area instanceof Area ? area.jurisdiction : [...area.chosen];
@@ -139,22 +122,7 @@ function boundsOf(area) {
 }
 
 /** Whether counties help; nobody knows before anything is drawn. @param {Selection} area */
-function isAmerican(area) {
+function isAmericanArea(area) {
   const first = area instanceof Area ? area.jurisdiction[0] : [...area.chosen][0];
-  if (first === undefined) return true;
-  const [lat, lon] = area.centre(first);
-  const [west, south, east, north] = AMERICA;
-  return lon >= west && lon <= east && lat >= south && lat <= north;
-}
-
-async function loadStyles() {
-  const href = "/static/vendor/maplibre-gl.css";
-  if (document.querySelector(`link[href="${href}"]`) !== null) return;
-  const link = make("link", { rel: "stylesheet", href });
-  const loaded = new Promise((resolve) => {
-    link.addEventListener("load", resolve);
-    link.addEventListener("error", resolve); // without it the map is there, if not pretty
-  });
-  document.head.append(link);
-  await loaded;
+  return first === undefined || isAmerican(area.centre(first));
 }
