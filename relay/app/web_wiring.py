@@ -28,6 +28,8 @@ from relay.evidence.delivery import Delivery
 from relay.fleet.commands import Commands
 from relay.fleet.door_notices import DoorNotices
 from relay.fleet.replacement import ReplacementService
+from relay.heatmap.published import PublishedMap
+from relay.heatmap.reports import TheftReports
 from relay.live.ice import IceServers
 from relay.live.signalling import Signalling
 from relay.mail import SmtpMailer
@@ -103,7 +105,7 @@ def http_services(parts: Parts) -> HttpServices:
         api=_api_services(parts, sessions),
         agency=agency,
         admin=_admin_services(parts, sessions, pages, agency.maps.places),
-        public=_public_services(parts, pages, agency.maps.places),
+        public=_public_services(parts, pages, agency.maps),
         onboarding=OnboardingServices(
             pages=pages,
             onboarding=parts.onboarding,
@@ -157,6 +159,7 @@ def _api_services(parts: Parts, sessions: Sessions) -> ApiServices:
         hub=parts.hub,
         push=parts.web_push.subscriptions,
         reads=Reads(database, clock),
+        theft_reports=TheftReports(database, clock),
     )
 
 
@@ -235,7 +238,7 @@ def _admin_services(
     )
 
 
-def _public_services(parts: Parts, pages: Pages, places: Places) -> PublicServices:
+def _public_services(parts: Parts, pages: Pages, maps: MapData) -> PublicServices:
     """Return the public face's dependencies."""
     config = parts.config
     logs = None if parts.custody is None else parts.custody.logs
@@ -254,7 +257,10 @@ def _public_services(parts: Parts, pages: Pages, places: Places) -> PublicServic
         public_url=config.public_url,
         relay_name=RELAY_NAME,
         logs=None if logs is None or config.log is None else _public_logs(parts, logs, config.log),
-        places=places,
+        theft_map=PublishedMap(parts.database),
+        has_address_counts=config.map.addresses_path is not None,
+        maps=maps,
+        places=maps.places,
         monitor_report_path=config.public.monitor_report_path,
     )
 

@@ -52,6 +52,16 @@ PUBLIC = {
     ("GET", "/entries/{log}/{index}/proof"),
     ("GET", "/passing-by"),
     *(("GET", f"/notices/{{notice_id}}{form}") for form in ("", ".json")),  # by a random id
+    (
+        "GET",
+        "/theft-map",
+    ),  # identical for everybody (tests/attacks/test_the_theft_map_tells_on_nobody.py)
+    *(
+        ("GET", f"/theft-map{which}.{form}")
+        for which in ("", "/{month}", "/imported/{layer_id}")
+        for form in ("json", "csv", "geojson")
+    ),
+    ("GET", "/theft-map/streets.pmtiles"),
     ("GET", "/robots.txt"),
     ("GET", "/doorbell"),
     *(("GET", f"/transparency{form}") for form in ("", ".csv", ".json")),

@@ -15,6 +15,7 @@ from relay.web.public.reports import ReportPages
 from relay.web.public.requests import RequestPages
 from relay.web.public.response_cache import Make, ResponseCache
 from relay.web.public.services import PublicServices
+from relay.web.public.theft_map import TheftMapPages
 from relay.web.public.transparency import TransparencyPages
 
 
@@ -41,6 +42,7 @@ class PublicFace:
             *EntryPages(services, answering).routes(),
             *TransparencyPages(services, answering).routes(),
             *DoorNoticePages(services).routes(),
+            *TheftMapPages(services, answering).routes(),
         ]
 
     async def index(self, request: Request) -> Response:

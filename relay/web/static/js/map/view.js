@@ -3,14 +3,14 @@
  * selection's alone. Nothing on it says how many doorbells are where.
  * @module
  */
-import { Map as GlMap, AttributionControl, NavigationControl, ScaleControl, addProtocol } from "../../vendor/maplibre-gl.mjs";
-import { PMTiles, Protocol } from "../../vendor/pmtiles.js";
+import { Map as GlMap, AttributionControl, NavigationControl, ScaleControl } from "../../vendor/maplibre-gl.mjs";
 import { t } from "../page.js";
 import { Area } from "./area.js";
 import { Drawing, glPoint } from "./draw_tool.js";
 import { make } from "./elements.js";
 import { inFrames } from "./frames.js";
 import { AreaLayers, FreeLayers } from "./layers.js";
+import { loadStyles, openStreets } from "./map_files.js";
 import { faulty } from "./selection.js";
 import { countText, problemText } from "./selection_text.js";
 import { baseStyle, coloursOf } from "./style.js";
@@ -20,7 +20,7 @@ import { baseStyle, coloursOf } from "./style.js";
 /** @typedef {import("./selection.js").Selection} Selection */
 /** @typedef {import("./draw_tool.js").Mode} Mode */
 /** @typedef {{show: (point: Point) => void, undo: () => boolean, close: () => void}} OpenMap */
-/** @typedef {[[number, number], [number, number]]} Bounds west and south, east and north */
+/** @typedef {import("./map_files.js").Bounds} Bounds */
 
 const MODES = /** @type {const} */ (["move", "cells", "rectangle", "circle", "polygon"]);
 const CLOSE_ZOOM = 14.5;
@@ -115,19 +115,6 @@ function sketchText(area, offer) {
   return problem === "" ? count : `${count} ${problem}`;
 }
 
-/** The operator's file of streets, and what it covers. @param {string} url */
-function openStreets(url) {
-  const file = new PMTiles(url);
-  const protocol = new Protocol();
-  protocol.add(file);
-  addProtocol("pmtiles", protocol.tile);
-  const bounds = file.getHeader().then(
-    ({ minLon, minLat, maxLon, maxLat }) => /** @type {Bounds} */ ([[minLon, minLat], [maxLon, maxLat]]),
-    () => null, // the map says that it has none
-  );
-  return { url, bounds };
-}
-
 /** Where to look first. @param {Selection} area @returns {Bounds | null} */
 function boundsOf(area) {
   const cells = area.chosen.size === 0 && area instanceof Area ? area.jurisdiction : [...area.chosen];
@@ -145,16 +132,4 @@ function isAmerican(area) {
   const [lat, lon] = area.centre(first);
   const [west, south, east, north] = AMERICA;
   return lon >= west && lon <= east && lat >= south && lat <= north;
-}
-
-async function loadStyles() {
-  const href = "/static/vendor/maplibre-gl.css";
-  if (document.querySelector(`link[href="${href}"]`) !== null) return;
-  const link = make("link", { rel: "stylesheet", href });
-  const loaded = new Promise((resolve) => {
-    link.addEventListener("load", resolve);
-    link.addEventListener("error", resolve); // without it the map is there, if not pretty
-  });
-  document.head.append(link);
-  await loaded;
 }
