@@ -118,6 +118,8 @@ FOR_EVERY_OWNER = {
     ("DELETE", f"{API}/push/{{browser}}"),
     ("PUT", f"{API}/session/browser/{{browser}}"),
     ("DELETE", f"{API}/browsers/{{browser}}"),  # the caller's own sessions in it
+    # The caller's own report, or none: answered alike (tests/relay/test_theft_map.py).
+    ("DELETE", f"{API}/theft-reports/{{month}}/{{cell}}"),
     ("POST", f"{API}/account/deletion/options"),  # the caller's own; it deletes nothing yet
     # The form is looked at for whoever sends it (tests/relay/test_request_form.py).
     ("POST", "/agency/requests/new"),

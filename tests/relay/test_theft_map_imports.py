@@ -37,7 +37,7 @@ async def add(world: World, path: Path, **changes: object) -> None:
 
 async def test_a_file_becomes_a_layer_beside_the_relays_own(world, tmp_path):
     text = "cell,month,count\n" + "".join(f"{CENTRE},2026-0{month},4\n" for month in (7, 8))
-    await add(world, written(tmp_path, text + f"{PLACES[0]},2026-08,2\n"))
+    await add(world, written(tmp_path, text + f"{PLACES[2]},2026-08,2\n"))
     await households_report(world, PLACES[1], 5)
     await publish(world)
     http = world.browser("")
