@@ -77,9 +77,7 @@ class Attacker:
         ]
         return self._search([], possible) if all(possible) else None
 
-    def _values(
-        self, index: int, values: Sequence[int], least: Mapping[int, int]
-    ) -> Sequence[int]:
+    def _values(self, index: int, values: Sequence[int], least: Mapping[int, int]) -> Sequence[int]:
         """Return the values of a month that no layer with it is too low for, one of each kind."""
         most = min(
             4 if band is None else band[1] or VALUES[-1] * len(self.bands)
