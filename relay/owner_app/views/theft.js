@@ -71,7 +71,10 @@ class TheftReports {
       stays: "theft.stays",
     });
     const options = months.map(({ month }) => ({ value: month, text: monthText(month) }));
-    const choice = segmented({ name: "theft-month", legend: t("theft.month"), options, value: this.month, onchange: (month) => (this.month = month) });
+    const choice =
+      options.length > 1
+        ? segmented({ name: "theft-month", legend: t("theft.month"), options, value: this.month, onchange: (month) => (this.month = month) })
+        : h("p", { id: "theft-month" }, t("theft.only_month", { month: options[0].text }));
     const send = h("button", { type: "button", class: "primary", id: "theft-report", onclick: guarded(this.said, () => this.#report()) }, t("theft.report"));
     fill(this.form, finder.node, choice, h("div", { class: "actions" }, send));
   }

@@ -31,7 +31,7 @@ from relay.web.security import page_policy
 
 PATH = "/theft-map"
 GEOJSON_TYPE = "application/geo+json"
-A_PAGE = 25
+A_PAGE = 15
 NEAR_KM = 25.0
 FROZEN = "public, max-age=86400, immutable"
 DAY_S = 24 * 3600

@@ -1,6 +1,6 @@
 /**
- * The theft map with MapLibre GL: the published cells over streets or outlines. A band's shade has
- * its number in it, so that it can be told without seeing colours.
+ * The theft map with MapLibre GL: the published cells over streets or outlines, with the picture's
+ * shades and patterns, so that bands can be told without seeing colours.
  * @module
  */
 import { cellToBoundary, cellToLatLng } from "../../vendor/h3.js";
@@ -14,6 +14,8 @@ import { loadStyles, openStreets } from "./map_files.js";
 /** @typedef {{file: string, layer: string, streets: string | null, attribution: string}} Given */
 
 const SHADES = [1, 2, 3];
+const PATTERNED = [2, 3];
+const TILE_PX = 8;
 const MAX_ZOOM = 14;
 
 /** @param {HTMLElement} place @param {Given} given */
@@ -65,17 +67,34 @@ function draw(map, container, data) {
   const shade = (/** @type {number} */ step) => style.getPropertyValue(`--theft-${step}`).trim();
   const { card } = coloursOf(container);
   const fill = /** @type {any} */ (["match", ["get", "step"], ...SHADES.flatMap((step) => [step, shade(step)]), card]);
+  const names = map.getStyle().layers.find(({ type }) => type === "symbol")?.id; // stay above
   map.addSource("thefts", { type: "geojson", data });
-  map.addLayer({ id: "thefts", type: "fill", source: "thefts", paint: { "fill-color": fill, "fill-opacity": 0.85 } });
-  map.addLayer({ id: "theft-edges", type: "line", source: "thefts", paint: { "line-color": card, "line-width": ["match", ["get", "step"], 1, 0.5, 2, 1.5, 3] } });
-  map.addLayer({
-    id: "theft-steps",
-    type: "symbol",
-    source: "thefts",
-    minzoom: 10,
-    layout: { "text-field": ["to-string", ["get", "step"]], "text-font": ["sans-serif"], "text-size": 13, "text-allow-overlap": false },
-    paint: { "text-color": card },
-  });
+  map.addLayer({ id: "thefts", type: "fill", source: "thefts", paint: { "fill-color": fill, "fill-opacity": 0.85 } }, names);
+  for (const step of PATTERNED) map.addImage(`theft-${step}`, pattern(step, card));
+  const patterns = /** @type {any} */ (["match", ["get", "step"], ...PATTERNED.flatMap((step) => [step, `theft-${step}`]), ""]);
+  map.addLayer({ id: "theft-patterns", type: "fill", source: "thefts", filter: [">=", ["get", "step"], PATTERNED[0]], paint: { "fill-pattern": patterns } }, names);
+  map.addLayer({ id: "theft-edges", type: "line", source: "thefts", paint: { "line-color": card, "line-width": 1 } }, names);
+}
+
+/** Lines for the second shade, a lattice for the third. @param {number} step @param {string} colour */
+function pattern(step, colour) {
+  const canvas = make("canvas", { width: TILE_PX, height: TILE_PX });
+  const pen = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+  pen.strokeStyle = colour;
+  pen.lineWidth = 1.5;
+  for (const begin of [-TILE_PX, 0, TILE_PX]) {
+    line(pen, [begin, TILE_PX], [begin + TILE_PX, 0]);
+    if (step === PATTERNED[1]) line(pen, [begin, 0], [begin + TILE_PX, TILE_PX]);
+  }
+  return pen.getImageData(0, 0, TILE_PX, TILE_PX);
+}
+
+/** @param {CanvasRenderingContext2D} pen @param {[number, number]} from @param {[number, number]} to */
+function line(pen, from, to) {
+  pen.beginPath();
+  pen.moveTo(...from);
+  pen.lineTo(...to);
+  pen.stroke();
 }
 
 /** @param {Band[]} bands */
