@@ -41,7 +41,7 @@ PAINTED = """() => {
   const [{ responseStart }] = performance.getEntriesByType("navigation");
   return performance.getEntriesByName("first-contentful-paint")[0].startTime - responseStart;
 }"""
-"""From the first byte of the page to its picture; what the relay needs before depends on its load."""
+"""From the page's first byte to its picture: what the relay needs before depends on its load."""
 LAID_OUT = """() => {
   const began = performance.now();
   const map = document.querySelector(".theft-map");

@@ -3,10 +3,11 @@
  * reports, which can be taken back until their month is published.
  * @module
  */
+import { ApiError } from "../api.js";
 import { empty, segmented } from "../components/controls.js";
 import { toast } from "../components/dialog.js";
 import { fill, h, skeleton } from "../dom.js";
-import { currentLocale, t, timeText } from "../i18n.js";
+import { currentLocale, hasText, t, timeText } from "../i18n.js";
 import { guarded, problem } from "./parts.js";
 import { PlaceFinder } from "./place_finder.js";
 
@@ -80,16 +81,35 @@ class TheftReports {
   }
 
   async #report() {
-    if (this.cell === "") {
-      fill(this.said, h("p", { class: "warn-text", id: "theft-problem", role: "alert" }, t("theft.no_place")));
+    const { cell, month } = this;
+    if (cell === "") {
+      this.#problem("theft.no_place");
       document.getElementById("place-typed")?.focus();
       return;
     }
-    await this.context.relay.post("theft-reports", { cell: this.cell, month: this.month });
-    fill(this.said);
+    if (!(await this.#isTaken(() => this.context.relay.post("theft-reports", { cell, month })))) return;
     toast(t("theft.reported"));
     await this.#load();
     this.heading.focus();
+  }
+
+  /** Whether the relay takes it; says why not. @param {() => Promise<unknown>} send */
+  async #isTaken(send) {
+    try {
+      await send();
+    } catch (error) {
+      const known = error instanceof ApiError ? `theft.refused.${error.code}` : "";
+      if (!hasText(known)) throw error;
+      this.#problem(known);
+      return false;
+    }
+    fill(this.said);
+    return true;
+  }
+
+  /** @param {string} words */
+  #problem(words) {
+    fill(this.said, h("p", { class: "warn-text", id: "theft-problem", role: "alert" }, t(words)));
   }
 
   /** @param {OwnReports} found */
@@ -114,7 +134,7 @@ class TheftReports {
   /** @param {string} cell @param {string} month */
   #takingBack(cell, month) {
     return guarded(this.said, async () => {
-      await this.context.relay.delete(`theft-reports/${month}/${cell}`);
+      if (!(await this.#isTaken(() => this.context.relay.delete(`theft-reports/${month}/${cell}`)))) return;
       toast(t("theft.taken_back"));
       await this.#load();
       this.heading.focus(); // the button is gone
