@@ -16,6 +16,7 @@ from relay.errors import (
     RelayError,
     UnknownDoorbell,
 )
+from relay.heatmap.errors import ReportRefused
 from relay.live.signalling import LiveRefused
 from relay.notify.push_endpoints import EndpointRefused, EndpointUnresolved
 from relay.people.errors import SignInRefused
@@ -64,6 +65,8 @@ def _classify(error: Exception) -> tuple[int, str]:
             return 409, "pairing_busy"
         case PairingRefused():
             return 409, "pairing"
+        case ReportRefused():
+            return 409, error.reason
         case LiveRefused():
             return 409, error.reason
         case RateExceeded():

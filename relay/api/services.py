@@ -9,6 +9,7 @@ from relay.agency.agencies import Agencies
 from relay.base.clock import Clock
 from relay.evidence.delivery import Delivery
 from relay.fleet.door_notices import DoorNotices
+from relay.heatmap.reports import TheftReports
 from relay.live.signalling import Signalling
 from relay.notify.hub import Hub
 from relay.notify.push_subscriptions import PushSubscriptions
@@ -63,3 +64,4 @@ class ApiServices:
     hub: Hub
     push: PushSubscriptions
     reads: Reads
+    theft_reports: TheftReports

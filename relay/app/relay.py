@@ -41,9 +41,11 @@ from relay.custody.errors import LogContradicts, contradiction_in
 from relay.custody.service import CustodyService
 from relay.errors import ConfigError, ObjectStoreError, StoreError, said
 from relay.fleet.clone_warnings import CloneWarnings
+from relay.heatmap.publisher import TheftMapPublisher
 from relay.ingest.events import EventIngest
 from relay.ingest.expiry import Expiry
 from relay.ingest.statuses import StatusIngest
+from relay.map.address_counts import load_address_counts
 from relay.notify.hub import Hub
 from relay.notify.web_push import WebPush
 from relay.people.pairing import Pairings
@@ -88,6 +90,12 @@ class Relay:
         )
         self._web_push = WebPush(config, database, clock, machine=machine)
         self._forgetting = Expiry(database, clock)
+        self._theft_map = TheftMapPublisher(
+            database,
+            clock,
+            load_address_counts(config.map.addresses_path),
+            is_example=bool(config.example_town),
+        )
         self._events = EventIngest(
             bus=self._fleet.bus,
             database=database,
@@ -184,6 +192,7 @@ class Relay:
                 "pushes": self._web_push.pusher.run,
                 "silences": self._web_push.silences.run,
                 "forgetting": self._forgetting.run,
+                "theft map": self._theft_map.run,
                 "packages": self._evidence.sweeping.run,
                 **({} if logs is None else {"logs": logs.run}),
                 **({} if reminders is None else {"reminders": reminders.run}),

@@ -28,6 +28,8 @@ from relay.evidence.delivery import Delivery
 from relay.fleet.commands import Commands
 from relay.fleet.door_notices import DoorNotices
 from relay.fleet.replacement import ReplacementService
+from relay.heatmap.published import PublishedMap
+from relay.heatmap.reports import TheftReports
 from relay.live.ice import IceServers
 from relay.live.signalling import Signalling
 from relay.mail import SmtpMailer
@@ -163,6 +165,7 @@ def _api_services(parts: Parts, sessions: Sessions) -> ApiServices:
         hub=parts.hub,
         push=parts.web_push.subscriptions,
         reads=Reads(database, clock),
+        theft_reports=TheftReports(database, clock),
     )
 
 
@@ -262,9 +265,9 @@ def _public_services(parts: Parts, pages: Pages, maps: MapData) -> PublicService
         public_url=config.public_url,
         relay_name=RELAY_NAME,
         logs=None if logs is None or config.log is None else _public_logs(parts, logs, config.log),
-        places=maps.places,
-        streets=maps.streets,
-        attribution=maps.attribution,
+        theft_map=PublishedMap(parts.database),
+        has_address_counts=config.map.addresses_path is not None,
+        maps=maps,
         monitor_report_path=config.public.monitor_report_path,
     )
 

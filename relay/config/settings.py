@@ -123,11 +123,15 @@ class MailConfig(Struct, frozen=True, kw_only=True):
 
 
 class MapConfig(Struct, frozen=True, kw_only=True):
-    """The maps. Without files outlines are drawn, and coordinates searched."""
+    """The maps. Without files outlines are drawn, coordinates searched, and every cell of the
+    theft map is blank.
+    """
 
     pmtiles_path: Annotated[Path | None, path("a file")] = field(name="pmtiles", default=None)
     attribution: Annotated[str, text_or_nothing("one line")] = ""
     places_path: Annotated[Path | None, path("a file")] = field(name="places", default=None)
+    addresses_path: Annotated[Path | None, path("a file")] = field(name="addresses", default=None)
+    """How many addresses each cell of the theft map has; see relay/map/address_counts.py."""
 
 
 class PublicConfig(Struct, frozen=True, kw_only=True):

@@ -1,5 +1,7 @@
 """H3 map cells (https://h3geo.org) of resolution 9: conversions from and to coordinates.
 
+The theft map alone has larger ones, of resolution 8 (about 0.7 km²): `coarse` in the names here.
+
 Latitude comes first everywhere here, in degrees. H3 is asked here and nowhere else. What an area
 has to be before it may become a jurisdiction is relay/agency/jurisdiction.py.
 """
@@ -9,6 +11,7 @@ from collections.abc import Sequence
 import h3
 
 RESOLUTION = 9
+COARSE_RESOLUTION = 8
 
 
 class NoInterior(Exception):
@@ -17,13 +20,22 @@ class NoInterior(Exception):
 
 def is_cell(text: str) -> bool:
     """Return whether a text is a cell of this resolution, as the register writes it."""
-    is_written_so = len(text) == 15 and text == text.lower()
-    return is_written_so and h3.is_valid_cell(text) and h3.get_resolution(text) == RESOLUTION
+    return _is_cell_of(RESOLUTION, text)
+
+
+def is_coarse_cell(text: str) -> bool:
+    """Return whether a text is a cell of the theft map's resolution."""
+    return _is_cell_of(COARSE_RESOLUTION, text)
 
 
 def cell_at(lat: float, lon: float) -> str:
     """Return the cell that contains a point."""
     return str(h3.latlng_to_cell(lat, lon, RESOLUTION))
+
+
+def coarse_cell_at(lat: float, lon: float) -> str:
+    """Return the theft map's cell that contains a point."""
+    return str(h3.latlng_to_cell(lat, lon, COARSE_RESOLUTION))
 
 
 def centre_of(cell: str) -> tuple[float, float]:
@@ -78,3 +90,8 @@ def outlines_of(cells: Sequence[str]) -> list[list[tuple[float, float]]]:
         for polygon in shape
         for ring in (polygon.outer, *polygon.holes)
     ]
+
+
+def _is_cell_of(resolution: int, text: str) -> bool:
+    is_written_so = len(text) == 15 and text == text.lower()
+    return is_written_so and h3.is_valid_cell(text) and h3.get_resolution(text) == resolution

@@ -41,6 +41,7 @@ const ROUTES = {
   sessions: { load: async () => (await import("./views/sessions.js")).sessionsPage, nav: "settings" },
   "account/delete": { load: async () => (await import("./views/delete_account.js")).deleteAccountPage, nav: "settings" },
   "account/deleted": { load: async () => (await import("./views/delete_account.js")).accountDeletedPage, isOpen: true },
+  theft: { load: async () => (await import("./views/theft.js")).theftPage, nav: "settings", saysAway: true },
   wifi: { load: async () => (await import("./views/wifi.js")).wifiPage, nav: "settings", saysAway: true },
 };
 
@@ -48,7 +49,7 @@ const ROUTES = {
 const NOWHERE = { load: async () => (await import("./views/nowhere.js")).nowherePage };
 
 /** What a guest's app has: nothing here decides anything, and the doorbell and the relay refuse what isn't theirs. */
-const FOR_GUESTS = ["", "welcome", "join", "guest", "start", "ask", "pair", "live", "see", "history", "clip", "settings/notifications", "sessions", "account/delete"];
+const FOR_GUESTS = ["", "welcome", "join", "guest", "start", "ask", "pair", "live", "see", "history", "clip", "settings/notifications", "sessions", "account/delete", "theft"];
 /** @type {Route} */
 const FOR_OWNERS = { load: async () => (await import("./views/guest.js")).ownersOnlyPage };
 

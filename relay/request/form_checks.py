@@ -30,6 +30,7 @@ from relay.request.rules import (
     check_cosigner,
     check_counts,
     check_times,
+    fields_citing_theft_map,
     require_agreement,
     require_standing,
 )
@@ -221,6 +222,8 @@ def _refusals(
         lambda: _check_area(request, view),
     ):
         yield from _kept(_asked(rule))
+    for field in fields_citing_theft_map(request):
+        yield Problem(field=field, name="grounds.theft_map")
     yield from _counts(request, view, pending)
 
 

@@ -4,8 +4,10 @@ Limits, area and counts are the protocol's (firmware/protocol/register/rules.py)
 depends on the time and on who is signed in.
 """
 
+import re
+import unicodedata
 from collections.abc import Sequence
-from typing import Literal
+from typing import Final, Literal
 
 from firmware.protocol.encoding import WireError, decode_canonical
 from firmware.protocol.passkeys import AssertionRefused, challenge, check_assertion
@@ -30,7 +32,7 @@ DeskRule = Literal[
     "state.cosigned", "state.desk", "state.public",
     "state.outcome", "state.renewed", "state.filed", "state.no_download", "state.open",
     "state.not_early",
-    "state.appealed", "state.not_refused", "state.appeal_late", "outcome_due",
+    "state.appealed", "state.not_refused", "state.appeal_late", "outcome_due", "grounds.theft_map",
 ]  # fmt: skip
 """What only the relay refuses its officers, by name."""
 ModeratorRule = Literal[
@@ -39,6 +41,14 @@ ModeratorRule = Literal[
 """What it refuses a moderator."""
 RefusalName = Rule | DeskRule | ModeratorRule
 """Every reason for a refusal: relay/web/agency/problem_texts.py has words for the officers'."""
+
+
+_THEFT_MAP: Final = re.compile(
+    r"(?<!\w)(?:(?:parcel )?thefts?[\s_-]*maps?|maps? of (?:parcel )?thefts?"
+    r"|stöldkart\w*|kart\w+ över (?:paket)?stöld\w*)(?!\w)"
+)
+WRITTEN_FIELDS: Final = ("text", "reason", "danger")
+"""The fields of a request in which officers give their grounds."""
 
 
 class RequestRefused(RelayError):
@@ -87,6 +97,7 @@ def check_draft(
         raise RequestRefused("officer.name", words, name=standing.name)
     check_cosigner(request, view)
     check_times(request, view.now_ms)
+    check_grounds(request)
     try:
         check_limits(request, view.facts.limits)
         check_area(request.cells, agency.agreement)
@@ -218,6 +229,23 @@ def check_times(request: EvidenceRequest, now_ms: int) -> None:
         raise RequestRefused("created", "signed more than 10 minutes ago, or your clock is wrong")
     if request.to_ms > now_ms:
         raise RequestRefused("future", "a request may not ask for a time that isn't over")
+
+
+def check_grounds(request: EvidenceRequest) -> None:
+    """Raise RequestRefused if a request cites the theft map, which is no ground for one (R24)."""
+    if fields_citing_theft_map(request):
+        words = "the theft map shows where people report: it is no reason for a request"
+        raise RequestRefused("grounds.theft_map", words)
+
+
+def fields_citing_theft_map(request: EvidenceRequest) -> list[str]:
+    """Return the names of the fields that name the theft map, in English or Swedish."""
+    return [name for name in WRITTEN_FIELDS if _THEFT_MAP.search(_plain(getattr(request, name)))]
+
+
+def _plain(text: str) -> str:
+    """Return a text in small letters, each in one form, with every gap as one space."""
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
 def _check_assertion(draft: Draft, standing: Standing) -> None:

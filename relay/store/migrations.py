@@ -14,6 +14,47 @@ from relay.errors import SchemaTooNew, SchemaTooOld, StoreError
 from relay.store.portal_migration import TO_VERSION_6
 from relay.store.schema import SCHEMA_VERSION, metadata, schema_version
 
+_THEFT_MAP_12: Final = (
+    """
+    CREATE TABLE theft_months (
+        month TEXT NOT NULL PRIMARY KEY,
+        secret TEXT,
+        published_ms BIGINT
+    )
+    """,
+    """
+    CREATE TABLE theft_reports (
+        month TEXT NOT NULL REFERENCES theft_months (month),
+        cell TEXT NOT NULL,
+        account_tag TEXT NOT NULL,
+        doorbell_tags TEXT NOT NULL,
+        PRIMARY KEY (month, cell, account_tag)
+    )
+    """,
+    "CREATE INDEX theft_reports_by_account ON theft_reports (month, account_tag)",
+    """
+    CREATE TABLE theft_counts (
+        month TEXT NOT NULL REFERENCES theft_months (month),
+        cell TEXT NOT NULL,
+        households BIGINT NOT NULL,
+        PRIMARY KEY (month, cell)
+    )
+    """,
+    """
+    CREATE TABLE theft_editions (
+        month TEXT NOT NULL PRIMARY KEY REFERENCES theft_months (month),
+        body TEXT NOT NULL
+    )
+    """,
+    """
+    CREATE TABLE theft_imports (
+        id TEXT NOT NULL PRIMARY KEY,
+        body TEXT NOT NULL,
+        imported_ms BIGINT NOT NULL
+    )
+    """,
+)
+
 STEPS: Final[Mapping[int, Sequence[str]]] = {
     2: (
         """
@@ -341,6 +382,7 @@ STEPS: Final[Mapping[int, Sequence[str]]] = {
         """,
         "CREATE INDEX door_notices_by_age ON door_notices (received_ms)",
     ),
+    12: (*_THEFT_MAP_12,),
 }
 """By the version that it leads to."""
 

@@ -52,6 +52,16 @@ PUBLIC = {
     ("GET", "/entries/{log}/{index}/proof"),
     ("GET", "/passing-by"),
     *(("GET", f"/notices/{{notice_id}}{form}") for form in ("", ".json")),  # by a random id
+    (
+        "GET",
+        "/theft-map",
+    ),  # identical for everybody (tests/attacks/test_the_theft_map_tells_on_nobody.py)
+    *(
+        ("GET", f"/theft-map{which}.{form}")
+        for which in ("", "/{month}", "/imported/{layer_id}")
+        for form in ("json", "csv", "geojson")
+    ),
+    ("GET", "/theft-map/streets.pmtiles"),
     ("GET", "/robots.txt"),
     ("GET", "/doorbell"),
     *(("GET", f"/transparency{form}") for form in ("", ".csv", ".json")),
@@ -110,6 +120,8 @@ FOR_EVERY_OWNER = {
     ("DELETE", f"{API}/push/{{browser}}"),
     ("PUT", f"{API}/session/browser/{{browser}}"),
     ("DELETE", f"{API}/browsers/{{browser}}"),  # the caller's own sessions in it
+    # The caller's own report, or none: answered alike (tests/relay/test_theft_map.py).
+    ("DELETE", f"{API}/theft-reports/{{month}}/{{cell}}"),
     ("POST", f"{API}/account/deletion/options"),  # the caller's own; it deletes nothing yet
     # The form is looked at for whoever sends it (tests/relay/test_request_form.py).
     ("POST", "/agency/requests/new"),

@@ -26,6 +26,7 @@ NO_PAGES = ("/api", "/static", "/healthz")
 NEEDS_MORE = (
     *("/agency/streets.pmtiles", "/agency/oidc/start", "/agreements/compare"),
     "/for-agencies/{onboarding_id}/area/streets.pmtiles",
+    "/theft-map/streets.pmtiles",
     *("/entries/{log}/{index}/proof", "/transparency/policy"),
     *("/transparency/monitor-report.json", "/map/streets.pmtiles"),
 )

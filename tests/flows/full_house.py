@@ -22,10 +22,14 @@ from firmware.protocol.register.records import RequestRecord
 from firmware.protocol.requests import EvidenceRequest
 from relay.config.settings import LimitsConfig, OidcConfig
 from relay.evidence.sweeper import PackageSweeper
+from relay.heatmap.imports import Imports
+from relay.heatmap.months import due_ms, month_of, shifted
+from relay.heatmap.publication import edition_of
 from relay.people.sessions import open_session
 from relay.request.drafts import DraftForm
-from relay.store import custody, oidc, onboardings, packages, people, reads, requests
+from relay.store import custody, heatmap, oidc, onboardings, packages, people, reads, requests
 from relay.store.custody import Deletion
+from relay.store.heatmap import OpenMonth
 from relay.store.people import Account
 from tests.fakes.door_notices import MASK, NoticeWriter
 from tests.fakes.sequenced_entries import place_entries
@@ -39,6 +43,7 @@ from tests.relay.http_world import CELLS, DAY_MS, RELAY_URL, World, open_world
 from tests.relay.onboarding_people import TEXT, Applicant, hand_in, prepare
 from tests.relay.record_world import fill
 from tests.relay.register_town import NAME
+from tests.relay.theft_map import PLACES
 
 MANY = 1000
 WANTED_BACK = 100
@@ -80,6 +85,7 @@ async def full_house(folder: Path) -> AsyncIterator[House]:
         await _deliver(house, officer, asked[0])
         await _onboard(house, bo)
         await _come_in_thousands(house, officer, asked[0])
+        await _map_thefts(house, folder)
         house.ids |= {
             "agency_id": ["lakeland", "mapleton"],
             "log": ["register", "custody"],
@@ -125,6 +131,27 @@ async def _join(house: House, who: str) -> None:
         await officer.get_certified(role=role)
     await officer.take_csrf()
     house.people[who] = officer.http
+
+
+async def _map_thefts(house: House, folder: Path) -> None:
+    """Three published months of the theft map, and a layer that was imported."""
+    world = house.world
+    now_ms = world.clock.wall_ms()
+    months = [shifted(month_of(now_ms), -back) for back in (4, 3, 2)]
+    kept: dict[str, dict[str, int]] = {}
+    async with world.database.begin() as tx:
+        for number, month in enumerate(months):
+            kept[month] = dict.fromkeys(PLACES[number::2], 5 + 6 * number)
+            edition = edition_of(month, kept, published_ms=due_ms(month), is_example=True)
+            body = edition.encode().decode()
+            await heatmap.add_month(tx, OpenMonth(month=month, secret="c2VjcmV0"))
+            await heatmap.close_month(tx, month, kept[month], body, published_ms=due_ms(month))
+    data = folder / "open-data.csv"
+    data.write_text("cell,month,count\n" + "".join(f"{cell},{months[0]},4\n" for cell in PLACES))
+    imports = Imports(world.database, world.clock, is_example=True)
+    layer = await imports.add(data, name=LONG_NAME, licence=LONG_NAME, least=3)
+    house.ids |= {"month": months, "layer_id": [layer.id]}
+    house.more.append((GUEST, f"/theft-map?layer={layer.id}"))
 
 
 async def _come_by_oidc(house: House) -> None:

@@ -33,7 +33,7 @@ MOST_BYTES = 100_000
 """A page's HTML, style, scripts and words as a browser gets them compressed."""
 WEIGHED = (".css", ".js", ".mjs")
 WORDS = "/locales/"
-WITH_A_MAP = ("agency-requests-new", "for-agencies-area", "guest-map")
+WITH_A_MAP = ("agency-requests-new", "for-agencies-area", "guest-map", "guest-theft-map")
 UNSAFE = ("unsafe-inline", "unsafe-eval")
 
 Load = Callable[[str], Awaitable[bytes]]

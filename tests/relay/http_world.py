@@ -40,6 +40,8 @@ from relay.fleet.commands import Commands
 from relay.fleet.door_notices import DoorNotices
 from relay.fleet.renewal import RenewalService
 from relay.fleet.replacement import ReplacementService
+from relay.heatmap.published import PublishedMap
+from relay.heatmap.reports import TheftReports
 from relay.live.ice import IceServers
 from relay.live.signalling import Signalling
 from relay.map.map_data import MapData
@@ -439,6 +441,7 @@ def _services(world: World, *, has_demo_passkeys: bool, ice: IceServers) -> Http
                 database=database, clock=clock, endpoints=world.endpoints, key=world.push_key
             ),
             reads=Reads(database, clock),
+            theft_reports=TheftReports(database, clock),
         ),
         agency=AgencyServices(
             clock=clock,
@@ -499,9 +502,9 @@ def _services(world: World, *, has_demo_passkeys: bool, ice: IceServers) -> Http
             owner_origin=OWNER_ORIGIN,
             public_url=RELAY_URL,
             relay_name="Testtown",
-            places=world.maps.places,
-            streets=world.maps.streets,
-            attribution=world.maps.attribution,
+            theft_map=PublishedMap(database),
+            has_address_counts=True,
+            maps=world.maps,
         ),
         owner_origins=[OWNER_ORIGIN, OWN_MACHINE],
         public_url=RELAY_URL,

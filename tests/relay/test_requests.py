@@ -11,6 +11,7 @@ from firmware.protocol.passkeys import challenge
 from firmware.protocol.register.entries import AgencySuspended, Delays, Limits, OfficerRevoked
 from firmware.protocol.requests import COSIGN_TAG, REQUEST_TAG
 from relay.request.published_requests import find_published
+from relay.request.rules import fields_citing_theft_map
 from relay.store import requests
 from tests.relay.http_people import Officer, certified_officer, id_of
 from tests.relay.http_world import CELLS, DAY_MS, HOUR_MS, World, open_world
@@ -434,3 +435,29 @@ async def test_a_new_certificate_counts_after_three_days_and_the_page_says_when(
         await officer.log_in()
         await officer.take_csrf()
         assert (await officer.hand_in(officer.sign(officer.write()))).status_code == 201
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "The theft map shows that parcels go here.",
+        "See THEFT-MAP of November.",
+        "According to the map of thefts.",
+        "Enligt stöldkartan tas många paket här.",
+        "the  theft\nmap",
+    ],
+)
+@pytest.mark.parametrize("field", ["text", "reason", "danger"])
+async def test_a_request_that_cites_the_theft_map_is_refused(
+    officer: Officer, words: str, field: str
+) -> None:
+    """Seen to be taken without `check_grounds`."""
+    request = officer.write(**{field: words})
+    assert fields_citing_theft_map(request) == [field]
+    if field == "text":
+        assert await refusal(officer, text=words) == "grounds"
+
+
+async def test_a_theft_and_a_map_are_no_theft_map(officer: Officer) -> None:
+    text = "A theft of a parcel; the area on the map is where the van stood."
+    assert fields_citing_theft_map(officer.write(text=text)) == []

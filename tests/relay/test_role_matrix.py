@@ -11,16 +11,18 @@ from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+import h3
 import httpx2
 import msgspec
 import pytest
 from sqlalchemy import select
 
 from firmware.protocol.encoding import new_id
+from relay.heatmap.months import month_of
 from relay.store.schema import metadata
 from tests.attacks.test_nobody_reaches_anothers_things import ENDLESS, PUBLIC, routes_of
 from tests.relay.everybody import EVERYBODY, Everybody, Who, open_everybody
-from tests.relay.http_world import API
+from tests.relay.http_world import API, CELLS
 
 Named = tuple[str, str]
 Answer = Literal["open", 401, 403, 404]
@@ -71,10 +73,11 @@ EXPECTED: Final[dict[Named, Rule]] = {
                 ("GET", f"{API}/{what}")
                 for what in (
                     *("sessions", "reads", "joins", "doorbells", "events", "notes", "stream"),
-                    *("push", "requests", "packages", "account/deletion"),
+                    *("push", "requests", "packages", "account/deletion", "theft-reports"),
                 )
             ),
-            *(("POST", f"{API}/{what}") for what in ("pairings", "join")),
+            *(("POST", f"{API}/{what}") for what in ("pairings", "join", "theft-reports")),
+            ("DELETE", f"{API}/theft-reports/{{month}}/{{cell}}"),
             *(("POST", f"{API}/account/deletion{what}") for what in ("", "/options")),
             *(("DELETE", f"{API}/{what}") for what in ("session", "sessions", "push/{browser}")),
             ("PUT", f"{API}/push/{{browser}}"),
@@ -294,6 +297,10 @@ class Matrix:
         draft = officer.sign(officer.write())
         return {
             f"{API}/pairings": {"pairing_id": new_id()},
+            f"{API}/theft-reports": {
+                "cell": h3.cell_to_parent(CELLS[0], 8),
+                "month": month_of(self.everybody.world.clock.wall_ms()),
+            },
             f"{API}/pairings/{{pairing_id}}/commitment": {"commitment": "ab" * 32},
             f"{API}/pairings/{{pairing_id}}/reveal": {"reveal": "{}"},
             f"{API}/push/{{browser}}": {"endpoint": "https://push.test/eve"},

@@ -1,6 +1,6 @@
 /**
- * The finder of a doorbell's map cell: by coordinates that are typed or pasted, or by where this
- * device is now. All of it happens here: coordinates are neither kept nor sent.
+ * The finder of a map cell, a doorbell's or a theft's: by coordinates that are typed or pasted, or by
+ * where this device is now. All of it happens here: coordinates are neither kept nor sent.
  * @module
  */
 import { fill, h } from "../dom.js";
@@ -10,6 +10,8 @@ import { guarded } from "./parts.js";
 
 /** @typedef {import("../vendor/place_parser.js").Point} Point */
 
+/** @typedef {{resolution?: number, typed?: string, find?: string, found?: string, stays?: string}} Kind the cells' resolution, and the names of texts */
+
 const RESOLUTION = 9;
 /** A cell's edge: with less, one may stand in the next cell. */
 const EXACT_ENOUGH_M = 200;
@@ -18,10 +20,12 @@ const WAIT_MS = 20_000;
 const FAILED = { 1: "place.refused", 2: "place.unavailable", 3: "place.timeout" };
 
 export class PlaceFinder {
-  /** @param {AbortSignal} left @param {(cell: string) => void} onFound */
-  constructor(left, onFound) {
+  /** @param {AbortSignal} left @param {(cell: string) => void} onFound @param {Kind} [kind] a doorbell's place, unless it says otherwise */
+  constructor(left, onFound, { resolution = RESOLUTION, typed = "place.typed", find: findWords = "place.find", found = "place.found", stays = "place.stays" } = {}) {
     this.left = left;
     this.onFound = onFound;
+    this.resolution = resolution;
+    this.words = { found, stays };
     this.said = h("div", { "aria-live": "polite", id: "place-said" });
     this.typed = h("input", { id: "place-typed", type: "text", autocomplete: "off", spellcheck: "false", maxlength: 80, placeholder: "59.3293, 18.0686", "aria-describedby": "place-typed-help" });
     const find = guarded(this.said, () => this.#find());
@@ -31,13 +35,13 @@ export class PlaceFinder {
     this.node = h(
       "div",
       { class: "setting", id: "place-finder" },
-      h("label", { for: "place-typed" }, t("place.typed")),
+      h("label", { for: "place-typed" }, t(typed)),
       this.typed,
       h("p", { class: "hint", id: "place-typed-help" }, t("place.typed_help")),
       h(
         "div",
         { class: "actions" },
-        h("button", { type: "button", id: "place-find", onclick: find }, t("place.find")),
+        h("button", { type: "button", id: "place-find", onclick: find }, t(findWords)),
         h("button", { type: "button", id: "place-here", onclick: guarded(this.said, () => this.#here()) }, t("place.here")),
       ),
       this.said,
@@ -49,9 +53,10 @@ export class PlaceFinder {
     if (found !== null && "point" in found) return this.#take(found.point);
     const isOneCell = found !== null && "cells" in found && found.cells.length === 1;
     if (!isOneCell) return this.#problem(this.typed.value.trim() === "" ? "place.empty" : "place.unclear");
-    const { isValidCell } = await import("../vendor/h3.js");
-    if (!isValidCell(found.cells[0])) return this.#problem("place.unclear");
-    this.#give(found.cells[0]);
+    const { cellToParent, getResolution, isValidCell } = await import("../vendor/h3.js");
+    const [cell] = found.cells;
+    if (!isValidCell(cell) || getResolution(cell) < this.resolution) return this.#problem("place.unclear");
+    this.#give(cellToParent(cell, this.resolution));
   }
 
   async #here() {
@@ -68,7 +73,7 @@ export class PlaceFinder {
   async #take([latitude, longitude], accuracyM = 0) {
     const { latLngToCell } = await import("../vendor/h3.js");
     if (this.left.aborted) return;
-    this.#give(latLngToCell(latitude, longitude, RESOLUTION), accuracyM);
+    this.#give(latLngToCell(latitude, longitude, this.resolution), accuracyM);
   }
 
   /** @param {string} cell @param {number} [accuracyM] */
@@ -77,9 +82,9 @@ export class PlaceFinder {
     const isVague = accuracyM > EXACT_ENOUGH_M;
     fill(
       this.said,
-      h("p", { class: "ok", id: "place-found", role: "status" }, t("place.found", { cell })),
+      h("p", { class: "ok", id: "place-found", role: "status" }, t(this.words.found, { cell })),
       isVague && h("p", { class: "warn-text", id: "place-vague" }, t("place.vague", { metres: Math.round(accuracyM) })),
-      h("p", { class: "hint" }, t("place.stays")),
+      h("p", { class: "hint" }, t(this.words.stays)),
     );
   }
 

@@ -23,5 +23,6 @@ export function settingsIndex() {
     more: t(`settings.group.${name}.what`),
     href: `#/settings/${name}`,
   }));
-  return { title: t("settings.title"), body: [rows(groups)] };
+  const theft = { id: "to-theft", title: t("theft.title"), more: t("theft.more"), href: "#/theft" };
+  return { title: t("settings.title"), body: [rows(groups), rows([theft])] };
 }

@@ -27,6 +27,13 @@ from relay.store.schema.doorbells import (
     events,
     thumbnails,
 )
+from relay.store.schema.heatmap import (
+    theft_counts,
+    theft_editions,
+    theft_imports,
+    theft_months,
+    theft_reports,
+)
 from relay.store.schema.logs import (
     deletions,
     log_checkpoints,
@@ -111,6 +118,11 @@ __all__ = [
     "silences",
     "slot_commitments",
     "slot_trees",
+    "theft_counts",
+    "theft_editions",
+    "theft_imports",
+    "theft_months",
+    "theft_reports",
     "thumbnails",
     "viewer_tokens",
 ]

@@ -18,6 +18,7 @@ from relay.web.public.reports import ReportPages
 from relay.web.public.requests import RequestPages
 from relay.web.public.response_cache import Make, ResponseCache
 from relay.web.public.services import PublicServices
+from relay.web.public.theft_map import TheftMapPages
 from relay.web.public.transparency import TransparencyPages
 from relay.web.public.trends import TrendPages
 
@@ -47,6 +48,7 @@ class PublicFace:
             *TrendPages(services, answering).routes(),
             *AskedMapPages(services, answering).routes(),
             *DoorNoticePages(services).routes(),
+            *TheftMapPages(services, answering).routes(),
         ]
 
     async def index(self, request: Request) -> Response:

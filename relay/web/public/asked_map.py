@@ -75,9 +75,9 @@ class AskedMapPages:
                 page_number_text=page_number_text(params),
                 bands=ASKED_BANDS,
                 drawn=min(len(found), MOST_DRAWN),
-                has_names=len(self._services.places) > 0,
-                has_streets=self._services.streets is not None,
-                attribution=self._services.attribution,
+                has_names=len(self._services.maps.places) > 0,
+                has_streets=self._services.maps.streets is not None,
+                attribution=self._services.maps.attribution,
             )
             # MapLibre GL runs its own module as a worker.
             response.headers["Content-Security-Policy"] = page_policy(worker=True)
@@ -107,7 +107,7 @@ class AskedMapPages:
 
     async def streets(self, _request: Request) -> Response:
         """GET /map/streets.pmtiles: the operator's file, in the parts that the map asks for."""
-        path = self._services.streets
+        path = self._services.maps.streets
         if path is None or not path.is_file():
             raise not_found("map of streets")
         headers = {"Cache-Control": f"public, max-age={DAY_S}"}
@@ -133,7 +133,7 @@ class AskedMapPages:
             for number, band in enumerate(ASKED_BANDS, 1)
         ]
         cells = [one.cell for one in drawn]
-        names = names_around(self._services.places, cells) if cells else []
+        names = names_around(self._services.maps.places, cells) if cells else []
         svg = draw_cells(groups, label=label, names=names, around_km=0.4)
         return Markup(svg)  # noqa: S704 (draw_cells escapes what it is given)
 

@@ -92,7 +92,7 @@ class RequestPages:
             wrong=wrong,
             place=place,
             cells=cells,
-            has_names=len(self._services.places) > 0,
+            has_names=len(self._services.maps.places) > 0,
             paged=paged,
             page_number_text=page_number_text(request.query_params),
             begin=start,
@@ -159,7 +159,9 @@ class RequestPages:
         self, asked: RequestFilter, agency: AgencyMatch
     ) -> tuple[RequestQuery, Place | None]:
         # A world of names takes a while to be searched through.
-        return await asyncio.to_thread(request_query_of, asked, self._services.places, agency.ids)
+        return await asyncio.to_thread(
+            request_query_of, asked, self._services.maps.places, agency.ids
+        )
 
     def _row(self, view: RecordView, published: PublishedRequest) -> Row:
         agency = find_agency(view, published.agency)

@@ -7,7 +7,8 @@ from pathlib import Path
 from relay.agency.agencies import Agencies
 from relay.custody.log_entries import LogName
 from relay.fleet.door_notices import DoorNotices
-from relay.map.places import Places
+from relay.heatmap.published import PublishedMap
+from relay.map.map_data import MapData
 from relay.record.public_record import PublicRecord
 from relay.record.witness_status import WitnessStatus
 from relay.web.pages import Pages
@@ -35,10 +36,9 @@ class PublicServices:
     owner_origin: str
     public_url: str
     relay_name: str
+    theft_map: PublishedMap
+    has_address_counts: bool = False
+    """Without the operator's file of addresses the theft map stays blank."""
+    maps: MapData = field(default_factory=MapData)
     logs: PublicLogs | None = None
-    places: Places = field(default_factory=Places)
-    streets: Path | None = None
-    """The operator's PMTiles file, for the map of cells asked about."""
-    attribution: str = ""
-    """Who made it."""
     monitor_report_path: Path | None = None

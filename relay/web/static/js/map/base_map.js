@@ -3,9 +3,11 @@
  * look if nothing says where.
  * @module
  */
-import { addProtocol } from "../../vendor/maplibre-gl.mjs";
+import { AttributionControl, Map as GlMap, NavigationControl, ScaleControl, addProtocol } from "../../vendor/maplibre-gl.mjs";
 import { PMTiles, Protocol } from "../../vendor/pmtiles.js";
+import { t } from "../page.js";
 import { make } from "./elements.js";
+import { baseStyle, coloursOf } from "./style.js";
 
 /** @typedef {[[number, number], [number, number]]} Bounds west and south, east and north */
 
@@ -44,4 +46,49 @@ export async function loadStyles() {
   });
   document.head.append(link);
   await loaded;
+}
+
+/**
+ * A map of what is published, to look at: moved and zoomed, nothing drawn. It follows the reader's
+ * light and dark.
+ * @param {HTMLElement} container @param {{streets: string | null, attribution: string, isAmerican: boolean}} what
+ * @param {{label: string, bounds: Bounds, padding: number, closest: number, maxZoom: number}} shown `closest`: how near it begins
+ */
+export function readersMap(container, what, { label, bounds, padding, closest, maxZoom }) {
+  const map = new GlMap({
+    container,
+    style: baseStyle(coloursOf(container), what),
+    bounds,
+    fitBoundsOptions: { padding, maxZoom: closest },
+    attributionControl: false,
+    cooperativeGestures: true, // a thumb that scrolls past doesn't get caught
+    dragRotate: false,
+    pitchWithRotate: false,
+    maxZoom,
+    renderWorldCopies: false,
+    locale: {
+      "Map.Title": label,
+      "NavigationControl.ZoomIn": t("map.zoom_in"),
+      "NavigationControl.ZoomOut": t("map.zoom_out"),
+      "AttributionControl.ToggleAttribution": t("map.attribution"),
+      "CooperativeGesturesHandler.WindowsHelpText": t("map.ctrl"),
+      "CooperativeGesturesHandler.MacHelpText": t("map.cmd"),
+      "CooperativeGesturesHandler.MobileHelpText": t("map.fingers"),
+    },
+  });
+  map.touchZoomRotate.disableRotation();
+  map.addControl(new NavigationControl({ showCompass: false }), "top-right");
+  map.addControl(new ScaleControl());
+  map.addControl(new AttributionControl({ compact: true }));
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => map.setStyle(baseStyle(coloursOf(container), what)));
+  map.on("error", ({ error }) => console.warn("map", error.message));
+  return map;
+}
+
+/** The bounds of points. @param {[number, number][]} points longitude and latitude @param {number} off in degrees, around them */
+export function around(points, off) {
+  const least = (/** @type {number[]} */ all) => all.reduce((one, other) => Math.min(one, other));
+  const most = (/** @type {number[]} */ all) => all.reduce((one, other) => Math.max(one, other));
+  const [lons, lats] = [points.map(([lon]) => lon), points.map(([, lat]) => lat)];
+  return /** @type {Bounds} */ ([[least(lons) - off, least(lats) - off], [most(lons) + off, most(lats) + off]]);
 }

@@ -1,0 +1,31 @@
+"""The months that are open for reports: each is opened once, with a secret of its own."""
+
+import secrets
+
+from firmware.protocol.encoding import b64u
+from relay.heatmap.months import due_ms, month_of, months_through, shifted
+from relay.store import heatmap as store
+from relay.store.database import Transaction
+from relay.store.heatmap import OpenMonth
+
+MOST_MISSED = 24
+"""After a longer gap the months before it are left out: nobody could report in them."""
+_SECRET_BYTES = 32
+
+
+async def open_due_months(tx: Transaction, now_ms: int) -> list[OpenMonth]:
+    """Open the months up to now that aren't yet; return all that aren't published.
+
+    The first time, that is this month, and the last one until its day of publication.
+    """
+    now = month_of(now_ms)
+    newest = await store.newest_month(tx)
+    if newest is None:
+        last = shifted(now, -1)
+        first = last if due_ms(last) > now_ms else now
+    else:
+        first = max(shifted(newest, 1), shifted(now, -MOST_MISSED))
+    for month in months_through(first, now):
+        secret = b64u(secrets.token_bytes(_SECRET_BYTES))
+        await store.add_month(tx, OpenMonth(month=month, secret=secret))
+    return await store.open_months(tx)
