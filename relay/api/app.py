@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from relay.api import (
     account_deletion,
     accounts,
+    credits,
     doorbells,
     live,
     pairing,
@@ -47,6 +48,7 @@ def build_api(services: ApiServices) -> FastAPI:
         viewers,
         push,
         requests,
+        credits,
     ):
         app.include_router(module.router, tags=[module.__name__.rpartition(".")[2]])
     add_error_handlers(app)

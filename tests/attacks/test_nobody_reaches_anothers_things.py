@@ -52,6 +52,9 @@ PUBLIC = {
     ("GET", "/entries/{log}/{index}/proof"),
     ("GET", "/passing-by"),
     *(("GET", f"/notices/{{notice_id}}{form}") for form in ("", ".json")),  # by a random id
+    *(("GET", f"/credits{page}") for page in ("", "/ledger", "/ledger.csv", "/terms.json")),
+    ("GET", "/credits/months/{month}.json"),
+    *(("GET", f"/credits/recipients/{{name}}{form}") for form in ("", ".json")),
     ("GET", "/robots.txt"),
     ("GET", "/doorbell"),
     *(("GET", f"/transparency{form}") for form in ("", ".csv", ".json")),

@@ -74,7 +74,7 @@ EXPECTED: Final[dict[Named, Rule]] = {
                     *("push", "requests", "packages", "account/deletion"),
                 )
             ),
-            *(("POST", f"{API}/{what}") for what in ("pairings", "join")),
+            *(("POST", f"{API}/{what}") for what in ("pairings", "join", "credits/sign-up")),
             *(("POST", f"{API}/account/deletion{what}") for what in ("", "/options")),
             *(("DELETE", f"{API}/{what}") for what in ("session", "sessions", "push/{browser}")),
             ("PUT", f"{API}/push/{{browser}}"),

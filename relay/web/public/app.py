@@ -9,6 +9,7 @@ from relay.record.agencies import list_agencies
 from relay.record.figures import relay_figures
 from relay.web.public.agencies import AgencyPages
 from relay.web.public.agreements import AgreementPages
+from relay.web.public.credit import CreditPages
 from relay.web.public.door_notices import DoorNoticePages
 from relay.web.public.entries import EntryPages
 from relay.web.public.reports import ReportPages
@@ -41,6 +42,7 @@ class PublicFace:
             *EntryPages(services, answering).routes(),
             *TransparencyPages(services, answering).routes(),
             *DoorNoticePages(services).routes(),
+            *CreditPages(services, answering).routes(),
         ]
 
     async def index(self, request: Request) -> Response:
