@@ -182,6 +182,18 @@ export function isFirstTime(id) {
   return true;
 }
 
+/** A partner's code that waits to be handed in, and when it was tried last. @param {Owner} owner @returns {{code: string, tried_ms: number} | null} */
+export function creditCode(owner) {
+  return readJson(remembered("credit-code", owner.credential_id));
+}
+
+/** @param {Owner} owner @param {{code: string, tried_ms: number} | null} kept null: it is forgotten */
+export function rememberCreditCode(owner, kept) {
+  const key = remembered("credit-code", owner.credential_id);
+  if (kept === null) localStorage.removeItem(key);
+  else localStorage.setItem(key, JSON.stringify(kept));
+}
+
 /** A browser that had a key for notes before it had others keeps it. @param {Owner} owner */
 async function newPairs(owner) {
   return newBrowserPairs(await readKey(`note-key:${owner.credential_id}`));

@@ -23,5 +23,6 @@ export function settingsIndex() {
     more: t(`settings.group.${name}.what`),
     href: `#/settings/${name}`,
   }));
-  return { title: t("settings.title"), body: [rows(groups)] };
+  const credits = { icon: /** @type {const} */ ("door"), id: "settings-credits", title: t("credit.title"), more: t("credit.what"), href: "#/credits" };
+  return { title: t("settings.title"), body: [rows([...groups, credits])] };
 }
