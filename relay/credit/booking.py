@@ -5,19 +5,16 @@ the month of a booking doesn't tell who has 12 sign-ups of their own when a 13th
 average the head start equals the rest that is never booked, so a campaign pays ten dollars each.
 """
 
-import logging
-
 from relay.base.clock import Clock
 from relay.base.signals import LOOK_S
-from relay.credit.ledger import CREDIT, DOORBELL_CENTS, LOT, Ledger, campaign_account, move
+from relay.credit.ledger import CREDIT, DOORBELL_CENTS, Ledger, campaign_account, move
+from relay.credit.lots import take_lots
 from relay.credit.months import NONE_BEFORE, begin_ms, month_after, month_file, months_to_close
 from relay.custody.entries import CustodyEntries
 from relay.custody.log_entries import LogEntries
 from relay.store import credit
 from relay.store.credit import CampaignRow
 from relay.store.database import Database, Transaction
-
-log = logging.getLogger(__name__)
 
 
 class Booking:
@@ -48,18 +45,13 @@ class Booking:
 
     async def _book(self, tx: Transaction, campaign: CampaignRow, due: dict[str, int]) -> int:
         account = campaign_account(campaign.code)
-        complete = (campaign.head_start + sum(due.values())) // LOT
-        lots = min(complete, await credit.balance(tx, account) // DOORBELL_CENTS)
-        if lots == 0:
-            return 0
-        for _ in range(lots):
+        affordable = await credit.balance(tx, account) // DOORBELL_CENTS
+        lots = take_lots(due, head_start=campaign.head_start, affordable=affordable)
+        for _ in range(lots.count):
             await self._ledger.post(tx, "booking", move(DOORBELL_CENTS, of=account, to=CREDIT))
-        left, taken = dict(due), lots * LOT - campaign.head_start
-        for month in sorted(left):
-            part = min(left[month], taken)
-            left[month], taken = left[month] - part, taken - part
-        await credit.put_due(tx, campaign.code, left, head_start=0)
-        return lots
+        if lots.count:
+            await credit.put_due(tx, campaign.code, lots.left, head_start=0)
+        return lots.count
 
     async def _close(self, tx: Transaction) -> None:
         closed = await credit.closed_months(tx)

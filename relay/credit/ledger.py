@@ -10,6 +10,7 @@ from typing import Final
 
 from relay.base.clock import Clock
 from relay.credit.errors import CreditRefused
+from relay.credit.lots import LOT
 from relay.credit.months import month_of
 from relay.store import credit
 from relay.store.credit import LedgerLine, TransactionKind
@@ -17,8 +18,6 @@ from relay.store.database import Transaction
 
 SIGN_UP_CENTS: Final = 1_000
 """What a campaign pays for a sign-up: ten dollars."""
-LOT: Final = 13
-"""Sign-ups that pay for one doorbell."""
 DOORBELL_CENTS: Final = LOT * SIGN_UP_CENTS
 STARTING_DOORBELLS: Final = 15
 """What the operator endows the pot with."""

@@ -10,7 +10,6 @@ from relay.base.clock import Clock
 from relay.credit.errors import CreditRefused
 from relay.credit.ledger import (
     DOORBELL_CENTS,
-    LOT,
     OUTSIDE,
     POT,
     STARTING_DOORBELLS,
@@ -20,6 +19,7 @@ from relay.credit.ledger import (
     move,
     partner_account,
 )
+from relay.credit.lots import LOT
 from relay.credit.portal_logins import require_no_agency, require_no_portal_login
 from relay.store import credit
 from relay.store.credit import CampaignRow, LedgerLine, PartnerRow

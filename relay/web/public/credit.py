@@ -8,7 +8,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from relay.credit.ledger import DOORBELL_CENTS, LOT, SIGN_UP_CENTS, STARTING_DOORBELLS
+from relay.credit.ledger import DOORBELL_CENTS, SIGN_UP_CENTS, STARTING_DOORBELLS
+from relay.credit.lots import LOT
 from relay.credit.public_ledger import PublicLedger
 from relay.credit.terms import TERMS
 from relay.record.exports import Row, as_csv
