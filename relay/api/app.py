@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from relay.api import (
     account_deletion,
     accounts,
-    credits,
+    credit,
     doorbells,
     live,
     pairing,
@@ -48,7 +48,7 @@ def build_api(services: ApiServices) -> FastAPI:
         viewers,
         push,
         requests,
-        credits,
+        credit,
     ):
         app.include_router(module.router, tags=[module.__name__.rpartition(".")[2]])
     add_error_handlers(app)

@@ -16,7 +16,7 @@ Topic = Literal[
     "register", "custody", "published", "requests", "texts", "releases", "silences", "credits"
 ]
 """What was changed: an entry was added to a log, one of them published, a request passed, an
-agreement's text stored, an answer to a release is due, a doorbell went offline, a month of the credits may be over."""
+agreement's text stored, an answer to a release is due, a doorbell went offline, a budget grew."""
 TOPICS: tuple[Topic, ...] = get_args(Topic)
 LOOK_S = 60.0
 

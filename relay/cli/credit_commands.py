@@ -158,9 +158,7 @@ def issue(options: argparse.Namespace) -> int:
     return 0
 
 
-def _with_ledger(
-    options: argparse.Namespace, use: Callable[[Database, Clock], Awaitable[T]]
-) -> T:
+def _with_ledger(options: argparse.Namespace, use: Callable[[Database, Clock], Awaitable[T]]) -> T:
     config = load(options.config)
 
     async def run(database: Database, _register: RegisterService) -> T:

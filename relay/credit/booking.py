@@ -28,12 +28,13 @@ class Booking:
         self._waiter = database.signals.waiter("credits")
 
     async def run(self) -> None:
-        """Book at the beginning of each month, until cancelled."""
+        """Book at the beginning of each month and when a budget grew, until cancelled."""
         while True:
             await self.book_due()
             next_ms = begin_ms(month_after(self._ledger.month))
             while (left_ms := next_ms - self._clock.wall_ms()) > 0:
-                await self._waiter.wait(min(left_ms / 1000, LOOK_S))
+                if await self._waiter.wait(min(left_ms / 1000, LOOK_S)):
+                    break
 
     async def book_due(self) -> int:
         """Close the months that are over, then book what is due; return the number of lots."""

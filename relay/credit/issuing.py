@@ -58,7 +58,9 @@ class Issuing:
             if row.checkpoint_root is None:
                 entry = await logs.find_by_number(tx, "custody", row.entry)
                 index = None if entry is None else entry.leaf_index
-                later = None if index is None else await logs.witnessed_after(tx, "custody", index + 1)
+                later = (
+                    None if index is None else await logs.witnessed_after(tx, "custody", index + 1)
+                )
                 if later is None:
                     raise CreditRefused(
                         "not_drawn",
@@ -92,7 +94,9 @@ class Issuing:
                 tx, "issue", move(DOORBELL_CENTS, of=source, to=DOORBELLS), reference=receipt.sha256
             )
             if not await credit.add_issue(tx, name, recipient, number):
-                raise CreditRefused("recipient", f"{recipient} on {name} has their doorbell already")
+                raise CreditRefused(
+                    "recipient", f"{recipient} on {name} has their doorbell already"
+                )
             keep(receipt.text)
         return receipt
 

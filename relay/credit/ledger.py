@@ -28,7 +28,9 @@ OUTSIDE: Final = "outside"
 POT: Final = "pot"
 CREDIT: Final = "credit"
 DOORBELLS: Final = "doorbells"
-_ACCOUNT = re.compile(r"(?:outside|pot|credit|doorbells|partner/[a-z0-9-]{1,60}|campaign/[A-Z0-9-]{4,24})")
+_ACCOUNT = re.compile(
+    r"(?:outside|pot|credit|doorbells|partner/[a-z0-9-]{1,60}|campaign/[A-Z0-9-]{4,24})"
+)
 
 
 def partner_account(partner_id: str) -> str:

@@ -62,9 +62,7 @@ def begin_ms(month: str) -> int:
     return int(datetime(int(month[:4]), int(month[5:]), 1, tzinfo=UTC).timestamp() * 1000)
 
 
-def months_to_close(
-    used: Iterable[str], closed: Mapping[str, str], *, current: str
-) -> list[str]:
+def months_to_close(used: Iterable[str], closed: Mapping[str, str], *, current: str) -> list[str]:
     """Return the months that are over and open, in order, those without transactions too."""
     first = month_after(max(closed)) if closed else min(used, default=current)
     found = []

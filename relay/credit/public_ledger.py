@@ -4,7 +4,14 @@ from dataclasses import dataclass
 
 from relay.base.clock import Clock
 from relay.credit.issuing import drawn
-from relay.credit.ledger import CREDIT, DOORBELL_CENTS, DOORBELLS, POT, campaign_account, partner_account
+from relay.credit.ledger import (
+    CREDIT,
+    DOORBELL_CENTS,
+    DOORBELLS,
+    POT,
+    campaign_account,
+    partner_account,
+)
 from relay.credit.months import NONE_BEFORE, month_file
 from relay.credit.recipients import RecipientList, parse_list
 from relay.store import credit
@@ -123,7 +130,7 @@ class PublicLedger:
             return await credit.list_transactions(tx, first=last - limit + 1, last=last), count
 
     async def month_text(self, month: str) -> bytes | None:
-        """Return a closed month's file, as its digest in the log names it; None if there is none."""
+        """Return a closed month's file, by whose digest the log names it; None without one."""
         async with self._database.read() as tx:
             closed = await credit.closed_months(tx)
             if month not in closed:

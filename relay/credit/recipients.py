@@ -57,7 +57,9 @@ def recipients_in(text: str, *, by: Literal["need", "lot"]) -> list[Recipient]:
         if not words:
             continue
         is_right = len(words) == (2 if by == "need" else 1)
-        if not (is_right and all(one.isascii() and one.isdecimal() and len(one) < 10 for one in words)):
+        if not (
+            is_right and all(one.isascii() and one.isdecimal() and len(one) < 10 for one in words)
+        ):
             wanted = "NUMBER POINTS" if by == "need" else "NUMBER"
             raise CreditRefused("list", f"line {at}: expected {wanted}, not {line[:40]!r}")
         one = Recipient(number=int(words[0]), points=int(words[1]) if by == "need" else 0)

@@ -92,9 +92,7 @@ async def _paired_since_ms(tx: Transaction, owner: Account, device: str) -> int 
         await events.last_word_on_owner(tx, device, passkey.credential_id)
         for passkey in await people.list_credentials(tx, owner.id)
     ]
-    paired = [
-        word.received_ms for word in words if word and isinstance(word.event.body, Paired)
-    ]
+    paired = [word.received_ms for word in words if word and isinstance(word.event.body, Paired)]
     return min(paired, default=None)
 
 

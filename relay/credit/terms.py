@@ -12,13 +12,13 @@ ENGLISH: Final = (
     "The doorbell is yours. It is a gift, and you owe nothing for it: not to the partner who paid, "
     "not to the operator of the relay, and not to any agency. You need not put it up, pair it, "
     "keep it, or share a recording with anybody, now or later. Nobody may ask you to return it, "
-    "and nobody is told whether you use it. Nothing beside this text counts."
+    "and nobody is told whether you use it. Nothing but this text counts."
 )
 SWEDISH: Final = (
     "Dörrklockan är din. Den är en gåva, och du är inte skyldig någon något för den: inte partnern "
     "som betalade, inte den som driver reläet och ingen myndighet. Du behöver inte sätta upp den, "
     "para den, behålla den eller dela en inspelning med någon, varken nu eller senare. Ingen får "
-    "begära den tillbaka, och ingen får veta om du använder den. Inget utöver den här texten gäller."
+    "begära den tillbaka, och ingen får veta om du använder den. Inget annat än det här gäller."
 )
 
 

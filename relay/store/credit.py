@@ -10,7 +10,7 @@ from typing import Literal
 
 from sqlalchemy import ColumnElement, delete, func, insert, select, update
 
-from relay.store.database import Transaction
+from relay.store.database import Transaction, signal
 from relay.store.schema import (
     accounts,
     agency_settings,
@@ -143,7 +143,9 @@ async def portal_people(tx: Transaction) -> PortalPeople:
     staff = (await tx.execute(query)).all()
     query = select(onboardings.c.email).where(onboardings.c.confirmed_ms.is_not(None))
     official = list((await tx.execute(query)).scalars())
-    query = select(agency_settings.c.email_domain).where(agency_settings.c.email_domain.is_not(None))
+    query = select(agency_settings.c.email_domain).where(
+        agency_settings.c.email_domain.is_not(None)
+    )
     domains = {one.casefold() for one in (await tx.execute(query)).scalars()}
     return PortalPeople(
         names=frozenset(row.name for row in staff),
@@ -188,6 +190,8 @@ async def add_transaction(
         of = credit_balances.c.account == line.account
         if (await tx.execute(update(credit_balances).where(of).values(cents=sum_))).rowcount == 0:
             await tx.execute(insert(credit_balances).values(**values))
+    if kind in ("budget", "match"):
+        signal(tx, "credits")
     return number
 
 
@@ -252,8 +256,12 @@ async def _transactions(tx: Transaction, which: ColumnElement[bool]) -> list[Led
 async def months_with_transactions(tx: Transaction) -> dict[str, int]:
     """Return how many transactions each month has, by month; months with none are left out."""
     own = credit_transactions.c
-    query = select(own.month, func.count().label("count")).group_by(own.month).order_by(own.month)
-    return {row.month: row.count for row in await tx.execute(query)}
+    query = (
+        select(own.month, func.count().label("transactions"))
+        .group_by(own.month)
+        .order_by(own.month)
+    )
+    return {row.month: row.transactions for row in await tx.execute(query)}
 
 
 # --- closed months ----------------------------------------------------------------------------
@@ -347,9 +355,7 @@ async def set_draw(tx: Transaction, name: str, *, size: int, root: str) -> None:
     """Store the checkpoint by which a list was drawn; it is never changed."""
     own = credit_recipient_lists
     undrawn = (own.c.name == name) & own.c.checkpoint_size.is_(None)
-    await tx.execute(
-        update(own).where(undrawn).values(checkpoint_size=size, checkpoint_root=root)
-    )
+    await tx.execute(update(own).where(undrawn).values(checkpoint_size=size, checkpoint_root=root))
 
 
 async def add_issue(tx: Transaction, name: str, recipient: int, number: int) -> bool:

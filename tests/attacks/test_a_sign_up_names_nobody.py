@@ -27,7 +27,7 @@ from tests.relay.http_people import Officer
 from tests.relay.http_world import DAY_MS, World, open_world
 
 MONTHS = 24
-TRIALS = 20_000
+TRIALS = 5_000
 GAIN = 0.05
 MONTH_S = 31 * DAY_MS / 1000
 PUBLIC = ("/credits", "/credits/ledger", "/credits/ledger.csv", "/entries.json?kind=credits")
@@ -61,9 +61,7 @@ async def test_no_row_ties_an_account_a_doorbell_or_a_place_to_a_campaign(world:
     names = {owner.name for owner, _ in owners}
     for _ in range(2):
         rows = await stored(world)
-        with_code = [
-            str(row) for table in rows.values() for row in table if CODE in str(row)
-        ]
+        with_code = [str(row) for table in rows.values() for row in table if CODE in str(row)]
         assert with_code
         assert not [row for row in with_code for one in devices | names if one in row]
         assert {row["device"] for row in rows["credit_used"]} == devices
@@ -142,7 +140,7 @@ def success(plan: Plan, months: list[int], *, hidden: bool = True) -> float:
 
     The best guess for each public history is learned from as many other campaigns.
     """
-    dice = random.Random(25)  # noqa: S311 (a simulation)
+    dice = random.Random(25)
 
     def play() -> tuple[tuple[int, ...], int]:
         month = dice.choice(months)
@@ -169,7 +167,7 @@ def test_a_partner_does_not_learn_in_which_month_the_13th_person_signed_up(plan:
 
 
 @pytest.mark.parametrize("plan", PLANS, ids=lambda plan: plan.__name__)
-@pytest.mark.parametrize("months", [(2, 14), (6, 7), (3, 20)], ids=str)
+@pytest.mark.parametrize("months", [(6, 7), (3, 20)], ids=str)
 def test_a_partner_does_not_learn_whose_sign_up_the_13th_was(
     plan: Plan, months: tuple[int, int]
 ) -> None:

@@ -3,9 +3,10 @@
  * @module
  */
 import { creditCode, rememberCreditCode } from "../account.js";
+import { ApiError } from "../api.js";
 import { handIn } from "../credit_code.js";
 import { fill, h } from "../dom.js";
-import { t } from "../i18n.js";
+import { hasText, t } from "../i18n.js";
 import { guarded } from "./parts.js";
 
 /** @typedef {import("../app.js").Context} Context */
@@ -45,6 +46,10 @@ function codeForm({ relay, household }) {
       const done = await handIn(relay, owner, code.value);
       code.value = "";
       fill(place, done === "counted" && h("p", { class: "ok", id: "credit-counted", role: "status" }, t("credit.counted")));
+    } catch (error) {
+      const refused = error instanceof ApiError ? `credit.refused.${error.code}` : "";
+      if (!hasText(refused)) throw error;
+      fill(place, h("div", { class: "warning", id: "credit-refused", role: "alert" }, h("p", {}, t(refused))));
     } finally {
       showKept();
     }
