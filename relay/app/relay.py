@@ -37,7 +37,7 @@ from relay.base.http_server import QuietServer, server_settings
 from relay.base.metrics import Metrics, build_metrics_server
 from relay.config.settings import Config
 from relay.config.values import Address
-from relay.credit.booking import Booking
+from relay.credit.bookings import Bookings
 from relay.custody.errors import LogContradicts, contradiction_in
 from relay.custody.service import CustodyService
 from relay.errors import ConfigError, ObjectStoreError, StoreError, said
@@ -89,7 +89,7 @@ class Relay:
         )
         self._web_push = WebPush(config, database, clock, machine=machine)
         self._forgetting = Expiry(database, clock)
-        self._booking = Booking(database, clock)
+        self._bookings = Bookings(database, clock)
         self._events = EventIngest(
             bus=self._fleet.bus,
             database=database,
@@ -187,7 +187,7 @@ class Relay:
                 "silences": self._web_push.silences.run,
                 "forgetting": self._forgetting.run,
                 "packages": self._evidence.sweeping.run,
-                **({} if logs is None else {"logs": logs.run, "credits": self._booking.run}),
+                **({} if logs is None else {"logs": logs.run, "credits": self._bookings.run}),
                 **({} if reminders is None else {"reminders": reminders.run}),
                 **({} if self._town is None else {"town": self._town.run}),
                 **({} if self._config.metrics.listen is None else {"metrics": self._run_metrics}),

@@ -17,7 +17,7 @@ import argparse
 from pathlib import Path
 from typing import get_args
 
-from relay.credit.partners import PartnerKind
+from relay.credit.partner_kinds import PartnerKind
 
 
 def add_credit_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -129,9 +129,9 @@ def _run_match(options: argparse.Namespace) -> int:
 
 
 def _run_book(options: argparse.Namespace) -> int:
-    from relay.cli.credit_commands import book
+    from relay.cli.credit_commands import run_bookings
 
-    return book(options)
+    return run_bookings(options)
 
 
 def _run_show(options: argparse.Namespace) -> int:

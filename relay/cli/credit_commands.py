@@ -12,9 +12,9 @@ from relay.agency.register import RegisterService
 from relay.base.clock import Clock
 from relay.cli.register import clock_in, with_register
 from relay.config.loader import load
-from relay.credit.booking import Booking
+from relay.credit.bookings import Bookings
+from relay.credit.distribution import Distribution
 from relay.credit.errors import CreditRefused
-from relay.credit.issuing import Issuing
 from relay.credit.partners import Partners
 from relay.credit.public_ledger import PublicLedger
 from relay.credit.recipients import (
@@ -93,9 +93,9 @@ def match(options: argparse.Namespace) -> int:
     return 0
 
 
-def book(options: argparse.Namespace) -> int:
+def run_bookings(options: argparse.Namespace) -> int:
     """Book what is due, and print how many lots there were."""
-    lots = _with_ledger(options, lambda database, clock: Booking(database, clock).book_due())
+    lots = _with_ledger(options, lambda database, clock: Bookings(database, clock).post_due())
     print(f"{lots} lots of 13 sign-ups booked", file=sys.stderr)
     return 0
 
@@ -131,14 +131,16 @@ def publish_list(options: argparse.Namespace) -> int:
         need_sv=need[1],
         recipients=recipients_in(numbers, by=options.by),
     )
-    print(_with_ledger(options, lambda database, clock: Issuing(database, clock).publish(listed)))
+    print(
+        _with_ledger(options, lambda database, clock: Distribution(database, clock).publish(listed))
+    )
     return 0
 
 
 def draw_list(options: argparse.Namespace) -> int:
     """Draw a list, and print the numbers that get a doorbell."""
     for number in _with_ledger(
-        options, lambda database, clock: Issuing(database, clock).draw(options.name)
+        options, lambda database, clock: Distribution(database, clock).draw(options.name)
     ):
         print(number)
     return 0
@@ -148,7 +150,7 @@ def issue(options: argparse.Namespace) -> int:
     """Issue a doorbell, and write its receipt into a new file."""
     receipt = _with_ledger(
         options,
-        lambda database, clock: Issuing(database, clock).issue(
+        lambda database, clock: Distribution(database, clock).issue(
             options.list,
             options.recipient_number,
             lambda text: write_new_file(options.out, text.encode(), mode=0o600),

@@ -4,7 +4,6 @@ import re
 import secrets
 import unicodedata
 from collections.abc import Callable, Collection
-from typing import Literal
 
 from relay.base.clock import Clock
 from relay.credit.errors import CreditRefused
@@ -20,12 +19,12 @@ from relay.credit.ledger import (
     partner_account,
 )
 from relay.credit.lots import LOT
+from relay.credit.partner_kinds import PartnerKind
 from relay.credit.portal_logins import require_no_agency, require_no_portal_login
 from relay.store import credit
 from relay.store.credit import CampaignRow, LedgerLine, PartnerRow
 from relay.store.database import Database, Transaction
 
-PartnerKind = Literal["city", "charity", "business"]
 MAX_NAME_CHARS = 120
 _CODE = re.compile(r"[A-Z0-9](?:-?[A-Z0-9]){3,23}")
 _EMAIL = re.compile(r"[^@\s]{1,64}@[a-z0-9-]+(?:\.[a-z0-9-]+)+", re.IGNORECASE)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from relay.base.clock import Clock
-from relay.credit.issuing import drawn
+from relay.credit.distribution import drawn
 from relay.credit.ledger import (
     CREDIT,
     DOORBELL_CENTS,

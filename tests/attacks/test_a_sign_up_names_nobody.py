@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from relay.credit.booking import Booking
+from relay.credit.bookings import Bookings
+from relay.credit.distribution import Distribution
 from relay.credit.errors import CreditRefused
-from relay.credit.issuing import Issuing
 from relay.credit.lots import LOT, take_lots
 from relay.credit.partners import Partners
 from relay.credit.recipients import Recipient, RecipientList
@@ -69,7 +69,7 @@ async def test_no_row_ties_an_account_a_doorbell_or_a_place_to_a_campaign(world:
         columns = {column.name for name in rows for column in metadata.tables[name].columns}
         assert not columns & {"cell", "place", "address", "area", "account_id", "at_ms", "time_ms"}
         world.clock.advance(4 * MONTH_S)
-        await Booking(world.database, world.clock).book_due()
+        await Bookings(world.database, world.clock).post_due()
     assert (await stored(world))["credit_due"] == []
 
 
@@ -256,7 +256,7 @@ async def test_a_partner_whose_contact_gets_a_login_funds_and_hands_out_no_more(
         lambda: partners.fund("warm-homes", 1_000),
         lambda: partners.add_campaign("warm-homes", "AUTUMN", 1_000),
         lambda: partners.match(CODE, ("warm-homes", "warm-homes"), 1_000),
-        lambda: Issuing(world.database, world.clock).publish(
+        lambda: Distribution(world.database, world.clock).publish(
             RecipientList(
                 name="spring",
                 partner="warm-homes",

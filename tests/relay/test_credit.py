@@ -16,9 +16,9 @@ from sqlalchemy import update
 from sqlalchemy.exc import IntegrityError
 
 from firmware.protocol.encoding import sha256_hex
-from relay.credit.booking import Booking
+from relay.credit.bookings import Bookings
+from relay.credit.distribution import Distribution
 from relay.credit.errors import CreditRefused
-from relay.credit.issuing import Issuing
 from relay.credit.ledger import CREDIT, DOORBELLS, OUTSIDE, POT, Ledger, move
 from relay.credit.months import month_after, month_of
 from relay.credit.partners import Partners
@@ -127,7 +127,7 @@ class RandomLedger(RuleBasedStateMachine):
     @rule(days=some.integers(0, 40))
     def book(self, days: int) -> None:
         self.clock.advance(days * DAY_MS / 1000)
-        self.runner.run(Booking(self.database, self.clock).book_due())
+        self.runner.run(Bookings(self.database, self.clock).post_due())
 
     @rule(
         accounts=some.lists(
@@ -226,10 +226,10 @@ async def test_13_sign_ups_pay_for_one_doorbell(world: World) -> None:
     for owner, _ in await owners_for_30_days(world, [f"Owner {n}" for n in range(13)]):
         answer = await owner.post("/credits/sign-up", {"code": CODE.lower()})
         assert answer.status_code == 204, answer.text
-    booking = Booking(world.database, world.clock)
-    assert await booking.book_due() == 0, "it was booked before it was due"
+    booking = Bookings(world.database, world.clock)
+    assert await booking.post_due() == 0, "it was booked before it was due"
     world.clock.advance(3 * MONTH_S)
-    assert await booking.book_due() == 1
+    assert await booking.post_due() == 1
     async with world.database.read() as tx:
         assert await credit.balance(tx, CREDIT) == 13_000
         assert await credit.balance(tx, f"campaign/{CODE}") == 13_000
@@ -242,13 +242,13 @@ async def test_12_sign_ups_are_carried_over(world: World) -> None:
     for owner, _ in owners[:12]:
         await owner.post("/credits/sign-up", {"code": CODE})
     world.clock.advance(4 * MONTH_S)
-    booking = Booking(world.database, world.clock)
-    assert await booking.book_due() == 0
+    booking = Bookings(world.database, world.clock)
+    assert await booking.post_due() == 0
     last, _ = owners[12]
     await last.log_in()
     assert (await last.post("/credits/sign-up", {"code": CODE})).status_code == 204
     world.clock.advance(4 * MONTH_S)
-    assert await booking.book_due() == 1
+    assert await booking.post_due() == 1
 
 
 async def test_a_doorbell_counts_once_and_after_30_days(world: World) -> None:
@@ -282,7 +282,7 @@ async def test_two_relays_book_at_once_and_one_booking_is_made(tmp_path: Path) -
             for _ in range(13):
                 await credit.add_due(tx, CODE, month_of(clock.wall_ms()))
         clock.advance(MONTH_S)
-        lots = await asyncio.gather(*(Booking(each, clock).book_due() for each in (one, two) * 4))
+        lots = await asyncio.gather(*(Bookings(each, clock).post_due() for each in (one, two) * 4))
         assert sorted(lots) == [0] * 7 + [1]
         async with one.read() as tx:
             assert await credit.balance(tx, CREDIT) == 13_000
@@ -295,7 +295,7 @@ async def test_a_closed_month_is_logged_and_takes_no_more(world: World) -> None:
     await campaign(world.database, world.clock)
     month, then_ms = month_of(world.clock.wall_ms()), world.clock.wall_ms()
     world.clock.advance(2 * MONTH_S)
-    await Booking(world.database, world.clock).book_due()
+    await Bookings(world.database, world.clock).post_due()
     await place_entries(world.database, world.clock)
     http = world.browser()
     file = (await http.get(f"/credits/months/{month}.json")).content
@@ -328,25 +328,25 @@ async def test_a_drawn_recipient_gets_a_receipt_whose_digest_is_in_the_ledger(
 ) -> None:
     partners = await campaign(world.database, world.clock)
     await partners.endow()
-    issuing = Issuing(world.database, world.clock)
-    digest = await issuing.publish(listed())
+    distribution = Distribution(world.database, world.clock)
+    digest = await distribution.publish(listed())
     await place_entries(world.database, world.clock)
     with pytest.raises(CreditRefused, match="no witnessed checkpoint"):
-        await issuing.draw("spring")  # the checkpoint that holds the list isn't one after it
-    await issuing.publish(listed(name="later"))
+        await distribution.draw("spring")  # the checkpoint that holds the list isn't one after it
+    await distribution.publish(listed(name="later"))
     await place_entries(world.database, world.clock)
-    first, _ = drawn = await issuing.draw("spring")
-    assert drawn == await issuing.draw("spring")
+    first, _ = drawn = await distribution.draw("spring")
+    assert drawn == await distribution.draw("spring")
     kept: list[str] = []
-    receipt = await issuing.issue("spring", first, kept.append)
+    receipt = await distribution.issue("spring", first, kept.append)
     assert kept == [receipt.text]
     assert digest in receipt.text
     assert "dörrklockan är din" in receipt.text.lower()
     with pytest.raises(CreditRefused, match="already"):
-        await issuing.issue("spring", first, kept.append)
+        await distribution.issue("spring", first, kept.append)
     other = next(number for number in range(1, 9) if number not in drawn)
     with pytest.raises(CreditRefused, match="isn't among those drawn"):
-        await issuing.issue("spring", other, kept.append)
+        await distribution.issue("spring", other, kept.append)
     csv = (await world.browser().get("/credits/ledger.csv")).text
     assert sha256_hex(kept[0].encode()) in csv
     page = (await world.browser().get("/credits/recipients/spring")).text
@@ -356,17 +356,17 @@ async def test_a_drawn_recipient_gets_a_receipt_whose_digest_is_in_the_ledger(
 async def test_a_receipt_that_cannot_be_kept_issues_nothing(world: World) -> None:
     partners = await campaign(world.database, world.clock)
     await partners.endow()
-    issuing = Issuing(world.database, world.clock)
+    distribution = Distribution(world.database, world.clock)
     for name in ("spring", "later"):
-        await issuing.publish(listed(name=name))
+        await distribution.publish(listed(name=name))
         await place_entries(world.database, world.clock)
-    first, _ = await issuing.draw("spring")
+    first, _ = await distribution.draw("spring")
 
     def full(_text: str) -> None:
         raise OSError("no space left on device")
 
     with pytest.raises(OSError, match="no space"):
-        await issuing.issue("spring", first, full)
+        await distribution.issue("spring", first, full)
     async with world.database.read() as tx:
         assert await credit.balance(tx, DOORBELLS) == 0
 

@@ -1,4 +1,4 @@
-"""Booking of sign-ups that are due, in lots of 13, and the closing of months that are over.
+"""Bookings of sign-ups that are due, in lots of 13, and the closing of months that are over.
 
 A campaign's rest is carried over. Its secret head start, 0 to 12, counts towards its first lot: so
 the month of a booking doesn't tell who has 12 sign-ups of their own when a 13th person's came. On
@@ -17,7 +17,7 @@ from relay.store.credit import CampaignRow
 from relay.store.database import Database, Transaction
 
 
-class Booking:
+class Bookings:
     """Books what is due, and closes months; any number of relays may do so at once."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
@@ -30,13 +30,13 @@ class Booking:
     async def run(self) -> None:
         """Book at the beginning of each month and when a budget grew, until cancelled."""
         while True:
-            await self.book_due()
+            await self.post_due()
             next_ms = begin_ms(month_after(self._ledger.month))
             while (left_ms := next_ms - self._clock.wall_ms()) > 0:
                 if await self._waiter.wait(min(left_ms / 1000, LOOK_S)):
                     break
 
-    async def book_due(self) -> int:
+    async def post_due(self) -> int:
         """Close the months that are over, then book what is due; return the number of lots."""
         async with self._database.begin() as tx:
             await self._close(tx)

@@ -16,7 +16,7 @@ from relay.store.credit import ListRow
 from relay.store.database import Database, Transaction
 
 
-class Issuing:
+class Distribution:
     """Gives doorbells to the recipients whom a published need or a lot names."""
 
     def __init__(
