@@ -346,6 +346,9 @@ def test_the_steps_run_on_postgresql_too(postgres: list[str]) -> None:
             *("refusal_counts", "deletions", "invitations", "sessions", "pairings"),
             *("request_drafts", "commands", "claims", "doorbell_boots"),
             *("moderation_decisions", "appeals", "outcomes", "oidc_identities"),
+            *("credit_partners", "credit_campaigns", "credit_transactions", "credit_lines"),
+            *("credit_balances", "credit_due", "credit_used", "credit_months"),
+            *("credit_recipient_lists", "credit_issues"),
             *("agency_settings", "onboardings", "reminders", "admin_reads", "guests"),
             *("door_notices",),
         )
