@@ -1,7 +1,8 @@
 """The public pages of the credits: what they are, balances, months, the ledger, and lists."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import partial
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -62,6 +63,7 @@ class CreditPages:
     async def show(self, request: Request) -> Response:
         """GET /credits: what this is, the balances, the months and the lists."""
         told = await self._ledger.overview()
+        dollars = self._dollars(request)
 
         async def make() -> Response:
             return self._services.pages.render(
@@ -88,7 +90,7 @@ class CreditPages:
             rows, total = await self._ledger.page(start=(number - 1) * PAGE_SIZE, limit=PAGE_SIZE)
             paged = LedgerPage(rows=rows, number=number, count=count, total=total)
             return self._services.pages.render(
-                request, "public/credits_ledger.html", paged=paged, dollars=dollars
+                request, "public/credits_ledger.html", paged=paged, dollars=self._dollars(request)
             )
 
         return await self._answer(request, str(total), make, known=("page",))
@@ -150,6 +152,9 @@ class CreditPages:
 
         return await self._answer(request, row.sha256, make)
 
+    def _dollars(self, request: Request) -> Callable[[int], str]:
+        return partial(dollars, language=self._services.pages.texts(request).language)
+
     async def _answer(
         self, request: Request, version: str, make: Make, *, known: Collection[str] = ()
     ) -> Response:
@@ -164,10 +169,18 @@ class CreditPages:
         )
 
 
-def dollars(cents: int) -> str:
-    """Return an amount as text: $1,300.00; below 0 with the minus sign U+2212."""
-    sign = "\N{MINUS SIGN}" if cents < 0 else ""
-    return f"{sign}${abs(cents) // 100:,}.{abs(cents) % 100:02d}"
+def dollars(cents: int, *, language: str) -> str:
+    """Return an amount in the language's format: $1,300.05; in Swedish 1 300,05 USD.
+
+    Whole dollars have no decimals. No line breaks within an amount.
+    """
+    sign = "\N{MINUS SIGN}\N{WORD JOINER}" if cents < 0 else ""
+    whole, rest = f"{abs(cents) // 100:,}", f"{abs(cents) % 100:02d}"
+    rest = "" if rest == "00" else rest
+    if language == "sv":
+        whole = whole.replace(",", "\N{NO-BREAK SPACE}")
+        return f"{sign}{whole}{rest and ',' + rest}\N{NO-BREAK SPACE}USD"
+    return f"{sign}${whole}{rest and '.' + rest}"
 
 
 def _rows(one: LedgerTransaction) -> list[Row]:
