@@ -7,8 +7,9 @@ the same whatever the campaign's budget: a refusal would count others' sign-ups.
 
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Literal
 
 from firmware.protocol.events import Paired
 from relay.base.clock import Clock
@@ -25,13 +26,20 @@ DUE_WITHIN_MONTHS = 3
 """A sign-up is booked in a random one of so many next months."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Eligibility:
-    """Which of an account's doorbells may earn: `from_ms` is when the first one may."""
+SignUpState = Literal["missing", "waiting", "ready", "used"]
 
-    device: str | None
-    from_ms: int | None
-    is_used: bool
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """Whether a doorbell of an account may count; `device` is the one that may now.
+
+    `from_ms` is when the first one may, while it is `waiting`. `codes` are all campaigns'.
+    """
+
+    state: SignUpState
+    device: str | None = None
+    from_ms: int | None = None
+    codes: tuple[str, ...] = ()
 
 
 class SignUps:
@@ -48,6 +56,13 @@ class SignUps:
         self._clock = clock
         self._randbelow = randbelow
 
+    async def standing(self, owner: Account) -> Standing:
+        """Return whether a doorbell of this account may count, and all public codes."""
+        async with self._database.read() as tx:
+            found = await _standing(tx, owner, self._clock.wall_ms())
+            campaigns = await credit.list_campaigns(tx)
+        return replace(found, codes=tuple(one.code for one in campaigns))
+
     async def sign_up(self, owner: Account, code: str) -> None:
         """Count one sign-up for a doorbell of this account, or raise CreditRefused."""
         code = code_of(code)
@@ -56,9 +71,9 @@ class SignUps:
             await _require_owner(tx, owner)
             if await credit.find_campaign(tx, code) is None:
                 raise CreditRefused("code_unknown", f"no campaign has the code {code}")
-            found = await _eligibility(tx, owner, now_ms)
+            found = await _standing(tx, owner, now_ms)
             if found.device is None:
-                raise _not_yet(found)
+                raise _refusal(found)
             await credit.mark_used(tx, found.device)
             due = month_after(month_of(now_ms), 1 + self._randbelow(DUE_WITHIN_MONTHS))
             await credit.add_due(tx, code, due)
@@ -71,19 +86,20 @@ async def _require_owner(tx: Transaction, owner: Account) -> None:
     await require_no_portal_login(tx, names=(owner.name,), email=email)
 
 
-async def _eligibility(tx: Transaction, owner: Account, now_ms: int) -> Eligibility:
+async def _standing(tx: Transaction, owner: Account, now_ms: int) -> Standing:
     since = {
         one.device: await _paired_since_ms(tx, owner, one.device)
         for one in await routing.list_linked(tx, owner.id)
     }
     known = {device: at_ms for device, at_ms in since.items() if at_ms is not None}
     used = await credit.used_among(tx, sorted(known))
-    waiting = sorted((at_ms, device) for device, at_ms in known.items() if device not in used)
-    if not waiting:
-        return Eligibility(device=None, from_ms=None, is_used=bool(used))
-    at_ms, device = waiting[0]
-    from_ms = at_ms + PAIRED_FOR_MS
-    return Eligibility(device=device if from_ms <= now_ms else None, from_ms=from_ms, is_used=False)
+    unused = sorted((at_ms, device) for device, at_ms in known.items() if device not in used)
+    if not unused:
+        return Standing(state="used" if used else "missing")
+    at_ms, device = unused[0]
+    if (from_ms := at_ms + PAIRED_FOR_MS) > now_ms:
+        return Standing(state="waiting", from_ms=from_ms)
+    return Standing(state="ready", device=device)
 
 
 async def _paired_since_ms(tx: Transaction, owner: Account, device: str) -> int | None:
@@ -96,11 +112,11 @@ async def _paired_since_ms(tx: Transaction, owner: Account, device: str) -> int 
     return min(paired, default=None)
 
 
-def _not_yet(found: Eligibility) -> CreditRefused:
+def _refusal(found: Standing) -> CreditRefused:
     if found.from_ms is not None:
         day = datetime.fromtimestamp(found.from_ms / 1000, UTC).strftime("%Y-%m-%d")
         words = f"the doorbell hasn't been paired for 30 days; hand the code in from {day} on"
         return CreditRefused("too_early", words)
-    if found.is_used:
+    if found.state == "used":
         return CreditRefused("doorbell_used", "each doorbell counts once, and yours has counted")
     return CreditRefused("doorbell_missing", "pair a doorbell first; after 30 days its code counts")

@@ -22,6 +22,7 @@ import { browserIdOf, browserKeysOf, newBrowserPairs } from "./vendor/protocol/b
 
 /** @typedef {{token: string, owner: Owner, ends_ms?: number}} Account `ends_ms`: by this browser's clock; not known of one from an earlier version */
 /** @typedef {{why: "over" | "elsewhere", at_ms: number, name: string}} EndedSession one that nobody here ended: when this browser heard of it, and who was signed in */
+/** @typedef {{code: string, tried_ms: number, from_ms: number | null, refused?: string}} CreditCode when it was tried last, from when on it counts, and why the relay refused it */
 
 const ACCOUNT = "doorward.account";
 const ENDED_SESSION = "doorward.ended-session";
@@ -182,12 +183,12 @@ export function isFirstTime(id) {
   return true;
 }
 
-/** A partner's code that waits to be handed in, and when it was tried last. @param {Owner} owner @returns {{code: string, tried_ms: number} | null} */
+/** A partner's code that waits to be handed in. @param {Owner} owner @returns {CreditCode | null} */
 export function creditCode(owner) {
   return readJson(remembered("credit-code", owner.credential_id));
 }
 
-/** @param {Owner} owner @param {{code: string, tried_ms: number} | null} kept null: it is forgotten */
+/** @param {Owner} owner @param {CreditCode | null} kept null: it is forgotten */
 export function rememberCreditCode(owner, kept) {
   const key = remembered("credit-code", owner.credential_id);
   if (kept === null) localStorage.removeItem(key);

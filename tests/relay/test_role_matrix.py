@@ -71,7 +71,7 @@ EXPECTED: Final[dict[Named, Rule]] = {
                 ("GET", f"{API}/{what}")
                 for what in (
                     *("sessions", "reads", "joins", "doorbells", "events", "notes", "stream"),
-                    *("push", "requests", "packages", "account/deletion"),
+                    *("push", "requests", "packages", "account/deletion", "credits/sign-up"),
                 )
             ),
             *(("POST", f"{API}/{what}") for what in ("pairings", "join", "credits/sign-up")),

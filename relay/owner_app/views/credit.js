@@ -3,10 +3,9 @@
  * @module
  */
 import { creditCode, rememberCreditCode } from "../account.js";
-import { ApiError } from "../api.js";
-import { handIn } from "../credit_code.js";
+import { CodeRefused, handIn } from "../credit_code.js";
 import { fill, h } from "../dom.js";
-import { hasText, t } from "../i18n.js";
+import { t, time } from "../i18n.js";
 import { guarded } from "./parts.js";
 
 /** @typedef {import("../app.js").Context} Context */
@@ -39,7 +38,7 @@ function codeForm({ relay, household }) {
   const showKept = () => {
     const found = creditCode(owner);
     const button = h("button", { id: "credit-drop", type: "button", onclick: drop }, t("credit.drop"));
-    fill(kept, found !== null && h("div", { class: "notice", id: "credit-waits", role: "status" }, h("p", {}, t("credit.waits", { code: found.code })), button));
+    fill(kept, found !== null && h("div", { class: "notice", id: "credit-waits", role: "status" }, keptWords(found), button));
   };
   const send = guarded(place, async () => {
     try {
@@ -47,9 +46,8 @@ function codeForm({ relay, household }) {
       code.value = "";
       fill(place, done === "counted" && h("p", { class: "ok", id: "credit-counted", role: "status" }, t("credit.counted")));
     } catch (error) {
-      const refused = error instanceof ApiError ? `credit.refused.${error.code}` : "";
-      if (!hasText(refused)) throw error;
-      fill(place, h("div", { class: "warning", id: "credit-refused", role: "alert" }, h("p", {}, t(refused))));
+      if (!(error instanceof CodeRefused)) throw error;
+      fill(place, h("div", { class: "warning", id: "credit-refused", role: "alert" }, h("p", {}, refusal(error.code))));
     } finally {
       showKept();
     }
@@ -64,4 +62,16 @@ function codeForm({ relay, household }) {
     h("div", { class: "actions" }, h("button", { id: "credit-send", type: "submit" }, t("credit.send"))),
   );
   return h("div", {}, kept, form, place);
+}
+
+/** @param {import("../account.js").CreditCode} kept */
+function keptWords({ code, from_ms, refused }) {
+  if (refused) return h("p", {}, t("credit.refused", { code }), " ", refusal(refused));
+  if (from_ms === null) return h("p", {}, t("credit.waits", { code }));
+  return h("p", {}, t("credit.waits_until", { code }), " ", time(from_ms, "day"), ". ", t("credit.nobody"));
+}
+
+/** @param {string} code */
+function refusal(code) {
+  return t(`credit.refused.${code}`);
 }
