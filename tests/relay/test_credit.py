@@ -291,6 +291,32 @@ async def test_two_relays_book_at_once_and_one_booking_is_made(tmp_path: Path) -
         await two.close()
 
 
+async def test_the_relays_process_books_when_a_budget_grows(database: Database) -> None:
+    clock = ManualClock()
+    partners = await campaign(database, clock, budget=1_000)
+    async with database.begin() as tx:
+        for _ in range(13):
+            await credit.add_due(tx, CODE, month_of(clock.wall_ms()))
+
+    async def booked() -> int:
+        async with database.read() as tx:
+            return await credit.balance(tx, CREDIT)
+
+    running = asyncio.create_task(Bookings(database, clock).run())
+    await asyncio.sleep(0)
+    assert await booked() == 0
+    city = await partners.add("City", "city", contact="Bo Ek", email="bo@city.example", agencies=[])
+    for partner in ("warm-homes", city):
+        await partners.fund(partner, 6_000)
+    await partners.match(CODE, ("warm-homes", city), 6_000)
+    async with asyncio.timeout(60):
+        while await booked() == 0:
+            await asyncio.sleep(0.01)
+    assert await booked() == 13_000
+    running.cancel()
+    await asyncio.wait([running])
+
+
 async def test_a_closed_month_is_logged_and_takes_no_more(world: World) -> None:
     await campaign(world.database, world.clock)
     month, then_ms = month_of(world.clock.wall_ms()), world.clock.wall_ms()
