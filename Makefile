@@ -87,6 +87,7 @@ soak: setup  ## the long forms: 1,000 kills, 200 power cuts, every failing call,
 	DOORWARD_MUTATIONS=100000 $(VENV)/pytest tests/attacks/test_altered_grants_are_refused.py $(ARGS)
 	DOORWARD_MODEL_EXAMPLES=1000 $(VENV)/pytest tests/attacks/test_model_no_byte_leaves.py $(ARGS)
 	DOORWARD_HOSTILE_SEEDS=50 $(VENV)/pytest tests/attacks/test_a_hostile_doorbell_makes_no_liar.py $(ARGS)
+	DOORWARD_LEDGER_OPERATIONS=10000 $(VENV)/pytest tests/relay/test_credit.py $(ARGS)
 	DOORWARD_MAP_WORLDS=3000 $(VENV)/pytest tests/attacks/test_the_map_finds_no_home.py $(ARGS)
 	DOORWARD_SCHEMATHESIS=50000 DOORWARD_SCHEMATHESIS_SEED=$$(date +%s) \
 		$(VENV)/pytest tests/relay/test_schemathesis.py $(ARGS)

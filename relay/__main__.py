@@ -22,6 +22,7 @@ from firmware.protocol.encoding import WireError
 from relay.base.log_lines import configure_logging
 from relay.cli.admin import add_admin_commands
 from relay.cli.backup import add_backup_commands
+from relay.cli.credit import add_credit_commands
 from relay.cli.heatmap import add_heatmap_commands
 from relay.cli.invite import add_invite_command
 from relay.cli.log import add_log_commands
@@ -243,6 +244,7 @@ def _parser() -> argparse.ArgumentParser:
     add_log_commands(commands)
     add_admin_commands(commands)
     add_moderate_commands(commands)
+    add_credit_commands(commands)
     add_backup_commands(commands)
     add_heatmap_commands(commands)
     text = "revoke a doorbell for good and disconnect it from the broker"

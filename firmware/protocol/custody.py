@@ -54,6 +54,8 @@ Quarter = Annotated[str, msgspec.Meta(pattern=r"^2[0-9]{3}-Q[1-4]\Z")]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 CheckName = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z_]{0,39}\Z")]
 """A check's name, `refused_checks.RefusedCheck` or one of another version: never a text."""
+CreditsName = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9](-?[a-z0-9]){0,39}\Z")]
+"""A month such as 2026-11, or the name that the operator gave a recipient list."""
 SlotNumber = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
 """Wall time in milliseconds divided by the register's slot_ms, rounded down."""
 ProofText = Annotated[str, msgspec.Meta(max_length=16 * 1024)]
@@ -240,6 +242,17 @@ class RefusalsLeaf(Document, frozen=True, kw_only=True, tag="refusals", tag_fiel
     counts: Annotated[dict[CheckName, Count], msgspec.Meta(max_length=60)]
 
 
+class CreditsLeaf(Document, frozen=True, kw_only=True, tag="credits", tag_field="type"):
+    """An entry that fixes a published file of the credits: a closed month, or a recipient list.
+
+    `sha256` is the file's. The file of a recipient list is fixed before its lots are drawn.
+    """
+
+    subject: Literal["month", "recipients"]
+    name: CreditsName
+    sha256: Digest
+
+
 CustodyBody = (
     ReleaseLeaf
     | KeyChangedLeaf
@@ -252,6 +265,7 @@ CustodyBody = (
     | ErasedLeaf
     | LegalProcessLeaf
     | RefusalsLeaf
+    | CreditsLeaf
 )
 
 

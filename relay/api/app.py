@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from relay.api import (
     account_deletion,
     accounts,
+    credit,
     doorbells,
     heatmap,
     live,
@@ -49,6 +50,7 @@ def build_api(services: ApiServices) -> FastAPI:
         push,
         requests,
         heatmap,
+        credit,
     ):
         app.include_router(module.router, tags=[module.__name__.rpartition(".")[2]])
     add_error_handlers(app)

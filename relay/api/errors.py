@@ -8,6 +8,7 @@ from starlette.exceptions import HTTPException
 from firmware.protocol.encoding import WireError
 from relay.base.allowances import RateExceeded
 from relay.base.log_lines import current
+from relay.credit.errors import CreditRefused
 from relay.errors import (
     BusUnavailable,
     CommandUnanswered,
@@ -67,6 +68,8 @@ def _classify(error: Exception) -> tuple[int, str]:
             return 409, "pairing"
         case ReportRefused():
             return 409, error.reason
+        case CreditRefused():
+            return 403 if error.reason == "portal_login" else 409, f"credit_{error.reason}"
         case LiveRefused():
             return 409, error.reason
         case RateExceeded():

@@ -7,6 +7,7 @@ from firmware.protocol.claims import Invitation
 from firmware.protocol.commands import SealedStatement
 from relay.agency.agencies import Agencies
 from relay.base.clock import Clock
+from relay.credit.sign_ups import SignUps
 from relay.evidence.delivery import Delivery
 from relay.fleet.door_notices import DoorNotices
 from relay.heatmap.reports import TheftReports
@@ -65,3 +66,4 @@ class ApiServices:
     push: PushSubscriptions
     reads: Reads
     theft_reports: TheftReports
+    sign_ups: SignUps

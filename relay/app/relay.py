@@ -37,6 +37,7 @@ from relay.base.http_server import QuietServer, server_settings
 from relay.base.metrics import Metrics, build_metrics_server
 from relay.config.settings import Config
 from relay.config.values import Address
+from relay.credit.bookings import Bookings
 from relay.custody.errors import LogContradicts, contradiction_in
 from relay.custody.service import CustodyService
 from relay.errors import ConfigError, ObjectStoreError, StoreError, said
@@ -96,6 +97,7 @@ class Relay:
             load_address_counts(config.map.addresses_path),
             is_example=bool(config.example_town),
         )
+        self._bookings = Bookings(database, clock)
         self._events = EventIngest(
             bus=self._fleet.bus,
             database=database,
@@ -194,7 +196,7 @@ class Relay:
                 "forgetting": self._forgetting.run,
                 "theft map": self._theft_map.run,
                 "packages": self._evidence.sweeping.run,
-                **({} if logs is None else {"logs": logs.run}),
+                **({} if logs is None else {"logs": logs.run, "credits": self._bookings.run}),
                 **({} if reminders is None else {"reminders": reminders.run}),
                 **({} if self._town is None else {"town": self._town.run}),
                 **({} if self._config.metrics.listen is None else {"metrics": self._run_metrics}),

@@ -18,6 +18,8 @@ from relay.app.http import Health, HttpServices
 from relay.base.clock import Clock, SimulatedClock, SystemClock
 from relay.base.metrics import Metrics
 from relay.config.settings import Config, LogConfig, host_of
+from relay.credit.public_ledger import PublicLedger
+from relay.credit.sign_ups import SignUps
 from relay.custody.log_entries import LOGS, LogName
 from relay.custody.logs import Logs
 from relay.custody.served_policy import check_served_policy
@@ -166,6 +168,7 @@ def _api_services(parts: Parts, sessions: Sessions) -> ApiServices:
         push=parts.web_push.subscriptions,
         reads=Reads(database, clock),
         theft_reports=TheftReports(database, clock),
+        sign_ups=SignUps(database, clock),
     )
 
 
@@ -261,6 +264,7 @@ def _public_services(parts: Parts, pages: Pages, maps: MapData) -> PublicService
         agencies=parts.agencies,
         record=PublicRecord(parts.database, parts.register, time_of=time_of),
         door_notices=DoorNotices(parts.database, parts.clock),
+        credits=PublicLedger(parts.database, parts.clock),
         owner_origin=config.owner_origin,
         public_url=config.public_url,
         relay_name=RELAY_NAME,

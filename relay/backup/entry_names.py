@@ -9,6 +9,7 @@ A download's name is lost with its row, and a refusal's, which says of which req
 from collections.abc import Mapping
 
 from firmware.protocol.custody import (
+    CreditsLeaf,
     CustodyBody,
     DeletionAnsweredLeaf,
     DeletionAskedLeaf,
@@ -34,7 +35,7 @@ from firmware.protocol.register.entries import (
     RequestLeaf,
 )
 from firmware.protocol.requests import parse_request
-from relay.custody.entries import answered_key, outcome_key
+from relay.custody.entries import answered_key, credits_key, outcome_key
 from relay.custody.slots import SLOT_DIGITS
 from relay.store.packages import Package
 
@@ -81,6 +82,8 @@ def _name_in_custody(body: CustodyBody, packages: Mapping[str, Package]) -> str 
             return f"received:{body.agency}:{body.quarter}:{body.band}"
         case RefusalsLeaf():
             return f"refusals:{body.quarter}"
+        case CreditsLeaf():
+            return credits_key(body.subject, body.name)
         case OutcomeLeaf():
             return outcome_key(parse_outcome(body.signed).request_digest)
         case ErasedLeaf():

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, NoReturn
 
 from firmware.protocol import batches
 from firmware.protocol.custody import (
+    CreditsLeaf,
     CustodyBody,
     CustodyLeaf,
     DeletionAnsweredLeaf,
@@ -43,6 +44,7 @@ ANSWER_WITHIN_MS = 14 * 24 * 3600 * 1000
 NO_LOG = "this relay keeps no log (doorward-relay log init), so it can't do so"
 
 
+CreditsSubject = Literal["month", "recipients"]
 AnswerRefusal = Literal["unsigned", "other", "unasked", "answered"]
 
 
@@ -169,6 +171,13 @@ class CustodyEntries:
         leaf = LegalProcessLeaf(quarter=quarter_of(now_ms), kind=kind, yielded=yielded)
         return await self._add(tx, leaf, key=f"legal process:{new_id()}")
 
+    async def credits_published(
+        self, tx: Transaction, *, subject: CreditsSubject, name: str, sha256: str
+    ) -> Pending:
+        """Log the digest of a published file of the credits (R25); KeyTaken if it was another."""
+        leaf = CreditsLeaf(subject=subject, name=name, sha256=sha256)
+        return await self._add(tx, leaf, key=credits_key(subject, name))
+
     async def _add_later(
         self, tx: Transaction, body: CustodyBody, *, key: str, now_ms: int
     ) -> Pending:
@@ -227,6 +236,11 @@ def answered_key(signed: SignedDeletionAnswer) -> str:
 def outcome_key(request_digest: str) -> str:
     """Return the key of an outcome's entry in the custody log."""
     return f"outcome:{request_digest}"
+
+
+def credits_key(subject: CreditsSubject, name: str) -> str:
+    """Return the key of the entry in the custody log about a published file of the credits."""
+    return f"credits:{subject}:{name}"
 
 
 async def batch_end_ms(tx: Transaction, now_ms: int) -> int:

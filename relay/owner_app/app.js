@@ -3,7 +3,7 @@
  * fragment. Pages are in views/, and which there are in routes.js.
  * @module
  */
-import { forgetAccount, loadAccount, rememberEndedSession, saveAccount } from "./account.js";
+import { creditCode, forgetAccount, loadAccount, rememberEndedSession, saveAccount } from "./account.js";
 import { Relay, Unreachable } from "./api.js";
 import { fill, h, mark, skeleton } from "./dom.js";
 import { whenOf } from "./event_groups.js";
@@ -173,6 +173,9 @@ class App {
     void snapshot.restore(household);
     snapshot.keep(household, signal);
     household.follow(signal);
+    if (creditCode(owner) !== null) {
+      import("./credit_code.js").then((code) => code.handInKept(this.relay, owner)).catch((error) => console.warn("a code", error));
+    }
   }
 
   /** The first page says so, in words; but whoever has just left is saving the record of it. @param {Household} household @param {Event} event */

@@ -32,6 +32,7 @@ const ROUTES = {
   "settings/people": { load: async () => (await import("./views/people.js")).peoplePage, nav: "settings", saysAway: true },
   "settings/police": { load: async () => (await import("./views/settings.js")).policePage, nav: "settings" },
   "settings/data": { load: async () => (await import("./views/settings.js")).dataPage, nav: "settings" },
+  credits: { load: async () => (await import("./views/credit.js")).creditPage, nav: "settings" },
   notice: { load: async () => (await import("./views/notice_sheet.js")).noticeSheetPage, nav: "settings" },
   replies: { load: async () => (await import("./views/replies.js")).repliesPage, nav: "settings", saysAway: true },
   identity: { load: async () => (await import("./views/identity.js")).identityPage, nav: "settings", saysAway: true },

@@ -6,6 +6,7 @@ Pure: bytes in, a row or nothing out.
 from dataclasses import replace
 
 from firmware.protocol.custody import (
+    CreditsLeaf,
     CustodyBody,
     DeletionAnsweredLeaf,
     DeletionAskedLeaf,
@@ -170,6 +171,14 @@ def _plain_custody_row(index: int, body: CustodyBody) -> EntryRow | None:
                 detail=body.kind,
                 quarter=body.quarter,
                 yielded=tuple(body.yielded),
+            )
+        case CreditsLeaf():
+            return EntryRow(
+                log="custody",
+                index=index,
+                kind="credits",
+                detail=body.name,
+                subject=body.sha256,
             )
         case RefusalsLeaf():
             return EntryRow(

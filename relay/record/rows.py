@@ -17,7 +17,7 @@ RegisterKind = Literal[
 ]  # fmt: skip
 CustodyKind = Literal[
     "received", "download", "deletion_asked", "deletion_answered", "erased", "legal_process",
-    "refusals", "outcome",
+    "refusals", "outcome", "credits",
 ]  # fmt: skip
 Kind = RegisterKind | CustodyKind
 KINDS: tuple[Kind, ...] = (*get_args(RegisterKind), *get_args(CustodyKind))
@@ -32,10 +32,13 @@ class EntryRow:
     kind: Kind
     agency: str | None = None
     detail: str = ""
-    """refused: the category; received: the band; erased: why; deletion_answered, outcome: which."""
+    """refused: the category; received: the band; erased: why; deletion_answered, outcome: which.
+
+    credits: the month, or the recipient list's name.
+    """
     quarter: str | None = None
     subject: str | None = None
-    """The digest of the request, or the commitment of the package, that it is about."""
+    """The digest of the request or file, or the commitment of the package, that it is about."""
     more_subjects: tuple[str, ...] = ()
     """deletion_answered: further packages that it is about."""
     seen_ms: int | None = None

@@ -57,6 +57,14 @@ class Entry:
     leaf_index: int | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Witnessed:
+    """Size and root (hexadecimal) of a checkpoint that a quorum of witnesses signed."""
+
+    size: int
+    root: str
+
+
 async def get_head(tx: Transaction, log: str) -> Head:
     """Return a log's head."""
     row = (await tx.execute(select(log_heads).where(log_heads.c.log == log))).first()
@@ -268,6 +276,22 @@ async def stamp(tx: Transaction, log: str, size: int, witnessed: str) -> bool:
     )
     await tx.execute(change)
     return True
+
+
+async def witnessed_after(tx: Transaction, log: str, size: int) -> Witnessed | None:
+    """Return the first witnessed checkpoint of a tree larger than a size; None: there is none.
+
+    Sizes rise from one witnessed checkpoint to the next, so it stays the first.
+    """
+    own = log_checkpoints.c
+    query = (
+        select(own.size, own.root)
+        .where(own.log == log, own.stamp.is_not(None), own.size > size)
+        .order_by(own.size)
+        .limit(1)
+    )
+    row = (await tx.execute(query)).first()
+    return None if row is None else Witnessed(size=row.size, root=row.root)
 
 
 async def count_stamps(tx: Transaction, log: str) -> int:

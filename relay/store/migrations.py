@@ -54,6 +54,76 @@ _THEFT_MAP_12: Final = (
     )
     """,
 )
+_CREDIT_12: Final = (
+    """
+    CREATE TABLE credit_partners (
+        id TEXT NOT NULL PRIMARY KEY,
+        name TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        contact TEXT NOT NULL,
+        email TEXT NOT NULL
+    )
+    """,
+    """
+    CREATE TABLE credit_campaigns (
+        code TEXT NOT NULL PRIMARY KEY,
+        partner TEXT NOT NULL REFERENCES credit_partners (id),
+        head_start INTEGER NOT NULL
+    )
+    """,
+    """
+    CREATE TABLE credit_transactions (
+        number BIGINT NOT NULL PRIMARY KEY,
+        month TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        reference TEXT
+    )
+    """,
+    "CREATE INDEX ix_credit_transactions_month ON credit_transactions (month)",
+    """
+    CREATE TABLE credit_lines (
+        number BIGINT NOT NULL REFERENCES credit_transactions (number),
+        account TEXT NOT NULL,
+        cents BIGINT NOT NULL,
+        PRIMARY KEY (number, account)
+    )
+    """,
+    """
+    CREATE TABLE credit_balances (
+        account TEXT NOT NULL PRIMARY KEY,
+        cents BIGINT NOT NULL,
+        CONSTRAINT credit_balance_is_covered CHECK (cents >= 0 OR account = 'outside')
+    )
+    """,
+    """
+    CREATE TABLE credit_due (
+        code TEXT NOT NULL REFERENCES credit_campaigns (code),
+        month TEXT NOT NULL,
+        sign_ups INTEGER NOT NULL,
+        PRIMARY KEY (code, month)
+    )
+    """,
+    "CREATE TABLE credit_used (device TEXT NOT NULL PRIMARY KEY REFERENCES doorbells (device))",
+    "CREATE TABLE credit_months (month TEXT NOT NULL PRIMARY KEY, sha256 TEXT NOT NULL)",
+    """
+    CREATE TABLE credit_recipient_lists (
+        name TEXT NOT NULL PRIMARY KEY,
+        document TEXT NOT NULL,
+        sha256 TEXT NOT NULL,
+        entry BIGINT NOT NULL,
+        checkpoint_size BIGINT,
+        checkpoint_root TEXT
+    )
+    """,
+    """
+    CREATE TABLE credit_issues (
+        list TEXT NOT NULL REFERENCES credit_recipient_lists (name),
+        recipient BIGINT NOT NULL,
+        number BIGINT NOT NULL REFERENCES credit_transactions (number),
+        PRIMARY KEY (list, recipient)
+    )
+    """,
+)
 
 STEPS: Final[Mapping[int, Sequence[str]]] = {
     2: (
@@ -382,7 +452,7 @@ STEPS: Final[Mapping[int, Sequence[str]]] = {
         """,
         "CREATE INDEX door_notices_by_age ON door_notices (received_ms)",
     ),
-    12: (*_THEFT_MAP_12,),
+    12: (*_THEFT_MAP_12, *_CREDIT_12),
 }
 """By the version that it leads to."""
 

@@ -62,6 +62,9 @@ PUBLIC = {
         for form in ("json", "csv", "geojson")
     ),
     ("GET", "/theft-map/streets.pmtiles"),
+    *(("GET", f"/credits{page}") for page in ("", "/ledger", "/ledger.csv", "/terms.json")),
+    ("GET", "/credits/months/{month}.json"),
+    *(("GET", f"/credits/recipients/{{name}}{form}") for form in ("", ".json")),
     ("GET", "/robots.txt"),
     ("GET", "/doorbell"),
     *(("GET", f"/transparency{form}") for form in ("", ".csv", ".json")),

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from msgspec.structs import replace
 
 from firmware.protocol.custody import (
+    CreditsLeaf,
     DeletionAnswer,
     DeletionAnsweredLeaf,
     DeletionAskedLeaf,
@@ -430,6 +431,16 @@ def test_refusals_that_are_told_twice_or_before_their_quarter_is_over(town: Town
     assert "told before\n" in whats(seen(town)) + "\n"
     town.log_custody(RefusalsLeaf(quarter=QUARTER, counts={"area": 1}))
     assert "before it is over" in whats(seen(town))
+
+
+def test_credits_that_are_fixed_twice_or_before_their_month_is_over(town: Town) -> None:
+    town.log_custody(CreditsLeaf(subject="month", name="2026-01", sha256="ab" * 32))
+    town.log_custody(CreditsLeaf(subject="recipients", name="2999-12", sha256="ab" * 32))
+    assert seen(town).violations == ()
+    town.log_custody(CreditsLeaf(subject="month", name="2026-01", sha256="cd" * 32))
+    assert "month 2026-01 was fixed before" in whats(seen(town))
+    town.log_custody(CreditsLeaf(subject="month", name="2999-12", sha256="ab" * 32))
+    assert "month 2999-12 is closed before it is over" in whats(seen(town))
 
 
 def test_slots_that_come_twice_backwards_or_before_their_time(town: Town) -> None:

@@ -27,6 +27,7 @@ from firmware.protocol.register.entries import Delays
 from firmware.protocol.tlog.checkpoint import Checkpoint, sign_checkpoint, sign_cosignature
 from firmware.protocol.tlog.policy import parse_policy, policy_text
 from firmware.protocol.tlog.signed_note import NoteSigner, parse_note
+from relay.credit.public_ledger import PublicLedger
 from relay.custody.log_entries import LOGS, LogEntries, LogName
 from relay.fleet.door_notices import DoorNotices
 from relay.heatmap.published import PublishedMap
@@ -110,6 +111,7 @@ async def reader(world: World) -> httpx2.AsyncClient:
             agencies=world.agencies,
             record=PublicRecord(world.database, world.register, time_of=time_of),
             door_notices=DoorNotices(world.database, world.clock),
+            credits=PublicLedger(world.database, world.clock),
             owner_origin="http://owner.test",
             public_url=RELAY_URL,
             relay_name="Testtown",

@@ -21,13 +21,26 @@ from firmware.protocol.register.entries import Limits, OfficerRevoked
 from firmware.protocol.register.records import RequestRecord
 from firmware.protocol.requests import EvidenceRequest
 from relay.config.settings import LimitsConfig, OidcConfig
+from relay.credit.bookings import Bookings
+from relay.credit.distribution import Distribution
+from relay.credit.recipients import Recipient, RecipientList
 from relay.evidence.sweeper import PackageSweeper
 from relay.heatmap.imports import Imports
 from relay.heatmap.months import due_ms, month_of, shifted
 from relay.heatmap.publication import edition_of
 from relay.people.sessions import open_session
 from relay.request.drafts import DraftForm
-from relay.store import custody, heatmap, oidc, onboardings, packages, people, reads, requests
+from relay.store import (
+    credit,
+    custody,
+    heatmap,
+    oidc,
+    onboardings,
+    packages,
+    people,
+    reads,
+    requests,
+)
 from relay.store.custody import Deletion
 from relay.store.heatmap import OpenMonth
 from relay.store.people import Account
@@ -36,6 +49,7 @@ from tests.fakes.sequenced_entries import place_entries
 from tests.fakes.town_clock import WoundManualClock
 from tests.flows.every_page import ADMIN, GUEST, House
 from tests.relay.admin_people import Admin, signed_in_admin, waiting_request
+from tests.relay.credit_people import CODE, campaign
 from tests.relay.door_notices import take_in
 from tests.relay.evidence_packages import deliver_package
 from tests.relay.http_people import Officer, id_of, paired_owner
@@ -84,6 +98,7 @@ async def full_house(folder: Path) -> AsyncIterator[House]:
         await _ask(house, officer, mia)
         await _deliver(house, officer, asked[0])
         await _onboard(house, bo)
+        await _give_doorbells_away(house)
         await _come_in_thousands(house, officer, asked[0])
         await _map_thefts(house, folder)
         house.ids |= {
@@ -240,6 +255,37 @@ async def _onboard(house: House, admin: Admin) -> None:
     house.ids["onboarding_id"] += [one.id for one in everybody]
 
 
+async def _give_doorbells_away(house: House) -> None:
+    """Credits: a long ledger over a closed month, and lists that are drawn and that aren't."""
+    world = house.world
+    partners = await campaign(world.database, world.clock, budget=MANY * 1000)
+    await partners.endow()
+    async with world.database.begin() as tx:
+        for _ in range(MANY):
+            await credit.add_due(tx, CODE, month_of(world.clock.wall_ms()))
+    await Bookings(world.database, world.clock).post_due()
+    distribution = Distribution(world.database, world.clock)
+    numbers = [Recipient(number=number, points=number % 7) for number in range(1, MANY)]
+    for name in ("spring", "autumn"):
+        listed = RecipientList(
+            name=name,
+            partner="warm-homes",
+            by="need",
+            doorbells=20,
+            need_en=LONG_TEXT,
+            need_sv=LONG_TEXT,
+            recipients=numbers,
+        )
+        await distribution.publish(listed)
+        await place_entries(world.database, world.clock)
+    for recipient in (await distribution.draw("spring"))[:3]:
+        await distribution.issue("spring", recipient, lambda _: None)
+    month = month_of(world.clock.wall_ms())
+    async with world.database.begin() as tx:  # as if it were over
+        await credit.close_month(tx, month, "ab" * 32)
+    house.ids |= {"name": ["spring", "autumn"], "month": [month]}
+
+
 async def _come_in_thousands(house: House, officer: Officer, asked: EvidenceRequest) -> None:
     """A thousand colleagues, agencies that ask, packages, and requests in the register."""
     world, now_ms = house.world, house.world.clock.wall_ms()
@@ -316,6 +362,8 @@ def _addresses(house: House) -> list[tuple[str, str]]:
         (GUEST, "/requests?case=nothing"),
         (GUEST, "/requests?from=never"),
         (GUEST, "/entries?kind=request"),
+        (GUEST, "/entries?kind=credits"),
+        (GUEST, "/credits/ledger?page=2"),
         (GUEST, "/agreements/compare?agency=lakeland"),
         (GUEST, "/no-such-page"),
         (GUEST, f"/notices/{new_id()}"),

@@ -42,6 +42,7 @@ PLANTS = {
     "9": ("relay/verify/checks.py", ["socket"]),
     "10": ("relay/tools/monitor/seen_checkpoints.py", ["relay.config"]),
     "11": ("provisioning/first_boot/steps.py", ["msgspec"]),
+    "12": ("relay/web/agency/dashboard.py", ["relay.credit.lots"]),
 }
 """By contract: where what is imported against it."""
 

@@ -30,6 +30,8 @@ from relay.agency.settings import Settings
 from relay.api.services import ApiServices
 from relay.app.http import Health, HttpServices, build_http
 from relay.config.settings import LimitsConfig, LiveConfig, OidcConfig, PushConfig
+from relay.credit.public_ledger import PublicLedger
+from relay.credit.sign_ups import SignUps
 from relay.custody.entries import CustodyEntries
 from relay.errors import EnrolmentRefused
 from relay.evidence.chain import Chains
@@ -442,6 +444,7 @@ def _services(world: World, *, has_demo_passkeys: bool, ice: IceServers) -> Http
             ),
             reads=Reads(database, clock),
             theft_reports=TheftReports(database, clock),
+            sign_ups=SignUps(database, clock),
         ),
         agency=AgencyServices(
             clock=clock,
@@ -499,6 +502,7 @@ def _services(world: World, *, has_demo_passkeys: bool, ice: IceServers) -> Http
             agencies=world.agencies,
             record=PublicRecord(database, world.register, time_of=time_of),
             door_notices=DoorNotices(database, clock),
+            credits=PublicLedger(database, clock),
             owner_origin=OWNER_ORIGIN,
             public_url=RELAY_URL,
             relay_name="Testtown",

@@ -9,6 +9,7 @@ import httpx2
 import pytest
 
 from firmware.protocol.custody import (
+    CreditsLeaf,
     LegalProcessLeaf,
     ReceivedLeaf,
     RefusalsLeaf,
@@ -76,6 +77,7 @@ def test_everything_that_r18_makes_public_is_in_the_report(town: Town, tmp_path:
     quarter = quarter_of(town.now_ms)
     town.log_custody(LegalProcessLeaf(quarter=quarter, kind="subpoena", yielded=["nothing"]))
     town.log_custody(RefusalsLeaf(quarter="2026-Q1", counts={"area": 7}))
+    town.log_custody(CreditsLeaf(subject="month", name="2026-01", sha256="ab" * 32))
     _, text = run(town, tmp_path, "--json")
     report = json.loads(text)
     (agency,) = report["agencies"]
@@ -85,8 +87,11 @@ def test_everything_that_r18_makes_public_is_in_the_report(town: Town, tmp_path:
         {"quarter": quarter, "kind": "subpoena", "yielded": ["nothing"], "count": 1}
     ]
     assert report["doorbells"]["refusals"] == {"2026-Q1": {"area": 7}}
+    assert report["custody"]["credits"] == [
+        {"subject": "month", "name": "2026-01", "sha256": "ab" * 32}
+    ]
     _, page = run(town, tmp_path)
-    for word in (b"worship 1", b"subpoena", b"area 7", b"agreement 1"):
+    for word in (b"worship 1", b"subpoena", b"area 7", b"agreement 1", b"month 2026-01"):
         assert word in page
 
 

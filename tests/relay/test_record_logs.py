@@ -20,6 +20,7 @@ from firmware.protocol.tlog.proof import check_proof
 from relay.agency.agencies import Agencies
 from relay.agency.register import RelayRegister
 from relay.base.clock import SystemClock
+from relay.credit.public_ledger import PublicLedger
 from relay.custody.errors import PolicyUnbound
 from relay.custody.log_entries import LOGS, LogName
 from relay.custody.logs import Logs
@@ -102,6 +103,7 @@ async def house_in(
             agencies=Agencies(register, database, clock),
             record=PublicRecord(database, register, time_of=time_of),
             door_notices=DoorNotices(database, clock),
+            credits=PublicLedger(database, clock),
             owner_origin="http://owner.test",
             public_url="http://relay.test",
             relay_name="Testtown",

@@ -74,9 +74,13 @@ EXPECTED: Final[dict[Named, Rule]] = {
                 for what in (
                     *("sessions", "reads", "joins", "doorbells", "events", "notes", "stream"),
                     *("push", "requests", "packages", "account/deletion", "theft-reports"),
+                    "credits/sign-up",
                 )
             ),
-            *(("POST", f"{API}/{what}") for what in ("pairings", "join", "theft-reports")),
+            *(
+                ("POST", f"{API}/{what}")
+                for what in ("pairings", "join", "theft-reports", "credits/sign-up")
+            ),
             ("DELETE", f"{API}/theft-reports/{{month}}/{{cell}}"),
             *(("POST", f"{API}/account/deletion{what}") for what in ("", "/options")),
             *(("DELETE", f"{API}/{what}") for what in ("session", "sessions", "push/{browser}")),

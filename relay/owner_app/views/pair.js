@@ -8,6 +8,7 @@
  */
 import { addWrongTap, hasTooManyWrongTaps, ownerKeys, rememberKeys } from "../account.js";
 import { nameField } from "./browsers.js";
+import { creditFold } from "./credit.js";
 import { fill, h } from "../dom.js";
 import { t } from "../i18n.js";
 import { icon } from "../icons.js";
@@ -71,7 +72,7 @@ async function pair(context, offer, place) {
   const paired = await reaches(context, offer, ({ state }) => state === "paired", endsAt + LIFE_MS);
   if (paired === null) return;
   await household.load();
-  fill(place, showPaired(device));
+  fill(place, showPaired(device), creditFold(context));
 }
 
 /**

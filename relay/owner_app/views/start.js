@@ -8,6 +8,7 @@ import { t } from "../i18n.js";
 import { pairThroughRelay } from "../newcomer.js";
 import { pairingReaches } from "../statements.js";
 import { nameField } from "./browsers.js";
+import { creditFold } from "./credit.js";
 import { guarded, problem } from "./parts.js";
 import { findThroughRelay, showStoppedForToday } from "./four_taps.js";
 
@@ -17,9 +18,9 @@ import { findThroughRelay, showStoppedForToday } from "./four_taps.js";
 const LIFE_MS = 10 * 60 * 1000;
 
 /** @param {Context} context */
-export function startPage({ household }) {
+export function startPage(context) {
   return {
-    title: t("start.title", { name: household.owner.name }),
+    title: t("start.title", { name: context.household.owner.name }),
     body: [
       h("p", { class: "lead" }, t("start.lead")),
       h(
@@ -28,6 +29,7 @@ export function startPage({ household }) {
         h("a", { class: "button", href: "#/pair", id: "start-pair" }, t("start.pair")),
         h("a", { class: "button", href: "#/ask", id: "start-ask" }, t("start.ask")),
       ),
+      creditFold(context),
     ],
   };
 }

@@ -18,6 +18,7 @@ from typing import get_args
 
 from firmware.protocol.custody import (
     MAX_PACKAGES_PER_REQUEST,
+    CreditsLeaf,
     CustodyBody,
     DeletionAnswer,
     DeletionAnsweredLeaf,
@@ -97,6 +98,8 @@ class CustodyState:
     """The agency, by the package's commitment."""
     erased: dict[str, str] = field(default_factory=dict)
     deletions: dict[str, Deletion] = field(default_factory=dict)
+    credits: dict[tuple[str, str], str] = field(default_factory=dict)
+    """The digests of the credits' published files, by subject and name."""
     legal: list[LegalProcessLeaf] = field(default_factory=list)
     violations: list[Violation] = field(default_factory=list)
     uncounted: list[Violation] = field(default_factory=list)
@@ -154,6 +157,7 @@ class CustodyRules:
             ErasedLeaf: self._erased,
             LegalProcessLeaf: self._legal_process,
             RefusalsLeaf: self._refusals,
+            CreditsLeaf: self._credits,
         }
         return taking[type(body)](index, body)
 
@@ -293,6 +297,14 @@ class CustodyRules:
         refusals[leaf.quarter] = {
             check: count for check, count in leaf.counts.items() if check in COUNTED_CHECKS
         }
+
+    def _credits(self, index: int, leaf: CreditsLeaf) -> Iterator[str]:
+        published, key = self.state.credits, (leaf.subject, leaf.name)
+        if key in published:
+            yield f"the credits' {leaf.subject} {leaf.name} was fixed before"
+        if leaf.subject == "month" and leaf.name >= time_text(self._log.seen_ms(index))[:7]:
+            yield f"the credits' month {leaf.name} is closed before it is over"
+        published[key] = leaf.sha256
 
     def _check_quarter(self, index: int, quarter: str) -> Iterator[str]:
         seen_ms = self._log.seen_ms(index)

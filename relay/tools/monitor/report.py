@@ -51,6 +51,7 @@ def make_report(
             "erased": dict(sorted(Counter(state.erased.values()).items())),
             "slots": _slots_part(state.slots),
             "legal_process": _legal_part(state),
+            "credits": _credits_part(state),
         },
         "doorbells": {
             "releases": len(state.claims.releases),
@@ -146,6 +147,10 @@ def _custody_lines(report: Report) -> list[str]:
         f"- legal process {one['quarter']}: {one['kind']}, yielded {', '.join(one['yielded'])}, "
         f"{one['count']} times"
         for one in custody["legal_process"]
+    ]
+    lines += [
+        f"- credits, {one['subject']} {one['name']}: `{one['sha256']}`"
+        for one in custody["credits"]
     ]
     lines += [
         f"- {one['program']} {_safe(one['version'])}, public since {one['public_since']}: "
@@ -272,6 +277,13 @@ def _slots_part(slots: Slots) -> Report:
         "late": sum(run.count for run in slots.late),
         "told": slots.told(),
     }
+
+
+def _credits_part(state: CustodyState) -> list[Report]:
+    return [
+        {"subject": subject, "name": name, "sha256": sha256}
+        for (subject, name), sha256 in sorted(state.credits.items())
+    ]
 
 
 def _legal_part(state: CustodyState) -> list[Report]:

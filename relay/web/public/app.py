@@ -11,6 +11,7 @@ from relay.record.trends import lately_of, trends_of
 from relay.web.public.agencies import AgencyPages
 from relay.web.public.agreements import AgreementPages
 from relay.web.public.asked_map import AskedMapPages
+from relay.web.public.credit import CreditPages
 from relay.web.public.door_notices import DoorNoticePages
 from relay.web.public.entries import EntryPages
 from relay.web.public.lately import lately_sentences
@@ -49,6 +50,7 @@ class PublicFace:
             *AskedMapPages(services, answering).routes(),
             *DoorNoticePages(services).routes(),
             *TheftMapPages(services, answering).routes(),
+            *CreditPages(services, answering).routes(),
         ]
 
     async def index(self, request: Request) -> Response:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from relay.agency.agencies import Agencies
+from relay.credit.public_ledger import PublicLedger
 from relay.custody.log_entries import LogName
 from relay.fleet.door_notices import DoorNotices
 from relay.heatmap.published import PublishedMap
@@ -33,6 +34,7 @@ class PublicServices:
     agencies: Agencies
     record: PublicRecord
     door_notices: DoorNotices
+    credits: PublicLedger
     owner_origin: str
     public_url: str
     relay_name: str

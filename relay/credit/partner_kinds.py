@@ -1,0 +1,5 @@
+"""The kinds of partners."""
+
+from typing import Literal
+
+PartnerKind = Literal["city", "charity", "business"]
