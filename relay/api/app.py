@@ -10,6 +10,7 @@ from relay.api import (
     accounts,
     credit,
     doorbells,
+    feed,
     heatmap,
     live,
     pairing,
@@ -51,6 +52,7 @@ def build_api(services: ApiServices) -> FastAPI:
         requests,
         heatmap,
         credit,
+        feed,
     ):
         app.include_router(module.router, tags=[module.__name__.rpartition(".")[2]])
     add_error_handlers(app)

@@ -9,6 +9,7 @@ from relay.agency.agencies import Agencies
 from relay.base.clock import Clock
 from relay.credit.sign_ups import SignUps
 from relay.evidence.delivery import Delivery
+from relay.feed.service import Feed
 from relay.fleet.door_notices import DoorNotices
 from relay.heatmap.reports import TheftReports
 from relay.live.signalling import Signalling
@@ -59,6 +60,7 @@ class ApiServices:
     agencies: Agencies
     request_service: RequestService
     delivery: Delivery
+    feed: Feed
     signalling: Signalling
     commands: Commands
     replacements: Replacements

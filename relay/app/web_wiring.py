@@ -27,6 +27,7 @@ from relay.custody.service import CustodyService
 from relay.evidence.chain import Chains
 from relay.evidence.deletions import Deletions
 from relay.evidence.delivery import Delivery
+from relay.feed.service import Feed
 from relay.fleet.commands import Commands
 from relay.fleet.door_notices import DoorNotices
 from relay.fleet.replacement import ReplacementService
@@ -109,11 +110,12 @@ def http_services(parts: Parts) -> HttpServices:
         places=maps.places,
     )
     agency = _agency_services(parts, sessions, pages, maps)
+    feed = Feed.build(parts.database, parts.clock, maps.districts)
     return HttpServices(
-        api=_api_services(parts, sessions),
+        api=_api_services(parts, sessions, feed),
         agency=agency,
-        admin=_admin_services(parts, sessions, pages, maps.places),
-        public=_public_services(parts, pages, maps),
+        admin=_admin_services(parts, sessions, pages, maps.places, feed),
+        public=_public_services(parts, pages, maps, feed),
         onboarding=OnboardingServices(
             pages=pages,
             onboarding=parts.onboarding,
@@ -134,7 +136,7 @@ def http_services(parts: Parts) -> HttpServices:
     )
 
 
-def _api_services(parts: Parts, sessions: Sessions) -> ApiServices:
+def _api_services(parts: Parts, sessions: Sessions, feed: Feed) -> ApiServices:
     """Return the API's dependencies."""
     config, database, clock = parts.config, parts.database, parts.clock
     site, *more_sites = [
@@ -161,6 +163,7 @@ def _api_services(parts: Parts, sessions: Sessions) -> ApiServices:
         agencies=parts.agencies,
         request_service=parts.request_service,
         delivery=parts.delivery,
+        feed=feed,
         signalling=Signalling(parts.commands, clock, IceServers.load(config.live, SystemClock())),
         commands=parts.commands,
         replacements=parts.replacements,
@@ -224,7 +227,7 @@ def _agency_services(
 
 
 def _admin_services(
-    parts: Parts, sessions: Sessions, pages: Pages, places: Places
+    parts: Parts, sessions: Sessions, pages: Pages, places: Places, feed: Feed
 ) -> AdminServices:
     """Return the administrators' face's dependencies: none of them leads to footage."""
     config, database, clock = parts.config, parts.database, parts.clock
@@ -243,13 +246,14 @@ def _admin_services(
         agencies=parts.agencies,
         moderation=Moderation(database, clock, parts.register),
         appeals=Appeals(database, clock),
+        feed=feed,
         reads=Reads(database, clock),
         onboarding=parts.onboarding,
         places=places,
     )
 
 
-def _public_services(parts: Parts, pages: Pages, maps: MapData) -> PublicServices:
+def _public_services(parts: Parts, pages: Pages, maps: MapData, feed: Feed) -> PublicServices:
     """Return the public face's dependencies."""
     config = parts.config
     logs = None if parts.custody is None else parts.custody.logs
@@ -265,6 +269,7 @@ def _public_services(parts: Parts, pages: Pages, maps: MapData) -> PublicService
         record=PublicRecord(parts.database, parts.register, time_of=time_of),
         door_notices=DoorNotices(parts.database, parts.clock),
         credits=PublicLedger(parts.database, parts.clock),
+        feed=feed,
         owner_origin=config.owner_origin,
         public_url=config.public_url,
         relay_name=RELAY_NAME,

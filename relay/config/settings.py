@@ -132,6 +132,8 @@ class MapConfig(Struct, frozen=True, kw_only=True):
     places_path: Annotated[Path | None, path("a file")] = field(name="places", default=None)
     addresses_path: Annotated[Path | None, path("a file")] = field(name="addresses", default=None)
     """How many addresses each cell of the theft map has; see relay/map/address_counts.py."""
+    districts_path: Annotated[Path | None, path("a file")] = field(name="districts", default=None)
+    """The districts of the neighbours' feed; without it nobody can write there."""
 
 
 class PublicConfig(Struct, frozen=True, kw_only=True):

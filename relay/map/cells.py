@@ -1,6 +1,7 @@
-"""H3 map cells (https://h3geo.org) of resolution 9: conversions from and to coordinates.
+"""H3 map cells (https://h3geo.org), mostly of resolution 9: conversions from and to coordinates.
 
-The theft map alone has larger ones, of resolution 8 (about 0.7 km²): `coarse` in the names here.
+Districts, the neighbours' feed and the theft map have larger ones, of resolution 8 (about 0.7 km²):
+`coarse` in the names here.
 
 Latitude comes first everywhere here, in degrees. H3 is asked here and nowhere else. What an area
 has to be before it may become a jurisdiction is relay/agency/jurisdiction.py.
@@ -24,7 +25,7 @@ def is_cell(text: str) -> bool:
 
 
 def is_coarse_cell(text: str) -> bool:
-    """Return whether a text is a cell of the theft map's resolution."""
+    """Return whether a text is a cell of the larger resolution."""
     return _is_cell_of(COARSE_RESOLUTION, text)
 
 
@@ -34,7 +35,7 @@ def cell_at(lat: float, lon: float) -> str:
 
 
 def coarse_cell_at(lat: float, lon: float) -> str:
-    """Return the theft map's cell that contains a point."""
+    """Return the larger cell that contains a point."""
     return str(h3.latlng_to_cell(lat, lon, COARSE_RESOLUTION))
 
 

@@ -37,6 +37,7 @@ from relay.errors import EnrolmentRefused
 from relay.evidence.chain import Chains
 from relay.evidence.deletions import Deletions
 from relay.evidence.delivery import Delivery
+from relay.feed.service import Feed
 from relay.fleet.ca import Authority, check_csr, pem_of
 from relay.fleet.commands import Commands
 from relay.fleet.door_notices import DoorNotices
@@ -46,6 +47,7 @@ from relay.heatmap.published import PublishedMap
 from relay.heatmap.reports import TheftReports
 from relay.live.ice import IceServers
 from relay.live.signalling import Signalling
+from relay.map.districts import District, Districts
 from relay.map.map_data import MapData
 from relay.notify.hub import Hub
 from relay.notify.push_endpoints import Endpoints
@@ -103,6 +105,13 @@ OWN_MACHINE = "http://localhost:8420"
 """Where an owner serves the app to themselves."""
 BUCKET_ORIGIN = "http://bucket.test"
 CELLS = ["8928308280fffff", "8928308280bffff"]
+DISTRICTS = Districts(
+    [
+        District(id="lake-morton", name="Lake Morton", addresses=2140, cells=("88441a5ac7fffff",)),
+        District(id="dixieland", name="Dixieland", addresses=1800, cells=("88441a5ac5fffff",)),
+    ]
+)
+"""Of the neighbours' feed."""
 HOUR_MS = 3600 * 1000
 DAY_MS = 24 * HOUR_MS
 API = "/api/v1"
@@ -143,6 +152,7 @@ class World:
     oidc: tuple[OidcConfig, ...] = ()
     limits: LimitsConfig = field(default_factory=LimitsConfig)
     maps: MapData = field(default_factory=MapData)
+    feed: Feed = None  # type: ignore[assignment]  # set with the maps
     post: RememberingPost = field(default_factory=RememberingPost)
     has_mail: bool = True
     agreement: Agreement | None = None
@@ -353,9 +363,10 @@ async def open_world(
         push_key=PushKey.create(),
         oidc=oidc,
         limits=limits_config,
-        maps=maps or MapData(),
+        maps=maps or MapData(districts=DISTRICTS),
         has_mail=has_mail,
     )
+    world.feed = Feed.build(database, clock, world.maps.districts)
     world.delivery = Delivery(
         database, clock, world.bucket, commands, record=world.record, agreements=world.agencies
     )
@@ -430,6 +441,7 @@ def _services(world: World, *, has_demo_passkeys: bool, ice: IceServers) -> Http
             agencies=world.agencies,
             request_service=world.request_service,
             delivery=world.delivery,
+            feed=world.feed,
             signalling=Signalling(world.commands, clock, ice),
             commands=world.commands,
             replacements=ReplacementService(
@@ -485,6 +497,7 @@ def _services(world: World, *, has_demo_passkeys: bool, ice: IceServers) -> Http
             agencies=world.agencies,
             moderation=world.moderation,
             appeals=Appeals(database, clock),
+            feed=world.feed,
             reads=Reads(database, clock),
             onboarding=world.onboarding,
             places=world.maps.places,
@@ -503,6 +516,7 @@ def _services(world: World, *, has_demo_passkeys: bool, ice: IceServers) -> Http
             record=PublicRecord(database, world.register, time_of=time_of),
             door_notices=DoorNotices(database, clock),
             credits=PublicLedger(database, clock),
+            feed=world.feed,
             owner_origin=OWNER_ORIGIN,
             public_url=RELAY_URL,
             relay_name="Testtown",

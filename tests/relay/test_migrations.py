@@ -352,6 +352,8 @@ def test_the_steps_run_on_postgresql_too(postgres: list[str]) -> None:
             *("agency_settings", "onboardings", "reminders", "admin_reads", "guests"),
             *("door_notices", "theft_months", "theft_reports", "theft_counts", "theft_editions"),
             *("theft_imports",),
+            *("door_notices", "feed_members", "feed_posts", "feed_pictures", "feed_decisions"),
+            *("feed_appeals",),
         )
     ]
     run_sql(postgres, "CREATE SCHEMA fresh; SET search_path TO fresh;" + "\n".join(fresh))

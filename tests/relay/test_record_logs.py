@@ -25,8 +25,10 @@ from relay.custody.errors import PolicyUnbound
 from relay.custody.log_entries import LOGS, LogName
 from relay.custody.logs import Logs
 from relay.custody.served_policy import check_served_policy
+from relay.feed.service import Feed
 from relay.fleet.door_notices import DoorNotices
 from relay.heatmap.published import PublishedMap
+from relay.map.districts import Districts
 from relay.record.public_record import PublicRecord
 from relay.record.witness_status import WitnessStatus
 from relay.store.database import Database
@@ -104,6 +106,7 @@ async def house_in(
             record=PublicRecord(database, register, time_of=time_of),
             door_notices=DoorNotices(database, clock),
             credits=PublicLedger(database, clock),
+            feed=Feed.build(database, clock, Districts()),
             owner_origin="http://owner.test",
             public_url="http://relay.test",
             relay_name="Testtown",

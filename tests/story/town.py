@@ -14,7 +14,7 @@ from firmware.protocol.town_clock import TownClock
 from tests.story.commands import Command, run_all
 from tests.story.register import LOG_NAME, admin_commands, agency_commands, charter_commands
 from tests.story.settings import BadSetting, Settings, remember_ports
-from tests.story.town_map import map_settings, write_town_map
+from tests.story.town_map import ADDRESSES_NAME, DISTRICTS_NAME, map_settings, write_town_map
 
 AGENCY_ID = "lakeland"
 AGENCY_NAME = "Lakeland Police"
@@ -31,6 +31,12 @@ AGENCY_CELLS = (
 NEIGHBOUR_ID = "polk"
 NEIGHBOUR_NAME = "Polk County Sheriff"
 NEIGHBOUR_CELLS = ("89441a5ac67ffff", "89441a5ac6fffff")
+DISTRICTS = (
+    ("lake-morton", "Lake Morton", 2140, ("88441a5ac7fffff",)),
+    ("dixieland", "Dixieland", 1860, ("88441a5ac5fffff", "88441a5ac1fffff")),
+    ("lake-hollingsworth", "Lake Hollingsworth", 1310, ("88441a5ac3fffff",)),
+)
+"""Of the neighbours' feed: id, name, addresses, H3 cells of resolution 8. All are invented."""
 AHEAD_MS = 2 * 3600 * 1000
 """A request may ask for the last hour: in the town's time the doorbell was enrolled before that."""
 MARKER = "town.json"
@@ -89,6 +95,7 @@ async def make_town(settings: Settings) -> bool:
     settings.people_dir.mkdir(mode=0o700)
     await _make_relay_and_logs(settings)
     write_town_map(settings.map_dir)
+    _draw_districts(settings.map_dir)
     with settings.relay_toml.open("a") as file:
         file.write(map_settings(settings.map_dir))
     commands = [*admin_commands(settings), *charter_commands(settings)]
@@ -196,6 +203,15 @@ async def _make_relay_and_logs(settings: Settings) -> None:
             for out in (settings.policy, own)
         )
     )
+
+
+def _draw_districts(folder: Path) -> None:
+    """Write the town's districts, and how many addresses their cells have, as an operator does."""
+    fields = ("id", "name", "addresses", "cells")
+    told = {"districts": [dict(zip(fields, one, strict=True)) for one in DISTRICTS]}
+    (folder / DISTRICTS_NAME).write_text(json.dumps(told, indent=2) + "\n")
+    counts = [f"{cell},{one[2] // len(one[3])}\n" for one in DISTRICTS for cell in one[3]]
+    (folder / ADDRESSES_NAME).write_text("cell,addresses\n" + "".join(counts))
 
 
 def _init_command(settings: Settings) -> Command:

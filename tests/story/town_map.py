@@ -21,6 +21,8 @@ from tests.story.vector_tile import EXTENT, Pixel, Shape, TileFeature, tile_byte
 
 ATTRIBUTION = "An invented town"
 STREETS_NAME, PLACES_NAME = "streets.pmtiles", "places.txt"
+DISTRICTS_NAME = "districts.json"
+ADDRESSES_NAME = "addresses.csv"
 CENTRE_LAT, CENTRE_LON = 28.0408, -81.9486
 """In the midst of the cells in which the story's agencies may ask."""
 ZOOMS = range(10, 14)
@@ -98,6 +100,8 @@ def map_settings(folder: Path) -> str:
     keys = {
         "pmtiles": str(folder / STREETS_NAME),
         "places": str(folder / PLACES_NAME),
+        "districts": str(folder / DISTRICTS_NAME),
+        "addresses": str(folder / ADDRESSES_NAME),
         "attribution": ATTRIBUTION,
     }
     return "\n[map]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in keys.items())

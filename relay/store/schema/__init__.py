@@ -39,6 +39,13 @@ from relay.store.schema.doorbells import (
     events,
     thumbnails,
 )
+from relay.store.schema.feed import (
+    feed_appeals,
+    feed_decisions,
+    feed_members,
+    feed_pictures,
+    feed_posts,
+)
 from relay.store.schema.heatmap import (
     theft_counts,
     theft_editions,
@@ -114,6 +121,11 @@ __all__ = [
     "doorbells",
     "downloads",
     "events",
+    "feed_appeals",
+    "feed_decisions",
+    "feed_members",
+    "feed_pictures",
+    "feed_posts",
     "guests",
     "invitations",
     "joins",

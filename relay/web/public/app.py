@@ -15,6 +15,7 @@ from relay.web.public.credit import CreditPages
 from relay.web.public.door_notices import DoorNoticePages
 from relay.web.public.entries import EntryPages
 from relay.web.public.lately import lately_sentences
+from relay.web.public.neighbours import NeighbourPages
 from relay.web.public.reports import ReportPages
 from relay.web.public.requests import RequestPages
 from relay.web.public.response_cache import Make, ResponseCache
@@ -51,6 +52,7 @@ class PublicFace:
             *DoorNoticePages(services).routes(),
             *TheftMapPages(services, answering).routes(),
             *CreditPages(services, answering).routes(),
+            *NeighbourPages(services).routes(),
         ]
 
     async def index(self, request: Request) -> Response:

@@ -7,6 +7,7 @@ from pathlib import Path
 from relay.agency.agencies import Agencies
 from relay.credit.public_ledger import PublicLedger
 from relay.custody.log_entries import LogName
+from relay.feed.service import Feed
 from relay.fleet.door_notices import DoorNotices
 from relay.heatmap.published import PublishedMap
 from relay.map.map_data import MapData
@@ -35,6 +36,7 @@ class PublicServices:
     record: PublicRecord
     door_notices: DoorNotices
     credits: PublicLedger
+    feed: Feed
     owner_origin: str
     public_url: str
     relay_name: str
