@@ -133,6 +133,19 @@ async def test_a_name_leads_to_the_requests_of_its_surroundings(world: World) ->
     assert "K-2026/17" in found
 
 
+async def test_a_cell_that_was_followed_stands_as_coordinates_that_find_the_same(
+    world: World,
+) -> None:
+    await fill(world)
+    page = await page_of(world, f"/requests?cell={CELLS[0]}")
+    field = re.search(r'name="place" value="([^"]+)"', page)
+    assert field is not None
+    assert f'"{CELLS[0]}"' not in page  # as in a field; links have it
+    again = await page_of(world, f"/requests.json?place={field[1]}")
+    assert json.loads(again)["total"] == 2
+    assert json.loads(await page_of(world, f"/requests.json?cell={CELLS[0]}"))["total"] == 2
+
+
 async def test_streets_are_public_where_the_operator_has_some(world: World) -> None:
     answer = await world.browser().get("/map/streets.pmtiles", headers={"Range": "bytes=0-6"})
     assert (answer.status_code, answer.content) == (206, b"PMTiles")

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from relay.map.cells import centre_of, is_cell
 from relay.map.places import Place
 from relay.record.agencies import agencies_by_id, find_agency, list_agencies
 from relay.record.atom import MEDIA_TYPE, AtomEntry, AtomFeed, as_atom
@@ -91,6 +92,7 @@ class RequestPages:
             asked=asked,
             wrong=wrong,
             place=place,
+            place_text=_place_text(asked.place),
             cells=cells,
             has_names=len(self._services.maps.places) > 0,
             paged=paged,
@@ -257,6 +259,14 @@ class RequestPages:
         return await self._answering.answer(
             request, version=view.version, language=texts.language, make=make
         )
+
+
+def _place_text(typed: str) -> str:
+    """Return the text of the place's field: of a cell its centre, which finds the same cell."""
+    if not is_cell(typed.lower()):
+        return typed
+    latitude, longitude = centre_of(typed.lower())
+    return f"{latitude:.5f}, {longitude:.5f}"
 
 
 def _entry_of(view: RecordView, request_id: str | None) -> PublishedRequest | None:
