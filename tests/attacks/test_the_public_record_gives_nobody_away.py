@@ -29,6 +29,7 @@ from firmware.protocol.tlog.policy import parse_policy, policy_text
 from firmware.protocol.tlog.signed_note import NoteSigner, parse_note
 from relay.custody.log_entries import LOGS, LogEntries, LogName
 from relay.fleet.door_notices import DoorNotices
+from relay.heatmap.published import PublishedMap
 from relay.record.public_record import PublicRecord
 from relay.record.witness_status import WitnessStatus
 from relay.request.batches import next_boundary_ms
@@ -112,6 +113,7 @@ async def reader(world: World) -> httpx2.AsyncClient:
             owner_origin="http://owner.test",
             public_url=RELAY_URL,
             relay_name="Testtown",
+            theft_map=PublishedMap(world.database),
             logs=PublicLogs(
                 witnessing=WitnessStatus(world.database, parse_policy(POLICY_TEXT), origins),
                 policy=policy,

@@ -25,6 +25,7 @@ from relay.custody.log_entries import LOGS, LogName
 from relay.custody.logs import Logs
 from relay.custody.served_policy import check_served_policy
 from relay.fleet.door_notices import DoorNotices
+from relay.heatmap.published import PublishedMap
 from relay.record.public_record import PublicRecord
 from relay.record.witness_status import WitnessStatus
 from relay.store.database import Database
@@ -104,6 +105,7 @@ async def house_in(
             owner_origin="http://owner.test",
             public_url="http://relay.test",
             relay_name="Testtown",
+            theft_map=PublishedMap(database),
             logs=PublicLogs(
                 witnessing=WitnessStatus(
                     database, logs.policy, {log: logs.origin(log) for log in LOGS}
