@@ -111,7 +111,7 @@ export function timeText(ms, style = "moment") {
   const clock = dateFormat({ hour: digits, minute: digits, second }).format(ms);
   if (style === "clock" || style === "second") return clock;
   const day = dayText(ms);
-  return style === "day" ? day : `${day} ${clock}`;
+  return style === "day" ? day.replace(/\.$/, "") : `${day} ${clock}`; // "5 okt", which may end a sentence
 }
 
 /** A day as a heading: "Today", "Yesterday", "Friday 27 November", with its year if it is another. @param {number} ms */
@@ -170,6 +170,11 @@ export function durationText(ms) {
 export function lengthText(ms) {
   const seconds = Math.floor(ms / 1000);
   return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+}
+
+/** @param {number} value "0.4", or "0,4" where the language writes so */
+export function numberText(value) {
+  return new Intl.NumberFormat(locale).format(value);
 }
 
 /** @param {number} ms "0.4 sec", for what lasts a moment */
