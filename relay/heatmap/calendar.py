@@ -5,12 +5,22 @@ import secrets
 from firmware.protocol.encoding import b64u
 from relay.heatmap.months import due_ms, month_of, months_through, shifted
 from relay.store import heatmap as store
-from relay.store.database import Transaction
+from relay.store.database import Database, Transaction
 from relay.store.heatmap import OpenMonth
 
 MOST_MISSED = 24
 """After a longer gap the months before it are left out: nobody could report in them."""
 _SECRET_BYTES = 32
+
+
+async def current_months(database: Database, now_ms: int) -> list[OpenMonth]:
+    """Return the months that aren't published; writes only where this month isn't open yet."""
+    async with database.read() as tx:
+        months = await store.open_months(tx)
+    if months and months[-1].month >= month_of(now_ms):
+        return months
+    async with database.begin() as tx:
+        return await open_due_months(tx, now_ms)
 
 
 async def open_due_months(tx: Transaction, now_ms: int) -> list[OpenMonth]:

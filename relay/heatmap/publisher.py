@@ -8,9 +8,9 @@ import logging
 
 from relay.base.clock import Clock
 from relay.base.signals import LOOK_S
-from relay.heatmap.calendar import open_due_months
+from relay.heatmap.calendar import current_months
 from relay.heatmap.households import Report, count_households
-from relay.heatmap.months import due_ms, month_of, shifted
+from relay.heatmap.months import due_ms, shifted
 from relay.heatmap.publication import LONGEST_LAYER, edition_of, shown_counts
 from relay.map.address_counts import AddressCounts
 from relay.store import heatmap as store
@@ -47,11 +47,7 @@ class TheftMapPublisher:
         """Publish the months that are due; return for how many seconds none is."""
         while True:
             now_ms = self._clock.wall_ms()
-            async with self._database.read() as tx:
-                months = await store.open_months(tx)
-            if not months or months[-1].month < month_of(now_ms):
-                async with self._database.begin() as tx:
-                    months = await open_due_months(tx, now_ms)
+            months = await current_months(self._database, now_ms)
             due = [one.month for one in months if due_ms(one.month) <= now_ms]
             if not due:
                 return min(LOOK_S, (due_ms(months[0].month) - now_ms) / 1000)

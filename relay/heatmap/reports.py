@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from relay.base.clock import Clock
-from relay.heatmap.calendar import open_due_months
+from relay.heatmap.calendar import current_months, open_due_months
 from relay.heatmap.errors import ReportRefused
 from relay.heatmap.months import due_ms, is_month, month_of, shifted
 from relay.map.cells import is_coarse_cell
@@ -57,8 +57,8 @@ class TheftReports:
     async def list_own(self, account: Account) -> OwnReports:
         """Return the account's reports of the open months."""
         now_ms = self._clock.wall_ms()
-        async with self._database.begin() as tx:
-            months = _reportable(await open_due_months(tx, now_ms), now_ms)
+        months = _reportable(await current_months(self._database, now_ms), now_ms)
+        async with self._database.read() as tx:
             reports = [
                 OwnReport(month=month.month, cell=cell)
                 for month in months
