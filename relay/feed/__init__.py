@@ -1,0 +1,1 @@
+"""The neighbours' feed: posts by district, each read by a moderator before it is published."""
