@@ -32,9 +32,7 @@ def whole_words(words: str) -> re.Pattern[str]:
     return re.compile(rf"(?<!\w)(?:{words})(?!\w)", re.IGNORECASE)
 
 
-def first_matches(
-    patterns: Mapping[C, re.Pattern[str]], text: str
-) -> Iterator[tuple[C, str]]:
+def first_matches(patterns: Mapping[C, re.Pattern[str]], text: str) -> Iterator[tuple[C, str]]:
     """Yield each category that a text hints at, with the first word that does."""
     for category, pattern in patterns.items():
         found = pattern.search(text)

@@ -20,7 +20,7 @@ _LATIN_OF: Final = {
         "аa вb гr ԁd еe ѕs іi јj кk ӏl мm нh пn оo рp сc тt уy хx һh ԛq ԝw "  # Cyrillic
         "αa γy εe ηn ιi κk νv οo ρp τt υu χx ωw "  # Greek
         "ıi ɩi łl øo |l 0o 1l 3e 5s"
-    ).split()
+    ).split()  # noqa: SIM905 (a list would be longer than what it says)
 }
 _I_AND_L: Final = str.maketrans("i", "l")
 _SWEDISH: Final = str.maketrans("åäö", "aao")

@@ -14,6 +14,37 @@ from relay.errors import SchemaTooNew, SchemaTooOld, StoreError
 from relay.store.portal_migration import TO_VERSION_6
 from relay.store.schema import SCHEMA_VERSION, metadata, schema_version
 
+_FEED_REVIEW_12: Final = (
+    """
+    CREATE TABLE agency_posts (
+        id TEXT NOT NULL PRIMARY KEY,
+        agency TEXT NOT NULL,
+        account_id TEXT NOT NULL REFERENCES accounts (id),
+        cosigner_id TEXT,
+        signed TEXT NOT NULL,
+        cosigned TEXT,
+        made_ms BIGINT NOT NULL
+    )
+    """,
+    "CREATE INDEX ix_agency_posts_agency ON agency_posts (agency)",
+    "CREATE INDEX agency_posts_by_age ON agency_posts (made_ms)",
+    """
+    CREATE TABLE feed_rejudgings (
+        id TEXT NOT NULL PRIMARY KEY,
+        post_id TEXT NOT NULL,
+        post TEXT,
+        first_moderator TEXT NOT NULL,
+        first_reason TEXT NOT NULL,
+        drawn_ms BIGINT NOT NULL,
+        second_moderator TEXT,
+        second_reason TEXT,
+        judged_ms BIGINT
+    )
+    """,
+    "CREATE INDEX ix_feed_rejudgings_post_id ON feed_rejudgings (post_id)",
+    "CREATE INDEX feed_rejudgings_by_time ON feed_rejudgings (drawn_ms)",
+    "CREATE TABLE feed_notices (key TEXT NOT NULL PRIMARY KEY, made_ms BIGINT NOT NULL)",
+)
 STEPS: Final[Mapping[int, Sequence[str]]] = {
     2: (
         """
@@ -341,6 +372,7 @@ STEPS: Final[Mapping[int, Sequence[str]]] = {
         """,
         "CREATE INDEX door_notices_by_age ON door_notices (received_ms)",
     ),
+    12: (*_FEED_REVIEW_12,),
 }
 """By the version that it leads to."""
 

@@ -1,6 +1,7 @@
 """A post's text: what is refused before a moderator reads it, and what hints moderators get."""
 
 import unicodedata
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
@@ -13,7 +14,9 @@ from relay.feed.text_rules import (
     TEXT_RULES,
     Author,
     TextContext,
+    TextProblem,
     TextRefused,
+    TextRule,
     check_text,
     linked_requests,
     text_problems,
@@ -215,16 +218,18 @@ def test_each_rule_has_a_sentence_of_its_own(language: str) -> None:
     assert len(set(said.values())) == len(TEXT_RULES)
 
 
-def _broken(rule: str):
+def _broken(rule: TextRule) -> Iterator[TextProblem]:
     """Yield the problem of a text that breaks a rule."""
     by_rule = {
         "letters": "…", "long": "x" * 1001, "turned": "a\u202eb", "hidden": "a\u200bb",
         "alphabets": "Роlice", "imitation": "LakeIand Police", "link": "a.com/b",
-        "phone": "0701234567", "email": "a@example.com", "act": "A van stood there",
+        "phone": "Ring 0701234567", "email": "a@example.com", "act": "A van stood there",
         "promotion": "Buy a doorbell", "footage": "your cameras", "witnesses": "Did you see it?",
         "names": "Who is this?", "contact": "Contact us.",
     }  # fmt: skip
-    author: Author = "agency" if TEXT_RULES.index(rule) >= TEXT_RULES.index("promotion") else "neighbour"
+    author: Author = (
+        "agency" if TEXT_RULES.index(rule) >= TEXT_RULES.index("promotion") else "neighbour"
+    )
     text = by_rule[rule]
     for one in text_problems(text, kind="vehicle", author=author, context=CONTEXT):
         if one.rule == rule:

@@ -27,6 +27,7 @@ from relay.store.schema.doorbells import (
     events,
     thumbnails,
 )
+from relay.store.schema.feed_review import agency_posts, feed_notices, feed_rejudgings
 from relay.store.schema.logs import (
     deletions,
     log_checkpoints,
@@ -70,6 +71,7 @@ __all__ = [
     "account_doorbells",
     "accounts",
     "admin_reads",
+    "agency_posts",
     "agency_settings",
     "agreement_texts",
     "appeals",
@@ -85,6 +87,8 @@ __all__ = [
     "doorbells",
     "downloads",
     "events",
+    "feed_notices",
+    "feed_rejudgings",
     "guests",
     "invitations",
     "joins",

@@ -1,0 +1,249 @@
+"""Tables of agencies' signed posts, decisions judged again, and notices of agreements."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Row, delete, func, insert, or_, select, update
+
+from firmware.protocol.encoding import Document, decode
+from firmware.protocol.feed_posts import PostCosignature, SignedPost
+from relay.store.database import Transaction
+from relay.store.schema import agency_posts, feed_notices, feed_rejudgings
+from relay.store.upserts import upsert
+
+
+class JudgedPost(Document, frozen=True, kw_only=True):
+    """A post as a moderator judges it again: nothing of who wrote it, or of how it was judged."""
+
+    kind: str
+    cell: str
+    hour_ms: int
+    text: str
+    pictures: list[str]
+    by: str
+    is_urgent: bool
+    since_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejudging:
+    """A decision that is judged again; a reason of "" is a post that was published.
+
+    `post` is None once it is judged, or its time is over.
+    """
+
+    id: str
+    post_id: str
+    post: JudgedPost | None
+    first_moderator: str
+    first_reason: str
+    drawn_ms: int
+    second_moderator: str | None
+    second_reason: str | None
+    judged_ms: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgencyPostRow:
+    """An agency's post with its signatures."""
+
+    id: str
+    agency: str
+    account_id: str
+    cosigner_id: str | None
+    signed: SignedPost
+    cosigned: PostCosignature | None
+    made_ms: int
+
+
+# --- agencies' posts --------------------------------------------------------------------------
+
+
+async def add_agency_post(tx: Transaction, row: AgencyPostRow) -> None:
+    """Store an agency's signed post."""
+    await tx.execute(
+        insert(agency_posts).values(
+            id=row.id,
+            agency=row.agency,
+            account_id=row.account_id,
+            cosigner_id=row.cosigner_id,
+            signed=row.signed.encode().decode(),
+            cosigned=None if row.cosigned is None else row.cosigned.encode().decode(),
+            made_ms=row.made_ms,
+        )
+    )
+
+
+async def find_agency_post(tx: Transaction, post_id: str) -> AgencyPostRow | None:
+    """Return an agency's signed post."""
+    query = select(agency_posts).where(agency_posts.c.id == post_id)
+    row = (await tx.execute(query)).first()
+    return None if row is None else _agency_post(row)
+
+
+async def list_agency_posts(tx: Transaction, agency: str, *, limit: int) -> list[AgencyPostRow]:
+    """Return an agency's own signed posts, the newest first."""
+    query = (
+        select(agency_posts)
+        .where(agency_posts.c.agency == agency)
+        .order_by(agency_posts.c.made_ms.desc(), agency_posts.c.id)
+        .limit(limit)
+    )
+    return [_agency_post(row) for row in await tx.execute(query)]
+
+
+async def count_agency_posts(tx: Transaction, agency: str, *, since_ms: int) -> int:
+    """Return how many posts an agency has signed since a time."""
+    query = (
+        select(func.count())
+        .select_from(agency_posts)
+        .where(agency_posts.c.agency == agency, agency_posts.c.made_ms > since_ms)
+    )
+    return int((await tx.execute(query)).scalar_one())
+
+
+async def set_post_cosigned(tx: Transaction, post_id: str, cosigned: PostCosignature) -> None:
+    """Store the second signature."""
+    await tx.execute(
+        update(agency_posts)
+        .where(agency_posts.c.id == post_id)
+        .values(cosigned=cosigned.encode().decode())
+    )
+
+
+async def delete_agency_posts(tx: Transaction, *, before_ms: int) -> None:
+    """Delete the agencies' posts that were made before a time."""
+    await tx.execute(delete(agency_posts).where(agency_posts.c.made_ms < before_ms))
+
+
+def _agency_post(row: Row[tuple[object, ...]]) -> AgencyPostRow:
+    return AgencyPostRow(
+        id=row.id,
+        agency=row.agency,
+        account_id=row.account_id,
+        cosigner_id=row.cosigner_id,
+        signed=decode(SignedPost, row.signed.encode()),
+        cosigned=None if row.cosigned is None else decode(PostCosignature, row.cosigned.encode()),
+        made_ms=row.made_ms,
+    )
+
+
+# --- decisions judged again ---------------------------------------------------------------------
+
+
+async def add_rejudging(tx: Transaction, one: Rejudging) -> None:
+    """Store a decision that was drawn to be judged again."""
+    await tx.execute(
+        insert(feed_rejudgings).values(
+            id=one.id,
+            post_id=one.post_id,
+            post=None if one.post is None else one.post.encode().decode(),
+            first_moderator=one.first_moderator,
+            first_reason=one.first_reason,
+            drawn_ms=one.drawn_ms,
+        )
+    )
+
+
+async def count_rejudgings(tx: Transaction, *, since_ms: int) -> int:
+    """Return how many decisions were drawn since a time."""
+    query = (
+        select(func.count())
+        .select_from(feed_rejudgings)
+        .where(feed_rejudgings.c.drawn_ms >= since_ms)
+    )
+    return int((await tx.execute(query)).scalar_one())
+
+
+async def list_open_rejudgings(tx: Transaction, *, but_of: str) -> list[Rejudging]:
+    """Return what waits to be judged again by another moderator than `but_of`."""
+    query = (
+        select(feed_rejudgings)
+        .where(
+            feed_rejudgings.c.judged_ms.is_(None),
+            feed_rejudgings.c.post.is_not(None),
+            feed_rejudgings.c.first_moderator != but_of,
+        )
+        .order_by(feed_rejudgings.c.drawn_ms, feed_rejudgings.c.id)
+    )
+    return [_rejudging(row) for row in await tx.execute(query)]
+
+
+async def find_open_rejudging(tx: Transaction, post_id: str) -> Rejudging | None:
+    """Return the decision on a post that waits to be judged again."""
+    query = select(feed_rejudgings).where(
+        feed_rejudgings.c.post_id == post_id,
+        feed_rejudgings.c.judged_ms.is_(None),
+        feed_rejudgings.c.post.is_not(None),
+    )
+    row = (await tx.execute(query)).first()
+    return None if row is None else _rejudging(row)
+
+
+async def close_rejudging(
+    tx: Transaction, rejudging_id: str, *, moderator: str, reason: str, now_ms: int
+) -> None:
+    """Store the second judgement, and erase the text that it was about."""
+    await tx.execute(
+        update(feed_rejudgings)
+        .where(feed_rejudgings.c.id == rejudging_id)
+        .values(post=None, second_moderator=moderator, second_reason=reason, judged_ms=now_ms)
+    )
+
+
+async def erase_rejudged(
+    tx: Transaction, *, before_ms: int = -1, post_ids: list[str] | None = None
+) -> None:
+    """Erase the texts of what was drawn before a time, and of these posts: it stays unjudged."""
+    await tx.execute(
+        update(feed_rejudgings)
+        .where(
+            feed_rejudgings.c.post.is_not(None),
+            or_(
+                feed_rejudgings.c.drawn_ms < before_ms,
+                feed_rejudgings.c.post_id.in_(post_ids or []),
+            ),
+        )
+        .values(post=None)
+    )
+
+
+async def list_rejudgings(tx: Transaction, *, since_ms: int) -> list[Rejudging]:
+    """Return all that was drawn since a time, the oldest first."""
+    query = (
+        select(feed_rejudgings)
+        .where(feed_rejudgings.c.drawn_ms >= since_ms)
+        .order_by(feed_rejudgings.c.drawn_ms, feed_rejudgings.c.id)
+    )
+    return [_rejudging(row) for row in await tx.execute(query)]
+
+
+def _rejudging(row: Row[tuple[object, ...]]) -> Rejudging:
+    return Rejudging(
+        id=row.id,
+        post_id=row.post_id,
+        post=None if row.post is None else decode(JudgedPost, row.post.encode()),
+        first_moderator=row.first_moderator,
+        first_reason=row.first_reason,
+        drawn_ms=row.drawn_ms,
+        second_moderator=row.second_moderator,
+        second_reason=row.second_reason,
+        judged_ms=row.judged_ms,
+    )
+
+
+# --- notices of agreements ----------------------------------------------------------------------
+
+
+async def take_notice(tx: Transaction, key: str, now_ms: int) -> bool:
+    """Return whether a notice wasn't made before; from now on it was."""
+    adding = (
+        upsert(tx, feed_notices)
+        .values(key=key, made_ms=now_ms)
+        .on_conflict_do_nothing(index_elements=[feed_notices.c.key])
+    )
+    return (await tx.execute(adding)).rowcount == 1
+
+
+async def list_notices(tx: Transaction) -> frozenset[str]:
+    """Return the keys of all notices that were made."""
+    return frozenset((await tx.execute(select(feed_notices.c.key))).scalars())
