@@ -40,10 +40,12 @@ from relay.config.values import Address
 from relay.custody.errors import LogContradicts, contradiction_in
 from relay.custody.service import CustodyService
 from relay.errors import ConfigError, ObjectStoreError, StoreError, said
+from relay.feed.agreement_notices import AgreementNotices
 from relay.fleet.clone_warnings import CloneWarnings
 from relay.ingest.events import EventIngest
 from relay.ingest.expiry import Expiry
 from relay.ingest.statuses import StatusIngest
+from relay.map.districts import load_districts
 from relay.notify.hub import Hub
 from relay.notify.web_push import WebPush
 from relay.people.pairing import Pairings
@@ -104,6 +106,9 @@ class Relay:
             notices=self._hub,
             online_hooks=[self._fleet.commands.doorbell_online],
             cloned_hooks=[CloneWarnings(self._fleet.commands, clock).send],
+        )
+        self._agreement_notices = AgreementNotices(
+            database, clock, self._portal.register, load_districts(config.map.districts_path)
         )
         self._metrics = Metrics()
         self._figures = MetricsCollector(
@@ -184,6 +189,7 @@ class Relay:
                 "pushes": self._web_push.pusher.run,
                 "silences": self._web_push.silences.run,
                 "forgetting": self._forgetting.run,
+                "agreement notices": self._agreement_notices.run,
                 "packages": self._evidence.sweeping.run,
                 **({} if logs is None else {"logs": logs.run}),
                 **({} if reminders is None else {"reminders": reminders.run}),

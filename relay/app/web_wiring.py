@@ -25,6 +25,7 @@ from relay.custody.service import CustodyService
 from relay.evidence.chain import Chains
 from relay.evidence.deletions import Deletions
 from relay.evidence.delivery import Delivery
+from relay.feed.service import Feed
 from relay.fleet.commands import Commands
 from relay.fleet.door_notices import DoorNotices
 from relay.fleet.replacement import ReplacementService
@@ -98,19 +99,26 @@ def http_services(parts: Parts) -> HttpServices:
     sessions = Sessions(parts.database, parts.clock)
     town_clock = parts.clock if isinstance(parts.clock, SimulatedClock) else None
     pages = Pages(relay_name=RELAY_NAME, example_town=config.example_town, town_clock=town_clock)
-    agency = _agency_services(parts, sessions, pages)
+    maps = MapData.load(config.map)
+    feed = Feed.build(
+        parts.database,
+        parts.clock,
+        maps.districts,
+        register=parts.register,
+        public_url=config.public_url,
+    )
     return HttpServices(
-        api=_api_services(parts, sessions),
-        agency=agency,
-        admin=_admin_services(parts, sessions, pages, agency.maps.places),
-        public=_public_services(parts, pages, agency.maps.places),
+        api=_api_services(parts, sessions, feed),
+        agency=_agency_services(parts, sessions, pages, maps, feed),
+        admin=_admin_services(parts, sessions, pages, maps.places, feed),
+        public=_public_services(parts, pages, maps.places, feed),
         onboarding=OnboardingServices(
             pages=pages,
             onboarding=parts.onboarding,
             agencies=parts.agencies,
             clock=parts.clock,
             origin=config.public_url,
-            maps=agency.maps,
+            maps=maps,
         ),
         owner_origins=config.owner_origins,
         public_url=config.public_url,
@@ -124,7 +132,7 @@ def http_services(parts: Parts) -> HttpServices:
     )
 
 
-def _api_services(parts: Parts, sessions: Sessions) -> ApiServices:
+def _api_services(parts: Parts, sessions: Sessions, feed: Feed) -> ApiServices:
     """Return the API's dependencies."""
     config, database, clock = parts.config, parts.database, parts.clock
     site, *more_sites = [
@@ -151,6 +159,7 @@ def _api_services(parts: Parts, sessions: Sessions) -> ApiServices:
         agencies=parts.agencies,
         request_service=parts.request_service,
         delivery=parts.delivery,
+        feed=feed,
         signalling=Signalling(parts.commands, clock, IceServers.load(config.live, SystemClock())),
         commands=parts.commands,
         replacements=parts.replacements,
@@ -160,7 +169,9 @@ def _api_services(parts: Parts, sessions: Sessions) -> ApiServices:
     )
 
 
-def _agency_services(parts: Parts, sessions: Sessions, pages: Pages) -> AgencyServices:
+def _agency_services(
+    parts: Parts, sessions: Sessions, pages: Pages, maps: MapData, feed: Feed
+) -> AgencyServices:
     """Return the agency face's dependencies."""
     config, clock = parts.config, parts.clock
     site = Site(
@@ -198,19 +209,20 @@ def _agency_services(parts: Parts, sessions: Sessions, pages: Pages) -> AgencySe
         request_service=parts.request_service,
         checking=FormChecker(parts.database, parts.register),
         drafts=Drafts(parts.database, clock),
-        maps=MapData.load(config.map),
+        maps=maps,
         delivery=parts.delivery,
         deletions=parts.deletions,
         chains=Chains(parts.database, clock),
         outcomes=parts.outcomes,
         appeals=Appeals(parts.database, clock),
+        agency_posts=feed.agency_posts,
         reads=Reads(parts.database, clock),
         bucket_origin=config.bucket.endpoint,
     )
 
 
 def _admin_services(
-    parts: Parts, sessions: Sessions, pages: Pages, places: Places
+    parts: Parts, sessions: Sessions, pages: Pages, places: Places, feed: Feed
 ) -> AdminServices:
     """Return the administrators' face's dependencies: none of them leads to footage."""
     config, database, clock = parts.config, parts.database, parts.clock
@@ -229,13 +241,14 @@ def _admin_services(
         agencies=parts.agencies,
         moderation=Moderation(database, clock, parts.register),
         appeals=Appeals(database, clock),
+        feed=feed,
         reads=Reads(database, clock),
         onboarding=parts.onboarding,
         places=places,
     )
 
 
-def _public_services(parts: Parts, pages: Pages, places: Places) -> PublicServices:
+def _public_services(parts: Parts, pages: Pages, places: Places, feed: Feed) -> PublicServices:
     """Return the public face's dependencies."""
     config = parts.config
     logs = None if parts.custody is None else parts.custody.logs
@@ -250,6 +263,7 @@ def _public_services(parts: Parts, pages: Pages, places: Places) -> PublicServic
         agencies=parts.agencies,
         record=PublicRecord(parts.database, parts.register, time_of=time_of),
         door_notices=DoorNotices(parts.database, parts.clock),
+        feed=feed,
         owner_origin=config.owner_origin,
         public_url=config.public_url,
         relay_name=RELAY_NAME,

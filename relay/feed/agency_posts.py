@@ -7,8 +7,7 @@ An agency informs and never asks: its text is held to that by text_rules.py. Its
 cell that its jurisdiction touches. It learns no more about the feed than anybody.
 """
 
-from collections.abc import Callable
-from typing import Literal, Protocol, get_args
+from typing import Literal, get_args
 
 from firmware.protocol.encoding import WireError, unb64u
 from firmware.protocol.feed_posts import (
@@ -24,19 +23,21 @@ from relay.agency.agencies import Agency, Standing, agency_of, officers_of, stan
 from relay.agency.register import RegisterView, RelayRegister
 from relay.base.clock import Clock
 from relay.errors import RelayError
-from relay.feed.text_rules import TextContext, check_text
-from relay.store import feed_review
+from relay.feed.rejudgements import month_of
+from relay.feed.rules import DAY_MS, HOUR_MS, LIFE_MS, OLDEST_MS, RequestReference, encode_reference
+from relay.feed.text_contexts import TextContexts
+from relay.feed.text_rules import check_text, linked_requests
+from relay.map.cells import parent_of
+from relay.map.districts import Districts
+from relay.store import feed, feed_review
 from relay.store.database import Database, Transaction
+from relay.store.feed import PostRow
 from relay.store.feed_review import AgencyPostRow
 from relay.store.people import Account
 
-HOUR_MS = 3600 * 1000
-DAY_MS = 24 * HOUR_MS
-MAX_AGE_MS = 7 * DAY_MS
 MAX_A_DAY = 10
 COSIGN_WITHIN_MS = HOUR_MS
 """Danger is now: who co-signs later signs another post."""
-LIFE_MS = 30 * DAY_MS
 MAX_LISTED = 100
 
 PostRule = Literal[
@@ -44,6 +45,8 @@ PostRule = Literal[
     "taken", "cosigner", "cosigned", "late", "unknown",
 ]  # fmt: skip
 POST_RULES: tuple[PostRule, ...] = get_args(PostRule)
+PostState = Literal["cosigning", "late", "erased", "waiting", "published", "refused", "withdrawn"]
+POST_STATES: tuple[PostState, ...] = get_args(PostState)
 
 
 class PostRefused(RelayError):
@@ -54,14 +57,6 @@ class PostRefused(RelayError):
         self.name = name
 
 
-class PostIntake(Protocol):
-    """The operation of the feed that agencies' posts need."""
-
-    async def take_agency_post(self, tx: Transaction, post: AgencyPost, *, is_shown: bool) -> None:
-        """Add a post that waits for a moderator, or is shown at once and moderated afterwards."""
-        ...
-
-
 class AgencyPosts:
     """Takes agencies' posts from officers, and lists an agency's own."""
 
@@ -70,22 +65,19 @@ class AgencyPosts:
         database: Database,
         clock: Clock,
         register: RelayRegister,
-        intake: PostIntake,
-        *,
-        request_prefix: str,
-        parent_of: Callable[[str], str],
+        districts: Districts,
+        texts: TextContexts,
     ) -> None:
-        """`parent_of` returns the feed's cell around a cell of a jurisdiction."""
         self._database = database
         self._clock = clock
         self._register = register
-        self._intake = intake
-        self._request_prefix = request_prefix
-        self._parent_of = parent_of
+        self._districts = districts
+        self._texts = texts
 
     def cells_of(self, agency: Agency) -> list[str]:
-        """Return the feed's cells that an agency's jurisdiction touches, in their order."""
-        return sorted({self._parent_of(cell) for cell in agency.agreement.cells})
+        """Return the districts' cells that an agency's jurisdiction touches, in their order."""
+        touched = {parent_of(cell) for cell in agency.agreement.cells}
+        return sorted(cell for cell in touched if self._districts.at(cell) is not None)
 
     async def hand_in(self, officer: Account, signed: SignedPost) -> AgencyPost:
         """Store a signed post; PostRefused or TextRefused. The same again is the same answer."""
@@ -95,7 +87,7 @@ class AgencyPosts:
         if signed.officer != standing.signed:
             raise PostRefused("officer", "signed under another certificate than your newest one")
         self._check_facts(post, agency, view)
-        context = text_context(view, self._request_prefix, agency=agency.id)
+        context = self._texts.context(view, agency=agency.id)
         check_text(post.text, kind=post.kind, author="agency", context=context)
         try:
             check_post(signed, unb64u(agency.agreement.signing_key))
@@ -123,7 +115,7 @@ class AgencyPosts:
                 ),
             )
             if not post.is_danger:
-                await self._intake.take_agency_post(tx, post, is_shown=False)
+                await self._add(tx, post, view, is_shown=False)
         return post
 
     async def cosign(self, officer: Account, post_id: str, second: PostCosignature) -> None:
@@ -147,14 +139,15 @@ class AgencyPosts:
                 words = "signed under another certificate than your newest one"
                 raise PostRefused("officer", words)
             post = _parse(row.signed)
-            context = text_context(view, self._request_prefix, agency=agency.id)
+            context = self._texts.context(view, agency=agency.id)
             check_text(post.text, kind=post.kind, author="agency", context=context)
             try:
                 check_cosigned_post(row.signed, second, unb64u(agency.agreement.signing_key))
             except WireError as error:
                 raise PostRefused("signature", str(error)) from error
             await feed_review.set_post_cosigned(tx, post_id, second)
-            await self._intake.take_agency_post(tx, post, is_shown=True)
+            await self._add(tx, post, view, is_shown=True)
+            await feed_review.count_danger(tx, month_of(view.now_ms), agency.id)
 
     async def list(self, agency: str) -> list[AgencyPostRow]:
         """Return an agency's own posts of the last 30 days, the newest first."""
@@ -163,11 +156,50 @@ class AgencyPosts:
             rows = await feed_review.list_agency_posts(tx, agency, limit=MAX_LISTED)
         return [row for row in rows if row.made_ms > since_ms]
 
-    async def sweep(self) -> None:
-        """Erase the posts that are older than 30 days, with their signatures."""
-        async with self._database.begin() as tx:
-            before_ms = self._clock.wall_ms() - LIFE_MS
-            await feed_review.delete_agency_posts(tx, before_ms=before_ms)
+    async def state_of(self, row: AgencyPostRow) -> tuple[PostState, str]:
+        """Return a post's state, and the reason of a refusal by its name in the feed."""
+        async with self._database.read() as tx:
+            found = await feed.find_post(tx, row.id)
+            decisions = await feed.list_decisions(tx, [row.id])
+        now_ms = self._clock.wall_ms()
+        if found is None:
+            if row.cosigner_id is None or row.cosigned is not None:
+                return "erased", ""
+            return ("cosigning" if now_ms < row.made_ms + COSIGN_WITHIN_MS else "late"), ""
+        if found.state == "published" and (found.published_ms or 0) > now_ms:
+            return "waiting", ""
+        reasons = [one.reason or "" for one in decisions if found.state == "refused"]
+        return found.state, reasons[-1] if reasons else ""
+
+    async def _add(
+        self, tx: Transaction, post: AgencyPost, view: RegisterView, *, is_shown: bool
+    ) -> None:
+        """Add the post to the feed: shown at once, or when a moderator lets it through."""
+        district = self._districts.at(post.cell)
+        if district is None:
+            raise PostRefused("cell", "the place is in no district of the feed any more")
+        links = linked_requests(post.text, self._texts.context(view, agency=post.agency))
+        refers = RequestReference(request=links[0]) if links else None
+        await feed.add_post(
+            tx,
+            PostRow(
+                id=post.id,
+                district=district.id,
+                cell=post.cell,
+                kind=post.kind,
+                hour_ms=post.hour_ms,
+                text=post.text,
+                written_by="agency",
+                account_id=None,
+                agency=post.agency,
+                refers=encode_reference(refers),
+                is_urgent=is_shown,
+                state="published" if is_shown else "waiting",
+                written_ms=view.now_ms,
+                changed_ms=view.now_ms,
+                published_ms=view.now_ms if is_shown else None,
+            ),
+        )
 
     def _check_officer(
         self, officer: Account, post: AgencyPost, view: RegisterView
@@ -191,29 +223,10 @@ class AgencyPosts:
             words = "signed more than 10 minutes ago, or your clock is wrong"
             raise PostRefused("created", words)
         is_whole = post.hour_ms % HOUR_MS == 0
-        if not is_whole or not view.now_ms - MAX_AGE_MS <= post.hour_ms <= view.now_ms:
+        if not is_whole or not view.now_ms - OLDEST_MS <= post.hour_ms <= view.now_ms:
             raise PostRefused("hour", "a post is about a whole hour of the last 7 days")
         if post.cell not in self.cells_of(agency):
             raise PostRefused("cell", "the place is outside your jurisdiction")
-
-
-def text_context(
-    view: RegisterView, request_prefix: str, *, agency: str | None = None
-) -> TextContext:
-    """Return what texts are checked against; an agency links to its own requests only."""
-
-    def is_published(request_id: str) -> bool:
-        record = view.register.request_by_id(request_id)
-        if record is None or record.is_withdrawn:
-            return False
-        return agency is None or record.request.agency == agency
-
-    agencies = [agency_of(view, one) for one in sorted(view.register.agreements)]
-    return TextContext(
-        agency_names=[one.name for one in agencies if one is not None],
-        request_prefix=request_prefix,
-        is_published=is_published,
-    )
 
 
 def _parse(signed: SignedPost) -> AgencyPost:

@@ -4,16 +4,24 @@ Each is a post by the relay, made once in each district that the agreement's are
 of several relays makes it: its key is taken in the transaction that adds the post.
 """
 
+import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
-from relay.agency.register import RegisterView
+from firmware.protocol.encoding import new_id
+from relay.agency.register import RegisterView, RelayRegister
+from relay.base.clock import Clock
+from relay.feed.rules import DAY_MS, HOUR_MS, LIFE_MS, AgreementReference, encode_reference
+from relay.map.cells import parent_of
+from relay.map.districts import Districts
+from relay.store import feed, feed_review
+from relay.store.database import Database
+from relay.store.feed import PostRow
 
-DAY_MS = 24 * 3600 * 1000
-LIFE_MS = 30 * DAY_MS
-"""What happened earlier is no news: a post lives as long."""
+EACH_S = 3600.0
+"""An agreement lapses by the clock alone."""
 
 NoticeEvent = Literal["proposed", "changed", "lapsed"]
 
@@ -30,6 +38,72 @@ class AgreementNotice:
     event: NoticeEvent
     at_ms: int
     text: str
+    text_sha256: str
+
+
+class AgreementNotices:
+    """The task that posts notices when the register was published, and once an hour."""
+
+    def __init__(
+        self, database: Database, clock: Clock, register: RelayRegister, districts: Districts
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._register = register
+        self._districts = districts
+        self._waiter = database.signals.waiter("published")
+
+    async def run(self) -> None:
+        """Post until cancelled."""
+        next_s, is_woken = 0.0, False
+        while True:
+            now_s = asyncio.get_running_loop().time()
+            if is_woken or now_s >= next_s:
+                await self.post_due()
+                next_s = now_s + EACH_S
+            is_woken = await self._waiter.wait()
+
+    async def post_due(self) -> list[str]:
+        """Post what wasn't posted yet; return the keys of it."""
+        if not self._districts:
+            return []
+        view = await self._register.view()
+        async with self._database.read() as tx:
+            made = await feed_review.list_notices(tx)
+        due = [one for one in notices_of(view, self._place_of) if one.key not in made]
+        return [one.key for one in due if await self._post(one)]
+
+    async def _post(self, notice: AgreementNotice) -> bool:
+        now_ms = self._clock.wall_ms()
+        async with self._database.begin() as tx:
+            if not await feed_review.take_notice(tx, notice.key, now_ms):
+                return False  # another relay was first
+            await feed.add_post(
+                tx,
+                PostRow(
+                    id=new_id(),
+                    district=notice.district,
+                    cell=notice.cell,
+                    kind="official",
+                    hour_ms=notice.at_ms - notice.at_ms % HOUR_MS,
+                    text=notice.text,
+                    written_by="relay",
+                    account_id=None,
+                    agency=notice.agency,
+                    refers=encode_reference(AgreementReference(agreement=notice.text_sha256)),
+                    is_urgent=False,
+                    state="published",
+                    written_ms=now_ms,
+                    changed_ms=now_ms,
+                    published_ms=now_ms,
+                ),
+            )
+        return True
+
+    def _place_of(self, cell: str) -> tuple[str, str] | None:
+        around = parent_of(cell)
+        district = self._districts.at(around)
+        return None if district is None else (district.id, around)
 
 
 def notices_of(
@@ -68,6 +142,7 @@ def notices_of(
                         version=agreement.version,
                         event=event,
                         at_ms=at_ms,
+                        text_sha256=agreement.text_sha256,
                         text=_text(event, agreement.name, agreement.version, counts_ms, waits_ms),
                     )
 

@@ -14,14 +14,12 @@ _ALIKE: Final = frozenset({"LATIN", "CYRILLIC", "GREEK", "COPTIC", "ARMENIAN", "
 """The alphabets whose letters pass for each other's. (Others mix: Japanese words hold Latin.)"""
 _WORD: Final = re.compile(r"[^\W\d_]{2,}")
 _NO_WORD: Final = re.compile(r"[\W_]+")
-_LATIN_OF: Final = {
-    ord(pair[0]): pair[1]
-    for pair in (
-        "аa вb гr ԁd еe ѕs іi јj кk ӏl мm нh пn оo рp сc тt уy хx һh ԛq ԝw "  # Cyrillic
-        "αa γy εe ηn ιi κk νv οo ρp τt υu χx ωw "  # Greek
-        "ıi ɩi łl øo |l 0o 1l 3e 5s"
-    ).split()  # noqa: SIM905 (a list would be longer than what it says)
-}
+_PAIRS: Final = (
+    "аa вb гr ԁd еe ѕs іi јj кk ӏl мm нh пn оo рp сc тt уy хx һh ԛq ԝw "  # Cyrillic
+    "αa γy εe ηn ιi κk νv οo ρp τt υu χx ωw "  # Greek
+    "ıi ɩi łl øo |l 0o 1l 3e 5s"
+)
+_LATIN_OF: Final = {ord(pair[0]): pair[1] for pair in _PAIRS.split()}
 _I_AND_L: Final = str.maketrans("i", "l")
 _SWEDISH: Final = str.maketrans("åäö", "aao")
 

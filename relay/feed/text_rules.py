@@ -124,9 +124,10 @@ def _hidden_at(text: str) -> int | None:
         before = text[index - 1] if index else ""
         if marks > MAX_MARKS or category in ("Cs", "Co"):
             return index
-        if category == "Cf" or (_HIDDEN.match(sign) and sign not in _SPACES):
-            if sign not in (_EMOJI_STYLE, _JOINER) or not _is_drawn(before):
-                return index
+        is_hidden = category == "Cf" or (_HIDDEN.match(sign) and sign not in _SPACES)
+        is_of_emoji = sign in (_EMOJI_STYLE, _JOINER) and _is_drawn(before)
+        if is_hidden and not is_of_emoji:
+            return index
     return None
 
 

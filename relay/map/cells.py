@@ -1,4 +1,4 @@
-"""H3 map cells (https://h3geo.org) of resolution 9: conversions from and to coordinates.
+"""H3 map cells (https://h3geo.org), mostly of resolution 9: conversions from and to coordinates.
 
 Latitude comes first everywhere here, in degrees. H3 is asked here and nowhere else. What an area
 has to be before it may become a jurisdiction is relay/agency/jurisdiction.py.
@@ -9,16 +9,18 @@ from collections.abc import Sequence
 import h3
 
 RESOLUTION = 9
+DISTRICT_RESOLUTION = 8
+"""Of the cells that districts are made of, about 0.7 km² each."""
 
 
 class NoInterior(Exception):
     """An outline can't be filled with cells: mostly it has no width or no height."""
 
 
-def is_cell(text: str) -> bool:
+def is_cell(text: str, *, resolution: int = RESOLUTION) -> bool:
     """Return whether a text is a cell of this resolution, as the register writes it."""
     is_written_so = len(text) == 15 and text == text.lower()
-    return is_written_so and h3.is_valid_cell(text) and h3.get_resolution(text) == RESOLUTION
+    return is_written_so and h3.is_valid_cell(text) and h3.get_resolution(text) == resolution
 
 
 def cell_at(lat: float, lon: float) -> str:
@@ -30,6 +32,11 @@ def centre_of(cell: str) -> tuple[float, float]:
     """Return latitude and longitude of a cell's centre."""
     lat, lon = h3.cell_to_latlng(cell)
     return lat, lon
+
+
+def parent_of(cell: str) -> str:
+    """Return the district cell around a cell: that of resolution 8 which H3 calls its parent."""
+    return str(h3.cell_to_parent(cell, DISTRICT_RESOLUTION))
 
 
 def cells_within(cell: str, steps: int) -> list[str]:

@@ -2,30 +2,28 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import Row, delete, func, insert, or_, select, update
+from sqlalchemy import Row, delete, func, insert, select, update
 
 from firmware.protocol.encoding import Document, decode
 from firmware.protocol.feed_posts import PostCosignature, SignedPost
 from relay.store.database import Transaction
-from relay.store.schema import agency_posts, feed_notices, feed_rejudgings
+from relay.store.schema import agency_posts, feed_dangers, feed_notices, feed_rejudgements
 from relay.store.upserts import upsert
 
 
 class JudgedPost(Document, frozen=True, kw_only=True):
-    """A post as a moderator judges it again: nothing of who wrote it, or of how it was judged."""
+    """A post as it stood before it was decided: what a second moderator sees of it."""
 
-    kind: str
-    cell: str
-    hour_ms: int
     text: str
     pictures: list[str]
-    by: str
+    state: str
     is_urgent: bool
-    since_ms: int
+    changed_ms: int
+    published_ms: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rejudging:
+class Rejudgement:
     """A decision that is judged again; a reason of "" is a post that was published.
 
     `post` is None once it is judged, or its time is over.
@@ -127,13 +125,30 @@ def _agency_post(row: Row[tuple[object, ...]]) -> AgencyPostRow:
     )
 
 
+async def count_danger(tx: Transaction, month: str, agency: str) -> None:
+    """Count a post that was shown before a moderator read it."""
+    columns = feed_dangers.c
+    adding = upsert(tx, feed_dangers).values(month=month, agency=agency, count=1)
+    await tx.execute(
+        adding.on_conflict_do_update(
+            index_elements=[columns.month, columns.agency], set_={"count": columns.count + 1}
+        )
+    )
+
+
+async def list_dangers(tx: Transaction) -> list[tuple[str, str, int]]:
+    """Return month, agency and count of what was shown before a moderator read it."""
+    query = select(feed_dangers).order_by(feed_dangers.c.month.desc(), feed_dangers.c.agency)
+    return [(row.month, row.agency, int(row[2])) for row in await tx.execute(query)]
+
+
 # --- decisions judged again ---------------------------------------------------------------------
 
 
-async def add_rejudging(tx: Transaction, one: Rejudging) -> None:
+async def add_rejudgement(tx: Transaction, one: Rejudgement) -> None:
     """Store a decision that was drawn to be judged again."""
     await tx.execute(
-        insert(feed_rejudgings).values(
+        insert(feed_rejudgements).values(
             id=one.id,
             post_id=one.post_id,
             post=None if one.post is None else one.post.encode().decode(),
@@ -144,81 +159,69 @@ async def add_rejudging(tx: Transaction, one: Rejudging) -> None:
     )
 
 
-async def count_rejudgings(tx: Transaction, *, since_ms: int) -> int:
+async def count_rejudgements(tx: Transaction, *, since_ms: int) -> int:
     """Return how many decisions were drawn since a time."""
     query = (
         select(func.count())
-        .select_from(feed_rejudgings)
-        .where(feed_rejudgings.c.drawn_ms >= since_ms)
+        .select_from(feed_rejudgements)
+        .where(feed_rejudgements.c.drawn_ms >= since_ms)
     )
     return int((await tx.execute(query)).scalar_one())
 
 
-async def list_open_rejudgings(tx: Transaction, *, but_of: str) -> list[Rejudging]:
+async def list_open_rejudgements(tx: Transaction, *, but_of: str) -> list[Rejudgement]:
     """Return what waits to be judged again by another moderator than `but_of`."""
     query = (
-        select(feed_rejudgings)
+        select(feed_rejudgements)
         .where(
-            feed_rejudgings.c.judged_ms.is_(None),
-            feed_rejudgings.c.post.is_not(None),
-            feed_rejudgings.c.first_moderator != but_of,
+            feed_rejudgements.c.judged_ms.is_(None),
+            feed_rejudgements.c.post.is_not(None),
+            feed_rejudgements.c.first_moderator != but_of,
         )
-        .order_by(feed_rejudgings.c.drawn_ms, feed_rejudgings.c.id)
+        .order_by(feed_rejudgements.c.drawn_ms, feed_rejudgements.c.id)
     )
-    return [_rejudging(row) for row in await tx.execute(query)]
+    return [_rejudgement(row) for row in await tx.execute(query)]
 
 
-async def find_open_rejudging(tx: Transaction, post_id: str) -> Rejudging | None:
-    """Return the decision on a post that waits to be judged again."""
-    query = select(feed_rejudgings).where(
-        feed_rejudgings.c.post_id == post_id,
-        feed_rejudgings.c.judged_ms.is_(None),
-        feed_rejudgings.c.post.is_not(None),
-    )
+async def find_rejudgement(tx: Transaction, post_id: str) -> Rejudgement | None:
+    """Return what was drawn of a post, judged again or not."""
+    query = select(feed_rejudgements).where(feed_rejudgements.c.post_id == post_id)
     row = (await tx.execute(query)).first()
-    return None if row is None else _rejudging(row)
+    return None if row is None else _rejudgement(row)
 
 
-async def close_rejudging(
-    tx: Transaction, rejudging_id: str, *, moderator: str, reason: str, now_ms: int
+async def close_rejudgement(
+    tx: Transaction, rejudgement_id: str, *, moderator: str, reason: str, now_ms: int
 ) -> None:
     """Store the second judgement, and erase the text that it was about."""
     await tx.execute(
-        update(feed_rejudgings)
-        .where(feed_rejudgings.c.id == rejudging_id)
+        update(feed_rejudgements)
+        .where(feed_rejudgements.c.id == rejudgement_id)
         .values(post=None, second_moderator=moderator, second_reason=reason, judged_ms=now_ms)
     )
 
 
-async def erase_rejudged(
-    tx: Transaction, *, before_ms: int = -1, post_ids: list[str] | None = None
-) -> None:
-    """Erase the texts of what was drawn before a time, and of these posts: it stays unjudged."""
+async def erase_rejudged(tx: Transaction, *, before_ms: int) -> None:
+    """Erase the texts of what was drawn before a time: it stays unjudged."""
     await tx.execute(
-        update(feed_rejudgings)
-        .where(
-            feed_rejudgings.c.post.is_not(None),
-            or_(
-                feed_rejudgings.c.drawn_ms < before_ms,
-                feed_rejudgings.c.post_id.in_(post_ids or []),
-            ),
-        )
+        update(feed_rejudgements)
+        .where(feed_rejudgements.c.post.is_not(None), feed_rejudgements.c.drawn_ms < before_ms)
         .values(post=None)
     )
 
 
-async def list_rejudgings(tx: Transaction, *, since_ms: int) -> list[Rejudging]:
+async def list_rejudgements(tx: Transaction, *, since_ms: int) -> list[Rejudgement]:
     """Return all that was drawn since a time, the oldest first."""
     query = (
-        select(feed_rejudgings)
-        .where(feed_rejudgings.c.drawn_ms >= since_ms)
-        .order_by(feed_rejudgings.c.drawn_ms, feed_rejudgings.c.id)
+        select(feed_rejudgements)
+        .where(feed_rejudgements.c.drawn_ms >= since_ms)
+        .order_by(feed_rejudgements.c.drawn_ms, feed_rejudgements.c.id)
     )
-    return [_rejudging(row) for row in await tx.execute(query)]
+    return [_rejudgement(row) for row in await tx.execute(query)]
 
 
-def _rejudging(row: Row[tuple[object, ...]]) -> Rejudging:
-    return Rejudging(
+def _rejudgement(row: Row[tuple[object, ...]]) -> Rejudgement:
+    return Rejudgement(
         id=row.id,
         post_id=row.post_id,
         post=None if row.post is None else decode(JudgedPost, row.post.encode()),

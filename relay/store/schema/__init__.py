@@ -27,7 +27,19 @@ from relay.store.schema.doorbells import (
     events,
     thumbnails,
 )
-from relay.store.schema.feed_review import agency_posts, feed_notices, feed_rejudgings
+from relay.store.schema.feed import (
+    feed_appeals,
+    feed_decisions,
+    feed_members,
+    feed_pictures,
+    feed_posts,
+)
+from relay.store.schema.feed_review import (
+    agency_posts,
+    feed_dangers,
+    feed_notices,
+    feed_rejudgements,
+)
 from relay.store.schema.logs import (
     deletions,
     log_checkpoints,
@@ -87,8 +99,14 @@ __all__ = [
     "doorbells",
     "downloads",
     "events",
+    "feed_appeals",
+    "feed_dangers",
+    "feed_decisions",
+    "feed_members",
     "feed_notices",
-    "feed_rejudgings",
+    "feed_pictures",
+    "feed_posts",
+    "feed_rejudgements",
     "guests",
     "invitations",
     "joins",

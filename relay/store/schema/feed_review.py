@@ -21,8 +21,8 @@ agency_posts = Table(
 
 # A decision that another moderator judges again without seeing it. Its text goes once it is
 # judged, or its time is over; what stays is counted by month.
-feed_rejudgings = Table(
-    "feed_rejudgings",
+feed_rejudgements = Table(
+    "feed_rejudgements",
     metadata,
     Column("id", Text, primary_key=True),
     Column("post_id", Text, nullable=False, index=True),
@@ -33,7 +33,7 @@ feed_rejudgings = Table(
     Column("second_moderator", Text),
     Column("second_reason", Text),
     Column("judged_ms", BigInteger),
-    Index("feed_rejudgings_by_time", "drawn_ms"),
+    Index("feed_rejudgements_by_time", "drawn_ms"),
 )
 
 # Which notices of the register's agreements were made: each one once, whichever relay makes it.
@@ -42,4 +42,13 @@ feed_notices = Table(
     metadata,
     Column("key", Text, primary_key=True),
     Column("made_ms", BigInteger, nullable=False),
+)
+
+# How often an agency had a post shown before a moderator read it, by month: public, and kept.
+feed_dangers = Table(
+    "feed_dangers",
+    metadata,
+    Column("month", Text, primary_key=True),
+    Column("agency", Text, primary_key=True),
+    Column("count", BigInteger, nullable=False),
 )

@@ -16,7 +16,8 @@ from firmware.protocol.feed_posts import (
     SignedPost,
     parse_post,
 )
-from relay.feed.agency_posts import COSIGN_WITHIN_MS, MAX_AGE_MS
+from relay.feed.agency_posts import COSIGN_WITHIN_MS
+from relay.feed.rules import OLDEST_MS
 from relay.map.cells import centre_of
 from relay.map.places import Near
 from relay.store.feed_review import AgencyPostRow
@@ -82,7 +83,7 @@ async def show_page(request: Request) -> Response:
         officer=officer,
         kinds=AGENCY_POST_KINDS,
         most=MAX_POST_CHARS,
-        max_age_ms=MAX_AGE_MS,
+        max_age_ms=OLDEST_MS,
         places=await _places(services, services.agency_posts.cells_of(officer.agency)),
         approvers=[one for one in signer["cosigners"] if one.role == "approver"],
         waiting=[(row, parse_post(row.signed)) for row in waiting],

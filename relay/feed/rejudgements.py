@@ -1,4 +1,4 @@
-"""Blind re-judging: some decisions on posts are judged again by another moderator.
+"""Blind second judgements: some decisions on posts are judged again by another moderator.
 
     a decision ─► drawn by chance ─► the post stays in the others' queue as if nobody had decided
                └► not drawn           ─► another moderator decides it too ─► both are compared
@@ -18,7 +18,7 @@ from firmware.protocol.encoding import new_id
 from relay.base.clock import Clock
 from relay.store import feed_review
 from relay.store.database import Database, Transaction
-from relay.store.feed_review import JudgedPost, Rejudging
+from relay.store.feed_review import JudgedPost, Rejudgement
 
 FEWEST_A_MONTH = 30
 ONE_IN = 20
@@ -37,7 +37,7 @@ class ReasonAgreement:
     agreed: int
 
 
-class RejudgingService:
+class RejudgementService:
     """Draws decisions, hands them to other moderators, and compares both."""
 
     def __init__(self, database: Database, clock: Clock, *, draw: Draw = secrets.randbelow) -> None:
@@ -50,12 +50,12 @@ class RejudgingService:
     ) -> None:
         """Draw a decision with its transaction, or not; `reason` is "" if it published the post."""
         now_ms = self._clock.wall_ms()
-        drawn = await feed_review.count_rejudgings(tx, since_ms=month_begin_ms(now_ms))
+        drawn = await feed_review.count_rejudgements(tx, since_ms=month_begin_ms(now_ms))
         if drawn >= FEWEST_A_MONTH and self._draw(ONE_IN) != 0:
             return
-        await feed_review.add_rejudging(
+        await feed_review.add_rejudgement(
             tx,
-            Rejudging(
+            Rejudgement(
                 id=new_id(),
                 post_id=post_id,
                 post=post,
@@ -70,32 +70,32 @@ class RejudgingService:
 
     async def waiting_for(self, tx: Transaction, moderator: str) -> list[tuple[str, JudgedPost]]:
         """Return the posts that this moderator may judge again, with their ids."""
-        found = await feed_review.list_open_rejudgings(tx, but_of=moderator)
+        found = await feed_review.list_open_rejudgements(tx, but_of=moderator)
         return [(one.post_id, one.post) for one in found if one.post is not None]
 
-    async def find_for(self, tx: Transaction, post_id: str, moderator: str) -> JudgedPost | None:
-        """Return a post that this moderator may judge again."""
-        one = await feed_review.find_open_rejudging(tx, post_id)
-        return None if one is None or one.first_moderator == moderator else one.post
+    async def find_for(
+        self, tx: Transaction, post_id: str, moderator: str
+    ) -> JudgedPost | str | None:
+        """Return a post that this moderator may judge again, or the reason by which they did."""
+        one = await feed_review.find_rejudgement(tx, post_id)
+        if one is None or one.first_moderator == moderator:
+            return None
+        if one.second_moderator == moderator:
+            return one.second_reason
+        return one.post
 
     async def judge(self, tx: Transaction, post_id: str, *, moderator: str, reason: str) -> bool:
         """Store a second judgement; False if this post doesn't wait for one by this moderator."""
-        one = await feed_review.find_open_rejudging(tx, post_id)
-        if one is None or one.first_moderator == moderator:
+        one = await feed_review.find_rejudgement(tx, post_id)
+        if one is None or one.post is None or one.first_moderator == moderator:
             return False
-        await feed_review.close_rejudging(
+        await feed_review.close_rejudgement(
             tx, one.id, moderator=moderator, reason=reason, now_ms=self._clock.wall_ms()
         )
         return True
 
-    async def sweep(self) -> None:
-        """Erase the texts of what nobody judged again in time."""
-        async with self._database.begin() as tx:
-            before_ms = self._clock.wall_ms() - LIFE_MS
-            await feed_review.erase_rejudged(tx, before_ms=before_ms)
 
-
-def agreement_by_reason(found: Sequence[Rejudging]) -> list[ReasonAgreement]:
+def agreement_by_reason(found: Sequence[Rejudgement]) -> list[ReasonAgreement]:
     """Return the agreement of both moderators by the first one's reason, "" for published. Pure.
 
     They agree if both published the post, or both refused it for the same reason.

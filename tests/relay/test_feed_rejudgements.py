@@ -6,24 +6,24 @@ from pathlib import Path
 import pytest
 
 from firmware.protocol.encoding import new_id
-from relay.feed.rejudging import (
+from relay.feed.rejudgements import (
     FEWEST_A_MONTH,
     LIFE_MS,
     ONE_IN,
-    RejudgingService,
+    RejudgementService,
     agreement_by_reason,
     month_begin_ms,
     month_of,
 )
 from relay.store import feed_review
 from relay.store.database import Database
-from relay.store.feed_review import JudgedPost, Rejudging
+from relay.store.feed_review import JudgedPost, Rejudgement
 from tests.fakes.clock import ManualClock
 from tests.relay.databases import open_database
 
 POST = JudgedPost(
-    kind="hazard", cell="88441a5ac7fffff", hour_ms=0, text="A branch fell.", pictures=[],
-    by="neighbour", is_urgent=False, since_ms=5,
+    text="A branch fell.", pictures=[], state="waiting", is_urgent=False, changed_ms=5,
+    published_ms=None,
 )  # fmt: skip
 
 
@@ -47,7 +47,7 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
 
 
 async def decide(
-    database: Database, service: RejudgingService, *, moderator: str = "one", reason: str = ""
+    database: Database, service: RejudgementService, *, moderator: str = "one", reason: str = ""
 ) -> str:
     post_id = new_id()
     async with database.begin() as tx:
@@ -55,13 +55,13 @@ async def decide(
     return post_id
 
 
-async def waiting(database: Database, service: RejudgingService, moderator: str) -> list[str]:
+async def waiting(database: Database, service: RejudgementService, moderator: str) -> list[str]:
     async with database.read() as tx:
         return [post_id for post_id, _ in await service.waiting_for(tx, moderator)]
 
 
 async def judge(
-    database: Database, service: RejudgingService, post_id: str, moderator: str, reason: str = ""
+    database: Database, service: RejudgementService, post_id: str, moderator: str, reason: str = ""
 ) -> bool:
     async with database.begin() as tx:
         return await service.judge(tx, post_id, moderator=moderator, reason=reason)
@@ -70,7 +70,7 @@ async def judge(
 async def test_all_of_a_months_first_30_are_drawn_then_one_in_twenty(database: Database) -> None:
     dice = Dice(1)
     clock = ManualClock()
-    service = RejudgingService(database, clock, draw=dice)
+    service = RejudgementService(database, clock, draw=dice)
     for _ in range(FEWEST_A_MONTH + 5):
         await decide(database, service)
     assert len(await waiting(database, service, "two")) == FEWEST_A_MONTH
@@ -85,7 +85,7 @@ async def test_all_of_a_months_first_30_are_drawn_then_one_in_twenty(database: D
 
 
 async def test_who_decided_first_does_not_judge_again(database: Database) -> None:
-    service = RejudgingService(database, ManualClock())
+    service = RejudgementService(database, ManualClock())
     post_id = await decide(database, service, moderator="one")
     assert await waiting(database, service, "one") == []
     assert not await judge(database, service, post_id, "one")
@@ -97,19 +97,20 @@ async def test_who_decided_first_does_not_judge_again(database: Database) -> Non
 
 async def test_the_text_goes_once_it_is_judged_or_its_time_is_over(database: Database) -> None:
     clock = ManualClock()
-    service = RejudgingService(database, clock)
+    service = RejudgementService(database, clock)
     judged, late = await decide(database, service), await decide(database, service)
     assert await judge(database, service, judged, "two")
     clock.advance(LIFE_MS / 1000 + 1)
-    await service.sweep()
+    async with database.begin() as tx:
+        await feed_review.erase_rejudged(tx, before_ms=clock.wall_ms() - LIFE_MS)
     async with database.read() as tx:
-        rows = await feed_review.list_rejudgings(tx, since_ms=0)
+        rows = await feed_review.list_rejudgements(tx, since_ms=0)
     assert {row.post_id: row.post for row in rows} == {judged: None, late: None}
     assert not await judge(database, service, late, "two")
 
 
-def _row(first: str, second: str | None) -> Rejudging:
-    return Rejudging(
+def _row(first: str, second: str | None) -> Rejudgement:
+    return Rejudgement(
         id=new_id(),
         post_id=new_id(),
         post=None,
