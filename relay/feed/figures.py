@@ -5,6 +5,7 @@ the month is over, so that nobody learns from them which decisions are judged ag
 """
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import median
 
@@ -23,6 +24,8 @@ from relay.store.feed_review import Rejudgement
 
 SHOWN_MS = 400 * DAY_MS
 """More than twelve months, and the running one."""
+KEPT_MS = 60_000
+"""Figures are read anew after a minute: whoever asks again and again costs nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,10 +71,18 @@ class ModerationFigures:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
+        self._kept: tuple[int, FeedFigures] | None = None
 
     async def read(self) -> FeedFigures:
-        """Return the figures of now."""
+        """Return the figures, a minute old at most."""
         now_ms = self._clock.wall_ms()
+        if self._kept is not None and 0 <= now_ms - self._kept[0] < KEPT_MS:
+            return self._kept[1]
+        figures = await self._read(now_ms)
+        self._kept = (now_ms, figures)
+        return figures
+
+    async def _read(self, now_ms: int) -> FeedFigures:
         since_ms = month_begin_ms(now_ms - SHOWN_MS)
         async with self._database.read() as tx:
             waiting = await feed.list_waiting(tx, limit=1)
@@ -79,23 +90,20 @@ class ModerationFigures:
             appeals = [appeal for appeal, _ in await feed.list_appeals(tx, limit=1000)]
             decisions = await feed.list_decisions_since(tx, since_ms)
             drawn = await feed_review.list_rejudgements(tx, since_ms=since_ms)
-            dangers = await feed_review.list_dangers(tx)
+            at_once = await feed_review.list_dangers(tx, since=month_of(since_ms))
         queue = QueueFigures(
             posts=count,
             oldest_hours=_hours(now_ms - waiting[0].changed_ms) if waiting else None,
             appeals=len(appeals),
             oldest_appeal_hours=_hours(now_ms - appeals[0].appealed_ms) if appeals else None,
         )
-        at_once: Counter[str] = Counter()
-        for month, _, times in dangers:
-            at_once[month] += times
         return FeedFigures(
             queue=queue, months=months_of(decisions, drawn, at_once, month_of(now_ms))
         )
 
 
 def months_of(
-    decisions: list[Decision], drawn: list[Rejudgement], at_once: Counter[str], running: str
+    decisions: list[Decision], drawn: list[Rejudgement], at_once: Mapping[str, int], running: str
 ) -> list[MonthFigures]:
     """Return the figures of each month in which something happened, the newest first. Pure."""
     decided: dict[str, list[Decision]] = {}
@@ -109,7 +117,7 @@ def months_of(
             month,
             decided.get(month, []),
             None if month == running else again.get(month, []),
-            at_once[month],
+            at_once.get(month, 0),
         )
         for month in sorted({*decided, *at_once}, reverse=True)
     ]

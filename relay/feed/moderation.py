@@ -82,6 +82,7 @@ class FeedModeration:
             if row is None:
                 return None
             judged = await self._rejudgements.find_for(tx, post_id, moderator)
+            appeal = next(iter(await feed.list_appeals_of(tx, [post_id])), None)
             if isinstance(judged, JudgedPost):
                 return PostCase(
                     row=as_undecided(row, judged),
@@ -90,13 +91,13 @@ class FeedModeration:
                     appeal=None,
                     is_undecided=True,
                 )
-            if judged is not None:
+            if judged is not None and appeal is None:
                 return _as_judged(row, judged, moderator)
             return PostCase(
                 row=row,
                 pictures=(await feed.pictures_of(tx, [post_id]))[post_id],
                 decisions=await feed.list_decisions(tx, [post_id]),
-                appeal=next(iter(await feed.list_appeals_of(tx, [post_id])), None),
+                appeal=appeal,
                 is_undecided=await _is_undecided(tx, row),
             )
 

@@ -70,7 +70,8 @@ class RejudgementService:
 
     async def waiting_for(self, tx: Transaction, moderator: str) -> list[tuple[str, JudgedPost]]:
         """Return the posts that this moderator may judge again, with their ids."""
-        found = await feed_review.list_open_rejudgements(tx, but_of=moderator)
+        since_ms = self._clock.wall_ms() - LIFE_MS
+        found = await feed_review.list_open_rejudgements(tx, but_of=moderator, since_ms=since_ms)
         return [(one.post_id, one.post) for one in found if one.post is not None]
 
     async def find_for(

@@ -26,6 +26,7 @@ from sqlalchemy import (
 
 from relay.store.database import Transaction
 from relay.store.schema import (
+    agency_posts,
     feed_appeals,
     feed_decisions,
     feed_members,
@@ -191,17 +192,11 @@ async def count_waiting(tx: Transaction) -> int:
 
 def _is_undecided() -> ColumnElement[bool]:
     """Return the condition of a post that waits, or that was shown at once and nobody has read."""
+    is_decided = exists().where(feed_decisions.c.post_id == agency_posts.c.id)
+    unread = select(agency_posts.c.id).where(agency_posts.c.cosigned.is_not(None), not_(is_decided))
     columns = feed_posts.c
-    is_decided = exists().where(feed_decisions.c.post_id == columns.id)
-    return or_(
-        columns.state == "waiting",
-        and_(
-            columns.state == "published",
-            columns.written_by == "agency",
-            columns.is_urgent.is_(True),
-            not_(is_decided),
-        ),
-    )
+    shown = and_(columns.id.in_(unread), columns.state == "published")
+    return or_(columns.state == "waiting", shown)
 
 
 async def list_of_account(tx: Transaction, account_id: str, *, since_ms: int) -> list[PostRow]:

@@ -131,15 +131,20 @@ async def count_danger(tx: Transaction, month: str, agency: str) -> None:
     adding = upsert(tx, feed_dangers).values(month=month, agency=agency, count=1)
     await tx.execute(
         adding.on_conflict_do_update(
-            index_elements=[columns.month, columns.agency], set_={"count": columns.count + 1}
+            index_elements=[columns.month, columns.agency], set_={"count": columns["count"] + 1}
         )
     )
 
 
-async def list_dangers(tx: Transaction) -> list[tuple[str, str, int]]:
-    """Return month, agency and count of what was shown before a moderator read it."""
-    query = select(feed_dangers).order_by(feed_dangers.c.month.desc(), feed_dangers.c.agency)
-    return [(row.month, row.agency, int(row[2])) for row in await tx.execute(query)]
+async def list_dangers(tx: Transaction, *, since: str) -> dict[str, int]:
+    """Return by month, from `since` on, how often something was shown before it was read."""
+    columns = feed_dangers.c
+    query = (
+        select(columns.month, func.sum(columns["count"]))
+        .where(columns.month >= since)
+        .group_by(columns.month)
+    )
+    return {month: int(times) for month, times in await tx.execute(query)}
 
 
 # --- decisions judged again ---------------------------------------------------------------------
@@ -169,13 +174,15 @@ async def count_rejudgements(tx: Transaction, *, since_ms: int) -> int:
     return int((await tx.execute(query)).scalar_one())
 
 
-async def list_open_rejudgements(tx: Transaction, *, but_of: str) -> list[Rejudgement]:
-    """Return what waits to be judged again by another moderator than `but_of`."""
+async def list_open_rejudgements(
+    tx: Transaction, *, but_of: str, since_ms: int
+) -> list[Rejudgement]:
+    """Return what was drawn since a time and waits for another moderator than `but_of`."""
     query = (
         select(feed_rejudgements)
         .where(
-            feed_rejudgements.c.judged_ms.is_(None),
             feed_rejudgements.c.post.is_not(None),
+            feed_rejudgements.c.drawn_ms > since_ms,
             feed_rejudgements.c.first_moderator != but_of,
         )
         .order_by(feed_rejudgements.c.drawn_ms, feed_rejudgements.c.id)

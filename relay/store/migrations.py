@@ -112,6 +112,9 @@ _FEED_REVIEW_12: Final = (
     """,
     "CREATE INDEX ix_feed_rejudgements_post_id ON feed_rejudgements (post_id)",
     "CREATE INDEX feed_rejudgements_by_time ON feed_rejudgements (drawn_ms)",
+    """
+    CREATE INDEX feed_rejudgements_open ON feed_rejudgements (drawn_ms) WHERE post IS NOT NULL
+    """,
     "CREATE TABLE feed_notices (key TEXT NOT NULL PRIMARY KEY, made_ms BIGINT NOT NULL)",
     """
     CREATE TABLE feed_dangers (

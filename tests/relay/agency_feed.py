@@ -69,16 +69,16 @@ class FeedOfficer(Officer):
             fields["cosigner_id"] = self.approver.officer_id
         return AgencyPost(**(fields | changes))
 
-    async def hand_in_post(self, post: AgencyPost, **changes: Any) -> httpx2.Response:
-        """Sign a post and send it."""
+    async def hand_in_post(self, post: AgencyPost, *, sent: str = "") -> httpx2.Response:
+        """Sign a post and send it, or another text than was signed."""
         text = post.encode()
         assert self.certificate is not None
         signed = {
-            "post": text.decode(),
+            "post": sent or text.decode(),
             "assertion": json.loads(self.passkey.sign(challenge(POST_TAG, text)).encode()),
             "officer": json.loads(self.certificate.encode()),
         }
-        return await self.http.post("/agency/feed", json={"signed": signed | changes})
+        return await self.http.post("/agency/feed", json={"signed": signed})
 
     async def cosign_post(
         self, post: AgencyPost, *, tag: bytes = POST_COSIGN_TAG

@@ -1,6 +1,6 @@
 """Tables beside the feed's posts: agencies' signatures, decisions judged again, notices made."""
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, Table, Text
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Table, Text, text
 
 from relay.store.schema.base import metadata
 
@@ -34,6 +34,12 @@ feed_rejudgements = Table(
     Column("second_reason", Text),
     Column("judged_ms", BigInteger),
     Index("feed_rejudgements_by_time", "drawn_ms"),
+    Index(
+        "feed_rejudgements_open",
+        "drawn_ms",
+        sqlite_where=text("post IS NOT NULL"),
+        postgresql_where=text("post IS NOT NULL"),
+    ),
 )
 
 # Which notices of the register's agreements were made: each one once, whichever relay makes it.
