@@ -122,9 +122,7 @@ class AgencyPosts:
         """Add the approver's signature: the post is shown at once. PostRefused, TextRefused."""
         view = await self._register.view()
         async with self._database.begin() as tx:
-            row = await feed_review.find_agency_post(tx, post_id)
-            if row is None or row.agency != officer.agency or row.cosigner_id != officer.id:
-                raise PostRefused("unknown", "no such post waits for you")
+            row = await _require_named(tx, officer, post_id)
             if row.cosigned is not None:
                 if row.cosigned == second:
                     return
@@ -148,6 +146,11 @@ class AgencyPosts:
             await feed_review.set_post_cosigned(tx, post_id, second)
             await self._add(tx, post, view, is_shown=True)
             await feed_review.count_danger(tx, month_of(view.now_ms), agency.id)
+
+    async def require_waiting(self, officer: Account, post_id: str) -> None:
+        """Raise PostRefused unless a post names this officer to co-sign it."""
+        async with self._database.read() as tx:
+            await _require_named(tx, officer, post_id)
 
     async def list(self, agency: str) -> list[AgencyPostRow]:
         """Return an agency's own posts of the last 30 days, the newest first."""
@@ -234,6 +237,13 @@ def _parse(signed: SignedPost) -> AgencyPost:
         return parse_post(signed)
     except WireError as error:
         raise PostRefused("unreadable", str(error)) from error
+
+
+async def _require_named(tx: Transaction, officer: Account, post_id: str) -> AgencyPostRow:
+    row = await feed_review.find_agency_post(tx, post_id)
+    if row is None or row.agency != officer.agency or row.cosigner_id != officer.id:
+        raise PostRefused("unknown", "no such post waits for you")
+    return row
 
 
 def _require_agency(view: RegisterView, agency_id: str) -> Agency:

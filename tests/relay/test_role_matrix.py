@@ -222,6 +222,7 @@ ASKS_A_DOORBELL: Final = {
 SIGN_OUT: Final = ("DELETE", f"{API}/session")
 """Ends the session whose token is shown, of whatever kind: tried by itself."""
 NOT_THERE: Final = {
+    ("POST", "/agency/feed/{post_id}/cosign"),  # no post names them to co-sign it
     ("GET", "/agency/oidc/link"),  # nor has lakeland a sign-in of its own
     ("GET", "/agency/streets.pmtiles"),  # this relay's operator has named no file
     ("GET", f"{CASE}/change.json"),  # nobody has prepared it

@@ -105,9 +105,10 @@ async def hand_in(request: Request) -> Response:
 async def cosign(request: Request) -> Response:
     """POST /agency/feed/{post_id}/cosign: the approver's signature; the post is shown at once."""
     officer = await require_officer_post(request)
+    posts, post_id = services_of(request).agency_posts, request.path_params["post_id"]
+    await posts.require_waiting(officer.account, post_id)
     body = await read_json(request, CosignPostIn)
-    post_id = request.path_params["post_id"]
-    await services_of(request).agency_posts.cosign(officer.account, post_id, body.cosigned)
+    await posts.cosign(officer.account, post_id, body.cosigned)
     return JSONResponse({"id": post_id})
 
 
