@@ -150,3 +150,39 @@ def test_each_refusal_and_state_has_words(language: str) -> None:
     texts = load_texts()[language]
     assert all(f"agency_feed.problem.{name}" in texts for name in POST_RULES)
     assert all(f"agency_feed.state.{name}" in texts for name in POST_STATES)
+
+
+@pytest.mark.parametrize("language", ["en", "sv"])
+async def test_the_moderations_figures_are_a_page_by_month_and_reason(
+    world: World, language: str
+) -> None:
+    officer, mia = await FeedOfficer.certified(world), await signed_in_admin(world)
+    bo = await signed_in_admin(world, "Bo Ek")
+    empty = await world.browser().get(f"/neighbours/moderation?lang={language}")
+    assert 'id="empty"' in empty.text
+    kept, gone, other = [officer.write_post() for _ in range(3)]
+    for post in (kept, gone, other):
+        await officer.hand_in_post(post)
+    refusal = {"verdict": "refused", "reason": "no_act"}
+    await mia.send(f"/feed/{kept.id}/decision", verdict="published")
+    await mia.send(f"/feed/{gone.id}/decision", **refusal)
+    await bo.send(f"/feed/{kept.id}/decision", verdict="published")
+    await bo.send(f"/feed/{gone.id}/decision", verdict="refused", reason="name")
+    world.clock.advance(32 * DAY_MS / 1000)
+    page = await world.browser().get(f"/neighbours/moderation?lang={language}")
+    assert page.status_code == 200
+    assert load_texts()[language]("feed.reason.no_act") in page.text
+    figures = (await world.browser().get("/neighbours/moderation.json")).json()
+    (month,) = figures["months"]
+    assert (month["published"], month["refused"]) == (1, {"no_act": 1})
+    assert month["judged_again_drawn"] == 2
+    assert month["judged_again"] == {
+        "published": {"judged": 1, "agreed": 1},
+        "no_act": {"judged": 1, "agreed": 0},
+    }
+    assert figures["queue"] == {
+        "posts": 1,
+        "oldest_hours": 32 * 24.0,
+        "appeals": 0,
+        "oldest_appeal_hours": None,
+    }

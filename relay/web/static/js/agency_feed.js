@@ -59,7 +59,8 @@ function offerCosigning(card, one) {
   const said = parsePostUnverified(one.post);
   if (said.id !== one.id || said.cosigner_id !== officer.officer_id || said.agency !== officer.agency) throw new Refused(t("changed"));
   const list = /** @type {HTMLElement} */ (card.querySelector("dl"));
-  for (const [name, value] of Object.entries({ name: said.officer_name, cell: said.cell, hour: new Date(said.hour_ms).toLocaleString(document.documentElement.lang), text: said.text })) {
+  const place = document.querySelector(`#cell option[value="${CSS.escape(said.cell)}"]`)?.textContent ?? "";
+  for (const [name, value] of Object.entries({ name: said.officer_name, cell: `${place} (${said.cell})`.trim(), hour: new Date(said.hour_ms).toLocaleString(document.documentElement.lang), text: said.text })) {
     const [term, detail] = [document.createElement("dt"), document.createElement("dd")];
     term.textContent = t(`agency_feed.term.${name}`);
     detail.textContent = value;
