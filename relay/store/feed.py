@@ -290,7 +290,9 @@ async def erase_content(tx: Transaction, post_ids: Collection[str]) -> None:
     await erase_pictures(tx, post_ids)
     await tx.execute(update(feed_posts).where(feed_posts.c.id.in_(post_ids)).values(text=""))
     await tx.execute(
-        update(feed_rejudgements).where(feed_rejudgements.c.post_id.in_(post_ids)).values(post=None)
+        update(feed_rejudgements)
+        .where(feed_rejudgements.c.post_id.in_(post_ids))
+        .values(post=None, open_ms=None)
     )
     await tx.execute(
         update(feed_appeals).where(feed_appeals.c.post_id.in_(post_ids)).values(text="")
@@ -396,7 +398,7 @@ async def erase_posts(tx: Transaction, post_ids: Sequence[str]) -> None:
             delete(feed_appeals).where(feed_appeals.c.post_id.in_(some)),
             update(feed_rejudgements)
             .where(feed_rejudgements.c.post_id.in_(some))
-            .values(post=None),
+            .values(post=None, open_ms=None),
             update(feed_decisions).where(decided).values(post_id=None, words=""),
             delete(feed_posts).where(feed_posts.c.id.in_(some)),
         ):

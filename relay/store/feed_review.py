@@ -160,6 +160,7 @@ async def add_rejudgement(tx: Transaction, one: Rejudgement) -> None:
             first_moderator=one.first_moderator,
             first_reason=one.first_reason,
             drawn_ms=one.drawn_ms,
+            open_ms=None if one.post is None else one.drawn_ms,
         )
     )
 
@@ -181,11 +182,10 @@ async def list_open_rejudgements(
     query = (
         select(feed_rejudgements)
         .where(
-            feed_rejudgements.c.post.is_not(None),
-            feed_rejudgements.c.drawn_ms > since_ms,
+            feed_rejudgements.c.open_ms > since_ms,
             feed_rejudgements.c.first_moderator != but_of,
         )
-        .order_by(feed_rejudgements.c.drawn_ms, feed_rejudgements.c.id)
+        .order_by(feed_rejudgements.c.open_ms, feed_rejudgements.c.id)
     )
     return [_rejudgement(row) for row in await tx.execute(query)]
 
@@ -204,7 +204,13 @@ async def close_rejudgement(
     await tx.execute(
         update(feed_rejudgements)
         .where(feed_rejudgements.c.id == rejudgement_id)
-        .values(post=None, second_moderator=moderator, second_reason=reason, judged_ms=now_ms)
+        .values(
+            post=None,
+            open_ms=None,
+            second_moderator=moderator,
+            second_reason=reason,
+            judged_ms=now_ms,
+        )
     )
 
 
@@ -212,8 +218,8 @@ async def erase_rejudged(tx: Transaction, *, before_ms: int) -> None:
     """Erase the texts of what was drawn before a time: it stays unjudged."""
     await tx.execute(
         update(feed_rejudgements)
-        .where(feed_rejudgements.c.post.is_not(None), feed_rejudgements.c.drawn_ms < before_ms)
-        .values(post=None)
+        .where(feed_rejudgements.c.open_ms < before_ms)
+        .values(post=None, open_ms=None)
     )
 
 

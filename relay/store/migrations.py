@@ -105,6 +105,7 @@ _FEED_REVIEW_12: Final = (
         first_moderator TEXT NOT NULL,
         first_reason TEXT NOT NULL,
         drawn_ms BIGINT NOT NULL,
+        open_ms BIGINT,
         second_moderator TEXT,
         second_reason TEXT,
         judged_ms BIGINT
@@ -112,9 +113,7 @@ _FEED_REVIEW_12: Final = (
     """,
     "CREATE INDEX ix_feed_rejudgements_post_id ON feed_rejudgements (post_id)",
     "CREATE INDEX feed_rejudgements_by_time ON feed_rejudgements (drawn_ms)",
-    """
-    CREATE INDEX feed_rejudgements_open ON feed_rejudgements (drawn_ms) WHERE post IS NOT NULL
-    """,
+    "CREATE INDEX feed_rejudgements_open ON feed_rejudgements (open_ms)",
     "CREATE TABLE feed_notices (key TEXT NOT NULL PRIMARY KEY, made_ms BIGINT NOT NULL)",
     """
     CREATE TABLE feed_dangers (

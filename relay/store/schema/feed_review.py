@@ -1,6 +1,6 @@
 """Tables beside the feed's posts: agencies' signatures, decisions judged again, notices made."""
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, Table, Text, text
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Table, Text
 
 from relay.store.schema.base import metadata
 
@@ -30,16 +30,12 @@ feed_rejudgements = Table(
     Column("first_moderator", Text, nullable=False),
     Column("first_reason", Text, nullable=False),  # "" where it was published
     Column("drawn_ms", BigInteger, nullable=False),
+    Column("open_ms", BigInteger),  # the same, as long as there is a post
     Column("second_moderator", Text),
     Column("second_reason", Text),
     Column("judged_ms", BigInteger),
     Index("feed_rejudgements_by_time", "drawn_ms"),
-    Index(
-        "feed_rejudgements_open",
-        "drawn_ms",
-        sqlite_where=text("post IS NOT NULL"),
-        postgresql_where=text("post IS NOT NULL"),
-    ),
+    Index("feed_rejudgements_open", "open_ms"),
 )
 
 # Which notices of the register's agreements were made: each one once, whichever relay makes it.
