@@ -18,6 +18,7 @@ from relay.errors import (
     UnknownDoorbell,
 )
 from relay.feed.rules import FeedRefused, RefusalName
+from relay.feed.text_rules import TextRefused
 from relay.heatmap.errors import ReportRefused
 from relay.live.signalling import LiveRefused
 from relay.notify.push_endpoints import EndpointRefused, EndpointUnresolved
@@ -84,6 +85,8 @@ def _classify(error: Exception) -> tuple[int, str]:
             return 429, "too_often"
         case EndpointRefused() | EndpointUnresolved():
             return 422, "push_endpoint"
+        case TextRefused():
+            return 422, f"text_{error.problem.rule}"
         case FeedRefused():
             return FEED_STATUSES.get(error.name, 422), error.name
         case CommandUnanswered():

@@ -41,12 +41,14 @@ from relay.credit.bookings import Bookings
 from relay.custody.errors import LogContradicts, contradiction_in
 from relay.custody.service import CustodyService
 from relay.errors import ConfigError, ObjectStoreError, StoreError, said
+from relay.feed.agreement_notices import AgreementNotices
 from relay.fleet.clone_warnings import CloneWarnings
 from relay.heatmap.publisher import TheftMapPublisher
 from relay.ingest.events import EventIngest
 from relay.ingest.expiry import Expiry
 from relay.ingest.statuses import StatusIngest
 from relay.map.address_counts import load_address_counts
+from relay.map.districts import load_districts
 from relay.notify.hub import Hub
 from relay.notify.web_push import WebPush
 from relay.people.pairing import Pairings
@@ -114,6 +116,9 @@ class Relay:
             notices=self._hub,
             online_hooks=[self._fleet.commands.doorbell_online],
             cloned_hooks=[CloneWarnings(self._fleet.commands, clock).send],
+        )
+        self._agreement_notices = AgreementNotices(
+            database, clock, self._portal.register, load_districts(config.map.districts_path)
         )
         self._metrics = Metrics()
         self._figures = MetricsCollector(
@@ -195,6 +200,7 @@ class Relay:
                 "silences": self._web_push.silences.run,
                 "forgetting": self._forgetting.run,
                 "theft map": self._theft_map.run,
+                "agreement notices": self._agreement_notices.run,
                 "packages": self._evidence.sweeping.run,
                 **({} if logs is None else {"logs": logs.run, "credits": self._bookings.run}),
                 **({} if reminders is None else {"reminders": reminders.run}),

@@ -109,11 +109,16 @@ def http_services(parts: Parts) -> HttpServices:
         town_clock=town_clock,
         places=maps.places,
     )
-    agency = _agency_services(parts, sessions, pages, maps)
-    feed = Feed.build(parts.database, parts.clock, maps.districts)
+    feed = Feed.build(
+        parts.database,
+        parts.clock,
+        maps.districts,
+        register=parts.register,
+        public_url=config.public_url,
+    )
     return HttpServices(
         api=_api_services(parts, sessions, feed),
-        agency=agency,
+        agency=_agency_services(parts, sessions, pages, maps, feed),
         admin=_admin_services(parts, sessions, pages, maps.places, feed),
         public=_public_services(parts, pages, maps, feed),
         onboarding=OnboardingServices(
@@ -176,7 +181,7 @@ def _api_services(parts: Parts, sessions: Sessions, feed: Feed) -> ApiServices:
 
 
 def _agency_services(
-    parts: Parts, sessions: Sessions, pages: Pages, maps: MapData
+    parts: Parts, sessions: Sessions, pages: Pages, maps: MapData, feed: Feed
 ) -> AgencyServices:
     """Return the agency face's dependencies."""
     config, clock = parts.config, parts.clock
@@ -221,6 +226,7 @@ def _agency_services(
         chains=Chains(parts.database, clock),
         outcomes=parts.outcomes,
         appeals=Appeals(parts.database, clock),
+        agency_posts=feed.agency_posts,
         reads=Reads(parts.database, clock),
         bucket_origin=config.bucket.endpoint,
     )

@@ -20,6 +20,8 @@ from relay.feed.rules import (
     check_words,
     require_district,
 )
+from relay.feed.text_contexts import TextContexts
+from relay.feed.text_rules import check_text
 from relay.map.districts import Districts
 from relay.store import feed
 from relay.store.database import Database, Transaction
@@ -42,15 +44,20 @@ class OwnPost:
 class Posts:
     """The authors' service. Each method is for the account that asks."""
 
-    def __init__(self, database: Database, clock: Clock, districts: Districts) -> None:
+    def __init__(
+        self, database: Database, clock: Clock, districts: Districts, texts: TextContexts
+    ) -> None:
         self._database = database
         self._clock = clock
         self._districts = districts
+        self._texts = texts
 
     async def write(self, account: Account, draft: PostDraft) -> PostRow:
-        """Store a post of a member's for a moderator. FeedRefused."""
+        """Store a post of a member's for a moderator. FeedRefused, TextRefused."""
         now_ms = self._clock.wall_ms()
         draft = check_draft(draft, now_ms)
+        context = await self._texts.of_neighbours()
+        check_text(draft.text, kind=draft.kind, author="neighbour", context=context)
         async with self._database.begin() as tx:
             row = await self._row(tx, account, draft, now_ms)
             since_ms = now_ms - DAY_MS

@@ -2,12 +2,17 @@
 
 from dataclasses import dataclass
 
+from relay.agency.register import RelayRegister
 from relay.base.clock import Clock
+from relay.feed.agency_posts import AgencyPosts
+from relay.feed.figures import ModerationFigures
 from relay.feed.members import Members
 from relay.feed.moderation import FeedModeration
 from relay.feed.pictures import PictureEncoder, Pictures
 from relay.feed.posts import Posts
 from relay.feed.reader import Reader
+from relay.feed.rejudgements import RejudgementService
+from relay.feed.text_contexts import TextContexts
 from relay.map.districts import Districts
 from relay.store.database import Database
 
@@ -22,16 +27,29 @@ class Feed:
     pictures: Pictures
     reader: Reader
     moderation: FeedModeration
+    agency_posts: AgencyPosts
+    figures: ModerationFigures
 
     @classmethod
-    def build(cls, database: Database, clock: Clock, districts: Districts) -> "Feed":
-        """Return the services over one database."""
+    def build(
+        cls,
+        database: Database,
+        clock: Clock,
+        districts: Districts,
+        *,
+        register: RelayRegister,
+        public_url: str,
+    ) -> "Feed":
+        """Return the services over one database; `public_url` is where requests are published."""
         reader = Reader(database, clock)
+        texts = TextContexts(register, public_url)
         return cls(
             districts=districts,
             members=Members(database, districts),
-            posts=Posts(database, clock, districts),
+            posts=Posts(database, clock, districts, texts),
             pictures=Pictures(database, clock, reader, PictureEncoder()),
             reader=reader,
-            moderation=FeedModeration(database, clock),
+            moderation=FeedModeration(database, clock, RejudgementService(database, clock)),
+            agency_posts=AgencyPosts(database, clock, register, districts, texts),
+            figures=ModerationFigures(database, clock),
         )

@@ -45,6 +45,11 @@ def centre_of(cell: str) -> tuple[float, float]:
     return lat, lon
 
 
+def parent_of(cell: str) -> str:
+    """Return the district cell around a cell: that of resolution 8 which H3 calls its parent."""
+    return str(h3.cell_to_parent(cell, DISTRICT_RESOLUTION))
+
+
 def cells_within(cell: str, steps: int) -> list[str]:
     """Return a cell and all within so many steps of it, in no order."""
     return [str(one) for one in h3.grid_disk(cell, steps)]

@@ -8,15 +8,31 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
-from sqlalchemy import Row, Select, delete, func, insert, select, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    Select,
+    and_,
+    delete,
+    exists,
+    func,
+    insert,
+    not_,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 
 from relay.store.database import Transaction
 from relay.store.schema import (
+    agency_posts,
     feed_appeals,
     feed_decisions,
     feed_members,
     feed_pictures,
     feed_posts,
+    feed_rejudgements,
 )
 from relay.store.upserts import upsert
 
@@ -164,14 +180,23 @@ async def list_published(
 async def list_waiting(tx: Transaction, *, limit: int) -> list[PostRow]:
     """Return the posts that wait for a moderator, the oldest first."""
     columns = feed_posts.c
-    query = select(feed_posts).where(columns.state == "waiting")
+    query = select(feed_posts).where(_is_undecided())
     return await _posts(tx, query.order_by(columns.changed_ms, columns.id).limit(limit))
 
 
 async def count_waiting(tx: Transaction) -> int:
     """Return how many posts wait for a moderator."""
-    query = select(func.count()).select_from(feed_posts).where(feed_posts.c.state == "waiting")
+    query = select(func.count()).select_from(feed_posts).where(_is_undecided())
     return int((await tx.execute(query)).scalar_one())
+
+
+def _is_undecided() -> ColumnElement[bool]:
+    """Return the condition of a post that waits, or that was shown at once and nobody has read."""
+    is_decided = exists().where(feed_decisions.c.post_id == agency_posts.c.id)
+    unread = select(agency_posts.c.id).where(agency_posts.c.cosigned.is_not(None), not_(is_decided))
+    columns = feed_posts.c
+    shown = and_(columns.id.in_(unread), columns.state == "published")
+    return or_(columns.state == "waiting", shown)
 
 
 async def list_of_account(tx: Transaction, account_id: str, *, since_ms: int) -> list[PostRow]:
@@ -265,6 +290,11 @@ async def erase_content(tx: Transaction, post_ids: Collection[str]) -> None:
     await erase_pictures(tx, post_ids)
     await tx.execute(update(feed_posts).where(feed_posts.c.id.in_(post_ids)).values(text=""))
     await tx.execute(
+        update(feed_rejudgements)
+        .where(feed_rejudgements.c.post_id.in_(post_ids))
+        .values(post=None, open_ms=None)
+    )
+    await tx.execute(
         update(feed_appeals).where(feed_appeals.c.post_id.in_(post_ids)).values(text="")
     )
 
@@ -318,6 +348,12 @@ async def close_appeal(tx: Transaction, post_id: str, now_ms: int) -> None:
     )
 
 
+async def list_decisions_since(tx: Transaction, since_ms: int) -> list[Decision]:
+    """Return all decisions since a time, the oldest first."""
+    query = select(feed_decisions).where(feed_decisions.c.decided_ms >= since_ms)
+    return [_decision(row) for row in await tx.execute(query.order_by(feed_decisions.c.decided_ms))]
+
+
 # --- erasure ---------------------------------------------------------------------------------
 
 
@@ -360,6 +396,9 @@ async def erase_posts(tx: Transaction, post_ids: Sequence[str]) -> None:
         for statement in (
             delete(feed_pictures).where(feed_pictures.c.post_id.in_(some)),
             delete(feed_appeals).where(feed_appeals.c.post_id.in_(some)),
+            update(feed_rejudgements)
+            .where(feed_rejudgements.c.post_id.in_(some))
+            .values(post=None, open_ms=None),
             update(feed_decisions).where(decided).values(post_id=None, words=""),
             delete(feed_posts).where(feed_posts.c.id.in_(some)),
         ):

@@ -193,6 +193,47 @@ _FEED_12: Final = (
     "CREATE INDEX feed_appeals_by_time ON feed_appeals (decided_ms, appealed_ms)",
 )
 
+_FEED_REVIEW_12: Final = (
+    """
+    CREATE TABLE agency_posts (
+        id TEXT NOT NULL PRIMARY KEY,
+        agency TEXT NOT NULL,
+        account_id TEXT NOT NULL REFERENCES accounts (id),
+        cosigner_id TEXT,
+        signed TEXT NOT NULL,
+        cosigned TEXT,
+        made_ms BIGINT NOT NULL
+    )
+    """,
+    "CREATE INDEX ix_agency_posts_agency ON agency_posts (agency)",
+    "CREATE INDEX agency_posts_by_age ON agency_posts (made_ms)",
+    """
+    CREATE TABLE feed_rejudgements (
+        id TEXT NOT NULL PRIMARY KEY,
+        post_id TEXT NOT NULL,
+        post TEXT,
+        first_moderator TEXT NOT NULL,
+        first_reason TEXT NOT NULL,
+        drawn_ms BIGINT NOT NULL,
+        open_ms BIGINT,
+        second_moderator TEXT,
+        second_reason TEXT,
+        judged_ms BIGINT
+    )
+    """,
+    "CREATE INDEX ix_feed_rejudgements_post_id ON feed_rejudgements (post_id)",
+    "CREATE INDEX feed_rejudgements_by_time ON feed_rejudgements (drawn_ms)",
+    "CREATE INDEX feed_rejudgements_open ON feed_rejudgements (open_ms)",
+    "CREATE TABLE feed_notices (key TEXT NOT NULL PRIMARY KEY, made_ms BIGINT NOT NULL)",
+    """
+    CREATE TABLE feed_dangers (
+        month TEXT NOT NULL,
+        agency TEXT NOT NULL,
+        count BIGINT NOT NULL,
+        PRIMARY KEY (month, agency)
+    )
+    """,
+)
 STEPS: Final[Mapping[int, Sequence[str]]] = {
     2: (
         """
@@ -520,7 +561,7 @@ STEPS: Final[Mapping[int, Sequence[str]]] = {
         """,
         "CREATE INDEX door_notices_by_age ON door_notices (received_ms)",
     ),
-    12: (*_THEFT_MAP_12, *_CREDIT_12, *_FEED_12),
+    12: (*_THEFT_MAP_12, *_CREDIT_12, *_FEED_12, *_FEED_REVIEW_12),
 }
 """By the version that it leads to."""
 

@@ -79,7 +79,7 @@ PUBLIC = {
     ("POST", "/renew"),  # the certificate's own key
     # The neighbours' feed, the same for everybody (test_the_feed_finds_no_home.py).
     *(("GET", f"{API}/feed/{what}") for what in ("districts", "posts", "pictures/{picture_id}")),
-    ("GET", "/neighbours"),
+    *(("GET", f"/neighbours{what}") for what in ("", "/moderation", "/moderation.json")),
     *(("GET", f"/neighbours/{{district}}{form}") for form in ("", "/atom")),
     ("GET", f"{API}/openapi.json"),
     ("GET", f"{API}/config"),

@@ -17,6 +17,7 @@ from playwright.async_api import Browser, Page, expect
 from firmware.protocol.passkeys import PasskeyKey
 from firmware.protocol.requests import OfficerRole
 from relay.agency.keys import OfficerFile, certify
+from relay.map.map_data import MapData
 from tests.flows.browser import Person, chromium, pictured_on_failure, sit_down
 from tests.flows.camera import WIDER_THAN_SCREEN
 from tests.flows.household import PHONE
@@ -28,8 +29,10 @@ pytestmark = pytest.mark.browser
 
 
 @asynccontextmanager
-async def relay_and_browser(tmp_path: Path) -> AsyncIterator[tuple[World, Browser]]:
-    async with open_world(tmp_path) as world:
+async def relay_and_browser(
+    tmp_path: Path, *, maps: MapData | None = None
+) -> AsyncIterator[tuple[World, Browser]]:
+    async with open_world(tmp_path, maps=maps) as world:
         world.clock.set_wall_ms(time.time_ns() // 1_000_000)  # the browsers' own
         async with (
             serving(world.app) as port,

@@ -366,7 +366,9 @@ async def open_world(
         maps=maps or MapData(districts=DISTRICTS),
         has_mail=has_mail,
     )
-    world.feed = Feed.build(database, clock, world.maps.districts)
+    world.feed = Feed.build(
+        database, clock, world.maps.districts, register=register, public_url=RELAY_URL
+    )
     world.delivery = Delivery(
         database, clock, world.bucket, commands, record=world.record, agreements=world.agencies
     )
@@ -485,6 +487,7 @@ def _services(world: World, *, has_demo_passkeys: bool, ice: IceServers) -> Http
             chains=Chains(database, clock),
             outcomes=Outcomes(database, clock, world.register, CustodyEntries(world.log)),
             appeals=Appeals(database, clock),
+            agency_posts=world.feed.agency_posts,
             reads=Reads(database, clock),
             bucket_origin=BUCKET_ORIGIN,
         ),

@@ -11,7 +11,7 @@ from firmware.protocol.claims import EnrolmentRequest
 from firmware.protocol.custody import SignedDeletionAnswer
 from firmware.protocol.register.entries import ChangeLeaf
 from firmware.protocol.requests import SignedCertificate
-from relay.web.agency import drafts, outcomes, request_form, requests
+from relay.web.agency import drafts, feed, outcomes, request_form, requests
 from relay.web.ceremony_forms import CredentialIn, LoginOptionsIn, RegisterOptionsIn
 from tests.relay.http_world import API
 
@@ -46,6 +46,8 @@ JSON_BODIES: Final[dict[str, Any]] = {
     "/agency/requests": requests.DraftIn,
     "/agency/requests/check": request_form.CheckIn,
     "/agency/drafts": drafts.SaveIn,
+    "/agency/feed": feed.PostIn,
+    "/agency/feed/{post_id}/cosign": feed.CosignPostIn,
     f"{REQUEST}/cosign": requests.CosignIn,
     f"{REQUEST}/take-back": requests.TakeBackIn,
     f"{REQUEST}/withdraw": requests.WithdrawIn,

@@ -106,7 +106,9 @@ async def house_in(
             record=PublicRecord(database, register, time_of=time_of),
             door_notices=DoorNotices(database, clock),
             credits=PublicLedger(database, clock),
-            feed=Feed.build(database, clock, Districts()),
+            feed=Feed.build(
+                database, clock, Districts(), register=register, public_url="http://relay.test"
+            ),
             owner_origin="http://owner.test",
             public_url="http://relay.test",
             relay_name="Testtown",

@@ -179,6 +179,9 @@ EXPECTED: Final[dict[Named, Rule]] = {
         ],
         _of(WRITERS, "agency's"),
     ),
+    ("GET", "/agency/feed"): _of(CERTIFIED),
+    ("POST", "/agency/feed"): _of(frozenset({"officer", "approver"})),
+    ("POST", "/agency/feed/{post_id}/cosign"): _of(frozenset({"officer", "approver"})),
     ("GET", "/agency/evidence"): _of(CERTIFIED),
     ("GET", DELETIONS): _of(CERTIFIED),
     ("POST", DELETIONS): _of(CERTIFIED),
@@ -225,6 +228,7 @@ ASKS_A_DOORBELL: Final = {
 SIGN_OUT: Final = ("DELETE", f"{API}/session")
 """Ends the session whose token is shown, of whatever kind: tried by itself."""
 NOT_THERE: Final = {
+    ("POST", "/agency/feed/{post_id}/cosign"),  # no post names them to co-sign it
     ("GET", "/agency/oidc/link"),  # nor has lakeland a sign-in of its own
     ("GET", "/agency/streets.pmtiles"),  # this relay's operator has named no file
     ("GET", f"{CASE}/change.json"),  # nobody has prepared it

@@ -46,6 +46,12 @@ from relay.store.schema.feed import (
     feed_pictures,
     feed_posts,
 )
+from relay.store.schema.feed_review import (
+    agency_posts,
+    feed_dangers,
+    feed_notices,
+    feed_rejudgements,
+)
 from relay.store.schema.heatmap import (
     theft_counts,
     theft_editions,
@@ -96,6 +102,7 @@ __all__ = [
     "account_doorbells",
     "accounts",
     "admin_reads",
+    "agency_posts",
     "agency_settings",
     "agreement_texts",
     "appeals",
@@ -122,10 +129,13 @@ __all__ = [
     "downloads",
     "events",
     "feed_appeals",
+    "feed_dangers",
     "feed_decisions",
     "feed_members",
+    "feed_notices",
     "feed_pictures",
     "feed_posts",
+    "feed_rejudgements",
     "guests",
     "invitations",
     "joins",

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from relay.feed.moderation import AppealVerdict, PostCase
 from relay.feed.rules import MAX_WORDS_CHARS, REASONS, FeedRefused, as_reason
+from relay.feed.text_hints import hints_on_post
 from relay.map.cells import centre_of
 from relay.record.areas import as_svg
 from relay.web.admin.session import (
@@ -52,13 +53,14 @@ async def queue_page(request: Request) -> Response:
     services = services_of(request)
     moderation = services.feed.moderation
     what = request.query_params.get("done")
+    rows, count = await moderation.waiting(admin.account.id)
     return services.pages.render(
         request,
         "admin/feed.html",
         csrf=admin.csrf,
-        rows=await moderation.waiting(),
-        count=await moderation.count_waiting(),
-        appeals=await moderation.appeals(),
+        rows=rows,
+        count=count,
+        appeals=await moderation.appeals(admin.account.id),
         districts={one.id: one.name for one in services.feed.districts},
         has_districts=len(services.feed.districts) > 0,
         now_ms=services.clock.wall_ms(),
@@ -69,7 +71,7 @@ async def queue_page(request: Request) -> Response:
 async def show_page(request: Request) -> Response:
     """GET /admin/feed/{post_id}: one post for a moderator's decision."""
     admin = await require_admin(request)
-    return _show(request, admin, await _case(request))
+    return _show(request, admin, await _case(request, admin))
 
 
 async def picture(request: Request) -> Response:
@@ -85,7 +87,7 @@ async def picture(request: Request) -> Response:
 async def decide(request: Request) -> Response:
     """POST /admin/feed/{post_id}/decision: `verdict`, and a refusal's `reason` and `words`."""
     admin, form = await require_admin_form(request)
-    moderation, post_id = services_of(request).feed.moderation, (await _case(request)).row.id
+    moderation, post_id = services_of(request).feed.moderation, (await _case(request, admin)).row.id
     verdict, reason = text_in(form, "verdict"), text_in(form, "reason")
     words, is_urgent = text_in(form, "words"), text_in(form, "is_urgent") == "yes"
     try:
@@ -105,7 +107,7 @@ async def decide(request: Request) -> Response:
 async def decide_appeal(request: Request) -> Response:
     """POST /admin/feed/{post_id}/appeal: `verdict` and `words`, by another moderator."""
     admin, form = await require_admin_form(request)
-    post_id = (await _case(request)).row.id
+    post_id = (await _case(request, admin)).row.id
     told, words = text_in(form, "verdict"), text_in(form, "words")
     try:
         verdict = _appeal_verdict(told)
@@ -117,8 +119,9 @@ async def decide_appeal(request: Request) -> Response:
     return done("/admin/feed", verdict)
 
 
-async def _case(request: Request) -> PostCase:
-    case = await services_of(request).feed.moderation.find(request.path_params["post_id"])
+async def _case(request: Request, admin: Admin) -> PostCase:
+    moderation = services_of(request).feed.moderation
+    case = await moderation.find(request.path_params["post_id"], admin.account.id)
     if case is None:
         raise not_found("post")
     return case
@@ -138,7 +141,9 @@ async def _again(
     """Show the post's current state again, with the typed text and the refusal."""
     status = STATUSES.get(error.name, 422)
     problem = {"code": error.name, "message": str(error)}
-    return _show(request, admin, await _case(request), status=status, problem=problem, typed=typed)
+    return _show(
+        request, admin, await _case(request, admin), status=status, problem=problem, typed=typed
+    )
 
 
 def _show(
@@ -165,6 +170,7 @@ def _show(
         near=near,
         outline=picture_of(as_svg([row.cell])),
         reasons=REASONS,
+        hints=hints_on_post(row.text),
         max_words=MAX_WORDS_CHARS,
         now_ms=services.clock.wall_ms(),
         is_own_refusal=any(

@@ -52,6 +52,9 @@ RULES: Final[dict[str, Rule]] = {
     "requests.unpublished": Rule(roles=_who("officer", "approver", "records"), is_counted=True),
     # A newcomer may begin; the desk refuses what isn't signed by a certified passkey.
     "requests.write": Rule(roles=_who("newcomer", "officer", "approver")),
+    # What an agency tells the neighbourhood; who may ask, may inform.
+    "feed.read": Rule(roles=_who("officer", "approver", "records")),
+    "feed.write": Rule(roles=_who("officer", "approver"), is_counted=True),
     "evidence.read": Rule(roles=_who("officer", "approver", "records")),
     "evidence.download": Rule(roles=_who("officer", "approver", "records"), is_counted=True),
     "outcomes.file": Rule(roles=_who("officer", "approver", "records")),

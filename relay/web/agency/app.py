@@ -13,6 +13,8 @@ from relay.custody.entries import AnswerRefused
 from relay.custody.errors import LogUnavailable
 from relay.errors import BusUnavailable, ObjectStoreError, RelayError
 from relay.evidence.deletions import DeletionUnknown
+from relay.feed.agency_posts import PostRefused
+from relay.feed.text_rules import TextRefused
 from relay.people.errors import SignInRefused
 from relay.request.drafts import DraftRefused
 from relay.request.form_checks import limit_values
@@ -24,6 +26,7 @@ from relay.web.agency import (
     deletions,
     drafts,
     evidence,
+    feed,
     officers,
     oidc,
     outcomes,
@@ -38,12 +41,14 @@ from relay.web.agency.padding import PaddedResponses
 from relay.web.agency.problem_texts import refusal_text
 from relay.web.agency.services import AgencyServices
 from relay.web.agency.session import FACE, GuardedRoute, get, post, services_of
+from relay.web.feed_texts import text_problem_text
 from relay.web.json_responses import PageError, error_json, is_form, wants_json, with_retry_after
 from relay.web.server_errors import on_unexpected_error
 
 CONFLICTS = frozenset({"id_taken", "state"})
 FORBIDDEN = frozenset({"demo_passkey", "suspended", "suspended_by_agency", "network"})
 LIMITS = frozenset({"open_limit", "case_limit", "area_quiet"})
+POST_STATUS = {"unknown": 404, "taken": 409, "cosigned": 409, "late": 409, "many": 429}
 EXPLAINED = frozenset({
     *("role", "uncertified", "officer", "agreement", "csrf"),
     *("network", "suspended", "suspended_by_agency", "ceremony", "oidc", "oidc_known"),
@@ -123,6 +128,9 @@ def agency_routes() -> list[GuardedRoute]:
         get("/agency/outcomes", outcomes.list_page, "outcomes.file"),
         get("/agency/requests/{request_id}/outcome", outcomes.show_page, "outcomes.file"),
         post("/agency/requests/{request_id}/outcome", outcomes.file, "outcomes.file"),
+        get("/agency/feed", feed.show_page, "feed.read"),
+        post("/agency/feed", feed.hand_in, "feed.write"),
+        post("/agency/feed/{post_id}/cosign", feed.cosign, "feed.write"),
         get("/agency/{agency_id}", public_page.redirect, "anybody"),  # last: all others go first
     ]
 
@@ -157,11 +165,16 @@ async def _answer(request: Request, error: Exception) -> Response:
 
 async def _told(request: Request, error: Exception) -> str:
     """Return a refusal's reason in the reader's language; "" for any other error."""
+    services = services_of(request)
+    texts = services.pages.texts(request)
+    if isinstance(error, PostRefused):
+        return texts(f"agency_feed.problem.{error.name}")
+    if isinstance(error, TextRefused):
+        return text_problem_text(texts, error.problem)
     if not isinstance(error, RequestRefused | DraftRefused):
         return ""
-    services = services_of(request)
     values = limit_values((await services.agencies.view()).facts.limits)
-    return refusal_text(services.pages.texts(request), error, values)
+    return refusal_text(texts, error, values)
 
 
 def _classify(error: Exception) -> tuple[int, str]:
@@ -178,6 +191,10 @@ def _classify(error: Exception) -> tuple[int, str]:
             if error.reason in CONFLICTS:
                 return 409, error.reason
             return 429 if error.reason in LIMITS else 422, error.reason
+        case PostRefused():
+            return POST_STATUS.get(error.name, 422), f"post_{error.name}"
+        case TextRefused():
+            return 422, f"text_{error.problem.rule}"
         case DraftRefused():
             return 404 if error.reason == "not_found" else 409, error.reason
         case CertificateRefused():

@@ -8,6 +8,7 @@ from relay.base.clock import Clock
 from relay.evidence.chain import Chains
 from relay.evidence.deletions import Deletions
 from relay.evidence.delivery import Delivery
+from relay.feed.agency_posts import AgencyPosts
 from relay.map.map_data import MapData
 from relay.people.ceremonies import Ceremonies
 from relay.people.colleague_invitations import ColleagueInvitations
@@ -49,5 +50,6 @@ class AgencyServices:
     chains: Chains
     outcomes: Outcomes
     appeals: Appeals
+    agency_posts: AgencyPosts
     reads: Reads
     bucket_origin: str

@@ -14,6 +14,7 @@ from relay.web.public.asked_map import AskedMapPages
 from relay.web.public.credit import CreditPages
 from relay.web.public.door_notices import DoorNoticePages
 from relay.web.public.entries import EntryPages
+from relay.web.public.feed_moderation import FeedModerationPages
 from relay.web.public.lately import lately_sentences
 from relay.web.public.neighbours import NeighbourPages
 from relay.web.public.reports import ReportPages
@@ -52,6 +53,7 @@ class PublicFace:
             *DoorNoticePages(services).routes(),
             *TheftMapPages(services, answering).routes(),
             *CreditPages(services, answering).routes(),
+            *FeedModerationPages(services).routes(),
             *NeighbourPages(services).routes(),
         ]
 

@@ -1,0 +1,54 @@
+"""The page of an agency's posts in Chromium: signed by one officer, co-signed by an approver.
+
+The relay's HTTP side is the real one; the officers' authenticators are the browsers' virtual ones.
+"""
+
+from pathlib import Path
+
+import pytest
+from playwright.async_api import expect
+
+from tests.flows.camera import WIDER_THAN_SCREEN
+from tests.flows.test_request_pages import join, relay_and_browser
+from tests.relay.agency_feed import CELL, MAPS, public_posts
+from tests.relay.http_world import RELAY_URL
+
+pytestmark = pytest.mark.browser
+PAGE = f"{RELAY_URL}/agency/feed"
+TEXT = "Elm Street is closed: gas is leaking. Shut the windows."
+
+
+async def test_officers_post_and_an_approver_has_danger_shown_at_once(tmp_path: Path) -> None:
+    async with relay_and_browser(tmp_path, maps=MAPS) as (world, browser):
+        berg = await join(world, browser, "Officer Berg")
+        dahl = await join(world, browser, "Officer Dahl", role="approver")
+        page = berg.page
+        await page.goto(PAGE)
+        assert not await page.evaluate(WIDER_THAN_SCREEN)
+        await page.select_option("#cell", CELL)
+        await page.fill("#text", "Did you see a grey van?")
+        await page.click("#sign")
+        await expect(page.locator("#status")).to_contain_text("take out what asks for witnesses")
+
+        await page.fill("#text", TEXT)
+        await page.click("#sign")
+        await expect(page.locator("#own-posts [data-state]")).to_have_text("waits for a moderator")
+        assert await public_posts(world) == []
+
+        await page.select_option("#cell", CELL)
+        await page.fill("#text", TEXT)
+        await page.click("#danger summary")
+        await page.select_option("#cosigner", index=1)
+        await page.click("#sign")
+        await expect(page.locator("#own-posts li")).to_have_count(2)
+
+        await dahl.page.goto(PAGE)
+        card = dahl.page.locator("[data-cosign]")
+        await expect(card.locator("dl")).to_contain_text(TEXT)
+        await card.locator("button").click()
+        await expect(card).to_have_count(0)
+        (shown,) = await public_posts(world)
+        assert (shown["text"], shown["is_urgent"], shown["by"]) == (TEXT, True, "agency")
+        refused = "Failed to load resource"  # the first text, which the relay refused
+        faults = [one for one in (*berg.faults, *dahl.faults) if refused not in one]
+        assert faults == []
