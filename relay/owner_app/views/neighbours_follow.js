@@ -3,14 +3,15 @@
  * is followed before it is chosen here, and the relay learns no place finer than the district.
  * @module
  */
-import { segmented, switchBox } from "../components/controls.js";
-import { empty } from "../components/controls.js";
+import { empty, segmented, switchBox } from "../components/controls.js";
 import { rows } from "../components/rows.js";
 import { fill, h } from "../dom.js";
 import { Feed } from "../feed.js";
 import { districtAround, ownCell, rememberOwnCell } from "../feed_cells.js";
+import { writeFollowed } from "../feed_followed.js";
 import { GROUPS, WAYS, followingOf } from "../feed_following.js";
 import { t } from "../i18n.js";
+import { nowMs } from "../town_time.js";
 import { readPush } from "../worker_store.js";
 import { guarded } from "./parts.js";
 import { PlaceFinder } from "./place_finder.js";
@@ -63,6 +64,7 @@ function districtSection(context, feed, { districts, district }) {
   });
   const leave = guarded(said, async () => {
     await feed.join(null);
+    await writeFollowed(null);
     context.again();
   });
   return h(
@@ -92,6 +94,7 @@ class FollowForm {
   /** @param {Context} context @param {District} district @param {Following} now @param {boolean} isPushOn in this browser */
   constructor(context, district, now, isPushOn) {
     this.context = context;
+    this.district = district;
     this.how = now.how;
     this.said = h("div", { "aria-live": "polite", id: "follow-said" });
     this.boxes = GROUPS.map((group) => switchBox({ id: `follow-${group}`, isOn: now.groups.includes(group) }));
@@ -140,6 +143,9 @@ class FollowForm {
     const quiet = this.quiet.checked ? { from_minute: minuteOf(this.from), to_minute: minuteOf(this.to), time_zone: zoneHere() } : null;
     const groups = GROUPS.filter((_, at) => this.boxes[at].checked);
     await this.context.relay.put("feed/following", { groups, how: this.how, minute: minuteOf(this.at), quiet, time_zone: zoneHere() });
+    const { credential_id } = this.context.household.owner;
+    const { id, name } = this.district;
+    await writeFollowed(groups.length === 0 ? null : { credential_id, district: id, name, groups, since_ms: nowMs() });
     fill(this.said, h("p", { class: "ok", role: "status", id: "follow-saved" }, t(groups.length > 0 ? "neighbours.told.saved" : "neighbours.told.off")));
   }
 }
