@@ -9,6 +9,7 @@ from relay.api import (
     account_deletion,
     accounts,
     doorbells,
+    feed,
     live,
     pairing,
     push,
@@ -47,6 +48,7 @@ def build_api(services: ApiServices) -> FastAPI:
         viewers,
         push,
         requests,
+        feed,
     ):
         app.include_router(module.router, tags=[module.__name__.rpartition(".")[2]])
     add_error_handlers(app)

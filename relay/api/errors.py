@@ -16,10 +16,19 @@ from relay.errors import (
     RelayError,
     UnknownDoorbell,
 )
+from relay.feed.rules import FeedRefused, RefusalName
 from relay.live.signalling import LiveRefused
 from relay.notify.push_endpoints import EndpointRefused, EndpointUnresolved
 from relay.people.errors import SignInRefused
 from relay.people.pairing import DoorbellBusy, PairingRefused
+
+
+FEED_STATUSES: dict[RefusalName, int] = {
+    **dict.fromkeys(("not_found", "no_district"), 404),
+    **dict.fromkeys(("no_districts", "not_a_member", "too_many_posts", "too_many_pictures"), 409),
+    **dict.fromkeys(("state", "appealed", "appeal_late"), 409),
+}
+"""Of other refusals it is 422."""
 
 
 class ApiError(Exception):
@@ -70,6 +79,8 @@ def _classify(error: Exception) -> tuple[int, str]:
             return 429, "too_often"
         case EndpointRefused() | EndpointUnresolved():
             return 422, "push_endpoint"
+        case FeedRefused():
+            return FEED_STATUSES.get(error.name, 422), error.name
         case CommandUnanswered():
             return 504, "unanswered"
         case NotCloned():

@@ -8,6 +8,7 @@ from firmware.protocol.commands import SealedStatement
 from relay.agency.agencies import Agencies
 from relay.base.clock import Clock
 from relay.evidence.delivery import Delivery
+from relay.feed.service import Feed
 from relay.fleet.door_notices import DoorNotices
 from relay.live.signalling import Signalling
 from relay.notify.hub import Hub
@@ -57,6 +58,7 @@ class ApiServices:
     agencies: Agencies
     request_service: RequestService
     delivery: Delivery
+    feed: Feed
     signalling: Signalling
     commands: Commands
     replacements: Replacements

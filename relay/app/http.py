@@ -23,6 +23,7 @@ from relay.base.request_ids import HEADER as NUMBER_HEADER
 from relay.config.settings import NO_LIMITS, LimitsConfig
 from relay.custody.errors import PolicyUnbound, TextNotAgreed
 from relay.errors import EnrolmentRefused, RenewalRefused
+from relay.feed.pictures import MAX_BYTES as MAX_PICTURE_BYTES
 from relay.web.admin.app import build_admin
 from relay.web.admin.services import AdminServices
 from relay.web.agency.app import build_agency
@@ -48,7 +49,11 @@ from relay.web.static_files import PageFiles
 from relay.web.town_time import HEADER as TOWN_HEADER
 from relay.web.town_time import TownTime
 
-UPLOADS = {"/for-agencies/": MAX_UPLOAD_BYTES, "/admin/onboardings/": MAX_UPLOAD_BYTES}
+UPLOADS = {
+    "/for-agencies/": MAX_UPLOAD_BYTES,
+    "/admin/onboardings/": MAX_UPLOAD_BYTES,
+    "/api/v1/feed/pictures": MAX_PICTURE_BYTES,
+}
 """Where files come in, and how large they may be."""
 
 

@@ -25,6 +25,7 @@ from relay.custody.service import CustodyService
 from relay.evidence.chain import Chains
 from relay.evidence.deletions import Deletions
 from relay.evidence.delivery import Delivery
+from relay.feed.service import Feed
 from relay.fleet.commands import Commands
 from relay.fleet.door_notices import DoorNotices
 from relay.fleet.replacement import ReplacementService
@@ -99,11 +100,12 @@ def http_services(parts: Parts) -> HttpServices:
     town_clock = parts.clock if isinstance(parts.clock, SimulatedClock) else None
     pages = Pages(relay_name=RELAY_NAME, example_town=config.example_town, town_clock=town_clock)
     agency = _agency_services(parts, sessions, pages)
+    feed = Feed.build(parts.database, parts.clock, agency.maps.districts)
     return HttpServices(
-        api=_api_services(parts, sessions),
+        api=_api_services(parts, sessions, feed),
         agency=agency,
-        admin=_admin_services(parts, sessions, pages, agency.maps.places),
-        public=_public_services(parts, pages, agency.maps.places),
+        admin=_admin_services(parts, sessions, pages, agency.maps.places, feed),
+        public=_public_services(parts, pages, agency.maps.places, feed),
         onboarding=OnboardingServices(
             pages=pages,
             onboarding=parts.onboarding,
@@ -124,7 +126,7 @@ def http_services(parts: Parts) -> HttpServices:
     )
 
 
-def _api_services(parts: Parts, sessions: Sessions) -> ApiServices:
+def _api_services(parts: Parts, sessions: Sessions, feed: Feed) -> ApiServices:
     """Return the API's dependencies."""
     config, database, clock = parts.config, parts.database, parts.clock
     site, *more_sites = [
@@ -151,6 +153,7 @@ def _api_services(parts: Parts, sessions: Sessions) -> ApiServices:
         agencies=parts.agencies,
         request_service=parts.request_service,
         delivery=parts.delivery,
+        feed=feed,
         signalling=Signalling(parts.commands, clock, IceServers.load(config.live, SystemClock())),
         commands=parts.commands,
         replacements=parts.replacements,
@@ -210,7 +213,7 @@ def _agency_services(parts: Parts, sessions: Sessions, pages: Pages) -> AgencySe
 
 
 def _admin_services(
-    parts: Parts, sessions: Sessions, pages: Pages, places: Places
+    parts: Parts, sessions: Sessions, pages: Pages, places: Places, feed: Feed
 ) -> AdminServices:
     """Return the administrators' face's dependencies: none of them leads to footage."""
     config, database, clock = parts.config, parts.database, parts.clock
@@ -229,13 +232,16 @@ def _admin_services(
         agencies=parts.agencies,
         moderation=Moderation(database, clock, parts.register),
         appeals=Appeals(database, clock),
+        feed=feed,
         reads=Reads(database, clock),
         onboarding=parts.onboarding,
         places=places,
     )
 
 
-def _public_services(parts: Parts, pages: Pages, places: Places) -> PublicServices:
+def _public_services(
+    parts: Parts, pages: Pages, places: Places, feed: Feed
+) -> PublicServices:
     """Return the public face's dependencies."""
     config = parts.config
     logs = None if parts.custody is None else parts.custody.logs
@@ -250,6 +256,7 @@ def _public_services(parts: Parts, pages: Pages, places: Places) -> PublicServic
         agencies=parts.agencies,
         record=PublicRecord(parts.database, parts.register, time_of=time_of),
         door_notices=DoorNotices(parts.database, parts.clock),
+        feed=feed,
         owner_origin=config.owner_origin,
         public_url=config.public_url,
         relay_name=RELAY_NAME,

@@ -128,6 +128,8 @@ class MapConfig(Struct, frozen=True, kw_only=True):
     pmtiles_path: Annotated[Path | None, path("a file")] = field(name="pmtiles", default=None)
     attribution: Annotated[str, text_or_nothing("one line")] = ""
     places_path: Annotated[Path | None, path("a file")] = field(name="places", default=None)
+    districts_path: Annotated[Path | None, path("a file")] = field(name="districts", default=None)
+    """The districts of the neighbours' feed; without it nobody can write there."""
 
 
 class PublicConfig(Struct, frozen=True, kw_only=True):

@@ -1,8 +1,9 @@
-"""Hourly deletion of expired rows: pictures, notes, notices, pushes, drafts and the like."""
+"""Hourly deletion of expired rows: pictures, posts, notes, notices, pushes, drafts and the like."""
 
 import asyncio
 
 from relay.base.clock import Clock
+from relay.feed.rules import APPEAL_WITHIN_MS, LIFE_MS, LOOSE_LIFE_MS
 from relay.request.drafts import DRAFT_LIFE_MS
 from relay.store import (
     carried_events,
@@ -10,6 +11,7 @@ from relay.store import (
     door_notices,
     drafts,
     events,
+    feed,
     guests,
     push,
     releases,
@@ -54,4 +56,10 @@ class Expiry:
             await door_notices.forget(tx, now_ms=now_ms)
             await drafts.forget(tx, before_ms=now_ms - DRAFT_LIFE_MS)
             await releases.forget(tx, before_ms=now_ms - RELEASE_LIFE_MS)
+            await feed.erase_old(
+                tx,
+                before_ms=now_ms - LIFE_MS,
+                appeal_before_ms=now_ms - APPEAL_WITHIN_MS,
+                loose_before_ms=now_ms - LOOSE_LIFE_MS,
+            )
             await commands.forget(tx, before_ms=now_ms - COMMAND_LIFE_MS)

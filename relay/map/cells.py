@@ -1,4 +1,4 @@
-"""H3 map cells (https://h3geo.org) of resolution 9: conversions from and to coordinates.
+"""H3 map cells (https://h3geo.org), mostly of resolution 9: conversions from and to coordinates.
 
 Latitude comes first everywhere here, in degrees. H3 is asked here and nowhere else. What an area
 has to be before it may become a jurisdiction is relay/agency/jurisdiction.py.
@@ -9,16 +9,18 @@ from collections.abc import Sequence
 import h3
 
 RESOLUTION = 9
+DISTRICT_RESOLUTION = 8
+"""Of the cells that districts are made of, about 0.7 km² each."""
 
 
 class NoInterior(Exception):
     """An outline can't be filled with cells: mostly it has no width or no height."""
 
 
-def is_cell(text: str) -> bool:
+def is_cell(text: str, *, resolution: int = RESOLUTION) -> bool:
     """Return whether a text is a cell of this resolution, as the register writes it."""
     is_written_so = len(text) == 15 and text == text.lower()
-    return is_written_so and h3.is_valid_cell(text) and h3.get_resolution(text) == RESOLUTION
+    return is_written_so and h3.is_valid_cell(text) and h3.get_resolution(text) == resolution
 
 
 def cell_at(lat: float, lon: float) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Table, delete, func, or_, select
 
-from relay.store import door_notices
+from relay.store import door_notices, feed
 from relay.store.database import Transaction
 from relay.store.schema import (
     account_doorbells,
@@ -96,8 +96,10 @@ async def rows_of(tx: Transaction, account_id: str) -> AccountRows:
 
 async def delete_rows(tx: Transaction, own: AccountRows) -> dict[str, int]:
     """Delete an account and all of its rows; return how many there were, by what they are."""
-    account_id, counts = own.account_id, {}
+    account_id = own.account_id
+    counts: dict[str, int] = {}
     counts["notices_for_passers_by"] = await _delete_notices(tx, own)
+    counts |= await feed.erase_account(tx, account_id)
     for what, table in (
         ("sessions", sessions),
         ("player_tokens", viewer_tokens),
@@ -138,7 +140,7 @@ async def count_rows(tx: Transaction, own: AccountRows) -> dict[str, int]:
     query = select(func.count()).select_from(events)
     query = query.where(_any_of(events.c.credential_id, own.credential_ids))
     found["notes"] = int((await tx.execute(query)).scalar_one())
-    return found
+    return found | await feed.count_account(tx, own.account_id)
 
 
 async def count_followers(tx: Transaction, device: str, *, but: str) -> int:

@@ -14,6 +14,75 @@ from relay.errors import SchemaTooNew, SchemaTooOld, StoreError
 from relay.store.portal_migration import TO_VERSION_6
 from relay.store.schema import SCHEMA_VERSION, metadata, schema_version
 
+_FEED_12: Final = (
+    """
+    CREATE TABLE feed_members (
+        account_id TEXT NOT NULL PRIMARY KEY REFERENCES accounts (id),
+        district TEXT NOT NULL,
+        follows TEXT NOT NULL
+    )
+    """,
+    """
+    CREATE TABLE feed_posts (
+        id TEXT NOT NULL PRIMARY KEY,
+        district TEXT NOT NULL,
+        cell TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        hour_ms BIGINT NOT NULL,
+        text TEXT NOT NULL,
+        written_by TEXT NOT NULL,
+        account_id TEXT REFERENCES accounts (id),
+        agency TEXT,
+        refers TEXT,
+        is_urgent BOOLEAN NOT NULL,
+        state TEXT NOT NULL,
+        written_ms BIGINT NOT NULL,
+        changed_ms BIGINT NOT NULL,
+        published_ms BIGINT
+    )
+    """,
+    "CREATE INDEX feed_posts_by_time ON feed_posts (state, published_ms, id)",
+    "CREATE INDEX feed_posts_by_district ON feed_posts (state, district, published_ms, id)",
+    "CREATE INDEX feed_posts_by_change ON feed_posts (state, changed_ms)",
+    "CREATE INDEX feed_posts_by_account ON feed_posts (account_id, written_ms)",
+    "CREATE INDEX feed_posts_by_age ON feed_posts (written_ms)",
+    """
+    CREATE TABLE feed_pictures (
+        id TEXT NOT NULL PRIMARY KEY,
+        post_id TEXT REFERENCES feed_posts (id),
+        place INTEGER NOT NULL,
+        account_id TEXT REFERENCES accounts (id),
+        uploaded_ms BIGINT NOT NULL,
+        jpeg BYTEA NOT NULL
+    )
+    """,
+    "CREATE INDEX feed_pictures_by_post ON feed_pictures (post_id, place)",
+    "CREATE INDEX feed_pictures_by_account ON feed_pictures (account_id, uploaded_ms)",
+    """
+    CREATE TABLE feed_decisions (
+        id TEXT NOT NULL PRIMARY KEY,
+        post_id TEXT REFERENCES feed_posts (id),
+        moderator TEXT NOT NULL,
+        verdict TEXT NOT NULL,
+        reason TEXT,
+        words TEXT NOT NULL,
+        since_ms BIGINT NOT NULL,
+        decided_ms BIGINT NOT NULL
+    )
+    """,
+    "CREATE INDEX feed_decisions_by_post ON feed_decisions (post_id)",
+    "CREATE INDEX feed_decisions_by_time ON feed_decisions (decided_ms)",
+    """
+    CREATE TABLE feed_appeals (
+        post_id TEXT NOT NULL PRIMARY KEY REFERENCES feed_posts (id),
+        text TEXT NOT NULL,
+        appealed_ms BIGINT NOT NULL,
+        decided_ms BIGINT
+    )
+    """,
+    "CREATE INDEX feed_appeals_by_time ON feed_appeals (decided_ms, appealed_ms)",
+)
+
 STEPS: Final[Mapping[int, Sequence[str]]] = {
     2: (
         """
@@ -341,6 +410,7 @@ STEPS: Final[Mapping[int, Sequence[str]]] = {
         """,
         "CREATE INDEX door_notices_by_age ON door_notices (received_ms)",
     ),
+    12: (*_FEED_12,),
 }
 """By the version that it leads to."""
 

@@ -52,6 +52,11 @@ SIGN_IN: Final = RouteClass(name="sign_in", per_address=Rate(at_once=60, each_s=
 ENROL: Final = RouteClass(name="enrol", per_address=Rate(at_once=60, each_s=2))
 RENEW: Final = RouteClass(name="renew", per_address=Rate(at_once=120, each_s=1))
 AREA: Final = RouteClass(name="area", per_address=Rate(at_once=120, each_s=5))
+PICTURE: Final = RouteClass(
+    name="picture",
+    per_address=Rate(at_once=120, each_s=2),
+    per_account=Rate(at_once=24, each_s=30),
+)
 ONBOARD: Final = RouteClass(name="onboard", per_address=Rate(at_once=20, each_s=60))
 
 # The first that fits counts; what fits none is read or changed, by its method.
@@ -62,6 +67,8 @@ _PATHS: Final[Sequence[tuple[re.Pattern[str], bool, RouteClass]]] = (
     (re.compile(r"/(agency|admin)/(login|register|oidc)/"), False, SIGN_IN),
     (re.compile(r"/api/v1/owner/(login|register)/"), False, SIGN_IN),
     (re.compile(r"/api/v1/account/deletion"), True, SIGN_IN),
+    # Each is decoded in a process of its own.
+    (re.compile(r"/api/v1/feed/pictures$"), True, PICTURE),
     (re.compile(r"/enrol$"), True, ENROL),
     (re.compile(r"/renew$"), True, RENEW),
     # Whoever draws looks again and again, and hands nothing in by it.

@@ -109,6 +109,7 @@ async def reader(world: World) -> httpx2.AsyncClient:
             agencies=world.agencies,
             record=PublicRecord(world.database, world.register, time_of=time_of),
             door_notices=DoorNotices(world.database, world.clock),
+            feed=world.feed,
             owner_origin="http://owner.test",
             public_url=RELAY_URL,
             relay_name="Testtown",

@@ -10,7 +10,7 @@ class GraphLimit(NamedTuple):
     layers: int
 
 
-LIMITS = {"firmware": GraphLimit(28, 12), "relay": GraphLimit(26, 13)}
+LIMITS = {"firmware": GraphLimit(28, 12), "relay": GraphLimit(29, 13)}
 APP_LINES = 3000
 """Wiring, without a rule or a format of its own."""
 CALLBACKS = 60

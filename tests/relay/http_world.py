@@ -35,6 +35,7 @@ from relay.errors import EnrolmentRefused
 from relay.evidence.chain import Chains
 from relay.evidence.deletions import Deletions
 from relay.evidence.delivery import Delivery
+from relay.feed.service import Feed
 from relay.fleet.ca import Authority, check_csr, pem_of
 from relay.fleet.commands import Commands
 from relay.fleet.door_notices import DoorNotices
@@ -42,6 +43,7 @@ from relay.fleet.renewal import RenewalService
 from relay.fleet.replacement import ReplacementService
 from relay.live.ice import IceServers
 from relay.live.signalling import Signalling
+from relay.map.districts import District, Districts
 from relay.map.map_data import MapData
 from relay.notify.hub import Hub
 from relay.notify.push_endpoints import Endpoints
@@ -99,6 +101,13 @@ OWN_MACHINE = "http://localhost:8420"
 """Where an owner serves the app to themselves."""
 BUCKET_ORIGIN = "http://bucket.test"
 CELLS = ["8928308280fffff", "8928308280bffff"]
+DISTRICTS = Districts(
+    [
+        District(id="lake-morton", name="Lake Morton", addresses=2140, cells=("88441a5ac7fffff",)),
+        District(id="dixieland", name="Dixieland", addresses=1800, cells=("88441a5ac5fffff",)),
+    ]
+)
+"""Of the neighbours' feed."""
 HOUR_MS = 3600 * 1000
 DAY_MS = 24 * HOUR_MS
 API = "/api/v1"
@@ -139,6 +148,7 @@ class World:
     oidc: tuple[OidcConfig, ...] = ()
     limits: LimitsConfig = field(default_factory=LimitsConfig)
     maps: MapData = field(default_factory=MapData)
+    feed: Feed = None  # type: ignore[assignment]  # set with the maps
     post: RememberingPost = field(default_factory=RememberingPost)
     has_mail: bool = True
     agreement: Agreement | None = None
@@ -349,9 +359,10 @@ async def open_world(
         push_key=PushKey.create(),
         oidc=oidc,
         limits=limits_config,
-        maps=maps or MapData(),
+        maps=maps or MapData(districts=DISTRICTS),
         has_mail=has_mail,
     )
+    world.feed = Feed.build(database, clock, world.maps.districts)
     world.delivery = Delivery(
         database, clock, world.bucket, commands, record=world.record, agreements=world.agencies
     )
@@ -422,6 +433,7 @@ def _services(world: World, *, has_demo_passkeys: bool, ice: IceServers) -> Http
             agencies=world.agencies,
             request_service=world.request_service,
             delivery=world.delivery,
+            feed=world.feed,
             signalling=Signalling(world.commands, clock, ice),
             commands=world.commands,
             replacements=ReplacementService(
@@ -475,6 +487,7 @@ def _services(world: World, *, has_demo_passkeys: bool, ice: IceServers) -> Http
             agencies=world.agencies,
             moderation=world.moderation,
             appeals=Appeals(database, clock),
+            feed=world.feed,
             reads=Reads(database, clock),
             onboarding=world.onboarding,
             places=world.maps.places,
@@ -492,6 +505,7 @@ def _services(world: World, *, has_demo_passkeys: bool, ice: IceServers) -> Http
             agencies=world.agencies,
             record=PublicRecord(database, world.register, time_of=time_of),
             door_notices=DoorNotices(database, clock),
+            feed=world.feed,
             owner_origin=OWNER_ORIGIN,
             public_url=RELAY_URL,
             relay_name="Testtown",

@@ -347,7 +347,8 @@ def test_the_steps_run_on_postgresql_too(postgres: list[str]) -> None:
             *("request_drafts", "commands", "claims", "doorbell_boots"),
             *("moderation_decisions", "appeals", "outcomes", "oidc_identities"),
             *("agency_settings", "onboardings", "reminders", "admin_reads", "guests"),
-            *("door_notices",),
+            *("door_notices", "feed_members", "feed_posts", "feed_pictures", "feed_decisions"),
+            *("feed_appeals",),
         )
     ]
     run_sql(postgres, "CREATE SCHEMA fresh; SET search_path TO fresh;" + "\n".join(fresh))

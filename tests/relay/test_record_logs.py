@@ -24,7 +24,9 @@ from relay.custody.errors import PolicyUnbound
 from relay.custody.log_entries import LOGS, LogName
 from relay.custody.logs import Logs
 from relay.custody.served_policy import check_served_policy
+from relay.feed.service import Feed
 from relay.fleet.door_notices import DoorNotices
+from relay.map.districts import Districts
 from relay.record.public_record import PublicRecord
 from relay.record.witness_status import WitnessStatus
 from relay.store.database import Database
@@ -101,6 +103,7 @@ async def house_in(
             agencies=Agencies(register, database, clock),
             record=PublicRecord(database, register, time_of=time_of),
             door_notices=DoorNotices(database, clock),
+            feed=Feed.build(database, clock, Districts()),
             owner_origin="http://owner.test",
             public_url="http://relay.test",
             relay_name="Testtown",

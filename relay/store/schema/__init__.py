@@ -27,6 +27,13 @@ from relay.store.schema.doorbells import (
     events,
     thumbnails,
 )
+from relay.store.schema.feed import (
+    feed_appeals,
+    feed_decisions,
+    feed_members,
+    feed_pictures,
+    feed_posts,
+)
 from relay.store.schema.logs import (
     deletions,
     log_checkpoints,
@@ -85,6 +92,11 @@ __all__ = [
     "doorbells",
     "downloads",
     "events",
+    "feed_appeals",
+    "feed_decisions",
+    "feed_members",
+    "feed_pictures",
+    "feed_posts",
     "guests",
     "invitations",
     "joins",

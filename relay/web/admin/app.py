@@ -12,6 +12,7 @@ from relay.errors import RelayError
 from relay.people.errors import SignInRefused
 from relay.request.rules import RequestRefused
 from relay.web.admin import accounts, agencies, moderation, onboarding, sessions, sign_in
+from relay.web.admin.feed import feed_routes
 from relay.web.admin.services import AdminServices
 from relay.web.admin.session import FACE, Admin, AdminRoute, get, post, services_of
 from relay.web.json_responses import PageError, error_json, wants_json, with_retry_after
@@ -52,6 +53,7 @@ def admin_routes() -> list[AdminRoute]:
         get("/admin/accounts/{account_id}", accounts.show_page),
         post("/admin/accounts/{account_id}/suspend", accounts.suspend),
         post("/admin/accounts/{account_id}/restore", accounts.restore),
+        *feed_routes(),
         *onboarding.ROUTES,
     ]
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from relay.agency.agencies import Agencies
 from relay.agency.onboarding import Onboarding
 from relay.base.clock import Clock
+from relay.feed.service import Feed
 from relay.map.places import Places
 from relay.people.ceremonies import Ceremonies
 from relay.people.passkeys import Site
@@ -30,6 +31,7 @@ class AdminServices:
     agencies: Agencies
     moderation: Moderation
     appeals: Appeals
+    feed: Feed
     reads: Reads
     onboarding: Onboarding
     places: Places

@@ -11,6 +11,7 @@ from relay.web.public.agencies import AgencyPages
 from relay.web.public.agreements import AgreementPages
 from relay.web.public.door_notices import DoorNoticePages
 from relay.web.public.entries import EntryPages
+from relay.web.public.neighbours import NeighbourPages
 from relay.web.public.reports import ReportPages
 from relay.web.public.requests import RequestPages
 from relay.web.public.response_cache import Make, ResponseCache
@@ -41,6 +42,7 @@ class PublicFace:
             *EntryPages(services, answering).routes(),
             *TransparencyPages(services, answering).routes(),
             *DoorNoticePages(services).routes(),
+            *NeighbourPages(services).routes(),
         ]
 
     async def index(self, request: Request) -> Response:

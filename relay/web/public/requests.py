@@ -1,4 +1,4 @@
-"""The public pages at /requests: published requests as list, files and feed."""
+"""The public pages at /requests: published requests as list, files and Atom."""
 
 import asyncio
 from urllib.parse import urlencode
@@ -10,8 +10,8 @@ from starlette.routing import Route
 
 from relay.map.places import Place
 from relay.record.agencies import agencies_by_id, find_agency, list_agencies
+from relay.record.atom import MEDIA_TYPE, AtomEntry, AtomFeed, as_atom
 from relay.record.exports import REQUEST_FIELDS, Row, request_row
-from relay.record.feed import MEDIA_TYPE, Feed, FeedEntry, as_atom
 from relay.record.public_record import RecordView
 from relay.record.request_search import STATES, FoundRequests, RequestQuery, search
 from relay.request.published_requests import PublishedRequest, find_published
@@ -35,11 +35,11 @@ from relay.web.public.services import PublicServices
 
 A_PAGE = 50
 A_FILE = 1000
-IN_FEED = 50
+IN_ATOM = 50
 
 
 class RequestPages:
-    """The list, one request, the files and the feed."""
+    """The list, one request, the files and Atom."""
 
     def __init__(self, services: PublicServices, answering: ResponseCache) -> None:
         self._services = services
@@ -51,7 +51,7 @@ class RequestPages:
             Route("/requests", self.list_page),
             Route("/requests.json", self.list_json),
             Route("/requests.csv", self.list_csv),
-            Route("/requests.atom", self.feed),
+            Route("/requests.atom", self.atom),
             Route("/requests/{request_id}", self.show),
         ]
 
@@ -169,16 +169,16 @@ class RequestPages:
             index=None if entry is None else entry.index,
         )
 
-    async def feed(self, request: Request) -> Response:
-        """GET /requests.atom: the feed of the newest requests, of an area or an agency."""
+    async def atom(self, request: Request) -> Response:
+        """GET /requests.atom: the newest requests, of an area or an agency (RFC 4287)."""
         view, texts = await self._services.record.view(), self._services.pages.texts(request)
 
         async def make() -> Response:
             asked = read_filter(request.query_params)
             query = await self._query(view, asked)
-            found = self._search(view, query, start=0, limit=IN_FEED)
-            entries = [_feed_entry(view, texts, one) for one in found.requests]
-            return file_answer(as_atom(self._feed(view, texts, asked), entries), MEDIA_TYPE)
+            found = self._search(view, query, start=0, limit=IN_ATOM)
+            entries = [self._atom_entry(view, texts, one) for one in found.requests]
+            return file_answer(as_atom(self._atom_feed(view, texts, asked), entries), MEDIA_TYPE)
 
         return await self._answering.answer(
             request,
@@ -188,19 +188,44 @@ class RequestPages:
             known=REQUESTS_ASK,
         )
 
-    def _feed(self, view: RecordView, texts: Texts, asked: RequestFilter) -> Feed:
+    def _atom_feed(self, view: RecordView, texts: Texts, asked: RequestFilter) -> AtomFeed:
         origin, question = self._services.public_url, asked.as_query()
         tail = f"?{question}" if question else ""
         name = asked.place or asked.agency
-        title = texts("record.feed.title_of", name=name) if name else texts("record.feed.title")
-        return Feed(
+        title = texts("record.atom.title_of", name=name) if name else texts("record.atom.title")
+        return AtomFeed(
             language=texts.language,
             title=title,
             author=self._services.relay_name,
-            origin=origin,
             self_url=f"{origin}/requests.atom{tail}",
             page_url=f"{origin}/requests{tail}",
             begun_ms=view.book.begun_ms or 0,
+        )
+
+    def _atom_entry(
+        self, view: RecordView, texts: Texts, published: PublishedRequest
+    ) -> AtomEntry:
+        agency = find_agency(view, published.agency)
+        name = published.agency if agency is None else agency.name
+        withdrawal, outcome = (
+            found.get(published.digest) for found in (view.book.withdrawals, view.book.outcomes)
+        )
+        changes = [published.published_ms, *(one.seen_ms for one in (withdrawal, outcome) if one)]
+        updated_ms = max([time_ms for time_ms in changes if time_ms is not None], default=0)
+        incident_type = published.request.incident_type
+        return AtomEntry(
+            url=f"{self._services.public_url}/requests/{published.id}",
+            title=texts(
+                "record.atom.entry",
+                agency=name,
+                what=texts(f"incident.{incident_type}"),
+                case_number=published.request.case_number,
+            ),
+            updated_ms=updated_ms,
+            published_ms=published.published_ms or updated_ms,
+            author=name,
+            categories=(incident_type, published.state),
+            content=published.request.text,
         )
 
     async def show(self, request: Request) -> Response:
@@ -233,23 +258,3 @@ class RequestPages:
 
 def _entry_of(view: RecordView, request_id: str | None) -> PublishedRequest | None:
     return None if request_id is None else find_published(view.register, request_id)
-
-
-def _feed_entry(view: RecordView, texts: Texts, published: PublishedRequest) -> FeedEntry:
-    agency = find_agency(view, published.agency)
-    name = published.agency if agency is None else agency.name
-    withdrawal, outcome = (
-        found.get(published.digest) for found in (view.book.withdrawals, view.book.outcomes)
-    )
-    changes = [published.published_ms, *(one.seen_ms for one in (withdrawal, outcome) if one)]
-    return FeedEntry(
-        published=published,
-        agency_name=name,
-        title=texts(
-            "record.feed.entry",
-            agency=name,
-            what=texts(f"incident.{published.request.incident_type}"),
-            case_number=published.request.case_number,
-        ),
-        updated_ms=max([time_ms for time_ms in changes if time_ms is not None], default=0),
-    )

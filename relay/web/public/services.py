@@ -6,6 +6,7 @@ from pathlib import Path
 
 from relay.agency.agencies import Agencies
 from relay.custody.log_entries import LogName
+from relay.feed.service import Feed
 from relay.fleet.door_notices import DoorNotices
 from relay.map.places import Places
 from relay.record.public_record import PublicRecord
@@ -32,6 +33,7 @@ class PublicServices:
     agencies: Agencies
     record: PublicRecord
     door_notices: DoorNotices
+    feed: Feed
     owner_origin: str
     public_url: str
     relay_name: str

@@ -1,6 +1,7 @@
-"""The Atom feed of requests (RFC 4287). Pure; ElementTree does the escaping.
+"""Atom documents (RFC 4287) of the public record and the neighbours' feed. Pure.
 
-An entry's id is the address of its request, which stays: the relay's origin can't be changed.
+ElementTree does the escaping. An entry's id is its address, which stays: the relay's origin can't
+be changed.
 """
 
 from collections.abc import Sequence
@@ -8,38 +9,39 @@ from dataclasses import dataclass
 from xml.etree import ElementTree as ET
 
 from relay.record.exports import time_text
-from relay.request.published_requests import PublishedRequest
 
 ATOM = "http://www.w3.org/2005/Atom"
 MEDIA_TYPE = "application/atom+xml"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FeedEntry:
-    """One request, with texts in the reader's language."""
+class AtomEntry:
+    """One entry, with texts in the reader's language; `url` is its id, too."""
 
-    published: PublishedRequest
-    agency_name: str
+    url: str
     title: str
     updated_ms: int
     """When it last changed in a way that a reader wants to know."""
+    published_ms: int
+    author: str
+    categories: Sequence[str]
+    content: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Feed:
-    """The feed: its title, author and addresses."""
+class AtomFeed:
+    """The document's own title, author and addresses."""
 
     language: str
     title: str
     author: str
-    origin: str
     self_url: str
     page_url: str
     begun_ms: int
 
 
-def as_atom(feed: Feed, entries: Sequence[FeedEntry]) -> bytes:
-    """Return the feed's bytes."""
+def as_atom(feed: AtomFeed, entries: Sequence[AtomEntry]) -> bytes:
+    """Return the document's bytes."""
     ET.register_namespace("", ATOM)
     root = ET.Element(f"{{{ATOM}}}feed", {"xml:lang": feed.language})
     updated_ms = max([feed.begun_ms, *(one.updated_ms for one in entries)])
@@ -50,24 +52,22 @@ def as_atom(feed: Feed, entries: Sequence[FeedEntry]) -> bytes:
     _add(root, "link", rel="self", type=MEDIA_TYPE, href=feed.self_url)
     _add(root, "link", rel="alternate", type="text/html", href=feed.page_url)
     for entry in entries:
-        _add_entry(root, feed, entry)
+        _add_entry(root, entry)
     text: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
     return text + b"\n"
 
 
-def _add_entry(root: ET.Element, feed: Feed, entry: FeedEntry) -> None:
-    published, request = entry.published, entry.published.request
-    url = f"{feed.origin}/requests/{published.id}"
+def _add_entry(root: ET.Element, entry: AtomEntry) -> None:
     element = _add(root, "entry")
-    _add(element, "id", url)
+    _add(element, "id", entry.url)
     _add(element, "title", entry.title)
     _add(element, "updated", _time(entry.updated_ms))
-    _add(element, "published", _time(published.published_ms or entry.updated_ms))
-    _add(_add(element, "author"), "name", entry.agency_name)
-    _add(element, "link", rel="alternate", type="text/html", href=url)
-    _add(element, "category", term=request.incident_type)
-    _add(element, "category", term=published.state)
-    _add(element, "content", request.text, type="text")
+    _add(element, "published", _time(entry.published_ms))
+    _add(_add(element, "author"), "name", entry.author)
+    _add(element, "link", rel="alternate", type="text/html", href=entry.url)
+    for term in entry.categories:
+        _add(element, "category", term=term)
+    _add(element, "content", entry.content, type="text")
 
 
 def _add(parent: ET.Element, tag: str, text: str = "", **attributes: str) -> ET.Element:
