@@ -22,7 +22,6 @@ from relay.notify.push_endpoints import EndpointRefused, EndpointUnresolved
 from relay.people.errors import SignInRefused
 from relay.people.pairing import DoorbellBusy, PairingRefused
 
-
 FEED_STATUSES: dict[RefusalName, int] = {
     **dict.fromkeys(("not_found", "no_district"), 404),
     **dict.fromkeys(("no_districts", "not_a_member", "too_many_posts", "too_many_pictures"), 409),

@@ -239,9 +239,7 @@ def _admin_services(
     )
 
 
-def _public_services(
-    parts: Parts, pages: Pages, places: Places, feed: Feed
-) -> PublicServices:
+def _public_services(parts: Parts, pages: Pages, places: Places, feed: Feed) -> PublicServices:
     """Return the public face's dependencies."""
     config = parts.config
     logs = None if parts.custody is None else parts.custody.logs

@@ -15,7 +15,15 @@ import sys
 import warnings
 from typing import Final
 
-from PIL import Image, ImageOps, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
+from PIL import (
+    Image,
+    ImageOps,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,  # noqa: F401 - by it Pillow reads which way is up, when it can open nothing
+    UnidentifiedImageError,
+    WebPImagePlugin,
+)
 
 MAX_BYTES: Final = 8 * 1024 * 1024
 MAX_PIXELS: Final = 64_000_000
@@ -64,7 +72,7 @@ def encode_anew(data: bytes) -> bytes:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             _check_size(image)
             return _encoded(_drawn(image))
-    except Image.UnidentifiedImageError as error:
+    except UnidentifiedImageError as error:
         raise PictureFault("format") from error
     # Pillow's decoders raise nearly anything for broken files.
     except (OSError, ValueError, SyntaxError, TypeError, ArithmeticError, LookupError) as error:

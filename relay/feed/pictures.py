@@ -35,7 +35,10 @@ _FAULTS: Final[dict[_Fault | str, tuple[RefusalName, str]]] = {
         "picture_pixels",
         "this picture has too many pixels, more than 64 million: make it smaller first",
     ),
-    "unreadable": ("picture_unreadable", "this picture can't be read: save it anew, or take another"),
+    "unreadable": (
+        "picture_unreadable",
+        "this picture can't be read: save it anew, or take another",
+    ),
 }
 
 log = logging.getLogger(__name__)
@@ -44,9 +47,7 @@ log = logging.getLogger(__name__)
 class PictureEncoder:
     """Runs the child process; a few at a time, and none for long."""
 
-    def __init__(
-        self, *, command: Sequence[str] = COMMAND, timeout_s: float = TIMEOUT_S
-    ) -> None:
+    def __init__(self, *, command: Sequence[str] = COMMAND, timeout_s: float = TIMEOUT_S) -> None:
         self._command = tuple(command)
         self._timeout_s = timeout_s
         self._turns = asyncio.Semaphore(AT_ONCE)

@@ -54,7 +54,10 @@ class Posts:
         async with self._database.begin() as tx:
             row = await self._row(tx, account, draft, now_ms)
             since_ms = now_ms - DAY_MS
-            if len(await feed.list_of_account(tx, account.id, since_ms=since_ms)) >= MAX_POSTS_A_DAY:
+            if (
+                len(await feed.list_of_account(tx, account.id, since_ms=since_ms))
+                >= MAX_POSTS_A_DAY
+            ):
                 words = f"you wrote {MAX_POSTS_A_DAY} posts within a day: write the next tomorrow"
                 raise FeedRefused("too_many_posts", words)
             if not set(draft.pictures) <= await feed.loose_pictures(tx, account.id):

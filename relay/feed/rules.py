@@ -8,9 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
-import msgspec
-
-from firmware.protocol.encoding import SAID_PATTERN, Document, Id
+from firmware.protocol.encoding import SAID_PATTERN, Document, Id, decode
 from relay.errors import RelayError
 from relay.map.cells import DISTRICT_RESOLUTION, is_cell
 from relay.map.districts import District, Districts
@@ -180,6 +178,6 @@ def decode_reference(text: str | None) -> Reference | None:
     """Return a reference that is kept."""
     if text is None:
         return None
-    fields = msgspec.json.decode(text)
-    kind = RequestReference if "request" in fields else AgreementReference
-    return msgspec.convert(fields, kind)
+    if text.startswith('{"request"'):  # canonical, with one field
+        return decode(RequestReference, text.encode())
+    return decode(AgreementReference, text.encode())

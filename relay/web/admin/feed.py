@@ -138,9 +138,7 @@ async def _again(
     """Show the post's current state again, with the typed text and the refusal."""
     status = STATUSES.get(error.name, 422)
     problem = {"code": error.name, "message": str(error)}
-    return _show(
-        request, admin, await _case(request), status=status, problem=problem, typed=typed
-    )
+    return _show(request, admin, await _case(request), status=status, problem=problem, typed=typed)
 
 
 def _show(

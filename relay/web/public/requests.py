@@ -202,9 +202,7 @@ class RequestPages:
             begun_ms=view.book.begun_ms or 0,
         )
 
-    def _atom_entry(
-        self, view: RecordView, texts: Texts, published: PublishedRequest
-    ) -> AtomEntry:
+    def _atom_entry(self, view: RecordView, texts: Texts, published: PublishedRequest) -> AtomEntry:
         agency = find_agency(view, published.agency)
         name = published.agency if agency is None else agency.name
         withdrawal, outcome = (
