@@ -40,6 +40,7 @@ from relay.config.values import Address
 from relay.custody.errors import LogContradicts, contradiction_in
 from relay.custody.service import CustodyService
 from relay.errors import ConfigError, ObjectStoreError, StoreError, said
+from relay.feed.pushes import FeedPushes
 from relay.fleet.clone_warnings import CloneWarnings
 from relay.ingest.events import EventIngest
 from relay.ingest.expiry import Expiry
@@ -87,6 +88,7 @@ class Relay:
             config, database, clock, machine=machine, commands=commands, portal=self._portal
         )
         self._web_push = WebPush(config, database, clock, machine=machine)
+        self._feed_pushes = FeedPushes(database=database, clock=clock, sender=self._web_push.sender)
         self._forgetting = Expiry(database, clock)
         self._events = EventIngest(
             bus=self._fleet.bus,
@@ -183,6 +185,7 @@ class Relay:
                 "publishing": self._portal.publishing.run,
                 "pushes": self._web_push.pusher.run,
                 "silences": self._web_push.silences.run,
+                "feed pushes": self._feed_pushes.run,
                 "forgetting": self._forgetting.run,
                 "packages": self._evidence.sweeping.run,
                 **({} if logs is None else {"logs": logs.run}),

@@ -12,9 +12,12 @@ import contextlib
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Literal, get_args
 
-Topic = Literal["register", "custody", "published", "requests", "texts", "releases", "silences"]
+Topic = Literal[
+    "register", "custody", "published", "requests", "texts", "releases", "silences", "feed"
+]
 """What was changed: an entry was added to a log, one of them published, a request passed, an
-agreement's text stored, an answer to a release is due, a doorbell went offline."""
+agreement's text stored, an answer to a release is due, a doorbell went offline, a neighbour's
+post or what somebody follows of them."""
 TOPICS: tuple[Topic, ...] = get_args(Topic)
 LOOK_S = 60.0
 

@@ -16,7 +16,7 @@ import { withoutMisleading } from "./vendor/protocol/plain_text.js";
 /** @typedef {{id: string, name: string, cells: string[]}} District cells of H3 resolution 8 */
 /** @typedef {{id: string, kind: Kind, cell: string, hour_ms: number, text: string, pictures: string[]}} Told what every post tells */
 /** @typedef {Told & {published_ms: number, by: "neighbour" | "agency" | "relay", agency: string | null, request: string | null, is_urgent: boolean}} Post `request`: the id of a published one that it points to */
-/** @typedef {Told & {state: typeof STATES[number], sent_ms: number, reason: Reason | null, note: string, is_appealed: boolean}} OwnPost `note`: the moderator's own words */
+/** @typedef {Told & {state: typeof STATES[number], written_ms: number, reason: Reason | null, words: string, is_appealed: boolean, is_appeal_decided: boolean, appeal_until_ms: number | null}} OwnPost `words`: the moderator's own; `appeal_until_ms`: null where none is open */
 /** @typedef {{district: string, posts: Post[], hasMore: boolean, asOfMs: number}} Page `asOfMs`: when it was kept, if the relay can't be reached; else 0 */
 /** @typedef {{kind: Kind, cell: string, hour_ms: number, text: string, pictures: string[]}} NewPost */
 
@@ -192,14 +192,16 @@ export function postOf(value) {
 
 /** @param {unknown} value @returns {OwnPost} */
 export function ownPostOf(value) {
-  const { state, sent_ms, reason, note, is_appealed } = fields(value);
+  const { state, written_ms, reason, words, is_appealed, is_appeal_decided, appeal_until_ms } = fields(value);
   return {
     ...toldOf(value),
     state: oneOf(state, STATES),
-    sent_ms: moment(sent_ms),
-    reason: reason === null || reason === undefined ? null : oneOf(reason, REASONS),
-    note: note === null || note === undefined ? "" : prose(note),
+    written_ms: moment(written_ms),
+    reason: reason === null ? null : oneOf(reason, REASONS),
+    words: prose(words),
     is_appealed: truth(is_appealed),
+    is_appeal_decided: truth(is_appeal_decided),
+    appeal_until_ms: appeal_until_ms === null ? null : moment(appeal_until_ms),
   };
 }
 

@@ -14,6 +14,20 @@ from relay.errors import SchemaTooNew, SchemaTooOld, StoreError
 from relay.store.portal_migration import TO_VERSION_6
 from relay.store.schema import SCHEMA_VERSION, metadata, schema_version
 
+_FEED_PUSHES_12: Final = (
+    """
+    CREATE TABLE feed_pushes (
+        account_id TEXT NOT NULL PRIMARY KEY REFERENCES accounts (id),
+        how TEXT NOT NULL,
+        minute INTEGER NOT NULL,
+        time_zone TEXT NOT NULL,
+        quiet TEXT,
+        seen_ms BIGINT NOT NULL,
+        next_ms BIGINT
+    )
+    """,
+    "CREATE INDEX feed_pushes_by_time ON feed_pushes (next_ms)",
+)
 _FEED_12: Final = (
     """
     CREATE TABLE feed_members (
@@ -410,7 +424,7 @@ STEPS: Final[Mapping[int, Sequence[str]]] = {
         """,
         "CREATE INDEX door_notices_by_age ON door_notices (received_ms)",
     ),
-    12: (*_FEED_12,),
+    12: (*_FEED_12, *_FEED_PUSHES_12),
 }
 """By the version that it leads to."""
 

@@ -24,7 +24,7 @@ const POST = {
   refers: null,
   is_urgent: false,
 };
-const MINE = { id: ID, kind: "lost", cell: CELL, hour_ms: 0, text: "A cat", pictures: [], state: "refused", sent_ms: 1, reason: "name", note: null, is_appealed: false };
+const MINE = { id: ID, kind: "lost", cell: CELL, hour_ms: 0, text: "A cat", pictures: [], state: "refused", written_ms: 1, reason: "name", words: "", is_appealed: false, is_appeal_decided: false, appeal_until_ms: 9 };
 
 test("a post is taken as it is told", () => {
   assert.deepEqual(postOf(POST), { id: ID, kind: "parcel_taken", cell: CELL, hour_ms: 3_600_000, text: POST.text, pictures: [ID], published_ms: 7_200_000, by: "neighbour", agency: null, request: null, is_urgent: false });
@@ -57,7 +57,7 @@ test("a text can't turn the words around it", () => {
 test("one's own post tells its state and why", () => {
   assert.equal(ownPostOf(MINE).reason, "name");
   assert.equal(ownPostOf({ ...MINE, state: "waiting", reason: null }).reason, null);
-  for (const wrong of [{ state: "lost" }, { reason: "because" }, { is_appealed: null }, { sent_ms: "now" }]) assert.throws(() => ownPostOf({ ...MINE, ...wrong }), /neighbours/);
+  for (const wrong of [{ state: "lost" }, { reason: "because" }, { is_appealed: null }, { written_ms: "now" }, { appeal_until_ms: "soon" }, { words: null }]) assert.throws(() => ownPostOf({ ...MINE, ...wrong }), /neighbours/);
 });
 
 test("a page of posts leaves out kinds of a later version, and no malformed post", async () => {

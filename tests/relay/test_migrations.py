@@ -348,7 +348,7 @@ def test_the_steps_run_on_postgresql_too(postgres: list[str]) -> None:
             *("moderation_decisions", "appeals", "outcomes", "oidc_identities"),
             *("agency_settings", "onboardings", "reminders", "admin_reads", "guests"),
             *("door_notices", "feed_members", "feed_posts", "feed_pictures", "feed_decisions"),
-            *("feed_appeals",),
+            *("feed_appeals", "feed_pushes"),
         )
     ]
     run_sql(postgres, "CREATE SCHEMA fresh; SET search_path TO fresh;" + "\n".join(fresh))

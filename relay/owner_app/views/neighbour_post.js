@@ -20,7 +20,7 @@ export function postBody(told, district, { title = [], more = [], pictures }) {
   return [
     h("p", { class: "post-title" }, h("strong", {}, t(`neighbours.kind.${told.kind}`)), title),
     h("p", { class: "muted" }, facts.flatMap((one, at) => (at === 0 ? [one] : [" · ", one]))),
-    h("p", { class: "post-text" }, told.text),
+    told.text !== "" && h("p", { class: "post-text" }, told.text),
     pictures.length > 0 && h("div", { class: "post-pictures" }, pictures),
   ];
 }

@@ -13,7 +13,7 @@ import { GROUPS, WAYS, followingOf } from "../feed_following.js";
 import { t } from "../i18n.js";
 import { nowMs } from "../town_time.js";
 import { readPush } from "../worker_store.js";
-import { guarded } from "./parts.js";
+import { feedGuarded } from "./feed_problem.js";
 import { PlaceFinder } from "./place_finder.js";
 import { labelled, minuteOf, timeField, zoneHere } from "./time_fields.js";
 
@@ -57,12 +57,12 @@ function districtSection(context, feed, { districts, district }) {
     select.value = "";
     suggest(cell);
   });
-  const join = guarded(said, async () => {
+  const join = feedGuarded(said, async () => {
     if (select.value === "") return fill(said, h("p", { class: "warn-text", role: "alert" }, t("neighbours.district.needed")));
     await feed.join(select.value);
     context.again();
   });
-  const leave = guarded(said, async () => {
+  const leave = feedGuarded(said, async () => {
     await feed.join(null);
     await writeFollowed(null);
     context.again();
@@ -118,7 +118,7 @@ class FollowForm {
     const off = h("div", { class: "notice", id: "push-is-off" }, h("p", {}, t("neighbours.push_off")), h("a", { class: "button", href: "#/settings/notifications" }, t("neighbours.push_on")));
     this.node = h(
       "form",
-      { id: "follow-form", onsubmit: guarded(this.said, () => this.#save()) },
+      { id: "follow-form", onsubmit: feedGuarded(this.said, () => this.#save()) },
       h("h2", {}, t("neighbours.told", { district: district.name })),
       h("p", {}, t("neighbours.told.lead")),
       rows(GROUPS.map((group, at) => ({ title: t(`neighbours.group.${group}`), more: t(`neighbours.group.${group}.what`), control: this.boxes[at], for: this.boxes[at].id }))),

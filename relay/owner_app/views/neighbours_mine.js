@@ -10,7 +10,8 @@ import { Feed, FeedPictures, MAX_TEXT_CHARS } from "../feed.js";
 import { t, timeWithin } from "../i18n.js";
 import { withoutMisleading } from "../vendor/protocol/plain_text.js";
 import { postBody, postPicture } from "./neighbour_post.js";
-import { guarded, problem } from "./parts.js";
+import { problem } from "./parts.js";
+import { feedGuarded } from "./feed_problem.js";
 
 /** @typedef {import("../app.js").Context} Context */
 /** @typedef {import("../feed.js").OwnPost} OwnPost */
@@ -59,10 +60,10 @@ class OwnPosts {
         title: [state],
         pictures: post.pictures.map((id) => postPicture(id, this.pictures, t("neighbours.picture.of", { kind }))),
       }),
-      h("p", { class: "muted" }, t("neighbours.mine.sent", { time: timeWithin(post.sent_ms) })),
+      h("p", { class: "muted" }, t("neighbours.mine.sent", { time: timeWithin(post.written_ms) })),
       post.state === "refused" && this.#refusal(post),
       said,
-      mayWithdraw && h("button", { class: "quiet", "data-testid": "withdraw", onclick: guarded(said, () => this.#withdraw(post)) }, t("neighbours.withdraw")),
+      mayWithdraw && h("button", { class: "quiet", "data-testid": "withdraw", onclick: feedGuarded(said, () => this.#withdraw(post)) }, t("neighbours.withdraw")),
     );
   }
 
@@ -73,16 +74,17 @@ class OwnPosts {
       "div",
       { class: "notice", "data-testid": "refused" },
       h("p", {}, why),
-      post.note !== "" && h("p", {}, t("neighbours.refused.note", { note: post.note })),
-      post.is_appealed ? h("p", { "data-testid": "appealed" }, t("neighbours.appealed")) : this.#appeal(post),
+      post.words !== "" && h("p", {}, t("neighbours.refused.note", { note: post.words })),
+      post.is_appealed && h("p", { "data-testid": "appealed" }, t(post.is_appeal_decided ? "neighbours.appeal_decided" : "neighbours.appealed")),
+      post.appeal_until_ms !== null && this.#appeal(post),
     );
   }
 
   /** @param {OwnPost} post */
-  #appeal({ id }) {
+  #appeal({ id, appeal_until_ms }) {
     const said = h("div", { "aria-live": "polite" });
     const field = h("textarea", { id: `appeal-${id}`, required: true, maxlength: MAX_TEXT_CHARS, rows: 3 });
-    const send = guarded(said, async () => {
+    const send = feedGuarded(said, async () => {
       const text = withoutMisleading(field.value).trim();
       if (text === "") return fill(said, h("p", { class: "warn-text", role: "alert" }, t("neighbours.appeal.needs_text")));
       await this.feed.appeal(id, text);
@@ -92,7 +94,7 @@ class OwnPosts {
       "details",
       { "data-testid": "appeal" },
       h("summary", {}, t("neighbours.appeal")),
-      h("p", { class: "hint" }, t("neighbours.appeal.help")),
+      h("p", { class: "hint" }, t("neighbours.appeal.help", { time: timeWithin(appeal_until_ms ?? 0) })),
       h("form", { onsubmit: send }, h("label", { for: field.id }, t("neighbours.appeal.text")), field, said, h("div", { class: "actions" }, h("button", { class: "primary" }, t("neighbours.appeal.send")))),
     );
   }

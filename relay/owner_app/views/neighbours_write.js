@@ -17,8 +17,8 @@ import { MAX_SIDE_PX, readPicture } from "../picture_painting.js";
 import { nowMs } from "../town_time.js";
 import { isBlank, withoutMisleading } from "../vendor/protocol/plain_text.js";
 import { cellChoice } from "./cell_choice.js";
+import { feedGuarded } from "./feed_problem.js";
 import { postBody } from "./neighbour_post.js";
-import { guarded } from "./parts.js";
 import { PictureEditor } from "./picture_editor.js";
 
 /** @typedef {import("../app.js").Context} Context */
@@ -243,7 +243,7 @@ class Composer {
     const { kind, cell, text, hourMs, pictures } = this.draft;
     const told = { id: "", kind: /** @type {Kind} */ (kind), cell, text, hour_ms: hourMs, pictures: [] };
     const shown = pictures.map(({ url }, at) => h("img", { src: url, alt: t("neighbours.pictures.chosen", { number: at + 1 }) }));
-    const send = guarded(/** @type {HTMLElement} */ (this.said), () => this.#send());
+    const send = feedGuarded(/** @type {HTMLElement} */ (this.said), () => this.#send());
     return [
       h("p", {}, t("neighbours.preview.lead")),
       h("div", { class: "post preview", id: "preview" }, postBody(told, this.district, { pictures: shown })),

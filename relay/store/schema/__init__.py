@@ -34,6 +34,7 @@ from relay.store.schema.feed import (
     feed_pictures,
     feed_posts,
 )
+from relay.store.schema.feed_pushes import feed_pushes
 from relay.store.schema.logs import (
     deletions,
     log_checkpoints,
@@ -97,6 +98,7 @@ __all__ = [
     "feed_members",
     "feed_pictures",
     "feed_posts",
+    "feed_pushes",
     "guests",
     "invitations",
     "joins",

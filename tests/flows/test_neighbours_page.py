@@ -1,0 +1,250 @@
+"""The place *Neighbours* in Chromium at a real relay: a post with a painted picture, moderated,
+read, followed, refused, appealed."""
+
+import io
+from base64 import b64encode
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from playwright.async_api import Page, Request, expect
+from sqlalchemy import select
+
+from relay.store.schema import feed_pictures
+from tests.flows.browser import sit_down
+from tests.flows.household import PHONE, app_browser
+from tests.relay.feed_people import DISTRICT, member, published_post
+from tests.relay.http_world import OWNER_ORIGIN, World, open_world
+from tests.story.settings import REPOSITORY
+
+pytestmark = pytest.mark.browser
+
+TEXT = "A parcel was taken from our porch. Its box was left open on the path."
+FACES = REPOSITORY / "node_modules" / "@vladmandic" / "human" / "assets" / "samples.jpg"
+"""Of the face finder's own package, which is never committed."""
+FACE_BOXES = """async (encoded) => {
+  const [{ findFaces }, { readPicture }] = await Promise.all(
+    ["/face_finder.js", "/picture_painting.js"].map((path) => import(path)));
+  const bytes = Uint8Array.from(atob(encoded), (one) => one.charCodeAt(0));
+  return findFaces(await readPicture(new Blob([bytes], { type: "image/jpeg" })));
+}"""
+
+
+@asynccontextmanager
+async def joined(folder: Path) -> AsyncIterator[tuple[World, Page]]:
+    """Somebody with an account and no doorbell, in a town with districts."""
+    async with open_world(folder) as world, app_browser(world) as browser:
+        person = await sit_down(browser, viewport=PHONE)
+        page = person.page
+        await page.goto(f"{OWNER_ORIGIN}/#/join?invitation={await world.invite_owner()}")
+        await page.fill("#name", "Ada")
+        await page.click("#add-passkey")
+        await page.wait_for_url(lambda url: "#/join" not in url)
+        yield world, page
+
+
+async def go(page: Page, name: str) -> None:
+    await page.evaluate("(hash) => { location.hash = hash; }", f"#/{name}")
+
+
+async def join_district(page: Page) -> None:
+    await go(page, "neighbours")
+    await page.click("#choose-district")
+    await page.select_option("#district", DISTRICT)
+    await page.click("#join-district")
+    await expect(page.locator("#leave-district")).to_be_visible()
+
+
+async def answer_until_pictures(page: Page, text: str = TEXT) -> None:
+    """Write a post as far as its pictures."""
+    await go(page, "neighbours/write")
+    await page.check("#kinds input[value=parcel_taken]")
+    await page.click("#next")
+    await page.fill("#post-text", text)
+    await page.click("#next")
+    await expect(page.locator("#composer")).to_have_attribute("data-step", "where")
+    await page.click("#next")
+    await expect(page.locator("#composer")).to_have_attribute("data-step", "when")
+    await page.click("#next")
+    await expect(page.locator("#picture-file")).to_be_visible()
+
+
+async def send(page: Page) -> None:
+    await page.click("#next")
+    await page.click("#send-post")
+    await expect(page.locator("#post-sent")).to_contain_text("A moderator reads it first")
+
+
+async def only_post(world: World) -> str:
+    (waiting,) = await world.feed.moderation.waiting()
+    return waiting.id
+
+
+async def uploaded(world: World) -> list[Image.Image]:
+    """Return what the relay has of pictures."""
+    async with world.database.read() as tx:
+        rows = (await tx.execute(select(feed_pictures.c.jpeg))).scalars().all()
+    return [Image.open(io.BytesIO(row)).convert("RGB") for row in rows]
+
+
+async def test_a_post_with_a_painted_picture_is_moderated_and_read(tmp_path: Path) -> None:
+    async with joined(tmp_path) as (world, page):
+        sent: list[bytes] = []
+        page.on("request", lambda request: sent.extend(picture_in(request)))
+        await join_district(page)
+        await answer_until_pictures(page)
+        await page.set_input_files("#picture-file", FACES)
+        await expect(page.locator("#picture-editor")).not_to_have_attribute("data-faces", "failed")
+        await expect(page.locator("#use-picture")).to_be_enabled()
+        boxes = await page.evaluate(FACE_BOXES, b64encode(FACES.read_bytes()).decode())
+        assert len(boxes) >= 3
+        await page.click("#use-picture")
+        await expect(page.locator("#chosen-pictures img")).to_have_count(1)
+        await send(page)
+
+        (jpeg,) = sent
+        assert b"Exif" not in jpeg
+        for picture in (Image.open(io.BytesIO(jpeg)).convert("RGB"), *await uploaded(world)):
+            for box in boxes:
+                assert_one_colour(picture, box)
+
+        await go(page, "neighbours/mine")
+        await expect(page.locator("[data-post-state=waiting]")).to_contain_text(TEXT)
+        post_id = await only_post(world)
+        await world.feed.moderation.publish(post_id, moderator="mia", is_urgent=True)
+        await go(page, "neighbours")
+        post = page.locator(f"[data-post='{post_id}']")
+        await expect(post).to_contain_text(TEXT)
+        await expect(post).to_contain_text("Lake Morton")
+        await expect(post.locator("img")).to_have_count(1)
+
+
+async def test_a_refused_post_tells_why_and_is_appealed_once(tmp_path: Path) -> None:
+    async with joined(tmp_path) as (world, page):
+        await join_district(page)
+        await answer_until_pictures(page)
+        await send(page)
+        post_id = await only_post(world)
+        await world.feed.moderation.refuse(post_id, "plate", moderator="mia")
+        await go(page, "neighbours/mine")
+        refused = page.locator("[data-testid=refused]")
+        await expect(refused).to_contain_text("A licence plate can be read")
+        await page.click("[data-testid=appeal] summary")
+        await page.fill(f"#appeal-{post_id}", "There is no plate in it.")
+        await page.click("[data-testid=appeal] button")
+        await expect(page.locator("[data-testid=appealed]")).to_contain_text("They decide")
+        await expect(page.locator("[data-testid=appeal]")).to_have_count(0)
+        ((appeal, _),) = await world.feed.moderation.appeals()
+        assert appeal.text == "There is no plate in it."
+
+
+async def test_a_waiting_post_is_withdrawn(tmp_path: Path) -> None:
+    async with joined(tmp_path) as (world, page):
+        await join_district(page)
+        await answer_until_pictures(page)
+        await send(page)
+        await go(page, "neighbours/mine")
+        await page.click("[data-testid=withdraw]")
+        await page.click("#withdraw-post button[value=yes]")
+        await expect(page.locator("[data-post-state=withdrawn]")).to_be_visible()
+        assert await world.feed.moderation.waiting() == []
+        await expect(page.locator("main")).not_to_contain_text(TEXT)
+
+
+async def test_without_the_face_finder_nothing_is_shown_but_what_the_author_uncovers(
+    tmp_path: Path,
+) -> None:
+    async with joined(tmp_path) as (world, page):
+        await page.route("**/blazeface.bin", lambda route: route.abort())
+        await join_district(page)
+        await answer_until_pictures(page)
+        await page.set_input_files("#picture-file", picture_file("red"))
+        await expect(page.locator("#finder-failed")).to_be_visible()
+        await expect(page.locator("#use-picture")).to_be_disabled()
+        await page.click("#add-part")  # the middle, by the keyboard
+        await page.keyboard.press("Shift+ArrowRight")
+        await page.click("#use-picture")
+        await send(page)
+        (picture,) = await uploaded(world)
+        assert picture.getpixel((5, 5)) == (0, 0, 0)
+        red, green, blue = picture.getpixel((200, 150))  # type: ignore[misc]
+        assert red > 200
+        assert max(green, blue) < 40
+
+
+async def test_a_box_is_drawn_and_the_picture_cropped_by_a_pointer(tmp_path: Path) -> None:
+    async with joined(tmp_path) as (world, page):
+        await join_district(page)
+        await answer_until_pictures(page)
+        await page.set_input_files("#picture-file", picture_file("white"))
+        await expect(page.locator("#picture-editor")).to_have_attribute("data-faces", "0")
+        await drag(page, (0.0, 0.0), (0.5, 0.5))
+        await expect(page.locator("#covered-parts li")).to_have_count(1)
+        await page.check("input[name=paint-tool][value=crop]")
+        await drag(page, (0.25, 0.25), (1.0, 1.0))
+        await page.click("#use-picture")
+        await send(page)
+        (picture,) = await uploaded(world)
+        assert abs(picture.width - 300) <= 3
+        assert abs(picture.height - 225) <= 3
+        assert max(picture.getpixel((20, 20))) < 30  # type: ignore[arg-type]
+        assert min(picture.getpixel((250, 200))) > 230  # type: ignore[arg-type]
+
+
+async def test_nothing_is_fetched_that_is_finer_than_a_district(tmp_path: Path) -> None:
+    async with joined(tmp_path) as (world, page):
+        other = await member(world, "Ben")
+        near = await published_post(other)
+        far = await published_post(other, kind="lost", text="A grey cat with a red collar is gone.")
+        await join_district(page)
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url + str(request.post_data)))
+        await go(page, "neighbours")
+        await expect(page.locator("[data-post]")).to_have_count(2)
+        await page.select_option("#within", "600")
+        await page.fill("#place-typed", "28.0000, -81.7000")
+        await page.keyboard.press("Enter")
+        await expect(page.locator("#neighbours-state")).to_contain_text("Nothing here matches")
+        await page.click("#show-all")
+        await page.click("#only-lost")
+        await expect(page.locator(f"[data-post='{far}']")).to_be_visible()
+        await expect(page.locator(f"[data-post='{near}']")).to_have_count(0)
+        assert [one for one in asked if "28.0" in one or "81.7" in one or "89" in one] == []
+
+
+def picture_file(colour: str) -> dict[str, object]:
+    file = io.BytesIO()
+    Image.new("RGB", (400, 300), colour).save(file, "PNG")
+    return {"name": "picture.png", "mimeType": "image/png", "buffer": file.getvalue()}
+
+
+async def drag(page: Page, start: tuple[float, float], end: tuple[float, float]) -> None:
+    """Draw over the picture, from one share of its width and height to another."""
+    await page.locator(".paint-stage").scroll_into_view_if_needed()
+    frame = await page.locator(".paint-stage").bounding_box()
+    assert frame is not None
+    places = [
+        (frame["x"] + x * (frame["width"] - 2) + 1, frame["y"] + y * (frame["height"] - 2) + 1)
+        for x, y in (start, end)
+    ]
+    await page.mouse.move(*places[0])
+    await page.mouse.down()
+    await page.mouse.move(*places[1], steps=4)
+    await page.mouse.up()
+
+
+def picture_in(request: Request) -> list[bytes]:
+    """Return what is uploaded by a request, if it uploads a picture."""
+    is_upload = request.method == "POST" and request.url.endswith("/feed/pictures")
+    return [request.post_data_buffer or b""] if is_upload else []
+
+
+def assert_one_colour(picture: Image.Image, box: dict[str, float]) -> None:
+    """Nothing of a found face is left: all its pixels are black, but for a JPEG's rounding."""
+    left, top = max(0, int(box["x"])), max(0, int(box["y"]))
+    right = min(picture.width, int(box["x"] + box["width"]))
+    bottom = min(picture.height, int(box["y"] + box["height"]))
+    extrema = picture.crop((left, top, right, bottom)).getextrema()
+    assert all(high <= 8 for _, high in extrema), (box, extrema)
