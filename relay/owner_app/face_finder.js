@@ -24,8 +24,10 @@ const LEAST_SCORE = 0.35;
 /** More of the smaller box than this in another one: the same face. */
 const SAME_SHARE = 0.4;
 /** Squares of this share of the longer side, for faces that are small in the whole picture. */
-const SQUARE_SHARE = 0.5;
-const OVERLAP_SHARE = 0.35;
+const SQUARE_SHARE = 0.6;
+const OVERLAP_SHARE = 0.25;
+/** A picture no larger than this is looked at whole: squares of it would show no more. */
+const SMALL_PX = 2 * INPUT_PX;
 
 /** @type {Promise<FaceNetwork> | null} */
 let loading = null;
@@ -56,6 +58,8 @@ async function load() {
 /** The whole picture as a square, and squares over all of it. @param {{width: number, height: number}} size @returns {Box[]} */
 export function squaresOf({ width, height }) {
   const longest = Math.max(width, height);
+  const whole = { x: 0, y: 0, width: longest, height: longest };
+  if (longest <= SMALL_PX) return [whole];
   const side = Math.round(longest * SQUARE_SHARE);
   const starts = (/** @type {number} */ length) => {
     if (length <= side) return [0];
@@ -63,7 +67,7 @@ export function squaresOf({ width, height }) {
     return Array.from({ length: steps + 1 }, (_, at) => Math.round(((length - side) * at) / steps));
   };
   const small = starts(height).flatMap((y) => starts(width).map((x) => ({ x, y, width: side, height: side })));
-  return [{ x: 0, y: 0, width: longest, height: longest }, ...small];
+  return [whole, ...small];
 }
 
 /** A square of the picture as the network takes it: from -1 to 1. @param {OffscreenCanvas} picture @param {Box} square */
