@@ -8,12 +8,14 @@ from typing import Annotated, Any
 
 import msgspec
 from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.security import HTTPAuthorizationCredentials
 from pydantic import BaseModel, ConfigDict, Field
 
 from firmware.protocol.encoding import ID_PATTERN
 from firmware.protocol.live import QuietHours
-from relay.api.auth import PUBLIC, SIGNED_IN, Owner, Services, session_of
+from relay.api.auth import PUBLIC, SIGNED_IN, Owner, Services
 from relay.api.errors import ApiError, not_found
+from relay.base.allowances import charge
 from relay.feed.following import Followed, How
 from relay.feed.pictures import MAX_BYTES, MEDIA_TYPES
 from relay.feed.posts import OwnPost
@@ -306,12 +308,15 @@ async def upload(services: Services, owner: Owner, request: Request) -> PictureO
 async def maybe_owner(
     request: Request,
     services: Services,
-    sent: Annotated[Any, Depends(SIGNED_IN)],  # Any: FastAPI's own
+    sent: Annotated[HTTPAuthorizationCredentials | None, Depends(SIGNED_IN)],
 ) -> Account | None:
-    """Return who asks, None for a reader without a session; raises 401 for one that is over."""
+    """Return the owner who asks, None for anybody without a session."""
     if sent is None or not sent.credentials:
         return None
-    session = await session_of(request, services, sent.credentials)
+    session = await services.sessions.find(sent.credentials, "owner")
+    if session is None:
+        return None
+    charge(request.state, session.account.id)
     return session.account
 
 

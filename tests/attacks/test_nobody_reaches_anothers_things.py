@@ -29,6 +29,7 @@ from relay.store import people
 from tests.fakes.sample_keys import SESSION_KEY, X25519_KEY
 from tests.relay.event_pictures import picture_of, sealed_for
 from tests.relay.evidence_packages import deliver_package
+from tests.relay.feed_people import DISTRICT, waiting_post
 from tests.relay.http_people import Officer, Owner, certified_officer, officer_elsewhere
 from tests.relay.http_world import API, RELAY_URL, World, open_world
 
@@ -61,6 +62,10 @@ PUBLIC = {
     ("GET", "/static"),
     ("POST", "/enrol"),  # the claim's secret authorises
     ("POST", "/renew"),  # the certificate's own key
+    # The neighbours' feed, the same for everybody (test_the_feed_finds_no_home.py).
+    *(("GET", f"{API}/feed/{what}") for what in ("districts", "posts", "pictures/{picture_id}")),
+    ("GET", "/neighbours"),
+    *(("GET", f"/neighbours/{{district}}{form}") for form in ("", "/atom")),
     ("GET", f"{API}/openapi.json"),
     ("GET", f"{API}/config"),
     ("POST", f"{API}/owner/register/options"),  # an invitation authorises
@@ -108,6 +113,8 @@ FOR_EVERY_OWNER = {
     ("DELETE", f"{API}/push/{{browser}}"),
     ("PUT", f"{API}/session/browser/{{browser}}"),
     ("DELETE", f"{API}/browsers/{{browser}}"),  # the caller's own sessions in it
+    ("PUT", f"{API}/feed/membership"),  # the caller's own choice
+    ("POST", f"{API}/feed/pictures"),  # for a post of the caller's own
     ("POST", f"{API}/account/deletion/options"),  # the caller's own; it deletes nothing yet
     # The form is looked at for whoever sends it (tests/relay/test_request_form.py).
     ("POST", "/agency/requests/new"),
@@ -215,6 +222,7 @@ async def case(tmp_path) -> AsyncIterator[Case]:
         ada, eve = Owner(world, "Ada"), Owner(world, "Eve")
         await ada.register()
         await eve.register()
+        await ada.put("/feed/membership", {"district": DISTRICT})
         device, pairing_id = await pair(world, ada)
         await pair(world, eve)
         officer = await certified_officer(world)
@@ -239,6 +247,7 @@ async def case(tmp_path) -> AsyncIterator[Case]:
             "request_id": request_id,
             "package_id": await deliver(world, device, request_id),
             "officer_id": officer.officer_id,
+            "post_id": await waiting_post(ada),
             "sha256": world.agency.text_sha256,
         }
         crow = await officer_elsewhere(world)

@@ -19,6 +19,7 @@ from relay.store.schema import accounts, sessions
 from tests.attacks.test_nobody_reaches_anothers_things import deliver, pair
 from tests.relay.admin_people import Admin, signed_in_admin
 from tests.relay.event_pictures import picture_of, sealed_for
+from tests.relay.feed_people import DISTRICT, jpeg_of, upload, waiting_post
 from tests.relay.http_people import Officer, Owner, certified_officer
 from tests.relay.http_world import API, CELLS, OWNER_ORIGIN, RELAY_URL, World, open_world
 from tests.relay.onboarding_people import Applicant
@@ -185,6 +186,8 @@ async def _ids_of_owner(world: World, ada: Owner, device: str, pairing_id: str) 
     credential_id = ada.passkey.key.credential_id
     await world.tell(device, Note(credential_id=credential_id, browser="a" * 20, sealed="eA"))
     await picture_of(world, device, pressed.id, sealed_for(ada.browser.keys))
+    await ada.put("/feed/membership", {"district": DISTRICT})
+    pictures = [(await upload(ada, jpeg_of())).json()["id"]]
     browser = ada.browser.keys.id
     await ada.put(f"/push/{browser}", {"endpoint": "https://push.test/ada"})
     sent = await ada.post(f"/doorbells/{device}/statements", {"sealed": "eA"})
@@ -195,6 +198,9 @@ async def _ids_of_owner(world: World, ada: Owner, device: str, pairing_id: str) 
         "pairing_id": pairing_id,
         "event_id": pressed.id,
         "browser": browser,
+        "district": DISTRICT,
+        "post_id": await waiting_post(ada, pictures=pictures),
+        "picture_id": pictures[0],
         "command_id": sent.json()["command_id"],
         "session_id": next(one["id"] for one in own_sessions if one["is_this"]),
     }

@@ -79,6 +79,8 @@ FORMS: Final[dict[str, tuple[str, ...]]] = {
     f"{REQUEST}/again": (),
     "/admin/requests/{request_id}/decision": ("verdict", "category", "reason"),
     "/admin/requests/{request_id}/appeal": ("verdict", "reason"),
+    "/admin/feed/{post_id}/decision": ("verdict", "reason", "words", "is_urgent"),
+    "/admin/feed/{post_id}/appeal": ("verdict", "words"),
     "/admin/accounts/{account_id}/suspend": ("is_sure",),
     "/admin/accounts/{account_id}/restore": (),
     f"{CASE}/code": (),
@@ -104,6 +106,7 @@ QUERIES: Final[dict[str, tuple[str, ...]]] = {
     "/agency/places": ("q",),
     f"{FOR_AGENCIES}/area/places": ("q",),
     "/admin/accounts": ("q",),
+    "/neighbours/{district}": ("before",),
 }
 """By how a path begins; every page also takes `page` and `lang`."""
 TEXT: Final[Json] = {"type": "string", "maxLength": 300}
@@ -120,7 +123,7 @@ WORDS: Final[dict[str, Json]] = {
     "step": {"enum": ["minutes", "batch", "day", "week", "year"]},
     "action": {"enum": ["save", "check", "look", "file", "draft", "answer", ""]},
     "area": {"anyOf": [{"enum": ["59, 18\n59.1, 18.1\n59, 18.1", "8928308280fffff"]}, TEXT]},
-    "verdict": {"enum": ["passed", "refused", "upheld", "overturned", ""]},
+    "verdict": {"enum": ["passed", "published", "refused", "upheld", "overturned", ""]},
     "session": {"enum": ["", "a" * 16]},
     "log": {"enum": ["custody", "register", "capture", ""]},
     "place": {"anyOf": [{"enum": ["40.7,-74.0", "8928308280fffff", "91,181"]}, TEXT]},

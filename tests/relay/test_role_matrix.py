@@ -20,6 +20,7 @@ from firmware.protocol.encoding import new_id
 from relay.store.schema import metadata
 from tests.attacks.test_nobody_reaches_anothers_things import ENDLESS, PUBLIC, routes_of
 from tests.relay.everybody import EVERYBODY, Everybody, Who, open_everybody
+from tests.relay.feed_people import CELL, DISTRICT
 from tests.relay.http_world import API
 
 Named = tuple[str, str]
@@ -72,12 +73,17 @@ EXPECTED: Final[dict[Named, Rule]] = {
                 for what in (
                     *("sessions", "reads", "joins", "doorbells", "events", "notes", "stream"),
                     *("push", "requests", "packages", "account/deletion"),
+                    *("feed/membership", "feed/mine"),
                 )
             ),
-            *(("POST", f"{API}/{what}") for what in ("pairings", "join")),
+            *(
+                ("POST", f"{API}/{what}")
+                for what in ("pairings", "join", "feed/posts", "feed/pictures")
+            ),
             *(("POST", f"{API}/account/deletion{what}") for what in ("", "/options")),
             *(("DELETE", f"{API}/{what}") for what in ("session", "sessions", "push/{browser}")),
             ("PUT", f"{API}/push/{{browser}}"),
+            ("PUT", f"{API}/feed/membership"),
             ("PUT", f"{API}/session/browser/{{browser}}"),
             ("DELETE", f"{API}/browsers/{{browser}}"),
         ],
@@ -91,6 +97,8 @@ EXPECTED: Final[dict[Named, Rule]] = {
             ("POST", f"{API}/pairings/{{pairing_id}}/commitment"),
             ("POST", f"{API}/pairings/{{pairing_id}}/reveal"),
             ("GET", f"{API}/commands/{{command_id}}"),
+            ("DELETE", f"{API}/feed/posts/{{post_id}}"),
+            ("POST", f"{API}/feed/posts/{{post_id}}/appeal"),
             ("DELETE", DOORBELL),
             *(
                 ("GET", f"{DOORBELL}/{what}")
@@ -186,6 +194,10 @@ EXPECTED: Final[dict[Named, Rule]] = {
                 ("GET", f"/admin/{what}")
                 for what in ("requests", "decisions", "agencies", "accounts", "onboardings")
             ),
+            ("GET", "/admin/feed"),
+            ("GET", "/admin/feed/{post_id}"),
+            ("GET", "/admin/feed/pictures/{picture_id}"),
+            *(("POST", f"/admin/feed/{{post_id}}/{one}") for one in ("decision", "appeal")),
             ("GET", "/admin/requests/{request_id}"),
             ("GET", "/admin/requests/{request_id}/area.geojson"),
             *(("POST", f"/admin/requests/{{request_id}}/{one}") for one in ("decision", "appeal")),
@@ -229,6 +241,8 @@ GOOD_FORMS: Final[dict[str, dict[str, str]]] = {
     f"{REQUEST}/again": {},
     "/admin/requests/{request_id}/decision": {"verdict": "passed"},
     "/admin/requests/{request_id}/appeal": {"verdict": "upheld", "reason": "It is too wide."},
+    "/admin/feed/{post_id}/decision": {"verdict": "published"},
+    "/admin/feed/{post_id}/appeal": {"verdict": "upheld", "words": "It names no act."},
     "/admin/accounts/{account_id}/suspend": {"is_sure": "yes"},
     "/admin/accounts/{account_id}/restore": {},
     f"{CASE}/code": {},
@@ -297,6 +311,14 @@ class Matrix:
             f"{API}/pairings/{{pairing_id}}/commitment": {"commitment": "ab" * 32},
             f"{API}/pairings/{{pairing_id}}/reveal": {"reveal": "{}"},
             f"{API}/push/{{browser}}": {"endpoint": "https://push.test/eve"},
+            f"{API}/feed/membership": {"district": DISTRICT},
+            f"{API}/feed/posts": {
+                "kind": "hazard",
+                "cell": CELL,
+                "hour_ms": self.everybody.world.clock.wall_ms(),
+                "text": "A hole in the street.",
+            },
+            f"{API}/feed/posts/{{post_id}}/appeal": {"text": "It names an act."},
             f"{DOORBELL}/statements": {"sealed": "eA"},
             f"{DOORBELL}/orders": {"sealed": "eA"},
             f"{DOORBELL}/offer": {"session_id": ids["session_id"], "signed": signed},
