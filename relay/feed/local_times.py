@@ -31,14 +31,14 @@ def is_quiet(quiet: QuietHours | None, now_ms: int) -> bool:
 
 
 def next_moment_ms(minute: int, time_zone: str, *, after_ms: int, days: int = 1) -> int:
-    """Return the first such minute of a day after a time; with 7 `days`, in the week after."""
+    """Return the first such minute of a day after a time; with 7 `days`, the one six days later."""
     zone = zone_of(time_zone)
-    day = datetime.fromtimestamp(after_ms / 1000, UTC).astimezone(zone).date()
-    day += timedelta(days=days - 1)
-    while True:
-        hours, minutes = divmod(minute, 60)
-        moment = datetime(day.year, day.month, day.day, hours, minutes, tzinfo=zone)
-        moment_ms = round(moment.timestamp() * 1000)
-        if moment_ms > after_ms:
-            return moment_ms
-        day += timedelta(days=1)
+    today = datetime.fromtimestamp(after_ms / 1000, UTC).astimezone(zone).date()
+
+    def moment_ms(later: int) -> int:
+        day = today + timedelta(days=later)
+        moment = datetime(day.year, day.month, day.day, *divmod(minute, 60), tzinfo=zone)
+        return round(moment.timestamp() * 1000)
+
+    first = next(later for later in range(3) if moment_ms(later) > after_ms)
+    return moment_ms(first + days - 1)

@@ -4,6 +4,7 @@
  * @module
  */
 import { settingsOf } from "./decision_notes.js";
+import { rememberPlace, toldPlace } from "./feed_place.js";
 import { cellToBoundary, cellToLatLng, cellToParent, getResolution, greatCircleDistance, isValidCell } from "./vendor/h3.js";
 
 /** @typedef {import("./feed.js").District} District */
@@ -41,19 +42,14 @@ export function districtAround(districts, own) {
 
 /** Where this browser says that one's door is: as it was told here, else as a doorbell's settings say. @param {Household} household @returns {string | null} */
 export function ownCell(household) {
-  const told = localStorage.getItem(storedAs(household));
+  const told = toldPlace(household.owner.credential_id);
   const cells = household.doorbells.map(({ device }) => settingsOf(household, device).settings?.cell);
   return [told, ...cells].find((cell) => cell != null && isDoorCell(cell)) ?? null;
 }
 
 /** Keeps it in this browser alone. @param {Household} household @param {string} cell */
 export function rememberOwnCell(household, cell) {
-  if (isDoorCell(cell)) localStorage.setItem(storedAs(household), cell);
-}
-
-/** @param {Household} household */
-function storedAs({ owner }) {
-  return `doorward.feed-place.${owner.credential_id}`;
+  if (isDoorCell(cell)) rememberPlace(household.owner.credential_id, cell);
 }
 
 /** @param {string} cell */

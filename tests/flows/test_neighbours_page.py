@@ -7,17 +7,24 @@ from base64 import b64decode, b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from PIL import Image
 from playwright.async_api import FilePayload, Page, expect
 from sqlalchemy import select
 
+from firmware.protocol.encoding import new_id
+from relay.store import feed
+from relay.store.feed import PostRow
 from relay.store.schema import feed_pictures
 from tests.flows.browser import sit_down
-from tests.flows.household import PHONE, app_browser
-from tests.relay.feed_people import DISTRICT, member, published_post
-from tests.relay.http_world import OWNER_ORIGIN, World, open_world
+from tests.flows.household import PHONE, PICTURES_SHOWN, app_browser
+from tests.flows.live_session import visiting
+from tests.flows.page_quality import Inspector
+from tests.flows.test_pages_quality import load_from_bundle
+from tests.relay.feed_people import CELL, DISTRICT, member, published_post
+from tests.relay.http_world import HOUR_MS, OWNER_ORIGIN, World, open_world
 from tests.story.settings import REPOSITORY
 
 pytestmark = pytest.mark.browser
@@ -34,6 +41,8 @@ FACE_BOXES = """async (encoded) => {
   return findFaces(await readPicture(new Blob([bytes], { type: "image/jpeg" })));
 }"""
 
+READ_TO_THE_END = """() => (scrollTo(0, document.body.scrollHeight),
+  document.querySelector("#neighbours-end").textContent.includes("the oldest"))"""
 KEEP_UPLOADS = """() => {
   window.uploads = [];
   const send = window.fetch;
@@ -218,15 +227,118 @@ async def test_nothing_is_fetched_that_is_finer_than_a_district(tmp_path: Path) 
         page.on("request", lambda request: asked.append(request.url + str(request.post_data)))
         await go(page, "neighbours")
         await expect(page.locator("[data-post]")).to_have_count(2)
+        await page.click("#choose-shown summary")
         await page.select_option("#within", "600")
         await page.fill("#place-typed", "28.0000, -81.7000")
         await page.keyboard.press("Enter")
         await expect(page.locator("#neighbours-state")).to_contain_text("Nothing here matches")
         await page.click("#show-all")
+        await page.click("#choose-shown summary")
         await page.click("#only-lost")
         await expect(page.locator(f"[data-post='{far}']")).to_be_visible()
         await expect(page.locator(f"[data-post='{near}']")).to_have_count(0)
         assert [one for one in asked if "28.0" in one or "81.7" in one or "89" in one] == []
+
+
+async def test_a_frame_of_the_door_goes_to_the_composer(
+    tmp_path: Path,
+) -> None:
+    async with visiting(tmp_path) as at:
+        page = at.page
+        await page.goto(f"{OWNER_ORIGIN}/#/")
+        await join_district(page)
+        await at.see()
+        await page.wait_for_function(PICTURES_SHOWN, arg=2)
+        await page.click("#live-more")
+        await page.click("#to-neighbours")
+        await expect(page.locator("#frame-waits")).to_be_visible()
+        await page.check("#kinds input[value=hazard]")
+        await page.click("#next")
+        await page.fill("#post-text", "A branch of the oak hangs over the path.")
+        for step in ("where", "when", "pictures"):
+            await page.click("#next")
+            await expect(page.locator("#composer")).to_have_attribute("data-step", step)
+        await expect(page.locator("#picture-editor[data-faces]")).to_be_visible()
+        await page.click("#use-picture")
+        await expect(page.locator("#chosen-pictures img")).to_have_count(1)
+
+
+@pytest.mark.parametrize(("width", "theme"), [(390, "light"), (1440, "dark")])
+async def test_each_step_is_fit_for_keyboard_phone_and_screen_reader(
+    tmp_path: Path, width: int, theme: Literal["light", "dark"]
+) -> None:
+    async with joined(tmp_path) as (world, page):
+        await page.set_viewport_size({"width": width, "height": 844})
+        await page.emulate_media(color_scheme=theme, reduced_motion="reduce")
+        inspector = Inspector(load_from_bundle)
+        await join_district(page)
+        for step in ("kind", "text", "where", "when", "pictures"):
+            await walk_to(page, step)
+            await inspector.look(page, step, theme)
+        await page.set_input_files("#picture-file", picture_file("white"))
+        await expect(page.locator("#use-picture")).to_be_enabled()
+        await page.click("#add-part")
+        await inspector.look(page, "editor", theme)
+        await page.click("#use-picture")
+        await page.click("#next")
+        await inspector.look(page, "preview", theme)
+        await page.click("#send-post")
+        await expect(page.locator("#post-sent")).to_be_visible()
+        post_id = await only_post(world)
+        await world.feed.moderation.refuse(post_id, "name", moderator="mia")
+        await go(page, "neighbours/mine")
+        await page.click("[data-testid=appeal] summary")
+        await inspector.look(page, "refused", theme)
+        assert not inspector.found, "\n".join(inspector.found)
+
+
+async def test_of_a_thousand_posts_few_stand_in_the_page(tmp_path: Path) -> None:
+    async with joined(tmp_path) as (world, page):
+        await add_posts(world, 1000)
+        await join_district(page)
+        await go(page, "neighbours")
+        await page.wait_for_function(READ_TO_THE_END)
+        assert await page.locator("[data-post]").count() < 200
+        await page.evaluate("scrollTo(0, 0)")
+        await expect(page.locator("[data-post]").first).to_contain_text("Post 0.")
+
+
+async def add_posts(world: World, count: int) -> None:
+    """Publish posts of the last three weeks."""
+    now_ms = world.clock.wall_ms()
+    async with world.database.begin() as tx:
+        for number in range(count):
+            published_ms = now_ms - number * 30 * 60_000
+            row = PostRow(
+                id=new_id(),
+                district=DISTRICT,
+                cell=CELL,
+                kind="hazard",
+                hour_ms=published_ms - published_ms % HOUR_MS,
+                text=f"Post {number}. A branch lies on the path round the lake.",
+                written_by="neighbour",
+                account_id=None,
+                agency=None,
+                refers=None,
+                is_urgent=False,
+                state="published",
+                written_ms=published_ms,
+                changed_ms=published_ms,
+                published_ms=published_ms,
+            )
+            await feed.add_post(tx, row)
+
+
+async def walk_to(page: Page, step: str) -> None:
+    """Go on to a step from the one before it."""
+    if step == "kind":
+        await go(page, "neighbours/write")
+        await page.check("#kinds input[value=parcel_taken]")
+        return
+    await page.click("#next")
+    await expect(page.locator("#composer")).to_have_attribute("data-step", step)
+    if step == "text":
+        await page.fill("#post-text", TEXT)
 
 
 def three_faces() -> FilePayload:

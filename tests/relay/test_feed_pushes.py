@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from firmware.protocol.encoding import new_id
 from relay.feed.local_times import next_moment_ms
 from relay.feed.pushes import LIFE_S, TOPIC, FeedPushes
 from relay.notify.push_sender import Outcome
@@ -19,7 +18,7 @@ from tests.relay.http_people import Owner
 from tests.relay.http_world import HOUR_MS, World, open_world
 
 DAY_MS = 24 * HOUR_MS
-ENDPOINT = "https://push.test/ada"
+BROWSER, ENDPOINT = "a" * 20, "https://push.test/ada"
 FOLLOWING = {
     "groups": ["safety"],
     "how": "push",
@@ -71,7 +70,7 @@ async def followed(folder: Path) -> AsyncIterator[Town]:
     async with open_world(folder) as world:
         world.clock.set_wall_ms(1_796_036_400_000)  # 2026-11-30 11:00 UTC
         ada = await member(world)
-        subscribed = await ada.put(f"/push/{new_id()}", {"endpoint": ENDPOINT})
+        subscribed = await ada.put(f"/push/{BROWSER}", {"endpoint": ENDPOINT})
         assert subscribed.status_code == 204, subscribed.text
         sent = Sent()
         pushes = FeedPushes(database=world.database, clock=world.clock, sender=sent)

@@ -64,7 +64,7 @@ class NeighbourList {
       context.left,
     );
     this.head = h("div");
-    this.filters = h("div", { class: "filters" });
+    this.filters = h("div");
     this.place = h("div");
     this.state = h("div", { id: "neighbours-state" }, skeleton(4));
     this.foot = h("div", { id: "neighbours-end", "aria-live": "polite" });
@@ -135,9 +135,10 @@ class NeighbourList {
       t("neighbours.kinds"),
     );
     const options = [0, ...DISTANCES_M].map((metres) => h("option", { value: metres, selected: metres === this.withinM }, metres === 0 ? t("neighbours.everywhere") : t("neighbours.within", { distance: lengthText(metres) })));
-    const select = h("select", { id: "within", "aria-label": t("neighbours.distance") }, options);
+    const select = h("select", { id: "within" }, options);
     select.addEventListener("change", () => this.#within(Number(select.value)));
-    fill(this.filters, kinds, select);
+    const isOpen = this.kinds.size > 0 || this.withinM > 0;
+    fill(this.filters, h("details", { id: "choose-shown", open: isOpen }, h("summary", {}, t("neighbours.choose_shown")), kinds, h("label", { for: select.id }, t("neighbours.distance")), select));
   }
 
   /** @param {number} metres 0: everywhere */

@@ -52,10 +52,11 @@ export class PictureEditor {
       { id: "picture-editor", "aria-labelledby": "picture-editor-title" },
       h("h3", { id: "picture-editor-title", tabindex: -1 }, t("neighbours.picture.title")),
       this.found,
-      this.tools,
       this.stage,
-      h("p", { class: "hint" }, t("neighbours.picture.keys")),
+      this.tools,
       this.list,
+      h("p", { class: "hint" }, t("neighbours.picture.may_miss")),
+      h("p", { class: "hint" }, t("neighbours.picture.keys")),
       h("p", { class: "notice" }, t("neighbours.picture.where")),
       this.said,
       h("div", { class: "actions" }, this.use, leave),
@@ -87,7 +88,7 @@ export class PictureEditor {
   /** @param {number} count */
   #sayFound(count) {
     const words = count === 0 ? t("neighbours.picture.none_found") : tn("neighbours.picture.found", count);
-    fill(this.found, h("p", {}, words), h("p", { class: "hint" }, t("neighbours.picture.may_miss")));
+    fill(this.found, h("p", {}, words));
   }
 
   #drawTools() {
