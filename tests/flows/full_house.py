@@ -24,7 +24,7 @@ from relay.config.settings import LimitsConfig, OidcConfig
 from relay.evidence.sweeper import PackageSweeper
 from relay.people.sessions import open_session
 from relay.request.drafts import DraftForm
-from relay.store import custody, oidc, onboardings, packages, people, reads, requests
+from relay.store import custody, feed, oidc, onboardings, packages, people, reads, requests
 from relay.store.custody import Deletion
 from relay.store.people import Account
 from tests.fakes.door_notices import MASK, NoticeWriter
@@ -34,6 +34,14 @@ from tests.flows.every_page import ADMIN, GUEST, House
 from tests.relay.admin_people import Admin, signed_in_admin, waiting_request
 from tests.relay.door_notices import take_in
 from tests.relay.evidence_packages import deliver_package
+from tests.relay.feed_people import (
+    DISTRICT,
+    member,
+    photo,
+    stored_post,
+    upload,
+    waiting_post,
+)
 from tests.relay.http_people import Officer, id_of, paired_owner
 from tests.relay.http_world import CELLS, DAY_MS, RELAY_URL, World, open_world
 from tests.relay.onboarding_people import TEXT, Applicant, hand_in, prepare
@@ -79,6 +87,7 @@ async def full_house(folder: Path) -> AsyncIterator[House]:
         await _ask(house, officer, mia)
         await _deliver(house, officer, asked[0])
         await _onboard(house, bo)
+        await _write_to_neighbours(house, mia)
         await _come_in_thousands(house, officer, asked[0])
         house.ids |= {
             "agency_id": ["lakeland", "mapleton"],
@@ -195,6 +204,29 @@ async def _put_up_notices(house: House, device: str) -> None:
     other = await house.world.enrol()
     await take_in(house.world, other, lambda device: bare.tell(device, **nothing))
     house.ids["notice_id"] += [full.notice_id, bare.notice_id]
+
+
+async def _write_to_neighbours(house: House, moderator: Admin) -> None:
+    """Posts in every state, with pictures and long words, and a thousand published ones."""
+    world, ids = house.world, house.ids
+    moderation, now_ms = world.feed.moderation, world.clock.wall_ms()
+    for number, end in enumerate(("waiting", "refused", "appealed", "published", "urgent")):
+        author = await member(world, f"Neighbour {number}")
+        pictures = [(await upload(author, photo())).json()["id"] for _ in range(number % 3 + 1)]
+        post_id = await waiting_post(author, text=LONG_TEXT, pictures=pictures)
+        if end in ("refused", "appealed"):
+            form = {"reason": "other", "words": LONG_TEXT}
+            await moderator.send(f"/feed/{post_id}/decision", verdict="refused", **form)
+        elif end != "waiting":
+            await moderation.publish(post_id, moderator="bo", is_urgent=end == "urgent")
+        if end == "appealed":
+            await author.post(f"/feed/posts/{post_id}/appeal", {"text": LONG_TEXT})
+        ids["post_id"].append(post_id)
+        ids["picture_id"] += pictures[:1]
+    ids["district"] += [DISTRICT, "dixieland"]
+    async with world.database.begin() as tx:
+        for number in range(MANY):
+            await feed.add_post(tx, stored_post(number, now_ms))
 
 
 async def _onboard(house: House, admin: Admin) -> None:

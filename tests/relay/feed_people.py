@@ -6,6 +6,8 @@ from typing import Any
 import httpx2
 from PIL import Image
 
+from firmware.protocol.encoding import new_id
+from relay.store.feed import PostRow
 from tests.relay.http_people import Owner
 from tests.relay.http_world import API, HOUR_MS, World
 
@@ -18,6 +20,18 @@ def jpeg_of(colour: str = "teal", size: tuple[int, int] = (64, 48), **options: A
     """Return a small picture."""
     file = io.BytesIO()
     Image.new("RGB", size, colour).save(file, "JPEG", **options)
+    return file.getvalue()
+
+
+def photo() -> bytes:
+    """Return a picture of a street in the evening, more or less."""
+    width, height = 640, 480
+    image = Image.linear_gradient("L").resize((width, height))
+    street = Image.merge("RGB", (image.point(lambda v: v // 2), image, image.point(lambda _: 120)))
+    street.paste((60, 60, 66), (0, 320, width, height))
+    street.paste((170, 120, 70), (280, 300, 360, 360))
+    file = io.BytesIO()
+    street.save(file, "JPEG")
     return file.getvalue()
 
 
@@ -68,3 +82,25 @@ async def posts(http: httpx2.AsyncClient, **query: str) -> list[dict[str, Any]]:
     assert answer.status_code == 200, answer.text
     found: list[dict[str, Any]] = answer.json()["posts"]
     return found
+
+
+def stored_post(number: int, now_ms: int) -> PostRow:
+    """Return a published post; twenty of one batch each."""
+    out_ms = now_ms - number // 20 * HOUR_MS
+    return PostRow(
+        id=new_id(),
+        district=DISTRICT,
+        cell=CELL,
+        kind="hazard",
+        hour_ms=out_ms - HOUR_MS,
+        text=TEXT,
+        written_by="neighbour",
+        account_id=None,
+        agency=None,
+        refers=None,
+        is_urgent=False,
+        state="published",
+        written_ms=out_ms,
+        changed_ms=out_ms,
+        published_ms=out_ms,
+    )

@@ -11,7 +11,6 @@ import pytest
 from PIL import Image
 from sqlalchemy import insert, select
 
-from firmware.protocol.encoding import new_id
 from relay.feed.rules import APPEAL_WITHIN_MS, LIFE_MS, FeedRefused
 from relay.ingest.expiry import Expiry
 from relay.map.map_data import MapData
@@ -27,6 +26,7 @@ from tests.relay.feed_people import (
     member,
     posts,
     published_post,
+    stored_post,
     upload,
     waiting_post,
     write,
@@ -389,25 +389,3 @@ async def test_a_post_that_is_gone_is_no_place_to_go_on_from(world):
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")
     page = await world.browser().get(f"/neighbours/{DISTRICT}?before={'a' * 26}")
     assert page.status_code == 404
-
-
-def stored_post(number: int, now_ms: int) -> PostRow:
-    """Return a published post; twenty of one batch each."""
-    out_ms = now_ms - number // 20 * HOUR_MS
-    return PostRow(
-        id=new_id(),
-        district=DISTRICT,
-        cell=CELL,
-        kind="hazard",
-        hour_ms=out_ms - HOUR_MS,
-        text=TEXT,
-        written_by="neighbour",
-        account_id=None,
-        agency=None,
-        refers=None,
-        is_urgent=False,
-        state="published",
-        written_ms=out_ms,
-        changed_ms=out_ms,
-        published_ms=out_ms,
-    )

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import shutil
 import struct
 import sys
 import zipfile
@@ -10,11 +11,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
 
-from relay.feed.picture_child import MAX_SIDE_PX
-from relay.feed.pictures import MAX_BYTES, PictureEncoder
+from relay.feed.picture_child import MAX_SIDE_PX, PictureFault, encode_anew
+from relay.feed.pictures import COMMAND, MAX_BYTES, PictureEncoder
 from relay.feed.rules import LOOSE_LIFE_MS, MAX_LOOSE_PICTURES, FeedRefused
 from relay.ingest.expiry import Expiry
 from tests.relay.feed_people import jpeg_of, member, published_post, upload, waiting_post
@@ -271,3 +274,34 @@ async def test_a_picture_goes_with_one_post_only(world):
         },
     )
     assert answer.json()["error"]["code"] == "pictures"
+
+
+async def test_the_decoder_runs_under_what_the_systemd_unit_forbids():
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("systemd-analyze is missing (apt: systemd)")
+    root = Path(__file__).parents[2]
+    unit = root / "docs/examples/doorward-relay.service"
+    confined = (sys.executable, str(root / "tests/fakes/confined.py"), str(unit))
+    encoder = PictureEncoder(command=(*confined, *COMMAND))
+    assert (await encoder.encode(jpeg_of())).startswith(b"\xff\xd8")
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    form=st.sampled_from(["JPEG", "PNG", "WEBP"]),
+    cut=st.integers(min_value=0, max_value=600),
+    changes=st.lists(st.tuples(st.integers(0, 599), st.integers(0, 255)), max_size=8),
+)
+def test_bent_bytes_become_a_small_jpeg_or_a_named_fault(form, cut, changes):
+    data = bytearray(as_file(Image.effect_noise((48, 40), 60), form))
+    for at, value in changes:
+        data[at % len(data)] = value
+    fault = ""
+    try:
+        encoded = encode_anew(bytes(data[: len(data) - cut % len(data)]))
+    except PictureFault as error:
+        fault = str(error)
+    if fault:
+        assert fault in ("format", "small", "pixels", "unreadable")
+    else:
+        assert max(Image.open(io.BytesIO(encoded)).size) <= MAX_SIDE_PX
