@@ -16,9 +16,9 @@ from firmware.protocol.live import QuietHours
 from relay.api.auth import PUBLIC, SIGNED_IN, Owner, Services
 from relay.api.errors import ApiError, not_found
 from relay.base.allowances import charge
-from relay.feed.following import Followed, How
 from relay.feed.pictures import MAX_BYTES, MEDIA_TYPES
 from relay.feed.posts import OwnPost
+from relay.feed.push_choices import How, PushChoice
 from relay.feed.reader import PublicPost
 from relay.feed.rules import (
     MAX_PICTURES,
@@ -211,7 +211,7 @@ async def choose(services: Services, owner: Owner, body: MembershipIn) -> Member
 @router.get("/following")
 async def following(services: Services, owner: Owner) -> FollowingBody:
     """Return what the caller is pushed of their district."""
-    found = await services.following.find(owner)
+    found = await services.push_choices.find(owner)
     quiet = None if found.quiet is None else QuietBody(**msgspec.structs.asdict(found.quiet))
     return FollowingBody.model_validate(
         {
@@ -227,14 +227,14 @@ async def following(services: Services, owner: Owner) -> FollowingBody:
 @router.put("/following", status_code=204)
 async def follow(services: Services, owner: Owner, body: FollowingBody) -> Response:
     """Choose what to be pushed: topics of the district, at once or as a digest."""
-    followed = Followed(
+    followed = PushChoice(
         groups=tuple(one for one in TOPICS if one in body.groups),
         how=body.how,
         minute=body.minute,
         time_zone=body.time_zone,
         quiet=None if body.quiet is None else QuietHours(**body.quiet.model_dump()),
     )
-    await services.following.choose(owner, followed)
+    await services.push_choices.choose(owner, followed)
     return Response(status_code=204)
 
 

@@ -8,7 +8,7 @@ from firmware.protocol.commands import SealedStatement
 from relay.agency.agencies import Agencies
 from relay.base.clock import Clock
 from relay.evidence.delivery import Delivery
-from relay.feed.following import Following
+from relay.feed.push_choices import PushChoices
 from relay.feed.service import Feed
 from relay.fleet.door_notices import DoorNotices
 from relay.live.signalling import Signalling
@@ -60,7 +60,7 @@ class ApiServices:
     request_service: RequestService
     delivery: Delivery
     feed: Feed
-    following: Following
+    push_choices: PushChoices
     signalling: Signalling
     commands: Commands
     replacements: Replacements

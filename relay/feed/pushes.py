@@ -12,8 +12,8 @@ from typing import Protocol
 
 from relay.base.clock import Clock
 from relay.base.signals import LOOK_S
-from relay.feed.following import DIGEST_DAYS, quiet_of, topic_of
 from relay.feed.local_times import is_quiet, next_moment_ms
+from relay.feed.push_choices import DIGEST_DAYS, quiet_of, topic_of
 from relay.notify.push_sender import Outcome
 from relay.store import feed, feed_pushes, push
 from relay.store.database import Database, Transaction

@@ -8,7 +8,7 @@
  */
 import { FaceNetwork } from "./face_network.js";
 
-/** @typedef {import("./picture_painting.js").Box} Box */
+/** @typedef {import("./painted_picture.js").Box} Box */
 /** @typedef {Box & {score: number}} Found */
 
 const INPUT_PX = 256;

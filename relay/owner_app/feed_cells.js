@@ -4,7 +4,7 @@
  * @module
  */
 import { settingsOf } from "./decision_notes.js";
-import { rememberPlace, toldPlace } from "./feed_place.js";
+import { rememberPlace, placeOf } from "./feed_place.js";
 import { cellToBoundary, cellToLatLng, cellToParent, getResolution, greatCircleDistance, isValidCell } from "./vendor/h3.js";
 
 /** @typedef {import("./feed.js").District} District */
@@ -42,7 +42,7 @@ export function districtAround(districts, own) {
 
 /** Where this browser says that one's door is: as it was told here, else as a doorbell's settings say. @param {Household} household @returns {string | null} */
 export function ownCell(household) {
-  const told = toldPlace(household.owner.credential_id);
+  const told = placeOf(household.owner.credential_id);
   const cells = household.doorbells.map(({ device }) => settingsOf(household, device).settings?.cell);
   return [told, ...cells].find((cell) => cell != null && isDoorCell(cell)) ?? null;
 }

@@ -8,7 +8,7 @@
 const storedAs = (credentialId) => `doorward.feed-place.${credentialId}`;
 
 /** @param {string} credentialId @returns {string | null} a cell */
-export function toldPlace(credentialId) {
+export function placeOf(credentialId) {
   return localStorage.getItem(storedAs(credentialId));
 }
 

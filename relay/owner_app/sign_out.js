@@ -3,7 +3,6 @@
  * @module
  */
 import { Relay } from "./api.js";
-import { forgetPlace } from "./feed_place.js";
 import { workerStoreOf } from "./worker_registration.js";
 import { forgetNotes } from "./note_store.js";
 import { pause } from "./pause.js";
@@ -24,10 +23,10 @@ export async function leave(installed, household, relayUrl, { isKnown }) {
   try {
     const hasPush = (await readPush()) !== undefined;
     household.book.close();
-    forgetPlace(book.credential_id);
     await Promise.all([forgetWorkerStore(), snapshot.forget(book.credential_id), forgetNotes(book.credential_id)]);
     if (hasPush) await Promise.race([endPush(installed, household, book, relay, isKnown), pause(WAIT_MS)]);
     if (isKnown) await relay.delete("session");
+    (await import("./feed_place.js")).forgetPlace(book.credential_id);
   } catch (error) {
     console.warn("signing out", error);
   }

@@ -36,13 +36,13 @@ MAKER, PLACE = 0x010F, b"at 28.0395, -81.9498"
 THREE_FACES = (0, 340, 480, 500)
 FACE_BOXES = """async (encoded) => {
   const [{ findFaces }, { readPicture }] = await Promise.all(
-    ["/face_finder.js", "/picture_painting.js"].map((path) => import(path)));
+    ["/face_finder.js", "/painted_picture.js"].map((path) => import(path)));
   const bytes = Uint8Array.from(atob(encoded), (one) => one.charCodeAt(0));
   return findFaces(await readPicture(new Blob([bytes], { type: "image/jpeg" })));
 }"""
 
 READ_TO_THE_END = """() => (scrollTo(0, document.body.scrollHeight),
-  document.querySelector("#neighbours-end").textContent.includes("the oldest"))"""
+  document.querySelector("#neighbours-end")?.textContent.includes("the oldest"))"""
 KEEP_UPLOADS = """() => {
   window.uploads = [];
   const send = window.fetch;

@@ -6,7 +6,7 @@ import { latLngToCell } from "h3-js";
 
 import { Feed, postOf, ownPostOf } from "../../relay/owner_app/feed.js";
 import { cellAround, distanceM, districtAround, drawingOf, partsOf } from "../../relay/owner_app/feed_cells.js";
-import { followingOf, groupOf } from "../../relay/owner_app/feed_following.js";
+import { followingOf, groupOf } from "../../relay/owner_app/feed_topics.js";
 import { hoursOn, floored } from "../../relay/owner_app/views/neighbours_write.js";
 
 const ID = "a".repeat(26);

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { writeFollowed } from "../../relay/owner_app/feed_followed.js";
+import { writeFeedChoice } from "../../relay/owner_app/feed_choice.js";
 import { writeWorkerStore } from "../../relay/owner_app/worker_store.js";
 import { Pushed } from "../../relay/owner_app/worker/pushed.js";
 import { notificationWorker } from "../fakes/notification_worker.mjs";
@@ -36,7 +36,7 @@ async function phone(posts, { language = "en", followed = {} } = {}) {
     return new Response(JSON.stringify({ posts, more: false }), { headers: { "content-type": "application/json" } });
   };
   await writeWorkerStore({ relay_url: "http://relay.test", token: "t", credential_id: "c", doorbells: [], language, locale: language === "en" ? "en-GB" : "sv-SE" });
-  if (followed !== null) await writeFollowed({ credential_id: "c", district: "lake-morton", name: "Lake Morton", groups: ["safety"], since_ms: NOW - 3_600_000, ...followed });
+  if (followed !== null) await writeFeedChoice({ credential_id: "c", district: "lake-morton", name: "Lake Morton", groups: ["safety"], since_ms: NOW - 3_600_000, ...followed });
   const pushed = new Pushed(worker.registration);
   return { worker, asked, wake: () => pushed.take("") };
 }

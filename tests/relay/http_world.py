@@ -35,7 +35,7 @@ from relay.errors import EnrolmentRefused
 from relay.evidence.chain import Chains
 from relay.evidence.deletions import Deletions
 from relay.evidence.delivery import Delivery
-from relay.feed.following import Following
+from relay.feed.push_choices import PushChoices
 from relay.feed.service import Feed
 from relay.fleet.ca import Authority, check_csr, pem_of
 from relay.fleet.commands import Commands
@@ -435,7 +435,7 @@ def _services(world: World, *, has_demo_passkeys: bool, ice: IceServers) -> Http
             request_service=world.request_service,
             delivery=world.delivery,
             feed=world.feed,
-            following=Following(database, clock),
+            push_choices=PushChoices(database, clock),
             signalling=Signalling(world.commands, clock, ice),
             commands=world.commands,
             replacements=ReplacementService(

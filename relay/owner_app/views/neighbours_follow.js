@@ -8,8 +8,8 @@ import { rows } from "../components/rows.js";
 import { fill, h } from "../dom.js";
 import { Feed } from "../feed.js";
 import { districtAround, ownCell, rememberOwnCell } from "../feed_cells.js";
-import { writeFollowed } from "../feed_followed.js";
-import { GROUPS, WAYS, followingOf } from "../feed_following.js";
+import { writeFeedChoice } from "../feed_choice.js";
+import { GROUPS, WAYS, followingOf } from "../feed_topics.js";
 import { t } from "../i18n.js";
 import { nowMs } from "../town_time.js";
 import { readPush } from "../worker_store.js";
@@ -19,7 +19,7 @@ import { labelled, minuteOf, timeField, zoneHere } from "./time_fields.js";
 
 /** @typedef {import("../app.js").Context} Context */
 /** @typedef {import("../feed.js").District} District */
-/** @typedef {import("../feed_following.js").Following} Following */
+/** @typedef {import("../feed_topics.js").Following} Following */
 
 /** @param {Context} context */
 export async function followPage(context) {
@@ -64,7 +64,7 @@ function districtSection(context, feed, { districts, district }) {
   });
   const leave = feedGuarded(said, async () => {
     await feed.join(null);
-    await writeFollowed(null);
+    await writeFeedChoice(null);
     context.again();
   });
   return h(
@@ -145,7 +145,7 @@ class FollowForm {
     await this.context.relay.put("feed/following", { groups, how: this.how, minute: minuteOf(this.at), quiet, time_zone: zoneHere() });
     const { credential_id } = this.context.household.owner;
     const { id, name } = this.district;
-    await writeFollowed(groups.length === 0 ? null : { credential_id, district: id, name, groups, since_ms: nowMs() });
+    await writeFeedChoice(groups.length === 0 ? null : { credential_id, district: id, name, groups, since_ms: nowMs() });
     fill(this.said, h("p", { class: "ok", role: "status", id: "follow-saved" }, t(groups.length > 0 ? "neighbours.told.saved" : "neighbours.told.off")));
   }
 }

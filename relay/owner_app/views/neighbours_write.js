@@ -13,7 +13,7 @@ import { Feed, HOUR_MS, MAX_AGE_MS, MAX_PICTURES, MAX_TEXT_CHARS, MIN_TEXT_CHARS
 import { cellAround, ownCell } from "../feed_cells.js";
 import { dayStart, nextDay } from "../history_days.js";
 import { clockSpanText, fullDayText, t } from "../i18n.js";
-import { MAX_SIDE_PX, readPicture } from "../picture_painting.js";
+import { MAX_SIDE_PX, readPicture } from "../painted_picture.js";
 import { nowMs } from "../town_time.js";
 import { isBlank, withoutMisleading } from "../vendor/protocol/plain_text.js";
 import { cellChoice } from "./cell_choice.js";

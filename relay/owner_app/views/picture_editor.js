@@ -8,11 +8,11 @@ import { segmented } from "../components/controls.js";
 import { fill, h, svg } from "../dom.js";
 import { findFaces } from "../face_finder.js";
 import { t, tn } from "../i18n.js";
-import { MIN_BOX_PX, between, exported, faceBox, inside, paint, showsSomething, stepped } from "../picture_painting.js";
+import { MIN_BOX_PX, between, exported, faceBox, inside, paint, showsSomething, stepped } from "../painted_picture.js";
 import { guarded } from "./parts.js";
 
-/** @typedef {import("../picture_painting.js").Box} Box */
-/** @typedef {import("../picture_painting.js").CoveredBox} CoveredBox */
+/** @typedef {import("../painted_picture.js").Box} Box */
+/** @typedef {import("../painted_picture.js").CoveredBox} CoveredBox */
 /** @typedef {"cover" | "show" | "crop"} Tool */
 /** @typedef {{find?: typeof findFaces, onDone: (jpeg: Blob) => void, onLeave: () => void}} How `find`: another finder, in tests */
 
@@ -29,7 +29,7 @@ export class PictureEditor {
     this.source = source;
     this.size = { width: source.width, height: source.height };
     this.find = find;
-    /** @type {import("../picture_painting.js").Painting} covered whole, until faces were looked for */
+    /** @type {import("../painted_picture.js").Painting} covered whole, until faces were looked for */
     this.painting = { covered: [], isWhole: true, shown: [] };
     this.crop = this.#all;
     /** @type {Tool} */

@@ -5,8 +5,8 @@
  * @module
  */
 import { Feed } from "../feed.js";
-import { readFollowed } from "../feed_followed.js";
-import { groupOf } from "../feed_following.js";
+import { readFeedChoice } from "../feed_choice.js";
+import { groupOf } from "../feed_topics.js";
 import { currentLocale, t } from "../i18n.js";
 import { relayOf } from "../worker_store.js";
 import { isNew } from "./message_memory.js";
@@ -25,7 +25,7 @@ export class FeedNotices {
 
   /** Shows what is new of what is followed; nothing if nothing is. @param {import("../worker_store.js").Book} book */
   async show(book) {
-    const followed = await readFollowed();
+    const followed = await readFeedChoice();
     if (followed === undefined || followed.credential_id !== book.credential_id) return;
     const { posts } = await new Feed(relayOf(book)).posts(followed.district);
     const wanted = posts.filter(({ kind, published_ms }) => followed.groups.includes(groupOf(kind)) && published_ms >= followed.since_ms && Date.now() - published_ms < TOO_OLD_MS);

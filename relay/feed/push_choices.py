@@ -24,7 +24,7 @@ LOST_AND_FOUND: Final = frozenset({"lost", "found"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Followed:
+class PushChoice:
     """An account's choice; `minute` of the day is a digest's, in `time_zone`."""
 
     groups: tuple[str, ...]
@@ -34,24 +34,24 @@ class Followed:
     quiet: QuietHours | None
 
 
-NOTHING: Final = Followed(groups=(), how="push", minute=USUAL_MINUTE, time_zone="UTC", quiet=None)
+NOTHING: Final = PushChoice(groups=(), how="push", minute=USUAL_MINUTE, time_zone="UTC", quiet=None)
 
 
-class Following:
+class PushChoices:
     """The members' choices. Each method is for the account that asks."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
 
-    async def find(self, account: Account) -> Followed:
+    async def find(self, account: Account) -> PushChoice:
         """Return what an account has chosen; NOTHING before it has."""
         async with self._database.read() as tx:
             member = await feed.find_membership(tx, account.id)
             row = await feed_pushes.find(tx, account.id)
         if member is None or row is None:
             return NOTHING
-        return Followed(
+        return PushChoice(
             groups=member.follows,
             how=row.how,
             minute=row.minute,
@@ -59,7 +59,7 @@ class Following:
             quiet=quiet_of(row),
         )
 
-    async def choose(self, account: Account, followed: Followed) -> None:
+    async def choose(self, account: Account, followed: PushChoice) -> None:
         """Store a member's choice; what was published before isn't pushed. FeedRefused."""
         now_ms = self._clock.wall_ms()
         zone_of(followed.time_zone)

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { COLOUR, between, faceBox, fittedSize, inside, paint, showsSomething, stepped } from "../../relay/owner_app/picture_painting.js";
+import { COLOUR, between, faceBox, fittedSize, inside, paint, showsSomething, stepped } from "../../relay/owner_app/painted_picture.js";
 import { Raster } from "../fakes/raster.mjs";
 
 const SIZE = { width: 40, height: 30 };
