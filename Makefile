@@ -112,6 +112,7 @@ soak: setup  ## the long forms: 1,000 kills, 200 power cuts, every failing call,
 	.ci/postgres $(VENV)/pytest tests/relay $(ARGS)
 	$(VENV)/pytest tests/guest/soak.py $(ARGS)
 	.ci/home_assistant && $(VENV)/pytest tests/home_assistant/soak.py $(ARGS)
+	.ci/debian $(BROWSER) && .ci/lighthouse && $(VENV)/pytest tests/lighthouse/soak.py $(ARGS)
 	$(VENV)/pytest tests/boot/soak.py $(ARGS)
 
 screenshots: setup  ## take pictures of every page, and of doorward-flash (tests/flows/screenshots.py)

@@ -365,9 +365,9 @@ def check_map_files(config: Config) -> CheckResult | None:
         MapData.load(config.map)
     except (RelayError, WireError, OSError) as error:
         return CheckResult(what="map", is_ok=False, detail=str(error))
-    if config.map.pmtiles_path is None:
-        return None
-    return CheckResult(what="map", is_ok=True, detail=str(config.map.pmtiles_path))
+    named = (config.map.pmtiles_path, config.map.places_path, config.map.districts_path)
+    files = [str(path) for path in named if path is not None]
+    return CheckResult(what="map", is_ok=True, detail=", ".join(files)) if files else None
 
 
 def check_backup_age(config: Config, clock: Clock) -> CheckResult:

@@ -1,6 +1,6 @@
 /**
  * What an export of one doorbell takes: the signed index and the recordings from the doorbell itself,
- * end to end, and what only the app has: the relay's list of events, and who looked.
+ * end to end, and what only relay and app have: the list of events, own posts to neighbours, who looked.
  * @module
  */
 import { askDoorbell } from "./asked_channel.js";
@@ -37,6 +37,7 @@ export function exportSource({ household, ready }, { device, name }, signal) {
     clip: ({ clip_id, manifest_digest }, onShare) => reader.read({ clipId: clip_id, digest: manifest_digest, identityKey: identity_key }, onShare),
     more: async () => [
       { path: "events.json", blob: jsonBlob(await eventsOf(household, device)) },
+      { path: "neighbours.json", blob: jsonBlob(await ownPosts(household)) },
       { path: "who-looked.json", blob: jsonBlob(await whoLooked(household, device)) },
     ],
     readable: (list) =>
@@ -70,6 +71,12 @@ async function eventsOf({ relay }, device) {
     before = `&before_seq=${events.at(-1).relay_seq}`;
   }
   return { v: 1, device, said_by: "relay", events: found };
+}
+
+/** What the relay has of this account in the neighbours' feed: the district, and own posts of the last 30 days. @param {Household} household */
+async function ownPosts({ relay }) {
+  const [membership, { posts }] = await Promise.all([relay.get("feed/membership"), relay.get("feed/mine")]);
+  return { v: 1, said_by: "relay", membership, posts };
 }
 
 /** Live views by the doorbell's notes in this browser, administrators' looks by the relay. @param {Household} household @param {string} device */

@@ -172,6 +172,11 @@ export function lengthText(ms) {
   return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
 }
 
+/** @param {number} value "0.4", or "0,4" where the language writes so */
+export function numberText(value) {
+  return new Intl.NumberFormat(locale).format(value);
+}
+
 /** @param {number} ms "0.4 sec", for what lasts a moment */
 export function momentText(ms) {
   const style = /** @type {const} */ ({ style: "unit", unit: "second", maximumFractionDigits: 1 });

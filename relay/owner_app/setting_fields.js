@@ -3,7 +3,7 @@
  * it is signed by the passkey or a preference of this browser's session key. No page here.
  * @module
  */
-import { hasText, t } from "./i18n.js";
+import { hasText, numberText, t } from "./i18n.js";
 import { MAX_MASKS, MAX_ZONES } from "./vendor/protocol/decisions.js";
 import { CONTACT_CHARS, MAX_CONTACT_BYTES } from "./vendor/protocol/door_notices.js";
 
@@ -80,9 +80,9 @@ export function valueText(key, value) {
   if (typeof value === "boolean") return t(value ? "settings.on" : "settings.off");
   const own = `setting.${key}.is.${value}`;
   if (hasText(own)) return t(own);
-  if (key === "min_size_pmyr") return t("setting.percent_of_picture", { count: Number(value) / 100 });
+  if (key === "min_size_pmyr") return t("setting.percent_of_picture", { count: numberText(Number(value) / 100) });
   if (key === "chime_ms") return t("setting.milliseconds", { count: Number(value) });
-  if (key.endsWith("_ms")) return t("setting.seconds", { count: Number(value) / 1000 });
+  if (key.endsWith("_ms")) return t("setting.seconds", { count: numberText(Number(value) / 1000) });
   if (key.endsWith("_s")) return t("setting.seconds", { count: Number(value) });
   if (key.endsWith("_percent")) return t("setting.percent", { count: Number(value) });
   if (key === "keep_days") return t("setting.days", { count: Number(value) });

@@ -3,8 +3,8 @@
     doorward-verify export FOLDER
 
 The key is the one in the index, whose digest is the doorbell's id: `--device` says which id that
-has to be. What nobody signed (events.json, who-looked.json) is only held against the digests of
-index.json, which nobody signed either.
+has to be. What nobody signed (events.json, neighbours.json, who-looked.json) is only held against
+the digests of index.json, which nobody signed either.
 """
 
 import hashlib

@@ -54,7 +54,7 @@ RENEW: Final = RouteClass(name="renew", per_address=Rate(at_once=120, each_s=1))
 AREA: Final = RouteClass(name="area", per_address=Rate(at_once=120, each_s=5))
 PICTURE: Final = RouteClass(
     name="picture",
-    per_address=Rate(at_once=120, each_s=2),
+    per_address=Rate(at_once=40, each_s=5),
     per_account=Rate(at_once=24, each_s=30),
 )
 ONBOARD: Final = RouteClass(name="onboard", per_address=Rate(at_once=20, each_s=60))

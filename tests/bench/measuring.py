@@ -42,6 +42,7 @@ class Size:
     """How long a viewer watches in one run."""
     uploads_bytes: tuple[int, ...]
     log_entries: int
+    history_events: int
     image_bytes: int
 
 
@@ -60,6 +61,7 @@ FULL = Size(
     watched_s=20.0,
     uploads_bytes=(8_000_000, 64_000_000, 256_000_000),
     log_entries=100_000,
+    history_events=10_000,
     image_bytes=244_141 * 4096,
 )
 SHORT = Size(
@@ -77,6 +79,7 @@ SHORT = Size(
     watched_s=1.5,
     uploads_bytes=(9_000_000,),
     log_entries=3_000,
+    history_events=1_000,
     image_bytes=16 * 1024 * 1024,
 )
 

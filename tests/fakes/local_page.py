@@ -92,11 +92,11 @@ def asking(asked: Asked, digest: str = DIGEST) -> StatementView:
 
 GRANT = asking(ASKED_GRANT)
 OTHERS: tuple[Asked, ...] = (
-    NewOwnerView(name="Nils", words=WORDS),
+    NewOwnerView(name="Nils", words=FOUR_WORDS),
     OwnerRemovalView(name="Nils"),
     RightView(
         name="Maria's laptop",
-        words=WORDS,
+        words=FOUR_WORDS,
         holder="guest",
         what=["live", "rings"],
         until_ms=1_790_000_000_000,

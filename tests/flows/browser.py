@@ -98,7 +98,11 @@ class Person:
 
 async def sit_down(browser: Browser, **options: object) -> Person:
     """Give somebody a window whose authenticator says yes; collect what its console complains."""
-    context = await browser.new_context(locale="en-GB", **options)
+    return await sit_down_in(await browser.new_context(locale="en-GB", **options))
+
+
+async def sit_down_in(context: BrowserContext) -> Person:
+    """Give somebody a window of this context."""
     context.set_default_timeout(PATIENCE_MS)
     page = await context.new_page()
     devtools = await context.new_cdp_session(page)

@@ -59,6 +59,8 @@ def assert_whole(place: Path, home: RecordedHome, capsys: pytest.CaptureFixture[
     assert {one["name"] for one in index["owners"]} >= {"Ada", "Bo"}
     assert "export" in {one["kind"] for one in index["statements"]}
     events = json.loads((place / "events.json").read_text())["events"]
+    own = json.loads((place / "neighbours.json").read_text())
+    assert own["membership"] == {"district": None, "follows": []}
     assert "pressed" in {one["event"]["body"]["type"] for one in events}
 
 

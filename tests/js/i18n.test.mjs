@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import test from "node:test";
 
-import { timeText, useCatalog } from "../../relay/owner_app/i18n.js";
+import { numberText, timeText, useCatalog } from "../../relay/owner_app/i18n.js";
 
 const DAY_MS = 24 * 3600 * 1000;
 
@@ -16,4 +16,11 @@ test("a day that is more than half a year away is written with its year", () => 
     assert.match(timeText(at, "day"), new RegExp(String(new Date(at).getFullYear())), `${days} days`);
   }
   for (const days of [-100, 2, 30, 100]) assert.doesNotMatch(timeText(now + days * DAY_MS, "day"), /\d{4}/, `${days} days`);
+});
+
+test("a number has the decimal sign of its language", () => {
+  useCatalog("sv", "sv-SE", {});
+  assert.equal(numberText(0.4), "0,4");
+  useCatalog("en", "en-GB", {});
+  assert.equal(numberText(0.4), "0.4");
 });

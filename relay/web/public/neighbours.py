@@ -91,7 +91,7 @@ class NeighbourPages:
             author=self._services.relay_name,
             self_url=f"{url}/atom",
             page_url=url,
-            begun_ms=0,
+            begun_ms=0,  # an empty one has never been updated
         )
         return _unkept(file_answer(as_atom(feed, entries), MEDIA_TYPE))
 
