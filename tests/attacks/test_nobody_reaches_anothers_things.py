@@ -114,6 +114,7 @@ FOR_EVERY_OWNER = {
     ("PUT", f"{API}/session/browser/{{browser}}"),
     ("DELETE", f"{API}/browsers/{{browser}}"),  # the caller's own sessions in it
     ("PUT", f"{API}/feed/membership"),  # the caller's own choice
+    ("PUT", f"{API}/feed/following"),
     ("POST", f"{API}/feed/pictures"),  # for a post of the caller's own
     ("POST", f"{API}/account/deletion/options"),  # the caller's own; it deletes nothing yet
     # The form is looked at for whoever sends it (tests/relay/test_request_form.py).

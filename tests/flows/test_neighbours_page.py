@@ -17,7 +17,7 @@ from sqlalchemy import select
 from firmware.protocol.encoding import new_id
 from relay.store import feed
 from relay.store.feed import PostRow
-from relay.store.schema import feed_pictures
+from relay.store.schema import feed_members, feed_pictures, feed_pushes
 from tests.flows.browser import sit_down
 from tests.flows.household import PHONE, PICTURES_SHOWN, app_browser
 from tests.flows.live_session import visiting
@@ -162,6 +162,32 @@ async def test_a_refused_post_tells_why_and_is_appealed_once(tmp_path: Path) -> 
         await expect(page.locator("[data-testid=appeal]")).to_have_count(0)
         ((appeal, _),) = await world.feed.moderation.appeals()
         assert appeal.text == "There is no plate in it."
+
+
+async def test_what_is_followed_is_off_until_it_is_chosen_and_kept(tmp_path: Path) -> None:
+    async with joined(tmp_path) as (world, page):
+        await join_district(page)
+        for group in ("safety", "lost_and_found"):
+            await expect(page.locator(f"#follow-{group}")).not_to_be_checked()
+        await expect(page.locator("#push-is-off")).to_be_visible()
+        await page.check("#follow-lost_and_found")
+        await page.check("input[name=follow-how][value=daily]", force=True)
+        await page.fill("#follow-at", "19:30")
+        await page.click("#follow-save")
+        await expect(page.locator("#follow-saved")).to_be_visible()
+        async with world.database.read() as tx:
+            (row,) = (await tx.execute(select(feed_pushes))).all()
+            (member_row,) = (await tx.execute(select(feed_members))).all()
+        assert (row.how, row.minute, row.quiet) == ("daily", 19 * 60 + 30, None)
+        assert member_row.follows == '["lost_and_found"]'
+        await page.reload()
+        await expect(page.locator("#follow-lost_and_found")).to_be_checked()
+        await expect(page.locator("#follow-safety")).not_to_be_checked()
+        await expect(page.locator("#follow-at")).to_have_value("19:30")
+        await page.click("#leave-district")
+        await expect(page.locator("#follow-form")).to_have_count(0)
+        async with world.database.read() as tx:
+            assert (await tx.execute(select(feed_pushes))).first() is None
 
 
 async def test_a_waiting_post_is_withdrawn(tmp_path: Path) -> None:

@@ -13,19 +13,12 @@ from relay.feed.local_times import next_moment_ms
 from relay.feed.pushes import LIFE_S, TOPIC, FeedPushes
 from relay.notify.push_sender import Outcome
 from relay.store.schema import feed_pushes, push_subscriptions
-from tests.relay.feed_people import CELL, member, published_post, waiting_post
+from tests.relay.feed_people import CELL, FOLLOWING, member, published_post, waiting_post
 from tests.relay.http_people import Owner
 from tests.relay.http_world import HOUR_MS, World, open_world
 
 DAY_MS = 24 * HOUR_MS
 BROWSER, ENDPOINT = "a" * 20, "https://push.test/ada"
-FOLLOWING = {
-    "groups": ["safety"],
-    "how": "push",
-    "minute": 18 * 60,
-    "time_zone": "Europe/Stockholm",
-    "quiet": None,
-}
 
 
 @dataclass

@@ -20,7 +20,7 @@ from firmware.protocol.encoding import new_id
 from relay.store.schema import metadata
 from tests.attacks.test_nobody_reaches_anothers_things import ENDLESS, PUBLIC, routes_of
 from tests.relay.everybody import EVERYBODY, Everybody, Who, open_everybody
-from tests.relay.feed_people import CELL, DISTRICT
+from tests.relay.feed_people import CELL, DISTRICT, FOLLOWING
 from tests.relay.http_world import API
 
 Named = tuple[str, str]
@@ -73,7 +73,7 @@ EXPECTED: Final[dict[Named, Rule]] = {
                 for what in (
                     *("sessions", "reads", "joins", "doorbells", "events", "notes", "stream"),
                     *("push", "requests", "packages", "account/deletion"),
-                    *("feed/membership", "feed/mine"),
+                    *("feed/membership", "feed/mine", "feed/following"),
                 )
             ),
             *(
@@ -83,7 +83,7 @@ EXPECTED: Final[dict[Named, Rule]] = {
             *(("POST", f"{API}/account/deletion{what}") for what in ("", "/options")),
             *(("DELETE", f"{API}/{what}") for what in ("session", "sessions", "push/{browser}")),
             ("PUT", f"{API}/push/{{browser}}"),
-            ("PUT", f"{API}/feed/membership"),
+            *(("PUT", f"{API}/feed/{what}") for what in ("membership", "following")),
             ("PUT", f"{API}/session/browser/{{browser}}"),
             ("DELETE", f"{API}/browsers/{{browser}}"),
         ],
@@ -312,6 +312,7 @@ class Matrix:
             f"{API}/pairings/{{pairing_id}}/reveal": {"reveal": "{}"},
             f"{API}/push/{{browser}}": {"endpoint": "https://push.test/eve"},
             f"{API}/feed/membership": {"district": DISTRICT},
+            f"{API}/feed/following": FOLLOWING,
             f"{API}/feed/posts": {
                 "kind": "hazard",
                 "cell": CELL,
