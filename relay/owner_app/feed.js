@@ -6,6 +6,7 @@
  * @module
  */
 import { Unreachable } from "./api.js";
+import { FEED_KEYS } from "./feed_place.js";
 import { nowMs } from "./town_time.js";
 import { readKey, writeKey } from "./vendor/browser/key_store.js";
 import { ID_PATTERN, LAST_MS, WireError } from "./vendor/protocol/encoding.js";
@@ -48,7 +49,6 @@ const CELL_PATTERN = /^88[0-9a-f]{13}$/;
 const MAX_NAME_CHARS = 120;
 const MAX_DISTRICTS = 2000;
 const MAX_POSTS = 200;
-const STORED_AS = "feed";
 
 export class Feed {
   /** @param {import("./api.js").Relay} relay */
@@ -58,13 +58,26 @@ export class Feed {
 
   /** The whole town's, which anybody may keep: nobody learns which one is looked at. @returns {Promise<District[]>} */
   async districts() {
-    const { districts } = fields(await this.relay.get("feed/districts", { cache: "default" }));
-    return list(districts, MAX_DISTRICTS).map(districtOf);
+    const answer = await this.#known(FEED_KEYS.districts, () => this.relay.get("feed/districts", { cache: "default" }));
+    return list(fields(answer).districts, MAX_DISTRICTS).map(districtOf);
+  }
+
+  /** What the relay answers, or answered last if it can't be reached. @param {string} key @param {() => Promise<unknown>} ask */
+  async #known(key, ask) {
+    try {
+      const answer = await ask();
+      writeKey(key, answer).catch((error) => console.warn("an answer isn't kept", error));
+      return answer;
+    } catch (error) {
+      const kept = error instanceof Unreachable ? await readKey(key) : undefined;
+      if (kept === undefined) throw error;
+      return kept;
+    }
   }
 
   /** Which district this account chose; null: none. @returns {Promise<string | null>} */
   async membership() {
-    const { district } = fields(await this.relay.get("feed/membership"));
+    const { district } = fields(await this.#known(FEED_KEYS.membership, () => this.relay.get("feed/membership")));
     return district === null ? null : matching(district, DISTRICT_PATTERN);
   }
 
@@ -82,7 +95,7 @@ export class Feed {
     const answer = await this.relay.get(`feed/posts?${query}`);
     const page = pageOf(answer, district);
     if (before === "") {
-      writeKey(STORED_AS, { as_of_ms: nowMs(), district, answer }).catch((error) => console.warn("the posts aren't kept", error));
+      writeKey(FEED_KEYS.posts, { as_of_ms: nowMs(), district, answer }).catch((error) => console.warn("the posts aren't kept", error));
     }
     return page;
   }
@@ -92,17 +105,11 @@ export class Feed {
     try {
       return await this.posts(district);
     } catch (error) {
-      const kept = error instanceof Unreachable ? await this.kept() : null;
-      if (kept === null || kept.district !== district) throw error;
-      return kept;
+      /** @type {{as_of_ms: number, district: string, answer: unknown} | undefined} */
+      const kept = error instanceof Unreachable ? await readKey(FEED_KEYS.posts) : undefined;
+      if (kept === undefined || kept.district !== district) throw error;
+      return { ...pageOf(kept.answer, district), hasMore: false, asOfMs: kept.as_of_ms };
     }
-  }
-
-  /** What was fetched last, for where there is no network. @returns {Promise<Page | null>} */
-  async kept() {
-    /** @type {{as_of_ms: number, district: string, answer: unknown} | undefined} */
-    const found = await readKey(STORED_AS);
-    return found === undefined ? null : { ...pageOf(found.answer, found.district), hasMore: false, asOfMs: found.as_of_ms };
   }
 
   /** Hands a post in; a moderator reads it before anybody else. @param {NewPost} post */

@@ -57,8 +57,16 @@ function isDoorCell(cell) {
   return isValidCell(cell) && getResolution(cell) === DOOR_RESOLUTION;
 }
 
-/** Says of each cell on which side of the district it lies. @param {string[]} cells @returns {Map<string, Part>} */
-export function partsOf(cells) {
+/** The cells as one reads a map: from the north, and from the west. @param {string[]} cells @returns {string[]} */
+export function inReadingOrder(cells) {
+  const places = new Map(cells.map((cell) => [cell, cellToLatLng(cell)]));
+  const at = (/** @type {string} */ cell) => /** @type {[number, number]} */ (places.get(cell));
+  return [...cells].sort((a, b) => at(b)[0] - at(a)[0] || at(a)[1] - at(b)[1]);
+}
+
+/** Says of each cell on which side of the district it lies. @param {string[]} all @returns {Map<string, Part>} */
+export function partsOf(all) {
+  const cells = inReadingOrder(all);
   const places = placesOf(cells);
   const [midX, midY] = [mean(places.map(([x]) => x)), mean(places.map(([, y]) => y))];
   const far = Math.max(...places.map(([x, y]) => Math.hypot(x - midX, y - midY)));

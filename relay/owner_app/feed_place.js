@@ -1,8 +1,12 @@
 /**
- * Where one's door is, as it was told for the neighbours' filter: in this browser alone, until one
- * signs out.
+ * What this browser keeps of neighbours until one signs out: where one's door is, as it was told for
+ * the filter, and what the relay answered last.
  * @module
  */
+import { deleteKey } from "./vendor/browser/key_store.js";
+
+/** Under which names the relay's last answers are kept. */
+export const FEED_KEYS = /** @type {const} */ ({ districts: "feed:districts", membership: "feed:membership", posts: "feed:posts", choice: "feed:choice" });
 
 /** @param {string} credentialId */
 const storedAs = (credentialId) => `doorward.feed-place.${credentialId}`;
@@ -17,7 +21,8 @@ export function rememberPlace(credentialId, cell) {
   localStorage.setItem(storedAs(credentialId), cell);
 }
 
-/** @param {string} credentialId */
-export function forgetPlace(credentialId) {
+/** Forgets all of it. @param {string} credentialId */
+export async function forgetFeed(credentialId) {
   localStorage.removeItem(storedAs(credentialId));
+  await Promise.all(Object.values(FEED_KEYS).map((key) => deleteKey(key)));
 }

@@ -24,7 +24,7 @@ from tests.flows.live_session import visiting
 from tests.flows.page_quality import Inspector
 from tests.flows.test_pages_quality import load_from_bundle
 from tests.relay.feed_people import CELL, DISTRICT, member, published_post
-from tests.relay.http_world import HOUR_MS, OWNER_ORIGIN, World, open_world
+from tests.relay.http_world import HOUR_MS, OWNER_ORIGIN, RELAY_URL, World, open_world
 from tests.story.settings import REPOSITORY
 
 pytestmark = pytest.mark.browser
@@ -43,6 +43,12 @@ FACE_BOXES = """async (encoded) => {
 
 READ_TO_THE_END = """() => (scrollTo(0, document.body.scrollHeight),
   document.querySelector("#neighbours-end")?.textContent.includes("the oldest"))"""
+NOTHING_KEPT = """async () => {
+  const { readKey } = await import("/vendor/browser/key_store.js");
+  const { FEED_KEYS } = await import("/feed_place.js");
+  const kept = await Promise.all(Object.values(FEED_KEYS).map((key) => readKey(key)));
+  return kept.every((one) => one === undefined);
+}"""
 KEEP_UPLOADS = """() => {
   window.uploads = [];
   const send = window.fetch;
@@ -188,6 +194,26 @@ async def test_what_is_followed_is_off_until_it_is_chosen_and_kept(tmp_path: Pat
         await expect(page.locator("#follow-form")).to_have_count(0)
         async with world.database.read() as tx:
             assert (await tx.execute(select(feed_pushes))).first() is None
+
+
+async def test_without_a_network_the_last_list_is_shown_with_its_time_until_one_signs_out(
+    tmp_path: Path,
+) -> None:
+    async with joined(tmp_path) as (world, page):
+        await published_post(await member(world, "Ben"))
+        await join_district(page)
+        await go(page, "neighbours")
+        await expect(page.locator("[data-post]")).to_have_count(1)
+        await go(page, "neighbours/mine")
+        await expect(page.locator("#own-posts .empty")).to_be_visible()
+        await page.route(f"{RELAY_URL}/**", lambda route: route.abort())
+        await go(page, "neighbours")
+        await expect(page.locator("#as-of")).to_be_visible()
+        await expect(page.locator("[data-post]")).to_contain_text("Lake Morton")
+        await page.unroute(f"{RELAY_URL}/**")
+        await page.click("#sign-out")
+        await page.wait_for_url(lambda url: "welcome" in url)
+        await page.wait_for_function(NOTHING_KEPT)
 
 
 async def test_a_waiting_post_is_withdrawn(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import test from "node:test";
 import { latLngToCell } from "h3-js";
 
 import { Feed, postOf, ownPostOf } from "../../relay/owner_app/feed.js";
-import { cellAround, distanceM, districtAround, drawingOf, partsOf } from "../../relay/owner_app/feed_cells.js";
+import { cellAround, distanceM, districtAround, drawingOf, inReadingOrder, partsOf } from "../../relay/owner_app/feed_cells.js";
 import { followingOf, groupOf } from "../../relay/owner_app/feed_topics.js";
 import { hoursOn, floored } from "../../relay/owner_app/views/neighbours_write.js";
 
@@ -86,6 +86,12 @@ test("the cells of a district are told apart by where they lie", () => {
   const sides = grid.map((cell) => parts.get(cell).side);
   assert.deepEqual(sides, ["sw", "s", "se", "w", "middle", "e", "nw", "n", "ne"]);
   assert.ok(grid.every((cell) => parts.get(cell).number === 0));
+});
+
+test("cells are listed from the north, and numbered so whatever their order in the file", () => {
+  const listed = inReadingOrder(grid);
+  assert.deepEqual([...listed.slice(0, 3)].sort(), [...grid.slice(6)].sort());
+  assert.deepEqual(partsOf([...grid].reverse()), partsOf(grid));
 });
 
 test("no two cells of a district have one name", () => {

@@ -3,7 +3,7 @@
  * words, of which one is chosen. Which one lies at one's own door is worked out in this browser.
  * @module
  */
-import { drawingOf, partsOf } from "../feed_cells.js";
+import { drawingOf, inReadingOrder, partsOf } from "../feed_cells.js";
 import { fill, h, svg } from "../dom.js";
 import { t } from "../i18n.js";
 
@@ -41,7 +41,7 @@ export function cellChoice(district, { chosen, around, onchange }) {
     draw(cell);
     onchange(cell);
   };
-  const choices = district.cells.map((cell) => {
+  const choices = inReadingOrder(district.cells).map((cell) => {
     const input = h("input", { type: "radio", name: "cell", value: cell, checked: cell === chosen, onchange: () => choose(cell) });
     return h("label", {}, input, partText(district, cell), cell === around && h("span", { class: "muted" }, t("neighbours.part.yours")));
   });

@@ -56,6 +56,7 @@ class NeighbourList {
     /** @type {Post[]} newest first */
     this.posts = [];
     this.hasMore = false;
+    this.isFresh = false;
     this.isReading = false;
     this.isNear = false;
     /** @type {DayList<Entry>} */
@@ -75,7 +76,7 @@ class NeighbourList {
     }, { rootMargin: AHEAD });
     end.observe(this.foot);
     context.left.addEventListener("abort", () => end.disconnect());
-    context.household.addEventListener("contact", () => context.household.hasContact && void this.#load(), { signal: context.left });
+    context.household.addEventListener("contact", () => context.household.hasContact && !this.isFresh && void this.#load(), { signal: context.left });
     void this.#load();
   }
 
@@ -92,14 +93,8 @@ class NeighbourList {
 
   async #readFirst() {
     const { feed } = this;
-    const known = await Promise.all([feed.districts(), feed.membership()]).catch(async (error) => {
-      const kept = await feed.kept();
-      if (kept === null) throw error;
-      return kept;
-    });
+    const [districts, membership] = await Promise.all([feed.districts(), feed.membership()]);
     if (this.context.left.aborted) return;
-    if (!Array.isArray(known)) return this.#show(known);
-    const [districts, membership] = known;
     if (districts.length === 0) return fill(this.state, empty(t("neighbours.no_districts"), { icon: "neighbours" }));
     this.district = districts.find(({ id }) => id === membership);
     if (this.district === undefined) {
@@ -107,16 +102,16 @@ class NeighbourList {
       return fill(this.state, empty(t("neighbours.no_district"), { icon: "neighbours", action }));
     }
     const page = await feed.knownPosts(this.district.id);
-    if (!this.context.left.aborted) this.#show(page);
+    if (!this.context.left.aborted) this.#show(page, this.district);
   }
 
-  /** @param {import("../feed.js").Page} page */
-  #show({ posts, hasMore, asOfMs }) {
+  /** @param {import("../feed.js").Page} page @param {District} district */
+  #show({ posts, hasMore, asOfMs }, district) {
+    this.isFresh = asOfMs === 0;
     this.posts = posts;
     this.hasMore = hasMore;
-    const lead = this.district === undefined ? t("neighbours.lead_kept") : t("neighbours.lead", { district: this.district.name });
     const asOf = asOfMs > 0 && h("p", { class: "notice", id: "as-of", role: "status" }, t("neighbours.as_of", { time: timeText(asOfMs) }));
-    fill(this.head, h("p", { class: "lead" }, lead), ways(), asOf);
+    fill(this.head, h("p", { class: "lead" }, t("neighbours.lead", { district: district.name })), ways(), asOf);
     this.#drawFilters();
     this.#draw();
   }
