@@ -111,7 +111,7 @@ export function timeText(ms, style = "moment") {
   const clock = dateFormat({ hour: digits, minute: digits, second }).format(ms);
   if (style === "clock" || style === "second") return clock;
   const day = dayText(ms);
-  return style === "day" ? day : `${day} ${clock}`;
+  return style === "day" ? day.replace(/\.$/, "") : `${day} ${clock}`; // "5 okt", which may end a sentence
 }
 
 /** A day as a heading: "Today", "Yesterday", "Friday 27 November", with its year if it is another. @param {number} ms */

@@ -55,6 +55,10 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
         yield world
 
 
+IS_ABOVE_THE_PLACES = """(button) => document.querySelector(button).getBoundingClientRect().bottom
+  <= document.querySelector(".places").getBoundingClientRect().top"""
+
+
 async def give(home: Home) -> None:
     """Sign for what is chosen."""
     await home.give()
@@ -551,6 +555,10 @@ async def test_hold_decline_and_never_again_are_signed_and_each_shows_how_it_sta
         await page.wait_for_selector("#refuse-done")
         for signed in (held, declined, never):
             assert isinstance(await home.judged(signed), Decision)
+        await page.set_viewport_size({"width": 360, "height": 640})
+        await page.evaluate("scrollTo(0, 0)")
+        for answer in ("#decline", "#hold", "#next"):
+            assert await page.evaluate(IS_ABOVE_THE_PLACES, answer)
 
 
 async def test_all_that_is_decided_goes_to_the_relay_in_one_size(world: World) -> None:
