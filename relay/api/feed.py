@@ -12,16 +12,19 @@ from fastapi.security import HTTPAuthorizationCredentials
 from pydantic import BaseModel, ConfigDict, Field
 
 from firmware.protocol.encoding import ID_PATTERN
+from firmware.protocol.live import QuietHours
 from relay.api.auth import PUBLIC, SIGNED_IN, Owner, Services
 from relay.api.errors import ApiError, not_found
 from relay.base.allowances import charge
 from relay.feed.pictures import MAX_BYTES, MEDIA_TYPES
 from relay.feed.posts import OwnPost
+from relay.feed.push_choices import How, PushChoice
 from relay.feed.reader import PublicPost
 from relay.feed.rules import (
     MAX_PICTURES,
     MAX_TEXT_CHARS,
     MAX_WORDS_CHARS,
+    TOPICS,
     Kind,
     PostDraft,
     Topic,
@@ -39,6 +42,8 @@ PICTURE_AGE_S = 300
 PICTURE_HEADERS = {"Content-Security-Policy": "default-src 'none'; sandbox"}
 PostId = Annotated[str, Field(pattern=ID_PATTERN)]
 DistrictId = Annotated[str, Field(pattern=DISTRICT_ID_PATTERN.replace(r"\Z", "$"))]
+DayMinute = Annotated[int, Field(ge=0, lt=1440)]
+ZoneName = Annotated[str, Field(pattern=r"^[A-Za-z0-9+_-]{1,32}(/[A-Za-z0-9+_-]{1,32}){0,2}$")]
 UPLOAD: dict[str, Any] = {  # Any: OpenAPI's own
     "requestBody": {
         "required": True,
@@ -60,6 +65,26 @@ class MembershipOut(BaseModel):
 
     district: str | None
     follows: list[str]
+
+
+class QuietBody(BaseModel):
+    """Hours of each day without pushes; `to_minute` may be the next day's."""
+
+    model_config = ConfigDict(extra="forbid")
+    from_minute: DayMinute
+    to_minute: DayMinute
+    time_zone: ZoneName
+
+
+class FollowingBody(BaseModel):
+    """What is pushed: topics, at once or as a digest at a `minute` of the day in `time_zone`."""
+
+    model_config = ConfigDict(extra="forbid")
+    groups: Annotated[list[Topic], Field(max_length=2)]
+    how: How
+    minute: DayMinute
+    time_zone: ZoneName
+    quiet: QuietBody | None
 
 
 class RequestOut(BaseModel):
@@ -181,6 +206,36 @@ async def choose(services: Services, owner: Owner, body: MembershipIn) -> Member
         await services.feed.members.leave(owner)
         return _membership(None)
     return _membership(await services.feed.members.join(owner, body.district, body.follows))
+
+
+@router.get("/following")
+async def following(services: Services, owner: Owner) -> FollowingBody:
+    """Return what the caller is pushed of their district."""
+    found = await services.push_choices.find(owner)
+    quiet = None if found.quiet is None else QuietBody(**msgspec.structs.asdict(found.quiet))
+    return FollowingBody.model_validate(
+        {
+            "groups": found.groups,
+            "how": found.how,
+            "minute": found.minute,
+            "time_zone": found.time_zone,
+            "quiet": quiet,
+        }
+    )
+
+
+@router.put("/following", status_code=204)
+async def follow(services: Services, owner: Owner, body: FollowingBody) -> Response:
+    """Choose what to be pushed: topics of the district, at once or as a digest."""
+    followed = PushChoice(
+        groups=tuple(one for one in TOPICS if one in body.groups),
+        how=body.how,
+        minute=body.minute,
+        time_zone=body.time_zone,
+        quiet=None if body.quiet is None else QuietHours(**body.quiet.model_dump()),
+    )
+    await services.push_choices.choose(owner, followed)
+    return Response(status_code=204)
 
 
 @router.get("/posts", openapi_extra=PUBLIC)

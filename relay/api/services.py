@@ -9,6 +9,7 @@ from relay.agency.agencies import Agencies
 from relay.base.clock import Clock
 from relay.credit.sign_ups import SignUps
 from relay.evidence.delivery import Delivery
+from relay.feed.push_choices import PushChoices
 from relay.feed.service import Feed
 from relay.fleet.door_notices import DoorNotices
 from relay.heatmap.reports import TheftReports
@@ -61,6 +62,7 @@ class ApiServices:
     request_service: RequestService
     delivery: Delivery
     feed: Feed
+    push_choices: PushChoices
     signalling: Signalling
     commands: Commands
     replacements: Replacements

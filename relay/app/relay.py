@@ -42,6 +42,7 @@ from relay.custody.errors import LogContradicts, contradiction_in
 from relay.custody.service import CustodyService
 from relay.errors import ConfigError, ObjectStoreError, StoreError, said
 from relay.feed.agreement_notices import AgreementNotices
+from relay.feed.pushes import FeedPushes
 from relay.fleet.clone_warnings import CloneWarnings
 from relay.heatmap.publisher import TheftMapPublisher
 from relay.ingest.events import EventIngest
@@ -92,6 +93,7 @@ class Relay:
             config, database, clock, machine=machine, commands=commands, portal=self._portal
         )
         self._web_push = WebPush(config, database, clock, machine=machine)
+        self._feed_pushes = FeedPushes(database=database, clock=clock, sender=self._web_push.sender)
         self._forgetting = Expiry(database, clock)
         self._theft_map = TheftMapPublisher(
             database,
@@ -198,6 +200,7 @@ class Relay:
                 "publishing": self._portal.publishing.run,
                 "pushes": self._web_push.pusher.run,
                 "silences": self._web_push.silences.run,
+                "feed pushes": self._feed_pushes.run,
                 "forgetting": self._forgetting.run,
                 "theft map": self._theft_map.run,
                 "agreement notices": self._agreement_notices.run,

@@ -27,6 +27,7 @@ from relay.custody.service import CustodyService
 from relay.evidence.chain import Chains
 from relay.evidence.deletions import Deletions
 from relay.evidence.delivery import Delivery
+from relay.feed.push_choices import PushChoices
 from relay.feed.service import Feed
 from relay.fleet.commands import Commands
 from relay.fleet.door_notices import DoorNotices
@@ -169,6 +170,7 @@ def _api_services(parts: Parts, sessions: Sessions, feed: Feed) -> ApiServices:
         request_service=parts.request_service,
         delivery=parts.delivery,
         feed=feed,
+        push_choices=PushChoices(database, clock),
         signalling=Signalling(parts.commands, clock, IceServers.load(config.live, SystemClock())),
         commands=parts.commands,
         replacements=parts.replacements,

@@ -26,7 +26,7 @@ RefusalName = Literal[
     "no_districts", "no_district", "not_a_member", "other_district", "kind", "cell", "hour", "text",
     "text_short", "pictures", "too_many_posts", "too_many_pictures", "not_found", "state",
     "appealed", "appeal_late", "moderator", "words", "picture_format", "picture_unreadable",
-    "picture_small", "picture_pixels", "picture_time",
+    "picture_small", "picture_pixels", "picture_time", "time_zone",
 ]  # fmt: skip
 
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)

@@ -46,8 +46,8 @@ def centre_of(cell: str) -> tuple[float, float]:
 
 
 def parent_of(cell: str) -> str:
-    """Return the district cell around a cell: that of resolution 8 which H3 calls its parent."""
-    return str(h3.cell_to_parent(cell, DISTRICT_RESOLUTION))
+    """Return the larger cell around a cell, which H3 calls its parent."""
+    return str(h3.cell_to_parent(cell, COARSE_RESOLUTION))
 
 
 def cells_within(cell: str, steps: int) -> list[str]:

@@ -27,6 +27,8 @@ MAX_AT_ONCE = 64
 MAX_ADDRESSES_TRIED = 3
 MAX_RETRY_AFTER_S = 3600
 
+ENCRYPTED = {"Content-Encoding": "aes128gcm", "Content-Type": "application/octet-stream"}
+
 Verdict = Literal["sent", "gone", "later", "refused"]
 
 
@@ -72,7 +74,10 @@ class PushSender:
         self._clock = clock
 
     async def send(self, url: str, message: bytes, *, ttl_s: int, topic: str) -> Outcome:
-        """Try once; a later message of the same topic takes an undelivered one's place."""
+        """Try once; a later message of the same topic takes an undelivered one's place.
+
+        An empty message only wakes the browser.
+        """
         try:
             endpoint = self._endpoints.parse(url)
             addresses = await self._endpoints.addresses(endpoint)
@@ -81,6 +86,8 @@ class PushSender:
         except EndpointUnresolved as error:
             return Outcome(verdict="later", detail=str(error))
         headers = self._headers(endpoint, ttl_s=ttl_s, topic=topic)
+        if message:
+            headers |= ENCRYPTED
         outcome = Outcome(verdict="later", detail=f"{endpoint.name} can't be reached")
         for address in addresses[:MAX_ADDRESSES_TRIED]:
             try:
@@ -98,8 +105,6 @@ class PushSender:
             "Authorization": self._key.authorization(
                 audience=endpoint.origin, subject=self._contact, now_ms=self._clock.wall_ms()
             ),
-            "Content-Encoding": "aes128gcm",
-            "Content-Type": "application/octet-stream",
             "TTL": str(ttl_s),
             "Urgency": "high",
             "Topic": topic,

@@ -23,14 +23,14 @@ class WebPush:
         self.subscriptions = PushSubscriptions(
             database=database, clock=clock, endpoints=endpoints, key=key
         )
-        sender = PushSender(
+        self.sender = PushSender(
             http=self._http,
             endpoints=endpoints,
             key=key,
             contact=config.push_contact,
             clock=machine or clock,
         )
-        self.pusher = Pusher(database=database, clock=clock, sender=sender)
+        self.pusher = Pusher(database=database, clock=clock, sender=self.sender)
         self.silences = Silences(database=database, clock=clock, pusher=self.pusher)
 
     async def aclose(self) -> None:

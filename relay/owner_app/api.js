@@ -36,7 +36,7 @@ export class Relay {
   /**
    * @param {string} path
    * @param {{cache?: RequestCache}} [options] nothing is taken from the browser's cache unless it says so
-   * @returns {Promise<any>} JSON; callers name the type
+   * @returns {Promise<any>} JSON, of which callers name the type; or a picture's Blob
    */
   get(path, options = {}) {
     return this.#send("GET", path, undefined, options);
@@ -83,14 +83,16 @@ export class Relay {
    */
   async #send(method, path, body, options = {}) {
     const { token } = this;
+    const isFile = body instanceof Blob;
     const response = await this.#fetch(path, {
       ...options,
       method,
-      headers: body === undefined ? {} : { "Content-Type": "application/json" },
-      body: body === undefined ? null : JSON.stringify(body),
+      headers: body === undefined ? {} : { "Content-Type": isFile ? body.type : "application/json" },
+      body: body === undefined ? null : isFile ? body : JSON.stringify(body),
     });
     await this.#raise(response, token);
-    return response.status === 204 ? null : response.json();
+    if (response.status === 204) return null;
+    return response.headers.get("content-type")?.startsWith("image/") ? response.blob() : response.json();
   }
 
   /** @param {string} path @param {RequestInit} options */

@@ -51,6 +51,7 @@ import { forgetWorkerStore } from "./worker_store.js";
 const PLACES = [
   ["", "door"],
   ["history", "history"],
+  ["neighbours", "neighbours"],
   ["requests", "requests"],
   ["settings", "settings"],
 ];
@@ -200,11 +201,11 @@ class App {
     heading.focus({ preventScroll: true });
   }
 
-  /** A guest has the door, and the history if they were given it. */
+  /** A guest has the door and the neighbours, and the history if they were given it. */
   #places() {
     if (!this.household?.isGuest) return PLACES;
     const hasHistory = this.household.doorbells.some(({ guest }) => guest?.what.includes("history"));
-    return PLACES.filter(([name]) => name === "" || (name === "history" && hasHistory));
+    return PLACES.filter(([name]) => name === "" || name === "neighbours" || (name === "history" && hasHistory));
   }
 
   /** @param {string | undefined} current */

@@ -8,6 +8,7 @@ const PATHS = /** @type {const} */ ({
   door: "M4 21h16M7 21V4l9-1v18M13 12h.01M16 5h2v16",
   history: "M3.5 12a8.5 8.5 0 1 0 2.6-6.1L3 9M3 4v5h5M12 8v4.5l3 2",
   requests: "M3 6h18v13H3zM3.5 6.5 12 13l8.5-6.5",
+  neighbours: "M2 11.5 7.5 7l5.5 4.5M3.5 10.5V20h8v-9.5M14 7.5l2.5-2.5 5.5 5M20.5 9v11h-6M6.5 20v-4.5h2V20",
   settings: "M4 7h9M17 7h3M4 17h3M11 17h9M15 4.5v5M9 14.5v5",
   camera: "M3 7h11v10H3zM14 11l7-4v10l-7-4",
   notifications: "M6 16V11a6 6 0 1 1 12 0v5l2 2H4zM10 21h4",

@@ -23,6 +23,10 @@ const ROUTES = {
   see: { load: async () => (await import("./views/live_shortcut.js")).seePage, nav: "" },
   history: { load: async () => (await import("./views/history.js")).historyPage, nav: "history", saysAway: true },
   clip: { load: async () => (await import("./views/clip.js")).clipPage, nav: "history", saysAway: true },
+  neighbours: { load: async () => (await import("./views/neighbours.js")).neighboursPage, nav: "neighbours", sheet: "./neighbours.css" },
+  "neighbours/write": { load: async () => (await import("./views/neighbours_write.js")).writePage, nav: "neighbours", sheet: "./neighbours.css" },
+  "neighbours/mine": { load: async () => (await import("./views/neighbours_mine.js")).minePage, nav: "neighbours", sheet: "./neighbours.css" },
+  "neighbours/follow": { load: async () => (await import("./views/neighbours_follow.js")).followPage, nav: "neighbours", sheet: "./neighbours.css" },
   requests: { load: async () => (await import("./views/requests.js")).requestsPage, nav: "requests", saysAway: true },
   release: { load: async () => (await import("./views/release.js")).releasePage, nav: "requests" },
   settings: { load: async () => (await import("./views/settings_index.js")).settingsIndex, nav: "settings", saysAway: true },
@@ -50,7 +54,7 @@ const ROUTES = {
 const NOWHERE = { load: async () => (await import("./views/nowhere.js")).nowherePage };
 
 /** What a guest's app has: nothing here decides anything, and the doorbell and the relay refuse what isn't theirs. */
-const FOR_GUESTS = ["", "welcome", "join", "guest", "start", "ask", "pair", "live", "see", "history", "clip", "settings/notifications", "sessions", "account/delete", "theft"];
+const FOR_GUESTS = ["", "welcome", "join", "guest", "start", "ask", "pair", "live", "see", "history", "clip", "neighbours", "neighbours/write", "neighbours/mine", "neighbours/follow", "theft", "settings/notifications", "sessions", "account/delete"];
 /** @type {Route} */
 const FOR_OWNERS = { load: async () => (await import("./views/guest.js")).ownersOnlyPage };
 

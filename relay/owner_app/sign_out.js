@@ -26,6 +26,7 @@ export async function leave(installed, household, relayUrl, { isKnown }) {
     await Promise.all([forgetWorkerStore(), snapshot.forget(book.credential_id), forgetNotes(book.credential_id)]);
     if (hasPush) await Promise.race([endPush(installed, household, book, relay, isKnown), pause(WAIT_MS)]);
     if (isKnown) await relay.delete("session");
+    (await import("./feed_place.js")).forgetFeed(book.credential_id);
   } catch (error) {
     console.warn("signing out", error);
   }

@@ -24,7 +24,8 @@ from sqlalchemy import (
     update,
 )
 
-from relay.store.database import Transaction
+from relay.store import feed_pushes
+from relay.store.database import Transaction, signal
 from relay.store.schema import (
     agency_posts,
     feed_appeals,
@@ -131,7 +132,8 @@ async def set_membership(tx: Transaction, membership: Membership) -> None:
 
 
 async def end_membership(tx: Transaction, account_id: str) -> None:
-    """Delete an account's choice."""
+    """Delete an account's choice, and what it is pushed of its district."""
+    await feed_pushes.forget(tx, account_id)
     await tx.execute(delete(feed_members).where(feed_members.c.account_id == account_id))
 
 
@@ -142,6 +144,7 @@ async def add_post(tx: Transaction, row: PostRow) -> None:
     """Store a new post."""
     values = {name: getattr(row, name) for name in PostRow.__slots__}
     await tx.execute(insert(feed_posts).values(**values))
+    signal(tx, "feed")
 
 
 async def find_post(tx: Transaction, post_id: str) -> PostRow | None:
@@ -222,6 +225,7 @@ async def set_state(
     if published_ms is not None:
         changes |= {"published_ms": published_ms, "is_urgent": is_urgent}
     await tx.execute(update(feed_posts).where(feed_posts.c.id == post_id).values(**changes))
+    signal(tx, "feed")
 
 
 # --- pictures --------------------------------------------------------------------------------
@@ -415,6 +419,7 @@ async def erase_account(tx: Transaction, account_id: str) -> dict[str, int]:
     query = select(posts.id).where(mine, posts.state != "published")
     unpublished = list((await tx.execute(query)).scalars())
     await erase_posts(tx, unpublished)
+    await feed_pushes.forget(tx, account_id)
     loose = delete(feed_pictures).where(feed_pictures.c.account_id == account_id)
     member = delete(feed_members).where(feed_members.c.account_id == account_id)
     return {

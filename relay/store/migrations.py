@@ -124,6 +124,20 @@ _CREDIT_12: Final = (
     )
     """,
 )
+_FEED_PUSHES_12: Final = (
+    """
+    CREATE TABLE feed_pushes (
+        account_id TEXT NOT NULL PRIMARY KEY REFERENCES accounts (id),
+        how TEXT NOT NULL,
+        minute INTEGER NOT NULL,
+        time_zone TEXT NOT NULL,
+        quiet TEXT,
+        seen_ms BIGINT NOT NULL,
+        next_ms BIGINT
+    )
+    """,
+    "CREATE INDEX feed_pushes_by_time ON feed_pushes (next_ms)",
+)
 _FEED_12: Final = (
     """
     CREATE TABLE feed_members (
@@ -561,7 +575,7 @@ STEPS: Final[Mapping[int, Sequence[str]]] = {
         """,
         "CREATE INDEX door_notices_by_age ON door_notices (received_ms)",
     ),
-    12: (*_THEFT_MAP_12, *_CREDIT_12, *_FEED_12, *_FEED_REVIEW_12),
+    12: (*_THEFT_MAP_12, *_CREDIT_12, *_FEED_12, *_FEED_PUSHES_12, *_FEED_REVIEW_12),
 }
 """By the version that it leads to."""
 

@@ -9,7 +9,7 @@ import { createHash } from "node:crypto";
 import { readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join, relative, sep } from "node:path";
 
-const KEPT = /\.(js|mjs|css|html|json|svg|png|webmanifest)$/;
+const KEPT = /\.(js|mjs|css|html|json|bin|svg|png|webmanifest)$/;
 const MADE = "sw.js";
 /** The browser keeps the worker's own files by itself. */
 const WORKERS_OWN = /^worker\//;

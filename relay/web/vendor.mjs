@@ -10,6 +10,7 @@ import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } fr
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ICONS, drawIcon, readMark } from "./icons.mjs";
+import { writeFaceModel } from "./face_model.mjs";
 import { writeMapFiles } from "./map_files.mjs";
 import { writeSavedPage } from "./saved_page.mjs";
 import { writeWorker } from "./service_worker.mjs";
@@ -75,6 +76,8 @@ copy("relay/web/static/style.css", join(app, "vendor/style.css"));
 copy("relay/web/static/mark.svg", join(app, "vendor/mark.svg"));
 copy("relay/web/static/js/protocol", join(app, "vendor/protocol"));
 copy("relay/web/static/js/browser", join(app, "vendor/browser"));
+
+writeFaceModel(root, join(app, "vendor/faces"));
 
 const mark = readMark(readFileSync(join(pages, "mark.svg"), "utf8"));
 mkdirSync(join(app, "vendor/icons"), { recursive: true });

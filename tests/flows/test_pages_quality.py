@@ -31,6 +31,7 @@ from tests.flows.household import PHONE
 from tests.flows.page_quality import LOADED, Inspector
 from tests.flows.serving_pages import relay_browser
 from tests.relay.door_notices import take_in
+from tests.relay.feed_people import DISTRICT, member, published_post
 from tests.relay.http_world import OWNER_ORIGIN, RELAY_URL, open_world
 from tests.story.settings import REPOSITORY
 
@@ -54,6 +55,13 @@ BAD_PAGE = """<title>Bad</title><h1>Bad</h1><img src="data:,">
 REFUSED = "Failed to load resource"
 """What a console says of a page that refuses, as it should: its status is looked at there."""
 AT_ONCE = 2
+JOIN_DISTRICT = """async ([relay, district]) => {
+  const { Relay } = await import("/api.js");
+  const { loadAccount } = await import("/account.js");
+  const client = new Relay(relay);
+  client.token = loadAccount().token;
+  await client.put("feed/membership", { district });
+}"""
 NAMES_NO_ZONE = """() => document.querySelector("time[data-ms], [data-from-ms]") !== null
   && !document.getElementById("zone").innerText.includes("UTC")"""
 
@@ -162,8 +170,15 @@ async def addresses_of(home: Home) -> list[str]:
         "notice": f"notice/{home.device}",
     }
     await put_up_notice(home)
+    await join_neighbours(home)
     short = [f"settings/camera/{home.device}/notice"]
     return [*(behind.get(name, name) for name in views_of_the_app()), *short]
+
+
+async def join_neighbours(home: Home) -> None:
+    """Let the owner be a member of a district in which there are posts."""
+    await published_post(await member(home.world, "Ben"))
+    await home.page.evaluate(JOIN_DISTRICT, [RELAY_URL, DISTRICT])
 
 
 async def put_up_notice(home: Home) -> None:

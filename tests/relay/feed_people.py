@@ -13,6 +13,13 @@ from tests.relay.http_world import API, HOUR_MS, World
 
 DISTRICT = "lake-morton"
 CELL = "88441a5ac7fffff"
+FOLLOWING = {
+    "groups": ["safety"],
+    "how": "push",
+    "minute": 18 * 60,
+    "time_zone": "Europe/Stockholm",
+    "quiet": None,
+}
 TEXT = "A parcel was taken from the stairs, and the empty box left in the street."
 
 

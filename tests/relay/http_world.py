@@ -37,6 +37,7 @@ from relay.errors import EnrolmentRefused
 from relay.evidence.chain import Chains
 from relay.evidence.deletions import Deletions
 from relay.evidence.delivery import Delivery
+from relay.feed.push_choices import PushChoices
 from relay.feed.service import Feed
 from relay.fleet.ca import Authority, check_csr, pem_of
 from relay.fleet.commands import Commands
@@ -444,6 +445,7 @@ def _services(world: World, *, has_demo_passkeys: bool, ice: IceServers) -> Http
             request_service=world.request_service,
             delivery=world.delivery,
             feed=world.feed,
+            push_choices=PushChoices(database, clock),
             signalling=Signalling(world.commands, clock, ice),
             commands=world.commands,
             replacements=ReplacementService(

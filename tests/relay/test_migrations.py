@@ -354,6 +354,7 @@ def test_the_steps_run_on_postgresql_too(postgres: list[str]) -> None:
             *("theft_imports",),
             *("door_notices", "feed_members", "feed_posts", "feed_pictures", "feed_decisions"),
             *("feed_appeals", "agency_posts", "feed_rejudgements", "feed_notices", "feed_dangers"),
+            *("feed_pushes",),
         )
     ]
     run_sql(postgres, "CREATE SCHEMA fresh; SET search_path TO fresh;" + "\n".join(fresh))

@@ -22,7 +22,7 @@ from relay.heatmap.months import month_of
 from relay.store.schema import metadata
 from tests.attacks.test_nobody_reaches_anothers_things import ENDLESS, PUBLIC, routes_of
 from tests.relay.everybody import EVERYBODY, Everybody, Who, open_everybody
-from tests.relay.feed_people import CELL, DISTRICT
+from tests.relay.feed_people import CELL, DISTRICT, FOLLOWING
 from tests.relay.http_world import API, CELLS
 
 Named = tuple[str, str]
@@ -75,7 +75,7 @@ EXPECTED: Final[dict[Named, Rule]] = {
                 for what in (
                     *("sessions", "reads", "joins", "doorbells", "events", "notes", "stream"),
                     *("push", "requests", "packages", "account/deletion", "theft-reports"),
-                    *("credits/sign-up", "feed/membership", "feed/mine"),
+                    *("credits/sign-up", "feed/membership", "feed/mine", "feed/following"),
                 )
             ),
             *(
@@ -89,7 +89,7 @@ EXPECTED: Final[dict[Named, Rule]] = {
             *(("POST", f"{API}/account/deletion{what}") for what in ("", "/options")),
             *(("DELETE", f"{API}/{what}") for what in ("session", "sessions", "push/{browser}")),
             ("PUT", f"{API}/push/{{browser}}"),
-            ("PUT", f"{API}/feed/membership"),
+            *(("PUT", f"{API}/feed/{what}") for what in ("membership", "following")),
             ("PUT", f"{API}/session/browser/{{browser}}"),
             ("DELETE", f"{API}/browsers/{{browser}}"),
         ],
@@ -326,6 +326,7 @@ class Matrix:
             f"{API}/pairings/{{pairing_id}}/reveal": {"reveal": "{}"},
             f"{API}/push/{{browser}}": {"endpoint": "https://push.test/eve"},
             f"{API}/feed/membership": {"district": DISTRICT},
+            f"{API}/feed/following": FOLLOWING,
             f"{API}/feed/posts": {
                 "kind": "hazard",
                 "cell": CELL,

@@ -12,7 +12,7 @@ import { ClipActions } from "./clip_actions.js";
 import { ClipStage } from "./clip_stage.js";
 import { doubt, eventText, triggerText } from "./events.js";
 import { unknownDoorbell } from "./history.js";
-import { living } from "./parts.js";
+import { guarded, living } from "./parts.js";
 
 /** @typedef {import("../app.js").Context} Context */
 /** @typedef {import("../household.js").ClipEvent} ClipEvent */
@@ -76,7 +76,7 @@ function stageOrGone(context, clip) {
     const reader = new ClipReader(ready, clip.device);
     const stage = new ClipStage(context, reader, clip, (file) => actions.use(file));
     end = () => stage.end();
-    fill(place, stage.node, actions.node);
+    fill(place, stage.node, actions.node, toNeighbours(context, clip, stage));
     void stage.show();
   };
   let isGone = /** @type {boolean | null} */ (null);
@@ -91,6 +91,18 @@ function stageOrGone(context, clip) {
   draw();
   household.addEventListener("change", draw, { signal: left });
   return place;
+}
+
+/** An owner's way to show neighbours what is seen now; a guest only watches. @param {Context} context @param {ClipEvent} clip @param {ClipStage} stage */
+function toNeighbours({ household }, { device }, stage) {
+  if (household.doorbell(device)?.guest) return null;
+  const said = h("p", { class: "muted", role: "status" });
+  const show = async () => {
+    const { offerVideo } = await import("../feed_draft.js");
+    if (stage.video !== null && (await offerVideo(household.owner.credential_id, stage.video))) location.hash = "#/neighbours/write";
+    else fill(said, t("live.no_picture_yet"));
+  };
+  return h("div", {}, h("button", { class: "quiet", id: "to-neighbours", onclick: guarded(said, show) }, t("clip.to_neighbours")), said);
 }
 
 /** The recordings before and after it, at the same door. @param {import("../household.js").Household} household @param {ClipEvent} clip */

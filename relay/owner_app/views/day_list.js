@@ -8,12 +8,26 @@
  */
 import { fill, h } from "../dom.js";
 
-/** @typedef {import("../history_days.js").Day} Day */
-/** @typedef {import("../history_days.js").Entry} Entry */
-/** @typedef {{entries: Entry[], node: HTMLElement, isFilled: boolean, height: number}} Chunk */
-/** @typedef {{nodes: Node[], show: (day: Day) => void}} Head a day's, which can show the day as it has become */
-/** @typedef {{mark: string, node: HTMLElement, head: Head, chunks: Chunk[]}} Section */
-/** @typedef {{head: (day: Day) => Head, row: (entry: Entry) => HTMLElement, mark: (entry: Entry) => string}} Drawing `mark` changes whenever a row would */
+/**
+ * @template E
+ * @typedef {{start: number, end: number, entries: E[]}} Day newest entry first
+ */
+/**
+ * @template E
+ * @typedef {{entries: E[], node: HTMLElement, isFilled: boolean, height: number}} Chunk
+ */
+/**
+ * @template E
+ * @typedef {{nodes: Node[], show: (day: Day<E>) => void}} Head a day's, which can show the day as it has become
+ */
+/**
+ * @template E
+ * @typedef {{mark: string, node: HTMLElement, head: Head<E>, chunks: Chunk<E>[]}} Section
+ */
+/**
+ * @template E
+ * @typedef {{head: (day: Day<E>) => Head<E>, row: (entry: E) => HTMLElement, mark: (entry: E) => string}} Drawing `mark` changes whenever a row would
+ */
 
 const CHUNK = 12;
 /** What is that close to the screen is drawn. */
@@ -21,21 +35,22 @@ const MARGIN = "1000px 0px";
 /** Until the first was seen. */
 const ROW_PX = 80;
 
+/** @template E what a row shows */
 export class DayList {
-  /** @param {Drawing} drawing @param {AbortSignal} left */
+  /** @param {Drawing<E>} drawing @param {AbortSignal} left */
   constructor(drawing, left) {
     this.drawing = drawing;
     this.node = h("div", { id: "days" });
-    /** @type {Map<number, Section>} by the day's start */
+    /** @type {Map<number, Section<E>>} by the day's start */
     this.sections = new Map();
-    /** @type {WeakMap<Element, Chunk>} */
+    /** @type {WeakMap<Element, Chunk<E>>} */
     this.chunks = new WeakMap();
     this.rowPx = ROW_PX;
     this.observer = new IntersectionObserver((seen) => seen.forEach((one) => this.#seen(one)), { rootMargin: MARGIN });
     left.addEventListener("abort", () => this.observer.disconnect());
   }
 
-  /** Shows these days; what is the same stays. @param {Day[]} days newest first */
+  /** Shows these days; what is the same stays. @param {Day<E>[]} days newest first */
   update(days) {
     const starts = new Set(days.map(({ start }) => start));
     for (const [start, section] of this.sections) if (!starts.has(start)) this.#drop(start, section);
@@ -62,7 +77,7 @@ export class DayList {
     });
   }
 
-  /** Brings an entry's row to the screen, and returns it. @param {Entry} entry @returns {HTMLElement | null} */
+  /** Brings an entry's row to the screen, and returns it. @param {E} entry @returns {HTMLElement | null} */
   show(entry) {
     for (const { chunks } of this.sections.values()) {
       const chunk = chunks.find(({ entries }) => entries.includes(entry));
@@ -75,20 +90,20 @@ export class DayList {
     return null;
   }
 
-  /** Finds an entry by its event. @param {string} id @returns {Entry | undefined} */
-  find(id) {
+  /** Finds an entry. @param {(entry: E) => boolean} isWanted @returns {E | undefined} */
+  find(isWanted) {
     for (const { chunks } of this.sections.values()) {
       for (const { entries } of chunks) {
-        const found = entries.find(({ group }) => group.told.event.id === id);
+        const found = entries.find(isWanted);
         if (found !== undefined) return found;
       }
     }
     return undefined;
   }
 
-  /** @param {Day} day @param {Section | undefined} before @returns {Chunk[]} */
+  /** @param {Day<E>} day @param {Section<E> | undefined} before @returns {Chunk<E>[]} */
   #chunksOf(day, before) {
-    /** @type {Chunk[]} */
+    /** @type {Chunk<E>[]} */
     const chunks = [];
     for (let at = 0; at < day.entries.length; at += CHUNK) {
       const entries = day.entries.slice(at, at + CHUNK);
@@ -104,7 +119,7 @@ export class DayList {
     return chunks;
   }
 
-  /** @param {number} start @param {Section} section */
+  /** @param {number} start @param {Section<E>} section */
   #drop(start, { node, chunks }) {
     chunks.forEach((chunk) => this.observer.unobserve(chunk.node));
     node.remove();
@@ -122,7 +137,7 @@ export class DayList {
     this.#empty(chunk);
   }
 
-  /** @param {Chunk} chunk */
+  /** @param {Chunk<E>} chunk */
   #fill(chunk) {
     if (chunk.isFilled) return;
     chunk.isFilled = true;
@@ -130,7 +145,7 @@ export class DayList {
     fill(chunk.node, chunk.entries.map(this.drawing.row));
   }
 
-  /** @param {Chunk} chunk */
+  /** @param {Chunk<E>} chunk */
   #empty(chunk) {
     chunk.isFilled = false;
     fill(chunk.node);

@@ -50,6 +50,7 @@ class History {
     this.device = parts[0];
     this.kinds = new Set(KINDS.filter((kind) => query.getAll("show").includes(kind)));
     this.thumbs = new Thumbs(context);
+    /** @type {DayList<Entry>} */
     this.list = new DayList(
       { head: (day) => this.#head(day), row: (entry) => this.#row(entry), mark: (entry) => this.#mark(entry) },
       left,
@@ -196,7 +197,8 @@ class History {
   }
 
   #comeBack() {
-    const entry = this.list.find(opened);
+    const id = opened;
+    const entry = this.list.find(({ group }) => group.told.event.id === id);
     opened = "";
     if (entry === undefined || this.context.left.aborted) return;
     const row = this.list.show(entry);

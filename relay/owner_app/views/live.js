@@ -16,7 +16,7 @@ import { TalkPanel } from "./live_talk.js";
 import { Awake, IdleControls, PictureTools, Shortcuts } from "./live_tools.js";
 import { ViewerList } from "./live_viewers.js";
 import { nowMs } from "../town_time.js";
-import { known } from "./parts.js";
+import { guarded, known } from "./parts.js";
 import { liveLimitNotice } from "./live_limits.js";
 
 /** @typedef {import("../app.js").Context} Context */
@@ -82,10 +82,21 @@ class LivePage {
     context.left.addEventListener("abort", () => this.#leave());
   }
 
+  /** An owner's way to show neighbours what is seen now; a guest only watches. */
+  #toNeighbours() {
+    if (this.context.household.doorbell(this.device)?.guest) return null;
+    const show = async () => {
+      const { offerVideo } = await import("../feed_draft.js");
+      if (await offerVideo(this.context.household.owner.credential_id, this.video)) location.hash = "#/neighbours/write";
+      else fill(this.tools.words, t("live.no_picture_yet"));
+    };
+    return h("button", { id: "to-neighbours", onclick: guarded(this.tools.words, show) }, t("live.to_neighbours"));
+  }
+
   body() {
     const name = this.context.household.doorbell(this.device)?.name ?? t("live.title");
     const done = h("a", { class: "button", id: "live-done", href: "#/" }, t("live.done"));
-    const more = h("div", { class: "live-panel", id: "live-panel", hidden: true }, h("div", { class: "live-buttons" }, this.talk.line, this.tools.more), this.microphone.node, this.details.node, this.shortcuts.node);
+    const more = h("div", { class: "live-panel", id: "live-panel", hidden: true }, h("div", { class: "live-buttons" }, this.talk.line, this.tools.more, this.#toNeighbours()), this.microphone.node, this.details.node, this.shortcuts.node);
     const opener = h("button", { id: "live-more", "aria-expanded": "false", "aria-controls": more.id }, t("live.more"));
     opener.addEventListener("click", () => {
       more.hidden = !more.hidden;

@@ -38,7 +38,7 @@ export function nothingHere(household) {
   return [
     ...formerDoorbells(household),
     h("p", { class: "lead" }, t("door.none")),
-    h("div", { class: "actions" }, h("a", { class: "button primary", href: "#/start" }, t("door.add"))),
+    h("div", { class: "actions" }, h("a", { class: "button primary", href: "#/start" }, t("door.add")), h("a", { class: "button", href: "#/neighbours" }, t("door.neighbours"))),
   ];
 }
 

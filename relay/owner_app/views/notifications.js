@@ -18,6 +18,7 @@ import { obstacle } from "./notifications_hint.js";
 import { phonesSection } from "./notifications_phones.js";
 import { pauseSection } from "./notifications_pause.js";
 import { guarded, known } from "./parts.js";
+import { labelled, minuteOf, timeField, zoneHere } from "./time_fields.js";
 
 /** @typedef {import("../app.js").Context} Context */
 /** @typedef {import("../push.js").Missed} Missed */
@@ -172,11 +173,6 @@ class ChoiceFields {
   }
 }
 
-/** @param {string} key @param {HTMLElement} field */
-function labelled(key, field) {
-  return h("div", {}, h("label", { for: field.id }, t(key)), field);
-}
-
 /** @param {number | null} now minutes */
 function silentField(now) {
   const choices = [h("option", { value: "0", selected: now === null }, t("push.silent.never"))];
@@ -184,22 +180,6 @@ function silentField(now) {
     choices.push(h("option", { value: String(minutes), selected: now === minutes }, t(`push.silent.${minutes}`)));
   }
   return h("select", { id: "push-silent" }, choices);
-}
-
-/** @param {string} id @param {number} minute of the day */
-function timeField(id, minute) {
-  const digits = (/** @type {number} */ value) => String(value).padStart(2, "0");
-  return h("input", { type: "time", id, required: true, value: `${digits(Math.floor(minute / 60))}:${digits(minute % 60)}` });
-}
-
-/** @param {HTMLInputElement} field */
-function minuteOf(field) {
-  const [hours, minutes] = field.value.split(":").map(Number);
-  return hours * 60 + minutes;
-}
-
-function zoneHere() {
-  return Intl.DateTimeFormat().resolvedOptions().timeZone;
 }
 
 /** @param {string} key @param {Missed[]} missed */

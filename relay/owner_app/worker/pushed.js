@@ -3,6 +3,7 @@
  * @module
  */
 import { readPush, readWorkerStore } from "../worker_store.js";
+import { FeedNotices } from "./feed_notices.js";
 import { speakAs } from "./language.js";
 import { isNew, isNewest } from "./message_memory.js";
 import { Notices } from "./notices.js";
@@ -23,12 +24,17 @@ export class Pushed {
     this.registration = registration;
     this.rings = new Rings(registration);
     this.notices = new Notices(registration);
+    this.feed = new FeedNotices(registration);
   }
 
-  /** @param {string} text */
+  /** @param {string} text a doorbell's message; empty where the relay wakes this browser for its neighbours */
   async take(text) {
     const book = await readWorkerStore();
     if (book === undefined) return; // signed out: nobody is told
+    if (text === "") {
+      await speakAs(book);
+      return this.feed.show(book);
+    }
     const said = parsePushText(text);
     const doorbell = book.doorbells.find(({ device }) => device === said.device);
     if (doorbell === undefined) return console.warn("a push of a doorbell that isn't known here");

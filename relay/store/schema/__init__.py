@@ -46,6 +46,7 @@ from relay.store.schema.feed import (
     feed_pictures,
     feed_posts,
 )
+from relay.store.schema.feed_pushes import feed_pushes
 from relay.store.schema.feed_review import (
     agency_posts,
     feed_dangers,
@@ -135,6 +136,7 @@ __all__ = [
     "feed_notices",
     "feed_pictures",
     "feed_posts",
+    "feed_pushes",
     "feed_rejudgements",
     "guests",
     "invitations",
