@@ -6,7 +6,7 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from relay.api.auth import Owner, Services
-from relay.heatmap.months import MONTH_PATTERN
+from relay.base.months import MONTH_PATTERN
 
 router = APIRouter()
 

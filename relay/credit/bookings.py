@@ -6,10 +6,11 @@ average the head start equals the rest that is never booked, so a campaign pays 
 """
 
 from relay.base.clock import Clock
+from relay.base.months import month_begin_ms, shifted
 from relay.base.signals import LOOK_S
 from relay.credit.ledger import CREDIT, DOORBELL_CENTS, Ledger, campaign_account, move
 from relay.credit.lots import take_lots
-from relay.credit.months import NONE_BEFORE, begin_ms, month_after, month_file, months_to_close
+from relay.credit.months import NONE_BEFORE, month_file, months_to_close
 from relay.custody.entries import CustodyEntries
 from relay.custody.log_entries import LogEntries
 from relay.store import credit
@@ -31,7 +32,7 @@ class Bookings:
         """Book at the beginning of each month and when a budget grew, until cancelled."""
         while True:
             await self.post_due()
-            next_ms = begin_ms(month_after(self._ledger.month))
+            next_ms = month_begin_ms(shifted(self._ledger.month, 1))
             while (left_ms := next_ms - self._clock.wall_ms()) > 0:
                 if await self._waiter.wait(min(left_ms / 1000, LOOK_S)):
                     break

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from relay.base.clock import Clock
+from relay.base.months import month_of
 from relay.credit.errors import CreditRefused
 from relay.credit.lots import LOT
-from relay.credit.months import month_of
 from relay.store import credit
 from relay.store.credit import LedgerLine, TransactionKind
 from relay.store.database import Transaction

@@ -5,19 +5,14 @@ can be left out, and none changed later.
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
-from typing import Annotated, Literal
-
-import msgspec
+from typing import Literal
 
 from firmware.protocol.encoding import Digest, Document
+from relay.base.months import Month, shifted
 from relay.store.credit import LedgerTransaction, TransactionKind
 
 NONE_BEFORE = "0" * 64
 """`MonthFile.before` of the first month."""
-
-Month = Annotated[str, msgspec.Meta(pattern=r"^2[0-9]{3}-(?:0[1-9]|1[0-2])\Z")]
-"""A calendar month in UTC, such as 2026-11."""
 
 
 class MonthLine(Document, frozen=True, kw_only=True):
@@ -46,29 +41,13 @@ class MonthFile(Document, frozen=True, kw_only=True):
     transactions: list[MonthTransaction]
 
 
-def month_of(time_ms: int) -> str:
-    """Return the month of a wall time."""
-    return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m")
-
-
-def month_after(month: str, count: int = 1) -> str:
-    """Return the month so many months later."""
-    index = int(month[:4]) * 12 + int(month[5:]) - 1 + count
-    return f"{index // 12:04d}-{index % 12 + 1:02d}"
-
-
-def begin_ms(month: str) -> int:
-    """Return the wall time at which a month begins."""
-    return int(datetime(int(month[:4]), int(month[5:]), 1, tzinfo=UTC).timestamp() * 1000)
-
-
 def months_to_close(used: Iterable[str], closed: Mapping[str, str], *, current: str) -> list[str]:
     """Return the months that are over and open, in order, those without transactions too."""
-    first = month_after(max(closed)) if closed else min(used, default=current)
+    first = shifted(max(closed), 1) if closed else min(used, default=current)
     found = []
     while first < current:
         found.append(first)
-        first = month_after(first)
+        first = shifted(first, 1)
     return found
 
 

@@ -13,8 +13,8 @@ from typing import Literal
 
 from firmware.protocol.events import Paired
 from relay.base.clock import Clock
+from relay.base.months import month_of, shifted
 from relay.credit.errors import CreditRefused
-from relay.credit.months import month_after, month_of
 from relay.credit.partners import code_of
 from relay.credit.portal_logins import require_no_portal_login
 from relay.store import credit, events, people, routing
@@ -75,7 +75,7 @@ class SignUps:
             if found.device is None:
                 raise _refusal(found)
             await credit.mark_used(tx, found.device)
-            due = month_after(month_of(now_ms), 1 + self._randbelow(DUE_WITHIN_MONTHS))
+            due = shifted(month_of(now_ms), 1 + self._randbelow(DUE_WITHIN_MONTHS))
             await credit.add_due(tx, code, due)
 
 

@@ -22,8 +22,8 @@ from firmware.protocol.requests import ASKING_ROLES, MAX_SKEW_MS
 from relay.agency.agencies import Agency, Standing, agency_of, officers_of, standing_of
 from relay.agency.register import RegisterView, RelayRegister
 from relay.base.clock import Clock
+from relay.base.months import month_of
 from relay.errors import RelayError
-from relay.feed.rejudgements import month_of
 from relay.feed.rules import DAY_MS, HOUR_MS, LIFE_MS, OLDEST_MS, RequestReference, encode_reference
 from relay.feed.text_contexts import TextContexts
 from relay.feed.text_rules import check_text, linked_requests

@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from statistics import median
 
 from relay.base.clock import Clock
+from relay.base.months import month_begin_ms, month_of
 from relay.feed.rejudgements import (
     ReasonAgreement,
     agreement_by_reason,
-    month_begin_ms,
-    month_of,
 )
 from relay.feed.rules import DAY_MS, HOUR_MS
 from relay.store import feed, feed_review
@@ -83,7 +82,7 @@ class ModerationFigures:
         return figures
 
     async def _read(self, now_ms: int) -> FeedFigures:
-        since_ms = month_begin_ms(now_ms - SHOWN_MS)
+        since_ms = month_begin_ms(month_of(now_ms - SHOWN_MS))
         async with self._database.read() as tx:
             waiting = await feed.list_waiting(tx, limit=1)
             count = await feed.count_waiting(tx)

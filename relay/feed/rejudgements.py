@@ -12,10 +12,10 @@ nothing about the post. Not drawn is what was refused for its pictures, which ar
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from firmware.protocol.encoding import new_id
 from relay.base.clock import Clock
+from relay.base.months import month_begin_ms, month_of
 from relay.store import feed_review
 from relay.store.database import Database, Transaction
 from relay.store.feed_review import JudgedPost, Rejudgement
@@ -50,7 +50,7 @@ class RejudgementService:
     ) -> None:
         """Draw a decision with its transaction, or not; `reason` is "" if it published the post."""
         now_ms = self._clock.wall_ms()
-        drawn = await feed_review.count_rejudgements(tx, since_ms=month_begin_ms(now_ms))
+        drawn = await feed_review.count_rejudgements(tx, since_ms=month_begin_ms(month_of(now_ms)))
         if drawn >= FEWEST_A_MONTH and self._draw(ONE_IN) != 0:
             return
         await feed_review.add_rejudgement(
@@ -110,15 +110,3 @@ def agreement_by_reason(found: Sequence[Rejudgement]) -> list[ReasonAgreement]:
         )
         for reason in sorted({one.first_reason for one in judged})
     ]
-
-
-def month_of(time_ms: int) -> str:
-    """Return the month of a time, by UTC, such as 2026-11."""
-    return f"{datetime.fromtimestamp(time_ms / 1000, UTC):%Y-%m}"
-
-
-def month_begin_ms(time_ms: int) -> int:
-    """Return the first millisecond of a time's month, by UTC."""
-    moment = datetime.fromtimestamp(time_ms / 1000, UTC)
-    first = moment.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    return int(first.timestamp() * 1000)

@@ -1,9 +1,12 @@
-"""The months that are open for reports: each is opened once, with a secret of its own."""
+"""The months that are open for reports: each is opened once, with a secret of its own.
+
+A month is published on the 8th of the next one, at 00:00 UTC.
+"""
 
 import secrets
 
 from firmware.protocol.encoding import b64u
-from relay.heatmap.months import due_ms, month_of, months_through, shifted
+from relay.base.months import month_begin_ms, month_of, months_through, shifted
 from relay.store import heatmap as store
 from relay.store.database import Database, Transaction
 from relay.store.heatmap import OpenMonth
@@ -11,6 +14,12 @@ from relay.store.heatmap import OpenMonth
 MOST_MISSED = 24
 """After a longer gap the months before it are left out: nobody could report in them."""
 _SECRET_BYTES = 32
+_PUBLISHED_AFTER_MS = 7 * 24 * 3600 * 1000
+
+
+def due_ms(month: str) -> int:
+    """Return when a month is published, in milliseconds since the epoch."""
+    return month_begin_ms(shifted(month, 1)) + _PUBLISHED_AFTER_MS
 
 
 async def current_months(database: Database, now_ms: int) -> list[OpenMonth]:

@@ -17,9 +17,9 @@ from msgspec import Meta
 
 from firmware.protocol.encoding import Document, Line, WallTimeMs
 from relay.base.clock import Clock
+from relay.base.months import Month, is_month, month_of
 from relay.heatmap.errors import ImportRefused
-from relay.heatmap.months import is_month, month_of
-from relay.heatmap.publication import Band, Month, bands_of
+from relay.heatmap.publication import Band, bands_of
 from relay.map.cells import coarse_cell_at, is_coarse_cell
 from relay.store import heatmap as store
 from relay.store.database import Database

@@ -7,12 +7,10 @@ that are shown, so that no difference of layers tells anything about a blank mon
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Annotated, Final, Literal
-
-from msgspec import Meta
+from typing import Final, Literal
 
 from firmware.protocol.encoding import Document, WallTimeMs
-from relay.heatmap.months import MONTH_PATTERN, shifted
+from relay.base.months import Month, shifted
 from relay.map.address_counts import AddressCounts
 
 LEAST_HOUSEHOLDS: Final = 5
@@ -21,7 +19,6 @@ BAND_EDGES: Final = (10, 20)
 """A band begins at the threshold, and at each of these above it."""
 LONGEST_LAYER: Final = 12
 
-Month = Annotated[str, Meta(pattern=MONTH_PATTERN)]
 LayerName = Literal["two_months", "twelve_months"]
 LAYER_MONTHS: Final[Mapping[LayerName, int]] = {"two_months": 2, "twelve_months": LONGEST_LAYER}
 

@@ -7,10 +7,10 @@ A missed day is made up for at the next start, each month by itself and in order
 import logging
 
 from relay.base.clock import Clock
+from relay.base.months import shifted
 from relay.base.signals import LOOK_S
-from relay.heatmap.calendar import current_months
+from relay.heatmap.calendar import current_months, due_ms
 from relay.heatmap.households import Report, count_households
-from relay.heatmap.months import due_ms, shifted
 from relay.heatmap.publication import LONGEST_LAYER, edition_of, shown_counts
 from relay.map.address_counts import AddressCounts
 from relay.store import heatmap as store

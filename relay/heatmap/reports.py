@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from relay.base.clock import Clock
-from relay.heatmap.calendar import current_months, open_due_months
+from relay.base.months import is_month, month_of, shifted
+from relay.heatmap.calendar import current_months, due_ms, open_due_months
 from relay.heatmap.errors import ReportRefused
-from relay.heatmap.months import due_ms, is_month, month_of, shifted
 from relay.map.cells import is_coarse_cell
 from relay.store import heatmap as store
 from relay.store.database import Database

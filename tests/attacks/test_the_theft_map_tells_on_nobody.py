@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from firmware.protocol.encoding import decode
-from relay.heatmap.months import months_through
+from relay.base.months import months_through
 from relay.heatmap.publication import LAYER_MONTHS, Edition, LayerName, edition_of, shown_counts
 from relay.map.address_counts import AddressCounts
 from tests.faults.doorbells import seeded_dice

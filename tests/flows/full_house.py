@@ -20,13 +20,14 @@ from firmware.protocol.events import PackageWithdrawn
 from firmware.protocol.register.entries import Limits, OfficerRevoked
 from firmware.protocol.register.records import RequestRecord
 from firmware.protocol.requests import EvidenceRequest
+from relay.base.months import month_of, shifted
 from relay.config.settings import LimitsConfig, OidcConfig
 from relay.credit.bookings import Bookings
 from relay.credit.distribution import Distribution
 from relay.credit.recipients import Recipient, RecipientList
 from relay.evidence.sweeper import PackageSweeper
+from relay.heatmap.calendar import due_ms
 from relay.heatmap.imports import Imports
-from relay.heatmap.months import due_ms, month_of, shifted
 from relay.heatmap.publication import edition_of
 from relay.people.sessions import open_session
 from relay.request.drafts import DraftForm

@@ -109,7 +109,7 @@ async def send(page: Page) -> None:
 
 
 async def only_post(world: World) -> str:
-    (waiting,) = await world.feed.moderation.waiting()
+    (waiting,), _ = await world.feed.moderation.waiting("mia")
     return waiting.id
 
 
@@ -166,7 +166,7 @@ async def test_a_refused_post_tells_why_and_is_appealed_once(tmp_path: Path) -> 
         await page.click("[data-testid=appeal] button")
         await expect(page.locator("[data-testid=appealed]")).to_contain_text("They decide")
         await expect(page.locator("[data-testid=appeal]")).to_have_count(0)
-        ((appeal, _),) = await world.feed.moderation.appeals()
+        ((appeal, _),) = await world.feed.moderation.appeals("mia")
         assert appeal.text == "There is no plate in it."
 
 
@@ -225,7 +225,7 @@ async def test_a_waiting_post_is_withdrawn(tmp_path: Path) -> None:
         await page.click("[data-testid=withdraw]")
         await page.click("#withdraw-post button[value=yes]")
         await expect(page.locator("[data-post-state=withdrawn]")).to_be_visible()
-        assert await world.feed.moderation.waiting() == []
+        assert await world.feed.moderation.waiting("mia") == ([], 0)
         await expect(page.locator("main")).not_to_contain_text(TEXT)
 
 

@@ -16,8 +16,7 @@ import h3
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from relay.heatmap.calendar import open_due_months
-from relay.heatmap.months import due_ms
+from relay.heatmap.calendar import due_ms, open_due_months
 from relay.heatmap.publication import edition_of
 from relay.map.map_data import MapData
 from relay.store import heatmap as store

@@ -16,11 +16,11 @@ from sqlalchemy import update
 from sqlalchemy.exc import IntegrityError
 
 from firmware.protocol.encoding import sha256_hex
+from relay.base.months import month_of, shifted
 from relay.credit.bookings import Bookings
 from relay.credit.distribution import Distribution
 from relay.credit.errors import CreditRefused
 from relay.credit.ledger import CREDIT, DOORBELLS, OUTSIDE, POT, Ledger, move
-from relay.credit.months import month_after, month_of
 from relay.credit.partners import Partners
 from relay.credit.recipients import Recipient, RecipientList, draw, recipients_in
 from relay.store import credit
@@ -326,7 +326,7 @@ async def test_a_closed_month_is_logged_and_takes_no_more(world: World) -> None:
     http = world.browser()
     file = (await http.get(f"/credits/months/{month}.json")).content
     assert [one["kind"] for one in json.loads(file)["transactions"]] == ["funds", "budget"]
-    next_file = (await http.get(f"/credits/months/{month_after(month)}.json")).json()
+    next_file = (await http.get(f"/credits/months/{shifted(month, 1)}.json")).json()
     assert next_file["before"] == sha256_hex(file)
     entries = (await http.get("/entries.json?kind=credits")).json()["entries"]
     assert sha256_hex(file) in {one["subject"] for one in entries}

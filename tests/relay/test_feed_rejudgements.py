@@ -12,8 +12,6 @@ from relay.feed.rejudgements import (
     ONE_IN,
     RejudgementService,
     agreement_by_reason,
-    month_begin_ms,
-    month_of,
 )
 from relay.store import feed_review
 from relay.store.database import Database
@@ -127,10 +125,3 @@ def test_agreement_is_counted_by_the_first_ones_reason() -> None:
     rows = [_row("", ""), _row("", "minor"), _row("minor", "minor"), _row("plate", None)]
     found = {one.reason: (one.agreed, one.judged) for one in agreement_by_reason(rows)}
     assert found == {"": (1, 2), "minor": (1, 1)}
-
-
-def test_months_are_by_utc() -> None:
-    assert month_of(1_796_083_199_999) == "2026-11"
-    assert month_of(1_796_083_200_000) == "2026-12"
-    assert month_begin_ms(1_796_083_199_999) < month_begin_ms(1_796_083_200_000)
-    assert month_begin_ms(1_796_083_200_000) == 1_796_083_200_000

@@ -18,7 +18,7 @@ import pytest
 from sqlalchemy import select
 
 from firmware.protocol.encoding import new_id
-from relay.heatmap.months import month_of
+from relay.base.months import month_of
 from relay.store.schema import metadata
 from tests.attacks.test_nobody_reaches_anothers_things import ENDLESS, PUBLIC, routes_of
 from tests.relay.everybody import EVERYBODY, Everybody, Who, open_everybody

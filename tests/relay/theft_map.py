@@ -7,7 +7,8 @@ import httpx2
 
 from firmware.protocol.encoding import new_id
 from firmware.protocol.events import Paired
-from relay.heatmap.months import due_ms, month_of
+from relay.base.months import month_of
+from relay.heatmap.calendar import due_ms
 from relay.heatmap.publisher import TheftMapPublisher
 from relay.map.address_counts import AddressCounts
 from tests.relay.http_people import Owner

@@ -13,9 +13,9 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
+from relay.base.months import is_month
 from relay.heatmap.files import MapLayer, as_csv, as_geojson, layers_of
 from relay.heatmap.imports import ImportedLayer
-from relay.heatmap.months import is_month
 from relay.heatmap.picture import picture_of
 from relay.heatmap.publication import Band, Edition
 from relay.heatmap.published import MapOverview
