@@ -46,7 +46,7 @@ const ROUTES = {
   sessions: { load: async () => (await import("./views/sessions.js")).sessionsPage, nav: "settings" },
   "account/delete": { load: async () => (await import("./views/delete_account.js")).deleteAccountPage, nav: "settings" },
   "account/deleted": { load: async () => (await import("./views/delete_account.js")).accountDeletedPage, isOpen: true },
-  theft: { load: async () => (await import("./views/theft.js")).theftPage, nav: "settings", saysAway: true },
+  theft: { load: async () => (await import("./views/theft.js")).theftPage, nav: "neighbours", saysAway: true },
   wifi: { load: async () => (await import("./views/wifi.js")).wifiPage, nav: "settings", saysAway: true },
 };
 

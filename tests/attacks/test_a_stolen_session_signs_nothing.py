@@ -236,6 +236,15 @@ async def test_an_owners_session_only_carries_what_the_doorbell_judges(world: Wo
         "DELETE /api/v1/push/{browser}",
         "PUT /api/v1/doorbells/{device}/viewers/{browser}",
         "DELETE /api/v1/doorbells/{device}/viewers/{browser}",
+        "PUT /api/v1/feed/membership",
+        "PUT /api/v1/feed/following",
+        "POST /api/v1/feed/posts",  # read by a moderator before anybody else
+        "POST /api/v1/feed/pictures",
+        "POST /api/v1/feed/posts/{post_id}/appeal",
+        "DELETE /api/v1/feed/posts/{post_id}",
+        "POST /api/v1/theft-reports",
+        "DELETE /api/v1/theft-reports/{month}/{cell}",
+        "POST /api/v1/credits/sign-up",  # books a code's sum, once a doorbell
     }
 
 

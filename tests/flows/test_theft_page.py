@@ -156,7 +156,7 @@ async def test_a_parcel_is_reported_listed_and_taken_back_in_the_app(tmp_path: P
     async with open_world(tmp_path) as world, home_in_browser(world) as home:
         page, sent = home.page, []
         page.on("request", lambda one: sent.append(f"{one.url} {one.post_data or ''}"))
-        await page.goto(f"{OWNER_ORIGIN}/#/settings")
+        await page.goto(f"{OWNER_ORIGIN}/#/neighbours")
         await page.click("#to-theft")
         await expect(page.locator("#own-thefts")).to_contain_text("no report")
         await page.click("#theft-report")

@@ -351,10 +351,9 @@ def test_the_steps_run_on_postgresql_too(postgres: list[str]) -> None:
             *("credit_recipient_lists", "credit_issues"),
             *("agency_settings", "onboardings", "reminders", "admin_reads", "guests"),
             *("door_notices", "theft_months", "theft_reports", "theft_counts", "theft_editions"),
-            *("theft_imports",),
-            *("door_notices", "feed_members", "feed_posts", "feed_pictures", "feed_decisions"),
+            *("theft_imports", "feed_members", "feed_posts", "feed_pictures", "feed_decisions"),
             *("feed_appeals", "agency_posts", "feed_rejudgements", "feed_notices", "feed_dangers"),
-            *("feed_pushes",),
+            "feed_pushes",
         )
     ]
     run_sql(postgres, "CREATE SCHEMA fresh; SET search_path TO fresh;" + "\n".join(fresh))

@@ -42,6 +42,11 @@ function ways() {
   );
 }
 
+/** A report counts on the theft map, in a district or in none. */
+function reportTheft() {
+  return h("p", { class: "muted" }, h("a", { id: "to-theft", href: "#/theft" }, t("theft.title")), ` · ${t("theft.more")}`);
+}
+
 class NeighbourList {
   /** @param {Context} context */
   constructor(context) {
@@ -69,7 +74,7 @@ class NeighbourList {
     this.place = h("div");
     this.state = h("div", { id: "neighbours-state" }, skeleton(4));
     this.foot = h("div", { id: "neighbours-end", "aria-live": "polite" });
-    this.nodes = [this.head, this.filters, this.place, this.state, this.list.node, this.foot];
+    this.nodes = [this.head, reportTheft(), this.filters, this.place, this.state, this.list.node, this.foot];
     const end = new IntersectionObserver((seen) => {
       this.isNear = seen[seen.length - 1].isIntersecting;
       if (this.isNear) void this.#readOlder();

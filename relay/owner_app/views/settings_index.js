@@ -23,7 +23,6 @@ export function settingsIndex() {
     more: t(`settings.group.${name}.what`),
     href: `#/settings/${name}`,
   }));
-  const theft = { id: "to-theft", title: t("theft.title"), more: t("theft.more"), href: "#/theft" };
   const credits = { id: "settings-credits", title: t("credit.title"), more: t("credit.what"), href: "#/credits" };
-  return { title: t("settings.title"), body: [rows(groups), rows([theft, credits])] };
+  return { title: t("settings.title"), body: [rows(groups), rows([credits])] };
 }

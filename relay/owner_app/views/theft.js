@@ -23,7 +23,7 @@ export function theftPage(context) {
   return {
     title: t("theft.title"),
     body: [
-      h("p", { class: "back" }, h("a", { href: "#/settings" }, `‹ ${t("settings.title")}`)),
+      h("p", { class: "back" }, h("a", { href: "#/neighbours" }, `‹ ${t("neighbours.title")}`)),
       h("p", { class: "lead" }, t("theft.lead")),
       new TheftReports(context).node,
       h("section", {}, h("h2", {}, t("theft.what_becomes")), h("ul", {}, ["theft.becomes.count", "theft.becomes.same", "theft.becomes.erased"].map((key) => h("li", {}, t(key))))),

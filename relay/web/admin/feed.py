@@ -12,7 +12,6 @@ from relay.feed.moderation import AppealVerdict, PostCase
 from relay.feed.rules import MAX_WORDS_CHARS, REASONS, FeedRefused, as_reason
 from relay.feed.text_hints import hints_on_post
 from relay.map.cells import centre_of
-from relay.record.areas import as_svg
 from relay.web.admin.session import (
     Admin,
     AdminRoute,
@@ -23,7 +22,6 @@ from relay.web.admin.session import (
     require_admin_form,
     services_of,
 )
-from relay.web.area_files import picture_of
 from relay.web.forms import text_in
 from relay.web.json_responses import not_found
 
@@ -168,7 +166,6 @@ def _show(
         row=row,
         district_name=row.district if district is None else district.name,
         near=near,
-        outline=picture_of(as_svg([row.cell])),
         reasons=REASONS,
         hints=hints_on_post(row.text),
         max_words=MAX_WORDS_CHARS,
