@@ -14,9 +14,12 @@ from tests.story.settings import REPOSITORY, free_ports
 
 LIGHTHOUSE = REPOSITORY / ".state" / "lighthouse" / "node_modules" / ".bin" / "lighthouse"
 CATEGORIES = ("accessibility", "best-practices")
-PUBLIC = ("/", "/requests", "/transparency", "/agencies", "/passing-by", "/for-agencies")
+PUBLIC = (
+    "/", "/requests", "/transparency", "/agencies", "/passing-by", "/for-agencies", "/trends",
+    "/map", "/theft-map", "/neighbours", "/neighbours/lake-morton", "/credits",
+)  # fmt: skip
 VIEWS = (
-    "#/", "#/history", "#/requests", "#/settings", "#/settings/doorbell", "#/settings/camera",
+    "#/", "#/history", "#/neighbours", "#/requests", "#/settings", "#/settings/doorbell", "#/settings/camera",
     "#/settings/notifications", "#/settings/people", "#/settings/police", "#/settings/data",
     "#/browsers", "#/players", "#/sessions", "#/account/delete", "#/nowhere",
 )  # fmt: skip
