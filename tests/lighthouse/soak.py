@@ -19,9 +19,9 @@ PUBLIC = (
     "/map", "/theft-map", "/neighbours", "/neighbours/lake-morton", "/credits",
 )  # fmt: skip
 VIEWS = (
-    "#/", "#/history", "#/neighbours", "#/requests", "#/settings", "#/settings/doorbell", "#/settings/camera",
-    "#/settings/notifications", "#/settings/people", "#/settings/police", "#/settings/data",
-    "#/browsers", "#/players", "#/sessions", "#/account/delete", "#/nowhere",
+    "#/", "#/history", "#/neighbours", "#/requests", "#/settings", "#/settings/doorbell",
+    "#/settings/camera", "#/settings/notifications", "#/settings/people", "#/settings/police",
+    "#/settings/data", "#/browsers", "#/players", "#/sessions", "#/account/delete", "#/nowhere",
 )  # fmt: skip
 MOST_WAIT_MS = "6000"
 """The app's open stream never falls silent, which Lighthouse would wait for."""
