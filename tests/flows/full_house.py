@@ -176,7 +176,8 @@ async def _map_thefts(house: House, folder: Path) -> None:
     data.write_text("cell,month,count\n" + "".join(f"{cell},{months[0]},4\n" for cell in PLACES))
     imports = Imports(world.database, world.clock, is_example=True)
     layer = await imports.add(data, name=LONG_NAME, licence=LONG_NAME, least=3)
-    house.ids |= {"month": months, "layer_id": [layer.id]}
+    house.ids["month"] += months
+    house.ids |= {"layer_id": [layer.id]}
     house.more.append((GUEST, f"/theft-map?layer={layer.id}"))
 
 
@@ -317,7 +318,8 @@ async def _give_doorbells_away(house: House) -> None:
     month = month_of(world.clock.wall_ms())
     async with world.database.begin() as tx:  # as if it were over
         await credit.close_month(tx, month, "ab" * 32)
-    house.ids |= {"name": ["spring", "autumn"], "month": [month]}
+    house.ids["month"].append(month)
+    house.ids |= {"name": ["spring", "autumn"]}
 
 
 async def _come_in_thousands(house: House, officer: Officer, asked: EvidenceRequest) -> None:
