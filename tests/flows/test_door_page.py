@@ -81,7 +81,10 @@ async def test_a_request_is_one_quiet_line_that_the_relay_sees_nothing_of(tmp_pa
         assert await line.evaluate("(node) => getComputedStyle(node).color") == await page.evaluate(
             "() => getComputedStyle(document.querySelector('.muted')).color"
         )
-        assert await page.locator(".places").inner_text() == "Door\nHistory\nRequests\nSettings"
+        assert (
+            await page.locator(".places").inner_text()
+            == "Door\nHistory\nNeighbours\nRequests\nSettings"
+        )
         assert [path for path in seen if "request" in path or "release" in path] == []
 
 
