@@ -32,7 +32,7 @@ from relay.web.agency.visibility import seen_by_of
 from relay.web.forms import form_of
 from relay.web.i18n import Texts
 from relay.web.json_responses import not_found, read_json
-from relay.web.owner_texts import owner_words
+from relay.web.owner_texts import letter_words
 from relay.web.security import page_policy
 
 MAX_LISTED_CELLS = 200
@@ -172,7 +172,9 @@ async def _page(
         form=NO_FORM if draft is None else draft.form,
         checked=None if checked is None else _said(checked, texts, limit_values(limits)),
         cells=[(cell, *centre_of(cell)) for cell in listed],
-        owner_words=owner_words(texts.language),
+        owner_words={
+            code: letter_words(one) for code, one in services.pages.every_language().items()
+        },
         utc_field=utc_field,
         **signing(officer, view),
     )

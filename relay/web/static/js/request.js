@@ -4,8 +4,8 @@
  * @module
  */
 import { Checks } from "./request_form/checks.js";
-import { cosignerOf, prepareWindow, readForm, renewalOf, requestOf } from "./request_form/form.js";
-import { drawPreview } from "./request_form/preview.js";
+import { cosignerOf, prepareWindow, readForm, renewalOf, requestOf, showReason } from "./request_form/form.js";
+import { Preview } from "./request_form/preview.js";
 import { DraftAutosave } from "./request_form/autosave.js";
 import { signDocument } from "./browser/passkey.js";
 import { loadWhenNear } from "./map/lazy_load.js";
@@ -66,17 +66,19 @@ function openForm() {
   form.noValidate = true; // what is wrong is said beside the field, all at once
   const checks = new Checks(form);
   const saving = new DraftAutosave(form);
-  const preview = /** @type {HTMLElement} */ (document.getElementById("preview"));
-  const article = /** @type {HTMLElement} */ (preview.querySelector("article"));
-  const draw = () => drawPreview(article, written(), form.dataset.agency ?? "");
-  preview.hidden = false;
-  form.addEventListener("input", draw);
-  form.addEventListener("change", draw);
-  draw();
+  const place = /** @type {HTMLDetailsElement} */ (document.getElementById("preview"));
+  const preview = new Preview(place, written, { agency: form.dataset.agency ?? "", longMs: limits.longMs });
+  const changed = () => {
+    showReason(form, limits.longMs);
+    preview.soon();
+  };
+  form.addEventListener("input", changed);
+  form.addEventListener("change", changed);
+  changed();
   openArea(/** @type {HTMLElement} */ (document.getElementById("area")), () => {
     checks.touch("cells");
     saving.soon();
-    draw();
+    preview.soon();
   });
   return async () => {
     say(t("checking"));
