@@ -6,6 +6,7 @@
 import { Checks } from "./request_form/checks.js";
 import { cosignerOf, prepareWindow, readForm, renewalOf, requestOf, showReason } from "./request_form/form.js";
 import { Preview } from "./request_form/preview.js";
+import { openPresets } from "./request_form/presets.js";
 import { DraftAutosave } from "./request_form/autosave.js";
 import { signDocument } from "./browser/passkey.js";
 import { loadWhenNear } from "./map/lazy_load.js";
@@ -14,6 +15,7 @@ import { canonical, parseCanonical } from "./protocol/encoding.js";
 import { REQUEST_TAG } from "./protocol/requests.js";
 import { drawTerms } from "./terms.js";
 
+/** @typedef {import("./map/area.js").Area} Area */
 /** @typedef {import("./protocol/documents.js").EvidenceRequest} EvidenceRequest */
 /** @typedef {import("./protocol/documents.js").OfficerCertificate} OfficerCertificate */
 /** @typedef {import("./protocol/documents.js").SignedCertificate} SignedCertificate */
@@ -51,12 +53,15 @@ async function signAndSend(asked, form_id) {
   location.assign(`/agency/requests/${id}`);
 }
 
-/** @param {HTMLElement} place @param {() => void} changed */
+/** @param {HTMLElement} place @param {() => void} changed @returns {Promise<Area>} the area, once somebody came near it */
 function openArea(place, changed) {
-  loadWhenNear(place, async () => {
-    const { openChooser } = await import("./map/chooser.js");
-    const area = await openChooser(place, pageData("chosen") ?? []);
-    area.addEventListener("change", changed);
+  return new Promise((resolve) => {
+    loadWhenNear(place, async () => {
+      const { openChooser } = await import("./map/chooser.js");
+      const area = await openChooser(place, pageData("chosen") ?? []);
+      area.addEventListener("change", changed);
+      resolve(area);
+    });
   });
 }
 
@@ -75,11 +80,12 @@ function openForm() {
   form.addEventListener("input", changed);
   form.addEventListener("change", changed);
   changed();
-  openArea(/** @type {HTMLElement} */ (document.getElementById("area")), () => {
+  const area = openArea(/** @type {HTMLElement} */ (document.getElementById("area")), () => {
     checks.touch("cells");
     saving.soon();
     preview.soon();
   });
+  openPresets(form, area);
   return async () => {
     say(t("checking"));
     await checks.insist();
