@@ -58,7 +58,7 @@ async def test_a_template_has_no_field_for_what_belongs_to_a_case(
 
 
 async def test_another_agency_neither_reads_nor_changes_it(world: World, officer: Officer) -> None:
-    """Seen to read, rename and remove it with the agency left out of relay/store/presets.py."""
+    """Seen to be read with the agency left out of relay/store/presets.py."""
     preset_id = (await keep(officer)).json()["id"]
     crow = await officer_elsewhere(world)
     csrf = crow.http.headers["X-CSRF"]
