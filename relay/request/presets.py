@@ -118,8 +118,8 @@ class Presets:
             if len(kept) >= MAX_PRESETS:
                 words = f"your agency keeps {MAX_PRESETS} of these already: remove one first"
                 raise PresetRefused("full", words)
-            _require_free(kept, name)
-            await presets.add(tx, row)
+            if not await presets.add(tx, row):
+                raise _taken()
         return row.id
 
     async def find(self, agency: str, preset_id: str) -> Preset:
@@ -182,7 +182,7 @@ def _check_words(text: str, officers: Iterable[str]) -> None:
 
 def _require_free(kept: list[PresetRow], name: str) -> None:
     if any(one.name == name for one in kept):
-        raise PresetRefused("taken", "your agency keeps another one of this name")
+        raise _taken()
 
 
 async def _require(tx: Transaction, agency: str, preset_id: str) -> PresetRow:
@@ -195,6 +195,10 @@ async def _require(tx: Transaction, agency: str, preset_id: str) -> PresetRow:
 def _preset(row: PresetRow) -> Preset:
     kind: type[PresetContent] = SavedArea if row.kind == "area" else RequestTemplate
     return Preset(id=row.id, name=row.name, content=decode(kind, row.content.encode()))
+
+
+def _taken() -> PresetRefused:
+    return PresetRefused("taken", "your agency keeps another one of this name")
 
 
 def _no_such_preset() -> PresetRefused:

@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy import Row, delete, select, update
 
 from relay.store.database import Transaction
 from relay.store.schema import request_presets
+from relay.store.upserts import upsert
 
 PresetKind = Literal["template", "area"]
 
@@ -23,10 +24,11 @@ class PresetRow:
     saved_ms: int
 
 
-async def add(tx: Transaction, row: PresetRow) -> None:
-    """Store a new preset."""
-    await tx.execute(
-        insert(request_presets).values(
+async def add(tx: Transaction, row: PresetRow) -> bool:
+    """Store a new preset; return whether its name was free."""
+    query = (
+        upsert(tx, request_presets)
+        .values(
             id=row.id,
             agency=row.agency,
             kind=row.kind,
@@ -34,7 +36,10 @@ async def add(tx: Transaction, row: PresetRow) -> None:
             content=row.content,
             saved_ms=row.saved_ms,
         )
+        .on_conflict_do_nothing(index_elements=["agency", "kind", "name"])
+        .returning(request_presets.c.id)
     )
+    return (await tx.execute(query)).first() is not None
 
 
 async def find(tx: Transaction, agency: str, preset_id: str) -> PresetRow | None:
