@@ -59,6 +59,7 @@ from relay.request.drafts import Drafts
 from relay.request.form_checks import FormChecker
 from relay.request.moderation import Moderation
 from relay.request.outcomes import Outcomes
+from relay.request.presets import Presets
 from relay.request.service import RequestService
 from relay.store.database import Database
 from relay.web.admin.services import AdminServices
@@ -222,6 +223,7 @@ def _agency_services(
         request_service=parts.request_service,
         checking=FormChecker(parts.database, parts.register),
         drafts=Drafts(parts.database, clock),
+        presets=Presets(parts.database, clock),
         maps=maps,
         delivery=parts.delivery,
         deletions=parts.deletions,

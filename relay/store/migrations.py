@@ -124,6 +124,21 @@ _CREDIT_12: Final = (
     )
     """,
 )
+_PRESETS_12: Final = (
+    """
+    CREATE TABLE request_presets (
+        id TEXT NOT NULL PRIMARY KEY,
+        agency TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        name TEXT NOT NULL,
+        content TEXT NOT NULL,
+        saved_ms BIGINT NOT NULL
+    )
+    """,
+    """
+    CREATE UNIQUE INDEX request_presets_by_name ON request_presets (agency, kind, name)
+    """,
+)
 _FEED_PUSHES_12: Final = (
     """
     CREATE TABLE feed_pushes (
@@ -575,7 +590,7 @@ STEPS: Final[Mapping[int, Sequence[str]]] = {
         """,
         "CREATE INDEX door_notices_by_age ON door_notices (received_ms)",
     ),
-    12: (*_THEFT_MAP_12, *_CREDIT_12, *_FEED_12, *_FEED_PUSHES_12, *_FEED_REVIEW_12),
+    12: (*_THEFT_MAP_12, *_CREDIT_12, *_FEED_12, *_FEED_PUSHES_12, *_FEED_REVIEW_12, *_PRESETS_12),
 }
 """By the version that it leads to."""
 

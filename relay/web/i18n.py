@@ -40,6 +40,10 @@ class Texts:
         filled = {name: self._written(value) for name, value in values.items()}
         return self._texts[key].format(**filled)
 
+    def unfilled(self, key: str) -> str:
+        """Return a text as it stands, for a module to fill in."""
+        return self._texts[key]
+
     def _written(self, value: object) -> object:
         if isinstance(value, float) and self.language in DECIMAL_COMMA:
             return str(value).replace(".", ",")

@@ -1,5 +1,6 @@
 """Rendering of templates in the reader's language."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -99,6 +100,10 @@ class Pages:
             accept=request.headers.get("accept-language", ""),
         )
         return self._texts[language]
+
+    def every_language(self) -> Mapping[str, Texts]:
+        """Return the texts of every language, by its code."""
+        return self._texts
 
 
 def keep_language(request: Request, response: Response) -> None:

@@ -268,6 +268,9 @@ async def case(tmp_path) -> AsyncIterator[Case]:
             "post_id": await waiting_post(ada),
             "sha256": world.agency.text_sha256,
         }
+        kept = {"name": "Bicycle", "content": {"kind": "template", "text": "A bicycle was taken."}}
+        preset = await officer.http.post("/agency/presets", json=kept)
+        ids["preset_id"] = preset.json()["id"]
         crow = await officer_elsewhere(world)
         yield Case(world, ada, officer, ids, eve, crow)
 

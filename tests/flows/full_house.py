@@ -215,6 +215,10 @@ async def _ask(house: House, officer: Officer, moderator: Admin) -> None:
     form = DraftForm(case_number="K-DRAFT", text=LONG_TEXT, cells=CELLS[:1])
     body = {"id": new_id(), "form": form}
     await officer.http.post("/agency/drafts", content=msgspec.json.encode(body), headers=JSON)
+    for content in ({"kind": "template", "text": LONG_TEXT}, {"kind": "area", "cells": CELLS[:1]}):
+        kept = {"name": f"Lake Morton, {content['kind']}", "content": content}
+        answer = await officer.http.post("/agency/presets", json=kept)
+        house.ids["preset_id"].append(answer.json()["id"])
 
 
 async def _deliver(house: House, officer: Officer, asked: EvidenceRequest) -> None:

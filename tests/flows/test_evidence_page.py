@@ -3,6 +3,7 @@
 The relay's HTTP side is the real one; the package comes from the test instead of a bucket.
 """
 
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -178,6 +179,48 @@ async def check(page: Page, package: Path, key_file: Path) -> None:
     await page.wait_for_selector("#found:not([hidden])")
 
 
+async def drop(page: Page, *files: Path) -> None:
+    """Drop files on the page, as from a folder beside it."""
+    named = [[file.name, b64encode(file.read_bytes()).decode()] for file in files]
+    await page.evaluate(
+        """(named) => {
+          const dataTransfer = new DataTransfer();
+          for (const [name, text] of named) {
+            const bytes = Uint8Array.from(atob(text), (one) => one.charCodeAt(0));
+            dataTransfer.items.add(new File([bytes], name));
+          }
+          const how = { bubbles: true, cancelable: true, dataTransfer };
+          document.body.dispatchEvent(new DragEvent("drop", how));
+        }""",
+        named,
+    )
+
+
+async def test_a_dropped_package_is_opened_with_the_dropped_key_and_trusts_no_dropped_file(
+    world: World, tmp_path: Path
+) -> None:
+    if not SAVED_PAGE.exists():
+        pytest.skip("the page isn't built: `npm run vendor`")
+    officer = await certified_officer(world)
+    package_id, sealed = await deliver(world, officer)
+    package, key_file = tmp_path / f"{package_id}.dwpkg", tmp_path / "sealing-key-desk.json"
+    package.write_bytes(sealed)
+    key_file.write_bytes(world.agency_key.encode())
+    planted = [tmp_path / name for name in ("policy.txt", "agreement.json", "ca.pem")]
+    for file in planted:
+        file.write_text("{}")
+    async with chromium() as browser, at_a_desk(browser, SAVED_PAGE) as desk:
+        await drop(desk, *planted)
+        await expect(desk.locator("#status")).to_contain_text("in its own field")
+        await drop(desk, package, *planted)
+        await expect(desk.locator("#found")).to_be_hidden()
+        await drop(desk, key_file)
+        await expect(desk.locator("#recordings li").first).to_contain_text("Recording number 42")
+        await expect(desk.locator(FAILS)).to_have_count(0)
+        for field in ("policy", "agreement", "fleet-ca"):
+            assert await desk.input_value(f"#{field}") == ""
+
+
 async def test_it_is_saved_at_the_relay_and_opened_away_from_it(
     world: World, tmp_path: Path
 ) -> None:
@@ -191,6 +234,9 @@ async def test_it_is_saved_at_the_relay_and_opened_away_from_it(
         package, page_file = await save_evidence(page, tmp_path)
         assert (package.name, page_file.name) == (f"{package_id}.dwpkg", "verify.html")
         assert package.read_bytes() == sealed
+        await expect(page.locator("#opening ol > li")).to_have_count(3)
+        await expect(page.locator("#page-digest")).to_be_hidden()
+        await page.click("#another-way summary")
         shown = await page.inner_text("#page-digest")
         assert shown == sha256_hex(page_file.read_bytes())
         assert await page.evaluate(WIDER_THAN_SCREEN) == []

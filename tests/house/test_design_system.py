@@ -23,6 +23,7 @@ OWN_SHEETS = (
     "relay/owner_app/live.css",
     "relay/owner_app/neighbours.css",
     "relay/web/static/pages.css",
+    "relay/web/static/request_form.css",
     "relay/web/saved/page.css",
     "firmware/local_page/static/door.css",
 )

@@ -216,6 +216,12 @@ async def _things_of_lakeland(everybody: Everybody, device: str) -> None:
         "POST", "/agency/drafts", body={"id": draft_id, "form": {"text": "A bicycle."}}
     )
     assert saved.is_success, saved.text
+    kept = await everybody.people["officer"].ask(
+        "POST",
+        "/agency/presets",
+        body={"name": "Bicycle", "content": {"kind": "template", "text": "A bicycle."}},
+    )
+    assert kept.is_success, kept.text
     spare = Officer(world, "Officer Spare")
     await spare.register()
     applicant = await Applicant(world).enrolled()
@@ -223,6 +229,7 @@ async def _things_of_lakeland(everybody: Everybody, device: str) -> None:
         "request_id": request_id,
         "package_id": await deliver(world, device, request_id),
         "draft_id": draft_id,
+        "preset_id": kept.json()["id"],
         "officer_id": spare.officer_id,
         "account_id": spare.officer_id,
         "agency_id": "lakeland",

@@ -72,6 +72,7 @@ from relay.request.drafts import Drafts
 from relay.request.form_checks import FormChecker
 from relay.request.moderation import Moderation
 from relay.request.outcomes import Outcomes
+from relay.request.presets import Presets
 from relay.request.publisher import Publisher
 from relay.request.service import RequestService
 from relay.store import commands as command_rows
@@ -483,6 +484,7 @@ def _services(world: World, *, has_demo_passkeys: bool, ice: IceServers) -> Http
             request_service=world.request_service,
             checking=FormChecker(database, world.register),
             drafts=Drafts(database, clock),
+            presets=Presets(database, clock),
             maps=world.maps,
             delivery=world.delivery,
             deletions=deletions,

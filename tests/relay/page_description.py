@@ -11,7 +11,7 @@ from firmware.protocol.claims import EnrolmentRequest
 from firmware.protocol.custody import SignedDeletionAnswer
 from firmware.protocol.register.entries import ChangeLeaf
 from firmware.protocol.requests import SignedCertificate
-from relay.web.agency import drafts, feed, outcomes, request_form, requests
+from relay.web.agency import drafts, feed, outcomes, presets, request_form, requests
 from relay.web.ceremony_forms import CredentialIn, LoginOptionsIn, RegisterOptionsIn
 from tests.relay.http_world import API
 
@@ -46,6 +46,7 @@ JSON_BODIES: Final[dict[str, Any]] = {
     "/agency/requests": requests.DraftIn,
     "/agency/requests/check": request_form.CheckIn,
     "/agency/drafts": drafts.SaveIn,
+    "/agency/presets": presets.SavePresetIn,
     "/agency/feed": feed.PostIn,
     "/agency/feed/{post_id}/cosign": feed.CosignPostIn,
     f"{REQUEST}/cosign": requests.CosignIn,
@@ -71,6 +72,8 @@ FORMS: Final[dict[str, tuple[str, ...]]] = {
     "/agency/staff/{officer_id}/restore": (),
     "/agency/settings": ("networks", "max_sessions"),
     "/agency/drafts/{draft_id}/delete": (),
+    "/agency/presets/{preset_id}/rename": ("name",),
+    "/agency/presets/{preset_id}/remove": ("is_sure",),
     "/agency/evidence/deletions": ("action", "package", "answer", "reason"),
     "/agency/requests/new": (
         *("action", "draft_id", "case_number", "incident_type", "text", "reason", "contact"),
@@ -104,7 +107,7 @@ QUERIES: Final[dict[str, tuple[str, ...]]] = {
     "/agreements/compare": ("agency", "from", "to"),
     "/agency/oidc/start": ("agency",),
     "/agency/oidc/callback": ("state", "code", "iss", "error"),
-    "/agency/requests/new": ("draft",),
+    "/agency/requests/new": ("draft", "preset"),
     "/agency/places": ("q",),
     f"{FOR_AGENCIES}/area/places": ("q",),
     "/admin/accounts": ("q",),

@@ -32,6 +32,7 @@ Run = Callable[[Coroutine[Any, Any, Any]], Any]
 WRITERS: Final[frozenset[Who]] = frozenset({"officer", "approver", "newcomer"})
 READERS: Final[frozenset[Who]] = WRITERS | {"records"}
 CERTIFIED: Final[frozenset[Who]] = frozenset({"officer", "approver", "records"})
+ASKING: Final[frozenset[Who]] = frozenset({"officer", "approver"})
 COLLEAGUES: Final[frozenset[Who]] = READERS | {"agency_admin"}
 ANY_OFFICER: Final[frozenset[Who]] = COLLEAGUES | {"revoked"}
 AGENCY_ADMIN: Final[frozenset[Who]] = frozenset({"agency_admin"})
@@ -171,6 +172,14 @@ EXPECTED: Final[dict[Named, Rule]] = {
         _of(WRITERS),
     ),
     ("POST", "/agency/drafts/{draft_id}/delete"): _of(WRITERS, "officer's"),
+    **dict.fromkeys([(method, "/agency/presets") for method in ("GET", "POST")], _of(ASKING)),
+    **dict.fromkeys(
+        [
+            ("GET", "/agency/presets/{preset_id}"),
+            *(("POST", f"/agency/presets/{{preset_id}}/{what}") for what in ("rename", "remove")),
+        ],
+        _of(ASKING, "agency's"),
+    ),
     ("GET", f"{REQUEST}/renew"): _of(WRITERS, "agency's"),
     **dict.fromkeys(
         [
@@ -246,6 +255,8 @@ GOOD_FORMS: Final[dict[str, dict[str, str]]] = {
     "/agency/staff/{officer_id}/restore": {},
     "/agency/settings": {"networks": "", "max_sessions": "5"},
     "/agency/drafts/{draft_id}/delete": {},
+    "/agency/presets/{preset_id}/rename": {"name": "Bicycles"},
+    "/agency/presets/{preset_id}/remove": {"is_sure": "yes"},
     "/agency/requests/new": {"action": "save", "text": "A bicycle."},
     f"{REQUEST}/appeal": {"text": "The street is named because the theft was there."},
     f"{REQUEST}/again": {},
@@ -341,6 +352,10 @@ class Matrix:
             "/agency/requests": {"draft": msgspec.to_builtins(draft)},
             "/agency/requests/check": {"form": {"text": "A bicycle."}},
             "/agency/drafts": {"id": new_id(), "form": {"text": "A bicycle."}},
+            "/agency/presets": {
+                "name": new_id(),
+                "content": {"kind": "template", "text": "A bicycle."},
+            },
             f"{REQUEST}/cosign": {"cosigned": msgspec.to_builtins(officer.cosigned(draft))},
         }
 

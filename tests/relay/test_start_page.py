@@ -10,9 +10,11 @@ from firmware.protocol.encoding import new_id
 from firmware.protocol.events import PackageWithdrawn
 from firmware.protocol.register.entries import AgencySuspended
 from relay.agency.keys import OfficerFile
+from relay.web.agency.due_words import due_words
+from relay.web.i18n import load_texts
 from tests.relay.evidence_packages import deliver_package
 from tests.relay.http_people import Officer, certified_officer, id_of
-from tests.relay.http_world import DAY_MS, World, open_world
+from tests.relay.http_world import CELLS, DAY_MS, World, open_world
 from tests.relay.test_outcomes import ask, certified, wind
 
 SINCE = "It asks for more than the case needs."
@@ -151,3 +153,49 @@ async def test_only_who_may_read_evidence_is_told_that_it_stays(world: World) ->
     stays = "Evidence that has arrived can still be read."
     assert stays in await page_of(officer)
     assert stays not in await page_of(admin)
+
+
+async def test_what_is_due_stands_nearest_first_and_in_words(world: World) -> None:
+    officer = await certified_officer(world)
+    assert officer.partner is not None
+    first = await ask(officer, case_number="K-FIRST")
+    await wind(world, officer, officer.partner, ms=5 * DAY_MS)
+    second = await ask(officer, case_number="K-SECOND", cells=CELLS[1:])
+    for path in ("/agency", "/agency/requests"):
+        assert dues(await page(officer, path)) == [(f"/agency/requests/{first.id}", "in 2 days")]
+    await wind(world, officer, officer.partner, ms=5 * DAY_MS)
+    for path in ("/agency", "/agency/requests"):
+        assert dues(await page(officer, path)) == [
+            (f"/agency/requests/{second.id}", "in 2 days"),
+            (f"/agency/requests/{first.id}/outcome", "in 27 days"),
+        ]
+    listed = await page(officer, "/agency/requests")
+    assert "Ends in 2 days" in listed
+    assert "Outcome: in 27 days" in listed
+    await wind(world, officer, officer.partner, ms=28 * DAY_MS)
+    late = await page(officer, "/agency/requests")
+    assert dues(late)[0] == (f"/agency/requests/{first.id}/outcome", "1 day overdue")
+    assert '<span class="warn-text">Outcome: 1 day overdue</span>' in late
+
+
+async def page(officer: Officer, path: str) -> str:
+    return (await officer.http.get(path, headers={"Accept-Language": "en"})).text
+
+
+def dues(text: str) -> list[tuple[str, str]]:
+    """Return where each due line leads, and when it is due."""
+    return re.findall(r'<li data-duty="\w+"><a href="([^"]+)".*?class="due">([^<]+)<', text)
+
+
+@pytest.mark.parametrize(
+    ("left_h", "words"),
+    [
+        *((0.5, "in less than an hour"), (1, "in 1 hour"), (23.9, "in 23 hours")),
+        *((24, "in 1 day"), (71, "in 2 days"), (-1, "overdue since today")),
+        *((-30, "1 day overdue"), (-49, "2 days overdue")),
+    ],
+)
+def test_a_time_in_words_never_promises_more_than_is_left(left_h: float, words: str) -> None:
+    now_ms = 10 * DAY_MS
+    due_ms = now_ms + round(left_h * DAY_MS / 24)
+    assert due_words(load_texts()["en"], due_ms, now_ms=now_ms) == words

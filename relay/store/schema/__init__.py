@@ -97,6 +97,7 @@ from relay.store.schema.portal import (
     reminders,
     request_drafts,
 )
+from relay.store.schema.presets import request_presets
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -158,6 +159,7 @@ __all__ = [
     "release_commitments",
     "reminders",
     "request_drafts",
+    "request_presets",
     "requests",
     "schema_version",
     "sessions",

@@ -52,6 +52,8 @@ RULES: Final[dict[str, Rule]] = {
     "requests.unpublished": Rule(roles=_who("officer", "approver", "records"), is_counted=True),
     # A newcomer may begin; the desk refuses what isn't signed by a certified passkey.
     "requests.write": Rule(roles=_who("newcomer", "officer", "approver")),
+    # The agency's templates and saved areas: nobody who isn't certified reads or changes them.
+    "presets": Rule(roles=_who("officer", "approver"), is_counted=True),
     # What an agency tells the neighbourhood; who may ask, may inform.
     "feed.read": Rule(roles=_who("officer", "approver", "records")),
     "feed.write": Rule(roles=_who("officer", "approver"), is_counted=True),

@@ -18,6 +18,7 @@ from relay.feed.text_rules import TextRefused
 from relay.people.errors import SignInRefused
 from relay.request.drafts import DraftRefused
 from relay.request.form_checks import limit_values
+from relay.request.presets import PresetRefused
 from relay.request.rules import RequestRefused
 from relay.web.agency import (
     account_links,
@@ -30,6 +31,7 @@ from relay.web.agency import (
     officers,
     oidc,
     outcomes,
+    presets,
     public_page,
     reads,
     request_form,
@@ -49,6 +51,7 @@ CONFLICTS = frozenset({"id_taken", "state"})
 FORBIDDEN = frozenset({"demo_passkey", "suspended", "suspended_by_agency", "network"})
 LIMITS = frozenset({"open_limit", "case_limit", "area_quiet"})
 POST_STATUS = {"unknown": 404, "taken": 409, "cosigned": 409, "late": 409, "many": 429}
+PRESET_STATUS = {"not_found": 404, "full": 409, "taken": 409}
 EXPLAINED = frozenset({
     *("role", "uncertified", "officer", "agreement", "csrf"),
     *("network", "suspended", "suspended_by_agency", "ceremony", "oidc", "oidc_known"),
@@ -110,6 +113,7 @@ def agency_routes() -> list[GuardedRoute]:
         get("/agency/drafts", drafts.list_page, "requests.write"),
         post("/agency/drafts", drafts.save, "requests.write"),
         post("/agency/drafts/{draft_id}/delete", drafts.delete, "requests.write"),
+        *presets.ROUTES,
         get("/agency/requests/{request_id}", requests.show_page, "requests.read"),
         get("/agency/requests/{request_id}/renew", requests.renew_page, "requests.write"),
         post("/agency/requests/{request_id}/cosign", requests.cosign, "requests.write"),
@@ -171,7 +175,7 @@ async def _told(request: Request, error: Exception) -> str:
         return texts(f"agency_feed.problem.{error.name}")
     if isinstance(error, TextRefused):
         return text_problem_text(texts, error.problem)
-    if not isinstance(error, RequestRefused | DraftRefused):
+    if not isinstance(error, RequestRefused | DraftRefused | PresetRefused):
         return ""
     values = limit_values((await services.agencies.view()).facts.limits)
     return refusal_text(texts, error, values)
@@ -197,6 +201,8 @@ def _classify(error: Exception) -> tuple[int, str]:
             return 422, f"text_{error.problem.rule}"
         case DraftRefused():
             return 404 if error.reason == "not_found" else 409, error.reason
+        case PresetRefused():
+            return PRESET_STATUS.get(error.reason, 422), f"preset_{error.reason}"
         case CertificateRefused():
             return 403, "certificate"
         case RegisterRefused():

@@ -1,5 +1,6 @@
 """Pages of outcomes: the due ones of the agency, and one request's page to file it."""
 
+from functools import partial
 from typing import Annotated
 
 import msgspec
@@ -11,6 +12,7 @@ from firmware.protocol.outcomes import SignedOutcome, parse_outcome
 from firmware.protocol.requests import ASKING_ROLES
 from relay.custody.entries import outcome_key
 from relay.request.outcomes import MAX_PRIVATE_CHARS
+from relay.web.agency.due_words import due_words
 from relay.web.agency.requests import signing
 from relay.web.agency.session import require_officer, require_officer_post, services_of
 from relay.web.json_responses import not_found, read_json
@@ -39,6 +41,7 @@ async def list_page(request: Request) -> Response:
         csrf=officer.csrf,
         officer=officer,
         paged=page_of(request, rows, size=REQUESTS_A_PAGE),
+        in_words=partial(due_words, services.pages.texts(request), now_ms=services.clock.wall_ms()),
         overdue=sum(row.state == "overdue" for row in rows),
     )
 

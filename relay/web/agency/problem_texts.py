@@ -12,6 +12,7 @@ from typing import Final, get_args
 from firmware.protocol.register.rules import Rule
 from relay.request.drafts import DraftRefused
 from relay.request.form_checks import Problem
+from relay.request.presets import PresetRefused
 from relay.request.rules import DeskRule, RequestRefused
 from relay.web.i18n import Texts
 
@@ -35,11 +36,15 @@ def problem_text(texts: Texts, problem: Problem, values: Mapping[str, object]) -
 
 
 def refusal_text(
-    texts: Texts, error: RequestRefused | DraftRefused, values: Mapping[str, object]
+    texts: Texts,
+    error: RequestRefused | DraftRefused | PresetRefused,
+    values: Mapping[str, object],
 ) -> str:
     """Return the text of a refusal."""
     if isinstance(error, DraftRefused):
         return texts(f"problem.{error.reason}", **values)
+    if isinstance(error, PresetRefused):
+        return texts(f"problem.preset.{error.reason}", **values)
     return texts(f"problem.{error.name}", **{**values, "detail": str(error), **error.facts})
 
 

@@ -16,8 +16,10 @@ from firmware.protocol.encoding import Document
 from firmware.protocol.requests import INCIDENT_TYPES
 from relay.map.cells import cell_at, centre_of
 from relay.map.places import Place
-from relay.request.drafts import DraftForm, SavedDraft
+from relay.request.drafts import DraftForm
 from relay.request.form_checks import FormReport, limit_values
+from relay.request.presets import MAX_NAME_CHARS
+from relay.web.agency.presets import filled_in, presets_of
 from relay.web.agency.problem_texts import problem_text
 from relay.web.agency.request_form_parser import read_draft_id, read_form, read_text, utc_field
 from relay.web.agency.requests import signing
@@ -32,7 +34,7 @@ from relay.web.agency.visibility import seen_by_of
 from relay.web.forms import form_of
 from relay.web.i18n import Texts
 from relay.web.json_responses import not_found, read_json
-from relay.web.owner_texts import owner_words
+from relay.web.owner_texts import letter_words
 from relay.web.security import page_policy
 
 MAX_LISTED_CELLS = 200
@@ -50,13 +52,18 @@ class CheckIn(Document, frozen=True, kw_only=True):
 
 
 async def new_page(request: Request) -> Response:
-    """GET /agency/requests/new: the form, filled in from ?draft=ID."""
+    """GET /agency/requests/new: the form, filled in from ?draft=ID and ?preset=ID."""
     officer = await require_officer(request)
     draft_id = request.query_params.get("draft", "")
     draft = None
     if draft_id:
         draft = await services_of(request).drafts.find(officer.account.id, draft_id)
-    return await _page(request, officer, draft=draft)
+    form = NO_FORM if draft is None else draft.form
+    preset_id = request.query_params.get("preset", "")
+    if preset_id and officer.may("presets"):
+        preset = await services_of(request).presets.find(officer.agency.id, preset_id)
+        form = filled_in(form, preset)
+    return await _page(request, officer, form, draft_id="" if draft is None else draft.id)
 
 
 async def post_form(request: Request) -> Response:
@@ -69,8 +76,7 @@ async def post_form(request: Request) -> Response:
         await services.drafts.save(officer.account.id, draft_id, form)
         return RedirectResponse("/agency/drafts", status_code=303)
     checked = await services.checking.check(officer.account, form, seen_by=seen_by_of(officer))
-    draft = SavedDraft(id=draft_id, form=form, saved_ms=services.clock.wall_ms())
-    return await _page(request, officer, draft=draft, checked=checked)
+    return await _page(request, officer, form, draft_id=draft_id, checked=checked)
 
 
 async def check(request: Request) -> Response:
@@ -150,8 +156,9 @@ def _span(degrees: list[float]) -> tuple[float, float]:
 async def _page(
     request: Request,
     officer: Officer,
+    form: DraftForm,
     *,
-    draft: SavedDraft | None = None,
+    draft_id: str,
     checked: FormReport | None = None,
 ) -> Response:
     services = services_of(request)
@@ -168,11 +175,15 @@ async def _page(
         incident_types=INCIDENT_TYPES,
         limits=limits,
         limit_values=limit_values(limits),
-        draft=draft,
-        form=NO_FORM if draft is None else draft.form,
+        draft_id=draft_id,
+        form=form,
+        presets=await presets_of(request, officer),
+        max_name_chars=MAX_NAME_CHARS,
         checked=None if checked is None else _said(checked, texts, limit_values(limits)),
         cells=[(cell, *centre_of(cell)) for cell in listed],
-        owner_words=owner_words(texts.language),
+        owner_words={
+            code: letter_words(one) for code, one in services.pages.every_language().items()
+        },
         utc_field=utc_field,
         **signing(officer, view),
     )

@@ -1,6 +1,7 @@
 """Pages of the agency's requests: write, co-sign, take back, withdraw, renew, read."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -18,6 +19,8 @@ from relay.request.rules import RequestRefused
 from relay.store.requests import Cosigned, Draft, RequestRow
 from relay.web.agency.appeals import judged
 from relay.web.agency.arrived_evidence import list_arrived
+from relay.web.agency.due_words import due_words
+from relay.web.agency.open_tasks import open_tasks_of
 from relay.web.agency.problem_texts import why_void
 from relay.web.agency.session import (
     Officer,
@@ -88,11 +91,17 @@ async def list_page(request: Request) -> Response:
         agency, seen_by=seen_by, limit=REQUESTS_A_PAGE, offset=offset
     )
     shown = [_shown(row, view) for row in rows]
+    may_file = officer.may("outcomes.file")
+    dues = await services.outcomes.list_due(agency) if may_file else []
+    now_ms = services.clock.wall_ms()
     return services.pages.render(
         request,
         "agency/requests.html",
         csrf=officer.csrf,
         officer=officer,
+        duties=await open_tasks_of(services, officer),
+        dues={one.record.request.id: one for one in dues},
+        due=partial(due_words, services.pages.texts(request), now_ms=now_ms),
         paged=Paged(rows=shown, number=number, count=count, total=total),
     )
 

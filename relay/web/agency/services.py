@@ -22,6 +22,7 @@ from relay.request.appeals import Appeals
 from relay.request.drafts import Drafts
 from relay.request.form_checks import FormChecker
 from relay.request.outcomes import Outcomes
+from relay.request.presets import Presets
 from relay.request.service import RequestService
 from relay.web.pages import Pages
 
@@ -44,6 +45,7 @@ class AgencyServices:
     request_service: RequestService
     checking: FormChecker
     drafts: Drafts
+    presets: Presets
     maps: MapData
     delivery: Delivery
     deletions: Deletions

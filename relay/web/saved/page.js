@@ -38,6 +38,8 @@ for (const element of document.querySelectorAll("[data-text]")) {
 if (location.protocol === "file:") {
   button.addEventListener("click", () => void check());
   button.disabled = false;
+  document.addEventListener("dragover", (event) => event.preventDefault());
+  document.addEventListener("drop", (event) => drop(event));
   byId("choose").addEventListener("click", () => byId("register").click());
   byId("register").addEventListener("change", () => void (byId("wanted").hidden || check()));
 } else if (location.protocol.startsWith("http")) {
@@ -68,6 +70,33 @@ async function check() {
   } finally {
     button.disabled = false;
   }
+}
+
+/**
+ * Takes a package and a key that are dropped on the page, and opens it once it has both. What the
+ * checks rely on besides (policy, agreement, fleet) is chosen in its own field only, so that no file
+ * that came with the evidence can stand for it. A drop on a field is that field's own.
+ * @param {DragEvent} event
+ */
+function drop(event) {
+  if (event.target instanceof HTMLInputElement) return;
+  event.preventDefault();
+  const files = [...(event.dataTransfer?.files ?? [])];
+  const taken = [
+    put("evidence", files.filter(({ name }) => name.endsWith(".dwpkg"))),
+    put("key", files.filter(({ name }) => /key[^/]*\.json$/i.test(name))),
+  ];
+  if (!taken.includes(true)) say(t("saved.not_dropped"), "bad");
+  else if (chosen("evidence").length > 0 && chosen("key").length > 0 && !button.disabled) void check();
+}
+
+/** @param {string} id @param {File[]} files @returns {boolean} whether there was one to put into the field */
+function put(id, files) {
+  if (files[0] === undefined) return false;
+  const transfer = new DataTransfer();
+  transfer.items.add(files[0]);
+  /** @type {HTMLInputElement} */ (byId(id)).files = transfer.files;
+  return true;
 }
 
 /** @param {string} id @returns {HTMLElement} */

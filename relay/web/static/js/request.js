@@ -4,8 +4,9 @@
  * @module
  */
 import { Checks } from "./request_form/checks.js";
-import { cosignerOf, prepareWindow, readForm, renewalOf, requestOf } from "./request_form/form.js";
-import { drawPreview } from "./request_form/preview.js";
+import { cosignerOf, prepareWindow, readForm, renewalOf, requestOf, showReason } from "./request_form/form.js";
+import { Preview } from "./request_form/preview.js";
+import { openPresets } from "./request_form/presets.js";
 import { DraftAutosave } from "./request_form/autosave.js";
 import { signDocument } from "./browser/passkey.js";
 import { loadWhenNear } from "./map/lazy_load.js";
@@ -14,6 +15,7 @@ import { canonical, parseCanonical } from "./protocol/encoding.js";
 import { REQUEST_TAG } from "./protocol/requests.js";
 import { drawTerms } from "./terms.js";
 
+/** @typedef {import("./map/area.js").Area} Area */
 /** @typedef {import("./protocol/documents.js").EvidenceRequest} EvidenceRequest */
 /** @typedef {import("./protocol/documents.js").OfficerCertificate} OfficerCertificate */
 /** @typedef {import("./protocol/documents.js").SignedCertificate} SignedCertificate */
@@ -51,12 +53,15 @@ async function signAndSend(asked, form_id) {
   location.assign(`/agency/requests/${id}`);
 }
 
-/** @param {HTMLElement} place @param {() => void} changed */
+/** @param {HTMLElement} place @param {() => void} changed @returns {Promise<Area>} the area, once somebody came near it */
 function openArea(place, changed) {
-  loadWhenNear(place, async () => {
-    const { openChooser } = await import("./map/chooser.js");
-    const area = await openChooser(place, pageData("chosen") ?? []);
-    area.addEventListener("change", changed);
+  return new Promise((resolve) => {
+    loadWhenNear(place, async () => {
+      const { openChooser } = await import("./map/chooser.js");
+      const area = await openChooser(place, pageData("chosen") ?? []);
+      area.addEventListener("change", changed);
+      resolve(area);
+    });
   });
 }
 
@@ -66,18 +71,21 @@ function openForm() {
   form.noValidate = true; // what is wrong is said beside the field, all at once
   const checks = new Checks(form);
   const saving = new DraftAutosave(form);
-  const preview = /** @type {HTMLElement} */ (document.getElementById("preview"));
-  const article = /** @type {HTMLElement} */ (preview.querySelector("article"));
-  const draw = () => drawPreview(article, written(), form.dataset.agency ?? "");
-  preview.hidden = false;
-  form.addEventListener("input", draw);
-  form.addEventListener("change", draw);
-  draw();
-  openArea(/** @type {HTMLElement} */ (document.getElementById("area")), () => {
+  const place = /** @type {HTMLDetailsElement} */ (document.getElementById("preview"));
+  const preview = new Preview(place, written, { agency: form.dataset.agency ?? "", longMs: limits.longMs });
+  const changed = () => {
+    showReason(form, limits.longMs);
+    preview.soon();
+  };
+  form.addEventListener("input", changed);
+  form.addEventListener("change", changed);
+  changed();
+  const area = openArea(/** @type {HTMLElement} */ (document.getElementById("area")), () => {
     checks.touch("cells");
     saving.soon();
-    draw();
+    preview.soon();
   });
+  openPresets(form, area);
   return async () => {
     say(t("checking"));
     await checks.insist();

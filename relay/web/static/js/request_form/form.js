@@ -105,6 +105,13 @@ export function prepareWindow(form) {
   }
 }
 
+/** Shows the field for a reason where the window needs one; what stands in it stays. @param {HTMLFormElement} form @param {number} longMs */
+export function showReason(form, longMs) {
+  const { from_ms, to_ms } = readForm(form);
+  const place = /** @type {HTMLElement} */ (document.getElementById("reason-field"));
+  place.hidden = (to_ms ?? 0) - (from_ms ?? 0) <= longMs;
+}
+
 /** @param {string} text @returns {number | null} */
 function momentMs(text) {
   const ms = new Date(text).getTime();
