@@ -1,7 +1,7 @@
 """What lies behind a town that opens: example data, made as people make it, with its clock wound.
 
-One request ended and its outcome was filed, one was withdrawn, a moderator refused one; a new
-version of an agreement waits until it counts.
+First one request ended, one was withdrawn, both outcomes were filed, a moderator refused another,
+and an agreement got a new version; then six weeks go by (six_weeks.py).
 """
 
 from tests.story.api import ask_until
@@ -10,6 +10,7 @@ from tests.story.commands import run_all
 from tests.story.officer import Officer
 from tests.story.register import agreement_commands, pass_command, refuse_command
 from tests.story.settings import Settings
+from tests.story.six_weeks import live_six_weeks
 
 CELL = "89441a5ac47ffff"
 PARCELS = "Two parcels were taken from porches in this street. Did your doorbell see who came by?"
@@ -48,6 +49,7 @@ async def make_history(
     for one in (officer, cosigner):
         await one.log_in()
     await officer.file_outcome(ended, "not_used", private_text="Nothing arrived that helped.")
+    await officer.file_outcome(withdrawn, "not_used")
     await hand.to_next_batch()
     await ask_until(
         "the request has ended",
@@ -55,6 +57,4 @@ async def make_history(
         lambda state: state == "expired",
         timeout_s=15.0,
     )
-    return (
-        "requests that ended, were withdrawn and refused; an outcome; an agreement's next version"
-    )
+    return await live_six_weeks(settings, hand, officer, cosigner, cells)

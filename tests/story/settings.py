@@ -16,6 +16,7 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[2]
 DEMO_SLOT = "10s"
 """Long enough that a demo which is left running doesn't fill the disk with slots."""
+DEMO_VISIT_EACH_S = 180
 MAX_DATA_PATH_BYTES = 80
 """Unix sockets lie in the data folder, and their paths may be 107 bytes long."""
 
@@ -66,6 +67,8 @@ class Settings:
     """Whether the town begins without agency, owner and example data."""
     slot: str = "2s"
     """As everywhere it would be ten minutes, but owners needn't wait for each slot."""
+    visit_each_s: int = 24
+    """How often somebody comes to the rendered porch."""
 
     @property
     def relay_url(self) -> str:
@@ -162,6 +165,7 @@ def parse_settings(arguments: list[str]) -> Settings:
         has_real_delays=True,
         is_empty=given.empty,
         slot=DEMO_SLOT,
+        visit_each_s=DEMO_VISIT_EACH_S,
     )
 
 
