@@ -19,7 +19,7 @@ MODERATORS = ("Mia Sund", "Bo Ek")
 PARTNER, PARTNER_CONTACT, PARTNER_EMAIL = "Warm Porches", "Ida Lind", "ida@porches.example"
 CAMPAIGN, RECIPIENT_LIST = "PORCH-26", "lake-morton-autumn"
 RECIPIENTS = 12
-THEFTS_BY_MONTH = ((21, 12, 6, 3), (11, 23, 4, 8), (7, 5, 2, 1))
+THEFTS_BY_MONTH = ((9, 3, 5, 21), (6, 2, 4, 11), (5, 1, 2, 7))
 """Households that report, by month and by cell of the districts: a number below five is blank."""
 NOTICE = (
     "The footbridge over the lake's outlet is closed for repairs until Friday. "
