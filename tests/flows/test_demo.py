@@ -12,9 +12,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx2
 import pytest
 from playwright.async_api import Page, expect
 
+from firmware.protocol.encoding import sha256_hex
 from tests.flows.browser import chromium
 from tests.flows.demo import Demo, refusal_of
 from tests.flows.people import fill_in_request
@@ -99,6 +101,30 @@ def test_leaves_no_process_and_no_file_outside_its_data(demo: Demo, first_story:
 def test_second_start_finds_the_data_of_the_first_and_plays_again(staying: Demo) -> None:
     said = staying.said.read_text()
     assert "the data of an earlier start" in said
+
+
+def test_the_town_has_six_weeks_behind_it(staying: Demo) -> None:
+    said = staying.said.read_text()
+    found = re.search(r"the theft map +(\S+)/theft-map", said)
+    assert found is not None, said
+    with httpx2.Client(base_url=found[1], trust_env=False) as http:
+        posts = http.get("/api/v1/feed/posts").json()["posts"]
+        trends = http.get("/trends.json").json()["months"]
+        theft_map = http.get("/theft-map.json").json()
+        first_page = http.get("/").text
+        ledger = http.get("/credits/ledger.csv").text
+    assert {one["by"] for one in posts} == {"neighbour", "agency", "relay"}
+    assert any(one["pictures"] for one in posts)
+    assert sum(one["requests"] for one in trends) >= 10
+    assert sum(one["outcomes_not_used"] for one in trends) >= 6
+    assert sum(one["refused_by_moderators"] for one in trends) == 2
+    last_two, _ = theft_map["layers"]
+    assert len(last_two["months"]) == 2
+    assert [len(band["cells"]) for band in last_two["bands"]] == [1, 1, 1]  # one cell is blank
+    assert "asked owners" in first_page.split('id="lately">')[1].split("</p>")[0]
+    receipt = staying.data_dir / "people" / "receipt.txt"
+    assert sha256_hex(receipt.read_bytes()) in ledger
+    assert f"{found[1]}/admin/feed" in said
 
 
 def test_a_town_that_has_people_is_not_begun_empty(
