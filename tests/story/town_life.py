@@ -76,13 +76,12 @@ WEEKS: tuple[tuple[Asked, ...], ...] = (
             text="Flowers were laid at the prayer hall this morning. Who brought them?",
         ),
     ),
+    (),
     (
         Asked(
             case="LPD-1124", incident="theft", place=3, ending="withdrawn",
             text="A bicycle was taken from a yard. Did your doorbell see who rode away on it?",
         ),
-    ),
-    (
         Asked(
             case="LPD-1131", incident="damage", place=4, ending="not_used",
             text="The windows of the bus shelter were broken. Did your doorbell see it happen?",
@@ -92,13 +91,12 @@ WEEKS: tuple[tuple[Asked, ...], ...] = (
             text="Three parcels were taken within an hour. Did your doorbell see who carried them?",
         ),
     ),
+    (),
     (
         Asked(
             case="LPD-1139", incident="traffic", place=2, ending="not_used",
             text="A cyclist was hit at the crossing. Did your doorbell see the car drive on?",
         ),
-    ),
-    (
         Asked(
             case="LPD-1146", incident="burglary", place=1, ending="unanswered",
             text="A cellar door was forced. Did your doorbell see who carried boxes out?",
@@ -109,6 +107,7 @@ WEEKS: tuple[tuple[Asked, ...], ...] = (
         ),
     ),
 )  # fmt: skip
+"""What is asked in each of the six; nothing in two of them."""
 
 POSTS: tuple[Post, ...] = (
     Post(
