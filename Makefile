@@ -96,6 +96,7 @@ soak: setup  ## the long forms: 1,000 kills, 200 power cuts, every failing call,
 	DOORWARD_FUZZ_CPU_S=300 DOORWARD_PACKAGE_MIB=4000 \
 		$(VENV)/pytest tests/attacks/test_a_poisoned_file_takes_no_machine.py $(ARGS)
 	DOORWARD_EVERY_WAY=1 $(VENV)/pytest tests/flows/test_pages_quality.py $(ARGS)
+	$(VENV)/pytest tests/flows/soak.py $(ARGS)
 	DOORWARD_FUZZ_CPU_S=200 $(VENV)/pytest tests/firmware/test_live_fuzz.py $(ARGS)
 	DOORWARD_DROPPED_SESSIONS=500 $(VENV)/pytest tests/firmware/test_live_leaks.py $(ARGS)
 	DOORWARD_KILLS=300 $(VENV)/pytest tests/faults/test_kills.py $(ARGS)

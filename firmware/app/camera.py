@@ -276,4 +276,5 @@ def camera_of(settings: CameraConfig, clock: SystemClock, lamp: InfraredLamp) ->
         bitrate_bps=settings.bitrate_bps,
         file=settings.file,
         turn=turn_of(settings),
+        visit_each_s=settings.visit_each_s,
     )

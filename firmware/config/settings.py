@@ -39,6 +39,7 @@ class CameraConfig(Struct, frozen=True, kw_only=True):
     file: Annotated[Path | None, path('a video file, or "" for the rendered porch'), INSTALLER] = (
         None
     )
+    visit_each_s: Annotated[int, whole(24, 3600), INSTALLER] = 24
     device: Annotated[str, text("a path such as /dev/video0"), INSTALLER] = "/dev/video0"
     width: Annotated[
         int,

@@ -210,6 +210,13 @@ def test_visitors_come_less_often_after_the_first_six_minutes() -> None:
     assert visits == [*range(12, 360, 24), 360 + 12, 660 + 12, 960 + 12]
 
 
+def test_a_visitor_comes_as_often_as_was_set() -> None:
+    scene = PorchScene(320, 180, visit_each_s=180)
+    empty = scene.draw(1).y
+    visits = [at_s for at_s in range(12, 600, 12) if (scene.draw(at_s).y != empty).any()]
+    assert visits == [12, 180 + 12, 360 + 12, 540 + 12]
+
+
 def brightening_video(path: Path) -> None:
     """Write half a second in which every picture is lighter than the one before."""
     with av.open(str(path), "w") as container:

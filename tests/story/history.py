@@ -1,7 +1,7 @@
 """What lies behind a town that opens: example data, made as people make it, with its clock wound.
 
-One request ended and its outcome was filed, one was withdrawn, a moderator refused one; a new
-version of an agreement waits until it counts.
+One request ended and its outcome was filed, one was withdrawn, a moderator refused one; then six
+weeks may go by (six_weeks.py). A new version of an agreement waits until it counts.
 """
 
 from tests.story.api import ask_until
@@ -10,6 +10,7 @@ from tests.story.commands import run_all
 from tests.story.officer import Officer
 from tests.story.register import agreement_commands, pass_command, refuse_command
 from tests.story.settings import Settings
+from tests.story.six_weeks import live_six_weeks
 
 CELL = "89441a5ac47ffff"
 PARCELS = "Two parcels were taken from porches in this street. Did your doorbell see who came by?"
@@ -34,11 +35,13 @@ async def make_history(
         await cosigner.cosign_request(request.id)
     name, cells = agency
     reason = "The park is a place of assembly, and the request is about who was there."
+    keys = settings.agency_key.parent
+    next_agreement = agreement_commands(settings, keys, name, cells, version=2)
     await run_all(
         pass_command(settings, ended.id),
         pass_command(settings, withdrawn.id),
         refuse_command(settings, refused.id, "assembly", reason),
-        *agreement_commands(settings, settings.agency_key.parent, name, cells, version=2),
+        *(() if settings.has_six_weeks else next_agreement),
     )
     await hand.to_next_batch()
     for request in (ended, withdrawn):
@@ -48,6 +51,8 @@ async def make_history(
     for one in (officer, cosigner):
         await one.log_in()
     await officer.file_outcome(ended, "not_used", private_text="Nothing arrived that helped.")
+    if settings.has_six_weeks:
+        await officer.file_outcome(withdrawn, "not_used")
     await hand.to_next_batch()
     await ask_until(
         "the request has ended",
@@ -55,6 +60,12 @@ async def make_history(
         lambda state: state == "expired",
         timeout_s=15.0,
     )
-    return (
-        "requests that ended, were withdrawn and refused; an outcome; an agreement's next version"
-    )
+    if not settings.has_six_weeks:
+        return (
+            "requests that ended, were withdrawn and refused; an outcome; "
+            "an agreement's next version"
+        )
+    told = await live_six_weeks(settings, hand, officer, cosigner, cells)
+    await run_all(*next_agreement)
+    await hand.to_next_batch()
+    return f"{told}; an agreement's next version"

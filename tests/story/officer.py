@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx2
 
 from firmware.protocol.encoding import decode, new_id
+from firmware.protocol.feed_posts import POST_TAG, AgencyPost
 from firmware.protocol.outcomes import OUTCOME_TAG, Outcome, OutcomeKind
 from firmware.protocol.passkeys import challenge
 from firmware.protocol.requests import (
@@ -17,6 +18,7 @@ from firmware.protocol.requests import (
     REQUEST_TAG,
     WITHDRAW_TAG,
     EvidenceRequest,
+    IncidentType,
     OfficerRole,
     SignedCertificate,
     Withdrawal,
@@ -28,7 +30,8 @@ from tests.story.commands import run_all, run_one
 from tests.story.settings import StoryError
 
 MINUTE_MS = 60 * 1000
-DAY_MS = 24 * 60 * MINUTE_MS
+HOUR_MS = 60 * MINUTE_MS
+DAY_MS = 24 * HOUR_MS
 CERTIFIED_WITHIN_S = 30.0
 PARCEL = "A parcel was taken from a porch. Did your doorbell see who came by?"
 
@@ -160,7 +163,13 @@ class Officer:
         )
 
     async def draft_request(
-        self, cosigner: "Officer", *, cells: list[str], case_number: str, text: str = PARCEL
+        self,
+        cosigner: "Officer",
+        *,
+        cells: list[str],
+        case_number: str,
+        text: str = PARCEL,
+        incident_type: IncidentType = "theft",
     ) -> EvidenceRequest:
         """Write and sign a request about the last hour in these cells, for the other to co-sign."""
         if self.certificate is None:
@@ -175,7 +184,7 @@ class Officer:
             cosigner_name=cosigner.name,
             contact="desk@lakeland.example",
             case_number=case_number,
-            incident_type="theft",
+            incident_type=incident_type,
             text=text,
             cells=cells,
             from_ms=now_ms - 60 * MINUTE_MS,
@@ -232,6 +241,25 @@ class Officer:
         signed = {"outcome": told.decode(), **self._signature(OUTCOME_TAG, told)}
         body = {"signed": signed, "private_text": private_text}
         await self.api.post(f"/agency/requests/{request.id}/outcome", body)
+
+    async def post_notice(self, *, cell: str, text: str) -> str:
+        """Sign an official post for the neighbours' feed; return its id. A moderator reads it."""
+        now_ms = self._now_ms()
+        post = AgencyPost(
+            id=new_id(),
+            agency=self.agency_id,
+            officer_id=self.officer_id,
+            officer_name=self.name,
+            kind="official",
+            cell=cell,
+            hour_ms=now_ms - now_ms % HOUR_MS,
+            text=text,
+            created_ms=now_ms,
+        )
+        signed = post.encode()
+        body = {"post": signed.decode(), **self._signature(POST_TAG, signed)}
+        await self.api.post("/agency/feed", {"signed": body})
+        return post.id
 
     def _signature(self, tag: bytes, text: bytes) -> Json:
         if self.certificate is None:

@@ -39,6 +39,8 @@ DOOR_NUMBER = "271828"
 """The story's door number: the demo prints it, an owner would keep it to themselves."""
 PRE_ROLL_MS = 6000
 AGREED_WITHIN_S = 30.0
+RELEASED_WITHIN_S = 20.0
+"""So long a doorbell may take after a batch where the machine is busy."""
 RING_FILL_S = 7.5
 """Pre-roll, and one GOP more: so long a doorbell must run before it can give all of it."""
 LIVE_FRAMES = 60
@@ -308,8 +310,10 @@ class Play:
                 await asyncio.sleep(1.0)  # the doorbell commits to it first
                 await self._hand.to_next_batch()
                 with suppress(StoryError):
-                    return await self._owner.wait_for_note(ReleaseDone, digest, timeout_s=8.0)
-        return await self._owner.wait_for_note(ReleaseDone, digest, timeout_s=20.0)
+                    return await self._owner.wait_for_note(
+                        ReleaseDone, digest, timeout_s=RELEASED_WITHIN_S
+                    )
+        return await self._owner.wait_for_note(ReleaseDone, digest, timeout_s=RELEASED_WITHIN_S)
 
     async def _upload(self, package_id: str) -> None:
         with self._steps.step("uploaded") as step:

@@ -16,6 +16,7 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[2]
 DEMO_SLOT = "10s"
 """Long enough that a demo which is left running doesn't fill the disk with slots."""
+DEMO_VISIT_EACH_S = 180
 MAX_DATA_PATH_BYTES = 80
 """Unix sockets lie in the data folder, and their paths may be 107 bytes long."""
 
@@ -66,6 +67,10 @@ class Settings:
     """Whether the town begins without agency, owner and example data."""
     slot: str = "2s"
     """As everywhere it would be ten minutes, but owners needn't wait for each slot."""
+    has_six_weeks: bool = False
+    """Whether six weeks of the neighbourhood's life lie behind the town."""
+    visit_each_s: int = 24
+    """How often somebody comes to the rendered porch."""
 
     @property
     def relay_url(self) -> str:
@@ -137,6 +142,11 @@ def parse_settings(arguments: list[str]) -> Settings:
     parser.add_argument(
         "--empty", action="store_true", help="begin without an agency, an owner and example data"
     )
+    parser.add_argument(
+        "--six-weeks",
+        action="store_true",
+        help="begin with six weeks of requests, posts, reported thefts and credits",
+    )
     parser.add_argument("--json", action="store_true", help="end with the steps as JSON on stdout")
     parser.add_argument(
         "--data", type=Path, default=REPOSITORY / "demo-data", help="folder for all data"
@@ -162,6 +172,8 @@ def parse_settings(arguments: list[str]) -> Settings:
         has_real_delays=True,
         is_empty=given.empty,
         slot=DEMO_SLOT,
+        has_six_weeks=given.six_weeks,
+        visit_each_s=DEMO_VISIT_EACH_S,
     )
 
 

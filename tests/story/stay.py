@@ -21,6 +21,7 @@ from tests.story.play import DOOR_NUMBER, People
 from tests.story.register import pass_request
 from tests.story.servers import program
 from tests.story.settings import Settings, StoryError, has_only_loopback
+from tests.story.six_weeks import RECEIPT_NAME
 from tests.story.town import AGENCY_NAME, AN_OFFICER, invite_all
 
 POLL_S = 1.0
@@ -43,8 +44,8 @@ This town has two administrators, whose key files are on this machine, and nobod
 no owner. doorward-agency makes an agency's keys and its agreement (docs/guide/agency.md); the pages
 for agencies and administrators go on from there. Seven days are one press at the town's clock."""
 PORCH = """
-The camera shows a rendered porch, and somebody walks up to it every 24 seconds at first, later
-every five minutes: that is motion, told and recorded as a ring is."""
+The camera shows a rendered porch, and somebody walks up to it every three minutes, later every
+five: that is motion, told and recorded as a ring is."""
 ONLY_LOOPBACK = """
 This machine has no network interface but loopback, and browsers need one for live view:
 connect to any network for that. Everything else works."""
@@ -65,6 +66,8 @@ async def _addresses(settings: Settings, people: People) -> dict[str, str]:
     )
     log_url = f"{settings.relay_url}/log"
     policy = _short(str(settings.policy))
+    receipt = settings.people_dir / RECEIPT_NAME
+    given = f"{_short(str(receipt))}   (its SHA-256 is in the ledger)"
     return {
         "owner's app": settings.app_url,
         "  join as owner": owner["url"],
@@ -75,6 +78,13 @@ async def _addresses(settings: Settings, people: People) -> dict[str, str]:
         "administrators": f"{settings.relay_url}/admin",
         "  join as one": administrator["url"],
         "public pages": settings.relay_url,
+        "  month by month": f"{settings.relay_url}/trends",
+        "  on the map": f"{settings.relay_url}/map",
+        "  the theft map": f"{settings.relay_url}/theft-map",
+        "  the credits": f"{settings.relay_url}/credits",
+        **({"  a receipt": given} if receipt.exists() else {}),
+        "neighbours' posts": f"{settings.app_url}/#/neighbours",
+        "  waiting ones": f"{settings.relay_url}/admin/feed   (as an administrator)",
         "the town's clock": f"{settings.relay_url}/town",
         "public logs": f"{log_url}/register/checkpoint and {log_url}/custody/checkpoint",
         "  their witnesses": ", ".join(

@@ -139,13 +139,14 @@ async def invite_officer(settings: Settings) -> dict[str, str]:
 
 def write_doorbell_settings(settings: Settings) -> None:
     """Write the doorbell's settings; at each start, because --video may change."""
-    camera = f"file = {json.dumps(str(settings.video))}" if settings.video else ""
+    film = "" if settings.video is None else str(settings.video)
     (settings.doorbell_dir / "doorbell.toml").write_text(
         f"""\
 # Written by the demo at each start. firmware/doorbell.example.toml explains every key.
 [camera]
 kind = "replay"
-{camera}
+file = {json.dumps(film)}
+visit_each_s = {settings.visit_each_s}
 
 [clips]
 keep_bytes = 120_000_000

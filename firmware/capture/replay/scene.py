@@ -27,7 +27,8 @@ VISIT_S = 24.0
 """One round: empty, the visitor comes (3 s), presses (11 s), turns (14 s), is gone (21 s)."""
 FIRST_VISITS = 15
 LATER_EACH_S = 300.0
-"""After the first visits one begins so often: a camera left running films few recordings."""
+"""After the first visits one begins so often, or less: a camera left running films few
+recordings."""
 MAX_PICTURE_PIXELS = 4096 * 4096
 MARKER_CELLS = 8
 
@@ -45,9 +46,10 @@ class Scene(Protocol):
 
 
 class PorchScene:
-    """The rendered porch, in which a visitor comes every 24 s for six minutes, then every 300 s."""
+    """The rendered porch: a visitor comes 15 times each `visit_each_s`, then every 300 s."""
 
-    def __init__(self, width: int, height: int) -> None:
+    def __init__(self, width: int, height: int, *, visit_each_s: float = VISIT_S) -> None:
+        self._visit_each_s = visit_each_s
         self._width = width
         self._height = height
         self._backdrop = planes_of(porch.backdrop(width, height))
@@ -55,7 +57,7 @@ class PorchScene:
 
     def draw(self, elapsed_s: float) -> Planes:
         picture = self._backdrop.copy()
-        now_s = _since_visit_s(elapsed_s)
+        now_s = _since_visit_s(elapsed_s, self._visit_each_s)
         distance_m, is_facing = _where(now_s)
         if distance_m is None:
             return picture
@@ -171,10 +173,10 @@ def picture_planes(png: bytes, width: int, height: int) -> tuple[Planes, int, in
     return planes, (width - fit_w) // 4 * 2, (height - fit_h) // 4 * 2
 
 
-def _since_visit_s(elapsed_s: float) -> float:
+def _since_visit_s(elapsed_s: float, each_s: float) -> float:
     """Return how long ago the newest round began."""
-    later_s = elapsed_s - FIRST_VISITS * VISIT_S
-    return elapsed_s % VISIT_S if later_s < 0 else later_s % LATER_EACH_S
+    later_s = elapsed_s - FIRST_VISITS * each_s
+    return elapsed_s % each_s if later_s < 0 else later_s % max(LATER_EACH_S, each_s)
 
 
 def _where(now_s: float) -> tuple[float | None, bool]:

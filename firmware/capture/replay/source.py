@@ -48,7 +48,7 @@ class ReplaySource(SoftwareSource):
 
     `file` is a video to film instead of the porch. `marker` draws a square that stands for this
     text into every frame, by which a test finds leaked pictures. The scene is what a sensor sees:
-    with `turn`, whoever shows it turns it.
+    with `turn`, whoever shows it turns it. Somebody comes to the porch each `visit_each_s`.
     """
 
     def __init__(
@@ -63,8 +63,9 @@ class ReplaySource(SoftwareSource):
         marker: str = "",
         thread_count: int = 1,
         turn: Turn = UPRIGHT,
+        visit_each_s: float = 24.0,
     ) -> None:
-        self._scene = _open_scene(file, width, height)
+        self._scene = _open_scene(file, width, height, visit_each_s)
         super().__init__(
             width,
             height,
@@ -142,14 +143,16 @@ class ReplaySource(SoftwareSource):
         return picture
 
 
-def _open_scene(file: Path | None, width: int, height: int) -> Scene:
+def _open_scene(file: Path | None, width: int, height: int, visit_each_s: float) -> Scene:
     try:
         from firmware.capture.replay.scene import FileScene, PorchScene
     except ImportError as error:
         raise ReplayMissing(
             "the replay camera needs NumPy and Pillow: pip install 'doorward[replay]'"
         ) from error
-    return PorchScene(width, height) if file is None else FileScene(file, width, height)
+    if file is not None:
+        return FileScene(file, width, height)
+    return PorchScene(width, height, visit_each_s=visit_each_s)
 
 
 def _overlays(marker: str, width: int, height: int) -> tuple[ClockOverlay, Marker | None]:
