@@ -38,6 +38,11 @@ function withoutMargins(source) {
   return `${source.split("\n").map((line) => line.trim()).filter(Boolean).join("\n")}\n`;
 }
 
+/** A style sheet without comments: the first page waits for it. @param {string} source */
+function withoutComments(source) {
+  return source.replace(/\/\*.*?\*\/\n*/gs, "");
+}
+
 function writeWords(/** @type {string} */ to) {
   const words = readFileSync(join(root, "firmware/protocol/words.json"), "utf8").trim();
   writeFileSync(to, `/** The 256 words of firmware/protocol/words.json. */\nexport default ${words};\n`);
@@ -72,7 +77,7 @@ export default qrcode;
 copy("node_modules/h3-js/dist/browser/h3-js.es.js", join(app, "vendor/h3.js"));
 writeFileSync(join(app, "vendor/h3.d.ts"), 'export * from "h3-js";\n');
 copy("relay/web/static/js/map/place_parser.js", join(app, "vendor/place_parser.js"));
-copy("relay/web/static/style.css", join(app, "vendor/style.css"));
+writeFileSync(join(app, "vendor/style.css"), withoutComments(readFileSync(join(pages, "style.css"), "utf8")));
 copy("relay/web/static/mark.svg", join(app, "vendor/mark.svg"));
 copy("relay/web/static/js/protocol", join(app, "vendor/protocol"));
 copy("relay/web/static/js/browser", join(app, "vendor/browser"));

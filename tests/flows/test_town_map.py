@@ -96,7 +96,8 @@ def test_every_cell_of_the_storys_agencies_has_a_name_near(tmp_path: Path) -> No
 
 def test_its_settings_are_read_as_a_relays(tmp_path: Path) -> None:
     text = map_settings(tmp_path)
-    assert re.findall(r"^(\w+) = ", text, re.MULTILINE) == ["pmtiles", "places", "attribution"]
+    keys = re.findall(r"^(\w+) = ", text, re.MULTILINE)
+    assert keys == ["pmtiles", "places", "districts", "addresses", "attribution"]
 
 
 @pytest.mark.browser

@@ -106,7 +106,7 @@ function letter(request, missing, { agency, language, t }) {
     make("p", { class: "first" }, t("release.ignore")),
     ...danger(request, t),
     make("p", {}, before, missing.has("from") ? gap("from", t) : span, after),
-    make("blockquote", {}, missing.has("text") ? gap("text", t) : request.text),
+    make("blockquote", {}, missing.has("text") ? make("p", {}, gap("text", t)) : request.text),
     make(
       "dl",
       { class: "terms" },
