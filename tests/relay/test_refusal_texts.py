@@ -11,6 +11,7 @@ from firmware.protocol.register.entries import Limits
 from firmware.protocol.register.rules import Rule
 from relay.request.drafts import DraftRefused
 from relay.request.form_checks import FormProblem, Problem, limit_values
+from relay.request.presets import PresetReason
 from relay.request.rules import ModeratorRule, RequestRefused
 from relay.web.agency.problem_texts import REFUSALS, problem_text, refusal_text, why_void
 from relay.web.i18n import Texts, load_texts
@@ -97,6 +98,7 @@ def test_no_sentence_is_left_of_a_rule_that_is_gone(texts: Texts) -> None:
         *get_args(FormProblem),
         *(f"{name}.void" for name in REFUSALS),
         *(f"malformed.{field}" for field in fields),
+        *(f"preset.{reason}" for reason in get_args(PresetReason)),
         "drafts_full",
         "not_found",
     }
