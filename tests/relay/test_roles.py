@@ -13,7 +13,16 @@ from tests.relay.http_world import World, open_world
 
 CLOSED = {"role", "uncertified", "officer"}
 SIGN_OUT = {"/agency/logout", "/agency/sessions/end"}
-NAMES = ("request_id", "package_id", "officer_id", "draft_id", "agency_id", "session_id")
+NAMES = (
+    "request_id",
+    "package_id",
+    "officer_id",
+    "draft_id",
+    "agency_id",
+    "session_id",
+    "preset_id",
+    "post_id",
+)
 IDS = dict.fromkeys(NAMES, "a" * 20)
 
 

@@ -66,6 +66,7 @@ async def test_the_token_reaches_no_other_route(world: World) -> None:
     token = await minted(await paired_owner(world, device), device)
     ids = {name: new_id() for name in ("session_id", "command_id", "request_id", "pairing_id")}
     ids |= {"device": device, "browser": BROWSER, "event_id": new_id(), "package_id": new_id()}
+    ids |= {"post_id": new_id(), "month": "2026-11", "cell": "881f1d4887fffff"}
     tried = 0
     for method, path in sorted(set(routes_of(world.app)) - PUBLIC - SIGNALLING - {SIGN_OUT}):
         if not path.startswith(API):
