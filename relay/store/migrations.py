@@ -264,6 +264,10 @@ _FEED_REVIEW_12: Final = (
     )
     """,
 )
+_FLEET_12 = (
+    "DROP INDEX doorbells_by_state",
+    "CREATE INDEX doorbells_by_state ON doorbells (revoked_ms, state, state_since_ms)",
+)
 STEPS: Final[Mapping[int, Sequence[str]]] = {
     2: (
         """
@@ -591,7 +595,15 @@ STEPS: Final[Mapping[int, Sequence[str]]] = {
         """,
         "CREATE INDEX door_notices_by_age ON door_notices (received_ms)",
     ),
-    12: (*_THEFT_MAP_12, *_CREDIT_12, *_FEED_12, *_FEED_PUSHES_12, *_FEED_REVIEW_12, *_PRESETS_12),
+    12: (
+        *_THEFT_MAP_12,
+        *_CREDIT_12,
+        *_FEED_12,
+        *_FEED_PUSHES_12,
+        *_FEED_REVIEW_12,
+        *_PRESETS_12,
+        *_FLEET_12,
+    ),
 }
 """By the version that it leads to."""
 
