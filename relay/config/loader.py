@@ -43,7 +43,11 @@ def _config_errors() -> Iterator[None]:
 
 def _check_tables(config: Config) -> None:
     """Raise ConfigError for values of one table that don't go together."""
-    live, mail = config.live, config.mail
+    live, mail, servers = config.live, config.mail, config.broker.servers
+    if not servers:
+        raise ConfigError("broker.urls", [], "the address of each broker, such as nats://host:port")
+    if len({url.partition(":")[0] for url in servers}) > 1:
+        raise ConfigError("broker.urls", list(servers), "all nats:// or all tls://")
     if live.turn_urls and live.turn_secret_path is None:
         expected = "the file with coturn's static-auth-secret, since turn_urls are set"
         raise ConfigError("live.turn_secret_file", "", expected)

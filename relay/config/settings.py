@@ -16,6 +16,7 @@ from relay.config.values import (
     Address,
     AgencyId,
     BrokerUrl,
+    BrokerUrls,
     BucketName,
     Claim,
     Contact,
@@ -29,6 +30,7 @@ from relay.config.values import (
     Origins,
     Port,
     PushHosts,
+    Replicas,
     Sender,
     StunUrls,
     TurnUrls,
@@ -43,11 +45,20 @@ SECURITY_EXPECTED = "starttls or tls; none to a server on this machine only"
 
 
 class BrokerConfig(Struct, frozen=True, kw_only=True):
-    """The broker's addresses: for the relay itself, and for doorbells."""
+    """The broker's addresses: for the relay itself, of each broker of a cluster; for doorbells."""
 
-    url: BrokerUrl
+    url: BrokerUrl = None
+    urls: BrokerUrls = ()
+    replicas: Replicas = None
+    """How many brokers have each stream. None: a stream keeps what it has, a new one has one."""
     mqtt_host: Annotated[str, text("a host name that doorbells can reach")]
     mqtt_port: Port
+
+    @property
+    def servers(self) -> tuple[str, ...]:
+        """The addresses of all brokers, each once."""
+        first = () if self.url is None else (self.url,)
+        return tuple(dict.fromkeys((*first, *self.urls)))
 
 
 class BucketConfig(Struct, frozen=True, kw_only=True):

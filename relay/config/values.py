@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
 from msgspec import Meta
@@ -48,6 +48,7 @@ DATABASE_EXPECTED = (
     "socket of this machine; another host needs ssl (disable, require, verify-ca, verify-full)"
 )
 _DATABASE_SSL = ("disable", "require", "verify-ca", "verify-full")
+MOST_BROKERS = 9
 _LOG_NAME = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,58}[a-z0-9])")
 # RFC 7064, RFC 7065; without IPv6 literals, which aiortc doesn't read.
 _ICE_URL = re.compile(
@@ -151,6 +152,19 @@ def _parse_broker_url(value: object) -> str:
     return parts.geturl()
 
 
+def _parse_replicas(value: object) -> int:
+    if type(value) is not int or value not in {1, 3, 5}:
+        raise ValueError(value)
+    return value
+
+
+def _parse_broker_urls(value: object) -> tuple[str, ...]:
+    urls = _list_of(_parse_broker_url, MOST_BROKERS)(value)
+    if len(set(urls)) != len(urls):
+        raise ValueError(value)
+    return urls
+
+
 def _parse_stun_url(value: object) -> IceUrl:
     url = parse_ice_url(value)
     if url.scheme != "stun":
@@ -228,7 +242,15 @@ Origins = Annotated[
     tuple[str, ...], Parsed(_parse_origins, 'up to 8 origins, such as ["http://localhost:8420"]')
 ]
 DatabaseUrl = Annotated[str, Parsed(parse_database_url, DATABASE_EXPECTED)]
-BrokerUrl = Annotated[str, Parsed(_parse_broker_url, "nats://host:port or tls://host:port")]
+BrokerUrl = Annotated[str | None, Parsed(_parse_broker_url, "nats://host:port or tls://host:port")]
+BrokerUrls = Annotated[
+    tuple[str, ...],
+    Parsed(
+        _parse_broker_urls,
+        f"up to {MOST_BROKERS} of nats://host:port or tls://host:port, each once",
+    ),
+]
+Replicas = Annotated[Literal[1, 3, 5] | None, Parsed(_parse_replicas, "1, 3 or 5, or nothing")]
 Port = Annotated[int, Meta(ge=1, le=65535, description="a whole number from 1 to 65535")]
 BucketName = Annotated[
     str,
