@@ -28,6 +28,7 @@ from relay.bus import Bus
 from relay.cli.init import InitSettings, init
 from relay.config.settings import Config, PushConfig
 from relay.config.values import Address
+from relay.fleet.broker import bus_of
 from relay.fleet.broker_keys import BrokerKeys
 from relay.fleet.ca import Authority
 from relay.fleet.callout import Callout
@@ -141,7 +142,10 @@ async def run_relay(
     keys = BrokerKeys.load(config.broker_keys_path)
     authority = Authority.load(config.ca_key_path.read_bytes(), config.ca_path.read_bytes())
     database = await Database.open(config.database)
-    bus = Bus(config.broker.url, relay_seed=keys.relay_seed, system_seed=keys.system_seed, tls=tls)
+    bus = bus_of(config)
+    if tls is not None:
+        seeds = {"relay_seed": keys.relay_seed, "system_seed": keys.system_seed}
+        bus = Bus(config.broker.servers, **seeds, tls=tls)
     hub = Hub()
     revocations = Revocations(bus=bus, database=database, clock=clock)
     callout = Callout(
