@@ -10,7 +10,9 @@ from pathlib import Path
 from firmware.protocol.register.entries import EXAMPLE_PREFIX
 from firmware.protocol.settings_file import SettingFault, decode, read_toml
 from relay.base.networks import is_on_loopback
+from relay.config.postgresql_url import UrlFault
 from relay.config.settings import SECURITY_EXPECTED, Config
+from relay.config.values import DATABASE_EXPECTED, parse_database_url
 from relay.errors import ConfigError
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -28,6 +30,7 @@ def parse(document: Mapping[str, object], *, folder: Path) -> Config:
     with _config_errors():
         config = decode(Config, document, folder=folder)
     _check_tables(config)
+    _check_database(config)
     _check_log(config)
     _check_origins(config)
     return config
@@ -59,6 +62,14 @@ def _check_tables(config: Config) -> None:
     for agency in agencies:
         if agencies.count(agency) > 1:
             raise ConfigError("oidc.agency", agency, "one provider for each agency")
+
+
+def _check_database(config: Config) -> None:
+    try:
+        parse_database_url(config.database_url)
+    except UrlFault as fault:
+        expected = f"{DATABASE_EXPECTED} ({fault})"
+        raise ConfigError("database_url", "(hidden)", expected) from fault
 
 
 def _check_log(config: Config) -> None:

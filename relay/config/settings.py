@@ -41,6 +41,10 @@ from relay.config.values import (
 )
 from relay.errors import ConfigError
 
+WAIT_EXPECTED = "a whole number of seconds from 1 to 120"
+CONNECT_EXPECTED = "a whole number of seconds from 1 to 60"
+FAILOVER_EXPECTED = "a whole number of seconds from 0 to 120"
+LOST_EXPECTED = "a whole number of seconds from 2 to 600"
 SECURITY_EXPECTED = "starttls or tls; none to a server on this machine only"
 
 
@@ -59,6 +63,16 @@ class BrokerConfig(Struct, frozen=True, kw_only=True):
         """The addresses of all brokers, each once."""
         first = () if self.url is None else (self.url,)
         return tuple(dict.fromkeys((*first, *self.urls)))
+
+
+class PostgresqlConfig(Struct, frozen=True, kw_only=True):
+    """How many connections each process has to a PostgreSQL database, and how long it waits."""
+
+    connections: Annotated[int, Meta(ge=2, le=200, description="a whole number from 2 to 200")] = 15
+    wait_s: Annotated[int, Meta(ge=1, le=120, description=WAIT_EXPECTED)] = 30
+    connect_s: Annotated[int, Meta(ge=1, le=60, description=CONNECT_EXPECTED)] = 5
+    failover_s: Annotated[int, Meta(ge=0, le=120, description=FAILOVER_EXPECTED)] = 20
+    lost_s: Annotated[int, Meta(ge=2, le=600, description=LOST_EXPECTED)] = 15
 
 
 class BucketConfig(Struct, frozen=True, kw_only=True):
@@ -223,6 +237,7 @@ class Config(Struct, frozen=True, kw_only=True):
     demo_passkeys: bool = False
     broker: BrokerConfig
     bucket: BucketConfig
+    postgresql: PostgresqlConfig = PostgresqlConfig()
     live: LiveConfig = LiveConfig()
     push: PushConfig = PushConfig()
     log: LogConfig | None = None
