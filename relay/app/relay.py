@@ -193,7 +193,7 @@ class Relay:
         logs, reminders = self._portal.custody, self._portal.reminders
         async with asyncio.TaskGroup() as group:
             group.create_task(
-                _keep_running("bucket", self._prepare_bucket, is_once=True), name="bucket"
+                keep_running("bucket", self._prepare_bucket, is_once=True), name="bucket"
             )
             await self._fleet.bus.connect()
             await self._fleet.revocations.start()
@@ -218,7 +218,7 @@ class Relay:
                 **({} if self._town is None else {"town": self._town.run}),
                 **({} if self._config.metrics.listen is None else {"metrics": self._run_metrics}),
             }.items():
-                group.create_task(_keep_running(name, part), name=name)
+                group.create_task(keep_running(name, part), name=name)
 
     async def _run_metrics(self) -> None:
         """Serve the operator's metrics, on a listener of their own."""
@@ -305,7 +305,7 @@ async def _answers(check: Callable[[], Awaitable[None]]) -> bool:
     return True
 
 
-async def _keep_running(
+async def keep_running(
     name: str, part: Callable[[], Awaitable[None]], *, is_once: bool = False
 ) -> None:
     """Run `part` until cancelled, again whenever it fails; `is_once` ends when it succeeds."""

@@ -23,6 +23,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from relay.app.relay import keep_running
 from relay.base.clock import SystemClock
 from relay.bus import Bus
 from relay.cli.init import InitSettings, init
@@ -136,7 +137,9 @@ async def run_relay(
     is_ingesting: bool = True,
     has_loopback_push: bool = False,
     custody: Custody | None = None,
+    is_supervised: bool = False,
 ) -> AsyncIterator[Relay]:
+    """Run a relay's parts; `is_supervised`, each again when it fails, as the whole relay does."""
     config = replace(config, push=PushConfig(is_loopback_allowed=has_loopback_push))
     clock = SystemClock()
     keys = BrokerKeys.load(config.broker_keys_path)
@@ -184,7 +187,12 @@ async def run_relay(
     await bus.serve_callout(callout.respond)
     parts = (ingest, statuses, commands, web_push.pusher) if is_ingesting else (commands,)
     parts = (*parts, revocations)
-    tasks = [asyncio.create_task(part.run()) for part in parts]
+    tasks = [
+        asyncio.create_task(
+            keep_running(type(part).__name__, part.run) if is_supervised else part.run()
+        )
+        for part in parts
+    ]
     try:
         yield Relay(
             config=config,

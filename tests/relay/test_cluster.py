@@ -1,12 +1,9 @@
 """A relay on three brokers: it waits for their leader, and goes on when one of them is killed."""
 
 import asyncio
-import itertools
 import json
-import queue
 import socket
 import ssl
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,22 +11,19 @@ from pathlib import Path
 import pytest
 from nats.aio.client import Client
 
-from firmware.protocol.events import Event
-from firmware.protocol.topics import topic
 from relay.bus import EVENTS_STREAM
 from relay.fleet.broker import bus_of
 from relay.fleet.broker_keys import BrokerKeys
 from relay.store import events
 from tests.fakes.waiting import PATIENCE_S, eventually, in_time
 from tests.relay.cluster import SIZE, Cluster, run_cluster, with_replicas
-from tests.relay.doorbells import Connection, Doorbell, enrol
+from tests.relay.doorbells import enrol
+from tests.relay.pressing import Pressing
 from tests.relay.servers import run_relay
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
 
 RESUMES_S = 10.0
-AGAIN_S = 1.0
-"""So soon this doorbell tells again what has no receipt, at whichever broker lets it in."""
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +68,7 @@ async def test_a_killed_leader_holds_a_press_up_for_seconds_and_loses_none(
 ) -> None:
     async with run_relay(cluster.config) as relay:
         doorbell = await enrol(relay, tmp_path)
-        pressing = Pressing(doorbell, cluster)
+        pressing = Pressing(doorbell, [cluster.mqtt_port(n + 1) for n in range(SIZE)])
         task = asyncio.create_task(asyncio.to_thread(pressing.run))
         await eventually(lambda: len(pressing.took_s) >= 3)
         streams = await _brokers_of(cluster)
@@ -92,48 +86,6 @@ async def test_a_killed_leader_holds_a_press_up_for_seconds_and_loses_none(
     assert [row.event for row in reversed(rows)] == pressing.pressed
     assert max(pressing.took_s) < RESUMES_S, pressing.took_s
     print(f"longest {max(pressing.took_s):.1f} s")
-
-
-class Pressing:
-    """A doorbell whose button is pressed until `is_over`, each press told until its receipt."""
-
-    def __init__(self, doorbell: Doorbell, cluster: Cluster) -> None:
-        self.is_over = False
-        self.pressed: list[Event] = []
-        self.took_s: list[float] = []
-        self._doorbell = doorbell
-        self._ports = itertools.cycle([cluster.mqtt_port(n + 1) for n in range(SIZE)])
-
-    def run(self) -> None:
-        line = self._connected()
-        while not self.is_over:
-            event = self._doorbell.event()
-            self.pressed.append(event)
-            began = time.monotonic()
-            while not self._tell(line, event):
-                if not line.client.is_connected():
-                    line.close()
-                    line = self._connected()
-            self.took_s.append(time.monotonic() - began)
-            time.sleep(0.1)
-        line.close()
-
-    def _tell(self, line: Connection, event: Event) -> bool:
-        try:
-            line.publish("event", event.encode())
-        except (RuntimeError, ValueError):  # the connection is gone
-            return False
-        return line.wait_for_receipt(event.id, AGAIN_S)
-
-    def _connected(self) -> Connection:
-        while True:
-            self._doorbell.port = next(self._ports)
-            try:
-                line = self._doorbell.open()
-                if line.subscribe(topic(self._doorbell.device, "command")):
-                    return line
-            except (OSError, PermissionError, queue.Empty):
-                time.sleep(0.2)
 
 
 async def test_a_doorbells_certificate_opens_no_way_between_brokers(
