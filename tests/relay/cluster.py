@@ -72,9 +72,9 @@ def new_cluster(folder: Path) -> Config:
         listen=Address(host="127.0.0.1", port=free_port()),
         public_url=f"http://localhost:{free_port()}",
         owner_origin=f"http://localhost:{free_port()}",
-        mqtt_port=_free_ports(),
-        nats_port=_free_ports(),
-        route_port=_free_ports(),
+        mqtt_port=free_ports_in_step(),
+        nats_port=free_ports_in_step(),
+        route_port=free_ports_in_step(),
         s3_port=free_port(),
         database_url=url_of(folder / "relay.sqlite3"),
         cluster=SIZE,
@@ -95,7 +95,7 @@ def run_cluster(folder: Path) -> Iterator[Cluster]:
         cluster.stop()
 
 
-def _free_ports() -> int:
+def free_ports_in_step() -> int:
     """Return a port that is free as well as the two that the other brokers get after it."""
     while True:
         port = 15_000 + int.from_bytes(os.urandom(2), "big") % 15_000
