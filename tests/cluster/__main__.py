@@ -12,7 +12,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from relay.store.database import Database
@@ -89,7 +89,7 @@ async def _pass_time(options: argparse.Namespace, cluster: Cluster, town: Town) 
                 await strike(cluster, next(blows), _say)
 
 
-def _blows(dice: random.Random):
+def _blows(dice: random.Random) -> Iterator[Blow]:
     """Yield each part once in a new order, again and again; the database once."""
     names = [*RELAYS, *(f"broker-{number}" for number in (1, 2, 3)), *STORE, PROXY]
     is_first = True
