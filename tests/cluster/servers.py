@@ -6,6 +6,7 @@ owners ─► HAProxy ─► web 1–2 ─┘   log 1, and a spare ─► Seawee
 
 import asyncio
 import contextlib
+import re
 import shutil
 import socket
 import subprocess
@@ -35,25 +36,7 @@ RELAYS = {
 }
 STORE = ("store-master", "store-node-1", "store-node-2", "store-filer", "store-gate")
 PROXY = "proxy"
-HAPROXY = """\
-defaults
-    mode http
-    timeout connect 2s
-    timeout client 1h
-    timeout server 1h
-    retries 2
-    option redispatch
-frontend people
-    bind 127.0.0.1:{port}
-    default_backend web
-backend web
-    balance roundrobin
-    option httpchk
-    http-check send meth GET uri /readyz hdr Host {host}
-    http-check expect status 200
-    default-server inter 500ms fall 2 rise 1
-{servers}
-"""
+EXAMPLES = Path(__file__).parents[2] / "docs/examples/cluster"
 LOG_NAME = "cluster.example"
 
 
@@ -209,14 +192,9 @@ def _store(config: Config, folder: Path, s3_port: int, logs: Path) -> Iterator[S
 
 
 def _proxy(folder: Path, port: int, ports: dict[str, int], logs: Path) -> Server:
-    lines = [
-        f"    server {name} 127.0.0.1:{ports[name]} check"
-        for name, role in RELAYS.items()
-        if role == "web"
-    ]
+    web = {name: ports[name] for name, role in RELAYS.items() if role == "web"}
     settings = folder / "haproxy.cfg"
-    text = HAPROXY.format(port=port, host=f"localhost:{port}", servers="\n".join(lines))
-    settings.write_text(text)
+    settings.write_text(haproxy_here(port, web))
     return Server(
         name=PROXY,
         command=["haproxy", "-db", "-f", settings],
@@ -224,6 +202,16 @@ def _proxy(folder: Path, port: int, ports: dict[str, int], logs: Path) -> Server
         log=logs / "proxy.log",
         is_ready=_answers(f"http://localhost:{port}/livez", 200),
     )
+
+
+def haproxy_here(port: int, web: dict[str, int]) -> str:
+    """Return the operators' example for this machine: without TLS, and with these relays."""
+    text = (EXAMPLES / "haproxy.cfg").read_text()
+    text = re.sub(r"bind :443 .*", f"bind 127.0.0.1:{port}", text)
+    text = text.replace("hdr Host relay.example", f"hdr Host localhost:{port}")
+    before, _, _ = text.partition("\tserver web-1")
+    servers = [f"\tserver {name} 127.0.0.1:{at} check\n" for name, at in web.items()]
+    return before + "".join(servers)
 
 
 def _run(*words: str | Path) -> None:
