@@ -90,11 +90,13 @@ async def _connect(url: PostgresqlUrl, limits: Limits) -> Any:  # Any: the drive
                 target_session_attrs=url.target,
                 server_settings=settings,
             )
+        except asyncpg.TargetServerAttributeNotMatched:
+            reasons.append(f"{host}:{port} is a standby")
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-            reasons.append(f"{host}: {said(error)}")
-            continue
-        _give_up_after(connection, limits.lost_s)
-        return connection
+            reasons.append(f"{host}:{port}: {said(error)}")
+        else:
+            _give_up_after(connection, limits.lost_s)
+            return connection
     raise ConnectionError("; ".join(reasons))
 
 
