@@ -71,8 +71,13 @@ class Puller:
         self._refusal, self._refusals = "", 0
 
     async def start(self) -> None:
-        """Subscribe to the pull consumer's inbox."""
+        """Subscribe to the pull consumer's inbox, and to the news of its leader."""
         await self._client.subscribe(self._inbox, cb=self._arrived.put)
+        elected = f"$JS.EVENT.ADVISORY.CONSUMER.LEADER_ELECTED.{self._stream}.{DURABLE}"
+        await self._client.subscribe(elected, cb=self._on_leader)
+
+    async def _on_leader(self, _message: Msg) -> None:
+        self.lapse()  # what was asked of the one before is lost with it
 
     def lapse(self) -> None:
         """Forget the pull request under way: a broker that was away has forgotten it too."""
