@@ -12,6 +12,7 @@ import pytest
 from nats.aio.client import Client
 
 from relay.bus import EVENTS_STREAM
+from relay.cli.check_cluster import check_brokers
 from relay.fleet.broker import bus_of
 from relay.fleet.broker_keys import BrokerKeys
 from relay.store import events
@@ -93,6 +94,25 @@ async def test_a_doorbells_certificate_opens_no_way_between_brokers(
     # Seen to be greeted with the fleet CA beside the cluster's in cluster-ca.pem.
     with pytest.raises((ssl.SSLError, ConnectionError)):
         assert await asyncio.to_thread(greeted) != b""
+
+
+async def test_check_names_a_broker_that_is_away_and_what_lacks_it(cluster: Cluster) -> None:
+    whole = await check_brokers(cluster.config)
+    assert [one.what for one in whole] == [
+        *["broker"] * SIZE,
+        "brokers",
+        "stream DW_EVENTS",
+        "stream DW_STATUS",
+    ]
+    assert all(one.is_ok for one in whole)
+    assert "doorward-1, doorward-2, doorward-3 are one cluster" in whole[SIZE].detail
+    cluster.kill(2)
+    found = await check_brokers(cluster.config)
+    assert [one.is_ok for one in found[: SIZE + 1]] == [True, False, True, False]
+    assert "start it: nats-server -c nats.conf" in found[1].detail
+    assert "of 3 brokers 2 answer as one cluster" in found[SIZE].detail
+    assert all("or away: doorward-2" in one.detail for one in found[SIZE + 1 :])
+    cluster.start(2)
 
 
 async def test_streams_get_as_many_replicas_as_the_settings_say(cluster: Cluster) -> None:
