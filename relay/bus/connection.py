@@ -12,11 +12,11 @@ import ssl
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
 from firmware.protocol.topics import ALL_REPLIES_SUBJECT, subject
+from relay.bus.client import Client
 from relay.bus.complaints import Complaints
 from relay.bus.inspection import BrokerState, StreamState, brokers_in, inspect_stream
 from relay.bus.pullers import Puller
@@ -26,7 +26,9 @@ from relay.errors import BusUnavailable, said
 log = logging.getLogger(__name__)
 
 PING_S = 2
-"""Twice without an answer, and the broker counts as gone: one that is stopped, or cut off."""
+"""In a cluster. Twice without an answer, and a broker counts as gone that is stopped or cut off."""
+PING_ALONE_S = 10
+"""Where there is no other broker to go to: at rest as little as possible happens."""
 TELL_S = 3.0
 CALLOUT_SUBJECT = "$SYS.REQ.USER.AUTH"
 REVOKED_SUBJECT = "relay.revoked"
@@ -261,7 +263,7 @@ class Bus:
             reconnected_cb=reconnected,
             max_reconnect_attempts=-1,
             reconnect_time_wait=0.5,  # type: ignore[arg-type]  # a float works
-            ping_interval=PING_S,
+            ping_interval=PING_S if len(self._urls) > 1 else PING_ALONE_S,
             max_outstanding_pings=2,
         )
         self._opened.append(client)

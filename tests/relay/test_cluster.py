@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator
@@ -24,6 +25,7 @@ from tests.relay.servers import run_relay
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
 
+LEFT_S = 20.0
 RESUMES_S = 15.0
 """Brokers take 4 to 9 s to elect another leader; 5 to 8 s were seen, 10 s is the goal."""
 
@@ -94,6 +96,25 @@ async def test_a_doorbells_certificate_opens_no_way_between_brokers(
     # Seen to be greeted with the fleet CA beside the cluster's in cluster-ca.pem.
     with pytest.raises((ssl.SSLError, ConnectionError)):
         assert await asyncio.to_thread(greeted) != b""
+
+
+async def test_a_relay_leaves_a_broker_that_is_stopped(cluster: Cluster) -> None:
+    bus, back = bus_of(cluster.config), asyncio.Event()
+
+    async def reconnected() -> None:
+        back.set()
+
+    bus.on_reconnected(reconnected)
+    await in_time(bus.connect())
+    number = cluster.number_at(bus._client.connected_url.port)  # shown nowhere else
+    cluster.processes[number].send_signal(signal.SIGSTOP)
+    try:
+        # Seen to take 38 s with the library's own client: it waits for the other side's goodbye.
+        async with asyncio.timeout(LEFT_S):
+            await back.wait()
+    finally:
+        cluster.processes[number].send_signal(signal.SIGCONT)
+        await bus.close()
 
 
 async def test_check_names_a_broker_that_is_away_and_what_lacks_it(cluster: Cluster) -> None:
