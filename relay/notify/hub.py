@@ -140,6 +140,11 @@ class Hub:
         self._listeners: set[Listener] = set()
         self._of_accounts: Counter[str] = Counter()
 
+    @property
+    def listeners(self) -> int:
+        """How many streams are open."""
+        return len(self._listeners)
+
     def is_full(self, account_id: str) -> bool:
         """Return whether an account has as many listeners as allowed."""
         return self._of_accounts[account_id] >= MAX_STREAMS

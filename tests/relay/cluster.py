@@ -60,6 +60,11 @@ class Cluster:
     def mqtt_port(self, number: int) -> int:
         return self.config.broker.mqtt_port + (number - 1) * PORT_STEP
 
+    def number_at(self, nats_port: int) -> int:
+        """Return the number of the broker that relays find at this port."""
+        ports = [int(url.rpartition(":")[2]) for url in self.config.broker.servers]
+        return ports.index(nats_port) + 1
+
     def route_port(self, number: int) -> int:
         own = (self.folder(number) / "nats.conf").read_text().partition("cluster {")[2]
         return int(own.partition('listen: "127.0.0.1:')[2].partition('"')[0])
