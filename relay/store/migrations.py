@@ -153,6 +153,16 @@ _FEED_PUSHES_12: Final = (
     """,
     "CREATE INDEX feed_pushes_by_time ON feed_pushes (next_ms)",
 )
+_FEED_BATCHES_12: Final = (
+    "CREATE INDEX feed_members_by_district ON feed_members (district, account_id)",
+    """
+    CREATE TABLE feed_batches (
+        published_ms BIGINT NOT NULL,
+        district TEXT NOT NULL,
+        PRIMARY KEY (published_ms, district)
+    )
+    """,
+)
 _FEED_12: Final = (
     """
     CREATE TABLE feed_members (
@@ -590,7 +600,15 @@ STEPS: Final[Mapping[int, Sequence[str]]] = {
         """,
         "CREATE INDEX door_notices_by_age ON door_notices (received_ms)",
     ),
-    12: (*_THEFT_MAP_12, *_CREDIT_12, *_FEED_12, *_FEED_PUSHES_12, *_FEED_REVIEW_12, *_PRESETS_12),
+    12: (
+        *_THEFT_MAP_12,
+        *_CREDIT_12,
+        *_FEED_12,
+        *_FEED_PUSHES_12,
+        *_FEED_BATCHES_12,
+        *_FEED_REVIEW_12,
+        *_PRESETS_12,
+    ),
 }
 """By the version that it leads to."""
 

@@ -46,7 +46,7 @@ from relay.store.schema.feed import (
     feed_pictures,
     feed_posts,
 )
-from relay.store.schema.feed_pushes import feed_pushes
+from relay.store.schema.feed_pushes import feed_batches, feed_pushes
 from relay.store.schema.feed_review import (
     agency_posts,
     feed_dangers,
@@ -131,6 +131,7 @@ __all__ = [
     "downloads",
     "events",
     "feed_appeals",
+    "feed_batches",
     "feed_dangers",
     "feed_decisions",
     "feed_members",
