@@ -163,10 +163,20 @@ class OwnPostOut(BaseModel):
     appeal_until_ms: int | None
 
 
+class LegalNoticeOut(BaseModel):
+    """Legal process about posts of the caller's, and what it can yield."""
+
+    id: str
+    kind: str
+    yielded: list[str]
+    told_ms: int
+
+
 class OwnPostsOut(BaseModel):
-    """The caller's posts of the last 30 days, newest first."""
+    """The caller's posts of the last 30 days, and legal process about them; newest first."""
 
     posts: list[OwnPostOut]
+    legal: list[LegalNoticeOut]
 
 
 class AppealIn(BaseModel):
@@ -268,7 +278,14 @@ async def write(services: Services, owner: Owner, body: PostIn) -> WrittenOut:
 @router.get("/mine")
 async def mine(services: Services, owner: Owner) -> OwnPostsOut:
     """Return the caller's own posts, in every state."""
-    return OwnPostsOut(posts=[_own(one) for one in await services.feed.posts.mine(owner)])
+    notices = await services.feed.posts.legal_notices(owner)
+    return OwnPostsOut(
+        posts=[_own(one) for one in await services.feed.posts.mine(owner)],
+        legal=[
+            LegalNoticeOut(id=one.id, kind=one.kind, yielded=list(one.yielded), told_ms=one.told_ms)
+            for one in notices
+        ],
+    )
 
 
 async def own_post(post_id: str, services: Services, owner: Owner) -> PostRow:

@@ -16,7 +16,7 @@ from relay.base.signals import LOOK_S
 from relay.feed.local_times import is_quiet, next_moment_ms
 from relay.feed.push_choices import DIGEST_DAYS, quiet_of, topic_of
 from relay.notify.push_sender import Outcome
-from relay.store import feed, feed_pushes, push
+from relay.store import feed, feed_legal, feed_pushes, push
 from relay.store.database import Database, Transaction
 from relay.store.feed_pushes import Batch, Endpoint, FeedPushRow
 
@@ -56,6 +56,7 @@ class FeedPushes:
 
     async def push_due(self) -> float:
         """Push what is due, and return for how many seconds nothing is."""
+        await self._push_legal_notices()
         while await self._push_digests():
             pass
         while (batch := await self._next_batch()) is not None:
@@ -83,6 +84,25 @@ class FeedPushes:
                 else:
                     after = rows[-1].account_id
             await self._send_all(endpoints)
+
+    async def _push_legal_notices(self) -> None:
+        """Push that there was legal process about their posts to authors who follow something."""
+        async with self._database.read() as tx:
+            if not await feed_legal.has_unpushed(tx):
+                return
+        now_ms = self._clock.wall_ms()
+        async with self._database.begin() as tx:
+            accounts = await feed_legal.take_unpushed(tx, limit=AT_ONCE)
+            wanted = [one for one in accounts if await self._may_wake(tx, one, now_ms)]
+            endpoints = await feed_pushes.endpoints_of(tx, wanted, now_ms=now_ms)
+        await self._send_all(endpoints)
+
+    async def _may_wake(self, tx: Transaction, account_id: str, now_ms: int) -> bool:
+        row = await feed_pushes.find(tx, account_id)
+        member = await feed.find_membership(tx, account_id)
+        if row is None or member is None or not member.follows:
+            return False
+        return not is_quiet(quiet_of(row), now_ms)
 
     async def _push_digests(self) -> bool:
         """Push some of the digests that are due; return whether there may be more."""

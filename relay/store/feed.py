@@ -24,7 +24,7 @@ from sqlalchemy import (
     update,
 )
 
-from relay.store import feed_pushes
+from relay.store import feed_legal, feed_pushes
 from relay.store.database import Transaction, signal
 from relay.store.schema import (
     agency_posts,
@@ -436,6 +436,7 @@ async def erase_account(tx: Transaction, account_id: str) -> dict[str, int]:
         ).rowcount,
         "feed_pictures": (await tx.execute(loose)).rowcount,
         "feed_membership": (await tx.execute(member)).rowcount,
+        "feed_legal_notices": await feed_legal.delete_of_account(tx, account_id),
     }
 
 
@@ -450,6 +451,7 @@ async def count_account(tx: Transaction, account_id: str) -> dict[str, int]:
         "feed_posts_unpublished": len(states) - published,
         "feed_posts_made_anonymous": published,
         "feed_membership": int((await tx.execute(member)).scalar_one()),
+        "feed_legal_notices": await feed_legal.count_of_account(tx, account_id),
     }
 
 

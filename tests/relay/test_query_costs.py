@@ -15,8 +15,8 @@ from sqlalchemy import event
 from firmware.protocol.encoding import new_id
 from firmware.protocol.events import Event, Pressed
 from firmware.protocol.topics import subject
-from relay.ingest.events import EventIngest
 from relay.feed.pushes import FeedPushes
+from relay.ingest.events import EventIngest
 from relay.notify.push_sender import Outcome
 from relay.store import metrics
 from tests.fakes.live_relay import NoPusher, QueueBus, QueuedMessage

@@ -9,6 +9,7 @@ import { fill, h, skeleton } from "../dom.js";
 import { Feed, FeedPictures, MAX_TEXT_CHARS } from "../feed.js";
 import { t, timeWithin } from "../i18n.js";
 import { withoutMisleading } from "../vendor/protocol/plain_text.js";
+import { legalNotices } from "./legal_notices.js";
 import { postBody, postPicture } from "./neighbour_post.js";
 import { problem } from "./parts.js";
 import { feedGuarded } from "./feed_problem.js";
@@ -34,11 +35,12 @@ class OwnPosts {
 
   async #load() {
     try {
-      const [posts, districts] = await Promise.all([this.feed.mine(), this.feed.districts()]);
+      const [{ posts, notices }, districts] = await Promise.all([this.feed.mine(), this.feed.districts()]);
       if (this.context.left.aborted) return;
       const write = h("a", { class: "button primary", href: "#/neighbours/write" }, t("neighbours.write"));
-      if (posts.length === 0) return fill(this.node, empty(t("neighbours.mine.none"), { icon: "neighbours", action: write }));
-      fill(this.node, h("p", { class: "lead" }, t("neighbours.mine.lead")), h("ul", { class: "rows" }, posts.map((one) => this.#row(one, districts))), back());
+      const legal = legalNotices(notices);
+      if (posts.length === 0) return fill(this.node, legal, empty(t("neighbours.mine.none"), { icon: "neighbours", action: write }));
+      fill(this.node, legal, h("p", { class: "lead" }, t("neighbours.mine.lead")), h("ul", { class: "rows" }, posts.map((one) => this.#row(one, districts))), back());
     } catch (error) {
       console.warn("own posts", error);
       if (this.context.left.aborted) return;

@@ -50,6 +50,7 @@ from relay.store.schema.feed_pushes import feed_batches, feed_pushes
 from relay.store.schema.feed_review import (
     agency_posts,
     feed_dangers,
+    feed_legal_notices,
     feed_notices,
     feed_rejudgements,
 )
@@ -134,6 +135,7 @@ __all__ = [
     "feed_batches",
     "feed_dangers",
     "feed_decisions",
+    "feed_legal_notices",
     "feed_members",
     "feed_notices",
     "feed_pictures",
