@@ -4,7 +4,7 @@ What is asked for is a district at the finest; a reader's filter for nearer thin
 """
 
 import hashlib
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -179,6 +179,25 @@ class OwnPostsOut(BaseModel):
     legal: list[LegalNoticeOut]
 
 
+class ExportedPostOut(OwnPostOut):
+    """A post of the caller's, with the text of an appeal."""
+
+    appeal: str
+
+
+class ExportOut(BaseModel):
+    """All that the relay keeps of the caller in the neighbours' feed."""
+
+    v: Literal[1] = 1
+    kind: Literal["doorward/feed-export"] = "doorward/feed-export"
+    made_ms: int
+    name: str
+    membership: MembershipOut
+    following: FollowingBody
+    posts: list[ExportedPostOut]
+    legal: list[LegalNoticeOut]
+
+
 class AppealIn(BaseModel):
     """Why the post keeps the rules, for another moderator."""
 
@@ -285,6 +304,25 @@ async def mine(services: Services, owner: Owner) -> OwnPostsOut:
             LegalNoticeOut(id=one.id, kind=one.kind, yielded=list(one.yielded), told_ms=one.told_ms)
             for one in notices
         ],
+    )
+
+
+@router.get("/export")
+async def export(services: Services, owner: Owner) -> ExportOut:
+    """Return all that the relay keeps of the caller in the feed; pictures by their ids."""
+    own = await services.feed.posts.mine(owner)
+    return ExportOut(
+        made_ms=services.clock.wall_ms(),
+        name=owner.name,
+        membership=await membership(services, owner),
+        following=await following(services, owner),
+        posts=[
+            ExportedPostOut(
+                **_own(one).model_dump(), appeal="" if one.appeal is None else one.appeal.text
+            )
+            for one in own
+        ],
+        legal=(await mine(services, owner)).legal,
     )
 
 

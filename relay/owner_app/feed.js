@@ -127,6 +127,12 @@ export class Feed {
     return { posts: list(posts, MAX_POSTS).map(ownPostOf), notices: list(legal, MAX_POSTS).map(legalNoticeOf) };
   }
 
+  /** All that the relay keeps of this account here, and its pictures' ids. @returns {Promise<{told: Record<string, unknown>, pictures: string[]}>} */
+  async exported() {
+    const told = fields(await this.relay.get("feed/export"));
+    return { told, pictures: list(told.posts, MAX_POSTS).flatMap((one) => toldOf(one).pictures) };
+  }
+
   /** @param {string} id */
   async withdraw(id) {
     await this.relay.delete(`feed/posts/${id}`);
