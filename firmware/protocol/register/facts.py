@@ -58,11 +58,12 @@ class Stamps:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgreementFact:
-    """One agreement, and by when witnesses had seen it (None: not yet)."""
+    """One agreement, and by when witnesses had seen it and its suspension (None: not yet)."""
 
     agreement: Agreement
     seen_ms: int | None
     is_suspended: bool
+    suspended_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,6 +152,9 @@ def facts_of(
                     agreement=record.agreement,
                     seen_ms=stamps.seen_ms(record.index),
                     is_suspended=record.is_suspended,
+                    suspended_ms=None
+                    if record.suspended_index is None
+                    else stamps.seen_ms(record.suspended_index),
                 )
                 for record in records
             )

@@ -291,7 +291,7 @@ class Register:
             case AgreementMade():
                 return self._prepare_agreement(index, body, is_part=is_part)
             case AgencySuspended():
-                return self._prepare_suspension(body)
+                return self._prepare_suspension(index, body)
             case OfficerRevoked():
                 return self._prepare_revocation(body, is_part=is_part)
             case ProgramReleased():
@@ -327,14 +327,15 @@ class Register:
         record = AgreementRecord(index=index, agreement=agreement)
         return lambda: self.agreements.setdefault(agreement.agency, []).append(record)
 
-    def _prepare_suspension(self, body: AgencySuspended) -> Callable[[], None]:
+    def _prepare_suspension(self, index: int, body: AgencySuspended) -> Callable[[], None]:
         known = self.agreements.get(body.agency)
         if known is None:
             raise EntryVoid(f"no agency {body.agency!r} is known")
 
         def take() -> None:
             for record in known:
-                record.is_suspended = True
+                if not record.is_suspended:
+                    record.is_suspended, record.suspended_index = True, index
 
         return take
 
