@@ -124,6 +124,9 @@ _CREDIT_12: Final = (
     )
     """,
 )
+_LOOKS_12: Final = (
+    "ALTER TABLE account_doorbells ADD COLUMN place BIGINT NOT NULL DEFAULT 0",
+)
 _PRESETS_12: Final = (
     """
     CREATE TABLE request_presets (
@@ -590,7 +593,15 @@ STEPS: Final[Mapping[int, Sequence[str]]] = {
         """,
         "CREATE INDEX door_notices_by_age ON door_notices (received_ms)",
     ),
-    12: (*_THEFT_MAP_12, *_CREDIT_12, *_FEED_12, *_FEED_PUSHES_12, *_FEED_REVIEW_12, *_PRESETS_12),
+    12: (
+        *_THEFT_MAP_12,
+        *_CREDIT_12,
+        *_FEED_12,
+        *_FEED_PUSHES_12,
+        *_FEED_REVIEW_12,
+        *_PRESETS_12,
+        *_LOOKS_12,
+    ),
 }
 """By the version that it leads to."""
 
