@@ -125,9 +125,7 @@ _CREDIT_12: Final = (
     )
     """,
 )
-_LOOKS_12: Final = (
-    "ALTER TABLE account_doorbells ADD COLUMN place BIGINT NOT NULL DEFAULT 0",
-)
+_LOOKS_12: Final = ("ALTER TABLE account_doorbells ADD COLUMN place BIGINT NOT NULL DEFAULT 0",)
 _PRESETS_12: Final = (
     """
     CREATE TABLE request_presets (

@@ -128,7 +128,7 @@ async def test_a_newer_version_shows_which_cells_came_and_went(world: World) -> 
     assert page.count('<tr data-kind="added"') == 54
     assert page.count('<tr data-kind="removed"') == 1
     assert f"<code>{CELLS[1]}</code>" in page  # what is signed, behind the table
-    assert "<th scope=\"row\"><code>" not in page
+    assert '<th scope="row"><code>' not in page
     assert "data:image/svg+xml;base64," in page
     assert "New: 54 cells, 5." in page
 
@@ -148,9 +148,7 @@ async def test_a_newer_version_shows_which_cells_came_and_went(world: World) -> 
 
 async def test_changed_cells_are_told_by_the_nearest_place(tmp_path: Path) -> None:
     latitude, longitude = centre_of(CELLS[1])
-    mill = Place(
-        name="Mill Yard", lat=latitude, lon=longitude, population=0, keys="|mill yard"
-    )
+    mill = Place(name="Mill Yard", lat=latitude, lon=longitude, population=0, keys="|mill yard")
     async with open_world(tmp_path, maps=MapData(places=Places([mill]))) as world:
         now_ms = world.clock.wall_ms()
         await world.town.agree("lakeland", "Lakeland Police", cells=CELLS[:1], begins_ms=now_ms)
