@@ -125,6 +125,7 @@ _CREDIT_12: Final = (
     )
     """,
 )
+_LOOKS_12: Final = ("ALTER TABLE account_doorbells ADD COLUMN place BIGINT NOT NULL DEFAULT 0",)
 _PRESETS_12: Final = (
     """
     CREATE TABLE request_presets (
@@ -629,6 +630,7 @@ STEPS: Final[Mapping[int, Sequence[str]]] = {
         *_FEED_LEGAL_12,
         *_FEED_REVIEW_12,
         *_PRESETS_12,
+        *_LOOKS_12,
         *_FLEET_12,
     ),
 }
