@@ -43,7 +43,7 @@ async def test_a_helper_goes_on_after_whatever_fails(capsys: pytest.CaptureFixtu
 
 
 async def test_a_server_that_is_away_is_a_sentence_of_the_story() -> None:
-    api = Api(f"http://127.0.0.1:{free_port()}")
+    api = Api(f"http://127.0.0.1:{free_port()}", away_s=0.0)
     for ask in (api.get_page("/agency"), api.get("/api"), api.request("POST", "/town")):
         with pytest.raises(StoryError, match="ConnectError"):
             await ask

@@ -144,6 +144,12 @@ class Owner:
             query = f"{API}/events?limit=100&before_seq={page[-1]['relay_seq']}"
         return [one["event"] for one in reversed(told)]
 
+    async def missed(self) -> list[Json]:
+        """Return the newest events, and the notes for this browser, as the stream has them."""
+        events = (await self.api.get(f"{API}/events?limit=50"))["events"]
+        notes = (await self.api.get(f"{API}/notes?browser={self.browser.keys.id}"))["events"]
+        return sorted([*events, *notes], key=lambda one: int(one["relay_seq"]))
+
     async def wait_for_event(self, kind: str, *, after_seq: int, timeout_s: float) -> Message:
         """Return the next event of this kind whose sequence number is above `after_seq`."""
 

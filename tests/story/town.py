@@ -63,6 +63,11 @@ def read_marker(data_dir: Path) -> dict[str, bool]:
     return told
 
 
+def is_made(data_dir: Path) -> bool:
+    """Tell whether a town was made in this folder."""
+    return read_marker(data_dir).get("is_made", False)
+
+
 def as_made(settings: Settings) -> Settings:
     """Return the settings as the town was made, or raise BadSetting."""
     made = read_marker(settings.data_dir)
@@ -83,7 +88,7 @@ def as_made(settings: Settings) -> Settings:
 async def make_town(settings: Settings) -> bool:
     """Make the town unless it is there; tell whether this was the first start."""
     marker = settings.data_dir / MARKER
-    if read_marker(settings.data_dir).get("is_made"):
+    if is_made(settings.data_dir):
         return False
     marker.write_text('{"is_made": false}\n')
     remember_ports(settings)
