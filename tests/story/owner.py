@@ -229,8 +229,8 @@ class Owner:
         )
         return await self._send_statement(terms)
 
-    async def watch_live(self, *, frame_count: int) -> Viewing:
-        """Watch live view until so many frames are decoded."""
+    async def watch_live(self, *, frame_count: int, reply: str | None = None) -> Viewing:
+        """Watch live view until so many frames are decoded; let the doorbell keep a quick reply."""
         session_id = new_id()
         base = f"{API}/doorbells/{self._paired().device}"
 
@@ -258,7 +258,7 @@ class Owner:
             )
             return answer.sdp
 
-        viewing = await watch(send_offer, frame_count=frame_count)
+        viewing = await watch(send_offer, frame_count=frame_count, reply=reply)
         await self.api.delete(f"{base}/sessions/{session_id}")
         return viewing
 

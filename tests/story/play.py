@@ -34,6 +34,7 @@ from tests.story.town import (
     invite,
     invite_all,
 )
+from tests.story.viewer import Viewing
 
 DOOR_NUMBER = "271828"
 """The story's door number: the demo prints it, an owner would keep it to themselves."""
@@ -45,6 +46,7 @@ RING_FILL_S = 7.5
 """Pre-roll, and one GOP more: so long a doorbell must run before it can give all of it."""
 LIVE_FRAMES = 60
 OWNER = "Mary"
+QUICK_REPLY = "We can't come to the door just now. Please leave the parcel with our neighbour."
 
 
 @dataclass(slots=True, kw_only=True)
@@ -243,10 +245,12 @@ class Play:
 
     async def _watch_live(self) -> None:
         with self._steps.step("live") as step:
-            seen = await self._owner.watch_live(frame_count=LIVE_FRAMES)
+            reply = QUICK_REPLY if self._settings.has_sound else None
+            seen = await self._owner.watch_live(frame_count=LIVE_FRAMES, reply=reply)
             step.detail = (
                 f"connected in {seen.connected_ms} ms, first picture at {seen.first_frame_ms} ms, "
                 f"{seen.frame_count} frames of {seen.width}x{seen.height} decoded"
+                f"{_of_reply(seen)}"
             )
 
     async def _ask(self) -> Json:
@@ -386,3 +390,9 @@ class Play:
             raise StoryError("the officer's page names the doorbell before the package is opened")
         gop_count = sum(clip.gop_count for clip in proven)
         return f"{gop_count} GOP digests equal the doorbell's, and its signature holds"
+
+
+def _of_reply(seen: Viewing) -> str:
+    if seen.reply_trouble:
+        return f"; no quick reply: {seen.reply_trouble}"
+    return f"; the quick reply: {seen.replies[0]}" if seen.replies else ""

@@ -69,6 +69,8 @@ class Settings:
     """As everywhere it would be ten minutes, but owners needn't wait for each slot."""
     has_six_weeks: bool = False
     """Whether six weeks of the neighbourhood's life lie behind the town."""
+    has_sound: bool = False
+    """Whether the doorbell plays into a file: a chime at a press, and quick replies."""
     visit_each_s: int = 24
     """How often somebody comes to the rendered porch."""
 
@@ -177,6 +179,7 @@ def parse_settings(arguments: list[str]) -> Settings:
         is_empty=given.empty,
         slot=DEMO_SLOT,
         has_six_weeks=given.six_weeks or not (given.quick or given.once),
+        has_sound=True,
         visit_each_s=DEMO_VISIT_EACH_S,
     )
 

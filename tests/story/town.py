@@ -39,6 +39,12 @@ DISTRICTS = (
 """Of the neighbours' feed: id, name, addresses, H3 cells of resolution 8. All are invented."""
 AHEAD_MS = 2 * 3600 * 1000
 """A request may ask for the last hour: in the town's time the doorbell was enrolled before that."""
+SOUND = """
+[sound]
+card = "file"
+has_chime = true
+reply_after_s = 4.0
+"""
 MARKER = "town.json"
 INVITATION = "doorward.json"
 OWN_FOLDERS = (
@@ -173,7 +179,7 @@ policy = {json.dumps(str(settings.policy))}
 [place]
 cell = "{DOORBELL_CELL}"
 is_opted_in = true
-"""
+{SOUND if settings.has_sound else ""}"""
     )
 
 
