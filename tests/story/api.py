@@ -142,14 +142,20 @@ class Inbox:
                 await task
 
     async def wait_for(
-        self, what: str, pick: Callable[[Message], T | None], *, timeout_s: float
+        self,
+        what: str,
+        pick: Callable[[Message], T | None],
+        *,
+        timeout_s: float,
+        slower: float = SLOWER,
     ) -> T:
         """Return the first thing that `pick` takes from a message, past or to come.
 
-        On a slow machine it is waited for longer than `timeout_s`, by SLOWER.
+        On a slow machine it is waited for longer than `timeout_s`, by `slower`.
         """
+        longest_s = timeout_s * slower
         try:
-            async with saying_late(what, timeout_s), asyncio.timeout(timeout_s * SLOWER):
+            async with saying_late(what, timeout_s), asyncio.timeout(longest_s):
                 position = 0
                 while True:
                     async with self._news:
@@ -161,7 +167,7 @@ class Inbox:
                         if picked is not None:
                             return picked
         except TimeoutError as error:
-            raise StoryError(f"{what} didn't come in {timeout_s * SLOWER:.0f} s") from error
+            raise StoryError(f"{what} didn't come in {longest_s:.0f} s") from error
 
     async def _read_for_ever(
         self, api: Api, path: str, is_open: asyncio.Event, missed: Missed | None

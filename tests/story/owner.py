@@ -35,7 +35,7 @@ from firmware.protocol.pairing import (
     parse_reveal,
 )
 from firmware.protocol.passkeys import challenge
-from tests.story.api import Api, Inbox, Json, Message, ask_until
+from tests.story.api import SLOWER, Api, Inbox, Json, Message, ask_until
 from tests.story.authenticator import SoftPasskey
 from tests.story.browser import SoftBrowser
 from tests.story.door import Door, qr_png
@@ -170,7 +170,9 @@ class Owner:
 
         return await self.inbox.wait_for("the recording", pick, timeout_s=timeout_s)
 
-    async def wait_for_note(self, kind: type[N], about: str, timeout_s: float) -> N:
+    async def wait_for_note(
+        self, kind: type[N], about: str, timeout_s: float, *, slower: float = SLOWER
+    ) -> N:
         """Return the sealed note of this kind that names `about` (a digest or an id)."""
 
         def pick(message: Message) -> N | None:
@@ -187,7 +189,8 @@ class Owner:
                 raise StoryError(f"the doorbell refused: {note.reason}: {note.detail}")
             return note if isinstance(note, kind) else None
 
-        return await self.inbox.wait_for(f"the note {kind.__name__}", pick, timeout_s=timeout_s)
+        what = f"the note {kind.__name__}"
+        return await self.inbox.wait_for(what, pick, timeout_s=timeout_s, slower=slower)
 
     def _opened(self, sealed: str) -> NoteBody:
         key, spki = self.browser.viewing_private_key, unb64u(self._paired().identity_key)

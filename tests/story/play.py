@@ -42,6 +42,7 @@ PRE_ROLL_MS = 6000
 AGREED_WITHIN_S = 30.0
 RELEASED_WITHIN_S = 20.0
 """So long a doorbell may take after a batch where the machine is busy."""
+RELEASE_BATCHES = 5
 RING_FILL_S = 7.5
 """Pre-roll, and one GOP more: so long a doorbell must run before it can give all of it."""
 LIVE_FRAMES = 60
@@ -313,12 +314,12 @@ class Play:
         The doorbell waits for a batch more while the log hasn't proven a clip yet.
         """
         if self._hand.is_wound:
-            for _ in range(3):
+            for _ in range(RELEASE_BATCHES):
                 await asyncio.sleep(1.0)  # the doorbell commits to it first
                 await self._hand.to_next_batch()
                 with suppress(StoryError):
                     return await self._owner.wait_for_note(
-                        ReleaseDone, digest, timeout_s=RELEASED_WITHIN_S
+                        ReleaseDone, digest, timeout_s=RELEASED_WITHIN_S, slower=1.0
                     )
         return await self._owner.wait_for_note(ReleaseDone, digest, timeout_s=RELEASED_WITHIN_S)
 
