@@ -58,12 +58,12 @@ class SoundWiring:
             card = PortAudioDevices(clock)
         elif card is None and settings.card == "file":
             card = FileDevices(data_dir, clock)
-        is_echoing = card is not None and settings.card != "file"
+        heard = None if settings.card == "file" else card  # a file hears nothing
         self.played = played = EchoReference()
-        self.echo = echo = Echo(played, _canceller(settings) if is_echoing else None)
+        self.echo = echo = Echo(played, _canceller(settings) if heard is not None else None)
         self._chiming: asyncio.Task[None] | None = None
         self.microphone = Microphone(
-            card,
+            heard,
             device=settings.microphone,
             switch=MicrophoneSwitch(
                 data_dir / "sound.json", is_on_at_first=settings.is_microphone_on

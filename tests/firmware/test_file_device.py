@@ -85,7 +85,8 @@ async def test_a_quick_reply_is_heard_in_the_file(make: Make, tmp_path: Path) ->
     assert not holds_hz(samples, 700)
 
 
-def test_a_file_hears_nobody(tmp_path: Path) -> None:
+async def test_a_file_hears_nobody(make: Make, tmp_path: Path) -> None:
+    assert make().microphone.state == "none"
     with pytest.raises(NoAudioDevice, match='set it to "system"'):
         FileDevices(tmp_path, SystemClock()).open_microphone("", lambda _block, _ns: None)
 
