@@ -121,12 +121,12 @@ class CustodyService:
     async def _tell(self) -> None:
         told_size = 0
         while True:
+            if self._register_size > told_size:  # first: a backlog of slots takes its time
+                told_size = self._register_size
+                await self._tell_all(told_size)
             await self._releases.tell()
             await self._slots.tell()
             has_published = await self._texts.publish()
-            if self._register_size > told_size:
-                told_size = self._register_size
-                await self._tell_all(told_size)
             await self._waiter.wait(LOOK_S if has_published else TEXTS_AGAIN_S)
 
     async def _tell_all(self, size: int) -> None:

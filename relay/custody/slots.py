@@ -144,17 +144,28 @@ class Slots:
         return len(due)
 
     async def tell(self) -> None:
-        """Send their paths to the doorbells of those slots that are logged by now."""
+        """Send their paths to the doorbells of those slots that are logged by now.
+
+        Slots without a commitment need no proof: after a long absence there are very many of them.
+        """
         async with self._database.read() as tx:
             slots = await rows.list_closed_slots(tx)
             slot_ms = await self._length_ms(tx) or 0
+        over: int | None = None
         for closed in slots:
-            logged = await self._logs.find(Pending(log="custody", number=closed.number))
-            if logged is None:
-                return
-            await self._tell(closed, logged.proof.decode(), slot_ms)
-            async with self._database.begin() as tx:
-                await rows.forget_slots(tx, up_to=closed.slot)
+            if closed.commitments:
+                logged = await self._logs.find(Pending(log="custody", number=closed.number))
+                if logged is None:
+                    break
+                await self._tell(closed, logged.proof.decode(), slot_ms)
+                await self._forget(closed.slot)
+            over = None if closed.commitments else closed.slot
+        if over is not None:
+            await self._forget(over)
+
+    async def _forget(self, up_to: int) -> None:
+        async with self._database.begin() as tx:
+            await rows.forget_slots(tx, up_to=up_to)
 
     async def _tell(self, slot: ClosedSlot, proof: str, slot_ms: int) -> None:
         async with self._database.read() as tx:
