@@ -397,7 +397,7 @@ class RegisterFollower:
             except (OSError, LogUnreadable):
                 self._load_locked()
                 raise
-        self._save()
+        self._saving.save_if_due(store, self._followed, is_long_read=True)
 
     def _take_stamps(self, notes: deque[bytes]) -> None:
         """Add the cosigned times from the front of a queue that are of sizes that are here."""

@@ -56,11 +56,17 @@ class StateSnapshots:
         finally:
             self._replay_ns += self._clock.monotonic_ns() - begun_ns
 
-    def save_if_due(self, store: RegisterStore, followed: RegisterState) -> None:
-        """Save if it is time and something is new. A storage error only costs time."""
+    def save_if_due(
+        self, store: RegisterStore, followed: RegisterState, *, is_long_read: bool = False
+    ) -> None:
+        """Save if it is time and something is new. A storage error only costs time.
+
+        Within a long read only what the card has no room for makes it time.
+        """
         now_ns = self._clock.monotonic_ns()
         is_large = store.tail_bytes > MAX_TAIL_BYTES
-        is_late = self._replay_ns > MAX_REPLAY_NS or now_ns - self._saved_at_ns >= SAVE_EVERY_NS
+        is_old = now_ns - self._saved_at_ns >= SAVE_EVERY_NS
+        is_late = not is_long_read and (is_old or self._replay_ns > MAX_REPLAY_NS)
         reached = (followed.size, followed.taken)
         if self._signer is None or not (is_late or is_large) or reached == self._saved:
             return
