@@ -16,8 +16,14 @@ from firmware.protocol.register.entries import OfficerLeaf, RefusedLeaf, Request
 from firmware.protocol.tlog.checkpoint import Checkpoint, sign_checkpoint, sign_cosignature
 from firmware.protocol.tlog.merkle import Tree, leaf_hash
 from firmware.protocol.tlog.signed_note import parse_note
-from firmware.protocol.tlog.tiles import TILE_WIDTH, bundles_grown, encode_bundle, tiles_grown
-from tests.fakes.log_town import DAY_MS, NOW_MS, make_town
+from firmware.protocol.tlog.tiles import (
+    TILE_WIDTH,
+    bundles_grown,
+    encode_bundle,
+    encoded_bytes,
+    tiles_grown,
+)
+from tests.fakes.log_town import DAY_MS, NOW_MS, answer_with, make_town
 
 YEAR_MS = 365 * DAY_MS
 TEXT = (
@@ -47,6 +53,8 @@ class LongRegister:
         self.folder = folder
         self.asked: Counter[str] = Counter()
         """Requests, and bytes of bodies, by kind of file."""
+        self.entries_bytes = 0
+        """What all entries take in whole bundles."""
         self._per_stamp = per_stamp
         self._every_ms = YEAR_MS // per_year
         begin_ms = end_ms - size * self._every_ms
@@ -90,17 +98,13 @@ class LongRegister:
             file = self.folder / path.replace("/", "_")
             if not file.exists():
                 return httpx2.Response(404)
-            data, status, headers = file.read_bytes(), 200, {}
-            wanted = request.headers.get("range")
-            if wanted is not None:
-                start = int(wanted.removeprefix("bytes=").removesuffix("-"))
-                status = 206
-                headers["Content-Range"] = f"bytes {start}-{len(data) - 1}/{len(data)}"
-                data = data[start:]
+            data = file.read_bytes()
+            given = answer_with(data, request)
+            start = request.headers.get("range", "bytes=0-").removeprefix("bytes=")
             kind = path.partition("/")[0] + ("/entries" if "entries" in path else "")
             self.asked[kind] += 1
-            self.asked[f"{kind} bytes"] += len(data)
-            return httpx2.Response(status, headers=headers, stream=httpx2.ByteStream(data))
+            self.asked[f"{kind} bytes"] += len(data) - int(start.removesuffix("-"))
+            return given
 
         return httpx2.MockTransport(answer)
 
@@ -111,9 +115,7 @@ class LongRegister:
             town.now_ms += self._every_ms
             number += 1
             if number % REFUSED_EVERY == 0:
-                refused = RefusedLeaf(
-                    agency=town.agreement.agency, category="assembly"
-                )
+                refused = RefusedLeaf(agency=town.agreement.agency, category="assembly")
                 yield town.next_entry(refused)
                 continue
             officer = self._officers[number % OFFICERS]
@@ -133,6 +135,7 @@ class LongRegister:
 
     def _add(self, entry: bytes) -> None:
         self._tree.append(leaf_hash(entry))
+        self.entries_bytes += encoded_bytes(entry)
         if len(self._last) == TILE_WIDTH:
             self._last = []
         self._last.append(entry)
@@ -160,7 +163,7 @@ class LongRegister:
         self._write_last()
         self._write_last_stamps()
         self._write("stamps/count", b"%d\n" % self._stamps)
-        self._write("checkpoint", self._last_stamps[-1])
+        self._write("checkpoint", self._last_stamps[-1])  # last: who reads it finds the rest
 
     def _write_last(self) -> None:
         (*_, bundle) = bundles_grown(self.size - 1, self.size)
@@ -172,4 +175,7 @@ class LongRegister:
         self._write(path, encode_bundle(self._last_stamps))
 
     def _write(self, path: str, data: bytes) -> None:
-        (self.folder / path.replace("/", "_")).write_bytes(data)
+        file = self.folder / path.replace("/", "_")
+        beside = file.with_name(f"{file.name}.new")
+        beside.write_bytes(data)
+        beside.rename(file)
