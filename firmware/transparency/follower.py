@@ -277,16 +277,14 @@ class RegisterFollower:
         newest = self._followed.newest
         if newest is None or not self._followed.is_too_old(witnessed):
             return
-        old, size = witnessed.checkpoint, newest.checkpoint.size
-        files = LogFiles(self._source, size=size)
-        with suppress(FollowError):
-            begin = await files.roots(subtrees_between(0, old.size))
-            rest = await files.roots(subtrees_between(old.size, size))
-            if joined_root([*begin, *rest]) == newest.checkpoint.root:
-                if old.size and joined_root(begin) != old.root:
-                    raise LogContradicts(newest, witnessed)
-                return
-        if self._followed.is_rolled_back(witnessed):
+        files = LogFiles(self._source, size=newest.checkpoint.size)
+        try:
+            is_beginning = await files.is_beginning(witnessed.checkpoint, newest.checkpoint)
+        except (LogUnreachable, LogUnreadable):
+            is_beginning = None
+        if is_beginning is None and self._followed.is_rolled_back(witnessed):
+            is_beginning = False
+        if is_beginning is False:
             raise LogContradicts(newest, witnessed)
 
     async def _grow(self, witnessed: Witnessed, files: LogFiles) -> None:
@@ -313,6 +311,9 @@ class RegisterFollower:
         self, growth: PendingGrowth, witnessed: Witnessed, files: LogFiles
     ) -> None:
         """Take what was read up to here, if the checkpoint's log begins with it."""
+        known = self._followed.known
+        if known is not None and growth.size < known.checkpoint.size:
+            await self._check_leads_past(known, witnessed, files)
         rest = await files.roots(subtrees_between(growth.size, witnessed.checkpoint.size))
         if joined_root([*subtrees_in(growth.frontier), *rest]) != witnessed.checkpoint.root:
             await self._refuse(growth, witnessed, files)
@@ -330,15 +331,24 @@ class RegisterFollower:
     ) -> NoReturn:
         """Raise for new entries that don't lead to the checkpoint: another log, or a bad copy."""
         await asyncio.to_thread(self._opened().drop_pending)
-        known, size = self._followed.known, witnessed.checkpoint.size
+        known = self._followed.known
         if known is not None:
-            old = known.checkpoint
-            begin = await files.roots(subtrees_between(0, old.size))
-            rest = await files.roots(subtrees_between(old.size, size))
-            is_proved = joined_root([*begin, *rest]) == witnessed.checkpoint.root
-            if is_proved and joined_root(begin) != old.root:
+            if await files.is_beginning(known.checkpoint, witnessed.checkpoint) is False:
                 raise LogContradicts(known, witnessed)
         raise LogUnreadable("the register's entries aren't those of its checkpoint")
+
+    async def _check_leads_past(
+        self, known: Witnessed, witnessed: Witnessed, files: LogFiles
+    ) -> None:
+        """Raise unless a checkpoint's log begins with what was read, of which the entries are lost.
+
+        Before any part of it counts: one that ends before what was read can't be compared with it.
+        """
+        is_beginning = await files.is_beginning(known.checkpoint, witnessed.checkpoint)
+        if is_beginning is False:
+            raise LogContradicts(known, witnessed)
+        if is_beginning is None:
+            raise LogUnreadable("the register's tiles aren't those of its checkpoint")
 
     async def _read_stamps(self, files: LogFiles) -> None:
         count = await files.stamps_count()

@@ -7,11 +7,14 @@ from collections import deque
 from collections.abc import Sequence
 
 from firmware.protocol.encoding import WireError
+from firmware.protocol.tlog.checkpoint import Checkpoint
 from firmware.protocol.tlog.lines import parse_size
 from firmware.protocol.tlog.prefixes import (
     MAX_TILE_BYTES,
     Subtree,
+    joined_root,
     root_in_tile,
+    subtrees_between,
     tile_with,
 )
 from firmware.protocol.tlog.tiles import TILE_WIDTH, Bundle
@@ -82,6 +85,17 @@ class LogFiles:
             except WireError as error:
                 raise LogUnreadable(f"the register's tiles can't be read: {error}") from error
         return found
+
+    async def is_beginning(self, old: Checkpoint, new: Checkpoint) -> bool | None:
+        """Return whether a checkpoint's tree begins with a smaller one's, as the tiles prove it.
+
+        None if they prove nothing. The answer for one pair of checkpoints never changes.
+        """
+        begin = await self.roots(subtrees_between(0, old.size))
+        rest = await self.roots(subtrees_between(old.size, new.size))
+        if joined_root([*begin, *rest]) != new.root:
+            return None
+        return old.size == 0 or joined_root(begin) == old.root
 
     async def _tile(self, subtree: Subtree) -> bytes:
         tile = tile_with(subtree, size=self._size)

@@ -48,9 +48,7 @@ class LogSource:
         found = await self.fetch_from(path, 0, max_bytes=max_bytes)
         return None if found is None else found.data
 
-    async def fetch_from(
-        self, path: str, start_byte: int, *, max_bytes: int
-    ) -> FoundBytes | None:
+    async def fetch_from(self, path: str, start_byte: int, *, max_bytes: int) -> FoundBytes | None:
         """Return a file's bytes from this one on, or all where the server gives no ranges.
 
         None if there is no such file. `max_bytes` limits what is fetched.

@@ -299,7 +299,9 @@ class RegisterState:
                 self._forget()
         self._forget()
         if sum(map(len, self._entries.values())) > MAX_KEPT_BYTES:
-            raise LogUnreadable("more agencies, officers and requests stand than this doorbell holds")
+            raise LogUnreadable(
+                "more agencies, officers and requests stand than this doorbell holds"
+            )
 
     def _forget(self) -> None:
         """Forget what nothing rests on any more."""

@@ -29,6 +29,8 @@ class Followers:
         self.signer = FileSigner(ec.generate_private_key(ec.SECP256R1()))
         self.witnessed: list[int] = []
         self.asked: list[str] = []
+        self.ranges: dict[str, str] = {}
+        """Of what was asked for in part: by its path, which part."""
 
     def saved(self) -> SavedFollowing:
         """Return what the last of them saved."""
@@ -46,7 +48,10 @@ class Followers:
         inner = town.transport()
 
         async def answer(request: httpx2.Request) -> httpx2.Response:
-            self.asked.append(request.url.path.removeprefix("/log/register/"))
+            path = request.url.path.removeprefix("/log/register/")
+            self.asked.append(path)
+            if "range" in request.headers:
+                self.ranges[path] = request.headers["range"]
             return await inner.handle_async_request(request)
 
         http = httpx2.AsyncClient(transport=httpx2.MockTransport(answer))

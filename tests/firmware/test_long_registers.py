@@ -1,0 +1,317 @@
+"""A register may be longer than what the doorbell keeps: it is read in parts, and still bound.
+
+The parts, the window and the card's room are small here; `make soak` has a million entries.
+"""
+
+import hashlib
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from firmware.protocol.tlog import kept_tree
+from firmware.protocol.tlog.proof import check_proof
+from firmware.protocol.tlog.tiles import encode_bundle
+from firmware.transparency import reader, register_store, snapshots
+from firmware.transparency.errors import LogContradicts, LogUnreachable, LogUnreadable
+from firmware.transparency.follower import RegisterFollower
+from firmware.transparency.log_source import LogSource
+from firmware.transparency.state_signature import sign_state, verify_state
+from relay.verify.authority_checks import AuthorityReader, check_ages, check_authority
+from tests.fakes.followers import LOG_URL, Followers
+from tests.fakes.log_town import Town, make_town
+from tests.fakes.media import in_memory
+
+ROOM = 12_000
+
+
+@pytest.fixture
+def followers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Followers:
+    monkeypatch.setattr(reader, "PART_ENTRIES", 100)
+    monkeypatch.setattr(kept_tree, "WINDOW", 300)
+    monkeypatch.setattr(snapshots, "MAX_TAIL_BYTES", ROOM)
+    return Followers(tmp_path)
+
+
+def long_town(size: int = 900) -> Town:
+    """Return a town with so many entries more, a request after the first hundred, and a last one."""
+    town = make_town()
+    junk = [b'{"number":%d}' % number for number in range(size)]
+    town.register_log.append(*junk[:100], at_ms=town.now_ms)
+    town.publish(case_number="LK-1")
+    for start in range(100, size, 100):
+        town.register_log.append(*junk[start : start + 100], at_ms=town.now_ms)
+    town.wind(days=2)
+    town.publish(case_number="LK-2")
+    return town
+
+
+def extract_holds(follower: RegisterFollower, town: Town) -> None:
+    """Check that what a package takes of the register is proved and shows its age."""
+    digest = list(follower.facts().requests)[-1]
+    extract = follower.extract(digest)
+    for proven in (extract.agreement, extract.officer, extract.request, extract.last):
+        check_proof(
+            proven.proof.encode(),
+            entry=proven.entry.encode(),
+            policy=town.policy,
+            origin=town.register_log.origin,
+        )
+    release = town.release_proof(device="a" * 20, grant_digest="0" * 64)
+    files = {
+        "request.json": town.register.requests[digest].signed.encode(),
+        "register.json": extract.encode(),
+        "release.json": release.encode(),
+    }
+    reading = AuthorityReader(in_memory(files), town.policy, None)
+    check_authority(reading)
+    assert "when the release was witnessed" in check_ages(reading)
+
+
+async def test_a_long_register_is_read_in_parts_and_takes_little_of_the_card(
+    followers: Followers,
+) -> None:
+    town = long_town()
+    follower = followers.of(town)
+    followers.clock.set_wall_ms(town.now_ms)
+    await follower.read()
+    assert follower.facts() == town.facts()
+    extract_holds(follower, town)
+    whole = sum(2 + len(entry) for entry in town.register_log.entries)
+    names = {path.name for path in followers.folder.iterdir()}
+    assert "entries" not in names
+    tail = sum(path.stat().st_size for path in followers.folder.glob("entries*"))
+    assert tail < whole / 2
+    again = followers.of(town)
+    followers.asked.clear()
+    await again.start()
+    assert followers.asked == []
+    assert again.facts() == town.facts()
+    extract_holds(again, town)
+    town.publish(case_number="LK-3")
+    await again.read()
+    assert again.facts() == town.facts()
+
+
+@pytest.mark.parametrize("missing", ["000", "001", "002", "003.p/138"])
+async def test_a_long_read_that_was_interrupted_goes_on_after_the_last_part(
+    followers: Followers, missing: str
+) -> None:
+    town = long_town()
+    followers.clock.set_wall_ms(town.now_ms)
+    assert town.register_log.size == 906
+    town.register_log.pinned[f"tile/entries/{missing}"] = None
+    with pytest.raises(LogUnreachable):
+        await followers.of(town).read()
+    town.register_log.pinned.clear()
+    again = followers.of(town)
+    await again.start()
+    assert again.facts().fresh_ms == 0, "a part of a register lets nobody ask"
+    followers.asked.clear()
+    await again.read()
+    asked = [path for path in followers.asked if "entries" in path]
+    before = ("000", "001", "002", "003.p/138").index(missing)
+    assert len(asked) == 4 - before
+    assert again.facts() == town.facts()
+    extract_holds(again, town)
+
+
+async def test_no_part_counts_that_the_checkpoint_isnt_of(followers: Followers) -> None:
+    """A relay serves other entries at the beginning; seen to be kept without `_take_part`'s look."""
+    town = long_town()
+    entries = list(town.register_log.entries[:256])
+    entries[200] = b'{"other":1}'
+    town.register_log.pinned["tile/entries/000"] = encode_bundle(entries)
+    follower = followers.of(town)
+    with pytest.raises(LogUnreadable, match="aren't those of its checkpoint"):
+        await follower.read()
+    assert follower.facts().size == 0
+    assert follower._followed.size == 0
+    town.register_log.pinned.clear()
+    await follower.read()
+    assert follower.facts().size == town.register_log.size
+
+
+@pytest.mark.parametrize("how", ["gone", "short", "junk"])
+async def test_tiles_that_show_nothing_let_nothing_count(followers: Followers, how: str) -> None:
+    town = long_town()
+    bad = {"gone": None, "short": b"", "junk": bytes(32 * 3)}[how]
+    town.register_log.pinned["tile/1/000.p/3"] = bad
+    town.register_log.pinned["tile/1/000"] = bad
+    follower = followers.of(town)
+    with pytest.raises((LogUnreadable, LogUnreachable)):
+        await follower.read()
+    assert follower._followed.size == 0
+
+
+async def test_another_version_of_the_program_goes_on_from_what_is_left(
+    followers: Followers,
+) -> None:
+    """The entries can't be judged anew: they are gone. The state's own number says if it may."""
+    town = long_town()
+    followers.clock.set_wall_ms(town.now_ms)
+    await followers.of(town).read()
+    state = verify_state(followers.saved_path.read_bytes(), followers.signer)
+    tag_end = state.index(b"\n") + 1
+    other = state[:tag_end] + bytes(32) + state[tag_end + 32 : -32]
+    other += hashlib.sha256(other).digest()
+    followers.saved_path.write_bytes(sign_state(other, followers.signer))
+    again = followers.of(town)
+    await again.start()
+    assert again.facts() == town.facts()
+
+
+@pytest.mark.parametrize("how", ["damaged", "gone", "another's"])
+async def test_without_its_state_the_register_is_read_anew_and_must_be_the_same(
+    followers: Followers, how: str
+) -> None:
+    town = long_town()
+    honest = town.register_log
+    followers.clock.set_wall_ms(town.now_ms)
+    await followers.of(town).read()
+    if how == "gone":
+        followers.saved_path.unlink()
+    else:
+        data = bytearray(followers.saved_path.read_bytes())
+        data[-1 if how == "damaged" else 20] ^= 1
+        followers.saved_path.write_bytes(data)
+    fork = honest.fork(size=500)
+    fork.append(*(b"%d" % number for number in range(450)), at_ms=town.now_ms)
+    town.register_log = fork
+    follower = followers.of(town)
+    await follower.start()
+    assert follower.facts().size == 0
+    with pytest.raises(LogContradicts):
+        await follower.read()
+    town.register_log = honest
+    town.wind(hours=0.25)
+    await follower.read()
+    assert follower.facts() == town.facts()
+
+
+@pytest.mark.parametrize(
+    ("hours", "has_tiles", "error"),
+    [
+        (-1, True, LogContradicts),
+        (1, True, LogContradicts),
+        (1, False, LogContradicts),
+        (-1, False, LogUnreadable),
+    ],
+)
+async def test_a_smaller_version_is_found_out_however_old_it_is(
+    followers: Followers, hours: float, has_tiles: bool, error: type[Exception]
+) -> None:
+    """By the log's own tiles, or because no honest witness signs a smaller tree later.
+
+    Who serves an old checkpoint of another version, and hides the tiles, has the doorbell say that
+    an old copy is served: it counts for nothing, and nothing gets fresher by it.
+    """
+    town = long_town(2000)
+    honest = town.register_log
+    followers.clock.set_wall_ms(town.now_ms)
+    follower = followers.of(town)
+    await follower.read()
+    fork = honest.fork(size=200)
+    fork.append(b"other", at_ms=town.now_ms + round(hours * 3_600_000))
+    honest.pinned["checkpoint"] = fork.checkpoint
+    if not has_tiles:
+        for path in honest._files():
+            if path.startswith("tile/") and "entries" not in path:
+                honest.pinned[path] = None
+    with pytest.raises(error):
+        await follower.read()
+    assert follower.has_contradiction == (error is LogContradicts)
+    assert follower.facts().size == honest.size
+
+
+async def test_an_old_copy_of_the_right_log_is_no_contradiction(followers: Followers) -> None:
+    town = long_town(2000)
+    honest = town.register_log
+    followers.clock.set_wall_ms(town.now_ms)
+    follower = followers.of(town)
+    await follower.read()
+    honest.pinned["checkpoint"] = honest.note(at_ms=town.now_ms - 3_600_000, size=300)
+    with pytest.raises(LogUnreadable, match="an old copy is served"):
+        await follower.read()
+    assert not follower.has_contradiction
+
+
+# --- ranges ---
+
+
+async def test_only_the_new_end_of_a_bundle_is_fetched(followers: Followers) -> None:
+    town = make_town()
+    follower = followers.of(town)
+    await follower.read()
+    before = sum(2 + len(entry) for entry in town.register_log.entries)
+    stamps = sum(2 + len(stamp) for stamp in town.register_log.stamps)
+    town.publish()
+    followers.ranges.clear()
+    await follower.read()
+    assert followers.ranges == {
+        "tile/entries/000.p/5": f"bytes={before}-",
+        "stamps/000.p/5": f"bytes={stamps}-",
+    }
+    again = followers.of(town)
+    await again.start()
+    town.publish(case_number="LK-2", cells=["891f0000007ffff"])
+    await again.read()
+    assert followers.ranges["tile/entries/000.p/6"] != f"bytes={before}-"
+    assert again.facts() == town.facts()
+
+
+ANSWERS = {
+    "no ranges": lambda data, _start: httpx2.Response(200, stream=httpx2.ByteStream(data)),
+    "another part": lambda data, start: httpx2.Response(
+        206,
+        stream=httpx2.ByteStream(data[start - 1 :]),
+        headers={"Content-Range": f"bytes {start - 1}-{len(data) - 1}/{len(data)}"},
+    ),
+    "not to its end": lambda data, start: httpx2.Response(
+        206,
+        stream=httpx2.ByteStream(data[start:-1]),
+        headers={"Content-Range": f"bytes {start}-{len(data) - 2}/{len(data)}"},
+    ),
+    "a part without its place": lambda data, start: httpx2.Response(
+        206, stream=httpx2.ByteStream(data[start:])
+    ),
+    "none there": lambda _data, _start: httpx2.Response(416),
+}
+
+
+@pytest.mark.parametrize("how", ANSWERS)
+async def test_a_server_of_ranges_can_only_give_what_it_says(how: str) -> None:
+    """All of it counts as all; what isn't the part that was asked for is no file."""
+    data = b"0123456789"
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        wanted = request.headers.get("range")
+        return (
+            ANSWERS[how](data, 4)
+            if wanted
+            else httpx2.Response(200, stream=httpx2.ByteStream(data))
+        )
+
+    http = httpx2.AsyncClient(transport=httpx2.MockTransport(answer))
+    source = LogSource(http, LOG_URL, "register")
+    if how in ("no ranges", "none there"):
+        found = await source.fetch_from("tile/entries/000.p/9", 4, max_bytes=100)
+        assert found is not None
+        assert (found.start_byte, found.data) == (0, data)
+    else:
+        with pytest.raises(LogUnreachable, match="206"):
+            await source.fetch_from("tile/entries/000.p/9", 4, max_bytes=100)
+
+
+def test_what_a_power_cut_left_of_an_earlier_file_goes(tmp_path: Path) -> None:
+    file = register_store.RecordFile(tmp_path, "entries")
+    file.append([b"a", b"b"])
+    (tmp_path / "entries.2").touch()
+    (tmp_path / "entries.x").touch()
+    again = register_store.RecordFile(tmp_path, "entries")
+    assert again.base == 2
+    assert list(again.from_number(0)) == []
+    again.append([b"c", b"d"])
+    assert list(again.from_number(3)) == [b"d"]
+    again.drop_others()
+    assert {path.name for path in tmp_path.iterdir()} == {"entries.2", "entries.x"}
