@@ -1,8 +1,8 @@
 """Follower of the register: fetches new entries, and accepts them once they are proved.
 
 One read at a time: the checkpoint, by the policy; each new entry; the root over all of them; then
-the cosigned times. A long read goes in parts, each of which the log's tiles show to be the beginning
-of what the checkpoint is of. Whatever fails, the entries read before stay. A checkpoint that contradicts
+the cosigned times. A long read goes in parts, each of which the log's tiles show to be how the
+checkpoint's log begins. Whatever fails, the entries read before stay. A checkpoint that contradicts
 them is kept as proof, and from then on the facts aren't fresh: nothing is released until a later
 checkpoint of the log that was read before is seen.
 
@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import NoReturn
 
 from firmware.protocol.commands import Accepted, RegisterGrew, ReplyBody
-from firmware.protocol.encoding import WireError
 from firmware.protocol.register.chain import make_extract
 from firmware.protocol.register.extract import RegisterExtract
 from firmware.protocol.register.facts import RegisterFacts, no_register
@@ -303,7 +302,7 @@ class RegisterFollower:
                 await self._read_stamps(files)
                 growth = await asyncio.to_thread(reader.pending, store, self._followed, size=size)
         if not growth.matches(witnessed):
-            await self._refuse(growth, witnessed, files)
+            await self._refuse(witnessed, files)
         self._check_bound(growth, witnessed)
         await asyncio.to_thread(self._accept, witnessed)
 
@@ -316,7 +315,7 @@ class RegisterFollower:
             await self._check_leads_past(known, witnessed, files)
         rest = await files.roots(subtrees_between(growth.size, witnessed.checkpoint.size))
         if joined_root([*subtrees_in(growth.frontier), *rest]) != witnessed.checkpoint.root:
-            await self._refuse(growth, witnessed, files)
+            await self._refuse(witnessed, files)
         self._check_bound(growth, witnessed)
         await asyncio.to_thread(self._take_and_save, growth, witnessed)
 
@@ -326,15 +325,15 @@ class RegisterFollower:
         if known is not None and growth.is_other:
             raise LogContradicts(known, witnessed)
 
-    async def _refuse(
-        self, growth: PendingGrowth, witnessed: Witnessed, files: LogFiles
-    ) -> NoReturn:
+    async def _refuse(self, witnessed: Witnessed, files: LogFiles) -> NoReturn:
         """Raise for new entries that don't lead to the checkpoint: another log, or a bad copy."""
         await asyncio.to_thread(self._opened().drop_pending)
         known = self._followed.known
-        if known is not None:
-            if await files.is_beginning(known.checkpoint, witnessed.checkpoint) is False:
-                raise LogContradicts(known, witnessed)
+        is_other = known is not None and (
+            await files.is_beginning(known.checkpoint, witnessed.checkpoint) is False
+        )
+        if known is not None and is_other:
+            raise LogContradicts(known, witnessed)
         raise LogUnreadable("the register's entries aren't those of its checkpoint")
 
     async def _check_leads_past(
@@ -416,7 +415,7 @@ class RegisterFollower:
         taken: list[bytes] = []
         try:
             with self._lock, self._saving.replaying():
-                taken.extend(reader.take_stamps(self._followed, notes))
+                taken.extend(reader.take_stamps(self._followed, notes, iter(())))
         finally:
             if taken:
                 store.stamps.append(taken)

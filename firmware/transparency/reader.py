@@ -127,7 +127,7 @@ def _replay(
 
 
 def take_stamps(
-    followed: RegisterState, notes: deque[bytes], later: Iterator[bytes] = iter(())
+    followed: RegisterState, notes: deque[bytes], later: Iterator[bytes]
 ) -> Iterator[bytes]:
     """Take the cosigned times from the front that are of sizes that are here; yield them.
 

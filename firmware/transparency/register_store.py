@@ -211,7 +211,7 @@ class RegisterStore:
         return self.entries.size_bytes + self.stamps.size_bytes
 
     def begin_anew(self, *, entries: int, stamps: int) -> None:
-        """Drop entries and stamps up to these: the state after them was saved, and nothing waits."""
+        """Drop entries and stamps: the state after so many was saved. What is on trial goes too."""
         self.entries.begin_at(entries)
         self.stamps.begin_at(stamps)
         self.counting_bytes = 0

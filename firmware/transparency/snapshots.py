@@ -68,7 +68,11 @@ class StateSnapshots:
         is_old = now_ns - self._saved_at_ns >= SAVE_EVERY_NS
         is_late = not is_long_read and (is_old or self._replay_ns > MAX_REPLAY_NS)
         reached = (followed.size, followed.taken)
-        if self._signer is None or not (is_late or is_large) or reached == self._saved:
+        if self._signer is None:
+            if is_large:  # there is no next start
+                store.begin_anew(entries=followed.size, stamps=followed.taken)
+            return
+        if not (is_late or is_large) or reached == self._saved:
             return
         try:
             store.saved_register.write(sign_state(followed.save(code=self.code), self._signer))

@@ -38,7 +38,7 @@ MAX_KEPT_BYTES = 96 * 1024 * 1024
 """Of entries that something rests on: a hostile agency's certificates, say, fill no memory."""
 FORGET_EVERY = 512
 KEPT_BESIDE = 64
-"""So many entries stay a while after nothing rests on them: forgetting looks at all that is kept."""
+"""So many entries stay after nothing rests on them: forgetting looks at all that is kept."""
 
 
 class BundleEnd:
@@ -394,5 +394,5 @@ class RegisterState:
 
 
 def _ends(notes: Mapping[int, bytes]) -> set[int]:
-    """Return the last leaves of the trees that notes are of: they prove that those are this log's."""
+    """Return the last leaves of the trees that notes are of, which prove that those are earlier."""
     return {size - 1 for size in notes}

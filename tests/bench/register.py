@@ -28,9 +28,9 @@ def measure(size: Size) -> list[Result]:
     followed = WHOLE if size.runs > 1 else 12
     years = {rate: asyncio.run(_year(rate, batch, followed)) for rate, batch in YEARLY.items()}
     fetched, own, poll_bytes = years[10_000]
+    steps = (size.log_entries, size.log_entries // 2)
     ran = subprocess.run(
-        [sys.executable, "-m", "tests.bench.long_register"]
-        + [str(size.log_entries), str(size.log_entries // 2)],
+        [sys.executable, "-m", "tests.bench.long_register", *map(str, steps)],
         check=True,
         capture_output=True,
     )
@@ -61,7 +61,7 @@ def measure(size: Size) -> list[Result]:
             what=f"{what}: peak memory of its process",
             unit="MB",
             own_runs=[Readings(values=[last["peak_mb"]])],
-            note="With Python and all that the follower imports; `make soak` has a million entries.",
+            note="With Python and all that it imports. `make soak` has a million entries.",
         ),
         Result(
             id="L7 card",

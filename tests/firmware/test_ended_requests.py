@@ -5,8 +5,8 @@ import random
 import msgspec
 import pytest
 
-from firmware.protocol.register.entries import Limits, LimitsChanged, RequestLeaf
 from firmware.protocol.register.ended import HashBag
+from firmware.protocol.register.entries import Limits, LimitsChanged, RequestLeaf
 from firmware.protocol.register.facts import Stamps, facts_of
 from firmware.protocol.register.replay import MAX_KEPT_VOIDS, Register
 from firmware.protocol.requests import MAX_LIFE_MS, MAX_SKEW_MS, EvidenceRequest

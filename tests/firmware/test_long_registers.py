@@ -34,7 +34,7 @@ def followers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Followers:
 
 
 def long_town(size: int = 900) -> Town:
-    """Return a town with so many entries more, a request after the first hundred, and a last one."""
+    """Return a town with so many entries more, an early request, and a last one."""
     town = make_town()
     junk = [b'{"number":%d}' % number for number in range(size)]
     town.register_log.append(*junk[:100], at_ms=town.now_ms)
@@ -117,7 +117,7 @@ async def test_a_long_read_that_was_interrupted_goes_on_after_the_last_part(
 
 
 async def test_no_part_counts_that_the_checkpoint_isnt_of(followers: Followers) -> None:
-    """A relay serves other entries at the beginning; seen to be kept without `_take_part`'s look."""
+    """A relay serves other entries at the beginning. Seen to fail without `_take_part`'s look."""
     town = long_town()
     entries = list(town.register_log.entries[:256])
     entries[200] = b'{"other":1}'
@@ -234,6 +234,17 @@ async def test_an_old_copy_of_the_right_log_is_no_contradiction(followers: Follo
     with pytest.raises(LogUnreadable, match="an old copy is served"):
         await follower.read()
     assert not follower.has_contradiction
+
+
+async def test_who_keeps_nothing_for_a_next_start_takes_no_more_of_the_disk(
+    followers: Followers,
+) -> None:
+    town = long_town()
+    follower = followers.of(town, is_doorbell=False)
+    followers.clock.set_wall_ms(town.now_ms)
+    await follower.read()
+    assert follower.facts() == town.facts()
+    assert sum(path.stat().st_size for path in followers.folder.iterdir()) < 2 * ROOM
 
 
 # --- ranges ---

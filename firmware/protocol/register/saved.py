@@ -148,8 +148,8 @@ def restore_register(
 ) -> Register:
     """Return the state that a saved form is of, or raise SavedUnusable.
 
-    `entries`, each with its index and in order, has all of the kept requests; it is read up to where
-    the state ends.
+    `entries`, each with its index and in order, has all of the kept requests, and the last entry
+    that the state is of; what comes later isn't read.
     """
     if saved.origin != origin:
         raise SavedUnusable(f"it is of {saved.origin}")

@@ -159,7 +159,7 @@ class KeptTree:
         return self._path(index, 0)
 
     def consistency_proof(self, old_size: int) -> list[bytes]:
-        """Return the proof that this tree begins with that of `old_size`, whose last leaf is kept."""
+        """Return the proof that this tree begins with a smaller one, whose last leaf is kept."""
         if old_size in (0, self.size):
             return []
         height = (old_size & -old_size).bit_length() - 1
