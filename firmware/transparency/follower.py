@@ -47,6 +47,8 @@ POLLS_IN_FRESHNESS = 4
 FIRST_RETRY_S = 5.0
 UNREADABLE_MAX_RETRY_S = 3600.0
 """A log whose files don't fit together costs a part of a long read a try, on the card too."""
+PLACE_EVERY_NS = 24 * 3600 * 10**9
+"""So often a doorbell asks the relay where its logs are read."""
 LEAST_PAUSE_S = 1.0
 GROWN_JITTER_S = 1.0
 """Spread of the reads, so that a fleet notified of an entry doesn't fetch at the same moment."""
@@ -98,6 +100,7 @@ class RegisterFollower:
         self._one_at_a_time = asyncio.Lock()
         self._lock = threading.Lock()  # of `_followed`, between threads
         self._is_wanted = asyncio.Event()
+        self._look_up_ns = 0
         self._progress: ReadProgress | None = None
 
     @property
@@ -180,6 +183,7 @@ class RegisterFollower:
             self._is_wanted.clear()
             ahead_ms = self._ahead_ms()
             try:
+                await self._look_up()
                 await self.read()
             except (LogUnreadable, LogContradicts) as error:
                 log.warning("the register isn't as it should be: %s", error)
@@ -187,6 +191,7 @@ class RegisterFollower:
                 continue
             except (FollowError, OSError) as error:
                 log.warning("the register couldn't be read: %s", error)
+                self._source.go_home()
                 wait_s = backoff.next_s()
             else:
                 backoff.reset()
@@ -197,6 +202,14 @@ class RegisterFollower:
                 else:
                     stale.reset()
             await self._pause(max(wait_s, LEAST_PAUSE_S), ahead_ms)
+
+    async def _look_up(self) -> None:
+        """Ask the relay, now and then, where its logs are read: nothing there is believed either."""
+        now_ns = self._clock.monotonic_ns()
+        if now_ns >= self._look_up_ns:
+            self._look_up_ns = now_ns + PLACE_EVERY_NS
+            with suppress(FollowError):
+                await self._source.look_up()
 
     async def on_grown(self, command: RegisterGrew) -> ReplyBody:
         """Read soon, as the relay announces growth; nothing else of its message is trusted."""

@@ -14,6 +14,8 @@ import httpx2
 from firmware.transparency.errors import LogUnreachable, LogUnreadable
 
 TIMEOUT_S = 30.0
+PLACE_PATH = "place"
+MAX_PLACE_BYTES = 2048
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,12})-([0-9]{1,12})/([0-9]{1,12})")
 
 
@@ -33,8 +35,25 @@ class LogSource:
     ) -> None:
         """`name` is the log's folder under `log_url`; the URL is checked at each use."""
         self._http = http
-        self._prefix = f"{log_url.rstrip('/')}/{name}/"
+        self._home_url = self._log_url = log_url.rstrip("/")
+        self._name = name
         self._timeout_s = timeout_s
+
+    async def look_up(self) -> None:
+        """Read from where the relay says that its logs are: a bucket of theirs, or a CDN.
+
+        It may be the relay itself, which says nothing then; so it is as long as it can't be asked.
+        """
+        self.go_home()
+        found = await self._fetch(f"{self._home_url}/{PLACE_PATH}", PLACE_PATH, 0, MAX_PLACE_BYTES)
+        if found is not None:
+            log_url = found.data.decode("utf-8", "replace").strip().rstrip("/")
+            _check_url(log_url)
+            self._log_url = log_url
+
+    def go_home(self) -> None:
+        """Read from the relay itself, as another place can't be reached."""
+        self._log_url = self._home_url
 
     async def fetch(self, path: str, *, max_bytes: int) -> bytes:
         """Return a file's bytes, or raise LogUnreachable or LogUnreadable."""
@@ -53,7 +72,14 @@ class LogSource:
 
         None if there is no such file. `max_bytes` limits what is fetched.
         """
-        url = self._url_of(path)
+        return await self._fetch(
+            f"{self._log_url}/{self._name}/{path}", path, start_byte, max_bytes
+        )
+
+    async def _fetch(
+        self, url: str, path: str, start_byte: int, max_bytes: int
+    ) -> FoundBytes | None:
+        _check_url(url)
         try:
             async with asyncio.timeout(self._timeout_s):
                 status, found = await self._get(url, path, start_byte, max_bytes)
@@ -87,17 +113,16 @@ class LogSource:
                     raise LogUnreadable(f"{path} has more than {max_bytes} bytes")
         return status, FoundBytes(start_byte=start_byte if is_part else 0, data=bytes(received))
 
-    def _url_of(self, path: str) -> str:
-        try:
-            place = httpx2.URL(self._prefix)
-        except httpx2.InvalidURL as error:
-            raise LogUnreachable("the enrolment names no place of the log: enrol anew") from error
-        is_here = place.scheme == "http" and _is_loopback(place.host)
-        if not place.host or not (place.scheme == "https" or is_here):
-            raise LogUnreachable(
-                "the enrolment names a place of the log that isn't https: enrol anew"
-            )
-        return self._prefix + path
+
+def _check_url(url: str) -> None:
+    """Raise LogUnreachable for what could lead into the home network."""
+    try:
+        place = httpx2.URL(url)
+    except httpx2.InvalidURL as error:
+        raise LogUnreachable("the relay names no place of the log: enrol anew") from error
+    is_here = place.scheme == "http" and _is_loopback(place.host)
+    if not place.host or not (place.scheme == "https" or is_here):
+        raise LogUnreachable("the relay names a place of the log that isn't https: enrol anew")
 
 
 def _begins_at(headers: httpx2.Headers, start_byte: int) -> bool:

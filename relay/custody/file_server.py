@@ -14,6 +14,7 @@ from starlette.routing import Route
 from relay.custody.tile_store import TileStore, cache_control_of, is_changing, is_path
 from relay.errors import ObjectStoreError
 
+PLACE_PATH = "place"
 CACHE_BYTES = 32 * 1024 * 1024
 _RANGE = re.compile(r"bytes=([0-9]{1,12})-([0-9]{0,12})")
 FOR_ANYBODY = {"access-control-allow-origin": "*", "x-content-type-options": "nosniff"}
@@ -22,8 +23,12 @@ FOR_ANYBODY = {"access-control-allow-origin": "*", "x-content-type-options": "no
 class LogFileServer:
     """The files under /log/; immutable ones are cached in memory up to a limit."""
 
-    def __init__(self, shelf: TileStore, *, cache_bytes: int = CACHE_BYTES) -> None:
+    def __init__(
+        self, shelf: TileStore, *, public_url: str = "", cache_bytes: int = CACHE_BYTES
+    ) -> None:
+        """`public_url` is where else the files are read; doorbells ask for it."""
         self._shelf = shelf
+        self._public_url = public_url
         self._cache: OrderedDict[str, bytes] = OrderedDict()
         self._limit_bytes = self._left_bytes = cache_bytes
 
@@ -34,6 +39,9 @@ class LogFileServer:
     async def answer(self, request: Request) -> Response:
         """Answer with one file."""
         path = request.path_params["path"]
+        if path == PLACE_PATH and self._public_url:
+            headers = {"cache-control": "no-cache", **FOR_ANYBODY}
+            return PlainTextResponse(f"{self._public_url}\n", headers=headers)
         if not is_path(path):
             return self._no(404, "no file of a log has this name")
         try:

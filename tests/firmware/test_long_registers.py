@@ -3,12 +3,14 @@
 The parts, the window and the card's room are small here; `make soak` has a million entries.
 """
 
+import asyncio
 import hashlib
 from pathlib import Path
 
 import httpx2
 import pytest
 
+from firmware.protocol.commands import RegisterGrew
 from firmware.protocol.tlog import kept_tree
 from firmware.protocol.tlog.proof import check_proof
 from firmware.protocol.tlog.tiles import encode_bundle
@@ -19,8 +21,9 @@ from firmware.transparency.log_source import LogSource
 from firmware.transparency.state_signature import sign_state, verify_state
 from relay.verify.authority_checks import AuthorityReader, check_ages, check_authority
 from tests.fakes.followers import LOG_URL, Followers
-from tests.fakes.log_town import Town, make_town
+from tests.fakes.log_town import Town, answer_with, make_town
 from tests.fakes.media import in_memory
+from tests.fakes.waiting import eventually
 
 ROOM = 12_000
 
@@ -245,6 +248,68 @@ async def test_who_keeps_nothing_for_a_next_start_takes_no_more_of_the_disk(
     await follower.read()
     assert follower.facts() == town.facts()
     assert sum(path.stat().st_size for path in followers.folder.iterdir()) < 2 * ROOM
+
+
+# --- where the logs are read ---
+
+ELSEWHERE = "https://cdn.example/town"
+
+
+async def read_by_run(town: Town, followers: Followers, place: bytes | None) -> list[str]:
+    """Let a doorbell run until it has read the register; return the URLs that it asked for."""
+    asked: list[str] = []
+
+    async def answer(request: httpx2.Request) -> httpx2.Response:
+        url = str(request.url)
+        asked.append(url)
+        if url == f"{LOG_URL}/place":
+            stream = None if place is None else httpx2.ByteStream(place)
+            return httpx2.Response(404 if place is None else 200, stream=stream)
+        for base in (f"{LOG_URL}/register/", f"{ELSEWHERE}/register/"):
+            if url.startswith(base):
+                data = town.register_log.file(url.removeprefix(base))
+                return httpx2.Response(404) if data is None else answer_with(data, request)
+        raise httpx2.ConnectError("nobody is there")
+
+    follower = followers.of(town)
+    http = httpx2.AsyncClient(transport=httpx2.MockTransport(answer))
+    follower._source = LogSource(http, LOG_URL, "register")
+    follower._poll_every_s = 0.1
+    running = asyncio.create_task(follower.run())
+    await eventually(lambda: len(asked) > 1)
+    await follower.on_grown(RegisterGrew(size=town.register_log.size + 1))
+    await eventually(lambda: follower.facts().size == town.register_log.size)
+    running.cancel()
+    return asked
+
+
+async def test_a_doorbell_reads_where_the_relay_says_that_the_logs_are(
+    followers: Followers,
+) -> None:
+    asked = await read_by_run(make_town(), followers, f"{ELSEWHERE}\n".encode())
+    assert asked[0] == f"{LOG_URL}/place"
+    assert {url.partition("/register/")[0] for url in asked[1:]} == {ELSEWHERE}
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        None,
+        b"",
+        b"http://192.168.1.1/log",
+        b"file:///etc",
+        b"//",
+        b"\xff",
+        b"x" * 3000,
+        b"https://gone.example/log",
+    ],
+)
+async def test_a_place_that_is_none_leaves_the_relays_own(
+    followers: Followers, place: bytes | None
+) -> None:
+    asked = await read_by_run(make_town(), followers, place)
+    assert asked[-1].startswith(LOG_URL)
+    assert not any("192.168" in url for url in asked)
 
 
 # --- ranges ---

@@ -147,6 +147,17 @@ async def test_nothing_but_the_logs_is_served(http: httpx2.AsyncClient, path: st
     assert b"sealed" not in answer.content
 
 
+async def test_doorbells_learn_where_else_the_logs_are_read(bucket: MemoryBucket) -> None:
+    for public_url, status in (("https://logs.test/log", 200), ("", 404)):
+        shelf = TileStore(bucket, SystemClock(), Retention())
+        files = LogFileServer(shelf, public_url=public_url)
+        transport = httpx2.ASGITransport(app=Starlette(routes=[*files.routes()]))
+        async with httpx2.AsyncClient(transport=transport, base_url="http://relay.test") as http:
+            answer = await http.get("/log/place")
+        assert answer.status_code == status
+        assert status == 404 or answer.text == f"{public_url}\n"
+
+
 async def test_nobody_writes_there(http: httpx2.AsyncClient) -> None:
     for method in ("POST", "PUT", "DELETE", "PATCH"):
         assert (await http.request(method, "/log/register/checkpoint")).status_code == 405
