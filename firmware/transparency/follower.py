@@ -204,7 +204,7 @@ class RegisterFollower:
             await self._pause(max(wait_s, LEAST_PAUSE_S), ahead_ms)
 
     async def _look_up(self) -> None:
-        """Ask the relay, now and then, where its logs are read: nothing there is believed either."""
+        """Ask the relay, now and then, where its logs are read: nothing from there is believed."""
         now_ns = self._clock.monotonic_ns()
         if now_ns >= self._look_up_ns:
             self._look_up_ns = now_ns + PLACE_EVERY_NS
