@@ -11,8 +11,10 @@ from itertools import islice
 from pathlib import Path
 
 import httpx2
+import pytest
 
 from firmware.protocol.register.entries import OfficerLeaf, RefusedLeaf, RequestLeaf
+from firmware.protocol.tlog import kept_tree
 from firmware.protocol.tlog.checkpoint import Checkpoint, sign_checkpoint, sign_cosignature
 from firmware.protocol.tlog.merkle import Tree, leaf_hash
 from firmware.protocol.tlog.signed_note import parse_note
@@ -23,8 +25,11 @@ from firmware.protocol.tlog.tiles import (
     encoded_bytes,
     tiles_grown,
 )
-from tests.fakes.log_town import DAY_MS, NOW_MS, answer_with, make_town
+from firmware.transparency import reader, snapshots
+from tests.fakes.log_town import DAY_MS, NOW_MS, Town, answer_with, make_town
 
+SMALL_ROOM = 12_000
+"""Bytes of the card."""
 YEAR_MS = 365 * DAY_MS
 TEXT = (
     "Between these times a garage door was forced and two bicycles were taken. We ask for "
@@ -36,6 +41,26 @@ OFFICERS = 100
 CELLS = tuple(f"891f{number:05x}7ffffff"[:15] for number in range(16, 416))
 REFUSED_EVERY = 20
 """So many entries with one that moderators refused."""
+
+
+def make_room_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a follower read in short parts, and keep little: a thousand entries are long then."""
+    monkeypatch.setattr(reader, "PART_ENTRIES", 100)
+    monkeypatch.setattr(kept_tree, "WINDOW", 300)
+    monkeypatch.setattr(snapshots, "MAX_TAIL_BYTES", SMALL_ROOM)
+
+
+def long_town(size: int = 900) -> Town:
+    """Return a town with so many entries more, an early request, and a last one."""
+    town = make_town()
+    junk = [b'{"number":%d}' % number for number in range(size)]
+    town.register_log.append(*junk[:100], at_ms=town.now_ms)
+    town.publish(case_number="LK-1")
+    for start in range(100, size, 100):
+        town.register_log.append(*junk[start : start + 100], at_ms=town.now_ms)
+    town.wind(days=2)
+    town.publish(case_number="LK-2")
+    return town
 
 
 class LongRegister:

@@ -11,42 +11,24 @@ import httpx2
 import pytest
 
 from firmware.protocol.commands import RegisterGrew
-from firmware.protocol.tlog import kept_tree
 from firmware.protocol.tlog.proof import check_proof
-from firmware.protocol.tlog.tiles import encode_bundle
-from firmware.transparency import reader, register_store, snapshots
-from firmware.transparency.errors import LogContradicts, LogUnreachable, LogUnreadable
+from firmware.transparency import register_store
+from firmware.transparency.errors import LogUnreachable, LogUnreadable
 from firmware.transparency.follower import RegisterFollower
 from firmware.transparency.log_source import LogSource
 from firmware.transparency.state_signature import sign_state, verify_state
 from relay.verify.authority_checks import AuthorityReader, check_ages, check_authority
 from tests.fakes.followers import LOG_URL, Followers
 from tests.fakes.log_town import Town, answer_with, make_town
+from tests.fakes.long_register import SMALL_ROOM, long_town, make_room_small
 from tests.fakes.media import in_memory
 from tests.fakes.waiting import eventually
-
-ROOM = 12_000
 
 
 @pytest.fixture
 def followers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Followers:
-    monkeypatch.setattr(reader, "PART_ENTRIES", 100)
-    monkeypatch.setattr(kept_tree, "WINDOW", 300)
-    monkeypatch.setattr(snapshots, "MAX_TAIL_BYTES", ROOM)
+    make_room_small(monkeypatch)
     return Followers(tmp_path)
-
-
-def long_town(size: int = 900) -> Town:
-    """Return a town with so many entries more, an early request, and a last one."""
-    town = make_town()
-    junk = [b'{"number":%d}' % number for number in range(size)]
-    town.register_log.append(*junk[:100], at_ms=town.now_ms)
-    town.publish(case_number="LK-1")
-    for start in range(100, size, 100):
-        town.register_log.append(*junk[start : start + 100], at_ms=town.now_ms)
-    town.wind(days=2)
-    town.publish(case_number="LK-2")
-    return town
 
 
 def extract_holds(follower: RegisterFollower, town: Town) -> None:
@@ -119,34 +101,6 @@ async def test_a_long_read_that_was_interrupted_goes_on_after_the_last_part(
     extract_holds(again, town)
 
 
-async def test_no_part_counts_that_the_checkpoint_isnt_of(followers: Followers) -> None:
-    """A relay serves other entries at the beginning. Seen to fail without `_take_part`'s look."""
-    town = long_town()
-    entries = list(town.register_log.entries[:256])
-    entries[200] = b'{"other":1}'
-    town.register_log.pinned["tile/entries/000"] = encode_bundle(entries)
-    follower = followers.of(town)
-    with pytest.raises(LogUnreadable, match="aren't those of its checkpoint"):
-        await follower.read()
-    assert follower.facts().size == 0
-    assert follower._followed.size == 0
-    town.register_log.pinned.clear()
-    await follower.read()
-    assert follower.facts().size == town.register_log.size
-
-
-@pytest.mark.parametrize("how", ["gone", "short", "junk"])
-async def test_tiles_that_show_nothing_let_nothing_count(followers: Followers, how: str) -> None:
-    town = long_town()
-    bad = {"gone": None, "short": b"", "junk": bytes(32 * 3)}[how]
-    town.register_log.pinned["tile/1/000.p/3"] = bad
-    town.register_log.pinned["tile/1/000"] = bad
-    follower = followers.of(town)
-    with pytest.raises((LogUnreadable, LogUnreachable)):
-        await follower.read()
-    assert follower._followed.size == 0
-
-
 async def test_another_version_of_the_program_goes_on_from_what_is_left(
     followers: Followers,
 ) -> None:
@@ -162,69 +116,6 @@ async def test_another_version_of_the_program_goes_on_from_what_is_left(
     again = followers.of(town)
     await again.start()
     assert again.facts() == town.facts()
-
-
-@pytest.mark.parametrize("how", ["damaged", "gone", "another's"])
-async def test_without_its_state_the_register_is_read_anew_and_must_be_the_same(
-    followers: Followers, how: str
-) -> None:
-    town = long_town()
-    honest = town.register_log
-    followers.clock.set_wall_ms(town.now_ms)
-    await followers.of(town).read()
-    if how == "gone":
-        followers.saved_path.unlink()
-    else:
-        data = bytearray(followers.saved_path.read_bytes())
-        data[-1 if how == "damaged" else 20] ^= 1
-        followers.saved_path.write_bytes(data)
-    fork = honest.fork(size=500)
-    fork.append(*(b"%d" % number for number in range(450)), at_ms=town.now_ms)
-    town.register_log = fork
-    follower = followers.of(town)
-    await follower.start()
-    assert follower.facts().size == 0
-    with pytest.raises(LogContradicts):
-        await follower.read()
-    town.register_log = honest
-    town.wind(hours=0.25)
-    await follower.read()
-    assert follower.facts() == town.facts()
-
-
-@pytest.mark.parametrize(
-    ("hours", "has_tiles", "error"),
-    [
-        (-1, True, LogContradicts),
-        (1, True, LogContradicts),
-        (1, False, LogContradicts),
-        (-1, False, LogUnreadable),
-    ],
-)
-async def test_a_smaller_version_is_found_out_however_old_it_is(
-    followers: Followers, hours: float, has_tiles: bool, error: type[Exception]
-) -> None:
-    """By the log's own tiles, or because no honest witness signs a smaller tree later.
-
-    Who serves an old checkpoint of another version, and hides the tiles, has the doorbell say that
-    an old copy is served: it counts for nothing, and nothing gets fresher by it.
-    """
-    town = long_town(2000)
-    honest = town.register_log
-    followers.clock.set_wall_ms(town.now_ms)
-    follower = followers.of(town)
-    await follower.read()
-    fork = honest.fork(size=200)
-    fork.append(b"other", at_ms=town.now_ms + round(hours * 3_600_000))
-    honest.pinned["checkpoint"] = fork.checkpoint
-    if not has_tiles:
-        for path in honest._files():
-            if path.startswith("tile/") and "entries" not in path:
-                honest.pinned[path] = None
-    with pytest.raises(error):
-        await follower.read()
-    assert follower.has_contradiction == (error is LogContradicts)
-    assert follower.facts().size == honest.size
 
 
 async def test_an_old_copy_of_the_right_log_is_no_contradiction(followers: Followers) -> None:
@@ -247,7 +138,7 @@ async def test_who_keeps_nothing_for_a_next_start_takes_no_more_of_the_disk(
     followers.clock.set_wall_ms(town.now_ms)
     await follower.read()
     assert follower.facts() == town.facts()
-    assert sum(path.stat().st_size for path in followers.folder.iterdir()) < 2 * ROOM
+    assert sum(path.stat().st_size for path in followers.folder.iterdir()) < 2 * SMALL_ROOM
 
 
 # --- where the logs are read ---
