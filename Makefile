@@ -117,6 +117,7 @@ soak: setup  ## the long forms: 1,000 kills, 200 power cuts, every failing call,
 	DOORWARD_SCENE_SEEDS=6 $(VENV)/pytest tests/firmware/test_motion.py $(ARGS)
 	DOORWARD_PRE_ROLL_CLIPS=10 $(VENV)/pytest tests/firmware/test_pre_roll_in_real_time.py $(ARGS)
 	DOORWARD_LIVE_VIEWERS=500 $(VENV)/pytest tests/firmware/test_aiortc_sender.py $(ARGS)
+	$(VENV)/pytest tests/firmware/soak.py $(ARGS)
 	.ci/postgres $(VENV)/pytest tests/relay $(ARGS)
 	$(VENV)/pytest tests/guest/soak.py $(ARGS)
 	.ci/home_assistant && $(VENV)/pytest tests/home_assistant/soak.py $(ARGS)

@@ -6,7 +6,7 @@ serves the log plays no part.
 """
 
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from firmware.protocol.register.entries import Agreement, Delays, Limits, ProgramReleased
@@ -35,6 +35,13 @@ class Stamps:
             begin -= 1
         self._sizes[begin:end] = [size]
         self._times_ms[begin:end] = [aged_ms]
+
+    def keep_for(self, indexes: Iterable[int]) -> None:
+        """Keep only what says since when these entries were witnessed, and the largest tree."""
+        ats = {bisect_right(self._sizes, index) for index in indexes} | {len(self._sizes) - 1}
+        kept = sorted(at for at in ats if 0 <= at < len(self._sizes))
+        self._sizes = [self._sizes[at] for at in kept]
+        self._times_ms = [self._times_ms[at] for at in kept]
 
     def pairs(self) -> list[tuple[int, int]]:
         """Return all pairs, in the form that `add` takes, smallest tree first."""
