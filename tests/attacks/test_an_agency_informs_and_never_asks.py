@@ -86,7 +86,6 @@ async def test_an_officer_without_the_approvers_role_shows_nothing_at_once(world
 
 
 async def test_a_post_that_is_shown_at_once_is_in_the_log(world: World) -> None:
-    """Seen to fail with `feed_danger` taken out of AgencyPosts.cosign."""
     officer = await FeedOfficer.certified(world)
     post = officer.write_post(is_danger=True)
     await officer.hand_in_post(post)

@@ -70,7 +70,6 @@ async def test_a_lapsed_agreement_is_a_notice_and_an_old_one_none(world: World) 
 
 
 async def test_a_suspended_agreement_is_a_notice_and_it_never_lapses(world: World) -> None:
-    """Seen to fail while a suspension was no notice."""
     await notices(world).post_due()
     world.clock.advance(60)
     await world.town.change(AgencySuspended(agency="lakeland"), world.town.admins[0])

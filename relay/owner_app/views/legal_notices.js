@@ -3,7 +3,7 @@
  * @module
  */
 import { h } from "../dom.js";
-import { fullDayText, t } from "../i18n.js";
+import { t, timeWithin } from "../i18n.js";
 
 /** @typedef {import("../feed.js").LegalNotice} LegalNotice */
 
@@ -13,7 +13,7 @@ export function legalNotices(notices) {
     h(
       "div",
       { class: "notice", "data-legal": id },
-      h("p", {}, h("strong", {}, t("neighbours.legal", { day: fullDayText(told_ms) }))),
+      h("p", {}, h("strong", {}, t("neighbours.legal", { time: timeWithin(told_ms) }))),
       h("p", {}, t("neighbours.legal.what", { kind: t(`neighbours.legal.kind.${kind}`), yielded: yielded.map((one) => t(`neighbours.legal.yield.${one}`)).join(", ") })),
       h("p", { class: "muted" }, t("neighbours.legal.ask")),
     ),
