@@ -10,10 +10,13 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 
+from sqlalchemy.exc import DBAPIError
+
 from firmware.protocol.encoding import decode, unb64u
 from firmware.protocol.notes import ConfirmationWanted, ReleaseDone, RequestsMatched
 from firmware.protocol.packages import read_header
 from firmware.protocol.requests import EvidenceRequest, OfficerRole
+from relay.errors import RelayError
 from tests.story.api import SLOWER, Json, ask_until
 from tests.story.clock import TownHand
 from tests.story.door import Door
@@ -179,9 +182,13 @@ class Play:
             if is_new:
                 agency = (AGENCY_NAME, AGENCY_CELLS)
                 people = (self._hand, self._officer, self._cosigner)
-                step.detail = await make_history(
-                    self._settings, *people, agency=agency, note=self._steps.note
-                )
+                try:
+                    step.detail = await make_history(
+                        self._settings, *people, agency=agency, note=self._steps.note
+                    )
+                except (DBAPIError, RelayError) as error:  # of the relay's services
+                    why = str(error).partition("\n")[0]
+                    raise StoryError(f"the town's history couldn't be made: {why}") from error
 
     async def _wind_until_they_count(self, count: int) -> int:
         """Wait until witnesses have seen so many certificates; return by how many days it was."""
