@@ -302,7 +302,8 @@ class RegisterFollower:
     async def _grow(self, witnessed: Witnessed, files: LogFiles) -> None:
         store, size = self._opened(), witnessed.checkpoint.size
         growth = await asyncio.to_thread(reader.pending, store, self._followed, size=size)
-        for number, bundle in enumerate(bundles_grown(growth.size, size), start=1):
+        bundles = bundles_grown(growth.size, size) if growth.size < size else ()
+        for number, bundle in enumerate(bundles, start=1):
             self._progress = ReadProgress(read=growth.size, size=size)
             if number % PROGRESS_EVERY == 0:
                 log.info("reading the register: %d of %d entries", growth.size, size)

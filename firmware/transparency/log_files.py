@@ -5,6 +5,7 @@ Nothing here is trusted: what it gives counts once it leads to a witnessed root.
 
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 
 from firmware.protocol.encoding import WireError
 from firmware.protocol.tlog.checkpoint import Checkpoint
@@ -56,11 +57,18 @@ class LogFiles:
         """Return a bundle's new records.
 
         `known_bytes` is how many of its bytes those take that are known: only what follows them is
-        asked for, and all of it where the server gives no ranges. A partial bundle may be gone
-        because it has become full.
+        asked for, and all of it where the server gives no ranges, or where that isn't whole records
+        (the card may have lost some). A partial bundle may be gone because it has become full.
         """
+        if bundle.first and known_bytes:
+            with suppress(LogUnreadable):
+                return await self._bundle(bundle, folder, known_bytes, max_bytes)
+        return await self._bundle(bundle, folder, 0, max_bytes)
+
+    async def _bundle(
+        self, bundle: Bundle, folder: str, start_byte: int, max_bytes: int
+    ) -> list[bytes]:
         paths = [bundle.path] if bundle.width == TILE_WIDTH else [bundle.path, bundle.full_path]
-        start_byte = known_bytes if bundle.first else 0
         for path in paths:
             path = path.replace(ENTRIES, folder, 1)
             found = await self._source.fetch_from(path, start_byte, max_bytes=max_bytes)

@@ -227,6 +227,22 @@ async def test_only_the_new_end_of_a_bundle_is_fetched(followers: Followers) -> 
     assert again.facts() == town.facts()
 
 
+async def test_a_card_that_lost_count_of_its_stamps_reads_a_bundle_whole(
+    followers: Followers,
+) -> None:
+    """Seen to fail, for good, where a range that isn't whole records was the last word."""
+    town = make_town()
+    await followers.of(town).read()
+    stamps = followers.folder / "stamps"
+    data = stamps.read_bytes()
+    stamps.write_bytes(data[:-600] + data[-590:])
+    follower = followers.of(town)
+    await follower.start()
+    signed = town.publish()
+    await follower.read()
+    assert signed.request_digest in follower.facts().requests
+
+
 ANSWERS = {
     "no ranges": lambda data, _start: httpx2.Response(200, stream=httpx2.ByteStream(data)),
     "another part": lambda data, start: httpx2.Response(
