@@ -16,12 +16,16 @@ Told = TypeVar("Told", Event, Status, Reply)
 
 def parse_device_message(kind: type[Told], subject: str, data: bytes) -> Told:
     """Return the document, or raise WireError saying what is wrong with it."""
+    return parse_canonical(kind, subject, data)[0]
+
+
+def parse_canonical(kind: type[Told], subject: str, data: bytes) -> tuple[Told, bytes]:
+    """Do the same; return its canonical bytes as well."""
     device = device_of_subject(subject)
     document = decode(kind, data, max_bytes=MAX_MQTT_BYTES)
     if document.device != device:
         raise WireError(f"{kind.__name__} of {document.device} on the subject of {device}")
     try:
-        document.encode()
+        return document, document.encode()
     except ValueError as error:  # a number beyond RFC 8785, or half a surrogate pair
         raise WireError(f"{kind.__name__}: has no canonical form: {error}") from error
-    return document

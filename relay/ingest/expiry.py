@@ -7,10 +7,10 @@ from relay.feed.rejudgements import LIFE_MS as REJUDGEMENT_LIFE_MS
 from relay.feed.rules import APPEAL_WITHIN_MS, LIFE_MS, LOOSE_LIFE_MS
 from relay.request.drafts import DRAFT_LIFE_MS
 from relay.store import (
-    carried_events,
     commands,
     door_notices,
     drafts,
+    event_ids,
     events,
     feed,
     feed_review,
@@ -22,8 +22,9 @@ from relay.store import (
 from relay.store.database import Database
 
 EACH_S = 3600.0
-CARRIED_LIFE_MS = thumbnails.LIFE_MS
-"""A doorbell that tells a passing event again after that long is believed once more."""
+ID_LIFE_MS = thumbnails.LIFE_MS
+"""A doorbell that tells a passing event again after that long is believed once more; of one that is
+kept, its row says that it isn't new."""
 SLOTS_WITH_NOTES = 1008
 """A week of ten-minute slots: only where slots are shorter are there more within their life."""
 RELEASE_LIFE_MS = 30 * 24 * 3600 * 1000
@@ -50,7 +51,7 @@ class Expiry:
         now_ms = self._clock.wall_ms()
         async with self._database.begin() as tx:
             await thumbnails.forget(tx, now_ms=now_ms)
-            await carried_events.forget(tx, before_ms=now_ms - CARRIED_LIFE_MS)
+            await event_ids.forget(tx, before_ms=now_ms - ID_LIFE_MS)
             await events.forget_slot_notes(tx, before_ms=now_ms - events.SLOT_NOTES_LIFE_MS)
             await events.keep_newest_slot_notes(tx, slots=SLOTS_WITH_NOTES)
             await push.forget_expired(tx, now_ms=now_ms)

@@ -26,6 +26,7 @@ class DoorbellRow:
     state: str
     state_since_ms: int
     last_seq: int
+    last_relay_seq: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,14 +225,6 @@ async def only_active(tx: Transaction) -> str | None:
     return found[0] if len(found) == 1 else None
 
 
-async def last_seqs(tx: Transaction, devices: Collection[str]) -> dict[str, int]:
-    """Return those of these doorbells that aren't revoked, each with its highest event number."""
-    query = select(doorbells.c.device, doorbells.c.last_seq).where(
-        doorbells.c.device.in_(devices), doorbells.c.revoked_ms.is_(None)
-    )
-    return {row.device: row.last_seq for row in await tx.execute(query)}
-
-
 async def revoked_devices(tx: Transaction) -> frozenset[str]:
     """Return the ids of all revoked doorbells."""
     query = select(doorbells.c.device).where(doorbells.c.revoked_ms.is_not(None))
@@ -256,16 +249,6 @@ async def set_state(tx: Transaction, device: str, state: str, *, since_ms: int) 
         .values(state=state, state_since_ms=since_ms)
     )
     return (await tx.execute(change)).rowcount == 1
-
-
-async def raise_last_seq(tx: Transaction, device: str, seq: int) -> None:
-    """Store the highest committed event number."""
-    change = (
-        update(doorbells)
-        .where(doorbells.c.device == device, doorbells.c.last_seq < seq)
-        .values(last_seq=seq)
-    )
-    await tx.execute(change)
 
 
 def _doorbell(row: RowMapping) -> DoorbellRow:

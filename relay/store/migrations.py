@@ -263,6 +263,85 @@ _FEED_REVIEW_12: Final = (
     )
     """,
 )
+_INGEST_13: Final = (
+    # relay_seq rises within one doorbell, and the table of ids makes an event once only.
+    "ALTER TABLE doorbells ADD COLUMN last_relay_seq BIGINT NOT NULL DEFAULT 0",
+    """
+    UPDATE doorbells SET last_relay_seq = COALESCE(
+        (SELECT max(relay_seq) FROM events WHERE events.device = doorbells.device), 0
+    )
+    """,
+    """
+    CREATE TABLE event_ids (
+        event_id TEXT NOT NULL PRIMARY KEY,
+        device TEXT NOT NULL,
+        digest TEXT NOT NULL,
+        is_kept BOOLEAN NOT NULL,
+        received_ms BIGINT NOT NULL
+    )
+    """,
+    """
+    INSERT INTO event_ids (event_id, device, digest, is_kept, received_ms)
+    SELECT event_id, device, digest, false, received_ms FROM carried_events
+    """,
+    # As long as ids are remembered. Of these the events themselves say what they are.
+    """
+    INSERT INTO event_ids (event_id, device, digest, is_kept, received_ms)
+    SELECT event_id, device, '', true, received_ms FROM events
+    WHERE kind <> 'slot_note'
+    AND received_ms > (SELECT max(received_ms) FROM events) - 2592000000
+    """,
+    "DROP TABLE carried_events",
+    "CREATE INDEX event_ids_by_age ON event_ids (received_ms)",
+    "ALTER TABLE thumbnails RENAME TO thumbnails_12",
+    "DROP INDEX IF EXISTS thumbnails_by_age",
+    """
+    CREATE TABLE thumbnails (
+        event_id TEXT NOT NULL PRIMARY KEY,
+        device TEXT NOT NULL,
+        received_ms BIGINT NOT NULL,
+        sealed TEXT NOT NULL
+    )
+    """,
+    """
+    INSERT INTO thumbnails (event_id, device, received_ms, sealed)
+    SELECT event_id, device, received_ms, sealed FROM thumbnails_12
+    """,
+    "DROP TABLE thumbnails_12",
+    "CREATE INDEX thumbnails_by_age ON thumbnails (received_ms)",
+    "ALTER TABLE events RENAME TO events_12",
+    "DROP INDEX IF EXISTS events_by_device",
+    "DROP INDEX IF EXISTS events_by_seq",
+    "DROP INDEX IF EXISTS events_by_kind",
+    """
+    CREATE TABLE events (
+        device TEXT NOT NULL,
+        relay_seq BIGINT NOT NULL,
+        event_id TEXT NOT NULL,
+        seq BIGINT NOT NULL,
+        kind TEXT NOT NULL,
+        time_ms BIGINT NOT NULL,
+        is_clock_trusted BOOLEAN NOT NULL DEFAULT true,
+        corrected_ms BIGINT,
+        received_ms BIGINT NOT NULL,
+        credential_id TEXT,
+        payload TEXT NOT NULL,
+        PRIMARY KEY (device, relay_seq)
+    )
+    """,
+    """
+    INSERT INTO events (
+        device, relay_seq, event_id, seq, kind, time_ms, is_clock_trusted, corrected_ms,
+        received_ms, credential_id, payload
+    )
+    SELECT device, relay_seq, event_id, seq, kind, time_ms, is_clock_trusted, corrected_ms,
+        received_ms, credential_id, payload
+    FROM events_12
+    """,
+    "DROP TABLE events_12",
+    "CREATE INDEX events_by_seq ON events (device, seq)",
+    "CREATE INDEX events_by_kind ON events (device, kind, seq)",
+)
 STEPS: Final[Mapping[int, Sequence[str]]] = {
     2: (
         """
@@ -591,6 +670,7 @@ STEPS: Final[Mapping[int, Sequence[str]]] = {
         "CREATE INDEX door_notices_by_age ON door_notices (received_ms)",
     ),
     12: (*_THEFT_MAP_12, *_CREDIT_12, *_FEED_12, *_FEED_PUSHES_12, *_FEED_REVIEW_12, *_PRESETS_12),
+    13: (*_INGEST_13,),
 }
 """By the version that it leads to."""
 

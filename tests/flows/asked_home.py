@@ -49,7 +49,7 @@ from firmware.protocol.rights import owners_right
 from firmware.protocol.sealing import open_sealed
 from firmware.protocol.zones import SeenMotion, seal_zones
 from relay.request.published_requests import PublishedRequest, find_published
-from relay.store import events, thumbnails
+from relay.store import thumbnails
 from tests.fakes.log_town import make_town
 from tests.fakes.owner_file import file_of
 from tests.fakes.waiting import in_time
@@ -127,10 +127,10 @@ class Home:
                 body=SlotCommitted(slot=slot, commitment="c" * 64, notes=[sealed]),
             )
             async with self.world.database.begin() as tx:
-                rows = await events.add_slot_notes(
-                    tx, told, [sealed], received_ms=self.world.clock.wall_ms()
+                carried = await carry(
+                    tx, told, received_ms=self.world.clock.wall_ms(), custody=NoCustody()
                 )
-            for row in rows:
+            for row in carried.notes:
                 self.world.hub.event_committed(row)
 
     async def ring_with_picture(self, jpeg: bytes) -> Event:

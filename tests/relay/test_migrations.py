@@ -338,7 +338,7 @@ def test_the_steps_run_on_postgresql_too(postgres: list[str]) -> None:
     fresh = [
         str(CreateTable(metadata.tables[name]).compile(dialect=postgresql.dialect())) + ";"
         for name in (
-            *("doorbells", "events", "accounts", "doorbell_health", "carried_events"),
+            *("doorbells", "events", "accounts", "doorbell_health", "event_ids"),
             *("thumbnails", "push_subscriptions", "pushes", "silences", "viewer_tokens"),
             *("agreement_texts",),
             *("requests", "packages", "downloads", "log_heads", "log_entries", "log_checkpoints"),

@@ -15,10 +15,11 @@ from firmware.protocol.thumbnails import (
     open_thumbnail,
 )
 from relay.api.stream import Audience, stream
-from relay.ingest.carried_events import NoCustody, carry
+from relay.ingest.carried_events import NoCustody
 from relay.ingest.expiry import Expiry
-from relay.store import carried_events, events, thumbnails
+from relay.store import event_ids, events, thumbnails
 from tests.fakes.waiting import in_time
+from tests.relay.carrying import carry
 from tests.relay.event_pictures import FACTS, IDENTITY_SPKI, JPEG, picture_of, sealed_for
 from tests.relay.http_people import Owner, paired_owner
 from tests.relay.http_world import World, open_world
@@ -187,7 +188,7 @@ async def test_what_passed_is_forgotten_after_a_month(world: World) -> None:
         world.clock.advance(seconds)
         await Expiry(world.database, world.clock).forget()
         async with world.database.read() as tx:
-            assert await carried_events.known(tx, [event.id]) == expected
+            assert await event_ids.known(tx, [event.id]) == expected
 
 
 async def test_an_open_page_hears_of_a_picture_only_of_its_own_doorbells(world: World) -> None:

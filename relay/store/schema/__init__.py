@@ -29,13 +29,13 @@ from relay.store.schema.credit import (
     credit_used,
 )
 from relay.store.schema.doorbells import (
-    carried_events,
     claims,
     commands,
     door_notices,
     doorbell_boots,
     doorbell_health,
     doorbells,
+    event_ids,
     events,
     thumbnails,
 )
@@ -108,7 +108,6 @@ __all__ = [
     "agency_settings",
     "agreement_texts",
     "appeals",
-    "carried_events",
     "ceremonies",
     "claims",
     "commands",
@@ -129,6 +128,7 @@ __all__ = [
     "doorbell_health",
     "doorbells",
     "downloads",
+    "event_ids",
     "events",
     "feed_appeals",
     "feed_dangers",
