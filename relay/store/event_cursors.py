@@ -1,27 +1,32 @@
-"""How far each doorbell's events have come: its highest number, and its newest `relay_seq`.
+"""Table of how far each doorbell's events have come: its highest number, and newest `relay_seq`.
 
-Both are columns of the doorbell's row, read once and written once for a batch of its events.
+Read once and written once for a batch of events, of the doorbells that sent it.
 """
 
 import secrets
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, func, select
 
 from relay.store.database import Transaction
-from relay.store.schema import doorbells
+from relay.store.schema import doorbells, event_cursors
+from relay.store.upserts import upsert
 
 SEQ_BITS = 8
 """Random bits below the milliseconds in `relay_seq`; a browser's numbers have 53 bits in all."""
 
-_READ = select(doorbells.c.device, doorbells.c.last_seq, doorbells.c.last_relay_seq).where(
-    doorbells.c.device.in_(bindparam("devices", expanding=True)), doorbells.c.revoked_ms.is_(None)
-)
-_WRITE = (
-    update(doorbells)
-    .where(doorbells.c.device == bindparam("of_device"))
-    .values(last_seq=bindparam("seq"), last_relay_seq=bindparam("relay_seq"))
+_READ = (
+    select(
+        doorbells.c.device,
+        func.coalesce(event_cursors.c.last_seq, 0),
+        func.coalesce(event_cursors.c.last_relay_seq, 0),
+    )
+    .outerjoin(event_cursors, event_cursors.c.device == doorbells.c.device)
+    .where(
+        doorbells.c.device.in_(bindparam("devices", expanding=True)),
+        doorbells.c.revoked_ms.is_(None),
+    )
 )
 
 
@@ -51,11 +56,20 @@ async def read(tx: Transaction, devices: Collection[str]) -> dict[str, Cursor]:
 
 
 async def write(tx: Transaction, cursors: Mapping[str, Cursor]) -> None:
-    """Store those that have moved."""
+    """Store those that have moved; each is of an enrolled doorbell."""
     moved = [
-        {"of_device": device, "seq": cursor.last_seq, "relay_seq": cursor.last_relay_seq}
+        {"device": device, "last_seq": cursor.last_seq, "last_relay_seq": cursor.last_relay_seq}
         for device, cursor in sorted(cursors.items())
         if cursor.has_moved
     ]
-    if moved:
-        await tx.execute(_WRITE, moved)
+    if not moved:
+        return
+    change = upsert(tx, event_cursors)
+    change = change.on_conflict_do_update(
+        index_elements=["device"],
+        set_={
+            "last_seq": change.excluded.last_seq,
+            "last_relay_seq": change.excluded.last_relay_seq,
+        },
+    )
+    await tx.execute(change, moved)

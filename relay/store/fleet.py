@@ -25,8 +25,6 @@ class DoorbellRow:
     cloned_ms: int | None = None
     state: str
     state_since_ms: int
-    last_seq: int
-    last_relay_seq: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

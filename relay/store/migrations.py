@@ -265,12 +265,22 @@ _FEED_REVIEW_12: Final = (
 )
 _INGEST_13: Final = (
     # relay_seq rises within one doorbell, and the table of ids makes an event once only.
-    "ALTER TABLE doorbells ADD COLUMN last_relay_seq BIGINT NOT NULL DEFAULT 0",
     """
-    UPDATE doorbells SET last_relay_seq = COALESCE(
-        (SELECT max(relay_seq) FROM events WHERE events.device = doorbells.device), 0
+    CREATE TABLE event_cursors (
+        device TEXT NOT NULL PRIMARY KEY REFERENCES doorbells (device),
+        last_seq BIGINT NOT NULL,
+        last_relay_seq BIGINT NOT NULL
     )
     """,
+    """
+    INSERT INTO event_cursors (device, last_seq, last_relay_seq)
+    SELECT device, last_seq, COALESCE(
+        (SELECT max(relay_seq) FROM events WHERE events.device = doorbells.device), 0
+    )
+    FROM doorbells
+    """,
+    "ALTER TABLE doorbells DROP COLUMN last_seq",
+    "CREATE INDEX doorbells_revoked ON doorbells (device, revoked_ms)",
     """
     CREATE TABLE event_ids (
         event_id TEXT NOT NULL PRIMARY KEY,

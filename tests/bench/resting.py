@@ -289,7 +289,7 @@ async def _slots(doorbells_count: int, slots_count: int) -> _Slots:
 
 async def _enrol(database: Database, devices: Sequence[str]) -> None:
     texts = ("identity_key", "sealing_key", "certificate_pem", "evidence_certificate_pem")
-    numbers = {"enrolled_ms": 0, "state_since_ms": 0, "last_seq": 0}
+    numbers = {"enrolled_ms": 0, "state_since_ms": 0}
     row = {"state": "online", "revoked_ms": None, **dict.fromkeys(texts, ""), **numbers}
     async with database.begin() as tx:
         await tx.execute(insert(doorbells), [{"device": one, **row} for one in devices])

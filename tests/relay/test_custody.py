@@ -153,7 +153,6 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
                     revoked_ms=None,
                     state="online",
                     state_since_ms=0,
-                    last_seq=0,
                 ),
             )
             await give_owner(tx, device, now_ms=0)
@@ -712,7 +711,6 @@ async def test_refusals_are_summed_up_once_the_quarter_is_over_for_a_while(house
                     revoked_ms=None,
                     state="online",
                     state_since_ms=0,
-                    last_seq=0,
                 ),
             )
             await give_owner(tx, name * 20, now_ms=0)

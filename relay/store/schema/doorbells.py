@@ -31,11 +31,19 @@ doorbells = Table(
     Column("cloned_ms", BigInteger),  # since when its card is known to be in two devices
     Column("state", Text, nullable=False, default="offline"),  # online | offline
     Column("state_since_ms", BigInteger, nullable=False),
-    Column("last_seq", BigInteger, nullable=False, default=0),  # highest event seq committed
-    Column("last_relay_seq", BigInteger, nullable=False, server_default="0"),  # and its newest's
     Index("doorbells_by_state", "revoked_ms", "state"),
     Index("doorbells_by_certificate", "revoked_ms", "certificate_ends_ms"),
     Index("doorbells_by_clone", "revoked_ms", "cloned_ms"),
+    Index("doorbells_revoked", "device", "revoked_ms"),  # asked for each batch: no certificate read
+)
+
+# How far each doorbell's events have come; a row of its own, since each batch writes it.
+event_cursors = Table(
+    "event_cursors",
+    metadata,
+    Column("device", Text, ForeignKey("doorbells.device"), primary_key=True),
+    Column("last_seq", BigInteger, nullable=False),  # the highest event seq committed
+    Column("last_relay_seq", BigInteger, nullable=False),  # of its newest event
 )
 
 # How each doorbell is, by its last word; no history.
