@@ -71,6 +71,7 @@ from relay.store.schema.logs import (
     slot_commitments,
     slot_trees,
 )
+from relay.store.schema.partitions import partition_owners
 from relay.store.schema.people import (
     account_doorbells,
     accounts,
@@ -152,6 +153,7 @@ __all__ = [
     "outcomes",
     "packages",
     "pairings",
+    "partition_owners",
     "push_subscriptions",
     "pushes",
     "received_counts",

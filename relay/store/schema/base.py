@@ -2,7 +2,7 @@
 
 from sqlalchemy import BigInteger, Column, Integer, MetaData, Table
 
-SCHEMA_VERSION = 12
+SCHEMA_VERSION = 13
 """Goes up with every change here; relay/store/migrations.py then gets the step to it."""
 
 metadata = MetaData()
