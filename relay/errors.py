@@ -5,7 +5,8 @@ RelayError
 ├── InitRefused           `doorward-relay init` would overwrite what is there
 ├── StoreError            the database can't be used as it is
 │   ├── SchemaTooOld      it was written by an older Doorward, and isn't brought forward yet
-│   └── SchemaTooNew      it was written by a newer Doorward
+│   ├── SchemaTooNew      it was written by a newer Doorward
+│   └── PartitionLost     another process works on a partition now
 ├── ObjectStoreError      the bucket refused, or is out of reach
 ├── UploadLost            the bucket no longer has an upload or one of its parts
 ├── BusUnavailable        the broker is out of reach
@@ -82,6 +83,14 @@ class SchemaTooNew(StoreError):
         )
         self.found = found
         self.known = known
+
+
+class PartitionLost(StoreError):
+    """Another process has claimed a partition, so nothing is written for it here."""
+
+    def __init__(self, partition: int) -> None:
+        super().__init__(f"another process works on partition {partition} now")
+        self.partition = partition
 
 
 class ObjectStoreError(RelayError):

@@ -25,6 +25,8 @@ from relay.fleet.ca import Authority
 from relay.fleet.callout import Callout
 from relay.fleet.commands import Commands
 from relay.fleet.enrolment import EnrolmentService
+from relay.fleet.members import ROLES, Members
+from relay.fleet.partitions import Partitions
 from relay.fleet.renewal import RenewalService
 from relay.fleet.replacement import ReplacementService
 from relay.fleet.revocation import Revocations
@@ -47,6 +49,8 @@ class Fleet:
     """The broker, and the services that exchange messages with doorbells."""
 
     bus: Bus
+    members: Members
+    partitions: Partitions
     signals: SignalCarrier
     revocations: Revocations
     callout: Callout
@@ -86,6 +90,7 @@ def open_fleet(config: Config, database: Database, clock: Clock, *, machine: Clo
     keys = BrokerKeys.load(config.broker_keys_path)
     authority = Authority.load(config.ca_key_path.read_bytes(), config.ca_path.read_bytes())
     bus = Bus(config.broker.url, relay_seed=keys.relay_seed, system_seed=keys.system_seed)
+    members = Members(bus, ROLES)
     revocations = Revocations(bus=bus, database=database, clock=machine)
     callout = Callout(
         authority=authority,
@@ -95,6 +100,8 @@ def open_fleet(config: Config, database: Database, clock: Clock, *, machine: Clo
     )
     return Fleet(
         bus=bus,
+        members=members,
+        partitions=Partitions(members, database),
         signals=SignalCarrier(bus, database.signals),
         revocations=revocations,
         callout=callout,

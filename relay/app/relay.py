@@ -173,6 +173,7 @@ class Relay:
                 task.cancel()
             with suppress(asyncio.CancelledError):
                 await parts
+            await self._fleet.members.leave()
             await self._fleet.bus.close()
             await self._web_push.aclose()
 
@@ -192,6 +193,8 @@ class Relay:
             await self._fleet.bus.serve_callout(self._fleet.callout.respond)
             await self._fleet.signals.start()
             for name, part in {
+                "members": self._fleet.members.run,
+                "partitions": self._fleet.partitions.run,
                 "signals": self._fleet.signals.run,
                 "revocations": self._fleet.revocations.run,
                 "commands": self._fleet.commands.run,

@@ -263,6 +263,15 @@ _FEED_REVIEW_12: Final = (
     )
     """,
 )
+_COMMANDS_13: Final = (
+    """
+    CREATE TABLE partition_owners (
+        partition BIGINT NOT NULL PRIMARY KEY,
+        owner TEXT NOT NULL,
+        epoch BIGINT NOT NULL
+    )
+    """,
+)
 _INGEST_13: Final = (
     # relay_seq rises within one doorbell, and the table of ids makes an event once only.
     """
@@ -680,7 +689,7 @@ STEPS: Final[Mapping[int, Sequence[str]]] = {
         "CREATE INDEX door_notices_by_age ON door_notices (received_ms)",
     ),
     12: (*_THEFT_MAP_12, *_CREDIT_12, *_FEED_12, *_FEED_PUSHES_12, *_FEED_REVIEW_12, *_PRESETS_12),
-    13: (*_INGEST_13,),
+    13: (*_COMMANDS_13, *_INGEST_13),
 }
 """By the version that it leads to."""
 

@@ -34,6 +34,8 @@ from relay.fleet.callout import Callout
 from relay.fleet.clone_warnings import CloneWarnings
 from relay.fleet.commands import Commands
 from relay.fleet.enrolment import EnrolmentService
+from relay.fleet.members import ROLES, Members
+from relay.fleet.partitions import Partitions
 from relay.fleet.revocation import Revocations
 from relay.ingest.carried_events import Custody, NoCustody
 from relay.ingest.events import EventHook, EventIngest
@@ -118,6 +120,8 @@ class Relay:
     authority: Authority
     database: Database
     bus: Bus
+    members: Members
+    partitions: Partitions
     hub: Hub
     callout: Callout
     revocations: Revocations
@@ -143,6 +147,8 @@ async def run_relay(
     database = await Database.open(config.database)
     bus = Bus(config.broker.url, relay_seed=keys.relay_seed, system_seed=keys.system_seed, tls=tls)
     hub = Hub()
+    members = Members(bus, ROLES)
+    partitions = Partitions(members, database)
     revocations = Revocations(bus=bus, database=database, clock=clock)
     callout = Callout(
         authority=authority,
@@ -179,7 +185,7 @@ async def run_relay(
     await revocations.start()
     await bus.serve_callout(callout.respond)
     parts = (ingest, statuses, commands, web_push.pusher) if is_ingesting else (commands,)
-    parts = (*parts, revocations)
+    parts = (*parts, members, partitions, revocations)
     tasks = [asyncio.create_task(part.run()) for part in parts]
     try:
         yield Relay(
@@ -187,6 +193,8 @@ async def run_relay(
             authority=authority,
             database=database,
             bus=bus,
+            members=members,
+            partitions=partitions,
             hub=hub,
             callout=callout,
             revocations=revocations,

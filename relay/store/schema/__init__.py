@@ -72,6 +72,7 @@ from relay.store.schema.logs import (
     slot_commitments,
     slot_trees,
 )
+from relay.store.schema.partitions import partition_owners
 from relay.store.schema.people import (
     account_doorbells,
     accounts,
@@ -154,6 +155,7 @@ __all__ = [
     "outcomes",
     "packages",
     "pairings",
+    "partition_owners",
     "push_subscriptions",
     "pushes",
     "received_counts",
