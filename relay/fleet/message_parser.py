@@ -21,11 +21,21 @@ def parse_device_message(kind: type[Told], subject: str, data: bytes) -> Told:
 
 def parse_canonical(kind: type[Told], subject: str, data: bytes) -> tuple[Told, bytes]:
     """Do the same; return its canonical bytes as well."""
+    document = _parse(kind, subject, data)
+    try:
+        return document, document.encode()
+    except ValueError as error:  # a number beyond RFC 8785
+        raise WireError(f"{kind.__name__}: has no canonical form: {error}") from error
+
+
+def parse_status(subject: str, data: bytes) -> Status:
+    """Return a status, or raise WireError. All of its numbers are such as RFC 8785 has."""
+    return _parse(Status, subject, data)
+
+
+def _parse(kind: type[Told], subject: str, data: bytes) -> Told:
     device = device_of_subject(subject)
     document = decode(kind, data, max_bytes=MAX_MQTT_BYTES)
     if document.device != device:
         raise WireError(f"{kind.__name__} of {document.device} on the subject of {device}")
-    try:
-        return document, document.encode()
-    except ValueError as error:  # a number beyond RFC 8785, or half a surrogate pair
-        raise WireError(f"{kind.__name__}: has no canonical form: {error}") from error
+    return document

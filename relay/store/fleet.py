@@ -7,7 +7,7 @@ from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.engine import RowMapping
 
 from relay.store.database import Transaction
-from relay.store.schema import claims, doorbell_boots, doorbells
+from relay.store.schema import claims, doorbells
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,21 +193,6 @@ async def mark_cloned(tx: Transaction, device: str, *, cloned_ms: int) -> bool:
         .values(cloned_ms=cloned_ms)
     )
     return (await tx.execute(change)).rowcount == 1
-
-
-async def boot_history(tx: Transaction, device: str) -> str | None:
-    """Return what is kept of a doorbell's starts, as JSON, until the end of the transaction."""
-    query = select(doorbell_boots.c.history).where(doorbell_boots.c.device == device)
-    return (await tx.execute(query.with_for_update())).scalar_one_or_none()
-
-
-async def keep_boot_history(tx: Transaction, device: str, history: str) -> None:
-    """Store what is known of a doorbell's starts; an unknown doorbell's is dropped."""
-    change = update(doorbell_boots).where(doorbell_boots.c.device == device)
-    if (await tx.execute(change.values(history=history))).rowcount:
-        return
-    if (await tx.execute(select(doorbells.c.device).filter_by(device=device))).first() is not None:
-        await tx.execute(insert(doorbell_boots).values(device=device, history=history))
 
 
 async def active_devices(tx: Transaction) -> frozenset[str]:

@@ -289,7 +289,7 @@ _INGEST_13: Final = (
     FROM doorbells
     """,
     "ALTER TABLE doorbells DROP COLUMN last_seq",
-    "CREATE INDEX doorbells_revoked ON doorbells (device, revoked_ms)",
+    "CREATE INDEX doorbells_by_device ON doorbells (device, revoked_ms, state, cloned_ms)",
     """
     CREATE TABLE event_ids (
         event_id TEXT NOT NULL PRIMARY KEY,

@@ -48,6 +48,7 @@ from firmware.protocol.register.facts import facts_of
 from firmware.protocol.rights import owners_right
 from firmware.protocol.sealing import open_sealed
 from firmware.protocol.zones import SeenMotion, seal_zones
+from relay.ingest.carried_events import NoCustody
 from relay.request.published_requests import PublishedRequest, find_published
 from relay.store import thumbnails
 from tests.fakes.log_town import make_town
@@ -55,6 +56,7 @@ from tests.fakes.owner_file import file_of
 from tests.fakes.waiting import in_time
 from tests.flows.browser import Person, sit_down
 from tests.flows.household import PHONE, app_browser, join_and_pair, note, sealed_note
+from tests.relay.carrying import carry
 from tests.relay.http_people import Officer, certified_officer, id_of
 from tests.relay.http_world import CELLS, HOUR_MS, OWNER_ORIGIN, World, asked_of
 

@@ -81,7 +81,7 @@ class Home:
         )
         topic = subject(self.device, "status")
         delivered = Delivered(topic, status.encode(), self.world.clock.wall_ms())
-        await self.statuses.take(delivered)  # type: ignore[arg-type]
+        await self.statuses.take([delivered])  # type: ignore[list-item]
 
     async def checks_in(self, *after_minutes: int, mark: str = "AAAA") -> str:
         """Leave a message for each of the times; the first is the owner's browser's."""

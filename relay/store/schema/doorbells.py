@@ -34,7 +34,8 @@ doorbells = Table(
     Index("doorbells_by_state", "revoked_ms", "state"),
     Index("doorbells_by_certificate", "revoked_ms", "certificate_ends_ms"),
     Index("doorbells_by_clone", "revoked_ms", "cloned_ms"),
-    Index("doorbells_revoked", "device", "revoked_ms"),  # asked for each batch: no certificate read
+    # What each batch of events and states asks, without reading the certificates.
+    Index("doorbells_by_device", "device", "revoked_ms", "state", "cloned_ms"),
 )
 
 # How far each doorbell's events have come; a row of its own, since each batch writes it.
