@@ -110,6 +110,7 @@ class Relay:
             pusher=self._web_push.pusher,
             hooks=[self._on_event],
             custody=self._portal.custody,
+            partitions=self._fleet.partitions,
         )
         self._statuses = StatusIngest(
             bus=self._fleet.bus,
@@ -118,6 +119,7 @@ class Relay:
             notices=self._hub,
             online_hooks=[self._fleet.commands.doorbell_online],
             cloned_hooks=[CloneWarnings(self._fleet.commands, clock).send],
+            partitions=self._fleet.partitions,
         )
         self._agreement_notices = AgreementNotices(
             database, clock, self._portal.register, load_districts(config.map.districts_path)

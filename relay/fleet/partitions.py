@@ -12,6 +12,7 @@ import hashlib
 import logging
 from collections.abc import Callable, Iterable
 
+from relay.bus import PARTITIONS
 from relay.errors import StoreError
 from relay.fleet.members import BEAT_S, Members
 from relay.store import partitions
@@ -19,8 +20,6 @@ from relay.store.database import Database
 
 log = logging.getLogger(__name__)
 
-PARTITIONS = 16
-"""Never changes: each is a consumer at the broker, and what waits there is in one of them."""
 INGEST = "ingest"
 
 _FNV_OFFSET = 0x811C9DC5

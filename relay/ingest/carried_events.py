@@ -91,6 +91,13 @@ def is_carried(event: Event) -> bool:
     )
 
 
+def needs_turn(event: Event) -> bool:
+    """Return whether processing it reads or writes what isn't its doorbell's own: logs, owners."""
+    return isinstance(
+        event.body, ReleaseCommitted | KeyChangeCommitted | RefusalsCounted | DoorNoticeTold
+    )
+
+
 def passkey_of(event: Event) -> str | None:
     """Return the passkey without whose account an event is dropped, if it is for one."""
     return event.body.credential_id if isinstance(event.body, Note | OwnerGone | Paired) else None

@@ -15,19 +15,23 @@ from firmware.protocol.events import Event, PushWanted
 from relay.base.clock import Clock
 from relay.bus import StreamMessage
 from relay.custody.errors import KeyTaken
+from relay.errors import PartitionLost
+from relay.fleet.partitions import partition_of
 from relay.ingest.carried_events import (
     NOTHING,
     Custody,
     FollowUp,
     carry,
     is_carried,
+    needs_turn,
     passkey_of,
     unknown_passkeys,
 )
 from relay.ingest.event_order import EventOrder
 from relay.ingest.event_quota import EventQuota
+from relay.ingest.fence import Fence
 from relay.store import event_cursors, event_ids, events
-from relay.store.database import UNSTORABLE, Database, Transaction
+from relay.store.database import UNSTORABLE, Transaction
 from relay.store.event_cursors import Cursor
 from relay.store.events import EventRow
 
@@ -108,23 +112,35 @@ class EventBatches:
     def __init__(
         self,
         *,
-        database: Database,
+        fence: Fence,
         clock: Clock,
         custody: Custody,
         monotonic_s: Callable[[], float] = time.monotonic,
         quota: EventQuota | None = None,
     ) -> None:
-        self._database = database
+        self._fence = fence
         self._clock = clock
         self._custody = custody
         self._order = EventOrder(monotonic_s=monotonic_s)
         self._quota = quota or EventQuota(monotonic_s=monotonic_s)
 
     async def commit(self, told: Sequence[Told]) -> Sorted:
-        """Commit a batch, in each doorbell's order; without what breaks it."""
-        return await self._commit_what_can_be(
+        """Commit a batch, in each doorbell's order; without what breaks it.
+
+        What is of a partition that another process has now is left out of the result.
+        """
+        return await self._commit_what_is_ours(
             sorted(told, key=lambda one: (one.event.device, one.event.seq))
         )
+
+    async def _commit_what_is_ours(self, told: Sequence[Told]) -> Sorted:
+        while told:
+            try:
+                return await self._commit_what_can_be(told)
+            except PartitionLost as error:
+                lost = error.partition
+                told = [one for one in told if partition_of(one.event.device) != lost]
+        return Sorted()
 
     async def _commit_what_can_be(self, told: Sequence[Told]) -> Sorted:
         try:
@@ -140,8 +156,10 @@ class EventBatches:
 
     async def _commit(self, told: Sequence[Told]) -> Sorted:
         result = Sorted()
-        async with self._database.begin() as tx:
-            cursors = await event_cursors.read(tx, {one.event.device for one in told})
+        devices = {one.event.device for one in told}
+        is_in_turn = any(needs_turn(one.event) for one in told)
+        async with self._fence.begin(devices, is_in_turn=is_in_turn) as tx:
+            cursors = await event_cursors.read(tx, devices)
             known = await _look_up(tx, told, cursors)
             unknown = await unknown_passkeys(tx, [one.event for one in told])
             new: dict[str, _New] = {}

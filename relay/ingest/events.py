@@ -27,14 +27,15 @@ from firmware.protocol.commands import Command, Receipt
 from firmware.protocol.encoding import WireError, new_id
 from firmware.protocol.events import Event
 from relay.base.clock import Clock
-from relay.bus import Bus, StreamMessage
+from relay.bus import Bus, Puller, StreamMessage
 from relay.custody.errors import LogUnavailable
 from relay.errors import BusUnavailable, ObjectStoreError, RelayError, StoreError, said
 from relay.fleet.message_parser import parse_canonical
 from relay.ingest.carried_events import Custody, NoCustody
 from relay.ingest.event_batches import Committed, EventBatches, Told
 from relay.ingest.event_quota import EventQuota
-from relay.store.database import Database
+from relay.ingest.fence import Fence, Owned
+from relay.store.database import AWAY, Database
 from relay.store.events import EventRow
 from relay.store.push import PushRow
 
@@ -47,6 +48,7 @@ HOOK_ATTEMPTS = 60
 EARLY_RETRY_S = 1.5
 EXCESS_RETRY_S = 10.0
 BROKER_AWAY_S = 0.5
+DATABASE_AWAY_S = 1.0
 
 RETRYABLE = (BusUnavailable, LogUnavailable, ObjectStoreError, StoreError, TimeoutError)
 
@@ -74,6 +76,16 @@ class Pusher(Protocol):
         ...
 
 
+async def retry_all(batch: Sequence[StreamMessage]) -> None:
+    """Ask for a whole batch again; without the broker it comes by itself."""
+    for delivery in batch:
+        try:
+            await delivery.retry(0)
+        except BusUnavailable as error:
+            log.warning("ingest waits for the broker: %s", error)
+            return
+
+
 class EventIngest:
     """The ingest task of doorbells' events."""
 
@@ -89,14 +101,17 @@ class EventIngest:
         custody: Custody | None = None,
         monotonic_s: Callable[[], float] = time.monotonic,
         quota: EventQuota | None = None,
+        partitions: Owned | None = None,
     ) -> None:
         self._bus = bus
         self._clock = clock
         self._notices = notices
         self._pusher = pusher
         self._hooks = tuple(hooks)
+        self._partitions = partitions
+        self._puller: Puller | None = None
         self._batches = EventBatches(
-            database=database,
+            fence=Fence(database, partitions),
             clock=clock,
             custody=custody or NoCustody(),
             monotonic_s=monotonic_s,
@@ -105,15 +120,29 @@ class EventIngest:
 
     async def run(self) -> None:
         """Process events until cancelled."""
-        puller = await self._bus.events()
+        puller = await self._begin()
         async with asyncio.TaskGroup() as finishing:
             while True:
+                batch: list[StreamMessage] = []
                 try:
-                    for item in await self._take(await puller.next()):
+                    batch = await puller.next()
+                    for item in await self._take(batch):
                         finishing.create_task(self._finish(item), name=item.event.id)
                 except BusUnavailable as error:
                     log.warning("ingest waits for the broker: %s", error)
                     await asyncio.sleep(BROKER_AWAY_S)
+                except AWAY as error:
+                    log.warning("ingest waits for the database: %s", said(error))
+                    await asyncio.sleep(DATABASE_AWAY_S)
+                    await retry_all(batch)
+
+    async def _begin(self) -> Puller:
+        if self._puller is None:  # a supervisor may run this again
+            self._puller = await self._bus.events()
+            if self._partitions is not None:
+                self._puller.work_on(self._partitions.owned)
+                self._partitions.on_change(self._puller.work_on)
+        return self._puller
 
     async def _take(self, batch: Sequence[StreamMessage]) -> list[Committed]:
         """Commit one batch and send the receipts."""

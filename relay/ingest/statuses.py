@@ -16,14 +16,17 @@ import msgspec
 from firmware.protocol.encoding import WireError, decode
 from firmware.protocol.events import Status
 from relay.base.clock import Clock
-from relay.bus import MAX_BATCH, Bus, StreamMessage
-from relay.errors import BusUnavailable
+from relay.bus import MAX_BATCH, Bus, Puller, StreamMessage
+from relay.errors import BusUnavailable, PartitionLost, said
 from relay.fleet.boots import BootHistory, judge
 from relay.fleet.message_parser import parse_status
-from relay.ingest.events import BROKER_AWAY_S
+from relay.fleet.partitions import partition_of
+from relay.ingest.event_batches import UNUSABLE
+from relay.ingest.events import BROKER_AWAY_S, DATABASE_AWAY_S, retry_all
+from relay.ingest.fence import Fence, Owned
 from relay.ingest.health import is_news
 from relay.store import fleet, silences, statuses
-from relay.store.database import Database, Transaction
+from relay.store.database import AWAY, Database, Transaction
 from relay.store.health import HealthRow
 from relay.store.statuses import StatusRow
 
@@ -72,6 +75,11 @@ class _News:
     online: dict[str, None] = field(default_factory=dict)
     cloned: dict[str, None] = field(default_factory=dict)
 
+    def add(self, other: "_News") -> None:
+        self.notices += other.notices
+        self.online |= other.online
+        self.cloned |= other.cloned
+
 
 class StatusIngest:
     """The ingest task of doorbells' states."""
@@ -85,9 +93,12 @@ class StatusIngest:
         notices: Notices,
         online_hooks: Sequence[OnlineHook] = (),
         cloned_hooks: Sequence[ClonedHook] = (),
+        partitions: Owned | None = None,
     ) -> None:
         self._bus = bus
-        self._database = database
+        self._fence = Fence(database, partitions)
+        self._partitions = partitions
+        self._puller: Puller | None = None
         self._clock = clock
         self._notices = notices
         self._online_hooks = tuple(online_hooks)
@@ -95,9 +106,10 @@ class StatusIngest:
 
     async def run(self) -> None:
         """Process states until cancelled."""
-        puller = await self._bus.statuses()
+        puller = await self._begin()
         loop = asyncio.get_running_loop()
         while True:
+            batch: list[StreamMessage] = []
             try:
                 batch = await puller.next()
                 begun_s = loop.time()
@@ -106,8 +118,21 @@ class StatusIngest:
                 log.warning("status ingest waits for the broker: %s", error)
                 await asyncio.sleep(BROKER_AWAY_S)
                 continue
+            except AWAY as error:
+                log.warning("status ingest waits for the database: %s", said(error))
+                await asyncio.sleep(DATABASE_AWAY_S)
+                await retry_all(batch)
+                continue
             if batch and len(batch) < MAX_BATCH:
                 await asyncio.sleep(begun_s + EACH_S - loop.time())
+
+    async def _begin(self) -> Puller:
+        if self._puller is None:  # a supervisor may run this again
+            self._puller = await self._bus.statuses()
+            if self._partitions is not None:
+                self._puller.work_on(self._partitions.owned)
+                self._partitions.on_change(self._puller.work_on)
+        return self._puller
 
     async def take(self, deliveries: Sequence[StreamMessage]) -> None:
         """Process states, in the order in which they were told."""
@@ -120,9 +145,7 @@ class StatusIngest:
                 await delivery.discard()
                 continue
             told.append(_Told(delivery=delivery, status=status))
-        if not told:
-            return
-        news = await self._commit(told)
+        told, news = await self._commit_what_is_ours(told)
         for notice in news.notices:
             notice()
         for device in news.online:
@@ -134,10 +157,35 @@ class StatusIngest:
         for one in told:
             await one.delivery.ack()
 
+    async def _commit_what_is_ours(self, told: list[_Told]) -> tuple[list[_Told], _News]:
+        """Commit; leave out what is of a partition that another process has now."""
+        while told:
+            try:
+                return told, await self._commit(told)
+            except PartitionLost as error:
+                lost = error.partition
+                told = [one for one in told if partition_of(one.status.device) != lost]
+            except UNUSABLE:
+                log.exception("%d states can't be committed together", len(told))
+                return await self._commit_halves(told)
+        return [], _News()
+
+    async def _commit_halves(self, told: list[_Told]) -> tuple[list[_Told], _News]:
+        """Commit without the state that breaks the others'; that one is discarded."""
+        if len(told) == 1:
+            await told[0].delivery.discard()
+            return [], _News()
+        middle = len(told) // 2
+        first, news = await self._commit_what_is_ours(told[:middle])
+        second, more = await self._commit_what_is_ours(told[middle:])
+        news.add(more)
+        return [*first, *second], news
+
     async def _commit(self, told: Sequence[_Told]) -> _News:
         now_ms, news = self._clock.wall_ms(), _News()
-        async with self._database.begin() as tx:
-            rows = await statuses.read(tx, {one.status.device for one in told})
+        devices = {one.status.device for one in told}
+        async with self._fence.begin(devices) as tx:
+            rows = await statuses.read(tx, devices)
             changed = _Changed()
             for one in told:
                 if (row := rows.get(one.status.device)) is not None:

@@ -104,8 +104,8 @@ async def delete_rows(tx: Transaction, own: AccountRows) -> dict[str, int]:
     for what, table in (
         ("sessions", sessions),
         ("player_tokens", viewer_tokens),
+        ("push_subscriptions", push_subscriptions),  # before what ingest makes for them meanwhile
         ("waiting_pushes", pushes),
-        ("push_subscriptions", push_subscriptions),
         ("guest_rights", guests),
         ("asked_to_join", joins),
         ("pairings", pairings),

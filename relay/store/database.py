@@ -26,7 +26,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from relay.base.signals import Signals, Topic
 from relay.errors import StoreError
 from relay.store.migrations import check_tables, check_version, migrate
-from relay.store.postgresql import IN_PARTITION, READING, check_suitable, postgresql_engine
+from relay.store.postgresql import (
+    IN_PARTITION,
+    IN_TURN,
+    READING,
+    check_suitable,
+    postgresql_engine,
+)
 from relay.store.schema import SCHEMA_VERSION, metadata, schema_version
 
 log = logging.getLogger(__name__)
@@ -36,6 +42,9 @@ _SIGNALS = "signals"
 
 UNSTORABLE = (DataError, IntegrityError)
 """What a database raises for rows that it can't take, now or later; of all else it may recover."""
+
+AWAY = (DBAPIError, OSError, StoreError)
+"""What a transaction raises that may succeed later, where UNSTORABLE was caught before."""
 
 Transaction: TypeAlias = AsyncConnection
 """What the repositories in this folder take as their first argument."""
@@ -81,17 +90,19 @@ class Database:
             yield connection
 
     @contextlib.asynccontextmanager
-    async def begin_partition(self) -> AsyncIterator[Transaction]:
+    async def begin_partition(self, *, is_in_turn: bool = False) -> AsyncIterator[Transaction]:
         """Open a write transaction that takes no turn among all writers, on PostgreSQL.
 
         For what one partition's lock guards: it holds or claims that first (store/partitions.py),
-        and a process that hangs within it loses it after 3 s.
+        and a process that hangs within it loses it after 3 s. `is_in_turn`: it takes its turn among
+        all writers nevertheless, before it holds a partition.
         """
         if self._engine.dialect.name != "postgresql":
             async with self.begin() as connection:
                 yield connection
             return
-        engine = self._engine.execution_options(**IN_PARTITION)
+        options = IN_PARTITION | IN_TURN if is_in_turn else IN_PARTITION
+        engine = self._engine.execution_options(**options)
         async with self._transaction(engine) as connection:
             yield connection
 

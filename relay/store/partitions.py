@@ -4,7 +4,7 @@ Who is told to work on a partition claims it; from then on nobody else's transac
 claim waits for the transaction under way, so what that commits is seen by the new owner.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
@@ -47,3 +47,17 @@ async def hold(tx: Transaction, partition: int, member: str) -> None:
     )
     if (await tx.execute(query)).scalar_one_or_none() != member:
         raise PartitionLost(partition)
+
+
+async def hold_all(tx: Transaction, wanted: Collection[int], member: str) -> None:
+    """Do as `hold` for several, in ascending order as everybody does."""
+    query = (
+        select(partition_owners.c.partition, partition_owners.c.owner)
+        .where(partition_owners.c.partition.in_(sorted(wanted)))
+        .order_by(partition_owners.c.partition)
+        .with_for_update()
+    )
+    owners = {row.partition: row.owner for row in await tx.execute(query)}
+    for partition in sorted(wanted):
+        if owners.get(partition) != member:
+            raise PartitionLost(partition)

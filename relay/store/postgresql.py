@@ -24,6 +24,7 @@ IDLE_TIMEOUT_MS = 60_000
 PARTITION_IDLE_TIMEOUT_MS = 3_000
 """Within a partition's transaction: its next owner waits for no longer."""
 IN_PARTITION = {"doorward_is_partition": True}
+IN_TURN = {"doorward_is_in_turn": True}
 READING = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 
 
@@ -76,5 +77,6 @@ def _begin(connection: Connection) -> None:
         connection.exec_driver_sql(
             f"SET LOCAL idle_in_transaction_session_timeout = {PARTITION_IDLE_TIMEOUT_MS}"
         )
-        return
+        if not options.get("doorward_is_in_turn", False):
+            return
     connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITER_LOCK})")

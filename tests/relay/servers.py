@@ -172,6 +172,7 @@ async def run_relay(
         pusher=web_push.pusher,
         hooks=[run_hooks],
         custody=custody or NoCustody(),
+        partitions=partitions,
     )
     statuses = StatusIngest(
         bus=bus,
@@ -180,6 +181,7 @@ async def run_relay(
         notices=hub,
         online_hooks=[commands.doorbell_online],
         cloned_hooks=[CloneWarnings(commands, clock).send],
+        partitions=partitions,
     )
     await bus.connect()
     await revocations.start()

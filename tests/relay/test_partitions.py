@@ -12,11 +12,11 @@ from nats.aio.client import Client
 from nats.js.api import StorageType, StreamConfig, SubjectTransform
 from sqlalchemy.exc import DBAPIError
 
-from relay.bus import ALIVE_SUBJECT, Bus
+from relay.bus import ALIVE_SUBJECT, PARTITIONS, Bus
 from relay.errors import PartitionLost
 from relay.fleet.broker_keys import BrokerKeys
 from relay.fleet.members import Members
-from relay.fleet.partitions import PARTITIONS, Partitions, owner_of, partition_of
+from relay.fleet.partitions import Partitions, owner_of, partition_of
 from relay.store import partitions
 from relay.store.database import Database
 from tests.relay import databases
