@@ -35,7 +35,7 @@ from relay.fleet.clone_warnings import CloneWarnings
 from relay.fleet.commands import Commands
 from relay.fleet.enrolment import EnrolmentService
 from relay.fleet.members import ROLES, Members
-from relay.fleet.partitions import Partitions
+from relay.fleet.partitions import INGEST, Partitions
 from relay.fleet.revocation import Revocations
 from relay.ingest.carried_events import Custody, NoCustody
 from relay.ingest.events import EventHook, EventIngest
@@ -147,7 +147,7 @@ async def run_relay(
     database = await Database.open(config.database)
     bus = Bus(config.broker.url, relay_seed=keys.relay_seed, system_seed=keys.system_seed, tls=tls)
     hub = Hub()
-    members = Members(bus, ROLES)
+    members = Members(bus, ROLES if is_ingesting else ROLES - {INGEST})
     partitions = Partitions(members, database)
     revocations = Revocations(bus=bus, database=database, clock=clock)
     callout = Callout(
@@ -189,6 +189,10 @@ async def run_relay(
     parts = (ingest, statuses, commands, web_push.pusher) if is_ingesting else (commands,)
     parts = (*parts, members, partitions, revocations)
     tasks = [asyncio.create_task(part.run()) for part in parts]
+    owns = asyncio.Event()
+    partitions.on_change(lambda _: owns.set())
+    if is_ingesting and not partitions.owned:
+        await owns.wait()  # of a doorbell's states the last alone waits for an owner
     try:
         yield Relay(
             config=config,
