@@ -94,7 +94,7 @@ class Relay:
         )
         self._web_push = WebPush(config, database, clock, machine=machine)
         self._feed_pushes = FeedPushes(database=database, clock=clock, sender=self._web_push.sender)
-        self._forgetting = Expiry(database, clock)
+        self._forgetting = Expiry(database, clock, config.events)
         self._theft_map = TheftMapPublisher(
             database,
             clock,

@@ -49,6 +49,9 @@ GUEST_KINDS: Mapping[What, tuple[type[EventBody], ...]] = {
 }
 """What a guest may be told by each part of their right, besides notes and set clocks."""
 _STORE = insert(events)
+_LASTING = [
+    kind.__struct_config__.tag for kind in (Paired, OwnerGone, GuestLet, GuestGone, Trouble)
+]
 MAX_CLOCK_SETS_READ = 50
 MAX_OWNER_WORDS_READ = 500
 MAX_TROUBLES_READ = 500
@@ -227,6 +230,19 @@ async def newest_seq(tx: Transaction, devices: Sequence[str]) -> int:
     """Return the number of these doorbells' last committed event; 0 without events."""
     query = select(func.max(events.c.relay_seq)).where(events.c.device.in_(devices))
     return int((await tx.execute(query)).scalar() or 0)
+
+
+async def forget_old(tx: Transaction, devices: Collection[str], *, before_ms: int) -> None:
+    """Delete these doorbells' events received before a time.
+
+    Not those that say who owns a doorbell or visits it, nor troubles: the last one counts.
+    """
+    is_old = and_(
+        events.c.device.in_(devices),
+        events.c.relay_seq < before_ms << event_cursors.SEQ_BITS,
+        events.c.kind.not_in(_LASTING),
+    )
+    await tx.execute(delete(events).where(is_old))
 
 
 async def forget_slot_notes(tx: Transaction, *, before_ms: int) -> None:

@@ -201,6 +201,11 @@ async def active_devices(tx: Transaction) -> frozenset[str]:
     return frozenset((await tx.execute(query)).scalars())
 
 
+async def all_devices(tx: Transaction) -> list[str]:
+    """Return the ids of all doorbells, of revoked ones too."""
+    return list((await tx.execute(select(doorbells.c.device))).scalars())
+
+
 async def only_active(tx: Transaction) -> str | None:
     """Return the one doorbell that isn't revoked; None if there is none, or more than one."""
     query = select(doorbells.c.device).where(doorbells.c.revoked_ms.is_(None)).limit(2)

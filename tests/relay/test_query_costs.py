@@ -16,7 +16,7 @@ from firmware.protocol.encoding import new_id
 from firmware.protocol.events import Event, Pressed
 from firmware.protocol.topics import subject
 from relay.ingest.events import EventIngest
-from relay.store import metrics
+from relay.store import events, metrics
 from tests.fakes.live_relay import NoPusher, QueueBus, QueuedMessage
 from tests.relay.databases import ON_SQLITE_ONLY
 from tests.relay.http_world import World, open_world
@@ -92,3 +92,14 @@ async def test_a_batch_of_events_reads_only_the_doorbells_that_sent_it(world: Wo
     assert len(doorbells) == 1
     assert "COVERING INDEX" in doorbells[0]  # their certificates stay unread
     assert "(device=?" in doorbells[0]
+
+
+async def test_deleting_old_events_looks_at_no_newer_ones(world: World) -> None:
+    device = await world.enrol()
+    with noted(world) as run:
+        async with world.database.begin() as tx:
+            await events.forget_old(tx, [device], before_ms=world.clock.wall_ms())
+    planned = await steps(world, run)
+    searched = [step for step in planned if "events" in step]
+    assert searched
+    assert all("(device=? AND relay_seq<?)" in step for step in searched)
