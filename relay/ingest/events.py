@@ -25,12 +25,12 @@ from typing import Protocol
 
 from firmware.protocol.commands import Command, Receipt
 from firmware.protocol.encoding import WireError, new_id
-from firmware.protocol.events import Event
+from relay.base.canonical import canonical_of
 from relay.base.clock import Clock
 from relay.bus import Bus, Puller, StreamMessage
 from relay.custody.errors import LogUnavailable
 from relay.errors import BusUnavailable, ObjectStoreError, RelayError, StoreError, said
-from relay.fleet.message_parser import parse_canonical
+from relay.fleet.message_parser import parse_event
 from relay.ingest.carried_events import Custody, NoCustody
 from relay.ingest.event_batches import Committed, EventBatches, Told
 from relay.ingest.event_quota import EventQuota
@@ -163,7 +163,7 @@ class EventIngest:
 
     async def _parse(self, delivery: StreamMessage) -> Told | None:
         try:
-            event, canonical = parse_canonical(Event, delivery.subject, delivery.data)
+            event, canonical = parse_event(delivery.subject, delivery.data)
         except WireError as error:
             log.warning("event on %s refused: %s", delivery.subject, error)
             await delivery.discard()
@@ -183,7 +183,7 @@ class EventIngest:
                 expires_ms=now_ms + RECEIPT_LIFE_MS,
                 body=Receipt(event_ids=event_ids),
             )
-            await self._bus.publish_command(device, receipt.encode())
+            await self._bus.publish_command(device, canonical_of(receipt))
 
     async def _finish(self, item: Committed) -> None:
         is_done = item.row is None or await self._run_hooks(item.row)
