@@ -98,10 +98,14 @@ class Streams:
     async def take_over(self, stream: str, partition: int, *, is_anew: bool) -> None:
         """Have a partition's consumer, made anew or as it is there. NatsError, TimeoutError."""
         streams = self._client.jetstream(timeout=API_TIMEOUT_S)
-        if is_anew:
-            with contextlib.suppress(NotFoundError):
-                await streams.delete_consumer(stream, durable_of(partition))
-        await streams.add_consumer(stream, _consumer(stream, partition))
+        after = 0
+        with contextlib.suppress(NotFoundError):
+            found = await streams.consumer_info(stream, durable_of(partition))
+            if not is_anew:
+                return
+            after = 0 if found.ack_floor is None else found.ack_floor.stream_seq
+            await streams.delete_consumer(stream, durable_of(partition))
+        await streams.add_consumer(stream, _consumer(stream, partition, after))
 
     async def _move_into_partitions(
         self, streams: JetStreamContext, name: str, subject: str
@@ -206,11 +210,14 @@ def durable_of(partition: int) -> str:
     return f"p{partition:02d}"
 
 
-def _consumer(stream: str, partition: int) -> ConsumerConfig:
+def _consumer(stream: str, partition: int, after: int) -> ConsumerConfig:
+    """Return a consumer of what isn't acknowledged; of states all stay, so those after a number."""
+    is_queue = stream == EVENTS_STREAM
     return ConsumerConfig(
         durable_name=durable_of(partition),
         filter_subject=f"{_PREFIXES[stream]}.{partition}.*",
-        deliver_policy=DeliverPolicy.ALL,
+        deliver_policy=DeliverPolicy.ALL if is_queue else DeliverPolicy.BY_START_SEQUENCE,
+        opt_start_seq=None if is_queue else after + 1,
         ack_policy=AckPolicy.EXPLICIT,
         ack_wait=ACK_WAIT_S,
         max_ack_pending=MAX_ACK_PENDING,

@@ -17,6 +17,7 @@ commits it, is logged and discarded.
 """
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections import defaultdict
@@ -77,13 +78,10 @@ class Pusher(Protocol):
 
 
 async def retry_all(batch: Sequence[StreamMessage]) -> None:
-    """Ask for a whole batch again; without the broker it comes by itself."""
+    """Ask for what isn't settled of a batch again; without the broker it comes by itself."""
     for delivery in batch:
-        try:
+        with contextlib.suppress(BusUnavailable):
             await delivery.retry(0)
-        except BusUnavailable as error:
-            log.warning("ingest waits for the broker: %s", error)
-            return
 
 
 class EventIngest:
