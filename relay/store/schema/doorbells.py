@@ -31,7 +31,7 @@ doorbells = Table(
     Column("cloned_ms", BigInteger),  # since when its card is known to be in two devices
     Column("state", Text, nullable=False, default="offline"),  # online | offline
     Column("state_since_ms", BigInteger, nullable=False),
-    Index("doorbells_by_state", "revoked_ms", "state"),
+    Index("doorbells_by_state", "revoked_ms", "state", "state_since_ms"),
     Index("doorbells_by_certificate", "revoked_ms", "certificate_ends_ms"),
     Index("doorbells_by_clone", "revoked_ms", "cloned_ms"),
     # What each batch of events and states asks, without reading the certificates.
