@@ -26,6 +26,8 @@ from relay.fleet.ca import Authority
 from relay.fleet.callout import Callout
 from relay.fleet.commands import Commands
 from relay.fleet.enrolment import EnrolmentService
+from relay.fleet.members import ROLES, Members
+from relay.fleet.partitions import Partitions
 from relay.fleet.renewal import RenewalService
 from relay.fleet.replacement import ReplacementService
 from relay.fleet.revocation import Revocations
@@ -48,6 +50,8 @@ class Fleet:
     """The broker, and the services that exchange messages with doorbells."""
 
     bus: Bus
+    members: Members
+    partitions: Partitions
     signals: SignalCarrier
     revocations: Revocations
     callout: Callout
@@ -87,6 +91,7 @@ def open_fleet(config: Config, database: Database, clock: Clock, *, machine: Clo
     keys = BrokerKeys.load(config.broker_keys_path)
     authority = Authority.load(config.ca_key_path.read_bytes(), config.ca_path.read_bytes())
     bus = bus_of(config)
+    members = Members(bus, ROLES)
     revocations = Revocations(bus=bus, database=database, clock=machine)
     callout = Callout(
         authority=authority,
@@ -96,6 +101,8 @@ def open_fleet(config: Config, database: Database, clock: Clock, *, machine: Clo
     )
     return Fleet(
         bus=bus,
+        members=members,
+        partitions=Partitions(members, database),
         signals=SignalCarrier(bus, database.signals),
         revocations=revocations,
         callout=callout,

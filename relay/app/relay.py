@@ -102,7 +102,7 @@ class Relay:
         )
         self._web_push = WebPush(config, database, clock, machine=machine)
         self._feed_pushes = FeedPushes(database=database, clock=clock, sender=self._web_push.sender)
-        self._forgetting = Expiry(database, clock)
+        self._forgetting = Expiry(database, clock, config.events)
         self._theft_map = TheftMapPublisher(
             database,
             clock,
@@ -118,6 +118,7 @@ class Relay:
             pusher=self._web_push.pusher,
             hooks=[self._on_event],
             custody=self._portal.custody,
+            partitions=self._fleet.partitions,
         )
         self._statuses = StatusIngest(
             bus=self._fleet.bus,
@@ -126,6 +127,7 @@ class Relay:
             notices=self._hub,
             online_hooks=[self._fleet.commands.doorbell_online],
             cloned_hooks=[CloneWarnings(self._fleet.commands, clock).send],
+            partitions=self._fleet.partitions,
         )
         self._agreement_notices = AgreementNotices(
             database, clock, self._portal.register, load_districts(config.map.districts_path)
@@ -185,6 +187,7 @@ class Relay:
                 task.cancel()
             with suppress(asyncio.CancelledError):
                 await parts
+            await self._fleet.members.leave()
             await self._fleet.bus.close()
             await self._web_push.aclose()
 
@@ -204,6 +207,8 @@ class Relay:
             await self._fleet.bus.serve_callout(self._fleet.callout.respond)
             await self._fleet.signals.start()
             for name, part in {
+                "members": self._fleet.members.run,
+                "partitions": self._fleet.partitions.run,
                 "signals": self._fleet.signals.run,
                 "revocations": self._fleet.revocations.run,
                 "commands": self._fleet.commands.run,

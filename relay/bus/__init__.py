@@ -4,15 +4,23 @@
 which doorbells' events and states lie, `pullers` the batches that are taken from them.
 """
 
-from relay.bus.connection import REVOKED_SUBJECT, SIGNAL_SUBJECT, Bus, MessageHandler
+from relay.bus.connection import (
+    ALIVE_SUBJECT,
+    REVOKED_SUBJECT,
+    SIGNAL_SUBJECT,
+    Bus,
+    MessageHandler,
+)
 from relay.bus.inspection import BrokerState, StreamState
 from relay.bus.pullers import MAX_BATCH, Puller, StreamMessage
-from relay.bus.streams import EVENTS_STREAM, MAX_WAITING_EVENTS, STATUS_STREAM
+from relay.bus.streams import EVENTS_STREAM, MAX_WAITING_EVENTS, PARTITIONS, STATUS_STREAM
 
 __all__ = [
+    "ALIVE_SUBJECT",
     "EVENTS_STREAM",
     "MAX_BATCH",
     "MAX_WAITING_EVENTS",
+    "PARTITIONS",
     "REVOKED_SUBJECT",
     "SIGNAL_SUBJECT",
     "STATUS_STREAM",

@@ -5,6 +5,7 @@ commands and replies are plain messages, because commands are repeated until the
 """
 
 import asyncio
+import contextlib
 import json
 import logging
 import secrets
@@ -32,6 +33,7 @@ PING_ALONE_S = 10
 TELL_S = 3.0
 CALLOUT_SUBJECT = "$SYS.REQ.USER.AUTH"
 REVOKED_SUBJECT = "relay.revoked"
+ALIVE_SUBJECT = "relay.alive"
 SIGNAL_SUBJECT = "relay.signal"
 """What relays tell each other; a doorbell may neither say nor hear it (relay/fleet/callout.py)."""
 
@@ -112,7 +114,8 @@ class Bus:
         """Close both connections; what was published is flushed first."""
         self._is_closing = True
         for client in self._opened:
-            await client.close()
+            with contextlib.suppress(OSError):  # it was being made again
+                await client.close()
         self._opened.clear()
 
     def on_reconnected(self, handler: Callable[[], Awaitable[None]]) -> None:
@@ -146,6 +149,14 @@ class Bus:
             await handler(data.decode())
 
         await self._subscribe(REVOKED_SUBJECT, decoded)
+
+    async def publish_alive(self, data: bytes) -> None:
+        """Tell every relay process that this one is there."""
+        await self._publish(ALIVE_SUBJECT, data)
+
+    async def on_alive(self, handler: MessageHandler) -> None:
+        """Call `handler(subject, data)` with what each process says of itself, this one too."""
+        await self._subscribe(ALIVE_SUBJECT, handler)
 
     async def publish_signal(self, topic: str) -> None:
         """Tell every other relay that there may be work."""

@@ -193,6 +193,12 @@ class MetricsConfig(Struct, frozen=True, kw_only=True):
     ] = None
 
 
+class EventsConfig(Struct, frozen=True, kw_only=True):
+    """How long events of doorbells are kept: at least as long as a picture of one."""
+
+    keep_days: Annotated[int, Meta(ge=30, le=3_650, description="30 to 3650 days")] = 180
+
+
 class ExampleConfig(Struct, frozen=True, kw_only=True):
     """The simulated clock of an example town, as the demo's."""
 
@@ -250,6 +256,7 @@ class Config(Struct, frozen=True, kw_only=True):
     public: PublicConfig = PublicConfig()
     limits: LimitsConfig = NO_LIMITS
     metrics: MetricsConfig = MetricsConfig()
+    events: EventsConfig = EventsConfig()
     oidc: tuple[OidcConfig, ...] = ()
 
     @property

@@ -1,21 +1,20 @@
-"""Table of committed events: each once, in the order of commit.
+"""Table of committed events: each once, of each doorbell in the order of commit.
 
 An event that was told by a clock that wasn't set is dated anew by the doorbell's next ClockSet,
 once: `time_ms` stays as it was told, `corrected_ms` is what it means.
 
-Owners see `relay_seq`. It rises in the order of commit, but is made of the time of receipt: a count
-would tell each owner how many events, and so doorbells and browsers, all others have.
+Owners see `relay_seq`. It rises in the order of commit of one doorbell's events, but is made of the
+time of receipt: a count would tell how many events there are. Two doorbells may have the same one.
 """
 
-import secrets
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
-from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select, tuple_, update
 from sqlalchemy.engine import RowMapping
 
-from firmware.protocol.encoding import MAX_MQTT_BYTES, decode, new_id
+from firmware.protocol.encoding import MAX_MQTT_BYTES, decode, new_id, sha256_hex
 from firmware.protocol.events import (
     ClipReady,
     ClockSet,
@@ -31,6 +30,7 @@ from firmware.protocol.events import (
     Trouble,
 )
 from firmware.protocol.rights import What
+from relay.store import event_cursors, event_ids
 from relay.store.database import Transaction
 from relay.store.guests import GuestRow
 from relay.store.schema import events
@@ -41,8 +41,6 @@ SLOT_NOTE = "slot_note"
 """The kind of a note that came in a slot; its payload's body is a note like any other."""
 SLOT_NOTES_LIFE_MS = 7 * 24 * 3600 * 1000
 """As long as a request stands: who opens the app within that time finds what was told."""
-SEQ_BITS = 8
-"""Random bits below the milliseconds in `relay_seq`; a browser's numbers have 53 bits in all."""
 GUEST_KINDS: Mapping[What, tuple[type[EventBody], ...]] = {
     "rings": (Pressed, Motion),
     "history": (ClipReady,),
@@ -50,6 +48,10 @@ GUEST_KINDS: Mapping[What, tuple[type[EventBody], ...]] = {
     "record": (),
 }
 """What a guest may be told by each part of their right, besides notes and set clocks."""
+_STORE = insert(events)
+_LASTING = [
+    kind.__struct_config__.tag for kind in (Paired, OwnerGone, GuestLet, GuestGone, Trouble)
+]
 MAX_CLOCK_SETS_READ = 50
 MAX_OWNER_WORDS_READ = 500
 MAX_TROUBLES_READ = 500
@@ -58,7 +60,7 @@ MAX_TROUBLES_READ = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventRow:
-    """One event as it was committed. `relay_seq` rises with each commit."""
+    """One event as it was committed. `relay_seq` rises with each commit of its doorbell's."""
 
     relay_seq: int
     received_ms: int
@@ -83,68 +85,114 @@ class EventRow:
         return self.event.body.credential_id if isinstance(self.event.body, Note) else None
 
 
-async def known(tx: Transaction, event_ids: Collection[str]) -> dict[str, EventRow]:
-    """Return the committed ones of these events, by event id."""
-    query = select(events).where(events.c.event_id.in_(event_ids))
-    rows = [_event(row) for row in (await tx.execute(query)).mappings()]
-    return {row.event.id: row for row in rows}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewEvent:
+    """An event to be stored, with its canonical JSON."""
+
+    row: EventRow
+    payload: str
+    kind: str
+
+
+async def known(tx: Transaction, told: Collection[tuple[str, int, str]]) -> dict[str, EventRow]:
+    """Return the stored ones of these events, named by doorbell, number and id; by event id."""
+    if not told:
+        return {}
+    ids = {event_id for _, _, event_id in told}
+    numbers = [(device, seq) for device, seq, _ in told]
+    query = select(events).where(
+        tuple_(events.c.device, events.c.seq).in_(numbers), events.c.kind != SLOT_NOTE
+    )
+    found = (await tx.execute(query)).mappings()
+    return {row["event_id"]: _event(row) for row in found if row["event_id"] in ids}
+
+
+async def new_event(
+    tx: Transaction, event: Event, payload: str, *, relay_seq: int, received_ms: int
+) -> NewEvent:
+    """Return an event to be stored; a ClockSet that came before it corrects its time."""
+    corrected_ms = None if event.is_clock_trusted else await _correction_of(tx, event)
+    row = EventRow(
+        relay_seq=relay_seq, received_ms=received_ms, event=event, corrected_ms=corrected_ms
+    )
+    return NewEvent(row=row, payload=payload, kind=str(event.body.__struct_config__.tag))
+
+
+async def store(tx: Transaction, new: Sequence[NewEvent]) -> None:
+    """Store events, in the doorbell's order; a ClockSet corrects the times of earlier ones."""
+    if not new:
+        return
+    await tx.execute(_STORE, [_values(one) for one in new])
+    for one in new:
+        if isinstance(one.row.event.body, ClockSet):
+            await _correct(tx, one.row.event, one.row.event.body)
 
 
 async def add(tx: Transaction, event: Event, *, received_ms: int) -> EventRow:
-    """Store one event whose id is not known yet; a ClockSet corrects the times of earlier ones."""
-    body = event.body
-    corrected_ms = None if event.is_clock_trusted else await _correction_of(tx, event)
-    relay_seq = await _next_seq(tx, received_ms)
-    values = {
-        "relay_seq": relay_seq,
-        "event_id": event.id,
-        "device": event.device,
-        "seq": event.seq,
-        "kind": type(body).__struct_config__.tag,
-        "time_ms": event.time_ms,
-        "is_clock_trusted": event.is_clock_trusted,
-        "corrected_ms": corrected_ms,
-        "received_ms": received_ms,
-        "credential_id": body.credential_id if isinstance(body, Note) else None,
-        "payload": event.encode().decode(),
-    }
-    await tx.execute(insert(events).values(**values))
-    if isinstance(body, ClockSet):
-        await _correct(tx, event, body)
-    return EventRow(
-        relay_seq=relay_seq,
+    """Store one event whose id is not known yet, by itself."""
+    cursors = await event_cursors.read(tx, [event.device])
+    cursor = cursors.setdefault(event.device, event_cursors.Cursor(0, 0))
+    cursor.take_seq(event.seq)
+    data = event.encode()
+    new = await new_event(
+        tx,
+        event,
+        data.decode(),
+        relay_seq=cursor.next_relay_seq(received_ms),
         received_ms=received_ms,
-        event=event,
-        corrected_ms=corrected_ms,
     )
+    own_id = event_ids.NewId(
+        event_id=event.id,
+        device=event.device,
+        digest=sha256_hex(data),
+        is_kept=True,
+        received_ms=received_ms,
+    )
+    await event_ids.add(tx, [own_id])
+    await store(tx, [new])
+    await event_cursors.write(tx, cursors)
+    return new.row
 
 
 async def add_slot_notes(
-    tx: Transaction, told: Event, notes: Sequence[Note], *, received_ms: int
+    tx: Transaction,
+    told: Event,
+    notes: Sequence[Note],
+    *,
+    received_ms: int,
+    cursor: event_cursors.Cursor,
 ) -> list[EventRow]:
     """Store the notes of one slot as separate events, each for its owner.
 
     Their ids are fresh: one made of the slot's could be taken by the doorbell beforehand.
     """
-    rows = []
+    new = []
     for note in notes:
         event = msgspec.structs.replace(told, id=new_id(), body=note)
-        seq = await _next_seq(tx, received_ms)
-        values = {
-            "relay_seq": seq,
-            "event_id": event.id,
-            "device": event.device,
-            "seq": event.seq,
-            "kind": SLOT_NOTE,
-            "time_ms": event.time_ms,
-            "is_clock_trusted": event.is_clock_trusted,
-            "received_ms": received_ms,
-            "credential_id": note.credential_id,
-            "payload": event.encode().decode(),
-        }
-        await tx.execute(insert(events).values(**values))
-        rows.append(EventRow(relay_seq=seq, received_ms=received_ms, event=event))
-    return rows
+        row = EventRow(
+            relay_seq=cursor.next_relay_seq(received_ms), received_ms=received_ms, event=event
+        )
+        new.append(NewEvent(row=row, payload=event.encode().decode(), kind=SLOT_NOTE))
+    if new:
+        await tx.execute(_STORE, [_values(one) for one in new])
+    return [one.row for one in new]
+
+
+def _values(new: NewEvent) -> dict[str, object]:
+    row, event = new.row, new.row.event
+    return {
+        "device": event.device,
+        "relay_seq": row.relay_seq,
+        "event_id": event.id,
+        "seq": event.seq,
+        "kind": new.kind,
+        "time_ms": event.time_ms,
+        "is_clock_trusted": event.is_clock_trusted,
+        "corrected_ms": row.corrected_ms,
+        "received_ms": row.received_ms,
+        "credential_id": row.credential_id,
+        "payload": new.payload,
+    }
 
 
 async def notes_for(
@@ -184,11 +232,17 @@ async def newest_seq(tx: Transaction, devices: Sequence[str]) -> int:
     return int((await tx.execute(query)).scalar() or 0)
 
 
-async def _next_seq(tx: Transaction, received_ms: int) -> int:
-    """Return the number of the next event: above all others, by the time of its receipt."""
-    by_time = received_ms << SEQ_BITS | secrets.randbelow(1 << SEQ_BITS)
-    newest = (await tx.execute(select(func.max(events.c.relay_seq)))).scalar()
-    return max(by_time, int(newest or 0) + 1)
+async def forget_old(tx: Transaction, devices: Collection[str], *, before_ms: int) -> None:
+    """Delete these doorbells' events received before a time.
+
+    Not those that say who owns a doorbell or visits it, nor troubles: the last one counts.
+    """
+    is_old = and_(
+        events.c.device.in_(devices),
+        events.c.relay_seq < before_ms << event_cursors.SEQ_BITS,
+        events.c.kind.not_in(_LASTING),
+    )
+    await tx.execute(delete(events).where(is_old))
 
 
 async def forget_slot_notes(tx: Transaction, *, before_ms: int) -> None:

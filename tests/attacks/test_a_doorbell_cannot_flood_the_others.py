@@ -213,7 +213,7 @@ async def test_what_one_doorbell_adds_to_the_database_is_limited(
         return sum(message.settled.is_set() for message in told)
 
     await eventually(lambda: told[-1].attempts > 2)
-    # Seen to fail (all of it was kept) without the quota in EventIngest._commit.
+    # Seen to fail (all of it was kept) without the quota in EventBatches._commit.
     assert kept() == 10
     clock.now_s += 5 * size_bytes * BYTES.each_s
     await eventually(lambda: kept() >= 15)  # nothing is lost: it goes on, at the rate
@@ -289,7 +289,7 @@ async def test_an_owner_is_not_flooded_with_pushes(world: World, bus: QueueBus) 
         await asyncio.sleep(0.02)
     for task in running:
         task.cancel()
-    # Seen to fail (more than 60, up to 300) without `take_push` in EventIngest._add.
+    # Seen to fail (more than 60, up to 300) without `take_push` in EventBatches._sort.
     assert 0 < sender.sent <= 60
 
 

@@ -246,7 +246,6 @@ class World:
             revoked_ms=None,
             state=state,
             state_since_ms=self.clock.wall_ms(),
-            last_seq=0,
         )
         async with self.database.begin() as tx:
             await fleet.add(tx, row)

@@ -36,6 +36,8 @@ from relay.fleet.callout import Callout
 from relay.fleet.clone_warnings import CloneWarnings
 from relay.fleet.commands import Commands
 from relay.fleet.enrolment import EnrolmentService
+from relay.fleet.members import ROLES, Members
+from relay.fleet.partitions import INGEST, Partitions
 from relay.fleet.revocation import Revocations
 from relay.ingest.carried_events import Custody, NoCustody
 from relay.ingest.events import EventHook, EventIngest
@@ -120,6 +122,8 @@ class Relay:
     authority: Authority
     database: Database
     bus: Bus
+    members: Members
+    partitions: Partitions
     hub: Hub
     callout: Callout
     revocations: Revocations
@@ -150,6 +154,8 @@ async def run_relay(
         seeds = {"relay_seed": keys.relay_seed, "system_seed": keys.system_seed}
         bus = Bus(config.broker.servers, **seeds, tls=tls)
     hub = Hub()
+    members = Members(bus, ROLES if is_ingesting else ROLES - {INGEST})
+    partitions = Partitions(members, database)
     revocations = Revocations(bus=bus, database=database, clock=clock)
     callout = Callout(
         authority=authority,
@@ -173,6 +179,7 @@ async def run_relay(
         pusher=web_push.pusher,
         hooks=[run_hooks],
         custody=custody or NoCustody(),
+        partitions=partitions,
     )
     statuses = StatusIngest(
         bus=bus,
@@ -181,24 +188,31 @@ async def run_relay(
         notices=hub,
         online_hooks=[commands.doorbell_online],
         cloned_hooks=[CloneWarnings(commands, clock).send],
+        partitions=partitions,
     )
     await bus.connect()
     await revocations.start()
     await bus.serve_callout(callout.respond)
     parts = (ingest, statuses, commands, web_push.pusher) if is_ingesting else (commands,)
-    parts = (*parts, revocations)
+    parts = (*parts, members, partitions, revocations)
     tasks = [
         asyncio.create_task(
             keep_running(type(part).__name__, part.run) if is_supervised else part.run()
         )
         for part in parts
     ]
+    owns = asyncio.Event()
+    partitions.on_change(lambda _: owns.set())
+    if is_ingesting and not partitions.owned:
+        await owns.wait()  # of a doorbell's states the last alone waits for an owner
     try:
         yield Relay(
             config=config,
             authority=authority,
             database=database,
             bus=bus,
+            members=members,
+            partitions=partitions,
             hub=hub,
             callout=callout,
             revocations=revocations,

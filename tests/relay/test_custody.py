@@ -61,7 +61,6 @@ from relay.custody.service import CustodyService
 from relay.custody.slots import REST_S, Slots, close
 from relay.custody.tile_store import Retention, TileStore
 from relay.fleet.commands import Commands
-from relay.ingest.carried_events import carry
 from relay.ingest.expiry import RELEASE_LIFE_MS, Expiry
 from relay.store import custody, events, fleet, logs, requests
 from relay.store.database import Database
@@ -73,6 +72,7 @@ from tests.fakes.log_house import MemoryBucket, make_keys, make_logs
 from tests.fakes.log_town import make_town
 from tests.fakes.releases import opening_of
 from tests.fakes.sequenced_entries import place_entries
+from tests.relay.carrying import carry
 from tests.relay.databases import open_database
 from tests.relay.evidence_packages import give_owner
 from tests.relay.registered_passkeys import register_passkeys
@@ -153,7 +153,6 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
                     revoked_ms=None,
                     state="online",
                     state_since_ms=0,
-                    last_seq=0,
                 ),
             )
             await give_owner(tx, device, now_ms=0)
@@ -733,7 +732,6 @@ async def test_refusals_are_summed_up_once_the_quarter_is_over_for_a_while(house
                     revoked_ms=None,
                     state="online",
                     state_since_ms=0,
-                    last_seq=0,
                 ),
             )
             await give_owner(tx, name * 20, now_ms=0)

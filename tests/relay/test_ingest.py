@@ -74,7 +74,7 @@ async def test_a_replayed_event_is_receipted_again_and_stored_once(
             return True
 
     assert await asyncio.to_thread(press_twice)
-    # Seen to fail with the look-up of known ids taken out of EventIngest._commit (the insert
+    # Seen to fail with the look-up of known ids taken out of EventBatches._commit (the insert
     # then breaks on the unique id and takes its whole batch along).
     assert len(await stored(relay, doorbell.device)) == 1
 
