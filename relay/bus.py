@@ -57,7 +57,7 @@ ACK_WAIT_S = 20.0
 TELL_S = 3.0
 CALLOUT_SUBJECT = "$SYS.REQ.USER.AUTH"
 REVOKED_SUBJECT = "relay.revoked"
-ALIVE_SUBJECT = "relay.alive"
+RELAYS_SUBJECT = "relay"
 SIGNAL_SUBJECT = "relay.signal"
 """What relays tell each other; a doorbell may neither say nor hear it (relay/fleet/callout.py)."""
 
@@ -245,8 +245,8 @@ class Bus:
         await self._publish(subject(device, "command"), data)
 
     async def on_replies(self, handler: MessageHandler) -> None:
-        """Call `handler(subject, data)` with each reply of a doorbell."""
-        await self._subscribe(ALL_REPLIES_SUBJECT, handler)
+        """Call `handler(subject, data)` with each reply of a doorbell that no replica has taken."""
+        await self._subscribe(ALL_REPLIES_SUBJECT, handler, queue="relay")
 
     async def announce_revocation(self, device: str) -> None:
         """Publish to every relay that a doorbell is revoked."""
@@ -260,13 +260,13 @@ class Bus:
 
         await self._subscribe(REVOKED_SUBJECT, decoded)
 
-    async def publish_alive(self, data: bytes) -> None:
-        """Tell every relay process that this one is there."""
-        await self._publish(ALIVE_SUBJECT, data)
+    async def tell_relays(self, name: str, data: bytes) -> None:
+        """Tell every relay process something, this one too."""
+        await self._publish(f"{RELAYS_SUBJECT}.{name}", data)
 
-    async def on_alive(self, handler: MessageHandler) -> None:
-        """Call `handler(subject, data)` with what each process says of itself, this one too."""
-        await self._subscribe(ALIVE_SUBJECT, handler)
+    async def on_relays(self, name: str, handler: MessageHandler) -> None:
+        """Call `handler(subject, data)` with what a relay process tells all, or this one."""
+        await self._subscribe(f"{RELAYS_SUBJECT}.{name}", handler)
 
     async def publish_signal(self, topic: str) -> None:
         """Tell every other relay that there may be work."""
@@ -334,11 +334,11 @@ class Bus:
         except NatsError as error:
             raise BusUnavailable(f"can't publish: {error}") from error
 
-    async def _subscribe(self, name: str, handler: MessageHandler) -> None:
+    async def _subscribe(self, name: str, handler: MessageHandler, queue: str = "") -> None:
         async def handle(message: Msg) -> None:
             await handler(message.subject, message.data)
 
-        await self._client.subscribe(name, cb=handle)
+        await self._client.subscribe(name, queue=queue, cb=handle)
         await self._client.flush()
 
     async def _connect(self, client: Client, seed: str, name: str) -> None:

@@ -91,6 +91,7 @@ def open_fleet(config: Config, database: Database, clock: Clock, *, machine: Clo
     authority = Authority.load(config.ca_key_path.read_bytes(), config.ca_path.read_bytes())
     bus = Bus(config.broker.url, relay_seed=keys.relay_seed, system_seed=keys.system_seed)
     members = Members(bus, ROLES)
+    partitions = Partitions(members, database)
     revocations = Revocations(bus=bus, database=database, clock=machine)
     callout = Callout(
         authority=authority,
@@ -101,11 +102,11 @@ def open_fleet(config: Config, database: Database, clock: Clock, *, machine: Clo
     return Fleet(
         bus=bus,
         members=members,
-        partitions=Partitions(members, database),
+        partitions=partitions,
         signals=SignalCarrier(bus, database.signals),
         revocations=revocations,
         callout=callout,
-        commands=Commands(bus=bus, database=database, clock=clock),
+        commands=Commands(bus=bus, database=database, clock=clock, partitions=partitions),
         enrolling=EnrolmentService(
             database=database,
             authority=authority,

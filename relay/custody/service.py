@@ -34,6 +34,7 @@ from relay.custody.slots import Slots
 from relay.custody.tile_store import Bucket, Retention, TileStore
 from relay.custody.witnesses import Witnesses
 from relay.fleet.commands import Commands
+from relay.fleet.members import Members
 from relay.store import fleet
 from relay.store.cache_file import CacheFile
 from relay.store.database import Database, Transaction
@@ -58,6 +59,7 @@ class CustodyService:
         database: Database,
         commands: Commands,
         clock: Clock,
+        members: Members | None = None,
     ) -> None:
         self.logs = logs
         self.record = Record(logs)
@@ -72,6 +74,9 @@ class CustodyService:
         self._key_changes = KeyChanges(logs=logs, clock=clock)
         self._texts = AgreementTexts(shelf=shelf, database=database)
         self._waiter = database.signals.waiter("texts", "releases")
+        self._members = members
+        if members is not None:
+            members.on_change(self._waiter.wake)
         self._register_size = 0
         self._is_prepared = False
         logs.on_published("register", self._on_register)
@@ -121,6 +126,9 @@ class CustodyService:
     async def _tell(self) -> None:
         told_size = 0
         while True:
+            if self._members is not None and not self._members.leads("log"):
+                await self._waiter.wait()  # another process tells, or does so once this one is gone
+                continue
             await self._releases.tell()
             await self._slots.tell()
             has_published = await self._texts.publish()
@@ -154,6 +162,7 @@ def open_custody(
     database: Database,
     commands: Commands,
     clock: Clock,
+    members: Members | None = None,
     saved_stamps: CacheFile | None = None,
 ) -> CustodyService:
     """Build the custody service from the settings, or raise LogError."""
@@ -177,4 +186,11 @@ def open_custody(
         for name, signer in signers.items()
     }
     logs = Logs(database=database, writers=writers, policy=policy, saved_stamps=saved_stamps)
-    return CustodyService(logs=logs, shelf=shelf, database=database, commands=commands, clock=clock)
+    return CustodyService(
+        logs=logs,
+        shelf=shelf,
+        database=database,
+        commands=commands,
+        clock=clock,
+        members=members,
+    )

@@ -156,7 +156,7 @@ async def run_relay(
         clock=clock,
         is_revoked=revocations.is_revoked,
     )
-    commands = Commands(bus=bus, database=database, clock=clock)
+    commands = Commands(bus=bus, database=database, clock=clock, partitions=partitions)
     hooked: list[EventHook] = []
 
     async def run_hooks(row):  # a test may hang its own in while the relay runs
