@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
 from nats.js.api import (
     AckPolicy,
@@ -184,6 +185,7 @@ class Bus:
         self._is_closing = False
         self._reconnected: list[Callable[[], Awaitable[None]]] = []
         self._pullers: dict[str, Puller] = {}
+        self._shared: list[Subscription] = []
         self._own_id = secrets.token_bytes(8)
 
     @property
@@ -289,8 +291,15 @@ class Bus:
             if response is not None:
                 await message.respond(response)
 
-        await self._client.subscribe(CALLOUT_SUBJECT, queue="relay", cb=answer)
+        self._shared.append(await self._client.subscribe(CALLOUT_SUBJECT, queue="relay", cb=answer))
         await self._client.flush()
+
+    async def leave_shared(self) -> None:
+        """Leave to the replicas what they share: replies and callouts; those here are finished."""
+        shared, self._shared = self._shared, []
+        for subscription in shared:
+            with contextlib.suppress(NatsError, TimeoutError):
+                await subscription.drain()  # type: ignore[no-untyped-call]
 
     async def kick(self, device: str) -> int:
         """Disconnect every connection of this MQTT client id; return how many there were."""
@@ -338,7 +347,9 @@ class Bus:
         async def handle(message: Msg) -> None:
             await handler(message.subject, message.data)
 
-        await self._client.subscribe(name, queue=queue, cb=handle)
+        subscription = await self._client.subscribe(name, queue=queue, cb=handle)
+        if queue:
+            self._shared.append(subscription)
         await self._client.flush()
 
     async def _connect(self, client: Client, seed: str, name: str) -> None:

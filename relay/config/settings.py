@@ -13,6 +13,7 @@ from msgspec import Meta, Struct, field
 from firmware.protocol.register.entries import EXAMPLE_PREFIX
 from firmware.protocol.settings_file import SECRET
 from relay.config.values import (
+    ROLES,
     Address,
     AgencyId,
     BrokerUrl,
@@ -29,6 +30,7 @@ from relay.config.values import (
     Origins,
     Port,
     PushHosts,
+    Roles,
     Sender,
     StunUrls,
     TurnUrls,
@@ -210,6 +212,11 @@ class Config(Struct, frozen=True, kw_only=True):
     """Where owners serve the app to themselves."""
     database_url: Annotated[DatabaseUrl, SECRET] = ""
     demo_passkeys: bool = False
+    roles: Roles = frozenset(ROLES)
+    """What this process does of the relay's work."""
+    drain_s: Annotated[
+        int, Meta(ge=0, le=60, description="a whole number of seconds from 0 to 60")
+    ] = 0
     broker: BrokerConfig
     bucket: BucketConfig
     live: LiveConfig = LiveConfig()

@@ -116,6 +116,12 @@ class CustodyService:
         except BaseExceptionGroup as group:
             raise contradiction_in(group) or group from group
 
+    async def follow(self) -> None:
+        """Hear of what other processes publish, without keeping a log here, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.logs.follow(), name="following logs")
+            group.create_task(self._send_refusals(), name="refusals of releases")
+
     async def _on_register(self, size: int) -> None:
         self._register_size = size
         self._waiter.wake()
@@ -123,9 +129,15 @@ class CustodyService:
     async def _on_custody(self, _size: int) -> None:
         self._waiter.wake()
 
+    async def _send_refusals(self) -> None:
+        while True:
+            self._releases.send_refusals()
+            await self._waiter.wait()
+
     async def _tell(self) -> None:
         told_size = 0
         while True:
+            self._releases.send_refusals()
             if self._members is not None and not self._members.leads("log"):
                 await self._waiter.wait()  # another process tells, or does so once this one is gone
                 continue

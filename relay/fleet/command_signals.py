@@ -100,8 +100,6 @@ class CommandSignals:
 
     async def forward(self, device: str, command_id: str, data: bytes) -> None:
         """Hand a reply on to the process that told or asked its command."""
-        if self._partitions.is_alone:
-            return
         try:
             await self._bus.tell_relays(f"reply.{asker_of(command_id)}.{device}", data)
         except BusUnavailable as error:

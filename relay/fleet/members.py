@@ -22,7 +22,6 @@ from relay.errors import BusUnavailable
 
 log = logging.getLogger(__name__)
 
-ROLES = frozenset({"web", "ingest", "log", "notify"})
 MEMBER_ID_CHARS = 10
 BEAT_S = 1.0
 GONE_S = 3.0

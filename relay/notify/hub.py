@@ -10,7 +10,7 @@ replica has a hub of its own.
 import asyncio
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -100,8 +100,16 @@ class Listener:
                 notice, is_strange = await self._queue.get()
         except TimeoutError:
             return None
+        if self._is_cut_off:
+            raise ListenerTooSlow
         self._strangers -= is_strange
         return notice
+
+    def end(self) -> None:
+        """Cut the listener off at once."""
+        self._is_cut_off = True
+        with suppress(asyncio.QueueFull):  # then nobody waits here
+            self._queue.put_nowait((DoorbellLinked(), False))
 
     def put(self, notice: Notice) -> None:
         """Queue a notice without waiting."""
@@ -139,6 +147,7 @@ class Hub:
     def __init__(self) -> None:
         self._listeners: set[Listener] = set()
         self._of_accounts: Counter[str] = Counter()
+        self._is_ending = False
 
     def is_full(self, account_id: str) -> bool:
         """Return whether an account has as many listeners as allowed."""
@@ -151,6 +160,8 @@ class Hub:
             self._of_accounts[account_id] += 1
         listener = Listener()
         self._listeners.add(listener)
+        if self._is_ending:
+            listener.end()
         try:
             yield listener
         finally:
@@ -159,6 +170,12 @@ class Hub:
                 self._of_accounts[account_id] -= 1
                 if not self._of_accounts[account_id]:
                     del self._of_accounts[account_id]
+
+    def end(self) -> None:
+        """End all streams, those that begin later too: they go on at another relay."""
+        self._is_ending = True
+        for listener in self._listeners:
+            listener.end()
 
     def event_committed(self, row: EventRow) -> None:
         """Publish that an event is committed."""

@@ -61,7 +61,7 @@ ONBOARD: Final = RouteClass(name="onboard", per_address=Rate(at_once=20, each_s=
 
 # The first that fits counts; what fits none is read or changed, by its method.
 _PATHS: Final[Sequence[tuple[re.Pattern[str], bool, RouteClass]]] = (
-    (re.compile(r"/(static|log)(/|$)|/(healthz|metrics)$"), False, FILES),
+    (re.compile(r"/(static|log)(/|$)|/(healthz|livez|readyz|metrics)$"), False, FILES),
     # A map asks for many pieces of it.
     (re.compile(r"/(agency|map|for-agencies/[^/]+/area)/streets\.pmtiles$"), False, FILES),
     (re.compile(r"/(agency|admin)/(login|register|oidc)/"), False, SIGN_IN),

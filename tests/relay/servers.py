@@ -27,14 +27,14 @@ from relay.base.clock import SystemClock
 from relay.bus import Bus
 from relay.cli.init import InitSettings, init
 from relay.config.settings import Config, PushConfig
-from relay.config.values import Address
+from relay.config.values import ROLES, Address
 from relay.fleet.broker_keys import BrokerKeys
 from relay.fleet.ca import Authority
 from relay.fleet.callout import Callout
 from relay.fleet.clone_warnings import CloneWarnings
 from relay.fleet.commands import Commands
 from relay.fleet.enrolment import EnrolmentService
-from relay.fleet.members import ROLES, Members
+from relay.fleet.members import Members
 from relay.fleet.partitions import Partitions
 from relay.fleet.revocation import Revocations
 from relay.ingest.carried_events import Custody, NoCustody
