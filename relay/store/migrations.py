@@ -271,6 +271,14 @@ _COMMANDS_13: Final = (
         epoch BIGINT NOT NULL
     )
     """,
+    """
+    CREATE TABLE sign_in_failures (
+        pair_hash TEXT NOT NULL PRIMARY KEY,
+        failures BIGINT NOT NULL,
+        last_ms BIGINT NOT NULL
+    )
+    """,
+    "CREATE INDEX ix_sign_in_failures_last_ms ON sign_in_failures (last_ms)",
 )
 STEPS: Final[Mapping[int, Sequence[str]]] = {
     2: (

@@ -353,7 +353,7 @@ def test_the_steps_run_on_postgresql_too(postgres: list[str]) -> None:
             *("door_notices", "theft_months", "theft_reports", "theft_counts", "theft_editions"),
             *("theft_imports", "feed_members", "feed_posts", "feed_pictures", "feed_decisions"),
             *("feed_appeals", "agency_posts", "feed_rejudgements", "feed_notices", "feed_dangers"),
-            *("feed_pushes", "request_presets", "partition_owners"),
+            *("feed_pushes", "request_presets", "partition_owners", "sign_in_failures"),
         )
     ]
     run_sql(postgres, "CREATE SCHEMA fresh; SET search_path TO fresh;" + "\n".join(fresh))
