@@ -20,6 +20,7 @@ from relay.notify.hub import (
     Hub,
     ListenerTooSlow,
     Notice,
+    RelayEnds,
     RequestAppeared,
     StateChanged,
     ThumbnailKept,
@@ -115,7 +116,9 @@ async def stream(
         while True:
             try:
                 notice = await listener.next(ping_s)
-            except ListenerTooSlow:  # or this relay ends: not all are to come back at once
+            except ListenerTooSlow:
+                return
+            except RelayEnds:  # not all are to come back at once
                 yield f"retry: {random.randint(*RETRY_MS)}\n\n"  # noqa: S311 (no secret)
                 return
             is_unsure = notice is not None and _is_by_stranger(notice, audience)

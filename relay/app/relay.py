@@ -201,10 +201,12 @@ class Relay:
 
     async def _drain(self) -> None:
         """Hand over what others can do, and have open pages go on at another process."""
+        is_alone = self._fleet.members.is_alone
         try:
             async with asyncio.timeout(LEAVE_S):
                 await self._fleet.members.leave()  # from here on /readyz says no
-                await self._fleet.bus.leave_shared()
+                if not is_alone:
+                    await self._fleet.bus.leave_shared()
         except TimeoutError:
             log.warning("the broker doesn't answer: the others take over in a few seconds")
         try:

@@ -76,6 +76,10 @@ class ListenerTooSlow(Exception):
     """The listener fell behind and was disconnected."""
 
 
+class RelayEnds(Exception):
+    """This process ends: the app goes on at another."""
+
+
 class Listener:
     """One open stream's queue of notices.
 
@@ -90,9 +94,12 @@ class Listener:
         self._queue: asyncio.Queue[tuple[Notice, bool]] = asyncio.Queue(QUEUE_LENGTH)
         self._strangers = 0
         self._is_cut_off = False
+        self._is_ended = False
 
     async def next(self, timeout_s: float) -> Notice | None:
-        """Return the next notice, or None after `timeout_s`; raise ListenerTooSlow."""
+        """Return the next notice, or None after `timeout_s`; raise ListenerTooSlow, RelayEnds."""
+        if self._is_ended:
+            raise RelayEnds
         if self._is_cut_off:
             raise ListenerTooSlow
         try:
@@ -100,14 +107,14 @@ class Listener:
                 notice, is_strange = await self._queue.get()
         except TimeoutError:
             return None
-        if self._is_cut_off:
-            raise ListenerTooSlow
+        if self._is_ended:
+            raise RelayEnds
         self._strangers -= is_strange
         return notice
 
     def end(self) -> None:
-        """Cut the listener off at once."""
-        self._is_cut_off = True
+        """End the stream at once."""
+        self._is_ended = True
         with suppress(asyncio.QueueFull):  # then nobody waits here
             self._queue.put_nowait((DoorbellLinked(), False))
 

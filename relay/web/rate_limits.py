@@ -4,8 +4,9 @@ Reading is generous, signing in is tight, and nothing public is without a limit.
 street behind one address shares that address's allowance, so an address alone may do what a
 hundred people do at eight in the morning. Of IPv6 a whole /64 is one address.
 
-Counted in the memory of each replica: two replicas allow twice as much, a restart forgets. It holds
-off a page or a stranger that asks without end, and is no promise to anybody.
+Counted in the memory of each process: two allow twice as much, a restart forgets. It holds off a
+page or a stranger that asks without end, and is no promise to anybody. Failed sign-ins are counted
+in the database (relay/people/lockout.py).
 """
 
 import re

@@ -6,7 +6,14 @@ import re
 import pytest
 
 from relay.api.stream import Audience, stream
-from relay.notify.hub import QUEUE_LENGTH, Hub, ListenerTooSlow, RequestAppeared, StateChanged
+from relay.notify.hub import (
+    QUEUE_LENGTH,
+    Hub,
+    ListenerTooSlow,
+    RelayEnds,
+    RequestAppeared,
+    StateChanged,
+)
 
 
 async def test_every_listener_hears_every_notice_in_order() -> None:
@@ -43,11 +50,11 @@ async def test_when_the_relay_ends_all_streams_do_those_that_begin_later_too() -
         await asyncio.sleep(0)
         hub.end()
         for ended in (waits, behind.next(60)):
-            with pytest.raises(ListenerTooSlow):
+            with pytest.raises(RelayEnds):
                 async with asyncio.timeout(5):
                     await ended
     with hub.listen() as late:
-        with pytest.raises(ListenerTooSlow):
+        with pytest.raises(RelayEnds):
             await late.next(60)
 
 
