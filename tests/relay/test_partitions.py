@@ -10,10 +10,9 @@ from pathlib import Path
 import pytest
 from nats.aio.client import Client
 from nats.js.api import StorageType, StreamConfig, SubjectTransform
-from sqlalchemy.exc import DBAPIError
 
 from relay.bus import Bus
-from relay.errors import PartitionLost
+from relay.errors import DatabaseLost, PartitionLost
 from relay.fleet.broker_keys import BrokerKeys
 from relay.fleet.members import Members
 from relay.fleet.partitions import PARTITIONS, Partitions, owner_of, partition_of
@@ -262,7 +261,7 @@ async def test_on_postgresql_one_that_hangs_within_a_transaction_loses_it(
         database = await databases.open_database(tmp_path / "relay.sqlite3")
     try:
         await claim(database, 1, "a")
-        with pytest.raises(DBAPIError):
+        with pytest.raises(DatabaseLost):
             await hang_meanwhile(database)
     finally:
         await database.close()
