@@ -5,6 +5,7 @@ A listener that is too slow is hung up on; it comes back and reads from /events 
 
 import asyncio
 import json
+import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,7 @@ from relay.notify.hub import (
     Hub,
     ListenerTooSlow,
     Notice,
+    RelayEnds,
     RequestAppeared,
     StateChanged,
     ThumbnailKept,
@@ -29,6 +31,7 @@ from relay.store.guests import GuestRow
 from relay.store.health import HealthRow
 
 PING_S = 15.0
+RETRY_MS = (200, 2000)
 REFRESH_S = 1.0
 """How often at most an unknown doorbell makes us look whether it is the account's by now."""
 
@@ -114,6 +117,9 @@ async def stream(
             try:
                 notice = await listener.next(ping_s)
             except ListenerTooSlow:
+                return
+            except RelayEnds:  # not all are to come back at once
+                yield f"retry: {random.randint(*RETRY_MS)}\n\n"  # noqa: S311 (no secret)
                 return
             is_unsure = notice is not None and _is_by_stranger(notice, audience)
             is_linked = isinstance(notice, DoorbellLinked)

@@ -5,7 +5,6 @@ which doorbells' events and states lie, `pullers` the batches that are taken fro
 """
 
 from relay.bus.connection import (
-    ALIVE_SUBJECT,
     REVOKED_SUBJECT,
     SIGNAL_SUBJECT,
     Bus,
@@ -16,7 +15,6 @@ from relay.bus.pullers import MAX_BATCH, Puller, StreamMessage
 from relay.bus.streams import EVENTS_STREAM, MAX_WAITING_EVENTS, PARTITIONS, STATUS_STREAM
 
 __all__ = [
-    "ALIVE_SUBJECT",
     "EVENTS_STREAM",
     "MAX_BATCH",
     "MAX_WAITING_EVENTS",

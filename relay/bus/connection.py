@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
 from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
 
 from firmware.protocol.topics import ALL_REPLIES_SUBJECT, subject
@@ -33,7 +34,7 @@ PING_ALONE_S = 10
 TELL_S = 3.0
 CALLOUT_SUBJECT = "$SYS.REQ.USER.AUTH"
 REVOKED_SUBJECT = "relay.revoked"
-ALIVE_SUBJECT = "relay.alive"
+RELAYS_SUBJECT = "relay"
 SIGNAL_SUBJECT = "relay.signal"
 """What relays tell each other; a doorbell may neither say nor hear it (relay/fleet/callout.py)."""
 
@@ -65,6 +66,7 @@ class Bus:
         self._has_streams = False
         self._reconnected: list[Callable[[], Awaitable[None]]] = []
         self._pullers: dict[str, Puller] = {}
+        self._shared: list[Subscription] = []
         self._own_id = secrets.token_bytes(8)
 
     @property
@@ -135,8 +137,8 @@ class Bus:
         await self._publish(subject(device, "command"), data)
 
     async def on_replies(self, handler: MessageHandler) -> None:
-        """Call `handler(subject, data)` with each reply of a doorbell."""
-        await self._subscribe(ALL_REPLIES_SUBJECT, handler)
+        """Call `handler(subject, data)` with each reply of a doorbell that no replica has taken."""
+        await self._subscribe(ALL_REPLIES_SUBJECT, handler, queue="relay")
 
     async def announce_revocation(self, device: str) -> None:
         """Publish to every relay that a doorbell is revoked."""
@@ -150,13 +152,13 @@ class Bus:
 
         await self._subscribe(REVOKED_SUBJECT, decoded)
 
-    async def publish_alive(self, data: bytes) -> None:
-        """Tell every relay process that this one is there."""
-        await self._publish(ALIVE_SUBJECT, data)
+    async def tell_relays(self, name: str, data: bytes) -> None:
+        """Tell every relay process something, this one too."""
+        await self._publish(f"{RELAYS_SUBJECT}.{name}", data)
 
-    async def on_alive(self, handler: MessageHandler) -> None:
-        """Call `handler(subject, data)` with what each process says of itself, this one too."""
-        await self._subscribe(ALIVE_SUBJECT, handler)
+    async def on_relays(self, name: str, handler: MessageHandler) -> None:
+        """Call `handler(subject, data)` with what a relay process tells all, or this one."""
+        await self._subscribe(f"{RELAYS_SUBJECT}.{name}", handler)
 
     async def publish_signal(self, topic: str) -> None:
         """Tell every other relay that there may be work."""
@@ -179,7 +181,7 @@ class Bus:
             if response is not None:
                 await message.respond(response)
 
-        await self._client.subscribe(CALLOUT_SUBJECT, queue="relay", cb=answer)
+        self._shared.append(await self._client.subscribe(CALLOUT_SUBJECT, queue="relay", cb=answer))
         await self._client.flush()
 
     async def list_brokers(self) -> list[BrokerState]:
@@ -192,6 +194,13 @@ class Bus:
     async def list_streams(self) -> list[StreamState]:
         """Return how the streams of events and states are, or raise BusUnavailable."""
         return [await inspect_stream(self._client, one) for one in (EVENTS_STREAM, STATUS_STREAM)]
+
+    async def leave_shared(self) -> None:
+        """Leave to the replicas what they share: replies and callouts; those here are finished."""
+        shared, self._shared = self._shared, []
+        for subscription in shared:
+            with contextlib.suppress(NatsError, TimeoutError):
+                await subscription.drain()  # type: ignore[no-untyped-call]
 
     async def kick(self, device: str) -> int:
         """Disconnect every connection of this MQTT client id; return how many there were."""
@@ -235,11 +244,13 @@ class Bus:
         except NatsError as error:
             raise BusUnavailable(f"can't publish: {error}") from error
 
-    async def _subscribe(self, name: str, handler: MessageHandler) -> None:
+    async def _subscribe(self, name: str, handler: MessageHandler, queue: str = "") -> None:
         async def handle(message: Msg) -> None:
             await handler(message.subject, message.data)
 
-        await self._client.subscribe(name, cb=handle)
+        subscription = await self._client.subscribe(name, queue=queue, cb=handle)
+        if queue:
+            self._shared.append(subscription)
         await self._client.flush()
 
     def _tls_options(self) -> dict[str, Any]:  # Any: the client's keywords

@@ -13,6 +13,7 @@ from msgspec import Meta, Struct, field
 from firmware.protocol.register.entries import EXAMPLE_PREFIX
 from firmware.protocol.settings_file import SECRET
 from relay.config.values import (
+    ROLES,
     Address,
     AgencyId,
     BrokerUrl,
@@ -32,6 +33,7 @@ from relay.config.values import (
     Port,
     PushHosts,
     Replicas,
+    Roles,
     Sender,
     StunUrls,
     TurnUrls,
@@ -244,6 +246,11 @@ class Config(Struct, frozen=True, kw_only=True):
     """Where owners serve the app to themselves."""
     database_url: Annotated[DatabaseUrl, SECRET] = ""
     demo_passkeys: bool = False
+    roles: Roles = frozenset(ROLES)
+    """What this process does of the relay's work."""
+    drain_s: Annotated[
+        int, Meta(ge=0, le=60, description="a whole number of seconds from 0 to 60")
+    ] = 0
     broker: BrokerConfig
     bucket: BucketConfig
     postgresql: PostgresqlConfig = PostgresqlConfig()

@@ -11,19 +11,18 @@ whoever itself was away for GONE_S, suspended or without the broker, knows nothi
 import asyncio
 import contextlib
 import logging
-import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import msgspec
 
-from firmware.protocol.encoding import Document, WireError, decode
+from firmware.protocol.encoding import Document, WireError, decode, new_id
 from relay.bus import Bus
 from relay.errors import BusUnavailable
 
 log = logging.getLogger(__name__)
 
-ROLES = frozenset({"web", "ingest", "log", "notify"})
+MEMBER_ID_CHARS = 10
 BEAT_S = 1.0
 GONE_S = 3.0
 SETTLE_S = 0.25
@@ -50,7 +49,7 @@ class Members:
     """The processes that are there, this one among them."""
 
     def __init__(self, bus: Bus, roles: Iterable[str]) -> None:
-        self.id = secrets.token_hex(8)
+        self.id = new_id()[:MEMBER_ID_CHARS]
         self._bus = bus
         self._roles = frozenset(roles)
         self._others: dict[str, _Heard] = {}
@@ -72,6 +71,19 @@ class Members:
         own = {self.id} if role in self._roles else set()
         return frozenset({one for one, it in self._others.items() if role in it.roles} | own)
 
+    def knows(self, member: str) -> bool:
+        """Return whether this is the id of another process that is there."""
+        return member in self._others
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether there is no other process."""
+        return self.is_settled and not self._others
+
+    def leads(self, role: str) -> bool:
+        """Return whether this process is the one that does what one in a role is to do."""
+        return min(self.with_role(role), default=None) == self.id
+
     def on_change(self, handler: Callable[[], None]) -> None:
         """Call `handler` whenever somebody came or went, or this process lost its sight."""
         self._handlers.append(handler)
@@ -80,7 +92,7 @@ class Members:
         """Hear the others and be heard, until cancelled or after `leave`."""
         if not self._is_listening:  # a supervisor may run this again
             self._bus.on_reconnected(self._reconnected)
-            await self._bus.on_alive(self._take)
+            await self._bus.on_relays("alive", self._take)
             self._is_listening = True
         while not self._is_leaving:
             try:
@@ -155,7 +167,7 @@ class Members:
 
     async def _say(self, *, is_new: bool = False, is_leaving: bool = False) -> None:
         alive = Alive(id=self.id, roles=self._roles, is_new=is_new, is_leaving=is_leaving)
-        await self._bus.publish_alive(msgspec.json.encode(alive))
+        await self._bus.tell_relays("alive", msgspec.json.encode(alive))
 
     def _tell(self) -> None:
         for handler in self._handlers:

@@ -11,10 +11,12 @@ import contextlib
 import hashlib
 import logging
 from collections.abc import Callable, Iterable
+from typing import Protocol
 
+from firmware.protocol.encoding import new_id
 from relay.bus import PARTITIONS
 from relay.errors import StoreError
-from relay.fleet.members import BEAT_S, Members
+from relay.fleet.members import BEAT_S, MEMBER_ID_CHARS, Members
 from relay.store import partitions
 from relay.store.database import Database
 
@@ -45,6 +47,51 @@ def _weight(partition: int, member: str) -> bytes:
     return hashlib.sha256(f"{partition} {member}".encode()).digest()
 
 
+class Ownership(Protocol):
+    """What a part that works by partitions needs to know of them."""
+
+    @property
+    def member(self) -> str:
+        """The id of this process."""
+        ...
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether there is no other process."""
+        ...
+
+    def owns(self, device: str) -> bool:
+        """Return whether a doorbell is in a partition of this process."""
+        ...
+
+    def is_member(self, member: str) -> bool:
+        """Return whether this is the id of another process that is there."""
+        ...
+
+    def on_change(self, handler: Handler) -> None:
+        """Call `handler(owned)` whenever partitions were taken over or handed over."""
+        ...
+
+
+class WholeFleet:
+    """All partitions, of a process that is alone by its nature."""
+
+    def __init__(self) -> None:
+        self.member = new_id()[:MEMBER_ID_CHARS]
+        self.is_alone = True
+
+    def owns(self, device: str) -> bool:  # noqa: ARG002 (an Ownership)
+        """Return whether a doorbell is in a partition of this process: each is."""
+        return True
+
+    def is_member(self, member: str) -> bool:  # noqa: ARG002
+        """Return whether this is the id of another process: there is none."""
+        return False
+
+    def on_change(self, handler: Handler) -> None:
+        """Nothing ever changes."""
+
+
 class Partitions:
     """The partitions that this process works on."""
 
@@ -61,6 +108,15 @@ class Partitions:
     def owns(self, device: str) -> bool:
         """Return whether a doorbell is in a partition of this process."""
         return partition_of(device) in self.owned
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether there is no other process."""
+        return self._members.is_alone
+
+    def is_member(self, member: str) -> bool:
+        """Return whether this is the id of another process that is there."""
+        return self._members.knows(member)
 
     def on_change(self, handler: Handler) -> None:
         """Call `handler(owned)` whenever partitions were taken over or handed over."""

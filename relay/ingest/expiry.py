@@ -21,6 +21,7 @@ from relay.store import (
     guests,
     push,
     releases,
+    sign_in_failures,
     thumbnails,
 )
 from relay.store.database import Database
@@ -66,6 +67,7 @@ class Expiry:
             await events.keep_newest_slot_notes(tx, slots=SLOTS_WITH_NOTES)
             await push.forget_expired(tx, now_ms=now_ms)
             await guests.forget_ended(tx, before_ms=now_ms)
+            await sign_in_failures.forget_old(tx, before_ms=now_ms - sign_in_failures.LIFE_MS)
             await door_notices.forget(tx, now_ms=now_ms)
             await drafts.forget(tx, before_ms=now_ms - DRAFT_LIFE_MS)
             await releases.forget(tx, before_ms=now_ms - RELEASE_LIFE_MS)

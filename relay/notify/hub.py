@@ -10,7 +10,7 @@ replica has a hub of its own.
 import asyncio
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -76,6 +76,10 @@ class ListenerTooSlow(Exception):
     """The listener fell behind and was disconnected."""
 
 
+class RelayEnds(Exception):
+    """This process ends: the app goes on at another."""
+
+
 class Listener:
     """One open stream's queue of notices.
 
@@ -90,9 +94,12 @@ class Listener:
         self._queue: asyncio.Queue[tuple[Notice, bool]] = asyncio.Queue(QUEUE_LENGTH)
         self._strangers = 0
         self._is_cut_off = False
+        self._is_ended = False
 
     async def next(self, timeout_s: float) -> Notice | None:
-        """Return the next notice, or None after `timeout_s`; raise ListenerTooSlow."""
+        """Return the next notice, or None after `timeout_s`; raise ListenerTooSlow, RelayEnds."""
+        if self._is_ended:
+            raise RelayEnds
         if self._is_cut_off:
             raise ListenerTooSlow
         try:
@@ -100,8 +107,16 @@ class Listener:
                 notice, is_strange = await self._queue.get()
         except TimeoutError:
             return None
+        if self._is_ended:
+            raise RelayEnds
         self._strangers -= is_strange
         return notice
+
+    def end(self) -> None:
+        """End the stream at once."""
+        self._is_ended = True
+        with suppress(asyncio.QueueFull):  # then nobody waits here
+            self._queue.put_nowait((DoorbellLinked(), False))
 
     def put(self, notice: Notice) -> None:
         """Queue a notice without waiting."""
@@ -139,6 +154,7 @@ class Hub:
     def __init__(self) -> None:
         self._listeners: set[Listener] = set()
         self._of_accounts: Counter[str] = Counter()
+        self._is_ending = False
 
     @property
     def listeners(self) -> int:
@@ -156,6 +172,8 @@ class Hub:
             self._of_accounts[account_id] += 1
         listener = Listener()
         self._listeners.add(listener)
+        if self._is_ending:
+            listener.end()
         try:
             yield listener
         finally:
@@ -164,6 +182,12 @@ class Hub:
                 self._of_accounts[account_id] -= 1
                 if not self._of_accounts[account_id]:
                     del self._of_accounts[account_id]
+
+    def end(self) -> None:
+        """End all streams, those that begin later too: they go on at another relay."""
+        self._is_ending = True
+        for listener in self._listeners:
+            listener.end()
 
     def event_committed(self, row: EventRow) -> None:
         """Publish that an event is committed."""

@@ -392,6 +392,16 @@ _INGEST_13: Final = (
     "CREATE INDEX events_by_seq ON events (device, seq)",
     "CREATE INDEX events_by_kind ON events (device, kind, seq)",
 )
+_SIGN_IN_13: Final = (
+    """
+    CREATE TABLE sign_in_failures (
+        pair_hash TEXT NOT NULL PRIMARY KEY,
+        failures BIGINT NOT NULL,
+        last_ms BIGINT NOT NULL
+    )
+    """,
+    "CREATE INDEX ix_sign_in_failures_last_ms ON sign_in_failures (last_ms)",
+)
 STEPS: Final[Mapping[int, Sequence[str]]] = {
     2: (
         """
@@ -731,7 +741,7 @@ STEPS: Final[Mapping[int, Sequence[str]]] = {
         *_LOOKS_12,
         *_FLEET_12,
     ),
-    13: (*_COMMANDS_13, *_INGEST_13),
+    13: (*_COMMANDS_13, *_SIGN_IN_13, *_INGEST_13),
 }
 """By the version that it leads to."""
 

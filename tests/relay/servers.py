@@ -28,7 +28,7 @@ from relay.base.clock import SystemClock
 from relay.bus import Bus
 from relay.cli.init import InitSettings, init
 from relay.config.settings import Config, PushConfig
-from relay.config.values import Address
+from relay.config.values import ROLES, Address
 from relay.fleet.broker import bus_of
 from relay.fleet.broker_keys import BrokerKeys
 from relay.fleet.ca import Authority
@@ -36,7 +36,7 @@ from relay.fleet.callout import Callout
 from relay.fleet.clone_warnings import CloneWarnings
 from relay.fleet.commands import Commands
 from relay.fleet.enrolment import EnrolmentService
-from relay.fleet.members import ROLES, Members
+from relay.fleet.members import Members
 from relay.fleet.partitions import INGEST, Partitions
 from relay.fleet.revocation import Revocations
 from relay.ingest.carried_events import Custody, NoCustody
@@ -154,7 +154,7 @@ async def run_relay(
         seeds = {"relay_seed": keys.relay_seed, "system_seed": keys.system_seed}
         bus = Bus(config.broker.servers, **seeds, tls=tls)
     hub = Hub()
-    members = Members(bus, ROLES if is_ingesting else ROLES - {INGEST})
+    members = Members(bus, frozenset(ROLES) if is_ingesting else frozenset(ROLES) - {INGEST})
     partitions = Partitions(members, database)
     revocations = Revocations(bus=bus, database=database, clock=clock)
     callout = Callout(
@@ -163,7 +163,7 @@ async def run_relay(
         clock=clock,
         is_revoked=revocations.is_revoked,
     )
-    commands = Commands(bus=bus, database=database, clock=clock)
+    commands = Commands(bus=bus, database=database, clock=clock, partitions=partitions)
     hooked: list[EventHook] = []
 
     async def run_hooks(row):  # a test may hang its own in while the relay runs

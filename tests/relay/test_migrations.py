@@ -356,7 +356,7 @@ def test_the_steps_run_on_postgresql_too(postgres: list[str]) -> None:
             *("theft_imports", "feed_members", "feed_posts", "feed_pictures", "feed_decisions"),
             *("feed_appeals", "agency_posts", "feed_rejudgements", "feed_notices", "feed_dangers"),
             *("feed_batches", "feed_legal_notices", "feed_pushes", "request_presets"),
-            *("partition_owners",),
+            *("partition_owners", "sign_in_failures"),
         )
     ]
     run_sql(postgres, "CREATE SCHEMA fresh; SET search_path TO fresh;" + "\n".join(fresh))

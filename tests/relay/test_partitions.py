@@ -10,10 +10,9 @@ from pathlib import Path
 import pytest
 from nats.aio.client import Client
 from nats.js.api import StorageType, StreamConfig, SubjectTransform
-from sqlalchemy.exc import DBAPIError
 
-from relay.bus import ALIVE_SUBJECT, PARTITIONS, Bus
-from relay.errors import PartitionLost
+from relay.bus import PARTITIONS, Bus
+from relay.errors import DatabaseLost, PartitionLost
 from relay.fleet.broker_keys import BrokerKeys
 from relay.fleet.members import Members
 from relay.fleet.partitions import Partitions, owner_of, partition_of
@@ -186,8 +185,8 @@ async def test_what_cannot_be_read_is_left_alone(own_broker: Broker, database: D
         await client.connect(own_broker.config.broker.url, nkeys_seed_str=keys.relay_seed)
         much = {"id": "b", "roles": ["ingest"], "more": "x" * 2000}
         for data in (b"{", b'{"id":1,"roles":[]}', json.dumps(much).encode()):
-            await client.publish(ALIVE_SUBJECT, data)
-        await client.publish(ALIVE_SUBJECT, b'{"id":"b","roles":["web"],"later":1}')
+            await client.publish("relay.alive", data)
+        await client.publish("relay.alive", b'{"id":"b","roles":["web"],"later":1}')
         await client.close()
         async with asyncio.timeout(5):
             while a.members.with_role("web") != {"b"}:  # noqa: ASYNC110
@@ -262,7 +261,7 @@ async def test_on_postgresql_one_that_hangs_within_a_transaction_loses_it(
         database = await databases.open_database(tmp_path / "relay.sqlite3")
     try:
         await claim(database, 1, "a")
-        with pytest.raises(DBAPIError):
+        with pytest.raises(DatabaseLost):
             await hang_meanwhile(database)
     finally:
         await database.close()

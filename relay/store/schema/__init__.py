@@ -86,6 +86,7 @@ from relay.store.schema.people import (
     push_subscriptions,
     pushes,
     sessions,
+    sign_in_failures,
     silences,
     viewer_tokens,
 )
@@ -170,6 +171,7 @@ __all__ = [
     "requests",
     "schema_version",
     "sessions",
+    "sign_in_failures",
     "silences",
     "slot_commitments",
     "slot_trees",
