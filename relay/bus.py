@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
 from nats.js.api import (
     AckPolicy,
@@ -59,6 +60,9 @@ REVOKED_SUBJECT = "relay.revoked"
 SIGNAL_SUBJECT = "relay.signal"
 """What relays tell each other; a doorbell may neither say nor hear it (relay/fleet/callout.py)."""
 
+NEWS_SUBJECT = "news"
+"""What relays tell each other for open pages; a doorbell may neither say nor hear it."""
+
 MessageHandler = Callable[[str, bytes], Awaitable[None]]
 
 
@@ -90,6 +94,20 @@ class StreamMessage:
             await settling
         except NatsError as error:  # unsettled messages come again
             raise BusUnavailable(f"can't acknowledge: {error}") from error
+
+
+class NewsSubscription:
+    """One topic of other relays' news, heard until it is unsubscribed."""
+
+    def __init__(self, subscription: Subscription) -> None:
+        self._subscription = subscription
+
+    async def unsubscribe(self) -> None:
+        """Hear no more."""
+        try:
+            await self._subscription.unsubscribe()
+        except NatsError as error:
+            raise BusUnavailable(f"can't unsubscribe: {error}") from error
 
 
 class Puller:
@@ -269,6 +287,36 @@ class Bus:
                 handler(subject.removeprefix(f"{SIGNAL_SUBJECT}."))
 
         await self._subscribe(f"{SIGNAL_SUBJECT}.*", heard)
+
+    async def publish_news(self, topic: str, data: bytes) -> None:
+        """Tell every relay that follows a topic; this one doesn't hear itself."""
+        if not self._client.is_connected:
+            raise BusUnavailable("the broker is away")  # the client would keep it, or lose it
+        await self._publish(f"{NEWS_SUBJECT}.{topic}", self._own_id + data)
+
+    async def subscribe_news(
+        self, topic: str, handler: Callable[[bytes], Awaitable[None]]
+    ) -> NewsSubscription:
+        """Call `handler(data)` with what other relays tell under a topic."""
+        own_id = self._own_id
+
+        async def heard(message: Msg) -> None:
+            if not message.data.startswith(own_id):
+                await handler(message.data[len(own_id) :])
+
+        try:
+            return NewsSubscription(
+                await self._client.subscribe(f"{NEWS_SUBJECT}.{topic}", cb=heard)
+            )
+        except NatsError as error:
+            raise BusUnavailable(f"can't subscribe: {error}") from error
+
+    async def flush(self) -> None:
+        """Wait until the broker has taken all that was said here."""
+        try:
+            await self._client.flush()
+        except NatsError as error:
+            raise BusUnavailable(f"the broker doesn't answer: {said(error)}") from error
 
     async def serve_callout(self, respond: Callable[[bytes], bytes | None]) -> None:
         """Serve the broker's auth callout requests. Replicas share the questions."""

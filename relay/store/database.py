@@ -13,7 +13,7 @@ import asyncio
 import contextlib
 import logging
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import TypeAlias
 
@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 
 BUSY_TIMEOUT_MS = 10_000
 _SIGNALS = "signals"
+_ACCOUNTS = "accounts"
 
 UNSTORABLE = (DataError, IntegrityError)
 """What a database raises for rows that it can't take, now or later; of all else it may recover."""
@@ -46,6 +47,7 @@ class Database:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self.signals = Signals()
+        self._audience_handlers: list[Callable[[str], None]] = []
         self._engine = engine
         self._writer = asyncio.Lock()
         is_postgresql = engine.dialect.name == "postgresql"
@@ -80,10 +82,22 @@ class Database:
         async with self._writer:
             with CancelScope(shield=True):
                 async with self._engine.begin() as connection:
-                    connection.info.pop(_SIGNALS, None)  # of one that was rolled back
+                    for name in (_SIGNALS, _ACCOUNTS):
+                        connection.info.pop(name, None)  # of one that was rolled back
                     yield connection
                     topics = connection.info.pop(_SIGNALS, frozenset())
+                    accounts = connection.info.pop(_ACCOUNTS, frozenset())
         self.signals.give(topics)
+        for account_id in sorted(accounts):
+            for handler in self._audience_handlers:
+                handler(account_id)
+
+    def on_audience_changed(self, handler: Callable[[str], None]) -> None:
+        """Call `handler(account_id)` after each commit here that changed what an account may hear.
+
+        It must neither fail nor wait.
+        """
+        self._audience_handlers.append(handler)
 
     @contextlib.asynccontextmanager
     async def read(self) -> AsyncIterator[Transaction]:
@@ -109,6 +123,11 @@ class Database:
 def signal(tx: Transaction, topic: Topic) -> None:
     """Have a write transaction give a signal once it is committed."""
     tx.info.setdefault(_SIGNALS, set()).add(topic)
+
+
+def change_audience(tx: Transaction, *account_ids: str) -> None:
+    """Say that a write transaction changes what accounts may hear: open pages ask anew."""
+    tx.info.setdefault(_ACCOUNTS, set()).update(account_ids)
 
 
 def shown(place: Path | str) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.engine import RowMapping
 
+from relay.store import routing
 from relay.store.database import Transaction
 from relay.store.schema import claims, doorbell_boots, doorbells
 
@@ -245,6 +246,7 @@ async def revoke(tx: Transaction, device: str, *, revoked_ms: int) -> bool:
         .where(doorbells.c.device == device, doorbells.c.revoked_ms.is_(None))
         .values(revoked_ms=revoked_ms)
     )
+    await routing.change_audiences(tx, device)
     return (await tx.execute(change)).rowcount == 1
 
 

@@ -9,7 +9,7 @@ import msgspec
 from sqlalchemy import Row, delete, insert, or_, select, update
 
 from firmware.protocol.pairing import SignedPairingAnswer
-from relay.store.database import Transaction
+from relay.store.database import Transaction, change_audience
 from relay.store.health import HealthRow, health_row
 from relay.store.schema import (
     account_doorbells,
@@ -17,6 +17,7 @@ from relay.store.schema import (
     credentials,
     doorbell_health,
     doorbells,
+    guests,
     joins,
     pairings,
 )
@@ -151,6 +152,7 @@ async def finish_join(tx: Transaction, pairing_id: str, *, device: str, now_ms: 
 
 async def link(tx: Transaction, account_id: str, device: str) -> None:
     """Link an account to a doorbell."""
+    change_audience(tx, account_id)
     await tx.execute(
         upsert(tx, account_doorbells)
         .values(account_id=account_id, device=device)
@@ -183,6 +185,7 @@ async def list_linked(tx: Transaction, account_id: str) -> list[LinkedDoorbell]:
 
 async def unlink(tx: Transaction, account_id: str, device: str) -> None:
     """Unlink an account from a doorbell."""
+    change_audience(tx, account_id)
     await tx.execute(
         delete(account_doorbells).where(
             account_doorbells.c.account_id == account_id, account_doorbells.c.device == device
@@ -211,6 +214,13 @@ async def has_owner(tx: Transaction, device: str) -> bool:
     """Return whether an account owns the doorbell."""
     query = select(account_doorbells.c.device).where(account_doorbells.c.device == device).limit(1)
     return (await tx.execute(query)).first() is not None
+
+
+async def change_audiences(tx: Transaction, device: str) -> None:
+    """Say that what a doorbell's owners and guests may hear is changed."""
+    for table in (account_doorbells, guests):
+        query = select(table.c.account_id).where(table.c.device == device)
+        change_audience(tx, *(await tx.execute(query)).scalars())
 
 
 async def list_owners(tx: Transaction, device: str) -> list[LinkedOwner]:

@@ -39,6 +39,7 @@ from relay.ingest.carried_events import Custody, NoCustody
 from relay.ingest.events import EventHook, EventIngest
 from relay.ingest.statuses import StatusIngest
 from relay.notify.hub import Hub
+from relay.notify.news import News
 from relay.notify.web_push import WebPush
 from relay.store.database import Database
 from tests.relay.databases import url_of
@@ -143,6 +144,8 @@ async def run_relay(
     database = await Database.open(config.database)
     bus = Bus(config.broker.url, relay_seed=keys.relay_seed, system_seed=keys.system_seed, tls=tls)
     hub = Hub()
+    database.on_audience_changed(hub.audience_changed)
+    news = News(bus, hub)
     revocations = Revocations(bus=bus, database=database, clock=clock)
     callout = Callout(
         authority=authority,
@@ -178,8 +181,9 @@ async def run_relay(
     await bus.connect()
     await revocations.start()
     await bus.serve_callout(callout.respond)
+    await news.start()
     parts = (ingest, statuses, commands, web_push.pusher) if is_ingesting else (commands,)
-    parts = (*parts, revocations)
+    parts = (*parts, revocations, news)
     tasks = [asyncio.create_task(part.run()) for part in parts]
     try:
         yield Relay(
