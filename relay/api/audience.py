@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from relay.api.services import ApiServices
+from relay.base.clock import Clock
+from relay.people.sessions import Sessions
 from relay.store import events, guests, people, routing, thumbnails
 from relay.store.database import Database
 from relay.store.events import LAST_MS, EventRow, is_guests
@@ -71,10 +72,9 @@ class Missed:
     heard: Mapping[str, int]
 
 
-async def find_audience(services: ApiServices, account: Account) -> Audience:
+async def find_audience(database: Database, account: Account, *, now_ms: int) -> Audience:
     """Return an account's audience."""
-    now_ms = services.clock.wall_ms()
-    async with services.database.read() as tx:
+    async with database.read() as tx:
         credentials = await people.list_credentials(tx, account.id)
         own = frozenset(row.device for row in await routing.list_linked(tx, account.id))
         seen = await guests.of_account(tx, account.id, now_ms=now_ms)
@@ -90,20 +90,22 @@ async def find_audience(services: ApiServices, account: Account) -> Audience:
 class SessionSource:
     """What the stream of one session tells: asked when its audience has changed, or it missed."""
 
-    def __init__(self, services: ApiServices, token: str) -> None:
-        self._services = services
+    def __init__(self, database: Database, clock: Clock, sessions: Sessions, token: str) -> None:
+        self._database = database
+        self._clock = clock
+        self._sessions = sessions
         self._token = token
 
     def wall_ms(self) -> int:
         """Return the time by which rights end."""
-        return self._services.clock.wall_ms()
+        return self._clock.wall_ms()
 
     async def audience(self) -> Audience | None:
         """Return what the session's account may hear now; None for nobody signed in."""
-        session = await self._services.sessions.find(self._token, "owner")
+        session = await self._sessions.find(self._token, "owner")
         if session is None:
             return None
-        found = await find_audience(self._services, session.account)
+        found = await find_audience(self._database, session.account, now_ms=self.wall_ms())
         return Audience(
             own=found.own,
             credential_ids=found.credential_ids,
@@ -113,8 +115,7 @@ class SessionSource:
 
     async def missed(self, audience: Audience, after: Mapping[str, int]) -> Missed:
         """Return what the audience's doorbells told after these cursors, and how far they are."""
-        services = self._services
-        return await find_missed(services.database, audience, after, now_ms=self.wall_ms())
+        return await find_missed(self._database, audience, after, now_ms=self.wall_ms())
 
 
 async def find_missed(

@@ -178,7 +178,7 @@ async def list_events(
 
     Pages go by `relay_seq` and, as two doorbells may have the same, by doorbell.
     """
-    audience = await find_audience(services, owner)
+    audience = await find_audience(services.database, owner, now_ms=services.clock.wall_ms())
     async with services.database.read() as tx:
         rows = await events.newest(
             tx,
@@ -213,7 +213,7 @@ async def list_notes(
     cursors = read_cursors(after) if after else {}
     if cursors is None:
         raise ApiError(422, "cursors", "these cursors can't be read; begin without them")
-    audience = await find_audience(services, owner)
+    audience = await find_audience(services.database, owner, now_ms=services.clock.wall_ms())
     async with services.database.read() as tx:
         rows = await events.notes_for(
             tx,
@@ -318,7 +318,7 @@ async def follow(
         raise RateExceeded(FULL_RETRY_S)
     said = stream(
         services.hub,
-        SessionSource(services, token),
+        SessionSource(services.database, services.clock, services.sessions, token),
         account_id=owner.id,
         after=read_cursors(last_event_id),  # of one that can't be read, all is read anew
         is_resumed=bool(last_event_id),

@@ -42,6 +42,11 @@ class News:
         self._decoder = msgspec.json.Decoder(CarriedNotice)
         hub.carry_by(self)
 
+    @property
+    def topics(self) -> frozenset[Topic]:
+        """What this relay hears of from others now."""
+        return frozenset(self._subscribed)
+
     def publish(self, notice: CarriedNotice) -> None:
         """Tell other relays soon."""
         if isinstance(notice, AudienceChanged):

@@ -61,7 +61,6 @@ async def join_and_pair(world: World, device: str, page: Page) -> OwnerKeys:
         await http.post("/api/v1/pairings", json={"pairing_id": pairing_id})
     paired = Paired(pairing_id=pairing_id, credential_id=owner.passkey.credential_id)
     await world.pairings.take_paired(device, paired)
-    world.hub.doorbell_linked()  # as the relay does: open pages load it at once
     return owner
 
 
@@ -76,7 +75,6 @@ async def pair_another(world: World, page: Page, keys: DeviceKeys) -> None:
     credential_id = account["keys"]["passkey"]["credential_id"]
     paired = Paired(pairing_id=pairing_id, credential_id=credential_id)
     await world.pairings.take_paired(keys.device, paired)
-    world.hub.doorbell_linked()
 
 
 async def set_state(world: World, device: str, state: str) -> None:

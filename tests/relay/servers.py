@@ -120,6 +120,7 @@ class Relay:
     database: Database
     bus: Bus
     hub: Hub
+    news: News
     callout: Callout
     revocations: Revocations
     commands: Commands
@@ -192,6 +193,7 @@ async def run_relay(
             database=database,
             bus=bus,
             hub=hub,
+            news=news,
             callout=callout,
             revocations=revocations,
             commands=commands,

@@ -12,10 +12,10 @@ from relay.api.audience import Audience
 from relay.base.allowances import RateExceeded
 from relay.ingest.expiry import COMMAND_LIFE_MS, Expiry
 from relay.notify.hub import MAX_STREAMS
-from relay.store import commands, people
+from relay.store import commands
 from relay.store.commands import MAX_STATEMENTS
 from relay.store.database import Transaction
-from tests.relay.http_people import Owner, paired_owner
+from tests.relay.http_people import Owner, account_of, paired_owner
 from tests.relay.http_world import DAY_MS, World, open_world
 from tests.relay.open_pages import is_hello, page_of
 
@@ -110,13 +110,6 @@ async def test_commands_are_forgotten_a_week_after_they_are_over(world: World) -
     assert await kept() == [expired.id, waiting.id]
     world.clock.advance(24 * 3600)
     assert await kept() == [waiting.id]
-
-
-async def account_of(world: World, owner: Owner) -> str:
-    async with world.database.read() as tx:
-        known = await people.find_credential(tx, owner.passkey.key.credential_id)
-    assert known is not None
-    return known.account_id
 
 
 async def test_an_account_listens_a_bounded_number_of_times_at_once(world: World) -> None:
