@@ -38,6 +38,7 @@ class News:
         self._wanted: set[Topic] = set()
         self._subscribed: dict[Topic, NewsSubscription] = {}
         self._has_work = asyncio.Event()
+        self._is_behind = False
         self._subscribing = asyncio.Lock()
         self._decoder = msgspec.json.Decoder(CarriedNotice)
         hub.carry_by(self)
@@ -74,13 +75,13 @@ class News:
                 await self._bus.flush()
         except (BusUnavailable, TimeoutError) as error:
             log.warning("a page opens without other relays' news: %s", error)
-            self._hub.may_have_missed()
+            self._catch_up()
 
     async def start(self) -> None:
         """Hear the other relays from here on; the bus is connected."""
-        self._bus.on_reconnected(self._missed)
+        self._bus.on_reconnected(self._reconnected)
         await self._bus.on_revocation(self._revoked)
-        await self._missed()
+        self._catch_up()
 
     async def run(self) -> None:
         """Tell the other relays, until cancelled."""
@@ -88,6 +89,7 @@ class News:
             await self._has_work.wait()
             self._has_work.clear()
             try:
+                await self._hear_again()
                 await self._unsubscribe()
                 await self._tell_accounts()
                 await self._tell_others()
@@ -136,6 +138,16 @@ class News:
     async def _revoked(self, device: str) -> None:
         self._hub.doorbell_revoked(device)
 
-    async def _missed(self) -> None:
-        await self._subscribe()
-        self._hub.may_have_missed()
+    async def _reconnected(self) -> None:
+        self._catch_up()
+
+    def _catch_up(self) -> None:
+        self._is_behind = True
+        self._has_work.set()
+
+    async def _hear_again(self) -> None:
+        if self._is_behind:
+            await self._subscribe()
+            await self._bus.flush()
+            self._is_behind = False
+            self._hub.may_have_missed()

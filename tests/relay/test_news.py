@@ -12,15 +12,25 @@ from pathlib import Path
 import pytest
 
 from firmware.protocol.encoding import new_id
-from firmware.protocol.events import Event, Pressed
+from firmware.protocol.events import Event, Health, Pressed
 from firmware.protocol.topics import topic
 from relay.api.audience import Audience, SessionSource
 from relay.api.cursors import read_cursors
 from relay.api.stream import Source, stream
 from relay.base.clock import SystemClock
+from relay.notify.hub import (
+    EventCommitted,
+    HealthChanged,
+    MayHaveMissed,
+    Notice,
+    RequestAppeared,
+    StateChanged,
+    ThumbnailKept,
+)
 from relay.people.sessions import Sessions, open_session
 from relay.store import events, people, routing
 from relay.store.events import EventRow
+from relay.store.health import HealthRow
 from relay.store.people import Account
 from tests.fakes.waiting import PATIENCE_S, eventually
 from tests.relay import databases
@@ -177,6 +187,37 @@ async def test_a_ring_whose_news_was_lost_is_told_before_the_next_one(
     told = [row.event.id, next_one.event.id, third.event.id]
     assert await rings_of(said, 3) == told
     await said.aclose()
+
+
+async def test_every_kind_of_notice_comes_as_it_was_told(two: Two, tmp_path: Path) -> None:
+    device = (await enrol(two.one, tmp_path)).device
+    health = HealthRow(
+        received_ms=1,
+        health=Health(
+            measured_ms=5, camera="frozen", fps_milli=0, max_fps=30, is_clock_trusted=True
+        ),
+    )
+    with two.one.hub.listen("ada", [device]) as listener:
+        await two.one.hub.settle()
+        row = await committed(two.other, device, 1)
+        two.other.hub.thumbnail_kept(device, row.event.id)
+        two.other.hub.state_changed(device, "online")
+        two.other.hub.health_changed(device, health)
+        two.other.hub.request_published("r")
+        heard: list[Notice | None] = []
+        async with asyncio.timeout(PATIENCE_S):
+            while len(heard) < 5:
+                notice = await listener.next(PATIENCE_S)
+                if not isinstance(notice, MayHaveMissed):
+                    heard.append(notice)
+    told = (
+        EventCommitted(row=row),
+        ThumbnailKept(device=device, event_id=row.event.id),
+        StateChanged(device=device, state="online"),
+        HealthChanged(device=device, row=health),
+        RequestAppeared(request_id="r"),
+    )
+    assert all(one in heard for one in told)
 
 
 async def account_at(relay: Relay, device: str) -> tuple[str, Source, str]:
