@@ -53,7 +53,7 @@ class Audience:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class MissedEvent:
     """An event for this account, and whether its picture can be fetched."""
 
     row: EventRow
@@ -67,7 +67,7 @@ class Missed:
     `newest` has each doorbell's last event, `heard` the last that the account may know of.
     """
 
-    events: tuple[Told, ...] | None
+    events: tuple[MissedEvent, ...] | None
     newest: Mapping[str, int]
     heard: Mapping[str, int]
 
@@ -143,7 +143,7 @@ async def find_missed(
         ids = [row.event.id for row in rows]
         pictured = await thumbnails.having(tx, ids, now_ms=now_ms) if ids else set()
     told = tuple(
-        Told(row=row, has_thumbnail=row.event.id in pictured)
+        MissedEvent(row=row, has_thumbnail=row.event.id in pictured)
         for row in rows
         if audience.may_hear(row)
     )

@@ -17,7 +17,6 @@ from relay.store.schema import (
     credentials,
     doorbell_health,
     doorbells,
-    guests,
     joins,
     pairings,
 )
@@ -214,13 +213,6 @@ async def has_owner(tx: Transaction, device: str) -> bool:
     """Return whether an account owns the doorbell."""
     query = select(account_doorbells.c.device).where(account_doorbells.c.device == device).limit(1)
     return (await tx.execute(query)).first() is not None
-
-
-async def change_audiences(tx: Transaction, device: str) -> None:
-    """Say that what a doorbell's owners and guests may hear is changed."""
-    for table in (account_doorbells, guests):
-        query = select(table.c.account_id).where(table.c.device == device)
-        change_audience(tx, *(await tx.execute(query)).scalars())
 
 
 async def list_owners(tx: Transaction, device: str) -> list[LinkedOwner]:
