@@ -99,7 +99,7 @@ async def add(tx: Transaction, event: Event, *, received_ms: int) -> EventRow:
     """Store one event whose id is not known yet; a ClockSet corrects the times of earlier ones."""
     body = event.body
     corrected_ms = None if event.is_clock_trusted else await _correction_of(tx, event)
-    after_seq = (await newest_seqs(tx, [event.device])).get(event.device, 0)
+    after_seq = await _newest_seq(tx, event.device)
     relay_seq = await _next_seq(tx, received_ms)
     values = {
         "relay_seq": relay_seq,
@@ -134,7 +134,7 @@ async def add_slot_notes(
     Their ids are fresh: one made of the slot's could be taken by the doorbell beforehand.
     """
     rows = []
-    after_seq = (await newest_seqs(tx, [told.device])).get(told.device, 0)
+    after_seq = await _newest_seq(tx, told.device)
     for note in notes:
         event = msgspec.structs.replace(told, id=new_id(), body=note)
         seq = await _next_seq(tx, received_ms)
@@ -239,6 +239,11 @@ async def newest_heard(tx: Transaction, guests: Sequence[GuestRow]) -> dict[str,
         newest_seq = (await tx.execute(query)).scalar()
         found[one.device] = max(found.get(one.device, 0), newest_seq or one.since_seq - 1)
     return found
+
+
+async def _newest_seq(tx: Transaction, device: str) -> int:
+    query = select(func.max(events.c.relay_seq)).where(events.c.device == device)
+    return int((await tx.execute(query)).scalar() or 0)
 
 
 async def _next_seq(tx: Transaction, received_ms: int) -> int:
