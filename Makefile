@@ -12,6 +12,7 @@ FAULTS := strace btrfs-progs e2fsprogs softhsm2
 STRANGERS := faketime mosquitto-clients firefox-esr
 FLASH := mtools dosfstools fdisk cloud-init netplan.io poppler-utils
 BOOT := qemu-system-x86 mmdebstrap e2fsprogs
+CONTAINER := mmdebstrap umoci runc
 # for the Pi 3 that make soak boots: its programs run here while its packages are set up
 BOOT_PI := qemu-system-arm qemu-user-binfmt
 ARGS ?=
@@ -39,7 +40,7 @@ check: setup  ## format, lint, types, architecture: in half a minute
 	npm run --silent check
 
 test: setup  ## all tests (ARGS are pytest's); as root it installs what it needs of Debian
-	@.ci/debian $(BROWSER) $(FAULTS) $(TURN) $(SOUND) $(POSTGRES) $(FLASH) $(BOOT)
+	@.ci/debian $(BROWSER) $(FAULTS) $(TURN) $(SOUND) $(POSTGRES) $(FLASH) $(BOOT) $(CONTAINER)
 	@.ci/debian $(PEERS) || [ -z "$$CI" ]
 	@.ci/picamera || [ -z "$$CI" ]
 	@.ci/peers || [ -z "$$CI" ]

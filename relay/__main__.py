@@ -83,11 +83,15 @@ def _run_init(options: argparse.Namespace) -> int:
         turn_host=options.turn_host,
         turn_port=options.turn_port,
         database_url=options.database_url,
+        cluster=options.cluster,
+        broker_hosts=tuple(options.broker_host),
+        mqtt_host=options.mqtt_host,
+        route_port=options.route_port,
     )
     config = asyncio.run(init(settings, SystemClock()))
     written = {
         "config": str(config.data_dir / "relay.toml"),
-        "broker_config": str(config.data_dir / "nats.conf"),
+        **_broker_configs(settings, config),
         "bucket_identities": str(config.data_dir / "s3.json"),
         "bucket_security": str(config.data_dir / "security.toml"),
         "ca": str(config.ca_path),
@@ -98,7 +102,11 @@ def _run_init(options: argparse.Namespace) -> int:
         print(json.dumps(written))
         return 0
     print(f"A relay is ready in {config.data_dir}. Start, in this order:")
-    print(f"  nats-server -c {written['broker_config']}")
+    for peer in settings.peers:
+        place = f"on {peer.host}, as a copy of" if settings.broker_hosts else "in"
+        print(f"  nats-server -c nats.conf  ({place} {config.data_dir / peer.folder_name})")
+    if not settings.peers:
+        print(f"  nats-server -c {written['broker_config']}")
     print(f"  an object store at {config.bucket.endpoint} (identities: s3.json, its own keys:")
     print("    security.toml, which docs/examples/doorward-seaweedfs.service starts it with)")
     if not settings.is_for_this_machine:
@@ -114,6 +122,15 @@ def _run_init(options: argparse.Namespace) -> int:
         f"  doorward-relay log init --name NAME --config {written['config']}, and what it says next"
     )
     return 0
+
+
+def _broker_configs(settings: "InitSettings", config: Config) -> dict[str, str]:
+    if not settings.peers:
+        return {"broker_config": str(config.data_dir / "nats.conf")}
+    return {
+        f"broker_config_{peer.number}": str(config.data_dir / peer.folder_name / "nats.conf")
+        for peer in settings.peers
+    }
 
 
 def _say_how_it_is_reached(settings: "InitSettings") -> None:
@@ -172,14 +189,12 @@ def _run_revoke(options: argparse.Namespace) -> int:
 
 async def _revoke(config: Config, device: str) -> None:
     from relay.base.clock import SystemClock
-    from relay.bus import Bus
-    from relay.fleet.broker_keys import BrokerKeys
+    from relay.fleet.broker import bus_of
     from relay.fleet.revocation import revoke_beside
     from relay.store.database import Database
 
-    keys = BrokerKeys.load(config.broker_keys_path)
     database = await Database.open(config.database)
-    bus = Bus(config.broker.url, relay_seed=keys.relay_seed, system_seed=keys.system_seed)
+    bus = bus_of(config)
     try:
         await revoke_beside(device, bus=bus, database=database, clock=SystemClock())
     finally:
@@ -286,6 +301,30 @@ def _add_init(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     )
     parser.add_argument(
         "--nats-port", type=int, default=8404, help="the broker's port for the relay"
+    )
+    parser.add_argument(
+        "--cluster",
+        type=int,
+        default=1,
+        metavar="N",
+        help="how many brokers: 3, of which one may be lost, 5, of which two may, or 1",
+    )
+    parser.add_argument(
+        "--broker-host",
+        action="append",
+        default=[],
+        metavar="HOST",
+        help="the machine of one of a cluster's brokers, given for each; without, all are on this "
+        "machine, each ten ports after the one before: for a trial",
+    )
+    parser.add_argument(
+        "--mqtt-host",
+        metavar="HOST",
+        help="the name by which doorbells find the broker, or all of a cluster's; if not given, "
+        "the public URL's",
+    )
+    parser.add_argument(
+        "--route-port", type=int, default=8406, help="a cluster's brokers, for each other"
     )
     parser.add_argument("--s3-port", type=int, default=8405, help="the object store")
     parser.add_argument(

@@ -4,6 +4,7 @@ RelayError
 ├── ConfigError           relay.toml says something that can't be
 ├── InitRefused           `doorward-relay init` would overwrite what is there
 ├── StoreError            the database can't be used as it is
+│   ├── DatabaseLost      its server is gone; what was asked may be asked again
 │   ├── SchemaTooOld      it was written by an older Doorward, and isn't brought forward yet
 │   └── SchemaTooNew      it was written by a newer Doorward
 ├── ObjectStoreError      the bucket refused, or is out of reach
@@ -57,6 +58,13 @@ class ClockRefused(RelayError):
 
 class StoreError(RelayError):
     """The database can't be used as it is."""
+
+
+class DatabaseLost(StoreError):
+    """The database's server can't be reached, or was lost within a transaction.
+
+    Of one that was lost while it committed nobody knows whether it did.
+    """
 
 
 class SchemaTooOld(StoreError):

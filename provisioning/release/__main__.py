@@ -12,6 +12,7 @@
     doorward-release image BASE --bundle bundle.tar --signers signers.txt --out doorward.img.xz
                                                      a card's image for flasher and Imager, with its
                                                      manifest and a list of images to be signed
+    doorward-release container --out relay.oci.tar   the relay's OCI image, from Debian's packages
     doorward-release check bundle.tar --signers signers.txt
                                                      say what a bundle is, once all of it holds
 
@@ -51,6 +52,7 @@ from provisioning.release.bundle import (
     write_bundle,
 )
 from provisioning.release.card_image import make_image
+from provisioning.release.container import make_container
 from provisioning.release.debian import carried_debs, fetch_debs, status_of
 from provisioning.release.first_boot_zip import pack_first_boot
 from provisioning.release.imager import SUFFIX, imager_manifest
@@ -254,6 +256,17 @@ def _image(options: argparse.Namespace) -> int:
     return 0
 
 
+def _container(options: argparse.Namespace) -> int:
+    if options.out.exists():
+        raise ReleaseRefused(f"{options.out} is there already")
+    if os.geteuid() != 0:
+        raise ReleaseRefused("an image is made as root: its files belong to several users")
+    make_container(Checkout(root=options.root), BOARDS[options.target], options.out)
+    print(f"{options.out}: {options.out.stat().st_size / 1e6:.1f} MB")
+    print(f"podman load --input {options.out}, or skopeo copy oci-archive:{options.out} …")
+    return 0
+
+
 def _check(options: argparse.Namespace) -> int:
     signers = parse_signers(_read(options.signers, MAX_TEXT_BYTES).decode(errors="replace"))
     checked = check_bundle(options.file, signers, target=options.target)
@@ -363,6 +376,12 @@ def _parser() -> argparse.ArgumentParser:
     image.add_argument("--icon", default="../icons/use_custom.png", help="for Imager's list")
     image.add_argument("--website", help="for Imager's list")
     image.set_defaults(run=_image)
+
+    container = commands.add_parser("container", help="make the relay's OCI image (root)")
+    container.add_argument("--target", choices=get_args(Target), default="x86_64-cp313")
+    container.add_argument("--out", type=Path, required=True, metavar="FILE")
+    container.add_argument("--root", type=Path, default=Path(), help="the checkout; here by itself")
+    container.set_defaults(run=_container)
 
     check = commands.add_parser("check", help="say what a bundle is, once all of it holds")
     check.add_argument("file", type=Path, metavar="FILE")

@@ -120,14 +120,16 @@ class Checkout:
         """Return when its last change was committed, or SOURCE_DATE_EPOCH: no clock is read."""
         told = os.environ.get("SOURCE_DATE_EPOCH")
         if told is None:
-            told = _run(["git", "-C", str(self.root), "log", "-1", "--format=%ct"]).decode()
+            told = run(["git", "-C", str(self.root), "log", "-1", "--format=%ct"]).decode()
         if not told.strip().isdigit():
             raise ReleaseRefused("SOURCE_DATE_EPOCH has to be a number of seconds")
         return int(told) * 1000
 
-    def requirements(self, board: Board, extras: Sequence[str]) -> list[Requirement]:
-        """Return what a doorbell needs besides Doorward itself, and pip."""
-        wanted = self._locked("firmware", board)
+    def requirements(
+        self, board: Board, extras: Sequence[str], *, of: str = "firmware"
+    ) -> list[Requirement]:
+        """Return what a doorbell (or `of` what else) needs besides Doorward itself, and pip."""
+        wanted = self._locked(of, board)
         if extras:
             of_all = {one.name: one for one in self._locked("dev", board)}
             for name in self._packages_of(extras):
@@ -141,8 +143,8 @@ class Checkout:
     def build(self, folder: Path) -> Path:
         """Build Doorward's own wheel into a folder, and return it."""
         options = ("--quiet", "--no-deps", "--no-build-isolation")
-        _run(
-            _pip("wheel", *options, "--wheel-dir", str(folder), str(self.root)),
+        run(
+            pip_command("wheel", *options, "--wheel-dir", str(folder), str(self.root)),
             environment={"SOURCE_DATE_EPOCH": str(self.made_ms() // 1000)},
         )
         (wheel,) = folder.glob("doorward-*.whl")
@@ -171,16 +173,35 @@ def fetch_wheels(requirements: Sequence[Requirement], board: Board, folder: Path
     with tempfile.TemporaryDirectory() as made:
         lock = Path(made) / "requirements.txt"
         lock.write_text("".join(one.line for one in requirements), "utf-8")
-        _run(
-            _pip("download", "--no-deps", "--require-hashes", "--only-binary", ":all:")
-            + ["--python-version", PYTHON, "--implementation", "cp", "--abi", "cp313"]
-            + [word for platform in board.platforms for word in ("--platform", platform)]
+        run(
+            pip_command("download", "--no-deps", "--require-hashes", "--only-binary", ":all:")
+            + platform_options(board)
             + ["--dest", str(folder), "--requirement", str(lock)],
             is_shown=True,
         )
     for wheel in folder.glob("*.whl"):
         wheel.rename(wheel.with_name(short_name(wheel.name, board)))
     return sorted(folder.glob("*.whl"))
+
+
+def build_wheels(requirements: Sequence[Requirement], folder: Path) -> list[Path]:
+    """Build wheels for any board of locked sources, for what is published without a wheel."""
+    with tempfile.TemporaryDirectory() as made:
+        lock = Path(made) / "requirements.txt"
+        lock.write_text("".join(one.line for one in requirements), "utf-8")
+        options = ("--quiet", "--no-deps", "--require-hashes")
+        run(pip_command("wheel", *options, "--wheel-dir", made, "--requirement", str(lock)))
+        built = sorted(Path(made).glob("*.whl"))
+        for wheel in built:
+            if not wheel.name.endswith("-none-any.whl"):
+                raise ReleaseRefused(f"{wheel.name} was built for this machine alone")
+        return [Path(shutil.move(wheel, folder)) for wheel in built]
+
+
+def platform_options(board: Board) -> list[str]:
+    """Return pip's options for a board's Python instead of this one's."""
+    platforms = [word for platform in board.platforms for word in ("--platform", platform)]
+    return ["--python-version", PYTHON, "--implementation", "cp", "--abi", "cp313", *platforms]
 
 
 def short_name(wheel: str, board: Board) -> str:
@@ -228,13 +249,15 @@ def _logical_lines(text: str) -> Iterator[str]:
         yield line.strip()
 
 
-def _pip(*words: str) -> list[str]:
+def pip_command(*words: str) -> list[str]:
+    """Return this Python's pip, as a command."""
     return [sys.executable, "-m", "pip", *words, "--disable-pip-version-check"]
 
 
-def _run(
+def run(
     command: Sequence[str], *, environment: Mapping[str, str] | None = None, is_shown: bool = False
 ) -> bytes:
+    """Run a program to its end and return what it printed; raise ReleaseRefused."""
     if shutil.which(command[0]) is None:
         raise ReleaseRefused(f"{command[0]} isn't installed here")
     try:

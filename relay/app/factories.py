@@ -20,6 +20,7 @@ from relay.custody.service import CustodyService, open_custody
 from relay.evidence.deletions import Deletions
 from relay.evidence.delivery import Delivery
 from relay.evidence.sweeper import PackageSweeper
+from relay.fleet.broker import bus_of
 from relay.fleet.broker_keys import BrokerKeys
 from relay.fleet.ca import Authority
 from relay.fleet.callout import Callout
@@ -85,7 +86,7 @@ def open_fleet(config: Config, database: Database, clock: Clock, *, machine: Clo
     """Build the fleet's services; the broker goes by `machine`, the machine's own time."""
     keys = BrokerKeys.load(config.broker_keys_path)
     authority = Authority.load(config.ca_key_path.read_bytes(), config.ca_path.read_bytes())
-    bus = Bus(config.broker.url, relay_seed=keys.relay_seed, system_seed=keys.system_seed)
+    bus = bus_of(config)
     revocations = Revocations(bus=bus, database=database, clock=machine)
     callout = Callout(
         authority=authority,

@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager, suppress
 
 import uvicorn
+from msgspec import structs
 
 from firmware.protocol.encoding import WireError
 from firmware.protocol.events import (
@@ -35,12 +36,12 @@ from relay.app.web_wiring import Parts, http_services
 from relay.base.clock import Clock, SimulatedClock, SystemClock, clock_of
 from relay.base.http_server import QuietServer, server_settings
 from relay.base.metrics import Metrics, build_metrics_server
-from relay.config.settings import Config
+from relay.config.settings import Config, PostgresqlConfig
 from relay.config.values import Address
 from relay.credit.bookings import Bookings
 from relay.custody.errors import LogContradicts, contradiction_in
 from relay.custody.service import CustodyService
-from relay.errors import ConfigError, ObjectStoreError, StoreError, said
+from relay.errors import ConfigError, DatabaseLost, ObjectStoreError, StoreError, said
 from relay.feed.agreement_notices import AgreementNotices
 from relay.feed.pushes import FeedPushes
 from relay.fleet.clone_warnings import CloneWarnings
@@ -56,6 +57,7 @@ from relay.notify.web_push import WebPush
 from relay.people.pairing import Pairings
 from relay.store.database import Database
 from relay.store.events import EventRow
+from relay.store.postgresql import Limits
 
 RESTART_S = (0.5, 1.5)
 SHUTDOWN_S = 3
@@ -67,13 +69,19 @@ log = logging.getLogger(__name__)
 async def serve(config: Config) -> None:
     """Run a relay until SIGTERM or SIGINT."""
     clock = clock_of(config.example.clock_path, config.example_town)
-    database = await Database.open(config.database, is_migrating=True)
+    database = await Database.open(
+        config.database, is_migrating=True, limits=_limits(config.postgresql)
+    )
     try:
         await Relay(config, database, clock).run()
     except BaseExceptionGroup as group:
         raise contradiction_in(group) or group from group
     finally:
         await database.close()
+
+
+def _limits(settings: PostgresqlConfig) -> Limits:
+    return Limits(**structs.asdict(settings))
 
 
 class Relay:
@@ -188,7 +196,7 @@ class Relay:
         logs, reminders = self._portal.custody, self._portal.reminders
         async with asyncio.TaskGroup() as group:
             group.create_task(
-                _keep_running("bucket", self._prepare_bucket, is_once=True), name="bucket"
+                keep_running("bucket", self._prepare_bucket, is_once=True), name="bucket"
             )
             await self._fleet.bus.connect()
             await self._fleet.revocations.start()
@@ -215,7 +223,7 @@ class Relay:
                 **({} if self._town is None else {"town": self._town.run}),
                 **({} if self._config.metrics.listen is None else {"metrics": self._run_metrics}),
             }.items():
-                group.create_task(_keep_running(name, part), name=name)
+                group.create_task(keep_running(name, part), name=name)
 
     async def _run_metrics(self) -> None:
         """Serve the operator's metrics, on a listener of their own."""
@@ -298,7 +306,7 @@ async def _answers(check: Callable[[], Awaitable[None]]) -> bool:
     return True
 
 
-async def _keep_running(
+async def keep_running(
     name: str, part: Callable[[], Awaitable[None]], *, is_once: bool = False
 ) -> None:
     """Run `part` until cancelled, again whenever it fails; `is_once` ends when it succeeds."""
@@ -307,7 +315,7 @@ async def _keep_running(
             await part()
             if is_once:
                 return
-        except ObjectStoreError as error:
+        except (DatabaseLost, ObjectStoreError) as error:
             log.warning("%s: %s", name, error)
         except LogContradicts:
             raise  # going on would show the world two histories

@@ -31,6 +31,7 @@ from relay.feed.push_choices import PushChoices
 from relay.feed.service import Feed
 from relay.fleet.commands import Commands
 from relay.fleet.door_notices import DoorNotices
+from relay.fleet.overview import FleetOverview
 from relay.fleet.replacement import ReplacementService
 from relay.heatmap.published import PublishedMap
 from relay.heatmap.reports import TheftReports
@@ -257,6 +258,7 @@ def _admin_services(
         moderation=Moderation(database, clock, parts.register),
         appeals=Appeals(database, clock),
         feed=feed,
+        fleet=FleetOverview(database, clock),
         reads=Reads(database, clock),
         onboarding=parts.onboarding,
         places=places,

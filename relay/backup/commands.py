@@ -117,5 +117,5 @@ def _checked(option: str, value: str | None) -> str | None:
     try:
         return parse_database_url(value) if is_database else parse_origin(value)
     except (ValueError, TypeError) as error:
-        expected = DATABASE_EXPECTED if is_database else ORIGIN_EXPECTED
+        expected = f"{DATABASE_EXPECTED} ({error})" if is_database else ORIGIN_EXPECTED
         raise ConfigError(option, "(hidden)" if is_database else value, expected) from error

@@ -13,7 +13,6 @@ from msgspec.structs import replace
 from firmware.protocol.commands import IceServer
 from firmware.protocol.public_addresses import is_public
 from relay.base.clock import SystemClock, clock_of
-from relay.bus import Bus
 from relay.cli import preflight
 from relay.cli.check_result import CheckResult
 from relay.cli.store_keys import check_store_keys
@@ -21,7 +20,7 @@ from relay.config.settings import Config, LogConfig, OidcConfig
 from relay.config.values import IceUrl
 from relay.custody.keys import read_key_file, read_policy_file
 from relay.errors import ConfigError, ObjectStoreError, RelayError
-from relay.fleet.broker_keys import BrokerKeys
+from relay.fleet.broker import bus_of
 from relay.fleet.ca import Authority
 from relay.live.ice import IceServers, Reach
 from relay.notify.push_key import PushKey
@@ -100,17 +99,18 @@ async def _check_database(config: Config) -> str:
 
 
 async def _check_broker(config: Config) -> str:
-    keys = BrokerKeys.load(config.broker_keys_path)
-    bus = Bus(config.broker.url, relay_seed=keys.relay_seed, system_seed=keys.system_seed)
+    bus = bus_of(config)
     try:
         async with asyncio.timeout(BROKER_TIMEOUT_S):
             await bus.connect()
     except TimeoutError as error:
         start = f"start it: nats-server -c {config.data_dir / 'nats.conf'}"
-        raise TimeoutError(f"{config.broker.url} doesn't let the relay in; {start}") from error
+        raise TimeoutError(
+            f"{', '.join(config.broker.servers)} doesn't let the relay in; {start}"
+        ) from error
     finally:
         await bus.close()
-    return config.broker.url
+    return ", ".join(config.broker.servers)
 
 
 async def _check_bucket(config: Config) -> str:

@@ -11,6 +11,8 @@
                        this folder: weed -config_dir=. mini -disableHttp -s3.config=s3.json
     push.key           the relay's key at push services (VAPID)
     broker/            where the broker keeps its streams
+    broker-1/ …        in place of the broker's files above, those of each broker of a cluster
+                       (broker_files.py), with the cluster's CA in cluster-ca.key and .pem
     turnserver.conf    with a TURN host: coturn's settings: turnserver -c turnserver.conf
     turn.secret        with a TURN host: the secret that the relay shares with coturn
 
@@ -19,30 +21,30 @@ Secrets are for the owner of the folder only (0600 in 0700). Of one that fails n
 
 import json
 import os
+import re
 import secrets
 import shutil
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cryptography.hazmat.primitives.asymmetric import ec
-
 from relay.base.clock import Clock
 from relay.base.networks import is_mixed, is_on_loopback, parse_address
+from relay.cli.broker_files import Peer, broker_files, cluster_files, peers_of
 from relay.cli.store_security import store_security
 from relay.config.loader import parse
 from relay.config.settings import Config, host_of
 from relay.config.values import Address
 from relay.errors import ConfigError, InitRefused
-from relay.fleet.broker_keys import BrokerKeys, public_key
-from relay.fleet.ca import Authority, key_pem, pem_of
+from relay.fleet.broker_keys import BrokerKeys
+from relay.fleet.ca import Authority, key_pem
 from relay.live.coturn import coturn_conf
 from relay.notify.push_key import PushKey
 from relay.store.database import Database
 
-MAX_PAYLOAD_BYTES = 131_072
-CALLOUT_TIMEOUT_S = 5
+CLUSTER_SIZES = (1, 3, 5)
+HOST = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?")
 BUCKET_NAME = "evidence"
 TURN_SECRET_NAME = "turn.secret"  # noqa: S105 (a file's name)
 LOOPBACK, EVERYWHERE = "127.0.0.1", "0.0.0.0"  # noqa: S104 (MQTT there is over mutual TLS)
@@ -65,6 +67,12 @@ class InitSettings:
     turn_host: str | None = None
     turn_port: int = 3478
     database_url: str = ""
+    cluster: int = 1
+    """How many brokers: 1, 3 or 5."""
+    broker_hosts: tuple[str, ...] = ()
+    """Where each broker of a cluster is; empty: all on this machine, for a trial."""
+    mqtt_host: str | None = None
+    route_port: int = 8406
 
     @property
     def host(self) -> str:
@@ -82,6 +90,25 @@ class InitSettings:
         return self.mqtt_listen or (LOOPBACK if self.is_for_this_machine else EVERYWHERE)
 
     @property
+    def doorbells_host(self) -> str:
+        """The name by which doorbells find a broker."""
+        return self.mqtt_host or self.host
+
+    @property
+    def peers(self) -> tuple[Peer, ...]:
+        """The brokers of a cluster; none if there is one broker."""
+        if self.cluster == 1:
+            return ()
+        return peers_of(
+            self.broker_hosts,
+            self.cluster,
+            listen=self.mqtt_listen or (EVERYWHERE if self.broker_hosts else LOOPBACK),
+            nats_port=self.nats_port,
+            mqtt_port=self.mqtt_port,
+            route_port=self.route_port,
+        )
+
+    @property
     def endpoint(self) -> str:
         """The object store's URL for doorbells, officers' browsers and the relay."""
         return self.store_url or f"http://{self.host}:{self.s3_port}"
@@ -97,9 +124,9 @@ async def init(settings: InitSettings, clock: Clock) -> Config:
             f"{folder / 'relay.toml'}"
         )
     access_key, secret_key = secrets.token_hex(10), secrets.token_urlsafe(32)
+    _check_addresses(settings)
     settings_text = _relay_toml(settings, access_key, secret_key)
     config = parse(tomllib.loads(settings_text), folder=folder)  # before anything is made
-    _check_addresses(settings)
     is_new = not folder.exists()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     _write(folder / "relay.toml", settings_text)  # from here on nobody else writes here
@@ -125,6 +152,15 @@ def _empty(folder: Path) -> None:
 
 
 def _check_addresses(settings: InitSettings) -> None:
+    if settings.cluster not in CLUSTER_SIZES:
+        raise ConfigError("--cluster", settings.cluster, "3 or 5 brokers, or 1")
+    hosts = settings.broker_hosts
+    if hosts and len(set(hosts)) != settings.cluster:
+        expected = f"another one for each of {settings.cluster} brokers, or none at all"
+        raise ConfigError("--broker-host", " ".join(hosts), expected)
+    for host in (*hosts, *([settings.mqtt_host] if settings.mqtt_host else [])):
+        if HOST.fullmatch(host) is None and parse_address(host) is None:
+            raise ConfigError("--broker-host, --mqtt-host", host, "a host name or an address")
     if settings.mqtt_listen is not None and parse_address(settings.mqtt_listen) is None:
         expected = "an address of this machine, such as 0.0.0.0 for all"
         raise ConfigError("--mqtt-listen", settings.mqtt_listen, expected)
@@ -152,66 +188,33 @@ def _write_broker(folder: Path, settings: InitSettings, now_ms: int) -> None:
     authority = Authority.create(now_ms)
     _write(folder / "ca.key", key_pem(authority.key))
     _write(folder / "ca.pem", authority.pem)
-    broker_key = ec.generate_private_key(ec.SECP256R1())
-    hosts = list(dict.fromkeys([settings.host, "localhost", "127.0.0.1"]))
-    certificate = authority.sign_broker(broker_key.public_key(), hosts, now_ms)
-    _write(folder / "broker.key", key_pem(broker_key))
-    _write(folder / "broker.pem", pem_of(certificate))
     keys = BrokerKeys.create()
     _write(folder / "broker-keys.json", keys.encode().decode())
-    (folder / "broker").mkdir(mode=0o700)
-    host = settings.broker_listens_on
-    mqtt = Address(host=f"[{host}]" if ":" in host else host, port=settings.mqtt_port)
-    _write(folder / "nats.conf", nats_conf(folder, keys, settings.nats_port, mqtt))
-
-
-def nats_conf(folder: Path, keys: BrokerKeys, nats_port: int, mqtt: Address) -> str:
-    """Return the broker's settings; `mqtt` is where it listens for doorbells."""
-    relay, system = public_key(keys.relay_seed), public_key(keys.system_seed)
-    text = json.dumps  # a JSON string is a NATS string
-    return f"""\
-# The broker of a Doorward relay. Start it with: nats-server -c nats.conf
-server_name: doorward
-listen: "127.0.0.1:{nats_port}"
-max_payload: {MAX_PAYLOAD_BYTES}
-
-jetstream {{
-  store_dir: {text(str(folder / "broker"))}
-}}
-
-# Doorbells: MQTT 3.1.1 over mutual TLS. Only certificates of the fleet CA get this far.
-mqtt {{
-  listen: "{mqtt}"
-  tls {{
-    cert_file: {text(str(folder / "broker.pem"))}
-    key_file: {text(str(folder / "broker.key"))}
-    ca_file: {text(str(folder / "ca.pem"))}
-    verify: true
-    timeout: 5
-  }}
-}}
-
-accounts {{
-  APP {{
-    jetstream: enabled
-    users: [ {{ nkey: {relay} }} ]
-  }}
-  SYS {{
-    users: [ {{ nkey: {system} }} ]
-  }}
-}}
-system_account: SYS
-
-# Everybody but the relay itself is let in, or not, by the relay (relay/fleet/callout.py).
-authorization {{
-  timeout: {CALLOUT_TIMEOUT_S}
-  auth_callout {{
-    account: APP
-    issuer: {public_key(keys.issuer_seed)}
-    auth_users: [ {relay}, {system} ]
-  }}
-}}
-"""
+    peers = settings.peers
+    if peers:
+        files = cluster_files(
+            peers, authority, keys, mqtt_host=settings.doorbells_host, now_ms=now_ms
+        )
+        streams = [f"{peer.folder_name}/streams" for peer in peers]
+    else:
+        host = settings.broker_listens_on
+        mqtt = Address(host=f"[{host}]" if ":" in host else host, port=settings.mqtt_port)
+        files = broker_files(
+            folder,
+            authority,
+            keys,
+            host=settings.doorbells_host,
+            nats_port=settings.nats_port,
+            mqtt=mqtt,
+            now_ms=now_ms,
+        )
+        streams = ["broker"]
+    for name in streams:
+        for path in reversed([folder / name, *(folder / name).parents]):
+            if path.is_relative_to(folder):
+                path.mkdir(mode=0o700, exist_ok=True)
+    for name, text in files.items():
+        _write(folder / name, text)
 
 
 def _relay_toml(settings: InitSettings, access_key: str, secret_key: str) -> str:
@@ -224,8 +227,8 @@ def _relay_toml(settings: InitSettings, access_key: str, secret_key: str) -> str
             "demo_passkeys": settings.demo_passkeys,
         },
         "broker": {
-            "url": f"nats://127.0.0.1:{settings.nats_port}",
-            "mqtt_host": settings.host,
+            **_broker_addresses(settings.peers, settings.nats_port),
+            "mqtt_host": settings.doorbells_host,
             "mqtt_port": settings.mqtt_port,
         },
         "bucket": {
@@ -252,6 +255,12 @@ def _relay_toml(settings: InitSettings, access_key: str, secret_key: str) -> str
         # A JSON string, number, boolean or list of strings is a TOML one.
         lines += [f"{key} = {json.dumps(value)}" for key, value in values.items()]
     return "\n".join(lines) + "\n"
+
+
+def _broker_addresses(peers: Sequence[Peer], nats_port: int) -> dict[str, object]:
+    if not peers:
+        return {"url": f"nats://127.0.0.1:{nats_port}"}
+    return {"urls": [peer.url for peer in peers], "replicas": len(peers)}
 
 
 def _s3_json(access_key: str, secret_key: str) -> str:

@@ -41,13 +41,10 @@ async def notify_relays(config: Config, database: Database) -> None:
     topics = database.signals.take_unpublished()
     if not topics:
         return
-    from relay.bus import Bus
-    from relay.fleet.broker_keys import BrokerKeys
+    from relay.fleet.broker import bus_of
 
     try:
-        keys = BrokerKeys.load(config.broker_keys_path)
-        bus = Bus(config.broker.url, relay_seed=keys.relay_seed, system_seed=keys.system_seed)
-        await bus.publish_signals(topics)
+        await bus_of(config).publish_signals(topics)
     except RelayError as error:
         print(f"{error}. A relay that runs sees it within a minute.", file=sys.stderr)
 

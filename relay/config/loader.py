@@ -10,7 +10,9 @@ from pathlib import Path
 from firmware.protocol.register.entries import EXAMPLE_PREFIX
 from firmware.protocol.settings_file import SettingFault, decode, read_toml
 from relay.base.networks import is_on_loopback
+from relay.config.postgresql_url import UrlFault
 from relay.config.settings import SECURITY_EXPECTED, Config
+from relay.config.values import DATABASE_EXPECTED, parse_database_url
 from relay.errors import ConfigError
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -28,6 +30,7 @@ def parse(document: Mapping[str, object], *, folder: Path) -> Config:
     with _config_errors():
         config = decode(Config, document, folder=folder)
     _check_tables(config)
+    _check_database(config)
     _check_log(config)
     _check_origins(config)
     return config
@@ -43,7 +46,11 @@ def _config_errors() -> Iterator[None]:
 
 def _check_tables(config: Config) -> None:
     """Raise ConfigError for values of one table that don't go together."""
-    live, mail = config.live, config.mail
+    live, mail, servers = config.live, config.mail, config.broker.servers
+    if not servers:
+        raise ConfigError("broker.urls", [], "the address of each broker, such as nats://host:port")
+    if len({url.partition(":")[0] for url in servers}) > 1:
+        raise ConfigError("broker.urls", list(servers), "all nats:// or all tls://")
     if live.turn_urls and live.turn_secret_path is None:
         expected = "the file with coturn's static-auth-secret, since turn_urls are set"
         raise ConfigError("live.turn_secret_file", "", expected)
@@ -55,6 +62,14 @@ def _check_tables(config: Config) -> None:
     for agency in agencies:
         if agencies.count(agency) > 1:
             raise ConfigError("oidc.agency", agency, "one provider for each agency")
+
+
+def _check_database(config: Config) -> None:
+    try:
+        parse_database_url(config.database_url)
+    except UrlFault as fault:
+        expected = f"{DATABASE_EXPECTED} ({fault})"
+        raise ConfigError("database_url", "(hidden)", expected) from fault
 
 
 def _check_log(config: Config) -> None:

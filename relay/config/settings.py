@@ -16,6 +16,7 @@ from relay.config.values import (
     Address,
     AgencyId,
     BrokerUrl,
+    BrokerUrls,
     BucketName,
     Claim,
     Contact,
@@ -29,6 +30,7 @@ from relay.config.values import (
     Origins,
     Port,
     PushHosts,
+    Replicas,
     Sender,
     StunUrls,
     TurnUrls,
@@ -39,15 +41,38 @@ from relay.config.values import (
 )
 from relay.errors import ConfigError
 
+WAIT_EXPECTED = "a whole number of seconds from 1 to 120"
+CONNECT_EXPECTED = "a whole number of seconds from 1 to 60"
+FAILOVER_EXPECTED = "a whole number of seconds from 0 to 120"
+LOST_EXPECTED = "a whole number of seconds from 2 to 600"
 SECURITY_EXPECTED = "starttls or tls; none to a server on this machine only"
 
 
 class BrokerConfig(Struct, frozen=True, kw_only=True):
-    """The broker's addresses: for the relay itself, and for doorbells."""
+    """The broker's addresses: for the relay itself, of each broker of a cluster; for doorbells."""
 
-    url: BrokerUrl
+    url: BrokerUrl = None
+    urls: BrokerUrls = ()
+    replicas: Replicas = None
+    """How many brokers have each stream. None: a stream keeps what it has, a new one has one."""
     mqtt_host: Annotated[str, text("a host name that doorbells can reach")]
     mqtt_port: Port
+
+    @property
+    def servers(self) -> tuple[str, ...]:
+        """The addresses of all brokers, each once."""
+        first = () if self.url is None else (self.url,)
+        return tuple(dict.fromkeys((*first, *self.urls)))
+
+
+class PostgresqlConfig(Struct, frozen=True, kw_only=True):
+    """How many connections each process has to a PostgreSQL database, and how long it waits."""
+
+    connections: Annotated[int, Meta(ge=2, le=200, description="a whole number from 2 to 200")] = 15
+    wait_s: Annotated[int, Meta(ge=1, le=120, description=WAIT_EXPECTED)] = 30
+    connect_s: Annotated[int, Meta(ge=1, le=60, description=CONNECT_EXPECTED)] = 5
+    failover_s: Annotated[int, Meta(ge=0, le=120, description=FAILOVER_EXPECTED)] = 20
+    lost_s: Annotated[int, Meta(ge=2, le=600, description=LOST_EXPECTED)] = 15
 
 
 class BucketConfig(Struct, frozen=True, kw_only=True):
@@ -212,6 +237,7 @@ class Config(Struct, frozen=True, kw_only=True):
     demo_passkeys: bool = False
     broker: BrokerConfig
     bucket: BucketConfig
+    postgresql: PostgresqlConfig = PostgresqlConfig()
     live: LiveConfig = LiveConfig()
     push: PushConfig = PushConfig()
     log: LogConfig | None = None

@@ -8,13 +8,14 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, TypeVar
-from urllib.parse import parse_qsl, urlsplit
+from typing import Annotated, Literal, TypeVar
+from urllib.parse import urlsplit
 
 from msgspec import Meta
 
 from firmware.protocol.settings_file import Parsed
 from relay.base.networks import NETWORK_EXPECTED, parse_network
+from relay.config.postgresql_url import parse_postgresql_url
 
 T = TypeVar("T")
 
@@ -44,10 +45,10 @@ class IceUrl:
 LOG_NAME_EXPECTED = "2 to 60 of a-z, 0-9, . and -, such as doorward.example.org"
 ORIGIN_EXPECTED = "http(s)://host[:port] without a path, such as http://localhost:8400"
 DATABASE_EXPECTED = (
-    "postgresql://user:password@host/name?ssl=verify-full, or with ?host=/run/postgresql for a "
-    "socket of this machine; another host needs ssl (disable, require, verify-ca, verify-full)"
+    "postgresql://user:password@host:port/name?sslmode=verify-full, or with "
+    "?host=/run/postgresql&port=5432 for a socket of this machine"
 )
-_DATABASE_SSL = ("disable", "require", "verify-ca", "verify-full")
+MOST_BROKERS = 9
 _LOG_NAME = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,58}[a-z0-9])")
 # RFC 7064, RFC 7065; without IPv6 literals, which aiortc doesn't read.
 _ICE_URL = re.compile(
@@ -112,21 +113,11 @@ def parse_ice_url(value: object) -> IceUrl:
 def parse_database_url(value: object) -> str:
     """Parse the URL of a PostgreSQL database; empty: the SQLite file is the database.
 
-    Over a network the server has to prove who it is, unless the URL itself says otherwise.
+    UrlFault, a ValueError, says which part is wrong.
     """
     text = _parse_text_or_nothing(value)
-    if not text:
-        return ""
-    parts = urlsplit(text)
-    query = dict(parse_qsl(parts.query, strict_parsing=bool(parts.query)))
-    if parts.scheme != "postgresql" or len(parts.path) < 2 or parts.fragment:
-        raise ValueError(value)
-    if set(query) - {"host", "ssl"} or query.get("ssl", "disable") not in _DATABASE_SSL:
-        raise ValueError(value)
-    host = query.get("host", parts.hostname or "") if parts.port != 0 else ""
-    is_here = host.startswith("/") or host in {"localhost", "127.0.0.1", "::1"}
-    if not host or (not is_here and "ssl" not in query):
-        raise ValueError(value)
+    if text:
+        parse_postgresql_url(text)
     return text
 
 
@@ -149,6 +140,19 @@ def _parse_broker_url(value: object) -> str:
     if parts.scheme not in {"nats", "tls"} or not parts.hostname or not parts.port:
         raise ValueError(value)
     return parts.geturl()
+
+
+def _parse_replicas(value: object) -> int:
+    if type(value) is not int or value not in {1, 3, 5}:
+        raise ValueError(value)
+    return value
+
+
+def _parse_broker_urls(value: object) -> tuple[str, ...]:
+    urls = _list_of(_parse_broker_url, MOST_BROKERS)(value)
+    if len(set(urls)) != len(urls):
+        raise ValueError(value)
+    return urls
 
 
 def _parse_stun_url(value: object) -> IceUrl:
@@ -227,8 +231,16 @@ Origin = Annotated[str, Parsed(parse_origin, ORIGIN_EXPECTED)]
 Origins = Annotated[
     tuple[str, ...], Parsed(_parse_origins, 'up to 8 origins, such as ["http://localhost:8420"]')
 ]
-DatabaseUrl = Annotated[str, Parsed(parse_database_url, DATABASE_EXPECTED)]
-BrokerUrl = Annotated[str, Parsed(_parse_broker_url, "nats://host:port or tls://host:port")]
+DatabaseUrl = Annotated[str, Parsed(_parse_text_or_nothing, DATABASE_EXPECTED)]
+BrokerUrl = Annotated[str | None, Parsed(_parse_broker_url, "nats://host:port or tls://host:port")]
+BrokerUrls = Annotated[
+    tuple[str, ...],
+    Parsed(
+        _parse_broker_urls,
+        f"up to {MOST_BROKERS} of nats://host:port or tls://host:port, each once",
+    ),
+]
+Replicas = Annotated[Literal[1, 3, 5] | None, Parsed(_parse_replicas, "1, 3 or 5, or nothing")]
 Port = Annotated[int, Meta(ge=1, le=65535, description="a whole number from 1 to 65535")]
 BucketName = Annotated[
     str,

@@ -1,5 +1,7 @@
 """The fleet CA: signs the certificates of doorbells and of the broker, and nothing else.
 
+A cluster of brokers has a second CA, for the routes between them alone.
+
 Each certificate has one use (extended key usage), so that none can stand in for another. A doorbell
 has two for its one key: a client's for 90 days, renewed by the same key, and the evidence
 certificate, which signs C2PA content credentials for 20 years. Its use is emailProtection: C2PA has
@@ -22,6 +24,8 @@ from firmware.protocol.encoding import WireError, device_id_of, sha256_hex
 from firmware.protocol.passkeys import spki_of
 from relay.errors import EnrolmentRefused
 
+FLEET_CA = "Doorward fleet CA"
+CLUSTER_CA = "Doorward cluster CA"
 DOORBELL_DAYS = 90
 BROKER_DAYS = 3650
 EVIDENCE_DAYS = 20 * 365 + 5
@@ -52,12 +56,12 @@ class Authority:
     certificate: x509.Certificate
 
     @classmethod
-    def create(cls, now_ms: int) -> "Authority":
+    def create(cls, now_ms: int, *, name: str = FLEET_CA) -> "Authority":
         """Make a new CA."""
         key = ec.generate_private_key(ec.SECP256R1())
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Doorward fleet CA")])
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         builder = (
-            _builder(name, name, key.public_key(), now_ms, CA_DAYS)
+            _builder(subject, subject, key.public_key(), now_ms, CA_DAYS)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(_key_usage(is_ca=True), critical=True)
         )
@@ -96,12 +100,30 @@ class Authority:
         self, key: ec.EllipticCurvePublicKey, hosts: Sequence[str], now_ms: int
     ) -> x509.Certificate:
         """Certify the broker as a server under these names and addresses."""
+        return self._certify_broker(key, hosts, now_ms, [ExtendedKeyUsageOID.SERVER_AUTH])
+
+    def sign_route(
+        self, key: ec.EllipticCurvePublicKey, hosts: Sequence[str], now_ms: int
+    ) -> x509.Certificate:
+        """Certify a broker towards the others of its cluster, as server and as client.
+
+        Never by the fleet's CA, since each doorbell has a client's certificate of that.
+        """
+        usages = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
+        return self._certify_broker(key, hosts, now_ms, usages)
+
+    def _certify_broker(
+        self,
+        key: ec.EllipticCurvePublicKey,
+        hosts: Sequence[str],
+        now_ms: int,
+        usages: Sequence[x509.ObjectIdentifier],
+    ) -> x509.Certificate:
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Doorward broker")])
         names = x509.SubjectAlternativeName([_general_name(host) for host in hosts])
-        usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
         return (
             _leaf(self.certificate.subject, name, key, now_ms, BROKER_DAYS)
-            .add_extension(usage, critical=False)
+            .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
             .add_extension(names, critical=False)
             .sign(self.key, hashes.SHA256())
         )

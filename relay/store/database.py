@@ -13,25 +13,27 @@ import asyncio
 import contextlib
 import logging
 import sqlite3
-from collections.abc import AsyncIterator, Callable
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import TypeAlias
 
 from anyio import CancelScope
 from sqlalchemy import Connection, event, insert, inspect, text
-from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from relay.base.signals import Signals, Topic
-from relay.errors import StoreError
+from relay.config.postgresql_url import parse_postgresql_url
+from relay.errors import DatabaseLost, StoreError
 from relay.store.migrations import check_tables, check_version, migrate
-from relay.store.postgresql import READING, check_suitable, postgresql_engine
+from relay.store.postgresql import READING, Limits, check_suitable, postgresql_engine
 from relay.store.schema import SCHEMA_VERSION, metadata, schema_version
 
 log = logging.getLogger(__name__)
 
 BUSY_TIMEOUT_MS = 10_000
+CONNECT_AGAIN_S = 0.5
 _SIGNALS = "signals"
 _ACCOUNTS = "accounts"
 
@@ -48,28 +50,43 @@ class Database:
     def __init__(self, engine: AsyncEngine) -> None:
         self.signals = Signals()
         self._audience_handlers: list[Callable[[str], None]] = []
+        self.on_written: Callable[[float, float], None] = _unobserved
+        """Is called after each commit: seconds that it waited for its turn, seconds it took."""
         self._engine = engine
+        self._failover_s = 0.0
         self._writer = asyncio.Lock()
         is_postgresql = engine.dialect.name == "postgresql"
         self._reading: dict[str, object] = dict(READING) if is_postgresql else {}
 
     @classmethod
-    async def open(cls, place: Path | str, *, is_migrating: bool = False) -> "Database":
+    async def open(
+        cls, place: Path | str, *, is_migrating: bool = False, limits: Limits | None = None
+    ) -> "Database":
         """Open the SQLite file or the PostgreSQL URL; an empty one gets its tables. StoreError.
 
         An older one is brought forward if `is_migrating`, and refused (SchemaTooOld) otherwise.
+        `limits` are for PostgreSQL.
         """
-        engine = _sqlite_engine(place) if isinstance(place, Path) else postgresql_engine(place)
+        limits = limits or Limits()
+        engine = (
+            _sqlite_engine(place) if isinstance(place, Path) else postgresql_engine(place, limits)
+        )
         database = cls(engine)
         try:
             async with database.begin() as tx:
                 await tx.run_sync(_ensure_schema, is_migrating)
+        except DatabaseLost as error:
+            await engine.dispose()
+            why = error.__cause__ or error
+            raise StoreError(f"can't open the database {shown(place)}: {_cause(why)}") from error
         except (DBAPIError, OSError) as error:
             await engine.dispose()
             raise StoreError(f"can't open the database {shown(place)}: {_cause(error)}") from error
         except StoreError:
             await engine.dispose()
             raise
+        if not isinstance(place, Path):
+            database._failover_s = limits.failover_s
         return database
 
     @contextlib.asynccontextmanager
@@ -79,14 +96,22 @@ class Database:
         A request whose client has gone is cancelled again and again until it ends (anyio); that
         would cut off the connection's own closing, and leave a task behind that never ends.
         """
+        asked_at = time.monotonic()
         async with self._writer:
-            with CancelScope(shield=True):
-                async with self._engine.begin() as connection:
-                    for name in (_SIGNALS, _ACCOUNTS):
-                        connection.info.pop(name, None)  # of one that was rolled back
-                    yield connection
-                    topics = connection.info.pop(_SIGNALS, frozenset())
-                    accounts = connection.info.pop(_ACCOUNTS, frozenset())
+            connection = await self._connect(self._failover_s)
+            with CancelScope(shield=True), _lost_in_words():
+                try:
+                    async with connection.begin():
+                        began_at = time.monotonic()
+                        for name in (_SIGNALS, _ACCOUNTS):
+                            connection.info.pop(name, None)  # of one that was rolled back
+                        yield connection
+                        topics = connection.info.pop(_SIGNALS, frozenset())
+                        accounts = connection.info.pop(_ACCOUNTS, frozenset())
+                        ended_at = time.monotonic()
+                finally:
+                    await connection.close()
+        self.on_written(began_at - asked_at, time.monotonic() - ended_at)
         self.signals.give(topics)
         for account_id in sorted(accounts):
             for handler in self._audience_handlers:
@@ -102,18 +127,41 @@ class Database:
     @contextlib.asynccontextmanager
     async def read(self) -> AsyncIterator[Transaction]:
         """Open a read transaction on one consistent snapshot; writes in it are rolled back."""
-        with CancelScope(shield=True):  # as in begin()
-            async with self._engine.connect() as connection:
-                reader = await connection.execution_options(doorward_is_read=True, **self._reading)
-                yield reader
+        async with self._reader(self._failover_s) as reader:
+            yield reader
 
     async def check(self) -> None:
         """Raise StoreError unless the database answers."""
         try:
-            async with self.read() as tx:
+            async with self._reader(0.0) as tx:
                 await tx.execute(text("SELECT 1"))
         except (DBAPIError, OSError) as error:
             raise StoreError(f"the database doesn't answer: {_cause(error)}") from error
+
+    @contextlib.asynccontextmanager
+    async def _reader(self, patience_s: float) -> AsyncIterator[Transaction]:
+        connection = await self._connect(patience_s)
+        with CancelScope(shield=True), _lost_in_words():  # as in begin()
+            try:
+                yield await connection.execution_options(doorward_is_read=True, **self._reading)
+            finally:
+                await connection.close()
+
+    async def _connect(self, patience_s: float) -> AsyncConnection:
+        """Return a connection that answers, or raise DatabaseLost; wait for a standby's promotion.
+
+        Nothing has been asked of the database before it, so nothing is done twice.
+        """
+        end = time.monotonic() + patience_s
+        while True:
+            try:
+                with CancelScope(shield=True):  # as in begin()
+                    return await self._engine.connect()
+            except (DBAPIError, OSError) as error:
+                if time.monotonic() >= end:
+                    raise DatabaseLost(f"the database doesn't answer: {_cause(error)}") from error
+                log.warning("the database doesn't answer yet: %s", _cause(error))
+            await asyncio.sleep(CONNECT_AGAIN_S)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -132,10 +180,24 @@ def change_audience(tx: Transaction, *account_ids: str) -> None:
 
 def shown(place: Path | str) -> str:
     """Return a database's URL or path, without its password."""
-    return str(place) if isinstance(place, Path) else make_url(place).render_as_string()
+    return str(place) if isinstance(place, Path) else parse_postgresql_url(place).shown
 
 
-def _cause(error: DBAPIError | OSError) -> object:
+@contextlib.contextmanager
+def _lost_in_words() -> Iterator[None]:
+    try:
+        yield
+    except DBAPIError as error:
+        if not error.connection_invalidated:
+            raise
+        raise DatabaseLost(f"the database was lost: {_cause(error)}") from error
+
+
+def _unobserved(_waited_s: float, _took_s: float) -> None:
+    pass
+
+
+def _cause(error: BaseException) -> object:
     return error.orig if isinstance(error, DBAPIError) else error
 
 

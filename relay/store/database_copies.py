@@ -12,9 +12,9 @@ from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 from sqlalchemy import MetaData, inspect, text
-from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
+from relay.config.postgresql_url import parse_postgresql_url
 from relay.errors import StoreError
 from relay.store.database import Database, Transaction, shown
 from relay.store.postgresql import postgresql_engine
@@ -62,7 +62,9 @@ async def load_sqlite(copy: Path, path: Path) -> None:
 async def load_postgresql(copy: Path, url: str) -> None:
     """Load a dump into an empty database, all or nothing, or raise StoreError."""
     options = ("--no-owner", "--no-privileges", "--exit-on-error", "--single-transaction")
-    await _run(["pg_restore", *options, f"--dbname={make_url(url).database}", str(copy)], url)
+    await _run(
+        ["pg_restore", *options, f"--dbname={parse_postgresql_url(url).database}", str(copy)], url
+    )
 
 
 async def holds_tables(url: str) -> bool:
@@ -120,7 +122,7 @@ async def _run(command: Sequence[str], url: str) -> None:
     try:
         process = await asyncio.create_subprocess_exec(
             *command,
-            env={**os.environ, **_environment(url)},
+            env={**os.environ, **parse_postgresql_url(url).environment},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
@@ -131,18 +133,3 @@ async def _run(command: Sequence[str], url: str) -> None:
     if process.returncode != 0:
         words = said.decode("utf-8", "replace").strip()[-500:]
         raise StoreError(f"{command[0]} failed: {words}")
-
-
-def _environment(url: str) -> dict[str, str]:
-    """Return a URL as libpq's variables."""
-    parsed = make_url(url)
-    query = {name: value if isinstance(value, str) else "" for name, value in parsed.query.items()}
-    found = {
-        "PGHOST": parsed.host or query.get("host"),
-        "PGPORT": str(parsed.port) if parsed.port else query.get("port"),
-        "PGUSER": parsed.username or query.get("user"),
-        "PGPASSWORD": None if parsed.password is None else str(parsed.password),
-        "PGDATABASE": parsed.database,
-        "PGSSLMODE": query.get("ssl"),
-    }
-    return {name: value for name, value in found.items() if value}

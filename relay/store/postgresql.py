@@ -8,12 +8,17 @@
 - Texts are compared by their bytes: a database of another locale is refused.
 """
 
+import socket
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
 from sqlalchemy import Connection, event, text
-from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from relay.errors import StoreError
+from relay.config.postgresql_url import PostgresqlUrl, UrlFault, parse_postgresql_url
+from relay.errors import StoreError, said
 
 WRITER_LOCK = int.from_bytes(b"doorward", "big")
 LOCK_TIMEOUT_MS = 10_000
@@ -23,27 +28,89 @@ IDLE_TIMEOUT_MS = 60_000
 READING = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 
 
-def postgresql_engine(url: str) -> AsyncEngine:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How many connections one process has, and how long it waits; relay.toml's [postgresql]."""
+
+    connections: int = 15
+    wait_s: int = 30
+    connect_s: int = 5
+    failover_s: int = 20
+    lost_s: int = 15
+
+
+def postgresql_engine(url: str, limits: Limits | None = None) -> AsyncEngine:
     """Return an engine; it connects when it is first used. StoreError if that can't be."""
-    settings = {
-        "application_name": "doorward-relay",
-        "synchronous_commit": "on",
-        "lock_timeout": str(LOCK_TIMEOUT_MS),
-        "idle_in_transaction_session_timeout": str(IDLE_TIMEOUT_MS),
-    }
+    limits = limits or Limits()
     try:
+        parsed = parse_postgresql_url(url)
         engine = create_async_engine(
-            make_url(url).set(drivername="postgresql+asyncpg"),
+            "postgresql+asyncpg://",
+            async_creator=lambda: _connect(parsed, limits),
             isolation_level="READ COMMITTED",
-            pool_pre_ping=True,
+            pool_pre_ping=True,  # after a failover the old primary's connections are thrown away
+            pool_size=limits.connections,
+            max_overflow=0,
+            pool_timeout=limits.wait_s,
             hide_parameters=True,  # an error is logged, and what was to be stored must not be
-            connect_args={"server_settings": settings},
         )
+    except UrlFault as fault:
+        raise StoreError(f"can't use PostgreSQL: {fault}") from fault
     except (ModuleNotFoundError, ArgumentError) as error:
         missing = "install doorward[postgresql] for a PostgreSQL database"
         raise StoreError(f"can't use PostgreSQL: {error}; {missing}") from error
     event.listen(engine.sync_engine, "begin", _begin)
     return engine
+
+
+async def _connect(url: PostgresqlUrl, limits: Limits) -> Any:  # Any: the driver's connection
+    """Connect to the first host that answers and is what the URL asks for; else ConnectionError."""
+    import asyncpg  # of an extra that a relay with a file doesn't have
+
+    settings = {
+        "application_name": url.application_name or "doorward-relay",
+        "synchronous_commit": "on",
+        "lock_timeout": str(LOCK_TIMEOUT_MS),
+        "idle_in_transaction_session_timeout": str(IDLE_TIMEOUT_MS),
+    }
+    files = {name: value for name, value in url.files.items() if name != "passfile"}
+    reasons = []
+    for host, port in url.hosts:
+        try:
+            connection = await asyncpg.connect(
+                f"postgresql:///?{urlencode(files)}",
+                host=host,
+                port=port,
+                user=url.user,
+                password=url.password,
+                passfile=url.files.get("passfile"),
+                database=url.database,
+                ssl=url.sslmode,
+                timeout=url.connect_timeout_s or limits.connect_s,
+                target_session_attrs=url.target,
+                server_settings=settings,
+            )
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            reasons.append(f"{host}: {said(error)}")
+            continue
+        _give_up_after(connection, limits.lost_s)
+        return connection
+    raise ConnectionError("; ".join(reasons))
+
+
+def _give_up_after(connection: Any, lost_s: int) -> None:  # Any: the driver's connection
+    """Have the kernel end a connection whose host is gone without a word, as after a power cut.
+
+    Else a query that is under way waits for a quarter of an hour.
+    """
+    line = connection._transport.get_extra_info("socket")
+    if line is None or line.family == socket.AF_UNIX:
+        return
+    line.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    line.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, max(1, lost_s // 2))
+    line.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, max(1, lost_s // 6))
+    line.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
+    line.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, lost_s * 1000)
 
 
 def check_suitable(connection: Connection) -> None:

@@ -8,6 +8,7 @@ modules. The page that agencies save has texts of its own (relay/web/saved).
 import json
 import re
 from collections.abc import Mapping
+from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Final
@@ -71,8 +72,9 @@ def apart(value: object) -> object:
     return f"{_FIRST_STRONG_ISOLATE}{plain}{_END_OF_ISOLATE}"
 
 
-def load_texts() -> dict[str, Texts]:
-    """Read every language."""
+@cache
+def load_texts() -> Mapping[str, Texts]:
+    """Read every language, once in a process."""
     folder = resources.files("relay.web").joinpath("locales")
     return {
         language: Texts(language, read_folder(folder.joinpath(language))) for language in LANGUAGES

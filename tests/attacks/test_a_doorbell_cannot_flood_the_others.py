@@ -108,8 +108,8 @@ async def test_a_flood_of_events_out_of_order_holds_up_nobody_else(
     async with run_relay(broker.config) as relay:
         bad, good = await enrol(relay, tmp_path), await enrol(relay, tmp_path)
         await asyncio.to_thread(flooded, bad, 2_500)
-        # Seen to fail without the limit for each subject in relay/bus.py: what was put off filled
-        # all 2,000 places of what isn't acknowledged, and nobody was served for 45 seconds.
+        # Seen to fail without the limit for each subject (relay/bus/streams.py): what was put off
+        # took all 2,000 places of what isn't acknowledged, and nobody was served for 45 seconds.
         assert await asyncio.to_thread(pressed, good, 30)
 
 

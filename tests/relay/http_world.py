@@ -42,6 +42,7 @@ from relay.feed.service import Feed
 from relay.fleet.ca import Authority, check_csr, pem_of
 from relay.fleet.commands import Commands
 from relay.fleet.door_notices import DoorNotices
+from relay.fleet.overview import FleetOverview
 from relay.fleet.renewal import RenewalService
 from relay.fleet.replacement import ReplacementService
 from relay.heatmap.published import PublishedMap
@@ -506,6 +507,7 @@ def _services(world: World, *, has_demo_passkeys: bool, ice: IceServers) -> Http
             moderation=world.moderation,
             appeals=Appeals(database, clock),
             feed=world.feed,
+            fleet=FleetOverview(database, clock),
             reads=Reads(database, clock),
             onboarding=world.onboarding,
             places=world.maps.places,

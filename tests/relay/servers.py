@@ -23,11 +23,13 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from relay.app.relay import keep_running
 from relay.base.clock import SystemClock
 from relay.bus import Bus
 from relay.cli.init import InitSettings, init
 from relay.config.settings import Config, PushConfig
 from relay.config.values import Address
+from relay.fleet.broker import bus_of
 from relay.fleet.broker_keys import BrokerKeys
 from relay.fleet.ca import Authority
 from relay.fleet.callout import Callout
@@ -137,13 +139,18 @@ async def run_relay(
     is_ingesting: bool = True,
     has_loopback_push: bool = False,
     custody: Custody | None = None,
+    is_supervised: bool = False,
 ) -> AsyncIterator[Relay]:
+    """Run a relay's parts; `is_supervised`, each again when it fails, as the whole relay does."""
     config = replace(config, push=PushConfig(is_loopback_allowed=has_loopback_push))
     clock = SystemClock()
     keys = BrokerKeys.load(config.broker_keys_path)
     authority = Authority.load(config.ca_key_path.read_bytes(), config.ca_path.read_bytes())
     database = await Database.open(config.database)
-    bus = Bus(config.broker.url, relay_seed=keys.relay_seed, system_seed=keys.system_seed, tls=tls)
+    bus = bus_of(config)
+    if tls is not None:
+        seeds = {"relay_seed": keys.relay_seed, "system_seed": keys.system_seed}
+        bus = Bus(config.broker.servers, **seeds, tls=tls)
     hub = Hub()
     database.on_audience_changed(hub.audience_changed)
     news = News(bus, hub)
@@ -185,7 +192,12 @@ async def run_relay(
     await news.start()
     parts = (ingest, statuses, commands, web_push.pusher) if is_ingesting else (commands,)
     parts = (*parts, revocations, news)
-    tasks = [asyncio.create_task(part.run()) for part in parts]
+    tasks = [
+        asyncio.create_task(
+            keep_running(type(part).__name__, part.run) if is_supervised else part.run()
+        )
+        for part in parts
+    ]
     try:
         yield Relay(
             config=config,

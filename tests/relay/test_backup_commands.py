@@ -57,7 +57,7 @@ def test_a_backup_of_a_file_goes_into_no_postgresql(
 ) -> None:
     arguments = ["restore", "--from", str(tmp_path), "--data", str(tmp_path / "new")]
     assert main([*arguments, "--database-url", "postgresql://db.test/x"]) == 2
-    assert "ssl=verify-full" in capsys.readouterr().err
+    assert "sslmode=verify-full" in capsys.readouterr().err
     assert main(arguments) == 1
     assert "was never finished" in capsys.readouterr().err
 

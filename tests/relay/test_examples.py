@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from firmware.protocol.events import PackageReady
-from relay.cli.init import nats_conf
+from relay.cli.broker_files import nats_conf
 from relay.config.loader import load
 from relay.config.values import Address
 from relay.fleet.broker_keys import BrokerKeys

@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from msgspec import structs
 
 import relay
 from firmware.protocol.settings_file import keys_of
 from relay.__main__ import main
 from relay.config.loader import load, parse
+from relay.config.postgresql_url import UrlFault, parse_postgresql_url
 from relay.config.settings import Config, LiveConfig, host_of
 from relay.config.values import parse_ice_url
 from relay.errors import ConfigError
@@ -352,7 +355,9 @@ def test_serve_ends_with_2_and_says_why(
     "url",
     [
         "postgresql://doorward:s3cret@db.test:5433/doorward?ssl=verify-full",
+        "postgresql://doorward:s3cret@db.test/doorward?sslmode=require&connect_timeout=3",
         "postgresql://doorward@/doorward?host=/run/postgresql",
+        "postgresql://doorward@/doorward?host=/run/postgresql&port=24050",
         "postgresql://doorward@localhost/doorward",
         "postgresql://doorward@10.0.0.5/doorward?ssl=disable",
     ],
@@ -365,20 +370,29 @@ def test_a_postgresql_database_takes_the_place_of_the_file(url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url",
+    ("url", "why"),
     [
-        7,
-        "sqlite:///s3cret.sqlite3",
-        "postgresql://doorward:s3cret@db.test/doorward",
-        "postgresql://doorward:s3cret@db.test/doorward?ssl=prefer",
-        "postgresql://doorward:s3cret@db.test/doorward?ssl=verify-full&passfile=x",
-        "postgresql://doorward:s3cret@db.test/doorward?host=10.0.0.5",
-        "postgresql://doorward:s3cret@localhost/",
-        "postgresql://doorward:s3cret@localhost:x/doorward",
-        "postgresql://doorward:s3cret@/doorward",
+        (7, "sslmode=verify-full"),
+        ("sqlite:///s3cret.sqlite3", "it begins with postgresql://"),
+        ("postgresql://doorward:s3cret@db.test/doorward", "on another machine needs sslmode"),
+        ("postgresql://doorward:s3cret@db.test/doorward?ssl=prefer", "sslmode is disable, req"),
+        ("postgresql://doorward:s3cret@db.test/doorward?sslmode=off", "sslmode is disable, req"),
+        ("postgresql://doorward:s3cret@localhost/doorward?sslmode=off", "sslmode is disable, all"),
+        ("postgresql://d:s3cret@db.test/d?sslmode=require&keepalives=1", "'keepalives' after the"),
+        ("postgresql://doorward:s3cret@db.test/doorward?host=10.0.0.5", "or as host=, not both"),
+        ("postgresql://doorward:s3cret@localhost/", "the database's name follows the host"),
+        ("postgresql://doorward:s3cret@localhost:x/doorward", "port 'x' isn't a number from 1"),
+        ("postgresql://d@/d?host=/run/postgresql&port=x", "port 'x' isn't a number from 1"),
+        ("postgresql://d@/d?host=/a,/b&port=1,2,3", "as there are hosts (2), or one"),
+        ("postgresql://doorward:s3cret@/doorward", "a host is missing"),
+        ("postgresql://d:s3cret@a,b/d?ssl=require&target_session_attrs=standby", "relay writes"),
+        ("postgresql://d:s3cret@localhost/d?password=x&password=y", "stands there once"),
+        ("postgresql://d:s3#cret@localhost/d", "it is written %23"),
     ],
 )
-def test_a_wrong_database_url_is_refused_and_not_repeated(url: object) -> None:
+def test_a_wrong_database_url_is_refused_by_its_part_and_not_repeated(
+    url: object, why: str
+) -> None:
     """Over a network without a word on TLS, it would go in the clear; and it holds a password."""
     document = example()
     document["database_url"] = url
@@ -386,4 +400,75 @@ def test_a_wrong_database_url_is_refused_and_not_repeated(url: object) -> None:
         parse(document, folder=Path())
     assert caught.value.key == "database_url"
     assert "s3cret" not in str(caught.value)
-    assert "ssl=verify-full" in str(caught.value)
+    assert "sslmode=verify-full" in str(caught.value)
+    assert why in str(caught.value)
+
+
+def test_a_url_of_several_hosts_is_read_as_libpq_does() -> None:
+    url = parse_postgresql_url(
+        "postgresql://door%40ward:s%3Ap@a.test:5433,[2001:db8::1],c.test/relay?sslmode=verify-full"
+        "&sslrootcert=/etc/ssl/db.pem"
+    )
+    assert url.hosts == (("a.test", 5433), ("2001:db8::1", 5432), ("c.test", 5432))
+    assert (url.user, url.password, url.database) == ("door@ward", "s:p", "relay")
+    assert url.target == "read-write"  # of several hosts, since the relay writes
+    assert url.shown == "postgresql://door%40ward@a.test:5433,[2001:db8::1],c.test/relay"
+    assert url.environment == {
+        "PGHOST": "a.test,2001:db8::1,c.test",
+        "PGPORT": "5433,5432,5432",
+        "PGDATABASE": "relay",
+        "PGUSER": "door@ward",
+        "PGPASSWORD": "s:p",
+        "PGSSLMODE": "verify-full",
+        "PGSSLROOTCERT": "/etc/ssl/db.pem",
+        "PGTARGETSESSIONATTRS": "read-write",
+    }
+    sockets = parse_postgresql_url("postgresql:///relay?host=/a,/b&port=24050&user=me")
+    assert sockets.hosts == (("/a", 24050), ("/b", 24050))
+    assert sockets.shown == "postgresql://me@/relay?host=/a,/b&port=24050,24050"
+
+
+@settings(max_examples=300)
+@given(st.text(max_size=60))
+def test_any_text_is_a_url_or_a_fault(text: str) -> None:
+    for url in (text, f"postgresql://{text}", f"postgresql://localhost/d?{text}"):
+        try:
+            parsed = parse_postgresql_url(url)
+        except UrlFault:
+            continue
+        again = parse_postgresql_url(
+            parsed.shown + ("&" if "?" in parsed.shown else "?") + "ssl=disable"
+        )
+        assert (again.hosts, again.user, again.database) == (
+            parsed.hosts,
+            parsed.user,
+            parsed.database,
+        )
+
+
+@pytest.mark.parametrize(
+    ("broker", "key"),
+    [
+        ({"urls": []}, "broker.urls"),
+        ({"urls": ["nats://a:1", "tls://b:1"]}, "broker.urls"),
+        ({"urls": ["nats://a:1", "nats://a:1"]}, "broker.urls"),
+        ({"urls": ["http://a:1"]}, "broker.urls"),
+        ({"urls": ["nats://a:1"], "replicas": 2}, "broker.replicas"),
+        ({"urls": ["nats://a:1"], "replicas": True}, "broker.replicas"),
+    ],
+)
+def test_a_cluster_of_brokers_has_an_address_for_each(broker: dict[str, Any], key: str) -> None:
+    document = example()
+    del document["broker"]["url"]
+    document["broker"] |= broker
+    with pytest.raises(ConfigError) as refusal:
+        parse(document, folder=Path())
+    assert refusal.value.key == key
+
+
+def test_a_broker_is_named_by_url_or_urls() -> None:
+    document = example()
+    document["broker"] |= {"url": "nats://a:1", "urls": ["nats://b:1", "nats://a:1"]}
+    assert parse(document, folder=Path()).broker.servers == ("nats://a:1", "nats://b:1")
+    del document["broker"]["url"]
+    assert parse(document, folder=Path()).broker.servers == ("nats://b:1", "nats://a:1")

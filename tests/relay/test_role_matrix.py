@@ -210,7 +210,14 @@ EXPECTED: Final[dict[Named, Rule]] = {
             ("GET", "/admin/sessions"),
             *(
                 ("GET", f"/admin/{what}")
-                for what in ("requests", "decisions", "agencies", "accounts", "onboardings")
+                for what in (
+                    "requests",
+                    "decisions",
+                    "agencies",
+                    "doorbells",
+                    "accounts",
+                    "onboardings",
+                )
             ),
             ("GET", "/admin/feed"),
             ("GET", "/admin/feed/{post_id}"),

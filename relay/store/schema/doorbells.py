@@ -32,7 +32,7 @@ doorbells = Table(
     Column("state", Text, nullable=False, default="offline"),  # online | offline
     Column("state_since_ms", BigInteger, nullable=False),
     Column("last_seq", BigInteger, nullable=False, default=0),  # highest event seq committed
-    Index("doorbells_by_state", "revoked_ms", "state"),
+    Index("doorbells_by_state", "revoked_ms", "state", "state_since_ms"),
     Index("doorbells_by_certificate", "revoked_ms", "certificate_ends_ms"),
     Index("doorbells_by_clone", "revoked_ms", "cloned_ms"),
 )

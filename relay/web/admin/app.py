@@ -11,7 +11,7 @@ from relay.custody.errors import LogUnavailable, TextNotAgreed
 from relay.errors import RelayError
 from relay.people.errors import SignInRefused
 from relay.request.rules import RequestRefused
-from relay.web.admin import accounts, agencies, moderation, onboarding, sessions, sign_in
+from relay.web.admin import accounts, agencies, doorbells, moderation, onboarding, sessions, sign_in
 from relay.web.admin.feed import feed_routes
 from relay.web.admin.services import AdminServices
 from relay.web.admin.session import FACE, Admin, AdminRoute, get, post, services_of
@@ -49,6 +49,7 @@ def admin_routes() -> list[AdminRoute]:
         get("/admin/decisions", moderation.decisions_page),
         get("/admin/agencies", agencies.list_page),
         get("/admin/agencies/{agency_id}", agencies.show_page),
+        get("/admin/doorbells", doorbells.fleet_page),
         get("/admin/accounts", accounts.search_page),
         get("/admin/accounts/{account_id}", accounts.show_page),
         post("/admin/accounts/{account_id}/suspend", accounts.suspend),

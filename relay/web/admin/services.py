@@ -9,6 +9,7 @@ from relay.agency.agencies import Agencies
 from relay.agency.onboarding import Onboarding
 from relay.base.clock import Clock
 from relay.feed.service import Feed
+from relay.fleet.overview import FleetOverview
 from relay.map.places import Places
 from relay.people.ceremonies import Ceremonies
 from relay.people.passkeys import Site
@@ -32,6 +33,7 @@ class AdminServices:
     moderation: Moderation
     appeals: Appeals
     feed: Feed
+    fleet: FleetOverview
     reads: Reads
     onboarding: Onboarding
     places: Places

@@ -1,12 +1,7 @@
-"""The adapter of the NATS client: the relay's connections to the broker.
+"""The relay's connections to its brokers: as itself, and as the system account.
 
-Doorbells speak MQTT to the same broker. Their events and states lie in two JetStream streams,
-from which any number of relays pull through one durable consumer each; commands and replies
-are plain messages, because commands are repeated until they are answered.
-
-    DW_EVENTS  dw.*.event   work queue on disk: a message leaves when it is acknowledged; of one
-                            doorbell at most MAX_WAITING_EVENTS, so that its flood delays no other
-    DW_STATUS  dw.*.status  the last state of each doorbell
+Doorbells speak MQTT to the same brokers. Their events and states lie in streams (streams.py);
+commands and replies are plain messages, because commands are repeated until they are answered.
 """
 
 import asyncio
@@ -14,46 +9,24 @@ import json
 import logging
 import secrets
 import ssl
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any
 
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
-from nats.js.api import (
-    AckPolicy,
-    ConsumerConfig,
-    DeliverPolicy,
-    DiscardPolicy,
-    RetentionPolicy,
-    StorageType,
-    StreamConfig,
-)
-from nats.js.errors import BadRequestError
 
-from firmware.protocol.topics import (
-    ALL_EVENTS_SUBJECT,
-    ALL_REPLIES_SUBJECT,
-    ALL_STATUS_SUBJECT,
-    subject,
-)
+from firmware.protocol.topics import ALL_REPLIES_SUBJECT, subject
+from relay.bus.complaints import Complaints
+from relay.bus.pullers import Puller
+from relay.bus.streams import EVENTS_STREAM, STATUS_STREAM, Streams
 from relay.errors import BusUnavailable, said
 
 log = logging.getLogger(__name__)
 
-EVENTS_STREAM = "DW_EVENTS"
-STATUS_STREAM = "DW_STATUS"
-EVENTS_STREAM_MAX_BYTES = 1024**3
-MAX_WAITING_EVENTS = 64
-"""Of one doorbell; overflow: the newest is dropped. A doorbell has 20 without a receipt under way,
-and tells each again until its receipt."""
-DURABLE = "relay"
-MAX_BATCH = 500
-PULL_EXPIRES_S = 5.0
-PULL_LOST_S = PULL_EXPIRES_S + 1.0
-"""The broker says when a request has run out; one of which it says nothing by then is lost."""
-ACK_WAIT_S = 20.0
+PING_S = 2
+"""Twice without an answer, and the broker counts as gone: one that is stopped, or cut off."""
 TELL_S = 3.0
 CALLOUT_SUBJECT = "$SYS.REQ.USER.AUTH"
 REVOKED_SUBJECT = "relay.revoked"
@@ -64,36 +37,6 @@ NEWS_SUBJECT = "news"
 """What relays tell each other for open pages; a doorbell may neither say nor hear it."""
 
 MessageHandler = Callable[[str, bytes], Awaitable[None]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StreamMessage:
-    """One message from a stream, to be acknowledged once it is dealt with."""
-
-    subject: str
-    data: bytes
-    attempts: int
-    stored_ms: int
-    """When the broker stored it, by the broker's clock."""
-    _message: Msg = field(repr=False)
-
-    async def ack(self) -> None:
-        """Acknowledge the message as processed."""
-        await self._settle(self._message.ack())
-
-    async def retry(self, delay_s: float) -> None:
-        """Ask the broker to deliver it again after a while."""
-        await self._settle(self._message.nak(delay=delay_s))
-
-    async def discard(self) -> None:
-        """Terminate the message: it can never be processed."""
-        await self._settle(self._message.term())
-
-    async def _settle(self, settling: Awaitable[None]) -> None:
-        try:
-            await settling
-        except NatsError as error:  # unsettled messages come again
-            raise BusUnavailable(f"can't acknowledge: {error}") from error
 
 
 class NewsSubscription:
@@ -110,87 +53,19 @@ class NewsSubscription:
             raise BusUnavailable(f"can't unsubscribe: {error}") from error
 
 
-class Puller:
-    """Takes batches from one durable consumer; replicas share it."""
-
-    def __init__(self, client: Client, stream: str) -> None:
-        self._client = client
-        self._stream = stream
-        self._inbox = client.new_inbox()
-        # Holds at most what was asked for: MAX_BATCH, and the rest of one request before it.
-        # None: the request has lapsed.
-        self._arrived: asyncio.Queue[Msg | None] = asyncio.Queue()
-        self._wanted = 0
-        self._asked_at = 0.0
-
-    async def start(self) -> None:
-        """Subscribe to the pull consumer's inbox."""
-        await self._client.subscribe(self._inbox, cb=self._arrived.put)
-
-    def lapse(self) -> None:
-        """Forget the pull request under way: a broker that was away has forgotten it too."""
-        self._wanted = 0
-        self._arrived.put_nowait(None)
-
-    async def next(self, limit: int = MAX_BATCH) -> list[StreamMessage]:
-        """Wait for a first message, then take what is there; empty when a request ran out."""
-        await self._ask_for(limit)
-        batch: list[StreamMessage] = []
-        try:
-            async with asyncio.timeout_at(self._asked_at + PULL_LOST_S):
-                first = await self._arrived.get()
-            self._take(first, batch)
-            while len(batch) < limit:
-                self._take(self._arrived.get_nowait(), batch)
-        except (TimeoutError, asyncio.QueueEmpty):
-            pass
-        return batch
-
-    async def _ask_for(self, limit: int) -> None:
-        now = asyncio.get_running_loop().time()
-        if self._wanted > 0 and now < self._asked_at + PULL_LOST_S:
-            return
-        request = {"batch": limit, "expires": int(PULL_EXPIRES_S * 1_000_000_000)}
-        api = f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{DURABLE}"
-        try:
-            await self._client.publish(api, json.dumps(request).encode(), reply=self._inbox)
-        except NatsError as error:
-            raise BusUnavailable(f"can't pull from {self._stream}: {error}") from error
-        self._wanted, self._asked_at = limit, now
-
-    def _take(self, message: Msg | None, batch: list[StreamMessage]) -> None:
-        if message is None:
-            return
-        status = (message.headers or {}).get("Status")
-        if status is not None:
-            self._wanted = 0
-            if status not in {"404", "408"}:  # nothing there, or the request ran out
-                log.warning("pulling from %s was answered with status %s", self._stream, status)
-            return
-        self._wanted -= 1
-        batch.append(
-            StreamMessage(
-                subject=message.subject,
-                data=message.data,
-                attempts=message.metadata.num_delivered,
-                stored_ms=int(message.metadata.timestamp.timestamp() * 1000),
-                _message=message,
-            )
-        )
-
-
 class Bus:
     """The relay's connections to the broker: as itself, and as the system account."""
 
     def __init__(
         self,
-        url: str,
+        urls: str | Sequence[str],
         *,
         relay_seed: str,
         system_seed: str,
         tls: ssl.SSLContext | None = None,
+        replicas: int | None = None,
     ) -> None:
-        self._url = url
+        self._urls = [urls] if isinstance(urls, str) else list(urls)
         self._relay_seed = relay_seed
         self._system_seed = system_seed
         self._tls = tls
@@ -198,14 +73,18 @@ class Bus:
         self._system = Client()
         self._opened: list[Client] = []
         self._is_closing = False
+        self._complaints = Complaints(log)
+        self._streams = Streams(self._client, replicas)
+        self._has_streams = False
         self._reconnected: list[Callable[[], Awaitable[None]]] = []
         self._pullers: dict[str, Puller] = {}
         self._own_id = secrets.token_bytes(8)
 
     @property
     def is_connected(self) -> bool:
-        """Whether the broker answers right now."""
-        return bool(self._client.is_connected and self._system.is_connected)
+        """Whether a broker answers right now, and its streams were there."""
+        is_connected = self._client.is_connected and self._system.is_connected
+        return bool(is_connected and self._has_streams)
 
     async def publish_signals(self, topics: Iterable[str]) -> None:
         """Tell all relays that there may be work, from a process that isn't one; BusUnavailable."""
@@ -217,10 +96,10 @@ class Bus:
         try:
             async with asyncio.timeout(TELL_S):
                 await client.connect(
-                    self._url,
+                    self._urls,
                     name="command",
                     nkeys_seed_str=self._relay_seed,
-                    tls=self._tls,
+                    **self._tls_options(),
                     error_cb=failed,
                     allow_reconnect=False,
                 )
@@ -231,10 +110,14 @@ class Bus:
             raise BusUnavailable(f"the broker doesn't answer: {said(error)}") from error
 
     async def connect(self) -> None:
-        """Wait for the broker, for ever; the client re-establishes lost connections by itself."""
+        """Wait for a broker and for its streams, however long it takes.
+
+        The client re-establishes lost connections by itself, to any broker of the cluster.
+        """
         await self._connect(self._client, self._relay_seed, "relay")
         await self._connect(self._system, self._system_seed, "relay-system")
-        await self._ensure_streams()
+        await self._streams.ensure()
+        self._has_streams = True
 
     async def close(self) -> None:
         """Close both connections; what was published is flushed first."""
@@ -360,7 +243,7 @@ class Bus:
 
     async def _puller(self, stream: str) -> Puller:
         if stream not in self._pullers:
-            puller = Puller(self._client, stream)
+            puller = Puller(self._client, stream, self._streams)
             await puller.start()
             self._pullers[stream] = puller
         return self._pullers[stream]
@@ -378,9 +261,15 @@ class Bus:
         await self._client.subscribe(name, cb=handle)
         await self._client.flush()
 
+    def _tls_options(self) -> dict[str, Any]:  # Any: the client's keywords
+        # The client is the first to speak TLS: asked for afterwards, whoever is in between could
+        # say that the broker wants none.
+        has_tls = any(url.startswith("tls:") for url in self._urls)
+        return {"tls": self._tls, "tls_handshake_first": has_tls}
+
     async def _connect(self, client: Client, seed: str, name: str) -> None:
         async def failed(error: Exception) -> None:
-            log.warning("broker connection %s: %s", name, said(error))
+            self._complaints.say(f"broker connection {name}: {said(error)}")
 
         async def disconnected() -> None:
             if not self._is_closing:
@@ -395,49 +284,16 @@ class Bus:
                     await handler()
 
         await client.connect(
-            self._url,
+            self._urls,
             name=name,
             nkeys_seed_str=seed,
-            tls=self._tls,
+            **self._tls_options(),
             error_cb=failed,
             disconnected_cb=disconnected,
             reconnected_cb=reconnected,
             max_reconnect_attempts=-1,
             reconnect_time_wait=0.5,  # type: ignore[arg-type]  # a float works
-            ping_interval=10,
+            ping_interval=PING_S,
+            max_outstanding_pings=2,
         )
         self._opened.append(client)
-
-    async def _ensure_streams(self) -> None:
-        streams = self._client.jetstream()
-        for config in (
-            StreamConfig(
-                name=EVENTS_STREAM,
-                subjects=[ALL_EVENTS_SUBJECT],
-                retention=RetentionPolicy.WORK_QUEUE,
-                storage=StorageType.FILE,
-                max_bytes=EVENTS_STREAM_MAX_BYTES,
-                max_msgs_per_subject=MAX_WAITING_EVENTS,
-                discard=DiscardPolicy.NEW,
-                discard_new_per_subject=True,
-            ),
-            StreamConfig(
-                name=STATUS_STREAM,
-                subjects=[ALL_STATUS_SUBJECT],
-                storage=StorageType.FILE,
-                max_msgs_per_subject=1,
-            ),
-        ):
-            try:
-                await streams.add_stream(config)
-            except BadRequestError:  # it is there with other limits
-                await streams.update_stream(config)
-        for stream in (EVENTS_STREAM, STATUS_STREAM):
-            consumer = ConsumerConfig(
-                durable_name=DURABLE,
-                deliver_policy=DeliverPolicy.ALL,
-                ack_policy=AckPolicy.EXPLICIT,
-                ack_wait=ACK_WAIT_S,
-                max_ack_pending=4 * MAX_BATCH,
-            )
-            await streams.add_consumer(stream, consumer)

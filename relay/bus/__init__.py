@@ -1,0 +1,31 @@
+"""The adapter of the NATS client: the relay's way to its brokers, one or a cluster of them.
+
+`connection` has the relay's connections and the plain messages, `streams` the JetStream streams in
+which doorbells' events and states lie, `pullers` the batches that are taken from them.
+"""
+
+from relay.bus.connection import (
+    NEWS_SUBJECT,
+    REVOKED_SUBJECT,
+    SIGNAL_SUBJECT,
+    Bus,
+    MessageHandler,
+    NewsSubscription,
+)
+from relay.bus.pullers import MAX_BATCH, Puller, StreamMessage
+from relay.bus.streams import EVENTS_STREAM, MAX_WAITING_EVENTS, STATUS_STREAM
+
+__all__ = [
+    "EVENTS_STREAM",
+    "MAX_BATCH",
+    "MAX_WAITING_EVENTS",
+    "NEWS_SUBJECT",
+    "REVOKED_SUBJECT",
+    "SIGNAL_SUBJECT",
+    "STATUS_STREAM",
+    "Bus",
+    "MessageHandler",
+    "NewsSubscription",
+    "Puller",
+    "StreamMessage",
+]

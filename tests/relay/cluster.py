@@ -1,0 +1,106 @@
+"""Three real brokers on this machine, started from what `init --cluster 3` wrote."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from relay.base.clock import SystemClock
+from relay.cli.broker_files import PORT_STEP
+from relay.cli.init import InitSettings, init
+from relay.config.settings import Config
+from relay.config.values import Address
+from tests.relay.databases import url_of
+from tests.relay.servers import BIN, free_port
+
+SIZE = 3
+
+
+@dataclass
+class Cluster:
+    """The brokers of one relay's settings; `config` says where they are."""
+
+    config: Config
+    processes: dict[int, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    def start(self, *numbers: int) -> None:
+        """Start these brokers, or all, without waiting for a leader."""
+        for number in numbers or range(1, SIZE + 1):
+            folder = self.folder(number)
+            with (folder / "log").open("ab") as log:
+                self.processes[number] = subprocess.Popen(
+                    [BIN / "nats-server", "-c", "nats.conf"],
+                    cwd=folder,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                )
+
+    def kill(self, number: int) -> None:
+        process = self.processes.pop(number)
+        process.kill()
+        process.wait()
+
+    def stop(self) -> None:
+        for process in self.processes.values():
+            process.send_signal(signal.SIGKILL)  # nothing here is to be kept
+            process.wait()
+        self.processes.clear()
+
+    def folder(self, number: int) -> Path:
+        return self.config.data_dir / f"broker-{number}"
+
+    def mqtt_port(self, number: int) -> int:
+        return self.config.broker.mqtt_port + (number - 1) * PORT_STEP
+
+    def route_port(self, number: int) -> int:
+        own = (self.folder(number) / "nats.conf").read_text().partition("cluster {")[2]
+        return int(own.partition('listen: "127.0.0.1:')[2].partition('"')[0])
+
+
+def new_cluster(folder: Path) -> Config:
+    """Let `init` write a relay with three brokers, at free ports, into `folder`."""
+    settings = InitSettings(
+        data_dir=folder,
+        listen=Address(host="127.0.0.1", port=free_port()),
+        public_url=f"http://localhost:{free_port()}",
+        owner_origin=f"http://localhost:{free_port()}",
+        mqtt_port=_free_ports(),
+        nats_port=_free_ports(),
+        route_port=_free_ports(),
+        s3_port=free_port(),
+        database_url=url_of(folder / "relay.sqlite3"),
+        cluster=SIZE,
+    )
+    return asyncio.run(init(settings, SystemClock()))
+
+
+def with_replicas(config: Config, replicas: int | None) -> Config:
+    return replace(config, broker=replace(config.broker, replicas=replicas))
+
+
+@contextlib.contextmanager
+def run_cluster(folder: Path) -> Iterator[Cluster]:
+    cluster = Cluster(new_cluster(folder))
+    try:
+        yield cluster
+    finally:
+        cluster.stop()
+
+
+def _free_ports() -> int:
+    """Return a port that is free as well as the two that the other brokers get after it."""
+    while True:
+        port = 15_000 + int.from_bytes(os.urandom(2), "big") % 15_000
+        with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
+            for number in range(SIZE):
+                probe = stack.enter_context(socket.socket())
+                probe.bind(("127.0.0.1", port + number * PORT_STEP))
+            return port

@@ -1,0 +1,55 @@
+"""A doorbell whose button is pressed again and again, whatever is killed meanwhile."""
+
+import itertools
+import queue
+import time
+from collections.abc import Sequence
+
+from firmware.protocol.events import Event
+from firmware.protocol.topics import topic
+from tests.relay.doorbells import Connection, Doorbell
+
+AGAIN_S = 1.0
+"""So soon it tells again what has no receipt, at whichever broker lets it in."""
+
+
+class Pressing:
+    """A doorbell whose button is pressed until `is_over`, each press told until its receipt."""
+
+    def __init__(self, doorbell: Doorbell, ports: Sequence[int]) -> None:
+        self.is_over = False
+        self.pressed: list[Event] = []
+        self.took_s: list[float] = []
+        self._doorbell = doorbell
+        self._ports = itertools.cycle(ports)
+
+    def run(self) -> None:
+        line = self._connected()
+        while not self.is_over:
+            event = self._doorbell.event()
+            self.pressed.append(event)
+            began = time.monotonic()
+            while not self._tell(line, event):
+                if not line.client.is_connected():
+                    line.close()
+                    line = self._connected()
+            self.took_s.append(time.monotonic() - began)
+            time.sleep(0.1)
+        line.close()
+
+    def _tell(self, line: Connection, event: Event) -> bool:
+        try:
+            line.publish("event", event.encode())
+        except (RuntimeError, ValueError):  # the connection is gone
+            return False
+        return line.wait_for_receipt(event.id, AGAIN_S)
+
+    def _connected(self) -> Connection:
+        while True:
+            self._doorbell.port = next(self._ports)
+            try:
+                line = self._doorbell.open()
+                if line.subscribe(topic(self._doorbell.device, "command")):
+                    return line
+            except (OSError, PermissionError, queue.Empty):
+                time.sleep(0.2)
