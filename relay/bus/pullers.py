@@ -25,10 +25,13 @@ from relay.errors import BusUnavailable, said
 log = logging.getLogger(__name__)
 
 MAX_BATCH = 500
-PULL_EXPIRES_S = 5.0
+PULL_EXPIRES_S = 3.0
 PULL_LOST_S = PULL_EXPIRES_S + 1.0
 """The broker says when a request has run out; one of which it says nothing by then is lost."""
 REFUSED_S = 0.5
+MAX_REFUSALS = 6
+"""In a row; then it is looked whether the consumer is there at all."""
+DELETED = "Consumer Deleted"
 LEAST_SHARE = 32
 """Of one batch, for each partition."""
 KINDS = {EVENTS_STREAM: "event", STATUS_STREAM: "status"}
@@ -75,6 +78,7 @@ class _Lane:
     is_open: bool = False
     wanted: int = 0
     asked_at: float = 0.0
+    refusals: int = 0
 
 
 class Puller:
@@ -183,16 +187,13 @@ class Puller:
         lane = self._lanes.get(int(device if status is not None else place))
         if status is not None:
             if lane is not None:
-                lane.wanted = 0
-                if status not in {"404", "408"}:  # nothing there, or the request ran out
-                    lane.is_open = False
-                    described = (message.headers or {}).get("Description", "")
-                    self._refusal = f"{status} {described}".strip()
+                described = (message.headers or {}).get("Description", "")
+                self._take_status(lane, status, described)
             return
         if lane is None:
             self._strays.append(message)
             return
-        lane.wanted -= 1
+        lane.wanted, lane.refusals = lane.wanted - 1, 0
         batch.append(
             StreamMessage(
                 subject=subject(device, self._kind),
@@ -202,3 +203,14 @@ class Puller:
                 _message=message,
             )
         )
+
+    def _take_status(self, lane: _Lane, status: str, described: str) -> None:
+        lane.wanted = 0
+        if status in {"404", "408"}:  # nothing there, or the request ran out
+            lane.refusals = 0
+            return
+        lane.refusals += 1
+        self._refusal = f"{status} {described}".strip()
+        # Mostly it has no leader for a moment: asking whether it is there would wait for one.
+        if described == DELETED or lane.refusals >= MAX_REFUSALS:
+            lane.is_open, lane.refusals = False, 0
