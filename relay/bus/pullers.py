@@ -79,6 +79,7 @@ class _Lane:
     wanted: int = 0
     asked_at: float = 0.0
     refusals: int = 0
+    rests_until: float = 0.0
 
 
 class Puller:
@@ -96,7 +97,7 @@ class Puller:
         self._arrived: asyncio.Queue[Msg | None] = asyncio.Queue()
         self._lanes = {partition: _Lane() for partition in range(PARTITIONS)}
         self._strays: list[Msg] = []
-        self._refusal = ""
+        self._has_lost_consumer = False
 
     async def start(self) -> None:
         """Subscribe to the pull consumers' inbox."""
@@ -118,17 +119,13 @@ class Puller:
 
         While the stream has no leader, because its broker died, it waits for another.
         """
-        if self._refusal:
+        if self._has_lost_consumer:
             await self._wait_for_leader()
         await self._open_lanes()
         await self._ask_for(limit)
         batch: list[StreamMessage] = []
-        oldest = min(
-            (lane.asked_at for lane in self._lanes.values() if lane.is_open),
-            default=asyncio.get_running_loop().time(),
-        )
         try:
-            async with asyncio.timeout_at(oldest + PULL_LOST_S):
+            async with asyncio.timeout_at(self._due_at()):
                 first = await self._arrived.get()
             self._take(first, batch)
             while len(batch) < limit:
@@ -141,14 +138,28 @@ class Puller:
                 await message.nak()
         return batch
 
+    def _due_at(self) -> float:
+        """Return when the next lane is to be asked, whatever comes until then."""
+        now = asyncio.get_running_loop().time()
+        return min(
+            (
+                lane.asked_at + PULL_LOST_S if lane.is_open and lane.wanted else lane.rests_until
+                for lane in self._lanes.values()
+            ),
+            default=now + PULL_LOST_S,
+        )
+
     async def _wait_for_leader(self) -> None:
-        refusal, self._refusal = self._refusal, ""
-        self._complaints.say(f"the broker lets nothing be pulled from {self._stream}: {refusal}")
-        await asyncio.sleep(REFUSED_S)
+        self._has_lost_consumer = False
         await self._streams.ensure()
 
     async def _open_lanes(self) -> None:
-        closed = {name: lane for name, lane in self._lanes.items() if not lane.is_open}
+        now = asyncio.get_running_loop().time()
+        closed = {
+            name: lane
+            for name, lane in self._lanes.items()
+            if not lane.is_open and lane.rests_until <= now
+        }
         done = await asyncio.gather(
             *(
                 self._streams.take_over(self._stream, partition, is_anew=lane.is_new)
@@ -160,7 +171,8 @@ class Puller:
             if outcome is None:
                 lane.is_open, lane.is_new = True, False
             elif isinstance(outcome, NatsError | TimeoutError):
-                self._refusal = said(outcome)
+                lane.rests_until = now + REFUSED_S
+                self._complain(said(outcome))
             else:
                 raise outcome
 
@@ -170,7 +182,8 @@ class Puller:
         request = {"batch": share, "expires": int(PULL_EXPIRES_S * 1_000_000_000)}
         data = json.dumps(request).encode()
         for partition, lane in self._lanes.items():
-            if not lane.is_open or (lane.wanted > 0 and now < lane.asked_at + PULL_LOST_S):
+            is_under_way = lane.wanted > 0 and now < lane.asked_at + PULL_LOST_S
+            if not lane.is_open or is_under_way or now < lane.rests_until:
                 continue
             api = f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{durable_of(partition)}"
             try:
@@ -210,7 +223,12 @@ class Puller:
             lane.refusals = 0
             return
         lane.refusals += 1
-        self._refusal = f"{status} {described}".strip()
+        lane.rests_until = asyncio.get_running_loop().time() + REFUSED_S
+        self._complain(f"{status} {described}".strip())
         # Mostly it has no leader for a moment: asking whether it is there would wait for one.
         if described == DELETED or lane.refusals >= MAX_REFUSALS:
-            lane.is_open, lane.refusals = False, 0
+            lane.is_open = False
+            self._has_lost_consumer, lane.refusals = True, 0
+
+    def _complain(self, why: str) -> None:
+        self._complaints.say(f"the broker lets nothing be pulled from {self._stream}: {why}")
