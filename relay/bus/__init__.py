@@ -5,6 +5,7 @@ which doorbells' events and states lie, `pullers` the batches that are taken fro
 """
 
 from relay.bus.connection import REVOKED_SUBJECT, SIGNAL_SUBJECT, Bus, MessageHandler
+from relay.bus.inspection import BrokerState, StreamState
 from relay.bus.pullers import MAX_BATCH, Puller, StreamMessage
 from relay.bus.streams import EVENTS_STREAM, MAX_WAITING_EVENTS, STATUS_STREAM
 
@@ -15,8 +16,10 @@ __all__ = [
     "REVOKED_SUBJECT",
     "SIGNAL_SUBJECT",
     "STATUS_STREAM",
+    "BrokerState",
     "Bus",
     "MessageHandler",
     "Puller",
     "StreamMessage",
+    "StreamState",
 ]

@@ -60,10 +60,12 @@ class CustodyService:
         commands: Commands,
         clock: Clock,
         members: Members | None = None,
+        public_url: str = "",
     ) -> None:
+        """`public_url` is where the logs are read, if not from this relay."""
         self.logs = logs
         self.record = Record(logs)
-        self.files = LogFileServer(shelf)
+        self.files = LogFileServer(shelf, public_url=public_url)
         self._shelf = shelf
         self._database = database
         self._commands = commands
@@ -141,12 +143,12 @@ class CustodyService:
             if self._members is not None and not self._members.leads("log"):
                 await self._waiter.wait()  # another process tells, or does so once this one is gone
                 continue
+            if self._register_size > told_size:  # first: a backlog of slots takes its time
+                told_size = self._register_size
+                await self._tell_all(told_size)
             await self._releases.tell()
             await self._slots.tell()
             has_published = await self._texts.publish()
-            if self._register_size > told_size:
-                told_size = self._register_size
-                await self._tell_all(told_size)
             await self._waiter.wait(LOOK_S if has_published else TEXTS_AGAIN_S)
 
     async def _tell_all(self, size: int) -> None:
@@ -205,4 +207,5 @@ def open_custody(
         commands=commands,
         clock=clock,
         members=members,
+        public_url=config.public_url,
     )

@@ -156,6 +156,11 @@ class Hub:
         self._of_accounts: Counter[str] = Counter()
         self._is_ending = False
 
+    @property
+    def listeners(self) -> int:
+        """How many streams are open."""
+        return len(self._listeners)
+
     def is_full(self, account_id: str) -> bool:
         """Return whether an account has as many listeners as allowed."""
         return self._of_accounts[account_id] >= MAX_STREAMS
